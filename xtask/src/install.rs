@@ -1,0 +1,87 @@
+//! Installing what is missing, through Debian's packages. On other systems it says what is wanted and leaves it.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::compiler::Compiler;
+use crate::shell::{Outcome, command, find_program, is_ci, output, run, say};
+
+/// Names under which Chromium is found; stories in the browser drive the first one.
+pub(crate) const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// Installs what any task may need and reports what could not be had.
+pub(crate) fn everything() -> Outcome<()> {
+    Compiler::find()?;
+    let missing: Vec<String> = [for_page(), for_tests()].concat();
+    if missing.is_empty() {
+        say("everything is installed");
+    }
+    missing.iter().for_each(|line| eprintln!("missing: {line}"));
+    Ok(())
+}
+
+/// wasm-opt, without which the page works and is heavier. Gives back what could not be had.
+pub(crate) fn for_page() -> Vec<String> {
+    want(find_program(&["wasm-opt"]).is_some(), &["binaryen"], "wasm-opt, which makes the page smaller")
+}
+
+/// What the tests use besides Rust. Gives back what could not be had.
+pub(crate) fn for_tests() -> Vec<String> {
+    [
+        want(find_program(&CHROMIUM).is_some(), &["chromium"], "Chromium, for the stories in a browser"),
+        want(find_program(&["node"]).is_some(), &["nodejs"], "Node, for the stories in a browser"),
+        want(find_program(&["npm"]).is_some(), &["npm"], "npm, for the stories in a browser"),
+        want(has_vulkan(), &["mesa-vulkan-drivers"], "a Vulkan driver, for the tests of GPU kernels"),
+    ]
+    .concat()
+}
+
+/// Installs Debian packages, asking for the administrator's password where that is needed.
+pub(crate) fn apt(packages: &[&str]) -> Outcome<()> {
+    if find_program(&["apt-get"]).is_none() {
+        return Err("this machine has no apt-get".to_owned());
+    }
+    eprintln!("apt-get install {}", packages.join(" "));
+    // The list of packages may be older than the archive, so it is fetched again before giving up.
+    let install = ["install", "-y", "--no-install-recommends"];
+    run(as_admin("apt-get")?.args(install).args(packages)).or_else(|_| {
+        run(as_admin("apt-get")?.arg("update"))?;
+        run(as_admin("apt-get")?.args(install).args(packages))
+    })
+}
+
+fn want(is_there: bool, packages: &[&str], what: &str) -> Vec<String> {
+    if is_there {
+        return Vec::new();
+    }
+    say(&format!("installing {what}"));
+    match apt(packages) {
+        Ok(()) => Vec::new(),
+        Err(reason) => vec![format!("{what} ({reason})")],
+    }
+}
+
+fn as_admin(program: &str) -> Outcome<Command> {
+    let is_root = output(command("id").arg("-u")).is_some_and(|user| user == "0");
+    let mut admin = if is_root {
+        command(program)
+    } else {
+        let sudo = find_program(&["sudo"]).ok_or("installing packages needs root or sudo")?;
+        let mut admin = command(sudo);
+        // Nobody is there to type a password.
+        if is_ci() {
+            admin.arg("-n");
+        }
+        admin.arg(program);
+        admin
+    };
+    admin.env("DEBIAN_FRONTEND", "noninteractive");
+    Ok(admin)
+}
+
+/// Elsewhere than on Linux the system brings its own driver (Metal, DirectX).
+fn has_vulkan() -> bool {
+    let folders = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
+    !cfg!(target_os = "linux")
+        || folders.iter().any(|folder| Path::new(folder).read_dir().is_ok_and(|mut entries| entries.next().is_some()))
+}

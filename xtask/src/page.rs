@@ -1,0 +1,123 @@
+//! The page: `app/` compiled for the browser, and `public/`, laid out as the server sends them, in `target/page`.
+//!
+//! What lies in `target/page/assets` carries a hash of its content in its name and never changes under that name, so
+//! that a browser may keep it for good; everything else is to be asked for again. Files which gain from it have
+//! compressed siblings, `.br` and `.gz`.
+
+mod layout;
+
+use std::fs;
+use std::hash::{DefaultHasher, Hasher};
+use std::path::{Path, PathBuf};
+
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::compiler::{Compiler, TARGET};
+use crate::install;
+use crate::shell::{Outcome, command, find_program, root, run, say};
+
+/// Builds the page; when nothing has changed since the last time, leaves `target/page` as it is.
+pub(crate) fn build() -> Outcome<()> {
+    install::for_page().iter().for_each(|line| eprintln!("going on without {line}"));
+    let wasm = compile(Compiler::find()?)?;
+    let stamp = stamp(&wasm)?;
+    let stamp_file = root().join("target").join("page.stamp");
+    let page = root().join("target").join("page");
+    if page.join("index.html").is_file() && fs::read_to_string(&stamp_file).is_ok_and(|last| last == stamp) {
+        eprintln!("the page is up to date");
+        return Ok(());
+    }
+    assemble(&wasm, &stamp, &page)?;
+    write(&stamp_file, stamp.as_bytes())?;
+    layout::print_weight(&page)
+}
+
+/// Compiles `app/`. Gives back the WebAssembly module, without its JavaScript yet.
+fn compile(compiler: Compiler) -> Outcome<PathBuf> {
+    say("compiling the page");
+    let folder = root().join("target").join(compiler.folder());
+    run(compiler.cargo_build().args(["--package", "app", "--profile", "page", "--target-dir"]).arg(&folder))?;
+    Ok(folder.join(TARGET).join("page").join("app.wasm"))
+}
+
+/// A fingerprint of all that the page is made of, this program and the optimizer included.
+fn stamp(wasm: &Path) -> Outcome<String> {
+    let program = std::env::current_exe().map_err(|error| format!("this program cannot find itself: {error}"))?;
+    let public = layout::files_in(&root().join("public"))?;
+    let mut hasher = DefaultHasher::new();
+    for file in [wasm.to_owned(), program].iter().chain(&public) {
+        hasher.write(file.to_string_lossy().as_bytes());
+        hasher.write(&read(file)?);
+    }
+    hasher.write_u8(find_program(&["wasm-opt"]).is_some().into());
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// Lays the page out aside and then puts it in place, so that no server is ever built around half a page.
+fn assemble(wasm: &Path, stamp: &str, page: &Path) -> Outcome<()> {
+    say("laying the page out");
+    let aside = page.with_extension("new");
+    remove_folder(&aside)?;
+    let assets = aside.join("assets");
+    let name = format!("kindling-{}", &stamp[..12]);
+    bind(wasm, &name, &assets)?;
+    optimize(&assets.join(format!("{name}_bg.wasm")))?;
+    layout::place_public(&root().join("public"), &aside, &name)?;
+    layout::compress(&aside)?;
+    remove_folder(page)?;
+    fs::rename(&aside, page).map_err(|error| format!("{} cannot be put in place: {error}", page.display()))
+}
+
+/// Writes the module and the JavaScript which connects it to the browser.
+fn bind(wasm: &Path, name: &str, folder: &Path) -> Outcome<()> {
+    let mut bindgen = Bindgen::new();
+    let bound = bindgen
+        .input_path(wasm)
+        .out_name(name)
+        .typescript(false)
+        .remove_name_section(true)
+        .remove_producers_section(true)
+        .web(true)
+        .and_then(|bindgen| bindgen.generate(folder));
+    bound.map_err(|error| format!("wasm-bindgen failed on {}: {error:#}", wasm.display()))
+}
+
+/// Shrinks the module where wasm-opt is there. A version too old for the module leaves it as it was.
+fn optimize(module: &Path) -> Outcome<()> {
+    let Some(wasm_opt) = find_program(&["wasm-opt"]) else { return Ok(()) };
+    let smaller = module.with_extension("opt");
+    // What today's compilers emit and browsers have had for years; older versions of wasm-opt want it named.
+    let features = [
+        "--enable-bulk-memory",
+        "--enable-mutable-globals",
+        "--enable-multivalue",
+        "--enable-nontrapping-float-to-int",
+        "--enable-reference-types",
+        "--enable-sign-ext",
+    ];
+    match run(command(wasm_opt).arg("-Oz").args(features).arg(module).arg("-o").arg(&smaller)) {
+        Ok(()) => fs::rename(&smaller, module).map_err(|error| format!("{}: {error}", module.display())),
+        Err(reason) => {
+            eprintln!("the page stays larger than it could be: {reason}");
+            Ok(())
+        }
+    }
+}
+
+fn remove_folder(folder: &Path) -> Outcome<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    fs::remove_dir_all(folder).map_err(|error| format!("{} cannot be removed: {error}", folder.display()))
+}
+
+fn read(file: &Path) -> Outcome<Vec<u8>> {
+    fs::read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))
+}
+
+/// Writes a file, making the folder it lies in.
+fn write(file: &Path, content: &[u8]) -> Outcome<()> {
+    let folder = file.parent().unwrap_or(file);
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(file, content));
+    written.map_err(|error| format!("{} cannot be written: {error}", file.display()))
+}

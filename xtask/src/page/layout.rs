@@ -1,0 +1,181 @@
+//! Where each file of the page goes, under which name, and how large it is. Compiling is next door.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::{read, write};
+use crate::shell::Outcome;
+
+/// The line of `public/index.html` in whose place the program is started.
+const START_MARK: &str = "<!-- kindling -->";
+/// Files below this size fit into one packet either way.
+const COMPRESS_FROM_BYTES: usize = 1024;
+
+/// Puts the files of `public` into `page`. Those which index.html names (`"/style.css"`) go to `assets` under a name
+/// with their hash, and index.html is told; the rest keep their names.
+pub(super) fn place_public(public: &Path, page: &Path, name: &str) -> Outcome<()> {
+    let index_file = public.join("index.html");
+    let mut index = String::from_utf8(read(&index_file)?).map_err(|_| "public/index.html is not UTF-8".to_owned())?;
+    for file in files_in(public)?.into_iter().filter(|file| *file != index_file) {
+        let content = read(&file)?;
+        let path = relative(&file, public);
+        let reference = format!("\"/{path}\"");
+        let placed = if index.contains(&reference) { hashed(&path, &content) } else { path };
+        index = index.replace(&reference, &format!("\"/{placed}\""));
+        write(&page.join(placed), &content)?;
+    }
+    let index = index_with_start(&index, page, name)?;
+    write(&page.join("index.html"), index.as_bytes())
+}
+
+/// Starts the program from index.html through a file of its own: the server's content policy allows no inline script.
+fn index_with_start(index: &str, page: &Path, name: &str) -> Outcome<String> {
+    if !index.contains(START_MARK) {
+        return Err(format!("public/index.html has no line `{START_MARK}`, where the program is started"));
+    }
+    let script = format!("import start from \"./{name}.js\";\nstart();\n");
+    let start = hashed("start.js", script.as_bytes());
+    write(&page.join(&start), script.as_bytes())?;
+    let lines = [
+        format!("<link rel=\"modulepreload\" href=\"/assets/{name}.js\">"),
+        format!("<link rel=\"preload\" href=\"/assets/{name}_bg.wasm\" as=\"fetch\" type=\"application/wasm\" crossorigin>"),
+        format!("<script type=\"module\" src=\"/{start}\"></script>"),
+    ];
+    Ok(index.replace(START_MARK, &lines.join("\n    ")))
+}
+
+/// `fonts/a.css` becomes `assets/a-0123456789ab.css`.
+fn hashed(path: &str, content: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(path.as_bytes());
+    hasher.write(content);
+    let hash = format!("{:016x}", hasher.finish());
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "bin"));
+    format!("assets/{stem}-{}.{extension}", &hash[..12])
+}
+
+/// Writes compressed siblings of the files which become smaller by it.
+pub(super) fn compress(page: &Path) -> Outcome<()> {
+    for file in files_in(page)? {
+        let content = read(&file)?;
+        if content.len() < COMPRESS_FROM_BYTES {
+            continue;
+        }
+        let packed = [("br", brotli(&content)), ("gz", gzip(&content))];
+        for (suffix, packed) in packed {
+            let packed = packed.map_err(|error| format!("{} cannot be compressed: {error}", file.display()))?;
+            if packed.len() < content.len() {
+                write(&with_suffix(&file, suffix), &packed)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn brotli(content: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut packed = Vec::new();
+    let params = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
+    brotli::BrotliCompress(&mut &content[..], &mut packed, &params)?;
+    Ok(packed)
+}
+
+fn gzip(content: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content)?;
+    encoder.finish()
+}
+
+/// Prints what a first visit transfers, and each file of it, in kB (1,000 bytes).
+pub(super) fn print_weight(page: &Path) -> Outcome<()> {
+    let is_packed = |file: &Path| file.extension().is_some_and(|suffix| suffix == "br" || suffix == "gz");
+    let mut sum_bytes = 0;
+    for file in files_in(page)?.iter().filter(|file| !is_packed(file)) {
+        let plain_bytes = size_bytes(file).unwrap_or(0);
+        let sent_bytes = size_bytes(&with_suffix(file, "br")).unwrap_or(plain_bytes);
+        sum_bytes += sent_bytes;
+        eprintln!("{:>9.1} kB  {:>9.1} kB plain  {}", kilo(sent_bytes), kilo(plain_bytes), relative(file, page));
+    }
+    eprintln!("{:>9.1} kB  in all, as a browser receives it", kilo(sum_bytes));
+    Ok(())
+}
+
+/// All files below a folder, sorted.
+pub(super) fn files_in(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
+    let mut files = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            files.append(&mut files_in(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The path below `folder` as an address has it, with forward slashes.
+fn relative(file: &Path, folder: &Path) -> String {
+    let path = file.strip_prefix(folder).unwrap_or(file);
+    path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn size_bytes(file: &Path) -> Option<u64> {
+    fs::metadata(file).ok().map(|metadata| metadata.len())
+}
+
+fn kilo(bytes: u64) -> f64 {
+    bytes as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page_of(files: &[(&str, &str)]) -> (PathBuf, Outcome<()>) {
+        let folder = std::env::temp_dir().join(format!("kindling-layout-{}-{}", std::process::id(), files.len()));
+        let _ = fs::remove_dir_all(&folder);
+        let public = folder.join("public");
+        files.iter().for_each(|(name, content)| write(&public.join(name), content.as_bytes()).unwrap());
+        let page = folder.join("page");
+        let outcome = place_public(&public, &page, "kindling-abc");
+        (page, outcome)
+    }
+
+    #[test]
+    fn named_files_are_renamed_and_the_rest_keep_their_names() {
+        let index = "<link href=\"/style.css\"><!-- kindling -->";
+        let (page, outcome) = page_of(&[("index.html", index), ("style.css", "a{}"), ("icons/run.svg", "<svg/>")]);
+        outcome.unwrap();
+        let index = fs::read_to_string(page.join("index.html")).unwrap();
+        assert!(page.join("icons/run.svg").is_file());
+        assert!(!page.join("style.css").exists());
+        for address in index.split('"').filter(|word| word.starts_with("/assets/") && !word.contains("kindling-abc")) {
+            assert!(page.join(&address[1..]).is_file(), "{address} is named in index.html and not there");
+        }
+    }
+
+    #[test]
+    fn an_index_that_starts_nothing_is_refused() {
+        let (_, outcome) = page_of(&[("index.html", "<html></html>")]);
+        assert!(outcome.unwrap_err().contains(START_MARK));
+    }
+
+    #[test]
+    fn a_changed_file_gets_another_name() {
+        assert_ne!(hashed("style.css", b"a{}"), hashed("style.css", b"b{}"));
+    }
+}
