@@ -1,0 +1,172 @@
+//! Everything anyone can ask of a run. Commands take effect between two optimizer steps, and each comes back as an event.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Author;
+
+/// What can be asked of a run, while it trains and while it is paused.
+///
+/// JSON: `{"kind": "set", "field": "rate", "value": 3e-4, "reason": "loss is flat"}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Hold before the next step, with the model still loaded.
+    Pause {
+        /// Why, in the author's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Go on after a pause.
+    Resume {
+        /// Why, in the author's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Train this many steps and hold again.
+    Step {
+        /// How many; one unless told.
+        #[serde(default = "one")]
+        steps: u64,
+    },
+    /// End the run here, keeping all it has recorded.
+    Stop {
+        /// Why, in the author's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Change one dial from the next step on.
+    Set {
+        /// Which dial.
+        field: SetField,
+        /// Its new value, in the dial's unit.
+        value: f64,
+        /// Why, in the author's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Measure the validation loss now.
+    Evaluate,
+    /// Write a text now, on the current weights.
+    Sample {
+        /// What the text starts with; the plan's prompt unless told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompt: Option<String>,
+        /// How many tokens to add; the plan's number unless told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokens: Option<u32>,
+        /// 0 takes the likeliest token each time; the plan's value unless told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        temperature: Option<f64>,
+    },
+    /// Put a note on the curve at the current step.
+    Annotate {
+        /// The note.
+        text: String,
+    },
+}
+
+fn one() -> u64 {
+    1
+}
+
+impl Command {
+    /// The reason that came with it.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Pause { reason } | Self::Resume { reason } | Self::Stop { reason } | Self::Set { reason, .. } => reason.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// The dials of a running training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SetField {
+    /// Learning rate at the next step; the rest of the schedule is scaled with it.
+    Rate,
+    /// Bound on the global gradient norm; 0 turns clipping off.
+    Clip,
+    /// Decoupled weight decay of the matrices, per unit of rate.
+    WeightDecay,
+    /// Steps between validation losses; 0 turns them off.
+    EvalEvery,
+    /// Steps between samples; 0 turns them off.
+    SampleEvery,
+}
+
+impl SetField {
+    /// All dials, in the order pages show them.
+    pub const ALL: [Self; 5] = [Self::Rate, Self::Clip, Self::WeightDecay, Self::EvalEvery, Self::SampleEvery];
+
+    /// Name, unit, and the sentence shown on hover.
+    pub fn describe(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Rate => ("rate", "per step", "Learning rate at the next step; the rest of the schedule is scaled with it."),
+            Self::Clip => ("clip", "gradient norm", "Gradients whose global norm is larger are scaled down to it; 0 turns clipping off."),
+            Self::WeightDecay => ("weight decay", "per unit of rate", "Matrices shrink by rate x decay at each step."),
+            Self::EvalEvery => ("evaluate every", "steps", "Steps between validation losses; 0 turns them off."),
+            Self::SampleEvery => ("sample every", "steps", "Steps between text samples; 0 turns them off."),
+        }
+    }
+
+    /// Refuses a value the dial cannot take, with the sentence to show.
+    pub fn check(self, value: f64) -> Result<(), String> {
+        let (name, ..) = self.describe();
+        let top = match self {
+            Self::Rate => 10.0,
+            Self::Clip => 1e6,
+            Self::WeightDecay => 10.0,
+            Self::EvalEvery | Self::SampleEvery => 1e9,
+        };
+        if !value.is_finite() || value < 0.0 || value > top {
+            return Err(format!("{name} must be a number from 0 to {top}, not {value}"));
+        }
+        if matches!(self, Self::EvalEvery | Self::SampleEvery) && value.fract() != 0.0 {
+            return Err(format!("{name} must be a whole number of steps, not {value}"));
+        }
+        Ok(())
+    }
+}
+
+/// A command on its way to a worker: numbered by the server, signed by who asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommandOrder {
+    /// The server's number for it; the event that answers carries the same.
+    pub command_id: u64,
+    /// Who asked.
+    pub author: Author,
+    /// What.
+    #[serde(with = "crate::encode::json")]
+    pub command: Command,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_read_as_people_write_them() {
+        let check = |text: &str, expected: Command| assert_eq!(serde_json::from_str::<Command>(text).unwrap(), expected, "{text}");
+        check(r#"{"kind":"pause"}"#, Command::Pause { reason: None });
+        check(r#"{"kind":"step"}"#, Command::Step { steps: 1 });
+        check(r#"{"kind":"evaluate"}"#, Command::Evaluate);
+        check(
+            r#"{"kind":"set","field":"rate","value":3e-4,"reason":"flat"}"#,
+            Command::Set { field: SetField::Rate, value: 3e-4, reason: Some("flat".into()) },
+        );
+        for bad in [r#"{"kind":"explode"}"#, r#"{"kind":"set","field":"rate"}"#, r#"{"kind":"pause","x":1}"#, r#"{"kind":"set","field":"mood","value":1}"#] {
+            assert!(serde_json::from_str::<Command>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn dials_refuse_what_they_cannot_take() {
+        assert!(SetField::Rate.check(1e-3).is_ok() && SetField::EvalEvery.check(100.0).is_ok());
+        for (field, value) in [(SetField::Rate, f64::NAN), (SetField::Rate, -1.0), (SetField::Clip, f64::INFINITY), (SetField::EvalEvery, 0.5)] {
+            assert!(field.check(value).is_err(), "{field:?} {value}");
+        }
+    }
+}

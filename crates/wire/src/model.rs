@@ -1,0 +1,158 @@
+//! The shape of the decoder, and what a shape costs: parameters, arithmetic, memory.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::PlanError;
+
+/// How positions enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Positions {
+    /// One learned vector per position, added to the embedding.
+    Learned,
+    /// Queries and keys rotated by their position (RoPE, base 10,000).
+    Rotary,
+}
+
+/// How the residual stream is normalised before each part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Norm {
+    /// Mean and variance (eps 1e-5).
+    Layer,
+    /// Root mean square only (eps 1e-6).
+    Rms,
+}
+
+/// The part that works on each position by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mlp {
+    /// Two matrices with a GELU (tanh form) between.
+    Gelu,
+    /// Three matrices: `down(silu(gate(x)) * up(x))`.
+    Swiglu,
+}
+
+/// One decoder, with the switches that matter as plain fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ModelPlan {
+    /// Blocks.
+    pub layers: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; `heads` for plain attention, fewer for groups.
+    pub kv_heads: usize,
+    /// Width of the residual stream.
+    pub d_model: usize,
+    /// Width inside the MLP.
+    pub d_ff: usize,
+    /// Context length, in tokens.
+    pub seq: usize,
+    /// Tokens of the vocabulary; set by the tokenizer.
+    pub vocab: usize,
+    /// How positions enter.
+    pub positions: Positions,
+    /// Normalisation.
+    pub norm: Norm,
+    /// MLP.
+    pub mlp: Mlp,
+    /// Normalise queries and keys per head (RMS, no gain).
+    pub qk_norm: bool,
+    /// Biases in linear layers and norms.
+    pub bias: bool,
+    /// The head shares the embedding's matrix.
+    pub tied_head: bool,
+    /// `cap * tanh(logits / cap)`; 0 for none.
+    pub logit_softcap: f64,
+    /// Share of activations dropped after embedding, attention and MLP, while training.
+    pub dropout: f64,
+}
+
+impl ModelPlan {
+    /// Width of one head.
+    pub fn d_head(&self) -> usize {
+        self.d_model / self.heads.max(1)
+    }
+
+    /// Trained numbers in all.
+    pub fn parameters(&self) -> u64 {
+        let positions = if self.positions == Positions::Learned { self.seq * self.d_model } else { 0 };
+        let head = if self.tied_head { 0 } else { self.vocab * self.d_model };
+        (self.vocab * self.d_model + positions + head + self.layers * self.block_parameters() + self.norm_parameters()) as u64
+    }
+
+    /// Trained numbers outside the embeddings, the N of scaling laws.
+    pub fn body_parameters(&self) -> u64 {
+        (self.layers * self.block_parameters() + self.norm_parameters()) as u64
+    }
+
+    fn norm_parameters(&self) -> usize {
+        if self.norm == Norm::Layer && self.bias { 2 * self.d_model } else { self.d_model }
+    }
+
+    fn block_parameters(&self) -> usize {
+        let (d, kv) = (self.d_model, self.kv_heads * self.d_head());
+        let attention = d * d + 2 * d * kv + d * d;
+        let mlp = if self.mlp == Mlp::Swiglu { 3 * d * self.d_ff } else { 2 * d * self.d_ff };
+        let mlp_up = if self.mlp == Mlp::Swiglu { 2 * self.d_ff } else { self.d_ff };
+        let biases = if self.bias { d + 2 * kv + d + mlp_up + d } else { 0 };
+        attention + mlp + biases + 2 * self.norm_parameters()
+    }
+
+    /// Arithmetic of one training token, forward and backward: 6 per weight that multiplies, and attention's 12 L d T
+    /// (Chowdhery et al. 2022, appendix B).
+    pub fn flops_per_token(&self) -> f64 {
+        let multiplied = self.body_parameters() as f64 + (self.vocab * self.d_model) as f64;
+        6.0 * multiplied + 12.0 * (self.layers * self.d_model * self.seq) as f64
+    }
+
+    /// Bytes to train at `rows` rows of context at once, in 32-bit floats: weights, gradients and two moments, the activations
+    /// kept for the backward pass, and the logits with their gradient. An estimate, on the high side.
+    pub fn training_bytes(&self, rows: usize, shards: usize) -> u64 {
+        let weights = self.parameters() * 4 * (3 + shards as u64);
+        let per_token = self.layers * (16 * self.d_model + 5 * self.d_ff + 3 * self.heads * self.seq) + 4 * self.d_model + 4 * self.vocab;
+        weights + (rows * self.seq * per_token * 4) as u64 + 64_000_000
+    }
+
+    /// Refuses a shape that cannot be built.
+    pub fn check(&self) -> Result<(), PlanError> {
+        let sizes = [
+            ("model.layers", self.layers, 256),
+            ("model.heads", self.heads, 256),
+            ("model.kv_heads", self.kv_heads, 256),
+            ("model.d_model", self.d_model, 65_536),
+            ("model.d_ff", self.d_ff, 262_144),
+            ("model.seq", self.seq, 131_072),
+            ("model.vocab", self.vocab, 1_000_000),
+        ];
+        for (field, value, top) in sizes {
+            if value == 0 || value > top {
+                return Err(PlanError::new(field, format!("{value} is out of bounds")).hint(format!("1 to {top}")));
+            }
+        }
+        if self.d_model % self.heads != 0 {
+            let message = format!("{} heads do not divide a width of {}", self.heads, self.d_model);
+            return Err(PlanError::new("model.heads", message).hint(format!("d_model {} would do", self.d_model.next_multiple_of(self.heads))));
+        }
+        if self.heads % self.kv_heads != 0 {
+            let message = format!("{} key-value heads do not divide {} heads", self.kv_heads, self.heads);
+            return Err(PlanError::new("model.kv_heads", message).hint("1, or the number of heads"));
+        }
+        if self.positions == Positions::Rotary && self.d_head() % 2 != 0 {
+            return Err(PlanError::new("model.heads", format!("rotary positions need an even head width, not {}", self.d_head())));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(PlanError::new("model.dropout", format!("{} is no share", self.dropout)).hint("0 up to 0.9"));
+        }
+        if !self.logit_softcap.is_finite() || self.logit_softcap < 0.0 {
+            return Err(PlanError::new("model.logit_softcap", format!("{} is no cap", self.logit_softcap)).hint("0 for none, or 15 to 50"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! What someone typed: a preset, a text, and a few overrides. Small enough to paste into a message.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{CorpusId, DeviceId, RunId};
+
+/// A wish for a run. Everything left out comes from the preset.
+///
+/// JSON: `{"preset": "nanogpt-cpu", "corpus": "tales", "steps": 2000, "seed": 1, "overrides": {"optimizer.rate": 1e-3}}`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    /// Name of a preset; `nanogpt-cpu` unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// One dial for size: layers, with width, heads and rate derived from it (preset `depth`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u32>,
+    /// The text to learn. Give this or `mix`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corpus: Option<CorpusId>,
+    /// Several texts with their weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<BTreeMap<CorpusId, f64>>,
+    /// `byte`, `char`, `bpe-1024` or `gpt2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<Tokenizer>,
+    /// Optimizer steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Seed of initialisation and batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Any number of the plan, by its path: `{"model.layers": 6}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<String, serde_json::Value>,
+    /// A device of the lab; the fastest free one unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    /// A name to show; a readable one is made up unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The run this one was copied from, with changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied_from: Option<RunId>,
+}
+
+/// How text becomes numbers. Its text form names folders, so it is plain: `byte`, `char`, `bpe-1024`, `gpt2`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, example = "char"))]
+#[serde(try_from = "String", into = "String")]
+pub enum Tokenizer {
+    /// The 256 bytes, and an end of text.
+    Byte,
+    /// The characters of the text itself.
+    Char,
+    /// Byte-pair encoding trained on the text, to this vocabulary.
+    Bpe(u32),
+    /// GPT-2's own, 50,257 tokens.
+    Gpt2,
+}
+
+impl fmt::Display for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Byte => f.write_str("byte"),
+            Self::Char => f.write_str("char"),
+            Self::Bpe(vocab) => write!(f, "bpe-{vocab}"),
+            Self::Gpt2 => f.write_str("gpt2"),
+        }
+    }
+}
+
+impl FromStr for Tokenizer {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bpe = text.strip_prefix("bpe-").and_then(|vocab| vocab.parse().ok()).filter(|vocab| (260..=65_536).contains(vocab));
+        match (text, bpe) {
+            ("byte", _) => Ok(Self::Byte),
+            ("char", _) => Ok(Self::Char),
+            ("gpt2", _) => Ok(Self::Gpt2),
+            (_, Some(vocab)) => Ok(Self::Bpe(vocab)),
+            _ => Err(format!("{text:?} is no tokenizer: byte, char, gpt2, or bpe-N with N from 260 to 65536")),
+        }
+    }
+}
+
+impl TryFrom<String> for Tokenizer {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Tokenizer> for String {
+    fn from(tokenizer: Tokenizer) -> String {
+        tokenizer.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_form_is_enough() {
+        let text = r#"{"preset":"nanogpt-cpu","corpus":"tales","steps":2000,"seed":1,"overrides":{"optimizer.rate":1e-3},"tokenizer":"bpe-1024"}"#;
+        let spec: RunSpec = serde_json::from_str(text).unwrap();
+        assert_eq!(spec.tokenizer, Some(Tokenizer::Bpe(1024)));
+        assert!(serde_json::from_str::<RunSpec>(r#"{"presett":"x"}"#).is_err(), "a misspelt field is refused, not ignored");
+        for bad in ["bpe-1", "bpe-x", "words", "bpe-99999999", "../x"] {
+            assert!(bad.parse::<Tokenizer>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! The program `kindling`.
+fn main() {}
