@@ -12,17 +12,12 @@ pub(crate) const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-
 /// Installs what any task may need and reports what could not be had.
 pub(crate) fn everything() -> Outcome<()> {
     Compiler::find()?;
-    let missing: Vec<String> = [for_page(), for_tests()].concat();
+    let missing = for_tests();
     if missing.is_empty() {
         say("everything is installed");
     }
     missing.iter().for_each(|line| eprintln!("missing: {line}"));
     Ok(())
-}
-
-/// wasm-opt, without which the page works and is heavier. Gives back what could not be had.
-pub(crate) fn for_page() -> Vec<String> {
-    want(find_program(&["wasm-opt"]).is_some(), &["binaryen"], "wasm-opt, which makes the page smaller")
 }
 
 /// What the tests use besides Rust. Gives back what could not be had.

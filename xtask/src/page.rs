@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::compiler::{Compiler, TARGET};
-use crate::install;
-use crate::shell::{Outcome, command, find_program, root, run, say};
+use crate::shell::{Outcome, command, find_program, output, root, run, say};
+
+/// The first version of wasm-opt that is used.
+const WASM_OPT_FROM: u32 = 116;
 
 /// Builds the page; when nothing has changed since the last time, leaves `target/page` as it is.
 pub(crate) fn build() -> Outcome<()> {
-    install::for_page().iter().for_each(|line| eprintln!("going on without {line}"));
     let wasm = compile(Compiler::find()?)?;
     let stamp = stamp(&wasm)?;
     let stamp_file = root().join("target").join("page.stamp");
@@ -49,7 +50,7 @@ fn stamp(wasm: &Path) -> Outcome<String> {
         hasher.write(file.to_string_lossy().as_bytes());
         hasher.write(&read(file)?);
     }
-    hasher.write_u8(find_program(&["wasm-opt"]).is_some().into());
+    hasher.write_u8(wasm_opt().is_some().into());
     Ok(format!("{:016x}", hasher.finish()))
 }
 
@@ -82,11 +83,11 @@ fn bind(wasm: &Path, name: &str, folder: &Path) -> Outcome<()> {
     bound.map_err(|error| format!("wasm-bindgen failed on {}: {error:#}", wasm.display()))
 }
 
-/// Shrinks the module where wasm-opt is there. A version too old for the module leaves it as it was.
+/// Shrinks the module where a fitting wasm-opt is there; the page works without.
 fn optimize(module: &Path) -> Outcome<()> {
-    let Some(wasm_opt) = find_program(&["wasm-opt"]) else { return Ok(()) };
+    let Some(wasm_opt) = wasm_opt() else { return Ok(()) };
     let smaller = module.with_extension("opt");
-    // What today's compilers emit and browsers have had for years; older versions of wasm-opt want it named.
+    // What today's compilers emit and browsers have had for years.
     let features = [
         "--enable-bulk-memory",
         "--enable-mutable-globals",
@@ -95,13 +96,17 @@ fn optimize(module: &Path) -> Outcome<()> {
         "--enable-reference-types",
         "--enable-sign-ext",
     ];
-    match run(command(wasm_opt).arg("-Oz").args(features).arg(module).arg("-o").arg(&smaller)) {
-        Ok(()) => fs::rename(&smaller, module).map_err(|error| format!("{}: {error}", module.display())),
-        Err(reason) => {
-            eprintln!("the page stays larger than it could be: {reason}");
-            Ok(())
-        }
-    }
+    run(command(wasm_opt).arg("-Oz").args(features).arg(module).arg("-o").arg(&smaller))?;
+    fs::rename(&smaller, module).map_err(|error| format!("{} cannot be replaced: {error}", module.display()))
+}
+
+/// A wasm-opt recent enough. Older ones export the wrong table without a word, and the page then does not start: seen
+/// with 108, which is Debian 12's (binaryen issue 4711).
+fn wasm_opt() -> Option<PathBuf> {
+    let program = find_program(&["wasm-opt"])?;
+    let version = output(command(&program).arg("--version"))?;
+    let number = version.split_whitespace().find_map(|word| word.parse::<u32>().ok())?;
+    (number >= WASM_OPT_FROM).then_some(program)
 }
 
 fn remove_folder(folder: &Path) -> Outcome<()> {

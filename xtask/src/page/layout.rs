@@ -38,12 +38,13 @@ fn index_with_start(index: &str, page: &Path, name: &str) -> Outcome<String> {
     if !index.contains(START_MARK) {
         return Err(format!("public/index.html has no line `{START_MARK}`, where the program is started"));
     }
-    let script = format!("import start from \"./{name}.js\";\nstart();\n");
+    let module = format!("/assets/{name}_bg.wasm");
+    let script = format!("import start from \"./{name}.js\";\nstart({{ module_or_path: \"{module}\" }});\n");
     let start = hashed("start.js", script.as_bytes());
     write(&page.join(&start), script.as_bytes())?;
     let lines = [
         format!("<link rel=\"modulepreload\" href=\"/assets/{name}.js\">"),
-        format!("<link rel=\"preload\" href=\"/assets/{name}_bg.wasm\" as=\"fetch\" type=\"application/wasm\" crossorigin>"),
+        format!("<link rel=\"preload\" href=\"{module}\" as=\"fetch\" type=\"application/wasm\" crossorigin>"),
         format!("<script type=\"module\" src=\"/{start}\"></script>"),
     ];
     Ok(index.replace(START_MARK, &lines.join("\n    ")))
