@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::install;
-use crate::shell::{Outcome, cargo, command, find_program, output, run, say};
+use crate::shell::{Outcome, cargo, command, find_program, output, say};
 
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -90,7 +90,12 @@ fn fetch_target() -> bool {
         return false;
     }
     say(&format!("asking rustup for {TARGET}, to build the page with"));
-    run(command("rustup").args(["target", "add", TARGET])).is_ok() && has_target()
+    // Rustup explains a failure at length; what follows here is another route, or one sentence which says what to do.
+    let is_fetched = output(command("rustup").args(["target", "add", TARGET])).is_some() && has_target();
+    if !is_fetched {
+        eprintln!("rustup could not fetch it");
+    }
+    is_fetched
 }
 
 fn debian() -> Outcome<Compiler> {

@@ -24,7 +24,10 @@ pub(crate) fn run_all() -> Outcome<()> {
     let parts = [
         ("rust tests", rust_tests()),
         ("browser stories", browser_stories()),
-        ("tests' tools", if missing.is_empty() { Verdict::Passed } else { Verdict::NotRun(missing.join("; ")) }),
+        (
+            "tools installed for them",
+            if missing.is_empty() { Verdict::Passed } else { Verdict::NotRun(missing.join("; ")) },
+        ),
     ];
     say("summary");
     let failures = parts.iter().filter(|(name, verdict)| is_failure(name, verdict)).count();
@@ -70,8 +73,7 @@ fn browser_stories() -> Verdict {
 
 fn stories_in(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut stories: Vec<PathBuf> =
-        entries.filter(|path| path.to_string_lossy().ends_with(".test.mjs")).collect();
+    let mut stories: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().ends_with(".test.mjs")).collect();
     stories.sort();
     stories
 }
