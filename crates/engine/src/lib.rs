@@ -1,1 +1,30 @@
-//! Opens soon.
+//! The engine: text to tokens, a decoder, an optimizer, and the loop that trains. No HTTP, no async, no SQL.
+//!
+//! Text: [`corpus`] what the lab has, [`intake`] how it comes in, [`tokenizer`], [`dataset`] token shards on disk, [`batch`].
+//! Model: [`params`] the numbers, [`decoder`] the forward pass, read top to bottom.
+//! Training: [`train`] the loop, also read top to bottom; [`optimizer`], [`cores`] the batch split over cores, [`evaluate`],
+//! [`sample`], [`stats`] looks at weights and gradients, [`device`] where it all runs.
+
+pub mod batch;
+pub mod corpus;
+pub mod data_error;
+pub mod dataset;
+pub mod decoder;
+pub mod device;
+pub mod error;
+pub mod evaluate;
+pub mod intake;
+pub mod optimizer;
+pub mod params;
+pub mod random;
+pub mod sample;
+pub mod cores;
+pub mod stats;
+pub mod tokenizer;
+pub mod train;
+
+mod arithmetic;
+mod tales;
+
+pub use data_error::DataError;
+pub use error::EngineError;

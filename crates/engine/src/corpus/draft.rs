@@ -1,0 +1,179 @@
+//! A corpus while it is written: aside, counted and hashed on the way, and renamed into place at the end, or gone without a trace.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use wire::corpus::{CorpusInfo, Source};
+use wire::id::CorpusId;
+
+use crate::corpus::Documents;
+use crate::data_error::DataError;
+
+/// Characters kept as the sample.
+const SAMPLE_CHARS: usize = 1000;
+/// More different characters than this are not listed.
+const ALPHABET_CHARS: usize = 65_536;
+
+/// A corpus being written. Dropped without [`Draft::finish`], it leaves nothing.
+pub(crate) struct Draft {
+    corpora: PathBuf,
+    folder: PathBuf,
+    text: BufWriter<File>,
+    hasher: blake3::Hasher,
+    ends: Vec<u64>,
+    entropies: Vec<f64>,
+    seen: Vec<bool>,
+    info: CorpusInfo,
+    is_finished: bool,
+}
+
+impl Draft {
+    /// Starts one. Errors: the id is taken, the disk.
+    pub(crate) fn new(corpora: &Path, id: &CorpusId, name: &str, source: Source) -> Result<Self, DataError> {
+        if corpora.join(id.as_str()).exists() {
+            return Err(DataError::CorpusExists { id: id.to_string() });
+        }
+        fs::create_dir_all(corpora).map_err(DataError::disk("could not create", corpora))?;
+        sweep(corpora);
+        let folder = aside(corpora, id.as_str());
+        fs::create_dir_all(&folder).map_err(DataError::disk("could not create", &folder))?;
+        let path = folder.join("text.bin");
+        let file = File::create(&path).map_err(DataError::disk("could not create", &path))?;
+        let info = CorpusInfo {
+            id: id.clone(),
+            name: name.chars().filter(|c| !c.is_control()).take(120).collect(),
+            source,
+            documents: 0,
+            text_bytes: 0,
+            chars: 0,
+            alphabet: String::new(),
+            sample: String::new(),
+            valid_share: 0.0,
+            content_hash: String::new(),
+            entropy_nats: None,
+            created_ms: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64),
+            datasets: vec![],
+        };
+        Ok(Self {
+            corpora: corpora.to_owned(),
+            folder,
+            text: BufWriter::with_capacity(1 << 20, file),
+            hasher: blake3::Hasher::new(),
+            ends: vec![],
+            entropies: vec![],
+            seen: vec![false; char::MAX as usize + 1],
+            info,
+            is_finished: false,
+        })
+    }
+
+    /// What is known of it so far.
+    pub(crate) fn info(&mut self) -> &mut CorpusInfo {
+        &mut self.info
+    }
+
+    /// Adds to the current document.
+    pub(crate) fn append(&mut self, text: &str) -> Result<(), DataError> {
+        self.text.write_all(text.as_bytes()).map_err(DataError::disk("could not write", &self.folder))?;
+        self.hasher.update(text.as_bytes());
+        self.info.text_bytes += text.len() as u64;
+        let mut missing = SAMPLE_CHARS.saturating_sub(self.info.chars as usize);
+        for c in text.chars() {
+            self.seen[c as usize] = true;
+            self.info.chars += 1;
+            if missing > 0 {
+                missing -= 1;
+                self.info.sample.push(c);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the current document; generators say its nats. One without text is left out.
+    pub(crate) fn end_document(&mut self, entropy_nats: Option<f64>) {
+        if self.ends.last().copied().unwrap_or(0) == self.info.text_bytes {
+            return;
+        }
+        self.ends.push(self.info.text_bytes);
+        self.entropies.extend(entropy_nats);
+    }
+
+    /// Puts it into place. Errors: nothing in it, the id was taken meanwhile, the disk.
+    pub(crate) fn finish(mut self) -> Result<CorpusInfo, DataError> {
+        self.end_document(None);
+        if self.ends.is_empty() {
+            return Err(DataError::Empty { name: self.info.name.clone() });
+        }
+        let text = self.text.flush().and_then(|()| self.text.get_ref().sync_all());
+        text.map_err(DataError::disk("could not write", &self.folder))?;
+        write_synced(&self.folder.join("documents.bin"), &words(self.ends.iter().map(|end| end.to_le_bytes())))?;
+        if self.entropies.len() == self.ends.len() {
+            write_synced(&self.folder.join("entropy.bin"), &words(self.entropies.iter().map(|nats| nats.to_le_bytes())))?;
+            self.info.entropy_nats = Some(self.entropies.iter().sum());
+        }
+        self.info.documents = self.ends.len() as u64;
+        self.info.content_hash = self.hasher.finalize().to_hex().to_string();
+        let different = || (0..=char::MAX as u32).filter(|code| self.seen[*code as usize]).filter_map(char::from_u32);
+        if different().count() <= ALPHABET_CHARS {
+            self.info.alphabet = different().collect();
+        }
+        self.info.valid_share = Documents::open(&self.folder)?.split().valid_share();
+        write_json(&self.folder.join("info.json"), &self.info)?;
+        let place = self.corpora.join(self.info.id.as_str());
+        if place.exists() {
+            return Err(DataError::CorpusExists { id: self.info.id.to_string() });
+        }
+        fs::rename(&self.folder, &place).map_err(DataError::disk("could not create", &place))?;
+        self.is_finished = true;
+        Ok(self.info.clone())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let _ = fs::remove_dir_all(&self.folder); // what stays is swept a day later
+        }
+    }
+}
+
+fn words(words: impl Iterator<Item = [u8; 8]>) -> Vec<u8> {
+    words.flatten().collect()
+}
+
+/// A folder beside the finished ones that no other process or thread uses. Its leading dot makes it no id.
+pub(crate) fn aside(parent: &Path, name: &str) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    parent.join(format!(".new-{name}-{}-{count}", std::process::id()))
+}
+
+/// Removes what crashed writers left a day ago or earlier.
+pub(crate) fn sweep(parent: &Path) {
+    let is_old = |entry: &fs::DirEntry| {
+        let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+        entry.file_name().to_string_lossy().starts_with(".new-") && age.is_some_and(|age| age > Duration::from_secs(24 * 3600))
+    };
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten().filter(is_old) {
+        let _ = fs::remove_dir_all(entry.path()); // tried again at the next sweep
+    }
+}
+
+/// Writes a small file and waits for the disk.
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(DataError::disk("could not write", path))
+}
+
+/// Writes a value as JSON and waits for the disk.
+pub(crate) fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), DataError> {
+    let json = serde_json::to_vec_pretty(value).map_err(|source| DataError::altered(path, source.to_string()))?;
+    write_synced(path, &json)
+}

@@ -1,0 +1,220 @@
+//! AdamW (Loshchilov and Hutter 2019) with global-norm clipping: one pass over memory on the CPU, tensor operators on a GPU.
+//! The two are twins, and a test holds them to each other.
+
+use burn::backend::Flex;
+use burn::tensor::Tensor;
+
+use crate::cores::Cores;
+use crate::error::EngineError;
+use crate::gradient::Gradient;
+use crate::params::ParamSpec;
+
+/// Dials of one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dial {
+    /// Learning rate.
+    pub rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Decoupled decay of matrices, per unit of rate.
+    pub weight_decay: f64,
+    /// Bound on the global gradient norm; 0 for none.
+    pub clip: f64,
+}
+
+/// What the optimizer did to one parameter.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Update {
+    /// Sum of the squared changes.
+    pub change_squared: f64,
+    /// Sum of the squared weights after it.
+    pub weight_squared: f64,
+}
+
+/// Weights with their moments, one flat tensor for each parameter.
+pub struct State {
+    /// Weights.
+    pub weights: Vec<Tensor<1>>,
+    /// First moments.
+    pub first: Vec<Tensor<1>>,
+    /// Second moments.
+    pub second: Vec<Tensor<1>>,
+    /// Steps taken.
+    pub steps: u64,
+}
+
+impl State {
+    /// Untrained weights, moments at zero.
+    pub fn new(weights: Vec<Tensor<1>>) -> Self {
+        let zeros = || weights.iter().map(Tensor::zeros_like).collect();
+        Self { first: zeros(), second: zeros(), weights, steps: 0 }
+    }
+
+    /// One step on the CPU, parameters spread over the cores. Answers what changed for each parameter.
+    ///
+    /// # Errors
+    /// A core that panicked.
+    pub fn step_on_cpu(&mut self, specs: &[ParamSpec], gradient: Vec<Tensor<1>>, scale: f64, dial: Dial, cores: &Cores) -> Result<Vec<Update>, EngineError> {
+        self.steps += 1;
+        let step = Coefficients::new(dial, self.steps, scale);
+        let take = std::mem::take::<Vec<Tensor<1>>>;
+        let jobs: Vec<_> = take(&mut self.weights).into_iter().zip(take(&mut self.first)).zip(take(&mut self.second)).zip(gradient).zip(specs)
+            .map(|((((weight, first), second), gradient), spec)| std::sync::Mutex::new(Some((weight, first, second, gradient, spec.decays()))))
+            .collect();
+        let shares = deal(specs, cores.count());
+        let jobs = std::sync::Arc::new(jobs);
+        let done = cores.map({
+            let (jobs, shares) = (jobs.clone(), shares.clone());
+            move |core| {
+                // Each job is taken once, by the core it was dealt to; the lock is never waited for.
+                let mine = shares[core].iter().filter_map(|&place| jobs[place].lock().ok()?.take().map(|job| (place, job)));
+                mine.map(|(place, (weight, first, second, gradient, decays))| (place, adamw_in_place(weight, first, second, gradient, step.decaying(decays)))).collect::<Vec<_>>()
+            }
+        })?;
+        let mut all: Vec<_> = done.into_iter().flatten().collect();
+        all.sort_by_key(|(place, _)| *place);
+        let mut updates = Vec::with_capacity(all.len());
+        for (_, (weight, first, second, update)) in all {
+            self.weights.push(weight);
+            self.first.push(first);
+            self.second.push(second);
+            updates.push(update);
+        }
+        Ok(updates)
+    }
+
+    /// One step by tensor operators, for GPUs: nothing is read back. `scale` is `[1]`.
+    pub fn step_on_gpu(&mut self, specs: &[ParamSpec], gradient: Vec<Tensor<1>>, scale: Tensor<1>, dial: Dial) {
+        self.steps += 1;
+        let step = Coefficients::new(dial, self.steps, 1.0);
+        for (place, (gradient, spec)) in gradient.into_iter().zip(specs).enumerate() {
+            let (weight, first, second) = (self.weights[place].clone(), self.first[place].clone(), self.second[place].clone());
+            let gradient = gradient * scale.clone();
+            let first = first * step.beta1 + gradient.clone() * (1.0 - step.beta1);
+            let second = second * step.beta2 + gradient.square() * (1.0 - step.beta2);
+            let root = second.clone().sqrt() * step.second_scale + step.eps;
+            let keep = step.decaying(spec.decays()).keep;
+            self.weights[place] = weight * keep - first.clone() / root * step.rate;
+            (self.first[place], self.second[place]) = (first, second);
+        }
+    }
+}
+
+/// Root of the sum of all squared gradients, on the CPU, summed in the order of the parameters.
+pub fn norm_on_cpu(gradient: &Gradient) -> f64 {
+    gradient.flat.iter().map(sum_of_squares).sum::<f64>().sqrt()
+}
+
+/// The same on the device, `[1]`.
+pub fn norm_on_gpu(gradient: &Gradient) -> Tensor<1> {
+    let squares = gradient.flat.iter().map(|values| values.clone().square().sum()).collect();
+    Tensor::cat(squares, 0).sum().sqrt()
+}
+
+/// Factor that brings a norm under its bound; 1 where it is under, or where there is none (PyTorch's `clip_grad_norm_`).
+pub fn clip_scale(norm: f64, clip: f64) -> f64 {
+    if clip > 0.0 { (clip / (norm + 1e-6)).min(1.0) } else { 1.0 }
+}
+
+/// A tensor's values on the CPU, without a copy where they lie in order.
+pub fn values(tensor: &Tensor<1>) -> burn::backend::flex::FlexTensor {
+    let primitive = tensor.clone().try_into_primitive::<Flex>().expect("only CPU tensors are read in place");
+    if primitive.as_slice::<f32>().is_some() { primitive } else { primitive.to_contiguous() }
+}
+
+fn sum_of_squares(tensor: &Tensor<1>) -> f64 {
+    let held = values(tensor);
+    held.as_slice::<f32>().unwrap_or_default().chunks(4096).map(|chunk| f64::from(chunk.iter().map(|v| v * v).sum::<f32>())).sum()
+}
+
+/// What a step multiplies by, worked out once.
+#[derive(Debug, Clone, Copy)]
+struct Coefficients {
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+    /// Gradients are multiplied by it.
+    scale: f64,
+    /// Rate with the first moment's bias correction.
+    rate: f64,
+    /// Root of the second moment's bias correction.
+    second_scale: f64,
+    /// Share of a matrix that stays.
+    matrix_keep: f64,
+    keep: f64,
+}
+
+impl Coefficients {
+    fn new(dial: Dial, step: u64, scale: f64) -> Self {
+        let correction = |beta: f64| 1.0 - beta.powf(step as f64);
+        Self {
+            beta1: dial.beta1,
+            beta2: dial.beta2,
+            eps: dial.eps,
+            scale,
+            rate: dial.rate / correction(dial.beta1),
+            second_scale: 1.0 / correction(dial.beta2).sqrt(),
+            matrix_keep: 1.0 - dial.rate * dial.weight_decay,
+            keep: 1.0,
+        }
+    }
+
+    fn decaying(self, decays: bool) -> Self {
+        Self { keep: if decays { self.matrix_keep } else { 1.0 }, ..self }
+    }
+}
+
+type Stepped = (Tensor<1>, Tensor<1>, Tensor<1>, Update);
+
+/// The CPU kernel: weight, moments and gradient read once and written once.
+fn adamw_in_place(weight: Tensor<1>, first: Tensor<1>, second: Tensor<1>, gradient: Tensor<1>, step: Coefficients) -> Stepped {
+    let own = |tensor: Tensor<1>| tensor.try_into_primitive::<Flex>().expect("the CPU step is given CPU tensors").to_contiguous();
+    let (mut weight, mut first, mut second) = (own(weight), own(first), own(second));
+    let gradient = values(&gradient);
+    let gradients = gradient.as_slice::<f32>().unwrap_or_default();
+    let update = adamw(weight.storage_mut(), first.storage_mut(), second.storage_mut(), gradients, step);
+    let wrap = Tensor::from_primitive::<Flex>;
+    (wrap(weight), wrap(first), wrap(second), update)
+}
+
+fn adamw(weight: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], step: Coefficients) -> Update {
+    let (beta1, beta2, scale) = (step.beta1 as f32, step.beta2 as f32, step.scale as f32);
+    let (rest1, rest2) = ((1.0 - step.beta1) as f32, (1.0 - step.beta2) as f32);
+    let (rate, second_scale, eps, keep) = (step.rate as f32, step.second_scale as f32, step.eps as f32, step.keep as f32);
+    let mut update = Update::default();
+    const CHUNK: usize = 1024;
+    for (((weight, first), second), gradient) in weight.chunks_mut(CHUNK).zip(first.chunks_mut(CHUNK)).zip(second.chunks_mut(CHUNK)).zip(gradient.chunks(CHUNK)) {
+        let mut change_squared = [0f32; 8];
+        let mut weight_squared = [0f32; 8];
+        for (i, (((w, m), v), g)) in weight.iter_mut().zip(first).zip(second).zip(gradient).enumerate() {
+            let g = g * scale;
+            *m = *m * beta1 + g * rest1;
+            *v = *v * beta2 + g * g * rest2;
+            let new = *w * keep - *m / (v.sqrt() * second_scale + eps) * rate;
+            let change = new - *w;
+            change_squared[i % 8] += change * change;
+            weight_squared[i % 8] += new * new;
+            *w = new;
+        }
+        update.change_squared += f64::from(change_squared.iter().sum::<f32>());
+        update.weight_squared += f64::from(weight_squared.iter().sum::<f32>());
+    }
+    update
+}
+
+/// Parameters dealt to cores, largest first to the one with the least, so that both finish together.
+fn deal(specs: &[ParamSpec], cores: usize) -> std::sync::Arc<Vec<Vec<usize>>> {
+    let mut order: Vec<usize> = (0..specs.len()).collect();
+    order.sort_by_key(|&place| std::cmp::Reverse(specs[place].len()));
+    let mut shares = vec![(0usize, vec![]); cores];
+    for place in order {
+        let least = (0..cores).min_by_key(|&core| shares[core].0).unwrap_or(0);
+        shares[least].0 += specs[place].len();
+        shares[least].1.push(place);
+    }
+    std::sync::Arc::new(shares.into_iter().map(|(_, places)| places).collect())
+}

@@ -1,0 +1,343 @@
+//! Text to numbers and back: bytes, characters, byte pairs learnt from the text, and GPT-2's own.
+//!
+//! Byte pairs are learnt by the `tokenizers` crate and applied by `tiktoken-rs`, for both vocabularies, since it is the faster
+//! of the two. All but `char` know every text, and all give back exactly what they were given.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tiktoken_rs::CoreBPE;
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl};
+use wire::spec::Tokenizer;
+
+use crate::corpus::draft::{write_json, write_synced};
+use crate::data_error::DataError;
+
+/// How people see the end of a document among tokens.
+const EOT_PIECE: &str = "<|endoftext|>";
+/// GPT-2's way to cut text into words before pairs are merged (as in `tiktoken`), which `tokenizers` follows too.
+const WORDS: &str = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s";
+/// Text is cut in stretches of about this many bytes, which bounds memory and feeds all cores.
+const STRETCH_BYTES: usize = 64 * 1024;
+/// No word is longer than this; a longer one is cut anyway.
+const WORD_BYTES: usize = 256 * 1024;
+
+/// One tokenizer, ready for use.
+pub struct TextTokenizer {
+    /// Bytes of each token; none for those that stand for no text.
+    pieces: Vec<Option<Vec<u8>>>,
+    eot: Option<u32>,
+    cut: Cut,
+}
+
+enum Cut {
+    Byte,
+    /// Token of each character by its code; `u32::MAX` where unknown.
+    Char(Vec<u32>),
+    Pairs(Box<CoreBPE>),
+    Gpt2(&'static CoreBPE),
+}
+
+/// What `tokenizer.json` holds for `char`.
+#[derive(Serialize, Deserialize)]
+struct CharFile {
+    alphabet: String,
+    has_eot: bool,
+}
+
+impl TextTokenizer {
+    /// The 256 bytes, and 256 for the end of a document.
+    pub fn byte() -> Self {
+        let pieces = (0..=255u8).map(|byte| Some(vec![byte])).chain([None]).collect();
+        Self { pieces, eot: Some(256), cut: Cut::Byte }
+    }
+
+    /// The given characters in their order, and one more for the end of a document where wanted.
+    pub fn char(alphabet: &str, has_eot: bool) -> Self {
+        let chars: BTreeSet<char> = alphabet.chars().collect();
+        let mut places = vec![u32::MAX; chars.last().map_or(0, |last| *last as usize + 1)];
+        chars.iter().enumerate().for_each(|(place, c)| places[*c as usize] = place as u32);
+        let end = has_eot.then_some(None);
+        let pieces = chars.iter().map(|c| Some(c.to_string().into_bytes())).chain(end).collect();
+        Self { pieces, eot: has_eot.then_some(chars.len() as u32), cut: Cut::Char(places) }
+    }
+
+    /// GPT-2's 50,257 tokens.
+    pub fn gpt2() -> Self {
+        let pairs = tiktoken_rs::r50k_base_singleton();
+        let pieces = (0..50_256).map(|id| pairs.decode_bytes(&[id]).ok()).chain([None]).collect();
+        Self { pieces, eot: Some(50_256), cut: Cut::Gpt2(pairs) }
+    }
+
+    /// Opens the tokenizer kept in a folder of shards. Errors: a file that is missing or not what was written.
+    pub(crate) fn open(kind: Tokenizer, folder: &Path) -> Result<Self, DataError> {
+        let path = folder.join("tokenizer.json");
+        let read = || std::fs::read_to_string(&path).map_err(DataError::disk("could not read", &path));
+        match kind {
+            Tokenizer::Byte => Ok(Self::byte()),
+            Tokenizer::Gpt2 => Ok(Self::gpt2()),
+            Tokenizer::Char => {
+                let file: CharFile = serde_json::from_str(&read()?).map_err(|source| DataError::altered(&path, source.to_string()))?;
+                Ok(Self::char(&file.alphabet, file.has_eot))
+            }
+            Tokenizer::Bpe(vocab) => {
+                let file: PairsFile = serde_json::from_str(&read()?).map_err(|source| DataError::altered(&path, source.to_string()))?;
+                Self::pairs(&file.model.vocab, vocab).map_err(|what| DataError::altered(&path, what))
+            }
+        }
+    }
+
+    /// From the byte-level spelling of each token and its id, as in Hugging Face's `tokenizer.json`.
+    fn pairs(spelled: &HashMap<String, u32>, vocab: u32) -> Result<Self, String> {
+        let mut pieces: Vec<Option<Vec<u8>>> = vec![None; vocab as usize];
+        let bytes = byte_of_letter();
+        for (letters, id) in spelled.iter().filter(|(_, id)| **id != 0) {
+            let slot = pieces.get_mut(*id as usize).ok_or_else(|| format!("token {id} is past the vocabulary"))?;
+            if slot.is_some() {
+                return Err(format!("token {id} is given twice"));
+            }
+            // A filler's name has a letter outside the spelling and so stands for no text.
+            *slot = letters.chars().map(|letter| bytes.get(&letter).copied()).collect::<Option<Vec<u8>>>();
+        }
+        let known = |byte: u8| pieces.iter().flatten().any(|piece| *piece == [byte]);
+        if !(0..=255).all(known) {
+            return Err("it does not know every byte".to_owned());
+        }
+        let ranks = pieces.iter().enumerate().filter_map(|(id, piece)| Some((piece.clone()?, id as u32)));
+        let pairs = CoreBPE::new(ranks.collect(), [].into_iter().collect(), WORDS).map_err(|source| source.to_string())?;
+        Ok(Self { pieces, eot: Some(0), cut: Cut::Pairs(Box::new(pairs)) })
+    }
+
+    /// Tokens of a text. Errors: `char` names up to 20 characters that it does not know.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
+        let mut tokens = Vec::with_capacity(text.len() / 2);
+        for stretch in stretches(text, 0..text.len()) {
+            self.encode_stretch(&text[stretch], &mut tokens)?;
+        }
+        Ok(tokens)
+    }
+
+    /// Tokens of what is known of a text, and the characters that were dropped, each once.
+    pub fn encode_known(&self, text: &str) -> (Vec<u32>, Vec<char>) {
+        let (known, dropped): (String, BTreeSet<char>) = match &self.cut {
+            Cut::Char(places) => (text.chars().filter(|c| place(places, *c).is_some()).collect(), text.chars().filter(|c| place(places, *c).is_none()).collect()),
+            _ => (text.to_owned(), BTreeSet::new()),
+        };
+        (self.encode(&known).unwrap_or_default(), dropped.into_iter().collect())
+    }
+
+    /// Tokens of one stretch as [`stretches`] cuts them.
+    pub(crate) fn encode_stretch(&self, text: &str, tokens: &mut Vec<u32>) -> Result<(), DataError> {
+        match &self.cut {
+            Cut::Byte => tokens.extend(text.bytes().map(u32::from)),
+            Cut::Char(places) => {
+                let before = tokens.len();
+                tokens.extend(text.chars().map_while(|c| place(places, c)));
+                // Only a text with unknown characters gives fewer tokens than characters; bytes bound them from above.
+                if tokens.len() - before < text.len() && tokens.len() - before < text.chars().count() {
+                    let unknown: BTreeSet<char> = text.chars().filter(|c| place(places, *c).is_none()).collect();
+                    return Err(DataError::UnknownChars { chars: unknown.into_iter().take(20).collect() });
+                }
+            }
+            Cut::Pairs(pairs) => tokens.extend(merge(pairs, text)?),
+            Cut::Gpt2(pairs) => tokens.extend(merge(pairs, text)?),
+        }
+        Ok(())
+    }
+
+    /// Text of tokens. The end of a document reads as a blank line; bytes that are no UTF-8 read as U+FFFD.
+    pub fn decode(&self, tokens: &[u32]) -> String {
+        let mut bytes = vec![];
+        for token in tokens {
+            match self.pieces.get(*token as usize) {
+                Some(Some(piece)) => bytes.extend_from_slice(piece),
+                _ if Some(*token) == self.eot => bytes.extend_from_slice(b"\n\n"),
+                _ => {}
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Tokens it has; every id is below.
+    pub fn vocab(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// The token that ends a document.
+    pub fn eot(&self) -> Option<u32> {
+        self.eot
+    }
+
+    /// One token for people to read: its text, or a name in angle brackets.
+    pub fn piece(&self, token: u32) -> String {
+        match self.pieces.get(token as usize) {
+            Some(Some(piece)) => match std::str::from_utf8(piece) {
+                Ok(text) => text.to_owned(),
+                Err(_) => piece.iter().map(|byte| format!("<{byte:02x}>")).collect(),
+            },
+            _ if Some(token) == self.eot => EOT_PIECE.to_owned(),
+            _ => "<unused>".to_owned(),
+        }
+    }
+}
+
+fn place(places: &[u32], c: char) -> Option<u32> {
+    places.get(c as usize).copied().filter(|place| *place != u32::MAX)
+}
+
+/// Applies merges; text that looks like a special token is text.
+fn merge(pairs: &CoreBPE, text: &str) -> Result<Vec<u32>, DataError> {
+    let (tokens, _) = pairs.encode(text, &Default::default()).map_err(|source| failed("byte-pair", source))?;
+    Ok(tokens)
+}
+
+fn failed(tokenizer: &str, source: impl std::fmt::Display) -> DataError {
+    DataError::Tokenizer { tokenizer: tokenizer.to_owned(), message: source.to_string() }
+}
+
+/// Keeps a character tokenizer in a folder.
+pub(crate) fn keep_char(alphabet: &str, has_eot: bool, folder: &Path) -> Result<(), DataError> {
+    write_json(&folder.join("tokenizer.json"), &CharFile { alphabet: alphabet.to_owned(), has_eot })
+}
+
+/// Learns byte pairs from stretches of text and keeps them in a folder, in Hugging Face's format: id 0 ends a document, then the 256
+/// bytes, then merges by frequency, then fillers where the text gives fewer merges than the vocabulary asks for.
+pub(crate) fn learn_pairs<'a>(vocab: u32, stretches: impl Iterator<Item = &'a str> + Send, folder: &Path) -> Result<(), DataError> {
+    let fail = |source: tokenizers::Error| failed("bpe", source);
+    let end = AddedToken::from(EOT_PIECE, true);
+    let builder = BpeTrainer::builder().vocab_size(vocab as usize).min_frequency(2).special_tokens(vec![end]).show_progress(false);
+    let mut trainer = builder.initial_alphabet(ByteLevel::alphabet().into_iter().collect()).build();
+    let words = ByteLevel::default().add_prefix_space(false).trim_offsets(false);
+    let build = TokenizerBuilder::<BPE, tokenizers::NormalizerWrapper, ByteLevel, ByteLevel, ByteLevel>::new();
+    let build = build.with_model(BPE::default()).with_normalizer(None).with_pre_tokenizer(Some(words));
+    let mut learnt: TokenizerImpl<_, _, _, _, _> = build.with_post_processor(Some(words)).with_decoder(Some(words)).build().map_err(fail)?;
+    learnt.train(&mut trainer, stretches).map_err(fail)?;
+    let mut json = serde_json::to_value(&learnt).map_err(|source| failed("bpe", source))?;
+    if let Some(spelled) = json.pointer_mut("/model/vocab").and_then(|spelled| spelled.as_object_mut()) {
+        for id in spelled.len()..vocab as usize {
+            spelled.insert(format!("<unused {id}>"), id.into());
+        }
+    }
+    write_synced(&folder.join("tokenizer.json"), json.to_string().as_bytes())
+}
+
+/// What is read of a byte-pair `tokenizer.json`.
+#[derive(Deserialize)]
+struct PairsFile {
+    model: PairsModel,
+}
+
+#[derive(Deserialize)]
+struct PairsModel {
+    vocab: HashMap<String, u32>,
+}
+
+/// Byte-level spelling (GPT-2): printable bytes of Latin-1 stand for themselves, the rest for letters from U+0100 on.
+fn byte_of_letter() -> HashMap<char, u8> {
+    let is_printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
+    let mut free = (0x100u32..).filter_map(char::from_u32);
+    (0..=255u8).filter_map(|byte| Some((if is_printable(byte) { char::from(byte) } else { free.next()? }, byte))).collect()
+}
+
+/// Cuts `range` of a text where no token can cross: before a line end that follows a visible character, since no word of
+/// [`WORDS`] holds white space after something else, nor looks past it.
+pub(crate) fn stretches(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+    let (mut cuts, mut start) = (vec![], range.start);
+    while range.end - start > STRETCH_BYTES {
+        let latest = range.end.min(start + WORD_BYTES);
+        let bytes = text.as_bytes();
+        let is_seam = |at: &usize| bytes[*at] == b'\n' && bytes[*at - 1].is_ascii_graphic();
+        let seam = (start + STRETCH_BYTES..latest).find(is_seam);
+        let end = seam.unwrap_or(if latest == range.end { latest } else { text.floor_char_boundary(latest) });
+        cuts.push(start..end);
+        start = end;
+    }
+    if start < range.end {
+        cuts.push(start..range.end);
+    }
+    cuts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Counter;
+
+    /// Texts of every kind of character, with runs of white space and things that look special.
+    fn texts() -> impl Iterator<Item = String> {
+        let alphabets: [&[char]; 4] = [&['a', 'b', ' ', '\n', '\'', 's', '.', '1'], &['é', 'ß', '中', '🙂', '\u{200d}', '\u{301}'], &[' ', '\t', '\n', '\r', '\u{a0}', 'x'], &['\0', '<', '|', '>', '\u{feff}', '\u{10ffff}']];
+        (0..400).map(move |case| {
+            let mut random = Counter::new(11, case);
+            let chars = (0..random.below(60)).map(|_| {
+                let alphabet = alphabets[random.below(4) as usize];
+                if random.below(8) == 0 { char::from_u32(random.below(0x11_0000) as u32).unwrap_or('?') } else { alphabet[random.below(alphabet.len() as u64) as usize] }
+            });
+            let text: String = chars.collect();
+            if case % 7 == 0 { format!("{text}<|endoftext|>{text}") } else { text }
+        })
+    }
+
+    fn learnt(vocab: u32, text: &str) -> TextTokenizer {
+        let folder = crate::corpus::draft::aside(&std::env::temp_dir(), "pairs");
+        std::fs::create_dir_all(&folder).unwrap();
+        learn_pairs(vocab, [text].into_iter(), &folder).unwrap();
+        let tokenizer = TextTokenizer::open(Tokenizer::Bpe(vocab), &folder).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        tokenizer
+    }
+
+    #[test]
+    fn every_tokenizer_gives_back_what_it_was_given() {
+        let all: String = texts().collect();
+        for tokenizer in [TextTokenizer::byte(), TextTokenizer::char(&all, true), learnt(600, &all), TextTokenizer::gpt2()] {
+            for text in texts().chain([all.clone(), "y".repeat(300_000), format!("{}x", " ".repeat(300_000))]) {
+                let Ok(tokens) = tokenizer.encode(&text) else {
+                    assert!(text.starts_with('y'), "only char may refuse, and only a letter it has not");
+                    continue;
+                };
+                assert!(tokens.iter().all(|token| (*token as usize) < tokenizer.vocab() && Some(*token) != tokenizer.eot()));
+                assert!(tokenizer.decode(&tokens) == text, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn stretches_do_not_change_the_tokens() {
+        let line = |i: usize| format!("It's line {i},  with\tspaces \n\n and a 'tail'{}\n", " ".repeat(i % 5));
+        let text: String = (0..8_000).map(line).collect();
+        let pairs = tiktoken_rs::r50k_base_singleton();
+        assert!(stretches(&text, 0..text.len()).len() > 3);
+        assert_eq!(TextTokenizer::gpt2().encode(&text).unwrap(), pairs.encode_ordinary(&text));
+    }
+
+    #[test]
+    fn gpt2_numbers_are_those_of_gpt2() {
+        let tokenizer = TextTokenizer::gpt2();
+        assert_eq!(tokenizer.encode("Hello world").unwrap(), [15496, 995]);
+        assert_eq!((tokenizer.vocab(), tokenizer.eot(), tokenizer.piece(50_256)), (50_257, Some(50_256), EOT_PIECE.to_owned()));
+    }
+
+    #[test]
+    fn a_learnt_vocabulary_is_as_large_as_asked_even_where_the_text_is_poor() {
+        let poor = learnt(5000, "the cat sat on the mat, the cat sat");
+        assert_eq!((poor.vocab(), poor.piece(4999)), (5000, "<unused>".to_owned()));
+        assert!(poor.encode("the cat").unwrap().len() <= 2, "what is frequent is one token");
+        let text: String = (0..2000).map(|i| format!("word{} ", i * i)).collect();
+        let rich = learnt(400, &text);
+        assert!(rich.vocab() == 400 && rich.piece(399) != "<unused>");
+    }
+
+    #[test]
+    fn characters_are_sorted_and_strangers_named() {
+        let tokenizer = TextTokenizer::char("cab", true);
+        assert_eq!((tokenizer.encode("abc").unwrap(), tokenizer.vocab(), tokenizer.eot()), (vec![0, 1, 2], 4, Some(3)));
+        let message = tokenizer.encode("abé🙂é").unwrap_err().to_string();
+        assert!(message.contains('é') && message.contains('🙂'), "{message}");
+        assert_eq!(tokenizer.encode_known("aéb"), (vec![0, 1], vec!['é']));
+        assert_eq!(tokenizer.decode(&[0, 3, 1, 99]), "a\n\nb");
+    }
+}

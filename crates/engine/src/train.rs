@@ -1,0 +1,504 @@
+//! The training loop, in one file that reads downwards: orders, batch, gradient, clip, step, report, then evaluation and samples.
+//!
+//! Everything a person can do happens between two optimizer steps, in [`Training::obey`], and comes back as a report. The loop knows
+//! nothing of links, stores or pages: it is given orders on a channel and a [`Reporter`].
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use burn::tensor::Tensor;
+use wire::command::{Command, CommandOrder, SetField};
+use wire::event::{Author, Event};
+use wire::frame::{Frame, Moments, TensorStats};
+use wire::link::Report;
+use wire::plan::RunPlan;
+use wire::run::{Dials, RunState};
+use wire::series::{Row, name};
+
+use crate::cores::Cores;
+use crate::dataset::Dataset;
+use crate::device::{EngineDevice, read};
+use crate::error::EngineError;
+use crate::gradient::{self, Gradient, Pass};
+use crate::optimizer::{self, Dial, State};
+use crate::params::{self, ParamSpec, Weights};
+use crate::{evaluate, sample, stats};
+
+/// Where a run's reports go. Calls return at once: a reporter never makes training wait.
+pub trait Reporter {
+    /// Values of a step.
+    fn row(&mut self, row: Row);
+    /// Something happened.
+    fn report(&mut self, report: Report);
+    /// A look inside; the latest wins.
+    fn look(&mut self, frame: Frame);
+    /// Why reports cannot be kept at present (a full disk): the run holds until this is `None` again.
+    fn blocked(&self) -> Option<String> {
+        None
+    }
+}
+
+/// On a GPU, losses are read back together after this many steps, so that the queue does not run dry.
+const STEPS_PER_READ: usize = 8;
+
+/// A run, loaded on its device.
+pub struct Training {
+    plan: RunPlan,
+    dials: Dials,
+    data: Dataset,
+    mix: Vec<f64>,
+    device: EngineDevice,
+    cores: Option<Cores>,
+    specs: Vec<ParamSpec>,
+    layout: Weights,
+    state: State,
+    /// Seconds at work so far.
+    secs: f64,
+    /// Steps left before it holds; none while it runs freely.
+    budget: Option<u64>,
+    is_held: bool,
+    unread: Vec<Unread>,
+}
+
+/// A step on a GPU whose loss and gradient norm have not been read back yet.
+struct Unread {
+    row: Row,
+    loss_and_norm: Tensor<1>,
+}
+
+/// How the loop goes on after its orders.
+enum Next {
+    Train,
+    Stop,
+}
+
+/// Milliseconds of each part of a step.
+#[derive(Default)]
+struct Phases {
+    batch: f64,
+    gradient: f64,
+    optimizer: f64,
+}
+
+impl Training {
+    /// Loads text and weights.
+    ///
+    /// # Errors
+    /// Text that is missing or altered; a device without threads.
+    pub fn load(plan: &RunPlan, corpora: &Path, device: EngineDevice) -> Result<Self, EngineError> {
+        let data = Dataset::open(corpora, &plan.corpora(), plan.tokenizer)?;
+        let specs = params::layout(&plan.recipe.model);
+        let upload = |values| params::upload(values, &device.burn);
+        let flat: Vec<_> = params::initial(&specs, plan.seed).into_iter().map(upload).collect();
+        let cores = if device.is_cpu() { Some(Cores::new(plan.recipe.batch.shards)?) } else { None };
+        Ok(Self {
+            dials: Dials::new(plan),
+            mix: plan.mix.iter().map(|part| part.weight).collect(),
+            layout: Weights::new(&specs, vec![]),
+            state: State::new(flat),
+            plan: plan.clone(),
+            data,
+            device,
+            cores,
+            specs,
+            secs: 0.0,
+            budget: None,
+            is_held: false,
+            unread: vec![],
+        })
+    }
+
+    /// Trained numbers.
+    pub fn parameters(&self) -> u64 {
+        self.specs.iter().map(|spec| spec.len() as u64).sum()
+    }
+
+    /// Steps done.
+    pub fn step(&self) -> u64 {
+        self.state.steps
+    }
+
+    /// Trains until the plan is done or the run is stopped. A closed channel of orders does not stop it.
+    ///
+    /// # Errors
+    /// A device that has gone away, a part that panicked.
+    pub fn run(&mut self, orders: &Receiver<CommandOrder>, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        let started = Event::Started { parameters: self.parameters() };
+        self.tell(out, started, Some(RunState::Running));
+        loop {
+            if let Next::Stop = self.obey(orders, out)? {
+                return Ok(());
+            }
+            if self.step() >= self.plan.steps {
+                return self.finish(out);
+            }
+            self.train_step(out)?;
+            self.look_around(out)?;
+            self.count_down(out);
+        }
+    }
+
+    // --- orders -------------------------------------------------------------------------------------------------------------
+
+    /// Carries out what was asked since the last step; waits here while the run holds.
+    fn obey(&mut self, orders: &Receiver<CommandOrder>, out: &mut dyn Reporter) -> Result<Next, EngineError> {
+        loop {
+            if let Some(reason) = out.blocked() {
+                self.hold_until_reports_are_kept(reason, out);
+            }
+            let order = if self.is_held {
+                self.read_unread(out)?;
+                match orders.recv_timeout(Duration::from_secs(1)) {
+                    Ok(order) => Some(order),
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => {
+                        std::thread::sleep(Duration::from_secs(1));
+                        continue;
+                    }
+                }
+            } else {
+                match orders.try_recv() {
+                    Ok(order) => Some(order),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+                }
+            };
+            let Some(order) = order else { return Ok(Next::Train) };
+            if let Next::Stop = self.carry_out(order, out)? {
+                return Ok(Next::Stop);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, order: CommandOrder, out: &mut dyn Reporter) -> Result<Next, EngineError> {
+        self.read_unread(out)?;
+        let (event, state) = match &order.command {
+            Command::Pause { .. } if self.is_held => (refuse(&order, "the run already holds"), None),
+            Command::Pause { .. } => {
+                (self.is_held, self.budget) = (true, None);
+                (Event::Paused, Some(RunState::Paused))
+            }
+            Command::Resume { .. } if !self.is_held => (refuse(&order, "the run is not paused"), None),
+            Command::Resume { .. } => {
+                (self.is_held, self.budget) = (false, None);
+                (Event::Resumed, Some(RunState::Running))
+            }
+            Command::Step { steps: 0 } => (refuse(&order, "0 steps: give 1 or more"), None),
+            Command::Step { steps } => {
+                (self.is_held, self.budget) = (false, Some(*steps));
+                (Event::Stepping { steps: *steps }, Some(RunState::Running))
+            }
+            Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
+            Command::Set { field, value, .. } => (self.set(&order, *field, *value), None),
+            Command::Evaluate => (self.evaluate_now(out)?, None),
+            Command::Sample { prompt, tokens, temperature } => (self.sample_now(prompt.as_deref(), *tokens, *temperature)?, None),
+            Command::Annotate { text } => (Event::Annotated { text: text.clone() }, None),
+        };
+        let next = if state == Some(RunState::Stopped) { Next::Stop } else { Next::Train };
+        let reason = order.command.reason().map(str::to_owned);
+        out.report(Report { command_id: Some(order.command_id), author: order.author, reason, ..self.line(event, state) });
+        Ok(next)
+    }
+
+    fn set(&mut self, order: &CommandOrder, field: SetField, value: f64) -> Event {
+        if let Err(message) = field.check(value) {
+            return refuse(order, &message);
+        }
+        let old = self.dials.get(field, self.step());
+        self.dials.set(field, self.step(), value);
+        Event::Changed { field, old, new: value }
+    }
+
+    /// Holds while reports cannot be kept: nothing is trained that nobody could ever see.
+    fn hold_until_reports_are_kept(&mut self, reason: String, out: &mut dyn Reporter) {
+        self.tell(out, Event::Annotated { text: format!("held: {reason}") }, Some(RunState::Paused));
+        while out.blocked().is_some() {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        let state = if self.is_held { RunState::Paused } else { RunState::Running };
+        self.tell(out, Event::Annotated { text: "reports are kept again: going on".into() }, Some(state));
+    }
+
+    /// Counts the steps of a `step` command down, and holds again after the last.
+    fn count_down(&mut self, out: &mut dyn Reporter) {
+        let Some(left) = self.budget.as_mut() else { return };
+        *left -= 1;
+        if *left == 0 {
+            (self.budget, self.is_held) = (None, true);
+            self.tell(out, Event::Paused, Some(RunState::Paused));
+        }
+    }
+
+    // --- one step -----------------------------------------------------------------------------------------------------------
+
+    fn train_step(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        let began = Instant::now();
+        let step = self.step();
+        let mut phases = Phases::default();
+
+        let batches = timed(&mut phases.batch, || self.batches(step));
+        let gradient = timed(&mut phases.gradient, || self.gradient(step, batches))?;
+        let wants_stats = is_due(step, self.plan.recipe.cadence.stats_every);
+        let optimizing = Instant::now();
+        let taken = match &self.cores {
+            Some(_) => self.take_step_on_cpu(gradient, wants_stats, out)?,
+            None => Some(self.take_step_on_gpu(gradient)),
+        };
+        phases.optimizer = millis(optimizing);
+        let Some(taken) = taken else { return Ok(()) };
+
+        if let Some(tensors) = taken.stats {
+            self.report_stats(step, tensors, millis(optimizing) - phases.optimizer, out);
+        }
+        self.secs += began.elapsed().as_secs_f64();
+        let row = self.row(step, &phases, millis(began));
+        match taken.scalars {
+            Scalars::Known { loss, norm } => out.row(with_scalars(row, loss, norm)),
+            Scalars::OnDevice(loss_and_norm) => {
+                self.unread.push(Unread { row, loss_and_norm });
+                if self.unread.len() >= STEPS_PER_READ {
+                    self.read_unread(out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn batches(&self, step: u64) -> Vec<crate::batch::Batch> {
+        let batch = &self.plan.recipe.batch;
+        let pass = |pass| self.data.train_batch(self.plan.seed, step, pass, batch.rows, self.plan.recipe.model.seq, &self.mix);
+        (0..batch.accumulation as u64).map(pass).collect()
+    }
+
+    fn gradient(&self, step: u64, batches: Vec<crate::batch::Batch>) -> Result<Gradient, EngineError> {
+        let recipe = &self.plan.recipe;
+        let key = self.plan.seed.wrapping_mul(0x9e37_79b9).wrapping_add(step);
+        let pass = Pass { model: recipe.model.clone(), z_loss: recipe.optimizer.z_loss, key };
+        gradient::of_step(&pass, &self.weights(), batches, self.cores.as_ref(), &self.device.burn)
+    }
+
+    /// None where the loss or the norm is not a number: nothing is changed, and the run holds.
+    fn take_step_on_cpu(&mut self, gradient: Gradient, wants_stats: bool, out: &mut dyn Reporter) -> Result<Option<Taken>, EngineError> {
+        let Some(cores) = &self.cores else { return Ok(None) };
+        let loss = f64::from(read(gradient.loss.clone())?[0]);
+        let norm = optimizer::norm_on_cpu(&gradient);
+        if !loss.is_finite() || !norm.is_finite() {
+            self.hold_on_bad_number(loss, norm, out);
+            return Ok(None);
+        }
+        let dial = self.dial();
+        let gradient_moments: Option<Vec<Moments>> = wants_stats.then(|| gradient.flat.iter().map(stats::of_tensor).collect());
+        let scale = optimizer::clip_scale(norm, dial.clip);
+        let updates = self.state.step_on_cpu(&self.specs, gradient.flat, scale, dial, cores)?;
+        let stats = gradient_moments.map(|moments| stats::on_cpu(&self.specs, &self.state.weights, &moments, &updates));
+        Ok(Some(Taken { scalars: Scalars::Known { loss, norm }, stats }))
+    }
+
+    fn take_step_on_gpu(&mut self, gradient: Gradient) -> Taken {
+        let dial = self.dial();
+        let norm = optimizer::norm_on_gpu(&gradient);
+        let scale = if dial.clip > 0.0 { ((norm.clone() + 1e-6).recip() * dial.clip).clamp_max(1.0) } else { norm.ones_like() };
+        let loss_and_norm = Tensor::cat(vec![gradient.loss.clone(), norm], 0);
+        self.state.step_on_gpu(&self.specs, gradient.flat, scale, dial);
+        Taken { scalars: Scalars::OnDevice(loss_and_norm), stats: None }
+    }
+
+    fn hold_on_bad_number(&mut self, loss: f64, norm: f64, out: &mut dyn Reporter) {
+        let what = if loss.is_finite() { format!("gradient norm ({norm})") } else { format!("training loss ({loss})") };
+        (self.is_held, self.budget) = (true, None);
+        self.tell(out, Event::NonFinite { what }, Some(RunState::Paused));
+    }
+
+    fn weights(&self) -> Weights {
+        self.layout.with(self.state.weights.clone())
+    }
+
+    fn dial(&self) -> Dial {
+        let optimizer = &self.plan.recipe.optimizer;
+        let rate = self.dials.schedule.rate(self.step());
+        Dial { rate, beta1: optimizer.beta1, beta2: optimizer.beta2, eps: optimizer.eps, weight_decay: self.dials.weight_decay, clip: self.dials.clip }
+    }
+
+    // --- what is reported ---------------------------------------------------------------------------------------------------
+
+    fn row(&self, step: u64, phases: &Phases, step_ms: f64) -> Row {
+        let tokens = self.plan.tokens_per_step();
+        let other = (step_ms - phases.batch - phases.gradient - phases.optimizer).max(0.0);
+        let mut values = vec![
+            (name::TOKENS, ((step + 1) * tokens) as f64),
+            (name::SECS, self.secs),
+            (name::RATE, self.dials.schedule.rate(step)),
+            (name::TOKENS_PER_SEC, tokens as f64 / (step_ms / 1000.0)),
+            (name::STEP_MS, step_ms),
+            (name::BATCH_MS, phases.batch),
+            (name::GRADIENT_MS, phases.gradient),
+            (name::OPTIMIZER_MS, phases.optimizer),
+            (name::OTHER_MS, other),
+        ];
+        if is_due(step, 10) {
+            values.push((name::PROCESS_BYTES, process_bytes()));
+            if !self.device.is_cpu() {
+                values.push((name::DEVICE_BYTES, self.device.bytes_in_use() as f64));
+            }
+        }
+        Row { segment: 0, step, values: values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+    }
+
+    fn report_stats(&self, step: u64, tensors: Vec<TensorStats>, cost_ms: f64, out: &mut dyn Reporter) {
+        let value = |prefix: &str, tensor: &TensorStats, value: f64| (format!("{prefix}{}", tensor.name), value);
+        let values = tensors.iter().flat_map(|tensor| {
+            [
+                value(name::UPDATE_RATIO, tensor, tensor.update_ratio),
+                value(name::GRADIENT_RMS, tensor, tensor.gradient.rms),
+                value(name::WEIGHT_RMS, tensor, tensor.weight.rms),
+            ]
+        });
+        out.row(Row { segment: 0, step, values: values.collect() });
+        out.look(Frame::Tensors { step, tensors, cost_ms });
+    }
+
+    /// Reads the losses of the last steps back from a GPU; a bad one is found here, a few steps late.
+    fn read_unread(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        let unread = std::mem::take(&mut self.unread);
+        if unread.is_empty() {
+            return Ok(());
+        }
+        let (rows, scalars): (Vec<_>, Vec<_>) = unread.into_iter().map(|unread| (unread.row, unread.loss_and_norm)).unzip();
+        let values = read(Tensor::cat(scalars, 0))?;
+        for (row, pair) in rows.into_iter().zip(values.chunks(2)) {
+            let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
+            if !(loss.is_finite() && norm.is_finite() || self.is_held) {
+                self.hold_on_bad_number(loss, norm, out);
+            }
+            out.row(with_scalars(row, loss, norm));
+        }
+        Ok(())
+    }
+
+    fn line(&self, event: Event, state: Option<RunState>) -> Report {
+        let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        Report { segment: 0, step: self.step(), at_ms, author: Author::Lab, command_id: None, reason: None, event, state }
+    }
+
+    fn tell(&self, out: &mut dyn Reporter, event: Event, state: Option<RunState>) {
+        out.report(self.line(event, state));
+    }
+
+    // --- evaluation and samples ---------------------------------------------------------------------------------------------
+
+    /// What is due after a step.
+    fn look_around(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        let done = self.step();
+        if done == 0 || self.is_held {
+            return Ok(());
+        }
+        if done < self.plan.steps && is_due(done, self.dials.eval_every) {
+            let event = self.evaluate_now(out)?;
+            self.tell(out, event, None);
+        }
+        if done < self.plan.steps && is_due(done, self.dials.sample_every) {
+            let event = self.sample_now(None, None, None)?;
+            self.tell(out, event, None);
+        }
+        Ok(())
+    }
+
+    fn evaluate_now(&mut self, out: &mut dyn Reporter) -> Result<Event, EngineError> {
+        let (rows, seq) = (self.plan.recipe.batch.rows, self.plan.recipe.model.seq);
+        let batches = (0..self.plan.recipe.cadence.eval_batches.max(1)).map_while(|index| self.data.valid_batch(index, rows, seq, &self.mix));
+        self.evaluate(batches.collect::<Vec<_>>().into_iter(), out)
+    }
+
+    fn evaluate(&mut self, batches: impl Iterator<Item = crate::batch::Batch>, out: &mut dyn Reporter) -> Result<Event, EngineError> {
+        self.read_unread(out)?;
+        let began = Instant::now();
+        let loss = evaluate::mean_loss(&self.plan.recipe.model, &self.weights(), batches, self.cores.as_ref(), &self.device.burn)?;
+        self.secs += began.elapsed().as_secs_f64();
+        let loss_nats = loss.unwrap_or(f64::NAN);
+        let bits_per_byte = loss_nats / (self.data.info().bytes_per_token * std::f64::consts::LN_2);
+        if !loss_nats.is_finite() {
+            return Ok(Event::NonFinite { what: "validation loss".into() });
+        }
+        // The last trained step is the one whose weights were measured.
+        let step = self.step().saturating_sub(1);
+        out.row(Row { segment: 0, step, values: vec![(name::VALID.to_owned(), loss_nats)] });
+        Ok(Event::Evaluated { loss_nats, bits_per_byte })
+    }
+
+    fn sample_now(&mut self, prompt: Option<&str>, tokens: Option<u32>, temperature: Option<f64>) -> Result<Event, EngineError> {
+        let began = Instant::now();
+        let prompt = prompt.unwrap_or(&self.plan.prompt).to_owned();
+        let tokenizer = self.data.tokenizer();
+        let (ids, _dropped) = tokenizer.encode_known(&prompt);
+        let temperature = temperature.unwrap_or(0.8).clamp(0.0, 10.0);
+        let draw = sample::Draw {
+            tokens: tokens.unwrap_or(self.plan.recipe.cadence.sample_tokens).min(4096),
+            temperature,
+            seed: self.plan.seed.wrapping_add(self.step()),
+            eot: tokenizer.eot(),
+        };
+        let added = sample::draw(&self.plan.recipe.model, &self.weights(), &ids, draw, &self.device.burn)?;
+        let text = tokenizer.decode(&added);
+        self.secs += began.elapsed().as_secs_f64();
+        Ok(Event::Sampled { prompt, text, temperature })
+    }
+
+    /// The last validation takes all held-out text; the last sample shows what was learned.
+    fn finish(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        let (rows, seq) = (self.plan.recipe.batch.rows, self.plan.recipe.model.seq);
+        let all: Vec<_> = self.data.valid_all(rows, seq).take(FINAL_WINDOWS.div_ceil(rows)).collect();
+        let event = self.evaluate(all.into_iter(), out)?;
+        self.tell(out, event, None);
+        if self.dials.sample_every > 0 {
+            let event = self.sample_now(None, None, None)?;
+            self.tell(out, event, None);
+        }
+        self.tell(out, Event::Finished, Some(RunState::Finished));
+        Ok(())
+    }
+}
+
+/// The last validation reads at most this many windows: all of a small text, a fair part of a large one.
+const FINAL_WINDOWS: usize = 4096;
+
+/// What an optimizer step left to report.
+struct Taken {
+    scalars: Scalars,
+    stats: Option<Vec<TensorStats>>,
+}
+
+enum Scalars {
+    Known { loss: f64, norm: f64 },
+    OnDevice(Tensor<1>),
+}
+
+fn with_scalars(mut row: Row, loss: f64, norm: f64) -> Row {
+    row.values.push((name::TRAIN.to_owned(), loss));
+    row.values.push((name::GRAD_NORM.to_owned(), norm));
+    row
+}
+
+fn refuse(order: &CommandOrder, message: &str) -> Event {
+    Event::Refused { command: order.command.clone(), message: message.to_owned() }
+}
+
+fn is_due(step: u64, every: u64) -> bool {
+    every > 0 && step % every == 0
+}
+
+fn millis(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
+fn timed<T>(millis: &mut f64, work: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let value = work();
+    *millis = began.elapsed().as_secs_f64() * 1000.0;
+    value
+}
+
+/// Resident memory of this process, bytes; 0 where the system does not say.
+fn process_bytes() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok()).unwrap_or(0.0) * 4096.0
+}
