@@ -1,1 +1,39 @@
-//! Opens soon.
+//! The process that trains: the engine on one device, a link to the server, and on disk between them the spool.
+//!
+//! A worker never waits for the server or for a viewer. It trains on while the link is down, keeps every report on disk until the
+//! server has stored it, and sends what was not acknowledged when the link is back: nothing lost, nothing counted twice.
+//!
+//! - [`config`] what it is told, [`lock`] one worker per device, [`load`] how busy the machine is;
+//! - [`spool`] one run's reports on disk, `outbox` the same shared between threads, [`reporter`] the training's side of it;
+//! - [`training`] a run on its thread, `trainer` what the engine does there;
+//! - `duty` what the worker has on its hands and decides, `link` the socket.
+
+pub mod config;
+mod duty;
+pub mod error;
+mod link;
+pub mod load;
+pub mod lock;
+mod outbox;
+pub mod reporter;
+pub mod spool;
+pub mod training;
+
+use std::sync::Arc;
+
+pub use config::{Patience, WorkerConfig};
+pub use error::WorkerError;
+pub use lock::{is_held, lock_path};
+pub use reporter::RunReporter;
+pub use training::Trainer;
+
+/// A worker with a trainer of one's own, until it is told to leave or nobody has wanted it for long.
+///
+/// # Errors
+/// The device is taken, the folder cannot be used, the server turns it away, or the trainer panicked: then the run is marked
+/// failed and all is delivered, but the process should not be trusted with another.
+pub async fn run_with(config: WorkerConfig, trainer: Arc<dyn Trainer>) -> Result<(), WorkerError> {
+    let _lock = lock::DeviceLock::take(&config.data, &config.device)?;
+    let mut duty = duty::Duty::new(config.clone(), trainer)?;
+    link::keep(&config, &mut duty).await
+}

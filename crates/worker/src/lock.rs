@@ -1,0 +1,72 @@
+//! One worker per device and folder: an exclusive lock on `workers/<device>.lock`, held while the process lives.
+//! The system lets go of it when the process ends, however it ends, so a server that starts again asks the lock and no pid file.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use wire::DeviceId;
+
+use crate::error::WorkerError;
+
+/// Where the lock of a device is.
+pub fn lock_path(data: &Path, device: &DeviceId) -> PathBuf {
+    data.join("workers").join(format!("{device}.lock"))
+}
+
+/// Whether a living worker holds the device.
+pub fn is_held(data: &Path, device: &DeviceId) -> bool {
+    let Ok(file) = File::open(lock_path(data, device)) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// The lock of a device, let go of when dropped.
+#[derive(Debug)]
+pub struct DeviceLock {
+    _file: File,
+}
+
+impl DeviceLock {
+    /// Takes the device, and writes the process number into the lock for people to read.
+    ///
+    /// # Errors
+    /// Another worker holds it, or the folder cannot be written.
+    pub fn take(data: &Path, device: &DeviceId) -> Result<Self, WorkerError> {
+        let path = lock_path(data, device);
+        let folder = |source| WorkerError::Folder { path: path.clone(), source };
+        fs::create_dir_all(data.join("workers")).map_err(folder)?;
+        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(folder)?;
+        // Someone who only asks (`is_held`) has it for an instant; a few tries tell them from a worker.
+        for _ in 0..20 {
+            match file.try_lock() {
+                Ok(()) => {
+                    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(folder)?;
+                    return Ok(Self { _file: file });
+                }
+                Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(25)),
+                Err(TryLockError::Error(source)) => return Err(folder(source)),
+            }
+        }
+        Err(WorkerError::DeviceTaken { device: device.clone(), path })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_has_one_worker_at_a_time() {
+        let data = tempfile::tempdir().unwrap();
+        let (cpu, other): (DeviceId, DeviceId) = ("cpu".parse().unwrap(), "vulkan-0".parse().unwrap());
+        assert!(!is_held(data.path(), &cpu));
+        let lock = DeviceLock::take(data.path(), &cpu).unwrap();
+        assert!(is_held(data.path(), &cpu) && !is_held(data.path(), &other));
+        assert!(matches!(DeviceLock::take(data.path(), &cpu), Err(WorkerError::DeviceTaken { .. })));
+        drop(lock);
+        assert!(!is_held(data.path(), &cpu));
+        DeviceLock::take(data.path(), &cpu).unwrap();
+    }
+}
