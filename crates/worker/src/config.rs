@@ -108,13 +108,14 @@ fn local_url(data: &Path) -> Result<String, WorkerError> {
 
 /// The socket's address for what a person types: `lab:8000`, `https://lab.example/`, or the full one.
 fn socket_url(url: &str) -> Result<String, WorkerError> {
-    let text = url.trim().trim_end_matches('/');
+    let text = url.trim();
     let (scheme, rest) = match text.split_once("://") {
         None => ("ws", text),
         Some(("http" | "ws", rest)) => ("ws", rest),
         Some(("https" | "wss", rest)) => ("wss", rest),
         Some((scheme, _)) => return Err(WorkerError::Address { url: url.to_owned(), message: format!("{scheme} is not http, https, ws or wss") }),
     };
+    let rest = rest.trim_end_matches('/');
     if rest.is_empty() || rest.starts_with(['/', ':']) {
         return Err(WorkerError::Address { url: url.to_owned(), message: "the machine is missing".to_owned() });
     }

@@ -425,8 +425,11 @@ mod tests {
         }));
         for length in 0..=whole.len() {
             for rubbish in [&b""[..], &[0; 64], &[0xff; 64]] {
-                fs::write(&path, [&whole[..length], rubbish].concat()).unwrap();
-                let kept = ends.iter().filter(|end| **end <= length).count() as u64 - 1;
+                let torn = [&whole[..length], rubbish].concat();
+                fs::write(&path, &torn).unwrap();
+                // Rubbish may happen to be the very bytes that were lost.
+                let intact = torn.iter().zip(&whole).take_while(|(a, b)| a == b).count();
+                let kept = ends.iter().filter(|end| **end <= intact).count() as u64 - 1;
                 let mut spool = Spool::open(root.path(), &run()).unwrap();
                 assert_eq!(spool.last(), kept, "cut at {length}");
                 assert_eq!(spool.append(&item(77)).unwrap(), kept + 1);

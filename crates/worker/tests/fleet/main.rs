@@ -1,0 +1,207 @@
+//! A worker against a server that misbehaves, over a real socket: whatever happens to link, server and disk, every report is
+//! stored once and in order.
+
+mod lab;
+
+use std::fs;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use lab::{Fault, Lab, Script, expected, item, run, when};
+use wire::link::Item;
+use wire::{Command, Event};
+use worker::spool::Spool;
+use worker::{Patience, WorkerError, is_held};
+
+/// Steps of a run under faults: many messages, and short enough to try many faults.
+const STEPS: u64 = 6000;
+
+async fn survives(least_faults: u64, faults: impl Fn(u64) -> Fault + Send + Sync + 'static) {
+    let lab = Lab::open(faults).await;
+    lab.assign(&run("amber-fox-7k2q"), Script::Rows { steps: STEPS, every: 40 });
+    let worker = lab.hire();
+    when("all reports are stored", || lab.is_complete(&run("amber-fox-7k2q"), STEPS)).await;
+    when("the spool is gone", || !lab.spool().join("amber-fox-7k2q").exists()).await;
+    assert_eq!(lab.stored(&run("amber-fox-7k2q")), expected(STEPS));
+    assert!(lab.faults() >= least_faults, "only {} faults", lab.faults());
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_on_a_good_link() {
+    survives(0, |_| Fault::None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_the_link_is_cut_before_storing() {
+    survives(3, |message| if message % 7 == 6 { Fault::CutBeforeStoring } else { Fault::None }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_the_link_is_cut_before_answering() {
+    survives(3, |message| if message % 5 == 4 { Fault::CutBeforeAnswering } else { Fault::None }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_answers_come_twice_or_late() {
+    survives(3, |message| [Fault::AnswerTwice, Fault::AnswerOld, Fault::None][message as usize % 3]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_comes_back_with_less_gets_the_rest_again() {
+    survives(3, |message| if message % 6 == 5 { Fault::ForgetAndCut } else { Fault::None }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_or_doubled_when_everything_goes_wrong_at_random() {
+    for seed in 0..4u64 {
+        survives(3, move |message| {
+            let mixed = (message + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ (seed << 17)) >> 40;
+            [Fault::None, Fault::None, Fault::CutBeforeStoring, Fault::CutBeforeAnswering, Fault::AnswerTwice, Fault::AnswerOld, Fault::ForgetAndCut][mixed as usize % 7]
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_trains_on_while_there_is_no_server_and_tells_all_to_the_next_one() {
+    let lab = Lab::open(|_| Fault::None).await;
+    let fox = run("amber-fox-7k2q");
+    lab.assign(&fox, Script::Rows { steps: 400, every: 1 });
+    let worker = lab.hire();
+    when("it has begun", || !lab.stored(&fox).is_empty()).await;
+    lab.shut();
+    when("it has trained on to the end", || lab.trainer.ended.load(Ordering::SeqCst) == 1).await;
+    assert!(!lab.is_complete(&fox, 400));
+    lab.reopen_elsewhere().await;
+    when("the new server has everything", || lab.is_complete(&fox, 400)).await;
+    assert_eq!(lab.stored(&fox), expected(400));
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_that_a_dead_worker_left_are_delivered_and_numbers_go_on_after_the_servers() {
+    let lab = Lab::open(|_| Fault::None).await;
+    let (left, known) = (run("left-behind"), run("known-further"));
+    for run in [&left, &known] {
+        let mut spool = Spool::open(&lab.spool(), run).unwrap();
+        for step in 0..5 {
+            spool.append(&item(step)).unwrap();
+        }
+    }
+    lab.preload(&left, 2);
+    lab.preload(&known, 9);
+    let worker = lab.hire();
+    when("what was left is delivered", || lab.stored(&left).len() == 5 && !lab.spool().join("left-behind").exists()).await;
+    assert_eq!(lab.stored(&left), (0..5).map(item).collect::<Vec<_>>());
+    lab.assign(&known, Script::Rows { steps: 3, every: 0 });
+    when("the same run goes on", || lab.stored(&known).len() == 9 + 5).await;
+    assert_eq!(lab.stored(&known)[9..], expected(3));
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_fails_the_run_and_ends_the_worker_once_all_is_told() {
+    let lab = Lab::open(|_| Fault::None).await;
+    let fox = run("amber-fox-7k2q");
+    lab.assign(&fox, Script::Panic);
+    let ended = lab.hire().await.unwrap();
+    assert!(matches!(&ended, Err(WorkerError::Panicked { message, .. }) if message == "shape mismatch"), "{ended:?}");
+    let stored = lab.stored(&fox);
+    assert!(matches!(stored.last(), Some(Item::Event(report)) if report.step == 7 && matches!(&report.event, Event::Failed { message } if message.contains("shape mismatch"))), "{stored:?}");
+    assert!(!lab.spool().join("amber-fox-7k2q").exists() && !is_held(lab.data(), &"cpu".parse().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_fails_the_run_and_the_next_one_begins() {
+    let lab = Lab::open(|_| Fault::None).await;
+    let (fox, owl) = (run("amber-fox-7k2q"), run("amber-owl-7k2q"));
+    lab.assign(&fox, Script::Fail("the text tales is not on this machine"));
+    let worker = lab.hire();
+    when("it failed", || matches!(lab.stored(&fox).last(), Some(Item::Event(report)) if report.event.phrase().contains("not on this machine"))).await;
+    lab.assign(&owl, Script::Rows { steps: 20, every: 0 });
+    when("the next is done", || lab.is_complete(&owl, 20)).await;
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_answered_and_those_for_others_are_not() {
+    let lab = Lab::open(|_| Fault::None).await;
+    let (fox, owl) = (run("amber-fox-7k2q"), run("amber-owl-7k2q"));
+    lab.assign(&fox, Script::UntilStopped);
+    let worker = lab.hire();
+    when("it has begun", || !lab.stored(&fox).is_empty()).await;
+    lab.order(&owl, 1, Command::Stop { reason: None });
+    lab.order(&fox, 2, Command::Annotate { text: "warm".into() });
+    lab.order(&fox, 3, Command::Stop { reason: Some("enough".into()) });
+    when("it has stopped", || lab.answers(&fox).contains(&Some(3))).await;
+    let answers: Vec<u64> = lab.answers(&fox).into_iter().flatten().collect();
+    assert_eq!(answers, [2, 3]);
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_the_server_does_not_want_is_stopped_and_leaves_nothing() {
+    let lab = Lab::open(|_| Fault::None).await;
+    let (fox, owl) = (run("amber-fox-7k2q"), run("amber-owl-7k2q"));
+    lab.assign(&fox, Script::UntilStopped);
+    let worker = lab.hire();
+    when("it has begun", || !lab.stored(&fox).is_empty()).await;
+    lab.forget(&fox);
+    lab.cut();
+    when("it has stopped", || lab.trainer.ended.load(Ordering::SeqCst) == 1 && !lab.spool().join("amber-fox-7k2q").exists()).await;
+    assert!(lab.stored(&fox).is_empty(), "nothing more was told");
+    lab.assign(&owl, Script::Rows { steps: 5, every: 0 });
+    when("it trains the next", || lab.is_complete(&owl, 5)).await;
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_refuses_holds_the_training_and_loses_nothing() {
+    let lab = Lab::open(|_| Fault::None).await;
+    let fox = run("amber-fox-7k2q");
+    fs::create_dir_all(lab.spool()).unwrap();
+    let in_the_way = lab.spool().join("amber-fox-7k2q");
+    fs::write(&in_the_way, "").unwrap();
+    lab.assign(&fox, Script::Rows { steps: 300, every: 0 });
+    let worker = lab.hire();
+    let holds = |item: &Item| matches!(item, Item::Event(report) if report.event.phrase().contains("reports cannot be written"));
+    when("it says why it holds", || lab.stored(&fox).iter().any(holds)).await;
+    assert!(!lab.is_complete(&fox, 300));
+    fs::remove_file(&in_the_way).unwrap();
+    when("it goes on", || lab.rows(&fox) == 300).await;
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_lab_is_gone_goes_too_and_leaves_its_reports() {
+    let short = Patience { idle: Some(Duration::from_millis(200)), unsent: Some(Duration::from_millis(300)) };
+    let lab = Lab::open(|_| Fault::None).await;
+    lab.shut();
+    lab.hire_with(short, "secret").await.unwrap().unwrap();
+    let mut spool = Spool::open(&lab.spool(), &run("left-behind")).unwrap();
+    spool.append(&item(1)).unwrap();
+    lab.hire_with(short, "secret").await.unwrap().unwrap();
+    assert_eq!(Spool::open(&lab.spool(), &run("left-behind")).unwrap().last(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_and_a_second_worker_are_told_so() {
+    let lab = Lab::open(|_| Fault::None).await;
+    let ended = lab.hire_with(Patience::LOCAL, "guess").await.unwrap();
+    assert!(matches!(&ended, Err(WorkerError::TurnedAway { message }) if message.contains("401")), "{ended:?}");
+    let first = lab.hire();
+    when("the first is here", || lab.is_linked()).await;
+    assert!(is_held(lab.data(), &"cpu".parse().unwrap()));
+    let second = lab.hire().await.unwrap();
+    assert!(matches!(second, Err(WorkerError::DeviceTaken { .. })), "{second:?}");
+    lab.dismiss();
+    first.await.unwrap().unwrap();
+}
