@@ -1,19 +1,23 @@
-//! The page's entry: mounts the root component. Runs in the browser only.
+//! The page's entry. Runs in the browser only; everything it shows comes from the server.
+//!
+//! [`shell`] stands around every page: header, disconnected bar, answers, keyboard help. [`route`] says which of [`pages`]
+//! is shown; [`parts`] are the small things they share, [`panels`] the instruments of the Run page. Only [`api`] fetches
+//! and only [`live`] opens a socket: all else is a function of signals.
 
-use leptos::prelude::*;
+// The component macro writes its own public items.
+#![allow(unreachable_pub)]
+
+mod api;
+mod live;
+mod pages;
+mod panels;
+mod parts;
+mod route;
+mod session;
+mod shell;
+mod theme;
 
 fn main() {
-    leptos::mount::mount_to_body(Page);
-}
-
-/// A counter, which shows that the page was built, sent and started.
-#[component]
-fn Page() -> impl IntoView {
-    let (count, set_count) = signal(0);
-    view! {
-        <main>
-            <h1>"Kindling"</h1>
-            <button on:click=move |_| set_count.update(|count| *count += 1)>"Count: " {count}</button>
-        </main>
-    }
+    std::panic::set_hook(Box::new(shell::show_crash));
+    leptos::mount::mount_to_body(shell::Shell);
 }

@@ -1,0 +1,21 @@
+//! Small shared components: each shows one thing in the one way the whole page shows it.
+
+mod confirm;
+mod icon;
+mod menu;
+pub(crate) mod number;
+mod progress;
+mod sparkline;
+mod state;
+mod toast;
+mod waiting;
+
+pub(crate) use confirm::{Confirm, ConfirmDialog, Question};
+pub(crate) use icon::{Flame, Icon};
+pub(crate) use menu::Menu;
+pub(crate) use number::Number;
+pub(crate) use progress::Progress;
+pub(crate) use sparkline::Sparkline;
+pub(crate) use state::{StateMark, state_word};
+pub(crate) use toast::{ToastShelf, Toasts};
+pub(crate) use waiting::{Empty, Failure, Skeleton};

@@ -1,0 +1,71 @@
+//! Asking before something is lost. The browser's own dialog keeps the focus inside and closes on Escape.
+
+use leptos::html;
+use leptos::prelude::*;
+
+/// What is asked.
+#[derive(Clone)]
+pub(crate) struct Question {
+    /// "Delete amber-fox?"
+    pub(crate) title: String,
+    /// What is lost, and whether it can be undone.
+    pub(crate) loses: String,
+    /// The word on the button that does it.
+    pub(crate) verb: &'static str,
+    /// Does it.
+    pub(crate) act: Callback<()>,
+}
+
+/// The question on show, in context for everyone.
+#[derive(Clone, Copy)]
+pub(crate) struct Confirm {
+    question: RwSignal<Option<Question>>,
+}
+
+impl Confirm {
+    /// No question.
+    pub(crate) fn new() -> Self {
+        Self { question: RwSignal::new(None) }
+    }
+
+    /// Asks.
+    pub(crate) fn ask(self, question: Question) {
+        self.question.set(Some(question));
+    }
+}
+
+/// Where it is asked.
+#[component]
+pub(crate) fn ConfirmDialog() -> impl IntoView {
+    let Confirm { question } = expect_context::<Confirm>();
+    let dialog = NodeRef::<html::Dialog>::new();
+    Effect::new(move || {
+        let is_asked = question.read().is_some();
+        let Some(dialog) = dialog.get() else { return };
+        if is_asked && !dialog.open() {
+            // Fails only for a dialog that is already open or not in the document.
+            let _ = dialog.show_modal();
+        } else if !is_asked && dialog.open() {
+            dialog.close();
+        }
+    });
+    let act = move |_| {
+        let asked = question.get_untracked();
+        question.set(None);
+        if let Some(asked) = asked {
+            asked.act.run(());
+        }
+    };
+    view! {
+        <dialog node_ref=dialog class="confirm" aria-labelledby="confirm-title" on:close=move |_| question.set(None)>
+            {move || question.get().map(|asked| view! {
+                <h2 id="confirm-title">{asked.title}</h2>
+                <p>{asked.loses}</p>
+                <div class="row end">
+                    <button autofocus on:click=move |_| question.set(None)>"Keep"</button>
+                    <button class="danger" on:click=act>{asked.verb}</button>
+                </div>
+            })}
+        </dialog>
+    }
+}

@@ -1,0 +1,83 @@
+//! Short answers at the page's foot: what was done, what failed, and a way back where there is one.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+
+use super::Icon;
+use crate::api::ApiFailure;
+
+/// One answer.
+#[derive(Clone)]
+struct Toast {
+    number: u32,
+    is_failure: bool,
+    text: String,
+    undo: Option<Callback<()>>,
+}
+
+/// The answers on show, in context for everyone.
+#[derive(Clone, Copy)]
+pub(crate) struct Toasts {
+    shown: RwSignal<Vec<Toast>>,
+    last: StoredValue<u32>,
+}
+
+impl Toasts {
+    /// An empty shelf.
+    pub(crate) fn new() -> Self {
+        Self { shown: RwSignal::new(vec![]), last: StoredValue::new(0) }
+    }
+
+    /// Says what was done.
+    pub(crate) fn say(self, text: impl Into<String>) {
+        self.show(Toast { number: 0, is_failure: false, text: text.into(), undo: None }, 6);
+    }
+
+    /// Says what failed, why, and the way out.
+    pub(crate) fn fail(self, what: &str, failure: &ApiFailure) {
+        self.show(Toast { number: 0, is_failure: true, text: format!("{what}: {}", failure.sentence()), undo: None }, 14);
+    }
+
+    /// Says what was done and offers to undo it, for long enough to think twice.
+    pub(crate) fn undoable(self, text: impl Into<String>, undo: impl Into<Callback<()>>) {
+        self.show(Toast { number: 0, is_failure: false, text: text.into(), undo: Some(undo.into()) }, 20);
+    }
+
+    fn show(self, toast: Toast, secs: u64) {
+        let number = self.last.get_value() + 1;
+        self.last.set_value(number);
+        self.shown.update(|shown| shown.push(Toast { number, ..toast }));
+        set_timeout(move || self.drop(number), Duration::from_secs(secs));
+    }
+
+    fn drop(self, number: u32) {
+        self.shown.update(|shown| shown.retain(|toast| toast.number != number));
+    }
+}
+
+/// Where they stand; said aloud by screen readers.
+#[component]
+pub(crate) fn ToastShelf() -> impl IntoView {
+    let toasts = expect_context::<Toasts>();
+    view! {
+        <div class="toasts" role="status" aria-live="polite">
+            <For each=move || toasts.shown.get() key=|toast| toast.number let(toast)>
+                <div class="toast" class:failed=toast.is_failure>
+                    {toast.is_failure.then(|| view! { <Icon name="warning" /> })}
+                    <span>{toast.text.clone()}</span>
+                    {toast.undo.map(|undo| {
+                        let act = move |_| {
+                            toasts.drop(toast.number);
+                            undo.run(());
+                        };
+                        view! { <button on:click=act><Icon name="undo" />"Undo"</button> }
+                    })}
+                    <button class="quiet icon-only" aria-label="Dismiss" on:click=move |_| toasts.drop(toast.number)>
+                        <Icon name="close" />
+                    </button>
+                </div>
+            </For>
+        </div>
+    }
+}

@@ -1,0 +1,114 @@
+//! Where the page is: one enum of places, and the browser's history behind it. A router of our own, since five places
+//! without nesting need no library. Links are plain `<a href>`; a click on one is caught here.
+
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::*;
+use wire::RunId;
+
+/// The places of the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// All runs and devices.
+    Lab,
+    /// A new run; the query may carry a beginning.
+    Start,
+    /// The texts.
+    Texts,
+    /// Who, theme, tokens.
+    Settings,
+    /// One run.
+    Run(RunId),
+    /// No such place.
+    Unknown(String),
+}
+
+impl Route {
+    fn parse(path: &str) -> Self {
+        match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
+            [""] => Self::Lab,
+            ["start"] => Self::Start,
+            ["texts"] => Self::Texts,
+            ["settings"] => Self::Settings,
+            ["runs", run] => run.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Run),
+            _ => Self::Unknown(path.to_owned()),
+        }
+    }
+
+    /// The name in the tab.
+    fn title(&self) -> String {
+        match self {
+            Self::Lab => "Lab · Kindling".into(),
+            Self::Start => "New run · Kindling".into(),
+            Self::Texts => "Texts · Kindling".into(),
+            Self::Settings => "Settings · Kindling".into(),
+            Self::Run(run) => format!("{run} · Kindling"),
+            Self::Unknown(_) => "Not found · Kindling".into(),
+        }
+    }
+}
+
+/// The address of a run's page.
+pub(crate) fn run_path(run: &RunId) -> String {
+    format!("/runs/{run}")
+}
+
+/// The place, in context for everyone.
+#[derive(Clone, Copy)]
+pub(crate) struct Router {
+    /// Where the page is.
+    pub(crate) route: Memo<Route>,
+    address: RwSignal<(String, String)>,
+}
+
+impl Router {
+    /// Reads the address, and follows it and every click on a link from here on.
+    pub(crate) fn start() -> Self {
+        let address = RwSignal::new(read_address());
+        let route = Memo::new(move |_| Route::parse(&address.read().0));
+        let router = Self { route, address };
+        Effect::new(move || document().set_title(&route.get().title()));
+        window_event_listener_untyped("popstate", move |_| address.set(read_address()));
+        window_event_listener_untyped("click", move |event| router.catch(&event));
+        router
+    }
+
+    /// Goes to a path of the page, with a line in the browser's history.
+    pub(crate) fn go(self, path: &str) {
+        let pushed = window().history().and_then(|history| history.push_state_with_url(&JsValue::NULL, "", Some(path)));
+        if pushed.is_ok() {
+            self.address.set(read_address());
+            window().scroll_to_with_x_and_y(0.0, 0.0);
+        }
+    }
+
+    /// A value of the query: `from` of `/start?from=amber-fox-7k2q`.
+    pub(crate) fn query(self, key: &str) -> Option<String> {
+        let query = self.address.read().1.clone();
+        let pairs = query.trim_start_matches('?').split('&').filter_map(|pair| pair.split_once('='));
+        let found = pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())?;
+        js_sys::decode_uri_component(&found).ok().map(String::from)
+    }
+
+    /// Takes a plain click on a link within the page; new tabs, downloads and the server's own addresses stay the browser's.
+    fn catch(self, event: &web_sys::Event) {
+        let Some(click) = event.dyn_ref::<web_sys::MouseEvent>() else { return };
+        let is_plain = click.button() == 0 && !(click.ctrl_key() || click.meta_key() || click.shift_key() || click.alt_key());
+        if !is_plain || event.default_prevented() {
+            return;
+        }
+        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+        let Some(link) = target.and_then(|target| target.closest("a[href]").ok().flatten()) else { return };
+        let href = link.get_attribute("href").unwrap_or_default();
+        let is_ours = href.starts_with('/') && !link.has_attribute("download") && !link.has_attribute("target");
+        if is_ours && !matches!(Route::parse(href.split('?').next().unwrap_or("/")), Route::Unknown(_)) {
+            event.prevent_default();
+            self.go(&href);
+        }
+    }
+}
+
+fn read_address() -> (String, String) {
+    let location = window().location();
+    (location.pathname().unwrap_or_else(|_| "/".into()), location.search().unwrap_or_default())
+}

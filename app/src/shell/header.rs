@@ -1,0 +1,58 @@
+//! The line at the top: the name, the places, the run that is open, and the way to a new one.
+
+use leptos::prelude::*;
+
+use super::keys::open_help;
+use crate::live::Live;
+use crate::parts::{Flame, Icon, StateMark};
+use crate::route::{Route, Router};
+use crate::session::Session;
+
+/// The header.
+#[component]
+pub(super) fn Header() -> impl IntoView {
+    let router = expect_context::<Router>();
+    let session = expect_context::<Session>();
+    let is_at = move |place: Route| move || (router.route.get() == place).then_some("page");
+    let is_lab = move || matches!(router.route.get(), Route::Lab | Route::Run(_)).then_some("page");
+    view! {
+        <header class="top">
+            <a class="brand" href="/" aria-label="Kindling, to the Lab">
+                <Flame size=20 />
+                <span>"Kindling"</span>
+            </a>
+            <nav aria-label="Places">
+                <a href="/" aria-current=is_lab>"Lab"</a>
+                <OpenRun />
+                <a href="/texts" aria-current=is_at(Route::Texts)>"Texts"</a>
+                <a href="/settings" aria-current=is_at(Route::Settings)>"Settings"</a>
+            </nav>
+            <span class="grow"></span>
+            <button class="quiet icon-only help" aria-label="Keys" title="Keys (?)" on:click=move |_| open_help()>"?"</button>
+            {move || session.can_steer().then(|| view! {
+                <a class="button primary" href="/start" title="Set up a new run (n)"><Icon name="plus" />"New run"</a>
+            })}
+        </header>
+    }
+}
+
+/// On a run's page: which one, and how it stands.
+#[component]
+fn OpenRun() -> impl IntoView {
+    let router = expect_context::<Router>();
+    let live = expect_context::<Live>();
+    let summary = Memo::new(move |_| match router.route.get() {
+        Route::Run(run) => live.lab.read().as_ref().and_then(|lab| lab.runs.iter().find(|summary| summary.id == run).map(|found| (found.name.clone(), found.state, found.device.clone()))),
+        _ => None,
+    });
+    move || {
+        summary.get().map(|(name, state, device)| view! {
+            <span class="crumb">
+                <span class="dim" aria-hidden="true">"▸"</span>
+                <strong>{name}</strong>
+                <StateMark state />
+                <span class="dim device">{format!("on {device}")}</span>
+            </span>
+        })
+    }
+}
