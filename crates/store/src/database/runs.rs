@@ -1,0 +1,220 @@
+//! SQL of runs: one row each.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
+use wire::plan::Estimate;
+use wire::run::References;
+use wire::{RunId, RunPlan, RunSpec, RunState, RunSummary};
+
+use super::{from_json, from_word, to_json, to_word};
+use crate::error::StoreError;
+use crate::progress::Standing;
+use crate::runs::NewRun;
+
+/// A place in the queue is counted, not stored, so that it cannot be wrong.
+macro_rules! summaries {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, name, preset, corpus, device, parameters, steps, created_ms, state, message, started_ms, ended_ms, progress, \
+             is_archived, deleted_ms, CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN \
+             (SELECT COUNT(*) FROM runs AS other WHERE other.state = 'queued' AND other.deleted_ms IS NULL \
+             AND other.device = runs.device AND other.queue_order <= runs.queue_order) END AS queue_place FROM runs ",
+            $rest
+        )
+    };
+}
+
+/// What does not change in a run, and its references.
+pub(crate) struct Papers {
+    pub(crate) spec: RunSpec,
+    pub(crate) plan: RunPlan,
+    pub(crate) estimate: Estimate,
+    pub(crate) references: References,
+    pub(crate) device_name: String,
+}
+
+/// Whether the run was new.
+pub(crate) async fn insert(connection: &mut SqliteConnection, run: &NewRun) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "INSERT INTO runs (id, name, preset, corpus, device, device_name, parameters, steps, created_ms, spec, plan, estimate, reference_lines, \
+         state, progress, queue_order) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', '{}', (SELECT COALESCE(MAX(queue_order), 0) + 1 FROM runs)) \
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(run.id.as_str())
+    .bind(&run.name)
+    .bind(&run.plan.preset)
+    .bind(&run.corpus)
+    .bind(run.plan.device.as_str())
+    .bind(&run.device_name)
+    .bind(run.estimate.parameters as i64)
+    .bind(run.plan.steps as i64)
+    .bind(run.created_ms)
+    .bind(to_json(&run.spec)?)
+    .bind(to_json(&run.plan)?)
+    .bind(to_json(&run.estimate)?)
+    .bind(to_json(&run.references)?)
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// All runs, newest first.
+pub(crate) async fn list(connection: &mut SqliteConnection, include_deleted: bool) -> Result<Vec<RunSummary>, StoreError> {
+    let rows = sqlx::query(summaries!("WHERE ? OR deleted_ms IS NULL ORDER BY created_ms DESC, rowid DESC")).bind(include_deleted).fetch_all(connection).await?;
+    rows.iter().map(summary_of).collect()
+}
+
+/// One run in one line.
+pub(crate) async fn summary(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<RunSummary>, StoreError> {
+    let row = sqlx::query(summaries!("WHERE id = ?")).bind(run.as_str()).fetch_optional(connection).await?;
+    row.as_ref().map(summary_of).transpose()
+}
+
+fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
+    let id: RunId = row.try_get::<String, _>("id")?.parse().map_err(|source| StoreError::unreadable("a run's id", source))?;
+    let standing = standing_of(row)?;
+    let progress = standing.progress;
+    Ok(RunSummary {
+        name: row.try_get("name")?,
+        state: standing.state,
+        preset: row.try_get("preset")?,
+        corpus: row.try_get("corpus")?,
+        device: row.try_get::<String, _>("device")?.parse().map_err(|source| StoreError::unreadable("a run's device", source))?,
+        parameters: row.try_get::<i64, _>("parameters")? as u64,
+        step: progress.step,
+        steps: row.try_get::<i64, _>("steps")? as u64,
+        loss_train: progress.loss_train,
+        loss_valid: progress.loss_valid,
+        best_valid: progress.best_valid,
+        tokens_per_sec: progress.tokens_per_sec,
+        elapsed_secs: progress.elapsed_secs,
+        created_ms: row.try_get("created_ms")?,
+        started_ms: standing.started_ms,
+        ended_ms: standing.ended_ms,
+        queue_place: row.try_get::<Option<i64>, _>("queue_place")?.map(|place| place as u32),
+        message: standing.message,
+        sparkline: progress.sparkline.points(),
+        is_archived: row.try_get("is_archived")?,
+        deleted_ms: row.try_get("deleted_ms")?,
+        id,
+    })
+}
+
+fn standing_of(row: &SqliteRow) -> Result<Standing, StoreError> {
+    Ok(Standing {
+        state: from_word("a run's state", row.try_get("state")?)?,
+        message: row.try_get("message")?,
+        started_ms: row.try_get("started_ms")?,
+        ended_ms: row.try_get("ended_ms")?,
+        progress: from_json("a run's progress", row.try_get("progress")?)?,
+    })
+}
+
+/// The part of a run that reports move, with the last number stored and the journal's length.
+pub(crate) async fn standing(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<(Standing, u64, u64)>, StoreError> {
+    let found = sqlx::query("SELECT state, message, started_ms, ended_ms, progress, stored_seq, event_count FROM runs WHERE id = ?")
+        .bind(run.as_str())
+        .fetch_optional(connection)
+        .await?;
+    let Some(row) = found else { return Ok(None) };
+    Ok(Some((standing_of(&row)?, row.try_get::<i64, _>("stored_seq")? as u64, row.try_get::<i64, _>("event_count")? as u64)))
+}
+
+/// Keeps what [`standing`] gave, moved on.
+pub(crate) async fn save_standing(connection: &mut SqliteConnection, run: &RunId, standing: &Standing, stored_seq: u64, event_count: u64) -> Result<(), StoreError> {
+    sqlx::query("UPDATE runs SET state = ?, message = ?, started_ms = ?, ended_ms = ?, progress = ?, stored_seq = ?, event_count = ? WHERE id = ?")
+        .bind(to_word(&standing.state)?)
+        .bind(&standing.message)
+        .bind(standing.started_ms)
+        .bind(standing.ended_ms)
+        .bind(to_json(&standing.progress)?)
+        .bind(stored_seq as i64)
+        .bind(event_count as i64)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Spec, plan and what was known when it was made.
+pub(crate) async fn papers(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<Papers>, StoreError> {
+    let found = sqlx::query("SELECT spec, plan, estimate, reference_lines, device_name FROM runs WHERE id = ?").bind(run.as_str()).fetch_optional(connection).await?;
+    let Some(row) = found else { return Ok(None) };
+    Ok(Some(Papers {
+        spec: from_json("a run's spec", row.try_get("spec")?)?,
+        plan: from_json("a run's plan", row.try_get("plan")?)?,
+        estimate: from_json("a run's estimate", row.try_get("estimate")?)?,
+        references: from_json("a run's reference lines", row.try_get("reference_lines")?)?,
+        device_name: row.try_get("device_name")?,
+    }))
+}
+
+/// The last number stored of a run.
+pub(crate) async fn stored_seq(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<u64>, StoreError> {
+    let found: Option<i64> = sqlx::query_scalar("SELECT stored_seq FROM runs WHERE id = ?").bind(run.as_str()).fetch_optional(connection).await?;
+    Ok(found.map(|seq| seq as u64))
+}
+
+/// Gives it another name; whether it exists.
+pub(crate) async fn rename(connection: &mut SqliteConnection, run: &RunId, name: &str) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE runs SET name = ? WHERE id = ?").bind(name).bind(run.as_str()).execute(connection).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Puts it away or takes it out again; whether it exists.
+pub(crate) async fn set_archived(connection: &mut SqliteConnection, run: &RunId, is_archived: bool) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE runs SET is_archived = ? WHERE id = ?").bind(is_archived).bind(run.as_str()).execute(connection).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Marks it deleted, or not; whether it exists.
+pub(crate) async fn set_deleted(connection: &mut SqliteConnection, run: &RunId, deleted_ms: Option<i64>) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE runs SET deleted_ms = ? WHERE id = ?").bind(deleted_ms).bind(run.as_str()).execute(connection).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Keeps other reference lines; whether the run exists.
+pub(crate) async fn set_references(connection: &mut SqliteConnection, run: &RunId, references: &References) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE runs SET reference_lines = ? WHERE id = ?").bind(to_json(references)?).bind(run.as_str()).execute(connection).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Runs deleted before that time.
+pub(crate) async fn deleted_before(connection: &mut SqliteConnection, before_ms: i64) -> Result<Vec<RunId>, StoreError> {
+    let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM runs WHERE deleted_ms < ? ORDER BY id").bind(before_ms).fetch_all(connection).await?;
+    ids.iter().map(|id| id.parse().map_err(|source| StoreError::unreadable("a run's id", source))).collect()
+}
+
+/// Removes the run with its journal and looks.
+pub(crate) async fn remove(connection: &mut SqliteConnection, run: &RunId) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM runs WHERE id = ?").bind(run.as_str()).execute(connection).await?;
+    Ok(())
+}
+
+/// State and device of a run that is not deleted.
+pub(crate) async fn state_and_device(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<(RunState, String)>, StoreError> {
+    let found: Option<(String, String)> = sqlx::query_as("SELECT state, device FROM runs WHERE id = ?").bind(run.as_str()).fetch_optional(connection).await?;
+    found.map(|(state, device)| Ok((from_word("a run's state", &state)?, device))).transpose()
+}
+
+/// The queue of a device, first to start first, as (run, order).
+pub(crate) async fn queue(connection: &mut SqliteConnection, device: &str) -> Result<Vec<(String, i64)>, StoreError> {
+    let sql = "SELECT id, queue_order FROM runs WHERE device = ? AND state = 'queued' AND deleted_ms IS NULL ORDER BY queue_order";
+    Ok(sqlx::query_as(sql).bind(device).fetch_all(connection).await?)
+}
+
+/// Gives a run its order in the queue.
+pub(crate) async fn set_queue_order(connection: &mut SqliteConnection, run: &str, order: i64) -> Result<(), StoreError> {
+    sqlx::query("UPDATE runs SET queue_order = ? WHERE id = ?").bind(order).bind(run).execute(connection).await?;
+    Ok(())
+}
+
+/// The first of a device's queue.
+pub(crate) async fn first_queued(connection: &mut SqliteConnection, device: &str) -> Result<Option<(RunId, RunPlan)>, StoreError> {
+    let sql = "SELECT id, plan FROM runs WHERE device = ? AND state = 'queued' AND deleted_ms IS NULL ORDER BY queue_order LIMIT 1";
+    let found: Option<(String, String)> = sqlx::query_as(sql).bind(device).fetch_optional(connection).await?;
+    let Some((id, plan)) = found else { return Ok(None) };
+    let id = id.parse().map_err(|source| StoreError::unreadable("a run's id", source))?;
+    Ok(Some((id, from_json("a run's plan", &plan)?)))
+}

@@ -1,0 +1,110 @@
+//! Curves on disk, kept whole: `series/<run>/<segment>/<name>.l0` has every point, `.l1`, `.l2`, ... buckets of 16, 256, ...
+//! points, so that any window is answered from a few thousand numbers whatever the run's length.
+//!
+//! - [`point`] points and buckets as bytes, and how they fold;
+//! - [`file_name`] names of curves as names of files;
+//! - [`pyramid`] one curve's files: opened and mended, grown, read;
+//! - [`folder`] all curves of a run; [`axis`] what stands on the x axis; [`query`] windows.
+//!
+//! Nothing here knows SQL or is async.
+
+mod axis;
+mod file_name;
+mod folder;
+mod point;
+mod pyramid;
+mod query;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wire::series::{Row, SeriesWindow};
+use wire::{RunId, RunPlan};
+
+use crate::error::StoreError;
+use folder::RunFolder;
+pub use query::SeriesQuery;
+
+/// Runs whose curves are kept open; others are closed first when there are more. Nothing but lengths and unfinished buckets is
+/// kept of each curve, about 500 bytes.
+const OPEN_RUNS: usize = 64;
+
+/// All curves of the lab.
+pub(crate) struct Shelf {
+    root: PathBuf,
+    open: Mutex<HashMap<RunId, Arc<Mutex<RunFolder>>>>,
+}
+
+impl Shelf {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root, open: Mutex::default() }
+    }
+
+    /// Makes the folder of a run.
+    pub(crate) fn create(&self, run: &RunId) -> Result<(), StoreError> {
+        let path = self.path(run);
+        fs::create_dir_all(&path).map_err(|source| StoreError::file(&path, source))
+    }
+
+    /// Removes a run's curves for good; none is well too.
+    pub(crate) fn remove(&self, run: &RunId) -> Result<(), StoreError> {
+        hold(&self.open).remove(run);
+        let path = self.path(run);
+        match fs::remove_dir_all(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(StoreError::file(&path, source)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Grows curves by the values of some steps, dropping those at or before a curve's last step, given as (row, value).
+    pub(crate) fn append(&self, run: &RunId, rows: &[Row]) -> Result<Vec<(usize, usize)>, StoreError> {
+        if rows.is_empty() {
+            return Ok(vec![]);
+        }
+        let folder = self.folder(run);
+        let mut folder = hold(&folder);
+        folder.check()?;
+        folder.append(rows)
+    }
+
+    /// Names of a run's curves, sorted.
+    pub(crate) fn names(&self, run: &RunId) -> Result<Vec<String>, StoreError> {
+        let folder = self.folder(run);
+        let folder = hold(&folder);
+        folder.check()?;
+        folder.names()
+    }
+
+    /// Windows of a run's curves.
+    pub(crate) fn query(&self, run: &RunId, query: &SeriesQuery, plan: &RunPlan) -> Result<Vec<SeriesWindow>, StoreError> {
+        let folder = self.folder(run);
+        hold(&folder).check()?;
+        query::answer(&folder, query, plan)
+    }
+
+    fn path(&self, run: &RunId) -> PathBuf {
+        self.root.join(run.as_str())
+    }
+
+    fn folder(&self, run: &RunId) -> Arc<Mutex<RunFolder>> {
+        let mut open = hold(&self.open);
+        if open.len() >= OPEN_RUNS && !open.contains_key(run) {
+            // Those in use right now stay, so that a run never has two.
+            open.retain(|_, folder| Arc::strong_count(folder) > 1);
+        }
+        open.entry(run.clone()).or_insert_with(|| Arc::new(Mutex::new(RunFolder::new(run.clone(), self.path(run))))).clone()
+    }
+}
+
+/// Locks; a panic elsewhere leaves curves that are checked against their files before the next use.
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An error of the file system, with the file it is about.
+fn at(path: &Path) -> impl Fn(std::io::Error) -> StoreError + '_ {
+    move |source| StoreError::file(path, source)
+}

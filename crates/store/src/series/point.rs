@@ -1,0 +1,100 @@
+//! Points and buckets: their bytes in files, little-endian, and how they fold into each other.
+
+/// One value of a curve.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    pub(super) step: u64,
+    pub(super) value: f64,
+}
+
+/// Many points as one. Values that are not finite are among `points` and left out of the rest.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Fold {
+    pub(super) min: f64,
+    pub(super) max: f64,
+    pub(super) mean: f64,
+    /// Finite values.
+    pub(super) count: u64,
+    pub(super) first_step: u64,
+    pub(super) last_step: u64,
+}
+
+/// Something with a fixed size in a file that folds.
+pub(super) trait Record: Copy {
+    /// Size in a file.
+    const BYTES: usize;
+    /// Appends its bytes.
+    fn write(&self, bytes: &mut Vec<u8>);
+    /// Reads it from exactly [`Self::BYTES`] bytes.
+    fn read(bytes: &[u8]) -> Self;
+    /// As a fold of itself alone.
+    fn fold(&self) -> Fold;
+}
+
+impl Record for Point {
+    const BYTES: usize = 16;
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.step.to_le_bytes());
+        bytes.extend_from_slice(&self.value.to_le_bytes());
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        Self { step: word(bytes, 0), value: f64::from_bits(word(bytes, 1)) }
+    }
+
+    fn fold(&self) -> Fold {
+        let (min, max, mean, count) = if self.value.is_finite() { (self.value, self.value, self.value, 1) } else { (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0) };
+        Fold { min, max, mean, count, first_step: self.step, last_step: self.step }
+    }
+}
+
+impl Record for Fold {
+    const BYTES: usize = 48;
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        for word in [self.min.to_bits(), self.max.to_bits(), self.mean.to_bits(), self.count, self.first_step, self.last_step] {
+            bytes.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        let number = |at| f64::from_bits(word(bytes, at));
+        Self { min: number(0), max: number(1), mean: number(2), count: word(bytes, 3), first_step: word(bytes, 4), last_step: word(bytes, 5) }
+    }
+
+    fn fold(&self) -> Fold {
+        *self
+    }
+}
+
+impl Fold {
+    /// Joins the stretch that comes right after.
+    pub(super) fn join(&mut self, next: &Fold) {
+        let count = self.count + next.count;
+        if next.count > 0 {
+            // Weights instead of sums: two of the largest numbers have a mean, and no sum.
+            let share = next.count as f64 / count as f64;
+            self.mean = if self.count == 0 { next.mean } else { self.mean * (1.0 - share) + next.mean * share };
+        }
+        self.min = self.min.min(next.min);
+        self.max = self.max.max(next.max);
+        self.count = count;
+        self.last_step = next.last_step;
+    }
+}
+
+/// Folds a stretch; `None` for an empty one.
+pub(super) fn fold<R: Record>(records: impl IntoIterator<Item = R>) -> Option<Fold> {
+    let mut records = records.into_iter();
+    let mut folded = records.next()?.fold();
+    records.for_each(|record| folded.join(&record.fold()));
+    Some(folded)
+}
+
+/// Little-endian word number `at`.
+fn word(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at * 8..at * 8 + 8]);
+    u64::from_le_bytes(word)
+}

@@ -1,0 +1,91 @@
+//! Windows of curves: every point by itself where they are few, else buckets of equal numbers of points, none of which loses a
+//! smallest or largest value.
+
+use std::io;
+use std::sync::Mutex;
+
+use wire::RunPlan;
+use wire::series::{Axis, Bucket, SeriesWindow};
+
+use super::axis::Places;
+use super::folder::RunFolder;
+use super::hold;
+use super::point::Fold;
+use super::pyramid::{FAN, Reader};
+use crate::error::StoreError;
+
+/// Most buckets of one window.
+const MOST_BUCKETS: usize = 5000;
+
+/// Which stretch of which curves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesQuery {
+    /// Names of curves.
+    pub names: Vec<String>,
+    /// What stands on the x axis.
+    pub axis: Axis,
+    /// First place, in the axis' unit; from the beginning unless told.
+    pub from: Option<f64>,
+    /// Last place, included; to the end unless told.
+    pub to: Option<f64>,
+    /// Buckets at most, 1 to 5,000; points are shown by themselves where there are no more.
+    pub points: usize,
+}
+
+/// Windows in order of names asked for, then segments. The folder is held only to look lengths up: reading waits for no writer.
+pub(super) fn answer(folder: &Mutex<RunFolder>, query: &SeriesQuery, plan: &RunPlan) -> Result<Vec<SeriesWindow>, StoreError> {
+    let segments = hold(folder).segments()?;
+    let mut windows = vec![];
+    for segment in segments {
+        let mut places = Places::new(&mut hold(folder), segment, query.axis, plan)?;
+        let failed = |source| hold(folder).missing_or(source);
+        let steps = places.steps(query.from, query.to).map_err(failed)?;
+        for (order, name) in query.names.iter().enumerate() {
+            let Some(mut reader) = hold(folder).reader(segment, name)? else { continue };
+            let (total, buckets, is_exact) = window(&mut reader, &mut places, steps, query.points.clamp(1, MOST_BUCKETS)).map_err(failed)?;
+            windows.push((order, SeriesWindow { name: name.clone(), segment, buckets, total, is_exact }));
+        }
+    }
+    windows.sort_by_key(|(order, window)| (*order, window.segment));
+    Ok(windows.into_iter().map(|(_, window)| window).collect())
+}
+
+fn window(reader: &mut Reader, places: &mut Places, (first, end): (u64, Option<u64>), points: usize) -> io::Result<(u64, Vec<Bucket>, bool)> {
+    let from = reader.find(first)?;
+    let to = end.map_or(Ok(reader.len), |end| reader.find(end))?.max(from);
+    let is_exact = to - from <= points as u64;
+    let folds = if is_exact { reader.buckets(0, from, to - from)? } else { coarse(reader, from, to, points as u64)? };
+    let buckets = folds.iter().map(|fold| bucket(fold, places)).collect::<io::Result<_>>()?;
+    Ok((to - from, buckets, is_exact))
+}
+
+/// Points `from..to` in at most `most` folds. All but the edges begin and end at multiples of one width, itself whole buckets of
+/// one level: each is then 1 to 32 records in one row, and they stay where they are while someone scrolls.
+fn coarse(reader: &mut Reader, from: u64, to: u64, most: u64) -> io::Result<Vec<Fold>> {
+    if most == 1 {
+        return Ok(reader.fold(from, to, (to - from).ilog(FAN) as usize)?.into_iter().collect());
+    }
+    let wanted = (to - from).div_ceil(most);
+    let level = wanted.ilog(FAN) as usize;
+    let size = FAN.pow(level as u32);
+    let mut width = wanted.next_multiple_of(size);
+    while to.div_ceil(width) - from / width > most {
+        width += size;
+    }
+    let (low, high) = (from.next_multiple_of(width), to - to % width);
+    if low > high {
+        return Ok(reader.fold(from, to, level + 1)?.into_iter().collect());
+    }
+    let mut folds: Vec<Fold> = reader.fold(from, low, level)?.into_iter().collect();
+    let records = reader.buckets(level, low / size, (high - low) / size)?;
+    folds.extend(records.chunks((width / size) as usize).filter_map(|chunk| super::point::fold(chunk.iter().copied())));
+    folds.extend(reader.fold(high, to, level)?);
+    Ok(folds)
+}
+
+/// A fold in its place. Where nothing was finite the values are 0, which JSON can say, with a count of 0.
+fn bucket(fold: &Fold, places: &mut Places) -> io::Result<Bucket> {
+    let (min, max, mean) = if fold.count == 0 { (0.0, 0.0, 0.0) } else { (fold.min, fold.max, fold.mean) };
+    let (x, last_x) = (places.x(fold.first_step)?, places.x(fold.last_step)?);
+    Ok(Bucket { step: fold.first_step, last_step: fold.last_step, x, last_x, min, max, mean, count: fold.count })
+}

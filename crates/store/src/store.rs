@@ -1,0 +1,140 @@
+//! The folder itself: `lab.db`, `series/`, `corpora/`, `checkpoints/`, `workers/`, and a lock so that one process has it at a time.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use wire::series::SeriesWindow;
+use wire::{RunId, RunSummary};
+
+use crate::database::{self, Change, Connection, Database, commit};
+use crate::error::StoreError;
+use crate::ingest::Desk;
+use crate::series::{SeriesQuery, Shelf};
+
+/// What the lab remembers. A clone is another handle on the same.
+#[derive(Clone)]
+pub struct Store {
+    room: Arc<Room>,
+}
+
+struct Room {
+    dir: PathBuf,
+    database: Database,
+    shelf: Arc<Shelf>,
+    /// One desk per run, so that its reports come in one parcel at a time.
+    desks: Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<Desk>>>>,
+    /// Held for its lock, which the system lifts when the process ends, however it ends.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens a folder, or makes it.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] where another process has it, [`StoreError::NewerFormat`] where a newer program wrote it.
+    pub async fn open(dir: &Path) -> Result<Self, StoreError> {
+        for name in ["series", "corpora", "checkpoints", "workers"] {
+            let path = dir.join(name);
+            fs::create_dir_all(&path).map_err(|source| StoreError::file(&path, source))?;
+        }
+        let lock = lock(dir)?;
+        let database = Database::open(&dir.join("lab.db")).await?;
+        let shelf = Arc::new(Shelf::new(dir.join("series")));
+        Ok(Self { room: Arc::new(Room { dir: dir.to_owned(), database, shelf, desks: Mutex::default(), _lock: lock }) })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.room.dir
+    }
+
+    /// Closes the database in good order; dropping the last handle does too, without waiting.
+    pub async fn close(self) {
+        self.room.database.close().await;
+    }
+
+    /// Names of a run's curves, sorted.
+    pub async fn series_names(&self, run: &RunId) -> Result<Vec<String>, StoreError> {
+        self.stored_seq(run).await?;
+        let (shelf, id) = (self.shelf().clone(), run.clone());
+        self.aside(move || shelf.names(&id)).await
+    }
+
+    /// Curves between two places: one window for each name and segment that has values; names the run does not have give none.
+    /// Its cost does not depend on the curves' length.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`], [`StoreError::RunFolderMissing`].
+    pub async fn series(&self, run: &RunId, query: SeriesQuery) -> Result<Vec<SeriesWindow>, StoreError> {
+        let papers = database::runs::papers(&mut *self.database().read().await?, run).await?;
+        let plan = self.known(papers, run)?.plan;
+        let (shelf, id) = (self.shelf().clone(), run.clone());
+        self.aside(move || shelf.query(&id, &query, &plan)).await
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.room.database
+    }
+
+    pub(crate) fn shelf(&self) -> &Arc<Shelf> {
+        &self.room.shelf
+    }
+
+    /// Runs work on files where waiting for a disk holds nobody up.
+    pub(crate) async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+        let cut_off = |source: tokio::task::JoinError| StoreError::CutOff { path: self.room.dir.clone(), message: source.to_string() };
+        tokio::task::spawn_blocking(work).await.map_err(cut_off)?
+    }
+
+    pub(crate) fn desk(&self, run: &RunId) -> Arc<tokio::sync::Mutex<Desk>> {
+        self.desks().entry(run.clone()).or_default().clone()
+    }
+
+    pub(crate) fn forget_desk(&self, run: &RunId) {
+        self.desks().remove(run);
+    }
+
+    /// A panic elsewhere leaves the map as good as it was.
+    fn desks(&self) -> MutexGuard<'_, HashMap<RunId, Arc<tokio::sync::Mutex<Desk>>>> {
+        self.room.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn known<T>(&self, found: Option<T>, run: &RunId) -> Result<T, StoreError> {
+        found.ok_or_else(|| StoreError::UnknownRun { run: run.clone() })
+    }
+
+    pub(crate) async fn summary_in(&self, connection: &mut Connection, run: &RunId) -> Result<RunSummary, StoreError> {
+        let found = database::runs::summary(connection, run).await?;
+        self.known(found, run)
+    }
+
+    /// Ends a change to one run.
+    pub(crate) async fn changed(&self, mut transaction: Change, run: &RunId, found: bool) -> Result<RunSummary, StoreError> {
+        self.known(found.then_some(()), run)?;
+        let summary = self.summary_in(&mut transaction, run).await?;
+        commit(transaction).await?;
+        Ok(summary)
+    }
+}
+
+/// Takes the folder's lock and leaves our process number in it, for the message that a second one shows.
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let failed = |source| StoreError::file(&path, source);
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // The number is a courtesy; without it the message still says what is wrong.
+            let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok()).unwrap_or(0);
+            return Err(StoreError::Locked { dir: dir.to_owned(), pid });
+        }
+        Err(TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id())).map_err(failed)?;
+    Ok(file)
+}
