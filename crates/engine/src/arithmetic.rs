@@ -1,5 +1,7 @@
 //! Modular addition, the text of grokking (Power et al. 2022): `12+45=57`, every pair of numbers below a prime once.
 
+use std::ops::Range;
+
 use crate::corpus::draft::Draft;
 use crate::data_error::{DataError, Progress};
 use crate::random::Counter;
@@ -7,9 +9,20 @@ use crate::random::Counter;
 /// The prime.
 const MODULUS: u64 = 97;
 
-/// Nats of one document: two even draws; the sum follows from them.
+/// Nats of one number drawn evenly. A document costs two of them; the sum follows.
 fn nats() -> f64 {
-    2.0 * (MODULUS as f64).ln()
+    (MODULUS as f64).ln()
+}
+
+fn write_sum(a: u64, b: u64) -> String {
+    format!("{a:02}+{b:02}={:02}", (a + b) % MODULUS)
+}
+
+/// What each piece of `12+45=57` costs: the two numbers cost the same, all else nothing.
+pub(crate) fn surprisal(document: &str) -> Option<Vec<(Range<usize>, f64)>> {
+    let number = |range: Range<usize>| document.get(range)?.parse::<u64>().ok().filter(|number| *number < MODULUS);
+    let (a, b) = (number(0..2)?, number(3..5)?);
+    (document == write_sum(a, b)).then(|| vec![(0..2, nats()), (2..3, 0.0), (3..5, nats()), (5..8, 0.0), (8..8, 0.0)])
 }
 
 /// Writes all pairs in an order drawn from the seed.
@@ -21,8 +34,8 @@ pub(crate) fn write(seed: u64, draft: &mut Draft, progress: Progress<'_>) -> Res
     }
     for pair in &pairs {
         let (a, b) = (pair / MODULUS, pair % MODULUS);
-        draft.append(&format!("{a:02}+{b:02}={:02}", (a + b) % MODULUS))?;
-        draft.end_document(Some(nats()));
+        draft.append(&write_sum(a, b))?;
+        draft.end_document(Some(2.0 * nats()));
     }
     progress(pairs.len() as u64, Some(pairs.len() as u64), "documents");
     Ok(())

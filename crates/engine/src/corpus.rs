@@ -77,6 +77,16 @@ pub fn remove(corpora: &Path, id: &CorpusId) -> Result<(), DataError> {
     fs::remove_dir_all(&gone).map_err(DataError::disk("could not remove", &gone))
 }
 
+/// What each word of a generated document costs under its generator, in nats: byte ranges that follow each other, and last an empty
+/// one for the end of the document. Their sum is the document's entropy. `None` for what the generator cannot write.
+pub fn surprisal(generator: &str, document: &str) -> Option<Vec<(Range<usize>, f64)>> {
+    match generator {
+        "tales" => tales::surprisal(document),
+        "modular-addition" => arithmetic::surprisal(document),
+        _ => None,
+    }
+}
+
 /// The documents of a text.
 pub fn documents(corpora: &Path, id: &CorpusId) -> Result<Documents, DataError> {
     if !corpora.join(id.as_str()).join("info.json").exists() {

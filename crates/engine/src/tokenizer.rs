@@ -250,7 +250,7 @@ pub(crate) fn stretches(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     while range.end - start > STRETCH_BYTES {
         let latest = range.end.min(start + WORD_BYTES);
         let bytes = text.as_bytes();
-        let is_seam = |at: &usize| bytes[*at] == b'\n' && bytes[*at - 1].is_ascii_graphic();
+        let is_seam = |at: &usize| bytes[*at] == b'\n' && text[..*at].ends_with(|c: char| !c.is_whitespace());
         let seam = (start + STRETCH_BYTES..latest).find(is_seam);
         let end = seam.unwrap_or(if latest == range.end { latest } else { text.floor_char_boundary(latest) });
         cuts.push(start..end);

@@ -92,9 +92,14 @@ impl Draft {
         Ok(())
     }
 
+    /// Whether anything was appended since the last document's end.
+    pub(crate) fn has_open_document(&self) -> bool {
+        self.info.text_bytes > self.ends.last().copied().unwrap_or(0)
+    }
+
     /// Ends the current document; generators say its nats. One without text is left out.
     pub(crate) fn end_document(&mut self, entropy_nats: Option<f64>) {
-        if self.ends.last().copied().unwrap_or(0) == self.info.text_bytes {
+        if !self.has_open_document() {
             return;
         }
         self.ends.push(self.info.text_bytes);
