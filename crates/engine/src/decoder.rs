@@ -5,6 +5,7 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
 
+use crate::fused;
 use crate::params::Weights;
 use crate::random::Counter;
 
@@ -51,17 +52,19 @@ pub struct Decoder<'a> {
     plan: &'a ModelPlan,
     weights: &'a Weights,
     dropout: Option<Dropout>,
+    /// The CPU has one-pass operators of its own.
+    is_cpu: bool,
 }
 
 impl<'a> Decoder<'a> {
     /// A pass without dropout.
     pub fn new(plan: &'a ModelPlan, weights: &'a Weights) -> Self {
-        Self { plan, weights, dropout: None }
+        Self { plan, weights, dropout: None, is_cpu: weights.are_on_cpu() }
     }
 
     /// A training pass.
     pub fn training(plan: &'a ModelPlan, weights: &'a Weights, dropout: Option<Dropout>) -> Self {
-        Self { plan, weights, dropout: dropout.filter(|dropout| dropout.share > 0.0) }
+        Self { dropout: dropout.filter(|dropout| dropout.share > 0.0), ..Self::new(plan, weights) }
     }
 
     /// Tokens to the final, normalised residual stream.
@@ -124,6 +127,10 @@ impl<'a> Decoder<'a> {
 
     fn chunk_loss(&self, x: Tensor<2>, targets: Tensor<2, Int>, z_loss: f64) -> Loss {
         let logits = self.head(x);
+        if self.is_cpu && z_loss == 0.0 {
+            let nats = fused::cross_entropy_sum(logits, targets);
+            return Loss { objective: nats.clone(), nats };
+        }
         let log_p = activation::log_softmax(logits.clone(), 1).gather(1, targets.clone()); // [rows, 1]
         let nats = -log_p.clone().sum();
         if z_loss == 0.0 {
@@ -135,9 +142,18 @@ impl<'a> Decoder<'a> {
 
     fn norm(&self, x: Tensor<3>, name: &str) -> Tensor<3> {
         let gain = self.weights.vector(name).expect("every norm has a gain in the layout");
-        match self.plan.norm {
-            Norm::Layer => layer_norm(x, gain, self.weights.vector(&format!("{name}.bias")), 1e-5),
-            Norm::Rms => rms(x) * gain.unsqueeze(),
+        let bias = self.weights.vector(&format!("{name}.bias"));
+        match (self.plan.norm, self.is_cpu) {
+            (Norm::Layer, false) => layer_norm(x, gain, bias, 1e-5),
+            (Norm::Rms, false) => rms(x) * gain.unsqueeze(),
+            (Norm::Rms, true) => fused::rms_norm(x, gain, 1e-6),
+            (Norm::Layer, true) => {
+                let x = fused::layer_norm(x, gain, 1e-5);
+                match bias {
+                    Some(bias) => x + bias.unsqueeze(),
+                    None => x,
+                }
+            }
         }
     }
 
@@ -173,8 +189,13 @@ impl<'a> Decoder<'a> {
             (key, value) = (share(key, groups), share(value, groups));
         }
         // A single new token may look at all before it; several need the causal mask.
-        let options = AttentionModuleOptions { is_causal: seq > 1, ..Default::default() };
-        let mixed = attention(query, key, value, None, None, options); // [batch, heads, seq, d_head]
+        let mixed = if self.is_cpu && seq > 1 {
+            let scores = query.matmul(key.transpose()); // [batch, heads, seq, seq]
+            fused::causal_softmax(scores, 1.0 / (d_head as f32).sqrt()).matmul(value)
+        } else {
+            let options = AttentionModuleOptions { is_causal: seq > 1, ..Default::default() };
+            attention(query, key, value, None, None, options)
+        }; // [batch, heads, seq, d_head]
         let mixed = mixed.swap_dims(1, 2).reshape([batch, seq, d_model]);
         self.linear(mixed, &at("out"))
     }
@@ -183,6 +204,7 @@ impl<'a> Decoder<'a> {
         let at = |part: &str| format!("block.{layer}.mlp.{part}");
         let up = self.linear(x.clone(), &at("up"));
         let inside = match self.plan.mlp {
+            Mlp::Gelu if self.is_cpu => fused::gelu(up),
             Mlp::Gelu => activation::gelu_approximate(up),
             Mlp::Swiglu => activation::silu(self.linear(x, &at("gate"))) * up,
         };

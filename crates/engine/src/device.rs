@@ -129,7 +129,7 @@ fn adapters() -> Vec<(DeviceInfo, BurnKind)> {
     let instance = wgpu::Instance::default();
     let found = now(instance.enumerate_adapters(wgpu::Backends::PRIMARY)).unwrap_or_default();
     let (mut discrete, mut integrated, mut virtuals, mut cards) = (0, 0, 0, vec![]);
-    let mut next = |count: &mut usize| {
+    let next = |count: &mut usize| {
         *count += 1;
         *count - 1
     };

@@ -1,7 +1,7 @@
 //! The engine: text to tokens, a decoder, an optimizer, and the loop that trains. No HTTP, no async, no SQL.
 //!
 //! Text: [`corpus`] what the lab has, [`intake`] how it comes in, [`tokenizer`], [`dataset`] token shards on disk, [`batch`].
-//! Model: [`params`] the numbers, [`decoder`] the forward pass, read top to bottom.
+//! Model: [`params`] the numbers, [`decoder`] the forward pass, read top to bottom, [`fused`] the CPU's one-pass operators.
 //! Training: [`train`] the loop, also read top to bottom; [`optimizer`], [`cores`] the batch split over cores, [`evaluate`],
 //! [`sample`], [`stats`] looks at weights and gradients, [`device`] where it all runs.
 
@@ -12,7 +12,9 @@ pub mod dataset;
 pub mod decoder;
 pub mod device;
 pub mod error;
+pub mod fused;
 pub mod evaluate;
+pub mod gradient;
 pub mod intake;
 pub mod optimizer;
 pub mod params;

@@ -147,6 +147,11 @@ impl Weights {
         self.with(self.flat.iter().map(|values| values.clone().autodiff().require_grad()).collect())
     }
 
+    /// Whether they lie in the processor's memory.
+    pub fn are_on_cpu(&self) -> bool {
+        self.flat.first().is_some_and(|values| values.device().inner() == Device::flex())
+    }
+
     /// A matrix by name.
     ///
     /// # Panics

@@ -1,0 +1,35 @@
+//! GELU, tanh form (Hendrycks and Gimpel 2016): `x * sigmoid(2u)` with `u = sqrt(2/pi) (x + 0.044715 x^3)`, one exponential each.
+
+use super::lanes::{exp, wide};
+use super::{Fused, Values};
+
+#[derive(Debug, Clone)]
+pub(super) struct Gelu;
+
+const ROOT: f32 = 0.797_884_6; // sqrt(2 / pi)
+const CUBE: f32 = 0.044_715;
+
+#[inline(always)]
+fn gate(x: f32) -> f32 {
+    1.0 / (1.0 + exp(-2.0 * ROOT * (x + CUBE * x * x * x)))
+}
+
+impl Fused<1> for Gelu {
+    fn forward(&self, [x]: [Values; 1]) -> (Values, Vec<Values>) {
+        let mut y = vec![0.0; x.get().len()];
+        wide(|| y.iter_mut().zip(x.get()).for_each(|(y, &x)| *y = x * gate(x)));
+        (Values::from_vec(y, &x.shape), vec![x])
+    }
+
+    fn backward(&self, kept: &[Values], gradient: &Values) -> [Values; 1] {
+        let [x] = kept else { unreachable!("forward keeps x") };
+        let mut dx = vec![0.0; x.get().len()];
+        wide(|| {
+            for ((dx, &x), &dy) in dx.iter_mut().zip(x.get()).zip(gradient.get()) {
+                let s = gate(x);
+                *dx = dy * (s + x * s * (1.0 - s) * 2.0 * ROOT * (1.0 + 3.0 * CUBE * x * x));
+            }
+        });
+        [Values::from_vec(dx, &x.shape)]
+    }
+}
