@@ -1,0 +1,318 @@
+//! Scales and ticks: where a value stands between two ends, and which values are worth a label.
+
+use crate::number::{self, Manner, THIN};
+
+/// Evenly by difference, or evenly by ratio.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ScaleKind {
+    /// By difference.
+    #[default]
+    Linear,
+    /// By ratio; values of 0 and less have no place.
+    Log,
+}
+
+/// A stretch of values laid out from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// How it is laid out.
+    pub kind: ScaleKind,
+    /// Value at 0. Finite, and above 0 where `kind` is logarithmic.
+    pub from: f64,
+    /// Value at 1. Finite, and above `from`.
+    pub to: f64,
+}
+
+/// Values are kept within this, so that differences and ratios stay finite.
+const BOUND: f64 = 1e150;
+
+/// Places are kept within this many lengths of the scale, so that canvases and files stay with numbers they can hold.
+const REACH: f64 = 1e4;
+
+impl Scale {
+    /// A scale that can be drawn, whatever the ends: they are swapped when reversed, spread when equal, replaced when not
+    /// numbers or not positive on a logarithmic scale.
+    pub fn new(kind: ScaleKind, from: f64, to: f64) -> Self {
+        let (from, to) = match (from.is_finite(), to.is_finite()) {
+            (true, true) => (from.min(to).clamp(-BOUND, BOUND), from.max(to).clamp(-BOUND, BOUND)),
+            (true, false) => (from.clamp(-BOUND, BOUND), from.clamp(-BOUND, BOUND)),
+            (false, true) => (to.clamp(-BOUND, BOUND), to.clamp(-BOUND, BOUND)),
+            (false, false) => match kind {
+                ScaleKind::Linear => (0.0, 1.0),
+                ScaleKind::Log => (0.1, 1.0),
+            },
+        };
+        match kind {
+            ScaleKind::Linear => Self::linear(from, to),
+            ScaleKind::Log => Self::log(from, to),
+        }
+    }
+
+    fn linear(from: f64, to: f64) -> Self {
+        let kind = ScaleKind::Linear;
+        // Closer than the digits of a double carry is the same value.
+        let least = from.abs().max(to.abs()) * 1e-12;
+        if to - from > least {
+            return Self { kind, from, to };
+        }
+        let spread = if from == 0.0 { 1.0 } else { from.abs() * 0.1 };
+        Self { kind, from: from - spread, to: to + spread }
+    }
+
+    fn log(from: f64, to: f64) -> Self {
+        let kind = ScaleKind::Log;
+        let (from, to) = match (from > 1.0 / BOUND, to > 1.0 / BOUND) {
+            (_, false) => (0.1, 1.0),
+            (false, true) => (to * 1e-3, to),
+            (true, true) => (from, to),
+        };
+        if to / from > 1.0 + 1e-12 { Self { kind, from, to } } else { Self { kind, from: from / 1.5, to: to * 1.5 } }
+    }
+
+    /// Where a value stands: 0 at `from`, 1 at `to`, bounded far outside; NaN where it has no place.
+    pub fn place(&self, value: f64) -> f64 {
+        let place = match self.kind {
+            ScaleKind::Linear => (value - self.from) / (self.to - self.from),
+            ScaleKind::Log if value > 0.0 => (value / self.from).ln() / (self.to / self.from).ln(),
+            ScaleKind::Log => return f64::NAN,
+        };
+        place.clamp(-REACH, REACH)
+    }
+
+    /// The value at a place: the inverse of [`Self::place`].
+    pub fn value(&self, place: f64) -> f64 {
+        match self.kind {
+            ScaleKind::Linear => self.from + place * (self.to - self.from),
+            ScaleKind::Log => self.from * (place * (self.to / self.from).ln()).exp(),
+        }
+    }
+
+    /// The same with `share` of its length more at both ends.
+    pub fn padded(&self, share: f64) -> Self {
+        Self::new(self.kind, self.value(-share), self.value(1.0 + share))
+    }
+
+    /// Whether a value lies on it.
+    pub fn contains(&self, value: f64) -> bool {
+        (self.from..=self.to).contains(&value)
+    }
+}
+
+/// A value worth a line on the grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tick {
+    /// The value.
+    pub value: f64,
+    /// How it is written; empty for lines between.
+    pub label: String,
+}
+
+/// Round values on `scale`, about `target` of them (at most half as many again), rising, with labels that differ. The
+/// manner is that of the unit, so `s` gives minutes and hours.
+pub fn ticks(scale: &Scale, target: usize, unit: &str) -> Vec<Tick> {
+    let target = target.clamp(2, 30);
+    let manner = match Manner::of(unit) {
+        // Times beyond any calendar are numbers like others.
+        Manner::Duration if scale.from.abs().max(scale.to.abs()) > 1e13 => Manner::Plain,
+        manner => manner,
+    };
+    if scale.kind == ScaleKind::Log {
+        let values = log_values(scale, target);
+        if values.len() >= 2 {
+            let label = |value: &f64| Tick { value: *value, label: log_label(*value, manner) };
+            return values.iter().map(label).collect();
+        }
+    }
+    let step = match manner {
+        Manner::Duration => time_step((scale.to - scale.from) / target as f64),
+        Manner::Count => round_step((scale.to - scale.from) / target as f64).max(1.0),
+        _ => round_step((scale.to - scale.from) / target as f64),
+    };
+    let labels = Labels::new(scale, step, manner);
+    multiples(scale, step).into_iter().map(|value| Tick { value, label: labels.write(value) }).collect()
+}
+
+/// The next of 1, 2, 2.5, 5 x 10^n from `rough` on.
+fn round_step(rough: f64) -> f64 {
+    let power = 10f64.powf(rough.log10().floor()).max(f64::MIN_POSITIVE);
+    let lead = rough / power;
+    power * [1.0, 2.0, 2.5, 5.0].into_iter().find(|step| lead <= step * 1.000_001).unwrap_or(10.0)
+}
+
+/// Seconds that people divide time by.
+fn time_step(rough: f64) -> f64 {
+    const STEPS: [f64; 17] = [
+        1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 10_800.0, 21_600.0,
+        43_200.0,
+    ];
+    if rough < 1.0 {
+        return round_step(rough);
+    }
+    STEPS.into_iter().find(|step| rough <= *step).unwrap_or_else(|| 86_400.0 * round_step(rough / 86_400.0).max(1.0))
+}
+
+fn multiples(scale: &Scale, step: f64) -> Vec<f64> {
+    let (first, last) = ((scale.from / step - 1e-9).ceil(), (scale.to / step + 1e-9).floor());
+    // Beyond 2^53 neighbouring multiples are the same double.
+    if !(first.abs() < 9e15 && last.abs() < 9e15 && last - first < 100.0) {
+        return Vec::new();
+    }
+    let value = |index: i64| (index as f64 * step).clamp(scale.from, scale.to);
+    (first as i64..=last as i64).map(value).collect()
+}
+
+/// Decades, with 2 and 5 or all digits between where there is room; fewer than two where the scale is shorter.
+fn log_values(scale: &Scale, target: usize) -> Vec<f64> {
+    let (low, high) = (scale.from.log10().floor() as i32, scale.to.log10().ceil() as i32);
+    let between = |digits: &[f64], stride: usize| -> Vec<f64> {
+        let decades = (low..=high).filter(|decade| decade.rem_euclid(stride as i32) == 0);
+        let values = decades.flat_map(|decade| digits.iter().map(move |digit| digit * 10f64.powi(decade)));
+        values.filter(|value| scale.contains(*value)).collect()
+    };
+    let most = target + target / 2;
+    let rich = [&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0][..], &[1.0, 2.0, 5.0][..]];
+    for digits in rich {
+        let values = between(digits, 1);
+        if values.len() <= most {
+            return values;
+        }
+    }
+    let stride = ((high - low) as usize).div_ceil(target).max(1);
+    between(&[1.0], stride)
+}
+
+fn log_label(value: f64, manner: Manner) -> String {
+    match manner {
+        Manner::Duration => number::duration(value),
+        Manner::Count | Manner::Prefixed if value >= 1e3 => {
+            let (factor, letter) = number::prefix(value);
+            format!("{}{THIN}{letter}", number::short(value / factor)).trim_end().to_owned()
+        }
+        // 1e-4 and not 1.0e-4: there are no digits to keep apart.
+        _ if !(0.00995..1e6).contains(&value) => format!("{value:.0e}"),
+        _ => number::short(value),
+    }
+}
+
+/// How all labels of one axis are written, so that they share their prefix and decimals.
+struct Labels {
+    manner: Manner,
+    step: f64,
+    factor: f64,
+    letter: &'static str,
+    is_scientific: bool,
+}
+
+impl Labels {
+    fn new(scale: &Scale, step: f64, manner: Manner) -> Self {
+        let size = scale.from.abs().max(scale.to.abs());
+        let (factor, letter) = match manner {
+            Manner::Prefixed => number::prefix(size),
+            Manner::Count if size >= 1e6 => number::prefix(size),
+            _ => (1.0, ""),
+        };
+        let is_scientific = manner != Manner::Duration && (size / factor >= 1e7 || size / factor < 1e-2);
+        Self { manner, step, factor, letter, is_scientific }
+    }
+
+    fn write(&self, value: f64) -> String {
+        // Multiples of a step near 0 come out as 1e-17.
+        let value = if value.abs() < self.step * 1e-6 { 0.0 } else { value };
+        if value == 0.0 && self.manner != Manner::Duration {
+            return "0".to_owned();
+        }
+        if self.manner == Manner::Duration {
+            return clock(value, self.step);
+        }
+        if self.is_scientific {
+            let digits = value.abs().log10().floor() as i32 + decimals(self.step);
+            return number::exponent(value, digits.clamp(0, 15) as usize, 0);
+        }
+        let digits = number::fixed(value / self.factor, decimals(self.step / self.factor));
+        if self.letter.is_empty() { digits } else { format!("{digits}{THIN}{}", self.letter) }
+    }
+}
+
+/// Decimals that tell multiples of `step` apart; negative for tens and more.
+fn decimals(step: f64) -> i32 {
+    let power = step.log10().floor();
+    let lead = step / 10f64.powf(power);
+    let is_half = (lead - 2.5).abs() < 1e-6;
+    -(power as i32) + i32::from(is_half)
+}
+
+/// Times of a shared step: the smallest unit it needs is told, so that neighbours differ.
+fn clock(secs: f64, step: f64) -> String {
+    if secs == 0.0 {
+        return "0".to_owned();
+    }
+    let sign = if secs < 0.0 { "−" } else { "" };
+    let secs = secs.abs();
+    if step < 1.0 {
+        return format!("{sign}{}{THIN}s", number::fixed(secs, decimals(step)));
+    }
+    let total = secs.round() as u64;
+    let (days, hours, minutes, rest) = (total / 86_400, total / 3600 % 24, total / 60 % 60, total % 60);
+    let parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")];
+    let told: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{}{THIN}{unit}", number::whole(*count)))
+        .collect();
+    format!("{sign}{}", told.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::tests::Dice;
+
+    fn labels(scale: &Scale, target: usize, unit: &str) -> Vec<String> {
+        ticks(scale, target, unit).into_iter().map(|tick| tick.label.replace(THIN, " ")).collect()
+    }
+
+    #[test]
+    fn labels_read_well() {
+        let linear = |from, to| Scale::new(ScaleKind::Linear, from, to);
+        let log = |from, to| Scale::new(ScaleKind::Log, from, to);
+        assert_eq!(labels(&linear(1.4, 4.3), 5, "nats"), ["2", "3", "4"]);
+        assert_eq!(labels(&linear(0.0, 10_000.0), 5, "steps"), ["0", "2 000", "4 000", "6 000", "8 000", "10 000"]);
+        assert_eq!(labels(&linear(0.0, 1e-3), 4, "per step"), ["0", "2.5e-4", "5e-4", "7.5e-4", "1e-3"]);
+        assert_eq!(labels(&linear(0.0, 12_400.0), 3, "tok/s"), ["0", "5 k", "10 k"]);
+        assert_eq!(labels(&linear(0.0, 400.0), 4, "s"), ["0", "2 min", "4 min", "6 min"]);
+        assert_eq!(labels(&linear(0.0, 5400.0), 4, "s"), ["0", "30 min", "1 h", "1 h 30 min"]);
+        assert_eq!(labels(&log(1e-5, 1e-2), 4, "ratio"), ["1e-5", "1e-4", "1e-3", "0.01"]);
+        assert_eq!(labels(&log(1.4, 11.0), 5, "nats"), ["2", "5", "10"]);
+    }
+
+    #[test]
+    fn ticks_cover_the_range_in_order_with_labels_that_differ() {
+        let mut dice = Dice::new(7);
+        for round in 0..20_000 {
+            let kind = if dice.below(3) == 0 { ScaleKind::Log } else { ScaleKind::Linear };
+            let (one, two) = (dice.wild(), dice.wild());
+            let scale = Scale::new(kind, one, two);
+            let target = dice.below(12);
+            let unit = ["nats", "steps", "tok/s", "s", "B"][dice.below(5)];
+            let found = ticks(&scale, target, unit);
+            let what = format!("round {round}: {scale:?} {target} {unit} {found:?}");
+            assert!(found.len() <= target.clamp(2, 30) * 3 / 2 + 2, "{what}");
+            assert!(found.windows(2).all(|pair| pair[0].value < pair[1].value), "{what}");
+            assert!(found.windows(2).all(|pair| pair[0].label != pair[1].label), "{what}");
+            assert!(found.iter().all(|tick| scale.contains(tick.value)), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_scale_and_its_inverse_agree() {
+        let mut dice = Dice::new(11);
+        for _ in 0..20_000 {
+            let kind = if dice.below(2) == 0 { ScaleKind::Log } else { ScaleKind::Linear };
+            let scale = Scale::new(kind, dice.wild(), dice.wild());
+            assert!(scale.from.is_finite() && scale.to.is_finite() && scale.from < scale.to, "{scale:?}");
+            let place = dice.share();
+            let back = scale.place(scale.value(place));
+            assert!((back - place).abs() < 1e-3, "{scale:?} {place} {back}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What stands around the curves: grid, ticks, references, the lane of marks, title and legend.
+
+use crate::axis::{self, Tick};
+use crate::chart::{ChartSpec, Mark, Reference, reference_stroke};
+use crate::curve::{Curve, Style};
+use crate::layout::{LANE, Layout, MARK, SMALL, TITLE, y_target};
+use crate::number;
+use crate::scene::{Anchor, Dash, Fill, Font, Point, Rect, Role, Shape, Stroke, Text, text_width};
+
+/// Background, grid and tick labels.
+pub(crate) fn ground(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
+    let mut shapes = Vec::new();
+    if spec.furniture.has_background {
+        let rect = Rect::new(0.0, 0.0, layout.size.width, layout.size.height);
+        shapes.push(Shape::Rect { rect, radius: 0.0, fill: Fill::solid(Role::Surface) });
+    }
+    if layout.plot.width < 1.0 || layout.plot.height < 1.0 {
+        return shapes;
+    }
+    shapes.extend(y_axis(spec, layout));
+    shapes.extend(x_axis(spec, layout));
+    shapes
+}
+
+fn y_axis(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
+    let plot = layout.plot;
+    let mut shapes = Vec::new();
+    for Tick { value, label } in axis::ticks(&layout.y, y_target(plot.height), &spec.unit) {
+        let y = crisp(layout.to_y(value));
+        shapes.push(Shape::line(Point::new(plot.x, y), Point::new(plot.right(), y), Stroke::solid(Role::Grid, 1.0)));
+        shapes.push(
+            Text::numbers(Point::new(plot.x - 8.0, y + SMALL * 0.35), label, SMALL, Role::InkFaint)
+                .anchored(Anchor::End)
+                .into(),
+        );
+    }
+    shapes
+}
+
+fn x_axis(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
+    let plot = layout.plot;
+    let base = layout.lane.map_or(plot.bottom(), |lane| lane.bottom());
+    let bottom = crisp(plot.bottom());
+    let mut shapes = vec![Shape::line(
+        Point::new(plot.x, bottom),
+        Point::new(plot.right(), bottom),
+        Stroke::solid(Role::AxisLine, 1.0),
+    )];
+    let target = ((plot.width / 96.0) as usize).clamp(2, 10);
+    let y = base + SMALL + 4.0;
+    let name = Text::words(Point::new(plot.right(), y), x_name(spec), SMALL, Role::InkFaint).anchored(Anchor::End);
+    let mut free_from = f64::NEG_INFINITY;
+    let free_to = plot.right() - name.width() - 10.0;
+    for Tick { value, label } in axis::ticks(&layout.x, target, spec.x_unit()) {
+        let x = crisp(layout.to_x(value));
+        shapes.push(Shape::line(
+            Point::new(x, bottom),
+            Point::new(x, bottom + 4.0),
+            Stroke::solid(Role::AxisLine, 1.0),
+        ));
+        let half = text_width(&label, SMALL, Font::Numbers) / 2.0;
+        // A label never leaves the drawing, never touches another and never runs into the axis's name.
+        let x = x.max(half + 2.0);
+        if spec.furniture.has_x_labels && x - half >= free_from && x + half <= free_to {
+            free_from = x + half + 10.0;
+            shapes.push(Text::numbers(Point::new(x, y), label, SMALL, Role::InkFaint).anchored(Anchor::Middle).into());
+        }
+    }
+    if spec.furniture.has_x_labels {
+        shapes.push(name.into());
+    }
+    shapes
+}
+
+fn x_name(spec: &ChartSpec) -> &'static str {
+    match spec.x_unit() {
+        "s" => "time at work",
+        "FLOP" => "FLOP",
+        "tokens" => "tokens",
+        _ => "step",
+    }
+}
+
+/// Lines that values are read against, where they are in sight.
+pub(crate) fn reference_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
+    let seen = spec.references.iter().filter(|reference| layout.y.contains(reference.value));
+    let line = |reference: &Reference| {
+        let y = crisp(layout.to_y(reference.value));
+        Shape::line(Point::new(layout.plot.x, y), Point::new(layout.plot.right(), y), reference_stroke(reference))
+    };
+    seen.map(line).collect()
+}
+
+/// Their labels at the right edge; those out of sight say so with an arrow.
+pub(crate) fn reference_labels(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
+    let plot = layout.plot;
+    if plot.width < 120.0 || plot.height < 40.0 {
+        return Vec::new();
+    }
+    let mut taken: Vec<f64> = Vec::new();
+    let mut shapes = Vec::new();
+    for reference in spec.references.iter().filter(|reference| reference.value.is_finite()) {
+        let value = number::short(reference.value);
+        let (wanted, text) = if layout.y.contains(reference.value) {
+            let y = layout.to_y(reference.value);
+            (if y - plot.y < 16.0 { y + 13.0 } else { y - 4.0 }, format!("{} {value}", reference.label))
+        } else if reference.value > layout.y.to {
+            (plot.y + 12.0, format!("{} {value} ↑", reference.label))
+        } else {
+            (plot.bottom() - 5.0, format!("{} {value} ↓", reference.label))
+        };
+        let Some(y) = free_line(wanted, &taken, plot) else { continue };
+        taken.push(y);
+        let text = Text::words(Point::new(plot.right() - 4.0, y), text, SMALL, reference.role).anchored(Anchor::End);
+        let back = Rect::new(text.at.x - text.width() - 3.0, y - SMALL, text.width() + 6.0, SMALL + 4.0);
+        shapes.push(Shape::Rect { rect: back, radius: 2.0, fill: Fill::faint(Role::Surface, 0.72) });
+        shapes.push(text.into());
+    }
+    shapes
+}
+
+/// The nearest height to `wanted` where no label stands yet.
+fn free_line(wanted: f64, taken: &[f64], plot: Rect) -> Option<f64> {
+    let height = SMALL + 3.0;
+    let tries =
+        (0..12).map(|turn| wanted + if turn % 2 == 0 { 1.0 } else { -1.0 } * f64::from((turn + 1) / 2) * height);
+    let is_free =
+        |y: &f64| (plot.y + SMALL..=plot.bottom()).contains(y) && taken.iter().all(|other| (y - other).abs() >= height);
+    tries.into_iter().find(is_free)
+}
+
+/// Thin lines through the plot where something happened.
+pub(crate) fn mark_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
+    let seen = spec.marks.iter().zip(&layout.marks).filter(|(_, place)| place.is_finite());
+    let line = |(mark, place): (&Mark, &f64)| {
+        let stroke = Stroke::solid(mark.role(), 1.0).dashed(Dash::Dotted).faint(0.55);
+        Shape::line(Point::new(*place, layout.plot.y), Point::new(*place, layout.plot.bottom()), stroke)
+    };
+    seen.map(line).collect()
+}
+
+/// The marks themselves, each with its phrase where there is room before the next.
+pub(crate) fn lane(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
+    let Some(lane) = layout.lane.filter(|lane| lane.width >= 1.0) else { return Vec::new() };
+    let middle = lane.y + LANE / 2.0 + 1.0;
+    let mut seen: Vec<(&Mark, f64)> =
+        spec.marks.iter().zip(layout.marks.iter().copied()).filter(|(_, place)| place.is_finite()).collect();
+    seen.sort_by(|one, two| one.1.total_cmp(&two.1));
+    let mut shapes = Vec::new();
+    for (index, (mark, place)) in seen.iter().enumerate() {
+        let fill = Fill::solid(mark.role());
+        shapes.push(Shape::Marker { at: Point::new(*place, middle), size: MARK, form: mark.form(), fill });
+        let free_to = seen.get(index + 1).map_or(lane.right(), |next| next.1 - MARK - 4.0);
+        let from = place + MARK + 4.0;
+        if let Some(phrase) = fitting(&mark.phrase, free_to - from) {
+            shapes.push(Text::words(Point::new(from, middle + SMALL * 0.35), phrase, SMALL, mark.role()).into());
+        }
+    }
+    shapes
+}
+
+/// The phrase, cut to a width with an ellipsis; none where fewer than six letters would be left.
+fn fitting(phrase: &str, width: f64) -> Option<String> {
+    if text_width(phrase, SMALL, Font::Words) <= width {
+        return Some(phrase.to_owned()).filter(|phrase| !phrase.is_empty());
+    }
+    let mut kept = String::new();
+    for letter in phrase.chars() {
+        kept.push(letter);
+        if text_width(&kept, SMALL, Font::Words) > width - SMALL {
+            kept.pop();
+            break;
+        }
+    }
+    let kept = kept.trim_end();
+    (kept.chars().count() >= 6).then(|| format!("{kept}…"))
+}
+
+/// Title and unit on the left, the curves and what they read on the right.
+pub(crate) fn header(spec: &ChartSpec, curves: &[Curve], layout: &Layout) -> Vec<Shape> {
+    if !spec.furniture.has_header {
+        return Vec::new();
+    }
+    let baseline = 18.0;
+    let left = 12.0f64.min(layout.plot.x);
+    let title = Text::words(Point::new(left, baseline), spec.title.clone(), TITLE, Role::Ink).strong();
+    let unit_at = title.at.x + title.width() + 8.0;
+    let mut shapes = vec![title.into()];
+    let mut free_from = unit_at;
+    if !spec.unit.is_empty() {
+        let unit = Text::words(Point::new(unit_at, baseline), spec.unit.clone(), SMALL, Role::InkFaint);
+        free_from += unit.width() + 16.0;
+        shapes.push(unit.into());
+    }
+    shapes.extend(legend(spec, curves, layout, free_from, baseline));
+    shapes
+}
+
+/// From the right, as many as there is room for, the first ones kept; the rest is counted.
+fn legend(spec: &ChartSpec, curves: &[Curve], layout: &Layout, free_from: f64, baseline: f64) -> Vec<Shape> {
+    let entries: Vec<Entry> = entries(spec, curves, layout);
+    let right = layout.plot.right();
+    let more = |left_out: usize| if left_out == 0 { 0.0 } else { 40.0 };
+    let fits = |count: &usize| {
+        entries[..*count].iter().map(Entry::width).sum::<f64>() + more(entries.len() - count) <= right - free_from
+    };
+    let shown = (0..=entries.len()).rev().find(fits).unwrap_or(0);
+    let mut shapes = Vec::new();
+    let mut x = right;
+    if shown < entries.len() && shown > 0 {
+        let text = format!("+{}", entries.len() - shown);
+        shapes.push(Text::words(Point::new(x, baseline), text, SMALL, Role::InkFaint).anchored(Anchor::End).into());
+        x -= more(1);
+    }
+    for entry in entries[..shown].iter().rev() {
+        x -= entry.width();
+        shapes.extend(entry.shapes(x, baseline));
+    }
+    shapes
+}
+
+struct Entry<'a> {
+    curve: &'a Curve<'a>,
+    value: String,
+}
+
+fn entries<'a>(spec: &ChartSpec, curves: &'a [Curve<'a>], layout: &Layout) -> Vec<Entry<'a>> {
+    let read = spec.crosshair.map(|x| layout.readings(curves, x));
+    let mut entries: Vec<Entry> = Vec::new();
+    for (index, curve) in curves.iter().enumerate().filter(|(_, curve)| !curve.name.is_empty()) {
+        let bucket = match &read {
+            Some(read) => read.iter().find(|reading| reading.curve == index).map(|reading| reading.bucket),
+            None => curve.last().copied(),
+        };
+        let value = bucket.map_or_else(|| "–".to_owned(), |bucket| legend_value(bucket.mean, &spec.unit));
+        // Segments of one run share a line of the legend: the last one's value stands.
+        match entries.iter_mut().find(|entry| entry.curve.name == curve.name) {
+            Some(entry) if bucket.is_some() => entry.value = value,
+            Some(_) => {}
+            None => entries.push(Entry { curve, value }),
+        }
+    }
+    entries
+}
+
+/// The unit stands beside the title; only a prefix or a time needs its own words.
+fn legend_value(value: f64, unit: &str) -> String {
+    match number::Manner::of(unit) {
+        number::Manner::Plain => number::short(value),
+        _ => number::with_unit(value, unit),
+    }
+}
+
+impl Entry<'_> {
+    fn width(&self) -> f64 {
+        14.0 + text_width(&self.value, 12.0, Font::Numbers)
+            + 6.0
+            + text_width(self.curve.name, SMALL, Font::Words)
+            + 18.0
+    }
+
+    fn shapes(&self, x: f64, baseline: f64) -> Vec<Shape> {
+        let (role, y) = (self.curve.role, baseline - 4.0);
+        let x = x + 18.0;
+        let swatch = match self.curve.style {
+            Style::Stacked => {
+                Shape::Rect { rect: Rect::new(x, y - 4.0, 9.0, 9.0), radius: 2.0, fill: Fill::faint(role, 0.7) }
+            }
+            style => {
+                let dash = if style == Style::Planned { Dash::Dashed } else { role.dash() };
+                Shape::line(Point::new(x, y), Point::new(x + 9.0, y), Stroke::solid(role, 2.0).dashed(dash))
+            }
+        };
+        let value = Text::numbers(Point::new(x + 14.0, baseline), self.value.clone(), 12.0, Role::Ink);
+        let name_at = Point::new(value.at.x + value.width() + 6.0, baseline);
+        vec![swatch, value.into(), Text::words(name_at, self.curve.name, SMALL, Role::InkSoft).into()]
+    }
+}
+
+/// The middle of the nearest pixel: lines one pixel wide are sharp there.
+fn crisp(place: f64) -> f64 {
+    place.floor() + 0.5
+}

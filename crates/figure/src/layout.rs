@@ -1,0 +1,386 @@
+//! Where things are: the ranges of a chart, its rectangles, and the way between values and pixels and back.
+
+use wire::series::Bucket;
+
+use crate::axis::{Scale, ScaleKind};
+use crate::chart::ChartSpec;
+use crate::curve::{Curve, Style, extent, has_value, middle, visible};
+use crate::scene::{Font, Point, Rect, Size, text_width};
+use crate::{axis, stack};
+
+/// Font height of ticks and remarks.
+pub(crate) const SMALL: f64 = 11.0;
+/// Font height of titles.
+pub(crate) const TITLE: f64 = 13.0;
+/// Height of the lane of marks.
+pub(crate) const LANE: f64 = 18.0;
+/// Reach of a mark from its middle.
+pub(crate) const MARK: f64 = 4.5;
+/// Width of one character of a tick label, for the gap beside it.
+const GAP: f64 = 8.0;
+
+/// The geometry of a drawn chart: what pointers and keys are read with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    /// The whole drawing.
+    pub size: Size,
+    /// Where the curves are.
+    pub plot: Rect,
+    /// Where the marks stand, if there are any.
+    pub lane: Option<Rect>,
+    /// Values from left to right.
+    pub x: Scale,
+    /// Values from bottom to top.
+    pub y: Scale,
+    /// Places of the marks in the specification, in its order; NaN for those that cannot be seen.
+    pub marks: Vec<f64>,
+}
+
+/// What a curve reads at a place.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// Which of the curves.
+    pub curve: usize,
+    /// Its nearest bucket with a value.
+    pub bucket: Bucket,
+    /// Where its line passes.
+    pub at: Point,
+}
+
+impl Layout {
+    /// The geometry of `spec` and `curves` on a canvas of `size`; any size, any values.
+    pub fn new(spec: &ChartSpec, curves: &[Curve], size: Size) -> Self {
+        let size = Size::new(sane(size.width), sane(size.height));
+        let x = x_scale(spec, curves);
+        let y = y_scale(spec, curves, &x);
+        let top = if spec.furniture.has_header { 30.0 } else { 8.0 };
+        let lane = if spec.furniture.has_lane { LANE } else { 0.0 };
+        let foot = if spec.furniture.has_x_labels { 22.0 } else { 6.0 };
+        let height = size.height - top - lane - foot;
+        let labels = axis::ticks(&y, y_target(height), &spec.unit);
+        let widest = labels.iter().map(|tick| text_width(&tick.label, SMALL, Font::Numbers)).fold(0.0, f64::max);
+        let left = spec.furniture.left_margin.unwrap_or((widest + GAP + 6.0).max(36.0)).min(size.width / 2.0);
+        let plot = Rect::new(left, top, size.width - left - 12.0, height);
+        let lane = spec.furniture.has_lane.then(|| Rect::new(plot.x, plot.bottom(), plot.width, lane));
+        let mut layout = Self { size, plot, lane, x, y, marks: Vec::new() };
+        layout.marks = spec.marks.iter().map(|mark| layout.mark_place(mark.x)).collect();
+        layout
+    }
+
+    fn mark_place(&self, x: f64) -> f64 {
+        if self.x.contains(x) { self.to_x(x) } else { f64::NAN }
+    }
+
+    /// Pixels from the left of a value of x.
+    pub fn to_x(&self, value: f64) -> f64 {
+        self.plot.x + self.x.place(value) * self.plot.width
+    }
+
+    /// Pixels from the top of a value of y; NaN where a logarithmic scale has no place for it.
+    pub fn to_y(&self, value: f64) -> f64 {
+        self.plot.bottom() - self.y.place(value) * self.plot.height
+    }
+
+    /// The value of x at pixels from the left: the inverse of [`Self::to_x`]; the left end on a plot without width.
+    pub fn from_x(&self, pixels: f64) -> f64 {
+        if self.plot.width > 0.0 { self.x.value((pixels - self.plot.x) / self.plot.width) } else { self.x.from }
+    }
+
+    /// The value of y at pixels from the top: the inverse of [`Self::to_y`]; the lower end on a plot without height.
+    pub fn from_y(&self, pixels: f64) -> f64 {
+        if self.plot.height > 0.0 {
+            self.y.value((self.plot.bottom() - pixels) / self.plot.height)
+        } else {
+            self.y.from
+        }
+    }
+
+    /// The nearest values to a value of x, at most one a curve; curves that end before it or begin after it are left out.
+    pub fn readings(&self, curves: &[Curve], x: f64) -> Vec<Reading> {
+        let slack = (self.x.to - self.x.from) * 0.01;
+        let read = |(index, curve): (usize, &Curve)| {
+            let bucket = nearest(curve.buckets, x).filter(|bucket| x >= bucket.x - slack || is_between(curve, x))?;
+            let bucket = Some(bucket).filter(|bucket| x <= bucket.last_x + slack || is_between(curve, x))?;
+            let value =
+                if curve.style == Style::Stacked { stack::top(curves, index, middle(bucket)) } else { bucket.mean };
+            let at = Point::new(self.to_x(middle(bucket)), self.to_y(value));
+            Some(Reading { curve: index, bucket: *bucket, at })
+        };
+        curves.iter().enumerate().filter_map(read).collect()
+    }
+
+    /// The mark under a pointer, if one is within `reach` pixels in the lane.
+    pub fn mark_near(&self, at: Point, reach: f64) -> Option<usize> {
+        let lane = self.lane.filter(|lane| lane.grown(reach).contains(at))?;
+        let distance = |place: f64| (place - at.x).abs();
+        let near = self.marks.iter().enumerate().filter(|(_, place)| distance(**place) <= reach + lane.height / 4.0);
+        near.min_by(|one, two| distance(*one.1).total_cmp(&distance(*two.1))).map(|(index, _)| index)
+    }
+
+    /// The range of x after zooming by `factor` (above 1 is closer) about a pixel: what lies there stays there.
+    pub fn zoomed(&self, pixels: f64, factor: f64) -> (f64, f64) {
+        let at = if self.plot.width > 0.0 { (pixels - self.plot.x) / self.plot.width } else { 0.5 };
+        let factor = if factor.is_finite() && factor > 0.0 { factor } else { 1.0 };
+        (self.x.value(at - at / factor), self.x.value(at + (1.0 - at) / factor))
+    }
+
+    /// The range of x after dragging by so many pixels to the right.
+    pub fn dragged(&self, pixels: f64) -> (f64, f64) {
+        let by = if self.plot.width > 0.0 { pixels / self.plot.width } else { 0.0 };
+        (self.x.value(-by), self.x.value(1.0 - by))
+    }
+}
+
+fn sane(length: f64) -> f64 {
+    if length.is_finite() { length.clamp(0.0, 100_000.0) } else { 0.0 }
+}
+
+/// Lines of the grid that a height bears.
+pub(crate) fn y_target(height: f64) -> usize {
+    ((height / 44.0) as usize).clamp(2, 8)
+}
+
+fn is_between(curve: &Curve, x: f64) -> bool {
+    let valued = || curve.buckets.iter().filter(|bucket| has_value(bucket));
+    valued().next().is_some_and(|first| first.x <= x) && curve.last().is_some_and(|last| x <= last.last_x)
+}
+
+/// The bucket with a value whose middle is nearest; buckets are in order of x.
+pub fn nearest(buckets: &[Bucket], x: f64) -> Option<&Bucket> {
+    if x.is_nan() {
+        return None;
+    }
+    let split = buckets.partition_point(|bucket| middle(bucket) < x);
+    let before = buckets[..split].iter().rev().find(|bucket| has_value(bucket));
+    let after = buckets[split..].iter().find(|bucket| has_value(bucket));
+    match (before, after) {
+        (Some(one), Some(two)) if x - middle(one) <= middle(two) - x => Some(one),
+        (Some(one), None) => Some(one),
+        (_, two) => two,
+    }
+}
+
+fn x_scale(spec: &ChartSpec, curves: &[Curve]) -> Scale {
+    let mut range = Range::default();
+    for bucket in curves.iter().flat_map(|curve| curve.buckets.first().into_iter().chain(curve.buckets.last())) {
+        range.add(bucket.x);
+        range.add(bucket.last_x);
+    }
+    let (from, to) = range.ends();
+    Scale::new(spec.x_scale, spec.from.unwrap_or(from), spec.to.unwrap_or(to))
+}
+
+fn y_scale(spec: &ChartSpec, curves: &[Curve], x: &Scale) -> Scale {
+    let mut range = Range { is_log: spec.y_scale == ScaleKind::Log, ..Range::default() };
+    let mut spread = Spread::default();
+    for curve in curves.iter().filter(|curve| curve.style != Style::Stacked) {
+        for bucket in inside(curve, x) {
+            let (low, high) = extent(bucket);
+            range.add(low);
+            range.add(high);
+            range.add(bucket.mean);
+            spread.add(spec, low, high);
+        }
+    }
+    if let Some((low, high)) = spread.ends(spec) {
+        range = Range { low, high, ..range };
+    }
+    if let Some(top) = stack::highest(curves, x) {
+        range.add(0.0);
+        range.add(top);
+    }
+    if spec.has_zero {
+        range.add(0.0);
+    }
+    for reference in &spec.references {
+        range.add_if_near(reference.value);
+    }
+    let (low, high) = range.ends();
+    let scale = Scale::new(spec.y_scale, spec.y_from.unwrap_or(low), spec.y_to.unwrap_or(high));
+    let padded = scale.padded(0.06);
+    // Fixed ends stay, and what is never negative does not get a margin below 0.
+    let keeps_low =
+        spec.y_from.is_some() || (scale.kind == ScaleKind::Linear && scale.from >= 0.0 && padded.from < 0.0);
+    let from = match (spec.y_from.is_some(), keeps_low) {
+        (true, _) => scale.from,
+        (false, true) => 0.0,
+        (false, false) => padded.from,
+    };
+    Scale::new(scale.kind, from, if spec.y_to.is_some() { scale.to } else { padded.to })
+}
+
+/// The buckets of a curve that have values between the ends of the x axis.
+fn inside<'a>(curve: &Curve<'a>, x: &'a Scale) -> impl Iterator<Item = &'a Bucket> {
+    let seen = visible(curve.buckets, x.from, x.to).iter();
+    seen.filter(|bucket| has_value(bucket) && bucket.last_x >= x.from && bucket.x <= x.to)
+}
+
+/// The least and the greatest of some values; those without a place are passed over.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    is_log: bool,
+    low: f64,
+    high: f64,
+}
+
+impl Default for Range {
+    fn default() -> Self {
+        Self { is_log: false, low: f64::INFINITY, high: f64::NEG_INFINITY }
+    }
+}
+
+impl Range {
+    fn add(&mut self, value: f64) {
+        if value.is_finite() && (!self.is_log || value > 0.0) {
+            self.low = self.low.min(value);
+            self.high = self.high.max(value);
+        }
+    }
+
+    /// Takes a value in when that costs the curves little of their height.
+    fn add_if_near(&mut self, value: f64) {
+        let length = |low: f64, high: f64| if self.is_log { (high / low).ln() } else { high - low };
+        if self.low < self.high
+            && length(self.low.min(value), self.high.max(value)) < 1.35 * length(self.low, self.high)
+        {
+            self.add(value);
+        }
+    }
+
+    fn ends(&self) -> (f64, f64) {
+        if self.low <= self.high { (self.low, self.high) } else { (f64::NAN, f64::NAN) }
+    }
+}
+
+/// All extremes, for the share of them that a clipped axis shows.
+#[derive(Debug, Default)]
+struct Spread {
+    lows: Vec<f64>,
+    highs: Vec<f64>,
+}
+
+impl Spread {
+    fn add(&mut self, spec: &ChartSpec, low: f64, high: f64) {
+        if spec.y_share.is_some() && (spec.y_scale == ScaleKind::Linear || low > 0.0) {
+            self.lows.push(low);
+            self.highs.push(high);
+        }
+    }
+
+    /// The range that `y_share` of the buckets stays within, on both sides.
+    fn ends(mut self, spec: &ChartSpec) -> Option<(f64, f64)> {
+        let share = spec.y_share?.clamp(0.5, 1.0);
+        self.lows.sort_unstable_by(f64::total_cmp);
+        self.highs.sort_unstable_by(f64::total_cmp);
+        let last = self.lows.len().checked_sub(1)?;
+        let place = ((last as f64) * share).ceil() as usize;
+        Some((self.lows[last - place], self.highs[place]))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::chart::chart;
+    use crate::curve::point;
+    use crate::scene::Role;
+
+    /// Reproducible throws for properties.
+    pub(crate) struct Dice(u64);
+
+    impl Dice {
+        pub(crate) fn new(seed: u64) -> Self {
+            Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+        }
+
+        pub(crate) fn next(&mut self) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        }
+
+        pub(crate) fn below(&mut self, bound: usize) -> usize {
+            (self.next() >> 16) as usize % bound
+        }
+
+        /// 0 to 1.
+        pub(crate) fn share(&mut self) -> f64 {
+            (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        }
+
+        /// Any double: small, huge, negative, not a number.
+        pub(crate) fn wild(&mut self) -> f64 {
+            match self.below(12) {
+                0 => f64::NAN,
+                1 => f64::INFINITY,
+                2 => f64::NEG_INFINITY,
+                3 => 0.0,
+                4 => f64::MAX,
+                5 => f64::MIN_POSITIVE,
+                6 => -self.share() * 1e3,
+                7 => f64::from_bits(self.next()),
+                8 => self.below(1_000_000) as f64,
+                _ => self.share() * 10.0,
+            }
+        }
+    }
+
+    #[test]
+    fn pixels_and_values_are_inverse() {
+        let mut dice = Dice::new(3);
+        for _ in 0..2000 {
+            let buckets: Vec<Bucket> = (0..50).map(|step| point(step, step as f64, 1.0 + dice.share())).collect();
+            let spec = ChartSpec {
+                y_scale: if dice.below(2) == 0 { ScaleKind::Log } else { ScaleKind::Linear },
+                ..ChartSpec::default()
+            };
+            let size = Size::new(100.0 + dice.share() * 900.0, 100.0 + dice.share() * 400.0);
+            let layout = Layout::new(&spec, &[Curve::new("loss", Role::Ember, &buckets)], size);
+            let (x, y) = (dice.share() * 49.0, 1.0 + dice.share());
+            assert!((layout.from_x(layout.to_x(x)) - x).abs() < 1e-9);
+            assert!((layout.from_y(layout.to_y(y)) - y).abs() < 1e-9);
+            let (from, to) = layout.zoomed(layout.to_x(x), 3.0);
+            let closer = ChartSpec { from: Some(from), to: Some(to), ..spec };
+            let zoomed = Layout {
+                plot: layout.plot,
+                ..Layout::new(&closer, &[Curve::new("loss", Role::Ember, &buckets)], size)
+            };
+            assert!((zoomed.to_x(x) - layout.to_x(x)).abs() < 1e-6, "what is under the pointer stays there");
+        }
+    }
+
+    #[test]
+    fn readings_are_the_nearest_values() {
+        let buckets: Vec<Bucket> = (0..100)
+            .map(|step| point(step, step as f64 * 10.0, if step == 50 { f64::NAN } else { step as f64 }))
+            .collect();
+        let later = [point(0, 900.0, 1.0), point(1, 990.0, 2.0)];
+        let curves = [Curve::new("a", Role::Run(0), &buckets), Curve::new("b", Role::Run(1), &later)];
+        let layout = Layout::new(&ChartSpec::default(), &curves, Size::new(800.0, 300.0));
+        let at = |x| {
+            layout.readings(&curves, x).iter().map(|reading| (reading.curve, reading.bucket.mean)).collect::<Vec<_>>()
+        };
+        assert_eq!(at(123.0), [(0, 12.0)]);
+        assert_eq!(at(500.0), [(0, 49.0)], "a gap reads as its neighbour");
+        assert_eq!(at(950.0), [(0, 95.0), (1, 2.0)]);
+        assert_eq!(at(5000.0), []);
+        assert_eq!(at(f64::NAN), []);
+    }
+
+    #[test]
+    fn a_share_leaves_spikes_at_the_edge() {
+        let mut buckets: Vec<Bucket> =
+            (0..1000).map(|step| point(step, step as f64, 2.0 + (step % 7) as f64 * 0.01)).collect();
+        buckets[500].max = 400.0;
+        let curves = [Curve::new("loss", Role::Ember, &buckets)];
+        let whole = Layout::new(&ChartSpec::default(), &curves, Size::new(800.0, 300.0));
+        assert!(whole.y.to >= 400.0);
+        let spec = ChartSpec { y_share: Some(0.99), ..ChartSpec::default() };
+        let drawing = chart(&spec, &curves, Size::new(800.0, 300.0));
+        assert!(drawing.layout.y.to < 3.0);
+        let mut clipped = 0;
+        drawing.scene.walk(&mut |shape| clipped += usize::from(matches!(shape, crate::Shape::Marker { .. })));
+        assert_eq!(clipped, 1, "the spike is still told");
+    }
+}

@@ -1,0 +1,262 @@
+//! How values are written: always with their unit, three significant digits, thin spaces; whole where someone asks.
+
+/// A narrow space that does not break: between groups of digits, and between a number and its unit.
+pub const THIN: char = '\u{202f}';
+
+/// How values of a unit are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// As they are, with an exponent when far from 1.
+    Plain,
+    /// In groups of digits up to a million, then with a prefix: `4 120`, `1.2 M`.
+    Count,
+    /// With a prefix from a thousand on: `12.4 k`.
+    Prefixed,
+    /// As seconds, minutes, hours, days.
+    Duration,
+}
+
+impl Manner {
+    /// The manner of a unit as named in [`wire::series::describe`].
+    pub fn of(unit: &str) -> Self {
+        match unit {
+            "s" => Self::Duration,
+            "step" | "steps" => Self::Count,
+            "B" | "tokens" | "tok/s" | "FLOP" | "FLOP/s" => Self::Prefixed,
+            _ => Self::Plain,
+        }
+    }
+}
+
+const PREFIXES: [(f64, &str); 7] =
+    [(1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")];
+
+/// The prefix that fits a size: its factor and its letter.
+pub fn prefix(size: f64) -> (f64, &'static str) {
+    // 999.6 would be written 1000: it belongs to the next prefix.
+    PREFIXES.into_iter().find(|(factor, _)| size >= factor * 0.9995).unwrap_or((1.0, ""))
+}
+
+/// Three significant digits, without zeros that say nothing: `2.31`, `0.1`, `12 346`, `6.0e-4`.
+pub fn short(value: f64) -> String {
+    if !value.is_finite() {
+        return not_finite(value).to_owned();
+    }
+    let size = value.abs();
+    match size {
+        0.0 => "0".to_owned(),
+        _ if (0.00995..999_999.5).contains(&size) => trimmed(&fixed(value, 2 - size.log10().floor() as i32)),
+        _ => scientific(value, 2),
+    }
+}
+
+/// Three significant digits and the unit: `12.4 k tok/s`, `3 min`, `2.31 nats / token`, `6.0e-4 per step`.
+pub fn with_unit(value: f64, unit: &str) -> String {
+    if !value.is_finite() {
+        return not_finite(value).to_owned();
+    }
+    match Manner::of(unit) {
+        Manner::Duration => duration(value),
+        Manner::Count if value.abs() < 999_999.5 => counted(&fixed(value, 0), unit, value),
+        Manner::Count | Manner::Prefixed => prefixed(value, unit),
+        Manner::Plain if unit.is_empty() => short(value),
+        Manner::Plain => format!("{}{THIN}{unit}", short(value)),
+    }
+}
+
+/// Every digit there is, for who asks: `2.310 482 5 nats / token` is `2.3104825 nats / token`, `12 401.5 tok/s`.
+pub fn exact(value: f64, unit: &str) -> String {
+    if !value.is_finite() {
+        return not_finite(value).to_owned();
+    }
+    let size = value.abs();
+    let digits = match size {
+        0.0 => "0".to_owned(),
+        _ if (1e-4..1e15).contains(&size) => grouped(&format!("{value}")),
+        _ => format!("{value:e}"),
+    };
+    if unit.is_empty() { digits } else { counted(&digits, unit, value) }
+}
+
+/// A whole number in groups of three: `4 120`; as it is below a thousand.
+pub fn whole(value: u64) -> String {
+    grouped(&value.to_string())
+}
+
+/// Bytes: `1.2 GB`, by thousands.
+pub fn bytes(value: u64) -> String {
+    prefixed(value as f64, "B")
+}
+
+/// A time in at most two units: `0.8 s`, `45 s`, `3 min`, `1 h 12 min`, `2 d 3 h`. Below ten minutes seconds are told only
+/// under one and a half minutes.
+pub fn duration(secs: f64) -> String {
+    if !secs.is_finite() {
+        return not_finite(secs).to_owned();
+    }
+    let sign = if secs < 0.0 { "−" } else { "" };
+    let secs = secs.abs();
+    let minutes = (secs / 60.0).round().min(1e18) as u64;
+    let text = match secs {
+        0.0 => format!("0{THIN}s"),
+        s if s < 0.9995 => format!("{}{THIN}ms", short(s * 1e3)),
+        s if s < 9.95 => format!("{}{THIN}s", trimmed(&fixed(s, 1))),
+        s if s < 89.5 => format!("{s:.0}{THIN}s"),
+        _ if minutes < 60 => format!("{minutes}{THIN}min"),
+        _ if minutes < 24 * 60 => two(minutes / 60, "h", minutes % 60, "min"),
+        _ => two(minutes / 1440, "d", minutes % 1440 / 60, "h"),
+    };
+    format!("{sign}{text}")
+}
+
+fn two(first: u64, first_unit: &str, second: u64, second_unit: &str) -> String {
+    let first = format!("{}{THIN}{first_unit}", whole(first));
+    if second == 0 { first } else { format!("{first} {second}{THIN}{second_unit}") }
+}
+
+/// A number with so many decimals, in groups; less than none rounds to tens, hundreds.
+pub fn fixed(value: f64, decimals: i32) -> String {
+    let text = format!("{:.*}", decimals.clamp(0, 12) as usize, value);
+    grouped(if text.trim_start_matches(['-', '0', '.']).is_empty() { text.trim_start_matches('-') } else { &text })
+}
+
+/// A mantissa and an exponent: `6.0e-4`, `2.35e9`; zeros are dropped down to one decimal.
+pub fn scientific(value: f64, decimals: usize) -> String {
+    exponent(value, decimals, 1)
+}
+
+/// The same with at least so many decimals kept: `6e-4` with none.
+pub(crate) fn exponent(value: f64, decimals: usize, least: usize) -> String {
+    let text = format!("{:.decimals$e}", value.abs());
+    let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let kept = part.trim_end_matches('0').len().max(least.min(part.len()));
+    let sign = if value < 0.0 { "−" } else { "" };
+    let point = if kept == 0 { "" } else { "." };
+    format!("{sign}{whole}{point}{}e{power}", &part[..kept])
+}
+
+fn prefixed(value: f64, unit: &str) -> String {
+    let (factor, letter) = prefix(value.abs());
+    let digits = short(value / factor);
+    match (letter, unit) {
+        ("", _) => counted(&digits, unit, value),
+        // SI joins prefix and unit where the unit is a symbol; words stand apart.
+        (_, "B" | "FLOP" | "FLOP/s") => format!("{digits}{THIN}{letter}{unit}"),
+        _ => format!("{digits}{THIN}{letter}{THIN}{unit}"),
+    }
+}
+
+fn counted(digits: &str, unit: &str, value: f64) -> String {
+    let unit = match unit {
+        "step" | "steps" if value == 1.0 => "step",
+        "step" => "steps",
+        other => other,
+    };
+    format!("{digits}{THIN}{unit}")
+}
+
+/// Puts thin spaces between the thousands of a plain number and turns its hyphen into a minus.
+fn grouped(text: &str) -> String {
+    let (sign, text) = text.strip_prefix('-').map_or(("", text), |rest| ("−", rest));
+    let (whole, part) = text.split_once('.').map_or((text, None), |(whole, part)| (whole, Some(part)));
+    let mut out = sign.to_owned();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) {
+            out.push(THIN);
+        }
+        out.push(digit);
+    }
+    if let Some(part) = part {
+        out.push('.');
+        out.push_str(part);
+    }
+    out
+}
+
+fn trimmed(text: &str) -> String {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
+}
+
+fn not_finite(value: f64) -> &'static str {
+    if value.is_nan() {
+        "not a number"
+    } else if value > 0.0 {
+        "∞"
+    } else {
+        "−∞"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(found: String, expected: &str) {
+        assert_eq!(found.replace(THIN, " "), expected);
+    }
+
+    #[test]
+    fn three_digits() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (2.314_9, "2.31"),
+            (2.0, "2"),
+            (0.1, "0.1"),
+            (99.96, "100"),
+            (12_345.6, "12 346"),
+            (-4120.0, "−4 120"),
+            (6e-4, "6.0e-4"),
+            (-6.25e-5, "−6.25e-5"),
+            (0.009_999, "0.01"),
+            (2.5e9, "2.5e9"),
+            (f64::NAN, "not a number"),
+            (f64::NEG_INFINITY, "−∞"),
+            (f64::MAX, "1.8e308"),
+        ] {
+            check(short(value), text);
+        }
+    }
+
+    #[test]
+    fn units_stand_with_their_numbers() {
+        for (value, unit, text) in [
+            (12_400.0, "tok/s", "12.4 k tok/s"),
+            (999.7, "tok/s", "1 k tok/s"),
+            (4120.0, "steps", "4 120 steps"),
+            (1.0, "steps", "1 step"),
+            (2_500_000.0, "steps", "2.5 M steps"),
+            (2.314_9, "nats", "2.31 nats"),
+            (6e-4, "per step", "6.0e-4 per step"),
+            (1.23e9, "B", "1.23 GB"),
+            (3.2e15, "FLOP", "3.2 PFLOP"),
+            (180.0, "s", "3 min"),
+            (f64::INFINITY, "nats", "∞"),
+        ] {
+            check(with_unit(value, unit), text);
+        }
+        check(bytes(512), "512 B");
+        check(whole(1_234_567), "1 234 567");
+        check(exact(12_401.5, "tok/s"), "12 401.5 tok/s");
+        check(exact(2.310_482_5, "nats"), "2.3104825 nats");
+    }
+
+    #[test]
+    fn times_are_told_as_people_do() {
+        for (secs, text) in [
+            (0.0, "0 s"),
+            (0.0124, "12.4 ms"),
+            (4.06, "4.1 s"),
+            (45.2, "45 s"),
+            (119.0, "2 min"),
+            (180.0, "3 min"),
+            (3600.0, "1 h"),
+            (4320.0, "1 h 12 min"),
+            (183_600.0, "2 d 3 h"),
+            (-60.0, "−60 s"),
+        ] {
+            check(duration(secs), text);
+        }
+    }
+}

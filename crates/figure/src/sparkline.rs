@@ -1,0 +1,61 @@
+//! A curve as small as a word, without axes, for lists.
+
+use crate::axis::{Scale, ScaleKind};
+use crate::scene::{Fill, Point, Role, Scene, Shape, Size, Stroke};
+
+/// Values evenly along a small drawing; gaps where they are not numbers; a dot at the end of a live one.
+pub fn sparkline(points: &[f32], size: Size, role: Role, is_live: bool) -> Scene {
+    let margin = 3.0;
+    let finite = || points.iter().filter(|value| value.is_finite()).map(|value| f64::from(*value));
+    let (low, high) = finite().fold((f64::NAN, f64::NAN), |(low, high), value| (value.min(low), value.max(high)));
+    let y = Scale::new(ScaleKind::Linear, low, high);
+    let (width, height) = ((size.width - 2.0 * margin).max(0.0), (size.height - 2.0 * margin).max(0.0));
+    let last = points.len().saturating_sub(1).max(1) as f64;
+    let place = |(index, value): (usize, &f32)| {
+        let x = margin + index as f64 / last * width;
+        let y = if value.is_finite() { y.place(f64::from(*value)) } else { f64::NAN };
+        Point::new(x, margin + (1.0 - y) * height)
+    };
+    let placed: Vec<Point> = points.iter().enumerate().map(place).collect();
+    let mut shapes = Vec::new();
+    for stretch in placed.split(|point| !point.y.is_finite()) {
+        match stretch {
+            [] => {}
+            [alone] => shapes.push(Shape::dot(*alone, 1.5, Fill::solid(role))),
+            stretch => shapes.push(Shape::Polyline { points: stretch.to_vec(), stroke: Stroke::solid(role, 1.5) }),
+        }
+    }
+    if let Some(end) = placed.iter().rev().find(|point| point.y.is_finite()).filter(|_| is_live) {
+        shapes.push(Shape::dot(*end, 5.0, Fill::faint(Role::Ember, 0.25)));
+        shapes.push(Shape::dot(*end, 2.2, Fill::solid(Role::Ember)));
+    }
+    let summary = match (finite().next(), finite().next_back()) {
+        (Some(first), Some(last)) => format!("from {} to {}", crate::number::short(first), crate::number::short(last)),
+        _ => "no values yet".to_owned(),
+    };
+    Scene { size, title: String::new(), summary, shapes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_points_make_a_picture_inside_its_size() {
+        let size = Size::new(80.0, 20.0);
+        for points in [
+            &[][..],
+            &[1.0],
+            &[f32::NAN],
+            &[1.0, f32::NAN, 2.0, 3.0],
+            &[f32::INFINITY, 1.0, 1.0],
+            &[f32::MAX, f32::MIN],
+        ] {
+            sparkline(points, size, Role::Ember, true).walk(&mut |shape| {
+                if let Shape::Polyline { points, .. } = shape {
+                    assert!(points.iter().all(|at| (0.0..=80.0).contains(&at.x) && (0.0..=20.0).contains(&at.y)));
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A chart without eyes: in sentences, and as a table.
+
+use wire::series::Bucket;
+
+use crate::chart::ChartSpec;
+use crate::curve::{Curve, Style, extent, has_value, middle};
+use crate::layout::nearest;
+use crate::number;
+
+/// What a chart shows, a sentence for each named curve, reference and mark.
+pub fn describe(spec: &ChartSpec, curves: &[Curve]) -> String {
+    let mut told: Vec<String> = Vec::new();
+    for curve in curves.iter().filter(|curve| !curve.name.is_empty()).take(12) {
+        told.push(sentence(spec, curve));
+    }
+    if curves.len() > 12 {
+        told.push(format!("And {} more curves.", curves.len() - 12));
+    }
+    for reference in &spec.references {
+        told.push(format!("Reference {}: {}.", reference.label, number::with_unit(reference.value, &spec.unit)));
+    }
+    for mark in spec.marks.iter().take(20) {
+        told.push(format!("At {}: {}.", number::with_unit(mark.x, spec.x_unit()), mark.phrase));
+    }
+    if spec.marks.len() > 20 {
+        told.push(format!("And {} more marks.", spec.marks.len() - 20));
+    }
+    if told.is_empty() { "No values yet.".to_owned() } else { told.join(" ") }
+}
+
+fn sentence(spec: &ChartSpec, curve: &Curve) -> String {
+    let valued = || curve.buckets.iter().filter(|bucket| has_value(bucket));
+    let (Some(first), Some(last)) = (valued().next(), curve.last()) else {
+        return format!("{}: no values yet.", curve.name);
+    };
+    let lowest = valued().min_by(|one, two| extent(one).0.total_cmp(&extent(two).0)).unwrap_or(first);
+    let highest = valued().max_by(|one, two| extent(one).1.total_cmp(&extent(two).1)).unwrap_or(first);
+    let value = |value: f64| number::with_unit(value, &spec.unit);
+    let place = |x: f64| number::with_unit(x, spec.x_unit());
+    let kind = match curve.style {
+        Style::Ghost => ", abandoned",
+        Style::Planned => ", planned",
+        Style::Measured | Style::Stacked => "",
+    };
+    let gaps = curve.buckets.len() - valued().count();
+    let gaps = match gaps {
+        0 => String::new(),
+        1 => "; one gap without numbers".to_owned(),
+        gaps => format!("; {gaps} gaps without numbers"),
+    };
+    format!(
+        "{}{kind}: {} at {}, {} at {}; lowest {} at {}, highest {} at {}{gaps}.",
+        curve.name,
+        value(first.mean),
+        place(first.x),
+        value(last.mean),
+        place(last.last_x),
+        value(extent(lowest).0),
+        place(middle(lowest)),
+        value(extent(highest).1),
+        place(middle(highest)),
+    )
+}
+
+/// Rows of text under a line of headings; the first column is the x axis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// What the columns are, with their units.
+    pub headings: Vec<String>,
+    /// A line for each place: as many cells as headings; empty where a curve has no value near.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// The named curves at no more than `most` places evenly along the one with the most buckets; extremes in brackets where a
+/// bucket folds several values.
+pub fn table(spec: &ChartSpec, curves: &[Curve], most: usize) -> Table {
+    let named: Vec<&Curve> = curves.iter().filter(|curve| !curve.name.is_empty()).collect();
+    let unit = if spec.unit.is_empty() { String::new() } else { format!(" ({})", spec.unit) };
+    let mut headings = vec![spec.x_unit().to_owned()];
+    headings.extend(named.iter().map(|curve| format!("{}{unit}", curve.name)));
+    let Some(longest) = named.iter().max_by_key(|curve| curve.buckets.len()) else {
+        return Table { headings, rows: Vec::new() };
+    };
+    let rows =
+        spread(longest.buckets.len(), most).into_iter().map(|at| row(spec, &named, &longest.buckets[at])).collect();
+    Table { headings, rows }
+}
+
+/// At most `most` indices below `length`, evenly, the first and the last among them.
+fn spread(length: usize, most: usize) -> Vec<usize> {
+    if length <= most || most < 2 {
+        return (0..length.min(most)).collect();
+    }
+    (0..most).map(|row| row * (length - 1) / (most - 1)).collect()
+}
+
+fn row(spec: &ChartSpec, named: &[&Curve], at: &Bucket) -> Vec<String> {
+    let place = middle(at);
+    let mut cells = vec![number::with_unit(place.round(), spec.x_unit())];
+    cells.extend(named.iter().map(|curve| match nearest(curve.buckets, place) {
+        Some(bucket) if bucket.x <= at.last_x && at.x <= bucket.last_x => cell(bucket),
+        _ => String::new(),
+    }));
+    cells
+}
+
+fn cell(bucket: &Bucket) -> String {
+    let (low, high) = extent(bucket);
+    if bucket.count > 1 {
+        format!("{} ({} to {})", number::short(bucket.mean), number::short(low), number::short(high))
+    } else {
+        number::short(bucket.mean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::curve::point;
+    use crate::scene::Role;
+
+    #[test]
+    fn a_chart_can_be_heard() {
+        let buckets = [point(0, 0.0, 4.17), point(1, 1.0, f64::NAN), point(2, 2.0, 2.0), point(3, 3.0, 2.5)];
+        let spec = ChartSpec { title: "loss".into(), unit: "nats".into(), ..ChartSpec::default() };
+        let curves = [Curve::new("train", Role::Ember, &buckets)];
+        let said = describe(&spec, &curves).replace(number::THIN, " ");
+        assert_eq!(
+            said,
+            "train: 4.17 nats at 0 steps, 2.5 nats at 3 steps; lowest 2 nats at 2 steps, highest 4.17 nats at 0 steps; one gap without numbers."
+        );
+        assert_eq!(describe(&spec, &[]), "No values yet.");
+        let table = table(&spec, &curves, 3);
+        assert_eq!(table.headings, ["steps", "train (nats)"]);
+        assert_eq!(table.rows.len(), 3);
+        assert_eq!(table.rows[2][1], "2.5");
+        assert_eq!(table.rows[1][1], "", "a gap stays empty");
+    }
+}

@@ -1,0 +1,191 @@
+//! A scene as an SVG file: one theme's colours, the system's fonts, nothing fetched, no script.
+
+use std::fmt::Write;
+
+use crate::scene::{Anchor, Fill, Point, Rect, Scene, Shape, Stroke, Text};
+use crate::theme::Theme;
+
+/// The file.
+pub fn svg(scene: &Scene, theme: Theme) -> String {
+    let (width, height) = (brief(scene.size.width), brief(scene.size.height));
+    let mut writer = Writer { out: String::with_capacity(16 * 1024), theme, clips: 0 };
+    let head = format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">
+<title>{}</title>
+<desc>{}</desc>
+"#,
+        escaped(&scene.title),
+        escaped(&scene.summary)
+    );
+    writer.out.push_str(&head);
+    writer.shapes(&scene.shapes);
+    writer.out.push_str("</svg>\n");
+    writer.out
+}
+
+struct Writer {
+    out: String,
+    theme: Theme,
+    clips: usize,
+}
+
+impl Writer {
+    fn shapes(&mut self, shapes: &[Shape]) {
+        for shape in shapes {
+            self.shape(shape);
+        }
+    }
+
+    fn shape(&mut self, shape: &Shape) {
+        match shape {
+            Shape::Polyline { points, stroke } => {
+                let look = self.stroke(stroke);
+                self.put(&format!("<path d=\"{}\" fill=\"none\"{look}/>\n", path(points, false)));
+            }
+            Shape::Area { points, fill } => {
+                let look = self.fill(fill);
+                self.put(&format!("<path d=\"{}\"{look}/>\n", path(points, true)));
+            }
+            Shape::Rect { rect, radius, fill } => {
+                let (place, look) = (place(rect), self.fill(fill));
+                let round = if *radius > 0.0 { format!(" rx=\"{}\"", brief(*radius)) } else { String::new() };
+                self.put(&format!("<rect{place}{round}{look}/>\n"));
+            }
+            Shape::Circle { center, radius, fill } => self.circle(*center, *radius, fill),
+            Shape::Marker { at, size, form, fill } => {
+                let corners = form.corners(*at, *size);
+                if corners.is_empty() {
+                    return self.circle(*at, *size * 0.8, fill);
+                }
+                let look = self.fill(fill);
+                self.put(&format!("<path d=\"{}\"{look}/>\n", path(&corners, true)));
+            }
+            Shape::Text(text) => self.text(text),
+            Shape::Group { clip, shapes } => {
+                self.clips += 1;
+                let id = self.clips;
+                self.put(&format!(
+                    "<clipPath id=\"clip{id}\"><rect{}/></clipPath>\n<g clip-path=\"url(#clip{id})\">\n",
+                    place(clip)
+                ));
+                self.shapes(shapes);
+                self.put("</g>\n");
+            }
+        }
+    }
+
+    fn circle(&mut self, center: Point, radius: f64, fill: &Fill) {
+        let look = self.fill(fill);
+        self.put(&format!(
+            "<circle cx=\"{}\" cy=\"{}\" r=\"{}\"{look}/>\n",
+            brief(center.x),
+            brief(center.y),
+            brief(radius)
+        ));
+    }
+
+    fn text(&mut self, text: &Text) {
+        let anchor = match text.anchor {
+            Anchor::Start => "",
+            Anchor::Middle => " text-anchor=\"middle\"",
+            Anchor::End => " text-anchor=\"end\"",
+        };
+        let weight = if text.is_strong { " font-weight=\"600\"" } else { "" };
+        let line = format!(
+            "<text x=\"{}\" y=\"{}\" font-family=\"{}\" font-size=\"{}\"{weight}{anchor} fill=\"{}\">{}</text>\n",
+            brief(text.at.x),
+            brief(text.at.y),
+            text.font.family(),
+            brief(text.size),
+            self.theme.color(text.role),
+            escaped(&text.text)
+        );
+        self.put(&line);
+    }
+
+    fn put(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+
+    fn fill(&self, fill: &Fill) -> String {
+        let opacity =
+            if fill.opacity < 1.0 { format!(" fill-opacity=\"{}\"", brief(fill.opacity)) } else { String::new() };
+        format!(" fill=\"{}\"{opacity}", self.theme.color(fill.role))
+    }
+
+    fn stroke(&self, stroke: &Stroke) -> String {
+        let mut look =
+            format!(" stroke=\"{}\" stroke-width=\"{}\"", self.theme.color(stroke.role), brief(stroke.width));
+        if stroke.opacity < 1.0 {
+            look += &format!(" stroke-opacity=\"{}\"", brief(stroke.opacity));
+        }
+        let pattern = stroke.dash.pattern();
+        if pattern.is_empty() {
+            return look + " stroke-linejoin=\"round\" stroke-linecap=\"round\"";
+        }
+        let lengths: Vec<String> = pattern.iter().map(|length| brief(*length)).collect();
+        look + &format!(" stroke-dasharray=\"{}\"", lengths.join(" "))
+    }
+}
+
+fn place(rect: &Rect) -> String {
+    let Rect { x, y, width, height } = rect;
+    format!(" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"", brief(*x), brief(*y), brief(*width), brief(*height))
+}
+
+fn path(points: &[Point], is_closed: bool) -> String {
+    let mut out = String::with_capacity(points.len() * 14);
+    for (index, point) in points.iter().enumerate() {
+        out.push(if index == 0 { 'M' } else { 'L' });
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{} {}", brief(point.x), brief(point.y));
+    }
+    if is_closed {
+        out.push('Z');
+    }
+    out
+}
+
+/// Hundredths of a pixel, no more digits than needed; a number SVG can read in any case.
+fn brief(value: f64) -> String {
+    let hundredths = if value.is_finite() { (value * 100.0).round() } else { 0.0 };
+    format!("{}", hundredths / 100.0 + 0.0)
+}
+
+/// Safe inside an element or a quoted attribute. Characters that XML forbids are left out.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(' '),
+            '\u{fffe}' | '\u{ffff}' => {}
+            letter if letter.is_control() => {}
+            letter => out.push(letter),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::{Role, Size};
+
+    #[test]
+    fn words_cannot_become_markup() {
+        let text = Text::words(Point::new(0.0, f64::NAN), "<script>\u{0}\u{ffff}\"&", 11.0, Role::Ink);
+        let scene = Scene {
+            size: Size::new(10.0, 10.0),
+            title: "</title><x>".into(),
+            summary: "a & b".into(),
+            shapes: vec![text.into()],
+        };
+        let file = svg(&scene, Theme::Light);
+        assert!(file.contains("&lt;script&gt;&quot;&amp;</text>"), "{file}");
+        assert!(file.contains("&lt;/title&gt;") && file.contains("a &amp; b") && !file.contains("NaN"), "{file}");
+    }
+}
