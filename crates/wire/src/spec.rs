@@ -52,8 +52,6 @@ pub struct RunSpec {
 
 /// How text becomes numbers. Its text form names folders, so it is plain: `byte`, `char`, `bpe-1024`, `gpt2`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(value_type = String, example = "char"))]
 #[serde(try_from = "String", into = "String")]
 pub enum Tokenizer {
     /// The 256 bytes, and an end of text.
@@ -102,6 +100,25 @@ impl From<Tokenizer> for String {
     fn from(tokenizer: Tokenizer) -> String {
         tokenizer.to_string()
     }
+}
+
+/// A string, as its serde form is; derived, it would be described by its variants.
+#[cfg(feature = "openapi")]
+mod schema {
+    use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+    use utoipa::openapi::RefOr;
+    use utoipa::{PartialSchema, ToSchema};
+
+    use super::Tokenizer;
+
+    impl PartialSchema for Tokenizer {
+        fn schema() -> RefOr<Schema> {
+            let text = ObjectBuilder::new().schema_type(Type::String).description(Some("byte, char, bpe-N or gpt2"));
+            text.examples([serde_json::json!("char")]).into()
+        }
+    }
+
+    impl ToSchema for Tokenizer {}
 }
 
 #[cfg(test)]
