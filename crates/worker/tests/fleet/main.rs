@@ -1,6 +1,8 @@
 //! A worker against a server that misbehaves, over a real socket: whatever happens to link, server and disk, every report is
 //! stored once and in order.
 
+#![allow(clippy::unwrap_used)] // a test's helpers may fail it
+
 mod lab;
 
 use std::fs;
@@ -45,7 +47,8 @@ async fn nothing_is_lost_or_doubled_when_the_link_is_cut_before_answering() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled_when_answers_come_twice_or_late() {
-    survives(3, |message| [Fault::AnswerTwice, Fault::AnswerOld, Fault::None][message as usize % 3]).await;
+    survives(3, |_| Fault::AnswerTwice).await;
+    survives(3, |_| Fault::AnswerOld).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
