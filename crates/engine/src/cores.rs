@@ -49,7 +49,7 @@ impl Cores {
         }).collect();
         answers.into_iter().enumerate().map(|(shard, answer)| match answer.recv() {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(panic)) => Err(EngineError::Shard { shard, message: words(&panic) }),
+            Ok(Err(panic)) => Err(EngineError::Shard { shard, message: words(panic.as_ref()) }),
             Err(gone) => Err(EngineError::Shard { shard, message: gone.to_string() }),
         }).collect()
     }

@@ -28,6 +28,11 @@ pub struct EngineDevice {
 }
 
 impl EngineDevice {
+    /// The processor.
+    pub fn processor() -> Self {
+        Self { info: cpu(), burn: Device::flex(), setup: None }
+    }
+
     /// Whether arithmetic happens on the processor.
     pub fn is_cpu(&self) -> bool {
         self.setup.is_none()
@@ -52,13 +57,13 @@ pub fn list() -> Vec<DeviceInfo> {
 /// # Errors
 /// A device that is not there, with those that are; a driver that refuses.
 pub fn open(id: &DeviceId) -> Result<EngineDevice, EngineError> {
-    let cpu = cpu();
-    if *id == cpu.id {
-        return Ok(EngineDevice { info: cpu, burn: Device::flex(), setup: None });
+    let processor = EngineDevice::processor();
+    if *id == processor.info.id {
+        return Ok(processor);
     }
     let cards = adapters();
     let Some((info, kind)) = cards.iter().find(|(info, _)| info.id == *id) else {
-        let found: Vec<&str> = std::iter::once(cpu.id.as_str()).chain(cards.iter().map(|(info, _)| info.id.as_str())).collect();
+        let found: Vec<&str> = std::iter::once(processor.info.id.as_str()).chain(cards.iter().map(|(info, _)| info.id.as_str())).collect();
         return Err(EngineError::NoDevice { device: id.to_string(), found: found.join(", ") });
     };
     let opened = Device::wgpu_options().device_kind(kind.clone()).init_with_setup();
@@ -126,7 +131,8 @@ fn free_memory() -> u64 {
 /// Graphics cards, with the name burn knows each by: its place among those of its type.
 fn adapters() -> Vec<(DeviceInfo, BurnKind)> {
     let wants_software = std::env::var("KINDLING_SOFTWARE_GPU").is_ok_and(|value| value == "1");
-    let instance = wgpu::Instance::default();
+    // Vulkan, Metal and DX12 only: asking for GL as well makes EGL complain on machines without a display.
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor { backends: wgpu::Backends::PRIMARY, ..wgpu::InstanceDescriptor::new_without_display_handle() });
     let found = now(instance.enumerate_adapters(wgpu::Backends::PRIMARY)).unwrap_or_default();
     let (mut discrete, mut integrated, mut virtuals, mut cards) = (0, 0, 0, vec![]);
     let next = |count: &mut usize| {

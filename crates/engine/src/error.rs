@@ -8,6 +8,12 @@ pub enum EngineError {
     /// The run's text could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The spec does not resolve to a plan.
+    #[error("{message}")]
+    Plan {
+        /// The field, the value and the way out.
+        message: String,
+    },
     /// The plan names a device that this machine has not.
     #[error("there is no device {device} on this machine; it has {found}")]
     NoDevice {

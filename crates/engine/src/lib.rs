@@ -6,6 +6,7 @@
 //! [`sample`], [`stats`] looks at weights and gradients, [`device`] where it all runs.
 
 pub mod batch;
+pub mod bench;
 pub mod corpus;
 pub mod data_error;
 pub mod dataset;

@@ -1,0 +1,106 @@
+//! What `kindling bench` measures of training: speed and quality of a plan on a text given by path, by the same loop as the lab's.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Instant;
+
+use wire::corpus::Source;
+use wire::event::Event;
+use wire::frame::Frame;
+use wire::link::Report;
+use wire::plan::{self, RunPlan};
+use wire::series::{Row, name};
+use wire::spec::RunSpec;
+
+use crate::data_error::DataError;
+use crate::error::EngineError;
+use crate::train::{Reporter, Training};
+use crate::{dataset, device, intake};
+
+/// Figures of one training.
+#[derive(Debug, Clone, Default)]
+pub struct Figures {
+    /// Median speed after ten steps, tokens per second.
+    pub tokens_per_sec: f64,
+    /// Last validation loss, nats per token.
+    pub valid_nats: Option<f64>,
+    /// Last training loss, nats per token.
+    pub train_nats: Option<f64>,
+    /// Share of the step time spent outside batch, gradient and optimizer.
+    pub other_share: f64,
+    /// Time of the whole, seconds.
+    pub secs: f64,
+}
+
+/// Brings a text file into `corpora` under an id, for benches and tests.
+///
+/// # Errors
+/// A file that cannot be read or is no text.
+pub fn bring_text(corpora: &Path, id: &wire::CorpusId, file: &Path) -> Result<(), DataError> {
+    let name = file.file_name().map_or_else(|| "text".to_owned(), |name| name.to_string_lossy().into_owned());
+    let mut intake = intake::Intake::new(corpora, id, &name, Source::Files { names: vec![name.clone()] })?;
+    let reader = std::fs::File::open(file).map_err(|source| DataError::Incoming { name: name.clone(), source })?;
+    intake.add(&name, reader, None)?;
+    intake.finish(&mut |_, _, _| true)?;
+    Ok(())
+}
+
+/// Resolves a spec on this machine's CPU and trains it to the end.
+///
+/// # Errors
+/// A spec that does not resolve, text or device that fails.
+pub fn train(spec: &RunSpec, corpora: &Path) -> Result<Figures, EngineError> {
+    let plan = resolve(spec, corpora)?;
+    dataset::prepare(corpora, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true)?;
+    let mut training = Training::load(&plan, corpora, device::open(&plan.device)?)?;
+    let (_keep, orders) = mpsc::channel();
+    let mut rows = Rows::default();
+    let began = Instant::now();
+    training.run(&orders, &mut rows)?;
+    Ok(rows.figures(began.elapsed().as_secs_f64()))
+}
+
+fn resolve(spec: &RunSpec, corpora: &Path) -> Result<RunPlan, EngineError> {
+    let infos = crate::corpus::list(corpora)?;
+    let view = plan::resolve(spec, &infos, &device::list());
+    view.map(|view| view.plan).map_err(|source| EngineError::Plan { message: source.to_string() })
+}
+
+/// Keeps what a bench needs.
+#[derive(Default)]
+struct Rows {
+    speeds: Vec<f64>,
+    step_ms: f64,
+    other_ms: f64,
+    figures: Figures,
+}
+
+impl Reporter for Rows {
+    fn row(&mut self, row: Row) {
+        for (name, value) in row.values {
+            match name.as_str() {
+                name::TOKENS_PER_SEC if row.step >= 10 => self.speeds.push(value),
+                name::STEP_MS => self.step_ms += value,
+                name::OTHER_MS => self.other_ms += value,
+                name::TRAIN => self.figures.train_nats = Some(value),
+                _ => {}
+            }
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        if let Event::Evaluated { loss_nats, .. } = report.event {
+            self.figures.valid_nats = Some(loss_nats);
+        }
+    }
+
+    fn look(&mut self, _frame: Frame) {}
+}
+
+impl Rows {
+    fn figures(mut self, secs: f64) -> Figures {
+        self.speeds.sort_by(f64::total_cmp);
+        let tokens_per_sec = self.speeds.get(self.speeds.len() / 2).copied().unwrap_or_default();
+        Figures { tokens_per_sec, secs, other_share: self.other_ms / self.step_ms.max(1e-9), ..self.figures }
+    }
+}

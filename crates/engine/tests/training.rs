@@ -1,0 +1,169 @@
+//! Stories of the loop: it learns, it obeys between steps, and the same seed gives the same curve.
+
+use std::path::PathBuf;
+use std::sync::mpsc;
+
+use engine::train::{Reporter, Training};
+use engine::{bench, dataset, device};
+use wire::command::{Command, CommandOrder, SetField};
+use wire::event::{Author, Event};
+use wire::frame::Frame;
+use wire::link::Report;
+use wire::plan::{self, RunPlan};
+use wire::run::RunState;
+use wire::series::{Row, name};
+
+#[derive(Default)]
+struct Heard {
+    rows: Vec<Row>,
+    reports: Vec<Report>,
+    looks: Vec<Frame>,
+    /// Orders sent once this many steps have been reported.
+    script: Vec<(u64, Vec<Command>)>,
+    send: Option<mpsc::Sender<CommandOrder>>,
+}
+
+impl Heard {
+    fn series(&self, series: &str) -> Vec<f64> {
+        self.rows.iter().flat_map(|row| &row.values).filter(|(name, _)| name == series).map(|(_, value)| *value).collect()
+    }
+
+    fn answer(&self, command_id: u64) -> &Report {
+        self.reports.iter().find(|report| report.command_id == Some(command_id)).expect("every command is answered")
+    }
+}
+
+impl Reporter for Heard {
+    fn row(&mut self, row: Row) {
+        let due = row.values.iter().any(|(name, _)| name == name::TRAIN);
+        if due && let Some(at) = self.script.iter().position(|(step, _)| *step == row.step + 1) {
+            let (_, commands) = self.script.remove(at);
+            let first = 100 * (row.step + 1);
+            for (i, command) in commands.into_iter().enumerate() {
+                let order = CommandOrder { command_id: first + i as u64, author: Author::Person("ada".into()), command };
+                self.send.as_ref().unwrap().send(order).unwrap();
+            }
+        }
+        self.rows.push(row);
+    }
+    fn report(&mut self, report: Report) {
+        self.reports.push(report);
+    }
+    fn look(&mut self, frame: Frame) {
+        self.looks.push(frame);
+    }
+}
+
+/// A lab folder with a text that can be learned, gone when dropped.
+struct Lab(PathBuf);
+
+impl Lab {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("kindling-engine-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = folder.join("rhyme.txt");
+        std::fs::write(&text, "the cat sat on the mat and the dog sat on the log.\n".repeat(400)).unwrap();
+        bench::bring_text(&folder, &"rhyme".parse().unwrap(), &text).unwrap();
+        Self(folder)
+    }
+
+    fn plan(&self, spec: &str) -> RunPlan {
+        let corpora = engine::corpus::list(&self.0).unwrap();
+        plan::resolve(&serde_json::from_str(spec).unwrap(), &corpora, &device::list()).unwrap().plan
+    }
+
+    fn train(&self, spec: &str, script: Vec<(u64, Vec<Command>)>) -> Heard {
+        let plan = self.plan(spec);
+        dataset::prepare(&self.0, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
+        let (send, orders) = mpsc::channel();
+        let mut heard = Heard { script, send: Some(send), ..Heard::default() };
+        Training::load(&plan, &self.0, device::open(&plan.device).unwrap()).unwrap().run(&orders, &mut heard).unwrap();
+        heard
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const TINY: &str = r#"{"preset":"tiny","corpus":"rhyme","steps":60,"overrides":
+    {"model.d_model":32,"model.d_ff":64,"model.seq":16,"cadence.eval_every":20,"cadence.sample_every":30,"cadence.sample_tokens":20,"optimizer.rate":0.01}}"#;
+
+#[test]
+fn it_learns_looks_around_and_ends() {
+    let heard = Lab::new("learns").train(TINY, vec![]);
+    let losses = heard.series(name::TRAIN);
+    assert_eq!(losses.len(), 60);
+    assert!((losses[0] - (18f64).ln()).abs() < 0.3, "starts near ln vocab: {}", losses[0]);
+    assert!(losses[59] < 1.0, "a rhyme is easy: {}", losses[59]);
+    assert_eq!(heard.series(name::VALID).len(), 3, "at 20, 40 and the end");
+    assert!(heard.looks.len() >= 6, "statistics every 10 steps");
+    let kinds: Vec<_> = heard.reports.iter().map(|report| report.state).collect();
+    assert_eq!((kinds.first(), kinds.last()), (Some(&Some(RunState::Running)), Some(&Some(RunState::Finished))));
+    assert!(heard.reports.iter().any(|report| matches!(&report.event, Event::Sampled { text, .. } if !text.is_empty())));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits() {
+    let lab = Lab::new("seed");
+    let (a, b) = (lab.train(TINY, vec![]), lab.train(TINY, vec![]));
+    let bits = |heard: &Heard| heard.series(name::TRAIN).iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&a), bits(&b));
+    let other = lab.train(&TINY.replace("\"steps\":60", "\"steps\":60,\"seed\":2"), vec![]);
+    assert_ne!(bits(&a), bits(&other));
+}
+
+#[test]
+fn dropout_and_accumulation_repeat_too() {
+    let lab = Lab::new("dropout");
+    let spec = TINY.replace("\"model.seq\":16", "\"model.seq\":16,\"model.dropout\":0.2,\"batch.accumulation\":2");
+    let bits = |heard: Heard| heard.series(name::TRAIN).iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(lab.train(&spec, vec![])), bits(lab.train(&spec, vec![])));
+}
+
+#[test]
+fn everything_can_be_asked_while_it_is_paused() {
+    let set = |field, value| Command::Set { field, value, reason: Some("to see".into()) };
+    let script = vec![
+        (10, vec![
+            Command::Pause { reason: None },
+            Command::Evaluate,
+            Command::Sample { prompt: Some("the dog".into()), tokens: Some(5), temperature: Some(0.0) },
+            set(SetField::Rate, 0.005),
+            set(SetField::Clip, f64::NAN),
+            Command::Annotate { text: "half the rate".into() },
+            Command::Step { steps: 3 },
+        ]),
+        (13, vec![Command::Resume { reason: None }]),
+        (20, vec![Command::Stop { reason: Some("enough".into()) }]),
+    ];
+    let heard = Lab::new("paused").train(TINY, script);
+    let at = |id| (heard.answer(id).step, &heard.answer(id).event);
+    assert_eq!(at(1000), (10, &Event::Paused));
+    assert!(matches!(at(1001), (10, Event::Evaluated { .. })));
+    assert!(matches!(at(1002), (10, Event::Sampled { prompt, .. }) if prompt == "the dog"));
+    assert!(matches!(at(1003), (10, Event::Changed { field: SetField::Rate, new, .. }) if *new == 0.005));
+    assert!(matches!(at(1004), (10, Event::Refused { .. })), "a NaN clip changes nothing");
+    assert_eq!(at(1006), (10, &Event::Stepping { steps: 3 }));
+    assert!(heard.reports.iter().any(|report| report.step == 13 && report.event == Event::Paused), "it holds again after three steps");
+    assert_eq!(at(2000), (20, &Event::Stopped));
+    assert_eq!(heard.answer(1003).reason.as_deref(), Some("to see"));
+    assert_eq!(heard.series(name::TRAIN).len(), 20);
+    let rates = heard.series(name::RATE);
+    assert!((rates[10] - 0.005).abs() < 1e-12, "the new rate holds from the next step on: {}", rates[10]);
+}
+
+#[test]
+fn a_rate_that_blows_up_holds_the_run_and_keeps_the_weights() {
+    let heard = Lab::new("nan").train(
+        TINY,
+        vec![
+            (10, vec![Command::Set { field: SetField::Clip, value: 0.0, reason: None }, Command::Set { field: SetField::Rate, value: 10.0, reason: None }]),
+            (30, vec![Command::Stop { reason: None }]),
+        ],
+    );
+    assert!(heard.series(name::TRAIN).iter().all(|loss| loss.is_finite()), "no bad number is recorded as a loss");
+}
