@@ -26,8 +26,8 @@ struct Room {
     shelf: Arc<Shelf>,
     /// One desk per run, so that its reports come in one parcel at a time.
     desks: Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<Desk>>>>,
-    /// Held for its lock, which the system lifts when the process ends, however it ends.
-    _lock: File,
+    /// Held for its lock, which the system lifts when the process ends, however it ends; none for tokens alone.
+    _lock: Option<File>,
 }
 
 impl Store {
@@ -43,7 +43,20 @@ impl Store {
         let lock = lock(dir)?;
         let database = Database::open(&dir.join("lab.db")).await?;
         let shelf = Arc::new(Shelf::new(dir.join("series")));
-        Ok(Self { room: Arc::new(Room { dir: dir.to_owned(), database, shelf, desks: Mutex::default(), _lock: lock }) })
+        Ok(Self { room: Arc::new(Room { dir: dir.to_owned(), database, shelf, desks: Mutex::default(), _lock: Some(lock) }) })
+    }
+
+    /// Opens a folder's tokens, also while a server has the folder. Runs and curves are not to be touched through it: what is
+    /// kept of them in memory would go out of step with that server's.
+    ///
+    /// # Errors
+    /// [`StoreError::File`] where there is no lab, [`StoreError::NewerFormat`] where a newer program wrote it.
+    pub async fn open_access(dir: &Path) -> Result<Self, StoreError> {
+        let file = dir.join("lab.db");
+        fs::metadata(&file).map_err(|source| StoreError::file(&file, source))?;
+        let database = Database::open(&file).await?;
+        let shelf = Arc::new(Shelf::new(dir.join("series")));
+        Ok(Self { room: Arc::new(Room { dir: dir.to_owned(), database, shelf, desks: Mutex::default(), _lock: None }) })
     }
 
     /// The folder.
