@@ -1,2 +1,84 @@
-//! The program `kindling`.
-fn main() {}
+//! The program `kindling`: reads the command line and hands over.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use server::cli::{self, Invocation, WorkerWish};
+use server::{serve, token, train, workers};
+use tracing_subscriber::filter::LevelFilter;
+use wire::device::{DeviceInfo, DeviceKind};
+
+fn main() {
+    if let Err(error) = start() {
+        eprintln!("kindling: {error:#}");
+        std::process::exit(1);
+    }
+}
+
+fn start() -> anyhow::Result<()> {
+    let invocation = cli::read(std::env::args_os().skip(1))?;
+    log();
+    match invocation {
+        Invocation::Say(text) => println!("{text}"),
+        Invocation::Devices { as_json } => list_devices(as_json)?,
+        Invocation::Serve(settings) => runtime()?.block_on(serve::serve(settings))?,
+        Invocation::Train(wish) => runtime()?.block_on(train::train(wish))?,
+        Invocation::Worker(wish) => work(wish)?,
+        Invocation::Token(wish) => {
+            let (token, about) = runtime()?.block_on(token::make(wish))?;
+            println!("{token}");
+            eprintln!("{about}");
+        }
+    }
+    Ok(())
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the system gives no threads")
+}
+
+/// What happens is told on standard error; standard output is for results.
+fn log() {
+    let level = std::env::var("KINDLING_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init();
+}
+
+fn list_devices(as_json: bool) -> anyhow::Result<()> {
+    let devices = engine::device::list();
+    if as_json {
+        println!("{}", serde_json::to_string(&devices)?);
+        return Ok(());
+    }
+    for DeviceInfo { id, name, backend, memory_bytes, .. } in devices {
+        println!("{id}: {name} ({backend}), {:.1} GB free", memory_bytes as f64 / 1e9);
+    }
+    Ok(())
+}
+
+fn work(wish: WorkerWish) -> anyhow::Result<()> {
+    leave_session();
+    let device = match wish.device {
+        Some(device) => device,
+        None => {
+            let found = engine::device::list();
+            let card = found.iter().find(|device| device.kind == DeviceKind::Gpu);
+            card.or(found.first()).context("this machine has no device")?.id.clone()
+        }
+    };
+    let config = worker::WorkerConfig::new(wish.server, wish.data, device, wish.token);
+    runtime()?.block_on(worker::run(config))?;
+    Ok(())
+}
+
+/// A worker that a server started outlives it: what ends the server's session must not end the training.
+#[cfg(unix)]
+fn leave_session() {
+    if std::env::var_os(workers::OWN_SESSION).is_some()
+        && let Err(error) = rustix::process::setsid()
+    {
+        tracing::warn!("this worker stays in its server's session and ends with it: {error}");
+    }
+}
+
+#[cfg(not(unix))]
+fn leave_session() {}

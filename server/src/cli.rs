@@ -1,0 +1,198 @@
+//! The command line: which subcommand, with which flags. Each subcommand has one reader here and one file elsewhere.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::prelude::{Long, Short, Value};
+use lexopt::{Parser, ValueExt};
+use store::Role;
+use wire::DeviceId;
+
+use crate::settings::{self, SettingError, Settings};
+use crate::token::TokenWish;
+use crate::train::TrainWish;
+
+/// What the program was asked to do.
+pub enum Invocation {
+    /// Serve a lab.
+    Serve(Settings),
+    /// Be a worker.
+    Worker(WorkerWish),
+    /// Train without a server.
+    Train(TrainWish),
+    /// Make a token.
+    Token(TokenWish),
+    /// List this machine's devices.
+    Devices {
+        /// As JSON, for programs.
+        as_json: bool,
+    },
+    /// Print this text.
+    Say(String),
+}
+
+/// What a worker is told.
+pub struct WorkerWish {
+    /// Server, unless it is this machine's own.
+    pub server: Option<String>,
+    /// The lab's folder here.
+    pub data: PathBuf,
+    /// Device; the fastest-looking one unless told.
+    pub device: Option<DeviceId>,
+    /// Its token.
+    pub token: String,
+}
+
+/// Why the command line could not be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// A flag or its value.
+    #[error("{0}; `kindling help` lists all there is")]
+    Flag(#[from] lexopt::Error),
+    /// A value.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// No such subcommand.
+    #[error("there is no `kindling {0}`; `kindling help` lists all there is")]
+    Subcommand(String),
+    /// Something is missing.
+    #[error("{0}")]
+    Missing(&'static str),
+}
+
+const HELP: &str = "\
+Kindling, a training lab for language models in the browser
+
+kindling serve  [--data DIR] [--listen ADDRESS] [--allow-host NAME]... [--no-workers]
+    Serve the lab and train on this machine's devices. Prints the address, at first with a link to sign in.
+kindling worker [--server URL] [--device ID] [--data DIR]
+    Train for a lab on another machine. KINDLING_TOKEN holds a token of the role worker.
+kindling train SPEC.toml [--data DIR] [--device ID]
+    Train one run here, without a server, with a progress bar.
+kindling token [--role view|steer|admin|worker] [--name NAME] [--days N] [--sign-in] [--data DIR]
+    Make a token for programs, or with --sign-in a link for one person to sign in with, once.
+kindling devices [--json]
+    List this machine's devices.
+kindling help | --version
+
+DIR is kindling-data and ADDRESS 127.0.0.1:7878 unless given here or in KINDLING_DATA and KINDLING_LISTEN.
+KINDLING_LOG sets how much is told: error, warn, info, debug.";
+
+/// Reads the arguments, the program's name left out.
+pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, CliError> {
+    let mut parser = Parser::from_args(arguments);
+    match parser.next()? {
+        None | Some(Long("help") | Short('h')) => Ok(Invocation::Say(HELP.to_owned())),
+        Some(Long("version") | Short('V')) => Ok(Invocation::Say(format!("kindling {}", env!("CARGO_PKG_VERSION")))),
+        Some(Value(subcommand)) => match subcommand.string()?.as_str() {
+            "serve" => read_serve(parser).map(Invocation::Serve),
+            "worker" => read_worker(parser).map(Invocation::Worker),
+            "train" => read_train(parser).map(Invocation::Train),
+            "token" => read_token(parser).map(Invocation::Token),
+            "devices" => read_devices(parser),
+            "help" => Ok(Invocation::Say(HELP.to_owned())),
+            other => Err(CliError::Subcommand(other.to_owned())),
+        },
+        Some(other) => Err(other.unexpected().into()),
+    }
+}
+
+fn read_serve(mut parser: Parser) -> Result<Settings, CliError> {
+    let (mut data, mut listen, mut allowed_hosts, mut starts_workers) = (None, None, vec![], true);
+    while let Some(flag) = parser.next()? {
+        match flag {
+            Long("data") => data = Some(PathBuf::from(parser.value()?)),
+            Long("listen") => listen = Some(parser.value()?.string()?),
+            Long("allow-host") => allowed_hosts.push(parser.value()?.string()?),
+            Long("no-workers") => starts_workers = false,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let settings = Settings::new(settings::data(data), settings::listen(listen)?);
+    Ok(Settings { allowed_hosts, starts_workers, ..settings })
+}
+
+fn read_worker(mut parser: Parser) -> Result<WorkerWish, CliError> {
+    let (mut server, mut data, mut device) = (None, None, None);
+    while let Some(flag) = parser.next()? {
+        match flag {
+            Long("server") => server = Some(parser.value()?.string()?),
+            Long("data") => data = Some(PathBuf::from(parser.value()?)),
+            Long("device") => device = Some(parser.value()?.parse()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let token = std::env::var("KINDLING_TOKEN").map_err(|_| {
+        CliError::Missing("KINDLING_TOKEN is not set: on the lab's machine `kindling token --role worker` makes a token, which goes there")
+    })?;
+    Ok(WorkerWish { server, data: settings::data(data), device, token })
+}
+
+fn read_train(mut parser: Parser) -> Result<TrainWish, CliError> {
+    let (mut spec, mut data, mut device) = (None, None, None);
+    while let Some(flag) = parser.next()? {
+        match flag {
+            Value(path) if spec.is_none() => spec = Some(PathBuf::from(path)),
+            Long("data") => data = Some(PathBuf::from(parser.value()?)),
+            Long("device") => device = Some(parser.value()?.parse()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let spec = spec.ok_or(CliError::Missing("which run? kindling train SPEC.toml, where SPEC.toml says for example: preset = \"tiny\" and corpus = \"tales\""))?;
+    Ok(TrainWish { spec, data: settings::data(data), device })
+}
+
+fn read_token(mut parser: Parser) -> Result<TokenWish, CliError> {
+    let (mut role, mut name, mut days, mut is_sign_in, mut data) = (None, None, None, false, None);
+    while let Some(flag) = parser.next()? {
+        match flag {
+            Long("role") => role = Some(role_of(&parser.value()?.string()?)?),
+            Long("name") => name = Some(parser.value()?.string()?),
+            Long("days") => days = Some(parser.value()?.parse()?),
+            Long("sign-in") => is_sign_in = true,
+            Long("data") => data = Some(PathBuf::from(parser.value()?)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let role = role.unwrap_or(if is_sign_in { Role::Admin } else { Role::Steer });
+    Ok(TokenWish { role, name, days, is_sign_in, data: settings::data(data) })
+}
+
+fn role_of(text: &str) -> Result<Role, SettingError> {
+    let roles = [Role::View, Role::Steer, Role::Admin, Role::Worker];
+    let found = roles.into_iter().find(|role| crate::auth::role_name(*role) == text);
+    found.ok_or_else(|| SettingError { setting: "--role", value: text.to_owned(), expected: "role: view, steer, admin, worker" })
+}
+
+fn read_devices(mut parser: Parser) -> Result<Invocation, CliError> {
+    let mut as_json = false;
+    while let Some(flag) = parser.next()? {
+        match flag {
+            Long("json") => as_json = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Invocation::Devices { as_json })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(line: &str) -> Result<Invocation, CliError> {
+        read(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn command_lines_are_read_or_refused_in_words() {
+        let Ok(Invocation::Serve(settings)) = of("serve --data x --listen 9000 --allow-host lab.example") else { panic!("serve") };
+        assert_eq!((settings.data, settings.listen.port(), settings.allowed_hosts.len()), (PathBuf::from("x"), 9000, 1));
+        assert!(matches!(of("token --role worker --days 3"), Ok(Invocation::Token(TokenWish { role: Role::Worker, days: Some(3), .. }))));
+        assert!(matches!(of("train spec.toml --device cpu"), Ok(Invocation::Train(_))));
+        assert!(matches!(of(""), Ok(Invocation::Say(_))));
+        for bad in ["sing", "serve --listen", "serve --listen x", "serve extra", "token --role king", "train", "train a b", "worker --device ../x"] {
+            let error = of(bad).err().unwrap_or_else(|| panic!("{bad} was taken"));
+            assert!(!error.to_string().is_empty());
+        }
+    }
+}

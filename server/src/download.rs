@@ -1,0 +1,230 @@
+//! Fetching a text: into a part file that a later try goes on with, checked by its hash, then taken in like an upload.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use engine::intake::Intake;
+use ring::digest::{Context, SHA256};
+use wire::corpus::{CatalogueEntry, Source};
+
+use crate::app_state::AppState;
+use crate::jobs::JobHandle;
+use crate::texts::{in_a_sentence, told};
+
+/// Bytes between two words of progress.
+const TELL_EVERY: u64 = 256 * 1024;
+
+/// What went wrong, for people.
+#[derive(Debug, thiserror::Error)]
+enum DownloadError {
+    #[error("cannot reach {host}: {reason}; check the network, or bring the file by upload")]
+    Offline { host: String, reason: String },
+    #[error("{host} answered {status}; the file may have moved: find it and bring it by upload")]
+    Status { host: String, status: u16 },
+    #[error("the download broke off after {done} bytes: {source}; try again and it goes on from there")]
+    BrokenOff { done: u64, source: io::Error },
+    #[error("what came has the SHA-256 {found}, not {expected}; it was thrown away: try again, or bring the file by upload")]
+    WrongHash { found: String, expected: String },
+    #[error("{}: {source}", path.display())]
+    Disk { path: PathBuf, source: io::Error },
+    #[error("{0}")]
+    Text(String),
+}
+
+/// Fetches a text and takes it in; the job says how it went.
+pub fn fetch(state: &AppState, entry: &CatalogueEntry, separator: Option<&str>, job: JobHandle) {
+    let part = state.settings.incoming().join(format!("{}.part", entry.id));
+    let ended = download(entry, &part, &job)
+        .and_then(|()| check_hash(entry, &part))
+        .and_then(|()| take_in(state, entry, separator, &part, &job));
+    match ended {
+        Ok(()) => {
+            if let Err(error) = fs::remove_file(&part) {
+                tracing::warn!("{} could not be removed: {error}", part.display());
+            }
+            job.done();
+        }
+        Err(error) => {
+            tracing::warn!("{} could not be fetched: {error}", entry.id);
+            job.failed(error.to_string());
+        }
+    }
+}
+
+fn download(entry: &CatalogueEntry, part: &Path, job: &JobHandle) -> Result<(), DownloadError> {
+    let disk = |source| DownloadError::Disk { path: part.to_owned(), source };
+    part.parent().map_or(Ok(()), fs::create_dir_all).map_err(disk)?;
+    let have = fs::metadata(part).map_or(0, |metadata| metadata.len());
+    let host = host_of(&entry.url);
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_connect(Some(Duration::from_secs(15)))
+        .timeout_recv_response(Some(Duration::from_secs(30)))
+        .http_status_as_error(false)
+        .build()
+        .into();
+    let mut request = agent.get(&entry.url);
+    if have > 0 {
+        request = request.header("range", format!("bytes={have}-"));
+    }
+    let response = request.call().map_err(|error| DownloadError::Offline { host: host.clone(), reason: error.to_string() })?;
+    let done = match response.status().as_u16() {
+        200 => 0,
+        206 => have,
+        // The part is the whole: the hash decides.
+        416 if have > 0 => return Ok(()),
+        status => return Err(DownloadError::Status { host, status }),
+    };
+    let rest = response.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let file = OpenOptions::new().create(true).write(true).append(done > 0).truncate(done == 0).open(part).map_err(disk)?;
+    let total = rest.map_or(entry.download_bytes, |rest| done + rest);
+    copy(response.into_body().into_reader(), file, part, done, total, job)
+}
+
+fn copy(mut from: impl Read, mut to: File, part: &Path, mut done: u64, total: u64, job: &JobHandle) -> Result<(), DownloadError> {
+    let disk = |source| DownloadError::Disk { path: part.to_owned(), source };
+    let mut buffer = vec![0; 64 * 1024];
+    let mut told = done;
+    loop {
+        let count = from.read(&mut buffer).map_err(|source| DownloadError::BrokenOff { done, source })?;
+        if count == 0 {
+            break;
+        }
+        to.write_all(&buffer[..count]).map_err(disk)?;
+        done += count as u64;
+        if done - told >= TELL_EVERY {
+            told = done;
+            job.progress(done, Some(total), "bytes");
+        }
+    }
+    if done < total {
+        return Err(DownloadError::BrokenOff { done, source: io::ErrorKind::UnexpectedEof.into() });
+    }
+    to.sync_all().map_err(disk)
+}
+
+fn check_hash(entry: &CatalogueEntry, part: &Path) -> Result<(), DownloadError> {
+    let Some(expected) = &entry.sha256 else { return Ok(()) };
+    let found = hash_of(part).map_err(|source| DownloadError::Disk { path: part.to_owned(), source })?;
+    if found == *expected {
+        return Ok(());
+    }
+    fs::remove_file(part).map_err(|source| DownloadError::Disk { path: part.to_owned(), source })?;
+    Err(DownloadError::WrongHash { found, expected: expected.clone() })
+}
+
+fn hash_of(path: &Path) -> io::Result<String> {
+    let mut context = Context::new(&SHA256);
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            break;
+        }
+        context.update(&buffer[..count]);
+    }
+    Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn take_in(state: &AppState, entry: &CatalogueEntry, separator: Option<&str>, part: &Path, job: &JobHandle) -> Result<(), DownloadError> {
+    let text = |error: engine::DataError| DownloadError::Text(in_a_sentence(&error));
+    let file = File::open(part).map_err(|source| DownloadError::Disk { path: part.to_owned(), source })?;
+    let file = BufReader::with_capacity(1 << 16, file);
+    let source = Source::Catalogue { url: entry.url.clone() };
+    let mut intake = Intake::new(state.texts.folder(), &entry.id, &entry.name, source).map_err(text)?;
+    match separator {
+        Some(separator) => intake.add("documents.jsonl", JsonLines::new(file, separator), Some("text")).map_err(text)?,
+        None => intake.add(entry.url.rsplit('/').next().unwrap_or("text.txt"), file, entry.field.as_deref()).map_err(text)?,
+    };
+    intake.finish(&mut told(job)).map_err(text)?;
+    Ok(())
+}
+
+/// A text whose documents stand between separators, read as JSON Lines with one document to a line.
+struct JsonLines<R> {
+    from: R,
+    separator: String,
+    document: Vec<u8>,
+    line: io::Cursor<Vec<u8>>,
+    is_over: bool,
+}
+
+impl<R: BufRead> JsonLines<R> {
+    fn new(from: R, separator: &str) -> Self {
+        Self { from, separator: separator.to_owned(), document: vec![], line: io::Cursor::default(), is_over: false }
+    }
+
+    /// Reads on to the end of the next document that is not empty.
+    fn next_document(&mut self) -> io::Result<()> {
+        let separator = self.separator.clone().into_bytes();
+        let mut searched = 0;
+        loop {
+            let found = self.document[searched..].windows(separator.len()).position(|window| window == separator).map(|at| searched + at);
+            if found.is_none() && !self.is_over {
+                // No separator spans lines, so what has been searched need not be searched again.
+                searched = self.document.len();
+                self.is_over = self.from.read_until(b'\n', &mut self.document)? == 0;
+                continue;
+            }
+            let end = found.unwrap_or(self.document.len());
+            let rest = self.document.split_off((end + separator.len()).min(self.document.len()));
+            self.document.truncate(end);
+            let whole = std::mem::replace(&mut self.document, rest);
+            searched = 0;
+            let text = std::str::from_utf8(&whole).map_err(|source| io::Error::new(io::ErrorKind::InvalidData, source))?.trim();
+            if !text.is_empty() {
+                let mut line = serde_json::to_vec(&serde_json::json!({ "text": text }))?;
+                line.push(b'\n');
+                self.line = io::Cursor::new(line);
+                return Ok(());
+            }
+            if found.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Read for JsonLines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.line.position() >= self.line.get_ref().len() as u64 {
+            self.line = io::Cursor::default();
+            self.next_document()?;
+        }
+        self.line.read(buffer)
+    }
+}
+
+fn host_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split(['/', ':']).next().unwrap_or(rest).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separated_documents_become_one_line_each() {
+        let check = |text: &str, expected: &[&str]| {
+            let mut lines = String::new();
+            JsonLines::new(text.as_bytes(), "<|end|>").read_to_string(&mut lines).unwrap();
+            let found: Vec<String> = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned()).collect();
+            assert_eq!(found, expected, "{text:?}");
+        };
+        check("", &[]);
+        check("one\ntwo", &["one\ntwo"]);
+        check("one\n<|end|>\n\ntwo\nlines\n<|end|>\n", &["one", "two\nlines"]);
+        check("a<|end|>b<|end|>\nc", &["a", "b", "c"]);
+        check("<|end|>\n<|end|>\n", &[]);
+    }
+
+    #[test]
+    fn what_stands_in_an_address_is_its_host() {
+        for (url, host) in [("https://a.example/x/y", "a.example"), ("http://b:80/", "b"), ("c", "c")] {
+            assert_eq!(host_of(url), host);
+        }
+    }
+}

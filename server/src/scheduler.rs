@@ -1,0 +1,107 @@
+//! Hands queued runs to idle devices, in the order of each device's queue. A run whose text has not been cut into tokens
+//! waits at the head of its queue while that is done.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use wire::corpus::DatasetInfo;
+use wire::event::Author;
+use wire::run::References;
+use wire::{DeviceId, Event, RunId, RunPlan, RunState};
+
+use crate::api_error::ApiError;
+use crate::app_state::AppState;
+use crate::corpora::begin_job;
+use crate::runs::{append, report_of, store_error};
+
+/// Looked at even when nobody called, in case a call was missed.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Runs whose text is being cut.
+type Preparing = Arc<Mutex<HashSet<RunId>>>;
+
+/// Goes on for as long as the server.
+pub async fn schedule(state: AppState) {
+    let preparing = Preparing::default();
+    loop {
+        // Whoever wakes it has changed something; a time-out is the same without the hurry.
+        let _ = tokio::time::timeout(LOOK_EVERY, state.scheduler.notified()).await;
+        for device in state.fleet.idle() {
+            if let Err(error) = serve_device(&state, &preparing, &device).await {
+                tracing::error!("the queue of {device} could not be served: {}", error.body.message);
+            }
+        }
+    }
+}
+
+async fn serve_device(state: &AppState, preparing: &Preparing, device: &DeviceId) -> Result<(), ApiError> {
+    let next = state.store.next_queued(device).await.map_err(|source| ApiError::internal("reading the queue", source))?;
+    let Some((run, plan)) = next else { return Ok(()) };
+    if preparing.lock().unwrap_or_else(PoisonError::into_inner).contains(&run) {
+        return Ok(());
+    }
+    if state.texts.dataset(&plan).await.is_none() {
+        preparing.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
+        tokio::spawn(prepare(state.clone(), preparing.clone(), run, plan));
+        return Ok(());
+    }
+    start(state, device, &run, plan).await
+}
+
+/// The state is written first: a run must never be handed out twice.
+async fn start(state: &AppState, device: &DeviceId, run: &RunId, plan: RunPlan) -> Result<(), ApiError> {
+    set_state(state, run, RunState::Starting, None).await?;
+    if !state.fleet.assign(device, run, plan) {
+        set_state(state, run, RunState::Queued, None).await?;
+    }
+    Ok(())
+}
+
+/// Cuts a run's texts into tokens; a text that cannot be cut fails the run.
+async fn prepare(state: AppState, preparing: Preparing, run: RunId, plan: RunPlan) {
+    let texts = plan.corpora();
+    let named = texts.iter().map(|text| text.as_str()).collect::<Vec<_>>().join(" and ");
+    let ended = match texts.first() {
+        Some(first) => {
+            let title = format!("Cutting {named} into {} tokens", plan.tokenizer);
+            // What people see of it is a nicety; the run starts without.
+            let _ = set_state(&state, &run, RunState::Queued, Some(format!("{title}; then it starts"))).await;
+            let job = begin_job(&state, title, first.clone(), "bytes");
+            note_references(&state, &run, &plan, state.texts.prepare(texts, plan.tokenizer, job).await).await
+        }
+        None => Err(ApiError::invalid("plan_invalid", "the plan names no text")),
+    };
+    let noted = match ended {
+        Ok(()) => set_state(&state, &run, RunState::Queued, None).await,
+        Err(error) => fail(&state, &run, &error).await,
+    };
+    if let Err(error) = noted {
+        tracing::error!("what became of the text of {run} could not be stored: {}", error.body.message);
+    }
+    preparing.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+    state.wake_scheduler();
+}
+
+/// Once its text is cut, the lines that a run's loss is read against are known.
+async fn note_references(state: &AppState, run: &RunId, plan: &RunPlan, made: Result<DatasetInfo, ApiError>) -> Result<(), ApiError> {
+    let references = References::new(plan.recipe.model.vocab, Some(&made?));
+    state.store.set_references(run, &references).await.map(drop).map_err(|source| store_error(run, source))
+}
+
+async fn fail(state: &AppState, run: &RunId, error: &ApiError) -> Result<(), ApiError> {
+    let hint = error.body.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
+    let message = format!("its text could not be cut into tokens: {}{hint}", error.body.message);
+    append(state, run, report_of(Author::Lab, 0, Event::Failed { message }, Some(RunState::Failed))).await.map(drop)
+}
+
+/// Writes how a run stands; a run that was stopped or deleted meanwhile stays as it is.
+async fn set_state(state: &AppState, run: &RunId, becomes: RunState, message: Option<String>) -> Result<(), ApiError> {
+    let now = crate::runs::summary(state, run).await?;
+    if now.state.is_over() || now.deleted_ms.is_some() {
+        return Err(ApiError::conflict("run_over", format!("{run} has ended meanwhile")));
+    }
+    let after = state.store.set_state(run, becomes, message).await.map_err(|source| store_error(run, source))?;
+    state.hub.publish(after, vec![], vec![], vec![]);
+    Ok(())
+}

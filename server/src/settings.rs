@@ -1,0 +1,93 @@
+//! What the server was told at its start, read once: flags first, then the environment, then the defaults.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// Folder of the lab unless told.
+pub const DEFAULT_DATA: &str = "kindling-data";
+/// Address unless told: this machine only.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:7878";
+/// Largest upload, bytes.
+pub const UPLOAD_BYTES: u64 = 2_000_000_000;
+
+/// Settings of a server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Folder of the lab.
+    pub data: PathBuf,
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Names, besides this machine's own, by which browsers may call the server.
+    pub allowed_hosts: Vec<String>,
+    /// Largest upload, bytes.
+    pub upload_bytes: u64,
+    /// Start one worker for each device of this machine.
+    pub starts_workers: bool,
+}
+
+/// Why a setting cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting}: {value:?} is no {expected}")]
+pub struct SettingError {
+    /// Flag or variable.
+    pub setting: &'static str,
+    /// What it was.
+    pub value: String,
+    /// What it should be.
+    pub expected: &'static str,
+}
+
+impl Settings {
+    /// Settings of a folder and an address; the rest as usual.
+    pub fn new(data: PathBuf, listen: SocketAddr) -> Self {
+        Self { data, listen, allowed_hosts: vec![], upload_bytes: UPLOAD_BYTES, starts_workers: true }
+    }
+
+    /// Folder of the texts.
+    pub fn corpora(&self) -> PathBuf {
+        self.data.join("corpora")
+    }
+
+    /// Folder of downloads and uploads under way.
+    pub fn incoming(&self) -> PathBuf {
+        self.data.join("incoming")
+    }
+
+    /// The address to call the server by, on this machine.
+    pub fn url(&self, port: u16) -> String {
+        let host = match self.listen.ip() {
+            ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+            IpAddr::V4(ip) => ip.to_string(),
+        };
+        format!("http://{host}:{port}")
+    }
+}
+
+/// The folder: flag, `KINDLING_DATA`, default.
+pub fn data(flag: Option<PathBuf>) -> PathBuf {
+    flag.or_else(|| std::env::var_os("KINDLING_DATA").map(PathBuf::from)).unwrap_or_else(|| DEFAULT_DATA.into())
+}
+
+/// The address: flag, `KINDLING_LISTEN`, default. A port alone stands for this machine.
+pub fn listen(flag: Option<String>) -> Result<SocketAddr, SettingError> {
+    let text = flag.or_else(|| std::env::var("KINDLING_LISTEN").ok()).unwrap_or_else(|| DEFAULT_LISTEN.into());
+    let spelled = match text.parse::<u16>() {
+        Ok(port) => format!("127.0.0.1:{port}"),
+        Err(_) => text.replacen("localhost:", "127.0.0.1:", 1),
+    };
+    spelled.parse().map_err(|_| SettingError { setting: "--listen", value: text, expected: "address like 127.0.0.1:7878 or 0.0.0.0:7878" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        for (text, expected) in [("8090", "127.0.0.1:8090"), ("localhost:80", "127.0.0.1:80"), ("0.0.0.0:1", "0.0.0.0:1"), ("[::1]:9", "[::1]:9")] {
+            assert_eq!(listen(Some(text.into())).unwrap(), expected.parse::<SocketAddr>().unwrap());
+        }
+        assert!(listen(Some("nowhere".into())).is_err());
+    }
+}

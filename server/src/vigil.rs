@@ -1,0 +1,83 @@
+//! Notices runs which nobody trains any more, and says so in their journal. A worker that is only out of reach trains on
+//! and is waited for: a local one for as long as it lives (its lock tells), a distant one for some minutes.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use wire::event::Author;
+use wire::{Event, RunId, RunState, RunSummary};
+
+use crate::api_error::ApiError;
+use crate::app_state::AppState;
+use crate::runs::{append, report_of, store_error};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A worker here that has died, or says that it does not hold the run, may still have reports on their way.
+const GRACE: Duration = Duration::from_secs(5);
+/// A worker elsewhere may be behind a broken network.
+const GRACE_ELSEWHERE: Duration = Duration::from_secs(180);
+/// Runs deleted so long ago are gone for good.
+const KEPT_DELETED: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Goes on for as long as the server.
+pub async fn keep(state: AppState) {
+    let mut missing = HashMap::new();
+    let mut purged: Option<Instant> = None;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if let Err(error) = look(&state, &mut missing).await {
+            tracing::error!("the runs could not be looked after: {}", error.body.message);
+        }
+        if purged.is_none_or(|at| at.elapsed() > Duration::from_secs(3600)) {
+            purged = Some(Instant::now());
+            let before = crate::clock::now_ms() - KEPT_DELETED.as_millis() as i64;
+            if let Err(error) = state.store.purge_deleted(before).await {
+                tracing::error!("runs deleted long ago could not be removed: {error}");
+            }
+        }
+    }
+}
+
+async fn look(state: &AppState, missing: &mut HashMap<RunId, Instant>) -> Result<(), ApiError> {
+    let runs = state.store.runs(true).await.map_err(|source| ApiError::internal("listing the runs", source))?;
+    let unheld: Vec<RunSummary> = runs.into_iter().filter(|run| run.state.is_live() && !state.fleet.holds(&run.id)).collect();
+    missing.retain(|run, _| unheld.iter().any(|left| left.id == *run));
+    for run in unheld {
+        let since = *missing.entry(run.id.clone()).or_insert_with(Instant::now);
+        if since.elapsed() > grace(state, &run) {
+            missing.remove(&run.id);
+            give_up(state, &run).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How long a run may be without a worker that holds it.
+fn grace(state: &AppState, run: &RunSummary) -> Duration {
+    if state.fleet.is_connected(&run.device) {
+        return GRACE;
+    }
+    let is_local = worker::lock_path(&state.settings.data, &run.device).exists();
+    match is_local && worker::is_held(&state.settings.data, &run.device) {
+        true => Duration::MAX,
+        false if is_local => GRACE,
+        false => GRACE_ELSEWHERE,
+    }
+}
+
+/// A run that has not taken a step goes back to its queue; one that has is lost, and all it had reported is kept.
+async fn give_up(state: &AppState, run: &RunSummary) -> Result<(), ApiError> {
+    if run.started_ms.is_none() && run.step == 0 {
+        tracing::warn!("{} goes back to the queue of {}: its worker never began", run.id, run.device);
+        let message = Some("its worker went before the first step; it starts again".to_owned());
+        let after = state.store.set_state(&run.id, RunState::Queued, message).await.map_err(|source| store_error(&run.id, source))?;
+        state.hub.publish(after, vec![], vec![], vec![]);
+        state.wake_scheduler();
+        return Ok(());
+    }
+    let message = format!("the worker on {} died or went silent after step {}; all it had reported is kept", run.device, run.step);
+    tracing::warn!("{} is lost: {message}", run.id);
+    append(state, &run.id, report_of(Author::Lab, run.step, Event::Lost { message }, Some(RunState::Lost))).await?;
+    state.wake_scheduler();
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! A lab in a temporary folder, and requests to it.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use server::settings::Settings;
+use server::{AppState, router};
+use store::{Role, Store, TokenKind};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// A lab with one token of each role.
+pub struct Lab {
+    pub state: AppState,
+    pub router: Router,
+    pub view: String,
+    pub steer: String,
+    pub admin: String,
+    pub worker: String,
+    pub folder: TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The stable code of a refusal.
+    pub fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_else(|| panic!("no code in {self:?}")).to_owned()
+    }
+}
+
+/// A request with the headers that every client sends.
+pub fn ask(method: &str, path: &str, token: Option<&str>) -> axum::http::request::Builder {
+    let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:7878");
+    match token {
+        Some(token) => request.header("authorization", format!("Bearer {token}")),
+        None => request,
+    }
+}
+
+impl Lab {
+    pub async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { upload_bytes: 100_000, ..Settings::new(folder.path().to_owned(), "127.0.0.1:7878".parse().unwrap()) };
+        std::fs::create_dir_all(settings.incoming()).unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let mut tokens = vec![];
+        for role in [Role::View, Role::Steer, Role::Admin, Role::Worker] {
+            tokens.push(store.add_token("ada", role, TokenKind::Api, None).await.unwrap());
+        }
+        let state = AppState::new(settings, store);
+        let router = router(state.clone());
+        let [view, steer, admin, worker] = tokens.try_into().unwrap();
+        Self { state, router, view, steer, admin, worker, folder }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes().to_vec() }
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> Answer {
+        self.send(ask("GET", path, Some(token)).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn post(&self, path: &str, token: &str, body: &str) -> Answer {
+        self.send(ask("POST", path, Some(token)).header("content-type", "application/json").body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// Brings a text and answers what became of it.
+    pub async fn upload(&self, query: &str, content: &[u8]) -> Answer {
+        let path = format!("/api/v1/corpora?{query}");
+        self.send(ask("POST", &path, Some(&self.steer)).body(Body::from(content.to_vec())).unwrap()).await
+    }
+}

@@ -1,0 +1,232 @@
+//! Whole runs, over real sockets, with a worker that pretends to train.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use server::workers::write_address;
+use server::{scheduler, vigil};
+use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use wire::command::{Command, CommandOrder};
+use wire::device::{DeviceInfo, DeviceKind};
+use wire::event::Author;
+use wire::link::Report;
+use wire::live::{FromPage, ToPage};
+use wire::run::Cursor;
+use wire::series::{Row, name};
+use wire::{Event, RunId, RunPlan, RunState, encode};
+use worker::{RunReporter, Trainer, WorkerConfig};
+
+use crate::lab::Lab;
+
+/// Takes a step each few milliseconds and obeys, without any arithmetic.
+struct Pretender;
+
+impl Trainer for Pretender {
+    fn device(&self) -> DeviceInfo {
+        let id = "cpu".parse().unwrap();
+        DeviceInfo { id, name: "Pretender".into(), kind: DeviceKind::Cpu, backend: "none".into(), cores: 1, memory_bytes: 0, flops_per_sec: 1e9 }
+    }
+
+    fn train(&self, plan: &RunPlan, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
+        out.report(report(0, Event::Started { parameters: 1 }, Some(RunState::Running)));
+        let (mut step, mut is_held) = (0, false);
+        while step < plan.steps {
+            let order = match is_held {
+                true => orders.recv_timeout(Duration::from_secs(20)).map_err(|error: RecvTimeoutError| error.to_string()).map(Some)?,
+                false => orders.try_recv().map(Some).or_else(|error| if error == TryRecvError::Empty { Ok(None) } else { Err(error.to_string()) })?,
+            };
+            if let Some(CommandOrder { command_id, author, command }) = order {
+                let (event, state) = match command {
+                    Command::Pause { .. } => (Event::Paused, Some(RunState::Paused)),
+                    Command::Resume { .. } => (Event::Resumed, Some(RunState::Running)),
+                    Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
+                    other => (Event::Refused { command: other, message: "a pretender cannot".into() }, None),
+                };
+                out.report(Report { author, command_id: Some(command_id), ..report(step, event, state) });
+                match state {
+                    Some(RunState::Stopped) => return Ok(()),
+                    Some(state) => is_held = state == RunState::Paused,
+                    None => {}
+                }
+                continue;
+            }
+            out.row(Row { segment: 0, step, values: vec![(name::TRAIN.into(), 4.0 / (step + 1) as f64), (name::TOKENS.into(), (step + 1) as f64)] });
+            step += 1;
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        out.report(report(step, Event::Finished, Some(RunState::Finished)));
+        Ok(())
+    }
+}
+
+fn report(step: u64, event: Event, state: Option<RunState>) -> Report {
+    Report { segment: 0, step, at_ms: 1, author: Author::Lab, command_id: None, reason: None, event, state }
+}
+
+/// A lab with a text, an address, and a worker on it.
+struct Staffed {
+    lab: Lab,
+    address: std::net::SocketAddr,
+    worker: tokio::task::JoinHandle<Result<(), worker::WorkerError>>,
+}
+
+impl Staffed {
+    async fn open() -> Self {
+        let lab = Lab::open().await;
+        lab.upload("name=play", "to be or not to be that is the question\n".repeat(200).as_bytes()).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        lab.state.set_port(address.port());
+        write_address(lab.folder.path(), &format!("http://{address}")).unwrap();
+        let router = lab.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(scheduler::schedule(lab.state.clone()));
+        tokio::spawn(vigil::keep(lab.state.clone()));
+        let worker = hire(&lab);
+        let staffed = Self { lab, address, worker };
+        staffed.when("/api/v1/devices", |devices| devices[0]["is_connected"] == true).await;
+        staffed
+    }
+
+    async fn start(&self, steps: u64) -> RunId {
+        let spec = format!(r#"{{"preset": "tiny", "corpus": "play", "steps": {steps}, "overrides": {{"model.seq": 16}}}}"#);
+        let answer = self.lab.post("/api/v1/runs", &self.lab.steer, &spec).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.json());
+        answer.json()["summary"]["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Waits until an answer is as it should be.
+    async fn when(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        for _ in 0..400 {
+            last = self.lab.get(path, &self.lab.view).await.json();
+            if is_so(&last) {
+                return last;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{path} stayed {last:#}");
+    }
+
+    async fn stands(&self, run: &RunId, state: &str) -> Value {
+        self.when(&format!("/api/v1/runs/{run}"), |view| view["summary"]["state"] == state).await
+    }
+
+    async fn command(&self, run: &RunId, body: &str) -> crate::lab::Answer {
+        self.lab.post(&format!("/api/v1/runs/{run}/commands"), &self.lab.steer, body).await
+    }
+}
+
+fn hire(lab: &Lab) -> tokio::task::JoinHandle<Result<(), worker::WorkerError>> {
+    let config = WorkerConfig::new(None, lab.folder.path().to_owned(), "cpu".parse().unwrap(), lab.worker.clone());
+    tokio::spawn(worker::run_with(config, Arc::new(Pretender)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_queued_trained_steered_and_finished() {
+    let staffed = Staffed::open().await;
+    let run = staffed.start(300).await;
+    staffed.stands(&run, "running").await;
+    let paused = staffed.command(&run, r#"{"kind": "pause"}"#).await;
+    assert_eq!((paused.status, paused.json()["event"]["kind"].as_str()), (StatusCode::OK, Some("paused")), "{:?}", paused.json());
+    assert_eq!(paused.json()["author"]["person"], "ada");
+    let step = paused.json()["step"].as_u64().unwrap();
+    staffed.stands(&run, "paused").await;
+    assert_eq!(staffed.command(&run, r#"{"kind": "evaluate"}"#).await.code(), "command_refused");
+    assert_eq!(staffed.command(&run, r#"{"kind": "resume"}"#).await.json()["step"].as_u64(), Some(step), "nothing was trained meanwhile");
+    let view = staffed.stands(&run, "finished").await;
+    assert!(view["references"]["unigram"].is_number(), "the lines to read against are known: {view:#}");
+    let windows = staffed.lab.get(&format!("/api/v1/runs/{run}/series?names=loss.train"), &staffed.lab.view).await.json();
+    assert_eq!(windows[0]["total"].as_u64(), Some(300));
+    let events = staffed.lab.get(&format!("/api/v1/runs/{run}/events"), &staffed.lab.view).await.json();
+    let kinds: Vec<&str> = events.as_array().unwrap().iter().map(|record| record["event"]["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["queued", "starting", "started", "paused", "refused", "resumed", "finished"]);
+    let over = staffed.command(&run, r#"{"kind": "pause"}"#).await;
+    assert_eq!((over.status, over.code().as_str()), (StatusCode::CONFLICT, "run_over"));
+    let picture = staffed.lab.get(&format!("/api/v1/runs/{run}/figures/loss.svg"), &staffed.lab.view).await;
+    assert!(picture.status == StatusCode::OK && picture.body.starts_with(b"<svg"), "{picture:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_beyond_the_devices_wait_and_can_be_moved_stopped_and_deleted() {
+    let staffed = Staffed::open().await;
+    let first = staffed.start(1_000_000).await;
+    staffed.stands(&first, "running").await;
+    let (second, third) = (staffed.start(5).await, staffed.start(5).await);
+    let moved = axum::http::Request::builder().method("PATCH").uri(format!("/api/v1/runs/{third}")).header("host", "localhost");
+    let moved = moved.header("authorization", format!("Bearer {}", staffed.lab.steer)).header("content-type", "application/json");
+    let moved = staffed.lab.send(moved.body(r#"{"queue_place": 1, "name": "first of all"}"#.into()).unwrap()).await;
+    assert_eq!((moved.json()["queue_place"].as_u64(), moved.json()["name"].as_str()), (Some(1), Some("first of all")), "{:?}", moved.json());
+    assert_eq!(staffed.command(&second, r#"{"kind": "pause"}"#).await.code(), "run_queued");
+    assert_eq!(staffed.command(&second, r#"{"kind": "stop"}"#).await.json()["event"]["kind"], "stopped");
+    let delete = |run: &RunId| staffed.lab.send(crate::lab::ask("DELETE", &format!("/api/v1/runs/{run}"), Some(&staffed.lab.steer)).body(axum::body::Body::empty()).unwrap());
+    assert_eq!(delete(&first).await.code(), "run_live");
+    assert!(delete(&second).await.json()["deleted_ms"].is_number());
+    assert!(staffed.lab.post(&format!("/api/v1/runs/{second}/restore"), &staffed.lab.steer, "").await.json()["deleted_ms"].is_null());
+    assert_eq!(staffed.command(&first, r#"{"kind": "stop", "reason": "enough"}"#).await.json()["reason"], "enough");
+    staffed.stands(&third, "finished").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_follows_a_run_without_a_gap() {
+    let staffed = Staffed::open().await;
+    let run = staffed.start(200).await;
+    let mut request = format!("ws://{}/api/v1/live", staffed.address).into_client_request().unwrap();
+    request.headers_mut().insert("authorization", format!("Bearer {}", staffed.lab.view).parse().unwrap());
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    let say = |message: FromPage| Message::binary(encode::to_bytes(&message).unwrap());
+    socket.send(say(FromPage::WatchLab)).await.unwrap();
+    let view = staffed.lab.get(&format!("/api/v1/runs/{run}"), &staffed.lab.view).await.json();
+    let mut cursor: Cursor = serde_json::from_value(view["cursor"].clone()).unwrap();
+    let known = staffed.lab.get(&format!("/api/v1/runs/{run}/series?names=loss.train"), &staffed.lab.view).await.json();
+    let mut next = known[0]["total"].as_u64().unwrap_or(0);
+    socket.send(say(FromPage::WatchRun { run: run.clone(), since: cursor })).await.unwrap();
+    let (mut has_lab, mut is_over) = (false, false);
+    while !(has_lab && is_over) {
+        let message = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.unwrap().unwrap().unwrap();
+        match encode::from_bytes::<ToPage>(&message.into_data()).unwrap() {
+            ToPage::Lab(lab) => has_lab |= lab.runs.iter().any(|summary| summary.id == run) && lab.devices.len() == 1,
+            ToPage::Tick(tick) => {
+                assert_eq!(tick.cursor.tick, cursor.tick + 1, "no tick is left out");
+                cursor = tick.cursor;
+                for row in &tick.rows {
+                    assert!(row.step <= next, "step {} came after {next}", row.step);
+                    next = next.max(row.step + 1);
+                }
+                is_over = tick.summary.state == RunState::Finished;
+            }
+            ToPage::Beat { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(next, 200);
+    let stale = Cursor { epoch: cursor.epoch - 1, tick: 1 };
+    socket.send(say(FromPage::WatchRun { run: run.clone(), since: stale })).await.unwrap();
+    loop {
+        let message = socket.next().await.unwrap().unwrap();
+        if encode::from_bytes::<ToPage>(&message.into_data()).unwrap() == (ToPage::Resync { run: run.clone() }) {
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_worker_dies_is_lost_and_the_next_worker_takes_the_next_run() {
+    let staffed = Staffed::open().await;
+    let run = staffed.start(1_000_000).await;
+    staffed.stands(&run, "running").await;
+    staffed.worker.abort();
+    let view = staffed.stands(&run, "lost").await;
+    assert!(view["summary"]["message"].as_str().unwrap().contains("died"), "{view:#}");
+    let away = staffed.command(&run, r#"{"kind": "pause"}"#).await;
+    assert_eq!(away.status, StatusCode::CONFLICT);
+    let next = staffed.start(5).await;
+    let _worker = hire(&staffed.lab);
+    staffed.stands(&next, "finished").await;
+}
