@@ -4,7 +4,9 @@ use std::path::Path;
 
 use figure::curve::point;
 use figure::png::Printer;
-use figure::{ChartSpec, Curve, Drawing, Mark, Reference, Role, Scale, ScaleKind, Size, Style, Theme, chart};
+use figure::{
+    ChartSpec, Curve, Drawing, Furniture, Mark, Reference, Role, Scale, ScaleKind, Size, Style, Theme, chart,
+};
 use wire::event::Author;
 use wire::series::Bucket;
 
@@ -104,6 +106,7 @@ fn loss(mut noise: Noise) -> Drawing {
             mark(5100.0, "rolled back to 4 700", Author::Person("ada".into()), false),
         ],
         crosshair: Some(2200.0),
+        furniture: Furniture { has_lane: true, ..Furniture::default() },
         ..ChartSpec::default()
     };
     chart(&spec, &curves, Size::new(960.0, 380.0))

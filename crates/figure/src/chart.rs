@@ -59,7 +59,7 @@ impl Mark {
 pub struct Furniture {
     /// Title and legend above.
     pub has_header: bool,
-    /// Marks below, in a lane; without it they are only lines.
+    /// Marks below, in a lane with their phrases; without it they are only lines.
     pub has_lane: bool,
     /// Ticks of the x axis below.
     pub has_x_labels: bool,
@@ -71,7 +71,7 @@ pub struct Furniture {
 
 impl Default for Furniture {
     fn default() -> Self {
-        Self { has_header: true, has_lane: true, has_x_labels: true, has_background: true, left_margin: None }
+        Self { has_header: true, has_lane: false, has_x_labels: true, has_background: true, left_margin: None }
     }
 }
 

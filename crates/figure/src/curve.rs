@@ -102,7 +102,7 @@ impl Curve<'_> {
             Style::Planned => lines(&stretches, self.stroke(1.5).dashed(Dash::Dashed).faint(0.8), &mut shapes),
             Style::Ghost => {
                 bands(&stretches, self.role, 0.10, &mut shapes);
-                lines(&stretches, self.stroke(1.2).faint(0.6), &mut shapes);
+                lines(&stretches, self.stroke(1.4).faint(0.75), &mut shapes);
             }
             Style::Measured | Style::Stacked => self.measured(&stretches, seen, layout, &mut shapes),
         }
@@ -186,7 +186,7 @@ fn bands(stretches: &Stretches, role: Role, opacity: f64, shapes: &mut Vec<Shape
 }
 
 /// Reach above or below the line, in pixels, that makes a column worth a line of its own.
-const SPIKE_REACH: f64 = 10.0;
+const SPIKE_REACH: f64 = 14.0;
 
 /// Where a column stands out from both of its neighbours, a line to its end.
 fn spikes(stretch: &[Column], role: Role, shapes: &mut Vec<Shape>) {
@@ -199,7 +199,7 @@ fn spikes(stretch: &[Column], role: Role, shapes: &mut Vec<Shape>) {
         for (reach, usual, end) in
             [(column.line - column.top, above, column.top), (column.bottom - column.line, below, column.bottom)]
         {
-            if reach > SPIKE_REACH && reach > 3.0 * usual {
+            if reach > SPIKE_REACH && reach > 4.0 * usual {
                 shapes.push(Shape::line(Point::new(column.x, column.line), Point::new(column.x, end), stroke));
             }
         }

@@ -219,6 +219,9 @@ fn legend(spec: &ChartSpec, curves: &[Curve], layout: &Layout, free_from: f64, b
     shapes
 }
 
+/// Length of the line before a name: two dashes of a plan and the gap between.
+const SWATCH: f64 = 14.0;
+
 struct Entry<'a> {
     curve: &'a Curve<'a>,
     value: String,
@@ -253,7 +256,9 @@ fn legend_value(value: f64, unit: &str) -> String {
 
 impl Entry<'_> {
     fn width(&self) -> f64 {
-        14.0 + text_width(&self.value, 12.0, Font::Numbers)
+        SWATCH
+            + 6.0
+            + text_width(&self.value, 12.0, Font::Numbers)
             + 6.0
             + text_width(self.curve.name, SMALL, Font::Words)
             + 18.0
@@ -264,14 +269,14 @@ impl Entry<'_> {
         let x = x + 18.0;
         let swatch = match self.curve.style {
             Style::Stacked => {
-                Shape::Rect { rect: Rect::new(x, y - 4.0, 9.0, 9.0), radius: 2.0, fill: Fill::faint(role, 0.7) }
+                Shape::Rect { rect: Rect::new(x + 4.0, y - 5.0, 10.0, 10.0), radius: 2.0, fill: Fill::faint(role, 0.7) }
             }
             style => {
                 let dash = if style == Style::Planned { Dash::Dashed } else { role.dash() };
-                Shape::line(Point::new(x, y), Point::new(x + 9.0, y), Stroke::solid(role, 2.0).dashed(dash))
+                Shape::line(Point::new(x, y), Point::new(x + SWATCH, y), Stroke::solid(role, 2.0).dashed(dash))
             }
         };
-        let value = Text::numbers(Point::new(x + 14.0, baseline), self.value.clone(), 12.0, Role::Ink);
+        let value = Text::numbers(Point::new(x + SWATCH + 6.0, baseline), self.value.clone(), 12.0, Role::Ink);
         let name_at = Point::new(value.at.x + value.width() + 6.0, baseline);
         vec![swatch, value.into(), Text::words(name_at, self.curve.name, SMALL, Role::InkSoft).into()]
     }

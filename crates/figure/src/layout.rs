@@ -59,7 +59,7 @@ impl Layout {
         let height = size.height - top - lane - foot;
         let labels = axis::ticks(&y, y_target(height), &spec.unit);
         let widest = labels.iter().map(|tick| text_width(&tick.label, SMALL, Font::Numbers)).fold(0.0, f64::max);
-        let left = spec.furniture.left_margin.unwrap_or((widest + GAP + 6.0).max(36.0)).min(size.width / 2.0);
+        let left = spec.furniture.left_margin.map_or((widest + GAP + 6.0).max(36.0), sane).min(size.width / 2.0);
         let plot = Rect::new(left, top, size.width - left - 12.0, height);
         let lane = spec.furniture.has_lane.then(|| Rect::new(plot.x, plot.bottom(), plot.width, lane));
         let mut layout = Self { size, plot, lane, x, y, marks: Vec::new() };
@@ -137,7 +137,7 @@ fn sane(length: f64) -> f64 {
 
 /// Lines of the grid that a height bears.
 pub(crate) fn y_target(height: f64) -> usize {
-    ((height / 44.0) as usize).clamp(2, 8)
+    ((height / 40.0) as usize).clamp(2, 8)
 }
 
 fn is_between(curve: &Curve, x: f64) -> bool {

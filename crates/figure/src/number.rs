@@ -37,7 +37,7 @@ pub fn prefix(size: f64) -> (f64, &'static str) {
     PREFIXES.into_iter().find(|(factor, _)| size >= factor * 0.9995).unwrap_or((1.0, ""))
 }
 
-/// Three significant digits, without zeros that say nothing: `2.31`, `0.1`, `12 346`, `6.0e-4`.
+/// Three significant digits, fewer only where they say it exactly: `2.31`, `1.70`, `0.1`, `12 346`, `6.0e-4`.
 pub fn short(value: f64) -> String {
     if !value.is_finite() {
         return not_finite(value).to_owned();
@@ -45,7 +45,7 @@ pub fn short(value: f64) -> String {
     let size = value.abs();
     match size {
         0.0 => "0".to_owned(),
-        _ if (0.00995..999_999.5).contains(&size) => trimmed(&fixed(value, 2 - size.log10().floor() as i32)),
+        _ if (0.00995..999_999.5).contains(&size) => fixed(value, needed(value, 2 - power(size))),
         _ => scientific(value, 2),
     }
 }
@@ -100,7 +100,7 @@ pub fn duration(secs: f64) -> String {
     let text = match secs {
         0.0 => format!("0{THIN}s"),
         s if s < 0.9995 => format!("{}{THIN}ms", short(s * 1e3)),
-        s if s < 9.95 => format!("{}{THIN}s", trimmed(&fixed(s, 1))),
+        s if s < 9.95 => format!("{}{THIN}s", fixed(s, needed(s, 1))),
         s if s < 89.5 => format!("{s:.0}{THIN}s"),
         _ if minutes < 60 => format!("{minutes}{THIN}min"),
         _ if minutes < 24 * 60 => two(minutes / 60, "h", minutes % 60, "min"),
@@ -116,7 +116,10 @@ fn two(first: u64, first_unit: &str, second: u64, second_unit: &str) -> String {
 
 /// A number with so many decimals, in groups; less than none rounds to tens, hundreds.
 pub fn fixed(value: f64, decimals: i32) -> String {
-    let text = format!("{:.*}", decimals.clamp(0, 12) as usize, value);
+    if !value.is_finite() {
+        return not_finite(value).to_owned();
+    }
+    let text = format!("{:.*}", decimals.clamp(0, 17) as usize, value);
     grouped(if text.trim_start_matches(['-', '0', '.']).is_empty() { text.trim_start_matches('-') } else { &text })
 }
 
@@ -174,8 +177,16 @@ fn grouped(text: &str) -> String {
     out
 }
 
-fn trimmed(text: &str) -> String {
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
+/// The power of ten that a size has once rounded to three digits: 99.96 has that of 100.
+fn power(size: f64) -> i32 {
+    let text = format!("{size:.2e}");
+    text.split_once('e').and_then(|(_, power)| power.parse().ok()).unwrap_or(0)
+}
+
+/// At most `most` decimals: as many as it takes to say the value exactly, if that can be done.
+fn needed(value: f64, most: i32) -> i32 {
+    let says = |decimals: &i32| format!("{value:.*}", *decimals as usize).parse() == Ok(value);
+    (0..most).find(says).unwrap_or(most)
 }
 
 fn not_finite(value: f64) -> &'static str {
@@ -209,7 +220,8 @@ mod tests {
             (-4120.0, "−4 120"),
             (6e-4, "6.0e-4"),
             (-6.25e-5, "−6.25e-5"),
-            (0.009_999, "0.01"),
+            (0.009_999, "0.0100"),
+            (1.7003, "1.70"),
             (2.5e9, "2.5e9"),
             (f64::NAN, "not a number"),
             (f64::NEG_INFINITY, "−∞"),
@@ -223,7 +235,7 @@ mod tests {
     fn units_stand_with_their_numbers() {
         for (value, unit, text) in [
             (12_400.0, "tok/s", "12.4 k tok/s"),
-            (999.7, "tok/s", "1 k tok/s"),
+            (999.7, "tok/s", "1.00 k tok/s"),
             (4120.0, "steps", "4 120 steps"),
             (1.0, "steps", "1 step"),
             (2_500_000.0, "steps", "2.5 M steps"),

@@ -249,7 +249,8 @@ impl Text {
 
     /// About how wide it will be: fonts differ, so leave some room.
     pub fn width(&self) -> f64 {
-        text_width(&self.text, self.size, self.font)
+        let share = if self.is_strong { 1.15 } else { 1.0 };
+        text_width(&self.text, self.size, self.font) * share
     }
 }
 

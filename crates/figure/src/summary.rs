@@ -1,6 +1,6 @@
 //! A chart without eyes: in sentences, and as a table.
 
-use wire::series::Bucket;
+use wire::series::{Axis, Bucket};
 
 use crate::chart::ChartSpec;
 use crate::curve::{Curve, Style, extent, has_value, middle};
@@ -20,7 +20,7 @@ pub fn describe(spec: &ChartSpec, curves: &[Curve]) -> String {
         told.push(format!("Reference {}: {}.", reference.label, number::with_unit(reference.value, &spec.unit)));
     }
     for mark in spec.marks.iter().take(20) {
-        told.push(format!("At {}: {}.", number::with_unit(mark.x, spec.x_unit()), mark.phrase));
+        told.push(format!("At {}: {}.", place(spec, mark.x), mark.phrase));
     }
     if spec.marks.len() > 20 {
         told.push(format!("And {} more marks.", spec.marks.len() - 20));
@@ -36,7 +36,7 @@ fn sentence(spec: &ChartSpec, curve: &Curve) -> String {
     let lowest = valued().min_by(|one, two| extent(one).0.total_cmp(&extent(two).0)).unwrap_or(first);
     let highest = valued().max_by(|one, two| extent(one).1.total_cmp(&extent(two).1)).unwrap_or(first);
     let value = |value: f64| number::with_unit(value, &spec.unit);
-    let place = |x: f64| number::with_unit(x, spec.x_unit());
+    let place = |x: f64| place(spec, x);
     let kind = match curve.style {
         Style::Ghost => ", abandoned",
         Style::Planned => ", planned",
@@ -60,6 +60,14 @@ fn sentence(spec: &ChartSpec, curve: &Curve) -> String {
         value(extent(highest).1),
         place(middle(highest)),
     )
+}
+
+/// A place on the x axis in words: `step 4 120`, `1 h 12 min`.
+fn place(spec: &ChartSpec, x: f64) -> String {
+    match spec.axis {
+        Axis::Step => format!("step {}", number::fixed(x, 0)),
+        _ => number::with_unit(x, spec.x_unit()),
+    }
 }
 
 /// Rows of text under a line of headings; the first column is the x axis.
@@ -127,7 +135,7 @@ mod tests {
         let said = describe(&spec, &curves).replace(number::THIN, " ");
         assert_eq!(
             said,
-            "train: 4.17 nats at 0 steps, 2.5 nats at 3 steps; lowest 2 nats at 2 steps, highest 4.17 nats at 0 steps; one gap without numbers."
+            "train: 4.17 nats at step 0, 2.5 nats at step 3; lowest 2 nats at step 2, highest 4.17 nats at step 0; one gap without numbers."
         );
         assert_eq!(describe(&spec, &[]), "No values yet.");
         let table = table(&spec, &curves, 3);

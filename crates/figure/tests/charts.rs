@@ -1,0 +1,229 @@
+//! What must hold of every chart: no spike is lost, nothing panics, and the picture of one small chart stays as it is.
+
+use figure::curve::point;
+use figure::{ChartSpec, Curve, Furniture, Mark, Reference, Role, ScaleKind, Scene, Shape, Size, Style, Theme, chart};
+use wire::event::Author;
+use wire::series::{Axis, Bucket};
+
+fn each_point(scene: &Scene, visit: &mut dyn FnMut(f64, f64)) {
+    scene.walk(&mut |shape| match shape {
+        Shape::Polyline { points, .. } | Shape::Area { points, .. } => points.iter().for_each(|at| visit(at.x, at.y)),
+        Shape::Circle { center, .. } => visit(center.x, center.y),
+        Shape::Marker { at, .. } => visit(at.x, at.y),
+        Shape::Text(text) => visit(text.at.x, text.at.y),
+        Shape::Rect { rect, .. } => visit(rect.x + rect.width, rect.y + rect.height),
+        Shape::Group { .. } => {}
+    });
+}
+
+/// 400,000 steps in buckets of `width`, with one step of `spike` among values near 2.
+fn long_run(width: u64, spike: f64) -> Vec<Bucket> {
+    let bucket = |first: u64| {
+        let holds = (first..first + width).contains(&234_567);
+        let (max, mean) = if holds { (spike, 2.0 + (spike - 2.0) / width as f64) } else { (2.1, 2.0) };
+        Bucket {
+            step: first,
+            last_step: first + width - 1,
+            x: first as f64,
+            last_x: (first + width - 1) as f64,
+            min: 1.9,
+            max,
+            mean,
+            count: width,
+        }
+    };
+    (0..400_000).step_by(width as usize).map(bucket).collect()
+}
+
+#[test]
+fn a_spike_one_step_wide_is_seen_among_400_000() {
+    for (width, y_scale) in [(400, ScaleKind::Linear), (400, ScaleKind::Log), (16, ScaleKind::Linear)] {
+        let buckets = long_run(width, 9.0);
+        let spec = ChartSpec { y_scale, ..ChartSpec::default() };
+        let drawing = chart(&spec, &[Curve::new("loss", Role::Ember, &buckets)], Size::new(600.0, 300.0));
+        let (x, y) = (drawing.layout.to_x(234_567.0), drawing.layout.to_y(9.0));
+        let (mut is_in_band, mut is_lined) = (false, false);
+        drawing.scene.walk(&mut |shape| {
+            let reaches =
+                |points: &[figure::Point]| points.iter().any(|at| (at.x - x).abs() < 1.5 && (at.y - y).abs() < 0.5);
+            match shape {
+                Shape::Area { points, .. } => is_in_band |= reaches(points),
+                Shape::Polyline { points, .. } => is_lined |= reaches(points),
+                _ => {}
+            }
+        });
+        assert!(is_in_band && is_lined, "buckets of {width}, {y_scale:?}");
+    }
+}
+
+#[test]
+fn a_gap_breaks_the_line_and_a_lone_point_is_a_dot() {
+    let values = [1.0, 2.0, f64::NAN, 3.0, f64::NAN, 4.0, 5.0];
+    let buckets: Vec<Bucket> =
+        values.iter().enumerate().map(|(at, value)| point(at as u64, at as f64, *value)).collect();
+    let drawing = chart(&ChartSpec::default(), &[Curve::new("loss", Role::Ember, &buckets)], Size::new(60.0, 300.0));
+    let (mut lines, mut dots) = (0, 0);
+    drawing.scene.walk(&mut |shape| match shape {
+        Shape::Polyline { stroke, .. } if stroke.role == Role::Ember => lines += 1,
+        Shape::Circle { fill, .. } if fill.role == Role::Ember => dots += 1,
+        _ => {}
+    });
+    assert_eq!((lines, dots), (2, 1));
+}
+
+/// Reproducible throws.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    fn wild(&mut self) -> f64 {
+        let share = self.below(1 << 30) as f64 / f64::from(1 << 30);
+        match self.below(14) {
+            0 => f64::NAN,
+            1 => f64::INFINITY,
+            2 => f64::NEG_INFINITY,
+            3 => 0.0,
+            4 => f64::MAX,
+            5 => f64::MIN,
+            6 => f64::MIN_POSITIVE,
+            7 => -share,
+            8 => share * 1e-12,
+            9 => 1e9 + share,
+            _ => share * 100.0,
+        }
+    }
+
+    fn perhaps(&mut self) -> Option<f64> {
+        (self.below(3) == 0).then(|| self.wild())
+    }
+
+    fn is(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    fn scale(&mut self) -> ScaleKind {
+        if self.is() { ScaleKind::Linear } else { ScaleKind::Log }
+    }
+
+    fn buckets(&mut self) -> Vec<Bucket> {
+        let length = [0, 1, 2, 5, 300][self.below(5) as usize];
+        let is_wild = self.is();
+        let mut bucket = |at: u64| {
+            let mut x = |tame: f64| if is_wild { self.wild() } else { tame };
+            let (x, last_x) = (x(at as f64), x(at as f64 + 0.9));
+            Bucket {
+                step: at,
+                last_step: at,
+                x,
+                last_x,
+                min: self.wild(),
+                max: self.wild(),
+                mean: self.wild(),
+                count: self.below(3),
+            }
+        };
+        (0..length).map(&mut bucket).collect()
+    }
+}
+
+#[test]
+fn anything_can_be_drawn() {
+    let mut dice = Dice(5);
+    for round in 0..3000 {
+        let data: Vec<Vec<Bucket>> = (0..dice.below(4)).map(|_| dice.buckets()).collect();
+        let styles = [Style::Measured, Style::Ghost, Style::Planned, Style::Stacked];
+        let curve = |buckets| Curve {
+            style: styles[dice.below(4) as usize],
+            is_live: dice.is(),
+            smoothing: dice.perhaps(),
+            ..Curve::new("curve", Role::Run(dice.below(256) as u8), buckets)
+        };
+        let curves: Vec<Curve> = data.iter().map(Vec::as_slice).map(curve).collect();
+        let mark = |at: u64, x| Mark {
+            x,
+            phrase: "a phrase ü <&>".repeat(at as usize),
+            author: Author::Lab,
+            is_alarm: at == 1,
+        };
+        let spec = ChartSpec {
+            title: "chart".into(),
+            unit: ["nats", "s", "steps", "tok/s", ""][dice.below(5) as usize].into(),
+            axis: [Axis::Step, Axis::Tokens, Axis::Secs, Axis::Flops][dice.below(4) as usize],
+            x_scale: dice.scale(),
+            from: dice.perhaps(),
+            to: dice.perhaps(),
+            y_scale: dice.scale(),
+            y_from: dice.perhaps(),
+            y_to: dice.perhaps(),
+            y_share: dice.perhaps(),
+            has_zero: dice.is(),
+            references: (0..dice.below(4))
+                .map(|_| Reference { label: "line".into(), value: dice.wild(), role: Role::Floor })
+                .collect(),
+            marks: (0..dice.below(4)).map(|at| mark(at, dice.wild())).collect(),
+            crosshair: dice.perhaps(),
+            furniture: Furniture {
+                has_header: dice.is(),
+                has_lane: dice.is(),
+                left_margin: dice.perhaps(),
+                ..Furniture::default()
+            },
+        };
+        let size = match dice.below(4) {
+            0 => Size::new(0.0, 0.0),
+            1 => Size::new(dice.wild(), dice.wild()),
+            _ => Size::new(640.0, 240.0),
+        };
+        let drawing = chart(&spec, &curves, size);
+        each_point(&drawing.scene, &mut |x, y| {
+            assert!(x.is_finite() && y.is_finite(), "round {round}: {spec:?} {curves:?} {size:?}")
+        });
+        let layout = &drawing.layout;
+        for pixels in [dice.wild(), 0.0, 320.0] {
+            let at = layout.from_x(pixels);
+            layout.readings(&curves, at);
+            layout.mark_near(figure::Point::new(pixels, pixels), 8.0);
+            layout.zoomed(pixels, 2.0);
+        }
+        if round % 10 == 0 {
+            assert!(!figure::svg(&drawing.scene, Theme::Dark).contains("NaN"));
+            figure::table(&spec, &curves, 20);
+        }
+    }
+}
+
+#[test]
+fn one_small_chart_looks_as_it_did() {
+    let buckets: Vec<Bucket> = (0..5)
+        .map(|step| Bucket {
+            max: 4.5 - step as f64 * 0.5,
+            count: 2,
+            ..point(step, step as f64, 4.0 - step as f64 * 0.5)
+        })
+        .collect();
+    let spec = ChartSpec {
+        title: "loss".into(),
+        unit: "nats / token".into(),
+        references: vec![Reference { label: "floor".into(), value: 1.5, role: Role::Floor }],
+        marks: vec![Mark {
+            x: 2.0, phrase: "rate × ½".into(), author: Author::Person("ada".into()), is_alarm: false
+        }],
+        furniture: Furniture { has_lane: true, ..Furniture::default() },
+        ..ChartSpec::default()
+    };
+    let curves = [Curve { is_live: true, ..Curve::new("train", Role::Ember, &buckets) }];
+    let drawn = figure::svg(&chart(&spec, &curves, Size::new(320.0, 160.0)).scene, Theme::Light);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/small.svg");
+    if std::env::var_os("KINDLING_REDRAW").is_some() {
+        std::fs::write(path, &drawn).unwrap();
+    }
+    assert_eq!(
+        drawn,
+        std::fs::read_to_string(path).unwrap(),
+        "look at it, then set KINDLING_REDRAW=1 to keep the new one"
+    );
+}
