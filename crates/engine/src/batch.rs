@@ -28,7 +28,15 @@ pub struct Window {
 /// Windows of a training step: the part by its weight, the start evenly over the part's stream.
 ///
 /// `lens`: tokens of each part; `weights`: one for each, of any sum. Parts without weight or tokens are never drawn.
-pub fn train_windows(seed: u64, step: u64, pass: u64, rows: usize, seq: usize, lens: &[usize], weights: &[f64]) -> Vec<Window> {
+pub fn train_windows(
+    seed: u64,
+    step: u64,
+    pass: u64,
+    rows: usize,
+    seq: usize,
+    lens: &[usize],
+    weights: &[f64],
+) -> Vec<Window> {
     let stairs = stairs(lens, weights);
     let draw = |row: usize| {
         let mut random = Counter::at(&[key(&[seed, 0x0ba7_c4e5]), step, pass, row as u64]);
@@ -44,7 +52,8 @@ pub fn train_windows(seed: u64, step: u64, pass: u64, rows: usize, seq: usize, l
 pub fn valid_windows(index: u64, rows: usize, seq: usize, lens: &[usize], weights: &[f64]) -> Option<Vec<Window>> {
     let stairs = stairs(lens, weights);
     let slots: Vec<usize> = lens.iter().map(|len| len.saturating_sub(1) / seq.max(1)).collect();
-    let all: usize = slots.iter().enumerate().filter(|(part, _)| weight_of(&stairs, *part) > 0.0).map(|(_, slots)| slots).sum();
+    let all: usize =
+        slots.iter().enumerate().filter(|(part, _)| weight_of(&stairs, *part) > 0.0).map(|(_, slots)| slots).sum();
     let first = usize::try_from(index).ok()?.checked_mul(rows)?;
     let rows = if index == 0 { rows.min(all) } else { rows };
     if rows == 0 || first + rows > all {
@@ -80,7 +89,9 @@ fn gcd(a: usize, b: usize) -> usize {
 
 /// Cumulative shares of the parts; those without weight or without a window's worth of tokens take none.
 fn stairs(lens: &[usize], weights: &[f64]) -> Vec<f64> {
-    let weight = |part: usize| weights.get(part).copied().filter(|weight| weight.is_finite() && *weight > 0.0 && lens[part] > 1).unwrap_or(0.0);
+    let weight = |part: usize| {
+        weights.get(part).copied().filter(|weight| weight.is_finite() && *weight > 0.0 && lens[part] > 1).unwrap_or(0.0)
+    };
     let total: f64 = (0..lens.len()).map(weight).sum();
     let mut sum = 0.0;
     let climb = |part| {
@@ -129,14 +140,21 @@ mod tests {
         let starts: HashSet<usize> = batches.iter().flatten().map(|window| window.start).collect();
         assert_eq!(starts.len(), 96);
         let quarter = |start: usize| start / 2500;
-        assert!((0..4).all(|q| batches[0].iter().any(|window| quarter(window.start) == q)), "the first batch is from all over");
+        assert!(
+            (0..4).all(|q| batches[0].iter().any(|window| quarter(window.start) == q)),
+            "the first batch is from all over"
+        );
         assert_eq!(valid_windows(0, 8, 100, &[301], &[1.0]).unwrap().len(), 3, "a short text gives what it has");
-        assert!(valid_windows(1, 8, 100, &[301], &[1.0]).is_none() && valid_windows(0, 8, 100, &[50], &[1.0]).is_none());
+        assert!(
+            valid_windows(1, 8, 100, &[301], &[1.0]).is_none() && valid_windows(0, 8, 100, &[50], &[1.0]).is_none()
+        );
     }
 
     #[test]
     fn parts_without_weight_or_text_are_left_out() {
-        let of = |lens: &[usize], weights: &[f64]| valid_windows(0, 10, 10, lens, weights).unwrap().iter().map(|window| window.part).collect::<HashSet<_>>();
+        let of = |lens: &[usize], weights: &[f64]| {
+            valid_windows(0, 10, 10, lens, weights).unwrap().iter().map(|window| window.part).collect::<HashSet<_>>()
+        };
         assert_eq!(of(&[1000, 1000], &[0.0, 1.0]), HashSet::from([1]));
         assert_eq!(of(&[1000, 0, 1000], &[1.0, 9.0, f64::NAN]), HashSet::from([0]));
         assert_eq!(of(&[1000, 1000], &[0.5, 0.5]), HashSet::from([0, 1]));

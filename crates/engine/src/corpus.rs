@@ -21,7 +21,13 @@ use crate::{arithmetic, dataset, tales};
 /// Makes a text with a known entropy: `tales` or `modular-addition`. The same generator and seed are made once only.
 ///
 /// Errors: an unknown generator, an id taken by another text, a cancel, the disk.
-pub fn generate(corpora: &Path, id: &CorpusId, generator: &str, seed: u64, progress: Progress<'_>) -> Result<CorpusInfo, DataError> {
+pub fn generate(
+    corpora: &Path,
+    id: &CorpusId,
+    generator: &str,
+    seed: u64,
+    progress: Progress<'_>,
+) -> Result<CorpusInfo, DataError> {
     let source = Source::Generated { generator: generator.to_owned(), seed };
     if let Ok(info) = read(corpora, id) {
         return if info.source == source { Ok(info) } else { Err(DataError::CorpusExists { id: id.to_string() }) };
@@ -59,7 +65,8 @@ pub fn read(corpora: &Path, id: &CorpusId) -> Result<CorpusInfo, DataError> {
         return Err(DataError::NoCorpus { id: id.to_string() });
     }
     let text = fs::read(&path).map_err(DataError::disk("could not read", &path))?;
-    let mut info: CorpusInfo = serde_json::from_slice(&text).map_err(|source| DataError::altered(&path, source.to_string()))?;
+    let mut info: CorpusInfo =
+        serde_json::from_slice(&text).map_err(|source| DataError::altered(&path, source.to_string()))?;
     info.datasets = dataset::made_of(&folder);
     Ok(info)
 }
@@ -106,8 +113,10 @@ impl Documents {
     /// Opens a corpus folder and checks that its files fit each other.
     pub(crate) fn open(folder: &Path) -> Result<Self, DataError> {
         let (text, ends_path) = (Mapped::open(&folder.join("text.bin"))?, folder.join("documents.bin"));
-        let ends: Vec<usize> = read_words(&ends_path)?.into_iter().map(|word| u64::from_le_bytes(word) as usize).collect();
-        let whole = std::str::from_utf8(text.bytes()).map_err(|source| DataError::altered(&text.path, source.to_string()))?;
+        let ends: Vec<usize> =
+            read_words(&ends_path)?.into_iter().map(|word| u64::from_le_bytes(word) as usize).collect();
+        let whole =
+            std::str::from_utf8(text.bytes()).map_err(|source| DataError::altered(&text.path, source.to_string()))?;
         let rising = ends.windows(2).all(|pair| pair[0] <= pair[1]);
         let fits = rising && ends.last() == Some(&whole.len()) && ends.iter().all(|end| whole.is_char_boundary(*end));
         if !fits {

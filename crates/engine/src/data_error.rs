@@ -162,7 +162,12 @@ impl DataError {
     /// The way out, where there is one.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Disk { source, .. } if source.kind() == io::ErrorKind::StorageFull => "free some space on the disk and try again".to_owned(),
+            Self::Disk { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "free some space on the disk and try again".to_owned()
+            }
+            Self::Disk { source, path, .. } if source.kind() == io::ErrorKind::NotFound => {
+                format!("{} was removed; prepare the dataset again, or bring the text again", path.display())
+            }
             Self::CorpusExists { .. } => "choose another name, or delete the other one first".to_owned(),
             Self::Empty { .. } => "bring a file with text in it".to_owned(),
             Self::NotText { .. } => "save it as UTF-8 text; .txt, .md and .jsonl are read".to_owned(),
@@ -173,7 +178,10 @@ impl DataError {
             Self::NotPrepared { .. } => "prepare the dataset first".to_owned(),
             Self::Altered { path, .. } => {
                 let folder = path.parent().unwrap_or(path);
-                format!("delete {} and it is made again, or bring the text again if it is the text itself", folder.display())
+                format!(
+                    "delete {} and it is made again, or bring the text again if it is the text itself",
+                    folder.display()
+                )
             }
             Self::TooShort { .. } => "bring more text".to_owned(),
             _ => return None,

@@ -33,6 +33,8 @@ const SAMPLE_TOKENS: usize = 200;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Kept {
     info: DatasetInfo,
+    /// BLAKE3 of `tokenizer.json`, in hex; none for tokenizers that need no file.
+    tokenizer_hash: Option<String>,
     parts: Vec<Part>,
 }
 
@@ -49,8 +51,13 @@ struct Part {
 /// Makes the shards of these texts where they are not there yet.
 ///
 /// Errors: an unknown text, a text too short to be split, too many characters for `char`, a cancel, the disk.
-pub fn prepare(corpora: &Path, texts: &[CorpusId], tokenizer: Tokenizer, progress: Progress<'_>) -> Result<DatasetInfo, DataError> {
-    let infos = texts.iter().map(|id| corpus::read(corpora, id)).collect::<Result<Vec<_>, _>>()?;
+pub fn prepare(
+    corpora: &Path,
+    texts: &[CorpusId],
+    tokenizer: Tokenizer,
+    progress: Progress<'_>,
+) -> Result<DatasetInfo, DataError> {
+    let infos = read_all(corpora, texts)?;
     let place = folder(corpora, &infos, tokenizer);
     if let Ok(kept) = fitting(&place, &infos) {
         return Ok(kept.info);
@@ -59,9 +66,17 @@ pub fn prepare(corpora: &Path, texts: &[CorpusId], tokenizer: Tokenizer, progres
     fs::create_dir_all(parent).map_err(DataError::disk("could not create", parent))?;
     sweep(parent);
     let fresh = aside(parent, &tokenizer.to_string());
-    let made = make(corpora, &infos, tokenizer, &fresh, progress).and_then(|info| put(&fresh, &place, &infos).map(|()| info));
+    let made =
+        make(corpora, &infos, tokenizer, &fresh, progress).and_then(|info| put(&fresh, &place, &infos).map(|()| info));
     let _ = fs::remove_dir_all(&fresh); // gone already where all went well
     made
+}
+
+fn read_all(corpora: &Path, texts: &[CorpusId]) -> Result<Vec<CorpusInfo>, DataError> {
+    if texts.is_empty() {
+        return Err(DataError::Empty { name: "the list of texts".to_owned() });
+    }
+    texts.iter().map(|id| corpus::read(corpora, id)).collect()
 }
 
 /// Renames fresh shards into place; those of a faster maker stay, broken ones make way.
@@ -70,7 +85,9 @@ fn put(fresh: &Path, place: &Path, infos: &[CorpusInfo]) -> Result<(), DataError
         return Ok(());
     }
     let broken = aside(place.parent().unwrap_or(place), "broken");
-    fs::rename(place, &broken).and_then(|()| fs::rename(fresh, place)).map_err(DataError::disk("could not replace", place))?;
+    fs::rename(place, &broken)
+        .and_then(|()| fs::rename(fresh, place))
+        .map_err(DataError::disk("could not replace", place))?;
     fs::remove_dir_all(&broken).map_err(DataError::disk("could not remove", &broken))
 }
 
@@ -89,6 +106,10 @@ fn folder(corpora: &Path, infos: &[CorpusInfo], tokenizer: Tokenizer) -> PathBuf
     corpora.join(group).join(tokenizer.to_string())
 }
 
+fn tokenizer_hash(folder: &Path) -> Option<String> {
+    fs::read(folder.join("tokenizer.json")).ok().map(|file| blake3::hash(&file).to_hex().to_string())
+}
+
 fn shard_path(folder: &Path, parts: usize, id: &CorpusId, side: &str) -> PathBuf {
     folder.join(if parts == 1 { format!("{side}.bin") } else { format!("{id}.{side}.bin") })
 }
@@ -98,7 +119,9 @@ fn fitting(folder: &Path, infos: &[CorpusInfo]) -> Result<Kept, DataError> {
     let path = folder.join("info.json");
     let text = fs::read(&path).map_err(DataError::disk("could not read", &path))?;
     let kept: Kept = serde_json::from_slice(&text).map_err(|source| DataError::altered(&path, source.to_string()))?;
-    let is_of = |part: &Part, info: &CorpusInfo| part.corpus == info.id && part.content_hash == info.content_hash && part.documents == info.documents;
+    let is_of = |part: &Part, info: &CorpusInfo| {
+        part.corpus == info.id && part.content_hash == info.content_hash && part.documents == info.documents
+    };
     if kept.parts.len() != infos.len() || !kept.parts.iter().zip(infos).all(|(part, info)| is_of(part, info)) {
         return Err(DataError::altered(&path, "it was made from other texts"));
     }
@@ -112,7 +135,8 @@ fn fitting(folder: &Path, infos: &[CorpusInfo]) -> Result<Kept, DataError> {
 
 /// Shards made of a single text, as its folder shows them.
 pub(crate) fn made_of(corpus: &Path) -> Vec<DatasetInfo> {
-    let kept = |entry: fs::DirEntry| serde_json::from_slice::<Kept>(&fs::read(entry.path().join("info.json")).ok()?).ok();
+    let kept =
+        |entry: fs::DirEntry| serde_json::from_slice::<Kept>(&fs::read(entry.path().join("info.json")).ok()?).ok();
     let mut made: Vec<DatasetInfo> = fs::read_dir(corpus)
         .into_iter()
         .flatten()
@@ -129,7 +153,8 @@ pub(crate) fn remove_mixes_of(corpora: &Path, id: &CorpusId) -> Result<(), DataE
     let entries = fs::read_dir(corpora).map_err(DataError::disk("could not list", corpora))?;
     for mix in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(".mix-")) {
         let name = format!("{id}.train.bin");
-        let holds = fs::read_dir(mix.path()).into_iter().flatten().flatten().any(|made| made.path().join(&name).exists());
+        let holds =
+            fs::read_dir(mix.path()).into_iter().flatten().flatten().any(|made| made.path().join(&name).exists());
         if holds {
             fs::remove_dir_all(mix.path()).map_err(DataError::disk("could not remove", &mix.path()))?;
         }
@@ -144,7 +169,13 @@ struct Text<'a> {
     split: Split,
 }
 
-fn make(corpora: &Path, infos: &[CorpusInfo], kind: Tokenizer, folder: &Path, progress: Progress<'_>) -> Result<DatasetInfo, DataError> {
+fn make(
+    corpora: &Path,
+    infos: &[CorpusInfo],
+    kind: Tokenizer,
+    folder: &Path,
+    progress: Progress<'_>,
+) -> Result<DatasetInfo, DataError> {
     fs::create_dir_all(folder).map_err(DataError::disk("could not create", folder))?;
     let texts = infos.iter().map(|info| Text::open(corpora, info)).collect::<Result<Vec<_>, _>>()?;
     if !progress(0, None, "bytes") {
@@ -152,7 +183,15 @@ fn make(corpora: &Path, infos: &[CorpusInfo], kind: Tokenizer, folder: &Path, pr
     }
     let tokenizer = make_tokenizer(&texts, kind, folder)?;
     let has_eot = infos.iter().map(|info| info.documents).sum::<u64>() > 1;
-    let mut work = Work { folder, tokenizer: &tokenizer, eot: tokenizer.eot().filter(|_| has_eot), parts: texts.len(), done: 0, total: infos.iter().map(|info| info.text_bytes).sum(), progress };
+    let mut work = Work {
+        folder,
+        tokenizer: &tokenizer,
+        eot: tokenizer.eot().filter(|_| has_eot),
+        parts: texts.len(),
+        done: 0,
+        total: infos.iter().map(|info| info.text_bytes).sum(),
+        progress,
+    };
     let mut parts = vec![];
     let mut counts = Counts { train: vec![0; tokenizer.vocab()], valid: vec![0; tokenizer.vocab()] };
     for text in &texts {
@@ -162,10 +201,16 @@ fn make(corpora: &Path, infos: &[CorpusInfo], kind: Tokenizer, folder: &Path, pr
         if shorter < 2 {
             return Err(DataError::TooShort { id: text.info.id.to_string(), tokens: shorter });
         }
-        parts.push(Part { corpus: text.info.id.clone(), content_hash: text.info.content_hash.clone(), documents: text.info.documents, train, valid });
+        parts.push(Part {
+            corpus: text.info.id.clone(),
+            content_hash: text.info.content_hash.clone(),
+            documents: text.info.documents,
+            train,
+            valid,
+        });
     }
     let info = describe(&texts, kind, &tokenizer, &parts, &counts)?;
-    write_json(&folder.join("info.json"), &Kept { info: info.clone(), parts })?;
+    write_json(&folder.join("info.json"), &Kept { info: info.clone(), tokenizer_hash: tokenizer_hash(folder), parts })?;
     Ok(info)
 }
 
@@ -196,7 +241,11 @@ impl<'a> Text<'a> {
 
     fn train_stretches(&self) -> impl Iterator<Item = &str> {
         let all = self.documents.slice(0..self.info.text_bytes as usize);
-        self.split.train.iter().flat_map(move |range| stretches(all, range.clone())).map(|stretch| self.documents.slice(stretch))
+        self.split
+            .train
+            .iter()
+            .flat_map(move |range| stretches(all, range.clone()))
+            .map(|stretch| self.documents.slice(stretch))
     }
 }
 
@@ -213,12 +262,21 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// Cuts one side of a text into its shard, on all cores, in the text's order.
-    fn cut(&mut self, text: &Text<'_>, side: &str, ranges: &[std::ops::Range<usize>], counts: &mut [u64]) -> Result<ShardInfo, DataError> {
-        let mut shard = ShardWriter::new(&shard_path(self.folder, self.parts, &text.info.id, side), self.tokenizer.vocab())?;
+    fn cut(
+        &mut self,
+        text: &Text<'_>,
+        side: &str,
+        ranges: &[std::ops::Range<usize>],
+        counts: &mut [u64],
+    ) -> Result<ShardInfo, DataError> {
+        let mut shard =
+            ShardWriter::new(&shard_path(self.folder, self.parts, &text.info.id, side), self.tokenizer.vocab())?;
         let all = text.documents.slice(0..text.info.text_bytes as usize);
         let pieces: Vec<(std::ops::Range<usize>, bool)> = ranges
             .iter()
-            .flat_map(|range| stretches(all, range.clone()).into_iter().map(move |stretch| (stretch.end == range.end, stretch)))
+            .flat_map(|range| {
+                stretches(all, range.clone()).into_iter().map(move |stretch| (stretch.end == range.end, stretch))
+            })
             .map(|(is_last, stretch)| (stretch, is_last))
             .collect();
         let batches = batches_of(&pieces);
@@ -269,18 +327,26 @@ impl Counts {
     fn unigram_nats(&self) -> f64 {
         let all: f64 = self.train.iter().map(|count| *count as f64 + 1.0).sum();
         let held_out: f64 = self.valid.iter().map(|count| *count as f64).sum();
-        let nats = self.train.iter().zip(&self.valid).map(|(train, valid)| *valid as f64 * (all / (*train as f64 + 1.0)).ln());
+        let nats =
+            self.train.iter().zip(&self.valid).map(|(train, valid)| *valid as f64 * (all / (*train as f64 + 1.0)).ln());
         nats.sum::<f64>() / held_out.max(1.0)
     }
 }
 
-fn describe(texts: &[Text<'_>], kind: Tokenizer, tokenizer: &TextTokenizer, parts: &[Part], counts: &Counts) -> Result<DatasetInfo, DataError> {
+fn describe(
+    texts: &[Text<'_>],
+    kind: Tokenizer,
+    tokenizer: &TextTokenizer,
+    parts: &[Part],
+    counts: &Counts,
+) -> Result<DatasetInfo, DataError> {
     let valid_tokens: u64 = parts.iter().map(|part| part.valid.tokens).sum();
     let valid_bytes: usize = texts.iter().flat_map(|text| &text.split.valid).map(|range| range.len()).sum();
     let floors = texts.iter().map(held_out_nats).collect::<Result<Vec<Option<f64>>, DataError>>()?;
     let first = texts.iter().flat_map(|text| text.train_stretches().next()).next().unwrap_or_default();
     let few: String = first.chars().take(4 * SAMPLE_TOKENS).collect();
-    let sample = tokenizer.encode(&few)?.into_iter().take(SAMPLE_TOKENS).map(|token| (token, tokenizer.piece(token))).collect();
+    let sample =
+        tokenizer.encode(&few)?.into_iter().take(SAMPLE_TOKENS).map(|token| (token, tokenizer.piece(token))).collect();
     Ok(DatasetInfo {
         tokenizer: kind,
         vocab: tokenizer.vocab() as u32,
@@ -295,11 +361,14 @@ fn describe(texts: &[Text<'_>], kind: Tokenizer, tokenizer: &TextTokenizer, part
 
 /// Nats of a generated text's held-out documents. What ends a document is a token too, and costs what the generator gave it.
 fn held_out_nats(text: &Text<'_>) -> Result<Option<f64>, DataError> {
-    let is_whole = |place: usize, range: &std::ops::Range<usize>| range.is_empty() || *range == text.documents.range(place);
+    let is_whole =
+        |place: usize, range: &std::ops::Range<usize>| range.is_empty() || *range == text.documents.range(place);
     if !text.split.valid.iter().enumerate().all(|(place, range)| is_whole(place, range)) {
         return Ok(None);
     }
-    let sum = |nats: Vec<f64>| nats.iter().zip(&text.split.valid).filter(|(_, range)| !range.is_empty()).map(|(nats, _)| nats).sum();
+    let sum = |nats: Vec<f64>| {
+        nats.iter().zip(&text.split.valid).filter(|(_, range)| !range.is_empty()).map(|(nats, _)| nats).sum()
+    };
     Ok(text.documents.entropies()?.map(sum))
 }
 
@@ -316,18 +385,26 @@ impl Dataset {
     ///
     /// Errors: not prepared, a file altered or cut short (named, with the way out).
     pub fn open(corpora: &Path, texts: &[CorpusId], tokenizer: Tokenizer) -> Result<Self, DataError> {
-        let infos = texts.iter().map(|id| corpus::read(corpora, id)).collect::<Result<Vec<_>, _>>()?;
+        let infos = read_all(corpora, texts)?;
         let folder = folder(corpora, &infos, tokenizer);
         if !folder.join("info.json").exists() {
             let corpora = texts.iter().map(CorpusId::as_str).collect::<Vec<_>>().join(", ");
             return Err(DataError::NotPrepared { corpora, tokenizer: tokenizer.to_string() });
         }
         let kept = fitting(&folder, &infos)?;
+        if tokenizer_hash(&folder) != kept.tokenizer_hash {
+            return Err(DataError::altered(
+                &folder.join("tokenizer.json"),
+                "its contents do not have the hash they were written with",
+            ));
+        }
         let text_tokenizer = TextTokenizer::open(tokenizer, &folder)?;
         if kept.info.tokenizer != tokenizer || text_tokenizer.vocab() != kept.info.vocab as usize {
             return Err(DataError::altered(&folder.join("tokenizer.json"), "it does not fit the shards beside it"));
         }
-        let open = |part: &Part, side, shard| Shard::open(&shard_path(&folder, infos.len(), &part.corpus, side), shard, kept.info.vocab);
+        let open = |part: &Part, side, shard| {
+            Shard::open(&shard_path(&folder, infos.len(), &part.corpus, side), shard, kept.info.vocab)
+        };
         let train = kept.parts.iter().map(|part| open(part, "train", &part.train)).collect::<Result<_, _>>()?;
         let valid = kept.parts.iter().map(|part| open(part, "valid", &part.valid)).collect::<Result<_, _>>()?;
         Ok(Self { info: kept.info, tokenizer: text_tokenizer, train, valid })
@@ -364,7 +441,8 @@ impl Dataset {
             let targets = self.valid[part].len().saturating_sub(1);
             let (whole, rest) = (targets / seq, targets % seq);
             let full = (0..whole).step_by(rows).map(move |first| {
-                let windows: Vec<Window> = (first..whole.min(first + rows)).map(|slot| Window { part, start: slot * seq }).collect();
+                let windows: Vec<Window> =
+                    (first..whole.min(first + rows)).map(|slot| Window { part, start: slot * seq }).collect();
                 batch(&self.valid, &windows, seq)
             });
             let last = (rest > 0).then(|| batch(&self.valid, &[Window { part, start: whole * seq }], rest));
@@ -375,7 +453,12 @@ impl Dataset {
 }
 
 fn batch(shards: &[Shard], windows: &[Window], seq: usize) -> Batch {
-    let mut batch = Batch { rows: windows.len(), seq, inputs: Vec::with_capacity(windows.len() * seq), targets: Vec::with_capacity(windows.len() * seq) };
+    let mut batch = Batch {
+        rows: windows.len(),
+        seq,
+        inputs: Vec::with_capacity(windows.len() * seq),
+        targets: Vec::with_capacity(windows.len() * seq),
+    };
     for window in windows {
         let shard = &shards[window.part];
         batch.inputs.extend((window.start..window.start + seq).map(|place| shard.get(place)));

@@ -90,7 +90,11 @@ impl Intake {
             let read = fill(&mut bytes, &mut block[kept..]).map_err(|source| incoming(name, source))?;
             let full = &block[..kept + read];
             let is_last = kept + read < BLOCK_BYTES;
-            let good = text_of(full, is_last).map_err(|(what, at)| DataError::NotText { name: name.to_owned(), what, offset: offset + at as u64 })?;
+            let good = text_of(full, is_last).map_err(|(what, at)| DataError::NotText {
+                name: name.to_owned(),
+                what,
+                offset: offset + at as u64,
+            })?;
             // A byte order mark at the start is no text.
             let text = if is_first { good.trim_start_matches('\u{feff}') } else { good };
             self.draft.append(text)?;
@@ -115,15 +119,24 @@ impl Intake {
         let (mut line, mut number, mut offset, mut documents) = (vec![], 0u64, 0u64, 0u64);
         loop {
             line.clear();
-            let read = (&mut reader).take(LINE_BYTES).read_until(b'\n', &mut line).map_err(|source| incoming(name, source))?;
+            let read =
+                (&mut reader).take(LINE_BYTES).read_until(b'\n', &mut line).map_err(|source| incoming(name, source))?;
             if read == 0 {
                 break;
             }
             number += 1;
             if read as u64 == LINE_BYTES && line.last() != Some(&b'\n') {
-                return Err(DataError::JsonLine { name: name.to_owned(), line: number, message: format!("longer than {LINE_BYTES} bytes") });
+                return Err(DataError::JsonLine {
+                    name: name.to_owned(),
+                    line: number,
+                    message: format!("longer than {LINE_BYTES} bytes"),
+                });
             }
-            let text = text_of(&line, true).map_err(|(what, at)| DataError::NotText { name: name.to_owned(), what, offset: offset + at as u64 })?;
+            let text = text_of(&line, true).map_err(|(what, at)| DataError::NotText {
+                name: name.to_owned(),
+                what,
+                offset: offset + at as u64,
+            })?;
             offset += read as u64;
             let json = text.trim_start_matches('\u{feff}').trim();
             if !json.is_empty() {
@@ -161,7 +174,9 @@ fn text_of(block: &[u8], is_last: bool) -> Result<&str, (&'static str, usize)> {
     }
     match std::str::from_utf8(block) {
         Ok(text) => Ok(text),
-        Err(error) if error.error_len().is_none() && !is_last => Ok(std::str::from_utf8(&block[..error.valid_up_to()]).unwrap_or_default()),
+        Err(error) if error.error_len().is_none() && !is_last => {
+            Ok(std::str::from_utf8(&block[..error.valid_up_to()]).unwrap_or_default())
+        }
         Err(error) => Err(("an invalid byte", error.valid_up_to())),
     }
 }
@@ -174,12 +189,16 @@ fn document_of(name: &str, line: u64, json: &str, field: Option<&str>) -> Result
     };
     let wanted = match field {
         Some(field) => field,
-        None => USUAL_FIELDS.into_iter().find(|usual| object.get(*usual).is_some_and(Value::is_string)).unwrap_or(USUAL_FIELDS[0]),
+        None => USUAL_FIELDS
+            .into_iter()
+            .find(|usual| object.get(*usual).is_some_and(Value::is_string))
+            .unwrap_or(USUAL_FIELDS[0]),
     };
     match object.remove(wanted) {
         Some(Value::String(text)) => Ok(text),
         _ => {
-            let found = object.iter().filter(|(_, value)| value.is_string()).map(|(field, _)| field.clone()).take(20).collect();
+            let found =
+                object.iter().filter(|(_, value)| value.is_string()).map(|(field, _)| field.clone()).take(20).collect();
             Err(DataError::NoField { name: name.to_owned(), line, field: wanted.to_owned(), found })
         }
     }

@@ -123,6 +123,11 @@ mod tests {
     fn normals_have_the_moments_of_the_normal_law() {
         let values: Vec<f64> = Normals::new(3, 1).take(200_000).map(f64::from).collect();
         let moment = |power: i32| values.iter().map(|z| z.powi(power)).sum::<f64>() / values.len() as f64;
-        assert!(moment(1).abs() < 0.01 && (moment(2) - 1.0).abs() < 0.02 && moment(3).abs() < 0.05 && (moment(4) - 3.0).abs() < 0.1);
+        assert!(
+            moment(1).abs() < 0.01
+                && (moment(2) - 1.0).abs() < 0.02
+                && moment(3).abs() < 0.05
+                && (moment(4) - 3.0).abs() < 0.1
+        );
     }
 }

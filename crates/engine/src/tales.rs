@@ -28,7 +28,8 @@ pub(crate) fn write(seed: u64, stories: u64, draft: &mut Draft, progress: Progre
         if !progress(first, Some(stories), "documents") {
             return Err(DataError::Cancelled);
         }
-        let told: Vec<(String, f64)> = (first..stories.min(first + AT_ONCE)).into_par_iter().map(|story| tell(seed, story)).collect();
+        let told: Vec<(String, f64)> =
+            (first..stories.min(first + AT_ONCE)).into_par_iter().map(|story| tell(seed, story)).collect();
         for (text, nats) in told {
             draft.append(&text)?;
             draft.end_document(Some(nats));
@@ -87,7 +88,8 @@ mod tests {
         // Two ways lead to "a cat a dog": the listener must add both, where the teller paid for one.
         let text = "class pet: cat, dog, hen\nstory\n    2 a {x:pet} {more}\n    a cat a dog{end}\nmore\n    a {y:pet/x}{end}\n    {x.Cap}\nend\n    -\n    3 .";
         let grammar = Grammar::read(text).unwrap();
-        let texts: BTreeSet<String> = (0..3000).map(|story| tell::tell(&grammar, &mut Counter::new(5, story)).0).collect();
+        let texts: BTreeSet<String> =
+            (0..3000).map(|story| tell::tell(&grammar, &mut Counter::new(5, story)).0).collect();
         assert_eq!(texts.len(), 15, "{texts:?}");
         let price = |text: &str| sum(&listen::listen(&grammar, text).unwrap());
         let total: f64 = texts.iter().map(|text| (-price(text)).exp()).sum();
@@ -112,7 +114,8 @@ mod tests {
         let text = "class pet: cat, dog, hen, cow\nstory\n    3 {x:pet} {y:pet/x}\n    1 {x:pet}";
         let grammar = Grammar::read(text).unwrap();
         let (mut counts, draws) = (HashMap::<String, f64>::new(), 40_000);
-        (0..draws).for_each(|story| *counts.entry(tell::tell(&grammar, &mut Counter::new(6, story)).0).or_default() += 1.0);
+        (0..draws)
+            .for_each(|story| *counts.entry(tell::tell(&grammar, &mut Counter::new(6, story)).0).or_default() += 1.0);
         let term = |(text, count): (&String, &f64)| {
             let expected = draws as f64 * (-sum(&listen::listen(&grammar, text).unwrap())).exp();
             (count - expected).powi(2) / expected
@@ -141,7 +144,10 @@ mod tests {
                     Part::Say { variable, .. } => vec![*variable],
                     Part::Difference { from, take, .. } => vec![*from, *take],
                 };
-                assert!(needed.iter().all(|variable| drawn.contains(variable)), "rule {rule}: {part:?} comes too early");
+                assert!(
+                    needed.iter().all(|variable| drawn.contains(variable)),
+                    "rule {rule}: {part:?} comes too early"
+                );
                 if let Part::Draw { variable, .. } = part {
                     drawn.insert(*variable);
                 }
@@ -158,14 +164,25 @@ mod tests {
         let plain = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
         let words: BTreeSet<String> = told.iter().flat_map(|text| text.split_whitespace().map(plain)).collect();
         let (shortest, longest) = (lengths.iter().min().unwrap(), lengths.iter().max().unwrap());
-        assert!(*shortest >= 50 && *longest <= 200, "{shortest} to {longest} words");
-        assert!((250..=550).contains(&words.len()), "{} words", words.len());
-        assert!(told.iter().all(|text| !text.contains("  ") && !text.contains('_') && text.is_ascii() && text.ends_with(['.', '!', '"'])));
+        assert!(*shortest >= 60 && *longest <= 200, "{shortest} to {longest} words");
+        assert!((250..=450).contains(&words.len()), "{} words", words.len());
+        assert!(told.iter().all(|text| !text.contains("  ")
+            && !text.contains('_')
+            && text.is_ascii()
+            && text.ends_with(['.', '!', '"'])));
     }
 
     #[test]
     fn a_bad_grammar_is_refused() {
-        for bad in ["", "story\n    {nothing}", "story\n    {x:nothing}", "story\n    {x", "  lost", "class a b", "story\n    {x.loud}"] {
+        for bad in [
+            "",
+            "story\n    {nothing}",
+            "story\n    {x:nothing}",
+            "story\n    {x",
+            "  lost",
+            "class a b",
+            "story\n    {x.loud}",
+        ] {
             assert!(Grammar::read(bad).is_err(), "{bad:?}");
         }
     }

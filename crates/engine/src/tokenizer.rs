@@ -76,16 +76,18 @@ impl TextTokenizer {
     /// Opens the tokenizer kept in a folder of shards. Errors: a file that is missing or not what was written.
     pub(crate) fn open(kind: Tokenizer, folder: &Path) -> Result<Self, DataError> {
         let path = folder.join("tokenizer.json");
-        let read = || std::fs::read_to_string(&path).map_err(DataError::disk("could not read", &path));
+        let read = || std::fs::read(&path).map_err(DataError::disk("could not read", &path));
         match kind {
             Tokenizer::Byte => Ok(Self::byte()),
             Tokenizer::Gpt2 => Ok(Self::gpt2()),
             Tokenizer::Char => {
-                let file: CharFile = serde_json::from_str(&read()?).map_err(|source| DataError::altered(&path, source.to_string()))?;
+                let file: CharFile =
+                    serde_json::from_slice(&read()?).map_err(|source| DataError::altered(&path, source.to_string()))?;
                 Ok(Self::char(&file.alphabet, file.has_eot))
             }
             Tokenizer::Bpe(vocab) => {
-                let file: PairsFile = serde_json::from_str(&read()?).map_err(|source| DataError::altered(&path, source.to_string()))?;
+                let file: PairsFile =
+                    serde_json::from_slice(&read()?).map_err(|source| DataError::altered(&path, source.to_string()))?;
                 Self::pairs(&file.model.vocab, vocab).map_err(|what| DataError::altered(&path, what))
             }
         }
@@ -108,7 +110,8 @@ impl TextTokenizer {
             return Err("it does not know every byte".to_owned());
         }
         let ranks = pieces.iter().enumerate().filter_map(|(id, piece)| Some((piece.clone()?, id as u32)));
-        let pairs = CoreBPE::new(ranks.collect(), [].into_iter().collect(), WORDS).map_err(|source| source.to_string())?;
+        let pairs =
+            CoreBPE::new(ranks.collect(), [].into_iter().collect(), WORDS).map_err(|source| source.to_string())?;
         Ok(Self { pieces, eot: Some(0), cut: Cut::Pairs(Box::new(pairs)) })
     }
 
@@ -124,7 +127,10 @@ impl TextTokenizer {
     /// Tokens of what is known of a text, and the characters that were dropped, each once.
     pub fn encode_known(&self, text: &str) -> (Vec<u32>, Vec<char>) {
         let (known, dropped): (String, BTreeSet<char>) = match &self.cut {
-            Cut::Char(places) => (text.chars().filter(|c| place(places, *c).is_some()).collect(), text.chars().filter(|c| place(places, *c).is_none()).collect()),
+            Cut::Char(places) => (
+                text.chars().filter(|c| place(places, *c).is_some()).collect(),
+                text.chars().filter(|c| place(places, *c).is_none()).collect(),
+            ),
             _ => (text.to_owned(), BTreeSet::new()),
         };
         (self.encode(&known).unwrap_or_default(), dropped.into_iter().collect())
@@ -206,15 +212,24 @@ pub(crate) fn keep_char(alphabet: &str, has_eot: bool, folder: &Path) -> Result<
 
 /// Learns byte pairs from stretches of text and keeps them in a folder, in Hugging Face's format: id 0 ends a document, then the 256
 /// bytes, then merges by frequency, then fillers where the text gives fewer merges than the vocabulary asks for.
-pub(crate) fn learn_pairs<'a>(vocab: u32, stretches: impl Iterator<Item = &'a str> + Send, folder: &Path) -> Result<(), DataError> {
+pub(crate) fn learn_pairs<'a>(
+    vocab: u32,
+    stretches: impl Iterator<Item = &'a str> + Send,
+    folder: &Path,
+) -> Result<(), DataError> {
     let fail = |source: tokenizers::Error| failed("bpe", source);
     let end = AddedToken::from(EOT_PIECE, true);
-    let builder = BpeTrainer::builder().vocab_size(vocab as usize).min_frequency(2).special_tokens(vec![end]).show_progress(false);
+    let builder = BpeTrainer::builder()
+        .vocab_size(vocab as usize)
+        .min_frequency(2)
+        .special_tokens(vec![end])
+        .show_progress(false);
     let mut trainer = builder.initial_alphabet(ByteLevel::alphabet().into_iter().collect()).build();
     let words = ByteLevel::default().add_prefix_space(false).trim_offsets(false);
     let build = TokenizerBuilder::<BPE, tokenizers::NormalizerWrapper, ByteLevel, ByteLevel, ByteLevel>::new();
     let build = build.with_model(BPE::default()).with_normalizer(None).with_pre_tokenizer(Some(words));
-    let mut learnt: TokenizerImpl<_, _, _, _, _> = build.with_post_processor(Some(words)).with_decoder(Some(words)).build().map_err(fail)?;
+    let mut learnt: TokenizerImpl<_, _, _, _, _> =
+        build.with_post_processor(Some(words)).with_decoder(Some(words)).build().map_err(fail)?;
     learnt.train(&mut trainer, stretches).map_err(fail)?;
     let mut json = serde_json::to_value(&learnt).map_err(|source| failed("bpe", source))?;
     if let Some(spelled) = json.pointer_mut("/model/vocab").and_then(|spelled| spelled.as_object_mut()) {
@@ -240,7 +255,9 @@ struct PairsModel {
 fn byte_of_letter() -> HashMap<char, u8> {
     let is_printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     let mut free = (0x100u32..).filter_map(char::from_u32);
-    (0..=255u8).filter_map(|byte| Some((if is_printable(byte) { char::from(byte) } else { free.next()? }, byte))).collect()
+    (0..=255u8)
+        .filter_map(|byte| Some((if is_printable(byte) { char::from(byte) } else { free.next()? }, byte)))
+        .collect()
 }
 
 /// Cuts `range` of a text where no token can cross: before a line end that follows a visible character, since no word of
@@ -269,12 +286,21 @@ mod tests {
 
     /// Texts of every kind of character, with runs of white space and things that look special.
     fn texts() -> impl Iterator<Item = String> {
-        let alphabets: [&[char]; 4] = [&['a', 'b', ' ', '\n', '\'', 's', '.', '1'], &['é', 'ß', '中', '🙂', '\u{200d}', '\u{301}'], &[' ', '\t', '\n', '\r', '\u{a0}', 'x'], &['\0', '<', '|', '>', '\u{feff}', '\u{10ffff}']];
+        let alphabets: [&[char]; 4] = [
+            &['a', 'b', ' ', '\n', '\'', 's', '.', '1'],
+            &['é', 'ß', '中', '🙂', '\u{200d}', '\u{301}'],
+            &[' ', '\t', '\n', '\r', '\u{a0}', 'x'],
+            &['\0', '<', '|', '>', '\u{feff}', '\u{10ffff}'],
+        ];
         (0..400).map(move |case| {
             let mut random = Counter::new(11, case);
             let chars = (0..random.below(60)).map(|_| {
                 let alphabet = alphabets[random.below(4) as usize];
-                if random.below(8) == 0 { char::from_u32(random.below(0x11_0000) as u32).unwrap_or('?') } else { alphabet[random.below(alphabet.len() as u64) as usize] }
+                if random.below(8) == 0 {
+                    char::from_u32(random.below(0x11_0000) as u32).unwrap_or('?')
+                } else {
+                    alphabet[random.below(alphabet.len() as u64) as usize]
+                }
             });
             let text: String = chars.collect();
             if case % 7 == 0 { format!("{text}<|endoftext|>{text}") } else { text }
@@ -293,13 +319,17 @@ mod tests {
     #[test]
     fn every_tokenizer_gives_back_what_it_was_given() {
         let all: String = texts().collect();
-        for tokenizer in [TextTokenizer::byte(), TextTokenizer::char(&all, true), learnt(600, &all), TextTokenizer::gpt2()] {
+        for tokenizer in
+            [TextTokenizer::byte(), TextTokenizer::char(&all, true), learnt(600, &all), TextTokenizer::gpt2()]
+        {
             for text in texts().chain([all.clone(), "y".repeat(300_000), format!("{}x", " ".repeat(300_000))]) {
                 let Ok(tokens) = tokenizer.encode(&text) else {
                     assert!(text.starts_with('y'), "only char may refuse, and only a letter it has not");
                     continue;
                 };
-                assert!(tokens.iter().all(|token| (*token as usize) < tokenizer.vocab() && Some(*token) != tokenizer.eot()));
+                assert!(
+                    tokens.iter().all(|token| (*token as usize) < tokenizer.vocab() && Some(*token) != tokenizer.eot())
+                );
                 assert!(tokenizer.decode(&tokens) == text, "{text:?}");
             }
         }
@@ -318,7 +348,10 @@ mod tests {
     fn gpt2_numbers_are_those_of_gpt2() {
         let tokenizer = TextTokenizer::gpt2();
         assert_eq!(tokenizer.encode("Hello world").unwrap(), [15496, 995]);
-        assert_eq!((tokenizer.vocab(), tokenizer.eot(), tokenizer.piece(50_256)), (50_257, Some(50_256), EOT_PIECE.to_owned()));
+        assert_eq!(
+            (tokenizer.vocab(), tokenizer.eot(), tokenizer.piece(50_256)),
+            (50_257, Some(50_256), EOT_PIECE.to_owned())
+        );
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub struct CorpusInfo {
     pub alphabet: String,
     /// Its beginning, up to 1,000 characters.
     pub sample: String,
-    /// Share of the text held out for validation (documents by hash; the end of a single document).
+    /// Share of the text held out for validation (documents by hash; where they are few, the end of each).
     pub valid_share: f64,
     /// BLAKE3 of the text, in hex.
     pub content_hash: String,
@@ -76,7 +76,7 @@ pub struct DatasetInfo {
     pub valid_tokens: u64,
     /// Bytes of text per held-out token; turns nats per token into bits per byte.
     pub bytes_per_token: f64,
-    /// Loss of the best guess that ignores context: entropy of single tokens, nats.
+    /// Loss of a guess that ignores context, nats per token: single tokens by their training counts plus one, measured on the held-out text.
     pub unigram_nats: f64,
     /// Loss that no model can pass on the held-out text: the generator's own, nats per token; generated texts only.
     pub floor_nats: Option<f64>,

@@ -54,7 +54,9 @@ impl Draft {
             valid_share: 0.0,
             content_hash: String::new(),
             entropy_nats: None,
-            created_ms: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64),
+            created_ms: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| since.as_millis() as i64),
             datasets: vec![],
         };
         Ok(Self {
@@ -116,7 +118,10 @@ impl Draft {
         text.map_err(DataError::disk("could not write", &self.folder))?;
         write_synced(&self.folder.join("documents.bin"), &words(self.ends.iter().map(|end| end.to_le_bytes())))?;
         if self.entropies.len() == self.ends.len() {
-            write_synced(&self.folder.join("entropy.bin"), &words(self.entropies.iter().map(|nats| nats.to_le_bytes())))?;
+            write_synced(
+                &self.folder.join("entropy.bin"),
+                &words(self.entropies.iter().map(|nats| nats.to_le_bytes())),
+            )?;
             self.info.entropy_nats = Some(self.entropies.iter().sum());
         }
         self.info.documents = self.ends.len() as u64;
@@ -160,7 +165,8 @@ pub(crate) fn aside(parent: &Path, name: &str) -> PathBuf {
 pub(crate) fn sweep(parent: &Path) {
     let is_old = |entry: &fs::DirEntry| {
         let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
-        entry.file_name().to_string_lossy().starts_with(".new-") && age.is_some_and(|age| age > Duration::from_secs(24 * 3600))
+        entry.file_name().to_string_lossy().starts_with(".new-")
+            && age.is_some_and(|age| age > Duration::from_secs(24 * 3600))
     };
     for entry in fs::read_dir(parent).into_iter().flatten().flatten().filter(is_old) {
         let _ = fs::remove_dir_all(entry.path()); // tried again at the next sweep

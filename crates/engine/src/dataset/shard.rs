@@ -23,7 +23,11 @@ impl ShardInfo {
     pub(super) fn check_length(&self, path: &Path, vocab: u32) -> Result<(), DataError> {
         let found = std::fs::metadata(path).map_err(DataError::disk("could not read", path))?.len();
         let expected = self.tokens.saturating_mul(width(vocab as usize) as u64);
-        if found == expected { Ok(()) } else { Err(DataError::altered(path, format!("{found} bytes instead of {expected}"))) }
+        if found == expected {
+            Ok(())
+        } else {
+            Err(DataError::altered(path, format!("{found} bytes instead of {expected}")))
+        }
     }
 }
 
@@ -43,7 +47,13 @@ pub(super) struct ShardWriter {
 impl ShardWriter {
     pub(super) fn new(path: &Path, vocab: usize) -> Result<Self, DataError> {
         let file = File::create(path).map_err(DataError::disk("could not create", path))?;
-        Ok(Self { path: path.to_owned(), file: BufWriter::with_capacity(1 << 20, file), hasher: blake3::Hasher::new(), width: width(vocab), tokens: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::with_capacity(1 << 20, file),
+            hasher: blake3::Hasher::new(),
+            width: width(vocab),
+            tokens: 0,
+        })
     }
 
     pub(super) fn write(&mut self, tokens: &[u32]) -> Result<(), DataError> {

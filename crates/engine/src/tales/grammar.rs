@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 /// The grammar of the built-in corpus. It is part of the program and read by every test, so it can only be a whole one.
-pub(super) static SHIPPED: LazyLock<Grammar> = LazyLock::new(|| Grammar::read(include_str!("grammar.txt")).expect("the shipped grammar reads"));
+pub(super) static SHIPPED: LazyLock<Grammar> =
+    LazyLock::new(|| Grammar::read(include_str!("grammar.txt")).expect("the shipped grammar reads"));
 
 /// Rules, of which the first is the whole story.
 pub(super) struct Grammar {
@@ -36,10 +37,22 @@ pub(super) enum Part {
     Text(String),
     Rule(usize),
     /// Draws a value of a class, evenly among those that the named variables do not hold, keeps it and says it.
-    Draw { variable: usize, class: usize, other_than: Vec<usize>, form: Form },
-    Say { variable: usize, form: Form },
+    Draw {
+        variable: usize,
+        class: usize,
+        other_than: Vec<usize>,
+        form: Form,
+    },
+    Say {
+        variable: usize,
+        form: Form,
+    },
     /// Says one number less another.
-    Difference { from: usize, take: usize, form: Form },
+    Difference {
+        from: usize,
+        take: usize,
+        form: Form,
+    },
 }
 
 /// How a value is said.
@@ -83,7 +96,10 @@ impl Grammar {
                 (rule, started) = (if started { rule + 1 } else { 0 }, true);
                 continue;
             }
-            let alternative = reader.alternative(line.trim()).filter(|_| started).ok_or_else(|| format!("line {}: {line:?} does not read", place + 1))?;
+            let alternative = reader
+                .alternative(line.trim())
+                .filter(|_| started)
+                .ok_or_else(|| format!("line {}: {line:?} does not read", place + 1))?;
             grammar.rules[rule].alternatives.push(alternative);
         }
         grammar.variables = reader.variables.len();
@@ -116,7 +132,10 @@ impl Grammar {
 
     /// Values of a class that the named variables do not hold.
     pub(super) fn choices(&self, class: usize, other_than: &[usize], memory: &Memory) -> Vec<usize> {
-        self.classes[class].clone().filter(|value| other_than.iter().all(|variable| memory[*variable] != Some(*value))).collect()
+        self.classes[class]
+            .clone()
+            .filter(|value| other_than.iter().all(|variable| memory[*variable] != Some(*value)))
+            .collect()
     }
 
     /// A value as text.
@@ -155,7 +174,9 @@ impl Grammar {
             Part::Draw { class, other_than, .. } => ((self.classes[*class].len() - other_than.len()) as f64).ln(),
             _ => 0.0,
         };
-        let of = |alternative: &Alternative| alternative.share * (alternative.parts.iter().map(of_part).sum::<f64>() - alternative.share.ln());
+        let of = |alternative: &Alternative| {
+            alternative.share * (alternative.parts.iter().map(of_part).sum::<f64>() - alternative.share.ln())
+        };
         self.rules[rule].alternatives.iter().map(of).sum()
     }
 }

@@ -29,7 +29,8 @@ pub(super) fn listen(grammar: &Grammar, text: &str) -> Option<Vec<(Range<usize>,
 /// Where words end: a word takes the white space before it, the last one also what follows.
 fn word_ends(text: &str) -> Vec<usize> {
     let bytes = text.as_bytes();
-    let is_end = |at: &usize| !bytes[*at - 1].is_ascii_whitespace() && bytes.get(*at).is_some_and(u8::is_ascii_whitespace);
+    let is_end =
+        |at: &usize| !bytes[*at - 1].is_ascii_whitespace() && bytes.get(*at).is_some_and(u8::is_ascii_whitespace);
     let trimmed = text.trim_end().len();
     (1..trimmed).filter(is_end).chain((!text.is_empty()).then_some(text.len())).collect()
 }
@@ -84,9 +85,12 @@ impl Listener<'_> {
                 }
                 None
             }
-            Part::Say { variable, form } => memory[*variable].and_then(|value| self.hear(at, probability, &grammar.say(value, *form))),
+            Part::Say { variable, form } => {
+                memory[*variable].and_then(|value| self.hear(at, probability, &grammar.say(value, *form)))
+            }
             Part::Difference { from, take, form } => {
-                let difference = memory[*from].zip(memory[*take]).and_then(|(from, take)| grammar.difference(from, take));
+                let difference =
+                    memory[*from].zip(memory[*take]).and_then(|(from, take)| grammar.difference(from, take));
                 difference.and_then(|value| self.hear(at, probability, &grammar.say(value, *form)))
             }
         };
@@ -99,7 +103,9 @@ impl Listener<'_> {
     fn hear(&mut self, at: usize, probability: f64, said: &str) -> Option<usize> {
         let agreed = self.text[at..].iter().zip(said.as_bytes()).take_while(|(a, b)| a == b).count();
         let first = self.ends.partition_point(|end| *end <= at);
-        for (_, starting) in self.ends.iter().zip(&mut self.starting).skip(first).take_while(|(end, _)| **end <= at + agreed) {
+        for (_, starting) in
+            self.ends.iter().zip(&mut self.starting).skip(first).take_while(|(end, _)| **end <= at + agreed)
+        {
             *starting += probability;
         }
         (agreed == said.len()).then_some(at + agreed)

@@ -45,7 +45,9 @@ impl Teller<'_> {
             }
             Part::Say { variable, form } => (self.memory[*variable], form),
             Part::Difference { from, take, form } => {
-                let difference = self.memory[*from].zip(self.memory[*take]).and_then(|(from, take)| self.grammar.difference(from, take));
+                let difference = self.memory[*from]
+                    .zip(self.memory[*take])
+                    .and_then(|(from, take)| self.grammar.difference(from, take));
                 (difference, form)
             }
         };

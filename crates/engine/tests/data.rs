@@ -1,0 +1,366 @@
+//! Stories of texts: how they come in, are cut, kept, read, and what happens when files are not what they should be.
+#![allow(clippy::unwrap_used)] // a test's own helpers may
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use engine::DataError;
+use engine::corpus;
+use engine::dataset::{Dataset, prepare};
+use engine::intake::Intake;
+use engine::random::Counter;
+use wire::corpus::{CorpusInfo, Source};
+use wire::id::CorpusId;
+use wire::spec::Tokenizer;
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let folder = std::env::temp_dir().join(format!(
+            "kindling-data-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        ));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn id(text: &str) -> CorpusId {
+    text.parse().unwrap()
+}
+
+fn quietly(_: u64, _: Option<u64>, _: &'static str) -> bool {
+    true
+}
+
+fn files() -> Source {
+    Source::Files { names: vec![] }
+}
+
+fn bring(corpora: &Path, name: &str, parts: &[(&str, &[u8])], field: Option<&str>) -> Result<CorpusInfo, DataError> {
+    let mut intake = Intake::new(corpora, &id(name), name, files())?;
+    parts.iter().try_for_each(|(file, bytes)| intake.add(file, *bytes, field))?;
+    intake.finish(&mut quietly)
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn tales_are_generated_cut_and_read_with_their_floor() {
+    let folder = Folder::new();
+    let info = corpus::generate(&folder.0, &id("tales"), "tales", 1, &mut quietly).unwrap();
+    assert_eq!(info.documents, 10_000);
+    assert!((0.08..0.12).contains(&info.valid_share));
+    assert_eq!(corpus::generate(&folder.0, &id("tales"), "tales", 1, &mut quietly).unwrap(), info, "made once");
+    assert!(matches!(
+        corpus::generate(&folder.0, &id("tales"), "tales", 2, &mut quietly),
+        Err(DataError::CorpusExists { .. })
+    ));
+    let documents = corpus::documents(&folder.0, &id("tales")).unwrap();
+    let worth = |text: &str| corpus::surprisal("tales", text).unwrap().iter().map(|(_, nats)| nats).sum::<f64>();
+    let all: f64 = documents.iter().map(worth).sum();
+    assert!((all - info.entropy_nats.unwrap()).abs() < 1e-6, "the listener prices the whole corpus as the teller did");
+
+    let per_byte = |tokenizer| {
+        let made = prepare(&folder.0, &[id("tales")], tokenizer, &mut quietly).unwrap();
+        assert!(made.floor_nats.unwrap() < made.unigram_nats);
+        made.floor_nats.unwrap() / made.bytes_per_token
+    };
+    let floors = [Tokenizer::Char, Tokenizer::Byte, Tokenizer::Bpe(512), Tokenizer::Gpt2].map(per_byte);
+    assert!(
+        floors.iter().all(|floor| (floor - floors[0]).abs() < 1e-12),
+        "one floor per byte, however the text is cut: {floors:?}"
+    );
+
+    let data = Dataset::open(&folder.0, &[id("tales")], Tokenizer::Char).unwrap();
+    assert_eq!(data.info().vocab as usize, info.alphabet.chars().count() + 1);
+    let text: Vec<u32> = data.valid_all(7, 100).flat_map(|batch| batch.inputs).map(|token| token as u32).collect();
+    let held_out = data.tokenizer().decode(&text);
+    let stories: Vec<&str> = held_out.split_terminator("\n\n").collect();
+    assert!(
+        stories[..stories.len() - 1].iter().all(|story| corpus::surprisal("tales", story).is_some()),
+        "whole stories, one after another"
+    );
+    let listed = corpus::list(&folder.0).unwrap();
+    assert_eq!(listed[0].datasets.len(), 4);
+    corpus::remove(&folder.0, &id("tales")).unwrap();
+    assert!(corpus::list(&folder.0).unwrap().is_empty() && names_in(&folder.0).is_empty());
+}
+
+#[test]
+fn every_sum_below_97_stands_once() {
+    let folder = Folder::new();
+    let info = corpus::generate(&folder.0, &id("sums"), "modular-addition", 3, &mut quietly).unwrap();
+    assert_eq!((info.documents, info.text_bytes, info.alphabet.as_str()), (97 * 97, 97 * 97 * 8, "+0123456789="));
+    let documents = corpus::documents(&folder.0, &id("sums")).unwrap();
+    let all: std::collections::BTreeSet<&str> = documents.iter().collect();
+    assert_eq!(all.len(), 97 * 97);
+    let is_right = |sum: &str| {
+        (sum[..2].parse::<u32>().unwrap() + sum[3..5].parse::<u32>().unwrap()) % 97 == sum[6..].parse::<u32>().unwrap()
+    };
+    assert!(all.iter().all(|sum| is_right(sum)));
+    let made = prepare(&folder.0, &[id("sums")], Tokenizer::Char, &mut quietly).unwrap();
+    assert!((made.floor_nats.unwrap() - 2.0 * 97f64.ln() / 9.0).abs() < 1e-12, "nine tokens with the end of each");
+}
+
+#[test]
+fn a_single_text_holds_out_its_last_tenth_and_needs_no_end_token() {
+    let folder = Folder::new();
+    let text: String = (0..1000).map(|i| format!("line {i} é\n")).collect();
+    let info = bring(&folder.0, "one", &[("one.txt", text.as_bytes())], None).unwrap();
+    assert!((info.valid_share - 0.1).abs() < 0.001);
+    assert_eq!(info.source, Source::Files { names: vec!["one.txt".into()] });
+    let made = prepare(&folder.0, &[id("one")], Tokenizer::Char, &mut quietly).unwrap();
+    assert_eq!(
+        (made.vocab as usize, made.train_tokens + made.valid_tokens),
+        (info.alphabet.chars().count(), info.chars)
+    );
+    assert!(
+        made.floor_nats.is_none() && (made.bytes_per_token - info.text_bytes as f64 / info.chars as f64).abs() < 0.01
+    );
+    let data = Dataset::open(&folder.0, &[id("one")], Tokenizer::Char).unwrap();
+    let inputs: Vec<u32> = data.valid_all(3, 50).flat_map(|batch| batch.inputs).map(|token| token as u32).collect();
+    let targets: Vec<u32> = data.valid_all(3, 50).flat_map(|batch| batch.targets).map(|token| token as u32).collect();
+    assert!(
+        text.ends_with(&data.tokenizer().decode(&targets))
+            && targets.len() as u64 == made.valid_tokens - 1
+            && inputs[1..] == targets[..targets.len() - 1]
+    );
+    let batch = data.train_batch(1, 5, 0, 4, 32, &[1.0]);
+    assert_eq!(batch, data.train_batch(1, 5, 0, 4, 32, &[1.0]));
+    for row in 0..4 {
+        let (inputs, targets) = (&batch.inputs[row * 32..][..32], &batch.targets[row * 32..][..32]);
+        assert!(inputs[1..] == targets[..31]);
+        let read = data.tokenizer().decode(&inputs.iter().map(|token| *token as u32).collect::<Vec<_>>());
+        assert!(text[..text.len() * 9 / 10 + 9].contains(&read), "from the training side");
+    }
+    assert_eq!(
+        data.train_batch(1, 5, 0, 2, 100_000, &[1.0]).inputs.len(),
+        200_000,
+        "a window longer than the text wraps around"
+    );
+}
+
+#[test]
+fn several_texts_share_a_tokenizer_and_are_mixed_by_weight() {
+    let folder = Folder::new();
+    let line = |i: u64, letters: &[u8]| -> String {
+        (0..30).map(|j| letters[(i * 7 + j) as usize % letters.len()] as char).collect::<String>() + "\n"
+    };
+    let lines = |letters: &[u8]| {
+        (0..300).map(|i| serde_json::json!({ "text": line(i, letters) }).to_string() + "\n").collect::<String>()
+    };
+    bring(&folder.0, "abc", &[("abc.jsonl", lines(b"abc").as_bytes())], None).unwrap();
+    bring(&folder.0, "xyz", &[("xyz.jsonl", lines(b"xyz").as_bytes())], None).unwrap();
+    let both = [id("abc"), id("xyz")];
+    assert!(matches!(Dataset::open(&folder.0, &both, Tokenizer::Char), Err(DataError::NotPrepared { .. })));
+    let made = prepare(&folder.0, &both, Tokenizer::Char, &mut quietly).unwrap();
+    assert_eq!(made.vocab, 8, "six letters, the line end and the end of a document");
+    let data = Dataset::open(&folder.0, &both, Tokenizer::Char).unwrap();
+    let share_of_x = |weights: &[f64]| {
+        let rows: Vec<i32> = (0..50).flat_map(|step| data.train_batch(2, step, 0, 20, 16, weights).inputs).collect();
+        let text = data.tokenizer().decode(&rows.iter().map(|token| *token as u32).collect::<Vec<_>>());
+        let of = |letters: &[char]| text.matches(letters).count() as f64;
+        of(&['x', 'y', 'z']) / of(&['a', 'b', 'c', 'x', 'y', 'z'])
+    };
+    assert!((share_of_x(&[0.75, 0.25]) - 0.25).abs() < 0.04);
+    assert_eq!((share_of_x(&[1.0, 0.0]), share_of_x(&[0.0, 3.0])), (0.0, 1.0));
+    assert_eq!(corpus::list(&folder.0).unwrap().len(), 2, "a mix is no corpus");
+    corpus::remove(&folder.0, &id("abc")).unwrap();
+    assert_eq!(names_in(&folder.0), ["xyz"], "its mixes go with it");
+}
+
+#[test]
+fn bad_files_are_refused_by_name_and_leave_nothing() {
+    let folder = Folder::new();
+    let check = |file: &str, bytes: &[u8], field: Option<&str>, code: &str, words: &[&str]| {
+        let error = bring(&folder.0, "bad", &[("good.txt", b"fine"), (file, bytes)], field).unwrap_err();
+        let said = format!("{error} {}", error.hint().unwrap_or_default());
+        assert!(error.code() == code && words.iter().all(|word| said.contains(word)), "{code}: {said}");
+        assert!(names_in(&folder.0).is_empty());
+    };
+    check("a.txt", b"", None, "text_empty", &["a.txt"]);
+    check("a.txt", b"\xef\xbb\xbf", None, "text_empty", &[]);
+    check("a.txt", b"abc\0def", None, "text_binary", &["zero byte", "byte 3", "a.txt"]);
+    check("a.md", b"caf\xe9!", None, "text_binary", &["invalid byte", "byte 3", "UTF-8"]);
+    let mut late = vec![b'x'; 3_000_000];
+    late[2_500_000] = 0xff;
+    check("late.txt", &late, None, "text_binary", &["byte 2500000"]);
+    check("cut.txt", "é".as_bytes().split_last().unwrap().1, None, "text_binary", &["byte 0"]);
+    check("a.jsonl", b"{\"text\": \"x\"}\n{\"text\": \n", None, "json_line_invalid", &["line 2"]);
+    check("a.jsonl", b"[1, 2]\n", None, "json_line_invalid", &["line 1", "object"]);
+    check(
+        "a.jsonl",
+        b"{\"title\": \"x\", \"body\": \"y\", \"n\": 1}",
+        None,
+        "json_field_missing",
+        &["\"text\"", "\"body\"", "\"title\""],
+    );
+    check("a.jsonl", b"{\"text\": \"x\"}", Some("body"), "json_field_missing", &["\"body\"", "\"text\""]);
+    check("a.jsonl", b"\n\n", None, "text_empty", &[]);
+    check("a.jsonl", b"{\"text\": \"x\xff\"}", None, "text_binary", &["byte 11"]);
+    assert!(matches!(corpus::read(&folder.0, &id("nope")), Err(DataError::NoCorpus { .. })));
+    assert!(matches!(
+        corpus::generate(&folder.0, &id("x"), "poems", 1, &mut quietly),
+        Err(DataError::NoGenerator { .. })
+    ));
+    assert!(matches!(prepare(&folder.0, &[], Tokenizer::Byte, &mut quietly), Err(DataError::Empty { .. })));
+}
+
+#[test]
+fn a_broken_upload_poisons_its_import() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::from(io::ErrorKind::ConnectionReset))
+        }
+    }
+    let folder = Folder::new();
+    let mut intake = Intake::new(&folder.0, &id("b"), "b", files()).unwrap();
+    assert!(matches!(intake.add("b.txt", b"half ".chain(Broken), None), Err(DataError::Incoming { .. })));
+    assert!(matches!(intake.add("c.txt", &b"more"[..], None), Err(DataError::ImportFailed)));
+    assert!(matches!(intake.finish(&mut quietly), Err(DataError::ImportFailed)));
+    assert!(names_in(&folder.0).is_empty());
+}
+
+#[test]
+fn text_comes_through_unchanged_across_block_borders() {
+    let folder = Folder::new();
+    for shift in 0..4 {
+        let text = "x".repeat(shift) + &"🙂é\r\n".repeat(300_000);
+        let name = format!("t{shift}");
+        bring(&folder.0, &name, &[("\u{feff}t.txt", text.as_bytes())], None).unwrap();
+        assert!(corpus::documents(&folder.0, &id(&name)).unwrap().get(0) == text);
+    }
+    let marked = bring(&folder.0, "bom", &[("t.txt", "\u{feff}abc".as_bytes())], None).unwrap();
+    assert_eq!((marked.chars, marked.alphabet.as_str()), (3, "abc"));
+}
+
+#[test]
+fn a_folder_gives_its_texts_and_says_what_it_passed_over() {
+    let (folder, from) = (Folder::new(), Folder::new());
+    fs::create_dir_all(from.0.join("deep/.git")).unwrap();
+    for (name, bytes) in [
+        ("b.txt", &b"second"[..]),
+        ("a.md", b"first"),
+        ("deep/c.jsonl", b"{\"text\":\"third\"}\n{\"text\":\"fourth\"}"),
+        ("deep/.git/x", b"no"),
+        ("p.png", b"\x89PNG\0"),
+        ("empty.txt", b""),
+    ] {
+        fs::write(from.0.join(name), bytes).unwrap();
+    }
+    let mut intake = Intake::new(&folder.0, &id("f"), "f", files()).unwrap();
+    assert_eq!(intake.add_folder(&from.0, None).unwrap(), ["empty.txt", "p.png"]);
+    intake.finish(&mut quietly).unwrap();
+    let documents = corpus::documents(&folder.0, &id("f")).unwrap();
+    assert_eq!(documents.iter().collect::<Vec<_>>(), ["first", "second", "third", "fourth"]);
+}
+
+#[test]
+fn altered_files_are_found_and_named_and_never_panic() {
+    let folder = Folder::new();
+    let text = "to be or not to be\n".repeat(200);
+    bring(&folder.0, "t", &[("t.txt", text.as_bytes())], None).unwrap();
+    let kinds = [Tokenizer::Char, Tokenizer::Bpe(300)];
+    for kind in kinds {
+        prepare(&folder.0, &[id("t")], kind, &mut quietly).unwrap();
+    }
+    let mut random = Counter::new(9, 0);
+    for case in 0..400u64 {
+        let kind = kinds[case as usize % 2];
+        let shards = folder.0.join("t").join(kind.to_string());
+        let names = names_in(&shards);
+        let path = shards.join(&names[random.below(names.len() as u64) as usize]);
+        let good = fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        match random.below(3) {
+            0 => bad.truncate(random.below(good.len() as u64) as usize),
+            1 => bad.push(7),
+            _ => bad[random.below(good.len() as u64) as usize] ^= 1 << random.below(8),
+        }
+        fs::write(&path, &bad).unwrap();
+        match Dataset::open(&folder.0, &[id("t")], kind) {
+            Err(error) => {
+                assert!(error.to_string().contains(&shards.display().to_string()) && error.hint().is_some(), "{error}")
+            }
+            // A changed digit of a loss or letter of the sample in the description does no harm to tokens.
+            Ok(data) => {
+                assert!(path.ends_with("info.json") && data.train_batch(1, 1, 0, 2, 8, &[1.0]).inputs.len() == 16)
+            }
+        }
+        fs::write(&path, &good).unwrap();
+    }
+    let cut_off = folder.0.join("t/char/train.bin");
+    fs::write(&cut_off, b"xx").unwrap();
+    prepare(&folder.0, &[id("t")], Tokenizer::Char, &mut quietly).unwrap();
+    assert!(Dataset::open(&folder.0, &[id("t")], Tokenizer::Char).is_ok(), "preparing again heals what it sees broken");
+    assert_eq!(names_in(&folder.0.join("t")), ["bpe-300", "char", "documents.bin", "info.json", "text.bin"]);
+    fs::write(folder.0.join("t/documents.bin"), [9; 16]).unwrap();
+    assert!(matches!(corpus::documents(&folder.0, &id("t")), Err(DataError::Altered { .. })));
+    fs::write(folder.0.join("t/info.json"), b"{").unwrap();
+    assert!(matches!(corpus::read(&folder.0, &id("t")), Err(DataError::Altered { .. })));
+    assert!(corpus::list(&folder.0).unwrap().is_empty());
+}
+
+#[test]
+fn preparing_can_be_cancelled_and_done_twice_at_once() {
+    let folder = Folder::new();
+    let text: String = (0..200_000).map(|i| format!("{} ", i * i % 7919)).collect();
+    bring(&folder.0, "t", &[("t.txt", text.as_bytes())], None).unwrap();
+    let before = names_in(&folder.0.join("t"));
+    let cancelled = prepare(&folder.0, &[id("t")], Tokenizer::Byte, &mut |done, _, _| done == 0);
+    assert!(matches!(cancelled, Err(DataError::Cancelled)));
+    assert_eq!(names_in(&folder.0.join("t")), before);
+    let cancelled = corpus::generate(&folder.0, &id("tales"), "tales", 1, &mut |done, _, _| done < 1000);
+    assert!(matches!(cancelled, Err(DataError::Cancelled)) && names_in(&folder.0) == ["t"]);
+    let all: Vec<_> = std::thread::scope(|scope| {
+        let makers: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| prepare(&folder.0, &[id("t")], Tokenizer::Bpe(400), &mut quietly).unwrap()))
+            .collect();
+        makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+    });
+    assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "learning byte pairs is deterministic");
+    assert!(
+        Dataset::open(&folder.0, &[id("t")], Tokenizer::Bpe(400)).is_ok()
+            && names_in(&folder.0.join("t")).len() == before.len() + 1
+    );
+    let mut seen = vec![];
+    prepare(&folder.0, &[id("t")], Tokenizer::Byte, &mut |done, total, unit| {
+        seen.push((done, total, unit));
+        true
+    })
+    .unwrap();
+    assert!(seen.windows(2).all(|pair| pair[0].0 <= pair[1].0));
+    assert_eq!(seen.last().unwrap(), &(text.len() as u64, Some(text.len() as u64), "bytes"));
+}
+
+#[test]
+fn a_text_too_short_to_split_says_so() {
+    let folder = Folder::new();
+    bring(&folder.0, "t", &[("t.txt", b"abc")], None).unwrap();
+    let error = prepare(&folder.0, &[id("t")], Tokenizer::Char, &mut quietly).unwrap_err();
+    assert!(matches!(error, DataError::TooShort { .. }) && error.hint().is_some(), "{error}");
+    let many = "{\"text\": \"the same line\"}\n".repeat(200);
+    bring(&folder.0, "same", &[("t.jsonl", many.as_bytes())], None).unwrap();
+    let made = prepare(&folder.0, &[id("same")], Tokenizer::Byte, &mut quietly).unwrap();
+    assert!(made.train_tokens > 0 && made.valid_tokens > 0, "equal documents have one hash; then each gives its end");
+}
