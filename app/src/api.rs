@@ -73,23 +73,6 @@ impl Me {
     }
 }
 
-/// A token as the list shows it; the secret itself is shown once, when it is made.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct TokenInfo {
-    /// Number, to revoke it by.
-    pub(crate) id: i64,
-    /// Name.
-    pub(crate) name: String,
-    /// Role.
-    pub(crate) role: String,
-    /// When it was made, milliseconds since 1970.
-    #[serde(default)]
-    pub(crate) created_ms: i64,
-    /// When it ends, likewise.
-    #[serde(default)]
-    pub(crate) expires_ms: Option<i64>,
-}
-
 /// What may be changed about a run's entry; what is left out stays.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct RunChange {
@@ -255,25 +238,6 @@ pub(crate) async fn catalogue() -> Result<Vec<CatalogueEntry>, ApiFailure> {
 /// Fetches a text of the catalogue.
 pub(crate) async fn fetch_entry(corpus: &CorpusId) -> Result<Job, ApiFailure> {
     send::<(), _>("POST", &format!("/catalogue/{corpus}"), None).await
-}
-
-/// All tokens; for admins.
-pub(crate) async fn tokens() -> Result<Vec<TokenInfo>, ApiFailure> {
-    get("/tokens").await
-}
-
-/// Makes a token and gives its secret, which is shown this once.
-pub(crate) async fn add_token(name: &str, role: &str) -> Result<String, ApiFailure> {
-    #[derive(Deserialize)]
-    struct Made {
-        token: String,
-    }
-    send::<_, Made>("POST", "/tokens", Some(&serde_json::json!({ "name": name, "role": role }))).await.map(|made| made.token)
-}
-
-/// Ends a token.
-pub(crate) async fn revoke_token(token: i64) -> Result<(), ApiFailure> {
-    send_plain("DELETE", &format!("/tokens/{token}")).await
 }
 
 /// Uploads files as one text, telling `sent` the share that has gone, 0 to 1. Fetch cannot tell, so this is the older way.

@@ -2,6 +2,7 @@
 
 mod confirm;
 mod icon;
+mod jobs;
 mod menu;
 pub(crate) mod number;
 mod progress;
@@ -12,6 +13,7 @@ mod waiting;
 
 pub(crate) use confirm::{Confirm, ConfirmDialog, Question};
 pub(crate) use icon::{Flame, Icon};
+pub(crate) use jobs::{JobList, running_jobs};
 pub(crate) use menu::Menu;
 pub(crate) use number::Number;
 pub(crate) use progress::Progress;

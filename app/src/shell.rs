@@ -5,7 +5,9 @@ mod header;
 mod keys;
 
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 
+use crate::api;
 use crate::live::{Connection, Live};
 use crate::pages::{LabPage, RunPage, SettingsPage, SignInPage, StartPage, TextsPage};
 use crate::parts::number;
@@ -61,7 +63,15 @@ fn SignedIn() -> impl IntoView {
     let live = Live::start();
     provide_context(live);
     let router = expect_context::<Router>();
-    let is_stale = move || !matches!(live.connection.get(), Connection::Open) && live.lab.read().is_some();
+    // The first picture does not wait for the socket.
+    spawn_local(async move {
+        if let Ok(lab) = api::lab().await
+            && live.lab.read_untracked().is_none()
+        {
+            live.lab.set(Some(lab));
+        }
+    });
+    let is_stale = move || matches!(live.connection.get(), Connection::Lost { .. });
     view! {
         <a class="skip" href="#page">"Skip to the page"</a>
         <Header />

@@ -1,11 +1,10 @@
-//! Numbers as the page writes them: three significant digits, thin spaces, a unit always, and the exact value with its
-//! meaning on hover.
+//! Numbers as the page writes them: those of `figure` (three significant digits, thin spaces, a unit always), with the exact
+//! value and its meaning on hover, and the clock in the reader's own time zone.
 
 use leptos::prelude::*;
 use wasm_bindgen::JsValue;
 
-/// Between groups of digits, and between a number and its unit.
-const THIN: char = '\u{2009}';
+pub(crate) use figure::number::{THIN, bytes, duration, short as small, whole as grouped};
 
 /// A number with its unit; hover tells the exact value and the meaning.
 #[component]
@@ -30,71 +29,12 @@ pub(crate) fn Number(
 
 /// 124439808 as "124 M"; small whole numbers as they are.
 pub(crate) fn short(value: f64) -> String {
-    let size = value.abs();
-    let (scaled, letter) = match size {
-        _ if !value.is_finite() => return "–".into(),
-        _ if size < 10_000.0 && value.fract() == 0.0 => return grouped(value as u64),
-        _ if size < 1e3 => (value, ""),
-        _ if size < 999.5e3 => (value / 1e3, "k"),
-        _ if size < 999.5e6 => (value / 1e6, "M"),
-        _ if size < 999.5e9 => (value / 1e9, "G"),
-        _ if size < 999.5e12 => (value / 1e12, "T"),
-        _ if size < 999.5e15 => (value / 1e15, "P"),
-        _ => return format!("{value:.2e}"),
-    };
-    if letter.is_empty() { digits(scaled) } else { format!("{}{THIN}{letter}", digits(scaled)) }
-}
-
-/// Three significant digits.
-fn digits(value: f64) -> String {
-    let size = value.abs();
-    match size {
-        _ if size >= 99.95 => format!("{value:.0}"),
-        _ if size >= 9.995 => format!("{value:.1}"),
-        _ if size >= 0.0995 || size == 0.0 => format!("{value:.2}"),
-        _ if size >= 0.00995 => format!("{value:.3}"),
-        _ => format!("{value:.1e}"),
+    if value.fract() == 0.0 && value.abs() < 10_000.0 {
+        return figure::number::fixed(value, 0);
     }
-}
-
-/// Every digit, in groups of three.
-pub(crate) fn grouped(value: u64) -> String {
-    let text = value.to_string();
-    let mut out = String::with_capacity(text.len() + text.len() / 3);
-    for (at, digit) in text.chars().enumerate() {
-        if at > 0 && (text.len() - at).is_multiple_of(3) {
-            out.push(THIN);
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// Bytes in powers of ten: "1.23 GB".
-pub(crate) fn bytes(value: u64) -> String {
-    let size = short(value as f64);
-    match size.rsplit_once(THIN) {
-        Some((digits, letter)) if letter.starts_with(|c: char| c.is_ascii_alphabetic()) => format!("{digits}{THIN}{letter}B"),
-        _ => format!("{size}{THIN}B"),
-    }
-}
-
-/// A stretch of time in its two largest units: "3 min 20 s", "2 h 5 min".
-pub(crate) fn duration(secs: f64) -> String {
-    let whole = secs.max(0.0).round() as u64;
-    let pair = |large: u64, small: u64, names: (&str, &str)| match small {
-        0 => format!("{large}{THIN}{}", names.0),
-        _ => format!("{large}{THIN}{} {small}{THIN}{}", names.0, names.1),
-    };
-    match whole {
-        _ if !secs.is_finite() => "–".into(),
-        0 => format!("<{THIN}1{THIN}s"),
-        1..60 => format!("{whole}{THIN}s"),
-        60..600 => pair(whole / 60, whole % 60, ("min", "s")),
-        600..3600 => format!("{}{THIN}min", (whole + 30) / 60),
-        3600..86_400 => pair(whole / 3600, whole % 3600 / 60, ("h", "min")),
-        _ => pair(whole / 86_400, whole % 86_400 / 3600, ("d", "h")),
-    }
+    let (factor, letter) = figure::number::prefix(value.abs());
+    let digits = figure::number::short(value / factor);
+    if letter.is_empty() { digits } else { format!("{digits}{THIN}{letter}") }
 }
 
 /// A wait in words for a button or a card: "about 3 minutes".
@@ -107,11 +47,6 @@ pub(crate) fn about(secs: f64) -> String {
         s if s < 36.0 * 3600.0 => of((s / 3600.0).round().max(1.0), "hour"),
         s => of((s / 86_400.0).round(), "day"),
     }
-}
-
-/// A learning rate or the like: "1.0e-3", "0.10".
-pub(crate) fn small(value: f64) -> String {
-    if value != 0.0 && value.abs() < 0.01 { format!("{value:.1e}") } else { digits(value) }
 }
 
 /// A loss: four digits, since the third decides.

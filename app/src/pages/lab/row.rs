@@ -1,0 +1,105 @@
+//! One run in one line; on a phone, one card.
+
+use leptos::prelude::*;
+use wire::{RunId, RunState, RunSummary};
+
+use super::actions::{Actions, QueueButtons};
+use crate::live::Live;
+use crate::parts::number::{clock, duration, grouped, loss, now_ms, short};
+use crate::parts::{Number, Progress, Sparkline, StateMark, state_word};
+use crate::route::run_path;
+
+/// The line of one run; each cell changes by itself.
+#[component]
+pub(super) fn RunRow(id: RunId) -> impl IntoView {
+    let live = expect_context::<Live>();
+    let path = run_path(&id);
+    let run = Memo::new(move |before: Option<&Option<RunSummary>>| {
+        let found = live.lab.read().as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == id).cloned());
+        // A run that has just left the list keeps its last line until the list drops it.
+        found.or_else(|| before.cloned().flatten())
+    });
+    let cell = move |show: fn(&RunSummary) -> AnyView| move || run.read().as_ref().map(show);
+    let state = Memo::new(move |_| run.read().as_ref().map_or(RunState::Queued, |run| run.state));
+    let name = Memo::new(move |_| run.read().as_ref().map(|run| run.name.clone()).unwrap_or_default());
+    let share = Signal::derive(move || run.read().as_ref().map(|run| run.step as f64 / run.steps.max(1) as f64));
+    let values = Memo::new(move |_| run.read().as_ref().map(|run| run.sparkline.clone()).unwrap_or_default());
+    view! {
+        <tr data-state=move || state_word(state.get())>
+            <td class="c-state">{move || view! { <StateMark state=state.get() /> }}</td>
+            <td class="c-name">
+                <a class="run-name" href=path>{name}</a>
+                <span class="small dim">{cell(about)}</span>
+                {cell(message)}
+            </td>
+            <td class="c-curve"><Sparkline values label=Signal::derive(move || format!("Training loss of {}", name.get())) /></td>
+            <td class="c-train right">{cell(train)}</td>
+            <td class="c-valid right">{cell(valid)}</td>
+            <td class="c-progress">
+                {cell(steps)}
+                <Progress share label="Steps done" is_live=Signal::derive(move || state.get() == RunState::Running) />
+            </td>
+            <td class="c-device dim">{cell(|run| run.device.to_string().into_any())}</td>
+            <td class="c-time">
+                {cell(time)}
+                <Show when=move || state.get() == RunState::Queued><QueueButtons run /></Show>
+            </td>
+            <td class="c-actions"><Actions run /></td>
+        </tr>
+    }
+}
+
+fn about(run: &RunSummary) -> AnyView {
+    let parameters = short(run.parameters as f64);
+    let exact = format!("{} trained numbers", grouped(run.parameters));
+    view! { {format!("{} · {} · ", run.corpus, run.preset)}<Number text=parameters unit="parameters" meaning=exact /> }.into_any()
+}
+
+/// Why it waits, failed or was lost.
+fn message(run: &RunSummary) -> AnyView {
+    let is_bad = matches!(run.state, RunState::Failed | RunState::Lost);
+    let shown = run.message.clone().filter(|_| is_bad || run.state == RunState::Queued);
+    shown.map(|text| view! { <span class="small message" class:over=is_bad title=text.clone()>{text.clone()}</span> }).into_any()
+}
+
+fn train(run: &RunSummary) -> AnyView {
+    nats(run.loss_train, "Mean of -ln p(next token) over the last step's batch")
+}
+
+fn valid(run: &RunSummary) -> AnyView {
+    let best = run.best_valid.map(|best| format!("; best so far {best:.4}")).unwrap_or_default();
+    nats(run.loss_valid, &format!("Mean of -ln p(next token) over held-out text{best}"))
+}
+
+fn nats(value: Option<f64>, meaning: &str) -> AnyView {
+    match value {
+        Some(value) => view! { <Number text=loss(value) meaning=format!("{value} nats per token. {meaning}.") /> }.into_any(),
+        None => view! { <span class="dim" title="Not measured yet">"–"</span> }.into_any(),
+    }
+}
+
+fn steps(run: &RunSummary) -> AnyView {
+    let text = format!("{} / {}", grouped(run.step), grouped(run.steps));
+    let speed = run.tokens_per_sec.map(|speed| format!("; {} tok/s", short(speed))).unwrap_or_default();
+    view! { <Number text meaning=format!("{:.1} % of all steps{speed}", 100.0 * run.step as f64 / run.steps.max(1) as f64) /> }.into_any()
+}
+
+fn time(run: &RunSummary) -> AnyView {
+    let worked = format!("{} at work, pauses left out", duration(run.elapsed_secs));
+    match run.state {
+        RunState::Queued => {
+            let place = run.queue_place.map_or("waiting".to_owned(), |place| format!("place {place} in queue"));
+            view! { <span class="dim">{place}</span> }.into_any()
+        }
+        RunState::Running if run.step > 0 => {
+            let left = (run.steps.saturating_sub(run.step)) as f64 * run.elapsed_secs / run.step as f64;
+            let at = clock(now_ms() + left * 1000.0);
+            view! { <span title=worked>{duration(left)}" left "<span class="dim">{format!("({at})")}</span></span> }.into_any()
+        }
+        state if state.is_over() => {
+            let ended = run.ended_ms.map(|at| clock(at as f64)).unwrap_or_default();
+            view! { <span class="dim" title=worked>{format!("{} · {ended}", duration(run.elapsed_secs))}</span> }.into_any()
+        }
+        _ => view! { <span class="dim" title=worked>{duration(run.elapsed_secs)}</span> }.into_any(),
+    }
+}

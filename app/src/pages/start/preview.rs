@@ -1,0 +1,173 @@
+//! What the draft comes to: parameters, tokens, memory, time, the rate's course, what is unusual, and the button.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::plan::{Estimate, PlanView};
+use wire::{PlanError, RunPlan};
+
+use super::draft::Draft;
+use crate::api::{self, ApiFailure};
+use crate::live::Live;
+use crate::parts::number::{about, bytes, clock, duration, grouped, now_ms, short, small};
+use crate::parts::{Failure, Icon, Number, Skeleton};
+use crate::route::{Router, run_path};
+use crate::session::Session;
+
+/// The column beside the form.
+#[component]
+pub(super) fn Preview() -> impl IntoView {
+    let draft = expect_context::<Draft>();
+    // The last plan that resolved stays, greyed, while something is being typed that does not.
+    let last = Memo::new(move |before: Option<&Option<PlanView>>| match &*draft.outcome.read() {
+        Some(Ok(view)) => Some(view.clone()),
+        _ => before.cloned().flatten(),
+    });
+    let error = Memo::new(move |_| match &*draft.outcome.read() {
+        Some(Err(error)) => Some(error.clone()),
+        _ => None,
+    });
+    view! {
+        <div class="sheet padded stack">
+            <h2>"What it will be"</h2>
+            <div class:stale=move || error.read().is_some()>
+                {move || match last.get() {
+                    None if error.read().is_some() => ().into_any(),
+                    None => view! { <Skeleton rows=5 class="short" /> }.into_any(),
+                    Some(view) => view! { <Figures view /> }.into_any(),
+                }}
+            </div>
+            {move || error.get().map(|error| view! { <Refusal error /> })}
+            <StartButton />
+        </div>
+    }
+}
+
+#[component]
+fn Figures(view: PlanView) -> impl IntoView {
+    let draft = expect_context::<Draft>();
+    let PlanView { plan, estimate, notes } = view;
+    let Estimate { parameters, tokens, tokens_per_parameter, flops, memory_bytes, secs } = estimate;
+    let memory = draft.devices.read_untracked().iter().find(|device| device.id == plan.device).map_or(0, |device| device.memory_bytes);
+    let of_memory = if memory > 0 { format!(" of {}", bytes(memory)) } else { String::new() };
+    let body = plan.recipe.model.body_parameters();
+    let (time, when) = match secs {
+        Some(secs) => (duration(secs), format!("done at {} if started now; {} of arithmetic at this device's measured speed", clock(now_ms() + secs * 1000.0), format!("{}FLOP", short(flops)))),
+        None => ("not known yet".to_owned(), "This device has not been measured yet.".to_owned()),
+    };
+    view! {
+        <dl class="figures">
+            <div><dt>"Parameters"</dt><dd><Number text=short(parameters as f64) unit="numbers" meaning=format!("{} trained numbers, {} of them outside the embeddings", grouped(parameters), grouped(body)) /></dd></div>
+            <div><dt>"Tokens seen"</dt><dd><Number text=short(tokens as f64) unit="tokens" meaning=format!("{} steps × {} tokens per step = {}", grouped(plan.steps), grouped(plan.tokens_per_step()), grouped(tokens)) /></dd></div>
+            <div><dt>"Tokens per parameter"</dt><dd><Number text=short(tokens_per_parameter) meaning="About 20 is compute-optimal for large models (Hoffmann et al. 2022); small ones are often trained longer." /></dd></div>
+            <div><dt>"Memory"</dt><dd><Number text=format!("{}{of_memory}", bytes(memory_bytes)) meaning="Weights, gradients, two moments, activations and logits in 32-bit floats; an estimate on the high side." /></dd></div>
+            <div><dt>"Time on "{plan.device.to_string()}</dt><dd><Number text=time meaning=when /></dd></div>
+        </dl>
+        <RateCourse plan=plan />
+        {(!notes.is_empty()).then(|| view! { <ul class="notes">{notes.into_iter().map(|note| view! { <li>{note}</li> }).collect_view()}</ul> })}
+    }
+}
+
+/// The learning rate over the steps, drawn ahead.
+#[component]
+fn RateCourse(plan: RunPlan) -> impl IntoView {
+    const WIDTH: f64 = 300.0;
+    const HEIGHT: f64 = 72.0;
+    let schedule = plan.schedule();
+    let steps = plan.steps.max(1);
+    let peak = (0..=150).map(|at| schedule.rate(at * steps / 150)).fold(schedule.peak, f64::max).max(f64::MIN_POSITIVE);
+    let points: Vec<String> = (0..=150u64)
+        .map(|at| {
+            let rate = schedule.rate((at * steps / 150).min(steps - 1));
+            format!("{:.1},{:.1}", at as f64 / 150.0 * WIDTH, 4.0 + (HEIGHT - 4.0) * (1.0 - rate / peak))
+        })
+        .collect();
+    let summary = format!("Learning rate from {} through {} at its peak to {} at step {}", small(schedule.rate(0)), small(peak), small(schedule.rate(steps - 1)), grouped(steps));
+    view! {
+        <figure class="course">
+            <figcaption class="small dim">"Rate, peak "<span class="number">{small(peak)}</span>" per step"</figcaption>
+            <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" role="img" aria-label=summary.clone()>
+                <title>{summary}</title>
+                <line x1="0" x2=WIDTH y1=HEIGHT y2=HEIGHT vector-effect="non-scaling-stroke" />
+                <polyline points=points.join(" ") vector-effect="non-scaling-stroke" />
+            </svg>
+            <div class="row small dim ends"><span>"step 0"</span><span class="grow"></span><span>{grouped(steps)}</span></div>
+        </figure>
+    }
+}
+
+/// Why it cannot be started, and the smallest change that would do.
+#[component]
+fn Refusal(error: PlanError) -> impl IntoView {
+    view! {
+        <div class="failure" role="alert">
+            <Icon name="warning" />
+            <div>
+                <strong>"Not like this"</strong>
+                <p>{error.message}</p>
+                {error.hint.map(|hint| view! { <p class="hint">{format!("Instead: {hint}.")}</p> })}
+                <p class="small dim mono">{error.field}</p>
+            </div>
+        </div>
+    }
+}
+
+#[component]
+fn StartButton() -> impl IntoView {
+    let draft = expect_context::<Draft>();
+    let live = expect_context::<Live>();
+    let session = expect_context::<Session>();
+    let router = expect_context::<Router>();
+    let is_busy = RwSignal::new(false);
+    let failure = RwSignal::new(None::<ApiFailure>);
+    let is_ready = move || draft.is_readable() && matches!(&*draft.outcome.read(), Some(Ok(_)));
+    let waits_behind = Memo::new(move |_| {
+        let outcome = draft.outcome.read();
+        let device = &outcome.as_ref()?.as_ref().ok()?.plan.device;
+        let lab = live.lab.read();
+        let lab = lab.as_ref()?;
+        let run = lab.devices.iter().find(|other| other.info.id == *device)?.run.clone()?;
+        Some(lab.runs.iter().find(|other| other.id == run).map_or_else(|| run.to_string(), |run| run.name.clone()))
+    });
+    let effect = move || match &*draft.outcome.read() {
+        Some(Ok(view)) => {
+            let wait = view.estimate.secs.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
+            let what = format!("{} steps on {}{wait}", grouped(view.plan.steps), view.plan.device);
+            match waits_behind.get() {
+                Some(run) => format!("{what}. Waits in the queue: {run} is at work there."),
+                None => format!("{what}. Starts at once."),
+            }
+        }
+        _ => String::new(),
+    };
+    let start = move |_| {
+        is_busy.set(true);
+        failure.set(None);
+        let spec = draft.spec.get_untracked();
+        spawn_local(async move {
+            match api::create_run(&spec).await {
+                Ok(view) => router.go(&run_path(&view.summary.id)),
+                Err(refused) => {
+                    failure.try_set(Some(refused));
+                }
+            }
+            is_busy.try_set(false);
+        });
+    };
+    view! {
+        {move || failure.get().map(|failure| view! { <Failure what="Not started" failure /> })}
+        {move || if session.can_steer() {
+            view! {
+                <button class="primary large" disabled={move || is_busy.get() || !is_ready()} on:click=start>
+                    {move || match (is_busy.get(), waits_behind.get().is_some()) {
+                        (true, _) => "Starting …",
+                        (false, true) => "Put it in the queue",
+                        (false, false) => "Start training",
+                    }}
+                </button>
+                <p class="small dim">{effect}</p>
+            }.into_any()
+        } else {
+            view! { <p class="small dim">"Your role may look, not start runs. An admin can give you a token with the role steer."</p> }.into_any()
+        }}
+    }
+}
