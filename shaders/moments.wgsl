@@ -1,0 +1,138 @@
+// Moments and extrema of a tensor, read where it lies, through its strides.
+//
+// Purpose   Weight and gradient statistics on a GPU: nothing but a few partial sums crosses to the host.
+// Formula   count and sum of the finite values, sum of their squares, least and greatest; values that are not finite are counted apart.
+//           Sums are kept in three ranges of magnitude, scaled by 2^75 (below 2^-50), 1, and 2^-75 (from 2^50 on), so that no square
+//           overflows or vanishes (Blue 1978). The host unscales and adds the partials in 64 bits.
+// Bindings  0  the tensor's 32-bit floats, from its own offset on; as words, because a compiler may assume that floats are never NaN
+//           1  one partial for each workgroup of the whole look
+//           2  where this tensor's values are, and where its partials go
+// Threads   A workgroup takes 16,384 neighbouring elements in logical order; thread t takes elements t, t + 256, t + 512, ...
+// Twin      `engine::stats::moments`
+
+// Element i lies at the sum of its coordinates times `strides`; `shape` is filled up with ones in front.
+struct Tap {
+    count: u32,
+    first_partial: u32,
+    is_flat: u32,
+    unused: u32,
+    shape: vec4<u32>,
+    strides: vec4<u32>,
+}
+
+struct Partial {
+    sum_small: f32,
+    sum: f32,
+    sum_large: f32,
+    squares_small: f32,
+    squares: f32,
+    squares_large: f32,
+    least: u32,
+    greatest: u32,
+    count: u32,
+    bad: u32,
+}
+
+@group(0) @binding(0) var<storage, read> values: array<u32>;
+@group(0) @binding(1) var<storage, read_write> partials: array<Partial>;
+@group(0) @binding(2) var<uniform> tap: Tap;
+
+const THREADS: u32 = 256u;
+const PER_THREAD: u32 = 64u;
+const SIGN: u32 = 0x80000000u;
+const EXPONENT: u32 = 0x7f800000u;
+// The bits of 2^-50 and 2^50.
+const SMALL: u32 = 0x26800000u;
+const LARGE: u32 = 0x58800000u;
+
+var<workgroup> shared_partials: array<Partial, THREADS>;
+
+// Words in the order of their floats.
+fn ordered(bits: u32) -> u32 {
+    return select(bits | SIGN, ~bits, (bits & SIGN) != 0u);
+}
+
+fn place(element: u32) -> u32 {
+    if tap.is_flat != 0u {
+        return element;
+    }
+    var rest = element;
+    var place = 0u;
+    for (var d = 3i; d >= 0i; d--) {
+        place += (rest % tap.shape[d]) * tap.strides[d];
+        rest /= tap.shape[d];
+    }
+    return place;
+}
+
+fn with_value(partial: Partial, bits: u32) -> Partial {
+    var next = partial;
+    let size = bits & ~SIGN;
+    if size >= EXPONENT {
+        next.bad += 1u;
+        return next;
+    }
+    let value = bitcast<f32>(bits);
+    if size < SMALL {
+        let scaled = value * 0x1p75f;
+        next.sum_small += scaled;
+        next.squares_small += scaled * scaled;
+    } else if size < LARGE {
+        next.sum += value;
+        next.squares += value * value;
+    } else {
+        let scaled = value * 0x1p-75f;
+        next.sum_large += scaled;
+        next.squares_large += scaled * scaled;
+    }
+    let key = ordered(bits);
+    next.least = min(next.least, key);
+    next.greatest = max(next.greatest, key);
+    next.count += 1u;
+    return next;
+}
+
+fn merged(a: Partial, b: Partial) -> Partial {
+    return Partial(
+        a.sum_small + b.sum_small,
+        a.sum + b.sum,
+        a.sum_large + b.sum_large,
+        a.squares_small + b.squares_small,
+        a.squares + b.squares,
+        a.squares_large + b.squares_large,
+        min(a.least, b.least),
+        max(a.greatest, b.greatest),
+        a.count + b.count,
+        a.bad + b.bad,
+    );
+}
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    // More workgroups than one dimension holds are laid out in rows; the last row may reach past the end.
+    let group = workgroup.y * workgroups.x + workgroup.x;
+    let first = group * THREADS * PER_THREAD;
+    let is_inside = first < tap.count;
+    var partial = Partial(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0xffffffffu, 0u, 0u, 0u);
+    if is_inside {
+        let end = first + min(tap.count - first, THREADS * PER_THREAD);
+        for (var element = first + thread; element < end; element += THREADS) {
+            partial = with_value(partial, values[place(element)]);
+        }
+    }
+    shared_partials[thread] = partial;
+    workgroupBarrier();
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        if thread < half {
+            shared_partials[thread] = merged(shared_partials[thread], shared_partials[thread + half]);
+        }
+        workgroupBarrier();
+    }
+    if thread == 0u && is_inside {
+        partials[tap.first_partial + group] = shared_partials[0];
+    }
+}
