@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -66,10 +67,22 @@ pub fn open(id: &DeviceId) -> Result<EngineDevice, EngineError> {
         let found: Vec<&str> = std::iter::once(processor.info.id.as_str()).chain(cards.iter().map(|(info, _)| info.id.as_str())).collect();
         return Err(EngineError::NoDevice { device: id.to_string(), found: found.join(", ") });
     };
-    let opened = Device::wgpu_options().device_kind(kind.clone()).init_with_setup();
-    let (burn, setup) = opened.map_err(|source| EngineError::Device { device: id.to_string(), message: source.to_string() })?;
+    // Held while the driver opens the card, so that two threads do not open it twice; a panic there leaves nothing half written.
+    let mut opened = OPENED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some((_, burn, setup)) = opened.iter().find(|(known, ..)| known == id) {
+        return Ok(EngineDevice { info: info.clone(), burn: burn.clone(), setup: Some(setup.clone()) });
+    }
+    let (burn, setup) = Device::wgpu_options()
+        .device_kind(kind.clone())
+        .init_with_setup()
+        .map_err(|source| EngineError::Device { device: id.to_string(), message: source.to_string() })?;
+    opened.push((id.clone(), burn.clone(), setup.clone()));
     Ok(EngineDevice { info: info.clone(), burn, setup: Some(setup) })
 }
+
+/// Cards that this process has opened. burn keeps each for the life of the process and refuses to open it again, so a second run on the
+/// same card takes the handles of the first.
+static OPENED: Mutex<Vec<(DeviceId, Device, WgpuSetup)>> = Mutex::new(vec![]);
 
 /// Training arithmetic per second of a small model here: three steps of nanoGPT's CPU recipe on random tokens, the fastest counts.
 ///
@@ -81,8 +94,8 @@ pub fn measure(device: &EngineDevice) -> Result<f64, EngineError> {
     let specs = params::layout(&model);
     let flat = params::initial(&specs, 1).into_iter().map(|values| params::upload(values, &device.burn)).collect();
     let weights = Weights::new(&specs, flat);
-    let cores = if device.is_cpu() { Some(Cores::new(device.info.cores as usize)?) } else { None };
     let (rows, seq) = (12, model.seq);
+    let cores = if device.is_cpu() { Some(Cores::new(rows.min(device.info.cores as usize))?) } else { None };
     let mut random = Counter::new(1, 0);
     let mut ids = || (0..rows * seq).map(|_| (random.share() * 65.0) as i32).collect::<Vec<i32>>();
     let batch = Batch { rows, seq, inputs: ids(), targets: ids() };

@@ -3,10 +3,12 @@
 //! Text: [`corpus`] what the lab has, [`intake`] how it comes in, [`tokenizer`], [`dataset`] token shards on disk, [`batch`].
 //! Model: [`params`] the numbers, [`decoder`] the forward pass, read top to bottom, [`fused`] the CPU's one-pass operators.
 //! Training: [`train`] the loop, also read top to bottom; [`optimizer`], [`cores`] the batch split over cores, [`evaluate`],
-//! [`sample`], [`stats`] looks at weights and gradients, [`device`] where it all runs.
+//! [`sample`], [`stats`] looks at weights and gradients, [`gpu_stats`] the same on a GPU through [`taps`], [`device`] where it all
+//! runs, [`check`] whether it can be trusted.
 
 pub mod batch;
 pub mod bench;
+pub mod check;
 pub mod corpus;
 pub mod data_error;
 pub mod dataset;
@@ -15,6 +17,7 @@ pub mod device;
 pub mod error;
 pub mod fused;
 pub mod evaluate;
+pub mod gpu_stats;
 pub mod gradient;
 pub mod intake;
 pub mod optimizer;
@@ -23,6 +26,7 @@ pub mod random;
 pub mod sample;
 pub mod cores;
 pub mod stats;
+pub mod taps;
 pub mod tokenizer;
 pub mod train;
 

@@ -6,27 +6,26 @@ use crate::optimizer::{self, Update};
 use crate::params::ParamSpec;
 use burn::tensor::Tensor;
 
-/// Moments and extrema of values on the host: the twin of the `moments` kernel, and the CPU's own path.
+/// Moments and extrema of values on the host: the twin of the `moments` kernel, and the CPU's own path. Sums are in 64 bits, where no
+/// 32-bit float's square overflows or vanishes, over eight lanes, so that no addition waits for the one before.
 pub fn moments(values: &[f32]) -> Moments {
-    let (mut count, mut sum, mut squares) = (0u64, 0f64, 0f64);
+    const LANES: usize = 8;
+    let (mut count, mut sums, mut squares) = (0u64, [0f64; LANES], [0f64; LANES]);
     let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
-    for chunk in values.chunks(4096) {
-        let (mut chunk_sum, mut chunk_squares) = (0f32, 0f32);
-        for &value in chunk.iter().filter(|value| value.is_finite()) {
-            count += 1;
-            chunk_sum += value;
-            chunk_squares += value * value;
-            min = min.min(value);
-            max = max.max(value);
-        }
-        sum += f64::from(chunk_sum);
-        squares += f64::from(chunk_squares);
+    for (place, &value) in values.iter().enumerate().filter(|(_, value)| value.is_finite()) {
+        let wide = f64::from(value);
+        count += 1;
+        sums[place % LANES] += wide;
+        squares[place % LANES] += wide * wide;
+        min = min.min(value);
+        max = max.max(value);
     }
     let bad = values.len() as u64 - count;
     if count == 0 {
         return Moments { bad, ..Moments::default() };
     }
     let n = count as f64;
+    let (sum, squares): (f64, f64) = (sums.iter().sum(), squares.iter().sum());
     Moments { count, bad, mean: sum / n, rms: (squares / n).sqrt(), min: f64::from(min), max: f64::from(max) }
 }
 

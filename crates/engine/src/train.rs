@@ -20,6 +20,7 @@ use crate::cores::Cores;
 use crate::dataset::Dataset;
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
+use crate::gpu_stats::{Before, GpuStats};
 use crate::gradient::{self, Gradient, Pass};
 use crate::optimizer::{self, Dial, State};
 use crate::params::{self, ParamSpec, Weights};
@@ -59,6 +60,8 @@ pub struct Training {
     budget: Option<u64>,
     is_held: bool,
     unread: Vec<Unread>,
+    /// Looks at weights and gradients under way; none on the CPU, where they are taken at once.
+    gpu_stats: Option<GpuStats>,
 }
 
 /// A step on a GPU whose loss and gradient norm have not been read back yet.
@@ -94,6 +97,7 @@ impl Training {
         let cores = if device.is_cpu() { Some(Cores::new(plan.recipe.batch.shards)?) } else { None };
         Ok(Self {
             dials: Dials::new(plan),
+            gpu_stats: device.setup.as_ref().map(GpuStats::new),
             mix: plan.mix.iter().map(|part| part.weight).collect(),
             layout: Weights::new(&specs, vec![]),
             state: State::new(flat),
@@ -242,7 +246,7 @@ impl Training {
         let optimizing = Instant::now();
         let taken = match &self.cores {
             Some(_) => self.take_step_on_cpu(gradient, wants_stats, out)?,
-            None => Some(self.take_step_on_gpu(gradient)),
+            None => Some(self.take_step_on_gpu(gradient, wants_stats)?),
         };
         phases.optimizer = millis(optimizing);
         let Some(taken) = taken else { return Ok(()) };
@@ -259,6 +263,7 @@ impl Training {
                 if self.unread.len() >= STEPS_PER_READ {
                     self.read_unread(out)?;
                 }
+                self.read_looks(false, out)?;
             }
         }
         Ok(())
@@ -294,13 +299,17 @@ impl Training {
         Ok(Some(Taken { scalars: Scalars::Known { loss, norm }, stats }))
     }
 
-    fn take_step_on_gpu(&mut self, gradient: Gradient) -> Taken {
+    fn take_step_on_gpu(&mut self, gradient: Gradient, wants_stats: bool) -> Result<Taken, EngineError> {
         let dial = self.dial();
         let norm = optimizer::norm_on_gpu(&gradient);
         let scale = if dial.clip > 0.0 { ((norm.clone() + 1e-6).recip() * dial.clip).clamp_max(1.0) } else { norm.ones_like() };
         let loss_and_norm = Tensor::cat(vec![gradient.loss.clone(), norm], 0);
+        let (step, before) = (self.step(), wants_stats.then(|| Before::new(&self.state.weights, &gradient.flat)));
         self.state.step_on_gpu(&self.specs, gradient.flat, scale, dial);
-        Taken { scalars: Scalars::OnDevice(loss_and_norm), stats: None }
+        if let (Some(stats), Some(before)) = (&mut self.gpu_stats, before) {
+            stats.start(step, before, &self.state.weights)?;
+        }
+        Ok(Taken { scalars: Scalars::OnDevice(loss_and_norm), stats: None })
     }
 
     fn hold_on_bad_number(&mut self, loss: f64, norm: f64, out: &mut dyn Reporter) {
@@ -361,7 +370,7 @@ impl Training {
     fn read_unread(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
         let unread = std::mem::take(&mut self.unread);
         if unread.is_empty() {
-            return Ok(());
+            return self.read_looks(true, out);
         }
         let (rows, scalars): (Vec<_>, Vec<_>) = unread.into_iter().map(|unread| (unread.row, unread.loss_and_norm)).unzip();
         let values = read(Tensor::cat(scalars, 0))?;
@@ -371,6 +380,16 @@ impl Training {
                 self.hold_on_bad_number(loss, norm, out);
             }
             out.row(with_scalars(row, loss, norm));
+        }
+        // What was started before those steps' losses has arrived with them.
+        self.read_looks(true, out)
+    }
+
+    /// Reports the looks at weights and gradients that have come from a GPU, each under its own step; waits for all where `is_last`.
+    fn read_looks(&mut self, is_last: bool, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        let Some(stats) = &mut self.gpu_stats else { return Ok(()) };
+        for look in stats.arrived(&self.specs, is_last)? {
+            self.report_stats(look.step, look.tensors, look.cost_ms, out);
         }
         Ok(())
     }

@@ -1,0 +1,331 @@
+//! The self-check of a device, which a user can run: one tiny training step on it and on the CPU, kernels against their twins, the
+//! gradient against a central difference, memory and speed. It exists because drivers and kernel generators do go wrong silently.
+
+use burn::tensor::{Distribution, Tensor, TensorData};
+use wire::device::DeviceKind;
+use wire::frame::Moments;
+use wire::model::{Mlp, ModelPlan, Norm, Positions};
+
+use crate::batch::Batch;
+use crate::cores::Cores;
+use crate::decoder::Decoder;
+use crate::device::{self, EngineDevice, read};
+use crate::error::EngineError;
+use crate::gradient::{self, Pass};
+use crate::optimizer::{self, Dial, State};
+use crate::params::{self, ParamSpec, Weights};
+use crate::random::Counter;
+use crate::stats;
+use crate::taps::{Tap, Taps};
+
+/// How far a device may be from the CPU after one step, relative to what it computes.
+pub const ALLOWED: f64 = 1e-3;
+
+/// Rows of the batch of the tiny step.
+const ROWS: usize = 4;
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// What: a word or two.
+    pub what: &'static str,
+    /// What was found, a line for people.
+    pub found: String,
+    /// Whether it is as it should be.
+    pub is_good: bool,
+}
+
+/// All that was looked at, in order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CheckReport {
+    /// Findings.
+    pub findings: Vec<Finding>,
+}
+
+impl CheckReport {
+    /// Whether the device can be trusted with a run.
+    pub fn is_good(&self) -> bool {
+        self.findings.iter().all(|finding| finding.is_good)
+    }
+}
+
+/// Checks a device. Each finding is told as soon as it is known: the first step on a new graphics card can take a minute, while
+/// kernels are compiled and tried.
+///
+/// # Errors
+/// A device that cannot train at all.
+pub fn check(device: &EngineDevice, tell: &mut dyn FnMut(&Finding)) -> Result<CheckReport, EngineError> {
+    let mut report = CheckReport::default();
+    let mut note = |what, found, is_good| {
+        let finding = Finding { what, found, is_good };
+        tell(&finding);
+        report.findings.push(finding);
+    };
+    let info = &device.info;
+    note("device", format!("{}: {}, {}, {}", info.id, info.name, info.backend, counted(info.cores as usize, "core")), true);
+
+    let model = tiny();
+    let cpu = EngineDevice::processor();
+    let shards = (cpu.info.cores as usize).clamp(2, ROWS);
+    let whole = step_on(&cpu, &model, 1)?;
+    let (by_formula, by_difference) = slope(&cpu, &model, &whole)?;
+    let is_good = (by_formula - by_difference).abs() <= 0.01 * by_formula.abs().max(by_difference.abs());
+    note("gradient", format!("{by_formula:.6} by the chain rule, {by_difference:.6} by a central difference"), is_good);
+    let parts = step_on(&cpu, &model, shards)?;
+    let apart = whole.apart(&parts);
+    note("cores", format!("one step on 1 and on {}: {apart}", counted(shards, "core")), apart.worst() <= 1e-5);
+
+    if let Some(setup) = &device.setup {
+        let apart = whole.apart(&step_on(device, &model, 1)?);
+        note("arithmetic", format!("one step here and on the CPU: {apart}"), apart.worst() <= ALLOWED);
+        let taps = Taps::new(setup);
+        let bad: Vec<String> = kernel_cases(device, &taps)?.into_iter().filter(|case| !case.is_same()).map(|case| case.to_string()).collect();
+        note("kernels", if bad.is_empty() { "moments equal their twin".to_owned() } else { bad.join("; ") }, bad.is_empty());
+    }
+    note("memory", memory(device), true);
+    if info.kind == DeviceKind::Software {
+        note("speed", "not measured: the processor plays this card, for tests".to_owned(), true);
+    } else {
+        let speed = device::measure(device)?;
+        note("speed", format!("{:.2} GFLOP/s in training nanoGPT's CPU recipe", speed / 1e9), speed > 0.0);
+    }
+    Ok(report)
+}
+
+/// A model with two heads that trains in milliseconds.
+pub fn tiny() -> ModelPlan {
+    ModelPlan {
+        layers: 1,
+        heads: 2,
+        kv_heads: 2,
+        d_model: 16,
+        d_ff: 32,
+        seq: 8,
+        vocab: 13,
+        positions: Positions::Learned,
+        norm: Norm::Layer,
+        mlp: Mlp::Gelu,
+        qk_norm: false,
+        bias: false,
+        tied_head: true,
+        logit_softcap: 0.0,
+        dropout: 0.0,
+    }
+}
+
+/// What one training step made of fixed weights and a fixed batch.
+#[derive(Debug, Clone)]
+pub struct Step {
+    specs: Vec<ParamSpec>,
+    /// Nats per token.
+    pub loss: f64,
+    /// Gradient of each parameter.
+    pub gradient: Vec<Vec<f32>>,
+    /// Weights after the step.
+    pub weights: Vec<Vec<f32>>,
+}
+
+/// How far two steps are apart: relative differences, of vectors by their norms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Apart {
+    /// Of the loss.
+    pub loss: f64,
+    /// Of the parameter whose gradient differs most.
+    pub gradient: f64,
+    /// Its name.
+    pub gradient_of: String,
+    /// Of the parameter whose weights differ most after the step.
+    pub weights: f64,
+}
+
+impl Apart {
+    /// The largest.
+    pub fn worst(&self) -> f64 {
+        self.loss.max(self.gradient).max(self.weights)
+    }
+}
+
+impl std::fmt::Display for Apart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "loss {:.1e}, gradient {:.1e} ({}), weights {:.1e} apart", self.loss, self.gradient, self.gradient_of, self.weights)
+    }
+}
+
+impl Step {
+    /// How far another step is from this one.
+    pub fn apart(&self, other: &Step) -> Apart {
+        let pairs = self.gradient.iter().zip(&other.gradient).zip(&self.specs);
+        let (gradient, of) = pairs.map(|((a, b), spec)| (distance(a, b), &spec.name)).fold((0.0, None), |worst, next| if next.0 > worst.0 { (next.0, Some(next.1)) } else { worst });
+        Apart {
+            loss: (self.loss - other.loss).abs() / self.loss.abs(),
+            gradient,
+            gradient_of: of.map_or_else(|| "none".to_owned(), Clone::clone),
+            weights: self.weights.iter().zip(&other.weights).map(|(a, b)| distance(a, b)).fold(0.0, f64::max),
+        }
+    }
+}
+
+/// `|a - b| / |a|`; infinite where either is not a number.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    let relative = difference / norm(&mut a.iter().map(|v| f64::from(*v))).max(1e-30);
+    if relative.is_finite() && a.len() == b.len() { relative } else { f64::INFINITY }
+}
+
+/// One AdamW step of a model from fixed weights on a fixed batch, split over `shards` cores on the CPU.
+///
+/// # Errors
+/// A device that cannot train.
+pub fn step_on(device: &EngineDevice, model: &ModelPlan, shards: usize) -> Result<Step, EngineError> {
+    let specs = params::layout(model);
+    let mut state = State::new(first_weights(&specs).into_iter().map(|values| params::upload(values, &device.burn)).collect());
+    let cores = if device.is_cpu() { Some(Cores::new(shards)?) } else { None };
+    let pass = Pass { model: model.clone(), z_loss: 0.0, key: 0 };
+    let learned = gradient::of_step(&pass, &Weights::new(&specs, state.weights.clone()), vec![batch(model)], cores.as_ref(), &device.burn)?;
+    let loss = f64::from(read(learned.loss.clone())?.first().copied().unwrap_or(f32::NAN));
+    let gradient = all(&learned.flat)?;
+    let dial = Dial { rate: 1e-3, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1, clip: 1.0 };
+    match &cores {
+        Some(cores) => {
+            let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&learned), dial.clip);
+            state.step_on_cpu(&specs, learned.flat, scale, dial, cores)?;
+        }
+        None => {
+            let norm = optimizer::norm_on_gpu(&learned);
+            state.step_on_gpu(&specs, learned.flat, ((norm + 1e-6).recip() * dial.clip).clamp_max(1.0), dial);
+        }
+    }
+    Ok(Step { specs, loss, gradient, weights: all(&state.weights)? })
+}
+
+fn all(tensors: &[Tensor<1>]) -> Result<Vec<Vec<f32>>, EngineError> {
+    tensors.iter().cloned().map(read).collect()
+}
+
+/// Wider than a run's own first weights, so that attention and MLP are far from their straight parts.
+fn first_weights(specs: &[ParamSpec]) -> Vec<Vec<f32>> {
+    params::initial(specs, 7).into_iter().zip(specs).map(|(values, spec)| if spec.decays() { values.into_iter().map(|v| v * 10.0).collect() } else { values }).collect()
+}
+
+fn batch(model: &ModelPlan) -> Batch {
+    let mut random = Counter::new(7, 1);
+    let rows = ROWS;
+    let mut ids = || (0..rows * model.seq).map(|_| random.below(model.vocab as u64) as i32).collect();
+    Batch { rows, seq: model.seq, inputs: ids(), targets: ids() }
+}
+
+/// The slope of the loss along the largest gradient of the first block's query matrix: by the chain rule, and by a central difference.
+fn slope(cpu: &EngineDevice, model: &ModelPlan, step: &Step) -> Result<(f64, f64), EngineError> {
+    let specs = params::layout(model);
+    let place = specs.iter().position(|spec| spec.name == "block.0.attention.query").unwrap_or(0);
+    let largest = |values: &[f32]| (0..values.len()).max_by(|a, b| values[*a].abs().total_cmp(&values[*b].abs())).unwrap_or(0);
+    let coordinate = largest(&step.gradient[place]);
+    let loss_at = |offset: f32| -> Result<f64, EngineError> {
+        let mut values = first_weights(&specs);
+        values[place][coordinate] += offset;
+        let weights = Weights::new(&specs, values.into_iter().map(|values| params::upload(values, &cpu.burn)).collect());
+        let batch = batch(model);
+        let tokens = |ids: &[i32]| gradient::tokens(ids, batch.rows, batch.seq, &cpu.burn);
+        let sum = Decoder::new(model, &weights).loss_sum(tokens(&batch.inputs), tokens(&batch.targets), 0.0);
+        Ok(f64::from(read(sum.nats)?.first().copied().unwrap_or(f32::NAN)) / (batch.rows * batch.seq) as f64)
+    };
+    let h = 0.02;
+    Ok((step.gradient[place][coordinate].into(), (loss_at(h)? - loss_at(-h)?) / f64::from(2.0 * h)))
+}
+
+/// A tensor whose moments the kernel and its twin have worked out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KernelCase {
+    /// What kind of tensor.
+    pub name: String,
+    /// By the kernel, on the device.
+    pub kernel: Moments,
+    /// By the twin, on the host.
+    pub twin: Moments,
+}
+
+impl KernelCase {
+    /// Counts and extrema are exact; mean and rms agree to 1e-6 of the rms.
+    pub fn is_same(&self) -> bool {
+        let (a, b) = (&self.kernel, &self.twin);
+        let is_near = |a: f64, b: f64| a == b || (a - b).abs() <= 1e-6 * self.twin.rms;
+        (a.count, a.bad, a.min, a.max) == (b.count, b.bad, b.min, b.max) && is_near(a.mean, b.mean) && is_near(a.rms, b.rms)
+    }
+}
+
+impl std::fmt::Display for KernelCase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "moments of {}: kernel {:?}, twin {:?}", self.name, self.kernel, self.twin)
+    }
+}
+
+/// Moments of many kinds of tensors, by the kernel and by its twin, all in one look.
+///
+/// # Errors
+/// A device that has gone away.
+pub fn kernel_cases(device: &EngineDevice, taps: &Taps) -> Result<Vec<KernelCase>, EngineError> {
+    let put = |values: Vec<f32>| params::upload(values, &device.burn);
+    let normal = |n: usize| Tensor::<1>::random([n], Distribution::Normal(0.1, 1.0), &device.burn);
+    let mut bad: Vec<f32> = (0..40_000).map(|i| (i as f32).sin()).collect();
+    for (place, value) in [(0, f32::NAN), (777, f32::INFINITY), (16_384, f32::NEG_INFINITY), (39_999, -f32::NAN), (20_000, f32::from_bits(0x7f80_0001))] {
+        bad[place] = value;
+    }
+    let grid = Tensor::<3>::random([20, 30, 50], Distribution::Normal(-3.0, 0.5), &device.burn);
+    let four = grid.clone().reshape([4, 5, 30, 50]);
+    let chain = (normal(70_000) * 3.0 + 1.0).exp();
+    let mut list = Cases::default();
+    list.add("normal numbers", normal(100_000))?;
+    list.add("one workgroup to the last element", normal(16_384))?;
+    list.add("one element more", normal(16_385))?;
+    list.add("a single element", put(vec![-2.5]))?;
+    list.add("no element", put(vec![]))?;
+    list.add("zeros of both signs", put(vec![0.0, -0.0, 0.0]))?;
+    list.add("the largest floats", put([f32::MAX, f32::MIN, 3e38, 1e30].repeat(9000)))?;
+    list.add("the smallest floats", put([f32::MIN_POSITIVE, -f32::MIN_POSITIVE, 1e-30, 3e-25].repeat(9000)))?;
+    list.add("all magnitudes", put((0..50_000).map(|i| ((i % 251) as f32 - 125.0).exp2() * (i as f32).cos()).collect()))?;
+    list.add("a small spread far from zero", put((0..90_000).map(|i| 1000.0 + (i as f32).sin()).collect()))?;
+    list.add("NaN and infinities", put(bad))?;
+    list.add("nothing but NaN", put(vec![f32::NAN; 300]))?;
+    list.add("a fused chain", chain)?;
+    list.add("a transposed matrix", grid.clone().slice_dim(0, 3..4).squeeze_dim::<2>(0).transpose())?;
+    list.add("permuted axes", grid.clone().permute([2, 0, 1]))?;
+    list.add("an even slice", grid.clone().slice([2..18, 0..30, 0..50]))?;
+    list.add("an odd slice", grid.slice([1..19, 3..29, 7..44]))?;
+    list.add("four axes, permuted and sliced", four.permute([3, 1, 0, 2]).slice([5..45, 1..4, 0..3, 2..29]))?;
+    list.add("five axes", normal(720).reshape([2, 3, 4, 5, 6]).permute([4, 3, 2, 1, 0]))?;
+    list.add("a broadcast vector", normal(64).reshape([1, 64]).expand([500, 64]))?;
+    let kernel = taps.moments(&list.taps)?.wait()?;
+    let cases = list.names.into_iter().zip(kernel).zip(list.hosts);
+    cases.map(|((name, kernel), host)| Ok(KernelCase { name: name.to_owned(), kernel, twin: stats::moments(&host) })).collect()
+}
+
+#[derive(Default)]
+struct Cases {
+    names: Vec<&'static str>,
+    taps: Vec<Tap>,
+    hosts: Vec<Vec<f32>>,
+}
+
+impl Cases {
+    fn add<const D: usize>(&mut self, name: &'static str, tensor: Tensor<D>) -> Result<(), EngineError> {
+        self.names.push(name);
+        self.taps.push(Tap::new(tensor.clone())?);
+        let data: TensorData = tensor.try_into_data().map_err(|source| EngineError::ReadBack { message: source.to_string() })?;
+        self.hosts.push(data.try_to_vec::<f32>().map_err(|source| EngineError::ReadBack { message: source.to_string() })?);
+        Ok(())
+    }
+}
+
+fn memory(device: &EngineDevice) -> String {
+    let megabytes = |bytes: u64| bytes / 1_000_000;
+    match (device.is_cpu(), device.info.memory_bytes) {
+        (true, free) => format!("{} MB free", megabytes(free)),
+        (false, 0) => format!("{} MB in use by this check; its size is not told", megabytes(device.bytes_in_use())),
+        (false, size) => format!("{} MB in use by this check, of {}", megabytes(device.bytes_in_use()), megabytes(size)),
+    }
+}
+
+fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
