@@ -1,0 +1,177 @@
+//! A GPU computes what the CPU does: the kernels, one training step with and without fused operators, and a whole run with its looks.
+//!
+//! They run on a software Vulkan adapter, each in a process of its own, because burn reads its switches once. Where there is no adapter
+//! they say so and pass. The autotuner has no switch but the build's: `--no-default-features` runs the same tests with it left out.
+#![allow(clippy::unwrap_used)] // a test's own helpers may
+
+use std::process::Command;
+use std::sync::mpsc;
+
+use engine::device::{self, EngineDevice};
+use engine::taps::Taps;
+use engine::train::{Reporter, Training};
+use engine::{bench, check, corpus, dataset};
+use wire::frame::{Frame, Moments, TensorStats};
+use wire::link::Report;
+use wire::plan;
+use wire::series::{Row, name};
+
+/// Names the part that a child process plays.
+const PART: &str = "KINDLING_GPU_TEST";
+
+/// Plays a part in a child process which may use the software adapter; the test passes where the part does.
+fn play(part: &str, switches: &[(&str, &str)]) {
+    let test = std::env::current_exe().unwrap();
+    let mut child = Command::new(test);
+    child.args(["--exact", "play_a_part", "--ignored", "--nocapture", "--test-threads=1"]);
+    child.env(PART, part).env("KINDLING_SOFTWARE_GPU", "1").env("CUBECL_AUTOTUNE_LEVEL", "minimal").envs(switches.iter().copied());
+    let output = child.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    for line in said.lines().filter(|line| line.contains(SAID) || line.contains("GPU TESTS NOT RUN")) {
+        println!("{line}");
+    }
+    assert!(output.status.success(), "{part}:\n{said}");
+}
+
+/// Marks the lines of a part that its test repeats.
+const SAID: &str = "gpu:";
+
+fn gpu() -> Option<EngineDevice> {
+    let info = device::list().into_iter().find(|info| info.backend.contains("Vulkan"));
+    if info.is_none() {
+        println!("GPU TESTS NOT RUN: no Vulkan adapter");
+    }
+    info.map(|info| device::open(&info.id).unwrap())
+}
+
+#[test]
+fn kernels_equal_their_twins() {
+    play("kernels", &[]);
+}
+
+#[test]
+fn the_self_check_with_its_step_is_good_with_fused_operators() {
+    play("check", &[]);
+}
+
+#[test]
+fn one_step_equals_the_cpus_without_fused_operators() {
+    play("step", &[("BURN_FUSION_MAX_EXPLORATIONS", "0")]);
+}
+
+#[test]
+fn a_run_reports_the_cpus_losses_and_looks() {
+    play("run", &[]);
+}
+
+#[test]
+#[ignore = "a child process's part"]
+fn play_a_part() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let Some(gpu) = gpu() else { return };
+    match part.as_str() {
+        "kernels" => kernels(&gpu),
+        "check" => self_check(&gpu),
+        "step" => step(&gpu),
+        "run" => run(&gpu),
+        other => panic!("no part named {other}"),
+    }
+}
+
+fn kernels(gpu: &EngineDevice) {
+    let taps = Taps::new(gpu.setup.as_ref().unwrap());
+    let cases = check::kernel_cases(gpu, &taps).unwrap();
+    let wrong: Vec<String> = cases.iter().filter(|case| !case.is_same()).map(ToString::to_string).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    println!("{SAID} {} tensors on {}", cases.len(), gpu.info.name);
+}
+
+fn self_check(gpu: &EngineDevice) {
+    let report = check::check(gpu, &mut |finding| println!("{SAID} {}: {}", finding.what, finding.found)).unwrap();
+    assert!(report.is_good() && report.findings.iter().any(|finding| finding.what == "arithmetic"), "{report:?}");
+}
+
+fn step(gpu: &EngineDevice) {
+    let model = check::tiny();
+    let cpu = check::step_on(&EngineDevice::processor(), &model, 1).unwrap();
+    let apart = cpu.apart(&check::step_on(gpu, &model, 1).unwrap());
+    assert!(apart.worst() <= check::ALLOWED, "{apart}");
+    println!("{SAID} one step on {}: {apart}", gpu.info.name);
+}
+
+/// What a run reported.
+#[derive(Default)]
+struct Heard {
+    rows: Vec<Row>,
+    looks: Vec<Frame>,
+}
+
+impl Reporter for Heard {
+    fn row(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+    fn report(&mut self, _: Report) {}
+    fn look(&mut self, frame: Frame) {
+        self.looks.push(frame);
+    }
+}
+
+impl Heard {
+    fn series(&self, series: &str) -> Vec<(u64, f64)> {
+        self.rows.iter().flat_map(|row| row.values.iter().map(|(name, value)| (name, row.step, *value))).filter(|(name, ..)| *name == series).map(|(_, step, value)| (step, value)).collect()
+    }
+
+    fn look(&self, place: usize) -> (u64, &[TensorStats]) {
+        match &self.looks[place] {
+            Frame::Tensors { step, tensors, .. } => (*step, tensors),
+        }
+    }
+}
+
+/// Six steps of a tiny model on a text, with a look at every second.
+fn train_on(device: &str, folder: &std::path::Path) -> Heard {
+    let spec = format!(
+        r#"{{"preset":"tiny","corpus":"rhyme","steps":6,"device":"{device}","overrides":{{"model.layers":1,"model.heads":2,"model.kv_heads":2,"model.d_model":16,"model.d_ff":32,"model.seq":8,
+        "batch.rows":4,"batch.shards":1,"cadence.eval_every":0,"cadence.sample_every":0,"cadence.stats_every":2}}}}"#
+    );
+    let plan = plan::resolve(&serde_json::from_str(&spec).unwrap(), &corpus::list(folder).unwrap(), &device::list()).unwrap().plan;
+    dataset::prepare(folder, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
+    let (_keep, orders) = mpsc::channel();
+    let mut heard = Heard::default();
+    Training::load(&plan, folder, device::open(&plan.device).unwrap()).unwrap().run(&orders, &mut heard).unwrap();
+    heard
+}
+
+fn run(gpu: &EngineDevice) {
+    let folder = std::env::temp_dir().join(format!("kindling-gpu-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = folder.join("rhyme.txt");
+    std::fs::write(&text, "the cat sat on the mat and the dog sat on the log.\n".repeat(40)).unwrap();
+    bench::bring_text(&folder, &"rhyme".parse().unwrap(), &text).unwrap();
+    let (here, cpu) = (train_on(gpu.info.id.as_str(), &folder), train_on("cpu", &folder));
+    let _ = std::fs::remove_dir_all(&folder);
+
+    let is_near = |a: f64, b: f64, size: f64| (a - b).abs() <= check::ALLOWED * size.abs();
+    for series in [name::TRAIN, name::GRAD_NORM, name::VALID] {
+        let (a, b) = (here.series(series), cpu.series(series));
+        assert!(!a.is_empty() && a.len() == b.len(), "{series}: {a:?} and {b:?}");
+        assert!(a.iter().zip(&b).all(|(a, b)| a.0 == b.0 && is_near(a.1, b.1, b.1)), "{series}: {a:?} and {b:?}");
+    }
+    assert_eq!((here.looks.len(), cpu.looks.len()), (3, 3), "at steps 0, 2 and 4, and none is lost at the end");
+    let moments_are_near = |a: &Moments, b: &Moments| {
+        (a.count, a.bad) == (b.count, b.bad) && [(a.mean, b.mean), (a.rms, b.rms), (a.min, b.min), (a.max, b.max)].iter().all(|(a, b_)| is_near(*a, *b_, b.rms.max(b_.abs())))
+    };
+    for place in 0..3 {
+        let ((step, a), (same, b)) = (here.look(place), cpu.look(place));
+        assert_eq!((step, a.len()), (same, b.len()));
+        for (a, b) in a.iter().zip(b) {
+            assert_eq!((&a.name, &a.shape), (&b.name, &b.shape));
+            let is_same = moments_are_near(&a.weight, &b.weight) && moments_are_near(&a.gradient, &b.gradient) && is_near(a.update_ratio, b.update_ratio, b.update_ratio);
+            assert!(is_same, "step {step}: {a:?} and {b:?}");
+            let series = here.series(&format!("{}{}", name::UPDATE_RATIO, a.name));
+            assert!(series.contains(&(step, a.update_ratio)), "the curve has what the look shows: {series:?}");
+        }
+    }
+    println!("{SAID} six steps and three looks on {}, {:.1} ms for a look", gpu.info.name, here.looks.iter().map(|Frame::Tensors { cost_ms, .. }| cost_ms).fold(f64::INFINITY, |a, b| a.min(*b)));
+}

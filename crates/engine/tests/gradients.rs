@@ -1,0 +1,211 @@
+//! The gradient is right: against central differences for every switch of the decoder, however the batch is split, and down to a
+//! batch learned by heart. The optimizer's two forms agree.
+#![allow(clippy::unwrap_used)] // a test's own helpers may
+
+use burn::tensor::{Device, Tensor};
+use engine::batch::Batch;
+use engine::check;
+use engine::cores::Cores;
+use engine::decoder::Decoder;
+use engine::device::EngineDevice;
+use engine::gradient::{self, Gradient, Pass};
+use engine::optimizer::{self, Dial, State};
+use engine::params::{self, ParamSpec, Weights};
+use engine::random::{Counter, Normals};
+use wire::model::{Mlp, ModelPlan, Norm, Positions};
+
+/// A model of a few hundred numbers, small enough for a difference per coordinate.
+fn small() -> ModelPlan {
+    ModelPlan { layers: 2, d_model: 8, d_ff: 12, seq: 5, vocab: 11, ..check::tiny() }
+}
+
+/// Weights far from their first values, so that nothing is nearly linear: a wrong factor anywhere shows.
+fn lively(specs: &[ParamSpec], seed: u64) -> Vec<Vec<f32>> {
+    let fill = |(place, spec): (usize, &ParamSpec)| {
+        let normals = Normals::new(seed, place as u64).take(spec.len());
+        let centre = if spec.init == params::Init::Ones { 1.0 } else { 0.0 };
+        normals.map(|z| centre + 0.35 * z).collect()
+    };
+    specs.iter().enumerate().map(fill).collect()
+}
+
+fn batch(model: &ModelPlan, rows: usize, seed: u64) -> Batch {
+    let mut random = Counter::new(seed, 99);
+    let mut ids = || (0..rows * model.seq).map(|_| random.below(model.vocab as u64) as i32).collect();
+    Batch { rows, seq: model.seq, inputs: ids(), targets: ids() }
+}
+
+fn bind(specs: &[ParamSpec], values: &[Vec<f32>]) -> Weights {
+    Weights::new(specs, values.iter().map(|values| params::upload(values.clone(), &Device::flex())).collect())
+}
+
+fn host(tensor: &Tensor<1>) -> Vec<f32> {
+    tensor.clone().into_data().try_to_vec().unwrap()
+}
+
+/// The mean objective, from the logits on in 64 bits: a loss of its own, which the decoder's must equal, and a finer one to differ.
+fn objective(model: &ModelPlan, weights: &Weights, batch: &Batch, z_loss: f64) -> f64 {
+    let decoder = Decoder::new(model, weights);
+    let tokens = gradient::tokens(&batch.inputs, batch.rows, batch.seq, &Device::flex());
+    let x = decoder.residual(tokens, None).reshape([batch.rows * batch.seq, model.d_model]);
+    let logits: Vec<f32> = decoder.head(x).into_data().try_to_vec().unwrap();
+    let of_token = |(row, target): (&[f32], &i32)| {
+        let log_partition = row.iter().map(|logit| f64::from(*logit).exp()).sum::<f64>().ln();
+        log_partition - f64::from(row[*target as usize]) + z_loss * log_partition * log_partition
+    };
+    logits.chunks(model.vocab).zip(&batch.targets).map(of_token).sum::<f64>() / batch.targets.len() as f64
+}
+
+/// Richardson's extrapolation of two central differences: the error falls with the fourth power of `h`.
+fn slope(mut at: impl FnMut(f32) -> f64) -> f64 {
+    let h = 0.02f32;
+    let mut central = |h: f32| (at(h) - at(-h)) / f64::from(2.0 * h);
+    (4.0 * central(h / 2.0) - central(h)) / 3.0
+}
+
+fn check_gradient(name: &str, model: &ModelPlan, z_loss: f64) {
+    model.check().unwrap();
+    let specs = params::layout(model);
+    let values = lively(&specs, 3);
+    let batch = batch(model, 3, 5);
+    let pass = Pass { model: model.clone(), z_loss, key: 0 };
+    let found = gradient::of_step(&pass, &bind(&specs, &values), vec![batch.clone()], None, &Device::flex()).unwrap();
+    let plain = objective(model, &bind(&specs, &values), &batch, 0.0);
+    assert!((f64::from(host(&found.loss)[0]) - plain).abs() < 1e-5 * plain, "{name}: loss {:?} and {plain}", host(&found.loss));
+
+    let mut random = Counter::new(11, 0);
+    for (place, spec) in specs.iter().enumerate() {
+        let gradient = host(&found.flat[place]);
+        let size = (gradient.iter().map(|g| f64::from(g * g)).sum::<f64>() / gradient.len() as f64).sqrt();
+        for _ in 0..3 {
+            let coordinate = random.below(spec.len() as u64) as usize;
+            let by_difference = slope(|offset| {
+                let mut moved = values.clone();
+                // The step that was really taken, once rounded, is what divides; at these sizes it is the same to 1e-6.
+                moved[place][coordinate] += offset;
+                objective(model, &bind(&specs, &moved), &batch, z_loss)
+            });
+            let by_formula = f64::from(gradient[coordinate]);
+            let allowed = 1e-3 * by_formula.abs().max(size) + 1e-5;
+            assert!((by_formula - by_difference).abs() <= allowed, "{name}, {}[{coordinate}]: {by_formula} by the chain rule, {by_difference} by differences, typical {size}", spec.name);
+        }
+    }
+}
+
+#[test]
+fn gradients_equal_central_differences_for_every_switch() {
+    let gpt = small();
+    let llama = ModelPlan { positions: Positions::Rotary, norm: Norm::Rms, mlp: Mlp::Swiglu, tied_head: false, ..small() };
+    let cases: [(&str, ModelPlan, f64); 13] = [
+        ("gpt", gpt.clone(), 0.0),
+        ("llama", llama.clone(), 0.0),
+        ("rotary", ModelPlan { positions: Positions::Rotary, ..small() }, 0.0),
+        ("rms", ModelPlan { norm: Norm::Rms, ..small() }, 0.0),
+        ("swiglu", ModelPlan { mlp: Mlp::Swiglu, ..small() }, 0.0),
+        ("groups", ModelPlan { kv_heads: 1, ..small() }, 0.0),
+        ("groups of two of four heads", ModelPlan { d_model: 16, heads: 4, kv_heads: 2, ..llama.clone() }, 0.0),
+        ("qk_norm", ModelPlan { qk_norm: true, ..small() }, 0.0),
+        ("bias", ModelPlan { bias: true, ..small() }, 0.0),
+        ("bias, rms, swiglu", ModelPlan { bias: true, ..llama.clone() }, 0.0),
+        ("untied", ModelPlan { tied_head: false, ..small() }, 0.0),
+        ("softcap", ModelPlan { logit_softcap: 3.0, ..small() }, 0.0),
+        ("z_loss, softcap, qk_norm, groups", ModelPlan { kv_heads: 1, qk_norm: true, logit_softcap: 5.0, ..llama }, 0.05),
+    ];
+    for (name, model, z_loss) in cases {
+        check_gradient(name, &model, z_loss);
+    }
+    check_gradient("z_loss", &gpt, 0.05);
+}
+
+/// `|a - b| / |a|`.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b))) / norm(&mut a.iter().map(|v| f64::from(*v))).max(1e-30)
+}
+
+#[test]
+fn a_batch_split_over_cores_or_passes_gives_the_same_gradient() {
+    let model = small();
+    let specs = params::layout(&model);
+    let weights = bind(&specs, &lively(&specs, 4));
+    let pass = Pass { model: model.clone(), z_loss: 0.0, key: 0 };
+    let whole = batch(&model, 7, 6);
+    let of = |batches: Vec<Batch>, cores: usize| -> Gradient {
+        let cores = (cores > 0).then(|| Cores::new(cores).unwrap());
+        gradient::of_step(&pass, &weights, batches, cores.as_ref(), &Device::flex()).unwrap()
+    };
+    let expected = of(vec![whole.clone()], 0);
+    let halves = || (0..2).map(|half| gradient::rows_of(&whole, half, 2)).collect::<Vec<_>>();
+    let splits = [("one core", of(vec![whole.clone()], 1)), ("two", of(vec![whole.clone()], 2)), ("three", of(vec![whole.clone()], 3)), ("two passes", of(halves(), 0)), ("two passes on two", of(halves(), 2))];
+    for (name, split) in splits {
+        assert!(distance(&host(&expected.loss), &host(&split.loss)) < 1e-6, "{name}: loss");
+        for ((a, b), spec) in expected.flat.iter().zip(&split.flat).zip(&specs) {
+            let apart = distance(&host(a), &host(b));
+            assert!(apart < 1e-6, "{name}: {} is {apart} apart", spec.name);
+        }
+    }
+}
+
+#[test]
+fn the_two_forms_of_adamw_agree() {
+    let model = ModelPlan { bias: true, ..small() };
+    let specs = params::layout(&model);
+    let first = lively(&specs, 8);
+    let upload = |values: &[Vec<f32>]| values.iter().map(|values| params::upload(values.clone(), &Device::flex())).collect::<Vec<_>>();
+    let (mut kernel, mut tensors) = (State::new(upload(&first)), State::new(upload(&first)));
+    let cores = Cores::new(2).unwrap();
+    for step in 0..5u64 {
+        let gradient = upload(&lively(&specs, 20 + step));
+        // The rate, the decay and the bound change on the way, as a person may change them.
+        let dial = Dial { rate: 0.01 * (step + 1) as f64, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1 * step as f64, clip: if step == 2 { 0.0 } else { 1.0 } };
+        let gradient = Gradient { loss: Tensor::zeros([1], &Device::flex()), flat: gradient };
+        let norm = optimizer::norm_on_cpu(&gradient);
+        assert!((f64::from(host(&optimizer::norm_on_gpu(&gradient))[0]) / norm - 1.0).abs() < 1e-5);
+        let scale = optimizer::clip_scale(norm, dial.clip);
+        tensors.step_on_gpu(&specs, gradient.flat.clone(), params::upload(vec![scale as f32], &Device::flex()), dial);
+        let before: Vec<Vec<f32>> = kernel.weights.iter().map(host).collect();
+        let updates = kernel.step_on_cpu(&specs, gradient.flat, scale, dial, &cores).unwrap();
+        for (place, spec) in specs.iter().enumerate() {
+            let pairs = [(&kernel.weights, &tensors.weights), (&kernel.first, &tensors.first), (&kernel.second, &tensors.second)];
+            for (a, b) in pairs {
+                let apart = distance(&host(&a[place]), &host(&b[place]));
+                assert!(apart < 2e-6, "step {step}, {}: {apart} apart", spec.name);
+            }
+            let after = host(&kernel.weights[place]);
+            let change: f64 = after.iter().zip(&before[place]).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+            assert!((updates[place].change_squared / change - 1.0).abs() < 1e-3, "step {step}, {}: the change it reports", spec.name);
+        }
+    }
+}
+
+#[test]
+fn a_single_batch_is_learned_by_heart() {
+    for model in [small(), ModelPlan { positions: Positions::Rotary, norm: Norm::Rms, mlp: Mlp::Swiglu, kv_heads: 1, qk_norm: true, tied_head: false, ..small() }] {
+        let model = ModelPlan { d_model: 32, d_ff: 64, ..model };
+        let specs = params::layout(&model);
+        let first = params::initial(&specs, 1).into_iter().map(|values| params::upload(values, &Device::flex())).collect();
+        let (layout, mut state, cores) = (Weights::new(&specs, vec![]), State::new(first), Cores::new(2).unwrap());
+        let pass = Pass { model: model.clone(), z_loss: 0.0, key: 0 };
+        // Each row starts with a token of its own, so that every target can be known.
+        let mut batch = batch(&model, 4, 12);
+        (0..batch.rows).for_each(|row| batch.inputs[row * batch.seq] = row as i32);
+        let mut losses = vec![];
+        for _ in 0..150 {
+            let gradient = gradient::of_step(&pass, &layout.with(state.weights.clone()), vec![batch.clone()], Some(&cores), &Device::flex()).unwrap();
+            losses.push(host(&gradient.loss)[0]);
+            let dial = Dial { rate: 0.01, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.0, clip: 1.0 };
+            let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&gradient), dial.clip);
+            state.step_on_cpu(&specs, gradient.flat, scale, dial, &cores).unwrap();
+        }
+        assert!((losses[0] - (model.vocab as f32).ln()).abs() < 0.3, "it starts near ln vocab: {}", losses[0]);
+        assert!(losses[149] < 0.1, "and knows the batch in the end: {}", losses[149]);
+    }
+}
+
+#[test]
+fn the_self_check_finds_the_processor_sound() {
+    let mut told = 0;
+    let report = check::check(&EngineDevice::processor(), &mut |_| told += 1).unwrap();
+    assert!(report.is_good(), "{report:?}");
+    assert_eq!(told, report.findings.len());
+}
