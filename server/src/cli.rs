@@ -27,6 +27,13 @@ pub enum Invocation {
         /// As JSON, for programs.
         as_json: bool,
     },
+    /// Try devices: all of this machine's unless told.
+    Check {
+        /// Which.
+        device: Option<DeviceId>,
+    },
+    /// Measure training on this machine.
+    Bench(BenchWish),
     /// Print this text.
     Say(String),
 }
@@ -41,6 +48,19 @@ pub struct WorkerWish {
     pub device: Option<DeviceId>,
     /// Its token.
     pub token: String,
+}
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct BenchWish {
+    /// A text; generated Tales unless told.
+    pub text: Option<PathBuf>,
+    /// Steps of a training.
+    pub steps: u64,
+    /// Trainings, each with a seed of its own.
+    pub rounds: u64,
+    /// A command to run in turn, whose last line is JSON with `tokens_per_sec` and perhaps `valid_loss_nats`.
+    pub beside: Option<String>,
 }
 
 /// Why the command line could not be understood.
@@ -73,6 +93,10 @@ kindling token [--role view|steer|admin|worker] [--name NAME] [--days N] [--sign
     Make a token for programs, or with --sign-in a link for one person to sign in with, once.
 kindling devices [--json]
     List this machine's devices.
+kindling check [--device ID]
+    Try this machine's devices: one training step on each against the CPU, kernels, memory, speed.
+kindling bench [--text FILE] [--steps N] [--rounds N] [--beside COMMAND]
+    Train nanoGPT's CPU recipe here, once a round, and print speed and loss; COMMAND is run in turn and compared by its last line, JSON.
 kindling help | --version
 
 DIR is kindling-data and ADDRESS 127.0.0.1:7878 unless given here or in KINDLING_DATA and KINDLING_LISTEN.
@@ -90,6 +114,8 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation,
             "train" => read_train(parser).map(Invocation::Train),
             "token" => read_token(parser).map(Invocation::Token),
             "devices" => read_devices(parser),
+            "check" => read_check(parser),
+            "bench" => read_bench(parser).map(Invocation::Bench),
             "help" => Ok(Invocation::Say(HELP.to_owned())),
             other => Err(CliError::Subcommand(other.to_owned())),
         },
@@ -110,6 +136,20 @@ fn read_serve(mut parser: Parser) -> Result<Settings, CliError> {
     }
     let settings = Settings::new(settings::data(data), settings::listen(listen)?);
     Ok(Settings { allowed_hosts, starts_workers, ..settings })
+}
+
+fn read_bench(mut parser: Parser) -> Result<BenchWish, CliError> {
+    let mut wish = BenchWish { text: None, steps: 200, rounds: 3, beside: None };
+    while let Some(flag) = parser.next()? {
+        match flag {
+            Long("text") => wish.text = Some(PathBuf::from(parser.value()?)),
+            Long("steps") => wish.steps = parser.value()?.parse()?,
+            Long("rounds") => wish.rounds = parser.value()?.parse()?,
+            Long("beside") => wish.beside = Some(parser.value()?.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(wish)
 }
 
 fn read_worker(mut parser: Parser) -> Result<WorkerWish, CliError> {
@@ -161,7 +201,11 @@ fn read_token(mut parser: Parser) -> Result<TokenWish, CliError> {
 fn role_of(text: &str) -> Result<Role, SettingError> {
     let roles = [Role::View, Role::Steer, Role::Admin, Role::Worker];
     let found = roles.into_iter().find(|role| crate::auth::role_name(*role) == text);
-    found.ok_or_else(|| SettingError { setting: "--role", value: text.to_owned(), expected: "role: view, steer, admin, worker" })
+    found.ok_or_else(|| SettingError {
+        setting: "--role",
+        value: text.to_owned(),
+        expected: "role: view, steer, admin, worker",
+    })
 }
 
 fn read_devices(mut parser: Parser) -> Result<Invocation, CliError> {
@@ -175,6 +219,17 @@ fn read_devices(mut parser: Parser) -> Result<Invocation, CliError> {
     Ok(Invocation::Devices { as_json })
 }
 
+fn read_check(mut parser: Parser) -> Result<Invocation, CliError> {
+    let mut device = None;
+    while let Some(flag) = parser.next()? {
+        match flag {
+            Long("device") => device = Some(parser.value()?.parse()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Invocation::Check { device })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,12 +240,29 @@ mod tests {
 
     #[test]
     fn command_lines_are_read_or_refused_in_words() {
-        let Ok(Invocation::Serve(settings)) = of("serve --data x --listen 9000 --allow-host lab.example") else { panic!("serve") };
-        assert_eq!((settings.data, settings.listen.port(), settings.allowed_hosts.len()), (PathBuf::from("x"), 9000, 1));
-        assert!(matches!(of("token --role worker --days 3"), Ok(Invocation::Token(TokenWish { role: Role::Worker, days: Some(3), .. }))));
+        let Ok(Invocation::Serve(settings)) = of("serve --data x --listen 9000 --allow-host lab.example") else {
+            panic!("serve")
+        };
+        assert_eq!(
+            (settings.data, settings.listen.port(), settings.allowed_hosts.len()),
+            (PathBuf::from("x"), 9000, 1)
+        );
+        assert!(matches!(
+            of("token --role worker --days 3"),
+            Ok(Invocation::Token(TokenWish { role: Role::Worker, days: Some(3), .. }))
+        ));
         assert!(matches!(of("train spec.toml --device cpu"), Ok(Invocation::Train(_))));
         assert!(matches!(of(""), Ok(Invocation::Say(_))));
-        for bad in ["sing", "serve --listen", "serve --listen x", "serve extra", "token --role king", "train", "train a b", "worker --device ../x"] {
+        for bad in [
+            "sing",
+            "serve --listen",
+            "serve --listen x",
+            "serve extra",
+            "token --role king",
+            "train",
+            "train a b",
+            "worker --device ../x",
+        ] {
             let error = of(bad).err().unwrap_or_else(|| panic!("{bad} was taken"));
             assert!(!error.to_string().is_empty());
         }

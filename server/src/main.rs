@@ -1,12 +1,20 @@
 //! The program `kindling`: reads the command line and hands over.
 
+mod bench;
+
 use std::io::IsTerminal;
 
 use anyhow::Context;
+use engine::check::Finding;
 use server::cli::{self, Invocation, WorkerWish};
 use server::{serve, token, train, workers};
 use tracing_subscriber::filter::LevelFilter;
+use wire::DeviceId;
 use wire::device::{DeviceInfo, DeviceKind};
+
+/// A third faster training than with the system's allocator (measured; docs/LAB_LOG.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     if let Err(error) = start() {
@@ -21,6 +29,8 @@ fn start() -> anyhow::Result<()> {
     match invocation {
         Invocation::Say(text) => println!("{text}"),
         Invocation::Devices { as_json } => list_devices(as_json)?,
+        Invocation::Check { device } => check_devices(device)?,
+        Invocation::Bench(wish) => bench::bench(&wish)?,
         Invocation::Serve(settings) => runtime()?.block_on(serve::serve(settings))?,
         Invocation::Train(wish) => runtime()?.block_on(train::train(wish))?,
         Invocation::Worker(wish) => work(wish)?,
@@ -40,7 +50,12 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 /// What happens is told on standard error; standard output is for results.
 fn log() {
     let level = std::env::var("KINDLING_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
-    tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn list_devices(as_json: bool) -> anyhow::Result<()> {
@@ -52,6 +67,27 @@ fn list_devices(as_json: bool) -> anyhow::Result<()> {
     for DeviceInfo { id, name, backend, memory_bytes, .. } in devices {
         println!("{id}: {name} ({backend}), {:.1} GB free", memory_bytes as f64 / 1e9);
     }
+    Ok(())
+}
+
+/// Prints what is found as it is found; ends in an error where a device cannot be trusted.
+fn check_devices(wanted: Option<DeviceId>) -> anyhow::Result<()> {
+    let ids = match wanted {
+        Some(id) => vec![id],
+        None => engine::device::list().into_iter().map(|device| device.id).collect(),
+    };
+    let mut bad = vec![];
+    for id in ids {
+        let device = engine::device::open(&id)?;
+        println!("{id}: {} ({})", device.info.name, device.info.backend);
+        let tell = &mut |finding: &Finding| {
+            println!("  {} {}: {}", if finding.is_good { "ok " } else { "BAD" }, finding.what, finding.found);
+        };
+        if !engine::check::check(&device, tell)?.is_good() {
+            bad.push(id.to_string());
+        }
+    }
+    anyhow::ensure!(bad.is_empty(), "not to be trusted with a run: {}", bad.join(", "));
     Ok(())
 }
 
