@@ -90,7 +90,7 @@ impl RunFolder {
         }
         let path = self.path.join(segment.to_string());
         match fs::create_dir(&path) {
-            Err(source) if source.kind() != ErrorKind::AlreadyExists => return Err(self.missing_or(source)),
+            Err(source) if source.kind() != ErrorKind::AlreadyExists => Err(self.missing_or(source)),
             _ => self.curve(segment, name),
         }
     }

@@ -1,5 +1,7 @@
 //! What the lab remembers, told as stories; and the properties that hold whatever happens to it.
 
+#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
 mod curves;
 mod faults;
 mod lab;

@@ -90,7 +90,7 @@ async fn a_deletion_can_be_undone_until_it_is_purged() {
     assert_eq!(store.purge_deleted(1000).await.unwrap(), []);
     store.delete_run(&run, 500).await.unwrap();
     assert_eq!(store.purge_deleted(500).await.unwrap(), []);
-    assert_eq!(store.purge_deleted(501).await.unwrap(), [run.clone()]);
+    assert_eq!(store.purge_deleted(501).await.unwrap(), std::slice::from_ref(&run));
     assert!(store.run(&run).await.unwrap().is_none() && !dir.path().join(format!("series/{run}")).exists());
     assert!(matches!(store.series_names(&run).await, Err(StoreError::UnknownRun { .. })));
     let again = store.create_run(&new_run(run.as_str(), "cpu")).await.unwrap();
