@@ -318,7 +318,7 @@ impl Cases {
 }
 
 fn memory(device: &EngineDevice) -> String {
-    let megabytes = |bytes: u64| bytes / 1_000_000;
+    let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
     match (device.is_cpu(), device.info.memory_bytes) {
         (true, free) => format!("{} MB free", megabytes(free)),
         (false, 0) => format!("{} MB in use by this check; its size is not told", megabytes(device.bytes_in_use())),
