@@ -37,14 +37,20 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
 /// One line per file, sorted by path, so that the server can search by halves.
 fn write_table(page: &Path, files: &[PathBuf]) -> Result<String, Box<dyn std::error::Error>> {
     let name_of = |file: &PathBuf| file.strip_prefix(page).map(|name| name.to_string_lossy().replace('\\', "/"));
-    let mut named = files.iter().map(|file| Ok((name_of(file)?, file))).collect::<Result<Vec<_>, Box<dyn std::error::Error>>>()?;
+    let mut named =
+        files.iter().map(|file| Ok((name_of(file)?, file))).collect::<Result<Vec<_>, Box<dyn std::error::Error>>>()?;
     named.sort();
     let mut text = String::from("&[\n");
     for (name, file) in named {
         let mut hasher = DefaultHasher::new();
         hasher.write(&fs::read(file)?);
         let content = fs::canonicalize(file)?;
-        writeln!(text, "    Embedded {{ path: {name:?}, etag: \"\\\"{:016x}\\\"\", content: include_bytes!({:?}) }},", hasher.finish(), content)?;
+        writeln!(
+            text,
+            "    Embedded {{ path: {name:?}, etag: \"\\\"{:016x}\\\"\", content: include_bytes!({:?}) }},",
+            hasher.finish(),
+            content
+        )?;
     }
     text.push(']');
     Ok(text)

@@ -115,17 +115,20 @@ fn body_refused(rejection: JsonRejection) -> ApiError {
     let reason = text.split_once(": ").map_or(text.as_str(), |(_, reason)| reason).to_owned();
     match rejection {
         JsonRejection::JsonDataError(_) => {
-            let error = ApiError::invalid("body_invalid", reason.clone()).hint("GET /api/v1/openapi.json describes every body");
+            let error =
+                ApiError::invalid("body_invalid", reason.clone()).hint("GET /api/v1/openapi.json describes every body");
             match field_of(&reason) {
                 Some(field) => error.field(field),
                 None => error,
             }
         }
         JsonRejection::JsonSyntaxError(_) => {
-            ApiError::new(StatusCode::BAD_REQUEST, "json_malformed", format!("the body is not JSON: {reason}")).hint("check quotes, commas and brackets")
+            ApiError::new(StatusCode::BAD_REQUEST, "json_malformed", format!("the body is not JSON: {reason}"))
+                .hint("check quotes, commas and brackets")
         }
         JsonRejection::MissingJsonContentType(_) => {
-            ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", "the body must be JSON").hint("send Content-Type: application/json")
+            ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content_type", "the body must be JSON")
+                .hint("send Content-Type: application/json")
         }
         other => ApiError::new(other.status(), "body_unreadable", reason),
     }
@@ -145,8 +148,11 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let found: Result<_, PathRejection> = <axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await;
-        found.map(|axum::extract::Path(value)| Self(value)).map_err(|rejection| ApiError::not_found(rejection.body_text()))
+        let found: Result<_, PathRejection> =
+            <axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await;
+        found
+            .map(|axum::extract::Path(value)| Self(value))
+            .map_err(|rejection| ApiError::not_found(rejection.body_text()))
     }
 }
 

@@ -48,8 +48,12 @@ pub fn token_of(headers: &HeaderMap, port: u16) -> Option<String> {
         return scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned());
     }
     let name = cookie_name(port);
-    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
-    cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(key, _)| *key == name).map(|(_, token)| token.to_owned())
+    let cookies =
+        headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
+    cookies
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, token)| token.to_owned())
 }
 
 /// Who is asking.
@@ -62,7 +66,8 @@ pub async fn identify(headers: &HeaderMap, state: &AppState) -> Result<Identity,
             .hint("sign in with a link from `kindling token --sign-in`, or send Authorization: Bearer with a token from `kindling token`")
     };
     let token = token_of(headers, state.port()).ok_or_else(|| unauthorized("this needs a token, and none was sent"))?;
-    let found = state.store.identify(&token).await.map_err(|source| ApiError::internal("looking up a token", source))?;
+    let found =
+        state.store.identify(&token).await.map_err(|source| ApiError::internal("looking up a token", source))?;
     found.ok_or_else(|| unauthorized("this token is unknown or has expired"))
 }
 
@@ -71,8 +76,10 @@ async fn require(parts: &Parts, state: &AppState, needed: Role) -> Result<Identi
     if identity.role.reaches(needed) {
         return Ok(identity);
     }
-    let message = format!("this needs the role {} and {:?} has {}", role_name(needed), identity.name, role_name(identity.role));
-    Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message).hint(format!("kindling token --role {}", role_name(needed))))
+    let message =
+        format!("this needs the role {} and {:?} has {}", role_name(needed), identity.name, role_name(identity.role));
+    Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
+        .hint(format!("kindling token --role {}", role_name(needed))))
 }
 
 macro_rules! seat {
@@ -100,7 +107,8 @@ mod tests {
     #[test]
     fn tokens_come_as_bearer_or_as_this_labs_cookie() {
         let check = |pairs: &[(&'static str, &'static str)], expected: Option<&str>| {
-            let headers = pairs.iter().map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value))).collect();
+            let headers =
+                pairs.iter().map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value))).collect();
             assert_eq!(token_of(&headers, 7).as_deref(), expected, "{pairs:?}");
         };
         check(&[], None);

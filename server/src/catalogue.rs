@@ -92,14 +92,21 @@ pub async fn list_catalogue(_: Viewer) -> Json<Vec<CatalogueEntry>> {
 /// Fetches a text of the catalogue as a job; broken off, it goes on where it stopped.
 #[utoipa::path(post, path = "/catalogue/{id}", tag = "texts", params(("id" = CorpusId, Path)),
     responses((status = 202, body = Job), (status = 404, body = ApiErrorBody), (status = 409, body = ApiErrorBody)))]
-pub async fn fetch_entry(_: Steerer, State(state): State<AppState>, Path(corpus): Path<CorpusId>) -> Result<(StatusCode, Json<Job>), ApiError> {
+pub async fn fetch_entry(
+    _: Steerer,
+    State(state): State<AppState>,
+    Path(corpus): Path<CorpusId>,
+) -> Result<(StatusCode, Json<Job>), ApiError> {
     let listed = CATALOGUE.iter().find(|listed| listed.id == corpus.as_str());
-    let (listed, entry) = listed.and_then(|listed| Some((listed, entry(listed)?))).ok_or_else(|| ApiError::not_found(format!("the catalogue has no {corpus}")).hint("GET /api/v1/catalogue lists it"))?;
+    let (listed, entry) = listed.and_then(|listed| Some((listed, entry(listed)?))).ok_or_else(|| {
+        ApiError::not_found(format!("the catalogue has no {corpus}")).hint("GET /api/v1/catalogue lists it")
+    })?;
     if let Some(job) = state.jobs.running_on(&corpus) {
         return Ok((StatusCode::ACCEPTED, Json(job)));
     }
     if state.texts.list().await?.iter().any(|info| info.id == corpus) {
-        return Err(ApiError::conflict("corpus_exists", format!("{} is here already", entry.name)).hint("delete it first to fetch it again"));
+        return Err(ApiError::conflict("corpus_exists", format!("{} is here already", entry.name))
+            .hint("delete it first to fetch it again"));
     }
     let job = begin_job(&state, format!("Fetching {}", entry.name), corpus, "bytes");
     let id = job.id();
@@ -121,7 +128,11 @@ mod tests {
     fn every_line_of_the_catalogue_is_whole() {
         for listed in &CATALOGUE {
             let entry = entry(listed).expect("its id is an id");
-            assert!(entry.url.starts_with("https://") && entry.sha256.is_none_or(|hash| hash.len() == 64), "{}", entry.id);
+            assert!(
+                entry.url.starts_with("https://") && entry.sha256.is_none_or(|hash| hash.len() == 64),
+                "{}",
+                entry.id
+            );
         }
     }
 }

@@ -104,16 +104,24 @@ fn check(command: &Command) -> Result<(), ApiError> {
     let too_long = |text: &str| text.len() > TEXT_BYTES;
     match command {
         Command::Set { field, value, .. } => {
-            field.check(*value).map_err(|message| ApiError::invalid("value_invalid", message).field("value").hint(field.describe().2))?;
+            field.check(*value).map_err(|message| {
+                ApiError::invalid("value_invalid", message).field("value").hint(field.describe().2)
+            })?;
         }
         Command::Step { steps } if !(1..=1_000_000).contains(steps) => {
-            return Err(ApiError::invalid("value_invalid", format!("{steps} steps cannot be taken at once")).field("steps").hint("1 to 1,000,000"));
+            return Err(ApiError::invalid("value_invalid", format!("{steps} steps cannot be taken at once"))
+                .field("steps")
+                .hint("1 to 1,000,000"));
         }
         Command::Sample { temperature: Some(temperature), .. } if !(0.0..=10.0).contains(temperature) => {
-            return Err(ApiError::invalid("value_invalid", format!("{temperature} is no temperature")).field("temperature").hint("0 to 10; 0.8 is usual"));
+            return Err(ApiError::invalid("value_invalid", format!("{temperature} is no temperature"))
+                .field("temperature")
+                .hint("0 to 10; 0.8 is usual"));
         }
         Command::Sample { tokens: Some(tokens), .. } if !(1..=10_000).contains(tokens) => {
-            return Err(ApiError::invalid("value_invalid", format!("{tokens} tokens cannot be drawn")).field("tokens").hint("1 to 10,000"));
+            return Err(ApiError::invalid("value_invalid", format!("{tokens} tokens cannot be drawn"))
+                .field("tokens")
+                .hint("1 to 10,000"));
         }
         Command::Sample { prompt: Some(prompt), .. } if too_long(prompt) => {
             return Err(ApiError::invalid("value_invalid", "the prompt is longer than 10,000 bytes").field("prompt"));
@@ -124,7 +132,9 @@ fn check(command: &Command) -> Result<(), ApiError> {
         _ => {}
     }
     match command.reason() {
-        Some(reason) if too_long(reason) => Err(ApiError::invalid("value_invalid", "the reason is longer than 10,000 bytes").field("reason")),
+        Some(reason) if too_long(reason) => {
+            Err(ApiError::invalid("value_invalid", "the reason is longer than 10,000 bytes").field("reason"))
+        }
         _ => Ok(()),
     }
 }
@@ -135,8 +145,12 @@ async fn order(state: &AppState, run: &RunId, author: Author, command: Command) 
         return Err(worker_away(run));
     }
     let record = wait.answer().await.ok_or_else(|| {
-        ApiError::new(StatusCode::GATEWAY_TIMEOUT, "command_pending", format!("the worker of {run} has the command and has not answered within 30 s"))
-            .hint("it takes effect after the present step or evaluation; its event will be in the journal")
+        ApiError::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "command_pending",
+            format!("the worker of {run} has the command and has not answered within 30 s"),
+        )
+        .hint("it takes effect after the present step or evaluation; its event will be in the journal")
     })?;
     match record.event {
         Event::Refused { message, .. } => Err(ApiError::conflict("command_refused", message)),
@@ -145,20 +159,39 @@ async fn order(state: &AppState, run: &RunId, author: Author, command: Command) 
 }
 
 /// What can be done to a run that no worker holds: a queued one can be stopped, any can be given a note.
-async fn without_worker(state: &AppState, summary: &RunSummary, author: Author, command: Command) -> Result<EventRecord, ApiError> {
+async fn without_worker(
+    state: &AppState,
+    summary: &RunSummary,
+    author: Author,
+    command: Command,
+) -> Result<EventRecord, ApiError> {
     let (event, becomes, reason) = match (command, summary.state) {
         (Command::Annotate { text }, _) => (Event::Annotated { text }, None, None),
         (Command::Stop { reason }, RunState::Queued) => (Event::Stopped, Some(RunState::Stopped), reason),
         (_, RunState::Queued) => {
-            return Err(ApiError::conflict("run_queued", format!("{} waits for its device and has not started", summary.id)).hint("stop it, annotate it, or wait until it runs"));
+            return Err(ApiError::conflict(
+                "run_queued",
+                format!("{} waits for its device and has not started", summary.id),
+            )
+            .hint("stop it, annotate it, or wait until it runs"));
         }
         (_, how) if how.is_over() => {
             let message = format!("{} is over ({how:?})", summary.id).to_lowercase();
-            return Err(ApiError::conflict("run_over", message).hint("start it again with changes: POST /api/v1/runs with its spec"));
+            return Err(ApiError::conflict("run_over", message)
+                .hint("start it again with changes: POST /api/v1/runs with its spec"));
         }
         _ => return Err(worker_away(&summary.id)),
     };
-    let report = Report { segment: 0, step: summary.step, at_ms: now_ms(), author, command_id: None, reason, event, state: becomes };
+    let report = Report {
+        segment: 0,
+        step: summary.step,
+        at_ms: now_ms(),
+        author,
+        command_id: None,
+        reason,
+        event,
+        state: becomes,
+    };
     runs::append(state, &summary.id, report).await
 }
 
@@ -178,7 +211,10 @@ mod tests {
         assert_eq!(refused(Command::Set { field: SetField::Rate, value: -1.0, reason: None }), Err("value".into()));
         assert_eq!(refused(Command::Step { steps: 0 }), Err("steps".into()));
         assert_eq!(refused(Command::Annotate { text: " ".into() }), Err("text".into()));
-        assert_eq!(refused(Command::Sample { prompt: None, tokens: None, temperature: Some(f64::NAN) }), Err("temperature".into()));
+        assert_eq!(
+            refused(Command::Sample { prompt: None, tokens: None, temperature: Some(f64::NAN) }),
+            Err("temperature".into())
+        );
         assert_eq!(refused(Command::Pause { reason: Some("x".repeat(TEXT_BYTES + 1)) }), Err("reason".into()));
         assert_eq!(refused(Command::Evaluate), Ok(()));
     }

@@ -32,18 +32,29 @@ pub async fn list_corpora(_: Viewer, State(state): State<AppState>) -> Result<Js
 
 /// One text.
 #[utoipa::path(get, path = "/corpora/{id}", tag = "texts", params(("id" = CorpusId, Path)), responses((status = 200, body = CorpusInfo), (status = 404, body = ApiErrorBody)))]
-pub async fn get_corpus(_: Viewer, State(state): State<AppState>, Path(corpus): Path<CorpusId>) -> Result<Json<CorpusInfo>, ApiError> {
+pub async fn get_corpus(
+    _: Viewer,
+    State(state): State<AppState>,
+    Path(corpus): Path<CorpusId>,
+) -> Result<Json<CorpusInfo>, ApiError> {
     state.texts.read(&corpus).await.map(Json)
 }
 
 /// Deletes a text and what was made of it, for good. Refused while a run needs it.
 #[utoipa::path(delete, path = "/corpora/{id}", tag = "texts", params(("id" = CorpusId, Path)), responses((status = 204), (status = 409, body = ApiErrorBody)))]
-pub async fn delete_corpus(_: Admin, State(state): State<AppState>, Path(corpus): Path<CorpusId>) -> Result<StatusCode, ApiError> {
+pub async fn delete_corpus(
+    _: Admin,
+    State(state): State<AppState>,
+    Path(corpus): Path<CorpusId>,
+) -> Result<StatusCode, ApiError> {
     if let Some(job) = state.jobs.running_on(&corpus) {
-        return Err(ApiError::conflict("corpus_in_use", format!("{corpus} is being worked on: {}", job.title)).hint("wait until that is done"));
+        return Err(ApiError::conflict("corpus_in_use", format!("{corpus} is being worked on: {}", job.title))
+            .hint("wait until that is done"));
     }
     if let Some(run) = run_that_needs(&state, &corpus).await? {
-        return Err(ApiError::conflict("corpus_in_use", format!("the run {run} needs {corpus}")).hint("stop that run first"));
+        return Err(
+            ApiError::conflict("corpus_in_use", format!("the run {run} needs {corpus}")).hint("stop that run first")
+        );
     }
     state.texts.remove(&corpus).await?;
     state.lab_changed();

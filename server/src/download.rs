@@ -25,7 +25,9 @@ enum DownloadError {
     Status { host: String, status: u16 },
     #[error("the download broke off after {done} bytes: {source}; try again and it goes on from there")]
     BrokenOff { done: u64, source: io::Error },
-    #[error("what came has the SHA-256 {found}, not {expected}; it was thrown away: try again, or bring the file by upload")]
+    #[error(
+        "what came has the SHA-256 {found}, not {expected}; it was thrown away: try again, or bring the file by upload"
+    )]
     WrongHash { found: String, expected: String },
     #[error("{}: {source}", path.display())]
     Disk { path: PathBuf, source: io::Error },
@@ -68,7 +70,8 @@ fn download(entry: &CatalogueEntry, part: &Path, job: &JobHandle) -> Result<(), 
     if have > 0 {
         request = request.header("range", format!("bytes={have}-"));
     }
-    let response = request.call().map_err(|error| DownloadError::Offline { host: host.clone(), reason: error.to_string() })?;
+    let response =
+        request.call().map_err(|error| DownloadError::Offline { host: host.clone(), reason: error.to_string() })?;
     let done = match response.status().as_u16() {
         200 => 0,
         206 => have,
@@ -77,12 +80,20 @@ fn download(entry: &CatalogueEntry, part: &Path, job: &JobHandle) -> Result<(), 
         status => return Err(DownloadError::Status { host, status }),
     };
     let rest = response.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let file = OpenOptions::new().create(true).write(true).append(done > 0).truncate(done == 0).open(part).map_err(disk)?;
+    let file =
+        OpenOptions::new().create(true).write(true).append(done > 0).truncate(done == 0).open(part).map_err(disk)?;
     let total = rest.map_or(entry.download_bytes, |rest| done + rest);
     copy(response.into_body().into_reader(), file, part, done, total, job)
 }
 
-fn copy(mut from: impl Read, mut to: File, part: &Path, mut done: u64, total: u64, job: &JobHandle) -> Result<(), DownloadError> {
+fn copy(
+    mut from: impl Read,
+    mut to: File,
+    part: &Path,
+    mut done: u64,
+    total: u64,
+    job: &JobHandle,
+) -> Result<(), DownloadError> {
     let disk = |source| DownloadError::Disk { path: part.to_owned(), source };
     let mut buffer = vec![0; 64 * 1024];
     let mut told = done;
@@ -128,15 +139,25 @@ fn hash_of(path: &Path) -> io::Result<String> {
     Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn take_in(state: &AppState, entry: &CatalogueEntry, separator: Option<&str>, part: &Path, job: &JobHandle) -> Result<(), DownloadError> {
+fn take_in(
+    state: &AppState,
+    entry: &CatalogueEntry,
+    separator: Option<&str>,
+    part: &Path,
+    job: &JobHandle,
+) -> Result<(), DownloadError> {
     let text = |error: engine::DataError| DownloadError::Text(in_a_sentence(&error));
     let file = File::open(part).map_err(|source| DownloadError::Disk { path: part.to_owned(), source })?;
     let file = BufReader::with_capacity(1 << 16, file);
     let source = Source::Catalogue { url: entry.url.clone() };
     let mut intake = Intake::new(state.texts.folder(), &entry.id, &entry.name, source).map_err(text)?;
     match separator {
-        Some(separator) => intake.add("documents.jsonl", JsonLines::new(file, separator), Some("text")).map_err(text)?,
-        None => intake.add(entry.url.rsplit('/').next().unwrap_or("text.txt"), file, entry.field.as_deref()).map_err(text)?,
+        Some(separator) => {
+            intake.add("documents.jsonl", JsonLines::new(file, separator), Some("text")).map_err(text)?
+        }
+        None => intake
+            .add(entry.url.rsplit('/').next().unwrap_or("text.txt"), file, entry.field.as_deref())
+            .map_err(text)?,
     };
     intake.finish(&mut told(job)).map_err(text)?;
     Ok(())
@@ -161,7 +182,10 @@ impl<R: BufRead> JsonLines<R> {
         let separator = self.separator.clone().into_bytes();
         let mut searched = 0;
         loop {
-            let found = self.document[searched..].windows(separator.len()).position(|window| window == separator).map(|at| searched + at);
+            let found = self.document[searched..]
+                .windows(separator.len())
+                .position(|window| window == separator)
+                .map(|at| searched + at);
             if found.is_none() && !self.is_over {
                 // No separator spans lines, so what has been searched need not be searched again.
                 searched = self.document.len();
@@ -173,7 +197,9 @@ impl<R: BufRead> JsonLines<R> {
             self.document.truncate(end);
             let whole = std::mem::replace(&mut self.document, rest);
             searched = 0;
-            let text = std::str::from_utf8(&whole).map_err(|source| io::Error::new(io::ErrorKind::InvalidData, source))?.trim();
+            let text = std::str::from_utf8(&whole)
+                .map_err(|source| io::Error::new(io::ErrorKind::InvalidData, source))?
+                .trim();
             if !text.is_empty() {
                 let mut line = serde_json::to_vec(&serde_json::json!({ "text": text }))?;
                 line.push(b'\n');
@@ -211,7 +237,12 @@ mod tests {
         let check = |text: &str, expected: &[&str]| {
             let mut lines = String::new();
             JsonLines::new(text.as_bytes(), "<|end|>").read_to_string(&mut lines).unwrap();
-            let found: Vec<String> = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned()).collect();
+            let found: Vec<String> = lines
+                .lines()
+                .map(|line| {
+                    serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned()
+                })
+                .collect();
             assert_eq!(found, expected, "{text:?}");
         };
         check("", &[]);

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use figure::{ChartSpec, Curve, Mark, Reference, Role, ScaleKind, Size, Theme, chart, svg};
 use figure::png::Printer;
+use figure::{ChartSpec, Curve, Mark, Reference, Role, ScaleKind, Size, Theme, chart, svg};
 use serde::Deserialize;
 use store::SeriesQuery;
 use utoipa::{IntoParams, ToSchema};
@@ -77,7 +77,8 @@ pub async fn draw_figure(
     let wanted = SeriesQuery { names, axis: query.x, from: None, to: None, points: 2 * query.size().width as usize };
     let windows = state.store.series(&run, wanted).await.map_err(|source| store_error(&run, source))?;
     if windows.is_empty() {
-        return Err(ApiError::not_found(format!("{run} has no values of {stem} yet")).hint("GET .../series/names lists its curves"));
+        return Err(ApiError::not_found(format!("{run} has no values of {stem} yet"))
+            .hint("GET .../series/names lists its curves"));
     }
     // Drawing letters takes a while.
     let drawn = tokio::task::spawn_blocking(move || draw(&view, &stem, &query, &windows, &events, &format)).await;
@@ -90,18 +91,28 @@ fn split(file: &str) -> Result<(String, Format), ApiError> {
         Some((stem, "png")) => Some((stem, Format::Png)),
         _ => None,
     };
-    let (stem, format) = found.ok_or_else(|| ApiError::not_found(format!("there is no figure {file:?}")).hint("loss.svg or loss.png"))?;
+    let (stem, format) = found
+        .ok_or_else(|| ApiError::not_found(format!("there is no figure {file:?}")).hint("loss.svg or loss.png"))?;
     Ok((stem.to_owned(), format))
 }
 
 impl FigureQuery {
     fn size(&self) -> Size {
-        let clamp = |given: Option<u32>, usual: u32, (low, high): (u32, u32)| f64::from(given.unwrap_or(usual).clamp(low, high));
+        let clamp = |given: Option<u32>, usual: u32, (low, high): (u32, u32)| {
+            f64::from(given.unwrap_or(usual).clamp(low, high))
+        };
         Size { width: clamp(self.width, 960, WIDTH), height: clamp(self.height, 480, HEIGHT) }
     }
 }
 
-fn draw(view: &RunView, stem: &str, query: &FigureQuery, windows: &[SeriesWindow], events: &[EventRecord], format: &Format) -> Result<Response, ApiError> {
+fn draw(
+    view: &RunView,
+    stem: &str,
+    query: &FigureQuery,
+    windows: &[SeriesWindow],
+    events: &[EventRecord],
+    format: &Format,
+) -> Result<Response, ApiError> {
     let is_loss = stem == "loss";
     let info = describe(if is_loss { name::TRAIN } else { stem });
     let spec = ChartSpec {
@@ -116,7 +127,8 @@ fn draw(view: &RunView, stem: &str, query: &FigureQuery, windows: &[SeriesWindow
     };
     let labels: Vec<String> = windows.iter().map(|window| describe(&window.name).label).collect();
     let role = |window: &SeriesWindow| Role::Run(if window.name == name::VALID { 3 } else { 0 });
-    let curves: Vec<Curve> = windows.iter().zip(&labels).map(|(window, label)| Curve::new(label, role(window), &window.buckets)).collect();
+    let curves: Vec<Curve> =
+        windows.iter().zip(&labels).map(|(window, label)| Curve::new(label, role(window), &window.buckets)).collect();
     let scene = chart(&spec, &curves, query.size()).scene;
     let theme = match query.theme {
         Paper::Light => Theme::Light,

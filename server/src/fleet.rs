@@ -44,11 +44,25 @@ impl Fleet {
     pub fn join(&self, arrival: Arrival, connection: u64, to_worker: mpsc::Sender<FromServer>) -> Result<(), String> {
         let Arrival { worker, host, device, holding } = arrival;
         let mut members = self.lock();
-        if let Some(other) = members.get(&device.id).filter(|other| other.view.is_connected && other.view.worker != worker && !other.to_worker.is_closed()) {
-            return Err(format!("the device {} is already here with the worker {} on {}; give this one another name", device.id, other.view.worker, other.view.host));
+        if let Some(other) = members
+            .get(&device.id)
+            .filter(|other| other.view.is_connected && other.view.worker != worker && !other.to_worker.is_closed())
+        {
+            return Err(format!(
+                "the device {} is already here with the worker {} on {}; give this one another name",
+                device.id, other.view.worker, other.view.host
+            ));
         }
         let id = device.id.clone();
-        let view = DeviceView { info: device, worker, host, is_connected: true, run: holding, load: DeviceLoad::default(), seen_ms: now_ms() };
+        let view = DeviceView {
+            info: device,
+            worker,
+            host,
+            is_connected: true,
+            run: holding,
+            load: DeviceLoad::default(),
+            seen_ms: now_ms(),
+        };
         members.insert(id, Member { view, connection, to_worker });
         Ok(())
     }
@@ -70,13 +84,21 @@ impl Fleet {
 
     /// Devices whose worker is connected and holds nothing.
     pub fn idle(&self) -> Vec<DeviceId> {
-        self.lock().values().filter(|member| member.view.is_connected && member.view.run.is_none()).map(|member| member.view.info.id.clone()).collect()
+        self.lock()
+            .values()
+            .filter(|member| member.view.is_connected && member.view.run.is_none())
+            .map(|member| member.view.info.id.clone())
+            .collect()
     }
 
     /// Gives a run to an idle device; false when it is gone or busy.
     pub fn assign(&self, device: &DeviceId, run: &RunId, plan: RunPlan) -> bool {
         let mut members = self.lock();
-        let Some(member) = members.get_mut(device).filter(|member| member.view.is_connected && member.view.run.is_none()) else { return false };
+        let Some(member) =
+            members.get_mut(device).filter(|member| member.view.is_connected && member.view.run.is_none())
+        else {
+            return false;
+        };
         let sent = member.to_worker.try_send(FromServer::Assign { run: run.clone(), plan: Box::new(plan) }).is_ok();
         if sent {
             member.view.run = Some(run.clone());
@@ -93,7 +115,10 @@ impl Fleet {
 
     /// A run has ended: whoever held it is free.
     pub fn release(&self, run: &RunId) {
-        self.lock().values_mut().filter(|member| member.view.run.as_ref() == Some(run)).for_each(|member| member.view.run = None);
+        self.lock()
+            .values_mut()
+            .filter(|member| member.view.run.as_ref() == Some(run))
+            .for_each(|member| member.view.run = None);
     }
 
     /// Whether a connected worker holds the run.

@@ -69,8 +69,11 @@ pub async fn check_origin(State(state): State<AppState>, request: Request, next:
         let message = format!("this lab does not answer to the name {host:?}");
         return Err(refused("host_refused", message).hint("call it by its address, or start it with --allow-host NAME"));
     }
-    if request.headers().contains_key(ORIGIN) && !text_of(request.headers(), ORIGIN).is_some_and(|origin| is_own_origin(origin, host)) {
-        return Err(refused("origin_refused", "a page of another site may not call this lab").hint("open the lab's own page, or call the API without a browser"));
+    if request.headers().contains_key(ORIGIN)
+        && !text_of(request.headers(), ORIGIN).is_some_and(|origin| is_own_origin(origin, host))
+    {
+        return Err(refused("origin_refused", "a page of another site may not call this lab")
+            .hint("open the lab's own page, or call the API without a browser"));
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     if !reads && request.headers().get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none") {
@@ -97,7 +100,17 @@ mod tests {
         for good in ["127.0.0.1:7878", "localhost", "LOCALHOST:9", "[::1]:7878", "lab.example", "lab.example:443"] {
             assert!(hosts.allows(good), "{good}");
         }
-        for bad in ["", "evil.example", "127.0.0.1.evil.example", "10.0.0.7:7878", "localhost.evil:1", "local host", "localhost:x", "lab.example@evil", ":80"] {
+        for bad in [
+            "",
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.7:7878",
+            "localhost.evil:1",
+            "local host",
+            "localhost:x",
+            "lab.example@evil",
+            ":80",
+        ] {
             assert!(!hosts.allows(bad), "{bad}");
         }
         let open = Hosts::new("0.0.0.0".parse().unwrap(), &[]);

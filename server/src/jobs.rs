@@ -27,12 +27,19 @@ pub struct JobHandle {
 
 impl Jobs {
     /// Begins a job; `changed` is called whenever it moves.
-    pub fn begin(&self, title: String, corpus: CorpusId, unit: &str, changed: impl Fn() + Send + Sync + 'static) -> JobHandle {
+    pub fn begin(
+        &self,
+        title: String,
+        corpus: CorpusId,
+        unit: &str,
+        changed: impl Fn() + Send + Sync + 'static,
+    ) -> JobHandle {
         let mut jobs = self.lock();
         let id = jobs.keys().next_back().map_or(1, |last| last + 1);
         let over: Vec<u64> = jobs.values().filter(|job| job.state != JobState::Running).map(|job| job.id).collect();
         over.iter().take(over.len().saturating_sub(KEPT)).for_each(|id| drop(jobs.remove(id)));
-        let job = Job { id, title, corpus, done: 0, total: None, unit: unit.into(), state: JobState::Running, message: None };
+        let job =
+            Job { id, title, corpus, done: 0, total: None, unit: unit.into(), state: JobState::Running, message: None };
         jobs.insert(id, job);
         drop(jobs);
         changed();

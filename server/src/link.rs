@@ -37,14 +37,19 @@ const TO_STORE: usize = 16;
 #[utoipa::path(get, path = "/link", tag = "sockets", responses((status = 101, description = "Postcard messages: wire::link.")))]
 pub async fn open_link(_: WorkerSeat, State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let upgrade = upgrade(request).await?;
-    Ok(upgrade.max_message_size(MESSAGE_BYTES).max_frame_size(MESSAGE_BYTES).on_upgrade(move |socket| serve(state, socket)))
+    Ok(upgrade
+        .max_message_size(MESSAGE_BYTES)
+        .max_frame_size(MESSAGE_BYTES)
+        .on_upgrade(move |socket| serve(state, socket)))
 }
 
 /// The upgrade of a request to a socket, taken only after the role has been seen.
 pub async fn upgrade(request: Request) -> Result<WebSocketUpgrade, ApiError> {
     let (mut parts, _) = request.into_parts();
     let found = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
-    found.map_err(|rejection| ApiError::new(rejection.status(), "no_socket", rejection.body_text()).hint("open this address as a WebSocket"))
+    found.map_err(|rejection| {
+        ApiError::new(rejection.status(), "no_socket", rejection.body_text()).hint("open this address as a WebSocket")
+    })
 }
 
 /// Why a connection ends.
@@ -118,14 +123,21 @@ async fn next(stream: &mut SplitStream<WebSocket>) -> Result<FromWorker, LinkEnd
             Err(_) => return Err(LinkEnd::Silent),
             Ok(None | Some(Ok(Message::Close(_)))) => return Err(LinkEnd::Closed),
             Ok(Some(Err(source))) => return Err(LinkEnd::Unreadable(source.to_string())),
-            Ok(Some(Ok(Message::Binary(bytes)))) => return encode::from_bytes(&bytes).map_err(|source| LinkEnd::Unreadable(source.to_string())),
+            Ok(Some(Ok(Message::Binary(bytes)))) => {
+                return encode::from_bytes(&bytes).map_err(|source| LinkEnd::Unreadable(source.to_string()));
+            }
             Ok(Some(Ok(_))) => {}
         }
     }
 }
 
 /// Reads on; signs of life are noted at once, reports wait for their turn.
-async fn read_on(mut stream: SplitStream<WebSocket>, to_store: mpsc::Sender<FromWorker>, state: AppState, device: DeviceId) -> LinkEnd {
+async fn read_on(
+    mut stream: SplitStream<WebSocket>,
+    to_store: mpsc::Sender<FromWorker>,
+    state: AppState,
+    device: DeviceId,
+) -> LinkEnd {
     loop {
         match next(&mut stream).await {
             Ok(FromWorker::Beat { load }) => {
@@ -143,12 +155,19 @@ async fn read_on(mut stream: SplitStream<WebSocket>, to_store: mpsc::Sender<From
 }
 
 /// Hello and welcome.
-async fn greet(state: &AppState, stream: &mut SplitStream<WebSocket>, connection: u64, to_worker: &mpsc::Sender<FromServer>) -> Result<Link, LinkEnd> {
+async fn greet(
+    state: &AppState,
+    stream: &mut SplitStream<WebSocket>,
+    connection: u64,
+    to_worker: &mpsc::Sender<FromServer>,
+) -> Result<Link, LinkEnd> {
     let FromWorker::Hello { protocol, worker, host, device, holding, unsent, .. } = next(stream).await? else {
         return Err(LinkEnd::Refused("the first message must be hello".into()));
     };
     if protocol != PROTOCOL {
-        return Err(LinkEnd::Refused(format!("the worker speaks version {protocol} of the link and this server {PROTOCOL}; use the same kindling for both")));
+        return Err(LinkEnd::Refused(format!(
+            "the worker speaks version {protocol} of the link and this server {PROTOCOL}; use the same kindling for both"
+        )));
     }
     let id = device.id.clone();
     let (kept, let_go) = match &holding {
@@ -162,7 +181,10 @@ async fn greet(state: &AppState, stream: &mut SplitStream<WebSocket>, connection
             stored.push((run.clone(), seq));
         }
     }
-    state.fleet.join(Arrival { worker, host, device, holding: kept.clone() }, connection, to_worker.clone()).map_err(LinkEnd::Refused)?;
+    state
+        .fleet
+        .join(Arrival { worker, host, device, holding: kept.clone() }, connection, to_worker.clone())
+        .map_err(LinkEnd::Refused)?;
     // The queue is empty, so there is room.
     let _ = to_worker.send(FromServer::Welcome { stored, let_go }).await;
     if let Some(run) = kept {
@@ -248,12 +270,18 @@ impl Link {
     async fn note_trouble(&self, run: &RunId, error: &StoreError) {
         let Ok(Some(summary)) = self.state.store.summary(run).await else { return };
         let message = format!("{TROUBLE} {error}");
-        if summary.message.as_ref() != Some(&message) && self.state.store.set_state(run, summary.state, Some(message)).await.is_ok() {
+        if summary.message.as_ref() != Some(&message)
+            && self.state.store.set_state(run, summary.state, Some(message)).await.is_ok()
+        {
             let _ = crate::runs::announce(&self.state, run).await;
         }
     }
 
-    async fn tell(&self, run: RunId, Ingested { stored_seq, rows, events, mut summary }: Ingested) -> Result<(), LinkEnd> {
+    async fn tell(
+        &self,
+        run: RunId,
+        Ingested { stored_seq, rows, events, mut summary }: Ingested,
+    ) -> Result<(), LinkEnd> {
         if summary.message.as_ref().is_some_and(|message| message.starts_with(TROUBLE)) {
             summary = self.state.store.set_state(&run, summary.state, None).await.map_err(unstored)?;
         }
@@ -275,7 +303,8 @@ impl Link {
             self.told_to_stop.push(run.clone());
             self.state.fleet.release(&run);
             let command = Command::Stop { reason: Some("the lab no longer holds this run".into()) };
-            let order = CommandOrder { command_id: self.state.pending.expect().command_id(), author: Author::Lab, command };
+            let order =
+                CommandOrder { command_id: self.state.pending.expect().command_id(), author: Author::Lab, command };
             self.send(FromServer::Order { run: run.clone(), order }).await?;
         }
         self.send(FromServer::Stored { run, seq: last_seq }).await

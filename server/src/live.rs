@@ -241,7 +241,8 @@ pub(crate) mod tests {
     fn a_cursor_within_the_ring_misses_nothing_and_repeats_nothing() {
         let mut ring = Ring::default();
         (1..=9u8).for_each(|n| ring.push(Bytes::from(vec![n]), 4));
-        let check = |seen: u64, expected: Option<Vec<u8>>| assert_eq!(numbers(ring.after(seen, 99)), expected, "after {seen}");
+        let check =
+            |seen: u64, expected: Option<Vec<u8>>| assert_eq!(numbers(ring.after(seen, 99)), expected, "after {seen}");
         check(9, Some(vec![]));
         check(7, Some(vec![8, 9]));
         check(5, Some(vec![6, 7, 8, 9]));

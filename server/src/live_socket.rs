@@ -165,7 +165,9 @@ impl LabCache {
     /// The state at `version` or a little before; with the version it shows.
     async fn get(&self, state: &AppState, version: u64) -> Result<(u64, Bytes), ApiError> {
         let mut made = self.0.lock().await;
-        if let Some((shown, _, bytes)) = made.as_ref().filter(|(shown, at, _)| *shown == version || at.elapsed() < LAB_EVERY / 2) {
+        if let Some((shown, _, bytes)) =
+            made.as_ref().filter(|(shown, at, _)| *shown == version || at.elapsed() < LAB_EVERY / 2)
+        {
             return Ok((*shown, bytes.clone()));
         }
         let bytes = encoded(&ToPage::Lab(devices::lab(state).await?));

@@ -37,13 +37,19 @@ pub async fn metrics(_: Viewer, State(state): State<AppState>) -> Result<Respons
     }
     let live: Vec<_> = runs.iter().filter(|run| run.state.is_live()).collect();
     for (name, help, value) in [
-        ("kindling_run_step", "Steps done by a run at work.", (|run| Some(run.step as f64)) as fn(&wire::RunSummary) -> Option<f64>),
+        (
+            "kindling_run_step",
+            "Steps done by a run at work.",
+            (|run| Some(run.step as f64)) as fn(&wire::RunSummary) -> Option<f64>,
+        ),
         ("kindling_run_loss_nats", "Its last training loss, nats per token.", |run| run.loss_train),
         ("kindling_run_valid_loss_nats", "Its last validation loss, nats per token.", |run| run.loss_valid),
         ("kindling_run_tokens_per_second", "Its speed.", |run| run.tokens_per_sec),
     ] {
         text.family(name, "gauge", help);
-        live.iter().filter_map(|run| Some((run, value(run)?))).for_each(|(run, value)| text.value(&format!("{{run=\"{}\"}}", run.id), value));
+        live.iter()
+            .filter_map(|run| Some((run, value(run)?)))
+            .for_each(|(run, value)| text.value(&format!("{{run=\"{}\"}}", run.id), value));
     }
     text.family("kindling_device_connected", "gauge", "1 for a device whose worker is connected.");
     for device in state.fleet.views() {

@@ -1,7 +1,9 @@
 //! The page, from inside the program: files in a table, so that no path of a request ever reaches the disk.
 
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 
@@ -36,7 +38,8 @@ pub async fn serve_page(request: Request) -> Response {
         return ApiError::not_found(message).hint("GET /api/v1/openapi.json lists all there is").into_response();
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        return ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the page can only be read").into_response();
+        return ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "the page can only be read")
+            .into_response();
     }
     let is_packed = ENCODINGS.iter().any(|(_, suffix)| path.ends_with(suffix));
     match find(path).filter(|_| !is_packed) {
@@ -52,7 +55,10 @@ pub async fn serve_page(request: Request) -> Response {
 /// Whether someone opens an address of the page rather than fetching a file.
 fn is_address(path: &str, headers: &HeaderMap) -> bool {
     let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
-    let wants_page = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"));
+    let wants_page = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"));
     path.is_empty() || (!is_file && wants_page)
 }
 
@@ -79,7 +85,10 @@ fn packed(path: &str, headers: &HeaderMap) -> Option<(&'static str, &'static Emb
             name.trim() == encoding && !matches!(quality.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
         })
     };
-    ENCODINGS.into_iter().filter(|(encoding, _)| takes(encoding)).find_map(|(encoding, suffix)| Some((encoding, find(&format!("{path}{suffix}"))?)))
+    ENCODINGS
+        .into_iter()
+        .filter(|(encoding, _)| takes(encoding))
+        .find_map(|(encoding, suffix)| Some((encoding, find(&format!("{path}{suffix}"))?)))
 }
 
 fn content_type(path: &str) -> &'static str {

@@ -14,7 +14,10 @@ use utoipa_axum::routes;
 use crate::api_error::{ApiError, log_refusals};
 use crate::app_state::AppState;
 use crate::openapi::Document;
-use crate::{catalogue, commands, corpora, devices, figures_api, guard, headers, jobs, link, live_socket, metrics, page, runs, series_api, session, upload};
+use crate::{
+    catalogue, commands, corpora, devices, figures_api, guard, headers, jobs, link, live_socket, metrics, page, runs,
+    series_api, session, upload,
+};
 
 /// Largest body but for uploads, bytes.
 const BODY_BYTES: usize = 1_000_000;
@@ -43,7 +46,9 @@ pub fn description() -> Description {
 }
 
 fn api() -> (Router<AppState>, Description) {
-    let uploads = OpenApiRouter::new().routes(routes!(corpora::list_corpora, upload::upload_corpus)).layer(DefaultBodyLimit::disable());
+    let uploads = OpenApiRouter::new()
+        .routes(routes!(corpora::list_corpora, upload::upload_corpus))
+        .layer(DefaultBodyLimit::disable());
     let v1 = OpenApiRouter::new()
         .routes(routes!(session::sign_in, session::sign_out))
         .routes(routes!(session::get_me))
@@ -73,5 +78,6 @@ fn api() -> (Router<AppState>, Description) {
 
 async fn refuse_method(request: Request) -> ApiError {
     let message = format!("{} is not for {}", request.uri().path(), request.method());
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message).hint("GET /api/v1/openapi.json lists all there is")
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+        .hint("GET /api/v1/openapi.json lists all there is")
 }

@@ -31,7 +31,11 @@ pub async fn list_presets(_: Viewer) -> Json<Vec<PresetInfo>> {
 
 /// Resolves a spec to every number it stands for, without starting anything.
 #[utoipa::path(post, path = "/plan", tag = "runs", request_body = RunSpec, responses((status = 200, body = PlanView), (status = 422, body = ApiErrorBody)))]
-pub async fn plan_run(_: Viewer, State(state): State<AppState>, Body(spec): Body<RunSpec>) -> Result<Json<PlanView>, ApiError> {
+pub async fn plan_run(
+    _: Viewer,
+    State(state): State<AppState>,
+    Body(spec): Body<RunSpec>,
+) -> Result<Json<PlanView>, ApiError> {
     plan(&state, &spec).await.map(Json)
 }
 
@@ -45,7 +49,11 @@ pub struct WhichRuns {
 
 /// All runs, newest first.
 #[utoipa::path(get, path = "/runs", tag = "runs", params(WhichRuns), responses((status = 200, body = Vec<RunSummary>)))]
-pub async fn list_runs(_: Viewer, State(state): State<AppState>, Query(which): Query<WhichRuns>) -> Result<Json<Vec<RunSummary>>, ApiError> {
+pub async fn list_runs(
+    _: Viewer,
+    State(state): State<AppState>,
+    Query(which): Query<WhichRuns>,
+) -> Result<Json<Vec<RunSummary>>, ApiError> {
     state.store.runs(which.deleted).await.map(Json).map_err(|source| ApiError::internal("listing the runs", source))
 }
 
@@ -71,9 +79,18 @@ pub async fn create_run(
 }
 
 /// What the store is given of a new run.
-async fn new_run(state: &AppState, id: RunId, name: String, spec: RunSpec, view: PlanView, author: Author) -> Result<NewRun, ApiError> {
+async fn new_run(
+    state: &AppState,
+    id: RunId,
+    name: String,
+    spec: RunSpec,
+    view: PlanView,
+    author: Author,
+) -> Result<NewRun, ApiError> {
     let texts = state.texts.list().await?;
-    let named = |id: &CorpusId| texts.iter().find(|info| info.id == *id).map_or_else(|| id.to_string(), |info| info.name.clone());
+    let named = |id: &CorpusId| {
+        texts.iter().find(|info| info.id == *id).map_or_else(|| id.to_string(), |info| info.name.clone())
+    };
     let dataset = state.texts.dataset(&view.plan).await;
     Ok(NewRun {
         id,
@@ -91,7 +108,11 @@ async fn new_run(state: &AppState, id: RunId, name: String, spec: RunSpec, view:
 
 /// A whole run, as its page opens it.
 #[utoipa::path(get, path = "/runs/{id}", tag = "runs", params(("id" = RunId, Path)), responses((status = 200, body = RunView), (status = 404, body = ApiErrorBody)))]
-pub async fn get_run(_: Viewer, State(state): State<AppState>, Path(run): Path<RunId>) -> Result<Json<RunView>, ApiError> {
+pub async fn get_run(
+    _: Viewer,
+    State(state): State<AppState>,
+    Path(run): Path<RunId>,
+) -> Result<Json<RunView>, ApiError> {
     view_of(&state, &run).await.map(Json)
 }
 
@@ -137,10 +158,15 @@ pub async fn change_run(
 /// Deletes a run. It can be brought back for a while.
 #[utoipa::path(delete, path = "/runs/{id}", tag = "runs", params(("id" = RunId, Path)),
     responses((status = 200, body = RunSummary), (status = 409, description = "It still trains.", body = ApiErrorBody)))]
-pub async fn delete_run(_: Steerer, State(state): State<AppState>, Path(run): Path<RunId>) -> Result<Json<RunSummary>, ApiError> {
+pub async fn delete_run(
+    _: Steerer,
+    State(state): State<AppState>,
+    Path(run): Path<RunId>,
+) -> Result<Json<RunSummary>, ApiError> {
     let before = summary(&state, &run).await?;
     if before.state.is_live() {
-        return Err(ApiError::conflict("run_live", format!("{run} is at work")).hint("stop it first: POST .../commands {\"kind\": \"stop\"}"));
+        return Err(ApiError::conflict("run_live", format!("{run} is at work"))
+            .hint("stop it first: POST .../commands {\"kind\": \"stop\"}"));
     }
     state.store.delete_run(&run, now_ms()).await.map_err(|source| store_error(&run, source))?;
     state.wake_scheduler();
@@ -149,7 +175,11 @@ pub async fn delete_run(_: Steerer, State(state): State<AppState>, Path(run): Pa
 
 /// Brings a deleted run back.
 #[utoipa::path(post, path = "/runs/{id}/restore", tag = "runs", params(("id" = RunId, Path)), responses((status = 200, body = RunSummary)))]
-pub async fn restore_run(_: Steerer, State(state): State<AppState>, Path(run): Path<RunId>) -> Result<Json<RunSummary>, ApiError> {
+pub async fn restore_run(
+    _: Steerer,
+    State(state): State<AppState>,
+    Path(run): Path<RunId>,
+) -> Result<Json<RunSummary>, ApiError> {
     summary(&state, &run).await?;
     state.store.restore_run(&run).await.map_err(|source| store_error(&run, source))?;
     state.wake_scheduler();
@@ -166,7 +196,10 @@ async fn plan(state: &AppState, spec: &RunSpec) -> Result<PlanView, ApiError> {
 fn explain_missing_text(state: &AppState, spec: &RunSpec, error: PlanError) -> PlanError {
     let wanted = spec.corpus.iter().chain(spec.mix.iter().flat_map(BTreeMap::keys));
     match wanted.filter(|_| error.field == "corpus").find_map(|corpus| state.jobs.running_on(corpus)) {
-        Some(job) => PlanError { hint: Some(format!("it is on its way ({}); try again in a moment", job.title.to_lowercase())), ..error },
+        Some(job) => PlanError {
+            hint: Some(format!("it is on its way ({}); try again in a moment", job.title.to_lowercase())),
+            ..error
+        },
         None => error,
     }
 }
@@ -174,7 +207,8 @@ fn explain_missing_text(state: &AppState, spec: &RunSpec, error: PlanError) -> P
 fn checked_name(name: &str) -> Result<String, ApiError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
-        return Err(ApiError::invalid("name_invalid", format!("a name has 1 to {NAME_CHARS} characters on one line")).field("name"));
+        return Err(ApiError::invalid("name_invalid", format!("a name has 1 to {NAME_CHARS} characters on one line"))
+            .field("name"));
     }
     Ok(name.to_owned())
 }
@@ -221,8 +255,12 @@ pub fn store_error(run: &RunId, source: StoreError) -> ApiError {
         StoreError::RunExists { .. } => "run_exists",
         StoreError::RunIsLive { .. } => "run_live",
         StoreError::NotQueued { .. } => "not_queued",
-        StoreError::RunFolderMissing { .. } => return ApiError::new(StatusCode::GONE, "run_folder_missing", source.to_string()),
-        StoreError::DiskFull { .. } => return ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", source.to_string()),
+        StoreError::RunFolderMissing { .. } => {
+            return ApiError::new(StatusCode::GONE, "run_folder_missing", source.to_string());
+        }
+        StoreError::DiskFull { .. } => {
+            return ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", source.to_string());
+        }
         _ => return ApiError::internal("the lab's store", source),
     };
     ApiError::conflict(code, source.to_string())

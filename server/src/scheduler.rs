@@ -36,7 +36,8 @@ pub async fn schedule(state: AppState) {
 }
 
 async fn serve_device(state: &AppState, preparing: &Preparing, device: &DeviceId) -> Result<(), ApiError> {
-    let next = state.store.next_queued(device).await.map_err(|source| ApiError::internal("reading the queue", source))?;
+    let next =
+        state.store.next_queued(device).await.map_err(|source| ApiError::internal("reading the queue", source))?;
     let Some((run, plan)) = next else { return Ok(()) };
     if preparing.lock().unwrap_or_else(PoisonError::into_inner).contains(&run) {
         return Ok(());
@@ -84,7 +85,12 @@ async fn prepare(state: AppState, preparing: Preparing, run: RunId, plan: RunPla
 }
 
 /// Once its text is cut, the lines that a run's loss is read against are known.
-async fn note_references(state: &AppState, run: &RunId, plan: &RunPlan, made: Result<DatasetInfo, ApiError>) -> Result<(), ApiError> {
+async fn note_references(
+    state: &AppState,
+    run: &RunId,
+    plan: &RunPlan,
+    made: Result<DatasetInfo, ApiError>,
+) -> Result<(), ApiError> {
     let references = References::new(plan.recipe.model.vocab, Some(&made?));
     state.store.set_references(run, &references).await.map(drop).map_err(|source| store_error(run, source))
 }

@@ -52,7 +52,11 @@ pub async fn list_events(
 
 /// Names of the curves a run has.
 #[utoipa::path(get, path = "/runs/{id}/series/names", tag = "runs", params(("id" = RunId, Path)), responses((status = 200, body = Vec<String>)))]
-pub async fn list_series(_: Viewer, State(state): State<AppState>, Path(run): Path<RunId>) -> Result<Json<Vec<String>>, ApiError> {
+pub async fn list_series(
+    _: Viewer,
+    State(state): State<AppState>,
+    Path(run): Path<RunId>,
+) -> Result<Json<Vec<String>>, ApiError> {
     summary(&state, &run).await?;
     state.store.series_names(&run).await.map(Json).map_err(|source| store_error(&run, source))
 }
@@ -90,9 +94,15 @@ pub async fn get_series(
 
 impl WhichSeries {
     fn query(self) -> Result<SeriesQuery, ApiError> {
-        let names: Vec<String> = self.names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let names: Vec<String> =
+            self.names.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         if names.is_empty() || names.len() > CURVES {
-            return Err(ApiError::invalid("query_invalid", format!("1 to {CURVES} names are needed, with commas between")).field("names").hint("GET .../series/names lists them"));
+            return Err(ApiError::invalid(
+                "query_invalid",
+                format!("1 to {CURVES} names are needed, with commas between"),
+            )
+            .field("names")
+            .hint("GET .../series/names lists them"));
         }
         for (field, place) in [("from", self.from), ("to", self.to)] {
             if place.is_some_and(|place| !place.is_finite()) {
@@ -106,7 +116,12 @@ impl WhichSeries {
 
 /// The latest look inside of each kind.
 #[utoipa::path(get, path = "/runs/{id}/frames", tag = "runs", params(("id" = RunId, Path)), responses((status = 200, body = Vec<Frame>)))]
-pub async fn list_frames(_: Viewer, headers: HeaderMap, State(state): State<AppState>, Path(run): Path<RunId>) -> Result<Response, ApiError> {
+pub async fn list_frames(
+    _: Viewer,
+    headers: HeaderMap,
+    State(state): State<AppState>,
+    Path(run): Path<RunId>,
+) -> Result<Response, ApiError> {
     summary(&state, &run).await?;
     let frames = state.store.frames(&run, None).await.map_err(|source| store_error(&run, source))?;
     answer(&headers, &frames)
@@ -114,7 +129,8 @@ pub async fn list_frames(_: Viewer, headers: HeaderMap, State(state): State<AppS
 
 /// JSON, or postcard for those who ask for it.
 fn answer<T: Serialize>(headers: &HeaderMap, value: &T) -> Result<Response, ApiError> {
-    let wants_postcard = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains(POSTCARD));
+    let wants_postcard =
+        headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains(POSTCARD));
     if !wants_postcard {
         return Ok(Json(value).into_response());
     }

@@ -81,7 +81,8 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let listener = TcpListener::bind(listen).await.map_err(|source| ServeError::Listen { listen, source })?;
     let port = listener.local_addr().map_err(ServeError::Serve)?.port();
     let url = settings.url(port);
-    workers::write_address(&settings.data, &url).map_err(|source| ServeError::Folder { dir: settings.data.clone(), source })?;
+    workers::write_address(&settings.data, &url)
+        .map_err(|source| ServeError::Folder { dir: settings.data.clone(), source })?;
     let state = AppState::new(settings, store);
     state.set_port(port);
     remove_leftovers(&state);
@@ -98,10 +99,21 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     tracing::info!("stopping; trainings go on and are picked up by the next `kindling serve`");
     // No receiver means that nothing is left to stop.
     let _ = stop.send(true);
-    state.fleet.dismiss_idle();
+    dismiss_workers(&state).await;
     match tokio::time::timeout(END_WITHIN, serving).await {
         Ok(Ok(Err(source))) => Err(ServeError::Serve(source)),
         _ => Ok(()),
+    }
+}
+
+/// Idle workers go; a word to them takes a moment, and without it they would wait a minute for the next server.
+async fn dismiss_workers(state: &AppState) {
+    state.fleet.dismiss_idle();
+    for _ in 0..20 {
+        if state.fleet.idle().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -126,9 +138,13 @@ fn remove_leftovers(state: &AppState) {
 
 /// One line on standard output: the sign-in link for a lab that nobody has entered, else where it is.
 async fn say_where(state: &AppState, url: &str) -> Result<(), ServeError> {
-    let is_entered = state.store.tokens().await?.iter().any(|token| token.role != Role::Worker && token.kind != TokenKind::SignIn);
+    let is_entered =
+        state.store.tokens().await?.iter().any(|token| token.role != Role::Worker && token.kind != TokenKind::SignIn);
     if is_entered {
-        println!("Kindling is at {url} (a new sign-in link: kindling token --sign-in --data {})", state.settings.data.display());
+        println!(
+            "Kindling is at {url} (a new sign-in link: kindling token --sign-in --data {})",
+            state.settings.data.display()
+        );
         return Ok(());
     }
     let token = state.store.add_token("owner", Role::Admin, TokenKind::SignIn, Some(now_ms() + FIRST_LINK_MS)).await?;

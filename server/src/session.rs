@@ -44,9 +44,13 @@ pub struct SignInLink {
 
 /// Signs in with a one-time token; answers with a cookie.
 #[utoipa::path(post, path = "/session", tag = "access", request_body = SignIn, responses((status = 200, body = Me), (status = 401, body = ApiErrorBody)), security(()))]
-pub async fn sign_in(State(state): State<AppState>, Body(SignIn { token }): Body<SignIn>) -> Result<Response, ApiError> {
+pub async fn sign_in(
+    State(state): State<AppState>,
+    Body(SignIn { token }): Body<SignIn>,
+) -> Result<Response, ApiError> {
     let (session, identity) = redeem(&state, &token).await?.ok_or_else(|| {
-        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "this token is unknown, used up or too old").hint("`kindling token --sign-in` prints a new one")
+        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "this token is unknown, used up or too old")
+            .hint("`kindling token --sign-in` prints a new one")
     })?;
     let me = Me { name: identity.name, role: role_name(identity.role).to_owned() };
     Ok(([(SET_COOKIE, cookie(&state, &session, SESSION_SECS))], Json(me)).into_response())
@@ -66,12 +70,21 @@ pub async fn get_me(Viewer(identity): Viewer) -> Json<Me> {
 }
 
 /// Opens a sign-in link: a cookie, and on to the page. Only a GET uses the link up, since link previews send HEAD.
-pub async fn open_link(method: Method, headers: HeaderMap, State(state): State<AppState>, Query(link): Query<SignInLink>) -> Result<Response, ApiError> {
+pub async fn open_link(
+    method: Method,
+    headers: HeaderMap,
+    State(state): State<AppState>,
+    Query(link): Query<SignInLink>,
+) -> Result<Response, ApiError> {
     if method != Method::GET {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     if let Some((session, _)) = redeem(&state, &link.token).await? {
-        return Ok((StatusCode::SEE_OTHER, [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie(&state, &session, SESSION_SECS))]).into_response());
+        return Ok((
+            StatusCode::SEE_OTHER,
+            [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie(&state, &session, SESSION_SECS))],
+        )
+            .into_response());
     }
     if identify(&headers, &state).await.is_ok() {
         return Ok((StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response());

@@ -76,7 +76,11 @@ pub fn listen(flag: Option<String>) -> Result<SocketAddr, SettingError> {
         Ok(port) => format!("127.0.0.1:{port}"),
         Err(_) => text.replacen("localhost:", "127.0.0.1:", 1),
     };
-    spelled.parse().map_err(|_| SettingError { setting: "--listen", value: text, expected: "address like 127.0.0.1:7878 or 0.0.0.0:7878" })
+    spelled.parse().map_err(|_| SettingError {
+        setting: "--listen",
+        value: text,
+        expected: "address like 127.0.0.1:7878 or 0.0.0.0:7878",
+    })
 }
 
 #[cfg(test)]
@@ -85,7 +89,12 @@ mod tests {
 
     #[test]
     fn addresses_are_read_as_people_write_them() {
-        for (text, expected) in [("8090", "127.0.0.1:8090"), ("localhost:80", "127.0.0.1:80"), ("0.0.0.0:1", "0.0.0.0:1"), ("[::1]:9", "[::1]:9")] {
+        for (text, expected) in [
+            ("8090", "127.0.0.1:8090"),
+            ("localhost:80", "127.0.0.1:80"),
+            ("0.0.0.0:1", "0.0.0.0:1"),
+            ("[::1]:9", "[::1]:9"),
+        ] {
             assert_eq!(listen(Some(text.into())).unwrap(), expected.parse::<SocketAddr>().unwrap());
         }
         assert!(listen(Some("nowhere".into())).is_err());

@@ -46,12 +46,23 @@ impl Texts {
     }
 
     /// Makes one by its generator.
-    pub async fn generate(&self, id: CorpusId, generator: &'static str, seed: u64, job: JobHandle) -> Result<CorpusInfo, ApiError> {
+    pub async fn generate(
+        &self,
+        id: CorpusId,
+        generator: &'static str,
+        seed: u64,
+        job: JobHandle,
+    ) -> Result<CorpusInfo, ApiError> {
         self.as_job(job, move |folder, job| corpus::generate(folder, &id, generator, seed, &mut told(job))).await
     }
 
     /// Cuts texts into tokens; at once when that was done before.
-    pub async fn prepare(&self, texts: Vec<CorpusId>, tokenizer: Tokenizer, job: JobHandle) -> Result<DatasetInfo, ApiError> {
+    pub async fn prepare(
+        &self,
+        texts: Vec<CorpusId>,
+        tokenizer: Tokenizer,
+        job: JobHandle,
+    ) -> Result<DatasetInfo, ApiError> {
         self.as_job(job, move |folder, job| dataset::prepare(folder, &texts, tokenizer, &mut told(job))).await
     }
 
@@ -87,7 +98,10 @@ impl Texts {
         ended.await.map_err(|source| ApiError::internal("working on a text", source))?.map_err(ApiError::from)
     }
 
-    async fn at_work<T: Send + 'static>(&self, work: impl FnOnce(&Path) -> Result<T, DataError> + Send + 'static) -> Result<T, ApiError> {
+    async fn at_work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> Result<T, DataError> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let folder = self.folder.clone();
         let ended = tokio::task::spawn_blocking(move || work(&folder)).await;
         ended.map_err(|source| ApiError::internal("reading the texts", source))?.map_err(ApiError::from)

@@ -38,7 +38,15 @@ pub async fn make(wish: TokenWish) -> Result<(String, String), StoreError> {
     let (role, plural) = (role_name(wish.role), if days == 1 { "" } else { "s" });
     if wish.is_sign_in {
         let url = workers::read_address(&wish.data).unwrap_or_else(|| format!("http://{DEFAULT_LISTEN}"));
-        return Ok((format!("{url}/signin?token={token}"), format!("signs {name:?} in once, as {role}, within {days} day{plural}")));
+        return Ok((
+            format!("{url}/signin?token={token}"),
+            format!("signs {name:?} in once, as {role}, within {days} day{plural}"),
+        ));
     }
-    Ok((token, format!("a token of the role {role} for {name:?}, good for {days} day{plural}; send it as Authorization: Bearer")))
+    Ok((
+        token,
+        format!(
+            "a token of the role {role} for {name:?}, good for {days} day{plural}; send it as Authorization: Bearer"
+        ),
+    ))
 }

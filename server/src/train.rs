@@ -1,24 +1,25 @@
 //! `kindling train SPEC.toml`: one run on this process, with a progress bar, into the same folder that a server shows.
 
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use engine::train::{Reporter, Training};
 use engine::{DataError, EngineError, corpus, dataset};
 use store::{NewRun, Store, StoreError};
 use tokio::sync::mpsc::{Receiver, Sender};
 use wire::command::CommandOrder;
-use wire::event::{Author, brief};
+use wire::event::Author;
 use wire::frame::Frame;
 use wire::link::{Item, Report};
 use wire::plan::{PlanView, resolve};
 use wire::run::References;
-use wire::series::{Row, name};
+use wire::series::Row;
 use wire::{Command, CorpusId, DeviceId, Event, PlanError, RunId, RunSpec, RunState};
 
 use crate::clock::{now_ms, random};
+use crate::progress_bar::{Bar, Line};
 use crate::runs::report_of;
 use crate::serve::{ServeError, open_store};
 use crate::settings::Settings;
@@ -27,9 +28,6 @@ use crate::settings::Settings;
 const ON_THE_WAY: usize = 4096;
 /// Reports stored at once.
 const AT_ONCE: usize = 512;
-/// Steps between two looks at the bar on a terminal, and lines elsewhere.
-const REDRAW_EVERY: Duration = Duration::from_millis(200);
-const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// What to train.
 pub struct TrainWish {
@@ -114,7 +112,9 @@ pub async fn train(wish: TrainWish) -> Result<(), TrainError> {
 
 async fn open(settings: &Settings) -> Result<Store, TrainError> {
     open_store(settings).await.map_err(|error| match error {
-        ServeError::InUse { url: Some(ref url), .. } => TrainError::ServerHasIt { url: url.clone(), data: settings.data.clone(), source: error },
+        ServeError::InUse { url: Some(ref url), .. } => {
+            TrainError::ServerHasIt { url: url.clone(), data: settings.data.clone(), source: error }
+        }
         other => other.into(),
     })
 }
@@ -124,14 +124,17 @@ fn read_spec(path: &Path) -> Result<RunSpec, TrainError> {
     let text = std::fs::read_to_string(path).map_err(|source| TrainError::File { path: path.to_owned(), source })?;
     let spec = |message: String| TrainError::Spec { path: path.to_owned(), message };
     let mut read: RunSpec = toml::from_str(&text).map_err(|source| spec(source.to_string()))?;
-    read.overrides = std::mem::take(&mut read.overrides).into_iter().flat_map(|(path, value)| by_path(path, value)).collect();
+    read.overrides =
+        std::mem::take(&mut read.overrides).into_iter().flat_map(|(path, value)| by_path(path, value)).collect();
     Ok(read)
 }
 
 fn by_path(path: String, value: serde_json::Value) -> Vec<(String, serde_json::Value)> {
     match value {
         // A shape is a value of its own: `{wsd = {decay_steps = 100}}`.
-        serde_json::Value::Object(table) if path != "schedule.shape" => table.into_iter().flat_map(|(key, value)| by_path(format!("{path}.{key}"), value)).collect(),
+        serde_json::Value::Object(table) if path != "schedule.shape" => {
+            table.into_iter().flat_map(|(key, value)| by_path(format!("{path}.{key}"), value)).collect()
+        }
         value => vec![(path, value)],
     }
 }
@@ -143,7 +146,9 @@ fn plan(spec: &RunSpec, corpora: &Path) -> Result<PlanView, TrainError> {
     }
     let view = resolve(spec, &corpus::list(corpora)?, &engine::device::list())?;
     let mut line = Line::new(format!("cutting text into {} tokens", view.plan.tokenizer));
-    dataset::prepare(corpora, &view.plan.corpora(), view.plan.tokenizer, &mut |done, total, unit| line.show(done, total, unit))?;
+    dataset::prepare(corpora, &view.plan.corpora(), view.plan.tokenizer, &mut |done, total, unit| {
+        line.show(done, total, unit)
+    })?;
     line.end();
     Ok(view)
 }
@@ -162,7 +167,10 @@ fn make_built_in(corpora: &Path, id: &CorpusId) -> Result<(), TrainError> {
 async fn record(store: &Store, spec: &RunSpec, view: &PlanView, corpora: &Path) -> Result<RunId, TrainError> {
     let (made_up, id) = wire::id::name_run(random());
     let dataset = dataset::Dataset::open(corpora, &view.plan.corpora(), view.plan.tokenizer)?;
-    let device_name = engine::device::list().into_iter().find(|device| device.id == view.plan.device).map_or_else(|| view.plan.device.to_string(), |device| device.name);
+    let device_name = engine::device::list()
+        .into_iter()
+        .find(|device| device.id == view.plan.device)
+        .map_or_else(|| view.plan.device.to_string(), |device| device.name);
     let new = NewRun {
         id: id.clone(),
         name: spec.name.clone().unwrap_or(made_up),
@@ -176,8 +184,16 @@ async fn record(store: &Store, spec: &RunSpec, view: &PlanView, corpora: &Path) 
         author: Author::Person("command line".to_owned()),
     };
     store.create_run(&new).await?;
-    store.append(&id, report_of(Author::Lab, 0, Event::Starting { device: device_name }, Some(RunState::Starting))).await?;
-    eprintln!("{id}: {} parameters, {} steps of {} tokens on {}", view.estimate.parameters, view.plan.steps, view.plan.tokens_per_step(), view.plan.device);
+    store
+        .append(&id, report_of(Author::Lab, 0, Event::Starting { device: device_name }, Some(RunState::Starting)))
+        .await?;
+    eprintln!(
+        "{id}: {} parameters, {} steps of {} tokens on {}",
+        view.estimate.parameters,
+        view.plan.steps,
+        view.plan.tokens_per_step(),
+        view.plan.device
+    );
     view.notes.iter().for_each(|note| eprintln!("  {note}"));
     Ok(id)
 }
@@ -259,99 +275,6 @@ async fn keep(store: &Store, run: &RunId, first_seq: u64, items: &[Item]) -> Res
     }
 }
 
-/// The bar: one line redrawn on a terminal, a line now and then elsewhere.
-struct Bar {
-    steps: u64,
-    began: Instant,
-    drawn: Instant,
-    is_terminal: bool,
-}
-
-impl Bar {
-    fn new(steps: u64) -> Self {
-        let now = Instant::now();
-        Self { steps, began: now, drawn: now, is_terminal: io::stderr().is_terminal() }
-    }
-
-    fn take(&mut self, item: &Item) {
-        match item {
-            Item::Row(row) => self.draw(row),
-            Item::Event(Report { event: Event::Sampled { prompt, text, .. }, step, .. }) => self.say(&format!("step {step}, sample: {prompt}{}", text.trim_end())),
-            Item::Event(report) => self.say(&format!("step {}: {}", report.step, report.event.phrase())),
-        }
-    }
-
-    fn draw(&mut self, row: &Row) {
-        let value = |wanted: &str| row.values.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
-        let Some(loss) = value(name::TRAIN) else { return };
-        let every = if self.is_terminal { REDRAW_EVERY } else { LINE_EVERY };
-        let done = row.step + 1;
-        if self.drawn.elapsed() < every && done < self.steps {
-            return;
-        }
-        self.drawn = Instant::now();
-        let left_secs = self.began.elapsed().as_secs_f64() / done as f64 * self.steps.saturating_sub(done) as f64;
-        let speed = value(name::TOKENS_PER_SEC).unwrap_or(0.0);
-        let filled = (done * 24 / self.steps.max(1)) as usize;
-        let bar = format!("{}{}", "█".repeat(filled.min(24)), "░".repeat(24 - filled.min(24)));
-        let text = format!("{bar} {done}/{} loss {loss:.3} nats, {} tok/s, {} left", self.steps, brief(speed), spell(left_secs));
-        match self.is_terminal {
-            true => eprint!("\r\x1b[2K{text}"),
-            false => eprintln!("{text}"),
-        }
-        // A bar that cannot be drawn is no reason to stop.
-        let _ = io::stderr().flush();
-    }
-
-    fn say(&self, text: &str) {
-        let clear = if self.is_terminal { "\r\x1b[2K" } else { "" };
-        eprintln!("{clear}{text}");
-    }
-
-    fn end(&self) {
-        if self.is_terminal {
-            eprintln!();
-        }
-        eprintln!("took {}", spell(self.began.elapsed().as_secs_f64()));
-    }
-}
-
-/// Progress of a text, on one line.
-struct Line {
-    what: String,
-    drawn: Option<Instant>,
-    is_terminal: bool,
-}
-
-impl Line {
-    fn new(what: String) -> Self {
-        Self { what, drawn: None, is_terminal: io::stderr().is_terminal() }
-    }
-
-    fn show(&mut self, done: u64, total: Option<u64>, unit: &str) -> bool {
-        if self.is_terminal && self.drawn.is_none_or(|at| at.elapsed() > REDRAW_EVERY) {
-            self.drawn = Some(Instant::now());
-            let share = total.map_or(String::new(), |total| format!(" of {total}"));
-            eprint!("\r\x1b[2K{}: {done}{share} {unit}", self.what);
-        }
-        true
-    }
-
-    fn end(&self) {
-        if self.drawn.is_some() {
-            eprintln!();
-        }
-    }
-}
-
-fn spell(secs: f64) -> String {
-    match secs {
-        secs if secs < 90.0 => format!("{secs:.0} s"),
-        secs if secs < 5400.0 => format!("{:.0} min", secs / 60.0),
-        secs => format!("{:.1} h", secs / 3600.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -365,7 +288,10 @@ mod tests {
             read_spec(&path)
         };
         let by_path = read("preset = \"tiny\"\ncorpus = \"tales\"\nsteps = 9\n[overrides]\n\"optimizer.rate\" = 1e-3\n\"model.layers\" = 3\n").unwrap();
-        let by_table = read("preset = \"tiny\"\ncorpus = \"tales\"\nsteps = 9\n[overrides]\noptimizer.rate = 1e-3\nmodel.layers = 3\n").unwrap();
+        let by_table = read(
+            "preset = \"tiny\"\ncorpus = \"tales\"\nsteps = 9\n[overrides]\noptimizer.rate = 1e-3\nmodel.layers = 3\n",
+        )
+        .unwrap();
         assert_eq!(by_path, by_table);
         let shaped = read("corpus = \"tales\"\n[overrides]\nschedule.shape = { wsd = { decay_steps = 5 } }\n").unwrap();
         assert!(shaped.overrides["schedule.shape"].is_object());

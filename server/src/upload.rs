@@ -46,10 +46,17 @@ pub struct UploadQuery {
 #[utoipa::path(post, path = "/corpora", tag = "texts", params(UploadQuery),
     request_body(content = Vec<u8>, description = "Text, Markdown or JSON Lines; or multipart/form-data with one or more files.", content_type = "application/octet-stream"),
     responses((status = 201, body = CorpusInfo), (status = 202, body = Job), (status = 413, body = ApiErrorBody), (status = 422, body = ApiErrorBody)))]
-pub async fn upload_corpus(_: Steerer, State(state): State<AppState>, Query(query): Query<UploadQuery>, request: Request) -> Result<Response, ApiError> {
+pub async fn upload_corpus(
+    _: Steerer,
+    State(state): State<AppState>,
+    Query(query): Query<UploadQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let mut received = Received::new(&state, query)?;
     if is_form(request.headers()) {
-        let form = Multipart::from_request(request, &state).await.map_err(|rejection| ApiError::new(StatusCode::BAD_REQUEST, "form_malformed", rejection.body_text()))?;
+        let form = Multipart::from_request(request, &state)
+            .await
+            .map_err(|rejection| ApiError::new(StatusCode::BAD_REQUEST, "form_malformed", rejection.body_text()))?;
         received.take_form(form).await?;
     } else {
         let filename = received.query.filename.clone().unwrap_or_else(|| "text.txt".to_owned());
@@ -61,15 +68,25 @@ pub async fn upload_corpus(_: Steerer, State(state): State<AppState>, Query(quer
     let corpus = free_id(&state, &name).await?;
     let job = begin_job(&state, format!("Bringing in {name}"), corpus.clone(), "bytes");
     let (job_id, texts) = (job.id(), state.texts.clone());
-    let work = async move { texts.as_job(job, move |folder, job| take_in(folder, &corpus, &name, &received, job)).await };
+    let work =
+        async move { texts.as_job(job, move |folder, job| take_in(folder, &corpus, &name, &received, job)).await };
     soon_or_later(&state, job_id, StatusCode::CREATED, work).await
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|kind| kind.starts_with("multipart/form-data"))
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|kind| kind.starts_with("multipart/form-data"))
 }
 
-fn take_in(corpora: &Path, id: &CorpusId, name: &str, received: &Received, job: &JobHandle) -> Result<CorpusInfo, DataError> {
+fn take_in(
+    corpora: &Path,
+    id: &CorpusId,
+    name: &str,
+    received: &Received,
+    job: &JobHandle,
+) -> Result<CorpusInfo, DataError> {
     let names = received.files.iter().take(20).map(|(name, _)| name.clone()).collect();
     let mut intake = Intake::new(corpora, id, name, Source::Files { names })?;
     for (name, path) in &received.files {
@@ -118,9 +135,18 @@ impl Received {
         Ok(())
     }
 
-    async fn take_file(&mut self, name: &str, mut content: impl Stream<Item = Result<Bytes, ApiError>> + Unpin) -> Result<(), ApiError> {
+    async fn take_file(
+        &mut self,
+        name: &str,
+        mut content: impl Stream<Item = Result<Bytes, ApiError>> + Unpin,
+    ) -> Result<(), ApiError> {
         if self.files.len() >= FILES {
-            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_files", format!("more than {FILES} files")).hint("join them into one JSON Lines file"));
+            return Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_many_files",
+                format!("more than {FILES} files"),
+            )
+            .hint("join them into one JSON Lines file"));
         }
         let path = self.folder.join(self.files.len().to_string());
         let disk = |source: std::io::Error| ApiError::internal("keeping an upload", source);
@@ -130,7 +156,8 @@ impl Received {
             self.bytes += chunk.len() as u64;
             if self.bytes > self.most_bytes {
                 let message = format!("the upload is larger than {} MB", self.most_bytes / 1_000_000);
-                return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message).hint("put it into the lab's folder with: kindling train, or bring it in parts"));
+                return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+                    .hint("put it into the lab's folder with: kindling train, or bring it in parts"));
             }
             file.write_all(&chunk).await.map_err(disk)?;
         }
@@ -154,7 +181,11 @@ impl Received {
         let given = self.query.name.as_deref().map(shown).filter(|name| !name.is_empty());
         given.unwrap_or_else(|| {
             let first = self.files.first().map_or("text", |(name, _)| name.as_str());
-            let stem = if first.contains('/') { first.split('/').next() } else { first.rsplit_once('.').map(|(stem, _)| stem) };
+            let stem = if first.contains('/') {
+                first.split('/').next()
+            } else {
+                first.rsplit_once('.').map(|(stem, _)| stem)
+            };
             stem.filter(|stem| !stem.is_empty()).unwrap_or(first).to_owned()
         })
     }
@@ -180,7 +211,9 @@ async fn free_id(state: &AppState, name: &str) -> Result<CorpusId, ApiError> {
     let numbered = (2..10_000).map(|number| format!("{wanted}-{number}"));
     let ids = std::iter::once(wanted.clone()).chain(numbered).filter_map(|text| text.parse::<CorpusId>().ok());
     let mut free = ids.filter(|id| !taken.contains(id) && state.jobs.running_on(id).is_none());
-    free.next().ok_or_else(|| ApiError::conflict("corpus_exists", format!("all names like {wanted} are taken")).hint("choose another name"))
+    free.next().ok_or_else(|| {
+        ApiError::conflict("corpus_exists", format!("all names like {wanted} are taken")).hint("choose another name")
+    })
 }
 
 /// Letters, digits and dashes of a name; `text` where nothing is left of it.
@@ -203,7 +236,8 @@ fn broken(source: axum::Error) -> ApiError {
 }
 
 fn form_broken(source: MultipartError) -> ApiError {
-    ApiError::new(source.status(), "form_malformed", format!("the form broke off: {}", source.body_text())).hint("try again")
+    ApiError::new(source.status(), "form_malformed", format!("the form broke off: {}", source.body_text()))
+        .hint("try again")
 }
 
 #[cfg(test)]
@@ -212,7 +246,14 @@ mod tests {
 
     #[test]
     fn names_become_ids_and_never_paths() {
-        for (name, id) in [("Tiny Shakespeare", "tiny-shakespeare"), ("../../etc/passwd", "etc-passwd"), ("Märchen", "m-rchen"), ("日本", "text"), ("--", "text"), ("a.b", "a-b")] {
+        for (name, id) in [
+            ("Tiny Shakespeare", "tiny-shakespeare"),
+            ("../../etc/passwd", "etc-passwd"),
+            ("Märchen", "m-rchen"),
+            ("日本", "text"),
+            ("--", "text"),
+            ("a.b", "a-b"),
+        ] {
             assert_eq!(slug(name), id);
             assert!(slug(name).parse::<CorpusId>().is_ok());
         }

@@ -40,7 +40,8 @@ pub async fn keep(state: AppState) {
 
 async fn look(state: &AppState, missing: &mut HashMap<RunId, Instant>) -> Result<(), ApiError> {
     let runs = state.store.runs(true).await.map_err(|source| ApiError::internal("listing the runs", source))?;
-    let unheld: Vec<RunSummary> = runs.into_iter().filter(|run| run.state.is_live() && !state.fleet.holds(&run.id)).collect();
+    let unheld: Vec<RunSummary> =
+        runs.into_iter().filter(|run| run.state.is_live() && !state.fleet.holds(&run.id)).collect();
     missing.retain(|run, _| unheld.iter().any(|left| left.id == *run));
     for run in unheld {
         let since = *missing.entry(run.id.clone()).or_insert_with(Instant::now);
@@ -70,12 +71,19 @@ async fn give_up(state: &AppState, run: &RunSummary) -> Result<(), ApiError> {
     if run.started_ms.is_none() && run.step == 0 {
         tracing::warn!("{} goes back to the queue of {}: its worker never began", run.id, run.device);
         let message = Some("its worker went before the first step; it starts again".to_owned());
-        let after = state.store.set_state(&run.id, RunState::Queued, message).await.map_err(|source| store_error(&run.id, source))?;
+        let after = state
+            .store
+            .set_state(&run.id, RunState::Queued, message)
+            .await
+            .map_err(|source| store_error(&run.id, source))?;
         state.hub.publish(after, vec![], vec![], vec![]);
         state.wake_scheduler();
         return Ok(());
     }
-    let message = format!("the worker on {} died or went silent after step {}; all it had reported is kept", run.device, run.step);
+    let message = format!(
+        "the worker on {} died or went silent after step {}; all it had reported is kept",
+        run.device, run.step
+    );
     tracing::warn!("{} is lost: {message}", run.id);
     append(state, &run.id, report_of(Author::Lab, run.step, Event::Lost { message }, Some(RunState::Lost))).await?;
     state.wake_scheduler();

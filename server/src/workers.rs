@@ -78,7 +78,8 @@ pub async fn keep(state: AppState, stopping: watch::Receiver<bool>) {
 /// Asks a process of its own: a driver that dies takes it and not the server.
 async fn list_devices() -> Result<Vec<DeviceInfo>, SpawnError> {
     let program = program()?;
-    let output = Command::new(&program).arg("devices").arg("--json").stdin(Stdio::null()).stderr(Stdio::null()).output().await;
+    let output =
+        Command::new(&program).arg("devices").arg("--json").stdin(Stdio::null()).stderr(Stdio::null()).output().await;
     let output = output.map_err(|source| SpawnError::Disk { path: program, source })?;
     if !output.status.success() {
         return Err(SpawnError::Devices(format!("`kindling devices` ended with {}", output.status)));
@@ -150,6 +151,7 @@ fn open_log(data: &Path, device: &DeviceId) -> Result<File, SpawnError> {
     let path = log_path(data, device);
     let is_long = fs::metadata(&path).is_ok_and(|metadata| metadata.len() > LOG_BYTES);
     let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-    let file = made.and_then(|()| OpenOptions::new().create(true).append(!is_long).write(true).truncate(is_long).open(&path));
+    let file =
+        made.and_then(|()| OpenOptions::new().create(true).append(!is_long).write(true).truncate(is_long).open(&path));
     file.map_err(|source| SpawnError::Disk { path, source })
 }

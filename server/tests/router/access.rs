@@ -28,28 +28,48 @@ async fn nothing_but_signing_in_is_open() {
     for (method, path) in routes.iter().filter(|(method, path)| !(method == "POST" && path.ends_with("/session"))) {
         for token in [None, Some("wrong")] {
             let answer = lab.send(ask(method, path, token).body(Body::empty()).unwrap()).await;
-            assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNAUTHORIZED, "unauthorized"), "{method} {path}");
+            assert_eq!(
+                (answer.status, answer.code().as_str()),
+                (StatusCode::UNAUTHORIZED, "unauthorized"),
+                "{method} {path}"
+            );
         }
     }
-    assert_eq!(lab.send(ask("GET", "/metrics", None).body(Body::empty()).unwrap()).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        lab.send(ask("GET", "/metrics", None).body(Body::empty()).unwrap()).await.status,
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[tokio::test]
 async fn a_role_reaches_so_far_and_no_further() {
     let lab = Lab::open().await;
-    let may_view = |method: &str, path: &str| method == "GET" && !path.ends_with("/link") || path.ends_with("/plan") || path.ends_with("/session");
+    let may_view = |method: &str, path: &str| {
+        method == "GET" && !path.ends_with("/link") || path.ends_with("/plan") || path.ends_with("/session")
+    };
     for (method, path) in routes().iter().filter(|(method, path)| !(method == "POST" && path.ends_with("/session"))) {
         let by_worker = lab.send(ask(method, path, Some(&lab.worker)).body(Body::empty()).unwrap()).await;
-        assert_eq!(by_worker.status == StatusCode::FORBIDDEN, !path.ends_with("/link"), "worker: {method} {path} {:?}", by_worker.status);
+        assert_eq!(
+            by_worker.status == StatusCode::FORBIDDEN,
+            !path.ends_with("/link"),
+            "worker: {method} {path} {:?}",
+            by_worker.status
+        );
         if !(method == "DELETE" && path.ends_with("/session")) {
             let by_viewer = lab.send(ask(method, path, Some(&lab.view)).body(Body::empty()).unwrap()).await;
-            assert_eq!(by_viewer.status == StatusCode::FORBIDDEN, !may_view(method, path), "viewer: {method} {path} {:?}", by_viewer.status);
+            assert_eq!(
+                by_viewer.status == StatusCode::FORBIDDEN,
+                !may_view(method, path),
+                "viewer: {method} {path} {:?}",
+                by_viewer.status
+            );
         }
     }
     let body = r#"{"kind":"pause"}"#;
     assert_eq!(lab.post("/api/v1/runs/nobody/commands", &lab.view, body).await.code(), "forbidden");
     assert_eq!(lab.post("/api/v1/runs/nobody/commands", &lab.steer, body).await.code(), "not_found");
-    let delete = |token: &str| lab.send(ask("DELETE", "/api/v1/corpora/nobody", Some(token)).body(Body::empty()).unwrap());
+    let delete =
+        |token: &str| lab.send(ask("DELETE", "/api/v1/corpora/nobody", Some(token)).body(Body::empty()).unwrap());
     assert_eq!(delete(&lab.steer).await.code(), "forbidden");
     assert_eq!(delete(&lab.admin).await.code(), "not_found");
 }
@@ -58,7 +78,8 @@ async fn a_role_reaches_so_far_and_no_further() {
 async fn foreign_names_and_pages_are_turned_away() {
     let lab = Lab::open().await;
     let send = |method: &str, path: &str, headers: &[(&str, &str)]| {
-        let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {}", lab.admin));
+        let mut request =
+            Request::builder().method(method).uri(path).header("authorization", format!("Bearer {}", lab.admin));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -74,7 +95,10 @@ async fn foreign_names_and_pages_are_turned_away() {
     }
     assert_eq!(send("POST", "/api/v1/runs", &[own, ("sec-fetch-site", "same-site")]).await.code(), "origin_refused");
     assert_eq!(send("GET", "/api/v1/runs", &[own, ("origin", "http://127.0.0.1:7878")]).await.status, StatusCode::OK);
-    assert_eq!(send("GET", "/api/v1/runs", &[("host", "localhost:9"), ("origin", "http://localhost:9")]).await.status, StatusCode::OK);
+    assert_eq!(
+        send("GET", "/api/v1/runs", &[("host", "localhost:9"), ("origin", "http://localhost:9")]).await.status,
+        StatusCode::OK
+    );
 }
 
 /// A request for a socket. Without a connection to upgrade, the last thing to fail is the upgrade itself.
@@ -89,12 +113,16 @@ fn knock(path: &str, token: Option<&str>) -> axum::http::request::Builder {
 #[tokio::test]
 async fn sockets_are_guarded_like_the_rest() {
     let lab = Lab::open().await;
-    let code = |request: axum::http::request::Builder| async { lab.send(request.body(Body::empty()).unwrap()).await.code() };
+    let code =
+        |request: axum::http::request::Builder| async { lab.send(request.body(Body::empty()).unwrap()).await.code() };
     assert_eq!(code(knock("/api/v1/live", None)).await, "unauthorized");
     assert_eq!(code(knock("/api/v1/live", Some("wrong"))).await, "unauthorized");
     assert_eq!(code(knock("/api/v1/live", Some(&lab.worker))).await, "forbidden");
     assert_eq!(code(knock("/api/v1/link", Some(&lab.admin))).await, "forbidden");
-    assert_eq!(code(knock("/api/v1/live", Some(&lab.view)).header("origin", "https://evil.example")).await, "origin_refused");
+    assert_eq!(
+        code(knock("/api/v1/live", Some(&lab.view)).header("origin", "https://evil.example")).await,
+        "origin_refused"
+    );
     assert_eq!(code(knock("/api/v1/live", Some(&lab.view))).await, "no_socket");
     assert_eq!(code(knock("/api/v1/link", Some(&lab.worker))).await, "no_socket");
 }
@@ -103,7 +131,9 @@ async fn sockets_are_guarded_like_the_rest() {
 async fn a_sign_in_link_works_once_and_its_cookie_is_out_of_reach() {
     let lab = Lab::open().await;
     let token = lab.state.store.add_token("eve", store::Role::Steer, store::TokenKind::SignIn, None).await.unwrap();
-    let open = |method: &str, token: &str| lab.send(ask(method, &format!("/signin?token={token}"), None).body(Body::empty()).unwrap());
+    let open = |method: &str, token: &str| {
+        lab.send(ask(method, &format!("/signin?token={token}"), None).body(Body::empty()).unwrap())
+    };
     assert_eq!(open("HEAD", &token).await.status, StatusCode::NO_CONTENT, "a preview does not use the link up");
     assert_eq!(lab.get("/api/v1/me", &token).await.status, StatusCode::UNAUTHORIZED, "the link itself opens nothing");
     let answer = open("GET", &token).await;
@@ -112,7 +142,9 @@ async fn a_sign_in_link_works_once_and_its_cookie_is_out_of_reach() {
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
     assert_eq!(open("GET", &token).await.status, StatusCode::UNAUTHORIZED);
     let pair = cookie.split(';').next().unwrap();
-    let with_cookie = |method: &str, path: &str| lab.send(ask(method, path, None).header("cookie", pair).body(Body::empty()).unwrap());
+    let with_cookie = |method: &str, path: &str| {
+        lab.send(ask(method, path, None).header("cookie", pair).body(Body::empty()).unwrap())
+    };
     let me = with_cookie("GET", "/api/v1/me").await.json();
     assert_eq!((me["name"].as_str(), me["role"].as_str()), (Some("eve"), Some("steer")));
     assert_eq!(with_cookie("DELETE", "/api/v1/session").await.status, StatusCode::NO_CONTENT);
@@ -125,7 +157,12 @@ async fn every_answer_carries_the_strict_headers() {
     for path in ["/", "/api/v1/runs", "/api/v1/nothing", "/healthz"] {
         let answer = lab.send(ask("GET", path, None).body(Body::empty()).unwrap()).await;
         let policy = answer.headers["content-security-policy"].to_str().unwrap();
-        assert!(policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe-inline"), "{path}");
+        assert!(
+            policy.starts_with("default-src 'none'")
+                && policy.contains("frame-ancestors 'none'")
+                && !policy.contains("unsafe-inline"),
+            "{path}"
+        );
         assert_eq!(answer.headers["x-content-type-options"], "nosniff");
         assert_eq!(answer.headers["referrer-policy"], "no-referrer");
     }

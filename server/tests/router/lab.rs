@@ -32,7 +32,8 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&self.body)))
     }
 
     /// The stable code of a refusal.
@@ -53,7 +54,10 @@ pub fn ask(method: &str, path: &str, token: Option<&str>) -> axum::http::request
 impl Lab {
     pub async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings { upload_bytes: 100_000, ..Settings::new(folder.path().to_owned(), "127.0.0.1:7878".parse().unwrap()) };
+        let settings = Settings {
+            upload_bytes: 100_000,
+            ..Settings::new(folder.path().to_owned(), "127.0.0.1:7878".parse().unwrap())
+        };
         std::fs::create_dir_all(settings.incoming()).unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let mut tokens = vec![];
@@ -77,7 +81,13 @@ impl Lab {
     }
 
     pub async fn post(&self, path: &str, token: &str, body: &str) -> Answer {
-        self.send(ask("POST", path, Some(token)).header("content-type", "application/json").body(Body::from(body.to_owned())).unwrap()).await
+        self.send(
+            ask("POST", path, Some(token))
+                .header("content-type", "application/json")
+                .body(Body::from(body.to_owned()))
+                .unwrap(),
+        )
+        .await
     }
 
     /// Brings a text and answers what became of it.

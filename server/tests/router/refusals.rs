@@ -68,19 +68,30 @@ async fn no_path_of_a_request_reaches_the_disk() {
         let answer = lab.get(path, &lab.admin).await;
         let text = String::from_utf8_lossy(&answer.body).into_owned();
         assert!(!text.contains("root:") && text != "secret", "{path}: {text}");
-        assert!(answer.status == StatusCode::NOT_FOUND || (answer.status == StatusCode::OK && text.contains("<html")), "{path}: {} {text}", answer.status);
+        assert!(
+            answer.status == StatusCode::NOT_FOUND || (answer.status == StatusCode::OK && text.contains("<html")),
+            "{path}: {} {text}",
+            answer.status
+        );
     }
 }
 
 #[tokio::test]
 async fn unknown_addresses_of_the_api_are_refused_in_json() {
     let lab = Lab::open().await;
-    for (method, path, status) in [("GET", "/api/v1/nothing", 404), ("POST", "/api/v2/runs", 404), ("PUT", "/api/v1/runs", 405), ("POST", "/lab", 405)] {
+    for (method, path, status) in [
+        ("GET", "/api/v1/nothing", 404),
+        ("POST", "/api/v2/runs", 404),
+        ("PUT", "/api/v1/runs", 405),
+        ("POST", "/lab", 405),
+    ] {
         let answer = lab.send(ask(method, path, Some(&lab.admin)).body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status.as_u16(), status, "{method} {path}");
         assert!(answer.json()["message"].is_string());
     }
-    let page = lab.send(ask("GET", "/runs/amber-fox-7k2q", None).header("accept", "text/html").body(Body::empty()).unwrap()).await;
+    let page = lab
+        .send(ask("GET", "/runs/amber-fox-7k2q", None).header("accept", "text/html").body(Body::empty()).unwrap())
+        .await;
     assert_eq!(page.status, StatusCode::OK, "an address of the page opens the page");
 }
 
@@ -89,7 +100,15 @@ async fn the_description_is_served_and_names_the_errors_form() {
     let lab = Lab::open().await;
     let answer = lab.send(ask("GET", "/api/v1/openapi.json", None).body(Body::empty()).unwrap()).await;
     let tree = answer.json();
-    for path in ["/api/v1/runs", "/api/v1/runs/{id}/commands", "/api/v1/runs/{id}/series", "/api/v1/corpora", "/api/v1/live", "/api/v1/link", "/api/v1/session"] {
+    for path in [
+        "/api/v1/runs",
+        "/api/v1/runs/{id}/commands",
+        "/api/v1/runs/{id}/series",
+        "/api/v1/corpora",
+        "/api/v1/live",
+        "/api/v1/link",
+        "/api/v1/session",
+    ] {
         assert!(tree["paths"][path].is_object(), "{path}");
     }
     for name in ["ApiErrorBody", "RunSpec", "RunView", "Command", "EventRecord", "SeriesWindow"] {

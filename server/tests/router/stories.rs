@@ -30,7 +30,15 @@ struct Pretender;
 impl Trainer for Pretender {
     fn device(&self) -> DeviceInfo {
         let id = "cpu".parse().unwrap();
-        DeviceInfo { id, name: "Pretender".into(), kind: DeviceKind::Cpu, backend: "none".into(), cores: 1, memory_bytes: 0, flops_per_sec: 1e9 }
+        DeviceInfo {
+            id,
+            name: "Pretender".into(),
+            kind: DeviceKind::Cpu,
+            backend: "none".into(),
+            cores: 1,
+            memory_bytes: 0,
+            flops_per_sec: 1e9,
+        }
     }
 
     fn train(&self, plan: &RunPlan, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
@@ -38,8 +46,14 @@ impl Trainer for Pretender {
         let (mut step, mut is_held) = (0, false);
         while step < plan.steps {
             let order = match is_held {
-                true => orders.recv_timeout(Duration::from_secs(20)).map_err(|error: RecvTimeoutError| error.to_string()).map(Some)?,
-                false => orders.try_recv().map(Some).or_else(|error| if error == TryRecvError::Empty { Ok(None) } else { Err(error.to_string()) })?,
+                true => orders
+                    .recv_timeout(Duration::from_secs(20))
+                    .map_err(|error: RecvTimeoutError| error.to_string())
+                    .map(Some)?,
+                false => orders
+                    .try_recv()
+                    .map(Some)
+                    .or_else(|error| if error == TryRecvError::Empty { Ok(None) } else { Err(error.to_string()) })?,
             };
             if let Some(CommandOrder { command_id, author, command }) = order {
                 let (event, state) = match command {
@@ -56,7 +70,11 @@ impl Trainer for Pretender {
                 }
                 continue;
             }
-            out.row(Row { segment: 0, step, values: vec![(name::TRAIN.into(), 4.0 / (step + 1) as f64), (name::TOKENS.into(), (step + 1) as f64)] });
+            out.row(Row {
+                segment: 0,
+                step,
+                values: vec![(name::TRAIN.into(), 4.0 / (step + 1) as f64), (name::TOKENS.into(), (step + 1) as f64)],
+            });
             step += 1;
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -95,7 +113,8 @@ impl Staffed {
     }
 
     async fn start(&self, steps: u64) -> RunId {
-        let spec = format!(r#"{{"preset": "tiny", "corpus": "play", "steps": {steps}, "overrides": {{"model.seq": 16}}}}"#);
+        let spec =
+            format!(r#"{{"preset": "tiny", "corpus": "play", "steps": {steps}, "overrides": {{"model.seq": 16}}}}"#);
         let answer = self.lab.post("/api/v1/runs", &self.lab.steer, &spec).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.json());
         answer.json()["summary"]["id"].as_str().unwrap().parse().unwrap()
@@ -134,18 +153,29 @@ async fn a_run_is_queued_trained_steered_and_finished() {
     let run = staffed.start(300).await;
     staffed.stands(&run, "running").await;
     let paused = staffed.command(&run, r#"{"kind": "pause"}"#).await;
-    assert_eq!((paused.status, paused.json()["event"]["kind"].as_str()), (StatusCode::OK, Some("paused")), "{:?}", paused.json());
+    assert_eq!(
+        (paused.status, paused.json()["event"]["kind"].as_str()),
+        (StatusCode::OK, Some("paused")),
+        "{:?}",
+        paused.json()
+    );
     assert_eq!(paused.json()["author"]["person"], "ada");
     let step = paused.json()["step"].as_u64().unwrap();
     staffed.stands(&run, "paused").await;
     assert_eq!(staffed.command(&run, r#"{"kind": "evaluate"}"#).await.code(), "command_refused");
-    assert_eq!(staffed.command(&run, r#"{"kind": "resume"}"#).await.json()["step"].as_u64(), Some(step), "nothing was trained meanwhile");
+    assert_eq!(
+        staffed.command(&run, r#"{"kind": "resume"}"#).await.json()["step"].as_u64(),
+        Some(step),
+        "nothing was trained meanwhile"
+    );
     let view = staffed.stands(&run, "finished").await;
     assert!(view["references"]["unigram"].is_number(), "the lines to read against are known: {view:#}");
-    let windows = staffed.lab.get(&format!("/api/v1/runs/{run}/series?names=loss.train"), &staffed.lab.view).await.json();
+    let windows =
+        staffed.lab.get(&format!("/api/v1/runs/{run}/series?names=loss.train"), &staffed.lab.view).await.json();
     assert_eq!(windows[0]["total"].as_u64(), Some(300));
     let events = staffed.lab.get(&format!("/api/v1/runs/{run}/events"), &staffed.lab.view).await.json();
-    let kinds: Vec<&str> = events.as_array().unwrap().iter().map(|record| record["event"]["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> =
+        events.as_array().unwrap().iter().map(|record| record["event"]["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["queued", "starting", "started", "paused", "refused", "resumed", "finished"]);
     let over = staffed.command(&run, r#"{"kind": "pause"}"#).await;
     assert_eq!((over.status, over.code().as_str()), (StatusCode::CONFLICT, "run_over"));
@@ -159,16 +189,33 @@ async fn runs_beyond_the_devices_wait_and_can_be_moved_stopped_and_deleted() {
     let first = staffed.start(1_000_000).await;
     staffed.stands(&first, "running").await;
     let (second, third) = (staffed.start(5).await, staffed.start(5).await);
-    let moved = axum::http::Request::builder().method("PATCH").uri(format!("/api/v1/runs/{third}")).header("host", "localhost");
-    let moved = moved.header("authorization", format!("Bearer {}", staffed.lab.steer)).header("content-type", "application/json");
+    let moved =
+        axum::http::Request::builder().method("PATCH").uri(format!("/api/v1/runs/{third}")).header("host", "localhost");
+    let moved = moved
+        .header("authorization", format!("Bearer {}", staffed.lab.steer))
+        .header("content-type", "application/json");
     let moved = staffed.lab.send(moved.body(r#"{"queue_place": 1, "name": "first of all"}"#.into()).unwrap()).await;
-    assert_eq!((moved.json()["queue_place"].as_u64(), moved.json()["name"].as_str()), (Some(1), Some("first of all")), "{:?}", moved.json());
+    assert_eq!(
+        (moved.json()["queue_place"].as_u64(), moved.json()["name"].as_str()),
+        (Some(1), Some("first of all")),
+        "{:?}",
+        moved.json()
+    );
     assert_eq!(staffed.command(&second, r#"{"kind": "pause"}"#).await.code(), "run_queued");
     assert_eq!(staffed.command(&second, r#"{"kind": "stop"}"#).await.json()["event"]["kind"], "stopped");
-    let delete = |run: &RunId| staffed.lab.send(crate::lab::ask("DELETE", &format!("/api/v1/runs/{run}"), Some(&staffed.lab.steer)).body(axum::body::Body::empty()).unwrap());
+    let delete = |run: &RunId| {
+        staffed.lab.send(
+            crate::lab::ask("DELETE", &format!("/api/v1/runs/{run}"), Some(&staffed.lab.steer))
+                .body(axum::body::Body::empty())
+                .unwrap(),
+        )
+    };
     assert_eq!(delete(&first).await.code(), "run_live");
     assert!(delete(&second).await.json()["deleted_ms"].is_number());
-    assert!(staffed.lab.post(&format!("/api/v1/runs/{second}/restore"), &staffed.lab.steer, "").await.json()["deleted_ms"].is_null());
+    assert!(
+        staffed.lab.post(&format!("/api/v1/runs/{second}/restore"), &staffed.lab.steer, "").await.json()["deleted_ms"]
+            .is_null()
+    );
     assert_eq!(staffed.command(&first, r#"{"kind": "stop", "reason": "enough"}"#).await.json()["reason"], "enough");
     staffed.stands(&third, "finished").await;
 }

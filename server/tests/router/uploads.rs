@@ -34,20 +34,25 @@ async fn a_text_and_a_folder_come_in_under_names_of_their_own() {
     let answer = lab.upload("name=My%20Play&filename=../../play.txt", text.as_bytes()).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.json());
     let info = answer.json();
-    assert_eq!((info["id"].as_str(), info["name"].as_str(), info["chars"].as_u64()), (Some("my-play"), Some("My Play"), Some(950)));
+    assert_eq!(
+        (info["id"].as_str(), info["name"].as_str(), info["chars"].as_u64()),
+        (Some("my-play"), Some("My Play"), Some(950))
+    );
     assert_eq!(lab.upload("name=My%20Play", text.as_bytes()).await.json()["id"].as_str(), Some("my-play-2"));
 
     let form = ["books/a.txt", "books/b/c.md"].map(|name| {
         format!("--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\ncontent-type: text/plain\r\n\r\n{text}\r\n")
     });
     let body = format!("{}--edge--\r\n", form.concat());
-    let request = ask("POST", "/api/v1/corpora", Some(&lab.steer)).header("content-type", "multipart/form-data; boundary=edge");
+    let request =
+        ask("POST", "/api/v1/corpora", Some(&lab.steer)).header("content-type", "multipart/form-data; boundary=edge");
     let folder = lab.send(request.body(Body::from(body)).unwrap()).await;
     assert_eq!(folder.status, StatusCode::CREATED, "{:?}", folder.json());
     assert_eq!((folder.json()["id"].as_str(), folder.json()["documents"].as_u64()), (Some("books"), Some(2)));
 
     let cut = lab.post("/api/v1/corpora/my-play/datasets", &lab.steer, r#"{"tokenizer": "char"}"#).await;
     assert_eq!((cut.status, cut.json()["tokenizer"].as_str()), (StatusCode::OK, Some("char")), "{:?}", cut.json());
-    let broken = ask("POST", "/api/v1/corpora", Some(&lab.steer)).header("content-type", "multipart/form-data; boundary=edge");
+    let broken =
+        ask("POST", "/api/v1/corpora", Some(&lab.steer)).header("content-type", "multipart/form-data; boundary=edge");
     assert_eq!(lab.send(broken.body(Body::from("--edge\r\nnonsense")).unwrap()).await.code(), "form_malformed");
 }
