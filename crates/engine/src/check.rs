@@ -318,12 +318,13 @@ impl Cases {
 }
 
 fn memory(device: &EngineDevice) -> String {
-    let megabytes = |bytes: u64| format!("{:.1}", bytes as f64 / 1e6);
-    match (device.is_cpu(), device.info.memory_bytes) {
-        (true, free) => format!("{} MB free", megabytes(free)),
-        (false, 0) => format!("{} MB in use by this check; its size is not told", megabytes(device.bytes_in_use())),
-        (false, size) => format!("{} MB in use by this check, of {}", megabytes(device.bytes_in_use()), megabytes(size)),
+    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+    if device.is_cpu() {
+        return format!("{} free", megabytes(device.info.memory_bytes));
     }
+    let held = device.burn.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved);
+    let size = if device.info.memory_bytes > 0 { format!("of {}", megabytes(device.info.memory_bytes)) } else { "the card does not tell its size".to_owned() };
+    format!("{} held by this process; {size}", megabytes(held))
 }
 
 fn counted(n: usize, what: &str) -> String {
