@@ -8,11 +8,13 @@
 #![allow(unreachable_pub)]
 
 mod api;
+mod canvas;
 mod live;
 mod pages;
 mod panels;
 mod parts;
 mod route;
+mod run_state;
 mod session;
 mod shell;
 mod theme;

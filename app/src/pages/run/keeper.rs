@@ -1,0 +1,129 @@
+//! Keeps an open run's curves exact at the zoom in view: an overview of the whole, the stretch in view in detail, and the
+//! overview again when the live tail has grown long.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use leptos::leptos_dom::helpers::TimeoutHandle;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::series::name;
+
+use super::AGAIN;
+use crate::api::{self, SeriesAsk};
+use crate::panels::{Desk, layer_series};
+use crate::run_state::{Fetched, OpenRun, Sight};
+
+/// Quiet after the last zoom or drag before curves are fetched: a turning wheel asks once.
+const SETTLED: Duration = Duration::from_millis(80);
+/// Buckets asked of a small chart's curve, and bounds of what is asked of the loss's.
+const SMALL_POINTS: u32 = 700;
+const POINTS: std::ops::RangeInclusive<u32> = 400..=5_000;
+/// Curves in one question.
+const CURVES: usize = 400;
+/// Curves every run has, of the small charts; seconds also place steps on the axis of time.
+const SMALL: [&str; 10] = [
+    name::RATE,
+    name::GRAD_NORM,
+    name::TOKENS_PER_SEC,
+    name::BATCH_MS,
+    name::GRADIENT_MS,
+    name::OPTIMIZER_MS,
+    name::OTHER_MS,
+    name::PROCESS_BYTES,
+    name::DEVICE_BYTES,
+    name::SECS,
+];
+
+/// Asks for curves; the answer to any but the latest question is passed over.
+#[derive(Clone, Copy)]
+pub(super) struct Keeper {
+    desk: Desk,
+    last_asked: StoredValue<u32>,
+}
+
+impl Keeper {
+    /// Keeps the curves: fetches when the stretch in view has settled, and when the live tail has grown long.
+    pub(super) fn start(desk: Desk) -> Self {
+        let keeper = Self { desk, last_asked: StoredValue::new(0) };
+        let due = StoredValue::new_local(None::<TimeoutHandle>);
+        let is_long = Memo::new(move |_| desk.run.read().curves.is_long());
+        Effect::new(move |is_later: Option<bool>| {
+            let (axis, _) = (desk.look.read().axis, desk.sight.get());
+            desk.run.write_untracked().curves.set_axis(axis);
+            let is_long = is_long.get();
+            let wait = if is_later.is_some() { SETTLED } else { Duration::ZERO };
+            let soon = set_timeout_with_handle(move || spawn_local(keeper.fetch(is_long)), wait).ok();
+            due.update_value(|due| {
+                if let Some(waiting) = std::mem::replace(due, soon) {
+                    waiting.clear();
+                }
+            });
+            true
+        });
+        on_cleanup(move || due.update_value(|due| due.take().iter().for_each(TimeoutHandle::clear)));
+        keeper
+    }
+
+    /// Fetches the overview if it is wanted or missing, and the stretch in view if that is not the whole.
+    pub(super) async fn fetch(self, wants_overview: bool) {
+        let (desk, number) = (self.desk, self.last_asked.try_get_value().unwrap_or(0) + 1);
+        let Some(sight) = desk.sight.try_get_untracked() else { return };
+        self.last_asked.set_value(number);
+        let is_whole = matches!(sight, Sight::Whole | Sight::Plan);
+        if wants_overview || !desk.run.read_untracked().curves.has_overview() {
+            self.ask(number, None).await;
+        }
+        if is_whole {
+            desk.run.try_update(OpenRun::drop_detail);
+        } else if self.last_asked.try_get_value() == Some(number) {
+            let view = desk.view();
+            self.ask(number, Some((view.from, (!sight.is_following()).then_some(view.to)))).await;
+        }
+    }
+
+    /// Asks once more after a while, unless something else has been asked by then.
+    fn ask_again(self, number: u32) {
+        set_timeout(
+            move || {
+                if self.last_asked.try_get_value() == Some(number) {
+                    spawn_local(self.fetch(true));
+                }
+            },
+            AGAIN,
+        );
+    }
+
+    /// Fetches all curves between two places, the loss finely: two buckets for each pixel.
+    async fn ask(self, number: u32, stretch: Option<(f64, Option<f64>)>) {
+        let desk = self.desk;
+        let (id, axis, layers) = desk.run.with_untracked(|run| {
+            let layers: Vec<String> =
+                run.curves.names().filter(|series| layer_series(series)).map(str::to_owned).collect();
+            (run.view.summary.id.clone(), run.curves.axis(), layers)
+        });
+        let (from, to) = stretch.map_or((None, None), |(from, to)| (Some(from), to));
+        let question = |names: Vec<String>, points| SeriesAsk { names, axis, from, to, points };
+        let owned = |names: &[&str]| names.iter().map(|series| (*series).to_owned()).collect::<Vec<_>>();
+        let mut questions =
+            vec![question(owned(&[name::TRAIN, name::VALID]), loss_points()), question(owned(&SMALL), SMALL_POINTS)];
+        questions.extend(layers.chunks(CURVES).map(|names| question(names.to_vec(), SMALL_POINTS)));
+        let answers = join_all(questions.iter().map(|question| api::series(&id, question))).await;
+        if self.last_asked.try_get_value() != Some(number) {
+            return;
+        }
+        let Ok(answers) = answers.into_iter().collect::<Result<Vec<_>, _>>() else {
+            self.ask_again(number);
+            return;
+        };
+        let windows = answers.into_iter().flatten().collect();
+        desk.run.try_update(|run| run.add_fetched(Fetched { axis, is_whole: stretch.is_none(), windows }));
+    }
+}
+
+/// Two buckets for each pixel of the widest chart.
+fn loss_points() -> u32 {
+    let field = document().query_selector(".chart.main .field").ok().flatten();
+    let pixels = field.map_or(0, |field| field.client_width());
+    (2 * pixels.max(0) as u32).clamp(*POINTS.start(), *POINTS.end())
+}

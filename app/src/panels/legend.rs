@@ -1,0 +1,111 @@
+//! A chart's legend: each curve with its value at the crosshair, or its newest; and the place of the crosshair.
+
+use figure::number;
+use figure::scene::Role;
+use figure::{Curve, Style};
+use leptos::prelude::*;
+use wire::series::Bucket;
+
+use super::chart::Drawn;
+
+/// One line of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    name: String,
+    role: Option<Role>,
+    style: &'static str,
+    value: String,
+    spread: String,
+    meaning: String,
+}
+
+/// What a chart's curves read at a place, or now.
+pub(super) fn entries(drawn: &Drawn, curves: &[Curve], place: Option<f64>) -> Vec<Entry> {
+    let spec = &drawn.picture.spec;
+    let readings =
+        place.filter(|place| drawn.layout.x.contains(*place)).map(|place| drawn.layout.readings(curves, place));
+    let mut entries = vec![];
+    if let (Some(place), Some(_)) = (place, &readings) {
+        let value = number::with_unit(place.round(), spec.x_unit());
+        entries.push(Entry {
+            name: "at".into(),
+            role: None,
+            style: "place",
+            value,
+            spread: String::new(),
+            meaning: "The place of the crosshair.".into(),
+        });
+    }
+    for (index, (curve, line)) in curves.iter().zip(&drawn.picture.lines).enumerate() {
+        let bucket = match &readings {
+            Some(readings) => readings.iter().find(|reading| reading.curve == index).map(|reading| reading.bucket),
+            None if curve.style == Style::Planned => continue,
+            None => curve.last().copied(),
+        };
+        // A curve in two pieces, done and planned, has one line: the piece that has a value here.
+        if bucket.is_none() && curves.iter().any(|other| other.name == curve.name && !std::ptr::eq(other, curve)) {
+            continue;
+        }
+        entries.push(entry(line.name.clone(), line.role, curve.style, bucket, &spec.unit, &line.meaning));
+    }
+    entries
+}
+
+fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &str, meaning: &str) -> Entry {
+    let style = match style {
+        Style::Stacked => "block",
+        Style::Planned => "dashed",
+        _ => "line",
+    };
+    let Some(bucket) = bucket else {
+        return Entry {
+            name,
+            role: Some(role),
+            style,
+            value: "–".into(),
+            spread: String::new(),
+            meaning: meaning.to_owned(),
+        };
+    };
+    let spread = if bucket.count > 1 {
+        format!("{} to {}", number::short(bucket.min), number::short(bucket.max))
+    } else {
+        String::new()
+    };
+    let folded = if bucket.count > 1 {
+        format!("Mean of {} values, {spread}. ", number::whole(bucket.count))
+    } else {
+        String::new()
+    };
+    let meaning = format!("{} {folded}{meaning}", number::exact(bucket.mean, unit));
+    Entry { name, role: Some(role), style, value: written(bucket.mean, unit), spread, meaning }
+}
+
+/// The unit stands in the title; only prefixes and times need their own.
+fn written(value: f64, unit: &str) -> String {
+    match number::Manner::of(unit) {
+        number::Manner::Plain => precise(value),
+        _ => number::with_unit(value, unit),
+    }
+}
+
+/// Losses are compared in the third decimal.
+fn precise(value: f64) -> String {
+    if (1.0..100.0).contains(&value.abs()) { number::fixed(value, 3) } else { number::short(value) }
+}
+
+/// The legend.
+#[component]
+pub(super) fn Legend(entries: RwSignal<Vec<Entry>>) -> impl IntoView {
+    view! {
+        <ul class="legend">
+            {move || entries.get().into_iter().map(|entry| view! {
+                <li title=entry.meaning class=entry.style>
+                    {entry.role.map(|role| view! { <i style:--tone=format!("var({})", role.property())></i> })}
+                    <span class="dim">{entry.name}</span>
+                    <b>{entry.value}</b>
+                </li>
+            }).collect_view()}
+        </ul>
+    }
+}

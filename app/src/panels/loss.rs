@@ -1,0 +1,185 @@
+//! The loss: the spine of the Run page. Training and validation in nats or bits per byte, on any axis, with the lines it is
+//! read against and a mark for everything that was done to the run.
+
+use figure::chart::{Furniture, Mark, Reference};
+use figure::scene::Role;
+use figure::{ChartSpec, ScaleKind, Style};
+use leptos::prelude::*;
+use wire::series::{Axis, describe, name};
+use wire::{Event, EventRecord};
+
+use super::chart::{Chart, LEFT, Line, Picture};
+use super::{Desk, phrase};
+use crate::run_state::{OpenRun, Sight};
+
+/// The axes, as people call them.
+const AXES: [(Axis, &str, &str); 4] = [
+    (Axis::Step, "steps", "Optimizer steps"),
+    (Axis::Tokens, "tokens", "Tokens trained on"),
+    (Axis::Secs, "time", "Seconds at work, pauses left out"),
+    (Axis::Flops, "FLOPs", "Arithmetic done"),
+];
+
+/// What all charts of the page have in common at this moment: axis, stretch, marks.
+pub(super) fn shared(desk: Desk, run: &OpenRun) -> (ChartSpec, Vec<u64>) {
+    let view = desk.view();
+    let (marks, marked) =
+        run.marks().filter(|record| !is_quiet(record)).map(|record| (mark(run, record), record.number)).unzip();
+    let furniture = Furniture {
+        has_header: false,
+        has_lane: false,
+        has_x_labels: true,
+        has_background: false,
+        left_margin: Some(LEFT),
+    };
+    (
+        ChartSpec {
+            axis: run.curves.axis(),
+            from: Some(view.from),
+            to: Some(view.to),
+            marks,
+            furniture,
+            ..ChartSpec::default()
+        },
+        marked,
+    )
+}
+
+/// Single steps while paused would crowd the lane.
+fn is_quiet(record: &EventRecord) -> bool {
+    matches!(record.event, Event::Stepping { .. })
+}
+
+fn mark(run: &OpenRun, record: &EventRecord) -> Mark {
+    let is_alarm = matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. });
+    Mark {
+        x: run.curves.place_before(record.step),
+        phrase: phrase(&record.event),
+        author: record.author.clone(),
+        is_alarm,
+    }
+}
+
+/// The colour of what the run measures itself: ember while it lives.
+pub(super) fn own_role(run: &OpenRun) -> Role {
+    if run.view.summary.state.is_live() { Role::Ember } else { Role::InkSoft }
+}
+
+/// A measured curve of the run.
+pub(super) fn measured(run: &OpenRun, series: &str, label: &str, role: Role) -> Line {
+    let info = describe(series);
+    Line {
+        name: label.to_owned(),
+        meaning: info.meaning.to_owned(),
+        role,
+        style: Style::Measured,
+        is_live: false,
+        buckets: run.curves.shown(series),
+    }
+}
+
+fn paint(desk: Desk) -> Picture {
+    let run = desk.run.read_untracked();
+    let look = desk.look.get_untracked();
+    let factor = run.bits_per_byte().filter(|_| look.in_bits);
+    let (spec, marked) = shared(desk, &run);
+    let scale = factor.unwrap_or(1.0);
+    let live = Line { is_live: run.is_glowing(), ..measured(&run, name::TRAIN, "train", own_role(&run)) };
+    let mut lines = vec![measured(&run, name::VALID, "valid", Role::Run(0)), live];
+    for bucket in lines.iter_mut().flat_map(|line| &mut line.buckets).filter(|_| factor.is_some()) {
+        (bucket.min, bucket.max, bucket.mean) = (bucket.min * scale, bucket.max * scale, bucket.mean * scale);
+    }
+    let spec = ChartSpec {
+        title: "loss".into(),
+        unit: unit(look.in_bits && factor.is_some()).into(),
+        y_scale: if look.is_log { ScaleKind::Log } else { ScaleKind::Linear },
+        y_share: look.clips_spikes.then_some(0.99),
+        references: references(&run, scale),
+        furniture: Furniture { has_lane: true, ..spec.furniture },
+        ..spec
+    };
+    Picture { spec, lines, marked }
+}
+
+fn unit(in_bits: bool) -> &'static str {
+    if in_bits { "bits / byte" } else { "nats / token" }
+}
+
+fn references(run: &OpenRun, scale: f64) -> Vec<Reference> {
+    let lines = &run.view.references;
+    let line = |label: &str, value: f64, role| Reference { label: label.into(), value: value * scale, role };
+    let known = [
+        Some(line("untrained, ln V", lines.ln_vocab, Role::InkFaint)),
+        lines.unigram.map(|value| line("single tokens", value, Role::InkFaint)),
+        lines.floor.map(|value| line("floor", value, Role::Floor)),
+    ];
+    known.into_iter().flatten().collect()
+}
+
+/// The chart with its switches.
+#[component]
+pub(crate) fn LossChart() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let has_bits = Memo::new(move |_| desk.run.read().bits_per_byte().is_some());
+    let in_bits = move || desk.look.read().in_bits && has_bits.get();
+    let meaning = format!("{} Valid: {}", describe(name::TRAIN).meaning, describe(name::VALID).meaning);
+    view! {
+        <Chart title="Loss".to_owned() unit=Signal::derive(move || unit(in_bits()).to_owned()) meaning class="main" paint>
+            <div class="tools">
+                <Range />
+                <label class="pick" title="What stands on the x axis of every chart">
+                    <span class="unseen">"x axis"</span>
+                    <select on:change:target=move |event| choose_axis(desk, &event.target().value())>
+                        {AXES.map(|(axis, word, meaning)| view! { <option value=word title=meaning selected=move || desk.look.read().axis == axis>{word}</option> })}
+                    </select>
+                </label>
+                <Switch label="bits" title="Bits per byte of text: alone comparable across tokenizers" is_on=Signal::derive(in_bits) is_off=Signal::derive(move || !has_bits.get()) turn=move || desk.look.update(|look| look.in_bits = !look.in_bits) />
+                <Switch label="log" title="Loss by ratio" is_on=Signal::derive(move || desk.look.read().is_log) turn=move || desk.look.update(|look| look.is_log = !look.is_log) />
+                <Switch label="fit" title="Fit the axis to 99 of 100 values; spikes beyond are marked at the edge" is_on=Signal::derive(move || desk.look.read().clips_spikes) turn=move || desk.look.update(|look| look.clips_spikes = !look.clips_spikes) />
+            </div>
+        </Chart>
+    }
+}
+
+fn choose_axis(desk: Desk, word: &str) {
+    let Some((axis, ..)) = AXES.into_iter().find(|(_, name, _)| *name == word) else { return };
+    desk.crosshair.set(None);
+    // A stretch of steps means nothing in seconds.
+    desk.sight.update(|sight| *sight = if *sight == Sight::Plan { Sight::Plan } else { Sight::Whole });
+    desk.look.update(|look| look.axis = axis);
+}
+
+/// Which stretch: all, the plan's end, or the newest; and the way back to live.
+#[component]
+fn Range() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let is_detached = Memo::new(move |_| !desk.sight.read().is_following() && desk.run.read().is_growing());
+    let newest = move || {
+        let length = desk.run.read_untracked().end() / 10.0;
+        desk.sight.set(Sight::Newest { length: length.max(20.0) });
+    };
+    view! {
+        {move || is_detached.get().then(|| view! {
+            <button class="live-again" title="Show the newest steps again and follow them" on:click=move |_| desk.sight.set(Sight::Whole)>"Back to live"</button>
+        })}
+        <div class="range" role="group" aria-label="Stretch in view">
+            <Switch label="all" title="From the first step to the newest (0, or double-click)" is_on=Signal::derive(move || *desk.sight.read() == Sight::Whole) turn=move || desk.sight.set(Sight::Whole) />
+            <Switch label="newest" title="The newest tenth, following" is_on=Signal::derive(move || matches!(*desk.sight.read(), Sight::Newest { .. })) turn=newest />
+            <Switch label="plan" title="To the last planned step" is_on=Signal::derive(move || *desk.sight.read() == Sight::Plan) turn=move || desk.sight.set(Sight::Plan) />
+        </div>
+    }
+}
+
+/// A small switch.
+#[component]
+fn Switch(
+    label: &'static str,
+    title: &'static str,
+    #[prop(into)] is_on: Signal<bool>,
+    #[prop(into, default = Signal::from(false))] is_off: Signal<bool>,
+    turn: impl Fn() + 'static,
+) -> impl IntoView {
+    view! {
+        <button class="switch" title=title aria-pressed=move || is_on.get().to_string() disabled=is_off on:click=move |_| turn()>{label}</button>
+    }
+}

@@ -1,0 +1,246 @@
+use wire::command::SetField;
+use wire::corpus::{CorpusInfo, DatasetInfo, Source};
+use wire::device::{DeviceInfo, DeviceKind};
+use wire::run::{Cursor, Dials, References};
+use wire::series::{Bucket, Row, SeriesWindow, name};
+use wire::spec::Tokenizer;
+use wire::{Author, RunSpec, RunSummary};
+
+use super::*;
+
+fn view() -> RunView {
+    let corpus = CorpusInfo {
+        id: "tales".parse().unwrap(),
+        name: "Tales".into(),
+        source: Source::Generated { generator: "tales".into(), seed: 1 },
+        documents: 1000,
+        text_bytes: 1_000_000,
+        chars: 1_000_000,
+        alphabet: "abc".into(),
+        sample: "Once".into(),
+        valid_share: 0.1,
+        content_hash: String::new(),
+        entropy_nats: None,
+        created_ms: 0,
+        datasets: vec![DatasetInfo {
+            tokenizer: Tokenizer::Char,
+            vocab: 4,
+            train_tokens: 900_000,
+            valid_tokens: 100_000,
+            bytes_per_token: 2.0,
+            unigram_nats: 1.2,
+            floor_nats: None,
+            sample: vec![],
+        }],
+    };
+    let device = DeviceInfo {
+        id: "cpu".parse().unwrap(),
+        name: "CPU".into(),
+        kind: DeviceKind::Cpu,
+        backend: "flex".into(),
+        cores: 2,
+        memory_bytes: 0,
+        flops_per_sec: 1e9,
+    };
+    let spec = RunSpec { corpus: Some("tales".parse().unwrap()), steps: Some(1000), ..RunSpec::default() };
+    let resolved = wire::plan::resolve(&spec, std::slice::from_ref(&corpus), &[device]).unwrap();
+    let references = References::new(4, corpus.datasets.first());
+    let summary = RunSummary {
+        id: "amber-fox-7k2q".parse().unwrap(),
+        name: "amber-fox".into(),
+        state: RunState::Running,
+        preset: resolved.plan.preset.clone(),
+        corpus: "Tales".into(),
+        device: "cpu".parse().unwrap(),
+        parameters: 1,
+        step: 0,
+        steps: 1000,
+        loss_train: None,
+        loss_valid: None,
+        best_valid: None,
+        tokens_per_sec: None,
+        elapsed_secs: 0.0,
+        created_ms: 0,
+        started_ms: None,
+        ended_ms: None,
+        queue_place: None,
+        message: None,
+        sparkline: vec![],
+        is_archived: false,
+        deleted_ms: None,
+    };
+    let dials = Dials::new(&resolved.plan);
+    RunView {
+        summary,
+        spec,
+        plan: resolved.plan,
+        estimate: resolved.estimate,
+        dials,
+        references,
+        device_name: "CPU".into(),
+        cursor: Cursor { epoch: 1, tick: 0 },
+    }
+}
+
+fn row(step: u64) -> Row {
+    Row {
+        segment: 0,
+        step,
+        values: vec![(name::TRAIN.into(), step as f64), (name::SECS.into(), 0.5 * (step + 1) as f64)],
+    }
+}
+
+fn tick(run: &OpenRun, rows: Vec<Row>, events: Vec<EventRecord>) -> Tick {
+    Tick {
+        run: run.view.summary.id.clone(),
+        cursor: Cursor::default(),
+        summary: run.view.summary.clone(),
+        rows,
+        events,
+        frames: vec![],
+    }
+}
+
+fn record(number: u64, step: u64, event: Event) -> EventRecord {
+    EventRecord { number, segment: 0, step, at_ms: 0, author: Author::Lab, command_id: None, reason: None, event }
+}
+
+/// Steps `from..to` as the server would answer, in buckets of `size`.
+fn window(series: &str, from: u64, to: u64, size: u64) -> SeriesWindow {
+    let bucket = |first: u64| {
+        let last = (first + size - 1).min(to - 1);
+        Bucket {
+            step: first,
+            last_step: last,
+            x: first as f64,
+            last_x: last as f64,
+            min: first as f64,
+            max: last as f64,
+            mean: (first + last) as f64 / 2.0,
+            count: last - first + 1,
+        }
+    };
+    SeriesWindow {
+        name: series.into(),
+        segment: 0,
+        buckets: (from..to).step_by(size as usize).map(bucket).collect(),
+        total: to - from,
+        is_exact: size == 1,
+    }
+}
+
+fn fetched(is_whole: bool, window: SeriesWindow) -> Fetched {
+    Fetched { axis: Axis::Step, is_whole, windows: vec![window] }
+}
+
+/// Every step up to `end` lies in exactly one bucket, in order.
+fn assert_whole(curves: &Curves, end: u64) {
+    let shown = curves.shown(name::TRAIN);
+    let mut next = 0;
+    for bucket in &shown {
+        assert_eq!(bucket.step, next, "{shown:?}");
+        assert_eq!(bucket.count, bucket.last_step - bucket.step + 1);
+        next = bucket.last_step + 1;
+    }
+    assert_eq!(next, end);
+}
+
+#[test]
+fn live_rows_join_what_was_fetched_without_gap_or_double() {
+    let mut run = OpenRun::new(view());
+    // Rows 90..110 come live while the answer, which has 0..100, is on its way.
+    let rows = (90..110).map(row).collect();
+    run.tick(tick(&run, rows, vec![]));
+    run.add_fetched(fetched(true, window(name::TRAIN, 0, 100, 10)));
+    assert_whole(&run.curves, 110);
+    // The same rows again, and new ones.
+    let rows = (100..120).map(row).collect();
+    run.tick(tick(&run, rows, vec![]));
+    assert_whole(&run.curves, 120);
+}
+
+#[test]
+fn detail_lies_over_the_overview() {
+    let mut run = OpenRun::new(view());
+    run.add_fetched(fetched(true, window(name::TRAIN, 0, 1000, 100)));
+    run.add_fetched(fetched(false, window(name::TRAIN, 200, 400, 1)));
+    assert_whole(&run.curves, 1000);
+    assert_eq!(run.curves.shown(name::TRAIN).len(), 8 + 200);
+    let rows = (1000..1500).map(row).collect();
+    run.tick(tick(&run, rows, vec![]));
+    // A stretch that begins and ends among the live values.
+    run.add_fetched(fetched(false, window(name::TRAIN, 1200, 1300, 1)));
+    assert_whole(&run.curves, 1500);
+    run.add_fetched(fetched(true, window(name::TRAIN, 0, 1400, 100)));
+    assert_whole(&run.curves, 1500);
+    run.add_fetched(Fetched { axis: Axis::Tokens, is_whole: true, windows: vec![window(name::TRAIN, 0, 9, 1)] });
+    assert_whole(&run.curves, 1500);
+}
+
+#[test]
+fn a_long_tail_asks_to_be_folded() {
+    let mut run = OpenRun::new(view());
+    let rows = (0..2100).map(row).collect();
+    run.tick(tick(&run, rows, vec![]));
+    assert!(run.curves.is_long());
+    run.add_fetched(fetched(true, window(name::TRAIN, 0, 2100, 10)));
+    run.add_fetched(fetched(true, window(name::SECS, 0, 2100, 10)));
+    assert!(!run.curves.is_long());
+    assert_whole(&run.curves, 2100);
+}
+
+#[test]
+fn steps_have_a_place_on_every_axis() {
+    let mut run = OpenRun::new(view());
+    let tokens = run.view.plan.tokens_per_step() as f64;
+    let rows = [0, 1, 2, 3, 10].map(row).to_vec();
+    run.tick(tick(&run, rows, vec![]));
+    assert_eq!(run.curves.place(3), 3.0);
+    run.curves.set_axis(Axis::Tokens);
+    assert_eq!(run.curves.place(3), 4.0 * tokens);
+    run.curves.set_axis(Axis::Secs);
+    assert_eq!([run.curves.place(2), run.curves.place(5), run.curves.place(99)], [1.5, 3.0, 5.5]);
+    assert!(run.curves.shown(name::TRAIN).is_empty(), "places of the old axis are gone");
+}
+
+#[test]
+fn dials_turn_once_and_in_order() {
+    let mut run = OpenRun::new(view());
+    let changed = |number, step, new| record(number, step, Event::Changed { field: SetField::Rate, old: 0.0, new });
+    let events = vec![changed(5, 100, 1e-4), changed(6, 200, 2e-4)];
+    run.tick(tick(&run, vec![], events));
+    assert_eq!((run.view.dials.get(SetField::Rate, 100), run.view.dials.get(SetField::Rate, 200)), (1e-4, 2e-4));
+    // The journal, fetched later, has the same lines and older ones: the dials stay.
+    run.add_events(vec![changed(4, 50, 9e-4), changed(5, 100, 1e-4)]);
+    assert_eq!(run.view.dials.get(SetField::Rate, 200), 2e-4);
+    assert_eq!(run.events.keys().copied().collect::<Vec<_>>(), [4, 5, 6]);
+}
+
+#[test]
+fn time_left_follows_the_speed() {
+    let mut run = OpenRun::new(view());
+    assert_eq!(run.secs_left(), None);
+    run.view.summary.tokens_per_sec = Some(run.view.plan.tokens_per_step() as f64 * 10.0);
+    run.view.summary.step = 400;
+    assert_eq!(run.secs_left().map(f64::round), Some(60.0));
+    run.view.summary.state = RunState::Stopped;
+    assert_eq!(run.secs_left(), None);
+    assert!((run.bits_per_byte().unwrap() - 0.721).abs() < 1e-3);
+}
+
+#[test]
+fn a_sight_follows_until_it_is_dragged_back() {
+    let whole = Sight::Whole.view(1000.0, Some(2000.0), true);
+    assert_eq!((whole.from, whole.to), (0.0, 1040.0));
+    let of = |from, to| Sight::of_stretch(from, to, 1000.0, Some(2000.0), true);
+    assert_eq!(of(800.0, 1010.0), Sight::Newest { length: 210.0 });
+    assert_eq!(of(100.0, 300.0), Sight::Fixed { from: 100.0, to: 300.0 });
+    assert_eq!(of(-50.0, 990.0), Sight::Whole, "a little short of the whole is the whole");
+    assert_eq!(of(f64::NAN, 3.0), Sight::Whole);
+    assert_eq!(of(500.0, 500.0001), Sight::Fixed { from: 500.0, to: 504.0 });
+    let View { from, to } = Sight::Newest { length: 100.0 }.view(1000.0, None, true);
+    assert_eq!((from, to), (904.0, 1004.0));
+    assert_eq!(Sight::Plan.view(1000.0, Some(1999.0), true).to, 1999.0);
+    assert_eq!(Sight::Whole.view(0.0, None, false).to, 1.0);
+    assert_eq!(View { from: 0.0, to: 100.0 }.zoomed(25.0, 2.0), (12.5, 62.5));
+}
