@@ -1,0 +1,139 @@
+// A lab of one's own and a browser before it: what the stories beside this file stand on.
+// KINDLING names the program and CHROMIUM the browser; without them, where they usually are.
+
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const program = process.env.KINDLING ?? fileURLToPath(new URL("../../target/release/kindling", import.meta.url));
+const browserPlaces = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+/** Starts a lab in a fresh folder; `link` signs in once. */
+export async function openLab() {
+  if (!existsSync(program)) {
+    throw new Error(`${program} is not there: build it first with \`cargo build --release --bin kindling\``);
+  }
+  const folder = mkdtempSync(join(tmpdir(), "kindling-story-"));
+  const data = join(folder, "lab");
+  const server = spawn(program, ["serve", "--data", data, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "pipe"] });
+  let log = "";
+  server.stderr.on("data", (part) => (log += part));
+  const line = await new Promise((resolve, reject) => {
+    createInterface({ input: server.stdout }).once("line", resolve);
+    server.once("exit", (code) => reject(new Error(`the server ended with ${code}: ${log}`)));
+  });
+  const link = line.match(/http:\S+/)[0];
+  return new Lab(folder, data, server, link, () => log);
+}
+
+class Lab {
+  constructor(folder, data, server, link, log) {
+    Object.assign(this, { folder, data, server, link, log });
+    this.url = new URL(link).origin;
+    this.tokens = new Map();
+  }
+
+  /** A sign-in link or a token of a role, made on the command line. */
+  token(role, ...flags) {
+    const made = spawnSync(program, ["token", "--role", role, "--name", role, "--data", this.data, ...flags], { encoding: "utf8" });
+    if (made.status !== 0) throw new Error(made.stderr);
+    return made.stdout.trim();
+  }
+
+  /** Asks the API as a program would. */
+  async api(path, options = {}, role = "admin") {
+    if (!this.tokens.has(role)) this.tokens.set(role, this.token(role));
+    const headers = { authorization: `Bearer ${this.tokens.get(role)}`, "content-type": "application/json" };
+    const { body, ...others } = options;
+    const sent = { headers, ...others, ...(body && { body: typeof body === "string" ? body : JSON.stringify(body) }) };
+    const answer = await fetch(`${this.url}/api/v1${path}`, sent);
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`);
+    return text ? JSON.parse(text) : null;
+  }
+
+  /** Asks until there is something. */
+  async until(what, look, seconds = 60) {
+    const end = Date.now() + seconds * 1000;
+    for (;;) {
+      const found = await look();
+      if (found) return found;
+      if (Date.now() > end) throw new Error(`waited ${seconds} s for ${what}\n${this.log()}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Waits for the built-in stories and for a device. */
+  async ready() {
+    const has = (list, id) => list.find((item) => item.id === id);
+    await this.until("Tales", async () => has(await this.api("/corpora"), "tales"));
+    await this.until("a device", async () => (await this.api("/devices")).find((device) => device.is_connected));
+  }
+
+  /** Ends the server, and then the workers, which would train on. */
+  close() {
+    this.server.kill("SIGKILL");
+    for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+      if (commandLine(pid).includes(this.data)) process.kill(Number(pid), "SIGKILL");
+    }
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+function commandLine(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
+
+/** A browser without anything that calls home. */
+export function openBrowser() {
+  const executablePath = process.env.CHROMIUM ?? browserPlaces.find(existsSync);
+  const args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
+  return chromium.launch({ executablePath, args });
+}
+
+/** A page of one's own, with everything that went wrong on it in `page.faults`. */
+export async function openPage(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(30_000);
+  page.faults = [];
+  page.on("pageerror", (error) => page.faults.push(String(error)));
+  page.on("console", (message) => message.type() === "error" && page.faults.push(message.text()));
+  page.on("request", (request) => {
+    const { protocol, hostname } = new URL(request.url());
+    const isOwn = ["data:", "blob:"].includes(protocol) || hostname === "127.0.0.1";
+    if (!isOwn) page.faults.push(`asked another machine: ${request.url()}`);
+  });
+  return page;
+}
+
+/** A spec whose run lasts as long as a story needs. */
+export const longRun = {
+  preset: "tiny",
+  corpus: "tales",
+  steps: 200_000,
+  overrides: { "model.layers": 1, "model.d_model": 32, "model.d_ff": 64, "model.seq": 32, "cadence.eval_every": 200, "cadence.eval_batches": 4 },
+};
+
+/** The newest value of a curve, as the legend of the loss chart tells it. */
+export async function legendValue(page, curve) {
+  const entry = page.locator(".chart.main .legend li", { hasText: curve }).first();
+  return Number((await entry.locator("b").innerText()).replace(/[^\d.e-]/g, ""));
+}
+
+/** The state in the head of a run's page. */
+export const runState = (page, state) => page.locator(`.run-head .state[data-state=${state}]`);
+
+/** Steps done, as the head of a run's page tells them. */
+export async function stepsShown(page) {
+  const text = await page.locator(".run-head .progress-line span").first().innerText();
+  return Number(text.split("/")[0].replace(/\D/g, ""));
+}

@@ -1,0 +1,81 @@
+// Where the lab is looked at: on a phone, by someone who may only watch, with the server away, with bad input.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { longRun, openBrowser, openLab, openPage, runState, stepsShown } from "./lab.mjs";
+
+let lab, browser, run;
+
+before(async () => {
+  [lab, browser] = await Promise.all([openLab(), openBrowser()]);
+  await lab.ready();
+  run = (await lab.api("/runs", { method: "POST", body: longRun })).summary.id;
+  await lab.until("some steps", async () => (await lab.api(`/runs/${run}`)).summary.step > 50);
+});
+
+after(async () => {
+  await browser?.close();
+  lab?.close();
+});
+
+async function signedIn(role, options) {
+  const page = await openPage(browser, options);
+  await page.goto(lab.token(role, "--sign-in"));
+  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  return page;
+}
+
+test("no page scrolls sideways at a phone's width", async () => {
+  const page = await signedIn("admin", { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  for (const path of ["/", `/runs/${run}`, "/start", "/texts", "/settings"]) {
+    await page.goto(lab.url + path);
+    await page.locator("main.page h1").first().waitFor();
+    await page.waitForTimeout(300);
+    const [inside, width] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth]);
+    assert.ok(inside <= width, `${path} is ${inside} px wide on ${width}`);
+  }
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("whoever may only watch sees everything and cannot touch it", async () => {
+  const page = await signedIn("view");
+  assert.equal(await page.getByRole("link", { name: /New run/ }).count(), 0);
+  await page.goto(`${lab.url}/runs/${run}`);
+  await runState(page, "running").waitFor();
+  for (const name of ["Pause", "Step", "Stop", "Evaluate", "Sample", "Note"]) {
+    assert.ok(await page.locator(".controls").getByRole("button", { name, exact: true }).isDisabled(), name);
+  }
+  await page.locator("body").press("Space");
+  await page.locator(".answer", { hasText: "watch" }).waitFor();
+  const before = await stepsShown(page);
+  await lab.until("more steps", async () => (await stepsShown(page)) > before);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("a stranger is asked to sign in, and a used link says so", async () => {
+  const page = await openPage(browser);
+  await page.goto(`${lab.url}/runs/${run}`);
+  await page.getByRole("textbox", { name: /link or token/i }).or(page.locator("input[name=token]")).first().waitFor();
+  await page.locator("input[name=token]").fill("nonsense");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText(/unknown, used up or too old/).waitFor();
+  await page.locator("input[name=token]").fill(lab.token("view", "--sign-in"));
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await runState(page, "running").waitFor();
+  await page.context().close();
+});
+
+test("an impossible number is refused as it is typed", async () => {
+  const page = await signedIn("steer");
+  await page.goto(`${lab.url}/start?text=tales`);
+  await page.locator(".preview").getByText(/parameters/).first().waitFor();
+  const answer = await page.evaluate(async () => {
+    const sent = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ corpus: "tales", overrides: { "model.heads": 3 } }) };
+    return (await fetch("/api/v1/plan", sent)).status;
+  });
+  assert.equal(answer, 422);
+  assert.deepEqual(page.faults.filter((fault) => !fault.includes("422")), []);
+  await page.context().close();
+});

@@ -1,0 +1,86 @@
+// From the end of a step in the worker to its pixels in a browser: `node tests/measure/step_to_pixel.mjs [seconds] [rows]`.
+//
+// When a step ended is known by the worker's own clock: an evaluation's event tells the time of day, and the curve `secs` how
+// much work was done from there. When it was seen is the frame after the one in which the page drew the loss chart with that
+// step in its head. Both clocks are this machine's. `rows` sets the length of a step; 20 steps a second is the budget's case.
+
+import { longRun, openBrowser, openLab, openPage, runState } from "../browser/lab.mjs";
+
+const seconds = Number(process.argv[2] ?? 40);
+const rows = Number(process.argv[3] ?? 16);
+const evalEvery = 20;
+
+const [lab, browser] = await Promise.all([openLab(), openBrowser()]);
+try {
+  await lab.ready();
+  const overrides = { "batch.rows": rows, "cadence.eval_every": evalEvery, "cadence.eval_batches": 1, "cadence.sample_every": 0 };
+  const spec = { ...longRun, preset: "nanogpt-cpu", overrides };
+  const run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
+  const page = await openPage(browser);
+  await page.goto(lab.token("view", "--sign-in"));
+  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.goto(`${lab.url}/runs/${run}`);
+  await runState(page, "running").waitFor({ timeout: 60_000 });
+  await page.locator(".chart.main .legend li", { hasText: "train" }).first().waitFor();
+  await page.evaluate(watchPixels);
+  await page.waitForTimeout(seconds * 1000);
+  const seen = await page.evaluate(() => window.seenSteps);
+  report(await delays(run, seen), seen);
+} finally {
+  await browser.close();
+  lab.close();
+}
+
+/** In the page: notes the time of each frame that shows a new step, once the chart has been drawn with it. */
+function watchPixels() {
+  window.seenSteps = [];
+  let isDrawn = false;
+  const chart = document.querySelector(".chart.main canvas");
+  const context = CanvasRenderingContext2D.prototype;
+  for (const name of ["stroke", "fill", "fillRect", "clearRect"]) {
+    const plain = context[name];
+    context[name] = function (...given) {
+      isDrawn ||= this.canvas === chart;
+      return plain.apply(this, given);
+    };
+  }
+  const head = document.querySelector(".run-head .progress-line span");
+  let drawn = null;
+  let shown = 0;
+  const look = () => {
+    // The frame that was drawn in the turn before is on the screen by now.
+    const now = performance.timeOrigin + performance.now();
+    if (drawn > shown) window.seenSteps.push([(shown = drawn), now]);
+    drawn = isDrawn ? Number(head.innerText.split("/")[0].replace(/\D/g, "")) : null;
+    isDrawn = false;
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}
+
+/** Milliseconds from the end of each step to the frame that showed it. */
+async function delays(run, seen) {
+  const last = seen.at(-1)[0];
+  const window = await lab.api(`/runs/${run}/series?names=secs,step_ms&points=5000&from=${Math.max(0, last - 4000)}`);
+  const [secs, stepMs] = window.map((curve) => new Map(curve.buckets.map((bucket) => [bucket.step, bucket.mean])));
+  const evaluations = new Map();
+  for (const event of await lab.api(`/runs/${run}/events`)) if (event.event.kind === "evaluated") evaluations.set(event.step, event.at_ms);
+  const found = [];
+  for (let step = 1; step <= last; step += 1) {
+    const anchor = Math.floor((step - 1) / evalEvery) * evalEvery;
+    const frame = seen.find(([shown]) => shown >= step);
+    // "Steps done" n is seen when step n - 1 is; the step after an evaluation starts with its event.
+    if (!evaluations.has(anchor) || !secs.has(step - 1) || !secs.has(anchor) || step <= seen[0][0]) continue;
+    const ended = evaluations.get(anchor) + stepMs.get(anchor) + (secs.get(step - 1) - secs.get(anchor)) * 1000;
+    found.push(frame[1] - ended);
+  }
+  return found.sort((a, b) => a - b);
+}
+
+function report(found, seen) {
+  const share = (of) => Math.round(found[Math.min(found.length - 1, Math.floor(found.length * of))]);
+  const [first, last] = [seen[0], seen.at(-1)];
+  const rate = ((last[0] - first[0]) / (last[1] - first[1])) * 1000;
+  console.log(`${found.length} steps at ${rate.toFixed(1)} steps/s, ${((seen.length / (last[1] - first[1])) * 1000).toFixed(1)} new pictures/s`);
+  console.log(`step to pixel: median ${share(0.5)} ms, p95 ${share(0.95)} ms, p99 ${share(0.99)} ms, longest ${Math.round(found.at(-1))} ms`);
+}

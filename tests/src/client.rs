@@ -1,0 +1,159 @@
+//! HTTP by hand, a connection for each request: what is sent is exactly what the story says, also where a well-behaved
+//! client would tidy it up (odd paths, foreign Host, bodies that break off).
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Longest wait for an answer; the server itself answers commands within 30 s.
+const WITHIN: Duration = Duration::from_secs(40);
+
+/// Someone who talks to a server.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Where it listens: `127.0.0.1:1234`.
+    pub address: String,
+    /// Sent with each request: a `Cookie` or an `Authorization`.
+    pub credentials: Option<(&'static str, String)>,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// What was asked, for messages.
+    asked: String,
+    /// Status.
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+impl Client {
+    /// Someone with a bearer token.
+    pub fn with_token(address: &str, token: &str) -> Self {
+        Self { address: address.to_owned(), credentials: Some(("authorization", format!("Bearer {token}"))) }
+    }
+
+    /// Someone nobody knows.
+    pub fn nobody(address: &str) -> Self {
+        Self { address: address.to_owned(), credentials: None }
+    }
+
+    /// Sends a request as it is, with the usual headers where `headers` has none of that name.
+    ///
+    /// # Errors
+    /// No server, or one that went away in the middle.
+    pub fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+        let length = body.len().to_string();
+        let mut all: Vec<(&str, &str)> = headers.to_vec();
+        let usual = [("host", self.address.as_str()), ("content-length", &length), ("connection", "close")];
+        let own = self.credentials.as_ref().map(|(name, value)| (*name, value.as_str()));
+        for (name, value) in usual.into_iter().chain(own) {
+            if !headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
+                all.push((name, value));
+            }
+        }
+        let lines: String = all.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(WITHIN))?;
+        // HTTP/1.0, so that no answer comes in chunks.
+        stream.write_all(format!("{method} {path} HTTP/1.0\r\n{lines}\r\n").as_bytes())?;
+        // A server that refuses early hangs up on the rest; what it said is read all the same.
+        let sent = stream.write_all(body);
+        let mut bytes = vec![];
+        stream.read_to_end(&mut bytes).or_else(|source| if bytes.is_empty() { Err(source) } else { Ok(0) })?;
+        read_answer(format!("{method} {path}"), &bytes).ok_or_else(|| sent.err().unwrap_or(io::ErrorKind::UnexpectedEof.into()))
+    }
+
+    /// Sends a request as it is.
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// GET below `/api/v1`.
+    pub fn get(&self, path: &str) -> Answer {
+        self.send("GET", &format!("/api/v1{path}"), &[], b"")
+    }
+
+    /// A body of JSON below `/api/v1`.
+    pub fn json(&self, method: &str, path: &str, body: &impl Serialize) -> Answer {
+        let body = serde_json::to_vec(body).unwrap();
+        self.send(method, &format!("/api/v1{path}"), &[("content-type", "application/json")], &body)
+    }
+
+    /// POST of JSON below `/api/v1`.
+    pub fn post(&self, path: &str, body: &impl Serialize) -> Answer {
+        self.json("POST", path, body)
+    }
+
+    /// DELETE below `/api/v1`.
+    pub fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", &format!("/api/v1{path}"), &[], b"")
+    }
+
+    /// Brings one file as a plain body.
+    pub fn upload(&self, query: &str, bytes: &[u8]) -> Answer {
+        self.send("POST", &format!("/api/v1/corpora?{query}"), &[], bytes)
+    }
+
+    /// Brings several files as a form, as a browser does for a folder.
+    pub fn upload_form(&self, query: &str, files: &[(&str, &[u8])]) -> Answer {
+        let mut body = vec![];
+        for (name, bytes) in files {
+            body.extend(format!("--story\r\ncontent-disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\r\n").bytes());
+            body.extend(*bytes);
+            body.extend(b"\r\n");
+        }
+        body.extend(b"--story--\r\n");
+        let form = ("content-type", "multipart/form-data; boundary=story");
+        self.send("POST", &format!("/api/v1/corpora?{query}"), &[form], &body)
+    }
+}
+
+fn read_answer(asked: String, bytes: &[u8]) -> Option<Answer> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let mut lines = head.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    let headers = lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    Some(Answer { asked, status, headers: headers.collect(), body: bytes[end + 4..].to_vec() })
+}
+
+impl Answer {
+    /// A header's value; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(given, _)| given == name).map_or("", |(_, value)| value)
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as free JSON; null where it is none.
+    pub fn value(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The body, once the status was 2xx.
+    pub fn read<T: DeserializeOwned>(&self) -> T {
+        let is_good = (200..300).contains(&self.status);
+        assert!(is_good, "{}: {} {}", self.asked, self.status, self.text());
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error} in {}", self.asked, self.text()))
+    }
+
+    /// A refusal of this status and code, whose message and hint together hold these words.
+    pub fn refused(&self, status: u16, code: &str, words: &[&str]) {
+        let body = self.value();
+        assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{}: {}", self.asked, self.text());
+        let said = format!("{} {}", body["message"].as_str().unwrap_or_default(), body["hint"].as_str().unwrap_or_default());
+        for word in words {
+            assert!(said.contains(word), "{}: {word:?} is not said: {said}", self.asked);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A lab of one's own: the real program on a fresh folder and a free port. Dropped, its processes are gone, and where the
+//! test failed their last words are shown.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use wire::device::DeviceView;
+
+use crate::client::Client;
+use crate::wait_for;
+
+/// A folder, and mostly a server on it.
+pub struct Lab {
+    folder: TempDir,
+    data: PathBuf,
+    port: u16,
+    session: String,
+    server: Option<Child>,
+}
+
+/// The program: `KINDLING`, or where Cargo puts it.
+pub fn program() -> PathBuf {
+    if let Some(path) = std::env::var_os("KINDLING") {
+        return path.into();
+    }
+    let beside = std::env::current_exe().unwrap();
+    let path = beside.ancestors().nth(2).unwrap().join("kindling").with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(path.is_file(), "{} is not there: build it first with `cargo build --release --bin kindling`", path.display());
+    path
+}
+
+impl Lab {
+    /// A lab as a newcomer gets it, signed in by the printed link; Tales is being made.
+    pub fn open() -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), true)
+    }
+
+    /// A lab without the built-in texts, which take a while to make.
+    pub fn bare() -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), false)
+    }
+
+    /// A lab without the built-in texts, in a folder on a disk of one's own.
+    pub fn bare_at(data: &Path) -> Self {
+        let mut lab = Self::unstarted(tempfile::tempdir().unwrap(), false);
+        lab.data = data.to_owned();
+        lab.without_built_ins();
+        lab.enter();
+        lab
+    }
+
+    fn in_folder(folder: TempDir, has_tales: bool) -> Self {
+        let mut lab = Self::unstarted(folder, has_tales);
+        lab.enter();
+        lab
+    }
+
+    fn unstarted(folder: TempDir, has_tales: bool) -> Self {
+        let data = folder.path().join("lab");
+        let lab = Self { folder, data, port: 0, session: String::new(), server: None };
+        if !has_tales {
+            lab.without_built_ins();
+        }
+        lab
+    }
+
+    /// As if someone had deleted them: the server does not make a text again that was made before.
+    fn without_built_ins(&self) {
+        fs::create_dir_all(self.data.join("corpora")).unwrap();
+        for id in ["tales", "modular-addition"] {
+            fs::write(self.data.join("corpora").join(format!(".made-{id}")), "").unwrap();
+        }
+    }
+
+    fn enter(&mut self) {
+        let said = self.start();
+        let at = said.find("/signin?").unwrap_or_else(|| panic!("no sign-in link in {said:?}"));
+        let answer = Client::nobody(&self.address()).send("GET", said[at..].trim(), &[], b"");
+        let cookie = answer.header("set-cookie");
+        let pair = cookie.split(';').next().and_then(|pair| pair.split_once('='));
+        self.session = pair.unwrap_or_else(|| panic!("no cookie: {answer:?}")).1.to_owned();
+    }
+
+    /// The program with arguments for this folder, apart from the environment of whoever runs the tests.
+    pub fn command(&self, subcommand: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        for name in ["KINDLING_DATA", "KINDLING_LISTEN", "KINDLING_TOKEN", "KINDLING_LOG"] {
+            command.env_remove(name);
+        }
+        command.arg(subcommand).arg("--data").arg(&self.data).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, subcommand: &str, arguments: &[&str]) -> Output {
+        self.command(subcommand, arguments).output().unwrap()
+    }
+
+    /// Starts the server, on the port it had before. Gives the line it prints once it listens.
+    pub fn start(&mut self) -> String {
+        assert!(self.server.is_none(), "it runs already");
+        let log = File::options().create(true).append(true).open(self.folder.path().join("server.log")).unwrap();
+        let listen = format!("127.0.0.1:{}", self.port);
+        let mut server = self.command("serve", &["--listen", &listen]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        self.server = Some(server);
+        let port = line.split("http://127.0.0.1:").nth(1).and_then(|rest| rest.split(['/', ' ', '\n']).next());
+        self.port = port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no address in {line:?}; {}", self.log()));
+        line
+    }
+
+    /// Kills the server as a crash would: `kill -9`.
+    pub fn kill_server(&mut self) {
+        let mut server = self.server.take().unwrap();
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
+
+    /// Asks the server to stop, as Ctrl-C or `systemctl stop` would.
+    pub fn stop_server(&mut self) -> ExitStatus {
+        let mut server = self.server.take().unwrap();
+        kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
+        wait_for("the server to stop", 10, || server.try_wait().unwrap())
+    }
+
+    /// The server's process number.
+    pub fn server_pid(&self) -> u32 {
+        self.server.as_ref().unwrap().id()
+    }
+
+    /// The living worker of this machine's CPU, as its lock names it.
+    pub fn worker_pid(&self) -> Option<u32> {
+        let text = fs::read_to_string(self.data.join("workers/cpu.lock")).ok()?;
+        text.trim().parse().ok().filter(|pid| is_kindling(*pid))
+    }
+
+    /// Kills the worker as a crash would.
+    pub fn kill_worker(&self) {
+        kill(self.worker_pid().unwrap());
+    }
+
+    /// The folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Where the server listens.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The page of whoever opened the printed link; an admin.
+    pub fn owner(&self) -> Client {
+        let cookie = format!("kindling_{}={}", self.port, self.session);
+        Client { address: self.address(), credentials: Some(("cookie", cookie)) }
+    }
+
+    /// A fresh token of a role, made on the command line.
+    pub fn token(&self, role: &str) -> String {
+        let output = self.run("token", &["--role", role, "--name", &format!("a {role}")]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Waits for this machine's CPU to be there, and gives it.
+    pub fn device(&self) -> DeviceView {
+        let owner = self.owner();
+        wait_for("the CPU's worker", 60, || {
+            let devices: Vec<DeviceView> = owner.get("/devices").read();
+            devices.into_iter().find(|device| device.info.id.as_str() == "cpu" && device.is_connected)
+        })
+    }
+
+    /// Everything the server and its workers have said so far.
+    pub fn log(&self) -> String {
+        let files = [self.folder.path().join("server.log"), self.data.join("workers/cpu.log")];
+        files.iter().map(|path| format!("--- {}\n{}", path.display(), fs::read_to_string(path).unwrap_or_default())).collect()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+        // The server first, so that it starts no other worker; then the worker, which leaves its server's session.
+        if let Some(mut server) = self.server.take() {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+        workers_of(&self.data).into_iter().for_each(kill);
+    }
+}
+
+fn kill(pid: u32) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        // One that has just ended by itself is as good.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+fn is_kindling(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.windows(8).any(|word| word == b"kindling"))
+}
+
+/// Workers of a folder, also one that has not taken its lock yet.
+fn workers_of(data: &Path) -> Vec<u32> {
+    let wanted = data.as_os_str().as_encoded_bytes();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == wanted))).collect()
+}

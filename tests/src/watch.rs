@@ -1,0 +1,121 @@
+//! What people do with a run: start it, steer it, wait for it, read its curves and its journal.
+
+use serde_json::{Value, json};
+use wire::corpus::CorpusInfo;
+use wire::series::SeriesWindow;
+use wire::{EventRecord, RunState, RunSummary, RunView};
+
+use crate::client::Client;
+use crate::text::sentences;
+use crate::wait_for;
+
+/// A model so small that a step takes about a millisecond.
+pub fn speck(corpus: &str, steps: u64) -> Value {
+    json!({
+        "preset": "tiny", "corpus": corpus, "steps": steps,
+        "overrides": {
+            "model.layers": 1, "model.heads": 2, "model.kv_heads": 2, "model.d_model": 16, "model.d_ff": 32, "model.seq": 16,
+            "batch.rows": 2, "cadence.eval_every": 100, "cadence.eval_batches": 2, "cadence.sample_every": 0, "cadence.sample_tokens": 20,
+        },
+    })
+}
+
+/// A spec with some numbers of it set.
+pub fn with(mut spec: Value, overrides: &[(&str, Value)]) -> Value {
+    for (path, value) in overrides {
+        spec["overrides"][*path] = value.clone();
+    }
+    spec
+}
+
+impl Client {
+    /// Brings a small text; gives its id.
+    pub fn bring(&self, name: &str) -> String {
+        let info: CorpusInfo = self.upload(&format!("name={name}"), sentences(1, 30_000).as_bytes()).read();
+        info.id.to_string()
+    }
+
+    /// Starts a run; gives its id.
+    pub fn start_run(&self, spec: &Value) -> String {
+        let view: RunView = self.post("/runs", spec).read();
+        view.summary.id.to_string()
+    }
+
+    /// One line of a run.
+    pub fn summary(&self, run: &str) -> RunSummary {
+        self.get(&format!("/runs/{run}")).read::<RunView>().summary
+    }
+
+    /// Waits until a run stands so.
+    pub fn wait_until(&self, run: &str, secs: u64, what: &str, stands: impl Fn(&RunSummary) -> bool) -> RunSummary {
+        let mut last = None;
+        let found = std::panic::AssertUnwindSafe(|| {
+            wait_for(what, secs, || {
+                let summary = self.summary(run);
+                last = Some(format!("{:?} at step {} ({:?})", summary.state, summary.step, summary.message));
+                stands(&summary).then_some(summary)
+            })
+        });
+        std::panic::catch_unwind(found).unwrap_or_else(|_| panic!("waited {secs} s for {run}: {what}; it is {last:?}"))
+    }
+
+    /// Waits until a run is in this state.
+    pub fn wait_state(&self, run: &str, secs: u64, state: RunState) -> RunSummary {
+        self.wait_until(run, secs, &format!("{state:?}"), |summary| summary.state == state)
+    }
+
+    /// Waits until a run has done so many steps.
+    pub fn wait_step(&self, run: &str, secs: u64, step: u64) -> RunSummary {
+        self.wait_until(run, secs, &format!("step {step}"), |summary| summary.step >= step)
+    }
+
+    /// Asks something of a run; gives the event that answers.
+    pub fn steer(&self, run: &str, command: &Value) -> EventRecord {
+        self.post(&format!("/runs/{run}/commands"), command).read()
+    }
+
+    /// A run's whole journal; its numbers go from 1 up without a gap, or the story ends here.
+    pub fn journal(&self, run: &str) -> Vec<EventRecord> {
+        let events: Vec<EventRecord> = self.get(&format!("/runs/{run}/events")).read();
+        let numbers: Vec<u64> = events.iter().map(|event| event.number).collect();
+        assert_eq!(numbers, (1..=events.len() as u64).collect::<Vec<_>>(), "the journal of {run}");
+        events
+    }
+
+    /// Every point of a curve as (step, value), however long it is.
+    pub fn curve(&self, run: &str, name: &str) -> Vec<(u64, f64)> {
+        let mut points: Vec<(u64, f64)> = vec![];
+        loop {
+            // Stretches short enough for every point to be shown by itself.
+            let from = points.last().map_or(0, |(step, _)| step + 1);
+            let path = format!("/runs/{run}/series?names={name}&from={from}&to={}&points=5000", from + 3999);
+            let windows: Vec<SeriesWindow> = self.get(&path).read();
+            let buckets = windows.into_iter().flat_map(|window| {
+                assert!(window.is_exact, "{path}");
+                window.buckets
+            });
+            let before = points.len();
+            points.extend(buckets.map(|bucket| (bucket.step, bucket.mean)));
+            if points.len() == before {
+                return points;
+            }
+        }
+    }
+
+    /// Checks that a curve has each step from 0 up exactly once.
+    pub fn check_whole(&self, run: &str, name: &str, steps: u64) {
+        let got: Vec<u64> = self.curve(run, name).into_iter().map(|(step, _)| step).collect();
+        let wrong = got.iter().zip(0..).find(|(step, expected)| **step != *expected);
+        assert!(wrong.is_none() && got.len() as u64 == steps, "{name} of {run}: {} points for {steps} steps, first wrong: {wrong:?}", got.len());
+    }
+}
+
+/// The kind of an event as JSON names it: `paused`, `changed`.
+pub fn kind(record: &EventRecord) -> String {
+    serde_json::to_value(&record.event).unwrap()["kind"].as_str().unwrap_or_default().to_owned()
+}
+
+/// How often a kind stands in a journal.
+pub fn count(journal: &[EventRecord], wanted: &str) -> usize {
+    journal.iter().filter(|record| kind(record) == wanted).count()
+}

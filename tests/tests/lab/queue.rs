@@ -1,0 +1,94 @@
+//! More runs than devices: they wait, can be reordered, and what is deleted can be had back.
+
+use serde_json::json;
+use stories::watch::{kind, speck, with};
+use stories::Lab;
+use wire::live::LabState;
+use wire::{RunState, RunSummary, RunView};
+
+#[test]
+fn three_runs_wait_for_one_device_and_go_in_the_order_they_were_put() {
+    let lab = Lab::bare();
+    let owner = lab.owner();
+    lab.device();
+    let corpus = owner.bring("walk");
+    let first = owner.start_run(&speck(&corpus, 1_000_000));
+    owner.wait_step(&first, 30, 5);
+    let waiting: Vec<String> = (0..3).map(|_| owner.start_run(&speck(&corpus, 60))).collect();
+    let places = |of: &[String]| of.iter().map(|run| owner.summary(run).queue_place).collect::<Vec<_>>();
+    assert_eq!(places(&waiting), [Some(1), Some(2), Some(3)]);
+    let moved: RunSummary = owner.json("PATCH", &format!("/runs/{}", waiting[2]), &json!({"queue_place": 1})).read();
+    assert_eq!(moved.queue_place, Some(1));
+    assert_eq!(places(&waiting), [Some(2), Some(3), Some(1)]);
+    owner.json("PATCH", &format!("/runs/{first}"), &json!({"queue_place": 1})).refused(409, "not_queued", &[]);
+    owner.post(&format!("/runs/{}/commands", waiting[0]), &json!({"kind": "pause"})).refused(409, "run_queued", &["waits"]);
+
+    // One is stopped while it waits, and never starts.
+    let extra = owner.start_run(&speck(&corpus, 60));
+    owner.steer(&extra, &json!({"kind": "stop"}));
+    assert_eq!(owner.summary(&extra).state, RunState::Stopped);
+
+    owner.steer(&first, &json!({"kind": "stop"}));
+    waiting.iter().for_each(|run| drop(owner.wait_state(run, 60, RunState::Finished)));
+    let mut by_start: Vec<(i64, usize)> = waiting.iter().enumerate().map(|(at, run)| (owner.summary(run).started_ms.unwrap(), at)).collect();
+    by_start.sort_unstable();
+    assert_eq!(by_start.iter().map(|(_, at)| *at).collect::<Vec<_>>(), [2, 0, 1]);
+    assert_eq!(owner.journal(&extra).iter().map(kind).collect::<Vec<_>>(), ["queued", "stopped"]);
+}
+
+#[test]
+fn a_run_is_renamed_put_away_deleted_brought_back_and_duplicated_with_a_change() {
+    let mut lab = Lab::bare();
+    lab.device();
+    let owner = lab.owner();
+    let corpus = owner.bring("walk");
+    let run = owner.start_run(&speck(&corpus, 60));
+    owner.wait_state(&run, 30, RunState::Finished);
+    let listed = |path: &str| owner.get(path).read::<Vec<RunSummary>>().iter().map(|run| run.id.to_string()).collect::<Vec<_>>();
+
+    let change = |body| owner.json("PATCH", &format!("/runs/{run}"), &body);
+    assert_eq!(change(json!({"name": "My first run", "archived": true})).read::<RunSummary>().name, "My first run");
+    assert!(owner.summary(&run).is_archived);
+    change(json!({"name": "  "})).refused(422, "name_invalid", &["name"]);
+    change(json!({"nome": "x"})).refused(422, "body_invalid", &["nome"]);
+    assert!(!change(json!({"archived": false})).read::<RunSummary>().is_archived);
+
+    let losses = owner.curve(&run, "loss.train");
+    assert!(owner.delete(&format!("/runs/{run}")).read::<RunSummary>().deleted_ms.is_some());
+    assert_eq!((listed("/runs").len(), listed("/runs?deleted=true")), (0, vec![run.clone()]));
+    lab.stop_server();
+    lab.start();
+    let owner = lab.owner();
+    assert!(owner.post(&format!("/runs/{run}/restore"), &json!({})).read::<RunSummary>().deleted_ms.is_none());
+    assert_eq!(owner.curve(&run, "loss.train"), losses, "with all it had");
+    assert_eq!(owner.get("/lab").read::<LabState>().runs.len(), 1);
+
+    // A duplicate with changes: the same spec, one number other.
+    lab.device();
+    let view: RunView = owner.get(&format!("/runs/{run}")).read();
+    let mut spec = serde_json::to_value(&view.spec).unwrap();
+    spec["copied_from"] = json!(run);
+    let twin = owner.start_run(&spec);
+    let other = owner.start_run(&with(spec, &[("optimizer.rate", json!(0.02))]));
+    owner.wait_state(&other, 30, RunState::Finished);
+    assert_eq!(owner.curve(&twin, "loss.train"), losses, "seeds in, same numbers out");
+    assert_ne!(owner.curve(&other, "loss.train"), losses);
+    let copy: RunView = owner.get(&format!("/runs/{other}")).read();
+    assert_eq!((copy.spec.copied_from.map(|id| id.to_string()), copy.plan.recipe.optimizer.rate), (Some(run), 0.02));
+}
+
+#[test]
+fn a_run_at_work_must_be_stopped_before_it_is_deleted() {
+    let lab = Lab::bare();
+    let owner = lab.owner();
+    lab.device();
+    let run = owner.start_run(&speck(&owner.bring("walk"), 1_000_000));
+    owner.wait_step(&run, 30, 5);
+    owner.delete(&format!("/runs/{run}")).refused(409, "run_live", &["stop"]);
+    owner.steer(&run, &json!({"kind": "stop"}));
+    owner.wait_state(&run, 10, RunState::Stopped);
+    assert_eq!(owner.delete(&format!("/runs/{run}")).status, 200);
+    for path in ["/runs/amber-fox-0000", "/runs/UPPER", "/runs/amber-fox-0000/events", "/runs/amber-fox-0000/series?names=loss.train"] {
+        owner.get(path).refused(404, "not_found", &[]);
+    }
+}
