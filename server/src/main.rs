@@ -18,7 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     if let Err(error) = start() {
-        eprintln!("kindling: {error:#}");
+        eprintln!("kindling: {error}");
         std::process::exit(1);
     }
 }

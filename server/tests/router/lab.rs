@@ -12,38 +12,38 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 /// A lab with one token of each role.
-pub struct Lab {
-    pub state: AppState,
-    pub router: Router,
-    pub view: String,
-    pub steer: String,
-    pub admin: String,
-    pub worker: String,
-    pub folder: TempDir,
+pub(crate) struct Lab {
+    pub(crate) state: AppState,
+    pub(crate) router: Router,
+    pub(crate) view: String,
+    pub(crate) steer: String,
+    pub(crate) admin: String,
+    pub(crate) worker: String,
+    pub(crate) folder: TempDir,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&self.body)))
     }
 
     /// The stable code of a refusal.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_else(|| panic!("no code in {self:?}")).to_owned()
     }
 }
 
 /// A request with the headers that every client sends.
-pub fn ask(method: &str, path: &str, token: Option<&str>) -> axum::http::request::Builder {
+pub(crate) fn ask(method: &str, path: &str, token: Option<&str>) -> axum::http::request::Builder {
     let request = Request::builder().method(method).uri(path).header("host", "127.0.0.1:7878");
     match token {
         Some(token) => request.header("authorization", format!("Bearer {token}")),
@@ -52,7 +52,7 @@ pub fn ask(method: &str, path: &str, token: Option<&str>) -> axum::http::request
 }
 
 impl Lab {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
             upload_bytes: 100_000,
@@ -70,17 +70,17 @@ impl Lab {
         Self { state, router, view, steer, admin, worker, folder }
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes().to_vec() }
     }
 
-    pub async fn get(&self, path: &str, token: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
         self.send(ask("GET", path, Some(token)).body(Body::empty()).unwrap()).await
     }
 
-    pub async fn post(&self, path: &str, token: &str, body: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, token: &str, body: &str) -> Answer {
         self.send(
             ask("POST", path, Some(token))
                 .header("content-type", "application/json")
@@ -91,7 +91,7 @@ impl Lab {
     }
 
     /// Brings a text and answers what became of it.
-    pub async fn upload(&self, query: &str, content: &[u8]) -> Answer {
+    pub(crate) async fn upload(&self, query: &str, content: &[u8]) -> Answer {
         let path = format!("/api/v1/corpora?{query}");
         self.send(ask("POST", &path, Some(&self.steer)).body(Body::from(content.to_vec())).unwrap()).await
     }

@@ -56,13 +56,14 @@ impl Trainer for Pretender {
                     .or_else(|error| if error == TryRecvError::Empty { Ok(None) } else { Err(error.to_string()) })?,
             };
             if let Some(CommandOrder { command_id, author, command }) = order {
+                let reason = command.reason().map(str::to_owned);
                 let (event, state) = match command {
                     Command::Pause { .. } => (Event::Paused, Some(RunState::Paused)),
                     Command::Resume { .. } => (Event::Resumed, Some(RunState::Running)),
                     Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
                     other => (Event::Refused { command: other, message: "a pretender cannot".into() }, None),
                 };
-                out.report(Report { author, command_id: Some(command_id), ..report(step, event, state) });
+                out.report(Report { author, command_id: Some(command_id), reason, ..report(step, event, state) });
                 match state {
                     Some(RunState::Stopped) => return Ok(()),
                     Some(state) => is_held = state == RunState::Paused,
