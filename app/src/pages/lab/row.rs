@@ -23,6 +23,7 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
     let state = Memo::new(move |_| run.read().as_ref().map_or(RunState::Queued, |run| run.state));
     let name = Memo::new(move |_| run.read().as_ref().map(|run| run.name.clone()).unwrap_or_default());
     let share = Signal::derive(move || run.read().as_ref().map(|run| run.step as f64 / run.steps.max(1) as f64));
+    let is_live = Signal::derive(move || state.get() == RunState::Running);
     let values = Memo::new(move |_| run.read().as_ref().map(|run| run.sparkline.clone()).unwrap_or_default());
     view! {
         <tr data-state=move || state_word(state.get())>
@@ -32,12 +33,12 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
                 <span class="small dim">{cell(about)}</span>
                 {cell(message)}
             </td>
-            <td class="c-curve"><Sparkline values label=Signal::derive(move || format!("Training loss of {}", name.get())) /></td>
+            <td class="c-curve"><Sparkline values label=Signal::derive(move || format!("Training loss of {}", name.get())) is_live /></td>
             <td class="c-train right">{cell(train)}</td>
             <td class="c-valid right">{cell(valid)}</td>
             <td class="c-progress">
                 {cell(steps)}
-                <Progress share label="Steps done" is_live=Signal::derive(move || state.get() == RunState::Running) />
+                <Progress share label="Steps done" is_live />
             </td>
             <td class="c-device dim">{cell(|run| run.device.to_string().into_any())}</td>
             <td class="c-time">

@@ -28,7 +28,7 @@ pub(super) fn Numbers() -> impl IntoView {
     view! {
         <section class="stack part">
             <details class="numbers" prop:open=is_open>
-                <summary on:click=move |_| ()>
+                <summary>
                     <h2>"Every number"</h2>
                     <span class="small dim">{move || match changed() {
                         0 => "all as the preset has them".to_owned(),
@@ -39,7 +39,7 @@ pub(super) fn Numbers() -> impl IntoView {
                 {move || (changed() > 0).then(|| view! {
                     <button on:click=move |_| draft.set(|spec| spec.overrides.clear())><Icon name="undo" />"All back to the preset's"</button>
                 })}
-                {SECTIONS.iter().map(|(section, title)| view! { <Section section title paths base /> }).collect_view()}
+                {SECTIONS.map(|(section, title)| view! { <Section section title paths base /> })}
             </details>
             <FieldError field="overrides" />
         </section>
@@ -90,7 +90,7 @@ fn NumberField(path: String, base: Memo<Value>) -> impl IntoView {
     view! {
         <div class="number-field" class:changed=is_changed title=meaning>
             <label class="label" for=path.get_value()>{label}" "<span class="dim">{unit}</span></label>
-            <Control id=path.get_value() value set choices=word.map_or(&[], |word| word.choices) />
+            <Control id=path.get_value() value set choices=word.map(|word| word.choices).unwrap_or_default() />
             <span class="small dim usual">
                 {move || if is_changed() {
                     view! { <button class="quiet" title="Back to the preset's value" on:click=move |_| set.run(None)><Icon name="undo" />{format!("preset {}", written(&usual.read()))}</button> }.into_any()
@@ -125,7 +125,7 @@ fn Vocabulary() -> impl IntoView {
 fn Control(id: String, value: Signal<Value>, set: Callback<Option<Value>>, choices: &'static [&'static str]) -> impl IntoView {
     if value.read_untracked().is_boolean() {
         return view! {
-            <span class="tick"><input id=id type="checkbox" prop:checked=move || value.read() == Value::Bool(true) on:change:target=move |event| set.run(Some(Value::Bool(event.target().checked()))) /></span>
+            <span class="tick"><input id=id type="checkbox" prop:checked=move || *value.read() == Value::Bool(true) on:change:target=move |event| set.run(Some(Value::Bool(event.target().checked()))) /></span>
         }
         .into_any();
     }

@@ -82,11 +82,12 @@ fn RateCourse(plan: RunPlan) -> impl IntoView {
         })
         .collect();
     let summary = format!("Learning rate from {} through {} at its peak to {} at step {}", small(schedule.rate(0)), small(peak), small(schedule.rate(steps - 1)), grouped(steps));
+    let title = summary.clone();
     view! {
         <figure class="course">
             <figcaption class="small dim">"Rate, peak "<span class="number">{small(peak)}</span>" per step"</figcaption>
-            <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" role="img" aria-label=summary.clone()>
-                <title>{summary}</title>
+            <svg viewBox=format!("0 0 {WIDTH} {HEIGHT}") preserveAspectRatio="none" role="img" aria-label=summary>
+                <title>{title}</title>
                 <line x1="0" x2=WIDTH y1=HEIGHT y2=HEIGHT vector-effect="non-scaling-stroke" />
                 <polyline points=points.join(" ") vector-effect="non-scaling-stroke" />
             </svg>

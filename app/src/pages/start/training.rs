@@ -31,7 +31,7 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                     label="Seed"
                     meaning="same seed, same numbers: first weights, batches, samples"
                     value=seed
-                    usual=1
+                    usual=1u64
                     set=move |seed| draft.set(|spec| spec.seed = seed)
                 />
                 <DeviceChoice />

@@ -100,14 +100,14 @@ fn Chooser(label: &'static str, is_folder: bool, take: impl Fn(Vec<Named>) + 'st
             input.click();
         }
     };
-    let chosen = move |event: Targeted<ev::Event, web_sys::HtmlInputElement>| {
+    let chosen = move |event: ev::Targeted<ev::Event, web_sys::HtmlInputElement>| {
         take(dropped::chosen(event.target().files()));
         // So that the same file can be chosen again.
         event.target().set_value("");
     };
     view! {
         <button on:click=open>{label}</button>
-        <input type="file" hidden multiple=!is_folder webkitdirectory=is_folder node_ref=input on:change:target=chosen />
+        <input type="file" hidden multiple=!is_folder prop:webkitdirectory=is_folder node_ref=input on:change:target=chosen />
     }
 }
 

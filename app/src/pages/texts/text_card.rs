@@ -33,7 +33,7 @@ fn Card(text: CorpusInfo) -> impl IntoView {
                 <h2>{name.clone()}</h2>
                 <code class="dim">{id.to_string()}</code>
                 <span class="grow"></span>
-                <Show when={let id = id.clone(); move || { let _ = &id; session.can_steer() }}>
+                <Show when=move || session.can_steer()>
                     <a class="button" href=format!("/start?text={id}")>"Start a run on it"</a>
                 </Show>
                 <DeleteButton text=text.clone() />
@@ -183,6 +183,7 @@ fn CutMore(id: CorpusId, missing: Vec<Tokenizer>) -> impl IntoView {
 fn DeleteButton(text: CorpusInfo) -> impl IntoView {
     let (texts, toasts, session, confirm) = (expect_context::<Texts>(), expect_context::<Toasts>(), expect_context::<Session>(), expect_context::<Confirm>());
     let CorpusInfo { id, name, text_bytes, .. } = text;
+    let title = name.clone();
     let delete = move || {
         let (id, name) = (id.clone(), name.clone());
         spawn_local(async move {
@@ -193,14 +194,14 @@ fn DeleteButton(text: CorpusInfo) -> impl IntoView {
             texts.fetch();
         });
     };
-    let (delete, name) = (StoredValue::new(delete), text.name);
+    let delete = StoredValue::new(delete);
     let ask = move |_| {
-        confirm.ask(wire_question(&name, text_bytes, Callback::new(move |()| delete.with_value(|delete| delete()))));
+        confirm.ask(question(&title, text_bytes, Callback::new(move |()| delete.with_value(|delete| delete()))));
     };
     session.me().is_some_and(|me| me.is_admin()).then(|| view! { <button class="quiet" on:click=ask>"Delete …"</button> })
 }
 
-fn wire_question(name: &str, text_bytes: u64, act: Callback<()>) -> Question {
+fn question(name: &str, text_bytes: u64, act: Callback<()>) -> Question {
     Question {
         title: format!("Delete {name} for good?"),
         loses: format!("{} of text and all that was cut from it are removed from the disk. This cannot be undone. Runs that learned it keep their curves, but cannot be repeated here without it.", bytes(text_bytes)),
