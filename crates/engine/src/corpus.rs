@@ -175,7 +175,7 @@ impl Documents {
     /// Many documents: each goes to one side by the hash of its text, about a tenth to validation, so equal texts stay together and
     /// a growing corpus never moves a document. Fewer than [`FEW`]: hashes would be a lottery, so the last tenth of each is held out.
     pub(crate) fn split(&self) -> Split {
-        let cut = |side: fn(&Self, usize) -> (Range<usize>, Range<usize>)| {
+        let cut = |side: fn(&Self, usize) -> Sides| {
             let (train, valid) = (0..self.len()).into_par_iter().map(|index| side(self, index)).unzip();
             Split { train, valid }
         };
@@ -188,14 +188,14 @@ impl Documents {
         cut(Self::by_end)
     }
 
-    fn by_hash(&self, index: usize) -> (Range<usize>, Range<usize>) {
+    fn by_hash(&self, index: usize) -> Sides {
         let Range { start, end } = self.range(index);
         let hash = blake3::hash(self.get(index).as_bytes());
         let digit = u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default()) % 10;
         if digit == 0 { (start..start, start..end) } else { (start..end, end..end) }
     }
 
-    fn by_end(&self, index: usize) -> (Range<usize>, Range<usize>) {
+    fn by_end(&self, index: usize) -> Sides {
         let (Range { start, end }, document) = (self.range(index), self.get(index));
         let cut = start + document.floor_char_boundary(document.len() - document.len().div_ceil(10));
         (start..cut, cut..end)
@@ -204,6 +204,9 @@ impl Documents {
 
 /// Below this many documents, each gives its own end to validation.
 pub const FEW: usize = 64;
+
+/// A document's bytes to train on, and those held out.
+type Sides = (Range<usize>, Range<usize>);
 
 /// The bytes of each document on either side; a document may be empty on one of them.
 pub(crate) struct Split {

@@ -98,9 +98,9 @@ impl Shard {
     /// One token; past the end the stream starts again.
     pub(super) fn get(&self, place: usize) -> i32 {
         let at = place % self.len() * self.width;
-        match &self.map.bytes()[at..at + self.width] {
-            &[a, b] => i32::from(u16::from_le_bytes([a, b])),
-            &[a, b, c, d] => i32::from_le_bytes([a, b, c, d]),
+        match self.map.bytes()[at..at + self.width] {
+            [a, b] => i32::from(u16::from_le_bytes([a, b])),
+            [a, b, c, d] => i32::from_le_bytes([a, b, c, d]),
             _ => 0, // a width is two or four
         }
     }
