@@ -12,7 +12,7 @@ pub(crate) struct Question {
     pub(crate) loses: String,
     /// The word on the button that does it.
     pub(crate) verb: &'static str,
-    /// Does it.
+    /// Does it; made by [`Confirm::keep`] where what asks may be gone when the answer comes.
     pub(crate) act: Callback<()>,
 }
 
@@ -20,12 +20,22 @@ pub(crate) struct Question {
 #[derive(Clone, Copy)]
 pub(crate) struct Confirm {
     question: RwSignal<Option<Question>>,
+    // The shell's: a menu that asks closes before the answer comes, and what it owned goes with it.
+    owner: StoredValue<Option<Owner>>,
 }
 
 impl Confirm {
     /// No question.
     pub(crate) fn new() -> Self {
-        Self { question: RwSignal::new(None) }
+        Self { question: RwSignal::new(None), owner: StoredValue::new(Owner::current()) }
+    }
+
+    /// An action that outlives what asks for it.
+    pub(crate) fn keep(self, act: impl Fn() + Send + Sync + 'static) -> Callback<()> {
+        match self.owner.get_value() {
+            Some(owner) => owner.with(|| Callback::new(move |()| act())),
+            None => Callback::new(move |()| act()),
+        }
     }
 
     /// Asks.
@@ -37,7 +47,7 @@ impl Confirm {
 /// Where it is asked.
 #[component]
 pub(crate) fn ConfirmDialog() -> impl IntoView {
-    let Confirm { question } = expect_context::<Confirm>();
+    let Confirm { question, .. } = expect_context::<Confirm>();
     let dialog = NodeRef::<html::Dialog>::new();
     Effect::new(move || {
         let is_asked = question.read().is_some();

@@ -1,5 +1,6 @@
 //! Short answers at the page's foot: what was done, what failed, and a way back where there is one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use leptos::prelude::*;
@@ -13,7 +14,8 @@ struct Toast {
     number: u32,
     is_failure: bool,
     text: String,
-    undo: Option<Callback<()>>,
+    // Shared and not a signal's: the place where it was done may be gone when it is undone.
+    undo: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
 /// The answers on show, in context for everyone.
@@ -40,8 +42,8 @@ impl Toasts {
     }
 
     /// Says what was done and offers to undo it, for long enough to think twice.
-    pub(crate) fn undoable(self, text: impl Into<String>, undo: impl Into<Callback<()>>) {
-        self.show(Toast { number: 0, is_failure: false, text: text.into(), undo: Some(undo.into()) }, 20);
+    pub(crate) fn undoable(self, text: impl Into<String>, undo: impl Fn() + Send + Sync + 'static) {
+        self.show(Toast { number: 0, is_failure: false, text: text.into(), undo: Some(Arc::new(undo)) }, 20);
     }
 
     fn show(self, toast: Toast, secs: u64) {
@@ -69,7 +71,7 @@ pub(crate) fn ToastShelf() -> impl IntoView {
                     {toast.undo.map(|undo| {
                         let act = move |_| {
                             toasts.drop(toast.number);
-                            undo.run(());
+                            undo();
                         };
                         view! { <button on:click=act><Icon name="undo" />"Undo"</button> }
                     })}

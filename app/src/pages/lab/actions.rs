@@ -100,7 +100,7 @@ fn Changes(entry: StoredValue<(RunId, String)>, is_archived: bool, is_deleted: b
             title: format!("Delete {name}?"),
             loses: "Its curves, journal, samples and settings leave the lab. For a while it can be brought back, from the message that follows or the Deleted tab; then its files are removed.".into(),
             verb: "Delete",
-            act: Callback::new(move |()| hand.delete(id.clone(), name.clone())),
+            act: confirm.keep(move || hand.delete(id.clone(), name.clone())),
         });
     };
     let archive = move |_| {

@@ -61,11 +61,13 @@ pub(super) fn WholeNumber(
 ) -> impl IntoView {
     let draft = expect_context::<Draft>();
     let text = RwSignal::new(String::new());
+    let value = Memo::new(move |_| value.get());
     // The text follows the value, except where it already means it ("007").
     Effect::new(move || {
         let value = value.get();
         if read(&text.read_untracked()) != Ok(value) {
             text.set(value.map(|value| value.to_string()).unwrap_or_default());
+            draft.misread(field, None);
         }
     });
     let take = move |typed: String| {

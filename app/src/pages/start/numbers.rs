@@ -220,7 +220,7 @@ fn ShapeControl(id: String, value: Signal<Value>, set: Callback<Option<Value>>) 
 fn written(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Number(number) if number.as_f64().is_some_and(|number| number != 0.0 && number.abs() < 1e-3) => format!("{:e}", number.as_f64().unwrap_or(0.0)),
+        Value::Number(number) if number.as_f64().is_some_and(|number| number != 0.0 && number.abs() < 1e-2) => format!("{:e}", number.as_f64().unwrap_or(0.0)),
         Value::Number(number) if number.as_f64().is_some_and(|number| number.fract() == 0.0 && number.abs() < 1e15) => format!("{:.0}", number.as_f64().unwrap_or(0.0)),
         Value::Object(fields) => fields.keys().next().cloned().unwrap_or_default(),
         other => other.to_string(),

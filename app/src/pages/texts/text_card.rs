@@ -194,10 +194,7 @@ fn DeleteButton(text: CorpusInfo) -> impl IntoView {
             texts.fetch();
         });
     };
-    let delete = StoredValue::new(delete);
-    let ask = move |_| {
-        confirm.ask(question(&title, text_bytes, Callback::new(move |()| delete.with_value(|delete| delete()))));
-    };
+    let ask = move |_| confirm.ask(question(&title, text_bytes, confirm.keep(delete.clone())));
     session.me().is_some_and(|me| me.is_admin()).then(|| view! { <button class="quiet" on:click=ask>"Delete …"</button> })
 }
 
