@@ -51,7 +51,8 @@ pub(crate) fn Journal() -> impl IntoView {
     let kind = RwSignal::new(Kind::All);
     let limit = RwSignal::new(SHOWN);
     let numbers = Memo::new(move |_| {
-        desk.lines.track();
+        // Read and not only tracked: a memo that was never read has nothing to follow.
+        desk.lines.get();
         let run = desk.run.read_untracked();
         run.events
             .values()

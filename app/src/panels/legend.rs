@@ -36,7 +36,9 @@ pub(super) fn entries(drawn: &Drawn, curves: &[Curve], place: Option<f64>) -> Ve
             meaning: "The place of the crosshair.".into(),
         });
     }
-    for (index, (curve, line)) in curves.iter().zip(&drawn.picture.lines).enumerate() {
+    for (index, (curve, line)) in
+        curves.iter().zip(&drawn.picture.lines).enumerate().filter(|(_, (curve, _))| !curve.name.is_empty())
+    {
         let bucket = match &readings {
             Some(readings) => readings.iter().find(|reading| reading.curve == index).map(|reading| reading.bucket),
             None if curve.style == Style::Planned => continue,

@@ -84,8 +84,15 @@ fn paint(desk: Desk) -> Picture {
     let factor = run.bits_per_byte().filter(|_| look.in_bits);
     let (spec, marked) = shared(desk, &run);
     let scale = factor.unwrap_or(1.0);
-    let live = Line { is_live: run.is_glowing(), ..measured(&run, name::TRAIN, "train", own_role(&run)) };
-    let mut lines = vec![measured(&run, name::VALID, "valid", Role::Run(0)), live];
+    let train = measured(&run, name::TRAIN, "train", own_role(&run));
+    // Live curves are drawn last, but validation is read on top: only the newest value glows, as a curve of its own.
+    let newest = Line {
+        name: String::new(),
+        is_live: run.is_glowing(),
+        buckets: train.buckets.last().copied().into_iter().collect(),
+        ..train.clone()
+    };
+    let mut lines = vec![train, measured(&run, name::VALID, "valid", Role::Run(0)), newest];
     for bucket in lines.iter_mut().flat_map(|line| &mut line.buckets).filter(|_| factor.is_some()) {
         (bucket.min, bucket.max, bucket.mean) = (bucket.min * scale, bucket.max * scale, bucket.mean * scale);
     }

@@ -16,7 +16,8 @@ pub(crate) fn Samples() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let limit = RwSignal::new(SHOWN);
     let numbers = Memo::new(move |_| {
-        desk.lines.track();
+        // Read and not only tracked: a memo that was never read has nothing to follow.
+        desk.lines.get();
         desk.run.read_untracked().samples().map(|record| record.number).collect::<Vec<_>>()
     });
     view! {

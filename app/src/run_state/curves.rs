@@ -197,15 +197,45 @@ impl Curves {
 
     /// A curve as it is known best: detail where there is detail, the overview around it, then the live values.
     pub(crate) fn shown(&self, series: &str) -> Vec<Bucket> {
-        let Some(layers) = self.layers.get(series) else { return vec![] };
-        let known = layers.overview.last().map(|bucket| bucket.last_step);
-        let tail = layers.tail.partition_point(|bucket| Some(bucket.step) <= known);
-        let coarse = [&layers.overview[..], &layers.tail[tail..]].concat();
-        let (Some(first), Some(last)) = (layers.detail.first(), layers.detail.last()) else { return coarse };
-        let before = coarse.partition_point(|bucket| bucket.last_step < first.step);
-        let after = coarse.partition_point(|bucket| bucket.step <= last.last_step);
-        [&coarse[..before], &layers.detail[..], &coarse[after.max(before)..]].concat()
+        let Some(Layers { overview, detail, tail }) = self.layers.get(series) else { return vec![] };
+        let (Some(first), Some(last)) = (detail.first(), detail.last()) else {
+            return [&overview[..], &folded(after(tail, overview.last()), overview)].concat();
+        };
+        let before = &overview[..overview.partition_point(|bucket| bucket.last_step < first.step)];
+        let between = after(tail, overview.last());
+        let between = &between[..between.partition_point(|bucket| bucket.step < first.step)];
+        let beyond = after(overview, Some(last));
+        let newest = after(tail, overview.last().filter(|overview| overview.last_step > last.last_step).or(Some(last)));
+        let like = if beyond.is_empty() { detail } else { overview };
+        [before, &folded(between, overview), detail, beyond, &folded(newest, like)].concat()
     }
+}
+
+/// Buckets that begin after another ends.
+fn after<'a>(buckets: &'a [Bucket], end: Option<&Bucket>) -> &'a [Bucket] {
+    let end = end.map(|end| end.last_step);
+    &buckets[buckets.partition_point(|bucket| Some(bucket.step) <= end)..]
+}
+
+/// Live values in buckets as long as those they follow, extremes kept: a curve looks alike where it is old and where it is new.
+fn folded(values: &[Bucket], like: &[Bucket]) -> Vec<Bucket> {
+    let size = like.get(like.len() / 2).map_or(1, |bucket| bucket.count.max(1) as usize);
+    if size == 1 { values.to_vec() } else { values.chunks(size).map(fold).collect() }
+}
+
+/// One bucket of several. A value that is not a number is a gap only where it stands alone.
+fn fold(values: &[Bucket]) -> Bucket {
+    let (first, last) = (values[0], values[values.len() - 1]);
+    let ends = Bucket { last_step: last.last_step, last_x: last.last_x, ..first };
+    let finite = || values.iter().filter(|value| value.count > 0);
+    let count = finite().count() as u64;
+    if count == 0 {
+        return ends;
+    }
+    let mean = finite().map(|value| value.mean).sum::<f64>() / count as f64;
+    let (min, max) =
+        finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), value| (min.min(value.min), max.max(value.max)));
+    Bucket { min, max, mean, count, ..ends }
 }
 
 impl Layers {
