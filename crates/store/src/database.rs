@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Sqlite, SqliteConnection, Transaction};
+use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transaction};
 
 use crate::error::StoreError;
 
@@ -42,7 +42,13 @@ impl Database {
             .busy_timeout(Duration::from_secs(10))
             .disable_statement_logging();
         let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(60));
-        let writer = pool(1).connect_with(options.clone()).await?;
+        // SQLite rolls back by itself when the disk is full; sqlx's own rollback then fails, and for it the connection stays in
+        // a transaction for good. Such a one is replaced.
+        let writer = pool(1).before_acquire(|connection, _| {
+            let is_fit = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_fit) })
+        });
+        let writer = writer.connect_with(options.clone()).await?;
         migrate(&writer).await?;
         let readers = pool(3).connect_with(options.synchronous(SqliteSynchronous::Normal)).await?;
         Ok(Self { writer, readers })
