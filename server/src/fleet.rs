@@ -71,6 +71,8 @@ impl Fleet {
     pub fn leave(&self, device: &DeviceId, connection: u64) {
         if let Some(member) = self.lock().get_mut(device).filter(|member| member.connection == connection) {
             member.view.is_connected = false;
+            // Its queue closes with its last sender, and the socket with its queue: the worker sees at once that it is to try again.
+            member.to_worker = mpsc::channel(1).0;
         }
     }
 

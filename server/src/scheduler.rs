@@ -42,12 +42,34 @@ async fn serve_device(state: &AppState, preparing: &Preparing, device: &DeviceId
     if preparing.lock().unwrap_or_else(PoisonError::into_inner).contains(&run) {
         return Ok(());
     }
-    if state.texts.dataset(&plan).await.is_none() {
+    let Some(made) = state.texts.dataset(&plan).await else {
         preparing.lock().unwrap_or_else(PoisonError::into_inner).insert(run.clone());
         tokio::spawn(prepare(state.clone(), preparing.clone(), run, plan));
         return Ok(());
+    };
+    if let Err(error) = check_length(&plan, &made) {
+        fail(state, &run, "it cannot start", &error).await?;
+        state.wake_scheduler();
+        return Ok(());
     }
     start(state, device, &run, plan).await
+}
+
+/// Both sides of the split must hold a window of the plan; how many tokens a text has is known only once it is cut.
+fn check_length(plan: &RunPlan, made: &DatasetInfo) -> Result<(), ApiError> {
+    let (window, shortest) = (plan.recipe.model.seq as u64 + 1, made.train_tokens.min(made.valid_tokens));
+    if shortest >= window {
+        return Ok(());
+    }
+    let message = format!(
+        "its text is too short: {shortest} {} tokens on one side of its split, and one window takes {window}",
+        plan.tokenizer
+    );
+    let error = ApiError::invalid("text_too_short", message);
+    Err(match shortest {
+        0..=2 => error.hint("bring more text"),
+        _ => error.hint(format!("set model.seq to {}, or bring more text", shortest - 1)),
+    })
 }
 
 /// The state is written first: a run must never be handed out twice.
@@ -75,7 +97,7 @@ async fn prepare(state: AppState, preparing: Preparing, run: RunId, plan: RunPla
     };
     let noted = match ended {
         Ok(()) => set_state(&state, &run, RunState::Queued, None).await,
-        Err(error) => fail(&state, &run, &error).await,
+        Err(error) => fail(&state, &run, "its text could not be cut into tokens", &error).await,
     };
     if let Err(error) = noted {
         tracing::error!("what became of the text of {run} could not be stored: {}", error.body.message);
@@ -95,9 +117,9 @@ async fn note_references(
     state.store.set_references(run, &references).await.map(drop).map_err(|source| store_error(run, source))
 }
 
-async fn fail(state: &AppState, run: &RunId, error: &ApiError) -> Result<(), ApiError> {
+async fn fail(state: &AppState, run: &RunId, what: &str, error: &ApiError) -> Result<(), ApiError> {
     let hint = error.body.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
-    let message = format!("its text could not be cut into tokens: {}{hint}", error.body.message);
+    let message = format!("{what}: {}{hint}", error.body.message);
     append(state, run, report_of(Author::Lab, 0, Event::Failed { message }, Some(RunState::Failed))).await.map(drop)
 }
 
