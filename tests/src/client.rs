@@ -80,6 +80,13 @@ impl Client {
         self.send("GET", &format!("/api/v1{path}"), &[], b"")
     }
 
+    /// GET below `/api/v1` in postcard, which keeps every bit of a number.
+    pub fn get_exact<T: DeserializeOwned>(&self, path: &str) -> T {
+        let answer = self.send("GET", &format!("/api/v1{path}"), &[("accept", "application/x-postcard")], b"");
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        wire::encode::from_bytes(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
     /// A body of JSON below `/api/v1`.
     pub fn json(&self, method: &str, path: &str, body: &impl Serialize) -> Answer {
         let body = serde_json::to_vec(body).unwrap();

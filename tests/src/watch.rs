@@ -1,5 +1,7 @@
 //! What people do with a run: start it, steer it, wait for it, read its curves and its journal.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use wire::corpus::CorpusInfo;
 use wire::series::SeriesWindow;
@@ -7,7 +9,7 @@ use wire::{EventRecord, RunState, RunSummary, RunView};
 
 use crate::client::Client;
 use crate::text::sentences;
-use crate::wait_for;
+use crate::pause_ms;
 
 /// A model so small that a step takes about a millisecond.
 pub fn speck(corpus: &str, steps: u64) -> Value {
@@ -48,15 +50,16 @@ impl Client {
 
     /// Waits until a run stands so.
     pub fn wait_until(&self, run: &str, secs: u64, what: &str, stands: impl Fn(&RunSummary) -> bool) -> RunSummary {
-        let mut last = None;
-        let found = std::panic::AssertUnwindSafe(|| {
-            wait_for(what, secs, || {
-                let summary = self.summary(run);
-                last = Some(format!("{:?} at step {} ({:?})", summary.state, summary.step, summary.message));
-                stands(&summary).then_some(summary)
-            })
-        });
-        std::panic::catch_unwind(found).unwrap_or_else(|_| panic!("waited {secs} s for {run}: {what}; it is {last:?}"))
+        let until = Instant::now() + Duration::from_secs(secs);
+        loop {
+            let run = self.summary(run);
+            if stands(&run) {
+                return run;
+            }
+            let RunSummary { id, state, step, message, .. } = run;
+            assert!(Instant::now() < until, "waited {secs} s for {what}: {id} is {state:?} at step {step} ({message:?})");
+            pause_ms(50);
+        }
     }
 
     /// Waits until a run is in this state.
@@ -89,7 +92,7 @@ impl Client {
             // Stretches short enough for every point to be shown by itself.
             let from = points.last().map_or(0, |(step, _)| step + 1);
             let path = format!("/runs/{run}/series?names={name}&from={from}&to={}&points=5000", from + 3999);
-            let windows: Vec<SeriesWindow> = self.get(&path).read();
+            let windows: Vec<SeriesWindow> = self.get_exact(&path);
             let buckets = windows.into_iter().flat_map(|window| {
                 assert!(window.is_exact, "{path}");
                 window.buckets
