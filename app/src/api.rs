@@ -11,7 +11,6 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, File, FormData, Headers, RequestInit, Response, XmlHttpRequest};
 use wire::corpus::{CatalogueEntry, CorpusInfo, DatasetInfo, Job};
 use wire::event::EventRecord;
-use wire::frame::Frame;
 use wire::live::LabState;
 use wire::series::{Axis, SeriesWindow};
 use wire::spec::Tokenizer;
@@ -195,11 +194,6 @@ pub(crate) async fn series(run: &RunId, ask: &SeriesAsk) -> Result<Vec<SeriesWin
     let response = fetch("GET", &path, None, "application/x-postcard").await?;
     let buffer = JsFuture::from(response.array_buffer().map_err(|_| ApiFailure::unreachable())?).await.map_err(|_| ApiFailure::unreachable())?;
     encode::from_bytes(&js_sys::Uint8Array::new(&buffer).to_vec()).map_err(ApiFailure::unreadable)
-}
-
-/// The latest looks inside.
-pub(crate) async fn frames(run: &RunId) -> Result<Vec<Frame>, ApiFailure> {
-    get(&format!("/runs/{run}/frames")).await
 }
 
 /// The lab's texts.

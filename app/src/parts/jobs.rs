@@ -13,11 +13,14 @@ pub(crate) fn running_jobs() -> Memo<usize> {
     Memo::new(move |_| live.lab.read().iter().flat_map(|lab| &lab.jobs).filter(|job| job.state == JobState::Running).count())
 }
 
-/// Long work on the server; nothing where there is none.
+/// Long work on the server, at work or failed; what is done shows in what it made.
 #[component]
 pub(crate) fn JobList() -> impl IntoView {
     let live = expect_context::<Live>();
-    let jobs = Memo::new(move |_| live.lab.read().as_ref().map(|lab| lab.jobs.clone()).unwrap_or_default());
+    let jobs = Memo::new(move |_| {
+        let lab = live.lab.read();
+        lab.iter().flat_map(|lab| &lab.jobs).filter(|job| job.state != JobState::Done).cloned().collect::<Vec<Job>>()
+    });
     view! {
         <Show when=move || !jobs.read().is_empty()>
             <section class="stack" aria-labelledby="jobs-title">

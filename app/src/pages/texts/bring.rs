@@ -132,7 +132,7 @@ fn Sending(ready: Parcel, parcel: RwSignal<Option<Parcel>, LocalStorage>) -> imp
                 sent.try_set(Some(share));
             });
             match answer.await {
-                Ok(Intake::Text(info)) => toasts.say(format!("{} is here: {} documents", info.name, grouped(info.documents))),
+                Ok(Intake::Text(info)) => toasts.say(format!("{} is here: {} document{}", info.name, grouped(info.documents), if info.documents == 1 { "" } else { "s" })),
                 Ok(Intake::Job(job)) => toasts.say(format!("{} goes on in the background", job.title)),
                 Err(refused) => {
                     failure.try_set(Some(refused));

@@ -171,7 +171,12 @@ fn CutMore(id: CorpusId, missing: Vec<Tokenizer>) -> impl IntoView {
         });
     };
     (!missing.is_empty() && session.can_steer()).then(|| view! {
-        <select class="cut-more" aria-label="Cut it another way" disabled=is_busy on:change:target=move |event| cut(event.target().value())>
+        <select class="cut-more" aria-label="Cut it another way" disabled=is_busy on:change:target=move |event| {
+            let chosen = event.target();
+            cut(chosen.value());
+            // Back to the first line, which says what the list does.
+            chosen.set_value("");
+        }>
             <option value="" selected=true>{move || if is_busy.get() { "Cutting …" } else { "Cut it by …" }}</option>
             {missing.into_iter().map(|tokenizer| view! { <option value=tokenizer.to_string()>{tokenizer.to_string()}</option> }).collect_view()}
         </select>
