@@ -79,10 +79,14 @@ impl Draft {
 
     /// Adds to the current document.
     pub(crate) fn append(&mut self, text: &str) -> Result<(), DataError> {
+        let starts_another = !self.has_open_document() && !self.info.sample.is_empty();
         self.text.write_all(text.as_bytes()).map_err(DataError::disk("could not write", &self.folder))?;
         self.hasher.update(text.as_bytes());
         self.info.text_bytes += text.len() as u64;
         let mut missing = SAMPLE_CHARS.saturating_sub(self.info.chars as usize);
+        if starts_another && missing > 0 {
+            self.info.sample.push('\n');
+        }
         for c in text.chars() {
             self.seen[c as usize] = true;
             self.info.chars += 1;
