@@ -46,7 +46,8 @@ pub(crate) fn TextsPage() -> impl IntoView {
     provide_context(texts);
     let running = running_jobs();
     Effect::new(move || {
-        running.track();
+        // Read, since a memo that is only tracked never learns of anything.
+        running.get();
         texts.fetch();
     });
     let ids = Memo::new(move |_| texts.list().into_iter().map(|text| text.id).collect::<Vec<_>>());

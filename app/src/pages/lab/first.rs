@@ -27,7 +27,8 @@ pub(super) fn FirstRun() -> impl IntoView {
     // Tales is written in the first seconds of a new lab, so the texts are asked for again when a job ends.
     let running = running_jobs();
     Effect::new(move || {
-        running.track();
+        // Read, since a memo that is only tracked never learns of anything.
+        running.get();
         spawn_local(async move { texts.set(Some(api::corpora().await)) });
     });
     let offer = Memo::new(move |_| {
