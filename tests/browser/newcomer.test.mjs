@@ -18,7 +18,7 @@ after(async () => {
 
 test("the printed link signs in, and the empty lab offers a first run", async () => {
   await page.goto(lab.link);
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   assert.equal(new URL(page.url()).pathname, "/", "the token is out of the address");
   assert.equal(await page.evaluate(() => document.cookie), "", "scripts cannot read the cookie");
   await page.getByRole("button", { name: /Start Tales/ }).waitFor({ timeout: 90_000 });
@@ -91,7 +91,7 @@ test("a reload finds the run as it is, within a second", async () => {
 test("another browser sees the same run and the same journal", async () => {
   const other = await openPage(browser);
   await other.goto(lab.token("steer", "--sign-in"));
-  await other.getByRole("heading", { name: "Runs" }).waitFor();
+  await other.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await other.goto(page.url());
   await other.locator(".journal li", { hasText: "gently" }).waitFor();
   await other.locator("body").press("Space");
@@ -109,6 +109,6 @@ test("stopping asks first, and the run stays to be read", async () => {
   await question.getByRole("button", { name: /Stop the run/ }).click();
   await runState(page, "stopped").waitFor();
   await page.goto(`${lab.url}/`);
-  await page.locator("table.runs [data-state=stopped]").waitFor();
+  await page.locator("table.runs .state[data-state=stopped]").waitFor();
   assert.deepEqual(page.faults, []);
 });

@@ -21,7 +21,7 @@ after(async () => {
 async function signedIn(role, options) {
   const page = await openPage(browser, options);
   await page.goto(lab.token(role, "--sign-in"));
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   return page;
 }
 
@@ -70,7 +70,7 @@ test("a stranger is asked to sign in, and a used link says so", async () => {
 test("an impossible number is refused as it is typed", async () => {
   const page = await signedIn("steer");
   await page.goto(`${lab.url}/start?text=tales`);
-  await page.locator(".preview").getByText(/parameters/).first().waitFor();
+  await page.locator(".preview").getByText(/parameters/i).first().waitFor();
   const answer = await page.evaluate(async () => {
     const sent = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ corpus: "tales", overrides: { "model.heads": 3 } }) };
     return (await fetch("/api/v1/plan", sent)).status;

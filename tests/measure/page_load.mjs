@@ -11,7 +11,7 @@ try {
   await lab.until("2000 steps", async () => (await lab.api(`/runs/${run}`)).summary.step > 2000, 120);
   const page = await openPage(browser);
   await page.goto(lab.token("view", "--sign-in"));
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await page.goto(`${lab.url}/runs/${run}`);
   await runState(page, "running").waitFor();
 
@@ -22,7 +22,7 @@ try {
   network.on("Network.loadingFinished", (event) => (bytes += event.encodedDataLength));
   await cold.context().addCookies(await page.context().cookies());
   await cold.goto(`${lab.url}/`);
-  await cold.getByRole("heading", { name: "Runs" }).waitFor();
+  await cold.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await cold.waitForTimeout(1000);
   console.log(`weight of the first visit to the Lab page, compressed: ${(bytes / 1000).toFixed(0)} kB`);
 

@@ -18,7 +18,7 @@ try {
   const run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   const page = await openPage(browser);
   await page.goto(lab.token("view", "--sign-in"));
-  await page.getByRole("heading", { name: "Runs" }).waitFor();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await page.goto(`${lab.url}/runs/${run}`);
   await runState(page, "running").waitFor({ timeout: 60_000 });
   await page.locator(".chart.main .legend li", { hasText: "train" }).first().waitFor();
