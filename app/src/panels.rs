@@ -44,6 +44,8 @@ pub(crate) struct Look {
     pub(crate) is_log: bool,
     /// Loss in bits per byte.
     pub(crate) in_bits: bool,
+    /// A running mean is drawn over the training loss, which stays, faint.
+    pub(crate) is_smooth: bool,
     /// The loss axis fits all but the rarest spikes, which are then told at its edge.
     pub(crate) clips_spikes: bool,
 }
@@ -220,6 +222,7 @@ pub(crate) fn phrase(event: &Event) -> String {
         Event::Started { parameters } => {
             format!("started, {} parameters", crate::parts::number::short(*parameters as f64))
         }
+        Event::Evaluated { loss_nats, .. } => format!("valid {loss_nats:.3} nats"),
         other => other.phrase(),
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Line {
     pub(super) style: Style,
     /// Its end glows.
     pub(super) is_live: bool,
+    /// Length of a running mean drawn over it.
+    pub(super) smoothing: Option<f64>,
     /// Values.
     pub(super) buckets: Vec<Bucket>,
 }
@@ -43,7 +45,12 @@ pub(super) struct Line {
 impl Line {
     /// As the drawing code takes it.
     pub(super) fn curve(&self) -> Curve<'_> {
-        Curve { style: self.style, is_live: self.is_live, ..Curve::new(&self.name, self.role, &self.buckets) }
+        Curve {
+            style: self.style,
+            is_live: self.is_live,
+            smoothing: self.smoothing,
+            ..Curve::new(&self.name, self.role, &self.buckets)
+        }
     }
 }
 
@@ -79,8 +86,8 @@ pub(super) struct Easel {
     pub(super) drawn: RefCell<Option<Drawn>>,
     /// The stretch being boxed in, in pixels.
     pub(super) boxed: Cell<Option<(f64, f64)>>,
-    /// The mark under the pointer, and its place.
-    pub(super) tip: RwSignal<Option<(f64, u64)>>,
+    /// The marks under the pointer, by their journal numbers, and its place.
+    pub(super) tip: RwSignal<Option<(f64, Vec<u64>)>>,
     is_dark: Memo<bool>,
     size: RwSignal<(f64, f64)>,
     is_seen: RwSignal<bool>,
@@ -263,7 +270,7 @@ pub(super) fn Chart(
             >
                 <canvas node_ref=canvas role="img"></canvas>
                 <canvas node_ref=overlay class="overlay" aria-hidden="true"></canvas>
-                {move || tip.get().map(|(x, number)| view! { <MarkTip x number /> })}
+                {move || tip.get().map(|(x, numbers)| view! { <MarkTip x numbers /> })}
             </div>
             {move || table.get().map(|table| view! { <ValueTable table /> })}
         </figure>
@@ -313,18 +320,22 @@ fn follow(easel: &Rc<Easel>, field: NodeRef<html::Div>) {
     });
 }
 
-/// Who did what, and why, at a mark.
+/// Who did what, and why, at some marks that stand together.
 #[component]
-fn MarkTip(x: f64, number: u64) -> impl IntoView {
+fn MarkTip(x: f64, numbers: Vec<u64>) -> impl IntoView {
     let desk = expect_context::<Desk>();
-    let record = desk.run.read_untracked().events.get(&number).cloned();
-    record.map(|record| view! {
-        <div class="tip" style:left=format!("{x:.0}px") role="status">
-            <strong>{super::phrase(&record.event)}</strong>
-            <span>{format!("step {} · {}", figure::number::whole(record.step), super::author(&record.author, None))}</span>
-            {record.reason.map(|reason| view! { <em>{reason}</em> })}
-        </div>
-    })
+    let run = desk.run.read_untracked();
+    let records = numbers.iter().filter_map(|number| run.events.get(number).cloned());
+    let lines = records.map(|record| {
+        view! {
+            <div>
+                <strong>{super::phrase(&record.event)}</strong>
+                <span>{format!(" step {} · {}", figure::number::whole(record.step), super::author(&record.author, None))}</span>
+                {record.reason.map(|reason| view! { <em>{reason}</em> })}
+            </div>
+        }
+    });
+    view! { <div class="tip" style:left=format!("clamp(130px, {x:.0}px, calc(100% - 130px))") role="status">{lines.collect_view()}</div> }
 }
 
 /// The values in rows.

@@ -17,6 +17,12 @@ pub(super) fn value(field: SetField, value: f64) -> String {
     }
 }
 
+/// A value as one would type it: four digits.
+fn as_typed(value: f64) -> String {
+    let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
+    if rounded == 0.0 || (1e-3..1e6).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
+}
+
 /// Presets: word, and what becomes of the present value.
 const PRESETS: [(&str, &str, f64); 4] =
     [("×0.1", "divide by ten", 0.1), ("×½", "halve", 0.5), ("×2", "double", 2.0), ("×10", "multiply by ten", 10.0)];
@@ -76,13 +82,7 @@ fn DialForm(field: SetField) -> impl IntoView {
         if is_whole { new.round().max(1.0) } else { new }
     };
     let before = untrack(|| present(desk, field));
-    let typed = RwSignal::new(if before == 0.0 {
-        "0".to_owned()
-    } else if (1e-3..1e6).contains(&before) {
-        before.to_string()
-    } else {
-        format!("{before:e}")
-    });
+    let typed = RwSignal::new(as_typed(before));
     let reason = RwSignal::new(String::new());
     let wanted = move || typed.read().trim().replace(',', ".").parse::<f64>();
     let input = NodeRef::new();

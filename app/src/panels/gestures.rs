@@ -18,6 +18,8 @@ const SCROLL_PAUSE_MS: f64 = 250.0;
 const SLACK: f64 = 4.0;
 /// Pixels around a mark that count as it.
 const REACH: f64 = 7.0;
+/// Marks told at one place.
+const MOST_MARKS: usize = 5;
 
 /// What pressed pointers are doing.
 #[derive(Debug, Clone, Copy)]
@@ -120,8 +122,8 @@ impl Hands {
             }
             (Hold::Press { .. }, Some(at)) => {
                 self.point(at);
-                if let Some(number) = self.mark_at(at) {
-                    self.0.easel.desk.picked.set(Some(number));
+                if let Some(number) = self.marks_at(at).first() {
+                    self.0.easel.desk.picked.set(Some(*number));
                 }
             }
             _ => {}
@@ -210,18 +212,30 @@ impl Hands {
             })
             .flatten();
         self.0.easel.desk.crosshair.set(place);
-        let mark = self.mark_at(at);
-        let tip = mark.map(|number| (at.x, number));
-        if self.0.easel.tip.get_untracked().map(|(_, number)| number) != mark {
+        let marks = self.marks_at(at);
+        let tip = (!marks.is_empty()).then_some((at.x, marks));
+        let told = self.0.easel.tip.with_untracked(|tip| tip.as_ref().map(|(_, numbers)| numbers.clone()));
+        if told != tip.as_ref().map(|(_, numbers)| numbers.clone()) {
             self.0.easel.tip.set(tip);
         }
     }
 
-    fn mark_at(&self, at: Point) -> Option<u64> {
+    /// Journal numbers of the marks at a place, the newest first.
+    fn marks_at(&self, at: Point) -> Vec<u64> {
         let drawn = self.0.easel.drawn.borrow();
-        let drawn = drawn.as_ref()?;
-        let mark = drawn.layout.mark_near(at, REACH)?;
-        drawn.picture.marked.get(mark).copied()
+        let Some((drawn, nearest)) = drawn.as_ref().and_then(|drawn| Some((drawn, drawn.layout.mark_near(at, REACH)?)))
+        else {
+            return vec![];
+        };
+        let place = drawn.layout.marks[nearest];
+        let together = drawn
+            .layout
+            .marks
+            .iter()
+            .zip(&drawn.picture.marked)
+            .rev()
+            .filter(|(other, _)| (*other - place).abs() <= REACH);
+        together.map(|(_, number)| *number).take(MOST_MARKS).collect()
     }
 
     fn drag(&self, view: View, from: f64, to: f64) {

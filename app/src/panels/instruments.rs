@@ -44,6 +44,7 @@ fn paint_rate(desk: Desk) -> Picture {
         role: own_role(&run),
         style: Style::Planned,
         is_live: false,
+        smoothing: None,
         buckets: planned(desk, &run),
     };
     let done = Line { is_live: run.is_glowing(), ..measured(&run, name::RATE, "rate", own_role(&run)) };
@@ -135,6 +136,7 @@ fn paint_updates(desk: Desk) -> Picture {
         role: Role::Run(place as u8),
         style: Style::Measured,
         is_live: false,
+        smoothing: None,
         buckets: mean(series.into_iter().map(|series| run.curves.shown(series)).collect()),
     });
     Picture {

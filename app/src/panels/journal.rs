@@ -14,19 +14,29 @@ const SHOWN: usize = 40;
 /// Which lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    All,
+    /// All but what the lab measures by itself: the curves tell that.
+    Main,
     Steering,
     Measured,
     Notes,
+    All,
 }
 
-const KINDS: [(Kind, &str); 4] =
-    [(Kind::All, "all"), (Kind::Steering, "steering"), (Kind::Measured, "measured"), (Kind::Notes, "notes")];
+const KINDS: [(Kind, &str); 5] = [
+    (Kind::Main, "main"),
+    (Kind::Steering, "steering"),
+    (Kind::Measured, "measured"),
+    (Kind::Notes, "notes"),
+    (Kind::All, "all"),
+];
 
 impl Kind {
     fn takes(self, record: &EventRecord) -> bool {
         match self {
-            Self::All => !matches!(record.event, Event::Sampled { .. }) || record.author != Author::Lab,
+            Self::All => true,
+            Self::Main => {
+                record.author != Author::Lab || !matches!(record.event, Event::Sampled { .. } | Event::Evaluated { .. })
+            }
             Self::Steering => matches!(
                 record.event,
                 Event::Paused
@@ -48,7 +58,7 @@ impl Kind {
 #[component]
 pub(crate) fn Journal() -> impl IntoView {
     let desk = expect_context::<Desk>();
-    let kind = RwSignal::new(Kind::All);
+    let kind = RwSignal::new(Kind::Main);
     let limit = RwSignal::new(SHOWN);
     let numbers = Memo::new(move |_| {
         // Read and not only tracked: a memo that was never read has nothing to follow.

@@ -86,14 +86,18 @@ fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &
 /// The unit stands in the title; only prefixes and times need their own.
 fn written(value: f64, unit: &str) -> String {
     match number::Manner::of(unit) {
-        number::Manner::Plain => precise(value),
+        number::Manner::Plain if LOSSES.contains(&unit) => precise(value),
+        number::Manner::Plain => number::short(value),
         _ => number::with_unit(value, unit),
     }
 }
 
+/// Units of losses.
+const LOSSES: [&str; 2] = ["nats / token", "bits / byte"];
+
 /// Losses are compared in the third decimal.
 fn precise(value: f64) -> String {
-    if (1.0..100.0).contains(&value.abs()) { number::fixed(value, 3) } else { number::short(value) }
+    if (0.01..100.0).contains(&value.abs()) { number::fixed(value, 3) } else { number::short(value) }
 }
 
 /// The legend.

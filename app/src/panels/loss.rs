@@ -20,6 +20,9 @@ const AXES: [(Axis, &str, &str); 4] = [
     (Axis::Flops, "FLOPs", "Arithmetic done"),
 ];
 
+/// Length of the running mean, as a share of the run.
+const SMOOTHING: f64 = 0.01;
+
 /// What all charts of the page have in common at this moment: axis, stretch, marks.
 pub(super) fn shared(desk: Desk, run: &OpenRun) -> (ChartSpec, Vec<u64>) {
     let view = desk.view();
@@ -74,6 +77,7 @@ pub(super) fn measured(run: &OpenRun, series: &str, label: &str, role: Role) -> 
         role,
         style: Style::Measured,
         is_live: false,
+        smoothing: None,
         buckets: run.curves.shown(series),
     }
 }
@@ -84,7 +88,8 @@ fn paint(desk: Desk) -> Picture {
     let factor = run.bits_per_byte().filter(|_| look.in_bits);
     let (spec, marked) = shared(desk, &run);
     let scale = factor.unwrap_or(1.0);
-    let train = measured(&run, name::TRAIN, "train", own_role(&run));
+    let smoothing = look.is_smooth.then(|| run.end() * SMOOTHING);
+    let train = Line { smoothing, ..measured(&run, name::TRAIN, "train", own_role(&run)) };
     // Live curves are drawn last, but validation is read on top: only the newest value glows, as a curve of its own.
     let newest = Line {
         name: String::new(),
@@ -142,6 +147,7 @@ pub(crate) fn LossChart() -> impl IntoView {
                 </label>
                 <Switch label="bits" title="Bits per byte of text: alone comparable across tokenizers" is_on=Signal::derive(in_bits) is_off=Signal::derive(move || !has_bits.get()) turn=move || desk.look.update(|look| look.in_bits = !look.in_bits) />
                 <Switch label="log" title="Loss by ratio" is_on=Signal::derive(move || desk.look.read().is_log) turn=move || desk.look.update(|look| look.is_log = !look.is_log) />
+                <Switch label="smooth" title="A running mean of a hundredth of the run over the training loss" is_on=Signal::derive(move || desk.look.read().is_smooth) turn=move || desk.look.update(|look| look.is_smooth = !look.is_smooth) />
                 <Switch label="fit" title="Fit the axis to 99 of 100 values; spikes beyond are marked at the edge" is_on=Signal::derive(move || desk.look.read().clips_spikes) turn=move || desk.look.update(|look| look.clips_spikes = !look.clips_spikes) />
             </div>
         </Chart>
