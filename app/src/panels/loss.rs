@@ -21,7 +21,7 @@ const AXES: [(Axis, &str, &str); 4] = [
 ];
 
 /// Length of the running mean, as a share of the run.
-const SMOOTHING: f64 = 0.01;
+const SMOOTHING: f64 = 0.005;
 
 /// What all charts of the page have in common at this moment: axis, stretch, marks.
 pub(super) fn shared(desk: Desk, run: &OpenRun) -> (ChartSpec, Vec<u64>) {
@@ -88,6 +88,7 @@ fn paint(desk: Desk) -> Picture {
     let factor = run.bits_per_byte().filter(|_| look.in_bits);
     let (spec, marked) = shared(desk, &run);
     let scale = factor.unwrap_or(1.0);
+    let is_empty = run.curves.newest_step().is_none();
     let smoothing = look.is_smooth.then(|| run.end() * SMOOTHING);
     let train = Line { smoothing, ..measured(&run, name::TRAIN, "train", own_role(&run)) };
     // Live curves are drawn last, but validation is read on top: only the newest value glows, as a curve of its own.
@@ -106,6 +107,9 @@ fn paint(desk: Desk) -> Picture {
         unit: unit(look.in_bits && factor.is_some()).into(),
         y_scale: if look.is_log { ScaleKind::Log } else { ScaleKind::Linear },
         y_share: look.clips_spikes.then_some(0.99),
+        // Before the first value the axis shows where it will begin.
+        y_to: is_empty.then_some(run.view.references.ln_vocab * scale * 1.08),
+        y_from: is_empty.then_some(0.0).filter(|_| !look.is_log),
         references: references(&run, scale),
         furniture: Furniture { has_lane: true, ..spec.furniture },
         ..spec
@@ -147,7 +151,7 @@ pub(crate) fn LossChart() -> impl IntoView {
                 </label>
                 <Switch label="bits" title="Bits per byte of text: alone comparable across tokenizers" is_on=Signal::derive(in_bits) is_off=Signal::derive(move || !has_bits.get()) turn=move || desk.look.update(|look| look.in_bits = !look.in_bits) />
                 <Switch label="log" title="Loss by ratio" is_on=Signal::derive(move || desk.look.read().is_log) turn=move || desk.look.update(|look| look.is_log = !look.is_log) />
-                <Switch label="smooth" title="A running mean of a hundredth of the run over the training loss" is_on=Signal::derive(move || desk.look.read().is_smooth) turn=move || desk.look.update(|look| look.is_smooth = !look.is_smooth) />
+                <Switch label="smooth" title="A running mean of a two-hundredth of the run over the training loss" is_on=Signal::derive(move || desk.look.read().is_smooth) turn=move || desk.look.update(|look| look.is_smooth = !look.is_smooth) />
                 <Switch label="fit" title="Fit the axis to 99 of 100 values; spikes beyond are marked at the edge" is_on=Signal::derive(move || desk.look.read().clips_spikes) turn=move || desk.look.update(|look| look.clips_spikes = !look.clips_spikes) />
             </div>
         </Chart>

@@ -84,6 +84,11 @@ impl Curves {
         self.end_step
     }
 
+    /// The newest step with a value.
+    pub(crate) fn newest_step(&self) -> Option<u64> {
+        self.layers.values().filter_map(Layers::last_step).max()
+    }
+
     /// The right end of the curves.
     pub(crate) fn end(&self) -> f64 {
         let last = |layers: &Layers| {
