@@ -17,7 +17,10 @@ fn main() {
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let spec = with(speck(&owner.bring("walk"), 100_000_000), &[("model.d_model", json!(64)), ("model.d_ff", json!(256)), ("batch.rows", json!(16))]);
+    let spec = with(
+        speck(&owner.bring("walk"), 100_000_000),
+        &[("model.d_model", json!(64)), ("model.d_ff", json!(256)), ("batch.rows", json!(16))],
+    );
     let run = owner.start_run(&spec);
     owner.wait_step(&run, 30, 100);
     let speed = |secs: u64| {
@@ -42,6 +45,12 @@ fn main() {
     let ticks: Vec<usize> = watchers.into_iter().map(|watcher| watcher.join().unwrap()).collect();
     let again = speed(secs / 2);
     let all: usize = ticks.iter().sum();
-    println!("{count} watchers for {secs} s: {:.1} ticks/s each, none missing", all as f64 / count as f64 / (secs + 5) as f64);
-    println!("steps/s alone {alone:.1}, watched {watched:.1}, alone again {again:.1}: {:+.1} %", (watched / ((alone + again) / 2.0) - 1.0) * 100.0);
+    println!(
+        "{count} watchers for {secs} s: {:.1} ticks/s each, none missing",
+        all as f64 / count as f64 / (secs + 5) as f64
+    );
+    println!(
+        "steps/s alone {alone:.1}, watched {watched:.1}, alone again {again:.1}: {:+.1} %",
+        (watched / ((alone + again) / 2.0) - 1.0) * 100.0
+    );
 }

@@ -67,7 +67,8 @@ impl Client {
         let sent = stream.write_all(body);
         let mut bytes = vec![];
         stream.read_to_end(&mut bytes).or_else(|source| if bytes.is_empty() { Err(source) } else { Ok(0) })?;
-        read_answer(format!("{method} {path}"), &bytes).ok_or_else(|| sent.err().unwrap_or(io::ErrorKind::UnexpectedEof.into()))
+        read_answer(format!("{method} {path}"), &bytes)
+            .ok_or_else(|| sent.err().unwrap_or(io::ErrorKind::UnexpectedEof.into()))
     }
 
     /// Sends a request as it is.
@@ -112,7 +113,10 @@ impl Client {
     pub fn upload_form(&self, query: &str, files: &[(&str, &[u8])]) -> Answer {
         let mut body = vec![];
         for (name, bytes) in files {
-            body.extend(format!("--story\r\ncontent-disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\r\n").bytes());
+            body.extend(
+                format!("--story\r\ncontent-disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\r\n")
+                    .bytes(),
+            );
             body.extend(*bytes);
             body.extend(b"\r\n");
         }
@@ -127,7 +131,9 @@ fn read_answer(asked: String, bytes: &[u8]) -> Option<Answer> {
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.split("\r\n");
     let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    let headers = lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    let headers = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
     Some(Answer { asked, status, headers: headers.collect(), body: bytes[end + 4..].to_vec() })
 }
 
@@ -158,7 +164,8 @@ impl Answer {
     pub fn refused(&self, status: u16, code: &str, words: &[&str]) {
         let body = self.value();
         assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{}: {}", self.asked, self.text());
-        let said = format!("{} {}", body["message"].as_str().unwrap_or_default(), body["hint"].as_str().unwrap_or_default());
+        let said =
+            format!("{} {}", body["message"].as_str().unwrap_or_default(), body["hint"].as_str().unwrap_or_default());
         for word in words {
             assert!(said.contains(word), "{}: {word:?} is not said: {said}", self.asked);
         }

@@ -29,7 +29,11 @@ pub fn program() -> PathBuf {
     }
     let beside = std::env::current_exe().unwrap();
     let path = beside.ancestors().nth(2).unwrap().join("kindling").with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(path.is_file(), "{} is not there: build it first with `cargo build --release --bin kindling`", path.display());
+    assert!(
+        path.is_file(),
+        "{} is not there: build it first with `cargo build --release --bin kindling`",
+        path.display()
+    );
     path
 }
 
@@ -105,12 +109,14 @@ impl Lab {
         assert!(self.server.is_none(), "it runs already");
         let log = File::options().create(true).append(true).open(self.folder.path().join("server.log")).unwrap();
         let listen = format!("127.0.0.1:{}", self.port);
-        let mut server = self.command("serve", &["--listen", &listen]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut server =
+            self.command("serve", &["--listen", &listen]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
         self.server = Some(server);
         let port = line.split("http://127.0.0.1:").nth(1).and_then(|rest| rest.split(['/', ' ', '\n']).next());
-        self.port = port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no address in {line:?}; {}", self.log()));
+        self.port =
+            port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no address in {line:?}; {}", self.log()));
         line
     }
 
@@ -179,7 +185,10 @@ impl Lab {
     /// Everything the server and its workers have said so far.
     pub fn log(&self) -> String {
         let files = [self.folder.path().join("server.log"), self.data.join("workers/cpu.log")];
-        files.iter().map(|path| format!("--- {}\n{}", path.display(), fs::read_to_string(path).unwrap_or_default())).collect()
+        files
+            .iter()
+            .map(|path| format!("--- {}\n{}", path.display(), fs::read_to_string(path).unwrap_or_default()))
+            .collect()
     }
 }
 
@@ -213,5 +222,9 @@ fn workers_of(data: &Path) -> Vec<u32> {
     let wanted = data.as_os_str().as_encoded_bytes();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter(|pid| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == wanted))).collect()
+    pids.filter(|pid| {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.split(|byte| *byte == 0).any(|word| word == wanted))
+    })
+    .collect()
 }

@@ -36,7 +36,9 @@ impl Socket {
             Ok((socket, _)) => Ok(Self(socket)),
             Err(HandshakeError::Failure(Error::Http(answer))) => {
                 let body = answer.body().clone().unwrap_or_default();
-                let code = serde_json::from_slice::<serde_json::Value>(&body).ok().and_then(|body| Some(body["code"].as_str()?.to_owned()));
+                let code = serde_json::from_slice::<serde_json::Value>(&body)
+                    .ok()
+                    .and_then(|body| Some(body["code"].as_str()?.to_owned()));
                 Err((answer.status().as_u16(), code.unwrap_or_default()))
             }
             Err(error) => panic!("/api/v1/{topic}: {error}"),
@@ -60,8 +62,11 @@ impl Socket {
             self.0.get_ref().set_read_timeout(Some(left.max(Duration::from_millis(1)))).unwrap();
             match self.0.read() {
                 Ok(Message::Binary(bytes)) => return Some(wire::encode::from_bytes(&bytes).unwrap()),
-                Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_)) => return None,
-                Err(Error::Io(error)) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+                Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_)) => {
+                    return None;
+                }
+                Err(Error::Io(error))
+                    if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
                 Err(Error::Io(_)) => return None,
                 Err(error) => panic!("{error}"),
                 Ok(_) => {}
@@ -129,7 +134,12 @@ impl Watcher {
         self.cursor = tick.cursor;
         self.ticks.insert(tick.cursor.tick, wire::encode::to_bytes(&tick).unwrap());
         for row in &tick.rows {
-            self.losses.extend(row.values.iter().filter(|(name, _)| name == wire::series::name::TRAIN).map(|(_, value)| (row.step, *value)));
+            self.losses.extend(
+                row.values
+                    .iter()
+                    .filter(|(name, _)| name == wire::series::name::TRAIN)
+                    .map(|(_, value)| (row.step, *value)),
+            );
         }
         self.events.extend(tick.events.iter().map(|event| event.number));
     }

@@ -1,7 +1,8 @@
 //! Small texts, each from its seed, with enough order in them to be learned in seconds.
 
 const WORDS: [&str; 16] = [
-    "the", "river", "runs", "over", "stones", "and", "under", "old", "bridges", "while", "swallows", "turn", "in", "evening", "light", "again",
+    "the", "river", "runs", "over", "stones", "and", "under", "old", "bridges", "while", "swallows", "turn", "in",
+    "evening", "light", "again",
 ];
 
 /// Sentences of about `bytes` bytes.
@@ -23,5 +24,9 @@ pub fn sentences(seed: u64, bytes: usize) -> String {
 /// The same as JSON Lines with the text in `field`, one sentence a line.
 pub fn json_lines(seed: u64, bytes: usize, field: &str) -> String {
     let lines = sentences(seed, bytes);
-    lines.lines().enumerate().map(|(number, line)| serde_json::json!({ "id": number, field: line }).to_string() + "\n").collect()
+    lines
+        .lines()
+        .enumerate()
+        .map(|(number, line)| serde_json::json!({ "id": number, field: line }).to_string() + "\n")
+        .collect()
 }

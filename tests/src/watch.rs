@@ -8,8 +8,8 @@ use wire::series::SeriesWindow;
 use wire::{EventRecord, RunState, RunSummary, RunView};
 
 use crate::client::Client;
-use crate::text::sentences;
 use crate::pause_ms;
+use crate::text::sentences;
 
 /// A model so small that a step takes about a millisecond.
 pub fn speck(corpus: &str, steps: u64) -> Value {
@@ -57,7 +57,10 @@ impl Client {
                 return run;
             }
             let RunSummary { id, state, step, message, .. } = run;
-            assert!(Instant::now() < until, "waited {secs} s for {what}: {id} is {state:?} at step {step} ({message:?})");
+            assert!(
+                Instant::now() < until,
+                "waited {secs} s for {what}: {id} is {state:?} at step {step} ({message:?})"
+            );
             pause_ms(50);
         }
     }
@@ -109,7 +112,11 @@ impl Client {
     pub fn check_whole(&self, run: &str, name: &str, steps: u64) {
         let got: Vec<u64> = self.curve(run, name).into_iter().map(|(step, _)| step).collect();
         let wrong = got.iter().zip(0..).find(|(step, expected)| **step != *expected);
-        assert!(wrong.is_none() && got.len() as u64 == steps, "{name} of {run}: {} points for {steps} steps, first wrong: {wrong:?}", got.len());
+        assert!(
+            wrong.is_none() && got.len() as u64 == steps,
+            "{name} of {run}: {} points for {steps} steps, first wrong: {wrong:?}",
+            got.len()
+        );
     }
 }
 

@@ -83,7 +83,8 @@ fn pages_of_other_sites_and_foreign_names_are_turned_away() {
     let owner = lab.owner();
     let own_page = format!("http://{}", lab.address());
     let elsewhere = ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost:80"];
-    for (method, path) in [("GET", "/api/v1/runs"), ("POST", "/api/v1/runs"), ("GET", "/"), ("GET", "/signin?token=x")] {
+    for (method, path) in [("GET", "/api/v1/runs"), ("POST", "/api/v1/runs"), ("GET", "/"), ("GET", "/signin?token=x")]
+    {
         for origin in elsewhere {
             owner.send(method, path, &[("origin", origin)], b"").refused(403, "origin_refused", &[]);
         }
@@ -95,9 +96,17 @@ fn pages_of_other_sites_and_foreign_names_are_turned_away() {
     let worker = Client::with_token(&lab.address(), &lab.token("worker"));
     for (client, topic) in [(&owner, "live"), (&worker, "link")] {
         for origin in elsewhere {
-            assert_eq!(Socket::open(client, topic, &[("origin", origin)]).err(), Some((403, "origin_refused".into())), "{topic} {origin}");
+            assert_eq!(
+                Socket::open(client, topic, &[("origin", origin)]).err(),
+                Some((403, "origin_refused".into())),
+                "{topic} {origin}"
+            );
         }
-        assert_eq!(Socket::open(client, topic, &[("host", "evil.example")]).err(), Some((403, "host_refused".into())), "{topic}");
+        assert_eq!(
+            Socket::open(client, topic, &[("host", "evil.example")]).err(),
+            Some((403, "host_refused".into())),
+            "{topic}"
+        );
         assert!(Socket::open(client, topic, &[("origin", &own_page)]).is_ok(), "{topic}");
     }
 }
@@ -113,7 +122,9 @@ fn every_answer_forbids_what_no_page_of_the_lab_needs() {
             assert!(policy.contains(words), "{path}: {policy:?}");
         }
         assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"), "{policy}");
-        for (name, value) in [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer")] {
+        for (name, value) in
+            [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer")]
+        {
             assert_eq!(answer.header(name), value, "{path}");
         }
     }
@@ -124,19 +135,37 @@ fn no_path_of_a_request_reaches_the_disk_unchecked() {
     let lab = Lab::bare();
     let owner = lab.owner();
     std::fs::write(lab.data().join("corpora/secret.txt"), "a secret").unwrap();
-    let climbs = ["../lab.db", "..%2flab.db", "%2e%2e%2flab.db", "....//lab.db", "..\\lab.db", "/etc/passwd", "%00", "secret.txt"];
+    let climbs = [
+        "../lab.db",
+        "..%2flab.db",
+        "%2e%2e%2flab.db",
+        "....//lab.db",
+        "..\\lab.db",
+        "/etc/passwd",
+        "%00",
+        "secret.txt",
+    ];
     for climb in climbs {
         for place in ["/", "/assets/", "/api/v1/corpora/", "/api/v1/runs/"] {
             let answer = owner.send("GET", &format!("{place}{climb}"), &[], b"");
             let text = answer.text();
-            assert!(!text.contains("SQLite format") && !text.contains("root:") && !text.contains("a secret"), "{place}{climb}");
-            assert!(answer.status == 200 && text.contains("<html") || (400..500).contains(&answer.status), "{place}{climb}: {}", answer.status);
+            assert!(
+                !text.contains("SQLite format") && !text.contains("root:") && !text.contains("a secret"),
+                "{place}{climb}"
+            );
+            assert!(
+                answer.status == 200 && text.contains("<html") || (400..500).contains(&answer.status),
+                "{place}{climb}: {}",
+                answer.status
+            );
         }
     }
     let text = b"some text that is long enough to be kept as a corpus of its own";
-    let brought: wire::corpus::CorpusInfo = owner.upload("name=..%2F..%2Fetc%2Fpasswd&filename=..%2F..%2Fx.txt", text).read();
+    let brought: wire::corpus::CorpusInfo =
+        owner.upload("name=..%2F..%2Fetc%2Fpasswd&filename=..%2F..%2Fx.txt", text).read();
     assert!(lab.data().join("corpora").join(brought.id.as_str()).is_dir(), "{brought:?}");
-    let form: wire::corpus::CorpusInfo = owner.upload_form("name=form", &[("../../../escaped.txt", text), ("/tmp/absolute.txt", text)]).read();
+    let form: wire::corpus::CorpusInfo =
+        owner.upload_form("name=form", &[("../../../escaped.txt", text), ("/tmp/absolute.txt", text)]).read();
     assert_eq!(form.documents, 2);
     assert!(!lab.data().join("escaped.txt").exists() && !lab.data().parent().unwrap().join("escaped.txt").exists());
 }

@@ -89,7 +89,9 @@ fn a_run_whose_folder_is_removed_while_it_trains_says_so_and_can_be_stopped() {
     fs::create_dir(&folder).unwrap();
     owner.wait_until(&run, 20, "the message to go", |run| run.message.is_none());
     let command = json!({"kind": "stop"});
-    wait_for("the run to be stopped", 20, || (owner.post(&format!("/runs/{run}/commands"), &command).status == 200).then_some(()));
+    wait_for("the run to be stopped", 20, || {
+        (owner.post(&format!("/runs/{run}/commands"), &command).status == 200).then_some(())
+    });
     owner.wait_state(&next, 30, RunState::Finished);
     owner.check_whole(&next, "loss.train", 50);
 }
@@ -128,7 +130,9 @@ fn a_full_disk_is_named_loses_nothing_and_all_goes_on_when_there_is_room() {
     owner.wait_step(&run, 30, 100);
     let ballast = mount_point.path().join("ballast");
     fill(&ballast);
-    let word = |run: &wire::RunSummary| run.message.as_deref().is_some_and(|said| said.contains("full") || said.contains("No space"));
+    let word = |run: &wire::RunSummary| {
+        run.message.as_deref().is_some_and(|said| said.contains("full") || said.contains("No space"))
+    };
     let is_noticed = || {
         let summary = owner.summary(&run);
         let is_held = owner.get(&format!("/runs/{run}/events")).text().contains("held: ");

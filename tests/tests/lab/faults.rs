@@ -22,10 +22,14 @@ fn check_nothing_lost_or_doubled(client: &Client, run: &str, steps: u64) {
         client.check_whole(run, name, steps);
     }
     let evaluations = client.curve(run, "loss.valid");
-    let expected: Vec<u64> = (1..=steps).filter(|step| step % 100 == 0 || *step == steps).map(|step| step - 1).collect();
+    let expected: Vec<u64> =
+        (1..=steps).filter(|step| step % 100 == 0 || *step == steps).map(|step| step - 1).collect();
     assert_eq!(evaluations.iter().map(|(step, _)| *step).collect::<Vec<_>>(), expected);
     let journal = client.journal(run);
-    assert_eq!((count(&journal, "started"), count(&journal, "finished"), count(&journal, "evaluated")), (1, 1, expected.len()));
+    assert_eq!(
+        (count(&journal, "started"), count(&journal, "finished"), count(&journal, "evaluated")),
+        (1, 1, expected.len())
+    );
     let commands: Vec<u64> = journal.iter().filter_map(|record| record.command_id).collect();
     let distinct: std::collections::BTreeSet<u64> = commands.iter().copied().collect();
     assert_eq!(commands.len(), distinct.len(), "no command is written down twice");

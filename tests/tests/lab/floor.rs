@@ -11,7 +11,9 @@ fn a_short_training_on_tales_ends_above_its_floor_and_below_a_guess() {
     let lab = Lab::open();
     let owner = lab.owner();
     lab.device();
-    wait_for("Tales", 60, || owner.get("/corpora").read::<Vec<CorpusInfo>>().into_iter().find(|info| info.id.as_str() == "tales"));
+    wait_for("Tales", 60, || {
+        owner.get("/corpora").read::<Vec<CorpusInfo>>().into_iter().find(|info| info.id.as_str() == "tales")
+    });
     let spec = with(
         speck("tales", 400),
         &[
@@ -30,8 +32,15 @@ fn a_short_training_on_tales_ends_above_its_floor_and_below_a_guess() {
     let losses = owner.curve(&run, "loss.valid");
     assert!(losses.iter().all(|(_, loss)| *loss > floor), "floor {floor}: {losses:?}");
     let last = losses.last().unwrap().1;
-    assert!(floor < last && last < unigram && unigram < view.references.ln_vocab, "{floor} < {last} < {unigram} < {}", view.references.ln_vocab);
+    assert!(
+        floor < last && last < unigram && unigram < view.references.ln_vocab,
+        "{floor} < {last} < {unigram} < {}",
+        view.references.ln_vocab
+    );
     let texts: CorpusInfo = owner.get("/corpora/tales").read();
     let nats_per_char = texts.entropy_nats.unwrap() / texts.chars as f64;
-    assert!((floor / nats_per_char - 1.0).abs() < 0.05, "held-out stories are like the others: {floor} {nats_per_char}");
+    assert!(
+        (floor / nats_per_char - 1.0).abs() < 0.05,
+        "held-out stories are like the others: {floor} {nats_per_char}"
+    );
 }

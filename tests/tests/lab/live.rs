@@ -6,9 +6,9 @@ use serde_json::json;
 use stories::socket::{Socket, Watcher};
 use stories::watch::speck;
 use stories::{Lab, pause_ms};
+use wire::RunState;
 use wire::live::{FromPage, ToPage};
 use wire::run::Cursor;
-use wire::RunState;
 
 #[test]
 fn two_watchers_see_the_same_and_one_that_was_away_misses_nothing() {
@@ -59,7 +59,8 @@ fn a_cursor_of_another_life_or_from_too_long_ago_is_told_to_start_again() {
     // Starting again shows the same run, further on.
     let mut again = Watcher::begin(&owner, &run);
     again.follow(30, |tick| tick.summary.step > seen + 50);
-    let gone_before = owner.curve(&run, "loss.train").iter().filter(|(step, _)| *step < again.losses[0].0).count() as u64;
+    let gone_before =
+        owner.curve(&run, "loss.train").iter().filter(|(step, _)| *step < again.losses[0].0).count() as u64;
     assert_eq!(gone_before, again.losses[0].0, "nothing between what is stored and what is live");
     owner.steer(&run, &json!({"kind": "stop"}));
 }

@@ -1,8 +1,8 @@
 //! More runs than devices: they wait, can be reordered, and what is deleted can be had back.
 
 use serde_json::json;
-use stories::watch::{kind, speck, with};
 use stories::Lab;
+use stories::watch::{kind, speck, with};
 use wire::live::LabState;
 use wire::{RunState, RunSummary, RunView};
 
@@ -21,7 +21,11 @@ fn three_runs_wait_for_one_device_and_go_in_the_order_they_were_put() {
     assert_eq!(moved.queue_place, Some(1));
     assert_eq!(places(&waiting), [Some(2), Some(3), Some(1)]);
     owner.json("PATCH", &format!("/runs/{first}"), &json!({"queue_place": 1})).refused(409, "not_queued", &[]);
-    owner.post(&format!("/runs/{}/commands", waiting[0]), &json!({"kind": "pause"})).refused(409, "run_queued", &["waits"]);
+    owner.post(&format!("/runs/{}/commands", waiting[0]), &json!({"kind": "pause"})).refused(
+        409,
+        "run_queued",
+        &["waits"],
+    );
 
     // One is stopped while it waits, and never starts.
     let extra = owner.start_run(&speck(&corpus, 60));
@@ -30,7 +34,8 @@ fn three_runs_wait_for_one_device_and_go_in_the_order_they_were_put() {
 
     owner.steer(&first, &json!({"kind": "stop"}));
     waiting.iter().for_each(|run| drop(owner.wait_state(run, 60, RunState::Finished)));
-    let mut by_start: Vec<(i64, usize)> = waiting.iter().enumerate().map(|(at, run)| (owner.summary(run).started_ms.unwrap(), at)).collect();
+    let mut by_start: Vec<(i64, usize)> =
+        waiting.iter().enumerate().map(|(at, run)| (owner.summary(run).started_ms.unwrap(), at)).collect();
     by_start.sort_unstable();
     assert_eq!(by_start.iter().map(|(_, at)| *at).collect::<Vec<_>>(), [2, 0, 1]);
     assert_eq!(owner.journal(&extra).iter().map(kind).collect::<Vec<_>>(), ["queued", "stopped"]);
@@ -44,7 +49,8 @@ fn a_run_is_renamed_put_away_deleted_brought_back_and_duplicated_with_a_change()
     let corpus = owner.bring("walk");
     let run = owner.start_run(&speck(&corpus, 60));
     owner.wait_state(&run, 30, RunState::Finished);
-    let listed = |path: &str| owner.get(path).read::<Vec<RunSummary>>().iter().map(|run| run.id.to_string()).collect::<Vec<_>>();
+    let listed =
+        |path: &str| owner.get(path).read::<Vec<RunSummary>>().iter().map(|run| run.id.to_string()).collect::<Vec<_>>();
 
     let change = |body| owner.json("PATCH", &format!("/runs/{run}"), &body);
     assert_eq!(change(json!({"name": "My first run", "archived": true})).read::<RunSummary>().name, "My first run");
@@ -88,7 +94,12 @@ fn a_run_at_work_must_be_stopped_before_it_is_deleted() {
     owner.steer(&run, &json!({"kind": "stop"}));
     owner.wait_state(&run, 10, RunState::Stopped);
     assert_eq!(owner.delete(&format!("/runs/{run}")).status, 200);
-    for path in ["/runs/amber-fox-0000", "/runs/UPPER", "/runs/amber-fox-0000/events", "/runs/amber-fox-0000/series?names=loss.train"] {
+    for path in [
+        "/runs/amber-fox-0000",
+        "/runs/UPPER",
+        "/runs/amber-fox-0000/events",
+        "/runs/amber-fox-0000/series?names=loss.train",
+    ] {
         owner.get(path).refused(404, "not_found", &[]);
     }
 }

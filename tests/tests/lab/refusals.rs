@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::{Value, json};
+use stories::Lab;
 use stories::text::{json_lines, sentences};
 use stories::watch::{speck, with};
-use stories::Lab;
 use wire::corpus::CorpusInfo;
 use wire::{RunState, RunSummary};
 
@@ -19,7 +19,12 @@ fn a_malformed_spec_names_its_field_and_the_way_out() {
     let check = |spec: Value, field: &str, words: &[&str]| {
         for path in ["/plan", "/runs"] {
             let answer = owner.post(path, &spec);
-            assert_eq!((answer.status, answer.value()["field"].as_str()), (422, Some(field)), "{spec}: {}", answer.text());
+            assert_eq!(
+                (answer.status, answer.value()["field"].as_str()),
+                (422, Some(field)),
+                "{spec}: {}",
+                answer.text()
+            );
             let text = answer.text();
             words.iter().for_each(|word| assert!(text.contains(word), "{spec}: {text}"));
         }
@@ -52,11 +57,22 @@ fn a_plan_that_does_not_fit_names_the_smallest_change_that_would() {
     let owner = lab.owner();
     let device = lab.device();
     let corpus = owner.bring("walk");
-    let wide = |rows: u64| with(speck(&corpus, 5), &[("model.seq", json!(1024)), ("model.d_model", json!(512)), ("model.d_ff", json!(2048)), ("batch.rows", json!(rows))]);
+    let wide = |rows: u64| {
+        with(
+            speck(&corpus, 5),
+            &[
+                ("model.seq", json!(1024)),
+                ("model.d_model", json!(512)),
+                ("model.d_ff", json!(2048)),
+                ("batch.rows", json!(rows)),
+            ],
+        )
+    };
     let answer = owner.post("/runs", &wide(60_000));
     answer.refused(422, "plan_invalid", &["GB", device.info.id.as_str(), "would fit"]);
     let hint = answer.value()["hint"].as_str().unwrap().to_owned();
-    let rows: u64 = hint.split_whitespace().nth(1).and_then(|rows| rows.parse().ok()).unwrap_or_else(|| panic!("{hint}"));
+    let rows: u64 =
+        hint.split_whitespace().nth(1).and_then(|rows| rows.parse().ok()).unwrap_or_else(|| panic!("{hint}"));
     // Free memory moves between two questions, so a little less than the hint is asked for.
     assert_eq!(owner.post("/plan", &wide((rows * 8 / 10).max(1))).status, 200, "{hint}");
 }
@@ -67,15 +83,31 @@ fn files_that_are_no_text_are_refused_with_the_place_at_fault() {
     let owner = lab.owner();
     lab.device();
     owner.upload("filename=empty.txt", b"").refused(422, "text_empty", &["empty.txt", "empty"]);
-    owner.upload("filename=blob.txt", b"fine so far\0and not here").refused(422, "text_binary", &["blob.txt", "byte 11"]);
-    owner.upload("filename=latin.txt", b"caf\xe9 au lait").refused(422, "text_binary", &["latin.txt", "byte 3", "UTF-8"]);
+    owner.upload("filename=blob.txt", b"fine so far\0and not here").refused(
+        422,
+        "text_binary",
+        &["blob.txt", "byte 11"],
+    );
+    owner.upload("filename=latin.txt", b"caf\xe9 au lait").refused(
+        422,
+        "text_binary",
+        &["latin.txt", "byte 3", "UTF-8"],
+    );
     let lines = json_lines(1, 2000, "story");
     owner.upload("filename=a.jsonl", lines.as_bytes()).refused(422, "json_field_missing", &["\"story\"", "line 1"]);
-    owner.upload("filename=a.jsonl&field=tale", lines.as_bytes()).refused(422, "json_field_missing", &["\"story\"", "\"tale\""]);
+    owner.upload("filename=a.jsonl&field=tale", lines.as_bytes()).refused(
+        422,
+        "json_field_missing",
+        &["\"story\"", "\"tale\""],
+    );
     let torn = format!("{lines}{{\"story\": ");
     owner.upload("filename=a.jsonl&field=story", torn.as_bytes()).refused(422, "json_line_invalid", &["line"]);
     owner.upload_form("name=none", &[]).refused(422, "text_empty", &["no file"]);
-    owner.upload_form("name=half", &[("good.txt", b"some good text"), ("bad.txt", b"\0\0")]).refused(422, "text_binary", &["bad.txt", "byte 0"]);
+    owner.upload_form("name=half", &[("good.txt", b"some good text"), ("bad.txt", b"\0\0")]).refused(
+        422,
+        "text_binary",
+        &["bad.txt", "byte 0"],
+    );
     owner.get("/corpora/half").refused(404, "not_found", &[]);
     assert_eq!(owner.get("/corpora").read::<Vec<CorpusInfo>>().len(), 0, "nothing half-made is left");
     let leftovers = std::fs::read_dir(lab.data().join("incoming")).unwrap().count();
@@ -114,14 +146,19 @@ fn a_body_beyond_the_limit_and_one_that_breaks_off_leave_nothing_behind() {
 
     let mut stream = TcpStream::connect(lab.address()).unwrap();
     let (name, value) = owner.credentials.clone().unwrap();
-    let head = format!("POST /api/v1/corpora?name=torn HTTP/1.1\r\nhost: {}\r\n{name}: {value}\r\ncontent-length: 100000\r\n\r\n", lab.address());
+    let head = format!(
+        "POST /api/v1/corpora?name=torn HTTP/1.1\r\nhost: {}\r\n{name}: {value}\r\ncontent-length: 100000\r\n\r\n",
+        lab.address()
+    );
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(sentences(1, 5000).as_bytes()).unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     let mut rest = vec![];
     let _ = stream.read_to_end(&mut rest);
     owner.get("/corpora/torn").refused(404, "not_found", &[]);
-    stories::wait_for("the part to be thrown away", 5, || (std::fs::read_dir(lab.data().join("incoming")).unwrap().count() == 0).then_some(()));
+    stories::wait_for("the part to be thrown away", 5, || {
+        (std::fs::read_dir(lab.data().join("incoming")).unwrap().count() == 0).then_some(())
+    });
 }
 
 #[test]

@@ -11,7 +11,9 @@ fn a_newcomer_starts_tales_watches_it_learn_and_steers_it() {
     let lab = Lab::open();
     let owner = lab.owner();
     lab.device();
-    wait_for("Tales", 60, || owner.get("/corpora").read::<Vec<CorpusInfo>>().into_iter().find(|info| info.id.as_str() == "tales"));
+    wait_for("Tales", 60, || {
+        owner.get("/corpora").read::<Vec<CorpusInfo>>().into_iter().find(|info| info.id.as_str() == "tales")
+    });
     let spec = with(speck("tales", 1_000_000), &[("schedule.warmup_steps", json!(10)), ("model.d_model", json!(32))]);
     let run = owner.start_run(&spec);
     owner.wait_step(&run, 60, 300);
@@ -29,20 +31,30 @@ fn a_newcomer_starts_tales_watches_it_learn_and_steers_it() {
     assert_eq!(owner.wait_state(&run, 5, RunState::Paused).step, paused.step, "it holds");
 
     let sampled = steer(json!({"kind": "sample", "prompt": "Once", "tokens": 12, "temperature": 0.0}));
-    assert!(matches!(&sampled.event, Event::Sampled { prompt, text, .. } if prompt == "Once" && !text.is_empty()), "{sampled:?}");
+    assert!(
+        matches!(&sampled.event, Event::Sampled { prompt, text, .. } if prompt == "Once" && !text.is_empty()),
+        "{sampled:?}"
+    );
     let again = steer(json!({"kind": "sample", "prompt": "Once", "tokens": 12, "temperature": 0.0}));
     assert_eq!(again.event, sampled.event, "at temperature 0 the same weights write the same text");
     let evaluated = steer(json!({"kind": "evaluate"}));
     assert!(matches!(evaluated.event, Event::Evaluated { loss_nats, .. } if loss_nats.is_finite()), "{evaluated:?}");
 
     let changed = steer(json!({"kind": "set", "field": "rate", "value": 0.0005, "reason": "gently"}));
-    assert!(matches!(changed.event, Event::Changed { field: SetField::Rate, old, new } if old > 0.0 && new == 0.0005), "{changed:?}");
+    assert!(
+        matches!(changed.event, Event::Changed { field: SetField::Rate, old, new } if old > 0.0 && new == 0.0005),
+        "{changed:?}"
+    );
     steer(json!({"kind": "set", "field": "clip", "value": 0.5}));
     steer(json!({"kind": "annotate", "text": "the rate was too high"}));
-    assert!([&sampled, &evaluated, &changed].iter().all(|answer| answer.step == paused.step), "nothing trains meanwhile");
+    assert!(
+        [&sampled, &evaluated, &changed].iter().all(|answer| answer.step == paused.step),
+        "nothing trains meanwhile"
+    );
 
     steer(json!({"kind": "step", "steps": 3}));
-    let held = owner.wait_until(&run, 10, "three steps", |run| run.step == paused.step + 3 && run.state == RunState::Paused);
+    let held =
+        owner.wait_until(&run, 10, "three steps", |run| run.step == paused.step + 3 && run.state == RunState::Paused);
     steer(json!({"kind": "resume"}));
     owner.wait_step(&run, 20, held.step + 20);
     let stopped = steer(json!({"kind": "stop", "reason": "seen enough"}));
@@ -66,7 +78,11 @@ fn check_journal(journal: &[EventRecord], answers: &[(Value, EventRecord)]) {
     for (command, answer) in answers {
         let line = &journal[answer.number as usize - 1];
         assert_eq!(line, answer, "{command}");
-        assert_eq!((&line.author, line.reason.as_deref()), (&Author::Person("owner".into()), command["reason"].as_str()), "{command}");
+        assert_eq!(
+            (&line.author, line.reason.as_deref()),
+            (&Author::Person("owner".into()), command["reason"].as_str()),
+            "{command}"
+        );
         assert!(line.command_id.is_some() && line.at_ms > 0, "{command}");
     }
     let kinds: Vec<String> = journal.iter().map(kind).collect();

@@ -62,7 +62,10 @@ fn every_tokenizer_cuts_a_text_that_then_trains() {
         assert!((first - uniform).abs() < 0.5, "{tokenizer}: an untrained model knows nothing: {first} {uniform}");
         let sets: CorpusInfo = owner.get(&format!("/corpora/{}", corpus.id)).read();
         let set: &DatasetInfo = sets.datasets.iter().find(|set| set.tokenizer.to_string() == *tokenizer).unwrap();
-        assert!(set.unigram_nats < uniform && set.train_tokens > set.valid_tokens && set.valid_tokens > 0, "{tokenizer}: {set:?}");
+        assert!(
+            set.unigram_nats < uniform && set.train_tokens > set.valid_tokens && set.valid_tokens > 0,
+            "{tokenizer}: {set:?}"
+        );
         assert_eq!(f64::from(set.vocab).ln(), uniform, "{tokenizer}");
     }
 }
