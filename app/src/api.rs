@@ -39,7 +39,12 @@ impl ApiFailure {
     }
 
     fn unreadable(reason: impl ToString) -> Self {
-        Self::new(0, "unreadable", format!("The lab's answer was not understood: {}", reason.to_string()), "Reload the page; it may be older than the server.")
+        Self::new(
+            0,
+            "unreadable",
+            format!("The lab's answer was not understood: {}", reason.to_string()),
+            "Reload the page; it may be older than the server.",
+        )
     }
 
     /// The message and the way out, as one line.
@@ -190,9 +195,16 @@ pub(crate) async fn series(run: &RunId, ask: &SeriesAsk) -> Result<Vec<SeriesWin
     };
     let bound = |key, place: Option<f64>| place.map(|place| format!("&{key}={place}")).unwrap_or_default();
     let names = escape(&ask.names.join(","));
-    let path = format!("/runs/{run}/series?names={names}&x={axis}&points={}{}{}", ask.points, bound("from", ask.from), bound("to", ask.to));
+    let path = format!(
+        "/runs/{run}/series?names={names}&x={axis}&points={}{}{}",
+        ask.points,
+        bound("from", ask.from),
+        bound("to", ask.to)
+    );
     let response = fetch("GET", &path, None, "application/x-postcard").await?;
-    let buffer = JsFuture::from(response.array_buffer().map_err(|_| ApiFailure::unreachable())?).await.map_err(|_| ApiFailure::unreachable())?;
+    let buffer = JsFuture::from(response.array_buffer().map_err(|_| ApiFailure::unreachable())?)
+        .await
+        .map_err(|_| ApiFailure::unreachable())?;
     encode::from_bytes(&js_sys::Uint8Array::new(&buffer).to_vec()).map_err(ApiFailure::unreadable)
 }
 
@@ -208,7 +220,11 @@ pub(crate) async fn delete_corpus(corpus: &CorpusId) -> Result<(), ApiFailure> {
 
 /// Cuts a text into tokens.
 pub(crate) async fn make_dataset(corpus: &CorpusId, tokenizer: Tokenizer) -> Result<Cut, ApiFailure> {
-    let text = text_of(&send_for("POST", &format!("/corpora/{corpus}/datasets"), Some(&serde_json::json!({ "tokenizer": tokenizer }))).await?).await?;
+    let text = text_of(
+        &send_for("POST", &format!("/corpora/{corpus}/datasets"), Some(&serde_json::json!({ "tokenizer": tokenizer })))
+            .await?,
+    )
+    .await?;
     match serde_json::from_str::<DatasetInfo>(&text) {
         Ok(made) => Ok(Cut::Made(Box::new(made))),
         Err(_) => read(&text).map(Cut::Job),
@@ -235,7 +251,12 @@ pub(crate) async fn fetch_entry(corpus: &CorpusId) -> Result<Job, ApiFailure> {
 }
 
 /// Uploads files as one text, telling `sent` the share that has gone, 0 to 1. Fetch cannot tell, so this is the older way.
-pub(crate) async fn upload(name: &str, field: Option<&str>, files: &[(String, File)], sent: impl Fn(f64) + 'static) -> Result<Intake, ApiFailure> {
+pub(crate) async fn upload(
+    name: &str,
+    field: Option<&str>,
+    files: &[(String, File)],
+    sent: impl Fn(f64) + 'static,
+) -> Result<Intake, ApiFailure> {
     let form = FormData::new().map_err(|_| ApiFailure::unreachable())?;
     for (path, file) in files {
         form.append_with_blob_and_filename("file", file, path).map_err(|_| ApiFailure::unreachable())?;
@@ -275,7 +296,11 @@ async fn get<T: DeserializeOwned>(path: &str) -> Result<T, ApiFailure> {
     send::<(), T>("GET", path, None).await
 }
 
-async fn send<B: Serialize + ?Sized, T: DeserializeOwned>(method: &str, path: &str, body: Option<&B>) -> Result<T, ApiFailure> {
+async fn send<B: Serialize + ?Sized, T: DeserializeOwned>(
+    method: &str,
+    path: &str,
+    body: Option<&B>,
+) -> Result<T, ApiFailure> {
     read(&text_of(&send_for(method, path, body).await?).await?)
 }
 
@@ -311,12 +336,19 @@ async fn fetch(method: &str, path: &str, json: Option<&str>, accept: &str) -> Re
 
 /// A refusal in the server's words; a proxy between may have said something else.
 fn refusal(status: u16, text: &str) -> ApiFailure {
-    if status == 401 && let Some(flag) = SIGNED_OUT.get() {
+    if status == 401
+        && let Some(flag) = SIGNED_OUT.get()
+    {
         flag.set(true);
     }
     match serde_json::from_str(text) {
         Ok(body) => ApiFailure { status, body },
-        Err(_) => ApiFailure::new(status, "refused", format!("The lab answered with status {status}."), "Try again; the server's log may say more."),
+        Err(_) => ApiFailure::new(
+            status,
+            "refused",
+            format!("The lab answered with status {status}."),
+            "Try again; the server's log may say more.",
+        ),
     }
 }
 

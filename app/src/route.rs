@@ -93,7 +93,8 @@ impl Router {
     /// Takes a plain click on a link within the page; new tabs, downloads and the server's own addresses stay the browser's.
     fn catch(self, event: &web_sys::Event) {
         let Some(click) = event.dyn_ref::<web_sys::MouseEvent>() else { return };
-        let is_plain = click.button() == 0 && !(click.ctrl_key() || click.meta_key() || click.shift_key() || click.alt_key());
+        let is_plain =
+            click.button() == 0 && !(click.ctrl_key() || click.meta_key() || click.shift_key() || click.alt_key());
         if !is_plain || event.default_prevented() {
             return;
         }

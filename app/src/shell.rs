@@ -108,13 +108,20 @@ fn NotFound(path: String) -> impl IntoView {
 fn DisconnectedBar() -> impl IntoView {
     let live = expect_context::<Live>();
     let told = move || match live.connection.get() {
-        Connection::Lost { retry, since_ms } => Some(format!("since {} · try {retry} · what you see is from then; trainings go on without the page", number::clock(since_ms as f64))),
-        Connection::Connecting { retry } if retry > 1 => Some(format!("since this page was opened · try {retry} · numbers do not move until it is back")),
+        Connection::Lost { retry, since_ms } => Some(format!(
+            "since {} · try {retry} · what you see is from then; trainings go on without the page",
+            number::clock(since_ms as f64)
+        )),
+        Connection::Connecting { retry } if retry > 1 => {
+            Some(format!("since this page was opened · try {retry} · numbers do not move until it is back"))
+        }
         _ => None,
     };
     move || {
-        told().map(|told| view! {
-            <div class="bar" role="status"><strong>"Out of reach "</strong>{told}</div>
+        told().map(|told| {
+            view! {
+                <div class="bar" role="status"><strong>"Out of reach "</strong>{told}</div>
+            }
         })
     }
 }

@@ -41,7 +41,8 @@ impl Theme {
     /// Reads the stored choice, and keeps it and the document in step from here on.
     pub(crate) fn start() -> Self {
         let stored = storage().and_then(|storage| storage.get_item(KEY).ok().flatten());
-        let choice = Choice::ALL.into_iter().find(|choice| Some(choice.word()) == stored.as_deref()).unwrap_or(Choice::Auto);
+        let choice =
+            Choice::ALL.into_iter().find(|choice| Some(choice.word()) == stored.as_deref()).unwrap_or(Choice::Auto);
         let theme = Self { choice: RwSignal::new(choice), system_is_dark: RwSignal::new(false) };
         theme.follow_system();
         Effect::new(move || write(theme.choice.get()));
@@ -61,7 +62,8 @@ impl Theme {
         let Ok(Some(query)) = window().match_media("(prefers-color-scheme: dark)") else { return };
         self.system_is_dark.set(query.matches());
         let listened = query.clone();
-        let listener = wasm_bindgen::closure::Closure::<dyn Fn()>::new(move || self.system_is_dark.set(listened.matches()));
+        let listener =
+            wasm_bindgen::closure::Closure::<dyn Fn()>::new(move || self.system_is_dark.set(listened.matches()));
         query.set_onchange(Some(wasm_bindgen::JsCast::unchecked_ref(listener.as_ref())));
         // It listens as long as the page lives.
         listener.forget();

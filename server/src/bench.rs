@@ -18,8 +18,15 @@ pub(crate) fn bench(wish: &BenchWish) -> anyhow::Result<()> {
         Some(file) => bench::bring_text(corpora, &corpus, file)?,
         None => drop(engine::corpus::generate(corpora, &corpus, "tales", 1, &mut |_, _, _| true)?),
     }
-    println!("nanogpt-cpu, {} steps, {}", wish.steps, wish.text.as_deref().map_or("Tales".into(), Path::to_string_lossy));
-    println!("{:>5} {:>9} {:>11} {:>11} {:>9} {:>9}  beside", "round", "tok/s", "valid nats", "train nats", "not step", "secs");
+    println!(
+        "nanogpt-cpu, {} steps, {}",
+        wish.steps,
+        wish.text.as_deref().map_or("Tales".into(), Path::to_string_lossy)
+    );
+    println!(
+        "{:>5} {:>9} {:>11} {:>11} {:>9} {:>9}  beside",
+        "round", "tok/s", "valid nats", "train nats", "not step", "secs"
+    );
     let (mut ratios, mut ours, mut theirs) = (vec![], vec![], vec![]);
     for round in 1..=wish.rounds {
         let figures = train(corpora, &corpus, wish.steps, round)?;
@@ -55,7 +62,9 @@ fn train(corpora: &Path, corpus: &CorpusId, steps: u64, seed: u64) -> anyhow::Re
 
 fn line(round: u64, figures: &Figures, beside: Option<&Beside>) -> String {
     let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
-    let beside = beside.map_or(String::new(), |beside| format!("{:.0} tok/s, {} nats", beside.tokens_per_sec, number(beside.valid_nats)));
+    let beside = beside.map_or(String::new(), |beside| {
+        format!("{:.0} tok/s, {} nats", beside.tokens_per_sec, number(beside.valid_nats))
+    });
     format!(
         "{round:>5} {:>9.0} {:>11} {:>11} {:>8.2}% {:>9.1}  {beside}",
         figures.tokens_per_sec,
@@ -75,11 +84,13 @@ struct Beside {
 fn run_beside(command: &str) -> anyhow::Result<Beside> {
     let mut words = command.split_whitespace();
     let program = words.next().context("--beside is empty: give a command")?;
-    let output = Command::new(program).args(words).output().with_context(|| format!("{program} could not be started"))?;
+    let output =
+        Command::new(program).args(words).output().with_context(|| format!("{program} could not be started"))?;
     anyhow::ensure!(output.status.success(), "{command} failed: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().last().with_context(|| format!("{command} printed nothing"))?;
-    let said: serde_json::Value = serde_json::from_str(last).with_context(|| format!("{command} did not end with JSON: {last:?}"))?;
+    let said: serde_json::Value =
+        serde_json::from_str(last).with_context(|| format!("{command} did not end with JSON: {last:?}"))?;
     let tokens_per_sec = said["tokens_per_sec"].as_f64().with_context(|| format!("{last:?} has no tokens_per_sec"))?;
     Ok(Beside { tokens_per_sec, valid_nats: said["valid_loss_nats"].as_f64() })
 }

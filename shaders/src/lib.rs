@@ -13,7 +13,8 @@ pub struct Kernel {
 }
 
 /// Count, sums, sums of squares, least and greatest of a tensor of up to four dimensions, as one partial of ten words for each workgroup.
-pub const MOMENTS: Kernel = Kernel { name: "moments", source: include_str!("../moments.wgsl"), elements_per_workgroup: 16_384 };
+pub const MOMENTS: Kernel =
+    Kernel { name: "moments", source: include_str!("../moments.wgsl"), elements_per_workgroup: 16_384 };
 
 /// All kernels.
 pub const KERNELS: [Kernel; 1] = [MOMENTS];
@@ -26,11 +27,21 @@ mod tests {
     #[test]
     fn every_kernel_is_valid_without_special_capabilities() {
         for kernel in KERNELS {
-            let module = naga::front::wgsl::parse_str(kernel.source).unwrap_or_else(|error| panic!("{}", error.emit_to_string(kernel.source)));
+            let module = naga::front::wgsl::parse_str(kernel.source)
+                .unwrap_or_else(|error| panic!("{}", error.emit_to_string(kernel.source)));
             let checked = Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(&module);
             checked.unwrap_or_else(|error| panic!("{}", error.emit_to_string(kernel.source)));
-            let threads: u32 = module.entry_points.iter().find(|entry| entry.name == "main").map(|entry| entry.workgroup_size.iter().product()).unwrap_or(0);
-            assert!(threads > 0 && kernel.elements_per_workgroup % threads == 0, "{} has an entry point `main` and even shares", kernel.name);
+            let threads: u32 = module
+                .entry_points
+                .iter()
+                .find(|entry| entry.name == "main")
+                .map(|entry| entry.workgroup_size.iter().product())
+                .unwrap_or(0);
+            assert!(
+                threads > 0 && kernel.elements_per_workgroup % threads == 0,
+                "{} has an entry point `main` and even shares",
+                kernel.name
+            );
         }
     }
 
@@ -39,7 +50,11 @@ mod tests {
         for kernel in KERNELS {
             let header: Vec<&str> = kernel.source.lines().take_while(|line| line.starts_with("//")).collect();
             for word in ["Purpose", "Formula", "Bindings", "Threads", "Twin"] {
-                assert!(header.iter().any(|line| line.trim_start_matches('/').trim_start().starts_with(word)), "{} lacks {word}", kernel.name);
+                assert!(
+                    header.iter().any(|line| line.trim_start_matches('/').trim_start().starts_with(word)),
+                    "{} lacks {word}",
+                    kernel.name
+                );
             }
         }
     }

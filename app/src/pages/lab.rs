@@ -23,7 +23,8 @@ enum Shelf {
 }
 
 impl Shelf {
-    const ALL: [(Self, &'static str); 3] = [(Self::Active, "Active"), (Self::Archived, "Archived"), (Self::Deleted, "Deleted")];
+    const ALL: [(Self, &'static str); 3] =
+        [(Self::Active, "Active"), (Self::Archived, "Archived"), (Self::Deleted, "Deleted")];
 
     fn of(run: &RunSummary) -> Self {
         match run {
@@ -36,7 +37,8 @@ impl Shelf {
 
 /// Whether a run has all the words that are searched for.
 fn matches(run: &RunSummary, search: &str) -> bool {
-    let text = format!("{} {} {} {} {} {:?}", run.name, run.id, run.preset, run.corpus, run.device, run.state).to_lowercase();
+    let text =
+        format!("{} {} {} {} {} {:?}", run.name, run.id, run.preset, run.corpus, run.device, run.state).to_lowercase();
     search.to_lowercase().split_whitespace().all(|word| text.contains(word))
 }
 
@@ -46,11 +48,16 @@ pub(crate) fn LabPage() -> impl IntoView {
     let live = expect_context::<Live>();
     let shelf = RwSignal::new(Shelf::Active);
     let search = RwSignal::new(String::new());
-    let count = move |of: Shelf| live.lab.read().as_ref().map_or(0, |lab| lab.runs.iter().filter(|run| Shelf::of(run) == of).count());
+    let count = move |of: Shelf| {
+        live.lab.read().as_ref().map_or(0, |lab| lab.runs.iter().filter(|run| Shelf::of(run) == of).count())
+    };
     let shown = Memo::new(move |_| {
         let (lab, search) = (live.lab.read(), search.read());
         let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
-        runs.iter().filter(|run| Shelf::of(run) == shelf.get() && matches(run, &search)).map(|run| run.id.clone()).collect::<Vec<RunId>>()
+        runs.iter()
+            .filter(|run| Shelf::of(run) == shelf.get() && matches(run, &search))
+            .map(|run| run.id.clone())
+            .collect::<Vec<RunId>>()
     });
     // 0: loading, 1: no run at all, 2: none here, 3: some.
     let stage = Memo::new(move |_| match live.lab.read().as_ref() {

@@ -3,14 +3,16 @@
 use leptos::prelude::*;
 use wire::corpus::{Job, JobState};
 
-use super::number::{bytes, short};
 use super::Progress;
+use super::number::{bytes, short};
 use crate::live::Live;
 
 /// How many jobs are at work; what they make is to be fetched again when this falls.
 pub(crate) fn running_jobs() -> Memo<usize> {
     let live = expect_context::<Live>();
-    Memo::new(move |_| live.lab.read().iter().flat_map(|lab| &lab.jobs).filter(|job| job.state == JobState::Running).count())
+    Memo::new(move |_| {
+        live.lab.read().iter().flat_map(|lab| &lab.jobs).filter(|job| job.state == JobState::Running).count()
+    })
 }
 
 /// Long work on the server, at work or failed; what is done shows in what it made.
@@ -32,16 +34,22 @@ pub(crate) fn JobList() -> impl IntoView {
 }
 
 fn job_line(job: &Job) -> AnyView {
-    let amount = |value: u64| if job.unit == "bytes" { bytes(value) } else { format!("{} {}", short(value as f64), job.unit) };
+    let amount =
+        |value: u64| if job.unit == "bytes" { bytes(value) } else { format!("{} {}", short(value as f64), job.unit) };
     let so_far = match job.total {
         Some(total) => format!("{} of {}", amount(job.done), amount(total)),
         None => amount(job.done),
     };
     let share = job.total.map(|total| job.done as f64 / total.max(1) as f64);
     let standing = match job.state {
-        JobState::Running => view! { <Progress share=share label=job.title.clone() is_live=true /><p class="small dim">{so_far}</p> }.into_any(),
+        JobState::Running => {
+            view! { <Progress share=share label=job.title.clone() is_live=true /><p class="small dim">{so_far}</p> }
+                .into_any()
+        }
         JobState::Done => view! { <p class="small dim">"done"</p> }.into_any(),
-        JobState::Failed => view! { <p class="small over">{job.message.clone().unwrap_or_else(|| "failed".into())}</p> }.into_any(),
+        JobState::Failed => {
+            view! { <p class="small over">{job.message.clone().unwrap_or_else(|| "failed".into())}</p> }.into_any()
+        }
     };
     view! { <li><p>{job.title.clone()}</p>{standing}</li> }.into_any()
 }

@@ -33,7 +33,9 @@ fn drawn(shape: &Shape) -> AnyView {
             let points: Vec<String> = points.iter().map(|point| format!("{:.1},{:.1}", point.x, point.y)).collect();
             view! { <polyline points=points.join(" ") /> }.into_any()
         }
-        Shape::Circle { center, radius, fill } => view! { <circle cx=center.x cy=center.y r=*radius opacity=fill.opacity /> }.into_any(),
+        Shape::Circle { center, radius, fill } => {
+            view! { <circle cx=center.x cy=center.y r=*radius opacity=fill.opacity /> }.into_any()
+        }
         _ => ().into_any(),
     }
 }

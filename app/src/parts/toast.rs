@@ -38,7 +38,10 @@ impl Toasts {
 
     /// Says what failed, why, and the way out.
     pub(crate) fn fail(self, what: &str, failure: &ApiFailure) {
-        self.show(Toast { number: 0, is_failure: true, text: format!("{what}: {}", failure.sentence()), undo: None }, 14);
+        self.show(
+            Toast { number: 0, is_failure: true, text: format!("{what}: {}", failure.sentence()), undo: None },
+            14,
+        );
     }
 
     /// Says what was done and offers to undo it, for long enough to think twice.

@@ -42,17 +42,24 @@ fn OpenRun() -> impl IntoView {
     let router = expect_context::<Router>();
     let live = expect_context::<Live>();
     let summary = Memo::new(move |_| match router.route.get() {
-        Route::Run(run) => live.lab.read().as_ref().and_then(|lab| lab.runs.iter().find(|summary| summary.id == run).map(|found| (found.name.clone(), found.state, found.device.clone()))),
+        Route::Run(run) => live.lab.read().as_ref().and_then(|lab| {
+            lab.runs
+                .iter()
+                .find(|summary| summary.id == run)
+                .map(|found| (found.name.clone(), found.state, found.device.clone()))
+        }),
         _ => None,
     });
     move || {
-        summary.get().map(|(name, state, device)| view! {
-            <span class="crumb">
-                <span class="dim" aria-hidden="true">"▸"</span>
-                <strong>{name}</strong>
-                <StateMark state />
-                <span class="dim device">{format!("on {device}")}</span>
-            </span>
+        summary.get().map(|(name, state, device)| {
+            view! {
+                <span class="crumb">
+                    <span class="dim" aria-hidden="true">"▸"</span>
+                    <strong>{name}</strong>
+                    <StateMark state />
+                    <span class="dim device">{format!("on {device}")}</span>
+                </span>
+            }
         })
     }
 }

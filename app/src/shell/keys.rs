@@ -34,7 +34,8 @@ pub(crate) fn is_typing(event: &ev::KeyboardEvent) -> bool {
 
 /// Opens the list.
 pub(super) fn open_help() {
-    let dialog = document().get_element_by_id(DIALOG_ID).and_then(|dialog| dialog.dyn_into::<web_sys::HtmlDialogElement>().ok());
+    let dialog =
+        document().get_element_by_id(DIALOG_ID).and_then(|dialog| dialog.dyn_into::<web_sys::HtmlDialogElement>().ok());
     if let Some(dialog) = dialog.filter(|dialog| !dialog.open()) {
         let _ = dialog.show_modal();
     }
@@ -57,7 +58,9 @@ pub(super) fn KeyHelp() -> impl IntoView {
                 event.prevent_default();
                 router.go("/");
                 request_animation_frame(|| {
-                    let search = document().get_element_by_id("run-search").and_then(|search| search.dyn_into::<web_sys::HtmlElement>().ok());
+                    let search = document()
+                        .get_element_by_id("run-search")
+                        .and_then(|search| search.dyn_into::<web_sys::HtmlElement>().ok());
                     let _ = search.map(|search| search.focus());
                 });
             }

@@ -62,7 +62,11 @@ pub fn check(device: &EngineDevice, tell: &mut dyn FnMut(&Finding)) -> Result<Ch
         report.findings.push(finding);
     };
     let info = &device.info;
-    note("device", format!("{}: {}, {}, {}", info.id, info.name, info.backend, counted(info.cores as usize, "core")), true);
+    note(
+        "device",
+        format!("{}: {}, {}, {}", info.id, info.name, info.backend, counted(info.cores as usize, "core")),
+        true,
+    );
 
     let model = tiny();
     let cpu = EngineDevice::processor();
@@ -79,8 +83,16 @@ pub fn check(device: &EngineDevice, tell: &mut dyn FnMut(&Finding)) -> Result<Ch
         let apart = whole.apart(&step_on(device, &model, 1)?);
         note("arithmetic", format!("one step here and on the CPU: {apart}"), apart.worst() <= ALLOWED);
         let taps = Taps::new(setup);
-        let bad: Vec<String> = kernel_cases(device, &taps)?.into_iter().filter(|case| !case.is_same()).map(|case| case.to_string()).collect();
-        note("kernels", if bad.is_empty() { "moments equal their twin".to_owned() } else { bad.join("; ") }, bad.is_empty());
+        let bad: Vec<String> = kernel_cases(device, &taps)?
+            .into_iter()
+            .filter(|case| !case.is_same())
+            .map(|case| case.to_string())
+            .collect();
+        note(
+            "kernels",
+            if bad.is_empty() { "moments equal their twin".to_owned() } else { bad.join("; ") },
+            bad.is_empty(),
+        );
     }
     note("memory", memory(device), true);
     if info.kind == DeviceKind::Software {
@@ -147,7 +159,11 @@ impl Apart {
 
 impl std::fmt::Display for Apart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "loss {:.1e}, gradient {:.1e} ({}), weights {:.1e} apart", self.loss, self.gradient, self.gradient_of, self.weights)
+        write!(
+            f,
+            "loss {:.1e}, gradient {:.1e} ({}), weights {:.1e} apart",
+            self.loss, self.gradient, self.gradient_of, self.weights
+        )
     }
 }
 
@@ -155,7 +171,9 @@ impl Step {
     /// How far another step is from this one.
     pub fn apart(&self, other: &Step) -> Apart {
         let pairs = self.gradient.iter().zip(&other.gradient).zip(&self.specs);
-        let (gradient, of) = pairs.map(|((a, b), spec)| (distance(a, b), &spec.name)).fold((0.0, None), |worst, next| if next.0 > worst.0 { (next.0, Some(next.1)) } else { worst });
+        let (gradient, of) = pairs
+            .map(|((a, b), spec)| (distance(a, b), &spec.name))
+            .fold((0.0, None), |worst, next| if next.0 > worst.0 { (next.0, Some(next.1)) } else { worst });
         Apart {
             loss: (self.loss - other.loss).abs() / self.loss.abs(),
             gradient,
@@ -179,10 +197,17 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 /// A device that cannot train.
 pub fn step_on(device: &EngineDevice, model: &ModelPlan, shards: usize) -> Result<Step, EngineError> {
     let specs = params::layout(model);
-    let mut state = State::new(first_weights(&specs).into_iter().map(|values| params::upload(values, &device.burn)).collect());
+    let mut state =
+        State::new(first_weights(&specs).into_iter().map(|values| params::upload(values, &device.burn)).collect());
     let cores = if device.is_cpu() { Some(Cores::new(shards)?) } else { None };
     let pass = Pass { model: model.clone(), z_loss: 0.0, key: 0 };
-    let learned = gradient::of_step(&pass, &Weights::new(&specs, state.weights.clone()), vec![batch(model)], cores.as_ref(), &device.burn)?;
+    let learned = gradient::of_step(
+        &pass,
+        &Weights::new(&specs, state.weights.clone()),
+        vec![batch(model)],
+        cores.as_ref(),
+        &device.burn,
+    )?;
     let loss = f64::from(read(learned.loss.clone())?.first().copied().unwrap_or(f32::NAN));
     let gradient = all(&learned.flat)?;
     let dial = Dial { rate: 1e-3, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1, clip: 1.0 };
@@ -205,7 +230,11 @@ fn all(tensors: &[Tensor<1>]) -> Result<Vec<Vec<f32>>, EngineError> {
 
 /// Wider than a run's own first weights, so that attention and MLP are far from their straight parts.
 fn first_weights(specs: &[ParamSpec]) -> Vec<Vec<f32>> {
-    params::initial(specs, 7).into_iter().zip(specs).map(|(values, spec)| if spec.decays() { values.into_iter().map(|v| v * 10.0).collect() } else { values }).collect()
+    params::initial(specs, 7)
+        .into_iter()
+        .zip(specs)
+        .map(|(values, spec)| if spec.decays() { values.into_iter().map(|v| v * 10.0).collect() } else { values })
+        .collect()
 }
 
 fn batch(model: &ModelPlan) -> Batch {
@@ -219,12 +248,14 @@ fn batch(model: &ModelPlan) -> Batch {
 fn slope(cpu: &EngineDevice, model: &ModelPlan, step: &Step) -> Result<(f64, f64), EngineError> {
     let specs = params::layout(model);
     let place = specs.iter().position(|spec| spec.name == "block.0.attention.query").unwrap_or(0);
-    let largest = |values: &[f32]| (0..values.len()).max_by(|a, b| values[*a].abs().total_cmp(&values[*b].abs())).unwrap_or(0);
+    let largest =
+        |values: &[f32]| (0..values.len()).max_by(|a, b| values[*a].abs().total_cmp(&values[*b].abs())).unwrap_or(0);
     let coordinate = largest(&step.gradient[place]);
     let loss_at = |offset: f32| -> Result<f64, EngineError> {
         let mut values = first_weights(&specs);
         values[place][coordinate] += offset;
-        let weights = Weights::new(&specs, values.into_iter().map(|values| params::upload(values, &cpu.burn)).collect());
+        let weights =
+            Weights::new(&specs, values.into_iter().map(|values| params::upload(values, &cpu.burn)).collect());
         let batch = batch(model);
         let tokens = |ids: &[i32]| gradient::tokens(ids, batch.rows, batch.seq, &cpu.burn);
         let sum = Decoder::new(model, &weights).loss_sum(tokens(&batch.inputs), tokens(&batch.targets), 0.0);
@@ -250,7 +281,9 @@ impl KernelCase {
     pub fn is_same(&self) -> bool {
         let (a, b) = (&self.kernel, &self.twin);
         let is_near = |a: f64, b: f64| a == b || (a - b).abs() <= 1e-6 * self.twin.rms;
-        (a.count, a.bad, a.min, a.max) == (b.count, b.bad, b.min, b.max) && is_near(a.mean, b.mean) && is_near(a.rms, b.rms)
+        (a.count, a.bad, a.min, a.max) == (b.count, b.bad, b.min, b.max)
+            && is_near(a.mean, b.mean)
+            && is_near(a.rms, b.rms)
     }
 }
 
@@ -268,7 +301,13 @@ pub fn kernel_cases(device: &EngineDevice, taps: &Taps) -> Result<Vec<KernelCase
     let put = |values: Vec<f32>| params::upload(values, &device.burn);
     let normal = |n: usize| Tensor::<1>::random([n], Distribution::Normal(0.1, 1.0), &device.burn);
     let mut bad: Vec<f32> = (0..40_000).map(|i| (i as f32).sin()).collect();
-    for (place, value) in [(0, f32::NAN), (777, f32::INFINITY), (16_384, f32::NEG_INFINITY), (39_999, -f32::NAN), (20_000, f32::from_bits(0x7f80_0001))] {
+    for (place, value) in [
+        (0, f32::NAN),
+        (777, f32::INFINITY),
+        (16_384, f32::NEG_INFINITY),
+        (39_999, -f32::NAN),
+        (20_000, f32::from_bits(0x7f80_0001)),
+    ] {
         bad[place] = value;
     }
     let grid = Tensor::<3>::random([20, 30, 50], Distribution::Normal(-3.0, 0.5), &device.burn);
@@ -283,7 +322,10 @@ pub fn kernel_cases(device: &EngineDevice, taps: &Taps) -> Result<Vec<KernelCase
     list.add("zeros of both signs", put(vec![0.0, -0.0, 0.0]))?;
     list.add("the largest floats", put([f32::MAX, f32::MIN, 3e38, 1e30].repeat(9000)))?;
     list.add("the smallest floats", put([f32::MIN_POSITIVE, -f32::MIN_POSITIVE, 1e-30, 3e-25].repeat(9000)))?;
-    list.add("all magnitudes", put((0..50_000).map(|i| ((i % 251) as f32 - 125.0).exp2() * (i as f32).cos()).collect()))?;
+    list.add(
+        "all magnitudes",
+        put((0..50_000).map(|i| ((i % 251) as f32 - 125.0).exp2() * (i as f32).cos()).collect()),
+    )?;
     list.add("a small spread far from zero", put((0..90_000).map(|i| 1000.0 + (i as f32).sin()).collect()))?;
     list.add("NaN and infinities", put(bad))?;
     list.add("nothing but NaN", put(vec![f32::NAN; 300]))?;
@@ -297,7 +339,9 @@ pub fn kernel_cases(device: &EngineDevice, taps: &Taps) -> Result<Vec<KernelCase
     list.add("a broadcast vector", normal(64).reshape([1, 64]).expand([500, 64]))?;
     let kernel = taps.moments(&list.taps)?.wait()?;
     let cases = list.names.into_iter().zip(kernel).zip(list.hosts);
-    cases.map(|((name, kernel), host)| Ok(KernelCase { name: name.to_owned(), kernel, twin: stats::moments(&host) })).collect()
+    cases
+        .map(|((name, kernel), host)| Ok(KernelCase { name: name.to_owned(), kernel, twin: stats::moments(&host) }))
+        .collect()
 }
 
 #[derive(Default)]
@@ -311,8 +355,10 @@ impl Cases {
     fn add<const D: usize>(&mut self, name: &'static str, tensor: Tensor<D>) -> Result<(), EngineError> {
         self.names.push(name);
         self.taps.push(Tap::new(tensor.clone())?);
-        let data: TensorData = tensor.try_into_data().map_err(|source| EngineError::ReadBack { message: source.to_string() })?;
-        self.hosts.push(data.try_to_vec::<f32>().map_err(|source| EngineError::ReadBack { message: source.to_string() })?);
+        let data: TensorData =
+            tensor.try_into_data().map_err(|source| EngineError::ReadBack { message: source.to_string() })?;
+        self.hosts
+            .push(data.try_to_vec::<f32>().map_err(|source| EngineError::ReadBack { message: source.to_string() })?);
         Ok(())
     }
 }
@@ -323,7 +369,11 @@ fn memory(device: &EngineDevice) -> String {
         return format!("{} free", megabytes(device.info.memory_bytes));
     }
     let held = device.burn.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved);
-    let size = if device.info.memory_bytes > 0 { format!("of {}", megabytes(device.info.memory_bytes)) } else { "the card does not tell its size".to_owned() };
+    let size = if device.info.memory_bytes > 0 {
+        format!("of {}", megabytes(device.info.memory_bytes))
+    } else {
+        "the card does not tell its size".to_owned()
+    };
     format!("{} held by this process; {size}", megabytes(held))
 }
 

@@ -20,7 +20,8 @@ impl Cores {
     /// Where the system gives no threads.
     pub fn new(count: usize) -> Result<Self, EngineError> {
         let build = |shard| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).thread_name(move |_| format!("core-{shard}")).build();
+            let pool =
+                rayon::ThreadPoolBuilder::new().num_threads(1).thread_name(move |_| format!("core-{shard}")).build();
             pool.map_err(|source| EngineError::Shard { shard, message: source.to_string() })
         };
         Ok(Self { pools: (0..count.max(1)).map(build).collect::<Result<_, _>>()? })
@@ -35,23 +36,35 @@ impl Cores {
     ///
     /// # Errors
     /// The first part that panicked, with its words.
-    pub fn map<T: Send + 'static>(&self, work: impl Fn(usize) -> T + Send + Sync + 'static) -> Result<Vec<T>, EngineError> {
+    pub fn map<T: Send + 'static>(
+        &self,
+        work: impl Fn(usize) -> T + Send + Sync + 'static,
+    ) -> Result<Vec<T>, EngineError> {
         let work = Arc::new(work);
-        let answers: Vec<_> = self.pools.iter().enumerate().map(|(shard, pool)| {
-            let (send, receive) = mpsc::sync_channel(1);
-            let work = work.clone();
-            pool.spawn(move || {
-                let answer = catch_unwind(AssertUnwindSafe(|| work(shard)));
-                // The receiver is gone only when the run is; nobody is left to tell.
-                let _ = send.send(answer);
-            });
-            receive
-        }).collect();
-        answers.into_iter().enumerate().map(|(shard, answer)| match answer.recv() {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(panic)) => Err(EngineError::Shard { shard, message: words(panic.as_ref()) }),
-            Err(gone) => Err(EngineError::Shard { shard, message: gone.to_string() }),
-        }).collect()
+        let answers: Vec<_> = self
+            .pools
+            .iter()
+            .enumerate()
+            .map(|(shard, pool)| {
+                let (send, receive) = mpsc::sync_channel(1);
+                let work = work.clone();
+                pool.spawn(move || {
+                    let answer = catch_unwind(AssertUnwindSafe(|| work(shard)));
+                    // The receiver is gone only when the run is; nobody is left to tell.
+                    let _ = send.send(answer);
+                });
+                receive
+            })
+            .collect();
+        answers
+            .into_iter()
+            .enumerate()
+            .map(|(shard, answer)| match answer.recv() {
+                Ok(Ok(value)) => Ok(value),
+                Ok(Err(panic)) => Err(EngineError::Shard { shard, message: words(panic.as_ref()) }),
+                Err(gone) => Err(EngineError::Shard { shard, message: gone.to_string() }),
+            })
+            .collect()
     }
 }
 

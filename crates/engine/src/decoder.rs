@@ -80,7 +80,8 @@ impl<'a> Decoder<'a> {
             let position = self.weights.matrix("embedding.position").slice([before..before + seq]);
             x = x + position.unsqueeze_dim(0); // [1, seq, d_model]
         }
-        let rotary = (self.plan.positions == Positions::Rotary).then(|| Rotary::new(self.plan.d_head(), before, seq, &device));
+        let rotary =
+            (self.plan.positions == Positions::Rotary).then(|| Rotary::new(self.plan.d_head(), before, seq, &device));
         x = self.drop(x, 0);
         for layer in 0..self.plan.layers {
             let at = |part: &str| format!("block.{layer}.{part}");
@@ -99,7 +100,11 @@ impl<'a> Decoder<'a> {
     /// # Shapes
     /// `[rows, d_model]` to `[rows, vocab]`.
     pub fn head(&self, x: Tensor<2>) -> Tensor<2> {
-        let matrix = if self.plan.tied_head { self.weights.matrix("embedding.token").transpose() } else { self.weights.matrix("head") };
+        let matrix = if self.plan.tied_head {
+            self.weights.matrix("embedding.token").transpose()
+        } else {
+            self.weights.matrix("head")
+        };
         let logits = x.matmul(matrix);
         let cap = self.plan.logit_softcap;
         if cap > 0.0 { (logits / cap).tanh() * cap } else { logits }
@@ -116,10 +121,15 @@ impl<'a> Decoder<'a> {
         let x = self.residual(tokens, None).reshape([rows, self.plan.d_model]);
         let targets = targets.reshape([rows, 1]);
         let per_chunk = (LOGITS_PER_CHUNK / self.plan.vocab).max(1);
-        let mut sum = self.chunk_loss(x.clone().slice_dim(0, 0..per_chunk.min(rows)), targets.clone().slice_dim(0, 0..per_chunk.min(rows)), z_loss);
+        let mut sum = self.chunk_loss(
+            x.clone().slice_dim(0, 0..per_chunk.min(rows)),
+            targets.clone().slice_dim(0, 0..per_chunk.min(rows)),
+            z_loss,
+        );
         for from in (per_chunk..rows).step_by(per_chunk) {
             let chunk = from..(from + per_chunk).min(rows);
-            let next = self.chunk_loss(x.clone().slice_dim(0, chunk.clone()), targets.clone().slice_dim(0, chunk), z_loss);
+            let next =
+                self.chunk_loss(x.clone().slice_dim(0, chunk.clone()), targets.clone().slice_dim(0, chunk), z_loss);
             sum = Loss { objective: sum.objective + next.objective, nats: sum.nats + next.nats };
         }
         sum
@@ -217,7 +227,8 @@ impl<'a> Decoder<'a> {
         let dims = x.dims();
         let keep = (1.0 / (1.0 - share)) as f32;
         let mut random = Counter::new(key, place);
-        let mask: Vec<f32> = (0..dims.iter().product()).map(|_| if random.share() < share { 0.0 } else { keep }).collect();
+        let mask: Vec<f32> =
+            (0..dims.iter().product()).map(|_| if random.share() < share { 0.0 } else { keep }).collect();
         let mask = Tensor::<3>::from_data(TensorData::new(mask, dims), &x.device().inner());
         x * mask.autodiff()
     }
@@ -250,7 +261,8 @@ impl Rotary {
         let half = d_head / 2;
         let angle = |position: usize, i: usize| position as f64 / 10_000f64.powf(i as f64 / half as f64);
         let table = |f: fn(f64) -> f64| {
-            let values: Vec<f32> = (from..from + seq).flat_map(|position| (0..half).map(move |i| f(angle(position, i)) as f32)).collect();
+            let values: Vec<f32> =
+                (from..from + seq).flat_map(|position| (0..half).map(move |i| f(angle(position, i)) as f32)).collect();
             Tensor::<4>::from_data(TensorData::new(values, [1, 1, seq, half]), device)
         };
         Self { cos: table(f64::cos), sin: table(f64::sin) }

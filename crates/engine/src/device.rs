@@ -64,7 +64,8 @@ pub fn open(id: &DeviceId) -> Result<EngineDevice, EngineError> {
     }
     let cards = adapters();
     let Some((info, kind)) = cards.iter().find(|(info, _)| info.id == *id) else {
-        let found: Vec<&str> = std::iter::once(processor.info.id.as_str()).chain(cards.iter().map(|(info, _)| info.id.as_str())).collect();
+        let found: Vec<&str> =
+            std::iter::once(processor.info.id.as_str()).chain(cards.iter().map(|(info, _)| info.id.as_str())).collect();
         return Err(EngineError::NoDevice { device: id.to_string(), found: found.join(", ") });
     };
     // Held while the driver opens the card, so that two threads do not open it twice; a panic there leaves nothing half written.
@@ -89,7 +90,10 @@ static OPENED: Mutex<Vec<(DeviceId, Device, WgpuSetup)>> = Mutex::new(vec![]);
 /// # Errors
 /// Where the device cannot train at all.
 pub fn measure(device: &EngineDevice) -> Result<f64, EngineError> {
-    let mut model = wire::preset::find("nanogpt-cpu", None).map_err(|source| EngineError::Device { device: device.info.id.to_string(), message: source.to_string() })?.recipe.model;
+    let mut model = wire::preset::find("nanogpt-cpu", None)
+        .map_err(|source| EngineError::Device { device: device.info.id.to_string(), message: source.to_string() })?
+        .recipe
+        .model;
     model.vocab = 65;
     let specs = params::layout(&model);
     let flat = params::initial(&specs, 1).into_iter().map(|values| params::upload(values, &device.burn)).collect();
@@ -125,7 +129,15 @@ pub fn read(tensor: burn::tensor::Tensor<1>) -> Result<Vec<f32>, EngineError> {
 fn cpu() -> DeviceInfo {
     let cores = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
     let id = "cpu".parse().expect("a plain word is an id");
-    DeviceInfo { id, name: processor_name(), kind: DeviceKind::Cpu, backend: "flex".into(), cores, memory_bytes: free_memory(), flops_per_sec: 0.0 }
+    DeviceInfo {
+        id,
+        name: processor_name(),
+        kind: DeviceKind::Cpu,
+        backend: "flex".into(),
+        cores,
+        memory_bytes: free_memory(),
+        flops_per_sec: 0.0,
+    }
 }
 
 fn processor_name() -> String {
@@ -145,7 +157,10 @@ fn free_memory() -> u64 {
 fn adapters() -> Vec<(DeviceInfo, BurnKind)> {
     let wants_software = std::env::var("KINDLING_SOFTWARE_GPU").is_ok_and(|value| value == "1");
     // Vulkan, Metal and DX12 only: asking for GL as well makes EGL complain on machines without a display.
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor { backends: wgpu::Backends::PRIMARY, ..wgpu::InstanceDescriptor::new_without_display_handle() });
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::PRIMARY,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
     let found = now(instance.enumerate_adapters(wgpu::Backends::PRIMARY)).unwrap_or_default();
     let (mut discrete, mut integrated, mut virtuals, mut cards) = (0, 0, 0, vec![]);
     let next = |count: &mut usize| {
@@ -155,8 +170,12 @@ fn adapters() -> Vec<(DeviceInfo, BurnKind)> {
     for adapter in found {
         let about = adapter.get_info();
         let (kind, id) = match about.device_type {
-            wgpu::DeviceType::DiscreteGpu => (BurnKind::DiscreteGpu(next(&mut discrete)), format!("gpu-{}", cards.len())),
-            wgpu::DeviceType::IntegratedGpu => (BurnKind::IntegratedGpu(next(&mut integrated)), format!("gpu-{}", cards.len())),
+            wgpu::DeviceType::DiscreteGpu => {
+                (BurnKind::DiscreteGpu(next(&mut discrete)), format!("gpu-{}", cards.len()))
+            }
+            wgpu::DeviceType::IntegratedGpu => {
+                (BurnKind::IntegratedGpu(next(&mut integrated)), format!("gpu-{}", cards.len()))
+            }
             wgpu::DeviceType::VirtualGpu => (BurnKind::VirtualGpu(next(&mut virtuals)), format!("gpu-{}", cards.len())),
             wgpu::DeviceType::Cpu if wants_software => (BurnKind::Cpu, "software".to_owned()),
             _ => continue,

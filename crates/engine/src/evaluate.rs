@@ -15,7 +15,13 @@ use crate::params::Weights;
 ///
 /// # Errors
 /// A part that panicked, a device that has gone away.
-pub fn mean_loss(model: &ModelPlan, weights: &Weights, batches: impl Iterator<Item = Batch>, cores: Option<&Cores>, device: &Device) -> Result<Option<f64>, EngineError> {
+pub fn mean_loss(
+    model: &ModelPlan,
+    weights: &Weights,
+    batches: impl Iterator<Item = Batch>,
+    cores: Option<&Cores>,
+    device: &Device,
+) -> Result<Option<f64>, EngineError> {
     let (mut nats, mut count) = (0f64, 0u64);
     for batch in batches {
         count += (batch.rows * batch.seq) as u64;
@@ -23,7 +29,8 @@ pub fn mean_loss(model: &ModelPlan, weights: &Weights, batches: impl Iterator<It
             None => of_part(model, weights, &batch, device)?,
             Some(cores) => {
                 let (model, weights, device, shards) = (model.clone(), weights.clone(), device.clone(), cores.count());
-                let parts = cores.map(move |shard| of_part(&model, &weights, &rows_of(&batch, shard, shards), &device))?;
+                let parts =
+                    cores.map(move |shard| of_part(&model, &weights, &rows_of(&batch, shard, shards), &device))?;
                 parts.into_iter().sum::<Result<f64, _>>()?
             }
         };
@@ -35,7 +42,8 @@ fn of_part(model: &ModelPlan, weights: &Weights, batch: &Batch, device: &Device)
     if batch.rows == 0 {
         return Ok(0.0);
     }
-    let (inputs, targets) = (tokens(&batch.inputs, batch.rows, batch.seq, device), tokens(&batch.targets, batch.rows, batch.seq, device));
+    let (inputs, targets) =
+        (tokens(&batch.inputs, batch.rows, batch.seq, device), tokens(&batch.targets, batch.rows, batch.seq, device));
     let loss = Decoder::new(model, weights).loss_sum(inputs, targets, 0.0);
     Ok(read(loss.nats)?.first().copied().unwrap_or_default().into())
 }

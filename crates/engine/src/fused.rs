@@ -156,7 +156,11 @@ mod tests {
     use super::*;
 
     /// Forward and gradient of two forms of one operator agree on random values, small and large.
-    fn twins<const D: usize, const E: usize>(shape: [usize; D], ours: impl Fn(Tensor<D>) -> Tensor<E>, burns: impl Fn(Tensor<D>) -> Tensor<E>) {
+    fn twins<const D: usize, const E: usize>(
+        shape: [usize; D],
+        ours: impl Fn(Tensor<D>) -> Tensor<E>,
+        burns: impl Fn(Tensor<D>) -> Tensor<E>,
+    ) {
         let device = Device::flex();
         for spread in [0.1, 1.0, 8.0] {
             let x = Tensor::<D>::random(shape, Distribution::Normal(0.0, spread), &device);
@@ -195,7 +199,11 @@ mod tests {
     #[test]
     fn norms_equal_their_twins() {
         let gain = || Tensor::<1>::arange(37).sin() + 1.5;
-        twins([3, 5, 37], |x| layer_norm(x, gain().autodiff(), 1e-5), |x| burn_layer_norm(x, gain().autodiff(), None, 1e-5));
+        twins(
+            [3, 5, 37],
+            |x| layer_norm(x, gain().autodiff(), 1e-5),
+            |x| burn_layer_norm(x, gain().autodiff(), None, 1e-5),
+        );
         let rms = |x: Tensor<3>| x.clone() / (x.square().mean_dim(2) + 1e-6).sqrt() * gain().autodiff().unsqueeze();
         twins([3, 5, 37], |x| rms_norm(x, gain().autodiff(), 1e-6), rms);
         let x = || Tensor::<1>::arange(4 * 37).sin().reshape([4, 37]).autodiff();
@@ -205,7 +213,9 @@ mod tests {
     #[test]
     fn causal_softmax_equals_its_twin() {
         let burns = |x: Tensor<4>| {
-            let mask = Tensor::<2, Bool>::tril_mask([9, 9], 0, &Device::flex().autodiff()).unsqueeze::<4>().expand([2, 3, 9, 9]);
+            let mask = Tensor::<2, Bool>::tril_mask([9, 9], 0, &Device::flex().autodiff())
+                .unsqueeze::<4>()
+                .expand([2, 3, 9, 9]);
             activation::softmax((x * 0.3).mask_fill(mask, f32::NEG_INFINITY), 3)
         };
         twins([2, 3, 9, 9], |x| causal_softmax(x, 0.3), burns);
@@ -213,7 +223,12 @@ mod tests {
 
     #[test]
     fn cross_entropy_equals_its_twin() {
-        let targets = |device: &Device| Tensor::<2, Int>::from_data(TensorData::new((0..11).map(|i| i * 5 % 17).collect::<Vec<i32>>(), [11, 1]), device);
+        let targets = |device: &Device| {
+            Tensor::<2, Int>::from_data(
+                TensorData::new((0..11).map(|i| i * 5 % 17).collect::<Vec<i32>>(), [11, 1]),
+                device,
+            )
+        };
         let device = Device::flex().autodiff();
         let burns = |x: Tensor<2>| -activation::log_softmax(x, 1).gather(1, targets(&device)).sum();
         twins([11, 17], |x| cross_entropy_sum(x, targets(&device)), burns);

@@ -82,9 +82,14 @@ impl GpuStats {
         let mut looks = vec![];
         while let Some(flight) = self.flights.front() {
             let began = Instant::now();
-            let moments = if is_last || self.flights.len() > IN_FLIGHT { Some(flight.reading.wait()?) } else { flight.reading.arrived()? };
+            let moments = if is_last || self.flights.len() > IN_FLIGHT {
+                Some(flight.reading.wait()?)
+            } else {
+                flight.reading.arrived()?
+            };
             let Some(moments) = moments else { break };
-            let tensors = specs.iter().zip(moments.chunks(3)).map(|(spec, of)| entry(spec, of[0], of[1], of[2])).collect();
+            let tensors =
+                specs.iter().zip(moments.chunks(3)).map(|(spec, of)| entry(spec, of[0], of[1], of[2])).collect();
             looks.push(Look { step: flight.step, tensors, cost_ms: flight.cost_ms + millis(began) });
             self.flights.pop_front();
         }

@@ -41,7 +41,13 @@ pub fn tokens(ids: &[i32], rows: usize, seq: usize, device: &Device) -> Tensor<2
 ///
 /// # Errors
 /// A part that panicked.
-pub fn of_step(pass: &Pass, weights: &Weights, batches: Vec<Batch>, cores: Option<&Cores>, device: &Device) -> Result<Gradient, EngineError> {
+pub fn of_step(
+    pass: &Pass,
+    weights: &Weights,
+    batches: Vec<Batch>,
+    cores: Option<&Cores>,
+    device: &Device,
+) -> Result<Gradient, EngineError> {
     let total: usize = batches.iter().map(|batch| batch.rows * batch.seq).sum();
     let mut sum: Option<Gradient> = None;
     for (round, batch) in batches.into_iter().enumerate() {
@@ -55,7 +61,15 @@ pub fn of_step(pass: &Pass, weights: &Weights, batches: Vec<Batch>, cores: Optio
     sum.ok_or_else(|| EngineError::Shard { shard: 0, message: "a step without batches".into() })
 }
 
-fn parts(pass: &Pass, weights: &Weights, batch: Batch, round: usize, total: usize, cores: Option<&Cores>, device: &Device) -> Result<Vec<Gradient>, EngineError> {
+fn parts(
+    pass: &Pass,
+    weights: &Weights,
+    batch: Batch,
+    round: usize,
+    total: usize,
+    cores: Option<&Cores>,
+    device: &Device,
+) -> Result<Vec<Gradient>, EngineError> {
     let Some(cores) = cores else { return Ok(vec![of_part(pass, weights, &batch, round as u64, total, device)]) };
     let (pass, weights, device, shards) = (pass.clone(), weights.clone(), device.clone(), cores.count());
     cores.map(move |shard| {
@@ -68,18 +82,28 @@ fn parts(pass: &Pass, weights: &Weights, batch: Batch, round: usize, total: usiz
 pub fn rows_of(batch: &Batch, shard: usize, shards: usize) -> Batch {
     let (from, to) = (batch.rows * shard / shards, batch.rows * (shard + 1) / shards);
     let range = from * batch.seq..to * batch.seq;
-    Batch { rows: to - from, seq: batch.seq, inputs: batch.inputs[range.clone()].to_vec(), targets: batch.targets[range].to_vec() }
+    Batch {
+        rows: to - from,
+        seq: batch.seq,
+        inputs: batch.inputs[range.clone()].to_vec(),
+        targets: batch.targets[range].to_vec(),
+    }
 }
 
 fn of_part(pass: &Pass, weights: &Weights, batch: &Batch, part: u64, total: usize, device: &Device) -> Gradient {
     let leaves = weights.leaves();
     let dropout = Dropout { share: pass.model.dropout, key: pass.key.wrapping_add(part << 48) };
     let place = device.clone().autodiff();
-    let (inputs, targets) = (tokens(&batch.inputs, batch.rows, batch.seq, &place), tokens(&batch.targets, batch.rows, batch.seq, &place));
+    let (inputs, targets) =
+        (tokens(&batch.inputs, batch.rows, batch.seq, &place), tokens(&batch.targets, batch.rows, batch.seq, &place));
     let loss = Decoder::training(&pass.model, &leaves, Some(dropout)).loss_sum(inputs, targets, pass.z_loss);
     let share = 1.0 / total as f64;
     let mut grads = (loss.objective * share).backward();
-    let flat = leaves.flat.iter().map(|leaf| leaf.grad_remove(&mut grads).unwrap_or_else(|| leaf.clone().inner().zeros_like())).collect();
+    let flat = leaves
+        .flat
+        .iter()
+        .map(|leaf| leaf.grad_remove(&mut grads).unwrap_or_else(|| leaf.clone().inner().zeros_like()))
+        .collect();
     Gradient { loss: loss.nats.inner() * share, flat }
 }
 

@@ -58,12 +58,26 @@ impl State {
     ///
     /// # Errors
     /// A core that panicked.
-    pub fn step_on_cpu(&mut self, specs: &[ParamSpec], gradient: Vec<Tensor<1>>, scale: f64, dial: Dial, cores: &Cores) -> Result<Vec<Update>, EngineError> {
+    pub fn step_on_cpu(
+        &mut self,
+        specs: &[ParamSpec],
+        gradient: Vec<Tensor<1>>,
+        scale: f64,
+        dial: Dial,
+        cores: &Cores,
+    ) -> Result<Vec<Update>, EngineError> {
         self.steps += 1;
         let step = Coefficients::new(dial, self.steps, scale);
         let take = std::mem::take::<Vec<Tensor<1>>>;
-        let jobs: Vec<_> = take(&mut self.weights).into_iter().zip(take(&mut self.first)).zip(take(&mut self.second)).zip(gradient).zip(specs)
-            .map(|((((weight, first), second), gradient), spec)| std::sync::Mutex::new(Some((weight, first, second, gradient, spec.decays()))))
+        let jobs: Vec<_> = take(&mut self.weights)
+            .into_iter()
+            .zip(take(&mut self.first))
+            .zip(take(&mut self.second))
+            .zip(gradient)
+            .zip(specs)
+            .map(|((((weight, first), second), gradient), spec)| {
+                std::sync::Mutex::new(Some((weight, first, second, gradient, spec.decays())))
+            })
             .collect();
         let shares = deal(specs, cores.count());
         let jobs = std::sync::Arc::new(jobs);
@@ -71,8 +85,12 @@ impl State {
             let (jobs, shares) = (jobs.clone(), shares.clone());
             move |core| {
                 // Each job is taken once, by the core it was dealt to; the lock is never waited for.
-                let mine = shares[core].iter().filter_map(|&place| jobs[place].lock().ok()?.take().map(|job| (place, job)));
-                mine.map(|(place, (weight, first, second, gradient, decays))| (place, adamw_in_place(weight, first, second, gradient, step.decaying(decays)))).collect::<Vec<_>>()
+                let mine =
+                    shares[core].iter().filter_map(|&place| jobs[place].lock().ok()?.take().map(|job| (place, job)));
+                mine.map(|(place, (weight, first, second, gradient, decays))| {
+                    (place, adamw_in_place(weight, first, second, gradient, step.decaying(decays)))
+                })
+                .collect::<Vec<_>>()
             }
         })?;
         let mut all: Vec<_> = done.into_iter().flatten().collect();
@@ -92,7 +110,8 @@ impl State {
         self.steps += 1;
         let step = Coefficients::new(dial, self.steps, 1.0);
         for (place, (gradient, spec)) in gradient.into_iter().zip(specs).enumerate() {
-            let (weight, first, second) = (self.weights[place].clone(), self.first[place].clone(), self.second[place].clone());
+            let (weight, first, second) =
+                (self.weights[place].clone(), self.first[place].clone(), self.second[place].clone());
             let gradient = gradient * scale.clone();
             let first = first * step.beta1 + gradient.clone() * (1.0 - step.beta1);
             let second = second * step.beta2 + gradient.square() * (1.0 - step.beta2);
@@ -128,7 +147,11 @@ pub fn values(tensor: &Tensor<1>) -> burn::backend::flex::FlexTensor {
 
 fn sum_of_squares(tensor: &Tensor<1>) -> f64 {
     let held = values(tensor);
-    held.as_slice::<f32>().unwrap_or_default().chunks(4096).map(|chunk| f64::from(chunk.iter().map(|v| v * v).sum::<f32>())).sum()
+    held.as_slice::<f32>()
+        .unwrap_or_default()
+        .chunks(4096)
+        .map(|chunk| f64::from(chunk.iter().map(|v| v * v).sum::<f32>()))
+        .sum()
 }
 
 /// What a step multiplies by, worked out once.
@@ -171,8 +194,16 @@ impl Coefficients {
 type Stepped = (Tensor<1>, Tensor<1>, Tensor<1>, Update);
 
 /// The CPU kernel: weight, moments and gradient read once and written once.
-fn adamw_in_place(weight: Tensor<1>, first: Tensor<1>, second: Tensor<1>, gradient: Tensor<1>, step: Coefficients) -> Stepped {
-    let own = |tensor: Tensor<1>| tensor.try_into_primitive::<Flex>().expect("the CPU step is given CPU tensors").to_contiguous();
+fn adamw_in_place(
+    weight: Tensor<1>,
+    first: Tensor<1>,
+    second: Tensor<1>,
+    gradient: Tensor<1>,
+    step: Coefficients,
+) -> Stepped {
+    let own = |tensor: Tensor<1>| {
+        tensor.try_into_primitive::<Flex>().expect("the CPU step is given CPU tensors").to_contiguous()
+    };
     let (mut weight, mut first, mut second) = (own(weight), own(first), own(second));
     let gradient = values(&gradient);
     let gradients = gradient.as_slice::<f32>().unwrap_or_default();
@@ -184,10 +215,13 @@ fn adamw_in_place(weight: Tensor<1>, first: Tensor<1>, second: Tensor<1>, gradie
 fn adamw(weight: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[f32], step: Coefficients) -> Update {
     let (beta1, beta2, scale) = (step.beta1 as f32, step.beta2 as f32, step.scale as f32);
     let (rest1, rest2) = ((1.0 - step.beta1) as f32, (1.0 - step.beta2) as f32);
-    let (rate, second_scale, eps, keep) = (step.rate as f32, step.second_scale as f32, step.eps as f32, step.keep as f32);
+    let (rate, second_scale, eps, keep) =
+        (step.rate as f32, step.second_scale as f32, step.eps as f32, step.keep as f32);
     let mut update = Update::default();
     const CHUNK: usize = 1024;
-    for (((weight, first), second), gradient) in weight.chunks_mut(CHUNK).zip(first.chunks_mut(CHUNK)).zip(second.chunks_mut(CHUNK)).zip(gradient.chunks(CHUNK)) {
+    for (((weight, first), second), gradient) in
+        weight.chunks_mut(CHUNK).zip(first.chunks_mut(CHUNK)).zip(second.chunks_mut(CHUNK)).zip(gradient.chunks(CHUNK))
+    {
         let mut change_squared = [0f32; 8];
         let mut weight_squared = [0f32; 8];
         for (i, (((w, m), v), g)) in weight.iter_mut().zip(first).zip(second).zip(gradient).enumerate() {

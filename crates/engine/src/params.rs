@@ -133,7 +133,8 @@ pub struct Weights {
 impl Weights {
     /// Binds values to a layout.
     pub fn new(specs: &[ParamSpec], flat: Vec<Tensor<1>>) -> Self {
-        let places = specs.iter().enumerate().map(|(place, spec)| (spec.name.clone(), (place, spec.shape.clone()))).collect();
+        let places =
+            specs.iter().enumerate().map(|(place, spec)| (spec.name.clone(), (place, spec.shape.clone()))).collect();
         Self { places: std::sync::Arc::new(places), flat }
     }
 

@@ -28,7 +28,13 @@ pub struct Draw {
 ///
 /// # Errors
 /// A device that has gone away.
-pub fn draw(model: &ModelPlan, weights: &Weights, prompt: &[u32], draw: Draw, device: &Device) -> Result<Vec<u32>, EngineError> {
+pub fn draw(
+    model: &ModelPlan,
+    weights: &Weights,
+    prompt: &[u32],
+    draw: Draw,
+    device: &Device,
+) -> Result<Vec<u32>, EngineError> {
     let decoder = Decoder::new(model, weights);
     let mut random = Counter::new(draw.seed, 0x7e87);
     let mut text: Vec<u32> = prompt.to_vec();
@@ -55,7 +61,12 @@ pub fn draw(model: &ModelPlan, weights: &Weights, prompt: &[u32], draw: Draw, de
 }
 
 /// Logits of the token after `new`, whose predecessors are in the cache.
-fn next_logits(decoder: &Decoder<'_>, new: &[i32], cache: &mut Cache, device: &Device) -> Result<Vec<f32>, EngineError> {
+fn next_logits(
+    decoder: &Decoder<'_>,
+    new: &[i32],
+    cache: &mut Cache,
+    device: &Device,
+) -> Result<Vec<f32>, EngineError> {
     let x = decoder.residual(tokens(new, 1, new.len(), device), Some(cache)); // [1, new, d_model]
     let [_, seq, d_model] = x.dims();
     let last = x.slice_dim(1, seq - 1..seq).reshape([1, d_model]);

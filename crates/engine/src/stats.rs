@@ -30,7 +30,12 @@ pub fn moments(values: &[f32]) -> Moments {
 }
 
 /// Statistics of every parameter on the CPU.
-pub fn on_cpu(specs: &[ParamSpec], weights: &[Tensor<1>], gradient: &[Moments], updates: &[Update]) -> Vec<TensorStats> {
+pub fn on_cpu(
+    specs: &[ParamSpec],
+    weights: &[Tensor<1>],
+    gradient: &[Moments],
+    updates: &[Update],
+) -> Vec<TensorStats> {
     let parts = specs.iter().zip(weights).zip(gradient).zip(updates);
     parts.map(|(((spec, weight), gradient), update)| entry(spec, of_tensor(weight), *gradient, ratio(update))).collect()
 }
@@ -42,7 +47,13 @@ pub fn of_tensor(tensor: &Tensor<1>) -> Moments {
 
 /// One parameter's line.
 pub fn entry(spec: &ParamSpec, weight: Moments, gradient: Moments, update_ratio: f64) -> TensorStats {
-    TensorStats { name: spec.name.clone(), shape: spec.shape.iter().map(|d| *d as u64).collect(), weight, gradient, update_ratio }
+    TensorStats {
+        name: spec.name.clone(),
+        shape: spec.shape.iter().map(|d| *d as u64).collect(),
+        weight,
+        gradient,
+        update_ratio,
+    }
 }
 
 fn ratio(update: &Update) -> f64 {

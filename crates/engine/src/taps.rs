@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use burn::backend::Cube;
 use burn::tensor::wgpu::{WgpuSetup, wgpu};
 use burn::tensor::{DType, Tensor};
+use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuServer};
 use burn_cubecl::tensor::CubeTensor;
-use burn_cubecl::CubeBackend;
 use bytemuck::{Pod, Zeroable};
 use wire::frame::Moments;
 
@@ -29,7 +29,11 @@ impl Tap {
         let lazy = tensor.inner().try_into_primitive::<Cube>().map_err(|source| unreadable(&format!("{source:?}")))?;
         let client = lazy.client.clone();
         let held = client.resolve_tensor_float::<CubeBackend>(lazy);
-        if held.dtype == DType::F32 { Ok(Self(held)) } else { Err(unreadable(&format!("{:?} where 32-bit floats are read", held.dtype))) }
+        if held.dtype == DType::F32 {
+            Ok(Self(held))
+        } else {
+            Err(unreadable(&format!("{:?} where 32-bit floats are read", held.dtype)))
+        }
     }
 
     fn len(&self) -> usize {
@@ -106,7 +110,8 @@ impl Taps {
     /// # Errors
     /// A buffer that burn does not give, a queue that is gone.
     pub fn moments(&self, taps: &[Tap]) -> Result<Reading, EngineError> {
-        let counts: Vec<usize> = taps.iter().map(|tap| tap.len().div_ceil(shaders::MOMENTS.elements_per_workgroup as usize)).collect();
+        let counts: Vec<usize> =
+            taps.iter().map(|tap| tap.len().div_ceil(shaders::MOMENTS.elements_per_workgroup as usize)).collect();
         let total: usize = counts.iter().sum();
         let (send, mapped) = channel();
         let mut reading = Reading { device: self.device.clone(), staging: None, mapped, submission: None, counts };
@@ -114,22 +119,38 @@ impl Taps {
             return Ok(reading);
         }
         // While a resource is held, burn gives its memory to nobody else; after the submit the queue's order sees to that.
-        let held: Vec<_> = taps.iter().map(|tap| tap.0.client.get_resource::<WgpuServer<AutoCompiler>>(tap.0.handle.clone())).collect::<Result<_, _>>().map_err(|source| unreadable(&source))?;
+        let held: Vec<_> = taps
+            .iter()
+            .map(|tap| tap.0.client.get_resource::<WgpuServer<AutoCompiler>>(tap.0.handle.clone()))
+            .collect::<Result<_, _>>()
+            .map_err(|source| unreadable(&source))?;
         for tap in taps {
             tap.0.client.flush().map_err(|source| unreadable(&source))?;
         }
-        let places = self.buffer((taps.len() * UNIFORM_STRIDE) as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
+        let places = self
+            .buffer((taps.len() * UNIFORM_STRIDE) as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
         self.queue.write_buffer(&places, 0, &packed(taps, &reading.counts));
         let bytes = (total * size_of::<Partial>()) as u64;
         let partials = self.buffer(bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
         let staging = self.buffer(bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("look") });
         {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("moments"), timestamp_writes: None });
+            let mut pass = encoder
+                .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("moments"), timestamp_writes: None });
             pass.set_pipeline(&self.pipeline);
-            for (index, (resource, &groups)) in held.iter().zip(&reading.counts).enumerate().filter(|(_, (_, groups))| **groups > 0) {
-                let place = wgpu::BufferBinding { buffer: &places, offset: (index * UNIFORM_STRIDE) as u64, size: wgpu::BufferSize::new(size_of::<Place>() as u64) };
-                let entries = [resource.resource().as_wgpu_bind_resource(), partials.as_entire_binding(), wgpu::BindingResource::Buffer(place)];
+            for (index, (resource, &groups)) in
+                held.iter().zip(&reading.counts).enumerate().filter(|(_, (_, groups))| **groups > 0)
+            {
+                let place = wgpu::BufferBinding {
+                    buffer: &places,
+                    offset: (index * UNIFORM_STRIDE) as u64,
+                    size: wgpu::BufferSize::new(size_of::<Place>() as u64),
+                };
+                let entries = [
+                    resource.resource().as_wgpu_bind_resource(),
+                    partials.as_entire_binding(),
+                    wgpu::BindingResource::Buffer(place),
+                ];
                 pass.set_bind_group(0, &self.bind(entries), &[]);
                 let groups = groups as u32;
                 pass.dispatch_workgroups(groups.min(ROW), groups.div_ceil(ROW), 1);
@@ -146,12 +167,22 @@ impl Taps {
     }
 
     fn buffer(&self, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-        self.device.create_buffer(&wgpu::BufferDescriptor { label: Some("look"), size, usage, mapped_at_creation: false })
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("look"),
+            size,
+            usage,
+            mapped_at_creation: false,
+        })
     }
 
     fn bind(&self, resources: [wgpu::BindingResource<'_>; 3]) -> wgpu::BindGroup {
-        let entries: Vec<_> = (0..).zip(resources).map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
-        self.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("look"), layout: &self.pipeline.get_bind_group_layout(0), entries: &entries })
+        let entries: Vec<_> =
+            (0..).zip(resources).map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("look"),
+            layout: &self.pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        })
     }
 }
 
@@ -171,7 +202,9 @@ impl Reading {
     /// A device that has gone away.
     pub fn wait(&self) -> Result<Vec<Moments>, EngineError> {
         if let Some(submission) = &self.submission {
-            self.device.poll(wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: None }).map_err(|source| unreadable(&source))?;
+            self.device
+                .poll(wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: None })
+                .map_err(|source| unreadable(&source))?;
         }
         self.take()?.ok_or_else(|| unreadable(&"the device finished a look and gave no answer"))
     }
@@ -219,19 +252,31 @@ impl Place {
             is_flat &= shape[d] == 1 || strides[d] == flat_stride;
             flat_stride *= shape[d];
         }
-        Self { count: tap.len() as u32, first_partial: first_partial as u32, is_flat: is_flat.into(), unused: 0, shape: shape4, strides: strides4 }
+        Self {
+            count: tap.len() as u32,
+            first_partial: first_partial as u32,
+            is_flat: is_flat.into(),
+            unused: 0,
+            shape: shape4,
+            strides: strides4,
+        }
     }
 }
 
 /// Partials of one tensor, unscaled and added in 64 bits.
 fn combined(partials: &[Partial]) -> Moments {
     let scale = 2f64.powi(75);
-    let add = |of: fn(&Partial) -> [f32; 3], small: f64, large: f64| partials.iter().map(of).map(|[s, m, l]| f64::from(s) * small + f64::from(m) + f64::from(l) * large).sum::<f64>();
-    let (count, bad) = partials.iter().fold((0u64, 0u64), |(count, bad), part| (count + u64::from(part.count), bad + u64::from(part.bad)));
+    let add = |of: fn(&Partial) -> [f32; 3], small: f64, large: f64| {
+        partials.iter().map(of).map(|[s, m, l]| f64::from(s) * small + f64::from(m) + f64::from(l) * large).sum::<f64>()
+    };
+    let (count, bad) = partials
+        .iter()
+        .fold((0u64, 0u64), |(count, bad), part| (count + u64::from(part.count), bad + u64::from(part.bad)));
     if count == 0 {
         return Moments { bad, ..Moments::default() };
     }
-    let (sum, squares) = (add(|part| part.sums, 1.0 / scale, scale), add(|part| part.squares, 1.0 / (scale * scale), scale * scale));
+    let (sum, squares) =
+        (add(|part| part.sums, 1.0 / scale, scale), add(|part| part.squares, 1.0 / (scale * scale), scale * scale));
     let least = partials.iter().map(|part| part.least).min().unwrap_or_default();
     let greatest = partials.iter().map(|part| part.greatest).max().unwrap_or_default();
     let n = count as f64;

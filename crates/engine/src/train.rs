@@ -195,12 +195,19 @@ impl Training {
             Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
             Command::Set { field, value, .. } => (self.set(&order, *field, *value), None),
             Command::Evaluate => (self.evaluate_now(out)?, None),
-            Command::Sample { prompt, tokens, temperature } => (self.sample_now(prompt.as_deref(), *tokens, *temperature)?, None),
+            Command::Sample { prompt, tokens, temperature } => {
+                (self.sample_now(prompt.as_deref(), *tokens, *temperature)?, None)
+            }
             Command::Annotate { text } => (Event::Annotated { text: text.clone() }, None),
         };
         let next = if state == Some(RunState::Stopped) { Next::Stop } else { Next::Train };
         let reason = order.command.reason().map(str::to_owned);
-        out.report(Report { command_id: Some(order.command_id), author: order.author, reason, ..self.line(event, state) });
+        out.report(Report {
+            command_id: Some(order.command_id),
+            author: order.author,
+            reason,
+            ..self.line(event, state)
+        });
         Ok(next)
     }
 
@@ -271,7 +278,8 @@ impl Training {
 
     fn batches(&self, step: u64) -> Vec<crate::batch::Batch> {
         let batch = &self.plan.recipe.batch;
-        let pass = |pass| self.data.train_batch(self.plan.seed, step, pass, batch.rows, self.plan.recipe.model.seq, &self.mix);
+        let pass =
+            |pass| self.data.train_batch(self.plan.seed, step, pass, batch.rows, self.plan.recipe.model.seq, &self.mix);
         (0..batch.accumulation as u64).map(pass).collect()
     }
 
@@ -283,7 +291,12 @@ impl Training {
     }
 
     /// None where the loss or the norm is not a number: nothing is changed, and the run holds.
-    fn take_step_on_cpu(&mut self, gradient: Gradient, wants_stats: bool, out: &mut dyn Reporter) -> Result<Option<Taken>, EngineError> {
+    fn take_step_on_cpu(
+        &mut self,
+        gradient: Gradient,
+        wants_stats: bool,
+        out: &mut dyn Reporter,
+    ) -> Result<Option<Taken>, EngineError> {
         let Some(cores) = &self.cores else { return Ok(None) };
         let loss = f64::from(read(gradient.loss.clone())?[0]);
         let norm = optimizer::norm_on_cpu(&gradient);
@@ -292,7 +305,8 @@ impl Training {
             return Ok(None);
         }
         let dial = self.dial();
-        let gradient_moments: Option<Vec<Moments>> = wants_stats.then(|| gradient.flat.iter().map(stats::of_tensor).collect());
+        let gradient_moments: Option<Vec<Moments>> =
+            wants_stats.then(|| gradient.flat.iter().map(stats::of_tensor).collect());
         let scale = optimizer::clip_scale(norm, dial.clip);
         let updates = self.state.step_on_cpu(&self.specs, gradient.flat, scale, dial, cores)?;
         let stats = gradient_moments.map(|moments| stats::on_cpu(&self.specs, &self.state.weights, &moments, &updates));
@@ -302,7 +316,8 @@ impl Training {
     fn take_step_on_gpu(&mut self, gradient: Gradient, wants_stats: bool) -> Result<Taken, EngineError> {
         let dial = self.dial();
         let norm = optimizer::norm_on_gpu(&gradient);
-        let scale = if dial.clip > 0.0 { ((norm.clone() + 1e-6).recip() * dial.clip).clamp_max(1.0) } else { norm.ones_like() };
+        let scale =
+            if dial.clip > 0.0 { ((norm.clone() + 1e-6).recip() * dial.clip).clamp_max(1.0) } else { norm.ones_like() };
         let loss_and_norm = Tensor::cat(vec![gradient.loss.clone(), norm], 0);
         let (step, before) = (self.step(), wants_stats.then(|| Before::new(&self.state.weights, &gradient.flat)));
         self.state.step_on_gpu(&self.specs, gradient.flat, scale, dial);
@@ -325,7 +340,14 @@ impl Training {
     fn dial(&self) -> Dial {
         let optimizer = &self.plan.recipe.optimizer;
         let rate = self.dials.schedule.rate(self.step());
-        Dial { rate, beta1: optimizer.beta1, beta2: optimizer.beta2, eps: optimizer.eps, weight_decay: self.dials.weight_decay, clip: self.dials.clip }
+        Dial {
+            rate,
+            beta1: optimizer.beta1,
+            beta2: optimizer.beta2,
+            eps: optimizer.eps,
+            weight_decay: self.dials.weight_decay,
+            clip: self.dials.clip,
+        }
     }
 
     // --- what is reported ---------------------------------------------------------------------------------------------------
@@ -372,7 +394,8 @@ impl Training {
         if unread.is_empty() {
             return self.read_looks(true, out);
         }
-        let (rows, scalars): (Vec<_>, Vec<_>) = unread.into_iter().map(|unread| (unread.row, unread.loss_and_norm)).unzip();
+        let (rows, scalars): (Vec<_>, Vec<_>) =
+            unread.into_iter().map(|unread| (unread.row, unread.loss_and_norm)).unzip();
         let values = read(Tensor::cat(scalars, 0))?;
         for (row, pair) in rows.into_iter().zip(values.chunks(2)) {
             let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
@@ -396,7 +419,16 @@ impl Training {
 
     fn line(&self, event: Event, state: Option<RunState>) -> Report {
         let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
-        Report { segment: 0, step: self.step(), at_ms, author: Author::Lab, command_id: None, reason: None, event, state }
+        Report {
+            segment: 0,
+            step: self.step(),
+            at_ms,
+            author: Author::Lab,
+            command_id: None,
+            reason: None,
+            event,
+            state,
+        }
     }
 
     fn tell(&self, out: &mut dyn Reporter, event: Event, state: Option<RunState>) {
@@ -424,14 +456,25 @@ impl Training {
 
     fn evaluate_now(&mut self, out: &mut dyn Reporter) -> Result<Event, EngineError> {
         let (rows, seq) = (self.plan.recipe.batch.rows, self.plan.recipe.model.seq);
-        let batches = (0..self.plan.recipe.cadence.eval_batches.max(1)).map_while(|index| self.data.valid_batch(index, rows, seq, &self.mix));
+        let batches = (0..self.plan.recipe.cadence.eval_batches.max(1))
+            .map_while(|index| self.data.valid_batch(index, rows, seq, &self.mix));
         self.evaluate(batches.collect::<Vec<_>>().into_iter(), out)
     }
 
-    fn evaluate(&mut self, batches: impl Iterator<Item = crate::batch::Batch>, out: &mut dyn Reporter) -> Result<Event, EngineError> {
+    fn evaluate(
+        &mut self,
+        batches: impl Iterator<Item = crate::batch::Batch>,
+        out: &mut dyn Reporter,
+    ) -> Result<Event, EngineError> {
         self.read_unread(out)?;
         let began = Instant::now();
-        let loss = evaluate::mean_loss(&self.plan.recipe.model, &self.weights(), batches, self.cores.as_ref(), &self.device.burn)?;
+        let loss = evaluate::mean_loss(
+            &self.plan.recipe.model,
+            &self.weights(),
+            batches,
+            self.cores.as_ref(),
+            &self.device.burn,
+        )?;
         self.secs += began.elapsed().as_secs_f64();
         let loss_nats = loss.unwrap_or(f64::NAN);
         let bits_per_byte = loss_nats / (self.data.info().bytes_per_token * std::f64::consts::LN_2);
@@ -444,7 +487,12 @@ impl Training {
         Ok(Event::Evaluated { loss_nats, bits_per_byte })
     }
 
-    fn sample_now(&mut self, prompt: Option<&str>, tokens: Option<u32>, temperature: Option<f64>) -> Result<Event, EngineError> {
+    fn sample_now(
+        &mut self,
+        prompt: Option<&str>,
+        tokens: Option<u32>,
+        temperature: Option<f64>,
+    ) -> Result<Event, EngineError> {
         let began = Instant::now();
         let prompt = prompt.unwrap_or(&self.plan.prompt).to_owned();
         let tokenizer = self.data.tokenizer();

@@ -25,11 +25,18 @@ fn play(part: &str, switches: &[(&str, &str)]) {
     let test = std::env::current_exe().unwrap();
     let mut child = Command::new(test);
     child.args(["--exact", "play_a_part", "--ignored", "--nocapture", "--test-threads=1"]);
-    child.env(PART, part).env("KINDLING_SOFTWARE_GPU", "1").env("CUBECL_AUTOTUNE_LEVEL", "minimal").envs(switches.iter().copied());
+    child
+        .env(PART, part)
+        .env("KINDLING_SOFTWARE_GPU", "1")
+        .env("CUBECL_AUTOTUNE_LEVEL", "minimal")
+        .envs(switches.iter().copied());
     let output = child.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     // Written past the test harness, which would keep the words of a test that passes to itself.
-    for words in said.lines().filter_map(|line| [SAID, NOT_RUN].into_iter().find_map(|mark| line.find(mark)).map(|at| &line[at..])) {
+    for words in said
+        .lines()
+        .filter_map(|line| [SAID, NOT_RUN].into_iter().find_map(|mark| line.find(mark)).map(|at| &line[at..]))
+    {
         let _ = writeln!(std::io::stderr(), "{words}");
     }
     assert!(output.status.success(), "{part}:\n{said}");
@@ -119,7 +126,12 @@ impl Reporter for Heard {
 
 impl Heard {
     fn series(&self, series: &str) -> Vec<(u64, f64)> {
-        self.rows.iter().flat_map(|row| row.values.iter().map(|(name, value)| (name, row.step, *value))).filter(|(name, ..)| *name == series).map(|(_, step, value)| (step, value)).collect()
+        self.rows
+            .iter()
+            .flat_map(|row| row.values.iter().map(|(name, value)| (name, row.step, *value)))
+            .filter(|(name, ..)| *name == series)
+            .map(|(_, step, value)| (step, value))
+            .collect()
     }
 
     fn look(&self, place: usize) -> (u64, &[TensorStats]) {
@@ -135,7 +147,9 @@ fn train_on(device: &str, folder: &std::path::Path) -> Heard {
         r#"{{"preset":"tiny","corpus":"rhyme","steps":6,"device":"{device}","overrides":{{"model.layers":1,"model.heads":2,"model.kv_heads":2,"model.d_model":16,"model.d_ff":32,"model.seq":8,
         "batch.rows":4,"batch.shards":1,"cadence.eval_every":0,"cadence.sample_every":0,"cadence.stats_every":2}}}}"#
     );
-    let plan = plan::resolve(&serde_json::from_str(&spec).unwrap(), &corpus::list(folder).unwrap(), &device::list()).unwrap().plan;
+    let plan = plan::resolve(&serde_json::from_str(&spec).unwrap(), &corpus::list(folder).unwrap(), &device::list())
+        .unwrap()
+        .plan;
     dataset::prepare(folder, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
     let (_keep, orders) = mpsc::channel();
     let mut heard = Heard::default();
@@ -161,18 +175,27 @@ fn run(gpu: &EngineDevice) {
     }
     assert_eq!((here.looks.len(), cpu.looks.len()), (3, 3), "at steps 0, 2 and 4, and none is lost at the end");
     let moments_are_near = |a: &Moments, b: &Moments| {
-        (a.count, a.bad) == (b.count, b.bad) && [(a.mean, b.mean), (a.rms, b.rms), (a.min, b.min), (a.max, b.max)].iter().all(|(a, b_)| is_near(*a, *b_, b.rms.max(b_.abs())))
+        (a.count, a.bad) == (b.count, b.bad)
+            && [(a.mean, b.mean), (a.rms, b.rms), (a.min, b.min), (a.max, b.max)]
+                .iter()
+                .all(|(a, b_)| is_near(*a, *b_, b.rms.max(b_.abs())))
     };
     for place in 0..3 {
         let ((step, a), (same, b)) = (here.look(place), cpu.look(place));
         assert_eq!((step, a.len()), (same, b.len()));
         for (a, b) in a.iter().zip(b) {
             assert_eq!((&a.name, &a.shape), (&b.name, &b.shape));
-            let is_same = moments_are_near(&a.weight, &b.weight) && moments_are_near(&a.gradient, &b.gradient) && is_near(a.update_ratio, b.update_ratio, b.update_ratio);
+            let is_same = moments_are_near(&a.weight, &b.weight)
+                && moments_are_near(&a.gradient, &b.gradient)
+                && is_near(a.update_ratio, b.update_ratio, b.update_ratio);
             assert!(is_same, "step {step}: {a:?} and {b:?}");
             let series = here.series(&format!("{}{}", name::UPDATE_RATIO, a.name));
             assert!(series.contains(&(step, a.update_ratio)), "the curve has what the look shows: {series:?}");
         }
     }
-    println!("{SAID} six steps and three looks on {}, {:.1} ms for a look", gpu.info.name, here.looks.iter().map(|Frame::Tensors { cost_ms, .. }| cost_ms).fold(f64::INFINITY, |a, b| a.min(*b)));
+    println!(
+        "{SAID} six steps and three looks on {}, {:.1} ms for a look",
+        gpu.info.name,
+        here.looks.iter().map(|Frame::Tensors { cost_ms, .. }| cost_ms).fold(f64::INFINITY, |a, b| a.min(*b))
+    );
 }

@@ -71,7 +71,11 @@ fn check_gradient(name: &str, model: &ModelPlan, z_loss: f64) {
     let pass = Pass { model: model.clone(), z_loss, key: 0 };
     let found = gradient::of_step(&pass, &bind(&specs, &values), vec![batch.clone()], None, &Device::flex()).unwrap();
     let plain = objective(model, &bind(&specs, &values), &batch, 0.0);
-    assert!((f64::from(host(&found.loss)[0]) - plain).abs() < 1e-5 * plain, "{name}: loss {:?} and {plain}", host(&found.loss));
+    assert!(
+        (f64::from(host(&found.loss)[0]) - plain).abs() < 1e-5 * plain,
+        "{name}: loss {:?} and {plain}",
+        host(&found.loss)
+    );
 
     let mut random = Counter::new(11, 0);
     for (place, spec) in specs.iter().enumerate() {
@@ -87,7 +91,11 @@ fn check_gradient(name: &str, model: &ModelPlan, z_loss: f64) {
             });
             let by_formula = f64::from(gradient[coordinate]);
             let allowed = 1e-3 * by_formula.abs().max(size) + 1e-5;
-            assert!((by_formula - by_difference).abs() <= allowed, "{name}, {}[{coordinate}]: {by_formula} by the chain rule, {by_difference} by differences, typical {size}", spec.name);
+            assert!(
+                (by_formula - by_difference).abs() <= allowed,
+                "{name}, {}[{coordinate}]: {by_formula} by the chain rule, {by_difference} by differences, typical {size}",
+                spec.name
+            );
         }
     }
 }
@@ -95,7 +103,8 @@ fn check_gradient(name: &str, model: &ModelPlan, z_loss: f64) {
 #[test]
 fn gradients_equal_central_differences_for_every_switch() {
     let gpt = small();
-    let llama = ModelPlan { positions: Positions::Rotary, norm: Norm::Rms, mlp: Mlp::Swiglu, tied_head: false, ..small() };
+    let llama =
+        ModelPlan { positions: Positions::Rotary, norm: Norm::Rms, mlp: Mlp::Swiglu, tied_head: false, ..small() };
     let cases: [(&str, ModelPlan, f64); 13] = [
         ("gpt", gpt.clone(), 0.0),
         ("llama", llama.clone(), 0.0),
@@ -109,7 +118,11 @@ fn gradients_equal_central_differences_for_every_switch() {
         ("bias, rms, swiglu", ModelPlan { bias: true, ..llama.clone() }, 0.0),
         ("untied", ModelPlan { tied_head: false, ..small() }, 0.0),
         ("softcap", ModelPlan { logit_softcap: 3.0, ..small() }, 0.0),
-        ("z_loss, softcap, qk_norm, groups", ModelPlan { kv_heads: 1, qk_norm: true, logit_softcap: 5.0, ..llama }, 0.05),
+        (
+            "z_loss, softcap, qk_norm, groups",
+            ModelPlan { kv_heads: 1, qk_norm: true, logit_softcap: 5.0, ..llama },
+            0.05,
+        ),
     ];
     for (name, model, z_loss) in cases {
         check_gradient(name, &model, z_loss);
@@ -136,7 +149,13 @@ fn a_batch_split_over_cores_or_passes_gives_the_same_gradient() {
     };
     let expected = of(vec![whole.clone()], 0);
     let halves = || (0..2).map(|half| gradient::rows_of(&whole, half, 2)).collect::<Vec<_>>();
-    let splits = [("one core", of(vec![whole.clone()], 1)), ("two", of(vec![whole.clone()], 2)), ("three", of(vec![whole.clone()], 3)), ("two passes", of(halves(), 0)), ("two passes on two", of(halves(), 2))];
+    let splits = [
+        ("one core", of(vec![whole.clone()], 1)),
+        ("two", of(vec![whole.clone()], 2)),
+        ("three", of(vec![whole.clone()], 3)),
+        ("two passes", of(halves(), 0)),
+        ("two passes on two", of(halves(), 2)),
+    ];
     for (name, split) in splits {
         assert!(distance(&host(&expected.loss), &host(&split.loss)) < 1e-6, "{name}: loss");
         for ((a, b), spec) in expected.flat.iter().zip(&split.flat).zip(&specs) {
@@ -151,13 +170,22 @@ fn the_two_forms_of_adamw_agree() {
     let model = ModelPlan { bias: true, ..small() };
     let specs = params::layout(&model);
     let first = lively(&specs, 8);
-    let upload = |values: &[Vec<f32>]| values.iter().map(|values| params::upload(values.clone(), &Device::flex())).collect::<Vec<_>>();
+    let upload = |values: &[Vec<f32>]| {
+        values.iter().map(|values| params::upload(values.clone(), &Device::flex())).collect::<Vec<_>>()
+    };
     let (mut kernel, mut tensors) = (State::new(upload(&first)), State::new(upload(&first)));
     let cores = Cores::new(2).unwrap();
     for step in 0..5u64 {
         let gradient = upload(&lively(&specs, 20 + step));
         // The rate, the decay and the bound change on the way, as a person may change them.
-        let dial = Dial { rate: 0.01 * (step + 1) as f64, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1 * step as f64, clip: if step == 2 { 0.0 } else { 1.0 } };
+        let dial = Dial {
+            rate: 0.01 * (step + 1) as f64,
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.1 * step as f64,
+            clip: if step == 2 { 0.0 } else { 1.0 },
+        };
         let gradient = Gradient { loss: Tensor::zeros([1], &Device::flex()), flat: gradient };
         let norm = optimizer::norm_on_cpu(&gradient);
         assert!((f64::from(host(&optimizer::norm_on_gpu(&gradient))[0]) / norm - 1.0).abs() < 1e-5);
@@ -166,24 +194,44 @@ fn the_two_forms_of_adamw_agree() {
         let before: Vec<Vec<f32>> = kernel.weights.iter().map(host).collect();
         let updates = kernel.step_on_cpu(&specs, gradient.flat, scale, dial, &cores).unwrap();
         for (place, spec) in specs.iter().enumerate() {
-            let pairs = [(&kernel.weights, &tensors.weights), (&kernel.first, &tensors.first), (&kernel.second, &tensors.second)];
+            let pairs = [
+                (&kernel.weights, &tensors.weights),
+                (&kernel.first, &tensors.first),
+                (&kernel.second, &tensors.second),
+            ];
             for (a, b) in pairs {
                 let apart = distance(&host(&a[place]), &host(&b[place]));
                 assert!(apart < 2e-6, "step {step}, {}: {apart} apart", spec.name);
             }
             let after = host(&kernel.weights[place]);
             let change: f64 = after.iter().zip(&before[place]).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-            assert!((updates[place].change_squared / change - 1.0).abs() < 1e-3, "step {step}, {}: the change it reports", spec.name);
+            assert!(
+                (updates[place].change_squared / change - 1.0).abs() < 1e-3,
+                "step {step}, {}: the change it reports",
+                spec.name
+            );
         }
     }
 }
 
 #[test]
 fn a_single_batch_is_learned_by_heart() {
-    for model in [small(), ModelPlan { positions: Positions::Rotary, norm: Norm::Rms, mlp: Mlp::Swiglu, kv_heads: 1, qk_norm: true, tied_head: false, ..small() }] {
+    for model in [
+        small(),
+        ModelPlan {
+            positions: Positions::Rotary,
+            norm: Norm::Rms,
+            mlp: Mlp::Swiglu,
+            kv_heads: 1,
+            qk_norm: true,
+            tied_head: false,
+            ..small()
+        },
+    ] {
         let model = ModelPlan { d_model: 32, d_ff: 64, ..model };
         let specs = params::layout(&model);
-        let first = params::initial(&specs, 1).into_iter().map(|values| params::upload(values, &Device::flex())).collect();
+        let first =
+            params::initial(&specs, 1).into_iter().map(|values| params::upload(values, &Device::flex())).collect();
         let (layout, mut state, cores) = (Weights::new(&specs, vec![]), State::new(first), Cores::new(2).unwrap());
         let pass = Pass { model: model.clone(), z_loss: 0.0, key: 0 };
         // Each row starts with a token of its own, so that every target can be known.
@@ -191,7 +239,14 @@ fn a_single_batch_is_learned_by_heart() {
         (0..batch.rows).for_each(|row| batch.inputs[row * batch.seq] = row as i32);
         let mut losses = vec![];
         for _ in 0..150 {
-            let gradient = gradient::of_step(&pass, &layout.with(state.weights.clone()), vec![batch.clone()], Some(&cores), &Device::flex()).unwrap();
+            let gradient = gradient::of_step(
+                &pass,
+                &layout.with(state.weights.clone()),
+                vec![batch.clone()],
+                Some(&cores),
+                &Device::flex(),
+            )
+            .unwrap();
             losses.push(host(&gradient.loss)[0]);
             let dial = Dial { rate: 0.01, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.0, clip: 1.0 };
             let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&gradient), dial.clip);

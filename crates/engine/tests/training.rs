@@ -25,7 +25,12 @@ struct Heard {
 
 impl Heard {
     fn series(&self, series: &str) -> Vec<f64> {
-        self.rows.iter().flat_map(|row| &row.values).filter(|(name, _)| name == series).map(|(_, value)| *value).collect()
+        self.rows
+            .iter()
+            .flat_map(|row| &row.values)
+            .filter(|(name, _)| name == series)
+            .map(|(_, value)| *value)
+            .collect()
     }
 
     fn answer(&self, command_id: u64) -> &Report {
@@ -40,7 +45,8 @@ impl Reporter for Heard {
             let (_, commands) = self.script.remove(at);
             let first = 100 * (row.step + 1);
             for (i, command) in commands.into_iter().enumerate() {
-                let order = CommandOrder { command_id: first + i as u64, author: Author::Person("ada".into()), command };
+                let order =
+                    CommandOrder { command_id: first + i as u64, author: Author::Person("ada".into()), command };
                 self.send.as_ref().unwrap().send(order).unwrap();
             }
         }
@@ -103,7 +109,9 @@ fn it_learns_looks_around_and_ends() {
     assert!(heard.looks.len() >= 6, "statistics every 10 steps");
     let kinds: Vec<_> = heard.reports.iter().map(|report| report.state).collect();
     assert_eq!((kinds.first(), kinds.last()), (Some(&Some(RunState::Running)), Some(&Some(RunState::Finished))));
-    assert!(heard.reports.iter().any(|report| matches!(&report.event, Event::Sampled { text, .. } if !text.is_empty())));
+    assert!(
+        heard.reports.iter().any(|report| matches!(&report.event, Event::Sampled { text, .. } if !text.is_empty()))
+    );
 }
 
 #[test]
@@ -128,15 +136,18 @@ fn dropout_and_accumulation_repeat_too() {
 fn everything_can_be_asked_while_it_is_paused() {
     let set = |field, value| Command::Set { field, value, reason: Some("to see".into()) };
     let script = vec![
-        (10, vec![
-            Command::Pause { reason: None },
-            Command::Evaluate,
-            Command::Sample { prompt: Some("the dog".into()), tokens: Some(5), temperature: Some(0.0) },
-            set(SetField::Rate, 0.005),
-            set(SetField::Clip, f64::NAN),
-            Command::Annotate { text: "half the rate".into() },
-            Command::Step { steps: 3 },
-        ]),
+        (
+            10,
+            vec![
+                Command::Pause { reason: None },
+                Command::Evaluate,
+                Command::Sample { prompt: Some("the dog".into()), tokens: Some(5), temperature: Some(0.0) },
+                set(SetField::Rate, 0.005),
+                set(SetField::Clip, f64::NAN),
+                Command::Annotate { text: "half the rate".into() },
+                Command::Step { steps: 3 },
+            ],
+        ),
         (13, vec![Command::Resume { reason: None }]),
         (20, vec![Command::Stop { reason: Some("enough".into()) }]),
     ];
@@ -148,7 +159,10 @@ fn everything_can_be_asked_while_it_is_paused() {
     assert!(matches!(at(1003), (10, Event::Changed { field: SetField::Rate, new, .. }) if *new == 0.005));
     assert!(matches!(at(1004), (10, Event::Refused { .. })), "a NaN clip changes nothing");
     assert_eq!(at(1006), (10, &Event::Stepping { steps: 3 }));
-    assert!(heard.reports.iter().any(|report| report.step == 13 && report.event == Event::Paused), "it holds again after three steps");
+    assert!(
+        heard.reports.iter().any(|report| report.step == 13 && report.event == Event::Paused),
+        "it holds again after three steps"
+    );
     assert_eq!(at(2000), (20, &Event::Stopped));
     assert_eq!(heard.answer(1003).reason.as_deref(), Some("to see"));
     assert_eq!(heard.series(name::TRAIN).len(), 20);
@@ -161,7 +175,13 @@ fn a_rate_that_blows_up_holds_the_run_and_keeps_the_weights() {
     let heard = Lab::new("nan").train(
         TINY,
         vec![
-            (10, vec![Command::Set { field: SetField::Clip, value: 0.0, reason: None }, Command::Set { field: SetField::Rate, value: 10.0, reason: None }]),
+            (
+                10,
+                vec![
+                    Command::Set { field: SetField::Clip, value: 0.0, reason: None },
+                    Command::Set { field: SetField::Rate, value: 10.0, reason: None },
+                ],
+            ),
             (30, vec![Command::Stop { reason: None }]),
         ],
     );

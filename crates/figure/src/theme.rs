@@ -113,6 +113,19 @@ pub fn css(theme: Theme) -> String {
 mod tests {
     use super::*;
 
+    /// Inks and surfaces are the page's own (`style.css`); every other role of a drawing looks the same in a page and in a file.
+    #[test]
+    fn the_page_paints_drawings_with_the_same_colours() {
+        let sheet = include_str!("../../../public/run.css");
+        let own = ["--surface", "--ink", "--ink-soft", "--ink-faint"];
+        for paint in PAINTS.iter().filter(|paint| !own.contains(&paint.property)) {
+            let count = |color: &str| sheet.matches(&format!("{}: {color};", paint.property)).count();
+            let enough = if paint.light == paint.dark { 3 } else { 1 };
+            assert!(count(paint.light) >= enough, "{} is {} on light", paint.property, paint.light);
+            assert!(count(paint.dark) >= 2, "{} is {} on dark, chosen or by the system", paint.property, paint.dark);
+        }
+    }
+
     fn luminance(color: &str) -> f64 {
         let part = |at: usize| {
             let share = f64::from(u8::from_str_radix(&color[at..at + 2], 16).unwrap()) / 255.0;

@@ -19,11 +19,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize, default: u64| arguments.get(at).map_or(Ok(default), |text| text.parse());
     let (curves, points) = (number(0, 100)?.max(2), number(1, 400_000)?);
-    let dir = arguments.get(2).map_or_else(|| std::env::temp_dir().join(format!("series-bench-{}", std::process::id())), PathBuf::from);
+    let dir = arguments
+        .get(2)
+        .map_or_else(|| std::env::temp_dir().join(format!("series-bench-{}", std::process::id())), PathBuf::from);
     let store = Store::open(&dir).await?;
     let run = new_run()?;
     store.create_run(&run).await?;
-    let names: Vec<String> = [name::TOKENS.to_owned(), name::SECS.to_owned()].into_iter().chain((2..curves).map(|i| format!("{}block.{i}", name::GRADIENT_RMS))).collect();
+    let names: Vec<String> = [name::TOKENS.to_owned(), name::SECS.to_owned()]
+        .into_iter()
+        .chain((2..curves).map(|i| format!("{}block.{i}", name::GRADIENT_RMS)))
+        .collect();
 
     take_in(&store, &run.id, &names, points).await?;
     drop(store);
@@ -42,7 +47,9 @@ fn new_run() -> Result<NewRun, Box<dyn Error>> {
         r#"[{"id":"tales","name":"Tales","source":{"kind":"generated","generator":"tales","seed":1},"documents":1000,"text_bytes":1000000,"chars":1000000,
         "alphabet":"abc","sample":"Once","valid_share":0.1,"content_hash":"00","entropy_nats":1.0,"created_ms":0,"datasets":[]}]"#,
     );
-    let devices = serde_json::from_str(r#"[{"id":"cpu","name":"cpu","kind":"cpu","backend":"flex","cores":2,"memory_bytes":8000000000,"flops_per_sec":1e11}]"#);
+    let devices = serde_json::from_str(
+        r#"[{"id":"cpu","name":"cpu","kind":"cpu","backend":"flex","cores":2,"memory_bytes":8000000000,"flops_per_sec":1e11}]"#,
+    );
     let (corpora, devices): (Vec<_>, Vec<_>) = (corpora?, devices?);
     let spec: wire::RunSpec = serde_json::from_str(r#"{"corpus":"tales"}"#)?;
     let view = wire::plan::resolve(&spec, &corpora, &devices)?;
@@ -73,7 +80,12 @@ async fn take_in(store: &Store, run: &RunId, names: &[String], points: u64) -> R
         seq += count;
     }
     let total = points * names.len() as u64;
-    println!("took in {total} points in {:.1} s: {:.0} points/s, slowest call {:.0} ms", spent.as_secs_f64(), total as f64 / spent.as_secs_f64(), millis(slowest));
+    println!(
+        "took in {total} points in {:.1} s: {:.0} points/s, slowest call {:.0} ms",
+        spent.as_secs_f64(),
+        total as f64 / spent.as_secs_f64(),
+        millis(slowest)
+    );
     let began = Instant::now();
     for step in points..points + 200 {
         store.ingest(run, seq + step - points, vec![Item::Row(row(step, names))]).await?;

@@ -83,7 +83,13 @@ const SESSION_MS: i64 = 30 * 24 * 3600 * 1000;
 
 impl Store {
     /// Makes a token and gives its text, which cannot be had again.
-    pub async fn add_token(&self, name: &str, role: Role, kind: TokenKind, expires_ms: Option<i64>) -> Result<String, StoreError> {
+    pub async fn add_token(
+        &self,
+        name: &str,
+        role: Role,
+        kind: TokenKind,
+        expires_ms: Option<i64>,
+    ) -> Result<String, StoreError> {
         let mut transaction = self.database().write().await?;
         let text = insert(&mut transaction, name, role, kind, expires_ms).await?;
         commit(transaction).await?;
@@ -95,7 +101,11 @@ impl Store {
         let mut transaction = self.database().write().await?;
         let now_ms = now_ms();
         database::tokens::sweep(&mut transaction, now_ms).await?;
-        let Some(Identity { name, role, .. }) = database::tokens::consume(&mut transaction, &hash(text), now_ms).await? else { return Ok(None) };
+        let Some(Identity { name, role, .. }) =
+            database::tokens::consume(&mut transaction, &hash(text), now_ms).await?
+        else {
+            return Ok(None);
+        };
         let session = insert(&mut transaction, &name, role, TokenKind::Session, Some(now_ms + SESSION_MS)).await?;
         let identity = database::tokens::find(&mut transaction, &hash(&session), now_ms).await?;
         commit(transaction).await?;
@@ -121,7 +131,13 @@ impl Store {
     }
 }
 
-async fn insert(connection: &mut Connection, name: &str, role: Role, kind: TokenKind, expires_ms: Option<i64>) -> Result<String, StoreError> {
+async fn insert(
+    connection: &mut Connection,
+    name: &str,
+    role: Role,
+    kind: TokenKind,
+    expires_ms: Option<i64>,
+) -> Result<String, StoreError> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(|source| StoreError::Random { message: source.to_string() })?;
     let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -41,7 +41,9 @@ impl Database {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
             .disable_statement_logging();
-        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(60));
+        let pool = |connections| {
+            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(60))
+        };
         // SQLite rolls back by itself when the disk is full; sqlx's own rollback then fails, and for it the connection stays in
         // a transaction for good. Such a one is replaced.
         let writer = pool(1).before_acquire(|connection, _| {

@@ -99,7 +99,9 @@ pub enum StoreError {
         got: u64,
     },
     /// A series name that cannot be a file.
-    #[error("{name:?} cannot name a series: 1 to {most} bytes, counting 3 for each character other than a-z, 0-9, _, - and .")]
+    #[error(
+        "{name:?} cannot name a series: 1 to {most} bytes, counting 3 for each character other than a-z, 0-9, _, - and ."
+    )]
     SeriesName {
         /// The name.
         name: String,

@@ -65,7 +65,9 @@ impl Store {
 
         let mut transaction = self.database().write().await?;
         let found = database::runs::standing(&mut transaction, run).await?;
-        let Some((mut standing, _, mut event_count)) = found else { return Err(StoreError::UnknownRun { run: run.clone() }) };
+        let Some((mut standing, _, mut event_count)) = found else {
+            return Err(StoreError::UnknownRun { run: run.clone() });
+        };
         rows.iter().for_each(|row| standing.take_row(row));
         let mut events = Vec::with_capacity(reports.len());
         for report in reports {

@@ -18,9 +18,16 @@ impl Store {
     }
 
     /// [`Store::append`] inside a transaction.
-    pub(crate) async fn journal(&self, connection: &mut Connection, run: &RunId, report: Report) -> Result<(EventRecord, RunSummary), StoreError> {
+    pub(crate) async fn journal(
+        &self,
+        connection: &mut Connection,
+        run: &RunId,
+        report: Report,
+    ) -> Result<(EventRecord, RunSummary), StoreError> {
         let found = database::runs::standing(connection, run).await?;
-        let Some((mut standing, stored_seq, event_count)) = found else { return Err(StoreError::UnknownRun { run: run.clone() }) };
+        let Some((mut standing, stored_seq, event_count)) = found else {
+            return Err(StoreError::UnknownRun { run: run.clone() });
+        };
         standing.take_report(&report);
         let record = number(event_count + 1, report);
         database::journal::insert(connection, run, &record).await?;

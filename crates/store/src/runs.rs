@@ -76,7 +76,9 @@ impl Store {
     /// A whole run, its dials replayed from the journal; the cursor is the live stream's to set.
     pub async fn run(&self, run: &RunId) -> Result<Option<RunView>, StoreError> {
         let mut connection = self.database().read().await?;
-        let (Some(summary), Some(papers)) = (database::runs::summary(&mut connection, run).await?, database::runs::papers(&mut connection, run).await?) else {
+        let (Some(summary), Some(papers)) =
+            (database::runs::summary(&mut connection, run).await?, database::runs::papers(&mut connection, run).await?)
+        else {
             return Ok(None);
         };
         let mut dials = Dials::new(&papers.plan);
@@ -147,10 +149,17 @@ impl Store {
     }
 
     /// Sets how a run stands without a line in its journal, for what the lab does by itself; `message` says why.
-    pub async fn set_state(&self, run: &RunId, state: RunState, message: Option<String>) -> Result<RunSummary, StoreError> {
+    pub async fn set_state(
+        &self,
+        run: &RunId,
+        state: RunState,
+        message: Option<String>,
+    ) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
         let found = database::runs::standing(&mut transaction, run).await?;
-        let Some((mut standing, stored_seq, event_count)) = found else { return Err(StoreError::UnknownRun { run: run.clone() }) };
+        let Some((mut standing, stored_seq, event_count)) = found else {
+            return Err(StoreError::UnknownRun { run: run.clone() });
+        };
         standing.turn(state, message, crate::access::now_ms());
         database::runs::save_standing(&mut transaction, run, &standing, stored_seq, event_count).await?;
         self.changed(transaction, run, true).await

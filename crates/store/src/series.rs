@@ -79,7 +79,12 @@ impl Shelf {
     }
 
     /// Windows of a run's curves.
-    pub(crate) fn query(&self, run: &RunId, query: &SeriesQuery, plan: &RunPlan) -> Result<Vec<SeriesWindow>, StoreError> {
+    pub(crate) fn query(
+        &self,
+        run: &RunId,
+        query: &SeriesQuery,
+        plan: &RunPlan,
+    ) -> Result<Vec<SeriesWindow>, StoreError> {
         let folder = self.folder(run);
         hold(&folder).check()?;
         query::answer(&folder, query, plan)
@@ -95,7 +100,9 @@ impl Shelf {
             // Those in use right now stay, so that a run never has two.
             open.retain(|_, folder| Arc::strong_count(folder) > 1);
         }
-        open.entry(run.clone()).or_insert_with(|| Arc::new(Mutex::new(RunFolder::new(run.clone(), self.path(run))))).clone()
+        open.entry(run.clone())
+            .or_insert_with(|| Arc::new(Mutex::new(RunFolder::new(run.clone(), self.path(run)))))
+            .clone()
     }
 }
 

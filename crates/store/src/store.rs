@@ -43,7 +43,9 @@ impl Store {
         let lock = lock(dir)?;
         let database = Database::open(&dir.join("lab.db")).await?;
         let shelf = Arc::new(Shelf::new(dir.join("series")));
-        Ok(Self { room: Arc::new(Room { dir: dir.to_owned(), database, shelf, desks: Mutex::default(), _lock: Some(lock) }) })
+        Ok(Self {
+            room: Arc::new(Room { dir: dir.to_owned(), database, shelf, desks: Mutex::default(), _lock: Some(lock) }),
+        })
     }
 
     /// Opens a folder's tokens, also while a server has the folder. Runs and curves are not to be touched through it: what is
@@ -97,8 +99,14 @@ impl Store {
     }
 
     /// Runs work on files where waiting for a disk holds nobody up.
-    pub(crate) async fn aside<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
-        let cut_off = |source: tokio::task::JoinError| StoreError::CutOff { path: self.room.dir.clone(), message: source.to_string() };
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let cut_off = |source: tokio::task::JoinError| StoreError::CutOff {
+            path: self.room.dir.clone(),
+            message: source.to_string(),
+        };
         tokio::task::spawn_blocking(work).await.map_err(cut_off)?
     }
 
@@ -125,7 +133,12 @@ impl Store {
     }
 
     /// Ends a change to one run.
-    pub(crate) async fn changed(&self, mut transaction: Change, run: &RunId, found: bool) -> Result<RunSummary, StoreError> {
+    pub(crate) async fn changed(
+        &self,
+        mut transaction: Change,
+        run: &RunId,
+        found: bool,
+    ) -> Result<RunSummary, StoreError> {
         self.known(found.then_some(()), run)?;
         let summary = self.summary_in(&mut transaction, run).await?;
         commit(transaction).await?;
@@ -137,7 +150,8 @@ impl Store {
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
     let failed = |source| StoreError::file(&path, source);
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -148,6 +162,9 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         }
         Err(TryLockError::Error(source)) => return Err(failed(source)),
     }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id())).map_err(failed)?;
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| write!(file, "{}", std::process::id()))
+        .map_err(failed)?;
     Ok(file)
 }

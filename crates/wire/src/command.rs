@@ -74,7 +74,9 @@ impl Command {
     /// The reason that came with it.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Pause { reason } | Self::Resume { reason } | Self::Stop { reason } | Self::Set { reason, .. } => reason.as_deref(),
+            Self::Pause { reason } | Self::Resume { reason } | Self::Stop { reason } | Self::Set { reason, .. } => {
+                reason.as_deref()
+            }
             _ => None,
         }
     }
@@ -104,8 +106,14 @@ impl SetField {
     /// Name, unit, and the sentence shown on hover.
     pub fn describe(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Rate => ("rate", "per step", "Learning rate at the next step; the rest of the schedule is scaled with it."),
-            Self::Clip => ("clip", "gradient norm", "Gradients whose global norm is larger are scaled down to it; 0 turns clipping off."),
+            Self::Rate => {
+                ("rate", "per step", "Learning rate at the next step; the rest of the schedule is scaled with it.")
+            }
+            Self::Clip => (
+                "clip",
+                "gradient norm",
+                "Gradients whose global norm is larger are scaled down to it; 0 turns clipping off.",
+            ),
             Self::WeightDecay => ("weight decay", "per unit of rate", "Matrices shrink by rate x decay at each step."),
             Self::EvalEvery => ("evaluate every", "steps", "Steps between validation losses; 0 turns them off."),
             Self::SampleEvery => ("sample every", "steps", "Steps between text samples; 0 turns them off."),
@@ -149,7 +157,9 @@ mod tests {
 
     #[test]
     fn commands_read_as_people_write_them() {
-        let check = |text: &str, expected: Command| assert_eq!(serde_json::from_str::<Command>(text).unwrap(), expected, "{text}");
+        let check = |text: &str, expected: Command| {
+            assert_eq!(serde_json::from_str::<Command>(text).unwrap(), expected, "{text}")
+        };
         check(r#"{"kind":"pause"}"#, Command::Pause { reason: None });
         check(r#"{"kind":"step"}"#, Command::Step { steps: 1 });
         check(r#"{"kind":"evaluate"}"#, Command::Evaluate);
@@ -157,7 +167,12 @@ mod tests {
             r#"{"kind":"set","field":"rate","value":3e-4,"reason":"flat"}"#,
             Command::Set { field: SetField::Rate, value: 3e-4, reason: Some("flat".into()) },
         );
-        for bad in [r#"{"kind":"explode"}"#, r#"{"kind":"set","field":"rate"}"#, r#"{"kind":"pause","x":1}"#, r#"{"kind":"set","field":"mood","value":1}"#] {
+        for bad in [
+            r#"{"kind":"explode"}"#,
+            r#"{"kind":"set","field":"rate"}"#,
+            r#"{"kind":"pause","x":1}"#,
+            r#"{"kind":"set","field":"mood","value":1}"#,
+        ] {
             assert!(serde_json::from_str::<Command>(bad).is_err(), "{bad}");
         }
     }
@@ -165,7 +180,12 @@ mod tests {
     #[test]
     fn dials_refuse_what_they_cannot_take() {
         assert!(SetField::Rate.check(1e-3).is_ok() && SetField::EvalEvery.check(100.0).is_ok());
-        for (field, value) in [(SetField::Rate, f64::NAN), (SetField::Rate, -1.0), (SetField::Clip, f64::INFINITY), (SetField::EvalEvery, 0.5)] {
+        for (field, value) in [
+            (SetField::Rate, f64::NAN),
+            (SetField::Rate, -1.0),
+            (SetField::Clip, f64::INFINITY),
+            (SetField::EvalEvery, 0.5),
+        ] {
             assert!(field.check(value).is_err(), "{field:?} {value}");
         }
     }

@@ -1,7 +1,7 @@
 //! Postcard for sockets and files, and the bridge that lets JSON-shaped enums ride inside it.
 
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Encodes a message for a socket or a file.
 pub fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, postcard::Error> {

@@ -131,7 +131,10 @@ pub enum Event {
 impl Event {
     /// Whether pages mark it on the curves (the rest is only in the journal).
     pub fn is_mark(&self) -> bool {
-        !matches!(self, Self::Queued | Self::Starting { .. } | Self::Evaluated { .. } | Self::Sampled { .. } | Self::Refused { .. })
+        !matches!(
+            self,
+            Self::Queued | Self::Starting { .. } | Self::Evaluated { .. } | Self::Sampled { .. } | Self::Refused { .. }
+        )
     }
 
     /// One short phrase, for marks and lists: `rate 0.001 -> 0.0005`.
@@ -194,7 +197,15 @@ mod tests {
 
     #[test]
     fn numbers_are_brief() {
-        for (value, text) in [(0.0, "0"), (1.0, "1"), (0.0006, "6.00e-4"), (2.3149, "2.31"), (200.0, "200"), (0.1, "0.1"), (12345.0, "12345")] {
+        for (value, text) in [
+            (0.0, "0"),
+            (1.0, "1"),
+            (0.0006, "6.00e-4"),
+            (2.3149, "2.31"),
+            (200.0, "200"),
+            (0.1, "0.1"),
+            (12345.0, "12345"),
+        ] {
             assert_eq!(brief(value), text);
         }
     }

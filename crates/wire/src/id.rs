@@ -23,7 +23,11 @@ impl std::error::Error for IdError {}
 fn check(text: &str) -> Result<(), IdError> {
     let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     let all_plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if starts_well && all_plain && text.len() <= 64 { Ok(()) } else { Err(IdError { text: text.chars().take(80).collect() }) }
+    if starts_well && all_plain && text.len() <= 64 {
+        Ok(())
+    } else {
+        Err(IdError { text: text.chars().take(80).collect() })
+    }
 }
 
 macro_rules! id {
@@ -88,14 +92,14 @@ id!(
 );
 
 const COLOURS: [&str; 32] = [
-    "amber", "ashen", "azure", "brass", "bright", "bronze", "chalk", "cobalt", "copper", "coral", "crimson", "dusky", "ember",
-    "golden", "hazel", "indigo", "ivory", "jade", "lilac", "maple", "misty", "ochre", "olive", "opal", "pearl", "quiet", "russet",
-    "sable", "silver", "slate", "tawny", "umber",
+    "amber", "ashen", "azure", "brass", "bright", "bronze", "chalk", "cobalt", "copper", "coral", "crimson", "dusky",
+    "ember", "golden", "hazel", "indigo", "ivory", "jade", "lilac", "maple", "misty", "ochre", "olive", "opal",
+    "pearl", "quiet", "russet", "sable", "silver", "slate", "tawny", "umber",
 ];
 const CREATURES: [&str; 32] = [
-    "badger", "bear", "beaver", "crane", "crow", "deer", "dove", "eagle", "egret", "falcon", "finch", "fox", "gull", "hare",
-    "hawk", "heron", "ibex", "jay", "kite", "lark", "lynx", "marten", "mole", "otter", "owl", "raven", "robin", "seal", "stoat",
-    "swift", "vole", "wren",
+    "badger", "bear", "beaver", "crane", "crow", "deer", "dove", "eagle", "egret", "falcon", "finch", "fox", "gull",
+    "hare", "hawk", "heron", "ibex", "jay", "kite", "lark", "lynx", "marten", "mole", "otter", "owl", "raven", "robin",
+    "seal", "stoat", "swift", "vole", "wren",
 ];
 
 /// A readable name and a run id from one random number; the name is the id without its last four characters.

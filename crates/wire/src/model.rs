@@ -84,7 +84,8 @@ impl ModelPlan {
     pub fn parameters(&self) -> u64 {
         let positions = if self.positions == Positions::Learned { self.seq * self.d_model } else { 0 };
         let head = if self.tied_head { 0 } else { self.vocab * self.d_model };
-        (self.vocab * self.d_model + positions + head + self.layers * self.block_parameters() + self.norm_parameters()) as u64
+        (self.vocab * self.d_model + positions + head + self.layers * self.block_parameters() + self.norm_parameters())
+            as u64
     }
 
     /// Trained numbers outside the embeddings, the N of scaling laws.
@@ -116,7 +117,9 @@ impl ModelPlan {
     /// kept for the backward pass, and the logits with their gradient. An estimate, on the high side.
     pub fn training_bytes(&self, rows: usize, shards: usize) -> u64 {
         let weights = self.parameters() * 4 * (3 + shards as u64);
-        let per_token = self.layers * (16 * self.d_model + 5 * self.d_ff + 3 * self.heads * self.seq) + 4 * self.d_model + 4 * self.vocab;
+        let per_token = self.layers * (16 * self.d_model + 5 * self.d_ff + 3 * self.heads * self.seq)
+            + 4 * self.d_model
+            + 4 * self.vocab;
         weights + (rows * self.seq * per_token * 4) as u64 + 64_000_000
     }
 
@@ -138,20 +141,25 @@ impl ModelPlan {
         }
         if self.d_model % self.heads != 0 {
             let message = format!("{} heads do not divide a width of {}", self.heads, self.d_model);
-            return Err(PlanError::new("model.heads", message).hint(format!("d_model {} would do", self.d_model.next_multiple_of(self.heads))));
+            return Err(PlanError::new("model.heads", message)
+                .hint(format!("d_model {} would do", self.d_model.next_multiple_of(self.heads))));
         }
         if self.heads % self.kv_heads != 0 {
             let message = format!("{} key-value heads do not divide {} heads", self.kv_heads, self.heads);
             return Err(PlanError::new("model.kv_heads", message).hint("1, or the number of heads"));
         }
         if self.positions == Positions::Rotary && self.d_head() % 2 != 0 {
-            return Err(PlanError::new("model.heads", format!("rotary positions need an even head width, not {}", self.d_head())));
+            return Err(PlanError::new(
+                "model.heads",
+                format!("rotary positions need an even head width, not {}", self.d_head()),
+            ));
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(PlanError::new("model.dropout", format!("{} is no share", self.dropout)).hint("0 up to 0.9"));
         }
         if !self.logit_softcap.is_finite() || self.logit_softcap < 0.0 {
-            return Err(PlanError::new("model.logit_softcap", format!("{} is no cap", self.logit_softcap)).hint("0 for none, or 15 to 50"));
+            return Err(PlanError::new("model.logit_softcap", format!("{} is no cap", self.logit_softcap))
+                .hint("0 for none, or 15 to 50"));
         }
         Ok(())
     }

@@ -219,7 +219,14 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
         seed: spec.seed.unwrap_or(1),
         recipe,
         tokenizer,
-        mix: texts.iter().map(|(info, weight)| MixPart { corpus: info.id.clone(), content_hash: info.content_hash.clone(), weight: *weight }).collect(),
+        mix: texts
+            .iter()
+            .map(|(info, weight)| MixPart {
+                corpus: info.id.clone(),
+                content_hash: info.content_hash.clone(),
+                weight: *weight,
+            })
+            .collect(),
         device: device.id.clone(),
         prompt: prompt(&texts),
     };
@@ -234,25 +241,43 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
 fn choose_device<'a>(spec: &RunSpec, devices: &'a [DeviceInfo]) -> Result<&'a DeviceInfo, PlanError> {
     if let Some(id) = &spec.device {
         let known: Vec<&str> = devices.iter().map(|device| device.id.as_str()).collect();
-        let hint = if known.is_empty() { "no device has reported yet".to_owned() } else { format!("one of {}", known.join(", ")) };
-        return devices.iter().find(|device| device.id == *id).ok_or_else(|| PlanError::new("device", format!("there is no device {id}")).hint(hint));
+        let hint = if known.is_empty() {
+            "no device has reported yet".to_owned()
+        } else {
+            format!("one of {}", known.join(", "))
+        };
+        return devices
+            .iter()
+            .find(|device| device.id == *id)
+            .ok_or_else(|| PlanError::new("device", format!("there is no device {id}")).hint(hint));
     }
     devices
         .iter()
         .filter(|device| device.kind != DeviceKind::Software)
-        .max_by(|a, b| ((a.kind == DeviceKind::Gpu), a.flops_per_sec).partial_cmp(&((b.kind == DeviceKind::Gpu), b.flops_per_sec)).unwrap_or(std::cmp::Ordering::Equal))
-        .ok_or_else(|| PlanError::new("device", "no device has reported yet").hint("wait for the worker to start, or start one: kindling worker"))
+        .max_by(|a, b| {
+            ((a.kind == DeviceKind::Gpu), a.flops_per_sec)
+                .partial_cmp(&((b.kind == DeviceKind::Gpu), b.flops_per_sec))
+                .unwrap_or(std::cmp::Ordering::Equal)
+        })
+        .ok_or_else(|| {
+            PlanError::new("device", "no device has reported yet")
+                .hint("wait for the worker to start, or start one: kindling worker")
+        })
 }
 
 fn choose_texts<'a>(spec: &RunSpec, corpora: &'a [CorpusInfo]) -> Result<Vec<(&'a CorpusInfo, f64)>, PlanError> {
     let wanted: BTreeMap<CorpusId, f64> = match (&spec.corpus, &spec.mix) {
-        (Some(_), Some(_)) => return Err(PlanError::new("mix", "corpus and mix are both given").hint("give one of them")),
+        (Some(_), Some(_)) => {
+            return Err(PlanError::new("mix", "corpus and mix are both given").hint("give one of them"));
+        }
         (None, None) => return Err(PlanError::new("corpus", "no text to learn").hint("corpus: tales, for a start")),
         (Some(corpus), None) => BTreeMap::from([(corpus.clone(), 1.0)]),
         (None, Some(mix)) => mix.clone(),
     };
     if let Some((corpus, weight)) = wanted.iter().find(|(_, weight)| !weight.is_finite() || **weight < 0.0) {
-        return Err(PlanError::new("mix", format!("{corpus} has the weight {weight}")).hint("weights are numbers from 0 up"));
+        return Err(
+            PlanError::new("mix", format!("{corpus} has the weight {weight}")).hint("weights are numbers from 0 up")
+        );
     }
     let total: f64 = wanted.values().sum();
     if total <= 0.0 {
@@ -263,7 +288,9 @@ fn choose_texts<'a>(spec: &RunSpec, corpora: &'a [CorpusInfo]) -> Result<Vec<(&'
         .filter(|(_, weight)| *weight > 0.0)
         .map(|(id, weight)| match corpora.iter().find(|info| info.id == id) {
             Some(info) => Ok((info, weight / total)),
-            None => Err(PlanError::new("corpus", format!("there is no corpus {id}")).hint("GET /api/v1/corpora lists them")),
+            None => {
+                Err(PlanError::new("corpus", format!("there is no corpus {id}")).hint("GET /api/v1/corpora lists them"))
+            }
         })
         .collect()
 }
@@ -295,10 +322,15 @@ fn apply_overrides(recipe: Recipe, overrides: &BTreeMap<String, Value>) -> Resul
             return Err(PlanError::new(&field, "the vocabulary is the tokenizer's").hint("set tokenizer: bpe-N"));
         }
         let pointer = format!("/{}", path.replace('.', "/"));
-        let slot = tree.pointer_mut(&pointer).ok_or_else(|| PlanError::new(&field, format!("the plan has no number {path:?}")).hint("for example model.layers, optimizer.rate, schedule.warmup_steps, batch.rows, cadence.eval_every"))?;
+        let slot = tree.pointer_mut(&pointer).ok_or_else(|| {
+            PlanError::new(&field, format!("the plan has no number {path:?}"))
+                .hint("for example model.layers, optimizer.rate, schedule.warmup_steps, batch.rows, cadence.eval_every")
+        })?;
         let old = std::mem::replace(slot, whole(value));
         if let Err(source) = serde_json::from_value::<Recipe>(tree.clone()) {
-            return Err(PlanError::new(&field, format!("{value} does not fit ({source})")).hint(format!("it was {old}")));
+            return Err(
+                PlanError::new(&field, format!("{value} does not fit ({source})")).hint(format!("it was {old}"))
+            );
         }
     }
     serde_json::from_value(tree).map_err(|source| PlanError::new("overrides", source.to_string()))
@@ -325,12 +357,18 @@ fn check(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> 
     if let Some((field, value)) = shares.into_iter().find(|(_, value)| !(0.0..1.0).contains(value)) {
         return Err(PlanError::new(field, format!("{value} is no decay")).hint("0 up to 0.999"));
     }
-    let sizes = [("optimizer.weight_decay", optimizer.weight_decay), ("optimizer.clip", optimizer.clip), ("optimizer.z_loss", optimizer.z_loss)];
+    let sizes = [
+        ("optimizer.weight_decay", optimizer.weight_decay),
+        ("optimizer.clip", optimizer.clip),
+        ("optimizer.z_loss", optimizer.z_loss),
+    ];
     if let Some((field, value)) = sizes.into_iter().find(|(_, value)| !value.is_finite() || *value < 0.0) {
         return Err(PlanError::new(field, format!("{value} is out of bounds")).hint("0 or more"));
     }
     if !(1e-12..=1e-2).contains(&optimizer.eps) {
-        return Err(PlanError::new("optimizer.eps", format!("{} is out of bounds", optimizer.eps)).hint("1e-8 is usual"));
+        return Err(
+            PlanError::new("optimizer.eps", format!("{} is out of bounds", optimizer.eps)).hint("1e-8 is usual")
+        );
     }
     for (field, value) in [("batch.rows", batch.rows), ("batch.accumulation", batch.accumulation)] {
         if value == 0 || value > 65_536 {
@@ -355,8 +393,15 @@ fn check_lengths(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), Pla
             None => (info.text_bytes as f64 * info.valid_share.min(1.0 - info.valid_share)) as u64 + info.documents,
         };
         if shortest < window {
-            let message = format!("{} is too short: {shortest} tokens on one side of its split, and one window takes {window}", info.id);
-            let hint = if shortest > 2 { format!("set model.seq to {}, or bring more text", shortest - 1) } else { "bring more text".to_owned() };
+            let message = format!(
+                "{} is too short: {shortest} tokens on one side of its split, and one window takes {window}",
+                info.id
+            );
+            let hint = if shortest > 2 {
+                format!("set model.seq to {}, or bring more text", shortest - 1)
+            } else {
+                "bring more text".to_owned()
+            };
             return Err(PlanError::new("corpus", message).hint(hint));
         }
     }
@@ -375,12 +420,20 @@ fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceInfo) -> Res
             let accumulation = (batch.rows * batch.accumulation).div_ceil(rows);
             format!("batch.rows {rows} with batch.accumulation {accumulation} would fit and keep about the same step")
         }
-        None => match (1..model.layers).rev().find(|layers| ModelPlan { layers: *layers, ..model.clone() }.training_bytes(1, 1) <= device.memory_bytes) {
+        None => match (1..model.layers)
+            .rev()
+            .find(|layers| ModelPlan { layers: *layers, ..model.clone() }.training_bytes(1, 1) <= device.memory_bytes)
+        {
             Some(layers) => format!("model.layers {layers} with batch.rows 1 would fit"),
             None => "a smaller preset, or a device with more memory".to_owned(),
         },
     };
-    let message = format!("needs about {} and {} has {}", gigabytes(estimate.memory_bytes), device.id, gigabytes(device.memory_bytes));
+    let message = format!(
+        "needs about {} and {} has {}",
+        gigabytes(estimate.memory_bytes),
+        device.id,
+        gigabytes(device.memory_bytes)
+    );
     Err(PlanError::new("batch.rows", message).hint(hint))
 }
 
@@ -392,8 +445,13 @@ fn notes(plan: &RunPlan, estimate: &Estimate, texts: &[(&CorpusInfo, f64)]) -> V
     let mut notes = vec![];
     for (info, weight) in texts {
         let tokens = info.datasets.iter().find(|made| made.tokenizer == plan.tokenizer).map(|made| made.train_tokens);
-        if let Some(epochs) = tokens.map(|tokens| estimate.tokens as f64 * weight / tokens.max(1) as f64).filter(|epochs| *epochs > 4.0) {
-            notes.push(format!("{} will be read {epochs:.0} times; past four, repeated text teaches less (Muennighoff et al. 2023).", info.name));
+        if let Some(epochs) =
+            tokens.map(|tokens| estimate.tokens as f64 * weight / tokens.max(1) as f64).filter(|epochs| *epochs > 4.0)
+        {
+            notes.push(format!(
+                "{} will be read {epochs:.0} times; past four, repeated text teaches less (Muennighoff et al. 2023).",
+                info.name
+            ));
         }
     }
     if estimate.secs.is_some_and(|secs| secs > 12.0 * 3600.0) {
@@ -423,7 +481,15 @@ mod tests {
             created_ms: 0,
             datasets: vec![],
         };
-        let cpu = DeviceInfo { id: "cpu".parse().unwrap(), name: "cpu".into(), kind: DeviceKind::Cpu, backend: "flex".into(), cores: 2, memory_bytes: 8_000_000_000, flops_per_sec: 1e11 };
+        let cpu = DeviceInfo {
+            id: "cpu".parse().unwrap(),
+            name: "cpu".into(),
+            kind: DeviceKind::Cpu,
+            backend: "flex".into(),
+            cores: 2,
+            memory_bytes: 8_000_000_000,
+            flops_per_sec: 1e11,
+        };
         (vec![tales], vec![cpu])
     }
 
@@ -434,7 +500,10 @@ mod tests {
 
     #[test]
     fn a_short_spec_becomes_a_whole_plan() {
-        let view = plan(r#"{"preset":"nanogpt-cpu","corpus":"tales","overrides":{"optimizer.rate":0.002,"model.layers":2.0}}"#).unwrap();
+        let view = plan(
+            r#"{"preset":"nanogpt-cpu","corpus":"tales","overrides":{"optimizer.rate":0.002,"model.layers":2.0}}"#,
+        )
+        .unwrap();
         assert_eq!((view.plan.recipe.optimizer.rate, view.plan.recipe.model.layers), (0.002, 2));
         assert_eq!((view.plan.recipe.model.vocab, view.plan.recipe.batch.shards), (4, 2));
         assert_eq!(view.plan.prompt, "Once");
@@ -468,6 +537,9 @@ mod tests {
         let error = plan(r#"{"corpus":"tales","overrides":{"batch.rows":60000}}"#).unwrap_err();
         let rows: u64 = error.hint.unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
         assert!(plan(&format!(r#"{{"corpus":"tales","overrides":{{"batch.rows":{rows}}}}}"#)).is_ok());
-        assert!(plan(&format!(r#"{{"corpus":"tales","overrides":{{"batch.rows":{}}}}}"#, rows + 1)).is_err(), "the smallest change");
+        assert!(
+            plan(&format!(r#"{{"corpus":"tales","overrides":{{"batch.rows":{}}}}}"#, rows + 1)).is_err(),
+            "the smallest change"
+        );
     }
 }

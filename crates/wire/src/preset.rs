@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
 use crate::model::{Mlp, ModelPlan, Norm, Positions};
-use crate::plan::{Batch, Cadence, Optimizer, Recipe, RatePlan};
+use crate::plan::{Batch, Cadence, Optimizer, RatePlan, Recipe};
 use crate::schedule::Shape;
 use crate::spec::Tokenizer;
 
@@ -29,12 +29,54 @@ pub struct PresetInfo {
 /// The table, smallest first.
 pub fn presets() -> Vec<PresetInfo> {
     vec![
-        entry("tiny", "tiny: seconds", "Two narrow layers, for a first look and for slow machines.", Tokenizer::Char, 1000, tiny()),
-        entry("nanogpt-cpu", "small: minutes on a laptop", "nanoGPT's CPU recipe: 4 layers, 128 wide, 64 tokens of context.", Tokenizer::Char, 2000, nanogpt_cpu()),
-        entry("depth", "any: one dial", "A modern shape from one number, its layers; width, heads and rate follow.", Tokenizer::Bpe(1024), 2000, by_depth(4)),
-        entry("nanogpt-char", "medium: minutes on a GPU, hours on a CPU", "nanoGPT's character model: 6 layers, 384 wide, 256 tokens.", Tokenizer::Char, 5000, nanogpt_char()),
-        entry("llama-small", "medium: a GPU", "A modern shape: rotary, RMS norm, SwiGLU, grouped keys; 8 layers, 512 wide.", Tokenizer::Bpe(8192), 5000, llama_small()),
-        entry("gpt2", "large: 124 M, a big GPU", "GPT-2's smallest, at 1,024 tokens of context.", Tokenizer::Gpt2, 20_000, gpt2(12, 12, 768)),
+        entry(
+            "tiny",
+            "tiny: seconds",
+            "Two narrow layers, for a first look and for slow machines.",
+            Tokenizer::Char,
+            1000,
+            tiny(),
+        ),
+        entry(
+            "nanogpt-cpu",
+            "small: minutes on a laptop",
+            "nanoGPT's CPU recipe: 4 layers, 128 wide, 64 tokens of context.",
+            Tokenizer::Char,
+            2000,
+            nanogpt_cpu(),
+        ),
+        entry(
+            "depth",
+            "any: one dial",
+            "A modern shape from one number, its layers; width, heads and rate follow.",
+            Tokenizer::Bpe(1024),
+            2000,
+            by_depth(4),
+        ),
+        entry(
+            "nanogpt-char",
+            "medium: minutes on a GPU, hours on a CPU",
+            "nanoGPT's character model: 6 layers, 384 wide, 256 tokens.",
+            Tokenizer::Char,
+            5000,
+            nanogpt_char(),
+        ),
+        entry(
+            "llama-small",
+            "medium: a GPU",
+            "A modern shape: rotary, RMS norm, SwiGLU, grouped keys; 8 layers, 512 wide.",
+            Tokenizer::Bpe(8192),
+            5000,
+            llama_small(),
+        ),
+        entry(
+            "gpt2",
+            "large: 124 M, a big GPU",
+            "GPT-2's smallest, at 1,024 tokens of context.",
+            Tokenizer::Gpt2,
+            20_000,
+            gpt2(12, 12, 768),
+        ),
         entry("gpt2-medium", "large: 350 M", "GPT-2 medium.", Tokenizer::Gpt2, 20_000, gpt2(24, 16, 1024)),
         entry("gpt2-large", "large: 774 M", "GPT-2 large.", Tokenizer::Gpt2, 20_000, gpt2(36, 20, 1280)),
         entry("gpt2-xl", "large: 1.5 B", "GPT-2 XL.", Tokenizer::Gpt2, 20_000, gpt2(48, 25, 1600)),
@@ -45,14 +87,18 @@ pub fn presets() -> Vec<PresetInfo> {
 pub fn find(name: &str, depth: Option<u32>) -> Result<PresetInfo, PlanError> {
     let mut all = presets();
     let names: Vec<String> = all.iter().map(|preset| preset.name.clone()).collect();
-    let at = all
-        .iter()
-        .position(|preset| preset.name == name)
-        .ok_or_else(|| PlanError::new("preset", format!("there is no preset {name:?}")).hint(format!("one of {}", names.join(", "))))?;
+    let at = all.iter().position(|preset| preset.name == name).ok_or_else(|| {
+        PlanError::new("preset", format!("there is no preset {name:?}")).hint(format!("one of {}", names.join(", ")))
+    })?;
     let mut preset = all.swap_remove(at);
     match depth {
-        Some(depth) if name != "depth" => Err(PlanError::new("depth", format!("preset {name} has no depth dial ({depth} given)")).hint("preset depth has")),
-        Some(depth) if !(1..=64).contains(&depth) => Err(PlanError::new("depth", format!("{depth} is out of bounds")).hint("1 to 64")),
+        Some(depth) if name != "depth" => {
+            Err(PlanError::new("depth", format!("preset {name} has no depth dial ({depth} given)"))
+                .hint("preset depth has"))
+        }
+        Some(depth) if !(1..=64).contains(&depth) => {
+            Err(PlanError::new("depth", format!("{depth} is out of bounds")).hint("1 to 64"))
+        }
         Some(depth) => {
             preset.recipe = by_depth(depth as usize);
             Ok(preset)

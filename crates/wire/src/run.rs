@@ -140,7 +140,13 @@ impl Dials {
     pub fn new(plan: &RunPlan) -> Self {
         let Cadence { eval_every, sample_every, .. } = plan.recipe.cadence;
         let optimizer = &plan.recipe.optimizer;
-        Self { schedule: plan.schedule(), clip: optimizer.clip, weight_decay: optimizer.weight_decay, eval_every, sample_every }
+        Self {
+            schedule: plan.schedule(),
+            clip: optimizer.clip,
+            weight_decay: optimizer.weight_decay,
+            eval_every,
+            sample_every,
+        }
     }
 
     /// The value of a dial at `step`.

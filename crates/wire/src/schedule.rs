@@ -98,19 +98,24 @@ impl Schedule {
     pub fn check(&self) -> Result<(), PlanError> {
         let is_rate = |value: f64| value.is_finite() && (0.0..=10.0).contains(&value);
         if !is_rate(self.peak) {
-            return Err(PlanError::new("optimizer.rate", format!("{} is no learning rate", self.peak)).hint("0 to 10; 1e-3 is usual for small models"));
+            return Err(PlanError::new("optimizer.rate", format!("{} is no learning rate", self.peak))
+                .hint("0 to 10; 1e-3 is usual for small models"));
         }
         if !(0.0..=1.0).contains(&self.floor) {
-            return Err(PlanError::new("schedule.floor", format!("{} is no share of the peak", self.floor)).hint("0 to 1; 0.1 is usual"));
+            return Err(PlanError::new("schedule.floor", format!("{} is no share of the peak", self.floor))
+                .hint("0 to 1; 0.1 is usual"));
         }
         if self.warmup_steps > self.steps {
             let message = format!("{} warm-up steps are more than the run's {}", self.warmup_steps, self.steps);
             return Err(PlanError::new("schedule.warmup_steps", message).hint(format!("at most {}", self.steps)));
         }
         match &self.shape {
-            Shape::Points(points) if points.is_empty() => Err(PlanError::new("schedule.shape", "a drawn schedule needs at least one point")),
+            Shape::Points(points) if points.is_empty() => {
+                Err(PlanError::new("schedule.shape", "a drawn schedule needs at least one point"))
+            }
             Shape::Points(points) if points.iter().any(|(_, rate)| !is_rate(*rate)) => {
-                Err(PlanError::new("schedule.shape", "a drawn point is no learning rate").hint("every rate from 0 to 10"))
+                Err(PlanError::new("schedule.shape", "a drawn point is no learning rate")
+                    .hint("every rate from 0 to 10"))
             }
             Shape::Points(points) if points.windows(2).any(|pair| pair[0].0 >= pair[1].0) => {
                 Err(PlanError::new("schedule.shape", "drawn points must have rising steps"))

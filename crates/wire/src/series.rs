@@ -121,7 +121,12 @@ pub fn describe(series: &str) -> SeriesInfo {
     use name::*;
     let info = |label: &str, unit, meaning| SeriesInfo { label: label.to_owned(), unit, meaning };
     let by_parameter = [
-        (UPDATE_RATIO, "update / weight", "ratio", "Norm of the step's update over the norm of the weights; about 1e-3 is healthy."),
+        (
+            UPDATE_RATIO,
+            "update / weight",
+            "ratio",
+            "Norm of the step's update over the norm of the weights; about 1e-3 is healthy.",
+        ),
         (GRADIENT_RMS, "gradient", "loss / weight", "Root mean square of the gradient, before clipping."),
         (WEIGHT_RMS, "weight", "weight", "Root mean square of the weights."),
     ];
@@ -132,9 +137,13 @@ pub fn describe(series: &str) -> SeriesInfo {
     }
     match series {
         TRAIN => info("train", "nats / token", "Mean of -ln p(next token) over the step's batch."),
-        VALID => info("valid", "nats / token", "Mean of -ln p(next token) over held-out text, the same batches each time."),
+        VALID => {
+            info("valid", "nats / token", "Mean of -ln p(next token) over held-out text, the same batches each time.")
+        }
         RATE => info("rate", "per step", "Learning rate the optimizer used."),
-        GRAD_NORM => info("gradient norm", "loss / weight", "Root of the sum of all squared gradients, before clipping."),
+        GRAD_NORM => {
+            info("gradient norm", "loss / weight", "Root of the sum of all squared gradients, before clipping.")
+        }
         TOKENS => info("tokens", "tokens", "Tokens trained on so far."),
         SECS => info("time", "s", "Seconds at work so far, pauses left out."),
         TOKENS_PER_SEC => info("speed", "tok/s", "Tokens of the step over its time."),

@@ -78,7 +78,10 @@ impl fmt::Display for Tokenizer {
 impl FromStr for Tokenizer {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let bpe = text.strip_prefix("bpe-").and_then(|vocab| vocab.parse().ok()).filter(|vocab| (260..=65_536).contains(vocab));
+        let bpe = text
+            .strip_prefix("bpe-")
+            .and_then(|vocab| vocab.parse().ok())
+            .filter(|vocab| (260..=65_536).contains(vocab));
         match (text, bpe) {
             ("byte", _) => Ok(Self::Byte),
             ("char", _) => Ok(Self::Char),
@@ -105,8 +108,8 @@ impl From<Tokenizer> for String {
 /// A string, as its serde form is; derived, it would be described by its variants.
 #[cfg(feature = "openapi")]
 mod schema {
-    use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
     use utoipa::openapi::RefOr;
+    use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
     use utoipa::{PartialSchema, ToSchema};
 
     use super::Tokenizer;
@@ -130,7 +133,10 @@ mod tests {
         let text = r#"{"preset":"nanogpt-cpu","corpus":"tales","steps":2000,"seed":1,"overrides":{"optimizer.rate":1e-3},"tokenizer":"bpe-1024"}"#;
         let spec: RunSpec = serde_json::from_str(text).unwrap();
         assert_eq!(spec.tokenizer, Some(Tokenizer::Bpe(1024)));
-        assert!(serde_json::from_str::<RunSpec>(r#"{"presett":"x"}"#).is_err(), "a misspelt field is refused, not ignored");
+        assert!(
+            serde_json::from_str::<RunSpec>(r#"{"presett":"x"}"#).is_err(),
+            "a misspelt field is refused, not ignored"
+        );
         for bad in ["bpe-1", "bpe-x", "words", "bpe-99999999", "../x"] {
             assert!(bad.parse::<Tokenizer>().is_err(), "{bad}");
         }

@@ -81,7 +81,10 @@ impl WorkerConfig {
     /// Never for a device that has an id; the name is made of it.
     pub(crate) fn worker_id(&self, host: &str) -> Result<WorkerId, WorkerError> {
         let name = format!("{}-{}", slug(&format!("{}-{}", slug(host, 30), self.device), 50), std::process::id());
-        name.parse().map_err(|source: wire::id::IdError| WorkerError::Device { device: self.device.clone(), message: source.to_string() })
+        name.parse().map_err(|source: wire::id::IdError| WorkerError::Device {
+            device: self.device.clone(),
+            message: source.to_string(),
+        })
     }
 
     /// The device under the name by which the whole lab knows it: machines other than the server's put their own in front.
@@ -102,7 +105,8 @@ struct ServerFile {
 fn local_url(data: &Path) -> Result<String, WorkerError> {
     let path = data.join("workers").join("server.json");
     let text = fs::read_to_string(&path).map_err(|source| WorkerError::Folder { path: path.clone(), source })?;
-    let file: ServerFile = serde_json::from_str(&text).map_err(|source| WorkerError::Folder { path, source: source.into() })?;
+    let file: ServerFile =
+        serde_json::from_str(&text).map_err(|source| WorkerError::Folder { path, source: source.into() })?;
     Ok(file.url)
 }
 
@@ -113,7 +117,12 @@ fn socket_url(url: &str) -> Result<String, WorkerError> {
         None => ("ws", text),
         Some(("http" | "ws", rest)) => ("ws", rest),
         Some(("https" | "wss", rest)) => ("wss", rest),
-        Some((scheme, _)) => return Err(WorkerError::Address { url: url.to_owned(), message: format!("{scheme} is not http, https, ws or wss") }),
+        Some((scheme, _)) => {
+            return Err(WorkerError::Address {
+                url: url.to_owned(),
+                message: format!("{scheme} is not http, https, ws or wss"),
+            });
+        }
     };
     let rest = rest.trim_end_matches('/');
     if rest.is_empty() || rest.starts_with(['/', ':']) {
@@ -171,7 +180,8 @@ mod tests {
         assert!(matches!(config.link_url(), Err(WorkerError::Folder { .. })));
         fs::create_dir(data.path().join("workers")).unwrap();
         for port in [1, 2] {
-            fs::write(data.path().join("workers/server.json"), format!(r#"{{"url": "http://127.0.0.1:{port}"}}"#)).unwrap();
+            fs::write(data.path().join("workers/server.json"), format!(r#"{{"url": "http://127.0.0.1:{port}"}}"#))
+                .unwrap();
             assert_eq!(config.link_url().unwrap(), format!("ws://127.0.0.1:{port}/api/v1/link"));
         }
     }
@@ -179,8 +189,17 @@ mod tests {
     #[test]
     fn every_machine_gives_ids() {
         for host in ["lab-1", "Ada's Laptop.local", "", "--", "münchen", &"x".repeat(300)] {
-            let config = WorkerConfig::new(Some("lab:1".into()), PathBuf::new(), "vulkan-0".parse().unwrap(), String::new());
-            let info = DeviceInfo { id: "vulkan-0".parse().unwrap(), name: String::new(), kind: wire::device::DeviceKind::Cpu, backend: String::new(), cores: 1, memory_bytes: 0, flops_per_sec: 0.0 };
+            let config =
+                WorkerConfig::new(Some("lab:1".into()), PathBuf::new(), "vulkan-0".parse().unwrap(), String::new());
+            let info = DeviceInfo {
+                id: "vulkan-0".parse().unwrap(),
+                name: String::new(),
+                kind: wire::device::DeviceKind::Cpu,
+                backend: String::new(),
+                cores: 1,
+                memory_bytes: 0,
+                flops_per_sec: 0.0,
+            };
             assert!(config.worker_id(host).unwrap().as_str().ends_with(&std::process::id().to_string()), "{host}");
             assert!(config.in_the_lab(host, info).id.as_str().len() <= 64);
         }

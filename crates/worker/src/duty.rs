@@ -57,7 +57,9 @@ impl Duty {
         let bell = Arc::new(Bell::default());
         let worker = config.worker_id(&host)?;
         let leftovers = spool::unsent(&config.spool()).into_iter();
-        let outboxes = leftovers.map(|(run, spool)| (run.clone(), Arc::new(Outbox::new(run, spool, Arc::clone(&bell), true)))).collect();
+        let outboxes = leftovers
+            .map(|(run, spool)| (run.clone(), Arc::new(Outbox::new(run, spool, Arc::clone(&bell), true))))
+            .collect();
         Ok(Self {
             config,
             trainer,
@@ -88,7 +90,12 @@ impl Duty {
             pid: std::process::id(),
             device: self.config.in_the_lab(&self.host, self.trainer.device()),
             holding: at_work.or(self.next.as_ref().map(|(run, _)| run)).cloned(),
-            unsent: self.outboxes.values().filter(|outbox| outbox.acked() < outbox.last()).map(|outbox| outbox.run.clone()).collect(),
+            unsent: self
+                .outboxes
+                .values()
+                .filter(|outbox| outbox.acked() < outbox.last())
+                .map(|outbox| outbox.run.clone())
+                .collect(),
         }
     }
 
@@ -144,7 +151,8 @@ impl Duty {
     }
 
     fn assign(&mut self, run: RunId, plan: Box<RunPlan>) {
-        let is_here = self.training.as_ref().is_some_and(|training| *training.run() == run && !training.outbox.is_abandoned());
+        let is_here =
+            self.training.as_ref().is_some_and(|training| *training.run() == run && !training.outbox.is_abandoned());
         if is_here || self.leaving_since.is_some() {
             tracing::info!(%run, "assigned again, or while leaving; nothing to do");
             return;
@@ -197,7 +205,10 @@ impl Duty {
             }
             !is_done
         });
-        if self.training.is_none() && self.panicked.is_none() && let Some((run, plan)) = self.next.take() {
+        if self.training.is_none()
+            && self.panicked.is_none()
+            && let Some((run, plan)) = self.next.take()
+        {
             self.begin(run, *plan);
         }
     }
@@ -240,7 +251,9 @@ impl Duty {
     pub(crate) fn due(&mut self) -> Result<Vec<FromWorker>, SpoolError> {
         let mut due = vec![];
         for (run, outbox) in &self.outboxes {
-            let Some(next) = self.sending.get_mut(run).filter(|next| **next <= outbox.acked() + MOST_UNANSWERED) else { continue };
+            let Some(next) = self.sending.get_mut(run).filter(|next| **next <= outbox.acked() + MOST_UNANSWERED) else {
+                continue;
+            };
             if outbox.is_abandoned() || self.unreadable.contains(run) {
                 continue;
             }
@@ -267,7 +280,8 @@ impl Duty {
             self.busy_at = Instant::now();
         }
         let is_at_work = self.training.is_some() || (self.next.is_some() && self.panicked.is_none());
-        let has_unsent = self.outboxes.iter().any(|(run, outbox)| outbox.acked() < outbox.last() && !self.unreadable.contains(run));
+        let has_unsent =
+            self.outboxes.iter().any(|(run, outbox)| outbox.acked() < outbox.last() && !self.unreadable.contains(run));
         if let Some(since) = self.leaving_since {
             let is_done = (!is_at_work && !has_unsent) || since.elapsed() > GRACE;
             return is_done.then_some("the lab shuts its workers down");
@@ -288,7 +302,9 @@ impl Duty {
 
     /// Whether nothing would be lost by ending here.
     pub(crate) fn is_idle(&self) -> bool {
-        self.training.is_none() && self.next.is_none() && self.outboxes.values().all(|outbox| outbox.acked() >= outbox.last())
+        self.training.is_none()
+            && self.next.is_none()
+            && self.outboxes.values().all(|outbox| outbox.acked() >= outbox.last())
     }
 }
 

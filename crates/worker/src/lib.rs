@@ -38,7 +38,8 @@ pub async fn run(config: WorkerConfig) -> Result<(), WorkerError> {
     let (device, corpora) = (config.device.clone(), config.corpora());
     // Opening and measuring take seconds of arithmetic.
     let opened = tokio::task::spawn_blocking(move || EngineTrainer::open(&device, corpora)).await;
-    let trainer = opened.map_err(|source| WorkerError::Device { device: config.device.clone(), message: source.to_string() })??;
+    let trainer = opened
+        .map_err(|source| WorkerError::Device { device: config.device.clone(), message: source.to_string() })??;
     serve(&config, Arc::new(trainer)).await
 }
 

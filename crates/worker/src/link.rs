@@ -132,7 +132,8 @@ async fn connect(url: &str, token: &str) -> Result<Socket, WorkerError> {
     let broken = |message: String| WorkerError::Link { url: url.to_owned(), message };
     let address = |message: String| WorkerError::Address { url: url.to_owned(), message };
     let mut request = url.into_client_request().map_err(|source| address(source.to_string()))?;
-    let bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| WorkerError::TurnedAway { message: "the token holds characters that no token has".to_owned() })?;
+    let bearer = HeaderValue::from_str(&format!("Bearer {token}"))
+        .map_err(|_| WorkerError::TurnedAway { message: "the token holds characters that no token has".to_owned() })?;
     request.headers_mut().insert(AUTHORIZATION, bearer);
     if url.starts_with("wss:") {
         // Which arithmetic TLS uses is chosen once per process; a second choice changes nothing.
@@ -141,8 +142,12 @@ async fn connect(url: &str, token: &str) -> Result<Socket, WorkerError> {
     // Without delay: a row should be a pixel soon.
     match timeout(SILENCE, connect_async_tls_with_config(request, None, true, None)).await {
         Ok(Ok((socket, _))) => Ok(socket),
-        Ok(Err(SocketError::Http(answer))) if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&answer.status()) => {
-            Err(WorkerError::TurnedAway { message: format!("{}; make a token of the role worker with: kindling token", answer.status()) })
+        Ok(Err(SocketError::Http(answer)))
+            if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&answer.status()) =>
+        {
+            Err(WorkerError::TurnedAway {
+                message: format!("{}; make a token of the role worker with: kindling token", answer.status()),
+            })
         }
         Ok(Err(source)) => Err(broken(source.to_string())),
         Err(_) => Err(broken("no answer".to_owned())),

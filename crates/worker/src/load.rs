@@ -39,7 +39,14 @@ fn read(path: &str) -> Option<String> {
 
 /// First line of /proc/stat: `cpu user nice system idle iowait irq softirq steal ...`; guest time is in user already.
 fn ticks(text: &str) -> Option<Ticks> {
-    let numbers: Vec<u64> = text.lines().next()?.strip_prefix("cpu ")?.split_whitespace().take(8).filter_map(|word| word.parse().ok()).collect();
+    let numbers: Vec<u64> = text
+        .lines()
+        .next()?
+        .strip_prefix("cpu ")?
+        .split_whitespace()
+        .take(8)
+        .filter_map(|word| word.parse().ok())
+        .collect();
     let idle = numbers.get(3)? + numbers.get(4).unwrap_or(&0);
     let total: u64 = numbers.iter().sum();
     Some(Ticks { busy: total - idle, total })

@@ -37,7 +37,8 @@ impl DeviceLock {
         let path = lock_path(data, device);
         let folder = |source| WorkerError::Folder { path: path.clone(), source };
         fs::create_dir_all(data.join("workers")).map_err(folder)?;
-        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(folder)?;
+        let mut file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(folder)?;
         // Someone who only asks (`is_held`) has it for an instant; a few tries tell them from a worker.
         for _ in 0..20 {
             match file.try_lock() {

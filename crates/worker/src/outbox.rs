@@ -97,7 +97,10 @@ impl Outbox {
         }
         let spool = locked(&self.spool);
         let failure = spool.failure()?;
-        Some(format!("reports cannot be written to {} ({failure}); make room, and training goes on by itself. None is lost: they wait in memory", spool.path().display()))
+        Some(format!(
+            "reports cannot be written to {} ({failure}); make room, and training goes on by itself. None is lost: they wait in memory",
+            spool.path().display()
+        ))
     }
 
     /// Keeps the look if it is the newest of its kind.

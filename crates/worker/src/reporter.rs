@@ -52,7 +52,16 @@ impl RunReporter {
 
     pub(crate) fn say(&mut self, event: Event, state: RunState) {
         let (segment, step) = (self.segment, self.step);
-        self.report(Report { segment, step, at_ms: now_ms(), author: Author::Lab, command_id: None, reason: None, event, state: Some(state) });
+        self.report(Report {
+            segment,
+            step,
+            at_ms: now_ms(),
+            author: Author::Lab,
+            command_id: None,
+            reason: None,
+            event,
+            state: Some(state),
+        });
     }
 
     pub(crate) fn fail(&mut self, message: String) {
@@ -66,7 +75,8 @@ impl RunReporter {
 
 /// An event holding a number that is none cannot travel as JSON; what it was about still can.
 fn readable(report: Report) -> Report {
-    let travels = wire::encode::to_bytes(&report).ok().is_some_and(|bytes| wire::encode::from_bytes::<Report>(&bytes).is_ok());
+    let travels =
+        wire::encode::to_bytes(&report).ok().is_some_and(|bytes| wire::encode::from_bytes::<Report>(&bytes).is_ok());
     if travels {
         return report;
     }
@@ -85,7 +95,16 @@ mod tests {
 
     #[test]
     fn an_event_without_a_number_still_arrives() {
-        let report = |loss_nats| Report { segment: 0, step: 3, at_ms: 0, author: Author::Lab, command_id: Some(1), reason: None, event: Event::Evaluated { loss_nats, bits_per_byte: 1.0 }, state: None };
+        let report = |loss_nats| Report {
+            segment: 0,
+            step: 3,
+            at_ms: 0,
+            author: Author::Lab,
+            command_id: Some(1),
+            reason: None,
+            event: Event::Evaluated { loss_nats, bits_per_byte: 1.0 },
+            state: None,
+        };
         assert_eq!(readable(report(1.5)), report(1.5));
         let made = readable(report(f64::NAN));
         assert!(matches!(&made.event, Event::NonFinite { what } if what.contains("NaN")), "{made:?}");

@@ -60,7 +60,15 @@ impl Records {
     /// A record of another version.
     pub fn decode(&self, path: &Path) -> Result<Vec<Item>, SpoolError> {
         let numbered = (self.first_seq..).zip(&self.payloads);
-        numbered.map(|(seq, payload)| wire::encode::from_bytes(payload).map_err(|source| SpoolError::Foreign { path: path.to_owned(), seq, source })).collect()
+        numbered
+            .map(|(seq, payload)| {
+                wire::encode::from_bytes(payload).map_err(|source| SpoolError::Foreign {
+                    path: path.to_owned(),
+                    seq,
+                    source,
+                })
+            })
+            .collect()
     }
 }
 
@@ -125,7 +133,20 @@ impl Spool {
     fn closed(root: &Path, run: &RunId) -> Self {
         let folder = root.join(run.as_str());
         let path = folder.join("log");
-        Self { folder, path, files: None, end: 0, last_on_disk: 0, last: 0, marks: vec![], read_to: (0, 0), held: VecDeque::new(), held_bytes: 0, failure: None, has_unsynced: false }
+        Self {
+            folder,
+            path,
+            files: None,
+            end: 0,
+            last_on_disk: 0,
+            last: 0,
+            marks: vec![],
+            read_to: (0, 0),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            failure: None,
+            has_unsynced: false,
+        }
     }
 
     fn open_files(&mut self) -> io::Result<()> {
@@ -237,7 +258,9 @@ impl Spool {
                 found.get_or_insert_with(|| Records { first_seq: seq, payloads: vec![] }).payloads.push(payload);
             }
         }
-        let Some(records) = &found else { return Err(io::Error::new(io::ErrorKind::InvalidData, format!("report {from} is damaged"))) };
+        let Some(records) = &found else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("report {from} is damaged")));
+        };
         self.read_to = (records.first_seq + records.payloads.len() as u64, at);
         Ok(found)
     }
@@ -274,7 +297,9 @@ impl Spool {
     pub fn remove(&mut self) -> Result<(), SpoolError> {
         self.files = None;
         match fs::remove_dir_all(&self.folder) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(SpoolError::Disk { path: self.folder.clone(), source }),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(SpoolError::Disk { path: self.folder.clone(), source })
+            }
             _ => Ok(()),
         }
     }
@@ -329,7 +354,8 @@ fn next_record(reader: &mut impl Read) -> io::Result<Option<(u64, Vec<u8>)>> {
         return Ok(None);
     }
     let [l0, l1, l2, l3, s0, s1, s2, s3, s4, s5, s6, s7, expected @ ..] = header;
-    let (length, seq) = (u32::from_le_bytes([l0, l1, l2, l3]) as usize, u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]));
+    let (length, seq) =
+        (u32::from_le_bytes([l0, l1, l2, l3]) as usize, u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]));
     if length == 0 || length > LONGEST {
         return Ok(None);
     }
@@ -451,7 +477,10 @@ mod tests {
             fs::write(&path, bytes).unwrap();
             let mut spool = Spool::open(root.path(), &run()).unwrap();
             let found = all(&mut spool, 1, 10);
-            assert!(found.len() < 6 && found.iter().zip(1..).all(|((seq, read), n)| *seq == n && *read == item(n)), "bit {bit}");
+            assert!(
+                found.len() < 6 && found.iter().zip(1..).all(|((seq, read), n)| *seq == n && *read == item(n)),
+                "bit {bit}"
+            );
         }
     }
 
@@ -501,7 +530,8 @@ mod tests {
         filled(root.path(), 2);
         Spool::open(root.path(), &"empty-run".parse().unwrap()).unwrap();
         fs::create_dir(root.path().join("No Run")).unwrap();
-        let found: Vec<(RunId, u64)> = unsent(root.path()).into_iter().map(|(run, spool)| (run, spool.last())).collect();
+        let found: Vec<(RunId, u64)> =
+            unsent(root.path()).into_iter().map(|(run, spool)| (run, spool.last())).collect();
         assert_eq!(found, [(run(), 2)]);
         assert!(!root.path().join("empty-run").exists());
         assert!(unsent(&root.path().join("nowhere")).is_empty());

@@ -28,7 +28,8 @@ impl EngineTrainer {
     /// # Errors
     /// A device that is not there, or a driver that refuses.
     pub fn open(device: &DeviceId, corpora: PathBuf) -> Result<Self, WorkerError> {
-        let failed = |source: engine::EngineError| WorkerError::Device { device: device.clone(), message: source.to_string() };
+        let failed =
+            |source: engine::EngineError| WorkerError::Device { device: device.clone(), message: source.to_string() };
         let mut opened = engine::device::open(device).map_err(failed)?;
         opened.info.flops_per_sec = engine::device::measure(&opened).map_err(failed)?;
         Ok(Self { device: opened, corpora })
@@ -47,8 +48,13 @@ impl Trainer for EngineTrainer {
     fn train(&self, plan: &RunPlan, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
         check_texts(plan, &self.corpora)?;
         // The handles are shared, not opened anew: a driver allows that once for each process.
-        let device = EngineDevice { info: self.device.info.clone(), burn: self.device.burn.clone(), setup: self.device.setup.clone() };
-        let mut training = engine::train::Training::load(plan, &self.corpora, device).map_err(|source| source.to_string())?;
+        let device = EngineDevice {
+            info: self.device.info.clone(),
+            burn: self.device.burn.clone(),
+            setup: self.device.setup.clone(),
+        };
+        let mut training =
+            engine::train::Training::load(plan, &self.corpora, device).map_err(|source| source.to_string())?;
         training.run(orders, out).map_err(|source| source.to_string())
     }
 }
@@ -96,7 +102,16 @@ mod tests {
         std::fs::create_dir(corpora.path().join("tales")).unwrap();
         let part = |name: &str| MixPart { corpus: name.parse().unwrap(), content_hash: String::new(), weight: 0.5 };
         let preset = wire::preset::find("tiny", None).unwrap();
-        let plan = |mix| RunPlan { preset: preset.name.clone(), steps: 1, seed: 1, recipe: preset.recipe.clone(), tokenizer: Tokenizer::Byte, mix, device: "cpu".parse().unwrap(), prompt: String::new() };
+        let plan = |mix| RunPlan {
+            preset: preset.name.clone(),
+            steps: 1,
+            seed: 1,
+            recipe: preset.recipe.clone(),
+            tokenizer: Tokenizer::Byte,
+            mix,
+            device: "cpu".parse().unwrap(),
+            prompt: String::new(),
+        };
         assert_eq!(check_texts(&plan(vec![part("tales")]), corpora.path()), Ok(()));
         let message = check_texts(&plan(vec![part("tales"), part("mine")]), corpora.path()).unwrap_err();
         assert!(message.contains("the text mine is not on") && message.contains("corpora/mine"), "{message}");

@@ -66,7 +66,8 @@ impl Training {
         };
         // Backward passes recurse over the graph; address space costs nothing.
         if let Err(source) = thread::Builder::new().name("train".into()).stack_size(64 << 20).spawn(train) {
-            RunReporter::new(Arc::clone(&outbox)).fail(format!("no thread to train on: {source}; end other programs and start the run again"));
+            RunReporter::new(Arc::clone(&outbox))
+                .fail(format!("no thread to train on: {source}; end other programs and start the run again"));
             let _ = ending.set(Ending::Returned);
         }
         Self { outbox, orders, ending }
@@ -85,7 +86,11 @@ impl Training {
 
     /// Ends it early, in the lab's name.
     pub(crate) fn stop(&self, reason: &str) {
-        self.order(CommandOrder { command_id: OWN_ORDER, author: Author::Lab, command: Command::Stop { reason: Some(reason.to_owned()) } });
+        self.order(CommandOrder {
+            command_id: OWN_ORDER,
+            author: Author::Lab,
+            command: Command::Stop { reason: Some(reason.to_owned()) },
+        });
     }
 
     /// How the thread ended, once it has.

@@ -24,7 +24,12 @@ impl Hand {
         Self { live: expect_context(), toasts: expect_context() }
     }
 
-    fn act(self, what: &'static str, asked: impl Future<Output = Result<RunSummary, ApiFailure>> + 'static, then: impl FnOnce() + 'static) {
+    fn act(
+        self,
+        what: &'static str,
+        asked: impl Future<Output = Result<RunSummary, ApiFailure>> + 'static,
+        then: impl FnOnce() + 'static,
+    ) {
         spawn_local(async move {
             match asked.await {
                 Ok(summary) => {
@@ -48,7 +53,11 @@ impl Hand {
 
     fn archive(self, run: RunId, name: String, archived: bool) {
         let change = RunChange { archived: Some(archived), ..RunChange::default() };
-        let (what, done) = if archived { ("Not archived", "is in the archive") } else { ("Not brought back", "is back among the active runs") };
+        let (what, done) = if archived {
+            ("Not archived", "is in the archive")
+        } else {
+            ("Not brought back", "is back among the active runs")
+        };
         let asked = run.clone();
         self.act(what, async move { api::change_run(&asked, &change).await }, move || {
             self.toasts.undoable(format!("{name} {done}"), move || self.archive(run.clone(), name.clone(), !archived));
@@ -63,7 +72,9 @@ impl Hand {
     }
 
     fn restore(self, run: RunId, name: String) {
-        self.act("Not brought back", async move { api::restore_run(&run).await }, move || self.toasts.say(format!("{name} is back")));
+        self.act("Not brought back", async move { api::restore_run(&run).await }, move || {
+            self.toasts.say(format!("{name} is back"))
+        });
     }
 }
 
@@ -72,7 +83,11 @@ impl Hand {
 pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
     let session = expect_context::<Session>();
     // Only what the menu shows: it must not be built anew while a run ticks.
-    let entry = Memo::new(move |_| run.read().as_ref().map(|run| (run.id.clone(), run.name.clone(), run.is_archived, run.deleted_ms.is_some(), run.state.is_live())));
+    let entry = Memo::new(move |_| {
+        run.read().as_ref().map(|run| {
+            (run.id.clone(), run.name.clone(), run.is_archived, run.deleted_ms.is_some(), run.state.is_live())
+        })
+    });
     move || {
         let (id, name, is_archived, is_deleted, is_live) = entry.get()?;
         let can_steer = session.can_steer();
@@ -126,17 +141,25 @@ fn Changes(entry: StoredValue<(RunId, String)>, is_archived: bool, is_deleted: b
 pub(super) fn QueueButtons(run: Memo<Option<RunSummary>>) -> impl IntoView {
     let hand = Hand::new();
     let session = expect_context::<Session>();
-    let place = Memo::new(move |_| run.read().as_ref().filter(|run| run.state == RunState::Queued).and_then(|run| run.queue_place).unwrap_or(1));
+    let place = Memo::new(move |_| {
+        run.read().as_ref().filter(|run| run.state == RunState::Queued).and_then(|run| run.queue_place).unwrap_or(1)
+    });
     let queued = move || {
         let device = run.read().as_ref().map(|run| run.device.clone());
         let lab = hand.live.lab.read();
         let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
-        runs.iter().filter(|other| other.state == RunState::Queued && other.deleted_ms.is_none() && Some(&other.device) == device.as_ref()).count() as u32
+        runs.iter()
+            .filter(|other| {
+                other.state == RunState::Queued && other.deleted_ms.is_none() && Some(&other.device) == device.as_ref()
+            })
+            .count() as u32
     };
     let move_to = move |place: u32| {
         let Some(id) = run.read_untracked().as_ref().map(|run| run.id.clone()) else { return };
         let change = RunChange { queue_place: Some(place), ..RunChange::default() };
-        hand.act("Not moved", async move { api::change_run(&id, &change).await }, move || hand.toasts.say(format!("Now at place {place} in the queue")));
+        hand.act("Not moved", async move { api::change_run(&id, &change).await }, move || {
+            hand.toasts.say(format!("Now at place {place} in the queue"))
+        });
     };
     view! {
         <Show when=move || session.can_steer()>

@@ -12,7 +12,9 @@ use crate::route::run_path;
 #[component]
 pub(super) fn DeviceList() -> impl IntoView {
     let live = expect_context::<Live>();
-    let ids = Memo::new(move |_| live.lab.read().as_ref().map(|lab| lab.devices.iter().map(|device| device.worker.clone()).collect::<Vec<_>>()));
+    let ids = Memo::new(move |_| {
+        live.lab.read().as_ref().map(|lab| lab.devices.iter().map(|device| device.worker.clone()).collect::<Vec<_>>())
+    });
     view! {
         <section class="stack" aria-labelledby="devices-title">
             <h2 id="devices-title">"Devices"</h2>
@@ -33,8 +35,11 @@ pub(super) fn DeviceList() -> impl IntoView {
 #[component]
 fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
     let live = expect_context::<Live>();
-    let run_name = move |id: &wire::RunId| live.lab.read().as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == *id).map(|run| run.name.clone()));
-    move || device.get().map(|device| {
+    let run_name = move |id: &wire::RunId| {
+        live.lab.read().as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == *id).map(|run| run.name.clone()))
+    };
+    move || {
+        device.get().map(|device| {
         let DeviceView { info, load, .. } = &device;
         let kind = match info.kind {
             DeviceKind::Cpu => format!("CPU, {} cores", info.cores),
@@ -60,6 +65,7 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
             </article>
         }
     })
+    }
 }
 
 /// Share, words and meaning of the memory in use: the device's own where it is known, else the process's on the machine.

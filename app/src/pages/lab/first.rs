@@ -34,7 +34,8 @@ pub(super) fn FirstRun() -> impl IntoView {
     let offer = Memo::new(move |_| {
         let texts = texts.read();
         let lab = live.lab.read();
-        let devices: Vec<_> = lab.as_ref().map(|lab| lab.devices.iter().map(|device| device.info.clone()).collect()).unwrap_or_default();
+        let devices: Vec<_> =
+            lab.as_ref().map(|lab| lab.devices.iter().map(|device| device.info.clone()).collect()).unwrap_or_default();
         let texts = match texts.as_ref()? {
             Ok(texts) => texts.as_slice(),
             Err(failure) => return Some(Err(PlanError::new("corpus", failure.body.message.clone()))),

@@ -53,14 +53,17 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
 fn about(run: &RunSummary) -> AnyView {
     let parameters = short(run.parameters as f64);
     let exact = format!("{} trained numbers", grouped(run.parameters));
-    view! { {format!("{} · {} · ", run.corpus, run.preset)}<Number text=parameters unit="parameters" meaning=exact /> }.into_any()
+    view! { {format!("{} · {} · ", run.corpus, run.preset)}<Number text=parameters unit="parameters" meaning=exact /> }
+        .into_any()
 }
 
 /// Why it waits, failed or was lost.
 fn message(run: &RunSummary) -> AnyView {
     let is_bad = matches!(run.state, RunState::Failed | RunState::Lost);
     let shown = run.message.clone().filter(|_| is_bad || run.state == RunState::Queued);
-    shown.map(|text| view! { <span class="small message" class:over=is_bad title=text.clone()>{text.clone()}</span> }).into_any()
+    shown
+        .map(|text| view! { <span class="small message" class:over=is_bad title=text.clone()>{text.clone()}</span> })
+        .into_any()
 }
 
 fn train(run: &RunSummary) -> AnyView {
@@ -74,7 +77,9 @@ fn valid(run: &RunSummary) -> AnyView {
 
 fn nats(value: Option<f64>, meaning: &str) -> AnyView {
     match value {
-        Some(value) => view! { <Number text=loss(value) meaning=format!("{value} nats per token. {meaning}.") /> }.into_any(),
+        Some(value) => {
+            view! { <Number text=loss(value) meaning=format!("{value} nats per token. {meaning}.") /> }.into_any()
+        }
         None => view! { <span class="dim" title="Not measured yet">"–"</span> }.into_any(),
     }
 }
@@ -95,11 +100,13 @@ fn time(run: &RunSummary) -> AnyView {
         RunState::Running if run.step > 0 => {
             let left = (run.steps.saturating_sub(run.step)) as f64 * run.elapsed_secs / run.step as f64;
             let at = clock(now_ms() + left * 1000.0);
-            view! { <span title=worked>{duration(left)}" left "<span class="dim">{format!("({at})")}</span></span> }.into_any()
+            view! { <span title=worked>{duration(left)}" left "<span class="dim">{format!("({at})")}</span></span> }
+                .into_any()
         }
         state if state.is_over() => {
             let ended = run.ended_ms.map(|at| clock(at as f64)).unwrap_or_default();
-            view! { <span class="dim" title=worked>{format!("{} · {ended}", duration(run.elapsed_secs))}</span> }.into_any()
+            view! { <span class="dim" title=worked>{format!("{} · {ended}", duration(run.elapsed_secs))}</span> }
+                .into_any()
         }
         _ => view! { <span class="dim" title=worked>{duration(run.elapsed_secs)}</span> }.into_any(),
     }

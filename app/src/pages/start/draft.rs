@@ -44,7 +44,8 @@ impl Draft {
             lab.iter().flat_map(|lab| &lab.devices).map(|device| device.info.clone()).collect::<Vec<DeviceInfo>>()
         });
         let outcome = Memo::new(move |_| resolve(&spec.read(), &texts.read(), &devices.read()));
-        let draft = Self { spec, texts, devices, outcome, misread: RwSignal::default(), source_name: RwSignal::new(None) };
+        let draft =
+            Self { spec, texts, devices, outcome, misread: RwSignal::default(), source_name: RwSignal::new(None) };
         draft.fetch_texts();
         draft
     }
@@ -54,7 +55,8 @@ impl Draft {
         spawn_local(async move {
             let found = api::corpora().await;
             if let Ok(found) = &found {
-                let preferred = found.iter().find(|text| text.id.as_str() == "tales").or(found.first()).map(|text| text.id.clone());
+                let preferred =
+                    found.iter().find(|text| text.id.as_str() == "tales").or(found.first()).map(|text| text.id.clone());
                 self.set(|spec| {
                     if spec.corpus.is_none() && spec.mix.is_none() {
                         spec.corpus = preferred;
@@ -67,7 +69,12 @@ impl Draft {
 
     /// Starts from another run's spec.
     pub(super) fn begin_from(self, view: RunView) {
-        let copy = RunSpec { name: None, copied_from: Some(view.summary.id), preset: Some(view.spec.preset.clone().unwrap_or(FIRST_PRESET.into())), ..view.spec };
+        let copy = RunSpec {
+            name: None,
+            copied_from: Some(view.summary.id),
+            preset: Some(view.spec.preset.clone().unwrap_or(FIRST_PRESET.into())),
+            ..view.spec
+        };
         self.source_name.try_set(Some(view.summary.name));
         self.spec.try_set(copy);
     }
@@ -113,7 +120,9 @@ impl Draft {
             return Some((misread.clone(), None));
         }
         match &*self.outcome.read() {
-            Some(Err(error)) if error.field == field || error.field.strip_prefix("overrides.") == Some(field) => Some((error.message.clone(), error.hint.clone())),
+            Some(Err(error)) if error.field == field || error.field.strip_prefix("overrides.") == Some(field) => {
+                Some((error.message.clone(), error.hint.clone()))
+            }
             _ => None,
         }
     }
@@ -136,7 +145,11 @@ impl Draft {
     }
 }
 
-fn resolve(spec: &RunSpec, texts: &Option<Result<Vec<CorpusInfo>, ApiFailure>>, devices: &[DeviceInfo]) -> Option<Result<PlanView, PlanError>> {
+fn resolve(
+    spec: &RunSpec,
+    texts: &Option<Result<Vec<CorpusInfo>, ApiFailure>>,
+    devices: &[DeviceInfo],
+) -> Option<Result<PlanView, PlanError>> {
     match texts {
         Some(Ok(texts)) => Some(plan::resolve(spec, texts, devices)),
         _ => None,

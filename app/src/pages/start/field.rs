@@ -13,11 +13,13 @@ pub(super) fn FieldError(
 ) -> impl IntoView {
     let draft = expect_context::<Draft>();
     move || {
-        draft.error_at(&field).map(|(message, hint)| view! {
-            <p class="field-error" role="alert">
-                {message}
-                {hint.map(|hint| view! { <span class="hint">{format!("Instead: {hint}.")}</span> })}
-            </p>
+        draft.error_at(&field).map(|(message, hint)| {
+            view! {
+                <p class="field-error" role="alert">
+                    {message}
+                    {hint.map(|hint| view! { <span class="hint">{format!("Instead: {hint}.")}</span> })}
+                </p>
+            }
         })
     }
 }

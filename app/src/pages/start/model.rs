@@ -52,8 +52,14 @@ fn PresetCard(preset: PresetInfo) -> impl IntoView {
         });
         let cleared = before.overrides.len();
         if cleared > 0 {
-            let numbers = if cleared == 1 { "1 changed number was".to_owned() } else { format!("{cleared} changed numbers were") };
-            toasts.undoable(format!("{numbers} put back to the preset's"), move || draft.set(|spec| *spec = before.clone()));
+            let numbers = if cleared == 1 {
+                "1 changed number was".to_owned()
+            } else {
+                format!("{cleared} changed numbers were")
+            };
+            toasts.undoable(format!("{numbers} put back to the preset's"), move || {
+                draft.set(|spec| *spec = before.clone())
+            });
         }
     };
     view! {
@@ -87,7 +93,13 @@ fn Dial() -> impl IntoView {
     let follows = move || {
         recipe.read().as_ref().map(|recipe| {
             let model = &recipe.model;
-            format!("{} wide, {} heads, {} tokens of context, rate {}", grouped(model.d_model as u64), model.heads, grouped(model.seq as u64), small(recipe.optimizer.rate))
+            format!(
+                "{} wide, {} heads, {} tokens of context, rate {}",
+                grouped(model.d_model as u64),
+                model.heads,
+                grouped(model.seq as u64),
+                small(recipe.optimizer.rate)
+            )
         })
     };
     view! {

@@ -14,14 +14,24 @@ use words::{SECTIONS, Word, word_of};
 /// Paths and values of the leaves of a recipe; a schedule's shape is one leaf, whatever its form.
 fn leaves(recipe: &Value) -> Vec<(String, Value)> {
     let sections = recipe.as_object().into_iter().flatten();
-    sections.flat_map(|(section, fields)| fields.as_object().into_iter().flatten().map(move |(field, value)| (format!("{section}.{field}"), value.clone()))).collect()
+    sections
+        .flat_map(|(section, fields)| {
+            fields
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(move |(field, value)| (format!("{section}.{field}"), value.clone()))
+        })
+        .collect()
 }
 
 /// The form.
 #[component]
 pub(super) fn Numbers() -> impl IntoView {
     let draft = expect_context::<Draft>();
-    let base = Memo::new(move |_| draft.preset().and_then(|preset| serde_json::to_value(preset.recipe).ok()).unwrap_or_default());
+    let base = Memo::new(move |_| {
+        draft.preset().and_then(|preset| serde_json::to_value(preset.recipe).ok()).unwrap_or_default()
+    });
     let paths = Memo::new(move |_| leaves(&base.read()).into_iter().map(|(path, _)| path).collect::<Vec<_>>());
     let changed = move || draft.spec.read().overrides.len();
     let is_open = RwSignal::new(draft.spec.with_untracked(|spec| !spec.overrides.is_empty()));
@@ -49,7 +59,8 @@ pub(super) fn Numbers() -> impl IntoView {
 #[component]
 fn Section(section: &'static str, title: &'static str, paths: Memo<Vec<String>>, base: Memo<Value>) -> impl IntoView {
     let mine = Memo::new(move |_| {
-        let mut mine: Vec<String> = paths.read().iter().filter(|path| path.split('.').next() == Some(section)).cloned().collect();
+        let mut mine: Vec<String> =
+            paths.read().iter().filter(|path| path.split('.').next() == Some(section)).cloned().collect();
         mine.sort_by_key(|path| word_of(path).map_or(usize::MAX, |(place, _)| place));
         mine
     });
@@ -69,7 +80,8 @@ fn NumberField(path: String, base: Memo<Value>) -> impl IntoView {
     let pointer = format!("/{}", path.replace('.', "/"));
     let usual = Memo::new(move |_| base.read().pointer(&pointer).cloned().unwrap_or_default());
     let word = word_of(&path).map(|(_, word)| *word);
-    let (label, unit, meaning) = word.map_or_else(|| (path.clone(), "", ""), |Word { label, unit, meaning, .. }| (label.to_owned(), unit, meaning));
+    let (label, unit, meaning) = word
+        .map_or_else(|| (path.clone(), "", ""), |Word { label, unit, meaning, .. }| (label.to_owned(), unit, meaning));
     let path = StoredValue::new(path);
     let typed = Memo::new(move |_| draft.spec.read().overrides.get(&path.get_value()).cloned());
     let set = Callback::new(move |value: Option<Value>| {
@@ -122,7 +134,12 @@ fn Vocabulary() -> impl IntoView {
 
 /// The control that suits a value: a box to tick, a list, the schedule's shape, or text.
 #[component]
-fn Control(id: String, value: Signal<Value>, set: Callback<Option<Value>>, choices: &'static [&'static str]) -> impl IntoView {
+fn Control(
+    id: String,
+    value: Signal<Value>,
+    set: Callback<Option<Value>>,
+    choices: &'static [&'static str],
+) -> impl IntoView {
     if value.read_untracked().is_boolean() {
         return view! {
             <span class="tick"><input id=id type="checkbox" prop:checked=move || *value.read() == Value::Bool(true) on:change:target=move |event| set.run(Some(Value::Bool(event.target().checked()))) /></span>
@@ -185,7 +202,12 @@ fn ShapeControl(id: String, value: Signal<Value>, set: Callback<Option<Value>>) 
     let decay = Memo::new(move |_| value.read().pointer("/wsd/decay_steps").and_then(Value::as_u64));
     let wsd = move |steps: u64| serde_json::json!({ "wsd": { "decay_steps": steps } });
     let choose = move |chosen: String| {
-        let steps = draft.outcome.read_untracked().as_ref().and_then(|outcome| outcome.as_ref().ok()).map_or(2000, |view| view.plan.steps);
+        let steps = draft
+            .outcome
+            .read_untracked()
+            .as_ref()
+            .and_then(|outcome| outcome.as_ref().ok())
+            .map_or(2000, |view| view.plan.steps);
         match chosen.as_str() {
             "wsd" => set.run(Some(wsd(steps / 5))),
             // A drawn curve comes only with a copied run; it cannot be chosen, only left.
@@ -195,7 +217,9 @@ fn ShapeControl(id: String, value: Signal<Value>, set: Callback<Option<Value>>) 
     };
     let names = move || {
         let drawn = (name.get() == "points").then_some(("points", "drawn by hand"));
-        [("cosine", "cosine"), ("linear", "linear"), ("wsd", "warm-up, stable, decay"), ("constant", "constant")].into_iter().chain(drawn)
+        [("cosine", "cosine"), ("linear", "linear"), ("wsd", "warm-up, stable, decay"), ("constant", "constant")]
+            .into_iter()
+            .chain(drawn)
     };
     view! {
         <span class="shape">
@@ -220,8 +244,12 @@ fn ShapeControl(id: String, value: Signal<Value>, set: Callback<Option<Value>>) 
 fn written(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Number(number) if number.as_f64().is_some_and(|number| number != 0.0 && number.abs() < 1e-2) => format!("{:e}", number.as_f64().unwrap_or(0.0)),
-        Value::Number(number) if number.as_f64().is_some_and(|number| number.fract() == 0.0 && number.abs() < 1e15) => format!("{:.0}", number.as_f64().unwrap_or(0.0)),
+        Value::Number(number) if number.as_f64().is_some_and(|number| number != 0.0 && number.abs() < 1e-2) => {
+            format!("{:e}", number.as_f64().unwrap_or(0.0))
+        }
+        Value::Number(number) if number.as_f64().is_some_and(|number| number.fract() == 0.0 && number.abs() < 1e15) => {
+            format!("{:.0}", number.as_f64().unwrap_or(0.0))
+        }
         Value::Object(fields) => fields.keys().next().cloned().unwrap_or_default(),
         other => other.to_string(),
     }

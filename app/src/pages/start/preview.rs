@@ -47,11 +47,23 @@ fn Figures(view: PlanView) -> impl IntoView {
     let draft = expect_context::<Draft>();
     let PlanView { plan, estimate, notes } = view;
     let Estimate { parameters, tokens, tokens_per_parameter, flops, memory_bytes, secs } = estimate;
-    let memory = draft.devices.read_untracked().iter().find(|device| device.id == plan.device).map_or(0, |device| device.memory_bytes);
+    let memory = draft
+        .devices
+        .read_untracked()
+        .iter()
+        .find(|device| device.id == plan.device)
+        .map_or(0, |device| device.memory_bytes);
     let of_memory = if memory > 0 { format!(" of {}", bytes(memory)) } else { String::new() };
     let body = plan.recipe.model.body_parameters();
     let (time, when) = match secs {
-        Some(secs) => (duration(secs), format!("done at {} if started now; {} of arithmetic at this device's measured speed", clock(now_ms() + secs * 1000.0), format!("{}FLOP", short(flops)))),
+        Some(secs) => (
+            duration(secs),
+            format!(
+                "done at {} if started now; {} of arithmetic at this device's measured speed",
+                clock(now_ms() + secs * 1000.0),
+                format!("{}FLOP", short(flops))
+            ),
+        ),
         None => ("not known yet".to_owned(), "This device has not been measured yet.".to_owned()),
     };
     view! {
@@ -81,7 +93,13 @@ fn RateCourse(plan: RunPlan) -> impl IntoView {
             format!("{:.1},{:.1}", at as f64 / 150.0 * WIDTH, 4.0 + (HEIGHT - 4.0) * (1.0 - rate / peak))
         })
         .collect();
-    let summary = format!("Learning rate from {} through {} at its peak to {} at step {}", small(schedule.rate(0)), small(peak), small(schedule.rate(steps - 1)), grouped(steps));
+    let summary = format!(
+        "Learning rate from {} through {} at its peak to {} at step {}",
+        small(schedule.rate(0)),
+        small(peak),
+        small(schedule.rate(steps - 1)),
+        grouped(steps)
+    );
     let title = summary.clone();
     view! {
         <figure class="course">

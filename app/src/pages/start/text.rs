@@ -133,7 +133,14 @@ fn cut_in_words(draft: Draft) -> String {
     let tokenizer = draft.tokenizer();
     let made = draft.text().and_then(|text| text.datasets.into_iter().find(|made| made.tokenizer == tokenizer));
     match made {
-        Some(made) => format!("Already cut: {} tokens to train on, {} held out, vocabulary {}.", short(made.train_tokens as f64), short(made.valid_tokens as f64), grouped(u64::from(made.vocab))),
-        None => "Not cut this way yet: the run does it when it starts, which takes seconds for a few megabytes.".to_owned(),
+        Some(made) => format!(
+            "Already cut: {} tokens to train on, {} held out, vocabulary {}.",
+            short(made.train_tokens as f64),
+            short(made.valid_tokens as f64),
+            grouped(u64::from(made.vocab))
+        ),
+        None => {
+            "Not cut this way yet: the run does it when it starts, which takes seconds for a few megabytes.".to_owned()
+        }
     }
 }

@@ -63,7 +63,10 @@ fn DeviceChoice() -> impl IntoView {
     let devices = Memo::new(move |_| {
         let lab = live.lab.read();
         let devices = lab.as_ref().map(|lab| lab.devices.as_slice()).unwrap_or_default();
-        devices.iter().map(|device| (device.info.clone(), device.is_connected, device.run.is_some())).collect::<Vec<_>>()
+        devices
+            .iter()
+            .map(|device| (device.info.clone(), device.is_connected, device.run.is_some()))
+            .collect::<Vec<_>>()
     });
     let chosen = Memo::new(move |_| draft.spec.read().device.clone());
     let choose = move |value: String| draft.set(|spec| spec.device = value.parse().ok());

@@ -56,7 +56,11 @@ pub(super) fn BringText() -> impl IntoView {
     let is_over = RwSignal::new(false);
     let take = move |files: Vec<Named>| {
         spawn_local(async move {
-            notice.set(files.is_empty().then_some("No text was found there. From folders, .txt, .md and .jsonl files are taken."));
+            notice.set(
+                files
+                    .is_empty()
+                    .then_some("No text was found there. From folders, .txt, .md and .jsonl files are taken."),
+            );
             parcel.set(if files.is_empty() { None } else { Some(Parcel::of(files).await) });
         });
     };
@@ -120,7 +124,11 @@ fn Sending(ready: Parcel, parcel: RwSignal<Option<Parcel>, LocalStorage>) -> imp
     let sent = RwSignal::new(None::<f64>);
     let failure = RwSignal::new(None::<ApiFailure>);
     let (count, size, fields) = (ready.files.len(), ready.size_bytes, ready.fields.clone());
-    let what = if count == 1 { format!("{}, {}", ready.files[0].0, bytes(size)) } else { format!("{} files, {}", grouped(count as u64), bytes(size)) };
+    let what = if count == 1 {
+        format!("{}, {}", ready.files[0].0, bytes(size))
+    } else {
+        format!("{} files, {}", grouped(count as u64), bytes(size))
+    };
     let files = StoredValue::new_local(ready.files);
     let send = move |event: ev::SubmitEvent| {
         event.prevent_default();
@@ -132,7 +140,12 @@ fn Sending(ready: Parcel, parcel: RwSignal<Option<Parcel>, LocalStorage>) -> imp
                 sent.try_set(Some(share));
             });
             match answer.await {
-                Ok(Intake::Text(info)) => toasts.say(format!("{} is here: {} document{}", info.name, grouped(info.documents), if info.documents == 1 { "" } else { "s" })),
+                Ok(Intake::Text(info)) => toasts.say(format!(
+                    "{} is here: {} document{}",
+                    info.name,
+                    grouped(info.documents),
+                    if info.documents == 1 { "" } else { "s" }
+                )),
                 Ok(Intake::Job(job)) => toasts.say(format!("{} goes on in the background", job.title)),
                 Err(refused) => {
                     failure.try_set(Some(refused));

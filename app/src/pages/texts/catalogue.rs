@@ -36,12 +36,19 @@ pub(super) fn Catalogue() -> impl IntoView {
 
 #[component]
 fn Entry(entry: CatalogueEntry) -> impl IntoView {
-    let (texts, toasts, live, session) = (expect_context::<Texts>(), expect_context::<Toasts>(), expect_context::<Live>(), expect_context::<Session>());
+    let (texts, toasts, live, session) =
+        (expect_context::<Texts>(), expect_context::<Toasts>(), expect_context::<Live>(), expect_context::<Session>());
     let CatalogueEntry { id, name, about, url, download_bytes, licence, .. } = entry;
     let id = StoredValue::new(id);
     let is_asked = RwSignal::new(false);
     let is_here = Memo::new(move |_| texts.list().iter().any(|text| text.id == *id.read_value()));
-    let is_coming = Memo::new(move |_| live.lab.read().iter().flat_map(|lab| &lab.jobs).any(|job| job.corpus == *id.read_value() && job.state == JobState::Running));
+    let is_coming = Memo::new(move |_| {
+        live.lab
+            .read()
+            .iter()
+            .flat_map(|lab| &lab.jobs)
+            .any(|job| job.corpus == *id.read_value() && job.state == JobState::Running)
+    });
     let fetch = move |_| {
         is_asked.set(true);
         spawn_local(async move {

@@ -26,16 +26,25 @@ fn is_text(path: &str) -> bool {
 pub(super) fn chosen(files: Option<FileList>) -> Vec<Named> {
     let files = files.iter().flat_map(|files| (0..files.length()).filter_map(|at| files.get(at))).collect::<Vec<_>>();
     let named = files.into_iter().map(|file| {
-        let path = Reflect::get(&file, &"webkitRelativePath".into()).ok().and_then(|path| path.as_string()).unwrap_or_default();
+        let path = Reflect::get(&file, &"webkitRelativePath".into())
+            .ok()
+            .and_then(|path| path.as_string())
+            .unwrap_or_default();
         (path, file)
     });
-    named.filter(|(path, _)| path.is_empty() || is_text(path)).map(|(path, file)| if path.is_empty() { (file.name(), file) } else { (path, file) }).collect()
+    named
+        .filter(|(path, _)| path.is_empty() || is_text(path))
+        .map(|(path, file)| if path.is_empty() { (file.name(), file) } else { (path, file) })
+        .collect()
 }
 
 /// The entries of a drop. They are to be taken while the drop's event runs; walking them takes longer.
 pub(super) fn entries(transfer: &DataTransfer) -> Vec<FileSystemEntry> {
     let items = transfer.items();
-    (0..items.length()).filter_map(|at| items.get(at)).filter_map(|item| item.webkit_get_as_entry().ok().flatten()).collect()
+    (0..items.length())
+        .filter_map(|at| items.get(at))
+        .filter_map(|item| item.webkit_get_as_entry().ok().flatten())
+        .collect()
 }
 
 /// All files below the entries, folder by folder.

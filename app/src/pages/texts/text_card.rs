@@ -13,7 +13,8 @@ use crate::parts::{Confirm, Number, Question, Toasts};
 use crate::session::Session;
 
 /// Ways to cut that are one click away.
-const WAYS: [Tokenizer; 5] = [Tokenizer::Char, Tokenizer::Byte, Tokenizer::Bpe(1024), Tokenizer::Bpe(4096), Tokenizer::Gpt2];
+const WAYS: [Tokenizer; 5] =
+    [Tokenizer::Char, Tokenizer::Byte, Tokenizer::Bpe(1024), Tokenizer::Bpe(4096), Tokenizer::Gpt2];
 
 /// The card of one text.
 #[component]
@@ -48,7 +49,9 @@ fn Card(text: CorpusInfo) -> impl IntoView {
 fn origin(source: &Source) -> String {
     match source {
         Source::Generated { generator, seed } => format!("written by the lab's generator {generator}, seed {seed}"),
-        Source::Files { names } if names.len() > 3 => format!("brought in: {} and {} more", names[..3].join(", "), names.len() - 3),
+        Source::Files { names } if names.len() > 3 => {
+            format!("brought in: {} and {} more", names[..3].join(", "), names.len() - 3)
+        }
         Source::Files { names } => format!("brought in: {}", names.join(", ")),
         Source::Catalogue { url } => format!("fetched from {url}"),
     }
@@ -82,11 +85,15 @@ fn Cuts(text: CorpusInfo) -> impl IntoView {
     let shown = RwSignal::new(datasets.first().map(|made| made.tokenizer));
     let made = StoredValue::new(datasets.clone());
     let plain = StoredValue::new(sample);
-    let beginning = move || match shown.get().and_then(|tokenizer| made.read_value().iter().find(|made| made.tokenizer == tokenizer).cloned()) {
+    let beginning = move || match shown
+        .get()
+        .and_then(|tokenizer| made.read_value().iter().find(|made| made.tokenizer == tokenizer).cloned())
+    {
         Some(dataset) => view! { <CutSample dataset /> }.into_any(),
         None => view! { <p class="sample">{plain.get_value()}</p> }.into_any(),
     };
-    let missing: Vec<Tokenizer> = WAYS.into_iter().filter(|way| datasets.iter().all(|made| made.tokenizer != *way)).collect();
+    let missing: Vec<Tokenizer> =
+        WAYS.into_iter().filter(|way| datasets.iter().all(|made| made.tokenizer != *way)).collect();
     view! {
         {(!datasets.is_empty()).then(|| view! {
             <div class="scroll">
@@ -162,7 +169,8 @@ fn CutMore(id: CorpusId, missing: Vec<Tokenizer>) -> impl IntoView {
         is_busy.set(true);
         spawn_local(async move {
             match api::make_dataset(&id, tokenizer).await {
-                Ok(Cut::Made(made)) => toasts.say(format!("{id} cut by {tokenizer}: {} tokens to train on", short(made.train_tokens as f64))),
+                Ok(Cut::Made(made)) => toasts
+                    .say(format!("{id} cut by {tokenizer}: {} tokens to train on", short(made.train_tokens as f64))),
                 Ok(Cut::Job(job)) => toasts.say(format!("{} goes on in the background", job.title)),
                 Err(failure) => toasts.fail("Not cut", &failure),
             }
@@ -186,7 +194,12 @@ fn CutMore(id: CorpusId, missing: Vec<Tokenizer>) -> impl IntoView {
 /// Deletes the text for good, after asking; only for admins, since it cannot be undone.
 #[component]
 fn DeleteButton(text: CorpusInfo) -> impl IntoView {
-    let (texts, toasts, session, confirm) = (expect_context::<Texts>(), expect_context::<Toasts>(), expect_context::<Session>(), expect_context::<Confirm>());
+    let (texts, toasts, session, confirm) = (
+        expect_context::<Texts>(),
+        expect_context::<Toasts>(),
+        expect_context::<Session>(),
+        expect_context::<Confirm>(),
+    );
     let CorpusInfo { id, name, text_bytes, .. } = text;
     let title = name.clone();
     let delete = move || {
@@ -200,13 +213,19 @@ fn DeleteButton(text: CorpusInfo) -> impl IntoView {
         });
     };
     let ask = move |_| confirm.ask(question(&title, text_bytes, confirm.keep(delete.clone())));
-    session.me().is_some_and(|me| me.is_admin()).then(|| view! { <button class="quiet" on:click=ask>"Delete …"</button> })
+    session
+        .me()
+        .is_some_and(|me| me.is_admin())
+        .then(|| view! { <button class="quiet" on:click=ask>"Delete …"</button> })
 }
 
 fn question(name: &str, text_bytes: u64, act: Callback<()>) -> Question {
     Question {
         title: format!("Delete {name} for good?"),
-        loses: format!("{} of text and all that was cut from it are removed from the disk. This cannot be undone. Runs that learned it keep their curves, but cannot be repeated here without it.", bytes(text_bytes)),
+        loses: format!(
+            "{} of text and all that was cut from it are removed from the disk. This cannot be undone. Runs that learned it keep their curves, but cannot be repeated here without it.",
+            bytes(text_bytes)
+        ),
         verb: "Delete for good",
         act,
     }

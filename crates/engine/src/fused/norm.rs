@@ -18,7 +18,8 @@ impl Fused<2> for Normalise {
         let mut centres = vec![0.0; 2 * rows]; // mean and 1 / deviation of each row
         let gain_values = gain.get();
         wide(|| {
-            for ((y, x), centre) in y.chunks_exact_mut(d).zip(x.get().chunks_exact(d)).zip(centres.chunks_exact_mut(2)) {
+            for ((y, x), centre) in y.chunks_exact_mut(d).zip(x.get().chunks_exact(d)).zip(centres.chunks_exact_mut(2))
+            {
                 let mean = if self.is_centred { sum(d, |i| x[i]) / d as f32 } else { 0.0 };
                 let variance = sum(d, |i| (x[i] - mean) * (x[i] - mean)) / d as f32;
                 let scale = 1.0 / (variance + self.eps).sqrt();
@@ -39,7 +40,11 @@ impl Fused<2> for Normalise {
         let mut dgain = vec![0.0; d];
         let gain_values = gain.get();
         wide(|| {
-            let rows = dx.chunks_exact_mut(d).zip(x.get().chunks_exact(d)).zip(gradient.get().chunks_exact(d)).zip(centres.get().chunks_exact(2));
+            let rows = dx
+                .chunks_exact_mut(d)
+                .zip(x.get().chunks_exact(d))
+                .zip(gradient.get().chunks_exact(d))
+                .zip(centres.get().chunks_exact(2));
             for (((dx, x), dy), centre) in rows {
                 let (mean, scale) = (centre[0], centre[1]);
                 let along = sum(d, |i| dy[i] * gain_values[i] * (x[i] - mean) * scale) / d as f32;

@@ -31,7 +31,12 @@ impl Fused<1> for CausalSoftmax {
         let seq = shares.last();
         let mut ds = vec![0.0; shares.get().len()];
         wide(|| {
-            for (row, ((ds, p), dp)) in ds.chunks_exact_mut(seq).zip(shares.get().chunks_exact(seq)).zip(gradient.get().chunks_exact(seq)).enumerate() {
+            for (row, ((ds, p), dp)) in ds
+                .chunks_exact_mut(seq)
+                .zip(shares.get().chunks_exact(seq))
+                .zip(gradient.get().chunks_exact(seq))
+                .enumerate()
+            {
                 let keys = row % seq + 1;
                 let (ds, p, dp) = (&mut ds[..keys], &p[..keys], &dp[..keys]);
                 let mean = sum(keys, |i| p[i] * dp[i]);

@@ -60,8 +60,14 @@ pub(crate) async fn insert(connection: &mut SqliteConnection, run: &NewRun) -> R
 }
 
 /// All runs, newest first.
-pub(crate) async fn list(connection: &mut SqliteConnection, include_deleted: bool) -> Result<Vec<RunSummary>, StoreError> {
-    let rows = sqlx::query(summaries!("WHERE ? OR deleted_ms IS NULL ORDER BY created_ms DESC, rowid DESC")).bind(include_deleted).fetch_all(connection).await?;
+pub(crate) async fn list(
+    connection: &mut SqliteConnection,
+    include_deleted: bool,
+) -> Result<Vec<RunSummary>, StoreError> {
+    let rows = sqlx::query(summaries!("WHERE ? OR deleted_ms IS NULL ORDER BY created_ms DESC, rowid DESC"))
+        .bind(include_deleted)
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(summary_of).collect()
 }
 
@@ -72,7 +78,8 @@ pub(crate) async fn summary(connection: &mut SqliteConnection, run: &RunId) -> R
 }
 
 fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
-    let id: RunId = row.try_get::<String, _>("id")?.parse().map_err(|source| StoreError::unreadable("a run's id", source))?;
+    let id: RunId =
+        row.try_get::<String, _>("id")?.parse().map_err(|source| StoreError::unreadable("a run's id", source))?;
     let standing = standing_of(row)?;
     let progress = standing.progress;
     Ok(RunSummary {
@@ -80,7 +87,10 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         state: standing.state,
         preset: row.try_get("preset")?,
         corpus: row.try_get("corpus")?,
-        device: row.try_get::<String, _>("device")?.parse().map_err(|source| StoreError::unreadable("a run's device", source))?,
+        device: row
+            .try_get::<String, _>("device")?
+            .parse()
+            .map_err(|source| StoreError::unreadable("a run's device", source))?,
         parameters: row.try_get::<i64, _>("parameters")? as u64,
         step: progress.step,
         steps: row.try_get::<i64, _>("steps")? as u64,
@@ -112,17 +122,32 @@ fn standing_of(row: &SqliteRow) -> Result<Standing, StoreError> {
 }
 
 /// The part of a run that reports move, with the last number stored and the journal's length.
-pub(crate) async fn standing(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<(Standing, u64, u64)>, StoreError> {
-    let found = sqlx::query("SELECT state, message, started_ms, ended_ms, progress, stored_seq, event_count FROM runs WHERE id = ?")
-        .bind(run.as_str())
-        .fetch_optional(connection)
-        .await?;
+pub(crate) async fn standing(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+) -> Result<Option<(Standing, u64, u64)>, StoreError> {
+    let found = sqlx::query(
+        "SELECT state, message, started_ms, ended_ms, progress, stored_seq, event_count FROM runs WHERE id = ?",
+    )
+    .bind(run.as_str())
+    .fetch_optional(connection)
+    .await?;
     let Some(row) = found else { return Ok(None) };
-    Ok(Some((standing_of(&row)?, row.try_get::<i64, _>("stored_seq")? as u64, row.try_get::<i64, _>("event_count")? as u64)))
+    Ok(Some((
+        standing_of(&row)?,
+        row.try_get::<i64, _>("stored_seq")? as u64,
+        row.try_get::<i64, _>("event_count")? as u64,
+    )))
 }
 
 /// Keeps what [`standing`] gave, moved on.
-pub(crate) async fn save_standing(connection: &mut SqliteConnection, run: &RunId, standing: &Standing, stored_seq: u64, event_count: u64) -> Result<(), StoreError> {
+pub(crate) async fn save_standing(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    standing: &Standing,
+    stored_seq: u64,
+    event_count: u64,
+) -> Result<(), StoreError> {
     sqlx::query("UPDATE runs SET state = ?, message = ?, started_ms = ?, ended_ms = ?, progress = ?, stored_seq = ?, event_count = ? WHERE id = ?")
         .bind(to_word(&standing.state)?)
         .bind(&standing.message)
@@ -139,7 +164,10 @@ pub(crate) async fn save_standing(connection: &mut SqliteConnection, run: &RunId
 
 /// Spec, plan and what was known when it was made.
 pub(crate) async fn papers(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<Papers>, StoreError> {
-    let found = sqlx::query("SELECT spec, plan, estimate, reference_lines, device_name FROM runs WHERE id = ?").bind(run.as_str()).fetch_optional(connection).await?;
+    let found = sqlx::query("SELECT spec, plan, estimate, reference_lines, device_name FROM runs WHERE id = ?")
+        .bind(run.as_str())
+        .fetch_optional(connection)
+        .await?;
     let Some(row) = found else { return Ok(None) };
     Ok(Some(Papers {
         spec: from_json("a run's spec", row.try_get("spec")?)?,
@@ -152,37 +180,71 @@ pub(crate) async fn papers(connection: &mut SqliteConnection, run: &RunId) -> Re
 
 /// The last number stored of a run.
 pub(crate) async fn stored_seq(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<u64>, StoreError> {
-    let found: Option<i64> = sqlx::query_scalar("SELECT stored_seq FROM runs WHERE id = ?").bind(run.as_str()).fetch_optional(connection).await?;
+    let found: Option<i64> = sqlx::query_scalar("SELECT stored_seq FROM runs WHERE id = ?")
+        .bind(run.as_str())
+        .fetch_optional(connection)
+        .await?;
     Ok(found.map(|seq| seq as u64))
 }
 
 /// Gives it another name; whether it exists.
 pub(crate) async fn rename(connection: &mut SqliteConnection, run: &RunId, name: &str) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE runs SET name = ? WHERE id = ?").bind(name).bind(run.as_str()).execute(connection).await?;
+    let done =
+        sqlx::query("UPDATE runs SET name = ? WHERE id = ?").bind(name).bind(run.as_str()).execute(connection).await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Puts it away or takes it out again; whether it exists.
-pub(crate) async fn set_archived(connection: &mut SqliteConnection, run: &RunId, is_archived: bool) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE runs SET is_archived = ? WHERE id = ?").bind(is_archived).bind(run.as_str()).execute(connection).await?;
+pub(crate) async fn set_archived(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    is_archived: bool,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE runs SET is_archived = ? WHERE id = ?")
+        .bind(is_archived)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Marks it deleted, or not; whether it exists.
-pub(crate) async fn set_deleted(connection: &mut SqliteConnection, run: &RunId, deleted_ms: Option<i64>) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE runs SET deleted_ms = ? WHERE id = ?").bind(deleted_ms).bind(run.as_str()).execute(connection).await?;
+pub(crate) async fn set_deleted(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    deleted_ms: Option<i64>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE runs SET deleted_ms = ? WHERE id = ?")
+        .bind(deleted_ms)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Keeps other reference lines; whether the run exists.
-pub(crate) async fn set_references(connection: &mut SqliteConnection, run: &RunId, references: &References) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE runs SET reference_lines = ? WHERE id = ?").bind(to_json(references)?).bind(run.as_str()).execute(connection).await?;
+pub(crate) async fn set_references(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    references: &References,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE runs SET reference_lines = ? WHERE id = ?")
+        .bind(to_json(references)?)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Runs deleted before that time.
-pub(crate) async fn deleted_before(connection: &mut SqliteConnection, before_ms: i64) -> Result<Vec<RunId>, StoreError> {
-    let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM runs WHERE deleted_ms < ? ORDER BY id").bind(before_ms).fetch_all(connection).await?;
+pub(crate) async fn deleted_before(
+    connection: &mut SqliteConnection,
+    before_ms: i64,
+) -> Result<Vec<RunId>, StoreError> {
+    let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM runs WHERE deleted_ms < ? ORDER BY id")
+        .bind(before_ms)
+        .fetch_all(connection)
+        .await?;
     ids.iter().map(|id| id.parse().map_err(|source| StoreError::unreadable("a run's id", source))).collect()
 }
 
@@ -193,8 +255,14 @@ pub(crate) async fn remove(connection: &mut SqliteConnection, run: &RunId) -> Re
 }
 
 /// State and device of a run that is not deleted.
-pub(crate) async fn state_and_device(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<(RunState, String)>, StoreError> {
-    let found: Option<(String, String)> = sqlx::query_as("SELECT state, device FROM runs WHERE id = ?").bind(run.as_str()).fetch_optional(connection).await?;
+pub(crate) async fn state_and_device(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+) -> Result<Option<(RunState, String)>, StoreError> {
+    let found: Option<(String, String)> = sqlx::query_as("SELECT state, device FROM runs WHERE id = ?")
+        .bind(run.as_str())
+        .fetch_optional(connection)
+        .await?;
     found.map(|(state, device)| Ok((from_word("a run's state", &state)?, device))).transpose()
 }
 
@@ -205,13 +273,20 @@ pub(crate) async fn queue(connection: &mut SqliteConnection, device: &str) -> Re
 }
 
 /// Gives a run its order in the queue.
-pub(crate) async fn set_queue_order(connection: &mut SqliteConnection, run: &str, order: i64) -> Result<(), StoreError> {
+pub(crate) async fn set_queue_order(
+    connection: &mut SqliteConnection,
+    run: &str,
+    order: i64,
+) -> Result<(), StoreError> {
     sqlx::query("UPDATE runs SET queue_order = ? WHERE id = ?").bind(order).bind(run).execute(connection).await?;
     Ok(())
 }
 
 /// The first of a device's queue.
-pub(crate) async fn first_queued(connection: &mut SqliteConnection, device: &str) -> Result<Option<(RunId, RunPlan)>, StoreError> {
+pub(crate) async fn first_queued(
+    connection: &mut SqliteConnection,
+    device: &str,
+) -> Result<Option<(RunId, RunPlan)>, StoreError> {
     let sql = "SELECT id, plan FROM runs WHERE device = ? AND state = 'queued' AND deleted_ms IS NULL ORDER BY queue_order LIMIT 1";
     let found: Option<(String, String)> = sqlx::query_as(sql).bind(device).fetch_optional(connection).await?;
     let Some((id, plan)) = found else { return Ok(None) };

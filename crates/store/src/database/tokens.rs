@@ -7,21 +7,30 @@ use crate::access::{Identity, TokenInfo, TokenKind};
 use crate::error::StoreError;
 
 /// Keeps a token by its hash and gives its id.
-pub(crate) async fn insert(connection: &mut SqliteConnection, token: &TokenInfo, hash: &[u8]) -> Result<i64, StoreError> {
-    let done = sqlx::query("INSERT INTO tokens (name, role, kind, hash, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)")
-        .bind(&token.name)
-        .bind(to_word(&token.role)?)
-        .bind(to_word(&token.kind)?)
-        .bind(hash)
-        .bind(token.created_ms)
-        .bind(token.expires_ms)
-        .execute(connection)
-        .await?;
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    token: &TokenInfo,
+    hash: &[u8],
+) -> Result<i64, StoreError> {
+    let done =
+        sqlx::query("INSERT INTO tokens (name, role, kind, hash, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)")
+            .bind(&token.name)
+            .bind(to_word(&token.role)?)
+            .bind(to_word(&token.kind)?)
+            .bind(hash)
+            .bind(token.created_ms)
+            .bind(token.expires_ms)
+            .execute(connection)
+            .await?;
     Ok(done.last_insert_rowid())
 }
 
 /// Takes a one-time token away and says whose it was; of two that race, one statement lets one win.
-pub(crate) async fn consume(connection: &mut SqliteConnection, hash: &[u8], now_ms: i64) -> Result<Option<Identity>, StoreError> {
+pub(crate) async fn consume(
+    connection: &mut SqliteConnection,
+    hash: &[u8],
+    now_ms: i64,
+) -> Result<Option<Identity>, StoreError> {
     let found: Option<(i64, String, String)> =
         sqlx::query_as("DELETE FROM tokens WHERE hash = ? AND kind = 'sign_in' AND (expires_ms IS NULL OR expires_ms > ?) RETURNING id, name, role")
             .bind(hash)
@@ -32,7 +41,11 @@ pub(crate) async fn consume(connection: &mut SqliteConnection, hash: &[u8], now_
 }
 
 /// Whose token it is, if it opens anything now. A sign-in token opens nothing by itself.
-pub(crate) async fn find(connection: &mut SqliteConnection, hash: &[u8], now_ms: i64) -> Result<Option<Identity>, StoreError> {
+pub(crate) async fn find(
+    connection: &mut SqliteConnection,
+    hash: &[u8],
+    now_ms: i64,
+) -> Result<Option<Identity>, StoreError> {
     let found: Option<(i64, String, String)> =
         sqlx::query_as("SELECT id, name, role FROM tokens WHERE hash = ? AND kind <> 'sign_in' AND (expires_ms IS NULL OR expires_ms > ?)")
             .bind(hash)

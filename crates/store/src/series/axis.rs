@@ -21,7 +21,9 @@ pub(super) struct Places {
 
 enum Course {
     /// In steps; tokens stand in a fixed relation to them where no curve was kept.
-    Steps { after: f64 },
+    Steps {
+        after: f64,
+    },
     Curve(Reader),
     /// Nothing is known: all stands at 0.
     Nowhere,

@@ -8,7 +8,10 @@ pub(super) const MOST_BYTES: usize = 240;
 pub(super) fn escape(name: &str) -> Option<String> {
     let mut escaped = String::with_capacity(name.len());
     for (at, byte) in name.bytes().enumerate() {
-        let is_plain = byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-') || (byte == b'.' && at > 0);
+        let is_plain = byte.is_ascii_lowercase()
+            || byte.is_ascii_digit()
+            || matches!(byte, b'_' | b'-')
+            || (byte == b'.' && at > 0);
         if is_plain {
             escaped.push(char::from(byte));
         } else {
@@ -45,7 +48,10 @@ mod tests {
             (seed >> 33) as u32
         };
         let letters: Vec<char> = "abzAZ09_-./\\%: \0\n~éß…😀ll0".chars().collect();
-        let mut names: HashSet<String> = ["loss.train", "gradient_rms/block.0.attention.query", "..", ".", "a/../b", "A", "a", "%41", "x.l0", "x"].map(String::from).into();
+        let mut names: HashSet<String> =
+            ["loss.train", "gradient_rms/block.0.attention.query", "..", ".", "a/../b", "A", "a", "%41", "x.l0", "x"]
+                .map(String::from)
+                .into();
         for _ in 0..20_000 {
             names.insert((0..1 + random() % 20).map(|_| letters[random() as usize % letters.len()]).collect());
         }
@@ -53,7 +59,11 @@ mod tests {
         for name in names {
             let file = escape(&name).unwrap();
             assert_eq!(unescape(&file).as_deref(), Some(name.as_str()));
-            assert!(file.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.%".contains(&b)) && !file.starts_with('.'), "{file}");
+            assert!(
+                file.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.%".contains(&b))
+                    && !file.starts_with('.'),
+                "{file}"
+            );
             assert!(files.insert(file), "{name:?} shares its file");
         }
         assert!(escape("").is_none() && escape(&"é".repeat(41)).is_none() && escape(&"a".repeat(240)).is_some());

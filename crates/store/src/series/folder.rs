@@ -36,7 +36,11 @@ impl RunFolder {
 
     /// Refuses where the folder was removed: an empty curve would be a lie.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        if self.path.is_dir() { Ok(()) } else { Err(StoreError::RunFolderMissing { run: self.run.clone(), path: self.path.clone() }) }
+        if self.path.is_dir() {
+            Ok(())
+        } else {
+            Err(StoreError::RunFolderMissing { run: self.run.clone(), path: self.path.clone() })
+        }
     }
 
     /// See [`super::Shelf::append`]. Each curve is written once, however many rows there are.
@@ -48,17 +52,29 @@ impl RunFolder {
         let mut row_before: Vec<usize> = vec![];
         for (row_at, row) in rows.iter().enumerate() {
             for (value_at, (name, value)) in row.values.iter().enumerate() {
-                let guess = row_before.get(value_at).copied().filter(|place| growths[*place].name == name && growths[*place].segment == row.segment);
+                let guess = row_before
+                    .get(value_at)
+                    .copied()
+                    .filter(|place| growths[*place].name == name && growths[*place].segment == row.segment);
                 let place = match guess.or_else(|| places.get(&(row.segment, name.as_str())).copied()) {
                     Some(place) => place,
                     None => {
                         let ends = self.fresh(row.segment, name)?.ends;
-                        growths.push(Growth { segment: row.segment, name, last_step: ends.map(|ends| ends.1), points: vec![] });
+                        growths.push(Growth {
+                            segment: row.segment,
+                            name,
+                            last_step: ends.map(|ends| ends.1),
+                            points: vec![],
+                        });
                         places.insert((row.segment, name), growths.len() - 1);
                         growths.len() - 1
                     }
                 };
-                if value_at < row_before.len() { row_before[value_at] = place } else { row_before.push(place) }
+                if value_at < row_before.len() {
+                    row_before[value_at] = place
+                } else {
+                    row_before.push(place)
+                }
                 let growth = &mut growths[place];
                 if growth.last_step.is_some_and(|last| row.step <= last) {
                     repeated.push((row_at, value_at));
@@ -96,7 +112,10 @@ impl RunFolder {
     }
 
     fn curve(&mut self, segment: u32, name: &str) -> Result<&mut Pyramid, StoreError> {
-        let base = self.path.join(segment.to_string()).join(escape(name).ok_or_else(|| StoreError::SeriesName { name: name.to_owned(), most: MOST_BYTES })?);
+        let base = self
+            .path
+            .join(segment.to_string())
+            .join(escape(name).ok_or_else(|| StoreError::SeriesName { name: name.to_owned(), most: MOST_BYTES })?);
         let curves = self.segments.entry(segment).or_default();
         if !curves.contains_key(name) {
             let opened = Pyramid::open(Files::new(base.clone())).map_err(at(&base))?;

@@ -44,7 +44,11 @@ impl Record for Point {
     }
 
     fn fold(&self) -> Fold {
-        let (min, max, mean, count) = if self.value.is_finite() { (self.value, self.value, self.value, 1) } else { (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0) };
+        let (min, max, mean, count) = if self.value.is_finite() {
+            (self.value, self.value, self.value, 1)
+        } else {
+            (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0)
+        };
         Fold { min, max, mean, count, first_step: self.step, last_step: self.step }
     }
 }
@@ -53,14 +57,23 @@ impl Record for Fold {
     const BYTES: usize = 48;
 
     fn write(&self, bytes: &mut Vec<u8>) {
-        for word in [self.min.to_bits(), self.max.to_bits(), self.mean.to_bits(), self.count, self.first_step, self.last_step] {
+        for word in
+            [self.min.to_bits(), self.max.to_bits(), self.mean.to_bits(), self.count, self.first_step, self.last_step]
+        {
             bytes.extend_from_slice(&word.to_le_bytes());
         }
     }
 
     fn read(bytes: &[u8]) -> Self {
         let number = |at| f64::from_bits(word(bytes, at));
-        Self { min: number(0), max: number(1), mean: number(2), count: word(bytes, 3), first_step: word(bytes, 4), last_step: word(bytes, 5) }
+        Self {
+            min: number(0),
+            max: number(1),
+            mean: number(2),
+            count: word(bytes, 3),
+            first_step: word(bytes, 4),
+            last_step: word(bytes, 5),
+        }
     }
 
     fn fold(&self) -> Fold {

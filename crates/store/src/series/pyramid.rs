@@ -97,7 +97,11 @@ impl Pyramid {
         }
         self.len += points.len() as u64;
         self.ends = Some((self.ends.map_or(first.step, |ends| ends.0), last.step));
-        let written = levels.iter().enumerate().filter(|(_, bytes)| !bytes.is_empty()).try_for_each(|(level, bytes)| self.files.append(level, bytes));
+        let written = levels
+            .iter()
+            .enumerate()
+            .filter(|(_, bytes)| !bytes.is_empty())
+            .try_for_each(|(level, bytes)| self.files.append(level, bytes));
         if written.is_err() {
             self.cut_back(before);
         }
@@ -185,7 +189,12 @@ fn mend_level(files: &Files, level: usize, complete: u64) -> io::Result<bool> {
     while have < complete {
         let next = (complete - have).min(MEND_RECORDS / FAN);
         let mut bytes = Vec::with_capacity(next as usize * Fold::BYTES);
-        let mut write_all = |folds: Vec<Fold>| folds.chunks(FAN as usize).filter_map(|chunk| fold(chunk.iter().copied())).for_each(|bucket| bucket.write(&mut bytes));
+        let mut write_all = |folds: Vec<Fold>| {
+            folds
+                .chunks(FAN as usize)
+                .filter_map(|chunk| fold(chunk.iter().copied()))
+                .for_each(|bucket| bucket.write(&mut bytes))
+        };
         match level {
             1 => write_all(read::<Point>(files, 0, have * FAN, next * FAN)?.iter().map(Record::fold).collect()),
             _ => write_all(read::<Fold>(files, level - 1, have * FAN, next * FAN)?),

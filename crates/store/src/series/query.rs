@@ -33,7 +33,11 @@ pub struct SeriesQuery {
 }
 
 /// Windows in order of names asked for, then segments. The folder is held only to look lengths up: reading waits for no writer.
-pub(super) fn answer(folder: &Mutex<RunFolder>, query: &SeriesQuery, plan: &RunPlan) -> Result<Vec<SeriesWindow>, StoreError> {
+pub(super) fn answer(
+    folder: &Mutex<RunFolder>,
+    query: &SeriesQuery,
+    plan: &RunPlan,
+) -> Result<Vec<SeriesWindow>, StoreError> {
     let segments = hold(folder).segments()?;
     let mut windows = vec![];
     for segment in segments {
@@ -42,7 +46,8 @@ pub(super) fn answer(folder: &Mutex<RunFolder>, query: &SeriesQuery, plan: &RunP
         let steps = places.steps(query.from, query.to).map_err(failed)?;
         for (order, name) in query.names.iter().enumerate() {
             let Some(mut reader) = hold(folder).reader(segment, name)? else { continue };
-            let (total, buckets, is_exact) = window(&mut reader, &mut places, steps, query.points.clamp(1, MOST_BUCKETS)).map_err(failed)?;
+            let (total, buckets, is_exact) =
+                window(&mut reader, &mut places, steps, query.points.clamp(1, MOST_BUCKETS)).map_err(failed)?;
             windows.push((order, SeriesWindow { name: name.clone(), segment, buckets, total, is_exact }));
         }
     }
@@ -50,7 +55,12 @@ pub(super) fn answer(folder: &Mutex<RunFolder>, query: &SeriesQuery, plan: &RunP
     Ok(windows.into_iter().map(|(_, window)| window).collect())
 }
 
-fn window(reader: &mut Reader, places: &mut Places, (first, end): (u64, Option<u64>), points: usize) -> io::Result<(u64, Vec<Bucket>, bool)> {
+fn window(
+    reader: &mut Reader,
+    places: &mut Places,
+    (first, end): (u64, Option<u64>),
+    points: usize,
+) -> io::Result<(u64, Vec<Bucket>, bool)> {
     let from = reader.find(first)?;
     let to = end.map_or(Ok(reader.len), |end| reader.find(end))?.max(from);
     let is_exact = to - from <= points as u64;

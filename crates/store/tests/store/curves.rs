@@ -33,13 +33,21 @@ async fn check(store: &Store, run: &RunId, known: &[Known], query: SeriesQuery) 
         Axis::Flops => (point.step + 1) as f64 * per_step * plan.recipe.model.flops_per_token(),
     };
     let near = |a: f64, b: f64| (a - b).abs() <= 1e-9 * (1.0 + a.abs().max(b.abs()));
-    let inside: Vec<Known> = known.iter().copied().filter(|point| query.from.is_none_or(|from| x(point) >= from) && query.to.is_none_or(|to| x(point) <= to)).collect();
+    let inside: Vec<Known> = known
+        .iter()
+        .copied()
+        .filter(|point| query.from.is_none_or(|from| x(point) >= from) && query.to.is_none_or(|to| x(point) <= to))
+        .collect();
     let windows = store.series(run, query.clone()).await.unwrap();
     let SeriesWindow { buckets, total, is_exact, .. } = &windows[0];
     let told = format!("{query:?} over {} points", known.len());
     assert_eq!(*total, inside.len() as u64, "{told}");
     assert_eq!(*is_exact, inside.len() <= query.points, "{told}");
-    assert!(buckets.len() <= query.points && (!is_exact || buckets.len() == inside.len()), "{} buckets: {told}", buckets.len());
+    assert!(
+        buckets.len() <= query.points && (!is_exact || buckets.len() == inside.len()),
+        "{} buckets: {told}",
+        buckets.len()
+    );
     let mut rest = inside.as_slice();
     for Bucket { step, last_step, x: first_x, last_x, min, max, mean, count } in buckets {
         let (stretch, after) = rest.split_at(rest.partition_point(|point| point.step <= *last_step));
@@ -49,7 +57,11 @@ async fn check(store: &Store, run: &RunId, known: &[Known], query: SeriesQuery) 
         let finite: Vec<f64> = stretch.iter().map(|point| point.value).filter(|value| value.is_finite()).collect();
         assert_eq!(*count, finite.len() as u64, "{told}");
         if !finite.is_empty() {
-            assert_eq!((*min, *max), (finite.iter().copied().fold(f64::MAX, f64::min), finite.iter().copied().fold(f64::MIN, f64::max)), "{told}");
+            assert_eq!(
+                (*min, *max),
+                (finite.iter().copied().fold(f64::MAX, f64::min), finite.iter().copied().fold(f64::MIN, f64::max)),
+                "{told}"
+            );
             assert!(near(*mean, finite.iter().map(|value| value / finite.len() as f64).sum()), "{told}");
         }
         assert!([min, max, mean].iter().all(|value| value.is_finite()), "JSON has no word for it: {told}");
@@ -64,7 +76,10 @@ async fn check_everywhere(store: &Store, run: &RunId, known: &[Known], random: &
     for _ in 0..windows {
         let (axis, end) = match random.below(4) {
             0 => (Axis::Tokens, (last.step + 1) as f64 * plan.tokens_per_step() as f64),
-            1 => (Axis::Flops, (last.step + 1) as f64 * plan.tokens_per_step() as f64 * plan.recipe.model.flops_per_token()),
+            1 => (
+                Axis::Flops,
+                (last.step + 1) as f64 * plan.tokens_per_step() as f64 * plan.recipe.model.flops_per_token(),
+            ),
             2 => (Axis::Secs, last.secs),
             _ => (Axis::Step, last.step as f64),
         };
@@ -116,8 +131,14 @@ async fn every_window_is_what_a_plain_walk_gives() {
 async fn torn_and_missing_files_are_mended() {
     let dir = tempfile::tempdir().unwrap();
     let (store, run) = open_with_run(dir.path()).await;
-    let mut known: Vec<Known> = (0..5000).map(|step| Known { step, value: (step % 97) as f64, secs: step as f64 }).collect();
-    let items = |points: &[Known]| points.iter().map(|point| row(point.step, &[(name::TRAIN, point.value), (name::SECS, point.secs)])).collect::<Vec<_>>();
+    let mut known: Vec<Known> =
+        (0..5000).map(|step| Known { step, value: (step % 97) as f64, secs: step as f64 }).collect();
+    let items = |points: &[Known]| {
+        points
+            .iter()
+            .map(|point| row(point.step, &[(name::TRAIN, point.value), (name::SECS, point.secs)]))
+            .collect::<Vec<_>>()
+    };
     store.ingest(&run, 1, items(&known)).await.unwrap();
     store.close().await;
 
@@ -150,7 +171,9 @@ async fn segments_are_apart_and_names_are_their_own() {
     let dir = tempfile::tempdir().unwrap();
     let (store, run) = open_with_run(dir.path()).await;
     let odd = "gradient_rms/block.0/../../É.l0";
-    let item = |segment, step| wire::link::Item::Row(wire::series::Row { segment, step, values: vec![(odd.to_owned(), step as f64)] });
+    let item = |segment, step| {
+        wire::link::Item::Row(wire::series::Row { segment, step, values: vec![(odd.to_owned(), step as f64)] })
+    };
     store.ingest(&run, 1, vec![item(0, 0), item(0, 1), item(1, 1), item(1, 2), item(0, 2)]).await.unwrap();
     assert_eq!(store.series_names(&run).await.unwrap(), [odd]);
     let ask = SeriesQuery { names: vec!["none".into(), odd.into()], axis: Axis::Secs, from: None, to: None, points: 0 };

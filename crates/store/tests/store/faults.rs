@@ -40,7 +40,8 @@ async fn train_curve(store: &Store, run: &RunId) -> Vec<u64> {
 async fn check_whole(store: &Store, run: &RunId, seq: u64) {
     let expected: Vec<u64> = (1..=seq).filter(|seq| seq % 10 != 0).collect();
     assert_eq!(train_curve(store, run).await, expected);
-    let notes: Vec<String> = store.events(run, 1, 10_000).await.unwrap().iter().map(|record| record.event.phrase()).collect();
+    let notes: Vec<String> =
+        store.events(run, 1, 10_000).await.unwrap().iter().map(|record| record.event.phrase()).collect();
     let expected: Vec<String> = (1..=seq).filter(|seq| seq % 10 == 0).map(|seq| seq.to_string()).collect();
     assert_eq!(notes, expected);
 }
@@ -75,7 +76,9 @@ async fn a_killed_lab_loses_and_doubles_nothing() {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let acknowledged = |lines: &mut dyn Iterator<Item = std::io::Result<String>>| lines.map_while(Result::ok).find_map(|line| line.strip_prefix("acknowledged ")?.parse::<u64>().ok());
+        let acknowledged = |lines: &mut dyn Iterator<Item = std::io::Result<String>>| {
+            lines.map_while(Result::ok).find_map(|line| line.strip_prefix("acknowledged ")?.parse::<u64>().ok())
+        };
         let mut last = acknowledged(&mut lines).expect("it lives");
         std::thread::sleep(Duration::from_micros(random.below(30_000)));
         child.kill().unwrap();
@@ -174,7 +177,10 @@ async fn a_removed_run_folder_is_named_and_nothing_is_lost() {
         store.ingest(&run, 51, items(51, 20)).await.unwrap_err(),
     ];
     for error in errors {
-        assert!(matches!(error, StoreError::RunFolderMissing { .. }) && error.to_string().contains("backup"), "{error}");
+        assert!(
+            matches!(error, StoreError::RunFolderMissing { .. }) && error.to_string().contains("backup"),
+            "{error}"
+        );
     }
     assert_eq!(store.runs(false).await.unwrap().len(), 1, "the lab goes on");
     std::fs::rename(&away, &folder).unwrap();

@@ -11,8 +11,11 @@ use wire::{Author, Event, RunId, RunState};
 pub(crate) fn new_run(id: &str, device: &str) -> NewRun {
     let corpora = r#"[{"id":"tales","name":"Tales","source":{"kind":"generated","generator":"tales","seed":1},"documents":1000,"text_bytes":1000000,
         "chars":1000000,"alphabet":"abc","sample":"Once","valid_share":0.1,"content_hash":"00","entropy_nats":1.0,"created_ms":0,"datasets":[]}]"#;
-    let devices = format!(r#"[{{"id":"{device}","name":"a device","kind":"cpu","backend":"flex","cores":2,"memory_bytes":8000000000,"flops_per_sec":1e11}}]"#);
-    let (corpora, devices): (Vec<_>, Vec<_>) = (serde_json::from_str(corpora).unwrap(), serde_json::from_str(&devices).unwrap());
+    let devices = format!(
+        r#"[{{"id":"{device}","name":"a device","kind":"cpu","backend":"flex","cores":2,"memory_bytes":8000000000,"flops_per_sec":1e11}}]"#
+    );
+    let (corpora, devices): (Vec<_>, Vec<_>) =
+        (serde_json::from_str(corpora).unwrap(), serde_json::from_str(&devices).unwrap());
     let spec: wire::RunSpec = serde_json::from_str(r#"{"corpus":"tales"}"#).unwrap();
     let view = wire::plan::resolve(&spec, &corpora, &devices).unwrap();
     NewRun {
@@ -42,7 +45,11 @@ pub(crate) async fn open_with_run(dir: &Path) -> (Store, RunId) {
 }
 
 pub(crate) fn row(step: u64, values: &[(&str, f64)]) -> Item {
-    Item::Row(Row { segment: 0, step, values: values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect() })
+    Item::Row(Row {
+        segment: 0,
+        step,
+        values: values.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+    })
 }
 
 pub(crate) fn report(step: u64, event: Event, state: Option<RunState>) -> Report {

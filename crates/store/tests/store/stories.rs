@@ -19,17 +19,35 @@ async fn a_run_from_queue_to_finish_is_the_same_after_a_restart() {
     store.set_state(&run, RunState::Starting, Some("loading".into())).await.unwrap();
     let started = wire::link::Item::Event(report(0, Event::Started { parameters: 9 }, Some(RunState::Running)));
     let mut items = vec![started];
-    items.extend((0..100).map(|step| row(step, &[(name::TRAIN, 4.0 - step as f64 / 100.0), (name::SECS, step as f64), (name::TOKENS_PER_SEC, 500.0)])));
+    items.extend((0..100).map(|step| {
+        row(step, &[(name::TRAIN, 4.0 - step as f64 / 100.0), (name::SECS, step as f64), (name::TOKENS_PER_SEC, 500.0)])
+    }));
     items.push(wire::link::Item::Event(report(100, Event::Evaluated { loss_nats: 3.5, bits_per_byte: 2.0 }, None)));
     items.push(wire::link::Item::Event(report(100, Event::Evaluated { loss_nats: 3.6, bits_per_byte: 2.1 }, None)));
     let done = store.ingest(&run, 1, items).await.unwrap();
-    assert_eq!(done.events.iter().map(|event| event.number).collect::<Vec<_>>(), [2, 3, 4], "the first line said that it waits");
+    assert_eq!(
+        done.events.iter().map(|event| event.number).collect::<Vec<_>>(),
+        [2, 3, 4],
+        "the first line said that it waits"
+    );
     let line = &done.summary;
-    assert_eq!((line.state, line.step, line.loss_train, line.loss_valid, line.best_valid), (RunState::Running, 100, Some(3.01), Some(3.6), Some(3.5)));
-    assert_eq!((line.tokens_per_sec, line.elapsed_secs, line.started_ms, line.ended_ms, line.message.clone()), (Some(500.0), 99.0, Some(2000), None, None));
+    assert_eq!(
+        (line.state, line.step, line.loss_train, line.loss_valid, line.best_valid),
+        (RunState::Running, 100, Some(3.01), Some(3.6), Some(3.5))
+    );
+    assert_eq!(
+        (line.tokens_per_sec, line.elapsed_secs, line.started_ms, line.ended_ms, line.message.clone()),
+        (Some(500.0), 99.0, Some(2000), None, None)
+    );
     assert!(line.sparkline.len() > 30 && line.sparkline.len() <= 60);
-    let (record, line) = store.append(&run, report(100, Event::Failed { message: "the disk burnt".into() }, Some(RunState::Failed))).await.unwrap();
-    assert_eq!((record.number, line.state, line.ended_ms, line.message.as_deref()), (5, RunState::Failed, Some(2100), Some("the disk burnt")));
+    let (record, line) = store
+        .append(&run, report(100, Event::Failed { message: "the disk burnt".into() }, Some(RunState::Failed)))
+        .await
+        .unwrap();
+    assert_eq!(
+        (record.number, line.state, line.ended_ms, line.message.as_deref()),
+        (5, RunState::Failed, Some(2100), Some("the disk burnt"))
+    );
     let before = (store.run(&run).await.unwrap(), store.events(&run, 0, 100).await.unwrap());
     store.close().await;
 
@@ -43,11 +61,19 @@ async fn dials_stand_where_the_journal_left_them() {
     let dir = tempfile::tempdir().unwrap();
     let (store, run) = open_with_run(dir.path()).await;
     let turn = |step, field, new| report(step, Event::Changed { field, old: 0.0, new }, None);
-    for change in [turn(10, SetField::Rate, 5e-4), turn(20, SetField::Clip, 0.5), turn(30, SetField::Rate, 1e-4), turn(30, SetField::EvalEvery, 7.0)] {
+    for change in [
+        turn(10, SetField::Rate, 5e-4),
+        turn(20, SetField::Clip, 0.5),
+        turn(30, SetField::Rate, 1e-4),
+        turn(30, SetField::EvalEvery, 7.0),
+    ] {
         store.append(&run, change).await.unwrap();
     }
     let dials = store.run(&run).await.unwrap().unwrap().dials;
-    assert_eq!((dials.get(SetField::Rate, 10), dials.get(SetField::Rate, 30), dials.clip, dials.eval_every), (5e-4, 1e-4, 0.5, 7));
+    assert_eq!(
+        (dials.get(SetField::Rate, 10), dials.get(SetField::Rate, 30), dials.clip, dials.eval_every),
+        (5e-4, 1e-4, 0.5, 7)
+    );
 }
 
 #[tokio::test]
@@ -94,20 +120,32 @@ async fn a_deletion_can_be_undone_until_it_is_purged() {
     assert!(store.run(&run).await.unwrap().is_none() && !dir.path().join(format!("series/{run}")).exists());
     assert!(matches!(store.series_names(&run).await, Err(StoreError::UnknownRun { .. })));
     let again = store.create_run(&new_run(run.as_str(), "cpu")).await.unwrap();
-    assert_eq!((again.step, store.series_names(&run).await.unwrap().len(), store.events(&run, 0, 9).await.unwrap().len()), (0, 0, 1));
+    assert_eq!(
+        (again.step, store.series_names(&run).await.unwrap().len(), store.events(&run, 0, 9).await.unwrap().len()),
+        (0, 0, 1)
+    );
 }
 
 #[tokio::test]
 async fn names_and_archive_and_looks_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let (store, run) = open_with_run(dir.path()).await;
-    assert_eq!(store.rename(&run, "it's \"mine\"; DROP TABLE runs").await.unwrap().name, "it's \"mine\"; DROP TABLE runs");
+    assert_eq!(
+        store.rename(&run, "it's \"mine\"; DROP TABLE runs").await.unwrap().name,
+        "it's \"mine\"; DROP TABLE runs"
+    );
     assert!(store.set_archived(&run, true).await.unwrap().is_archived);
     let look = |step| Frame::Tensors { step, tensors: vec![], cost_ms: 1.0 };
     store.put_frame(&run, &look(1)).await.unwrap();
     store.put_frame(&run, &look(2)).await.unwrap();
     assert_eq!(store.frames(&run, None).await.unwrap(), [look(2)]);
-    assert_eq!((store.frames(&run, Some("tensors")).await.unwrap().len(), store.frames(&run, Some("other")).await.unwrap().len()), (1, 0));
+    assert_eq!(
+        (
+            store.frames(&run, Some("tensors")).await.unwrap().len(),
+            store.frames(&run, Some("other")).await.unwrap().len()
+        ),
+        (1, 0)
+    );
     let nobody = "nobody".parse().unwrap();
     assert!(matches!(store.rename(&nobody, "x").await, Err(StoreError::UnknownRun { .. })));
     assert!(matches!(store.put_frame(&nobody, &look(1)).await, Err(StoreError::UnknownRun { .. })));

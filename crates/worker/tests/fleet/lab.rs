@@ -40,7 +40,10 @@ pub(crate) enum Fault {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Script {
     /// Rows 0.., resting for a millisecond after so many (0: never).
-    Rows { steps: u64, every: u64 },
+    Rows {
+        steps: u64,
+        every: u64,
+    },
     UntilStopped,
     Fail(&'static str),
     Panic,
@@ -84,7 +87,15 @@ pub(crate) struct FakeTrainer {
 
 impl Trainer for FakeTrainer {
     fn device(&self) -> DeviceInfo {
-        DeviceInfo { id: "cpu".parse().unwrap(), name: "fake".into(), kind: DeviceKind::Cpu, backend: "none".into(), cores: 1, memory_bytes: 0, flops_per_sec: 0.0 }
+        DeviceInfo {
+            id: "cpu".parse().unwrap(),
+            name: "fake".into(),
+            kind: DeviceKind::Cpu,
+            backend: "none".into(),
+            cores: 1,
+            memory_bytes: 0,
+            flops_per_sec: 0.0,
+        }
     }
 
     fn train(&self, plan: &RunPlan, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
@@ -179,7 +190,13 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) async fn open(faults: impl Fn(u64) -> Fault + Send + Sync + 'static) -> Self {
-        let lab = Self { folder: tempfile::tempdir().unwrap(), store: Shared::default(), faults: Arc::new(faults), life: Mutex::new(None), trainer: Arc::default() };
+        let lab = Self {
+            folder: tempfile::tempdir().unwrap(),
+            store: Shared::default(),
+            faults: Arc::new(faults),
+            life: Mutex::new(None),
+            trainer: Arc::default(),
+        };
         lab.reopen_elsewhere().await;
         lab
     }
@@ -221,7 +238,10 @@ impl Lab {
     }
 
     pub(crate) fn hire_with(&self, patience: Patience, token: &str) -> JoinHandle<Result<(), WorkerError>> {
-        let config = WorkerConfig { patience, ..WorkerConfig::new(None, self.data().to_owned(), "cpu".parse().unwrap(), token.to_owned()) };
+        let config = WorkerConfig {
+            patience,
+            ..WorkerConfig::new(None, self.data().to_owned(), "cpu".parse().unwrap(), token.to_owned())
+        };
         tokio::spawn(worker::run_with(config, self.trainer.clone()))
     }
 
@@ -242,7 +262,16 @@ impl Lab {
             scripts.len() as u64 - 1
         };
         let preset = wire::preset::find("tiny", None).unwrap();
-        let plan = RunPlan { preset: preset.name, steps: 1, seed, recipe: preset.recipe, tokenizer: Tokenizer::Byte, mix: vec![], device: "cpu".parse().unwrap(), prompt: String::new() };
+        let plan = RunPlan {
+            preset: preset.name,
+            steps: 1,
+            seed,
+            recipe: preset.recipe,
+            tokenizer: Tokenizer::Byte,
+            mix: vec![],
+            device: "cpu".parse().unwrap(),
+            prompt: String::new(),
+        };
         let mut store = self.store.lock().unwrap();
         let stored = store.stored.entry(run.clone()).or_default().len() as u64;
         store.queue.push((run.clone(), plan.clone()));
@@ -253,7 +282,10 @@ impl Lab {
     }
 
     pub(crate) fn order(&self, run: &RunId, command_id: u64, command: Command) {
-        self.say(FromServer::Order { run: run.clone(), order: CommandOrder { command_id, author: Author::Lab, command } });
+        self.say(FromServer::Order {
+            run: run.clone(),
+            order: CommandOrder { command_id, author: Author::Lab, command },
+        });
     }
 
     /// The store has so many reports of the run already.
@@ -291,7 +323,10 @@ impl Lab {
 
     /// The orders that stored events answer.
     pub(crate) fn answers(&self, run: &RunId) -> Vec<Option<u64>> {
-        self.stored(run).iter().filter_map(|item| if let Item::Event(report) = item { Some(report.command_id) } else { None }).collect()
+        self.stored(run)
+            .iter()
+            .filter_map(|item| if let Item::Event(report) = item { Some(report.command_id) } else { None })
+            .collect()
     }
 }
 
@@ -364,7 +399,9 @@ fn greet(store: &Shared, say: mpsc::UnboundedSender<FromServer>, holding: Option
     say.send(FromServer::Welcome { stored, let_go }).unwrap();
     if holding.is_none() {
         // Those of which nothing has come; the rest is over, or being delivered.
-        for (run, plan) in store.queue.iter().filter(|(run, _)| store.stored[run].is_empty() && !unsent.contains(run)).take(1) {
+        for (run, plan) in
+            store.queue.iter().filter(|(run, _)| store.stored[run].is_empty() && !unsent.contains(run)).take(1)
+        {
             say.send(FromServer::Assign { run: run.clone(), plan: Box::new(plan.clone()) }).unwrap();
         }
     }

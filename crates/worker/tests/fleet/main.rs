@@ -61,7 +61,15 @@ async fn nothing_is_lost_or_doubled_when_everything_goes_wrong_at_random() {
     for seed in 0..4u64 {
         survives(3, move |message| {
             let mixed = (message + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ (seed << 17)) >> 40;
-            [Fault::None, Fault::None, Fault::CutBeforeStoring, Fault::CutBeforeAnswering, Fault::AnswerTwice, Fault::AnswerOld, Fault::ForgetAndCut][mixed as usize % 7]
+            [
+                Fault::None,
+                Fault::None,
+                Fault::CutBeforeStoring,
+                Fault::CutBeforeAnswering,
+                Fault::AnswerTwice,
+                Fault::AnswerOld,
+                Fault::ForgetAndCut,
+            ][mixed as usize % 7]
         })
         .await;
     }
@@ -97,7 +105,8 @@ async fn reports_that_a_dead_worker_left_are_delivered_and_numbers_go_on_after_t
     lab.preload(&left, 2);
     lab.preload(&known, 9);
     let worker = lab.hire();
-    when("what was left is delivered", || lab.stored(&left).len() == 5 && !lab.spool().join("left-behind").exists()).await;
+    when("what was left is delivered", || lab.stored(&left).len() == 5 && !lab.spool().join("left-behind").exists())
+        .await;
     assert_eq!(lab.stored(&left), (0..5).map(item).collect::<Vec<_>>());
     lab.assign(&known, Script::Rows { steps: 3, every: 0 });
     when("the same run goes on", || lab.stored(&known).len() == 9 + 5).await;
@@ -114,7 +123,10 @@ async fn a_panic_fails_the_run_and_ends_the_worker_once_all_is_told() {
     let ended = lab.hire().await.unwrap();
     assert!(matches!(&ended, Err(WorkerError::Panicked { message, .. }) if message == "shape mismatch"), "{ended:?}");
     let stored = lab.stored(&fox);
-    assert!(matches!(stored.last(), Some(Item::Event(report)) if report.step == 7 && matches!(&report.event, Event::Failed { message } if message.contains("shape mismatch"))), "{stored:?}");
+    assert!(
+        matches!(stored.last(), Some(Item::Event(report)) if report.step == 7 && matches!(&report.event, Event::Failed { message } if message.contains("shape mismatch"))),
+        "{stored:?}"
+    );
     assert!(!lab.spool().join("amber-fox-7k2q").exists() && !is_held(lab.data(), &"cpu".parse().unwrap()));
 }
 
@@ -157,7 +169,10 @@ async fn a_run_that_the_server_does_not_want_is_stopped_and_leaves_nothing() {
     when("it has begun", || !lab.stored(&fox).is_empty()).await;
     lab.forget(&fox);
     lab.cut();
-    when("it has stopped", || lab.trainer.ended.load(Ordering::SeqCst) == 1 && !lab.spool().join("amber-fox-7k2q").exists()).await;
+    when("it has stopped", || {
+        lab.trainer.ended.load(Ordering::SeqCst) == 1 && !lab.spool().join("amber-fox-7k2q").exists()
+    })
+    .await;
     assert!(lab.stored(&fox).is_empty(), "nothing more was told");
     lab.assign(&owl, Script::Rows { steps: 5, every: 0 });
     when("it trains the next", || lab.is_complete(&owl, 5)).await;

@@ -1,8 +1,13 @@
 //! The words beside each number of a recipe: label, unit, meaning, and the choices where there are only some.
 
 /// The parts of a recipe, in the order shown.
-pub(super) const SECTIONS: [(&str, &str); 5] =
-    [("model", "Shape"), ("optimizer", "Optimizer (AdamW)"), ("schedule", "Learning rate over steps"), ("batch", "Batch"), ("cadence", "How often to look")];
+pub(super) const SECTIONS: [(&str, &str); 5] = [
+    ("model", "Shape"),
+    ("optimizer", "Optimizer (AdamW)"),
+    ("schedule", "Learning rate over steps"),
+    ("batch", "Batch"),
+    ("cadence", "How often to look"),
+];
 
 /// One number in words.
 #[derive(Clone, Copy)]
@@ -22,23 +27,48 @@ const fn word(path: &'static str, label: &'static str, unit: &'static str, meani
     Word { path, label, unit, meaning, choices: &[] }
 }
 
-const fn choice(path: &'static str, label: &'static str, meaning: &'static str, choices: &'static [&'static str]) -> Word {
+const fn choice(
+    path: &'static str,
+    label: &'static str,
+    meaning: &'static str,
+    choices: &'static [&'static str],
+) -> Word {
     Word { path, label, unit: "", meaning, choices }
 }
 
 /// In the order shown.
 const WORDS: [Word; 33] = [
     word("model.layers", "layers", "blocks", "Blocks of attention and MLP, one after the other."),
-    word("model.d_model", "width", "numbers", "Width of the residual stream: numbers per token that all blocks read and write."),
+    word(
+        "model.d_model",
+        "width",
+        "numbers",
+        "Width of the residual stream: numbers per token that all blocks read and write.",
+    ),
     word("model.heads", "heads", "", "Query heads of each attention; they share the width."),
-    word("model.kv_heads", "key heads", "", "Key and value heads; as many as heads for plain attention, fewer for groups."),
+    word(
+        "model.kv_heads",
+        "key heads",
+        "",
+        "Key and value heads; as many as heads for plain attention, fewer for groups.",
+    ),
     word("model.d_ff", "MLP width", "numbers", "Width inside the MLP."),
     word("model.seq", "context", "tokens", "How many tokens back the model can look."),
     word("model.vocab", "vocabulary", "tokens", "Tokens of the vocabulary; set by the tokenizer."),
-    choice("model.positions", "positions", "Learned: a vector per place. Rotary: queries and keys turned by their place.", &["learned", "rotary"]),
+    choice(
+        "model.positions",
+        "positions",
+        "Learned: a vector per place. Rotary: queries and keys turned by their place.",
+        &["learned", "rotary"],
+    ),
     choice("model.norm", "norm", "Layer: mean and variance. RMS: root mean square only.", &["layer", "rms"]),
     choice("model.mlp", "MLP", "GELU: two matrices. SwiGLU: three, one of them a gate.", &["gelu", "swiglu"]),
-    word("model.qk_norm", "QK norm", "", "Normalise queries and keys of each head, which keeps attention from saturating."),
+    word(
+        "model.qk_norm",
+        "QK norm",
+        "",
+        "Normalise queries and keys of each head, which keeps attention from saturating.",
+    ),
     word("model.bias", "biases", "", "Biases in linear layers and norms."),
     word("model.tied_head", "tied head", "", "The output head shares the embedding's matrix."),
     word("model.logit_softcap", "logit cap", "", "cap · tanh(logits / cap); 0 for none."),
@@ -47,20 +77,45 @@ const WORDS: [Word; 33] = [
     word("optimizer.beta1", "beta 1", "", "Decay of the mean of gradients: 0.9 remembers some 10 steps."),
     word("optimizer.beta2", "beta 2", "", "Decay of the mean of squared gradients: 0.99 remembers some 100 steps."),
     word("optimizer.eps", "eps", "", "Added to the root of the second moment, so that nothing is divided by zero."),
-    word("optimizer.weight_decay", "weight decay", "per rate", "Matrices shrink by rate × decay at each step; norms and biases do not."),
-    word("optimizer.clip", "clip", "gradient norm", "Gradients with a larger global norm are scaled down to it; 0 for none."),
+    word(
+        "optimizer.weight_decay",
+        "weight decay",
+        "per rate",
+        "Matrices shrink by rate × decay at each step; norms and biases do not.",
+    ),
+    word(
+        "optimizer.clip",
+        "clip",
+        "gradient norm",
+        "Gradients with a larger global norm are scaled down to it; 0 for none.",
+    ),
     word("optimizer.z_loss", "z-loss", "", "Weight of the squared log of the softmax's sum in the loss; 0 for none."),
     word("schedule.shape", "shape", "", "Course of the rate after warm-up."),
-    word("schedule.warmup_steps", "warm-up", "steps", "Steps of linear rise; at most a tenth of a short run unless changed."),
+    word(
+        "schedule.warmup_steps",
+        "warm-up",
+        "steps",
+        "Steps of linear rise; at most a tenth of a short run unless changed.",
+    ),
     word("schedule.floor", "floor", "of peak", "Lowest rate, as a share of the peak."),
     word("batch.rows", "rows", "per pass", "Windows of context in one pass."),
     word("batch.accumulation", "passes", "per step", "Passes whose gradients are summed before a step."),
-    word("batch.shards", "parts", "per pass", "Parts of a pass, one per core, summed in a fixed order; 0 takes the device's cores."),
+    word(
+        "batch.shards",
+        "parts",
+        "per pass",
+        "Parts of a pass, one per core, summed in a fixed order; 0 takes the device's cores.",
+    ),
     word("cadence.eval_every", "evaluate every", "steps", "Steps between validation losses; 0 for never."),
     word("cadence.eval_batches", "evaluation", "batches", "Batches of one validation loss, the same ones each time."),
     word("cadence.sample_every", "sample every", "steps", "Steps between text samples; 0 for never."),
     word("cadence.sample_tokens", "sample", "tokens", "Tokens of one sample."),
-    word("cadence.stats_every", "statistics every", "steps", "Steps between weight and gradient statistics; 0 for never."),
+    word(
+        "cadence.stats_every",
+        "statistics every",
+        "steps",
+        "Steps between weight and gradient statistics; 0 for never.",
+    ),
 ];
 
 /// The words of a path, with their place in the order.
