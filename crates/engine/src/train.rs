@@ -258,8 +258,8 @@ impl Training {
         phases.optimizer = millis(optimizing);
         let Some(taken) = taken else { return Ok(()) };
 
-        if let Some(tensors) = taken.stats {
-            self.report_stats(step, tensors, millis(optimizing) - phases.optimizer, out);
+        if let Some((tensors, cost_ms)) = taken.stats {
+            self.report_stats(step, tensors, cost_ms, out);
         }
         self.secs += began.elapsed().as_secs_f64();
         let row = self.row(step, &phases, millis(began));
@@ -305,12 +305,15 @@ impl Training {
             return Ok(None);
         }
         let dial = self.dial();
+        let mut cost_ms = [0.0; 2];
         let gradient_moments: Option<Vec<Moments>> =
-            wants_stats.then(|| gradient.flat.iter().map(stats::of_tensor).collect());
+            wants_stats.then(|| timed(&mut cost_ms[0], || gradient.flat.iter().map(stats::of_tensor).collect()));
         let scale = optimizer::clip_scale(norm, dial.clip);
         let updates = self.state.step_on_cpu(&self.specs, gradient.flat, scale, dial, cores)?;
-        let stats = gradient_moments.map(|moments| stats::on_cpu(&self.specs, &self.state.weights, &moments, &updates));
-        Ok(Some(Taken { scalars: Scalars::Known { loss, norm }, stats }))
+        let on_cpu = |moments: Vec<Moments>| stats::on_cpu(&self.specs, &self.state.weights, &moments, &updates);
+        let stats = gradient_moments.map(|moments| timed(&mut cost_ms[1], || on_cpu(moments)));
+        let cost_ms: f64 = cost_ms.iter().sum();
+        Ok(Some(Taken { scalars: Scalars::Known { loss, norm }, stats: stats.map(|stats| (stats, cost_ms)) }))
     }
 
     fn take_step_on_gpu(&mut self, gradient: Gradient, wants_stats: bool) -> Result<Taken, EngineError> {
@@ -531,7 +534,8 @@ const FINAL_WINDOWS: usize = 4096;
 /// What an optimizer step left to report.
 struct Taken {
     scalars: Scalars,
-    stats: Option<Vec<TensorStats>>,
+    /// A look, and the milliseconds it took.
+    stats: Option<(Vec<TensorStats>, f64)>,
 }
 
 enum Scalars {
