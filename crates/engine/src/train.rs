@@ -195,6 +195,10 @@ impl Training {
             Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
             Command::Set { field, value, .. } => (self.set(&order, *field, *value), None),
             Command::Evaluate => (self.evaluate_now(out)?, None),
+            Command::Sample { prompt: Some(prompt), .. } if !self.strangers(prompt).is_empty() => {
+                let message = format!("the text never had {}: leave that out", self.strangers(prompt));
+                (refuse(&order, &message), None)
+            }
             Command::Sample { prompt, tokens, temperature } => {
                 (self.sample_now(prompt.as_deref(), *tokens, *temperature)?, None)
             }
@@ -209,6 +213,12 @@ impl Training {
             ..self.line(event, state)
         });
         Ok(next)
+    }
+
+    /// Characters of a prompt that this run's tokenizer has no number for, quoted.
+    fn strangers(&self, prompt: &str) -> String {
+        let (_, unknown) = self.data.tokenizer().encode_known(prompt);
+        unknown.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ")
     }
 
     fn set(&mut self, order: &CommandOrder, field: SetField, value: f64) -> Event {

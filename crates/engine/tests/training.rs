@@ -147,6 +147,7 @@ fn everything_can_be_asked_while_it_is_paused() {
                 set(SetField::Rate, 0.005),
                 set(SetField::Clip, f64::NAN),
                 Command::Annotate { text: "half the rate".into() },
+                Command::Sample { prompt: Some("the Ω".into()), tokens: None, temperature: None },
                 Command::Step { steps: 3 },
             ],
         ),
@@ -160,7 +161,8 @@ fn everything_can_be_asked_while_it_is_paused() {
     assert!(matches!(at(1002), (10, Event::Sampled { prompt, .. }) if prompt == "the dog"));
     assert!(matches!(at(1003), (10, Event::Changed { field: SetField::Rate, new, .. }) if *new == 0.005));
     assert!(matches!(at(1004), (10, Event::Refused { .. })), "a NaN clip changes nothing");
-    assert_eq!(at(1006), (10, &Event::Stepping { steps: 3 }));
+    assert!(matches!(at(1006), (10, Event::Refused { message, .. }) if message.contains('Ω')), "a stranger is named");
+    assert_eq!(at(1007), (10, &Event::Stepping { steps: 3 }));
     assert!(
         heard.reports.iter().any(|report| report.step == 13 && report.event == Event::Paused),
         "it holds again after three steps"
