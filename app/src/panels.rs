@@ -17,7 +17,7 @@ mod standing;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::run::Dials;
+use wire::Dials;
 use wire::series::Axis;
 use wire::{Author, Command, Event, EventRecord, RunId, RunState, RunSummary, SetField};
 

@@ -47,9 +47,7 @@ impl OpenRun {
     pub(crate) fn tick(&mut self, tick: Tick) {
         self.view.summary = tick.summary;
         for record in tick.events {
-            if let Event::Changed { field, new, .. } = record.event {
-                self.view.dials.set(field, record.step, new);
-            }
+            self.view.dials.apply(&record.event, record.step);
             self.events.insert(record.number, record);
         }
         for row in &tick.rows {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use wire::command::CommandOrder;
 use wire::device::{DeviceInfo, DeviceLoad, DeviceView};
+use wire::history::Past;
 use wire::link::FromServer;
 use wire::{DeviceId, RunId, RunPlan, WorkerId};
 
@@ -94,14 +95,15 @@ impl Fleet {
     }
 
     /// Gives a run to an idle device; false when it is gone or busy.
-    pub fn assign(&self, device: &DeviceId, run: &RunId, plan: RunPlan) -> bool {
+    pub fn assign(&self, device: &DeviceId, run: &RunId, plan: RunPlan, past: Past) -> bool {
         let mut members = self.lock();
         let Some(member) =
             members.get_mut(device).filter(|member| member.view.is_connected && member.view.run.is_none())
         else {
             return false;
         };
-        let sent = member.to_worker.try_send(FromServer::Assign { run: run.clone(), plan: Box::new(plan) }).is_ok();
+        let message = FromServer::Assign { run: run.clone(), plan: Box::new(plan), past: Box::new(past) };
+        let sent = member.to_worker.try_send(message).is_ok();
         if sent {
             member.view.run = Some(run.clone());
         }

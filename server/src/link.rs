@@ -176,7 +176,7 @@ async fn greet(
         None => (None, false),
     };
     let mut stored = vec![];
-    for run in holding.iter().chain(&unsent) {
+    for run in holding.iter().chain(unsent.iter().map(|(run, _)| run)) {
         if let Some(seq) = stored_seq(state, run).await? {
             stored.push((run.clone(), seq));
         }

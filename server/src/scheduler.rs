@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use wire::corpus::DatasetInfo;
 use wire::event::Author;
+use wire::history::Past;
 use wire::run::References;
 use wire::{DeviceId, Event, RunId, RunPlan, RunState};
 
@@ -75,7 +76,7 @@ fn check_length(plan: &RunPlan, made: &DatasetInfo) -> Result<(), ApiError> {
 /// The state is written first: a run must never be handed out twice.
 async fn start(state: &AppState, device: &DeviceId, run: &RunId, plan: RunPlan) -> Result<(), ApiError> {
     set_state(state, run, RunState::Starting, None).await?;
-    if !state.fleet.assign(device, run, plan) {
+    if !state.fleet.assign(device, run, plan, Past::default()) {
         set_state(state, run, RunState::Queued, None).await?;
     }
     Ok(())

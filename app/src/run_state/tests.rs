@@ -1,7 +1,8 @@
+use wire::Dials;
 use wire::command::SetField;
 use wire::corpus::{CorpusInfo, DatasetInfo, Source};
 use wire::device::{DeviceInfo, DeviceKind};
-use wire::run::{Cursor, Dials, References};
+use wire::run::{Cursor, References};
 use wire::series::{Bucket, Row, SeriesWindow, name};
 use wire::spec::Tokenizer;
 use wire::{Author, RunSpec, RunSummary};
@@ -68,6 +69,9 @@ fn view() -> RunView {
         sparkline: vec![],
         is_archived: false,
         deleted_ms: None,
+        parent: None,
+        priority: 0,
+        restarts: 0,
     };
     let dials = Dials::new(&resolved.plan);
     RunView {
@@ -78,6 +82,8 @@ fn view() -> RunView {
         dials,
         references,
         device_name: "CPU".into(),
+        segments: vec![],
+        lineage: vec![],
         cursor: Cursor { epoch: 1, tick: 0 },
     }
 }

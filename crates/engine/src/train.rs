@@ -9,11 +9,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use burn::tensor::Tensor;
 use wire::command::{Command, CommandOrder, SetField};
+use wire::dials::Dials;
 use wire::event::{Author, Event};
 use wire::frame::{Frame, Moments, TensorStats};
 use wire::link::Report;
 use wire::plan::RunPlan;
-use wire::run::{Dials, RunState};
+use wire::run::RunState;
 use wire::series::{Row, name};
 
 use crate::cores::Cores;
@@ -193,7 +194,10 @@ impl Training {
                 (Event::Stepping { steps: *steps }, Some(RunState::Running))
             }
             Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
-            Command::Set { field, value, .. } => (self.set(&order, *field, *value), None),
+            Command::Set { .. } | Command::Redraw { .. } => (self.change(&order), None),
+            Command::Checkpoint { .. } | Command::Rollback { .. } | Command::Release { .. } | Command::Undo { .. } => {
+                (refuse(&order, "this worker cannot do that yet"), None)
+            }
             Command::Evaluate => (self.evaluate_now(out)?, None),
             Command::Sample { prompt: Some(prompt), .. } if !self.strangers(prompt).is_empty() => {
                 let message = format!("the text never had {}: leave that out", self.strangers(prompt));
@@ -221,13 +225,15 @@ impl Training {
         unknown.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ")
     }
 
-    fn set(&mut self, order: &CommandOrder, field: SetField, value: f64) -> Event {
-        if let Err(message) = field.check(value) {
-            return refuse(order, &message);
+    fn change(&mut self, order: &CommandOrder) -> Event {
+        match self.dials.change(&order.command, self.step()) {
+            Ok(Some(event)) => {
+                self.dials.apply(&event, self.step());
+                event
+            }
+            Ok(None) => refuse(order, "it changes nothing"),
+            Err(message) => refuse(order, &message),
         }
-        let old = self.dials.get(field, self.step());
-        self.dials.set(field, self.step(), value);
-        Event::Changed { field, old, new: value }
     }
 
     /// Holds while reports cannot be kept: nothing is trained that nobody could ever see.

@@ -1,9 +1,10 @@
 //! Runs as records: made, read, renamed, put away, deleted for a while, and purged for good.
 
 use serde::{Deserialize, Serialize};
+use wire::history::{History, Span};
 use wire::link::Report;
 use wire::plan::Estimate;
-use wire::run::{Cursor, Dials, References};
+use wire::run::{Cursor, References};
 use wire::{Author, Event, RunId, RunPlan, RunSpec, RunState, RunSummary, RunView};
 
 use crate::database::{self, commit};
@@ -81,14 +82,26 @@ impl Store {
         else {
             return Ok(None);
         };
-        let mut dials = Dials::new(&papers.plan);
-        for record in database::journal::changes(&mut connection, run).await? {
-            if let Event::Changed { field, new, .. } = record.event {
-                dials.set(field, record.step, new);
-            }
-        }
+        let history = History::read(&papers.plan, &database::journal::changes(&mut connection, run).await?);
+        let lineage = history.spans().into_iter().map(|(segment, from_step, to_step)| Span {
+            run: run.clone(),
+            segment,
+            from_step,
+            to_step,
+        });
         let database::runs::Papers { spec, plan, estimate, references, device_name } = papers;
-        Ok(Some(RunView { summary, spec, plan, estimate, dials, references, device_name, cursor: Cursor::default() }))
+        Ok(Some(RunView {
+            summary,
+            spec,
+            plan,
+            estimate,
+            dials: history.dials(),
+            references,
+            device_name,
+            segments: history.segments().to_vec(),
+            lineage: lineage.collect(),
+            cursor: Cursor::default(),
+        }))
     }
 
     /// Gives a run another name.

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::CheckpointId;
+use crate::course::MixPoint;
 use crate::event::Author;
+use crate::schedule::Bend;
 
 /// What can be asked of a run, while it trains and while it is paused.
 ///
@@ -45,6 +48,47 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Give the rate, the mix or the batch another course from the next step on.
+    Redraw {
+        /// Which, and how.
+        course: Redraw,
+        /// Why, in the author's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Save the state now.
+    Checkpoint {
+        /// Why, in the author's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Go back to a checkpoint; what came after it stays as a ghost.
+    Rollback {
+        /// Which.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        checkpoint: CheckpointId,
+        /// Leave out this many batches from there on (PaLM, section 5.1).
+        #[serde(default)]
+        skip_batches: u64,
+        /// Why, in the author's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Let go of the device, with a checkpoint; resuming takes it back.
+    Release {
+        /// Why, in the author's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Undo a line of the journal: by its inverse from here, or by going back to just before it.
+    Undo {
+        /// Number of the line; the last that can be undone unless told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event: Option<u64>,
+        /// How.
+        #[serde(default)]
+        way: UndoWay,
+    },
     /// Measure the validation loss now.
     Evaluate,
     /// Write a text now, on the current weights.
@@ -70,14 +114,70 @@ fn one() -> u64 {
     1
 }
 
+/// How something is undone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UndoWay {
+    /// The opposite change from here on; what was learned meanwhile stays.
+    #[default]
+    Inverse,
+    /// Back to the checkpoint taken just before; what was learned meanwhile becomes a ghost.
+    Rollback,
+}
+
+/// A course drawn ahead, from the next step on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Redraw {
+    /// The learning rate, and where the run ends.
+    Rate {
+        /// The new course.
+        bend: Bend,
+        /// Steps at which the run ends; as before unless told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        steps: Option<u64>,
+    },
+    /// Weights of the texts.
+    Mix {
+        /// In rising steps, from the next step on; straight lines between.
+        points: Vec<MixPoint>,
+    },
+    /// Passes of a step: its batch is rows x passes.
+    Passes {
+        /// (first step, passes), in rising steps from the next step on.
+        #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<u64>>))]
+        stairs: Vec<(u64, u64)>,
+    },
+}
+
 impl Command {
     /// The reason that came with it.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Pause { reason } | Self::Resume { reason } | Self::Stop { reason } | Self::Set { reason, .. } => {
-                reason.as_deref()
+            Self::Pause { reason }
+            | Self::Resume { reason }
+            | Self::Stop { reason }
+            | Self::Set { reason, .. }
+            | Self::Redraw { reason, .. }
+            | Self::Checkpoint { reason }
+            | Self::Rollback { reason, .. }
+            | Self::Release { reason } => reason.as_deref(),
+            Self::Step { .. } | Self::Undo { .. } | Self::Evaluate | Self::Sample { .. } | Self::Annotate { .. } => {
+                None
             }
-            _ => None,
+        }
+    }
+
+    /// Whether it changes what is learned from here on, so that the state before it is worth keeping.
+    pub fn is_risky(&self) -> bool {
+        match self {
+            Self::Set { field, .. } => {
+                matches!(field, SetField::Rate | SetField::Clip | SetField::WeightDecay)
+            }
+            Self::Redraw { .. } | Self::Rollback { .. } => true,
+            _ => false,
         }
     }
 }
@@ -97,11 +197,14 @@ pub enum SetField {
     EvalEvery,
     /// Steps between samples; 0 turns them off.
     SampleEvery,
+    /// Steps between checkpoints; 0 turns them off.
+    CheckpointEvery,
 }
 
 impl SetField {
     /// All dials, in the order pages show them.
-    pub const ALL: [Self; 5] = [Self::Rate, Self::Clip, Self::WeightDecay, Self::EvalEvery, Self::SampleEvery];
+    pub const ALL: [Self; 6] =
+        [Self::Rate, Self::Clip, Self::WeightDecay, Self::EvalEvery, Self::SampleEvery, Self::CheckpointEvery];
 
     /// Name, unit, and the sentence shown on hover.
     pub fn describe(self) -> (&'static str, &'static str, &'static str) {
@@ -117,6 +220,7 @@ impl SetField {
             Self::WeightDecay => ("weight decay", "per unit of rate", "Matrices shrink by rate x decay at each step."),
             Self::EvalEvery => ("evaluate every", "steps", "Steps between validation losses; 0 turns them off."),
             Self::SampleEvery => ("sample every", "steps", "Steps between text samples; 0 turns them off."),
+            Self::CheckpointEvery => ("checkpoint every", "steps", "Steps between checkpoints; 0 turns them off."),
         }
     }
 
@@ -127,12 +231,12 @@ impl SetField {
             Self::Rate => 10.0,
             Self::Clip => 1e6,
             Self::WeightDecay => 10.0,
-            Self::EvalEvery | Self::SampleEvery => 1e9,
+            Self::EvalEvery | Self::SampleEvery | Self::CheckpointEvery => 1e9,
         };
         if !value.is_finite() || value < 0.0 || value > top {
             return Err(format!("{name} must be a number from 0 to {top}, not {value}"));
         }
-        if matches!(self, Self::EvalEvery | Self::SampleEvery) && value.fract() != 0.0 {
+        if matches!(self, Self::EvalEvery | Self::SampleEvery | Self::CheckpointEvery) && value.fract() != 0.0 {
             return Err(format!("{name} must be a whole number of steps, not {value}"));
         }
         Ok(())
@@ -167,8 +271,21 @@ mod tests {
             r#"{"kind":"set","field":"rate","value":3e-4,"reason":"flat"}"#,
             Command::Set { field: SetField::Rate, value: 3e-4, reason: Some("flat".into()) },
         );
+        check(
+            r#"{"kind":"rollback","checkpoint":"0-300","skip_batches":200}"#,
+            Command::Rollback { checkpoint: CheckpointId { segment: 0, step: 300 }, skip_batches: 200, reason: None },
+        );
+        check(
+            r#"{"kind":"redraw","course":{"rate":{"bend":{"points":[[500,1e-4]]}}}}"#,
+            Command::Redraw {
+                course: Redraw::Rate { bend: Bend::Points(vec![(500, 1e-4)]), steps: None },
+                reason: None,
+            },
+        );
         for bad in [
             r#"{"kind":"explode"}"#,
+            r#"{"kind":"rollback","checkpoint":"../1"}"#,
+            r#"{"kind":"redraw","course":{"mood":{}}}"#,
             r#"{"kind":"set","field":"rate"}"#,
             r#"{"kind":"pause","x":1}"#,
             r#"{"kind":"set","field":"mood","value":1}"#,

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::{Cause, CheckpointId, CheckpointInfo, CheckpointRef};
 use crate::command::{Command, SetField};
+use crate::dials::Drawn;
 
 /// Who did it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +81,62 @@ pub enum Event {
         /// Value from this step on.
         new: f64,
     },
+    /// A course was drawn anew.
+    Redrawn {
+        /// From this step on as it was.
+        old: Drawn,
+        /// From this step on as it is.
+        new: Drawn,
+    },
+    /// The state is on disk, whole.
+    Checkpointed {
+        /// What is known of it.
+        checkpoint: CheckpointInfo,
+    },
+    /// A checkpoint could not be written, or read; training goes on.
+    CheckpointFailed {
+        /// Which.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        checkpoint: CheckpointId,
+        /// What failed, and the way out.
+        message: String,
+    },
+    /// It went back to a checkpoint; this line opens a segment, and what came after the checkpoint is a ghost.
+    RolledBack {
+        /// Whence it goes on.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        checkpoint: CheckpointId,
+        /// Segment that was left.
+        from_segment: u32,
+        /// Step at which it was left.
+        from_step: u64,
+        /// Batches left out from here on.
+        skip_batches: u64,
+        /// Lowest validation loss up to the checkpoint.
+        best_valid: Option<f64>,
+    },
+    /// The run begins with another run's state.
+    Forked {
+        /// Whose.
+        from: CheckpointRef,
+    },
+    /// It goes on from a saved state after its worker ended; steps up to `recorded` are trained again and not told twice.
+    Continued {
+        /// Whence; the first step where there is none.
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+        checkpoint: Option<CheckpointId>,
+        /// Steps that had been told of.
+        recorded: u64,
+        /// Checkpoints that were passed over because they are damaged, with what is wrong.
+        damaged: Vec<String>,
+    },
+    /// It let go of its device and waits with a checkpoint.
+    Released,
+    /// A budget is used up.
+    BudgetReached {
+        /// Which, in words.
+        what: String,
+    },
     /// The validation loss was measured.
     Evaluated {
         /// Mean loss, nats per token.
@@ -133,8 +191,18 @@ impl Event {
     pub fn is_mark(&self) -> bool {
         !matches!(
             self,
-            Self::Queued | Self::Starting { .. } | Self::Evaluated { .. } | Self::Sampled { .. } | Self::Refused { .. }
+            Self::Queued
+                | Self::Starting { .. }
+                | Self::Evaluated { .. }
+                | Self::Sampled { .. }
+                | Self::Refused { .. }
+                | Self::Checkpointed { .. }
         )
+    }
+
+    /// Whether it turns a dial or leads the run's path elsewhere.
+    pub fn is_change(&self) -> bool {
+        matches!(self, Self::Changed { .. } | Self::Redrawn { .. } | Self::RolledBack { .. })
     }
 
     /// One short phrase, for marks and lists: `rate 0.001 -> 0.0005`.
@@ -147,6 +215,37 @@ impl Event {
             Self::Resumed => "resumed".into(),
             Self::Stepping { steps } => format!("{steps} step{}", if *steps == 1 { "" } else { "s" }),
             Self::Changed { field, old, new } => format!("{} {} → {}", field.describe().0, brief(*old), brief(*new)),
+            Self::Redrawn { new: Drawn::Rate { steps, .. }, old: Drawn::Rate { steps: before, .. } }
+                if steps != before =>
+            {
+                format!("rate redrawn, end at {steps} instead of {before}")
+            }
+            Self::Redrawn { new: Drawn::Rate { .. }, .. } => "rate redrawn".into(),
+            Self::Redrawn { new: Drawn::Mix(_), .. } => "mix redrawn".into(),
+            Self::Redrawn { new: Drawn::Passes(stairs), .. } => match stairs.as_slice() {
+                [(_, passes)] => format!("passes per step → {passes}"),
+                _ => "batch redrawn".into(),
+            },
+            Self::Checkpointed { checkpoint } => match checkpoint.cause {
+                Cause::Cadence => format!("checkpoint {}", checkpoint.id),
+                Cause::Asked => format!("checkpoint {}, asked for", checkpoint.id),
+                Cause::BeforeChange => format!("checkpoint {}, before a change", checkpoint.id),
+                Cause::Best => format!("checkpoint {}, best so far", checkpoint.id),
+                Cause::End => format!("checkpoint {}, at the end", checkpoint.id),
+                Cause::Imported => format!("checkpoint {}, brought in", checkpoint.id),
+            },
+            Self::CheckpointFailed { checkpoint, message } => format!("checkpoint {checkpoint} failed: {message}"),
+            Self::RolledBack { checkpoint, skip_batches: 0, .. } => format!("rolled back to step {}", checkpoint.step),
+            Self::RolledBack { checkpoint, skip_batches, .. } => {
+                format!("rolled back to step {}, {skip_batches} batches left out", checkpoint.step)
+            }
+            Self::Forked { from } => format!("forked from {} at step {}", from.run, from.checkpoint.step),
+            Self::Continued { checkpoint: Some(id), .. } => {
+                format!("continued from the checkpoint at step {}", id.step)
+            }
+            Self::Continued { checkpoint: None, .. } => "continued from the first step".into(),
+            Self::Released => "device released".into(),
+            Self::BudgetReached { what } => format!("budget reached: {what}"),
             Self::Evaluated { loss_nats, .. } => format!("validation loss {loss_nats:.3} nats"),
             Self::Sampled { .. } => "sample".into(),
             Self::Annotated { text } => text.clone(),

@@ -5,19 +5,25 @@
 //!
 //! - [`spec`] what someone typed, [`plan`] every number resolved and checked, [`preset`] the table of starting points;
 //! - [`command`] all that can be asked, [`event`] all that can happen: together the whole behaviour of the lab;
-//! - [`schedule`] the learning rate as a pure function of the step;
+//! - [`schedule`] the learning rate as a pure function of the step, [`course`] the mix and the batch likewise, [`dials`] all of them as
+//!   they stand; [`checkpoint`] saved states, [`history`] the tree of stretches that rollbacks and forks make, [`fork`] a fork's plan;
 //! - [`model`] the shape of the decoder and what it costs;
 //! - [`series`] names, units and buckets of curves, [`frame`] looks inside;
 //! - [`run`], [`corpus`], [`device`] the records that pages show;
 //! - [`link`] worker and server, [`live`] server and page.
 
+pub mod checkpoint;
 pub mod command;
 pub mod corpus;
+pub mod course;
 pub mod device;
+pub mod dials;
 pub mod encode;
 pub mod error;
 pub mod event;
+pub mod fork;
 pub mod frame;
+pub mod history;
 pub mod id;
 pub mod link;
 pub mod live;
@@ -29,7 +35,9 @@ pub mod schedule;
 pub mod series;
 pub mod spec;
 
+pub use checkpoint::CheckpointId;
 pub use command::{Command, SetField};
+pub use dials::Dials;
 pub use error::{ApiErrorBody, PlanError};
 pub use event::{Author, Event, EventRecord};
 pub use id::{CorpusId, DeviceId, RunId, WorkerId};

@@ -9,13 +9,14 @@ use crate::command::CommandOrder;
 use crate::device::{DeviceInfo, DeviceLoad};
 use crate::event::{Author, Event};
 use crate::frame::Frame;
+use crate::history::Past;
 use crate::id::{RunId, WorkerId};
 use crate::plan::RunPlan;
 use crate::run::RunState;
 use crate::series::Row;
 
 /// Version of this protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// From a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,8 +35,8 @@ pub enum FromWorker {
         device: DeviceInfo,
         /// The run it holds, if any.
         holding: Option<RunId>,
-        /// Runs with unacknowledged reports on its disk.
-        unsent: Vec<RunId>,
+        /// Runs with unacknowledged reports on its disk, with the number of the last: until all are stored, nobody may go on with them.
+        unsent: Vec<(RunId, u64)>,
     },
     /// Reports of a run, in order without gaps: item i has number `first_seq + i`.
     Items {
@@ -107,6 +108,8 @@ pub enum FromServer {
         run: RunId,
         /// Every number.
         plan: Box<RunPlan>,
+        /// What it has behind it; empty for a new run.
+        past: Box<Past>,
     },
     /// Do this to the run you hold.
     Order {

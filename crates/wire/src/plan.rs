@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::corpus::CorpusInfo;
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::PlanError;
+use crate::history::Origin;
 use crate::id::{CorpusId, DeviceId};
 use crate::model::ModelPlan;
 use crate::preset;
@@ -22,7 +23,7 @@ use crate::spec::{RunSpec, Tokenizer};
 pub struct Recipe {
     /// Shape of the decoder.
     pub model: ModelPlan,
-    /// AdamW.
+    /// Which optimizer, and its numbers.
     pub optimizer: Optimizer,
     /// Course of the rate.
     pub schedule: RatePlan,
@@ -30,13 +31,72 @@ pub struct Recipe {
     pub batch: Batch,
     /// How often to look.
     pub cadence: Cadence,
+    /// What is kept on disk.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Where it ends before its last step.
+    #[serde(default)]
+    pub budget: Budget,
 }
 
-/// AdamW with decay on matrices only (Loshchilov and Hutter 2019).
+/// Checkpoints: how often, and which are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Keep {
+    /// Steps between checkpoints; 0 for none on a cadence.
+    pub every: u64,
+    /// The newest on the cadence that are kept, at least 1.
+    pub latest: u32,
+    /// Of those on the cadence, every so many is kept for good; 0 for none.
+    pub every_nth: u32,
+    /// Keep the one with the lowest validation loss.
+    pub best: bool,
+    /// Save before every change that can be regretted; the newest 8 of these are kept.
+    pub before_changes: bool,
+    /// Times a run is started again by itself after its worker died.
+    pub restarts: u32,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { every: 500, latest: 3, every_nth: 0, best: true, before_changes: true, restarts: 3 }
+    }
+}
+
+/// Bounds at which a run ends; 0 is none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Tokens trained on.
+    pub tokens: u64,
+    /// Seconds at work.
+    pub secs: f64,
+    /// Validation loss, nats per token: reached, the run ends.
+    pub loss: f64,
+}
+
+/// Which optimizer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerKind {
+    /// AdamW (Loshchilov and Hutter 2019).
+    #[default]
+    Adamw,
+    /// Muon (Jordan et al. 2024) for the blocks' matrices, scaled to AdamW's rate (Liu et al. 2025), AdamW for the rest.
+    Muon,
+}
+
+/// The optimizer, with decay on matrices only.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Optimizer {
+    /// Which.
+    #[serde(default)]
+    pub kind: OptimizerKind,
     /// Highest learning rate.
     pub rate: f64,
     /// Decay of the first moment.
@@ -128,6 +188,9 @@ pub struct RunPlan {
     pub device: DeviceId,
     /// What a sample starts with.
     pub prompt: String,
+    /// Where a fork begins.
+    #[serde(default)]
+    pub origin: Option<Origin>,
 }
 
 impl RunPlan {
@@ -137,7 +200,12 @@ impl RunPlan {
         Schedule { shape, peak: self.recipe.optimizer.rate, warmup_steps, steps: self.steps, floor, turns: vec![] }
     }
 
-    /// Tokens of one optimizer step.
+    /// Tokens of one pass.
+    pub fn tokens_per_pass(&self) -> u64 {
+        (self.recipe.batch.rows * self.recipe.model.seq) as u64
+    }
+
+    /// Tokens of one optimizer step, as planned.
     pub fn tokens_per_step(&self) -> u64 {
         (self.recipe.batch.rows * self.recipe.batch.accumulation * self.recipe.model.seq) as u64
     }
@@ -229,6 +297,7 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
             .collect(),
         device: device.id.clone(),
         prompt: prompt(&texts),
+        origin: None,
     };
     check(&plan, &texts)?;
     let estimate = plan.estimate(device);
@@ -238,7 +307,7 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
 }
 
 /// The one asked for, else the fastest that is no software adapter.
-fn choose_device<'a>(spec: &RunSpec, devices: &'a [DeviceInfo]) -> Result<&'a DeviceInfo, PlanError> {
+pub(crate) fn choose_device<'a>(spec: &RunSpec, devices: &'a [DeviceInfo]) -> Result<&'a DeviceInfo, PlanError> {
     if let Some(id) = &spec.device {
         let known: Vec<&str> = devices.iter().map(|device| device.id.as_str()).collect();
         let hint = if known.is_empty() {
@@ -283,9 +352,9 @@ fn choose_texts<'a>(spec: &RunSpec, corpora: &'a [CorpusInfo]) -> Result<Vec<(&'
     if total <= 0.0 {
         return Err(PlanError::new("mix", "all weights are 0").hint("at least one above 0"));
     }
+    // One of weight 0 stays: it can be turned up while the run trains.
     wanted
         .into_iter()
-        .filter(|(_, weight)| *weight > 0.0)
         .map(|(id, weight)| match corpora.iter().find(|info| info.id == id) {
             Some(info) => Ok((info, weight / total)),
             None => {
@@ -314,7 +383,7 @@ fn vocab(tokenizer: Tokenizer, texts: &[(&CorpusInfo, f64)]) -> Result<usize, Pl
 }
 
 /// Sets each overridden number by its path in the recipe's own JSON, so that every number can be opened and none invented.
-fn apply_overrides(recipe: Recipe, overrides: &BTreeMap<String, Value>) -> Result<Recipe, PlanError> {
+pub(crate) fn apply_overrides(recipe: Recipe, overrides: &BTreeMap<String, Value>) -> Result<Recipe, PlanError> {
     let mut tree = serde_json::to_value(recipe).map_err(|source| PlanError::new("overrides", source.to_string()))?;
     for (path, value) in overrides {
         let field = format!("overrides.{path}");
@@ -409,7 +478,7 @@ fn check_lengths(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), Pla
 }
 
 /// Refuses what will not fit, naming the smallest change that would.
-fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceInfo) -> Result<(), PlanError> {
+pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceInfo) -> Result<(), PlanError> {
     if device.memory_bytes == 0 || estimate.memory_bytes <= device.memory_bytes {
         return Ok(());
     }
@@ -461,7 +530,7 @@ fn notes(plan: &RunPlan, estimate: &Estimate, texts: &[(&CorpusInfo, f64)]) -> V
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::corpus::Source;
 
@@ -496,6 +565,10 @@ mod tests {
     fn plan(text: &str) -> Result<PlanView, PlanError> {
         let (corpora, devices) = lab();
         resolve(&serde_json::from_str(text).unwrap(), &corpora, &devices)
+    }
+
+    pub(crate) fn plan_of(text: &str) -> RunPlan {
+        plan(text).unwrap().plan
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
 use crate::model::{Mlp, ModelPlan, Norm, Positions};
-use crate::plan::{Batch, Cadence, Optimizer, RatePlan, Recipe};
+use crate::plan::{Batch, Budget, Cadence, Keep, Optimizer, OptimizerKind, RatePlan, Recipe};
 use crate::schedule::Shape;
 use crate::spec::Tokenizer;
 
@@ -146,10 +146,21 @@ fn llama_shape(layers: usize, heads: usize, kv_heads: usize, d_model: usize, seq
 fn recipe(model: ModelPlan, rate: f64, rows: usize) -> Recipe {
     Recipe {
         model,
-        optimizer: Optimizer { rate, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1, clip: 1.0, z_loss: 0.0 },
+        optimizer: Optimizer {
+            kind: OptimizerKind::Adamw,
+            rate,
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.1,
+            clip: 1.0,
+            z_loss: 0.0,
+        },
         schedule: RatePlan { shape: Shape::Cosine, warmup_steps: 100, floor: 0.1 },
         batch: Batch { rows, accumulation: 1, shards: 0 },
         cadence: Cadence { eval_every: 100, eval_batches: 20, sample_every: 250, sample_tokens: 200, stats_every: 10 },
+        keep: Keep::default(),
+        budget: Budget::default(),
     }
 }
 

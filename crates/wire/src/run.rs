@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::CheckpointId;
 use crate::corpus::DatasetInfo;
+use crate::dials::Dials;
+use crate::history::{Segment, Span};
 use crate::id::{DeviceId, RunId};
 use crate::plan::{Estimate, RunPlan};
-use crate::schedule::Schedule;
 use crate::spec::RunSpec;
 
 /// How a run stands.
@@ -21,6 +23,8 @@ pub enum RunState {
     Running,
     /// It holds, with the model loaded.
     Paused,
+    /// It holds, and has let go of its device; a checkpoint waits.
+    Parked,
     /// All steps done.
     Finished,
     /// Ended early, on request.
@@ -91,6 +95,25 @@ pub struct RunSummary {
     pub is_archived: bool,
     /// Deleted then; can be undone for a while.
     pub deleted_ms: Option<i64>,
+    /// Where it was forked from.
+    pub parent: Option<Parentage>,
+    /// Higher goes first in the queue; 0 unless told.
+    pub priority: i32,
+    /// Times it was started again by itself after its worker died.
+    pub restarts: u32,
+}
+
+/// Where a run was forked from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Parentage {
+    /// The run.
+    pub run: RunId,
+    /// The checkpoint.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub checkpoint: CheckpointId,
+    /// The line of that run's journal which this run leaves out, where it is a twin.
+    pub twin_of: Option<u64>,
 }
 
 /// Lines that a loss is read against, all in nats per token.
@@ -119,59 +142,6 @@ impl References {
     }
 }
 
-/// The dials as they stand now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Dials {
-    /// Schedule with its turns.
-    pub schedule: Schedule,
-    /// Bound on the gradient norm; 0 for none.
-    pub clip: f64,
-    /// Decay of matrices.
-    pub weight_decay: f64,
-    /// Steps between validation losses; 0 for never.
-    pub eval_every: u64,
-    /// Steps between samples; 0 for never.
-    pub sample_every: u64,
-}
-
-impl Dials {
-    /// As planned.
-    pub fn new(plan: &RunPlan) -> Self {
-        let Cadence { eval_every, sample_every, .. } = plan.recipe.cadence;
-        let optimizer = &plan.recipe.optimizer;
-        Self {
-            schedule: plan.schedule(),
-            clip: optimizer.clip,
-            weight_decay: optimizer.weight_decay,
-            eval_every,
-            sample_every,
-        }
-    }
-
-    /// The value of a dial at `step`.
-    pub fn get(&self, field: SetField, step: u64) -> f64 {
-        match field {
-            SetField::Rate => self.schedule.rate(step),
-            SetField::Clip => self.clip,
-            SetField::WeightDecay => self.weight_decay,
-            SetField::EvalEvery => self.eval_every as f64,
-            SetField::SampleEvery => self.sample_every as f64,
-        }
-    }
-
-    /// Turns a dial from `step` on; the value has passed [`SetField::check`].
-    pub fn set(&mut self, field: SetField, step: u64, value: f64) {
-        match field {
-            SetField::Rate => self.schedule.turn(step, value),
-            SetField::Clip => self.clip = value,
-            SetField::WeightDecay => self.weight_decay = value,
-            SetField::EvalEvery => self.eval_every = value as u64,
-            SetField::SampleEvery => self.sample_every = value as u64,
-        }
-    }
-}
-
 /// A whole run, as its page opens it. The dials are the plan's with the journal's changes replayed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -191,6 +161,10 @@ pub struct RunView {
     pub references: References,
     /// Device in words.
     pub device_name: String,
+    /// Every stretch of its history, abandoned ones too.
+    pub segments: Vec<Segment>,
+    /// The path that led here, oldest first, through the runs it was forked from.
+    pub lineage: Vec<Span>,
     /// Where the live stream goes on from; give it back when subscribing.
     pub cursor: Cursor,
 }
@@ -204,6 +178,3 @@ pub struct Cursor {
     /// Last tick seen.
     pub tick: u64,
 }
-
-use crate::command::SetField;
-use crate::plan::Cadence;

@@ -24,14 +24,36 @@ pub enum Shape {
     Points(Vec<(u64, f64)>),
 }
 
-/// A turn of the dial: from `from_step` on the course is scaled so that it passes through `rate` there.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// What the rate does from a step on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Turn {
-    /// First step at the new rate.
+    /// First step of the new course.
     pub from_step: u64,
-    /// Rate at that step.
-    pub rate: f64,
+    /// The course.
+    pub bend: Bend,
+}
+
+/// A course that takes the place of the one before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Bend {
+    /// The course before, scaled so that it passes through this rate at the first step.
+    Scaled(f64),
+    /// A line from the present rate through points (step, rate) in rising steps, level after the last.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<f64>>))]
+    Points(Vec<(u64, f64)>),
+    /// Half a cosine from the present rate to `rate` at `to_step`, level after it.
+    Cosine {
+        /// Where it ends.
+        to_step: u64,
+        /// Rate there.
+        rate: f64,
+    },
+    /// The schedule as it was with these turns.
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
+    Back(Vec<Turn>),
 }
 
 /// A whole schedule: shape, bounds, and the turns made while it ran.
@@ -56,25 +78,72 @@ pub struct Schedule {
 impl Schedule {
     /// The rate of step `step` (counted from 0).
     pub fn rate(&self, step: u64) -> f64 {
-        let drawn = self.drawn(step);
-        match self.turns.iter().rfind(|turn| turn.from_step <= step) {
-            None => drawn,
-            Some(turn) => match self.drawn(turn.from_step) {
-                0.0 => turn.rate,
-                at_turn => drawn * turn.rate / at_turn,
+        self.turned(&self.turns, step)
+    }
+
+    /// The rate with these turns: the last one begun decides, and may lean on those before it.
+    fn turned(&self, turns: &[Turn], step: u64) -> f64 {
+        let Some(at) = turns.iter().rposition(|turn| turn.from_step <= step) else { return self.drawn(step) };
+        let (Turn { from_step, bend }, before) = (&turns[at], &turns[..at]);
+        match bend {
+            Bend::Scaled(rate) => match self.turned(before, *from_step) {
+                0.0 => *rate,
+                here => self.turned(before, step) * rate / here,
             },
+            Bend::Points(points) => {
+                let here = (points.first().is_none_or(|(first, _)| first > from_step))
+                    .then(|| (*from_step, self.turned(before, *from_step)));
+                along(here.into_iter().chain(points.iter().copied()), step)
+            }
+            Bend::Cosine { to_step, rate } => {
+                let here = self.turned(before, *from_step);
+                let span = to_step.saturating_sub(*from_step).max(1) as f64;
+                let done = ((step - from_step) as f64 / span).min(1.0);
+                rate + (here - rate) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+            }
+            Bend::Back(turns) => self.turned(turns, step),
         }
     }
 
     /// Turns the dial: `rate` at `from_step`, the rest of the course scaled with it.
     pub fn turn(&mut self, from_step: u64, rate: f64) {
-        self.turns.retain(|turn| turn.from_step < from_step);
-        self.turns.push(Turn { from_step, rate });
+        self.bend(from_step, Bend::Scaled(rate));
+    }
+
+    /// Gives the rate another course from `from_step` on; turns that lie later are gone.
+    pub fn bend(&mut self, from_step: u64, bend: Bend) {
+        // One at the same step stays: the new one may lean on it.
+        self.turns.retain(|turn| turn.from_step <= from_step);
+        if matches!(bend, Bend::Scaled(_)) {
+            self.turns.retain(|turn| turn.from_step < from_step || !matches!(turn.bend, Bend::Scaled(_)));
+        }
+        self.turns.push(Turn { from_step, bend });
+    }
+
+    /// Refuses a course that cannot be followed from `step` on.
+    pub fn check_bend(bend: &Bend, step: u64) -> Result<(), PlanError> {
+        let failed = |message: String, hint: &str| Err(PlanError::new("bend", message).hint(hint));
+        match bend {
+            Bend::Scaled(rate) | Bend::Cosine { rate, .. } if !is_rate(*rate) => {
+                failed(format!("{rate} is no learning rate"), "0 to 10")
+            }
+            Bend::Cosine { to_step, .. } if *to_step <= step => {
+                failed(format!("the cosine would end at step {to_step}, before it begins"), "a later step")
+            }
+            Bend::Points(points) if points.is_empty() => {
+                failed("a drawn course needs at least one point".into(), "one (step, rate)")
+            }
+            Bend::Points(points) if points[0].0 < step => {
+                failed(format!("a point at step {} lies in the past", points[0].0), "only what is ahead can be drawn")
+            }
+            Bend::Points(points) => check_points("bend", points),
+            Bend::Scaled(_) | Bend::Cosine { .. } | Bend::Back(_) => Ok(()),
+        }
     }
 
     fn drawn(&self, step: u64) -> f64 {
         if let Shape::Points(points) = &self.shape {
-            return along(points, step);
+            return along(points.iter().copied(), step);
         }
         if step < self.warmup_steps {
             return self.peak * (step + 1) as f64 / self.warmup_steps as f64;
@@ -96,7 +165,6 @@ impl Schedule {
 
     /// Refuses a schedule that cannot be followed: a gap, a value that is no rate.
     pub fn check(&self) -> Result<(), PlanError> {
-        let is_rate = |value: f64| value.is_finite() && (0.0..=10.0).contains(&value);
         if !is_rate(self.peak) {
             return Err(PlanError::new("optimizer.rate", format!("{} is no learning rate", self.peak))
                 .hint("0 to 10; 1e-3 is usual for small models"));
@@ -113,25 +181,72 @@ impl Schedule {
             Shape::Points(points) if points.is_empty() => {
                 Err(PlanError::new("schedule.shape", "a drawn schedule needs at least one point"))
             }
-            Shape::Points(points) if points.iter().any(|(_, rate)| !is_rate(*rate)) => {
-                Err(PlanError::new("schedule.shape", "a drawn point is no learning rate")
-                    .hint("every rate from 0 to 10"))
-            }
-            Shape::Points(points) if points.windows(2).any(|pair| pair[0].0 >= pair[1].0) => {
-                Err(PlanError::new("schedule.shape", "drawn points must have rising steps"))
-            }
+            Shape::Points(points) => check_points("schedule.shape", points),
             _ => Ok(()),
         }
     }
 }
 
+fn is_rate(value: f64) -> bool {
+    value.is_finite() && (0.0..=10.0).contains(&value)
+}
+
+fn check_points(field: &str, points: &[(u64, f64)]) -> Result<(), PlanError> {
+    if let Some((step, rate)) = points.iter().find(|(_, rate)| !is_rate(*rate)) {
+        let message = format!("the drawn point at step {step} is no learning rate: {rate}");
+        return Err(PlanError::new(field, message).hint("every rate from 0 to 10"));
+    }
+    match points.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
+        Some(pair) => Err(PlanError::new(field, format!("step {} comes after step {}", pair[1].0, pair[0].0))
+            .hint("drawn points must have rising steps")),
+        None => Ok(()),
+    }
+}
+
 /// Straight lines through (step, rate), level before the first and after the last.
-fn along(points: &[(u64, f64)], step: u64) -> f64 {
-    let after = points.partition_point(|(at, _)| *at <= step);
-    match (after.checked_sub(1).and_then(|i| points.get(i)), points.get(after)) {
-        (Some(&(s0, r0)), Some(&(s1, r1))) => r0 + (r1 - r0) * (step - s0) as f64 / (s1 - s0) as f64,
-        (Some(&(_, rate)), None) | (None, Some(&(_, rate))) => rate,
-        (None, None) => 0.0,
+fn along(points: impl IntoIterator<Item = (u64, f64)>, step: u64) -> f64 {
+    let mut before: Option<(u64, f64)> = None;
+    for (at, rate) in points {
+        match before {
+            _ if at <= step => before = Some((at, rate)),
+            Some((s0, r0)) => return r0 + (rate - r0) * (step - s0) as f64 / (at - s0) as f64,
+            None => return rate,
+        }
+    }
+    before.map_or(0.0, |(_, rate)| rate)
+}
+
+/// Courses that people ask for by name, from `step` on.
+pub mod ready {
+    use super::{Bend, Schedule};
+
+    /// A straight line from the present rate to the floor, over `over` steps.
+    pub fn cooldown(schedule: &Schedule, step: u64, over: u64) -> Bend {
+        Bend::Points(vec![(step + over.max(1), schedule.peak * schedule.floor)])
+    }
+
+    /// A rise from the present rate to `rate` over `over` steps, then half a cosine's worth of decay, in straight lines, to the floor at
+    /// `end`.
+    pub fn rewarm(schedule: &Schedule, step: u64, over: u64, rate: f64, end: u64) -> Bend {
+        let (top, floor) = (step + over.max(1), schedule.peak * schedule.floor);
+        let fall = |part: u64| {
+            let share = part as f64 / 16.0;
+            let at = top + (end.saturating_sub(top) as f64 * share).round() as u64;
+            (at, floor + (rate - floor) * 0.5 * (1.0 + (std::f64::consts::PI * share).cos()))
+        };
+        let mut points: Vec<(u64, f64)> = (0..=16).map(fall).collect();
+        points.dedup_by_key(|(at, _)| *at);
+        Bend::Points(points)
+    }
+
+    /// Half a cosine from the present rate to the floor at `end`: for a run that is made longer.
+    pub fn refit(schedule: &Schedule, end: u64) -> Bend {
+        Bend::Cosine { to_step: end, rate: schedule.peak * schedule.floor }
+    }
+
+    /// The present rate, held.
+    pub fn hold(schedule: &Schedule, step: u64) -> Bend {
+        Bend::Points(vec![(step, schedule.rate(step))])
     }
 }
 
@@ -165,6 +280,45 @@ mod tests {
         }
         s.turn(500, 1e-4);
         assert_eq!(s.turns.len(), 1, "a turn replaces those after it");
+    }
+
+    #[test]
+    fn a_course_can_be_drawn_ahead_scaled_and_taken_back() {
+        let (mut s, plain) = (cosine(), cosine());
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        s.bend(1000, ready::cooldown(&plain, 1000, 100));
+        near(s.rate(999), plain.rate(999));
+        near(s.rate(1000), plain.rate(1000));
+        near(s.rate(1050), (plain.rate(1000) + 1e-4) / 2.0);
+        near(s.rate(9000), 1e-4);
+        s.turn(1050, s.rate(1050) / 2.0);
+        near(s.rate(1100), 0.5e-4);
+        let turned = s.clone();
+        s.bend(1080, Bend::Back(vec![]));
+        near(s.rate(1079), turned.rate(1079));
+        for step in [1080, 1500, 3000] {
+            near(s.rate(step), plain.rate(step));
+        }
+        s.bend(1500, ready::refit(&plain, 4000));
+        near(s.rate(1500), plain.rate(1500));
+        near(s.rate(4000), 1e-4);
+        assert!(s.rate(2500) < plain.rate(1500) && s.rate(2500) > 1e-4);
+    }
+
+    #[test]
+    fn courses_that_cannot_be_followed_are_refused() {
+        assert!(Schedule::check_bend(&Bend::Points(vec![(10, 1e-3)]), 10).is_ok());
+        for bad in [
+            Bend::Points(vec![]),
+            Bend::Points(vec![(9, 1e-3)]),
+            Bend::Points(vec![(10, f64::NAN)]),
+            Bend::Points(vec![(11, 1e-3), (11, 1e-3)]),
+            Bend::Cosine { to_step: 10, rate: 1e-3 },
+            Bend::Cosine { to_step: 20, rate: -1.0 },
+            Bend::Scaled(f64::INFINITY),
+        ] {
+            assert!(Schedule::check_bend(&bad, 10).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

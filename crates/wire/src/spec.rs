@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::CheckpointId;
+use crate::command::Command;
 use crate::id::{CorpusId, DeviceId, RunId};
 
 /// A wish for a run. Everything left out comes from the preset.
@@ -48,6 +50,35 @@ pub struct RunSpec {
     /// The run this one was copied from, with changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copied_from: Option<RunId>,
+    /// Begin with the state of another run. Model, texts and optimizer are then its own; steps, seed, device, name, and overrides of
+    /// `cadence`, `keep` and `budget` may be given, and the dials are turned by `changes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// Higher goes first in the queue; 0 unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+}
+
+/// The state that a fork begins with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Parent {
+    /// Which run.
+    pub run: RunId,
+    /// At which step of its path: there must be a checkpoint. Neither this nor `checkpoint`: one is taken now, or the newest is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    /// Which checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub checkpoint: Option<CheckpointId>,
+    /// Changes made before its first step: `set` and `redraw` commands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Command>,
+    /// The line of the parent's journal that it leaves out, where it is a twin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin_of: Option<u64>,
 }
 
 /// How text becomes numbers. Its text form names folders, so it is plain: `byte`, `char`, `bpe-1024`, `gpt2`.

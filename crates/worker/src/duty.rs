@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wire::command::CommandOrder;
+use wire::history::Past;
 use wire::link::{FromServer, FromWorker, PROTOCOL};
 use wire::{RunId, RunPlan, WorkerId};
 
@@ -24,6 +25,13 @@ const MOST_UNANSWERED: u64 = 4096;
 /// How long a worker told to leave waits for its run to stop and its reports to be taken.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// A run to train.
+struct Assignment {
+    run: RunId,
+    plan: Box<RunPlan>,
+    past: Box<Past>,
+}
+
 /// Everything on a worker's hands.
 pub(crate) struct Duty {
     config: WorkerConfig,
@@ -34,7 +42,7 @@ pub(crate) struct Duty {
     pub(crate) bell: Arc<Bell>,
     training: Option<Training>,
     /// Assigned while the run before was still letting go of its memory.
-    next: Option<(RunId, Box<RunPlan>)>,
+    next: Option<Assignment>,
     /// Reports of the run in training and of those before it.
     outboxes: BTreeMap<RunId, Arc<Outbox>>,
     /// Runs at the head of this connection's stream: number of the next report to send.
@@ -89,12 +97,12 @@ impl Duty {
             host: self.host.clone(),
             pid: std::process::id(),
             device: self.config.in_the_lab(&self.host, self.trainer.device()),
-            holding: at_work.or(self.next.as_ref().map(|(run, _)| run)).cloned(),
+            holding: at_work.or(self.next.as_ref().map(|next| &next.run)).cloned(),
             unsent: self
                 .outboxes
                 .values()
                 .filter(|outbox| outbox.acked() < outbox.last())
-                .map(|outbox| outbox.run.clone())
+                .map(|outbox| (outbox.run.clone(), outbox.last()))
                 .collect(),
         }
     }
@@ -142,7 +150,7 @@ impl Duty {
     pub(crate) fn hear(&mut self, message: FromServer) {
         match message {
             FromServer::Welcome { stored, let_go } => self.welcome(stored, let_go),
-            FromServer::Assign { run, plan } => self.assign(run, plan),
+            FromServer::Assign { run, plan, past } => self.assign(Assignment { run, plan, past }),
             FromServer::Order { run, order } => self.order(&run, order),
             FromServer::Stored { run, seq } => self.acknowledge(run, seq),
             FromServer::Leave => self.leave(),
@@ -150,15 +158,16 @@ impl Duty {
         }
     }
 
-    fn assign(&mut self, run: RunId, plan: Box<RunPlan>) {
+    fn assign(&mut self, assignment: Assignment) {
+        let run = &assignment.run;
         let is_here =
-            self.training.as_ref().is_some_and(|training| *training.run() == run && !training.outbox.is_abandoned());
+            self.training.as_ref().is_some_and(|training| training.run() == run && !training.outbox.is_abandoned());
         if is_here || self.leaving_since.is_some() {
             tracing::info!(%run, "assigned again, or while leaving; nothing to do");
             return;
         }
-        if let Some((before, _)) = self.next.replace((run, plan)) {
-            tracing::warn!(run = %before, "another run was assigned before this one began");
+        if let Some(before) = self.next.replace(assignment) {
+            tracing::warn!(run = %before.run, "another run was assigned before this one began");
         }
         self.turn_over();
     }
@@ -207,9 +216,9 @@ impl Duty {
         });
         if self.training.is_none()
             && self.panicked.is_none()
-            && let Some((run, plan)) = self.next.take()
+            && let Some(assignment) = self.next.take()
         {
-            self.begin(run, *plan);
+            self.begin(assignment);
         }
     }
 
@@ -229,14 +238,15 @@ impl Duty {
         self.training = None;
     }
 
-    fn begin(&mut self, run: RunId, plan: RunPlan) {
+    fn begin(&mut self, Assignment { run, plan, past }: Assignment) {
         // A spool of an earlier life goes on where it ended; its outbox gives way to the new one.
         self.outboxes.remove(&run);
         let mut spool = Spool::open_or_hold(&self.config.spool(), &run);
         let stored = self.stored.get(&run).copied().unwrap_or(0);
         spool.skip_to(stored);
         tracing::info!(%run, "training");
-        let training = Training::begin(Arc::clone(&self.trainer), run.clone(), plan, spool, Arc::clone(&self.bell));
+        let training =
+            Training::begin(Arc::clone(&self.trainer), run.clone(), (*plan, *past), spool, Arc::clone(&self.bell));
         training.outbox.start_from(stored);
         self.sending.insert(run.clone(), stored + 1);
         self.outboxes.insert(run, Arc::clone(&training.outbox));

@@ -8,9 +8,10 @@ use engine::train::Reporter;
 use wire::command::CommandOrder;
 use wire::device::DeviceInfo;
 use wire::frame::Frame;
+use wire::history::Past;
 use wire::link::Report;
 use wire::series::Row;
-use wire::{DeviceId, RunPlan};
+use wire::{DeviceId, RunId, RunPlan};
 
 use crate::error::WorkerError;
 use crate::reporter::RunReporter;
@@ -45,7 +46,14 @@ impl Trainer for EngineTrainer {
         self.device.bytes_in_use()
     }
 
-    fn train(&self, plan: &RunPlan, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
+    fn train(
+        &self,
+        _run: &RunId,
+        plan: &RunPlan,
+        _past: &Past,
+        orders: &Receiver<CommandOrder>,
+        out: &mut RunReporter,
+    ) -> Result<(), String> {
         check_texts(plan, &self.corpora)?;
         // The handles are shared, not opened anew: a driver allows that once for each process.
         let device = EngineDevice {
@@ -111,6 +119,7 @@ mod tests {
             mix,
             device: "cpu".parse().unwrap(),
             prompt: String::new(),
+            origin: None,
         };
         assert_eq!(check_texts(&plan(vec![part("tales")]), corpora.path()), Ok(()));
         let message = check_texts(&plan(vec![part("tales"), part("mine")]), corpora.path()).unwrap_err();

@@ -9,6 +9,7 @@ use std::thread;
 
 use wire::command::CommandOrder;
 use wire::device::DeviceInfo;
+use wire::history::Past;
 use wire::{Author, Command, Event, RunId, RunPlan, RunState};
 
 use crate::outbox::{Bell, Outbox};
@@ -25,12 +26,19 @@ pub trait Trainer: Send + Sync + 'static {
         0
     }
 
-    /// Trains until the run is over, and reports how it ended. Orders take effect between two steps; a closed channel of orders
+    /// Trains a run from where its past leaves it until it is over, and reports how it ended. Orders take effect between two steps; a closed channel of orders
     /// does not stop it.
     ///
     /// # Errors
     /// What failed, with the value and the way out, for the journal.
-    fn train(&self, plan: &RunPlan, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String>;
+    fn train(
+        &self,
+        run: &RunId,
+        plan: &RunPlan,
+        past: &Past,
+        orders: &Receiver<CommandOrder>,
+        out: &mut RunReporter,
+    ) -> Result<(), String>;
 }
 
 /// How a training thread ended.
@@ -52,14 +60,20 @@ pub(crate) struct Training {
 
 impl Training {
     /// Begins on a thread of its own.
-    pub(crate) fn begin(trainer: Arc<dyn Trainer>, run: RunId, plan: RunPlan, spool: Spool, bell: Arc<Bell>) -> Self {
+    pub(crate) fn begin(
+        trainer: Arc<dyn Trainer>,
+        run: RunId,
+        work: (RunPlan, Past),
+        spool: Spool,
+        bell: Arc<Bell>,
+    ) -> Self {
         let (orders, received) = channel();
-        let outbox = Arc::new(Outbox::new(run, spool, Arc::clone(&bell), false));
+        let outbox = Arc::new(Outbox::new(run.clone(), spool, Arc::clone(&bell), false));
         let ending = Arc::new(OnceLock::new());
         let (its_outbox, its_ending) = (Arc::clone(&outbox), Arc::clone(&ending));
         let train = move || {
             let mut out = RunReporter::new(its_outbox);
-            let ended = oversee(trainer.as_ref(), &plan, &received, &mut out);
+            let ended = oversee(trainer.as_ref(), &run, &work, &received, &mut out);
             // Set last: who sees it knows that all reports are in the outbox.
             let _ = its_ending.set(ended);
             bell.ring(true);
@@ -99,10 +113,16 @@ impl Training {
     }
 }
 
-fn oversee(trainer: &dyn Trainer, plan: &RunPlan, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Ending {
+fn oversee(
+    trainer: &dyn Trainer,
+    run: &RunId,
+    (plan, past): &(RunPlan, Past),
+    orders: &Receiver<CommandOrder>,
+    out: &mut RunReporter,
+) -> Ending {
     out.say(Event::Starting { device: trainer.device().name }, RunState::Starting);
     // The reporter is only appended to, so a panic leaves it whole.
-    let ended = catch_unwind(AssertUnwindSafe(|| trainer.train(plan, orders, out)));
+    let ended = catch_unwind(AssertUnwindSafe(|| trainer.train(run, plan, past, orders, out)));
     let failure = match &ended {
         Ok(Ok(())) => "the training ended without saying how; please report this".to_owned(),
         Ok(Err(message)) => message.clone(),

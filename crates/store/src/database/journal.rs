@@ -16,7 +16,7 @@ pub(crate) async fn insert(
     sqlx::query("INSERT INTO events (run, number, is_change, record) VALUES (?, ?, ?, ?)")
         .bind(run.as_str())
         .bind(record.number as i64)
-        .bind(matches!(record.event, Event::Changed { .. }))
+        .bind(record.event.is_change() || matches!(record.event, Event::Checkpointed { .. }))
         .bind(to_json(record)?)
         .execute(connection)
         .await?;
@@ -40,7 +40,7 @@ pub(crate) async fn after(
     lines.iter().map(|line| from_json("a journal line", line)).collect()
 }
 
-/// All turns of dials, in order.
+/// All lines that shape the run's history: changes and checkpoints, in order.
 pub(crate) async fn changes(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<EventRecord>, StoreError> {
     let lines: Vec<String> =
         sqlx::query_scalar("SELECT record FROM events WHERE run = ? AND is_change = 1 ORDER BY number")

@@ -107,6 +107,9 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         sparkline: progress.sparkline.points(),
         is_archived: row.try_get("is_archived")?,
         deleted_ms: row.try_get("deleted_ms")?,
+        parent: None,
+        priority: 0,
+        restarts: 0,
         id,
     })
 }
