@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use burn::tensor::Tensor;
-use wire::command::{Command, CommandOrder, SetField};
+use wire::command::{Command, CommandOrder};
 use wire::dials::Dials;
 use wire::event::{Author, Event};
 use wire::frame::{Frame, Moments, TensorStats};
