@@ -212,8 +212,7 @@ pub fn open(dir: &Path) -> Result<Saved, EngineError> {
 pub fn manifest(dir: &Path) -> Result<Manifest, EngineError> {
     let path = dir.join(MANIFEST);
     let file = File::open(&path).map_err(|source| unusable(&path, source))?;
-    let manifest: Manifest =
-        serde_json::from_reader(file.take(MOST_TEXT)).map_err(|source| unusable(&path, source))?;
+    let manifest: Manifest = serde_json::from_reader(file.take(MOST_TEXT)).map_err(|source| unusable(&path, source))?;
     match manifest.format {
         FORMAT => Ok(manifest),
         other => Err(unusable(&path, format!("it has format {other} and this program reads {FORMAT}"))),
@@ -230,9 +229,11 @@ impl Saved {
             let name = format!("{part}/{}", spec.name);
             let found = self.header.info(&name).ok_or_else(|| unusable(&self.path, format!("{name} is missing")))?;
             let (from, to) = found.data_offsets;
-            let is_inside = from <= to && self.data_at + to as u64 <= bytes && to - from == spec.len() * size_of::<f32>();
+            let is_inside =
+                from <= to && self.data_at + to as u64 <= bytes && to - from == spec.len() * size_of::<f32>();
             if found.dtype != Dtype::F32 || found.shape != spec.shape || !is_inside {
-                let message = format!("{name} is {:?} {:?} where the plan has F32 {:?}", found.dtype, found.shape, spec.shape);
+                let message =
+                    format!("{name} is {:?} {:?} where the plan has F32 {:?}", found.dtype, found.shape, spec.shape);
                 return Err(unusable(&self.path, message));
             }
         }
@@ -281,7 +282,11 @@ impl Saved {
     /// # Errors
     /// A disk that does not give them back.
     pub fn weights(&self, device: &Device) -> Result<Vec<Tensor<1>>, EngineError> {
-        self.values("weight").map(|values| Ok(params::upload(values?, device))).collect()
+        self.upload("weight", device)
+    }
+
+    fn upload(&self, part: &str, device: &Device) -> Result<Vec<Tensor<1>>, EngineError> {
+        self.values(part).map(|values| Ok(params::upload(values?, device))).collect()
     }
 
     /// Weights and moments on a device, at the checkpoint's step.
@@ -291,8 +296,7 @@ impl Saved {
     pub fn state(&self, device: &Device) -> Result<State, EngineError> {
         let mut state = State::new(self.weights(device)?);
         if self.has_moments() {
-            let upload = |part: &str| self.values(part).map(|values| Ok(params::upload(values?, device))).collect();
-            (state.first, state.second) = (upload("first")?, upload("second")?);
+            (state.first, state.second) = (self.upload("first", device)?, self.upload("second", device)?);
         }
         state.steps = self.manifest.info.id.step;
         Ok(state)
