@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::encode::exact;
 use crate::error::PlanError;
 
 /// Weights of the mix at one step.
@@ -12,6 +13,12 @@ pub struct MixPoint {
     pub step: u64,
     /// One weight for each text of the plan, in its order, of any sum above 0.
     pub weights: Vec<f64>,
+}
+
+impl MixPoint {
+    fn exact(step: u64, weights: &[f64]) -> Self {
+        Self { step, weights: weights.iter().map(|weight| exact(*weight)).collect() }
+    }
 }
 
 /// Weights of the mix over steps: straight lines through points, level outside. Empty: the plan's weights throughout.
@@ -48,17 +55,17 @@ impl MixCourse {
         let (before, here) = (step.checked_sub(1).map(|last| (last, self.at(last))), self.at(step));
         self.points.retain(|point| point.step < step);
         if let Some((last, weights)) = before.filter(|(last, _)| self.points.last().is_none_or(|p| p.step < *last)) {
-            self.points.push(MixPoint { step: last, weights });
+            self.points.push(MixPoint::exact(last, &weights));
         }
         if points.first().is_none_or(|point| point.step > step) {
-            self.points.push(MixPoint { step, weights: here });
+            self.points.push(MixPoint::exact(step, &here));
         }
-        self.points.extend(points);
+        self.points.extend(points.iter().map(|point| MixPoint::exact(point.step, &point.weights)));
     }
 
     /// The points that this course has from `step` on, for [`MixCourse::redraw`] to return to.
     pub fn rest(&self, step: u64) -> Vec<MixPoint> {
-        let here = MixPoint { step, weights: self.at(step) };
+        let here = MixPoint::exact(step, &self.at(step));
         std::iter::once(here).chain(self.points.iter().filter(|point| point.step > step).cloned()).collect()
     }
 

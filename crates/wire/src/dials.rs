@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, Redraw, SetField};
 use crate::course::{MixCourse, MixPoint, Stairs};
+use crate::encode::exact;
 use crate::event::Event;
 use crate::plan::{Cadence, RunPlan};
 use crate::schedule::{Bend, Schedule, Turn};
@@ -110,7 +111,7 @@ impl Dials {
         Ok(Some(match command {
             Command::Set { field, value, .. } => {
                 field.check(*value)?;
-                Event::Changed { field: *field, old: self.get(*field, step), new: *value }
+                Event::Changed { field: *field, old: self.get(*field, step), new: exact(*value) }
             }
             Command::Redraw { course, .. } => {
                 let mut after = self.clone();
@@ -131,7 +132,7 @@ impl Dials {
                 if let Some(steps) = steps.filter(|steps| *steps < step.max(1)) {
                     return Err(format!("the run is at step {step} and cannot end at {steps}; give a later step"));
                 }
-                self.schedule.bend(step, bend.clone());
+                self.schedule.bend(step, exact_bend(bend));
                 self.steps = steps.unwrap_or(self.steps);
             }
             Redraw::Mix { points } => {
@@ -188,6 +189,15 @@ pub(crate) fn inverse(event: &Event, before: &Dials, step: u64, reason: String) 
         Event::Redrawn { old, .. } => Command::Redraw { course: back(old, step), reason },
         _ => return None,
     })
+}
+
+fn exact_bend(bend: &Bend) -> Bend {
+    match bend {
+        Bend::Scaled(rate) => Bend::Scaled(exact(*rate)),
+        Bend::Points(points) => Bend::Points(points.iter().map(|(step, rate)| (*step, exact(*rate))).collect()),
+        Bend::Cosine { to_step, rate } => Bend::Cosine { to_step: *to_step, rate: exact(*rate) },
+        Bend::Back(turns) => Bend::Back(turns.clone()),
+    }
 }
 
 /// The way back to a course as it was.

@@ -3,7 +3,7 @@
 //! One is written at a time and one may wait. What has become safe on disk is told between two steps, with the step it was taken at.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -41,9 +41,11 @@ struct Done {
     outcome: Result<Manifest, EngineError>,
 }
 
-/// Writes checkpoints of one run.
+/// Writes checkpoints of one run. Dropped, it waits for what is under way.
 pub(super) struct Keeper {
-    jobs: SyncSender<Job>,
+    /// None only while it is dropped.
+    jobs: Option<SyncSender<Job>>,
+    writer: Option<thread::JoinHandle<()>>,
     done: Receiver<Done>,
     /// Given to the writer and not yet told of.
     under_way: usize,
@@ -70,11 +72,11 @@ impl Keeper {
                 }
             }
         };
-        thread::Builder::new()
+        let writer = thread::Builder::new()
             .name("keep".into())
             .spawn(write)
             .map_err(|source| EngineError::Checkpoint { path: root, message: source.to_string() })?;
-        Ok(Self { jobs, done, under_way: 0, newest: None })
+        Ok(Self { jobs: Some(jobs), writer: Some(writer), done, under_way: 0, newest: None })
     }
 
     /// Whether one for this cause is worth taking: not where the same state is kept already, nor, before a change, where an older
@@ -95,12 +97,8 @@ impl Keeper {
     /// Gives one to the writer; waits where two are under way.
     pub(super) fn give(&mut self, snapshot: Snapshot, manifest: Manifest, asker: Asker) {
         self.newest = Some((manifest.info.id, manifest.info.changes));
-        let job = Job { snapshot, manifest, asker };
-        let sent = match self.jobs.try_send(job) {
-            Err(TrySendError::Full(job)) => self.jobs.send(job).is_ok(),
-            sent => sent.is_ok(),
-        };
         // The writer ends only with this keeper, so every job is taken.
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(Job { snapshot, manifest, asker }).is_ok());
         self.under_way += usize::from(sent);
     }
 
@@ -129,6 +127,14 @@ impl Keeper {
             }
         }
         reports
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A writer that panicked has nothing more to write.
+        let _ = self.writer.take().map(thread::JoinHandle::join);
     }
 }
 

@@ -1,0 +1,300 @@
+//! A lab with two texts, runs that are killed and go on, and what was heard of them.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::mpsc;
+
+use engine::random::Counter;
+use engine::train::{Folders, Reporter, Training};
+use engine::{bench, checkpoint, dataset, device};
+use wire::checkpoint::CheckpointId;
+use wire::command::{Command, CommandOrder, Redraw};
+use wire::course::MixPoint;
+use wire::event::{Author, Event, EventRecord};
+use wire::frame::Frame;
+use wire::history::{History, Past};
+use wire::link::Report;
+use wire::plan::{self, RunPlan};
+use wire::run::RunState;
+use wire::schedule::Bend;
+use wire::series::{Row, name};
+use wire::{RunId, SetField};
+
+pub(crate) const TINY: &str = r#"{"preset":"tiny","corpus":"rhyme","tokenizer":"byte","steps":70,"overrides":
+    {"model.layers":1,"model.d_model":32,"model.d_ff":64,"model.seq":16,"cadence.eval_every":20,"cadence.eval_batches":2,
+     "cadence.sample_every":30,"cadence.sample_tokens":8,"optimizer.rate":0.01,OVERRIDES}}"#;
+
+/// Orders sent once this many steps have been heard of.
+pub(crate) type Script = Vec<(u64, Vec<Command>)>;
+
+pub(crate) fn set_rate(value: f64) -> Command {
+    Command::Set { field: SetField::Rate, value, reason: None }
+}
+
+pub(crate) fn bits(values: &[f64]) -> Vec<u64> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+#[derive(Default, Clone)]
+pub(crate) struct Heard {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) reports: Vec<Report>,
+}
+
+struct Ear {
+    heard: Heard,
+    script: Script,
+    send: mpsc::Sender<CommandOrder>,
+    killed_at: Option<u64>,
+}
+
+impl Reporter for Ear {
+    fn row(&mut self, row: Row) {
+        let is_step = row.values.iter().any(|(name, _)| name == name::TRAIN);
+        let step = row.step + 1;
+        self.heard.rows.push(row);
+        if !is_step {
+            return;
+        }
+        if let Some(at) = self.script.iter().position(|(due, _)| *due == step) {
+            let (_, commands) = self.script.remove(at);
+            for (i, command) in commands.into_iter().enumerate() {
+                let command_id = 10_000 * step + i as u64;
+                self.send.send(CommandOrder { command_id, author: Author::Person("ada".into()), command }).unwrap();
+            }
+        }
+        if self.killed_at.is_some_and(|at| self.heard.losses().len() as u64 >= at) {
+            panic!("killed, as the story wants");
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        self.heard.reports.push(report);
+    }
+
+    fn look(&mut self, _: Frame) {}
+}
+
+impl Heard {
+    fn by_place(&self, series: &str) -> BTreeMap<(u32, u64), f64> {
+        let mut places = BTreeMap::new();
+        for row in &self.rows {
+            for (_, value) in row.values.iter().filter(|(name, _)| name == series) {
+                let known = places.entry((row.segment, row.step)).or_insert(*value);
+                assert_eq!(known.to_bits(), value.to_bits(), "{series} of step {} came twice and differs", row.step);
+            }
+        }
+        places
+    }
+
+    pub(crate) fn series(&self, series: &str) -> Vec<f64> {
+        self.by_place(series).into_values().collect()
+    }
+
+    pub(crate) fn losses(&self) -> Vec<f64> {
+        self.series(name::TRAIN)
+    }
+
+    pub(crate) fn losses_of(&self, segment: u32) -> Vec<f64> {
+        let all = self.by_place(name::TRAIN);
+        all.into_iter().filter(|((of, _), _)| *of == segment).map(|(_, loss)| loss).collect()
+    }
+
+    pub(crate) fn state(&self) -> Option<RunState> {
+        self.reports.iter().rev().find_map(|report| report.state)
+    }
+
+    /// What happened, without starts; checkpoints that were under way when the kill came are told by nobody, so they do not count.
+    pub(crate) fn kinds(&self) -> Vec<String> {
+        let is_told = |event: &Event| {
+            !matches!(event, Event::Started { .. } | Event::Continued { .. } | Event::Checkpointed { .. })
+        };
+        let mut kinds: Vec<String> = self
+            .reports
+            .iter()
+            .filter(|report| is_told(&report.event))
+            .map(|report| format!("{} {} {}", report.segment, report.step, report.event.phrase()))
+            .collect();
+        kinds.sort();
+        kinds
+    }
+
+    pub(crate) fn answer_to_first(&self) -> &Report {
+        self.reports.iter().find(|report| report.command_id.is_some()).expect("a command was answered")
+    }
+
+    pub(crate) fn then(&self, rest: &Heard) -> Heard {
+        let both = |a: &[Row], b: &[Row]| a.iter().chain(b).cloned().collect();
+        let reports = self.reports.iter().chain(&rest.reports).cloned().collect();
+        Heard { rows: both(&self.rows, &rest.rows), reports }
+    }
+
+    fn records(&self) -> Vec<EventRecord> {
+        let record = |(at, report): (usize, &Report)| EventRecord {
+            number: at as u64 + 1,
+            segment: report.segment,
+            step: report.step,
+            at_ms: report.at_ms,
+            author: report.author.clone(),
+            command_id: report.command_id,
+            reason: report.reason.clone(),
+            event: report.event.clone(),
+        };
+        self.reports.iter().enumerate().map(record).collect()
+    }
+
+    pub(crate) fn history(&self, plan: &RunPlan) -> History {
+        History::read(plan, &self.records())
+    }
+
+    fn checkpoints(&self) -> Vec<CheckpointId> {
+        let id = |report: &Report| match &report.event {
+            Event::Checkpointed { checkpoint } => Some(checkpoint.id),
+            _ => None,
+        };
+        self.reports.iter().filter_map(id).collect()
+    }
+
+    pub(crate) fn newest_checkpoint(&self) -> CheckpointId {
+        *self.checkpoints().last().expect("a checkpoint was kept")
+    }
+}
+
+/// A lab folder with two texts, gone when dropped.
+pub(crate) struct Lab(PathBuf);
+
+impl Lab {
+    pub(crate) fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("kindling-resume-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(folder.join("corpora")).unwrap();
+        let texts =
+            [("rhyme", "the cat sat on the mat and the dog sat on the log.\n"), ("count", "one two three four.\n")];
+        for (id, text) in texts {
+            let file = folder.join(format!("{id}.txt"));
+            std::fs::write(&file, text.repeat(300)).unwrap();
+            bench::bring_text(&folder.join("corpora"), &id.parse().unwrap(), &file).unwrap();
+        }
+        Self(folder)
+    }
+
+    pub(crate) fn plan(&self, spec: &str) -> RunPlan {
+        let spec = spec.replace(",}", "}");
+        let corpora = engine::corpus::list(&self.0.join("corpora")).unwrap();
+        let plan = plan::resolve(&serde_json::from_str(&spec).unwrap(), &corpora, &device::list()).unwrap().plan;
+        dataset::prepare(&self.0.join("corpora"), &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
+        plan
+    }
+
+    pub(crate) fn checkpoint(&self, run: &str, id: &str) -> PathBuf {
+        checkpoint::folder(&self.0.join("checkpoints"), &run.parse().unwrap(), id.parse().unwrap())
+    }
+
+    pub(crate) fn damage(&self, run: &str, id: &str) {
+        let path = self.checkpoint(run, id).join(checkpoint::STATE);
+        if let Ok(mut bytes) = std::fs::read(&path) {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 4;
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+
+    pub(crate) fn train(&self, run: &str, plan: &RunPlan, script: Script, killed_at: Option<u64>) -> Heard {
+        self.train_from(run, plan, &History::new(plan), script, killed_at, 0)
+    }
+
+    /// Goes on after a kill, with what a store would know.
+    pub(crate) fn go_on(&self, run: &str, plan: &RunPlan, before: &Heard, script: Script) -> Heard {
+        let history = before.history(plan);
+        let last = history.last_segment();
+        let recorded = before.rows.iter().filter(|row| row.segment == last).map(|row| row.step + 1).max().unwrap_or(0);
+        let left = script.into_iter().filter(|(step, _)| *step > recorded).collect();
+        self.run(
+            run,
+            plan,
+            history.past(&id(run), &before.checkpoints(), plan.origin.as_ref(), recorded, 1.0),
+            left,
+            None,
+        )
+    }
+
+    pub(crate) fn train_from(
+        &self,
+        run: &str,
+        plan: &RunPlan,
+        history: &History,
+        script: Script,
+        killed_at: Option<u64>,
+        recorded: u64,
+    ) -> Heard {
+        self.run(run, plan, history.past(&id(run), &[], plan.origin.as_ref(), recorded, 0.0), script, killed_at)
+    }
+
+    fn run(&self, run: &str, plan: &RunPlan, past: Past, script: Script, killed_at: Option<u64>) -> Heard {
+        let (send, orders) = mpsc::channel();
+        let mut ear = Ear { heard: Heard::default(), script, send, killed_at };
+        let folders = Folders { corpora: self.0.join("corpora"), checkpoints: Some(self.0.join("checkpoints")) };
+        let device = device::open(&plan.device).unwrap();
+        let mut training = Training::load(&id(run), plan, &past, folders, device).unwrap();
+        let ended = catch_unwind(AssertUnwindSafe(|| training.run(&orders, &mut ear)));
+        assert_eq!(ended.is_err(), killed_at.is_some());
+        drop(training);
+        ear.heard
+    }
+
+    /// The weights of a finished run's last checkpoint, as bits.
+    pub(crate) fn weights(&self, run: &str, heard: &Heard) -> Vec<Vec<u32>> {
+        let folder = self.checkpoint(run, &heard.newest_checkpoint().to_string());
+        let weights = checkpoint::open(&folder).unwrap().host_weights().unwrap();
+        weights.iter().map(|values| values.iter().map(|value| value.to_bits()).collect()).collect()
+    }
+}
+
+fn id(run: &str) -> RunId {
+    run.parse().unwrap()
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Commands of every kind at random steps, sound and unsound.
+pub(crate) fn random_script(seed: u64, steps: u64) -> Script {
+    let mut random = Counter::new(seed, 0x5c_21b7);
+    let mut script = BTreeMap::<u64, Vec<Command>>::new();
+    for _ in 0..14 {
+        let step = 1 + random.below(steps - 2);
+        let ahead = step + random.below(10);
+        let reason = None;
+        let command = match random.below(9) {
+            0 => set_rate(random.share() * 0.01),
+            1 => Command::Set { field: SetField::Clip, value: random.share(), reason },
+            2 => Command::Set { field: SetField::EvalEvery, value: (1 + random.below(30)) as f64, reason },
+            3 => Command::Set { field: SetField::WeightDecay, value: -1.0, reason },
+            4 => {
+                let bend = Bend::Points(vec![(ahead, 0.001), (ahead + 20, random.share() * 0.01)]);
+                Command::Redraw { course: Redraw::Rate { bend, steps: Some(steps) }, reason }
+            }
+            5 => {
+                let points = vec![MixPoint { step: ahead, weights: vec![random.share() + 0.1] }];
+                Command::Redraw { course: Redraw::Mix { points }, reason }
+            }
+            6 => Command::Redraw { course: Redraw::Passes { stairs: vec![(ahead, random.below(3))] }, reason },
+            7 => Command::Evaluate,
+            _ => Command::Rollback {
+                checkpoint: CheckpointId { segment: 0, step: 10 * (step / 10) },
+                skip_batches: random.below(5),
+                reason,
+            },
+        };
+        let commands = match random.below(4) {
+            0 => vec![Command::Pause { reason: None }, command, Command::Resume { reason: None }],
+            _ => vec![command],
+        };
+        script.entry(step).or_default().extend(commands);
+    }
+    script.into_iter().collect()
+}
