@@ -68,7 +68,7 @@ pub async fn carry_out(
 
 /// Passes a command on, and waits for its event.
 pub async fn order(state: &AppState, run: &RunId, author: Author, command: Command) -> Result<EventRecord, ApiError> {
-let wait = state.pending.expect();
+    let wait = state.pending.expect();
     if !state.fleet.order(run, CommandOrder { command_id: wait.command_id(), author, command }) {
         return Err(worker_away(run));
     }
@@ -133,18 +133,14 @@ async fn resume(state: &AppState, summary: &RunSummary, report: Report) -> Resul
 
 fn cannot(RunSummary { id, state, .. }: &RunSummary) -> ApiError {
     match state {
-        RunState::Queued => {
-            ApiError::conflict("run_queued", format!("{id} waits for its device and is not at work"))
-                .hint("stop it, annotate it, or wait until it runs")
-        }
+        RunState::Queued => ApiError::conflict("run_queued", format!("{id} waits for its device and is not at work"))
+            .hint("stop it, annotate it, or wait until it runs"),
         RunState::Parked => ApiError::conflict("run_parked", format!("{id} has let go of its device"))
             .hint("resume it first, stop it, annotate it, or fork it"),
         RunState::Finished => ApiError::conflict("run_over", format!("{id} is over (finished)"))
             .hint("fork it to go on from here: POST /api/v1/runs with {\"parent\": {\"run\": ...}, \"steps\": ...}"),
-        how if how.is_over() => {
-            ApiError::conflict("run_over", format!("{id} is over ({how:?})").to_lowercase())
-                .hint("resume it to go on from its newest checkpoint, or fork it")
-        }
+        how if how.is_over() => ApiError::conflict("run_over", format!("{id} is over ({how:?})").to_lowercase())
+            .hint("resume it to go on from its newest checkpoint, or fork it"),
         _ => worker_away(id),
     }
 }

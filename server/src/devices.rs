@@ -62,8 +62,9 @@ pub fn for_kind(spec: &RunSpec, known: &[DeviceInfo]) -> Result<Wanted, PlanErro
                 memory_bytes: 0,
                 flops_per_sec: 0.0,
             });
-            wanted.note =
-                Some("No GPU has reported yet: it waits until one does, and only then is seen whether it fits.".to_owned());
+            wanted.note = Some(
+                "No GPU has reported yet: it waits until one does, and only then is seen whether it fits.".to_owned(),
+            );
         }
         (None, _) => {
             return Err(PlanError::new("device", "no CPU has reported yet, and its cores are part of a plan")

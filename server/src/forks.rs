@@ -68,9 +68,12 @@ pub async fn command_with_twin(
         command,
         Command::Set { .. } | Command::Redraw { .. } | Command::Rollback { .. } | Command::Undo { .. }
     ) {
-        return Err(ApiError::invalid("no_twin", "a twin shows what a change did, and this changes nothing that is learned")
-            .field("twin")
-            .hint("set, redraw, rollback or undo"));
+        return Err(ApiError::invalid(
+            "no_twin",
+            "a twin shows what a change did, and this changes nothing that is learned",
+        )
+        .field("twin")
+        .hint("set, redraw, rollback or undo"));
     }
     if !state.fleet.holds(run) {
         return commands::carry_out(state, summary, author, command).await.map(|record| (record, run.clone()));
@@ -125,7 +128,9 @@ async fn named(state: &AppState, view: &RunView, parent: &Parent) -> Result<Opti
     let kept = steer::kept(state, run).await?;
     match (parent.checkpoint, parent.step) {
         (Some(id), Some(step)) if id.step != step => {
-            Err(PlanError::new("parent.step", format!("checkpoint {id} is not at step {step}")).hint("give one of them").into())
+            Err(PlanError::new("parent.step", format!("checkpoint {id} is not at step {step}"))
+                .hint("give one of them")
+                .into())
         }
         (Some(id), _) if kept.contains(&id) => Ok(Some(id)),
         (Some(id), _) => Err(at_field("parent.checkpoint", steer::no_checkpoint(run, &id.to_string(), &kept))),
@@ -148,7 +153,9 @@ async fn newest(state: &AppState, view: &RunView) -> Result<CheckpointId, ApiErr
     let kept = steer::kept(state, run).await?;
     let history = state.store.history(run).await.map_err(|source| store_error(run, source))?;
     let newest = history.path_checkpoints(run, &kept).into_iter().next();
-    newest.map(|found| found.at.checkpoint).ok_or_else(|| at_field("parent.run", steer::no_checkpoint(run, "on its path", &kept)))
+    newest
+        .map(|found| found.at.checkpoint)
+        .ok_or_else(|| at_field("parent.run", steer::no_checkpoint(run, "on its path", &kept)))
 }
 
 /// The refusal as one of a spec.

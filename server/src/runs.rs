@@ -14,7 +14,9 @@ use wire::link::Report;
 use wire::plan::{PlanView, resolve};
 use wire::preset::{PresetInfo, presets};
 use wire::run::References;
-use wire::{ApiErrorBody, Command, CorpusId, DeviceId, Event, PlanError, RunId, RunSpec, RunState, RunSummary, RunView};
+use wire::{
+    ApiErrorBody, Command, CorpusId, DeviceId, Event, PlanError, RunId, RunSpec, RunState, RunSummary, RunView,
+};
 
 use crate::api_error::{ApiError, Body, Path, Query};
 use crate::app_state::AppState;
@@ -245,8 +247,8 @@ async fn plan(state: &AppState, spec: &RunSpec) -> Result<PlanView, ApiError> {
     }
     let texts = state.texts.list().await?;
     let wanted = devices::for_kind(spec, &state.fleet.infos())?;
-    let mut view = resolve(&wanted.spec, &texts, &wanted.devices)
-        .map_err(|error| explain_missing_text(state, spec, error))?;
+    let mut view =
+        resolve(&wanted.spec, &texts, &wanted.devices).map_err(|error| explain_missing_text(state, spec, error))?;
     view.notes.extend(wanted.note);
     Ok(view)
 }

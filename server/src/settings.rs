@@ -45,7 +45,14 @@ pub struct SettingError {
 impl Settings {
     /// Settings of a folder and an address; the rest as usual.
     pub fn new(data: PathBuf, listen: SocketAddr) -> Self {
-        Self { data, listen, allowed_hosts: vec![], upload_bytes: UPLOAD_BYTES, starts_workers: true, queue_limit: QUEUE_LIMIT }
+        Self {
+            data,
+            listen,
+            allowed_hosts: vec![],
+            upload_bytes: UPLOAD_BYTES,
+            starts_workers: true,
+            queue_limit: QUEUE_LIMIT,
+        }
     }
 
     /// Folder of the texts.

@@ -140,7 +140,8 @@ pub async fn kept(state: &AppState, run: &RunId) -> Result<Vec<CheckpointId>, Ap
 
 /// That a checkpoint is not there, and which are.
 pub fn no_checkpoint(run: &RunId, wanted: &str, kept: &[CheckpointId]) -> ApiError {
-    let error = ApiError::conflict("checkpoint_gone", format!("{run} keeps no checkpoint {wanted}; nothing was changed"));
+    let error =
+        ApiError::conflict("checkpoint_gone", format!("{run} keeps no checkpoint {wanted}; nothing was changed"));
     match kept.is_empty() {
         true => error.hint("it keeps none yet: ask for one with {\"kind\": \"checkpoint\"}"),
         false => error.hint(format!("it keeps {}", newest(kept))),

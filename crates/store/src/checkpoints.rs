@@ -104,11 +104,7 @@ impl Store {
     }
 
     /// Keeps a checkpoint's folder in place while it is read, whatever the plan or people say meanwhile; `None` where it is not kept.
-    pub async fn hold_checkpoint(
-        &self,
-        run: &RunId,
-        id: CheckpointId,
-    ) -> Result<Option<HeldCheckpoint>, StoreError> {
+    pub async fn hold_checkpoint(&self, run: &RunId, id: CheckpointId) -> Result<Option<HeldCheckpoint>, StoreError> {
         // Borrowed first: pruned in between, it is found missing and given back.
         let held = self.borrowed().borrow(CheckpointRef { run: run.clone(), checkpoint: id });
         Ok(self.kept(run).await?.contains(&id).then_some(held))

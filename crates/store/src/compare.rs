@@ -100,7 +100,11 @@ fn contrast(mut own: Walk, mut other: Walk, points: u64) -> std::io::Result<Comp
     let (mut sum, mut place) = (Sum::default(), 0);
     while let (Some((step, loss)), Some((others_step, others_loss))) = (a, b) {
         if step != others_step {
-            if step < others_step { a = own.next()? } else { b = other.next()? }
+            if step < others_step {
+                a = own.next()?
+            } else {
+                b = other.next()?
+            }
             continue;
         }
         let first = *found.common_from.get_or_insert(step);

@@ -94,8 +94,7 @@ pub(crate) async fn prune(connection: &mut Connection, run: &RunId) -> Result<Ve
     let saved = database::checkpoints::list(connection, run).await?;
     let kept: Vec<_> = saved.iter().map(|saved| saved.info.id).collect();
     let history = History::read(&papers.plan, &database::journal::changes(connection, run).await?);
-    let path: Vec<_> =
-        history.path_checkpoints(run, &kept).into_iter().map(|found| found.at.checkpoint).collect();
+    let path: Vec<_> = history.path_checkpoints(run, &kept).into_iter().map(|found| found.at.checkpoint).collect();
     let in_use: BTreeSet<_> =
         database::checkpoints::leaned_on(connection, run).await?.into_iter().map(|(id, _)| id).collect();
     let gone = superfluous(&saved, &papers.plan.recipe.keep, &path, &in_use);

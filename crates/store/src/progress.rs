@@ -249,7 +249,10 @@ mod tests {
         let mut long = of(1000);
         long.cut(500);
         let points = long.points();
-        assert!(points.is_sorted() && points[points.len() - 1] < 501.0 && points[points.len() - 1] > 470.0, "{points:?}");
+        assert!(
+            points.is_sorted() && points[points.len() - 1] < 501.0 && points[points.len() - 1] > 470.0,
+            "{points:?}"
+        );
         (500..1000).for_each(|step| long.take(f64::from(step)));
         assert!(long.points().len() <= Sparkline::MOST && long.points().is_sorted());
     }

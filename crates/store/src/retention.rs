@@ -32,13 +32,15 @@ pub(crate) fn superfluous(
     in_use: &BTreeSet<CheckpointId>,
 ) -> Vec<CheckpointId> {
     let newest = || saved.iter().rev();
-    let is_routine = |saved: &&Saved| {
-        matches!(saved.info.cause, Cause::Cadence | Cause::End) && path.contains(&saved.info.id)
-    };
+    let is_routine =
+        |saved: &&Saved| matches!(saved.info.cause, Cause::Cadence | Cause::End) && path.contains(&saved.info.id);
     let mut kept: BTreeSet<CheckpointId> = path.iter().take(1).chain(in_use).copied().collect();
     kept.extend(newest().filter(is_routine).take(keep.latest.max(1) as usize).map(|saved| saved.info.id));
     kept.extend(
-        newest().filter(|saved| saved.info.cause == Cause::BeforeChange).take(BEFORE_CHANGES).map(|saved| saved.info.id),
+        newest()
+            .filter(|saved| saved.info.cause == Cause::BeforeChange)
+            .take(BEFORE_CHANGES)
+            .map(|saved| saved.info.id),
     );
     kept.extend(best(saved, path).filter(|_| keep.best));
     for Saved { info, ordinal, is_pinned, .. } in saved {

@@ -43,7 +43,10 @@ impl NewRun {
     /// The kind of device that is meant where the spec names no single one: `gpu` or `cpu`. A fork stays where its parent's state is.
     pub fn any_of(&self) -> Option<DeviceKind> {
         let word = self.spec.device.as_ref().filter(|_| self.plan.origin.is_none())?;
-        [(DeviceKind::Gpu, "gpu"), (DeviceKind::Cpu, "cpu")].into_iter().find(|(_, kind)| *kind == word.as_str()).map(|(kind, _)| kind)
+        [(DeviceKind::Gpu, "gpu"), (DeviceKind::Cpu, "cpu")]
+            .into_iter()
+            .find(|(_, kind)| *kind == word.as_str())
+            .map(|(kind, _)| kind)
     }
 
     fn says(&self, step: u64, reason: Option<String>, event: Event, state: Option<RunState>) -> Report {

@@ -61,7 +61,8 @@ pub(crate) async fn all(connection: &mut SqliteConnection, run: &RunId) -> Resul
 
 /// All texts that were sampled, in order.
 pub(crate) async fn samples(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<EventRecord>, StoreError> {
-    let sql = "SELECT record FROM events WHERE run = ? AND json_extract(record, '$.event.kind') = 'sampled' ORDER BY number";
+    let sql =
+        "SELECT record FROM events WHERE run = ? AND json_extract(record, '$.event.kind') = 'sampled' ORDER BY number";
     let lines: Vec<String> = sqlx::query_scalar(sql).bind(run.as_str()).fetch_all(connection).await?;
     lines.iter().map(|line| from_json("a journal line", line)).collect()
 }

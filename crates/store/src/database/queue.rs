@@ -32,12 +32,8 @@ pub(crate) async fn for_device(
 ) -> Result<Vec<(RunId, RunPlan)>, StoreError> {
     let sql = "SELECT id, plan FROM runs WHERE state = 'queued' AND deleted_ms IS NULL \
                AND ((any_of IS NULL AND device = ?) OR any_of = ?) ORDER BY priority DESC, queue_order LIMIT ?";
-    let rows: Vec<(String, String)> = sqlx::query_as(sql)
-        .bind(device.as_str())
-        .bind(to_word(&kind)?)
-        .bind(limit)
-        .fetch_all(connection)
-        .await?;
+    let rows: Vec<(String, String)> =
+        sqlx::query_as(sql).bind(device.as_str()).bind(to_word(&kind)?).bind(limit).fetch_all(connection).await?;
     rows.into_iter()
         .map(|(id, plan)| {
             let id = id.parse().map_err(|source| StoreError::unreadable("a run's id", source))?;

@@ -297,8 +297,10 @@ pub(crate) async fn state_and_device(
 
 /// The run whose state it began with.
 pub(crate) async fn parent(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<RunId>, StoreError> {
-    let found: Option<Option<String>> =
-        sqlx::query_scalar("SELECT parent FROM runs WHERE id = ?").bind(run.as_str()).fetch_optional(connection).await?;
+    let found: Option<Option<String>> = sqlx::query_scalar("SELECT parent FROM runs WHERE id = ?")
+        .bind(run.as_str())
+        .fetch_optional(connection)
+        .await?;
     let id = found.flatten().map(|id| id.parse());
     id.transpose().map_err(|source| StoreError::unreadable("a run's parent", source))
 }

@@ -29,7 +29,8 @@ pub(crate) async fn clear(connection: &mut SqliteConnection, run: &RunId) -> Res
 
 /// Runs that have some.
 pub(crate) async fn runs(connection: &mut SqliteConnection) -> Result<Vec<RunId>, StoreError> {
-    let ids: Vec<String> = sqlx::query_scalar("SELECT DISTINCT run FROM unsynced ORDER BY run").fetch_all(connection).await?;
+    let ids: Vec<String> =
+        sqlx::query_scalar("SELECT DISTINCT run FROM unsynced ORDER BY run").fetch_all(connection).await?;
     ids.iter().map(|id| id.parse().map_err(|source| StoreError::unreadable("a run's id", source))).collect()
 }
 

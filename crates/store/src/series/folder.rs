@@ -137,8 +137,8 @@ impl RunFolder {
 
     /// Writes points again that [`RunFolder::append`] gave, over whatever stands from there on.
     pub(super) fn redo(&mut self, points: &[u8]) -> Result<(), StoreError> {
-        let written: Vec<Rewritten> =
-            wire::encode::from_bytes(points).map_err(|source| StoreError::unreadable("points to write again", source))?;
+        let written: Vec<Rewritten> = wire::encode::from_bytes(points)
+            .map_err(|source| StoreError::unreadable("points to write again", source))?;
         for Rewritten { segment, name, before, points } in written {
             self.segments.entry(segment).or_default().remove(&name);
             let files = Files::new(self.base(segment, &name)?);

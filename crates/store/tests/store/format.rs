@@ -40,8 +40,16 @@ async fn first_format(dir: &Path) -> RunId {
     .await
     .unwrap();
     let lines = [
-        (1, 0, r#"{"number":1,"segment":0,"step":0,"at_ms":7,"author":"lab","command_id":null,"reason":null,"event":{"kind":"queued"}}"#),
-        (2, 1, r#"{"number":2,"segment":0,"step":2,"at_ms":8,"author":{"person":"ada"},"command_id":9,"reason":null,"event":{"kind":"changed","field":"clip","old":1.0,"new":0.5}}"#),
+        (
+            1,
+            0,
+            r#"{"number":1,"segment":0,"step":0,"at_ms":7,"author":"lab","command_id":null,"reason":null,"event":{"kind":"queued"}}"#,
+        ),
+        (
+            2,
+            1,
+            r#"{"number":2,"segment":0,"step":2,"at_ms":8,"author":{"person":"ada"},"command_id":9,"reason":null,"event":{"kind":"changed","field":"clip","old":1.0,"new":0.5}}"#,
+        ),
     ];
     for (number, is_change, record) in lines {
         sqlx::query("INSERT INTO events (run, number, is_change, record) VALUES (?, ?, ?, ?)")

@@ -16,7 +16,17 @@ fn id(segment: u32, step: u64) -> CheckpointId {
 
 fn info(id: CheckpointId, cause: Cause, loss_valid: Option<f64>, changes: u32) -> CheckpointInfo {
     let hash = String::new();
-    CheckpointInfo { id, cause, at_ms: 0, bytes: 3, hash, changes, loss_train: Some(2.5), loss_valid, best_valid: loss_valid }
+    CheckpointInfo {
+        id,
+        cause,
+        at_ms: 0,
+        bytes: 3,
+        hash,
+        changes,
+        loss_train: Some(2.5),
+        loss_valid,
+        best_valid: loss_valid,
+    }
 }
 
 /// Numbers a run's reports, and makes the folders that its worker would.
@@ -137,7 +147,11 @@ async fn folders_that_a_kill_left_are_swept_and_unreported_ones_stay() {
     store.close().await;
     let store = Store::open(dir.path()).await.unwrap();
     let there = |names: &[&str]| names.iter().map(|name| folder(name).exists()).collect::<Vec<_>>();
-    assert_eq!(there(&["0-10", "0-20", "0-99", ".0-100.partial"]), [false, true, true, true], "its worker may still tell");
+    assert_eq!(
+        there(&["0-10", "0-20", "0-99", ".0-100.partial"]),
+        [false, true, true, true],
+        "its worker may still tell"
+    );
     assert!(!dir.path().join("checkpoints/nobody").exists());
     store.set_state(&run, RunState::Stopped, None).await.unwrap();
     store.close().await;
@@ -251,10 +265,7 @@ async fn a_fork_stands_where_its_parent_did_and_keeps_that_checkpoint_alive() {
     assert_eq!((parent.run, parent.checkpoint, parent.twin_of), (run.clone(), id(0, 30), Some(4)));
     let journal = store.events(&fork.id, 0, 9).await.unwrap();
     let told: Vec<_> = journal.iter().map(|record| (record.event.phrase(), record.step)).collect();
-    assert_eq!(
-        told,
-        [("queued".into(), 30), (format!("forked from {run} at step 30"), 30), ("clip 1 → 9".into(), 30)]
-    );
+    assert_eq!(told, [("queued".into(), 30), (format!("forked from {run} at step 30"), 30), ("clip 1 → 9".into(), 30)]);
     let past = store.past(&fork.id).await.unwrap();
     let from = CheckpointRef { run: run.clone(), checkpoint: id(0, 30) };
     assert_eq!((&past.checkpoints[0].at, past.changes.len(), past.recorded), (&from, 1, 30));
@@ -279,7 +290,11 @@ async fn a_fork_stands_where_its_parent_did_and_keeps_that_checkpoint_alive() {
     assert_eq!(store.purge_deleted(2).await.unwrap(), std::slice::from_ref(&run));
     assert!(!dir.path().join("checkpoints").join(run.as_str()).exists());
     let view = store.run(&fork.id).await.unwrap().unwrap();
-    assert_eq!((view.lineage.len(), view.summary.parent.unwrap().run), (1, run.clone()), "a parent that is gone is named");
+    assert_eq!(
+        (view.lineage.len(), view.summary.parent.unwrap().run),
+        (1, run.clone()),
+        "a parent that is gone is named"
+    );
     let refused = store.create_fork(&fork_of(&new_run("x", "cpu"), origin, "late"), &[]).await.unwrap_err();
     assert!(matches!(refused, StoreError::UnknownCheckpoint { .. }), "{refused}");
     assert!(store.summary(&"late".parse().unwrap()).await.unwrap().is_none(), "nothing is made");
@@ -301,12 +316,16 @@ async fn two_runs_are_compared_from_where_they_part() {
     let same = store.compare(&fork.id, &run, 10).await.unwrap();
     assert_eq!((same.common_from, same.identical_steps, same.first_difference), (Some(50), 70, None));
     assert_eq!((same.difference.len(), same.difference[0].low, same.difference[9].last_step), (10, 0.0, 119));
-    let rows = (120..160).map(|step| row(step, &[(name::TRAIN, 4.0 - step as f64 / 1000.0 + f64::from(step as u32 % 2))]));
+    let rows =
+        (120..160).map(|step| row(step, &[(name::TRAIN, 4.0 - step as f64 / 1000.0 + f64::from(step as u32 % 2))]));
     child.send(rows.collect()).await;
     let apart = store.compare(&fork.id, &run, 1).await.unwrap();
     assert_eq!((apart.identical_steps, apart.first_difference, apart.difference.len()), (71, Some(121), 1));
     let all = apart.difference[0];
-    assert!((all.mean - 20.0 / 110.0).abs() < 1e-9 && all.low < all.mean && all.high > all.mean && all.low > 0.0, "{all:?}");
+    assert!(
+        (all.mean - 20.0 / 110.0).abs() < 1e-9 && all.low < all.mean && all.high > all.mean && all.low > 0.0,
+        "{all:?}"
+    );
     let other = new_run("other", "cpu");
     store.create_run(&other).await.unwrap();
     assert_eq!(store.compare(&other.id, &run, 10).await.unwrap().common_from, None);
