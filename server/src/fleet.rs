@@ -162,6 +162,11 @@ impl Fleet {
         self.lock().get(device).is_some_and(|member| member.view.is_connected)
     }
 
+    /// Whether the device's worker has been linked since then, in milliseconds since 1970.
+    pub fn was_here_since(&self, device: &DeviceId, since_ms: i64) -> bool {
+        self.lock().get(device).is_some_and(|member| member.view.seen_ms >= since_ms)
+    }
+
     /// Tells workers without a run to go.
     pub fn dismiss_idle(&self) {
         for member in self.lock().values().filter(|member| member.view.is_connected && member.view.run.is_none()) {
