@@ -14,11 +14,12 @@ use wire::DeviceId;
 use wire::device::DeviceInfo;
 
 use crate::app_state::AppState;
+use crate::clock::now_ms;
 
 /// Pauses between a worker's death and the next one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A worker that lived so long had a good start.
+/// A worker that lived so long, or that was linked, had a good start.
 const GOOD_LIFE: Duration = Duration::from_secs(60);
 /// How often the lock of a worker of an earlier server is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -96,7 +97,7 @@ async fn keep_one(state: AppState, device: DeviceId, mut stopping: watch::Receiv
                 _ = stopping.changed() => return,
             }
         }
-        let born = Instant::now();
+        let (born, born_ms) = (Instant::now(), now_ms());
         match spawn(&state, &device).await {
             Ok(mut child) => {
                 tokio::select! {
@@ -109,7 +110,8 @@ async fn keep_one(state: AppState, device: DeviceId, mut stopping: watch::Receiv
             }
             Err(error) => tracing::error!("no worker could be started on {device}: {error}"),
         }
-        pause = if born.elapsed() > GOOD_LIFE { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+        let had_good_start = born.elapsed() > GOOD_LIFE || state.fleet.was_here_since(&device, born_ms);
+        pause = if had_good_start { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             _ = stopping.changed() => return,

@@ -90,22 +90,60 @@ impl Client {
 
     /// Every point of a curve as (step, value), however long it is.
     pub fn curve(&self, run: &str, name: &str) -> Vec<(u64, f64)> {
+        self.points(run, name, None)
+    }
+
+    fn points(&self, run: &str, name: &str, segment: Option<u32>) -> Vec<(u64, f64)> {
         let mut points: Vec<(u64, f64)> = vec![];
+        let mut from = 0;
         loop {
-            // Stretches short enough for every point to be shown by itself.
-            let from = points.last().map_or(0, |(step, _)| step + 1);
+            // Stretches short enough for every point to be shown by itself; many curves have gaps, none as long as this.
             let path = format!("/runs/{run}/series?names={name}&from={from}&to={}&points=5000", from + 3999);
             let windows: Vec<SeriesWindow> = self.get_exact(&path);
-            let buckets = windows.into_iter().flat_map(|window| {
+            let windows = windows.into_iter().filter(|window| segment.is_none_or(|only| window.segment == only));
+            let buckets = windows.flat_map(|window| {
                 assert!(window.is_exact, "{path}");
                 window.buckets
             });
             let before = points.len();
             points.extend(buckets.map(|bucket| (bucket.step, bucket.mean)));
-            if points.len() == before {
+            from += 4000;
+            let is_far = self.summary(run).step < from;
+            if points.len() == before && is_far {
                 return points;
             }
         }
+    }
+
+    /// Every point of a curve on the run's own path, through the runs it was forked from; ghosts are left out.
+    pub fn path_curve(&self, run: &str, name: &str) -> Vec<(u64, f64)> {
+        let view: RunView = self.get(&format!("/runs/{run}")).read();
+        let spans = view.lineage.iter();
+        spans
+            .flat_map(|span| {
+                let points = self.segment_curve(span.run.as_str(), name, span.segment);
+                let is_on_it = |step: u64| step >= span.from_step && span.to_step.is_none_or(|to| step < to);
+                points.into_iter().filter(move |(step, _)| is_on_it(*step))
+            })
+            .collect()
+    }
+
+    /// Every point of a curve in one segment of its run's history.
+    pub fn segment_curve(&self, run: &str, name: &str, segment: u32) -> Vec<(u64, f64)> {
+        self.points(run, name, Some(segment))
+    }
+
+    /// Pauses a run and takes as many steps as are left to `step`.
+    pub fn hold_at(&self, run: &str, step: u64) {
+        if self.summary(run).state == RunState::Running {
+            self.steer(run, &json!({"kind": "pause"}));
+        }
+        let here = self.wait_state(run, 20, RunState::Paused).step;
+        assert!(here <= step, "{run} is at {here} already, and was to be held at {step}");
+        if here < step {
+            self.steer(run, &json!({"kind": "step", "steps": step - here}));
+        }
+        self.wait_until(run, 30, &format!("a hold at {step}"), |run| run.step == step && run.state == RunState::Paused);
     }
 
     /// Checks that a curve has each step from 0 up exactly once.

@@ -160,8 +160,10 @@ impl Duty {
 
     fn assign(&mut self, assignment: Assignment) {
         let run = &assignment.run;
-        let is_here =
-            self.training.as_ref().is_some_and(|training| training.run() == run && !training.outbox.is_abandoned());
+        // One that has ended here and is to go on is assigned while its thread may still be letting go.
+        let is_here = self.training.as_ref().is_some_and(|training| {
+            training.run() == run && !training.outbox.is_abandoned() && !training.outbox.is_over()
+        });
         if is_here || self.leaving_since.is_some() {
             tracing::info!(%run, "assigned again, or while leaving; nothing to do");
             return;

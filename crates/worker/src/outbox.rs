@@ -75,7 +75,9 @@ impl Outbox {
             return;
         }
         let is_event = matches!(item, Item::Event(_));
-        let is_last = matches!(&item, Item::Event(report) if report.state.is_some_and(RunState::is_over));
+        // Ended, or parked: nothing more comes of this run from here.
+        let is_last = matches!(&item, Item::Event(report)
+            if report.state.is_some_and(|state| state.is_over() || state == RunState::Parked));
         {
             let mut spool = locked(&self.spool);
             if let Err(source) = spool.append(&item) {

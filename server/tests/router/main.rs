@@ -6,5 +6,6 @@
 mod access;
 mod lab;
 mod refusals;
+mod steering;
 mod stories;
 mod uploads;

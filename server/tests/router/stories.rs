@@ -12,14 +12,16 @@ use server::{scheduler, vigil};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use wire::checkpoint::{Cause, CheckpointInfo};
 use wire::command::{Command, CommandOrder};
 use wire::device::{DeviceInfo, DeviceKind};
 use wire::event::Author;
+use wire::history::Past;
 use wire::link::Report;
 use wire::live::{FromPage, ToPage};
 use wire::run::Cursor;
 use wire::series::{Row, name};
-use wire::{Event, RunId, RunPlan, RunState, encode};
+use wire::{CheckpointId, Dials, Event, RunId, RunPlan, RunState, encode};
 use worker::{RunReporter, Trainer, WorkerConfig};
 
 use crate::lab::Lab;
@@ -41,10 +43,23 @@ impl Trainer for Pretender {
         }
     }
 
-    fn train(&self, plan: &RunPlan, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
-        out.report(report(0, Event::Started { parameters: 1 }, Some(RunState::Running)));
-        let (mut step, mut is_held) = (0, false);
-        while step < plan.steps {
+    fn train(
+        &self,
+        _: &RunId,
+        plan: &RunPlan,
+        past: &Past,
+        orders: &Receiver<CommandOrder>,
+        out: &mut RunReporter,
+    ) -> Result<(), String> {
+        let (mut step, mut segment, mut is_held) = (past.recorded, past.last_segment, past.is_paused);
+        let mut dials = Dials::new(plan);
+        past.changes.iter().for_each(|record| dials.apply(&record.event, record.step));
+        let began = match step > plan.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step) {
+            true => Event::Continued { checkpoint: None, recorded: step, damaged: vec![] },
+            false => Event::Started { parameters: 1 },
+        };
+        out.report(Report { segment, ..report(step, began, Some(RunState::Running)) });
+        while step < dials.steps {
             let order = match is_held {
                 true => orders
                     .recv_timeout(Duration::from_secs(20))
@@ -57,30 +72,64 @@ impl Trainer for Pretender {
             };
             if let Some(CommandOrder { command_id, author, command }) = order {
                 let reason = command.reason().map(str::to_owned);
-                let (event, state) = match command {
+                let told_at = step;
+                let (event, state) = match &command {
                     Command::Pause { .. } => (Event::Paused, Some(RunState::Paused)),
                     Command::Resume { .. } => (Event::Resumed, Some(RunState::Running)),
                     Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
-                    other => (Event::Refused { command: other, message: "a pretender cannot".into() }, None),
+                    Command::Release { .. } => (Event::Released, Some(RunState::Parked)),
+                    Command::Checkpoint { .. } => {
+                        let checkpoint = saved(CheckpointId { segment, step }, dials.changes);
+                        (Event::Checkpointed { checkpoint }, None)
+                    }
+                    Command::Rollback { checkpoint, skip_batches, .. } => {
+                        let (from_segment, from_step) = (segment, step);
+                        (segment, step) = (segment + 1, checkpoint.step);
+                        let (checkpoint, skip_batches, best_valid) = (*checkpoint, *skip_batches, None);
+                        (Event::RolledBack { checkpoint, from_segment, from_step, skip_batches, best_valid }, None)
+                    }
+                    other => match dials.change(other, step) {
+                        Ok(Some(event)) => (event, None),
+                        Ok(None) => (Event::Refused { command, message: "a pretender cannot".into() }, None),
+                        Err(message) => (Event::Refused { command, message }, None),
+                    },
                 };
-                out.report(Report { author, command_id: Some(command_id), reason, ..report(step, event, state) });
+                dials.apply(&event, step);
+                let at = if matches!(event, Event::RolledBack { .. }) { step } else { told_at };
+                let line = Report { segment, author, command_id: Some(command_id), reason, ..report(at, event, state) };
+                out.report(line);
                 match state {
-                    Some(RunState::Stopped) => return Ok(()),
+                    Some(RunState::Stopped | RunState::Parked) => return Ok(()),
                     Some(state) => is_held = state == RunState::Paused,
                     None => {}
                 }
                 continue;
             }
             out.row(Row {
-                segment: 0,
+                segment,
                 step,
                 values: vec![(name::TRAIN.into(), 4.0 / (step + 1) as f64), (name::TOKENS.into(), (step + 1) as f64)],
             });
             step += 1;
             std::thread::sleep(Duration::from_millis(2));
         }
-        out.report(report(step, Event::Finished, Some(RunState::Finished)));
+        out.report(Report { segment, ..report(step, Event::Finished, Some(RunState::Finished)) });
         Ok(())
+    }
+}
+
+fn saved(id: CheckpointId, changes: u32) -> CheckpointInfo {
+    let (cause, hash) = (Cause::Asked, String::new());
+    CheckpointInfo {
+        id,
+        cause,
+        at_ms: 1,
+        bytes: 1,
+        hash,
+        changes,
+        loss_train: None,
+        loss_valid: None,
+        best_valid: None,
     }
 }
 
@@ -89,14 +138,14 @@ fn report(step: u64, event: Event, state: Option<RunState>) -> Report {
 }
 
 /// A lab with a text, an address, and a worker on it.
-struct Staffed {
-    lab: Lab,
+pub(crate) struct Staffed {
+    pub(crate) lab: Lab,
     address: std::net::SocketAddr,
     worker: tokio::task::JoinHandle<Result<(), worker::WorkerError>>,
 }
 
 impl Staffed {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let lab = Lab::open().await;
         lab.upload("name=play", "to be or not to be that is the question\n".repeat(200).as_bytes()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -113,16 +162,21 @@ impl Staffed {
         staffed
     }
 
-    async fn start(&self, steps: u64) -> RunId {
-        let spec =
-            format!(r#"{{"preset": "tiny", "corpus": "play", "steps": {steps}, "overrides": {{"model.seq": 16}}}}"#);
+    pub(crate) async fn start(&self, steps: u64) -> RunId {
+        self.start_with(steps, "").await
+    }
+
+    /// A run with other overrides, each written with a comma before it.
+    pub(crate) async fn start_with(&self, steps: u64, overrides: &str) -> RunId {
+        let overrides = format!(r#"{{"model.seq": 16{overrides}}}"#);
+        let spec = format!(r#"{{"preset": "tiny", "corpus": "play", "steps": {steps}, "overrides": {overrides}}}"#);
         let answer = self.lab.post("/api/v1/runs", &self.lab.steer, &spec).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.json());
         answer.json()["summary"]["id"].as_str().unwrap().parse().unwrap()
     }
 
     /// Waits until an answer is as it should be.
-    async fn when(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn when(&self, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         for _ in 0..400 {
             last = self.lab.get(path, &self.lab.view).await.json();
@@ -134,11 +188,11 @@ impl Staffed {
         panic!("{path} stayed {last:#}");
     }
 
-    async fn stands(&self, run: &RunId, state: &str) -> Value {
+    pub(crate) async fn stands(&self, run: &RunId, state: &str) -> Value {
         self.when(&format!("/api/v1/runs/{run}"), |view| view["summary"]["state"] == state).await
     }
 
-    async fn command(&self, run: &RunId, body: &str) -> crate::lab::Answer {
+    pub(crate) async fn command(&self, run: &RunId, body: &str) -> crate::lab::Answer {
         self.lab.post(&format!("/api/v1/runs/{run}/commands"), &self.lab.steer, body).await
     }
 }
@@ -267,7 +321,7 @@ async fn a_page_follows_a_run_without_a_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_whose_worker_dies_is_lost_and_the_next_worker_takes_the_next_run() {
     let staffed = Staffed::open().await;
-    let run = staffed.start(1_000_000).await;
+    let run = staffed.start_with(1_000_000, r#", "keep.restarts": 0"#).await;
     staffed.stands(&run, "running").await;
     staffed.worker.abort();
     let view = staffed.stands(&run, "lost").await;
@@ -277,4 +331,21 @@ async fn a_run_whose_worker_dies_is_lost_and_the_next_worker_takes_the_next_run(
     let next = staffed.start(5).await;
     let _worker = hire(&staffed.lab);
     staffed.stands(&next, "finished").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_worker_dies_starts_again_by_itself_where_it_was() {
+    let mut staffed = Staffed::open().await;
+    let run = staffed.start(600).await;
+    staffed.when(&format!("/api/v1/runs/{run}"), |view| view["summary"]["step"].as_u64() > Some(20)).await;
+    staffed.worker.abort();
+    let view = staffed.stands(&run, "queued").await;
+    assert!(view["summary"]["message"].as_str().unwrap().contains("starts again by itself (1 of 3)"), "{view:#}");
+    let step = view["summary"]["step"].as_u64().unwrap();
+    staffed.worker = hire(&staffed.lab);
+    let view = staffed.stands(&run, "finished").await;
+    assert_eq!((view["summary"]["restarts"].as_u64(), view["summary"]["step"].as_u64()), (Some(1), Some(600)));
+    let windows =
+        staffed.lab.get(&format!("/api/v1/runs/{run}/series?names=loss.train"), &staffed.lab.view).await.json();
+    assert_eq!(windows[0]["total"].as_u64(), Some(600), "each step once; it had been at {step}");
 }

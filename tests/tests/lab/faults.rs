@@ -103,7 +103,7 @@ fn a_killed_worker_loses_its_run_and_not_its_queue() {
     let owner = lab.owner();
     lab.device();
     let corpus = owner.bring("walk");
-    let doomed = owner.start_run(&speck(&corpus, 1_000_000));
+    let doomed = owner.start_run(&with(speck(&corpus, 1_000_000), &[("keep.restarts", json!(0))]));
     let next = owner.start_run(&speck(&corpus, 300));
     owner.wait_step(&doomed, 30, 20);
     assert_eq!(owner.summary(&next).state, RunState::Queued);
@@ -127,7 +127,7 @@ fn a_worker_that_dies_while_the_server_is_away_is_noticed_too() {
     let mut lab = Lab::bare();
     lab.device();
     let corpus = lab.owner().bring("walk");
-    let run = lab.owner().start_run(&speck(&corpus, 1_000_000));
+    let run = lab.owner().start_run(&with(speck(&corpus, 1_000_000), &[("keep.restarts", json!(0))]));
     lab.owner().wait_step(&run, 30, 50);
     lab.kill_server();
     pause_ms(300);

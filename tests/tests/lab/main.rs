@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used)] // the whole crate is tests
 
 mod access;
+mod branches;
 mod disk;
 mod faults;
 mod floor;
 mod live;
 mod queue;
 mod refusals;
+mod resume;
 mod steering;
 mod texts;

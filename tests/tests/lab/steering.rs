@@ -64,7 +64,11 @@ fn a_newcomer_starts_tales_watches_it_learn_and_steers_it() {
     owner.check_whole(&run, "loss.train", stopped.step);
     let rates = owner.curve(&run, "rate");
     assert!((rates[changed.step as usize].1 - 0.0005).abs() < 1e-12, "the turned rate is what the next step used");
-    owner.post(&format!("/runs/{run}/commands"), &json!({"kind": "resume"})).refused(409, "run_over", &["is over"]);
+    owner.post(&format!("/runs/{run}/commands"), &json!({"kind": "pause"})).refused(
+        409,
+        "run_over",
+        &["is over", "resume"],
+    );
 }
 
 fn check_that_it_learns(losses: &[(u64, f64)]) {

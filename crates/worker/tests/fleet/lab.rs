@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 use wire::command::CommandOrder;
 use wire::device::{DeviceInfo, DeviceKind};
+use wire::history::Past;
 use wire::link::{FromServer, FromWorker, Item, PROTOCOL, Report};
 use wire::series::Row;
 use wire::spec::Tokenizer;
@@ -98,7 +99,14 @@ impl Trainer for FakeTrainer {
         }
     }
 
-    fn train(&self, plan: &RunPlan, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
+    fn train(
+        &self,
+        _: &RunId,
+        plan: &RunPlan,
+        _: &Past,
+        orders: &Receiver<CommandOrder>,
+        out: &mut RunReporter,
+    ) -> Result<(), String> {
         let script = self.scripts.lock().unwrap()[plan.seed as usize];
         let result = follow(script, orders, out);
         self.ended.fetch_add(1, Ordering::SeqCst);
@@ -271,13 +279,14 @@ impl Lab {
             mix: vec![],
             device: "cpu".parse().unwrap(),
             prompt: String::new(),
+            origin: None,
         };
         let mut store = self.store.lock().unwrap();
         let stored = store.stored.entry(run.clone()).or_default().len() as u64;
         store.queue.push((run.clone(), plan.clone()));
         if let Some(say) = &store.say {
             let _ = say.send(FromServer::Stored { run: run.clone(), seq: stored });
-            let _ = say.send(FromServer::Assign { run: run.clone(), plan: Box::new(plan) });
+            let _ = say.send(FromServer::Assign { run: run.clone(), plan: Box::new(plan), past: Box::default() });
         }
     }
 
@@ -366,7 +375,7 @@ async fn attend(stream: TcpStream, store: &Shared, faults: &Faults) {
     let Ok(mut socket) = accept_hdr_async(stream, check_token).await else { return };
     let Some(FromWorker::Hello { protocol: PROTOCOL, holding, unsent, .. }) = hear(&mut socket).await else { return };
     let (say, mut said) = mpsc::unbounded_channel();
-    greet(store, say, holding, unsent);
+    greet(store, say, holding, unsent.into_iter().map(|(run, _)| run).collect());
     loop {
         tokio::select! {
             message = said.recv() => match message {
@@ -402,7 +411,8 @@ fn greet(store: &Shared, say: mpsc::UnboundedSender<FromServer>, holding: Option
         for (run, plan) in
             store.queue.iter().filter(|(run, _)| store.stored[run].is_empty() && !unsent.contains(run)).take(1)
         {
-            say.send(FromServer::Assign { run: run.clone(), plan: Box::new(plan.clone()) }).unwrap();
+            say.send(FromServer::Assign { run: run.clone(), plan: Box::new(plan.clone()), past: Box::default() })
+                .unwrap();
         }
     }
     store.say = Some(say);
