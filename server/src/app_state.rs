@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::clock::now_ms;
 use crate::commands::Pending;
+use crate::complete::Seats;
 use crate::fleet::Fleet;
 use crate::guard::Hosts;
 use crate::jobs::Jobs;
@@ -40,6 +41,8 @@ pub struct App {
     pub fleet: Fleet,
     /// Commands that wait for their event.
     pub pending: Pending,
+    /// Seats for those who complete texts.
+    pub seats: Seats,
     /// Names by which the server may be called.
     pub hosts: Hosts,
     /// Wakes the scheduler: something was queued, freed or prepared.
@@ -60,6 +63,7 @@ impl AppState {
             lab_cache: LabCache::default(),
             fleet: Fleet::default(),
             pending: Pending::new(now_ms()),
+            seats: Seats::default(),
             scheduler: Notify::new(),
             started: Instant::now(),
             port: AtomicU16::new(settings.listen.port()),
