@@ -1,5 +1,9 @@
 //! The only file that fetches. One function for each route of `/api/v1`; a refusal comes back as [`ApiFailure`] with the
 //! server's own words, and so does a network that failed, so that pages show all failures in one way.
+//!
+//! Checkpoints and what is compared of runs are in [`steering`].
+
+pub(crate) mod steering;
 
 use std::cell::Cell;
 
@@ -89,6 +93,9 @@ pub(crate) struct RunChange {
     /// Place in its device's queue, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) queue_place: Option<u32>,
+    /// Higher goes first in the queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<i32>,
 }
 
 /// What became of an upload: a text, or a job that is still making one.
@@ -170,9 +177,10 @@ pub(crate) async fn restore_run(run: &RunId) -> Result<RunSummary, ApiFailure> {
     send::<(), _>("POST", &format!("/runs/{run}/restore"), None).await
 }
 
-/// Asks something of a run; answers with the event once it has taken effect.
-pub(crate) async fn command(run: &RunId, command: &Command) -> Result<EventRecord, ApiFailure> {
-    send("POST", &format!("/runs/{run}/commands"), Some(command)).await
+/// Asks something of a run; answers with the event once it has taken effect. With a twin, a fork of the run as it was goes on beside it.
+pub(crate) async fn command(run: &RunId, command: &Command, with_twin: bool) -> Result<EventRecord, ApiFailure> {
+    let twin = if with_twin { "?twin=true" } else { "" };
+    send("POST", &format!("/runs/{run}/commands{twin}"), Some(command)).await
 }
 
 /// The journal after line `since`, at most `limit` lines.

@@ -55,7 +55,7 @@ fn paint_rate(desk: Desk) -> Picture {
 /// The schedule from the present step to the end of the view; on the axis of time no one knows when a step will come.
 fn planned(desk: Desk, run: &OpenRun) -> Vec<Bucket> {
     let first = run.view.summary.step;
-    let last = run.view.plan.steps.saturating_sub(1);
+    let last = run.view.dials.steps.saturating_sub(1);
     if run.view.summary.state.is_over() || first > last || run.curves.axis() == Axis::Secs {
         return vec![];
     }
