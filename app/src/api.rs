@@ -12,7 +12,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, File, FormData, Headers, RequestInit, Response, XmlHttpRequest};
+use web_sys::{
+    AbortSignal, File, FormData, Headers, ReadableStreamDefaultReader, RequestInit, Response, XmlHttpRequest,
+};
+use wire::complete::{CompleteAsk, CompleteLine};
 use wire::corpus::{CatalogueEntry, CorpusInfo, DatasetInfo, Job};
 use wire::event::EventRecord;
 use wire::live::LabState;
@@ -216,6 +219,42 @@ pub(crate) async fn series(run: &RunId, ask: &SeriesAsk) -> Result<Vec<SeriesWin
     encode::from_bytes(&js_sys::Uint8Array::new(&buffer).to_vec()).map_err(ApiFailure::unreadable)
 }
 
+/// Completes a prompt and gives each line as it comes; ends early, without a failure, where `stop` is raised or nobody takes lines.
+pub(crate) async fn complete(
+    ask: &CompleteAsk,
+    stop: &AbortSignal,
+    mut take: impl FnMut(CompleteLine) -> bool,
+) -> Result<(), ApiFailure> {
+    let body = serde_json::to_string(ask).map_err(ApiFailure::unreadable)?;
+    let answered = fetch_until("POST", "/complete", Some(&body), "application/x-ndjson", stop).await;
+    let response = match answered {
+        Err(_) if stop.aborted() => return Ok(()),
+        answered => answered?,
+    };
+    let Some(stream) = response.body() else { return Err(ApiFailure::unreachable()) };
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let mut bytes: Vec<u8> = vec![];
+    loop {
+        let part = match JsFuture::from(reader.read()).await {
+            Ok(part) => part,
+            Err(_) if stop.aborted() => return Ok(()),
+            Err(_) => return Err(ApiFailure::unreachable()),
+        };
+        let field = |name: &str| js_sys::Reflect::get(&part, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
+        if field("done").is_truthy() {
+            return Ok(());
+        }
+        bytes.extend(js_sys::Uint8Array::new(&field("value")).to_vec());
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = bytes.drain(..=end).collect();
+            if !take(serde_json::from_slice(&line).map_err(ApiFailure::unreadable)?) {
+                let _ = reader.cancel();
+                return Ok(());
+            }
+        }
+    }
+}
+
 /// The lab's texts.
 pub(crate) async fn corpora() -> Result<Vec<CorpusInfo>, ApiFailure> {
     get("/corpora").await
@@ -322,11 +361,21 @@ async fn send_for<B: Serialize + ?Sized>(method: &str, path: &str, body: Option<
 }
 
 async fn fetch(method: &str, path: &str, json: Option<&str>, accept: &str) -> Result<Response, ApiFailure> {
+    fetch_until(method, path, json, accept, &AbortSignal::timeout_with_u32(ANSWER_WITHIN_MS)).await
+}
+
+async fn fetch_until(
+    method: &str,
+    path: &str,
+    json: Option<&str>,
+    accept: &str,
+    stop: &AbortSignal,
+) -> Result<Response, ApiFailure> {
     let headers = Headers::new().map_err(|_| ApiFailure::unreachable())?;
     let _ = headers.set("accept", accept);
     let options = RequestInit::new();
     options.set_method(method);
-    options.set_signal(Some(&AbortSignal::timeout_with_u32(ANSWER_WITHIN_MS)));
+    options.set_signal(Some(stop));
     if let Some(json) = json {
         let _ = headers.set("content-type", "application/json");
         options.set_body(&JsValue::from_str(json));

@@ -7,6 +7,7 @@ use wire::RunState;
 use super::Desk;
 use crate::parts::number::{clock, now_ms, short};
 use crate::parts::{Progress, StateMark};
+use crate::route::compare_path;
 
 /// The head.
 #[component]
@@ -23,6 +24,7 @@ pub(crate) fn Head() -> impl IntoView {
         )
     });
     let id = desk.id();
+    let parent = desk.summary.get_untracked().parent.map(|parent| parent.run);
     view! {
         <header class="run-head">
             <h1>{move || desk.summary.read().name.clone()}</h1>
@@ -30,6 +32,7 @@ pub(crate) fn Head() -> impl IntoView {
             <span class="dim about">{fixed}</span>
             <span class="grow"></span>
             <ProgressLine />
+            {parent.map(|parent| view! { <a class="button" href=compare_path([&parent, &desk.id()]) title="Both losses over each other, and how far they are apart">"Compare with parent"</a> })}
             <a class="button" href=format!("/start?from={id}") title="A new run with this one's plan, to change and start">"Duplicate"</a>
         </header>
         <div class="run-bar"><Bar /></div>

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use wire::{RunId, RunState, RunSummary};
 
+use super::Picked;
 use super::actions::{Actions, QueueButtons};
 use crate::live::Live;
 use crate::parts::number::{clock, duration, grouped, loss, now_ms, short};
@@ -14,6 +15,7 @@ use crate::route::run_path;
 pub(super) fn RunRow(id: RunId) -> impl IntoView {
     let live = expect_context::<Live>();
     let path = run_path(&id);
+    let picked = id.clone();
     let run = Memo::new(move |before: Option<&Option<RunSummary>>| {
         let found = live.lab.read().as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == id).cloned());
         // A run that has just left the list keeps its last line until the list drops it.
@@ -27,7 +29,7 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
     let values = Memo::new(move |_| run.read().as_ref().map(|run| run.sparkline.clone()).unwrap_or_default());
     view! {
         <tr data-state=move || state_word(state.get())>
-            <td class="c-state">{move || view! { <StateMark state=state.get() /> }}</td>
+            <td class="c-state"><PickBox id=picked name />{move || view! { <StateMark state=state.get() /> }}</td>
             <td class="c-name">
                 <a class="run-name" href=path>{name}</a>
                 <span class="small dim">{cell(about)}</span>
@@ -48,6 +50,24 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
             <td class="c-actions"><Actions run /></td>
         </tr>
     }
+}
+
+/// Picks the run to be compared with others.
+#[component]
+fn PickBox(id: RunId, name: Memo<String>) -> impl IntoView {
+    let Picked(picked) = expect_context();
+    let id = StoredValue::new(id);
+    let turn = move |_| {
+        picked.update(|picked| {
+            let run = id.get_value();
+            match picked.iter().position(|chosen| *chosen == run) {
+                Some(place) => drop(picked.remove(place)),
+                None => picked.push(run),
+            }
+        });
+    };
+    let is_picked = move || picked.read().contains(&*id.read_value());
+    view! { <input type="checkbox" aria-label=move || format!("Compare {}", name.get()) title="Pick two or more to compare" prop:checked=is_picked on:change=turn /> }
 }
 
 fn about(run: &RunSummary) -> AnyView {
