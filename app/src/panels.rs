@@ -189,7 +189,12 @@ impl Desk {
         let run = self.run.read_untracked();
         let sight = self.sight.get_untracked();
         let end = if sight == Sight::Whole { run.reach() } else { run.end() };
-        sight.view(end, run.planned_end(), run.is_growing())
+        let planned_end = match (sight, &*self.sketch.read_untracked()) {
+            // A course that is drawn beyond the planned end is seen to its own.
+            (Sight::Plan, Some(sketch)) => Some(run.curves.place_before(sketch.steps.max(run.view.dials.steps))),
+            _ => run.planned_end(),
+        };
+        sight.view(end, planned_end, run.is_growing())
     }
 
     /// Brings a stretch into view.

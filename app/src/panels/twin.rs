@@ -141,6 +141,7 @@ fn paint(desk: Desk) -> Picture {
         style: Style::Measured,
         is_live: false,
         smoothing: None,
+        is_past: false,
         buckets,
     };
     let references = vec![Reference { label: "no difference".into(), value: 0.0, role: Role::InkFaint }];
