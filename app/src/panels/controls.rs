@@ -114,7 +114,9 @@ fn Transport() -> impl IntoView {
     let pause = move || match desk.state.get() {
         RunState::Paused => format!("Go on with step {} (space)", next_step(desk)),
         RunState::Parked => format!("Take the device back, and go on with step {} (space)", next_step(desk)),
-        state if is_resumable(state) => "Back into the queue; it goes on from its newest checkpoint, exactly (space)".into(),
+        state if is_resumable(state) => {
+            "Back into the queue; it goes on from its newest checkpoint, exactly (space)".into()
+        }
         _ => format!("Hold before step {}, with the model loaded (space)", next_step(desk)),
     };
     let pause_hint = move || match (desk.role.get(), can_resume.get()) {

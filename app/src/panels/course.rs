@@ -27,11 +27,16 @@ pub(super) fn RateChart() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let layout = RwSignal::new(None);
     let is_editing = Memo::new(move |_| desk.sketch.read().is_some());
-    let title = move || desk.hindrance.get().unwrap_or_else(|| "Draw the rate from here on: drag points, or take a course with a name (r)".into());
+    let title = move || {
+        desk.hindrance
+            .get()
+            .unwrap_or_else(|| "Draw the rate from here on: drag points, or take a course with a name (r)".into())
+    };
     // What the run passes while one draws can no longer be drawn.
     Effect::new(move || {
         let step = desk.summary.read().step;
-        let is_behind = desk.sketch.with_untracked(|sketch| sketch.as_ref().is_some_and(|sketch| sketch.from_step <= step));
+        let is_behind =
+            desk.sketch.with_untracked(|sketch| sketch.as_ref().is_some_and(|sketch| sketch.from_step <= step));
         if is_behind {
             let next = desk.next_step();
             desk.sketch.update(|sketch| {
@@ -100,7 +105,9 @@ fn paint(desk: Desk) -> Picture {
             let drawn = planned(desk, &run, &sketch.schedule(dials), sketch.steps);
             lines.push(dashed("drawn", "As it would be, once applied.", Role::Run(0), drawn));
         }
-        None => lines.push(dashed("rate", "Planned from here on, with the turns made so far.", own_role(&run), present)),
+        None => {
+            lines.push(dashed("rate", "Planned from here on, with the turns made so far.", own_role(&run), present))
+        }
     }
     lines.push(Line { is_live: run.is_glowing(), ..measured(&run, name::RATE, "rate", own_role(&run)) });
     let spec = ChartSpec {
@@ -143,8 +150,11 @@ fn Editor() -> impl IntoView {
         let summary = desk.summary.read();
         (summary.steps.saturating_sub(summary.step) / 2).max(1)
     };
-    let by = move || more.read().trim().replace([',', ' '], "").parse::<u64>().ok().filter(|more| (1..=100_000_000).contains(more));
-    let is_curve = move || matches!(&*desk.sketch.read(), Some(Sketch { bend, .. }) if !matches!(bend, Bend::Points(_)));
+    let by = move || {
+        more.read().trim().replace([',', ' '], "").parse::<u64>().ok().filter(|more| (1..=100_000_000).contains(more))
+    };
+    let is_curve =
+        move || matches!(&*desk.sketch.read(), Some(Sketch { bend, .. }) if !matches!(bend, Bend::Points(_)));
     let take_up = move |_| {
         desk.sketch.update(|sketch| {
             if let Some(sketch) = sketch {
@@ -195,7 +205,9 @@ fn effect(desk: Desk, sketch: &Sketch) -> String {
     let at = |step: u64| number::short(after.rate(step));
     let end = match sketch.steps == dials.steps {
         true => format!("the run ends at step {} as planned", number::whole(sketch.steps)),
-        false => format!("the run ends at step {} instead of {}", number::whole(sketch.steps), number::whole(dials.steps)),
+        false => {
+            format!("the run ends at step {} instead of {}", number::whole(sketch.steps), number::whole(dials.steps))
+        }
     };
     format!(
         "From step {}: rate {} → {} half-way → {} at the end, where it was {}; {end}. Nothing changes until it is applied.",

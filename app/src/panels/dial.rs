@@ -12,7 +12,9 @@ use super::{Desk, Drawer};
 /// A dial's value as the page writes it; 0 turns most of them off.
 pub(super) fn value(field: SetField, value: f64) -> String {
     match field {
-        SetField::Clip | SetField::EvalEvery | SetField::SampleEvery | SetField::CheckpointEvery if value == 0.0 => "off".into(),
+        SetField::Clip | SetField::EvalEvery | SetField::SampleEvery | SetField::CheckpointEvery if value == 0.0 => {
+            "off".into()
+        }
         SetField::EvalEvery | SetField::SampleEvery | SetField::CheckpointEvery => number::with_unit(value, "steps"),
         _ => number::short(value),
     }

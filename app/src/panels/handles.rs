@@ -89,7 +89,9 @@ fn Handle(at: usize, layout: RwSignal<Option<Layout>>) -> impl IntoView {
         Some(format!("translate({:.1} {:.1})", layout.to_x(step as f64), layout.to_y(rate)))
     };
     let told = move || {
-        point().map(|(step, rate)| format!("step {}, rate {}", number::whole(step), number::short(rate))).unwrap_or_default()
+        point()
+            .map(|(step, rate)| format!("step {}, rate {}", number::whole(step), number::short(rate)))
+            .unwrap_or_default()
     };
     let press = move |event: ev::PointerEvent| {
         event.stop_propagation();

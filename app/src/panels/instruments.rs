@@ -125,9 +125,10 @@ fn paint_texts(desk: Desk) -> Picture {
     let run = desk.run.read_untracked();
     let (spec, marked) = shared(desk, &run);
     let texts = run.view.plan.corpora();
-    let lines = texts.iter().enumerate().map(|(place, text)| {
-        measured(&run, &format!("{}{text}", mix::VALID), text.as_str(), Role::Run(place as u8))
-    });
+    let lines = texts
+        .iter()
+        .enumerate()
+        .map(|(place, text)| measured(&run, &format!("{}{text}", mix::VALID), text.as_str(), Role::Run(place as u8)));
     Picture {
         lines: lines.collect(),
         spec: ChartSpec { title: "validation by text".into(), unit: "nats / token".into(), ..spec },

@@ -36,7 +36,10 @@ impl Kind {
             Self::All => true,
             Self::Main => {
                 record.author != Author::Lab
-                    || !matches!(record.event, Event::Sampled { .. } | Event::Evaluated { .. } | Event::Checkpointed { .. })
+                    || !matches!(
+                        record.event,
+                        Event::Sampled { .. } | Event::Evaluated { .. } | Event::Checkpointed { .. }
+                    )
             }
             Self::Steering => matches!(
                 record.event,
@@ -54,7 +57,10 @@ impl Kind {
             Self::Measured => {
                 matches!(
                     record.event,
-                    Event::Evaluated { .. } | Event::Sampled { .. } | Event::NonFinite { .. } | Event::Checkpointed { .. }
+                    Event::Evaluated { .. }
+                        | Event::Sampled { .. }
+                        | Event::NonFinite { .. }
+                        | Event::Checkpointed { .. }
                 )
             }
             Self::Notes => matches!(record.event, Event::Annotated { .. }),

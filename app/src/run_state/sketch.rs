@@ -152,10 +152,8 @@ impl Sketch {
 
 /// A schedule at evenly spaced steps.
 fn sampled(schedule: &Schedule, from: u64, to: u64) -> Vec<(u64, f64)> {
-    let mut points: Vec<(u64, f64)> = (0..=POINTS)
-        .map(|part| from + (to - from) * part / POINTS)
-        .map(|step| (step, schedule.rate(step)))
-        .collect();
+    let mut points: Vec<(u64, f64)> =
+        (0..=POINTS).map(|part| from + (to - from) * part / POINTS).map(|step| (step, schedule.rate(step))).collect();
     points.dedup_by_key(|(step, _)| *step);
     points
 }

@@ -104,8 +104,7 @@ impl Keeper {
     async fn ask(self, number: u32, stretch: Option<(f64, Option<f64>)>) {
         let desk = self.desk;
         let (id, axis, layers) = desk.run.with_untracked(|run| {
-            let layers: Vec<String> =
-                run.curves.names().filter(|series| is_kept(series)).map(str::to_owned).collect();
+            let layers: Vec<String> = run.curves.names().filter(|series| is_kept(series)).map(str::to_owned).collect();
             (run.view.summary.id.clone(), run.curves.axis(), layers)
         });
         let (from, to) = stretch.map_or((None, None), |(from, to)| (Some(from), to));
