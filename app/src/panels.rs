@@ -29,9 +29,9 @@ mod undo;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::Dials;
+use wire::checkpoint::CheckpointView;
 use wire::command::Redraw;
 use wire::series::Axis;
-use wire::checkpoint::CheckpointView;
 use wire::{Author, CheckpointId, Command, Event, EventRecord, RunId, RunState, RunSummary, SetField};
 
 use crate::api::{self, ApiFailure};
@@ -45,6 +45,7 @@ pub(crate) use instruments::{Instruments, is_kept};
 pub(crate) use journal::Journal;
 pub(crate) use loss::LossChart;
 pub(crate) use machine::Machine;
+pub(crate) use mix::balanced;
 pub(crate) use numbers::Numbers;
 pub(crate) use samples::Samples;
 pub(crate) use standing::Standing;
@@ -189,7 +190,12 @@ impl Desk {
         let run = self.run.read_untracked();
         let sight = self.sight.get_untracked();
         let end = if sight == Sight::Whole { run.reach() } else { run.end() };
-        sight.view(end, run.planned_end(), run.is_growing())
+        let planned_end = match (sight, &*self.sketch.read_untracked()) {
+            // A course that is drawn beyond the planned end is seen to its own.
+            (Sight::Plan, Some(sketch)) => Some(run.curves.place_before(sketch.steps.max(run.view.dials.steps))),
+            _ => run.planned_end(),
+        };
+        sight.view(end, planned_end, run.is_growing())
     }
 
     /// Brings a stretch into view.
@@ -209,7 +215,8 @@ impl Desk {
         let summary = &run.view.summary;
         let tokens_per_step = run.view.dials.passes.at(summary.step).max(1) * run.view.plan.tokens_per_pass();
         let steps_per_sec = summary.tokens_per_sec.unwrap_or(0.0) / tokens_per_step.max(1) as f64;
-        let on_its_way = if summary.state == RunState::Running { (steps_per_sec * ON_ITS_WAY_SECS).ceil() as u64 + 1 } else { 0 };
+        let on_its_way =
+            if summary.state == RunState::Running { (steps_per_sec * ON_ITS_WAY_SECS).ceil() as u64 + 1 } else { 0 };
         summary.step + on_its_way
     }
 
@@ -238,7 +245,9 @@ impl Desk {
         spawn_local(async move {
             let answer = match api::command(&run, &command, with_twin).await {
                 Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => Answer::Refused(message),
-                Ok(record) if with_twin => Answer::Applied(format!("{}; a twin without it goes on beside it", applied(&record))),
+                Ok(record) if with_twin => {
+                    Answer::Applied(format!("{}; a twin without it goes on beside it", applied(&record)))
+                }
                 Ok(record) => Answer::Applied(applied(&record)),
                 Err(failure) => Answer::Refused(failure.sentence()),
             };
@@ -284,7 +293,9 @@ fn asked(command: &Command) -> String {
         Command::Redraw { course: Redraw::Mix { .. }, .. } => "redrawing the mix".into(),
         Command::Redraw { course: Redraw::Passes { .. }, .. } => "changing the batch".into(),
         Command::Checkpoint { .. } => "saving the state".into(),
-        Command::Rollback { checkpoint, .. } => format!("going back to step {}", figure::number::whole(checkpoint.step)),
+        Command::Rollback { checkpoint, .. } => {
+            format!("going back to step {}", figure::number::whole(checkpoint.step))
+        }
         Command::Release { .. } => "letting go of the device".into(),
         Command::Undo { .. } => "undoing".into(),
         Command::Evaluate => "evaluating".into(),

@@ -11,9 +11,9 @@ pub(crate) mod sketch;
 use std::collections::BTreeMap;
 
 use wire::frame::Frame;
+use wire::history::History;
 use wire::live::Tick;
 use wire::series::{Axis, Bucket};
-use wire::history::History;
 use wire::{Event, EventRecord, RunState, RunView};
 
 use crate::api::steering::Difference;

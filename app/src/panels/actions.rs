@@ -41,7 +41,9 @@ fn twin_note(desk: Desk) -> String {
     let device = desk.summary.read().device.clone();
     match desk.state.get() {
         RunState::Running | RunState::Paused => {
-            format!("The twin waits in the queue of {device} while this run holds it; release this run, or let another device take it.")
+            format!(
+                "The twin waits in the queue of {device} while this run holds it; release this run, or let another device take it."
+            )
         }
         _ => format!("The twin waits in the queue of {device}."),
     }

@@ -40,7 +40,13 @@ fn newest_saving(desk: Desk) -> u64 {
     desk.lines.get();
     let run = desk.run.read_untracked();
     let saving = run.events.values().rev().find(|record| {
-        matches!(record.event, Event::Checkpointed { .. } | Event::CheckpointFailed { .. } | Event::Continued { .. } | Event::Sampled { .. })
+        matches!(
+            record.event,
+            Event::Checkpointed { .. }
+                | Event::CheckpointFailed { .. }
+                | Event::Continued { .. }
+                | Event::Sampled { .. }
+        )
     });
     saving.map_or(0, |record| record.number)
 }

@@ -113,7 +113,8 @@ fn ForkForm() -> impl IntoView {
             }
         });
     };
-    let now = if desk.state.get_untracked().is_live() { "now: a checkpoint is taken first" } else { "the newest checkpoint" };
+    let now =
+        if desk.state.get_untracked().is_live() { "now: a checkpoint is taken first" } else { "the newest checkpoint" };
     let run = desk.run.read_untracked();
     let usual_seed = run.view.plan.seed.to_string();
     view! {

@@ -117,13 +117,17 @@ fn MixSlider(place: usize, text: String, shares: RwSignal<Vec<f64>>) -> impl Int
         [read, loss].into_iter().flatten().collect::<Vec<_>>().join(" · ")
     };
     let is_worn = move || epochs.get().is_some_and(|epochs| epochs > EPOCHS_MOST);
-    let label = text.clone();
+    let set = move |typed: &str| {
+        if let Ok(percent) = typed.parse::<f64>() {
+            shares.update(|shares| *shares = balanced(shares, place, percent / 100.0));
+        }
+    };
     view! {
         <li>
             <label>
-                <span class="row"><strong>{label}</strong><span class="grow"></span><output class="mono">{move || format!("{:.0} %", percent())}</output></span>
+                <span class="row"><strong>{text.clone()}</strong><span class="grow"></span><output class="mono">{move || format!("{:.0} %", percent())}</output></span>
                 <input type="range" min="0" max="100" step="1" prop:value=move || percent().to_string()
-                    on:input:target=move |event| if let Ok(percent) = event.target().value().parse::<f64>() { shares.update(|shares| *shares = balanced(shares, place, percent / 100.0)) } />
+                    on:input:target=move |event| set(&event.target().value()) />
             </label>
             <p class="small dim">{known}</p>
             {move || is_worn().then(|| view! { <p class="small over">"Past four times, repeated text teaches less."</p> })}

@@ -156,7 +156,11 @@ fn keep(view: &RunView) -> Vec<Number> {
         ("best kept", yes(keep.best).into(), "The one with the lowest validation loss."),
         ("saved before changes", yes(keep.before_changes).into(), "So that a change can be undone by going back."),
         ("started again", format!("{} times", keep.restarts), "By itself, after its worker died."),
-        ("budget, tokens", none(budget.tokens > 0, with_unit(budget.tokens as f64, "tokens")), "Reached, the run ends."),
+        (
+            "budget, tokens",
+            none(budget.tokens > 0, with_unit(budget.tokens as f64, "tokens")),
+            "Reached, the run ends.",
+        ),
         ("budget, time", none(budget.secs > 0.0, duration(budget.secs)), "Seconds at work; reached, the run ends."),
         (
             "budget, loss",

@@ -96,7 +96,9 @@ fn effect(desk: Desk, checkpoint: Option<CheckpointId>, skipped: Option<u64>) ->
     let is_ahead = !desk.run.read().curves.lineage().holds(checkpoint.segment, checkpoint.step);
     let from = number::whole(checkpoint.step);
     let ghost = match (is_ahead, now.saturating_sub(checkpoint.step)) {
-        (true, _) => format!("It goes on from step {from} of a stretch that was left; the present one becomes a ghost."),
+        (true, _) => {
+            format!("It goes on from step {from} of a stretch that was left; the present one becomes a ghost.")
+        }
         (false, 0) => format!("It goes on from step {from}."),
         (false, 1) => format!("It goes on from step {from}; the step since becomes a ghost."),
         (false, steps) => format!(
@@ -104,7 +106,10 @@ fn effect(desk: Desk, checkpoint: Option<CheckpointId>, skipped: Option<u64>) ->
             number::whole(steps)
         ),
     };
-    let leaves_out =
-        if skipped == 0 { String::new() } else { format!(" The next {} batches are left out.", number::whole(skipped)) };
+    let leaves_out = if skipped == 0 {
+        String::new()
+    } else {
+        format!(" The next {} batches are left out.", number::whole(skipped))
+    };
     format!("{ghost}{leaves_out} The state of now is saved first, so this can be undone.")
 }

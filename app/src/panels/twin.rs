@@ -97,7 +97,11 @@ fn Difference(
     });
     let change = move || {
         desk.lines.get();
-        desk.run.read_untracked().events.get(&line).map_or_else(|| format!("line {line}"), |record| phrase(&record.event))
+        desk.run
+            .read_untracked()
+            .events
+            .get(&line)
+            .map_or_else(|| format!("line {line}"), |record| phrase(&record.event))
     };
     view! {
         <div class="difference">
@@ -124,8 +128,12 @@ fn verdict(comparison: &Comparison) -> String {
     let size = number::fixed(last.mean.abs(), 4);
     let at = number::whole(last.last_step);
     match (last.low, last.high) {
-        (low, _) if low > 0.0 => format!("At step {at} the change costs {size} nats per token, more than chance would."),
-        (_, high) if high < 0.0 => format!("At step {at} the change gains {size} nats per token, more than chance would."),
+        (low, _) if low > 0.0 => {
+            format!("At step {at} the change costs {size} nats per token, more than chance would.")
+        }
+        (_, high) if high < 0.0 => {
+            format!("At step {at} the change gains {size} nats per token, more than chance would.")
+        }
         _ => format!("At step {at} the two cannot be told apart: {size} nats per token lies within the band."),
     }
 }
@@ -133,7 +141,15 @@ fn verdict(comparison: &Comparison) -> String {
 fn paint(desk: Desk) -> Picture {
     let run = desk.run.read_untracked();
     let (spec, marked) = shared(desk, &run);
-    let buckets: Vec<Bucket> = run.difference.iter().map(|bucket| Bucket { x: run.curves.place(bucket.step), last_x: run.curves.place(bucket.last_step), ..*bucket }).collect();
+    let buckets: Vec<Bucket> = run
+        .difference
+        .iter()
+        .map(|bucket| Bucket {
+            x: run.curves.place(bucket.step),
+            last_x: run.curves.place(bucket.last_step),
+            ..*bucket
+        })
+        .collect();
     let line = Line {
         name: "difference".into(),
         meaning: "Mean over the stretch, with the band in which it lies.".into(),
@@ -141,9 +157,16 @@ fn paint(desk: Desk) -> Picture {
         style: Style::Measured,
         is_live: false,
         smoothing: None,
+        is_past: false,
         buckets,
     };
     let references = vec![Reference { label: "no difference".into(), value: 0.0, role: Role::InkFaint }];
-    let spec = ChartSpec { title: "what the change did".into(), unit: "nats / token".into(), references, has_zero: true, ..spec };
+    let spec = ChartSpec {
+        title: "what the change did".into(),
+        unit: "nats / token".into(),
+        references,
+        has_zero: true,
+        ..spec
+    };
     Picture { spec, lines: vec![line], marked }
 }

@@ -95,6 +95,10 @@ fn back(desk: Desk, checkpoint: CheckpointId) -> String {
     format!(
         "It goes on from step {} as if the change had not been made; {} a ghost.",
         number::whole(checkpoint.step),
-        if steps == 1 { "the step since becomes".to_owned() } else { format!("the {} steps since become", number::whole(steps)) }
+        if steps == 1 {
+            "the step since becomes".to_owned()
+        } else {
+            format!("the {} steps since become", number::whole(steps))
+        }
     )
 }

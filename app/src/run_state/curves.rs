@@ -119,7 +119,11 @@ impl Curves {
     /// The last step of the path with a value.
     pub(crate) fn end_step(&self) -> u64 {
         let newest = self.lineage.newest();
-        self.each().filter(|(piece, _)| **piece == newest).filter_map(|(_, layers)| layers.last_step()).max().unwrap_or(0)
+        self.each()
+            .filter(|(piece, _)| **piece == newest)
+            .filter_map(|(_, layers)| layers.last_step())
+            .max()
+            .unwrap_or(0)
     }
 
     /// The right end of the path.
@@ -280,7 +284,8 @@ impl Curves {
             let begins = buckets.partition_point(|bucket| bucket.last_step < ghost.from_step).saturating_sub(1);
             buckets.drain(..begins);
             let left = ghost.to_step.or_else(|| buckets.last().map(|last| last.last_step + 1))?;
-            (!buckets.is_empty()).then_some((left, buckets))
+            let has_own = buckets.last().is_some_and(|last| last.last_step >= ghost.from_step);
+            has_own.then_some((left, buckets))
         });
         ghosts.collect()
     }

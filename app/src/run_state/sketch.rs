@@ -5,6 +5,8 @@ use wire::schedule::{Bend, Schedule, ready};
 
 /// Points that a present course is taken up with, so that it can be moved.
 const POINTS: u64 = 8;
+/// Top of the axis over the highest point.
+const ROOM: f64 = 1.2;
 /// Highest rate that is drawn; the wire takes no higher one.
 const HIGHEST: f64 = 10.0;
 
@@ -17,6 +19,8 @@ pub(crate) struct Sketch {
     pub(crate) steps: u64,
     /// First step that can still be drawn.
     pub(crate) from_step: u64,
+    /// Top of the axis: it stays where it is while a point is moved.
+    pub(crate) ceiling: f64,
 }
 
 /// Courses that have a name.
@@ -38,15 +42,29 @@ impl Sketch {
     /// The present course, as points that can be moved.
     pub(crate) fn begin(dials: &Dials, from_step: u64) -> Self {
         let end = dials.steps.max(from_step + 1);
-        let mut sketch = Self { bend: Bend::Points(vec![]), steps: dials.steps, from_step };
-        sketch.bend = Bend::Points(sampled(&dials.schedule, from_step, end));
-        sketch
+        let bend = Bend::Points(sampled(&dials.schedule, from_step, end));
+        Self { bend, steps: dials.steps, from_step, ceiling: 0.0 }.raised(dials)
+    }
+
+    /// With room above its highest point, and above the peak of the plan.
+    fn raised(mut self, dials: &Dials) -> Self {
+        self.ceiling = dials.schedule.peak.max(dials.schedule.rate(self.from_step)) * ROOM;
+        self.settle();
+        self
+    }
+
+    /// Makes room above what has been moved to the top.
+    pub(crate) fn settle(&mut self) {
+        let highest = self.points().iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
+        if highest * 1.05 > self.ceiling {
+            self.ceiling = highest * ROOM;
+        }
     }
 
     /// A course by its name, from the present step on.
     pub(crate) fn ready(dials: &Dials, from_step: u64, which: Ready) -> Self {
         let (schedule, steps) = (&dials.schedule, dials.steps);
-        let of = |bend, steps| Self { bend, steps, from_step };
+        let of = |bend, steps| Self { bend, steps, from_step, ceiling: 0.0 }.raised(dials);
         match which {
             Ready::Cooldown(over) => of(ready::cooldown(schedule, from_step, over), steps.max(from_step + over)),
             Ready::Rewarm => {
@@ -134,10 +152,8 @@ impl Sketch {
 
 /// A schedule at evenly spaced steps.
 fn sampled(schedule: &Schedule, from: u64, to: u64) -> Vec<(u64, f64)> {
-    let mut points: Vec<(u64, f64)> = (0..=POINTS)
-        .map(|part| from + (to - from) * part / POINTS)
-        .map(|step| (step, schedule.rate(step)))
-        .collect();
+    let mut points: Vec<(u64, f64)> =
+        (0..=POINTS).map(|part| from + (to - from) * part / POINTS).map(|step| (step, schedule.rate(step))).collect();
     points.dedup_by_key(|(step, _)| *step);
     points
 }

@@ -180,7 +180,12 @@ fn detail_lies_over_the_overview() {
     assert_whole(&run.curves, 1500);
     run.add_fetched(fetched(true, window(name::TRAIN, 0, 1400, 100)));
     assert_whole(&run.curves, 1500);
-    run.add_fetched(Fetched { axis: Axis::Tokens, source: OWN, is_whole: true, windows: vec![window(name::TRAIN, 0, 9, 1)] });
+    run.add_fetched(Fetched {
+        axis: Axis::Tokens,
+        source: OWN,
+        is_whole: true,
+        windows: vec![window(name::TRAIN, 0, 9, 1)],
+    });
     assert_whole(&run.curves, 1500);
 }
 

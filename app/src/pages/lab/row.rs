@@ -33,6 +33,7 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
             <td class="c-name">
                 <a class="run-name" href=path>{name}</a>
                 <span class="small dim">{cell(about)}</span>
+                {cell(descent)}
                 {cell(message)}
             </td>
             <td class="c-curve"><Sparkline values label=Signal::derive(move || format!("Training loss of {}", name.get())) is_live /></td>
@@ -77,6 +78,27 @@ fn about(run: &RunSummary) -> AnyView {
         .into_any()
 }
 
+/// Where it came from, and how often it was started again by itself.
+fn descent(run: &RunSummary) -> AnyView {
+    let parent = run.parent.as_ref().map(|parent| {
+        let kind = if parent.twin_of.is_some() { "twin of" } else { "from" };
+        view! {
+            <a href=run_path(&parent.run)>{format!("{kind} {}", parent.run)}</a>
+            {format!(" at step {}", grouped(parent.checkpoint.step))}
+        }
+    });
+    let restarts = (run.restarts > 0).then(|| {
+        let times = if run.restarts == 1 { "once".to_owned() } else { format!("{} times", run.restarts) };
+        format!("started again {times}")
+    });
+    match (parent, restarts) {
+        (None, None) => ().into_any(),
+        (Some(parent), None) => view! { <span class="small dim">{parent}</span> }.into_any(),
+        (None, Some(restarts)) => view! { <span class="small dim">{restarts}</span> }.into_any(),
+        (Some(parent), Some(restarts)) => view! { <span class="small dim">{parent}" · "{restarts}</span> }.into_any(),
+    }
+}
+
 /// Why it waits, failed or was lost.
 fn message(run: &RunSummary) -> AnyView {
     let is_bad = matches!(run.state, RunState::Failed | RunState::Lost);
@@ -115,7 +137,8 @@ fn time(run: &RunSummary) -> AnyView {
     match run.state {
         RunState::Queued => {
             let place = run.queue_place.map_or("waiting".to_owned(), |place| format!("place {place} in queue"));
-            view! { <span class="dim">{place}</span> }.into_any()
+            let priority = if run.priority == 0 { String::new() } else { format!(" · priority {}", run.priority) };
+            view! { <span class="dim">{place}{priority}</span> }.into_any()
         }
         RunState::Running if run.step > 0 => {
             let left = (run.steps.saturating_sub(run.step)) as f64 * run.elapsed_secs / run.step as f64;
