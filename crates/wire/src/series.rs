@@ -97,6 +97,10 @@ pub mod name {
     pub const PROCESS_BYTES: &str = "memory.process_bytes";
     /// Memory in use on the device.
     pub const DEVICE_BYTES: &str = "memory.device_bytes";
+    /// Prefix of validation losses, by text of the mix.
+    pub const VALID_OF: &str = "loss.valid/";
+    /// Prefix of times that a text has been read.
+    pub const EPOCHS: &str = "epochs/";
     /// Prefix of update-to-weight ratios, by parameter.
     pub const UPDATE_RATIO: &str = "update_ratio/";
     /// Prefix of gradient RMS, by parameter.
@@ -129,6 +133,8 @@ pub fn describe(series: &str) -> SeriesInfo {
         ),
         (GRADIENT_RMS, "gradient", "loss / weight", "Root mean square of the gradient, before clipping."),
         (WEIGHT_RMS, "weight", "weight", "Root mean square of the weights."),
+        (VALID_OF, "valid", "nats / token", "Mean of -ln p(next token) over the held-out part of one text."),
+        (EPOCHS, "epochs", "epochs", "Times that a text has been read; past four, repeated text teaches less."),
     ];
     for (prefix, label, unit, meaning) in by_parameter {
         if let Some(parameter) = series.strip_prefix(prefix) {
