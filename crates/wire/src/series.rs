@@ -51,6 +51,36 @@ pub struct SeriesWindow {
     pub is_exact: bool,
 }
 
+/// Two runs' training losses against each other, step by step on both their paths.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Comparison {
+    /// First step at which both have a loss of their own: after the past that they share; none where they never meet.
+    pub common_from: Option<u64>,
+    /// Steps from there on that are the same to the last bit, up to the first that is not.
+    pub identical_steps: u64,
+    /// The first step that is not the same.
+    pub first_difference: Option<u64>,
+    /// One's loss less the other's, from `common_from` on.
+    pub difference: Vec<Difference>,
+}
+
+/// The difference of two curves over some steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Difference {
+    /// First step.
+    pub step: u64,
+    /// Last step.
+    pub last_step: u64,
+    /// Mean difference.
+    pub mean: f64,
+    /// Two standard errors below the mean.
+    pub low: f64,
+    /// Two standard errors above the mean.
+    pub high: f64,
+}
+
 /// What stands on a curve's x axis.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
