@@ -98,7 +98,8 @@ impl Router {
 
     /// Changes the query of the place it is at, without a line in the history: the address names what is shown.
     pub(crate) fn say(self, path: &str) {
-        let told = window().history().and_then(|history| history.replace_state_with_url(&JsValue::NULL, "", Some(path)));
+        let told =
+            window().history().and_then(|history| history.replace_state_with_url(&JsValue::NULL, "", Some(path)));
         if told.is_ok() {
             self.address.set(read_address());
         }

@@ -18,8 +18,8 @@ use futures_util::stream;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use wire::complete::{CompleteAsk, CompleteLine};
 use wire::ApiErrorBody;
+use wire::complete::{CompleteAsk, CompleteLine};
 
 use crate::api_error::{ApiError, Body};
 use crate::app_state::AppState;
@@ -100,7 +100,8 @@ async fn resolve(state: &AppState, ask: CompleteAsk) -> Result<CompleteAsk, ApiE
 }
 
 fn no_checkpoint(message: String) -> ApiError {
-    ApiError::not_found(message).hint("GET .../checkpoints lists them; POST .../commands {\"kind\": \"checkpoint\"} takes one")
+    ApiError::not_found(message)
+        .hint("GET .../checkpoints lists them; POST .../commands {\"kind\": \"checkpoint\"} takes one")
 }
 
 /// A process that writes. Dropped, it is killed and its seat is free.

@@ -15,8 +15,8 @@ use crate::api_error::{ApiError, log_refusals};
 use crate::app_state::AppState;
 use crate::openapi::Document;
 use crate::{
-    catalogue, commands, complete, corpora, devices, figures_api, guard, headers, jobs, link, live_socket, metrics, page, runs,
-    series_api, session, upload,
+    catalogue, commands, complete, corpora, devices, figures_api, guard, headers, jobs, link, live_socket, metrics,
+    page, runs, series_api, session, upload,
 };
 
 /// Largest body but for uploads, bytes.

@@ -71,8 +71,7 @@ impl Play {
             side.source.run.get().map(|run| format!("{run_key}={run}{checkpoint}"))
         };
         let second = if self.has_two.get() { part(self.sides[1], "with", "with_checkpoint") } else { None };
-        let parts: Vec<String> =
-            part(self.sides[0], "run", "checkpoint").into_iter().chain(second).collect();
+        let parts: Vec<String> = part(self.sides[0], "run", "checkpoint").into_iter().chain(second).collect();
         if parts.is_empty() { "/playground".into() } else { format!("/playground?{}", parts.join("&")) }
     }
 }

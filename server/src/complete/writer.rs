@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use engine::checkpoint::{self, Saved};
 use engine::device::EngineDevice;
+use engine::params::Weights;
 use engine::sample::{self, Cut, Draw, Drawn, Reader, Stopped};
 use engine::tokenizer::TextTokenizer;
 use engine::{DataError, EngineError, dataset};
@@ -34,12 +35,12 @@ fn write(data: &Path, question: impl Read, out: &mut impl Write) -> Result<(), A
     let tokenizer = tokenizer_of(data, &saved)?;
     let prompt = encode(&tokenizer, &ask.prompt)?;
     let device = EngineDevice::processor().burn;
-    let weights = saved.weights(&device).map_err(|source| refusal("checkpoint_damaged", source, "choose another"))?;
+    let flat = saved.weights(&device).map_err(|source| refusal("checkpoint_damaged", source, "choose another"))?;
+    let weights = Weights::new(saved.specs(), flat);
     let model = &saved.manifest.plan.recipe.model;
     let mut reader = Reader::new(model, &weights, &prompt, tokenizer.eot(), &device);
     let mut speech = Speech { out, tokenizer: &tokenizer, waiting: vec![], lines: 0 };
-    let draw =
-        Draw { tokens: ask.tokens, temperature: ask.temperature, seed: ask.seed, eot: tokenizer.eot() };
+    let draw = Draw { tokens: ask.tokens, temperature: ask.temperature, seed: ask.seed, eot: tokenizer.eot() };
     let began = Instant::now();
     let stopped =
         sample::generate(&mut reader, draw, Cut { top_k: ask.top_k, top_p: ask.top_p }, |drawn| speech.tell(drawn))
@@ -68,14 +69,13 @@ fn refusal(code: &str, message: impl ToString, hint: &str) -> ApiErrorBody {
 
 /// Where a run's checkpoints lie.
 pub fn folder(data: &Path, run: &RunId) -> PathBuf {
-    data.join("checkpoints").join(run.to_string())
+    data.join("checkpoints").join(run.as_str())
 }
 
 /// The checkpoints in a folder, newest first.
 pub fn listed(folder: &Path) -> Vec<CheckpointId> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut ids: Vec<CheckpointId> =
-        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let mut ids: Vec<CheckpointId> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     ids.sort_by(|a, b| b.cmp(a));
     ids
 }
@@ -136,8 +136,8 @@ impl<W: Write> Speech<'_, W> {
     /// Whether anyone still listens.
     fn tell(&mut self, drawn: &Drawn) -> bool {
         let likely = drawn.alternatives.iter();
-        let alternatives =
-            likely.map(|(token, probability)| Alternative { text: self.tokenizer.piece(*token), probability: *probability });
+        let alternatives = likely
+            .map(|(token, probability)| Alternative { text: self.tokenizer.piece(*token), probability: *probability });
         let line = CompletedToken {
             token: drawn.token,
             probability: drawn.probability,

@@ -39,7 +39,12 @@ fn pairs(chosen: &[RunId], live: Live) -> Vec<Pair> {
     let pair = |run: &RunId, with: &RunId, word: &str| {
         let (one, other) = (find(run)?, find(with)?);
         let label = format!("{} minus {word}{}", one.name, other.name);
-        Some(Pair { run: run.clone(), with: with.clone(), label, is_live: one.state.is_live() || other.state.is_live() })
+        Some(Pair {
+            run: run.clone(),
+            with: with.clone(),
+            label,
+            is_live: one.state.is_live() || other.state.is_live(),
+        })
     };
     let mut pairs: Vec<Pair> = vec![];
     for run in chosen {
@@ -98,7 +103,8 @@ fn Difference(run: RunId, with: RunId, #[prop(into)] is_growing: Signal<bool>, c
             let (Some(run), Some(with)) = (run.try_get_value(), with.try_get_value()) else { return };
             let answered = steering::compare(&run, &with, POINTS).await;
             // What is there is better than a failure; it will be asked again.
-            let keeps = answered.is_err() && found.try_with_untracked(|found| matches!(found, Some(Ok(_)))) == Some(true);
+            let keeps =
+                answered.is_err() && found.try_with_untracked(|found| matches!(found, Some(Ok(_)))) == Some(true);
             if !keeps {
                 found.try_set(Some(answered));
             }
@@ -149,14 +155,20 @@ fn verdict(comparison: &Comparison) -> String {
         (0, None) => return "The two have no step in common yet.".into(),
         (_, None) => return format!("Identical for {same} steps, bit for bit: all that they have in common."),
         (0, Some(_)) => "Different from their first common step on.".to_owned(),
-        (_, Some(at)) => format!("Identical for {same} steps, bit for bit; different from step {} on.", number::whole(at)),
+        (_, Some(at)) => {
+            format!("Identical for {same} steps, bit for bit; different from step {} on.", number::whole(at))
+        }
     };
     let Some(last) = comparison.difference.last() else { return begun };
     let size = number::fixed(last.mean.abs(), 4);
     let at = number::whole(last.last_step);
     let end = match (last.low, last.high) {
-        (low, _) if low > 0.0 => format!("At step {at} the first is {size} nats per token behind, more than chance would."),
-        (_, high) if high < 0.0 => format!("At step {at} the first is {size} nats per token ahead, more than chance would."),
+        (low, _) if low > 0.0 => {
+            format!("At step {at} the first is {size} nats per token behind, more than chance would.")
+        }
+        (_, high) if high < 0.0 => {
+            format!("At step {at} the first is {size} nats per token ahead, more than chance would.")
+        }
         _ => format!("At step {at} they cannot be told apart: {size} nats per token lies within the band."),
     };
     format!("{begun} {end}")

@@ -57,12 +57,8 @@ pub(super) struct Bench {
 impl Bench {
     /// Fetches whatever is chosen, again when axis or stretch change, and now and then those that train.
     pub(super) fn start(choice: Choice) -> Self {
-        let bench = Self {
-            choice,
-            runs: RwSignal::default(),
-            sight: RwSignal::new(None),
-            crosshair: RwSignal::new(None),
-        };
+        let bench =
+            Self { choice, runs: RwSignal::default(), sight: RwSignal::new(None), crosshair: RwSignal::new(None) };
         let live = expect_context::<Live>();
         Effect::new(move |_| {
             choice.axis.track();
@@ -77,7 +73,10 @@ impl Bench {
             }
         });
         let is_growing = move |run: &RunId| {
-            live.lab.read_untracked().as_ref().is_some_and(|lab| lab.runs.iter().any(|known| known.id == *run && known.state.is_live()))
+            live.lab
+                .read_untracked()
+                .as_ref()
+                .is_some_and(|lab| lab.runs.iter().any(|known| known.id == *run && known.state.is_live()))
         };
         let turn = set_interval_with_handle(
             move || {
@@ -166,7 +165,9 @@ impl Bench {
         let mut buckets = open.1.past(series);
         buckets.extend(open.1.shown(series));
         let bucket = match self.crosshair.get() {
-            Some(place) if buckets.last().is_some_and(|last| place <= last.last_x) => figure::layout::nearest(&buckets, place).copied(),
+            Some(place) if buckets.last().is_some_and(|last| place <= last.last_x) => {
+                figure::layout::nearest(&buckets, place).copied()
+            }
             Some(_) => None,
             None => buckets.last().copied(),
         };
@@ -179,8 +180,9 @@ async fn ask(run: &RunId, axis: Axis, sight: Sight) -> Result<(RunView, Curves),
     let mut curves = Curves::new(view.plan.tokens_per_pass() as f64, view.plan.recipe.model.flops_per_token());
     curves.set_axis(axis);
     let lineage = Lineage::read(&view, |_| None);
-    let sources: Vec<(usize, RunId)> =
-        std::iter::once((OWN, run.clone())).chain(lineage.parents.iter().cloned().enumerate().map(|(place, run)| (place + 1, run))).collect();
+    let sources: Vec<(usize, RunId)> = std::iter::once((OWN, run.clone()))
+        .chain(lineage.parents.iter().cloned().enumerate().map(|(place, run)| (place + 1, run)))
+        .collect();
     curves.set_lineage(lineage);
     curves.set_passes(&view.dials.passes);
     let names = vec![name::TRAIN.to_owned(), name::VALID.to_owned()];

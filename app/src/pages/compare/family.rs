@@ -78,7 +78,8 @@ fn add(member: &Member, members: &[Member], bars: &mut Vec<Bar>) {
     let origin = parent.and_then(|parent| place_of(bars, &parent.run, parent.checkpoint.segment, members));
     let newest = member.segments.iter().map(|segment| segment.segment).max().unwrap_or(0);
     for segment in &member.segments {
-        let of_own = |number: u32| member.segments.iter().position(|known| known.segment == number).map(|at| first + at);
+        let of_own =
+            |number: u32| member.segments.iter().position(|known| known.segment == number).map(|at| first + at);
         let is_newest = segment.segment == newest;
         let known = member.ends.get(&segment.segment).map_or(segment.from_step, |last| last + 1);
         let to_step = if is_newest { known.max(member.summary.step) } else { known };
@@ -120,7 +121,10 @@ fn left_at(segment: u32, segments: &[Segment]) -> Option<u64> {
             return end;
         }
         end = Some(end.map_or(known.from_step, |end: u64| end.min(known.from_step)));
-        at = known.parent.filter(|parent| *parent < known.segment).and_then(|parent| segments.iter().find(|other| other.segment == parent));
+        at = known
+            .parent
+            .filter(|parent| *parent < known.segment)
+            .and_then(|parent| segments.iter().find(|other| other.segment == parent));
     }
     // Not on the path at all.
     segments.iter().find(|known| known.segment == segment).map(|known| known.from_step)
@@ -167,7 +171,12 @@ mod tests {
         };
         let segments = segments
             .iter()
-            .map(|(segment, from_step, parent)| Segment { segment: *segment, from_step: *from_step, parent: *parent, opened_by: None })
+            .map(|(segment, from_step, parent)| Segment {
+                segment: *segment,
+                from_step: *from_step,
+                parent: *parent,
+                opened_by: None,
+            })
             .collect();
         Member { summary, segments, ends: ends.iter().enumerate().map(|(i, end)| (i as u32, *end)).collect() }
     }

@@ -19,10 +19,13 @@ pub(super) fn Picker() -> impl IntoView {
         let (lab, search) = (live.lab.read(), search.read().to_lowercase());
         let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
         let found = runs.iter().filter(|run| run.deleted_ms.is_none()).filter(|run| {
-            let text = format!("{} {} {} {} {}", run.name, run.id, run.preset, run.corpus, state_word(run.state)).to_lowercase();
+            let text = format!("{} {} {} {} {}", run.name, run.id, run.preset, run.corpus, state_word(run.state))
+                .to_lowercase();
             search.split_whitespace().all(|word| text.contains(word))
         });
-        let row = |run: &wire::RunSummary| (run.id.clone(), run.name.clone(), run.state, run.parent.as_ref().map(|parent| parent.twin_of.is_some()));
+        let row = |run: &wire::RunSummary| {
+            (run.id.clone(), run.name.clone(), run.state, run.parent.as_ref().map(|parent| parent.twin_of.is_some()))
+        };
         found.map(row).take(LISTED).collect::<Vec<_>>()
     });
     view! {

@@ -40,7 +40,11 @@ fn table(plans: &[BTreeMap<String, String>], wants_all: bool) -> Vec<(String, Ve
     paths.sort();
     paths.dedup();
     let row = |path: &String| (path.clone(), plans.iter().map(|plan| plan.get(path).cloned()).collect::<Vec<_>>());
-    paths.into_iter().map(row).filter(|(_, values)| wants_all || values.windows(2).any(|pair| pair[0] != pair[1])).collect()
+    paths
+        .into_iter()
+        .map(row)
+        .filter(|(_, values)| wants_all || values.windows(2).any(|pair| pair[0] != pair[1]))
+        .collect()
 }
 
 /// The table.
@@ -71,7 +75,8 @@ pub(super) fn PlanTable() -> impl IntoView {
     let body = move || {
         let line = |(path, values): (String, Vec<Option<String>>)| {
             let differs = values.windows(2).any(|pair| pair[0] != pair[1]);
-            let cells = values.into_iter().map(|value| view! { <td class="mono">{value.unwrap_or_else(|| "–".into())}</td> });
+            let cells =
+                values.into_iter().map(|value| view! { <td class="mono">{value.unwrap_or_else(|| "–".into())}</td> });
             view! { <tr class:differs=differs><th scope="row" class="mono">{path}</th>{cells.collect_view()}</tr> }
         };
         rows.get().into_iter().map(line).collect_view()
@@ -101,9 +106,14 @@ mod tests {
     #[test]
     fn only_what_differs_is_told_unless_all_is_wanted() {
         let plan = |rate: f64, origin: Value| {
-            flat(&json!({"steps": 10, "recipe": {"optimizer": {"rate": rate}}, "mix": [{"corpus": "tales"}], "origin": origin}))
+            flat(
+                &json!({"steps": 10, "recipe": {"optimizer": {"rate": rate}}, "mix": [{"corpus": "tales"}], "origin": origin}),
+            )
         };
-        let plans = [plan(0.1, Value::Null), plan(0.2, json!({"from": {"run": "a", "checkpoint": "0-5"}, "dials": {"clip": 1}}))];
+        let plans = [
+            plan(0.1, Value::Null),
+            plan(0.2, json!({"from": {"run": "a", "checkpoint": "0-5"}, "dials": {"clip": 1}})),
+        ];
         let paths = |all| table(&plans, all).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
         assert_eq!(paths(false), ["optimizer.rate", "origin.from.checkpoint", "origin.from.run"]);
         assert_eq!(paths(true).len(), 5);

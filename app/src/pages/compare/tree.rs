@@ -76,8 +76,7 @@ fn family_is(family: Vec<RunId>, members: &RwSignal<Vec<Member>>, choice: Choice
 /// A run's stretches, and where each ends: one bucket a stretch tells that.
 async fn ask(run: &RunId) -> Option<Member> {
     let view = api::run(run).await.ok()?;
-    let question =
-        SeriesAsk { names: vec![name::TRAIN.to_owned()], axis: Axis::Step, from: None, to: None, points: 1 };
+    let question = SeriesAsk { names: vec![name::TRAIN.to_owned()], axis: Axis::Step, from: None, to: None, points: 1 };
     let windows = api::series(run, &question).await.unwrap_or_default();
     let mut ends = BTreeMap::new();
     for window in windows {

@@ -99,7 +99,8 @@ pub(super) fn SourcePicker(source: Source, label: &'static str) -> impl IntoView
         known.map(|run| (run.id.clone(), run.name.clone(), run.step)).collect::<Vec<_>>()
     });
     // The names alone: steps tick.
-    let names = Memo::new(move |_| runs.read().iter().map(|(id, name, _)| (id.clone(), name.clone())).collect::<Vec<_>>());
+    let names =
+        Memo::new(move |_| runs.read().iter().map(|(id, name, _)| (id.clone(), name.clone())).collect::<Vec<_>>());
     Effect::new(move |_| {
         // The newest run that has trained at all, unless the address named one.
         if source.run.read_untracked().is_none()

@@ -112,7 +112,8 @@ fn Tokens(writing: Writing, looked_at: RwSignal<Option<usize>>) -> impl IntoView
         };
         event.prevent_default();
         looked_at.set(Some(next));
-        let shown = field.get_untracked().and_then(|field| field.query_selector(&format!("[data-at='{next}']")).ok()?);
+        let shown =
+            field.get_untracked().and_then(|field| field.query_selector(&format!("[data-at='{next}']")).ok()?);
         if let Some(shown) = shown {
             let near = web_sys::ScrollIntoViewOptions::new();
             near.set_block(web_sys::ScrollLogicalPosition::Nearest);
