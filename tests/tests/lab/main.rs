@@ -8,6 +8,7 @@ mod disk;
 mod faults;
 mod floor;
 mod live;
+mod playground;
 mod queue;
 mod refusals;
 mod steering;

@@ -159,7 +159,7 @@ async fn a_rollback_takes_the_line_back_and_leaves_a_ghost() {
     let line = worker.roll_back(id(0, 50), 80).await.summary;
     assert_eq!(
         (line.step, line.best_valid, line.loss_valid, line.loss_train, line.sparkline.len()),
-        (50, Some(2.9), Some(2.9), Some(2.5), 50)
+        (50, Some(2.9), Some(2.9), Some(2.5), 50 / 2)
     );
     let view = store.run(&run).await.unwrap().unwrap();
     assert_eq!((view.dials.clip, view.dials.skipped, view.segments.len()), (view.plan.recipe.optimizer.clip, 7, 2));
