@@ -1,5 +1,9 @@
 //! The only file that fetches. One function for each route of `/api/v1`; a refusal comes back as [`ApiFailure`] with the
 //! server's own words, and so does a network that failed, so that pages show all failures in one way.
+//!
+//! Checkpoints and what is compared of runs are in [`steering`].
+
+pub(crate) mod steering;
 
 use std::cell::Cell;
 
@@ -8,7 +12,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, File, FormData, Headers, RequestInit, Response, XmlHttpRequest};
+use web_sys::{
+    AbortSignal, File, FormData, Headers, ReadableStreamDefaultReader, RequestInit, Response, XmlHttpRequest,
+};
+use wire::complete::{CompleteAsk, CompleteLine};
 use wire::corpus::{CatalogueEntry, CorpusInfo, DatasetInfo, Job};
 use wire::event::EventRecord;
 use wire::live::LabState;
@@ -89,6 +96,9 @@ pub(crate) struct RunChange {
     /// Place in its device's queue, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) queue_place: Option<u32>,
+    /// Higher goes first in the queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<i32>,
 }
 
 /// What became of an upload: a text, or a job that is still making one.
@@ -170,9 +180,10 @@ pub(crate) async fn restore_run(run: &RunId) -> Result<RunSummary, ApiFailure> {
     send::<(), _>("POST", &format!("/runs/{run}/restore"), None).await
 }
 
-/// Asks something of a run; answers with the event once it has taken effect.
-pub(crate) async fn command(run: &RunId, command: &Command) -> Result<EventRecord, ApiFailure> {
-    send("POST", &format!("/runs/{run}/commands"), Some(command)).await
+/// Asks something of a run; answers with the event once it has taken effect. With a twin, a fork of the run as it was goes on beside it.
+pub(crate) async fn command(run: &RunId, command: &Command, with_twin: bool) -> Result<EventRecord, ApiFailure> {
+    let twin = if with_twin { "?twin=true" } else { "" };
+    send("POST", &format!("/runs/{run}/commands{twin}"), Some(command)).await
 }
 
 /// The journal after line `since`, at most `limit` lines.
@@ -206,6 +217,42 @@ pub(crate) async fn series(run: &RunId, ask: &SeriesAsk) -> Result<Vec<SeriesWin
         .await
         .map_err(|_| ApiFailure::unreachable())?;
     encode::from_bytes(&js_sys::Uint8Array::new(&buffer).to_vec()).map_err(ApiFailure::unreadable)
+}
+
+/// Completes a prompt and gives each line as it comes; ends early, without a failure, where `stop` is raised or nobody takes lines.
+pub(crate) async fn complete(
+    ask: &CompleteAsk,
+    stop: &AbortSignal,
+    mut take: impl FnMut(CompleteLine) -> bool,
+) -> Result<(), ApiFailure> {
+    let body = serde_json::to_string(ask).map_err(ApiFailure::unreadable)?;
+    let answered = fetch_until("POST", "/complete", Some(&body), "application/x-ndjson", stop).await;
+    let response = match answered {
+        Err(_) if stop.aborted() => return Ok(()),
+        answered => answered?,
+    };
+    let Some(stream) = response.body() else { return Err(ApiFailure::unreachable()) };
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let mut bytes: Vec<u8> = vec![];
+    loop {
+        let part = match JsFuture::from(reader.read()).await {
+            Ok(part) => part,
+            Err(_) if stop.aborted() => return Ok(()),
+            Err(_) => return Err(ApiFailure::unreachable()),
+        };
+        let field = |name: &str| js_sys::Reflect::get(&part, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
+        if field("done").is_truthy() {
+            return Ok(());
+        }
+        bytes.extend(js_sys::Uint8Array::new(&field("value")).to_vec());
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = bytes.drain(..=end).collect();
+            if !take(serde_json::from_slice(&line).map_err(ApiFailure::unreadable)?) {
+                let _ = reader.cancel();
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// The lab's texts.
@@ -314,11 +361,21 @@ async fn send_for<B: Serialize + ?Sized>(method: &str, path: &str, body: Option<
 }
 
 async fn fetch(method: &str, path: &str, json: Option<&str>, accept: &str) -> Result<Response, ApiFailure> {
+    fetch_until(method, path, json, accept, &AbortSignal::timeout_with_u32(ANSWER_WITHIN_MS)).await
+}
+
+async fn fetch_until(
+    method: &str,
+    path: &str,
+    json: Option<&str>,
+    accept: &str,
+    stop: &AbortSignal,
+) -> Result<Response, ApiFailure> {
     let headers = Headers::new().map_err(|_| ApiFailure::unreachable())?;
     let _ = headers.set("accept", accept);
     let options = RequestInit::new();
     options.set_method(method);
-    options.set_signal(Some(&AbortSignal::timeout_with_u32(ANSWER_WITHIN_MS)));
+    options.set_signal(Some(stop));
     if let Some(json) = json {
         let _ = headers.set("content-type", "application/json");
         options.set_body(&JsValue::from_str(json));

@@ -1,13 +1,17 @@
 //! The places of the page, one file each.
 
+mod compare;
 mod lab;
+mod playground;
 mod run;
 mod settings;
 mod signin;
 mod start;
 mod texts;
 
+pub(crate) use compare::ComparePage;
 pub(crate) use lab::LabPage;
+pub(crate) use playground::PlaygroundPage;
 pub(crate) use run::RunPage;
 pub(crate) use settings::SettingsPage;
 pub(crate) use signin::SignInPage;

@@ -1,39 +1,55 @@
 //! The instruments of the Run page, and the desk they stand on: the open run, what is in view of it, and the hands on it.
 //! Panels are functions of the desk's signals; none fetches, and what they ask of the run goes through [`Desk::ask`].
 
+mod actions;
+mod batch;
 mod chart;
+mod checkpoints;
 mod controls;
+mod course;
 mod dial;
+mod every;
+mod fork;
 mod gestures;
+mod handles;
 mod head;
 mod instruments;
 mod journal;
 mod legend;
 mod loss;
 mod machine;
+mod mix;
 mod numbers;
+mod rollback;
 mod samples;
 mod standing;
+mod twin;
+mod undo;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::Dials;
+use wire::checkpoint::CheckpointView;
+use wire::command::Redraw;
 use wire::series::Axis;
-use wire::{Author, Command, Event, EventRecord, RunId, RunState, RunSummary, SetField};
+use wire::{Author, CheckpointId, Command, Event, EventRecord, RunId, RunState, RunSummary, SetField};
 
-use crate::api;
-use crate::run_state::{OpenRun, Sight, View};
+use crate::api::{self, ApiFailure};
+use crate::run_state::{OpenRun, Sight, Sketch, View};
 use crate::session::Session;
 
+pub(crate) use checkpoints::Checkpoints;
 pub(crate) use controls::{Controls, press};
 pub(crate) use head::Head;
-pub(crate) use instruments::{Instruments, layer_series};
+pub(crate) use instruments::{Instruments, is_kept};
 pub(crate) use journal::Journal;
 pub(crate) use loss::LossChart;
 pub(crate) use machine::Machine;
+pub(crate) use mix::balanced;
 pub(crate) use numbers::Numbers;
 pub(crate) use samples::Samples;
 pub(crate) use standing::Standing;
+pub(crate) use twin::TwinPanel;
 
 /// How charts are laid out.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -55,6 +71,18 @@ pub(crate) struct Look {
 pub(crate) enum Drawer {
     /// A dial.
     Dial(SetField),
+    /// How often to look and to save.
+    Every,
+    /// Weights of the texts.
+    Mix,
+    /// Passes of a step.
+    Batch,
+    /// A new run from a saved state.
+    Fork,
+    /// Back to a saved state.
+    Rollback,
+    /// Ways to undo the last change.
+    Undo,
     /// Prompt and temperature of a sample.
     Sample,
     /// A note.
@@ -103,6 +131,16 @@ pub(crate) struct Desk {
     pub(crate) answer: RwSignal<Answer>,
     /// Why this person cannot steer this run now, if so.
     pub(crate) hindrance: Memo<Option<String>>,
+    /// Why this person cannot steer at all, if so: saved states can be used when the run itself is out of reach.
+    pub(crate) role: Memo<Option<String>>,
+    /// The saved states, newest first; none until they have come.
+    pub(crate) checkpoints: RwSignal<Option<Result<Vec<CheckpointView>, ApiFailure>>>,
+    /// The saved state that is to be gone back to or forked from.
+    pub(crate) chosen: RwSignal<Option<CheckpointId>>,
+    /// The course of the rate that is being drawn.
+    pub(crate) sketch: RwSignal<Option<Sketch>>,
+    /// The next change gets a twin that leaves it out.
+    pub(crate) wants_twin: RwSignal<bool>,
 }
 
 impl Desk {
@@ -133,7 +171,12 @@ impl Desk {
             picked: RwSignal::new(None),
             drawer: RwSignal::new(None),
             answer: RwSignal::new(Answer::Nothing),
-            hindrance: Memo::new(move |_| hindrance(session, state.get())),
+            hindrance: Memo::new(move |_| role(session).or_else(|| out_of_reach(state.get()))),
+            role: Memo::new(move |_| role(session)),
+            checkpoints: RwSignal::new(None),
+            chosen: RwSignal::new(None),
+            sketch: RwSignal::new(None),
+            wants_twin: RwSignal::new(false),
         }
     }
 
@@ -145,7 +188,14 @@ impl Desk {
     /// The ends of what is in view now; not tracked.
     pub(crate) fn view(self) -> View {
         let run = self.run.read_untracked();
-        self.sight.get_untracked().view(run.end(), run.planned_end(), run.is_growing())
+        let sight = self.sight.get_untracked();
+        let end = if sight == Sight::Whole { run.reach() } else { run.end() };
+        let planned_end = match (sight, &*self.sketch.read_untracked()) {
+            // A course that is drawn beyond the planned end is seen to its own.
+            (Sight::Plan, Some(sketch)) => Some(run.curves.place_before(sketch.steps.max(run.view.dials.steps))),
+            _ => run.planned_end(),
+        };
+        sight.view(end, planned_end, run.is_growing())
     }
 
     /// Brings a stretch into view.
@@ -159,17 +209,45 @@ impl Desk {
         }
     }
 
+    /// The first step that a change asked now can still shape: a training run goes on while the request is on its way.
+    pub(crate) fn next_step(self) -> u64 {
+        let run = self.run.read_untracked();
+        let summary = &run.view.summary;
+        let tokens_per_step = run.view.dials.passes.at(summary.step).max(1) * run.view.plan.tokens_per_pass();
+        let steps_per_sec = summary.tokens_per_sec.unwrap_or(0.0) / tokens_per_step.max(1) as f64;
+        let on_its_way =
+            if summary.state == RunState::Running { (steps_per_sec * ON_ITS_WAY_SECS).ceil() as u64 + 1 } else { 0 };
+        summary.step + on_its_way
+    }
+
     /// Asks something of the run, and tells what came of it.
     pub(crate) fn ask(self, command: Command) {
-        if let Some(why) = self.hindrance.get_untracked() {
+        self.ask_beside(command, false);
+    }
+
+    /// Asks for a change, with a twin where one is wanted.
+    pub(crate) fn change(self, command: Command) {
+        let with_twin = self.wants_twin.get_untracked();
+        self.wants_twin.set(false);
+        self.ask_beside(command, with_twin);
+    }
+
+    fn ask_beside(self, command: Command, with_twin: bool) {
+        // A run that let go of its device, or ended early, can be taken up again: all else needs it at work.
+        let is_resume = matches!(command, Command::Resume { .. });
+        let hindrance = if is_resume { self.role.get_untracked() } else { self.hindrance.get_untracked() };
+        if let Some(why) = hindrance {
             self.answer.set(Answer::Refused(why));
             return;
         }
         let run = self.id();
         self.answer.set(Answer::Waiting(asked(&command)));
         spawn_local(async move {
-            let answer = match api::command(&run, &command).await {
+            let answer = match api::command(&run, &command, with_twin).await {
                 Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => Answer::Refused(message),
+                Ok(record) if with_twin => {
+                    Answer::Applied(format!("{}; a twin without it goes on beside it", applied(&record)))
+                }
                 Ok(record) => Answer::Applied(applied(&record)),
                 Err(failure) => Answer::Refused(failure.sentence()),
             };
@@ -178,17 +256,29 @@ impl Desk {
     }
 }
 
-fn hindrance(session: Session, state: RunState) -> Option<String> {
-    if !session.can_steer() {
-        return Some("You are signed in to watch. Steering needs a token with the role steer or admin.".into());
-    }
-    match state {
-        RunState::Finished => Some("The run has finished; duplicate it with changes to go on.".into()),
-        RunState::Stopped => Some("The run was stopped; duplicate it with changes to go on.".into()),
-        RunState::Failed => Some("The run has failed; duplicate it with changes to try again.".into()),
-        RunState::Lost => Some("The worker of this run went silent; nothing can reach it.".into()),
-        _ => None,
-    }
+/// How long a request may be on its way before what it draws lies in the past.
+const ON_ITS_WAY_SECS: f64 = 0.75;
+
+fn role(session: Session) -> Option<String> {
+    (!session.can_steer())
+        .then(|| "You are signed in to watch. Steering needs a token with the role steer or admin.".into())
+}
+
+fn out_of_reach(state: RunState) -> Option<String> {
+    let why = match state {
+        RunState::Finished => "The run has finished; fork it to go on from any of its checkpoints.",
+        RunState::Parked => "It has let go of its device; resume takes it back.",
+        RunState::Stopped => "The run was stopped; resume goes on where it ended.",
+        RunState::Failed => "The run has failed; resume goes on from its newest checkpoint.",
+        RunState::Lost => "The worker of this run went silent; resume goes on from its newest checkpoint.",
+        _ => return None,
+    };
+    Some(why.into())
+}
+
+/// Whether resuming does something to a run that stands so.
+pub(crate) fn is_resumable(state: RunState) -> bool {
+    matches!(state, RunState::Paused | RunState::Parked | RunState::Stopped | RunState::Failed | RunState::Lost)
 }
 
 fn asked(command: &Command) -> String {
@@ -199,6 +289,15 @@ fn asked(command: &Command) -> String {
         Command::Step { steps } => format!("taking {steps} steps"),
         Command::Stop { .. } => "stopping".into(),
         Command::Set { field, .. } => format!("setting {}", field.describe().0),
+        Command::Redraw { course: Redraw::Rate { .. }, .. } => "redrawing the rate".into(),
+        Command::Redraw { course: Redraw::Mix { .. }, .. } => "redrawing the mix".into(),
+        Command::Redraw { course: Redraw::Passes { .. }, .. } => "changing the batch".into(),
+        Command::Checkpoint { .. } => "saving the state".into(),
+        Command::Rollback { checkpoint, .. } => {
+            format!("going back to step {}", figure::number::whole(checkpoint.step))
+        }
+        Command::Release { .. } => "letting go of the device".into(),
+        Command::Undo { .. } => "undoing".into(),
         Command::Evaluate => "evaluating".into(),
         Command::Sample { .. } => "writing a sample".into(),
         Command::Annotate { .. } => "noting".into(),

@@ -1,4 +1,4 @@
-//! Where the page is: one enum of places, and the browser's history behind it. A router of our own, since five places
+//! Where the page is: one enum of places, and the browser's history behind it. A router of our own, since seven places
 //! without nesting need no library. Links are plain `<a href>`; a click on one is caught here.
 
 use leptos::prelude::*;
@@ -15,6 +15,10 @@ pub(crate) enum Route {
     Start,
     /// The texts.
     Texts,
+    /// Runs over each other; the query names them.
+    Compare,
+    /// Texts completed by a checkpoint; the query may name it.
+    Playground,
     /// Who, theme, tokens.
     Settings,
     /// One run.
@@ -29,6 +33,8 @@ impl Route {
             [""] => Self::Lab,
             ["start"] => Self::Start,
             ["texts"] => Self::Texts,
+            ["compare"] => Self::Compare,
+            ["playground"] => Self::Playground,
             ["settings"] => Self::Settings,
             ["runs", run] => run.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Run),
             _ => Self::Unknown(path.to_owned()),
@@ -41,6 +47,8 @@ impl Route {
             Self::Lab => "Lab · Kindling".into(),
             Self::Start => "New run · Kindling".into(),
             Self::Texts => "Texts · Kindling".into(),
+            Self::Compare => "Compare · Kindling".into(),
+            Self::Playground => "Playground · Kindling".into(),
             Self::Settings => "Settings · Kindling".into(),
             Self::Run(run) => format!("{run} · Kindling"),
             Self::Unknown(_) => "Not found · Kindling".into(),
@@ -51,6 +59,12 @@ impl Route {
 /// The address of a run's page.
 pub(crate) fn run_path(run: &RunId) -> String {
     format!("/runs/{run}")
+}
+
+/// The address of some runs over each other.
+pub(crate) fn compare_path<'a>(runs: impl IntoIterator<Item = &'a RunId>) -> String {
+    let runs: Vec<String> = runs.into_iter().map(RunId::to_string).collect();
+    format!("/compare?runs={}", runs.join(","))
 }
 
 /// The place, in context for everyone.
@@ -79,6 +93,15 @@ impl Router {
         if pushed.is_ok() {
             self.address.set(read_address());
             window().scroll_to_with_x_and_y(0.0, 0.0);
+        }
+    }
+
+    /// Changes the query of the place it is at, without a line in the history: the address names what is shown.
+    pub(crate) fn say(self, path: &str) {
+        let told =
+            window().history().and_then(|history| history.replace_state_with_url(&JsValue::NULL, "", Some(path)));
+        if told.is_ok() {
+            self.address.set(read_address());
         }
     }
 

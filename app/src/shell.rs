@@ -9,7 +9,7 @@ use leptos::task::spawn_local;
 
 use crate::api;
 use crate::live::{Connection, Live};
-use crate::pages::{LabPage, RunPage, SettingsPage, SignInPage, StartPage, TextsPage};
+use crate::pages::{ComparePage, LabPage, PlaygroundPage, RunPage, SettingsPage, SignInPage, StartPage, TextsPage};
 use crate::parts::number;
 use crate::parts::{Confirm, ConfirmDialog, Empty, Failure, Skeleton, ToastShelf, Toasts};
 use crate::route::{Route, Router};
@@ -81,6 +81,8 @@ fn SignedIn() -> impl IntoView {
                 Route::Lab => view! { <LabPage /> }.into_any(),
                 Route::Start => view! { <StartPage /> }.into_any(),
                 Route::Texts => view! { <TextsPage /> }.into_any(),
+                Route::Compare => view! { <ComparePage /> }.into_any(),
+                Route::Playground => view! { <PlaygroundPage /> }.into_any(),
                 Route::Settings => view! { <SettingsPage /> }.into_any(),
                 Route::Run(run) => view! { <RunPage run /> }.into_any(),
                 Route::Unknown(path) => view! { <NotFound path /> }.into_any(),

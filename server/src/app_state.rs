@@ -9,7 +9,7 @@ use store::Store;
 use tokio::sync::Notify;
 
 use crate::clock::now_ms;
-
+use crate::complete::Seats;
 use crate::fleet::Fleet;
 use crate::guard::Hosts;
 use crate::jobs::Jobs;
@@ -41,6 +41,8 @@ pub struct App {
     pub fleet: Fleet,
     /// Commands that wait for their event.
     pub pending: Pending,
+    /// Seats for those who complete texts.
+    pub seats: Seats,
     /// Names by which the server may be called.
     pub hosts: Hosts,
     /// Wakes the scheduler: something was queued, freed or prepared.
@@ -61,6 +63,7 @@ impl AppState {
             lab_cache: LabCache::default(),
             fleet: Fleet::default(),
             pending: Pending::new(now_ms()),
+            seats: Seats::default(),
             scheduler: Notify::new(),
             started: Instant::now(),
             port: AtomicU16::new(settings.listen.port()),

@@ -32,6 +32,11 @@ pub enum Invocation {
         /// Which.
         device: Option<DeviceId>,
     },
+    /// Complete one text: the question on standard input, a line for each token on standard output.
+    Complete {
+        /// The lab's folder.
+        data: PathBuf,
+    },
     /// Measure training on this machine.
     Bench(BenchWish),
     /// Print this text.
@@ -97,6 +102,8 @@ kindling check [--device ID]
     Try this machine's devices: one training step on each against the CPU, kernels, memory, speed.
 kindling bench [--text FILE] [--steps N] [--rounds N] [--beside COMMAND]
     Train nanoGPT's CPU recipe here, once a round, and print speed and loss; COMMAND is run in turn and compared by its last line, JSON.
+kindling complete [--data DIR]
+    Complete a text with a checkpoint: reads {\"run\", \"checkpoint\", \"prompt\", ...} as JSON, writes a JSON line for each token.
 kindling help | --version
 
 DIR is kindling-data and ADDRESS 127.0.0.1:7878 unless given here or in KINDLING_DATA and KINDLING_LISTEN.
@@ -116,6 +123,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation,
             "devices" => read_devices(parser),
             "check" => read_check(parser),
             "bench" => read_bench(parser).map(Invocation::Bench),
+            "complete" => read_complete(parser),
             "help" => Ok(Invocation::Say(HELP.to_owned())),
             other => Err(CliError::Subcommand(other.to_owned())),
         },
@@ -232,6 +240,17 @@ fn read_check(mut parser: Parser) -> Result<Invocation, CliError> {
     Ok(Invocation::Check { device })
 }
 
+fn read_complete(mut parser: Parser) -> Result<Invocation, CliError> {
+    let mut data = None;
+    while let Some(flag) = parser.next()? {
+        match flag {
+            Long("data") => data = Some(PathBuf::from(parser.value()?)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Invocation::Complete { data: settings::data(data) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,7 +274,9 @@ mod tests {
         ));
         assert!(matches!(of("train spec.toml --device cpu"), Ok(Invocation::Train(_))));
         assert!(matches!(of(""), Ok(Invocation::Say(_))));
+        assert!(matches!(of("complete --data x"), Ok(Invocation::Complete { data }) if data == PathBuf::from("x")));
         for bad in [
+            "complete prompt",
             "sing",
             "serve --listen",
             "serve --listen x",

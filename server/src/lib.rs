@@ -2,7 +2,7 @@
 //!
 //! - [`router`] all routes over one [`AppState`]; tests call it without a socket.
 //! - Who may do what: [`auth`] (tokens, roles), [`guard`] (Host and Origin), [`session`] (signing in), [`headers`].
-//! - REST: [`runs`], [`forks`], [`checkpoints`], [`commands`] with [`steer`] and [`pending`], [`series_api`], [`figures_api`], [`corpora`] with [`upload`], [`catalogue`] with
+//! - REST: [`runs`], [`forks`], [`checkpoints`], [`commands`] with [`steer`] and [`pending`], [`complete`], [`series_api`], [`figures_api`], [`corpora`] with [`upload`], [`catalogue`] with
 //!   [`download`], [`devices`], [`jobs`], [`openapi`], [`metrics`].
 //! - Sockets: [`live`] the stream of ticks and [`live_socket`] its pages; [`fleet`] the workers and [`link`] their sockets.
 //! - Going on by itself: [`scheduler`] hands out runs, [`vigil`] notices lost ones, [`workers`] starts local workers,
@@ -19,6 +19,7 @@ pub mod checkpoints;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod complete;
 pub mod corpora;
 pub mod devices;
 pub mod download;

@@ -3,11 +3,12 @@
 mod bench;
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use anyhow::Context;
 use engine::check::Finding;
 use server::cli::{self, Invocation, WorkerWish};
-use server::{serve, token, train, workers};
+use server::{complete, serve, token, train, workers};
 use tracing_subscriber::filter::LevelFilter;
 use wire::DeviceId;
 use wire::device::{DeviceInfo, DeviceKind};
@@ -30,6 +31,7 @@ fn start() -> anyhow::Result<()> {
         Invocation::Say(text) => println!("{text}"),
         Invocation::Devices { as_json } => list_devices(as_json)?,
         Invocation::Check { device } => check_devices(device)?,
+        Invocation::Complete { data } => complete_text(&data)?,
         Invocation::Bench(wish) => bench::bench(&wish)?,
         Invocation::Serve(settings) => runtime()?.block_on(serve::serve(settings))?,
         Invocation::Train(wish) => runtime()?.block_on(train::train(wish))?,
@@ -88,6 +90,17 @@ fn check_devices(wanted: Option<DeviceId>) -> anyhow::Result<()> {
         }
     }
     anyhow::ensure!(bad.is_empty(), "not to be trusted with a run: {}", bad.join(", "));
+    Ok(())
+}
+
+/// A text is for whoever reads along; the trainings of this machine go first.
+fn complete_text(data: &Path) -> anyhow::Result<()> {
+    #[cfg(unix)]
+    if let Err(error) = rustix::process::nice(10) {
+        tracing::debug!("this text is written at full priority: {error}");
+    }
+    let is_written = complete::writer::answer(data, std::io::stdin().lock(), std::io::stdout().lock());
+    anyhow::ensure!(is_written, "the text could not be written; the last line says why");
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use wire::{RunId, RunSummary};
 
 use crate::live::Live;
 use crate::parts::{Empty, JobList, Skeleton};
+use crate::route::compare_path;
 use devices::DeviceList;
 use first::FirstRun;
 use row::RunRow;
@@ -42,9 +43,15 @@ fn matches(run: &RunSummary, search: &str) -> bool {
     search.to_lowercase().split_whitespace().all(|word| text.contains(word))
 }
 
+/// Runs picked to be compared.
+#[derive(Clone, Copy)]
+struct Picked(RwSignal<Vec<RunId>>);
+
 /// The page.
 #[component]
 pub(crate) fn LabPage() -> impl IntoView {
+    let picked = Picked(RwSignal::new(vec![]));
+    provide_context(picked);
     let live = expect_context::<Live>();
     let shelf = RwSignal::new(Shelf::Active);
     let search = RwSignal::new(String::new());
@@ -71,6 +78,9 @@ pub(crate) fn LabPage() -> impl IntoView {
             <section class="stack" aria-labelledby="runs-title">
                 <div class="row lab-head">
                     <h1 id="runs-title">"Runs"</h1>
+                    {move || (picked.0.read().len() > 1).then(|| view! {
+                        <a class="button" href=compare_path(&*picked.0.read()) title="Their losses over each other, their plans, their lineage">{format!("Compare {}", picked.0.read().len())}</a>
+                    })}
                     <Show when=move || { stage.get() > 1 }>
                         <div class="tabs" role="group" aria-label="Which runs">
                             {Shelf::ALL.map(|(of, word)| view! {

@@ -11,12 +11,13 @@ use leptos::task::spawn_local;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use wire::run::Cursor;
-use wire::{EventRecord, RunId};
+use wire::{Event, EventRecord, RunId};
 
 use crate::api::{self, ApiFailure};
 use crate::live::{Live, News, Watch};
 use crate::panels::{
-    Controls, Desk, Head, Instruments, Journal, LossChart, Machine, Numbers, Samples, Standing, layer_series, press,
+    Checkpoints, Controls, Desk, Head, Instruments, Journal, LossChart, Machine, Numbers, Samples, Standing, TwinPanel,
+    is_kept, press,
 };
 use crate::parts::{Failure, Skeleton};
 use crate::run_state::OpenRun;
@@ -66,7 +67,7 @@ pub(crate) fn RunPage(run: RunId) -> impl IntoView {
 async fn fetch(id: RunId) -> Result<OpenRun, ApiFailure> {
     let (view, names) = join(api::run(&id), api::series_names(&id)).await;
     let mut run = OpenRun::new(view?);
-    names.unwrap_or_default().iter().filter(|series| layer_series(series)).for_each(|series| run.curves.expect(series));
+    names.unwrap_or_default().iter().filter(|series| is_kept(series)).for_each(|series| run.curves.expect(series));
     Ok(run)
 }
 
@@ -88,10 +89,12 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
                 <div class="charts">
                     <Standing />
                     <LossChart />
+                    <TwinPanel />
                     <Instruments />
                 </div>
-                <aside class="side" aria-label="Samples, journal, plan, device">
+                <aside class="side" aria-label="Samples, checkpoints, journal, plan, device">
                     <Samples />
+                    <Checkpoints />
                     <Journal />
                     <Numbers />
                     <Machine />
@@ -108,19 +111,27 @@ fn watch(desk: Desk, keeper: Keeper) {
     let since = desk.run.read_untracked().view.cursor;
     let watch = live.watch_run(desk.id(), since, move |news| match news {
         News::Tick(tick) => {
+            let leads_elsewhere = tick.events.iter().any(|record| matches!(record.event, Event::RolledBack { .. }));
             desk.run.try_update(|run| run.tick(*tick));
-        }
-        News::Resync => spawn_local(async move {
-            if let Some(cursor) = renew(desk).await
-                && let Some(watch) = held.try_get_value().flatten()
-            {
-                watch.go_on(cursor);
-                join(fetch_journal(desk), keeper.fetch(true)).await;
+            if leads_elsewhere {
+                // Dials and path are those of the checkpoint now, which a fresh view tells.
+                spawn_local(start_over(desk, keeper, held));
             }
-        }),
+        }
+        News::Resync => spawn_local(start_over(desk, keeper, held)),
     });
     held.set_value(Some(watch));
     on_cleanup(move || watch.leave());
+}
+
+/// Fetches the run anew, goes on in its stream from there, and fills in journal and curves.
+async fn start_over(desk: Desk, keeper: Keeper, held: StoredValue<Option<Watch>>) {
+    if let Some(cursor) = renew(desk).await
+        && let Some(watch) = held.try_get_value().flatten()
+    {
+        watch.go_on(cursor);
+        join(fetch_journal(desk), keeper.fetch(true)).await;
+    }
 }
 
 /// Fetches the run anew, for as long as it takes, and gives the place where its stream goes on.

@@ -38,6 +38,8 @@ pub(super) struct Line {
     pub(super) is_live: bool,
     /// Length of a running mean drawn over it.
     pub(super) smoothing: Option<f64>,
+    /// Trained by a run that this one came from.
+    pub(super) is_past: bool,
     /// Values.
     pub(super) buckets: Vec<Bucket>,
 }
@@ -92,6 +94,8 @@ pub(super) struct Easel {
     size: RwSignal<(f64, f64)>,
     is_seen: RwSignal<bool>,
     legend: RwSignal<Vec<Entry>>,
+    /// Told where everything is, for what is laid over the chart.
+    told: Option<RwSignal<Option<Layout>>>,
     is_due: Cell<bool>,
     is_reading_due: Cell<bool>,
     told_ms: Cell<f64>,
@@ -146,6 +150,11 @@ impl Easel {
         if now - self.told_ms.get() > WORDS_EVERY_MS {
             self.told_ms.set(now);
             let _ = canvas.set_attribute("aria-label", &format!("{}. {summary}", picture.spec.title));
+        }
+        if let Some(told) = self.told
+            && told.with_untracked(|told| told.as_ref() != Some(&layout))
+        {
+            told.set(Some(layout.clone()));
         }
         *self.drawn.borrow_mut() = Some(Drawn { picture, layout });
         self.read();
@@ -206,6 +215,15 @@ pub(super) fn Chart(
     class: &'static str,
     /// The chart at this moment; reads the desk untracked.
     paint: impl Fn(Desk) -> Picture + 'static,
+    /// What it shows besides the desk: drawn anew when this changes.
+    #[prop(into, default = Signal::stored(()))]
+    also: Signal<()>,
+    /// Told where everything is.
+    #[prop(optional)]
+    told: Option<RwSignal<Option<Layout>>>,
+    /// Laid over the chart.
+    #[prop(optional)]
+    over: Option<Children>,
     /// Tools in the heading.
     #[prop(optional)]
     children: Option<Children>,
@@ -228,11 +246,12 @@ pub(super) fn Chart(
         size: RwSignal::new((0.0, 0.0)),
         is_seen: RwSignal::new(false),
         legend: RwSignal::new(vec![]),
+        told,
         is_due: Cell::new(false),
         is_reading_due: Cell::new(false),
         told_ms: Cell::new(0.0),
     });
-    follow(&easel, field);
+    follow(&easel, field, also);
     let held = StoredValue::new_local(Hands::new(easel.clone()));
     let hands = move |event: &leptos::ev::PointerEvent, act: fn(&Hands, &leptos::ev::PointerEvent)| {
         held.with_value(|hands| act(hands, event))
@@ -270,6 +289,7 @@ pub(super) fn Chart(
             >
                 <canvas node_ref=canvas role="img"></canvas>
                 <canvas node_ref=overlay class="overlay" aria-hidden="true"></canvas>
+                {over.map(|over| over())}
                 {move || tip.get().map(|(x, numbers)| view! { <MarkTip x numbers /> })}
             </div>
             {move || table.get().map(|table| view! { <ValueTable table /> })}
@@ -278,12 +298,13 @@ pub(super) fn Chart(
 }
 
 /// Keeps an easel in step with its data, its size, the theme, and whether it can be seen.
-fn follow(easel: &Rc<Easel>, field: NodeRef<html::Div>) {
+fn follow(easel: &Rc<Easel>, field: NodeRef<html::Div>, also: Signal<()>) {
     let Easel { desk, is_dark, size, is_seen, .. } = **easel;
     let drawing = easel.clone();
     Effect::new(move || {
         let _ =
             (desk.version.get(), desk.sight.get(), desk.look.get(), desk.dials.read().clip, is_dark.get(), size.get());
+        also.get();
         if is_seen.get() {
             drawing.schedule();
         }

@@ -6,8 +6,14 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wire::{Command, RunState, SetField};
 
+use super::batch::BatchButton;
 use super::dial::DialButton;
-use super::{Answer, Desk, Drawer};
+use super::every::EveryButton;
+use super::fork::ForkButton;
+use super::mix::MixButton;
+use super::rollback::RollbackButton;
+use super::undo::UndoButton;
+use super::{Answer, Desk, Drawer, course, is_resumable};
 use crate::parts::{Confirm, Icon, Question};
 
 /// What a key of the page does to the run, if it does anything. The shell lists these keys.
@@ -18,6 +24,11 @@ pub(crate) fn press(desk: Desk, key: &str) -> bool {
         "l" => desk.drawer.update(|drawer| *drawer = toggled(*drawer, Drawer::Dial(SetField::Rate))),
         "e" => desk.ask(Command::Evaluate),
         "s" => desk.drawer.update(|drawer| *drawer = toggled(*drawer, Drawer::Sample)),
+        "c" => desk.save(),
+        "f" => open_drawer(desk, Drawer::Fork),
+        "b" => open_drawer(desk, Drawer::Rollback),
+        "u" => open_drawer(desk, Drawer::Undo),
+        "r" => course::toggle(desk),
         "Escape" => desk.drawer.set(None),
         _ => return false,
     }
@@ -28,10 +39,16 @@ pub(super) fn toggled(open: Option<Drawer>, drawer: Drawer) -> Option<Drawer> {
     if open == Some(drawer) { None } else { Some(drawer) }
 }
 
+/// Opens a drawer that asks for a checkpoint, with none chosen yet.
+fn open_drawer(desk: Desk, drawer: Drawer) {
+    desk.chosen.set(None);
+    desk.drawer.update(|open| *open = toggled(*open, drawer));
+}
+
 fn pause_or_resume(desk: Desk) {
-    match desk.state.get_untracked() {
-        RunState::Paused => desk.ask(Command::Resume { reason: None }),
-        _ => desk.ask(Command::Pause { reason: None }),
+    match is_resumable(desk.state.get_untracked()) {
+        true => desk.ask(Command::Resume { reason: None }),
+        false => desk.ask(Command::Pause { reason: None }),
     }
 }
 
@@ -39,6 +56,9 @@ fn pause_or_resume(desk: Desk) {
 fn next_step(desk: Desk) -> String {
     number::whole(desk.summary.read().step)
 }
+
+/// Dials with a button of their own.
+const DIALS: [SetField; 3] = [SetField::Rate, SetField::Clip, SetField::WeightDecay];
 
 /// The bar.
 #[component]
@@ -50,7 +70,16 @@ pub(crate) fn Controls() -> impl IntoView {
             <div class="hands">
                 <Transport />
                 <div class="dials" role="group" aria-label="Dials">
-                    {SetField::ALL.map(|field| view! { <DialButton field /> })}
+                    {DIALS.map(|field| view! { <DialButton field /> })}
+                    <BatchButton />
+                    <MixButton />
+                    <EveryButton />
+                </div>
+                <div class="ways" role="group" aria-label="Save, fork, go back">
+                    <Hand label="Checkpoint" icon="flag" key="c" effect=move || format!("Save the state before step {}, to go on from", next_step(desk)) act=move || desk.save() />
+                    <ForkButton />
+                    <RollbackButton />
+                    <UndoButton />
                 </div>
                 <div class="asks" role="group" aria-label="Measure and note">
                     <Hand label="Evaluate" key="e" effect=move || format!("Measure the validation loss on the weights of step {}", next_step(desk)) act=move || desk.ask(Command::Evaluate) />
@@ -79,19 +108,30 @@ fn close_on_press_elsewhere(desk: Desk) {
 fn Transport() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let confirm = expect_context::<Confirm>();
-    let is_paused = Memo::new(move |_| desk.state.get() == RunState::Paused);
+    let can_resume = Memo::new(move |_| is_resumable(desk.state.get()));
     let is_queued = Memo::new(move |_| desk.state.get() == RunState::Queued);
-    let pause = move || match is_paused.get() {
-        true => format!("Go on with step {}", next_step(desk)),
-        false => format!("Hold before step {}, with the model loaded", next_step(desk)),
+    let has_ended = Memo::new(move |_| desk.state.get().is_over() || desk.state.get() == RunState::Parked);
+    let pause = move || match desk.state.get() {
+        RunState::Paused => format!("Go on with step {} (space)", next_step(desk)),
+        RunState::Parked => format!("Take the device back, and go on with step {} (space)", next_step(desk)),
+        state if is_resumable(state) => {
+            "Back into the queue; it goes on from its newest checkpoint, exactly (space)".into()
+        }
+        _ => format!("Hold before step {}, with the model loaded (space)", next_step(desk)),
     };
+    let pause_hint = move || match (desk.role.get(), can_resume.get()) {
+        (Some(why), _) => why,
+        (None, true) => pause(),
+        (None, false) => hint(desk, is_queued.get(), pause()),
+    };
+    let cannot_turn = move || desk.role.read().is_some() || (!can_resume.get() && is_off(desk, is_queued.get()));
     let stop = move || {
         let run = desk.summary.get_untracked();
         let loses = if run.state == RunState::Queued {
             "It has not begun; its place in the queue is lost.".to_owned()
         } else {
             format!(
-                "It ends at step {} of {} and cannot be resumed. Its curves, samples and journal stay.",
+                "It ends at step {} of {}, with a checkpoint. Nothing is lost: resume goes on from there.",
                 number::whole(run.step),
                 number::whole(run.steps)
             )
@@ -105,15 +145,20 @@ fn Transport() -> impl IntoView {
     };
     view! {
         <div class="transport" role="group" aria-label="Pause, step, stop">
-            <button class="hand" title=move || hint(desk, is_queued.get(), format!("{} (space)", pause())) disabled=move || is_off(desk, is_queued.get()) on:click=move |_| pause_or_resume(desk)>
-                {move || if is_paused.get() { view! { <Glyph path="M5 3.5v9l8-4.5z" />"Resume" }.into_any() } else { view! { <Icon name="paused" />"Pause" }.into_any() }}
+            <button class="hand" title=pause_hint disabled=cannot_turn on:click=move |_| pause_or_resume(desk)>
+                {move || if can_resume.get() { view! { <Glyph path="M5 3.5v9l8-4.5z" />"Resume" }.into_any() } else { view! { <Icon name="paused" />"Pause" }.into_any() }}
             </button>
             <button class="hand" title=move || hint(desk, is_queued.get(), format!("Train step {} alone, then hold (.)", next_step(desk))) disabled=move || is_off(desk, is_queued.get()) on:click=move |_| desk.ask(Command::Step { steps: 1 })>
                 <Glyph path="M4 3.5v9l6-4.5zM12 3.5v9" />"Step"
             </button>
-            <button class="hand" title=move || hint(desk, false, format!("End the run before step {}; asks first", next_step(desk))) disabled=move || is_off(desk, false) on:click=move |_| stop()>
+            <button class="hand" title=move || hint(desk, false, format!("End the run before step {}; asks first", next_step(desk))) disabled=move || has_ended.get() || is_off(desk, false) on:click=move |_| stop()>
                 <Icon name="stopped" />"Stop"
             </button>
+            <Show when=move || desk.state.get() == RunState::Paused>
+                <button class="hand" title=move || hint(desk, false, "Save the state and let another run have the device; resume takes it back".into()) disabled=move || is_off(desk, false) on:click=move |_| desk.ask(Command::Release { reason: None })>
+                    <Icon name="parked" />"Release device"
+                </button>
+            </Show>
         </div>
     }
 }
@@ -142,6 +187,7 @@ fn Glyph(path: &'static str) -> impl IntoView {
 #[component]
 fn Hand(
     label: &'static str,
+    #[prop(optional)] icon: Option<&'static str>,
     key: &'static str,
     effect: impl Fn() -> String + Copy + Send + Sync + 'static,
     act: impl Fn() + 'static,
@@ -149,7 +195,7 @@ fn Hand(
     let desk = expect_context::<Desk>();
     let is_queued = Memo::new(move |_| desk.state.get() == RunState::Queued);
     view! {
-        <button class="hand" title=move || hint(desk, is_queued.get(), format!("{} ({key})", effect())) disabled=move || is_off(desk, is_queued.get()) on:click=move |_| act()>{label}</button>
+        <button class="hand" title=move || hint(desk, is_queued.get(), format!("{} ({key})", effect())) disabled=move || is_off(desk, is_queued.get()) on:click=move |_| act()>{icon.map(|name| view! { <Icon name /> })}{label}</button>
     }
 }
 

@@ -5,14 +5,17 @@ use figure::number;
 use leptos::prelude::*;
 use wire::{Command, SetField};
 
+use super::actions::{ReasonField, TwinField, reason_of};
 use super::controls::{DrawerButton, focus_on};
 use super::{Desk, Drawer};
 
 /// A dial's value as the page writes it; 0 turns most of them off.
 pub(super) fn value(field: SetField, value: f64) -> String {
     match field {
-        SetField::Clip | SetField::EvalEvery | SetField::SampleEvery if value == 0.0 => "off".into(),
-        SetField::EvalEvery | SetField::SampleEvery => number::with_unit(value, "steps"),
+        SetField::Clip | SetField::EvalEvery | SetField::SampleEvery | SetField::CheckpointEvery if value == 0.0 => {
+            "off".into()
+        }
+        SetField::EvalEvery | SetField::SampleEvery | SetField::CheckpointEvery => number::with_unit(value, "steps"),
         _ => number::short(value),
     }
 }
@@ -47,10 +50,6 @@ fn effect(desk: Desk, field: SetField, new: f64) -> String {
             number::short(new)
         ),
         SetField::Clip if new == 0.0 => format!("Gradients are not clipped from step {from} on."),
-        SetField::EvalEvery | SetField::SampleEvery if new == 0.0 => format!("No more of them from step {from} on."),
-        SetField::EvalEvery | SetField::SampleEvery => {
-            format!("{name} {} from step {from} on.", number::with_unit(new, "steps"))
-        }
         _ => format!("{name} {} from step {from} on.", number::short(new)),
     }
 }
@@ -62,10 +61,11 @@ pub(super) fn DialButton(field: SetField) -> impl IntoView {
     let (name, unit, meaning) = field.describe();
     let key = if field == SetField::Rate { " (l)" } else { "" };
     let now = Memo::new(move |_| value(field, present(desk, field)));
+    let word = if field == SetField::WeightDecay { "decay" } else { name };
     view! {
         <DrawerButton
             drawer=Drawer::Dial(field)
-            label=move || view! { <span class="dim">{name}</span>" "<b class="mono">{now.get()}</b>" ▾" }
+            label=move || view! { <span class="dim">{word}</span>" "<b class="mono">{now.get()}</b>" ▾" }
             title=Signal::stored(format!("{meaning} In {unit}.{key}"))
         >
             <DialForm field />
@@ -76,11 +76,7 @@ pub(super) fn DialButton(field: SetField) -> impl IntoView {
 #[component]
 fn DialForm(field: SetField) -> impl IntoView {
     let desk = expect_context::<Desk>();
-    let is_whole = matches!(field, SetField::EvalEvery | SetField::SampleEvery);
-    let scaled = move |by: f64| {
-        let new = present(desk, field) * by;
-        if is_whole { new.round().max(1.0) } else { new }
-    };
+    let scaled = move |by: f64| present(desk, field) * by;
     let before = untrack(|| present(desk, field));
     let typed = RwSignal::new(as_typed(before));
     let reason = RwSignal::new(String::new());
@@ -88,9 +84,8 @@ fn DialForm(field: SetField) -> impl IntoView {
     let input = NodeRef::new();
     focus_on(input);
     let set = move |new: f64| {
-        let reason = Some(reason.get_untracked().trim().to_owned()).filter(|reason| !reason.is_empty());
         desk.drawer.set(None);
-        desk.ask(Command::Set { field, value: new, reason });
+        desk.change(Command::Set { field, value: new, reason: reason_of(reason) });
     };
     let is_bad = move || wanted().is_ok_and(|new| field.check(new).is_err()) || wanted().is_err();
     let submit = move |event: leptos::ev::SubmitEvent| {
@@ -116,10 +111,8 @@ fn DialForm(field: SetField) -> impl IntoView {
                 <input node_ref=input type="text" inputmode="decimal" autocomplete="off" prop:value=typed aria-invalid=move || is_bad().to_string()
                     on:input:target=move |event| typed.set(event.target().value()) />
             </label>
-            <label>
-                "Reason"<span class="unit">" for the journal"</span>
-                <input type="text" maxlength="300" placeholder="why" prop:value=reason on:input:target=move |event| reason.set(event.target().value()) />
-            </label>
+            <ReasonField reason />
+            <TwinField />
             <p class="effect">{move || match wanted() {
                 Ok(new) => effect(desk, field, new),
                 Err(_) => format!("A number, such as {}.", number::short(before)),

@@ -2,11 +2,16 @@
 
 use figure::number;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use wire::RunState;
+use wire::run::Parentage;
 
 use super::Desk;
+use crate::api::steering::{self, Comparison};
+use crate::live::Live;
 use crate::parts::number::{clock, now_ms, short};
-use crate::parts::{Progress, StateMark};
+use crate::parts::{Icon, Progress, StateMark};
+use crate::route::{compare_path, run_path};
 
 /// The head.
 #[component]
@@ -23,17 +28,84 @@ pub(crate) fn Head() -> impl IntoView {
         )
     });
     let id = desk.id();
+    let parent = desk.summary.get_untracked().parent.map(|parent| parent.run);
     view! {
         <header class="run-head">
             <h1>{move || desk.summary.read().name.clone()}</h1>
             {move || view! { <StateMark state=desk.state.get() /> }}
             <span class="dim about">{fixed}</span>
+            <Origin />
+            <Budget />
             <span class="grow"></span>
             <ProgressLine />
+            {parent.map(|parent| view! { <a class="button" href=compare_path([&parent, &desk.id()]) title="Both losses over each other, and how far they are apart">"Compare with parent"</a> })}
             <a class="button" href=format!("/start?from={id}") title="A new run with this one's plan, to change and start">"Duplicate"</a>
         </header>
         <div class="run-bar"><Bar /></div>
     }
+}
+
+/// Where it was forked from, and for how long it repeats its parent.
+#[component]
+fn Origin() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let live = expect_context::<Live>();
+    let parent = desk.summary.with_untracked(|summary| summary.parent.clone());
+    parent.map(|Parentage { run, checkpoint, twin_of }| {
+        let (href, other) = (run_path(&run), StoredValue::new(run));
+        let name = move || {
+            let lab = live.lab.read();
+            let known = lab.as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == other.get_value()));
+            known.map_or_else(|| other.get_value().to_string(), |run| run.name.clone())
+        };
+        let identical = RwSignal::new(None::<String>);
+        // Once more when it has ended: what it is told of is then all there is.
+        let has_ended = Memo::new(move |_| desk.state.get().is_over());
+        let has_begun = Memo::new(move |_| desk.summary.read().step > checkpoint.step + LOOKED_AT);
+        Effect::new(move || {
+            let _ = (has_ended.get(), has_begun.get());
+            spawn_local(async move {
+                let answer = steering::compare(&desk.id(), &other.get_value(), 2).await;
+                identical.try_set(answer.ok().and_then(|compared| repeats(&compared)));
+            });
+        });
+        let kind = if twin_of.is_some() { "twin of " } else { "forked from " };
+        view! {
+            <span class="origin">
+                <Icon name="fork" />
+                <span>{kind}<a href=href>{name}</a>{format!(" at step {}", number::whole(checkpoint.step))}</span>
+                {twin_of.map(|line| view! { <span class="dim">{format!("without line {line}")}</span> })}
+                {move || identical.get().map(|words| view! { <span class="dim" title="Losses equal to the last bit, counted from where both have the same past.">{words}</span> })}
+            </span>
+        }
+    })
+}
+
+/// Steps of its own after which a fork is compared with its parent.
+const LOOKED_AT: u64 = 20;
+
+fn repeats(compared: &Comparison) -> Option<String> {
+    let steps = |count: u64| if count == 1 { "1 step".to_owned() } else { format!("{} steps", number::whole(count)) };
+    match (compared.identical_steps, compared.first_difference) {
+        (0, None) => None,
+        (0, Some(_)) => Some("differs from its first step on".into()),
+        (same, None) => Some(format!("identical for {} so far", steps(same))),
+        (same, Some(_)) => Some(format!("identical for {}", steps(same))),
+    }
+}
+
+/// The bounds at which it ends, where there are any.
+#[component]
+fn Budget() -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let budget = desk.run.with_untracked(|run| run.view.plan.recipe.budget.clone());
+    let bounds = [
+        (budget.tokens > 0).then(|| number::with_unit(budget.tokens as f64, "tokens")),
+        (budget.secs > 0.0).then(|| number::duration(budget.secs)),
+        (budget.loss > 0.0).then(|| format!("valid {} nats", number::short(budget.loss))),
+    ];
+    let told = bounds.into_iter().flatten().collect::<Vec<_>>().join(" or ");
+    (!told.is_empty()).then(|| view! { <span class="dim" title="The run ends when one of these is reached.">{format!("budget {told}")}</span> })
 }
 
 #[component]
@@ -79,6 +151,7 @@ fn left(desk: Desk) -> String {
         }
         (RunState::Paused, Some(secs)) => format!("held; {} left", number::duration(secs)),
         (RunState::Queued, _) => "waits".into(),
+        (RunState::Parked, _) => "device released".into(),
         (state, _) if state.is_over() => format!("{} at work", number::duration(summary.elapsed_secs)),
         _ => String::new(),
     }

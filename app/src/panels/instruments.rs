@@ -1,69 +1,36 @@
-//! The smaller charts, on the loss's x axis and crosshair: rate past and planned, gradient norm, speed, time by phase,
+//! The smaller charts, on the loss's x axis and crosshair: the rate ([`super::course`]), gradient norm, speed, time by phase,
 //! memory, update over weight by layer.
 
 use std::collections::BTreeMap;
 
 use figure::chart::Reference;
-use figure::curve::point;
 use figure::scene::Role;
 use figure::{ChartSpec, ScaleKind, Style};
 use leptos::prelude::*;
 use wire::SetField;
-use wire::series::{Axis, Bucket, describe, name};
+use wire::series::{Bucket, describe, name};
 
-use super::Desk;
 use super::chart::{Chart, Line, Picture};
+use super::course::RateChart;
 use super::loss::{measured, own_role, shared};
-use crate::run_state::OpenRun;
-
-/// Places at which the planned rate is drawn.
-const PLANNED: u64 = 240;
+use super::{Desk, mix};
 
 /// The charts.
 #[component]
 pub(crate) fn Instruments() -> impl IntoView {
     let fixed = |series: &str| describe(series).meaning.to_owned();
+    let has_texts = expect_context::<Desk>().run.with_untracked(|run| run.view.plan.mix.len() > 1);
     view! {
         <div class="instruments">
-            <Chart title="Learning rate".to_owned() unit="per step".to_owned() meaning=fixed(name::RATE) paint=paint_rate />
+            <RateChart />
             <Chart title="Gradient norm".to_owned() unit="loss / weight".to_owned() meaning=fixed(name::GRAD_NORM) paint=paint_norm />
             <Chart title="Speed".to_owned() unit="tok/s".to_owned() meaning=fixed(name::TOKENS_PER_SEC) paint=paint_speed />
             <Chart title="Step time".to_owned() unit="ms, by phase".to_owned() meaning=fixed(name::STEP_MS) paint=paint_phases />
             <Chart title="Memory".to_owned() unit="B".to_owned() meaning="Memory of the training process, and in use on the device where it can be known." paint=paint_memory />
+            {has_texts.then(|| view! { <Chart title="Validation by text".to_owned() unit="nats / token".to_owned() meaning="Validation loss on each text of the mix by itself." paint=paint_texts /> })}
             <Chart title="Update / weight".to_owned() unit="ratio, by layer".to_owned() meaning="Norm of a step's update over the norm of the weights: the mean over the matrices of a layer. About 1e-3 is healthy." paint=paint_updates />
         </div>
     }
-}
-
-fn paint_rate(desk: Desk) -> Picture {
-    let run = desk.run.read_untracked();
-    let (spec, marked) = shared(desk, &run);
-    let planned = Line {
-        name: "rate".into(),
-        meaning: "Planned from here on, with the turns made so far.".into(),
-        role: own_role(&run),
-        style: Style::Planned,
-        is_live: false,
-        smoothing: None,
-        buckets: planned(desk, &run),
-    };
-    let done = Line { is_live: run.is_glowing(), ..measured(&run, name::RATE, "rate", own_role(&run)) };
-    let spec = ChartSpec { title: "learning rate".into(), unit: "per step".into(), has_zero: true, ..spec };
-    Picture { spec, lines: vec![planned, done], marked }
-}
-
-/// The schedule from the present step to the end of the view; on the axis of time no one knows when a step will come.
-fn planned(desk: Desk, run: &OpenRun) -> Vec<Bucket> {
-    let first = run.view.summary.step;
-    let last = run.view.plan.steps.saturating_sub(1);
-    if run.view.summary.state.is_over() || first > last || run.curves.axis() == Axis::Secs {
-        return vec![];
-    }
-    let unit = (run.curves.place(1) - run.curves.place(0)).max(f64::MIN_POSITIVE);
-    let to = ((desk.view().to / unit).ceil().max(0.0) as u64).clamp(first, last);
-    let stride = ((to - first) / PLANNED).max(1);
-    let steps = (first..=to).step_by(stride as usize).chain([to]);
-    steps.map(|step| point(step, run.curves.place(step), run.view.dials.schedule.rate(step))).collect()
 }
 
 fn paint_norm(desk: Desk) -> Picture {
@@ -137,6 +104,7 @@ fn paint_updates(desk: Desk) -> Picture {
         style: Style::Measured,
         is_live: false,
         smoothing: None,
+        is_past: false,
         buckets: mean(series.into_iter().map(|series| run.curves.shown(series)).collect()),
     });
     Picture {
@@ -152,8 +120,29 @@ fn paint_updates(desk: Desk) -> Picture {
     }
 }
 
+/// A curve for each text, in the mix's order.
+fn paint_texts(desk: Desk) -> Picture {
+    let run = desk.run.read_untracked();
+    let (spec, marked) = shared(desk, &run);
+    let texts = run.view.plan.corpora();
+    let lines = texts
+        .iter()
+        .enumerate()
+        .map(|(place, text)| measured(&run, &format!("{}{text}", mix::VALID), text.as_str(), Role::Run(place as u8)));
+    Picture {
+        lines: lines.collect(),
+        spec: ChartSpec { title: "validation by text".into(), unit: "nats / token".into(), ..spec },
+        marked,
+    }
+}
+
+/// Whether a series that not every run has is shown on the page.
+pub(crate) fn is_kept(series: &str) -> bool {
+    layer_series(series) || series.starts_with(mix::EPOCHS) || series.starts_with(mix::VALID)
+}
+
 /// Whether a series is a matrix's update ratio: gains and biases start at 1 and 0 and move on a scale of their own.
-pub(crate) fn layer_series(series: &str) -> bool {
+fn layer_series(series: &str) -> bool {
     series
         .strip_prefix(name::UPDATE_RATIO)
         .is_some_and(|parameter| !parameter.ends_with(".bias") && !parameter.split('.').any(|part| part == "norm"))

@@ -35,7 +35,11 @@ impl Kind {
         match self {
             Self::All => true,
             Self::Main => {
-                record.author != Author::Lab || !matches!(record.event, Event::Sampled { .. } | Event::Evaluated { .. })
+                record.author != Author::Lab
+                    || !matches!(
+                        record.event,
+                        Event::Sampled { .. } | Event::Evaluated { .. } | Event::Checkpointed { .. }
+                    )
             }
             Self::Steering => matches!(
                 record.event,
@@ -43,11 +47,21 @@ impl Kind {
                     | Event::Resumed
                     | Event::Stepping { .. }
                     | Event::Changed { .. }
+                    | Event::Redrawn { .. }
+                    | Event::RolledBack { .. }
+                    | Event::Forked { .. }
+                    | Event::Released
                     | Event::Stopped
                     | Event::Refused { .. }
             ),
             Self::Measured => {
-                matches!(record.event, Event::Evaluated { .. } | Event::Sampled { .. } | Event::NonFinite { .. })
+                matches!(
+                    record.event,
+                    Event::Evaluated { .. }
+                        | Event::Sampled { .. }
+                        | Event::NonFinite { .. }
+                        | Event::Checkpointed { .. }
+                )
             }
             Self::Notes => matches!(record.event, Event::Annotated { .. }),
         }
@@ -124,15 +138,21 @@ fn JournalLine(number: u64) -> impl IntoView {
     let record = desk.run.read_untracked().events.get(&number).cloned();
     record.map(|record| {
         let me = session.me().map(|me| me.name);
-        let is_alarm = matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. } | Event::Refused { .. });
+        let is_alarm = matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. } | Event::Refused { .. } | Event::CheckpointFailed { .. });
         let exact = match &record.event {
             Event::Changed { old, new, field } => format!("{} from {old} to {new} {}", field.describe().0, field.describe().1),
             Event::Evaluated { loss_nats, bits_per_byte } => format!("{loss_nats} nats per token, {bits_per_byte} bits per byte"),
             other => other.phrase(),
         };
         let place = desk.run.read_untracked().curves.place_before(record.step);
+        let (segment, step) = (record.segment, record.step);
+        // Lines of an abandoned stretch stay, fainter.
+        let is_ghost = Memo::new(move |_| {
+            desk.version.get();
+            !desk.run.read_untracked().curves.lineage().holds(segment, step)
+        });
         view! {
-            <li id=format!("line-{number}") class:picked=move || desk.picked.get() == Some(number) class:alarm=is_alarm>
+            <li class:ghostly=is_ghost id=format!("line-{number}") class:picked=move || desk.picked.get() == Some(number) class:alarm=is_alarm>
                 <button class="line" title=exact on:click=move |_| { desk.picked.set(Some(number)); desk.crosshair.set(Some(place)) }>
                     <span class="mono at">{number::whole(record.step)}</span>
                     <span class="what">

@@ -41,7 +41,7 @@ pub(super) fn entries(drawn: &Drawn, curves: &[Curve], place: Option<f64>) -> Ve
     {
         let bucket = match &readings {
             Some(readings) => readings.iter().find(|reading| reading.curve == index).map(|reading| reading.bucket),
-            None if curve.style == Style::Planned => continue,
+            None if matches!(curve.style, Style::Planned | Style::Ghost) || line.is_past => continue,
             None => curve.last().copied(),
         };
         // A curve in two pieces, done and planned, has one line: the piece that has a value here.

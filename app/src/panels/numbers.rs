@@ -3,6 +3,7 @@
 use figure::number::{bytes, duration, short, whole, with_unit};
 use leptos::prelude::*;
 use wire::RunView;
+use wire::plan::OptimizerKind;
 
 use super::Desk;
 
@@ -33,6 +34,7 @@ fn groups(view: &RunView) -> Vec<(&'static str, Vec<Number>)> {
         ("Model", model(view)),
         ("Optimizer", optimizer(view)),
         ("Step", step(view)),
+        ("Keep and budget", keep(view)),
         ("Text", text(view)),
     ]
 }
@@ -102,6 +104,7 @@ fn optimizer(view: &RunView) -> Vec<Number> {
     let (optimizer, schedule) = (&view.plan.recipe.optimizer, &view.plan.recipe.schedule);
     let off = |value: f64| if value == 0.0 { "off".to_owned() } else { short(value) };
     vec![
+        ("optimizer", kind(optimizer.kind).into(), "What turns gradients into updates."),
         ("peak rate", format!("{} per step", short(optimizer.rate)), "Highest learning rate."),
         ("warm-up", with_unit(schedule.warmup_steps as f64, "steps"), "Steps of linear rise."),
         ("lowest rate", format!("{} of the peak", short(schedule.floor)), "Where the schedule ends."),
@@ -112,6 +115,13 @@ fn optimizer(view: &RunView) -> Vec<Number> {
         ("clip", off(optimizer.clip), "Bound on the global gradient norm."),
         ("z-loss", off(optimizer.z_loss), "Weight of the squared log-partition in the loss."),
     ]
+}
+
+fn kind(kind: OptimizerKind) -> &'static str {
+    match kind {
+        OptimizerKind::Adamw => "AdamW",
+        OptimizerKind::Muon => "Muon, AdamW for the rest",
+    }
 }
 
 fn step(view: &RunView) -> Vec<Number> {
@@ -134,12 +144,48 @@ fn step(view: &RunView) -> Vec<Number> {
     ]
 }
 
+fn keep(view: &RunView) -> Vec<Number> {
+    let (keep, budget) = (&view.plan.recipe.keep, &view.plan.recipe.budget);
+    let none = |is_set: bool, text: String| if is_set { text } else { "none".to_owned() };
+    let every = none(keep.every > 0, with_unit(keep.every as f64, "steps"));
+    let for_good = none(keep.every_nth > 0, format!("every {}th", keep.every_nth));
+    vec![
+        ("checkpoint every", every, "Steps between saved states, as planned."),
+        ("newest kept", format!("{} checkpoints", keep.latest), "Of those on the cadence."),
+        ("kept for good", for_good, "Of those on the cadence, besides the pinned ones."),
+        ("best kept", yes(keep.best).into(), "The one with the lowest validation loss."),
+        ("saved before changes", yes(keep.before_changes).into(), "So that a change can be undone by going back."),
+        ("started again", format!("{} times", keep.restarts), "By itself, after its worker died."),
+        (
+            "budget, tokens",
+            none(budget.tokens > 0, with_unit(budget.tokens as f64, "tokens")),
+            "Reached, the run ends.",
+        ),
+        ("budget, time", none(budget.secs > 0.0, duration(budget.secs)), "Seconds at work; reached, the run ends."),
+        (
+            "budget, loss",
+            none(budget.loss > 0.0, format!("{} nats / token", short(budget.loss))),
+            "Validation loss; reached, the run ends.",
+        ),
+    ]
+}
+
+fn texts(view: &RunView) -> String {
+    match view.plan.mix.as_slice() {
+        [_] => view.summary.corpus.clone(),
+        parts => {
+            let part = |part: &wire::plan::MixPart| format!("{} {:.0} %", part.corpus, part.weight * 100.0);
+            parts.iter().map(part).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
 fn text(view: &RunView) -> Vec<Number> {
     let references = &view.references;
     let nats =
         |value: Option<f64>| value.map_or("not known".to_owned(), |value| format!("{} nats / token", short(value)));
     vec![
-        ("text", view.summary.corpus.clone(), "What it learns."),
+        ("text", texts(view), "What it learns, with each text's share of the batches as planned."),
         ("tokenizer", view.plan.tokenizer.to_string(), "How text becomes tokens."),
         (
             "bytes per token",

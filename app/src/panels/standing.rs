@@ -21,8 +21,14 @@ pub(crate) fn Standing() -> impl IntoView {
                 <Progress share=Signal::stored(None::<f64>) label="Loading" is_live=Signal::stored(true) />
             </div>
         }.into_any()),
-        RunState::Failed => Some(trouble(desk, "The run failed", message(), "Its curves and journal up to then are kept below. Duplicate it with changes to try again.").into_any()),
-        RunState::Lost => Some(trouble(desk, "The worker went silent", message(), "All that it had reported is kept below. If its machine comes back, what it spooled comes too.").into_any()),
+        RunState::Parked => Some(view! {
+            <div class="standing">
+                <strong>"Device released"</strong>
+                <p>{message().unwrap_or_else(|| "The state is saved. Resume (space) takes the device back, when it is free, and goes on exactly.".into())}</p>
+            </div>
+        }.into_any()),
+        RunState::Failed => Some(trouble(desk, "The run failed", message(), "Its curves and journal up to then are kept below. Resume goes on from its newest checkpoint; rolled back or forked, it goes on from an older one.").into_any()),
+        RunState::Lost => Some(trouble(desk, "The worker went silent", message(), "All that it had reported is kept below. If its machine comes back, what it spooled comes too. Resume goes on from its newest checkpoint.").into_any()),
         _ => None,
     }
     }

@@ -12,6 +12,7 @@ pub(crate) fn state_word(state: RunState) -> &'static str {
         RunState::Starting => "starting",
         RunState::Running => "running",
         RunState::Paused => "paused",
+        RunState::Parked => "parked",
         RunState::Finished => "finished",
         RunState::Stopped => "stopped",
         RunState::Failed => "failed",

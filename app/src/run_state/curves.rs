@@ -1,10 +1,14 @@
-//! The curves of a run at any zoom. Three layers, the finer laid over the coarser: an overview of the whole run, the
-//! stretch in view in detail, and the live values since. Every value recorded lies in exactly one of what is shown.
+//! The curves of a run at any zoom, along the path that led to it. Three layers for each curve of each stretch, the finer laid
+//! over the coarser: an overview of the whole, the stretch in view in detail, and the live values since. Every value recorded
+//! on the path lies in exactly one of what is shown; what was abandoned is shown as ghosts, what a fork began with as its past.
 
 use std::collections::BTreeMap;
 
 use figure::curve::point;
+use wire::course::Stairs;
 use wire::series::{Axis, Bucket, Row, SeriesWindow, name};
+
+use super::lineage::{Lineage, OWN, Piece};
 
 /// Live values of one curve beyond which the overview should be fetched anew, which folds them.
 const TAIL_MOST: usize = 2_000;
@@ -14,6 +18,8 @@ const TAIL_MOST: usize = 2_000;
 pub(crate) struct Fetched {
     /// The axis it was asked on.
     pub(crate) axis: Axis,
+    /// Whose curves: this run's, or those of one it came from.
+    pub(crate) source: usize,
     /// The whole run, and not a stretch.
     pub(crate) is_whole: bool,
     /// Curves.
@@ -32,27 +38,45 @@ struct Layers {
 #[derive(Debug, Clone)]
 pub(crate) struct Curves {
     axis: Axis,
-    tokens_per_step: f64,
+    tokens_per_pass: f64,
     flops_per_token: f64,
-    layers: BTreeMap<String, Layers>,
+    passes: Stairs,
+    lineage: Lineage,
+    layers: BTreeMap<String, BTreeMap<Piece, Layers>>,
     /// Seconds at work by step, coarse but for the newest: places steps on the axis of time.
     clock: Vec<(u64, f64)>,
-    end_step: u64,
     is_fetched: bool,
 }
 
 impl Curves {
     /// No curves yet, on the axis of steps.
-    pub(crate) fn new(tokens_per_step: f64, flops_per_token: f64) -> Self {
+    pub(crate) fn new(tokens_per_pass: f64, flops_per_token: f64) -> Self {
         Self {
             axis: Axis::Step,
-            tokens_per_step,
+            tokens_per_pass,
             flops_per_token,
+            passes: Stairs::level(1),
+            lineage: Lineage::default(),
             layers: BTreeMap::new(),
             clock: vec![],
-            end_step: 0,
             is_fetched: false,
         }
+    }
+
+    /// Learns how many passes the steps have, which places them on the axis of tokens.
+    pub(crate) fn set_passes(&mut self, passes: &Stairs) {
+        self.passes.clone_from(passes);
+    }
+
+    /// Learns which stretches are the path and which were abandoned.
+    pub(crate) fn set_lineage(&mut self, lineage: Lineage) {
+        self.lineage = lineage;
+        self.wind_clock();
+    }
+
+    /// Which stretches are the path and which were abandoned.
+    pub(crate) fn lineage(&self) -> &Lineage {
+        &self.lineage
     }
 
     /// What stands on the x axis.
@@ -64,9 +88,17 @@ impl Curves {
     pub(crate) fn set_axis(&mut self, axis: Axis) {
         if self.axis != axis {
             self.axis = axis;
-            self.layers.values_mut().for_each(|layers| *layers = Layers::default());
+            self.each_mut().for_each(|layers| *layers = Layers::default());
             self.is_fetched = false;
         }
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&Piece, &Layers)> {
+        self.layers.values().flatten()
+    }
+
+    fn each_mut(&mut self) -> impl Iterator<Item = &mut Layers> {
+        self.layers.values_mut().flat_map(BTreeMap::values_mut)
     }
 
     /// Names of the curves that are known.
@@ -79,26 +111,30 @@ impl Curves {
         self.layers.entry(name.to_owned()).or_default();
     }
 
-    /// The last step of any curve.
-    pub(crate) fn end_step(&self) -> u64 {
-        self.end_step
-    }
-
-    /// The newest step with a value.
+    /// The newest step with a value, on any stretch.
     pub(crate) fn newest_step(&self) -> Option<u64> {
-        self.layers.values().filter_map(Layers::last_step).max()
+        self.each().filter(|(piece, _)| piece.source == OWN).filter_map(|(_, layers)| layers.last_step()).max()
     }
 
-    /// The right end of the curves.
+    /// The last step of the path with a value.
+    pub(crate) fn end_step(&self) -> u64 {
+        let newest = self.lineage.newest();
+        self.each()
+            .filter(|(piece, _)| **piece == newest)
+            .filter_map(|(_, layers)| layers.last_step())
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The right end of the path.
     pub(crate) fn end(&self) -> f64 {
-        let last = |layers: &Layers| {
-            [&layers.overview, &layers.detail, &layers.tail]
-                .into_iter()
-                .filter_map(|layer| layer.last())
-                .map(|last| last.last_x)
-                .fold(0.0, f64::max)
-        };
-        self.layers.values().map(last).fold(0.0, f64::max)
+        let newest = self.lineage.newest();
+        self.each().filter(|(piece, _)| **piece == newest).map(|(_, layers)| layers.last_place()).fold(0.0, f64::max)
+    }
+
+    /// The right end of everything, ghosts too.
+    pub(crate) fn reach(&self) -> f64 {
+        self.each().filter(|(piece, _)| piece.source == OWN).map(|(_, layers)| layers.last_place()).fold(0.0, f64::max)
     }
 
     /// Whether the whole run has been fetched on this axis.
@@ -108,21 +144,25 @@ impl Curves {
 
     /// Lets go of the detail of a stretch that is no longer in view.
     pub(crate) fn drop_detail(&mut self) {
-        self.layers.values_mut().for_each(|layers| layers.detail.clear());
+        self.each_mut().for_each(|layers| layers.detail.clear());
     }
 
     /// Whether so many live values have come that the overview should be fetched anew.
     pub(crate) fn is_long(&self) -> bool {
-        self.layers.values().any(|layers| layers.tail.len() > TAIL_MOST)
+        self.each().any(|(_, layers)| layers.tail.len() > TAIL_MOST)
+    }
+
+    /// Tokens of all steps before one.
+    pub(crate) fn tokens_before(&self, step: u64) -> f64 {
+        self.passes.sum_before(step) as f64 * self.tokens_per_pass
     }
 
     /// Where the end of a step stands on the axis. The store counts as this does: a step's tokens are trained on after it.
     pub(crate) fn place(&self, step: u64) -> f64 {
-        let tokens = (step + 1) as f64 * self.tokens_per_step;
         match self.axis {
             Axis::Step => step as f64,
-            Axis::Tokens => tokens,
-            Axis::Flops => tokens * self.flops_per_token,
+            Axis::Tokens => self.tokens_before(step + 1),
+            Axis::Flops => self.tokens_before(step + 1) * self.flops_per_token,
             Axis::Secs => self.secs(step),
         }
     }
@@ -147,17 +187,22 @@ impl Curves {
         }
     }
 
-    /// Takes in a live row. Values at or before a curve's last are known already.
+    /// Takes in a live row. Values at or before the last of a curve's stretch are known already.
     pub(crate) fn add_row(&mut self, row: &Row) {
-        self.end_step = self.end_step.max(row.step);
+        let piece = Piece { source: OWN, segment: row.segment };
         if let Some((_, secs)) = row.values.iter().find(|(series, _)| series == name::SECS)
+            && piece == self.lineage.newest()
             && self.clock.last().is_none_or(|(step, _)| *step < row.step)
         {
             self.clock.push((row.step, *secs));
         }
         let place = self.place(row.step);
         for (series, value) in &row.values {
-            let layers = self.layers.entry(series.clone()).or_default();
+            let pieces = match self.layers.get_mut(series) {
+                Some(pieces) => pieces,
+                None => self.layers.entry(series.clone()).or_default(),
+            };
+            let layers = pieces.entry(piece).or_default();
             if layers.last_step().is_none_or(|last| last < row.step) {
                 layers.tail.push(point(row.step, place, *value));
             }
@@ -169,13 +214,10 @@ impl Curves {
         if fetched.axis != self.axis {
             return;
         }
-        self.is_fetched |= fetched.is_whole;
+        self.is_fetched |= fetched.is_whole && fetched.source == OWN;
         for window in fetched.windows {
-            self.end_step = self.end_step.max(window.buckets.last().map_or(0, |last| last.last_step));
-            if fetched.is_whole && window.name == name::SECS {
-                self.set_clock(&window.buckets);
-            }
-            let layers = self.layers.entry(window.name).or_default();
+            let piece = Piece { source: fetched.source, segment: window.segment };
+            let layers = self.layers.entry(window.name).or_default().entry(piece).or_default();
             if fetched.is_whole {
                 let last = window.buckets.last().map(|bucket| bucket.last_step);
                 layers.tail.retain(|bucket| Some(bucket.step) > last);
@@ -185,34 +227,67 @@ impl Curves {
                 layers.detail = window.buckets;
             }
         }
+        if fetched.is_whole {
+            self.wind_clock();
+        }
     }
 
-    /// The clock of the whole run, from the curve of seconds: a bucket's ends are its least and greatest, as it only rises.
-    fn set_clock(&mut self, buckets: &[Bucket]) {
-        let last = buckets.last().map(|bucket| bucket.last_step);
-        let newer = self.clock.iter().copied().filter(|(step, _)| Some(*step) > last).collect::<Vec<_>>();
-        self.clock = buckets
+    /// The clock along the path, from the curve of seconds: a bucket's ends are its least and greatest, as it only rises.
+    fn wind_clock(&mut self) {
+        let buckets = self.shown(name::SECS);
+        if buckets.is_empty() {
+            return;
+        }
+        let ends = buckets
             .iter()
             .filter(|bucket| bucket.count > 0)
-            .flat_map(|bucket| [(bucket.step, bucket.min), (bucket.last_step, bucket.max)])
-            .chain(newer)
-            .collect();
-        self.clock.dedup_by_key(|(step, _)| *step);
+            .flat_map(|bucket| [(bucket.step, bucket.min), (bucket.last_step, bucket.max)]);
+        let mut clock: Vec<(u64, f64)> = ends.collect();
+        clock.dedup_by_key(|(step, _)| *step);
+        self.clock = clock;
     }
 
-    /// A curve as it is known best: detail where there is detail, the overview around it, then the live values.
+    /// A curve along the run's own path, as it is known best: detail where there is detail, the overview around it, then the
+    /// live values.
     pub(crate) fn shown(&self, series: &str) -> Vec<Bucket> {
-        let Some(Layers { overview, detail, tail }) = self.layers.get(series) else { return vec![] };
-        let (Some(first), Some(last)) = (detail.first(), detail.last()) else {
-            return [&overview[..], &folded(after(tail, overview.last()), overview)].concat();
-        };
-        let before = &overview[..overview.partition_point(|bucket| bucket.last_step < first.step)];
-        let between = after(tail, overview.last());
-        let between = &between[..between.partition_point(|bucket| bucket.step < first.step)];
-        let beyond = after(overview, Some(last));
-        let newest = after(tail, overview.last().filter(|overview| overview.last_step > last.last_step).or(Some(last)));
-        let like = if beyond.is_empty() { detail } else { overview };
-        [before, &folded(between, overview), detail, beyond, &folded(newest, like)].concat()
+        self.along(series, |piece| piece.source == OWN)
+    }
+
+    /// The same along the part of the path that was trained by the runs it came from.
+    pub(crate) fn past(&self, series: &str) -> Vec<Bucket> {
+        // Each run counts its own seconds at work.
+        if self.axis == Axis::Secs { vec![] } else { self.along(series, |piece| piece.source != OWN) }
+    }
+
+    fn along(&self, series: &str, takes: impl Fn(Piece) -> bool) -> Vec<Bucket> {
+        let Some(pieces) = self.layers.get(series) else { return vec![] };
+        let stretches = self.lineage.path.iter().filter(|stretch| takes(stretch.piece));
+        let known = stretches.filter_map(|stretch| Some((stretch, pieces.get(&stretch.piece)?)));
+        known
+            .flat_map(|(stretch, layers)| {
+                let mut buckets = layers.shown();
+                let ends = buckets.partition_point(|bucket| stretch.to_step.is_none_or(|to| bucket.step < to));
+                buckets.truncate(ends);
+                // The first bucket of a stretch may reach back over its beginning, where a fork's parent ends.
+                buckets.drain(..buckets.partition_point(|bucket| bucket.last_step < stretch.from_step));
+                buckets
+            })
+            .collect()
+    }
+
+    /// The abandoned stretches of a curve, each with the step at which it was left.
+    pub(crate) fn ghosts(&self, series: &str) -> Vec<(u64, Vec<Bucket>)> {
+        let Some(pieces) = self.layers.get(series) else { return vec![] };
+        let ghosts = self.lineage.ghosts.iter().filter_map(|ghost| {
+            let mut buckets = pieces.get(&ghost.piece)?.shown();
+            // One bucket before its beginning stays: it ties the ghost to the path it left.
+            let begins = buckets.partition_point(|bucket| bucket.last_step < ghost.from_step).saturating_sub(1);
+            buckets.drain(..begins);
+            let left = ghost.to_step.or_else(|| buckets.last().map(|last| last.last_step + 1))?;
+            let has_own = buckets.last().is_some_and(|last| last.last_step >= ghost.from_step);
+            has_own.then_some((left, buckets))
+        });
+        ghosts.collect()
     }
 }
 
@@ -244,11 +319,29 @@ fn fold(values: &[Bucket]) -> Bucket {
 }
 
 impl Layers {
-    fn last_step(&self) -> Option<u64> {
+    fn all(&self) -> [&Vec<Bucket>; 3] {
         [&self.overview, &self.detail, &self.tail]
-            .into_iter()
-            .filter_map(|layer| layer.last())
-            .map(|bucket| bucket.last_step)
-            .max()
+    }
+
+    fn last_step(&self) -> Option<u64> {
+        self.all().into_iter().filter_map(|layer| layer.last()).map(|bucket| bucket.last_step).max()
+    }
+
+    fn last_place(&self) -> f64 {
+        self.all().into_iter().filter_map(|layer| layer.last()).map(|bucket| bucket.last_x).fold(0.0, f64::max)
+    }
+
+    fn shown(&self) -> Vec<Bucket> {
+        let Self { overview, detail, tail } = self;
+        let (Some(first), Some(last)) = (detail.first(), detail.last()) else {
+            return [&overview[..], &folded(after(tail, overview.last()), overview)].concat();
+        };
+        let before = &overview[..overview.partition_point(|bucket| bucket.last_step < first.step)];
+        let between = after(tail, overview.last());
+        let between = &between[..between.partition_point(|bucket| bucket.step < first.step)];
+        let beyond = after(overview, Some(last));
+        let newest = after(tail, overview.last().filter(|overview| overview.last_step > last.last_step).or(Some(last)));
+        let like = if beyond.is_empty() { detail } else { overview };
+        [before, &folded(between, overview), detail, beyond, &folded(newest, like)].concat()
     }
 }

@@ -2,6 +2,7 @@ use wire::Dials;
 use wire::command::SetField;
 use wire::corpus::{CorpusInfo, DatasetInfo, Source};
 use wire::device::{DeviceInfo, DeviceKind};
+use wire::history::{Segment, Span};
 use wire::run::{Cursor, References};
 use wire::series::{Bucket, Row, SeriesWindow, name};
 use wire::spec::Tokenizer;
@@ -9,7 +10,7 @@ use wire::{Author, RunSpec, RunSummary};
 
 use super::*;
 
-fn view() -> RunView {
+pub(super) fn view() -> RunView {
     let corpus = CorpusInfo {
         id: "tales".parse().unwrap(),
         name: "Tales".into(),
@@ -136,7 +137,7 @@ fn window(series: &str, from: u64, to: u64, size: u64) -> SeriesWindow {
 }
 
 fn fetched(is_whole: bool, window: SeriesWindow) -> Fetched {
-    Fetched { axis: Axis::Step, is_whole, windows: vec![window] }
+    Fetched { axis: Axis::Step, source: OWN, is_whole, windows: vec![window] }
 }
 
 /// Every step up to `end` lies in exactly one bucket, in order.
@@ -179,7 +180,12 @@ fn detail_lies_over_the_overview() {
     assert_whole(&run.curves, 1500);
     run.add_fetched(fetched(true, window(name::TRAIN, 0, 1400, 100)));
     assert_whole(&run.curves, 1500);
-    run.add_fetched(Fetched { axis: Axis::Tokens, is_whole: true, windows: vec![window(name::TRAIN, 0, 9, 1)] });
+    run.add_fetched(Fetched {
+        axis: Axis::Tokens,
+        source: OWN,
+        is_whole: true,
+        windows: vec![window(name::TRAIN, 0, 9, 1)],
+    });
     assert_whole(&run.curves, 1500);
 }
 
@@ -249,4 +255,64 @@ fn a_sight_follows_until_it_is_dragged_back() {
     assert_eq!(Sight::Plan.view(1000.0, Some(1999.0), true).to, 1999.0);
     assert_eq!(Sight::Whole.view(0.0, None, false).to, 1.0);
     assert_eq!(View { from: 0.0, to: 100.0 }.zoomed(25.0, 2.0), (12.5, 62.5));
+}
+
+/// What a rollback to `checkpoint` writes into the journal.
+fn rolled_back(number: u64, segment: u32, checkpoint: (u32, u64), from: (u32, u64)) -> EventRecord {
+    let checkpoint = wire::CheckpointId { segment: checkpoint.0, step: checkpoint.1 };
+    let (from_segment, from_step) = from;
+    let event = Event::RolledBack { checkpoint, from_segment, from_step, skip_batches: 0, best_valid: None };
+    EventRecord { segment, ..record(number, checkpoint.step, event) }
+}
+
+#[test]
+fn a_rollback_leaves_a_ghost_and_the_curve_goes_on_from_the_checkpoint() {
+    let mut open = view();
+    open.segments = vec![Segment { segment: 0, from_step: 0, parent: None, opened_by: None }];
+    let mut run = OpenRun::new(open);
+    run.add_fetched(fetched(true, window(name::TRAIN, 0, 100, 10)));
+    run.tick(tick(&run, vec![], vec![rolled_back(1, 1, (0, 40), (0, 100))]));
+    let rows = (40..60).map(|step| Row { segment: 1, ..row(step) }).collect();
+    run.tick(tick(&run, rows, vec![]));
+    assert_whole(&run.curves, 60);
+    let ghosts = run.curves.ghosts(name::TRAIN);
+    assert_eq!(ghosts.len(), 1);
+    let (left, buckets) = &ghosts[0];
+    assert_eq!((*left, buckets[0].step, buckets.last().map(|last| last.last_step)), (100, 30, Some(99)));
+    assert_eq!((run.curves.end(), run.reach()), (59.0, 99.0));
+    // Undone: back to where it was left; the new stretch is the ghost now.
+    run.tick(tick(&run, vec![], vec![rolled_back(2, 2, (0, 100), (1, 60))]));
+    let rows = (100..110).map(|step| Row { segment: 2, ..row(step) }).collect();
+    run.tick(tick(&run, rows, vec![]));
+    assert_whole(&run.curves, 110);
+    assert_eq!(run.curves.ghosts(name::TRAIN)[0].0, 60);
+    assert!(run.curves.lineage().holds(0, 70) && !run.curves.lineage().holds(1, 50));
+}
+
+#[test]
+fn a_fork_shows_its_parents_past_before_its_own() {
+    let mut open = view();
+    let parent: wire::RunId = "ivory-owl-2345".parse().unwrap();
+    open.segments = vec![Segment { segment: 0, from_step: 50, parent: None, opened_by: None }];
+    let span = |run: &wire::RunId, segment, from_step, to_step| Span { run: run.clone(), segment, from_step, to_step };
+    open.lineage = vec![span(&parent, 1, 0, Some(50)), span(&open.summary.id.clone(), 0, 50, None)];
+    let mut run = OpenRun::new(open);
+    assert_eq!(run.curves.lineage().parents, [parent]);
+    let past = SeriesWindow { segment: 1, ..window(name::TRAIN, 0, 90, 10) };
+    run.add_fetched(Fetched { source: 1, ..fetched(true, past) });
+    assert!(!run.curves.has_overview(), "the run's own curves are still to come");
+    run.add_fetched(fetched(true, window(name::TRAIN, 50, 80, 10)));
+    assert_eq!(run.curves.past(name::TRAIN).last().map(|last| last.last_step), Some(49));
+    assert_eq!(run.curves.shown(name::TRAIN)[0].step, 50);
+    assert!(run.curves.ghosts(name::TRAIN).is_empty());
+}
+
+#[test]
+fn tokens_follow_the_passes_of_each_step() {
+    let mut run = OpenRun::new(view());
+    let pass = run.view.plan.tokens_per_pass() as f64;
+    let planned = run.view.dials.passes.at(0) as f64;
+    let new = wire::dials::Drawn::Passes(vec![(10, 3)]);
+    run.tick(tick(&run, vec![], vec![record(1, 10, Event::Redrawn { old: new.clone(), new })]));
+    assert_eq!(run.curves.tokens_before(12), pass * (10.0 * planned + 2.0 * 3.0));
 }

@@ -24,6 +24,8 @@ pub(super) fn Header() -> impl IntoView {
             <nav aria-label="Places">
                 <a href="/" aria-current=is_lab>"Lab"</a>
                 <OpenRun />
+                <a href="/compare" aria-current=is_at(Route::Compare)>"Compare"</a>
+                <a href="/playground" aria-current=is_at(Route::Playground)>"Playground"</a>
                 <a href="/texts" aria-current=is_at(Route::Texts)>"Texts"</a>
                 <a href="/settings" aria-current=is_at(Route::Settings)>"Settings"</a>
             </nav>

@@ -10,7 +10,7 @@ use crate::route::Router;
 const DIALOG_ID: &str = "key-help";
 
 /// Every key, by where it works. The Run page handles its own.
-const KEYS: [(&str, &[(&str, &str)]); 2] = [
+const KEYS: [(&str, &[(&str, &str)]); 3] = [
     ("Everywhere", &[("?", "this list"), ("/", "search the runs"), ("n", "new run"), ("h", "to the Lab")]),
     (
         "On a run",
@@ -20,8 +20,17 @@ const KEYS: [(&str, &[(&str, &str)]); 2] = [
             ("l", "learning rate"),
             ("e", "evaluate now"),
             ("s", "sample now"),
+            ("c", "checkpoint now"),
+            ("f", "fork"),
+            ("b", "roll back"),
+            ("u", "undo the last change"),
+            ("r", "draw the rate ahead"),
             ("Esc", "close what is open"),
         ],
+    ),
+    (
+        "On a point of the drawn rate",
+        &[("arrows", "move it"), ("shift", "further"), ("Del", "take it away"), ("+", "add one after it")],
     ),
 ];
 

@@ -106,6 +106,41 @@ fn folder(corpora: &Path, infos: &[CorpusInfo], tokenizer: Tokenizer) -> PathBuf
     corpora.join(group).join(tokenizer.to_string())
 }
 
+/// The tokenizer of prepared shards alone: no shard is read. Bytes and GPT-2's need no texts.
+///
+/// Errors: not prepared, a file altered.
+pub fn open_tokenizer(corpora: &Path, texts: &[CorpusId], kind: Tokenizer) -> Result<TextTokenizer, DataError> {
+    match kind {
+        Tokenizer::Byte => return Ok(TextTokenizer::byte()),
+        Tokenizer::Gpt2 => return Ok(TextTokenizer::gpt2()),
+        Tokenizer::Char | Tokenizer::Bpe(_) => {}
+    }
+    let infos = read_all(corpora, texts)?;
+    let folder = folder(corpora, &infos, kind);
+    if !folder.join("info.json").exists() {
+        return Err(not_prepared(texts, kind));
+    }
+    kept_tokenizer(&folder, &fitting(&folder, &infos)?, kind)
+}
+
+fn not_prepared(texts: &[CorpusId], tokenizer: Tokenizer) -> DataError {
+    let corpora = texts.iter().map(CorpusId::as_str).collect::<Vec<_>>().join(", ");
+    DataError::NotPrepared { corpora, tokenizer: tokenizer.to_string() }
+}
+
+/// The tokenizer beside the shards, if it is the one they were cut with.
+fn kept_tokenizer(folder: &Path, kept: &Kept, kind: Tokenizer) -> Result<TextTokenizer, DataError> {
+    let path = folder.join("tokenizer.json");
+    if tokenizer_hash(folder) != kept.tokenizer_hash {
+        return Err(DataError::altered(&path, "its contents do not have the hash they were written with"));
+    }
+    let tokenizer = TextTokenizer::open(kind, folder)?;
+    if kept.info.tokenizer != kind || tokenizer.vocab() != kept.info.vocab as usize {
+        return Err(DataError::altered(&path, "it does not fit the shards beside it"));
+    }
+    Ok(tokenizer)
+}
+
 fn tokenizer_hash(folder: &Path) -> Option<String> {
     fs::read(folder.join("tokenizer.json")).ok().map(|file| blake3::hash(&file).to_hex().to_string())
 }
@@ -388,20 +423,10 @@ impl Dataset {
         let infos = read_all(corpora, texts)?;
         let folder = folder(corpora, &infos, tokenizer);
         if !folder.join("info.json").exists() {
-            let corpora = texts.iter().map(CorpusId::as_str).collect::<Vec<_>>().join(", ");
-            return Err(DataError::NotPrepared { corpora, tokenizer: tokenizer.to_string() });
+            return Err(not_prepared(texts, tokenizer));
         }
         let kept = fitting(&folder, &infos)?;
-        if tokenizer_hash(&folder) != kept.tokenizer_hash {
-            return Err(DataError::altered(
-                &folder.join("tokenizer.json"),
-                "its contents do not have the hash they were written with",
-            ));
-        }
-        let text_tokenizer = TextTokenizer::open(tokenizer, &folder)?;
-        if kept.info.tokenizer != tokenizer || text_tokenizer.vocab() != kept.info.vocab as usize {
-            return Err(DataError::altered(&folder.join("tokenizer.json"), "it does not fit the shards beside it"));
-        }
+        let text_tokenizer = kept_tokenizer(&folder, &kept, tokenizer)?;
         let open = |part: &Part, side, shard| {
             Shard::open(&shard_path(&folder, infos.len(), &part.corpus, side), shard, kept.info.vocab)
         };

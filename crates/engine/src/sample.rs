@@ -1,4 +1,8 @@
 //! Text from the model: one token at a time, keys and values of the ones before kept.
+//!
+//! [`Reader`] turns a growing text into the logits of its next token, [`choose`] turns logits and a share into a token, and
+//! [`generate`] does both until it is told to stop. The random numbers are a function of the seed and the place in the text, so the
+//! same seed gives the same text.
 
 use burn::tensor::Device;
 use wire::model::ModelPlan;
@@ -9,6 +13,9 @@ use crate::error::EngineError;
 use crate::gradient::tokens;
 use crate::params::Weights;
 use crate::random::Counter;
+
+/// Likeliest tokens that are told with each token.
+pub const ALTERNATIVES: usize = 8;
 
 /// How a text is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,8 +30,43 @@ pub struct Draw {
     pub eot: Option<u32>,
 }
 
-/// Draws tokens after a prompt. When the context is full, its older half is dropped and the rest read again, so that each new token
-/// costs one short pass.
+/// Which tokens may be drawn at all.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cut {
+    /// So many of the likeliest; 0 for all.
+    pub top_k: u32,
+    /// The likeliest that together reach this probability (Holtzman et al. 2020); 1 for all.
+    pub top_p: f64,
+}
+
+impl Cut {
+    /// All tokens.
+    pub const NONE: Self = Self { top_k: 0, top_p: 1.0 };
+}
+
+/// A token as it was drawn. Probabilities are the model's own, before temperature and cuts: they tell what it knew.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drawn {
+    /// Which.
+    pub token: u32,
+    /// The model's probability of it.
+    pub probability: f64,
+    /// The likeliest tokens with their probabilities, likeliest first.
+    pub alternatives: Vec<(u32, f64)>,
+}
+
+/// Why a text ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// All tokens asked for are there.
+    Length,
+    /// The model drew the end of a document.
+    EndOfText,
+    /// Whoever listens had enough.
+    Listener,
+}
+
+/// Draws tokens after a prompt.
 ///
 /// # Errors
 /// A device that has gone away.
@@ -35,60 +77,202 @@ pub fn draw(
     draw: Draw,
     device: &Device,
 ) -> Result<Vec<u32>, EngineError> {
-    let decoder = Decoder::new(model, weights);
-    let mut random = Counter::new(draw.seed, 0x7e87);
-    let mut text: Vec<u32> = prompt.to_vec();
-    if text.is_empty() {
-        text.push(draw.eot.unwrap_or(0));
-    }
-    let (mut cache, mut read_from) = (Cache::default(), text.len().saturating_sub(model.seq));
     let mut added = vec![];
+    let mut reader = Reader::new(model, weights, prompt, draw.eot, device);
+    let mut random = Counter::new(draw.seed, STREAM);
     for _ in 0..draw.tokens {
-        if cache.len() >= model.seq {
-            cache = Cache::default();
-            read_from = text.len() - (model.seq / 2).max(1);
-        }
-        let new: Vec<i32> = text[read_from + cache.len()..].iter().map(|token| *token as i32).collect();
-        let logits = next_logits(&decoder, &new, &mut cache, device)?;
-        let token = choose(&logits, draw.temperature, random.share());
+        let token = choose(&reader.next_logits()?, draw.temperature, Cut::NONE, random.share());
         if draw.eot == Some(token) {
             break;
         }
-        text.push(token);
+        reader.push(token);
         added.push(token);
     }
     Ok(added)
 }
 
-/// Logits of the token after `new`, whose predecessors are in the cache.
-fn next_logits(
-    decoder: &Decoder<'_>,
-    new: &[i32],
-    cache: &mut Cache,
-    device: &Device,
-) -> Result<Vec<f32>, EngineError> {
-    let x = decoder.residual(tokens(new, 1, new.len(), device), Some(cache)); // [1, new, d_model]
-    let [_, seq, d_model] = x.dims();
-    let last = x.slice_dim(1, seq - 1..seq).reshape([1, d_model]);
-    let logits = decoder.head(last);
-    let [_, vocab] = logits.dims();
-    read(logits.reshape([vocab]))
+/// The stream of random numbers that texts are drawn from.
+const STREAM: u64 = 0x7e87;
+
+/// Draws tokens after a text and tells each to `listen`, until the text is long enough, ends, or `listen` says false.
+///
+/// # Errors
+/// A device that has gone away.
+pub fn generate(
+    reader: &mut Reader<'_>,
+    draw: Draw,
+    cut: Cut,
+    mut listen: impl FnMut(&Drawn) -> bool,
+) -> Result<Stopped, EngineError> {
+    let mut random = Counter::new(draw.seed, STREAM);
+    for _ in 0..draw.tokens {
+        let logits = reader.next_logits()?;
+        let token = choose(&logits, draw.temperature, cut, random.share());
+        let goes_on = listen(&describe(&logits, token));
+        if draw.eot == Some(token) {
+            return Ok(Stopped::EndOfText);
+        }
+        if !goes_on {
+            return Ok(Stopped::Listener);
+        }
+        reader.push(token);
+    }
+    Ok(Stopped::Length)
+}
+
+/// A growing text, as the model reads it. When the context is full its older half is forgotten and the rest read again, so that each
+/// new token costs one short pass: positions are counted from the oldest token still known, and keys depend on them.
+pub struct Reader<'a> {
+    decoder: Decoder<'a>,
+    device: Device,
+    text: Vec<u32>,
+    /// Where the context begins.
+    from: usize,
+    context: usize,
+    /// What has been read; none where every pass reads the whole context again, which tests and measurements compare with.
+    cache: Option<Cache>,
+}
+
+impl<'a> Reader<'a> {
+    /// Begins with a prompt, or where it is empty with the end of a document. Of a longer prompt than the context, the end is read.
+    pub fn new(model: &'a ModelPlan, weights: &'a Weights, prompt: &[u32], eot: Option<u32>, device: &Device) -> Self {
+        let text = if prompt.is_empty() { vec![eot.unwrap_or(0)] } else { prompt.to_vec() };
+        let from = text.len().saturating_sub(model.seq);
+        let decoder = Decoder::new(model, weights);
+        Self { decoder, device: device.clone(), text, from, context: model.seq, cache: Some(Cache::default()) }
+    }
+
+    /// The same without memory.
+    pub fn without_cache(self) -> Self {
+        Self { cache: None, ..self }
+    }
+
+    /// Adds a token to the text.
+    pub fn push(&mut self, token: u32) {
+        self.text.push(token);
+        if self.text.len() - self.from > self.context {
+            self.from = self.text.len() - (self.context / 2).max(1);
+            self.cache = self.cache.take().map(|_| Cache::default());
+        }
+    }
+
+    /// Logits of the token after the text.
+    ///
+    /// # Errors
+    /// A device that has gone away.
+    pub fn next_logits(&mut self) -> Result<Vec<f32>, EngineError> {
+        let known = self.cache.as_ref().map_or(0, Cache::len);
+        let unread: Vec<i32> = self.text[self.from + known..].iter().map(|token| *token as i32).collect();
+        let x = self.decoder.residual(tokens(&unread, 1, unread.len(), &self.device), self.cache.as_mut());
+        let [_, seq, d_model] = x.dims();
+        let last = x.slice_dim(1, seq - 1..seq).reshape([1, d_model]);
+        let logits = self.decoder.head(last);
+        let [_, vocab] = logits.dims();
+        read(logits.reshape([vocab]))
+    }
 }
 
 /// The token at which the running sum of probabilities passes `share`; the likeliest at temperature 0.
-fn choose(logits: &[f32], temperature: f64, share: f64) -> u32 {
+fn choose(logits: &[f32], temperature: f64, cut: Cut, share: f64) -> u32 {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let likeliest = logits.iter().position(|logit| *logit == top).unwrap_or(0) as u32;
     if temperature <= 0.0 || !top.is_finite() {
         return likeliest;
     }
-    let weight = |logit: f32| (f64::from(logit - top) / temperature).exp();
-    let mut left = share * logits.iter().map(|logit| weight(*logit)).sum::<f64>();
-    for (token, logit) in logits.iter().enumerate() {
-        left -= weight(*logit);
+    let mut weights: Vec<f64> = logits.iter().map(|logit| (f64::from(logit - top) / temperature).exp()).collect();
+    apply_cut(&mut weights, cut);
+    let mut left = share * weights.iter().sum::<f64>();
+    for (token, weight) in weights.iter().enumerate() {
+        left -= weight;
         if left < 0.0 {
             return token as u32;
         }
     }
     likeliest
+}
+
+/// Takes all weight from tokens that may not be drawn. Of equal ones the first in the vocabulary stay.
+fn apply_cut(weights: &mut [f64], Cut { top_k, top_p }: Cut) {
+    let keeps_all = (top_k == 0 || top_k as usize >= weights.len()) && top_p >= 1.0;
+    if keeps_all {
+        return;
+    }
+    let mut order: Vec<usize> = (0..weights.len()).collect();
+    order.sort_by(|a, b| weights[*b].total_cmp(&weights[*a]).then(a.cmp(b)));
+    if top_k > 0 {
+        order.iter().skip(top_k as usize).for_each(|token| weights[*token] = 0.0);
+    }
+    let enough = top_p * weights.iter().sum::<f64>();
+    let mut sum = 0.0;
+    for (place, token) in order.into_iter().enumerate() {
+        if place > 0 && sum >= enough {
+            weights[token] = 0.0;
+        }
+        sum += weights[token];
+    }
+}
+
+/// The model's own probabilities of a token and of the likeliest ones.
+fn describe(logits: &[f32], token: u32) -> Drawn {
+    let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|logit| f64::from(logit - top).exp()).sum();
+    let probability = |token: usize| f64::from(logits[token] - top).exp() / sum;
+    let before = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    if order.len() > ALTERNATIVES {
+        order.select_nth_unstable_by(ALTERNATIVES - 1, before);
+        order.truncate(ALTERNATIVES);
+    }
+    order.sort_by(before);
+    let alternatives = order.into_iter().map(|token| (token as u32, probability(token))).collect();
+    Drawn { token, probability: probability(token as usize), alternatives }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_keep_the_likeliest_and_no_others() {
+        let check = |cut: Cut, expected: &[f64]| {
+            let mut weights = [1.0, 4.0, 2.0, 1.0, 2.0];
+            apply_cut(&mut weights, cut);
+            assert_eq!(weights, expected, "{cut:?}");
+        };
+        check(Cut::NONE, &[1.0, 4.0, 2.0, 1.0, 2.0]);
+        check(Cut { top_k: 1, top_p: 1.0 }, &[0.0, 4.0, 0.0, 0.0, 0.0]);
+        check(Cut { top_k: 2, top_p: 1.0 }, &[0.0, 4.0, 2.0, 0.0, 0.0]);
+        check(Cut { top_k: 99, top_p: 0.6 }, &[0.0, 4.0, 2.0, 0.0, 0.0]);
+        check(Cut { top_k: 0, top_p: 0.61 }, &[0.0, 4.0, 2.0, 0.0, 2.0]);
+        check(Cut { top_k: 3, top_p: 0.5 }, &[0.0, 4.0, 0.0, 0.0, 0.0]);
+        check(Cut { top_k: 0, top_p: 0.0 }, &[0.0, 4.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn tokens_are_drawn_as_often_as_they_are_likely() {
+        let logits = [0.0f32, 2f32.ln(), f32::NEG_INFINITY, 1f32.ln()];
+        let mut counts = [0; 4];
+        let mut random = Counter::new(5, 0);
+        (0..40_000).for_each(|_| counts[choose(&logits, 1.0, Cut::NONE, random.share()) as usize] += 1);
+        for (count, share) in counts.iter().zip([0.25, 0.5, 0.0, 0.25]) {
+            assert!((f64::from(*count) / 40_000.0 - share).abs() < 0.01, "{counts:?}");
+        }
+        assert_eq!(choose(&logits, 0.0, Cut::NONE, 0.99), 1);
+        assert_eq!(choose(&logits, 1.0, Cut { top_k: 1, top_p: 1.0 }, 0.99), 1);
+        assert_eq!(choose(&[f32::NAN; 3], 1.0, Cut::NONE, 0.5), 0, "a broken model still gives an answer");
+    }
+
+    #[test]
+    fn what_is_told_of_a_token_sums_to_one_and_is_in_order() {
+        let logits: Vec<f32> = (0..5).map(|i| i as f32 * 0.5).collect();
+        let drawn = describe(&logits, 0);
+        let sum: f64 = drawn.alternatives.iter().map(|(_, probability)| probability).sum();
+        assert!((sum - 1.0).abs() < 1e-9);
+        assert_eq!(drawn.alternatives.iter().map(|(token, _)| *token).collect::<Vec<_>>(), [4, 3, 2, 1, 0]);
+        assert_eq!(drawn.probability, drawn.alternatives[4].1);
+        let many: Vec<f32> = (0..1000).map(|i| ((i * 37) % 1000) as f32 * 0.01).collect();
+        let told = describe(&many, 3).alternatives;
+        assert_eq!(told.len(), ALTERNATIVES);
+        assert!(told.windows(2).all(|pair| pair[0].1 >= pair[1].1) && many[told[0].0 as usize] == 9.99);
+    }
 }

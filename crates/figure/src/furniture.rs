@@ -2,7 +2,7 @@
 
 use crate::axis::{self, Tick};
 use crate::chart::{ChartSpec, Mark, Reference, reference_stroke};
-use crate::curve::{Curve, Style};
+use crate::curve::{Curve, Style, has_value, middle, visible};
 use crate::layout::{LANE, Layout, MARK, SMALL, TITLE, y_target};
 use crate::number;
 use crate::scene::{Anchor, Dash, Fill, Font, Point, Rect, Role, Shape, Stroke, Text, text_width};
@@ -119,6 +119,31 @@ pub(crate) fn reference_labels(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> 
     shapes
 }
 
+/// Names of abandoned stretches, at their ends: a legend would not tell which is which.
+pub(crate) fn ghost_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
+    let plot = layout.plot;
+    if plot.width < 240.0 || plot.height < 80.0 {
+        return Vec::new();
+    }
+    let mut taken: Vec<f64> = Vec::new();
+    let mut shapes = Vec::new();
+    for curve in curves.iter().filter(|curve| curve.style == Style::Ghost && !curve.name.is_empty()) {
+        let seen = visible(curve.buckets, layout.x.from, layout.x.to);
+        let Some(last) = seen.iter().rev().find(|bucket| has_value(bucket) && layout.x.contains(middle(bucket))) else {
+            continue;
+        };
+        let text = Text::words(Point::new(0.0, 0.0), curve.name, SMALL, curve.role);
+        let right = layout.to_x(middle(last)).clamp(plot.x + text.width() + 6.0, plot.right() - 4.0);
+        let wanted = (layout.to_y(last.mean) - 7.0).clamp(plot.y + SMALL, plot.bottom() - 4.0);
+        let Some(y) = free_line(wanted, &taken, plot) else { continue };
+        taken.push(y);
+        let back = Rect::new(right - text.width() - 3.0, y - SMALL, text.width() + 6.0, SMALL + 4.0);
+        shapes.push(Shape::Rect { rect: back, radius: 2.0, fill: Fill::faint(Role::Surface, 0.72) });
+        shapes.push(Text { at: Point::new(right, y), ..text }.anchored(Anchor::End).into());
+    }
+    shapes
+}
+
 /// The nearest height to `wanted` where no label stands yet.
 fn free_line(wanted: f64, taken: &[f64], plot: Rect) -> Option<f64> {
     let height = SMALL + 3.0;
@@ -230,7 +255,8 @@ struct Entry<'a> {
 fn entries<'a>(spec: &ChartSpec, curves: &'a [Curve<'a>], layout: &Layout) -> Vec<Entry<'a>> {
     let read = spec.crosshair.map(|x| layout.readings(curves, x));
     let mut entries: Vec<Entry> = Vec::new();
-    for (index, curve) in curves.iter().enumerate().filter(|(_, curve)| !curve.name.is_empty()) {
+    let is_listed = |curve: &Curve| !curve.name.is_empty() && curve.style != Style::Ghost;
+    for (index, curve) in curves.iter().enumerate().filter(|(_, curve)| is_listed(curve)) {
         let bucket = match &read {
             Some(read) => read.iter().find(|reading| reading.curve == index).map(|reading| reading.bucket),
             None => curve.last().copied(),

@@ -9,11 +9,12 @@
 //!   they stand; [`checkpoint`] saved states, [`history`] the tree of stretches that rollbacks and forks make, [`fork`] a fork's plan;
 //! - [`model`] the shape of the decoder and what it costs;
 //! - [`series`] names, units and buckets of curves, [`frame`] looks inside;
-//! - [`run`], [`corpus`], [`device`] the records that pages show;
+//! - [`run`], [`corpus`], [`device`] the records that pages show; [`complete`] texts written by a checkpoint;
 //! - [`link`] worker and server, [`live`] server and page.
 
 pub mod checkpoint;
 pub mod command;
+pub mod complete;
 pub mod corpus;
 pub mod course;
 pub mod device;

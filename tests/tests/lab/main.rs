@@ -9,6 +9,7 @@ mod disk;
 mod faults;
 mod floor;
 mod live;
+mod playground;
 mod queue;
 mod refusals;
 mod resume;

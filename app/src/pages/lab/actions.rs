@@ -1,13 +1,14 @@
-//! What can be done to a run from its line: copy, put away, delete, and move in the queue.
+//! What can be done to a run from its line: copy, take up again, put away, delete, and move in the queue.
 
 use std::future::Future;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::{RunId, RunState, RunSummary};
+use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary};
 
 use crate::api::{self, ApiFailure, RunChange};
 use crate::live::Live;
+use crate::panels::is_resumable;
 use crate::parts::{Confirm, Icon, Menu, Question, Toasts};
 use crate::route::run_path;
 use crate::session::Session;
@@ -64,6 +65,23 @@ impl Hand {
         });
     }
 
+    fn prefer(self, run: RunId, priority: i32) {
+        let change = RunChange { priority: Some(priority), ..RunChange::default() };
+        self.act("Not changed", async move { api::change_run(&run, &change).await }, move || {
+            self.toasts.say(format!("Priority {priority}: higher goes first in the queue"))
+        });
+    }
+
+    fn resume(self, run: RunId, name: String) {
+        spawn_local(async move {
+            match api::command(&run, &Command::Resume { reason: None }, false).await {
+                Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => self.toasts.say(message),
+                Ok(_) => self.toasts.say(format!("{name} goes on")),
+                Err(failure) => self.toasts.fail("Not resumed", &failure),
+            }
+        });
+    }
+
     fn delete(self, run: RunId, name: String) {
         let asked = run.clone();
         self.act("Not deleted", async move { api::delete_run(&asked).await }, move || {
@@ -85,11 +103,11 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
     // Only what the menu shows: it must not be built anew while a run ticks.
     let entry = Memo::new(move |_| {
         run.read().as_ref().map(|run| {
-            (run.id.clone(), run.name.clone(), run.is_archived, run.deleted_ms.is_some(), run.state.is_live())
+            (run.id.clone(), run.name.clone(), run.is_archived, run.deleted_ms.is_some(), run.state, run.priority)
         })
     });
     move || {
-        let (id, name, is_archived, is_deleted, is_live) = entry.get()?;
+        let (id, name, is_archived, is_deleted, state, priority) = entry.get()?;
         let can_steer = session.can_steer();
         let label = format!("Actions of {name}");
         let entry = StoredValue::new((id, name));
@@ -98,10 +116,29 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
                 <a class="button" href=run_path(&entry.read_value().0)>"Open"</a>
                 {can_steer.then(|| view! {
                     <a class="button" href=format!("/start?from={}", entry.read_value().0)>"Duplicate with changes"</a>
-                    <Changes entry is_archived is_deleted is_live />
+                    <Turns entry state is_deleted priority />
+                    <Changes entry is_archived is_deleted is_live=state.is_live() />
                 })}
             </Menu>
         })
+    }
+}
+
+/// Taking a run up again, and its place among those that wait.
+#[component]
+fn Turns(entry: StoredValue<(RunId, String)>, state: RunState, is_deleted: bool, priority: i32) -> impl IntoView {
+    let hand = Hand::new();
+    let resume = move |_| {
+        let (id, name) = entry.get_value();
+        hand.resume(id, name);
+    };
+    let prefer = move |priority: i32| hand.prefer(entry.get_value().0, priority);
+    view! {
+        {(is_resumable(state) && !is_deleted).then(|| view! { <button on:click=resume>"Resume"</button> })}
+        {(state == RunState::Queued && !is_deleted).then(|| view! {
+            <button on:click=move |_| prefer(priority + 1)>{format!("Raise priority to {}", priority + 1)}</button>
+            <button on:click=move |_| prefer(priority - 1)>{format!("Lower priority to {}", priority - 1)}</button>
+        })}
     }
 }
 

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use wire::{RunId, RunState, RunSummary};
 
+use super::Picked;
 use super::actions::{Actions, QueueButtons};
 use crate::live::Live;
 use crate::parts::number::{clock, duration, grouped, loss, now_ms, short};
@@ -14,6 +15,7 @@ use crate::route::run_path;
 pub(super) fn RunRow(id: RunId) -> impl IntoView {
     let live = expect_context::<Live>();
     let path = run_path(&id);
+    let picked = id.clone();
     let run = Memo::new(move |before: Option<&Option<RunSummary>>| {
         let found = live.lab.read().as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == id).cloned());
         // A run that has just left the list keeps its last line until the list drops it.
@@ -27,10 +29,11 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
     let values = Memo::new(move |_| run.read().as_ref().map(|run| run.sparkline.clone()).unwrap_or_default());
     view! {
         <tr data-state=move || state_word(state.get())>
-            <td class="c-state">{move || view! { <StateMark state=state.get() /> }}</td>
+            <td class="c-state"><PickBox id=picked name />{move || view! { <StateMark state=state.get() /> }}</td>
             <td class="c-name">
                 <a class="run-name" href=path>{name}</a>
                 <span class="small dim">{cell(about)}</span>
+                {cell(descent)}
                 {cell(message)}
             </td>
             <td class="c-curve"><Sparkline values label=Signal::derive(move || format!("Training loss of {}", name.get())) is_live /></td>
@@ -50,11 +53,50 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
     }
 }
 
+/// Picks the run to be compared with others.
+#[component]
+fn PickBox(id: RunId, name: Memo<String>) -> impl IntoView {
+    let Picked(picked) = expect_context();
+    let id = StoredValue::new(id);
+    let turn = move |_| {
+        picked.update(|picked| {
+            let run = id.get_value();
+            match picked.iter().position(|chosen| *chosen == run) {
+                Some(place) => drop(picked.remove(place)),
+                None => picked.push(run),
+            }
+        });
+    };
+    let is_picked = move || picked.read().contains(&*id.read_value());
+    view! { <input type="checkbox" aria-label=move || format!("Compare {}", name.get()) title="Pick two or more to compare" prop:checked=is_picked on:change=turn /> }
+}
+
 fn about(run: &RunSummary) -> AnyView {
     let parameters = short(run.parameters as f64);
     let exact = format!("{} trained numbers", grouped(run.parameters));
     view! { {format!("{} · {} · ", run.corpus, run.preset)}<Number text=parameters unit="parameters" meaning=exact /> }
         .into_any()
+}
+
+/// Where it came from, and how often it was started again by itself.
+fn descent(run: &RunSummary) -> AnyView {
+    let parent = run.parent.as_ref().map(|parent| {
+        let kind = if parent.twin_of.is_some() { "twin of" } else { "from" };
+        view! {
+            <a href=run_path(&parent.run)>{format!("{kind} {}", parent.run)}</a>
+            {format!(" at step {}", grouped(parent.checkpoint.step))}
+        }
+    });
+    let restarts = (run.restarts > 0).then(|| {
+        let times = if run.restarts == 1 { "once".to_owned() } else { format!("{} times", run.restarts) };
+        format!("started again {times}")
+    });
+    match (parent, restarts) {
+        (None, None) => ().into_any(),
+        (Some(parent), None) => view! { <span class="small dim">{parent}</span> }.into_any(),
+        (None, Some(restarts)) => view! { <span class="small dim">{restarts}</span> }.into_any(),
+        (Some(parent), Some(restarts)) => view! { <span class="small dim">{parent}" · "{restarts}</span> }.into_any(),
+    }
 }
 
 /// Why it waits, failed or was lost.
@@ -95,7 +137,8 @@ fn time(run: &RunSummary) -> AnyView {
     match run.state {
         RunState::Queued => {
             let place = run.queue_place.map_or("waiting".to_owned(), |place| format!("place {place} in queue"));
-            view! { <span class="dim">{place}</span> }.into_any()
+            let priority = if run.priority == 0 { String::new() } else { format!(" · priority {}", run.priority) };
+            view! { <span class="dim">{place}{priority}</span> }.into_any()
         }
         RunState::Running if run.step > 0 => {
             let left = (run.steps.saturating_sub(run.step)) as f64 * run.elapsed_secs / run.step as f64;

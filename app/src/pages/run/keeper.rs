@@ -7,12 +7,12 @@ use futures_util::future::join_all;
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::series::name;
+use wire::series::{Axis, name};
 
 use super::AGAIN;
 use crate::api::{self, SeriesAsk};
-use crate::panels::{Desk, layer_series};
-use crate::run_state::{Fetched, OpenRun, Sight};
+use crate::panels::{Desk, is_kept};
+use crate::run_state::{Fetched, OWN, OpenRun, Sight};
 
 /// Quiet after the last zoom or drag before curves are fetched: a turning wheel asks once.
 const SETTLED: Duration = Duration::from_millis(80);
@@ -35,17 +35,22 @@ const SMALL: [&str; 10] = [
     name::SECS,
 ];
 
+/// Curves that are shown of the runs it came from.
+const PAST: [&str; 4] = [name::TRAIN, name::VALID, name::RATE, name::GRAD_NORM];
+
 /// Asks for curves; the answer to any but the latest question is passed over.
 #[derive(Clone, Copy)]
 pub(super) struct Keeper {
     desk: Desk,
     last_asked: StoredValue<u32>,
+    /// The axis on which the past has been fetched.
+    past_of: StoredValue<Option<Axis>>,
 }
 
 impl Keeper {
     /// Keeps the curves: fetches when the stretch in view has settled, and when the live tail has grown long.
     pub(super) fn start(desk: Desk) -> Self {
-        let keeper = Self { desk, last_asked: StoredValue::new(0) };
+        let keeper = Self { desk, last_asked: StoredValue::new(0), past_of: StoredValue::new(None) };
         let due = StoredValue::new_local(None::<TimeoutHandle>);
         let is_long = Memo::new(move |_| desk.run.read().curves.is_long());
         Effect::new(move |is_later: Option<bool>| {
@@ -73,6 +78,7 @@ impl Keeper {
         let is_whole = matches!(sight, Sight::Whole | Sight::Plan);
         if wants_overview || !desk.run.read_untracked().curves.has_overview() {
             self.ask(number, None).await;
+            self.ask_parents().await;
         }
         if is_whole {
             desk.run.try_update(OpenRun::drop_detail);
@@ -98,8 +104,7 @@ impl Keeper {
     async fn ask(self, number: u32, stretch: Option<(f64, Option<f64>)>) {
         let desk = self.desk;
         let (id, axis, layers) = desk.run.with_untracked(|run| {
-            let layers: Vec<String> =
-                run.curves.names().filter(|series| layer_series(series)).map(str::to_owned).collect();
+            let layers: Vec<String> = run.curves.names().filter(|series| is_kept(series)).map(str::to_owned).collect();
             (run.view.summary.id.clone(), run.curves.axis(), layers)
         });
         let (from, to) = stretch.map_or((None, None), |(from, to)| (Some(from), to));
@@ -117,7 +122,29 @@ impl Keeper {
             return;
         };
         let windows = answers.into_iter().flatten().collect();
-        desk.run.try_update(|run| run.add_fetched(Fetched { axis, is_whole: stretch.is_none(), windows }));
+        desk.run.try_update(|run| run.add_fetched(Fetched { axis, source: OWN, is_whole: stretch.is_none(), windows }));
+    }
+
+    /// Fetches the past that the run began with, from the runs it came from. It no longer changes, so once for each axis will do.
+    async fn ask_parents(self) {
+        let desk = self.desk;
+        let Some((parents, axis)) =
+            desk.run.try_with_untracked(|run| (run.curves.lineage().parents.clone(), run.curves.axis()))
+        else {
+            return;
+        };
+        if self.past_of.try_get_value() == Some(Some(axis)) {
+            return;
+        }
+        for (place, parent) in parents.iter().enumerate() {
+            let names = PAST.iter().map(|series| (*series).to_owned()).collect();
+            let ask = SeriesAsk { names, axis, from: None, to: None, points: loss_points() };
+            // One that has been deleted leaves a gap and nothing else.
+            let Ok(windows) = api::series(parent, &ask).await else { continue };
+            let fetched = Fetched { axis, source: place + 1, is_whole: true, windows };
+            desk.run.try_update(|run| run.add_fetched(fetched));
+        }
+        self.past_of.try_set_value(Some(axis));
     }
 }
 

@@ -1,11 +1,13 @@
-//! Which text the run learns, and how it is cut into tokens.
+//! Which text the run learns, or which several in what shares, and how they are cut into tokens.
 
 use leptos::prelude::*;
 use wire::corpus::{CorpusInfo, Source};
 use wire::spec::Tokenizer;
+use wire::{CorpusId, RunSpec};
 
 use super::draft::Draft;
 use super::field::{FieldError, Part};
+use crate::panels::balanced;
 use crate::parts::number::{grouped, short};
 use crate::parts::{Empty, Number};
 
@@ -17,27 +19,26 @@ pub(super) fn TextChoice() -> impl IntoView {
         Some(Ok(texts)) => texts.clone(),
         _ => vec![],
     });
-    let mix = move || draft.spec.read().mix.clone();
+    let is_mix = Memo::new(move |_| draft.spec.read().mix.is_some());
     view! {
         <Part title="Text" note="what it learns">
-            {move || match (mix(), texts.read().is_empty()) {
-                (Some(mix), _) => view! {
-                    <p>
-                        "A mix: "{mix.iter().map(|(text, weight)| format!("{text} {weight}")).collect::<Vec<_>>().join(", ")}" (weights). "
-                        <button on:click=move |_| draft.set(|spec| { spec.mix = None; spec.corpus = "tales".parse().ok(); })>"Take one text instead"</button>
-                    </p>
-                }.into_any(),
-                (None, true) => view! {
+            {move || match texts.read().is_empty() {
+                true => view! {
                     <Empty title="No text yet" text="Tales is written in the first seconds of a new lab. Any text of your own will do as well.">
                         <a class="button" href="/texts">"Bring a text"</a>
                         <button on:click=move |_| draft.fetch_texts()>"Look again"</button>
                     </Empty>
                 }.into_any(),
-                (None, false) => view! {
-                    <div class="cards" role="radiogroup" aria-label="Text">
-                        {texts.get().into_iter().map(|text| view! { <TextCard text /> }).collect_view()}
+                false => view! {
+                    <div class="tabs" role="group" aria-label="How many texts">
+                        <button class="tab" aria-pressed=move || (!is_mix.get()).to_string() on:click=move |_| draft.set(take_one)>"one text"</button>
+                        <button class="tab" title="Batches are read from each in shares that can be changed while the run trains" aria-pressed=move || is_mix.get().to_string() on:click=move |_| draft.set(take_several)>"a mix of several"</button>
+                    </div>
+                    <div class="cards" role=move || if is_mix.get() { "group" } else { "radiogroup" } aria-label="Text">
+                        {texts.get().into_iter().map(|text| view! { <TextCard text is_mix /> }).collect_view()}
                         <a class="card adding" href="/texts">"Bring a text, or fetch one from the catalogue"</a>
                     </div>
+                    <Show when=move || is_mix.get()><Shares /></Show>
                 }.into_any(),
             }}
             <FieldError field="corpus" />
@@ -47,8 +48,80 @@ pub(super) fn TextChoice() -> impl IntoView {
     }
 }
 
+/// The text chosen becomes a mix of one, to which others are added.
+fn take_several(spec: &mut RunSpec) {
+    if spec.mix.is_none() {
+        spec.mix = Some(spec.corpus.take().into_iter().map(|text| (text, 1.0)).collect());
+    }
+}
+
+/// The heaviest text of a mix alone.
+fn take_one(spec: &mut RunSpec) {
+    if let Some(mix) = spec.mix.take() {
+        spec.corpus = mix.into_iter().max_by(|one, two| one.1.total_cmp(&two.1)).map(|(text, _)| text);
+    }
+}
+
+/// Puts a text into the mix, at the weight of an even share, or takes it out; the last one stays.
+fn toggle(spec: &mut RunSpec, text: &CorpusId) {
+    let Some(mix) = &mut spec.mix else { return };
+    if mix.len() > 1 && mix.contains_key(text) {
+        mix.remove(text);
+    } else if !mix.contains_key(text) {
+        let even = mix.values().sum::<f64>() / mix.len().max(1) as f64;
+        mix.insert(text.clone(), if even > 0.0 { even } else { 1.0 });
+    }
+}
+
+/// A slider for each text of the mix; together they are the whole.
 #[component]
-fn TextCard(text: CorpusInfo) -> impl IntoView {
+fn Shares() -> impl IntoView {
+    let draft = expect_context::<Draft>();
+    let texts =
+        Memo::new(move |_| draft.spec.read().mix.iter().flatten().map(|(text, _)| text.clone()).collect::<Vec<_>>());
+    view! {
+        <ul class="mix shares">
+            <For each=move || texts.get() key=Clone::clone let(text)><Share text texts /></For>
+        </ul>
+        {move || (texts.read().len() < 2).then(|| view! { <p class="small dim">"Choose a second text above; a text of weight 0 can be turned up while the run trains."</p> })}
+    }
+}
+
+#[component]
+fn Share(text: CorpusId, texts: Memo<Vec<CorpusId>>) -> impl IntoView {
+    let draft = expect_context::<Draft>();
+    let shares = move || {
+        let spec = draft.spec.read();
+        let weights: Vec<f64> = spec.mix.iter().flatten().map(|(_, weight)| *weight).collect();
+        let total: f64 = weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        weights.into_iter().map(|weight| weight / total).collect::<Vec<_>>()
+    };
+    let name = text.to_string();
+    let place = move || texts.read().iter().position(|other| *other == text);
+    let place = Memo::new(move |_| place());
+    let percent = move || place.get().and_then(|place| shares().get(place).copied()).unwrap_or(0.0) * 100.0;
+    let set = move |typed: &str| {
+        let (Some(place), Ok(percent)) = (place.get_untracked(), typed.parse::<f64>()) else { return };
+        let after = balanced(&untrack(shares), place, percent / 100.0);
+        draft.set(|spec| {
+            for (weight, share) in spec.mix.iter_mut().flat_map(|mix| mix.values_mut()).zip(after) {
+                *weight = (share * 1e4).round() / 1e4;
+            }
+        });
+    };
+    view! {
+        <li>
+            <label>
+                <span class="row"><strong>{name}</strong><span class="grow"></span><output class="mono">{move || format!("{:.0} %", percent())}</output></span>
+                <input type="range" min="0" max="100" step="1" disabled=move || texts.read().len() < 2 prop:value=move || percent().to_string()
+                    on:input:target=move |event| set(&event.target().value()) />
+            </label>
+        </li>
+    }
+}
+
+#[component]
+fn TextCard(text: CorpusInfo, is_mix: Memo<bool>) -> impl IntoView {
     let draft = expect_context::<Draft>();
     let CorpusInfo { id, name, source, chars, documents, .. } = text;
     let from = match source {
@@ -57,11 +130,20 @@ fn TextCard(text: CorpusInfo) -> impl IntoView {
         Source::Catalogue { .. } => "from the catalogue",
     };
     let chosen = id.clone();
-    let is_chosen = move || draft.spec.read().corpus.as_ref() == Some(&chosen);
+    let is_chosen = move || match &draft.spec.read().mix {
+        Some(mix) => mix.contains_key(&chosen),
+        None => draft.spec.read().corpus.as_ref() == Some(&chosen),
+    };
+    let choose = move |_| {
+        draft.set(|spec| match spec.mix.is_some() {
+            true => toggle(spec, &id),
+            false => spec.corpus = Some(id.clone()),
+        });
+    };
     let amount = format!("{} characters in {} documents", grouped(chars), grouped(documents));
     view! {
         <label class="card">
-            <input type="radio" name="text" prop:checked=is_chosen on:change=move |_| draft.set(|spec| spec.corpus = Some(id.clone())) />
+            <input type=move || if is_mix.get() { "checkbox" } else { "radio" } name="text" prop:checked=is_chosen on:change=choose />
             <span class="card-title">{name}</span>
             <span class="small"><Number text=short(chars as f64) unit="characters" meaning=amount /></span>
             <span class="small dim">{from}</span>

@@ -1,7 +1,8 @@
-//! How long, from which seed, where, and under which name.
+//! How long, from which seed, with which optimizer, where, and under which name.
 
 use leptos::prelude::*;
 use wire::device::DeviceKind;
+use wire::plan::OptimizerKind;
 
 use super::draft::Draft;
 use super::field::{FieldError, Part, WholeNumber};
@@ -34,6 +35,7 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                     usual=1u64
                     set=move |seed| draft.set(|spec| spec.seed = seed)
                 />
+                <OptimizerChoice />
                 <DeviceChoice />
                 <label class="field">
                     <span class="label">"Name"</span>
@@ -52,6 +54,44 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                 </label>
             </div>
         </Part>
+    }
+}
+
+/// The plan's path of the optimizer's kind.
+const KIND: &str = "optimizer.kind";
+
+/// Which optimizer: the preset's unless told.
+#[component]
+fn OptimizerChoice() -> impl IntoView {
+    let draft = expect_context::<Draft>();
+    let usual = move || draft.preset().map(|preset| preset.recipe.optimizer.kind).unwrap_or_default();
+    let kind = Memo::new(move |_| {
+        let typed = draft.spec.read().overrides.get(KIND).cloned();
+        typed.and_then(|typed| serde_json::from_value(typed).ok()).unwrap_or_else(usual)
+    });
+    let choose = move |chosen: OptimizerKind| {
+        let is_usual = chosen == untrack(usual);
+        draft.set(|spec| match serde_json::to_value(chosen) {
+            Ok(word) if !is_usual => drop(spec.overrides.insert(KIND.into(), word)),
+            _ => drop(spec.overrides.remove(KIND)),
+        });
+    };
+    let kinds = [
+        (OptimizerKind::Adamw, "AdamW", "the usual one: each number by the size of its own gradients"),
+        (
+            OptimizerKind::Muon,
+            "Muon",
+            "the blocks' matrices by their directions, AdamW for the rest; often fewer steps",
+        ),
+    ];
+    view! {
+        <div class="field">
+            <span class="label">"Optimizer"</span>
+            <div class="tabs" role="group" aria-label="Optimizer">
+                {kinds.map(|(of, word, about)| view! { <button class="tab" title=about aria-pressed=move || (kind.get() == of).to_string() on:click=move |_| choose(of)>{word}</button> })}
+            </div>
+            <span class="small dim">{move || kinds.into_iter().find(|(of, ..)| *of == kind.get()).map(|(_, _, about)| about)}</span>
+        </div>
     }
 }
 

@@ -1,12 +1,14 @@
 //! The words beside each number of a recipe: label, unit, meaning, and the choices where there are only some.
 
 /// The parts of a recipe, in the order shown.
-pub(super) const SECTIONS: [(&str, &str); 5] = [
+pub(super) const SECTIONS: [(&str, &str); 7] = [
     ("model", "Shape"),
-    ("optimizer", "Optimizer (AdamW)"),
+    ("optimizer", "Optimizer"),
     ("schedule", "Learning rate over steps"),
     ("batch", "Batch"),
     ("cadence", "How often to look"),
+    ("keep", "Checkpoints"),
+    ("budget", "Where it ends early"),
 ];
 
 /// One number in words.
@@ -37,7 +39,7 @@ const fn choice(
 }
 
 /// In the order shown.
-const WORDS: [Word; 33] = [
+const WORDS: [Word; 43] = [
     word("model.layers", "layers", "blocks", "Blocks of attention and MLP, one after the other."),
     word(
         "model.d_model",
@@ -73,6 +75,12 @@ const WORDS: [Word; 33] = [
     word("model.tied_head", "tied head", "", "The output head shares the embedding's matrix."),
     word("model.logit_softcap", "logit cap", "", "cap · tanh(logits / cap); 0 for none."),
     word("model.dropout", "dropout", "share", "Share of activations dropped while training; 0 for none."),
+    choice(
+        "optimizer.kind",
+        "kind",
+        "AdamW for all, or Muon for the blocks' matrices and AdamW for the rest; the rate means the same for both.",
+        &["adamw", "muon"],
+    ),
     word("optimizer.rate", "peak rate", "per step", "Highest learning rate; the schedule scales from it."),
     word("optimizer.beta1", "beta 1", "", "Decay of the mean of gradients: 0.9 remembers some 10 steps."),
     word("optimizer.beta2", "beta 2", "", "Decay of the mean of squared gradients: 0.99 remembers some 100 steps."),
@@ -116,6 +124,20 @@ const WORDS: [Word; 33] = [
         "steps",
         "Steps between weight and gradient statistics; 0 for never.",
     ),
+    word("keep.every", "checkpoint every", "steps", "Steps between saved states; 0 for none on a cadence."),
+    word("keep.latest", "newest kept", "checkpoints", "Of those on the cadence; at least 1."),
+    word("keep.every_nth", "kept for good", "every nth", "Of those on the cadence, every so many; 0 for none."),
+    word("keep.best", "best kept", "", "Keep the one with the lowest validation loss."),
+    word(
+        "keep.before_changes",
+        "saved before changes",
+        "",
+        "So that a change can be undone by going back to just before it.",
+    ),
+    word("keep.restarts", "started again", "times", "By itself, after its worker died."),
+    word("budget.tokens", "tokens", "tokens", "Tokens trained on at which the run ends; 0 for no bound."),
+    word("budget.secs", "time", "s at work", "Seconds at work at which the run ends; 0 for no bound."),
+    word("budget.loss", "loss", "nats / token", "Validation loss at which the run ends; 0 for no bound."),
 ];
 
 /// The words of a path, with their place in the order.

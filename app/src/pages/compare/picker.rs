@@ -1,0 +1,56 @@
+//! The list to choose runs from, with a search.
+
+use leptos::prelude::*;
+
+use super::Choice;
+use crate::live::Live;
+use crate::parts::{StateMark, state_word};
+
+/// Most runs listed at once; a search finds the rest.
+const LISTED: usize = 60;
+
+/// The list.
+#[component]
+pub(super) fn Picker() -> impl IntoView {
+    let choice = expect_context::<Choice>();
+    let live = expect_context::<Live>();
+    let search = RwSignal::new(String::new());
+    let listed = Memo::new(move |_| {
+        let (lab, search) = (live.lab.read(), search.read().to_lowercase());
+        let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
+        let found = runs.iter().filter(|run| run.deleted_ms.is_none()).filter(|run| {
+            let text = format!("{} {} {} {} {}", run.name, run.id, run.preset, run.corpus, state_word(run.state))
+                .to_lowercase();
+            search.split_whitespace().all(|word| text.contains(word))
+        });
+        let row = |run: &wire::RunSummary| {
+            (run.id.clone(), run.name.clone(), run.state, run.parent.as_ref().map(|parent| parent.twin_of.is_some()))
+        };
+        found.map(row).take(LISTED).collect::<Vec<_>>()
+    });
+    view! {
+        <aside class="sheet picker" aria-label="Choose runs">
+            <input
+                id="run-search"
+                type="search"
+                placeholder="Search runs  /"
+                aria-label="Search runs by name, state, preset or text"
+                prop:value=search
+                on:input:target=move |event| search.set(event.target().value())
+                on:keydown=move |event| if event.key() == "Escape" { search.set(String::new()) }
+            />
+            <ul>
+                <For each=move || listed.get() key=Clone::clone let((id, name, state, fork))>
+                    <li>
+                        <label>
+                            <input type="checkbox" prop:checked={let id = id.clone(); move || choice.holds(&id)} on:change={let id = id.clone(); move |_| choice.turn(&id)} />
+                            <span class="grow">{name}{fork.map(|is_twin| view! { <span class="dim small">{if is_twin { " twin" } else { " fork" }}</span> })}</span>
+                            <StateMark state />
+                        </label>
+                    </li>
+                </For>
+            </ul>
+            <Show when=move || listed.read().is_empty()><p class="dim padded">"No run matches."</p></Show>
+        </aside>
+    }
+}

@@ -1,0 +1,166 @@
+//! The lineage as a tree: each stretch a bar over steps, tied to the one it left; what was abandoned is dashed. Every bar leads to
+//! its run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use figure::number;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::RunId;
+use wire::series::{Axis, name};
+
+use super::Choice;
+use super::family::{Bar, Member, gather, rows};
+use crate::api::{self, SeriesAsk};
+use crate::live::Live;
+use crate::route::run_path;
+
+/// Pixels of a row, and where in it the bar lies.
+const ROW: f64 = 36.0;
+const BAR: f64 = 24.0;
+/// Most runs of a family that are drawn.
+const MOST: usize = 40;
+/// Between looks while a run of the family trains.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The tree.
+#[component]
+pub(super) fn Tree() -> impl IntoView {
+    let choice = expect_context::<Choice>();
+    let live = expect_context::<Live>();
+    let members = RwSignal::new(Vec::<Member>::new());
+    let family = Memo::new(move |_| {
+        let lab = live.lab.read();
+        let all = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
+        let mut family = gather(&choice.runs.read(), all);
+        family.truncate(MOST);
+        family
+    });
+    let fetch = move |family: Vec<RunId>| {
+        spawn_local(async move {
+            let found = futures_util::future::join_all(family.iter().map(ask)).await;
+            if family_is(family, &members, choice) {
+                members.try_set(found.into_iter().flatten().collect());
+            }
+        });
+    };
+    Effect::new(move |_| fetch(family.get()));
+    let turn = set_interval_with_handle(
+        move || {
+            if members.with_untracked(|members| members.iter().any(|member| member.summary.state.is_live())) {
+                fetch(family.get_untracked());
+            }
+        },
+        AGAIN,
+    );
+    on_cleanup(move || {
+        if let Ok(turn) = turn {
+            turn.clear();
+        }
+    });
+    let bars = Memo::new(move |_| rows(&members.read()));
+    view! {
+        <section class="panel lineage" aria-labelledby="lineage-title">
+            <h2 id="lineage-title">"Lineage"<span class="unit">" steps; dashed where abandoned"</span></h2>
+            <div class="tree">{move || view! { <Bars bars=bars.get() /> }}</div>
+        </section>
+    }
+}
+
+/// Whether the chosen runs are still among those that were asked for.
+fn family_is(family: Vec<RunId>, members: &RwSignal<Vec<Member>>, choice: Choice) -> bool {
+    !members.is_disposed() && choice.runs.read_untracked().iter().all(|run| family.contains(run))
+}
+
+/// A run's stretches, and where each ends: one bucket a stretch tells that.
+async fn ask(run: &RunId) -> Option<Member> {
+    let view = api::run(run).await.ok()?;
+    let question = SeriesAsk { names: vec![name::TRAIN.to_owned()], axis: Axis::Step, from: None, to: None, points: 1 };
+    let windows = api::series(run, &question).await.unwrap_or_default();
+    let mut ends = BTreeMap::new();
+    for window in windows {
+        if let Some(last) = window.buckets.last() {
+            ends.insert(window.segment, last.last_step);
+        }
+    }
+    Some(Member { summary: view.summary, segments: view.segments, ends })
+}
+
+#[component]
+fn Bars(bars: Vec<Bar>) -> impl IntoView {
+    let last = bars.iter().map(|bar| bar.to_step).max().unwrap_or(0).max(1);
+    let height = bars.len() as f64 * ROW + 24.0;
+    // A little room on both sides for round ends and live dots.
+    let place = move |step: u64| 1.0 + 97.0 * step as f64 / last as f64;
+    let stems = bars.iter().enumerate().filter_map(|(row, bar)| {
+        let stem = bar.stem?;
+        let x = format!("{:.3}%", place(bar.from_step));
+        let (top, bottom) = (stem as f64 * ROW + BAR, row as f64 * ROW + BAR);
+        Some(view! { <line class="stem" x1=x.clone() x2=x y1=top y2=bottom /> })
+    });
+    let stems = stems.collect_view();
+    let ticks = (0..=4).map(|i| {
+        let step = last * i / 4;
+        let x = format!("{:.3}%", place(step));
+        let anchor = ["start", "middle", "middle", "middle", "end"][i as usize];
+        view! {
+            <line class="tick-line" x1=x.clone() x2=x.clone() y1=0 y2=height - 18.0 />
+            <text class="tick-label" x=x y=height - 4.0 text-anchor=anchor>{number::whole(step)}</text>
+        }
+    });
+    let ticks = ticks.collect_view();
+    let label = format!("Lineage of {} stretches over {} steps", bars.len(), number::whole(last));
+    view! {
+        <svg width="100%" height=height role="group" aria-label=label>
+            {ticks}
+            {stems}
+            {bars.into_iter().enumerate().map(|(row, bar)| view! { <BarRow bar row place /> }).collect_view()}
+        </svg>
+    }
+}
+
+#[component]
+fn BarRow(bar: Bar, row: usize, place: impl Fn(u64) -> f64) -> impl IntoView {
+    let choice = expect_context::<Choice>();
+    let (top, y) = (row as f64 * ROW, row as f64 * ROW + BAR);
+    let percent = |step: u64| format!("{:.3}%", place(step));
+    let done = bar.left_at.unwrap_or(bar.to_step).min(bar.to_step);
+    let (from, done_at, to) = (percent(bar.from_step), percent(done), percent(bar.to_step));
+    let is_late = place(bar.from_step) > 60.0;
+    let (label_at, anchor) = if is_late { (to.clone(), "end") } else { (from.clone(), "start") };
+    let run = bar.run.clone();
+    let tone = {
+        let run = run.clone();
+        move || format!("var({})", choice.colours.read().role(&run).property())
+    };
+    let is_chosen = move || choice.holds(&run);
+    let ghost = (bar.to_step > done).then(|| {
+        view! { <line class="ghost" x1=done_at.clone() x2=to.clone() y1=y y2=y /> }
+    });
+    let path = (done > bar.from_step || bar.left_at.is_none()).then(|| {
+        view! { <line class="path" x1=from.clone() x2=done_at.clone() y1=y y2=y /> }
+    });
+    view! {
+        <a href=run_path(&bar.run) class="stretch" class:chosen=is_chosen style:--tone=tone aria-label=describe(&bar)>
+            <title>{describe(&bar)}</title>
+            <rect class="reach" x="0" y=top width="100%" height=ROW />
+            {ghost}
+            {path}
+            <circle class="root" cx=from cy=y r="4" />
+            {bar.is_live.then(|| view! { <circle class="alive" cx=to.clone() cy=y r="5" /> })}
+            <text x=label_at y=top + 14.0 text-anchor=anchor>{bar.label.clone()}</text>
+        </a>
+    }
+}
+
+/// `amber-fox, stretch 0: steps 0 to 500, left at 300`
+fn describe(bar: &Bar) -> String {
+    let left = match bar.left_at {
+        Some(left) if left < bar.to_step => format!(", abandoned from {} on", number::whole(left)),
+        _ => String::new(),
+    };
+    let twin = if bar.is_twin { ", a twin" } else { "" };
+    let live = if bar.is_live { ", growing" } else { "" };
+    format!("{}: steps {} to {}{left}{twin}{live}", bar.label, number::whole(bar.from_step), number::whole(bar.to_step))
+}

@@ -1,0 +1,46 @@
+//! How fast text is written, with the keys and values of the tokens before kept and without:
+//! `cargo run --release -p engine --example generation_bench`.
+
+use std::time::Instant;
+
+use burn::tensor::Device;
+use engine::EngineError;
+use engine::params::{self, Weights};
+use engine::sample::{self, Cut, Draw, Reader};
+use wire::model::ModelPlan;
+use wire::preset;
+
+const TOKENS: u32 = 256;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("{TOKENS} tokens after a prompt of one, on the CPU");
+    for (name, vocab) in [("nanogpt-char", 65), ("nanogpt-cpu", 65), ("gpt2", 50_257)] {
+        let mut model = preset::find(name, None)?.recipe.model;
+        (model.vocab, model.seq) = (vocab, model.seq.max(TOKENS as usize + 1));
+        let specs = params::layout(&model);
+        let upload = |values| params::upload(values, &Device::flex());
+        let weights = Weights::new(&specs, params::initial(&specs, 1).into_iter().map(upload).collect());
+        let with = tokens_per_sec(&model, &weights, true)?;
+        let without = tokens_per_sec(&model, &weights, false)?;
+        println!("{name}: {with:.1} tok/s with memory, {without:.1} without: {:.1} x", with / without);
+    }
+    Ok(())
+}
+
+/// The better of two rounds; one where a round takes long.
+fn tokens_per_sec(model: &ModelPlan, weights: &Weights, is_cached: bool) -> Result<f64, EngineError> {
+    let mut best = 0f64;
+    for _ in 0..2 {
+        let reader = Reader::new(model, weights, &[1], None, &Device::flex());
+        let mut reader = if is_cached { reader } else { reader.without_cache() };
+        let draw = Draw { tokens: TOKENS, temperature: 0.8, seed: 1, eot: None };
+        let began = Instant::now();
+        sample::generate(&mut reader, draw, Cut::NONE, |_| true)?;
+        let secs = began.elapsed().as_secs_f64();
+        best = best.max(f64::from(TOKENS) / secs);
+        if secs > 30.0 {
+            break;
+        }
+    }
+    Ok(best)
+}
