@@ -9,12 +9,13 @@ use store::Store;
 use tokio::sync::Notify;
 
 use crate::clock::now_ms;
-use crate::commands::Pending;
+
 use crate::fleet::Fleet;
 use crate::guard::Hosts;
 use crate::jobs::Jobs;
 use crate::live::Hub;
 use crate::live_socket::LabCache;
+use crate::pending::Pending;
 use crate::settings::Settings;
 use crate::texts::Texts;
 

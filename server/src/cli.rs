@@ -83,7 +83,7 @@ pub enum CliError {
 const HELP: &str = "\
 Kindling, a training lab for language models in the browser
 
-kindling serve  [--data DIR] [--listen ADDRESS] [--allow-host NAME]... [--no-workers]
+kindling serve  [--data DIR] [--listen ADDRESS] [--allow-host NAME]... [--no-workers] [--queue-limit N]
     Serve the lab and train on this machine's devices. Prints the address, at first with a link to sign in.
 kindling worker [--server URL] [--device ID] [--data DIR]
     Train for a lab on another machine. KINDLING_TOKEN holds a token of the role worker.
@@ -125,17 +125,19 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation,
 
 fn read_serve(mut parser: Parser) -> Result<Settings, CliError> {
     let (mut data, mut listen, mut allowed_hosts, mut starts_workers) = (None, None, vec![], true);
+    let mut queue_limit = settings::QUEUE_LIMIT;
     while let Some(flag) = parser.next()? {
         match flag {
             Long("data") => data = Some(PathBuf::from(parser.value()?)),
             Long("listen") => listen = Some(parser.value()?.string()?),
             Long("allow-host") => allowed_hosts.push(parser.value()?.string()?),
             Long("no-workers") => starts_workers = false,
+            Long("queue-limit") => queue_limit = parser.value()?.parse()?,
             other => return Err(other.unexpected().into()),
         }
     }
     let settings = Settings::new(settings::data(data), settings::listen(listen)?);
-    Ok(Settings { allowed_hosts, starts_workers, ..settings })
+    Ok(Settings { allowed_hosts, starts_workers, queue_limit, ..settings })
 }
 
 fn read_bench(mut parser: Parser) -> Result<BenchWish, CliError> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use wire::command::CommandOrder;
@@ -16,9 +17,15 @@ use crate::clock::now_ms;
 /// Messages that may wait for one worker's socket. They are small and few; a full queue means that the socket is stuck.
 pub const TO_WORKER: usize = 256;
 
+/// How long a worker that says it has reports to deliver is waited for, once it is here; what it cannot read it never sends.
+const OWED_WITHIN: Duration = Duration::from_secs(60);
+
 /// One worker and its device.
 struct Member {
     view: DeviceView,
+    /// Runs whose reports it has yet to deliver, with the number of the last.
+    owed: BTreeMap<RunId, u64>,
+    since: Instant,
     /// Number of its connection, so that an old one's end does not undo a new one's start.
     connection: u64,
     to_worker: mpsc::Sender<FromServer>,
@@ -38,12 +45,14 @@ pub struct Arrival {
     pub device: DeviceInfo,
     /// The run it holds.
     pub holding: Option<RunId>,
+    /// Runs whose reports it has yet to deliver, with the number of the last.
+    pub owed: BTreeMap<RunId, u64>,
 }
 
 impl Fleet {
     /// Takes a worker in. A second worker for a device that is taken is refused, in words.
     pub fn join(&self, arrival: Arrival, connection: u64, to_worker: mpsc::Sender<FromServer>) -> Result<(), String> {
-        let Arrival { worker, host, device, holding } = arrival;
+        let Arrival { worker, host, device, holding, owed } = arrival;
         let mut members = self.lock();
         if let Some(other) = members
             .get(&device.id)
@@ -64,7 +73,7 @@ impl Fleet {
             load: DeviceLoad::default(),
             seen_ms: now_ms(),
         };
-        members.insert(id, Member { view, connection, to_worker });
+        members.insert(id, Member { view, owed, since: Instant::now(), connection, to_worker });
         Ok(())
     }
 
@@ -86,16 +95,32 @@ impl Fleet {
     }
 
     /// Devices whose worker is connected and holds nothing.
-    pub fn idle(&self) -> Vec<DeviceId> {
+    pub fn idle(&self) -> Vec<DeviceInfo> {
         self.lock()
             .values()
             .filter(|member| member.view.is_connected && member.view.run.is_none())
-            .map(|member| member.view.info.id.clone())
+            .map(|member| member.view.info.clone())
             .collect()
     }
 
-    /// Gives a run to an idle device; false when it is gone or busy.
-    pub fn assign(&self, device: &DeviceId, run: &RunId, plan: RunPlan, past: Past) -> bool {
+    /// Reports of a run are stored up to this number.
+    pub fn settle(&self, device: &DeviceId, run: &RunId, stored_seq: u64) {
+        if let Some(member) = self.lock().get_mut(device)
+            && member.owed.get(run).is_some_and(|last| *last <= stored_seq)
+        {
+            member.owed.remove(run);
+        }
+    }
+
+    /// Whether a connected worker has yet to deliver reports of the run: until then nobody may go on with it.
+    pub fn owes(&self, run: &RunId) -> bool {
+        self.lock().values().any(|member| {
+            member.view.is_connected && member.owed.contains_key(run) && member.since.elapsed() < OWED_WITHIN
+        })
+    }
+
+    /// Gives a run to an idle device, which numbers its reports on from `stored_seq`; false when it is gone or busy.
+    pub fn assign(&self, device: &DeviceId, run: &RunId, plan: RunPlan, past: Past, stored_seq: u64) -> bool {
         let mut members = self.lock();
         let Some(member) =
             members.get_mut(device).filter(|member| member.view.is_connected && member.view.run.is_none())
@@ -103,7 +128,9 @@ impl Fleet {
             return false;
         };
         let message = FromServer::Assign { run: run.clone(), plan: Box::new(plan), past: Box::new(past) };
-        let sent = member.to_worker.try_send(message).is_ok();
+        // A worker that never had the run cannot know how far its numbers are.
+        let stored = FromServer::Stored { run: run.clone(), seq: stored_seq };
+        let sent = member.to_worker.try_send(stored).is_ok() && member.to_worker.try_send(message).is_ok();
         if sent {
             member.view.run = Some(run.clone());
         }
@@ -153,6 +180,11 @@ impl Fleet {
         self.lock().get(device).map_or_else(|| device.to_string(), |member| member.view.info.name.clone())
     }
 
+    /// The machine that a device belongs to, where it has been here.
+    pub fn host_of(&self, device: &DeviceId) -> Option<String> {
+        self.lock().get(device).map(|member| member.view.host.clone())
+    }
+
     /// What plans may run on.
     pub fn infos(&self) -> Vec<DeviceInfo> {
         self.lock().values().map(|member| member.view.info.clone()).collect()
@@ -179,7 +211,7 @@ pub(crate) mod tests {
             memory_bytes: 8_000_000_000,
             flops_per_sec: 1e10,
         };
-        Arrival { worker: worker.parse().unwrap(), host: "here".into(), device, holding: None }
+        Arrival { worker: worker.parse().unwrap(), host: "here".into(), device, holding: None, owed: BTreeMap::new() }
     }
 
     #[test]
@@ -194,5 +226,17 @@ pub(crate) mod tests {
         assert!(fleet.is_connected(&cpu));
         fleet.leave(&cpu, 3);
         assert!(!fleet.is_connected(&cpu) && fleet.idle().is_empty() && fleet.views().len() == 1);
+    }
+
+    #[test]
+    fn a_run_is_owed_until_its_last_report_is_stored() {
+        let fleet = Fleet::default();
+        let (run, cpu): (RunId, DeviceId) = ("r".parse().unwrap(), "cpu".parse().unwrap());
+        let owed = BTreeMap::from([(run.clone(), 9)]);
+        fleet.join(Arrival { owed, ..arrival("a", "cpu") }, 1, mpsc::channel(1).0).unwrap();
+        fleet.settle(&cpu, &run, 8);
+        assert!(fleet.owes(&run));
+        fleet.settle(&cpu, &run, 9);
+        assert!(!fleet.owes(&run));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`router`] all routes over one [`AppState`]; tests call it without a socket.
 //! - Who may do what: [`auth`] (tokens, roles), [`guard`] (Host and Origin), [`session`] (signing in), [`headers`].
-//! - REST: [`runs`], [`commands`], [`series_api`], [`figures_api`], [`corpora`] with [`upload`], [`catalogue`] with
+//! - REST: [`runs`], [`forks`], [`checkpoints`], [`commands`] with [`steer`] and [`pending`], [`series_api`], [`figures_api`], [`corpora`] with [`upload`], [`catalogue`] with
 //!   [`download`], [`devices`], [`jobs`], [`openapi`], [`metrics`].
 //! - Sockets: [`live`] the stream of ticks and [`live_socket`] its pages; [`fleet`] the workers and [`link`] their sockets.
 //! - Going on by itself: [`scheduler`] hands out runs, [`vigil`] notices lost ones, [`workers`] starts local workers,
@@ -15,6 +15,7 @@ pub mod api_error;
 pub mod app_state;
 pub mod auth;
 pub mod catalogue;
+pub mod checkpoints;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -23,6 +24,7 @@ pub mod devices;
 pub mod download;
 pub mod figures_api;
 pub mod fleet;
+pub mod forks;
 pub mod guard;
 pub mod headers;
 pub mod jobs;
@@ -32,6 +34,7 @@ pub mod live_socket;
 pub mod metrics;
 pub mod openapi;
 pub mod page;
+pub mod pending;
 mod progress_bar;
 pub mod router;
 pub mod runs;
@@ -40,6 +43,7 @@ pub mod series_api;
 pub mod serve;
 pub mod session;
 pub mod settings;
+pub mod steer;
 pub mod texts;
 pub mod token;
 pub mod train;

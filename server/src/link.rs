@@ -2,6 +2,7 @@
 //! Reading, storing and writing are tasks of their own, so that a slow disk delays the acknowledgements of one worker and
 //! nothing else: not its signs of life, and no other worker.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -175,16 +176,15 @@ async fn greet(
         Some(_) => (None, true),
         None => (None, false),
     };
-    let mut stored = vec![];
-    for run in holding.iter().chain(unsent.iter().map(|(run, _)| run)) {
+    let (mut stored, mut owed) = (vec![], BTreeMap::new());
+    for (run, last) in holding.iter().map(|run| (run, 0)).chain(unsent.iter().map(|(run, last)| (run, *last))) {
         if let Some(seq) = stored_seq(state, run).await? {
             stored.push((run.clone(), seq));
+            owed.extend((last > seq).then(|| (run.clone(), last)));
         }
     }
-    state
-        .fleet
-        .join(Arrival { worker, host, device, holding: kept.clone() }, connection, to_worker.clone())
-        .map_err(LinkEnd::Refused)?;
+    let arrival = Arrival { worker, host, device, holding: kept.clone(), owed };
+    state.fleet.join(arrival, connection, to_worker.clone()).map_err(LinkEnd::Refused)?;
     // The queue is empty, so there is room.
     let _ = to_worker.send(FromServer::Welcome { stored, let_go }).await;
     if let Some(run) = kept {
@@ -198,10 +198,13 @@ fn unstored(source: impl std::fmt::Display) -> LinkEnd {
     LinkEnd::Unstored(source.to_string())
 }
 
-/// Whether a run that a worker holds is still wanted: known, not deleted, and not over but for having been lost.
+/// Whether a run that a worker holds is still wanted: known, not deleted, not parked, and not over but for having been lost.
 async fn is_welcome_back(state: &AppState, run: &RunId) -> Result<bool, LinkEnd> {
     let summary = state.store.summary(run).await.map_err(unstored)?;
-    Ok(summary.is_some_and(|run| run.deleted_ms.is_none() && (run.state == RunState::Lost || !run.state.is_over())))
+    Ok(summary.is_some_and(|run| {
+        let is_at_rest = run.state.is_over() && run.state != RunState::Lost || run.state == RunState::Parked;
+        run.deleted_ms.is_none() && !is_at_rest
+    }))
 }
 
 async fn stored_seq(state: &AppState, run: &RunId) -> Result<Option<u64>, LinkEnd> {
@@ -221,7 +224,10 @@ async fn revive(state: &AppState, run: &RunId) -> Result<(), LinkEnd> {
     let events = state.store.events(run, 0, 100_000).await.map_err(unstored)?;
     let stands = events.iter().rev().find_map(|record| match record.event {
         wire::Event::Paused | wire::Event::NonFinite { .. } => Some(RunState::Paused),
-        wire::Event::Resumed | wire::Event::Stepping { .. } | wire::Event::Started { .. } => Some(RunState::Running),
+        wire::Event::Resumed
+        | wire::Event::Stepping { .. }
+        | wire::Event::Started { .. }
+        | wire::Event::Continued { .. } => Some(RunState::Running),
         wire::Event::Starting { .. } => Some(RunState::Starting),
         _ => None,
     });
@@ -285,12 +291,14 @@ impl Link {
         if summary.message.as_ref().is_some_and(|message| message.starts_with(TROUBLE)) {
             summary = self.state.store.set_state(&run, summary.state, None).await.map_err(unstored)?;
         }
-        let is_over = summary.state.is_over();
+        // Ended, or parked: whoever held it is free.
+        let is_held = summary.state.is_live();
+        self.state.fleet.settle(&self.device, &run, stored_seq);
         events.iter().for_each(|record| self.state.pending.answer(record));
         if !rows.is_empty() || !events.is_empty() {
             self.state.hub.publish(summary, rows, events, vec![]);
         }
-        if is_over {
+        if !is_held {
             self.state.fleet.release(&run);
             self.state.wake_scheduler();
         }

@@ -227,6 +227,9 @@ pub(crate) mod tests {
             sparkline: vec![],
             is_archived: false,
             deleted_ms: None,
+            parent: None,
+            priority: 0,
+            restarts: 0,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::api_error::{ApiError, log_refusals};
 use crate::app_state::AppState;
 use crate::openapi::Document;
 use crate::{
-    catalogue, commands, corpora, devices, figures_api, guard, headers, jobs, link, live_socket, metrics, page, runs,
+    catalogue, checkpoints, commands, corpora, devices, figures_api, guard, headers, jobs, link, live_socket, metrics, page, runs,
     series_api, session, upload,
 };
 
@@ -58,6 +58,9 @@ fn api() -> (Router<AppState>, Description) {
         .routes(routes!(runs::get_run, runs::change_run, runs::delete_run))
         .routes(routes!(runs::restore_run))
         .routes(routes!(commands::command_run))
+        .routes(routes!(checkpoints::list_checkpoints))
+        .routes(routes!(checkpoints::change_checkpoint, checkpoints::delete_checkpoint))
+        .routes(routes!(series_api::compare_runs))
         .routes(routes!(series_api::list_events))
         .routes(routes!(series_api::list_series))
         .routes(routes!(series_api::get_series))

@@ -8,20 +8,24 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use store::{NewRun, StoreError};
 use utoipa::{IntoParams, ToSchema};
+use wire::device::DeviceKind;
 use wire::event::{Author, EventRecord};
 use wire::link::Report;
 use wire::plan::{PlanView, resolve};
 use wire::preset::{PresetInfo, presets};
 use wire::run::References;
-use wire::{ApiErrorBody, CorpusId, Event, PlanError, RunId, RunSpec, RunState, RunSummary, RunView};
+use wire::{ApiErrorBody, Command, CorpusId, DeviceId, Event, PlanError, RunId, RunSpec, RunState, RunSummary, RunView};
 
 use crate::api_error::{ApiError, Body, Path, Query};
 use crate::app_state::AppState;
 use crate::auth::{Steerer, Viewer, author};
 use crate::clock::{now_ms, random};
+use crate::{devices, forks};
 
 /// Longest name, characters.
-const NAME_CHARS: usize = 80;
+pub const NAME_CHARS: usize = 80;
+/// Priorities beyond this say nothing more.
+const PRIORITY: i32 = 1000;
 
 /// The table of starting points, smallest first.
 #[utoipa::path(get, path = "/presets", tag = "runs", responses((status = 200, body = Vec<PresetInfo>)))]
@@ -64,18 +68,60 @@ pub async fn create_run(
     State(state): State<AppState>,
     Body(spec): Body<RunSpec>,
 ) -> Result<(StatusCode, Json<RunView>), ApiError> {
-    let view = plan(&state, &spec).await?;
+    let author = author(&identity);
+    check_priority(spec.priority)?;
+    let (view, changes, _fork) = match &spec.parent {
+        Some(parent) => {
+            let fork = forks::prepare(&state, &spec, parent, author.clone()).await?;
+            (fork.view.clone(), fork.changes.clone(), Some(fork))
+        }
+        None => (plan(&state, &spec).await?, vec![], None),
+    };
+    let id = make(&state, spec, view, changes, author).await?;
+    let view = view_of(&state, &id).await?;
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Makes a run of what has been resolved, and puts it into the queue.
+pub async fn make(
+    state: &AppState,
+    spec: RunSpec,
+    view: PlanView,
+    changes: Vec<(Command, Event)>,
+    author: Author,
+) -> Result<RunId, ApiError> {
     let (made_up, id) = wire::id::name_run(random());
     let name = match &spec.name {
         Some(name) => checked_name(name)?,
         None => made_up,
     };
-    let new = new_run(&state, id.clone(), name, spec, view, author(&identity)).await?;
-    let summary = state.store.create_run(&new).await.map_err(|source| store_error(&id, source))?;
+    let new = new_run(state, id.clone(), name, spec, view, author).await?;
+    check_queue(state, &new.plan.device, new.any_of()).await?;
+    let summary = state.store.create_fork(&new, &changes).await.map_err(|source| store_error(&id, source))?;
     state.hub.publish(summary, vec![], vec![], vec![]);
     state.wake_scheduler();
-    let view = view_of(&state, &id).await?;
-    Ok((StatusCode::CREATED, Json(view)))
+    Ok(id)
+}
+
+/// Refuses one more where too many wait already.
+pub async fn check_queue(state: &AppState, device: &DeviceId, any_of: Option<DeviceKind>) -> Result<(), ApiError> {
+    let (waiting, limit) = (state.store.queue_length(device, any_of).await, state.settings.queue_limit);
+    let waiting = waiting.map_err(|source| ApiError::internal("reading the queue", source))?;
+    if waiting < limit {
+        return Ok(());
+    }
+    Err(ApiError::conflict("queue_full", format!("{waiting} runs wait for {device} already, and {limit} may"))
+        .field("device")
+        .hint("stop or delete some that wait, choose another device, or serve with a larger --queue-limit"))
+}
+
+fn check_priority(priority: Option<i32>) -> Result<(), ApiError> {
+    match priority.filter(|priority| !(-PRIORITY..=PRIORITY).contains(priority)) {
+        Some(priority) => Err(ApiError::invalid("value_invalid", format!("{priority} is no priority"))
+            .field("priority")
+            .hint("-1000 to 1000; 0 is usual, higher goes first")),
+        None => Ok(()),
+    }
 }
 
 /// What the store is given of a new run.
@@ -96,9 +142,9 @@ async fn new_run(
         id,
         name,
         corpus: view.plan.corpora().iter().map(named).collect::<Vec<_>>().join(" + "),
-        spec,
         references: References::new(view.plan.recipe.model.vocab, dataset.as_ref()),
-        device_name: state.fleet.name_of(&view.plan.device),
+        device_name: devices::name_of(state, &spec, &view.plan.device),
+        spec,
         plan: view.plan,
         estimate: view.estimate,
         created_ms: now_ms(),
@@ -126,9 +172,11 @@ pub struct RunChange {
     archived: Option<bool>,
     /// Place in its device's queue, from 1.
     queue_place: Option<u32>,
+    /// Higher goes first in the queue, -1000 to 1000.
+    priority: Option<i32>,
 }
 
-/// Renames a run, puts it away, or moves it in the queue.
+/// Renames a run, puts it away, moves it in the queue, or gives it another priority.
 #[utoipa::path(patch, path = "/runs/{id}", tag = "runs", params(("id" = RunId, Path)), request_body = RunChange,
     responses((status = 200, body = RunSummary), (status = 409, body = ApiErrorBody)))]
 pub async fn change_run(
@@ -138,11 +186,15 @@ pub async fn change_run(
     Body(change): Body<RunChange>,
 ) -> Result<Json<RunSummary>, ApiError> {
     let before = summary(&state, &run).await?;
+    check_priority(change.priority)?;
     if let Some(name) = &change.name {
         state.store.rename(&run, &checked_name(name)?).await.map_err(|source| store_error(&run, source))?;
     }
     if let Some(archived) = change.archived {
         state.store.set_archived(&run, archived).await.map_err(|source| store_error(&run, source))?;
+    }
+    if let Some(priority) = change.priority {
+        state.store.set_priority(&run, priority).await.map_err(|source| store_error(&run, source))?;
     }
     if let Some(place) = change.queue_place {
         if before.state != RunState::Queued {
@@ -188,8 +240,15 @@ pub async fn restore_run(
 
 /// Resolves a spec against the lab as it stands.
 async fn plan(state: &AppState, spec: &RunSpec) -> Result<PlanView, ApiError> {
+    if let Some(parent) = &spec.parent {
+        return forks::plan(state, spec, parent).await;
+    }
     let texts = state.texts.list().await?;
-    resolve(spec, &texts, &state.fleet.infos()).map_err(|error| explain_missing_text(state, spec, error).into())
+    let wanted = devices::for_kind(spec, &state.fleet.infos())?;
+    let mut view = resolve(&wanted.spec, &texts, &wanted.devices)
+        .map_err(|error| explain_missing_text(state, spec, error))?;
+    view.notes.extend(wanted.note);
+    Ok(view)
 }
 
 /// A text that is being made right now is not unknown, only late.
@@ -255,6 +314,11 @@ pub fn store_error(run: &RunId, source: StoreError) -> ApiError {
         StoreError::RunExists { .. } => "run_exists",
         StoreError::RunIsLive { .. } => "run_live",
         StoreError::NotQueued { .. } => "not_queued",
+        StoreError::CheckpointNeeded { .. } => "checkpoint_needed",
+        StoreError::UnknownCheckpoint { run, .. } => {
+            let hint = format!("GET /api/v1/runs/{run}/checkpoints lists those that are kept");
+            return ApiError::not_found(source.to_string()).hint(hint);
+        }
         StoreError::RunFolderMissing { .. } => {
             return ApiError::new(StatusCode::GONE, "run_folder_missing", source.to_string());
         }

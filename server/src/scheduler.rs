@@ -1,15 +1,15 @@
 //! Hands queued runs to idle devices, in the order of each device's queue. A run whose text has not been cut into tokens
-//! waits at the head of its queue while that is done.
+//! waits at the head of its queue while that is done; one of which a worker has yet to deliver reports lets others pass.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use wire::corpus::DatasetInfo;
+use wire::device::DeviceInfo;
 use wire::event::Author;
-use wire::history::Past;
 use wire::run::References;
-use wire::{DeviceId, Event, RunId, RunPlan, RunState};
+use wire::{Event, RunId, RunPlan, RunState};
 
 use crate::api_error::ApiError;
 use crate::app_state::AppState;
@@ -18,6 +18,8 @@ use crate::runs::{append, report_of, store_error};
 
 /// Looked at even when nobody called, in case a call was missed.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// Runs at the head of a queue that are looked at, where the first cannot start yet.
+const AHEAD: u32 = 20;
 
 /// Runs whose text is being cut.
 type Preparing = Arc<Mutex<HashSet<RunId>>>;
@@ -30,15 +32,16 @@ pub async fn schedule(state: AppState) {
         let _ = tokio::time::timeout(LOOK_EVERY, state.scheduler.notified()).await;
         for device in state.fleet.idle() {
             if let Err(error) = serve_device(&state, &preparing, &device).await {
-                tracing::error!("the queue of {device} could not be served: {}", error.body.message);
+                tracing::error!("the queue of {} could not be served: {}", device.id, error.body.message);
             }
         }
     }
 }
 
-async fn serve_device(state: &AppState, preparing: &Preparing, device: &DeviceId) -> Result<(), ApiError> {
-    let next =
-        state.store.next_queued(device).await.map_err(|source| ApiError::internal("reading the queue", source))?;
+async fn serve_device(state: &AppState, preparing: &Preparing, device: &DeviceInfo) -> Result<(), ApiError> {
+    let queue = state.store.queue(&device.id, device.kind, AHEAD).await;
+    let queue = queue.map_err(|source| ApiError::internal("reading the queue", source))?;
+    let next = queue.into_iter().find(|(run, plan)| !state.fleet.owes(run) && fits(plan, device));
     let Some((run, plan)) = next else { return Ok(()) };
     if preparing.lock().unwrap_or_else(PoisonError::into_inner).contains(&run) {
         return Ok(());
@@ -53,7 +56,7 @@ async fn serve_device(state: &AppState, preparing: &Preparing, device: &DeviceId
         state.wake_scheduler();
         return Ok(());
     }
-    start(state, device, &run, plan).await
+    start(state, device, &run).await
 }
 
 /// Both sides of the split must hold a window of the plan; how many tokens a text has is known only once it is cut.
@@ -73,10 +76,19 @@ fn check_length(plan: &RunPlan, made: &DatasetInfo) -> Result<(), ApiError> {
     })
 }
 
+/// A run that waits for any device of a kind was planned for another one of it.
+fn fits(plan: &RunPlan, device: &DeviceInfo) -> bool {
+    plan.device == device.id || device.memory_bytes == 0 || plan.estimate(device).memory_bytes <= device.memory_bytes
+}
+
 /// The state is written first: a run must never be handed out twice.
-async fn start(state: &AppState, device: &DeviceId, run: &RunId, plan: RunPlan) -> Result<(), ApiError> {
+async fn start(state: &AppState, device: &DeviceInfo, run: &RunId) -> Result<(), ApiError> {
+    let failed = |source| store_error(run, source);
     set_state(state, run, RunState::Starting, None).await?;
-    if !state.fleet.assign(device, run, plan, Past::default()) {
+    let plan = state.store.place_on(run, &device.id, &device.name).await.map_err(failed)?;
+    let (past, seq) =
+        (state.store.past(run).await.map_err(failed)?, state.store.stored_seq(run).await.map_err(failed)?);
+    if !state.fleet.assign(&device.id, run, plan, past, seq) {
         set_state(state, run, RunState::Queued, None).await?;
     }
     Ok(())

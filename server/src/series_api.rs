@@ -10,7 +10,7 @@ use store::SeriesQuery;
 use utoipa::IntoParams;
 use wire::event::EventRecord;
 use wire::frame::Frame;
-use wire::series::{Axis, SeriesWindow};
+use wire::series::{Axis, Comparison, SeriesWindow};
 use wire::{RunId, encode};
 
 use crate::api_error::{ApiError, Path, Query};
@@ -112,6 +112,31 @@ impl WhichSeries {
         let points = self.points.unwrap_or(POINTS_USUAL).clamp(1, POINTS) as usize;
         Ok(SeriesQuery { names, axis: self.x, from: self.from, to: self.to, points })
     }
+}
+
+/// Which other run, and how finely.
+#[derive(Deserialize, IntoParams)]
+pub struct WithWhom {
+    /// The run to compare with.
+    #[param(value_type = String)]
+    with: RunId,
+    /// At most about so many buckets; 1,000 unless told.
+    points: Option<u32>,
+}
+
+/// The training loss of a run less that of another, at equal steps on both their paths.
+#[utoipa::path(get, path = "/runs/{id}/compare", tag = "runs", params(("id" = RunId, Path), WithWhom), responses((status = 200, body = Comparison)))]
+pub async fn compare_runs(
+    _: Viewer,
+    State(state): State<AppState>,
+    Path(run): Path<RunId>,
+    Query(WithWhom { with, points }): Query<WithWhom>,
+) -> Result<Json<Comparison>, ApiError> {
+    summary(&state, &run).await?;
+    summary(&state, &with).await?;
+    let points = points.unwrap_or(POINTS_USUAL).clamp(1, POINTS);
+    let compared = state.store.compare(&run, &with, u64::from(points)).await;
+    compared.map(Json).map_err(|source| store_error(&run, source))
 }
 
 /// The latest look inside of each kind.

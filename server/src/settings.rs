@@ -10,6 +10,9 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:7878";
 /// Largest upload, bytes.
 pub const UPLOAD_BYTES: u64 = 2_000_000_000;
 
+/// Runs that may wait for one device.
+pub const QUEUE_LIMIT: u64 = 100;
+
 /// Settings of a server.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -23,6 +26,8 @@ pub struct Settings {
     pub upload_bytes: u64,
     /// Start one worker for each device of this machine.
     pub starts_workers: bool,
+    /// Runs that may wait for one device; one more is refused.
+    pub queue_limit: u64,
 }
 
 /// Why a setting cannot be used.
@@ -40,7 +45,7 @@ pub struct SettingError {
 impl Settings {
     /// Settings of a folder and an address; the rest as usual.
     pub fn new(data: PathBuf, listen: SocketAddr) -> Self {
-        Self { data, listen, allowed_hosts: vec![], upload_bytes: UPLOAD_BYTES, starts_workers: true }
+        Self { data, listen, allowed_hosts: vec![], upload_bytes: UPLOAD_BYTES, starts_workers: true, queue_limit: QUEUE_LIMIT }
     }
 
     /// Folder of the texts.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use engine::train::{Reporter, Training};
+use engine::train::{Folders, Reporter, Training};
 use engine::{DataError, EngineError, corpus, dataset};
 use store::{NewRun, Store, StoreError};
 use tokio::sync::mpsc::{Receiver, Sender};
 use wire::command::CommandOrder;
 use wire::event::Author;
 use wire::frame::Frame;
+use wire::history::Past;
 use wire::link::{Item, Report};
 use wire::plan::{PlanView, resolve};
 use wire::run::References;
@@ -201,10 +202,11 @@ async fn record(store: &Store, spec: &RunSpec, view: &PlanView, corpora: &Path) 
 async fn train_on_a_thread(store: &Store, run: &RunId, view: &PlanView, corpora: &Path) -> Result<(), TrainError> {
     let (to_store, reports) = tokio::sync::mpsc::channel(ON_THE_WAY);
     let (orders, received) = mpsc::channel();
-    let (plan, corpora) = (view.plan.clone(), corpora.to_owned());
+    let (id, plan) = (run.clone(), view.plan.clone());
+    let folders = Folders { corpora: corpora.to_owned(), checkpoints: Some(store.dir().join("checkpoints")) };
     let thread = std::thread::Builder::new().name("train".into()).stack_size(64 << 20).spawn(move || {
         let device = engine::device::open(&plan.device)?;
-        Training::load(&plan, &corpora, device)?.run(&received, &mut ToStore(to_store))
+        Training::load(&id, &plan, &Past::default(), folders, device)?.run(&received, &mut ToStore(to_store))
     });
     let thread = thread.map_err(|source| ServeError::Folder { dir: "the training thread".into(), source })?;
     tokio::spawn(stop_on_signal(orders));

@@ -1,4 +1,5 @@
-//! Notices runs which nobody trains any more, and says so in their journal. A worker that is only out of reach trains on
+//! Notices runs which nobody trains any more, says so in their journal, and puts them back into the queue, as often as their plan
+//! allows; they go on from their newest checkpoint. A worker that is only out of reach trains on
 //! and is waited for: a local one for as long as it lives (its lock tells), a distant one for some minutes.
 
 use std::collections::HashMap;
@@ -12,7 +13,9 @@ use crate::app_state::AppState;
 use crate::runs::{append, report_of, store_error};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A worker here that has died, or says that it does not hold the run, may still have reports on their way.
+/// A worker that is here and says that it does not hold the run; one that has reports of it to deliver is waited for.
+const GRACE_HERE: Duration = Duration::from_secs(1);
+/// A worker of this machine that has died leaves reports on disk, which the next one delivers.
 const GRACE: Duration = Duration::from_secs(5);
 /// A worker elsewhere may be behind a broken network.
 const GRACE_ELSEWHERE: Duration = Duration::from_secs(180);
@@ -55,8 +58,11 @@ async fn look(state: &AppState, missing: &mut HashMap<RunId, Instant>) -> Result
 
 /// How long a run may be without a worker that holds it.
 fn grace(state: &AppState, run: &RunSummary) -> Duration {
+    if state.fleet.owes(&run.id) {
+        return Duration::MAX;
+    }
     if state.fleet.is_connected(&run.device) {
-        return GRACE;
+        return GRACE_HERE;
     }
     let is_local = worker::lock_path(&state.settings.data, &run.device).exists();
     match is_local && worker::is_held(&state.settings.data, &run.device) {
@@ -66,26 +72,23 @@ fn grace(state: &AppState, run: &RunSummary) -> Duration {
     }
 }
 
-/// A run that has not taken a step goes back to its queue; one that has is lost, and all it had reported is kept.
+/// Back to the queue while its plan allows, else lost; all it had reported is kept either way.
 async fn give_up(state: &AppState, run: &RunSummary) -> Result<(), ApiError> {
-    if run.started_ms.is_none() && run.step == 0 {
-        tracing::warn!("{} goes back to the queue of {}: its worker never began", run.id, run.device);
-        let message = Some("its worker went before the first step; it starts again".to_owned());
-        let after = state
-            .store
-            .set_state(&run.id, RunState::Queued, message)
-            .await
-            .map_err(|source| store_error(&run.id, source))?;
-        state.hub.publish(after, vec![], vec![], vec![]);
-        state.wake_scheduler();
-        return Ok(());
+    let failed = |source| store_error(&run.id, source);
+    let view = state.store.run(&run.id).await.map_err(failed)?;
+    let limit = view.map_or(0, |view| view.plan.recipe.keep.restarts);
+    let what = format!("the worker on {} died or went silent after step {}", run.device, run.step);
+    if run.restarts < limit {
+        let message = format!("{what}; it starts again by itself ({} of {limit})", run.restarts + 1);
+        tracing::warn!("{}: {message}", run.id);
+        let report = report_of(Author::Lab, run.step, Event::Lost { message }, Some(RunState::Queued));
+        let (record, after) = state.store.restart_run(&run.id, report).await.map_err(failed)?;
+        state.hub.publish(after, vec![], vec![record], vec![]);
+    } else {
+        let message = format!("{what}; all it had reported is kept, and resume goes on from its newest checkpoint");
+        tracing::warn!("{} is lost: {message}", run.id);
+        append(state, &run.id, report_of(Author::Lab, run.step, Event::Lost { message }, Some(RunState::Lost))).await?;
     }
-    let message = format!(
-        "the worker on {} died or went silent after step {}; all it had reported is kept",
-        run.device, run.step
-    );
-    tracing::warn!("{} is lost: {message}", run.id);
-    append(state, &run.id, report_of(Author::Lab, run.step, Event::Lost { message }, Some(RunState::Lost))).await?;
     state.wake_scheduler();
     Ok(())
 }

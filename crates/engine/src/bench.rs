@@ -7,6 +7,7 @@ use std::time::Instant;
 use wire::corpus::Source;
 use wire::event::Event;
 use wire::frame::Frame;
+use wire::history::Past;
 use wire::link::Report;
 use wire::plan::{self, RunPlan};
 use wire::series::{Row, name};
@@ -14,7 +15,7 @@ use wire::spec::RunSpec;
 
 use crate::data_error::DataError;
 use crate::error::EngineError;
-use crate::train::{Reporter, Training};
+use crate::train::{Folders, Reporter, Training};
 use crate::{dataset, device, intake};
 
 /// Figures of one training.
@@ -52,7 +53,13 @@ pub fn bring_text(corpora: &Path, id: &wire::CorpusId, file: &Path) -> Result<()
 pub fn train(spec: &RunSpec, corpora: &Path) -> Result<Figures, EngineError> {
     let plan = resolve(spec, corpora)?;
     dataset::prepare(corpora, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true)?;
-    let mut training = Training::load(&plan, corpora, device::open(&plan.device)?)?;
+    let mut training = Training::load(
+        &"bench".parse().map_err(|source: wire::id::IdError| EngineError::Plan { message: source.to_string() })?,
+        &plan,
+        &Past::default(),
+        Folders { corpora: corpora.to_owned(), checkpoints: None },
+        device::open(&plan.device)?,
+    )?;
     let (_keep, orders) = mpsc::channel();
     let mut rows = Rows::default();
     let began = Instant::now();

@@ -420,6 +420,11 @@ impl Dataset {
         &self.tokenizer
     }
 
+    /// Training tokens of one text, by its place.
+    pub fn train_tokens(&self, part: usize) -> usize {
+        self.train.get(part).map_or(0, Shard::len)
+    }
+
     /// The batch of a step's pass: a pure function of its arguments. `weights`: one for each text, in the order given to `open`.
     /// A text shorter than a window is read round and round.
     pub fn train_batch(&self, seed: u64, step: u64, pass: u64, rows: usize, seq: usize, weights: &[f64]) -> Batch {

@@ -36,6 +36,14 @@ pub enum EngineError {
         /// The driver's words.
         message: String,
     },
+    /// A checkpoint could not be written, or is not whole.
+    #[error("{}: {message}", path.display())]
+    Checkpoint {
+        /// Which file or folder.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        message: String,
+    },
     /// A part of the batch panicked on its core.
     #[error("part {shard} of the batch failed: {message}")]
     Shard {

@@ -3,12 +3,13 @@
 //! Text: [`corpus`] what the lab has, [`intake`] how it comes in, [`tokenizer`], [`dataset`] token shards on disk, [`batch`].
 //! Model: [`params`] the numbers, [`decoder`] the forward pass, read top to bottom, [`fused`] the CPU's one-pass operators.
 //! Training: [`train`] the loop, also read top to bottom; [`optimizer`], [`cores`] the batch split over cores, [`evaluate`],
-//! [`sample`], [`stats`] looks at weights and gradients, [`gpu_stats`] the same on a GPU through [`taps`], [`device`] where it all
+//! [`sample`], [`checkpoint`] saved states, [`stats`] looks at weights and gradients, [`gpu_stats`] the same on a GPU through [`taps`], [`device`] where it all
 //! runs, [`check`] whether it can be trusted.
 
 pub mod batch;
 pub mod bench;
 pub mod check;
+pub mod checkpoint;
 pub mod cores;
 pub mod corpus;
 pub mod data_error;

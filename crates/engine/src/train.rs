@@ -1,22 +1,32 @@
 //! The training loop, in one file that reads downwards: orders, batch, gradient, clip, step, report, then evaluation and samples.
 //!
 //! Everything a person can do happens between two optimizer steps, in [`Training::obey`], and comes back as a report. The loop knows
-//! nothing of links, stores or pages: it is given orders on a channel and a [`Reporter`].
+//! nothing of links, stores or pages: it is given orders on a channel and a [`Reporter`]. Checkpoints are written by [`keeper`]; where
+//! a run with a past goes on, and what it repeats in silence, is [`replay`]'s.
 
-use std::path::Path;
+mod keeper;
+mod replay;
+
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use burn::tensor::Tensor;
-use wire::command::{Command, CommandOrder, SetField};
+use wire::checkpoint::{Cause, CheckpointId, CheckpointInfo};
+use wire::command::{Command, CommandOrder};
 use wire::dials::Dials;
 use wire::event::{Author, Event};
 use wire::frame::{Frame, Moments, TensorStats};
+use wire::history::Past;
+use wire::id::RunId;
 use wire::link::Report;
 use wire::plan::RunPlan;
 use wire::run::RunState;
 use wire::series::{Row, name};
 
+use self::keeper::{Asker, Keeper};
+use self::replay::Replay;
+use crate::checkpoint::{self, Manifest, Snapshot};
 use crate::cores::Cores;
 use crate::dataset::Dataset;
 use crate::device::{EngineDevice, read};
@@ -44,12 +54,37 @@ pub trait Reporter {
 /// On a GPU, losses are read back together after this many steps, so that the queue does not run dry.
 const STEPS_PER_READ: usize = 8;
 
+/// Where a run finds its text and keeps its states.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// Texts and their tokens.
+    pub corpora: PathBuf,
+    /// Checkpoints by run; none are kept where there is no folder.
+    pub checkpoints: Option<PathBuf>,
+}
+
 /// A run, loaded on its device.
 pub struct Training {
+    run: RunId,
     plan: RunPlan,
+    folders: Folders,
     dials: Dials,
+    /// Stretch of the run's history that it is on.
+    segment: u32,
+    /// Newest stretch; going back opens the next.
+    last_segment: u32,
+    keeper: Option<Keeper>,
+    replay: Replay,
+    /// A checkpoint on the cadence waits for the writer.
+    is_checkpoint_due: bool,
+    loss_train: Option<f64>,
+    loss_valid: Option<f64>,
+    best_valid: Option<f64>,
+    /// Times that each text has been read.
+    epochs: Vec<f64>,
+    /// What the start is told with.
+    began: Event,
     data: Dataset,
-    mix: Vec<f64>,
     device: EngineDevice,
     cores: Option<Cores>,
     specs: Vec<ParamSpec>,
@@ -86,32 +121,55 @@ struct Phases {
 }
 
 impl Training {
-    /// Loads text and weights.
+    /// Loads text and state: from the newest whole checkpoint of its past, else from the seed.
     ///
     /// # Errors
-    /// Text that is missing or altered; a device without threads.
-    pub fn load(plan: &RunPlan, corpora: &Path, device: EngineDevice) -> Result<Self, EngineError> {
-        let data = Dataset::open(corpora, &plan.corpora(), plan.tokenizer)?;
+    /// Text that is missing or altered; a device without threads; a fork whose first state is gone.
+    pub fn load(
+        run: &RunId,
+        plan: &RunPlan,
+        past: &Past,
+        folders: Folders,
+        device: EngineDevice,
+    ) -> Result<Self, EngineError> {
+        let data = Dataset::open(&folders.corpora, &plan.corpora(), plan.tokenizer)?;
         let specs = params::layout(&plan.recipe.model);
-        let upload = |values| params::upload(values, &device.burn);
-        let flat: Vec<_> = params::initial(&specs, plan.seed).into_iter().map(upload).collect();
+        let begin = replay::begin(run, plan, past, folders.checkpoints.as_deref(), &specs, &device.burn)?;
         let cores = if device.is_cpu() { Some(Cores::new(plan.recipe.batch.shards)?) } else { None };
-        Ok(Self {
-            dials: Dials::new(plan),
+        let first = plan.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step);
+        let began = match past.recorded > first {
+            true => Event::Continued { checkpoint: begin.checkpoint, recorded: past.recorded, damaged: begin.damaged },
+            false => Event::Started { parameters: specs.iter().map(|spec| spec.len() as u64).sum() },
+        };
+        let mut training = Self {
+            run: run.clone(),
             gpu_stats: device.setup.as_ref().map(GpuStats::new),
-            mix: plan.mix.iter().map(|part| part.weight).collect(),
             layout: Weights::new(&specs, vec![]),
-            state: State::new(flat),
+            keeper: folders.checkpoints.clone().map(Keeper::start).transpose()?,
+            folders,
+            dials: begin.dials,
+            segment: begin.segment,
+            last_segment: past.last_segment,
+            replay: begin.replay,
+            is_checkpoint_due: false,
+            loss_train: None,
+            loss_valid: begin.loss_valid,
+            best_valid: begin.best_valid.or(plan.origin.as_ref().and_then(|origin| origin.best_valid)),
+            epochs: vec![],
+            began,
+            state: begin.state,
             plan: plan.clone(),
             data,
             device,
             cores,
             specs,
-            secs: 0.0,
+            secs: past.secs,
             budget: None,
             is_held: false,
             unread: vec![],
-        })
+        };
+        training.count_epochs();
+        Ok(training)
     }
 
     /// Trained numbers.
@@ -129,13 +187,12 @@ impl Training {
     /// # Errors
     /// A device that has gone away, a part that panicked.
     pub fn run(&mut self, orders: &Receiver<CommandOrder>, out: &mut dyn Reporter) -> Result<(), EngineError> {
-        let started = Event::Started { parameters: self.parameters() };
-        self.tell(out, started, Some(RunState::Running));
+        self.tell(out, self.began.clone(), Some(RunState::Running));
         loop {
             if let Next::Stop = self.obey(orders, out)? {
                 return Ok(());
             }
-            if self.step() >= self.plan.steps {
+            if self.step() >= self.dials.steps || self.is_budget_used(out) {
                 return self.finish(out);
             }
             self.train_step(out)?;
@@ -152,9 +209,16 @@ impl Training {
             if let Some(reason) = out.blocked() {
                 self.hold_until_reports_are_kept(reason, out);
             }
+            self.repeat_changes();
+            if self.replay.holds(self.step()) {
+                self.is_held = true;
+                self.tell(out, Event::Paused, Some(RunState::Paused));
+            }
+            self.tell_of_checkpoints(out);
             let order = if self.is_held {
                 self.read_unread(out)?;
-                match orders.recv_timeout(Duration::from_secs(1)) {
+                let is_writing = self.keeper.as_ref().is_some_and(Keeper::is_busy);
+                match orders.recv_timeout(Duration::from_millis(if is_writing { 20 } else { 1000 })) {
                     Ok(order) => Some(order),
                     Err(RecvTimeoutError::Timeout) => continue,
                     Err(RecvTimeoutError::Disconnected) => {
@@ -177,6 +241,13 @@ impl Training {
 
     fn carry_out(&mut self, order: CommandOrder, out: &mut dyn Reporter) -> Result<Next, EngineError> {
         self.read_unread(out)?;
+        if let Some(message) = self.hindrance(&order.command) {
+            self.answer(order.clone(), refuse(&order, &message), None, out);
+            return Ok(Next::Train);
+        }
+        if order.command.is_risky() && self.plan.recipe.keep.before_changes {
+            self.checkpoint(Cause::BeforeChange, Asker::lab())?;
+        }
         let (event, state) = match &order.command {
             Command::Pause { .. } if self.is_held => (refuse(&order, "the run already holds"), None),
             Command::Pause { .. } => {
@@ -194,10 +265,19 @@ impl Training {
                 (Event::Stepping { steps: *steps }, Some(RunState::Running))
             }
             Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
+            Command::Release { .. } => (Event::Released, Some(RunState::Parked)),
             Command::Set { .. } | Command::Redraw { .. } => (self.change(&order), None),
-            Command::Checkpoint { .. } | Command::Rollback { .. } | Command::Release { .. } | Command::Undo { .. } => {
-                (refuse(&order, "this worker cannot do that yet"), None)
+            Command::Checkpoint { reason } => {
+                let asker =
+                    Asker { command_id: Some(order.command_id), author: order.author.clone(), reason: reason.clone() };
+                // Answered when it is safe on disk.
+                self.checkpoint(Cause::Asked, asker)?;
+                return Ok(Next::Train);
             }
+            Command::Rollback { checkpoint, skip_batches, .. } => {
+                (self.roll_back(&order, *checkpoint, *skip_batches, out)?, None)
+            }
+            Command::Undo { .. } => (refuse(&order, "the lab turns an undo into the change that it is"), None),
             Command::Evaluate => (self.evaluate_now(out)?, None),
             Command::Sample { prompt: Some(prompt), .. } if !self.strangers(prompt).is_empty() => {
                 let message = format!("the text never had {}: leave that out", self.strangers(prompt));
@@ -208,7 +288,15 @@ impl Training {
             }
             Command::Annotate { text } => (Event::Annotated { text: text.clone() }, None),
         };
-        let next = if state == Some(RunState::Stopped) { Next::Stop } else { Next::Train };
+        let ends = matches!(state, Some(RunState::Stopped | RunState::Parked));
+        if ends {
+            self.keep_the_end(out)?;
+        }
+        self.answer(order, event, state, out);
+        Ok(if ends { Next::Stop } else { Next::Train })
+    }
+
+    fn answer(&self, order: CommandOrder, event: Event, state: Option<RunState>, out: &mut dyn Reporter) {
         let reason = order.command.reason().map(str::to_owned);
         out.report(Report {
             command_id: Some(order.command_id),
@@ -216,7 +304,17 @@ impl Training {
             reason,
             ..self.line(event, state)
         });
-        Ok(next)
+    }
+
+    /// Why something cannot be done at this moment.
+    fn hindrance(&self, command: &Command) -> Option<String> {
+        let needs_folder =
+            matches!(command, Command::Checkpoint { .. } | Command::Rollback { .. } | Command::Release { .. });
+        if needs_folder && self.keeper.is_none() {
+            return Some("this run keeps no checkpoints".into());
+        }
+        let last = self.replay.catching_up(self.step()).filter(|_| command.is_risky())?;
+        Some(format!("the run repeats what was known up to step {last} and is at {}; try again then", self.step()))
     }
 
     /// Characters of a prompt that this run's tokenizer has no number for, quoted.
@@ -234,6 +332,116 @@ impl Training {
             Ok(None) => refuse(order, "it changes nothing"),
             Err(message) => refuse(order, &message),
         }
+    }
+
+    /// Changes of the past take effect at their steps, in silence.
+    fn repeat_changes(&mut self) {
+        while let Some(record) = self.replay.next(self.step()) {
+            if let Event::RolledBack { best_valid, .. } = record.event {
+                (self.segment, self.best_valid) = (record.segment, best_valid);
+            }
+            self.dials.apply(&record.event, record.step);
+        }
+    }
+
+    /// Loads a checkpoint; a new stretch of history begins with it.
+    fn roll_back(
+        &mut self,
+        order: &CommandOrder,
+        id: CheckpointId,
+        skip_batches: u64,
+        out: &mut dyn Reporter,
+    ) -> Result<Event, EngineError> {
+        self.wait_for_checkpoints(out);
+        let Some(root) = &self.folders.checkpoints else { return Ok(refuse(order, "this run keeps no checkpoints")) };
+        let saved = match checkpoint::open(&checkpoint::folder(root, &self.run, id)) {
+            Ok(saved) => saved,
+            Err(source) => return Ok(refuse(order, &format!("the checkpoint {id} cannot be used: {source}"))),
+        };
+        let state = saved.state(&self.device.burn)?;
+        let Manifest { info: CheckpointInfo { loss_train, loss_valid, best_valid, .. }, dials, .. } = saved.manifest;
+        let event = Event::RolledBack {
+            checkpoint: id,
+            from_segment: self.segment,
+            from_step: self.step(),
+            skip_batches,
+            best_valid,
+        };
+        (self.state, self.dials) = (state, dials);
+        self.last_segment += 1;
+        self.segment = self.last_segment;
+        (self.loss_train, self.loss_valid, self.best_valid) = (loss_train, loss_valid, best_valid);
+        self.dials.apply(&event, id.step);
+        self.count_epochs();
+        Ok(event)
+    }
+
+    // --- checkpoints --------------------------------------------------------------------------------------------------------
+
+    /// Takes the state off the device and gives it to the writer.
+    fn checkpoint(&mut self, cause: Cause, asker: Asker) -> Result<(), EngineError> {
+        let (id, changes) = (CheckpointId { segment: self.segment, step: self.step() }, self.dials.changes);
+        let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.wants(id, changes, cause)) else {
+            return Ok(());
+        };
+        let snapshot = Snapshot::take(&self.specs, &self.state, self.cores.is_some())?;
+        let info = CheckpointInfo {
+            id,
+            cause,
+            at_ms: now_ms(),
+            bytes: 0,
+            hash: String::new(),
+            changes,
+            loss_train: self.loss_train,
+            loss_valid: self.loss_valid,
+            best_valid: self.best_valid,
+        };
+        let manifest = Manifest {
+            format: checkpoint::FORMAT,
+            run: self.run.clone(),
+            info,
+            plan: self.plan.clone(),
+            dials: self.dials.clone(),
+            secs: self.secs,
+        };
+        keeper.give(snapshot, manifest, asker);
+        Ok(())
+    }
+
+    /// The last one of a run that ends or lets go, told of before its end.
+    fn keep_the_end(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        self.checkpoint(Cause::End, Asker::lab())?;
+        self.wait_for_checkpoints(out);
+        Ok(())
+    }
+
+    fn wait_for_checkpoints(&mut self, out: &mut dyn Reporter) {
+        let reports = self.keeper.as_mut().map(Keeper::finish).unwrap_or_default();
+        self.report_checkpoints(reports, out);
+    }
+
+    fn tell_of_checkpoints(&mut self, out: &mut dyn Reporter) {
+        let reports = self.keeper.as_mut().map(Keeper::told).unwrap_or_default();
+        self.report_checkpoints(reports, out);
+    }
+
+    /// One that was told of before its worker ended, and is written again, is not told twice.
+    fn report_checkpoints(&self, reports: Vec<Report>, out: &mut dyn Reporter) {
+        for report in reports {
+            if report.command_id.is_some() || !self.replay.knows(&report.event, report.segment, report.step) {
+                out.report(report);
+            }
+        }
+    }
+
+    /// On the cadence, where the writer is free; else before a later step.
+    fn checkpoint_if_due(&mut self) -> Result<(), EngineError> {
+        self.is_checkpoint_due |= is_due(self.step(), self.dials.checkpoint_every);
+        if self.is_checkpoint_due && self.keeper.as_ref().is_some_and(Keeper::is_free) {
+            self.is_checkpoint_due = false;
+            self.checkpoint(Cause::Cadence, Asker::lab())?;
+        }
+        Ok(())
     }
 
     /// Holds while reports cannot be kept: nothing is trained that nobody could ever see.
@@ -273,6 +481,7 @@ impl Training {
         };
         phases.optimizer = millis(optimizing);
         let Some(taken) = taken else { return Ok(()) };
+        self.read_texts(step);
 
         if let Some((tensors, cost_ms)) = taken.stats {
             self.report_stats(step, tensors, cost_ms, out);
@@ -280,7 +489,10 @@ impl Training {
         self.secs += began.elapsed().as_secs_f64();
         let row = self.row(step, &phases, millis(began));
         match taken.scalars {
-            Scalars::Known { loss, norm } => out.row(with_scalars(row, loss, norm)),
+            Scalars::Known { loss, norm } => {
+                self.loss_train = Some(loss);
+                out.row(with_scalars(row, loss, norm));
+            }
             Scalars::OnDevice(loss_and_norm) => {
                 self.unread.push(Unread { row, loss_and_norm });
                 if self.unread.len() >= STEPS_PER_READ {
@@ -293,10 +505,12 @@ impl Training {
     }
 
     fn batches(&self, step: u64) -> Vec<crate::batch::Batch> {
-        let batch = &self.plan.recipe.batch;
-        let pass =
-            |pass| self.data.train_batch(self.plan.seed, step, pass, batch.rows, self.plan.recipe.model.seq, &self.mix);
-        (0..batch.accumulation as u64).map(pass).collect()
+        let (rows, seq) = (self.plan.recipe.batch.rows, self.plan.recipe.model.seq);
+        let mix = self.dials.mix.at(step);
+        // Batches left out on purpose are those that would have come next.
+        let place = step + self.dials.skipped;
+        let pass = |pass| self.data.train_batch(self.plan.seed, place, pass, rows, seq, &mix);
+        (0..self.dials.passes.at(step)).map(pass).collect()
     }
 
     fn gradient(&self, step: u64, batches: Vec<crate::batch::Batch>) -> Result<Gradient, EngineError> {
@@ -372,10 +586,11 @@ impl Training {
     // --- what is reported ---------------------------------------------------------------------------------------------------
 
     fn row(&self, step: u64, phases: &Phases, step_ms: f64) -> Row {
-        let tokens = self.plan.tokens_per_step();
+        let per_pass = self.plan.tokens_per_pass();
+        let tokens = self.dials.passes.at(step) * per_pass;
         let other = (step_ms - phases.batch - phases.gradient - phases.optimizer).max(0.0);
         let mut values = vec![
-            (name::TOKENS, ((step + 1) * tokens) as f64),
+            (name::TOKENS, self.dials.tokens_before(step + 1, per_pass) as f64),
             (name::SECS, self.secs),
             (name::RATE, self.dials.schedule.rate(step)),
             (name::TOKENS_PER_SEC, tokens as f64 / (step_ms / 1000.0)),
@@ -391,7 +606,12 @@ impl Training {
                 values.push((name::DEVICE_BYTES, self.device.bytes_in_use() as f64));
             }
         }
-        Row { segment: 0, step, values: values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+        let mut values: Vec<_> = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        if is_due(step, 10) {
+            let texts = self.plan.mix.iter().zip(&self.epochs);
+            values.extend(texts.map(|(part, epochs)| (format!("{}{}", name::EPOCHS, part.corpus), *epochs)));
+        }
+        Row { segment: self.segment, step, values }
     }
 
     fn report_stats(&self, step: u64, tensors: Vec<TensorStats>, cost_ms: f64, out: &mut dyn Reporter) {
@@ -403,7 +623,7 @@ impl Training {
                 value(name::WEIGHT_RMS, tensor, tensor.weight.rms),
             ]
         });
-        out.row(Row { segment: 0, step, values: values.collect() });
+        out.row(Row { segment: self.segment, step, values: values.collect() });
         out.look(Frame::Tensors { step, tensors, cost_ms });
     }
 
@@ -421,6 +641,7 @@ impl Training {
             if !(loss.is_finite() && norm.is_finite() || self.is_held) {
                 self.hold_on_bad_number(loss, norm, out);
             }
+            self.loss_train = Some(loss).filter(|loss| loss.is_finite());
             out.row(with_scalars(row, loss, norm));
         }
         // What was started before those steps' losses has arrived with them.
@@ -437,11 +658,10 @@ impl Training {
     }
 
     fn line(&self, event: Event, state: Option<RunState>) -> Report {
-        let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
         Report {
-            segment: 0,
+            segment: self.segment,
             step: self.step(),
-            at_ms,
+            at_ms: now_ms(),
             author: Author::Lab,
             command_id: None,
             reason: None,
@@ -450,8 +670,43 @@ impl Training {
         }
     }
 
+    /// Says what happened by itself; what was told before the worker ended is not told twice.
     fn tell(&self, out: &mut dyn Reporter, event: Event, state: Option<RunState>) {
-        out.report(self.line(event, state));
+        if state.is_some() || !self.replay.knows(&event, self.segment, self.step()) {
+            out.report(self.line(event, state));
+        }
+    }
+
+    /// Counts how often each text has been read, from the first step on: a pure function of the dials.
+    fn count_epochs(&mut self) {
+        self.epochs = vec![0.0; self.plan.mix.len()];
+        (0..self.step()).for_each(|step| self.read_texts(step));
+    }
+
+    fn read_texts(&mut self, step: u64) {
+        let tokens = (self.dials.passes.at(step) * self.plan.tokens_per_pass()) as f64;
+        let shares = self.dials.mix.at(step);
+        for (part, (epochs, share)) in self.epochs.iter_mut().zip(shares).enumerate() {
+            *epochs += tokens * share / self.data.train_tokens(part).max(1) as f64;
+        }
+    }
+
+    /// Whether a bound of the plan is reached; said once, just before the end.
+    fn is_budget_used(&self, out: &mut dyn Reporter) -> bool {
+        let budget = &self.plan.recipe.budget;
+        let tokens = self.dials.tokens_before(self.step(), self.plan.tokens_per_pass());
+        let loss = self.loss_valid.filter(|loss| *loss <= budget.loss);
+        let what = if budget.tokens > 0 && tokens >= budget.tokens {
+            format!("{tokens} of {} tokens", budget.tokens)
+        } else if budget.secs > 0.0 && self.secs >= budget.secs {
+            format!("{:.0} of {:.0} seconds at work", self.secs, budget.secs)
+        } else if let Some(loss) = loss {
+            format!("validation loss {loss:.3}, {} nats were wanted", budget.loss)
+        } else {
+            return false;
+        };
+        self.tell(out, Event::BudgetReached { what }, None);
+        true
     }
 
     // --- evaluation and samples ---------------------------------------------------------------------------------------------
@@ -462,22 +717,62 @@ impl Training {
         if done == 0 || self.is_held {
             return Ok(());
         }
-        if done < self.plan.steps && is_due(done, self.dials.eval_every) {
+        if done >= self.dials.steps {
+            return Ok(());
+        }
+        if is_due(done, self.dials.eval_every) {
+            let before = self.best_valid;
             let event = self.evaluate_now(out)?;
             self.tell(out, event, None);
+            let is_best = before.is_some_and(|before| self.best_valid.is_some_and(|best| best < before));
+            if is_best && self.plan.recipe.keep.best && self.keeper.as_ref().is_some_and(Keeper::is_free) {
+                self.checkpoint(Cause::Best, Asker::lab())?;
+            }
         }
-        if done < self.plan.steps && is_due(done, self.dials.sample_every) {
+        if is_due(done, self.dials.sample_every) {
             let event = self.sample_now(None, None, None)?;
             self.tell(out, event, None);
         }
+        self.checkpoint_if_due()
+    }
+
+    /// The loss of the mix as it is now; where there are several texts, of each by itself too.
+    fn evaluate_now(&mut self, out: &mut dyn Reporter) -> Result<Event, EngineError> {
+        let mix = self.dials.mix.at(self.step().saturating_sub(1));
+        let batches = self.valid_batches(&mix);
+        let event = self.evaluate(batches.into_iter(), out)?;
+        if self.plan.mix.len() > 1 {
+            self.evaluate_texts(out)?;
+        }
+        Ok(event)
+    }
+
+    fn valid_batches(&self, mix: &[f64]) -> Vec<crate::batch::Batch> {
+        let (rows, seq) = (self.plan.recipe.batch.rows, self.plan.recipe.model.seq);
+        (0..self.plan.recipe.cadence.eval_batches.max(1))
+            .map_while(|index| self.data.valid_batch(index, rows, seq, mix))
+            .collect()
+    }
+
+    fn evaluate_texts(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        let mut values = vec![];
+        for part in 0..self.plan.mix.len() {
+            let alone: Vec<f64> = (0..self.plan.mix.len()).map(|other| f64::from(u8::from(other == part))).collect();
+            let batches = self.valid_batches(&alone);
+            if let Some(loss) = self.loss_of(batches.into_iter())? {
+                values.push((format!("{}{}", name::VALID_OF, self.plan.mix[part].corpus), loss));
+            }
+        }
+        out.row(Row { segment: self.segment, step: self.step().saturating_sub(1), values });
         Ok(())
     }
 
-    fn evaluate_now(&mut self, out: &mut dyn Reporter) -> Result<Event, EngineError> {
-        let (rows, seq) = (self.plan.recipe.batch.rows, self.plan.recipe.model.seq);
-        let batches = (0..self.plan.recipe.cadence.eval_batches.max(1))
-            .map_while(|index| self.data.valid_batch(index, rows, seq, &self.mix));
-        self.evaluate(batches.collect::<Vec<_>>().into_iter(), out)
+    fn loss_of(&mut self, batches: impl Iterator<Item = crate::batch::Batch>) -> Result<Option<f64>, EngineError> {
+        let began = Instant::now();
+        let model = &self.plan.recipe.model;
+        let loss = evaluate::mean_loss(model, &self.weights(), batches, self.cores.as_ref(), &self.device.burn);
+        self.secs += began.elapsed().as_secs_f64();
+        loss
     }
 
     fn evaluate(
@@ -486,15 +781,7 @@ impl Training {
         out: &mut dyn Reporter,
     ) -> Result<Event, EngineError> {
         self.read_unread(out)?;
-        let began = Instant::now();
-        let loss = evaluate::mean_loss(
-            &self.plan.recipe.model,
-            &self.weights(),
-            batches,
-            self.cores.as_ref(),
-            &self.device.burn,
-        )?;
-        self.secs += began.elapsed().as_secs_f64();
+        let loss = self.loss_of(batches)?;
         let loss_nats = loss.unwrap_or(f64::NAN);
         let bits_per_byte = loss_nats / (self.data.info().bytes_per_token * std::f64::consts::LN_2);
         if !loss_nats.is_finite() {
@@ -502,7 +789,9 @@ impl Training {
         }
         // The last trained step is the one whose weights were measured.
         let step = self.step().saturating_sub(1);
-        out.row(Row { segment: 0, step, values: vec![(name::VALID.to_owned(), loss_nats)] });
+        out.row(Row { segment: self.segment, step, values: vec![(name::VALID.to_owned(), loss_nats)] });
+        self.loss_valid = Some(loss_nats);
+        self.best_valid = Some(self.best_valid.map_or(loss_nats, |best| best.min(loss_nats)));
         Ok(Event::Evaluated { loss_nats, bits_per_byte })
     }
 
@@ -539,6 +828,7 @@ impl Training {
             let event = self.sample_now(None, None, None)?;
             self.tell(out, event, None);
         }
+        self.keep_the_end(out)?;
         self.tell(out, Event::Finished, Some(RunState::Finished));
         Ok(())
     }
@@ -571,6 +861,11 @@ fn refuse(order: &CommandOrder, message: &str) -> Event {
 
 fn is_due(step: u64, every: u64) -> bool {
     every > 0 && step % every == 0
+}
+
+/// Milliseconds since 1970.
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 fn millis(since: Instant) -> f64 {

@@ -10,9 +10,10 @@ use std::sync::mpsc;
 
 use engine::device::{self, EngineDevice};
 use engine::taps::Taps;
-use engine::train::{Reporter, Training};
+use engine::train::{Folders, Reporter, Training};
 use engine::{bench, check, corpus, dataset};
 use wire::frame::{Frame, Moments, TensorStats};
+use wire::history::Past;
 use wire::link::Report;
 use wire::plan;
 use wire::series::{Row, name};
@@ -153,7 +154,7 @@ fn train_on(device: &str, folder: &std::path::Path) -> Heard {
     dataset::prepare(folder, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
     let (_keep, orders) = mpsc::channel();
     let mut heard = Heard::default();
-    Training::load(&plan, folder, device::open(&plan.device).unwrap()).unwrap().run(&orders, &mut heard).unwrap();
+    load(&plan, folder).run(&orders, &mut heard).unwrap();
     heard
 }
 
@@ -198,4 +199,10 @@ fn run(gpu: &EngineDevice) {
         gpu.info.name,
         here.looks.iter().map(|Frame::Tensors { cost_ms, .. }| cost_ms).fold(f64::INFINITY, |a, b| a.min(*b))
     );
+}
+
+fn load(plan: &plan::RunPlan, corpora: &std::path::Path) -> Training {
+    let folders = Folders { corpora: corpora.to_owned(), checkpoints: None };
+    let device = device::open(&plan.device).unwrap();
+    Training::load(&"story".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
 }

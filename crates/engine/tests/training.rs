@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use engine::train::{Reporter, Training};
+use engine::train::{Folders, Reporter, Training};
 use engine::{bench, dataset, device};
 use wire::command::{Command, CommandOrder, SetField};
 use wire::event::{Author, Event};
 use wire::frame::Frame;
+use wire::history::Past;
 use wire::link::Report;
 use wire::plan::{self, RunPlan};
 use wire::run::RunState;
@@ -84,7 +85,7 @@ impl Lab {
         dataset::prepare(&self.0, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
         let (send, orders) = mpsc::channel();
         let mut heard = Heard { script, send: Some(send), ..Heard::default() };
-        Training::load(&plan, &self.0, device::open(&plan.device).unwrap()).unwrap().run(&orders, &mut heard).unwrap();
+        load(&plan, &self.0).run(&orders, &mut heard).unwrap();
         heard
     }
 }
@@ -190,4 +191,10 @@ fn a_rate_that_blows_up_holds_the_run_and_keeps_the_weights() {
         ],
     );
     assert!(heard.series(name::TRAIN).iter().all(|loss| loss.is_finite()), "no bad number is recorded as a loss");
+}
+
+fn load(plan: &RunPlan, corpora: &std::path::Path) -> Training {
+    let folders = Folders { corpora: corpora.to_owned(), checkpoints: None };
+    let device = device::open(&plan.device).unwrap();
+    Training::load(&"story".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
 }

@@ -1,9 +1,13 @@
 //! The only module that speaks SQL: SQLite in WAL mode, one writer, a few readers. Another database would change this module
-//! and its children only. What is asked is in [`runs`], [`journal`] and [`tokens`]; nothing here decides anything.
+//! and its children only. What is asked is in [`runs`], [`queue`], [`journal`], [`checkpoints`], [`unsynced`] and [`tokens`]; nothing here
+//! decides anything.
 
+pub(crate) mod checkpoints;
 pub(crate) mod journal;
+pub(crate) mod queue;
 pub(crate) mod runs;
 pub(crate) mod tokens;
+pub(crate) mod unsynced;
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +18,7 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Formats of the folder, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("../migrations/1.sql"), include_str!("../migrations/2.sql")];
 
 /// One connection, inside a transaction or not.
 pub(crate) type Connection = SqliteConnection;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use wire::{RunId, RunState};
+use wire::{CheckpointId, RunId, RunState};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +87,24 @@ pub enum StoreError {
         run: RunId,
         /// How it stands.
         state: RunState,
+    },
+    /// The checkpoint was never taken, or is kept no longer.
+    #[error("{run} has no checkpoint {checkpoint} (any more)")]
+    UnknownCheckpoint {
+        /// The run.
+        run: RunId,
+        /// The checkpoint asked for.
+        checkpoint: CheckpointId,
+    },
+    /// The checkpoint cannot be deleted, because something begins with it.
+    #[error("checkpoint {checkpoint} of {run} is needed by {by}")]
+    CheckpointNeeded {
+        /// The run.
+        run: RunId,
+        /// The checkpoint.
+        checkpoint: CheckpointId,
+        /// By whom, and why.
+        by: String,
     },
     /// Reports are missing between what is stored and what came.
     #[error("reports of {run} came from number {got} on, and {expected} is next: send from there")]

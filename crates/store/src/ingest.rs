@@ -1,8 +1,11 @@
-//! How a worker's reports are kept: nothing lost, nothing doubled, wherever the process is killed.
+//! How a worker's reports are kept: nothing lost, nothing doubled, wherever the process is killed and wherever the power goes.
 //!
 //! Reports carry numbers. Values go to the curves' files first, then one transaction moves the run's line, its journal and the
 //! last number. Killed before the transaction, the worker sends the same numbers again: the journal has none of them, and the
 //! curves drop the steps they have. A number is acknowledged only after both.
+//!
+//! The transaction is on disk when it is acknowledged, the files may not be: so it holds the new points too, until the files
+//! have been synced, which is done every [`UNSYNCED_BYTES`] and when the run lets go of its device.
 
 use wire::link::{Item, Report};
 use wire::series::Row;
@@ -10,8 +13,12 @@ use wire::{EventRecord, RunId, RunSummary};
 
 use crate::database::{self, commit};
 use crate::error::StoreError;
-use crate::journal::number;
+use crate::journal::Book;
+use crate::series::Grown;
 use crate::store::Store;
+
+/// Points that may wait in the database for their files to be synced, for one run: about three million.
+const UNSYNCED_BYTES: usize = 32 << 20;
 
 /// What came of some reports.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +38,21 @@ pub struct Ingested {
 pub(crate) struct Desk {
     /// Last number stored, where it is known; unknown again when a parcel fails half-way.
     stored_seq: Option<u64>,
+    /// Points that wait in the database, bytes.
+    unsynced_bytes: usize,
+}
+
+/// Reports, told apart: values for the curves, and the order in which they and the happenings came.
+struct Parcel {
+    rows: Vec<Row>,
+    order: Vec<Place>,
+}
+
+/// What came at one place of a parcel.
+enum Place {
+    /// The next of the rows.
+    Row,
+    Event(Report),
 }
 
 impl Store {
@@ -50,53 +72,104 @@ impl Store {
         let mut desk = desk.lock().await;
         let stored_seq = match desk.stored_seq.take() {
             Some(seq) => seq,
-            None => self.stored_seq(run).await?,
+            None => {
+                // The first parcel of this process, or the one after a failure: files may be ahead of the database.
+                self.shelf().forget(run);
+                self.stored_seq(run).await?
+            }
         };
         let first_seq = first_seq.max(1);
         if first_seq > stored_seq + 1 {
             desk.stored_seq = Some(stored_seq);
             return Err(StoreError::Gap { run: run.clone(), expected: stored_seq + 1, got: first_seq });
         }
-        let (rows, reports) = parcel(items, (stored_seq + 1 - first_seq) as usize);
-        let last_seq = stored_seq + (rows.len() + reports.len()) as u64;
+        let Parcel { rows, order } = parcel(items, (stored_seq + 1 - first_seq) as usize);
+        let last_seq = stored_seq + order.len() as u64;
 
+        let is_time_to_sync = desk.unsynced_bytes > UNSYNCED_BYTES;
         let (shelf, id) = (self.shelf().clone(), run.clone());
-        let (rows, repeated) = self.aside(move || shelf.append(&id, &rows).map(|repeated| (rows, repeated))).await?;
+        let (rows, Grown { repeated, points }) = self
+            .aside(move || {
+                let grown = shelf.append(&id, &rows)?;
+                if is_time_to_sync {
+                    shelf.sync(&id)?;
+                }
+                Ok((rows, grown))
+            })
+            .await?;
 
         let mut transaction = self.database().write().await?;
-        let found = database::runs::standing(&mut transaction, run).await?;
-        let Some((mut standing, _, mut event_count)) = found else {
-            return Err(StoreError::UnknownRun { run: run.clone() });
+        let mut book = Book::open(&mut transaction, run).await?;
+        let (mut events, mut values) = (vec![], rows.iter());
+        for place in order {
+            match place {
+                Place::Row => values.by_ref().take(1).for_each(|row| book.standing.take_row(row)),
+                Place::Event(report) => {
+                    let report = book.standing.take_from_worker(report);
+                    events.push(book.write(&mut transaction, report).await?);
+                }
+            }
+        }
+        if is_time_to_sync {
+            database::unsynced::clear(&mut transaction, run).await?;
+        } else if !points.is_empty() {
+            database::unsynced::insert(&mut transaction, run, last_seq, &points).await?;
+        }
+        let is_held = book.standing.state.is_live();
+        let dropped = match last_seq > stored_seq {
+            true => book.close(&mut transaction, Some(last_seq)).await?,
+            false => vec![],
         };
-        rows.iter().for_each(|row| standing.take_row(row));
-        let mut events = Vec::with_capacity(reports.len());
-        for report in reports {
-            standing.take_report(&report);
-            event_count += 1;
-            let record = number(event_count, report);
-            database::journal::insert(&mut transaction, run, &record).await?;
-            events.push(record);
-        }
-        if last_seq > stored_seq {
-            database::runs::save_standing(&mut transaction, run, &standing, last_seq, event_count).await?;
-        }
         let summary = self.summary_in(&mut transaction, run).await?;
         commit(transaction).await?;
+        desk.unsynced_bytes = if is_time_to_sync { 0 } else { desk.unsynced_bytes + points.len() };
         desk.stored_seq = Some(last_seq);
+        if !is_held && desk.unsynced_bytes > 0 {
+            self.settle(run).await?;
+            desk.unsynced_bytes = 0;
+        }
+        self.remove_folders(dropped).await;
         Ok(Ingested { stored_seq: last_seq, rows: without(rows, &repeated), events, summary })
+    }
+
+    /// Waits until a run's curves are on disk, and forgets the copies in the database.
+    pub(crate) async fn settle(&self, run: &RunId) -> Result<(), StoreError> {
+        let (shelf, id) = (self.shelf().clone(), run.clone());
+        self.aside(move || shelf.sync(&id)).await?;
+        let mut transaction = self.database().write().await?;
+        database::unsynced::clear(&mut transaction, run).await?;
+        commit(transaction).await
+    }
+
+    /// After a start: writes again what a power cut may have taken from the curves' files. Runs whose folder is away are left.
+    pub(crate) async fn redo_unsynced(&self) -> Result<(), StoreError> {
+        let runs = database::unsynced::runs(&mut *self.database().read().await?).await?;
+        for run in runs {
+            let points = database::unsynced::of(&mut *self.database().read().await?, &run).await?;
+            let (shelf, id) = (self.shelf().clone(), run.clone());
+            match self.aside(move || shelf.redo(&id, &points)).await {
+                Ok(()) => self.settle(&run).await?,
+                Err(StoreError::RunFolderMissing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }
 
-/// Sorts what is new into values and happenings; neither depends on the order in which they mix.
-fn parcel(items: Vec<Item>, known: usize) -> (Vec<Row>, Vec<Report>) {
-    let (mut rows, mut reports) = (Vec::with_capacity(items.len()), vec![]);
+/// Sorts what is new.
+fn parcel(items: Vec<Item>, known: usize) -> Parcel {
+    let (mut rows, mut order) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
     for item in items.into_iter().skip(known) {
-        match item {
-            Item::Row(row) => rows.push(row),
-            Item::Event(report) => reports.push(report),
-        }
+        order.push(match item {
+            Item::Row(row) => {
+                rows.push(row);
+                Place::Row
+            }
+            Item::Event(report) => Place::Event(report),
+        });
     }
-    (rows, reports)
+    Parcel { rows, order }
 }
 
 /// Leaves out the values that the curves had, given as (row, value) in rising order; rows left empty go too.

@@ -2,7 +2,9 @@
 //! reports were parcelled.
 
 use serde::{Deserialize, Serialize};
+use wire::checkpoint::CheckpointInfo;
 use wire::link::Report;
+use wire::plan::RunPlan;
 use wire::series::{Row, name};
 use wire::{Event, RunState};
 
@@ -20,6 +22,8 @@ pub(crate) struct Standing {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Progress {
+    /// Segment of the run's history that it is on.
+    pub(crate) segment: u32,
     /// Steps done.
     pub(crate) step: u64,
     pub(crate) loss_train: Option<f64>,
@@ -28,23 +32,37 @@ pub(crate) struct Progress {
     /// Mean over about the last ten steps.
     pub(crate) tokens_per_sec: Option<f64>,
     pub(crate) elapsed_secs: f64,
+    /// Step of the last validation loss on the path, so that one that is measured again counts once.
+    pub(crate) valid_step: Option<u64>,
+    /// Step of the sparkline's first value.
+    pub(crate) first_step: Option<u64>,
     pub(crate) sparkline: Sparkline,
 }
 
 impl Standing {
-    /// Takes the values of a step.
+    /// Takes the values of a step. Steps that were done before, trained again after a crash, and those of a stretch that was
+    /// left move nothing.
     pub(crate) fn take_row(&mut self, row: &Row) {
         let progress = &mut self.progress;
+        if row.segment < progress.segment {
+            return;
+        }
+        progress.segment = row.segment;
+        let is_new = row.step >= progress.step;
         for (series, value) in &row.values {
             match series.as_str() {
-                name::TRAIN => {
-                    progress.step = progress.step.max(row.step.saturating_add(1));
+                name::TRAIN if is_new => {
+                    progress.step = row.step.saturating_add(1);
                     progress.loss_train = finite(*value);
+                    progress.first_step.get_or_insert(row.step);
                     progress.sparkline.take(*value);
                 }
-                name::VALID => progress.take_valid(*value),
-                name::SECS => progress.elapsed_secs = finite(*value).unwrap_or(progress.elapsed_secs),
-                name::TOKENS_PER_SEC => progress.take_speed(*value),
+                name::VALID if progress.valid_step.is_none_or(|last| row.step > last) => {
+                    progress.valid_step = Some(row.step);
+                    progress.take_valid(*value);
+                }
+                name::SECS => progress.elapsed_secs = finite(*value).unwrap_or(0.0).max(progress.elapsed_secs),
+                name::TOKENS_PER_SEC if is_new => progress.take_speed(*value),
                 _ => {}
             }
         }
@@ -52,22 +70,39 @@ impl Standing {
 
     /// Takes something that happened.
     pub(crate) fn take_report(&mut self, report: &Report) {
-        self.progress.step = self.progress.step.max(report.step);
+        match &report.event {
+            Event::RolledBack { checkpoint, best_valid, .. } => {
+                self.progress.go_back(report.segment, checkpoint.step, *best_valid);
+            }
+            _ if report.segment < self.progress.segment => {}
+            _ => self.progress.step = self.progress.step.max(report.step),
+        }
         if let Event::Evaluated { loss_nats, .. } = report.event {
             self.progress.take_valid(loss_nats);
         }
-        if matches!(report.event, Event::Started { .. }) {
+        if matches!(report.event, Event::Started { .. } | Event::Continued { .. }) {
             self.started_ms.get_or_insert(report.at_ms);
         }
         let said = match &report.event {
             Event::Failed { message } | Event::Lost { message } => Some(message.clone()),
             Event::NonFinite { what } => Some(format!("{what} is not a number: held")),
+            Event::BudgetReached { what } => Some(format!("budget reached: {what}")),
             _ => None,
         };
         match report.state {
             Some(state) => self.turn(state, said, report.at_ms),
             None => self.message = said.or(self.message.take()),
         }
+    }
+
+    /// [`Standing::take_report`] of a worker's report. One that comes late, when nobody holds the run any more, may say how it
+    /// ended, and cannot bring it to life.
+    pub(crate) fn take_from_worker(&mut self, mut report: Report) -> Report {
+        if !self.state.is_live() && report.state.is_some_and(RunState::is_live) {
+            report.state = None;
+        }
+        self.take_report(&report);
+        report
     }
 
     /// Stands differently from `at_ms` on.
@@ -82,6 +117,33 @@ impl Standing {
 }
 
 impl Progress {
+    /// Of a run that has not begun; a fork stands where its parent's checkpoint does.
+    pub(crate) fn new(plan: &RunPlan, begins_with: Option<&CheckpointInfo>) -> Self {
+        let origin = plan.origin.as_ref();
+        Self {
+            step: origin.map_or(0, |origin| origin.from.checkpoint.step),
+            best_valid: origin.and_then(|origin| origin.best_valid),
+            loss_train: begins_with.and_then(|info| info.loss_train),
+            loss_valid: begins_with.and_then(|info| info.loss_valid),
+            ..Self::default()
+        }
+    }
+
+    /// Goes on from a checkpoint of the past, in a segment of its own.
+    fn go_back(&mut self, segment: u32, step: u64, best_valid: Option<f64>) {
+        self.segment = segment;
+        self.step = step;
+        self.best_valid = best_valid;
+        self.valid_step = step.checked_sub(1).and_then(|before| Some(self.valid_step?.min(before)));
+        self.sparkline.cut(step.saturating_sub(self.first_step.unwrap_or(step)));
+    }
+
+    /// The losses that a checkpoint saw last.
+    pub(crate) fn recall(&mut self, info: &CheckpointInfo) {
+        self.loss_train = info.loss_train;
+        self.loss_valid = info.loss_valid;
+    }
+
     fn take_valid(&mut self, loss: f64) {
         self.loss_valid = finite(loss);
         self.best_valid = [self.best_valid, self.loss_valid].into_iter().flatten().reduce(f64::min);
@@ -135,6 +197,18 @@ impl Sparkline {
         }
     }
 
+    /// Keeps the first `values`. What is cut out of a mean is taken to be like the rest of it.
+    fn cut(&mut self, values: u64) {
+        let each = u64::from(self.values_per_mean.max(1));
+        let (whole, rest) = ((values / each) as usize, (values % each) as u32);
+        if let Some(mean) = self.means.get(whole) {
+            (self.sum, self.count) = (f64::from(*mean) * f64::from(rest), rest);
+            self.means.truncate(whole);
+        } else if whole == self.means.len() && rest < self.count {
+            (self.sum, self.count) = (self.sum / f64::from(self.count) * f64::from(rest), rest);
+        }
+    }
+
     /// From the first step to the last.
     pub(crate) fn points(&self) -> Vec<f32> {
         let unfinished = (self.count > 0).then(|| (self.sum / f64::from(self.count)) as f32);
@@ -158,5 +232,25 @@ mod tests {
         assert!(points[0] < 4000.0 && points[points.len() - 1] > 96_000.0, "{points:?}");
         line.take(f64::NAN);
         assert_eq!(line.points(), points, "what is no number has no place on it");
+    }
+
+    #[test]
+    fn a_sparkline_cut_back_is_the_shorter_one() {
+        let of = |values: u32| {
+            let mut line = Sparkline::default();
+            (0..values).for_each(|step| line.take(f64::from(step)));
+            line
+        };
+        for (had, left) in [(50, 20), (59, 0), (50, 50), (50, 70)] {
+            let mut line = of(had);
+            line.cut(u64::from(left));
+            assert_eq!(line, of(had.min(left)), "{had} cut to {left}");
+        }
+        let mut long = of(1000);
+        long.cut(500);
+        let points = long.points();
+        assert!(points.is_sorted() && points[points.len() - 1] < 501.0 && points[points.len() - 1] > 470.0, "{points:?}");
+        (500..1000).for_each(|step| long.take(f64::from(step)));
+        assert!(long.points().len() <= Sparkline::MOST && long.points().is_sorted());
     }
 }

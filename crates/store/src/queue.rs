@@ -1,39 +1,82 @@
-//! The queue of each device: runs that wait, in an order that people may change.
+//! The queue: runs that wait for a device or for any of a kind, those of higher priority first, in an order that people may change.
 
+use wire::device::DeviceKind;
 use wire::{DeviceId, RunId, RunPlan, RunState, RunSummary};
 
+use crate::database::queue::Waiting;
 use crate::database::{self, commit};
 use crate::error::StoreError;
 use crate::store::Store;
 
 impl Store {
-    /// The run that a free device should take. It stays queued until its state is set.
-    pub async fn next_queued(&self, device: &DeviceId) -> Result<Option<(RunId, RunPlan)>, StoreError> {
-        database::runs::first_queued(&mut *self.database().read().await?, device.as_str()).await
+    /// The runs that a free device may take, first to start first, at most `limit`. They stay queued until their state is set.
+    pub async fn queue(
+        &self,
+        device: &DeviceId,
+        kind: DeviceKind,
+        limit: u32,
+    ) -> Result<Vec<(RunId, RunPlan)>, StoreError> {
+        database::queue::for_device(&mut *self.database().read().await?, device, kind, limit).await
     }
 
-    /// Moves a queued run to a place in its device's queue, from 1; beyond the last is last.
+    /// How many runs wait for a device, or for any of a kind.
+    pub async fn queue_length(&self, device: &DeviceId, any_of: Option<DeviceKind>) -> Result<u64, StoreError> {
+        database::queue::length(&mut *self.database().read().await?, device, any_of).await
+    }
+
+    /// Moves a queued run to a place in its queue, from 1; beyond the last is last. Its priority becomes one that belongs there.
     ///
     /// # Errors
     /// [`StoreError::NotQueued`] where it does not wait.
     pub async fn move_in_queue(&self, run: &RunId, place: u32) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
-        let Some((state, device)) = database::runs::state_and_device(&mut transaction, run).await? else {
+        let Some((state, _)) = database::runs::state_and_device(&mut transaction, run).await? else {
             return Err(StoreError::UnknownRun { run: run.clone() });
         };
-        let queue = database::runs::queue(&mut transaction, &device).await?;
-        let Some(at) = queue.iter().position(|(id, _)| id == run.as_str()).filter(|_| state == RunState::Queued) else {
+        let queue = database::queue::beside(&mut transaction, run).await?;
+        let Some(at) = queue.iter().position(|other| other.id == run.as_str()).filter(|_| state == RunState::Queued)
+        else {
             return Err(StoreError::NotQueued { run: run.clone(), state });
         };
-        let mut ids: Vec<&str> = queue.iter().map(|(id, _)| id.as_str()).collect();
-        let moved = ids.remove(at);
-        ids.insert((place.max(1) as usize - 1).min(ids.len()), moved);
-        // The same numbers, dealt out anew: other devices' queues share the counter and are not touched.
-        for (id, (_, order)) in ids.iter().zip(&queue) {
-            database::runs::set_queue_order(&mut transaction, id, *order).await?;
+        // The same numbers, dealt out anew: other queues share the counter and are not touched.
+        let mut orders: Vec<i64> = queue.iter().map(|other| other.order).collect();
+        orders.sort_unstable();
+        for (Waiting { id, priority, .. }, order) in moved(queue, at, place).iter().zip(orders) {
+            database::queue::set_order(&mut transaction, id, order, *priority).await?;
         }
         let summary = self.summary_in(&mut transaction, run).await?;
         commit(transaction).await?;
         Ok(summary)
     }
+
+    /// Gives a run another priority: higher goes first.
+    pub async fn set_priority(&self, run: &RunId, priority: i32) -> Result<RunSummary, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let found = database::queue::set_priority(&mut transaction, run, priority).await?;
+        self.changed(transaction, run, found).await
+    }
+
+    /// Notes the device that a run begins on; it stays there, because that is where its checkpoints are. Gives its plan.
+    pub async fn place_on(&self, run: &RunId, device: &DeviceId, device_name: &str) -> Result<RunPlan, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let papers = database::runs::papers(&mut transaction, run).await?;
+        let plan = RunPlan { device: device.clone(), ..self.known(papers, run)?.plan };
+        database::queue::place(&mut transaction, run, &plan, device_name).await?;
+        commit(transaction).await?;
+        Ok(plan)
+    }
+}
+
+/// The queue with the run number `at` at `place`, its priority between those of its neighbours.
+fn moved(mut queue: Vec<Waiting>, at: usize, place: u32) -> Vec<Waiting> {
+    let mut run = queue.remove(at);
+    let to = (place.max(1) as usize - 1).min(queue.len());
+    if let Some(after) = queue.get(to) {
+        run.priority = run.priority.max(after.priority);
+    }
+    if let Some(before) = to.checked_sub(1).and_then(|before| queue.get(before)) {
+        run.priority = run.priority.min(before.priority);
+    }
+    queue.insert(to, run);
+    queue
 }

@@ -4,7 +4,11 @@
 //! - [`point`] points and buckets as bytes, and how they fold;
 //! - [`file_name`] names of curves as names of files;
 //! - [`pyramid`] one curve's files: opened and mended, grown, read;
-//! - [`folder`] all curves of a run; [`axis`] what stands on the x axis; [`query`] windows.
+//! - [`folder`] all curves of a run; [`axis`] what stands on the x axis; [`query`] windows; [`walk`] every point of a path.
+//!
+//! Files are not synced at each append, which would cost a wait for the disk for each curve. New points go into the database's
+//! transaction as well, which is synced anyway, and are written again at the next start ([`RunFolder::redo`]) until a
+//! [`RunFolder::sync`] has made that needless.
 //!
 //! Nothing here knows SQL or is async.
 
@@ -14,10 +18,10 @@ mod folder;
 mod point;
 mod pyramid;
 mod query;
+mod walk;
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,8 +29,10 @@ use wire::series::{Row, SeriesWindow};
 use wire::{RunId, RunPlan};
 
 use crate::error::StoreError;
+pub(crate) use folder::Grown;
 use folder::RunFolder;
 pub use query::SeriesQuery;
+pub(crate) use walk::{Stretch, Walk};
 
 /// Runs whose curves are kept open; others are closed first when there are more. Nothing but lengths and unfinished buckets is
 /// kept of each curve, about 500 bytes.
@@ -52,22 +58,57 @@ impl Shelf {
     /// Removes a run's curves for good; none is well too.
     pub(crate) fn remove(&self, run: &RunId) -> Result<(), StoreError> {
         hold(&self.open).remove(run);
-        let path = self.path(run);
-        match fs::remove_dir_all(&path) {
-            Err(source) if source.kind() != ErrorKind::NotFound => Err(StoreError::file(&path, source)),
-            _ => Ok(()),
-        }
+        crate::disk::remove_folder(&self.path(run))
     }
 
-    /// Grows curves by the values of some steps, dropping those at or before a curve's last step, given as (row, value).
-    pub(crate) fn append(&self, run: &RunId, rows: &[Row]) -> Result<Vec<(usize, usize)>, StoreError> {
+    /// Grows curves by the values of some steps, dropping those at or before a curve's last step.
+    pub(crate) fn append(&self, run: &RunId, rows: &[Row]) -> Result<Grown, StoreError> {
         if rows.is_empty() {
-            return Ok(vec![]);
+            return Ok(Grown::default());
         }
         let folder = self.folder(run);
         let mut folder = hold(&folder);
         folder.check()?;
         folder.append(rows)
+    }
+
+    /// Writes points again that [`Shelf::append`] gave before a power cut, in the same order.
+    pub(crate) fn redo(&self, run: &RunId, points: &[Vec<u8>]) -> Result<(), StoreError> {
+        let folder = self.folder(run);
+        let mut folder = hold(&folder);
+        folder.check()?;
+        points.iter().try_for_each(|points| folder.redo(points))
+    }
+
+    /// Waits until a run's curves are on disk.
+    pub(crate) fn sync(&self, run: &RunId) -> Result<(), StoreError> {
+        let folder = self.folder(run);
+        let mut folder = hold(&folder);
+        folder.check()?;
+        folder.sync()
+    }
+
+    /// Opens a run's curves anew at their next use: something went wrong, and memory may know more than the disk.
+    pub(crate) fn forget(&self, run: &RunId) {
+        let folder = self.folder(run);
+        hold(&folder).forget();
+    }
+
+    /// Every point of one curve along a path through runs and segments, in order.
+    pub(crate) fn walk(&self, path: &[Stretch], name: &str) -> Result<Walk, StoreError> {
+        let mut readers = vec![];
+        for stretch in path {
+            let folder = self.folder(&stretch.run);
+            let mut folder = hold(&folder);
+            // A run of the past may be gone; its stretch then has no points.
+            if folder.check().is_err() {
+                continue;
+            }
+            if let Some(reader) = folder.reader(stretch.segment, name)? {
+                readers.push((reader, stretch.from_step, stretch.to_step));
+            }
+        }
+        Walk::new(readers).map_err(at(&self.root))
     }
 
     /// Names of a run's curves, sorted.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wire::series::SeriesWindow;
 use wire::{RunId, RunSummary};
 
+use crate::checkpoints::Borrowed;
 use crate::database::{self, Change, Connection, Database, commit};
 use crate::error::StoreError;
 use crate::ingest::Desk;
@@ -26,12 +27,14 @@ struct Room {
     shelf: Arc<Shelf>,
     /// One desk per run, so that its reports come in one parcel at a time.
     desks: Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<Desk>>>>,
+    /// Checkpoints that are being read.
+    borrowed: Borrowed,
     /// Held for its lock, which the system lifts when the process ends, however it ends; none for tokens alone.
     _lock: Option<File>,
 }
 
 impl Store {
-    /// Opens a folder, or makes it.
+    /// Opens a folder, or makes it, and brings in order what a kill or a power cut has left.
     ///
     /// # Errors
     /// [`StoreError::Locked`] where another process has it, [`StoreError::NewerFormat`] where a newer program wrote it.
@@ -43,9 +46,15 @@ impl Store {
         let lock = lock(dir)?;
         let database = Database::open(&dir.join("lab.db")).await?;
         let shelf = Arc::new(Shelf::new(dir.join("series")));
-        Ok(Self {
-            room: Arc::new(Room { dir: dir.to_owned(), database, shelf, desks: Mutex::default(), _lock: Some(lock) }),
-        })
+        let store = Self::over(dir, database, shelf, Some(lock));
+        store.redo_unsynced().await?;
+        store.sweep_checkpoints().await?;
+        Ok(store)
+    }
+
+    fn over(dir: &Path, database: Database, shelf: Arc<Shelf>, lock: Option<File>) -> Self {
+        let (dir, desks, borrowed) = (dir.to_owned(), Mutex::default(), Borrowed::default());
+        Self { room: Arc::new(Room { dir, database, shelf, desks, borrowed, _lock: lock }) }
     }
 
     /// Opens a folder's tokens, also while a server has the folder. Runs and curves are not to be touched through it: what is
@@ -58,7 +67,7 @@ impl Store {
         fs::metadata(&file).map_err(|source| StoreError::file(&file, source))?;
         let database = Database::open(&file).await?;
         let shelf = Arc::new(Shelf::new(dir.join("series")));
-        Ok(Self { room: Arc::new(Room { dir: dir.to_owned(), database, shelf, desks: Mutex::default(), _lock: None }) })
+        Ok(Self::over(dir, database, shelf, None))
     }
 
     /// The folder.
@@ -96,6 +105,10 @@ impl Store {
 
     pub(crate) fn shelf(&self) -> &Arc<Shelf> {
         &self.room.shelf
+    }
+
+    pub(crate) fn borrowed(&self) -> &Borrowed {
+        &self.room.borrowed
     }
 
     /// Runs work on files where waiting for a disk holds nobody up.

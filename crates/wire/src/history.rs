@@ -239,14 +239,26 @@ impl History {
 
     /// The path to the present, as (segment, first step, one past the last).
     pub fn spans(&self) -> Vec<(u32, u64, Option<u64>)> {
+        self.spans_back(self.segments.last(), None)
+    }
+
+    /// The path to a checkpoint, ghost or not, likewise.
+    pub fn spans_to(&self, checkpoint: CheckpointId) -> Vec<(u32, u64, Option<u64>)> {
+        self.spans_back(self.segment(checkpoint.segment), Some(checkpoint.step))
+    }
+
+    fn segment(&self, number: u32) -> Option<&Segment> {
+        self.segments.iter().find(|segment| segment.segment == number)
+    }
+
+    fn spans_back<'a>(&'a self, mut at: Option<&'a Segment>, mut end: Option<u64>) -> Vec<(u32, u64, Option<u64>)> {
         let mut spans = vec![];
-        let (mut at, mut end) = (self.segments.last(), None);
         while let Some(segment) = at {
             if end.is_none_or(|end| end > segment.from_step) || segment.parent.is_none() {
                 spans.push((segment.segment, segment.from_step, end));
                 end = Some(segment.from_step);
             }
-            at = segment.parent.and_then(|parent| self.segments.iter().find(|known| known.segment == parent));
+            at = segment.parent.and_then(|parent| self.segment(parent));
         }
         spans.reverse();
         spans
@@ -417,6 +429,8 @@ mod tests {
         let kept = [id(0, 20), id(0, 30), id(0, 40)];
         let on_path = history.path_checkpoints(&"r".parse().unwrap(), &kept);
         assert_eq!(on_path.iter().map(|c| (c.at.checkpoint, c.changes)).collect::<Vec<_>>(), [(id(0, 20), 1)]);
+        assert_eq!(history.spans_to(id(0, 40)), [(0, 0, Some(40))], "a ghost has a path too");
+        assert_eq!(history.spans_to(id(1, 30)), [(0, 0, Some(20)), (1, 20, Some(30))]);
         assert_eq!(history.checkpoint_before(rolled, &kept), Some(id(0, 40)));
         story.back(2, id(0, 40), id(1, 28));
         let history = story.read();

@@ -51,6 +51,36 @@ pub struct SeriesWindow {
     pub is_exact: bool,
 }
 
+/// Two runs' training losses against each other, step by step on both their paths.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Comparison {
+    /// First step at which both have a loss of their own: after the past that they share; none where they never meet.
+    pub common_from: Option<u64>,
+    /// Steps from there on that are the same to the last bit, up to the first that is not.
+    pub identical_steps: u64,
+    /// The first step that is not the same.
+    pub first_difference: Option<u64>,
+    /// One's loss less the other's, from `common_from` on.
+    pub difference: Vec<Difference>,
+}
+
+/// The difference of two curves over some steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Difference {
+    /// First step.
+    pub step: u64,
+    /// Last step.
+    pub last_step: u64,
+    /// Mean difference.
+    pub mean: f64,
+    /// Two standard errors below the mean.
+    pub low: f64,
+    /// Two standard errors above the mean.
+    pub high: f64,
+}
+
 /// What stands on a curve's x axis.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -97,6 +127,10 @@ pub mod name {
     pub const PROCESS_BYTES: &str = "memory.process_bytes";
     /// Memory in use on the device.
     pub const DEVICE_BYTES: &str = "memory.device_bytes";
+    /// Prefix of validation losses, by text of the mix.
+    pub const VALID_OF: &str = "loss.valid/";
+    /// Prefix of times that a text has been read.
+    pub const EPOCHS: &str = "epochs/";
     /// Prefix of update-to-weight ratios, by parameter.
     pub const UPDATE_RATIO: &str = "update_ratio/";
     /// Prefix of gradient RMS, by parameter.
@@ -129,6 +163,8 @@ pub fn describe(series: &str) -> SeriesInfo {
         ),
         (GRADIENT_RMS, "gradient", "loss / weight", "Root mean square of the gradient, before clipping."),
         (WEIGHT_RMS, "weight", "weight", "Root mean square of the weights."),
+        (VALID_OF, "valid", "nats / token", "Mean of -ln p(next token) over the held-out part of one text."),
+        (EPOCHS, "epochs", "epochs", "Times that a text has been read; past four, repeated text teaches less."),
     ];
     for (prefix, label, unit, meaning) in by_parameter {
         if let Some(parameter) = series.strip_prefix(prefix) {

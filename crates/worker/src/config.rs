@@ -59,9 +59,9 @@ impl WorkerConfig {
         self.data.join("spool")
     }
 
-    /// Where texts and their token shards are.
-    pub fn corpora(&self) -> PathBuf {
-        self.data.join("corpora")
+    /// Where texts are, and where checkpoints are kept.
+    pub fn folders(&self) -> engine::train::Folders {
+        engine::train::Folders { corpora: self.data.join("corpora"), checkpoints: Some(self.data.join("checkpoints")) }
     }
 
     /// The address of the server's link, as it is now: `ws://127.0.0.1:8000/api/v1/link`.

@@ -35,9 +35,9 @@ pub use training::Trainer;
 /// As [`run_with`]; and a device that cannot be opened.
 pub async fn run(config: WorkerConfig) -> Result<(), WorkerError> {
     let _lock = DeviceLock::take(&config.data, &config.device)?;
-    let (device, corpora) = (config.device.clone(), config.corpora());
+    let (device, folders) = (config.device.clone(), config.folders());
     // Opening and measuring take seconds of arithmetic.
-    let opened = tokio::task::spawn_blocking(move || EngineTrainer::open(&device, corpora)).await;
+    let opened = tokio::task::spawn_blocking(move || EngineTrainer::open(&device, folders)).await;
     let trainer = opened
         .map_err(|source| WorkerError::Device { device: config.device.clone(), message: source.to_string() })??;
     serve(&config, Arc::new(trainer)).await

@@ -1,10 +1,10 @@
 //! What the engine does on the training thread. The only file of this crate that knows the engine.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 
 use engine::device::EngineDevice;
-use engine::train::Reporter;
+use engine::train::{Folders, Reporter};
 use wire::command::CommandOrder;
 use wire::device::DeviceInfo;
 use wire::frame::Frame;
@@ -20,7 +20,7 @@ use crate::training::Trainer;
 /// The engine on one opened device.
 pub struct EngineTrainer {
     device: EngineDevice,
-    corpora: PathBuf,
+    folders: Folders,
 }
 
 impl EngineTrainer {
@@ -28,12 +28,12 @@ impl EngineTrainer {
     ///
     /// # Errors
     /// A device that is not there, or a driver that refuses.
-    pub fn open(device: &DeviceId, corpora: PathBuf) -> Result<Self, WorkerError> {
+    pub fn open(device: &DeviceId, folders: Folders) -> Result<Self, WorkerError> {
         let failed =
             |source: engine::EngineError| WorkerError::Device { device: device.clone(), message: source.to_string() };
         let mut opened = engine::device::open(device).map_err(failed)?;
         opened.info.flops_per_sec = engine::device::measure(&opened).map_err(failed)?;
-        Ok(Self { device: opened, corpora })
+        Ok(Self { device: opened, folders })
     }
 }
 
@@ -48,21 +48,21 @@ impl Trainer for EngineTrainer {
 
     fn train(
         &self,
-        _run: &RunId,
+        run: &RunId,
         plan: &RunPlan,
-        _past: &Past,
+        past: &Past,
         orders: &Receiver<CommandOrder>,
         out: &mut RunReporter,
     ) -> Result<(), String> {
-        check_texts(plan, &self.corpora)?;
+        check_texts(plan, &self.folders.corpora)?;
         // The handles are shared, not opened anew: a driver allows that once for each process.
         let device = EngineDevice {
             info: self.device.info.clone(),
             burn: self.device.burn.clone(),
             setup: self.device.setup.clone(),
         };
-        let mut training =
-            engine::train::Training::load(plan, &self.corpora, device).map_err(|source| source.to_string())?;
+        let mut training = engine::train::Training::load(run, plan, past, self.folders.clone(), device)
+            .map_err(|source| source.to_string())?;
         training.run(orders, out).map_err(|source| source.to_string())
     }
 }

@@ -14,7 +14,7 @@ fn routes() -> Vec<(String, String)> {
     paths
         .iter()
         .flat_map(|(path, methods)| {
-            let path = path.replace("{id}", "nobody").replace("{file}", "loss.svg");
+            let path = path.replace("{id}", "nobody").replace("{cid}", "0-1").replace("{file}", "loss.svg");
             methods.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone()))
         })
         .collect()

@@ -50,6 +50,22 @@ pub(crate) async fn changes(connection: &mut SqliteConnection, run: &RunId) -> R
     lines.iter().map(|line| from_json("a journal line", line)).collect()
 }
 
+/// All lines, in order.
+pub(crate) async fn all(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<EventRecord>, StoreError> {
+    let lines: Vec<String> = sqlx::query_scalar("SELECT record FROM events WHERE run = ? ORDER BY number")
+        .bind(run.as_str())
+        .fetch_all(connection)
+        .await?;
+    lines.iter().map(|line| from_json("a journal line", line)).collect()
+}
+
+/// All texts that were sampled, in order.
+pub(crate) async fn samples(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<EventRecord>, StoreError> {
+    let sql = "SELECT record FROM events WHERE run = ? AND json_extract(record, '$.event.kind') = 'sampled' ORDER BY number";
+    let lines: Vec<String> = sqlx::query_scalar(sql).bind(run.as_str()).fetch_all(connection).await?;
+    lines.iter().map(|line| from_json("a journal line", line)).collect()
+}
+
 /// Keeps a look in place of the one of its kind before.
 pub(crate) async fn put_frame(connection: &mut SqliteConnection, run: &RunId, frame: &Frame) -> Result<(), StoreError> {
     let bytes = wire::encode::to_bytes(frame).map_err(|source| StoreError::unreadable("a look", source))?;

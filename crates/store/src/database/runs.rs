@@ -3,12 +3,12 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use wire::plan::Estimate;
-use wire::run::References;
+use wire::run::{Parentage, References};
 use wire::{RunId, RunPlan, RunSpec, RunState, RunSummary};
 
 use super::{from_json, from_word, to_json, to_word};
 use crate::error::StoreError;
-use crate::progress::Standing;
+use crate::progress::{Progress, Standing};
 use crate::runs::NewRun;
 
 /// A place in the queue is counted, not stored, so that it cannot be wrong.
@@ -16,9 +16,11 @@ macro_rules! summaries {
     ($rest:literal) => {
         concat!(
             "SELECT id, name, preset, corpus, device, parameters, steps, created_ms, state, message, started_ms, ended_ms, progress, \
-             is_archived, deleted_ms, CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN \
+             is_archived, deleted_ms, priority, restarts, parent, parent_checkpoint, twin_of, \
+             CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN \
              (SELECT COUNT(*) FROM runs AS other WHERE other.state = 'queued' AND other.deleted_ms IS NULL \
-             AND other.device = runs.device AND other.queue_order <= runs.queue_order) END AS queue_place FROM runs ",
+             AND (other.device = runs.device OR other.any_of = runs.any_of) AND (other.priority > runs.priority \
+             OR (other.priority = runs.priority AND other.queue_order <= runs.queue_order))) END AS queue_place FROM runs ",
             $rest
         )
     };
@@ -34,11 +36,16 @@ pub(crate) struct Papers {
 }
 
 /// Whether the run was new.
-pub(crate) async fn insert(connection: &mut SqliteConnection, run: &NewRun) -> Result<bool, StoreError> {
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    run: &NewRun,
+    progress: &Progress,
+) -> Result<bool, StoreError> {
+    let origin = run.plan.origin.as_ref().map(|origin| &origin.from);
     let done = sqlx::query(
         "INSERT INTO runs (id, name, preset, corpus, device, device_name, parameters, steps, created_ms, spec, plan, estimate, reference_lines, \
-         state, progress, queue_order) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', '{}', (SELECT COALESCE(MAX(queue_order), 0) + 1 FROM runs)) \
+         state, progress, priority, any_of, parent, parent_checkpoint, twin_of, queue_order) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(queue_order), 0) + 1 FROM runs)) \
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(run.id.as_str())
@@ -54,6 +61,12 @@ pub(crate) async fn insert(connection: &mut SqliteConnection, run: &NewRun) -> R
     .bind(to_json(&run.plan)?)
     .bind(to_json(&run.estimate)?)
     .bind(to_json(&run.references)?)
+    .bind(to_json(progress)?)
+    .bind(run.spec.priority.unwrap_or(0))
+    .bind(run.any_of().map(|kind| to_word(&kind)).transpose()?)
+    .bind(origin.map(|from| from.run.as_str()))
+    .bind(origin.map(|from| from.checkpoint.to_string()))
+    .bind(run.spec.parent.as_ref().and_then(|parent| parent.twin_of).map(|number| number as i64))
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -107,11 +120,24 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         sparkline: progress.sparkline.points(),
         is_archived: row.try_get("is_archived")?,
         deleted_ms: row.try_get("deleted_ms")?,
-        parent: None,
-        priority: 0,
-        restarts: 0,
+        parent: parentage(row)?,
+        priority: row.try_get::<i64, _>("priority")? as i32,
+        restarts: row.try_get::<i64, _>("restarts")? as u32,
         id,
     })
+}
+
+fn parentage(row: &SqliteRow) -> Result<Option<Parentage>, StoreError> {
+    let (Some(run), Some(checkpoint)) =
+        (row.try_get::<Option<String>, _>("parent")?, row.try_get::<Option<String>, _>("parent_checkpoint")?)
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Parentage {
+        run: run.parse().map_err(|source| StoreError::unreadable("a run's parent", source))?,
+        checkpoint: checkpoint.parse().map_err(|source: String| StoreError::unreadable("a fork's origin", source))?,
+        twin_of: row.try_get::<Option<i64>, _>("twin_of")?.map(|number| number as u64),
+    }))
 }
 
 fn standing_of(row: &SqliteRow) -> Result<Standing, StoreError> {
@@ -269,30 +295,40 @@ pub(crate) async fn state_and_device(
     found.map(|(state, device)| Ok((from_word("a run's state", &state)?, device))).transpose()
 }
 
-/// The queue of a device, first to start first, as (run, order).
-pub(crate) async fn queue(connection: &mut SqliteConnection, device: &str) -> Result<Vec<(String, i64)>, StoreError> {
-    let sql = "SELECT id, queue_order FROM runs WHERE device = ? AND state = 'queued' AND deleted_ms IS NULL ORDER BY queue_order";
-    Ok(sqlx::query_as(sql).bind(device).fetch_all(connection).await?)
+/// The run whose state it began with.
+pub(crate) async fn parent(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<RunId>, StoreError> {
+    let found: Option<Option<String>> =
+        sqlx::query_scalar("SELECT parent FROM runs WHERE id = ?").bind(run.as_str()).fetch_optional(connection).await?;
+    let id = found.flatten().map(|id| id.parse());
+    id.transpose().map_err(|source| StoreError::unreadable("a run's parent", source))
 }
 
-/// Gives a run its order in the queue.
-pub(crate) async fn set_queue_order(
-    connection: &mut SqliteConnection,
-    run: &str,
-    order: i64,
-) -> Result<(), StoreError> {
-    sqlx::query("UPDATE runs SET queue_order = ? WHERE id = ?").bind(order).bind(run).execute(connection).await?;
+/// Steps at which it ends.
+pub(crate) async fn set_steps(connection: &mut SqliteConnection, run: &RunId, steps: u64) -> Result<(), StoreError> {
+    sqlx::query("UPDATE runs SET steps = ? WHERE id = ?")
+        .bind(steps as i64)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
-/// The first of a device's queue.
-pub(crate) async fn first_queued(
+/// Times it was started again by itself.
+pub(crate) async fn set_restarts(
     connection: &mut SqliteConnection,
-    device: &str,
-) -> Result<Option<(RunId, RunPlan)>, StoreError> {
-    let sql = "SELECT id, plan FROM runs WHERE device = ? AND state = 'queued' AND deleted_ms IS NULL ORDER BY queue_order LIMIT 1";
-    let found: Option<(String, String)> = sqlx::query_as(sql).bind(device).fetch_optional(connection).await?;
-    let Some((id, plan)) = found else { return Ok(None) };
-    let id = id.parse().map_err(|source| StoreError::unreadable("a run's id", source))?;
-    Ok(Some((id, from_json("a run's plan", &plan)?)))
+    run: &RunId,
+    restarts: u32,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE runs SET restarts = ? WHERE id = ?")
+        .bind(restarts)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Ids of all runs, deleted ones too, with how they stand.
+pub(crate) async fn states(connection: &mut SqliteConnection) -> Result<Vec<(String, RunState)>, StoreError> {
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, state FROM runs").fetch_all(connection).await?;
+    rows.into_iter().map(|(id, state)| Ok((id, from_word("a run's state", &state)?))).collect()
 }

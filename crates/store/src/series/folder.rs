@@ -1,10 +1,11 @@
 //! All curves of one run, by segment and name.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use wire::RunId;
 use wire::series::Row;
 
@@ -19,6 +20,8 @@ pub(super) struct RunFolder {
     run: RunId,
     path: PathBuf,
     segments: BTreeMap<u32, HashMap<String, Pyramid>>,
+    /// Curves that have grown since the last [`RunFolder::sync`].
+    unsynced: HashSet<(u32, String)>,
 }
 
 /// Values on their way into one curve.
@@ -26,12 +29,41 @@ struct Growth<'a> {
     segment: u32,
     name: &'a str,
     last_step: Option<u64>,
+    /// Points that were there before.
+    before: u64,
+    points: Vec<Point>,
+}
+
+/// What came of appending.
+#[derive(Debug, Default)]
+pub(crate) struct Grown {
+    /// Values that the curves had already, as (row, value) in rising order.
+    pub(crate) repeated: Vec<(usize, usize)>,
+    /// The new points, for [`RunFolder::redo`]; empty where there are none.
+    pub(crate) points: Vec<u8>,
+}
+
+/// New points of one curve, with the number of those before: enough to write them again over whatever a power cut left.
+#[derive(Serialize)]
+struct Written<'a> {
+    segment: u32,
+    name: &'a str,
+    before: u64,
+    points: &'a [Point],
+}
+
+/// [`Written`], read back.
+#[derive(Deserialize)]
+struct Rewritten {
+    segment: u32,
+    name: String,
+    before: u64,
     points: Vec<Point>,
 }
 
 impl RunFolder {
     pub(super) fn new(run: RunId, path: PathBuf) -> Self {
-        Self { run, path, segments: BTreeMap::new() }
+        Self { run, path, segments: BTreeMap::new(), unsynced: HashSet::new() }
     }
 
     /// Refuses where the folder was removed: an empty curve would be a lie.
@@ -44,7 +76,7 @@ impl RunFolder {
     }
 
     /// See [`super::Shelf::append`]. Each curve is written once, however many rows there are.
-    pub(super) fn append(&mut self, rows: &[Row]) -> Result<Vec<(usize, usize)>, StoreError> {
+    pub(super) fn append(&mut self, rows: &[Row]) -> Result<Grown, StoreError> {
         let mut repeated = vec![];
         let mut growths: Vec<Growth<'_>> = vec![];
         let mut places: HashMap<(u32, &str), usize> = HashMap::new();
@@ -59,13 +91,9 @@ impl RunFolder {
                 let place = match guess.or_else(|| places.get(&(row.segment, name.as_str())).copied()) {
                     Some(place) => place,
                     None => {
-                        let ends = self.fresh(row.segment, name)?.ends;
-                        growths.push(Growth {
-                            segment: row.segment,
-                            name,
-                            last_step: ends.map(|ends| ends.1),
-                            points: vec![],
-                        });
+                        let curve = self.fresh(row.segment, name)?;
+                        let (last_step, before) = (curve.ends.map(|ends| ends.1), curve.len);
+                        growths.push(Growth { segment: row.segment, name, last_step, before, points: vec![] });
                         places.insert((row.segment, name), growths.len() - 1);
                         growths.len() - 1
                     }
@@ -84,14 +112,63 @@ impl RunFolder {
                 growth.points.push(Point { step: row.step, value: *value });
             }
         }
+        growths.retain(|growth| !growth.points.is_empty());
         growths.iter().try_for_each(|growth| self.grow(growth))?;
-        Ok(repeated)
+        let written: Vec<Written<'_>> = growths
+            .iter()
+            .map(|Growth { segment, name, before, points, .. }| Written {
+                segment: *segment,
+                name,
+                before: *before,
+                points,
+            })
+            .collect();
+        let points = match written.is_empty() {
+            true => vec![],
+            false => wire::encode::to_bytes(&written).map_err(|source| StoreError::unreadable("new points", source))?,
+        };
+        Ok(Grown { repeated, points })
+    }
+
+    /// Forgets what it remembers of the files, so that they are opened, mended and settled again.
+    pub(super) fn forget(&mut self) {
+        self.segments.clear();
+    }
+
+    /// Writes points again that [`RunFolder::append`] gave, over whatever stands from there on.
+    pub(super) fn redo(&mut self, points: &[u8]) -> Result<(), StoreError> {
+        let written: Vec<Rewritten> =
+            wire::encode::from_bytes(points).map_err(|source| StoreError::unreadable("points to write again", source))?;
+        for Rewritten { segment, name, before, points } in written {
+            self.segments.entry(segment).or_default().remove(&name);
+            let files = Files::new(self.base(segment, &name)?);
+            // A file that ends before them has lost what was once synced; then all that can be had is what follows.
+            files.cut_points(before).map_err(|source| self.missing_or(source))?;
+            let last_step = self.fresh(segment, &name)?.ends.map(|ends| ends.1);
+            let points: Vec<Point> =
+                points.into_iter().filter(|point| last_step.is_none_or(|last| point.step > last)).collect();
+            self.grow(&Growth { segment, name: &name, last_step, before, points })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all that was appended is on disk.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        for (segment, name) in &self.unsynced {
+            Files::new(self.base(*segment, name)?).sync().map_err(|source| self.missing_or(source))?;
+        }
+        let folders: BTreeSet<PathBuf> =
+            self.unsynced.iter().map(|(segment, _)| self.path.join(segment.to_string())).collect();
+        folders.iter().chain([&self.path]).try_for_each(|folder| crate::disk::sync_folder(folder))?;
+        self.unsynced.clear();
+        Ok(())
     }
 
     fn grow(&mut self, growth: &Growth<'_>) -> Result<(), StoreError> {
         let Some(curves) = self.segments.get_mut(&growth.segment) else { return Ok(()) };
         let Some(curve) = curves.get_mut(growth.name) else { return Ok(()) };
         let written = curve.append(&growth.points);
+        self.unsynced.insert((growth.segment, growth.name.to_owned()));
         if written.is_err() {
             // What it remembers is ahead of the files; the next use opens it again.
             curves.remove(growth.name);
@@ -106,16 +183,22 @@ impl RunFolder {
         }
         let path = self.path.join(segment.to_string());
         match fs::create_dir(&path) {
-            Err(source) if source.kind() != ErrorKind::AlreadyExists => Err(self.missing_or(source)),
-            _ => self.curve(segment, name),
+            Err(source) if source.kind() != ErrorKind::AlreadyExists => return Err(self.missing_or(source)),
+            _ => {}
         }
+        let curve = self.curve(segment, name)?;
+        curve.settle().map_err(at(&path))?;
+        Ok(curve)
+    }
+
+    /// Path of a curve's files, without their ending.
+    fn base(&self, segment: u32, name: &str) -> Result<PathBuf, StoreError> {
+        let file = escape(name).ok_or_else(|| StoreError::SeriesName { name: name.to_owned(), most: MOST_BYTES })?;
+        Ok(self.path.join(segment.to_string()).join(file))
     }
 
     fn curve(&mut self, segment: u32, name: &str) -> Result<&mut Pyramid, StoreError> {
-        let base = self
-            .path
-            .join(segment.to_string())
-            .join(escape(name).ok_or_else(|| StoreError::SeriesName { name: name.to_owned(), most: MOST_BYTES })?);
+        let base = self.base(segment, name)?;
         let curves = self.segments.entry(segment).or_default();
         if !curves.contains_key(name) {
             let opened = Pyramid::open(Files::new(base.clone())).map_err(at(&base))?;

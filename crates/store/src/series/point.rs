@@ -1,7 +1,9 @@
 //! Points and buckets: their bytes in files, little-endian, and how they fold into each other.
 
+use serde::{Deserialize, Serialize};
+
 /// One value of a curve.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Point {
     pub(super) step: u64,
     pub(super) value: f64,

@@ -23,6 +23,8 @@ pub(super) struct Pyramid {
     pub(super) ends: Option<(u64, u64)>,
     /// The unfinished bucket of each level from 1 on, with the records in it.
     unfinished: Vec<(u64, Option<Fold>)>,
+    /// What was in the files when they were opened is surely on disk, too.
+    is_settled: bool,
 }
 
 /// Where a curve's levels are.
@@ -55,6 +57,28 @@ impl Files {
         OpenOptions::new().append(true).create(true).open(self.level(level))?.write_all(bytes)
     }
 
+    /// Waits until all levels are on disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        for level in 0.. {
+            match File::open(self.level(level)) {
+                Ok(file) => file.sync_data()?,
+                Err(error) if error.kind() == ErrorKind::NotFound => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts level 0 to `points`; what stands above it is mended at the next opening. Whether the file reached that far.
+    pub(super) fn cut_points(&self, points: u64) -> io::Result<bool> {
+        let Some(file) = self.open(0)? else { return Ok(points == 0) };
+        let reaches = file.metadata()?.len() >= points * Point::BYTES as u64;
+        if reaches {
+            file.set_len(points * Point::BYTES as u64)?;
+        }
+        Ok(reaches)
+    }
+
     fn cut<R: Record>(&self, level: usize, records: u64) -> io::Result<()> {
         match self.open(level)? {
             Some(file) => file.set_len(records * R::BYTES as u64),
@@ -83,7 +107,16 @@ impl Pyramid {
             }
             below = complete;
         }
-        Ok(Self { files, len, ends, unfinished })
+        Ok(Self { files, len, ends, unfinished, is_settled: false })
+    }
+
+    /// Waits until what an earlier process may have left in memory only is on disk; once for each opening.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        if !self.is_settled && self.len > 0 {
+            File::open(self.files.level(0))?.sync_data()?;
+        }
+        self.is_settled = true;
+        Ok(())
     }
 
     /// Grows by points of rising steps. On an error the files are cut back, and the curve must be opened again.

@@ -4,5 +4,7 @@
 
 mod curves;
 mod faults;
+mod format;
 mod lab;
+mod steering;
 mod stories;

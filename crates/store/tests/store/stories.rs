@@ -1,6 +1,7 @@
 //! Stories of a lab: runs that come, wait, learn, are steered and go; and people who sign in.
 
 use store::{NewRun, Role, Store, StoreError, TokenKind};
+use wire::device::DeviceKind::Cpu;
 use wire::frame::Frame;
 use wire::series::name;
 use wire::{Event, RunState, SetField};
@@ -87,17 +88,18 @@ async fn each_device_has_its_queue_and_people_reorder_it() {
     let (cpu, gpu) = ("cpu".parse().unwrap(), "gpu-0".parse().unwrap());
     assert_eq!(store.move_in_queue(&c, 1).await.unwrap().queue_place, Some(1));
     assert_eq!(store.move_in_queue(&a, 99).await.unwrap().queue_place, Some(3));
-    assert_eq!(store.next_queued(&cpu).await.unwrap().unwrap().0, c);
-    assert_eq!(store.next_queued(&gpu).await.unwrap().unwrap().0.as_str(), "x");
+    let first = async |device| store.queue(device, Cpu, 1).await.unwrap().pop().map(|(id, _)| id);
+    assert_eq!(first(&cpu).await, Some(c.clone()));
+    assert_eq!(first(&gpu).await.unwrap().as_str(), "x");
     store.set_state(&c, RunState::Starting, None).await.unwrap();
-    assert_eq!(store.next_queued(&cpu).await.unwrap().unwrap().0, b);
+    assert_eq!(first(&cpu).await, Some(b.clone()));
     assert!(matches!(store.move_in_queue(&c, 1).await, Err(StoreError::NotQueued { .. })));
     store.delete_run(&b, 1).await.unwrap();
     assert_eq!(store.summary(&a).await.unwrap().unwrap().queue_place, Some(1), "a deleted run holds no place");
     store.restore_run(&b).await.unwrap();
     assert_eq!(store.summary(&a).await.unwrap().unwrap().queue_place, Some(2));
     assert_eq!(store.move_in_queue(&y, 0).await.unwrap().queue_place, Some(1));
-    assert_eq!(store.next_queued(&"tpu".parse().unwrap()).await.unwrap(), None);
+    assert_eq!(first(&"tpu".parse().unwrap()).await, None);
 }
 
 #[tokio::test]

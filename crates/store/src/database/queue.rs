@@ -1,0 +1,115 @@
+//! SQL of the queue: runs that wait, those of higher priority first, then in their order.
+
+use sqlx::SqliteConnection;
+use wire::device::DeviceKind;
+use wire::{DeviceId, RunId, RunPlan};
+
+use super::{from_json, to_json, to_word};
+use crate::error::StoreError;
+
+/// A run that waits.
+pub(crate) struct Waiting {
+    pub(crate) id: String,
+    pub(crate) order: i64,
+    pub(crate) priority: i32,
+}
+
+/// The runs that wait for the same as this one does, first to start first.
+pub(crate) async fn beside(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Waiting>, StoreError> {
+    let sql = "SELECT other.id, other.queue_order, other.priority FROM runs AS other, runs AS own WHERE own.id = ? AND other.state = 'queued' \
+               AND other.deleted_ms IS NULL AND (other.device = own.device OR other.any_of = own.any_of) \
+               ORDER BY other.priority DESC, other.queue_order";
+    let rows: Vec<(String, i64, i32)> = sqlx::query_as(sql).bind(run.as_str()).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(|(id, order, priority)| Waiting { id, order, priority }).collect())
+}
+
+/// The runs that a device of this kind may take, first to start first.
+pub(crate) async fn for_device(
+    connection: &mut SqliteConnection,
+    device: &DeviceId,
+    kind: DeviceKind,
+    limit: u32,
+) -> Result<Vec<(RunId, RunPlan)>, StoreError> {
+    let sql = "SELECT id, plan FROM runs WHERE state = 'queued' AND deleted_ms IS NULL \
+               AND ((any_of IS NULL AND device = ?) OR any_of = ?) ORDER BY priority DESC, queue_order LIMIT ?";
+    let rows: Vec<(String, String)> = sqlx::query_as(sql)
+        .bind(device.as_str())
+        .bind(to_word(&kind)?)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
+    rows.into_iter()
+        .map(|(id, plan)| {
+            let id = id.parse().map_err(|source| StoreError::unreadable("a run's id", source))?;
+            Ok((id, from_json("a run's plan", &plan)?))
+        })
+        .collect()
+}
+
+/// How many wait for a device, or for any of a kind.
+pub(crate) async fn length(
+    connection: &mut SqliteConnection,
+    device: &DeviceId,
+    any_of: Option<DeviceKind>,
+) -> Result<u64, StoreError> {
+    let sql = "SELECT COUNT(*) FROM runs WHERE state = 'queued' AND deleted_ms IS NULL AND (device = ? OR any_of = ?)";
+    let kind = any_of.map(|kind| to_word(&kind)).transpose()?;
+    let found: i64 = sqlx::query_scalar(sql).bind(device.as_str()).bind(kind).fetch_one(connection).await?;
+    Ok(found as u64)
+}
+
+/// Gives a run its order in the queue, and its priority.
+pub(crate) async fn set_order(
+    connection: &mut SqliteConnection,
+    run: &str,
+    order: i64,
+    priority: i32,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE runs SET queue_order = ?, priority = ? WHERE id = ?")
+        .bind(order)
+        .bind(priority)
+        .bind(run)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Puts a run behind all others of its priority.
+pub(crate) async fn set_last(connection: &mut SqliteConnection, run: &RunId) -> Result<(), StoreError> {
+    sqlx::query("UPDATE runs SET queue_order = (SELECT MAX(queue_order) + 1 FROM runs) WHERE id = ?")
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Gives a run another priority; whether it exists.
+pub(crate) async fn set_priority(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    priority: i32,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE runs SET priority = ? WHERE id = ?")
+        .bind(priority)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// From here on a run belongs to this device.
+pub(crate) async fn place(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    plan: &RunPlan,
+    device_name: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE runs SET device = ?, device_name = ?, plan = ?, any_of = NULL WHERE id = ?")
+        .bind(plan.device.as_str())
+        .bind(device_name)
+        .bind(to_json(plan)?)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
