@@ -13,10 +13,9 @@ use std::collections::BTreeMap;
 use wire::frame::Frame;
 use wire::history::History;
 use wire::live::Tick;
-use wire::series::{Axis, Bucket};
+use wire::series::{Axis, Bucket, Difference};
 use wire::{Event, EventRecord, RunState, RunView};
 
-use crate::api::steering::Difference;
 pub(crate) use curves::{Curves, Fetched};
 pub(crate) use lineage::{Lineage, OWN};
 pub(crate) use sight::{Sight, View};

@@ -1,39 +1,10 @@
 //! Routes of steering: saved states, and how far two runs are apart.
 
-use serde::Deserialize;
 use wire::checkpoint::CheckpointView;
+use wire::series::Comparison;
 use wire::{CheckpointId, RunId};
 
 use super::{ApiFailure, get, send, send_plain};
-
-/// A stretch of the difference of two curves: its mean, and the band in which the mean lies.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-pub(crate) struct Difference {
-    /// First step.
-    pub(crate) step: u64,
-    /// Last step.
-    pub(crate) last_step: u64,
-    /// Mean of the one minus the other.
-    pub(crate) mean: f64,
-    /// Two standard errors of the mean below it.
-    pub(crate) low: f64,
-    /// Two above.
-    pub(crate) high: f64,
-}
-
-/// How two runs stand to each other.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub(crate) struct Comparison {
-    /// Steps from their common beginning on whose losses are the same, bit for bit.
-    #[serde(default)]
-    pub(crate) identical_steps: u64,
-    /// The first step at which they are not.
-    #[serde(default)]
-    pub(crate) first_difference: Option<u64>,
-    /// Training loss of the one minus that of the other.
-    #[serde(default)]
-    pub(crate) difference: Vec<Difference>,
-}
 
 /// The saved states of a run, newest first.
 pub(crate) async fn checkpoints(run: &RunId) -> Result<Vec<CheckpointView>, ApiFailure> {

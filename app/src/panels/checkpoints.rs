@@ -58,7 +58,8 @@ pub(crate) fn Checkpoints() -> impl IntoView {
     let newest = Memo::new(move |_| newest_saving(desk));
     let again = move || spawn_local(fetch(desk, desk.id()));
     Effect::new(move || {
-        newest.track();
+        // Read and not only tracked: a memo that was never read has nothing to follow.
+        newest.get();
         again();
     });
     let ids = Memo::new(move |_| match &*desk.checkpoints.read() {

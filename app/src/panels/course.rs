@@ -46,8 +46,14 @@ pub(super) fn RateChart() -> impl IntoView {
             });
         }
     });
+    // A run that has ended meanwhile cannot be drawn on.
+    Effect::new(move || {
+        if desk.hindrance.read().is_some() && desk.sketch.with_untracked(Option::is_some) {
+            leave(desk);
+        }
+    });
     view! {
-        <div class="course" class:editing=is_editing>
+        <div class="rate-course" class:editing=is_editing>
             <Chart
                 title="Learning rate".to_owned()
                 unit="per step".to_owned()
@@ -77,7 +83,8 @@ pub(super) fn toggle(desk: Desk) {
     }
 }
 
-fn leave(desk: Desk) {
+/// Lets what is being drawn be.
+pub(super) fn leave(desk: Desk) {
     desk.sketch.set(None);
     desk.sight.set(Sight::Whole);
 }

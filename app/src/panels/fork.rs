@@ -147,7 +147,7 @@ fn effect(desk: Desk, checkpoint: Option<CheckpointId>, spec: &RunSpec) -> Strin
     let step = match checkpoint {
         Some(checkpoint) => checkpoint.step,
         None if desk.state.get().is_live() => desk.summary.read().step,
-        None => newest().unwrap_or(0),
+        None => newest().unwrap_or_else(|| desk.summary.read().step),
     };
     let changes = spec.parent.as_ref().map_or(0, |parent| parent.changes.len());
     let same = match (changes, spec.seed) {

@@ -5,9 +5,10 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::RunState;
 use wire::run::Parentage;
+use wire::series::Comparison;
 
 use super::Desk;
-use crate::api::steering::{self, Comparison};
+use crate::api::steering;
 use crate::live::Live;
 use crate::parts::number::{clock, now_ms, short};
 use crate::parts::{Icon, Progress, StateMark};

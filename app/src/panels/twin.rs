@@ -8,13 +8,13 @@ use figure::scene::Role;
 use figure::{ChartSpec, Style, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::series::Bucket;
+use wire::series::{Bucket, Comparison};
 use wire::{RunId, RunSummary};
 
 use super::chart::{Chart, Line, Picture};
 use super::loss::shared;
 use super::{Desk, phrase};
-use crate::api::steering::{self, Comparison};
+use crate::api::steering;
 use crate::live::Live;
 use crate::route::run_path;
 

@@ -102,7 +102,7 @@ impl Curve<'_> {
             Style::Planned => lines(&stretches, self.stroke(1.5).dashed(Dash::Dashed).faint(0.8), &mut shapes),
             Style::Ghost => {
                 bands(&stretches, self.role, 0.10, &mut shapes);
-                lines(&stretches, self.stroke(1.4).faint(0.75), &mut shapes);
+                lines(&stretches, self.stroke(1.1).faint(0.6), &mut shapes);
             }
             Style::Measured | Style::Stacked => self.measured(&stretches, seen, layout, &mut shapes),
         }

@@ -173,7 +173,7 @@ fn x_scale(spec: &ChartSpec, curves: &[Curve]) -> Scale {
 fn y_scale(spec: &ChartSpec, curves: &[Curve], x: &Scale) -> Scale {
     let mut range = Range { is_log: spec.y_scale == ScaleKind::Log, ..Range::default() };
     let mut spread = Spread::default();
-    for curve in curves.iter().filter(|curve| curve.style != Style::Stacked) {
+    for curve in curves.iter().filter(|curve| !matches!(curve.style, Style::Stacked | Style::Ghost)) {
         for bucket in inside(curve, x) {
             let (low, high) = extent(bucket);
             range.add(low);
@@ -192,6 +192,15 @@ fn y_scale(spec: &ChartSpec, curves: &[Curve], x: &Scale) -> Scale {
     if spec.has_zero {
         range.add(0.0);
     }
+    // What was abandoned may not press what counts flat; where it leaves the axis that is marked at the edge.
+    let ghosts = curves.iter().filter(|curve| curve.style == Style::Ghost).flat_map(|curve| inside(curve, x));
+    let ghosts: Vec<(f64, f64)> = ghosts.map(extent).collect();
+    let lowest = ghosts.iter().map(|(low, _)| *low).fold(f64::INFINITY, f64::min);
+    let highest = ghosts.iter().map(|(_, high)| *high).fold(f64::NEG_INFINITY, f64::max);
+    if range.low > range.high {
+        [lowest, highest].into_iter().for_each(|value| range.add(value));
+    }
+    [lowest, highest].into_iter().for_each(|value| range.add_if_near(value));
     for reference in &spec.references {
         range.add_if_near(reference.value);
     }
