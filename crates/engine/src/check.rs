@@ -5,6 +5,7 @@ use burn::tensor::{Distribution, Tensor, TensorData};
 use wire::device::DeviceKind;
 use wire::frame::Moments;
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
+use wire::plan::OptimizerKind;
 
 use crate::batch::Batch;
 use crate::cores::Cores;
@@ -210,7 +211,15 @@ pub fn step_on(device: &EngineDevice, model: &ModelPlan, shards: usize) -> Resul
     )?;
     let loss = f64::from(read(learned.loss.clone())?.first().copied().unwrap_or(f32::NAN));
     let gradient = all(&learned.flat)?;
-    let dial = Dial { rate: 1e-3, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1, clip: 1.0 };
+    let dial = Dial {
+        kind: OptimizerKind::Adamw,
+        rate: 1e-3,
+        beta1: 0.9,
+        beta2: 0.99,
+        eps: 1e-8,
+        weight_decay: 0.1,
+        clip: 1.0,
+    };
     match &cores {
         Some(cores) => {
             let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&learned), dial.clip);

@@ -2,7 +2,7 @@
 //!
 //! Text: [`corpus`] what the lab has, [`intake`] how it comes in, [`tokenizer`], [`dataset`] token shards on disk, [`batch`].
 //! Model: [`params`] the numbers, [`decoder`] the forward pass, read top to bottom, [`fused`] the CPU's one-pass operators.
-//! Training: [`train`] the loop, also read top to bottom; [`optimizer`], [`cores`] the batch split over cores, [`evaluate`],
+//! Training: [`train`] the loop, also read top to bottom; [`optimizer`] and [`muon`], [`cores`] the batch split over cores, [`evaluate`],
 //! [`sample`], [`checkpoint`] saved states, [`stats`] looks at weights and gradients, [`gpu_stats`] the same on a GPU through [`taps`], [`device`] where it all
 //! runs, [`check`] whether it can be trusted.
 
@@ -22,6 +22,7 @@ pub mod fused;
 pub mod gpu_stats;
 pub mod gradient;
 pub mod intake;
+pub mod muon;
 pub mod optimizer;
 pub mod params;
 pub mod random;

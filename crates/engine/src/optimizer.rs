@@ -1,17 +1,21 @@
 //! AdamW (Loshchilov and Hutter 2019) with global-norm clipping: one pass over memory on the CPU, tensor operators on a GPU.
-//! The two are twins, and a test holds them to each other.
+//! The two are twins, and a test holds them to each other. Matrices that [`crate::muon`] trains are handed to it.
 
 use burn::backend::Flex;
 use burn::tensor::Tensor;
+use wire::plan::OptimizerKind;
 
 use crate::cores::Cores;
 use crate::error::EngineError;
 use crate::gradient::Gradient;
+use crate::muon;
 use crate::params::ParamSpec;
 
 /// Dials of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dial {
+    /// Which optimizer.
+    pub kind: OptimizerKind,
     /// Learning rate.
     pub rate: f64,
     /// Decay of the first moment.
@@ -39,9 +43,9 @@ pub struct Update {
 pub struct State {
     /// Weights.
     pub weights: Vec<Tensor<1>>,
-    /// First moments.
+    /// First moments; the momentum of Muon's matrices.
     pub first: Vec<Tensor<1>>,
-    /// Second moments.
+    /// Second moments; zero for Muon's matrices.
     pub second: Vec<Tensor<1>>,
     /// Steps taken.
     pub steps: u64,
@@ -76,10 +80,10 @@ impl State {
             .zip(gradient)
             .zip(specs)
             .map(|((((weight, first), second), gradient), spec)| {
-                std::sync::Mutex::new(Some((weight, first, second, gradient, spec.decays())))
+                std::sync::Mutex::new(Some((weight, first, second, gradient, spec.clone())))
             })
             .collect();
-        let shares = deal(specs, cores.count());
+        let shares = deal(specs, dial.kind, cores.count());
         let jobs = std::sync::Arc::new(jobs);
         let done = cores.map({
             let (jobs, shares) = (jobs.clone(), shares.clone());
@@ -87,8 +91,12 @@ impl State {
                 // Each job is taken once, by the core it was dealt to; the lock is never waited for.
                 let mine =
                     shares[core].iter().filter_map(|&place| jobs[place].lock().ok()?.take().map(|job| (place, job)));
-                mine.map(|(place, (weight, first, second, gradient, decays))| {
-                    (place, adamw_in_place(weight, first, second, gradient, step.decaying(decays)))
+                mine.map(|(place, (weight, first, second, gradient, spec))| {
+                    let stepped = match muon::shape_of(&spec, dial.kind) {
+                        Some(shape) => muon_on_cpu(weight, first, second, gradient * scale, shape, dial),
+                        None => adamw_in_place(weight, first, second, gradient, step.decaying(spec.decays())),
+                    };
+                    (place, stepped)
                 })
                 .collect::<Vec<_>>()
             }
@@ -113,6 +121,10 @@ impl State {
             let (weight, first, second) =
                 (self.weights[place].clone(), self.first[place].clone(), self.second[place].clone());
             let gradient = gradient * scale.clone();
+            if let Some(shape) = muon::shape_of(spec, dial.kind) {
+                (self.weights[place], self.first[place]) = muon::step(weight, first, gradient, shape, dial);
+                continue;
+            }
             let first = first * step.beta1 + gradient.clone() * (1.0 - step.beta1);
             let second = second * step.beta2 + gradient.square() * (1.0 - step.beta2);
             let root = second.clone().sqrt() * step.second_scale + step.eps;
@@ -193,6 +205,20 @@ impl Coefficients {
 
 type Stepped = (Tensor<1>, Tensor<1>, Tensor<1>, Update);
 
+fn muon_on_cpu(
+    before: Tensor<1>,
+    first: Tensor<1>,
+    second: Tensor<1>,
+    gradient: Tensor<1>,
+    shape: [usize; 2],
+    dial: Dial,
+) -> Stepped {
+    let (weight, first) = muon::step(before.clone(), first, gradient, shape, dial);
+    let change = weight.clone() - before;
+    let update = Update { change_squared: sum_of_squares(&change), weight_squared: sum_of_squares(&weight) };
+    (weight, first, second, update)
+}
+
 /// The CPU kernel: weight, moments and gradient read once and written once.
 fn adamw_in_place(
     weight: Tensor<1>,
@@ -240,15 +266,22 @@ fn adamw(weight: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[
     update
 }
 
-/// Parameters dealt to cores, largest first to the one with the least, so that both finish together.
-fn deal(specs: &[ParamSpec], cores: usize) -> std::sync::Arc<Vec<Vec<usize>>> {
+/// Parameters dealt to cores, dearest first to the one with the least, so that both finish together.
+fn deal(specs: &[ParamSpec], kind: OptimizerKind, cores: usize) -> std::sync::Arc<Vec<Vec<usize>>> {
+    let cost = |place: usize| work(&specs[place], kind);
     let mut order: Vec<usize> = (0..specs.len()).collect();
-    order.sort_by_key(|&place| std::cmp::Reverse(specs[place].len()));
+    order.sort_by_key(|&place| std::cmp::Reverse(cost(place)));
     let mut shares = vec![(0usize, vec![]); cores];
     for place in order {
         let least = (0..cores).min_by_key(|&core| shares[core].0).unwrap_or(0);
-        shares[least].0 += specs[place].len();
+        shares[least].0 += cost(place);
         shares[least].1.push(place);
     }
     std::sync::Arc::new(shares.into_iter().map(|(_, places)| places).collect())
+}
+
+/// What a parameter's step costs, in numbers read and written once; each of Muon's is multiplied about twenty times along the short side.
+fn work(spec: &ParamSpec, kind: OptimizerKind) -> usize {
+    let rounds = muon::shape_of(spec, kind).map_or(0, |[d_in, d_out]| d_in.min(d_out) / 4);
+    spec.len() * (1 + rounds)
 }

@@ -574,6 +574,7 @@ impl Training {
         let optimizer = &self.plan.recipe.optimizer;
         let rate = self.dials.schedule.rate(self.step());
         Dial {
+            kind: optimizer.kind,
             rate,
             beta1: optimizer.beta1,
             beta2: optimizer.beta2,
