@@ -199,6 +199,8 @@ pub fn open(dir: &Path) -> Result<Saved, EngineError> {
     let mut header = vec![0; length as usize];
     file.read_exact(&mut header).map_err(failed)?;
     let header: Metadata = serde_json::from_slice(&header).map_err(|source| unusable(&path, source))?;
+    // Before its numbers are multiplied: an altered manifest may name any.
+    manifest.plan.recipe.model.check().map_err(|source| unusable(&path, source))?;
     let specs = params::layout(&manifest.plan.recipe.model);
     let saved = Saved { manifest, path, specs, header, data_at: 8 + length };
     saved.check(bytes)?;
