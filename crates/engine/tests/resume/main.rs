@@ -2,6 +2,8 @@
 
 mod story;
 
+use std::collections::BTreeSet;
+
 use story::{Lab, Script, TINY, bits, set_rate};
 use wire::checkpoint::CheckpointId;
 use wire::command::{Command, Redraw};
@@ -96,21 +98,23 @@ fn a_run_that_went_back_goes_on_from_before_it_where_the_newer_are_damaged() {
     let lab = Lab::new("rolled-and-torn");
     let plan = lab.plan(&spec(r#""keep.every":10"#));
     let back = Command::Rollback { checkpoint: CheckpointId { segment: 0, step: 20 }, skip_batches: 3, reason: None };
-    let script = vec![(15, vec![set_rate(0.003)]), (34, vec![back])];
+    // Asked for, so that it is there however busy the disk is; those on the cadence wait for the writer.
+    let ask = Command::Checkpoint { reason: None };
+    let script = vec![(15, vec![set_rate(0.003)]), (20, vec![ask]), (34, vec![back])];
     let whole = lab.train("whole", &plan, script.clone(), None);
     let torn = lab.train("torn", &plan, script.clone(), Some(55));
-    for id in ["1-50", "1-40", "1-30", "0-20"] {
-        lab.damage("torn", id);
+    let before = CheckpointId { segment: 0, step: 15 };
+    // One told of twice is damaged once, or the second time would mend it.
+    let newer: BTreeSet<CheckpointId> = torn.checkpoints().into_iter().filter(|id| *id > before).collect();
+    for id in newer {
+        lab.damage("torn", &id.to_string());
     }
     let rest = lab.go_on("torn", &plan, &torn, vec![]);
     let continued = rest.reports.iter().find_map(|report| match &report.event {
         Event::Continued { checkpoint, damaged, .. } => Some((checkpoint.unwrap().to_string(), damaged.len())),
         _ => None,
     });
-    assert!(
-        continued.as_ref().is_some_and(|(id, damaged)| id == "0-15" || (id == "0-10" && *damaged >= 4)),
-        "{continued:?}"
-    );
+    assert!(continued.as_ref().is_some_and(|(id, damaged)| id == "0-15" && *damaged >= 1), "{continued:?}");
     assert_eq!(bits(&torn.then(&rest).losses()), bits(&whole.losses()));
 }
 

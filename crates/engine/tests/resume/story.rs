@@ -148,7 +148,7 @@ impl Heard {
         History::read(plan, &self.records())
     }
 
-    fn checkpoints(&self) -> Vec<CheckpointId> {
+    pub(crate) fn checkpoints(&self) -> Vec<CheckpointId> {
         let id = |report: &Report| match &report.event {
             Event::Checkpointed { checkpoint } => Some(checkpoint.id),
             _ => None,
