@@ -89,9 +89,9 @@ impl Keeper {
         }
     }
 
-    /// Whether the writer could take one without waiting.
+    /// Whether nothing is under way: one more is then the only copy of the state.
     pub(super) fn is_free(&self) -> bool {
-        self.under_way < 2
+        self.under_way == 0
     }
 
     /// Gives one to the writer; waits where two are under way.
