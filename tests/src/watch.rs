@@ -133,9 +133,10 @@ impl Client {
         self.points(run, name, Some(segment))
     }
 
-    /// Pauses a run and takes as many steps as are left to `step`.
+    /// Holds a run and takes as many steps as are left to `step`. One that has just been asked for holds before its first.
     pub fn hold_at(&self, run: &str, step: u64) {
-        if self.summary(run).state == RunState::Running {
+        let live = self.wait_until(run, 30, "its worker", |run| run.state.is_live());
+        if live.state != RunState::Paused {
             self.steer(run, &json!({"kind": "pause"}));
         }
         let here = self.wait_state(run, 20, RunState::Paused).step;

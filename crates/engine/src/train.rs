@@ -721,20 +721,23 @@ impl Training {
         if done >= self.dials.steps {
             return Ok(());
         }
+        let mut is_best = false;
         if is_due(done, self.dials.eval_every) {
             let before = self.best_valid;
             let event = self.evaluate_now(out)?;
             self.tell(out, event, None);
-            let is_best = before.is_some_and(|before| self.best_valid.is_some_and(|best| best < before));
-            if is_best && self.plan.recipe.keep.best && self.keeper.as_ref().is_some_and(Keeper::is_free) {
-                self.checkpoint(Cause::Best, Asker::lab())?;
-            }
+            is_best = before.is_some_and(|before| self.best_valid.is_some_and(|best| best < before));
         }
         if is_due(done, self.dials.sample_every) {
             let event = self.sample_now(None, None, None)?;
             self.tell(out, event, None);
         }
-        self.checkpoint_if_due()
+        // The cadence comes first: of those taken for being the best only the best is kept.
+        self.checkpoint_if_due()?;
+        if is_best && self.plan.recipe.keep.best && self.keeper.as_ref().is_some_and(Keeper::is_free) {
+            self.checkpoint(Cause::Best, Asker::lab())?;
+        }
+        Ok(())
     }
 
     /// The loss of the mix as it is now; where there are several texts, of each by itself too.

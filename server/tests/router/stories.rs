@@ -65,10 +65,14 @@ impl Trainer for Pretender {
                     .recv_timeout(Duration::from_secs(20))
                     .map_err(|error: RecvTimeoutError| error.to_string())
                     .map(Some)?,
-                false => orders
-                    .try_recv()
-                    .map(Some)
-                    .or_else(|error| if error == TryRecvError::Empty { Ok(None) } else { Err(error.to_string()) })?,
+                false => match orders.try_recv() {
+                    Ok(order) => Some(order),
+                    Err(TryRecvError::Empty) => None,
+                    // Its process is dead: it says nothing more.
+                    Err(TryRecvError::Disconnected) => loop {
+                        std::thread::park();
+                    },
+                },
             };
             if let Some(CommandOrder { command_id, author, command }) = order {
                 let reason = command.reason().map(str::to_owned);

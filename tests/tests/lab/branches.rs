@@ -8,7 +8,7 @@ use wire::series::Comparison;
 use wire::{Event, RunState, RunSummary, RunView};
 
 fn spec(corpus: &str, steps: u64) -> Value {
-    with(speck(corpus, steps), &[("keep.every", json!(100)), ("keep.latest", json!(20))])
+    with(speck(corpus, steps), &[("keep.every", json!(100)), ("keep.latest", json!(20)), ("keep.restarts", json!(100))])
 }
 
 fn kept(client: &Client, run: &str) -> Vec<String> {
@@ -123,8 +123,8 @@ fn a_change_is_taken_back_by_its_opposite_or_by_going_back() {
     let owner = lab.owner();
     lab.device();
     let run = owner.start_run(&spec(&owner.bring("walk"), 600));
-    let calm = owner.start_run(&owner.get(&format!("/runs/{run}")).value()["spec"].clone());
     owner.hold_at(&run, 250);
+    let calm = owner.start_run(&owner.get(&format!("/runs/{run}")).value()["spec"].clone());
     let changed = owner.steer(&run, &json!({"kind": "set", "field": "weight_decay", "value": 0.9}));
     owner.hold_at(&run, 300);
     let undone = owner.steer(&run, &json!({"kind": "undo"}));
