@@ -1,0 +1,87 @@
+// A checkpoint completes a prompt: streaming, tinted, with what else could have come; two side by side; stopped; refused.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { longRun, openBrowser, openLab, openPage } from "./lab.mjs";
+
+let lab, browser, page, run;
+
+before(async () => {
+  [lab, browser] = await Promise.all([openLab(), openBrowser()]);
+  page = await openPage(browser);
+  await page.goto(lab.link);
+  await lab.ready();
+  const spec = { ...longRun, name: "writer", steps: 200, overrides: { ...longRun.overrides, "keep.every": 100 } };
+  run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
+  await lab.until("its end", async () => (await lab.api(`/runs/${run}`)).summary.state === "finished", 120);
+});
+
+after(async () => {
+  await browser?.close();
+  lab?.close();
+});
+
+const sheet = (index) => page.locator(".written-sheet").nth(index);
+const text = (index) => sheet(index).locator(".written").innerText();
+const isDone = (index) => sheet(index).locator(".written-foot", { hasText: /length asked for|ended the text/ }).waitFor();
+const write = () => page.getByRole("button", { name: "Write", exact: true }).click();
+
+test("a prompt is completed, token by token, and the same seed writes the same", async () => {
+  await page.goto(`${lab.url}/playground?run=${run}`);
+  await page.getByLabel("Prompt").fill("Once");
+  await write();
+  await isDone(0);
+  assert.ok((await sheet(0).locator(".drawn").count()) > 20);
+  const first = await text(0);
+  await write();
+  await isDone(0);
+  assert.equal(await text(0), first);
+  await page.getByLabel(/^Seed/).fill("2");
+  await write();
+  await isDone(0);
+  assert.notEqual(await text(0), first);
+});
+
+test("a token tells its probability and the alternatives, to pointer and keys", async () => {
+  await sheet(0).locator(".drawn").nth(3).hover();
+  await sheet(0).locator(".look tbody tr").first().waitFor();
+  assert.equal(await sheet(0).locator(".look tbody tr").count(), 8);
+  const before = await sheet(0).locator(".look p").innerText();
+  assert.match(before, /%/);
+  await sheet(0).locator(".written").focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowRight");
+  await sheet(0).locator("[data-at='5'].looked").waitFor();
+});
+
+test("two checkpoints write side by side on one prompt and seed", async () => {
+  await page.getByRole("button", { name: /Compare with another/ }).click();
+  await sheet(1).getByLabel("Checkpoint").selectOption("0-100");
+  await write();
+  await Promise.all([isDone(0), isDone(1)]);
+  assert.notEqual(await text(0), await text(1));
+  await sheet(1).getByText(/The same for the first|differ from the first/).waitFor();
+  assert.match(page.url(), /with_checkpoint=0-100/);
+});
+
+test("a long text is stopped, and stays", async () => {
+  await page.getByRole("button", { name: "Only one text" }).click();
+  await page.getByLabel(/^Length/).fill("4096");
+  await page.getByLabel(/^Temperature/).fill("3");
+  await write();
+  await lab.until("some tokens", async () => (await sheet(0).locator(".drawn").count()) > 5);
+  await page.getByRole("button", { name: "Stop" }).click();
+  await sheet(0).locator(".written-foot", { hasText: /stopped here|length asked for|ended the text/ }).waitFor();
+  assert.ok((await sheet(0).locator(".drawn").count()) > 5);
+  assert.deepEqual(page.faults, []);
+});
+
+test("a letter the text never had is named", async () => {
+  const spec = { ...longRun, name: "letters", tokenizer: "char", steps: 20 };
+  const letters = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
+  await lab.until("its end", async () => (await lab.api(`/runs/${letters}`)).summary.state === "finished", 120);
+  await page.goto(`${lab.url}/playground?run=${letters}`);
+  await page.getByLabel("Prompt").fill("price: €");
+  await write();
+  await sheet(0).getByRole("alert").getByText("'€'").waitFor();
+});
