@@ -141,16 +141,19 @@ fn BarRow(bar: Bar, row: usize, place: impl Fn(u64) -> f64) -> impl IntoView {
     let path = (done > bar.from_step || bar.left_at.is_none()).then(|| {
         view! { <line class="path" x1=from.clone() x2=done_at.clone() y1=y y2=y /> }
     });
+    // The group tells the macro that this link is one of SVG.
     view! {
-        <a href=run_path(&bar.run) class="stretch" class:chosen=is_chosen style:--tone=tone aria-label=describe(&bar)>
-            <title>{describe(&bar)}</title>
-            <rect class="reach" x="0" y=top width="100%" height=ROW />
-            {ghost}
-            {path}
-            <circle class="root" cx=from cy=y r="4" />
-            {bar.is_live.then(|| view! { <circle class="alive" cx=to.clone() cy=y r="5" /> })}
-            <text x=label_at y=top + 14.0 text-anchor=anchor>{bar.label.clone()}</text>
-        </a>
+        <g>
+            <a href=run_path(&bar.run) class="stretch" class:chosen=is_chosen style:--tone=tone aria-label=describe(&bar)>
+                <title>{describe(&bar)}</title>
+                <rect class="reach" x="0" y=top width="100%" height=ROW />
+                {ghost}
+                {path}
+                <circle class="root" cx=from cy=y r="4" />
+                {bar.is_live.then(|| view! { <circle class="alive" cx=to.clone() cy=y r="5" /> })}
+                <text x=label_at y=top + 14.0 text-anchor=anchor>{bar.label.clone()}</text>
+            </a>
+        </g>
     }
 }
 

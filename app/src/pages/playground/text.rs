@@ -49,7 +49,7 @@ pub(super) fn TintScale() -> impl IntoView {
     view! {
         <div class="tint-scale small dim" title="How likely the model thought each token, before temperature and cuts; tokens under 10 % are underlined">
             <span>"0 %"</span>
-            <i style=format!("background: linear-gradient(90deg, {})", stops.join(", "))></i>
+            <i style:background=format!("linear-gradient(90deg, {})", stops.join(", "))></i>
             <span>"100 % probability"</span>
         </div>
     }
@@ -148,10 +148,10 @@ fn Tokens(writing: Writing, looked_at: RwSignal<Option<usize>>) -> impl IntoView
 fn Token(writing: Writing, at: usize, looked_at: RwSignal<Option<usize>>) -> impl IntoView {
     let token = writing.tokens.with_untracked(|tokens| tokens.get(at).cloned());
     token.map(|token| {
-        // Black or white ink as the tint asks; the tint itself is thinned by the sheet's style.
-        let style = format!("--tint: {}", cividis(token.probability));
+        // The style sheet thins the tint, so that the ink stands out from every one of them.
+        let tint = cividis(token.probability);
         let is_looked_at = Memo::new(move |_| looked_at.get() == Some(at));
-        view! { <span class="drawn" class:rare=token.probability < RARE class:looked=move || is_looked_at.get() data-at=at style=style>{token.text}</span> }
+        view! { <span class="drawn" class:rare=token.probability < RARE class:looked=move || is_looked_at.get() data-at=at style:--tint=tint>{token.text}</span> }
     })
 }
 
@@ -197,7 +197,7 @@ fn Look(token: CompletedToken) -> impl IntoView {
             <tr>
                 <td class="mono">{visible(&other.text)}</td>
                 <td class="right">{percent(share)}</td>
-                <td class="likely"><i style=format!("width: {:.1}%; background: {}", share * 100.0, cividis(share))></i></td>
+                <td class="likely"><i style:width=format!("{:.1}%", share * 100.0) style:background=cividis(share)></i></td>
             </tr>
         }
     });
