@@ -100,7 +100,6 @@ impl Store {
 
         let mut transaction = self.database().write().await?;
         let mut book = Book::open(&mut transaction, run).await?;
-        let was_held = book.standing.state.is_live();
         let (mut events, mut values) = (vec![], rows.iter());
         for place in order {
             match place {
@@ -125,8 +124,7 @@ impl Store {
         commit(transaction).await?;
         desk.unsynced_bytes = if is_time_to_sync { 0 } else { desk.unsynced_bytes + points.len() };
         desk.stored_seq = Some(last_seq);
-        // Once, when it lets go; parcels that come later wait like any others.
-        if was_held && !is_held && desk.unsynced_bytes > 0 {
+        if !is_held && desk.unsynced_bytes > 0 {
             self.settle(run).await?;
             desk.unsynced_bytes = 0;
         }
