@@ -31,7 +31,10 @@ pub(super) fn words(saved: &CheckpointView) -> String {
 
 /// Fetches the list.
 async fn fetch(desk: Desk, run: RunId) {
-    let answer = steering::checkpoints(&run).await;
+    let answer = steering::checkpoints(&run).await.map(|mut saved| {
+        saved.sort_by_key(|saved| std::cmp::Reverse((saved.info.at_ms, saved.info.id)));
+        saved
+    });
     desk.checkpoints.try_set(Some(answer));
 }
 

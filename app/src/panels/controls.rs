@@ -29,7 +29,9 @@ pub(crate) fn press(desk: Desk, key: &str) -> bool {
         "b" => open_drawer(desk, Drawer::Rollback),
         "u" => open_drawer(desk, Drawer::Undo),
         "r" => course::toggle(desk),
-        "Escape" if desk.drawer.get_untracked().is_none() && desk.sketch.with_untracked(Option::is_some) => course::leave(desk),
+        "Escape" if desk.drawer.get_untracked().is_none() && desk.sketch.with_untracked(Option::is_some) => {
+            course::leave(desk)
+        }
         "Escape" => desk.drawer.set(None),
         _ => return false,
     }

@@ -12,7 +12,7 @@ use wire::series::{Bucket, describe, name};
 
 use super::chart::{Chart, Line, Picture};
 use super::course::RateChart;
-use super::loss::{measured, own_role, shared};
+use super::loss::{history, measured, own_role, shared};
 use super::{Desk, mix};
 
 /// The charts.
@@ -39,7 +39,8 @@ fn paint_norm(desk: Desk) -> Picture {
     let clip = run.view.dials.get(SetField::Clip, run.view.summary.step);
     let references =
         if clip > 0.0 { vec![Reference { label: "clip".into(), value: clip, role: Role::InkFaint }] } else { vec![] };
-    let line = Line { is_live: run.is_glowing(), ..measured(&run, name::GRAD_NORM, "norm", own_role(&run)) };
+    let mut lines = history(&run, name::GRAD_NORM, "norm", Role::InkFaint);
+    lines.push(Line { is_live: run.is_glowing(), ..measured(&run, name::GRAD_NORM, "norm", own_role(&run)) });
     Picture {
         spec: ChartSpec {
             title: "gradient norm".into(),
@@ -48,7 +49,7 @@ fn paint_norm(desk: Desk) -> Picture {
             has_zero: true,
             ..spec
         },
-        lines: vec![line],
+        lines,
         marked,
     }
 }

@@ -127,6 +127,11 @@ fn verdict(comparison: &Comparison) -> String {
     };
     let size = number::fixed(last.mean.abs(), 4);
     let at = number::whole(last.last_step);
+    // One step alone has no spread to judge it by.
+    if last.step == last.last_step {
+        let word = if last.mean > 0.0 { "more" } else { "less" };
+        return format!("At step {at} the loss is {size} nats per token {word} than the twin's.");
+    }
     match (last.low, last.high) {
         (low, _) if low > 0.0 => {
             format!("At step {at} the change costs {size} nats per token, more than chance would.")

@@ -70,13 +70,10 @@ impl Lineage {
         self.path.last().map(|stretch| stretch.piece).unwrap_or_default()
     }
 
-    /// Whether what belongs to a segment and a step of the run itself lies on the path.
+    /// Whether what belongs to a segment and a step of the run itself has not been left behind.
     pub(crate) fn holds(&self, segment: u32, step: u64) -> bool {
-        self.path.iter().any(|stretch| {
-            stretch.piece == Piece { source: OWN, segment }
-                && step >= stretch.from_step
-                && stretch.to_step.is_none_or(|to| step <= to)
-        })
+        let piece = Piece { source: OWN, segment };
+        !self.ghosts.iter().any(|ghost| ghost.piece == piece && step > ghost.from_step)
     }
 }
 

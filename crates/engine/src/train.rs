@@ -434,10 +434,15 @@ impl Training {
         }
     }
 
-    /// On the cadence, where the writer is free; else before a later step.
+    /// A large state waits until nothing is under way, so that there is one copy at most; for a small one the writer is waited for.
+    fn may_keep(&self) -> bool {
+        self.keeper.as_ref().is_some_and(Keeper::is_free) || self.parameters() < SMALL_PARAMETERS
+    }
+
+    /// On the cadence; where that must wait, before a later step.
     fn checkpoint_if_due(&mut self) -> Result<(), EngineError> {
         self.is_checkpoint_due |= is_due(self.step(), self.dials.checkpoint_every);
-        if self.is_checkpoint_due && self.keeper.as_ref().is_some_and(Keeper::is_free) {
+        if self.is_checkpoint_due && self.may_keep() {
             self.is_checkpoint_due = false;
             self.checkpoint(Cause::Cadence, Asker::lab())?;
         }
@@ -734,7 +739,7 @@ impl Training {
         }
         // The cadence comes first: of those taken for being the best only the best is kept.
         self.checkpoint_if_due()?;
-        if is_best && self.plan.recipe.keep.best && self.keeper.as_ref().is_some_and(Keeper::is_free) {
+        if is_best && self.plan.recipe.keep.best && self.may_keep() {
             self.checkpoint(Cause::Best, Asker::lab())?;
         }
         Ok(())
@@ -837,6 +842,9 @@ impl Training {
         Ok(())
     }
 }
+
+/// With moments 48 MB, written in a fraction of a second.
+const SMALL_PARAMETERS: u64 = 4_000_000;
 
 /// The last validation reads at most this many windows: all of a small text, a fair part of a large one.
 const FINAL_WINDOWS: usize = 4096;

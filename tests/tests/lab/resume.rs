@@ -153,7 +153,7 @@ fn a_run_is_stopped_resumed_parked_and_steered_and_equals_one_that_was_only_stee
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let spec = sturdy(&owner.bring("walk"), 900);
+    let spec = sturdy(&owner.bring("walk"), 1300);
     let steered = |run: &str| {
         owner.hold_at(run, 430);
         owner.steer(run, &json!({"kind": "set", "field": "rate", "value": 0.002, "reason": "quicker"}));
@@ -170,9 +170,9 @@ fn a_run_is_stopped_resumed_parked_and_steered_and_equals_one_that_was_only_stee
     owner.wait_state(&run, 20, RunState::Stopped);
     owner.steer(&run, &json!({"kind": "resume", "reason": "a new day"}));
     owner.wait_step(&run, 30, 540);
-    owner.hold_at(&run, 700);
+    owner.hold_at(&run, 1100);
     assert_eq!(kind(&owner.steer(&run, &json!({"kind": "release"}))), "released");
-    assert_eq!(owner.wait_state(&run, 20, RunState::Parked).step, 700);
+    assert_eq!(owner.wait_state(&run, 20, RunState::Parked).step, 1100);
     // Its device is free for others, and it comes back when it is asked to.
     let other = owner.start_run(&speck(
         &owner.get(&format!("/runs/{run}")).value()["spec"]["corpus"].as_str().unwrap().to_owned(),
@@ -221,8 +221,14 @@ fn a_damaged_checkpoint_is_passed_over_and_the_run_goes_on_from_the_one_before()
         wait_for("the worker's end", 10, || lab.worker_pid().is_none().then_some(()));
         let newest = newest_checkpoint(&lab, &run);
         damage(&newest.join("state.safetensors"));
+        let goings_on = |lab: &Lab| {
+            let journal = lab.owner().journal(&run);
+            journal.iter().filter(|record| matches!(record.event, Event::Continued { .. })).count()
+        };
         lab.start();
+        let before = goings_on(&lab);
         lab.device();
+        wait_for("its going on", 60, || (goings_on(&lab) > before).then_some(()));
         let held = lab
             .owner()
             .wait_until(&run, 60, "the hold where it was", |run| run.state == RunState::Paused && run.step == 350);

@@ -8,12 +8,12 @@ use figure::{ChartSpec, Style, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::RunId;
-use wire::series::Bucket;
+use wire::series::{Bucket, Comparison, Difference};
 
 use super::Choice;
 use super::plot::{Line, Picture, Plot};
 use crate::api::ApiFailure;
-use crate::api::steering::{self, Comparison};
+use crate::api::steering;
 use crate::live::Live;
 use crate::parts::Failure;
 
@@ -175,7 +175,7 @@ fn verdict(comparison: &Comparison) -> String {
 }
 
 fn picture(comparison: Option<&Comparison>) -> Picture {
-    let bucket = |stretch: &steering::Difference| Bucket {
+    let bucket = |stretch: &Difference| Bucket {
         step: stretch.step,
         last_step: stretch.last_step,
         x: stretch.step as f64,
