@@ -57,7 +57,7 @@ impl Choice {
             colours: Memo::new(move |_| Colours::of(&runs.read())),
             axis: RwSignal::new(Axis::Step),
             series: RwSignal::new(name::TRAIN),
-            is_smooth: RwSignal::new(false),
+            is_smooth: RwSignal::new(true),
         }
     }
 

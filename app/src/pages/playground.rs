@@ -201,7 +201,7 @@ fn Sheet(side: Side, index: usize) -> impl IntoView {
                 {(index == 1).then(|| view! { <button class="quiet icon-only" aria-label="Only one text" title="Only one text" on:click=close><Icon name="close" /></button> })}
             </div>
             <Text writing=side.writing source=side.source />
-            {move || shared.get().map(|shared| view! { <p class="small dim">{shared}</p> })}
+            {move || shared.get().filter(|_| index == 1).map(|shared| view! { <p class="small dim">{shared}</p> })}
         </section>
     }
 }

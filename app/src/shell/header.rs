@@ -32,7 +32,7 @@ pub(super) fn Header() -> impl IntoView {
             <span class="grow"></span>
             <button class="quiet icon-only help" aria-label="Keys" title="Keys (?)" on:click=move |_| open_help()>"?"</button>
             {move || session.can_steer().then(|| view! {
-                <a class="button primary" href="/start" title="Set up a new run (n)"><Icon name="plus" />"New run"</a>
+                <a class="button primary" href="/start" title="Set up a new run (n)"><Icon name="plus" /><span class="word">"New run"</span></a>
             })}
         </header>
     }

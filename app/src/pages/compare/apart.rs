@@ -148,15 +148,24 @@ fn Difference(run: RunId, with: RunId, #[prop(into)] is_growing: Signal<bool>, c
     }
 }
 
-/// `Identical for 300 steps. At step 900 the first is 0.0123 nats per token ahead, more than chance would.`
+/// `From step 1 000 on: identical for 300 steps, bit for bit; different from step 1 300 on. At step 1 900 the first is ...`
 fn verdict(comparison: &Comparison) -> String {
-    let same = number::whole(comparison.identical_steps);
+    let Some(from) = comparison.common_from else { return "The two have trained no step in common yet.".into() };
+    let from = number::whole(from);
+    let same = match comparison.identical_steps {
+        1 => "1 step".to_owned(),
+        steps => format!("{} steps", number::whole(steps)),
+    };
     let begun = match (comparison.identical_steps, comparison.first_difference) {
-        (0, None) => return "The two have no step in common yet.".into(),
-        (_, None) => return format!("Identical for {same} steps, bit for bit: all that they have in common."),
-        (0, Some(_)) => "Different from their first common step on.".to_owned(),
+        (_, None) => {
+            return format!("From step {from} on: identical for {same}, bit for bit, all that they have in common.");
+        }
+        (0, Some(_)) => format!("Different from step {from} on."),
         (_, Some(at)) => {
-            format!("Identical for {same} steps, bit for bit; different from step {} on.", number::whole(at))
+            format!(
+                "From step {from} on: identical for {same}, bit for bit; different from step {} on.",
+                number::whole(at)
+            )
         }
     };
     let Some(last) = comparison.difference.last() else { return begun };

@@ -17,13 +17,13 @@ fn flat(plan: &Value) -> BTreeMap<String, String> {
 }
 
 fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
-    // A recipe's fields are named as overrides name them; a fork's inherited dials are told by its journal.
+    // A recipe's fields are named as overrides name them; what a fork inherited is told by its journal.
     let below = |key: &str| match path {
         "" | "recipe" => key.to_owned(),
         _ => format!("{path}.{key}"),
     };
     match value {
-        Value::Object(_) if path == "origin.dials" => {}
+        _ if ["origin.dials", "origin.best_valid"].contains(&path) => {}
         Value::Object(fields) => fields.iter().for_each(|(key, value)| walk(&below(key), value, found)),
         Value::Array(items) if items.iter().any(Value::is_object) => {
             items.iter().enumerate().for_each(|(at, value)| walk(&format!("{path}[{at}]"), value, found));
