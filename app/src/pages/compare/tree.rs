@@ -129,6 +129,8 @@ fn BarRow(bar: Bar, row: usize, place: impl Fn(u64) -> f64) -> impl IntoView {
     let (from, done_at, to) = (percent(bar.from_step), percent(done), percent(bar.to_step));
     let is_late = place(bar.from_step) > 60.0;
     let (label_at, anchor) = if is_late { (to.clone(), "end") } else { (from.clone(), "start") };
+    // Beside the stem and not on it.
+    let is_tied = bar.stem.is_some() && !is_late;
     let run = bar.run.clone();
     let tone = {
         let run = run.clone();
@@ -151,7 +153,7 @@ fn BarRow(bar: Bar, row: usize, place: impl Fn(u64) -> f64) -> impl IntoView {
                 {path}
                 <circle class="root" cx=from cy=y r="4" />
                 {bar.is_live.then(|| view! { <circle class="alive" cx=to.clone() cy=y r="5" /> })}
-                <text x=label_at y=top + 14.0 text-anchor=anchor>{bar.label.clone()}</text>
+                <text x=label_at dx=if is_tied { 6 } else { 0 } y=top + 14.0 text-anchor=anchor>{bar.label.clone()}</text>
             </a>
         </g>
     }
