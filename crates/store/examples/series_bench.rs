@@ -25,6 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let store = Store::open(&dir).await?;
     let run = new_run()?;
     store.create_run(&run).await?;
+    store.set_state(&run.id, wire::RunState::Running, None).await?;
     let names: Vec<String> = [name::TOKENS.to_owned(), name::SECS.to_owned()]
         .into_iter()
         .chain((2..curves).map(|i| format!("{}block.{i}", name::GRADIENT_RMS)))

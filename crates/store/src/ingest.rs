@@ -5,7 +5,7 @@
 //! curves drop the steps they have. A number is acknowledged only after both.
 //!
 //! The transaction is on disk when it is acknowledged, the files may not be: so it holds the new points too, until the files
-//! have been synced, which is done every [`UNSYNCED_BYTES`] and when the run lets go of its device.
+//! have been synced, which is done every [`UNSYNCED_BYTES`] and, aside, when the run lets go of its device.
 
 use wire::link::{Item, Report};
 use wire::series::Row;
@@ -125,11 +125,25 @@ impl Store {
         desk.unsynced_bytes = if is_time_to_sync { 0 } else { desk.unsynced_bytes + points.len() };
         desk.stored_seq = Some(last_seq);
         if !is_held && desk.unsynced_bytes > 0 {
-            self.settle(run).await?;
-            desk.unsynced_bytes = 0;
+            self.settle_soon(run);
         }
         self.remove_folders(dropped).await;
         Ok(Ingested { stored_seq: last_seq, rows: without(rows, &repeated), events, summary })
+    }
+
+    /// Syncs a run's curves aside: a busy disk may take seconds for some hundred files, and whoever waits for the run's end is not
+    /// to wait for that. Reports that come meanwhile do, so that no copy of theirs is forgotten.
+    fn settle_soon(&self, run: &RunId) {
+        let (store, run) = (self.clone(), run.clone());
+        let task = tokio::spawn(async move {
+            let desk = store.desk(&run);
+            let mut desk = desk.lock().await;
+            // Where it fails the copies stay, and are written again at the next start.
+            if store.settle(&run).await.is_ok() {
+                desk.unsynced_bytes = 0;
+            }
+        });
+        self.watch_over(task);
     }
 
     /// Waits until a run's curves are on disk, and forgets the copies in the database.

@@ -77,7 +77,7 @@ impl Shelf {
         let folder = self.folder(run);
         let mut folder = hold(&folder);
         folder.check()?;
-        points.iter().try_for_each(|points| folder.redo(points))
+        folder.redo(points)
     }
 
     /// Waits until a run's curves are on disk.

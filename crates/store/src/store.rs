@@ -6,6 +6,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::task::JoinHandle;
 use wire::series::SeriesWindow;
 use wire::{RunId, RunSummary};
 
@@ -29,6 +30,8 @@ struct Room {
     desks: Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<Desk>>>>,
     /// Checkpoints that are being read.
     borrowed: Borrowed,
+    /// Work that goes on aside.
+    tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Held for its lock, which the system lifts when the process ends, however it ends; none for tokens alone.
     _lock: Option<File>,
 }
@@ -54,7 +57,7 @@ impl Store {
 
     fn over(dir: &Path, database: Database, shelf: Arc<Shelf>, lock: Option<File>) -> Self {
         let (dir, desks, borrowed) = (dir.to_owned(), Mutex::default(), Borrowed::default());
-        Self { room: Arc::new(Room { dir, database, shelf, desks, borrowed, _lock: lock }) }
+        Self { room: Arc::new(Room { dir, database, shelf, desks, borrowed, tasks: Mutex::default(), _lock: lock }) }
     }
 
     /// Opens a folder's tokens, also while a server has the folder. Runs and curves are not to be touched through it: what is
@@ -75,8 +78,20 @@ impl Store {
         &self.room.dir
     }
 
-    /// Closes the database in good order; dropping the last handle does too, without waiting.
+    /// Keeps a task that [`Store::close`] waits for.
+    pub(crate) fn watch_over(&self, task: JoinHandle<()>) {
+        let mut tasks = self.room.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(task);
+    }
+
+    /// Finishes what goes on aside, and closes the database in good order; dropping the last handle does too, without waiting.
     pub async fn close(self) {
+        let tasks = std::mem::take(&mut *self.room.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            // One that was cut off has left the copies in the database.
+            let _ = task.await;
+        }
         self.room.database.close().await;
     }
 

@@ -135,18 +135,27 @@ impl RunFolder {
         self.segments.clear();
     }
 
-    /// Writes points again that [`RunFolder::append`] gave, over whatever stands from there on.
-    pub(super) fn redo(&mut self, points: &[u8]) -> Result<(), StoreError> {
-        let written: Vec<Rewritten> = wire::encode::from_bytes(points)
-            .map_err(|source| StoreError::unreadable("points to write again", source))?;
-        for Rewritten { segment, name, before, points } in written {
+    /// Writes points again that [`RunFolder::append`] gave, in the same order, over whatever stands from there on. Each curve is
+    /// opened and written once, however many parcels there are: a run may have left a hundred thousand.
+    pub(super) fn redo(&mut self, parcels: &[Vec<u8>]) -> Result<(), StoreError> {
+        let mut curves: BTreeMap<(u32, String), (u64, Vec<Point>)> = BTreeMap::new();
+        for parcel in parcels {
+            let written: Vec<Rewritten> = wire::encode::from_bytes(parcel)
+                .map_err(|source| StoreError::unreadable("points to write again", source))?;
+            for Rewritten { segment, name, before, points } in written {
+                curves.entry((segment, name)).or_insert_with(|| (before, vec![])).1.extend(points);
+            }
+        }
+        for ((segment, name), (before, mut points)) in curves {
             self.segments.entry(segment).or_default().remove(&name);
+            let folder = self.path.join(segment.to_string());
+            fs::create_dir_all(&folder).map_err(|source| self.missing_or(source))?;
             let files = Files::new(self.base(segment, &name)?);
             // A file that ends before them has lost what was once synced; then all that can be had is what follows.
             files.cut_points(before).map_err(|source| self.missing_or(source))?;
-            let last_step = self.fresh(segment, &name)?.ends.map(|ends| ends.1);
-            let points: Vec<Point> =
-                points.into_iter().filter(|point| last_step.is_none_or(|last| point.step > last)).collect();
+            // Not settled one by one: all are synced together afterwards.
+            let last_step = self.curve(segment, &name)?.ends.map(|ends| ends.1);
+            points.retain(|point| last_step.is_none_or(|last| point.step > last));
             self.grow(&Growth { segment, name: &name, last_step, before, points })?;
         }
         Ok(())
