@@ -16,6 +16,7 @@ use crate::api_error::{ApiError, Body, Path, Query};
 use crate::app_state::AppState;
 use crate::auth::{Steerer, author};
 use crate::clock::now_ms;
+use crate::pending::Unanswered;
 use crate::{forks, runs, steer};
 
 /// Names the twin that came of a command.
@@ -58,7 +59,7 @@ pub async fn carry_out(
     command: Command,
 ) -> Result<EventRecord, ApiError> {
     let command = steer::expand(state, summary, command).await?;
-    if !state.fleet.holds(&summary.id) {
+    if !is_at_work(state, summary) {
         return without_worker(state, summary, author, command).await;
     }
     // What a rollback goes back to stays, whatever else is pruned meanwhile.
@@ -66,22 +67,31 @@ pub async fn carry_out(
     order(state, &summary.id, author, command).await
 }
 
+/// Whether a worker holds a run that has not ended; one that has may be held for a moment longer.
+pub fn is_at_work(state: &AppState, summary: &RunSummary) -> bool {
+    summary.state.is_live() && state.fleet.holds(&summary.id)
+}
+
 /// Passes a command on, and waits for its event.
 pub async fn order(state: &AppState, run: &RunId, author: Author, command: Command) -> Result<EventRecord, ApiError> {
-    let wait = state.pending.expect();
+    let wait = state.pending.expect(run);
     if !state.fleet.order(run, CommandOrder { command_id: wait.command_id(), author, command }) {
         return Err(worker_away(run));
     }
-    let record = wait.answer().await.ok_or_else(|| {
-        ApiError::new(
+    let record = wait.answer().await.map_err(|why| match why {
+        Unanswered::Late => ApiError::new(
             StatusCode::GATEWAY_TIMEOUT,
             "command_pending",
             format!("the worker of {run} has the command and has not answered within 30 s"),
         )
-        .hint("it takes effect after the present step or evaluation; its event will be in the journal")
+        .hint("it takes effect after the present step or evaluation; its event will be in the journal"),
+        Unanswered::Over => ApiError::conflict("run_over", format!("{run} ended before it could do this"))
+            .hint("its journal tells how; resume it or fork it to go on"),
     })?;
     match record.event {
         Event::Refused { message, .. } => Err(ApiError::conflict("command_refused", message)),
+        Event::CheckpointFailed { message, .. } => Err(ApiError::conflict("checkpoint_failed", message)
+            .hint("training goes on; make room on the disk, or look at the folder's rights, and ask again")),
         _ => Ok(record),
     }
 }
@@ -131,7 +141,8 @@ async fn resume(state: &AppState, summary: &RunSummary, report: Report) -> Resul
     Ok(record)
 }
 
-fn cannot(RunSummary { id, state, .. }: &RunSummary) -> ApiError {
+/// Why nothing that needs a worker can be done to a run that none holds.
+pub fn cannot(RunSummary { id, state, .. }: &RunSummary) -> ApiError {
     match state {
         RunState::Queued => ApiError::conflict("run_queued", format!("{id} waits for its device and is not at work"))
             .hint("stop it, annotate it, or wait until it runs"),

@@ -26,7 +26,7 @@ pub struct Fork {
 /// Resolves a fork without making or ordering anything; from a run at work without a checkpoint named, as of now.
 pub async fn plan(state: &AppState, spec: &RunSpec, parent: &Parent) -> Result<PlanView, ApiError> {
     let view = parent_of(state, parent).await?;
-    let id = match (named(state, &view, parent).await?, state.fleet.holds(&parent.run)) {
+    let id = match (named(state, &view, parent).await?, commands::is_at_work(state, &view.summary)) {
         (Some(id), _) => Some(id),
         (None, true) => None,
         (None, false) => Some(newest(state, &view).await?),
@@ -46,7 +46,7 @@ pub async fn plan(state: &AppState, spec: &RunSpec, parent: &Parent) -> Result<P
 /// Resolves a fork for good: where its parent is at work and no checkpoint is named, one is taken now.
 pub async fn prepare(state: &AppState, spec: &RunSpec, parent: &Parent, author: Author) -> Result<Fork, ApiError> {
     let view = parent_of(state, parent).await?;
-    let id = match (named(state, &view, parent).await?, state.fleet.holds(&parent.run)) {
+    let id = match (named(state, &view, parent).await?, commands::is_at_work(state, &view.summary)) {
         (Some(id), _) => id,
         (None, true) => take_checkpoint(state, &parent.run, author, "for a fork").await?,
         (None, false) => newest(state, &view).await?,
@@ -75,8 +75,8 @@ pub async fn command_with_twin(
         .field("twin")
         .hint("set, redraw, rollback or undo"));
     }
-    if !state.fleet.holds(run) {
-        return commands::carry_out(state, summary, author, command).await.map(|record| (record, run.clone()));
+    if !commands::is_at_work(state, summary) {
+        return Err(commands::cannot(summary));
     }
     let command = steer::expand(state, summary, command).await?;
     let held = steer::verify(state, summary, &command).await?;

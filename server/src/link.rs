@@ -300,6 +300,7 @@ impl Link {
         }
         if !is_held {
             self.state.fleet.release(&run);
+            self.state.pending.close(&run);
             self.state.wake_scheduler();
         }
         self.send(FromServer::Stored { run, seq: stored_seq }).await
@@ -312,7 +313,7 @@ impl Link {
             self.state.fleet.release(&run);
             let command = Command::Stop { reason: Some("the lab no longer holds this run".into()) };
             let order =
-                CommandOrder { command_id: self.state.pending.expect().command_id(), author: Author::Lab, command };
+                CommandOrder { command_id: self.state.pending.expect(&run).command_id(), author: Author::Lab, command };
             self.send(FromServer::Order { run: run.clone(), order }).await?;
         }
         self.send(FromServer::Stored { run, seq: last_seq }).await

@@ -6,21 +6,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use wire::RunId;
 use wire::event::EventRecord;
 
 /// How long an answer is waited for. A step of a large model on a slow device, or a whole evaluation, fits in.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
+/// Who waits, by the command's number, with the run that was asked.
+type Waiting = Arc<Mutex<HashMap<u64, (RunId, oneshot::Sender<EventRecord>)>>>;
+
 /// Commands that wait for their event.
 pub struct Pending {
     next: AtomicU64,
-    waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<EventRecord>>>>,
+    waiting: Waiting,
+}
+
+/// Why no event came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Not yet; it may still take effect.
+    Late,
+    /// The run has ended, or let go of its device, before it could.
+    Over,
 }
 
 /// One wait; dropped, it waits no more.
 pub struct Wait {
     command_id: u64,
-    waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<EventRecord>>>>,
+    waiting: Waiting,
     answer: oneshot::Receiver<EventRecord>,
 }
 
@@ -30,11 +43,11 @@ impl Pending {
         Self { next: AtomicU64::new(now_ms.max(0) as u64 * 1000), waiting: Arc::default() }
     }
 
-    /// A number, and the wait for its event.
-    pub fn expect(&self) -> Wait {
+    /// A number for a command to this run, and the wait for its event.
+    pub fn expect(&self, run: &RunId) -> Wait {
         let command_id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(command_id, sender);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(command_id, (run.clone(), sender));
         Wait { command_id, waiting: self.waiting.clone(), answer }
     }
 
@@ -42,10 +55,15 @@ impl Pending {
     pub fn answer(&self, record: &EventRecord) {
         let Some(command_id) = record.command_id else { return };
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&command_id);
-        if let Some(sender) = waiting {
+        if let Some((_, sender)) = waiting {
             // Whoever asked may have gone; the event is in the journal all the same.
             let _ = sender.send(record.clone());
         }
+    }
+
+    /// Nothing more comes of a run: who still waits for it is told so.
+    pub fn close(&self, run: &RunId) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (of, _)| of != run);
     }
 }
 
@@ -55,9 +73,13 @@ impl Wait {
         self.command_id
     }
 
-    /// The event; `None` where it does not come in time.
-    pub async fn answer(mut self) -> Option<EventRecord> {
-        tokio::time::timeout(ANSWER_WITHIN, &mut self.answer).await.ok()?.ok()
+    /// The event.
+    ///
+    /// # Errors
+    /// It did not come in time, or will never come.
+    pub async fn answer(mut self) -> Result<EventRecord, Unanswered> {
+        let answered = tokio::time::timeout(ANSWER_WITHIN, &mut self.answer).await;
+        answered.map_err(|_| Unanswered::Late)?.map_err(|_| Unanswered::Over)
     }
 }
 
@@ -76,8 +98,12 @@ mod tests {
     #[tokio::test]
     async fn the_event_finds_who_asked() {
         let pending = Pending::new(5);
-        let wait = pending.expect();
-        let gone = pending.expect();
+        let run: RunId = "amber-fox".parse().unwrap();
+        let wait = pending.expect(&run);
+        let gone = pending.expect(&run);
+        let ended = pending.expect(&"dusky-owl".parse().unwrap());
+        pending.close(&"dusky-owl".parse().unwrap());
+        assert_eq!(ended.answer().await.map(|record| record.step), Err(Unanswered::Over));
         assert!(wait.command_id() != gone.command_id());
         let record = |command_id| EventRecord {
             number: 1,
@@ -93,7 +119,7 @@ mod tests {
         drop(gone);
         pending.answer(&record(gone_id));
         pending.answer(&record(wait.command_id()));
-        assert_eq!(wait.answer().await.map(|record| record.step), Some(3));
+        assert_eq!(wait.answer().await.map(|record| record.step), Ok(3));
         assert!(pending.waiting.lock().unwrap().is_empty());
     }
 }
