@@ -21,8 +21,8 @@ impl MixPoint {
     }
 }
 
-/// Weights of the mix over steps: straight lines through points, level outside. Empty: the plan's weights throughout.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// Weights of the mix over steps: straight lines through points, level outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MixCourse {
     /// In rising steps.
@@ -94,7 +94,7 @@ impl MixCourse {
 }
 
 /// A whole number that changes at steps: (first step, value), in rising steps.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Stairs {
     /// (first step, value).

@@ -3,7 +3,7 @@
 //! No IO, no tensors, no clock: plain data, the arithmetic on it, and its two encodings (JSON for people and REST,
 //! postcard for sockets and files). Read in this order:
 //!
-//! - [`spec`] what someone typed, [`plan`] every number resolved and checked, [`preset`] the table of starting points;
+//! - [`spec`] what someone typed, [`plan`] every number resolved and checked (the numbers themselves are in `recipe`), [`preset`] the table of starting points;
 //! - [`command`] all that can be asked, [`event`] all that can happen: together the whole behaviour of the lab;
 //! - [`schedule`] the learning rate as a pure function of the step, [`course`] the mix and the batch likewise, [`dials`] all of them as
 //!   they stand; [`checkpoint`] saved states, [`history`] the tree of stretches that rollbacks and forks make, [`fork`] a fork's plan;
@@ -31,6 +31,7 @@ pub mod live;
 pub mod model;
 pub mod plan;
 pub mod preset;
+mod recipe;
 pub mod run;
 pub mod schedule;
 pub mod series;

@@ -137,7 +137,8 @@ impl Schedule {
                 failed(format!("a point at step {} lies in the past", points[0].0), "only what is ahead can be drawn")
             }
             Bend::Points(points) => check_points("bend", points),
-            Bend::Scaled(_) | Bend::Cosine { .. } | Bend::Back(_) => Ok(()),
+            Bend::Back(turns) => turns.iter().try_for_each(|turn| Self::check_bend(&turn.bend, turn.from_step)),
+            Bend::Scaled(_) | Bend::Cosine { .. } => Ok(()),
         }
     }
 
@@ -316,6 +317,7 @@ mod tests {
             Bend::Cosine { to_step: 10, rate: 1e-3 },
             Bend::Cosine { to_step: 20, rate: -1.0 },
             Bend::Scaled(f64::INFINITY),
+            Bend::Back(vec![Turn { from_step: 3, bend: Bend::Scaled(1e300) }]),
         ] {
             assert!(Schedule::check_bend(&bad, 10).is_err(), "{bad:?}");
         }
