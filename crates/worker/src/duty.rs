@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wire::command::CommandOrder;
-use wire::history::Past;
 use wire::link::{FromServer, FromWorker, PROTOCOL};
-use wire::{RunId, RunPlan, WorkerId};
+use wire::{RunId, WorkerId};
 
 use crate::config::{WorkerConfig, host_name};
 use crate::error::WorkerError;
 use crate::load::LoadMeter;
 use crate::outbox::{Bell, Outbox};
 use crate::spool::{self, Spool, SpoolError};
-use crate::training::{Ending, Trainer, Training};
+use crate::training::{Ending, Trainer, Training, Work};
 
 /// Reports in one message: small enough that a beat gets through between two.
 const MOST_IN_MESSAGE: usize = 256;
@@ -24,13 +23,6 @@ const MOST_IN_MESSAGE: usize = 256;
 const MOST_UNANSWERED: u64 = 4096;
 /// How long a worker told to leave waits for its run to stop and its reports to be taken.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// A run to train.
-struct Assignment {
-    run: RunId,
-    plan: Box<RunPlan>,
-    past: Box<Past>,
-}
 
 /// Everything on a worker's hands.
 pub(crate) struct Duty {
@@ -42,7 +34,7 @@ pub(crate) struct Duty {
     pub(crate) bell: Arc<Bell>,
     training: Option<Training>,
     /// Assigned while the run before was still letting go of its memory.
-    next: Option<Assignment>,
+    next: Option<Work>,
     /// Reports of the run in training and of those before it.
     outboxes: BTreeMap<RunId, Arc<Outbox>>,
     /// Runs at the head of this connection's stream: number of the next report to send.
@@ -150,7 +142,7 @@ impl Duty {
     pub(crate) fn hear(&mut self, message: FromServer) {
         match message {
             FromServer::Welcome { stored, let_go } => self.welcome(stored, let_go),
-            FromServer::Assign { run, plan, past } => self.assign(Assignment { run, plan, past }),
+            FromServer::Assign { run, plan, past } => self.assign(Work { run, plan, past }),
             FromServer::Order { run, order } => self.order(&run, order),
             FromServer::Stored { run, seq } => self.acknowledge(run, seq),
             FromServer::Leave => self.leave(),
@@ -158,8 +150,8 @@ impl Duty {
         }
     }
 
-    fn assign(&mut self, assignment: Assignment) {
-        let run = &assignment.run;
+    fn assign(&mut self, work: Work) {
+        let run = &work.run;
         // One that has ended here and is to go on is assigned while its thread may still be letting go.
         let is_here = self.training.as_ref().is_some_and(|training| {
             training.run() == run && !training.outbox.is_abandoned() && !training.outbox.is_over()
@@ -168,7 +160,7 @@ impl Duty {
             tracing::info!(%run, "assigned again, or while leaving; nothing to do");
             return;
         }
-        if let Some(before) = self.next.replace(assignment) {
+        if let Some(before) = self.next.replace(work) {
             tracing::warn!(run = %before.run, "another run was assigned before this one began");
         }
         self.turn_over();
@@ -218,9 +210,9 @@ impl Duty {
         });
         if self.training.is_none()
             && self.panicked.is_none()
-            && let Some(assignment) = self.next.take()
+            && let Some(work) = self.next.take()
         {
-            self.begin(assignment);
+            self.begin(work);
         }
     }
 
@@ -240,15 +232,15 @@ impl Duty {
         self.training = None;
     }
 
-    fn begin(&mut self, Assignment { run, plan, past }: Assignment) {
+    fn begin(&mut self, work: Work) {
+        let run = work.run.clone();
         // A spool of an earlier life goes on where it ended; its outbox gives way to the new one.
         self.outboxes.remove(&run);
         let mut spool = Spool::open_or_hold(&self.config.spool(), &run);
         let stored = self.stored.get(&run).copied().unwrap_or(0);
         spool.skip_to(stored);
         tracing::info!(%run, "training");
-        let training =
-            Training::begin(Arc::clone(&self.trainer), run.clone(), (*plan, *past), spool, Arc::clone(&self.bell));
+        let training = Training::begin(Arc::clone(&self.trainer), work, spool, Arc::clone(&self.bell));
         training.outbox.start_from(stored);
         self.sending.insert(run.clone(), stored + 1);
         self.outboxes.insert(run, Arc::clone(&training.outbox));

@@ -27,7 +27,7 @@ pub use error::WorkerError;
 pub use lock::{DeviceLock, is_held, lock_path};
 pub use reporter::RunReporter;
 pub use trainer::EngineTrainer;
-pub use training::Trainer;
+pub use training::{Trainer, Work};
 
 /// A worker that trains with the engine, until it is told to leave or nobody has wanted it for long.
 ///

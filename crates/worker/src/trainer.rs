@@ -8,14 +8,13 @@ use engine::train::{Folders, Reporter};
 use wire::command::CommandOrder;
 use wire::device::DeviceInfo;
 use wire::frame::Frame;
-use wire::history::Past;
 use wire::link::Report;
 use wire::series::Row;
-use wire::{DeviceId, RunId, RunPlan};
+use wire::{DeviceId, RunPlan};
 
 use crate::error::WorkerError;
 use crate::reporter::RunReporter;
-use crate::training::Trainer;
+use crate::training::{Trainer, Work};
 
 /// The engine on one opened device.
 pub struct EngineTrainer {
@@ -46,14 +45,8 @@ impl Trainer for EngineTrainer {
         self.device.bytes_in_use()
     }
 
-    fn train(
-        &self,
-        run: &RunId,
-        plan: &RunPlan,
-        past: &Past,
-        orders: &Receiver<CommandOrder>,
-        out: &mut RunReporter,
-    ) -> Result<(), String> {
+    fn train(&self, work: &Work, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
+        let Work { run, plan, past } = work;
         check_texts(plan, &self.folders.corpora)?;
         // The handles are shared, not opened anew: a driver allows that once for each process.
         let device = EngineDevice {

@@ -16,6 +16,17 @@ use crate::outbox::{Bell, Outbox};
 use crate::reporter::{OWN_ORDER, RunReporter};
 use crate::spool::Spool;
 
+/// A run to train.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// Which.
+    pub run: RunId,
+    /// Every number.
+    pub plan: Box<RunPlan>,
+    /// What it has behind it; empty for a new run.
+    pub past: Box<Past>,
+}
+
 /// Something that trains, on one device.
 pub trait Trainer: Send + Sync + 'static {
     /// The device.
@@ -26,19 +37,12 @@ pub trait Trainer: Send + Sync + 'static {
         0
     }
 
-    /// Trains a run from where its past leaves it until it is over, and reports how it ended. Orders take effect between two steps; a closed channel of orders
-    /// does not stop it.
+    /// Trains a run from where its past leaves it until it is over, and reports how it ended. Orders take effect between two steps; a
+    /// closed channel of orders does not stop it.
     ///
     /// # Errors
     /// What failed, with the value and the way out, for the journal.
-    fn train(
-        &self,
-        run: &RunId,
-        plan: &RunPlan,
-        past: &Past,
-        orders: &Receiver<CommandOrder>,
-        out: &mut RunReporter,
-    ) -> Result<(), String>;
+    fn train(&self, work: &Work, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String>;
 }
 
 /// How a training thread ended.
@@ -60,20 +64,14 @@ pub(crate) struct Training {
 
 impl Training {
     /// Begins on a thread of its own.
-    pub(crate) fn begin(
-        trainer: Arc<dyn Trainer>,
-        run: RunId,
-        work: (RunPlan, Past),
-        spool: Spool,
-        bell: Arc<Bell>,
-    ) -> Self {
+    pub(crate) fn begin(trainer: Arc<dyn Trainer>, work: Work, spool: Spool, bell: Arc<Bell>) -> Self {
         let (orders, received) = channel();
-        let outbox = Arc::new(Outbox::new(run.clone(), spool, Arc::clone(&bell), false));
+        let outbox = Arc::new(Outbox::new(work.run.clone(), spool, Arc::clone(&bell), false));
         let ending = Arc::new(OnceLock::new());
         let (its_outbox, its_ending) = (Arc::clone(&outbox), Arc::clone(&ending));
         let train = move || {
             let mut out = RunReporter::new(its_outbox);
-            let ended = oversee(trainer.as_ref(), &run, &work, &received, &mut out);
+            let ended = oversee(trainer.as_ref(), &work, &received, &mut out);
             // Set last: who sees it knows that all reports are in the outbox.
             let _ = its_ending.set(ended);
             bell.ring(true);
@@ -113,16 +111,10 @@ impl Training {
     }
 }
 
-fn oversee(
-    trainer: &dyn Trainer,
-    run: &RunId,
-    (plan, past): &(RunPlan, Past),
-    orders: &Receiver<CommandOrder>,
-    out: &mut RunReporter,
-) -> Ending {
+fn oversee(trainer: &dyn Trainer, work: &Work, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Ending {
     out.say(Event::Starting { device: trainer.device().name }, RunState::Starting);
     // The reporter is only appended to, so a panic leaves it whole.
-    let ended = catch_unwind(AssertUnwindSafe(|| trainer.train(run, plan, past, orders, out)));
+    let ended = catch_unwind(AssertUnwindSafe(|| trainer.train(work, orders, out)));
     let failure = match &ended {
         Ok(Ok(())) => "the training ended without saying how; please report this".to_owned(),
         Ok(Err(message)) => message.clone(),

@@ -16,13 +16,12 @@ use wire::checkpoint::{Cause, CheckpointInfo};
 use wire::command::{Command, CommandOrder};
 use wire::device::{DeviceInfo, DeviceKind};
 use wire::event::Author;
-use wire::history::Past;
 use wire::link::Report;
 use wire::live::{FromPage, ToPage};
 use wire::run::Cursor;
 use wire::series::{Row, name};
-use wire::{CheckpointId, Dials, Event, RunId, RunPlan, RunState, encode};
-use worker::{RunReporter, Trainer, WorkerConfig};
+use wire::{CheckpointId, Dials, Event, RunId, RunState, encode};
+use worker::{RunReporter, Trainer, Work, WorkerConfig};
 
 use crate::lab::Lab;
 
@@ -43,14 +42,8 @@ impl Trainer for Pretender {
         }
     }
 
-    fn train(
-        &self,
-        _: &RunId,
-        plan: &RunPlan,
-        past: &Past,
-        orders: &Receiver<CommandOrder>,
-        out: &mut RunReporter,
-    ) -> Result<(), String> {
+    fn train(&self, work: &Work, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
+        let Work { plan, past, .. } = work;
         let (mut step, mut segment, mut is_held) = (past.recorded, past.last_segment, past.is_paused);
         let mut dials = Dials::new(plan);
         past.changes.iter().for_each(|record| dials.apply(&record.event, record.step));

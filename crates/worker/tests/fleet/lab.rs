@@ -18,12 +18,11 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 use wire::command::CommandOrder;
 use wire::device::{DeviceInfo, DeviceKind};
-use wire::history::Past;
 use wire::link::{FromServer, FromWorker, Item, PROTOCOL, Report};
 use wire::series::Row;
 use wire::spec::Tokenizer;
 use wire::{Author, Command, Event, RunId, RunPlan, RunState};
-use worker::{Patience, RunReporter, Trainer, WorkerConfig, WorkerError};
+use worker::{Patience, RunReporter, Trainer, Work, WorkerConfig, WorkerError};
 
 /// What the server does with a message of reports.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,15 +98,8 @@ impl Trainer for FakeTrainer {
         }
     }
 
-    fn train(
-        &self,
-        _: &RunId,
-        plan: &RunPlan,
-        _: &Past,
-        orders: &Receiver<CommandOrder>,
-        out: &mut RunReporter,
-    ) -> Result<(), String> {
-        let script = self.scripts.lock().unwrap()[plan.seed as usize];
+    fn train(&self, work: &Work, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
+        let script = self.scripts.lock().unwrap()[work.plan.seed as usize];
         let result = follow(script, orders, out);
         self.ended.fetch_add(1, Ordering::SeqCst);
         result
