@@ -1,32 +1,36 @@
 //! The training loop, in one file that reads downwards: orders, batch, gradient, clip, step, report, then evaluation and samples.
 //!
 //! Everything a person can do happens between two optimizer steps, in [`Training::obey`], and comes back as a report. The loop knows
-//! nothing of links, stores or pages: it is given orders on a channel and a [`Reporter`]. Checkpoints are written by [`keeper`]; where
-//! a run with a past goes on, and what it repeats in silence, is [`replay`]'s.
+//! nothing of links, stores or pages: it is given orders on a channel and a [`Reporter`]. Beside the loop:
+//! [`checkpoints`] what it keeps and goes back to, with [`keeper`] the thread that writes; [`replay`] where a run with a past goes on, and
+//! what it repeats in silence; [`looks`] validation and samples; [`reports`] what it says of all this.
 
+mod checkpoints;
 mod keeper;
+mod looks;
 mod replay;
+mod reports;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use burn::tensor::Tensor;
-use wire::checkpoint::{Cause, CheckpointId, CheckpointInfo};
+use wire::checkpoint::Cause;
 use wire::command::{Command, CommandOrder};
 use wire::dials::Dials;
-use wire::event::{Author, Event};
+use wire::event::Event;
 use wire::frame::{Frame, Moments, TensorStats};
 use wire::history::Past;
 use wire::id::RunId;
 use wire::link::Report;
 use wire::plan::RunPlan;
 use wire::run::RunState;
-use wire::series::{Row, name};
+use wire::series::Row;
 
 use self::keeper::{Asker, Keeper};
 use self::replay::Replay;
-use crate::checkpoint::{self, Manifest, Snapshot};
+use self::reports::with_scalars;
 use crate::cores::Cores;
 use crate::dataset::Dataset;
 use crate::device::{EngineDevice, read};
@@ -35,7 +39,7 @@ use crate::gpu_stats::{Before, GpuStats};
 use crate::gradient::{self, Gradient, Pass};
 use crate::optimizer::{self, Dial, State};
 use crate::params::{self, ParamSpec, Weights};
-use crate::{evaluate, sample, stats};
+use crate::stats;
 
 /// Where a run's reports go. Calls return at once: a reporter never makes training wait.
 pub trait Reporter {
@@ -334,121 +338,6 @@ impl Training {
         }
     }
 
-    /// Changes of the past take effect at their steps, in silence.
-    fn repeat_changes(&mut self) {
-        while let Some(record) = self.replay.next(self.step()) {
-            if let Event::RolledBack { best_valid, .. } = record.event {
-                (self.segment, self.best_valid) = (record.segment, best_valid);
-            }
-            self.dials.apply(&record.event, record.step);
-        }
-    }
-
-    /// Loads a checkpoint; a new stretch of history begins with it.
-    fn roll_back(
-        &mut self,
-        order: &CommandOrder,
-        id: CheckpointId,
-        skip_batches: u64,
-        out: &mut dyn Reporter,
-    ) -> Result<Event, EngineError> {
-        self.wait_for_checkpoints(out);
-        let Some(root) = &self.folders.checkpoints else { return Ok(refuse(order, "this run keeps no checkpoints")) };
-        let saved = match checkpoint::open(&checkpoint::folder(root, &self.run, id)) {
-            Ok(saved) => saved,
-            Err(source) => return Ok(refuse(order, &format!("the checkpoint {id} cannot be used: {source}"))),
-        };
-        let state = saved.state(&self.device.burn)?;
-        let Manifest { info: CheckpointInfo { loss_train, loss_valid, best_valid, .. }, dials, .. } = saved.manifest;
-        let event = Event::RolledBack {
-            checkpoint: id,
-            from_segment: self.segment,
-            from_step: self.step(),
-            skip_batches,
-            best_valid,
-        };
-        (self.state, self.dials) = (state, dials);
-        self.last_segment += 1;
-        self.segment = self.last_segment;
-        (self.loss_train, self.loss_valid, self.best_valid) = (loss_train, loss_valid, best_valid);
-        self.dials.apply(&event, id.step);
-        self.count_epochs();
-        Ok(event)
-    }
-
-    // --- checkpoints --------------------------------------------------------------------------------------------------------
-
-    /// Takes the state off the device and gives it to the writer.
-    fn checkpoint(&mut self, cause: Cause, asker: Asker) -> Result<(), EngineError> {
-        let (id, changes) = (CheckpointId { segment: self.segment, step: self.step() }, self.dials.changes);
-        let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.wants(id, changes, cause)) else {
-            return Ok(());
-        };
-        let snapshot = Snapshot::take(&self.specs, &self.state, self.cores.is_some())?;
-        let info = CheckpointInfo {
-            id,
-            cause,
-            at_ms: now_ms(),
-            bytes: 0,
-            hash: String::new(),
-            changes,
-            loss_train: self.loss_train,
-            loss_valid: self.loss_valid,
-            best_valid: self.best_valid,
-        };
-        let manifest = Manifest {
-            format: checkpoint::FORMAT,
-            run: self.run.clone(),
-            info,
-            plan: self.plan.clone(),
-            dials: self.dials.clone(),
-            secs: self.secs,
-        };
-        keeper.give(snapshot, manifest, asker);
-        Ok(())
-    }
-
-    /// The last one of a run that ends or lets go, told of before its end.
-    fn keep_the_end(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
-        self.checkpoint(Cause::End, Asker::lab())?;
-        self.wait_for_checkpoints(out);
-        Ok(())
-    }
-
-    fn wait_for_checkpoints(&mut self, out: &mut dyn Reporter) {
-        let reports = self.keeper.as_mut().map(Keeper::finish).unwrap_or_default();
-        self.report_checkpoints(reports, out);
-    }
-
-    fn tell_of_checkpoints(&mut self, out: &mut dyn Reporter) {
-        let reports = self.keeper.as_mut().map(Keeper::told).unwrap_or_default();
-        self.report_checkpoints(reports, out);
-    }
-
-    /// One that was told of before its worker ended, and is written again, is not told twice.
-    fn report_checkpoints(&self, reports: Vec<Report>, out: &mut dyn Reporter) {
-        for report in reports {
-            if report.command_id.is_some() || !self.replay.knows(&report.event, report.segment, report.step) {
-                out.report(report);
-            }
-        }
-    }
-
-    /// A large state waits until nothing is under way, so that there is one copy at most; for a small one the writer is waited for.
-    fn may_keep(&self) -> bool {
-        self.keeper.as_ref().is_some_and(Keeper::is_free) || self.parameters() < SMALL_PARAMETERS
-    }
-
-    /// On the cadence; where that must wait, before a later step.
-    fn checkpoint_if_due(&mut self) -> Result<(), EngineError> {
-        self.is_checkpoint_due |= is_due(self.step(), self.dials.checkpoint_every);
-        if self.is_checkpoint_due && self.may_keep() {
-            self.is_checkpoint_due = false;
-            self.checkpoint(Cause::Cadence, Asker::lab())?;
-        }
-        Ok(())
-    }
-
     /// Holds while reports cannot be kept: nothing is trained that nobody could ever see.
     fn hold_until_reports_are_kept(&mut self, reason: String, out: &mut dyn Reporter) {
         self.tell(out, Event::Annotated { text: format!("held: {reason}") }, Some(RunState::Paused));
@@ -588,266 +477,7 @@ impl Training {
             clip: self.dials.clip,
         }
     }
-
-    // --- what is reported ---------------------------------------------------------------------------------------------------
-
-    fn row(&self, step: u64, phases: &Phases, step_ms: f64) -> Row {
-        let per_pass = self.plan.tokens_per_pass();
-        let tokens = self.dials.passes.at(step) * per_pass;
-        let other = (step_ms - phases.batch - phases.gradient - phases.optimizer).max(0.0);
-        let mut values = vec![
-            (name::TOKENS, self.dials.tokens_before(step + 1, per_pass) as f64),
-            (name::SECS, self.secs),
-            (name::RATE, self.dials.schedule.rate(step)),
-            (name::TOKENS_PER_SEC, tokens as f64 / (step_ms / 1000.0)),
-            (name::STEP_MS, step_ms),
-            (name::BATCH_MS, phases.batch),
-            (name::GRADIENT_MS, phases.gradient),
-            (name::OPTIMIZER_MS, phases.optimizer),
-            (name::OTHER_MS, other),
-        ];
-        if is_due(step, 10) {
-            values.push((name::PROCESS_BYTES, process_bytes()));
-            if !self.device.is_cpu() {
-                values.push((name::DEVICE_BYTES, self.device.bytes_in_use() as f64));
-            }
-        }
-        let mut values: Vec<_> = values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        if is_due(step, 10) {
-            let texts = self.plan.mix.iter().zip(&self.epochs);
-            values.extend(texts.map(|(part, epochs)| (format!("{}{}", name::EPOCHS, part.corpus), *epochs)));
-        }
-        Row { segment: self.segment, step, values }
-    }
-
-    fn report_stats(&self, step: u64, tensors: Vec<TensorStats>, cost_ms: f64, out: &mut dyn Reporter) {
-        let value = |prefix: &str, tensor: &TensorStats, value: f64| (format!("{prefix}{}", tensor.name), value);
-        let values = tensors.iter().flat_map(|tensor| {
-            [
-                value(name::UPDATE_RATIO, tensor, tensor.update_ratio),
-                value(name::GRADIENT_RMS, tensor, tensor.gradient.rms),
-                value(name::WEIGHT_RMS, tensor, tensor.weight.rms),
-            ]
-        });
-        out.row(Row { segment: self.segment, step, values: values.collect() });
-        out.look(Frame::Tensors { step, tensors, cost_ms });
-    }
-
-    /// Reads the losses of the last steps back from a GPU; a bad one is found here, a few steps late.
-    fn read_unread(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
-        let unread = std::mem::take(&mut self.unread);
-        if unread.is_empty() {
-            return self.read_looks(true, out);
-        }
-        let (rows, scalars): (Vec<_>, Vec<_>) =
-            unread.into_iter().map(|unread| (unread.row, unread.loss_and_norm)).unzip();
-        let values = read(Tensor::cat(scalars, 0))?;
-        for (row, pair) in rows.into_iter().zip(values.chunks(2)) {
-            let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
-            if !(loss.is_finite() && norm.is_finite() || self.is_held) {
-                self.hold_on_bad_number(loss, norm, out);
-            }
-            self.loss_train = Some(loss).filter(|loss| loss.is_finite());
-            out.row(with_scalars(row, loss, norm));
-        }
-        // What was started before those steps' losses has arrived with them.
-        self.read_looks(true, out)
-    }
-
-    /// Reports the looks at weights and gradients that have come from a GPU, each under its own step; waits for all where `is_last`.
-    fn read_looks(&mut self, is_last: bool, out: &mut dyn Reporter) -> Result<(), EngineError> {
-        let Some(stats) = &mut self.gpu_stats else { return Ok(()) };
-        for look in stats.arrived(&self.specs, is_last)? {
-            self.report_stats(look.step, look.tensors, look.cost_ms, out);
-        }
-        Ok(())
-    }
-
-    fn line(&self, event: Event, state: Option<RunState>) -> Report {
-        Report {
-            segment: self.segment,
-            step: self.step(),
-            at_ms: now_ms(),
-            author: Author::Lab,
-            command_id: None,
-            reason: None,
-            event,
-            state,
-        }
-    }
-
-    /// Says what happened by itself; what was told before the worker ended is not told twice.
-    fn tell(&self, out: &mut dyn Reporter, event: Event, state: Option<RunState>) {
-        if state.is_some() || !self.replay.knows(&event, self.segment, self.step()) {
-            out.report(self.line(event, state));
-        }
-    }
-
-    /// Counts how often each text has been read, from the first step on: a pure function of the dials.
-    fn count_epochs(&mut self) {
-        self.epochs = vec![0.0; self.plan.mix.len()];
-        (0..self.step()).for_each(|step| self.read_texts(step));
-    }
-
-    fn read_texts(&mut self, step: u64) {
-        let tokens = (self.dials.passes.at(step) * self.plan.tokens_per_pass()) as f64;
-        let shares = self.dials.mix.at(step);
-        for (part, (epochs, share)) in self.epochs.iter_mut().zip(shares).enumerate() {
-            *epochs += tokens * share / self.data.train_tokens(part).max(1) as f64;
-        }
-    }
-
-    /// Whether a bound of the plan is reached; said once, just before the end.
-    fn is_budget_used(&self, out: &mut dyn Reporter) -> bool {
-        let budget = &self.plan.recipe.budget;
-        let tokens = self.dials.tokens_before(self.step(), self.plan.tokens_per_pass());
-        let loss = self.loss_valid.filter(|loss| *loss <= budget.loss);
-        let what = if budget.tokens > 0 && tokens >= budget.tokens {
-            format!("{tokens} of {} tokens", budget.tokens)
-        } else if budget.secs > 0.0 && self.secs >= budget.secs {
-            format!("{:.0} of {:.0} seconds at work", self.secs, budget.secs)
-        } else if let Some(loss) = loss {
-            format!("validation loss {loss:.3}, {} nats were wanted", budget.loss)
-        } else {
-            return false;
-        };
-        self.tell(out, Event::BudgetReached { what }, None);
-        true
-    }
-
-    // --- evaluation and samples ---------------------------------------------------------------------------------------------
-
-    /// What is due after a step.
-    fn look_around(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
-        let done = self.step();
-        if done == 0 || self.is_held {
-            return Ok(());
-        }
-        if done >= self.dials.steps {
-            return Ok(());
-        }
-        let mut is_best = false;
-        if is_due(done, self.dials.eval_every) {
-            let before = self.best_valid;
-            let event = self.evaluate_now(out)?;
-            self.tell(out, event, None);
-            is_best = before.is_some_and(|before| self.best_valid.is_some_and(|best| best < before));
-        }
-        if is_due(done, self.dials.sample_every) {
-            let event = self.sample_now(None, None, None)?;
-            self.tell(out, event, None);
-        }
-        // The cadence comes first: of those taken for being the best only the best is kept.
-        self.checkpoint_if_due()?;
-        if is_best && self.plan.recipe.keep.best && self.may_keep() {
-            self.checkpoint(Cause::Best, Asker::lab())?;
-        }
-        Ok(())
-    }
-
-    /// The loss of the mix as it is now; where there are several texts, of each by itself too.
-    fn evaluate_now(&mut self, out: &mut dyn Reporter) -> Result<Event, EngineError> {
-        let mix = self.dials.mix.at(self.step().saturating_sub(1));
-        let batches = self.valid_batches(&mix);
-        let event = self.evaluate(batches.into_iter(), out)?;
-        if self.plan.mix.len() > 1 {
-            self.evaluate_texts(out)?;
-        }
-        Ok(event)
-    }
-
-    fn valid_batches(&self, mix: &[f64]) -> Vec<crate::batch::Batch> {
-        let (rows, seq) = (self.plan.recipe.batch.rows, self.plan.recipe.model.seq);
-        (0..self.plan.recipe.cadence.eval_batches.max(1))
-            .map_while(|index| self.data.valid_batch(index, rows, seq, mix))
-            .collect()
-    }
-
-    fn evaluate_texts(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
-        let mut values = vec![];
-        for part in 0..self.plan.mix.len() {
-            let alone: Vec<f64> = (0..self.plan.mix.len()).map(|other| f64::from(u8::from(other == part))).collect();
-            let batches = self.valid_batches(&alone);
-            if let Some(loss) = self.loss_of(batches.into_iter())? {
-                values.push((format!("{}{}", name::VALID_OF, self.plan.mix[part].corpus), loss));
-            }
-        }
-        out.row(Row { segment: self.segment, step: self.step().saturating_sub(1), values });
-        Ok(())
-    }
-
-    fn loss_of(&mut self, batches: impl Iterator<Item = crate::batch::Batch>) -> Result<Option<f64>, EngineError> {
-        let began = Instant::now();
-        let model = &self.plan.recipe.model;
-        let loss = evaluate::mean_loss(model, &self.weights(), batches, self.cores.as_ref(), &self.device.burn);
-        self.secs += began.elapsed().as_secs_f64();
-        loss
-    }
-
-    fn evaluate(
-        &mut self,
-        batches: impl Iterator<Item = crate::batch::Batch>,
-        out: &mut dyn Reporter,
-    ) -> Result<Event, EngineError> {
-        self.read_unread(out)?;
-        let loss = self.loss_of(batches)?;
-        let loss_nats = loss.unwrap_or(f64::NAN);
-        let bits_per_byte = loss_nats / (self.data.info().bytes_per_token * std::f64::consts::LN_2);
-        if !loss_nats.is_finite() {
-            return Ok(Event::NonFinite { what: "validation loss".into() });
-        }
-        // The last trained step is the one whose weights were measured.
-        let step = self.step().saturating_sub(1);
-        out.row(Row { segment: self.segment, step, values: vec![(name::VALID.to_owned(), loss_nats)] });
-        self.loss_valid = Some(loss_nats);
-        self.best_valid = Some(self.best_valid.map_or(loss_nats, |best| best.min(loss_nats)));
-        Ok(Event::Evaluated { loss_nats, bits_per_byte })
-    }
-
-    fn sample_now(
-        &mut self,
-        prompt: Option<&str>,
-        tokens: Option<u32>,
-        temperature: Option<f64>,
-    ) -> Result<Event, EngineError> {
-        let began = Instant::now();
-        let prompt = prompt.unwrap_or(&self.plan.prompt).to_owned();
-        let tokenizer = self.data.tokenizer();
-        let (ids, _dropped) = tokenizer.encode_known(&prompt);
-        let temperature = temperature.unwrap_or(0.8).clamp(0.0, 10.0);
-        let draw = sample::Draw {
-            tokens: tokens.unwrap_or(self.plan.recipe.cadence.sample_tokens).min(4096),
-            temperature,
-            seed: self.plan.seed.wrapping_add(self.step()),
-            eot: tokenizer.eot(),
-        };
-        let added = sample::draw(&self.plan.recipe.model, &self.weights(), &ids, draw, &self.device.burn)?;
-        let text = tokenizer.decode(&added);
-        self.secs += began.elapsed().as_secs_f64();
-        Ok(Event::Sampled { prompt, text, temperature })
-    }
-
-    /// The last validation takes all held-out text; the last sample shows what was learned.
-    fn finish(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
-        let (rows, seq) = (self.plan.recipe.batch.rows, self.plan.recipe.model.seq);
-        let all: Vec<_> = self.data.valid_all(rows, seq).take(FINAL_WINDOWS.div_ceil(rows)).collect();
-        let event = self.evaluate(all.into_iter(), out)?;
-        self.tell(out, event, None);
-        if self.dials.sample_every > 0 {
-            let event = self.sample_now(None, None, None)?;
-            self.tell(out, event, None);
-        }
-        self.keep_the_end(out)?;
-        self.tell(out, Event::Finished, Some(RunState::Finished));
-        Ok(())
-    }
 }
-
-/// With moments 48 MB, written in a fraction of a second.
-const SMALL_PARAMETERS: u64 = 4_000_000;
-
-/// The last validation reads at most this many windows: all of a small text, a fair part of a large one.
-const FINAL_WINDOWS: usize = 4096;
 
 /// What an optimizer step left to report.
 struct Taken {
@@ -859,12 +489,6 @@ struct Taken {
 enum Scalars {
     Known { loss: f64, norm: f64 },
     OnDevice(Tensor<1>),
-}
-
-fn with_scalars(mut row: Row, loss: f64, norm: f64) -> Row {
-    row.values.push((name::TRAIN.to_owned(), loss));
-    row.values.push((name::GRAD_NORM.to_owned(), norm));
-    row
 }
 
 fn refuse(order: &CommandOrder, message: &str) -> Event {
@@ -889,10 +513,4 @@ fn timed<T>(millis: &mut f64, work: impl FnOnce() -> T) -> T {
     let value = work();
     *millis = began.elapsed().as_secs_f64() * 1000.0;
     value
-}
-
-/// Resident memory of this process, bytes; 0 where the system does not say.
-fn process_bytes() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    text.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok()).unwrap_or(0.0) * 4096.0
 }
