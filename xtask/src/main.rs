@@ -21,7 +21,7 @@ cargo xtask test           the same, then run every test
 cargo xtask page           only build the page, into target/page
 cargo xtask setup          only install what the other commands need
 
-The first build takes 15 to 25 minutes on two cores; later ones take seconds.";
+The first build takes 15 to 30 minutes on two cores; later ones take seconds.";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {

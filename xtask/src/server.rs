@@ -15,7 +15,7 @@ pub(crate) fn serve(args: &[String]) -> Outcome<()> {
 
 /// Builds the server with the page inside.
 pub(crate) fn build() -> Outcome<()> {
-    say("building the server (the first time takes 15 to 25 minutes on two cores)");
+    say("building the server (the first time takes 15 to 30 minutes on two cores)");
     run(cargo().args(["build", "--release", "--bin", "kindling"]))
 }
 
