@@ -1,22 +1,46 @@
 //! Building the program `kindling` and starting it.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use crate::page;
 use crate::shell::{Outcome, cargo, command, run, say, target_dir};
 
 /// Builds page and server, then becomes the server.
 pub(crate) fn serve(args: &[String]) -> Outcome<()> {
-    page::build()?;
     build()?;
     say("starting the lab; Ctrl-C stops it, running trainings go on");
     start(args)
 }
 
-/// Builds the server with the page inside.
+/// Builds the page, and the server with the page inside.
 pub(crate) fn build() -> Outcome<()> {
-    say("building the server (the first time takes 15 to 30 minutes on two cores)");
-    run(cargo().args(["build", "--release", "--bin", "kindling"]))
+    if program().is_file() {
+        page::build()?;
+    } else {
+        build_page_beside_server()?;
+    }
+    say("building the server");
+    run(&mut cargo_build())
+}
+
+/// The first build. Large crates of the server's are compiled one after another and leave a core idle, which the page uses;
+/// only the server's last crate is then built a second time, around the page.
+fn build_page_beside_server() -> Outcome<()> {
+    say("building page and server (the first time takes 15 to 30 minutes on two cores)");
+    let mut ahead = cargo_build().spawn().map_err(|error| format!("cargo could not be started: {error}"))?;
+    let page = page::build();
+    if page.is_err() {
+        let _ = ahead.kill(); // whoever waits should hear of the page now
+    }
+    let ended = ahead.wait().map_err(|error| format!("cargo was lost: {error}"));
+    page.and(ended.map(drop)) // what failed of the server, the build around the page says again
+}
+
+fn cargo_build() -> Command {
+    let mut build = cargo();
+    build.args(["build", "--release", "--bin", "kindling"]);
+    build
 }
 
 /// Where the built program lies.

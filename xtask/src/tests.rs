@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::install::{self, CHROMIUM};
-use crate::page;
 use crate::server;
 use crate::shell::{Outcome, cargo, command, find_program, is_ci, root, run, say};
 
@@ -19,7 +18,6 @@ enum Verdict {
 /// Builds page and server, runs the Rust tests and the stories in a browser, and sums up.
 pub(crate) fn run_all() -> Outcome<()> {
     let missing = install::for_tests();
-    page::build()?;
     server::build()?;
     let parts = [
         ("rust tests", rust_tests()),
