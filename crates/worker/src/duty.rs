@@ -21,7 +21,9 @@ use crate::training::{Ending, Trainer, Training, Work};
 const MOST_IN_MESSAGE: usize = 256;
 /// Reports on their way without an answer; beyond it the link waits, so that a slow server is not drowned.
 const MOST_UNANSWERED: u64 = 4096;
-/// How long a worker told to leave waits for its run to stop and its reports to be taken.
+/// How long a worker told to leave waits for its run to stop: the last checkpoint of a large model takes a while to write.
+const STOP_WITHIN: Duration = Duration::from_secs(120);
+/// How long it then waits for its reports to be taken; they stay on disk.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Everything on a worker's hands.
@@ -230,6 +232,7 @@ impl Duty {
             self.sending.remove(&run);
         }
         self.training = None;
+        self.leaving_since = self.leaving_since.map(|_| Instant::now());
     }
 
     fn begin(&mut self, work: Work) {
@@ -287,7 +290,8 @@ impl Duty {
         let has_unsent =
             self.outboxes.iter().any(|(run, outbox)| outbox.acked() < outbox.last() && !self.unreadable.contains(run));
         if let Some(since) = self.leaving_since {
-            let is_done = (!is_at_work && !has_unsent) || since.elapsed() > GRACE;
+            let patience = if self.training.is_some() { STOP_WITHIN } else { GRACE };
+            let is_done = (!is_at_work && !has_unsent) || since.elapsed() > patience;
             return is_done.then_some("the lab shuts its workers down");
         }
         if is_at_work {

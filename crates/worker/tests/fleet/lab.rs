@@ -44,7 +44,10 @@ pub(crate) enum Script {
         steps: u64,
         every: u64,
     },
-    UntilStopped,
+    /// Stopping, it saves itself for so long.
+    UntilStopped {
+        saving: Duration,
+    },
     Fail(&'static str),
     Panic,
 }
@@ -120,13 +123,16 @@ fn follow(script: Script, orders: &Receiver<CommandOrder>, out: &mut RunReporter
             tell(out, event(steps, None, Event::Finished, Some(RunState::Finished)));
             Ok(())
         }
-        Script::UntilStopped => {
+        Script::UntilStopped { saving } => {
             for order in orders {
                 let (done, state) = match order.command {
                     Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
                     Command::Annotate { text } => (Event::Annotated { text }, None),
                     other => panic!("{other:?}"),
                 };
+                if state.is_some() {
+                    std::thread::sleep(saving);
+                }
                 tell(out, event(0, Some(order.command_id), done, state));
                 if state.is_some() {
                     return Ok(());

@@ -147,7 +147,7 @@ async fn an_error_fails_the_run_and_the_next_one_begins() {
 async fn orders_are_answered_and_those_for_others_are_not() {
     let lab = Lab::open(|_| Fault::None).await;
     let (fox, owl) = (run("amber-fox-7k2q"), run("amber-owl-7k2q"));
-    lab.assign(&fox, Script::UntilStopped);
+    lab.assign(&fox, Script::UntilStopped { saving: Duration::ZERO });
     let worker = lab.hire();
     when("it has begun", || !lab.stored(&fox).is_empty()).await;
     lab.order(&owl, 1, Command::Stop { reason: None });
@@ -164,7 +164,7 @@ async fn orders_are_answered_and_those_for_others_are_not() {
 async fn a_run_that_the_server_does_not_want_is_stopped_and_leaves_nothing() {
     let lab = Lab::open(|_| Fault::None).await;
     let (fox, owl) = (run("amber-fox-7k2q"), run("amber-owl-7k2q"));
-    lab.assign(&fox, Script::UntilStopped);
+    lab.assign(&fox, Script::UntilStopped { saving: Duration::ZERO });
     let worker = lab.hire();
     when("it has begun", || !lab.stored(&fox).is_empty()).await;
     lab.forget(&fox);
@@ -208,6 +208,19 @@ async fn a_worker_whose_lab_is_gone_goes_too_and_leaves_its_reports() {
     spool.append(&item(1)).unwrap();
     lab.hire_with(short, "secret").await.unwrap().unwrap();
     assert_eq!(Spool::open(&lab.spool(), &run("left-behind")).unwrap().last(), 1);
+}
+
+/// Longer than the worker waits for its reports to be taken: what a large model takes to write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_saves_itself_for_long_is_not_left_half_saved() {
+    let lab = Lab::open(|_| Fault::None).await;
+    let fox = run("amber-fox-7k2q");
+    lab.assign(&fox, Script::UntilStopped { saving: Duration::from_secs(11) });
+    let worker = lab.hire();
+    when("it has begun", || !lab.stored(&fox).is_empty()).await;
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
+    assert!(matches!(lab.stored(&fox).last(), Some(Item::Event(report)) if report.event == Event::Stopped));
 }
 
 #[tokio::test(flavor = "multi_thread")]
