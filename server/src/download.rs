@@ -229,33 +229,4 @@ fn host_of(url: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn separated_documents_become_one_line_each() {
-        let check = |text: &str, expected: &[&str]| {
-            let mut lines = String::new();
-            JsonLines::new(text.as_bytes(), "<|end|>").read_to_string(&mut lines).unwrap();
-            let found: Vec<String> = lines
-                .lines()
-                .map(|line| {
-                    serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned()
-                })
-                .collect();
-            assert_eq!(found, expected, "{text:?}");
-        };
-        check("", &[]);
-        check("one\ntwo", &["one\ntwo"]);
-        check("one\n<|end|>\n\ntwo\nlines\n<|end|>\n", &["one", "two\nlines"]);
-        check("a<|end|>b<|end|>\nc", &["a", "b", "c"]);
-        check("<|end|>\n<|end|>\n", &[]);
-    }
-
-    #[test]
-    fn what_stands_in_an_address_is_its_host() {
-        for (url, host) in [("https://a.example/x/y", "a.example"), ("http://b:80/", "b"), ("c", "c")] {
-            assert_eq!(host_of(url), host);
-        }
-    }
-}
+mod tests;
