@@ -1,23 +1,24 @@
 //! The self-check of a device, which a user can run: one tiny training step on it and on the CPU, kernels against their twins, the
-//! gradient against a central difference, memory and speed. It exists because drivers and kernel generators do go wrong silently.
+//! gradient against a central difference, a resumed training against one that never stopped, memory and speed. It exists because
+//! drivers and kernel generators do go wrong silently.
+
+mod trial;
 
 use burn::tensor::{Distribution, Tensor, TensorData};
 use wire::device::DeviceKind;
 use wire::frame::Moments;
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
-use wire::plan::OptimizerKind;
 
-use crate::batch::Batch;
-use crate::cores::Cores;
 use crate::decoder::Decoder;
 use crate::device::{self, EngineDevice, read};
 use crate::error::EngineError;
-use crate::gradient::{self, Pass};
-use crate::optimizer::{self, Dial, State};
-use crate::params::{self, ParamSpec, Weights};
-use crate::random::Counter;
+use crate::gradient;
+use crate::params::{self, Weights};
 use crate::stats;
 use crate::taps::{Tap, Taps};
+
+pub use self::trial::{Apart, Step, resume_on, step_on};
+use self::trial::{batch, first_weights};
 
 /// How far a device may be from the CPU after one step, relative to what it computes.
 pub const ALLOWED: f64 = 1e-3;
@@ -95,6 +96,9 @@ pub fn check(device: &EngineDevice, tell: &mut dyn FnMut(&Finding)) -> Result<Ch
             bad.is_empty(),
         );
     }
+    let apart = resume_on(device, &model)?;
+    let bound = if device.is_cpu() { 0.0 } else { ALLOWED };
+    note("resume", format!("five steps after a stop and without one: {apart}"), apart.worst() <= bound);
     note("memory", memory(device), true);
     if info.kind == DeviceKind::Software {
         note("speed", "not measured: the processor plays this card, for tests".to_owned(), true);
@@ -126,133 +130,6 @@ pub fn tiny() -> ModelPlan {
     }
 }
 
-/// What one training step made of fixed weights and a fixed batch.
-#[derive(Debug, Clone)]
-pub struct Step {
-    specs: Vec<ParamSpec>,
-    /// Nats per token.
-    pub loss: f64,
-    /// Gradient of each parameter.
-    pub gradient: Vec<Vec<f32>>,
-    /// Weights after the step.
-    pub weights: Vec<Vec<f32>>,
-}
-
-/// How far two steps are apart: relative differences, of vectors by their norms.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Apart {
-    /// Of the loss.
-    pub loss: f64,
-    /// Of the parameter whose gradient differs most.
-    pub gradient: f64,
-    /// Its name.
-    pub gradient_of: String,
-    /// Of the parameter whose weights differ most after the step.
-    pub weights: f64,
-}
-
-impl Apart {
-    /// The largest.
-    pub fn worst(&self) -> f64 {
-        self.loss.max(self.gradient).max(self.weights)
-    }
-}
-
-impl std::fmt::Display for Apart {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "loss {:.1e}, gradient {:.1e} ({}), weights {:.1e} apart",
-            self.loss, self.gradient, self.gradient_of, self.weights
-        )
-    }
-}
-
-impl Step {
-    /// How far another step is from this one.
-    pub fn apart(&self, other: &Step) -> Apart {
-        let pairs = self.gradient.iter().zip(&other.gradient).zip(&self.specs);
-        let (gradient, of) = pairs
-            .map(|((a, b), spec)| (distance(a, b), &spec.name))
-            .fold((0.0, None), |worst, next| if next.0 > worst.0 { (next.0, Some(next.1)) } else { worst });
-        Apart {
-            loss: (self.loss - other.loss).abs() / self.loss.abs(),
-            gradient,
-            gradient_of: of.map_or_else(|| "none".to_owned(), Clone::clone),
-            weights: self.weights.iter().zip(&other.weights).map(|(a, b)| distance(a, b)).fold(0.0, f64::max),
-        }
-    }
-}
-
-/// `|a - b| / |a|`; infinite where either is not a number.
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    let relative = difference / norm(&mut a.iter().map(|v| f64::from(*v))).max(1e-30);
-    if relative.is_finite() && a.len() == b.len() { relative } else { f64::INFINITY }
-}
-
-/// One AdamW step of a model from fixed weights on a fixed batch, split over `shards` cores on the CPU.
-///
-/// # Errors
-/// A device that cannot train.
-pub fn step_on(device: &EngineDevice, model: &ModelPlan, shards: usize) -> Result<Step, EngineError> {
-    let specs = params::layout(model);
-    let mut state =
-        State::new(first_weights(&specs).into_iter().map(|values| params::upload(values, &device.burn)).collect());
-    let cores = if device.is_cpu() { Some(Cores::new(shards)?) } else { None };
-    let pass = Pass { model: model.clone(), z_loss: 0.0, key: 0 };
-    let learned = gradient::of_step(
-        &pass,
-        &Weights::new(&specs, state.weights.clone()),
-        vec![batch(model)],
-        cores.as_ref(),
-        &device.burn,
-    )?;
-    let loss = f64::from(read(learned.loss.clone())?.first().copied().unwrap_or(f32::NAN));
-    let gradient = all(&learned.flat)?;
-    let dial = Dial {
-        kind: OptimizerKind::Adamw,
-        rate: 1e-3,
-        beta1: 0.9,
-        beta2: 0.99,
-        eps: 1e-8,
-        weight_decay: 0.1,
-        clip: 1.0,
-    };
-    match &cores {
-        Some(cores) => {
-            let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&learned), dial.clip);
-            state.step_on_cpu(&specs, learned.flat, scale, dial, cores)?;
-        }
-        None => {
-            let norm = optimizer::norm_on_gpu(&learned);
-            state.step_on_gpu(&specs, learned.flat, ((norm + 1e-6).recip() * dial.clip).clamp_max(1.0), dial);
-        }
-    }
-    Ok(Step { specs, loss, gradient, weights: all(&state.weights)? })
-}
-
-fn all(tensors: &[Tensor<1>]) -> Result<Vec<Vec<f32>>, EngineError> {
-    tensors.iter().cloned().map(read).collect()
-}
-
-/// Wider than a run's own first weights, so that attention and MLP are far from their straight parts.
-fn first_weights(specs: &[ParamSpec]) -> Vec<Vec<f32>> {
-    params::initial(specs, 7)
-        .into_iter()
-        .zip(specs)
-        .map(|(values, spec)| if spec.decays() { values.into_iter().map(|v| v * 10.0).collect() } else { values })
-        .collect()
-}
-
-fn batch(model: &ModelPlan) -> Batch {
-    let mut random = Counter::new(7, 1);
-    let rows = ROWS;
-    let mut ids = || (0..rows * model.seq).map(|_| random.below(model.vocab as u64) as i32).collect();
-    Batch { rows, seq: model.seq, inputs: ids(), targets: ids() }
-}
-
 /// The slope of the loss along the largest gradient of the first block's query matrix: by the chain rule, and by a central difference.
 fn slope(cpu: &EngineDevice, model: &ModelPlan, step: &Step) -> Result<(f64, f64), EngineError> {
     let specs = params::layout(model);
@@ -265,7 +142,7 @@ fn slope(cpu: &EngineDevice, model: &ModelPlan, step: &Step) -> Result<(f64, f64
         values[place][coordinate] += offset;
         let weights =
             Weights::new(&specs, values.into_iter().map(|values| params::upload(values, &cpu.burn)).collect());
-        let batch = batch(model);
+        let batch = batch(model, 0);
         let tokens = |ids: &[i32]| gradient::tokens(ids, batch.rows, batch.seq, &cpu.burn);
         let sum = Decoder::new(model, &weights).loss_sum(tokens(&batch.inputs), tokens(&batch.targets), 0.0);
         Ok(f64::from(read(sum.nats)?.first().copied().unwrap_or(f32::NAN)) / (batch.rows * batch.seq) as f64)

@@ -1,0 +1,186 @@
+//! A tiny training on fixed weights and batches, to be compared with the same one elsewhere, split otherwise, or resumed.
+
+use burn::tensor::Tensor;
+use wire::model::ModelPlan;
+use wire::plan::OptimizerKind;
+
+use super::ROWS;
+use crate::batch::Batch;
+use crate::cores::Cores;
+use crate::device::{EngineDevice, read};
+use crate::error::EngineError;
+use crate::gradient::{self, Pass};
+use crate::optimizer::{self, Dial, State};
+use crate::params::{self, ParamSpec, Weights};
+use crate::random::Counter;
+
+const DIAL: Dial =
+    Dial { kind: OptimizerKind::Adamw, rate: 1e-3, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1, clip: 1.0 };
+
+/// What one training step made of fixed weights and a fixed batch.
+#[derive(Debug, Clone)]
+pub struct Step {
+    specs: Vec<ParamSpec>,
+    /// Nats per token.
+    pub loss: f64,
+    /// Gradient of each parameter.
+    pub gradient: Vec<Vec<f32>>,
+    /// Weights after the step.
+    pub weights: Vec<Vec<f32>>,
+}
+
+/// How far two steps are apart: relative differences, of vectors by their norms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Apart {
+    /// Of the loss.
+    pub loss: f64,
+    /// Of the parameter whose gradient differs most.
+    pub gradient: f64,
+    /// Its name.
+    pub gradient_of: String,
+    /// Of the parameter whose weights differ most after the step.
+    pub weights: f64,
+}
+
+impl Apart {
+    /// The largest.
+    pub fn worst(&self) -> f64 {
+        self.loss.max(self.gradient).max(self.weights)
+    }
+}
+
+impl std::fmt::Display for Apart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "loss {:.1e}, gradient {:.1e} ({}), weights {:.1e} apart",
+            self.loss, self.gradient, self.gradient_of, self.weights
+        )
+    }
+}
+
+impl Step {
+    /// How far another step is from this one.
+    pub fn apart(&self, other: &Step) -> Apart {
+        let pairs = self.gradient.iter().zip(&other.gradient).zip(&self.specs);
+        let (gradient, of) = pairs
+            .map(|((a, b), spec)| (distance(a, b), &spec.name))
+            .fold((0.0, None), |worst, next| if next.0 > worst.0 { (next.0, Some(next.1)) } else { worst });
+        Apart {
+            loss: (self.loss - other.loss).abs() / self.loss.abs(),
+            gradient,
+            gradient_of: of.map_or_else(|| "none".to_owned(), Clone::clone),
+            weights: self.weights.iter().zip(&other.weights).map(|(a, b)| distance(a, b)).fold(0.0, f64::max),
+        }
+    }
+}
+
+/// `|a - b| / |a|`; infinite where either is not a number.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    let relative = difference / norm(&mut a.iter().map(|v| f64::from(*v))).max(1e-30);
+    if relative.is_finite() && a.len() == b.len() { relative } else { f64::INFINITY }
+}
+
+/// A training under way.
+struct Trial<'a> {
+    device: &'a EngineDevice,
+    model: &'a ModelPlan,
+    specs: Vec<ParamSpec>,
+    state: State,
+    cores: Option<Cores>,
+}
+
+impl<'a> Trial<'a> {
+    fn new(device: &'a EngineDevice, model: &'a ModelPlan, shards: usize) -> Result<Self, EngineError> {
+        let specs = params::layout(model);
+        let weights = first_weights(&specs).into_iter().map(|values| params::upload(values, &device.burn)).collect();
+        let cores = if device.is_cpu() { Some(Cores::new(shards)?) } else { None };
+        Ok(Self { device, model, specs, state: State::new(weights), cores })
+    }
+
+    /// The same, from numbers that were on the host in between, as a checkpoint's are.
+    fn resumed(&self) -> Result<Self, EngineError> {
+        let carry = |tensors: &[Tensor<1>]| -> Result<Vec<_>, EngineError> {
+            Ok(all(tensors)?.into_iter().map(|values| params::upload(values, &self.device.burn)).collect())
+        };
+        let State { weights, first, second, steps } = &self.state;
+        let state = State { weights: carry(weights)?, first: carry(first)?, second: carry(second)?, steps: *steps };
+        Ok(Self { state, ..Self::new(self.device, self.model, self.cores.as_ref().map_or(1, Cores::count))? })
+    }
+
+    /// One AdamW step: its loss, nats per token, and its gradient.
+    fn step(&mut self) -> Result<(f64, Vec<Vec<f32>>), EngineError> {
+        let pass = Pass { model: self.model.clone(), z_loss: 0.0, key: 0 };
+        let weights = Weights::new(&self.specs, self.state.weights.clone());
+        let batches = vec![batch(self.model, self.state.steps)];
+        let learned = gradient::of_step(&pass, &weights, batches, self.cores.as_ref(), &self.device.burn)?;
+        let loss = f64::from(read(learned.loss.clone())?.first().copied().unwrap_or(f32::NAN));
+        let gradient = all(&learned.flat)?;
+        match &self.cores {
+            Some(cores) => {
+                let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&learned), DIAL.clip);
+                self.state.step_on_cpu(&self.specs, learned.flat, scale, DIAL, cores)?;
+            }
+            None => {
+                let norm = optimizer::norm_on_gpu(&learned);
+                let scale = ((norm + 1e-6).recip() * DIAL.clip).clamp_max(1.0);
+                self.state.step_on_gpu(&self.specs, learned.flat, scale, DIAL);
+            }
+        }
+        Ok((loss, gradient))
+    }
+
+    fn end(self, (loss, gradient): (f64, Vec<Vec<f32>>)) -> Result<Step, EngineError> {
+        Ok(Step { weights: all(&self.state.weights)?, specs: self.specs, loss, gradient })
+    }
+}
+
+/// One AdamW step of a model from fixed weights on a fixed batch, split over `shards` cores on the CPU.
+///
+/// # Errors
+/// A device that cannot train.
+pub fn step_on(device: &EngineDevice, model: &ModelPlan, shards: usize) -> Result<Step, EngineError> {
+    let mut trial = Trial::new(device, model, shards)?;
+    let learned = trial.step()?;
+    trial.end(learned)
+}
+
+/// How far a training that was carried through the host after three steps is from the one that never stopped, five steps later. Zero on
+/// the CPU; on a card whose sums have no fixed order, what that costs.
+///
+/// # Errors
+/// A device that cannot train.
+pub fn resume_on(device: &EngineDevice, model: &ModelPlan) -> Result<Apart, EngineError> {
+    let mut kept_on = Trial::new(device, model, 1)?;
+    for _ in 0..3 {
+        kept_on.step()?;
+    }
+    let mut resumed = kept_on.resumed()?;
+    let (mut a, mut b) = (kept_on.step()?, resumed.step()?);
+    for _ in 0..4 {
+        (a, b) = (kept_on.step()?, resumed.step()?);
+    }
+    Ok(kept_on.end(a)?.apart(&resumed.end(b)?))
+}
+
+fn all(tensors: &[Tensor<1>]) -> Result<Vec<Vec<f32>>, EngineError> {
+    tensors.iter().cloned().map(read).collect()
+}
+
+/// Wider than a run's own first weights, so that attention and MLP are far from their straight parts.
+pub(super) fn first_weights(specs: &[ParamSpec]) -> Vec<Vec<f32>> {
+    params::initial(specs, 7)
+        .into_iter()
+        .zip(specs)
+        .map(|(values, spec)| if spec.decays() { values.into_iter().map(|v| v * 10.0).collect() } else { values })
+        .collect()
+}
+
+pub(super) fn batch(model: &ModelPlan, step: u64) -> Batch {
+    let mut random = Counter::new(7, 1 + step);
+    let rows = ROWS;
+    let mut ids = || (0..rows * model.seq).map(|_| random.below(model.vocab as u64) as i32).collect();
+    Batch { rows, seq: model.seq, inputs: ids(), targets: ids() }
+}
