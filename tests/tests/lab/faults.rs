@@ -5,16 +5,7 @@ use stories::watch::{count, speck, with};
 use stories::{Client, Lab, pause_ms, wait_for};
 use wire::{Event, RunState};
 
-/// Numbers that differ from run to run, and are told when a story fails.
-fn random_seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(1, |since| since.as_nanos() as u64)
-}
-
-fn random_pause(state: &mut u64, most_ms: u64) {
-    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    pause_ms((*state >> 33) % most_ms);
-}
+use crate::chance::{Random, kills};
 
 /// Every curve of a finished run has each of its steps once, and the journal each happening once.
 fn check_nothing_lost_or_doubled(client: &Client, run: &str, steps: u64) {
@@ -37,20 +28,20 @@ fn check_nothing_lost_or_doubled(client: &Client, run: &str, steps: u64) {
 
 #[test]
 fn the_server_is_killed_again_and_again_and_the_worker_never_stops() {
-    const STEPS: u64 = 6000;
+    let kills = kills() + 2;
+    let steps = 1200 * kills;
     let mut lab = Lab::bare();
     lab.device();
     let corpus = lab.owner().bring("walk");
-    let run = lab.owner().start_run(&with(speck(&corpus, STEPS), &[("batch.rows", json!(8))]));
+    let run = lab.owner().start_run(&with(speck(&corpus, steps), &[("batch.rows", json!(8))]));
     lab.owner().wait_step(&run, 30, 20);
     let worker = lab.worker_pid();
-    let seed = random_seed();
-    let mut random = seed;
+    let mut random = Random::new();
     let mut notes = 0;
-    for _ in 0..5 {
-        random_pause(&mut random, 700);
+    for _ in 0..kills {
+        pause_ms(random.below(700));
         lab.kill_server();
-        random_pause(&mut random, 500);
+        pause_ms(random.below(500));
         lab.start();
         // Sooner or later the worker is back, and commands reach it again.
         wait_for("a command to be taken", 20, || {
@@ -61,11 +52,11 @@ fn the_server_is_killed_again_and_again_and_the_worker_never_stops() {
         notes += 1;
     }
     let before = lab.owner().summary(&run);
-    eprintln!("after five kills (seed {seed}) at step {} of {STEPS}", before.step);
+    eprintln!("after {kills} kills at step {} of {steps}", before.step);
     assert_eq!(lab.worker_pid(), worker, "one worker, from beginning to end");
-    lab.owner().wait_state(&run, 90, RunState::Finished);
+    lab.owner().wait_state(&run, 90 + 10 * kills, RunState::Finished);
     assert_eq!(lab.worker_pid(), worker);
-    check_nothing_lost_or_doubled(&lab.owner(), &run, STEPS);
+    check_nothing_lost_or_doubled(&lab.owner(), &run, steps);
     assert!(count(&lab.owner().journal(&run), "annotated") >= notes);
 }
 

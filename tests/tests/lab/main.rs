@@ -5,6 +5,7 @@
 
 mod access;
 mod branches;
+mod chance;
 mod disk;
 mod faults;
 mod floor;

@@ -1,7 +1,5 @@
 //! Runs that are stopped, killed, parked or robbed of their newest checkpoint go on as if nothing had happened: every step is there
 //! once, and on the CPU every loss has the bits of a run that was never disturbed.
-//!
-//! `KINDLING_KILLS=50` kills so often in each of the stories that kill.
 
 use std::path::{Path, PathBuf};
 
@@ -10,32 +8,13 @@ use stories::watch::{count, kind, speck, with};
 use stories::{Client, Lab, pause_ms, wait_for};
 use wire::{Event, RunState};
 
+use crate::chance::{Random, kills};
+
 /// A run that saves its state every hundred steps, and starts again as often as it must.
 fn sturdy(corpus: &str, steps: u64) -> Value {
     let overrides =
         [("keep.every", json!(100)), ("keep.restarts", json!(10_000)), ("cadence.sample_every", json!(250))];
     with(speck(corpus, steps), &overrides)
-}
-
-fn kills() -> u64 {
-    std::env::var("KINDLING_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
-}
-
-/// Numbers that differ from run to run, and are told when a story fails.
-struct Random(u64);
-
-impl Random {
-    fn new() -> Self {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let seed = now.map_or(1, |since| since.as_nanos() as u64);
-        eprintln!("seed {seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
 }
 
 /// What does not depend on the clock.
@@ -77,7 +56,7 @@ fn check_same(client: &Client, run: &str, undisturbed: &str) {
 
 fn undisturbed(client: &Client, spec: &Value) -> String {
     let run = client.start_run(spec);
-    client.wait_state(&run, 120, RunState::Finished);
+    client.wait_state(&run, 120 + 10 * kills(), RunState::Finished);
     run
 }
 
@@ -110,7 +89,7 @@ fn a_worker_is_killed_at_random_instants_and_its_run_finishes_as_if_nothing_had_
         killed += 1;
         worker = next_worker(&lab, worker);
     }
-    let done = owner.wait_state(&run, 180, RunState::Finished);
+    let done = owner.wait_state(&run, 180 + 10 * kills(), RunState::Finished);
     eprintln!("killed {killed} times, started again {} times", done.restarts);
     check_same(&owner, &run, &calm);
     let journal = owner.journal(&run);
@@ -144,7 +123,7 @@ fn server_and_worker_are_killed_in_any_order_and_nothing_is_lost_or_doubled() {
         lab.start();
         next_worker(&lab, None);
     }
-    lab.owner().wait_state(&run, 240, RunState::Finished);
+    lab.owner().wait_state(&run, 240 + 10 * kills(), RunState::Finished);
     check_same(&lab.owner(), &run, &calm);
 }
 
