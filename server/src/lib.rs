@@ -47,6 +47,7 @@ pub mod settings;
 pub mod steer;
 pub mod texts;
 pub mod token;
+pub mod tokens;
 pub mod train;
 pub mod upload;
 pub mod vigil;
