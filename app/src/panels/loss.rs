@@ -85,7 +85,7 @@ pub(super) fn measured(run: &OpenRun, series: &str, label: &str, role: Role) -> 
 }
 
 /// What lies under a measured curve: the stretches that were abandoned, and the past of the runs it came from, softer.
-pub(super) fn history(run: &OpenRun, series: &str, label: &str, past: Role) -> Vec<Line> {
+pub(super) fn history(desk: Desk, run: &OpenRun, series: &str, label: &str, past: Role) -> Vec<Line> {
     let ghosts = run.curves.ghosts(series).into_iter().map(|(left, buckets)| Line {
         // Told once, on the training loss.
         name: if series == name::TRAIN { format!("ghost: left at step {}", whole(left)) } else { String::new() },
@@ -94,20 +94,14 @@ pub(super) fn history(run: &OpenRun, series: &str, label: &str, past: Role) -> V
         buckets,
         ..measured(run, series, "", Role::Ghost)
     });
-    let parent = run.curves.lineage().parents.last();
-    let inherited = parent.map(|parent| Line {
-        name: format!("{label}, {}", short_name(parent.as_str())),
+    let inherited = desk.ancestors.get_untracked().last().map(|parent| Line {
+        name: format!("{label} of {parent}"),
         meaning: "Trained by the run that this one was forked from.".into(),
         is_past: true,
         buckets: run.curves.past(series),
         ..measured(run, series, "", past)
     });
     ghosts.chain(inherited.filter(|line| !line.buckets.is_empty())).collect()
-}
-
-/// An id without its last four characters, which is a made-up name.
-fn short_name(id: &str) -> &str {
-    id.rsplit_once('-').map_or(id, |(name, _)| name)
 }
 
 fn paint(desk: Desk) -> Picture {
@@ -126,8 +120,8 @@ fn paint(desk: Desk) -> Picture {
         buckets: train.buckets.last().copied().into_iter().collect(),
         ..train.clone()
     };
-    let mut lines = history(&run, name::TRAIN, "train", Role::InkFaint);
-    lines.extend(history(&run, name::VALID, "valid", Role::Run(4)));
+    let mut lines = history(desk, &run, name::TRAIN, "train", Role::InkFaint);
+    lines.extend(history(desk, &run, name::VALID, "valid", Role::Run(4)));
     lines.extend([train, measured(&run, name::VALID, "valid", Role::Run(0)), newest]);
     for bucket in lines.iter_mut().flat_map(|line| &mut line.buckets).filter(|_| factor.is_some()) {
         (bucket.min, bucket.max, bucket.mean) = (bucket.min * scale, bucket.max * scale, bucket.mean * scale);

@@ -119,15 +119,16 @@ pub(crate) fn reference_labels(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> 
     shapes
 }
 
-/// Names of abandoned stretches, at their ends: a legend would not tell which is which.
-pub(crate) fn ghost_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
+/// Names of abandoned stretches, and of what is labelled, at their ends: a legend would not tell which is which.
+pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     let plot = layout.plot;
     if plot.width < 240.0 || plot.height < 80.0 {
         return Vec::new();
     }
     let mut taken: Vec<f64> = Vec::new();
     let mut shapes = Vec::new();
-    for curve in curves.iter().filter(|curve| curve.style == Style::Ghost && !curve.name.is_empty()) {
+    let is_told = |curve: &&Curve| (curve.style == Style::Ghost || curve.is_labelled) && !curve.name.is_empty();
+    for curve in curves.iter().filter(is_told) {
         let seen = visible(curve.buckets, layout.x.from, layout.x.to);
         let Some(last) = seen.iter().rev().find(|bucket| has_value(bucket) && layout.x.contains(middle(bucket))) else {
             continue;
