@@ -16,6 +16,7 @@ use super::Desk;
 use super::gestures::Hands;
 use super::legend::{Entry, Legend, entries};
 use crate::canvas::Painter;
+use crate::parts::Values;
 use crate::run_state::Sight;
 use crate::theme::Theme;
 
@@ -314,7 +315,7 @@ pub(super) fn Chart(
                 {over.map(|over| over())}
                 {move || tip.get().map(|(x, numbers)| view! { <MarkTip x numbers /> })}
             </div>
-            {move || table.get().map(|table| view! { <ValueTable table /> })}
+            {move || table.get().map(|table| view! { <Values table /> })}
         </figure>
     }
 }
@@ -380,19 +381,4 @@ fn MarkTip(x: f64, numbers: Vec<u64>) -> impl IntoView {
         }
     });
     view! { <div class="tip" style:left=format!("clamp(130px, {x:.0}px, calc(100% - 130px))") role="status">{lines.collect_view()}</div> }
-}
-
-/// The values in rows.
-#[component]
-fn ValueTable(table: Table) -> impl IntoView {
-    view! {
-        <div class="values" tabindex="0">
-            <table>
-                <thead><tr>{table.headings.into_iter().map(|heading| view! { <th scope="col">{heading}</th> }).collect_view()}</tr></thead>
-                <tbody>
-                    {table.rows.into_iter().map(|row| view! { <tr>{row.into_iter().map(|cell| view! { <td>{cell}</td> }).collect_view()}</tr> }).collect_view()}
-                </tbody>
-            </table>
-        </div>
-    }
 }

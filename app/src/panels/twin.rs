@@ -16,6 +16,7 @@ use super::loss::shared;
 use super::{Desk, phrase};
 use crate::api::steering;
 use crate::live::Live;
+use crate::parts::again;
 use crate::route::run_path;
 
 /// Stretches asked for.
@@ -81,20 +82,12 @@ fn Difference(
         desk.state.get().is_live() || twin.is_some_and(|(run, _)| run.state.is_live())
     });
     ask();
-    let turn = set_interval_with_handle(
-        move || {
-            if is_growing.try_get_untracked() == Some(true) {
-                ask();
-            }
-        },
-        AGAIN,
-    );
-    on_cleanup(move || {
-        if let Ok(turn) = turn {
-            turn.clear();
+    again::every(AGAIN, move || {
+        if is_growing.try_get_untracked() == Some(true) {
+            ask();
         }
-        desk.run.try_update(|run| run.set_difference(&[]));
     });
+    on_cleanup(move || drop(desk.run.try_update(|run| run.set_difference(&[]))));
     let change = move || {
         desk.lines.get();
         desk.run

@@ -14,6 +14,7 @@ use super::Choice;
 use super::family::{Bar, Member, gather, rows};
 use crate::api::{self, SeriesAsk};
 use crate::live::Live;
+use crate::parts::again;
 use crate::route::run_path;
 
 /// Pixels of a row, and where in it the bar lies.
@@ -46,17 +47,9 @@ pub(super) fn Tree() -> impl IntoView {
         });
     };
     Effect::new(move |_| fetch(family.get()));
-    let turn = set_interval_with_handle(
-        move || {
-            if members.with_untracked(|members| members.iter().any(|member| member.summary.state.is_live())) {
-                fetch(family.get_untracked());
-            }
-        },
-        AGAIN,
-    );
-    on_cleanup(move || {
-        if let Ok(turn) = turn {
-            turn.clear();
+    again::every(AGAIN, move || {
+        if members.with_untracked(|members| members.iter().any(|member| member.summary.state.is_live())) {
+            fetch(family.get_untracked());
         }
     });
     let bars = Memo::new(move |_| rows(&members.read()));
