@@ -215,9 +215,11 @@ fn More(id: CheckpointId, saved: Memo<Option<CheckpointView>>) -> impl IntoView 
     };
     let path = move |is_raw| run.with_value(|run| steering::export_path(run, id, is_raw));
     let playground = move || format!("/playground?run={}&checkpoint={id}", run.get_value());
+    let beside = move || format!("{}&with={}", playground(), run.get_value());
     view! {
         <Menu label=format!("More about the checkpoint of step {}", id.step)>
             <a class="button" href=playground()>"Open in the Playground"</a>
+            <a class="button" href=beside() title="Both complete one prompt with one seed">"Beside the newest, in the Playground"</a>
             <a class="button" href=path(false) download=""><Icon name="download" />"For Hugging Face (.tar)"</a>
             <a class="button" href=path(true) download=""><Icon name="download" />"As the lab keeps it (.tar)"</a>
             <Show when=move || desk.role.read().is_none()>
