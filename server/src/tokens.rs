@@ -140,7 +140,7 @@ pub async fn revoke_token(
         let message = "this is the token you are signed in with: revoking it signs you out";
         return Err(ApiError::conflict("own_token", message).hint("say sure=true to revoke it all the same"));
     }
-    if !state.store.revoke(id).await.map_err(|source| ApiError::internal("revoking a token", source))? {
+    if !state.revoke(id).await.map_err(|source| ApiError::internal("revoking a token", source))? {
         return Err(unknown());
     }
     tracing::info!("{} revoked token {id} of {:?}", own.name, token.name);
