@@ -194,6 +194,7 @@ impl Easel {
             }
             if let Some(place) = place {
                 painter.paint(&figure::crosshair(&drawn.layout, &curves, place));
+                painter.paint(&figure::place_label(&drawn.picture.spec, &drawn.layout, place));
             }
         }
         let entries = entries(drawn, &curves, place);

@@ -151,6 +151,7 @@ pub fn chart(spec: &ChartSpec, curves: &[Curve], size: Size) -> Drawing {
     shapes.extend(furniture::header(spec, curves, &layout));
     if let Some(x) = spec.crosshair {
         shapes.extend(crosshair(&layout, curves, x));
+        shapes.extend(furniture::place_label(spec, &layout, x));
     }
     let scene =
         Scene { size: layout.size, title: spec.title.clone(), summary: summary::describe(spec, curves), shapes };

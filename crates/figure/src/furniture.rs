@@ -145,6 +145,21 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     shapes
 }
 
+/// The place of the crosshair, over the ticks of the x axis: `1 234 steps`. Nothing outside the plot, or where there are no ticks.
+pub fn place_label(spec: &ChartSpec, layout: &Layout, x: f64) -> Vec<Shape> {
+    let plot = layout.plot;
+    if !spec.furniture.has_x_labels || plot.width < 120.0 || !layout.x.contains(x) {
+        return Vec::new();
+    }
+    let y = layout.lane.map_or(plot.bottom(), |lane| lane.bottom()) + SMALL + 4.0;
+    let text = Text::numbers(Point::new(0.0, y), number::with_unit(x.round(), spec.x_unit()), SMALL, Role::Ink);
+    let reach = text.width() / 2.0 + 5.0;
+    let middle = layout.to_x(x).clamp(plot.x, (plot.right() - reach).max(plot.x));
+    let back = Rect::new(middle - reach, y - SMALL - 1.0, 2.0 * reach, SMALL + 6.0);
+    let text = Text { at: Point::new(middle, y), ..text }.anchored(Anchor::Middle);
+    vec![Shape::Rect { rect: back, radius: 2.0, fill: Fill::solid(Role::Grid) }, text.into()]
+}
+
 /// The nearest height to `wanted` where no label stands yet.
 fn free_line(wanted: f64, taken: &[f64], plot: Rect) -> Option<f64> {
     let height = SMALL + 3.0;

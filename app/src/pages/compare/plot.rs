@@ -104,6 +104,7 @@ impl Easel {
         }
         if let Some(place) = self.crosshair.get_untracked() {
             painter.paint(&figure::crosshair(layout, &picture.curves(), place));
+            painter.paint(&figure::place_label(&picture.spec, layout, place));
         }
     }
 
