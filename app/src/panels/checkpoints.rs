@@ -18,10 +18,10 @@ const EXCERPT: usize = 90;
 /// Why it was taken, and what it is worth: "before a change · best".
 pub(super) fn words(saved: &CheckpointView) -> String {
     let cause = match saved.info.cause {
-        Cause::Cadence => "on the cadence",
+        Cause::Cadence => "cadence",
         Cause::Asked => "asked for",
         Cause::BeforeChange => "before a change",
-        Cause::Best => "best so far",
+        Cause::Best => "best",
         Cause::End => "at the end",
         Cause::Imported => "brought in",
     };
@@ -132,16 +132,17 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
             let CheckpointView { info, is_pinned, sample, .. } = &saved;
             let losses = [("train", info.loss_train), ("valid", info.loss_valid)];
             let losses = losses.into_iter().filter_map(|(word, value)| Some(format!("{word} {}", loss(value?))));
-            let title = format!("{} bytes, BLAKE3 {}, after {} changes", number::whole(info.bytes), info.hash, info.changes);
+            let written = sample.as_deref().map(|text| format!("\n\n{text}")).unwrap_or_default();
+            let title = format!("{} bytes, BLAKE3 {}, after {} changes{written}", number::whole(info.bytes), info.hash, info.changes);
             view! {
                 <p class="what" title=title>
                     <strong class="mono">{number::whole(id.step)}</strong>
                     {is_pinned.then(|| view! { <Icon name="pin" /><span class="unseen">"pinned"</span> })}
                     <span>{words(&saved)}</span>
                     {is_ghost.get().then(|| view! { <span class="on-ghost">"on a ghost"</span> })}
+                    {sample.as_deref().map(|text| view! { <span class="excerpt mono">{excerpt(text)}</span> })}
                 </p>
-                <p class="small dim">{[ago(info.at_ms as f64), number::bytes(info.bytes)].into_iter().chain(losses).collect::<Vec<_>>().join(" · ")}</p>
-                {sample.as_deref().map(|text| view! { <p class="excerpt mono">{excerpt(text)}</p> })}
+                <p class="small dim measured">{losses.chain([ago(info.at_ms as f64), number::bytes(info.bytes)]).collect::<Vec<_>>().join(" · ")}</p>
             }
         })
     };
