@@ -87,7 +87,9 @@ fn Difference(
             ask();
         }
     });
-    on_cleanup(move || drop(desk.run.try_update(|run| run.set_difference(&[]))));
+    on_cleanup(move || {
+        desk.run.try_update(|run| run.set_difference(&[]));
+    });
     let change = move || {
         desk.lines.get();
         desk.run
