@@ -332,6 +332,8 @@ pub(crate) fn phrase(event: &Event) -> String {
         Event::Started { parameters } => {
             format!("started, {} parameters", crate::parts::number::short(*parameters as f64))
         }
+        // Its id says the same in fewer words; the step stands beside it.
+        Event::Checkpointed { checkpoint } => format!("checkpoint, {}", checkpoints::cause(checkpoint.cause)),
         Event::Evaluated { loss_nats, .. } => format!("valid {loss_nats:.3} nats"),
         other => other.phrase(),
     }

@@ -232,7 +232,7 @@ test("a fork shows its parent's past before its own steps", async () => {
   // The parent lets go of the device; the child takes it.
   await page.goto(`${lab.url}/runs/${run}`);
   await runState(page, "paused").waitFor();
-  await page.getByRole("button", { name: "Release device" }).click();
+  await page.getByRole("button", { name: "Release" }).click();
   await runState(page, "parked").waitFor();
   await page.goto(`${lab.url}/runs/${child}`);
   await runState(page, "running").waitFor({ timeout: 60_000 });

@@ -2,7 +2,7 @@
 
 use crate::axis::{self, Tick};
 use crate::chart::{ChartSpec, Mark, Reference, reference_stroke};
-use crate::curve::{Curve, Style, has_value, middle, visible};
+use crate::curve::{Curve, Style, extent, has_value, middle, visible};
 use crate::layout::{LANE, Layout, MARK, SMALL, TITLE, y_target};
 use crate::number;
 use crate::scene::{Anchor, Dash, Fill, Font, Point, Rect, Role, Shape, Stroke, Text, text_width};
@@ -136,7 +136,8 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
         let text = Text::words(Point::new(0.0, 0.0), curve.name, SMALL, curve.role);
         let right = layout.to_x(middle(last)).clamp(plot.x + text.width() + 6.0, plot.right() - 4.0);
         let wanted = (layout.to_y(last.mean) - 7.0).clamp(plot.y + SMALL, plot.bottom() - 4.0);
-        let Some(y) = free_line(wanted, &taken, plot) else { continue };
+        let clear = clear_line(curves, layout, (right - text.width(), right), &taken);
+        let Some(y) = clear.or_else(|| free_line(wanted, &taken, plot)) else { continue };
         taken.push(y);
         let back = Rect::new(right - text.width() - 3.0, y - SMALL, text.width() + 6.0, SMALL + 4.0);
         shapes.push(Shape::Rect { rect: back, radius: 2.0, fill: Fill::faint(Role::Surface, 0.72) });
@@ -158,6 +159,24 @@ pub fn place_label(spec: &ChartSpec, layout: &Layout, x: f64) -> Vec<Shape> {
     let back = Rect::new(middle - reach, y - SMALL - 1.0, 2.0 * reach, SMALL + 6.0);
     let text = Text { at: Point::new(middle, y), ..text }.anchored(Anchor::Middle);
     vec![Shape::Rect { rect: back, radius: 2.0, fill: Fill::solid(Role::Grid) }, text.into()]
+}
+
+/// A height between two places where a label stands over all curves, or else under them, and on no other label.
+fn clear_line(curves: &[Curve], layout: &Layout, (left, right): (f64, f64), taken: &[f64]) -> Option<f64> {
+    let plot = layout.plot;
+    let (from, to) = (layout.from_x(left), layout.from_x(right));
+    let crossed = curves.iter().flat_map(|curve| visible(curve.buckets, from, to)).filter(|bucket| has_value(bucket));
+    let ends = crossed.map(|bucket| extent(bucket)).map(|(low, high)| (layout.to_y(high), layout.to_y(low)));
+    let (top, bottom) = ends
+        .filter(|(top, bottom)| top.is_finite() && bottom.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(top, bottom), (high, low)| (top.min(high), bottom.max(low)));
+    let height = SMALL + 3.0;
+    let over = (0..6).map(|turn| top - 6.0 - f64::from(turn) * height);
+    let under = (0..6).map(|turn| bottom + SMALL + 5.0 + f64::from(turn) * height);
+    let is_free = |y: &f64| {
+        (plot.y + SMALL..=plot.bottom() - 4.0).contains(y) && taken.iter().all(|other| (y - other).abs() >= height)
+    };
+    over.chain(under).find(is_free)
 }
 
 /// The nearest height to `wanted` where no label stands yet.
