@@ -133,7 +133,8 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
         let Some(last) = seen.iter().rev().find(|bucket| has_value(bucket) && layout.x.contains(middle(bucket))) else {
             continue;
         };
-        let text = Text::words(Point::new(0.0, 0.0), curve.name, SMALL, curve.role);
+        let Some(name) = fitting(curve.name, plot.width * 0.6) else { continue };
+        let text = Text::words(Point::new(0.0, 0.0), name, SMALL, curve.role);
         let right = layout.to_x(middle(last)).clamp(plot.x + text.width() + 6.0, plot.right() - 4.0);
         let wanted = (layout.to_y(last.mean) - 7.0).clamp(plot.y + SMALL, plot.bottom() - 4.0);
         let clear = clear_line(curves, layout, (right - text.width(), right), &taken);
