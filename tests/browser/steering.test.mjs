@@ -195,6 +195,10 @@ test("undo offers both ways in words, and the opposite change turns the dial bac
 });
 
 test("undo by going back leaves the change behind, and what came after it", async () => {
+  // Of several changes at one step the state before the first alone is kept.
+  const held = await stepsShown(page);
+  await page.locator("body").press(".");
+  await lab.until("a step of its own", async () => (await stepsShown(page)) === held + 1);
   await page.getByRole("button", { name: /^clip/ }).click();
   const dial = page.getByRole("dialog", { name: /Gradients whose global norm/ });
   await dial.getByRole("textbox").first().fill("0.4");
