@@ -64,7 +64,7 @@ test("another axis and the keyboard read the same curves", async () => {
 });
 
 test("what was abandoned is a ghost in the tree", async () => {
-  const spec = { ...longRun, name: "wanderer", overrides: { ...longRun.overrides, "keep.every": 100 } };
+  const spec = { ...longRun, name: "wanderer", overrides: { ...longRun.overrides, "keep.every": 100, "keep.latest": 100 } };
   const wanderer = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   const order = (body) => lab.api(`/runs/${wanderer}/commands`, { method: "POST", body });
   await lab.until("150 steps", async () => (await of(wanderer)).step > 150, 120);
