@@ -135,10 +135,16 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
         };
         let Some(name) = fitting(curve.name, plot.width * 0.6) else { continue };
         let text = Text::words(Point::new(0.0, 0.0), name, SMALL, curve.role);
-        let right = layout.to_x(middle(last)).clamp(plot.x + text.width() + 6.0, plot.right() - 4.0);
+        let (width, end) = (text.width(), layout.to_x(middle(last)));
+        let inside = |right: f64| right.clamp(plot.x + width + 6.0, plot.right() - 4.0);
         let wanted = (layout.to_y(last.mean) - 7.0).clamp(plot.y + SMALL, plot.bottom() - 4.0);
-        let clear = clear_line(curves, layout, (right - text.width(), right), &taken);
-        let Some(y) = clear.or_else(|| free_line(wanted, &taken, plot)) else { continue };
+        // Up to the end, or from it on: where the label stands nearer to it.
+        let clear = [inside(end), inside(end + width + 4.0)]
+            .into_iter()
+            .filter_map(|right| Some((right, clear_line(curves, layout, (right - width, right), &taken)?)))
+            .min_by(|one, two| (one.1 - wanted).abs().total_cmp(&(two.1 - wanted).abs()));
+        let crowded = || free_line(wanted, &taken, plot).map(|y| (inside(end), y));
+        let Some((right, y)) = clear.or_else(crowded) else { continue };
         taken.push(y);
         let back = Rect::new(right - text.width() - 3.0, y - SMALL, text.width() + 6.0, SMALL + 4.0);
         shapes.push(Shape::Rect { rect: back, radius: 2.0, fill: Fill::faint(Role::Surface, 0.72) });
