@@ -328,8 +328,8 @@ fn follow(easel: &Rc<Easel>, field: NodeRef<html::Div>, also: Signal<()>) {
     Effect::new(move || {
         let _ =
             (desk.version.get(), desk.sight.get(), desk.look.get(), desk.dials.read().clip, is_dark.get(), size.get());
-        desk.ancestors.track();
-        also.get();
+        // Read and not only tracked: a memo that was never read has nothing to follow.
+        let _ = (desk.ancestors.get(), also.get());
         if is_seen.get() {
             drawing.schedule();
         }
@@ -354,7 +354,9 @@ fn follow(easel: &Rc<Easel>, field: NodeRef<html::Div>, also: Signal<()>) {
         let sizes = web_sys::ResizeObserver::new(on_size.as_ref().unchecked_ref()).ok();
         let sights = web_sys::IntersectionObserver::new(on_sight.as_ref().unchecked_ref()).ok();
         sizes.iter().for_each(|sizes| sizes.observe(&field));
-        sights.iter().for_each(|sights| sights.observe(&field));
+        // With its heading: a legend in sight is kept up to date even where its curves lie below the edge.
+        let whole = field.parent_element().unwrap_or_else(|| (*field).clone().into());
+        sights.iter().for_each(|sights| sights.observe(&whole));
         // The observers call the closures, so they go together.
         let held = StoredValue::new_local((sizes, sights, on_size, on_sight));
         on_cleanup(move || {
