@@ -265,7 +265,8 @@ fn explain_missing_text(state: &AppState, spec: &RunSpec, error: PlanError) -> P
     }
 }
 
-fn checked_name(name: &str) -> Result<String, ApiError> {
+/// A name as it may be, or the refusal.
+pub fn checked_name(name: &str) -> Result<String, ApiError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
         return Err(ApiError::invalid("name_invalid", format!("a name has 1 to {NAME_CHARS} characters on one line"))
@@ -280,7 +281,7 @@ pub async fn summary(state: &AppState, run: &RunId) -> Result<RunSummary, ApiErr
 }
 
 /// The stored run with its stream's cursor, read first: whatever comes in between is in both and in neither twice.
-async fn view_of(state: &AppState, run: &RunId) -> Result<RunView, ApiError> {
+pub async fn view_of(state: &AppState, run: &RunId) -> Result<RunView, ApiError> {
     let cursor = state.hub.cursor(run);
     let view = state.store.run(run).await.map_err(|source| store_error(run, source))?.ok_or_else(|| unknown(run))?;
     Ok(RunView { cursor, ..view })

@@ -9,4 +9,5 @@ mod lab;
 mod refusals;
 mod steering;
 mod stories;
+mod takeaway;
 mod uploads;
