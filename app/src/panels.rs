@@ -10,6 +10,7 @@ mod course;
 mod dial;
 mod every;
 mod fork;
+mod fork_text;
 mod gestures;
 mod handles;
 mod head;
@@ -23,6 +24,7 @@ mod numbers;
 mod rollback;
 mod samples;
 mod standing;
+mod takeaway;
 mod twin;
 mod undo;
 

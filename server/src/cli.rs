@@ -8,6 +8,7 @@ use lexopt::{Parser, ValueExt};
 use store::Role;
 use wire::DeviceId;
 
+use crate::export::{ExportWish, What};
 use crate::settings::{self, SettingError, Settings};
 use crate::token::TokenWish;
 use crate::train::TrainWish;
@@ -37,6 +38,8 @@ pub enum Invocation {
         /// The lab's folder.
         data: PathBuf,
     },
+    /// Take something away.
+    Export(ExportWish),
     /// Measure training on this machine.
     Bench(BenchWish),
     /// Print this text.
@@ -104,6 +107,12 @@ kindling bench [--text FILE] [--steps N] [--rounds N] [--beside COMMAND]
     Train nanoGPT's CPU recipe here, once a round, and print speed and loss; COMMAND is run in turn and compared by its last line, JSON.
 kindling complete [--data DIR]
     Complete a text with a checkpoint: reads {\"run\", \"checkpoint\", \"prompt\", ...} as JSON, writes a JSON line for each token.
+kindling export hf RUN [CHECKPOINT] --to FOLDER [--data DIR]
+    Write a checkpoint, the newest unless told, as a folder that Hugging Face's transformers loads.
+kindling export series RUN --to FILE.csv|FILE.parquet [--data DIR]
+    Write every point of every curve.
+kindling export archive RUN --to FILE.tar [--data DIR]
+    Write the whole run for another lab to import.
 kindling help | --version
 
 DIR is kindling-data and ADDRESS 127.0.0.1:7878 unless given here or in KINDLING_DATA and KINDLING_LISTEN.
@@ -124,6 +133,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation,
             "check" => read_check(parser),
             "bench" => read_bench(parser).map(Invocation::Bench),
             "complete" => read_complete(parser),
+            "export" => read_export(parser).map(Invocation::Export),
             "help" => Ok(Invocation::Say(HELP.to_owned())),
             other => Err(CliError::Subcommand(other.to_owned())),
         },
@@ -251,6 +261,37 @@ fn read_complete(mut parser: Parser) -> Result<Invocation, CliError> {
     Ok(Invocation::Complete { data: settings::data(data) })
 }
 
+fn read_export(mut parser: Parser) -> Result<ExportWish, CliError> {
+    let (mut words, mut to, mut data) = (vec![], None, None);
+    while let Some(flag) = parser.next()? {
+        match flag {
+            Value(word) if words.len() < 3 => words.push(word.string()?),
+            Long("to") => to = Some(PathBuf::from(parser.value()?)),
+            Long("data") => data = Some(PathBuf::from(parser.value()?)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let usage = CliError::Missing(
+        "what of which run? kindling export hf RUN [CHECKPOINT] --to FOLDER, kindling export series RUN --to FILE.csv, or kindling export archive RUN --to FILE.tar",
+    );
+    let unfit = |setting, value: &str, expected| SettingError { setting, value: value.to_owned(), expected };
+    let (what, run, checkpoint) = match words.as_slice() {
+        [what, run] => (what.as_str(), run, None),
+        [what, run, checkpoint] => (what.as_str(), run, Some(checkpoint)),
+        _ => return Err(usage),
+    };
+    let checkpoint = checkpoint.map(|id| id.parse().map_err(|_| unfit("CHECKPOINT", id, "checkpoint like 0-1200")));
+    let what = match (what, checkpoint.transpose()?) {
+        ("hf", id) => What::Hf(id),
+        ("series", None) => What::Series,
+        ("archive", None) => What::Archive,
+        _ => return Err(usage),
+    };
+    let run = run.parse().map_err(|_| unfit("RUN", run, "id of a run like amber-fox-7k2q"))?;
+    let to = to.ok_or(CliError::Missing("where to? --to names the file, or the folder of a model"))?;
+    Ok(ExportWish { data: settings::data(data), run, what, to })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,7 +316,21 @@ mod tests {
         assert!(matches!(of("train spec.toml --device cpu"), Ok(Invocation::Train(_))));
         assert!(matches!(of(""), Ok(Invocation::Say(_))));
         assert!(matches!(of("complete --data x"), Ok(Invocation::Complete { data }) if data == PathBuf::from("x")));
+        assert!(matches!(
+            of("export hf amber-fox 0-12 --to x"),
+            Ok(Invocation::Export(ExportWish { what: What::Hf(Some(id)), .. })) if id.step == 12
+        ));
+        assert!(
+            matches!(of("export archive a --to x --data y"), Ok(Invocation::Export(wish)) if wish.what == What::Archive)
+        );
         for bad in [
+            "export",
+            "export hf --to x",
+            "export hf amber-fox",
+            "export hf amber-fox 12 --to x",
+            "export series amber-fox 0-12 --to x",
+            "export songs amber-fox --to x",
+            "export archive ../x --to x",
             "complete prompt",
             "sing",
             "serve --listen",

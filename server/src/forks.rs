@@ -40,7 +40,7 @@ pub async fn plan(state: &AppState, spec: &RunSpec, parent: &Parent) -> Result<P
             Origin { from, dials: view.dials.clone(), best_valid: view.summary.best_valid }
         }
     };
-    resolve(state, spec, &view, origin).map(|(view, _)| view)
+    resolve(state, spec, &view, origin).await.map(|(view, _)| view)
 }
 
 /// Resolves a fork for good: where its parent is at work and no checkpoint is named, one is taken now.
@@ -52,7 +52,7 @@ pub async fn prepare(state: &AppState, spec: &RunSpec, parent: &Parent, author: 
         (None, false) => newest(state, &view).await?,
     };
     let (origin, held) = origin(state, &parent.run, id).await?;
-    let (view, changes) = resolve(state, spec, &view, origin)?;
+    let (view, changes) = resolve(state, spec, &view, origin).await?;
     Ok(Fork { view, changes, _held: held })
 }
 
@@ -177,7 +177,7 @@ async fn origin(state: &AppState, run: &RunId, id: CheckpointId) -> Result<(Orig
     }
 }
 
-fn resolve(
+async fn resolve(
     state: &AppState,
     spec: &RunSpec,
     parent: &RunView,
@@ -185,7 +185,8 @@ fn resolve(
 ) -> Result<(PlanView, Vec<(Command, Event)>), ApiError> {
     let devices = state.fleet.infos();
     let spec = crate::devices::for_kind(spec, &devices)?.spec;
-    let view = fork::resolve_fork(&spec, &parent.plan, origin, &devices)?;
+    let texts = state.texts.list().await?;
+    let view = fork::resolve_fork(&spec, &parent.plan, origin, &devices, &texts)?;
     // The state lies on the disk of the machine that wrote it.
     let hosts = (state.fleet.host_of(&parent.plan.device), state.fleet.host_of(&view.plan.device));
     if let (Some(there), Some(here)) = &hosts

@@ -4,6 +4,7 @@
 //! - Who may do what: [`auth`] (tokens, roles), [`guard`] (Host and Origin), [`session`] (signing in), [`tokens`], [`headers`].
 //! - REST: [`runs`], [`forks`], [`checkpoints`], [`commands`] with [`steer`] and [`pending`], [`complete`], [`series_api`], [`figures_api`], [`corpora`] with [`upload`], [`catalogue`] with
 //!   [`download`], [`devices`], [`jobs`], [`openapi`], [`metrics`].
+//! - What leaves the lab and comes into it: [`takeaway`], on the command line [`export`].
 //! - Sockets: [`live`] the stream of ticks and [`live_socket`] its pages; [`fleet`] the workers and [`link`] their sockets.
 //! - Going on by itself: [`scheduler`] hands out runs, [`vigil`] notices lost ones, [`workers`] starts local workers,
 //!   [`texts`] is the one door to the engine's data.
@@ -23,6 +24,7 @@ pub mod complete;
 pub mod corpora;
 pub mod devices;
 pub mod download;
+pub mod export;
 pub mod figures_api;
 pub mod fleet;
 pub mod forks;
@@ -45,6 +47,7 @@ pub mod serve;
 pub mod session;
 pub mod settings;
 pub mod steer;
+pub mod takeaway;
 pub mod texts;
 pub mod token;
 pub mod tokens;

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 use engine::check::Finding;
 use server::cli::{self, Invocation, WorkerWish};
-use server::{complete, serve, token, train, workers};
+use server::{complete, export, serve, token, train, workers};
 use tracing_subscriber::filter::LevelFilter;
 use wire::DeviceId;
 use wire::device::{DeviceInfo, DeviceKind};
@@ -32,6 +32,7 @@ fn start() -> anyhow::Result<()> {
         Invocation::Devices { as_json } => list_devices(as_json)?,
         Invocation::Check { device } => check_devices(device)?,
         Invocation::Complete { data } => complete_text(&data)?,
+        Invocation::Export(wish) => println!("{}", runtime()?.block_on(export::export(wish))?),
         Invocation::Bench(wish) => bench::bench(&wish)?,
         Invocation::Serve(settings) => runtime()?.block_on(serve::serve(settings))?,
         Invocation::Train(wish) => runtime()?.block_on(train::train(wish))?,

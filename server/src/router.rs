@@ -16,7 +16,7 @@ use crate::app_state::AppState;
 use crate::openapi::Document;
 use crate::{
     catalogue, checkpoints, commands, complete, corpora, devices, figures_api, guard, headers, jobs, link, live_socket,
-    metrics, page, runs, series_api, session, tokens, upload,
+    metrics, page, runs, series_api, session, takeaway, tokens, upload,
 };
 
 /// Largest body but for uploads, bytes.
@@ -48,6 +48,7 @@ pub fn description() -> Description {
 fn api() -> (Router<AppState>, Description) {
     let uploads = OpenApiRouter::new()
         .routes(routes!(corpora::list_corpora, upload::upload_corpus))
+        .routes(routes!(takeaway::arrival::import_run))
         .layer(DefaultBodyLimit::disable());
     let v1 = OpenApiRouter::new()
         .routes(routes!(session::sign_in, session::sign_out))
@@ -63,6 +64,10 @@ fn api() -> (Router<AppState>, Description) {
         .routes(routes!(complete::complete))
         .routes(routes!(checkpoints::list_checkpoints))
         .routes(routes!(checkpoints::change_checkpoint, checkpoints::delete_checkpoint))
+        .routes(routes!(takeaway::model::export_checkpoint))
+        .routes(routes!(takeaway::series::export_csv))
+        .routes(routes!(takeaway::series::export_parquet))
+        .routes(routes!(takeaway::archive::export_run))
         .routes(routes!(series_api::compare_runs))
         .routes(routes!(series_api::list_events))
         .routes(routes!(series_api::list_series))

@@ -281,7 +281,7 @@ pub async fn summary(state: &AppState, run: &RunId) -> Result<RunSummary, ApiErr
 }
 
 /// The stored run with its stream's cursor, read first: whatever comes in between is in both and in neither twice.
-async fn view_of(state: &AppState, run: &RunId) -> Result<RunView, ApiError> {
+pub async fn view_of(state: &AppState, run: &RunId) -> Result<RunView, ApiError> {
     let cursor = state.hub.cursor(run);
     let view = state.store.run(run).await.map_err(|source| store_error(run, source))?.ok_or_else(|| unknown(run))?;
     Ok(RunView { cursor, ..view })

@@ -10,6 +10,9 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:7878";
 /// Largest upload, bytes.
 pub const UPLOAD_BYTES: u64 = 2_000_000_000;
 
+/// Largest run or model brought in, bytes: all checkpoints of one of 1.5 billion parameters with its moments are about as much.
+pub const IMPORT_BYTES: u64 = 200_000_000_000;
+
 /// Runs that may wait for one device.
 pub const QUEUE_LIMIT: u64 = 100;
 
@@ -24,6 +27,8 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// Largest upload, bytes.
     pub upload_bytes: u64,
+    /// Largest run or model brought in, bytes.
+    pub import_bytes: u64,
     /// Start one worker for each device of this machine.
     pub starts_workers: bool,
     /// Runs that may wait for one device; one more is refused.
@@ -50,6 +55,7 @@ impl Settings {
             listen,
             allowed_hosts: vec![],
             upload_bytes: UPLOAD_BYTES,
+            import_bytes: IMPORT_BYTES,
             starts_workers: true,
             queue_limit: QUEUE_LIMIT,
         }

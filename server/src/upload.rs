@@ -32,7 +32,7 @@ use crate::texts::told;
 const FILES: usize = 20_000;
 
 /// What the body is.
-#[derive(Deserialize, IntoParams)]
+#[derive(Default, Deserialize, IntoParams)]
 pub struct UploadQuery {
     /// Name for people; the file's own unless told.
     name: Option<String>,
@@ -52,7 +52,7 @@ pub async fn upload_corpus(
     Query(query): Query<UploadQuery>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let mut received = Received::new(&state, query)?;
+    let mut received = Received::new(&state, query, state.settings.upload_bytes)?;
     if is_form(request.headers()) {
         let form = Multipart::from_request(request, &state)
             .await
@@ -73,7 +73,7 @@ pub async fn upload_corpus(
     soon_or_later(&state, job_id, StatusCode::CREATED, work).await
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -97,22 +97,27 @@ fn take_in(
 }
 
 /// Files on their way in; dropped, they are gone.
-struct Received {
-    folder: PathBuf,
+pub(crate) struct Received {
+    /// Where they lie, and whatever else is made of them.
+    pub(crate) folder: PathBuf,
     query: UploadQuery,
-    files: Vec<(String, PathBuf)>,
-    bytes: u64,
+    /// The name of each as given, for people, and its place.
+    pub(crate) files: Vec<(String, PathBuf)>,
+    /// Size of all together.
+    pub(crate) bytes: u64,
     most_bytes: u64,
 }
 
 impl Received {
-    fn new(state: &AppState, query: UploadQuery) -> Result<Self, ApiError> {
+    /// Makes room for up to `most_bytes`.
+    pub(crate) fn new(state: &AppState, query: UploadQuery, most_bytes: u64) -> Result<Self, ApiError> {
         let folder = state.settings.incoming().join(format!("upload-{:016x}", random()));
         std::fs::create_dir_all(&folder).map_err(|source| ApiError::internal("making room for an upload", source))?;
-        Ok(Self { folder, query, files: vec![], bytes: 0, most_bytes: state.settings.upload_bytes })
+        Ok(Self { folder, query, files: vec![], bytes: 0, most_bytes })
     }
 
-    async fn take_form(&mut self, mut form: Multipart) -> Result<(), ApiError> {
+    /// Takes all files of a form.
+    pub(crate) async fn take_form(&mut self, mut form: Multipart) -> Result<(), ApiError> {
         while let Some(part) = form.next_field().await.map_err(form_broken)? {
             let Some(filename) = part.file_name().map(str::to_owned) else {
                 self.take_word(part).await?;
@@ -135,7 +140,8 @@ impl Received {
         Ok(())
     }
 
-    async fn take_file(
+    /// Takes one file.
+    pub(crate) async fn take_file(
         &mut self,
         name: &str,
         mut content: impl Stream<Item = Result<Bytes, ApiError>> + Unpin,
@@ -231,7 +237,7 @@ fn slug(name: &str) -> String {
     if made.is_empty() { "text".to_owned() } else { made.to_owned() }
 }
 
-fn broken(source: axum::Error) -> ApiError {
+pub(crate) fn broken(source: axum::Error) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "upload_broken", format!("the upload broke off: {source}")).hint("try again")
 }
 

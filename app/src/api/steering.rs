@@ -22,12 +22,6 @@ pub(crate) async fn delete_checkpoint(run: &RunId, checkpoint: CheckpointId) -> 
     send_plain("DELETE", &format!("/runs/{run}/checkpoints/{checkpoint}")).await
 }
 
-/// Where a saved state can be taken away from: for Hugging Face's `transformers`, or as the lab keeps it.
-pub(crate) fn export_path(run: &RunId, checkpoint: CheckpointId, is_raw: bool) -> String {
-    let format = if is_raw { "kindling" } else { "hf" };
-    format!("/api/v1/runs/{run}/export/{checkpoint}?format={format}")
-}
-
 /// How a run stands to another, in at most so many stretches.
 pub(crate) async fn compare(run: &RunId, with: &RunId, points: u32) -> Result<Comparison, ApiFailure> {
     get(&format!("/runs/{run}/compare?with={with}&points={points}")).await

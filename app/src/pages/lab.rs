@@ -1,6 +1,7 @@
 //! The Lab: every run in one line, the devices that train them, and long work on the server. All from one live message.
 
 mod actions;
+mod bring;
 mod devices;
 mod first;
 mod row;
@@ -11,6 +12,7 @@ use wire::{RunId, RunSummary};
 use crate::live::Live;
 use crate::parts::{Empty, JobList, RunSearch, Skeleton, matches};
 use crate::route::compare_path;
+use bring::BringRun;
 use devices::DeviceList;
 use first::FirstRun;
 use row::RunRow;
@@ -95,6 +97,7 @@ pub(crate) fn LabPage() -> impl IntoView {
             <aside class="stack" aria-label="Devices and work">
                 <DeviceList />
                 <JobList />
+                <BringRun />
             </aside>
         </main>
     }

@@ -5,10 +5,11 @@ use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::checkpoint::{Cause, CheckpointView};
+use wire::shape::Shape;
 use wire::{CheckpointId, Event, RunId};
 
 use super::{Desk, Drawer};
-use crate::api::steering;
+use crate::api::{steering, takeaway};
 use crate::parts::number::{ago, loss};
 use crate::parts::{Confirm, Failure, Icon, Menu, Question, Skeleton, Toasts};
 
@@ -225,15 +226,19 @@ fn More(id: CheckpointId, saved: Memo<Option<CheckpointView>>) -> impl IntoView 
             act: delete,
         });
     };
-    let path = move |is_raw| run.with_value(|run| steering::export_path(run, id, is_raw));
+    let shape = desk.run.with_untracked(|run| Shape::of(&run.view.plan.recipe.model));
+    let obstacle = StoredValue::new(shape.err().map(|error| error.message));
+    let path = move || run.with_value(|run| takeaway::model_path(run, id));
     let playground = move || format!("/playground?run={}&checkpoint={id}", run.get_value());
     let beside = move || format!("{}&with={}", playground(), run.get_value());
     view! {
         <Menu label=format!("More about the checkpoint of step {}", id.step)>
             <a class="button" href=playground()>"Open in the Playground"</a>
             <a class="button" href=beside() title="Both complete one prompt with one seed">"Beside the newest, in the Playground"</a>
-            <a class="button" href=path(false) download=""><Icon name="download" />"For Hugging Face (.tar)"</a>
-            <a class="button" href=path(true) download=""><Icon name="download" />"As the lab keeps it (.tar)"</a>
+            {match obstacle.get_value() {
+                None => view! { <a class="button" href=path() download="" title="config.json, model.safetensors and tokenizer.json, as transformers loads them"><Icon name="download" />"For transformers (.tar)"</a> }.into_any(),
+                Some(why) => view! { <button disabled title=why><Icon name="download" />"For transformers (.tar)"</button> }.into_any(),
+            }}
             <Show when=move || desk.role.read().is_none()>
                 <button on:click=pin><Icon name="pin" />{move || if is_pinned.get() { "Unpin: may be pruned" } else { "Pin: keep for good" }}</button>
                 <button class="danger" on:click=ask_delete>"Delete …"</button>

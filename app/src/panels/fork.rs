@@ -8,6 +8,7 @@ use wire::spec::Parent;
 use wire::{CheckpointId, Command, RunSpec, SetField};
 
 use super::controls::toggled;
+use super::fork_text::ForkText;
 use super::rollback::{CheckpointSelect, saved};
 use super::{Desk, Drawer};
 use crate::api::{self, ApiFailure};
@@ -71,7 +72,7 @@ fn ForkForm() -> impl IntoView {
     let desk = expect_context::<Desk>();
     let router = expect_context::<Router>();
     let chosen = RwSignal::new(desk.chosen.get_untracked());
-    let name = RwSignal::new(String::new());
+    let (name, text) = (RwSignal::new(String::new()), RwSignal::new(None));
     let (steps, seed) = (Typed::new(), Typed::new());
     let dials = TURNED.map(|field| (field, Typed::new()));
     let is_busy = RwSignal::new(false);
@@ -90,6 +91,7 @@ fn ForkForm() -> impl IntoView {
         Ok(RunSpec {
             parent: Some(parent),
             name: Some(name.read().trim().to_owned()).filter(|name| !name.is_empty()),
+            corpus: text.get(),
             steps: steps.read().ok_or("Steps must be a whole number.")?,
             seed: seed.read().ok_or("The seed must be a whole number.")?,
             ..RunSpec::default()
@@ -121,6 +123,7 @@ fn ForkForm() -> impl IntoView {
         <form on:submit=submit>
             <label>"From"<CheckpointSelect now=Some(now) chosen /></label>
             <label>"Name"<input type="text" maxlength="80" placeholder="a readable one is made up" prop:value=name on:input:target=move |event| name.set(event.target().value()) /></label>
+            <ForkText chosen=text />
             <div class="pair">
                 <TypedField label="Steps" unit="in all" usual=Signal::derive(move || desk.dials.read().steps.to_string()) typed=steps />
                 <TypedField label="Seed" unit="" usual=Signal::stored(usual_seed) typed=seed />

@@ -8,6 +8,7 @@ use wire::run::Parentage;
 use wire::series::Comparison;
 
 use super::Desk;
+use super::takeaway::TakeAway;
 use crate::api::steering;
 use crate::live::Live;
 use crate::parts::number::{clock, now_ms, short};
@@ -41,6 +42,7 @@ pub(crate) fn Head() -> impl IntoView {
             <ProgressLine />
             {parent.map(|parent| view! { <a class="button" href=compare_path([&parent, &desk.id()]) title="Both losses over each other, and how far they are apart">"Compare with parent"</a> })}
             <a class="button" href=format!("/start?from={id}") title="A new run with this one's plan, to change and start">"Duplicate"</a>
+            <TakeAway />
         </header>
         <div class="run-bar"><Bar /></div>
     }

@@ -49,6 +49,21 @@ pub struct Manifest {
     pub secs: f64,
 }
 
+impl Manifest {
+    /// Writes it into a checkpoint's folder, synced.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn write(&self, folder: &Path) -> Result<(), EngineError> {
+        let text = serde_json::to_vec_pretty(self).map_err(|source| unusable(folder, source))?;
+        let path = folder.join(MANIFEST);
+        fs::write(&path, text)
+            .and_then(|()| File::open(&path)?.sync_all())
+            .and_then(|()| sync_folder(folder))
+            .map_err(|source| unusable(folder, source))
+    }
+}
+
 /// Where a checkpoint lies.
 pub fn folder(root: &Path, run: &RunId, id: CheckpointId) -> PathBuf {
     root.join(run.as_str()).join(id.to_string())
@@ -153,12 +168,7 @@ impl Snapshot {
         let file = File::open(&path).and_then(|file| file.sync_all().map(|()| file)).map_err(failed)?;
         manifest.info.bytes = file.metadata().map_err(failed)?.len();
         manifest.info.hash = hash(file).map_err(failed)?;
-        let text = serde_json::to_vec_pretty(manifest).map_err(|source| unusable(aside, source))?;
-        let path = aside.join(MANIFEST);
-        fs::write(&path, text)
-            .and_then(|()| File::open(&path)?.sync_all())
-            .and_then(|()| sync_folder(aside))
-            .map_err(failed)
+        manifest.write(aside)
     }
 }
 
@@ -252,6 +262,27 @@ impl Saved {
         &self.specs
     }
 
+    /// One parameter's weights, by its name; none where the model has no such parameter.
+    ///
+    /// # Errors
+    /// A disk that does not give them back.
+    pub fn weight(&self, name: &str) -> Result<Option<Vec<f32>>, EngineError> {
+        if !self.specs.iter().any(|spec| spec.name == name) {
+            return Ok(None);
+        }
+        let mut file = File::open(&self.path).map_err(|source| unusable(&self.path, source))?;
+        self.read(&mut file, &format!("weight/{name}")).map(Some)
+    }
+
+    fn read(&self, file: &mut File, name: &str) -> Result<Vec<f32>, EngineError> {
+        let (from, to) = self.header.info(name).map_or((0, 0), |info| info.data_offsets);
+        let mut values = vec![0f32; (to - from) / size_of::<f32>()];
+        file.seek(SeekFrom::Start(self.data_at + from as u64))
+            .and_then(|_| file.read_exact(bytemuck::cast_slice_mut(&mut values)))
+            .map_err(|source| unusable(&self.path, source))?;
+        Ok(values)
+    }
+
     /// One parameter's values after the other, in the model's order: of `weight`, `first` or `second`.
     fn values(&self, part: &str) -> impl Iterator<Item = Result<Vec<f32>, EngineError>> {
         let file = File::open(&self.path);
@@ -261,13 +292,7 @@ impl Saved {
                 Ok(file) => file,
                 Err(error) => return Err(error.take().unwrap_or_else(|| unusable(&self.path, "it is gone"))),
             };
-            let name = format!("{part}/{}", spec.name);
-            let (from, to) = self.header.info(&name).map_or((0, 0), |info| info.data_offsets);
-            let mut values = vec![0f32; (to - from) / size_of::<f32>()];
-            file.seek(SeekFrom::Start(self.data_at + from as u64))
-                .and_then(|_| file.read_exact(bytemuck::cast_slice_mut(&mut values)))
-                .map_err(|source| unusable(&self.path, source))?;
-            Ok(values)
+            self.read(file, &format!("{part}/{}", spec.name))
         })
     }
 

@@ -106,13 +106,14 @@ fn folder(corpora: &Path, infos: &[CorpusInfo], tokenizer: Tokenizer) -> PathBuf
     corpora.join(group).join(tokenizer.to_string())
 }
 
-/// The tokenizer of prepared shards alone: no shard is read. Bytes and GPT-2's need no texts.
+/// The tokenizer of prepared shards alone: no shard is read. Bytes, GPT-2's and one that came with a model need no texts.
 ///
 /// Errors: not prepared, a file altered.
 pub fn open_tokenizer(corpora: &Path, texts: &[CorpusId], kind: Tokenizer) -> Result<TextTokenizer, DataError> {
     match kind {
         Tokenizer::Byte => return Ok(TextTokenizer::byte()),
         Tokenizer::Gpt2 => return Ok(TextTokenizer::gpt2()),
+        Tokenizer::Brought(hash) => return TextTokenizer::open(kind, &tokenizer::brought_folder(corpora, hash)),
         Tokenizer::Char | Tokenizer::Bpe(_) => {}
     }
     let infos = read_all(corpora, texts)?;
@@ -216,7 +217,7 @@ fn make(
     if !progress(0, None, "bytes") {
         return Err(DataError::Cancelled);
     }
-    let tokenizer = make_tokenizer(&texts, kind, folder)?;
+    let tokenizer = make_tokenizer(corpora, &texts, kind, folder)?;
     let has_eot = infos.iter().map(|info| info.documents).sum::<u64>() > 1;
     let mut work = Work {
         folder,
@@ -249,9 +250,15 @@ fn make(
     Ok(info)
 }
 
-fn make_tokenizer(texts: &[Text<'_>], kind: Tokenizer, folder: &Path) -> Result<TextTokenizer, DataError> {
+fn make_tokenizer(
+    corpora: &Path,
+    texts: &[Text<'_>],
+    kind: Tokenizer,
+    folder: &Path,
+) -> Result<TextTokenizer, DataError> {
     match kind {
         Tokenizer::Byte | Tokenizer::Gpt2 => {}
+        Tokenizer::Brought(hash) => tokenizer::copy_brought(corpora, hash, folder)?,
         Tokenizer::Char => {
             if let Some(text) = texts.iter().find(|text| text.info.alphabet.is_empty()) {
                 return Err(DataError::TooManyChars { id: text.info.id.to_string() });

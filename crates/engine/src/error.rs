@@ -44,6 +44,16 @@ pub enum EngineError {
         /// What is wrong.
         message: String,
     },
+    /// A model cannot go to, or come from, where others read and write it.
+    #[error("{what}: {message}; {hint}")]
+    Interop {
+        /// Which file, or the model.
+        what: String,
+        /// What is wrong, with the value.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
     /// A part of the batch panicked on its core.
     #[error("part {shard} of the batch failed: {message}")]
     Shard {

@@ -4,7 +4,7 @@
 //! Model: [`params`] the numbers, [`decoder`] the forward pass, read top to bottom, [`fused`] the CPU's one-pass operators.
 //! Training: [`train`] the loop, also read top to bottom; [`optimizer`] and [`muon`], [`cores`] the batch split over cores, [`evaluate`],
 //! [`sample`], [`checkpoint`] saved states, [`stats`] looks at weights and gradients, [`gpu_stats`] the same on a GPU through [`taps`], [`device`] where it all
-//! runs, [`check`] whether it can be trusted.
+//! runs, [`check`] whether it can be trusted. [`interop`] models to and from the files that others read.
 
 pub mod batch;
 pub mod bench;
@@ -22,6 +22,7 @@ pub mod fused;
 pub mod gpu_stats;
 pub mod gradient;
 pub mod intake;
+pub mod interop;
 pub mod muon;
 pub mod optimizer;
 pub mod params;

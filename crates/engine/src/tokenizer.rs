@@ -1,11 +1,12 @@
 //! Text to numbers and back: bytes, characters, byte pairs learnt from the text, and GPT-2's own.
 //!
 //! Byte pairs are learnt by the `tokenizers` crate and applied by `tiktoken-rs`, for both vocabularies, since it is the faster
-//! of the two. All but `char` know every text, and all give back exactly what they were given.
+//! of the two. All but `char` know every text, and all give back exactly what they were given. One that came with a model from
+//! elsewhere is kept beside the texts, by its hash; how it is read is [`crate::interop`]'s.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tiktoken_rs::CoreBPE;
@@ -16,9 +17,10 @@ use wire::spec::Tokenizer;
 
 use crate::corpus::draft::{write_json, write_synced};
 use crate::data_error::DataError;
+use crate::interop::vocabulary;
 
 /// How people see the end of a document among tokens.
-const EOT_PIECE: &str = "<|endoftext|>";
+pub(crate) const EOT_PIECE: &str = "<|endoftext|>";
 /// GPT-2's way to cut text into words before pairs are merged (as in `tiktoken`), which `tokenizers` follows too.
 const WORDS: &str = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s";
 /// Text is cut in stretches of about this many bytes, which bounds memory and feeds all cores.
@@ -88,16 +90,23 @@ impl TextTokenizer {
             Tokenizer::Bpe(vocab) => {
                 let file: PairsFile =
                     serde_json::from_slice(&read()?).map_err(|source| DataError::altered(&path, source.to_string()))?;
-                Self::pairs(&file.model.vocab, vocab).map_err(|what| DataError::altered(&path, what))
+                Self::pairs(&file.model.vocab, vocab, Some(0)).map_err(|what| DataError::altered(&path, what))
+            }
+            Tokenizer::Brought(_) => {
+                let file = read()?;
+                if brought(&file) != kind {
+                    return Err(DataError::altered(&path, "its contents do not have the hash that is its name"));
+                }
+                vocabulary::read_own(&file).map_err(|what| DataError::altered(&path, what))
             }
         }
     }
 
     /// From the byte-level spelling of each token and its id, as in Hugging Face's `tokenizer.json`.
-    fn pairs(spelled: &HashMap<String, u32>, vocab: u32) -> Result<Self, String> {
+    pub(crate) fn pairs(spelled: &HashMap<String, u32>, vocab: u32, eot: Option<u32>) -> Result<Self, String> {
         let mut pieces: Vec<Option<Vec<u8>>> = vec![None; vocab as usize];
         let bytes = byte_of_letter();
-        for (letters, id) in spelled.iter().filter(|(_, id)| **id != 0) {
+        for (letters, id) in spelled.iter().filter(|(_, id)| Some(**id) != eot) {
             let slot = pieces.get_mut(*id as usize).ok_or_else(|| format!("token {id} is past the vocabulary"))?;
             if slot.is_some() {
                 return Err(format!("token {id} is given twice"));
@@ -112,7 +121,28 @@ impl TextTokenizer {
         let ranks = pieces.iter().enumerate().filter_map(|(id, piece)| Some((piece.clone()?, id as u32)));
         let pairs =
             CoreBPE::new(ranks.collect(), [].into_iter().collect(), WORDS).map_err(|source| source.to_string())?;
-        Ok(Self { pieces, eot: Some(0), cut: Cut::Pairs(Box::new(pairs)) })
+        Ok(Self { pieces, eot, cut: Cut::Pairs(Box::new(pairs)) })
+    }
+
+    /// Bytes of each token; none for those that stand for no text.
+    pub(crate) fn pieces(&self) -> &[Option<Vec<u8>>] {
+        &self.pieces
+    }
+
+    /// Whether text is cut into words and these put together from pairs.
+    pub(crate) fn has_pairs(&self) -> bool {
+        matches!(self.cut, Cut::Pairs(_) | Cut::Gpt2(_))
+    }
+
+    /// Whether it cuts every byte by itself.
+    pub(crate) fn is_bytes(&self) -> bool {
+        matches!(self.cut, Cut::Byte)
+    }
+
+    /// Whether it cuts every text as another does.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (self.has_pairs(), self.is_bytes(), self.eot, &self.pieces)
+            == (other.has_pairs(), other.is_bytes(), other.eot, &other.pieces)
     }
 
     /// Tokens of a text. Errors: `char` names up to 20 characters that it does not know.
@@ -205,6 +235,44 @@ fn failed(tokenizer: &str, source: impl std::fmt::Display) -> DataError {
     DataError::Tokenizer { tokenizer: tokenizer.to_owned(), message: source.to_string() }
 }
 
+/// The name of a tokenizer that came with a model, by its file.
+pub(crate) fn brought(file: &[u8]) -> Tokenizer {
+    let hash = blake3::hash(file);
+    Tokenizer::Brought(hash.as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
+}
+
+/// Where such a tokenizer is kept among a lab's texts.
+pub(crate) fn brought_folder(corpora: &Path, hash: u64) -> PathBuf {
+    corpora.join(".tokenizers").join(format!("{hash:016x}"))
+}
+
+/// Keeps a `tokenizer.json` that came with a model or a run, and gives its name.
+///
+/// Errors: one that cannot be read back, the disk.
+pub fn keep_brought(corpora: &Path, file: &[u8]) -> Result<Tokenizer, DataError> {
+    let kind = brought(file);
+    let Tokenizer::Brought(hash) = kind else { return Ok(kind) };
+    let folder = brought_folder(corpora, hash);
+    let path = folder.join("tokenizer.json");
+    vocabulary::read_own(file).map_err(|what| DataError::altered(Path::new("tokenizer.json"), what))?;
+    if std::fs::read(&path).is_ok_and(|kept| kept == file) {
+        return Ok(kind);
+    }
+    std::fs::create_dir_all(&folder).map_err(DataError::disk("could not create", &folder))?;
+    // Written aside: whoever opens it meanwhile finds all of it or nothing.
+    let aside = crate::corpus::draft::aside(&folder, "tokenizer");
+    write_synced(&aside, file)?;
+    std::fs::rename(&aside, &path).map_err(DataError::disk("could not write", &path))?;
+    Ok(kind)
+}
+
+/// Puts such a tokenizer beside the shards that are cut with it.
+pub(crate) fn copy_brought(corpora: &Path, hash: u64, folder: &Path) -> Result<(), DataError> {
+    let path = brought_folder(corpora, hash).join("tokenizer.json");
+    let file = std::fs::read(&path).map_err(DataError::disk("could not read", &path))?;
+    write_synced(&folder.join("tokenizer.json"), &file)
+}
+
 /// Keeps a character tokenizer in a folder.
 pub(crate) fn keep_char(alphabet: &str, has_eot: bool, folder: &Path) -> Result<(), DataError> {
     write_json(&folder.join("tokenizer.json"), &CharFile { alphabet: alphabet.to_owned(), has_eot })
@@ -252,7 +320,7 @@ struct PairsModel {
 }
 
 /// Byte-level spelling (GPT-2): printable bytes of Latin-1 stand for themselves, the rest for letters from U+0100 on.
-fn byte_of_letter() -> HashMap<char, u8> {
+pub(crate) fn byte_of_letter() -> HashMap<char, u8> {
     let is_printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     let mut free = (0x100u32..).filter_map(char::from_u32);
     (0..=255u8)

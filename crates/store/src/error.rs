@@ -106,6 +106,14 @@ pub enum StoreError {
         /// By whom, and why.
         by: String,
     },
+    /// A run from elsewhere is not what it says it is.
+    #[error("{what} cannot be taken in: {message}")]
+    NotAdoptable {
+        /// Which part of it.
+        what: String,
+        /// What is wrong, with the value.
+        message: String,
+    },
     /// Reports are missing between what is stored and what came.
     #[error("reports of {run} came from number {got} on, and {expected} is next: send from there")]
     Gap {

@@ -6,11 +6,13 @@
 //! - `ingest` how a worker's reports are kept so that nothing is lost and nothing doubled;
 //! - `progress` how reports move a run's one line; `runs`, `queue`, `journal`, `access`: one noun each;
 //! - `checkpoints` saved states as names and folders, `retention` which are kept, `sweep` what a kill left behind;
+//! - `adopt` runs that come from elsewhere;
 //! - `lineage` where a run comes from and what a worker is given of it, `compare` two runs against each other;
 //! - `series` the curves on disk: a pyramid of buckets for each, and the answer to any zoom;
 //! - `database` the only module that speaks SQL.
 
 mod access;
+mod adopt;
 mod checkpoints;
 mod compare;
 mod database;
@@ -28,9 +30,10 @@ mod store;
 mod sweep;
 
 pub use access::{Identity, Role, TokenInfo, TokenKind};
+pub use adopt::Adopted;
 pub use checkpoints::HeldCheckpoint;
 pub use error::StoreError;
 pub use ingest::Ingested;
 pub use runs::NewRun;
-pub use series::SeriesQuery;
+pub use series::{Curve, CurvePoint, SeriesQuery};
 pub use store::Store;

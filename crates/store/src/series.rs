@@ -4,7 +4,8 @@
 //! - [`point`] points and buckets as bytes, and how they fold;
 //! - [`file_name`] names of curves as names of files;
 //! - [`pyramid`] one curve's files: opened and mended, grown, read;
-//! - [`folder`] all curves of a run; [`axis`] what stands on the x axis; [`query`] windows; [`walk`] every point of a path.
+//! - [`folder`] all curves of a run; [`axis`] what stands on the x axis; [`query`] windows; [`walk`] every point of a path;
+//!   [`curves`] every point of all curves, to be taken elsewhere.
 //!
 //! Files are not synced at each append, which would cost a wait for the disk for each curve. New points go into the database's
 //! transaction as well, which is synced anyway, and are written again at the next start ([`RunFolder::redo`]) until a
@@ -13,6 +14,7 @@
 //! Nothing here knows SQL or is async.
 
 mod axis;
+mod curves;
 mod file_name;
 mod folder;
 mod point;
@@ -25,10 +27,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use wire::series::{Row, SeriesWindow};
+use wire::series::{Row, SeriesWindow, name};
 use wire::{RunId, RunPlan};
 
 use crate::error::StoreError;
+use curves::Scale;
+pub use curves::{Curve, CurvePoint};
 pub(crate) use folder::Grown;
 use folder::RunFolder;
 pub use query::SeriesQuery;
@@ -117,6 +121,32 @@ impl Shelf {
         let folder = hold(&folder);
         folder.check()?;
         folder.names()
+    }
+
+    /// All curves of these names, or all there are, by segment; `spans` is the run's path.
+    pub(crate) fn curves(
+        &self,
+        run: &RunId,
+        names: Option<Vec<String>>,
+        plan: &RunPlan,
+        spans: Vec<(u32, u64, Option<u64>)>,
+    ) -> Result<Vec<Curve>, StoreError> {
+        let model = &plan.recipe.model;
+        let (tokens_per_step, flops_per_token) = (plan.tokens_per_step() as f64, model.flops_per_token());
+        let scale = Scale { tokens_per_step, flops_per_token, spans };
+        let folder = self.folder(run);
+        let mut folder = hold(&folder);
+        folder.check()?;
+        let names = names.map_or_else(|| folder.names(), Ok)?;
+        let mut curves = vec![];
+        for segment in folder.segments()? {
+            for series in &names {
+                let Some(reader) = folder.reader(segment, series)? else { continue };
+                let axes = [folder.reader(segment, name::TOKENS)?, folder.reader(segment, name::SECS)?];
+                curves.push(Curve::new(segment, series, reader, axes, &scale).map_err(at(&self.root))?);
+            }
+        }
+        Ok(curves)
     }
 
     /// Windows of a run's curves.

@@ -14,7 +14,7 @@ use crate::checkpoints::Borrowed;
 use crate::database::{self, Change, Connection, Database, commit};
 use crate::error::StoreError;
 use crate::ingest::Desk;
-use crate::series::{SeriesQuery, Shelf};
+use crate::series::{Curve, SeriesQuery, Shelf};
 
 /// What the lab remembers. A clone is another handle on the same.
 #[derive(Clone)]
@@ -112,6 +112,19 @@ impl Store {
         let plan = self.known(papers, run)?.plan;
         let (shelf, id) = (self.shelf().clone(), run.clone());
         self.aside(move || shelf.query(&id, &query, &plan)).await
+    }
+
+    /// A run's curves of these names, or all, with every point, as they stand now. Reading them blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`], [`StoreError::RunFolderMissing`].
+    pub async fn curves(&self, run: &RunId, names: Option<Vec<String>>) -> Result<Vec<Curve>, StoreError> {
+        let mut connection = self.database().read().await?;
+        let papers = database::runs::papers(&mut connection, run).await?;
+        let plan = self.known(papers, run)?.plan;
+        let spans = self.history_in(&mut connection, run).await?.spans();
+        let (shelf, id) = (self.shelf().clone(), run.clone());
+        self.aside(move || shelf.curves(&id, names, &plan, spans)).await
     }
 
     pub(crate) fn database(&self) -> &Database {

@@ -115,6 +115,11 @@ pub enum Event {
         /// Lowest validation loss up to the checkpoint.
         best_valid: Option<f64>,
     },
+    /// It came from elsewhere, with all that stands before this line.
+    Imported {
+        /// Whence, in words.
+        from: String,
+    },
     /// The run begins with another run's state.
     Forked {
         /// Whose.
@@ -239,6 +244,7 @@ impl Event {
             Self::RolledBack { checkpoint, skip_batches, .. } => {
                 format!("rolled back to step {}, {skip_batches} batches left out", checkpoint.step)
             }
+            Self::Imported { from } => format!("brought in: {from}"),
             Self::Forked { from } => format!("forked from {} at step {}", from.run, from.checkpoint.step),
             Self::Continued { checkpoint: Some(id), .. } => {
                 format!("continued from the checkpoint at step {}", id.step)

@@ -1,15 +1,20 @@
-//! A fork's plan: the parent's, with the few things that may differ. Everything else is carried by the state itself.
+//! A fork's plan: the parent's, with the few things that may differ. Everything else is carried by the state itself. Its texts may be
+//! others, where the tokenizer is not made of the texts.
 
 use crate::command::Command;
+use crate::corpus::CorpusInfo;
+use crate::course::MixCourse;
 use crate::device::DeviceInfo;
 use crate::dials::Dials;
 use crate::error::PlanError;
 use crate::event::Event;
 use crate::history::Origin;
-use crate::plan::{PlanView, RunPlan, apply_overrides, check_memory, choose_device};
+use crate::plan::{
+    PlanView, RunPlan, apply_overrides, check_lengths, check_memory, choose_device, choose_texts, parts, prompt,
+};
 use crate::spec::{Parent, RunSpec};
 
-/// Resolves a spec that begins with another run's state; `origin` holds the parent's dials there.
+/// Resolves a spec that begins with another run's state; `origin` holds the parent's dials there. Texts are its parent's unless told.
 ///
 /// # Errors
 /// The field that a fork cannot change, and the way out.
@@ -18,8 +23,9 @@ pub fn resolve_fork(
     parent: &RunPlan,
     mut origin: Origin,
     devices: &[DeviceInfo],
+    corpora: &[CorpusInfo],
 ) -> Result<PlanView, PlanError> {
-    refuse_what_is_carried(spec)?;
+    refuse_what_is_carried(spec, parent)?;
     let here = origin.from.checkpoint.step;
     if let Some(steps) = spec.steps {
         if steps < here {
@@ -36,14 +42,23 @@ pub fn resolve_fork(
     origin.dials.sample_every =
         changed(before.cadence.sample_every, recipe.cadence.sample_every, origin.dials.sample_every);
     origin.dials.checkpoint_every = changed(before.keep.every, recipe.keep.every, origin.dials.checkpoint_every);
-    let plan = RunPlan {
+    let mut plan = RunPlan {
         steps: origin.dials.steps,
         seed: spec.seed.unwrap_or(parent.seed),
         recipe,
         device: device.id.clone(),
-        origin: Some(origin),
         ..parent.clone()
     };
+    match spec.corpus.is_some() || spec.mix.is_some() {
+        true => {
+            let texts = choose_texts(spec, corpora)?;
+            (plan.mix, plan.prompt) = (parts(&texts), prompt(&texts));
+            check_lengths(&plan, &texts)?;
+            origin.dials.mix = MixCourse::level(plan.mix.iter().map(|part| part.weight).collect());
+        }
+        false => check_texts(parent, corpora)?,
+    }
+    plan.origin = Some(origin);
     let estimate = plan.estimate(device);
     check_memory(&plan, &estimate, device)?;
     let mut notes = vec![];
@@ -53,22 +68,45 @@ pub fn resolve_fork(
     Ok(PlanView { plan, estimate, notes })
 }
 
+/// The parent's texts must be in this lab: it may have come from another one, or without any.
+fn check_texts(parent: &RunPlan, corpora: &[CorpusInfo]) -> Result<(), PlanError> {
+    if parent.mix.is_empty() {
+        return Err(PlanError::new("corpus", "the model came without a text").hint("corpus: tales, for a start"));
+    }
+    let found = |id| corpora.iter().find(|info| info.id == id);
+    let away = parent
+        .mix
+        .iter()
+        .find(|part| found(part.corpus.clone()).is_none_or(|info| info.content_hash != part.content_hash));
+    let Some(part) = away else { return Ok(()) };
+    let message = match found(part.corpus.clone()) {
+        Some(_) => format!("the parent was trained on another text of the name {}", part.corpus),
+        None => format!("its parent's text {} is not in this lab", part.corpus),
+    };
+    let hint = match parent.tokenizer.is_of_its_texts() {
+        true => "bring that text back",
+        false => "bring that text, or name another: corpus",
+    };
+    Err(PlanError::new("corpus", message).hint(hint))
+}
+
 /// What was overridden, or else the dial as it stood.
 fn changed(planned: u64, overridden: u64, dial: u64) -> u64 {
     if planned == overridden { dial } else { overridden }
 }
 
-fn refuse_what_is_carried(spec: &RunSpec) -> Result<(), PlanError> {
-    let given = [
-        ("preset", spec.preset.is_some()),
-        ("depth", spec.depth.is_some()),
-        ("corpus", spec.corpus.is_some()),
-        ("mix", spec.mix.is_some()),
-        ("tokenizer", spec.tokenizer.is_some()),
-    ];
+fn refuse_what_is_carried(spec: &RunSpec, parent: &RunPlan) -> Result<(), PlanError> {
+    let given =
+        [("preset", spec.preset.is_some()), ("depth", spec.depth.is_some()), ("tokenizer", spec.tokenizer.is_some())];
     if let Some((field, _)) = given.into_iter().find(|(_, given)| *given) {
-        return Err(PlanError::new(field, "a fork carries its parent's model, texts and tokenizer")
+        return Err(PlanError::new(field, "a fork carries its parent's model and tokenizer")
             .hint("leave it out, or start a run of its own"));
+    }
+    let texts = [("corpus", spec.corpus.is_some()), ("mix", spec.mix.is_some())];
+    if let Some((field, _)) = texts.into_iter().find(|(_, given)| *given && parent.tokenizer.is_of_its_texts()) {
+        let message =
+            format!("the parent's tokenizer ({}) is made of its own texts, and others have another", parent.tokenizer);
+        return Err(PlanError::new(field, message).hint("leave it out, or start a run of its own"));
     }
     let free = |path: &&String| ["cadence.", "keep.", "budget."].iter().any(|start| path.starts_with(start));
     match spec.overrides.keys().find(|path| !free(path)) {
@@ -103,11 +141,14 @@ mod tests {
     use super::*;
     use crate::checkpoint::{CheckpointId, CheckpointRef};
     use crate::device::DeviceKind;
-    use crate::plan::tests::plan_of;
+    use crate::plan::MixPart;
+    use crate::plan::tests::{lab, plan_of};
+    use crate::spec::Tokenizer;
 
     #[test]
     fn a_fork_changes_little_and_says_what_it_cannot() {
-        let parent = plan_of(r#"{"corpus":"tales","steps":1000}"#);
+        let (corpora, _) = lab();
+        let mut parent = plan_of(r#"{"corpus":"tales","steps":1000}"#);
         let device = DeviceInfo {
             id: parent.device.clone(),
             name: "cpu".into(),
@@ -117,14 +158,15 @@ mod tests {
             memory_bytes: 0,
             flops_per_sec: 0.0,
         };
-        let fork = |text: &str| {
+        let fork_of = |parent: &RunPlan, text: &str| {
             let spec: RunSpec = serde_json::from_str(text).unwrap();
             let from =
                 CheckpointRef { run: "amber-fox".parse().unwrap(), checkpoint: CheckpointId { segment: 0, step: 300 } };
-            let origin = Origin { from, dials: Dials::new(&parent), best_valid: None };
-            let view = resolve_fork(&spec, &parent, origin, std::slice::from_ref(&device))?;
+            let origin = Origin { from, dials: Dials::new(parent), best_valid: None };
+            let view = resolve_fork(&spec, parent, origin, std::slice::from_ref(&device), &corpora)?;
             changes(&spec.parent.unwrap(), &view.plan).map(|events| (view.plan, events))
         };
+        let fork = |text: &str| fork_of(&parent, text);
         let (plan, events) = fork(
             r#"{"parent":{"run":"amber-fox","changes":[{"kind":"set","field":"rate","value":0.0001}]},"steps":2000,"overrides":{"cadence.eval_every":7}}"#,
         )
@@ -139,5 +181,19 @@ mod tests {
             field(r#"{"parent":{"run":"amber-fox","changes":[{"kind":"set","field":"clip","value":-1}]}}"#),
             "parent.changes[0]"
         );
+        assert_eq!(
+            field(r#"{"parent":{"run":"amber-fox"},"corpus":"tales"}"#),
+            "corpus",
+            "its tokenizer is its text's"
+        );
+        // As a model from elsewhere comes: with a tokenizer of its own and no text.
+        (parent.mix, parent.tokenizer) = (vec![], Tokenizer::Brought(7));
+        let alone = fork_of(&parent, r#"{"parent":{"run":"amber-fox"}}"#).unwrap_err();
+        assert_eq!((alone.field.as_str(), alone.hint.is_some()), ("corpus", true));
+        let (plan, _) = fork_of(&parent, r#"{"parent":{"run":"amber-fox"},"corpus":"tales"}"#).unwrap();
+        assert_eq!((plan.corpora().len(), Dials::new(&plan).mix.at(300)), (1, vec![1.0]));
+        parent.mix = vec![MixPart { corpus: "tales".parse().unwrap(), content_hash: "other".into(), weight: 1.0 }];
+        let other = fork_of(&parent, r#"{"parent":{"run":"amber-fox"}}"#).unwrap_err();
+        assert!(other.field == "corpus" && other.message.contains("another text"), "{other}");
     }
 }

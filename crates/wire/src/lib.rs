@@ -7,7 +7,7 @@
 //! - [`command`] all that can be asked, [`event`] all that can happen: together the whole behaviour of the lab;
 //! - [`schedule`] the learning rate as a pure function of the step, [`course`] the mix and the batch likewise, [`dials`] all of them as
 //!   they stand; [`checkpoint`] saved states, [`history`] the tree of stretches that rollbacks and forks make, [`fork`] a fork's plan;
-//! - [`model`] the shape of the decoder and what it costs;
+//! - [`model`] the shape of the decoder and what it costs, [`shape`] whether others know it;
 //! - [`series`] names, units and buckets of curves, [`frame`] looks inside;
 //! - [`run`], [`corpus`], [`device`] the records that pages show; [`complete`] texts written by a checkpoint;
 //! - [`link`] worker and server, [`live`] server and page.
@@ -35,6 +35,7 @@ mod recipe;
 pub mod run;
 pub mod schedule;
 pub mod series;
+pub mod shape;
 pub mod spec;
 
 pub use checkpoint::CheckpointId;

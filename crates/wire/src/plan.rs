@@ -148,14 +148,7 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
         seed: spec.seed.unwrap_or(1),
         recipe,
         tokenizer,
-        mix: texts
-            .iter()
-            .map(|(info, weight)| MixPart {
-                corpus: info.id.clone(),
-                content_hash: info.content_hash.clone(),
-                weight: *weight,
-            })
-            .collect(),
+        mix: parts(&texts),
         device: device.id.clone(),
         prompt: prompt(&texts),
         origin: None,
@@ -195,7 +188,10 @@ pub(crate) fn choose_device<'a>(spec: &RunSpec, devices: &'a [DeviceInfo]) -> Re
         })
 }
 
-fn choose_texts<'a>(spec: &RunSpec, corpora: &'a [CorpusInfo]) -> Result<Vec<(&'a CorpusInfo, f64)>, PlanError> {
+pub(crate) fn choose_texts<'a>(
+    spec: &RunSpec,
+    corpora: &'a [CorpusInfo],
+) -> Result<Vec<(&'a CorpusInfo, f64)>, PlanError> {
     let wanted: BTreeMap<CorpusId, f64> = match (&spec.corpus, &spec.mix) {
         (Some(_), Some(_)) => {
             return Err(PlanError::new("mix", "corpus and mix are both given").hint("give one of them"));
@@ -225,12 +221,27 @@ fn choose_texts<'a>(spec: &RunSpec, corpora: &'a [CorpusInfo]) -> Result<Vec<(&'
         .collect()
 }
 
+/// Texts as a plan names them.
+pub(crate) fn parts(texts: &[(&CorpusInfo, f64)]) -> Vec<MixPart> {
+    let part = |(info, weight): &(&CorpusInfo, f64)| MixPart {
+        corpus: info.id.clone(),
+        content_hash: info.content_hash.clone(),
+        weight: *weight,
+    };
+    texts.iter().map(part).collect()
+}
+
 /// Tokens the tokenizer will know on these texts; an end-of-text token joins where there are several documents.
 fn vocab(tokenizer: Tokenizer, texts: &[(&CorpusInfo, f64)]) -> Result<usize, PlanError> {
     Ok(match tokenizer {
         Tokenizer::Byte => 257,
         Tokenizer::Bpe(vocab) => vocab as usize,
         Tokenizer::Gpt2 => 50_257,
+        Tokenizer::Brought(_) => {
+            let message = format!("{tokenizer} belongs to the model that it came with");
+            return Err(PlanError::new("tokenizer", message)
+                .hint("fork that run with another text, or choose byte, char, bpe-N or gpt2"));
+        }
         Tokenizer::Char => {
             if let Some((info, _)) = texts.iter().find(|(info, _)| info.alphabet.is_empty()) {
                 let message = format!("{} has too many different characters for a character tokenizer", info.id);
@@ -274,9 +285,17 @@ fn whole(value: &Value) -> Value {
     }
 }
 
-fn prompt(texts: &[(&CorpusInfo, f64)]) -> String {
+pub(crate) fn prompt(texts: &[(&CorpusInfo, f64)]) -> String {
     let sample = texts.first().map_or("", |(info, _)| info.sample.as_str());
     sample.split_whitespace().next().unwrap_or("The").chars().take(24).collect()
+}
+
+/// Refuses numbers that no run can have, whatever its texts: of a plan that comes from elsewhere.
+///
+/// # Errors
+/// The field at fault and the value.
+pub fn check_numbers(plan: &RunPlan) -> Result<(), PlanError> {
+    check(plan, &[])
 }
 
 fn check(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> {
@@ -313,7 +332,7 @@ fn check(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> 
 }
 
 /// A text must hold at least one window on each side of its split.
-fn check_lengths(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> {
+pub(crate) fn check_lengths(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> {
     let window = plan.recipe.model.seq as u64 + 1;
     for (info, _) in texts {
         let made = info.datasets.iter().find(|made| made.tokenizer == plan.tokenizer && texts.len() == 1);
@@ -395,7 +414,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::corpus::Source;
 
-    fn lab() -> (Vec<CorpusInfo>, Vec<DeviceInfo>) {
+    pub(crate) fn lab() -> (Vec<CorpusInfo>, Vec<DeviceInfo>) {
         let tales = CorpusInfo {
             id: "tales".parse().unwrap(),
             name: "Tales".into(),

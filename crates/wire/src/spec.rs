@@ -81,7 +81,7 @@ pub struct Parent {
     pub twin_of: Option<u64>,
 }
 
-/// How text becomes numbers. Its text form names folders, so it is plain: `byte`, `char`, `bpe-1024`, `gpt2`.
+/// How text becomes numbers. Its text form names folders, so it is plain: `byte`, `char`, `bpe-1024`, `gpt2`, `brought-1f00...`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Tokenizer {
@@ -93,6 +93,15 @@ pub enum Tokenizer {
     Bpe(u32),
     /// GPT-2's own, 50,257 tokens.
     Gpt2,
+    /// One that came with a model from elsewhere, by the first eight bytes of its file's BLAKE3.
+    Brought(u64),
+}
+
+impl Tokenizer {
+    /// Whether it is learnt from the run's own texts, so that other texts would give another one.
+    pub fn is_of_its_texts(self) -> bool {
+        matches!(self, Self::Char | Self::Bpe(_))
+    }
 }
 
 impl fmt::Display for Tokenizer {
@@ -102,6 +111,7 @@ impl fmt::Display for Tokenizer {
             Self::Char => f.write_str("char"),
             Self::Bpe(vocab) => write!(f, "bpe-{vocab}"),
             Self::Gpt2 => f.write_str("gpt2"),
+            Self::Brought(hash) => write!(f, "brought-{hash:016x}"),
         }
     }
 }
@@ -113,11 +123,16 @@ impl FromStr for Tokenizer {
             .strip_prefix("bpe-")
             .and_then(|vocab| vocab.parse().ok())
             .filter(|vocab| (260..=65_536).contains(vocab));
-        match (text, bpe) {
-            ("byte", _) => Ok(Self::Byte),
-            ("char", _) => Ok(Self::Char),
-            ("gpt2", _) => Ok(Self::Gpt2),
-            (_, Some(vocab)) => Ok(Self::Bpe(vocab)),
+        let is_hash =
+            |digits: &&str| digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let brought =
+            text.strip_prefix("brought-").filter(is_hash).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        match (text, bpe, brought) {
+            ("byte", ..) => Ok(Self::Byte),
+            ("char", ..) => Ok(Self::Char),
+            ("gpt2", ..) => Ok(Self::Gpt2),
+            (_, Some(vocab), _) => Ok(Self::Bpe(vocab)),
+            (.., Some(hash)) => Ok(Self::Brought(hash)),
             _ => Err(format!("{text:?} is no tokenizer: byte, char, gpt2, or bpe-N with N from 260 to 65536")),
         }
     }
@@ -168,7 +183,9 @@ mod tests {
             serde_json::from_str::<RunSpec>(r#"{"presett":"x"}"#).is_err(),
             "a misspelt field is refused, not ignored"
         );
-        for bad in ["bpe-1", "bpe-x", "words", "bpe-99999999", "../x"] {
+        let brought = Tokenizer::Brought(0x1f);
+        assert_eq!(brought.to_string().parse(), Ok(brought));
+        for bad in ["bpe-1", "bpe-x", "words", "bpe-99999999", "../x", "brought-1f", "brought-+00000000000001f"] {
             assert!(bad.parse::<Tokenizer>().is_err(), "{bad}");
         }
     }

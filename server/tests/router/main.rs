@@ -9,5 +9,6 @@ mod lab;
 mod refusals;
 mod steering;
 mod stories;
+mod takeaway;
 mod tokens;
 mod uploads;

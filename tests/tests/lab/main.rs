@@ -15,4 +15,5 @@ mod queue;
 mod refusals;
 mod resume;
 mod steering;
+mod takeaway;
 mod texts;

@@ -1,0 +1,219 @@
+//! `config.json`: a decoder's shape in their words. Numbers that change what is computed are read, each with its bounds, and whatever we
+//! would compute otherwise is refused; the rest (dropout, initialisation, caches) is theirs alone.
+
+use serde_json::{Value, json};
+use wire::model::{Mlp, ModelPlan, Norm, Positions};
+
+use super::{CONFIG, Shape, refused};
+use crate::error::EngineError;
+
+/// Of our norms; see the decoder.
+const LAYER_EPS: f64 = 1e-5;
+const RMS_EPS: f64 = 1e-6;
+const ROTARY_BASE: f64 = 10_000.0;
+
+/// A plan in their words; `eot` ends a document.
+pub(super) fn write(shape: Shape, plan: &ModelPlan, eot: Option<u32>) -> Value {
+    let mut config = match shape {
+        Shape::Gpt2 => json!({
+            "architectures": ["GPT2LMHeadModel"],
+            "model_type": "gpt2",
+            "n_layer": plan.layers,
+            "n_head": plan.heads,
+            "n_embd": plan.d_model,
+            "n_inner": plan.d_ff,
+            "n_positions": plan.seq,
+            "n_ctx": plan.seq,
+            "activation_function": "gelu_new",
+            "layer_norm_epsilon": LAYER_EPS,
+            "scale_attn_weights": true,
+            "embd_pdrop": plan.dropout,
+            "resid_pdrop": plan.dropout,
+            "attn_pdrop": 0.0,
+        }),
+        Shape::Llama => json!({
+            "architectures": ["LlamaForCausalLM"],
+            "model_type": "llama",
+            "num_hidden_layers": plan.layers,
+            "num_attention_heads": plan.heads,
+            "num_key_value_heads": plan.kv_heads,
+            "hidden_size": plan.d_model,
+            "head_dim": plan.d_head(),
+            "intermediate_size": plan.d_ff,
+            "max_position_embeddings": plan.seq,
+            "hidden_act": "silu",
+            "rms_norm_eps": RMS_EPS,
+            "rope_theta": ROTARY_BASE,
+            "rope_scaling": null,
+            "attention_bias": plan.bias,
+            "mlp_bias": plan.bias,
+            "attention_dropout": 0.0,
+        }),
+    };
+    config["vocab_size"] = plan.vocab.into();
+    config["tie_word_embeddings"] = plan.tied_head.into();
+    config["bos_token_id"] = eot.into();
+    config["eos_token_id"] = eot.into();
+    config["torch_dtype"] = "float32".into();
+    config
+}
+
+/// What a config says.
+pub(super) struct Read {
+    pub(super) shape: Shape,
+    pub(super) plan: ModelPlan,
+    /// The token that ends a document.
+    pub(super) eot: Option<u32>,
+}
+
+/// Reads a config.
+///
+/// # Errors
+/// What is no JSON, another family, a number that is missing or out of bounds, or anything that we would compute otherwise.
+pub(super) fn read(bytes: &[u8]) -> Result<Read, EngineError> {
+    let config: Value = serde_json::from_slice(bytes).map_err(|source| {
+        refused(
+            CONFIG,
+            format!("it is no JSON: {source}"),
+            "NaN and Infinity are no JSON numbers; save the model's config anew",
+        )
+    })?;
+    let family = config["model_type"].as_str().unwrap_or("none");
+    let config = Config(&config);
+    let (shape, plan) = match family {
+        "gpt2" => (Shape::Gpt2, config.gpt2()?),
+        "llama" => (Shape::Llama, config.llama()?),
+        other => {
+            return Err(refused(
+                CONFIG,
+                format!("model_type is {other:?}"),
+                "models of type gpt2 and llama can be brought in",
+            ));
+        }
+    };
+    // Before its numbers are multiplied.
+    plan.check().map_err(|source| refused(CONFIG, source.to_string(), "another model"))?;
+    let eot = config.0["eos_token_id"].as_u64().and_then(|id| u32::try_from(id).ok());
+    Ok(Read { shape, plan, eot })
+}
+
+struct Config<'a>(&'a Value);
+
+impl Config<'_> {
+    fn gpt2(&self) -> Result<ModelPlan, EngineError> {
+        let (d_model, heads) = (self.size("n_embd")?, self.size("n_head")?);
+        self.word("activation_function", "gelu_new", &["gelu_new", "gelu_pytorch_tanh"])?;
+        self.near("layer_norm_epsilon", LAYER_EPS, LAYER_EPS)?;
+        self.flag("scale_attn_weights", true, true)?;
+        self.flag("scale_attn_by_inverse_layer_idx", false, false)?;
+        self.flag("add_cross_attention", false, false)?;
+        Ok(ModelPlan {
+            layers: self.size("n_layer")?,
+            heads,
+            kv_heads: heads,
+            d_model,
+            d_ff: if self.has("n_inner") { self.size("n_inner")? } else { d_model.saturating_mul(4) },
+            seq: self.size("n_positions")?,
+            vocab: self.size("vocab_size")?,
+            positions: Positions::Learned,
+            norm: Norm::Layer,
+            mlp: Mlp::Gelu,
+            qk_norm: false,
+            bias: true,
+            tied_head: self.either("tie_word_embeddings", true)?,
+            logit_softcap: 0.0,
+            dropout: 0.0,
+        })
+    }
+
+    fn llama(&self) -> Result<ModelPlan, EngineError> {
+        let (d_model, heads) = (self.size("hidden_size")?, self.size("num_attention_heads")?);
+        self.word("hidden_act", "silu", &["silu", "swish"])?;
+        self.near("rms_norm_eps", RMS_EPS, RMS_EPS)?;
+        self.rotary()?;
+        let bias = self.either("attention_bias", false)?;
+        self.flag("mlp_bias", false, bias)?;
+        if self.has("head_dim") && self.size("head_dim")?.checked_mul(heads) != Some(d_model) {
+            let message = format!("head_dim is {} with {heads} heads and a width of {d_model}", self.0["head_dim"]);
+            return Err(refused(CONFIG, message, "heads must share the width out evenly"));
+        }
+        Ok(ModelPlan {
+            layers: self.size("num_hidden_layers")?,
+            heads,
+            kv_heads: if self.has("num_key_value_heads") { self.size("num_key_value_heads")? } else { heads },
+            d_model,
+            d_ff: self.size("intermediate_size")?,
+            seq: self.size("max_position_embeddings")?,
+            vocab: self.size("vocab_size")?,
+            positions: Positions::Rotary,
+            norm: Norm::Rms,
+            mlp: Mlp::Swiglu,
+            qk_norm: false,
+            bias,
+            tied_head: self.either("tie_word_embeddings", false)?,
+            logit_softcap: 0.0,
+            dropout: 0.0,
+        })
+    }
+
+    /// Older configs have the base by itself, newer ones among `rope_parameters`.
+    fn rotary(&self) -> Result<(), EngineError> {
+        self.near("rope_theta", ROTARY_BASE, ROTARY_BASE)?;
+        for key in ["rope_scaling", "rope_parameters"] {
+            let inner = Config(&self.0[key]);
+            if inner.0.is_null() {
+                continue;
+            }
+            inner.near("rope_theta", ROTARY_BASE, ROTARY_BASE)?;
+            let kind = if inner.has("type") { "type" } else { "rope_type" };
+            inner.word(kind, "default", &["default"])?;
+        }
+        Ok(())
+    }
+
+    fn has(&self, key: &str) -> bool {
+        !self.0[key].is_null()
+    }
+
+    fn size(&self, key: &str) -> Result<usize, EngineError> {
+        let found = self.0[key].as_u64().and_then(|size| usize::try_from(size).ok()).filter(|size| *size > 0);
+        found.ok_or_else(|| self.unfit(key, "a whole number from 1"))
+    }
+
+    fn near(&self, key: &str, usual: f64, needed: f64) -> Result<(), EngineError> {
+        let found = if self.has(key) { self.0[key].as_f64() } else { Some(usual) };
+        match found {
+            Some(value) if (value - needed).abs() <= needed.abs() * 1e-6 => Ok(()),
+            _ => Err(self.unfit(key, &needed.to_string())),
+        }
+    }
+
+    fn word(&self, key: &str, usual: &str, fitting: &[&str]) -> Result<(), EngineError> {
+        let found = if self.has(key) { self.0[key].as_str() } else { Some(usual) };
+        match found {
+            Some(word) if fitting.contains(&word) => Ok(()),
+            _ => Err(self.unfit(key, &fitting.join(" or "))),
+        }
+    }
+
+    fn either(&self, key: &str, usual: bool) -> Result<bool, EngineError> {
+        if !self.has(key) {
+            return Ok(usual);
+        }
+        self.0[key].as_bool().ok_or_else(|| self.unfit(key, "true or false"))
+    }
+
+    fn flag(&self, key: &str, usual: bool, needed: bool) -> Result<(), EngineError> {
+        if self.either(key, usual)? == needed { Ok(()) } else { Err(self.unfit(key, &needed.to_string())) }
+    }
+
+    fn unfit(&self, key: &str, needed: &str) -> EngineError {
+        let found: String = self.0[key].to_string().chars().take(80).collect();
+        let found = if self.has(key) { found } else { "missing".to_owned() };
+        refused(
+            CONFIG,
+            format!("{key} is {found}, and {needed} is needed"),
+            "a model that was trained otherwise would compute something else here",
+        )
+    }
+}

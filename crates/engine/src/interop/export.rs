@@ -1,0 +1,109 @@
+//! A checkpoint as a folder that `transformers` loads: small files made at once, weights written from the checkpoint one tensor at a time.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use serde_json::json;
+use wire::model::ModelPlan;
+
+use super::names::{Foreign, tensors};
+use super::{CONFIG, Shape, TOKENIZER, WEIGHTS, config, prefix, refused, vocabulary};
+use crate::checkpoint::Saved;
+use crate::error::EngineError;
+use crate::tokenizer::TextTokenizer;
+
+/// A checkpoint on its way out.
+pub struct Export {
+    /// Whose shape it has.
+    pub shape: Shape,
+    /// Every file but the weights: name and content.
+    pub files: Vec<(&'static str, Vec<u8>)>,
+    saved: Saved,
+    tensors: Vec<Foreign>,
+    header: Vec<u8>,
+}
+
+impl Export {
+    /// Prepares one; nothing is written yet.
+    ///
+    /// # Errors
+    /// A model that is neither GPT-2's shape nor Llama's, or whose tokenizer is not its own.
+    pub fn new(saved: Saved, tokenizer: &TextTokenizer) -> Result<Self, EngineError> {
+        let plan = &saved.manifest.plan.recipe.model;
+        let shape =
+            Shape::of(plan).map_err(|source| refused("this model", source.message, source.hint.unwrap_or_default()))?;
+        if tokenizer.vocab() != plan.vocab {
+            let message = format!("it knows {} tokens and the model {}", tokenizer.vocab(), plan.vocab);
+            return Err(refused("the tokenizer", message, "bring the run's own text back"));
+        }
+        let files = small_files(shape, plan, tokenizer)?;
+        let tensors = tensors(shape, plan);
+        let header = super::tensors::header(&tensors, prefix(shape));
+        Ok(Self { shape, files, saved, tensors, header })
+    }
+
+    /// Size of the weights' file, bytes.
+    pub fn weights_bytes(&self) -> u64 {
+        let numbers: usize = self.tensors.iter().map(Foreign::len).sum();
+        self.header.len() as u64 + (numbers * size_of::<f32>()) as u64
+    }
+
+    /// Writes `model.safetensors`.
+    ///
+    /// # Errors
+    /// A disk that does not give the checkpoint back, a reader that went away.
+    pub fn write_weights(&self, out: &mut dyn Write) -> Result<(), EngineError> {
+        let failed = |source: std::io::Error| {
+            refused(WEIGHTS, format!("it could not be written: {source}"), "free some space and try again")
+        };
+        out.write_all(&self.header).map_err(failed)?;
+        for tensor in &self.tensors {
+            let parts = tensor.ours().iter().map(|name| self.saved.weight(name)).collect::<Result<Vec<_>, _>>()?;
+            out.write_all(bytemuck::cast_slice(&tensor.join(parts))).map_err(failed)?;
+        }
+        out.flush().map_err(failed)
+    }
+
+    /// Writes all files into a folder, which is made where it is not there.
+    ///
+    /// # Errors
+    /// As [`Export::write_weights`].
+    pub fn write_folder(&self, folder: &Path) -> Result<(), EngineError> {
+        let failed =
+            |source: std::io::Error| refused(folder.display().to_string(), source.to_string(), "another folder");
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        for (name, content) in &self.files {
+            std::fs::write(folder.join(name), content).map_err(failed)?;
+        }
+        let file = File::create(folder.join(WEIGHTS)).map_err(failed)?;
+        self.write_weights(&mut BufWriter::with_capacity(1 << 20, file))
+    }
+}
+
+fn small_files(
+    shape: Shape,
+    plan: &ModelPlan,
+    tokenizer: &TextTokenizer,
+) -> Result<Vec<(&'static str, Vec<u8>)>, EngineError> {
+    let eot = tokenizer.eot();
+    let mut generation = json!({ "do_sample": true });
+    let mut about = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": plan.seq,
+        "clean_up_tokenization_spaces": false,
+    });
+    if let Some(eot) = eot {
+        (generation["bos_token_id"], generation["eos_token_id"]) = (eot.into(), eot.into());
+        (about["bos_token"], about["eos_token"]) = (tokenizer.piece(eot).into(), tokenizer.piece(eot).into());
+    }
+    let pretty = |value: &serde_json::Value| {
+        serde_json::to_vec_pretty(value).map_err(|source| refused(CONFIG, source.to_string(), "another checkpoint"))
+    };
+    Ok(vec![
+        (CONFIG, pretty(&config::write(shape, plan, eot))?),
+        ("generation_config.json", pretty(&generation)?),
+        (TOKENIZER, vocabulary::write(tokenizer)),
+        ("tokenizer_config.json", pretty(&about)?),
+    ])
+}

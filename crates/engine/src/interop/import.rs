@@ -1,0 +1,224 @@
+//! A model from elsewhere as the weights of a first checkpoint. Every byte is a stranger's: names, sizes, numbers and values are checked
+//! before anything is kept, and what is refused is refused with the value and the way out.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::TensorView;
+use wire::model::ModelPlan;
+use wire::spec::Tokenizer;
+
+use super::names::{HEAD, tensors};
+use super::{CONFIG, Shape, TOKENIZER, WEIGHTS, config, prefix, refused, vocabulary};
+use crate::checkpoint::Snapshot;
+use crate::corpus::Mapped;
+use crate::error::EngineError;
+use crate::params;
+use crate::tokenizer::{TextTokenizer, keep_brought};
+
+/// Longest config and tokenizer that are read; GPT-2's tokenizer is 3.6 MB.
+const TEXT_BYTES: u64 = 64 << 20;
+/// Unknown tensors that are named.
+const NAMED: usize = 5;
+
+/// A model that fits.
+pub struct Import {
+    /// Whose shape it has.
+    pub shape: Shape,
+    /// Its shape in our numbers.
+    pub model: ModelPlan,
+    /// How text becomes its tokens.
+    pub tokenizer: Tokenizer,
+    /// The tokenizer's file, where it is none of our own.
+    tokenizer_file: Option<Vec<u8>>,
+    weights: Vec<Vec<f32>>,
+}
+
+/// Reads a model out of files, each with the name that it was given and the place where it lies.
+///
+/// # Errors
+/// Pickles, missing files, and whatever else does not fit, with the reason.
+pub fn read(files: &[(String, PathBuf)]) -> Result<Import, EngineError> {
+    let files = Files::new(files)?;
+    let (config_path, weights_path) = (files.need(CONFIG)?, files.need(WEIGHTS)?);
+    let config::Read { shape, plan: model, eot } = config::read(&read_text(CONFIG, config_path)?)?;
+    let text = files.find(TOKENIZER).map(|path| read_text(TOKENIZER, path)).transpose()?;
+    let tokenizer = tokenizer_of(text.as_deref(), model.vocab, eot)?;
+    let mapped = Mapped::open(weights_path)?;
+    let weights = weights(shape, &model, mapped.bytes())?;
+    let (tokenizer, tokenizer_file) = tokenizer;
+    Ok(Import { shape, model, tokenizer, tokenizer_file, weights })
+}
+
+impl Import {
+    /// Keeps its tokenizer among a lab's texts, so that whoever opens the model finds it.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn keep_tokenizer(&self, corpora: &Path) -> Result<(), EngineError> {
+        match &self.tokenizer_file {
+            Some(file) => Ok(keep_brought(corpora, file).map(drop)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Its weights, to be written as a checkpoint.
+    pub fn snapshot(self) -> Snapshot {
+        Snapshot::of_weights(&params::layout(&self.model), self.weights)
+    }
+}
+
+/// Files by the last part of their names.
+struct Files<'a>(HashMap<&'a str, &'a Path>);
+
+impl<'a> Files<'a> {
+    fn new(files: &'a [(String, PathBuf)]) -> Result<Self, EngineError> {
+        let mut found = HashMap::new();
+        for (full, path) in files {
+            let name = full.rsplit(['/', '\\']).next().unwrap_or(full);
+            super::tensors::check_kind(name, &first_bytes(path)?)?;
+            if found.insert(name, path.as_path()).is_some() {
+                return Err(refused(name, "it came twice", "bring the files of one model"));
+            }
+        }
+        Ok(Self(found))
+    }
+
+    fn find(&self, name: &str) -> Option<&'a Path> {
+        self.0.get(name).copied()
+    }
+
+    fn need(&self, name: &str) -> Result<&'a Path, EngineError> {
+        self.find(name).ok_or_else(|| {
+            if self.0.keys().any(|found| found.ends_with(".safetensors") && found.contains("-of-")) {
+                return refused(
+                    name,
+                    "the weights are cut into several files",
+                    "save them as one: model.save_pretrained(FOLDER, max_shard_size=\"100GB\")",
+                );
+            }
+            let mut names: Vec<&str> = self.0.keys().copied().take(20).collect();
+            names.sort_unstable();
+            let message = format!(
+                "it is missing; there are {}",
+                if names.is_empty() { "no files".to_owned() } else { names.join(", ") }
+            );
+            refused(name, message, "a model is config.json, model.safetensors and tokenizer.json")
+        })
+    }
+}
+
+fn first_bytes(path: &Path) -> Result<Vec<u8>, EngineError> {
+    let mut first = vec![];
+    let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut first));
+    read.map_err(|source| refused(path.display().to_string(), source.to_string(), "bring it again"))?;
+    Ok(first)
+}
+
+fn read_text(name: &str, path: &Path) -> Result<Vec<u8>, EngineError> {
+    let mut text = vec![];
+    let read = File::open(path).and_then(|file| file.take(TEXT_BYTES + 1).read_to_end(&mut text));
+    read.map_err(|source| refused(name, source.to_string(), "bring it again"))?;
+    if text.len() as u64 > TEXT_BYTES {
+        return Err(refused(name, format!("it is larger than {TEXT_BYTES} bytes"), "bring the model's own"));
+    }
+    Ok(text)
+}
+
+/// Its tokenizer, and the file to keep of it where it is none of those that every lab has.
+fn tokenizer_of(
+    text: Option<&[u8]>,
+    vocab: usize,
+    eot: Option<u32>,
+) -> Result<(Tokenizer, Option<Vec<u8>>), EngineError> {
+    let Some(text) = text else {
+        if vocab == 50_257 {
+            return Ok((Tokenizer::Gpt2, None));
+        }
+        let message =
+            format!("it is missing, and nothing but GPT-2's own has no need of it ({vocab} tokens here, 50257 there)");
+        return Err(refused(TOKENIZER, message, "bring it too: tokenizer.save_pretrained(FOLDER) writes it"));
+    };
+    let unfit = |message: String| {
+        refused(
+            TOKENIZER,
+            message,
+            "bytes, characters, and byte-level BPE that cuts words as GPT-2 does can be brought in",
+        )
+    };
+    let read = vocabulary::read(text, vocab, eot).map_err(unfit)?;
+    Ok(match () {
+        () if read.is_same(&TextTokenizer::byte()) => (Tokenizer::Byte, None),
+        () if vocab == 50_257 && read.is_same(&TextTokenizer::gpt2()) => (Tokenizer::Gpt2, None),
+        () => {
+            let file = vocabulary::write(&read);
+            (crate::tokenizer::brought(&file), Some(file))
+        }
+    })
+}
+
+fn weights(shape: Shape, plan: &ModelPlan, bytes: &[u8]) -> Result<Vec<Vec<f32>>, EngineError> {
+    let file = super::tensors::open(bytes)?;
+    let mut found: HashMap<&str, TensorView<'_>> = HashMap::new();
+    for (full, view) in file.iter() {
+        let name = full.strip_prefix(prefix(shape)).unwrap_or(full);
+        if is_buffer(name) {
+            continue;
+        }
+        if found.insert(name, view).is_some() {
+            return Err(refused(
+                WEIGHTS,
+                format!("{name} is given twice, with and without {:?}", prefix(shape)),
+                "save it again",
+            ));
+        }
+    }
+    let mut ours = HashMap::new();
+    for tensor in tensors(shape, plan) {
+        let view = found.remove(tensor.name.as_str()).ok_or_else(|| {
+            let message = format!(
+                "{} is missing; config.json says {} layers of {}'s shape",
+                tensor.name,
+                plan.layers,
+                shape.name()
+            );
+            refused(WEIGHTS, message, "bring the config.json that belongs to these weights")
+        })?;
+        let values = super::tensors::values(&tensor.name, &view, &tensor.shape)?;
+        let is_embedding = tensor.name == "wte.weight" || tensor.name == "embed_tokens.weight";
+        if let Some(head) = found.get(HEAD).filter(|_| is_embedding && plan.tied_head) {
+            check_tied(head, &view)?;
+            found.remove(HEAD);
+        }
+        ours.extend(tensor.ours().iter().cloned().zip(tensor.split(values)));
+    }
+    if !found.is_empty() {
+        let mut names: Vec<&str> = found.into_keys().collect();
+        names.sort_unstable();
+        let more = if names.len() > NAMED { " and more" } else { "" };
+        names.truncate(NAMED);
+        let message = format!("it holds tensors that {}'s shape has not: {}{more}", shape.name(), names.join(", "));
+        return Err(refused(WEIGHTS, message, "a model with parts of its own computes something else"));
+    }
+    let taken = params::layout(plan).into_iter().map(|spec| {
+        ours.remove(&spec.name)
+            .ok_or_else(|| refused(WEIGHTS, format!("{} has no counterpart", spec.name), "another model"))
+    });
+    taken.collect()
+}
+
+/// Constants that older files keep beside the weights.
+fn is_buffer(name: &str) -> bool {
+    [".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"].iter().any(|end| name.ends_with(end))
+}
+
+/// A head that is said to be the embedding and is in the file all the same must be it.
+fn check_tied(head: &TensorView<'_>, embedding: &TensorView<'_>) -> Result<(), EngineError> {
+    if head.data() == embedding.data() {
+        return Ok(());
+    }
+    let message = format!("{HEAD} is not the embedding, and by config.json (tie_word_embeddings) it should be");
+    Err(refused(WEIGHTS, message, "set tie_word_embeddings to false in config.json"))
+}

@@ -1,0 +1,377 @@
+//! Models from and to the files of `transformers`. The golden folders were made by it (tests/measure/interop.py): what comes in must
+//! compute what it computed there, what goes out must come back the same, and what is not fit must be refused in words.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use engine::checkpoint::{self, FORMAT, Manifest, Saved};
+use engine::decoder::Decoder;
+use engine::interop::{Shape, export::Export, import, import::Import};
+use engine::params::{self, Weights};
+use engine::tokenizer::TextTokenizer;
+use engine::{dataset, random::Counter};
+use serde_json::Value;
+use wire::checkpoint::{Cause, CheckpointId, CheckpointInfo};
+use wire::model::{ModelPlan, Norm};
+use wire::plan::RunPlan;
+use wire::spec::Tokenizer;
+use wire::{Dials, preset};
+
+/// A folder of its own, gone with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("kindling-interop-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+/// The model's files in a folder.
+fn files(folder: &Path) -> Vec<(String, PathBuf)> {
+    let names = ["config.json", "model.safetensors", "tokenizer.json"];
+    let found = names.iter().map(|name| ((*name).to_owned(), folder.join(name)));
+    found.filter(|(_, path)| path.exists()).collect()
+}
+
+fn plan(model: ModelPlan, tokenizer: Tokenizer) -> RunPlan {
+    let preset = preset::find("tiny", None).unwrap();
+    RunPlan {
+        preset: preset.name,
+        steps: 10,
+        seed: 1,
+        recipe: wire::plan::Recipe { model, ..preset.recipe },
+        tokenizer,
+        mix: vec![],
+        device: "cpu".parse().unwrap(),
+        prompt: String::new(),
+        origin: None,
+    }
+}
+
+fn manifest(model: ModelPlan, tokenizer: Tokenizer) -> Manifest {
+    let plan = plan(model, tokenizer);
+    let info = CheckpointInfo {
+        id: CheckpointId { segment: 0, step: 0 },
+        cause: Cause::Imported,
+        at_ms: 0,
+        bytes: 0,
+        hash: String::new(),
+        changes: 0,
+        loss_train: None,
+        loss_valid: None,
+        best_valid: None,
+    };
+    let dials = Dials::new(&plan);
+    Manifest { format: FORMAT, run: "guest".parse().unwrap(), info, plan, dials, secs: 0.0 }
+}
+
+/// Keeps an import as a lab does, and opens it as whoever trains or writes with it does.
+fn keep(import: Import, lab: &Path) -> (Saved, TextTokenizer) {
+    import.keep_tokenizer(lab).unwrap();
+    let manifest = manifest(import.model.clone(), import.tokenizer);
+    let tokenizer = dataset::open_tokenizer(lab, &[], import.tokenizer).unwrap();
+    let written = import.snapshot().write(lab, manifest).unwrap();
+    let saved = checkpoint::open(&checkpoint::folder(lab, &written.run, written.info.id)).unwrap();
+    (saved, tokenizer)
+}
+
+fn logits(saved: &Saved, tokens: &[u32]) -> Vec<f32> {
+    let device = Device::flex();
+    let weights = Weights::new(saved.specs(), saved.weights(&device).unwrap());
+    let plan = &saved.manifest.plan.recipe.model;
+    let decoder = Decoder::new(plan, &weights);
+    let ids: Vec<i32> = tokens.iter().map(|token| *token as i32).collect();
+    let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, tokens.len()]), &device);
+    let logits = decoder.head(decoder.residual(ids, None).reshape([tokens.len(), plan.d_model]));
+    logits.into_data().try_to_vec().unwrap()
+}
+
+#[test]
+fn a_model_from_transformers_computes_here_what_it_computed_there() {
+    for (name, shape) in [("gpt2", Shape::Gpt2), ("llama", Shape::Llama)] {
+        let lab = Folder::new(&format!("golden-{name}"));
+        let import = import::read(&files(&golden(name))).unwrap();
+        assert_eq!(import.shape, shape);
+        let (saved, tokenizer) = keep(import, &lab.0);
+        let told: Value = serde_json::from_slice(&fs::read(golden(name).join("logits.json")).unwrap()).unwrap();
+        let tokens: Vec<u32> = serde_json::from_value(told["tokens"].clone()).unwrap();
+        let text = told["text"].as_str().unwrap();
+        assert_eq!(tokenizer.encode(text).unwrap()[..tokens.len()], tokens, "{name} cuts as it did there");
+        assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()), text);
+        assert_eq!(tokenizer.eot(), Some(0));
+        let expected: Vec<Vec<f32>> = serde_json::from_value(told["logits"].clone()).unwrap();
+        let found = logits(&saved, &tokens);
+        let away = found.iter().zip(expected.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(found.len() == expected.len() * expected[0].len() && away <= 1e-4, "{name}: {away}");
+        let state = saved.state(&Device::flex()).unwrap();
+        assert_eq!((state.steps, state.first.len()), (0, saved.specs().len()), "ready to be trained on");
+    }
+}
+
+/// Shapes that others know, with the switches that they have.
+fn shapes() -> Vec<(&'static str, ModelPlan)> {
+    let of = |name: &str| {
+        let model = preset::find(name, None).unwrap().recipe.model;
+        ModelPlan { layers: 2, heads: 4, kv_heads: 4, d_model: 32, d_ff: 80, seq: 64, ..model }
+    };
+    let (gpt2, llama) = (of("gpt2"), ModelPlan { kv_heads: 2, ..of("llama-small") });
+    vec![
+        ("gpt2", gpt2.clone()),
+        ("gpt2-without-bias", ModelPlan { bias: false, ..gpt2.clone() }),
+        ("gpt2-own-head", ModelPlan { tied_head: false, ..gpt2 }),
+        ("llama", llama.clone()),
+        ("llama-with-bias", ModelPlan { bias: true, ..llama.clone() }),
+        ("llama-own-head", ModelPlan { tied_head: false, ..llama }),
+    ]
+}
+
+/// A model with weights that matter everywhere: biases are no zeros and gains no ones.
+fn made(model: ModelPlan, tokenizer: &TextTokenizer, lab: &Path) -> Saved {
+    let model = ModelPlan { vocab: tokenizer.vocab(), ..model };
+    let specs = params::layout(&model);
+    let mut random = Counter::new(5, 1);
+    let spread = |spec: &params::ParamSpec| if spec.decays() { 0.3 } else { 0.1 };
+    let values = specs.iter().map(|spec| {
+        let level = f32::from(u8::from(spec.init == params::Init::Ones));
+        (0..spec.len()).map(|_| level + (random.share() as f32 - 0.5) * 2.0 * spread(spec)).collect()
+    });
+    let values = values.collect();
+    let written =
+        checkpoint::Snapshot::of_weights(&specs, values).write(lab, manifest(model, Tokenizer::Byte)).unwrap();
+    checkpoint::open(&checkpoint::folder(lab, &written.run, written.info.id)).unwrap()
+}
+
+fn texts() -> Vec<String> {
+    let mut random = Counter::new(3, 9);
+    let letters: Vec<char> = "aabbc  \n\t'sTe.,!?0123é中🙂".chars().collect();
+    let random =
+        (0..60).map(|_| (0..random.below(40)).map(|_| letters[random.below(letters.len() as u64) as usize]).collect());
+    let mut texts: Vec<String> = random.collect::<Vec<String>>();
+    texts.extend(["", "The cat's hat", "a\r\n  b", "aaaaaaaaab aaab"].map(str::to_owned));
+    texts
+}
+
+#[test]
+fn what_goes_out_comes_back_the_same() {
+    let tokenizer = TextTokenizer::byte();
+    for (name, model) in shapes() {
+        let (lab, out) = (Folder::new(&format!("out-{name}")), Folder::new(&format!("folder-{name}")));
+        let saved = made(model.clone(), &tokenizer, &lab.0);
+        let tokens: Vec<u32> = tokenizer.encode("The cat's hat").unwrap();
+        let expected = logits(&saved, &tokens);
+        let weights = saved.host_weights().unwrap();
+        let export = Export::new(saved, &tokenizer).unwrap();
+        export.write_folder(&out.0).unwrap();
+        assert_eq!(fs::metadata(out.0.join("model.safetensors")).unwrap().len(), export.weights_bytes(), "{name}");
+        let import = import::read(&files(&out.0)).unwrap();
+        assert_eq!((import.tokenizer, import.model.tied_head), (Tokenizer::Byte, model.tied_head), "{name}");
+        let (back, _) = keep(import, &lab.0);
+        assert_eq!(logits(&back, &tokens), expected, "{name}");
+        if model.bias || model.norm == Norm::Rms {
+            assert_eq!(back.host_weights().unwrap(), weights, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_tokenizer_goes_out_and_comes_back() {
+    let lab = Folder::new("tokenizers");
+    let alphabet: String = texts().concat();
+    for (name, tokenizer) in [
+        ("byte", TextTokenizer::byte()),
+        ("char", TextTokenizer::char(&alphabet, false)),
+        ("char with an end", TextTokenizer::char(&alphabet, true)),
+        ("gpt2", TextTokenizer::gpt2()),
+    ] {
+        let file = engine::interop::vocabulary::write(&tokenizer);
+        let kind = engine::tokenizer::keep_brought(&lab.0, &file).unwrap();
+        assert_eq!(engine::tokenizer::keep_brought(&lab.0, &file).unwrap(), kind, "kept once");
+        let back = dataset::open_tokenizer(&lab.0, &[], kind).unwrap();
+        assert_eq!((back.vocab(), back.eot()), (tokenizer.vocab(), tokenizer.eot()), "{name}");
+        for text in texts() {
+            assert_eq!(back.encode(&text).unwrap(), tokenizer.encode(&text).unwrap(), "{name}: {text:?}");
+        }
+    }
+    let kind =
+        engine::tokenizer::keep_brought(&lab.0, &fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
+    let Tokenizer::Brought(hash) = kind else { panic!("{kind}") };
+    fs::write(lab.0.join(format!(".tokenizers/{hash:016x}/tokenizer.json")), "{}").unwrap();
+    assert!(dataset::open_tokenizer(&lab.0, &[], kind).is_err(), "an altered one is found out");
+}
+
+/// A copy of a golden folder with some of its files written anew.
+fn altered(name: &str, changes: &[(&str, Option<Vec<u8>>)]) -> (Folder, Vec<(String, PathBuf)>) {
+    let id = Counter::new(changes.len() as u64, fs::metadata(golden(name)).unwrap().len()).bits();
+    let folder = Folder::new(&format!("altered-{name}-{id}-{:?}", std::thread::current().id()));
+    let mut list = files(&golden(name));
+    for (file, content) in changes {
+        list.retain(|(found, _)| found != file);
+        if let Some(content) = content {
+            let path = folder.0.join(format!("{}", list.len()));
+            fs::write(&path, content).unwrap();
+            list.push(((*file).to_owned(), path));
+        }
+    }
+    (folder, list)
+}
+
+fn refusal(name: &str, changes: &[(&str, Option<Vec<u8>>)]) -> String {
+    let (_folder, list) = altered(name, changes);
+    import::read(&list).err().unwrap_or_else(|| panic!("taken: {changes:.40?}")).to_string()
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_the_value_and_the_way_out() {
+    let config = |name: &str, key: &str, value: Value| {
+        let mut tree: Value = serde_json::from_slice(&fs::read(golden(name).join("config.json")).unwrap()).unwrap();
+        tree[key] = value;
+        ("config.json", Some(tree.to_string().into_bytes()))
+    };
+    let check = |message: String, said: &[&str]| {
+        assert!(said.iter().all(|word| message.contains(word)) && message.contains(';'), "{message} without {said:?}");
+    };
+    let weights = fs::read(golden("gpt2").join("model.safetensors")).unwrap();
+    let file = |content: &[u8]| ("model.safetensors", Some(content.to_vec()));
+    check(
+        refusal("gpt2", &[("pytorch_model.bin", Some(b"\x80\x02}q".to_vec()))]),
+        &["pytorch_model.bin", "pickle", "save_pretrained"],
+    );
+    check(refusal("gpt2", &[file(b"PK\x03\x04\x14\0\0\0rest")]), &["zip", "pickle"]);
+    check(refusal("gpt2", &[file(b"\x80\x04\x95\x10\0\0\0\0\0\0\0")]), &["pickle"]);
+    check(refusal("gpt2", &[file(b"GGUF\x03\0\0\0")]), &["GGUF"]);
+    check(refusal("gpt2", &[file(&weights[..weights.len() - 4])]), &["cut short", &weights.len().to_string()]);
+    check(refusal("gpt2", &[file(&[weights.clone(), vec![0; 4]].concat())]), &["too long", &weights.len().to_string()]);
+    check(refusal("gpt2", &[file(&[])]), &["0 bytes"]);
+    check(refusal("gpt2", &[file(&u64::MAX.to_le_bytes())]), &["header", &u64::MAX.to_string()]);
+    check(refusal("gpt2", &[("model.safetensors", None)]), &["model.safetensors", "missing", "config.json"]);
+    check(refusal("gpt2", &[("tokenizer.json", None)]), &["tokenizer.json", "290", "50257"]);
+    check(
+        refusal("gpt2", &[("model.safetensors", None), ("model-00001-of-00002.safetensors", Some(vec![]))]),
+        &["several files"],
+    );
+    check(refusal("gpt2", &[("other/config.json", Some(b"{}".to_vec()))]), &["config.json", "twice"]);
+    check(refusal("gpt2", &[config("gpt2", "n_layer", 3.into())]), &["h.2.", "missing", "3 layers"]);
+    check(refusal("gpt2", &[config("gpt2", "n_layer", 1.into())]), &["has not: h.1."]);
+    check(refusal("gpt2", &[config("gpt2", "vocab_size", 300.into())]), &["wte.weight", "[290, 24]", "[300, 24]"]);
+    check(refusal("gpt2", &[config("gpt2", "n_head", 5.into())]), &["5 heads"]);
+    check(refusal("gpt2", &[config("gpt2", "n_embd", u64::MAX.into())]), &["out of bounds"]);
+    check(refusal("gpt2", &[config("gpt2", "n_positions", (-1).into())]), &["n_positions is -1"]);
+    check(refusal("gpt2", &[config("gpt2", "activation_function", "relu".into())]), &["relu", "gelu_new"]);
+    check(refusal("gpt2", &[config("gpt2", "layer_norm_epsilon", 1e-3.into())]), &["layer_norm_epsilon is 0.001"]);
+    check(refusal("gpt2", &[config("gpt2", "model_type", "opt".into())]), &["opt", "gpt2 and llama"]);
+    check(refusal("gpt2", &[("config.json", Some(b"{\"model_type\":\"gpt2\",\"n_layer\":NaN}".to_vec()))]), &["NaN"]);
+    check(refusal("gpt2", &[config("gpt2", "tie_word_embeddings", false.into())]), &["lm_head.weight is missing"]);
+    check(
+        refusal("llama", &[config("llama", "tie_word_embeddings", true.into())]),
+        &["lm_head.weight is not the embedding"],
+    );
+    check(refusal("llama", &[config("llama", "rms_norm_eps", 1e-5.into())]), &["rms_norm_eps"]);
+    check(
+        refusal("llama", &[config("llama", "rope_parameters", serde_json::json!({"rope_type": "yarn"}))]),
+        &["rope_type", "yarn"],
+    );
+    check(refusal("llama", &[config("llama", "rope_theta", 500_000.into())]), &["rope_theta is 500000"]);
+    check(refusal("llama", &[config("llama", "head_dim", 64.into())]), &["head_dim is 64"]);
+    let mut broken = weights.clone();
+    let end = broken.len();
+    broken[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    check(refusal("gpt2", &[file(&broken)]), &["holds NaN"]);
+    let mut cutter: Value = serde_json::from_slice(&fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
+    cutter["pre_tokenizer"] = serde_json::json!({"type": "Metaspace"});
+    check(refusal("gpt2", &[("tokenizer.json", Some(cutter.to_string().into_bytes()))]), &["Metaspace", "byte-level"]);
+}
+
+#[test]
+fn no_truncation_and_no_flipped_bit_breaks_anything() {
+    let mut random = Counter::new(17, 4);
+    for name in ["gpt2", "llama"] {
+        let expected = import::read(&files(&golden(name))).unwrap();
+        let expected_weights = |import: Import, lab: &Path| keep(import, lab).0.host_weights().unwrap();
+        let lab = Folder::new(&format!("fuzz-{name}"));
+        let sound = expected_weights(expected, &lab.0);
+        for file in ["model.safetensors", "config.json", "tokenizer.json"] {
+            let content = fs::read(golden(name).join(file)).unwrap();
+            let header = match file {
+                "model.safetensors" => 8 + u64::from_le_bytes(content[..8].try_into().unwrap()) as usize,
+                _ => content.len(),
+            };
+            for case in 0..120 {
+                let mut bytes = content.clone();
+                let is_cut = case % 3 == 0;
+                if is_cut {
+                    bytes.truncate(random.below(content.len() as u64) as usize);
+                } else {
+                    let at = random.below(if case % 3 == 1 { header.min(600) } else { content.len() } as u64) as usize;
+                    bytes[at] ^= 1 << random.below(8);
+                }
+                let flips_data = !is_cut && bytes[..header] == content[..header];
+                let (_folder, list) = altered(name, &[(file, Some(bytes))]);
+                match import::read(&list) {
+                    Err(error) => assert!(
+                        error.to_string().contains(".json") || error.to_string().contains(file),
+                        "{file}: {error}"
+                    ),
+                    Ok(import) if file == "model.safetensors" && !flips_data => {
+                        assert!(!is_cut, "a truncated file was taken");
+                        assert_eq!(
+                            expected_weights(import, &lab.0),
+                            sound,
+                            "a header that was altered changes nothing or is refused"
+                        );
+                    }
+                    Ok(_) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Writes folders for `tests/measure/interop.py verify`.
+#[test]
+#[ignore = "writes folders into INTEROP_OUT, for transformers to load"]
+fn models_for_transformers() {
+    let out = PathBuf::from(std::env::var("INTEROP_OUT").expect("INTEROP_OUT names a folder"));
+    let lab = Folder::new("for-transformers");
+    let alphabet: String = texts().concat() + "The cat's hat";
+    let learnt = dataset_tokenizer(&lab.0);
+    let tokenizers = [
+        TextTokenizer::byte(),
+        TextTokenizer::char(&alphabet, true),
+        learnt,
+        TextTokenizer::gpt2(),
+        TextTokenizer::char(&alphabet, false),
+    ];
+    for ((name, model), tokenizer) in shapes().into_iter().zip(tokenizers.iter().cycle()) {
+        let saved = made(model, tokenizer, &lab.0);
+        let tokens: Vec<u32> = tokenizer.encode("The cat's hat sat a cat").unwrap().into_iter().take(40).collect();
+        let found = logits(&saved, &tokens);
+        let rows: Vec<&[f32]> = found.chunks(tokenizer.vocab()).collect();
+        let texts: Vec<(String, Vec<u32>)> =
+            texts().into_iter().map(|text| (text.clone(), tokenizer.encode(&text).unwrap())).collect();
+        let folder = out.join(name);
+        Export::new(saved, tokenizer).unwrap().write_folder(&folder).unwrap();
+        let told = serde_json::json!({"tokens": tokens, "logits": rows, "texts": texts});
+        fs::write(folder.join("logits.json"), told.to_string()).unwrap();
+    }
+}
+
+/// Byte pairs learnt from a generated text.
+fn dataset_tokenizer(lab: &Path) -> TextTokenizer {
+    let id: wire::CorpusId = "sums".parse().unwrap();
+    engine::corpus::generate(lab, &id, "modular-addition", 1, &mut |_, _, _| true).unwrap();
+    dataset::prepare(lab, std::slice::from_ref(&id), Tokenizer::Bpe(400), &mut |_, _, _| true).unwrap();
+    dataset::open_tokenizer(lab, &[id], Tokenizer::Bpe(400)).unwrap()
+}
