@@ -192,7 +192,7 @@ impl Open {
 
     fn keep_latest(&mut self, frames: Vec<Frame>) {
         for frame in frames {
-            self.frames.retain(|kept| kept.kind() != frame.kind());
+            self.frames.retain(|kept| kept.key() != frame.key());
             self.frames.push(frame);
         }
     }

@@ -102,6 +102,7 @@ impl Page {
             }
             Ok(FromPage::LeaveLab) => self.lab.take().iter().for_each(AbortHandle::abort),
             Ok(FromPage::WatchRun { run, since }) => self.watch_run(run, since).await,
+            Ok(FromPage::Probe { .. }) => self.refuse("looks are not served yet".into()).await,
             Ok(FromPage::LeaveRun { run }) => self.runs.remove(&run).iter().for_each(AbortHandle::abort),
             Err(error) => self.refuse(format!("a message could not be read ({error}); reload the page")).await,
         }

@@ -250,6 +250,10 @@ impl Reporter for ToStore {
     }
 
     fn look(&mut self, _frame: Frame) {}
+
+    fn keep(&mut self, frame: Frame) {
+        self.put(Item::Kept(Box::new(frame)));
+    }
 }
 
 async fn store_all(store: &Store, run: &RunId, steps: u64, mut reports: Receiver<Item>) -> Result<(), StoreError> {

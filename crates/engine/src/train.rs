@@ -24,6 +24,7 @@ use wire::frame::{Frame, Moments, TensorStats};
 use wire::history::Past;
 use wire::id::RunId;
 use wire::link::Report;
+use wire::look::Look;
 use wire::plan::RunPlan;
 use wire::run::RunState;
 use wire::series::Row;
@@ -49,6 +50,12 @@ pub trait Reporter {
     fn report(&mut self, report: Report);
     /// A look inside; the latest wins.
     fn look(&mut self, frame: Frame);
+    /// A look to be kept with the run, so that it can be gone through from its first step.
+    fn keep(&mut self, _frame: Frame) {}
+    /// The looks that somebody watches, where these have changed since the last call.
+    fn wanted(&mut self) -> Option<Vec<Look>> {
+        None
+    }
     /// Why reports cannot be kept at present (a full disk): the run holds until this is `None` again.
     fn blocked(&self) -> Option<String> {
         None

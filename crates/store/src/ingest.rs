@@ -181,6 +181,7 @@ fn parcel(items: Vec<Item>, known: usize) -> Parcel {
                 Place::Row
             }
             Item::Event(report) => Place::Event(report),
+            Item::Kept(_) => continue,
         });
     }
     Parcel { rows, order }

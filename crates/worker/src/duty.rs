@@ -146,6 +146,11 @@ impl Duty {
             FromServer::Order { run, order } => self.order(&run, order),
             FromServer::Stored { run, seq } => self.acknowledge(run, seq),
             FromServer::Leave => self.leave(),
+            FromServer::Probe { run, looks } => {
+                if let Some(training) = self.training.as_ref().filter(|training| *training.run() == run) {
+                    training.outbox.want(looks);
+                }
+            }
             FromServer::Refused { message } => tracing::warn!("the server refuses this connection: {message}"),
         }
     }

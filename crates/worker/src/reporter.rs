@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use wire::frame::Frame;
 use wire::link::{Item, Report};
+use wire::look::Look;
 use wire::series::Row;
 use wire::{Author, Event, RunState};
 
@@ -43,6 +44,16 @@ impl RunReporter {
     /// A look inside; the newest of its kind replaces the one before.
     pub fn look(&mut self, frame: Frame) {
         self.outbox.put_look(frame);
+    }
+
+    /// A look that is stored like every other report.
+    pub fn keep(&mut self, frame: Frame) {
+        self.outbox.put(Item::Kept(Box::new(frame)));
+    }
+
+    /// The looks that somebody watches, where these have changed since the last call.
+    pub fn wanted(&mut self) -> Option<Vec<Look>> {
+        self.outbox.take_wanted()
     }
 
     /// Why reports cannot be kept on disk, while they cannot: hold until this is `None`.
