@@ -171,11 +171,11 @@ fn broken_off() -> String {
     serde_json::to_string(&CompleteLine::Failed { error }).unwrap_or_default()
 }
 
-fn status_of(code: &str) -> StatusCode {
+pub(crate) fn status_of(code: &str) -> StatusCode {
     match code {
         "not_found" => StatusCode::NOT_FOUND,
         "checkpoint_damaged" | "text_missing" => StatusCode::CONFLICT,
-        "prompt_unknown" | "value_invalid" | "body_invalid" => StatusCode::UNPROCESSABLE_ENTITY,
+        "prompt_unknown" | "look_invalid" | "value_invalid" | "body_invalid" => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

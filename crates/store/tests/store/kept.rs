@@ -54,6 +54,11 @@ fn files(dir: &Path, run: &RunId) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }
 
+/// The step in a file's name: `segment-step-row`.
+fn step_of(file: &str) -> u64 {
+    file.split('-').nth(1).unwrap().parse().unwrap()
+}
+
 /// Everything that can be read of a run's looks, with the steps.
 async fn all(store: &Store, run: &RunId) -> (Vec<u64>, Vec<Frame>) {
     let mut frames = vec![];
@@ -88,7 +93,7 @@ async fn looks_come_in_once_and_within_their_budget() {
         assert_eq!(store.ingest(&run, 1, items.clone()).await.unwrap().stored_seq, items.len() as u64);
         all(&store, &run).await
     };
-    assert!(expected.0.len() > 10 && expected.0.starts_with(&[0]) && expected.0.ends_with(&[296]), "{:?}", expected.0);
+    assert!(expected.0.len() > 10 && expected.0.starts_with(&[0]) && expected.0.ends_with(&[288]), "{:?}", expected.0);
     for seed in 0..4 {
         let dir = tempfile::tempdir().unwrap();
         let (mut store, run) = with_budget(dir.path(), 1).await;
@@ -106,12 +111,14 @@ async fn looks_come_in_once_and_within_their_budget() {
             }
         }
         assert_eq!(all(&store, &run).await, expected, "seed {seed}");
-        let on_disk = files(dir.path(), &run);
         store.close().await;
         let store = Store::open(dir.path()).await.unwrap();
         assert_eq!(all(&store, &run).await, expected, "seed {seed}, from files alone");
-        assert!(on_disk.iter().all(|file| file.starts_with("0-")), "{on_disk:?}");
-        assert_eq!(files(dir.path(), &run).len(), expected.0.len(), "a file for each step, and no other");
+        // A step whose looks came in two lives has two files.
+        let mut steps: Vec<u64> = files(dir.path(), &run).iter().map(|file| step_of(file)).collect();
+        steps.sort_unstable();
+        steps.dedup();
+        assert_eq!(steps, expected.0, "files of the steps that are kept, and no other");
     }
 }
 
