@@ -169,7 +169,8 @@ impl Store {
 
     /// After a start: what waits is moved, what a kill has left is removed.
     pub(crate) async fn sweep_looks(&self) -> Result<(), StoreError> {
-        for run in database::kept::waiting_runs(&mut *self.database().read().await?).await? {
+        let waiting = database::kept::waiting_runs(&mut *self.database().read().await?).await?;
+        for run in waiting {
             match self.settle_looks(&run).await {
                 // It waits where it is until there is room.
                 Ok(()) | Err(StoreError::DiskFull { .. }) => {}

@@ -224,9 +224,9 @@ async fn what_is_only_watched_is_not_stored() {
     assert!(store.frames(&run, None).await.unwrap().is_empty());
 }
 
-/// Report number `seq` of the run that is killed: looks of 60 kB, so that they move to files again and again.
+/// Report number `seq` of the run that is killed: looks of 30 kB, so that they move to files again and again.
 fn item(seq: u64) -> Item {
-    if seq.is_multiple_of(3) { row(seq, &[("loss.train", seq as f64)]) } else { kept(seen(0, seq, 0, 60_000)) }
+    if seq.is_multiple_of(3) { row(seq, &[("loss.train", seq as f64)]) } else { kept(seen(0, seq, 0, 30_000)) }
 }
 
 /// The process that [`a_killed_lab_keeps_each_look_once`] kills; by itself it does nothing.
@@ -250,7 +250,7 @@ async fn a_killed_lab_keeps_each_look_once() {
     let (store, run) = with_budget(dir.path(), 100_000).await;
     store.close().await;
     let mut random = Random(11);
-    for _ in 0..6 {
+    for _ in 0..4 {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["kept::doomed", "--exact", "--nocapture"])
             .env(DOOMED, dir.path())
@@ -261,7 +261,7 @@ async fn a_killed_lab_keeps_each_look_once() {
         let told = |line: std::io::Result<String>| line.ok()?.strip_prefix("acknowledged ")?.parse::<u64>().ok();
         let mut numbers = lines.filter_map(told);
         let mut last = numbers.next().expect("it lives");
-        std::thread::sleep(Duration::from_millis(random.below(400)));
+        std::thread::sleep(Duration::from_millis(random.below(300)));
         child.kill().unwrap();
         child.wait().unwrap();
         last = numbers.last().unwrap_or(last);
@@ -271,7 +271,7 @@ async fn a_killed_lab_keeps_each_look_once() {
         assert!(stored >= last, "{last} was acknowledged, {stored} is stored");
         let frames = store.kept_frames(&run, &attention(0), (0, u64::MAX), u64::MAX).await.unwrap();
         let expected: Vec<Frame> =
-            (1..=stored).filter(|seq| !seq.is_multiple_of(3)).map(|seq| seen(0, seq, 0, 60_000)).collect();
+            (1..=stored).filter(|seq| !seq.is_multiple_of(3)).map(|seq| seen(0, seq, 0, 30_000)).collect();
         assert!(frames == expected, "{} of {} looks", frames.len(), expected.len());
         assert_eq!(files(dir.path(), &run).len(), expected.len(), "each in its file, and nothing left over");
         store.close().await;
