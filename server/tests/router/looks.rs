@@ -216,7 +216,7 @@ async fn what_cannot_be_looked_at_is_refused_with_its_field() {
         ("{", 400, "json_malformed", None),
         ("{}", 422, "body_invalid", Some("look")),
         (r#"{"look": {"mood": {}}}"#, 422, "body_invalid", None),
-        (r#"{"look": {"attention": {}}}"#, 422, "body_invalid", Some("layer")),
+        (r#"{"look": {"attention": {}}}"#, 422, "body_invalid", Some("look.attention")),
         (r#"{"look": {"map": {}}, "checkpoint": "../1"}"#, 422, "body_invalid", None),
         (r#"{"look": {"map": {}}, "mood": 1}"#, 422, "body_invalid", Some("mood")),
         (r#"{"look": {"lens": {"passage": {"own": ""}}}}"#, 422, "look_invalid", Some("look")),
