@@ -2,7 +2,7 @@
 //!
 //! - [`router`] all routes over one [`AppState`]; tests call it without a socket.
 //! - Who may do what: [`auth`] (tokens, roles), [`guard`] (Host and Origin), [`session`] (signing in), [`headers`].
-//! - REST: [`runs`], [`forks`], [`checkpoints`], [`commands`] with [`steer`] and [`pending`], [`complete`], [`looks`], [`series_api`], [`figures_api`], [`corpora`] with [`upload`], [`catalogue`] with
+//! - REST: [`runs`], [`forks`], [`checkpoints`], [`commands`] with [`steer`] and [`pending`], [`complete`] and [`looks`] (with processes [`apart`]), [`series_api`], [`figures_api`], [`corpora`] with [`upload`], [`catalogue`] with
 //!   [`download`], [`devices`], [`jobs`], [`openapi`], [`metrics`].
 //! - Sockets: [`live`] the stream of ticks, [`live_socket`] its pages and [`probes`] what they look at; [`fleet`] the workers and [`link`] their sockets.
 //! - Going on by itself: [`scheduler`] hands out runs, [`vigil`] notices lost ones, [`workers`] starts local workers,
@@ -11,6 +11,7 @@
 //!
 //! What is not here: arithmetic (engine), SQL and files of series (store), drawing (figure).
 
+pub mod apart;
 pub mod api_error;
 pub mod app_state;
 pub mod auth;

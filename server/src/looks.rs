@@ -2,7 +2,6 @@
 //! stands and follows the training is asked for on the page's socket; see [`crate::probes`].
 
 use std::path::Path as FilePath;
-use std::process::Stdio;
 use std::time::Duration;
 
 use axum::Json;
@@ -10,8 +9,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
@@ -20,10 +17,11 @@ use wire::frame::Frame;
 use wire::look::Look;
 use wire::{ApiErrorBody, CheckpointId, RunId, encode};
 
+use crate::apart;
 use crate::api_error::{ApiError, Body, Path, Query};
 use crate::app_state::AppState;
 use crate::auth::Viewer;
-use crate::complete::status_of;
+use crate::complete::{no_checkpoint, status_of};
 use crate::runs::{store_error, summary};
 use crate::series_api::answer;
 
@@ -215,28 +213,11 @@ async fn newest(state: &AppState, run: &RunId, step: u64) -> Result<CheckpointRe
     })
 }
 
-fn no_checkpoint(message: String) -> ApiError {
-    ApiError::not_found(message)
-        .hint("GET .../checkpoints lists them; POST .../commands {\"kind\": \"checkpoint\"} takes one")
-}
-
 /// Looks in a process of its own; whoever asked and goes away takes it along.
 async fn see_apart(data: &FilePath, question: &Question, _seat: OwnedSemaphorePermit) -> Result<Frame, ApiError> {
-    let failed = |source: &dyn std::fmt::Display| ApiError::internal("starting a process that looks", source);
-    let program = std::env::current_exe().map_err(|source| failed(&source))?;
-    let mut process = Command::new(program)
-        .args(["look", "--postcard", "--data"])
-        .arg(data)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|source| failed(&source))?;
-    let Some(mut input) = process.stdin.take() else { return Err(failed(&"it has no pipes")) };
-    let asked = serde_json::to_vec(question).map_err(|source| failed(&source))?;
-    input.write_all(&asked).await.map_err(|source| failed(&source))?;
-    drop(input);
-    let output = process.wait_with_output().await.map_err(|source| failed(&source))?;
+    let process = apart::ask(&["look", "--postcard"], data, question).await?;
+    let output = process.wait_with_output().await;
+    let output = output.map_err(|source| ApiError::internal("waiting for a process that looks", source))?;
     if output.status.success() {
         return encode::from_bytes(&output.stdout)
             .map_err(|source| ApiError::internal("reading what was seen", source));
