@@ -17,13 +17,13 @@ use wire::frame::Frame;
 use wire::look::Look;
 use wire::{ApiErrorBody, CheckpointId, RunId, encode};
 
-use crate::apart;
 use crate::api_error::{ApiError, Body, Path, Query};
 use crate::app_state::AppState;
 use crate::auth::Viewer;
 use crate::complete::{no_checkpoint, status_of};
 use crate::runs::{store_error, summary};
 use crate::series_api::answer;
+use crate::{apart, probes};
 
 /// Looks of one answer weigh no more than this; the rest is asked for from the next step on.
 const ANSWER_BYTES: u64 = 32_000_000;
@@ -119,7 +119,7 @@ pub async fn look(
     Path(run): Path<RunId>,
     Body(ask): Body<LookAsk>,
 ) -> Result<Response, ApiError> {
-    ask.look.check().map_err(|message| ApiError::invalid("look_invalid", message).field("look"))?;
+    probes::check(&ask.look).map_err(|message| ApiError::invalid("look_invalid", message).field("look"))?;
     summary(&state, &run).await?;
     let names_past = ask.checkpoint.is_some() || ask.step.is_some();
     if names_past && ask.live == Some(true) {

@@ -18,6 +18,19 @@ pub const MOST_OF_RUN: usize = 16;
 const CHANGES: usize = 8;
 const CHANGES_WITHIN: Duration = Duration::from_secs(2);
 
+/// Longest look as JSON, bytes; the longest text of one's own fits in whatever its characters are.
+const LOOK_BYTES: usize = 64 * 1024;
+
+/// Refuses a look that no model could answer, or that is too long to be passed on, with the sentence to show.
+pub fn check(look: &Look) -> Result<(), String> {
+    look.check()?;
+    let bytes = look.key().len();
+    if bytes > LOOK_BYTES {
+        return Err(format!("this look is {bytes} bytes long, and {LOOK_BYTES} are the most: name something shorter"));
+    }
+    Ok(())
+}
+
 /// Who wants to see what, by run.
 #[derive(Clone)]
 pub struct Probes {
@@ -131,7 +144,7 @@ impl Seer {
             return Err(format!("{many} looks at once, and {MOST_STANDING} are the most for one page: close some"));
         }
         for look in &looks {
-            look.check().map_err(|message| format!("{}: {message}", look.kind()))?;
+            check(look).map_err(|message| format!("{}: {message}", look.kind()))?;
         }
         let keys: BTreeSet<String> = looks.iter().map(Look::key).collect();
         let watched = self.probes.wish(self.number, run, looks)?;
@@ -185,7 +198,7 @@ impl Eyes {
 mod tests {
     use tokio::sync::mpsc;
     use wire::link::FromServer;
-    use wire::look::Passage;
+    use wire::look::{Of, Passage};
 
     use super::*;
     use crate::fleet::tests::arrival;
@@ -260,6 +273,8 @@ mod tests {
         third.want(&run(), many(3, 8)).unwrap();
         let empty = Look::Lens { passage: Passage::Own(String::new()) };
         assert!(second.want(&run(), vec![empty]).unwrap_err().starts_with("lens: the text is empty"));
+        let long = Look::Matrix { tensor: "x".repeat(100_000), of: Of::Weight, window: None };
+        assert!(second.want(&run(), vec![long]).unwrap_err().contains("100"));
         assert_eq!(told().last().unwrap().len(), 16);
     }
 
