@@ -37,6 +37,13 @@ pub enum Invocation {
         /// The lab's folder.
         data: PathBuf,
     },
+    /// See one thing inside a model: the question on standard input, what is seen on standard output.
+    Look {
+        /// The lab's folder.
+        data: PathBuf,
+        /// In postcard rather than JSON.
+        is_postcard: bool,
+    },
     /// Measure training on this machine.
     Bench(BenchWish),
     /// Print this text.
@@ -104,6 +111,8 @@ kindling bench [--text FILE] [--steps N] [--rounds N] [--beside COMMAND]
     Train nanoGPT's CPU recipe here, once a round, and print speed and loss; COMMAND is run in turn and compared by its last line, JSON.
 kindling complete [--data DIR]
     Complete a text with a checkpoint: reads {\"run\", \"checkpoint\", \"prompt\", ...} as JSON, writes a JSON line for each token.
+kindling look [--postcard] [--data DIR]
+    See inside a model with a checkpoint: reads {\"run\", \"checkpoint\", \"look\"} as JSON, writes what is seen as JSON or in postcard.
 kindling help | --version
 
 DIR is kindling-data and ADDRESS 127.0.0.1:7878 unless given here or in KINDLING_DATA and KINDLING_LISTEN.
@@ -124,6 +133,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation,
             "check" => read_check(parser),
             "bench" => read_bench(parser).map(Invocation::Bench),
             "complete" => read_complete(parser),
+            "look" => read_look(parser),
             "help" => Ok(Invocation::Say(HELP.to_owned())),
             other => Err(CliError::Subcommand(other.to_owned())),
         },
@@ -240,6 +250,18 @@ fn read_check(mut parser: Parser) -> Result<Invocation, CliError> {
     Ok(Invocation::Check { device })
 }
 
+fn read_look(mut parser: Parser) -> Result<Invocation, CliError> {
+    let (mut data, mut is_postcard) = (None, false);
+    while let Some(flag) = parser.next()? {
+        match flag {
+            Long("data") => data = Some(PathBuf::from(parser.value()?)),
+            Long("postcard") => is_postcard = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Invocation::Look { data: settings::data(data), is_postcard })
+}
+
 fn read_complete(mut parser: Parser) -> Result<Invocation, CliError> {
     let mut data = None;
     while let Some(flag) = parser.next()? {
@@ -275,8 +297,10 @@ mod tests {
         assert!(matches!(of("train spec.toml --device cpu"), Ok(Invocation::Train(_))));
         assert!(matches!(of(""), Ok(Invocation::Say(_))));
         assert!(matches!(of("complete --data x"), Ok(Invocation::Complete { data }) if data == PathBuf::from("x")));
+        assert!(matches!(of("look --postcard"), Ok(Invocation::Look { is_postcard: true, .. })));
         for bad in [
             "complete prompt",
+            "look inside",
             "sing",
             "serve --listen",
             "serve --listen x",

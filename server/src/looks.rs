@@ -1,6 +1,8 @@
 //! Looks inside a run, asked for one by one: what was kept along its way, what its worker sees now, and what a checkpoint shows. What
 //! stands and follows the training is asked for on the page's socket; see [`crate::probes`].
 
+pub mod viewer;
+
 use std::path::Path as FilePath;
 use std::time::Duration;
 
