@@ -31,7 +31,7 @@ pub(crate) struct OpenRun {
     /// Curves.
     pub(crate) curves: Curves,
     /// The latest looks, by kind.
-    pub(crate) frames: BTreeMap<&'static str, Frame>,
+    pub(crate) frames: BTreeMap<String, Frame>,
     /// What a change did: loss minus that of the twin that leaves the change out, with the band of its mean.
     pub(crate) difference: Vec<Bucket>,
     /// Rises with everything that charts show.
@@ -89,7 +89,7 @@ impl OpenRun {
         for row in &tick.rows {
             self.curves.add_row(row);
         }
-        self.frames.extend(tick.frames.into_iter().map(|frame| (frame.kind(), frame)));
+        self.frames.extend(tick.frames.into_iter().map(|frame| (frame.key(), frame)));
         self.version += 1;
     }
 

@@ -40,6 +40,13 @@ pub enum Invocation {
     },
     /// Take something away.
     Export(ExportWish),
+    /// See one thing inside a model: the question on standard input, what is seen on standard output.
+    Look {
+        /// The lab's folder.
+        data: PathBuf,
+        /// In postcard rather than JSON.
+        is_postcard: bool,
+    },
     /// Measure training on this machine.
     Bench(BenchWish),
     /// Print this text.
@@ -113,6 +120,8 @@ kindling export series RUN --to FILE.csv|FILE.parquet [--data DIR]
     Write every point of every curve.
 kindling export archive RUN --to FILE.tar [--data DIR]
     Write the whole run for another lab to import.
+kindling look [--postcard] [--data DIR]
+    See inside a model with a checkpoint: reads {\"run\", \"checkpoint\", \"look\"} as JSON, writes what is seen as JSON or in postcard.
 kindling help | --version
 
 DIR is kindling-data and ADDRESS 127.0.0.1:7878 unless given here or in KINDLING_DATA and KINDLING_LISTEN.
@@ -134,6 +143,7 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation,
             "bench" => read_bench(parser).map(Invocation::Bench),
             "complete" => read_complete(parser),
             "export" => read_export(parser).map(Invocation::Export),
+            "look" => read_look(parser),
             "help" => Ok(Invocation::Say(HELP.to_owned())),
             other => Err(CliError::Subcommand(other.to_owned())),
         },
@@ -250,6 +260,18 @@ fn read_check(mut parser: Parser) -> Result<Invocation, CliError> {
     Ok(Invocation::Check { device })
 }
 
+fn read_look(mut parser: Parser) -> Result<Invocation, CliError> {
+    let (mut data, mut is_postcard) = (None, false);
+    while let Some(flag) = parser.next()? {
+        match flag {
+            Long("data") => data = Some(PathBuf::from(parser.value()?)),
+            Long("postcard") => is_postcard = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Invocation::Look { data: settings::data(data), is_postcard })
+}
+
 fn read_complete(mut parser: Parser) -> Result<Invocation, CliError> {
     let mut data = None;
     while let Some(flag) = parser.next()? {
@@ -323,6 +345,7 @@ mod tests {
         assert!(
             matches!(of("export archive a --to x --data y"), Ok(Invocation::Export(wish)) if wish.what == What::Archive)
         );
+        assert!(matches!(of("look --postcard"), Ok(Invocation::Look { is_postcard: true, .. })));
         for bad in [
             "export",
             "export hf --to x",
@@ -332,6 +355,7 @@ mod tests {
             "export songs amber-fox --to x",
             "export archive ../x --to x",
             "complete prompt",
+            "look inside",
             "sing",
             "serve --listen",
             "serve --listen x",

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 use engine::check::Finding;
 use server::cli::{self, Invocation, WorkerWish};
-use server::{complete, export, serve, token, train, workers};
+use server::{complete, export, looks, serve, token, train, workers};
 use tracing_subscriber::filter::LevelFilter;
 use wire::DeviceId;
 use wire::device::{DeviceInfo, DeviceKind};
@@ -33,6 +33,7 @@ fn start() -> anyhow::Result<()> {
         Invocation::Check { device } => check_devices(device)?,
         Invocation::Complete { data } => complete_text(&data)?,
         Invocation::Export(wish) => println!("{}", runtime()?.block_on(export::export(wish))?),
+        Invocation::Look { data, is_postcard } => look(&data, is_postcard)?,
         Invocation::Bench(wish) => bench::bench(&wish)?,
         Invocation::Serve(settings) => runtime()?.block_on(serve::serve(settings))?,
         Invocation::Train(wish) => runtime()?.block_on(train::train(wish))?,
@@ -94,12 +95,23 @@ fn check_devices(wanted: Option<DeviceId>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A text is for whoever reads along; the trainings of this machine go first.
-fn complete_text(data: &Path) -> anyhow::Result<()> {
+/// What is made for whoever reads along lets the trainings of this machine go first.
+fn step_back() {
     #[cfg(unix)]
     if let Err(error) = rustix::process::nice(10) {
-        tracing::debug!("this text is written at full priority: {error}");
+        tracing::debug!("at full priority: {error}");
     }
+}
+
+fn look(data: &Path, is_postcard: bool) -> anyhow::Result<()> {
+    step_back();
+    let is_seen = looks::viewer::answer(data, std::io::stdin().lock(), std::io::stdout().lock(), is_postcard);
+    anyhow::ensure!(is_seen, "nothing could be seen; what was written says why");
+    Ok(())
+}
+
+fn complete_text(data: &Path) -> anyhow::Result<()> {
+    step_back();
     let is_written = complete::writer::answer(data, std::io::stdin().lock(), std::io::stdout().lock());
     anyhow::ensure!(is_written, "the text could not be written; the last line says why");
     Ok(())

@@ -34,6 +34,7 @@ impl Bar {
                 self.say(&format!("step {step}, sample: {prompt}{}", text.trim_end()))
             }
             Item::Event(report) => self.say(&format!("step {}: {}", report.step, report.event.phrase())),
+            Item::Kept(_) => {}
         }
     }
 

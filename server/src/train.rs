@@ -155,7 +155,7 @@ fn plan(spec: &RunSpec, corpora: &Path) -> Result<PlanView, TrainError> {
 }
 
 fn make_built_in(corpora: &Path, id: &CorpusId) -> Result<(), TrainError> {
-    let is_ours = matches!(id.as_str(), "tales" | "modular-addition");
+    let is_ours = matches!(id.as_str(), "tales" | "modular-addition" | "induction");
     if !is_ours || corpus::read(corpora, id).is_ok() {
         return Ok(());
     }
@@ -250,6 +250,10 @@ impl Reporter for ToStore {
     }
 
     fn look(&mut self, _frame: Frame) {}
+
+    fn keep(&mut self, frame: Frame) {
+        self.put(Item::Kept(Box::new(frame)));
+    }
 }
 
 async fn store_all(store: &Store, run: &RunId, steps: u64, mut reports: Receiver<Item>) -> Result<(), StoreError> {

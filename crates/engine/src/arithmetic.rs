@@ -7,15 +7,24 @@ use crate::data_error::{DataError, Progress};
 use crate::random::Counter;
 
 /// The prime.
-const MODULUS: u64 = 97;
+pub(crate) const MODULUS: u64 = 97;
+
+/// Tenths of the sums that are held out. With a tenth a model sees so many that it understands at once; with half of them it first learns
+/// them by heart, and what it says of the others becomes right much later.
+pub(crate) const HELD_OUT_TENTHS: u64 = 5;
 
 /// Nats of one number drawn evenly. A document costs two of them; the sum follows.
 fn nats() -> f64 {
     (MODULUS as f64).ln()
 }
 
+/// A number as the text writes it.
+pub(crate) fn write_number(n: u64) -> String {
+    format!("{n:02}")
+}
+
 fn write_sum(a: u64, b: u64) -> String {
-    format!("{a:02}+{b:02}={:02}", (a + b) % MODULUS)
+    format!("{}+{}={}", write_number(a), write_number(b), write_number((a + b) % MODULUS))
 }
 
 /// What each piece of `12+45=57` costs: the two numbers cost the same, all else nothing.

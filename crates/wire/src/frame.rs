@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::look::{Look, Sight};
+
 /// Moments and extrema of one tensor, reduced on its device. Values that are not finite are counted and left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -49,20 +51,55 @@ pub enum Frame {
         /// Time the look took, milliseconds.
         cost_ms: f64,
     },
+    /// What was asked for and seen.
+    Seen {
+        /// Steps done when it was taken.
+        step: u64,
+        /// Stretch of the run's history.
+        segment: u32,
+        /// What was asked.
+        look: Look,
+        /// What was seen.
+        sight: Sight,
+        /// What it cost.
+        pace: Pace,
+    },
+    /// What was asked for and cannot be seen.
+    Unseen {
+        /// Steps done when it was tried.
+        step: u64,
+        /// What was asked.
+        look: Look,
+        /// Why not, and the way out.
+        message: String,
+    },
+}
+
+/// What a look costs, and how often it is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Pace {
+    /// Time this look took, milliseconds of training.
+    pub cost_ms: f64,
+    /// Time between two of it, milliseconds; 0 for one that does not stand.
+    pub every_ms: f64,
+    /// Share of all time that goes to looks at present, 0 to 1.
+    pub share: f64,
 }
 
 impl Frame {
     /// The step it belongs to.
     pub fn step(&self) -> u64 {
         match self {
-            Self::Tensors { step, .. } => *step,
+            Self::Tensors { step, .. } | Self::Seen { step, .. } | Self::Unseen { step, .. } => *step,
         }
     }
 
-    /// Its kind, the key under which the latest replaces the one before.
-    pub fn kind(&self) -> &'static str {
+    /// The key under which the latest replaces the one before: its kind, and of looks what exactly was asked.
+    pub fn key(&self) -> String {
         match self {
-            Self::Tensors { .. } => "tensors",
+            Self::Tensors { .. } => "tensors".to_owned(),
+            Self::Seen { look, .. } | Self::Unseen { look, .. } => look.key(),
         }
     }
 }

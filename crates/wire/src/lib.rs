@@ -8,7 +8,7 @@
 //! - [`schedule`] the learning rate as a pure function of the step, [`course`] the mix and the batch likewise, [`dials`] all of them as
 //!   they stand; [`checkpoint`] saved states, [`history`] the tree of stretches that rollbacks and forks make, [`fork`] a fork's plan;
 //! - [`model`] the shape of the decoder and what it costs, [`shape`] whether others know it;
-//! - [`series`] names, units and buckets of curves, [`frame`] looks inside;
+//! - [`series`] names, units and buckets of curves, [`look`] what can be seen inside and [`frame`] how it travels;
 //! - [`run`], [`corpus`], [`device`] the records that pages show; [`complete`] texts written by a checkpoint;
 //! - [`link`] worker and server, [`live`] server and page.
 
@@ -28,6 +28,7 @@ pub mod history;
 pub mod id;
 pub mod link;
 pub mod live;
+pub mod look;
 pub mod model;
 pub mod plan;
 pub mod preset;

@@ -11,12 +11,13 @@ use crate::event::{Author, Event};
 use crate::frame::Frame;
 use crate::history::Past;
 use crate::id::{RunId, WorkerId};
+use crate::look::Look;
 use crate::plan::RunPlan;
 use crate::run::RunState;
 use crate::series::Row;
 
 /// Version of this protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// From a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,6 +69,8 @@ pub enum Item {
     Row(Row),
     /// Something happened.
     Event(Report),
+    /// A look to be kept, so that the run can be gone through from its first step.
+    Kept(Box<Frame>),
 }
 
 /// An event before the store has numbered it.
@@ -131,5 +134,12 @@ pub enum FromServer {
     Refused {
         /// In words.
         message: String,
+    },
+    /// What is wanted to be seen of the run you hold, in place of what was wanted before.
+    Probe {
+        /// Which run.
+        run: RunId,
+        /// All looks that somebody watches.
+        looks: Vec<Look>,
     },
 }

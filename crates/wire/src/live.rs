@@ -7,6 +7,7 @@ use crate::device::DeviceView;
 use crate::event::EventRecord;
 use crate::frame::Frame;
 use crate::id::RunId;
+use crate::look::Look;
 use crate::run::{Cursor, RunSummary};
 use crate::series::Row;
 
@@ -28,6 +29,13 @@ pub enum FromPage {
     LeaveRun {
         /// Which run.
         run: RunId,
+    },
+    /// What this page wants to see inside a run, in place of what it wanted before; gone with the connection.
+    Probe {
+        /// Which run.
+        run: RunId,
+        /// At most [`crate::look::MOST_STANDING`].
+        looks: Vec<Look>,
     },
 }
 

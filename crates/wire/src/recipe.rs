@@ -46,11 +46,26 @@ pub struct Keep {
     pub before_changes: bool,
     /// Times a run is started again by itself after its worker died.
     pub restarts: u32,
+    /// Bound on the looks that are kept of a run, so that it can be gone through from its first step, MB; 0 for none.
+    #[serde(default = "frames_mb")]
+    pub frames_mb: u32,
+}
+
+fn frames_mb() -> u32 {
+    200
 }
 
 impl Default for Keep {
     fn default() -> Self {
-        Self { every: 500, latest: 3, every_nth: 0, best: true, before_changes: true, restarts: 3 }
+        Self {
+            every: 500,
+            latest: 3,
+            every_nth: 0,
+            best: true,
+            before_changes: true,
+            restarts: 3,
+            frames_mb: frames_mb(),
+        }
     }
 }
 

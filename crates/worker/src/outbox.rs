@@ -13,9 +13,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use wire::frame::Frame;
 use wire::link::Item;
+use wire::look::Look;
 use wire::{RunId, RunState};
 
-use crate::spool::{Spool, SpoolError};
+use crate::spool::{Most, Spool, SpoolError};
 
 /// The bell between the training thread and the link.
 #[derive(Debug, Default)]
@@ -42,7 +43,9 @@ pub(crate) struct Outbox {
     spool: Mutex<Spool>,
     bell: Arc<Bell>,
     /// The latest look of each kind.
-    looks: Mutex<BTreeMap<&'static str, Frame>>,
+    looks: Mutex<BTreeMap<String, Frame>>,
+    /// Looks that somebody watches, until the training has heard of them.
+    wanted: Mutex<Option<Vec<Look>>>,
     acked: AtomicU64,
     is_over: AtomicBool,
     is_abandoned: AtomicBool,
@@ -61,6 +64,7 @@ impl Outbox {
             spool: Mutex::new(spool),
             bell,
             looks: Mutex::default(),
+            wanted: Mutex::default(),
             acked: AtomicU64::new(0),
             is_over: AtomicBool::new(is_over),
             is_abandoned: AtomicBool::new(false),
@@ -108,12 +112,25 @@ impl Outbox {
     /// Keeps the look if it is the newest of its kind.
     pub(crate) fn put_look(&self, frame: Frame) {
         if !self.is_abandoned() {
-            locked(&self.looks).insert(frame.kind(), frame);
+            locked(&self.looks).insert(frame.key(), frame);
             self.bell.ring(false);
         }
     }
 
+    /// The looks that are watched now, where the training has not heard of them yet.
+    pub(crate) fn take_wanted(&self) -> Option<Vec<Look>> {
+        locked(&self.wanted).take()
+    }
+
     // From the link and the clock.
+
+    /// What is watched from now on. Looks that nobody watches any more are not sent.
+    pub(crate) fn want(&self, looks: Vec<Look>) {
+        let keys: Vec<String> = looks.iter().map(Look::key).collect();
+        let is_asked_for = |frame: &Frame| matches!(frame, Frame::Seen { .. } | Frame::Unseen { .. });
+        locked(&self.looks).retain(|key, frame| !is_asked_for(frame) || keys.contains(key));
+        *locked(&self.wanted) = Some(looks);
+    }
 
     /// Each second: what waits in memory is written, and what is written is synced.
     pub(crate) fn sync(&self) {
@@ -127,8 +144,8 @@ impl Outbox {
         }
     }
 
-    /// Up to `most` reports from `from` on, with the number of the first: a later one only where numbers leapt.
-    pub(crate) fn read(&self, from: u64, most: usize) -> Result<Option<(u64, Vec<Item>)>, SpoolError> {
+    /// As many reports from `from` on as `most` allows, with the number of the first: a later one only where numbers leapt.
+    pub(crate) fn read(&self, from: u64, most: Most) -> Result<Option<(u64, Vec<Item>)>, SpoolError> {
         let (records, path) = {
             let mut spool = locked(&self.spool);
             (spool.read(from, most)?, spool.path().to_owned())

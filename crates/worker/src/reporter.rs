@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use wire::frame::Frame;
 use wire::link::{Item, Report};
+use wire::look::Look;
 use wire::series::Row;
 use wire::{Author, Event, RunState};
 
@@ -12,6 +13,9 @@ use crate::outbox::Outbox;
 
 /// Number of the orders that this process gives itself; it means nothing outside, and the server's never get that far.
 pub(crate) const OWN_ORDER: u64 = u64::MAX;
+
+/// A look beyond this size is not kept.
+const MOST_KEPT_BYTES: usize = 4 << 20;
 
 /// Takes a run's reports. Each is on disk when the call returns; none waits for the network.
 #[derive(Debug)]
@@ -43,6 +47,22 @@ impl RunReporter {
     /// A look inside; the newest of its kind replaces the one before.
     pub fn look(&mut self, frame: Frame) {
         self.outbox.put_look(frame);
+    }
+
+    /// A look that is stored like every other report. One that is too large to travel beside them is left out.
+    pub fn keep(&mut self, frame: Frame) {
+        match wire::encode::to_bytes(&frame) {
+            Ok(bytes) if bytes.len() <= MOST_KEPT_BYTES => self.outbox.put(Item::Kept(Box::new(frame))),
+            Ok(bytes) => {
+                tracing::warn!("{} at step {} weighs {} bytes: not kept", frame.key(), frame.step(), bytes.len())
+            }
+            Err(source) => tracing::error!("a look cannot be encoded: {source}"),
+        }
+    }
+
+    /// The looks that somebody watches, where these have changed since the last call.
+    pub fn wanted(&mut self) -> Option<Vec<Look>> {
+        self.outbox.take_wanted()
     }
 
     /// Why reports cannot be kept on disk, while they cannot: hold until this is `None`.

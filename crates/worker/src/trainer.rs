@@ -9,6 +9,7 @@ use wire::command::CommandOrder;
 use wire::device::DeviceInfo;
 use wire::frame::Frame;
 use wire::link::Report;
+use wire::look::Look;
 use wire::series::Row;
 use wire::{DeviceId, RunPlan};
 
@@ -71,6 +72,14 @@ impl Reporter for RunReporter {
 
     fn look(&mut self, frame: Frame) {
         RunReporter::look(self, frame);
+    }
+
+    fn keep(&mut self, frame: Frame) {
+        RunReporter::keep(self, frame);
+    }
+
+    fn wanted(&mut self) -> Option<Vec<Look>> {
+        RunReporter::wanted(self)
     }
 
     fn blocked(&self) -> Option<String> {

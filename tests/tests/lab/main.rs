@@ -17,3 +17,4 @@ mod resume;
 mod steering;
 mod takeaway;
 mod texts;
+mod xray;

@@ -72,7 +72,7 @@ pub(crate) async fn put_frame(connection: &mut SqliteConnection, run: &RunId, fr
     let bytes = wire::encode::to_bytes(frame).map_err(|source| StoreError::unreadable("a look", source))?;
     sqlx::query("INSERT INTO frames (run, kind, frame) VALUES (?, ?, ?) ON CONFLICT (run, kind) DO UPDATE SET frame = excluded.frame")
         .bind(run.as_str())
-        .bind(frame.kind())
+        .bind(frame.key())
         .bind(bytes)
         .execute(connection)
         .await?;
