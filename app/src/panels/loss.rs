@@ -10,6 +10,7 @@ use wire::series::{Axis, describe, name};
 use wire::{Event, EventRecord};
 
 use super::chart::{Chart, LEFT, Line, Picture};
+use super::journal::BatchLink;
 use super::{Desk, phrase};
 use crate::run_state::{OpenRun, Sight};
 
@@ -172,6 +173,7 @@ pub(crate) fn LossChart() -> impl IntoView {
     view! {
         <Chart title="Loss".to_owned() unit=Signal::derive(move || unit(in_bits()).to_owned()) meaning class="main" paint>
             <div class="tools">
+                {move || desk.pressed.get().filter(|step| *step < desk.summary.read().step).map(|step| view! { <BatchLink step /> })}
                 <Range />
                 <label class="pick" title="What stands on the x axis of every chart">
                     <span class="unseen">"x axis"</span>
