@@ -16,6 +16,7 @@ use crate::jobs::Jobs;
 use crate::live::Hub;
 use crate::live_socket::LabCache;
 use crate::pending::Pending;
+use crate::probes::Probes;
 use crate::settings::Settings;
 use crate::texts::Texts;
 
@@ -41,6 +42,8 @@ pub struct App {
     pub fleet: Fleet,
     /// Commands that wait for their event.
     pub pending: Pending,
+    /// What is watched inside of runs.
+    pub probes: Probes,
     /// Seats for those who complete texts.
     pub seats: Seats,
     /// Names by which the server may be called.
@@ -56,12 +59,14 @@ impl AppState {
     /// State of a server with these settings over this store.
     pub fn new(settings: Settings, store: Store) -> Self {
         let hosts = Hosts::new(settings.listen.ip(), &settings.allowed_hosts);
+        let fleet = Fleet::default();
         Self(Arc::new(App {
             texts: Texts::new(settings.corpora()),
             jobs: Jobs::default(),
             hub: Hub::new(now_ms() as u64),
             lab_cache: LabCache::default(),
-            fleet: Fleet::default(),
+            probes: Probes::new(fleet.clone()),
+            fleet,
             pending: Pending::new(now_ms()),
             seats: Seats::default(),
             scheduler: Notify::new(),

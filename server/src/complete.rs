@@ -5,7 +5,6 @@ pub mod writer;
 
 use std::io;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +14,13 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wire::ApiErrorBody;
 use wire::complete::{CompleteAsk, CompleteLine};
 
+use crate::apart;
 use crate::api_error::{ApiError, Body};
 use crate::app_state::AppState;
 use crate::auth::Viewer;
@@ -99,7 +99,7 @@ async fn resolve(state: &AppState, ask: CompleteAsk) -> Result<CompleteAsk, ApiE
     Ok(CompleteAsk { run: from.run, checkpoint: Some(from.checkpoint), ..ask })
 }
 
-fn no_checkpoint(message: String) -> ApiError {
+pub(crate) fn no_checkpoint(message: String) -> ApiError {
     ApiError::not_found(message)
         .hint("GET .../checkpoints lists them; POST .../commands {\"kind\": \"checkpoint\"} takes one")
 }
@@ -114,23 +114,9 @@ struct Pen {
 
 impl Pen {
     async fn start(data: &Path, ask: &CompleteAsk, seat: OwnedSemaphorePermit) -> Result<Self, ApiError> {
-        let failed = |source: &dyn std::fmt::Display| ApiError::internal("starting a process that writes", source);
-        let program = std::env::current_exe().map_err(|source| failed(&source))?;
-        let mut process = Command::new(program)
-            .arg("complete")
-            .arg("--data")
-            .arg(data)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(|source| failed(&source))?;
-        let (Some(mut input), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
-            return Err(failed(&"it has no pipes"));
-        };
-        let question = serde_json::to_vec(ask).map_err(|source| failed(&source))?;
-        input.write_all(&question).await.map_err(|source| failed(&source))?;
-        drop(input);
+        let mut process = apart::ask(&["complete"], data, ask).await?;
+        let output = process.stdout.take();
+        let output = output.ok_or_else(|| ApiError::internal("starting a process that writes", "it has no pipes"))?;
         Ok(Self { lines: BufReader::new(output).lines(), is_over: false, _process: process, _seat: seat })
     }
 
@@ -171,11 +157,11 @@ fn broken_off() -> String {
     serde_json::to_string(&CompleteLine::Failed { error }).unwrap_or_default()
 }
 
-fn status_of(code: &str) -> StatusCode {
+pub(crate) fn status_of(code: &str) -> StatusCode {
     match code {
         "not_found" => StatusCode::NOT_FOUND,
         "checkpoint_damaged" | "text_missing" => StatusCode::CONFLICT,
-        "prompt_unknown" | "value_invalid" | "body_invalid" => StatusCode::UNPROCESSABLE_ENTITY,
+        "prompt_unknown" | "look_invalid" | "value_invalid" | "body_invalid" => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

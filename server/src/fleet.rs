@@ -10,6 +10,7 @@ use wire::command::CommandOrder;
 use wire::device::{DeviceInfo, DeviceLoad, DeviceView};
 use wire::history::Past;
 use wire::link::FromServer;
+use wire::look::Look;
 use wire::{DeviceId, RunId, RunPlan, WorkerId};
 
 use crate::clock::now_ms;
@@ -142,6 +143,16 @@ impl Fleet {
         let members = self.lock();
         let holder = members.values().find(|member| member.view.is_connected && member.view.run.as_ref() == Some(run));
         holder.is_some_and(|member| member.to_worker.try_send(FromServer::Order { run: run.clone(), order }).is_ok())
+    }
+
+    /// Tells the worker which holds the run what is to be seen of it. One that cannot be told hears it when it is back.
+    pub fn probe(&self, run: &RunId, looks: Vec<Look>) {
+        let members = self.lock();
+        let holder = members.values().find(|member| member.view.is_connected && member.view.run.as_ref() == Some(run));
+        let probe = FromServer::Probe { run: run.clone(), looks };
+        if holder.is_some_and(|member| member.to_worker.try_send(probe).is_err()) {
+            tracing::debug!("the worker of {run} could not be told what is watched");
+        }
     }
 
     /// A run has ended: whoever held it is free.

@@ -2,15 +2,16 @@
 //!
 //! - [`router`] all routes over one [`AppState`]; tests call it without a socket.
 //! - Who may do what: [`auth`] (tokens, roles), [`guard`] (Host and Origin), [`session`] (signing in), [`headers`].
-//! - REST: [`runs`], [`forks`], [`checkpoints`], [`commands`] with [`steer`] and [`pending`], [`complete`], [`series_api`], [`figures_api`], [`corpora`] with [`upload`], [`catalogue`] with
+//! - REST: [`runs`], [`forks`], [`checkpoints`], [`commands`] with [`steer`] and [`pending`], [`complete`] and [`looks`] (with processes [`apart`]), [`series_api`], [`figures_api`], [`corpora`] with [`upload`], [`catalogue`] with
 //!   [`download`], [`devices`], [`jobs`], [`openapi`], [`metrics`].
-//! - Sockets: [`live`] the stream of ticks and [`live_socket`] its pages; [`fleet`] the workers and [`link`] their sockets.
+//! - Sockets: [`live`] the stream of ticks, [`live_socket`] its pages and [`probes`] what they look at; [`fleet`] the workers and [`link`] their sockets.
 //! - Going on by itself: [`scheduler`] hands out runs, [`vigil`] notices lost ones, [`workers`] starts local workers,
 //!   [`texts`] is the one door to the engine's data.
 //! - The command line: [`cli`], [`settings`], [`serve`], [`train`], [`token`].
 //!
 //! What is not here: arithmetic (engine), SQL and files of series (store), drawing (figure).
 
+pub mod apart;
 pub mod api_error;
 pub mod app_state;
 pub mod auth;
@@ -32,10 +33,12 @@ pub mod jobs;
 pub mod link;
 pub mod live;
 pub mod live_socket;
+pub mod looks;
 pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod pending;
+pub mod probes;
 mod progress_bar;
 pub mod router;
 pub mod runs;

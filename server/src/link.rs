@@ -188,6 +188,7 @@ async fn greet(
     // The queue is empty, so there is room.
     let _ = to_worker.send(FromServer::Welcome { stored, let_go }).await;
     if let Some(run) = kept {
+        state.probes.tell(&run);
         revive(state, &run).await?;
     }
     state.wake_scheduler();
@@ -320,6 +321,10 @@ impl Link {
     }
 
     async fn take_look(&self, run: &RunId, frame: Frame) {
+        let is_asked_for = matches!(frame, Frame::Seen { .. } | Frame::Unseen { .. });
+        if is_asked_for && !self.state.probes.is_wanted(run, &frame.key()) {
+            return;
+        }
         // A look that cannot be kept is no loss: the next replaces it.
         if let Err(error) = self.state.store.put_frame(run, &frame).await {
             tracing::debug!("a look at {run} was not kept: {error}");

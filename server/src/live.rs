@@ -1,5 +1,8 @@
 //! The stream of each run: ticks, numbered without gaps, encoded once and shared by all who watch.
 //!
+//! What pages look at inside of a run stands beside the ring: of each look the newest alone, with the tick that it goes out with, added
+//! for those pages that asked for it. So a look of a hundred kilobytes costs a page that did not ask nothing, and shortens no ring.
+//!
 //! A watcher is a cursor, not a queue. It takes what lies behind its cursor when its socket has room, so a slow one costs
 //! nothing and holds nobody up; one that has fallen out of the ring is told to fetch the run again. The store is always
 //! ahead of the stream: what a tick says has been stored before.
@@ -17,6 +20,8 @@ use wire::run::Cursor;
 use wire::series::Row;
 use wire::{RunId, RunSummary, encode};
 
+use crate::probes::MOST_OF_RUN;
+
 /// Ticks of one run are at least this far apart; what comes in between is folded together.
 const TICK_EVERY: Duration = Duration::from_millis(40);
 /// Bounds of a ring: as long as a page may sleep and still go on without a gap.
@@ -24,6 +29,8 @@ const RING_TICKS: usize = 1024;
 const RING_BYTES: usize = 2_000_000;
 /// What is left of the ring of a run that has ended.
 const RING_TICKS_OVER: usize = 16;
+/// Looks of one run that are remembered: all that may stand, and as many that stood before.
+const SIGHTS: usize = 2 * MOST_OF_RUN;
 
 /// The last ticks of one run.
 #[derive(Default)]
@@ -83,11 +90,13 @@ struct Channel {
     open: Option<Open>,
     closed_at: Option<Instant>,
     last: watch::Sender<u64>,
+    /// The newest of each look that was asked for, by its key, with the number of the tick it goes out with.
+    sights: HashMap<String, (u64, Arc<Frame>)>,
 }
 
 impl Default for Channel {
     fn default() -> Self {
-        Self { ring: Ring::default(), open: None, closed_at: None, last: watch::channel(0).0 }
+        Self { ring: Ring::default(), open: None, closed_at: None, last: watch::channel(0).0, sights: HashMap::new() }
     }
 }
 
@@ -121,6 +130,37 @@ impl Hub {
             return Behind::TooFar;
         }
         self.lock().entry(run.clone()).or_default().ring.after(cursor.tick, limit)
+    }
+
+    /// The newest looks of a run that were asked for, as far as their keys are.
+    pub fn sights(&self, run: &RunId, is_asked: impl Fn(&str) -> bool) -> Vec<Frame> {
+        let channels = self.lock();
+        let sights = channels.get(run).into_iter().flat_map(|channel| &channel.sights);
+        sights.filter(|(key, _)| is_asked(key)).map(|(_, (_, frame))| frame.as_ref().clone()).collect()
+    }
+
+    /// The newest of one look that was asked for, with the number of the tick it went out with.
+    pub fn sight(&self, run: &RunId, key: &str) -> Option<(u64, Arc<Frame>)> {
+        self.lock().get(run)?.sights.get(key).cloned()
+    }
+
+    /// Tick number `number` with the looks that go out with it, as far as their keys are wanted.
+    pub fn with_sights(&self, run: &RunId, number: u64, tick: Bytes, is_wanted: impl Fn(&str) -> bool) -> Bytes {
+        let frames: Vec<Arc<Frame>> = {
+            let channels = self.lock();
+            let sights = channels.get(run).into_iter().flat_map(|channel| &channel.sights);
+            sights
+                .filter(|(key, (at, _))| *at == number && is_wanted(key))
+                .map(|(_, (_, frame))| frame.clone())
+                .collect()
+        };
+        if frames.is_empty() {
+            return tick;
+        }
+        // What was encoded here decodes; should it not, the tick goes out as it is.
+        let Ok(ToPage::Tick(mut seen)) = encode::from_bytes(&tick) else { return tick };
+        seen.frames.extend(frames.iter().map(|frame| frame.as_ref().clone()));
+        encode::to_bytes(&ToPage::Tick(seen)).map_or(tick, Bytes::from)
     }
 
     /// Follows the lab: a number that changes when the Lab page should.
@@ -165,6 +205,8 @@ impl Hub {
         let Some(Open { summary, rows, events, frames }) = channel.open.take() else { return };
         let is_over = summary.state.is_over();
         let cursor = Cursor { epoch: self.epoch, tick: channel.ring.last() + 1 };
+        let (sights, frames) = frames.into_iter().partition(|frame| !matches!(frame, Frame::Tensors { .. }));
+        channel.keep_sights(cursor.tick, sights, is_over);
         let tick = ToPage::Tick(Tick { run: run.clone(), cursor, summary, rows, events, frames });
         match encode::to_bytes(&tick) {
             Ok(bytes) => {
@@ -179,6 +221,17 @@ impl Hub {
     // Nothing panics while this lock is held but for want of memory; what it guards is sound after each line.
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Channel>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Channel {
+    /// Keeps what goes out with a tick. Of those that stood before, the oldest go; of a run that is over, all.
+    fn keep_sights(&mut self, tick: u64, sights: Vec<Frame>, is_over: bool) {
+        self.sights.extend(sights.into_iter().map(|frame| (frame.key(), (tick, Arc::new(frame)))));
+        let mut ticks: Vec<u64> = self.sights.values().map(|(at, _)| *at).collect();
+        ticks.sort_unstable();
+        let oldest = if is_over { tick } else { ticks.iter().rev().nth(SIGHTS - 1).copied().unwrap_or(0) };
+        self.sights.retain(|_, (at, _)| *at >= oldest);
     }
 }
 
@@ -202,6 +255,7 @@ impl Open {
 pub(crate) mod tests {
     use super::*;
     use wire::RunState;
+    use wire::look::{Look, Passage};
 
     pub(crate) fn summary(run: &str, state: RunState) -> RunSummary {
         RunSummary {
@@ -261,6 +315,42 @@ pub(crate) mod tests {
         let mut ring = Ring::default();
         (0..10).for_each(|_| ring.push(Bytes::from(vec![0; RING_BYTES]), RING_TICKS));
         assert_eq!((ring.last(), ring.ticks.len()), (10, 1));
+    }
+
+    #[tokio::test]
+    async fn a_look_goes_to_those_who_asked_and_only_the_newest_of_it() {
+        let hub = Hub::new(7);
+        let run: RunId = "r".parse().unwrap();
+        let look = |layer| Look::Attention { passage: Passage::default(), layer };
+        let unseen = |step, layer| Frame::Unseen { step, look: look(layer), message: String::new() };
+        let tensors = Frame::Tensors { step: 1, tensors: vec![], cost_ms: 0.0 };
+        for step in 1..=3 {
+            let frames = vec![unseen(step, 0), unseen(step, 1), tensors.clone()];
+            hub.publish(summary("r", RunState::Running), vec![], vec![], frames);
+            hub.close(&run);
+        }
+        let steps = |key: &str| {
+            let Behind::Ticks(ticks) = hub.after(&run, Cursor { epoch: 7, tick: 0 }, 9) else { panic!("within") };
+            let with = |(tick, number)| hub.with_sights(&run, number, tick, |wanted| wanted == key);
+            let read = |bytes: Bytes| match encode::from_bytes(&bytes).unwrap() {
+                ToPage::Tick(tick) => tick.frames.iter().map(|frame| (frame.key(), frame.step())).collect::<Vec<_>>(),
+                other => panic!("{other:?}"),
+            };
+            ticks.into_iter().zip(1..).map(with).map(read).collect::<Vec<_>>()
+        };
+        let plain = ("tensors".to_owned(), 1);
+        assert_eq!(steps("nobody's"), [vec![plain.clone()], vec![plain.clone()], vec![plain.clone()]]);
+        let seen = (look(1).key(), 3);
+        assert_eq!(steps(&look(1).key()), [vec![plain.clone()], vec![plain.clone()], vec![plain, seen]]);
+        assert_eq!(hub.sights(&run, |key| key == look(0).key()), [unseen(3, 0)]);
+        for layer in 0..100 {
+            hub.publish(summary("r", RunState::Running), vec![], vec![], vec![unseen(4, layer)]);
+            hub.close(&run);
+        }
+        assert_eq!(hub.sights(&run, |_| true).len(), SIGHTS, "no more are remembered than may stand");
+        hub.publish(summary("r", RunState::Finished), vec![], vec![], vec![]);
+        hub.close(&run);
+        assert!(hub.sights(&run, |_| true).is_empty());
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use wire::live::{FromPage, ToPage};
+use wire::look::Look;
 use wire::run::Cursor;
 use wire::{RunId, encode};
 
@@ -24,6 +25,7 @@ use crate::clock::now_ms;
 use crate::devices;
 use crate::link::upgrade;
 use crate::live::Behind;
+use crate::probes::{Eyes, Seer};
 
 /// The lab's state goes out at most this often.
 const LAB_EVERY: Duration = Duration::from_millis(250);
@@ -35,7 +37,8 @@ const TO_PAGE: usize = 8;
 const TICKS_AT_ONCE: usize = 32;
 /// Runs one page may watch.
 const RUNS: usize = 64;
-const MESSAGE_BYTES: usize = 64 * 1024;
+/// Room for as many looks as a page may have, each at a text of its own.
+const MESSAGE_BYTES: usize = 256 * 1024;
 
 /// The page's socket.
 #[utoipa::path(get, path = "/live", tag = "sockets", responses((status = 101, description = "Postcard messages: wire::live.")))]
@@ -48,7 +51,8 @@ async fn serve(state: AppState, socket: WebSocket) {
     let (sink, mut stream) = socket.split();
     let (to_page, outgoing) = mpsc::channel(TO_PAGE);
     let mut writer = tokio::spawn(write(sink, outgoing));
-    let mut page = Page { state, to_page, lab: None, runs: HashMap::new() };
+    let seer = state.probes.seer();
+    let mut page = Page { state, to_page, lab: None, runs: HashMap::new(), seer };
     loop {
         tokio::select! {
             message = stream.next() => match message {
@@ -91,6 +95,8 @@ struct Page {
     to_page: mpsc::Sender<Bytes>,
     lab: Option<AbortHandle>,
     runs: HashMap<RunId, AbortHandle>,
+    /// What it looks at inside of runs; gone with the page.
+    seer: Seer,
 }
 
 impl Page {
@@ -102,8 +108,11 @@ impl Page {
             }
             Ok(FromPage::LeaveLab) => self.lab.take().iter().for_each(AbortHandle::abort),
             Ok(FromPage::WatchRun { run, since }) => self.watch_run(run, since).await,
-            Ok(FromPage::Probe { .. }) => self.refuse("looks are not served yet".into()).await,
-            Ok(FromPage::LeaveRun { run }) => self.runs.remove(&run).iter().for_each(AbortHandle::abort),
+            Ok(FromPage::LeaveRun { run }) => {
+                self.seer.leave(&run);
+                self.runs.remove(&run).iter().for_each(AbortHandle::abort);
+            }
+            Ok(FromPage::Probe { run, looks }) => self.probe(run, looks).await,
             Err(error) => self.refuse(format!("a message could not be read ({error}); reload the page")).await,
         }
     }
@@ -116,8 +125,29 @@ impl Page {
         if !matches!(self.state.store.summary(&run).await, Ok(Some(_))) {
             return self.refuse(format!("there is no run {run}")).await;
         }
-        let task = tokio::spawn(watch_run(self.state.clone(), self.to_page.clone(), run.clone(), since));
+        let eyes = self.seer.eyes(&run);
+        let task = tokio::spawn(watch_run(self.state.clone(), self.to_page.clone(), run.clone(), since, eyes));
         self.runs.insert(run, task.abort_handle()).iter().for_each(AbortHandle::abort);
+    }
+
+    /// Hears what the page wants to see. What others see already it is shown at once: while a run holds, its worker has nothing new to say.
+    async fn probe(&mut self, run: RunId, looks: Vec<Look>) {
+        let watched = match self.seer.want(&run, looks) {
+            Ok(watched) => watched,
+            Err(message) => return self.refuse(message).await,
+        };
+        match self.state.store.summary(&run).await {
+            Ok(Some(summary)) => {
+                let frames = self.state.hub.sights(&run, |key| watched.contains(key));
+                if !frames.is_empty() {
+                    self.state.hub.publish(summary, vec![], vec![], frames);
+                }
+            }
+            _ => {
+                self.seer.leave(&run);
+                self.refuse(format!("there is no run {run}")).await;
+            }
+        }
     }
 
     async fn refuse(&self, message: String) {
@@ -131,7 +161,7 @@ impl Page {
 }
 
 /// Sends a run's ticks from `since` on, until the page is gone or too far behind.
-async fn watch_run(state: AppState, to_page: mpsc::Sender<Bytes>, run: RunId, since: Cursor) {
+async fn watch_run(state: AppState, to_page: mpsc::Sender<Bytes>, run: RunId, since: Cursor, eyes: Eyes) {
     let mut last = state.hub.follow(&run);
     let mut cursor = since;
     loop {
@@ -149,6 +179,7 @@ async fn watch_run(state: AppState, to_page: mpsc::Sender<Bytes>, run: RunId, si
             Behind::Ticks(ticks) => {
                 for tick in ticks {
                     cursor.tick += 1;
+                    let tick = state.hub.with_sights(&run, cursor.tick, tick, |key| eyes.want(key));
                     if to_page.send(tick).await.is_err() {
                         return;
                     }

@@ -16,7 +16,7 @@ use crate::app_state::AppState;
 use crate::openapi::Document;
 use crate::{
     catalogue, checkpoints, commands, complete, corpora, devices, figures_api, guard, headers, jobs, link, live_socket,
-    metrics, page, runs, series_api, session, upload,
+    looks, metrics, page, runs, series_api, session, upload,
 };
 
 /// Largest body but for uploads, bytes.
@@ -66,6 +66,9 @@ fn api() -> (Router<AppState>, Description) {
         .routes(routes!(series_api::list_series))
         .routes(routes!(series_api::get_series))
         .routes(routes!(series_api::list_frames))
+        .routes(routes!(looks::list_kept_steps))
+        .routes(routes!(looks::list_kept))
+        .routes(routes!(looks::look))
         .routes(routes!(figures_api::draw_figure))
         .routes(routes!(devices::get_lab))
         .routes(routes!(devices::list_devices))

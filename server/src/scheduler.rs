@@ -89,8 +89,9 @@ async fn start(state: &AppState, device: &DeviceInfo, run: &RunId) -> Result<(),
     let (past, seq) =
         (state.store.past(run).await.map_err(failed)?, state.store.stored_seq(run).await.map_err(failed)?);
     if !state.fleet.assign(&device.id, run, plan, past, seq) {
-        set_state(state, run, RunState::Queued, None).await?;
+        return set_state(state, run, RunState::Queued, None).await;
     }
+    state.probes.tell(run);
     Ok(())
 }
 

@@ -26,6 +26,8 @@ const POINTS_USUAL: u32 = 1_000;
 /// Most curves in one answer.
 const CURVES: usize = 500;
 const POSTCARD: &str = "application/x-postcard";
+/// The same for those who only say that they take bytes.
+const BYTES: &str = "application/octet-stream";
 
 /// Which journal lines.
 #[derive(Deserialize, IntoParams)]
@@ -153,10 +155,9 @@ pub async fn list_frames(
 }
 
 /// JSON, or postcard for those who ask for it.
-fn answer<T: Serialize>(headers: &HeaderMap, value: &T) -> Result<Response, ApiError> {
-    let wants_postcard =
-        headers.get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains(POSTCARD));
-    if !wants_postcard {
+pub(crate) fn answer<T: Serialize>(headers: &HeaderMap, value: &T) -> Result<Response, ApiError> {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !accept.contains(POSTCARD) && !accept.contains(BYTES) {
         return Ok(Json(value).into_response());
     }
     let bytes = encode::to_bytes(value).map_err(|source| ApiError::internal("encoding an answer", source))?;

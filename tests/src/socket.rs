@@ -10,7 +10,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::HandshakeError;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
+use wire::frame::Frame;
 use wire::live::{FromPage, Tick, ToPage};
+use wire::look::Look;
 use wire::run::Cursor;
 
 use crate::client::Client;
@@ -86,6 +88,8 @@ pub struct Watcher {
     pub losses: Vec<(u64, f64)>,
     /// Numbers of journal lines, in the order they came.
     pub events: Vec<u64>,
+    /// What it asked to see, with the moment at which it came.
+    pub sights: Vec<(Instant, Frame)>,
 }
 
 impl Watcher {
@@ -99,12 +103,33 @@ impl Watcher {
     pub fn from(client: &Client, run: &str, since: Cursor) -> Self {
         let mut socket = Socket::open(client, "live", &[]).unwrap();
         socket.say(&FromPage::WatchRun { run: run.parse().unwrap(), since });
-        Self { socket, cursor: since, ticks: BTreeMap::new(), losses: vec![], events: vec![] }
+        Self { socket, cursor: since, ticks: BTreeMap::new(), losses: vec![], events: vec![], sights: vec![] }
     }
 
     /// Goes on from where it stood, over a new socket, as a page does after the laptop slept.
     pub fn reconnect(&mut self, client: &Client, run: &str) {
         self.socket = Self::from(client, run, self.cursor).socket;
+    }
+
+    /// Wants to see this inside the run, in place of what it wanted before.
+    pub fn want(&mut self, run: &str, looks: Vec<Look>) {
+        self.socket.say(&FromPage::Probe { run: run.parse().unwrap(), looks });
+    }
+
+    /// Follows the stream until it has seen this so often, from now on; gives what came.
+    ///
+    /// # Panics
+    /// As [`Watcher::follow`].
+    pub fn see(&mut self, secs: u64, look: &Look, times: usize) -> Vec<Frame> {
+        let (before, key) = (self.sights.len(), look.key());
+        let left = std::cell::Cell::new(times);
+        self.follow(secs, |tick| {
+            let came = tick.frames.iter().filter(|frame| frame.key() == key).count();
+            left.set(left.get().saturating_sub(came));
+            left.get() == 0
+        });
+        let came = self.sights[before..].iter().map(|(_, frame)| frame);
+        came.filter(|frame| frame.key() == key).cloned().collect()
     }
 
     /// Follows the stream until a tick says so.
@@ -132,6 +157,9 @@ impl Watcher {
     fn take(&mut self, tick: Tick) {
         assert_eq!(tick.cursor, Cursor { tick: self.cursor.tick + 1, ..self.cursor }, "ticks follow each other");
         self.cursor = tick.cursor;
+        let is_asked_for = |frame: &&Frame| !matches!(frame, Frame::Tensors { .. });
+        let now = Instant::now();
+        self.sights.extend(tick.frames.iter().filter(is_asked_for).map(|frame| (now, frame.clone())));
         self.ticks.insert(tick.cursor.tick, wire::encode::to_bytes(&tick).unwrap());
         for row in &tick.rows {
             self.losses.extend(

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use wire::corpus::CorpusInfo;
+use wire::frame::Frame;
+use wire::look::Look;
 use wire::series::SeriesWindow;
 use wire::{EventRecord, RunState, RunSummary, RunView};
 
@@ -131,6 +133,17 @@ impl Client {
     /// Every point of a curve in one segment of its run's history.
     pub fn segment_curve(&self, run: &str, name: &str, segment: u32) -> Vec<(u64, f64)> {
         self.points(run, name, Some(segment))
+    }
+
+    /// Steps on the run's path at which looks are kept.
+    pub fn kept_steps(&self, run: &str) -> Vec<u64> {
+        self.get(&format!("/runs/{run}/frames/steps")).read()
+    }
+
+    /// One look as it was kept along a run's path, to the last bit.
+    pub fn kept_frames(&self, run: &str, look: &Look) -> Vec<Frame> {
+        let coded: String = look.key().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        self.get_exact(&format!("/runs/{run}/frames/kept?look={coded}"))
     }
 
     /// Holds a run and takes as many steps as are left to `step`. One that has just been asked for holds before its first.

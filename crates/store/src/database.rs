@@ -1,9 +1,10 @@
 //! The only module that speaks SQL: SQLite in WAL mode, one writer, a few readers. Another database would change this module
-//! and its children only. What is asked is in [`runs`], [`queue`], [`journal`], [`checkpoints`], [`unsynced`] and [`tokens`]; nothing here
-//! decides anything.
+//! and its children only. What is asked is in [`runs`], [`queue`], [`journal`], [`kept`], [`checkpoints`], [`unsynced`] and [`tokens`]; nothing
+//! here decides anything.
 
 pub(crate) mod checkpoints;
 pub(crate) mod journal;
+pub(crate) mod kept;
 pub(crate) mod queue;
 pub(crate) mod runs;
 pub(crate) mod tokens;
@@ -18,7 +19,8 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Formats of the folder, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 2] = [include_str!("../migrations/1.sql"), include_str!("../migrations/2.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("../migrations/1.sql"), include_str!("../migrations/2.sql"), include_str!("../migrations/3.sql")];
 
 /// One connection, inside a transaction or not.
 pub(crate) type Connection = SqliteConnection;
@@ -68,6 +70,11 @@ impl Database {
     /// A connection to read from.
     pub(crate) async fn read(&self) -> Result<sqlx::pool::PoolConnection<Sqlite>, StoreError> {
         Ok(self.readers.acquire().await?)
+    }
+
+    /// A view of the database that stays as it is while it is read; it goes when it is dropped.
+    pub(crate) async fn snapshot(&self) -> Result<Change, StoreError> {
+        Ok(self.readers.begin().await?)
     }
 
     /// Waits for all connections to close, so that the file may be moved.

@@ -5,8 +5,10 @@
 //! curves drop the steps they have. A number is acknowledged only after both.
 //!
 //! The transaction is on disk when it is acknowledged, the files may not be: so it holds the new points too, until the files
-//! have been synced, which is done every [`UNSYNCED_BYTES`] and, aside, when the run lets go of its device.
+//! have been synced, which is done every [`UNSYNCED_BYTES`] and, aside, when the run lets go of its device. Looks that are kept wait
+//! there likewise; see `kept`.
 
+use wire::frame::Frame;
 use wire::link::{Item, Report};
 use wire::series::Row;
 use wire::{EventRecord, RunId, RunSummary};
@@ -14,6 +16,7 @@ use wire::{EventRecord, RunId, RunSummary};
 use crate::database::{self, commit};
 use crate::error::StoreError;
 use crate::journal::Book;
+use crate::kept::MOST_WAITING_BYTES;
 use crate::series::Grown;
 use crate::store::Store;
 
@@ -40,6 +43,8 @@ pub(crate) struct Desk {
     stored_seq: Option<u64>,
     /// Points that wait in the database, bytes.
     unsynced_bytes: usize,
+    /// Looks that wait there, bytes.
+    waiting_bytes: usize,
 }
 
 /// Reports, told apart: values for the curves, and the order in which they and the happenings came.
@@ -53,6 +58,7 @@ enum Place {
     /// The next of the rows.
     Row,
     Event(Report),
+    Kept(Box<Frame>),
 }
 
 impl Store {
@@ -100,7 +106,7 @@ impl Store {
 
         let mut transaction = self.database().write().await?;
         let mut book = Book::open(&mut transaction, run).await?;
-        let (mut events, mut values) = (vec![], rows.iter());
+        let (mut events, mut values, mut looks) = (vec![], rows.iter(), vec![]);
         for place in order {
             match place {
                 Place::Row => values.by_ref().take(1).for_each(|row| book.standing.take_row(row)),
@@ -108,8 +114,10 @@ impl Store {
                     let report = book.standing.take_from_worker(report);
                     events.push(book.write(&mut transaction, report).await?);
                 }
+                Place::Kept(frame) => looks.push(*frame),
             }
         }
+        let kept = self.keep_looks(&mut transaction, run, looks).await?;
         if is_time_to_sync {
             database::unsynced::clear(&mut transaction, run).await?;
         } else if !points.is_empty() {
@@ -123,15 +131,18 @@ impl Store {
         let summary = self.summary_in(&mut transaction, run).await?;
         commit(transaction).await?;
         desk.unsynced_bytes = if is_time_to_sync { 0 } else { desk.unsynced_bytes + points.len() };
+        desk.waiting_bytes += kept.bytes;
         desk.stored_seq = Some(last_seq);
-        if !is_held && desk.unsynced_bytes > 0 {
+        let has_unsettled = desk.unsynced_bytes + desk.waiting_bytes > 0;
+        if desk.waiting_bytes > MOST_WAITING_BYTES || (!is_held && has_unsettled) {
             self.settle_soon(run);
         }
         self.remove_folders(dropped).await;
+        self.remove_frames(run, kept.files).await;
         Ok(Ingested { stored_seq: last_seq, rows: without(rows, &repeated), events, summary })
     }
 
-    /// Syncs a run's curves aside: a busy disk may take seconds for some hundred files, and whoever waits for the run's end is not
+    /// Syncs a run's curves and moves its looks aside: a busy disk may take seconds for some hundred files, and whoever waits for the run's end is not
     /// to wait for that. Reports that come meanwhile do, so that no copy of theirs is forgotten.
     fn settle_soon(&self, run: &RunId) {
         let (store, run) = (self.clone(), run.clone());
@@ -142,6 +153,9 @@ impl Store {
             if store.settle(&run).await.is_ok() {
                 desk.unsynced_bytes = 0;
             }
+            // Where it fails they stay where they are, and are moved with those that come.
+            let _ = store.settle_looks(&run).await;
+            desk.waiting_bytes = 0;
         });
         self.watch_over(task);
     }
@@ -181,7 +195,7 @@ fn parcel(items: Vec<Item>, known: usize) -> Parcel {
                 Place::Row
             }
             Item::Event(report) => Place::Event(report),
-            Item::Kept(_) => continue,
+            Item::Kept(frame) => Place::Kept(frame),
         });
     }
     Parcel { rows, order }

@@ -225,8 +225,14 @@ impl Store {
             }
             // Files first: cut off in between, the run is still marked and the next purge goes on from here.
             let (shelf, id) = (self.shelf().clone(), run.clone());
-            let checkpoints = self.dir().join("checkpoints").join(run.as_str());
-            self.aside(move || crate::disk::remove_folder(&checkpoints).and_then(|()| shelf.remove(&id))).await?;
+            let folders = [self.dir().join("checkpoints").join(run.as_str()), self.frames_dir(run.as_str())];
+            let remove = move || {
+                folders
+                    .iter()
+                    .try_for_each(|folder| crate::disk::remove_folder(folder))
+                    .and_then(|()| shelf.remove(&id))
+            };
+            self.aside(remove).await?;
             database::runs::remove(&mut transaction, &run).await?;
             self.forget_desk(&run);
             gone.push(run);

@@ -1,4 +1,4 @@
-//! The folder itself: `lab.db`, `series/`, `corpora/`, `checkpoints/`, `workers/`, and a lock so that one process has it at a time.
+//! The folder itself: `lab.db`, `series/`, `corpora/`, `checkpoints/`, `frames/`, `workers/`, and a lock so that one process has it at a time.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -42,7 +42,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Locked`] where another process has it, [`StoreError::NewerFormat`] where a newer program wrote it.
     pub async fn open(dir: &Path) -> Result<Self, StoreError> {
-        for name in ["series", "corpora", "checkpoints", "workers"] {
+        for name in ["series", "corpora", "checkpoints", "frames", "workers"] {
             let path = dir.join(name);
             fs::create_dir_all(&path).map_err(|source| StoreError::file(&path, source))?;
         }
@@ -52,6 +52,7 @@ impl Store {
         let store = Self::over(dir, database, shelf, Some(lock));
         store.redo_unsynced().await?;
         store.sweep_checkpoints().await?;
+        store.sweep_looks().await?;
         Ok(store)
     }
 

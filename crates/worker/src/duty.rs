@@ -8,17 +8,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wire::command::CommandOrder;
 use wire::link::{FromServer, FromWorker, PROTOCOL};
+use wire::look::Look;
 use wire::{RunId, WorkerId};
 
 use crate::config::{WorkerConfig, host_name};
 use crate::error::WorkerError;
 use crate::load::LoadMeter;
 use crate::outbox::{Bell, Outbox};
-use crate::spool::{self, Spool, SpoolError};
+use crate::spool::{self, Most, Spool, SpoolError};
 use crate::training::{Ending, Trainer, Training, Work};
 
-/// Reports in one message: small enough that a beat gets through between two.
-const MOST_IN_MESSAGE: usize = 256;
+/// Reports in one message: small enough that a beat gets through between two, and that rows do not wait long behind looks.
+const MOST_IN_MESSAGE: Most = Most { records: 256, bytes: 1 << 20 };
 /// Reports on their way without an answer; beyond it the link waits, so that a slow server is not drowned.
 const MOST_UNANSWERED: u64 = 4096;
 /// How long a worker told to leave waits for its run to stop and its reports to be taken.
@@ -35,6 +36,8 @@ pub(crate) struct Duty {
     training: Option<Training>,
     /// Assigned while the run before was still letting go of its memory.
     next: Option<Work>,
+    /// What is watched, and of which run: it may be told before that run has begun here.
+    watched: Option<(RunId, Vec<Look>)>,
     /// Reports of the run in training and of those before it.
     outboxes: BTreeMap<RunId, Arc<Outbox>>,
     /// Runs at the head of this connection's stream: number of the next report to send.
@@ -69,6 +72,7 @@ impl Duty {
             bell,
             training: None,
             next: None,
+            watched: None,
             outboxes,
             sending: BTreeMap::new(),
             stored: BTreeMap::new(),
@@ -146,12 +150,22 @@ impl Duty {
             FromServer::Order { run, order } => self.order(&run, order),
             FromServer::Stored { run, seq } => self.acknowledge(run, seq),
             FromServer::Leave => self.leave(),
-            FromServer::Probe { run, looks } => {
-                if let Some(training) = self.training.as_ref().filter(|training| *training.run() == run) {
-                    training.outbox.want(looks);
-                }
-            }
+            FromServer::Probe { run, looks } => self.probe(run, looks),
             FromServer::Refused { message } => tracing::warn!("the server refuses this connection: {message}"),
+        }
+    }
+
+    fn probe(&mut self, run: RunId, looks: Vec<Look>) {
+        if let Some(training) = self.training.as_ref().filter(|training| *training.run() == run) {
+            training.outbox.want(looks.clone());
+        }
+        self.watched = Some((run, looks));
+    }
+
+    /// The link is down: nobody watches anything, until the next server says who does.
+    pub(crate) fn unlinked(&mut self) {
+        if let Some((run, _)) = self.watched.take() {
+            self.probe(run, vec![]);
         }
     }
 
@@ -247,6 +261,9 @@ impl Duty {
         tracing::info!(%run, "training");
         let training = Training::begin(Arc::clone(&self.trainer), work, spool, Arc::clone(&self.bell));
         training.outbox.start_from(stored);
+        if let Some((_, looks)) = self.watched.as_ref().filter(|(watched, _)| *watched == run) {
+            training.outbox.want(looks.clone());
+        }
         self.sending.insert(run.clone(), stored + 1);
         self.outboxes.insert(run, Arc::clone(&training.outbox));
         tokio::spawn(sync_each_second(Arc::downgrade(&training.outbox)));

@@ -35,7 +35,9 @@ pub(crate) async fn keep(config: &WorkerConfig, duty: &mut Duty) -> Result<(), W
     let mut pause = FIRST_PAUSE;
     let mut said = String::new();
     loop {
-        match session(config, duty, &mut pause).await {
+        let ended = session(config, duty, &mut pause).await;
+        duty.unlinked();
+        match ended {
             Ok(()) => {}
             Err(error) if is_final(&error) && duty.is_idle() => return Err(error),
             Err(error) if error.to_string() == said => {}

@@ -16,7 +16,7 @@ use wire::link::Item;
 use wire::look::Look;
 use wire::{RunId, RunState};
 
-use crate::spool::{Spool, SpoolError};
+use crate::spool::{Most, Spool, SpoolError};
 
 /// The bell between the training thread and the link.
 #[derive(Debug, Default)]
@@ -124,8 +124,11 @@ impl Outbox {
 
     // From the link and the clock.
 
-    /// What is watched from now on.
+    /// What is watched from now on. Looks that nobody watches any more are not sent.
     pub(crate) fn want(&self, looks: Vec<Look>) {
+        let keys: Vec<String> = looks.iter().map(Look::key).collect();
+        let is_asked_for = |frame: &Frame| matches!(frame, Frame::Seen { .. } | Frame::Unseen { .. });
+        locked(&self.looks).retain(|key, frame| !is_asked_for(frame) || keys.contains(key));
         *locked(&self.wanted) = Some(looks);
     }
 
@@ -141,8 +144,8 @@ impl Outbox {
         }
     }
 
-    /// Up to `most` reports from `from` on, with the number of the first: a later one only where numbers leapt.
-    pub(crate) fn read(&self, from: u64, most: usize) -> Result<Option<(u64, Vec<Item>)>, SpoolError> {
+    /// As many reports from `from` on as `most` allows, with the number of the first: a later one only where numbers leapt.
+    pub(crate) fn read(&self, from: u64, most: Most) -> Result<Option<(u64, Vec<Item>)>, SpoolError> {
         let (records, path) = {
             let mut spool = locked(&self.spool);
             (spool.read(from, most)?, spool.path().to_owned())

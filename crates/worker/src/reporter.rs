@@ -14,6 +14,9 @@ use crate::outbox::Outbox;
 /// Number of the orders that this process gives itself; it means nothing outside, and the server's never get that far.
 pub(crate) const OWN_ORDER: u64 = u64::MAX;
 
+/// A look beyond this size is not kept.
+const MOST_KEPT_BYTES: usize = 4 << 20;
+
 /// Takes a run's reports. Each is on disk when the call returns; none waits for the network.
 #[derive(Debug)]
 pub struct RunReporter {
@@ -46,9 +49,15 @@ impl RunReporter {
         self.outbox.put_look(frame);
     }
 
-    /// A look that is stored like every other report.
+    /// A look that is stored like every other report. One that is too large to travel beside them is left out.
     pub fn keep(&mut self, frame: Frame) {
-        self.outbox.put(Item::Kept(Box::new(frame)));
+        match wire::encode::to_bytes(&frame) {
+            Ok(bytes) if bytes.len() <= MOST_KEPT_BYTES => self.outbox.put(Item::Kept(Box::new(frame))),
+            Ok(bytes) => {
+                tracing::warn!("{} at step {} weighs {} bytes: not kept", frame.key(), frame.step(), bytes.len())
+            }
+            Err(source) => tracing::error!("a look cannot be encoded: {source}"),
+        }
     }
 
     /// The looks that somebody watches, where these have changed since the last call.

@@ -53,7 +53,21 @@ pub struct Records {
     pub payloads: Vec<Vec<u8>>,
 }
 
+/// How much to read at once; one record always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    /// Records.
+    pub records: usize,
+    /// Bytes after which no other is begun: looks that are kept weigh a thousand times what a row does.
+    pub bytes: usize,
+}
+
 impl Records {
+    fn has_room(&self, most: Most) -> bool {
+        let bytes: usize = self.payloads.iter().map(Vec::len).sum();
+        self.payloads.is_empty() || (self.payloads.len() < most.records && bytes < most.bytes)
+    }
+
     /// The reports themselves.
     ///
     /// # Errors
@@ -220,11 +234,11 @@ impl Spool {
         Some(file)
     }
 
-    /// Up to `most` records from number `from` on, without a gap among them; none where there are none yet.
+    /// Records from number `from` on, without a gap among them, as many as `most` allows; none where there are none yet.
     ///
     /// # Errors
     /// The disk refused, or has changed what was written.
-    pub fn read(&mut self, from: u64, most: usize) -> Result<Option<Records>, SpoolError> {
+    pub fn read(&mut self, from: u64, most: Most) -> Result<Option<Records>, SpoolError> {
         let from = from.max(1);
         if from > self.last_on_disk {
             return Ok(self.read_held(from, most));
@@ -232,14 +246,19 @@ impl Spool {
         self.read_disk(from, most).map_err(|source| SpoolError::Disk { path: self.path.clone(), source })
     }
 
-    fn read_held(&self, from: u64, most: usize) -> Option<Records> {
+    fn read_held(&self, from: u64, most: Most) -> Option<Records> {
         let mut waiting = self.held.iter().skip_while(|(seq, _)| *seq < from).peekable();
-        let first_seq = waiting.peek()?.0;
-        let in_order = (first_seq..).zip(waiting).take_while(|(expected, (seq, _))| expected == seq).take(most);
-        Some(Records { first_seq, payloads: in_order.map(|(_, (_, bytes))| bytes[HEADER..].to_vec()).collect() })
+        let mut found = Records { first_seq: waiting.peek()?.0, payloads: vec![] };
+        for (expected, (seq, bytes)) in (found.first_seq..).zip(waiting) {
+            if expected != *seq || !found.has_room(most) {
+                break;
+            }
+            found.payloads.push(bytes[HEADER..].to_vec());
+        }
+        Some(found)
     }
 
-    fn read_disk(&mut self, from: u64, most: usize) -> io::Result<Option<Records>> {
+    fn read_disk(&mut self, from: u64, most: Most) -> io::Result<Option<Records>> {
         let Some(files) = &mut self.files else { return Ok(None) };
         let before = self.marks.partition_point(|(seq, _)| *seq <= from);
         let marked = before.checked_sub(1).map_or(0, |i| self.marks[i].1);
@@ -249,7 +268,7 @@ impl Spool {
         let mut found: Option<Records> = None;
         while let Some((seq, payload)) = next_record(&mut reader)? {
             let next = found.as_ref().map(|records| records.first_seq + records.payloads.len() as u64);
-            let is_full = found.as_ref().is_some_and(|records| records.payloads.len() >= most);
+            let is_full = found.as_ref().is_some_and(|records| !records.has_room(most));
             if is_full || next.is_some_and(|next| next != seq) {
                 break;
             }
@@ -405,7 +424,7 @@ mod tests {
 
     fn all(spool: &mut Spool, from: u64, most: usize) -> Vec<(u64, Item)> {
         let (mut next, mut found) = (from, vec![]);
-        while let Some(records) = spool.read(next, most).unwrap() {
+        while let Some(records) = spool.read(next, Most { records: most, bytes: 1 << 20 }).unwrap() {
             let items = records.decode(Path::new("")).unwrap();
             assert!(!items.is_empty() && items.len() <= most && records.first_seq >= next);
             found.extend((records.first_seq..).zip(items));
@@ -482,6 +501,19 @@ mod tests {
                 "bit {bit}"
             );
         }
+    }
+
+    #[test]
+    fn a_read_ends_after_so_many_bytes_and_has_one_report_at_least() {
+        let root = tempfile::tempdir().unwrap();
+        let mut spool = filled(root.path(), 9);
+        let weights: Vec<usize> = (1..=9).map(|step| wire::encode::to_bytes(&item(step)).unwrap().len()).collect();
+        for bytes in [0, 1, weights[0], weights[0] + 1, weights[..4].iter().sum(), 10_000] {
+            let read = spool.read(1, Most { records: 7, bytes }).unwrap().unwrap();
+            let expected = (1..=7).find(|count| weights[..*count].iter().sum::<usize>() >= bytes).unwrap_or(7);
+            assert_eq!(read.payloads.len(), expected, "{bytes} bytes of {weights:?}");
+        }
+        assert_eq!(all(&mut spool, 1, 9).len(), 9);
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn say(out: &mut impl Write, line: &CompleteLine) -> io::Result<()> {
     out.flush()
 }
 
-fn refusal(code: &str, message: impl ToString, hint: &str) -> ApiErrorBody {
+pub(crate) fn refusal(code: &str, message: impl ToString, hint: &str) -> ApiErrorBody {
     ApiErrorBody { code: code.into(), message: message.to_string(), field: None, hint: Some(hint.into()) }
 }
 

@@ -46,7 +46,7 @@ async fn a_role_reaches_so_far_and_no_further() {
     let lab = Lab::open().await;
     let may_view = |method: &str, path: &str| {
         method == "GET" && !path.ends_with("/link")
-            || ["/plan", "/session", "/complete"].iter().any(|open| path.ends_with(open))
+            || ["/plan", "/session", "/complete", "/look"].iter().any(|open| path.ends_with(open))
     };
     for (method, path) in routes().iter().filter(|(method, path)| !(method == "POST" && path.ends_with("/session"))) {
         let by_worker = lab.send(ask(method, path, Some(&lab.worker)).body(Body::empty()).unwrap()).await;

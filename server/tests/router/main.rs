@@ -6,6 +6,7 @@
 mod access;
 mod complete;
 mod lab;
+mod looks;
 mod refusals;
 mod steering;
 mod stories;

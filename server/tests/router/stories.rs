@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use futures_util::{SinkExt, StreamExt};
@@ -16,8 +16,10 @@ use wire::checkpoint::{Cause, CheckpointInfo};
 use wire::command::{Command, CommandOrder};
 use wire::device::{DeviceInfo, DeviceKind};
 use wire::event::Author;
+use wire::frame::{Frame, Pace};
 use wire::link::Report;
 use wire::live::{FromPage, ToPage};
+use wire::look::{Look, Sight};
 use wire::run::Cursor;
 use wire::series::{Row, name};
 use wire::{CheckpointId, Dials, Event, RunId, RunState, encode};
@@ -52,12 +54,15 @@ impl Trainer for Pretender {
             false => Event::Started { parameters: 1 },
         };
         out.report(Report { segment, ..report(step, began, Some(RunState::Running)) });
+        let mut eyes = Eyes::default();
         while step < dials.steps {
+            eyes.look(segment, step, is_held, out);
             let order = match is_held {
-                true => orders
-                    .recv_timeout(Duration::from_secs(20))
-                    .map_err(|error: RecvTimeoutError| error.to_string())
-                    .map(Some)?,
+                true => match orders.recv_timeout(Duration::from_millis(5)) {
+                    Ok(order) => Some(order),
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => return Err("nobody gives orders any more".into()),
+                },
                 false => match orders.try_recv() {
                     Ok(order) => Some(order),
                     Err(TryRecvError::Empty) => None,
@@ -115,6 +120,35 @@ impl Trainer for Pretender {
     }
 }
 
+/// Looks a few times a second, and at once while it holds; of all layers it can see the first.
+#[derive(Default)]
+struct Eyes {
+    wanted: Vec<Look>,
+    looked: Option<Instant>,
+}
+
+impl Eyes {
+    fn look(&mut self, segment: u32, step: u64, is_held: bool, out: &mut RunReporter) {
+        let is_new = out.wanted().map(|wanted| self.wanted = wanted).is_some();
+        let is_due = !is_held && self.looked.is_none_or(|at| at.elapsed() > Duration::from_millis(20));
+        if !is_new && !is_due {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        for look in self.wanted.clone() {
+            out.look(match look {
+                Look::Attention { layer: 1.., .. } => {
+                    Frame::Unseen { step, look, message: "there is no such block".into() }
+                }
+                look => {
+                    let (matrices, pace) = (vec![], Pace::default());
+                    Frame::Seen { step, segment, look, sight: Sight::Gallery { matrices }, pace }
+                }
+            });
+        }
+    }
+}
+
 fn saved(id: CheckpointId, changes: u32) -> CheckpointInfo {
     let (cause, hash) = (Cause::Asked, String::new());
     CheckpointInfo {
@@ -137,7 +171,7 @@ fn report(step: u64, event: Event, state: Option<RunState>) -> Report {
 /// A lab with a text, an address, and a worker on it.
 pub(crate) struct Staffed {
     pub(crate) lab: Lab,
-    address: std::net::SocketAddr,
+    pub(crate) address: std::net::SocketAddr,
     worker: tokio::task::JoinHandle<Result<(), worker::WorkerError>>,
 }
 

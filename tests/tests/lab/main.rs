@@ -15,3 +15,4 @@ mod refusals;
 mod resume;
 mod steering;
 mod texts;
+mod xray;

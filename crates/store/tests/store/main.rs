@@ -5,6 +5,7 @@
 mod curves;
 mod faults;
 mod format;
+mod kept;
 mod lab;
 mod steering;
 mod stories;

@@ -10,11 +10,11 @@ use wire::{CheckpointId, Command, Event, RunId, RunState, SetField};
 
 use crate::lab::{new_run, open_with_run, report, row};
 
-fn id(segment: u32, step: u64) -> CheckpointId {
+pub(crate) fn id(segment: u32, step: u64) -> CheckpointId {
     CheckpointId { segment, step }
 }
 
-fn info(id: CheckpointId, cause: Cause, loss_valid: Option<f64>, changes: u32) -> CheckpointInfo {
+pub(crate) fn info(id: CheckpointId, cause: Cause, loss_valid: Option<f64>, changes: u32) -> CheckpointInfo {
     let hash = String::new();
     CheckpointInfo {
         id,
@@ -30,15 +30,15 @@ fn info(id: CheckpointId, cause: Cause, loss_valid: Option<f64>, changes: u32) -
 }
 
 /// Numbers a run's reports, and makes the folders that its worker would.
-struct Worker<'a> {
+pub(crate) struct Worker<'a> {
     store: &'a Store,
     run: RunId,
     seq: u64,
-    segment: u32,
+    pub(crate) segment: u32,
 }
 
 impl<'a> Worker<'a> {
-    async fn at(store: &'a Store, run: &RunId) -> Self {
+    pub(crate) async fn at(store: &'a Store, run: &RunId) -> Self {
         store.set_state(run, RunState::Starting, None).await.unwrap();
         let worker = Self { store, run: run.clone(), seq: store.stored_seq(run).await.unwrap(), segment: 0 };
         let mut worker = worker;
@@ -46,32 +46,32 @@ impl<'a> Worker<'a> {
         worker
     }
 
-    async fn send(&mut self, items: Vec<Item>) -> store::Ingested {
+    pub(crate) async fn send(&mut self, items: Vec<Item>) -> store::Ingested {
         let first = self.seq + 1;
         self.seq += items.len() as u64;
         self.store.ingest(&self.run, first, items).await.unwrap()
     }
 
-    async fn say(&mut self, step: u64, event: Event, state: Option<RunState>) -> store::Ingested {
+    pub(crate) async fn say(&mut self, step: u64, event: Event, state: Option<RunState>) -> store::Ingested {
         let report = wire::link::Report { segment: self.segment, ..report(step, event, state) };
         self.send(vec![Item::Event(report)]).await
     }
 
-    async fn train(&mut self, from: u64, to: u64) -> store::Ingested {
+    pub(crate) async fn train(&mut self, from: u64, to: u64) -> store::Ingested {
         let segment = self.segment;
         let values = |step: u64| vec![(name::TRAIN.into(), 4.0 - step as f64 / 1000.0 + f64::from(segment))];
         let rows = (from..to).map(|step| Item::Row(Row { segment, step, values: values(step) }));
         self.send(rows.collect()).await
     }
 
-    async fn save(&mut self, info: CheckpointInfo) {
+    pub(crate) async fn save(&mut self, info: CheckpointInfo) {
         let folder = self.store.checkpoint_dir(&self.run, info.id);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("state.safetensors"), "abc").unwrap();
         self.say(info.id.step, Event::Checkpointed { checkpoint: info }, None).await;
     }
 
-    async fn roll_back(&mut self, to: CheckpointId, from_step: u64) -> store::Ingested {
+    pub(crate) async fn roll_back(&mut self, to: CheckpointId, from_step: u64) -> store::Ingested {
         let from_segment = self.segment;
         self.segment += 1;
         let event =
@@ -239,7 +239,7 @@ async fn steps_trained_again_after_a_crash_move_nothing_back_and_count_once() {
     assert_eq!((record.event, line.restarts, line.ended_ms), (Event::Resumed, 0, None));
 }
 
-fn fork_of(parent: &NewRun, origin: Origin, name: &str) -> NewRun {
+pub(crate) fn fork_of(parent: &NewRun, origin: Origin, name: &str) -> NewRun {
     let mut fork = NewRun { id: name.parse().unwrap(), ..parent.clone() };
     let (run, checkpoint) = (origin.from.run.clone(), Some(origin.from.checkpoint));
     fork.spec.parent = Some(Parent { run, step: None, checkpoint, changes: vec![], twin_of: Some(4) });

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,9 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 use wire::command::CommandOrder;
 use wire::device::{DeviceInfo, DeviceKind};
+use wire::frame::{Frame, Pace};
 use wire::link::{FromServer, FromWorker, Item, PROTOCOL, Report};
+use wire::look::{Field, Look, Passage, Sight};
 use wire::series::Row;
 use wire::spec::Tokenizer;
 use wire::{Author, Command, Event, RunId, RunPlan, RunState};
@@ -45,6 +47,13 @@ pub(crate) enum Script {
         every: u64,
     },
     UntilStopped,
+    /// Beside each row a look to be kept, of so many bytes.
+    Kept {
+        steps: u64,
+        bytes: usize,
+    },
+    /// Notes what is watched whenever that changes, and looks at it, until it is stopped.
+    Watched,
     Fail(&'static str),
     Panic,
 }
@@ -66,6 +75,18 @@ pub(crate) fn expected(steps: u64) -> Vec<Item> {
     let starting = event(0, None, Event::Starting { device: "fake".into() }, Some(RunState::Starting));
     let finished = event(steps, None, Event::Finished, Some(RunState::Finished));
     std::iter::once(starting).chain((0..steps).map(item)).chain([finished]).collect()
+}
+
+/// A look of so many bytes.
+pub(crate) fn kept(step: u64, bytes: usize) -> Frame {
+    let cells = vec![(step % 250) as u8; bytes];
+    let mean = Field { rows: 1, columns: bytes as u32, low: 0.0, high: 1.0, cells };
+    let sight = Sight::Attention { tokens: vec![], patterns: vec![mean], heads: vec![] };
+    Frame::Seen { step, segment: 0, look: attention(0), sight, pace: Pace::default() }
+}
+
+pub(crate) fn attention(layer: u32) -> Look {
+    Look::Attention { passage: Passage::default(), layer }
 }
 
 /// Waits for something that must come.
@@ -134,6 +155,32 @@ fn follow(script: Script, orders: &Receiver<CommandOrder>, out: &mut RunReporter
             }
             Ok(())
         }
+        Script::Kept { steps, bytes } => {
+            for step in 0..steps {
+                out.keep(kept(step, bytes));
+                out.row(row(step));
+            }
+            tell(out, event(steps, None, Event::Finished, Some(RunState::Finished)));
+            Ok(())
+        }
+        Script::Watched => loop {
+            if let Some(looks) = out.wanted() {
+                let text = looks.iter().map(Look::key).collect::<Vec<_>>().join(" ");
+                tell(out, event(0, None, Event::Annotated { text }, None));
+                for look in looks {
+                    out.look(Frame::Unseen { step: 0, look, message: "too dark".into() });
+                }
+            }
+            match orders.recv_timeout(Duration::from_millis(2)) {
+                Ok(CommandOrder { command: Command::Stop { .. }, command_id, .. }) => {
+                    tell(out, event(0, Some(command_id), Event::Stopped, Some(RunState::Stopped)));
+                    return Ok(());
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        },
         Script::Fail(message) => Err(message.into()),
         Script::Panic => {
             out.row(row(7));
@@ -172,6 +219,10 @@ struct Store {
     messages: u64,
     faults: u64,
     links: u64,
+    /// Looks that were sent.
+    looks: Vec<Frame>,
+    /// Bytes of the largest message of reports, less its last report.
+    heaviest: usize,
     say: Option<mpsc::UnboundedSender<FromServer>>,
 }
 
@@ -294,6 +345,29 @@ impl Lab {
         self.store.lock().unwrap().stored.insert(run.clone(), (0..count).map(item).collect());
     }
 
+    pub(crate) fn probe(&self, run: &RunId, looks: Vec<Look>) {
+        self.say(FromServer::Probe { run: run.clone(), looks });
+    }
+
+    /// Looks that were sent, by what was asked.
+    pub(crate) fn looks(&self) -> Vec<String> {
+        self.store.lock().unwrap().looks.iter().map(Frame::key).collect()
+    }
+
+    /// What a [`Script::Watched`] noted of what is watched.
+    pub(crate) fn notes(&self, run: &RunId) -> Vec<String> {
+        let note = |item: Item| match item {
+            Item::Event(Report { event: Event::Annotated { text }, .. }) => Some(text),
+            _ => None,
+        };
+        self.stored(run).into_iter().filter_map(note).collect()
+    }
+
+    /// Bytes of the largest message of reports, less its last report.
+    pub(crate) fn heaviest(&self) -> usize {
+        self.store.lock().unwrap().heaviest
+    }
+
     /// The run is deleted.
     pub(crate) fn forget(&self, run: &RunId) {
         let mut store = self.store.lock().unwrap();
@@ -376,6 +450,7 @@ async fn attend(stream: TcpStream, store: &Shared, faults: &Faults) {
             },
             heard = hear(&mut socket) => match heard {
                 None => return,
+                Some(FromWorker::Look { frame, .. }) => store.lock().unwrap().looks.push(frame),
                 Some(FromWorker::Items { run, first_seq, items }) => {
                     let Some(answers) = take(store, faults, run, first_seq, items) else { return };
                     for answer in answers {
@@ -423,6 +498,7 @@ fn take(store: &Shared, faults: &Faults, run: RunId, first_seq: u64, items: Vec<
     assert!(first_seq <= stored.len() as u64 + 1, "a gap: {first_seq} after {}", stored.len());
     assert!(items.len() <= 256, "{} at once", items.len());
     let known = stored.len() as u64 + 1 - first_seq;
+    let weight = items[..items.len() - 1].iter().map(|item| wire::encode::to_bytes(item).unwrap().len()).sum();
     stored.extend(items.into_iter().skip(known as usize).map(timeless));
     let is_over = matches!(stored.last(), Some(Item::Event(report)) if report.state.is_some_and(RunState::is_over));
     if fault == Fault::ForgetAndCut && !is_over {
@@ -430,6 +506,7 @@ fn take(store: &Shared, faults: &Faults, run: RunId, first_seq: u64, items: Vec<
         return None;
     }
     let seq = stored.len() as u64;
+    store.heaviest = store.heaviest.max(weight);
     let answer = |seq| FromServer::Stored { run: run.clone(), seq };
     match fault {
         Fault::CutBeforeAnswering => None,

@@ -9,7 +9,7 @@ use std::fs;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use lab::{Fault, Lab, Script, expected, item, run, when};
+use lab::{Fault, Lab, Script, attention, expected, item, kept, run, when};
 use wire::link::Item;
 use wire::{Command, Event};
 use worker::spool::Spool;
@@ -222,4 +222,59 @@ async fn a_wrong_token_and_a_second_worker_are_told_so() {
     assert!(matches!(second, Err(WorkerError::DeviceTaken { .. })), "{second:?}");
     lab.dismiss();
     first.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looks_to_be_kept_travel_in_order_and_no_message_grows_with_them() {
+    let lab = Lab::open(|message| if message % 9 == 8 { Fault::CutBeforeAnswering } else { Fault::None }).await;
+    let fox = run("amber-fox-7k2q");
+    let (steps, bytes) = (200, 150_000);
+    lab.assign(&fox, Script::Kept { steps, bytes });
+    let worker = lab.hire();
+    when("all is stored", || lab.is_complete(&fox, 2 * steps)).await;
+    let stored = lab.stored(&fox);
+    for (step, pair) in stored[1..stored.len() - 1].chunks(2).enumerate() {
+        let step = step as u64;
+        assert!(pair[0] == Item::Kept(Box::new(kept(step, bytes))) && pair[1] == item(step), "step {step}");
+    }
+    assert!(lab.heaviest() < 1 << 20, "{} bytes", lab.heaviest());
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_too_large_to_travel_is_left_out_and_the_run_goes_on() {
+    let lab = Lab::open(|_| Fault::None).await;
+    let fox = run("amber-fox-7k2q");
+    lab.assign(&fox, Script::Kept { steps: 3, bytes: 5 << 20 });
+    let worker = lab.hire();
+    when("it is done", || lab.is_complete(&fox, 3)).await;
+    assert_eq!(lab.stored(&fox), expected(3));
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_training_hears_what_is_watched_and_that_nobody_watches_when_the_link_breaks() {
+    let lab = Lab::open(|_| Fault::None).await;
+    let (fox, owl) = (run("amber-fox-7k2q"), run("amber-owl-7k2q"));
+    lab.assign(&fox, Script::Watched);
+    let worker = lab.hire();
+    when("it has begun", || !lab.stored(&fox).is_empty()).await;
+    let (first, second) = (attention(0).key(), attention(1).key());
+    lab.probe(&fox, vec![attention(0), attention(1)]);
+    when("both are seen", || lab.looks().len() == 2).await;
+    assert_eq!((lab.notes(&fox), lab.looks()), (vec![format!("{first} {second}")], vec![first.clone(), second]));
+    // Of the run that comes next it is told before that one has begun.
+    lab.assign(&owl, Script::Watched);
+    lab.probe(&owl, vec![attention(0)]);
+    lab.order(&fox, 1, Command::Stop { reason: None });
+    when("the next looks", || lab.notes(&owl) == [first.clone()]).await;
+    lab.cut();
+    when("nobody watches", || lab.notes(&owl) == [first.clone(), String::new()]).await;
+    assert_eq!(lab.notes(&fox).len(), 1);
+    lab.order(&owl, 2, Command::Stop { reason: None });
+    when("it has stopped", || lab.answers(&owl).contains(&Some(2))).await;
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
 }
