@@ -18,6 +18,8 @@ use crate::live::Live;
 
 /// Quiet after the last change of wishes before they are sent.
 const SETTLED: Duration = Duration::from_millis(60);
+/// Between two sendings: the server holds off who changes wishes faster than a hand can click.
+const APART_MS: f64 = 280.0;
 /// After a kept step has passed, until the store surely has it.
 const STORED: Duration = Duration::from_millis(2_500);
 /// Looks of the moment that are held; zooming into a matrix makes many.
@@ -106,6 +108,7 @@ struct Wishes {
     is_due: bool,
     is_storing: bool,
     is_hidden: bool,
+    sent_ms: f64,
 }
 
 impl Frames {
@@ -353,13 +356,15 @@ impl Frames {
     fn send_soon(self) {
         let is_new = self.wishes.try_update_value(|wishes| !std::mem::replace(&mut wishes.is_due, true));
         if is_new == Some(true) {
-            set_timeout(move || self.send(), SETTLED);
+            let since = js_sys::Date::now() - self.wishes.with_value(|wishes| wishes.sent_ms);
+            let wait = Duration::from_millis((APART_MS - since).max(0.0) as u64);
+            set_timeout(move || self.send(), SETTLED.max(wait));
         }
     }
 
     fn send(self) {
         let looks = self.wishes.try_update_value(|wishes| {
-            wishes.is_due = false;
+            (wishes.is_due, wishes.sent_ms) = (false, js_sys::Date::now());
             let mut looks: Vec<Look> = vec![];
             for look in wishes.looks.values().filter(|_| !wishes.is_hidden) {
                 if !looks.contains(look) && looks.len() < look::MOST_STANDING {
