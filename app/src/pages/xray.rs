@@ -180,7 +180,7 @@ fn Open(run: RunView) -> impl IntoView {
             <nav class="tabs xray-tabs" aria-label="Views of the inside">
                 {TABS.map(|(tab, word)| {
                     let is_here = move || inside.place.with(|place| place.tab() == tab);
-                    view! { <a class="tab" href=move || inside.path(&Place::of_tab(tab)) aria-current=move || is_here().then_some("page") aria-pressed=move || is_here().to_string()>{word}</a> }
+                    view! { <a class="tab" href=move || inside.path(&Place::of_tab(tab)) aria-current=move || is_here().then_some("page")>{word}</a> }
                 })}
             </nav>
             <div class="xray-grid" class:two=has_other>

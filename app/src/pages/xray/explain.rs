@@ -86,7 +86,18 @@ pub(super) fn Explain() -> impl IntoView {
                 <p class="formula mono">{formula}</p>
                 <h3>"What healthy looks like"</h3>
                 <p>{healthy}</p>
+                {(*inside.place.read() == Place::Map).then(|| view! { <Lit /> })}
             </aside>
         }
+    }
+}
+
+/// What the map is lit by.
+#[component]
+fn Lit() -> impl IntoView {
+    let inside = expect_context::<Inside>();
+    move || {
+        let about = inside.light.get().about();
+        view! { <h3>{format!("Lit by {}", about.word)}</h3><p>{about.meaning}</p><p>{about.healthy}</p> }
     }
 }

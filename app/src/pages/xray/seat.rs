@@ -1,14 +1,21 @@
 //! A view's seat before a look: what it shows at its moment, where that comes from, and what stands there while there is nothing.
 
+use std::time::Duration;
+
 use figure::number::{self, THIN};
 use leptos::prelude::*;
+use wire::RunState;
 use wire::look::{Look, Passage};
 
 use super::{Inside, is_waiting};
+use crate::parts::number::now_ms;
 use crate::parts::{Empty, Skeleton};
 use crate::xray::clock::When;
 use crate::xray::frames::{How, Seeing, Shown};
 use crate::xray::tokens::percent;
+
+/// A live picture older than this, and than four of its turns, is said to be old.
+const STALE_MS: f64 = 6_000.0;
 
 /// A look and what it shows.
 #[derive(Clone, Copy)]
@@ -49,7 +56,7 @@ pub(super) fn stand(inside: Inside, seat: Seat, content: impl Fn() -> AnyView + 
     });
     let is_late = move || seat.seeing.get() == Seeing::Waiting;
     view! {
-        <Provenance seat />
+        <Provenance inside seat />
         <div class="stack" class:late=is_late>
             {move || match stage.get() {
                 0 => view! { <Skeleton rows=1 class="picture" /> }.into_any(),
@@ -94,7 +101,7 @@ fn not_kept(inside: Inside, seat: Seat) -> AnyView {
 
 /// Which step this is, where it comes from, and what it costs.
 #[component]
-fn Provenance(seat: Seat) -> impl IntoView {
+fn Provenance(inside: Inside, seat: Seat) -> impl IntoView {
     let told = move || {
         let shown = seat.shown.get()?;
         let how = match shown.how {
@@ -114,10 +121,27 @@ fn Provenance(seat: Seat) -> impl IntoView {
     let late = move || {
         (seat.seeing.get() == Seeing::Waiting && seat.shown.read().is_some()).then_some(" · the next is on its way")
     };
+    // A live picture that stays away says how old the one on show is.
+    let (arrived, now) = (RwSignal::new(now_ms()), RwSignal::new(now_ms()));
+    Effect::new(move || {
+        seat.shown.track();
+        arrived.set(now_ms());
+    });
+    let beat = set_interval_with_handle(move || now.set(now_ms()), Duration::from_secs(1)).ok();
+    on_cleanup(move || beat.iter().for_each(|beat| beat.clear()));
+    let is_running = Memo::new(move |_| inside.summary.read().state == RunState::Running);
+    let old = move || {
+        let shown = seat.shown.get()?;
+        let How::Live(pace) = shown.how else { return None };
+        let age = now.get() - arrived.get();
+        (is_running.get() && age > (4.0 * pace.every_ms).max(STALE_MS))
+            .then(|| format!(" · {} old", number::duration(age / 1e3)))
+    };
     view! {
-        <p class="provenance small dim" role="status">
+        <p class="provenance small dim">
             {move || told().map(|(step, how)| view! { <span class="mono">{format!("step {step}")}</span>{format!(" · {how}")} })}
             {late}
+            <b>{old}</b>
         </p>
     }
 }
