@@ -17,7 +17,7 @@ pub(crate) use icon::{Flame, Icon};
 pub(crate) use jobs::{JobList, running_jobs};
 pub(crate) use menu::Menu;
 pub(crate) use number::Number;
-pub(crate) use plate::{Plate, Touch};
+pub(crate) use plate::{OnTouch, Plate, Touch};
 pub(crate) use progress::Progress;
 pub(crate) use sparkline::Sparkline;
 pub(crate) use state::{StateMark, state_word};

@@ -185,8 +185,9 @@ fn PartTable(map: Seat, when: Signal<When>) -> impl IntoView {
                 view! { <td class="right mono">{value.map_or("–".into(), |value| about.light.written(value))}</td> }
             });
             let problem = columns[0].get(at).and_then(|lit| lit.problem.clone());
+            let glows = problem.is_some();
             view! {
-                <tr class:glows=problem.is_some()>
+                <tr class:glows=glows>
                     <th scope="row"><a href=inside.path(&Place::of_part(&part.name))>{part.name.clone()}</a></th>
                     <td class="right mono">{number::short(f64::from(part.stream_rms))}</td>
                     {cells.collect_view()}
