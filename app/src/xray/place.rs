@@ -1,6 +1,6 @@
 //! Where one is inside the model. The address carries it, so that a view can be sent to someone and the browser's back leads back.
 
-use wire::look::{Look, Of, Passage, Window};
+use wire::look::{Of, Window};
 
 /// A view of the inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,20 +159,6 @@ impl Place {
             (Some("embedding"), ..) => Self::Embedding,
             _ => Self::Lens,
         }
-    }
-
-    /// What is looked at for the view itself; the map's own look stands beside it. Hands and batches are asked one by one.
-    pub(crate) fn look(&self, passage: &Passage) -> Option<Look> {
-        let passage = passage.clone();
-        Some(match self {
-            Self::Map | Self::Lens | Self::Hands => Look::Lens { passage },
-            Self::Attention { layer, .. } => Look::Attention { passage, layer: *layer },
-            Self::Mlp { layer, .. } => Look::Units { passage, layer: *layer },
-            Self::Weights { of } => Look::Gallery { of: *of },
-            Self::Matrix { tensor, of } => Look::Matrix { tensor: tensor.clone(), of: *of, window: None },
-            Self::Embedding => Look::Embedding {},
-            Self::Batch { .. } | Self::Emergence => return None,
-        })
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) const LIGHTS: [About; 5] = [
         light: Light::Dead,
         word: "dead units",
         unit: "",
-        meaning: "Share of an MLP's units that no token of the text made active: |output| < 0.001 everywhere.",
+        meaning: "Share of an MLP's units that no token of the text made active: nowhere an output above 0.001 (with SwiGLU, of either sign).",
         healthy: "Near 0 on a long text. A few percent are usual; above a half the MLP has lost that much of its width.",
         ends: (0.0, 1.0),
         is_log: false,

@@ -74,7 +74,7 @@ pub fn histogram(histogram: &Histogram, rect: Rect) -> Vec<Shape> {
     // Sizes that nothing has would only narrow the rest; both sides are cut at the same sizes.
     let middle = histogram.negative.len();
     let used = |at: usize| bins.get(at).is_some_and(|(count, _)| *count > 0);
-    let reach = (0..=middle).rev().find(|far| used(middle - far) || used(middle + far)).unwrap_or(0).max(1);
+    let reach = (1..=middle).rev().find(|far| used(middle - far) || used(middle + far)).unwrap_or(middle.min(1));
     let least = (1..=reach).find(|far| used(middle - far) || used(middle + far)).unwrap_or(1);
     let shown = (middle - reach..=middle + reach).filter(|at| *at == middle || at.abs_diff(middle) >= least);
     let shown: Vec<(u64, Role)> = shown.filter_map(|at| bins.get(at).copied()).collect();

@@ -70,8 +70,8 @@ fn Facts(seat: Seat) -> impl IntoView {
         Some(Sight::Units { of, dead, saturated, .. }) => Some(view! {
             <dl class="figures across">
                 <div><dt>"units"</dt><dd><Number text=number::whole(u64::from(of)) meaning="Width of the MLP: d_ff" /></dd></div>
-                <div><dt>"dead on this text"</dt><dd><Number text=percent(f64::from(dead)) meaning="Share of units that no token made active: |output| < 0.001 everywhere. Read a longer text before believing it." /></dd></div>
-                <div><dt>"saturated"</dt><dd><Number text=percent(f64::from(saturated)) meaning="Share of activations whose input to the non-linearity is beyond 4: there it is a straight line." /></dd></div>
+                <div><dt>"dead on this text"</dt><dd><Number text=percent(f64::from(dead)) meaning="Share of units that no token made active: nowhere an output above 0.001. Read a longer text before believing it." /></dd></div>
+                <div><dt>"saturated"</dt><dd><Number text=percent(f64::from(saturated)) meaning="Share of inputs to the non-linearity of size 4 or more: there it is all but straight or all but silent." /></dd></div>
             </dl>
         }),
         _ => None,
