@@ -21,8 +21,11 @@ use crate::jobs::JobHandle;
 pub const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The lab's own generators: id, generator, name, seed.
-const BUILT_IN: [(&str, &str, &str, u64); 2] =
-    [("tales", "tales", "Making Tales", 1), ("modular-addition", "modular-addition", "Making modular addition", 1)];
+const BUILT_IN: [(&str, &str, &str, u64); 3] = [
+    ("tales", "tales", "Making Tales", 1),
+    ("modular-addition", "modular-addition", "Making modular addition", 1),
+    ("induction", "induction", "Making induction", 1),
+];
 
 /// All texts.
 #[utoipa::path(get, path = "/corpora", tag = "texts", responses((status = 200, body = Vec<CorpusInfo>)))]

@@ -155,7 +155,7 @@ fn plan(spec: &RunSpec, corpora: &Path) -> Result<PlanView, TrainError> {
 }
 
 fn make_built_in(corpora: &Path, id: &CorpusId) -> Result<(), TrainError> {
-    let is_ours = matches!(id.as_str(), "tales" | "modular-addition");
+    let is_ours = matches!(id.as_str(), "tales" | "modular-addition" | "induction");
     if !is_ours || corpus::read(corpora, id).is_ok() {
         return Ok(());
     }

@@ -8,7 +8,7 @@ pub struct Kernel {
     pub name: &'static str,
     /// WGSL; the entry point is `main`.
     pub source: &'static str,
-    /// Elements of the tensor that one workgroup takes.
+    /// Elements of the tensor that one workgroup takes; 0 where these depend on its shape.
     pub elements_per_workgroup: u32,
 }
 
@@ -16,8 +16,22 @@ pub struct Kernel {
 pub const MOMENTS: Kernel =
     Kernel { name: "moments", source: include_str!("../moments.wgsl"), elements_per_workgroup: 16_384 };
 
+/// Counts of values by size: 32 powers of two of either sign, zeros, and what is not finite, as 66 words for each workgroup.
+pub const HISTOGRAM: Kernel =
+    Kernel { name: "histogram", source: include_str!("../histogram.wgsl"), elements_per_workgroup: 16_384 };
+
+/// Mean and extrema of each tile of a part of a matrix: a workgroup and four words for each tile.
+pub const TILES: Kernel = Kernel { name: "tiles", source: include_str!("../tiles.wgsl"), elements_per_workgroup: 0 };
+
+/// Entropy and extrema of each row of shares: a workgroup and four words for each row.
+pub const ROWS: Kernel = Kernel { name: "rows", source: include_str!("../rows.wgsl"), elements_per_workgroup: 0 };
+
+/// Rms and extrema of each column: a workgroup for 64 columns, four words for each.
+pub const CHANNELS: Kernel =
+    Kernel { name: "channels", source: include_str!("../channels.wgsl"), elements_per_workgroup: 0 };
+
 /// All kernels.
-pub const KERNELS: [Kernel; 1] = [MOMENTS];
+pub const KERNELS: [Kernel; 5] = [MOMENTS, HISTOGRAM, TILES, ROWS, CHANNELS];
 
 #[cfg(test)]
 mod tests {

@@ -75,7 +75,7 @@ impl Lab {
     /// As if someone had deleted them: the server does not make a text again that was made before.
     fn without_built_ins(&self) {
         fs::create_dir_all(self.data.join("corpora")).unwrap();
-        for id in ["tales", "modular-addition"] {
+        for id in ["tales", "modular-addition", "induction"] {
             fs::write(self.data.join("corpora").join(format!(".made-{id}")), "").unwrap();
         }
     }

@@ -1,9 +1,8 @@
 //! The self-check of a device, which a user can run: one tiny training step on it and on the CPU, kernels against their twins, the
 //! gradient against a central difference, memory and speed. It exists because drivers and kernel generators do go wrong silently.
 
-use burn::tensor::{Distribution, Tensor, TensorData};
+use burn::tensor::Tensor;
 use wire::device::DeviceKind;
-use wire::frame::Moments;
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
 use wire::plan::OptimizerKind;
 
@@ -16,8 +15,11 @@ use crate::gradient::{self, Pass};
 use crate::optimizer::{self, Dial, State};
 use crate::params::{self, ParamSpec, Weights};
 use crate::random::Counter;
-use crate::stats;
-use crate::taps::{Tap, Taps};
+use crate::taps::Taps;
+
+mod kernels;
+
+pub use kernels::{KernelCase, kernel_cases};
 
 /// How far a device may be from the CPU after one step, relative to what it computes.
 pub const ALLOWED: f64 = 1e-3;
@@ -91,7 +93,7 @@ pub fn check(device: &EngineDevice, tell: &mut dyn FnMut(&Finding)) -> Result<Ch
             .collect();
         note(
             "kernels",
-            if bad.is_empty() { "moments equal their twin".to_owned() } else { bad.join("; ") },
+            if bad.is_empty() { "all equal their twins".to_owned() } else { bad.join("; ") },
             bad.is_empty(),
         );
     }
@@ -272,104 +274,6 @@ fn slope(cpu: &EngineDevice, model: &ModelPlan, step: &Step) -> Result<(f64, f64
     };
     let h = 0.02;
     Ok((step.gradient[place][coordinate].into(), (loss_at(h)? - loss_at(-h)?) / f64::from(2.0 * h)))
-}
-
-/// A tensor whose moments the kernel and its twin have worked out.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KernelCase {
-    /// What kind of tensor.
-    pub name: String,
-    /// By the kernel, on the device.
-    pub kernel: Moments,
-    /// By the twin, on the host.
-    pub twin: Moments,
-}
-
-impl KernelCase {
-    /// Counts and extrema are exact; mean and rms agree to 1e-6 of the rms.
-    pub fn is_same(&self) -> bool {
-        let (a, b) = (&self.kernel, &self.twin);
-        let is_near = |a: f64, b: f64| a == b || (a - b).abs() <= 1e-6 * self.twin.rms;
-        (a.count, a.bad, a.min, a.max) == (b.count, b.bad, b.min, b.max)
-            && is_near(a.mean, b.mean)
-            && is_near(a.rms, b.rms)
-    }
-}
-
-impl std::fmt::Display for KernelCase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "moments of {}: kernel {:?}, twin {:?}", self.name, self.kernel, self.twin)
-    }
-}
-
-/// Moments of many kinds of tensors, by the kernel and by its twin, all in one look.
-///
-/// # Errors
-/// A device that has gone away.
-pub fn kernel_cases(device: &EngineDevice, taps: &Taps) -> Result<Vec<KernelCase>, EngineError> {
-    let put = |values: Vec<f32>| params::upload(values, &device.burn);
-    let normal = |n: usize| Tensor::<1>::random([n], Distribution::Normal(0.1, 1.0), &device.burn);
-    let mut bad: Vec<f32> = (0..40_000).map(|i| (i as f32).sin()).collect();
-    for (place, value) in [
-        (0, f32::NAN),
-        (777, f32::INFINITY),
-        (16_384, f32::NEG_INFINITY),
-        (39_999, -f32::NAN),
-        (20_000, f32::from_bits(0x7f80_0001)),
-    ] {
-        bad[place] = value;
-    }
-    let grid = Tensor::<3>::random([20, 30, 50], Distribution::Normal(-3.0, 0.5), &device.burn);
-    let four = grid.clone().reshape([4, 5, 30, 50]);
-    let chain = (normal(70_000) * 3.0 + 1.0).exp();
-    let mut list = Cases::default();
-    list.add("normal numbers", normal(100_000))?;
-    list.add("one workgroup to the last element", normal(16_384))?;
-    list.add("one element more", normal(16_385))?;
-    list.add("a single element", put(vec![-2.5]))?;
-    list.add("no element", put(vec![]))?;
-    list.add("zeros of both signs", put(vec![0.0, -0.0, 0.0]))?;
-    list.add("the largest floats", put([f32::MAX, f32::MIN, 3e38, 1e30].repeat(9000)))?;
-    list.add("the smallest floats", put([f32::MIN_POSITIVE, -f32::MIN_POSITIVE, 1e-30, 3e-25].repeat(9000)))?;
-    list.add(
-        "all magnitudes",
-        put((0..50_000).map(|i| ((i % 251) as f32 - 125.0).exp2() * (i as f32).cos()).collect()),
-    )?;
-    list.add("a small spread far from zero", put((0..90_000).map(|i| 1000.0 + (i as f32).sin()).collect()))?;
-    list.add("NaN and infinities", put(bad))?;
-    list.add("nothing but NaN", put(vec![f32::NAN; 300]))?;
-    list.add("a fused chain", chain)?;
-    list.add("a transposed matrix", grid.clone().slice_dim(0, 3..4).squeeze_dim::<2>(0).transpose())?;
-    list.add("permuted axes", grid.clone().permute([2, 0, 1]))?;
-    list.add("an even slice", grid.clone().slice([2..18, 0..30, 0..50]))?;
-    list.add("an odd slice", grid.slice([1..19, 3..29, 7..44]))?;
-    list.add("four axes, permuted and sliced", four.permute([3, 1, 0, 2]).slice([5..45, 1..4, 0..3, 2..29]))?;
-    list.add("five axes", normal(720).reshape([2, 3, 4, 5, 6]).permute([4, 3, 2, 1, 0]))?;
-    list.add("a broadcast vector", normal(64).reshape([1, 64]).expand([500, 64]))?;
-    let kernel = taps.moments(&list.taps)?.wait()?;
-    let cases = list.names.into_iter().zip(kernel).zip(list.hosts);
-    cases
-        .map(|((name, kernel), host)| Ok(KernelCase { name: name.to_owned(), kernel, twin: stats::moments(&host) }))
-        .collect()
-}
-
-#[derive(Default)]
-struct Cases {
-    names: Vec<&'static str>,
-    taps: Vec<Tap>,
-    hosts: Vec<Vec<f32>>,
-}
-
-impl Cases {
-    fn add<const D: usize>(&mut self, name: &'static str, tensor: Tensor<D>) -> Result<(), EngineError> {
-        self.names.push(name);
-        self.taps.push(Tap::new(tensor.clone())?);
-        let data: TensorData =
-            tensor.try_into_data().map_err(|source| EngineError::ReadBack { message: source.to_string() })?;
-        self.hosts
-            .push(data.try_to_vec::<f32>().map_err(|source| EngineError::ReadBack { message: source.to_string() })?);
-        Ok(())
-    }
 }
 
 fn memory(device: &EngineDevice) -> String {

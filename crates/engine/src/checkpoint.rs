@@ -242,8 +242,8 @@ impl Saved {
         Ok(())
     }
 
-    /// Weights that came from elsewhere have none.
-    fn has_moments(&self) -> bool {
+    /// Whether it holds the optimizer's moments; weights that came from elsewhere have none.
+    pub fn has_moments(&self) -> bool {
         self.header.tensors().keys().any(|name| name.starts_with("first/"))
     }
 

@@ -16,9 +16,9 @@ use wire::id::CorpusId;
 
 use crate::corpus::draft::Draft;
 use crate::data_error::{DataError, Progress};
-use crate::{arithmetic, dataset, tales};
+use crate::{arithmetic, dataset, induction, tales};
 
-/// Makes a text with a known entropy: `tales` or `modular-addition`. The same generator and seed are made once only.
+/// Makes a text with a known entropy: `tales`, `modular-addition` or `induction`. The same generator and seed are made once only.
 ///
 /// Errors: an unknown generator, an id taken by another text, a cancel, the disk.
 pub fn generate(
@@ -35,11 +35,13 @@ pub fn generate(
     let name = match generator {
         "tales" => "Tales",
         "modular-addition" => "Modular addition",
+        "induction" => "Induction",
         other => return Err(DataError::NoGenerator { generator: other.to_owned() }),
     };
     let mut draft = Draft::new(corpora, id, name, source)?;
     match generator {
         "tales" => tales::write(seed, tales::STORIES, &mut draft, progress)?,
+        "induction" => induction::write(seed, &mut draft, progress)?,
         _ => arithmetic::write(seed, &mut draft, progress)?,
     }
     draft.finish()
@@ -90,7 +92,16 @@ pub fn surprisal(generator: &str, document: &str) -> Option<Vec<(Range<usize>, f
     match generator {
         "tales" => tales::surprisal(document),
         "modular-addition" => arithmetic::surprisal(document),
+        "induction" => induction::surprisal(document),
         _ => None,
+    }
+}
+
+/// Tenths of a text's documents that are held out.
+pub(crate) fn held_out_tenths(source: &Source) -> u64 {
+    match source {
+        Source::Generated { generator, .. } if generator == "modular-addition" => arithmetic::HELD_OUT_TENTHS,
+        _ => 1,
     }
 }
 
@@ -172,27 +183,27 @@ impl Documents {
 
     /// Cuts the documents into train and validation.
     ///
-    /// Many documents: each goes to one side by the hash of its text, about a tenth to validation, so equal texts stay together and
+    /// Many documents: each goes to one side by the hash of its text, so many tenths of them to validation, so equal texts stay together and
     /// a growing corpus never moves a document. Fewer than [`FEW`]: hashes would be a lottery, so the last tenth of each is held out.
-    pub(crate) fn split(&self) -> Split {
-        let cut = |side: fn(&Self, usize) -> Sides| {
-            let (train, valid) = (0..self.len()).into_par_iter().map(|index| side(self, index)).unzip();
+    pub(crate) fn split(&self, held_out_tenths: u64) -> Split {
+        let cut = |side: &(dyn Fn(usize) -> Sides + Sync)| {
+            let (train, valid) = (0..self.len()).into_par_iter().map(side).unzip();
             Split { train, valid }
         };
         if self.len() >= FEW {
-            let by_hash = cut(Self::by_hash);
+            let by_hash = cut(&|index| self.by_hash(index, held_out_tenths));
             if (1e-9..1.0).contains(&by_hash.valid_share()) {
                 return by_hash;
             }
         }
-        cut(Self::by_end)
+        cut(&|index| self.by_end(index))
     }
 
-    fn by_hash(&self, index: usize) -> Sides {
+    fn by_hash(&self, index: usize, held_out_tenths: u64) -> Sides {
         let Range { start, end } = self.range(index);
         let hash = blake3::hash(self.get(index).as_bytes());
         let digit = u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default()) % 10;
-        if digit == 0 { (start..start, start..end) } else { (start..end, end..end) }
+        if digit < held_out_tenths { (start..start, start..end) } else { (start..end, end..end) }
     }
 
     fn by_end(&self, index: usize) -> Sides {

@@ -43,7 +43,7 @@ pub enum DataError {
         id: String,
     },
     /// No generator of this name.
-    #[error("there is no generator {generator:?}; there are tales and modular-addition")]
+    #[error("there is no generator {generator:?}; there are tales, modular-addition and induction")]
     NoGenerator {
         /// As asked.
         generator: String,

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use wire::corpus::{CorpusInfo, DatasetInfo};
+use wire::corpus::{CorpusInfo, DatasetInfo, Source};
 use wire::id::CorpusId;
 use wire::spec::Tokenizer;
 
+use crate::arithmetic;
 use crate::batch::{Batch, Window, train_windows, valid_windows};
 use crate::corpus::draft::{aside, sweep, write_json};
 use crate::corpus::{self, Documents, Split};
@@ -271,7 +272,7 @@ fn make_tokenizer(texts: &[Text<'_>], kind: Tokenizer, folder: &Path) -> Result<
 impl<'a> Text<'a> {
     fn open(corpora: &Path, info: &'a CorpusInfo) -> Result<Self, DataError> {
         let documents = corpus::documents(corpora, &info.id)?;
-        Ok(Self { info, split: documents.split(), documents })
+        Ok(Self { info, split: documents.split(corpus::held_out_tenths(&info.source)), documents })
     }
 
     fn train_stretches(&self) -> impl Iterator<Item = &str> {
@@ -413,7 +414,12 @@ pub struct Dataset {
     tokenizer: TextTokenizer,
     train: Vec<Shard>,
     valid: Vec<Shard>,
+    /// The prime, where the one text is modular addition.
+    modulus: Option<u64>,
 }
+
+/// Tokens of each text that are counted to find the commonest.
+const COUNTED_TOKENS: usize = 1 << 20;
 
 impl Dataset {
     /// Opens prepared shards and checks every byte against its hash.
@@ -432,7 +438,42 @@ impl Dataset {
         };
         let train = kept.parts.iter().map(|part| open(part, "train", &part.train)).collect::<Result<_, _>>()?;
         let valid = kept.parts.iter().map(|part| open(part, "valid", &part.valid)).collect::<Result<_, _>>()?;
-        Ok(Self { info: kept.info, tokenizer: text_tokenizer, train, valid })
+        let is_sums = |info: &CorpusInfo| matches!(&info.source, Source::Generated { generator, .. } if generator == "modular-addition");
+        let modulus = matches!(infos.as_slice(), [only] if is_sums(only)).then_some(arithmetic::MODULUS);
+        Ok(Self { info: kept.info, tokenizer: text_tokenizer, train, valid, modulus })
+    }
+
+    /// Tokens of the numbers 0 to p - 1, where the text is arithmetic modulo p and each number is one token.
+    pub fn number_tokens(&self) -> Option<Vec<u32>> {
+        let token = |number: u64| match self.tokenizer.encode(&arithmetic::write_number(number)).ok()?.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        };
+        (0..self.modulus?).map(token).collect()
+    }
+
+    /// The commonest tokens of the training text, commonest first; those that stand in it at all.
+    pub fn common_tokens(&self, most: usize) -> Vec<u32> {
+        let mut counts = vec![0u64; self.tokenizer.vocab()];
+        for shard in &self.train {
+            (0..shard.len().min(COUNTED_TOKENS)).for_each(|place| counts[shard.get(place) as usize] += 1);
+        }
+        let mut tokens: Vec<u32> = (0..counts.len() as u32).filter(|token| counts[*token as usize] > 0).collect();
+        tokens.sort_by_key(|token| (std::cmp::Reverse(counts[*token as usize]), *token));
+        tokens.truncate(most);
+        tokens
+    }
+
+    /// Held-out windows of this many tokens in all texts of some weight.
+    pub fn held_windows(&self, seq: usize, weights: &[f64]) -> usize {
+        let of = |(shard, weight): (&Shard, &f64)| if *weight > 0.0 { (shard.len() - 1) / seq.max(1) } else { 0 };
+        self.valid.iter().zip(weights).map(of).sum()
+    }
+
+    /// For each row of a training batch the place of the text that it comes from; arguments as for [`Self::train_batch`].
+    pub fn train_parts(&self, seed: u64, step: u64, pass: u64, rows: usize, seq: usize, weights: &[f64]) -> Vec<usize> {
+        let lens: Vec<usize> = self.train.iter().map(Shard::len).collect();
+        train_windows(seed, step, pass, rows, seq, &lens, weights).iter().map(|window| window.part).collect()
     }
 
     /// Counts and reference losses.

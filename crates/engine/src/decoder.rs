@@ -2,7 +2,7 @@
 
 use burn::tensor::module::{attention, embedding, layer_norm, linear};
 use burn::tensor::ops::AttentionModuleOptions;
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
 
 use crate::fused;
@@ -47,11 +47,47 @@ pub struct Loss {
     pub nats: Tensor<1>,
 }
 
+/// A point of a pass. Each stands for a tensor `[batch, seq, width]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Point {
+    /// Embeddings of the tokens alone; the number is the place of the first of them in the text.
+    Tokens(usize),
+    /// What enters the first block: tokens with their positions.
+    Embedding,
+    /// The heads of a block side by side, before the output projection.
+    Heads(usize),
+    /// What a block's attention adds to the residual stream.
+    Attention(usize),
+    /// The residual stream after a block's attention.
+    Attended(usize),
+    /// What goes into a block's non-linearity: `up` with GELU, `gate` with SwiGLU. `[.., d_ff]`.
+    Bends(usize),
+    /// The units of a block's MLP: what goes into `down`. `[.., d_ff]`.
+    Units(usize),
+    /// What a block's MLP adds to the residual stream.
+    Mlp(usize),
+    /// The residual stream after a block.
+    Stream(usize),
+    /// The normalised stream that the head reads.
+    Norm,
+}
+
+/// Whoever looks on while a pass is made, and may lay hands on it. Training has none, and is then computed as if this did not exist.
+pub trait Scope {
+    /// What stands at a point; the answer goes on in its place.
+    fn see(&self, point: Point, x: Tensor<3>) -> Tensor<3>;
+
+    /// A block's attention: logits `q.k / sqrt(d_head)` of all pairs, and the shares that the allowed ones get. Both
+    /// `[batch, heads, seq, seq]`.
+    fn see_attention(&self, _layer: usize, _logits: Tensor<4>, _shares: Tensor<4>) {}
+}
+
 /// One pass through the model.
 pub struct Decoder<'a> {
     plan: &'a ModelPlan,
     weights: &'a Weights,
     dropout: Option<Dropout>,
+    scope: Option<&'a dyn Scope>,
     /// The CPU has one-pass operators of its own.
     is_cpu: bool,
 }
@@ -59,12 +95,24 @@ pub struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     /// A pass without dropout.
     pub fn new(plan: &'a ModelPlan, weights: &'a Weights) -> Self {
-        Self { plan, weights, dropout: None, is_cpu: weights.are_on_cpu() }
+        Self { plan, weights, dropout: None, scope: None, is_cpu: weights.are_on_cpu() }
     }
 
     /// A training pass.
     pub fn training(plan: &'a ModelPlan, weights: &'a Weights, dropout: Option<Dropout>) -> Self {
         Self { dropout: dropout.filter(|dropout| dropout.share > 0.0), ..Self::new(plan, weights) }
+    }
+
+    /// A pass that is looked at.
+    pub fn watched(plan: &'a ModelPlan, weights: &'a Weights, scope: &'a dyn Scope) -> Self {
+        Self { scope: Some(scope), ..Self::new(plan, weights) }
+    }
+
+    fn see(&self, point: Point, x: Tensor<3>) -> Tensor<3> {
+        match self.scope {
+            Some(scope) => scope.see(point, x),
+            None => x,
+        }
     }
 
     /// Tokens to the final, normalised residual stream.
@@ -75,24 +123,55 @@ impl<'a> Decoder<'a> {
         let [_, seq] = tokens.dims();
         let before = cache.as_ref().map_or(0, |cache| cache.len());
         let device = tokens.device();
-        let mut x = embedding(self.weights.matrix("embedding.token"), tokens); // [batch, seq, d_model]
+        let x = embedding(self.weights.matrix("embedding.token"), tokens); // [batch, seq, d_model]
+        let mut x = self.see(Point::Tokens(before), x);
         if self.plan.positions == Positions::Learned {
             let position = self.weights.matrix("embedding.position").slice([before..before + seq]);
             x = x + position.unsqueeze_dim(0); // [1, seq, d_model]
         }
         let rotary =
             (self.plan.positions == Positions::Rotary).then(|| Rotary::new(self.plan.d_head(), before, seq, &device));
-        x = self.drop(x, 0);
+        x = self.see(Point::Embedding, self.drop(x, 0));
         for layer in 0..self.plan.layers {
             let at = |part: &str| format!("block.{layer}.{part}");
             let normed = self.norm(x.clone(), &at("attention.norm"));
             let mixed = self.attend(normed, layer, rotary.as_ref(), cache.as_deref_mut());
-            x = x + self.drop(mixed, 2 * layer as u64 + 1);
+            let mixed = self.see(Point::Attention(layer), mixed);
+            x = self.see(Point::Attended(layer), x + self.drop(mixed, 2 * layer as u64 + 1));
             let normed = self.norm(x.clone(), &at("mlp.norm"));
             let thought = self.mlp(normed, layer);
-            x = x + self.drop(thought, 2 * layer as u64 + 2);
+            let thought = self.see(Point::Mlp(layer), thought);
+            x = self.see(Point::Stream(layer), x + self.drop(thought, 2 * layer as u64 + 2));
         }
-        self.norm(x, "norm")
+        self.see(Point::Norm, self.norm(x, "norm"))
+    }
+
+    /// What the model would say if the residual stream were done here: the last norm and the head (nostalgebraist 2020).
+    ///
+    /// # Shapes
+    /// `[rows, d_model]` to `[rows, vocab]`.
+    pub fn early_logits(&self, stream: Tensor<2>) -> Tensor<2> {
+        let [rows, d_model] = stream.dims();
+        let normed = self.norm(stream.reshape([1, rows, d_model]), "norm");
+        self.head(normed.reshape([rows, d_model]))
+    }
+
+    /// `-ln p(target)` of each token, nats.
+    ///
+    /// # Shapes
+    /// `[batch, seq]` tokens and targets to `[batch * seq]`.
+    pub fn token_nats(&self, tokens: Tensor<2, Int>, targets: Tensor<2, Int>) -> Tensor<1> {
+        let [batch, seq] = tokens.dims();
+        let rows = batch * seq;
+        let x = self.residual(tokens, None).reshape([rows, self.plan.d_model]);
+        let targets = targets.reshape([rows, 1]);
+        let per_chunk = (LOGITS_PER_CHUNK / self.plan.vocab).max(1);
+        let nats = (0..rows).step_by(per_chunk).map(|from| {
+            let chunk = from..(from + per_chunk).min(rows);
+            let logits = self.head(x.clone().slice_dim(0, chunk.clone()));
+            -activation::log_softmax(logits, 1).gather(1, targets.clone().slice_dim(0, chunk)) // [chunk, 1]
+        });
+        Tensor::cat(nats.collect(), 0).reshape([rows])
     }
 
     /// Residual stream to logits, soft-capped where the plan says so.
@@ -199,7 +278,12 @@ impl<'a> Decoder<'a> {
             (key, value) = (share(key, groups), share(value, groups));
         }
         // A single new token may look at all before it; several need the causal mask.
-        let mixed = if self.is_cpu && seq > 1 {
+        let is_whole = key.dims()[2] == seq;
+        let mixed = if let (Some(scope), true) = (self.scope, is_whole) {
+            let (logits, shares) = self.shares(query, key);
+            scope.see_attention(layer, logits, shares.clone());
+            shares.matmul(value)
+        } else if self.is_cpu && seq > 1 {
             let scores = query.matmul(key.transpose()); // [batch, heads, seq, seq]
             fused::causal_softmax(scores, 1.0 / (d_head as f32).sqrt()).matmul(value)
         } else {
@@ -207,18 +291,36 @@ impl<'a> Decoder<'a> {
             attention(query, key, value, None, None, options)
         }; // [batch, heads, seq, d_head]
         let mixed = mixed.swap_dims(1, 2).reshape([batch, seq, d_model]);
-        self.linear(mixed, &at("out"))
+        self.linear(self.see(Point::Heads(layer), mixed), &at("out"))
+    }
+
+    /// Logits of attention and their shares, in the open: what the operators of training keep to themselves.
+    ///
+    /// # Shapes
+    /// `[batch, heads, seq, d_head]` twice to `[batch, heads, seq, seq]` twice.
+    fn shares(&self, query: Tensor<4>, key: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let [batch, heads, seq, d_head] = query.dims();
+        let scale = 1.0 / (d_head as f32).sqrt();
+        let scores = query.matmul(key.transpose()); // [batch, heads, seq, seq]
+        if self.is_cpu {
+            return (scores.clone() * scale, fused::causal_softmax(scores, scale));
+        }
+        let logits = scores * scale;
+        let future = Tensor::<2, Bool>::tril_mask([seq, seq], 0, &logits.device()).unsqueeze::<4>();
+        let allowed = logits.clone().mask_fill(future.expand([batch, heads, seq, seq]), f32::NEG_INFINITY);
+        (logits, activation::softmax(allowed, 3))
     }
 
     fn mlp(&self, x: Tensor<3>, layer: usize) -> Tensor<3> {
         let at = |part: &str| format!("block.{layer}.mlp.{part}");
         let up = self.linear(x.clone(), &at("up"));
+        let bends = |x: Tensor<3>| self.see(Point::Bends(layer), x);
         let inside = match self.plan.mlp {
-            Mlp::Gelu if self.is_cpu => fused::gelu(up),
-            Mlp::Gelu => activation::gelu_approximate(up),
-            Mlp::Swiglu => activation::silu(self.linear(x, &at("gate"))) * up,
+            Mlp::Gelu if self.is_cpu => fused::gelu(bends(up)),
+            Mlp::Gelu => activation::gelu_approximate(bends(up)),
+            Mlp::Swiglu => activation::silu(bends(self.linear(x, &at("gate")))) * up,
         };
-        self.linear(inside, &at("down"))
+        self.linear(self.see(Point::Units(layer), inside), &at("down"))
     }
 
     /// Inverted dropout; the mask is a pure function of the pass's key and the place, so that a resumed run repeats it.

@@ -1,13 +1,17 @@
 //! What can go wrong while a run is loaded or trained.
 
 use crate::data_error::DataError;
+use crate::look_error::LookError;
 
-/// An error of the training side; those of text are [`DataError`].
+/// An error of the training side; those of text are [`DataError`], those of looks inside [`LookError`].
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The run's text could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A look inside that cannot be answered.
+    #[error(transparent)]
+    Look(#[from] LookError),
     /// The spec does not resolve to a plan.
     #[error("{message}")]
     Plan {

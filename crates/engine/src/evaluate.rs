@@ -38,6 +38,37 @@ pub fn mean_loss(
     Ok((count > 0).then(|| nats / count as f64))
 }
 
+/// The loss of each token of a batch, row by row, nats; rows are split over the cores where there are any.
+///
+/// # Errors
+/// As [`mean_loss`].
+pub fn token_losses(
+    model: &ModelPlan,
+    weights: &Weights,
+    batch: &Batch,
+    cores: Option<&Cores>,
+    device: &Device,
+) -> Result<Vec<f32>, EngineError> {
+    let Some(cores) = cores else { return losses_of_part(model, weights, batch, device) };
+    let (model, weights, batch, device) = (model.clone(), weights.clone(), batch.clone(), device.clone());
+    let shards = cores.count();
+    let parts = cores.map(move |shard| losses_of_part(&model, &weights, &rows_of(&batch, shard, shards), &device))?;
+    Ok(parts.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+fn losses_of_part(
+    model: &ModelPlan,
+    weights: &Weights,
+    batch: &Batch,
+    device: &Device,
+) -> Result<Vec<f32>, EngineError> {
+    if batch.rows == 0 {
+        return Ok(vec![]);
+    }
+    let tokens = |ids: &[i32]| tokens(ids, batch.rows, batch.seq, device);
+    read(Decoder::new(model, weights).token_nats(tokens(&batch.inputs), tokens(&batch.targets)))
+}
+
 fn of_part(model: &ModelPlan, weights: &Weights, batch: &Batch, device: &Device) -> Result<f64, EngineError> {
     if batch.rows == 0 {
         return Ok(0.0);

@@ -16,7 +16,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Int, Tensor, TensorData};
 
 mod gelu;
-mod lanes;
+pub(crate) mod lanes;
 mod loss;
 mod norm;
 mod softmax;

@@ -10,6 +10,7 @@ use wire::frame::{Moments, TensorStats};
 
 use crate::error::EngineError;
 use crate::params::ParamSpec;
+use crate::reduce::Wishes;
 use crate::stats;
 use crate::taps::{Reading, Tap, Taps};
 
@@ -58,6 +59,11 @@ impl GpuStats {
         Self { taps: Taps::new(setup), flights: VecDeque::new() }
     }
 
+    /// The kernels, for other looks.
+    pub fn taps(&self) -> &Taps {
+        &self.taps
+    }
+
     /// Starts the look at a step that has just been taken: three moments for each parameter, of its weights, its gradient and its change.
     ///
     /// # Errors
@@ -69,7 +75,7 @@ impl GpuStats {
             let change = after.clone() - old;
             taps.extend([Tap::new(after.clone())?, Tap::new(gradient)?, Tap::new(change)?]);
         }
-        let reading = self.taps.moments(&taps)?;
+        let reading = self.taps.start(&Wishes { moments: taps, ..Wishes::default() })?;
         self.flights.push_back(Flight { step, reading, cost_ms: millis(work) });
         Ok(())
     }
@@ -82,14 +88,17 @@ impl GpuStats {
         let mut looks = vec![];
         while let Some(flight) = self.flights.front() {
             let began = Instant::now();
-            let moments = if is_last || self.flights.len() > IN_FLIGHT {
+            let answers = if is_last || self.flights.len() > IN_FLIGHT {
                 Some(flight.reading.wait()?)
             } else {
                 flight.reading.arrived()?
             };
-            let Some(moments) = moments else { break };
-            let tensors =
-                specs.iter().zip(moments.chunks(3)).map(|(spec, of)| entry(spec, of[0], of[1], of[2])).collect();
+            let Some(answers) = answers else { break };
+            let tensors = specs
+                .iter()
+                .zip(answers.moments.chunks(3))
+                .map(|(spec, of)| entry(spec, of[0], of[1], of[2]))
+                .collect();
             looks.push(Look { step: flight.step, tensors, cost_ms: flight.cost_ms + millis(began) });
             self.flights.pop_front();
         }

@@ -1,6 +1,7 @@
 //! The gradient of a step: batches in, one flat gradient for each parameter out. Split over cores on the CPU, whole on a GPU.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use wire::RunPlan;
 use wire::model::ModelPlan;
 
 use crate::batch::Batch;
@@ -26,6 +27,14 @@ pub struct Pass {
     pub z_loss: f64,
     /// Names the dropout masks of this step.
     pub key: u64,
+}
+
+impl Pass {
+    /// The pass of a run's step.
+    pub fn of_step(plan: &RunPlan, step: u64) -> Self {
+        let key = plan.seed.wrapping_mul(0x9e37_79b9).wrapping_add(step);
+        Self { model: plan.recipe.model.clone(), z_loss: plan.recipe.optimizer.z_loss, key }
+    }
 }
 
 /// Token ids on a device.

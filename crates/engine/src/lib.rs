@@ -5,6 +5,7 @@
 //! Training: [`train`] the loop, also read top to bottom; [`optimizer`] and [`muon`], [`cores`] the batch split over cores, [`evaluate`],
 //! [`sample`], [`checkpoint`] saved states, [`stats`] looks at weights and gradients, [`gpu_stats`] the same on a GPU through [`taps`], [`device`] where it all
 //! runs, [`check`] whether it can be trusted.
+//! Looking inside: [`xray`] what can be seen of a model, [`reduce`] how it is made small where it lies.
 
 pub mod batch;
 pub mod bench;
@@ -22,18 +23,23 @@ pub mod fused;
 pub mod gpu_stats;
 pub mod gradient;
 pub mod intake;
+pub mod look_error;
 pub mod muon;
 pub mod optimizer;
 pub mod params;
 pub mod random;
+pub mod reduce;
 pub mod sample;
 pub mod stats;
 pub mod taps;
 pub mod tokenizer;
 pub mod train;
+pub mod xray;
 
 mod arithmetic;
+mod induction;
 mod tales;
 
 pub use data_error::DataError;
 pub use error::EngineError;
+pub use look_error::LookError;

@@ -38,8 +38,17 @@ pub fn step(
     let momentum = momentum * MOMENTUM + gradient.clone() * (1.0 - MOMENTUM);
     let ahead = momentum.clone() * MOMENTUM + gradient * (1.0 - MOMENTUM); // Nesterov's
     let update = orthogonal(ahead.reshape(shape)).reshape([d_in * d_out]);
-    let rate = dial.rate * SCALE * (d_in.max(d_out) as f64).sqrt();
-    (weight * (1.0 - dial.rate * dial.weight_decay) - update * rate, momentum)
+    (weight * (1.0 - dial.rate * dial.weight_decay) - update * (dial.rate * scale(shape)), momentum)
+}
+
+/// What a step would add to a weight, decay left out, if no new gradient joined its momentum.
+pub fn change(momentum: Tensor<1>, shape: [usize; 2], rate: f64) -> Tensor<1> {
+    let [d_in, d_out] = shape;
+    orthogonal(momentum.reshape(shape)).reshape([d_in * d_out]) * (-rate * scale(shape))
+}
+
+fn scale([d_in, d_out]: [usize; 2]) -> f64 {
+    SCALE * (d_in.max(d_out) as f64).sqrt()
 }
 
 /// The matrix with its singular values brought near 1, by Newton-Schulz rounds on the shorter side.

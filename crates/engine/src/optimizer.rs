@@ -135,6 +135,12 @@ impl State {
     }
 }
 
+/// What AdamW would add to a parameter by its moments as they stand after `steps` steps, decay left out.
+pub fn change(first: Tensor<1>, second: Tensor<1>, dial: Dial, steps: u64) -> Tensor<1> {
+    let step = Coefficients::new(dial, steps, 1.0);
+    first / (second.sqrt() * step.second_scale + step.eps) * -step.rate
+}
+
 /// Root of the sum of all squared gradients, on the CPU, summed in the order of the parameters.
 pub fn norm_on_cpu(gradient: &Gradient) -> f64 {
     gradient.flat.iter().map(sum_of_squares).sum::<f64>().sqrt()

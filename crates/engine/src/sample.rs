@@ -7,7 +7,7 @@
 use burn::tensor::Device;
 use wire::model::ModelPlan;
 
-use crate::decoder::{Cache, Decoder};
+use crate::decoder::{Cache, Decoder, Scope};
 use crate::device::read;
 use crate::error::EngineError;
 use crate::gradient::tokens;
@@ -140,6 +140,11 @@ impl<'a> Reader<'a> {
         let from = text.len().saturating_sub(model.seq);
         let decoder = Decoder::new(model, weights);
         Self { decoder, device: device.clone(), text, from, context: model.seq, cache: Some(Cache::default()) }
+    }
+
+    /// The same, looked at.
+    pub fn watched(self, model: &'a ModelPlan, weights: &'a Weights, scope: &'a dyn Scope) -> Self {
+        Self { decoder: Decoder::watched(model, weights, scope), ..self }
     }
 
     /// The same without memory.

@@ -3,11 +3,12 @@
 //! Everything a person can do happens between two optimizer steps, in [`Training::obey`], and comes back as a report. The loop knows
 //! nothing of links, stores or pages: it is given orders on a channel and a [`Reporter`]. Beside the loop:
 //! [`checkpoints`] what it keeps and goes back to, with [`keeper`] the thread that writes; [`replay`] where a run with a past goes on, and
-//! what it repeats in silence; [`looks`] validation and samples; [`reports`] what it says of all this.
+//! what it repeats in silence; [`looks`] validation and samples; [`probes`] looks inside; [`reports`] what it says of all this.
 
 mod checkpoints;
 mod keeper;
 mod looks;
+mod probes;
 mod replay;
 mod reports;
 
@@ -27,9 +28,10 @@ use wire::link::Report;
 use wire::look::Look;
 use wire::plan::RunPlan;
 use wire::run::RunState;
-use wire::series::Row;
+use wire::series::{Row, name};
 
 use self::keeper::{Asker, Keeper};
+use self::probes::Probes;
 use self::replay::Replay;
 use self::reports::with_scalars;
 use crate::cores::Cores;
@@ -64,6 +66,11 @@ pub trait Reporter {
 
 /// On a GPU, losses are read back together after this many steps, so that the queue does not run dry.
 const STEPS_PER_READ: usize = 8;
+
+/// While a run holds, it looks up this often for orders and for those who want to look inside.
+const HOLDING: Duration = Duration::from_millis(100);
+/// The same while a checkpoint is being written, so that its end is told at once.
+const WRITING: Duration = Duration::from_millis(20);
 
 /// Where a run finds its text and keeps its states.
 #[derive(Debug, Clone)]
@@ -109,6 +116,7 @@ pub struct Training {
     unread: Vec<Unread>,
     /// Looks at weights and gradients under way; none on the CPU, where they are taken at once.
     gpu_stats: Option<GpuStats>,
+    probes: Probes,
 }
 
 /// A step on a GPU whose loss and gradient norm have not been read back yet.
@@ -178,6 +186,7 @@ impl Training {
             budget: None,
             is_held: false,
             unread: vec![],
+            probes: Probes::default(),
         };
         training.count_epochs();
         Ok(training)
@@ -199,6 +208,7 @@ impl Training {
     /// A device that has gone away, a part that panicked.
     pub fn run(&mut self, orders: &Receiver<CommandOrder>, out: &mut dyn Reporter) -> Result<(), EngineError> {
         self.tell(out, self.began.clone(), Some(RunState::Running));
+        self.probe(out)?;
         loop {
             if let Next::Stop = self.obey(orders, out)? {
                 return Ok(());
@@ -208,6 +218,7 @@ impl Training {
             }
             self.train_step(out)?;
             self.look_around(out)?;
+            self.probe(out)?;
             self.count_down(out);
         }
     }
@@ -228,8 +239,9 @@ impl Training {
             self.tell_of_checkpoints(out);
             let order = if self.is_held {
                 self.read_unread(out)?;
+                self.probe(out)?;
                 let is_writing = self.keeper.as_ref().is_some_and(Keeper::is_busy);
-                match orders.recv_timeout(Duration::from_millis(if is_writing { 20 } else { 1000 })) {
+                match orders.recv_timeout(if is_writing { WRITING } else { HOLDING }) {
                     Ok(order) => Some(order),
                     Err(RecvTimeoutError::Timeout) => continue,
                     Err(RecvTimeoutError::Disconnected) => {
@@ -388,7 +400,11 @@ impl Training {
             self.report_stats(step, tensors, cost_ms, out);
         }
         self.secs += began.elapsed().as_secs_f64();
-        let row = self.row(step, &phases, millis(began));
+        let mut row = self.row(step, &phases, millis(began));
+        let looks_ms = self.probes.told_ms();
+        if looks_ms > 0.0 {
+            row.values.push((name::LOOKS_MS.to_owned(), looks_ms));
+        }
         match taken.scalars {
             Scalars::Known { loss, norm } => {
                 self.loss_train = Some(loss);
@@ -415,9 +431,7 @@ impl Training {
     }
 
     fn gradient(&self, step: u64, batches: Vec<crate::batch::Batch>) -> Result<Gradient, EngineError> {
-        let recipe = &self.plan.recipe;
-        let key = self.plan.seed.wrapping_mul(0x9e37_79b9).wrapping_add(step);
-        let pass = Pass { model: recipe.model.clone(), z_loss: recipe.optimizer.z_loss, key };
+        let pass = Pass::of_step(&self.plan, step);
         gradient::of_step(&pass, &self.weights(), batches, self.cores.as_ref(), &self.device.burn)
     }
 

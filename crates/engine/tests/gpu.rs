@@ -138,6 +138,7 @@ impl Heard {
     fn look(&self, place: usize) -> (u64, &[TensorStats]) {
         match &self.looks[place] {
             Frame::Tensors { step, tensors, .. } => (*step, tensors),
+            other => panic!("nobody watches: {other:?}"),
         }
     }
 }
@@ -194,11 +195,9 @@ fn run(gpu: &EngineDevice) {
             assert!(series.contains(&(step, a.update_ratio)), "the curve has what the look shows: {series:?}");
         }
     }
-    println!(
-        "{SAID} six steps and three looks on {}, {:.1} ms for a look",
-        gpu.info.name,
-        here.looks.iter().map(|Frame::Tensors { cost_ms, .. }| cost_ms).fold(f64::INFINITY, |a, b| a.min(*b))
-    );
+    let cost = |frame: &Frame| if let Frame::Tensors { cost_ms, .. } = frame { *cost_ms } else { f64::INFINITY };
+    let least = here.looks.iter().map(cost).fold(f64::INFINITY, f64::min);
+    println!("{SAID} six steps and three looks on {}, {least:.1} ms for a look", gpu.info.name);
 }
 
 fn load(plan: &plan::RunPlan, corpora: &std::path::Path) -> Training {

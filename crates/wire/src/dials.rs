@@ -34,6 +34,10 @@ pub struct Dials {
     pub checkpoint_every: u64,
     /// Batches left out so far, on purpose: step s reads the batch of step s + this.
     pub skipped: u64,
+    /// How that grew: (first step, batches left out from it on), in order.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<u64>>))]
+    pub skips: Vec<(u64, u64)>,
     /// Changes made on the run's path.
     pub changes: u32,
 }
@@ -76,6 +80,7 @@ impl Dials {
             sample_every,
             checkpoint_every: plan.recipe.keep.every,
             skipped: 0,
+            skips: vec![],
             changes: 0,
         }
     }
@@ -165,10 +170,23 @@ impl Dials {
             }
             Event::Redrawn { new: Drawn::Mix(points), .. } => self.mix.redraw(step, points.clone()),
             Event::Redrawn { new: Drawn::Passes(stairs), .. } => self.passes.redraw(step, stairs.clone()),
-            Event::RolledBack { skip_batches, .. } => self.skipped += skip_batches,
+            Event::RolledBack { skip_batches, .. } => {
+                self.skipped += skip_batches;
+                if *skip_batches > 0 {
+                    self.skips.push((step, self.skipped));
+                }
+            }
             _ => return,
         }
         self.changes += 1;
+    }
+
+    /// Batches that had been left out when `step` was taken.
+    pub fn skipped_at(&self, step: u64) -> u64 {
+        match self.skips.first() {
+            Some(_) => self.skips.iter().rev().find(|(from, _)| *from <= step).map_or(0, |(_, skipped)| *skipped),
+            None => self.skipped,
+        }
     }
 
     /// Tokens of all steps before `step`, where a pass has `tokens_per_pass`.

@@ -42,9 +42,10 @@ pub enum Of {
     /// Its values.
     #[default]
     Weight,
-    /// Its gradient, on the look's own passage.
+    /// Its gradient: of the mean loss over [`Passage::Held`] 0, without dropout.
     Gradient,
-    /// What the optimizer would change it by now: its first moment over the root of its second (AdamW), times the rate.
+    /// What the optimizer would add to it by its moments as they stand, decay left out: AdamW `-rate * m / (sqrt(v) + eps)`, both moments
+    /// corrected for their start; Muon minus the momentum made orthogonal, times its rate.
     Update,
 }
 
@@ -101,7 +102,7 @@ pub enum Part {
         /// Unit, from 0.
         unit: u32,
     },
-    /// The embedding of the token at a place of the text.
+    /// The embedding of the token at a place of the text, before its position is added.
     Position {
         /// Place, from 0.
         at: u32,
@@ -169,7 +170,7 @@ pub enum Look {
     },
     /// The tokens' embeddings on a plane, and what is nearest to what.
     Embedding {},
-    /// The text of a step's batch, with the loss of each token on the weights at hand.
+    /// The text of a step's batch, past or to come, with the loss of each token on the weights at hand.
     Batch {
         /// Step whose batch it is.
         step: u64,
@@ -340,7 +341,7 @@ impl Histogram {
 pub struct HeadStats {
     /// Mean entropy of its rows over the most they could have (`ln keys`), from 0 to 1; the first row is left out.
     pub entropy: f32,
-    /// Mean distance it reads back, tokens.
+    /// Mean distance it reads back, tokens; the first row, which has no choice, is left out of this and the next too.
     pub distance: f32,
     /// Mean weight on the token just before.
     pub previous: f32,
@@ -363,7 +364,7 @@ pub struct PartSight {
     pub stream_rms: f32,
     /// Values of its output that are not finite.
     pub bad: u64,
-    /// Share of units which no token made active (output within 1e-3 of zero, or below for GELU's tail): MLPs only.
+    /// Share of units which no token made active: MLPs only. GELU: none above 1e-3; SwiGLU: none beyond it on either side.
     pub dead: Option<f32>,
     /// Its heads: attention only.
     pub heads: Vec<HeadStats>,
@@ -474,7 +475,7 @@ pub enum Sight {
         tokens: Vec<String>,
         /// Loss of saying the next token at each place, nats; NaN where there is none.
         losses: Vec<f32>,
-        /// Names of the depths: `embedding`, `block.0`, .., `norm`.
+        /// Names of the depths: `embedding`, `block.0`, ..; what is read after the last block is what the model says.
         depths: Vec<String>,
         /// For each depth a cell for each place.
         cells: Vec<Vec<LensCell>>,
@@ -485,7 +486,8 @@ pub enum Sight {
     Units {
         /// Tokens read, as text.
         tokens: Vec<String>,
-        /// `[unit, token]`: at most 512 units, the ones with the largest activations first.
+        /// `[unit, token]`: at most 512 units, the ones with the largest activations of either sign first. A unit is a row of `down`: with
+        /// SwiGLU `silu(gate) * up`.
         activations: Field,
         /// Which unit each row is.
         units: Vec<u32>,
@@ -493,7 +495,7 @@ pub enum Sight {
         of: u32,
         /// Share of units that no token made active.
         dead: f32,
-        /// Share of activations at the far end of the non-linearity (pre-activation beyond 4 in GELU and SiLU).
+        /// Share of pre-activations of size 4 or more: there GELU and SiLU are all but straight or all but silent.
         saturated: f32,
         /// Sizes of the activations.
         histogram: Histogram,
@@ -535,8 +537,8 @@ pub enum Sight {
         points: Vec<Point>,
         /// Shares of the variance that the two axes hold.
         explained: [f32; 2],
-        /// Norm of the embedding's Fourier component at each frequency over the numbers 0 .. p - 1, where the text is arithmetic modulo p
-        /// (Nanda et al. 2023); else empty.
+        /// Norm of the embedding's Fourier component at each frequency 0 .. p / 2 over the numbers 0 .. p - 1, in an orthonormal basis, where
+        /// the text is arithmetic modulo p and each number is one token (Nanda et al. 2023); else empty.
         spectrum: Vec<f32>,
     },
     /// [`Look::Batch`].
@@ -545,7 +547,7 @@ pub enum Sight {
         rows: Vec<BatchRow>,
         /// Rows in all.
         of: u32,
-        /// Parameters and the norm of this batch's gradient in each, largest first.
+        /// Parameters and the norm of this batch's gradient in each, before clipping, largest first; with the step's own dropout.
         gradients: Vec<(String, f32)>,
     },
     /// [`Look::Hands`].

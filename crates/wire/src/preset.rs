@@ -46,6 +46,22 @@ pub fn presets() -> Vec<PresetInfo> {
             nanogpt_cpu(),
         ),
         entry(
+            "induction",
+            "tiny: minutes on a laptop",
+            "Two layers that learn to copy, on the text induction: watch a head appear that looks for what came after last time.",
+            Tokenizer::Char,
+            1500,
+            induction(),
+        ),
+        entry(
+            "grokking",
+            "tiny: half an hour on a laptop",
+            "One layer that learns sums by heart and much later understands them, on the text modular-addition.",
+            Tokenizer::Bpe(354),
+            12_000,
+            grokking(),
+        ),
+        entry(
             "depth",
             "any: one dial",
             "A modern shape from one number, its layers; width, heads and rate follow.",
@@ -170,6 +186,26 @@ fn tiny() -> Recipe {
 
 fn nanogpt_cpu() -> Recipe {
     recipe(gpt_shape(4, 4, 128, 64), 1e-3, 12)
+}
+
+/// Attention does the work: an MLP as narrow as the stream, and no shared head, so that copying is the shortest way to the right letter.
+fn induction() -> Recipe {
+    let shape = gpt_shape(2, 4, 64, 64);
+    let model = ModelPlan { d_ff: 64, positions: Positions::Rotary, norm: Norm::Rms, tied_head: false, ..shape };
+    let mut recipe = recipe(model, 2e-3, 32);
+    recipe.cadence.eval_every = 50;
+    recipe
+}
+
+/// Nanda et al. (2023): one layer, strong decay, a level rate. Bytes take 257 of the vocabulary, numbers of two digits the rest, so that each
+/// number is a token; six tokens make a sum, and a window holds two.
+fn grokking() -> Recipe {
+    let shape = gpt_shape(1, 4, 128, 12);
+    let mut recipe = recipe(ModelPlan { tied_head: false, ..shape }, 1e-3, 256);
+    recipe.optimizer.weight_decay = 1.0;
+    recipe.optimizer.beta2 = 0.98;
+    recipe.schedule = RatePlan { shape: Shape::Constant, warmup_steps: 10, floor: 1.0 };
+    recipe
 }
 
 fn nanogpt_char() -> Recipe {

@@ -123,6 +123,8 @@ pub mod name {
     pub const OPTIMIZER_MS: &str = "time.optimizer_ms";
     /// Part of the step: all the rest (evaluation and samples not counted).
     pub const OTHER_MS: &str = "time.other_ms";
+    /// Beside the step: looks inside since the step before it.
+    pub const LOOKS_MS: &str = "time.looks_ms";
     /// Memory of the training process.
     pub const PROCESS_BYTES: &str = "memory.process_bytes";
     /// Memory in use on the device.
@@ -188,6 +190,7 @@ pub fn describe(series: &str) -> SeriesInfo {
         GRADIENT_MS => info("gradient", "ms", "Time of forward and backward."),
         OPTIMIZER_MS => info("optimizer", "ms", "Time of clipping and the optimizer's step."),
         OTHER_MS => info("other", "ms", "The rest of the step: statistics, commands, reporting."),
+        LOOKS_MS => info("looks", "ms", "Time of looks inside since the step before; beside the step's own time."),
         PROCESS_BYTES => info("process memory", "B", "Resident memory of the training process."),
         DEVICE_BYTES => info("device memory", "B", "Memory in use on the device."),
         other => info(other, "value", "A series of this run."),

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use wire::corpus::{CorpusInfo, Source};
 use wire::id::CorpusId;
 
-use crate::corpus::Documents;
+use crate::corpus::{Documents, held_out_tenths};
 use crate::data_error::DataError;
 
 /// Characters kept as the sample.
@@ -134,7 +134,7 @@ impl Draft {
         if different().count() <= ALPHABET_CHARS {
             self.info.alphabet = different().collect();
         }
-        self.info.valid_share = Documents::open(&self.folder)?.split().valid_share();
+        self.info.valid_share = Documents::open(&self.folder)?.split(held_out_tenths(&self.info.source)).valid_share();
         write_json(&self.folder.join("info.json"), &self.info)?;
         let place = self.corpora.join(self.info.id.as_str());
         if place.exists() {

@@ -18,7 +18,7 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// Sum of `f` over the places of a row, in lanes.
 #[inline(always)]
-pub(super) fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
+pub(crate) fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
     let mut lanes = [0f32; LANES];
     let whole = len / LANES * LANES;
     for from in (0..whole).step_by(LANES) {
@@ -46,7 +46,7 @@ pub(super) fn max(row: &[f32]) -> f32 {
 
 /// Runs a loop compiled for the widest vectors of this processor.
 #[inline(always)]
-pub(super) fn wide<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn wide<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 

@@ -51,6 +51,7 @@ impl Training {
         (self.state, self.dials) = (state, dials);
         self.last_segment += 1;
         self.segment = self.last_segment;
+        self.probes.skip((self.segment, id.step));
         (self.loss_train, self.loss_valid, self.best_valid) = (loss_train, loss_valid, best_valid);
         self.dials.apply(&event, id.step);
         self.count_epochs();

@@ -134,6 +134,8 @@ impl Training {
             let event = self.sample_now(None, None, None)?;
             self.tell(out, event, None);
         }
+        // The last state is kept at whatever step it is.
+        self.keep_looks(out)?;
         self.keep_the_end(out)?;
         self.tell(out, Event::Finished, Some(RunState::Finished));
         Ok(())

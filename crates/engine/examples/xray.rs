@@ -1,0 +1,23 @@
+//! Looks at a checkpoint and writes what is seen, a JSON line for each look:
+//! `cargo run --release -p engine --example xray -- CHECKPOINT_FOLDER CORPORA_FOLDER < LOOKS`, a look in JSON on each line.
+//!
+//! `tests/measure/xray.py` compares these with an independent computation.
+
+use std::io::BufRead;
+use std::path::PathBuf;
+
+use engine::xray;
+use wire::look::Look;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut words = std::env::args().skip(1).map(PathBuf::from);
+    let (Some(dir), Some(corpora)) = (words.next(), words.next()) else {
+        return Err("give the folder of a checkpoint and the folder of texts".into());
+    };
+    for line in std::io::stdin().lock().lines() {
+        let look: Look = serde_json::from_str(&line?)?;
+        let (step, sight) = xray::look_at_checkpoint(&dir, &corpora, &look)?;
+        println!("{}", serde_json::json!({ "step": step, "look": look, "sight": sight }));
+    }
+    Ok(())
+}

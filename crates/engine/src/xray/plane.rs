@@ -1,0 +1,234 @@
+//! The strongest direction of a matrix, by Lanczos' method: power iteration that forgets nothing of its way. It gives the spectral norm, and
+//! with it the stable rank; and, the first direction taken out, the two axes of a plane.
+
+use burn::tensor::Tensor;
+
+use crate::fused::lanes;
+use crate::random::Counter;
+
+/// Steps of one round: the space in which the strongest direction is looked for.
+const STEPS: usize = 32;
+/// Rounds, each from the best direction of the one before.
+const ROUNDS: usize = 12;
+/// Squarings of the Gram matrix where it stays on its device: 2^12 steps of power iteration.
+const SQUARINGS: usize = 12;
+
+/// An eigenvalue with its direction, of length 1.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Axis {
+    pub(super) value: f64,
+    pub(super) direction: Vec<f32>,
+}
+
+/// The largest eigenvalue of `A^T A`, `A` being row by row `width` wide, outside the directions of `without`. A matrix without finite strength
+/// gives 0. The result's relative error is about the square of `tolerance`, that of its direction `tolerance` over the gap to the next.
+pub(super) fn strongest(matrix: &[f32], width: usize, without: &[&Axis], tolerance: f64) -> Axis {
+    let mut random = Counter::new(0x57a6, width as u64);
+    let mut direction: Vec<f32> = (0..width).map(|_| random.share() as f32 - 0.5).collect();
+    let mut axis = Axis { value: 0.0, direction: vec![0.0; width] };
+    for _ in 0..ROUNDS {
+        let (next, residual) = round(matrix, width, without, direction);
+        let is_done = !next.value.is_finite() || next.value <= 0.0 || residual <= tolerance * next.value;
+        axis = next;
+        if is_done {
+            break;
+        }
+        direction = axis.direction.clone();
+    }
+    axis
+}
+
+/// One round from a direction: the best of its space, and how far that is from being one of the matrix, `|A^T A v - value v|`.
+fn round(matrix: &[f32], width: usize, without: &[&Axis], start: Vec<f32>) -> (Axis, f64) {
+    let (mut basis, mut diagonal, mut beside) = (vec![], vec![], vec![]);
+    let mut next = start;
+    without.iter().for_each(|axis| take_out(&mut next, &axis.direction));
+    let mut length = norm(&next);
+    while basis.len() < STEPS.min(width) && length > 1e-30 {
+        next.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+        basis.push(next);
+        let last = &basis[basis.len() - 1];
+        let mut image = apply(matrix, width, last);
+        diagonal.push(dot(&image, last));
+        // Taken out twice, so that the basis stays square in 32 bits.
+        for _ in 0..2 {
+            without.iter().for_each(|axis| take_out(&mut image, &axis.direction));
+            basis.iter().for_each(|known| take_out(&mut image, known));
+        }
+        length = norm(&image);
+        let scale = diagonal.iter().fold(0f64, |most: f64, value: &f64| most.max(value.abs()));
+        if !length.is_finite() || length <= 1e-7 * scale {
+            length = 0.0;
+        }
+        beside.push(length);
+        next = image;
+    }
+    let (value, shares) = top_of_tridiagonal(&diagonal, &beside);
+    let mut direction = vec![0f32; width];
+    for (share, known) in shares.iter().zip(&basis) {
+        direction.iter_mut().zip(known).for_each(|(sum, x)| *sum += *share as f32 * x);
+    }
+    let residual = beside.last().zip(shares.last()).map_or(0.0, |(beside, share)| (beside * share).abs());
+    (Axis { value, direction }, residual)
+}
+
+/// `A^T A v`, each row read once.
+fn apply(matrix: &[f32], width: usize, v: &[f32]) -> Vec<f32> {
+    let mut image = vec![0f32; width];
+    lanes::wide(|| {
+        for row in matrix.chunks_exact(width) {
+            let along = lanes::sum(width, |i| row[i] * v[i]);
+            image.iter_mut().zip(row).for_each(|(sum, x)| *sum += along * x);
+        }
+    });
+    image
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+fn norm(v: &[f32]) -> f64 {
+    dot(v, v).sqrt()
+}
+
+fn take_out(v: &mut [f32], direction: &[f32]) {
+    let along = dot(v, direction) as f32;
+    v.iter_mut().zip(direction).for_each(|(v, d)| *v -= along * d);
+}
+
+/// The largest eigenvalue of a symmetric tridiagonal matrix with its vector: the value by bisection (Sturm's count), the vector by inverse
+/// iteration just above it, where elimination needs no pivots.
+fn top_of_tridiagonal(diagonal: &[f64], beside: &[f64]) -> (f64, Vec<f64>) {
+    let n = diagonal.len();
+    if n == 0 {
+        return (0.0, vec![]);
+    }
+    let next_to = |i: usize| if i == 0 { 0.0 } else { beside[i - 1].abs() };
+    let (mut low, mut high) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
+    for (i, value) in diagonal.iter().enumerate() {
+        low = low.max(*value);
+        high = high.max(value + next_to(i) + if i + 1 < n { beside[i].abs() } else { 0.0 });
+    }
+    if !(low.is_finite() && high.is_finite()) {
+        return (f64::NAN, vec![0.0; n]);
+    }
+    let is_above_all = |x: f64| {
+        let mut pivot = f64::INFINITY;
+        (0..n).all(|i| {
+            pivot = x - diagonal[i] - next_to(i).powi(2) / pivot;
+            pivot > 0.0
+        })
+    };
+    for _ in 0..100 {
+        let middle = 0.5 * (low + high);
+        if is_above_all(middle) { high = middle } else { low = middle }
+    }
+    let shift = high + 1e-10 * high.abs() + f64::MIN_POSITIVE;
+    let mut vector = vec![1.0; n];
+    for _ in 0..4 {
+        vector = solve(diagonal, beside, shift, vector);
+        let length = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+        vector.iter_mut().for_each(|x| *x /= length);
+    }
+    (high, vector)
+}
+
+/// `(shift - T) x = right`, `shift` above all of `T`.
+fn solve(diagonal: &[f64], beside: &[f64], shift: f64, mut right: Vec<f64>) -> Vec<f64> {
+    let n = diagonal.len();
+    let mut pivots = vec![shift - diagonal[0]];
+    for i in 1..n {
+        let factor = -beside[i - 1] / pivots[i - 1];
+        pivots.push(shift - diagonal[i] + factor * beside[i - 1]);
+        right[i] -= factor * right[i - 1];
+    }
+    for i in (0..n).rev() {
+        let after = if i + 1 < n { beside[i] * right[i + 1] } else { 0.0 };
+        right[i] = (right[i] + after) / pivots[i];
+    }
+    right
+}
+
+/// The largest eigenvalue of `A^T A` by tensor operators, for a matrix that stays on its device: its Gram matrix, squared again and again, turns
+/// every direction into the strongest.
+///
+/// # Shapes
+/// `[rows, columns]` to `[1]`.
+pub(super) fn strongest_on_device(matrix: Tensor<2>) -> Tensor<1> {
+    let [rows, columns] = matrix.dims();
+    let turned = matrix.clone().transpose();
+    let gram = if rows < columns { matrix.matmul(turned) } else { turned.matmul(matrix) }; // [short, short]
+    let mut power = gram.clone();
+    for _ in 0..SQUARINGS {
+        let length = power.clone().square().sum().sqrt().unsqueeze::<2>();
+        power = power / length;
+        power = power.clone().matmul(power);
+    }
+    // Each column is the strongest direction times something; their sum by size leans on the largest.
+    let sizes = power.clone().square().sum_dim(0); // [1, short]
+    let v = power.matmul(sizes.transpose()); // [short, 1]
+    let along = (v.clone() * gram.matmul(v.clone())).sum();
+    along / v.square().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+    use crate::random::Normals;
+
+    /// A matrix with known singular values: two rotations by random reflections.
+    fn with_singular(values: &[f64], rows: usize, columns: usize) -> Vec<f32> {
+        let mut matrix = vec![0f64; rows * columns];
+        values.iter().enumerate().for_each(|(i, value)| matrix[i * columns + i] = *value);
+        for round in 0..3 {
+            let unit = |n: usize, stream| {
+                let v: Vec<f64> = Normals::new(round, stream).take(n).map(f64::from).collect();
+                let length = v.iter().map(|x| x * x).sum::<f64>().sqrt();
+                v.into_iter().map(|x| x / length).collect::<Vec<f64>>()
+            };
+            let (left, right) = (unit(rows, 1), unit(columns, 2));
+            for j in 0..columns {
+                let along: f64 = (0..rows).map(|i| left[i] * matrix[i * columns + j]).sum();
+                (0..rows).for_each(|i| matrix[i * columns + j] -= 2.0 * along * left[i]);
+            }
+            for row in matrix.chunks_mut(columns) {
+                let along: f64 = row.iter().zip(&right).map(|(x, r)| x * r).sum();
+                row.iter_mut().zip(&right).for_each(|(x, r)| *x -= 2.0 * along * r);
+            }
+        }
+        matrix.into_iter().map(|x| x as f32).collect()
+    }
+
+    #[test]
+    fn the_strongest_directions_are_found() {
+        let spread: Vec<f64> = (0..90).map(|i| 3.0 - 0.02 * i as f64).collect();
+        for (values, rows, columns) in [
+            (vec![5.0, 4.9, 1.0], 7, 3),
+            (vec![2.0], 1, 40),
+            (vec![2.0], 40, 1),
+            (vec![3.0, 3.0, 1.0, 0.5], 20, 30), // two equal ones: each is found once
+            (spread, 120, 90),
+        ] {
+            let matrix = with_singular(&values, rows, columns);
+            let first = strongest(&matrix, columns, &[], 1e-4);
+            assert!((first.value / values[0].powi(2) - 1.0).abs() < 1e-5, "{} of {values:?}", first.value);
+            assert!((norm(&first.direction) - 1.0).abs() < 1e-4);
+            let second = strongest(&matrix, columns, &[&first], 1e-4);
+            let wanted = values.get(1).map_or(0.0, |value| value.powi(2));
+            assert!((second.value - wanted).abs() < 1e-4 * values[0].powi(2), "{} of {values:?}", second.value);
+            let put = Tensor::<1>::from_data(TensorData::new(matrix, [rows * columns]), &Device::flex());
+            let device = crate::device::read(strongest_on_device(put.reshape([rows, columns]))).unwrap()[0];
+            assert!((f64::from(device) / values[0].powi(2) - 1.0).abs() < 1e-4, "{device} of {values:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_has_no_strength() {
+        assert_eq!(strongest(&[0.0; 12], 4, &[], 1e-4).value, 0.0);
+        assert!(!strongest(&[f32::NAN; 12], 4, &[], 1e-4).value.is_normal());
+        assert_eq!(strongest(&[], 4, &[], 1e-4).value, 0.0);
+    }
+}

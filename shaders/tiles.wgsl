@@ -1,0 +1,105 @@
+// A matrix in little: mean and extrema of each tile of a part of it, read where it lies.
+//
+// Purpose   Heatmaps of weights, gradients and updates on a GPU: four words for each tile cross to the host, however large the matrix.
+// Formula   Tile (i, j) of a part of R rows in t tiles holds rows i R / t up to (i + 1) R / t (whole-number division), columns likewise. Its
+//           mean is the sum of x / n, n being all its elements, so that no sum overflows; the host multiplies by n over the finite ones.
+// Bindings  0  the matrix's 32-bit floats as words, from its own offset on
+//           1  one tile of four words for each workgroup: scaled mean, least, greatest, count of finite values
+//           2  where this matrix's values are, which part, how many tiles
+// Threads   A workgroup takes a tile; thread t takes its elements t, t + 64, t + 128, ... in logical order
+// Twin      `engine::reduce::tiles`
+
+// Element i lies at the sum of its coordinates times `strides`; `shape` is filled up with ones in front. The matrix is all rows of the last
+// dimension. `window`: first row, first column, rows, columns. `grid`: tiles downwards and across.
+struct Tap {
+    count: u32,
+    first_partial: u32,
+    is_flat: u32,
+    unused: u32,
+    shape: vec4<u32>,
+    strides: vec4<u32>,
+    window: vec4<u32>,
+    grid: vec4<u32>,
+}
+
+struct Tile {
+    mean: f32,
+    least: u32,
+    greatest: u32,
+    count: u32,
+}
+
+@group(0) @binding(0) var<storage, read> values: array<u32>;
+@group(0) @binding(1) var<storage, read_write> tiles: array<Tile>;
+@group(0) @binding(2) var<uniform> tap: Tap;
+
+const THREADS: u32 = 64u;
+const SIGN: u32 = 0x80000000u;
+const EXPONENT: u32 = 0x7f800000u;
+
+var<workgroup> shared_tiles: array<Tile, THREADS>;
+
+// Words in the order of their floats.
+fn ordered(bits: u32) -> u32 {
+    return select(bits | SIGN, ~bits, (bits & SIGN) != 0u);
+}
+
+fn place(element: u32) -> u32 {
+    if tap.is_flat != 0u {
+        return element;
+    }
+    var rest = element;
+    var place = 0u;
+    for (var d = 3i; d >= 0i; d--) {
+        place += (rest % tap.shape[d]) * tap.strides[d];
+        rest /= tap.shape[d];
+    }
+    return place;
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    // More workgroups than one dimension holds are laid out in rows; the last row may reach past the end.
+    let group = workgroup.y * workgroups.x + workgroup.x;
+    let is_inside = group < tap.grid.x * tap.grid.y;
+    var tile = Tile(0.0, 0xffffffffu, 0u, 0u);
+    if is_inside {
+        let i = group / tap.grid.y;
+        let j = group % tap.grid.y;
+        let top = i * tap.window.z / tap.grid.x;
+        let left = j * tap.window.w / tap.grid.y;
+        let columns = (j + 1u) * tap.window.w / tap.grid.y - left;
+        let elements = ((i + 1u) * tap.window.z / tap.grid.x - top) * columns;
+        let share = 1.0 / f32(elements);
+        for (var e = thread; e < elements; e += THREADS) {
+            let row = tap.window.x + top + e / columns;
+            let column = tap.window.y + left + e % columns;
+            let bits = values[place(row * tap.shape[3] + column)];
+            if (bits & EXPONENT) != EXPONENT {
+                let key = ordered(bits);
+                tile.mean += bitcast<f32>(bits) * share;
+                tile.least = min(tile.least, key);
+                tile.greatest = max(tile.greatest, key);
+                tile.count += 1u;
+            }
+        }
+    }
+    shared_tiles[thread] = tile;
+    workgroupBarrier();
+    for (var half = THREADS / 2u; half > 0u; half /= 2u) {
+        if thread < half {
+            let a = shared_tiles[thread];
+            let b = shared_tiles[thread + half];
+            shared_tiles[thread] =
+                Tile(a.mean + b.mean, min(a.least, b.least), max(a.greatest, b.greatest), a.count + b.count);
+        }
+        workgroupBarrier();
+    }
+    if thread == 0u && is_inside {
+        tiles[group] = shared_tiles[0];
+    }
+}
