@@ -1,9 +1,11 @@
 //! The only file that fetches. One function for each route of `/api/v1`; a refusal comes back as [`ApiFailure`] with the
 //! server's own words, and so does a network that failed, so that pages show all failures in one way.
 //!
-//! Checkpoints and what is compared of runs are in [`steering`], tokens in [`access`], what leaves the lab and comes in in [`takeaway`].
+//! Checkpoints and what is compared of runs are in [`steering`], looks inside in [`inside`], tokens in [`access`], what leaves the lab and
+//! comes in in [`takeaway`].
 
 pub(crate) mod access;
+pub(crate) mod inside;
 pub(crate) mod steering;
 pub(crate) mod takeaway;
 
@@ -214,7 +216,12 @@ pub(crate) async fn series(run: &RunId, ask: &SeriesAsk) -> Result<Vec<SeriesWin
         bound("from", ask.from),
         bound("to", ask.to)
     );
-    let response = fetch("GET", &path, None, "application/x-postcard").await?;
+    packed("GET", &path, None).await
+}
+
+/// An answer in postcard.
+async fn packed<T: DeserializeOwned>(method: &str, path: &str, json: Option<&str>) -> Result<T, ApiFailure> {
+    let response = fetch(method, path, json, "application/x-postcard").await?;
     let buffer = JsFuture::from(response.array_buffer().map_err(|_| ApiFailure::unreachable())?)
         .await
         .map_err(|_| ApiFailure::unreachable())?;

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use figure::scene::{Anchor, Fill, Form, Point, Rect, Role, Shape, Size, Stroke, Text};
 use leptos::prelude::*;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
+use wasm_bindgen::{Clamped, JsCast, JsValue};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
 /// The colours of one theme.
 #[derive(Default)]
@@ -19,6 +19,8 @@ struct Palette {
 thread_local! {
     // The page has one thread and one theme; all canvases share what was read from it.
     static PALETTE: RefCell<Palette> = RefCell::default();
+    // Cells are put on this one at a pixel each and drawn from it at their size: pixels themselves cannot be scaled.
+    static SCRATCH: RefCell<Option<HtmlCanvasElement>> = const { RefCell::new(None) };
 }
 
 /// The colour of a role in the theme shown now.
@@ -80,6 +82,9 @@ impl Painter {
                 Form::Circle => self.circle(*at, *size * 0.85, fill),
                 form => self.area(&form.corners(*at, *size), fill),
             },
+            Shape::Cells { rect, rows, columns, pixels } => {
+                self.cells(*rect, *rows, *columns, pixels);
+            }
             Shape::Text(text) => self.text(text),
             Shape::Group { clip, shapes } => self.group(*clip, shapes),
         }
@@ -143,6 +148,29 @@ impl Painter {
         self.context.begin_path();
         let _ = self.context.arc(center.x, center.y, radius, 0.0, std::f64::consts::TAU);
         self.context.fill();
+    }
+
+    /// Nothing where there are no cells, or the browser has no memory for them.
+    fn cells(&self, rect: Rect, rows: u32, columns: u32, pixels: &[u8]) -> Option<()> {
+        let data = ImageData::new_with_u8_clamped_array_and_sh(Clamped(pixels), columns, rows).ok()?;
+        let scratch = SCRATCH.with_borrow_mut(|scratch| {
+            if scratch.is_none() {
+                *scratch = document().create_element("canvas").ok().and_then(|canvas| canvas.dyn_into().ok());
+            }
+            scratch.clone()
+        })?;
+        if (scratch.width(), scratch.height()) != (columns, rows) {
+            scratch.set_width(columns);
+            scratch.set_height(rows);
+        }
+        let context = scratch.get_context("2d").ok()??.dyn_into::<CanvasRenderingContext2d>().ok()?;
+        context.put_image_data(&data, 0.0, 0.0).ok()?;
+        self.context.set_global_alpha(1.0);
+        // More cells than pixels are averaged; fewer stay squares with edges.
+        self.context.set_image_smoothing_enabled(f64::from(columns) > rect.width || f64::from(rows) > rect.height);
+        self.context
+            .draw_image_with_html_canvas_element_and_dw_and_dh(&scratch, rect.x, rect.y, rect.width, rect.height)
+            .ok()
     }
 
     fn text(&self, text: &Text) {

@@ -15,6 +15,7 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use web_sys::{BinaryType, MessageEvent, WebSocket};
 use wire::live::{FromPage, LabState, Tick, ToPage};
+use wire::look::Look;
 use wire::run::Cursor;
 use wire::{RunId, encode};
 
@@ -71,6 +72,8 @@ struct Watched {
 struct Line {
     socket: Option<Socket>,
     watched: Vec<Watched>,
+    /// What this page wants to see inside a run.
+    probes: Option<(RunId, Vec<Look>)>,
     last_number: u32,
     retry: u32,
     last_word_ms: f64,
@@ -143,6 +146,13 @@ impl Live {
         Watch { live: self, number: number.unwrap_or(0) }
     }
 
+    /// What this page wants to see inside a run, in place of what it wanted before; with none, nothing more.
+    pub(crate) fn probe(self, run: RunId, looks: Vec<Look>) {
+        let kept = (!looks.is_empty()).then(|| (run.clone(), looks.clone()));
+        self.with_line(|line| line.probes = kept);
+        self.say(&FromPage::Probe { run, looks });
+    }
+
     /// None once the page has let go of the whole socket.
     fn with_line<T>(self, act: impl FnOnce(&mut Line) -> T) -> Option<T> {
         self.line.try_with_value(|line| act(&mut line.borrow_mut()))
@@ -183,15 +193,20 @@ impl Live {
 
     /// Says what is wanted, all of it.
     fn opened(self) {
-        let watched = self.with_line(|line| {
+        let wanted = self.with_line(|line| {
             line.retry = 0;
             line.last_word_ms = now_ms();
-            line.watched.iter().map(|watched| (watched.run.clone(), watched.cursor)).collect::<Vec<_>>()
+            let watched = line.watched.iter().map(|watched| (watched.run.clone(), watched.cursor)).collect::<Vec<_>>();
+            (watched, line.probes.clone())
         });
+        let (watched, probes) = wanted.unwrap_or_default();
         self.connection.set(Connection::Open);
         self.say(&FromPage::WatchLab);
-        for (run, since) in watched.unwrap_or_default() {
+        for (run, since) in watched {
             self.say(&FromPage::WatchRun { run, since });
+        }
+        if let Some((run, looks)) = probes {
+            self.say(&FromPage::Probe { run, looks });
         }
     }
 

@@ -8,6 +8,7 @@ mod settings;
 mod signin;
 mod start;
 mod texts;
+mod xray;
 
 pub(crate) use compare::ComparePage;
 pub(crate) use lab::LabPage;
@@ -17,3 +18,4 @@ pub(crate) use settings::SettingsPage;
 pub(crate) use signin::SignInPage;
 pub(crate) use start::StartPage;
 pub(crate) use texts::TextsPage;
+pub(crate) use xray::XrayPage;

@@ -130,6 +130,8 @@ pub(crate) struct Desk {
     pub(crate) crosshair: RwSignal<Option<f64>>,
     /// The journal line someone pointed at.
     pub(crate) picked: RwSignal<Option<u64>>,
+    /// The step someone pressed on a chart: its batch can be read.
+    pub(crate) pressed: RwSignal<Option<u64>>,
     /// What is open.
     pub(crate) drawer: RwSignal<Option<Drawer>>,
     /// What became of the last thing asked.
@@ -175,6 +177,7 @@ impl Desk {
             look: RwSignal::new(Look::default()),
             crosshair: RwSignal::new(None),
             picked: RwSignal::new(None),
+            pressed: RwSignal::new(None),
             drawer: RwSignal::new(None),
             answer: RwSignal::new(Answer::Nothing),
             hindrance: Memo::new(move |_| role(session).or_else(|| out_of_reach(state.get()))),

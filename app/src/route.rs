@@ -23,6 +23,8 @@ pub(crate) enum Route {
     Settings,
     /// One run.
     Run(RunId),
+    /// The inside of a run's model; the query says where.
+    Xray(RunId),
     /// No such place.
     Unknown(String),
 }
@@ -37,6 +39,7 @@ impl Route {
             ["playground"] => Self::Playground,
             ["settings"] => Self::Settings,
             ["runs", run] => run.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Run),
+            ["runs", run, "xray"] => run.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Xray),
             _ => Self::Unknown(path.to_owned()),
         }
     }
@@ -51,6 +54,7 @@ impl Route {
             Self::Playground => "Playground · Kindling".into(),
             Self::Settings => "Settings · Kindling".into(),
             Self::Run(run) => format!("{run} · Kindling"),
+            Self::Xray(run) => format!("X-ray of {run} · Kindling"),
             Self::Unknown(_) => "Not found · Kindling".into(),
         }
     }
@@ -59,6 +63,11 @@ impl Route {
 /// The address of a run's page.
 pub(crate) fn run_path(run: &RunId) -> String {
     format!("/runs/{run}")
+}
+
+/// The address of the inside of a run's model; a query may follow.
+pub(crate) fn xray_path(run: &RunId) -> String {
+    format!("/runs/{run}/xray")
 }
 
 /// The address of some runs over each other.

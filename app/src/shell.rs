@@ -9,7 +9,9 @@ use leptos::task::spawn_local;
 
 use crate::api;
 use crate::live::{Connection, Live};
-use crate::pages::{ComparePage, LabPage, PlaygroundPage, RunPage, SettingsPage, SignInPage, StartPage, TextsPage};
+use crate::pages::{
+    ComparePage, LabPage, PlaygroundPage, RunPage, SettingsPage, SignInPage, StartPage, TextsPage, XrayPage,
+};
 use crate::parts::number;
 use crate::parts::{Confirm, ConfirmDialog, Empty, Failure, Skeleton, ToastShelf, Toasts};
 use crate::route::{Route, Router};
@@ -17,6 +19,7 @@ use crate::session::{Session, Standing};
 use crate::theme::Theme;
 use header::Header;
 use keys::KeyHelp;
+pub(crate) use keys::is_typing;
 
 /// The whole page.
 #[component]
@@ -85,6 +88,7 @@ fn SignedIn() -> impl IntoView {
                 Route::Playground => view! { <PlaygroundPage /> }.into_any(),
                 Route::Settings => view! { <SettingsPage /> }.into_any(),
                 Route::Run(run) => view! { <RunPage run /> }.into_any(),
+                Route::Xray(run) => view! { <XrayPage run /> }.into_any(),
                 Route::Unknown(path) => view! { <NotFound path /> }.into_any(),
             }}
         </div>

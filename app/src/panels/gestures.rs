@@ -8,6 +8,7 @@ use std::rc::Rc;
 use figure::scene::Point;
 use leptos::ev;
 use leptos::prelude::*;
+use wire::series::Axis;
 
 use super::chart::Easel;
 use crate::run_state::{Sight, View};
@@ -122,8 +123,12 @@ impl Hands {
             }
             (Hold::Press { .. }, Some(at)) => {
                 self.point(at);
+                let desk = self.0.easel.desk;
+                let is_by_step = desk.look.read_untracked().axis == Axis::Step;
+                let place = self.with_layout(|layout| layout.from_x(at.x)).filter(|place| is_by_step && *place >= 0.0);
+                desk.pressed.set(place.map(|place| place.round() as u64));
                 if let Some(number) = self.marks_at(at).first() {
-                    self.0.easel.desk.picked.set(Some(*number));
+                    desk.picked.set(Some(*number));
                 }
             }
             _ => {}

@@ -6,6 +6,7 @@ use wire::{Author, Event, EventRecord};
 
 use super::{Desk, author, phrase};
 use crate::parts::number::clock;
+use crate::route::xray_path;
 use crate::session::Session;
 
 /// Lines shown before someone asks for more.
@@ -131,6 +132,14 @@ fn show(number: u64) {
     line.scroll_into_view_with_scroll_into_view_options(&options);
 }
 
+/// To the text of a step's batch, and the parameters it moved most.
+#[component]
+pub(super) fn BatchLink(step: u64) -> impl IntoView {
+    let desk = expect_context::<Desk>();
+    let title = "The text of this step's batch, painted by surprise, and where its gradient is largest";
+    view! { <a class="button batch-link" href=format!("{}?batch={step}", xray_path(&desk.id())) title=title>{format!("batch of step {}", number::whole(step))}</a> }
+}
+
 #[component]
 fn JournalLine(number: u64) -> impl IntoView {
     let desk = expect_context::<Desk>();
@@ -161,6 +170,7 @@ fn JournalLine(number: u64) -> impl IntoView {
                     </span>
                     <span class="dim small when">{clock(record.at_ms as f64)}</span>
                 </button>
+                {move || (desk.picked.get() == Some(number)).then(|| view! { <BatchLink step /> })}
             </li>
         }
     })

@@ -10,6 +10,7 @@ use wire::series::{Axis, describe, name};
 use wire::{Event, EventRecord};
 
 use super::chart::{Chart, LEFT, Line, Picture};
+use super::journal::BatchLink;
 use super::{Desk, phrase};
 use crate::parts::AxisPick;
 use crate::run_state::{OpenRun, Sight};
@@ -159,6 +160,7 @@ pub(crate) fn LossChart() -> impl IntoView {
     view! {
         <Chart title="Loss".to_owned() unit=Signal::derive(move || unit(in_bits()).to_owned()) meaning class="main" paint>
             <div class="tools">
+                {move || desk.pressed.get().filter(|step| *step < desk.summary.read().step).map(|step| view! { <BatchLink step /> })}
                 <Range />
                 <AxisPick axis=Signal::derive(move || desk.look.read().axis) choose=move |axis| choose_axis(desk, axis) />
                 <Switch label="bits" title="Bits per byte of text: alone comparable across tokenizers" is_on=Signal::derive(in_bits) is_off=Signal::derive(move || !has_bits.get()) turn=move || desk.look.update(|look| look.in_bits = !look.in_bits) />

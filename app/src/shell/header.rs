@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::keys::open_help;
 use crate::live::Live;
 use crate::parts::{Flame, Icon, StateMark};
-use crate::route::{Route, Router};
+use crate::route::{Route, Router, run_path, xray_path};
 use crate::session::Session;
 
 /// The header.
@@ -14,7 +14,7 @@ pub(super) fn Header() -> impl IntoView {
     let router = expect_context::<Router>();
     let session = expect_context::<Session>();
     let is_at = move |place: Route| move || (router.route.get() == place).then_some("page");
-    let is_lab = move || matches!(router.route.get(), Route::Lab | Route::Run(_)).then_some("page");
+    let is_lab = move || matches!(router.route.get(), Route::Lab | Route::Run(_) | Route::Xray(_)).then_some("page");
     view! {
         <header class="top">
             <a class="brand" href="/" aria-label="Kindling, to the Lab">
@@ -44,16 +44,17 @@ fn OpenRun() -> impl IntoView {
     let router = expect_context::<Router>();
     let live = expect_context::<Live>();
     let summary = Memo::new(move |_| match router.route.get() {
-        Route::Run(run) => live.lab.read().as_ref().and_then(|lab| {
+        Route::Run(run) | Route::Xray(run) => live.lab.read().as_ref().and_then(|lab| {
             lab.runs
                 .iter()
                 .find(|summary| summary.id == run)
-                .map(|found| (found.name.clone(), found.state, found.device.clone()))
+                .map(|found| (found.id.clone(), found.name.clone(), found.state, found.device.clone()))
         }),
         _ => None,
     });
+    let is_inside = Memo::new(move |_| matches!(router.route.get(), Route::Xray(_)));
     move || {
-        summary.get().map(|(name, state, device)| {
+        summary.get().map(|(run, name, state, device)| {
             view! {
                 <span class="crumb">
                     <span class="dim" aria-hidden="true">"▸"</span>
@@ -61,6 +62,8 @@ fn OpenRun() -> impl IntoView {
                     <StateMark state />
                     <span class="dim device">{format!("on {device}")}</span>
                 </span>
+                <a class="of-run" href=run_path(&run) aria-current=move || (!is_inside.get()).then_some("page")>"Run"</a>
+                <a class="of-run" href=xray_path(&run) aria-current=move || is_inside.get().then_some("page")>"X-ray"</a>
             }
         })
     }

@@ -10,7 +10,7 @@ use crate::route::Router;
 const DIALOG_ID: &str = "key-help";
 
 /// Every key, by where it works. The Run page handles its own.
-const KEYS: [(&str, &[(&str, &str)]); 3] = [
+const KEYS: [(&str, &[(&str, &str)]); 4] = [
     ("Everywhere", &[("?", "this list"), ("/", "search the runs"), ("n", "new run"), ("h", "to the Lab")]),
     (
         "On a run",
@@ -26,6 +26,16 @@ const KEYS: [(&str, &[(&str, &str)]); 3] = [
             ("u", "undo the last change"),
             ("r", "draw the rate ahead"),
             ("Esc", "close what is open"),
+        ],
+    ),
+    (
+        "In the X-ray",
+        &[
+            ("← →", "the kept step before, after"),
+            ("space", "play the kept steps"),
+            ("Esc", "one level up"),
+            ("arrows", "on a picture: go through it"),
+            ("+ − 0", "on a matrix: closer, further, all"),
         ],
     ),
     (

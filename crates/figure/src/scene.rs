@@ -341,6 +341,17 @@ pub enum Shape {
         /// Look.
         fill: Fill,
     },
+    /// A rectangle of cells, a colour each.
+    Cells {
+        /// Where.
+        rect: Rect,
+        /// Rows.
+        rows: u32,
+        /// Columns.
+        columns: u32,
+        /// Red, green, blue and opacity of each cell, row by row.
+        pixels: Vec<u8>,
+    },
     /// Words.
     Text(Text),
     /// Shapes of which only what lies in `clip` is seen.

@@ -60,6 +60,7 @@ impl Writer {
                 let look = self.fill(fill);
                 self.put(&format!("<path d=\"{}\"{look}/>\n", path(&corners, true)));
             }
+            Shape::Cells { rect, rows, columns, pixels } => self.cells(rect, *rows, *columns, pixels),
             Shape::Text(text) => self.text(text),
             Shape::Group { clip, shapes } => {
                 self.clips += 1;
@@ -101,6 +102,30 @@ impl Writer {
             escaped(&text.text)
         );
         self.put(&line);
+    }
+
+    /// Cells of one colour beside each other are one rectangle.
+    fn cells(&mut self, rect: &Rect, rows: u32, columns: u32, pixels: &[u8]) {
+        let (width, height) = (rect.width / f64::from(columns.max(1)), rect.height / f64::from(rows.max(1)));
+        self.put("<g shape-rendering=\"crispEdges\">\n");
+        for (row, line) in pixels.chunks_exact(4 * columns.max(1) as usize).take(rows as usize).enumerate() {
+            let mut column = 0;
+            let (cells, _) = line.as_chunks::<4>();
+            for stretch in cells.chunk_by(|one, next| one == next) {
+                let count = stretch.len();
+                if let [red, green, blue, 1..=255] = stretch[0] {
+                    let cell = Rect::new(
+                        rect.x + column as f64 * width,
+                        rect.y + row as f64 * height,
+                        count as f64 * width,
+                        height,
+                    );
+                    self.put(&format!("<rect{} fill=\"#{red:02x}{green:02x}{blue:02x}\"/>\n", place(&cell)));
+                }
+                column += count;
+            }
+        }
+        self.put("</g>\n");
     }
 
     fn put(&mut self, text: &str) {
@@ -174,6 +199,18 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::scene::{Role, Size};
+
+    #[test]
+    fn cells_of_one_colour_are_one_rectangle() {
+        let pixels =
+            [[1, 2, 3, 255], [1, 2, 3, 255], [9, 9, 9, 0], [9, 9, 9, 255], [1, 2, 3, 255], [9, 9, 9, 0]].concat();
+        let cells = Shape::Cells { rect: Rect::new(0.0, 0.0, 30.0, 20.0), rows: 2, columns: 3, pixels };
+        let scene =
+            Scene { size: Size::new(30.0, 20.0), title: String::new(), summary: String::new(), shapes: vec![cells] };
+        let file = svg(&scene, Theme::Light);
+        assert_eq!(file.matches("<rect").count(), 3, "{file}");
+        assert!(file.contains(r##"<rect x="0" y="0" width="20" height="10" fill="#010203"/>"##), "{file}");
+    }
 
     #[test]
     fn words_cannot_become_markup() {

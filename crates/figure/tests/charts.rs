@@ -11,7 +11,7 @@ fn each_point(scene: &Scene, visit: &mut dyn FnMut(f64, f64)) {
         Shape::Circle { center, .. } => visit(center.x, center.y),
         Shape::Marker { at, .. } => visit(at.x, at.y),
         Shape::Text(text) => visit(text.at.x, text.at.y),
-        Shape::Rect { rect, .. } => visit(rect.x + rect.width, rect.y + rect.height),
+        Shape::Rect { rect, .. } | Shape::Cells { rect, .. } => visit(rect.x + rect.width, rect.y + rect.height),
         Shape::Group { .. } => {}
     });
 }

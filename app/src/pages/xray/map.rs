@@ -1,0 +1,214 @@
+//! The model drawn as it is, from embedding to head, lit by a chosen quantity. What is wrong glows and says so, whatever it is lit by.
+
+use figure::Ramp;
+use figure::number;
+use leptos::prelude::*;
+use wire::frame::TensorStats;
+use wire::look::{Look, PartSight, Sight};
+
+use super::seat::{Seat, cost, stand};
+use super::text::loss_text;
+use super::{Inside, is_waiting};
+use crate::parts::Icon;
+use crate::xray::clock::When;
+use crate::xray::frames::{Seeing, Shown};
+use crate::xray::place::Place;
+use crate::xray::quantity::{LIGHTS, Light, Lit, lit};
+
+/// The parts that a picture of the map holds.
+fn parts(shown: Option<&Shown>) -> &[PartSight] {
+    match shown.map(|shown| &shown.sight) {
+        Some(Sight::Map { parts, .. }) => parts,
+        _ => &[],
+    }
+}
+
+/// What every part is called on the map, and the block it stands in.
+fn words(name: &str) -> (Option<u32>, String) {
+    let mut pieces = name.split('.');
+    match (pieces.next(), pieces.next().and_then(|layer| layer.parse().ok()), pieces.next()) {
+        (Some("block"), Some(layer), Some("mlp")) => (Some(layer), "MLP".into()),
+        (Some("block"), Some(layer), Some(part)) => (Some(layer), part.to_owned()),
+        _ => (None, name.to_owned()),
+    }
+}
+
+/// The names of a model's parts, in order, before anything was seen of them.
+fn names(layers: u32) -> Vec<String> {
+    let blocks = (0..layers).flat_map(|layer| [format!("block.{layer}.attention"), format!("block.{layer}.mlp")]);
+    std::iter::once("embedding".to_owned()).chain(blocks).chain(["norm".into(), "head".into()]).collect()
+}
+
+/// Every part, lit as chosen; of the past only what looks keep.
+fn lights(inside: Inside, seat: Seat, when: When, light: Light) -> Vec<Lit> {
+    let shown = seat.shown.get();
+    let (_, tensors) = inside.frames.tensors.get();
+    let tensors: &[TensorStats] = if when == When::Now { &tensors } else { &[] };
+    lit(light, parts(shown.as_ref()), tensors)
+}
+
+/// The strip on top.
+#[component]
+pub(super) fn Map() -> impl IntoView {
+    let inside = expect_context::<Inside>();
+    let when = Signal::derive(move || inside.when.get());
+    let seat = inside.seat(when, |passage| Some(Look::Map { passage }));
+    let light = inside.light;
+    let lit = Memo::new(move |_| lights(inside, seat, when.get(), light.get()));
+    let names = names(inside.layers());
+    let places: Vec<(usize, String)> = names.iter().cloned().enumerate().collect();
+    // A block's two parts stand in one frame.
+    let mut groups: Vec<(Option<u32>, Vec<(usize, String)>)> = vec![];
+    for (at, name) in places {
+        let block = words(&name).0;
+        match groups.last_mut() {
+            Some((last, group)) if block.is_some() && *last == block => group.push((at, name)),
+            _ => groups.push((block, vec![(at, name)])),
+        }
+    }
+    let problems = Memo::new(move |_| lit.read().iter().filter(|lit| lit.problem.is_some()).count());
+    let note = move || match seat.seeing.get() {
+        Seeing::Unseen(message) if !is_waiting(inside.summary.read().state) => Some(message),
+        _ if light.get().is_of_step() && when.get() != When::Now => {
+            Some("Measured by each training step, and told of the newest only: go back to now to see it.".into())
+        }
+        _ => None,
+    };
+    view! {
+        <section class="sheet model" aria-label="The model, lit">
+            <div class="row model-tools">
+                <label class="light-by">"light by "
+                    <select aria-label="Light by" on:change:target=move |event| if let Some(about) = LIGHTS.iter().find(|about| about.word == event.target().value()) { light.set(about.light) }>
+                        {LIGHTS.iter().map(|about| view! { <option value=about.word title=about.meaning selected=move || light.get() == about.light>{about.word}</option> }).collect_view()}
+                    </select>
+                </label>
+                {move || scale(light.get())}
+                <span class="grow"></span>
+                {move || (problems.get() > 0).then(|| view! { <span class="problems"><Icon name="warning" />{format!("{} need a look", problems.get())}</span> })}
+                <span class="small dim cost" title="Time that looks take of all time; they are stretched to stay under 5 %, and end when no page is open">{move || cost(&seat.seeing.get())}</span>
+            </div>
+            <div class="flow" class:unlit=move || seat.shown.read().is_none()>
+                {groups.into_iter().map(|(block, group)| {
+                    let parts = group.into_iter().map(|(at, name)| view! { <Part at name lit seat /> }).collect_view();
+                    match block {
+                        Some(layer) => view! { <div class="block" role="group" aria-label=format!("Block {layer}")><span class="small dim">{format!("block {layer}")}</span><div class="pair">{parts}</div></div> }.into_any(),
+                        None => parts.into_any(),
+                    }
+                }).collect_view()}
+            </div>
+            {move || note().map(|note| view! { <p class="small dim model-note">{note}</p> })}
+        </section>
+    }
+}
+
+/// What the colours mean.
+fn scale(light: Light) -> AnyView {
+    let about = light.about();
+    let stops: Vec<String> = (0..=8).map(|at| Ramp::Viridis.css(f64::from(at) / 8.0)).collect();
+    let (low, high) = about.ends;
+    view! {
+        <span class="scale small dim" title=format!("{} {}", about.meaning, about.healthy)>
+            <span class="mono">{light.written(low)}</span>
+            <i style:background=format!("linear-gradient(90deg, {})", stops.join(", "))></i>
+            <span class="mono">{light.written(high)}</span>
+            {about.unit}
+        </span>
+    }
+    .into_any()
+}
+
+/// One part: a link inside, lit.
+#[component]
+fn Part(at: usize, name: String, lit: Memo<Vec<Lit>>, seat: Seat) -> impl IntoView {
+    let inside = expect_context::<Inside>();
+    let place = Place::of_part(&name);
+    let (_, word) = words(&name);
+    let own = Memo::new(move |_| lit.read().get(at).cloned());
+    let value = move || own.get().and_then(|lit| lit.value).map(|value| inside.light.get().written(value));
+    let problem = move || own.read().as_ref().and_then(|lit| lit.problem.clone());
+    let heat = move || own.read().as_ref().filter(|lit| lit.value.is_some()).map(|lit| Ramp::Viridis.css(lit.share));
+    let full = name.clone();
+    let title = move || {
+        let about = inside.light.get().about();
+        let value = value().map_or("not measured here".into(), |value| format!("{value} {}", about.unit));
+        let trouble = problem().map(|problem| format!(" · {problem}")).unwrap_or_default();
+        format!("{full}: {} {value}{trouble}", about.word)
+    };
+    // A head is a small square of its own, so that a block shows which of its heads is sharp.
+    let heads = move || {
+        let shown = seat.shown.get();
+        let heads = parts(shown.as_ref()).get(at).map(|part| part.heads.clone()).unwrap_or_default();
+        let about = Light::Entropy.about();
+        heads
+            .into_iter()
+            .map(|head| view! { <i style:background=Ramp::Viridis.css(about.share(f64::from(head.entropy)))></i> })
+            .collect_view()
+    };
+    let shows_heads = move || word_is_attention(&name) && inside.light.get() == Light::Entropy;
+    view! {
+        <a class="part" class:glows=move || problem().is_some() href=move || inside.path(&place) title=title.clone() aria-label=title>
+            <b>{word}</b>
+            <span class="swatch" style:--heat=heat>{move || shows_heads().then(heads)}</span>
+            <span class="mono small">{move || value().unwrap_or_else(|| "–".into())}</span>
+            {move || problem().map(|_| view! { <Icon name="warning" /> })}
+        </a>
+    }
+}
+
+fn word_is_attention(name: &str) -> bool {
+    name.ends_with(".attention")
+}
+
+/// The view of the map itself: the text painted by loss, and every quantity of every part as a table.
+pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
+    let lens = inside.seat(when, |passage| Some(Look::Lens { passage }));
+    let map = inside.seat(when, |passage| Some(Look::Map { passage }));
+    view! {
+        {stand(inside, lens, move || view! {
+            <h2>"The text it reads, painted by loss"</h2>
+            {loss_text(inside, lens)}
+        }.into_any())}
+        {stand(inside, map, move || view! { <PartTable map when /> }.into_any())}
+    }
+    .into_any()
+}
+
+#[component]
+fn PartTable(map: Seat, when: Signal<When>) -> impl IntoView {
+    let inside = expect_context::<Inside>();
+    let rows = move || {
+        let shown = map.shown.get();
+        let columns: Vec<Vec<Lit>> = LIGHTS.iter().map(|about| lights(inside, map, when.get(), about.light)).collect();
+        let row = |(at, part): (usize, &PartSight)| {
+            let cells = LIGHTS.iter().zip(&columns).map(|(about, lit)| {
+                let value = lit.get(at).and_then(|lit| lit.value);
+                view! { <td class="right mono">{value.map_or("–".into(), |value| about.light.written(value))}</td> }
+            });
+            let problem = columns[0].get(at).and_then(|lit| lit.problem.clone());
+            let glows = problem.is_some();
+            view! {
+                <tr class:glows=glows>
+                    <th scope="row"><a href=inside.path(&Place::of_part(&part.name))>{part.name.clone()}</a></th>
+                    <td class="right mono">{number::short(f64::from(part.stream_rms))}</td>
+                    {cells.collect_view()}
+                    <td class="wrap">{problem}</td>
+                </tr>
+            }
+        };
+        parts(shown.as_ref()).iter().enumerate().map(row).collect_view()
+    };
+    view! {
+        <h2>"Every part in numbers"</h2>
+        <div class="scroll">
+            <table class="dense">
+                <thead><tr>
+                    <th scope="col">"part"</th>
+                    <th scope="col" class="right" title="Root mean square of the residual stream after it">"stream"</th>
+                    {LIGHTS.iter().map(|about| view! { <th scope="col" class="right" title=format!("{} {}", about.meaning, about.healthy)>{about.word}</th> }).collect_view()}
+                    <th scope="col">"what is wrong"</th>
+                </tr></thead>
+                <tbody>{rows}</tbody>
+            </table>
+        </div>
+    }
+}

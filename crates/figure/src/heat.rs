@@ -1,0 +1,173 @@
+//! Fields of numbers as pictures: a byte a cell becomes a colour a cell, through a table, so that a picture costs one pass over its
+//! bytes. Cells that hold no number are left open.
+
+use wire::look::{Field, Histogram};
+
+use crate::number;
+use crate::ramp::Ramp;
+use crate::scene::{Anchor, Fill, Point, Rect, Role, Shape, Text};
+
+/// A field in a rectangle, between given ends.
+pub fn heat(field: &Field, rect: Rect, ramp: Ramp, (low, high): (f32, f32)) -> Shape {
+    let span = f64::from(high) - f64::from(low);
+    let colour = |byte: usize| {
+        let value = f64::from(field.low) + (f64::from(field.high) - f64::from(field.low)) * (byte as f64 - 1.0) / 254.0;
+        let share = if span > 0.0 { (value - f64::from(low)) / span } else { 0.5 };
+        let [red, green, blue] = ramp.rgb(share);
+        [red, green, blue, 255]
+    };
+    let mut table: Vec<[u8; 4]> = (0..256).map(colour).collect();
+    table[0] = [0; 4];
+    let count = field.rows as usize * field.columns as usize;
+    let known = field.cells.iter().take(count).map(|cell| table[usize::from(*cell)]);
+    let pixels = known.chain(std::iter::repeat([0; 4])).take(count).flatten().collect();
+    Shape::Cells { rect, rows: field.rows, columns: field.columns, pixels }
+}
+
+/// A part of a field; what lies outside it is left out.
+pub fn part(field: &Field, rows: std::ops::Range<u32>, columns: std::ops::Range<u32>) -> Field {
+    let (rows, columns) = (rows.start..rows.end.min(field.rows), columns.start..columns.end.min(field.columns));
+    let row = |row: u32| {
+        let from = (row * field.columns) as usize;
+        field.cells.get(from + columns.start as usize..from + columns.end as usize).unwrap_or(&[])
+    };
+    Field {
+        rows: rows.len() as u32,
+        columns: columns.len() as u32,
+        cells: rows.flat_map(row).copied().collect(),
+        ..*field
+    }
+}
+
+/// What the colours mean: a bar with its ends in figures, and zero where there is a sign.
+pub fn scale_bar(rect: Rect, ramp: Ramp, (low, high): (f32, f32), unit: &str) -> Vec<Shape> {
+    let columns = 64;
+    let cells = (0..columns).flat_map(|at| {
+        let [red, green, blue] = ramp.rgb(f64::from(at) / f64::from(columns - 1));
+        [red, green, blue, 255]
+    });
+    let label = |x: f64, value: f32, anchor| {
+        let text =
+            Text::numbers(Point::new(x, rect.bottom() + 12.0), number::short(f64::from(value)), 10.0, Role::InkSoft);
+        Shape::Text(text.anchored(anchor))
+    };
+    let mut shapes = vec![
+        Shape::Cells { rect, rows: 1, columns, pixels: cells.collect() },
+        label(rect.x, low, Anchor::Start),
+        label(rect.right(), high, Anchor::End),
+    ];
+    if ramp.is_signed() {
+        shapes.push(label(rect.x + rect.width / 2.0, 0.0, Anchor::Middle));
+    }
+    let named = Text::words(Point::new(rect.x + rect.width / 2.0, rect.y - 4.0), unit, 10.0, Role::InkSoft);
+    shapes.push(named.anchored(Anchor::Middle).into());
+    shapes
+}
+
+/// How often values of each size occur, largest negative at the left, zero in the middle; heights by the root, so that the few far out
+/// are seen beside the many.
+pub fn histogram(histogram: &Histogram, rect: Rect) -> Vec<Shape> {
+    let sides = histogram.negative.iter().rev().map(|count| (*count, Role::Run(0)));
+    let zeros = std::iter::once((histogram.zeros, Role::InkFaint));
+    let bins: Vec<(u64, Role)> =
+        sides.chain(zeros).chain(histogram.positive.iter().map(|count| (*count, Role::Run(5)))).collect();
+    // Sizes that nothing has would only narrow the rest; both sides are cut at the same sizes.
+    let middle = histogram.negative.len();
+    let used = |at: usize| bins.get(at).is_some_and(|(count, _)| *count > 0);
+    let reach = (1..=middle).rev().find(|far| used(middle - far) || used(middle + far)).unwrap_or(middle.min(1));
+    let least = (1..=reach).find(|far| used(middle - far) || used(middle + far)).unwrap_or(1);
+    let shown = (middle - reach..=middle + reach).filter(|at| *at == middle || at.abs_diff(middle) >= least);
+    let shown: Vec<(u64, Role)> = shown.filter_map(|at| bins.get(at).copied()).collect();
+    let most = shown.iter().map(|(count, _)| *count).max().unwrap_or(0).max(1) as f64;
+    let width = rect.width / shown.len().max(1) as f64;
+    let bar = |(at, (count, role)): (usize, &(u64, Role))| {
+        let height = (*count as f64 / most).sqrt() * rect.height;
+        let place = Rect::new(rect.x + at as f64 * width + 0.5, rect.bottom() - height, (width - 1.0).max(0.5), height);
+        Shape::Rect { rect: place, radius: 0.0, fill: Fill::solid(*role) }
+    };
+    shown.iter().enumerate().filter(|(_, (count, _))| *count > 0).map(bar).collect()
+}
+
+/// A histogram in a sentence.
+pub fn describe_histogram(histogram: &Histogram) -> String {
+    let sizes = |bins: &[u64]| -> Option<(i32, i32)> {
+        let first = bins.iter().position(|count| *count > 0)?;
+        let last = bins.iter().rposition(|count| *count > 0)?;
+        Some((first as i32 + Histogram::LOWEST, last as i32 + 1 + Histogram::LOWEST))
+    };
+    let side = |bins: &[u64], name: &str| {
+        let count: u64 = bins.iter().sum();
+        sizes(bins).map(|(from, to)| format!("{} {name}, in size from 2^{from} to 2^{to}", number::whole(count)))
+    };
+    let zeros = (histogram.zeros > 0).then(|| format!("{} exactly zero", number::whole(histogram.zeros)));
+    let bad = (histogram.bad > 0).then(|| format!("{} not finite", number::whole(histogram.bad)));
+    let told: Vec<String> = [side(&histogram.negative, "negative"), zeros, side(&histogram.positive, "positive"), bad]
+        .into_iter()
+        .flatten()
+        .collect();
+    if told.is_empty() { "no values".into() } else { told.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pixels(shape: &Shape) -> &[u8] {
+        match shape {
+            Shape::Cells { pixels, .. } => pixels,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_cell_gets_the_colour_of_its_value() {
+        let field = Field::of(2, 2, &[-2.0, 0.0, f32::NAN, 1.0]);
+        let ramp = Ramp::Signed;
+        let ends = ramp.ends(field.low, field.high);
+        let shape = heat(&field, Rect::default(), ramp, ends);
+        let cell = |at: usize| &pixels(&shape)[at * 4..at * 4 + 4];
+        assert_eq!(cell(0)[..3], ramp.rgb(0.0));
+        let middle = ramp.rgb(0.5);
+        assert!((0..3).all(|part| cell(1)[part].abs_diff(middle[part]) <= 2), "{:?} for zero", cell(1));
+        assert_eq!(cell(2), [0; 4], "what is no number is left open");
+        assert_eq!(cell(3)[..3], ramp.rgb(0.75));
+    }
+
+    #[test]
+    fn fields_that_lie_about_their_size_still_draw() {
+        let short = Field { rows: 3, columns: 2, low: 0.0, high: 0.0, cells: vec![1] };
+        assert_eq!(pixels(&heat(&short, Rect::default(), Ramp::Cividis, (0.0, 0.0))).len(), 24);
+        assert_eq!(part(&short, 1..9, 0..9).cells.len(), 0);
+    }
+
+    #[test]
+    fn a_part_is_the_same_cells() {
+        let values: Vec<f32> = (0..12).map(|value| value as f32).collect();
+        let field = Field::of(3, 4, &values);
+        let some = part(&field, 1..3, 2..9);
+        assert_eq!((some.rows, some.columns), (2, 2));
+        assert_eq!(some.value(1, 1), field.value(2, 3));
+    }
+
+    #[test]
+    fn a_histogram_shows_both_signs_at_one_scale() {
+        let mut sizes = Histogram { negative: vec![0; 32], positive: vec![0; 32], zeros: 4, bad: 1 };
+        (sizes.negative[20], sizes.positive[22]) = (16, 4);
+        let bars = histogram(&sizes, Rect::new(0.0, 0.0, 70.0, 10.0));
+        assert_eq!(bars.len(), 3);
+        let rects: Vec<Rect> = bars
+            .iter()
+            .filter_map(|bar| match bar {
+                Shape::Rect { rect, .. } => Some(*rect),
+                _ => None,
+            })
+            .collect();
+        assert!((rects[0].height - 10.0).abs() < 1e-9 && (rects[2].height - 5.0).abs() < 1e-9);
+        assert!(rects.iter().all(|rect| rect.x >= 0.0 && rect.right() <= 70.0));
+        assert_eq!(
+            describe_histogram(&sizes),
+            "16 negative, in size from 2^-4 to 2^-3; 4 exactly zero; 4 positive, in size from 2^-2 to 2^-1; 1 not finite"
+        );
+        assert!(histogram(&Histogram::default(), Rect::default()).is_empty());
+    }
+}
