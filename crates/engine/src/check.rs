@@ -5,7 +5,6 @@
 mod kernels;
 mod trial;
 
-use burn::tensor::Tensor;
 use wire::device::DeviceKind;
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
 

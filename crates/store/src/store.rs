@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use wire::series::SeriesWindow;
@@ -188,13 +189,23 @@ impl Store {
     }
 }
 
+/// How long a lock that is held is tried again. A child that this process is starting at this moment holds all its files too, until it
+/// has become another program.
+const LOCK_WITHIN: Duration = Duration::from_millis(300);
+
 /// Takes the folder's lock and leaves our process number in it, for the message that a second one shows.
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
     let failed = |source| StoreError::file(&path, source);
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-    match file.try_lock() {
+    let began = Instant::now();
+    let mut taken = file.try_lock();
+    while matches!(taken, Err(TryLockError::WouldBlock)) && began.elapsed() < LOCK_WITHIN {
+        std::thread::sleep(Duration::from_millis(10));
+        taken = file.try_lock();
+    }
+    match taken {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
