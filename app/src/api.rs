@@ -256,7 +256,7 @@ pub(crate) async fn complete(
         bytes.extend(js_sys::Uint8Array::new(&field("value")).to_vec());
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = bytes.drain(..=end).collect();
-            if !take(encode::from_json(&String::from_utf8_lossy(&line)).map_err(ApiFailure::unreadable)?) {
+            if !take(serde_json::from_slice(&line).map_err(ApiFailure::unreadable)?) {
                 let _ = reader.cancel();
                 return Ok(());
             }
@@ -281,7 +281,7 @@ pub(crate) async fn make_dataset(corpus: &CorpusId, tokenizer: Tokenizer) -> Res
             .await?,
     )
     .await?;
-    match encode::from_json::<DatasetInfo>(&text) {
+    match serde_json::from_str::<DatasetInfo>(&text) {
         Ok(made) => Ok(Cut::Made(Box::new(made))),
         Err(_) => read(&text).map(Cut::Job),
     }
@@ -323,7 +323,7 @@ pub(crate) async fn upload(
     if !(200..300).contains(&status) {
         return Err(refusal(status, &text));
     }
-    match encode::from_json::<CorpusInfo>(&text) {
+    match serde_json::from_str::<CorpusInfo>(&text) {
         Ok(info) => Ok(Intake::Text(Box::new(info))),
         Err(_) => read(&text).map(Intake::Job),
     }
@@ -407,7 +407,7 @@ fn refusal(status: u16, text: &str) -> ApiFailure {
     {
         flag.set(true);
     }
-    match encode::from_json(text) {
+    match serde_json::from_str(text) {
         Ok(body) => ApiFailure { status, body },
         Err(_) => ApiFailure::new(
             status,
@@ -424,7 +424,7 @@ async fn text_of(response: &Response) -> Result<String, ApiFailure> {
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, ApiFailure> {
-    encode::from_json(text).map_err(ApiFailure::unreadable)
+    serde_json::from_str(text).map_err(ApiFailure::unreadable)
 }
 
 fn escape(text: &str) -> String {

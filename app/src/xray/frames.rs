@@ -317,7 +317,7 @@ impl Frames {
         for (key, from) in shelves {
             let run = self.run.get_value();
             spawn_local(async move {
-                let Ok(look) = wire::encode::from_json::<Look>(&key) else { return };
+                let Ok(look) = serde_json::from_str::<Look>(&key) else { return };
                 let Ok(fresh) = fetch(run, look, from).await else { return };
                 if !fresh.is_empty() {
                     self.shelves.try_update(|shelves| {

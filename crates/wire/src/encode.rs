@@ -1,6 +1,7 @@
 //! Postcard for sockets and files, and the bridge that lets JSON-shaped enums ride inside it.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Encodes a message for a socket or a file.
 pub fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, postcard::Error> {
@@ -8,39 +9,8 @@ pub fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, postcard::Error> {
 }
 
 /// Decodes a message; any bytes may be given, a bad one is an error and never a panic.
-#[cfg(not(feature = "light"))]
-pub fn from_bytes<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, postcard::Error> {
+pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, postcard::Error> {
     postcard::from_bytes(bytes)
-}
-
-/// Reads JSON.
-#[cfg(not(feature = "light"))]
-pub fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
-    serde_json::from_str(text)
-}
-
-#[cfg(feature = "light")]
-pub use light::{from_bytes, from_json};
-
-/// The same, with one piece of code for each type whatever it is read from: the page is lighter by it, and reads a little slower.
-#[cfg(feature = "light")]
-mod light {
-    use erased_serde::Deserializer;
-    use serde::de::{DeserializeOwned, Error as _};
-
-    /// Decodes a message; any bytes may be given, a bad one is an error and never a panic.
-    pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, postcard::Error> {
-        let mut from = postcard::Deserializer::from_bytes(bytes);
-        erased_serde::deserialize(&mut <dyn Deserializer>::erase(&mut from)).map_err(postcard::Error::custom)
-    }
-
-    /// Reads JSON.
-    pub fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
-        let mut from = serde_json::Deserializer::from_str(text);
-        let value =
-            erased_serde::deserialize(&mut <dyn Deserializer>::erase(&mut from)).map_err(serde_json::Error::custom)?;
-        from.end().map(|()| value)
-    }
 }
 
 /// The nearest number of 12 significant digits. From 1e-10 up such a number comes back from JSON as the same bits, which longer ones need
@@ -70,7 +40,7 @@ pub mod json {
             return T::deserialize(deserializer);
         }
         let text = String::deserialize(deserializer)?;
-        super::from_json(&text).map_err(D::Error::custom)
+        serde_json::from_str(&text).map_err(D::Error::custom)
     }
 }
 
