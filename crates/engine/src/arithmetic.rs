@@ -1,4 +1,4 @@
-//! Modular addition, the text of grokking (Power et al. 2022): `12+45=57`, every pair of numbers below a prime once.
+//! Modular addition, the text of grokking (Power et al. 2022): `12+45=57`, every pair of numbers below a prime, again and again.
 
 use std::ops::Range;
 
@@ -9,9 +9,12 @@ use crate::random::Counter;
 /// The prime.
 pub(crate) const MODULUS: u64 = 97;
 
-/// Tenths of the sums that are held out. With a tenth a model sees so many that it understands at once; with half of them it first learns
-/// them by heart, and what it says of the others becomes right much later.
-pub(crate) const HELD_OUT_TENTHS: u64 = 5;
+/// Tenths of the sums that are held out. With a tenth a model sees so many that it understands at once; with most of them it first learns the
+/// others by heart, and what it says of those it never saw becomes right much later.
+pub(crate) const HELD_OUT_TENTHS: u64 = 7;
+
+/// Times that every pair stands in the text, each time in another order: of a single order a model learns by heart what follows what.
+const ROUNDS: u64 = 24;
 
 /// Nats of one number drawn evenly. A document costs two of them; the sum follows.
 fn nats() -> f64 {
@@ -34,18 +37,21 @@ pub(crate) fn surprisal(document: &str) -> Option<Vec<(Range<usize>, f64)>> {
     (document == write_sum(a, b)).then(|| vec![(0..2, nats()), (2..3, 0.0), (3..5, nats()), (5..8, 0.0), (8..8, 0.0)])
 }
 
-/// Writes all pairs in an order drawn from the seed.
+/// Writes all pairs in orders drawn from the seed.
 pub(crate) fn write(seed: u64, draft: &mut Draft, progress: Progress<'_>) -> Result<(), DataError> {
     let mut pairs: Vec<u64> = (0..MODULUS * MODULUS).collect();
-    Counter::new(seed, 0).shuffle(&mut pairs);
-    if !progress(0, Some(pairs.len() as u64), "documents") {
-        return Err(DataError::Cancelled);
+    let total = pairs.len() as u64 * ROUNDS;
+    for round in 0..ROUNDS {
+        if !progress(pairs.len() as u64 * round, Some(total), "documents") {
+            return Err(DataError::Cancelled);
+        }
+        Counter::new(seed, round).shuffle(&mut pairs);
+        for pair in &pairs {
+            let (a, b) = (pair / MODULUS, pair % MODULUS);
+            draft.append(&write_sum(a, b))?;
+            draft.end_document(Some(2.0 * nats()));
+        }
     }
-    for pair in &pairs {
-        let (a, b) = (pair / MODULUS, pair % MODULUS);
-        draft.append(&write_sum(a, b))?;
-        draft.end_document(Some(2.0 * nats()));
-    }
-    progress(pairs.len() as u64, Some(pairs.len() as u64), "documents");
+    progress(total, Some(total), "documents");
     Ok(())
 }

@@ -146,7 +146,7 @@ pub(crate) struct Ear {
     pub(crate) script: Vec<(u64, Vec<Look>, Vec<Command>)>,
     /// A command once this many looks have come.
     pub(crate) after_looks: Option<(usize, Command)>,
-    send: Option<mpsc::Sender<CommandOrder>>,
+    pub(crate) send: Option<mpsc::Sender<CommandOrder>>,
 }
 
 impl Ear {
