@@ -271,14 +271,15 @@ def check_units(lab, sight, text, layer):
 
 
 def compare_histogram(name, ours, values):
-    """Counts by powers of two; a value on the edge of a bin may fall on either side."""
+    """Counts by powers of two; a value whose bin 32 bits cannot tell may fall on either side."""
     values = values.flatten().numpy()
-    power = np.clip(np.floor(np.log2(np.abs(values), where=values != 0, out=np.zeros_like(values))) + 24, 0, 31).astype(int)
-    edge = np.abs(np.log2(np.abs(values), where=values != 0, out=np.full_like(values, 0.5)) % 1.0)
-    close = int(((edge < 1e-5) | (edge > 1 - 1e-5)).sum())
+    size = np.abs(values)
+    power = np.floor(np.log2(size, where=size > 0, out=np.full_like(size, -200.0)))
+    room = np.minimum(size - 2.0**power, 2.0 ** (power + 1) - size)
+    close = int((room < 1e-5 * size + 1e-6 * np.sqrt(np.mean(size**2))).sum())
+    bins = np.clip(power + 24, 0, 31).astype(int)
     for side, chosen in (("negative", values < 0), ("positive", values > 0)):
-        counts = np.bincount(power[chosen], minlength=32)
-        apart = np.abs(counts - np.array(ours[side])).sum()
+        apart = np.abs(np.bincount(bins[chosen], minlength=32) - np.array(ours[side])).sum()
         compare(name, max(apart - 2 * close, 0), 0, scale=1.0)
 
 

@@ -1,9 +1,9 @@
 //! What looking inside costs a run, and how soon a page sees a step: `cargo run --release -p stories --example xray_cost [rounds] [seconds] [preset]`.
 //!
-//! Each round trains for so many seconds unwatched and then as long with each view watched by one page, side by side on the same run, so
-//! that whatever else the machine does falls on all alike. When a step ended is known by the worker's own clock: an evaluation's event
-//! tells the time of day, and the curve `secs` how much work was done from there. When it was seen is the moment at which the page has
-//! the tick with its picture.
+//! In each round every view is watched by one page for so many seconds, with as long unwatched before and after it, so that whatever else the
+//! machine does falls on both alike. What looks took is told twice: by the steps that were done meanwhile, and by the worker's own clock
+//! (the curve `time.looks_ms`). When a step ended is known by that clock too: an evaluation's event tells the time of day, and the curve
+//! `secs` how much work was done from there. When it was seen is the moment at which the page has the tick with its picture.
 
 #![allow(clippy::unwrap_used)] // a measurement may fail
 
@@ -33,35 +33,40 @@ fn main() {
     owner.wait_step(&run, 60, 50);
     let passage = Passage::default;
     let views = [
-        ("nothing", vec![]),
-        ("the map", vec![Look::Map { passage: passage() }]),
-        ("attention of block 0", vec![Look::Attention { passage: passage(), layer: 0 }]),
-        ("the logit lens", vec![Look::Lens { passage: passage() }]),
-        ("units of block 0", vec![Look::Units { passage: passage(), layer: 0 }]),
-        ("all matrices", vec![Look::Gallery { of: Of::Weight }]),
-        ("the embedding", vec![Look::Embedding {}]),
+        ("the map", Look::Map { passage: passage() }),
+        ("attention of block 0", Look::Attention { passage: passage(), layer: 0 }),
+        ("the logit lens", Look::Lens { passage: passage() }),
+        ("units of block 0", Look::Units { passage: passage(), layer: 0 }),
+        ("all matrices", Look::Gallery { of: Of::Weight }),
+        ("the embedding", Look::Embedding {}),
     ];
     let mut page = Watcher::begin(&owner, &run);
-    let mut step_ms = vec![vec![]; views.len()];
-    for round in 0..rounds {
-        for (view, (_, looks)) in views.iter().enumerate() {
-            page.want(&run, looks.clone());
-            // What was asked for is there, and what was asked before is gone.
-            follow(&mut page, Duration::from_millis(1500));
-            let (began, before) = (Instant::now(), follow(&mut page, Duration::ZERO));
-            let after = follow(&mut page, Duration::from_secs(secs));
-            step_ms[view].push(began.elapsed().as_secs_f64() * 1000.0 / (after - before) as f64);
-            eprintln!("round {}: {:.2} ms a step with {}", round + 1, step_ms[view][round], views[view].0);
+    let mut blocks: Vec<Vec<[Block; 3]>> = views.iter().map(|_| vec![]).collect();
+    for round in 1..=rounds {
+        for ((name, look), blocks) in views.iter().zip(&mut blocks) {
+            let mut block = |looks| Block::take(&mut page, &run, looks, secs);
+            let three = [block(vec![]), block(vec![look.clone()]), block(vec![])];
+            let [before, watched, after] = three.each_ref().map(Block::step_ms);
+            eprintln!("round {round}, {name}: {before:.1} ms a step, watched {watched:.1}, again {after:.1}");
+            blocks.push(three);
         }
     }
-    println!("{rounds} rounds of {secs} s on {preset}; step time is the median of rounds");
-    let alone = median(&step_ms[0]);
+    let looks_ms: BTreeMap<u64, f64> = owner.curve(&run, "time.looks_ms").into_iter().collect();
     let seen = of_views(&page.sights);
-    for ((name, looks), times) in views.iter().zip(&step_ms) {
-        let ratios: Vec<f64> = times.iter().zip(&step_ms[0]).map(|(with, without)| with / without).collect();
-        let shown = looks.first().and_then(|look| seen.get(&look.key())).map_or(String::new(), |view| view.to_string());
-        let change = (median(&ratios) - 1.0) * 100.0;
-        println!("{name}: {:.2} ms a step, {change:+.1} % beside {alone:.2}{shown}", median(times));
+    println!("{rounds} rounds of {secs} s on {preset}; medians over the rounds");
+    for ((name, look), blocks) in views.iter().zip(&blocks) {
+        let over = |of: &dyn Fn(&[Block; 3]) -> f64| median(&blocks.iter().map(of).collect::<Vec<_>>());
+        let alone_ms = over(&|three| (three[0].step_ms() + three[2].step_ms()) / 2.0);
+        let change = over(&|three| three[1].step_ms() / ((three[0].step_ms() + three[2].step_ms()) / 2.0) - 1.0);
+        let share = over(&|three| three[1].share(&looks_ms));
+        let unwatched = over(&|three| three[2].share(&looks_ms));
+        println!(
+            "{name}: {:+.1} % beside {alone_ms:.1} ms a step; by its own clock {:.2} % of the time, unwatched {:.2} %; {}",
+            change * 100.0,
+            share * 100.0,
+            unwatched * 100.0,
+            seen[&look.key()]
+        );
     }
     let delays = delays(&owner, &run, &page.sights);
     let at = |share: f64| delays[((delays.len() - 1) as f64 * share) as usize];
@@ -86,6 +91,33 @@ fn follow(page: &mut Watcher, time: Duration) -> u64 {
     step.get()
 }
 
+/// So many seconds of a run.
+struct Block {
+    wall_ms: f64,
+    from_step: u64,
+    to_step: u64,
+}
+
+impl Block {
+    /// Watches this, and counts once that has taken hold.
+    fn take(page: &mut Watcher, run: &str, looks: Vec<Look>, secs: u64) -> Self {
+        page.want(run, looks);
+        let from_step = follow(page, Duration::from_millis(700));
+        let began = Instant::now();
+        let to_step = follow(page, Duration::from_secs(secs));
+        Self { wall_ms: began.elapsed().as_secs_f64() * 1000.0, from_step, to_step }
+    }
+
+    fn step_ms(&self) -> f64 {
+        self.wall_ms / (self.to_step - self.from_step).max(1) as f64
+    }
+
+    /// Share of the time that went to looks.
+    fn share(&self, looks_ms: &BTreeMap<u64, f64>) -> f64 {
+        looks_ms.range(self.from_step..self.to_step).map(|(_, ms)| ms).sum::<f64>() / self.wall_ms
+    }
+}
+
 fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -102,7 +134,7 @@ struct View {
 impl std::fmt::Display for View {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (cost, every) = (median(&self.costs_ms), median(&self.every_ms));
-        write!(out, "; {cost:.1} ms a look every {every:.0} ms, {} kB", self.bytes / 1000)
+        write!(out, "{cost:.1} ms a look every {every:.0} ms, {:.1} kB", self.bytes as f64 / 1000.0)
     }
 }
 

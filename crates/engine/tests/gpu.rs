@@ -9,9 +9,12 @@ use std::process::Command;
 use std::sync::mpsc;
 
 use engine::device::{self, EngineDevice};
+use engine::optimizer::State;
 use engine::taps::Taps;
 use engine::train::{Folders, Reporter, Training};
-use engine::{bench, check, corpus, dataset};
+use engine::xray::{self, Scene};
+use engine::{bench, check, corpus, dataset, params};
+use wire::dials::Dials;
 use wire::frame::{Frame, Moments, TensorStats};
 use wire::history::Past;
 use wire::link::Report;
@@ -67,6 +70,11 @@ fn the_self_check_is_good_and_a_run_reports_the_cpus_losses_and_looks() {
 }
 
 #[test]
+fn looks_inside_show_what_the_cpu_shows() {
+    play("looks", &[]);
+}
+
+#[test]
 fn one_step_equals_the_cpus_without_fused_operators() {
     play("step", &[("BURN_FUSION_MAX_EXPLORATIONS", "0")]);
 }
@@ -82,6 +90,7 @@ fn play_a_part() {
             self_check(&gpu);
             run(&gpu);
         }
+        "looks" => looks(&gpu),
         "step" => step(&gpu),
         other => panic!("no part named {other}"),
     }
@@ -143,8 +152,8 @@ impl Heard {
     }
 }
 
-/// Six steps of a tiny model on a text, with a look at every second.
-fn train_on(device: &str, folder: &std::path::Path) -> Heard {
+/// A tiny model on a text.
+fn plan_on(device: &str, folder: &std::path::Path) -> plan::RunPlan {
     let spec = format!(
         r#"{{"preset":"tiny","corpus":"rhyme","steps":6,"device":"{device}","overrides":{{"model.layers":1,"model.heads":2,"model.kv_heads":2,"model.d_model":16,"model.d_ff":32,"model.seq":8,
         "batch.rows":4,"batch.shards":1,"cadence.eval_every":0,"cadence.sample_every":0,"cadence.stats_every":2}}}}"#
@@ -153,19 +162,101 @@ fn train_on(device: &str, folder: &std::path::Path) -> Heard {
         .unwrap()
         .plan;
     dataset::prepare(folder, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
+    plan
+}
+
+/// Six steps, with a look at every second.
+fn train_on(device: &str, folder: &std::path::Path) -> Heard {
+    let plan = plan_on(device, folder);
     let (_keep, orders) = mpsc::channel();
     let mut heard = Heard::default();
     load(&plan, folder).run(&orders, &mut heard).unwrap();
     heard
 }
 
-fn run(gpu: &EngineDevice) {
+fn folder_with_a_text() -> std::path::PathBuf {
     let folder = std::env::temp_dir().join(format!("kindling-gpu-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     let text = folder.join("rhyme.txt");
     std::fs::write(&text, "the cat sat on the mat and the dog sat on the log.\n".repeat(40)).unwrap();
     bench::bring_text(&folder, &"rhyme".parse().unwrap(), &text).unwrap();
+    folder
+}
+
+/// The looks at one model, as JSON.
+fn looks_on(device: &EngineDevice, folder: &std::path::Path) -> Vec<(String, serde_json::Value)> {
+    let plan = plan_on(device.info.id.as_str(), folder);
+    let specs = params::layout(&plan.recipe.model);
+    let wide = |values: Vec<f32>| values.into_iter().map(|v| if v == 1.0 { v } else { v * 12.0 }).collect();
+    let put = |values| params::upload(wide(values), &device.burn);
+    let mut state = State::new(params::initial(&specs, 5).into_iter().map(put).collect());
+    state.steps = 3;
+    let data = dataset::Dataset::open(folder, &plan.corpora(), plan.tokenizer).unwrap();
+    let taps = device.setup.as_ref().map(Taps::new);
+    let scene = Scene {
+        plan: &plan,
+        dials: &Dials::new(&plan),
+        specs: &specs,
+        state: &state,
+        has_moments: true,
+        data: &data,
+        device,
+        cores: None,
+        taps: taps.as_ref(),
+    };
+    let edits = r#"[{"part":{"head":{"layer":0,"head":1}},"factor":0},{"part":{"position":{"at":2}},"factor":0.5}]"#;
+    let looks = [
+        r#"{"map":{}}"#,
+        r#"{"attention":{"layer":0}}"#,
+        r#"{"lens":{}}"#,
+        r#"{"units":{"layer":0}}"#,
+        r#"{"unit":{"layer":0,"unit":3}}"#,
+        r#"{"gallery":{}}"#,
+        r#"{"gallery":{"of":"gradient"}}"#,
+        r#"{"gallery":{"of":"update"}}"#,
+        r#"{"matrix":{"tensor":"embedding.token","window":{"row":3,"column":1,"rows":5,"columns":9}}}"#,
+        r#"{"embedding":{}}"#,
+        r#"{"batch":{"step":1}}"#,
+        &format!(r#"{{"hands":{{"edits":{edits}}}}}"#),
+    ];
+    let answer = |look: &str| {
+        let sight =
+            xray::see(&scene, &serde_json::from_str(look).unwrap()).unwrap_or_else(|error| panic!("{look}: {error}"));
+        (look.to_owned(), serde_json::to_value(sight).unwrap())
+    };
+    looks.into_iter().map(answer).collect()
+}
+
+/// Numbers agree to what a step allows, whole ones (a byte of a field) to one.
+fn are_alike(a: &serde_json::Value, b: &serde_json::Value) -> bool {
+    use serde_json::Value::{Array, Number, Object};
+    match (a, b) {
+        (Array(a), Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| are_alike(a, b)),
+        (Object(a), Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| are_alike(a, b)))
+        }
+        (Number(a), Number(b)) if a.is_u64() && b.is_u64() => a.as_u64().unwrap().abs_diff(b.as_u64().unwrap()) <= 1,
+        (Number(a), Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            (a - b).abs() <= check::ALLOWED * b.abs() + 1e-4
+        }
+        (a, b) => a == b,
+    }
+}
+
+fn looks(gpu: &EngineDevice) {
+    let folder = folder_with_a_text();
+    let (here, cpu) = (looks_on(gpu, &folder), looks_on(&EngineDevice::processor(), &folder));
+    let _ = std::fs::remove_dir_all(&folder);
+    for ((look, a), (_, b)) in here.iter().zip(&cpu) {
+        assert!(are_alike(a, b), "{look}:\n{a}\n{b}");
+    }
+    println!("{SAID} {} looks on {}", here.len(), gpu.info.name);
+}
+
+fn run(gpu: &EngineDevice) {
+    let folder = folder_with_a_text();
     let (here, cpu) = (train_on(gpu.info.id.as_str(), &folder), train_on("cpu", &folder));
     let _ = std::fs::remove_dir_all(&folder);
 

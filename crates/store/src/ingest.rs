@@ -133,16 +133,19 @@ impl Store {
         desk.unsynced_bytes = if is_time_to_sync { 0 } else { desk.unsynced_bytes + points.len() };
         desk.waiting_bytes += kept.bytes;
         desk.stored_seq = Some(last_seq);
-        let has_unsettled = desk.unsynced_bytes + desk.waiting_bytes > 0;
-        if desk.waiting_bytes > MOST_WAITING_BYTES || (!is_held && has_unsettled) {
+        if !is_held && desk.unsynced_bytes > 0 {
             self.settle_soon(run);
+        }
+        if desk.waiting_bytes > MOST_WAITING_BYTES || (!is_held && desk.waiting_bytes > 0) {
+            desk.waiting_bytes = 0;
+            self.settle_looks_soon(run);
         }
         self.remove_folders(dropped).await;
         self.remove_frames(run, kept.files).await;
         Ok(Ingested { stored_seq: last_seq, rows: without(rows, &repeated), events, summary })
     }
 
-    /// Syncs a run's curves and moves its looks aside: a busy disk may take seconds for some hundred files, and whoever waits for the run's end is not
+    /// Syncs a run's curves aside: a busy disk may take seconds for some hundred files, and whoever waits for the run's end is not
     /// to wait for that. Reports that come meanwhile do, so that no copy of theirs is forgotten.
     fn settle_soon(&self, run: &RunId) {
         let (store, run) = (self.clone(), run.clone());
@@ -153,10 +156,15 @@ impl Store {
             if store.settle(&run).await.is_ok() {
                 desk.unsynced_bytes = 0;
             }
-            // Where it fails they stay where they are, and are moved with those that come.
-            let _ = store.settle_looks(&run).await;
-            desk.waiting_bytes = 0;
         });
+        self.watch_over(task);
+    }
+
+    /// Moves a run's looks into files, aside.
+    fn settle_looks_soon(&self, run: &RunId) {
+        let (store, run) = (self.clone(), run.clone());
+        // Where it fails they stay where they are, and are moved with those that come.
+        let task = tokio::spawn(async move { drop(store.settle_looks(&run).await) });
         self.watch_over(task);
     }
 

@@ -14,7 +14,7 @@ use wire::frame::Frame;
 use wire::history::Span;
 use wire::look::Look;
 
-use crate::database::kept::{Lying, Waiting};
+use crate::database::kept::{Laid, Lying, Waiting};
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::store::Store;
@@ -152,19 +152,27 @@ impl Store {
         let _ = self.aside(move || files.iter().try_for_each(|file| remove_file(&folder.join(file)))).await;
     }
 
-    /// Moves the looks of a run that wait in the database into files. Its desk must be held, so that none of them is thinned meanwhile.
+    /// Moves the looks of a run that wait in the database into files. Nobody waits for that, neither reports nor pages: a look that is
+    /// thinned out meanwhile is not there to be moved.
     pub(crate) async fn settle_looks(&self, run: &RunId) -> Result<(), StoreError> {
+        // One at a time: two would write the same files.
+        let _turn = self.settling().lock().await;
         let waiting = database::kept::waiting(&mut *self.database().read().await?, run).await?;
         if waiting.is_empty() {
             return Ok(());
         }
         let folder = self.frames_dir(run.as_str());
         let laid = self.aside(move || write_all(&folder, &waiting)).await?;
+        let mut needless: BTreeSet<String> = laid.iter().map(|laid| laid.file.clone()).collect();
         let mut transaction = self.database().write().await?;
-        for (id, file, at) in laid {
-            database::kept::lay(&mut transaction, id, &file, at).await?;
+        for laid in &laid {
+            if database::kept::lay(&mut transaction, run, laid).await? {
+                needless.remove(&laid.file);
+            }
         }
-        commit(transaction).await
+        commit(transaction).await?;
+        self.remove_frames(run, needless).await;
+        Ok(())
     }
 
     /// After a start: what waits is moved, what a kill has left is removed.
@@ -195,8 +203,8 @@ impl Store {
     }
 }
 
-/// Writes a file for each step and waits until all are on disk; gives for each look its file and where it begins there.
-fn write_all(folder: &Path, waiting: &[Waiting]) -> Result<Vec<(i64, String, u64)>, StoreError> {
+/// Writes a file for each step and waits until all are on disk; gives where each look lies now.
+fn write_all(folder: &Path, waiting: &[Waiting]) -> Result<Vec<Laid>, StoreError> {
     fs::create_dir_all(folder).map_err(|source| StoreError::file(folder, source))?;
     let mut laid = vec![];
     for of_step in waiting.chunk_by(|one, next| one.place == next.place) {
@@ -209,7 +217,7 @@ fn write_all(folder: &Path, waiting: &[Waiting]) -> Result<Vec<(i64, String, u64
         let mut at = 0;
         for look in of_step {
             file.write_all(&look.frame).map_err(failed)?;
-            laid.push((look.id, name.clone(), at));
+            laid.push(Laid { id: look.id, place: look.place, file: name.clone(), at });
             at += look.frame.len() as u64;
         }
         file.sync_all().map_err(failed)?;

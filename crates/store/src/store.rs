@@ -31,6 +31,8 @@ struct Room {
     desks: Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<Desk>>>>,
     /// Checkpoints that are being read.
     borrowed: Borrowed,
+    /// Held by who moves looks into files.
+    settling: tokio::sync::Mutex<()>,
     /// Work that goes on aside.
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Held for its lock, which the system lifts when the process ends, however it ends; none for tokens alone.
@@ -59,7 +61,18 @@ impl Store {
 
     fn over(dir: &Path, database: Database, shelf: Arc<Shelf>, lock: Option<File>) -> Self {
         let (dir, desks, borrowed) = (dir.to_owned(), Mutex::default(), Borrowed::default());
-        Self { room: Arc::new(Room { dir, database, shelf, desks, borrowed, tasks: Mutex::default(), _lock: lock }) }
+        Self {
+            room: Arc::new(Room {
+                dir,
+                database,
+                shelf,
+                desks,
+                borrowed,
+                settling: Default::default(),
+                tasks: Mutex::default(),
+                _lock: lock,
+            }),
+        }
     }
 
     /// Opens a folder's tokens, also while a server has the folder. Runs and curves are not to be touched through it: what is
@@ -135,6 +148,10 @@ impl Store {
 
     pub(crate) fn shelf(&self) -> &Arc<Shelf> {
         &self.room.shelf
+    }
+
+    pub(crate) fn settling(&self) -> &tokio::sync::Mutex<()> {
+        &self.room.settling
     }
 
     pub(crate) fn borrowed(&self) -> &Borrowed {

@@ -58,7 +58,7 @@ pub fn presets() -> Vec<PresetInfo> {
             "tiny: half an hour on a laptop",
             "One layer that learns sums by heart and much later understands them, on the text modular-addition.",
             Tokenizer::Bpe(354),
-            12_000,
+            8000,
             grokking(),
         ),
         entry(

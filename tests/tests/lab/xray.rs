@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use stories::socket::{Socket, Watcher};
-use stories::watch::{speck, with};
+use stories::watch::{count, speck, with};
 use stories::{Client, Lab, pause_ms, wait_for};
 use wire::RunState;
 use wire::frame::Frame;
@@ -129,12 +129,11 @@ fn looks_are_kept_along_a_runs_way_however_often_its_processes_are_killed() {
     let corpus = lab.owner().bring("walk");
     let spec = with(speck(&corpus, STEPS), &[("keep.every", json!(200)), ("keep.restarts", json!(100))]);
     let run = lab.owner().start_run(&spec);
-    let mut kills = 0;
-    for _ in 0..2 {
-        let step = lab.owner().wait_step(&run, 30, 40).step;
+    let kills = 2;
+    for kill in 1..=kills {
+        lab.owner().wait_step(&run, 30, 40);
         lab.kill_worker();
-        kills += 1;
-        wait_for("the run to go on", 60, || (lab.owner().summary(&run).step > step + 100).then_some(()));
+        wait_for("the run to go on", 60, || (count(&lab.owner().journal(&run), "continued") == kill).then_some(()));
     }
     for pause in [120, 300, 500] {
         lab.kill_server();

@@ -15,6 +15,14 @@ pub(crate) struct Waiting {
     pub(crate) frame: Vec<u8>,
 }
 
+/// A look that has been written into a file, from a byte on.
+pub(crate) struct Laid {
+    pub(crate) id: i64,
+    pub(crate) place: Place,
+    pub(crate) file: String,
+    pub(crate) at: u64,
+}
+
 /// Where a look lies: in a file from a byte on, or still in its row.
 pub(crate) struct Lying {
     pub(crate) id: i64,
@@ -89,15 +97,17 @@ pub(crate) async fn waiting(connection: &mut SqliteConnection, run: &RunId) -> R
     Ok(rows.into_iter().map(waiting).collect())
 }
 
-/// A look lies in its file from now on.
-pub(crate) async fn lay(connection: &mut SqliteConnection, id: i64, file: &str, at: u64) -> Result<(), StoreError> {
-    sqlx::query("UPDATE kept SET file = ?, at = ?, frame = NULL WHERE id = ?")
-        .bind(file)
-        .bind(at as i64)
-        .bind(id)
-        .execute(connection)
-        .await?;
-    Ok(())
+/// A look lies in its file from now on; whether it is still kept.
+pub(crate) async fn lay(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    Laid { id, place: (segment, step), file, at }: &Laid,
+) -> Result<bool, StoreError> {
+    // The number of a row that has gone may be another's by now; its place is not.
+    let sql = "UPDATE kept SET file = ?, at = ?, frame = NULL WHERE id = ? AND run = ? AND segment = ? AND step = ? AND file IS NULL";
+    let laid =
+        sqlx::query(sql).bind(file).bind(*at as i64).bind(id).bind(run.as_str()).bind(segment).bind(*step as i64);
+    Ok(laid.execute(connection).await?.rows_affected() == 1)
 }
 
 /// Names of all files that hold something of a run.
