@@ -185,7 +185,7 @@ fn Form(hands: Hands) -> impl IntoView {
             <label class="field"><span class="label">{move || if hands.factor.get() == 0.0 { "Silenced".to_owned() } else { format!("Times {}", number::short(f64::from(hands.factor.get()))) }}</span>
                 <input type="range" min="0" max="3" step="0.1" prop:value=move || hands.factor.get().to_string() on:input:target=move |event| hands.factor.set(event.target().value().parse().unwrap_or(0.0)) />
             </label>
-            <button class="primary" type="submit">{move || format!("{} the {}", if hands.factor.get() == 0.0 { "Silence" } else { "Scale" }, part_words(hands.part()))}</button>
+            <button class="primary" type="submit">{move || format!("{} {}", if hands.factor.get() == 0.0 { "Silence" } else { "Scale" }, part_words(hands.part()))}</button>
         </form>
     }
 }

@@ -84,7 +84,7 @@ pub(super) fn Map() -> impl IntoView {
                 </label>
                 {move || scale(light.get())}
                 <span class="grow"></span>
-                {move || (problems.get() > 0).then(|| view! { <span class="problems"><Icon name="warning" />{format!("{} need a look", problems.get())}</span> })}
+                {move || (problems.get() > 0).then(|| view! { <span class="problems"><Icon name="warning" />{match problems.get() { 1 => "one part needs a look".to_owned(), many => format!("{many} parts need a look") }}</span> })}
                 <span class="small dim cost" title="Time that looks take of all time; they are stretched to stay under 5 %, and end when no page is open">{move || cost(&seat.seeing.get())}</span>
             </div>
             <div class="flow" class:unlit=move || seat.shown.read().is_none()>
@@ -148,7 +148,7 @@ fn Part(at: usize, name: String, lit: Memo<Vec<Lit>>, seat: Seat) -> impl IntoVi
     view! {
         <a class="part" class:glows=move || problem().is_some() href=move || inside.path(&place) title=title.clone() aria-label=title>
             <b>{word}</b>
-            <span class="swatch" style:--heat=heat>{move || shows_heads().then(heads)}</span>
+            <span class="lamp" style:--heat=heat>{move || shows_heads().then(heads)}</span>
             <span class="mono small">{move || value().unwrap_or_else(|| "–".into())}</span>
             {move || problem().map(|_| view! { <Icon name="warning" /> })}
         </a>

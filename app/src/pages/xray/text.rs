@@ -49,7 +49,7 @@ pub(super) fn token_text(
                 let is_chosen = Memo::new(move |_| token.get() == Some(at));
                 let breaks = word.contains('\n');
                 view! {
-                    <span class="t" class:chosen=is_chosen class:hot=move || { heat.get() > 0.5 } data-at=at.to_string() style:--heat=move || format!("{:.3}", heat.get())>{visible_inline(&word)}</span>
+                    <span class="t" class:here=is_chosen class:hot=move || { heat.get() > 0.5 } data-at=at.to_string() style:--heat=move || format!("{:.3}", heat.get())>{visible_inline(&word)}</span>
                     {breaks.then(|| view! { <br /> })}
                 }
             }).collect_view()}

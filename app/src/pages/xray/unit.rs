@@ -50,7 +50,7 @@ fn context(context: Context) -> impl IntoView {
     let words = words.map(|(place, (word, value))| {
         let heat = (value / most).clamp(0.0, 1.0);
         let title = format!("“{}”: {}", visible(&word), number::short(f64::from(value)));
-        view! { <span class="t" class:chosen=place == at class:hot={heat > 0.5} title=title style:--heat=format!("{heat:.3}")>{word.replace('\n', "⏎")}</span> }
+        view! { <span class="t" class:here=place == at class:hot={heat > 0.5} title=title style:--heat=format!("{heat:.3}")>{word.replace('\n', "⏎")}</span> }
     });
     view! {
         <li>
