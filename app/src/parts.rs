@@ -1,6 +1,7 @@
 //! Small shared components: each shows one thing in the one way the whole page shows it.
 
 mod confirm;
+mod erased;
 mod icon;
 mod jobs;
 mod menu;
@@ -13,6 +14,7 @@ mod toast;
 mod waiting;
 
 pub(crate) use confirm::{Confirm, ConfirmDialog, Question};
+pub(crate) use erased::{clicks, says, shows};
 pub(crate) use icon::{Flame, Icon};
 pub(crate) use jobs::{JobList, running_jobs};
 pub(crate) use menu::Menu;
