@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use web_sys::{BinaryType, MessageEvent, WebSocket};
@@ -18,6 +19,7 @@ use wire::look::Look;
 use wire::run::Cursor;
 use wire::{RunId, encode};
 
+use crate::api;
 use crate::parts::Toasts;
 
 /// Silence after which the socket is dead.
@@ -270,6 +272,9 @@ impl Live {
             Some((line.retry, line.last_word_ms))
         });
         let Some((retry, last_word_ms)) = planned.flatten() else { return };
+        // A socket does not say why it was shut. A lab that no longer knows this browser says so to any question, and the page then
+        // asks to sign in.
+        spawn_local(async { drop(api::me().await) });
         self.connection.update(|connection| {
             *connection = match *connection {
                 Connection::Connecting { .. } => Connection::Connecting { retry },

@@ -35,6 +35,7 @@ use wire::series::Axis;
 use wire::{Author, CheckpointId, Command, Event, EventRecord, RunId, RunState, RunSummary, SetField};
 
 use crate::api::{self, ApiFailure};
+use crate::live::Live;
 use crate::run_state::{OpenRun, Sight, Sketch, View};
 use crate::session::Session;
 
@@ -113,6 +114,8 @@ pub(crate) struct Desk {
     pub(crate) state: Memo<RunState>,
     /// Its dials now.
     pub(crate) dials: Memo<Dials>,
+    /// Names of the runs it came from, oldest first, as the lab calls them.
+    pub(crate) ancestors: Memo<Vec<String>>,
     /// Journal lines known: changes when one comes.
     pub(crate) lines: Memo<usize>,
     /// Changes with everything that charts show.
@@ -148,7 +151,7 @@ pub(crate) struct Desk {
 impl Desk {
     /// A desk for a run, with the session's rights.
     pub(crate) fn new(run: OpenRun) -> Self {
-        let session = expect_context::<Session>();
+        let (session, live) = (expect_context::<Session>(), expect_context::<Live>());
         let is_waiting = run.view.summary.state == RunState::Queued;
         let run = RwSignal::new(run);
         let state = Memo::new(move |_| run.read().view.summary.state);
@@ -165,6 +168,7 @@ impl Desk {
             summary: Memo::new(move |_| run.read().view.summary.clone()),
             state,
             dials: Memo::new(move |_| run.read().view.dials.clone()),
+            ancestors: Memo::new(move |_| names(&run.read().curves.lineage().parents, live)),
             lines: Memo::new(move |_| run.read().events.len()),
             version: Memo::new(move |_| run.read().version),
             sight,
@@ -259,6 +263,13 @@ impl Desk {
     }
 }
 
+/// What the lab calls some runs; their ids where it knows them no longer.
+fn names(runs: &[RunId], live: Live) -> Vec<String> {
+    let lab = live.lab.read();
+    let known = |id: &RunId| lab.as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == *id));
+    runs.iter().map(|id| known(id).map_or_else(|| id.to_string(), |run| run.name.clone())).collect()
+}
+
 /// How long a request may be on its way before what it draws lies in the past.
 const ON_ITS_WAY_SECS: f64 = 0.75;
 
@@ -324,6 +335,8 @@ pub(crate) fn phrase(event: &Event) -> String {
         Event::Started { parameters } => {
             format!("started, {} parameters", crate::parts::number::short(*parameters as f64))
         }
+        // Its id says the same in fewer words; the step stands beside it.
+        Event::Checkpointed { checkpoint } => format!("checkpoint, {}", checkpoints::cause(checkpoint.cause)),
         Event::Evaluated { loss_nats, .. } => format!("valid {loss_nats:.3} nats"),
         other => other.phrase(),
     }

@@ -107,17 +107,7 @@ impl OpenRun {
 
     /// Takes in what a change did, as stretches of the curves' own form.
     pub(crate) fn set_difference(&mut self, difference: &[Difference]) {
-        let bucket = |stretch: &Difference| Bucket {
-            step: stretch.step,
-            last_step: stretch.last_step,
-            x: stretch.step as f64,
-            last_x: stretch.last_step as f64,
-            min: stretch.low,
-            max: stretch.high,
-            mean: stretch.mean,
-            count: stretch.last_step.saturating_sub(stretch.step) + 1,
-        };
-        self.difference = difference.iter().map(bucket).collect();
+        self.difference = stretches(difference);
         self.version += 1;
     }
 
@@ -188,5 +178,20 @@ impl OpenRun {
     }
 }
 
+/// The difference of two losses in the curves' own form: over steps, with the band of its mean.
+pub(crate) fn stretches(difference: &[Difference]) -> Vec<Bucket> {
+    let bucket = |stretch: &Difference| Bucket {
+        step: stretch.step,
+        last_step: stretch.last_step,
+        x: stretch.step as f64,
+        last_x: stretch.last_step as f64,
+        min: stretch.low,
+        max: stretch.high,
+        mean: stretch.mean,
+        count: stretch.last_step.saturating_sub(stretch.step) + 1,
+    };
+    difference.iter().map(bucket).collect()
+}
+
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

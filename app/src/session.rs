@@ -58,6 +58,11 @@ impl Session {
         matches!(&*self.standing.read(), Standing::In(me) if me.can_steer())
     }
 
+    /// Whether this person may make and revoke tokens.
+    pub(crate) fn is_admin(self) -> bool {
+        matches!(&*self.standing.read(), Standing::In(me) if me.is_admin())
+    }
+
     /// Who, once known.
     pub(crate) fn me(self) -> Option<Me> {
         match &*self.standing.read() {

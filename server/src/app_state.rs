@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Instant;
 
-use store::Store;
-use tokio::sync::Notify;
+use store::{Store, StoreError};
+use tokio::sync::{Notify, watch};
 
 use crate::clock::now_ms;
 use crate::complete::Seats;
@@ -48,6 +48,8 @@ pub struct App {
     pub seats: Seats,
     /// Names by which the server may be called.
     pub hosts: Hosts,
+    /// Told whenever a token was taken away: open sockets then look whether theirs still counts.
+    pub revoked: watch::Sender<()>,
     /// Wakes the scheduler: something was queued, freed or prepared.
     pub scheduler: Notify,
     /// When this server started.
@@ -69,6 +71,7 @@ impl AppState {
             fleet,
             pending: Pending::new(now_ms()),
             seats: Seats::default(),
+            revoked: watch::Sender::new(()),
             scheduler: Notify::new(),
             started: Instant::now(),
             port: AtomicU16::new(settings.listen.port()),
@@ -88,6 +91,16 @@ impl App {
     /// Notes the port that was bound.
     pub fn set_port(&self, port: u16) {
         self.port.store(port, Ordering::Relaxed);
+    }
+
+    /// Takes a token away, also from those who have a socket open with it; whether there was one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn revoke(&self, token_id: i64) -> Result<bool, StoreError> {
+        let had_one = self.store.revoke(token_id).await?;
+        self.revoked.send_replace(());
+        Ok(had_one)
     }
 
     /// Something the Lab page shows has changed.

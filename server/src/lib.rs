@@ -1,7 +1,7 @@
 //! The program `kindling`, apart from its `main`: HTTP and sockets over the store, the texts and the workers.
 //!
 //! - [`router`] all routes over one [`AppState`]; tests call it without a socket.
-//! - Who may do what: [`auth`] (tokens, roles), [`guard`] (Host and Origin), [`session`] (signing in), [`headers`].
+//! - Who may do what: [`auth`] (tokens, roles), [`guard`] (Host and Origin), [`session`] (signing in), [`tokens`], [`headers`].
 //! - REST: [`runs`], [`forks`], [`checkpoints`], [`commands`] with [`steer`] and [`pending`], [`complete`] and [`looks`] (with processes [`apart`]), [`series_api`], [`figures_api`], [`corpora`] with [`upload`], [`catalogue`] with
 //!   [`download`], [`devices`], [`jobs`], [`openapi`], [`metrics`].
 //! - Sockets: [`live`] the stream of ticks, [`live_socket`] its pages and [`probes`] what they look at; [`fleet`] the workers and [`link`] their sockets.
@@ -50,6 +50,7 @@ pub mod settings;
 pub mod steer;
 pub mod texts;
 pub mod token;
+pub mod tokens;
 pub mod train;
 pub mod upload;
 pub mod vigil;

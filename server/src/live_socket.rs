@@ -42,16 +42,21 @@ const MESSAGE_BYTES: usize = 256 * 1024;
 
 /// The page's socket.
 #[utoipa::path(get, path = "/live", tag = "sockets", responses((status = 101, description = "Postcard messages: wire::live.")))]
-pub async fn open_live(_: Viewer, State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+pub async fn open_live(
+    Viewer(identity): Viewer,
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let upgrade = upgrade(request).await?;
-    Ok(upgrade.max_message_size(MESSAGE_BYTES).on_upgrade(move |socket| serve(state, socket)))
+    Ok(upgrade.max_message_size(MESSAGE_BYTES).on_upgrade(move |socket| serve(state, socket, identity.token_id)))
 }
 
-async fn serve(state: AppState, socket: WebSocket) {
+async fn serve(state: AppState, socket: WebSocket, token_id: i64) {
     let (sink, mut stream) = socket.split();
     let (to_page, outgoing) = mpsc::channel(TO_PAGE);
     let mut writer = tokio::spawn(write(sink, outgoing));
     let seer = state.probes.seer();
+    let mut revoked = state.revoked.subscribe();
     let mut page = Page { state, to_page, lab: None, runs: HashMap::new(), seer };
     loop {
         tokio::select! {
@@ -61,6 +66,7 @@ async fn serve(state: AppState, socket: WebSocket) {
                 Some(Ok(_)) => {}
             },
             _ = &mut writer => break,
+            _ = revoked.changed() => if !page.may_watch(token_id).await { break },
         }
     }
     page.leave();
@@ -148,6 +154,11 @@ impl Page {
                 self.refuse(format!("there is no run {run}")).await;
             }
         }
+    }
+
+    /// Whether the token that the socket was opened with still opens anything. A store that does not answer shuts nobody out.
+    async fn may_watch(&self, token_id: i64) -> bool {
+        self.state.store.tokens().await.map_or(true, |tokens| tokens.iter().any(|token| token.id == token_id))
     }
 
     async fn refuse(&self, message: String) {

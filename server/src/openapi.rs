@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi};
         (name = "runs", description = "Plan, start, watch and steer trainings."),
         (name = "texts", description = "Bring, generate, fetch and cut texts."),
         (name = "lab", description = "Devices, and everything in one answer."),
-        (name = "access", description = "Signing in and out."),
+        (name = "access", description = "Signing in and out; tokens."),
         (name = "sockets", description = "Streams in postcard.")
     )
 )]

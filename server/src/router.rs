@@ -16,7 +16,7 @@ use crate::app_state::AppState;
 use crate::openapi::Document;
 use crate::{
     catalogue, checkpoints, commands, complete, corpora, devices, figures_api, guard, headers, jobs, link, live_socket,
-    looks, metrics, page, runs, series_api, session, upload,
+    looks, metrics, page, runs, series_api, session, tokens, upload,
 };
 
 /// Largest body but for uploads, bytes.
@@ -52,6 +52,8 @@ fn api() -> (Router<AppState>, Description) {
     let v1 = OpenApiRouter::new()
         .routes(routes!(session::sign_in, session::sign_out))
         .routes(routes!(session::get_me))
+        .routes(routes!(tokens::list_tokens, tokens::make_token))
+        .routes(routes!(tokens::revoke_token))
         .routes(routes!(runs::list_presets))
         .routes(routes!(runs::plan_run))
         .routes(routes!(runs::list_runs, runs::create_run))

@@ -265,7 +265,8 @@ fn explain_missing_text(state: &AppState, spec: &RunSpec, error: PlanError) -> P
     }
 }
 
-fn checked_name(name: &str) -> Result<String, ApiError> {
+/// A name for people as it is kept: trimmed, on one line, not too long.
+pub fn checked_name(name: &str) -> Result<String, ApiError> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
         return Err(ApiError::invalid("name_invalid", format!("a name has 1 to {NAME_CHARS} characters on one line"))

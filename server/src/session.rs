@@ -59,7 +59,7 @@ pub async fn sign_in(
 /// Signs out: the token that came with this very request ends.
 #[utoipa::path(delete, path = "/session", tag = "access", responses((status = 204)))]
 pub async fn sign_out(Viewer(identity): Viewer, State(state): State<AppState>) -> Result<Response, ApiError> {
-    state.store.revoke(identity.token_id).await.map_err(|source| ApiError::internal("ending the session", source))?;
+    state.revoke(identity.token_id).await.map_err(|source| ApiError::internal("ending the session", source))?;
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie(&state, "", 0))]).into_response())
 }
 

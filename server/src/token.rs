@@ -9,10 +9,16 @@ use crate::clock::now_ms;
 use crate::settings::DEFAULT_LISTEN;
 use crate::workers;
 
-const DAY_MS: i64 = 24 * 3600 * 1000;
-/// How long tokens work unless told, days.
+/// A day, milliseconds.
+pub const DAY_MS: i64 = 24 * 3600 * 1000;
+/// For programs, and for signing in.
 const DAYS_API: u32 = 90;
 const DAYS_SIGN_IN: u32 = 1;
+
+/// How long a token works unless told, days.
+pub fn usual_days(is_sign_in: bool) -> u32 {
+    if is_sign_in { DAYS_SIGN_IN } else { DAYS_API }
+}
 
 /// What token is wanted.
 pub struct TokenWish {
@@ -30,7 +36,7 @@ pub struct TokenWish {
 
 /// Makes the token. The first text goes to standard output, the second beside it.
 pub async fn make(wish: TokenWish) -> Result<(String, String), StoreError> {
-    let days = wish.days.unwrap_or(if wish.is_sign_in { DAYS_SIGN_IN } else { DAYS_API });
+    let days = wish.days.unwrap_or_else(|| usual_days(wish.is_sign_in));
     let kind = if wish.is_sign_in { TokenKind::SignIn } else { TokenKind::Api };
     let name = wish.name.unwrap_or_else(|| role_name(wish.role).to_owned());
     let store = Store::open_access(&wish.data).await?;

@@ -63,6 +63,25 @@ test("another axis and the keyboard read the same curves", async () => {
   assert.ok((await page.locator(".values tbody tr").count()) > 5);
 });
 
+test("what was abandoned is a ghost in the tree", async () => {
+  const spec = { ...longRun, name: "wanderer", overrides: { ...longRun.overrides, "keep.every": 100, "keep.latest": 100 } };
+  const wanderer = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
+  const order = (body) => lab.api(`/runs/${wanderer}/commands`, { method: "POST", body });
+  await lab.until("150 steps", async () => (await of(wanderer)).step > 150, 120);
+  await order({ kind: "pause" });
+  const left = (await of(wanderer)).step;
+  await order({ kind: "rollback", checkpoint: "0-100" });
+  await order({ kind: "step", steps: 20 });
+  await order({ kind: "stop" });
+  await page.goto(`${lab.url}/compare?runs=${wanderer}`);
+  const stretches = page.locator(".tree a.stretch");
+  await stretches.nth(1).waitFor();
+  assert.equal(await stretches.count(), 2);
+  assert.match(await stretches.first().getAttribute("aria-label"), new RegExp(`wanderer, stretch 0: steps 0 to ${left}, abandoned from 100 on`));
+  assert.equal(await page.locator(".tree .ghost").count(), 1);
+  await page.goto(`${lab.url}/compare?runs=${parent},${fork}`);
+});
+
 test("a stretch of the tree leads to its run", async () => {
   const stretches = page.locator(".tree a.stretch");
   await stretches.nth(1).waitFor();

@@ -21,6 +21,7 @@ pub(crate) fn run_all() -> Outcome<()> {
     server::build()?;
     let parts = [
         ("rust tests", rust_tests()),
+        ("the page's own tests", page_tests()),
         ("browser stories", browser_stories()),
         (
             "tools installed for them",
@@ -44,10 +45,16 @@ fn is_failure(name: &str, verdict: &Verdict) -> bool {
 
 fn rust_tests() -> Verdict {
     say("rust tests");
-    // `app` is built for the browser only; its logic is tested through the stories. `xtask` goes by itself: its dependencies ask for
-    // features of shared crates that would make cargo build burn a second time.
+    // `xtask` goes by itself: its dependencies ask for features of shared crates that would make cargo build burn a second time.
     let workspace = ["test", "--release", "--workspace", "--exclude", "app", "--exclude", "xtask", "--no-fail-fast"];
     verdict(run(cargo().args(workspace)).and_then(|()| run(cargo().args(["test", "--release", "--package", "xtask"]))))
+}
+
+/// What of `app` needs no browser, on this machine: a run's curves, a drawn course, families of runs. Not in the workspace's
+/// selection, for the same reason, and without optimizing, since it is built for this alone.
+fn page_tests() -> Verdict {
+    say("the page's own tests");
+    verdict(run(cargo().args(["test", "--package", "app"])))
 }
 
 /// Runs `tests/browser/*.test.mjs` under Node, which find the program in `KINDLING` and the browser in `CHROMIUM`.

@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use wire::{RunId, RunSummary};
 
 use crate::live::Live;
-use crate::parts::{Empty, JobList, Skeleton};
+use crate::parts::{Empty, JobList, RunSearch, Skeleton, matches};
 use crate::route::compare_path;
 use devices::DeviceList;
 use first::FirstRun;
@@ -34,13 +34,6 @@ impl Shelf {
             _ => Self::Active,
         }
     }
-}
-
-/// Whether a run has all the words that are searched for.
-fn matches(run: &RunSummary, search: &str) -> bool {
-    let text =
-        format!("{} {} {} {} {} {:?}", run.name, run.id, run.preset, run.corpus, run.device, run.state).to_lowercase();
-    search.to_lowercase().split_whitespace().all(|word| text.contains(word))
 }
 
 /// Runs picked to be compared.
@@ -89,16 +82,7 @@ pub(crate) fn LabPage() -> impl IntoView {
                                 </button>
                             })}
                         </div>
-                        <input
-                            id="run-search"
-                            type="search"
-                            class="search"
-                            placeholder="Search  /"
-                            aria-label="Search the runs by name, state, preset, text or device"
-                            prop:value=search
-                            on:input:target=move |event| search.set(event.target().value())
-                            on:keydown=move |event| if event.key() == "Escape" { search.set(String::new()) }
-                        />
+                        <RunSearch search />
                     </Show>
                 </div>
                 {move || match stage.get() {

@@ -1,4 +1,6 @@
-//! Who is signed in, how the page looks, and where programs find the lab.
+//! Who is signed in, how the page looks, who else may enter ([`tokens`]), and where programs find the lab.
+
+mod tokens;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -7,16 +9,19 @@ use crate::api;
 use crate::parts::Toasts;
 use crate::session::{Session, Standing};
 use crate::theme::{Choice, Theme};
+use tokens::Tokens;
 
 /// The page.
 #[component]
 pub(crate) fn SettingsPage() -> impl IntoView {
+    let session = expect_context::<Session>();
+    let is_admin = Memo::new(move |_| session.is_admin());
     view! {
         <main class="page narrow stack roomy">
             <h1>"Settings"</h1>
             <Who />
             <Looks />
-            <People />
+            {move || if is_admin.get() { view! { <Tokens /> }.into_any() } else { view! { <People /> }.into_any() }}
             <Programs />
         </main>
     }
@@ -77,8 +82,8 @@ fn Looks() -> impl IntoView {
 fn People() -> impl IntoView {
     view! {
         <section class="sheet padded stack" aria-labelledby="people-title">
-            <h2 id="people-title">"Others in this lab"</h2>
-            <p>"Give each person a sign-in link of their own, with the role they need. On the machine of the lab:"</p>
+            <h2 id="people-title">"Who may enter"</h2>
+            <p>"Each person has a sign-in link of their own, with the role they need. An admin hands them out on this page; on the machine of the lab they are made with:"</p>
             <pre class="command">"kindling token --sign-in --role view --name ada"</pre>
             <p class="small dim">"Roles: view, steer, admin. A link works once; without --sign-in it is a token for programs. Only hashes are kept, so a lost token is replaced, not found."</p>
         </section>

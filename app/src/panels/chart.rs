@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use figure::scene::{Fill, Rect, Role, Shape, Size};
 use figure::{ChartSpec, Curve, Layout, Style, Table};
@@ -15,6 +16,7 @@ use super::Desk;
 use super::gestures::Hands;
 use super::legend::{Entry, Legend, entries};
 use crate::canvas::Painter;
+use crate::parts::Values;
 use crate::run_state::Sight;
 use crate::theme::Theme;
 
@@ -38,7 +40,7 @@ pub(super) struct Line {
     pub(super) is_live: bool,
     /// Length of a running mean drawn over it.
     pub(super) smoothing: Option<f64>,
-    /// Trained by a run that this one came from.
+    /// Trained by a run that this one came from, whose name stands at its end.
     pub(super) is_past: bool,
     /// Values.
     pub(super) buckets: Vec<Bucket>,
@@ -51,6 +53,7 @@ impl Line {
             style: self.style,
             is_live: self.is_live,
             smoothing: self.smoothing,
+            is_labelled: self.is_past,
             ..Curve::new(&self.name, self.role, &self.buckets)
         }
     }
@@ -73,6 +76,8 @@ pub(super) struct Drawn {
     pub(super) picture: Picture,
     /// Where.
     pub(super) layout: Layout,
+    /// In words, for who cannot see it.
+    words: String,
 }
 
 /// A chart's workings; shared by its closures.
@@ -98,6 +103,7 @@ pub(super) struct Easel {
     told: Option<RwSignal<Option<Layout>>>,
     is_due: Cell<bool>,
     is_reading_due: Cell<bool>,
+    is_telling_due: Cell<bool>,
     told_ms: Cell<f64>,
 }
 
@@ -126,10 +132,9 @@ impl Easel {
         });
     }
 
-    fn draw(&self) {
-        let (Some(canvas), Some((width, height))) = (self.canvas.get_untracked(), self.size.try_get_untracked()) else {
-            return;
-        };
+    fn draw(self: &Rc<Self>) {
+        let canvas = self.canvas.try_get_untracked().flatten();
+        let (Some(canvas), Some((width, height))) = (canvas, self.size.try_get_untracked()) else { return };
         if width < 8.0 || height < 8.0 {
             return;
         }
@@ -139,31 +144,48 @@ impl Easel {
             return;
         }
         let picture = (self.paint)(self.desk);
-        let (layout, summary) = {
+        let (layout, words) = {
             let curves: Vec<Curve> = picture.lines.iter().map(Line::curve).collect();
             let drawing = figure::chart(&picture.spec, &curves, size);
             let Some(painter) = Painter::start(&canvas, size, self.is_dark.get_untracked()) else { return };
             painter.paint(&drawing.scene.shapes);
-            (drawing.layout, drawing.scene.summary)
+            (drawing.layout, format!("{}. {}", picture.spec.title, drawing.scene.summary))
         };
-        let now = js_sys::Date::now();
-        if now - self.told_ms.get() > WORDS_EVERY_MS {
-            self.told_ms.set(now);
-            let _ = canvas.set_attribute("aria-label", &format!("{}. {summary}", picture.spec.title));
-        }
         if let Some(told) = self.told
             && told.with_untracked(|told| told.as_ref() != Some(&layout))
         {
             told.set(Some(layout.clone()));
         }
-        *self.drawn.borrow_mut() = Some(Drawn { picture, layout });
+        *self.drawn.borrow_mut() = Some(Drawn { picture, layout, words });
+        self.schedule_telling();
         self.read();
+    }
+
+    /// Puts what is drawn into words: at once, or a little later where that was done a moment ago, so that the last picture is
+    /// always told.
+    fn schedule_telling(self: &Rc<Self>) {
+        if self.is_telling_due.replace(true) {
+            return;
+        }
+        let easel = self.clone();
+        let wait_ms = (self.told_ms.get() + WORDS_EVERY_MS - js_sys::Date::now()).clamp(0.0, WORDS_EVERY_MS);
+        set_timeout(move || untrack(|| easel.tell()), Duration::from_millis(wait_ms as u64));
+    }
+
+    fn tell(&self) {
+        self.is_telling_due.set(false);
+        self.told_ms.set(js_sys::Date::now());
+        let drawn = self.drawn.borrow();
+        if let (Some(canvas), Some(drawn)) = (self.canvas.try_get_untracked().flatten(), drawn.as_ref()) {
+            let _ = canvas.set_attribute("aria-label", &drawn.words);
+        }
     }
 
     /// Crosshair, box and legend, over what was drawn.
     fn read(&self) {
         let drawn = self.drawn.borrow();
-        let (Some(overlay), Some(drawn)) = (self.overlay.get_untracked(), drawn.as_ref()) else { return };
+        let overlay = self.overlay.try_get_untracked().flatten();
+        let (Some(overlay), Some(drawn)) = (overlay, drawn.as_ref()) else { return };
         let place = self.desk.crosshair.try_get_untracked().flatten();
         let curves: Vec<Curve> = drawn.picture.lines.iter().map(Line::curve).collect();
         if let Some(painter) = Painter::start(&overlay, drawn.layout.size, self.is_dark.get_untracked()) {
@@ -172,6 +194,7 @@ impl Easel {
             }
             if let Some(place) = place {
                 painter.paint(&figure::crosshair(&drawn.layout, &curves, place));
+                painter.paint(&figure::place_label(&drawn.picture.spec, &drawn.layout, place));
             }
         }
         let entries = entries(drawn, &curves, place);
@@ -249,6 +272,7 @@ pub(super) fn Chart(
         told,
         is_due: Cell::new(false),
         is_reading_due: Cell::new(false),
+        is_telling_due: Cell::new(false),
         told_ms: Cell::new(0.0),
     });
     follow(&easel, field, also);
@@ -292,7 +316,7 @@ pub(super) fn Chart(
                 {over.map(|over| over())}
                 {move || tip.get().map(|(x, numbers)| view! { <MarkTip x numbers /> })}
             </div>
-            {move || table.get().map(|table| view! { <ValueTable table /> })}
+            {move || table.get().map(|table| view! { <Values table /> })}
         </figure>
     }
 }
@@ -304,7 +328,8 @@ fn follow(easel: &Rc<Easel>, field: NodeRef<html::Div>, also: Signal<()>) {
     Effect::new(move || {
         let _ =
             (desk.version.get(), desk.sight.get(), desk.look.get(), desk.dials.read().clip, is_dark.get(), size.get());
-        also.get();
+        // Read and not only tracked: a memo that was never read has nothing to follow.
+        let _ = (desk.ancestors.get(), also.get());
         if is_seen.get() {
             drawing.schedule();
         }
@@ -329,7 +354,9 @@ fn follow(easel: &Rc<Easel>, field: NodeRef<html::Div>, also: Signal<()>) {
         let sizes = web_sys::ResizeObserver::new(on_size.as_ref().unchecked_ref()).ok();
         let sights = web_sys::IntersectionObserver::new(on_sight.as_ref().unchecked_ref()).ok();
         sizes.iter().for_each(|sizes| sizes.observe(&field));
-        sights.iter().for_each(|sights| sights.observe(&field));
+        // With its heading: a legend in sight is kept up to date even where its curves lie below the edge.
+        let whole = field.parent_element().unwrap_or_else(|| (*field).clone().into());
+        sights.iter().for_each(|sights| sights.observe(&whole));
         // The observers call the closures, so they go together.
         let held = StoredValue::new_local((sizes, sights, on_size, on_sight));
         on_cleanup(move || {
@@ -357,19 +384,4 @@ fn MarkTip(x: f64, numbers: Vec<u64>) -> impl IntoView {
         }
     });
     view! { <div class="tip" style:left=format!("clamp(130px, {x:.0}px, calc(100% - 130px))") role="status">{lines.collect_view()}</div> }
-}
-
-/// The values in rows.
-#[component]
-fn ValueTable(table: Table) -> impl IntoView {
-    view! {
-        <div class="values" tabindex="0">
-            <table>
-                <thead><tr>{table.headings.into_iter().map(|heading| view! { <th scope="col">{heading}</th> }).collect_view()}</tr></thead>
-                <tbody>
-                    {table.rows.into_iter().map(|row| view! { <tr>{row.into_iter().map(|cell| view! { <td>{cell}</td> }).collect_view()}</tr> }).collect_view()}
-                </tbody>
-            </table>
-        </div>
-    }
 }

@@ -17,16 +17,20 @@ const EXCERPT: usize = 90;
 
 /// Why it was taken, and what it is worth: "before a change · best".
 pub(super) fn words(saved: &CheckpointView) -> String {
-    let cause = match saved.info.cause {
-        Cause::Cadence => "on the cadence",
+    let best = if saved.is_best && saved.info.cause != Cause::Best { " · best" } else { "" };
+    format!("{}{best}", cause(saved.info.cause))
+}
+
+/// Why it was taken.
+pub(super) fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Cadence => "cadence",
         Cause::Asked => "asked for",
         Cause::BeforeChange => "before a change",
-        Cause::Best => "best so far",
+        Cause::Best => "best",
         Cause::End => "at the end",
         Cause::Imported => "brought in",
-    };
-    let best = if saved.is_best && saved.info.cause != Cause::Best { " · best" } else { "" };
-    format!("{cause}{best}")
+    }
 }
 
 /// Fetches the list.
@@ -130,18 +134,26 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
     let about = move || {
         saved.get().map(|saved| {
             let CheckpointView { info, is_pinned, sample, .. } = &saved;
-            let losses = [("train", info.loss_train), ("valid", info.loss_valid)];
-            let losses = losses.into_iter().filter_map(|(word, value)| Some(format!("{word} {}", loss(value?))));
-            let title = format!("{} bytes, BLAKE3 {}, after {} changes", number::whole(info.bytes), info.hash, info.changes);
+            let losses = [("valid", info.loss_valid), ("train", info.loss_train)];
+            let mut losses = losses.into_iter().filter_map(|(word, value)| Some(format!("{word} {}", loss(value?))));
+            let measured = losses.next().into_iter().chain([ago(info.at_ms as f64), number::bytes(info.bytes)]);
+            let also = losses.next().map(|train| format!("{train} nats per token; ")).unwrap_or_default();
+            let written = sample.as_deref().map(|text| format!("\n\n{text}")).unwrap_or_default();
+            let title = format!(
+                "{also}{} bytes, BLAKE3 {}, after {} changes{written}",
+                number::whole(info.bytes),
+                info.hash,
+                info.changes
+            );
             view! {
                 <p class="what" title=title>
                     <strong class="mono">{number::whole(id.step)}</strong>
                     {is_pinned.then(|| view! { <Icon name="pin" /><span class="unseen">"pinned"</span> })}
                     <span>{words(&saved)}</span>
                     {is_ghost.get().then(|| view! { <span class="on-ghost">"on a ghost"</span> })}
+                    {sample.as_deref().map(|text| view! { <span class="excerpt mono">{excerpt(text)}</span> })}
                 </p>
-                <p class="small dim">{[ago(info.at_ms as f64), number::bytes(info.bytes)].into_iter().chain(losses).collect::<Vec<_>>().join(" · ")}</p>
-                {sample.as_deref().map(|text| view! { <p class="excerpt mono">{excerpt(text)}</p> })}
+                <p class="small dim measured">{measured.collect::<Vec<_>>().join(" · ")}</p>
             }
         })
     };
@@ -215,9 +227,11 @@ fn More(id: CheckpointId, saved: Memo<Option<CheckpointView>>) -> impl IntoView 
     };
     let path = move |is_raw| run.with_value(|run| steering::export_path(run, id, is_raw));
     let playground = move || format!("/playground?run={}&checkpoint={id}", run.get_value());
+    let beside = move || format!("{}&with={}", playground(), run.get_value());
     view! {
         <Menu label=format!("More about the checkpoint of step {}", id.step)>
             <a class="button" href=playground()>"Open in the Playground"</a>
+            <a class="button" href=beside() title="Both complete one prompt with one seed">"Beside the newest, in the Playground"</a>
             <a class="button" href=path(false) download=""><Icon name="download" />"For Hugging Face (.tar)"</a>
             <a class="button" href=path(true) download=""><Icon name="download" />"As the lab keeps it (.tar)"</a>
             <Show when=move || desk.role.read().is_none()>

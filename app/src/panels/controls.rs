@@ -159,7 +159,7 @@ fn Transport() -> impl IntoView {
             </button>
             <Show when=move || desk.state.get() == RunState::Paused>
                 <button class="hand" title=move || hint(desk, false, "Save the state and let another run have the device; resume takes it back".into()) disabled=move || is_off(desk, false) on:click=move |_| desk.ask(Command::Release { reason: None })>
-                    <Icon name="parked" />"Release device"
+                    <Icon name="parked" />"Release"
                 </button>
             </Show>
         </div>

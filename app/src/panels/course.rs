@@ -105,7 +105,7 @@ fn paint(desk: Desk) -> Picture {
         buckets,
     };
     let present = planned(desk, &run, &dials.schedule, dials.steps);
-    let mut lines = history(&run, name::RATE, "rate", Role::InkFaint);
+    let mut lines = history(desk, &run, name::RATE, "rate", Role::InkFaint);
     match &*sketch {
         Some(sketch) => {
             lines.push(dashed("as planned", "Without what is being drawn.", Role::InkFaint, present));

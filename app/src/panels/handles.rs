@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wire::series::Axis;
 
-use super::Desk;
+use super::{Desk, course};
 use crate::run_state::Sketch;
 
 /// The points of the sketch over the rate's chart.
@@ -144,7 +144,7 @@ fn Handle(at: usize, layout: RwSignal<Option<Layout>>) -> impl IntoView {
     }
 }
 
-/// Arrows move, Delete takes away, + adds one after this.
+/// Arrows move, Delete takes away, + adds one after this, Escape lets the whole drawing be.
 fn key(desk: Desk, at: usize, event: &ev::KeyboardEvent) {
     let far = if event.shift_key() { 10.0 } else { 1.0 };
     let (across, up) = match event.key().as_str() {
@@ -152,11 +152,14 @@ fn key(desk: Desk, at: usize, event: &ev::KeyboardEvent) {
         "ArrowRight" => (1.0, 0.0),
         "ArrowUp" => (0.0, 1.0),
         "ArrowDown" => (0.0, -1.0),
-        "Delete" | "Backspace" | "+" | "=" | "Insert" => (0.0, 0.0),
+        "Delete" | "Backspace" | "+" | "=" | "Insert" | "Escape" => (0.0, 0.0),
         _ => return,
     };
     event.prevent_default();
     event.stop_propagation();
+    if event.key() == "Escape" {
+        return course::leave(desk);
+    }
     change(desk, |sketch| match event.key().as_str() {
         "Delete" | "Backspace" => {
             sketch.remove(at);

@@ -39,7 +39,7 @@ fn paint_norm(desk: Desk) -> Picture {
     let clip = run.view.dials.get(SetField::Clip, run.view.summary.step);
     let references =
         if clip > 0.0 { vec![Reference { label: "clip".into(), value: clip, role: Role::InkFaint }] } else { vec![] };
-    let mut lines = history(&run, name::GRAD_NORM, "norm", Role::InkFaint);
+    let mut lines = history(desk, &run, name::GRAD_NORM, "norm", Role::InkFaint);
     lines.push(Line { is_live: run.is_glowing(), ..measured(&run, name::GRAD_NORM, "norm", own_role(&run)) });
     Picture {
         spec: ChartSpec {

@@ -1,4 +1,5 @@
-//! A chart's legend: each curve with its value at the crosshair, or its newest; and the place of the crosshair.
+//! A chart's legend: each curve with its value at the crosshair, or its newest. Where the crosshair stands is told on the axis, so that
+//! the legend keeps its length.
 
 use figure::number;
 use figure::scene::Role;
@@ -12,10 +13,9 @@ use super::chart::Drawn;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     name: String,
-    role: Option<Role>,
+    role: Role,
     style: &'static str,
     value: String,
-    spread: String,
     meaning: String,
 }
 
@@ -25,27 +25,18 @@ pub(super) fn entries(drawn: &Drawn, curves: &[Curve], place: Option<f64>) -> Ve
     let readings =
         place.filter(|place| drawn.layout.x.contains(*place)).map(|place| drawn.layout.readings(curves, place));
     let mut entries = vec![];
-    if let (Some(place), Some(_)) = (place, &readings) {
-        let value = number::with_unit(place.round(), spec.x_unit());
-        entries.push(Entry {
-            name: "at".into(),
-            role: None,
-            style: "place",
-            value,
-            spread: String::new(),
-            meaning: "The place of the crosshair.".into(),
-        });
-    }
     for (index, (curve, line)) in
         curves.iter().zip(&drawn.picture.lines).enumerate().filter(|(_, (curve, _))| !curve.name.is_empty())
     {
+        let is_aside = matches!(curve.style, Style::Planned | Style::Ghost) || line.is_past;
         let bucket = match &readings {
             Some(readings) => readings.iter().find(|reading| reading.curve == index).map(|reading| reading.bucket),
-            None if matches!(curve.style, Style::Planned | Style::Ghost) || line.is_past => continue,
+            None if is_aside => continue,
             None => curve.last().copied(),
         };
         // A curve in two pieces, done and planned, has one line: the piece that has a value here.
-        if bucket.is_none() && curves.iter().any(|other| other.name == curve.name && !std::ptr::eq(other, curve)) {
+        let has_other_piece = || curves.iter().any(|other| other.name == curve.name && !std::ptr::eq(other, curve));
+        if bucket.is_none() && (is_aside || has_other_piece()) {
             continue;
         }
         entries.push(entry(line.name.clone(), line.role, curve.style, bucket, &spec.unit, &line.meaning));
@@ -60,27 +51,16 @@ fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &
         _ => "line",
     };
     let Some(bucket) = bucket else {
-        return Entry {
-            name,
-            role: Some(role),
-            style,
-            value: "–".into(),
-            spread: String::new(),
-            meaning: meaning.to_owned(),
-        };
-    };
-    let spread = if bucket.count > 1 {
-        format!("{} to {}", number::short(bucket.min), number::short(bucket.max))
-    } else {
-        String::new()
+        return Entry { name, role, style, value: "–".into(), meaning: meaning.to_owned() };
     };
     let folded = if bucket.count > 1 {
-        format!("Mean of {} values, {spread}. ", number::whole(bucket.count))
+        let (least, greatest) = (number::short(bucket.min), number::short(bucket.max));
+        format!("Mean of {} values, {least} to {greatest}. ", number::whole(bucket.count))
     } else {
         String::new()
     };
     let meaning = format!("{} {folded}{meaning}", number::exact(bucket.mean, unit));
-    Entry { name, role: Some(role), style, value: written(bucket.mean, unit), spread, meaning }
+    Entry { name, role, style, value: written(bucket.mean, unit), meaning }
 }
 
 /// The unit stands in the title; only prefixes and times need their own.
@@ -107,7 +87,7 @@ pub(super) fn Legend(entries: RwSignal<Vec<Entry>>) -> impl IntoView {
         <ul class="legend">
             {move || entries.get().into_iter().map(|entry| view! {
                 <li title=entry.meaning class=entry.style>
-                    {entry.role.map(|role| view! { <i style:--tone=format!("var({})", role.property())></i> })}
+                    <i style:--tone=format!("var({})", entry.role.property())></i>
                     <span class="dim">{entry.name}</span>
                     <b>{entry.value}</b>
                 </li>

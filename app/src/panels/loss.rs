@@ -12,15 +12,8 @@ use wire::{Event, EventRecord};
 use super::chart::{Chart, LEFT, Line, Picture};
 use super::journal::BatchLink;
 use super::{Desk, phrase};
+use crate::parts::AxisPick;
 use crate::run_state::{OpenRun, Sight};
-
-/// The axes, as people call them.
-const AXES: [(Axis, &str, &str); 4] = [
-    (Axis::Step, "steps", "Optimizer steps"),
-    (Axis::Tokens, "tokens", "Tokens trained on"),
-    (Axis::Secs, "time", "Seconds at work, pauses left out"),
-    (Axis::Flops, "FLOPs", "Arithmetic done"),
-];
 
 /// Length of the running mean, as a share of the run.
 const SMOOTHING: f64 = 0.005;
@@ -86,7 +79,7 @@ pub(super) fn measured(run: &OpenRun, series: &str, label: &str, role: Role) -> 
 }
 
 /// What lies under a measured curve: the stretches that were abandoned, and the past of the runs it came from, softer.
-pub(super) fn history(run: &OpenRun, series: &str, label: &str, past: Role) -> Vec<Line> {
+pub(super) fn history(desk: Desk, run: &OpenRun, series: &str, label: &str, past: Role) -> Vec<Line> {
     let ghosts = run.curves.ghosts(series).into_iter().map(|(left, buckets)| Line {
         // Told once, on the training loss.
         name: if series == name::TRAIN { format!("ghost: left at step {}", whole(left)) } else { String::new() },
@@ -95,20 +88,14 @@ pub(super) fn history(run: &OpenRun, series: &str, label: &str, past: Role) -> V
         buckets,
         ..measured(run, series, "", Role::Ghost)
     });
-    let parent = run.curves.lineage().parents.last();
-    let inherited = parent.map(|parent| Line {
-        name: format!("{label}, {}", short_name(parent.as_str())),
+    let inherited = desk.ancestors.get_untracked().last().map(|parent| Line {
+        name: format!("{label} of {parent}"),
         meaning: "Trained by the run that this one was forked from.".into(),
         is_past: true,
         buckets: run.curves.past(series),
         ..measured(run, series, "", past)
     });
     ghosts.chain(inherited.filter(|line| !line.buckets.is_empty())).collect()
-}
-
-/// An id without its last four characters, which is a made-up name.
-fn short_name(id: &str) -> &str {
-    id.rsplit_once('-').map_or(id, |(name, _)| name)
 }
 
 fn paint(desk: Desk) -> Picture {
@@ -127,8 +114,8 @@ fn paint(desk: Desk) -> Picture {
         buckets: train.buckets.last().copied().into_iter().collect(),
         ..train.clone()
     };
-    let mut lines = history(&run, name::TRAIN, "train", Role::InkFaint);
-    lines.extend(history(&run, name::VALID, "valid", Role::Run(4)));
+    let mut lines = history(desk, &run, name::TRAIN, "train", Role::InkFaint);
+    lines.extend(history(desk, &run, name::VALID, "valid", Role::Run(4)));
     lines.extend([train, measured(&run, name::VALID, "valid", Role::Run(0)), newest]);
     for bucket in lines.iter_mut().flat_map(|line| &mut line.buckets).filter(|_| factor.is_some()) {
         (bucket.min, bucket.max, bucket.mean) = (bucket.min * scale, bucket.max * scale, bucket.mean * scale);
@@ -175,12 +162,7 @@ pub(crate) fn LossChart() -> impl IntoView {
             <div class="tools">
                 {move || desk.pressed.get().filter(|step| *step < desk.summary.read().step).map(|step| view! { <BatchLink step /> })}
                 <Range />
-                <label class="pick" title="What stands on the x axis of every chart">
-                    <span class="unseen">"x axis"</span>
-                    <select on:change:target=move |event| choose_axis(desk, &event.target().value())>
-                        {AXES.map(|(axis, word, meaning)| view! { <option value=word title=meaning selected=move || desk.look.read().axis == axis>{word}</option> })}
-                    </select>
-                </label>
+                <AxisPick axis=Signal::derive(move || desk.look.read().axis) choose=move |axis| choose_axis(desk, axis) />
                 <Switch label="bits" title="Bits per byte of text: alone comparable across tokenizers" is_on=Signal::derive(in_bits) is_off=Signal::derive(move || !has_bits.get()) turn=move || desk.look.update(|look| look.in_bits = !look.in_bits) />
                 <Switch label="log" title="Loss by ratio" is_on=Signal::derive(move || desk.look.read().is_log) turn=move || desk.look.update(|look| look.is_log = !look.is_log) />
                 <Switch label="smooth" title="A running mean of a two-hundredth of the run over the training loss" is_on=Signal::derive(move || desk.look.read().is_smooth) turn=move || desk.look.update(|look| look.is_smooth = !look.is_smooth) />
@@ -190,8 +172,7 @@ pub(crate) fn LossChart() -> impl IntoView {
     }
 }
 
-fn choose_axis(desk: Desk, word: &str) {
-    let Some((axis, ..)) = AXES.into_iter().find(|(_, name, _)| *name == word) else { return };
+fn choose_axis(desk: Desk, axis: Axis) {
     desk.crosshair.set(None);
     // A stretch of steps means nothing in seconds.
     desk.sight.update(|sight| *sight = if *sight == Sight::Plan { Sight::Plan } else { Sight::Whole });

@@ -16,12 +16,16 @@ use super::loss::shared;
 use super::{Desk, phrase};
 use crate::api::steering;
 use crate::live::Live;
+use crate::parts::again;
 use crate::route::run_path;
 
 /// Stretches asked for.
 const POINTS: u32 = 240;
 /// Between questions while either of the two trains.
 const AGAIN: Duration = Duration::from_secs(3);
+
+/// What the chart shows.
+const MEANING: &str = "Training loss of this run minus that of the twin, on the same batches: below 0 the change helped. The band is the mean with two standard errors.";
 
 /// The twins of the open run, newest first: who, of which line, and how far.
 fn twins(desk: Desk, live: Live) -> Vec<(RunSummary, u64)> {
@@ -81,18 +85,12 @@ fn Difference(
         desk.state.get().is_live() || twin.is_some_and(|(run, _)| run.state.is_live())
     });
     ask();
-    let turn = set_interval_with_handle(
-        move || {
-            if is_growing.try_get_untracked() == Some(true) {
-                ask();
-            }
-        },
-        AGAIN,
-    );
-    on_cleanup(move || {
-        if let Ok(turn) = turn {
-            turn.clear();
+    again::every(AGAIN, move || {
+        if is_growing.try_get_untracked() == Some(true) {
+            ask();
         }
+    });
+    on_cleanup(move || {
         desk.run.try_update(|run| run.set_difference(&[]));
     });
     let change = move || {
@@ -103,18 +101,35 @@ fn Difference(
             .get(&line)
             .map_or_else(|| format!("line {line}"), |record| phrase(&record.event))
     };
+    let has_any = Memo::new(move |_| !compared.read().difference.is_empty());
+    let which = move || {
+        let (path, name) = (path.clone(), name.clone());
+        view! {
+            <span class="small dim">{change}" · twin "<a href=path>{name}</a></span>
+            {move || (known.read().len() > 1).then(|| view! {
+                <label class="pick"><span class="unseen">"Which twin"</span>
+                    <select on:change:target=move |event| picked.set(event.target().value().parse().ok())>
+                        {known.get().into_iter().map(|(id, name, _)| { let value = id.to_string(); let is_this = other.get_value() == id; view! { <option value=value selected=is_this>{name}</option> } }).collect_view()}
+                    </select>
+                </label>
+            })}
+        }
+    };
+    // Without a step in common there is nothing to draw: a line says so.
+    let chart = move || {
+        let which = which();
+        if has_any.get() {
+            view! {
+                <Chart title="What the change did".to_owned() unit="nats / token, this run minus its twin".to_owned() meaning=MEANING paint>{which}</Chart>
+            }
+            .into_any()
+        } else {
+            view! { <p class="row waiting"><strong>"What the change did"</strong>{which}</p> }.into_any()
+        }
+    };
     view! {
         <div class="difference">
-            <Chart title="What the change did".to_owned() unit="nats / token, this run minus its twin".to_owned() meaning="Training loss of this run minus that of the twin, on the same batches: below 0 the change helped. The band is the mean with two standard errors." paint>
-                <span class="small dim">{change}" · twin "<a href=path>{name}</a></span>
-                {move || (known.read().len() > 1).then(|| view! {
-                    <label class="pick"><span class="unseen">"Which twin"</span>
-                        <select on:change:target=move |event| picked.set(event.target().value().parse().ok())>
-                            {known.get().into_iter().map(|(id, name, _)| { let value = id.to_string(); let is_this = other.get_value() == id; view! { <option value=value selected=is_this>{name}</option> } }).collect_view()}
-                        </select>
-                    </label>
-                })}
-            </Chart>
+            {chart}
             <p class="small dim verdict">{move || verdict(&compared.read())}</p>
         </div>
     }

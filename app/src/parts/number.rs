@@ -45,7 +45,9 @@ pub(crate) fn about(secs: f64) -> String {
         s if s < 55.0 => of((s / 5.0).ceil() * 5.0, "second"),
         s if s < 55.0 * 60.0 => of((s / 60.0).round().max(1.0), "minute"),
         s if s < 36.0 * 3600.0 => of((s / 3600.0).round().max(1.0), "hour"),
-        s => of((s / 86_400.0).round(), "day"),
+        s if s < 60.0 * 86_400.0 => of((s / 86_400.0).round(), "day"),
+        s if s < 700.0 * 86_400.0 => of((s / (30.4 * 86_400.0)).round(), "month"),
+        s => of((s / (365.25 * 86_400.0)).round(), "year"),
     }
 }
 

@@ -10,7 +10,8 @@ use wire::{Author, RunSpec, RunSummary};
 
 use super::*;
 
-pub(super) fn view() -> RunView {
+/// A run as the server would tell it, just begun.
+pub(crate) fn view() -> RunView {
     let corpus = CorpusInfo {
         id: "tales".parse().unwrap(),
         name: "Tales".into(),

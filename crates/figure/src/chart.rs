@@ -145,12 +145,13 @@ pub fn chart(spec: &ChartSpec, curves: &[Curve], size: Size) -> Drawing {
     // Half a line's width more, or curves along an edge would be thinner there.
     shapes.push(Shape::Group { clip: layout.plot.grown(1.0), shapes: inner });
     shapes.extend(furniture::reference_labels(spec, &layout));
-    shapes.extend(furniture::ghost_labels(curves, &layout));
+    shapes.extend(furniture::end_labels(curves, &layout));
     shapes.extend(curves.iter().filter(|curve| curve.is_live).flat_map(|curve| glow(curve, curves, &layout)));
     shapes.extend(furniture::lane(spec, &layout));
     shapes.extend(furniture::header(spec, curves, &layout));
     if let Some(x) = spec.crosshair {
         shapes.extend(crosshair(&layout, curves, x));
+        shapes.extend(furniture::place_label(spec, &layout, x));
     }
     let scene =
         Scene { size: layout.size, title: spec.title.clone(), summary: summary::describe(spec, curves), shapes };

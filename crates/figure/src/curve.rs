@@ -36,12 +36,14 @@ pub struct Curve<'a> {
     /// Length of a running mean, in units of x; the measured curve stays, faint. It depends on x alone, so it keeps its shape
     /// when one zooms.
     pub smoothing: Option<f64>,
+    /// Its name is written at its end, as a ghost's is: a legend would not tell whose it is.
+    pub is_labelled: bool,
 }
 
 impl<'a> Curve<'a> {
     /// A measured curve.
     pub fn new(name: &'a str, role: Role, buckets: &'a [Bucket]) -> Self {
-        Self { name, role, buckets, style: Style::Measured, is_live: false, smoothing: None }
+        Self { name, role, buckets, style: Style::Measured, is_live: false, smoothing: None, is_labelled: false }
     }
 
     /// The last bucket with a value.

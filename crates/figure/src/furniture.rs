@@ -2,7 +2,7 @@
 
 use crate::axis::{self, Tick};
 use crate::chart::{ChartSpec, Mark, Reference, reference_stroke};
-use crate::curve::{Curve, Style, has_value, middle, visible};
+use crate::curve::{Curve, Style, extent, has_value, middle, visible};
 use crate::layout::{LANE, Layout, MARK, SMALL, TITLE, y_target};
 use crate::number;
 use crate::scene::{Anchor, Dash, Fill, Font, Point, Rect, Role, Shape, Stroke, Text, text_width};
@@ -119,29 +119,71 @@ pub(crate) fn reference_labels(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> 
     shapes
 }
 
-/// Names of abandoned stretches, at their ends: a legend would not tell which is which.
-pub(crate) fn ghost_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
+/// Names of abandoned stretches, and of what is labelled, at their ends: a legend would not tell which is which.
+pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     let plot = layout.plot;
     if plot.width < 240.0 || plot.height < 80.0 {
         return Vec::new();
     }
     let mut taken: Vec<f64> = Vec::new();
     let mut shapes = Vec::new();
-    for curve in curves.iter().filter(|curve| curve.style == Style::Ghost && !curve.name.is_empty()) {
+    let is_told = |curve: &&Curve| (curve.style == Style::Ghost || curve.is_labelled) && !curve.name.is_empty();
+    for curve in curves.iter().filter(is_told) {
         let seen = visible(curve.buckets, layout.x.from, layout.x.to);
         let Some(last) = seen.iter().rev().find(|bucket| has_value(bucket) && layout.x.contains(middle(bucket))) else {
             continue;
         };
-        let text = Text::words(Point::new(0.0, 0.0), curve.name, SMALL, curve.role);
-        let right = layout.to_x(middle(last)).clamp(plot.x + text.width() + 6.0, plot.right() - 4.0);
+        let Some(name) = fitting(curve.name, plot.width * 0.6) else { continue };
+        let text = Text::words(Point::new(0.0, 0.0), name, SMALL, curve.role);
+        let (width, end) = (text.width(), layout.to_x(middle(last)));
+        let inside = |right: f64| right.clamp(plot.x + width + 6.0, plot.right() - 4.0);
         let wanted = (layout.to_y(last.mean) - 7.0).clamp(plot.y + SMALL, plot.bottom() - 4.0);
-        let Some(y) = free_line(wanted, &taken, plot) else { continue };
+        // Up to the end, or from it on: where the label stands nearer to it.
+        let clear = [inside(end), inside(end + width + 4.0)]
+            .into_iter()
+            .filter_map(|right| Some((right, clear_line(curves, layout, (right - width, right), &taken)?)))
+            .min_by(|one, two| (one.1 - wanted).abs().total_cmp(&(two.1 - wanted).abs()));
+        let crowded = || free_line(wanted, &taken, plot).map(|y| (inside(end), y));
+        let Some((right, y)) = clear.or_else(crowded) else { continue };
         taken.push(y);
         let back = Rect::new(right - text.width() - 3.0, y - SMALL, text.width() + 6.0, SMALL + 4.0);
         shapes.push(Shape::Rect { rect: back, radius: 2.0, fill: Fill::faint(Role::Surface, 0.72) });
         shapes.push(Text { at: Point::new(right, y), ..text }.anchored(Anchor::End).into());
     }
     shapes
+}
+
+/// The place of the crosshair, over the ticks of the x axis: `1 234 steps`. Nothing outside the plot, or where there are no ticks.
+pub fn place_label(spec: &ChartSpec, layout: &Layout, x: f64) -> Vec<Shape> {
+    let plot = layout.plot;
+    if !spec.furniture.has_x_labels || plot.width < 120.0 || !layout.x.contains(x) {
+        return Vec::new();
+    }
+    let y = layout.lane.map_or(plot.bottom(), |lane| lane.bottom()) + SMALL + 4.0;
+    let text = Text::numbers(Point::new(0.0, y), number::with_unit(x.round(), spec.x_unit()), SMALL, Role::Ink);
+    let reach = text.width() / 2.0 + 5.0;
+    let middle = layout.to_x(x).clamp(plot.x, (plot.right() - reach).max(plot.x));
+    let back = Rect::new(middle - reach, y - SMALL - 1.0, 2.0 * reach, SMALL + 6.0);
+    let text = Text { at: Point::new(middle, y), ..text }.anchored(Anchor::Middle);
+    vec![Shape::Rect { rect: back, radius: 2.0, fill: Fill::solid(Role::Grid) }, text.into()]
+}
+
+/// A height between two places where a label stands over all curves, or else under them, and on no other label.
+fn clear_line(curves: &[Curve], layout: &Layout, (left, right): (f64, f64), taken: &[f64]) -> Option<f64> {
+    let plot = layout.plot;
+    let (from, to) = (layout.from_x(left), layout.from_x(right));
+    let crossed = curves.iter().flat_map(|curve| visible(curve.buckets, from, to)).filter(|bucket| has_value(bucket));
+    let ends = crossed.map(|bucket| extent(bucket)).map(|(low, high)| (layout.to_y(high), layout.to_y(low)));
+    let (top, bottom) = ends
+        .filter(|(top, bottom)| top.is_finite() && bottom.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(top, bottom), (high, low)| (top.min(high), bottom.max(low)));
+    let height = SMALL + 3.0;
+    let over = (0..6).map(|turn| top - 6.0 - f64::from(turn) * height);
+    let under = (0..6).map(|turn| bottom + SMALL + 5.0 + f64::from(turn) * height);
+    let is_free = |y: &f64| {
+        (plot.y + SMALL..=plot.bottom() - 4.0).contains(y) && taken.iter().all(|other| (y - other).abs() >= height)
+    };
+    over.chain(under).find(is_free)
 }
 
 /// The nearest height to `wanted` where no label stands yet.

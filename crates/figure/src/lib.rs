@@ -33,6 +33,7 @@ pub mod theme;
 pub use axis::{Scale, ScaleKind, Tick};
 pub use chart::{ChartSpec, Drawing, Furniture, Mark, Reference, chart, crosshair};
 pub use curve::{Curve, Style};
+pub use furniture::place_label;
 pub use layout::{Layout, Reading};
 pub use ramp::Ramp;
 pub use scene::{Point, Rect, Role, Scene, Shape, Size};

@@ -130,6 +130,9 @@ impl Dice {
     }
 }
 
+const NAMES: [&str; 3] =
+    ["", "curve", "train of a run whose name is as long as names may be, eighty characters, and then some more"];
+
 #[test]
 fn anything_can_be_drawn() {
     let mut dice = Dice(5);
@@ -140,7 +143,8 @@ fn anything_can_be_drawn() {
             style: styles[dice.below(4) as usize],
             is_live: dice.is(),
             smoothing: dice.perhaps(),
-            ..Curve::new("curve", Role::Run(dice.below(256) as u8), buckets)
+            is_labelled: dice.is(),
+            ..Curve::new(NAMES[dice.below(3) as usize], Role::Run(dice.below(256) as u8), buckets)
         };
         let curves: Vec<Curve> = data.iter().map(Vec::as_slice).map(curve).collect();
         let mark = |at: u64, x| Mark {
@@ -192,6 +196,39 @@ fn anything_can_be_drawn() {
         if round % 10 == 0 {
             assert!(!figure::svg(&drawing.scene, Theme::Dark).contains("NaN"));
             figure::table(&spec, &curves, 20);
+        }
+    }
+}
+
+#[test]
+fn a_name_at_a_curves_end_stands_clear_of_all_curves() {
+    let line = |from: u64, to: u64, height: f64| -> Vec<Bucket> {
+        (from..to).map(|step| point(step, step as f64, height - step as f64 * 0.01)).collect()
+    };
+    let (train, past) = (line(0, 200, 4.0), line(0, 120, 4.0));
+    for gap in [-0.4, 0.1, 0.3] {
+        let ghost = line(60, 120, 4.0 + gap);
+        let curves = [
+            Curve { style: Style::Ghost, ..Curve::new("ghost: left at step 120", Role::Ghost, &ghost) },
+            Curve { is_labelled: true, ..Curve::new("train of amber-fox", Role::InkFaint, &past) },
+            Curve::new("train", Role::Ember, &train),
+        ];
+        let furniture = Furniture { has_header: false, ..Furniture::default() };
+        let drawing = chart(&ChartSpec { furniture, ..ChartSpec::default() }, &curves, Size::new(800.0, 400.0));
+        let mut labels = vec![];
+        drawing.scene.walk(&mut |shape| match shape {
+            Shape::Text(text) if text.text.contains("ghost") || text.text.contains("amber-fox") => {
+                labels.push((text.at.x - text.width(), text.at.x, text.at.y));
+            }
+            _ => {}
+        });
+        assert_eq!(labels.len(), 2);
+        assert!((labels[0].2 - labels[1].2).abs() > 11.0, "one over the other, not on it");
+        for (left, right, y) in labels {
+            for bucket in curves.iter().flat_map(|curve| curve.buckets) {
+                let (x, height) = (drawing.layout.to_x(bucket.x), drawing.layout.to_y(bucket.mean));
+                assert!(x < left || x > right || height > y || height < y - 11.0, "{gap}: a label stands on a curve");
+            }
         }
     }
 }

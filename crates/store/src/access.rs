@@ -90,10 +90,21 @@ impl Store {
         kind: TokenKind,
         expires_ms: Option<i64>,
     ) -> Result<String, StoreError> {
+        self.issue_token(name, role, kind, expires_ms).await.map(|(text, _)| text)
+    }
+
+    /// The same, with the token as lists will show it.
+    pub async fn issue_token(
+        &self,
+        name: &str,
+        role: Role,
+        kind: TokenKind,
+        expires_ms: Option<i64>,
+    ) -> Result<(String, TokenInfo), StoreError> {
         let mut transaction = self.database().write().await?;
-        let text = insert(&mut transaction, name, role, kind, expires_ms).await?;
+        let issued = insert(&mut transaction, name, role, kind, expires_ms).await?;
         commit(transaction).await?;
-        Ok(text)
+        Ok(issued)
     }
 
     /// Exchanges a one-time token for a session's, once: of two that try at the same time, one gets `None`.
@@ -106,7 +117,7 @@ impl Store {
         else {
             return Ok(None);
         };
-        let session = insert(&mut transaction, &name, role, TokenKind::Session, Some(now_ms + SESSION_MS)).await?;
+        let (session, _) = insert(&mut transaction, &name, role, TokenKind::Session, Some(now_ms + SESSION_MS)).await?;
         let identity = database::tokens::find(&mut transaction, &hash(&session), now_ms).await?;
         commit(transaction).await?;
         Ok(identity.map(|identity| (session, identity)))
@@ -137,13 +148,13 @@ async fn insert(
     role: Role,
     kind: TokenKind,
     expires_ms: Option<i64>,
-) -> Result<String, StoreError> {
+) -> Result<(String, TokenInfo), StoreError> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(|source| StoreError::Random { message: source.to_string() })?;
     let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    let info = TokenInfo { id: 0, name: name.to_owned(), role, kind, created_ms: now_ms(), expires_ms };
-    database::tokens::insert(connection, &info, &hash(&text)).await?;
-    Ok(text)
+    let mut info = TokenInfo { id: 0, name: name.to_owned(), role, kind, created_ms: now_ms(), expires_ms };
+    info.id = database::tokens::insert(connection, &info, &hash(&text)).await?;
+    Ok((text, info))
 }
 
 /// The secrets are 32 random bytes, so a plain hash is enough; and since rows are found by the hash, the time that takes tells

@@ -10,4 +10,5 @@ mod looks;
 mod refusals;
 mod steering;
 mod stories;
+mod tokens;
 mod uploads;

@@ -1,10 +1,13 @@
 //! Who may come in, and how far: refused on REST and on both sockets, over real connections.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use stories::socket::Socket;
 use stories::watch::speck;
 use stories::{Client, Lab};
 use wire::RunState;
+use wire::live::ToPage;
 
 #[test]
 fn the_printed_link_signs_in_once() {
@@ -179,4 +182,24 @@ fn tokens_are_kept_as_hashes_only() {
         let bytes = std::fs::read(lab.data().join(name)).unwrap_or_default();
         assert!(!bytes.windows(token.len()).any(|part| part == token.as_bytes()), "{name} holds a token in the clear");
     }
+}
+
+#[test]
+fn a_revoked_token_ends_at_once_on_rest_and_on_the_socket_it_opened() {
+    let lab = Lab::bare();
+    let owner = lab.owner();
+    let made: Value = owner.post("/tokens", &json!({"name": "eve", "role": "view"})).read();
+    let eve = Client::with_token(&lab.address(), made["text"].as_str().unwrap());
+    let mut sockets = [&eve, &owner].map(|client| Socket::open(client, "live", &[]).unwrap());
+    let soon = || Instant::now() + Duration::from_secs(10);
+    for socket in &mut sockets {
+        assert!(socket.hear::<ToPage>(soon()).is_some(), "a beat");
+    }
+    assert_eq!(owner.delete(&format!("/tokens/{}", made["token"]["id"])).status, 204);
+    eve.get("/runs").refused(401, "unauthorized", &[]);
+    let [mut of_eve, mut of_owner] = sockets;
+    let until = soon();
+    while of_eve.hear::<ToPage>(until).is_some() {}
+    assert!(Instant::now() < until, "the socket is shut, not silent");
+    assert!(of_owner.hear::<ToPage>(soon()).is_some() && of_owner.hear::<ToPage>(soon()).is_some(), "others go on");
 }

@@ -8,14 +8,15 @@ use figure::{ChartSpec, Style, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::RunId;
-use wire::series::{Bucket, Comparison, Difference};
+use wire::series::Comparison;
 
 use super::Choice;
 use super::plot::{Line, Picture, Plot};
 use crate::api::ApiFailure;
 use crate::api::steering;
 use crate::live::Live;
-use crate::parts::Failure;
+use crate::parts::{Failure, again};
+use crate::run_state::stretches;
 
 /// Stretches asked for.
 const POINTS: u32 = 300;
@@ -111,17 +112,9 @@ fn Difference(run: RunId, with: RunId, #[prop(into)] is_growing: Signal<bool>, c
         });
     };
     ask();
-    let turn = set_interval_with_handle(
-        move || {
-            if is_growing.try_get_untracked() == Some(true) {
-                ask();
-            }
-        },
-        AGAIN,
-    );
-    on_cleanup(move || {
-        if let Ok(turn) = turn {
-            turn.clear();
+    again::every(AGAIN, move || {
+        if is_growing.try_get_untracked() == Some(true) {
+            ask();
         }
     });
     let verdict = move || match &*found.read() {
@@ -184,17 +177,7 @@ fn verdict(comparison: &Comparison) -> String {
 }
 
 fn picture(comparison: Option<&Comparison>) -> Picture {
-    let bucket = |stretch: &Difference| Bucket {
-        step: stretch.step,
-        last_step: stretch.last_step,
-        x: stretch.step as f64,
-        last_x: stretch.last_step as f64,
-        min: stretch.low,
-        max: stretch.high,
-        mean: stretch.mean,
-        count: stretch.last_step.saturating_sub(stretch.step) + 1,
-    };
-    let buckets = comparison.map(|found| found.difference.iter().map(bucket).collect()).unwrap_or_default();
+    let buckets = comparison.map(|found| stretches(&found.difference)).unwrap_or_default();
     let line = Line {
         name: "difference".into(),
         role: Role::InkSoft,

@@ -14,7 +14,7 @@ use super::Choice;
 use super::plot::{Line, Picture, Plot, Sight};
 use crate::api::{self, ApiFailure, SeriesAsk};
 use crate::live::Live;
-use crate::parts::{Failure, Icon, Skeleton, StateMark};
+use crate::parts::{AxisPick, Failure, Icon, Skeleton, StateMark, again};
 use crate::route::run_path;
 use crate::run_state::{Curves, Fetched, Lineage, OWN};
 
@@ -24,14 +24,6 @@ const POINTS: u32 = 1_200;
 const AGAIN: Duration = Duration::from_secs(3);
 /// Length of the running mean, as a share of what is shown.
 const SMOOTHING: f64 = 0.01;
-
-/// The axes, as people call them.
-const AXES: [(Axis, &str, &str); 4] = [
-    (Axis::Step, "steps", "Optimizer steps"),
-    (Axis::Tokens, "tokens", "Tokens trained on"),
-    (Axis::Secs, "time", "Seconds at work, pauses left out"),
-    (Axis::Flops, "FLOPs", "Arithmetic done"),
-];
 
 /// A run as it was fetched.
 #[derive(Clone)]
@@ -78,17 +70,9 @@ impl Bench {
                 .as_ref()
                 .is_some_and(|lab| lab.runs.iter().any(|known| known.id == *run && known.state.is_live()))
         };
-        let turn = set_interval_with_handle(
-            move || {
-                let runs = choice.runs.try_get_untracked().unwrap_or_default();
-                bench.fetch(runs.into_iter().filter(is_growing).collect());
-            },
-            AGAIN,
-        );
-        on_cleanup(move || {
-            if let Ok(turn) = turn {
-                turn.clear();
-            }
+        again::every(AGAIN, move || {
+            let runs = choice.runs.try_get_untracked().unwrap_or_default();
+            bench.fetch(runs.into_iter().filter(is_growing).collect());
         });
         bench
     }
@@ -245,11 +229,6 @@ pub(super) fn LossPlot() -> impl IntoView {
     let choice = expect_context::<Choice>();
     let bench = expect_context::<Bench>();
     let is_waiting = Memo::new(move |_| bench.runs.read().is_empty());
-    let choose_axis = move |word: String| {
-        if let Some((axis, ..)) = AXES.into_iter().find(|(_, name, _)| *name == word) {
-            choice.axis.set(axis);
-        }
-    };
     view! {
         <Show when=move || !is_waiting.get() fallback=|| view! { <Skeleton rows=1 class="loss" /> }>
             <Plot
@@ -267,12 +246,7 @@ pub(super) fn LossPlot() -> impl IntoView {
                             <button class="switch" aria-pressed=move || (choice.series.get() == series).to_string() on:click=move |_| choice.series.set(series)>{word}</button>
                         })}
                     </div>
-                    <label class="pick" title="What stands on the x axis">
-                        <span class="unseen">"x axis"</span>
-                        <select on:change:target=move |event| choose_axis(event.target().value())>
-                            {AXES.map(|(axis, word, meaning)| view! { <option value=word title=meaning selected=move || choice.axis.get() == axis>{word}</option> })}
-                        </select>
-                    </label>
+                    <AxisPick axis=choice.axis choose=move |axis| choice.axis.set(axis) />
                     <button class="switch" title="A running mean of a hundredth of what is shown" aria-pressed=move || choice.is_smooth.get().to_string() on:click=move |_| choice.is_smooth.update(|on| *on = !*on)>"smooth"</button>
                     <Show when=move || bench.sight.get().is_some()>
                         <button class="switch" title="Show all (0, or double-click)" on:click=move |_| bench.sight.set(None)>"all"</button>

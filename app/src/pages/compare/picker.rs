@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::Choice;
 use crate::live::Live;
-use crate::parts::{StateMark, state_word};
+use crate::parts::{RunSearch, StateMark, matches};
 
 /// Most runs listed at once; a search finds the rest.
 const LISTED: usize = 60;
@@ -16,13 +16,9 @@ pub(super) fn Picker() -> impl IntoView {
     let live = expect_context::<Live>();
     let search = RwSignal::new(String::new());
     let listed = Memo::new(move |_| {
-        let (lab, search) = (live.lab.read(), search.read().to_lowercase());
+        let (lab, search) = (live.lab.read(), search.read());
         let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
-        let found = runs.iter().filter(|run| run.deleted_ms.is_none()).filter(|run| {
-            let text = format!("{} {} {} {} {}", run.name, run.id, run.preset, run.corpus, state_word(run.state))
-                .to_lowercase();
-            search.split_whitespace().all(|word| text.contains(word))
-        });
+        let found = runs.iter().filter(|run| run.deleted_ms.is_none() && matches(run, &search));
         let row = |run: &wire::RunSummary| {
             (run.id.clone(), run.name.clone(), run.state, run.parent.as_ref().map(|parent| parent.twin_of.is_some()))
         };
@@ -30,15 +26,7 @@ pub(super) fn Picker() -> impl IntoView {
     });
     view! {
         <aside class="sheet picker" aria-label="Choose runs">
-            <input
-                id="run-search"
-                type="search"
-                placeholder="Search runs  /"
-                aria-label="Search runs by name, state, preset or text"
-                prop:value=search
-                on:input:target=move |event| search.set(event.target().value())
-                on:keydown=move |event| if event.key() == "Escape" { search.set(String::new()) }
-            />
+            <RunSearch search />
             <ul>
                 <For each=move || listed.get() key=Clone::clone let((id, name, state, fork))>
                     <li>

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use figure::number;
 use leptos::prelude::*;
 use serde_json::Value;
+use wire::{RunView, SetField};
 
 use super::Choice;
 use super::curves::Bench;
@@ -34,6 +36,13 @@ fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
     }
 }
 
+/// The dials as they stand, which hands and forks may have turned since the plan.
+fn turned(view: &RunView) -> impl Iterator<Item = (String, String)> {
+    let value = |field: SetField| number::short(view.dials.get(field, view.summary.step));
+    let row = |field: SetField| (format!("now.{}", field.describe().0), value(field));
+    [SetField::Rate, SetField::Clip, SetField::WeightDecay].map(row).into_iter()
+}
+
 /// Rows of the table: a path and each plan's value, where they differ or all.
 fn table(plans: &[BTreeMap<String, String>], wants_all: bool) -> Vec<(String, Vec<Option<String>>)> {
     let mut paths: Vec<&String> = plans.iter().flat_map(BTreeMap::keys).collect();
@@ -57,7 +66,9 @@ pub(super) fn PlanTable() -> impl IntoView {
         let views = choice.runs.read().iter().filter_map(|run| bench.view(run)).collect::<Vec<_>>();
         let told = views.into_iter().map(|view| {
             let plan = serde_json::to_value(&view.plan).unwrap_or_default();
-            (view.summary.id, view.summary.name, flat(&plan))
+            let mut fields = flat(&plan);
+            fields.extend(turned(&view));
+            (view.summary.id, view.summary.name, fields)
         });
         told.collect::<Vec<_>>()
     });

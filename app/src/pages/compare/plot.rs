@@ -11,6 +11,7 @@ use wasm_bindgen::prelude::*;
 use wire::series::Bucket;
 
 use crate::canvas::Painter;
+use crate::parts::Values;
 use crate::theme::Theme;
 
 /// The stretch in view; all of it where none.
@@ -103,6 +104,7 @@ impl Easel {
         }
         if let Some(place) = self.crosshair.get_untracked() {
             painter.paint(&figure::crosshair(layout, &picture.curves(), place));
+            painter.paint(&figure::place_label(&picture.spec, layout, place));
         }
     }
 
@@ -267,18 +269,4 @@ fn measure(field: NodeRef<html::Div>, size: RwSignal<(f64, f64)>) {
         let held = StoredValue::new_local((sizes, on_size));
         on_cleanup(move || held.with_value(|(sizes, _)| sizes.iter().for_each(web_sys::ResizeObserver::disconnect)));
     });
-}
-
-#[component]
-fn Values(table: Table) -> impl IntoView {
-    view! {
-        <div class="values" tabindex="0">
-            <table>
-                <thead><tr>{table.headings.into_iter().map(|heading| view! { <th scope="col">{heading}</th> }).collect_view()}</tr></thead>
-                <tbody>
-                    {table.rows.into_iter().map(|row| view! { <tr>{row.into_iter().map(|cell| view! { <td>{cell}</td> }).collect_view()}</tr> }).collect_view()}
-                </tbody>
-            </table>
-        </div>
-    }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use figure::number;
+use figure::{Scale, ScaleKind, Tick, axis, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::RunId;
@@ -14,6 +14,7 @@ use super::Choice;
 use super::family::{Bar, Member, gather, rows};
 use crate::api::{self, SeriesAsk};
 use crate::live::Live;
+use crate::parts::again;
 use crate::route::run_path;
 
 /// Pixels of a row, and where in it the bar lies.
@@ -46,17 +47,9 @@ pub(super) fn Tree() -> impl IntoView {
         });
     };
     Effect::new(move |_| fetch(family.get()));
-    let turn = set_interval_with_handle(
-        move || {
-            if members.with_untracked(|members| members.iter().any(|member| member.summary.state.is_live())) {
-                fetch(family.get_untracked());
-            }
-        },
-        AGAIN,
-    );
-    on_cleanup(move || {
-        if let Ok(turn) = turn {
-            turn.clear();
+    again::every(AGAIN, move || {
+        if members.with_untracked(|members| members.iter().any(|member| member.summary.state.is_live())) {
+            fetch(family.get_untracked());
         }
     });
     let bars = Memo::new(move |_| rows(&members.read()));
@@ -100,13 +93,21 @@ fn Bars(bars: Vec<Bar>) -> impl IntoView {
         Some(view! { <line class="stem" x1=x.clone() x2=x y1=top y2=bottom /> })
     });
     let stems = stems.collect_view();
-    let ticks = (0..=4).map(|i| {
-        let step = last * i / 4;
-        let x = format!("{:.3}%", place(step));
-        let anchor = ["start", "middle", "middle", "middle", "end"][i as usize];
+    let scale = Scale::new(ScaleKind::Linear, 0.0, last as f64);
+    let whole = axis::ticks(&scale, 6, "steps").into_iter().filter(|tick| tick.value.fract() == 0.0);
+    let ticks = whole.map(|Tick { value, label }| {
+        let at = place(value as u64);
+        let x = format!("{at:.3}%");
+        let anchor = if at < 4.0 {
+            "start"
+        } else if at > 96.0 {
+            "end"
+        } else {
+            "middle"
+        };
         view! {
             <line class="tick-line" x1=x.clone() x2=x.clone() y1=0 y2=height - 18.0 />
-            <text class="tick-label" x=x y=height - 4.0 text-anchor=anchor>{number::whole(step)}</text>
+            <text class="tick-label" x=x y=height - 4.0 text-anchor=anchor>{label}</text>
         }
     });
     let ticks = ticks.collect_view();

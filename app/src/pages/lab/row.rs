@@ -25,6 +25,14 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
     let state = Memo::new(move |_| run.read().as_ref().map_or(RunState::Queued, |run| run.state));
     let name = Memo::new(move |_| run.read().as_ref().map(|run| run.name.clone()).unwrap_or_default());
     let share = Signal::derive(move || run.read().as_ref().map(|run| run.step as f64 / run.steps.max(1) as f64));
+    // As the lab calls it; its id where it is known no longer.
+    let parent = Memo::new(move |_| {
+        let run = run.read();
+        let parent = &run.as_ref()?.parent.as_ref()?.run;
+        let lab = live.lab.read();
+        let known = lab.as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == *parent));
+        Some(known.map_or_else(|| parent.to_string(), |run| run.name.clone()))
+    });
     let is_live = Signal::derive(move || state.get() == RunState::Running);
     let values = Memo::new(move |_| run.read().as_ref().map(|run| run.sparkline.clone()).unwrap_or_default());
     view! {
@@ -33,7 +41,7 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
             <td class="c-name">
                 <a class="run-name" href=path>{name}</a>
                 <span class="small dim">{cell(about)}</span>
-                {cell(descent)}
+                {move || run.read().as_ref().map(|run| descent(run, parent.get()))}
                 {cell(message)}
             </td>
             <td class="c-curve"><Sparkline values label=Signal::derive(move || format!("Training loss of {}", name.get())) is_live /></td>
@@ -79,11 +87,11 @@ fn about(run: &RunSummary) -> AnyView {
 }
 
 /// Where it came from, and how often it was started again by itself.
-fn descent(run: &RunSummary) -> AnyView {
-    let parent = run.parent.as_ref().map(|parent| {
+fn descent(run: &RunSummary, name: Option<String>) -> AnyView {
+    let parent = run.parent.as_ref().zip(name).map(|(parent, name)| {
         let kind = if parent.twin_of.is_some() { "twin of" } else { "from" };
         view! {
-            <a href=run_path(&parent.run)>{format!("{kind} {}", parent.run)}</a>
+            <a href=run_path(&parent.run)>{format!("{kind} {name}")}</a>
             {format!(" at step {}", grouped(parent.checkpoint.step))}
         }
     });

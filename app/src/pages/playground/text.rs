@@ -9,7 +9,7 @@ use wire::complete::{CompletedToken, CompletionEnd};
 
 use super::source::{NoWeights, Source};
 use super::writing::{Standing, Writing};
-use crate::parts::{Failure, Icon, Toasts};
+use crate::parts::{CopyButton, Failure};
 
 /// Below this a token is underlined too, so that surprise is not told by colour alone.
 const RARE: f64 = 0.1;
@@ -158,7 +158,6 @@ fn Token(writing: Writing, at: usize, looked_at: RwSignal<Option<usize>>) -> imp
 /// Speed, why it ended, and the copy button.
 #[component]
 fn Foot(writing: Writing) -> impl IntoView {
-    let toasts = expect_context::<Toasts>();
     let ending = move || match &*writing.standing.read() {
         Standing::Writing => "writing".to_owned(),
         Standing::Stopped => "stopped here".into(),
@@ -172,16 +171,12 @@ fn Foot(writing: Writing) -> impl IntoView {
         }
         Standing::Idle | Standing::Loading => String::new(),
     };
-    let copy = move |_| {
-        let _ = window().navigator().clipboard().write_text(&writing.whole_text());
-        toasts.say("The text is on the clipboard");
-    };
     view! {
         <p class="row small written-foot">
             <span role="status">{move || format!("{} tokens", number::whole(writing.tokens.read().len() as u64))}<span class="dim">{move || format!(" · {}", ending())}</span></span>
             {move || writing.tokens_per_sec().map(|speed| view! { <span class="dim" title="Tokens written per second, loading left out">{format!("{} tok/s", number::short(speed))}</span> })}
             <span class="grow"></span>
-            <button class="quiet" title="The prompt and the text" on:click=copy><Icon name="file" />"Copy"</button>
+            <CopyButton text=move || writing.whole_text() title="The prompt and the text" done="The text is on the clipboard" />
         </p>
     }
 }

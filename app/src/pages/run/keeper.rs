@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::series::{Axis, name};
 
-use super::AGAIN;
+use super::{AGAIN, rest};
 use crate::api::{self, SeriesAsk};
 use crate::panels::{Desk, is_kept};
 use crate::run_state::{Fetched, OWN, OpenRun, Sight};
@@ -43,7 +43,7 @@ const PAST: [&str; 4] = [name::TRAIN, name::VALID, name::RATE, name::GRAD_NORM];
 pub(super) struct Keeper {
     desk: Desk,
     last_asked: StoredValue<u32>,
-    /// The axis on which the past has been fetched.
+    /// The axis on which the past has been asked for.
     past_of: StoredValue<Option<Axis>>,
 }
 
@@ -55,7 +55,10 @@ impl Keeper {
         let is_long = Memo::new(move |_| desk.run.read().curves.is_long());
         Effect::new(move |is_later: Option<bool>| {
             let (axis, _) = (desk.look.read().axis, desk.sight.get());
-            desk.run.write_untracked().curves.set_axis(axis);
+            if desk.run.read_untracked().curves.axis() != axis {
+                desk.run.write_untracked().curves.set_axis(axis);
+                keeper.past_of.set_value(None);
+            }
             let is_long = is_long.get();
             let wait = if is_later.is_some() { SETTLED } else { Duration::ZERO };
             let soon = set_timeout_with_handle(move || spawn_local(keeper.fetch(is_long)), wait).ok();
@@ -125,7 +128,8 @@ impl Keeper {
         desk.run.try_update(|run| run.add_fetched(Fetched { axis, source: OWN, is_whole: stretch.is_none(), windows }));
     }
 
-    /// Fetches the past that the run began with, from the runs it came from. It no longer changes, so once for each axis will do.
+    /// Fetches the past that the run began with, from the runs it came from, for as long as it takes. It no longer changes, so once for
+    /// each axis will do.
     async fn ask_parents(self) {
         let desk = self.desk;
         let Some((parents, axis)) =
@@ -136,15 +140,26 @@ impl Keeper {
         if self.past_of.try_get_value() == Some(Some(axis)) {
             return;
         }
+        self.past_of.set_value(Some(axis));
         for (place, parent) in parents.iter().enumerate() {
             let names = PAST.iter().map(|series| (*series).to_owned()).collect();
             let ask = SeriesAsk { names, axis, from: None, to: None, points: loss_points() };
-            // One that has been deleted leaves a gap and nothing else.
-            let Ok(windows) = api::series(parent, &ask).await else { continue };
+            let windows = loop {
+                let answer = api::series(parent, &ask).await;
+                // The page may have gone meanwhile, or be looking at another axis.
+                if self.past_of.try_get_value() != Some(Some(axis)) {
+                    return;
+                }
+                match answer {
+                    Ok(windows) => break windows,
+                    // One that has been deleted leaves a gap and nothing else.
+                    Err(failure) if failure.status / 100 == 4 => break vec![],
+                    Err(_) => rest().await,
+                }
+            };
             let fetched = Fetched { axis, source: place + 1, is_whole: true, windows };
             desk.run.try_update(|run| run.add_fetched(fetched));
         }
-        self.past_of.try_set_value(Some(axis));
     }
 }
 

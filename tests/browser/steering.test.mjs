@@ -33,6 +33,18 @@ const told = () => page.locator(".chart.main canvas").first().getAttribute("aria
 const answer = (text) => page.locator(".answer .applied", { hasText: text }).waitFor({ timeout: 60_000 });
 const checkpoints = () => page.locator(".checkpoints li");
 
+/** Where something stands once it keeps still: a chart is drawn anew when its room changes. */
+function settled(locator) {
+  let last = "";
+  return lab.until("a still picture", async () => {
+    const box = await locator.boundingBox();
+    const isStill = box && JSON.stringify(box) === last;
+    last = JSON.stringify(box);
+    if (!isStill) await page.waitForTimeout(100);
+    return isStill && box;
+  });
+}
+
 async function pause() {
   await page.locator("body").press("Space");
   await runState(page, "paused").waitFor();
@@ -70,7 +82,7 @@ test("a point of the schedule is dragged, looked at, and applied", async () => {
   assert.ok(count > 4, `${count} points`);
   await points.nth(4).scrollIntoViewIfNeeded();
   const before = await points.nth(4).getAttribute("aria-valuetext");
-  const box = await points.nth(4).locator(".dot").boundingBox();
+  const box = await settled(points.nth(4).locator(".dot"));
   const from = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
   await page.mouse.move(from.x, from.y);
   await page.mouse.down();
@@ -90,6 +102,38 @@ test("a point of the schedule is dragged, looked at, and applied", async () => {
   await editor.getByRole("button", { name: "Apply" }).click();
   await answer("rate redrawn");
   assert.ok((await lab.api(`/runs/${run}`)).dials.schedule.turns.length > 0);
+});
+
+test("the schedule is drawn by keys alone, and Escape changes nothing", async () => {
+  const turns = (await lab.api(`/runs/${run}`)).dials.schedule.turns.length;
+  await page.locator("body").press("r");
+  const points = page.locator(".handles .handle");
+  await points.nth(3).waitFor();
+  await points.nth(3).focus();
+  const told = async () => {
+    const [, step, rate] = (await points.nth(3).getAttribute("aria-valuetext")).match(/step (.*), rate (.*)/);
+    return { step: Number(step.replace(/\D/g, "")), rate: Number(rate.replace(/[^\d.e-]/g, "")) };
+  };
+  const begun = await told();
+  await page.keyboard.press("ArrowUp");
+  const higher = await told();
+  assert.ok(higher.rate > begun.rate && higher.step === begun.step, "up raises the rate");
+  await page.keyboard.press("ArrowRight");
+  assert.ok((await told()).step > begun.step, "right moves it later");
+  await page.keyboard.press("ArrowLeft");
+  await page.keyboard.press("Shift+ArrowUp");
+  const far = await told();
+  assert.equal(far.step, begun.step);
+  assert.ok(far.rate - higher.rate > 4 * (higher.rate - begun.rate), "shift moves it further");
+  const count = await points.count();
+  await page.keyboard.press("+");
+  await lab.until("one point more", async () => (await points.count()) === count + 1);
+  await page.locator(".handles .handle:focus[data-at='4']").waitFor();
+  await page.keyboard.press("Delete");
+  await lab.until("one point less", async () => (await points.count()) === count);
+  await page.keyboard.press("Escape");
+  await page.locator(".editor").waitFor({ state: "detached" });
+  assert.equal((await lab.api(`/runs/${run}`)).dials.schedule.turns.length, turns, "nothing was asked");
 });
 
 test("everything works while it is paused: step, sample, evaluate, save, edit", async () => {
@@ -112,6 +156,33 @@ test("everything works while it is paused: step, sample, evaluate, save, edit", 
   assert.equal(await stepsShown(page), held + 1, "it still holds");
 });
 
+test("a checkpoint is pinned, put beside the newest, let go of, and deleted", async () => {
+  const row = page.locator(".checkpoints li", { hasText: "asked for" }).last();
+  const step = (await row.locator(".what strong").innerText()).replace(/\D/g, "");
+  const saved = async () => (await lab.api(`/runs/${run}/checkpoints`)).find(({ info }) => String(info.step ?? info.id.split("-")[1]) === step);
+  const choose = async (role, name) => {
+    await row.getByRole("button", { name: /More about the checkpoint/ }).click();
+    await row.getByRole(role, { name }).click();
+  };
+  await choose("button", /^Pin/);
+  await row.getByText("pinned").waitFor();
+  assert.equal((await saved()).is_pinned, true);
+  await choose("link", /Beside the newest/);
+  await page.getByRole("heading", { name: "Playground", level: 1 }).waitFor();
+  assert.equal(await page.locator(".written-sheet").count(), 2);
+  assert.match(await page.locator(".written-sheet").first().getByLabel("Checkpoint").inputValue(), new RegExp(`-${step}$`));
+  await page.goBack();
+  await choose("button", /^Unpin/);
+  await row.getByText("pinned").waitFor({ state: "detached" });
+  const count = await checkpoints().count();
+  await choose("button", /^Delete/);
+  const question = page.locator("dialog[open]");
+  await question.getByText("cannot be undone").waitFor();
+  await question.getByRole("button", { name: "Delete" }).click();
+  await lab.until("one checkpoint less", async () => (await checkpoints().count()) === count - 1);
+  assert.equal(await saved(), undefined);
+});
+
 test("undo offers both ways in words, and the opposite change turns the dial back", async () => {
   await page.locator("body").press("u");
   const choice = page.getByRole("dialog", { name: /Undo the last change/ });
@@ -121,6 +192,33 @@ test("undo offers both ways in words, and the opposite change turns the dial bac
   await choice.getByRole("button", { name: "Opposite change from here" }).click();
   await answer("clip");
   assert.equal((await lab.api(`/runs/${run}`)).dials.clip, 1);
+});
+
+test("undo by going back leaves the change behind, and what came after it", async () => {
+  // Of several changes at one step the state before the first alone is kept.
+  const held = await stepsShown(page);
+  await page.locator("body").press(".");
+  await lab.until("a step of its own", async () => (await stepsShown(page)) === held + 1);
+  await page.getByRole("button", { name: /^clip/ }).click();
+  const dial = page.getByRole("dialog", { name: /Gradients whose global norm/ });
+  await dial.getByRole("textbox").first().fill("0.4");
+  await dial.getByRole("button", { name: /Set from step/ }).click();
+  await page.locator(".journal li", { hasText: "0.4" }).waitFor();
+  const changed = await stepsShown(page);
+  for (const done of [1, 2]) {
+    await page.locator("body").press(".");
+    await lab.until("a step", async () => (await stepsShown(page)) === changed + done);
+  }
+  const stretches = (await lab.api(`/runs/${run}`)).segments.length;
+  await page.locator("body").press("u");
+  const choice = page.getByRole("dialog", { name: /Undo the last change/ });
+  await choice.getByText("the 2 steps since become a ghost").waitFor();
+  await choice.getByRole("button", { name: "Back to just before it" }).click();
+  await answer(`rolled back to step ${changed}`);
+  await lab.until("the step before it", async () => (await stepsShown(page)) === changed);
+  const view = await lab.api(`/runs/${run}`);
+  assert.equal(view.dials.clip, 1);
+  assert.equal(view.segments.length, stretches + 1);
 });
 
 test("a fork shows its parent's past before its own steps", async () => {
@@ -138,7 +236,7 @@ test("a fork shows its parent's past before its own steps", async () => {
   // The parent lets go of the device; the child takes it.
   await page.goto(`${lab.url}/runs/${run}`);
   await runState(page, "paused").waitFor();
-  await page.getByRole("button", { name: "Release device" }).click();
+  await page.getByRole("button", { name: "Release" }).click();
   await runState(page, "parked").waitFor();
   await page.goto(`${lab.url}/runs/${child}`);
   await runState(page, "running").waitFor({ timeout: 60_000 });

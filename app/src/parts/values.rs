@@ -1,0 +1,18 @@
+//! A chart's values in rows, for who would rather read than look.
+
+use figure::Table;
+use leptos::prelude::*;
+
+/// The table.
+#[component]
+pub(crate) fn Values(table: Table) -> impl IntoView {
+    let cells = |row: Vec<String>| row.into_iter().map(|cell| view! { <td>{cell}</td> }).collect_view();
+    view! {
+        <div class="values" tabindex="0">
+            <table>
+                <thead><tr>{table.headings.into_iter().map(|heading| view! { <th scope="col">{heading}</th> }).collect_view()}</tr></thead>
+                <tbody>{table.rows.into_iter().map(|row| view! { <tr>{cells(row)}</tr> }).collect_view()}</tbody>
+            </table>
+        </div>
+    }
+}

@@ -1,0 +1,85 @@
+// Who may enter: an admin makes a link and a token in the page, sees each once, and takes them away again.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { openBrowser, openLab, openPage } from "./lab.mjs";
+
+let lab, browser, page;
+
+before(async () => {
+  [lab, browser] = await Promise.all([openLab(), openBrowser()]);
+  page = await openPage(browser, { permissions: ["clipboard-read", "clipboard-write"] });
+  await page.goto(lab.link);
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  await page.goto(`${lab.url}/settings`);
+});
+
+after(async () => {
+  await browser?.close();
+  lab?.close();
+});
+
+const line = (name) => page.locator(".tokens li", { hasText: name });
+const revoke = (name) => page.getByRole("button", { name: `Revoke the token of ${name}` }).click();
+
+test("a sign-in link is made, copied, and signs someone in once", async () => {
+  await page.getByLabel("Name").fill("ada");
+  await page.getByLabel("Role").selectOption("steer");
+  await page.getByRole("button", { name: "Make it" }).click();
+  await page.getByText("shown this once").waitFor();
+  const link = await page.locator(".fresh pre").innerText();
+  await page.getByRole("button", { name: "Copy" }).click();
+  await page.getByText("The link is on the clipboard").waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), link);
+  await line("ada").getByText("a link, not used yet").waitFor();
+  await page.getByRole("button", { name: "Done" }).click();
+  assert.equal(await page.getByText(link).count(), 0, "it cannot be seen again");
+
+  const other = await openPage(browser);
+  await other.goto(link);
+  await other.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  await other.goto(`${lab.url}/settings`);
+  await other.getByText("role steer").waitFor();
+  assert.equal(await other.getByRole("button", { name: "Make it" }).count(), 0, "only an admin hands out tokens");
+
+  await page.reload();
+  await line("ada").getByText("a signed-in browser").waitFor();
+  await revoke("ada");
+  const question = page.locator("dialog[open]");
+  await question.getByText("signed out at once").waitFor();
+  await question.getByRole("button", { name: "Revoke" }).click();
+  await line("ada").waitFor({ state: "detached" });
+  // Without a reload: its socket is shut, and the page asks why.
+  await other.getByRole("button", { name: "Sign in" }).waitFor();
+  await other.context().close();
+});
+
+test("a program's token works until it is revoked", async () => {
+  await page.getByRole("button", { name: "Token for a program" }).click();
+  await page.getByLabel("Name").fill("a script");
+  await page.getByLabel("Days").fill("0");
+  await page.getByRole("button", { name: "Make it" }).click();
+  await page.getByRole("alert").getByText(/1 to .* days/).waitFor();
+  await page.getByLabel("Days").fill("3");
+  await page.getByRole("button", { name: "Make it" }).click();
+  const token = await page.locator(".fresh pre").innerText();
+  const status = async () => (await fetch(`${lab.url}/api/v1/runs`, { headers: { authorization: `Bearer ${token}` } })).status;
+  assert.equal(await status(), 200);
+  await revoke("a script");
+  await page.locator("dialog[open]").getByRole("button", { name: "Revoke" }).click();
+  await line("a script").waitFor({ state: "detached" });
+  assert.equal(await status(), 401);
+});
+
+test("revoking one's own token warns, and then signs this browser out", async () => {
+  await page.getByRole("button", { name: /^Revoke the token of owner/ }).click();
+  const question = page.locator("dialog[open]");
+  await question.getByText(/last token of an admin|signs you out/).waitFor();
+  await question.getByRole("button", { name: "Keep" }).click();
+  await line("this browser").waitFor();
+  await page.getByRole("button", { name: /^Revoke the token of owner/ }).click();
+  await question.getByRole("button", { name: "Revoke" }).click();
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  const wanted = ["409", "401", "422"];
+  assert.deepEqual(page.faults.filter((fault) => !wanted.some((status) => fault.includes(status))), []);
+});
