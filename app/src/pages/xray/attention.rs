@@ -19,6 +19,13 @@ use crate::xray::tokens::{brief, percent, visible};
 const LEFT: f64 = 72.0;
 const FOOT: f64 = 40.0;
 
+/// The pattern without what no token can read: those after it are left open.
+fn causal(pattern: &Field) -> Field {
+    let columns = pattern.columns.max(1) as usize;
+    let cell = |(at, cell): (usize, &u8)| if at % columns > at / columns { 0 } else { *cell };
+    Field { cells: pattern.cells.iter().enumerate().map(cell).collect(), ..*pattern }
+}
+
 /// What is seen of a block's heads.
 type Heads<'a> = (&'a [String], &'a [Field], &'a [HeadStats]);
 
@@ -74,7 +81,7 @@ fn HeadCard(seat: Seat, each: u32, head: Memo<u32>, choose: Callback<u32>) -> im
         let pattern = heads_of(shown.as_ref()).and_then(|(_, patterns, _)| patterns.get(each as usize));
         pattern
             .map(|pattern| {
-                heat(pattern, Rect::new(0.0, 0.0, size.width, size.height), Ramp::Cividis, (0.0, pattern.high))
+                heat(&causal(pattern), Rect::new(0.0, 0.0, size.width, size.height), Ramp::Cividis, (0.0, pattern.high))
             })
             .into_iter()
             .collect()
@@ -168,7 +175,7 @@ fn drawing(size: Size, tokens: &[String], pattern: &Field, row: Option<usize>, c
     let rect = frame(size);
     let cell = rect.width / f64::from(pattern.columns.max(1));
     let ends = (0.0, pattern.high);
-    let mut shapes = vec![heat(pattern, rect, Ramp::Cividis, ends)];
+    let mut shapes = vec![heat(&causal(pattern), rect, Ramp::Cividis, ends)];
     let middle = |at: usize| (at as f64 + 0.5) * cell;
     for (at, token) in tokens.iter().enumerate() {
         let is_row = row == Some(at);

@@ -189,7 +189,7 @@ fn PartTable(map: Seat, when: Signal<When>) -> impl IntoView {
             view! {
                 <tr class:glows=glows>
                     <th scope="row"><a href=inside.path(&Place::of_part(&part.name))>{part.name.clone()}</a></th>
-                    <td class="right mono">{number::short(f64::from(part.stream_rms))}</td>
+                    <td class="right mono">{if part.stream_rms > 0.0 { number::short(f64::from(part.stream_rms)) } else { "–".into() }}</td>
                     {cells.collect_view()}
                     <td class="wrap">{problem}</td>
                 </tr>
