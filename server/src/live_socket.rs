@@ -55,8 +55,8 @@ async fn serve(state: AppState, socket: WebSocket, token_id: i64) {
     let (sink, mut stream) = socket.split();
     let (to_page, outgoing) = mpsc::channel(TO_PAGE);
     let mut writer = tokio::spawn(write(sink, outgoing));
-    let mut revoked = state.revoked.subscribe();
     let seer = state.probes.seer();
+    let mut revoked = state.revoked.subscribe();
     let mut page = Page { state, to_page, lab: None, runs: HashMap::new(), seer };
     loop {
         tokio::select! {

@@ -30,7 +30,7 @@ use wire::{Event, RunId, RunState, RunSummary, RunView};
 
 use crate::api::{self, ApiFailure};
 use crate::live::{Live, News, Watch};
-use crate::parts::{Failure, Skeleton};
+use crate::parts::{Failure, Skeleton, shows};
 use crate::route::{Router, run_path, xray_path};
 use crate::xray::clock::{When, scrubbed};
 use crate::xray::frames::Frames;
@@ -108,7 +108,9 @@ impl Inside {
         let passage = match &*self.passage.read() {
             Passage::Held(0) => String::new(),
             Passage::Held(window) => format!("&held={window}"),
-            Passage::Own(text) => format!("&text={}", String::from(js_sys::encode_uri_component(text))),
+            Passage::Own(text) => {
+                format!("&text={}", String::from(js_sys::encode_uri_component(text)))
+            }
         };
         format!("{}?{}{passage}", self.run.with_value(xray_path), place.query())
     }
@@ -173,8 +175,8 @@ fn Open(run: RunView) -> impl IntoView {
     let now = Signal::derive(move || inside.when.get());
     let beside = Signal::derive(move || inside.other.get().unwrap_or(When::Now));
     view! {
-        <main class="page xray">
-            <h1 class="unseen">{move || format!("X-ray of {}", inside.summary.read().name)}</h1>
+        <main class="page xray" class:inside=move || *inside.place.read() != Place::Map>
+            <h1 class="unseen">{shows(move || format!("X-ray of {}", inside.summary.read().name))}</h1>
             <timeline::Timeline />
             <map::Map />
             <nav class="tabs xray-tabs" aria-label="Views of the inside">
@@ -184,14 +186,14 @@ fn Open(run: RunView) -> impl IntoView {
                 })}
             </nav>
             <div class="xray-grid" class:two=has_other>
-                {move || {
+                {shows(move || {
                     let (tab, is_deep) = tab.get();
                     let body = move |when| body(inside, tab, is_deep, when);
                     view! {
                         <section class="sheet padded stack view" data-view=tab>{body(now)}</section>
                         {has_other.get().then(|| view! { <section class="sheet padded stack view other" data-view=tab>{body(beside)}</section> })}
                     }
-                }}
+                })}
                 <explain::Explain />
             </div>
             <prompt::Prompt />
@@ -258,7 +260,10 @@ fn watch(inside: Inside, cursor: wire::run::Cursor) {
 /// Arrows scrub, space plays, Escape goes up a level; never while someone types or holds a picture.
 fn listen(inside: Inside) {
     let listener = window_event_listener(ev::keydown, move |event| {
-        if crate::shell::is_typing(&event)
+        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+        // A slider has no use for the space bar.
+        let is_slide = event.key() == " " && target.as_ref().is_some_and(|at| at.matches("[type=range]") == Ok(true));
+        if crate::shell::is_typing(&event) && !is_slide
             || event.default_prevented()
             || document().query_selector("dialog[open]").ok().flatten().is_some()
         {
@@ -269,10 +274,7 @@ fn listen(inside: Inside) {
             let steps = inside.frames.steps.get_untracked();
             inside.when.update(|when| *when = scrubbed(&steps, *when, by));
         };
-        let is_pressed = event
-            .target()
-            .and_then(|target| target.dyn_into::<web_sys::Element>().ok())
-            .is_some_and(|target| matches!(target.tag_name().as_str(), "BUTTON" | "A" | "SUMMARY"));
+        let is_pressed = target.is_some_and(|at| matches!(at.tag_name().as_str(), "BUTTON" | "A" | "SUMMARY"));
         match event.key().as_str() {
             "ArrowLeft" => scrub(-1),
             "ArrowRight" => scrub(1),

@@ -95,6 +95,8 @@ pub(crate) struct Frames {
     /// The newest of each look, by its key.
     latest: RwSignal<HashMap<String, Seeing>>,
     shelves: RwSignal<HashMap<String, Shelf>>,
+    /// Whose shelves they are.
+    looks: StoredValue<HashMap<String, Look>>,
     /// Worked out again, by key and step.
     again: RwSignal<HashMap<(String, When), Seeing>>,
     wishes: StoredValue<Wishes>,
@@ -123,6 +125,7 @@ impl Frames {
             tensors: RwSignal::default(),
             latest: RwSignal::default(),
             shelves: RwSignal::default(),
+            looks: StoredValue::default(),
             again: RwSignal::default(),
             wishes: StoredValue::default(),
         };
@@ -286,6 +289,7 @@ impl Frames {
         if known == Some(false) {
             return;
         }
+        self.looks.update_value(|looks| drop(looks.insert(key.clone(), look.clone())));
         self.shelves.update(|shelves| drop(shelves.insert(key.clone(), Shelf::Loading)));
         let run = self.run.get_value();
         spawn_local(async move {
@@ -316,8 +320,8 @@ impl Frames {
         });
         for (key, from) in shelves {
             let run = self.run.get_value();
+            let Some(look) = self.looks.with_value(|looks| looks.get(&key).cloned()) else { continue };
             spawn_local(async move {
-                let Ok(look) = serde_json::from_str::<Look>(&key) else { return };
                 let Ok(fresh) = fetch(run, look, from).await else { return };
                 if !fresh.is_empty() {
                     self.shelves.try_update(|shelves| {

@@ -9,7 +9,7 @@ use wire::look::{Field, HeadStats, Look, Sight};
 use super::seat::{Seat, stand};
 use super::text::token_text;
 use super::{Inside, heads, timeline};
-use crate::parts::{OnTouch, Plate, Touch};
+use crate::parts::{OnTouch, Plate, Touch, clicks, says, shows};
 use crate::xray::clock::When;
 use crate::xray::frames::Shown;
 use crate::xray::place::Place;
@@ -18,6 +18,13 @@ use crate::xray::tokens::{brief, percent, visible};
 /// Room for the words of queries at the left, and of the key at the bottom.
 const LEFT: f64 = 72.0;
 const FOOT: f64 = 40.0;
+
+/// The pattern without what no token can read: those after it are left open.
+fn causal(pattern: &Field) -> Field {
+    let columns = pattern.columns.max(1) as usize;
+    let cell = |(at, cell): (usize, &u8)| if at % columns > at / columns { 0 } else { *cell };
+    Field { cells: pattern.cells.iter().enumerate().map(cell).collect(), ..*pattern }
+}
 
 /// What is seen of a block's heads.
 type Heads<'a> = (&'a [String], &'a [Field], &'a [HeadStats]);
@@ -48,7 +55,7 @@ pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
         {timeline::layers(inside, move || layer.get(), |layer| Place::Attention { layer, head: 0 })}
         {stand(inside, seat, move || view! {
             <div class="heads" role="group" aria-label="Heads of the block">
-                {move || (0..count.get()).map(|each| view! { <HeadCard seat each head choose=Callback::new(choose) /> }).collect_view()}
+                {shows(move || (0..count.get()).map(|each| view! { <HeadCard seat each head choose=Callback::new(choose) /> }).collect_view())}
             </div>
             <div class="attention-large">
                 <Large inside seat head />
@@ -56,7 +63,7 @@ pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
             </div>
             <Reads inside seat head />
             <details><summary>"All heads as a table"</summary>
-                {move || heads_of(seat.shown.get().as_ref()).map(|(_, _, all)| heads::table(all, head.get(), choose))}
+                {shows(move || heads_of(seat.shown.get().as_ref()).map(|(_, _, all)| heads::table(all, head.get(), choose)))}
             </details>
         }.into_any())}
     }
@@ -74,7 +81,7 @@ fn HeadCard(seat: Seat, each: u32, head: Memo<u32>, choose: Callback<u32>) -> im
         let pattern = heads_of(shown.as_ref()).and_then(|(_, patterns, _)| patterns.get(each as usize));
         pattern
             .map(|pattern| {
-                heat(pattern, Rect::new(0.0, 0.0, size.width, size.height), Ramp::Cividis, (0.0, pattern.high))
+                heat(&causal(pattern), Rect::new(0.0, 0.0, size.width, size.height), Ramp::Cividis, (0.0, pattern.high))
             })
             .into_iter()
             .collect()
@@ -85,7 +92,7 @@ fn HeadCard(seat: Seat, each: u32, head: Memo<u32>, choose: Callback<u32>) -> im
     let induction =
         move || stats.get().filter(|stats| !stats.induction.is_nan()).map(|stats| percent(f64::from(stats.induction)));
     view! {
-        <button class="head-card" class:strong=move || stats.get().is_some_and(|stats| stats.induction > 0.5) aria-pressed=move || (head.get() == each).to_string() on:click=move |_| choose.run(each)>
+        <button class="head-card" class:strong=move || stats.get().is_some_and(|stats| stats.induction > 0.5) aria-pressed=says(move || (head.get() == each).to_string()) on:click=clicks(move |_| choose.run(each))>
             <Plate class="thumb" label draw />
             <span class="row small"><b>{format!("head {each}")}</b><span class="mono dim" title="Induction score">{induction}</span></span>
         </button>
@@ -104,8 +111,12 @@ fn Large(inside: Inside, seat: Seat, head: Memo<u32>) -> impl IntoView {
     let key = RwSignal::new(None::<usize>);
     let draw = move |size: Size, _: bool| -> Vec<Shape> {
         let shown = seat.shown.get();
-        let Some((tokens, patterns, _)) = heads_of(shown.as_ref()) else { return vec![] };
-        let Some(pattern) = patterns.get(head.get() as usize) else { return vec![] };
+        let Some((tokens, patterns, _)) = heads_of(shown.as_ref()) else {
+            return vec![];
+        };
+        let Some(pattern) = patterns.get(head.get() as usize) else {
+            return vec![];
+        };
         drawing(size, tokens, pattern, inside.token.get(), key.get())
     };
     let told = Signal::derive(move || {
@@ -164,7 +175,7 @@ fn drawing(size: Size, tokens: &[String], pattern: &Field, row: Option<usize>, c
     let rect = frame(size);
     let cell = rect.width / f64::from(pattern.columns.max(1));
     let ends = (0.0, pattern.high);
-    let mut shapes = vec![heat(pattern, rect, Ramp::Cividis, ends)];
+    let mut shapes = vec![heat(&causal(pattern), rect, Ramp::Cividis, ends)];
     let middle = |at: usize| (at as f64 + 0.5) * cell;
     for (at, token) in tokens.iter().enumerate() {
         let is_row = row == Some(at);
@@ -187,7 +198,10 @@ fn drawing(size: Size, tokens: &[String], pattern: &Field, row: Option<usize>, c
     }
     shapes.extend(scale_bar(Rect::new(rect.x, rect.bottom() + 28.0, 120.0, 6.0), Ramp::Cividis, ends, ""));
     let note = Point::new(rect.x + 132.0, rect.bottom() + 34.0);
-    shapes.push(Text::words(note, "weight; a row is a token, a column what it reads", 10.0, Role::InkSoft).into());
+    let note = Text::words(note, "weight; a row is a token, a column what it reads", 10.0, Role::InkSoft);
+    if note.at.x + note.width() < size.width {
+        shapes.push(note.into());
+    }
     shapes
 }
 
@@ -240,7 +254,7 @@ fn Reads(inside: Inside, seat: Seat, head: Memo<u32>) -> impl IntoView {
         tints.unwrap_or_default()
     });
     view! {
-        <h3>{move || format!("From where a token reads, by head {}", head.get())}</h3>
+        <h3>{shows(move || format!("From where a token reads, by head {}", head.get()))}</h3>
         {token_text(inside, "The text, tinted by what the chosen token reads", tokens, tints)}
     }
 }
@@ -249,7 +263,7 @@ fn Reads(inside: Inside, seat: Seat, head: Memo<u32>) -> impl IntoView {
 fn Facts(seat: Seat, head: Memo<u32>) -> impl IntoView {
     let stats =
         move || heads_of(seat.shown.get().as_ref()).and_then(|(_, _, heads)| heads.get(head.get() as usize).copied());
-    move || {
+    shows(move || {
         stats().map(|stats| {
             view! {
                 <div class="stack facts">
@@ -259,5 +273,5 @@ fn Facts(seat: Seat, head: Memo<u32>) -> impl IntoView {
                 </div>
             }
         })
-    }
+    })
 }

@@ -8,7 +8,7 @@ use wire::look::{BatchRow, Look, Of, Sight};
 
 use super::Inside;
 use crate::api::{ApiFailure, inside};
-use crate::parts::{Empty, Failure, Progress, Skeleton};
+use crate::parts::{Empty, Failure, Progress, Skeleton, clicks, shows};
 use crate::xray::clock::When;
 use crate::xray::place::Place;
 use crate::xray::tokens::{nats, visible};
@@ -53,13 +53,13 @@ pub(super) fn view(inside: Inside, _: Signal<When>) -> AnyView {
     });
     view! {
         <Choose inside step />
-        {move || match answer.get() {
+        {shows(move || match answer.get() {
             Answer::Nothing => view! { <Empty title="Which step's batch?" text="Type a step, or follow “its batch” from a line of the journal on the Run page: a spike in the loss often lies in the text." /> }.into_any(),
             Answer::Waiting => view! { <Skeleton rows=4 class="tall" /> }.into_any(),
             Answer::Unseen(message) => view! { <div class="note" role="status">{message}</div> }.into_any(),
             Answer::Failed(failure) => view! { <Failure what="The batch could not be read" failure retry=move |()| if let Some(step) = step.get_untracked() { ask(step) } /> }.into_any(),
             Answer::Seen { weights, sight } => seen(inside, weights, sight),
-        }}
+        })}
     }
     .into_any()
 }
@@ -87,7 +87,9 @@ fn Choose(inside: Inside, step: Memo<Option<u64>>) -> impl IntoView {
 }
 
 fn seen(inside: Inside, weights: u64, sight: Sight) -> AnyView {
-    let Sight::Batch { rows, of, gradients } = sight else { return ().into_any() };
+    let Sight::Batch { rows, of, gradients } = sight else {
+        return ().into_any();
+    };
     let limit = RwSignal::new(ROWS);
     let count = rows.len();
     let rows = StoredValue::new(rows);
@@ -95,10 +97,10 @@ fn seen(inside: Inside, weights: u64, sight: Sight) -> AnyView {
     view! {
         <p class="provenance small dim">{format!("{} of {} rows, most surprising first; losses on the weights of step {}", count, number::whole(u64::from(of)), number::whole(weights))}</p>
         <div class="batch">
-            <ol class="contexts">{move || rows.with_value(|rows| rows.iter().take(limit.get()).map(|each| row(each, most)).collect_view())}</ol>
+            <ol class="contexts">{shows(move || rows.with_value(|rows| rows.iter().take(limit.get()).map(|each| row(each, most)).collect_view()))}</ol>
             {gradient_list(inside, gradients)}
         </div>
-        {move || (count > limit.get()).then(|| view! { <button class="quiet" on:click=move |_| limit.update(|limit| *limit *= 4)>"Less surprising rows"</button> })}
+        {shows(move || (count > limit.get()).then(|| view! { <button class="quiet" on:click=clicks(move |_| limit.update(|limit| *limit *= 4))>"Less surprising rows"</button> }))}
     }
     .into_any()
 }

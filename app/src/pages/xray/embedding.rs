@@ -12,7 +12,7 @@ use wire::look::{Field, Look, Sight};
 
 use super::Inside;
 use super::seat::{Seat, stand};
-use crate::parts::{OnTouch, Plate, Touch};
+use crate::parts::{OnTouch, Plate, Touch, clicks, says, shows};
 use crate::xray::clock::When;
 use crate::xray::frames::{How, Shown};
 use crate::xray::plane::{Spot, aligned};
@@ -91,7 +91,9 @@ pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
     let kept = inside.frames.all(Look::Embedding {});
     let course = Memo::new(move |_| course(&kept.read()));
     let spots = Memo::new(move |_| {
-        let Some(shown) = seat.shown.get() else { return vec![] };
+        let Some(shown) = seat.shown.get() else {
+            return vec![];
+        };
         let course = course.read();
         let kept = course.iter().find(|(step, _)| *step == shown.step && shown.how == How::Kept);
         match (kept, course.last()) {
@@ -156,7 +158,9 @@ fn Picture(plane: Plane) -> impl IntoView {
 }
 
 fn drawing(plane: Plane, size: Size) -> Vec<Shape> {
-    let Some(shown) = plane.seat.shown.get() else { return vec![] };
+    let Some(shown) = plane.seat.shown.get() else {
+        return vec![];
+    };
     let (reach, at) = (plane.reach(), plane.at.get());
     let spots = plane.spots.read();
     let mut shapes = vec![];
@@ -236,7 +240,7 @@ fn Tools(plane: Plane) -> impl IntoView {
     };
     view! {
         <p class="row small dim">
-            <button class="switch" aria-pressed=move || plane.has_trails.get().to_string() title="The way the chosen token and its neighbours came, over the kept steps" on:click=move |_| plane.has_trails.update(|has| *has = !*has)>"trails"</button>
+            <button class="switch" aria-pressed=says(move || plane.has_trails.get().to_string()) title="The way the chosen token and its neighbours came, over the kept steps" on:click=clicks(move |_| plane.has_trails.update(|has| *has = !*has))>"trails"</button>
             <span>{explained}</span>
         </p>
     }
@@ -256,7 +260,7 @@ fn Neighbours(plane: Plane) -> impl IntoView {
         near.into_iter()
             .map(|(place, cosine)| {
                 let word = words.read().get(place).cloned().unwrap_or_default();
-                view! { <tr><td><button class="quiet mono" on:click=move |_| plane.at.set(Some(place))>{word}</button></td><td class="right mono">{number::fixed(f64::from(cosine), 3)}</td></tr> }
+                view! { <tr><td><button class="quiet mono" on:click=clicks(move |_| plane.at.set(Some(place)))>{word}</button></td><td class="right mono">{number::fixed(f64::from(cosine), 3)}</td></tr> }
             })
             .collect_view()
     };
@@ -265,13 +269,13 @@ fn Neighbours(plane: Plane) -> impl IntoView {
             <label class="row">"Token"
                 <select on:change:target=move |event| plane.at.set(event.target().value().parse().ok())>
                     <option value="">"point at one"</option>
-                    {move || words.get().into_iter().enumerate().map(|(at, word)| view! { <option value=at.to_string() selected=move || plane.at.get() == Some(at)>{word}</option> }).collect_view()}
+                    {shows(move || words.get().into_iter().enumerate().map(|(at, word)| view! { <option value=at.to_string() selected=move || plane.at.get() == Some(at)>{word}</option> }).collect_view())}
                 </select>
             </label>
         </div>
-        {move || plane.at.get().map(|_| view! {
+        {shows(move || plane.at.get().map(|_| view! {
             <table class="dense near"><thead><tr><th scope="col">"nearest"</th><th scope="col" class="right" title="Cosine of the angle between the embeddings, in all dimensions: 1 for the same direction">"cosine"</th></tr></thead><tbody>{rows()}</tbody></table>
-        })}
+        }))}
     }
 }
 
@@ -287,7 +291,9 @@ fn spectrum(shown: &Shown) -> &[f32] {
 fn Spectrum(seat: Seat) -> impl IntoView {
     let has_one = Memo::new(move |_| seat.shown.get().is_some_and(|shown| !spectrum(&shown).is_empty()));
     let draw = move |size: Size, _: bool| -> Vec<Shape> {
-        let Some(shown) = seat.shown.get() else { return vec![] };
+        let Some(shown) = seat.shown.get() else {
+            return vec![];
+        };
         let values = spectrum(&shown);
         let most = values.iter().copied().fold(1e-9, f32::max);
         let width = size.width / values.len().max(1) as f64;
@@ -308,7 +314,7 @@ fn Spectrum(seat: Seat) -> impl IntoView {
         shapes
     };
     let label = Signal::derive(move || seat.shown.get().map_or(String::new(), |shown| strongest(spectrum(&shown))));
-    move || {
+    shows(move || {
         has_one.get().then(|| {
             view! {
                 <figure class="sizes">
@@ -318,7 +324,7 @@ fn Spectrum(seat: Seat) -> impl IntoView {
                 </figure>
             }
         })
-    }
+    })
 }
 
 /// The frequencies that hold most, in words.

@@ -9,7 +9,7 @@ use wire::look::{HeadStats, Look, Passage, Sight};
 use wire::series::Bucket;
 
 use super::{Inside, embedding};
-use crate::parts::{Empty, Plate};
+use crate::parts::{Empty, Plate, clicks, says, shows};
 use crate::xray::clock::When;
 use crate::xray::frames::Shown;
 use crate::xray::place::Place;
@@ -63,7 +63,9 @@ impl Course {
 fn courses(kept: &[Shown], score: Score) -> Vec<Course> {
     let mut courses: Vec<Course> = vec![];
     for shown in kept {
-        let Sight::Map { parts, .. } = &shown.sight else { continue };
+        let Sight::Map { parts, .. } = &shown.sight else {
+            continue;
+        };
         let blocks = parts.iter().filter(|part| !part.heads.is_empty());
         for (layer, part) in blocks.enumerate() {
             for (head, stats) in part.heads.iter().enumerate() {
@@ -94,14 +96,14 @@ pub(super) fn view(inside: Inside) -> AnyView {
         <div class="row">
             <h2>"Scores of every head over the kept steps"</h2>
             <div class="tabs" role="group" aria-label="Which score">
-                {SCORES.map(|(each, word)| view! { <button class="tab" aria-pressed=move || (score.get() == each).to_string() on:click=move |_| score.set(each)>{word}</button> })}
+                {SCORES.map(|(each, word)| view! { <button class="tab" aria-pressed=says(move || (score.get() == each).to_string()) on:click=clicks(move |_| score.set(each))>{word}</button> })}
             </div>
         </div>
-        {move || if is_empty.get() {
+        {shows(move || if is_empty.get() {
             view! { <Empty title="Nothing kept yet" text="Scores of heads are kept at every step below 16 and then sixteen times for each doubling; they appear here as the run goes on." /> }.into_any()
         } else {
             view! { <Chart inside courses score /><Table inside courses score /> }.into_any()
-        }}
+        })}
         {embedding::spectra(embeddings)}
     }
     .into_any()
@@ -112,7 +114,9 @@ fn Chart(inside: Inside, courses: Memo<Vec<Course>>, score: RwSignal<Score>) -> 
     let draw = move |size: Size, _: bool| -> Vec<Shape> {
         let courses = courses.read();
         let names: Vec<String> = courses.iter().map(|course| format!("{}.{}", course.layer, course.head)).collect();
-        let role = |place: usize| if place < NAMED { Role::Run(place as u8) } else { Role::InkFaint };
+        let role = |place: usize| {
+            if place < NAMED { Role::Run(place as u8) } else { Role::InkFaint }
+        };
         let named = courses.iter().enumerate();
         let curves: Vec<Curve> =
             named.map(|(place, course)| Curve::new(&names[place], role(place), &course.points)).rev().collect();
@@ -181,7 +185,7 @@ fn Table(inside: Inside, courses: Memo<Vec<Course>>, score: RwSignal<Score>) -> 
     };
     view! {
         <table class="dense near">
-            <thead><tr><th scope="col">{move || format!("highest {}", SCORES.iter().find(|(each, _)| *each == score.get()).map_or("", |(_, word)| word))}</th><th scope="col" class="right">"at the end"</th><th scope="col" class="right" title="First step from which on it stays above a half">"above ½ since step"</th></tr></thead>
+            <thead><tr><th scope="col">{shows(move || format!("highest {}", SCORES.iter().find(|(each, _)| *each == score.get()).map_or("", |(_, word)| word)))}</th><th scope="col" class="right">"at the end"</th><th scope="col" class="right" title="First step from which on it stays above a half">"above ½ since step"</th></tr></thead>
             <tbody>{rows}</tbody>
         </table>
     }

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::Inside;
+use crate::parts::shows;
 use crate::xray::place::Place;
 
 struct Words {
@@ -76,7 +77,7 @@ fn words(place: &Place) -> Words {
 #[component]
 pub(super) fn Explain() -> impl IntoView {
     let inside = expect_context::<Inside>();
-    move || {
+    shows(move || {
         let Words { text, formula, healthy } = words(&inside.place.read());
         view! {
             <aside class="sheet padded explain" aria-labelledby="explain-title">
@@ -89,15 +90,15 @@ pub(super) fn Explain() -> impl IntoView {
                 {(*inside.place.read() == Place::Map).then(|| view! { <Lit /> })}
             </aside>
         }
-    }
+    })
 }
 
 /// What the map is lit by.
 #[component]
 fn Lit() -> impl IntoView {
     let inside = expect_context::<Inside>();
-    move || {
+    shows(move || {
         let about = inside.light.get().about();
         view! { <h3>{format!("Lit by {}", about.word)}</h3><p>{about.meaning}</p><p>{about.healthy}</p> }
-    }
+    })
 }

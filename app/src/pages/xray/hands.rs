@@ -9,7 +9,7 @@ use wire::look::{Edit, Look, MOST_EDITS, Part, Sight};
 use super::Inside;
 use super::text::token_text;
 use crate::api::inside;
-use crate::parts::{Failure, Icon, Skeleton};
+use crate::parts::{Failure, Icon, Skeleton, clicks, says, shows};
 use crate::xray::clock::When;
 use crate::xray::tokens::{percent, visible};
 
@@ -131,17 +131,17 @@ pub(super) fn view(inside: Inside, _: Signal<When>) -> AnyView {
         <p class="note calm">"These hands work on a copy of the newest weights. They never touch the training run."</p>
         <Form hands />
         <ul class="edits" aria-label="Changes">
-            {move || hands.edits.get().into_iter().enumerate().map(|(at, edit)| view! {
-                <li>{edit_words(&edit)}<button class="quiet icon-only" aria-label=format!("Take back: {}", edit_words(&edit)) on:click=move |_| { hands.edits.update(|edits| drop(edits.remove(at))); hands.ask() }><Icon name="close" /></button></li>
-            }).collect_view()}
+            {shows(move || hands.edits.get().into_iter().enumerate().map(|(at, edit)| view! {
+                <li>{edit_words(&edit)}<button class="quiet icon-only" aria-label=format!("Take back: {}", edit_words(&edit)) on:click=clicks(move |_| { hands.edits.update(|edits| drop(edits.remove(at))); hands.ask() })><Icon name="close" /></button></li>
+            }).collect_view())}
         </ul>
-        {move || match hands.answer.get() {
+        {shows(move || match hands.answer.get() {
             Answer::Nothing => view! { <p class="dim">"Silence a part to see what it is good for: the loss on this text and on held-out text, and what the model would write, with and without it."</p> }.into_any(),
             Answer::Waiting => view! { <Skeleton rows=1 class="tall" /> }.into_any(),
             Answer::Failed(failure) => view! { <Failure what="The change could not be tried" failure retry=move |()| hands.ask() /> }.into_any(),
             Answer::Unseen(message) => view! { <div class="note" role="status">{message}</div> }.into_any(),
             Answer::Seen { step, sight } => seen(inside, step, sight),
-        }}
+        })}
     }
     .into_any()
 }
@@ -178,14 +178,14 @@ fn Form(hands: Hands) -> impl IntoView {
                     {KINDS.map(|(kind, word, _)| view! { <option value=kind>{word}</option> })}
                 </select>
             </label>
-            {move || has_layer().then(|| view! { <label class="field"><span class="label">"Block"</span>
-                <input type="number" min="0" max=(inside.layers() - 1).to_string() prop:value=hands.layer.get_untracked().to_string() on:input:target=move |event| read_layer(event.target().value()) /></label> })}
-            {move || number_word().map(|word| view! { <label class="field"><span class="label">{format!("Which {word}")}</span>
-                <input type="number" min="0" max=most().to_string() prop:value=hands.number.get_untracked().to_string() on:input:target=move |event| read_number(event.target().value()) /></label> })}
-            <label class="field"><span class="label">{move || if hands.factor.get() == 0.0 { "Silenced".to_owned() } else { format!("Times {}", number::short(f64::from(hands.factor.get()))) }}</span>
-                <input type="range" min="0" max="3" step="0.1" prop:value=move || hands.factor.get().to_string() on:input:target=move |event| hands.factor.set(event.target().value().parse().unwrap_or(0.0)) />
+            {shows(move || has_layer().then(|| view! { <label class="field"><span class="label">"Block"</span>
+                <input type="number" min="0" max=(inside.layers() - 1).to_string() prop:value=hands.layer.get_untracked().to_string() on:input:target=move |event| read_layer(event.target().value()) /></label> }))}
+            {shows(move || number_word().map(|word| view! { <label class="field"><span class="label">{format!("Which {word}")}</span>
+                <input type="number" min="0" max=most().to_string() prop:value=hands.number.get_untracked().to_string() on:input:target=move |event| read_number(event.target().value()) /></label> }))}
+            <label class="field"><span class="label">{shows(move || if hands.factor.get() == 0.0 { "Silenced".to_owned() } else { format!("Times {}", number::short(f64::from(hands.factor.get()))) })}</span>
+                <input type="range" min="0" max="3" step="0.1" prop:value=says(move || hands.factor.get().to_string()) on:input:target=move |event| hands.factor.set(event.target().value().parse().unwrap_or(0.0)) />
             </label>
-            <button class="primary" type="submit">{move || format!("{} the {}", if hands.factor.get() == 0.0 { "Silence" } else { "Scale" }, part_words(hands.part()))}</button>
+            <button class="primary" type="submit">{shows(move || format!("{} {}", if hands.factor.get() == 0.0 { "Silence" } else { "Scale" }, part_words(hands.part())))}</button>
         </form>
     }
 }

@@ -3,11 +3,14 @@
 use leptos::prelude::*;
 use wire::look::HeadStats;
 
+use crate::parts::clicks;
 use crate::xray::tokens::percent;
 
 /// A number of a head: its word, its value, and what it means.
 pub(super) fn facts(head: &HeadStats) -> [(&'static str, String, &'static str); 5] {
-    let share = |value: f32| if value.is_nan() { "–".to_owned() } else { percent(f64::from(value)) };
+    let share = |value: f32| {
+        if value.is_nan() { "–".to_owned() } else { percent(f64::from(value)) }
+    };
     [
         (
             "entropy",
@@ -46,14 +49,16 @@ pub(super) fn habit(head: &HeadStats) -> &'static str {
 
 /// All heads as a table.
 pub(super) fn table(heads: &[HeadStats], chosen: u32, choose: impl Fn(u32) + Copy + 'static) -> AnyView {
-    let Some(first) = heads.first() else { return ().into_any() };
+    let Some(first) = heads.first() else {
+        return ().into_any();
+    };
     let headings =
         facts(first).map(|(word, _, meaning)| view! { <th scope="col" class="right" title=meaning>{word}</th> });
     let rows = heads.iter().enumerate().map(|(at, head)| {
         let cells = facts(head).map(|(_, value, meaning)| view! { <td class="right mono" title=meaning>{value}</td> });
         view! {
             <tr class:picked=at as u32 == chosen>
-                <th scope="row"><button class="quiet" on:click=move |_| choose(at as u32)>{format!("head {at}")}</button></th>
+                <th scope="row"><button class="quiet" on:click=clicks(move |_| choose(at as u32))>{format!("head {at}")}</button></th>
                 {cells.collect_view()}
                 <td>{habit(head)}</td>
             </tr>

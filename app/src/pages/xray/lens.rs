@@ -10,7 +10,7 @@ use wire::look::{LensCell, Look, Sight};
 use super::Inside;
 use super::seat::{Seat, stand};
 use super::text::loss_text;
-use crate::parts::{OnTouch, Plate, Touch};
+use crate::parts::{OnTouch, Plate, Touch, says, shows};
 use crate::xray::clock::When;
 use crate::xray::tokens::{brief, percent, visible};
 
@@ -91,7 +91,9 @@ fn Table(inside: Inside, seat: Seat) -> impl IntoView {
         if width.get_untracked() != size.width {
             width.set(size.width);
         }
-        let Some(shown) = seat.shown.get() else { return vec![] };
+        let Some(shown) = seat.shown.get() else {
+            return vec![];
+        };
         Lens::of(&shown.sight).map_or(vec![], |lens| drawing(size, &lens, first.get(), inside.token.get()))
     };
     let on_touch: OnTouch = Callback::new(move |(touch, _): (Touch, Size)| {
@@ -136,10 +138,10 @@ fn Table(inside: Inside, seat: Seat) -> impl IntoView {
     view! {
         <figure class="lens" style:--height=height>
             <Plate class="lens-table" label draw on_touch keys="Guesses by depth and place; left and right arrows go through the places" />
-            {move || (fits() < count.get().0).then(|| view! {
-                <input type="range" class="scrub" aria-label="First place in sight" min="0" max=move || (count.get().0 - fits()).to_string() prop:value=move || first.get().to_string() on:input:target=move |event| first.set(event.target().value().parse().unwrap_or(0)) />
-            })}
-            <figcaption class="small dim">{move || label.get()}</figcaption>
+            {shows(move || (fits() < count.get().0).then(|| view! {
+                <input type="range" class="scrub" aria-label="First place in sight" min="0" max=says(move || (count.get().0 - fits()).to_string()) prop:value=says(move || first.get().to_string()) on:input:target=move |event| first.set(event.target().value().parse().unwrap_or(0)) />
+            }))}
+            <figcaption class="small dim">{shows(move || label.get())}</figcaption>
         </figure>
     }
 }
@@ -172,7 +174,9 @@ fn drawing(size: Size, lens: &Lens, first: usize, chosen: Option<usize>) -> Vec<
             shapes.push(word(foot + 16.0, next).strong().into());
         }
         for depth in 0..lens.depths.len() {
-            let Some(cell) = lens.cell(depth, place) else { continue };
+            let Some(cell) = lens.cell(depth, place) else {
+                continue;
+            };
             shapes.extend(guess(
                 lens,
                 cell,
@@ -197,7 +201,10 @@ fn drawing(size: Size, lens: &Lens, first: usize, chosen: Option<usize>) -> Vec<
     }
     shapes.extend(scale_bar(Rect::new(NAMES, foot + 38.0, 120.0, 6.0), Ramp::Cividis, (0.0, 1.0), ""));
     let note = "probability of the right next token; a line: from here on it is the first guess";
-    shapes.push(Text::words(Point::new(NAMES + 132.0, foot + 45.0), note, 10.0, Role::InkSoft).into());
+    let note = Text::words(Point::new(NAMES + 132.0, foot + 45.0), note, 10.0, Role::InkSoft);
+    if note.at.x + note.width() < size.width {
+        shapes.push(note.into());
+    }
     shapes
 }
 
@@ -224,7 +231,7 @@ fn guess(lens: &Lens, cell: &LensCell, rect: Rect) -> Vec<Shape> {
 /// The chosen place, depth by depth, as a table.
 #[component]
 fn Column(inside: Inside, seat: Seat) -> impl IntoView {
-    move || {
+    shows(move || {
         let shown = seat.shown.get()?;
         let lens = Lens::of(&shown.sight)?;
         let place = inside.token.get().unwrap_or(0).min(lens.tokens.len().checked_sub(1)?);
@@ -264,5 +271,5 @@ fn Column(inside: Inside, seat: Seat) -> impl IntoView {
                 <tbody>{rows.collect_view()}</tbody>
             </table></div>
         })
-    }
+    })
 }

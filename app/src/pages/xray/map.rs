@@ -9,7 +9,7 @@ use wire::look::{Look, PartSight, Sight};
 use super::seat::{Seat, cost, stand};
 use super::text::loss_text;
 use super::{Inside, is_waiting};
-use crate::parts::Icon;
+use crate::parts::{Icon, shows};
 use crate::xray::clock::When;
 use crate::xray::frames::{Seeing, Shown};
 use crate::xray::place::Place;
@@ -82,10 +82,10 @@ pub(super) fn Map() -> impl IntoView {
                         {LIGHTS.iter().map(|about| view! { <option value=about.word title=about.meaning selected=move || light.get() == about.light>{about.word}</option> }).collect_view()}
                     </select>
                 </label>
-                {move || scale(light.get())}
+                {shows(move || scale(light.get()))}
                 <span class="grow"></span>
-                {move || (problems.get() > 0).then(|| view! { <span class="problems"><Icon name="warning" />{format!("{} need a look", problems.get())}</span> })}
-                <span class="small dim cost" title="Time that looks take of all time; they are stretched to stay under 5 %, and end when no page is open">{move || cost(&seat.seeing.get())}</span>
+                {shows(move || (problems.get() > 0).then(|| view! { <span class="problems"><Icon name="warning" />{match problems.get() { 1 => "one part needs a look".to_owned(), many => format!("{many} parts need a look") }}</span> }))}
+                <span class="small dim cost" title="Time that looks take of all time; they are stretched to stay under 5 %, and end when no page is open">{shows(move || cost(&seat.seeing.get()))}</span>
             </div>
             <div class="flow" class:unlit=move || seat.shown.read().is_none()>
                 {groups.into_iter().map(|(block, group)| {
@@ -96,7 +96,7 @@ pub(super) fn Map() -> impl IntoView {
                     }
                 }).collect_view()}
             </div>
-            {move || note().map(|note| view! { <p class="small dim model-note">{note}</p> })}
+            {shows(move || note().map(|note| view! { <p class="small dim model-note">{note}</p> }))}
         </section>
     }
 }
@@ -148,9 +148,9 @@ fn Part(at: usize, name: String, lit: Memo<Vec<Lit>>, seat: Seat) -> impl IntoVi
     view! {
         <a class="part" class:glows=move || problem().is_some() href=move || inside.path(&place) title=title.clone() aria-label=title>
             <b>{word}</b>
-            <span class="swatch" style:--heat=heat>{move || shows_heads().then(heads)}</span>
-            <span class="mono small">{move || value().unwrap_or_else(|| "–".into())}</span>
-            {move || problem().map(|_| view! { <Icon name="warning" /> })}
+            <span class="lamp" style:--heat=heat>{shows(move || shows_heads().then(heads))}</span>
+            <span class="mono small">{shows(move || value().unwrap_or_else(|| "–".into()))}</span>
+            {shows(move || problem().map(|_| view! { <Icon name="warning" /> }))}
         </a>
     }
 }
@@ -189,7 +189,7 @@ fn PartTable(map: Seat, when: Signal<When>) -> impl IntoView {
             view! {
                 <tr class:glows=glows>
                     <th scope="row"><a href=inside.path(&Place::of_part(&part.name))>{part.name.clone()}</a></th>
-                    <td class="right mono">{number::short(f64::from(part.stream_rms))}</td>
+                    <td class="right mono">{if part.stream_rms > 0.0 { number::short(f64::from(part.stream_rms)) } else { "–".into() }}</td>
                     {cells.collect_view()}
                     <td class="wrap">{problem}</td>
                 </tr>

@@ -11,7 +11,7 @@ use wire::look::{Histogram, Look, Of, Sight, Window};
 
 use super::seat::{Seat, stand};
 use super::{Inside, units, weights};
-use crate::parts::{Number, OnTouch, Plate, Touch};
+use crate::parts::{Number, OnTouch, Plate, Touch, clicks, shows};
 use crate::xray::clock::When;
 use crate::xray::place::{Place, moved, zoomed};
 
@@ -81,7 +81,7 @@ pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
     let view = View { seat, window, cell: RwSignal::new(None), held: StoredValue::new(None) };
     let to = move |of: Of| Place::Matrix { tensor: chosen.with_untracked(|(tensor, _)| tensor.clone()), of };
     view! {
-        <h2 class="mono">{move || chosen.get().0}</h2>
+        <h2 class="mono">{shows(move || chosen.get().0)}</h2>
         {weights::choice(inside, to)}
         {stand(inside, seat, move || view! {
             <Facts view />
@@ -98,9 +98,11 @@ pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
 
 #[component]
 fn Facts(view: View) -> impl IntoView {
-    move || {
+    shows(move || {
         let shown = view.seat.shown.get()?;
-        let Sight::Matrix { shape, moments, .. } = &shown.sight else { return None };
+        let Sight::Matrix { shape, moments, .. } = &shown.sight else {
+            return None;
+        };
         let fact = |word: &'static str, value: f64, meaning: &'static str| {
             view! { <div><dt>{word}</dt><dd><Number text=number::short(value) meaning=format!("{meaning}: {value}") /></dd></div> }
         };
@@ -114,13 +116,15 @@ fn Facts(view: View) -> impl IntoView {
                 {(moments.bad > 0).then(|| view! { <div class="over"><dt>"not finite"</dt><dd>{number::whole(moments.bad)}</dd></div> })}
             </dl>
         })
-    }
+    })
 }
 
 #[component]
 fn Picture(view: View) -> impl IntoView {
     let draw = move |size: Size, is_dark: bool| -> Vec<Shape> {
-        let (Some((window, _)), Some(shown)) = (view.now(), view.seat.shown.get()) else { return vec![] };
+        let (Some((window, _)), Some(shown)) = (view.now(), view.seat.shown.get()) else {
+            return vec![];
+        };
         drawing(size, is_dark, window, &shown.sight, view.cell.get())
     };
     let place = move |at: Point, size: Size| {
@@ -135,7 +139,9 @@ fn Picture(view: View) -> impl IntoView {
     };
     let on_touch: OnTouch = Callback::new(move |(touch, size): (Touch, Size)| match touch {
         Touch::Wheel { at, by } => {
-            let Some(about) = place(at, size) else { return false };
+            let Some(about) = place(at, size) else {
+                return false;
+            };
             view.change(|window, shape| zoomed(window, shape, about, if by > 0.0 { 1.35 } else { 0.74 }));
             true
         }
@@ -182,10 +188,10 @@ fn Picture(view: View) -> impl IntoView {
     view! {
         <Plate class="matrix" label draw on_touch keys="The matrix; plus and minus zoom, arrows move it, shift and arrows go through its values, 0 shows all" />
         <div class="row">
-            <button class="switch" on:click=move |_| { key(view, "+", false); }>"closer"</button>
-            <button class="switch" on:click=move |_| { key(view, "-", false); }>"further"</button>
-            <button class="switch" on:click=move |_| view.window.set(None)>"all of it"</button>
-            <span class="small dim">{move || label.get()}</span>
+            <button class="switch" on:click=clicks(move |_| { key(view, "+", false); })>"closer"</button>
+            <button class="switch" on:click=clicks(move |_| { key(view, "-", false); })>"further"</button>
+            <button class="switch" on:click=clicks(move |_| view.window.set(None))>"all of it"</button>
+            <span class="small dim">{shows(move || label.get())}</span>
         </div>
     }
 }
@@ -252,7 +258,9 @@ fn placed(window: &Window, shown: &Window, rect: Rect) -> Rect {
 }
 
 fn drawing(size: Size, is_dark: bool, shown: Window, sight: &Sight, cell: Option<(u32, u32)>) -> Vec<Shape> {
-    let Sight::Matrix { window, mean, .. } = sight else { return vec![] };
+    let Sight::Matrix { window, mean, .. } = sight else {
+        return vec![];
+    };
     let rect = frame(size);
     let ramp = Ramp::signed(is_dark);
     let ends = ramp.ends(mean.low, mean.high);
@@ -305,7 +313,9 @@ fn Spoken(view: View) -> impl IntoView {
     let told = move || {
         let (row, column) = view.cell.get()?;
         let shown = view.seat.shown.get()?;
-        let Sight::Matrix { window, mean, min, max, .. } = &shown.sight else { return None };
+        let Sight::Matrix { window, mean, min, max, .. } = &shown.sight else {
+            return None;
+        };
         let tile = |at: u32, first: u32, count: u32, tiles: u32| {
             at.checked_sub(first)
                 .filter(|at| *at < count)
@@ -328,5 +338,5 @@ fn Spoken(view: View) -> impl IntoView {
             )
         })
     };
-    view! { <p class="small" role="status">{move || told().unwrap_or_else(|| "Point at it for values; the wheel zooms, a drag moves".into())}</p> }
+    view! { <p class="small" role="status">{shows(move || told().unwrap_or_else(|| "Point at it for values; the wheel zooms, a drag moves".into()))}</p> }
 }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use wire::look::{MOST_CHARS, MOST_TOKENS, Passage};
 
 use super::Inside;
+use crate::parts::{clicks, says, shows};
 use crate::xray::clock::When;
 
 /// The box.
@@ -56,23 +57,23 @@ pub(super) fn Prompt() -> impl IntoView {
         <section class="sheet padded prompt-box" aria-label="The text that is read">
             <form class="row" on:submit=submit>
                 <div class="tabs" role="group" aria-label="Which text">
-                    <button type="button" class="tab" aria-pressed=move || (!is_own.get()).to_string() on:click=move |_| is_own.set(false)>"held-out text"</button>
-                    <button type="button" class="tab" aria-pressed=move || is_own.get().to_string() on:click=move |_| is_own.set(true)>"your text"</button>
+                    <button type="button" class="tab" aria-pressed=says(move || (!is_own.get()).to_string()) on:click=clicks(move |_| is_own.set(false))>"held-out text"</button>
+                    <button type="button" class="tab" aria-pressed=says(move || is_own.get().to_string()) on:click=clicks(move |_| is_own.set(true))>"your text"</button>
                 </div>
-                {move || if is_own.get() {
+                {shows(move || if is_own.get() {
                     view! { <textarea id="xray-prompt" class="grow" rows="1" spellcheck="false" aria-label="Your text" placeholder="What the model should read" prop:value=text on:input:target=move |event| text.set(event.target().value()) on:keydown=press></textarea> }.into_any()
                 } else {
                     view! { <label class="row">"window"<input type="number" min="0" max="999999" prop:value=window.get_untracked().to_string() on:input:target=move |event| window.set(event.target().value().parse().unwrap_or(0)) /></label><span class="grow small dim">{format!("the same text at every step, at most {seq} tokens of it")}</span> }.into_any()
-                }}
+                })}
                 <button class="primary" type="submit" disabled=move || problem().is_some()>"Read it"</button>
             </form>
-            {move || problem().filter(|_| !text.read().is_empty()).map(|problem| view! { <p class="field-error" role="alert">{problem}</p> })}
-            {move || is_past().then(|| view! {
+            {shows(move || problem().filter(|_| !text.read().is_empty()).map(|problem| view! { <p class="field-error" role="alert">{problem}</p> }))}
+            {shows(move || is_past().then(|| view! {
                 <p class="small dim row">
-                    {move || if inside.own_in_past.get() { "This text is read at past steps too, from checkpoints." } else { "Past steps are kept over held-out window 0, so that is what you see of them." }}
-                    <button class="switch" aria-pressed=move || inside.own_in_past.get().to_string() on:click=move |_| inside.own_in_past.update(|own| *own = !*own)>"read mine there"</button>
+                    {shows(move || if inside.own_in_past.get() { "This text is read at past steps too, from checkpoints." } else { "Past steps are kept over held-out window 0, so that is what you see of them." })}
+                    <button class="switch" aria-pressed=says(move || inside.own_in_past.get().to_string()) on:click=clicks(move |_| inside.own_in_past.update(|own| *own = !*own))>"read mine there"</button>
                 </p>
-            })}
+            }))}
         </section>
     }
 }

@@ -9,7 +9,7 @@ use wire::look::{Look, Passage};
 
 use super::{Inside, is_waiting};
 use crate::parts::number::now_ms;
-use crate::parts::{Empty, Skeleton};
+use crate::parts::{Empty, Skeleton, clicks, shows};
 use crate::xray::clock::When;
 use crate::xray::frames::{How, Seeing, Shown};
 use crate::xray::tokens::percent;
@@ -58,12 +58,12 @@ pub(super) fn stand(inside: Inside, seat: Seat, content: impl Fn() -> AnyView + 
     view! {
         <Provenance inside seat />
         <div class="stack" class:late=is_late>
-            {move || match stage.get() {
+            {shows(move || match stage.get() {
                 0 => view! { <Skeleton rows=1 class="picture" /> }.into_any(),
                 1 => content(),
                 2 => unseen(inside, seat),
                 _ => not_kept(inside, seat),
-            }}
+            })}
         </div>
     }
     .into_any()
@@ -92,8 +92,8 @@ fn not_kept(inside: Inside, seat: Seat) -> AnyView {
     };
     view! {
         <Empty title="Not kept at this step" text="Map, lens, attention, weights and embedding are kept over held-out window 0. Everything else is worked out again from the newest checkpoint that is not after this step; that takes a few seconds and does not touch the run.">
-            <button class="primary" on:click=compute>{move || format!("Work it out for step {}", step())}</button>
-            <button on:click=move |_| inside.when.set(When::Now)>"Back to now"</button>
+            <button class="primary" on:click=compute>{shows(move || format!("Work it out for step {}", step()))}</button>
+            <button on:click=clicks(move |_| inside.when.set(When::Now))>"Back to now"</button>
         </Empty>
     }
     .into_any()
@@ -132,14 +132,16 @@ fn Provenance(inside: Inside, seat: Seat) -> impl IntoView {
     let is_running = Memo::new(move |_| inside.summary.read().state == RunState::Running);
     let old = move || {
         let shown = seat.shown.get()?;
-        let How::Live(pace) = shown.how else { return None };
+        let How::Live(pace) = shown.how else {
+            return None;
+        };
         let age = now.get() - arrived.get();
         (is_running.get() && age > (4.0 * pace.every_ms).max(STALE_MS))
             .then(|| format!(" · {} old", number::duration(age / 1e3)))
     };
     view! {
         <p class="provenance small dim">
-            {move || told().map(|(step, how)| view! { <span class="mono">{format!("step {step}")}</span>{format!(" · {how}")} })}
+            {shows(move || told().map(|(step, how)| view! { <span class="mono">{format!("step {step}")}</span>{format!(" · {how}")} }))}
             {late}
             <b>{old}</b>
         </p>

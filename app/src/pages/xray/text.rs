@@ -8,6 +8,7 @@ use wire::look::Sight;
 
 use super::Inside;
 use super::seat::Seat;
+use crate::parts::shows;
 use crate::xray::tokens::{mean, nats, visible};
 
 /// Tokens with a tint each, 0 to 1, or none where it is no number. The chosen one is shared by all views.
@@ -44,15 +45,15 @@ pub(super) fn token_text(
     view! {
         <div class="token-text" node_ref=field tabindex="0" role="group" aria-label=format!("{label}; left and right arrows go through its tokens")
             on:pointerover=move |event| look(&event) on:click=move |event| look(&event) on:keydown=go>
-            {move || words.get().into_iter().enumerate().map(|(at, word)| {
+            {shows(move || words.get().into_iter().enumerate().map(|(at, word)| {
                 let heat = Memo::new(move |_| tints.read().get(at).copied().filter(|tint| tint.is_finite()).unwrap_or(0.0));
                 let is_chosen = Memo::new(move |_| token.get() == Some(at));
                 let breaks = word.contains('\n');
                 view! {
-                    <span class="t" class:chosen=is_chosen class:hot=move || { heat.get() > 0.5 } data-at=at.to_string() style:--heat=move || format!("{:.3}", heat.get())>{visible_inline(&word)}</span>
+                    <span class="t" class:here=is_chosen class:hot=move || { heat.get() > 0.5 } data-at=at.to_string() style:--heat=move || format!("{:.3}", heat.get())>{visible_inline(&word)}</span>
                     {breaks.then(|| view! { <br /> })}
                 }
-            }).collect_view()}
+            }).collect_view())}
         </div>
     }
     .into_any()

@@ -4,7 +4,7 @@ use figure::number;
 use leptos::prelude::*;
 
 use super::Inside;
-use crate::parts::Icon;
+use crate::parts::{Icon, clicks, says, shows};
 use crate::xray::clock::{SPEEDS, When, moment, notch, played, scrubbed, start_of_play};
 use crate::xray::place::Place;
 
@@ -98,51 +98,55 @@ pub(super) fn Timeline() -> impl IntoView {
     view! {
         <div class="xray-head">
             <nav class="crumbs" aria-label="Where this is">
-                <a href=super::run_href(inside)>{move || inside.summary.read().name.clone()}</a>
-                {move || inside.place.get().path().into_iter().map(|(place, word)| view! {
+                <a href=super::run_href(inside)>{shows(move || inside.summary.read().name.clone())}</a>
+                {shows(move || inside.place.get().path().into_iter().map(|(place, word)| view! {
                     <span class="dim" aria-hidden="true">"▸"</span><a href=inside.path(&place)>{word}</a>
-                }).collect_view()}
-                {move || inside.place.get().up().map(|up| view! { <button class="quiet up" title="One level up (Esc)" on:click=move |_| inside.go(&up)><Icon name="up" />"up"</button> })}
+                }).collect_view())}
+                {shows(move || inside.place.get().up().map(|up| view! { <button class="quiet up" title="One level up (Esc)" on:click=clicks(move |_| inside.go(&up))><Icon name="up" />"up"</button> }))}
             </nav>
             <div class="timeline" role="group" aria-label="Step that is seen">
-                <button class="icon-only" aria-label="The kept step before" title="The kept step before (←)" on:click=move |_| scrub(-1)>"◂"</button>
-                <button class="icon-only play" aria-label=move || if player.is_playing.get() { "Hold" } else { "Play the kept steps" } title="Play the kept steps (space)" on:click=move |_| player.turn()>
-                    {move || if player.is_playing.get() { view! { <Icon name="paused" /> }.into_any() } else { "▶".into_any() }}
+                <button class="icon-only" aria-label="The kept step before" title="The kept step before (←)" on:click=clicks(move |_| scrub(-1))>"◂"</button>
+                <button class="icon-only play" aria-label=move || if player.is_playing.get() { "Hold" } else { "Play the kept steps" } title="Play the kept steps (space)" on:click=clicks(move |_| player.turn())>
+                    {shows(move || if player.is_playing.get() { view! { <Icon name="paused" /> }.into_any() } else { "▶".into_any() })}
                 </button>
-                <button class="icon-only" aria-label="The next kept step" title="The next kept step (→)" on:click=move |_| scrub(1)>"▸"</button>
-                <input type="range" class="scrub" aria-label="Step" min="0" max=move || last().to_string() prop:value=move || steps.with(|steps| notch(steps, when.get())).to_string()
-                    aria-valuetext=move || format!("step {}{}", step_word(when.get()), if when.get() == When::Now { ", the newest" } else { "" })
+                <button class="icon-only" aria-label="The next kept step" title="The next kept step (→)" on:click=clicks(move |_| scrub(1))>"▸"</button>
+                <input type="range" class="scrub" aria-label="Step" min="0" max=says(move || last().to_string()) prop:value=says(move || steps.with(|steps| notch(steps, when.get())).to_string())
+                    aria-valuetext=says(move || format!("step {}{}", step_word(when.get()), if when.get() == When::Now { ", the newest" } else { "" }))
                     on:input:target=move |event| slide(event.target().value()) />
-                <output class="mono at" title="Steps done when this was seen">{move || step_word(when.get())}</output>
-                <button class="live-again" class:is-live=move || when.get() == When::Now aria-pressed=move || (when.get() == When::Now).to_string() title="Follow the newest step" on:click=move |_| { player.stop(); when.set(When::Now) }>
-                    {move || if inside.frames.is_live() { "live" } else { "newest" }}
+                <output class="mono at" title="Steps done when this was seen">{shows(move || step_word(when.get()))}</output>
+                <button class="live-again" class:is-live=move || when.get() == When::Now aria-pressed=says(move || (when.get() == When::Now).to_string()) title="Follow the newest step" on:click=clicks(move |_| { player.stop(); when.set(When::Now) })>
+                    {shows(move || if inside.frames.is_live() { "live" } else { "newest" })}
                 </button>
                 <label class="pick" title="Kept steps a second while playing"><span class="unseen">"Speed"</span>
                     <select on:change:target=move |event| player.speed.set(event.target().value().parse().unwrap_or(12))>
                         {SPEEDS.map(|speed| view! { <option value=speed.to_string() selected=move || player.speed.get() == speed>{format!("{speed} / s")}</option> })}
                     </select>
                 </label>
-                <button class="switch" aria-pressed=move || other.read().is_some().to_string() title="Another step beside this one" on:click=compare>"two steps"</button>
+                <button class="switch" aria-pressed=says(move || other.read().is_some().to_string()) title="Another step beside this one" on:click=compare>"two steps"</button>
             </div>
-            {move || other.read().is_some().then(|| view! {
+            {shows(move || other.read().is_some().then(|| view! {
                 <div class="timeline beside" role="group" aria-label="Step beside it">
                     <span class="dim">"beside it"</span>
-                    <input type="range" class="scrub" aria-label="Step beside it" min="0" max=move || last().to_string() prop:value=move || steps.with(|steps| notch(steps, other.get().unwrap_or(When::Now))).to_string() on:input:target=move |event| slide_other(event.target().value()) />
-                    <output class="mono at">{move || step_word(other.get().unwrap_or(When::Now))}</output>
+                    <input type="range" class="scrub" aria-label="Step beside it" min="0" max=says(move || last().to_string()) prop:value=says(move || steps.with(|steps| notch(steps, other.get().unwrap_or(When::Now))).to_string()) on:input:target=move |event| slide_other(event.target().value()) />
+                    <output class="mono at">{shows(move || step_word(other.get().unwrap_or(When::Now)))}</output>
                 </div>
-            })}
-            {move || (last() == 0).then(|| view! { <p class="small dim">"No step is kept yet: the slider fills as the run goes on."</p> })}
+            }))}
+            {shows(move || (last() == 0).then(|| view! { <p class="small dim">"No step is kept yet: the slider fills as the run goes on."</p> }))}
         </div>
     }
 }
 
 /// The tabs of a block: one for each layer.
-pub(super) fn layers(inside: Inside, layer: impl Fn() -> u32 + Copy + Send + 'static, to: fn(u32) -> Place) -> AnyView {
+pub(super) fn layers(
+    inside: Inside,
+    layer: impl Fn() -> u32 + Copy + Send + Sync + 'static,
+    to: fn(u32) -> Place,
+) -> AnyView {
     (inside.layers() > 1)
         .then(|| {
             view! {
                 <div class="tabs" role="group" aria-label="Block">
-                    {(0..inside.layers()).map(|each| view! { <button class="tab" aria-pressed=move || (layer() == each).to_string() on:click=move |_| inside.go(&to(each))>{format!("block {each}")}</button> }).collect_view()}
+                    {(0..inside.layers()).map(|each| view! { <button class="tab" aria-pressed=says(move || (layer() == each).to_string()) on:click=clicks(move |_| inside.go(&to(each)))>{format!("block {each}")}</button> }).collect_view()}
                 </div>
             }
         })

@@ -6,6 +6,7 @@ use wire::look::{Context, Histogram, Look, Sight};
 
 use super::seat::stand;
 use super::{Inside, units};
+use crate::parts::shows;
 use crate::xray::clock::When;
 use crate::xray::place::Place;
 use crate::xray::tokens::visible;
@@ -28,10 +29,10 @@ pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
         _ => None,
     });
     view! {
-        <h2>{move || format!("Unit {} of block {}", chosen.get().1, chosen.get().0)}</h2>
+        <h2>{shows(move || format!("Unit {} of block {}", chosen.get().1, chosen.get().0))}</h2>
         {stand(inside, seat, move || view! {
-            <p class="dim">{move || seen.get().map(|(contexts, read)| format!("The {} held-out contexts, of {}, in which it fires most; deeper is stronger.", contexts.len(), number::with_unit(read as f64, "tokens")))}</p>
-            <ol class="contexts">{move || seen.get().map(|(contexts, _)| contexts.into_iter().map(context).collect_view())}</ol>
+            <p class="dim">{shows(move || seen.get().map(|(contexts, read)| format!("The {} held-out contexts, of {}, in which it fires most; deeper is stronger.", contexts.len(), number::with_unit(read as f64, "tokens"))))}</p>
+            <ol class="contexts">{shows(move || seen.get().map(|(contexts, _)| contexts.into_iter().map(context).collect_view()))}</ol>
             {units::sizes(Signal::derive(move || match seat.shown.get().map(|shown| shown.sight.clone()) {
                 Some(Sight::Unit { histogram, .. }) => histogram,
                 _ => Histogram::default(),
@@ -50,7 +51,7 @@ fn context(context: Context) -> impl IntoView {
     let words = words.map(|(place, (word, value))| {
         let heat = (value / most).clamp(0.0, 1.0);
         let title = format!("“{}”: {}", visible(&word), number::short(f64::from(value)));
-        view! { <span class="t" class:chosen=place == at class:hot={heat > 0.5} title=title style:--heat=format!("{heat:.3}")>{word.replace('\n', "⏎")}</span> }
+        view! { <span class="t" class:here=place == at class:hot={heat > 0.5} title=title style:--heat=format!("{heat:.3}")>{word.replace('\n', "⏎")}</span> }
     });
     view! {
         <li>

@@ -9,7 +9,7 @@ use wire::look::{Field, Histogram, Look, Sight};
 use super::seat::{Seat, stand};
 use super::text::token_text;
 use super::{Inside, timeline};
-use crate::parts::{Number, OnTouch, Plate, Touch};
+use crate::parts::{Number, OnTouch, Plate, Touch, says, shows};
 use crate::xray::clock::When;
 use crate::xray::place::Place;
 use crate::xray::tokens::{brief, percent, visible};
@@ -66,7 +66,7 @@ pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
 
 #[component]
 fn Facts(seat: Seat) -> impl IntoView {
-    move || match seat.shown.get().map(|shown| shown.sight.clone()) {
+    shows(move || match seat.shown.get().map(|shown| shown.sight.clone()) {
         Some(Sight::Units { of, dead, saturated, .. }) => Some(view! {
             <dl class="figures across">
                 <div><dt>"units"</dt><dd><Number text=number::whole(u64::from(of)) meaning="Width of the MLP: d_ff" /></dd></div>
@@ -75,7 +75,7 @@ fn Facts(seat: Seat) -> impl IntoView {
             </dl>
         }),
         _ => None,
-    }
+    })
 }
 
 /// The field: a row for each unit, strongest first, a column for each token.
@@ -86,7 +86,9 @@ fn Picture(inside: Inside, seat: Seat, row: RwSignal<Option<u32>>, layer: Memo<u
         seat.shown.get().and_then(|shown| Units::of(&shown.sight).map(|units| units.field.rows)).unwrap_or(0)
     });
     let draw = move |size: Size, is_dark: bool| -> Vec<Shape> {
-        let Some(shown) = seat.shown.get() else { return vec![] };
+        let Some(shown) = seat.shown.get() else {
+            return vec![];
+        };
         Units::of(&shown.sight)
             .map_or(vec![], |units| drawing(size, is_dark, &units, first.get(), row.get(), inside.token.get()))
     };
@@ -150,9 +152,9 @@ fn Picture(inside: Inside, seat: Seat, row: RwSignal<Option<u32>>, layer: Memo<u
     });
     view! {
         <Plate class="units" label draw on_touch keys="Units by token; up and down arrows choose a unit, Enter shows what makes it fire" />
-        {move || (count.get() > ROWS).then(|| view! {
-            <input type="range" class="scrub" aria-label="First unit in sight" min="0" max=move || (count.get() - ROWS).to_string() prop:value=move || first.get().to_string() on:input:target=move |event| first.set(event.target().value().parse().unwrap_or(0)) />
-        })}
+        {shows(move || (count.get() > ROWS).then(|| view! {
+            <input type="range" class="scrub" aria-label="First unit in sight" min="0" max=says(move || (count.get() - ROWS).to_string()) prop:value=says(move || first.get().to_string()) on:input:target=move |event| first.set(event.target().value().parse().unwrap_or(0)) />
+        }))}
     }
 }
 
@@ -234,7 +236,7 @@ fn Spoken(inside: Inside, seat: Seat, row: RwSignal<Option<u32>>) -> impl IntoVi
         ))
     };
     view! {
-        <p class="small" role="status">{move || told().unwrap_or_else(|| "Point at a unit: the text below is tinted by it".into())}</p>
+        <p class="small" role="status">{shows(move || told().unwrap_or_else(|| "Point at a unit: the text below is tinted by it".into()))}</p>
         {token_text(inside, "The text, tinted by the chosen unit", tokens, tints)}
     }
 }

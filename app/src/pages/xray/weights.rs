@@ -8,7 +8,7 @@ use wire::look::{Look, Of, Sight, Thumbnail};
 
 use super::Inside;
 use super::seat::{Seat, stand};
-use crate::parts::Plate;
+use crate::parts::{Plate, clicks, says, shows};
 use crate::xray::clock::When;
 use crate::xray::place::{OF, Place};
 
@@ -31,7 +31,7 @@ pub(super) fn choice(inside: Inside, to: impl Fn(Of) -> Place + Copy + Send + Sy
     };
     view! {
         <div class="tabs" role="group" aria-label="What is shown">
-            {OF.map(|(each, word)| view! { <button class="tab" title=meaning(each) aria-pressed=move || (of(inside) == each).to_string() on:click=move |_| inside.go(&to(each))>{word}</button> })}
+            {OF.map(|(each, word)| view! { <button class="tab" title=meaning(each) aria-pressed=says(move || (of(inside) == each).to_string()) on:click=clicks(move |_| inside.go(&to(each)))>{word}</button> })}
         </div>
     }
     .into_any()
@@ -49,7 +49,7 @@ pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
         {choice(inside, |of| Place::Weights { of })}
         {stand(inside, seat, move || view! {
             <ul class="gallery">
-                {move || names.get().into_iter().enumerate().map(|(at, tensor)| view! { <Card inside seat at tensor /> }).collect_view()}
+                {shows(move || names.get().into_iter().enumerate().map(|(at, tensor)| view! { <Card inside seat at tensor /> }).collect_view())}
             </ul>
         }.into_any())}
     }
@@ -108,7 +108,7 @@ fn Card(inside: Inside, seat: Seat, at: usize, tensor: String) -> impl IntoView 
                 <Plate class="mini-bars" label=Signal::derive(move || told(|matrix| describe_histogram(&matrix.histogram))) draw=bars />
                 <dl class="pairs small">
                     <div title="Rows and columns"><dt>"shape"</dt><dd class="mono">{shape}</dd></div>
-                    <div title="Root mean square of its values"><dt>"RMS"</dt><dd class="mono">{move || told(|matrix| number::short(matrix.moments.rms))}</dd></div>
+                    <div title="Root mean square of its values"><dt>"RMS"</dt><dd class="mono">{shows(move || told(|matrix| number::short(matrix.moments.rms)))}</dd></div>
                     <div title="|W|²_F / |W|²₂: how many directions carry it. A fresh matrix has many; training makes some matter more."><dt>"stable rank"</dt><dd class="mono">{rank}</dd></div>
                 </dl>
             </a>
