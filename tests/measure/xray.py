@@ -22,13 +22,17 @@ ALLOWED = 1e-4
 WORST = {}
 
 
-def compare(name, ours, theirs, scale=None):
-    """Relative to each value, or to `scale` where values may be next to nothing."""
+# A loss next to nothing is told to 1e-6 nats: a log-softmax in 32 bits holds no more.
+LEAST_LOSS = 1e-2
+
+
+def compare(name, ours, theirs, scale=None, least=1e-12):
+    """Relative to each value or `least`, or to `scale` where values may be next to nothing."""
     ours = np.asarray(ours, dtype=np.float64).ravel()
     theirs = np.asarray(theirs, dtype=np.float64).ravel()
     assert ours.shape == theirs.shape, f"{name}: {ours.shape} and {theirs.shape}"
     both = np.isnan(ours) & np.isnan(theirs)
-    size = np.maximum(np.abs(theirs), 1e-12) if scale is None else np.full_like(theirs, max(scale, 1e-12))
+    size = np.maximum(np.abs(theirs), least) if scale is None else np.full_like(theirs, max(scale, 1e-12))
     apart = np.where(both, 0.0, np.abs(ours - theirs) / size)
     apart = np.where(np.isnan(apart), np.inf, apart)
     count, worst = WORST.get(name, (0, 0.0))
@@ -241,7 +245,7 @@ def check_lens(lab, sight, text):
     tokens, following = text
     model, seen = Model(lab), {}
     logits = model.run(tokens, seen=seen)
-    compare("lens: losses", numbers(sight["losses"]), losses(logits, following))
+    compare("lens: losses", numbers(sight["losses"]), losses(logits, following), least=LEAST_LOSS)
     streams = [seen["embedding"]] + [seen[f"block.{layer}.stream"] for layer in range(lab.model["layers"])]
     for stream, cells in zip(streams, sight["cells"], strict=True):
         p = torch.softmax(model.head(model.norm(stream, "norm")), -1)
@@ -355,8 +359,8 @@ def check_hands(lab, sight, text, edits):
     tokens, following = text
     model = Model(lab)
     hands = [(edit["part"], edit["factor"]) for edit in edits]
-    compare("hands: losses before", numbers(sight["before"]), losses(model.run(tokens), following))
-    compare("hands: losses after", numbers(sight["after"]), losses(model.run(tokens, hands), following))
+    compare("hands: losses before", numbers(sight["before"]), losses(model.run(tokens), following), least=LEAST_LOSS)
+    compare("hands: losses after", numbers(sight["after"]), losses(model.run(tokens, hands), following), least=LEAST_LOSS)
     windows = max(min((len(lab.valid) - 1) // lab.seq, 2048 // lab.seq), 1)
     held = [lab.held(window) for window in range(windows)]
     for name, laid in (("valid_before", ()), ("valid_after", hands)):
