@@ -82,6 +82,8 @@ pub(crate) struct Router {
     /// Where the page is.
     pub(crate) route: Memo<Route>,
     address: RwSignal<(String, String)>,
+    /// The path that this program was loaded for.
+    sent: StoredValue<String>,
 }
 
 impl Router {
@@ -89,11 +91,16 @@ impl Router {
     pub(crate) fn start() -> Self {
         let address = RwSignal::new(read_address());
         let route = Memo::new(move |_| Route::parse(&address.read().0));
-        let router = Self { route, address };
+        let router = Self { route, address, sent: StoredValue::new(address.read_untracked().0.clone()) };
         Effect::new(move || document().set_title(&route.get().title()));
         window_event_listener_untyped("popstate", move |_| address.set(read_address()));
         window_event_listener_untyped("click", move |event| router.catch(&event));
         router
+    }
+
+    /// Whether the page is where the server sent it.
+    pub(crate) fn is_first(self) -> bool {
+        self.sent.with_value(|sent| *sent == self.address.read_untracked().0)
     }
 
     /// Goes to a path of the page, with a line in the browser's history.

@@ -81,6 +81,9 @@ fn SignedIn() -> impl IntoView {
         <DisconnectedBar />
         <div id="page" class:stale=is_stale>
             {move || match router.route.get() {
+                Route::Xray(run) if HAS_XRAY => view! { <XrayPage run /> }.into_any(),
+                Route::Xray(_) => view! { <Elsewhere /> }.into_any(),
+                _ if !HAS_LAB => view! { <Elsewhere /> }.into_any(),
                 Route::Lab => view! { <LabPage /> }.into_any(),
                 Route::Start => view! { <StartPage /> }.into_any(),
                 Route::Texts => view! { <TextsPage /> }.into_any(),
@@ -88,13 +91,35 @@ fn SignedIn() -> impl IntoView {
                 Route::Playground => view! { <PlaygroundPage /> }.into_any(),
                 Route::Settings => view! { <SettingsPage /> }.into_any(),
                 Route::Run(run) => view! { <RunPage run /> }.into_any(),
-                Route::Xray(run) => view! { <XrayPage run /> }.into_any(),
                 Route::Unknown(path) => view! { <NotFound path /> }.into_any(),
             }}
         </div>
         <ToastShelf />
         <ConfirmDialog />
         <KeyHelp />
+    }
+}
+
+/// Which pages this program has; `cargo xtask page` builds one with each part. The server sends the one that has the address.
+const HAS_LAB: bool = cfg!(feature = "lab");
+const HAS_XRAY: bool = cfg!(feature = "xray");
+
+/// A page of the other program: asks the server for it, unless that is what it has just sent.
+#[component]
+fn Elsewhere() -> impl IntoView {
+    let router = expect_context::<Router>();
+    let was_sent = router.is_first();
+    if !was_sent {
+        let _ = window().location().reload();
+    }
+    view! {
+        <main class="page">
+            <Show when=move || was_sent fallback=|| view! { <p class="dim">"Opening …"</p> }>
+                <Empty title="This page is not here" text="The server sent another one in its place. Built anew with cargo xtask serve, it has both.">
+                    <a class="button" href="/">"To the Lab"</a>
+                </Empty>
+            </Show>
+        </main>
     }
 }
 

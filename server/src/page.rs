@@ -44,12 +44,17 @@ pub async fn serve_page(request: Request) -> Response {
     let is_packed = ENCODINGS.iter().any(|(_, suffix)| path.ends_with(suffix));
     match find(path).filter(|_| !is_packed) {
         Some(file) => send(file, request.headers()),
-        None if is_address(path, request.headers()) => match find("index.html") {
+        None if is_address(path, request.headers()) => match find(start_of(path)) {
             Some(index) => send(index, request.headers()),
             None => Html(NOT_BUILT).into_response(),
         },
         None => ApiError::not_found(format!("the page has no file {:?}", request.uri().path())).into_response(),
     }
+}
+
+/// The page is two programs, so that neither is heavy: which one has an address.
+fn start_of(path: &str) -> &'static str {
+    if path.starts_with("runs/") && path.trim_end_matches('/').ends_with("/xray") { "xray.html" } else { "index.html" }
 }
 
 /// Whether someone opens an address of the page rather than fetching a file.

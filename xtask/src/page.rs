@@ -15,38 +15,45 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::compiler::{Compiler, TARGET};
 use crate::shell::{Outcome, command, find_program, output, root, run, say};
 
+/// The programs of the page: the feature of `app` each is built with, and the file that starts it. Two, so that neither is heavy.
+const PROGRAMS: [(&str, &str); 2] = [("lab", "index.html"), ("xray", "xray.html")];
 /// The first version of wasm-opt that is used.
 const WASM_OPT_FROM: u32 = 116;
 
 /// Builds the page; when nothing has changed since the last time, leaves `target/page` as it is.
 pub(crate) fn build() -> Outcome<()> {
-    let wasm = compile(Compiler::find()?)?;
-    let stamp = stamp(&wasm)?;
+    let compiler = Compiler::find()?;
+    let modules = PROGRAMS.iter().map(|(part, _)| compile(compiler, part)).collect::<Outcome<Vec<_>>>()?;
+    let stamp = stamp(&modules)?;
     let stamp_file = root().join("target").join("page.stamp");
     let page = root().join("target").join("page");
     if page.join("index.html").is_file() && fs::read_to_string(&stamp_file).is_ok_and(|last| last == stamp) {
         eprintln!("the page is up to date");
         return Ok(());
     }
-    assemble(&wasm, &stamp, &page)?;
+    assemble(&modules, &stamp, &page)?;
     write(&stamp_file, stamp.as_bytes())?;
-    layout::print_weight(&page)
+    PROGRAMS.iter().try_for_each(|(part, _)| layout::print_weight(&page, &format!("kindling-{part}-")))
 }
 
-/// Compiles `app/`. Gives back the WebAssembly module, without its JavaScript yet.
-fn compile(compiler: Compiler) -> Outcome<PathBuf> {
-    say("compiling the page");
+/// Compiles a part of `app/`. Gives back the WebAssembly module, without its JavaScript yet.
+fn compile(compiler: Compiler, part: &str) -> Outcome<PathBuf> {
+    say(&format!("compiling the page: {part}"));
     let folder = root().join("target").join(compiler.folder());
-    run(compiler.cargo_build().args(["--package", "app", "--profile", "page", "--target-dir"]).arg(&folder))?;
-    Ok(folder.join(TARGET).join("page").join("app.wasm"))
+    let app = ["--package", "app", "--no-default-features", "--features", part, "--profile", "page", "--target-dir"];
+    run(compiler.cargo_build().args(app).arg(&folder))?;
+    let built = folder.join(TARGET).join("page").join("app.wasm");
+    let module = built.with_file_name(format!("{part}.wasm"));
+    fs::copy(&built, &module).map_err(|error| format!("{} cannot be copied: {error}", built.display()))?;
+    Ok(module)
 }
 
 /// A fingerprint of all that the page is made of, this program and the optimizer included.
-fn stamp(wasm: &Path) -> Outcome<String> {
+fn stamp(modules: &[PathBuf]) -> Outcome<String> {
     let program = std::env::current_exe().map_err(|error| format!("this program cannot find itself: {error}"))?;
     let public = layout::files_in(&root().join("public"))?;
     let mut hasher = DefaultHasher::new();
-    for file in [wasm.to_owned(), program].iter().chain(&public) {
+    for file in modules.iter().chain([&program]).chain(&public) {
         hasher.write(file.to_string_lossy().as_bytes());
         hasher.write(&read(file)?);
     }
@@ -55,15 +62,19 @@ fn stamp(wasm: &Path) -> Outcome<String> {
 }
 
 /// Lays the page out aside and then puts it in place, so that no server is ever built around half a page.
-fn assemble(wasm: &Path, stamp: &str, page: &Path) -> Outcome<()> {
+fn assemble(modules: &[PathBuf], stamp: &str, page: &Path) -> Outcome<()> {
     say("laying the page out");
     let aside = page.with_extension("new");
     remove_folder(&aside)?;
     let assets = aside.join("assets");
-    let name = format!("kindling-{}", &stamp[..12]);
-    bind(wasm, &name, &assets)?;
-    optimize(&assets.join(format!("{name}_bg.wasm")))?;
-    layout::place_public(&root().join("public"), &aside, &name)?;
+    let mut starts = vec![];
+    for ((part, index), module) in PROGRAMS.iter().zip(modules) {
+        let name = format!("kindling-{part}-{}", &stamp[..12]);
+        bind(module, &name, &assets)?;
+        optimize(&assets.join(format!("{name}_bg.wasm")))?;
+        starts.push((*index, name));
+    }
+    layout::place_public(&root().join("public"), &aside, &starts)?;
     layout::compress(&aside)?;
     remove_folder(page)?;
     fs::rename(&aside, page).map_err(|error| format!("{} cannot be put in place: {error}", page.display()))

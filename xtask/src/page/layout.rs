@@ -17,8 +17,8 @@ const START_MARK: &str = "<!-- kindling -->";
 const COMPRESS_FROM_BYTES: usize = 1024;
 
 /// Puts the files of `public` into `page`. Those which index.html names (`"/style.css"`) go to `assets` under a name
-/// with their hash, and index.html is told; the rest keep their names.
-pub(super) fn place_public(public: &Path, page: &Path, name: &str) -> Outcome<()> {
+/// with their hash, and index.html is told; the rest keep their names. Of index.html itself there is one for each program.
+pub(super) fn place_public(public: &Path, page: &Path, starts: &[(&str, String)]) -> Outcome<()> {
     let index_file = public.join("index.html");
     let mut index = String::from_utf8(read(&index_file)?).map_err(|_| "public/index.html is not UTF-8".to_owned())?;
     for file in files_in(public)?.into_iter().filter(|file| *file != index_file) {
@@ -29,8 +29,10 @@ pub(super) fn place_public(public: &Path, page: &Path, name: &str) -> Outcome<()
         index = index.replace(&reference, &format!("\"/{placed}\""));
         write(&page.join(placed), &content)?;
     }
-    let index = index_with_start(&index, page, name)?;
-    write(&page.join("index.html"), index.as_bytes())
+    for (file, name) in starts {
+        write(&page.join(file), index_with_start(&index, page, name)?.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Starts the program from index.html through a file of its own: the server's content policy allows no inline script.
@@ -93,10 +95,14 @@ fn gzip(content: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// Prints what a first visit transfers, and each file of it, in kB (1,000 bytes).
-pub(super) fn print_weight(page: &Path) -> Outcome<()> {
+pub(super) fn print_weight(page: &Path, program: &str) -> Outcome<()> {
     let is_packed = |file: &Path| file.extension().is_some_and(|suffix| suffix == "br" || suffix == "gz");
+    let is_anothers = |file: &Path| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("kindling-") && !name.starts_with(program)
+    };
     let mut sum_bytes = 0;
-    for file in files_in(page)?.iter().filter(|file| !is_packed(file)) {
+    for file in files_in(page)?.iter().filter(|file| !is_packed(file) && !is_anothers(file)) {
         let plain_bytes = size_bytes(file).unwrap_or(0);
         let sent_bytes = size_bytes(&with_suffix(file, "br")).unwrap_or(plain_bytes);
         sum_bytes += sent_bytes;
@@ -152,7 +158,7 @@ mod tests {
         let public = folder.join("public");
         files.iter().for_each(|(name, content)| write(&public.join(name), content.as_bytes()).unwrap());
         let page = folder.join("page");
-        let outcome = place_public(&public, &page, "kindling-abc");
+        let outcome = place_public(&public, &page, &[("index.html", "kindling-abc".into())]);
         (page, outcome)
     }
 
