@@ -70,6 +70,7 @@ fn the_self_check_is_good_and_a_run_reports_the_cpus_losses_and_looks() {
 }
 
 #[test]
+#[ignore = "every look has shapes of its own, each tuned anew: more than a quarter of an hour on a software adapter; for a real card"]
 fn looks_inside_show_what_the_cpu_shows() {
     play("looks", &[]);
 }

@@ -58,7 +58,7 @@ pub fn presets() -> Vec<PresetInfo> {
             "tiny: half an hour on a laptop",
             "One layer that learns sums by heart and much later understands them, on the text modular-addition.",
             Tokenizer::Bpe(354),
-            8000,
+            6000,
             grokking(),
         ),
         entry(
