@@ -9,7 +9,7 @@ let lab, browser, page, run;
 const spec = {
   ...longRun,
   name: "seen",
-  overrides: { ...longRun.overrides, "model.layers": 2, "model.heads": 4, "model.d_model": 64, "model.d_ff": 128, "cadence.eval_every": 200, "keep.every": 100 },
+  overrides: { ...longRun.overrides, "model.layers": 2, "model.heads": 4, "model.d_model": 64, "model.d_ff": 128, "cadence.eval_every": 200, "keep.every": 100, "keep.every_nth": 1 },
 };
 
 before(async () => {
