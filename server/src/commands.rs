@@ -1,6 +1,8 @@
 //! Commands: on their way to the worker that holds the run, and back as the event that says what came of them. What is refused
 //! before it travels is in [`crate::steer`].
 
+use std::time::{Duration, Instant};
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode};
@@ -19,6 +21,8 @@ use crate::clock::now_ms;
 use crate::pending::Unanswered;
 use crate::{forks, runs, steer};
 
+/// How long a command waits for its run to be handed to a worker.
+const HANDED_OVER_WITHIN: Duration = Duration::from_secs(2);
 /// Names the twin that came of a command.
 const TWIN: HeaderName = HeaderName::from_static("kindling-twin");
 
@@ -59,12 +63,22 @@ pub async fn carry_out(
     command: Command,
 ) -> Result<EventRecord, ApiError> {
     let command = steer::expand(state, summary, command).await?;
+    while_handed_over(state, summary).await;
     if !is_at_work(state, summary) {
         return without_worker(state, summary, author, command).await;
     }
     // What a rollback goes back to stays, whatever else is pruned meanwhile.
     let _held = steer::verify(state, summary, &command).await?;
     order(state, &summary.id, author, command).await
+}
+
+/// A run counts as starting a moment before its worker is given it; what is asked in between waits for that.
+async fn while_handed_over(state: &AppState, summary: &RunSummary) {
+    let began = Instant::now();
+    while summary.state == RunState::Starting && !state.fleet.holds(&summary.id) && began.elapsed() < HANDED_OVER_WITHIN
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Whether a worker holds a run that has not ended; one that has may be held for a moment longer.
