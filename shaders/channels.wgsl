@@ -9,16 +9,6 @@
 // Threads   A workgroup takes 64 neighbouring columns, a thread one of them, so that a row is read in one piece
 // Twin      `engine::reduce::channels`
 
-// Element i lies at the sum of its coordinates times `strides`; `shape` is filled up with ones in front. Columns are those of the last dimension.
-struct Tap {
-    count: u32,
-    first_partial: u32,
-    is_flat: u32,
-    unused: u32,
-    shape: vec4<u32>,
-    strides: vec4<u32>,
-}
-
 struct Channel {
     rms: f32,
     least: u32,
@@ -26,32 +16,10 @@ struct Channel {
     bad: u32,
 }
 
-@group(0) @binding(0) var<storage, read> values: array<u32>;
 @group(0) @binding(1) var<storage, read_write> channels: array<Channel>;
-@group(0) @binding(2) var<uniform> tap: Tap;
 
 const THREADS: u32 = 64u;
 const STRETCH: u32 = 256u;
-const SIGN: u32 = 0x80000000u;
-const EXPONENT: u32 = 0x7f800000u;
-
-// Words in the order of their floats.
-fn ordered(bits: u32) -> u32 {
-    return select(bits | SIGN, ~bits, (bits & SIGN) != 0u);
-}
-
-fn place(element: u32) -> u32 {
-    if tap.is_flat != 0u {
-        return element;
-    }
-    var rest = element;
-    var place = 0u;
-    for (var d = 3i; d >= 0i; d--) {
-        place += (rest % tap.shape[d]) * tap.strides[d];
-        rest /= tap.shape[d];
-    }
-    return place;
-}
 
 @compute @workgroup_size(64)
 fn main(
@@ -59,9 +27,8 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    // More workgroups than one dimension holds are laid out in rows; the last row may reach past the end.
     let width = tap.shape[3];
-    let column = (workgroup.y * workgroups.x + workgroup.x) * THREADS + thread;
+    let column = number(workgroup, workgroups) * THREADS + thread;
     if column >= width {
         return;
     }

@@ -10,19 +10,7 @@
 // Threads   A workgroup takes 16,384 neighbouring elements in logical order; thread t takes elements t, t + 256, t + 512, ...
 // Twin      `engine::reduce::histogram`
 
-// Element i lies at the sum of its coordinates times `strides`; `shape` is filled up with ones in front.
-struct Tap {
-    count: u32,
-    first_partial: u32,
-    is_flat: u32,
-    unused: u32,
-    shape: vec4<u32>,
-    strides: vec4<u32>,
-}
-
-@group(0) @binding(0) var<storage, read> values: array<u32>;
 @group(0) @binding(1) var<storage, read_write> counts: array<u32>;
-@group(0) @binding(2) var<uniform> tap: Tap;
 
 const THREADS: u32 = 256u;
 const PER_THREAD: u32 = 64u;
@@ -34,19 +22,6 @@ const BINS: u32 = 66u;
 const LOWEST: u32 = 103u;
 
 var<workgroup> bins: array<atomic<u32>, BINS>;
-
-fn place(element: u32) -> u32 {
-    if tap.is_flat != 0u {
-        return element;
-    }
-    var rest = element;
-    var place = 0u;
-    for (var d = 3i; d >= 0i; d--) {
-        place += (rest % tap.shape[d]) * tap.strides[d];
-        rest /= tap.shape[d];
-    }
-    return place;
-}
 
 fn bin(bits: u32) -> u32 {
     let size = bits & 0x7fffffffu;
@@ -67,8 +42,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    // More workgroups than one dimension holds are laid out in rows; the last row may reach past the end.
-    let group = workgroup.y * workgroups.x + workgroup.x;
+    let group = number(workgroup, workgroups);
     let first = group * THREADS * PER_THREAD;
     let is_inside = first < tap.count;
     if thread < BINS {

@@ -10,16 +10,6 @@
 // Threads   A workgroup takes 16,384 neighbouring elements in logical order; thread t takes elements t, t + 256, t + 512, ...
 // Twin      `engine::stats::moments`
 
-// Element i lies at the sum of its coordinates times `strides`; `shape` is filled up with ones in front.
-struct Tap {
-    count: u32,
-    first_partial: u32,
-    is_flat: u32,
-    unused: u32,
-    shape: vec4<u32>,
-    strides: vec4<u32>,
-}
-
 struct Partial {
     sum_small: f32,
     sum: f32,
@@ -33,37 +23,15 @@ struct Partial {
     bad: u32,
 }
 
-@group(0) @binding(0) var<storage, read> values: array<u32>;
 @group(0) @binding(1) var<storage, read_write> partials: array<Partial>;
-@group(0) @binding(2) var<uniform> tap: Tap;
 
 const THREADS: u32 = 256u;
 const PER_THREAD: u32 = 64u;
-const SIGN: u32 = 0x80000000u;
-const EXPONENT: u32 = 0x7f800000u;
 // The bits of 2^-50 and 2^50.
 const SMALL: u32 = 0x26800000u;
 const LARGE: u32 = 0x58800000u;
 
 var<workgroup> shared_partials: array<Partial, THREADS>;
-
-// Words in the order of their floats.
-fn ordered(bits: u32) -> u32 {
-    return select(bits | SIGN, ~bits, (bits & SIGN) != 0u);
-}
-
-fn place(element: u32) -> u32 {
-    if tap.is_flat != 0u {
-        return element;
-    }
-    var rest = element;
-    var place = 0u;
-    for (var d = 3i; d >= 0i; d--) {
-        place += (rest % tap.shape[d]) * tap.strides[d];
-        rest /= tap.shape[d];
-    }
-    return place;
-}
 
 fn with_value(partial: Partial, bits: u32) -> Partial {
     var next = partial;
@@ -113,8 +81,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    // More workgroups than one dimension holds are laid out in rows; the last row may reach past the end.
-    let group = workgroup.y * workgroups.x + workgroup.x;
+    let group = number(workgroup, workgroups);
     let first = group * THREADS * PER_THREAD;
     let is_inside = first < tap.count;
     var partial = Partial(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0xffffffffu, 0u, 0u, 0u);

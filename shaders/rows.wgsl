@@ -8,16 +8,6 @@
 // Threads   A workgroup takes a row; thread t takes its keys t, t + 64, t + 128, ...
 // Twin      `engine::reduce::rows`
 
-// Element i lies at the sum of its coordinates times `strides`; `shape` is filled up with ones in front. Rows are those of the last dimension.
-struct Tap {
-    count: u32,
-    first_partial: u32,
-    is_flat: u32,
-    unused: u32,
-    shape: vec4<u32>,
-    strides: vec4<u32>,
-}
-
 struct Row {
     entropy: f32,
     least: u32,
@@ -25,33 +15,11 @@ struct Row {
     bad: u32,
 }
 
-@group(0) @binding(0) var<storage, read> values: array<u32>;
 @group(0) @binding(1) var<storage, read_write> rows: array<Row>;
-@group(0) @binding(2) var<uniform> tap: Tap;
 
 const THREADS: u32 = 64u;
-const SIGN: u32 = 0x80000000u;
-const EXPONENT: u32 = 0x7f800000u;
 
 var<workgroup> shared_rows: array<Row, THREADS>;
-
-// Words in the order of their floats.
-fn ordered(bits: u32) -> u32 {
-    return select(bits | SIGN, ~bits, (bits & SIGN) != 0u);
-}
-
-fn place(element: u32) -> u32 {
-    if tap.is_flat != 0u {
-        return element;
-    }
-    var rest = element;
-    var place = 0u;
-    for (var d = 3i; d >= 0i; d--) {
-        place += (rest % tap.shape[d]) * tap.strides[d];
-        rest /= tap.shape[d];
-    }
-    return place;
-}
 
 @compute @workgroup_size(64)
 fn main(
@@ -59,8 +27,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    // More workgroups than one dimension holds are laid out in rows; the last row may reach past the end.
-    let group = workgroup.y * workgroups.x + workgroup.x;
+    let group = number(workgroup, workgroups);
     let keys = tap.shape[3];
     let is_inside = group < tap.count / keys;
     var row = Row(0.0, 0xffffffffu, 0u, 0u);

@@ -9,19 +9,6 @@
 // Threads   A workgroup takes a tile; thread t takes its elements t, t + 64, t + 128, ... in logical order
 // Twin      `engine::reduce::tiles`
 
-// Element i lies at the sum of its coordinates times `strides`; `shape` is filled up with ones in front. The matrix is all rows of the last
-// dimension. `window`: first row, first column, rows, columns. `grid`: tiles downwards and across.
-struct Tap {
-    count: u32,
-    first_partial: u32,
-    is_flat: u32,
-    unused: u32,
-    shape: vec4<u32>,
-    strides: vec4<u32>,
-    window: vec4<u32>,
-    grid: vec4<u32>,
-}
-
 struct Tile {
     mean: f32,
     least: u32,
@@ -29,33 +16,11 @@ struct Tile {
     count: u32,
 }
 
-@group(0) @binding(0) var<storage, read> values: array<u32>;
 @group(0) @binding(1) var<storage, read_write> tiles: array<Tile>;
-@group(0) @binding(2) var<uniform> tap: Tap;
 
 const THREADS: u32 = 64u;
-const SIGN: u32 = 0x80000000u;
-const EXPONENT: u32 = 0x7f800000u;
 
 var<workgroup> shared_tiles: array<Tile, THREADS>;
-
-// Words in the order of their floats.
-fn ordered(bits: u32) -> u32 {
-    return select(bits | SIGN, ~bits, (bits & SIGN) != 0u);
-}
-
-fn place(element: u32) -> u32 {
-    if tap.is_flat != 0u {
-        return element;
-    }
-    var rest = element;
-    var place = 0u;
-    for (var d = 3i; d >= 0i; d--) {
-        place += (rest % tap.shape[d]) * tap.strides[d];
-        rest /= tap.shape[d];
-    }
-    return place;
-}
 
 @compute @workgroup_size(64)
 fn main(
@@ -63,8 +28,7 @@ fn main(
     @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    // More workgroups than one dimension holds are laid out in rows; the last row may reach past the end.
-    let group = workgroup.y * workgroups.x + workgroup.x;
+    let group = number(workgroup, workgroups);
     let is_inside = group < tap.grid.x * tap.grid.y;
     var tile = Tile(0.0, 0xffffffffu, 0u, 0u);
     if is_inside {

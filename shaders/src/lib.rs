@@ -1,5 +1,6 @@
 //! The lab's own GPU kernels, in WGSL: this crate names and documents them, and holds nothing else. Each file opens with its purpose,
-//! formula, bindings, map from threads to elements, and its twin in Rust, to which the engine's tests hold it.
+//! formula, bindings, map from threads to elements, and its twin in Rust, to which the engine's tests hold it. How a tensor is read where
+//! it lies is the same for all and stands in `tap.wgsl`.
 
 /// A compute shader and how it is launched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,23 +13,30 @@ pub struct Kernel {
     pub elements_per_workgroup: u32,
 }
 
+/// A kernel's own file, and behind it what all of them share.
+macro_rules! source {
+    ($name:literal) => {
+        concat!(include_str!(concat!("../", $name, ".wgsl")), "\n", include_str!("../tap.wgsl"))
+    };
+}
+
 /// Count, sums, sums of squares, least and greatest of a tensor of up to four dimensions, as one partial of ten words for each workgroup.
 pub const MOMENTS: Kernel =
-    Kernel { name: "moments", source: include_str!("../moments.wgsl"), elements_per_workgroup: 16_384 };
+    Kernel { name: "moments", source: source!("moments"), elements_per_workgroup: 16_384 };
 
 /// Counts of values by size: 32 powers of two of either sign, zeros, and what is not finite, as 66 words for each workgroup.
 pub const HISTOGRAM: Kernel =
-    Kernel { name: "histogram", source: include_str!("../histogram.wgsl"), elements_per_workgroup: 16_384 };
+    Kernel { name: "histogram", source: source!("histogram"), elements_per_workgroup: 16_384 };
 
 /// Mean and extrema of each tile of a part of a matrix: a workgroup and four words for each tile.
-pub const TILES: Kernel = Kernel { name: "tiles", source: include_str!("../tiles.wgsl"), elements_per_workgroup: 0 };
+pub const TILES: Kernel = Kernel { name: "tiles", source: source!("tiles"), elements_per_workgroup: 0 };
 
 /// Entropy and extrema of each row of shares: a workgroup and four words for each row.
-pub const ROWS: Kernel = Kernel { name: "rows", source: include_str!("../rows.wgsl"), elements_per_workgroup: 0 };
+pub const ROWS: Kernel = Kernel { name: "rows", source: source!("rows"), elements_per_workgroup: 0 };
 
 /// Rms and extrema of each column: a workgroup for 64 columns, four words for each.
 pub const CHANNELS: Kernel =
-    Kernel { name: "channels", source: include_str!("../channels.wgsl"), elements_per_workgroup: 0 };
+    Kernel { name: "channels", source: source!("channels"), elements_per_workgroup: 0 };
 
 /// All kernels.
 pub const KERNELS: [Kernel; 5] = [MOMENTS, HISTOGRAM, TILES, ROWS, CHANNELS];

@@ -284,9 +284,7 @@ impl Frames {
 
     /// Fetches all of a look once, and then only what is new.
     fn fetch_kept(self, key: String, look: Look) {
-        let known =
-            self.shelves.with_untracked(|shelves| shelves.get(&key).map(|shelf| matches!(shelf, Shelf::Failed(_))));
-        if known == Some(false) {
+        if self.shelves.with_untracked(|shelves| shelves.contains_key(&key)) {
             return;
         }
         self.looks.update_value(|looks| drop(looks.insert(key.clone(), look.clone())));
@@ -310,6 +308,8 @@ impl Frames {
         if self.wishes.try_update_value(|wishes| wishes.is_storing = false).is_none() {
             return;
         }
+        // What failed is asked for again, no more often than this.
+        self.shelves.update(|shelves| shelves.retain(|_, shelf| !matches!(shelf, Shelf::Failed(_))));
         self.fetch_steps();
         let shelves: Vec<(String, u64)> = self.shelves.with_untracked(|shelves| {
             let from = |shelf: &Shelf| match shelf {

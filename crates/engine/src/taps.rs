@@ -77,7 +77,7 @@ struct Span {
     width: usize,
 }
 
-/// `Tap` of the kernels. `moments.wgsl`, `histogram.wgsl`, `rows.wgsl` and `channels.wgsl` read the part before `window`.
+/// `Tap` of `tap.wgsl`; only `tiles.wgsl` reads `window` and `grid`.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Place {
