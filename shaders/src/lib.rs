@@ -21,8 +21,7 @@ macro_rules! source {
 }
 
 /// Count, sums, sums of squares, least and greatest of a tensor of up to four dimensions, as one partial of ten words for each workgroup.
-pub const MOMENTS: Kernel =
-    Kernel { name: "moments", source: source!("moments"), elements_per_workgroup: 16_384 };
+pub const MOMENTS: Kernel = Kernel { name: "moments", source: source!("moments"), elements_per_workgroup: 16_384 };
 
 /// Counts of values by size: 32 powers of two of either sign, zeros, and what is not finite, as 66 words for each workgroup.
 pub const HISTOGRAM: Kernel =
@@ -35,8 +34,7 @@ pub const TILES: Kernel = Kernel { name: "tiles", source: source!("tiles"), elem
 pub const ROWS: Kernel = Kernel { name: "rows", source: source!("rows"), elements_per_workgroup: 0 };
 
 /// Rms and extrema of each column: a workgroup for 64 columns, four words for each.
-pub const CHANNELS: Kernel =
-    Kernel { name: "channels", source: source!("channels"), elements_per_workgroup: 0 };
+pub const CHANNELS: Kernel = Kernel { name: "channels", source: source!("channels"), elements_per_workgroup: 0 };
 
 /// All kernels.
 pub const KERNELS: [Kernel; 5] = [MOMENTS, HISTOGRAM, TILES, ROWS, CHANNELS];

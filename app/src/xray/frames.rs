@@ -9,7 +9,8 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::frame::{Frame, Pace, TensorStats};
-use wire::look::{self, Look, Sight};
+use wire::look::{self, Look};
+use wire::sight::Sight;
 use wire::{RunId, RunState};
 
 use super::clock::When;

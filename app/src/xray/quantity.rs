@@ -2,7 +2,7 @@
 //! as a problem, which glows whatever the map is lit by.
 
 use wire::frame::TensorStats;
-use wire::look::PartSight;
+use wire::sight::PartSight;
 
 use super::tokens::{mean, percent};
 
@@ -204,7 +204,7 @@ fn problem(part: &PartSight, tensors: &[TensorStats], usual_gradient: f64) -> Op
 mod tests {
     use super::*;
     use wire::frame::Moments;
-    use wire::look::HeadStats;
+    use wire::sight::HeadStats;
 
     fn part(name: &str) -> PartSight {
         PartSight { name: name.into(), rms: 1.0, stream_rms: 1.0, bad: 0, dead: None, heads: vec![] }

@@ -4,7 +4,7 @@
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 use wire::frame::Moments;
-use wire::look::Histogram;
+use wire::sight::Histogram;
 
 use crate::error::EngineError;
 use crate::stats;

@@ -27,8 +27,9 @@ use std::rc::Rc;
 use burn::tensor::Tensor;
 use wire::RunPlan;
 use wire::dials::Dials;
-use wire::look::{Look, MOST_TOKENS, Passage, Sight};
+use wire::look::{Look, MOST_TOKENS, Passage};
 use wire::model::ModelPlan;
+use wire::sight::Sight;
 
 use self::pass::Pass;
 use crate::checkpoint;

@@ -1,7 +1,7 @@
 //! Fields of numbers as pictures: a byte a cell becomes a colour a cell, through a table, so that a picture costs one pass over its
 //! bytes. Cells that hold no number are left open.
 
-use wire::look::{Field, Histogram};
+use wire::sight::{Field, Histogram};
 
 use crate::number;
 use crate::ramp::Ramp;

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::look::{Look, Sight};
+use crate::look::Look;
+use crate::sight::Sight;
 
 /// Moments and extrema of one tensor, reduced on its device. Values that are not finite are counted and left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@
 //! - [`schedule`] the learning rate as a pure function of the step, [`course`] the mix and the batch likewise, [`dials`] all of them as
 //!   they stand; [`checkpoint`] saved states, [`history`] the tree of stretches that rollbacks and forks make, [`fork`] a fork's plan;
 //! - [`model`] the shape of the decoder and what it costs, [`shape`] whether others know it;
-//! - [`series`] names, units and buckets of curves, [`look`] what can be seen inside and [`frame`] how it travels;
+//! - [`series`] names, units and buckets of curves, [`look`] what can be asked of a model's inside, [`sight`] what is seen, [`frame`] how it travels;
 //! - [`run`], [`corpus`], [`device`] the records that pages show; [`complete`] texts written by a checkpoint;
 //! - [`link`] worker and server, [`live`] server and page.
 
@@ -37,6 +37,7 @@ pub mod run;
 pub mod schedule;
 pub mod series;
 pub mod shape;
+pub mod sight;
 pub mod spec;
 
 pub use checkpoint::CheckpointId;

@@ -12,8 +12,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use wire::frame::{Frame, Pace};
 use wire::link::Item;
 use wire::live::{FromPage, Tick, ToPage};
-use wire::look::{Look, MOST_CHARS, Passage, Sight};
+use wire::look::{Look, MOST_CHARS, Passage};
 use wire::run::Cursor;
+use wire::sight::Sight;
 use wire::{RunId, encode};
 
 use crate::lab::{Lab, ask};

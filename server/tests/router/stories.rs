@@ -19,9 +19,10 @@ use wire::event::Author;
 use wire::frame::{Frame, Pace};
 use wire::link::Report;
 use wire::live::{FromPage, ToPage};
-use wire::look::{Look, Sight};
+use wire::look::Look;
 use wire::run::Cursor;
 use wire::series::{Row, name};
+use wire::sight::Sight;
 use wire::{CheckpointId, Dials, Event, RunId, RunState, encode};
 use worker::{RunReporter, Trainer, Work, WorkerConfig};
 

@@ -9,7 +9,8 @@ use stories::{Client, Lab, pause_ms, wait_for};
 use wire::RunState;
 use wire::frame::Frame;
 use wire::live::{FromPage, ToPage};
-use wire::look::{Look, Passage, Sight, is_kept, kept_looks};
+use wire::look::{Look, Passage, is_kept, kept_looks};
+use wire::sight::Sight;
 
 fn map() -> Look {
     Look::Map { passage: Passage::default() }

@@ -4,7 +4,8 @@ use figure::heat::{heat, scale_bar};
 use figure::scene::{Anchor, Point, Rect, Role, Shape, Size, Stroke, Text};
 use figure::{Ramp, number};
 use leptos::prelude::*;
-use wire::look::{Field, HeadStats, Look, Sight};
+use wire::look::Look;
+use wire::sight::{Field, HeadStats, Sight};
 
 use super::seat::{Seat, stand};
 use super::text::token_text;

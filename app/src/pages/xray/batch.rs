@@ -4,7 +4,8 @@ use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::frame::Frame;
-use wire::look::{BatchRow, Look, Of, Sight};
+use wire::look::{Look, Of};
+use wire::sight::{BatchRow, Sight};
 
 use super::Inside;
 use crate::api::{ApiFailure, inside};

@@ -8,7 +8,8 @@ use figure::heat::heat;
 use figure::number;
 use figure::scene::{Anchor, Fill, Point, Rect, Role, Shape, Size, Stroke, Text};
 use leptos::prelude::*;
-use wire::look::{Field, Look, Sight};
+use wire::look::Look;
+use wire::sight::{Field, Sight};
 
 use super::Inside;
 use super::seat::{Seat, stand};

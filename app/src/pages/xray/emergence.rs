@@ -5,8 +5,9 @@ use figure::number;
 use figure::scene::{Role, Shape, Size};
 use figure::{ChartSpec, Curve, Furniture};
 use leptos::prelude::*;
-use wire::look::{HeadStats, Look, Passage, Sight};
+use wire::look::{Look, Passage};
 use wire::series::Bucket;
+use wire::sight::{HeadStats, Sight};
 
 use super::{Inside, embedding};
 use crate::parts::{Empty, Plate, clicks, says, shows};

@@ -4,7 +4,8 @@ use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::frame::Frame;
-use wire::look::{Edit, Look, MOST_EDITS, Part, Sight};
+use wire::look::{Edit, Look, MOST_EDITS, Part};
+use wire::sight::Sight;
 
 use super::Inside;
 use super::text::token_text;

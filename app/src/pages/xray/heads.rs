@@ -1,7 +1,7 @@
 //! What is to be known of a head, in five numbers.
 
 use leptos::prelude::*;
-use wire::look::HeadStats;
+use wire::sight::HeadStats;
 
 use crate::parts::clicks;
 use crate::xray::tokens::percent;

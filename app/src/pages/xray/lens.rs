@@ -5,7 +5,8 @@ use figure::heat::scale_bar;
 use figure::number;
 use figure::scene::{Anchor, Fill, Point, Rect, Role, Shape, Size, Stroke, Text};
 use leptos::prelude::*;
-use wire::look::{LensCell, Look, Sight};
+use wire::look::Look;
+use wire::sight::{LensCell, Sight};
 
 use super::Inside;
 use super::seat::{Seat, stand};

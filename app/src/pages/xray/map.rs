@@ -4,7 +4,8 @@ use figure::Ramp;
 use figure::number;
 use leptos::prelude::*;
 use wire::frame::TensorStats;
-use wire::look::{Look, PartSight, Sight};
+use wire::look::Look;
+use wire::sight::{PartSight, Sight};
 
 use super::seat::{Seat, cost, stand};
 use super::text::loss_text;

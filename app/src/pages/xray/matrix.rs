@@ -7,7 +7,8 @@ use figure::heat::{heat, part, scale_bar};
 use figure::scene::{Point, Rect, Role, Shape, Size, Stroke, Text};
 use figure::{Ramp, number};
 use leptos::prelude::*;
-use wire::look::{Histogram, Look, Of, Sight, Window};
+use wire::look::{Look, Of, Window};
+use wire::sight::{Histogram, Sight};
 
 use super::seat::{Seat, stand};
 use super::{Inside, units, weights};

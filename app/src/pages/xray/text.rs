@@ -4,7 +4,7 @@ use figure::number;
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use wire::look::Sight;
+use wire::sight::Sight;
 
 use super::Inside;
 use super::seat::Seat;

@@ -2,7 +2,8 @@
 
 use figure::number;
 use leptos::prelude::*;
-use wire::look::{Context, Histogram, Look, Sight};
+use wire::look::Look;
+use wire::sight::{Context, Histogram, Sight};
 
 use super::seat::stand;
 use super::{Inside, units};

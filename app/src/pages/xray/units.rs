@@ -4,7 +4,8 @@ use figure::heat::{describe_histogram, heat, histogram, part, scale_bar};
 use figure::scene::{Anchor, Point, Rect, Role, Shape, Size, Stroke, Text};
 use figure::{Ramp, number};
 use leptos::prelude::*;
-use wire::look::{Field, Histogram, Look, Sight};
+use wire::look::Look;
+use wire::sight::{Field, Histogram, Sight};
 
 use super::seat::{Seat, stand};
 use super::text::token_text;

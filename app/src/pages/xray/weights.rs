@@ -4,7 +4,8 @@ use figure::heat::{describe_histogram, heat, histogram};
 use figure::scene::{Rect, Shape, Size};
 use figure::{Ramp, number};
 use leptos::prelude::*;
-use wire::look::{Look, Of, Sight, Thumbnail};
+use wire::look::{Look, Of};
+use wire::sight::{Sight, Thumbnail};
 
 use super::Inside;
 use super::seat::{Seat, stand};

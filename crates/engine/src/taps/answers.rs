@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 use wire::frame::Moments;
-use wire::look::Histogram;
+use wire::sight::Histogram;
 
 use super::Span;
 use crate::reduce::{Answers, ChannelStats, Grid, RowStats, Tile, Wishes};

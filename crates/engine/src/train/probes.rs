@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use wire::frame::{Frame, Pace};
-use wire::look::{self, Look, Sight};
+use wire::look::{self, Look};
+use wire::sight::Sight;
 
 use super::{Reporter, Training, millis};
 use crate::cores;

@@ -1,7 +1,8 @@
 //! Attention over a text: each head's pattern, and what kind of head it is.
 
 use burn::tensor::{Bool, Tensor, TensorData};
-use wire::look::{Field, HeadStats, Passage, Sight};
+use wire::look::Passage;
+use wire::sight::{Field, HeadStats, Sight};
 
 use super::Eye;
 use super::pass::Pass;

@@ -1,7 +1,7 @@
 //! The batch of any step, read again: a pure function of seed, step and the mix's course. What each token costs on the weights at hand, and how
 //! much each parameter is pulled by it.
 
-use wire::look::{BatchRow, Sight};
+use wire::sight::{BatchRow, Sight};
 
 use super::Eye;
 use super::passage::mean;

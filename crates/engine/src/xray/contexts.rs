@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use burn::tensor::Tensor;
-use wire::look::{Context, Sight};
+use wire::sight::{Context, Sight};
 
 use super::Eye;
 use crate::decoder::{Decoder, Point, Scope};

@@ -1,7 +1,7 @@
 //! The tokens' embeddings on a plane, what is nearest to what, and their waves where the tokens are numbers of a modulus.
 
 use burn::tensor::{Int, Tensor, TensorData};
-use wire::look::{Point, Sight};
+use wire::sight::{Point, Sight};
 
 use super::Eye;
 use super::plane::{Axis, strongest};

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use wire::look::{Edit, Part, Passage, Sight};
+use wire::look::{Edit, Part, Passage};
+use wire::sight::Sight;
 
 use super::Eye;
 use super::passage::{Read, mean};

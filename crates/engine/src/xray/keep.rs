@@ -1,6 +1,6 @@
 //! What is kept with a run: the same looks, small enough for hundreds of steps.
 
-use wire::look::{Field, Sight};
+use wire::sight::{Field, Sight};
 
 /// A sight that alone would be larger than this is not kept, bytes.
 const MOST_BYTES: usize = 1 << 20;
@@ -41,7 +41,7 @@ fn beginning(pattern: &Field, most: usize) -> Field {
 
 #[cfg(test)]
 mod tests {
-    use wire::look::HeadStats;
+    use wire::sight::HeadStats;
 
     use super::*;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use burn::tensor::{Bool, Int, Tensor, activation};
-use wire::look::{LensCell, Passage, Sight};
+use wire::look::Passage;
+use wire::sight::{LensCell, Sight};
 
 use super::Eye;
 use super::passage::Read;

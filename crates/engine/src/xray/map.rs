@@ -1,8 +1,9 @@
 //! The map: every part of the model in a few numbers.
 
 use wire::frame::Moments;
-use wire::look::{PartSight, Passage, Sight};
+use wire::look::Passage;
 use wire::model::Mlp;
+use wire::sight::{PartSight, Sight};
 
 use super::Eye;
 use super::attention;

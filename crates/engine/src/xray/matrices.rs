@@ -2,7 +2,8 @@
 
 use burn::tensor::Tensor;
 use wire::frame::Moments;
-use wire::look::{Field, Histogram, Of, Passage, Sight, Thumbnail, Window};
+use wire::look::{Of, Passage, Window};
+use wire::sight::{Field, Histogram, Sight, Thumbnail};
 
 use super::Eye;
 use super::plane::{strongest, strongest_on_device};

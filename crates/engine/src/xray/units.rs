@@ -1,7 +1,8 @@
 //! What the units of an MLP do over a text.
 
 use burn::tensor::{Int, Tensor, TensorData};
-use wire::look::{Field, Histogram, Passage, Sight};
+use wire::look::Passage;
+use wire::sight::{Field, Histogram, Sight};
 
 use super::Eye;
 use super::map::{dead_share, size};

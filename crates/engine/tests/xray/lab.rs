@@ -16,9 +16,10 @@ use wire::event::Author;
 use wire::frame::Frame;
 use wire::history::Past;
 use wire::link::Report;
-use wire::look::{Look, Sight};
+use wire::look::Look;
 use wire::plan::{self, RunPlan};
 use wire::series::{Row, name};
+use wire::sight::Sight;
 
 pub(crate) struct Lab(PathBuf);
 

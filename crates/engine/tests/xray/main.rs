@@ -8,8 +8,9 @@ use engine::xray;
 use lab::{Ear, Lab, Model};
 use wire::command::Command;
 use wire::frame::Frame;
-use wire::look::{self, Edit, Field, Look, Part, Passage, Sight};
+use wire::look::{self, Edit, Look, Part, Passage};
 use wire::series::name;
+use wire::sight::{Field, Sight};
 
 const SHAPES: [&str; 4] = [
     "",

@@ -1,9 +1,6 @@
 //! What goes wrong: killed at any instant, a full disk, a removed folder, a second lab on one folder. Nothing acknowledged is
 //! lost, nothing is there twice, and the message says what to do.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use store::{SeriesQuery, Store, StoreError};
@@ -11,10 +8,8 @@ use wire::link::Item;
 use wire::series::{Axis, name};
 use wire::{Event, RunId};
 
+use crate::doomed::{ingest_for_ever, kill_soon};
 use crate::lab::{Random, new_run, open_with_run, report, row};
-
-/// Set for a process that is made to be killed: its folder.
-const DOOMED: &str = "STORE_TEST_DOOMED_DIR";
 
 /// Report number `seq`: every tenth is an event, the rest are rows, one step each.
 fn item(seq: u64) -> Item {
@@ -49,17 +44,7 @@ async fn check_whole(store: &Store, run: &RunId, seq: u64) {
 /// The process that [`a_killed_lab_loses_and_doubles_nothing`] kills; by itself it does nothing.
 #[tokio::test]
 async fn doomed() {
-    let Ok(dir) = std::env::var(DOOMED) else { return };
-    let store = Store::open(Path::new(&dir)).await.unwrap();
-    let run: RunId = "amber-fox-7k2q".parse().unwrap();
-    let mut random = Random(u64::from(std::process::id()));
-    loop {
-        let stored = store.stored_seq(&run).await.unwrap();
-        // A worker that was not acknowledged sends again what may be there already.
-        let first = stored.saturating_sub(random.below(20)) + 1;
-        let done = store.ingest(&run, first, items(first, 1 + random.below(40))).await.unwrap();
-        println!("\nacknowledged {}", done.stored_seq);
-    }
+    ingest_for_ever(40, items).await;
 }
 
 #[tokio::test]
@@ -69,24 +54,7 @@ async fn a_killed_lab_loses_and_doubles_nothing() {
     store.close().await;
     let mut random = Random(7);
     for _ in 0..10 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["faults::doomed", "--exact", "--nocapture"])
-            .env(DOOMED, dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let acknowledged = |lines: &mut dyn Iterator<Item = std::io::Result<String>>| {
-            lines.map_while(Result::ok).find_map(|line| line.strip_prefix("acknowledged ")?.parse::<u64>().ok())
-        };
-        let mut last = acknowledged(&mut lines).expect("it lives");
-        std::thread::sleep(Duration::from_micros(random.below(30_000)));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        while let Some(seq) = acknowledged(&mut lines) {
-            last = seq;
-        }
-
+        let last = kill_soon("faults::doomed", dir.path(), Duration::from_millis(30), &mut random);
         let store = Store::open(dir.path()).await.unwrap();
         let stored = store.stored_seq(&run).await.unwrap();
         assert!(stored >= last, "{last} was acknowledged, {stored} is stored");

@@ -1,8 +1,6 @@
 //! Looks kept along a run's way: each once, within their budget, on the path and not beside it, gone with their run.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use sqlx::Connection;
@@ -11,14 +9,13 @@ use store::{NewRun, Store, StoreError};
 use wire::checkpoint::Cause;
 use wire::frame::{Frame, Pace};
 use wire::link::Item;
-use wire::look::{Field, Look, Passage, Sight, is_kept};
+use wire::look::{Look, Passage, is_kept};
+use wire::sight::{Field, Sight};
 use wire::{Event, RunId, RunState};
 
+use crate::doomed::{ingest_for_ever, kill_soon};
 use crate::lab::{Random, new_run, open_with_run, report, row};
 use crate::steering::{Worker, fork_of, id, info};
-
-/// Set for a process that is made to be killed: its folder.
-const DOOMED: &str = "STORE_TEST_DOOMED_FRAMES_DIR";
 
 fn attention(layer: u32) -> Look {
     Look::Attention { passage: Passage::default(), layer }
@@ -232,16 +229,7 @@ fn item(seq: u64) -> Item {
 /// The process that [`a_killed_lab_keeps_each_look_once`] kills; by itself it does nothing.
 #[tokio::test]
 async fn doomed() {
-    let Ok(dir) = std::env::var(DOOMED) else { return };
-    let store = Store::open(Path::new(&dir)).await.unwrap();
-    let run: RunId = "amber-fox-7k2q".parse().unwrap();
-    let mut random = Random(u64::from(std::process::id()));
-    loop {
-        let stored = store.stored_seq(&run).await.unwrap();
-        let first = stored.saturating_sub(random.below(5)) + 1;
-        let items = (first..first + 1 + random.below(30)).map(item).collect();
-        println!("\nacknowledged {}", store.ingest(&run, first, items).await.unwrap().stored_seq);
-    }
+    ingest_for_ever(30, |first, count| (first..first + count).map(item).collect()).await;
 }
 
 #[tokio::test]
@@ -251,21 +239,7 @@ async fn a_killed_lab_keeps_each_look_once() {
     store.close().await;
     let mut random = Random(11);
     for _ in 0..4 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["kept::doomed", "--exact", "--nocapture"])
-            .env(DOOMED, dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let told = |line: std::io::Result<String>| line.ok()?.strip_prefix("acknowledged ")?.parse::<u64>().ok();
-        let mut numbers = lines.filter_map(told);
-        let mut last = numbers.next().expect("it lives");
-        std::thread::sleep(Duration::from_millis(random.below(300)));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        last = numbers.last().unwrap_or(last);
-
+        let last = kill_soon("kept::doomed", dir.path(), Duration::from_millis(300), &mut random);
         let store = Store::open(dir.path()).await.unwrap();
         let stored = store.stored_seq(&run).await.unwrap();
         assert!(stored >= last, "{last} was acknowledged, {stored} is stored");
