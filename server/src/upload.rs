@@ -53,16 +53,8 @@ pub async fn upload_corpus(
     request: Request,
 ) -> Result<Response, ApiError> {
     let mut received = Received::new(&state, query, state.settings.upload_bytes)?;
-    if is_form(request.headers()) {
-        let form = Multipart::from_request(request, &state)
-            .await
-            .map_err(|rejection| ApiError::new(StatusCode::BAD_REQUEST, "form_malformed", rejection.body_text()))?;
-        received.take_form(form).await?;
-    } else {
-        let filename = received.query.filename.clone().unwrap_or_else(|| "text.txt".to_owned());
-        let body = request.into_body().into_data_stream().map(|part| part.map_err(broken));
-        received.take_file(&filename, body).await?;
-    }
+    let filename = received.query.filename.clone().unwrap_or_else(|| "text.txt".to_owned());
+    received.take(&state, request, &filename).await?;
     received.check()?;
     let name = received.name();
     let corpus = free_id(&state, &name).await?;
@@ -73,7 +65,7 @@ pub async fn upload_corpus(
     soon_or_later(&state, job_id, StatusCode::CREATED, work).await
 }
 
-pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+fn is_form(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -116,8 +108,20 @@ impl Received {
         Ok(Self { folder, query, files: vec![], bytes: 0, most_bytes })
     }
 
+    /// Takes what a request brings: all files of a form, or its body as one file of this name.
+    pub(crate) async fn take(&mut self, state: &AppState, request: Request, filename: &str) -> Result<(), ApiError> {
+        if is_form(request.headers()) {
+            let form = Multipart::from_request(request, state)
+                .await
+                .map_err(|rejection| ApiError::new(StatusCode::BAD_REQUEST, "form_malformed", rejection.body_text()))?;
+            return self.take_form(form).await;
+        }
+        let body = request.into_body().into_data_stream().map(|part| part.map_err(broken));
+        self.take_file(filename, body).await
+    }
+
     /// Takes all files of a form.
-    pub(crate) async fn take_form(&mut self, mut form: Multipart) -> Result<(), ApiError> {
+    async fn take_form(&mut self, mut form: Multipart) -> Result<(), ApiError> {
         while let Some(part) = form.next_field().await.map_err(form_broken)? {
             let Some(filename) = part.file_name().map(str::to_owned) else {
                 self.take_word(part).await?;
@@ -141,7 +145,7 @@ impl Received {
     }
 
     /// Takes one file.
-    pub(crate) async fn take_file(
+    async fn take_file(
         &mut self,
         name: &str,
         mut content: impl Stream<Item = Result<Bytes, ApiError>> + Unpin,
@@ -237,7 +241,7 @@ fn slug(name: &str) -> String {
     if made.is_empty() { "text".to_owned() } else { made.to_owned() }
 }
 
-pub(crate) fn broken(source: axum::Error) -> ApiError {
+fn broken(source: axum::Error) -> ApiError {
     ApiError::new(StatusCode::BAD_REQUEST, "upload_broken", format!("the upload broke off: {source}")).hint("try again")
 }
 

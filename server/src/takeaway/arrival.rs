@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use axum::Json;
-use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use engine::tokenizer::keep_brought;
-use futures_util::StreamExt;
 use serde::Deserialize;
 use store::{Adopted, NewRun, StoreError};
 use utoipa::IntoParams;
@@ -23,7 +22,7 @@ use crate::app_state::AppState;
 use crate::auth::{Steerer, author};
 use crate::clock::{now_ms, random};
 use crate::runs::{self, store_error};
-use crate::upload::{Received, UploadQuery, broken, is_form};
+use crate::upload::{Received, UploadQuery};
 
 /// Most files of one model.
 const FILES: usize = 64;
@@ -47,15 +46,7 @@ pub async fn import_run(
     request: Request,
 ) -> Result<(StatusCode, Json<RunView>), ApiError> {
     let mut received = Received::new(&state, UploadQuery::default(), state.settings.import_bytes)?;
-    if is_form(request.headers()) {
-        let form = Multipart::from_request(request, &state)
-            .await
-            .map_err(|rejection| ApiError::new(StatusCode::BAD_REQUEST, "form_malformed", rejection.body_text()))?;
-        received.take_form(form).await?;
-    } else {
-        let body = request.into_body().into_data_stream().map(|part| part.map_err(broken));
-        received.take_file("archive.tar", body).await?;
-    }
+    received.take(&state, request, "archive.tar").await?;
     let shared = state.clone();
     let author = author(&identity);
     // Whoever asked may go; a run that is half-way in still comes in whole or not at all.
