@@ -28,9 +28,9 @@ async function signedIn(role, options) {
 test("no page scrolls sideways at a phone's width, and every control of a run is in sight", async () => {
   const width = 390;
   const page = await signedIn("admin", { viewport: { width, height: 844 }, hasTouch: true, isMobile: true });
-  const fits = async (path) => {
+  const fits = async (path, shown = "main.page h1") => {
     await page.goto(lab.url + path);
-    await page.locator("main.page h1").first().waitFor();
+    await page.locator(shown).first().waitFor();
     await page.waitForTimeout(300);
     // A phone's browser widens its window to what does not fit, so that is no measure.
     const inside = await page.evaluate(() => document.documentElement.scrollWidth);
@@ -38,6 +38,10 @@ test("no page scrolls sideways at a phone's width, and every control of a run is
   };
   for (const path of ["/", `/runs/${run}`, "/start", "/texts", "/settings", `/compare?runs=${run}`, `/playground?run=${run}`]) {
     await fits(path);
+  }
+  for (const view of ["map", "attention", "lens", "mlp", "weights", "embedding", "hands", "emergence"]) {
+    await fits(`/runs/${run}/xray?view=${view}`, view === "emergence" ? ".view table" : ".view");
+    assert.equal(await page.locator(".model").isVisible(), view === "map", `${view}: the map leaves a phone's room to what was opened`);
   }
   const order = (body) => lab.api(`/runs/${run}/commands`, { method: "POST", body });
   await order({ kind: "pause" });

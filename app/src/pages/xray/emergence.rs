@@ -185,9 +185,9 @@ fn Table(inside: Inside, courses: Memo<Vec<Course>>, score: RwSignal<Score>) -> 
             .collect_view()
     };
     view! {
-        <table class="dense near">
+        <div class="scroll"><table class="dense near">
             <thead><tr><th scope="col">{shows(move || format!("highest {}", SCORES.iter().find(|(each, _)| *each == score.get()).map_or("", |(_, word)| word)))}</th><th scope="col" class="right">"at the end"</th><th scope="col" class="right" title="First step from which on it stays above a half">"above ½ since step"</th></tr></thead>
             <tbody>{rows}</tbody>
-        </table>
+        </table></div>
     }
 }
