@@ -106,16 +106,13 @@ class Model:
 
     def norm(self, x, name):
         gain, bias = self.weights[name], self.weights.get(name + ".bias")
-        if self.plan["norm"] == "layer":
-            centred = x - x.mean(-1, keepdim=True)
-            x = centred / (centred.square().mean(-1, keepdim=True) + 1e-5).sqrt()
-        else:
-            x = self.rms(x)
+        eps = self.plan.get("norm_eps") or {"layer": 1e-5, "rms": 1e-6}[self.plan["norm"]]
+        x = self.rms(x - x.mean(-1, keepdim=True) if self.plan["norm"] == "layer" else x, eps)
         return x * gain + (0 if bias is None else bias)
 
     @staticmethod
-    def rms(x):
-        return x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+    def rms(x, eps=1e-6):
+        return x / (x.square().mean(-1, keepdim=True) + eps).sqrt()
 
     def linear(self, x, name):
         y = x @ self.weights[name]
@@ -130,7 +127,7 @@ class Model:
     def rotate(self, x):
         seq, width = x.shape[-2:]
         half = width // 2
-        angle = torch.arange(seq).double()[:, None] / 10_000 ** (torch.arange(half).double() / half)
+        angle = torch.arange(seq).double()[:, None] / self.plan.get("rotary_base", 10_000) ** (torch.arange(half).double() / half)
         cos, sin = angle.cos(), angle.sin()
         a, b = x[..., :half], x[..., half:]
         return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)

@@ -126,6 +126,8 @@ pub fn tiny() -> ModelPlan {
         tied_head: true,
         logit_softcap: 0.0,
         dropout: 0.0,
+        rotary_base: ModelPlan::ROTARY_BASE,
+        norm_eps: 0.0,
     }
 }
 

@@ -11,6 +11,8 @@ use crate::random::Counter;
 
 /// A cap on the logits of one chunk: a storage binding on a GPU is limited to about 2 GiB, and the loss needs several.
 const LOGITS_PER_CHUNK: usize = 96 * 1024 * 1024;
+/// Added to the mean square of queries and keys where these are normalised.
+const HEAD_EPS: f64 = 1e-6;
 
 /// Randomness of one forward pass while training; none while evaluating.
 #[derive(Debug, Clone, Copy)]
@@ -129,8 +131,7 @@ impl<'a> Decoder<'a> {
             let position = self.weights.matrix("embedding.position").slice([before..before + seq]);
             x = x + position.unsqueeze_dim(0); // [1, seq, d_model]
         }
-        let rotary =
-            (self.plan.positions == Positions::Rotary).then(|| Rotary::new(self.plan.d_head(), before, seq, &device));
+        let rotary = (self.plan.positions == Positions::Rotary).then(|| Rotary::new(self.plan, before, seq, &device));
         x = self.see(Point::Embedding, self.drop(x, 0));
         for layer in 0..self.plan.layers {
             let at = |part: &str| format!("block.{layer}.{part}");
@@ -232,12 +233,13 @@ impl<'a> Decoder<'a> {
     fn norm(&self, x: Tensor<3>, name: &str) -> Tensor<3> {
         let gain = self.weights.vector(name).expect("every norm has a gain in the layout");
         let bias = self.weights.vector(&format!("{name}.bias"));
+        let eps = self.plan.eps();
         match (self.plan.norm, self.is_cpu) {
-            (Norm::Layer, false) => layer_norm(x, gain, bias, 1e-5),
-            (Norm::Rms, false) => rms(x) * gain.unsqueeze(),
-            (Norm::Rms, true) => fused::rms_norm(x, gain, 1e-6),
+            (Norm::Layer, false) => layer_norm(x, gain, bias, eps),
+            (Norm::Rms, false) => rms(x, eps) * gain.unsqueeze(),
+            (Norm::Rms, true) => fused::rms_norm(x, gain, eps as f32),
             (Norm::Layer, true) => {
-                let x = fused::layer_norm(x, gain, 1e-5);
+                let x = fused::layer_norm(x, gain, eps as f32);
                 match bias {
                     Some(bias) => x + bias.unsqueeze(),
                     None => x,
@@ -259,7 +261,7 @@ impl<'a> Decoder<'a> {
         let mut key = heads(self.linear(x.clone(), &at("key")), self.plan.kv_heads);
         let mut value = heads(self.linear(x, &at("value")), self.plan.kv_heads);
         if self.plan.qk_norm {
-            (query, key) = (rms(query), rms(key));
+            (query, key) = (rms(query, HEAD_EPS), rms(key, HEAD_EPS));
         }
         if let Some(rotary) = rotary {
             (query, key) = (rotary.turn(query), rotary.turn(key));
@@ -337,9 +339,9 @@ impl<'a> Decoder<'a> {
 }
 
 /// Root-mean-square normalisation over the last dimension, without a gain (Zhang and Sennrich 2019).
-fn rms<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+fn rms<const D: usize>(x: Tensor<D>, eps: f64) -> Tensor<D> {
     let mean_square = x.clone().square().mean_dim(D - 1);
-    x / (mean_square + 1e-6).sqrt()
+    x / (mean_square + eps).sqrt()
 }
 
 /// Repeats each key-value head for its group of query heads.
@@ -351,7 +353,7 @@ fn share(x: Tensor<4>, groups: usize) -> Tensor<4> {
     x.unsqueeze_dim::<5>(2).repeat_dim(2, groups).reshape([batch, kv_heads * groups, seq, d_head])
 }
 
-/// Rotary positions (Su et al. 2021), halves convention as in Llama's Hugging Face weights, base 10,000.
+/// Rotary positions (Su et al. 2021), halves convention as in Llama's Hugging Face weights.
 struct Rotary {
     cos: Tensor<4>,
     sin: Tensor<4>,
@@ -359,9 +361,9 @@ struct Rotary {
 
 impl Rotary {
     /// Angles of positions `from..from + seq`.
-    fn new(d_head: usize, from: usize, seq: usize, device: &Device) -> Self {
-        let half = d_head / 2;
-        let angle = |position: usize, i: usize| position as f64 / 10_000f64.powf(i as f64 / half as f64);
+    fn new(plan: &ModelPlan, from: usize, seq: usize, device: &Device) -> Self {
+        let half = plan.d_head() / 2;
+        let angle = |position: usize, i: usize| position as f64 / plan.rotary_base.powf(i as f64 / half as f64);
         let table = |f: fn(f64) -> f64| {
             let values: Vec<f32> =
                 (from..from + seq).flat_map(|position| (0..half).map(move |i| f(angle(position, i)) as f32)).collect();

@@ -23,6 +23,9 @@ use crate::interop::vocabulary;
 pub(crate) const EOT_PIECE: &str = "<|endoftext|>";
 /// GPT-2's way to cut text into words before pairs are merged (as in `tiktoken`), which `tokenizers` follows too.
 const WORDS: &str = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s";
+/// The same where every digit is a word of its own, and no space goes with it (SmolLM and others).
+const WORDS_AND_DIGITS: &str =
+    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++|\p{N}| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?=\p{N})|\s+(?!\S)|\s";
 /// Text is cut in stretches of about this many bytes, which bounds memory and feeds all cores.
 const STRETCH_BYTES: usize = 64 * 1024;
 /// No word is longer than this; a longer one is cut anyway.
@@ -40,7 +43,10 @@ enum Cut {
     Byte,
     /// Token of each character by its code; `u32::MAX` where unknown.
     Char(Vec<u32>),
-    Pairs(Box<CoreBPE>),
+    Pairs {
+        pairs: Box<CoreBPE>,
+        by_digit: bool,
+    },
     Gpt2(&'static CoreBPE),
 }
 
@@ -90,7 +96,7 @@ impl TextTokenizer {
             Tokenizer::Bpe(vocab) => {
                 let file: PairsFile =
                     serde_json::from_slice(&read()?).map_err(|source| DataError::altered(&path, source.to_string()))?;
-                Self::pairs(&file.model.vocab, vocab, Some(0)).map_err(|what| DataError::altered(&path, what))
+                Self::pairs(&file.model.vocab, vocab, Some(0), false).map_err(|what| DataError::altered(&path, what))
             }
             Tokenizer::Brought(_) => {
                 let file = read()?;
@@ -103,7 +109,12 @@ impl TextTokenizer {
     }
 
     /// From the byte-level spelling of each token and its id, as in Hugging Face's `tokenizer.json`.
-    pub(crate) fn pairs(spelled: &HashMap<String, u32>, vocab: u32, eot: Option<u32>) -> Result<Self, String> {
+    pub(crate) fn pairs(
+        spelled: &HashMap<String, u32>,
+        vocab: u32,
+        eot: Option<u32>,
+        by_digit: bool,
+    ) -> Result<Self, String> {
         let mut pieces: Vec<Option<Vec<u8>>> = vec![None; vocab as usize];
         let bytes = byte_of_letter();
         for (letters, id) in spelled.iter().filter(|(_, id)| Some(**id) != eot) {
@@ -119,9 +130,10 @@ impl TextTokenizer {
             return Err("it does not know every byte".to_owned());
         }
         let ranks = pieces.iter().enumerate().filter_map(|(id, piece)| Some((piece.clone()?, id as u32)));
+        let words = if by_digit { WORDS_AND_DIGITS } else { WORDS };
         let pairs =
-            CoreBPE::new(ranks.collect(), [].into_iter().collect(), WORDS).map_err(|source| source.to_string())?;
-        Ok(Self { pieces, eot, cut: Cut::Pairs(Box::new(pairs)) })
+            CoreBPE::new(ranks.collect(), [].into_iter().collect(), words).map_err(|source| source.to_string())?;
+        Ok(Self { pieces, eot, cut: Cut::Pairs { pairs: Box::new(pairs), by_digit } })
     }
 
     /// Bytes of each token; none for those that stand for no text.
@@ -131,7 +143,12 @@ impl TextTokenizer {
 
     /// Whether text is cut into words and these put together from pairs.
     pub(crate) fn has_pairs(&self) -> bool {
-        matches!(self.cut, Cut::Pairs(_) | Cut::Gpt2(_))
+        matches!(self.cut, Cut::Pairs { .. } | Cut::Gpt2(_))
+    }
+
+    /// Whether every digit is a word of its own.
+    pub(crate) fn cuts_digits(&self) -> bool {
+        matches!(self.cut, Cut::Pairs { by_digit: true, .. })
     }
 
     /// Whether it cuts every byte by itself.
@@ -141,8 +158,8 @@ impl TextTokenizer {
 
     /// Whether it cuts every text as another does.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        (self.has_pairs(), self.is_bytes(), self.eot, &self.pieces)
-            == (other.has_pairs(), other.is_bytes(), other.eot, &other.pieces)
+        (self.has_pairs(), self.cuts_digits(), self.is_bytes(), self.eot, &self.pieces)
+            == (other.has_pairs(), other.cuts_digits(), other.is_bytes(), other.eot, &other.pieces)
     }
 
     /// Tokens of a text. Errors: `char` names up to 20 characters that it does not know.
@@ -179,7 +196,7 @@ impl TextTokenizer {
                     return Err(DataError::UnknownChars { chars: unknown.into_iter().take(20).collect() });
                 }
             }
-            Cut::Pairs(pairs) => tokens.extend(merge(pairs, text)?),
+            Cut::Pairs { pairs, .. } => tokens.extend(merge(pairs, text)?),
             Cut::Gpt2(pairs) => tokens.extend(merge(pairs, text)?),
         }
         Ok(())
@@ -329,7 +346,7 @@ pub(crate) fn byte_of_letter() -> HashMap<char, u8> {
 }
 
 /// Cuts `range` of a text where no token can cross: before a line end that follows a visible character, since no word of
-/// [`WORDS`] holds white space after something else, nor looks past it.
+/// [`WORDS`] or [`WORDS_AND_DIGITS`] holds white space after something else, nor looks past it.
 pub(crate) fn stretches(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     let (mut cuts, mut start) = (vec![], range.start);
     while range.end - start > STRETCH_BYTES {
@@ -410,6 +427,28 @@ mod tests {
         let pairs = tiktoken_rs::r50k_base_singleton();
         assert!(stretches(&text, 0..text.len()).len() > 3);
         assert_eq!(TextTokenizer::gpt2().encode(&text).unwrap(), pairs.encode_ordinary(&text));
+    }
+
+    #[test]
+    fn digits_by_themselves_are_cut_as_tokenizers_cuts_them() {
+        use tokenizers::pre_tokenizers::{PreTokenizerWrapper, digits::Digits, sequence::Sequence};
+        let words: [PreTokenizerWrapper; 2] = [Digits::new(true).into(), ByteLevel::new(false, true, true).into()];
+        let mut theirs = tokenizers::Tokenizer::new(BPE::default());
+        theirs.with_pre_tokenizer(Some(Sequence::new(words.into())));
+        let alphabet = byte_of_letter().into_keys().collect();
+        let trainer = BpeTrainer::builder().vocab_size(500).initial_alphabet(alphabet).show_progress(false).build();
+        let line = |i: usize| format!("It's {i} of  {}, 'tis {} ½ ٣\n", i * i, i % 7);
+        let text: String = (0..500).map(line).collect();
+        theirs.train(&mut tokenizers::models::TrainerWrapper::from(trainer), [text.as_str()].into_iter()).unwrap();
+        let file = theirs.to_string(false).unwrap();
+        let vocab = theirs.get_vocab_size(true);
+        let ours = vocabulary::read(file.as_bytes(), vocab, None).unwrap();
+        assert!(ours.cuts_digits());
+        let again = vocabulary::read_own(&vocabulary::write(&ours)).unwrap();
+        assert!(again.is_same(&ours), "it goes out as it came");
+        for text in texts().chain([text]) {
+            assert_eq!(ours.encode(&text).unwrap(), theirs.encode(text.as_str(), false).unwrap().get_ids(), "{text:?}");
+        }
     }
 
     #[test]

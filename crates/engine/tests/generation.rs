@@ -24,6 +24,8 @@ fn plain() -> ModelPlan {
         tied_head: true,
         logit_softcap: 0.0,
         dropout: 0.0,
+        rotary_base: ModelPlan::ROTARY_BASE,
+        norm_eps: 0.0,
     }
 }
 

@@ -131,9 +131,11 @@ fn shapes() -> Vec<(&'static str, ModelPlan)> {
     vec![
         ("gpt2", gpt2.clone()),
         ("gpt2-without-bias", ModelPlan { bias: false, ..gpt2.clone() }),
+        ("gpt2-other-eps", ModelPlan { norm_eps: 0.01, ..gpt2.clone() }),
         ("gpt2-own-head", ModelPlan { tied_head: false, ..gpt2 }),
         ("llama", llama.clone()),
         ("llama-with-bias", ModelPlan { bias: true, ..llama.clone() }),
+        ("llama-other-base", ModelPlan { rotary_base: 500.0, norm_eps: 0.01, ..llama.clone() }),
         ("llama-own-head", ModelPlan { tied_head: false, ..llama }),
     ]
 }
@@ -270,7 +272,7 @@ fn what_does_not_fit_is_refused_with_the_value_and_the_way_out() {
     check(refusal("gpt2", &[config("gpt2", "n_embd", u64::MAX.into())]), &["out of bounds"]);
     check(refusal("gpt2", &[config("gpt2", "n_positions", (-1).into())]), &["n_positions is -1"]);
     check(refusal("gpt2", &[config("gpt2", "activation_function", "relu".into())]), &["relu", "gelu_new"]);
-    check(refusal("gpt2", &[config("gpt2", "layer_norm_epsilon", 1e-3.into())]), &["layer_norm_epsilon is 0.001"]);
+    check(refusal("gpt2", &[config("gpt2", "layer_norm_epsilon", 0.5.into())]), &["norm_eps", "0.5"]);
     check(refusal("gpt2", &[config("gpt2", "model_type", "opt".into())]), &["opt", "gpt2 and llama"]);
     check(refusal("gpt2", &[("config.json", Some(b"{\"model_type\":\"gpt2\",\"n_layer\":NaN}".to_vec()))]), &["NaN"]);
     check(refusal("gpt2", &[config("gpt2", "tie_word_embeddings", false.into())]), &["lm_head.weight is missing"]);
@@ -278,12 +280,12 @@ fn what_does_not_fit_is_refused_with_the_value_and_the_way_out() {
         refusal("llama", &[config("llama", "tie_word_embeddings", true.into())]),
         &["lm_head.weight is not the embedding"],
     );
-    check(refusal("llama", &[config("llama", "rms_norm_eps", 1e-5.into())]), &["rms_norm_eps"]);
+    check(refusal("llama", &[config("llama", "rms_norm_eps", (-1).into())]), &["rms_norm_eps is -1"]);
     check(
         refusal("llama", &[config("llama", "rope_parameters", serde_json::json!({"rope_type": "yarn"}))]),
         &["rope_type", "yarn"],
     );
-    check(refusal("llama", &[config("llama", "rope_theta", 500_000.into())]), &["rope_theta is 500000"]);
+    check(refusal("llama", &[config("llama", "rope_theta", "x".into())]), &["rope_theta is", "x"]);
     check(refusal("llama", &[config("llama", "head_dim", 64.into())]), &["head_dim is 64"]);
     let mut broken = weights.clone();
     let end = broken.len();

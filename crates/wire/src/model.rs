@@ -11,7 +11,7 @@ use crate::error::PlanError;
 pub enum Positions {
     /// One learned vector per position, added to the embedding.
     Learned,
-    /// Queries and keys rotated by their position (RoPE, base 10,000).
+    /// Queries and keys rotated by their position (RoPE).
     Rotary,
 }
 
@@ -20,9 +20,9 @@ pub enum Positions {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Norm {
-    /// Mean and variance (eps 1e-5).
+    /// Mean and variance.
     Layer,
-    /// Root mean square only (eps 1e-6).
+    /// Root mean square only.
     Rms,
 }
 
@@ -72,9 +72,31 @@ pub struct ModelPlan {
     pub logit_softcap: f64,
     /// Share of activations dropped after embedding, attention and MLP, while training.
     pub dropout: f64,
+    /// Base of rotary positions: pair `i` of a head turns by `base^(-2 i / d_head)` with each token.
+    #[serde(default = "usual_base")]
+    pub rotary_base: f64,
+    /// Added to the variance or the mean square before its root; 0 for what is usual, 1e-5 with layer norm and 1e-6 with RMS norm.
+    #[serde(default)]
+    pub norm_eps: f64,
+}
+
+fn usual_base() -> f64 {
+    ModelPlan::ROTARY_BASE
 }
 
 impl ModelPlan {
+    /// Base of rotary positions unless told (Su et al. 2021).
+    pub const ROTARY_BASE: f64 = 10_000.0;
+
+    /// What norms add before their root.
+    pub fn eps(&self) -> f64 {
+        match self.norm {
+            _ if self.norm_eps > 0.0 => self.norm_eps,
+            Norm::Layer => 1e-5,
+            Norm::Rms => 1e-6,
+        }
+    }
+
     /// Width of one head.
     pub fn d_head(&self) -> usize {
         self.d_model / self.heads.max(1)
@@ -156,6 +178,14 @@ impl ModelPlan {
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(PlanError::new("model.dropout", format!("{} is no share", self.dropout)).hint("0 up to 0.9"));
+        }
+        if !(1.0..=1e9).contains(&self.rotary_base) {
+            return Err(PlanError::new("model.rotary_base", format!("{} is no base", self.rotary_base))
+                .hint("1 to 1e9; 10,000 is usual"));
+        }
+        if !(0.0..=0.1).contains(&self.norm_eps) {
+            return Err(PlanError::new("model.norm_eps", format!("{} is too much, or no number", self.norm_eps))
+                .hint("0 for the usual, or about 1e-5"));
         }
         if !self.logit_softcap.is_finite() || self.logit_softcap < 0.0 {
             return Err(PlanError::new("model.logit_softcap", format!("{} is no cap", self.logit_softcap))

@@ -144,6 +144,8 @@ fn gpt_shape(layers: usize, heads: usize, d_model: usize, seq: usize) -> ModelPl
         tied_head: true,
         logit_softcap: 0.0,
         dropout: 0.0,
+        rotary_base: ModelPlan::ROTARY_BASE,
+        norm_eps: 0.0,
     }
 }
 

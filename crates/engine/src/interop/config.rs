@@ -7,11 +7,6 @@ use wire::model::{Mlp, ModelPlan, Norm, Positions};
 use super::{CONFIG, Shape, refused};
 use crate::error::EngineError;
 
-/// Of our norms; see the decoder.
-const LAYER_EPS: f64 = 1e-5;
-const RMS_EPS: f64 = 1e-6;
-const ROTARY_BASE: f64 = 10_000.0;
-
 /// A plan in their words; `eot` ends a document.
 pub(super) fn write(shape: Shape, plan: &ModelPlan, eot: Option<u32>) -> Value {
     let mut config = match shape {
@@ -25,7 +20,7 @@ pub(super) fn write(shape: Shape, plan: &ModelPlan, eot: Option<u32>) -> Value {
             "n_positions": plan.seq,
             "n_ctx": plan.seq,
             "activation_function": "gelu_new",
-            "layer_norm_epsilon": LAYER_EPS,
+            "layer_norm_epsilon": plan.eps(),
             "scale_attn_weights": true,
             "embd_pdrop": plan.dropout,
             "resid_pdrop": plan.dropout,
@@ -42,8 +37,8 @@ pub(super) fn write(shape: Shape, plan: &ModelPlan, eot: Option<u32>) -> Value {
             "intermediate_size": plan.d_ff,
             "max_position_embeddings": plan.seq,
             "hidden_act": "silu",
-            "rms_norm_eps": RMS_EPS,
-            "rope_theta": ROTARY_BASE,
+            "rms_norm_eps": plan.eps(),
+            "rope_theta": plan.rotary_base,
             "rope_scaling": null,
             "attention_bias": plan.bias,
             "mlp_bias": plan.bias,
@@ -103,7 +98,6 @@ impl Config<'_> {
     fn gpt2(&self) -> Result<ModelPlan, EngineError> {
         let (d_model, heads) = (self.size("n_embd")?, self.size("n_head")?);
         self.word("activation_function", "gelu_new", &["gelu_new", "gelu_pytorch_tanh"])?;
-        self.near("layer_norm_epsilon", LAYER_EPS, LAYER_EPS)?;
         self.flag("scale_attn_weights", true, true)?;
         self.flag("scale_attn_by_inverse_layer_idx", false, false)?;
         self.flag("add_cross_attention", false, false)?;
@@ -123,14 +117,15 @@ impl Config<'_> {
             tied_head: self.either("tie_word_embeddings", true)?,
             logit_softcap: 0.0,
             dropout: 0.0,
+            rotary_base: ModelPlan::ROTARY_BASE,
+            norm_eps: self.number("layer_norm_epsilon", 1e-5)?,
         })
     }
 
     fn llama(&self) -> Result<ModelPlan, EngineError> {
         let (d_model, heads) = (self.size("hidden_size")?, self.size("num_attention_heads")?);
         self.word("hidden_act", "silu", &["silu", "swish"])?;
-        self.near("rms_norm_eps", RMS_EPS, RMS_EPS)?;
-        self.rotary()?;
+        let rotary_base = self.rotary()?;
         let bias = self.either("attention_bias", false)?;
         self.flag("mlp_bias", false, bias)?;
         if self.has("head_dim") && self.size("head_dim")?.checked_mul(heads) != Some(d_model) {
@@ -153,22 +148,24 @@ impl Config<'_> {
             tied_head: self.either("tie_word_embeddings", false)?,
             logit_softcap: 0.0,
             dropout: 0.0,
+            rotary_base,
+            norm_eps: self.number("rms_norm_eps", 1e-6)?,
         })
     }
 
-    /// Older configs have the base by itself, newer ones among `rope_parameters`.
-    fn rotary(&self) -> Result<(), EngineError> {
-        self.near("rope_theta", ROTARY_BASE, ROTARY_BASE)?;
+    /// The base. Older configs have it by itself, newer ones among `rope_parameters`; what stretches positions is refused.
+    fn rotary(&self) -> Result<f64, EngineError> {
+        let mut base = self.number("rope_theta", ModelPlan::ROTARY_BASE)?;
         for key in ["rope_scaling", "rope_parameters"] {
             let inner = Config(&self.0[key]);
             if inner.0.is_null() {
                 continue;
             }
-            inner.near("rope_theta", ROTARY_BASE, ROTARY_BASE)?;
+            base = inner.number("rope_theta", base)?;
             let kind = if inner.has("type") { "type" } else { "rope_type" };
             inner.word(kind, "default", &["default"])?;
         }
-        Ok(())
+        Ok(base)
     }
 
     fn has(&self, key: &str) -> bool {
@@ -180,12 +177,9 @@ impl Config<'_> {
         found.ok_or_else(|| self.unfit(key, "a whole number from 1"))
     }
 
-    fn near(&self, key: &str, usual: f64, needed: f64) -> Result<(), EngineError> {
+    fn number(&self, key: &str, usual: f64) -> Result<f64, EngineError> {
         let found = if self.has(key) { self.0[key].as_f64() } else { Some(usual) };
-        match found {
-            Some(value) if (value - needed).abs() <= needed.abs() * 1e-6 => Ok(()),
-            _ => Err(self.unfit(key, &needed.to_string())),
-        }
+        found.filter(|number| *number > 0.0).ok_or_else(|| self.unfit(key, "a number above 0"))
     }
 
     fn word(&self, key: &str, usual: &str, fitting: &[&str]) -> Result<(), EngineError> {

@@ -35,6 +35,10 @@ pub fn write(tokenizer: &TextTokenizer) -> Vec<u8> {
         false => vec![],
     };
     let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": tokenizer.has_pairs()});
+    let words = match tokenizer.cuts_digits() {
+        true => json!({"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": true}, bytes]}),
+        false => bytes.clone(),
+    };
     let added = |eot: u32| json!({"id": eot, "content": EOT_PIECE, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true});
     let tree = json!({
         "version": "1.0",
@@ -42,7 +46,7 @@ pub fn write(tokenizer: &TextTokenizer) -> Vec<u8> {
         "padding": null,
         "added_tokens": tokenizer.eot().map(added).into_iter().collect::<Vec<_>>(),
         "normalizer": null,
-        "pre_tokenizer": if is_by_bytes { bytes.clone() } else { Value::Null },
+        "pre_tokenizer": if is_by_bytes { words } else { Value::Null },
         "post_processor": null,
         "decoder": if is_by_bytes { bytes } else { json!({"type": "Fuse"}) },
         "model": {
@@ -190,16 +194,30 @@ fn read_file(file: &File, vocab: usize, eot: Option<u32>) -> Result<TextTokenize
     let special: HashSet<u32> = added_tokens.iter().map(|added| added.id).collect();
     let named = added_tokens.iter().find(|added| added.content == EOT_PIECE).map(|added| added.id);
     let eot = eot.filter(|id| special.contains(id)).or(named);
-    match pre_tokenizer["type"].as_str() {
-        None if pre_tokenizer.is_null() && model.merges.is_empty() => characters(&ids, vocab, eot),
-        Some("ByteLevel") if pre_tokenizer["add_prefix_space"] == json!(true) => {
+    let (by_digit, words) = cutter(pre_tokenizer);
+    match words["type"].as_str() {
+        None if words.is_null() && model.merges.is_empty() => characters(&ids, vocab, eot),
+        Some("ByteLevel") if words["add_prefix_space"] == json!(true) => {
             Err("it puts a space before each text".to_owned())
         }
-        Some("ByteLevel") if pre_tokenizer["use_regex"] != json!(false) => {
-            pairs(ids, &special, &model.merges, vocab, eot)
+        Some("ByteLevel") if words["use_regex"] != json!(false) => {
+            in_order(&ids, &model.merges)?;
+            // Special tokens stand for no text, since no text gives them.
+            ids.retain(|_, id| !special.contains(id));
+            TextTokenizer::pairs(&ids, vocab as u32, eot, by_digit)
         }
-        Some("ByteLevel") if model.merges.is_empty() => bytes(&ids, vocab),
-        _ => Err(format!("it cuts text into words in a way of its own (pre_tokenizer {})", pre_tokenizer["type"])),
+        Some("ByteLevel") if model.merges.is_empty() && !by_digit => bytes(&ids, vocab),
+        _ => Err(format!("it cuts text into words in a way of its own (pre_tokenizer {})", words["type"])),
+    }
+}
+
+/// Whether digits are cut out before the words are, and how these are.
+fn cutter(pre_tokenizer: &Value) -> (bool, &Value) {
+    let digits = json!({"type": "Digits", "individual_digits": true});
+    match pre_tokenizer["pretokenizers"].as_array().map(Vec::as_slice) {
+        Some([first, second]) if pre_tokenizer["type"] == "Sequence" && *first == digits => (true, second),
+        Some([only]) if pre_tokenizer["type"] == "Sequence" => (false, only),
+        _ => (false, pre_tokenizer),
     }
 }
 
@@ -229,14 +247,8 @@ fn characters(ids: &HashMap<String, u32>, vocab: usize, eot: Option<u32>) -> Res
     }
 }
 
-/// Special tokens stand for no text, since no text gives them.
-fn pairs(
-    mut ids: HashMap<String, u32>,
-    special: &HashSet<u32>,
-    merges: &[Merge],
-    vocab: usize,
-    eot: Option<u32>,
-) -> Result<TextTokenizer, String> {
+/// Merges must come in the order of what they make, as tiktoken has them.
+fn in_order(ids: &HashMap<String, u32>, merges: &[Merge]) -> Result<(), String> {
     let mut newest = None;
     let mut made = HashSet::new();
     for merge in merges {
@@ -248,6 +260,5 @@ fn pairs(
             return Err(format!("its merges do not come in the order of their ids (at {left:?} {right:?})"));
         }
     }
-    ids.retain(|_, id| !special.contains(id));
-    TextTokenizer::pairs(&ids, vocab as u32, eot)
+    Ok(())
 }

@@ -39,7 +39,7 @@ const fn choice(
 }
 
 /// In the order shown.
-const WORDS: [Word; 43] = [
+const WORDS: [Word; 45] = [
     word("model.layers", "layers", "blocks", "Blocks of attention and MLP, one after the other."),
     word(
         "model.d_model",
@@ -74,6 +74,18 @@ const WORDS: [Word; 43] = [
     word("model.bias", "biases", "", "Biases in linear layers and norms."),
     word("model.tied_head", "tied head", "", "The output head shares the embedding's matrix."),
     word("model.logit_softcap", "logit cap", "", "cap · tanh(logits / cap); 0 for none."),
+    word(
+        "model.rotary_base",
+        "rotary base",
+        "",
+        "Base of rotary positions; a larger one turns more slowly, for long contexts.",
+    ),
+    word(
+        "model.norm_eps",
+        "norm ε",
+        "",
+        "Added under the root of every norm; 0 for the usual, 1e-5 with layer norm and 1e-6 with RMS.",
+    ),
     word("model.dropout", "dropout", "share", "Share of activations dropped while training; 0 for none."),
     choice(
         "optimizer.kind",
