@@ -2,6 +2,8 @@
 //! short queue, and a page that reads slowly makes only its own tasks wait.
 
 use std::collections::HashMap;
+use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
@@ -57,6 +59,7 @@ async fn serve(state: AppState, socket: WebSocket, token_id: i64) {
     let mut writer = tokio::spawn(write(sink, outgoing));
     let seer = state.probes.seer();
     let mut revoked = state.revoked.subscribe();
+    let mut expiry = pin!(expiry(state.clone(), token_id));
     let mut page = Page { state, to_page, lab: None, runs: HashMap::new(), seer };
     loop {
         tokio::select! {
@@ -67,9 +70,19 @@ async fn serve(state: AppState, socket: WebSocket, token_id: i64) {
             },
             _ = &mut writer => break,
             _ = revoked.changed() => if !page.may_watch(token_id).await { break },
+            () = &mut expiry => break,
         }
     }
     page.leave();
+}
+
+/// Waits until a token opens nothing any more.
+async fn expiry(state: AppState, token_id: i64) {
+    let tokens = state.store.tokens().await.unwrap_or_default();
+    match tokens.into_iter().find(|token| token.id == token_id).and_then(|token| token.expires_ms) {
+        Some(at_ms) => sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()).max(0) as u64)).await,
+        None => pending().await,
+    }
 }
 
 /// Sends what the topics give, and a beat each second.

@@ -1,10 +1,11 @@
 //! Looking inside: what pages watch and what they are refused, single looks, and what was kept along a run's way.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use axum::http::StatusCode;
 use futures_util::{SinkExt, StreamExt};
+use store::{Role, TokenKind};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -34,13 +35,17 @@ struct Page(WebSocketStream<MaybeTlsStream<TcpStream>>);
 impl Page {
     /// Opens it, and watches a run from now on.
     async fn open(staffed: &Staffed, run: &RunId) -> Self {
-        let mut request = format!("ws://{}/api/v1/live", staffed.address).into_client_request().unwrap();
-        request.headers_mut().insert("authorization", format!("Bearer {}", staffed.lab.view).parse().unwrap());
-        let mut page = Self(tokio_tungstenite::connect_async(request).await.unwrap().0);
+        let mut page = Self::with_token(staffed, &staffed.lab.view).await;
         let view = staffed.lab.get(&format!("/api/v1/runs/{run}"), &staffed.lab.view).await.json();
         let since: Cursor = serde_json::from_value(view["cursor"].clone()).unwrap();
         page.say(FromPage::WatchRun { run: run.clone(), since }).await;
         page
+    }
+
+    async fn with_token(staffed: &Staffed, token: &str) -> Self {
+        let mut request = format!("ws://{}/api/v1/live", staffed.address).into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        Self(tokio_tungstenite::connect_async(request).await.unwrap().0)
     }
 
     async fn say(&mut self, message: FromPage) {
@@ -82,6 +87,22 @@ impl Page {
                 return message;
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_ends_with_the_token_that_opened_it() {
+    let staffed = Staffed::open().await;
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let soon = Some(now_ms + 1_500);
+    let token = staffed.lab.state.store.add_token("brief", Role::View, TokenKind::Api, soon).await.unwrap();
+    let (mut brief, mut other) =
+        (Page::with_token(&staffed, &token).await, Page::with_token(&staffed, &staffed.lab.view).await);
+    brief.hear().await;
+    let end = async { while !matches!(brief.0.next().await, None | Some(Err(_) | Ok(Message::Close(_)))) {} };
+    tokio::time::timeout(Duration::from_secs(20), end).await.expect("it is shut and not silent");
+    for _ in 0..3 {
+        assert!(matches!(other.hear().await, ToPage::Beat { .. }), "others go on");
     }
 }
 
