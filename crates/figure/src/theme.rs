@@ -2,7 +2,8 @@
 //! values ([`css`] writes them; a test of the page holds its sheet to it).
 //!
 //! Contrast against the surface, by WCAG: text roles at least 4.5, lines and fills of data at least 3. The colours of runs
-//! are Okabe and Ito's set, darkened for light and lightened for dark only as far as that needs.
+//! are Okabe and Ito's set, darkened for light and lightened for dark only as far as that needs; their yellow, which darkened is another amber,
+//! is violet on light.
 
 use crate::scene::{Dash, Role};
 
@@ -55,7 +56,7 @@ pub const PAINTS: [Paint; 19] = [
     paint(Role::Run(3), "--run-3", "#bd8200", "#e69f00"),
     paint(Role::Run(4), "--run-4", "#4795c1", "#56b4e9"),
     paint(Role::Run(5), "--run-5", "#d55e00", "#d55e00"),
-    paint(Role::Run(6), "--run-6", "#97902a", "#f0e442"),
+    paint(Role::Run(6), "--run-6", "#8e24c9", "#f0e442"),
     paint(Role::Run(7), "--run-7", "#5d564d", "#b5aca0"),
 ];
 
