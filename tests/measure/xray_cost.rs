@@ -3,7 +3,9 @@
 //! In each round every view is watched by one page for so many seconds, with as long unwatched before and after it, so that whatever else the
 //! machine does falls on both alike. What looks took is told twice: by the steps that were done meanwhile, and by the worker's own clock
 //! (the curve `time.looks_ms`). When a step ended is known by that clock too: an evaluation's event tells the time of day, and the curve
-//! `secs` how much work was done from there. When it was seen is the moment at which the page has the tick with its picture.
+//! `secs` how much work was done from there. When it was seen is the moment at which the page has the tick with its picture. What looks take
+//! of memory is told by the worker's (the curve `memory.process_bytes`, every tenth step), beside a run that nobody looks into and that keeps
+//! nothing.
 
 #![allow(clippy::unwrap_used)] // a measurement may fail
 
@@ -27,9 +29,17 @@ fn main() {
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let cadence = json!({"cadence.eval_every": EVAL_EVERY, "cadence.eval_batches": 1, "cadence.sample_every": 0, "keep.every": 0});
-    let spec = json!({"preset": preset, "corpus": owner.bring("walk"), "steps": 100_000_000, "overrides": cadence});
-    let run = owner.start_run(&spec);
+    let corpus = owner.bring("walk");
+    let spec = |frames_mb: u32| {
+        let cadence = json!({"cadence.eval_every": EVAL_EVERY, "cadence.eval_batches": 1, "cadence.sample_every": 0, "keep.every": 0,
+            "keep.frames_mb": frames_mb});
+        json!({"preset": preset, "corpus": corpus, "steps": 100_000_000, "overrides": cadence})
+    };
+    let plain = owner.start_run(&spec(0));
+    owner.wait_step(&plain, 200, 120);
+    owner.steer(&plain, &json!({"kind": "stop"}));
+    let plain_bytes = most_bytes(&owner, &plain);
+    let run = owner.start_run(&spec(200));
     owner.wait_step(&run, 60, 50);
     let passage = Passage::default;
     let views = [
@@ -68,6 +78,13 @@ fn main() {
             seen[&look.key()]
         );
     }
+    let bytes = most_bytes(&owner, &run);
+    println!(
+        "memory of the worker: {:.1} MB with every view watched, {:.1} MB without any look: {:+.1} %",
+        bytes / 1e6,
+        plain_bytes / 1e6,
+        (bytes / plain_bytes - 1.0) * 100.0
+    );
     let delays = delays(&owner, &run, &page.sights);
     let at = |share: f64| delays[((delays.len() - 1) as f64 * share) as usize];
     println!(
@@ -78,6 +95,11 @@ fn main() {
         at(1.0)
     );
     owner.steer(&run, &json!({"kind": "stop"}));
+}
+
+/// The most memory that a run's worker had.
+fn most_bytes(client: &Client, run: &str) -> f64 {
+    client.curve(run, "memory.process_bytes").into_iter().map(|(_, bytes)| bytes).fold(0.0, f64::max)
 }
 
 /// Follows the stream for so long; gives the steps done then.

@@ -1,8 +1,10 @@
 //! What looking inside costs a training: `cargo run --release -p engine --example xray_bench [-- STEPS]`.
 //!
 //! One run of nanoGPT's CPU recipe on Tales, in turns of twenty steps with nobody watching and with the map watched twice a second, so that
-//! both see the same machine; then each look by itself. A step's time is that from one report to the next, looks and all.
+//! both see the same machine; then each look by itself. A step's time is that from one report to the next, looks and all. Then a second run
+//! that nobody watches, as long, for what it keeps of itself.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant;
@@ -10,11 +12,12 @@ use std::time::Instant;
 use engine::train::{Folders, Reporter, Training};
 use engine::{corpus, dataset, device};
 use wire::command::{Command, CommandOrder};
+use wire::edit::{Edit, Part};
 use wire::event::Author;
 use wire::frame::{Frame, Pace};
 use wire::history::Past;
 use wire::link::Report;
-use wire::look::{self, Edit, Look, Of, Part, Passage};
+use wire::look::{self, Look, Of, Passage};
 use wire::plan;
 use wire::series::{Row, name};
 
@@ -46,7 +49,47 @@ fn measure(folder: &Path, steps: u64) -> Result<(), Box<dyn std::error::Error>> 
     let mut watch = Watch::new(send, steps);
     training.run(&orders, &mut watch)?;
     watch.print();
+    drop(training);
+
+    let mut plan = plan;
+    (plan.steps, plan.recipe.keep.frames_mb) = (steps, 200);
+    let folders = Folders { corpora: folder.to_owned(), checkpoints: None };
+    let mut training =
+        Training::load(&"keeps".parse()?, &plan, &Past::default(), folders, device::open(&plan.device)?)?;
+    let mut shelf = Shelf::default();
+    let began = Instant::now();
+    training.run(&mpsc::channel().1, &mut shelf)?;
+    shelf.print(began.elapsed().as_secs_f64() * 1000.0);
     Ok(())
+}
+
+/// What a run keeps of itself, and what that took by its own clock.
+#[derive(Default)]
+struct Shelf {
+    states: BTreeSet<u64>,
+    looks_ms: f64,
+}
+
+impl Shelf {
+    fn print(&self, all_ms: f64) {
+        let (count, looks_ms) = (self.states.len(), self.looks_ms);
+        let each = looks_ms / count.max(1) as f64;
+        println!("kept: {count} states, {each:.1} ms each, {:.2} % of the run", looks_ms / all_ms * 100.0);
+    }
+}
+
+impl Reporter for Shelf {
+    fn row(&mut self, row: Row) {
+        self.looks_ms += row.values.iter().filter(|(name, _)| name == name::LOOKS_MS).map(|(_, ms)| ms).sum::<f64>();
+    }
+
+    fn report(&mut self, _report: Report) {}
+
+    fn look(&mut self, _frame: Frame) {}
+
+    fn keep(&mut self, frame: Frame) {
+        self.states.insert(frame.step());
+    }
 }
 
 struct Watch {

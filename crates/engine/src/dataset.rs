@@ -8,6 +8,7 @@ mod shard;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -423,6 +424,8 @@ pub struct Dataset {
     valid: Vec<Shard>,
     /// The prime, where the one text is modular addition.
     modulus: Option<u64>,
+    /// Tokens by how often they stand in the training text.
+    common: OnceLock<Vec<u32>>,
 }
 
 /// Tokens of each text that are counted to find the commonest.
@@ -447,7 +450,7 @@ impl Dataset {
         let valid = kept.parts.iter().map(|part| open(part, "valid", &part.valid)).collect::<Result<_, _>>()?;
         let is_sums = |info: &CorpusInfo| matches!(&info.source, Source::Generated { generator, .. } if generator == "modular-addition");
         let modulus = matches!(infos.as_slice(), [only] if is_sums(only)).then_some(arithmetic::MODULUS);
-        Ok(Self { info: kept.info, tokenizer: text_tokenizer, train, valid, modulus })
+        Ok(Self { info: kept.info, tokenizer: text_tokenizer, train, valid, modulus, common: OnceLock::new() })
     }
 
     /// Tokens of the numbers 0 to p - 1, where the text is arithmetic modulo p and each number is one token.
@@ -459,16 +462,18 @@ impl Dataset {
         (0..self.modulus?).map(token).collect()
     }
 
-    /// The commonest tokens of the training text, commonest first; those that stand in it at all.
-    pub fn common_tokens(&self, most: usize) -> Vec<u32> {
-        let mut counts = vec![0u64; self.tokenizer.vocab()];
-        for shard in &self.train {
-            (0..shard.len().min(COUNTED_TOKENS)).for_each(|place| counts[shard.get(place) as usize] += 1);
-        }
-        let mut tokens: Vec<u32> = (0..counts.len() as u32).filter(|token| counts[*token as usize] > 0).collect();
-        tokens.sort_by_key(|token| (std::cmp::Reverse(counts[*token as usize]), *token));
-        tokens.truncate(most);
-        tokens
+    /// The commonest tokens of the training text, commonest first; those that stand in it at all. They are counted once.
+    pub fn common_tokens(&self, most: usize) -> &[u32] {
+        let all = self.common.get_or_init(|| {
+            let mut counts = vec![0u64; self.tokenizer.vocab()];
+            for shard in &self.train {
+                (0..shard.len().min(COUNTED_TOKENS)).for_each(|place| counts[shard.get(place) as usize] += 1);
+            }
+            let mut tokens: Vec<u32> = (0..counts.len() as u32).filter(|token| counts[*token as usize] > 0).collect();
+            tokens.sort_by_key(|token| (std::cmp::Reverse(counts[*token as usize]), *token));
+            tokens
+        });
+        &all[..most.min(all.len())]
     }
 
     /// Held-out windows of this many tokens in all texts of some weight.

@@ -18,7 +18,7 @@ const TOLERANCE: f64 = 1e-6;
 pub(super) fn see(eye: &Eye<'_>) -> Result<Sight, EngineError> {
     let tokens = eye.scene.data.common_tokens(MOST_POINTS);
     let width = eye.model().d_model;
-    let rows = rows(eye, &tokens)?;
+    let rows = rows(eye, tokens)?;
     let (coordinates, explained) = on_plane(&rows, width);
     let near = neighbours(&rows, width);
     let points = tokens

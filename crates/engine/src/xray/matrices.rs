@@ -24,7 +24,7 @@ const PICTURE: usize = 128;
 /// Parameters named where one is not found.
 const NAMED: usize = 12;
 /// How well the strongest direction of a thumbnail is found: its value is then right to about the square.
-const TOLERANCE: f64 = 1e-3;
+const TOLERANCE: f64 = 3e-3;
 
 pub(super) fn gallery(eye: &Eye<'_>, of: Of) -> Result<Sight, EngineError> {
     let all = values(eye, of)?;

@@ -6,10 +6,12 @@ use burn::tensor::Tensor;
 use crate::fused::lanes;
 use crate::random::Counter;
 
-/// Steps of one round: the space in which the strongest direction is looked for.
-const STEPS: usize = 32;
+/// Steps of one round at most: the space in which the strongest direction is looked for.
+const STEPS: usize = 96;
+/// Steps after which it is tried whether the direction is good enough.
+const TRIED_EVERY: usize = 8;
 /// Rounds, each from the best direction of the one before.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 6;
 /// Squarings of the Gram matrix where it stays on its device: 2^12 steps of power iteration.
 const SQUARINGS: usize = 12;
 
@@ -27,7 +29,7 @@ pub(super) fn strongest(matrix: &[f32], width: usize, without: &[&Axis], toleran
     let mut direction: Vec<f32> = (0..width).map(|_| random.share() as f32 - 0.5).collect();
     let mut axis = Axis { value: 0.0, direction: vec![0.0; width] };
     for _ in 0..ROUNDS {
-        let (next, residual) = round(matrix, width, without, direction);
+        let (next, residual) = round(matrix, width, without, direction, tolerance);
         let is_done = !next.value.is_finite() || next.value <= 0.0 || residual <= tolerance * next.value;
         axis = next;
         if is_done {
@@ -39,46 +41,75 @@ pub(super) fn strongest(matrix: &[f32], width: usize, without: &[&Axis], toleran
 }
 
 /// One round from a direction: the best of its space, and how far that is from being one of the matrix, `|A^T A v - value v|`.
-fn round(matrix: &[f32], width: usize, without: &[&Axis], start: Vec<f32>) -> (Axis, f64) {
-    let (mut basis, mut diagonal, mut beside) = (vec![], vec![], vec![]);
+fn round(matrix: &[f32], width: usize, without: &[&Axis], start: Vec<f32>, tolerance: f64) -> (Axis, f64) {
+    let (mut basis, mut diagonal, mut beside) = (Vec::<Vec<f32>>::new(), vec![], vec![]);
+    let (mut value, mut shares, mut residual) = (0.0, vec![], 0.0);
     let mut next = start;
     without.iter().for_each(|axis| take_out(&mut next, &axis.direction));
     let mut length = norm(&next);
-    while basis.len() < STEPS.min(width) && length > 1e-30 {
+    let most = STEPS.min(width);
+    while basis.len() < most && length > 1e-30 {
         next.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+        let mut image = apply(matrix, width, &next);
+        let along = dot(&image, &next);
+        diagonal.push(along);
+        // The two directions that matter are taken out by what is known of them; then all, and again where little is left, so that the basis
+        // stays square in 32 bits.
+        take_away(&mut image, &next, along);
+        if let (Some(last), Some(length)) = (basis.last(), beside.last()) {
+            take_away(&mut image, last, *length);
+        }
         basis.push(next);
-        let last = &basis[basis.len() - 1];
-        let mut image = apply(matrix, width, last);
-        diagonal.push(dot(&image, last));
-        // Taken out twice, so that the basis stays square in 32 bits.
         for _ in 0..2 {
+            let before = norm(&image);
             without.iter().for_each(|axis| take_out(&mut image, &axis.direction));
             basis.iter().for_each(|known| take_out(&mut image, known));
+            length = norm(&image);
+            if length > 0.7 * before {
+                break;
+            }
         }
-        length = norm(&image);
         let scale = diagonal.iter().fold(0f64, |most: f64, value: &f64| most.max(value.abs()));
         if !length.is_finite() || length <= 1e-7 * scale {
             length = 0.0;
         }
         beside.push(length);
         next = image;
+        if basis.len() % TRIED_EVERY == 0 || basis.len() == most || length == 0.0 {
+            (value, shares) = top_of_tridiagonal(&diagonal, &beside);
+            residual = shares.last().map_or(0.0, |share: &f64| (length * share).abs());
+            if residual <= tolerance * value {
+                break;
+            }
+        }
     }
-    let (value, shares) = top_of_tridiagonal(&diagonal, &beside);
     let mut direction = vec![0f32; width];
     for (share, known) in shares.iter().zip(&basis) {
         direction.iter_mut().zip(known).for_each(|(sum, x)| *sum += *share as f32 * x);
     }
-    let residual = beside.last().zip(shares.last()).map_or(0.0, |(beside, share)| (beside * share).abs());
     (Axis { value, direction }, residual)
 }
 
-/// `A^T A v`, each row read once.
+/// `A^T A v`, each row read once, and four rows for each time that the image is.
 fn apply(matrix: &[f32], width: usize, v: &[f32]) -> Vec<f32> {
     let (v, mut image) = (&v[..width], vec![0f32; width]);
     lanes::wide(|| {
-        for row in matrix.chunks_exact(width) {
-            let along = lanes::sum(width, |i| row[i] * v[i]);
+        let along = |row: &[f32]| {
+            let row = &row[..width];
+            lanes::sum(width, |i| row[i] * v[i])
+        };
+        let fours = matrix.chunks_exact(4 * width);
+        for row in fours.remainder().chunks_exact(width) {
+            let along = along(row);
             image.iter_mut().zip(row).for_each(|(sum, x)| *sum += along * x);
+        }
+        for four in fours {
+            let (ab, cd) = four.split_at(2 * width);
+            let ((a, b), (c, d)) = (ab.split_at(width), cd.split_at(width));
+            let along = [a, b, c, d].map(along);
+            for ((((sum, a), b), c), d) in image.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *sum += (along[0] * a + along[1] * b) + (along[2] * c + along[3] * d);
+            }
         }
     });
     image
@@ -95,8 +126,13 @@ fn norm(v: &[f32]) -> f64 {
 }
 
 fn take_out(v: &mut [f32], direction: &[f32]) {
-    let along = dot(v, direction) as f32;
-    v.iter_mut().zip(direction).for_each(|(v, d)| *v -= along * d);
+    let along = dot(v, direction);
+    take_away(v, direction, along);
+}
+
+fn take_away(v: &mut [f32], direction: &[f32], along: f64) {
+    let along = along as f32;
+    lanes::wide(|| v.iter_mut().zip(direction).for_each(|(v, d)| *v -= along * d));
 }
 
 /// The largest eigenvalue of a symmetric tridiagonal matrix with its vector: the value by bisection (Sturm's count), the vector by inverse
@@ -122,7 +158,7 @@ fn top_of_tridiagonal(diagonal: &[f64], beside: &[f64]) -> (f64, Vec<f64>) {
             pivot > 0.0
         })
     };
-    for _ in 0..100 {
+    for _ in 0..64 {
         let middle = 0.5 * (low + high);
         if is_above_all(middle) { high = middle } else { low = middle }
     }
