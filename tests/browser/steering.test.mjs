@@ -159,7 +159,7 @@ test("everything works while it is paused: step, sample, evaluate, save, edit", 
 test("a checkpoint is pinned, put beside the newest, let go of, and deleted", async () => {
   const row = page.locator(".checkpoints li", { hasText: "asked for" }).last();
   const step = (await row.locator(".what strong").innerText()).replace(/\D/g, "");
-  const saved = async () => (await lab.api(`/runs/${run}/checkpoints`)).find(({ info }) => String(info.step ?? info.id.split("-")[1]) === step);
+  const saved = async () => (await lab.api(`/runs/${run}/checkpoints`)).find(({ info }) => info.cause === "asked" && info.id.split("-")[1] === step);
   const choose = async (role, name) => {
     await row.getByRole("button", { name: /More about the checkpoint/ }).click();
     await row.getByRole(role, { name }).click();
