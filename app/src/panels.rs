@@ -308,6 +308,7 @@ fn asked(command: &Command) -> String {
         Command::Redraw { course: Redraw::Rate { .. }, .. } => "redrawing the rate".into(),
         Command::Redraw { course: Redraw::Mix { .. }, .. } => "redrawing the mix".into(),
         Command::Redraw { course: Redraw::Passes { .. }, .. } => "changing the batch".into(),
+        Command::Edit { .. } => "laying hands on the weights".into(),
         Command::Checkpoint { .. } => "saving the state".into(),
         Command::Rollback { checkpoint, .. } => {
             format!("going back to step {}", figure::number::whole(checkpoint.step))

@@ -66,14 +66,18 @@ pub async fn command_with_twin(
     let run = &summary.id;
     if !matches!(
         command,
-        Command::Set { .. } | Command::Redraw { .. } | Command::Rollback { .. } | Command::Undo { .. }
+        Command::Set { .. }
+            | Command::Redraw { .. }
+            | Command::Edit { .. }
+            | Command::Rollback { .. }
+            | Command::Undo { .. }
     ) {
         return Err(ApiError::invalid(
             "no_twin",
             "a twin shows what a change did, and this changes nothing that is learned",
         )
         .field("twin")
-        .hint("set, redraw, rollback or undo"));
+        .hint("set, redraw, edit, rollback or undo"));
     }
     if !commands::is_at_work(state, summary) {
         return Err(commands::cannot(summary));

@@ -3,6 +3,7 @@
 
 use store::HeldCheckpoint;
 use wire::command::UndoWay;
+use wire::edit;
 use wire::history::History;
 use wire::{CheckpointId, Command, RunId, RunState, RunSummary};
 
@@ -128,6 +129,11 @@ pub async fn verify(
             let history = state.store.history(run).await.map_err(|source| store_error(run, source))?;
             let checked = history.dials().change(command, summary.step);
             checked.map(|_| None).map_err(|message| ApiError::invalid("value_invalid", message).field("course"))
+        }
+        Command::Edit { edits, .. } => {
+            let view = state.store.run(run).await.map_err(|source| store_error(run, source))?;
+            let checked = view.map_or(Ok(()), |view| edit::check_lasting(edits, &view.plan.recipe.model));
+            checked.map(|()| None).map_err(|message| ApiError::invalid("value_invalid", message).field("edits"))
         }
         _ => Ok(None),
     }

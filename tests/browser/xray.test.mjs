@@ -73,6 +73,9 @@ test("attention: all heads in little, one large, and a token says from where it 
   const heats = await tokens.evaluateAll((all) => all.map((token) => Number(getComputedStyle(token).getPropertyValue("--heat"))));
   assert.ok(heats.slice(0, 7).some((heat) => heat > 0), "some earlier token is read");
   assert.ok(heats.slice(7).every((heat) => heat === 0), "and none that is still to come");
+  const saved = page.waitForEvent("download");
+  await page.locator(".large .plate .save").click();
+  assert.equal((await saved).suggestedFilename(), "attention.svg");
   await page.getByText("All heads as a table").click();
   assert.equal(await page.locator(".view details tbody tr").count(), 4);
 });
@@ -85,6 +88,21 @@ test("a text of my own is read by the weights of this moment", async () => {
   await page.getByRole("button", { name: "held-out text" }).click();
   await page.getByRole("button", { name: "Read it" }).click();
   await until("the held-out text", async () => !(await page.locator(".view .token-text").first().innerText()).startsWith("Once"));
+});
+
+test("the lens: layer by layer what it would say, how sure it is of the right token, and each token painted by its loss", async () => {
+  await page.locator(".tabs .tab", { hasText: "Lens" }).click();
+  await page.locator(".lens .lens-table").focus();
+  for (let at = 0; at < 4; at++) await page.keyboard.press("ArrowRight");
+  await page.locator(".view h3", { hasText: /At “.*” \(4\): “.*” comes next; the answer/ }).waitFor();
+  const rows = page.locator(".view table.dense tbody tr");
+  assert.deepEqual(await rows.locator("th").allInnerTexts(), ["embedding", "block 0", "block 1"]);
+  const last = rows.last().locator("td");
+  const rank = Number((await last.nth(2).innerText()).replace(/\D/g, ""));
+  const guesses = await last.nth(0).innerText();
+  assert.ok(rank >= 1 && guesses.split(", “").length === 3, `rank ${rank} of ${guesses}`);
+  const heats = await page.locator(".view .token-text .t").evaluateAll((all) => all.map((token) => Number(getComputedStyle(token).getPropertyValue("--heat"))));
+  assert.ok(heats[0] === 0 && heats.slice(1).every((heat) => heat > 0), "every token but the first cost something");
 });
 
 test("time: kept steps are scrubbed and played, and two stand side by side", async () => {
@@ -101,6 +119,10 @@ test("time: kept steps are scrubbed and played, and two stand side by side", asy
   await page.locator("h1").first().press(" ");
   await until("a later step", async () => (await shownStep()) > 20);
   await page.locator("h1").first().press(" ");
+  // What steps measured is kept too, and lights the map of the past.
+  await page.getByLabel("Light by").selectOption("gradient norm");
+  await slider.fill("20");
+  await until("a gradient of then", async () => /gradient norm [\d.]/.test(await part("block.0.attention").getAttribute("title")));
   await slider.fill("3");
   await page.getByRole("button", { name: "two steps" }).click();
   const other = page.locator(".view.other");
@@ -116,6 +138,10 @@ test("time: kept steps are scrubbed and played, and two stand side by side", asy
   await page.locator(".provenance", { hasText: "worked out again" }).waitFor({ timeout: 60_000 });
   await page.getByRole("button", { name: "live" }).click();
   await page.locator(".provenance", { hasText: "live, every" }).first().waitFor();
+  // A matrix over the steps, one line for each block.
+  await page.locator(".tabs .tab", { hasText: "Weights" }).click();
+  await page.getByLabel("Which matrix").selectOption("mlp.up");
+  await page.getByText(/stable rank from the first kept step to the last. block 0: [\d.]+ → [\d.]+, block 1: /).waitFor();
 });
 
 test("from a step on the curve one click leads to its batch, painted by surprise, and to the gradient that moved most", async () => {
@@ -140,5 +166,34 @@ test("from a step on the curve one click leads to its batch, painted by surprise
   await page.locator(".plate.matrix").focus();
   await page.keyboard.press("+");
   await until("a closer look", async () => !/Rows 0 to .* columns 0 to/.test(await page.locator(".plate.matrix canvas").getAttribute("aria-label")));
+});
+
+test("hands: a part is silenced on a copy, then for good as a line of the journal, and undone; and on a fork", async () => {
+  await page.goto(`${lab.url}/runs/${run}/xray?view=hands`);
+  const journal = async () => (await lab.api(`/runs/${run}/events`)).filter((line) => line.event.kind === "edited");
+  await page.getByLabel("Part").selectOption("attention");
+  await page.getByRole("button", { name: "Silence attention of block 0" }).click();
+  await page.locator(".hands-table").waitFor({ timeout: 60_000 });
+  assert.deepEqual(await journal(), [], "so far it was only tried");
+  await page.getByLabel("Reason, for the journal").fill("is it needed?");
+  await page.getByRole("button", { name: "Apply to the run" }).click();
+  await page.getByText(/Applied at step .*: attention of block 0 silenced/).waitFor();
+  const [line] = await journal();
+  assert.equal(line.reason, "is it needed?");
+  assert.deepEqual(line.event.edits, [{ part: { attention: { layer: 0 } }, factor: 0 }]);
+
+  await page.getByRole("button", { name: "Fork with it" }).click();
+  const link = page.locator(".lasting", { hasText: "begins with these changes" }).getByRole("link");
+  const fork = (await link.getAttribute("href")).split("/").pop();
+  const first = await until("the fork's change", async () => (await lab.api(`/runs/${fork}/events`)).find((line) => line.event.kind === "edited"));
+  assert.equal(first.step, Number((await lab.api(`/runs/${fork}`)).plan.origin.from.checkpoint.split("-")[1]));
+  await lab.api(`/runs/${fork}/commands`, { method: "POST", body: { kind: "stop" } });
+
+  await page.goto(`${lab.url}/runs/${run}`);
+  await page.locator(".journal li", { hasText: "attention of block 0 silenced" }).waitFor();
+  await page.keyboard.press("u");
+  const choice = page.getByRole("dialog", { name: /Undo the last change/ });
+  await choice.getByRole("button", { name: "Back to just before it" }).click();
+  await page.locator(".journal li", { hasText: "rolled back" }).first().waitFor({ timeout: 60_000 });
   assert.deepEqual(page.faults, []);
 });

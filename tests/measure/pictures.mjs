@@ -1,4 +1,4 @@
-// Pictures of every page with a run in full flow, wide and on a phone, light and dark: `node tests/measure/pictures.mjs FOLDER`.
+// Pictures of every page with a run in full flow, wide and on a phone, light and dark: `node tests/measure/pictures.mjs FOLDER [PAGE ..]`.
 // They are to be looked at; what a machine can see is said: faults, and pages wider than their window.
 
 import { mkdirSync } from "node:fs";
@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { openBrowser, openLab, openPage } from "../browser/lab.mjs";
 
 const folder = process.argv[2] ?? "pictures";
+const only = process.argv.slice(3);
 mkdirSync(folder, { recursive: true });
 const [lab, browser] = await Promise.all([openLab(), openBrowser()]);
 try {
@@ -27,6 +28,18 @@ try {
     unit: inside("view=mlp&layer=0&unit=5"), weights: inside("view=weights"), matrix: inside("view=weights&tensor=block.0.mlp.up"),
     embedding: inside("view=embedding"), hands: inside("view=hands"), batch: inside("batch=100"), emergence: inside("view=emergence"),
   };
+  places.past = places.map;
+  const acts = {
+    hands: async (page) => {
+      await page.getByRole("button", { name: /^Silence/ }).click();
+      await page.locator(".hands-table").waitFor();
+    },
+    past: async (page) => {
+      await page.getByLabel("Light by").selectOption("gradient norm");
+      await page.getByRole("slider", { name: "Step", exact: true }).fill("30");
+      await page.waitForTimeout(700);
+    },
+  };
   const first = await openPage(browser);
   await first.goto(lab.token("admin", "--sign-in"));
   await first.getByRole("heading", { name: "Runs", exact: true }).waitFor();
@@ -35,9 +48,10 @@ try {
   for (const [size, options] of Object.entries(sizes)) {
     for (const colorScheme of ["light", "dark"]) {
       const page = await openPage(browser, { ...options, colorScheme, storageState });
-      for (const [name, path] of Object.entries(places)) {
+      for (const [name, path] of Object.entries(places).filter(([name]) => !only.length || only.includes(name))) {
         await page.goto(lab.url + path);
         await page.waitForTimeout(2500);
+        await acts[name]?.(page);
         // A window as tall as the page, since charts are drawn once they are in sight.
         const height = await page.evaluate(() => document.documentElement.scrollHeight);
         await page.setViewportSize({ ...options.viewport, height: Math.min(Math.max(height, options.viewport.height), 4000) });

@@ -15,11 +15,6 @@ struct Ask<'a> {
     step: Option<u64>,
 }
 
-/// The newest looks of a run, one of each kind.
-pub(crate) async fn frames(run: &RunId) -> Result<Vec<Frame>, ApiFailure> {
-    packed("GET", &format!("/runs/{run}/frames"), None).await
-}
-
 /// The steps whose looks are kept, along the run's path.
 pub(crate) async fn kept_steps(run: &RunId) -> Result<Vec<u64>, ApiFailure> {
     get(&format!("/runs/{run}/frames/steps")).await

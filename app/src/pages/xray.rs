@@ -3,11 +3,13 @@
 
 mod attention;
 mod batch;
+mod courses;
 mod embedding;
 mod emergence;
 mod explain;
 mod hands;
 mod heads;
+mod lasting;
 mod lens;
 mod map;
 mod matrix;
@@ -15,6 +17,7 @@ mod prompt;
 mod seat;
 mod text;
 mod timeline;
+mod trends;
 mod unit;
 mod units;
 mod weights;

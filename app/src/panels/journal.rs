@@ -49,6 +49,7 @@ impl Kind {
                     | Event::Stepping { .. }
                     | Event::Changed { .. }
                     | Event::Redrawn { .. }
+                    | Event::Edited { .. }
                     | Event::RolledBack { .. }
                     | Event::Forked { .. }
                     | Event::Released
@@ -150,6 +151,7 @@ fn JournalLine(number: u64) -> impl IntoView {
         let is_alarm = matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. } | Event::Refused { .. } | Event::CheckpointFailed { .. });
         let exact = match &record.event {
             Event::Changed { old, new, field } => format!("{} from {old} to {new} {}", field.describe().0, field.describe().1),
+            Event::Edited { edits } => edits.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             Event::Evaluated { loss_nats, bits_per_byte } => format!("{loss_nats} nats per token, {bits_per_byte} bits per byte"),
             other => other.phrase(),
         };

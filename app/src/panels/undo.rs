@@ -84,6 +84,7 @@ fn opposite(desk: Desk, record: &EventRecord) -> String {
     let from = number::whole(desk.summary.read().step);
     let what = match &record.event {
         Event::Changed { field, old, .. } => format!("{} is {} again", field.describe().0, number::short(*old)),
+        Event::Edited { .. } => "the same parts are divided by what they were multiplied by".to_owned(),
         _ => "its course is again as it was before".to_owned(),
     };
     format!("From step {from} on, {what}. What was learned meanwhile stays.")

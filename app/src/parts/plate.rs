@@ -1,12 +1,15 @@
 //! A picture on a canvas: shapes of the `figure` crate, drawn again when what they are made of changes, and only while in sight. It tells
-//! in words what it shows, and takes pointer, wheel and keys where someone listens.
+//! in words what it shows, takes pointer, wheel and keys where someone listens, and can be saved as it stands.
 
-use figure::scene::{Point, Shape, Size};
+use std::rc::Rc;
+
+use figure::scene::{Fill, Point, Rect, Role, Scene, Shape, Size};
 use leptos::ev;
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::prelude::*;
 
+use super::{Icon, clicks};
 use crate::canvas::Painter;
 use crate::theme::Theme;
 
@@ -47,13 +50,30 @@ pub(crate) fn Plate(
     /// What the keys do, for screen readers.
     #[prop(default = "")]
     keys: &'static str,
+    /// Name of the file that it is saved as; without one it is not offered.
+    #[prop(default = "")]
+    file: &'static str,
 ) -> impl IntoView {
+    let draw = Rc::new(draw);
     let theme = expect_context::<Theme>();
     let field = NodeRef::<html::Div>::new();
     let canvas = NodeRef::<html::Canvas>::new();
     let size = RwSignal::new((0.0, 0.0));
     let is_seen = RwSignal::new(false);
     follow(field, size, is_seen);
+    let save = {
+        let draw = draw.clone();
+        move |_| {
+            let (width, height) = size.get_untracked();
+            let scene = Scene {
+                size: Size::new(width, height),
+                title: label.get_untracked(),
+                summary: String::new(),
+                shapes: untrack(|| draw(Size::new(width, height), theme.is_dark())),
+            };
+            save_svg(scene, theme.is_dark(), file);
+        }
+    };
     Effect::new(move || {
         let (width, height) = size.get();
         let Some(canvas) = canvas.get().filter(|_| is_seen.get() && width >= 4.0 && height >= 4.0) else { return };
@@ -117,8 +137,26 @@ pub(crate) fn Plate(
             on:keydown=key
         >
             <canvas node_ref=canvas role="img" aria-label=label></canvas>
+            {(!file.is_empty()).then(|| view! {
+                <button class="quiet icon-only save" aria-label="Save this picture" title="Save this picture (SVG)"
+                    on:click=clicks(save) on:pointerdown=|event| event.stop_propagation() on:keydown=|event| event.stop_propagation()>
+                    <Icon name="download" />
+                </button>
+            })}
         </div>
     }
+}
+
+/// Gives a scene to the browser as a file, on the paper of its theme.
+fn save_svg(mut scene: Scene, is_dark: bool, name: &str) {
+    let paper = Rect::new(0.0, 0.0, scene.size.width, scene.size.height);
+    scene.shapes.insert(0, Shape::Rect { rect: paper, radius: 0.0, fill: Fill::solid(Role::Surface) });
+    let theme = if is_dark { figure::Theme::Dark } else { figure::Theme::Light };
+    let text = String::from(js_sys::encode_uri_component(&figure::svg::svg(&scene, theme)));
+    let Ok(link) = document().create_element("a") else { return };
+    let _ = link.set_attribute("href", &format!("data:image/svg+xml,{text}"));
+    let _ = link.set_attribute("download", &format!("{name}.svg"));
+    link.unchecked_ref::<web_sys::HtmlElement>().click();
 }
 
 /// Keeps size and sight of an element.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::frame::{Frame, Pace, TensorStats};
+use wire::frame::{Frame, Pace};
 use wire::look::{self, Look};
 use wire::sight::Sight;
 use wire::{RunId, RunState};
@@ -91,8 +91,6 @@ pub(crate) struct Frames {
     state: Memo<RunState>,
     /// Steps whose looks are kept, in order.
     pub(crate) steps: RwSignal<Vec<u64>>,
-    /// What every step measures of each parameter, at its step.
-    pub(crate) tensors: RwSignal<(u64, Arc<Vec<TensorStats>>)>,
     /// The newest of each look, by its key.
     latest: RwSignal<HashMap<String, Seeing>>,
     shelves: RwSignal<HashMap<String, Shelf>>,
@@ -123,7 +121,6 @@ impl Frames {
             live,
             state,
             steps: RwSignal::new(vec![]),
-            tensors: RwSignal::default(),
             latest: RwSignal::default(),
             shelves: RwSignal::default(),
             looks: StoredValue::default(),
@@ -131,7 +128,6 @@ impl Frames {
             wishes: StoredValue::default(),
         };
         frames.fetch_steps();
-        frames.fetch_latest();
         on_cleanup(move || live.probe(gone.clone(), vec![]));
         frames
     }
@@ -148,11 +144,8 @@ impl Frames {
                 if latest.len() > HELD {
                     latest.clear();
                 }
-                for frame in news {
-                    match frame {
-                        Frame::Tensors { step, tensors, .. } => self.tensors.set((step, Arc::new(tensors))),
-                        frame => drop(latest.insert(frame.key(), seeing(frame, How::Live))),
-                    }
+                for frame in news.into_iter().filter(|frame| !matches!(frame, Frame::Tensors { .. })) {
+                    latest.insert(frame.key(), seeing(frame, How::Live));
                 }
             });
         }
@@ -266,19 +259,6 @@ impl Frames {
         spawn_local(async move {
             if let Ok(steps) = inside::kept_steps(&run).await {
                 self.steps.try_set(steps);
-            }
-        });
-    }
-
-    fn fetch_latest(self) {
-        let run = self.run.get_value();
-        spawn_local(async move {
-            for frame in inside::frames(&run).await.unwrap_or_default() {
-                if let Frame::Tensors { step, tensors, .. } = frame
-                    && self.tensors.try_with_untracked(|known| known.1.is_empty()) == Some(true)
-                {
-                    self.tensors.set((step, Arc::new(tensors)));
-                }
             }
         });
     }

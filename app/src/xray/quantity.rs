@@ -53,7 +53,7 @@ pub(crate) const LIGHTS: [About; 5] = [
         light: Light::Gradient,
         word: "gradient norm",
         unit: "loss / weight",
-        meaning: "How hard the loss pulls at a part: √(Σ g²) over its parameters, before clipping, at the newest step.",
+        meaning: "How hard the loss pulls at a part: √(Σ g²) over its parameters, before clipping, at the last step that measured it.",
         healthy: "All parts within a factor of ten of each other. 0 means that no learning reaches it.",
         ends: (1e-4, 1e1),
         is_log: true,
@@ -62,7 +62,7 @@ pub(crate) const LIGHTS: [About; 5] = [
         light: Light::Update,
         word: "update / weight",
         unit: "",
-        meaning: "How far a step moves a part for its size: |ΔW| / |W|, the mean over its matrices, at the newest step.",
+        meaning: "How far a step moves a part for its size: |ΔW| / |W|, the mean over its matrices, at the last step that measured it.",
         healthy: "About 0.001 in the middle of training. Above 0.01 the rate is likely too high, below 0.00001 nothing moves.",
         ends: (1e-5, 1e-1),
         is_log: true,
@@ -94,7 +94,7 @@ impl Light {
         LIGHTS.iter().find(|about| about.light == self).unwrap_or(&LIGHTS[0])
     }
 
-    /// Whether it is measured by the training step itself and not by a look: then only the newest is known.
+    /// Whether training steps measure it, and no look.
     pub(crate) fn is_of_step(self) -> bool {
         matches!(self, Self::Gradient | Self::Update)
     }

@@ -5,7 +5,7 @@
 //! Training: [`train`] the loop, also read top to bottom; [`optimizer`] and [`muon`], [`cores`] the batch split over cores, [`evaluate`],
 //! [`sample`], [`checkpoint`] saved states, [`stats`] looks at weights and gradients, [`gpu_stats`] the same on a GPU through [`taps`], [`device`] where it all
 //! runs, [`check`] whether it can be trusted. [`interop`] models to and from the files that others read.
-//! Looking inside: [`xray`] what can be seen of a model, [`reduce`] how it is made small where it lies.
+//! Looking inside: [`xray`] what can be seen of a model, [`lesion`] hands that last, [`reduce`] how it is made small where it lies.
 
 pub mod batch;
 pub mod bench;
@@ -24,6 +24,7 @@ pub mod gpu_stats;
 pub mod gradient;
 pub mod intake;
 pub mod interop;
+pub mod lesion;
 pub mod look_error;
 pub mod muon;
 pub mod optimizer;

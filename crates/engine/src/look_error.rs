@@ -1,5 +1,7 @@
 //! Why a look inside cannot be answered: what was asked for, what there is, and the way out.
 
+use wire::edit::NoPart;
+
 /// An error of [`crate::xray`].
 #[derive(Debug, thiserror::Error)]
 pub enum LookError {
@@ -9,30 +11,9 @@ pub enum LookError {
         /// The sentence to show.
         message: String,
     },
-    /// No block of this number.
-    #[error("there is no block {layer}: this model has {layers}, 0 to {}", layers.saturating_sub(1))]
-    NoLayer {
-        /// As asked.
-        layer: u32,
-        /// Blocks it has.
-        layers: usize,
-    },
-    /// No head of this number.
-    #[error("there is no head {head}: each block of this model has {heads}, 0 to {}", heads.saturating_sub(1))]
-    NoHead {
-        /// As asked.
-        head: u32,
-        /// Heads it has.
-        heads: usize,
-    },
-    /// No unit of this number.
-    #[error("there is no unit {unit}: each MLP of this model has {units}, 0 to {}", units.saturating_sub(1))]
-    NoUnit {
-        /// As asked.
-        unit: u32,
-        /// Units it has.
-        units: usize,
-    },
+    /// The model has no such part.
+    #[error(transparent)]
+    NoPart(#[from] NoPart),
     /// No token at this place.
     #[error("there is no place {at} in this text: it has {tokens} tokens, places 0 to {}", tokens.saturating_sub(1))]
     NoPlace {
@@ -95,6 +76,11 @@ pub enum LookError {
         /// Why, and the way out.
         why: &'static str,
     },
+    /// No step has measured anything.
+    #[error(
+        "gradients and updates are measured by training steps, and none has done so here: look at a run while it trains"
+    )]
+    NoStats,
     /// No batch of this step.
     #[error("the run has no batch of step {step}: it ends at step {steps}, and its first step is 0")]
     NoBatch {

@@ -20,6 +20,7 @@ use burn::tensor::Tensor;
 use wire::checkpoint::Cause;
 use wire::command::{Command, CommandOrder};
 use wire::dials::Dials;
+use wire::edit::{self, Edit};
 use wire::event::Event;
 use wire::frame::{Frame, Moments, TensorStats};
 use wire::history::Past;
@@ -40,6 +41,7 @@ use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
 use crate::gpu_stats::{Before, GpuStats};
 use crate::gradient::{self, Gradient, Pass};
+use crate::lesion;
 use crate::optimizer::{self, Dial, State};
 use crate::params::{self, ParamSpec, Weights};
 use crate::stats;
@@ -116,6 +118,8 @@ pub struct Training {
     unread: Vec<Unread>,
     /// Looks at weights and gradients under way; none on the CPU, where they are taken at once.
     gpu_stats: Option<GpuStats>,
+    /// What was measured last of every parameter, and by which step.
+    newest_stats: Option<(u64, Vec<TensorStats>)>,
     probes: Probes,
 }
 
@@ -163,6 +167,7 @@ impl Training {
         let mut training = Self {
             run: run.clone(),
             gpu_stats: device.setup.as_ref().map(GpuStats::new),
+            newest_stats: None,
             layout: Weights::new(&specs, vec![]),
             keeper: folders.checkpoints.clone().map(Keeper::start).transpose()?,
             folders,
@@ -290,6 +295,7 @@ impl Training {
             Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
             Command::Release { .. } => (Event::Released, Some(RunState::Parked)),
             Command::Set { .. } | Command::Redraw { .. } => (self.change(&order), None),
+            Command::Edit { edits, .. } => (self.lay_hands(&order, edits), None),
             Command::Checkpoint { reason } => {
                 let asker =
                     Asker { command_id: Some(order.command_id), author: order.author.clone(), reason: reason.clone() };
@@ -349,12 +355,30 @@ impl Training {
     fn change(&mut self, order: &CommandOrder) -> Event {
         match self.dials.change(&order.command, self.step()) {
             Ok(Some(event)) => {
-                self.dials.apply(&event, self.step());
+                self.take_effect(&event, self.step());
                 event
             }
             Ok(None) => refuse(order, "it changes nothing"),
             Err(message) => refuse(order, &message),
         }
+    }
+
+    fn lay_hands(&mut self, order: &CommandOrder, edits: &[Edit]) -> Event {
+        if let Err(message) = edit::check_lasting(edits, &self.plan.recipe.model) {
+            return refuse(order, &message);
+        }
+        let event = Event::Edited { edits: edits.to_vec() };
+        self.take_effect(&event, self.step());
+        self.probes.look_anew();
+        event
+    }
+
+    /// A change of the run's path: of its dials, or of its weights.
+    fn take_effect(&mut self, event: &Event, step: u64) {
+        if let Event::Edited { edits } = event {
+            lesion::apply(&self.plan.recipe.model, &self.specs, &mut self.state.weights, edits);
+        }
+        self.dials.apply(event, step);
     }
 
     /// Holds while reports cannot be kept: nothing is trained that nobody could ever see.

@@ -27,6 +27,7 @@ use std::rc::Rc;
 use burn::tensor::Tensor;
 use wire::RunPlan;
 use wire::dials::Dials;
+use wire::frame::TensorStats;
 use wire::look::{Look, MOST_TOKENS, Passage};
 use wire::model::ModelPlan;
 use wire::sight::Sight;
@@ -64,6 +65,8 @@ pub struct Scene<'a> {
     pub cores: Option<&'a Cores>,
     /// Our own kernels; none on the processor.
     pub taps: Option<&'a Taps>,
+    /// What a step measured last, and which; only a training has it.
+    pub stats: Option<(u64, &'a [TensorStats])>,
 }
 
 /// Answers one look.
@@ -96,6 +99,7 @@ pub fn look_at_checkpoint(dir: &Path, corpora: &Path, look: &Look) -> Result<(u6
         device: &device,
         cores: Some(&cores),
         taps: None,
+        stats: None,
     };
     Ok((state.steps, see(&scene, look)?))
 }
@@ -131,6 +135,10 @@ impl<'a> Eye<'a> {
             Look::Embedding {} => embedding::see(self),
             Look::Batch { step } => batch::see(self, *step),
             Look::Hands { passage, edits } => hands::see(self, passage, edits),
+            Look::Tensors {} => {
+                let (step, tensors) = self.scene.stats.ok_or(LookError::NoStats)?;
+                Ok(Sight::Tensors { step, tensors: tensors.to_vec() })
+            }
         }
     }
 
@@ -164,20 +172,5 @@ impl<'a> Eye<'a> {
 
     fn pieces(&self, tokens: &[u32]) -> Vec<String> {
         tokens.iter().map(|token| self.scene.data.tokenizer().piece(*token)).collect()
-    }
-
-    fn layer(&self, layer: u32) -> Result<usize, LookError> {
-        let layers = self.model().layers;
-        if (layer as usize) < layers { Ok(layer as usize) } else { Err(LookError::NoLayer { layer, layers }) }
-    }
-
-    fn head(&self, head: u32) -> Result<usize, LookError> {
-        let heads = self.model().heads;
-        if (head as usize) < heads { Ok(head as usize) } else { Err(LookError::NoHead { head, heads }) }
-    }
-
-    fn unit(&self, unit: u32) -> Result<usize, LookError> {
-        let units = self.model().d_ff;
-        if (unit as usize) < units { Ok(unit as usize) } else { Err(LookError::NoUnit { unit, units }) }
     }
 }

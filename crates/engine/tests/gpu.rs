@@ -70,7 +70,6 @@ fn the_self_check_is_good_and_a_run_reports_the_cpus_losses_and_looks() {
 }
 
 #[test]
-#[ignore = "every look has shapes of its own, each tuned anew: more than a quarter of an hour on a software adapter; for a real card"]
 fn looks_inside_show_what_the_cpu_shows() {
     play("looks", &[]);
 }
@@ -205,6 +204,7 @@ fn looks_on(device: &EngineDevice, folder: &std::path::Path) -> Vec<(String, ser
         device,
         cores: None,
         taps: taps.as_ref(),
+        stats: None,
     };
     let edits = r#"[{"part":{"head":{"layer":0,"head":1}},"factor":0},{"part":{"position":{"at":2}},"factor":0.5}]"#;
     let looks = [

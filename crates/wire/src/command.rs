@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::CheckpointId;
 use crate::course::MixPoint;
+use crate::edit::Edit;
 use crate::event::Author;
 use crate::schedule::Bend;
 
@@ -52,6 +53,15 @@ pub enum Command {
     Redraw {
         /// Which, and how.
         course: Redraw,
+        /// Why, in the author's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Multiply what parts of the model say, once, in the weights: the training goes on from there, and may learn it anew. The optimizer's
+    /// moments stay.
+    Edit {
+        /// The parts and their factors, one after the other.
+        edits: Vec<Edit>,
         /// Why, in the author's words.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
@@ -161,6 +171,7 @@ impl Command {
             | Self::Stop { reason }
             | Self::Set { reason, .. }
             | Self::Redraw { reason, .. }
+            | Self::Edit { reason, .. }
             | Self::Checkpoint { reason }
             | Self::Rollback { reason, .. }
             | Self::Release { reason } => reason.as_deref(),
@@ -176,7 +187,7 @@ impl Command {
             Self::Set { field, .. } => {
                 matches!(field, SetField::Rate | SetField::Clip | SetField::WeightDecay)
             }
-            Self::Redraw { .. } | Self::Rollback { .. } => true,
+            Self::Redraw { .. } | Self::Edit { .. } | Self::Rollback { .. } => true,
             _ => false,
         }
     }
@@ -258,6 +269,7 @@ pub struct CommandOrder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edit::Part;
 
     #[test]
     fn commands_read_as_people_write_them() {
@@ -282,8 +294,13 @@ mod tests {
                 reason: None,
             },
         );
+        check(
+            r#"{"kind":"edit","edits":[{"part":{"head":{"layer":0,"head":1}},"factor":0}]}"#,
+            Command::Edit { edits: vec![Edit { part: Part::Head { layer: 0, head: 1 }, factor: 0.0 }], reason: None },
+        );
         for bad in [
             r#"{"kind":"explode"}"#,
+            r#"{"kind":"edit","edits":[{"part":{"soul":{}},"factor":0}]}"#,
             r#"{"kind":"rollback","checkpoint":"../1"}"#,
             r#"{"kind":"redraw","course":{"mood":{}}}"#,
             r#"{"kind":"set","field":"rate"}"#,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Command, Redraw, SetField};
 use crate::course::{MixCourse, MixPoint, Stairs};
+use crate::edit;
 use crate::encode::exact;
 use crate::event::Event;
 use crate::plan::{Cadence, RunPlan};
@@ -176,6 +177,8 @@ impl Dials {
                     self.skips.push((step, self.skipped));
                 }
             }
+            // Hands are laid on the weights: no dial is turned, but a state with them is another than one without.
+            Event::Edited { .. } => {}
             _ => return,
         }
         self.changes += 1;
@@ -205,6 +208,7 @@ pub(crate) fn inverse(event: &Event, before: &Dials, step: u64, reason: String) 
         }
         Event::Changed { field, old, .. } => Command::Set { field: *field, value: *old, reason },
         Event::Redrawn { old, .. } => Command::Redraw { course: back(old, step), reason },
+        Event::Edited { edits } => Command::Edit { edits: edit::inverse(edits)?, reason },
         _ => return None,
     })
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::checkpoint::{Cause, CheckpointId, CheckpointInfo, CheckpointRef};
 use crate::command::{Command, SetField};
 use crate::dials::Drawn;
+use crate::edit::Edit;
 
 /// Who did it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +88,11 @@ pub enum Event {
         old: Drawn,
         /// From this step on as it is.
         new: Drawn,
+    },
+    /// Parts of the model were multiplied by hand, in the weights.
+    Edited {
+        /// Which, and by what.
+        edits: Vec<Edit>,
     },
     /// The state is on disk, whole.
     Checkpointed {
@@ -205,9 +211,9 @@ impl Event {
         )
     }
 
-    /// Whether it turns a dial or leads the run's path elsewhere.
+    /// Whether it turns a dial, lays a hand on the weights, or leads the run's path elsewhere.
     pub fn is_change(&self) -> bool {
-        matches!(self, Self::Changed { .. } | Self::Redrawn { .. } | Self::RolledBack { .. })
+        matches!(self, Self::Changed { .. } | Self::Redrawn { .. } | Self::Edited { .. } | Self::RolledBack { .. })
     }
 
     /// One short phrase, for marks and lists: `rate 0.001 -> 0.0005`.
@@ -230,6 +236,12 @@ impl Event {
             Self::Redrawn { new: Drawn::Passes(stairs), .. } => match stairs.as_slice() {
                 [(_, passes)] => format!("passes per step → {passes}"),
                 _ => "batch redrawn".into(),
+            },
+            Self::Edited { edits } => match edits.as_slice() {
+                [all @ .., last] if all.len() < 3 => {
+                    all.iter().map(|edit| format!("{edit}, ")).chain([last.to_string()]).collect()
+                }
+                edits => format!("{} parts of the model changed by hand", edits.len()),
             },
             Self::Checkpointed { checkpoint } => match checkpoint.cause {
                 Cause::Cadence => format!("checkpoint {}", checkpoint.id),

@@ -6,6 +6,7 @@ use crate::corpus::CorpusInfo;
 use crate::course::MixCourse;
 use crate::device::DeviceInfo;
 use crate::dials::Dials;
+use crate::edit;
 use crate::error::PlanError;
 use crate::event::Event;
 use crate::history::Origin;
@@ -126,9 +127,14 @@ pub fn changes(parent: &Parent, plan: &RunPlan) -> Result<Vec<(Command, Event)>,
     let mut events = vec![];
     for (place, command) in parent.changes.iter().enumerate() {
         let field = format!("parent.changes[{place}]");
-        let event = dials.change(command, here).map_err(|message| PlanError::new(&field, message))?;
-        let Some(event) = event else {
-            return Err(PlanError::new(&field, "only set and redraw can be made before the first step"));
+        let event = match command {
+            Command::Edit { edits, .. } => {
+                edit::check_lasting(edits, &plan.recipe.model).map(|()| Some(Event::Edited { edits: edits.clone() }))
+            }
+            command => dials.change(command, here),
+        };
+        let Some(event) = event.map_err(|message| PlanError::new(&field, message))? else {
+            return Err(PlanError::new(&field, "only set, redraw and edit can be made before the first step"));
         };
         dials.apply(&event, here);
         events.push((command.clone(), event));
@@ -181,6 +187,9 @@ mod tests {
             field(r#"{"parent":{"run":"amber-fox","changes":[{"kind":"set","field":"clip","value":-1}]}}"#),
             "parent.changes[0]"
         );
+        let silence = r#"{"parent":{"run":"amber-fox","changes":[{"kind":"edit","edits":[{"part":{"mlp":{"layer":BLOCK}},"factor":0}]}]}}"#;
+        assert_eq!(fork(&silence.replace("BLOCK", "0")).unwrap().1[0].1.phrase(), "MLP of block 0 silenced");
+        assert_eq!(field(&silence.replace("BLOCK", "99")), "parent.changes[0]");
         assert_eq!(
             field(r#"{"parent":{"run":"amber-fox"},"corpus":"tales"}"#),
             "corpus",

@@ -8,7 +8,7 @@
 //! - [`schedule`] the learning rate as a pure function of the step, [`course`] the mix and the batch likewise, [`dials`] all of them as
 //!   they stand; [`checkpoint`] saved states, [`history`] the tree of stretches that rollbacks and forks make, [`fork`] a fork's plan;
 //! - [`model`] the shape of the decoder and what it costs, [`shape`] whether others know it;
-//! - [`series`] names, units and buckets of curves, [`look`] what can be asked of a model's inside, [`sight`] what is seen, [`frame`] how it travels;
+//! - [`series`] names, units and buckets of curves, [`look`] what can be asked of a model's inside, [`edit`] hands laid on it, [`sight`] what is seen, [`frame`] how it travels;
 //! - [`run`], [`corpus`], [`device`] the records that pages show; [`complete`] texts written by a checkpoint;
 //! - [`link`] worker and server, [`live`] server and page.
 
@@ -19,6 +19,7 @@ pub mod corpus;
 pub mod course;
 pub mod device;
 pub mod dials;
+pub mod edit;
 pub mod encode;
 pub mod error;
 pub mod event;

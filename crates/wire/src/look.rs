@@ -6,14 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::edit::{self, Edit};
+
 /// Tokens of a text that a look reads at most; the model's context where that is shorter.
 pub const MOST_TOKENS: usize = 128;
 /// Characters of a text of one's own.
 pub const MOST_CHARS: usize = 4000;
 /// Looks that one page may have standing at a time.
 pub const MOST_STANDING: usize = 8;
-/// Changes by hand in one look.
-pub const MOST_EDITS: usize = 32;
 
 /// What a look reads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,52 +59,6 @@ pub struct Window {
     pub rows: u32,
     /// Columns, at least 1.
     pub columns: u32,
-}
-
-/// A change by hand to what a part of the model says: multiplied by a factor, 0 to silence it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Edit {
-    /// Which part.
-    pub part: Part,
-    /// What its output is multiplied by; 0 silences, 1 changes nothing.
-    pub factor: f32,
-}
-
-/// A part that a hand can reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Part {
-    /// All of a block's attention: what it adds to the residual stream.
-    Attention {
-        /// Block, from 0.
-        layer: u32,
-    },
-    /// All of a block's MLP: what it adds to the residual stream.
-    Mlp {
-        /// Block, from 0.
-        layer: u32,
-    },
-    /// One head, before the output projection.
-    Head {
-        /// Block, from 0.
-        layer: u32,
-        /// Head, from 0.
-        head: u32,
-    },
-    /// One unit of an MLP, after its non-linearity.
-    Unit {
-        /// Block, from 0.
-        layer: u32,
-        /// Unit, from 0.
-        unit: u32,
-    },
-    /// The embedding of the token at a place of the text, before its position is added.
-    Position {
-        /// Place, from 0.
-        at: u32,
-    },
 }
 
 /// What can be looked at.
@@ -178,9 +132,11 @@ pub enum Look {
         /// Text to read and to complete.
         #[serde(default)]
         passage: Passage,
-        /// The changes; at most [`MOST_EDITS`].
+        /// The changes; at most [`edit::MOST_EDITS`].
         edits: Vec<Edit>,
     },
+    /// Weights, gradient and update of every parameter in a few numbers, as the last step that measured them left them.
+    Tensors {},
 }
 
 impl Look {
@@ -197,6 +153,7 @@ impl Look {
             Self::Embedding {} => "embedding",
             Self::Batch { .. } => "batch",
             Self::Hands { .. } => "hands",
+            Self::Tensors {} => "tensors",
         }
     }
 
@@ -234,15 +191,7 @@ impl Look {
             Self::Matrix { window: Some(window), .. } if window.rows == 0 || window.columns == 0 => {
                 Err("a window of a matrix needs at least one row and one column".into())
             }
-            Self::Hands { edits, .. } if edits.len() > MOST_EDITS => {
-                Err(format!("{} changes at once, and {MOST_EDITS} are the most: take some back", edits.len()))
-            }
-            Self::Hands { edits, .. } => {
-                match edits.iter().find(|edit| !edit.factor.is_finite() || edit.factor.abs() > 100.0) {
-                    Some(edit) => Err(format!("a factor must be a number from -100 to 100, not {}", edit.factor)),
-                    None => Ok(()),
-                }
-            }
+            Self::Hands { edits, .. } => edit::check(edits),
             _ => Ok(()),
         }
     }
@@ -261,6 +210,7 @@ pub fn kept_looks(layers: usize) -> Vec<Look> {
         Look::Lens { passage: passage.clone() },
         Look::Gallery { of: Of::Weight },
         Look::Embedding {},
+        Look::Tensors {},
     ];
     looks.extend((0..layers as u32).map(|layer| Look::Attention { passage: passage.clone(), layer }));
     looks
@@ -269,6 +219,7 @@ pub fn kept_looks(layers: usize) -> Vec<Look> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edit::Part;
 
     #[test]
     fn looks_read_as_people_write_them() {

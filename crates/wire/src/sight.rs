@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::Moments;
+use crate::frame::{Moments, TensorStats};
 use crate::look::Window;
 
 /// A rectangle of numbers, a byte each: 0 is a value that is not finite (or outside the picture), 1 to 255 run evenly from `low` to `high`.
@@ -304,6 +304,13 @@ pub enum Sight {
         said_before: String,
         /// The same with the changes.
         said_after: String,
+    },
+    /// [`crate::look::Look::Tensors`].
+    Tensors {
+        /// The step that measured them.
+        step: u64,
+        /// One for each parameter, in the model's order.
+        tensors: Vec<TensorStats>,
     },
 }
 

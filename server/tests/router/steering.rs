@@ -139,6 +139,23 @@ async fn a_course_that_cannot_be_followed_is_refused_before_it_travels() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn hands_on_what_the_model_does_not_have_are_refused_before_they_travel() {
+    let staffed = Staffed::open().await;
+    let run = staffed.paused(1_000_000).await;
+    let edit = |part: Value, factor: f64| json!({"kind": "edit", "edits": [{"part": part, "factor": factor}]});
+    for (command, words) in [
+        (edit(json!({"head": {"layer": 99, "head": 0}}), 0.0), "no block 99"),
+        (edit(json!({"unit": {"layer": 0, "unit": 999_999}}), 0.0), "no unit 999999"),
+        (edit(json!({"position": {"at": 0}}), 0.0), "of a text"),
+        (edit(json!({"mlp": {"layer": 0}}), 1e9), "factor"),
+        (edit(json!({"mlp": {"layer": 0}}), 1.0), "changes nothing"),
+        (json!({"kind": "edit", "edits": []}), "changes nothing"),
+    ] {
+        staffed.refused(&run, command, "value_invalid", &[words, "edits"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fork_is_refused_with_its_field_and_made_with_its_changes() {
     let staffed = Staffed::open().await;
     let run = staffed.paused(1_000_000).await;
@@ -158,7 +175,7 @@ async fn a_fork_is_refused_with_its_field_and_made_with_its_changes() {
         (
             json!({"parent": {"run": run, "checkpoint": id, "changes": [{"kind": "pause"}]}}),
             "parent.changes[0]",
-            "set and redraw",
+            "set, redraw and edit",
         ),
         (
             json!({"parent": {"run": run, "checkpoint": id, "changes": [{"kind": "set", "field": "clip", "value": -1}]}}),

@@ -137,3 +137,38 @@ fn a_change_is_taken_back_by_its_opposite_or_by_going_back() {
     owner.wait_state(&calm, 60, RunState::Finished);
     assert_eq!(owner.path_curve(&run, "loss.train"), owner.path_curve(&calm, "loss.train"), "as if it had never been");
 }
+
+#[test]
+fn hands_laid_on_the_weights_are_taken_back_by_their_opposite_or_by_going_back() {
+    let lab = Lab::bare();
+    let owner = lab.owner();
+    lab.device();
+    let run = owner.start_run(&spec(&owner.bring("walk"), 400));
+    owner.hold_at(&run, 250);
+    let calm = owner.start_run(&owner.get(&format!("/runs/{run}")).value()["spec"].clone());
+    let edit = |part: Value, factor: f64| json!({"kind": "edit", "edits": [{"part": part, "factor": factor}]});
+    let answer = owner.post(&format!("/runs/{run}/commands?twin=true"), &edit(json!({"mlp": {"layer": 0}}), 2.0));
+    let twin = answer.header("kindling-twin").to_owned();
+    assert_eq!(answer.value()["event"]["edits"][0]["factor"], 2.0, "{}", answer.text());
+    // Twice and a half is once, to the last bit.
+    let undone = owner.steer(&run, &json!({"kind": "undo"}));
+    assert_eq!(undone.event.phrase(), "MLP of block 0 × 0.5");
+    owner.hold_at(&run, 260);
+    owner.steer(&run, &edit(json!({"head": {"layer": 0, "head": 0}}), 0.0));
+    owner.hold_at(&run, 300);
+    let undo = owner.post(&format!("/runs/{run}/commands"), &json!({"kind": "undo"}));
+    undo.refused(409, "no_inverse", &["head 0 of block 0 silenced", "rollback"]);
+    let left = owner.segment_curve(&run, "loss.train", 0);
+    let back = owner.steer(&run, &json!({"kind": "undo", "way": "rollback"}));
+    assert_eq!((back.step, back.segment), (260, 1));
+    owner.steer(&run, &json!({"kind": "resume"}));
+    for run in [&run, &calm, &twin] {
+        owner.wait_state(run, 60, RunState::Finished);
+    }
+    let course = owner.path_curve(&calm, "loss.train");
+    assert_eq!(
+        (owner.path_curve(&run, "loss.train"), owner.path_curve(&twin, "loss.train")),
+        (course.clone(), course.clone())
+    );
+    assert_ne!(left[260].1, course[260].1, "a silenced head is felt at once");
+}

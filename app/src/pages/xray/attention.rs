@@ -166,7 +166,7 @@ fn Large(inside: Inside, seat: Seat, head: Memo<u32>) -> impl IntoView {
     });
     view! {
         <figure class="large">
-            <Plate class="square" label=told draw on_touch keys="Pattern of the head; up and down arrows choose the token, left and right the token it reads" />
+            <Plate class="square" file="attention" label=told draw on_touch keys="Pattern of the head; up and down arrows choose the token, left and right the token it reads" />
             <figcaption class="small" role="status">{told}</figcaption>
         </figure>
     }

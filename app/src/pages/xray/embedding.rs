@@ -155,7 +155,7 @@ fn Picture(plane: Plane) -> impl IntoView {
     });
     let label =
         Signal::derive(move || format!("{} tokens by the two main axes of their embeddings", plane.spots.read().len()));
-    view! { <Plate class="plane" label draw on_touch keys="Tokens on a plane; arrows go from token to token" /> }
+    view! { <Plate class="plane" file="embedding" label draw on_touch keys="Tokens on a plane; arrows go from token to token" /> }
 }
 
 fn drawing(plane: Plane, size: Size) -> Vec<Shape> {
@@ -371,7 +371,7 @@ pub(super) fn spectra(kept: Memo<Vec<Shown>>) -> AnyView {
         (!with_spectrum.read().is_empty()).then(|| {
             view! {
                 <h2>"Fourier content of the numbers' embedding"</h2>
-                <Plate class="spectra" label draw />
+                <Plate class="spectra" file="fourier" label draw />
                 <p class="small dim">"Frequencies upwards, kept steps to the right. When the model groks, a few rows stay bright and the rest go dark. "{label}</p>
             }
         })

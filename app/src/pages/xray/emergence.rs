@@ -2,22 +2,18 @@
 
 use figure::curve::point;
 use figure::number;
-use figure::scene::{Role, Shape, Size};
-use figure::{ChartSpec, Curve, Furniture};
+use figure::scene::Role;
 use leptos::prelude::*;
 use wire::look::{Look, Passage};
 use wire::series::Bucket;
 use wire::sight::{HeadStats, Sight};
 
+use super::courses::{self, Courses, NAMED};
 use super::{Inside, embedding};
-use crate::parts::{Empty, Plate, clicks, says, shows};
-use crate::xray::clock::When;
+use crate::parts::{Empty, clicks, says, shows};
 use crate::xray::frames::Shown;
 use crate::xray::place::Place;
 use crate::xray::tokens::percent;
-
-/// Heads that are named; all are drawn.
-const NAMED: usize = 8;
 
 /// Which number of a head is followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,7 +57,7 @@ impl Course {
 }
 
 /// Every head's course, highest at the end first.
-fn courses(kept: &[Shown], score: Score) -> Vec<Course> {
+fn all(kept: &[Shown], score: Score) -> Vec<Course> {
     let mut courses: Vec<Course> = vec![];
     for shown in kept {
         let Sight::Map { parts, .. } = &shown.sight else {
@@ -91,7 +87,7 @@ pub(super) fn view(inside: Inside) -> AnyView {
     let maps = inside.frames.all(Look::Map { passage: Passage::default() });
     let embeddings = inside.frames.all(Look::Embedding {});
     let score = RwSignal::new(Score::Induction);
-    let courses = Memo::new(move |_| courses(&maps.read(), score.get()));
+    let courses = Memo::new(move |_| all(&maps.read(), score.get()));
     let is_empty = Memo::new(move |_| courses.read().is_empty());
     view! {
         <div class="row">
@@ -112,33 +108,14 @@ pub(super) fn view(inside: Inside) -> AnyView {
 
 #[component]
 fn Chart(inside: Inside, courses: Memo<Vec<Course>>, score: RwSignal<Score>) -> impl IntoView {
-    let draw = move |size: Size, _: bool| -> Vec<Shape> {
-        let courses = courses.read();
-        let names: Vec<String> = courses.iter().map(|course| format!("{}.{}", course.layer, course.head)).collect();
-        let role = |place: usize| {
-            if place < NAMED { Role::Run(place as u8) } else { Role::InkFaint }
-        };
-        let named = courses.iter().enumerate();
-        let curves: Vec<Curve> =
-            named.map(|(place, course)| Curve::new(&names[place], role(place), &course.points)).rev().collect();
-        let furniture = Furniture { has_header: false, has_background: false, ..Furniture::default() };
-        let crosshair = match inside.when.get() {
-            When::At(step) => Some(step as f64),
-            When::Now => None,
-        };
-        let spec = ChartSpec {
-            title: "score".into(),
-            y_from: Some(0.0),
-            y_to: Some(1.0),
-            crosshair,
-            furniture,
-            ..ChartSpec::default()
-        };
-        figure::chart(&spec, &curves, size).scene.shapes
+    let named = |course: &Course| courses::Course {
+        name: format!("{}.{}", course.layer, course.head),
+        points: course.points.clone(),
     };
+    let drawn = Signal::derive(move || courses.read().iter().map(named).collect());
     let label = Signal::derive(move || verdict(&courses.read(), score.get()));
     view! {
-        <Plate class="score-chart" label draw />
+        <Courses inside courses=drawn title=Signal::stored("score") ends=(Some(0.0), Some(1.0)) label file="emergence" />
         <p role="status"><b>{label}</b></p>
     }
 }

@@ -55,7 +55,7 @@ fn words(place: &Place) -> Words {
             "A round cloud at the start, then groups: names, verbs, marks. On modular arithmetic: rings.",
         ),
         Place::Hands => (
-            "What is a part good for? Take it away and see what is missed. Its output is multiplied by your factor on a copy of the weights; the text is read again with and without, and both go on writing, likeliest token each time.",
+            "What is a part good for? Take it away and see what is missed. Its output is multiplied by your factor on a copy of the weights; the text is read again with and without, and both go on writing, likeliest token each time. Applied to the run, the factor is written into the weights once, and training goes on from there.",
             "output ← factor · output;  Δ = loss changed − loss as it is",
             "Most single heads and units matter little; a few matter much. If silencing a block lowers the loss, that block has not learned yet.",
         ),

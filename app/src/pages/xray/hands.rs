@@ -1,13 +1,16 @@
-//! Hands inside: parts silenced or scaled on a copy of the weights, and what that does to loss and completion. The run is never touched.
+//! Hands inside: parts silenced or scaled in a pass of their own, and what that does to loss and completion. The run is not touched, unless
+//! someone makes it last ([`super::lasting`]).
 
 use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::edit::{Edit, MOST_EDITS, Part};
 use wire::frame::Frame;
-use wire::look::{Edit, Look, MOST_EDITS, Part};
+use wire::look::Look;
 use wire::sight::Sight;
 
 use super::Inside;
+use super::lasting::Lasting;
 use super::text::token_text;
 use crate::api::inside;
 use crate::parts::{Failure, Icon, Skeleton, clicks, says, shows};
@@ -15,11 +18,12 @@ use crate::xray::clock::When;
 use crate::xray::tokens::{percent, visible};
 
 /// The kinds of parts, with the names of their numbers.
-const KINDS: [(&str, &str, Option<&str>); 5] = [
+const KINDS: [(&str, &str, Option<&str>); 6] = [
     ("head", "Head", Some("head")),
     ("unit", "MLP unit", Some("unit")),
     ("attention", "All attention of a block", None),
     ("mlp", "All of a block's MLP", None),
+    ("block", "A whole block", None),
     ("position", "Embedding of a token", Some("token")),
 ];
 
@@ -46,23 +50,33 @@ struct Hands {
 }
 
 impl Hands {
-    fn part(self) -> Part {
+    /// What the form names: one part, or the two of a block.
+    fn parts(self) -> Vec<Part> {
         let (layer, number) = (self.layer.get(), self.number.get());
         match self.kind.read().as_str() {
-            "unit" => Part::Unit { layer, unit: number },
-            "attention" => Part::Attention { layer },
-            "mlp" => Part::Mlp { layer },
-            "position" => Part::Position { at: number },
-            _ => Part::Head { layer, head: number },
+            "unit" => vec![Part::Unit { layer, unit: number }],
+            "attention" => vec![Part::Attention { layer }],
+            "mlp" => vec![Part::Mlp { layer }],
+            "block" => vec![Part::Attention { layer }, Part::Mlp { layer }],
+            "position" => vec![Part::Position { at: number }],
+            _ => vec![Part::Head { layer, head: number }],
+        }
+    }
+
+    /// The same in words.
+    fn named(self) -> String {
+        match self.parts().as_slice() {
+            [part] => part.to_string(),
+            _ => format!("all of block {}", self.layer.get()),
         }
     }
 
     fn add(self) {
-        let edit = Edit { part: untrack(|| self.part()), factor: self.factor.get_untracked() };
+        let (parts, factor) = (untrack(|| self.parts()), self.factor.get_untracked());
         self.edits.update(|edits| {
-            edits.retain(|known| known.part != edit.part);
-            edits.truncate(MOST_EDITS - 1);
-            edits.push(edit);
+            edits.retain(|known| !parts.contains(&known.part));
+            edits.truncate(MOST_EDITS - parts.len());
+            edits.extend(parts.into_iter().map(|part| Edit { part, factor }));
         });
         self.ask();
     }
@@ -91,25 +105,6 @@ impl Hands {
     }
 }
 
-fn part_words(part: Part) -> String {
-    match part {
-        Part::Attention { layer } => format!("attention of block {layer}"),
-        Part::Mlp { layer } => format!("MLP of block {layer}"),
-        Part::Head { layer, head } => format!("head {head} of block {layer}"),
-        Part::Unit { layer, unit } => format!("unit {unit} of block {layer}"),
-        Part::Position { at } => format!("embedding of token {at}"),
-    }
-}
-
-fn edit_words(edit: &Edit) -> String {
-    let part = part_words(edit.part);
-    if edit.factor == 0.0 {
-        format!("{part} silenced")
-    } else {
-        format!("{part} × {}", number::short(f64::from(edit.factor)))
-    }
-}
-
 /// The view. It works on the newest weights, whatever step is seen.
 pub(super) fn view(inside: Inside, _: Signal<When>) -> AnyView {
     let hands = Hands {
@@ -129,11 +124,11 @@ pub(super) fn view(inside: Inside, _: Signal<When>) -> AnyView {
         }
     });
     view! {
-        <p class="note calm">"These hands work on a copy of the newest weights. They never touch the training run."</p>
+        <p class="note calm">"These hands work on a copy of the newest weights. They do not touch the training run unless you apply them."</p>
         <Form hands />
         <ul class="edits" aria-label="Changes">
             {shows(move || hands.edits.get().into_iter().enumerate().map(|(at, edit)| view! {
-                <li>{edit_words(&edit)}<button class="quiet icon-only" aria-label=format!("Take back: {}", edit_words(&edit)) on:click=clicks(move |_| { hands.edits.update(|edits| drop(edits.remove(at))); hands.ask() })><Icon name="close" /></button></li>
+                <li>{edit.to_string()}<button class="quiet icon-only" aria-label=format!("Take back: {edit}") on:click=clicks(move |_| { hands.edits.update(|edits| drop(edits.remove(at))); hands.ask() })><Icon name="close" /></button></li>
             }).collect_view())}
         </ul>
         {shows(move || match hands.answer.get() {
@@ -141,7 +136,7 @@ pub(super) fn view(inside: Inside, _: Signal<When>) -> AnyView {
             Answer::Waiting => view! { <Skeleton rows=1 class="tall" /> }.into_any(),
             Answer::Failed(failure) => view! { <Failure what="The change could not be tried" failure retry=move |()| hands.ask() /> }.into_any(),
             Answer::Unseen(message) => view! { <div class="note" role="status">{message}</div> }.into_any(),
-            Answer::Seen { step, sight } => seen(inside, step, sight),
+            Answer::Seen { step, sight } => view! { {seen(inside, step, sight)}<Lasting inside edits=hands.edits /> }.into_any(),
         })}
     }
     .into_any()
@@ -186,7 +181,7 @@ fn Form(hands: Hands) -> impl IntoView {
             <label class="field"><span class="label">{shows(move || if hands.factor.get() == 0.0 { "Silenced".to_owned() } else { format!("Times {}", number::short(f64::from(hands.factor.get()))) })}</span>
                 <input type="range" min="0" max="3" step="0.1" prop:value=says(move || hands.factor.get().to_string()) on:input:target=move |event| hands.factor.set(event.target().value().parse().unwrap_or(0.0)) />
             </label>
-            <button class="primary" type="submit">{shows(move || format!("{} {}", if hands.factor.get() == 0.0 { "Silence" } else { "Scale" }, part_words(hands.part())))}</button>
+            <button class="primary" type="submit">{shows(move || format!("{} {}", if hands.factor.get() == 0.0 { "Silence" } else { "Scale" }, hands.named()))}</button>
         </form>
     }
 }

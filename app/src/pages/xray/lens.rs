@@ -138,7 +138,7 @@ fn Table(inside: Inside, seat: Seat) -> impl IntoView {
     let height = move || format!("{}px", OVER + UNDER + DEPTH * count.get().1 as f64);
     view! {
         <figure class="lens" style:--height=height>
-            <Plate class="lens-table" label draw on_touch keys="Guesses by depth and place; left and right arrows go through the places" />
+            <Plate class="lens-table" file="logit-lens" label draw on_touch keys="Guesses by depth and place; left and right arrows go through the places" />
             {shows(move || (fits() < count.get().0).then(|| view! {
                 <input type="range" class="scrub" aria-label="First place in sight" min="0" max=says(move || (count.get().0 - fits()).to_string()) prop:value=says(move || first.get().to_string()) on:input:target=move |event| first.set(event.target().value().parse().unwrap_or(0)) />
             }))}

@@ -24,6 +24,14 @@ fn parts(shown: Option<&Shown>) -> &[PartSight] {
     }
 }
 
+/// What a picture holds that steps measured.
+fn tensors(shown: Option<&Shown>) -> &[TensorStats] {
+    match shown.map(|shown| &shown.sight) {
+        Some(Sight::Tensors { tensors, .. }) => tensors,
+        _ => &[],
+    }
+}
+
 /// What every part is called on the map, and the block it stands in.
 fn words(name: &str) -> (Option<u32>, String) {
     let mut pieces = name.split('.');
@@ -40,12 +48,24 @@ fn names(layers: u32) -> Vec<String> {
     std::iter::once("embedding".to_owned()).chain(blocks).chain(["norm".into(), "head".into()]).collect()
 }
 
-/// Every part, lit as chosen; of the past only what looks keep.
-fn lights(inside: Inside, seat: Seat, when: When, light: Light) -> Vec<Lit> {
-    let shown = seat.shown.get();
-    let (_, tensors) = inside.frames.tensors.get();
-    let tensors: &[TensorStats] = if when == When::Now { &tensors } else { &[] };
-    lit(light, parts(shown.as_ref()), tensors)
+/// What the map is lit from: a pass over the text, and what the steps measured.
+#[derive(Clone, Copy)]
+struct Lamps {
+    pass: Seat,
+    measured: Seat,
+}
+
+impl Lamps {
+    fn new(inside: Inside, when: Signal<When>) -> Self {
+        let pass = inside.seat(when, |passage| Some(Look::Map { passage }));
+        Self { pass, measured: inside.seat(when, |_| Some(Look::Tensors {})) }
+    }
+
+    /// Every part, lit as chosen.
+    fn lit(self, light: Light) -> Vec<Lit> {
+        let (shown, measured) = (self.pass.shown.get(), self.measured.shown.get());
+        lit(light, parts(shown.as_ref()), tensors(measured.as_ref()))
+    }
 }
 
 /// The strip on top.
@@ -53,9 +73,9 @@ fn lights(inside: Inside, seat: Seat, when: When, light: Light) -> Vec<Lit> {
 pub(super) fn Map() -> impl IntoView {
     let inside = expect_context::<Inside>();
     let when = Signal::derive(move || inside.when.get());
-    let seat = inside.seat(when, |passage| Some(Look::Map { passage }));
-    let light = inside.light;
-    let lit = Memo::new(move |_| lights(inside, seat, when.get(), light.get()));
+    let lamps = Lamps::new(inside, when);
+    let (seat, light) = (lamps.pass, inside.light);
+    let lit = Memo::new(move |_| lamps.lit(light.get()));
     let names = names(inside.layers());
     let places: Vec<(usize, String)> = names.iter().cloned().enumerate().collect();
     // A block's two parts stand in one frame.
@@ -70,8 +90,8 @@ pub(super) fn Map() -> impl IntoView {
     let problems = Memo::new(move |_| lit.read().iter().filter(|lit| lit.problem.is_some()).count());
     let note = move || match seat.seeing.get() {
         Seeing::Unseen(message) if !is_waiting(inside.summary.read().state) => Some(message),
-        _ if light.get().is_of_step() && when.get() != When::Now => {
-            Some("Measured by each training step, and told of the newest only: go back to now to see it.".into())
+        Seeing::Seen(_) if light.get().is_of_step() && lamps.measured.shown.read().is_none() => {
+            Some("Training steps measure this now and then, and none had done so here.".into())
         }
         _ => None,
     };
@@ -163,23 +183,23 @@ fn word_is_attention(name: &str) -> bool {
 /// The view of the map itself: the text painted by loss, and every quantity of every part as a table.
 pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
     let lens = inside.seat(when, |passage| Some(Look::Lens { passage }));
-    let map = inside.seat(when, |passage| Some(Look::Map { passage }));
+    let lamps = Lamps::new(inside, when);
     view! {
         {stand(inside, lens, move || view! {
             <h2>"The text it reads, painted by loss"</h2>
             {loss_text(inside, lens)}
         }.into_any())}
-        {stand(inside, map, move || view! { <PartTable map when /> }.into_any())}
+        {stand(inside, lamps.pass, move || view! { <PartTable lamps /> }.into_any())}
     }
     .into_any()
 }
 
 #[component]
-fn PartTable(map: Seat, when: Signal<When>) -> impl IntoView {
+fn PartTable(lamps: Lamps) -> impl IntoView {
     let inside = expect_context::<Inside>();
     let rows = move || {
-        let shown = map.shown.get();
-        let columns: Vec<Vec<Lit>> = LIGHTS.iter().map(|about| lights(inside, map, when.get(), about.light)).collect();
+        let shown = lamps.pass.shown.get();
+        let columns: Vec<Vec<Lit>> = LIGHTS.iter().map(|about| lamps.lit(about.light)).collect();
         let row = |(at, part): (usize, &PartSight)| {
             let cells = LIGHTS.iter().zip(&columns).map(|(about, lit)| {
                 let value = lit.get(at).and_then(|lit| lit.value);

@@ -187,7 +187,7 @@ fn Picture(view: View) -> impl IntoView {
         })
     });
     view! {
-        <Plate class="matrix" label draw on_touch keys="The matrix; plus and minus zoom, arrows move it, shift and arrows go through its values, 0 shows all" />
+        <Plate class="matrix" file="matrix" label draw on_touch keys="The matrix; plus and minus zoom, arrows move it, shift and arrows go through its values, 0 shows all" />
         <div class="row">
             <button class="switch" on:click=clicks(move |_| { key(view, "+", false); })>"closer"</button>
             <button class="switch" on:click=clicks(move |_| { key(view, "-", false); })>"further"</button>

@@ -152,7 +152,7 @@ fn Picture(inside: Inside, seat: Seat, row: RwSignal<Option<u32>>, layer: Memo<u
         }
     });
     view! {
-        <Plate class="units" label draw on_touch keys="Units by token; up and down arrows choose a unit, Enter shows what makes it fire" />
+        <Plate class="units" file="units" label draw on_touch keys="Units by token; up and down arrows choose a unit, Enter shows what makes it fire" />
         {shows(move || (count.get() > ROWS).then(|| view! {
             <input type="range" class="scrub" aria-label="First unit in sight" min="0" max=says(move || (count.get() - ROWS).to_string()) prop:value=says(move || first.get().to_string()) on:input:target=move |event| first.set(event.target().value().parse().unwrap_or(0)) />
         }))}

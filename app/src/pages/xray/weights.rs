@@ -1,4 +1,5 @@
-//! All matrices in little: a thumbnail, the sizes of their values, and what is to be known of them in three numbers.
+//! All matrices in little: a thumbnail, the sizes of their values, and what is to be known of them in three numbers; below, how these went
+//! over the kept steps.
 
 use figure::heat::{describe_histogram, heat, histogram};
 use figure::scene::{Rect, Shape, Size};
@@ -9,6 +10,7 @@ use wire::sight::{Sight, Thumbnail};
 
 use super::Inside;
 use super::seat::{Seat, stand};
+use super::trends::Trends;
 use crate::parts::{Plate, clicks, says, shows};
 use crate::xray::clock::When;
 use crate::xray::place::{OF, Place};
@@ -53,6 +55,7 @@ pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
                 {shows(move || names.get().into_iter().enumerate().map(|(at, tensor)| view! { <Card inside seat at tensor /> }).collect_view())}
             </ul>
         }.into_any())}
+        {shows(move || (of.get() == Of::Weight).then(|| view! { <Trends inside /> }))}
     }
     .into_any()
 }

@@ -21,7 +21,7 @@ impl Training {
             if let Event::RolledBack { best_valid, .. } = record.event {
                 (self.segment, self.best_valid) = (record.segment, best_valid);
             }
-            self.dials.apply(&record.event, record.step);
+            self.take_effect(&record.event, record.step);
         }
     }
 
@@ -48,7 +48,7 @@ impl Training {
             skip_batches,
             best_valid,
         };
-        (self.state, self.dials) = (state, dials);
+        (self.state, self.dials, self.newest_stats) = (state, dials, None);
         self.last_segment += 1;
         self.segment = self.last_segment;
         self.probes.skip((self.segment, id.step));

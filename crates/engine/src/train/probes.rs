@@ -97,6 +97,11 @@ impl Probes {
         self.kept = Some(place);
     }
 
+    /// The state is another one, though no step was taken.
+    pub(super) fn look_anew(&mut self) {
+        self.standing.iter_mut().for_each(|standing| standing.seen = None);
+    }
+
     /// Time of looks since the last call, milliseconds.
     pub(super) fn told_ms(&mut self) -> f64 {
         std::mem::take(&mut self.untold_ms)
@@ -126,7 +131,7 @@ impl Training {
     fn answer_look(&mut self, at: usize, place: Place, out: &mut dyn Reporter) {
         let began = Instant::now();
         let look = self.probes.standing[at].look.clone();
-        let seen = see(&self.eye(), &look);
+        let seen = see(&Eye::new(self.scene()), &look);
         let cost_ms = millis(began);
         self.probes.note(at, place, began, cost_ms);
         self.count_look(cost_ms);
@@ -156,22 +161,35 @@ impl Training {
         }
         self.read_unread(out)?;
         let all = Instant::now();
-        let mut frames = vec![];
-        {
-            let eye = self.eye();
-            for look in look::kept_looks(self.plan.recipe.model.layers) {
-                let began = Instant::now();
-                // What cannot be kept is left out: whoever asks for it is told why.
-                let Some(sight) = see(&eye, &look).ok().and_then(keep::lighten) else { continue };
-                let pace = Pace { cost_ms: millis(began), ..Pace::default() };
-                frames.push(Frame::Seen { step, segment, look, sight, pace });
-            }
-        }
+        let frames: Vec<Frame> = self
+            .see_kept()
+            .into_iter()
+            .map(|(look, sight, cost_ms)| {
+                let pace = Pace { cost_ms, ..Pace::default() };
+                Frame::Seen { step, segment, look, sight, pace }
+            })
+            .collect();
         self.probes.kept = Some((segment, step));
         self.probes.untold_ms += millis(all);
         self.count_look(millis(all));
         frames.into_iter().for_each(|frame| out.keep(frame));
         Ok(())
+    }
+
+    /// The looks that are kept, each with its milliseconds. On the processor those of weights are taken beside those of a text.
+    fn see_kept(&self) -> Vec<(Look, Sight, f64)> {
+        let scene = self.scene();
+        let looks = look::kept_looks(self.plan.recipe.model.layers);
+        if self.cores.is_none() {
+            return see_all(scene, looks);
+        }
+        let (of_text, of_weights) = looks.into_iter().partition(|look| look.passage().is_some());
+        std::thread::scope(|threads| {
+            let beside = threads.spawn(|| see_all(scene, of_weights));
+            let mut seen = see_all(scene, of_text);
+            seen.extend(beside.join().unwrap_or_default());
+            seen
+        })
     }
 
     /// Looks are time at work, unless the run holds.
@@ -181,8 +199,8 @@ impl Training {
         }
     }
 
-    fn eye(&self) -> Eye<'_> {
-        Eye::new(Scene {
+    fn scene(&self) -> Scene<'_> {
+        Scene {
             plan: &self.plan,
             dials: &self.dials,
             specs: &self.specs,
@@ -192,8 +210,20 @@ impl Training {
             device: &self.device,
             cores: self.cores.as_ref(),
             taps: self.gpu_stats.as_ref().map(GpuStats::taps),
-        })
+            stats: self.newest_stats.as_ref().map(|(step, tensors)| (*step, tensors.as_slice())),
+        }
     }
+}
+
+/// Several looks of one moment, each with its milliseconds. What cannot be kept is left out: whoever asks for it is told why.
+fn see_all(scene: Scene<'_>, looks: Vec<Look>) -> Vec<(Look, Sight, f64)> {
+    let eye = Eye::new(scene);
+    let one = |look: Look| {
+        let began = Instant::now();
+        let sight = see(&eye, &look).ok().and_then(keep::lighten)?;
+        Some((look, sight, millis(began)))
+    };
+    looks.into_iter().filter_map(one).collect()
 }
 
 /// A look whose panic is an error: no look may end a training.

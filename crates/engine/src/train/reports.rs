@@ -42,7 +42,7 @@ impl Training {
         Row { segment: self.segment, step, values }
     }
 
-    pub(super) fn report_stats(&self, step: u64, tensors: Vec<TensorStats>, cost_ms: f64, out: &mut dyn Reporter) {
+    pub(super) fn report_stats(&mut self, step: u64, tensors: Vec<TensorStats>, cost_ms: f64, out: &mut dyn Reporter) {
         let value = |prefix: &str, tensor: &TensorStats, value: f64| (format!("{prefix}{}", tensor.name), value);
         let values = tensors.iter().flat_map(|tensor| {
             [
@@ -52,6 +52,7 @@ impl Training {
             ]
         });
         out.row(Row { segment: self.segment, step, values: values.collect() });
+        self.newest_stats = Some((step, tensors.clone()));
         out.look(Frame::Tensors { step, tensors, cost_ms });
     }
 

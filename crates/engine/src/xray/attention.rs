@@ -8,13 +8,14 @@ use super::Eye;
 use super::pass::Pass;
 use crate::device::read;
 use crate::error::EngineError;
+use crate::look_error::LookError;
 use crate::reduce::{RowStats, Wishes};
 
 /// Numbers of a head that are read back: distance, previous, induction, top logit.
 const NUMBERS: usize = 4;
 
 pub(super) fn see(eye: &Eye<'_>, passage: &Passage, layer: u32) -> Result<Sight, EngineError> {
-    let layer = eye.layer(layer)?;
+    let layer = eye.model().layer(layer).map_err(LookError::from)?;
     let pass = eye.pass(passage)?;
     let shares = pass.attention(layer).shares.clone();
     let [heads, seq, _] = shares.dims();

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use burn::tensor::Tensor;
+use wire::edit::Part;
 use wire::sight::{Context, Sight};
 
 use super::Eye;
@@ -10,6 +11,7 @@ use crate::decoder::{Decoder, Point, Scope};
 use crate::device::read;
 use crate::error::EngineError;
 use crate::gradient;
+use crate::look_error::LookError;
 use crate::reduce;
 
 /// Tokens read to find them, at most.
@@ -34,7 +36,8 @@ impl Scope for Electrode {
 }
 
 pub(super) fn see(eye: &Eye<'_>, layer: u32, unit: u32) -> Result<Sight, EngineError> {
-    let (layer, unit) = (eye.layer(layer)?, eye.unit(unit)?);
+    eye.model().part(Part::Unit { layer, unit }).map_err(LookError::from)?;
+    let (layer, unit) = (layer as usize, unit as usize);
     let (seq, shares) = (eye.most_tokens(), eye.shares());
     let data = eye.scene.data;
     let windows = data.held_windows(seq, &shares).min(MOST_READ / seq).max(1);

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use wire::look::{Edit, Part, Passage};
+use wire::edit::{Edit, Part};
+use wire::look::Passage;
 use wire::sight::Sight;
 
 use super::Eye;
@@ -39,11 +40,8 @@ pub(super) fn see(eye: &Eye<'_>, passage: &Passage, edits: &[Edit]) -> Result<Si
 
 fn check(eye: &Eye<'_>, part: Part, tokens: usize) -> Result<(), LookError> {
     match part {
-        Part::Attention { layer } | Part::Mlp { layer } => eye.layer(layer).map(drop),
-        Part::Head { layer, head } => eye.layer(layer).and_then(|_| eye.head(head)).map(drop),
-        Part::Unit { layer, unit } => eye.layer(layer).and_then(|_| eye.unit(unit)).map(drop),
         Part::Position { at } if at as usize >= tokens => Err(LookError::NoPlace { at, tokens }),
-        Part::Position { .. } => Ok(()),
+        part => Ok(eye.model().part(part)?),
     }
 }
 

@@ -9,6 +9,7 @@ use super::map::{dead_share, size};
 use crate::decoder::Point;
 use crate::device::read;
 use crate::error::EngineError;
+use crate::look_error::LookError;
 use crate::reduce::Wishes;
 
 /// Units shown at most.
@@ -17,7 +18,7 @@ const MOST_UNITS: usize = 512;
 const STRAIGHT_FROM: i32 = 2;
 
 pub(super) fn see(eye: &Eye<'_>, passage: &Passage, layer: u32) -> Result<Sight, EngineError> {
-    let layer = eye.layer(layer)?;
+    let layer = eye.model().layer(layer).map_err(LookError::from)?;
     let pass = eye.pass(passage)?;
     let activations = pass.at(Point::Units(layer)); // [seq, d_ff]
     let [seq, units] = activations.dims();

@@ -4,10 +4,11 @@ mod story;
 
 use std::collections::BTreeSet;
 
-use story::{Lab, Script, TINY, bits, set_rate};
+use story::{Lab, Script, TINY, bits, edit, set_rate};
 use wire::checkpoint::CheckpointId;
 use wire::command::{Command, Redraw};
 use wire::course::MixPoint;
+use wire::edit::Part;
 use wire::event::Event;
 use wire::history::Origin;
 use wire::run::RunState;
@@ -17,7 +18,7 @@ fn spec(more: &str) -> String {
     TINY.replace("OVERRIDES", more)
 }
 
-/// Everything at once: passes, dropout, a mix redrawn half-way, a turned rate.
+/// Everything at once: passes, dropout, a mix redrawn half-way, a turned rate, hands laid on the weights.
 fn eventful(optimizer: &str) -> (String, Script) {
     let spec = spec(&format!(
         r#""batch.accumulation":2,"model.dropout":0.1,"optimizer.kind":"{optimizer}","keep.every":15,"keep.best":false"#
@@ -27,6 +28,7 @@ fn eventful(optimizer: &str) -> (String, Script) {
     let passes = Redraw::Passes { stairs: vec![(50, 1)] };
     let script = vec![
         (20, vec![set_rate(0.004)]),
+        (24, vec![edit(Part::Head { layer: 0, head: 1 }, 0.0), edit(Part::Mlp { layer: 0 }, 0.5)]),
         (31, vec![Command::Redraw { course: mix, reason: None }]),
         (33, vec![Command::Redraw { course: passes, reason: None }]),
     ];
@@ -91,6 +93,29 @@ fn a_fork_repeats_its_parent_and_a_rollback_skips_like_a_fork() {
     fork_plan.origin.as_mut().unwrap().dials.skipped = 7;
     let skipped = lab.train_from("skipped", &fork_plan, &wire::history::History::new(&fork_plan), vec![], None, 0);
     assert_eq!(bits(&skipped.losses()), bits(&again));
+}
+
+#[test]
+fn hands_on_a_fork_do_what_hands_on_its_parent_would() {
+    let lab = Lab::new("hands");
+    let plan = lab.plan(&spec(r#""keep.every":20,"keep.latest":9"#));
+    let alone = lab.train("alone", &plan, vec![], None);
+    let hands = edit(Part::Attention { layer: 0 }, 0.0);
+    let edited = lab.train("edited", &plan, vec![(20, vec![hands])], None);
+    assert_eq!(bits(&edited.losses()[..20]), bits(&alone.losses()[..20]));
+    assert_ne!(edited.losses()[20].to_bits(), alone.losses()[20].to_bits());
+    let record = edited.records().into_iter().find(|record| matches!(record.event, Event::Edited { .. })).unwrap();
+    let at = CheckpointId { segment: 0, step: 20 };
+    let before = edited.history(&plan).checkpoint_before(record.number, &edited.checkpoints());
+    assert_eq!(before, Some(at), "the state before it is kept");
+
+    let mut fork_plan = plan.clone();
+    let from = wire::checkpoint::CheckpointRef { run: "alone".parse().unwrap(), checkpoint: at };
+    fork_plan.origin = Some(Origin { from, dials: alone.history(&plan).dials_at(at), best_valid: None });
+    let mut history = wire::history::History::new(&fork_plan);
+    history.take(&record);
+    let child = lab.train_from("child", &fork_plan, &history, vec![], None, 0);
+    assert_eq!(bits(&child.losses()), bits(&edited.losses()[20..]));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use engine::{bench, checkpoint, dataset, device};
 use wire::checkpoint::CheckpointId;
 use wire::command::{Command, CommandOrder, Redraw};
 use wire::course::MixPoint;
+use wire::edit::{Edit, Part};
 use wire::event::{Author, Event, EventRecord};
 use wire::frame::Frame;
 use wire::history::{History, Past};
@@ -30,6 +31,11 @@ pub(crate) type Script = Vec<(u64, Vec<Command>)>;
 
 pub(crate) fn set_rate(value: f64) -> Command {
     Command::Set { field: SetField::Rate, value, reason: None }
+}
+
+/// A hand laid on the weights.
+pub(crate) fn edit(part: Part, factor: f32) -> Command {
+    Command::Edit { edits: vec![Edit { part, factor }], reason: None }
 }
 
 pub(crate) fn bits(values: &[f64]) -> Vec<u64> {
@@ -130,7 +136,7 @@ impl Heard {
         Heard { rows: both(&self.rows, &rest.rows), reports }
     }
 
-    fn records(&self) -> Vec<EventRecord> {
+    pub(crate) fn records(&self) -> Vec<EventRecord> {
         let record = |(at, report): (usize, &Report)| EventRecord {
             number: at as u64 + 1,
             segment: report.segment,
@@ -269,7 +275,7 @@ pub(crate) fn random_script(seed: u64, steps: u64) -> Script {
         let step = 1 + random.below(steps - 2);
         let ahead = step + random.below(10);
         let reason = None;
-        let command = match random.below(9) {
+        let command = match random.below(10) {
             0 => set_rate(random.share() * 0.01),
             1 => Command::Set { field: SetField::Clip, value: random.share(), reason },
             2 => Command::Set { field: SetField::EvalEvery, value: (1 + random.below(30)) as f64, reason },
@@ -284,6 +290,8 @@ pub(crate) fn random_script(seed: u64, steps: u64) -> Script {
             }
             6 => Command::Redraw { course: Redraw::Passes { stairs: vec![(ahead, random.below(3))] }, reason },
             7 => Command::Evaluate,
+            // Sound for the first head only: there is one block.
+            8 => edit(Part::Head { layer: random.below(2) as u32, head: 0 }, random.share() as f32),
             _ => Command::Rollback {
                 checkpoint: CheckpointId { segment: 0, step: 10 * (step / 10) },
                 skip_batches: random.below(5),

@@ -9,9 +9,10 @@ use engine::optimizer::State;
 use engine::params::{self, ParamSpec};
 use engine::train::{Folders, Reporter, Training};
 use engine::xray::{self, Scene};
-use engine::{EngineError, bench, dataset};
+use engine::{EngineError, bench, dataset, lesion};
 use wire::command::{Command, CommandOrder};
 use wire::dials::Dials;
+use wire::edit::Edit;
 use wire::event::Author;
 use wire::frame::Frame;
 use wire::history::Past;
@@ -98,6 +99,21 @@ impl Model {
         Self { dials: Dials::new(&plan), state: State::new(weights), plan, specs, data, device }
     }
 
+    /// Biases begin at zero, where nothing can be told by them.
+    pub(crate) fn biased(mut self) -> Self {
+        for (spec, weight) in
+            self.specs.iter().zip(&mut self.state.weights).filter(|(spec, _)| spec.name.ends_with("bias"))
+        {
+            *weight = params::upload((0..spec.len()).map(|i| (i % 7) as f32 * 0.3 - 0.8).collect(), &self.device.burn);
+        }
+        self
+    }
+
+    /// Lays hands on the weights themselves.
+    pub(crate) fn operate(&mut self, edits: &[Edit]) {
+        lesion::apply(&self.plan.recipe.model, &self.specs, &mut self.state.weights, edits);
+    }
+
     pub(crate) fn see(&self, look: &Look) -> Result<Sight, EngineError> {
         let scene = Scene {
             plan: &self.plan,
@@ -109,6 +125,7 @@ impl Model {
             device: &self.device,
             cores: None,
             taps: None,
+            stats: None,
         };
         xray::see(&scene, look)
     }

@@ -7,8 +7,9 @@ use engine::sample::Reader;
 use engine::xray;
 use lab::{Ear, Lab, Model};
 use wire::command::Command;
+use wire::edit::{Edit, Part};
 use wire::frame::Frame;
-use wire::look::{self, Edit, Look, Part, Passage};
+use wire::look::{self, Look, Passage};
 use wire::series::name;
 use wire::sight::{Field, Sight};
 
@@ -79,6 +80,26 @@ fn silencing_all_of_a_part_is_silencing_the_part() {
         let heads = (0..heads).map(|head| Part::Head { layer: 1, head }).collect();
         check(shape, heads, Part::Attention { layer: 1 });
         check(shape, (0..32).map(|unit| Part::Unit { layer: 0, unit }).collect(), Part::Mlp { layer: 0 });
+    }
+}
+
+#[test]
+fn hands_that_last_do_what_hands_try() {
+    let lab = Lab::new("lasting");
+    for shape in SHAPES {
+        let mut model = lab.model(shape).biased();
+        let edits = [
+            (Part::Head { layer: 1, head: 0 }, 0.0),
+            (Part::Unit { layer: 0, unit: 5 }, -3.0),
+            (Part::Attention { layer: 0 }, 0.5),
+            (Part::Mlp { layer: 1 }, 1.5),
+            (Part::Unit { layer: 1, unit: 31 }, 2.0),
+        ];
+        let tried = lay_hands(&model, &edits);
+        model.operate(&edits.map(|(part, factor)| Edit { part, factor }));
+        let lasts = lay_hands(&model, &[(Part::Mlp { layer: 0 }, 1.0)]);
+        assert!(are_near(&lasts.before, &tried.after) && !are_near(&tried.before, &tried.after), "{shape}");
+        assert!((lasts.valid.0 - tried.valid.1).abs() < 1e-5 && lasts.said.0 == tried.said.1, "{shape}");
     }
 }
 
@@ -292,7 +313,11 @@ fn a_run_does_not_feel_that_it_is_watched() {
     let mut expected: Vec<u64> = (0..=40).filter(|step| look::is_kept(*step)).collect();
     assert_eq!(steps, expected, "the first and the last state among them");
     expected.dedup();
-    assert_eq!(a.len(), steps.len() * look::kept_looks(2).len());
+    assert_eq!(a.len(), steps.len() * look::kept_looks(2).len() - 1, "before the first step nothing was measured");
+    let measured = a.iter().find(|(at, key, _)| *at == 20 && key.contains("tensors"));
+    let Some((.., Sight::Tensors { step: 10, tensors })) = measured else { panic!("{measured:?}") };
+    let rms = |ear: &Ear| ear.series(&format!("{}{}", name::GRADIENT_RMS, tensors[3].name))[1];
+    assert_eq!(tensors[3].gradient.rms.to_bits(), rms(&alone), "what the curve has");
 
     let (step, sight) = xray::look_at_checkpoint(
         &lab.checkpoint("alone", "0-20"),

@@ -1,0 +1,110 @@
+//! Hands that last: the changes that were tried, written into the weights of the run as a line of its journal, or into those of a fork.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::edit::{Edit, Part};
+use wire::spec::Parent;
+use wire::{Command, RunSpec, RunState};
+
+use super::{Inside, is_waiting, run_href};
+use crate::api::{self, ApiFailure};
+use crate::parts::{Failure, clicks, says, shows};
+use crate::route::run_path;
+use crate::session::Session;
+
+/// What became of it.
+#[derive(Clone)]
+enum Outcome {
+    Nothing,
+    Waiting(&'static str),
+    /// What happened, and where to see it.
+    Done(String, String),
+    Refused(ApiFailure),
+}
+
+/// The way from a trial to the run itself.
+#[component]
+pub(super) fn Lasting(inside: Inside, edits: RwSignal<Vec<Edit>>) -> impl IntoView {
+    let session = expect_context::<Session>();
+    let (reason, wants_twin) = (RwSignal::new(String::new()), RwSignal::new(false));
+    let outcome = RwSignal::new(Outcome::Nothing);
+    let command = move || {
+        let reason = Some(reason.get_untracked().trim().to_owned()).filter(|reason| !reason.is_empty());
+        Command::Edit { edits: edits.get_untracked(), reason }
+    };
+    let apply = move || {
+        outcome.set(Outcome::Waiting("applying before the next step …"));
+        let (command, with_twin) = (command(), wants_twin.get_untracked());
+        spawn_local(async move {
+            let run = inside.run.get_value();
+            let told = match api::command(&run, &command, with_twin).await {
+                Ok(record) => {
+                    let twin = if with_twin { "; a twin without it waits for its device" } else { "" };
+                    let step = figure::number::whole(record.step);
+                    Outcome::Done(format!("Applied at step {step}: {}{twin}.", record.event.phrase()), run_href(inside))
+                }
+                Err(failure) => Outcome::Refused(failure),
+            };
+            outcome.try_set(told);
+        });
+    };
+    let fork = move || {
+        outcome.set(Outcome::Waiting("forking …"));
+        let run = inside.run.get_value();
+        let parent = Parent { run, step: None, checkpoint: None, changes: vec![command()], twin_of: None };
+        spawn_local(async move {
+            let told = match api::create_run(&RunSpec { parent: Some(parent), ..RunSpec::default() }).await {
+                Ok(view) => Outcome::Done(
+                    format!("{} begins with these changes.", view.summary.name),
+                    run_path(&view.summary.id),
+                ),
+                Err(failure) => Outcome::Refused(failure),
+            };
+            outcome.try_set(told);
+        });
+    };
+    let state = Memo::new(move |_| inside.summary.read().state);
+    let cannot = move || hindrance(session, state.get(), &edits.read());
+    let cannot_apply = move || cannot().is_some() || !state.get().is_live();
+    view! {
+        <section class="lasting" aria-label="Make it last">
+            <h3>"Make it last"</h3>
+            {shows(move || match cannot() {
+                Some(why) => view! { <p class="small dim">{why}</p> },
+                None => view! { <p class="small dim">"Written into the weights once, under your name. Training goes on from there and may learn the part anew. The run's page can undo it."</p> },
+            })}
+            <div class="row">
+                <label class="field grow"><span class="label">"Reason, for the journal"</span>
+                    <input type="text" maxlength="300" placeholder="why" prop:value=says(move || reason.get()) on:input:target=move |event| reason.set(event.target().value()) />
+                </label>
+                <label class="check" title="A fork without this change goes on from the same state, with the same batches: the difference of the two is what the change did.">
+                    <input type="checkbox" on:change:target=move |event| wants_twin.set(event.target().checked()) />"also run an untouched twin"
+                </label>
+            </div>
+            <div class="row">
+                <button class="primary" disabled=cannot_apply on:click=clicks(move |_| apply())>"Apply to the run"</button>
+                <button disabled=move || cannot().is_some() on:click=clicks(move |_| fork())>"Fork with it"</button>
+            </div>
+            <div role="status">{shows(move || match outcome.get() {
+                Outcome::Nothing => ().into_any(),
+                Outcome::Waiting(what) => view! { <p class="dim">{what}</p> }.into_any(),
+                Outcome::Done(what, href) => view! { <p>{what}" "<a href=href>"See it"</a></p> }.into_any(),
+                Outcome::Refused(failure) => view! { <Failure what="Nothing was changed" failure /> }.into_any(),
+            })}</div>
+        </section>
+    }
+}
+
+/// Why nothing can be made to last, if so.
+fn hindrance(session: Session, state: RunState, edits: &[Edit]) -> Option<&'static str> {
+    let is_of_text = edits.iter().any(|edit| matches!(edit.part, Part::Position { .. }));
+    let why = match state {
+        _ if !session.can_steer() => {
+            "You are signed in to watch. Changing the run needs a token with the role steer or admin."
+        }
+        _ if is_of_text => "A token's embedding is changed for this text only: take that back to apply the rest.",
+        state if is_waiting(state) => "The run has not begun.",
+        _ => return None,
+    };
+    Some(why)
+}
