@@ -141,7 +141,7 @@ test("time: kept steps are scrubbed and played, and two stand side by side", asy
   // A matrix over the steps, one line for each block.
   await page.locator(".tabs .tab", { hasText: "Weights" }).click();
   await page.getByLabel("Which matrix").selectOption("mlp.up");
-  await page.getByText(/stable rank from the first kept step to the last. block 0: [\d.]+ → [\d.]+, block 1: /).waitFor();
+  await until("its courses", async () => /^block 0: [\d.]+ → [\d.]+\s+block 1: /.test(await page.locator(".legend").innerText()));
 });
 
 test("from a step on the curve one click leads to its batch, painted by surprise, and to the gradient that moved most", async () => {

@@ -21,6 +21,15 @@ pub(super) struct Course {
     pub(super) points: Vec<Bucket>,
 }
 
+fn role(place: usize) -> Role {
+    if place < NAMED { Role::Run(place as u8) } else { Role::InkFaint }
+}
+
+/// The colour of a curve, for a legend.
+pub(super) fn tone(place: usize) -> String {
+    format!("var({})", role(place).property())
+}
+
 /// The chart; a line stands at the step that is seen.
 #[component]
 pub(super) fn Courses(
@@ -37,7 +46,6 @@ pub(super) fn Courses(
 ) -> impl IntoView {
     let draw = move |size: Size, _: bool| -> Vec<Shape> {
         let courses = courses.read();
-        let role = |place: usize| if place < NAMED { Role::Run(place as u8) } else { Role::InkFaint };
         let drawn = courses.iter().enumerate();
         let curves: Vec<Curve> =
             drawn.map(|(place, course)| Curve::new(&course.name, role(place), &course.points)).rev().collect();

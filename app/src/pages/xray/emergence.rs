@@ -2,13 +2,12 @@
 
 use figure::curve::point;
 use figure::number;
-use figure::scene::Role;
 use leptos::prelude::*;
 use wire::look::{Look, Passage};
 use wire::series::Bucket;
 use wire::sight::{HeadStats, Sight};
 
-use super::courses::{self, Courses, NAMED};
+use super::courses::{self, Courses, NAMED, tone};
 use super::{Inside, embedding};
 use crate::parts::{Empty, clicks, says, shows};
 use crate::xray::frames::Shown;
@@ -153,7 +152,7 @@ fn Table(inside: Inside, courses: Memo<Vec<Course>>, score: RwSignal<Score>) -> 
                 let to = Place::Attention { layer: course.layer, head: course.head };
                 view! {
                     <tr>
-                        <th scope="row"><a href=inside.path(&to)><i class="tone" style:background=format!("var({})", Role::Run(place as u8).property())></i>{format!("block {}, head {}", course.layer, course.head)}</a></th>
+                        <th scope="row"><a href=inside.path(&to)><i class="tone" style:background=tone(place)></i>{format!("block {}, head {}", course.layer, course.head)}</a></th>
                         <td class="right mono">{percent(course.last())}</td>
                         <td class="right mono">{since}</td>
                     </tr>

@@ -7,7 +7,7 @@ use wire::look::{Look, Of};
 use wire::sight::{Sight, Thumbnail};
 
 use super::Inside;
-use super::courses::{Course, Courses};
+use super::courses::{Course, Courses, tone};
 use crate::parts::{clicks, says, shows};
 use crate::xray::frames::Shown;
 
@@ -86,14 +86,10 @@ fn courses(kept: &[Shown], wanted: &str, trend: Trend) -> Vec<Course> {
     courses
 }
 
-/// In words: from where to where each went.
-fn told(courses: &[Course], trend: Trend) -> String {
-    let one = |course: &Course| {
-        let (first, last) = (course.points.first()?, course.points.last()?);
-        Some(format!("{}: {} → {}", course.name, number::short(first.mean), number::short(last.mean)))
-    };
-    let all: Vec<String> = courses.iter().filter_map(one).collect();
-    format!("{} from the first kept step to the last. {}", trend.word(), all.join(", "))
+/// From where to where one went.
+fn went(course: &Course) -> Option<String> {
+    let (first, last) = (course.points.first()?, course.points.last()?);
+    Some(format!("{}: {} → {}", course.name, number::short(first.mean), number::short(last.mean)))
 }
 
 /// The chart with its choices; nothing until steps are kept.
@@ -108,7 +104,10 @@ pub(super) fn Trends(inside: Inside) -> impl IntoView {
         chosen.get().or_else(|| usual().cloned()).unwrap_or_default()
     };
     let courses = Memo::new(move |_| courses(&kept.read(), &wanted(), trend.get()));
-    let label = Signal::derive(move || told(&courses.read(), trend.get()));
+    let label = Signal::derive(move || {
+        let all: Vec<String> = courses.read().iter().filter_map(went).collect();
+        format!("{} of {} over the kept steps. {}", trend.get().word(), wanted(), all.join(", "))
+    });
     let is_empty = Memo::new(move |_| kinds.read().is_empty());
     shows(move || {
         (!is_empty.get()).then(|| {
@@ -125,7 +124,9 @@ pub(super) fn Trends(inside: Inside) -> impl IntoView {
                     </div>
                 </div>
                 <Courses inside courses=courses.into() title=Signal::derive(move || trend.get().word()) ends=(None, None) label file="matrices" />
-                <p class="small dim">{label}</p>
+                <ul class="row small legend" aria-label="From the first kept step to the last">
+                    {shows(move || courses.get().iter().enumerate().map(|(place, course)| { let tone = tone(place); view! { <li><i class="tone" style:background=tone></i>{went(course)}</li> } }).collect_view())}
+                </ul>
             }
         })
     })
