@@ -36,7 +36,7 @@ fn main() {
         json!({"preset": preset, "corpus": corpus, "steps": 100_000_000, "overrides": cadence})
     };
     let plain = owner.start_run(&spec(0));
-    owner.wait_step(&plain, 200, 120);
+    owner.wait_step(&plain, 1_000, 300);
     owner.steer(&plain, &json!({"kind": "stop"}));
     let plain_bytes = most_bytes(&owner, &plain);
     let run = owner.start_run(&spec(200));

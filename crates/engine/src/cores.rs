@@ -32,6 +32,18 @@ impl Cores {
         self.pools.len()
     }
 
+    /// Runs both side by side, on two threads where there are as many.
+    pub fn both<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+        let (mut of_a, mut of_b) = (None, None);
+        let (first, last) = (&self.pools[0], &self.pools[self.pools.len() - 1]);
+        first.in_place_scope(|scope| {
+            scope.spawn(|_| of_a = Some(a()));
+            last.install(|| of_b = Some(b()));
+        });
+        let done = "a scope has waited for it, or passed its panic on";
+        (of_a.expect(done), of_b.expect(done))
+    }
+
     /// Runs `work(part)` for every part side by side; the answers are in the order of the parts.
     ///
     /// # Errors
@@ -85,5 +97,8 @@ mod tests {
         let error = cores.map(|part| assert!(part != 1, "part one broke")).unwrap_err();
         assert!(error.to_string().contains("part one broke"), "{error}");
         assert_eq!(cores.map(|part| part).unwrap(), vec![0, 1, 2], "the threads live on");
+        let words = ["aside", "here"].map(str::to_owned);
+        assert_eq!(Cores::new(1).unwrap().both(|| words[0].len(), || words[1].len()), (5, 4), "one thread does both");
+        assert_eq!(cores.both(|| words[0].len(), || words[1].len()), (5, 4), "what is lent comes back");
     }
 }

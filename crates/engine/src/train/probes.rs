@@ -176,20 +176,16 @@ impl Training {
         Ok(())
     }
 
-    /// The looks that are kept, each with its milliseconds. On the processor those of weights are taken beside those of a text.
+    /// The looks that are kept, each with its milliseconds. On the processor those of weights are taken beside those of a text, by the threads
+    /// that train: their memory is warm, and large enough.
     fn see_kept(&self) -> Vec<(Look, Sight, f64)> {
         let scene = self.scene();
         let looks = look::kept_looks(self.plan.recipe.model.layers);
-        if self.cores.is_none() {
-            return see_all(scene, looks);
-        }
+        let Some(cores) = &self.cores else { return see_all(scene, looks) };
         let (of_text, of_weights) = looks.into_iter().partition(|look| look.passage().is_some());
-        std::thread::scope(|threads| {
-            let beside = threads.spawn(|| see_all(scene, of_weights));
-            let mut seen = see_all(scene, of_text);
-            seen.extend(beside.join().unwrap_or_default());
-            seen
-        })
+        let (mut seen, of_weights) = cores.both(|| see_all(scene, of_text), || see_all(scene, of_weights));
+        seen.extend(of_weights);
+        seen
     }
 
     /// Looks are time at work, unless the run holds.
