@@ -78,10 +78,13 @@ async fn serve(state: AppState, socket: WebSocket, token_id: i64) {
 
 /// Waits until a token opens nothing any more.
 async fn expiry(state: AppState, token_id: i64) {
-    let tokens = state.store.tokens().await.unwrap_or_default();
-    match tokens.into_iter().find(|token| token.id == token_id).and_then(|token| token.expires_ms) {
-        Some(at_ms) => sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()).max(0) as u64)).await,
-        None => pending().await,
+    // While the store cannot be asked, a page goes on, as it does at a revocation.
+    let Ok(tokens) = state.store.tokens().await else { return pending().await };
+    match tokens.into_iter().find(|token| token.id == token_id).map(|token| token.expires_ms) {
+        Some(Some(at_ms)) => sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()).max(0) as u64)).await,
+        Some(None) => pending().await,
+        // It is gone already.
+        None => {}
     }
 }
 

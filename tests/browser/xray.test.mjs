@@ -182,6 +182,11 @@ test("hands: a part is silenced on a copy, then for good as a line of the journa
   assert.equal(line.reason, "is it needed?");
   assert.deepEqual(line.event.edits, [{ part: { attention: { layer: 0 } }, factor: 0 }]);
 
+  await page.locator(".edits li").waitFor({ state: "detached" });
+  assert.ok(await page.getByRole("button", { name: "Apply to the run" }).isDisabled(), "what was applied is not applied again");
+
+  await page.getByRole("button", { name: "Silence attention of block 0" }).click();
+  await page.locator(".hands-table").waitFor({ timeout: 60_000 });
   await page.getByRole("button", { name: "Fork with it" }).click();
   const link = page.locator(".lasting", { hasText: "begins with these changes" }).getByRole("link");
   const fork = (await link.getAttribute("href")).split("/").pop();

@@ -15,7 +15,7 @@ use crate::session::Session;
 #[component]
 pub(super) fn UndoButton() -> impl IntoView {
     view! {
-        <DrawerButton drawer=Drawer::Undo label=|| view! { <Icon name="undo" />"Undo" } title="Undo the last change of a dial, a course or the path (u)".to_owned()>
+        <DrawerButton drawer=Drawer::Undo label=|| view! { <Icon name="undo" />"Undo" } title="Undo the last change of a dial, a course, the weights or the path (u)".to_owned()>
             <UndoChoice />
         </DrawerButton>
     }

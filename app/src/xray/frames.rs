@@ -185,8 +185,8 @@ impl Frames {
             if is_kept(&look) {
                 self.fetch_kept(key, look.clone());
             }
-            // A run that keeps nothing still has its newest checkpoint.
-            if is_now && (is_bare || !is_kept(&look)) {
+            // A run that keeps nothing still has its newest checkpoint, which knows nothing of what steps measured.
+            if is_now && (is_bare || !is_kept(&look)) && look != (Look::Tensors {}) {
                 self.compute(look, When::Now);
             }
         });

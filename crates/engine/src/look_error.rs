@@ -78,7 +78,7 @@ pub enum LookError {
     },
     /// No step has measured anything.
     #[error(
-        "gradients and updates are measured by training steps, and none has done so here: look at a run while it trains"
+        "gradients and updates are measured by training steps now and then, and none has done so here: look some steps later"
     )]
     NoStats,
     /// No batch of this step.

@@ -118,6 +118,8 @@ pub struct Training {
     unread: Vec<Unread>,
     /// Looks at weights and gradients under way; none on the CPU, where they are taken at once.
     gpu_stats: Option<GpuStats>,
+    /// Where hands were laid last. A checkpoint is named by its place, and there it holds the weights as they were before.
+    hands_at: Option<(u32, u64)>,
     /// What was measured last of every parameter, and by which step.
     newest_stats: Option<(u64, Vec<TensorStats>)>,
     probes: Probes,
@@ -167,6 +169,7 @@ impl Training {
         let mut training = Self {
             run: run.clone(),
             gpu_stats: device.setup.as_ref().map(GpuStats::new),
+            hands_at: None,
             newest_stats: None,
             layout: Weights::new(&specs, vec![]),
             keeper: folders.checkpoints.clone().map(Keeper::start).transpose()?,
@@ -273,7 +276,9 @@ impl Training {
             self.answer(order.clone(), refuse(&order, &message), None, out);
             return Ok(Next::Train);
         }
-        if order.command.is_risky() && self.plan.recipe.keep.before_changes {
+        // Hands have no other way back, so the state before them is kept in any case.
+        let is_of_hands = matches!(order.command, Command::Edit { .. });
+        if is_of_hands || order.command.is_risky() && self.plan.recipe.keep.before_changes {
             self.checkpoint(Cause::BeforeChange, Asker::lab())?;
         }
         let (event, state) = match &order.command {
@@ -342,6 +347,15 @@ impl Training {
         if needs_folder && self.keeper.is_none() {
             return Some("this run keeps no checkpoints".into());
         }
+        if self.has_hands_here() && matches!(command, Command::Checkpoint { .. } | Command::Edit { .. }) {
+            let step = self.step();
+            return Some(format!(
+                "hands were laid on the weights of step {step}, whose checkpoint holds them as they were before: take a step first, or go back to that checkpoint"
+            ));
+        }
+        if matches!(command, Command::Edit { .. }) && self.step() >= self.dials.steps {
+            return Some(format!("the run is at its end, step {}: fork it with these changes", self.step()));
+        }
         let last = self.replay.catching_up(self.step()).filter(|_| command.is_risky())?;
         Some(format!("the run repeats what was known up to step {last} and is at {}; try again then", self.step()))
     }
@@ -373,10 +387,21 @@ impl Training {
         event
     }
 
+    /// Whether hands were laid on the very weights at hand.
+    fn has_hands_here(&self) -> bool {
+        self.hands_at == Some((self.segment, self.step()))
+    }
+
     /// A change of the run's path: of its dials, or of its weights.
     fn take_effect(&mut self, event: &Event, step: u64) {
         if let Event::Edited { edits } = event {
-            lesion::apply(&self.plan.recipe.model, &self.specs, &mut self.state.weights, edits);
+            // A journal from elsewhere may ask for parts that there are not.
+            if edit::check_lasting(edits, &self.plan.recipe.model).is_ok() {
+                lesion::apply(&self.plan.recipe.model, &self.specs, &mut self.state.weights, edits);
+            }
+            self.hands_at = Some((self.segment, self.step()));
+            // They were of other weights.
+            (self.loss_train, self.loss_valid) = (None, None);
         }
         self.dials.apply(event, step);
     }

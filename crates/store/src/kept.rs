@@ -66,7 +66,7 @@ impl Store {
         most_bytes: u64,
     ) -> Result<Vec<Frame>, StoreError> {
         let (mut snapshot, key) = (self.database().snapshot().await?, look.key());
-        // Where a stretch begins, the one before it ends with the same weights: the later one's look stands.
+        // Where a stretch begins, the one before it ends with the same weights but for hands: the later one's look stands.
         let mut found: BTreeMap<u64, (RunId, Lying)> = BTreeMap::new();
         for Span { run, segment, from_step, to_step } in self.path_in(&mut snapshot, run).await? {
             let range = (from.max(from_step), to.min(to_step.unwrap_or(u64::MAX)));

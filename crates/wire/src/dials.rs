@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::plan::{Cadence, RunPlan};
 use crate::schedule::{Bend, Schedule, Turn};
 
-/// All that can be changed while a run trains. A pure function of the plan and of the changes on the run's path.
+/// All numbers that can be changed while a run trains. A pure function of the plan and of the changes on the run's path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Dials {

@@ -127,6 +127,11 @@ pub fn changes(parent: &Parent, plan: &RunPlan) -> Result<Vec<(Command, Event)>,
     let mut events = vec![];
     for (place, command) in parent.changes.iter().enumerate() {
         let field = format!("parent.changes[{place}]");
+        if matches!(command, Command::Edit { .. }) && dials.steps <= here {
+            let message =
+                format!("it begins at step {here}, which is its last, and would train nothing with these hands on it");
+            return Err(PlanError::new("steps", message).hint(format!("more than {here}")));
+        }
         let event = match command {
             Command::Edit { edits, .. } => {
                 edit::check_lasting(edits, &plan.recipe.model).map(|()| Some(Event::Edited { edits: edits.clone() }))
@@ -190,6 +195,8 @@ mod tests {
         let silence = r#"{"parent":{"run":"amber-fox","changes":[{"kind":"edit","edits":[{"part":{"mlp":{"layer":BLOCK}},"factor":0}]}]}}"#;
         assert_eq!(fork(&silence.replace("BLOCK", "0")).unwrap().1[0].1.phrase(), "MLP of block 0 silenced");
         assert_eq!(field(&silence.replace("BLOCK", "99")), "parent.changes[0]");
+        let at_its_end = silence.replace("BLOCK", "0").replacen('{', "{\"steps\":300,", 1);
+        assert_eq!(field(&at_its_end), "steps", "it would train nothing");
         assert_eq!(
             field(r#"{"parent":{"run":"amber-fox"},"corpus":"tales"}"#),
             "corpus",

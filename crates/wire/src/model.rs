@@ -183,9 +183,9 @@ impl ModelPlan {
             return Err(PlanError::new("model.rotary_base", format!("{} is no base", self.rotary_base))
                 .hint("1 to 1e9; 10,000 is usual"));
         }
-        if !(0.0..=0.1).contains(&self.norm_eps) {
-            return Err(PlanError::new("model.norm_eps", format!("{} is too much, or no number", self.norm_eps))
-                .hint("0 for the usual, or about 1e-5"));
+        if self.norm_eps != 0.0 && !(1e-12..=0.1).contains(&self.norm_eps) {
+            return Err(PlanError::new("model.norm_eps", format!("{} is too much, or too little", self.norm_eps))
+                .hint("0 for the usual, or 1e-12 to 0.1; 1e-5 is common"));
         }
         if !self.logit_softcap.is_finite() || self.logit_softcap < 0.0 {
             return Err(PlanError::new("model.logit_softcap", format!("{} is no cap", self.logit_softcap))

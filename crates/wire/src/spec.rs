@@ -73,7 +73,7 @@ pub struct Parent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub checkpoint: Option<CheckpointId>,
-    /// Changes made before its first step: `set` and `redraw` commands.
+    /// Changes made before its first step: `set`, `redraw` and `edit` commands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Command>,
     /// The line of the parent's journal that it leaves out, where it is a twin.

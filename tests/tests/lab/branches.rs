@@ -143,26 +143,36 @@ fn hands_laid_on_the_weights_are_taken_back_by_their_opposite_or_by_going_back()
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let run = owner.start_run(&spec(&owner.bring("walk"), 400));
+    let run = owner.start_run(&spec(&owner.bring("walk"), 2_000));
     owner.hold_at(&run, 250);
     let calm = owner.start_run(&owner.get(&format!("/runs/{run}")).value()["spec"].clone());
     let edit = |part: Value, factor: f64| json!({"kind": "edit", "edits": [{"part": part, "factor": factor}]});
     let answer = owner.post(&format!("/runs/{run}/commands?twin=true"), &edit(json!({"mlp": {"layer": 0}}), 2.0));
     let twin = answer.header("kindling-twin").to_owned();
     assert_eq!(answer.value()["event"]["edits"][0]["factor"], 2.0, "{}", answer.text());
-    // Twice and a half is once, to the last bit.
+    // The checkpoint of this step holds the weights before the hands, and nothing takes that away: not a second hand, a save, or the end.
+    let command = |body: &Value| owner.post(&format!("/runs/{run}/commands"), body);
+    command(&json!({"kind": "undo"})).refused(409, "command_refused", &["take a step", "step 250"]);
+    command(&json!({"kind": "checkpoint"})).refused(409, "command_refused", &["take a step"]);
+    owner.steer(&run, &json!({"kind": "stop"}));
+    owner.wait_state(&twin, 60, RunState::Finished);
+    owner.steer(&run, &json!({"kind": "resume"}));
+    owner.hold_at(&run, 1_500);
     let undone = owner.steer(&run, &json!({"kind": "undo"}));
     assert_eq!(undone.event.phrase(), "MLP of block 0 × 0.5");
+    let doubled = owner.segment_curve(&run, "loss.train", 0);
+    let back = owner.steer(&run, &json!({"kind": "rollback", "checkpoint": "0-250"}));
+    assert_eq!((back.step, back.segment), (250, 1), "before all hands");
     owner.hold_at(&run, 260);
     owner.steer(&run, &edit(json!({"head": {"layer": 0, "head": 0}}), 0.0));
     owner.hold_at(&run, 300);
     let undo = owner.post(&format!("/runs/{run}/commands"), &json!({"kind": "undo"}));
     undo.refused(409, "no_inverse", &["head 0 of block 0 silenced", "rollback"]);
-    let left = owner.segment_curve(&run, "loss.train", 0);
+    let left = owner.segment_curve(&run, "loss.train", 1);
     let back = owner.steer(&run, &json!({"kind": "undo", "way": "rollback"}));
-    assert_eq!((back.step, back.segment), (260, 1));
+    assert_eq!((back.step, back.segment), (260, 2));
     owner.steer(&run, &json!({"kind": "resume"}));
-    for run in [&run, &calm, &twin] {
+    for run in [&run, &calm] {
         owner.wait_state(run, 60, RunState::Finished);
     }
     let course = owner.path_curve(&calm, "loss.train");
@@ -170,5 +180,11 @@ fn hands_laid_on_the_weights_are_taken_back_by_their_opposite_or_by_going_back()
         (owner.path_curve(&run, "loss.train"), owner.path_curve(&twin, "loss.train")),
         (course.clone(), course.clone())
     );
-    assert_ne!(left[260].1, course[260].1, "a silenced head is felt at once");
+    let at = |curve: &[(u64, f64)], step: u64| curve.iter().find(|(at, _)| *at == step).unwrap().1;
+    assert_ne!(at(&left, 260), at(&course, 260), "a silenced head is felt at once");
+    assert_ne!(
+        at(&doubled, 250),
+        at(&course, 250),
+        "and so was the doubled part, though the run was stopped and went on"
+    );
 }

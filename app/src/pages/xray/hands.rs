@@ -116,6 +116,10 @@ pub(super) fn view(inside: Inside, _: Signal<When>) -> AnyView {
         edits: RwSignal::new(vec![]),
         answer: RwSignal::new(Answer::Nothing),
     };
+    let on_applied = Callback::new(move |()| {
+        hands.edits.set(vec![]);
+        hands.ask();
+    });
     // Another text is another question.
     Effect::new(move |before: Option<()>| {
         inside.passage.track();
@@ -136,8 +140,9 @@ pub(super) fn view(inside: Inside, _: Signal<When>) -> AnyView {
             Answer::Waiting => view! { <Skeleton rows=1 class="tall" /> }.into_any(),
             Answer::Failed(failure) => view! { <Failure what="The change could not be tried" failure retry=move |()| hands.ask() /> }.into_any(),
             Answer::Unseen(message) => view! { <div class="note" role="status">{message}</div> }.into_any(),
-            Answer::Seen { step, sight } => view! { {seen(inside, step, sight)}<Lasting inside edits=hands.edits /> }.into_any(),
+            Answer::Seen { step, sight } => seen(inside, step, sight),
         })}
+        <Lasting inside edits=hands.edits on_applied />
     }
     .into_any()
 }

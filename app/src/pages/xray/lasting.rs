@@ -6,7 +6,7 @@ use wire::edit::{Edit, Part};
 use wire::spec::Parent;
 use wire::{Command, RunSpec, RunState};
 
-use super::{Inside, is_waiting, run_href};
+use super::{Inside, run_href};
 use crate::api::{self, ApiFailure};
 use crate::parts::{Failure, clicks, says, shows};
 use crate::route::run_path;
@@ -24,8 +24,19 @@ enum Outcome {
 
 /// The way from a trial to the run itself.
 #[component]
-pub(super) fn Lasting(inside: Inside, edits: RwSignal<Vec<Edit>>) -> impl IntoView {
+pub(super) fn Lasting(
+    inside: Inside,
+    edits: RwSignal<Vec<Edit>>,
+    /// They have been written into the run: what was tried is of other weights now.
+    on_applied: Callback<()>,
+) -> impl IntoView {
     let session = expect_context::<Session>();
+    // Where a run that has ended would leave a fork nothing to train: a tenth more.
+    let beyond = move || {
+        let summary = inside.summary.read();
+        let is_at_its_end = !summary.state.is_live() && summary.step >= summary.steps;
+        is_at_its_end.then(|| summary.steps + (summary.steps / 10).max(100))
+    };
     let (reason, wants_twin) = (RwSignal::new(String::new()), RwSignal::new(false));
     let outcome = RwSignal::new(Outcome::Nothing);
     let command = move || {
@@ -45,15 +56,19 @@ pub(super) fn Lasting(inside: Inside, edits: RwSignal<Vec<Edit>>) -> impl IntoVi
                 }
                 Err(failure) => Outcome::Refused(failure),
             };
-            outcome.try_set(told);
+            let is_done = matches!(told, Outcome::Done(..));
+            if outcome.try_set(told).is_none() && is_done {
+                on_applied.run(());
+            }
         });
     };
     let fork = move || {
         outcome.set(Outcome::Waiting("forking …"));
         let run = inside.run.get_value();
+        let steps = untrack(beyond);
         let parent = Parent { run, step: None, checkpoint: None, changes: vec![command()], twin_of: None };
         spawn_local(async move {
-            let told = match api::create_run(&RunSpec { parent: Some(parent), ..RunSpec::default() }).await {
+            let told = match api::create_run(&RunSpec { parent: Some(parent), steps, ..RunSpec::default() }).await {
                 Ok(view) => Outcome::Done(
                     format!("{} begins with these changes.", view.summary.name),
                     run_path(&view.summary.id),
@@ -64,13 +79,17 @@ pub(super) fn Lasting(inside: Inside, edits: RwSignal<Vec<Edit>>) -> impl IntoVi
         });
     };
     let state = Memo::new(move |_| inside.summary.read().state);
+    let is_waiting = Memo::new(move |_| matches!(*outcome.read(), Outcome::Waiting(_)));
     let cannot = move || hindrance(session, state.get(), &edits.read());
-    let cannot_apply = move || cannot().is_some() || !state.get().is_live();
+    let cannot_fork = move || cannot().is_some() || is_waiting.get();
+    let cannot_apply = move || cannot_fork() || !state.get().is_live();
+    let is_empty = Memo::new(move |_| edits.read().is_empty() && matches!(*outcome.read(), Outcome::Nothing));
     view! {
-        <section class="lasting" aria-label="Make it last">
+        <section class="lasting" aria-label="Make it last" hidden=is_empty>
             <h3>"Make it last"</h3>
             {shows(move || match cannot() {
                 Some(why) => view! { <p class="small dim">{why}</p> },
+                None if !state.get().is_live() => view! { <p class="small dim">{match beyond() { None => "The run is not at work. A fork begins with its newest checkpoint and these changes.".to_owned(), Some(steps) => format!("The run has ended. A fork begins with its newest checkpoint and these changes, and trains on to step {}.", figure::number::whole(steps)) }}</p> },
                 None => view! { <p class="small dim">"Written into the weights once, under your name. Training goes on from there and may learn the part anew. The run's page can undo it."</p> },
             })}
             <div class="row">
@@ -83,7 +102,7 @@ pub(super) fn Lasting(inside: Inside, edits: RwSignal<Vec<Edit>>) -> impl IntoVi
             </div>
             <div class="row">
                 <button class="primary" disabled=cannot_apply on:click=clicks(move |_| apply())>"Apply to the run"</button>
-                <button disabled=move || cannot().is_some() on:click=clicks(move |_| fork())>"Fork with it"</button>
+                <button disabled=cannot_fork on:click=clicks(move |_| fork())>"Fork with it"</button>
             </div>
             <div role="status">{shows(move || match outcome.get() {
                 Outcome::Nothing => ().into_any(),
@@ -102,8 +121,9 @@ fn hindrance(session: Session, state: RunState, edits: &[Edit]) -> Option<&'stat
         _ if !session.can_steer() => {
             "You are signed in to watch. Changing the run needs a token with the role steer or admin."
         }
+        _ if edits.is_empty() => "Try a change first.",
         _ if is_of_text => "A token's embedding is changed for this text only: take that back to apply the rest.",
-        state if is_waiting(state) => "The run has not begun.",
+        state if super::is_waiting(state) => "The run has not begun.",
         _ => return None,
     };
     Some(why)

@@ -90,8 +90,8 @@ pub(super) fn Map() -> impl IntoView {
     let problems = Memo::new(move |_| lit.read().iter().filter(|lit| lit.problem.is_some()).count());
     let note = move || match seat.seeing.get() {
         Seeing::Unseen(message) if !is_waiting(inside.summary.read().state) => Some(message),
-        Seeing::Seen(_) if light.get().is_of_step() && lamps.measured.shown.read().is_none() => {
-            Some("Training steps measure this now and then, and none had done so here.".into())
+        _ if light.get().is_of_step() && matches!(lamps.measured.seeing.get(), Seeing::Unseen(_) | Seeing::NotKept) => {
+            Some("Training steps measure this now and then, and nothing of it is known here.".into())
         }
         _ => None,
     };

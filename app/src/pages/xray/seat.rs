@@ -91,7 +91,7 @@ fn not_kept(inside: Inside, seat: Seat) -> AnyView {
         When::Now => "now".into(),
     };
     view! {
-        <Empty title="Not kept at this step" text="Map, lens, attention, weights and embedding are kept over held-out window 0. Everything else is worked out again from the newest checkpoint that is not after this step; that takes a few seconds and does not touch the run.">
+        <Empty title="Not kept at this step" text="Map, lens, attention, weights, embedding and what steps measured are kept over held-out window 0. Everything else is worked out again from the newest checkpoint that is not after this step; that takes a few seconds and does not touch the run.">
             <button class="primary" on:click=compute>{shows(move || format!("Work it out for step {}", step()))}</button>
             <button on:click=clicks(move |_| inside.when.set(When::Now))>"Back to now"</button>
         </Empty>

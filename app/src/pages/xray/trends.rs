@@ -89,7 +89,9 @@ fn courses(kept: &[Shown], wanted: &str, trend: Trend) -> Vec<Course> {
 /// From where to where one went.
 fn went(course: &Course) -> Option<String> {
     let (first, last) = (course.points.first()?, course.points.last()?);
-    Some(format!("{}: {} → {}", course.name, number::short(first.mean), number::short(last.mean)))
+    // A matrix that is all zero has no rank.
+    let short = |value: f64| if value.is_nan() { "–".to_owned() } else { number::short(value) };
+    Some(format!("{}: {} → {}", course.name, short(first.mean), short(last.mean)))
 }
 
 /// The chart with its choices; nothing until steps are kept.

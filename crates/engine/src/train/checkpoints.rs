@@ -60,6 +60,10 @@ impl Training {
 
     /// Takes the state off the device and gives it to the writer.
     pub(super) fn checkpoint(&mut self, cause: Cause, asker: Asker) -> Result<(), EngineError> {
+        // The state with hands on it is the one before them and a line of the journal; from the next step on it has a name of its own.
+        if self.has_hands_here() {
+            return Ok(());
+        }
         let (id, changes) = (CheckpointId { segment: self.segment, step: self.step() }, self.dials.changes);
         let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.wants(id, changes, cause)) else {
             return Ok(());

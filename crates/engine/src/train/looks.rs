@@ -95,7 +95,10 @@ impl Training {
         }
         // The last trained step is the one whose weights were measured.
         let step = self.step().saturating_sub(1);
-        out.row(Row { segment: self.segment, step, values: vec![(name::VALID.to_owned(), loss_nats)] });
+        // Hands are of no step: what they do at once is told by the journal alone.
+        if !self.has_hands_here() {
+            out.row(Row { segment: self.segment, step, values: vec![(name::VALID.to_owned(), loss_nats)] });
+        }
         self.loss_valid = Some(loss_nats);
         self.best_valid = Some(self.best_valid.map_or(loss_nats, |best| best.min(loss_nats)));
         Ok(Event::Evaluated { loss_nats, bits_per_byte })
