@@ -132,7 +132,7 @@ fn a_run_is_stopped_resumed_parked_and_steered_and_equals_one_that_was_only_stee
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let spec = sturdy(&owner.bring("walk"), 1300);
+    let spec = sturdy(&owner.bring("walk"), 3_000);
     let steered = |run: &str| {
         owner.hold_at(run, 430);
         owner.steer(run, &json!({"kind": "set", "field": "rate", "value": 0.002, "reason": "quicker"}));
