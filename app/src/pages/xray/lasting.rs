@@ -87,11 +87,7 @@ pub(super) fn Lasting(
     view! {
         <section class="lasting" aria-label="Make it last" hidden=is_empty>
             <h3>"Make it last"</h3>
-            {shows(move || match cannot() {
-                Some(why) => view! { <p class="small dim">{why}</p> },
-                None if !state.get().is_live() => view! { <p class="small dim">{match beyond() { None => "The run is not at work. A fork begins with its newest checkpoint and these changes.".to_owned(), Some(steps) => format!("The run has ended. A fork begins with its newest checkpoint and these changes, and trains on to step {}.", figure::number::whole(steps)) }}</p> },
-                None => view! { <p class="small dim">"Written into the weights once, under your name. Training goes on from there and may learn the part anew. The run's page can undo it."</p> },
-            })}
+            <p class="small dim">{shows(move || cannot().map_or_else(|| offer(state.get().is_live(), beyond()), str::to_owned))}</p>
             <div class="row">
                 <label class="field grow"><span class="label">"Reason, for the journal"</span>
                     <input type="text" maxlength="300" placeholder="why" prop:value=says(move || reason.get()) on:input:target=move |event| reason.set(event.target().value()) />
@@ -111,6 +107,18 @@ pub(super) fn Lasting(
                 Outcome::Refused(failure) => view! { <Failure what="Nothing was changed" failure /> }.into_any(),
             })}</div>
         </section>
+    }
+}
+
+/// What the two buttons would do.
+fn offer(is_at_work: bool, beyond: Option<u64>) -> String {
+    match beyond {
+        _ if is_at_work => "Written into the weights once, under your name. Training goes on from there and may learn the part anew. The run's page can undo it.".to_owned(),
+        None => "The run is not at work. A fork begins with its newest checkpoint and these changes.".to_owned(),
+        Some(steps) => format!(
+            "The run has ended. A fork begins with its newest checkpoint and these changes, and trains on to step {}.",
+            figure::number::whole(steps)
+        ),
     }
 }
 
