@@ -2,8 +2,8 @@
 //! values ([`css`] writes them; a test of the page holds its sheet to it).
 //!
 //! Contrast against the surface, by WCAG: text roles at least 4.5, lines and fills of data at least 3. The colours of runs
-//! are Okabe and Ito's set, darkened for light and lightened for dark only as far as that needs; their yellow, which darkened is another amber,
-//! is violet on light.
+//! are Okabe and Ito's set, darkened for light and lightened for dark only as far as that needs; their yellow, which darkened is
+//! another amber, is violet on light.
 
 use crate::scene::{Dash, Role};
 

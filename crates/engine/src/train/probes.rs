@@ -177,7 +177,7 @@ impl Training {
     }
 
     /// The looks that are kept, each with its milliseconds. On the processor those of weights are taken beside those of a text, by the threads
-    /// that train: their memory is warm, and large enough.
+    /// that train.
     fn see_kept(&self) -> Vec<(Look, Sight, f64)> {
         let scene = self.scene();
         let looks = look::kept_looks(self.plan.recipe.model.layers);

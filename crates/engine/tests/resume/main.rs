@@ -28,7 +28,9 @@ fn eventful(optimizer: &str) -> (String, Script) {
     let passes = Redraw::Passes { stairs: vec![(50, 1)] };
     let script = vec![
         (20, vec![set_rate(0.004)]),
-        (24, vec![edit(Part::Head { layer: 0, head: 1 }, 0.0), edit(Part::Mlp { layer: 0 }, 0.5)]),
+        (24, vec![edit(Part::Head { layer: 0, head: 1 }, 0.0)]),
+        // The second of one step is refused, and so it is by the run that goes on.
+        (26, vec![edit(Part::Mlp { layer: 0 }, 0.5), edit(Part::Mlp { layer: 0 }, 3.0)]),
         (31, vec![Command::Redraw { course: mix, reason: None }]),
         (33, vec![Command::Redraw { course: passes, reason: None }]),
     ];
@@ -41,7 +43,9 @@ fn a_resumed_run_equals_one_that_never_stopped(optimizer: &str) {
     let plan = lab.plan(&spec);
     let whole = lab.train("whole", &plan, script.clone(), None);
     assert_eq!(whole.state(), Some(RunState::Finished));
-    for (nth, killed_at) in [7, 22, 38, 52, 61].into_iter().enumerate() {
+    let hands = whole.reports.iter().filter(|report| matches!(report.event, Event::Edited { .. })).count();
+    assert_eq!(hands, 2, "{:?}", whole.kinds());
+    for (nth, killed_at) in [7, 22, 25, 27, 38, 52, 61].into_iter().enumerate() {
         let run = format!("torn-{nth}");
         let torn = lab.train(&run, &plan, script.clone(), Some(killed_at));
         assert!(torn.losses().len() as u64 >= killed_at && torn.losses().len() < whole.losses().len());
