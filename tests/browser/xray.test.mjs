@@ -172,6 +172,7 @@ test("hands: a part is silenced on a copy, then for good as a line of the journa
   await page.goto(`${lab.url}/runs/${run}/xray?view=hands`);
   const journal = async () => (await lab.api(`/runs/${run}/events`)).filter((line) => line.event.kind === "edited");
   await page.getByLabel("Part").selectOption("attention");
+  assert.ok(await page.getByRole("heading", { name: "Make it last" }).isHidden(), "there is nothing to make last yet");
   await page.getByRole("button", { name: "Silence attention of block 0" }).click();
   await page.locator(".hands-table").waitFor({ timeout: 60_000 });
   assert.deepEqual(await journal(), [], "so far it was only tried");
