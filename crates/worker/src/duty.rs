@@ -1,7 +1,7 @@
 //! What this worker has on its hands: the run it trains, the one that comes next, and the reports still to be delivered.
 //! Decides; opens no socket (see `link.rs`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +18,11 @@ use crate::outbox::{Bell, Outbox};
 use crate::spool::{self, Most, Spool, SpoolError};
 use crate::training::{Ending, Trainer, Training, Work};
 
-/// Reports in one message: small enough that a beat gets through between two, and that rows do not wait long behind looks.
-const MOST_IN_MESSAGE: Most = Most { records: 256, bytes: 1 << 20 };
-/// Reports on their way without an answer; beyond it the link waits, so that a slow server is not drowned.
-const MOST_UNANSWERED: u64 = 4096;
+/// Reports in one message: small enough that a beat gets through between two.
+const MOST_IN_MESSAGE: Most = Most { records: 4096, bytes: 1 << 20 };
+/// Messages of a run on their way without an answer: one that is being stored and one that comes next. What happens meanwhile goes out
+/// together, so that a server which stores slowly gets larger messages, and what people wait for never lies behind many small ones.
+const MOST_UNANSWERED: usize = 2;
 /// How long a worker told to leave waits for its run to stop: the last checkpoint of a large model takes a while to write.
 const STOP_WITHIN: Duration = Duration::from_secs(120);
 /// How long it then waits for its reports to be taken; they stay on disk.
@@ -42,8 +43,10 @@ pub(crate) struct Duty {
     watched: Option<(RunId, Vec<Look>)>,
     /// Reports of the run in training and of those before it.
     outboxes: BTreeMap<RunId, Arc<Outbox>>,
-    /// Runs at the head of this connection's stream: number of the next report to send.
-    sending: BTreeMap<RunId, u64>,
+    /// How far this connection is with each run.
+    sending: BTreeMap<RunId, Sending>,
+    /// Reports were left at the last sending, for want of room or of answers.
+    pub(crate) has_more: bool,
     /// What the server has said it stores of runs that are not on hand.
     stored: BTreeMap<RunId, u64>,
     /// Spools that cannot be read; said once, left on disk.
@@ -53,6 +56,25 @@ pub(crate) struct Duty {
     leaving_since: Option<Instant>,
     /// When it last trained or had a link.
     busy_at: Instant,
+}
+
+/// A run's reports on one connection.
+struct Sending {
+    /// Number of the next report to send.
+    next: u64,
+    /// The last number of each message that is not answered yet.
+    unanswered: VecDeque<u64>,
+}
+
+impl Sending {
+    fn from(next: u64) -> Self {
+        Self { next, unanswered: VecDeque::new() }
+    }
+
+    fn answered(&mut self, seq: u64) {
+        self.next = self.next.max(seq + 1);
+        self.unanswered.retain(|last| *last > seq);
+    }
 }
 
 impl Duty {
@@ -77,6 +99,7 @@ impl Duty {
             watched: None,
             outboxes,
             sending: BTreeMap::new(),
+            has_more: false,
             stored: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             panicked: None,
@@ -127,7 +150,7 @@ impl Duty {
                     return false;
                 }
             }
-            self.sending.insert(run.clone(), outbox.acked() + 1);
+            self.sending.insert(run.clone(), Sending::from(outbox.acked() + 1));
             true
         });
         self.stored.extend(stored);
@@ -198,7 +221,7 @@ impl Duty {
         match self.outboxes.get(&run) {
             Some(outbox) => {
                 outbox.acknowledge(seq);
-                self.sending.entry(run).and_modify(|next| *next = (*next).max(seq + 1));
+                self.sending.entry(run).and_modify(|sending| sending.answered(seq));
             }
             None => {
                 let known = self.stored.entry(run).or_default();
@@ -267,7 +290,7 @@ impl Duty {
         if let Some((_, looks)) = self.watched.as_ref().filter(|(watched, _)| *watched == run) {
             training.outbox.want(looks.clone());
         }
-        self.sending.insert(run.clone(), stored + 1);
+        self.sending.insert(run.clone(), Sending::from(stored + 1));
         self.outboxes.insert(run, Arc::clone(&training.outbox));
         tokio::spawn(sync_each_second(Arc::downgrade(&training.outbox)));
         self.training = Some(training);
@@ -279,16 +302,22 @@ impl Duty {
     /// A spool that the disk no longer gives back.
     pub(crate) fn due(&mut self) -> Result<Vec<FromWorker>, SpoolError> {
         let mut due = vec![];
+        self.has_more = false;
         for (run, outbox) in &self.outboxes {
-            let Some(next) = self.sending.get_mut(run).filter(|next| **next <= outbox.acked() + MOST_UNANSWERED) else {
-                continue;
-            };
+            let Some(sending) = self.sending.get_mut(run) else { continue };
             if outbox.is_abandoned() || self.unreadable.contains(run) {
                 continue;
             }
-            match outbox.read(*next, MOST_IN_MESSAGE) {
+            let last = outbox.last();
+            if sending.unanswered.len() >= MOST_UNANSWERED {
+                self.has_more |= sending.next <= last;
+                continue;
+            }
+            match outbox.read(sending.next, MOST_IN_MESSAGE) {
                 Ok(Some((first_seq, items))) => {
-                    *next = first_seq + items.len() as u64;
+                    sending.next = first_seq + items.len() as u64;
+                    sending.unanswered.push_back(sending.next - 1);
+                    self.has_more |= sending.next <= last;
                     due.push(FromWorker::Items { run: run.clone(), first_seq, items });
                 }
                 Ok(None) => {}

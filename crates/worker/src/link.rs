@@ -98,8 +98,10 @@ async fn converse(line: &mut Line, duty: &mut Duty) -> Result<(), WorkerError> {
                 match message? {
                     Heard::Message(message) => {
                         duty.hear(message);
-                        // An answer may have made room for more.
-                        due.get_or_insert(heard);
+                        // An answer may have made room for what was left.
+                        if duty.has_more {
+                            due = Some(heard);
+                        }
                     }
                     Heard::SignOfLife => {}
                     Heard::Closed => return Err(line.broken("the server closed it")),
@@ -113,7 +115,7 @@ async fn converse(line: &mut Line, duty: &mut Duty) -> Result<(), WorkerError> {
             () = sleep_until(due.unwrap_or(heard)), if due.is_some() => {
                 sent = Instant::now();
                 let messages = duty.due()?;
-                due = (!messages.is_empty()).then_some(sent);
+                due = (duty.has_more && !messages.is_empty()).then_some(sent);
                 for message in &messages {
                     line.send(message).await?;
                 }

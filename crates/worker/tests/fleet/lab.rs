@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     AnswerOld,
     /// It comes back from an older copy of its files.
     ForgetAndCut,
+    /// It takes a while to store a message.
+    Slow,
 }
 
 /// What the trainer does with a run.
@@ -399,6 +401,11 @@ impl Lab {
         self.store.lock().unwrap().faults
     }
 
+    /// Messages with reports so far.
+    pub(crate) fn messages(&self) -> u64 {
+        self.store.lock().unwrap().messages
+    }
+
     pub(crate) fn is_linked(&self) -> bool {
         self.store.lock().unwrap().links > 0
     }
@@ -494,8 +501,11 @@ fn greet(store: &Shared, say: mpsc::UnboundedSender<FromServer>, holding: Option
 
 /// Stores what is new and answers; `None` hangs up.
 fn take(store: &Shared, faults: &Faults, run: RunId, first_seq: u64, items: Vec<Item>) -> Option<Vec<FromServer>> {
+    let fault = faults(store.lock().unwrap().messages);
+    if fault == Fault::Slow {
+        std::thread::sleep(Duration::from_millis(150));
+    }
     let mut store = store.lock().unwrap();
-    let fault = faults(store.messages);
     store.messages += 1;
     store.faults += u64::from(fault != Fault::None);
     if fault == Fault::CutBeforeStoring {
@@ -503,7 +513,7 @@ fn take(store: &Shared, faults: &Faults, run: RunId, first_seq: u64, items: Vec<
     }
     let stored = store.stored.get_mut(&run)?;
     assert!(first_seq <= stored.len() as u64 + 1, "a gap: {first_seq} after {}", stored.len());
-    assert!(items.len() <= 256, "{} at once", items.len());
+    assert!(items.len() <= 4096, "{} at once", items.len());
     let known = stored.len() as u64 + 1 - first_seq;
     let weight = items[..items.len() - 1].iter().map(|item| wire::encode::to_bytes(item).unwrap().len()).sum();
     stored.extend(items.into_iter().skip(known as usize).map(timeless));

@@ -15,12 +15,12 @@ use wire::{Command, Event};
 use worker::spool::Spool;
 use worker::{Patience, WorkerError, is_held};
 
-/// Steps of a run under faults: many messages, and short enough to try many faults.
+/// Steps of a run under faults. Reports of 50 ms go out together, so it takes its time: there are to be many messages.
 const STEPS: u64 = 6000;
 
 async fn survives(least_faults: u64, faults: impl Fn(u64) -> Fault + Send + Sync + 'static) {
     let lab = Lab::open(faults).await;
-    lab.assign(&run("amber-fox-7k2q"), Script::Rows { steps: STEPS, every: 40 });
+    lab.assign(&run("amber-fox-7k2q"), Script::Rows { steps: STEPS, every: 4 });
     let worker = lab.hire();
     when("all reports are stored", || lab.is_complete(&run("amber-fox-7k2q"), STEPS)).await;
     when("the spool is gone", || !lab.spool().join("amber-fox-7k2q").exists()).await;
@@ -73,6 +73,20 @@ async fn nothing_is_lost_or_doubled_when_everything_goes_wrong_at_random() {
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_server_gets_few_messages_and_large_ones() {
+    let lab = Lab::open(|_| Fault::Slow).await;
+    let fox = run("amber-fox-7k2q");
+    // Two seconds at least, which are forty messages to a server that keeps up and fourteen to this one.
+    lab.assign(&fox, Script::Rows { steps: 4000, every: 2 });
+    let worker = lab.hire();
+    when("all reports are stored", || lab.is_complete(&fox, 4000)).await;
+    assert_eq!(lab.stored(&fox), expected(4000));
+    assert!(lab.messages() < 30, "{} messages", lab.messages());
+    lab.dismiss();
+    worker.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
