@@ -107,6 +107,7 @@ pub struct Spool {
     held_bytes: usize,
     failure: Option<String>,
     has_unsynced: bool,
+    is_removed: bool,
 }
 
 /// Writing and reading each have their own place in the file.
@@ -160,6 +161,7 @@ impl Spool {
             held_bytes: 0,
             failure: None,
             has_unsynced: false,
+            is_removed: false,
         }
     }
 
@@ -206,7 +208,7 @@ impl Spool {
     }
 
     fn try_flush(&mut self) -> io::Result<()> {
-        if self.files.is_none() {
+        if self.files.is_none() && !self.is_removed {
             self.open_files()?;
         }
         let Some(files) = &mut self.files else { return Ok(()) };
@@ -314,7 +316,8 @@ impl Spool {
     /// # Errors
     /// The disk refused.
     pub fn remove(&mut self) -> Result<(), SpoolError> {
-        self.files = None;
+        // The clock that syncs may come once more.
+        (self.files, self.is_removed) = (None, true);
         match fs::remove_dir_all(&self.folder) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(SpoolError::Disk { path: self.folder.clone(), source })
@@ -567,5 +570,14 @@ mod tests {
         assert_eq!(found, [(run(), 2)]);
         assert!(!root.path().join("empty-run").exists());
         assert!(unsent(&root.path().join("nowhere")).is_empty());
+    }
+
+    #[test]
+    fn once_removed_it_stays_away() {
+        let root = tempfile::tempdir().unwrap();
+        let mut spool = filled(root.path(), 2);
+        spool.remove().unwrap();
+        assert!(spool.flush() && spool.unsynced().is_none());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 }
