@@ -1,7 +1,5 @@
 //! What people do with a run: start it, steer it, wait for it, read its curves and its journal.
 
-use std::time::{Duration, Instant};
-
 use serde_json::{Value, json};
 use wire::corpus::CorpusInfo;
 use wire::frame::Frame;
@@ -10,8 +8,8 @@ use wire::series::SeriesWindow;
 use wire::{EventRecord, RunState, RunSummary, RunView};
 
 use crate::client::Client;
-use crate::pause_ms;
 use crate::text::sentences;
+use crate::wait_or;
 
 /// A model so small that a step takes about a millisecond.
 pub fn speck(corpus: &str, steps: u64) -> Value {
@@ -30,6 +28,11 @@ pub fn with(mut spec: Value, overrides: &[(&str, Value)]) -> Value {
         spec["overrides"][*path] = value.clone();
     }
     spec
+}
+
+/// A spec that holds by itself at these steps.
+pub fn holding_at(spec: &Value, steps: &[u64]) -> Value {
+    with(spec.clone(), &[("cadence.hold_at", json!(steps))])
 }
 
 impl Client {
@@ -52,19 +55,11 @@ impl Client {
 
     /// Waits until a run stands so.
     pub fn wait_until(&self, run: &str, secs: u64, what: &str, stands: impl Fn(&RunSummary) -> bool) -> RunSummary {
-        let until = Instant::now() + Duration::from_secs(secs);
-        loop {
-            let run = self.summary(run);
-            if stands(&run) {
-                return run;
-            }
-            let RunSummary { id, state, step, message, .. } = run;
-            assert!(
-                Instant::now() < until,
-                "waited {secs} s for {what}: {id} is {state:?} at step {step} ({message:?})"
-            );
-            pause_ms(50);
-        }
+        let look = || Some(self.summary(run)).filter(&stands);
+        wait_or(secs, look, |waited| {
+            let RunSummary { id, state, step, message, .. } = self.summary(run);
+            panic!("waited {waited} s for {what}: {id} is {state:?} at step {step} ({message:?})")
+        })
     }
 
     /// Waits until a run is in this state.
@@ -146,18 +141,17 @@ impl Client {
         self.get_exact(&format!("/runs/{run}/frames/kept?look={coded}"))
     }
 
-    /// Holds a run and takes as many steps as are left to `step`. One that has just been asked for holds before its first.
-    pub fn hold_at(&self, run: &str, step: u64) {
-        let live = self.wait_until(run, 30, "its worker", |run| run.state.is_live());
-        if live.state != RunState::Paused {
-            self.steer(run, &json!({"kind": "pause"}));
-        }
+    /// Waits until a run holds at just this step.
+    pub fn wait_hold(&self, run: &str, step: u64) -> RunSummary {
+        let holds = |run: &RunSummary| run.step == step && run.state == RunState::Paused;
+        self.wait_until(run, 60, &format!("a hold at {step}"), holds)
+    }
+
+    /// Takes the steps that a run which holds is short of `step`.
+    pub fn step_to(&self, run: &str, step: u64) {
         let here = self.wait_state(run, 20, RunState::Paused).step;
-        assert!(here <= step, "{run} is at {here} already, and was to be held at {step}");
-        if here < step {
-            self.steer(run, &json!({"kind": "step", "steps": step - here}));
-        }
-        self.wait_until(run, 30, &format!("a hold at {step}"), |run| run.step == step && run.state == RunState::Paused);
+        self.steer(run, &json!({"kind": "step", "steps": step - here}));
+        self.wait_hold(run, step);
     }
 
     /// Checks that a curve has each step from 0 up exactly once.

@@ -216,6 +216,7 @@ impl Training {
     /// A device that has gone away, a part that panicked.
     pub fn run(&mut self, orders: &Receiver<CommandOrder>, out: &mut dyn Reporter) -> Result<(), EngineError> {
         self.tell(out, self.began.clone(), Some(RunState::Running));
+        self.hold_as_planned(out);
         self.probe(out)?;
         loop {
             if let Next::Stop = self.obey(orders, out)? {
@@ -228,6 +229,7 @@ impl Training {
             self.look_around(out)?;
             self.probe(out)?;
             self.count_down(out);
+            self.hold_as_planned(out);
         }
     }
 
@@ -423,6 +425,19 @@ impl Training {
         if *left == 0 {
             (self.budget, self.is_held) = (None, true);
             self.tell(out, Event::Paused, Some(RunState::Paused));
+        }
+    }
+
+    /// Holds at the steps that the plan names, at each once on a way.
+    fn hold_as_planned(&mut self, out: &mut dyn Reporter) {
+        let step = self.step();
+        let is_due = self.plan.recipe.cadence.hold_at.contains(&step)
+            && self.replay.catching_up(step).is_none()
+            && !self.replay.knows(&Event::Paused, self.segment, step);
+        if is_due && !self.is_held {
+            (self.is_held, self.budget) = (true, None);
+            let reason = Some("the plan holds here".to_owned());
+            out.report(Report { reason, ..self.line(Event::Paused, Some(RunState::Paused)) });
         }
     }
 

@@ -11,7 +11,8 @@ use crate::error::PlanError;
 use crate::event::Event;
 use crate::history::Origin;
 use crate::plan::{
-    PlanView, RunPlan, apply_overrides, check_lengths, check_memory, choose_device, choose_texts, parts, prompt,
+    PlanView, RunPlan, apply_overrides, check_holds, check_lengths, check_memory, choose_device, choose_texts, parts,
+    prompt,
 };
 use crate::spec::{Parent, RunSpec};
 
@@ -37,7 +38,8 @@ pub fn resolve_fork(
     }
     let wanted = RunSpec { device: spec.device.clone().or_else(|| Some(parent.device.clone())), ..spec.clone() };
     let device = choose_device(&wanted, devices)?;
-    let before = parent.recipe.clone();
+    let mut before = parent.recipe.clone();
+    before.cadence.hold_at.clear();
     let recipe = apply_overrides(before.clone(), &spec.overrides)?;
     origin.dials.eval_every = changed(before.cadence.eval_every, recipe.cadence.eval_every, origin.dials.eval_every);
     origin.dials.sample_every =
@@ -60,6 +62,7 @@ pub fn resolve_fork(
         false => check_texts(parent, corpora)?,
     }
     plan.origin = Some(origin);
+    check_holds(&plan)?;
     let estimate = plan.estimate(device);
     check_memory(&plan, &estimate, device)?;
     let mut notes = vec![];
@@ -159,7 +162,7 @@ mod tests {
     #[test]
     fn a_fork_changes_little_and_says_what_it_cannot() {
         let (corpora, _) = lab();
-        let mut parent = plan_of(r#"{"corpus":"tales","steps":1000}"#);
+        let mut parent = plan_of(r#"{"corpus":"tales","steps":1000,"overrides":{"cadence.hold_at":[300,500]}}"#);
         let device = DeviceInfo {
             id: parent.device.clone(),
             name: "cpu".into(),
@@ -183,9 +186,11 @@ mod tests {
         )
         .unwrap();
         assert_eq!((plan.steps, events.len(), Dials::new(&plan).eval_every), (2000, 1, 7));
+        assert_eq!(plan.recipe.cadence.hold_at, [0; 0], "holds are of the run that they were planned for");
         let field = |text: &str| fork(text).unwrap_err().field;
         assert_eq!(field(r#"{"parent":{"run":"amber-fox"},"preset":"tiny"}"#), "preset");
         assert_eq!(field(r#"{"parent":{"run":"amber-fox"},"steps":200}"#), "steps");
+        assert_eq!(field(r#"{"parent":{"run":"amber-fox"},"overrides":{"cadence.hold_at":[299]}}"#), "cadence.hold_at");
         assert_eq!(field(r#"{"parent":{"run":"amber-fox"},"overrides":{"model.layers":2}}"#), "overrides.model.layers");
         assert_eq!(field(r#"{"parent":{"run":"amber-fox","changes":[{"kind":"pause"}]}}"#), "parent.changes[0]");
         assert_eq!(

@@ -100,6 +100,7 @@ impl Told {
             Event::NonFinite { .. } => "non_finite",
             Event::BudgetReached { .. } => "budget_reached",
             Event::Forked { .. } => "forked",
+            Event::Paused => "paused",
             _ => return None,
         };
         Some(Self { kind: kind.into(), segment, step })

@@ -17,6 +17,9 @@ pub use crate::recipe::{Batch, Budget, Cadence, Keep, Optimizer, OptimizerKind, 
 use crate::schedule::Schedule;
 use crate::spec::{RunSpec, Tokenizer};
 
+/// Most steps that a plan can hold at.
+const HOLDS: usize = 100;
+
 /// One text of the mix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -328,7 +331,23 @@ fn check(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> 
         let message = format!("{} parts cannot share {} rows", batch.shards, batch.rows);
         return Err(PlanError::new("batch.shards", message).hint(format!("at most {}", batch.rows.min(256))));
     }
+    check_holds(plan)?;
     check_lengths(plan, texts)
+}
+
+/// Steps to hold at are few, and on the run's way.
+pub(crate) fn check_holds(plan: &RunPlan) -> Result<(), PlanError> {
+    let holds = &plan.recipe.cadence.hold_at;
+    if holds.len() > HOLDS {
+        let message = format!("{} steps to hold at are too many", holds.len());
+        return Err(PlanError::new("cadence.hold_at", message).hint(format!("at most {HOLDS}")));
+    }
+    let first = plan.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step);
+    match holds.iter().find(|step| !(first..=plan.steps).contains(step)) {
+        Some(step) => Err(PlanError::new("cadence.hold_at", format!("the run never comes to step {step}"))
+            .hint(format!("{first} to {}", plan.steps))),
+        None => Ok(()),
+    }
 }
 
 /// A text must hold at least one window on each side of its split.
@@ -483,6 +502,16 @@ pub(crate) mod tests {
         check(r#"{"corpus":"tales","overrides":{"model.heads":3}}"#, "model.heads");
         check(r#"{"corpus":"tales","overrides":{"model.seq":120000}}"#, "corpus");
         check(r#"{"corpus":"tales","overrides":{"batch.rows":60000}}"#, "batch.rows");
+        check(r#"{"corpus":"tales","steps":90,"overrides":{"cadence.hold_at":[0,91]}}"#, "cadence.hold_at");
+        check(r#"{"corpus":"tales","overrides":{"cadence.hold_at":["soon"]}}"#, "overrides.cadence.hold_at");
+        assert_eq!(
+            plan(r#"{"corpus":"tales","steps":90,"overrides":{"cadence.hold_at":[0,90]}}"#).map(|view| view
+                .plan
+                .recipe
+                .cadence
+                .hold_at),
+            Ok(vec![0, 90])
+        );
     }
 
     #[test]

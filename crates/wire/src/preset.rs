@@ -176,7 +176,14 @@ fn recipe(model: ModelPlan, rate: f64, rows: usize) -> Recipe {
         },
         schedule: RatePlan { shape: Shape::Cosine, warmup_steps: 100, floor: 0.1 },
         batch: Batch { rows, accumulation: 1, shards: 0 },
-        cadence: Cadence { eval_every: 100, eval_batches: 20, sample_every: 250, sample_tokens: 200, stats_every: 10 },
+        cadence: Cadence {
+            eval_every: 100,
+            eval_batches: 20,
+            sample_every: 250,
+            sample_tokens: 200,
+            stats_every: 10,
+            hold_at: vec![],
+        },
         keep: Keep::default(),
         budget: Budget::default(),
     }

@@ -159,4 +159,8 @@ pub struct Cadence {
     pub sample_tokens: u32,
     /// Steps between weight and gradient statistics.
     pub stats_every: u64,
+    /// Holds by itself once so many steps are done, each time it gets there by training: 0 before the first. For a lesson that stops to
+    /// talk, or a look at a moment that is known to matter. A fork does not inherit them.
+    #[serde(default)]
+    pub hold_at: Vec<u64>,
 }

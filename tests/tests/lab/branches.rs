@@ -1,7 +1,7 @@
 //! Going back and branching off: ghosts stay, forks carry their parent's state, twins show what a change did, undo takes it back.
 
 use serde_json::{Value, json};
-use stories::watch::{speck, with};
+use stories::watch::{holding_at, speck, with};
 use stories::{Client, Lab};
 use wire::checkpoint::CheckpointView;
 use wire::series::Comparison;
@@ -60,13 +60,14 @@ fn a_rollback_leaves_a_ghost_and_can_be_undone() {
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let run = owner.start_run(&spec(&owner.bring("walk"), 900));
-    owner.hold_at(&run, 350);
+    let spec = spec(&owner.bring("walk"), 900);
+    let run = owner.start_run(&holding_at(&spec, &[350]));
+    owner.wait_hold(&run, 350);
     let back = owner.steer(&run, &json!({"kind": "rollback", "checkpoint": "0-200"}));
     assert_eq!((back.segment, back.step), (1, 200));
     assert_eq!(owner.wait_until(&run, 10, "step 200", |run| run.step == 200).state, RunState::Paused, "it still holds");
     assert!(kept(&owner, &run).contains(&"0-350".to_owned()), "saved before it was left");
-    owner.hold_at(&run, 350);
+    owner.step_to(&run, 350);
     let (ghost, again) = (owner.segment_curve(&run, "loss.train", 0), owner.segment_curve(&run, "loss.train", 1));
     assert_eq!(
         (ghost.len(), again.len(), &ghost[200..]),
@@ -76,7 +77,7 @@ fn a_rollback_leaves_a_ghost_and_can_be_undone() {
 
     // Other batches: another course.
     owner.steer(&run, &json!({"kind": "rollback", "checkpoint": "0-200", "skip_batches": 40, "reason": "a spike"}));
-    owner.hold_at(&run, 320);
+    owner.step_to(&run, 320);
     let skipped = owner.segment_curve(&run, "loss.train", 2);
     assert_eq!((skipped.len(), skipped[0].0), (120, 200));
     assert_ne!(skipped[0].1, ghost[200].1);
@@ -92,7 +93,7 @@ fn a_rollback_leaves_a_ghost_and_can_be_undone() {
     assert_eq!(checkpoint.to_string(), "1-350");
     owner.steer(&run, &json!({"kind": "resume"}));
     owner.wait_state(&run, 60, RunState::Finished);
-    let calm = owner.start_run(&owner.get(&format!("/runs/{run}")).value()["spec"].clone());
+    let calm = owner.start_run(&spec);
     owner.wait_state(&calm, 60, RunState::Finished);
     assert_eq!(owner.path_curve(&run, "loss.train"), owner.path_curve(&calm, "loss.train"), "back on its first course");
 }
@@ -102,8 +103,8 @@ fn a_twin_shows_from_when_on_a_command_made_a_difference() {
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let run = owner.start_run(&spec(&owner.bring("walk"), 500));
-    owner.hold_at(&run, 250);
+    let run = owner.start_run(&holding_at(&spec(&owner.bring("walk"), 500), &[250]));
+    owner.wait_hold(&run, 250);
     let command = json!({"kind": "set", "field": "rate", "value": 0.004});
     let answer = owner.post(&format!("/runs/{run}/commands?twin=true"), &command);
     let twin = answer.header("kindling-twin").to_owned();
@@ -122,14 +123,15 @@ fn a_change_is_taken_back_by_its_opposite_or_by_going_back() {
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let run = owner.start_run(&spec(&owner.bring("walk"), 600));
-    owner.hold_at(&run, 250);
-    let calm = owner.start_run(&owner.get(&format!("/runs/{run}")).value()["spec"].clone());
+    let spec = spec(&owner.bring("walk"), 600);
+    let run = owner.start_run(&holding_at(&spec, &[250]));
+    owner.wait_hold(&run, 250);
+    let calm = owner.start_run(&spec);
     let changed = owner.steer(&run, &json!({"kind": "set", "field": "weight_decay", "value": 0.9}));
-    owner.hold_at(&run, 300);
+    owner.step_to(&run, 300);
     let undone = owner.steer(&run, &json!({"kind": "undo"}));
     assert!(undone.reason.unwrap().contains(&format!("undoes #{}", changed.number)));
-    owner.hold_at(&run, 320);
+    owner.step_to(&run, 320);
     let back = owner.steer(&run, &json!({"kind": "undo", "event": changed.number, "way": "rollback"}));
     assert_eq!((back.step, back.segment), (250, 1));
     owner.steer(&run, &json!({"kind": "resume"}));
@@ -143,9 +145,10 @@ fn hands_laid_on_the_weights_are_taken_back_by_their_opposite_or_by_going_back()
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let run = owner.start_run(&spec(&owner.bring("walk"), 2_000));
-    owner.hold_at(&run, 250);
-    let calm = owner.start_run(&owner.get(&format!("/runs/{run}")).value()["spec"].clone());
+    let spec = spec(&owner.bring("walk"), 2_000);
+    let run = owner.start_run(&holding_at(&spec, &[250, 1_500]));
+    owner.wait_hold(&run, 250);
+    let calm = owner.start_run(&spec);
     let edit = |part: Value, factor: f64| json!({"kind": "edit", "edits": [{"part": part, "factor": factor}]});
     let answer = owner.post(&format!("/runs/{run}/commands?twin=true"), &edit(json!({"mlp": {"layer": 0}}), 2.0));
     let twin = answer.header("kindling-twin").to_owned();
@@ -157,20 +160,22 @@ fn hands_laid_on_the_weights_are_taken_back_by_their_opposite_or_by_going_back()
     owner.steer(&run, &json!({"kind": "stop"}));
     owner.wait_state(&twin, 60, RunState::Finished);
     owner.steer(&run, &json!({"kind": "resume"}));
-    owner.hold_at(&run, 1_500);
+    owner.wait_hold(&run, 1_500);
     let undone = owner.steer(&run, &json!({"kind": "undo"}));
     assert_eq!(undone.event.phrase(), "MLP of block 0 × 0.5");
     let doubled = owner.segment_curve(&run, "loss.train", 0);
     let back = owner.steer(&run, &json!({"kind": "rollback", "checkpoint": "0-250"}));
     assert_eq!((back.step, back.segment), (250, 1), "before all hands");
-    owner.hold_at(&run, 260);
+    owner.step_to(&run, 260);
     owner.steer(&run, &edit(json!({"head": {"layer": 0, "head": 0}}), 0.0));
-    owner.hold_at(&run, 300);
+    owner.step_to(&run, 300);
     let undo = owner.post(&format!("/runs/{run}/commands"), &json!({"kind": "undo"}));
     undo.refused(409, "no_inverse", &["head 0 of block 0 silenced", "rollback"]);
     let left = owner.segment_curve(&run, "loss.train", 1);
     let back = owner.steer(&run, &json!({"kind": "undo", "way": "rollback"}));
     assert_eq!((back.step, back.segment), (260, 2));
+    owner.steer(&run, &json!({"kind": "resume"}));
+    owner.wait_hold(&run, 1_500);
     owner.steer(&run, &json!({"kind": "resume"}));
     for run in [&run, &calm] {
         owner.wait_state(run, 60, RunState::Finished);

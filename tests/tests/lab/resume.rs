@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use stories::watch::{count, kind, speck, with};
+use stories::watch::{count, holding_at, kind, speck, with};
 use stories::{Client, Lab, pause_ms, wait_for};
 use wire::{Event, RunState};
 
@@ -133,23 +133,23 @@ fn a_run_is_stopped_resumed_parked_and_steered_and_equals_one_that_was_only_stee
     let owner = lab.owner();
     lab.device();
     let spec = sturdy(&owner.bring("walk"), 3_000);
+    let holding = holding_at(&spec, &[430, 1_100]);
     let steered = |run: &str| {
-        owner.hold_at(run, 430);
+        owner.wait_hold(run, 430);
         owner.steer(run, &json!({"kind": "set", "field": "rate", "value": 0.002, "reason": "quicker"}));
     };
-    let calm = owner.start_run(&spec);
+    let calm = owner.start_run(&holding_at(&spec, &[430]));
     steered(&calm);
     owner.steer(&calm, &json!({"kind": "resume"}));
     owner.wait_state(&calm, 60, RunState::Finished);
 
-    let run = owner.start_run(&spec);
+    let run = owner.start_run(&holding);
     steered(&run);
-    owner.hold_at(&run, 520);
+    owner.step_to(&run, 520);
     owner.steer(&run, &json!({"kind": "stop", "reason": "for the night"}));
     owner.wait_state(&run, 20, RunState::Stopped);
     owner.steer(&run, &json!({"kind": "resume", "reason": "a new day"}));
-    owner.wait_step(&run, 30, 540);
-    owner.hold_at(&run, 1100);
+    owner.wait_hold(&run, 1_100);
     assert_eq!(kind(&owner.steer(&run, &json!({"kind": "release"}))), "released");
     assert_eq!(owner.wait_state(&run, 20, RunState::Parked).step, 1100);
     // Its device is free for others, and it comes back when it is asked to.
@@ -174,8 +174,8 @@ fn a_damaged_checkpoint_is_passed_over_and_the_run_goes_on_from_the_one_before()
     lab.device();
     let spec = sturdy(&lab.owner().bring("walk"), 600);
     let calm = undisturbed(&lab.owner(), &spec);
-    let run = lab.owner().start_run(&spec);
-    lab.owner().hold_at(&run, 350);
+    let run = lab.owner().start_run(&holding_at(&spec, &[350]));
+    lab.owner().wait_hold(&run, 350);
     let damages: [(&str, fn(&Path)); 5] = [
         ("cut short", |path| edit(path, |bytes| bytes.truncate(bytes.len() / 2))),
         ("zeroed", |path| edit(path, |bytes| bytes.fill(0))),
@@ -208,9 +208,7 @@ fn a_damaged_checkpoint_is_passed_over_and_the_run_goes_on_from_the_one_before()
         let before = goings_on(&lab);
         lab.device();
         wait_for("its going on", 60, || (goings_on(&lab) > before).then_some(()));
-        let held = lab
-            .owner()
-            .wait_until(&run, 60, "the hold where it was", |run| run.state == RunState::Paused && run.step == 350);
+        let held = lab.owner().wait_hold(&run, 350);
         let journal = lab.owner().journal(&run);
         let last = journal.iter().rev().find_map(|record| match &record.event {
             Event::Continued { checkpoint, recorded, damaged } => Some((*checkpoint, *recorded, damaged.clone())),

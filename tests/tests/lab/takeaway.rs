@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use stories::client::{Answer, Client};
-use stories::watch::{speck, with};
+use stories::watch::{holding_at, speck, with};
 use stories::{Lab, wait_for};
 use wire::{Event, EventRecord, RunState, RunView};
 
@@ -29,10 +29,13 @@ fn a_run_goes_to_another_lab_and_trains_on_there() {
     let spec = with(speck(&owner.bring("walk"), 300), &[("keep.every", json!(100)), ("keep.latest", json!(20))]);
     let mut spec = spec;
     spec["tokenizer"] = json!("bpe-300");
-    let run = owner.start_run(&spec);
-    owner.hold_at(&run, 150);
+    let run = owner.start_run(&holding_at(&spec, &[150]));
+    owner.wait_hold(&run, 150);
     owner.steer(&run, &json!({"kind": "set", "field": "rate", "value": 0.003, "reason": "bolder"}));
     owner.steer(&run, &json!({"kind": "rollback", "checkpoint": "0-100"}));
+    owner.steer(&run, &json!({"kind": "resume"}));
+    // The same way once more.
+    owner.wait_hold(&run, 150);
     owner.steer(&run, &json!({"kind": "resume"}));
     owner.wait_state(&run, 60, RunState::Finished);
     let archive = owner.get(&format!("/runs/{run}/archive"));

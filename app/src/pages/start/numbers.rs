@@ -165,6 +165,7 @@ fn Control(
 fn NumberText(id: String, value: Signal<Value>, set: Callback<Option<Value>>) -> impl IntoView {
     let draft = expect_context::<Draft>();
     let text = RwSignal::new(String::new());
+    let read = if value.read_untracked().is_array() { read_list } else { read };
     Effect::new(move || {
         let value = value.get();
         let is_said = read(&text.read_untracked()).is_some_and(|said| same(&said, &value));
@@ -251,6 +252,7 @@ fn written(value: &Value) -> String {
             format!("{:.0}", number.as_f64().unwrap_or(0.0))
         }
         Value::Object(fields) => fields.keys().next().cloned().unwrap_or_default(),
+        Value::Array(items) => items.iter().map(written).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
 }
@@ -265,6 +267,11 @@ fn read(text: &str) -> Option<Value> {
         Ok(number) if number.is_finite() => Some(serde_json::from_str(text).unwrap_or_else(|_| Value::from(number))),
         _ => Some(Value::String(text.to_owned())),
     }
+}
+
+/// Several values, with commas or spaces between them.
+fn read_list(text: &str) -> Option<Value> {
+    Some(text.split([',', ' ']).filter_map(read).collect())
 }
 
 /// 1 and 1.0 are the same number.

@@ -4,7 +4,7 @@ mod story;
 
 use std::collections::BTreeSet;
 
-use story::{Lab, Script, TINY, bits, edit, set_rate};
+use story::{Heard, Lab, Script, TINY, bits, edit, set_rate};
 use wire::checkpoint::CheckpointId;
 use wire::command::{Command, Redraw};
 use wire::course::MixPoint;
@@ -226,4 +226,42 @@ fn a_budget_ends_a_run_and_a_paused_run_lets_go_and_comes_back() {
     assert_eq!((parked.state(), parked.losses().len()), (Some(RunState::Parked), 12));
     let rest = lab.go_on("parked", &plan, &parked, vec![]);
     assert_eq!(bits(&parked.then(&rest).losses()), bits(&whole.losses()));
+}
+
+#[test]
+fn a_plan_holds_where_it_says_once_on_each_way_however_often_it_is_killed() {
+    let lab = Lab::new("holds");
+    let calm = lab.train("calm", &lab.plan(&spec("")), vec![], None);
+    let plan = lab.plan(&spec(r#""cadence.hold_at":[30,0,12]"#));
+    let whole = lab.train("whole", &plan, vec![], None);
+    let holds = |heard: &Heard| {
+        let paused = heard.reports.iter().filter(|report| report.event == Event::Paused);
+        paused.map(|report| (report.segment, report.step)).collect::<Vec<_>>()
+    };
+    assert_eq!(holds(&whole), [(0, 0), (0, 12), (0, 30)]);
+    assert_eq!(bits(&whole.losses()), bits(&calm.losses()));
+    // Killed before it held, and after it was sent on.
+    for killed_at in [12, 13] {
+        let run = format!("killed-{killed_at}");
+        let first = lab.train(&run, &plan, vec![], Some(killed_at));
+        let rest = lab.go_on(&run, &plan, &first, vec![]);
+        assert_eq!(
+            (holds(&first.then(&rest)), first.then(&rest).kinds()),
+            (holds(&whole), whole.kinds()),
+            "{killed_at}"
+        );
+    }
+    // Killed just as it was sent on: it does not hold there again.
+    let sent_on = whole.reports.iter().position(|report| report.event == Event::Resumed && report.step == 12).unwrap();
+    let heard = Heard {
+        rows: whole.rows.iter().filter(|row| row.step < 12).cloned().collect(),
+        reports: whole.reports[..=sent_on].to_vec(),
+    };
+    let rest = lab.go_on("whole", &plan, &heard, vec![]);
+    assert_eq!(holds(&rest), [(0, 30)]);
+    // A way back leads there once more.
+    let back = Command::Rollback { checkpoint: CheckpointId { segment: 0, step: 10 }, skip_batches: 0, reason: None };
+    let plan = lab.plan(&spec(r#""cadence.hold_at":[12],"keep.every":10,"keep.latest":50"#));
+    let heard = lab.train("back", &plan, vec![(20, vec![back])], None);
+    assert_eq!(holds(&heard), [(0, 12), (1, 12)]);
 }

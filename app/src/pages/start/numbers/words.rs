@@ -39,7 +39,7 @@ const fn choice(
 }
 
 /// In the order shown.
-const WORDS: [Word; 45] = [
+const WORDS: [Word; 46] = [
     word("model.layers", "layers", "blocks", "Blocks of attention and MLP, one after the other."),
     word(
         "model.d_model",
@@ -135,6 +135,12 @@ const WORDS: [Word; 45] = [
         "statistics every",
         "steps",
         "Steps between weight and gradient statistics; 0 for never.",
+    ),
+    word(
+        "cadence.hold_at",
+        "hold at",
+        "steps",
+        "Pauses by itself once so many steps are done: 0, 100, 1000. For a lesson that stops to talk.",
     ),
     word("keep.every", "checkpoint every", "steps", "Steps between saved states; 0 for none on a cadence."),
     word("keep.latest", "newest kept", "checkpoints", "Of those on the cadence; at least 1."),
