@@ -57,7 +57,7 @@ class Lab {
   }
 
   /** Asks until there is something. */
-  async until(what, look, seconds = 60) {
+  async until(what, look, seconds = 240) {
     const end = Date.now() + seconds * 1000;
     for (;;) {
       const found = await look();
@@ -103,7 +103,7 @@ export function openBrowser() {
 export async function openPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(120_000);
   page.faults = [];
   page.on("pageerror", (error) => page.faults.push(String(error)));
   page.on("console", (message) => message.type() === "error" && page.faults.push(message.text()));

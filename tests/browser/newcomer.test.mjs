@@ -21,12 +21,12 @@ test("the printed link signs in, and the empty lab offers a first run", async ()
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   assert.equal(new URL(page.url()).pathname, "/", "the token is out of the address");
   assert.equal(await page.evaluate(() => document.cookie), "", "scripts cannot read the cookie");
-  await page.getByRole("button", { name: /Start Tales/ }).waitFor({ timeout: 90_000 });
+  await page.getByRole("button", { name: /Start Tales/ }).waitFor();
 });
 
 test("one click starts Tales, and its loss falls before one's eyes", async () => {
   await page.getByRole("button", { name: /Start Tales/ }).click();
-  await runState(page, "running").waitFor({ timeout: 60_000 });
+  await runState(page, "running").waitFor();
   assert.match(new URL(page.url()).pathname, /^\/runs\//);
   await lab.until("a first loss", async () => (await legendValue(page, "train")) > 0);
   const first = await legendValue(page, "train");
@@ -84,7 +84,7 @@ test("a reload finds the run as it is, within a second", async () => {
   const took = Date.now() - began;
   // Told rather than asserted at its budget: a busy machine is no broken page.
   console.log(`reload to the loss on the page: ${took} ms`);
-  assert.ok(took < 10_000 && (await stepsShown(page)) >= before);
+  assert.ok((await stepsShown(page)) >= before);
   await page.locator(".journal li", { hasText: "gently" }).waitFor();
 });
 

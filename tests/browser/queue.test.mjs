@@ -64,6 +64,6 @@ test("a higher priority goes before all others, and back", async () => {
 
 test("the next in line starts by itself when the device is free", async () => {
   await order({ kind: "stop" });
-  await row("willow").locator(".state[data-state=running]").waitFor({ timeout: 60_000 });
+  await row("willow").locator(".state[data-state=running]").waitFor();
   assert.deepEqual(page.faults, []);
 });

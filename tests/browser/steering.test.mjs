@@ -20,7 +20,7 @@ before(async () => {
   const view = await lab.api("/runs", { method: "POST", body: spec });
   run = view.summary.id;
   await page.goto(`${lab.url}/runs/${run}`);
-  await runState(page, "running").waitFor({ timeout: 60_000 });
+  await runState(page, "running").waitFor();
 });
 
 after(async () => {
@@ -30,7 +30,7 @@ after(async () => {
 
 /** Words of the loss chart for who cannot see it; they follow the drawing every few seconds. */
 const told = () => page.locator(".chart.main canvas").first().getAttribute("aria-label");
-const answer = (text) => page.locator(".answer .applied", { hasText: text }).waitFor({ timeout: 60_000 });
+const answer = (text) => page.locator(".answer .applied", { hasText: text }).waitFor();
 const checkpoints = () => page.locator(".checkpoints li");
 
 /** Where something stands once it keeps still: a chart is drawn anew when its room changes. */
@@ -227,7 +227,7 @@ test("a fork shows its parent's past before its own steps", async () => {
   await form.getByLabel("Name").fill("the child");
   await form.locator(".effect", { hasText: "Unchanged, it repeats this run" }).waitFor();
   await form.getByRole("button", { name: "Fork", exact: true }).click();
-  await page.locator(".run-head h1", { hasText: "the child" }).waitFor({ timeout: 60_000 });
+  await page.locator(".run-head h1", { hasText: "the child" }).waitFor();
   const child = new URL(page.url()).pathname.split("/").pop();
   await page.locator(".origin", { hasText: "forked from steered" }).waitFor();
   await lab.until("the shared past in words", async () => /steered/.test((await told()) ?? ""));
@@ -239,7 +239,7 @@ test("a fork shows its parent's past before its own steps", async () => {
   await page.getByRole("button", { name: "Release" }).click();
   await runState(page, "parked").waitFor();
   await page.goto(`${lab.url}/runs/${child}`);
-  await runState(page, "running").waitFor({ timeout: 60_000 });
+  await runState(page, "running").waitFor();
   await lab.until("steps of its own", async () => (await stepsShown(page)) > view.lineage.at(-1).from_step + 20, 120);
   assert.deepEqual(page.faults, []);
 });

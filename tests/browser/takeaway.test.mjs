@@ -40,7 +40,7 @@ test("it is forked with a text, and trains", async () => {
   await form.getByLabel("Steps").fill("30");
   await form.getByRole("button", { name: "Fork" }).click();
   await page.locator(".run-head .origin", { hasText: "forked from" }).waitFor();
-  await runState(page, "finished").waitFor({ timeout: 120_000 });
+  await runState(page, "finished").waitFor();
 });
 
 test("its checkpoint, its curves and all of it can be taken away", async () => {

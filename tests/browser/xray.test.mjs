@@ -19,7 +19,7 @@ before(async () => {
   await lab.ready();
   run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   await page.goto(`${lab.url}/runs/${run}`);
-  await runState(page, "running").waitFor({ timeout: 60_000 });
+  await runState(page, "running").waitFor();
 });
 
 after(async () => {
@@ -135,7 +135,7 @@ test("time: kept steps are scrubbed and played, and two stand side by side", asy
   await until("a checkpoint", async () => (await lab.api(`/runs/${run}/checkpoints`)).some((saved) => saved.info.id.split("-")[1] <= last));
   await slider.fill(String(Number(await slider.getAttribute("max")) - 1));
   await page.getByRole("button", { name: /Work it out for step/ }).click();
-  await page.locator(".provenance", { hasText: "worked out again" }).waitFor({ timeout: 60_000 });
+  await page.locator(".provenance", { hasText: "worked out again" }).waitFor();
   await page.getByRole("button", { name: "live" }).click();
   await page.locator(".provenance", { hasText: "live, every" }).first().waitFor();
   // A matrix over the steps, one line for each block.
@@ -153,7 +153,7 @@ test("from a step on the curve one click leads to its batch, painted by surprise
   const link = page.locator(".chart.main .batch-link");
   const step = Number((await link.innerText()).replace(/\D/g, ""));
   await link.click();
-  await page.locator(".view[data-view=batch] .contexts li").first().waitFor({ timeout: 60_000 });
+  await page.locator(".view[data-view=batch] .contexts li").first().waitFor();
   assert.match(page.url(), new RegExp(`batch=${step}$`));
   const means = await page.locator(".contexts li .mono").allInnerTexts();
   const losses = means.map((text) => Number(text.split(/\s/)[0].replace(",", ".")));
@@ -174,7 +174,7 @@ test("hands: a part is silenced on a copy, then for good as a line of the journa
   await page.getByLabel("Part").selectOption("attention");
   assert.ok(await page.getByRole("heading", { name: "Make it last" }).isHidden(), "there is nothing to make last yet");
   await page.getByRole("button", { name: "Silence attention of block 0" }).click();
-  await page.locator(".hands-table").waitFor({ timeout: 60_000 });
+  await page.locator(".hands-table").waitFor();
   assert.deepEqual(await journal(), [], "so far it was only tried");
   await page.getByLabel("Reason, for the journal").fill("is it needed?");
   await page.getByRole("button", { name: "Apply to the run" }).click();
@@ -187,7 +187,7 @@ test("hands: a part is silenced on a copy, then for good as a line of the journa
   assert.ok(await page.getByRole("button", { name: "Apply to the run" }).isDisabled(), "what was applied is not applied again");
 
   await page.getByRole("button", { name: "Silence attention of block 0" }).click();
-  await page.locator(".hands-table").waitFor({ timeout: 60_000 });
+  await page.locator(".hands-table").waitFor();
   await page.getByRole("button", { name: "Fork with it" }).click();
   const link = page.locator(".lasting", { hasText: "begins with these changes" }).getByRole("link");
   const fork = (await link.getAttribute("href")).split("/").pop();
@@ -200,6 +200,6 @@ test("hands: a part is silenced on a copy, then for good as a line of the journa
   await page.keyboard.press("u");
   const choice = page.getByRole("dialog", { name: /Undo the last change/ });
   await choice.getByRole("button", { name: "Back to just before it" }).click();
-  await page.locator(".journal li", { hasText: "rolled back" }).first().waitFor({ timeout: 60_000 });
+  await page.locator(".journal li", { hasText: "rolled back" }).first().waitFor();
   assert.deepEqual(page.faults, []);
 });
