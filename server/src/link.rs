@@ -321,13 +321,15 @@ impl Link {
     }
 
     async fn take_look(&self, run: &RunId, frame: Frame) {
-        let is_asked_for = matches!(frame, Frame::Seen { .. } | Frame::Unseen { .. });
-        if is_asked_for && !self.state.probes.is_wanted(run, &frame.key()) {
+        if matches!(frame, Frame::Tensors { .. }) {
+            // For those who ask by request; a page asks for a look. One that cannot be kept is no loss: the next replaces it.
+            if let Err(error) = self.state.store.put_frame(run, &frame).await {
+                tracing::debug!("a look at {run} was not kept: {error}");
+            }
             return;
         }
-        // A look that cannot be kept is no loss: the next replaces it.
-        if let Err(error) = self.state.store.put_frame(run, &frame).await {
-            tracing::debug!("a look at {run} was not kept: {error}");
+        if !self.state.probes.is_wanted(run, &frame.key()) {
+            return;
         }
         if let Ok(Some(summary)) = self.state.store.summary(run).await {
             self.state.hub.publish(summary, vec![], vec![], vec![frame]);

@@ -205,9 +205,9 @@ impl Hub {
         let Some(Open { summary, rows, events, frames }) = channel.open.take() else { return };
         let is_over = summary.state.is_over();
         let cursor = Cursor { epoch: self.epoch, tick: channel.ring.last() + 1 };
-        let (sights, frames) = frames.into_iter().partition(|frame| !matches!(frame, Frame::Tensors { .. }));
-        channel.keep_sights(cursor.tick, sights, is_over);
-        let tick = ToPage::Tick(Tick { run: run.clone(), cursor, summary, rows, events, frames });
+        // Each page is given those it asked for.
+        channel.keep_sights(cursor.tick, frames, is_over);
+        let tick = ToPage::Tick(Tick { run: run.clone(), cursor, summary, rows, events, frames: vec![] });
         match encode::to_bytes(&tick) {
             Ok(bytes) => {
                 channel.ring.push(bytes.into(), if is_over { RING_TICKS_OVER } else { RING_TICKS });
@@ -323,9 +323,8 @@ pub(crate) mod tests {
         let run: RunId = "r".parse().unwrap();
         let look = |layer| Look::Attention { passage: Passage::default(), layer };
         let unseen = |step, layer| Frame::Unseen { step, look: look(layer), message: String::new() };
-        let tensors = Frame::Tensors { step: 1, tensors: vec![], cost_ms: 0.0 };
         for step in 1..=3 {
-            let frames = vec![unseen(step, 0), unseen(step, 1), tensors.clone()];
+            let frames = vec![unseen(step, 0), unseen(step, 1)];
             hub.publish(summary("r", RunState::Running), vec![], vec![], frames);
             hub.close(&run);
         }
@@ -338,10 +337,8 @@ pub(crate) mod tests {
             };
             ticks.into_iter().zip(1..).map(with).map(read).collect::<Vec<_>>()
         };
-        let plain = ("tensors".to_owned(), 1);
-        assert_eq!(steps("nobody's"), [vec![plain.clone()], vec![plain.clone()], vec![plain.clone()]]);
-        let seen = (look(1).key(), 3);
-        assert_eq!(steps(&look(1).key()), [vec![plain.clone()], vec![plain.clone()], vec![plain, seen]]);
+        assert_eq!(steps("nobody's"), [vec![], vec![], vec![]]);
+        assert_eq!(steps(&look(1).key()), [vec![], vec![], vec![(look(1).key(), 3)]]);
         assert_eq!(hub.sights(&run, |key| key == look(0).key()), [unseen(3, 0)]);
         for layer in 0..100 {
             hub.publish(summary("r", RunState::Running), vec![], vec![], vec![unseen(4, layer)]);

@@ -112,3 +112,22 @@ test("stopping asks first, and the run stays to be read", async () => {
   await page.locator("table.runs .state[data-state=stopped]").waitFor();
   assert.deepEqual(page.faults, []);
 });
+
+test("a lesson is planned: it holds before its first step and at the twentieth", async () => {
+  await page.goto(`${lab.url}/start?text=tales`);
+  await page.getByRole("heading", { name: "Every number" }).click();
+  const holds = page.locator("[id='cadence.hold_at']");
+  await holds.fill("20, 0, 9999999");
+  await page.locator("[id='cadence.hold_at'][aria-invalid=true]").waitFor();
+  await holds.fill("20, 0");
+  await page.locator("[id='cadence.hold_at'][aria-invalid=true]").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: /^Start/ }).click();
+  await runState(page, "paused").waitFor();
+  assert.equal(await stepsShown(page), 0);
+  await page.locator(".progress-line", { hasText: "holds at 20" }).waitFor();
+  await page.locator("body").press("Space");
+  await lab.until("step 20", async () => (await stepsShown(page)) === 20);
+  await runState(page, "paused").waitFor();
+  await page.locator(".journal li", { hasText: "the plan holds here" }).nth(1).waitFor();
+  assert.deepEqual(page.faults.filter((fault) => !fault.includes("422")), []);
+});

@@ -91,11 +91,13 @@ test("an impossible number is refused as it is typed", async () => {
   const page = await signedIn("steer");
   await page.goto(`${lab.url}/start?text=tales`);
   await page.locator(".preview").getByText(/parameters/i).first().waitFor();
-  const answer = await page.evaluate(async () => {
-    const sent = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ corpus: "tales", overrides: { "model.heads": 3 } }) };
-    return (await fetch("/api/v1/plan", sent)).status;
-  });
-  assert.equal(answer, 422);
+  await page.getByRole("heading", { name: "Every number" }).click();
+  const heads = page.locator("[id='model.heads']");
+  await heads.fill("3");
+  await page.locator(".number-field", { has: heads }).getByText(/heads/i).nth(1).waitFor();
+  await page.locator("[id='model.heads'][aria-invalid=true]").waitFor();
+  await heads.fill("4");
+  await page.locator("[id='model.heads'][aria-invalid=true]").waitFor({ state: "detached" });
   assert.deepEqual(page.faults.filter((fault) => !fault.includes("422")), []);
   await page.context().close();
 });

@@ -1,6 +1,7 @@
 // Inside a model while it learns: the map, attention, the step slider, a spike's batch, and a text of one's own.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { longRun, openBrowser, openLab, openPage, runState } from "./lab.mjs";
 
@@ -75,7 +76,9 @@ test("attention: all heads in little, one large, and a token says from where it 
   assert.ok(heats.slice(7).every((heat) => heat === 0), "and none that is still to come");
   const saved = page.waitForEvent("download");
   await page.locator(".large .plate .save").click();
-  assert.equal((await saved).suggestedFilename(), "attention.svg");
+  const file = await saved;
+  assert.equal(file.suggestedFilename(), "attention.svg");
+  assert.match(readFileSync(await file.path(), "utf8"), /^<svg[\s\S]*<\/svg>\s*$/);
   await page.getByText("All heads as a table").click();
   assert.equal(await page.locator(".view details tbody tr").count(), 4);
 });

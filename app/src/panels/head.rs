@@ -140,9 +140,19 @@ fn ProgressLine() -> impl IntoView {
         <p class="progress-line">
             <span title="Steps done, of those planned">{steps}<span class="unit">" steps"</span></span>
             {move || speed().map(|speed| view! { <span title="Tokens trained on per second, over the last steps">{speed}</span> })}
+            {move || next_hold(desk).map(|step| view! { <span class="dim" title="The plan pauses it there; space goes on">{format!("holds at {}", number::whole(step))}</span> })}
             <span title="Steps left at the present speed, and the time of day when they are done">{move || left(desk)}</span>
         </p>
     }
+}
+
+/// The next step at which the plan holds the run.
+fn next_hold(desk: Desk) -> Option<u64> {
+    let run = desk.run.read();
+    let summary = &run.view.summary;
+    let ahead = |step: &u64| (summary.step + 1..=summary.steps).contains(step);
+    let holds = run.view.plan.recipe.cadence.hold_at.iter().copied().filter(ahead);
+    holds.min().filter(|_| !summary.state.is_over())
 }
 
 fn left(desk: Desk) -> String {

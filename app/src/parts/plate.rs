@@ -2,6 +2,7 @@
 //! in words what it shows, takes pointer, wheel and keys where someone listens, and can be saved as it stands.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use figure::scene::{Fill, Point, Rect, Role, Scene, Shape, Size};
 use leptos::ev;
@@ -152,11 +153,17 @@ fn save_svg(mut scene: Scene, is_dark: bool, name: &str) {
     let paper = Rect::new(0.0, 0.0, scene.size.width, scene.size.height);
     scene.shapes.insert(0, Shape::Rect { rect: paper, radius: 0.0, fill: Fill::solid(Role::Surface) });
     let theme = if is_dark { figure::Theme::Dark } else { figure::Theme::Light };
-    let text = String::from(js_sys::encode_uri_component(&figure::svg::svg(&scene, theme)));
+    let parts = js_sys::Array::of1(&figure::svg::svg(&scene, theme).into());
+    let kind = web_sys::BlobPropertyBag::new();
+    kind.set_type("image/svg+xml");
+    let blob = web_sys::Blob::new_with_str_sequence_and_options(&parts, &kind);
+    let Ok(address) = blob.and_then(|blob| web_sys::Url::create_object_url_with_blob(&blob)) else { return };
     let Ok(link) = document().create_element("a") else { return };
-    let _ = link.set_attribute("href", &format!("data:image/svg+xml,{text}"));
+    let _ = link.set_attribute("href", &address);
     let _ = link.set_attribute("download", &format!("{name}.svg"));
     link.unchecked_ref::<web_sys::HtmlElement>().click();
+    // The browser may not have begun to read it yet.
+    set_timeout(move || drop(web_sys::Url::revoke_object_url(&address)), Duration::from_secs(30));
 }
 
 /// Keeps size and sight of an element.

@@ -144,7 +144,7 @@ impl Frames {
                 if latest.len() > HELD {
                     latest.clear();
                 }
-                for frame in news.into_iter().filter(|frame| !matches!(frame, Frame::Tensors { .. })) {
+                for frame in news {
                     latest.insert(frame.key(), seeing(frame, How::Live));
                 }
             });
