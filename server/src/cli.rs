@@ -11,7 +11,7 @@ use wire::DeviceId;
 use crate::export::{ExportWish, What};
 use crate::settings::{self, SettingError, Settings};
 use crate::token::TokenWish;
-use crate::train::TrainWish;
+use crate::train::{TrainWhat, TrainWish};
 
 /// What the program was asked to do.
 pub enum Invocation {
@@ -104,6 +104,8 @@ kindling worker [--server URL] [--device ID] [--data DIR]
     Train for a lab on another machine. KINDLING_TOKEN holds a token of the role worker.
 kindling train SPEC.toml [--data DIR] [--device ID]
     Train one run here, without a server, with a progress bar.
+kindling train --resume RUN [--data DIR] [--device ID]
+    Go on with a run of the folder that was stopped or killed, from its newest checkpoint.
 kindling token [--role view|steer|admin|worker] [--name NAME] [--days N] [--sign-in] [--data DIR]
     Make a token for programs, or with --sign-in a link for one person to sign in with, once.
 kindling devices [--json]
@@ -199,17 +201,18 @@ fn read_worker(mut parser: Parser) -> Result<WorkerWish, CliError> {
 }
 
 fn read_train(mut parser: Parser) -> Result<TrainWish, CliError> {
-    let (mut spec, mut data, mut device) = (None, None, None);
+    let (mut what, mut data, mut device) = (None, None, None);
     while let Some(flag) = parser.next()? {
         match flag {
-            Value(path) if spec.is_none() => spec = Some(PathBuf::from(path)),
+            Value(path) if what.is_none() => what = Some(TrainWhat::Spec(PathBuf::from(path))),
+            Long("resume") if what.is_none() => what = Some(TrainWhat::Resume(parser.value()?.parse()?)),
             Long("data") => data = Some(PathBuf::from(parser.value()?)),
             Long("device") => device = Some(parser.value()?.parse()?),
             other => return Err(other.unexpected().into()),
         }
     }
-    let spec = spec.ok_or(CliError::Missing("which run? kindling train SPEC.toml, where SPEC.toml says for example: preset = \"tiny\" and corpus = \"tales\""))?;
-    Ok(TrainWish { spec, data: settings::data(data), device })
+    let what = what.ok_or(CliError::Missing("which run? kindling train SPEC.toml, where SPEC.toml says for example: preset = \"tiny\" and corpus = \"tales\""))?;
+    Ok(TrainWish { what, data: settings::data(data), device })
 }
 
 fn read_token(mut parser: Parser) -> Result<TokenWish, CliError> {
@@ -336,6 +339,10 @@ mod tests {
             Ok(Invocation::Token(TokenWish { role: Role::Worker, days: Some(3), .. }))
         ));
         assert!(matches!(of("train spec.toml --device cpu"), Ok(Invocation::Train(_))));
+        assert!(matches!(
+            of("train --resume amber-fox"),
+            Ok(Invocation::Train(wish)) if wish.what == TrainWhat::Resume("amber-fox".parse().unwrap())
+        ));
         assert!(matches!(of(""), Ok(Invocation::Say(_))));
         assert!(matches!(of("complete --data x"), Ok(Invocation::Complete { data }) if data == PathBuf::from("x")));
         assert!(matches!(
@@ -363,6 +370,8 @@ mod tests {
             "token --role king",
             "train",
             "train a b",
+            "train a --resume amber-fox",
+            "train --resume ../x",
             "worker --device ../x",
         ] {
             let error = of(bad).err().unwrap_or_else(|| panic!("{bad} was taken"));

@@ -15,6 +15,8 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// The bar: one line redrawn on a terminal, a line now and then elsewhere.
 pub(crate) struct Bar {
+    /// Steps that were done before.
+    first: u64,
     steps: u64,
     began: Instant,
     drawn: Instant,
@@ -22,9 +24,9 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    pub(crate) fn new(steps: u64) -> Self {
+    pub(crate) fn new(first: u64, steps: u64) -> Self {
         let now = Instant::now();
-        Self { steps, began: now, drawn: now, is_terminal: io::stderr().is_terminal() }
+        Self { first, steps, began: now, drawn: now, is_terminal: io::stderr().is_terminal() }
     }
 
     pub(crate) fn take(&mut self, item: &Item) {
@@ -47,7 +49,8 @@ impl Bar {
             return;
         }
         self.drawn = Instant::now();
-        let left_secs = self.began.elapsed().as_secs_f64() / done as f64 * self.steps.saturating_sub(done) as f64;
+        let done_here = done.saturating_sub(self.first).max(1);
+        let left_secs = self.began.elapsed().as_secs_f64() / done_here as f64 * self.steps.saturating_sub(done) as f64;
         let speed = value(name::TOKENS_PER_SEC).unwrap_or(0.0);
         let filled = (done * 24 / self.steps.max(1)) as usize;
         let bar = format!("{}{}", "█".repeat(filled.min(24)), "░".repeat(24 - filled.min(24)));
