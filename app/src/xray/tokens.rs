@@ -23,7 +23,7 @@ pub(crate) fn brief(text: &str, letters: usize) -> String {
 pub(crate) fn percent(share: f64) -> String {
     match share * 100.0 {
         percent if percent.is_nan() => "not known".into(),
-        percent if percent > 0.0 && percent < 0.01 => "under 0.01 %".into(),
+        percent if percent > 0.0 && percent < 0.01 => "under\u{a0}0.01\u{a0}%".into(),
         percent => format!("{}{}%", number::short(percent), number::THIN),
     }
 }

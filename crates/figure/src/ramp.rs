@@ -6,6 +6,8 @@
 pub enum Ramp {
     /// Dark blue to yellow (Nuñez, Anderton and Renslow 2018).
     Cividis,
+    /// The same by the root of the value: for shares, most of which are small.
+    Shares,
     /// Violet over green to yellow (Smith and van der Walt 2015).
     Viridis,
     /// Blue below zero, nothing at it, orange above, on light paper.
@@ -34,13 +36,14 @@ impl Ramp {
     /// The colour at a place from 0 to 1; beyond them, that of the end.
     pub fn rgb(self, share: f64) -> [u8; 3] {
         let stops: &[u32] = match self {
-            Self::Cividis => &CIVIDIS,
+            Self::Cividis | Self::Shares => &CIVIDIS,
             Self::Viridis => &VIRIDIS,
             Self::Signed => &SIGNED,
             Self::SignedDark => &SIGNED_DARK,
         };
         let last = stops.len() - 1;
-        let place = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) } * last as f64;
+        let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
+        let place = if self == Self::Shares { share.sqrt() } else { share } * last as f64;
         let at = (place as usize).min(last - 1);
         let rest = place - at as f64;
         let part = |shift: u32| {
@@ -74,7 +77,7 @@ mod tests {
 
     #[test]
     fn more_is_lighter_and_zero_is_paper() {
-        for ramp in [Ramp::Cividis, Ramp::Viridis] {
+        for ramp in [Ramp::Cividis, Ramp::Shares, Ramp::Viridis] {
             let steps: Vec<f64> = (0..=50).map(|at| lightness(ramp.rgb(f64::from(at) / 50.0))).collect();
             assert!(steps.windows(2).all(|pair| pair[1] > pair[0]), "{ramp:?}");
         }
@@ -86,6 +89,7 @@ mod tests {
             let (below, above) = (ramp.rgb(0.2), ramp.rgb(0.8));
             assert!(below[2] > below[0] && above[0] > above[2], "blue below, orange above");
         }
+        assert_eq!(Ramp::Shares.rgb(0.25), Ramp::Cividis.rgb(0.5));
         assert_eq!(Ramp::Cividis.rgb(f64::NAN), Ramp::Cividis.rgb(-3.0));
     }
 }

@@ -82,7 +82,7 @@ fn HeadCard(seat: Seat, each: u32, head: Memo<u32>, choose: Callback<u32>) -> im
         let pattern = heads_of(shown.as_ref()).and_then(|(_, patterns, _)| patterns.get(each as usize));
         pattern
             .map(|pattern| {
-                heat(&causal(pattern), Rect::new(0.0, 0.0, size.width, size.height), Ramp::Cividis, (0.0, pattern.high))
+                heat(&causal(pattern), Rect::new(0.0, 0.0, size.width, size.height), Ramp::Shares, (0.0, pattern.high))
             })
             .into_iter()
             .collect()
@@ -176,7 +176,7 @@ fn drawing(size: Size, tokens: &[String], pattern: &Field, row: Option<usize>, c
     let rect = frame(size);
     let cell = rect.width / f64::from(pattern.columns.max(1));
     let ends = (0.0, pattern.high);
-    let mut shapes = vec![heat(&causal(pattern), rect, Ramp::Cividis, ends)];
+    let mut shapes = vec![heat(&causal(pattern), rect, Ramp::Shares, ends)];
     let middle = |at: usize| (at as f64 + 0.5) * cell;
     for (at, token) in tokens.iter().enumerate() {
         let is_row = row == Some(at);
@@ -197,9 +197,10 @@ fn drawing(size: Size, tokens: &[String], pattern: &Field, row: Option<usize>, c
             shapes.push(Text::numbers(at, brief(token, 14), 10.0, Role::Ink).anchored(Anchor::Middle).strong().into());
         }
     }
-    shapes.extend(scale_bar(Rect::new(rect.x, rect.bottom() + 28.0, 120.0, 6.0), Ramp::Cividis, ends, ""));
+    shapes.extend(scale_bar(Rect::new(rect.x, rect.bottom() + 28.0, 120.0, 6.0), Ramp::Shares, ends, ""));
     let note = Point::new(rect.x + 132.0, rect.bottom() + 34.0);
-    let note = Text::words(note, "weight; a row is a token, a column what it reads", 10.0, Role::InkSoft);
+    let note =
+        Text::words(note, "weight, colours by its root; a row is a token, a column what it reads", 10.0, Role::InkSoft);
     if note.at.x + note.width() < size.width {
         shapes.push(note.into());
     }

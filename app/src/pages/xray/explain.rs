@@ -20,7 +20,7 @@ fn words(place: &Place) -> Words {
             "No part glows. Colours change quickly in the first steps and slowly later.",
         ),
         Place::Attention { .. } => (
-            "Each head asks, for every token, which earlier tokens matter, and reads from them. A row is the token that reads, a column the token that is read; bright is much. A diagonal just under the edge reads the token before. A lower stripe that begins where a word occurs again is an induction head: it looks up what came next the last time.",
+            "Each head asks, for every token, which earlier tokens matter, and reads from them. A row is the token that reads, a column the token that is read; bright is much, and what is faint is drawn brighter than it is. A diagonal just under the edge reads the token before. A lower stripe that begins where a word occurs again is an induction head: it looks up what came next the last time.",
             "A = softmax(q·kᵀ / √d_head), earlier tokens only; every row sums to 1",
             "At step 0 all heads look at everything alike. Later they differ: some sharp, some broad. All heads alike late in training, or logits above 50, are a bad sign.",
         ),

@@ -15,10 +15,12 @@ use crate::parts::{OnTouch, Plate, Touch, says, shows};
 use crate::xray::clock::When;
 use crate::xray::tokens::{brief, percent, visible};
 
-/// Pixels of a place, of a depth, and of the names of depths.
-const PLACE: f64 = 68.0;
+/// Most letters that are written of a token.
+const LETTERS: usize = 9;
+/// Pixels of a depth, of the names of depths, and of the button at the right that saves.
 const DEPTH: f64 = 30.0;
 const NAMES: f64 = 76.0;
+const SAVE: f64 = 36.0;
 /// Rows besides those of depths: the token read above, what comes next below, the scale.
 const OVER: f64 = 22.0;
 const UNDER: f64 = 64.0;
@@ -45,6 +47,16 @@ impl<'a> Lens<'a> {
 
     fn cell(&self, depth: usize, place: usize) -> Option<&LensCell> {
         self.cells.get(depth)?.get(place)
+    }
+
+    /// Letters that are written of a word: as many as the longest token of the text has, so that single letters stand close.
+    fn letters(&self) -> usize {
+        self.tokens.iter().map(|token| brief(token, LETTERS).chars().count()).max().unwrap_or(1).max(2)
+    }
+
+    /// Pixels of a place.
+    fn place(&self) -> f64 {
+        14.0 + 6.6 * self.letters() as f64
     }
 
     /// The depth from which on the right token is the first guess, if it is at the end.
@@ -78,8 +90,12 @@ fn Table(inside: Inside, seat: Seat) -> impl IntoView {
             .and_then(|shown| Lens::of(&shown.sight).map(|lens| (lens.tokens.len(), lens.depths.len())))
             .unwrap_or((0, 0))
     });
+    let place = Memo::new(move |_| {
+        seat.shown.get().and_then(|shown| Lens::of(&shown.sight).map(|lens| lens.place())).unwrap_or(DEPTH)
+    });
     let width = RwSignal::new(0.0);
-    let fits = move || (((width.get() - NAMES) / PLACE).floor().max(1.0) as usize).min(count.get().0.max(1));
+    let fits =
+        move || (((width.get() - NAMES - SAVE) / place.get()).floor().max(1.0) as usize).min(count.get().0.max(1));
     Effect::new(move || {
         let Some(at) = inside.token.get() else { return };
         let from = first.get_untracked();
@@ -100,7 +116,9 @@ fn Table(inside: Inside, seat: Seat) -> impl IntoView {
     let on_touch: OnTouch = Callback::new(move |(touch, _): (Touch, Size)| {
         let last = count.get_untracked().0.saturating_sub(1);
         let seen = untrack(fits);
-        let at = |x: f64| (x >= NAMES).then(|| (first.get_untracked() + ((x - NAMES) / PLACE) as usize).min(last));
+        let at = |x: f64| {
+            (x >= NAMES).then(|| (first.get_untracked() + ((x - NAMES) / place.get_untracked()) as usize).min(last))
+        };
         match touch {
             Touch::Over { at: point, .. } | Touch::Press(point) => {
                 if let Some(at) = at(point.x).filter(|at| *at < first.get_untracked() + seen) {
@@ -148,7 +166,8 @@ fn Table(inside: Inside, seat: Seat) -> impl IntoView {
 }
 
 fn drawing(size: Size, lens: &Lens, first: usize, chosen: Option<usize>) -> Vec<Shape> {
-    let fits = ((size.width - NAMES) / PLACE).floor().max(1.0) as usize;
+    let (width, letters) = (lens.place(), lens.letters());
+    let fits = ((size.width - NAMES - SAVE) / width).floor().max(1.0) as usize;
     let mut shapes = vec![];
     for (depth, name) in lens.depths.iter().enumerate() {
         let y = OVER + (depth as f64 + 0.62) * DEPTH;
@@ -163,12 +182,12 @@ fn drawing(size: Size, lens: &Lens, first: usize, chosen: Option<usize>) -> Vec<
             .into(),
     );
     for (column, place) in (first..lens.tokens.len()).take(fits).enumerate() {
-        let x = NAMES + column as f64 * PLACE;
+        let x = NAMES + column as f64 * width;
         let is_chosen = chosen == Some(place);
         let role = if is_chosen { Role::Ink } else { Role::InkSoft };
-        let middle = x + PLACE / 2.0;
+        let middle = x + width / 2.0;
         let word = |y: f64, text: &str| {
-            Text::numbers(Point::new(middle, y), brief(text, 9), 11.0, role).anchored(Anchor::Middle)
+            Text::numbers(Point::new(middle, y), brief(text, letters), 11.0, role).anchored(Anchor::Middle)
         };
         shapes.push(word(14.0, &lens.tokens[place]).into());
         if let Some(next) = lens.tokens.get(place + 1) {
@@ -181,7 +200,7 @@ fn drawing(size: Size, lens: &Lens, first: usize, chosen: Option<usize>) -> Vec<
             shapes.extend(guess(
                 lens,
                 cell,
-                Rect::new(x + 1.0, OVER + depth as f64 * DEPTH + 1.0, PLACE - 2.0, DEPTH - 2.0),
+                Rect::new(x + 1.0, OVER + depth as f64 * DEPTH + 1.0, width - 2.0, DEPTH - 2.0),
             ));
         }
         // From here on it knows.
@@ -189,13 +208,13 @@ fn drawing(size: Size, lens: &Lens, first: usize, chosen: Option<usize>) -> Vec<
             let y = OVER + depth as f64 * DEPTH;
             shapes.push(Shape::line(
                 Point::new(x + 1.0, y),
-                Point::new(x + PLACE - 1.0, y),
+                Point::new(x + width - 1.0, y),
                 Stroke::solid(Role::Ember, 2.0),
             ));
         }
         if is_chosen {
             let (top, bottom) = (1.0, foot + 22.0);
-            let corners = [(x, top), (x + PLACE, top), (x + PLACE, bottom), (x, bottom), (x, top)];
+            let corners = [(x, top), (x + width, top), (x + width, bottom), (x, bottom), (x, top)];
             let points = corners.map(|(x, y)| Point::new(x, y)).into();
             shapes.push(Shape::Polyline { points, stroke: Stroke::solid(Role::Ink, 1.0) });
         }
@@ -218,7 +237,8 @@ fn guess(lens: &Lens, cell: &LensCell, rect: Rect) -> Vec<Shape> {
     }
     if let Some((token, _)) = cell.top.first() {
         let at = Point::new(rect.x + rect.width / 2.0, rect.y + rect.height / 2.0 + 4.0);
-        let text = Text::numbers(at, brief(lens.word(*token), 9), 11.0, Role::Surface).anchored(Anchor::Middle);
+        let text =
+            Text::numbers(at, brief(lens.word(*token), lens.letters()), 11.0, Role::Surface).anchored(Anchor::Middle);
         // Light cells need dark words in both themes: a chip of paper under them is always readable.
         let width = (text.width() + 8.0).min(rect.width - 2.0);
         let chip = Rect::new(at.x - width / 2.0, rect.y + 5.0, width, rect.height - 10.0);
@@ -249,7 +269,7 @@ fn Column(inside: Inside, seat: Seat) -> impl IntoView {
             let top: Vec<String> = cell
                 .top
                 .iter()
-                .map(|(token, share)| format!("“{}” {}", visible(lens.word(*token)), percent(f64::from(*share))))
+                .map(|(token, share)| format!("“{}”\u{a0}{}", visible(lens.word(*token)), percent(f64::from(*share))))
                 .collect();
             let rank = if cell.rank == 0 { "–".to_owned() } else { number::whole(u64::from(cell.rank)) };
             Some(view! {
