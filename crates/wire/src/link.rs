@@ -17,7 +17,7 @@ use crate::run::RunState;
 use crate::series::Row;
 
 /// Version of this protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// From a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

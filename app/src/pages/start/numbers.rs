@@ -269,9 +269,9 @@ fn read(text: &str) -> Option<Value> {
     }
 }
 
-/// Several values, with commas or spaces between them.
+/// Several values, with commas between them; a space may be part of a number as people write it.
 fn read_list(text: &str) -> Option<Value> {
-    Some(text.split([',', ' ']).filter_map(read).collect())
+    Some(text.split(',').filter_map(read).collect())
 }
 
 /// 1 and 1.0 are the same number.
