@@ -37,8 +37,8 @@ pub(crate) enum Fault {
     AnswerOld,
     /// It comes back from an older copy of its files.
     ForgetAndCut,
-    /// It takes a while to store a message.
-    Slow,
+    /// It stores and never says so.
+    Mute,
 }
 
 /// What the trainer does with a run.
@@ -501,11 +501,8 @@ fn greet(store: &Shared, say: mpsc::UnboundedSender<FromServer>, holding: Option
 
 /// Stores what is new and answers; `None` hangs up.
 fn take(store: &Shared, faults: &Faults, run: RunId, first_seq: u64, items: Vec<Item>) -> Option<Vec<FromServer>> {
-    let fault = faults(store.lock().unwrap().messages);
-    if fault == Fault::Slow {
-        std::thread::sleep(Duration::from_millis(150));
-    }
     let mut store = store.lock().unwrap();
+    let fault = faults(store.messages);
     store.messages += 1;
     store.faults += u64::from(fault != Fault::None);
     if fault == Fault::CutBeforeStoring {
@@ -527,6 +524,7 @@ fn take(store: &Shared, faults: &Faults, run: RunId, first_seq: u64, items: Vec<
     let answer = |seq| FromServer::Stored { run: run.clone(), seq };
     match fault {
         Fault::CutBeforeAnswering => None,
+        Fault::Mute => Some(vec![]),
         Fault::AnswerTwice => Some(vec![answer(seq), answer(seq)]),
         Fault::AnswerOld => Some(vec![answer(seq), answer(seq.saturating_sub(9))]),
         _ => Some(vec![answer(seq)]),
