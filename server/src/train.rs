@@ -20,7 +20,7 @@ use wire::{Command, DeviceId, Event, PlanError, RunId, RunState};
 
 use crate::progress_bar::Bar;
 use crate::runs::report_of;
-use crate::serve::{ServeError, open_store};
+use crate::serve::ServeError;
 use crate::settings::Settings;
 use begin::{COMMAND_LINE, Ready};
 
@@ -119,31 +119,22 @@ pub enum TrainError {
 /// Trains one run to its end, or until Ctrl-C.
 pub async fn train(wish: TrainWish) -> Result<(), TrainError> {
     let settings = Settings::new(wish.data, ([127, 0, 0, 1], 0).into());
-    let store = open(&settings).await?;
-    let ready = match &wish.what {
-        TrainWhat::Spec(spec) => begin::anew(&store, &settings, spec, wish.device).await?,
-        TrainWhat::Resume(run) => begin::again(&store, &settings, run, wish.device).await?,
+    let (store, ready) = match &wish.what {
+        TrainWhat::Spec(spec) => begin::anew(&settings, spec, wish.device).await?,
+        TrainWhat::Resume(run) => begin::again(&settings, run, wish.device).await?,
     };
     let run = ready.run.clone();
     let ended = train_on_a_thread(&store, ready, settings.corpora()).await;
     if let Err(error) = &ended {
         let failed = Event::Failed { message: error.to_string() };
-        store.append(&run, report_of(Author::Lab, 0, failed, Some(RunState::Failed))).await?;
+        let step = store.summary(&run).await?.map_or(0, |summary| summary.step);
+        store.append(&run, report_of(Author::Lab, step, failed, Some(RunState::Failed))).await?;
     }
     store.close().await;
     match ended? {
         Some(what) => Err(TrainError::BadNumber { run, what }),
         None => Ok(()),
     }
-}
-
-async fn open(settings: &Settings) -> Result<Store, TrainError> {
-    open_store(settings).await.map_err(|error| match error {
-        ServeError::InUse { url: Some(ref url), .. } => {
-            TrainError::ServerHasIt { url: url.clone(), data: settings.data.clone(), source: error }
-        }
-        other => other.into(),
-    })
 }
 
 /// What was no number, if that is what ended it.

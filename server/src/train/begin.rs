@@ -15,6 +15,7 @@ use super::TrainError;
 use crate::clock::{now_ms, random};
 use crate::progress_bar::Line;
 use crate::runs::report_of;
+use crate::serve::{ServeError, open_store};
 use crate::settings::Settings;
 
 /// A run that can be trained at once.
@@ -26,29 +27,29 @@ pub(super) struct Ready {
     pub(super) lock: DeviceLock,
 }
 
-/// Makes a run of a spec.
+/// Makes a run of a spec. One that cannot be read leaves no folder behind.
 pub(super) async fn anew(
-    store: &Store,
     settings: &Settings,
     spec: &Path,
     device: Option<DeviceId>,
-) -> Result<Ready, TrainError> {
+) -> Result<(Store, Ready), TrainError> {
     let mut spec = read_spec(spec)?;
     spec.device = device.or(spec.device);
+    let store = open(settings).await?;
     let corpora = settings.corpora();
     let view = plan(&spec, &corpora)?;
     let lock = DeviceLock::take(&settings.data, &view.plan.device)?;
-    let run = record(store, &spec, &view, &corpora).await?;
-    Ok(Ready { run, plan: view.plan, past: Past::default(), lock })
+    let run = record(&store, &spec, &view, &corpora).await?;
+    Ok((store, Ready { run, plan: view.plan, past: Past::default(), lock }))
 }
 
 /// Takes a run up from its newest whole checkpoint.
 pub(super) async fn again(
-    store: &Store,
     settings: &Settings,
     run: &RunId,
     device: Option<DeviceId>,
-) -> Result<Ready, TrainError> {
+) -> Result<(Store, Ready), TrainError> {
+    let store = open(settings).await?;
     let cannot = |why: &'static str| TrainError::NotResumed { run: run.clone(), why };
     let view = store.run(run).await?.ok_or_else(|| cannot("there is no such run in this folder"))?;
     if view.summary.deleted_ms.is_some() {
@@ -67,10 +68,19 @@ pub(super) async fn again(
     store.resume_run(run, report_of(by_hand, view.summary.step, Event::Resumed, Some(RunState::Queued))).await?;
     let name = name_of(&device);
     let plan = store.place_on(run, &device, &name).await?;
-    starting(store, run, view.summary.step, name).await?;
+    starting(&store, run, view.summary.step, name).await?;
     let past = store.past(run).await?;
     eprintln!("{run}: {} of {} steps are done, on {device}", view.summary.step, plan.steps);
-    Ok(Ready { run: run.clone(), plan, past, lock })
+    Ok((store, Ready { run: run.clone(), plan, past, lock }))
+}
+
+async fn open(settings: &Settings) -> Result<Store, TrainError> {
+    open_store(settings).await.map_err(|error| match error {
+        ServeError::InUse { url: Some(ref url), .. } => {
+            TrainError::ServerHasIt { url: url.clone(), data: settings.data.clone(), source: error }
+        }
+        other => other.into(),
+    })
 }
 
 /// Who steers a run without a server.

@@ -95,6 +95,9 @@ fn a_training_without_a_server_is_killed_and_resumed_as_if_nothing_had_been() {
 #[test]
 fn a_number_that_is_none_ends_a_training_that_nobody_watches() {
     let mut lab = folder();
+    let nowhere = lab.data().with_file_name("nowhere");
+    let refused = lab.run("train", &["no-such-spec.toml", "--data", nowhere.to_str().unwrap()]);
+    assert!(!refused.status.success() && !nowhere.exists(), "{refused:?}");
     let refused = lab.run("train", &["--resume", "amber-fox"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("no such run"), "{refused:?}");
     let ended = lab.run("train", &[&spec(&lab, 600, "\"optimizer.rate\" = 10.0\n\"optimizer.weight_decay\" = 1e6")]);
