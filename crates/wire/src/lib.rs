@@ -10,8 +10,9 @@
 //! - [`model`] the shape of the decoder and what it costs, [`shape`] whether others know it;
 //! - [`series`] names, units and buckets of curves, [`look`] what can be asked of a model's inside, [`edit`] hands laid on it, [`sight`] what is seen, [`frame`] how it travels;
 //! - [`run`], [`corpus`], [`device`] the records that pages show; [`complete`] texts written by a checkpoint;
-//! - [`link`] worker and server, [`live`] server and page.
+//! - [`check`] the report of a device check; [`link`] worker and server, [`live`] server and page.
 
+pub mod check;
 pub mod checkpoint;
 pub mod command;
 pub mod complete;
