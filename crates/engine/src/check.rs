@@ -1,9 +1,23 @@
 //! The self-check of a device, which a user can run: one tiny training step on it and on the CPU, kernels against their twins, the
 //! gradient against a central difference, a resumed training against one that never stopped, memory and speed. It exists because
 //! drivers and kernel generators do go wrong silently.
+//!
+//! The full check, `kindling check --full`, is made of the parts of [`part`], each run in a process of its own: [`adapter`] what the driver
+//! says, [`shapes`] parity and resume, [`kernels`] and [`inspections`] against their reference implementations, [`speed`], [`memory`],
+//! [`overhead`]. [`tuning`] switches the autotuner off and reads what it took; [`faults`] is what tests plant to see it found.
 
+mod adapter;
+mod faults;
+mod inspections;
 mod kernels;
+mod memory;
+mod overhead;
+pub mod part;
+mod plans;
+mod shapes;
+mod speed;
 mod trial;
+mod tuning;
 
 use wire::device::DeviceKind;
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
@@ -15,6 +29,7 @@ use crate::gradient;
 use crate::params::{self, Weights};
 use crate::taps::Taps;
 
+pub use self::faults::Faults;
 pub use self::kernels::{KernelCase, kernel_cases};
 pub use self::trial::{Apart, Step, resume_on, step_on};
 use self::trial::{batch, first_weights};

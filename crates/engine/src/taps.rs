@@ -8,6 +8,7 @@ use burn::backend::Cube;
 use burn::tensor::wgpu::{WgpuSetup, wgpu};
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::CubeBackend;
+use burn_cubecl::cubecl::client::Client;
 use burn_cubecl::cubecl::wgpu::{AutoCompiler, WgpuServer};
 use burn_cubecl::tensor::CubeTensor;
 use bytemuck::{Pod, Zeroable};
@@ -39,6 +40,11 @@ impl Tap {
         } else {
             Err(unreadable(&format!("{:?} where 32-bit floats are read", held.dtype)))
         }
+    }
+
+    /// The way to burn's runtime on the tensor's device.
+    pub(crate) fn client(&self) -> Client {
+        self.0.client.clone()
     }
 
     fn len(&self) -> usize {
@@ -141,9 +147,14 @@ fn sized(groups: usize, words_each: usize) -> (usize, usize) {
 impl Taps {
     /// Compiles the kernels for the device.
     pub fn new(setup: &WgpuSetup) -> Self {
+        Self::compiled(setup, &|kernel| kernel.source.to_owned())
+    }
+
+    /// Compiles other sources in their place: a test plants a fault so.
+    pub(crate) fn compiled(setup: &WgpuSetup, source: &dyn Fn(&Kernel) -> String) -> Self {
         let device = setup.device.clone();
         let compile = |kernel: &Kernel| {
-            let source = wgpu::ShaderSource::Wgsl(kernel.source.into());
+            let source = wgpu::ShaderSource::Wgsl(source(kernel).into());
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source });
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(kernel.name),

@@ -3,6 +3,8 @@
 use burn::tensor::{Distribution, Tensor, TensorData, activation};
 use wire::frame::Moments;
 
+use super::faults::Faults;
+use super::part::Sink;
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
 use crate::params;
@@ -87,6 +89,27 @@ impl std::fmt::Display for KernelCase {
 fn first_apart<T: PartialEq + std::fmt::Debug>(a: &[Vec<T>], b: &[Vec<T>]) -> Option<(String, String)> {
     let apart = a.iter().flatten().zip(b.iter().flatten()).find(|(a, b)| a != b)?;
     Some((format!("{:?}", apart.0), format!("{:?}", apart.1)))
+}
+
+/// Each kernel against its reference implementation.
+///
+/// # Errors
+/// A device that has gone away.
+pub(super) fn report(device: &EngineDevice, faults: Faults, sink: &mut Sink<'_>) -> Result<(), EngineError> {
+    let Some(setup) = &device.setup else {
+        sink.not_run("kernels", "the CPU runs the reference implementations themselves");
+        return Ok(());
+    };
+    let cases = kernel_cases(device, &faults.kernels(setup))?;
+    for kernel in ["moments", "histogram", "tiles", "rows", "channels"] {
+        let wrong: Vec<&KernelCase> = cases.iter().filter(|case| case.wrong().contains(&kernel)).collect();
+        let found = match wrong.first() {
+            None => format!("equals its reference implementation on {} tensors", cases.len()),
+            Some(first) => format!("wrong on {} of {} tensors; {first}", wrong.len(), cases.len()),
+        };
+        sink.check(format!("kernel {kernel}"), wrong.is_empty(), found);
+    }
+    Ok(())
 }
 
 /// Many kinds of tensors, by all kernels and by their twins, all in one look.

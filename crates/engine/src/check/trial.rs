@@ -5,6 +5,7 @@ use wire::model::ModelPlan;
 use wire::plan::OptimizerKind;
 
 use super::ROWS;
+use super::faults::Faults;
 use crate::batch::Batch;
 use crate::cores::Cores;
 use crate::device::{EngineDevice, read};
@@ -60,64 +61,106 @@ impl std::fmt::Display for Apart {
 }
 
 impl Step {
-    /// How far another step is from this one.
+    /// How far another step is from this one. Gradients are compared at the scale of their parameter, but of one that is zero but for
+    /// rounding (a key's bias, which softmax cancels) at a thousandth of the whole gradient's; its weights, which AdamW moves by the sign of
+    /// that rounding, are left out.
     pub fn apart(&self, other: &Step) -> Apart {
+        let norms: Vec<f64> = self.gradient.iter().map(|values| norm(values)).collect();
+        let whole = norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt();
         let pairs = self.gradient.iter().zip(&other.gradient).zip(&self.specs);
         let (gradient, of) = pairs
-            .map(|((a, b), spec)| (distance(a, b), &spec.name))
+            .map(|((a, b), spec)| (distance(a, b, 1e-3 * whole), &spec.name))
             .fold((0.0, None), |worst, next| if next.0 > worst.0 { (next.0, Some(next.1)) } else { worst });
+        let weights = self.weights.iter().zip(&other.weights).zip(&norms);
         Apart {
-            loss: (self.loss - other.loss).abs() / self.loss.abs(),
+            loss: relative((self.loss - other.loss).abs(), self.loss.abs()),
             gradient,
             gradient_of: of.map_or_else(|| "none".to_owned(), Clone::clone),
-            weights: self.weights.iter().zip(&other.weights).map(|(a, b)| distance(a, b)).fold(0.0, f64::max),
+            weights: weights
+                .filter(|(_, norm)| **norm > 1e-5 * whole)
+                .map(|((a, b), _)| distance(a, b, 0.0))
+                .fold(0.0, f64::max),
         }
     }
 }
 
-/// `|a - b| / |a|`; infinite where either is not a number.
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
-    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    let relative = difference / norm(&mut a.iter().map(|v| f64::from(*v))).max(1e-30);
-    if relative.is_finite() && a.len() == b.len() { relative } else { f64::INFINITY }
+fn norm(values: &[f32]) -> f64 {
+    values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt()
+}
+
+/// `|a - b| / |a|`, at least at a scale of `least`; infinite where either is not a number.
+fn distance(a: &[f32], b: &[f32], least: f64) -> f64 {
+    let difference = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt();
+    if a.len() == b.len() { relative(difference, norm(a).max(least)) } else { f64::INFINITY }
+}
+
+fn relative(difference: f64, size: f64) -> f64 {
+    let relative = difference / size.max(1e-30);
+    if relative.is_finite() { relative } else { f64::INFINITY }
 }
 
 /// A training under way.
-struct Trial<'a> {
+pub(super) struct Trial<'a> {
     device: &'a EngineDevice,
     model: &'a ModelPlan,
     specs: Vec<ParamSpec>,
     state: State,
     cores: Option<Cores>,
+    /// Different batches; after the last one the first comes again.
+    batches: u64,
+    faults: Faults,
 }
 
 impl<'a> Trial<'a> {
-    fn new(device: &'a EngineDevice, model: &'a ModelPlan, shards: usize) -> Result<Self, EngineError> {
+    pub(super) fn new(device: &'a EngineDevice, model: &'a ModelPlan, shards: usize) -> Result<Self, EngineError> {
         let specs = params::layout(model);
         let weights = first_weights(&specs).into_iter().map(|values| params::upload(values, &device.burn)).collect();
         let cores = if device.is_cpu() { Some(Cores::new(shards)?) } else { None };
-        Ok(Self { device, model, specs, state: State::new(weights), cores })
+        let (batches, faults) = (u64::MAX, Faults::default());
+        Ok(Self { device, model, specs, state: State::new(weights), cores, batches, faults })
+    }
+
+    /// Repeats so many batches, so that the loss falls.
+    pub(super) fn repeating(self, batches: u64) -> Self {
+        Self { batches, ..self }
+    }
+
+    /// Plants what a test wants found.
+    pub(super) fn with_faults(self, faults: Faults) -> Self {
+        Self { faults, ..self }
     }
 
     /// The same, from numbers that were on the host in between, as a checkpoint's are.
-    fn resumed(&self) -> Result<Self, EngineError> {
+    pub(super) fn resumed(&self) -> Result<Self, EngineError> {
         let carry = |tensors: &[Tensor<1>]| -> Result<Vec<_>, EngineError> {
             Ok(all(tensors)?.into_iter().map(|values| params::upload(values, &self.device.burn)).collect())
         };
         let State { weights, first, second, steps } = &self.state;
-        let state = State { weights: carry(weights)?, first: carry(first)?, second: carry(second)?, steps: *steps };
-        Ok(Self { state, ..Self::new(self.device, self.model, self.cores.as_ref().map_or(1, Cores::count))? })
+        let steps = if self.faults.resume { steps.saturating_sub(1) } else { *steps };
+        let state = State { weights: carry(weights)?, first: carry(first)?, second: carry(second)?, steps };
+        let fresh = Self::new(self.device, self.model, self.cores.as_ref().map_or(1, Cores::count))?;
+        Ok(Self { state, batches: self.batches, ..fresh })
     }
 
     /// One AdamW step: its loss, nats per token, and its gradient.
-    fn step(&mut self) -> Result<(f64, Vec<Vec<f32>>), EngineError> {
+    pub(super) fn step(&mut self) -> Result<(f64, Vec<Vec<f32>>), EngineError> {
+        let (loss, gradient) = self.advance()?;
+        Ok((loss, all(&gradient)?))
+    }
+
+    /// The losses of further steps, nats per token.
+    pub(super) fn losses(&mut self, steps: u64) -> Result<Vec<f64>, EngineError> {
+        (0..steps).map(|_| self.advance().map(|(loss, _)| loss)).collect()
+    }
+
+    fn advance(&mut self) -> Result<(f64, Vec<Tensor<1>>), EngineError> {
         let pass = Pass { model: self.model.clone(), z_loss: 0.0, key: 0 };
         let weights = Weights::new(&self.specs, self.state.weights.clone());
-        let batches = vec![batch(self.model, self.state.steps)];
-        let learned = gradient::of_step(&pass, &weights, batches, self.cores.as_ref(), &self.device.burn)?;
+        let batches = vec![batch(self.model, self.state.steps % self.batches)];
+        let mut learned = gradient::of_step(&pass, &weights, batches, self.cores.as_ref(), &self.device.burn)?;
+        self.faults.alter(&self.specs, &mut learned.flat);
         let loss = f64::from(read(learned.loss.clone())?.first().copied().unwrap_or(f32::NAN));
-        let gradient = all(&learned.flat)?;
+        let gradient = learned.flat.clone();
         match &self.cores {
             Some(cores) => {
                 let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&learned), DIAL.clip);
@@ -132,7 +175,7 @@ impl<'a> Trial<'a> {
         Ok((loss, gradient))
     }
 
-    fn end(self, (loss, gradient): (f64, Vec<Vec<f32>>)) -> Result<Step, EngineError> {
+    pub(super) fn end(self, (loss, gradient): (f64, Vec<Vec<f32>>)) -> Result<Step, EngineError> {
         Ok(Step { weights: all(&self.state.weights)?, specs: self.specs, loss, gradient })
     }
 }
@@ -142,7 +185,17 @@ impl<'a> Trial<'a> {
 /// # Errors
 /// A device that cannot train.
 pub fn step_on(device: &EngineDevice, model: &ModelPlan, shards: usize) -> Result<Step, EngineError> {
-    let mut trial = Trial::new(device, model, shards)?;
+    step_with(device, model, shards, Faults::default())
+}
+
+/// The same with what a test plants.
+pub(super) fn step_with(
+    device: &EngineDevice,
+    model: &ModelPlan,
+    shards: usize,
+    faults: Faults,
+) -> Result<Step, EngineError> {
+    let mut trial = Trial::new(device, model, shards)?.with_faults(faults);
     let learned = trial.step()?;
     trial.end(learned)
 }
@@ -153,7 +206,12 @@ pub fn step_on(device: &EngineDevice, model: &ModelPlan, shards: usize) -> Resul
 /// # Errors
 /// A device that cannot train.
 pub fn resume_on(device: &EngineDevice, model: &ModelPlan) -> Result<Apart, EngineError> {
-    let mut kept_on = Trial::new(device, model, 1)?;
+    resume_with(device, model, Faults::default())
+}
+
+/// The same with what a test plants.
+pub(super) fn resume_with(device: &EngineDevice, model: &ModelPlan, faults: Faults) -> Result<Apart, EngineError> {
+    let mut kept_on = Trial::new(device, model, 1)?.with_faults(faults);
     for _ in 0..3 {
         kept_on.step()?;
     }

@@ -1,0 +1,149 @@
+//! Each inspection of one model against the CPU's.
+
+use std::path::Path;
+
+use serde_json::Value;
+use wire::dials::Dials;
+use wire::look::Look;
+
+use super::part::Sink;
+use super::{ALLOWED, plans};
+use crate::dataset::Dataset;
+use crate::device::EngineDevice;
+use crate::error::EngineError;
+use crate::optimizer::State;
+use crate::params;
+use crate::taps::Taps;
+use crate::xray::{self, Scene};
+
+/// What is inspected: every kind once, and the kinds that read numbers of a parameter for each of these.
+const INSPECTIONS: [&str; 12] = [
+    r#"{"map":{}}"#,
+    r#"{"attention":{"layer":0}}"#,
+    r#"{"lens":{}}"#,
+    r#"{"units":{"layer":0}}"#,
+    r#"{"unit":{"layer":0,"unit":3}}"#,
+    r#"{"gallery":{}}"#,
+    r#"{"gallery":{"of":"gradient"}}"#,
+    r#"{"gallery":{"of":"update"}}"#,
+    r#"{"matrix":{"tensor":"embedding.token","window":{"row":3,"column":1,"rows":5,"columns":9}}}"#,
+    r#"{"embedding":{}}"#,
+    r#"{"batch":{"step":1}}"#,
+    r#"{"hands":{"edits":[{"part":{"head":{"layer":0,"head":1}},"factor":0}]}}"#,
+];
+
+/// Compares them.
+///
+/// # Errors
+/// A folder that cannot be written; a device that has gone away.
+pub(super) fn report(device: &EngineDevice, folder: &Path, sink: &mut Sink<'_>) -> Result<(), EngineError> {
+    if device.is_cpu() {
+        sink.not_run("inspections", "the CPU's are what others are compared with");
+        return Ok(());
+    }
+    let cpu = EngineDevice::processor();
+    let plan = plans::tiny(&cpu, folder)?;
+    let data = Dataset::open(folder, &plan.corpora(), plan.tokenizer)?;
+    let specs = params::layout(&plan.recipe.model);
+    let dials = Dials::new(&plan);
+    let state_on = |device: &EngineDevice| {
+        let put = |values: Vec<f32>| params::upload(widened(values), &device.burn);
+        State { steps: 3, ..State::new(params::initial(&specs, 5).into_iter().map(put).collect()) }
+    };
+    let (here, there) = (state_on(device), state_on(&cpu));
+    let taps = device.setup.as_ref().map(Taps::new);
+    let scene = |device, state, taps| Scene {
+        plan: &plan,
+        dials: &dials,
+        specs: &specs,
+        state,
+        has_moments: true,
+        data: &data,
+        device,
+        cores: None,
+        taps,
+        stats: None,
+    };
+    for text in INSPECTIONS {
+        let look: Look =
+            serde_json::from_str(text).map_err(|source| EngineError::Plan { message: source.to_string() })?;
+        let name = format!("inspection {}", title(&look));
+        if sink.left() <= 0.0 {
+            sink.not_run(name, "no time left");
+            continue;
+        }
+        let a = seen(&scene(device, &here, taps.as_ref()), &look);
+        let b = seen(&scene(&cpu, &there, None), &look);
+        match (a, b) {
+            (Ok(a), Ok(b)) => {
+                let apart = first_apart(&a, &b, "");
+                sink.check(name, apart.is_none(), apart.unwrap_or_else(|| "as on the CPU".to_owned()));
+            }
+            (Err(error), _) | (_, Err(error)) => sink.check(name, false, error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+fn seen(scene: &Scene<'_>, look: &Look) -> Result<Value, EngineError> {
+    let sight = xray::see(scene, look)?;
+    serde_json::to_value(sight).map_err(|source| EngineError::ReadBack { message: source.to_string() })
+}
+
+/// Wider than a run's first weights, so that attention and MLP are far from their linear range; gains stay.
+fn widened(values: Vec<f32>) -> Vec<f32> {
+    values.into_iter().map(|value| if value == 1.0 { value } else { value * 12.0 }).collect()
+}
+
+/// Kind, and of which numbers where there is a choice.
+pub(super) fn title(look: &Look) -> String {
+    let of = serde_json::to_value(look).ok().and_then(|value| value[look.kind()]["of"].as_str().map(str::to_owned));
+    of.filter(|of| of != "weight").map_or_else(|| look.kind().to_owned(), |of| format!("{} of {of}", look.kind()))
+}
+
+/// The first place where two results differ by more than a step is allowed to: numbers relative to their size, whole ones (a byte of a
+/// quantised field) by more than one.
+fn first_apart(a: &Value, b: &Value, at: &str) -> Option<String> {
+    match (a, b) {
+        (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
+            x.iter().zip(y).enumerate().find_map(|(place, (x, y))| first_apart(x, y, &format!("{at}/{place}")))
+        }
+        (Value::Object(x), Value::Object(y)) if x.len() == y.len() => {
+            x.iter().find_map(|(key, x)| first_apart(x, y.get(key).unwrap_or(&Value::Null), &format!("{at}/{key}")))
+        }
+        (Value::Number(x), Value::Number(y)) if are_alike(x, y) => None,
+        _ if a == b => None,
+        _ => Some(format!("{at} is {a} here and {b} on the CPU")),
+    }
+}
+
+fn are_alike(a: &serde_json::Number, b: &serde_json::Number) -> bool {
+    if let (Some(a), Some(b)) = (a.as_u64(), b.as_u64()) {
+        return a.abs_diff(b) <= 1;
+    }
+    let (a, b) = (a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN));
+    (a - b).abs() <= ALLOWED * b.abs() + 1e-4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_named_by_its_place() {
+        let a = serde_json::json!({"rows": [{"rms": 1.0, "name": "x"}, {"rms": 2.0, "name": "y"}]});
+        let with = |rms: f64| serde_json::json!({"rows": [{"rms": 1.0, "name": "x"}, {"rms": rms, "name": "y"}]});
+        assert_eq!(first_apart(&a, &with(2.0005), ""), None);
+        let apart = first_apart(&a, &with(2.1), "").unwrap_or_default();
+        assert!(apart.starts_with("/rows/1/rms is 2.0"), "{apart}");
+        assert!(first_apart(&a, &serde_json::json!({"rows": []}), "").is_some());
+    }
+
+    #[test]
+    fn every_inspection_is_one_that_can_be_asked() {
+        for text in INSPECTIONS {
+            let look: Look = serde_json::from_str(text).unwrap();
+            look.check().unwrap();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Texts and plans for the parts that train as a run does.
+
+use std::path::Path;
+
+use wire::RunPlan;
+use wire::corpus::CorpusInfo;
+use wire::plan::{self, PlanView};
+
+use crate::device::EngineDevice;
+use crate::error::EngineError;
+use crate::{bench, corpus, dataset};
+
+/// Id of the text.
+const TEXT: &str = "check";
+
+/// The plan of a preset on generated stories, its text tokenized; `overrides` as in a spec.
+///
+/// # Errors
+/// A folder that cannot be written, an override that does not resolve.
+pub(super) fn of_preset(
+    device: &EngineDevice,
+    folder: &Path,
+    preset: &str,
+    overrides: serde_json::Value,
+) -> Result<PlanView, EngineError> {
+    let id = TEXT.parse().map_err(|source: wire::id::IdError| unplanned(&source))?;
+    if !folder.join(TEXT).exists() {
+        corpus::generate(folder, &id, "tales", 1, &mut |_, _, _| true)?;
+    }
+    resolved(device, &corpus::list(folder)?, folder, preset, overrides)
+}
+
+/// The plan of the smallest preset on a text of a few lines, which takes no time to make.
+///
+/// # Errors
+/// As [`of_preset`].
+pub(super) fn tiny(device: &EngineDevice, folder: &Path) -> Result<RunPlan, EngineError> {
+    let id = TEXT.parse().map_err(|source: wire::id::IdError| unplanned(&source))?;
+    let lines = folder.join("lines.txt");
+    let text = "the cat sat on the mat and the dog sat on the log.\n".repeat(40);
+    std::fs::write(&lines, text).map_err(|source| unplanned(&format!("{}: {source}", lines.display())))?;
+    bench::bring_text(folder, &id, &lines)?;
+    let overrides = serde_json::json!({
+        "model.layers": 1, "model.heads": 2, "model.kv_heads": 2, "model.d_model": 16, "model.d_ff": 32, "model.seq": 8,
+        "batch.rows": 4, "batch.shards": 1,
+    });
+    Ok(resolved(device, &corpus::list(folder)?, folder, "tiny", overrides)?.plan)
+}
+
+fn resolved(
+    device: &EngineDevice,
+    texts: &[CorpusInfo],
+    folder: &Path,
+    preset: &str,
+    overrides: serde_json::Value,
+) -> Result<PlanView, EngineError> {
+    let spec = serde_json::json!({
+        "preset": preset, "corpus": TEXT, "tokenizer": "char", "steps": 1_000_000, "seed": 1, "device": device.info.id,
+        "overrides": overrides,
+    });
+    let spec = serde_json::from_value(spec).map_err(|source| unplanned(&source))?;
+    let view = plan::resolve(&spec, texts, std::slice::from_ref(&device.info)).map_err(|source| unplanned(&source))?;
+    dataset::prepare(folder, &view.plan.corpora(), view.plan.tokenizer, &mut |_, _, _| true)?;
+    Ok(view)
+}
+
+fn unplanned(source: &dyn std::fmt::Display) -> EngineError {
+    EngineError::Plan { message: source.to_string() }
+}
