@@ -8,6 +8,7 @@ use lexopt::{Parser, ValueExt};
 use store::Role;
 use wire::DeviceId;
 
+use crate::check_args::CheckArgs;
 use crate::export::{ExportWish, What};
 use crate::settings::{self, SettingError, Settings};
 use crate::token::TokenWish;
@@ -28,11 +29,10 @@ pub enum Invocation {
         /// As JSON, for programs.
         as_json: bool,
     },
-    /// Try devices: all of this machine's unless told.
-    Check {
-        /// Which.
-        device: Option<DeviceId>,
-    },
+    /// Check devices.
+    Check(CheckArgs),
+    /// Run one part of a full check, given as JSON on standard input; for `check` itself.
+    CheckPart,
     /// Complete one text: the question on standard input, a line for each token on standard output.
     Complete {
         /// The lab's folder.
@@ -112,6 +112,9 @@ kindling devices [--json]
     List this machine's devices.
 kindling check [--device ID]
     Try this machine's devices: one training step on each against the CPU, kernels, memory, speed.
+kindling check --full --report FOLDER [--device ID] [--only SECTION,...] [--seconds N] [--beside COMMAND]... [--data DIR]
+    Check one device in all that a run needs, within N seconds (350), and write report.json and report.md. Sections: adapter, parity,
+    resume, speed, memory, overhead, beside. COMMAND is run in turn; its last line is JSON with tokens_per_sec.
 kindling bench [--text FILE] [--steps N] [--rounds N] [--beside COMMAND]
     Train nanoGPT's CPU recipe here, once a round, and print speed and loss; COMMAND is run in turn and compared by its last line, JSON.
 kindling complete [--data DIR]
@@ -141,7 +144,8 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation,
             "train" => read_train(parser).map(Invocation::Train),
             "token" => read_token(parser).map(Invocation::Token),
             "devices" => read_devices(parser),
-            "check" => read_check(parser),
+            "check" => CheckArgs::read(parser).map(Invocation::Check),
+            "check-part" => Ok(Invocation::CheckPart),
             "bench" => read_bench(parser).map(Invocation::Bench),
             "complete" => read_complete(parser),
             "export" => read_export(parser).map(Invocation::Export),
@@ -250,17 +254,6 @@ fn read_devices(mut parser: Parser) -> Result<Invocation, CliError> {
         }
     }
     Ok(Invocation::Devices { as_json })
-}
-
-fn read_check(mut parser: Parser) -> Result<Invocation, CliError> {
-    let mut device = None;
-    while let Some(flag) = parser.next()? {
-        match flag {
-            Long("device") => device = Some(parser.value()?.parse()?),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    Ok(Invocation::Check { device })
 }
 
 fn read_look(mut parser: Parser) -> Result<Invocation, CliError> {

@@ -3,12 +3,12 @@
 //! - [`router`] all routes over one [`AppState`]; tests call it without a socket.
 //! - Who may do what: [`auth`] (tokens, roles), [`guard`] (Host and Origin), [`session`] (signing in), [`tokens`], [`headers`].
 //! - REST: [`runs`], [`forks`], [`checkpoints`], [`commands`] with [`steer`] and [`pending`], [`complete`] and [`looks`] (with processes [`apart`]), [`series_api`], [`figures_api`], [`corpora`] with [`upload`], [`catalogue`] with
-//!   [`download`], [`devices`], [`jobs`], [`openapi`], [`metrics`].
+//!   [`download`], [`devices`], [`checks`], [`jobs`], [`openapi`], [`metrics`].
 //! - What leaves the lab and comes into it: [`takeaway`], on the command line [`export`].
 //! - Sockets: [`live`] the stream of ticks, [`live_socket`] its pages and [`probes`] what they look at; [`fleet`] the workers and [`link`] their sockets.
 //! - Going on by itself: [`scheduler`] hands out runs, [`vigil`] notices lost ones, [`workers`] starts local workers,
 //!   [`texts`] is the one door to the engine's data.
-//! - The command line: [`cli`], [`settings`], [`serve`], [`train`], [`token`].
+//! - The command line: [`cli`], [`settings`], [`serve`], [`train`], [`token`], [`check_args`].
 //!
 //! What is not here: arithmetic (engine), SQL and files of series (store), drawing (figure).
 
@@ -17,7 +17,9 @@ pub mod api_error;
 pub mod app_state;
 pub mod auth;
 pub mod catalogue;
+pub mod check_args;
 pub mod checkpoints;
+pub mod checks;
 pub mod cli;
 pub mod clock;
 pub mod commands;

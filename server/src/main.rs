@@ -1,9 +1,11 @@
 //! The program `kindling`: reads the command line and hands over.
 
 mod bench;
+mod full_check;
 
 use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::Context;
 use engine::check::Finding;
@@ -25,12 +27,15 @@ fn main() {
 }
 
 fn start() -> anyhow::Result<()> {
+    let began = Instant::now();
     let invocation = cli::read(std::env::args_os().skip(1))?;
     log();
     match invocation {
         Invocation::Say(text) => println!("{text}"),
         Invocation::Devices { as_json } => list_devices(as_json)?,
-        Invocation::Check { device } => check_devices(device)?,
+        Invocation::Check(args) if args.full => full_check::check(&args)?,
+        Invocation::Check(args) => check_devices(args.device)?,
+        Invocation::CheckPart => full_check::run_part(began)?,
         Invocation::Complete { data } => complete_text(&data)?,
         Invocation::Export(wish) => println!("{}", runtime()?.block_on(export::export(wish))?),
         Invocation::Look { data, is_postcard } => look(&data, is_postcard)?,

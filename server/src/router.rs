@@ -15,8 +15,8 @@ use crate::api_error::{ApiError, log_refusals};
 use crate::app_state::AppState;
 use crate::openapi::Document;
 use crate::{
-    catalogue, checkpoints, commands, complete, corpora, devices, figures_api, guard, headers, jobs, link, live_socket,
-    looks, metrics, page, runs, series_api, session, takeaway, tokens, upload,
+    catalogue, checkpoints, checks, commands, complete, corpora, devices, figures_api, guard, headers, jobs, link,
+    live_socket, looks, metrics, page, runs, series_api, session, takeaway, tokens, upload,
 };
 
 /// Largest body but for uploads, bytes.
@@ -79,6 +79,7 @@ fn api() -> (Router<AppState>, Description) {
         .routes(routes!(figures_api::draw_figure))
         .routes(routes!(devices::get_lab))
         .routes(routes!(devices::list_devices))
+        .routes(routes!(checks::list_checks))
         .routes(routes!(jobs::list_jobs))
         .routes(routes!(corpora::get_corpus, corpora::delete_corpus))
         .routes(routes!(corpora::cut_corpus))

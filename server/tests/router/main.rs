@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // a test's helpers may fail it
 
 mod access;
+mod checks;
 mod complete;
 mod lab;
 mod looks;
