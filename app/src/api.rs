@@ -1,10 +1,11 @@
 //! The only file that fetches. One function for each route of `/api/v1`; a refusal comes back as [`ApiFailure`] with the
 //! server's own words, and so does a network that failed, so that pages show all failures in one way.
 //!
-//! Checkpoints and what is compared of runs are in [`steering`], looks inside in [`inside`], tokens in [`access`], what leaves the lab and
+//! Checkpoints and what is compared of runs are in [`steering`], looks inside in [`inside`], tokens in [`access`], device checks in [`checks`], what leaves the lab and
 //! comes in in [`takeaway`].
 
 pub(crate) mod access;
+pub(crate) mod checks;
 pub(crate) mod inside;
 pub(crate) mod steering;
 pub(crate) mod takeaway;

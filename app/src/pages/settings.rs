@@ -1,5 +1,7 @@
-//! Who is signed in, how the page looks, who else may enter ([`tokens`]), and where programs find the lab.
+//! Who is signed in, how the page looks, who else may enter ([`tokens`]), how devices were checked ([`checks`]), and where programs find
+//! the lab.
 
+mod checks;
 mod tokens;
 
 use leptos::prelude::*;
@@ -9,6 +11,7 @@ use crate::api;
 use crate::parts::Toasts;
 use crate::session::{Session, Standing};
 use crate::theme::{Choice, Theme};
+use checks::Checks;
 use tokens::Tokens;
 
 /// The page.
@@ -22,6 +25,7 @@ pub(crate) fn SettingsPage() -> impl IntoView {
             <Who />
             <Looks />
             {move || if is_admin.get() { view! { <Tokens /> }.into_any() } else { view! { <People /> }.into_any() }}
+            <Checks />
             <Programs />
         </main>
     }

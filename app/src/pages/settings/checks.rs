@@ -1,0 +1,117 @@
+//! Device checks: the last report of each device, the verdict first. What makes them is `kindling check --full`.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::check::{CheckReport, Outcome, Section};
+
+use crate::api::ApiFailure;
+use crate::api::checks::checks;
+use crate::parts::number::{THIN, ago, duration, short};
+use crate::parts::{Failure, Skeleton};
+
+/// The part of the page.
+#[component]
+pub(super) fn Checks() -> impl IntoView {
+    let reports = RwSignal::new(None::<Result<Vec<CheckReport>, ApiFailure>>);
+    let fetch = move || {
+        spawn_local(async move {
+            let answer = checks().await;
+            reports.try_set(Some(answer));
+        })
+    };
+    fetch();
+    let list = move || match reports.get() {
+        None => view! { <Skeleton rows=2 class="short" /> }.into_any(),
+        Some(Err(failure)) => {
+            view! { <Failure what="The device checks could not be listed" failure retry=move |()| fetch() /> }
+                .into_any()
+        }
+        Some(Ok(reports)) if reports.is_empty() => {
+            view! { <p class="dim">"No device of this machine has been checked yet."</p> }.into_any()
+        }
+        Some(Ok(reports)) => reports.into_iter().map(|report| view! { <Report report /> }).collect_view().into_any(),
+    };
+    view! {
+        <section class="sheet padded stack" aria-labelledby="checks-title">
+            <h2 id="checks-title">"Device checks"</h2>
+            {list}
+            <p class="small dim">"A check compares a device with the CPU and measures its speed and memory, in six minutes at most. On the machine of the lab, in its folder:"</p>
+            <pre class="command">"kindling check --full"</pre>
+        </section>
+    }
+}
+
+#[component]
+fn Report(report: CheckReport) -> impl IntoView {
+    let (outcome, sentence) = report.verdict();
+    let when = format!("{}, {}", ago(report.started_ms as f64), duration(report.secs));
+    let name = format!("{} ({}, {})", report.device.name, report.device.id, report.device.backend);
+    let rows: Vec<_> = report.sections.iter().map(row).collect();
+    let details: Vec<_> = report.sections.into_iter().filter(has_details).map(details).collect();
+    view! {
+        <div class="stack" role="group" aria-label=format!("Check of {}", report.device.id)>
+            <div>
+                <h3 class="wrap">{name}</h3>
+                <p class="wrap"><strong>{word(outcome)}</strong>": "{sentence}</p>
+                <p class="small dim">{when}" · "{report.program}</p>
+            </div>
+            <div class="scroll">
+                <table>
+                    <thead><tr><th>"Section"</th><th>"Result"</th><th class="right">"Time"</th></tr></thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+            <details>
+                <summary>"Checks and figures"</summary>
+                {details}
+            </details>
+        </div>
+    }
+}
+
+fn row(section: &Section) -> impl IntoView + use<> {
+    let result = match section.reason.as_str() {
+        "" => word(section.outcome).to_owned(),
+        reason => format!("{}: {reason}", word(section.outcome)),
+    };
+    let time = if section.secs > 0.0 { duration(section.secs) } else { "–".to_owned() };
+    view! {
+        <tr>
+            <td title=section.question.clone()>{section.name.clone()}</td>
+            <td class="wrap">{result}</td>
+            <td class="right">{time}</td>
+        </tr>
+    }
+}
+
+fn has_details(section: &Section) -> bool {
+    !section.checks.is_empty() || !section.figures.is_empty()
+}
+
+fn details(section: Section) -> impl IntoView {
+    let checks = section.checks.into_iter().map(|check| {
+        view! { <tr><td>{check.name}</td><td class="wrap">{word(check.outcome)}": "{check.found}</td></tr> }
+    });
+    let figures = section.figures.into_iter().map(|figure| {
+        let value = format!("{}{THIN}{}", short(figure.value), figure.unit);
+        view! { <tr><td>{figure.name}</td><td class="wrap" title=figure.note>{value}</td></tr> }
+    });
+    view! {
+        <div class="scroll">
+            <table>
+                <caption class="small dim">{section.name}": "{section.question}</caption>
+                <tbody>{checks.collect_view()}{figures.collect_view()}</tbody>
+            </table>
+        </div>
+    }
+}
+
+/// As the page writes it.
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Waiting | Outcome::Running => "Not finished",
+        Outcome::Passed => "Passed",
+        Outcome::Failed => "FAILED",
+        Outcome::NotRun => "Not run",
+    }
+}
