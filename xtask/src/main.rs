@@ -1,11 +1,12 @@
 //! `cargo xtask`: builds the page and the server, runs them, runs the tests.
 //!
 //! [`page`] turns `app/` into files under `target/page`, with a compiler found by [`compiler`]; [`server`] builds and
-//! starts the program; [`tests`] runs everything and says what did not run; [`install`] fetches what is missing;
+//! starts the program; [`package`] packs it for another machine; [`tests`] runs everything and says what did not run; [`install`] fetches what is missing;
 //! [`shell`] is how commands are run. What the lab does is not here.
 
 mod compiler;
 mod install;
+mod package;
 mod page;
 mod server;
 mod shell;
@@ -19,6 +20,7 @@ const USAGE: &str = "\
 cargo xtask serve [ARGS]   install what is missing, build the page and the server, start the lab (ARGS go to it)
 cargo xtask test           the same, then run every test
 cargo xtask page           only build the page, into target/page
+cargo xtask package        build both, and pack the program for another machine, into target/package
 cargo xtask setup          only install what the other commands need
 
 The first build takes 15 to 30 minutes on two cores; later ones take seconds.";
@@ -43,6 +45,7 @@ fn run(mut args: Vec<String>) -> Outcome<()> {
         "serve" => server::serve(&args),
         "test" => tests::run_all(),
         "page" => page::build(),
+        "package" => package::package(),
         "setup" => install::everything(),
         "help" | "-h" | "--help" => {
             println!("{USAGE}");
