@@ -32,11 +32,10 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<()> {
     let is_lab = args.data.join("lab.db").exists();
     let folder = args.report.clone();
     anyhow::ensure!(folder.is_some() || is_lab, "where to? --report names a folder for report.json and report.md");
-    let listing = Launcher::new(None)?;
-    let device = choose(args, &listing.devices()?)?;
+    let device = choose(args, &process::devices()?)?;
     let mut folders: Vec<_> = folder.into_iter().collect();
     folders.extend(is_lab.then(|| checks::folder(&args.data, &device.id)));
-    let launcher = Launcher::new(Some(&folders[0]))?;
+    let launcher = Launcher::new(&folders[0])?;
     let report = CheckReport {
         version: VERSION,
         program: format!("kindling {}", env!("CARGO_PKG_VERSION")),

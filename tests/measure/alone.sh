@@ -27,13 +27,13 @@ printf '{"file_format_version": "1.0.0", "ICD": {"library_path": "%s", "api_vers
     > "$root/usr/share/vulkan/icd.d/lvp_icd.json"
 mknod -m 666 "$root/dev/null" c 1 3
 cp "$program" "$root/kindling"
-chmod -R a-w "$root"
+chmod -R a-w,a+rX "$root"
 chown 65534:65534 "$root/report"
 chmod 700 "$root/report"
 echo "files in it: $(find "$root" -type f | wc -l), $(du -sm "$root" | cut -f 1) MB"
 
 status=0
-env -i HOME=/nowhere PATH=/ unshare --net chroot --userspec=65534:65534 "$root" \
+unshare --net env -i HOME=/nowhere PATH=/ "$(command -v chroot)" --userspec=65534:65534 "$root" \
     /kindling check --full --report /report "$@" || status=$?
 mkdir -p "$report"
 cp "$root/report/report.json" "$root/report/report.md" "$report/"

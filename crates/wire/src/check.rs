@@ -172,7 +172,7 @@ impl CheckReport {
         if passed.is_empty() {
             return (Outcome::NotRun, format!("nothing was checked{rest}"));
         }
-        (Outcome::Passed, format!("passed: {passed}{rest}"))
+        (Outcome::Passed, format!("all that ran is as it should be: {passed}{rest}"))
     }
 }
 
@@ -229,7 +229,10 @@ mod tests {
             sections,
         };
         let verdict = |sections| report(sections).verdict();
-        assert_eq!(verdict(vec![section("a", Outcome::Passed)]), (Outcome::Passed, "passed: a".into()));
+        assert_eq!(
+            verdict(vec![section("a", Outcome::Passed)]),
+            (Outcome::Passed, "all that ran is as it should be: a".into())
+        );
         let (outcome, sentence) = verdict(vec![section("a", Outcome::Failed), section("b", Outcome::Running)]);
         assert!(outcome == Outcome::Failed && sentence.contains("understood: a"), "{sentence}");
         assert_eq!(verdict(vec![section("a", Outcome::Passed), section("b", Outcome::Waiting)]).0, Outcome::Running);

@@ -6,7 +6,7 @@ use wire::check::{Check, CheckReport, Figure, Line, Section};
 pub(crate) fn whole(report: &CheckReport) -> String {
     let (outcome, sentence) = report.verdict();
     let device = &report.device;
-    let mut text = format!("# Device check: {}\n\n**{}: {sentence}.**\n\n", device.name, outcome.word());
+    let mut text = format!("# Device check: {}\n\n**{}: {sentence}.**\n\n", device.name, outcome.word().to_uppercase());
     text += &format!(
         "{}, device `{}` ({}), {}, {:.0} of at most {:.0} s.\n\n",
         report.program,

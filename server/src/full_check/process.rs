@@ -39,17 +39,11 @@ pub(crate) enum Ending {
 }
 
 impl Launcher {
-    /// Works in a folder inside `folder`, else in the system's for temporary files.
-    pub(crate) fn new(folder: Option<&Path>) -> anyhow::Result<Self> {
-        let builder = |folder: &Path| tempfile::Builder::new().prefix("work-").tempdir_in(folder);
-        let work = match folder {
-            Some(folder) => {
-                std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-                builder(folder)
-            }
-            None => builder(&std::env::temp_dir()).or_else(|_| builder(Path::new("."))),
-        };
-        Ok(Self { work: work.context("no folder to work in could be made")? })
+    /// Works in a folder inside `folder`, which it removes at the end.
+    pub(crate) fn new(folder: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let work = tempfile::Builder::new().prefix("work-").tempdir_in(folder);
+        Ok(Self { work: work.with_context(|| format!("{} cannot be written", folder.display()))? })
     }
 
     /// A folder for one part's texts and logs.
@@ -57,19 +51,6 @@ impl Launcher {
         let folder = self.work.path().join(name);
         std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         Ok(folder)
-    }
-
-    /// All devices, the software adapter among them. Drivers are loaded in another process, so that one that breaks does not take this one.
-    pub(crate) fn devices(&self) -> anyhow::Result<Vec<DeviceInfo>> {
-        let output = program()?
-            .args(["devices", "--json"])
-            .env("KINDLING_SOFTWARE_GPU", "1")
-            .output()
-            .context("this program could not be started again")?;
-        if output.status.success() {
-            return serde_json::from_slice(&output.stdout).context("the list of devices was not understood");
-        }
-        anyhow::bail!("listing the devices failed: {}", last_words(&String::from_utf8_lossy(&output.stderr)))
     }
 
     /// Runs a task until it ends or `limit` is over; each result goes to `tell` at once.
@@ -110,6 +91,19 @@ impl Launcher {
             Some(status) => Ending::Broken(format!("{status}; {}", words())),
         })
     }
+}
+
+/// All devices, the software adapter among them. Drivers are loaded in another process, so that one that breaks does not take this one.
+pub(crate) fn devices() -> anyhow::Result<Vec<DeviceInfo>> {
+    let output = program()?
+        .args(["devices", "--json"])
+        .env("KINDLING_SOFTWARE_GPU", "1")
+        .output()
+        .context("this program could not be started again")?;
+    if output.status.success() {
+        return serde_json::from_slice(&output.stdout).context("the list of devices was not understood");
+    }
+    anyhow::bail!("listing the devices failed: {}", last_words(&String::from_utf8_lossy(&output.stderr)))
 }
 
 /// This program. Where the system does not say which that is, what it was called by.

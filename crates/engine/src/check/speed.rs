@@ -122,6 +122,10 @@ pub(super) fn model(
         let likely = plan.flops_per_token() * tokens / peak_flops.max(1.0) * 2.0;
         // A first step compiles, two warm up, two at least are measured.
         if peak_flops > 0.0 && likely * 5.0 > sink.left() {
+            if best == 0.0 && rows > 1 {
+                rows /= 2;
+                continue;
+            }
             let why = format!("five steps of {rows} x {} tokens would take about {:.0} s", plan.seq, likely * 5.0);
             sink.not_run(format!("{name}, {rows} rows"), why);
             return Ok(());
