@@ -133,7 +133,6 @@ impl Section {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CheckReport {
-    /// [`VERSION`].
     pub version: u32,
     /// The program that checked, with its version.
     pub program: String,

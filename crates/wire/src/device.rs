@@ -1,39 +1,37 @@
-//! What the lab knows of the machines that train.
+//! The devices of a lab: description and load.
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DeviceId, RunId, WorkerId};
 
-/// What does the arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceKind {
-    /// The processor's cores (burn's flex).
+    /// CPU cores (burn's flex backend).
     Cpu,
-    /// A graphics card (wgpu).
+    /// A GPU (wgpu).
     Gpu,
-    /// A graphics card played by the processor; for tests, never chosen by itself.
+    /// A software GPU driver; for tests, never chosen automatically.
     Software,
 }
 
-/// One device, as its worker found it.
+/// The description of a device, by its worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceInfo {
     /// Id, unique in the lab.
     pub id: DeviceId,
-    /// Name for people: the processor's or the card's own.
+    /// Name of the CPU or GPU.
     pub name: String,
-    /// What does the arithmetic.
     pub kind: DeviceKind,
-    /// `flex`, `wgpu (Vulkan)`, ...
+    /// Backend: `flex`, `wgpu (Vulkan)`, ...
     pub backend: String,
-    /// Cores that train side by side; 1 on a graphics card.
+    /// CPU cores that train in parallel; 1 on a GPU.
     pub cores: u32,
-    /// Memory it can use, bytes; 0 where it cannot be known.
+    /// Memory that it can use, bytes; 0 where it is unknown.
     pub memory_bytes: u64,
-    /// Training arithmetic per second that a small model reached here; 0 before it was measured.
+    /// Training FLOP/s, measured with a small model; 0 before the measurement.
     pub flops_per_sec: f64,
 }
 
@@ -41,19 +39,18 @@ pub struct DeviceInfo {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceView {
-    /// What it is.
+    /// Description.
     pub info: DeviceInfo,
-    /// The worker that holds it.
     pub worker: WorkerId,
-    /// Machine it stands on.
+    /// Host name of its machine.
     pub host: String,
     /// Whether its worker is connected.
     pub is_connected: bool,
-    /// What it trains now.
+    /// The run that it trains.
     pub run: Option<RunId>,
-    /// Last word from it.
+    /// Load in its last heartbeat.
     pub load: DeviceLoad,
-    /// When that came, in milliseconds since 1970.
+    /// Time of its last heartbeat, ms since 1970.
     pub seen_ms: i64,
 }
 
@@ -61,12 +58,12 @@ pub struct DeviceView {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceLoad {
-    /// Share of the machine's processor time in use, 0 to 1.
+    /// Fraction of the machine's CPU time in use, 0 to 1.
     pub cpu_share: f64,
     /// Memory of the worker process, bytes.
     pub process_bytes: u64,
-    /// Memory in use on the device, bytes; 0 where it cannot be known.
+    /// Memory in use on the device, bytes; 0 where it is unknown.
     pub device_bytes: u64,
-    /// Memory free on the machine, bytes.
+    /// Available memory of the machine, bytes.
     pub host_free_bytes: u64,
 }

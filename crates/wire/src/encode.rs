@@ -1,4 +1,4 @@
-//! Postcard for sockets and files, and the bridge that lets JSON-shaped enums ride inside it.
+//! Postcard for sockets and files, with JSON text for the types that postcard cannot decode.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,13 +8,13 @@ pub fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, postcard::Error> {
     postcard::to_allocvec(value)
 }
 
-/// Decodes a message; any bytes may be given, a bad one is an error and never a panic.
+/// Decodes a message. Invalid bytes give an error, never a panic.
 pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, postcard::Error> {
     postcard::from_bytes(bytes)
 }
 
-/// The nearest number of 12 significant digits. From 1e-10 up such a number comes back from JSON as the same bits, which longer ones need
-/// not (the reader may be off in the last bit): dials keep to it, so that a journal read back turns them exactly as they were turned.
+/// Rounds to 12 significant digits. Such a number (from 1e-10 up) is read from JSON with the same bits, while the reader may change the last
+/// bit of a longer one. Hyperparameters are rounded so, so that a replayed journal gives the same values.
 pub fn exact(value: f64) -> f64 {
     format!("{value:.11e}").parse().unwrap_or(value)
 }
@@ -34,7 +34,7 @@ pub mod json {
         serde_json::to_string(value).map_err(S::Error::custom)?.serialize(serializer)
     }
 
-    /// Reads what [`serialize`] wrote.
+    /// Reads a value written by [`serialize`].
     pub fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
         if deserializer.is_human_readable() {
             return T::deserialize(deserializer);

@@ -1,33 +1,33 @@
-//! What is said when something is refused: one body for the whole API, one typed error for plans.
+//! Errors: the body of every API error, invalid values of a spec, and texts that cannot be parsed.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The body of every refusal: a stable code for programs, a sentence for people, and the way out.
+/// The body of every API error: a stable code, a message, the invalid field and a hint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiErrorBody {
-    /// Stable, for programs: `plan_invalid`, `not_found`, `forbidden`, ...
+    /// Stable code for programs: `plan_invalid`, `not_found`, `forbidden`, ...
     pub code: String,
     /// What failed, with the value.
     pub message: String,
-    /// The field at fault, as a path: `overrides.optimizer.rate`.
+    /// Path of the invalid field: `overrides.optimizer.learning_rate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// What to do instead.
+    /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
-/// Why a spec does not resolve to a plan.
+/// An invalid value of a spec, command or request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanError {
-    /// The field at fault, as a path.
+    /// Path of the invalid field.
     pub field: String,
     /// What is wrong, with the value.
     pub message: String,
-    /// The smallest change that would do.
+    /// What to do about it: a valid range or example.
     pub hint: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl PlanError {
         Self { field: field.to_owned(), message: message.into(), hint: None }
     }
 
-    /// The same, with the way out.
+    /// Adds a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -52,3 +52,27 @@ impl fmt::Display for PlanError {
 }
 
 impl std::error::Error for PlanError {}
+
+/// A text that cannot be parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseError {
+    /// The text, at most 80 characters of it.
+    pub value: String,
+    /// What was expected, with an example.
+    pub expected: &'static str,
+}
+
+impl ParseError {
+    /// An error about `value`.
+    pub fn new(value: &str, expected: &'static str) -> Self {
+        Self { value: value.chars().take(80).collect(), expected }
+    }
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not {}", self.value, self.expected)
+    }
+}
+
+impl std::error::Error for ParseError {}

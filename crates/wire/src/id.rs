@@ -1,20 +1,20 @@
-//! Ids: short, readable, and safe as a file name, because that is what they become on disk.
+//! Ids: short, readable, and safe as file names, because they name files and folders.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a text is no id.
+/// An invalid id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdError {
-    /// The text that was refused.
+    /// The invalid text, at most 80 characters of it.
     pub text: String,
 }
 
 impl fmt::Display for IdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no id: 1 to 64 of a-z, 0-9 and -, starting with a letter or digit", self.text)
+        write!(f, "{:?} is not an id: 1 to 64 of a-z, 0-9 and -, starting with a letter or digit", self.text)
     }
 }
 
@@ -75,19 +75,19 @@ macro_rules! id {
 }
 
 id!(
-    /// One training: `amber-fox-7k2q`.
+    /// A run: `amber-fox-7k2q`.
     RunId
 );
 id!(
-    /// One source of text: `tales`, `tinyshakespeare`.
+    /// A dataset: `tales`, `tinyshakespeare`.
     CorpusId
 );
 id!(
-    /// One device of one machine: `cpu`, `vulkan-0`.
+    /// A device of a machine: `cpu`, `vulkan-0`.
     DeviceId
 );
 id!(
-    /// One worker process.
+    /// A worker process.
     WorkerId
 );
 

@@ -1,54 +1,41 @@
-//! The words of the lab: what a person asks, what can happen, and what travels between browser, server and worker.
+//! Types that the browser, the server and the workers share. Plain data and the arithmetic on it: no IO, no tensors, no clock. Two
+//! encodings: JSON for people and the REST API, postcard for sockets and files.
 //!
-//! No IO, no tensors, no clock: plain data, the arithmetic on it, and its two encodings (JSON for people and REST,
-//! postcard for sockets and files). Read in this order:
+//! From the bottom up; a module uses only those above it in this list:
 //!
-//! - [`spec`] what someone typed, [`plan`] every number resolved and checked (the numbers themselves are in `recipe`), [`preset`] the table of starting points;
-//! - [`command`] all that can be asked, [`event`] all that can happen: together the whole behaviour of the lab;
-//! - [`schedule`] the learning rate as a pure function of the step, [`course`] the mix and the batch likewise, [`dials`] all of them as
-//!   they stand; [`checkpoint`] saved states, [`history`] the tree of stretches that rollbacks and forks make, [`fork`] a fork's plan;
-//! - [`model`] the shape of the decoder and what it costs, [`shape`] whether others know it;
-//! - [`series`] names, units and buckets of curves, [`look`] what can be asked of a model's inside, [`edit`] hands laid on it, [`sight`] what is seen, [`frame`] how it travels;
-//! - [`run`], [`corpus`], [`device`] the records that pages show; [`complete`] texts written by a checkpoint;
-//! - [`check`] the report of a device check; [`link`] worker and server, [`live`] server and page.
+//! - [`id`], [`error`], [`encode`], [`access`] (roles and tokens), [`device`], [`series`] (metrics: names, units, buckets);
+//! - [`model`]: the architecture of the decoder and its cost; [`data`]: datasets and tokenizers;
+//! - [`hyperparameters`]: every hyperparameter, its values and schedules;
+//! - [`control`]: the commands to a run (`command`) and the events of its journal (`event`). Read these two first;
+//! - [`run`]: specs, plans, presets, forks, the history of a run, and the records that pages show;
+//! - [`inspect`]: inspections of a model and their results; [`completion`]: text that a checkpoint generates;
+//! - [`check`]: the report of a device check;
+//! - [`transport`]: the messages between worker, server and page.
 
+pub mod access;
 pub mod check;
-pub mod checkpoint;
-pub mod command;
-pub mod complete;
-pub mod corpus;
-pub mod course;
+pub mod completion;
+pub mod control;
+pub mod data;
 pub mod device;
-pub mod dials;
-pub mod edit;
 pub mod encode;
 pub mod error;
-pub mod event;
-pub mod fork;
-pub mod frame;
-pub mod history;
+pub mod hyperparameters;
 pub mod id;
-pub mod link;
-pub mod live;
-pub mod look;
+pub mod inspect;
 pub mod model;
-pub mod plan;
-pub mod preset;
-mod recipe;
 pub mod run;
-pub mod schedule;
 pub mod series;
-pub mod shape;
-pub mod sight;
-pub mod spec;
+pub mod transport;
 
-pub use checkpoint::CheckpointId;
-pub use command::{Command, SetField};
-pub use dials::Dials;
-pub use error::{ApiErrorBody, PlanError};
-pub use event::{Author, Event, EventRecord};
+pub use control::checkpoint::CheckpointId;
+pub use control::command::Command;
+pub use control::event::{Author, Event, EventRecord};
+pub use control::live::LiveHyperparameters;
+pub use error::{ApiErrorBody, ParseError, PlanError};
+pub use hyperparameters::schedule::Schedule;
+pub use hyperparameters::table::LivePath;
 pub use id::{CorpusId, DeviceId, RunId, WorkerId};
-pub use plan::RunPlan;
+pub use run::plan::RunPlan;
+pub use run::spec::RunSpec;
 pub use run::{RunState, RunSummary, RunView};
-pub use schedule::Schedule;
-pub use spec::RunSpec;

@@ -1,10 +1,12 @@
-//! The shape of the decoder, and what a shape costs: parameters, arithmetic, memory.
+//! The architecture of the decoder, and its cost: parameters, FLOPs, memory.
+
+pub mod architecture;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
 
-/// How positions enter.
+/// Position encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -15,7 +17,7 @@ pub enum Positions {
     Rotary,
 }
 
-/// How the residual stream is normalised before each part.
+/// Normalization of the residual stream before each attention and MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -26,7 +28,7 @@ pub enum Norm {
     Rms,
 }
 
-/// The part that works on each position by itself.
+/// Type of the MLP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -37,58 +39,58 @@ pub enum Mlp {
     Swiglu,
 }
 
-/// One decoder, with the switches that matter as plain fields.
+/// The architecture of a decoder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ModelPlan {
-    /// Blocks.
+    /// Transformer blocks.
     pub layers: usize,
     /// Query heads.
     pub heads: usize,
-    /// Key and value heads; `heads` for plain attention, fewer for groups.
+    /// Key and value heads; `heads` for multi-head attention, fewer for grouped-query attention.
     pub kv_heads: usize,
-    /// Width of the residual stream.
+    /// Width of the residual stream (d_model).
     pub d_model: usize,
-    /// Width inside the MLP.
+    /// Hidden neurons of the MLP (d_ff).
     pub d_ff: usize,
-    /// Context length, in tokens.
+    /// Context length, tokens.
     pub seq: usize,
-    /// Tokens of the vocabulary; set by the tokenizer.
+    /// Vocabulary size; set by the tokenizer.
     pub vocab: usize,
-    /// How positions enter.
+    /// Position encoding.
     pub positions: Positions,
-    /// Normalisation.
+    /// Normalization.
     pub norm: Norm,
-    /// MLP.
+    /// MLP type.
     pub mlp: Mlp,
-    /// Normalise queries and keys per head (RMS, no gain).
+    /// Normalizes queries and keys per head (RMS, no gain).
     pub qk_norm: bool,
     /// Biases in linear layers and norms.
     pub bias: bool,
-    /// The head shares the embedding's matrix.
+    /// Whether the output head uses the embedding's matrix.
     pub tied_head: bool,
-    /// `cap * tanh(logits / cap)`; 0 for none.
+    /// Soft-cap of the logits, `cap * tanh(logits / cap)`; 0 for none.
     pub logit_softcap: f64,
-    /// Share of activations dropped after embedding, attention and MLP, while training.
+    /// Fraction of activations dropped after embedding, attention and MLP during training.
     pub dropout: f64,
     /// Base of rotary positions: pair `i` of a head turns by `base^(-2 i / d_head)` with each token.
-    #[serde(default = "usual_base")]
+    #[serde(default = "default_rotary_base")]
     pub rotary_base: f64,
-    /// Added to the variance or the mean square before its root; 0 for what is usual, 1e-5 with layer norm and 1e-6 with RMS norm.
+    /// Added to the variance or the mean square before its root; 0 for the default, 1e-5 with layer norm and 1e-6 with RMS norm.
     #[serde(default)]
     pub norm_eps: f64,
 }
 
-fn usual_base() -> f64 {
+fn default_rotary_base() -> f64 {
     ModelPlan::ROTARY_BASE
 }
 
 impl ModelPlan {
-    /// Base of rotary positions unless told (Su et al. 2021).
+    /// Default base of rotary positions (Su et al. 2021).
     pub const ROTARY_BASE: f64 = 10_000.0;
 
-    /// What norms add before their root.
+    /// The epsilon of the norms: [`Self::norm_eps`], or its default.
     pub fn eps(&self) -> f64 {
         match self.norm {
             _ if self.norm_eps > 0.0 => self.norm_eps,
@@ -102,7 +104,7 @@ impl ModelPlan {
         self.d_model / self.heads.max(1)
     }
 
-    /// Trained numbers in all.
+    /// Number of parameters.
     pub fn parameters(&self) -> u64 {
         let positions = if self.positions == Positions::Learned { self.seq * self.d_model } else { 0 };
         let head = if self.tied_head { 0 } else { self.vocab * self.d_model };
@@ -110,7 +112,7 @@ impl ModelPlan {
             as u64
     }
 
-    /// Trained numbers outside the embeddings, the N of scaling laws.
+    /// Number of parameters without the embeddings, the N of scaling laws.
     pub fn body_parameters(&self) -> u64 {
         (self.layers * self.block_parameters() + self.norm_parameters()) as u64
     }
@@ -128,15 +130,15 @@ impl ModelPlan {
         attention + mlp + biases + 2 * self.norm_parameters()
     }
 
-    /// Arithmetic of one training token, forward and backward: 6 per weight that multiplies, and attention's 12 L d T
+    /// FLOPs of one training token, forward and backward: 6 per multiplying weight, and 12 L d T of attention
     /// (Chowdhery et al. 2022, appendix B).
     pub fn flops_per_token(&self) -> f64 {
         let multiplied = self.body_parameters() as f64 + (self.vocab * self.d_model) as f64;
         6.0 * multiplied + 12.0 * (self.layers * self.d_model * self.seq) as f64
     }
 
-    /// Bytes to train at `rows` rows of context at once, in 32-bit floats: weights, gradients and two moments, the activations
-    /// kept for the backward pass, and the logits with their gradient. An estimate, on the high side.
+    /// Bytes to train with `rows` sequences at once, in 32-bit floats: weights, gradients and two moments, the activations for the backward
+    /// pass, and the logits with their gradient. An estimate, rather high.
     pub fn training_bytes(&self, rows: usize, shards: usize) -> u64 {
         let weights = self.parameters() * 4 * (3 + shards as u64);
         let per_token = self.layers * (16 * self.d_model + 5 * self.d_ff + 3 * self.heads * self.seq)
@@ -145,7 +147,10 @@ impl ModelPlan {
         weights + (rows * self.seq * per_token * 4) as u64 + 64_000_000
     }
 
-    /// Refuses a shape that cannot be built.
+    /// Checks that the model can be built.
+    ///
+    /// # Errors
+    /// The first field that is out of its range or does not fit the others.
     pub fn check(&self) -> Result<(), PlanError> {
         let sizes = [
             ("model.layers", self.layers, 256),
@@ -158,13 +163,13 @@ impl ModelPlan {
         ];
         for (field, value, top) in sizes {
             if value == 0 || value > top {
-                return Err(PlanError::new(field, format!("{value} is out of bounds")).hint(format!("1 to {top}")));
+                return Err(PlanError::new(field, format!("{value} is out of range")).hint(format!("1 to {top}")));
             }
         }
         if self.d_model % self.heads != 0 {
             let message = format!("{} heads do not divide a width of {}", self.heads, self.d_model);
             return Err(PlanError::new("model.heads", message)
-                .hint(format!("d_model {} would do", self.d_model.next_multiple_of(self.heads))));
+                .hint(format!("d_model {} fits", self.d_model.next_multiple_of(self.heads))));
         }
         if self.heads % self.kv_heads != 0 {
             let message = format!("{} key-value heads do not divide {} heads", self.kv_heads, self.heads);
@@ -177,18 +182,20 @@ impl ModelPlan {
             ));
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return Err(PlanError::new("model.dropout", format!("{} is no share", self.dropout)).hint("0 up to 0.9"));
+            return Err(
+                PlanError::new("model.dropout", format!("{} is not a fraction", self.dropout)).hint("0 up to 0.9")
+            );
         }
         if !(1.0..=1e9).contains(&self.rotary_base) {
-            return Err(PlanError::new("model.rotary_base", format!("{} is no base", self.rotary_base))
+            return Err(PlanError::new("model.rotary_base", format!("{} is not a base", self.rotary_base))
                 .hint("1 to 1e9; 10,000 is usual"));
         }
         if self.norm_eps != 0.0 && !(1e-12..=0.1).contains(&self.norm_eps) {
-            return Err(PlanError::new("model.norm_eps", format!("{} is too much, or too little", self.norm_eps))
-                .hint("0 for the usual, or 1e-12 to 0.1; 1e-5 is common"));
+            return Err(PlanError::new("model.norm_eps", format!("{} is out of range", self.norm_eps))
+                .hint("0 for the default, or 1e-12 to 0.1; 1e-5 is common"));
         }
         if !self.logit_softcap.is_finite() || self.logit_softcap < 0.0 {
-            return Err(PlanError::new("model.logit_softcap", format!("{} is no cap", self.logit_softcap))
+            return Err(PlanError::new("model.logit_softcap", format!("{} is not a cap", self.logit_softcap))
                 .hint("0 for none, or 15 to 50"));
         }
         Ok(())

@@ -1,42 +1,48 @@
-//! Runs as pages and programs see them.
+//! Runs: what a user specifies ([`spec`]), how it resolves ([`plan`], [`preset`], [`fork`]), the tree of segments that rollbacks make
+//! ([`history`]), and the records that pages show.
+
+pub mod fork;
+pub mod history;
+pub mod plan;
+pub mod preset;
+pub mod spec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::CheckpointId;
-use crate::corpus::DatasetInfo;
-use crate::dials::Dials;
-use crate::history::{Segment, Span};
+use crate::control::checkpoint::CheckpointId;
+use crate::control::live::LiveHyperparameters;
+use crate::data::corpus::DatasetInfo;
 use crate::id::{DeviceId, RunId};
-use crate::plan::{Estimate, RunPlan};
-use crate::spec::RunSpec;
+use crate::run::history::{Segment, Span};
+use crate::run::plan::{Estimate, RunPlan};
+use crate::run::spec::RunSpec;
 
-/// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
-    /// Waits for a device, or for its text to be cut into tokens.
+    /// It waits for a device, or for the tokenization of its datasets.
     Queued,
     /// A worker is loading it.
     Starting,
     /// It trains.
     Running,
-    /// It holds, with the model loaded.
+    /// Paused, with the model loaded.
     Paused,
-    /// It holds, and has let go of its device; a checkpoint waits.
-    Parked,
-    /// All steps done.
+    /// Suspended: its state is saved as a checkpoint, and the device is released.
+    Suspended,
+    /// It trained all steps.
     Finished,
-    /// Ended early, on request.
+    /// It was stopped by a command.
     Stopped,
-    /// Ended by an error.
+    /// An error ended it.
     Failed,
-    /// Its worker went silent.
+    /// Its worker stopped reporting.
     Lost,
 }
 
 impl RunState {
-    /// Whether a worker holds it.
+    /// Whether a worker has loaded it.
     pub fn is_live(self) -> bool {
         matches!(self, Self::Starting | Self::Running | Self::Paused)
     }
@@ -47,43 +53,58 @@ impl RunState {
     }
 }
 
-/// A run in one line of a list.
+/// Changes of a run's entry in the lab; omitted fields stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RunChange {
+    /// Display name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether it is archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived: Option<bool>,
+    /// Position in the queue of its device, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_place: Option<u32>,
+    /// Priority, -1000 to 1000; runs with higher priority start first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunSummary {
-    /// Id.
     pub id: RunId,
-    /// Name for people.
+    /// Name on the page.
     pub name: String,
-    /// How it stands.
     pub state: RunState,
-    /// Preset it came from.
     pub preset: String,
-    /// Its texts, for people.
+    /// Names of its datasets.
     pub corpus: String,
     /// Device it runs or will run on.
     pub device: DeviceId,
-    /// Trained numbers.
+    /// Number of parameters.
     pub parameters: u64,
     /// Steps done.
     pub step: u64,
-    /// Steps in all.
+    /// Steps at which it ends.
     pub steps: u64,
     /// Last training loss, nats per token.
     pub loss_train: Option<f64>,
     /// Last validation loss, nats per token.
     pub loss_valid: Option<f64>,
-    /// Best validation loss.
+    /// Lowest validation loss, nats per token.
     pub best_valid: Option<f64>,
-    /// Speed over the last steps.
+    /// Tokens per second over the last steps.
     pub tokens_per_sec: Option<f64>,
-    /// Seconds at work.
+    /// Training time, seconds.
     pub elapsed_secs: f64,
-    /// Asked for, in milliseconds since 1970.
+    /// Creation time, ms since 1970.
     pub created_ms: i64,
-    /// First step, likewise.
+    /// Start of training, ms since 1970.
     pub started_ms: Option<i64>,
-    /// End, likewise.
+    /// End, ms since 1970.
     pub ended_ms: Option<i64>,
     /// Place in the queue of its device, from 1, while queued.
     pub queue_place: Option<u32>,
@@ -91,90 +112,88 @@ pub struct RunSummary {
     pub message: Option<String>,
     /// Training loss in up to 60 points, from the first step to the last.
     pub sparkline: Vec<f32>,
-    /// Put away.
+    /// Whether it is archived.
     pub is_archived: bool,
-    /// Deleted then; can be undone for a while.
+    /// Time of deletion, ms since 1970; it can be restored until it is purged.
     pub deleted_ms: Option<i64>,
-    /// Where it was forked from.
+    /// Parent, for a fork.
     pub parent: Option<Parentage>,
-    /// Higher goes first in the queue; 0 unless told.
+    /// Priority in the queue, higher first; 0 by default.
     pub priority: i32,
-    /// Times it was started again by itself after its worker died.
+    /// Automatic restarts after its worker died.
     pub restarts: u32,
 }
 
-/// Where a run was forked from.
+/// The parent of a fork.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Parentage {
-    /// The run.
+    /// Parent run.
     pub run: RunId,
-    /// The checkpoint.
+    /// Checkpoint of the parent.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub checkpoint: CheckpointId,
-    /// The line of that run's journal which this run leaves out, where it is a twin.
-    pub twin_of: Option<u64>,
+    /// Event of the parent's journal that this run omits, for a control run.
+    pub control_of: Option<u64>,
 }
 
-/// Lines that a loss is read against, all in nats per token.
+/// Reference losses, nats per token.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct References {
-    /// ln(vocabulary): where an untrained model starts.
+    /// Uniform prediction, ln(vocabulary size): the loss of an untrained model.
     pub ln_vocab: f64,
-    /// Entropy of single tokens: the best guess that ignores context.
+    /// Unigram entropy: the best prediction without context.
     pub unigram: Option<f64>,
-    /// The generator's own entropy: no model can pass it.
+    /// Entropy floor: the entropy of the generator, which no model can beat.
     pub floor: Option<f64>,
     /// Bytes of text per token: nats / (bytes ln 2) are bits per byte.
     pub bytes_per_token: Option<f64>,
 }
 
 impl References {
-    /// Those of a vocabulary and, once it is cut, a text.
+    /// The references of a vocabulary size and, once it is tokenized, a dataset.
     pub fn new(vocab: usize, dataset: Option<&DatasetInfo>) -> Self {
         Self {
             ln_vocab: (vocab.max(1) as f64).ln(),
-            unigram: dataset.map(|made| made.unigram_nats),
-            floor: dataset.and_then(|made| made.floor_nats),
-            bytes_per_token: dataset.map(|made| made.bytes_per_token),
+            unigram: dataset.map(|dataset| dataset.unigram_nats),
+            floor: dataset.and_then(|dataset| dataset.floor_nats),
+            bytes_per_token: dataset.map(|dataset| dataset.bytes_per_token),
         }
     }
 }
 
-/// A whole run, as its page opens it. The dials are the plan's with the journal's changes replayed.
+/// A run in full. The live hyperparameters are those of the plan with the changes of the journal replayed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunView {
-    /// One line.
     pub summary: RunSummary,
-    /// As typed.
+    /// Spec, as the user gave it.
     #[serde(with = "crate::encode::json")]
     pub spec: RunSpec,
-    /// As resolved.
+    /// Plan that the spec resolves to.
     pub plan: RunPlan,
-    /// What it costs.
+    /// Estimated parameters, memory and time.
     pub estimate: Estimate,
-    /// Dials now.
-    pub dials: Dials,
-    /// Lines to read the loss against.
+    /// Hyperparameters in force.
+    pub hyperparameters: LiveHyperparameters,
+    /// Reference losses.
     pub references: References,
-    /// Device in words.
     pub device_name: String,
-    /// Every stretch of its history, abandoned ones too.
+    /// All segments of its history, abandoned ones too.
     pub segments: Vec<Segment>,
-    /// The path that led here, oldest first, through the runs it was forked from.
+    /// Its path, oldest span first, which begins in its parents.
     pub lineage: Vec<Span>,
-    /// Where the live stream goes on from; give it back when subscribing.
+    /// Position in the live stream, to subscribe from.
     pub cursor: Cursor,
 }
 
-/// A place in a run's live stream. Valid while the server runs; a new server answers an old one with a resync.
+/// A position in the live stream of a run. Valid while the server runs; a restarted server answers it with a resync.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Cursor {
-    /// Which server life.
+    /// Start of the server.
     pub epoch: u64,
-    /// Last tick seen.
+    /// Last tick received.
     pub tick: u64,
 }

@@ -13,7 +13,7 @@ pub struct Row {
     pub values: Vec<(String, f64)>,
 }
 
-/// A stretch of a curve: one value, or many folded so that no spike is lost.
+/// A bucket of a series: one value, or many aggregated with minimum and maximum, so that no spike is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Bucket {
@@ -21,9 +21,9 @@ pub struct Bucket {
     pub step: u64,
     /// Last step in it.
     pub last_step: u64,
-    /// First place on the asked-for axis.
+    /// First value on the requested axis.
     pub x: f64,
-    /// Last place on it.
+    /// Last value on the requested axis.
     pub last_x: f64,
     /// Smallest value (finite ones only).
     pub min: f64,
@@ -31,37 +31,36 @@ pub struct Bucket {
     pub max: f64,
     /// Mean value.
     pub mean: f64,
-    /// Values folded; 0 where all were not numbers.
+    /// Values aggregated; 0 where none was finite.
     pub count: u64,
 }
 
-/// A curve between two places, in at most a few thousand buckets.
+/// A range of a series in at most a few thousand buckets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SeriesWindow {
-    /// Name.
     pub name: String,
     /// Segment of the run's history.
     pub segment: u32,
-    /// In order; each with `count` 1 where `is_exact`.
+    /// Buckets in order, single points where `is_exact`.
     pub buckets: Vec<Bucket>,
-    /// Points stored between the two places.
+    /// Points stored in the range.
     pub total: u64,
-    /// Every stored point is shown by itself.
+    /// Whether each bucket is a single point.
     pub is_exact: bool,
 }
 
-/// Two runs' training losses against each other, step by step on both their paths.
+/// The difference of two runs' training losses at equal steps along both paths.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Comparison {
-    /// First step at which both have a loss of their own: after the past that they share; none where they never meet.
+    /// First step after the shared past at which both have a loss; `None` without one.
     pub common_from: Option<u64>,
-    /// Steps from there on that are the same to the last bit, up to the first that is not.
+    /// Number of steps from there on with identical bits, up to the first difference.
     pub identical_steps: u64,
-    /// The first step that is not the same.
+    /// First step with different losses.
     pub first_difference: Option<u64>,
-    /// One's loss less the other's, from `common_from` on.
+    /// Loss of the first run minus that of the second, from `common_from` on.
     pub difference: Vec<Difference>,
 }
 
@@ -71,7 +70,6 @@ pub struct Comparison {
 pub struct Difference {
     /// First step.
     pub step: u64,
-    /// Last step.
     pub last_step: u64,
     /// Mean difference.
     pub mean: f64,
@@ -81,7 +79,7 @@ pub struct Difference {
     pub high: f64,
 }
 
-/// What stands on a curve's x axis.
+/// The x axis of a chart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -91,9 +89,9 @@ pub enum Axis {
     Step,
     /// Tokens trained on.
     Tokens,
-    /// Seconds at work (pauses left out).
+    /// Training time in seconds, without pauses.
     Secs,
-    /// Arithmetic done.
+    /// Floating-point operations.
     Flops,
 }
 
@@ -104,12 +102,12 @@ pub mod name {
     /// Validation loss.
     pub const VALID: &str = "loss.valid";
     /// Learning rate used.
-    pub const RATE: &str = "rate";
+    pub const LEARNING_RATE: &str = "learning_rate";
     /// Global gradient norm, before clipping.
     pub const GRAD_NORM: &str = "grad_norm";
     /// Tokens trained on so far.
     pub const TOKENS: &str = "tokens";
-    /// Seconds at work so far.
+    /// Training time so far.
     pub const SECS: &str = "secs";
     /// Speed over the step.
     pub const TOKENS_PER_SEC: &str = "tokens_per_sec";
@@ -123,15 +121,15 @@ pub mod name {
     pub const OPTIMIZER_MS: &str = "time.optimizer_ms";
     /// Part of the step: all the rest (evaluation and samples not counted).
     pub const OTHER_MS: &str = "time.other_ms";
-    /// Beside the step: looks inside since the step before it.
-    pub const LOOKS_MS: &str = "time.looks_ms";
+    /// Inspections since the previous step, not part of the step time.
+    pub const INSPECTIONS_MS: &str = "time.inspections_ms";
     /// Memory of the training process.
     pub const PROCESS_BYTES: &str = "memory.process_bytes";
     /// Memory in use on the device.
     pub const DEVICE_BYTES: &str = "memory.device_bytes";
-    /// Prefix of validation losses, by text of the mix.
+    /// Prefix of validation losses, by dataset.
     pub const VALID_OF: &str = "loss.valid/";
-    /// Prefix of times that a text has been read.
+    /// Prefix of epochs, by dataset.
     pub const EPOCHS: &str = "epochs/";
     /// Prefix of update-to-weight ratios, by parameter.
     pub const UPDATE_RATIO: &str = "update_ratio/";
@@ -139,9 +137,36 @@ pub mod name {
     pub const GRADIENT_RMS: &str = "gradient_rms/";
     /// Prefix of weight RMS, by parameter.
     pub const WEIGHT_RMS: &str = "weight_rms/";
+
+    /// Every series that has one name.
+    pub const ALL: [&str; 15] = [
+        TRAIN,
+        VALID,
+        LEARNING_RATE,
+        GRAD_NORM,
+        TOKENS,
+        SECS,
+        TOKENS_PER_SEC,
+        STEP_MS,
+        BATCH_MS,
+        GRADIENT_MS,
+        OPTIMIZER_MS,
+        OTHER_MS,
+        INSPECTIONS_MS,
+        PROCESS_BYTES,
+        DEVICE_BYTES,
+    ];
+    /// Every prefix, with the meaning of what follows it.
+    pub const PREFIXES: [(&str, &str); 5] = [
+        (VALID_OF, "DATASET"),
+        (EPOCHS, "DATASET"),
+        (UPDATE_RATIO, "PARAMETER"),
+        (GRADIENT_RMS, "PARAMETER"),
+        (WEIGHT_RMS, "PARAMETER"),
+    ];
 }
 
-/// What a series is, for labels and hovers.
+/// Label, unit and meaning of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesInfo {
     /// Short label.
@@ -165,8 +190,8 @@ pub fn describe(series: &str) -> SeriesInfo {
         ),
         (GRADIENT_RMS, "gradient", "loss / weight", "Root mean square of the gradient, before clipping."),
         (WEIGHT_RMS, "weight", "weight", "Root mean square of the weights."),
-        (VALID_OF, "valid", "nats / token", "Mean of -ln p(next token) over the held-out part of one text."),
-        (EPOCHS, "epochs", "epochs", "Times that a text has been read; past four, repeated text teaches less."),
+        (VALID_OF, "valid", "nats / token", "Mean of -ln p(next token) over the validation split of one dataset."),
+        (EPOCHS, "epochs", "epochs", "Times that a dataset has been trained on; beyond 4, repeated data adds less."),
     ];
     for (prefix, label, unit, meaning) in by_parameter {
         if let Some(parameter) = series.strip_prefix(prefix) {
@@ -175,22 +200,26 @@ pub fn describe(series: &str) -> SeriesInfo {
     }
     match series {
         TRAIN => info("train", "nats / token", "Mean of -ln p(next token) over the step's batch."),
-        VALID => {
-            info("valid", "nats / token", "Mean of -ln p(next token) over held-out text, the same batches each time.")
-        }
-        RATE => info("rate", "per step", "Learning rate the optimizer used."),
+        VALID => info(
+            "valid",
+            "nats / token",
+            "Mean of -ln p(next token) over the validation split, the same batches each time.",
+        ),
+        LEARNING_RATE => info("learning rate", "", "Learning rate that the optimizer used."),
         GRAD_NORM => {
             info("gradient norm", "loss / weight", "Root of the sum of all squared gradients, before clipping.")
         }
         TOKENS => info("tokens", "tokens", "Tokens trained on so far."),
-        SECS => info("time", "s", "Seconds at work so far, pauses left out."),
+        SECS => info("time", "s", "Training time so far, without pauses."),
         TOKENS_PER_SEC => info("speed", "tok/s", "Tokens of the step over its time."),
         STEP_MS => info("step", "ms", "Time of the step, evaluation and samples left out."),
         BATCH_MS => info("batch", "ms", "Time to fetch the step's tokens."),
         GRADIENT_MS => info("gradient", "ms", "Time of forward and backward."),
         OPTIMIZER_MS => info("optimizer", "ms", "Time of clipping and the optimizer's step."),
         OTHER_MS => info("other", "ms", "The rest of the step: statistics, commands, reporting."),
-        LOOKS_MS => info("looks", "ms", "Time of looks inside since the step before; beside the step's own time."),
+        INSPECTIONS_MS => {
+            info("inspections", "ms", "Time of inspections since the previous step, not part of the step time.")
+        }
         PROCESS_BYTES => info("process memory", "B", "Resident memory of the training process."),
         DEVICE_BYTES => info("device memory", "B", "Memory in use on the device."),
         other => info(other, "value", "A series of this run."),

@@ -1,0 +1,333 @@
+//! Everything that can happen in a run. Events are its journal: append-only, numbered, never edited.
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::checkpoint::{Cause, CheckpointId, CheckpointInfo, CheckpointRef};
+use crate::control::command::Command;
+use crate::control::intervention::Intervention;
+use crate::control::live::SavedSchedule;
+use crate::hyperparameters::table::LivePath;
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    /// A person who signed in, by the name of their token.
+    Person(String),
+    /// A rule that was allowed to act.
+    Rule(String),
+    /// A language model that acts through commands.
+    Agent(String),
+    /// The lab itself: training loop, scheduler, store.
+    System,
+}
+
+/// An event in the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EventRecord {
+    /// Number in the run's journal, from 1; assigned by the store.
+    pub number: u64,
+    /// Segment of the run's history it belongs to.
+    pub segment: u32,
+    /// Step before which it took effect.
+    pub step: u64,
+    /// When, in milliseconds since 1970 (UTC).
+    pub at_ms: i64,
+    pub author: Author,
+    /// The command it answers, if any.
+    #[serde(default)]
+    pub command_id: Option<u64>,
+    /// Reason given by the author.
+    #[serde(default)]
+    pub reason: Option<String>,
+    #[serde(with = "crate::encode::json")]
+    pub event: Event,
+}
+
+/// An event of a run. JSON: `{"kind": "changed", "path": "optimizer.learning_rate", "old": 0.001, "new": 0.0005}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// The run was created and waits for a device.
+    Queued,
+    /// A worker took the run and is loading dataset and weights.
+    Starting {
+        /// Name of the device.
+        device: String,
+    },
+    /// The first step is about to be taken.
+    Started {
+        /// Parameters of the model.
+        parameters: u64,
+    },
+    /// The run pauses before the next step.
+    Paused,
+    /// The run continues.
+    Resumed,
+    /// The run trains some steps and pauses again.
+    Stepping {
+        /// Number of steps.
+        steps: u64,
+    },
+    /// A hyperparameter changed.
+    Changed {
+        /// Path of the hyperparameter.
+        path: LivePath,
+        /// Value before.
+        old: f64,
+        /// Value from this step on.
+        new: f64,
+    },
+    /// A schedule was overridden.
+    ScheduleChanged {
+        /// Schedule from this step on before the change.
+        old: SavedSchedule,
+        /// Schedule from this step on after the change.
+        new: SavedSchedule,
+    },
+    /// The weights were edited.
+    WeightsEdited {
+        /// Components and their factors.
+        interventions: Vec<Intervention>,
+    },
+    /// A checkpoint is complete on disk.
+    Checkpointed {
+        /// Its description.
+        checkpoint: CheckpointInfo,
+    },
+    /// A checkpoint could not be written or read; training continues.
+    CheckpointFailed {
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        checkpoint: CheckpointId,
+        /// What failed and what to do.
+        message: String,
+    },
+    /// The run returned to a checkpoint. This event opens a segment; the segment after the checkpoint is an abandoned branch.
+    RolledBack {
+        /// Checkpoint that it continues from.
+        #[cfg_attr(feature = "openapi", schema(value_type = String))]
+        checkpoint: CheckpointId,
+        /// Segment that was left.
+        from_segment: u32,
+        /// Step at which it was left.
+        from_step: u64,
+        /// Batches skipped from here on.
+        skip_batches: u64,
+        /// Lowest validation loss up to the checkpoint.
+        best_valid: Option<f64>,
+    },
+    /// The run was imported, with every event before this one.
+    Imported {
+        /// Description of the source.
+        from: String,
+    },
+    /// The run begins with another run's state.
+    Forked {
+        /// Parent and checkpoint.
+        from: CheckpointRef,
+    },
+    /// The run continues from a checkpoint after its worker ended; steps up to `recorded` are trained again and not reported twice.
+    Continued {
+        /// Checkpoint; `None` starts from the first step.
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+        checkpoint: Option<CheckpointId>,
+        /// Steps that had been reported.
+        recorded: u64,
+        /// Checkpoints that were skipped because they are damaged, with the reason.
+        damaged: Vec<String>,
+    },
+    /// The run saved a checkpoint and released its device.
+    Suspended,
+    /// A budget is exhausted.
+    BudgetReached {
+        /// The budget, with its value.
+        what: String,
+    },
+    /// The validation loss was evaluated.
+    Evaluated {
+        /// Mean loss, nats per token.
+        loss_nats: f64,
+        /// The same in bits per byte of text.
+        bits_per_byte: f64,
+    },
+    /// A sample was generated.
+    Sampled {
+        prompt: String,
+        /// Generated text.
+        text: String,
+        /// Sampling temperature.
+        temperature: f64,
+    },
+    /// A note was added.
+    Annotated {
+        /// The note.
+        text: String,
+    },
+    /// A loss or gradient norm was not finite; the run pauses.
+    NonFinite {
+        /// The value.
+        what: String,
+    },
+    /// A command was refused; nothing changed.
+    Refused {
+        command: Command,
+        /// Reason and hint.
+        message: String,
+    },
+    /// All steps are done.
+    Finished,
+    /// Ended early, on request.
+    Stopped,
+    /// Ended by an error.
+    Failed {
+        /// What failed, the value, and what to do.
+        message: String,
+    },
+    /// The worker stopped reporting; everything that it reported is stored.
+    Lost {
+        /// The last known state and the reason.
+        message: String,
+    },
+}
+
+impl Event {
+    /// Whether charts show a marker for it; other events are only in the journal.
+    pub fn is_marker(&self) -> bool {
+        !matches!(
+            self,
+            Self::Queued
+                | Self::Starting { .. }
+                | Self::Evaluated { .. }
+                | Self::Sampled { .. }
+                | Self::Refused { .. }
+                | Self::Checkpointed { .. }
+        )
+    }
+
+    /// Whether it changes hyperparameters, weights, or the run's path.
+    pub fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Self::Changed { .. } | Self::ScheduleChanged { .. } | Self::WeightsEdited { .. } | Self::RolledBack { .. }
+        )
+    }
+
+    /// A short phrase for markers and lists: `learning rate 0.001 → 0.0005`.
+    pub fn phrase(&self) -> String {
+        match self {
+            Self::Queued => "queued".into(),
+            Self::Starting { device } => format!("starting on {device}"),
+            Self::Started { parameters } => format!("started, {parameters} parameters"),
+            Self::Paused => "paused".into(),
+            Self::Resumed => "resumed".into(),
+            Self::Stepping { steps } => format!("{steps} step{}", if *steps == 1 { "" } else { "s" }),
+            Self::Changed { path, old, new } => {
+                format!("{} {} → {}", path.row().label.to_lowercase(), brief(*old), brief(*new))
+            }
+            Self::ScheduleChanged {
+                new: SavedSchedule::LearningRate { steps, .. },
+                old: SavedSchedule::LearningRate { steps: before, .. },
+            } if steps != before => {
+                format!("learning-rate schedule changed, end at step {steps} instead of {before}")
+            }
+            Self::ScheduleChanged { new: SavedSchedule::LearningRate { .. }, .. } => {
+                "learning-rate schedule changed".into()
+            }
+            Self::ScheduleChanged { new: SavedSchedule::Mix(_), .. } => "dataset mix changed".into(),
+            Self::ScheduleChanged { new: SavedSchedule::Accumulation(changes), .. } => match changes.as_slice() {
+                [(_, micro_batches)] => format!("gradient accumulation → {micro_batches}"),
+                _ => "gradient accumulation changed".into(),
+            },
+            Self::WeightsEdited { interventions } => match interventions.as_slice() {
+                [all @ .., last] if all.len() < 3 => {
+                    all.iter().map(|one| format!("{one}, ")).chain([last.to_string()]).collect()
+                }
+                all => format!("weight edit of {} components", all.len()),
+            },
+            Self::Checkpointed { checkpoint } => match checkpoint.cause {
+                Cause::Interval => format!("checkpoint {}", checkpoint.id),
+                Cause::Requested => format!("checkpoint {}, requested", checkpoint.id),
+                Cause::BeforeChange => format!("checkpoint {}, before a change", checkpoint.id),
+                Cause::Best => format!("checkpoint {}, best so far", checkpoint.id),
+                Cause::End => format!("checkpoint {}, at the end", checkpoint.id),
+                Cause::Imported => format!("checkpoint {}, imported", checkpoint.id),
+            },
+            Self::CheckpointFailed { checkpoint, message } => format!("checkpoint {checkpoint} failed: {message}"),
+            Self::RolledBack { checkpoint, skip_batches: 0, .. } => format!("rolled back to step {}", checkpoint.step),
+            Self::RolledBack { checkpoint, skip_batches, .. } => {
+                format!("rolled back to step {}, {skip_batches} batches skipped", checkpoint.step)
+            }
+            Self::Imported { from } => format!("imported from {from}"),
+            Self::Forked { from } => format!("forked from {} at step {}", from.run, from.checkpoint.step),
+            Self::Continued { checkpoint: Some(id), .. } => {
+                format!("continued from the checkpoint at step {}", id.step)
+            }
+            Self::Continued { checkpoint: None, .. } => "continued from the first step".into(),
+            Self::Suspended => "suspended".into(),
+            Self::BudgetReached { what } => format!("budget reached: {what}"),
+            Self::Evaluated { loss_nats, .. } => format!("validation loss {loss_nats:.3} nats"),
+            Self::Sampled { .. } => "sample".into(),
+            Self::Annotated { text } => text.clone(),
+            Self::NonFinite { what } => format!("{what} is not finite: paused"),
+            Self::Refused { message, .. } => format!("refused: {message}"),
+            Self::Finished => "finished".into(),
+            Self::Stopped => "stopped".into(),
+            Self::Failed { message } => format!("failed: {message}"),
+            Self::Lost { message } => format!("lost: {message}"),
+        }
+    }
+}
+
+/// Three significant digits, with an exponent where the number is far from 1.
+pub fn brief(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 || (0.01..100_000.0).contains(&size) {
+        let digits = if size == 0.0 { 0 } else { (2 - size.log10().floor() as i32).clamp(0, 5) as usize };
+        let text = format!("{value:.digits$}");
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    } else {
+        format!("{value:.2e}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_survive_both_encodings() {
+        let record = EventRecord {
+            number: 7,
+            segment: 0,
+            step: 41,
+            at_ms: 1,
+            author: Author::Person("ada".into()),
+            command_id: Some(3),
+            reason: None,
+            event: Event::Refused { command: Command::Step { steps: 0 }, message: "no".into() },
+        };
+        let bytes = crate::encode::to_bytes(&record).unwrap();
+        assert_eq!(crate::encode::from_bytes::<EventRecord>(&bytes).unwrap(), record);
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(text.contains(r#""kind":"refused""#), "{text}");
+        assert_eq!(serde_json::from_str::<EventRecord>(&text).unwrap(), record);
+    }
+
+    #[test]
+    fn numbers_are_brief() {
+        for (value, text) in [
+            (0.0, "0"),
+            (1.0, "1"),
+            (0.0006, "6.00e-4"),
+            (2.3149, "2.31"),
+            (200.0, "200"),
+            (0.1, "0.1"),
+            (12345.0, "12345"),
+        ] {
+            assert_eq!(brief(value), text);
+        }
+    }
+}

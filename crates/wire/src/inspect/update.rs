@@ -1,0 +1,102 @@
+//! Updates of inspections, which the worker sends: a result with step and cost, or an error. Only the newest of each inspection
+//! matters.
+
+use serde::{Deserialize, Serialize};
+
+use super::request::Inspection;
+use super::result::InspectionResult;
+
+/// Moments and extrema of one tensor, reduced on its device. Values that are not finite are counted and left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Moments {
+    /// Finite values.
+    pub count: u64,
+    /// NaN and infinite values.
+    pub non_finite: u64,
+    /// Mean of the finite ones.
+    pub mean: f64,
+    /// Root of their mean square.
+    pub rms: f64,
+    /// Smallest; 0 for none.
+    pub min: f64,
+    /// Largest; 0 for none.
+    pub max: f64,
+}
+
+/// One parameter of the model: its weights, and its gradient at the same step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TensorStats {
+    /// Path in the model: `block.0.attention.query`.
+    pub name: String,
+    pub shape: Vec<u64>,
+    /// Weights after the step.
+    pub weight: Moments,
+    /// Gradient before clipping.
+    pub gradient: Moments,
+    /// Norm of the step's update over the norm of the weights.
+    pub update_ratio: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum InspectionUpdate {
+    /// Weight and gradient statistics of every parameter.
+    ParameterStats {
+        /// Step they belong to.
+        step: u64,
+        /// One for each parameter, in the model's order.
+        tensors: Vec<TensorStats>,
+        /// Time it took, ms.
+        cost_ms: f64,
+    },
+    /// The result of an inspection.
+    Result {
+        /// Steps done when it was taken.
+        step: u64,
+        /// Segment of the run's history.
+        segment: u32,
+        inspection: Inspection,
+        result: InspectionResult,
+        /// Its cost.
+        overhead: InspectionOverhead,
+    },
+    /// An inspection that failed.
+    Failed {
+        /// Steps done when it was tried.
+        step: u64,
+        inspection: Inspection,
+        /// The error with a hint.
+        message: String,
+    },
+}
+
+/// The cost of an inspection and how often it is computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InspectionOverhead {
+    /// Training time that it took, ms.
+    pub cost_ms: f64,
+    /// Time between two results, ms; 0 for one that is not repeated.
+    pub every_ms: f64,
+    /// Fraction of the training time that all inspections take at present, 0 to 1.
+    pub share: f64,
+}
+
+impl InspectionUpdate {
+    /// The step it belongs to.
+    pub fn step(&self) -> u64 {
+        match self {
+            Self::ParameterStats { step, .. } | Self::Result { step, .. } | Self::Failed { step, .. } => *step,
+        }
+    }
+
+    /// The key under which a newer update replaces an older one: the key of its inspection.
+    pub fn key(&self) -> String {
+        match self {
+            Self::ParameterStats { .. } => "parameter_stats".to_owned(),
+            Self::Result { inspection, .. } | Self::Failed { inspection, .. } => inspection.key(),
+        }
+    }
+}

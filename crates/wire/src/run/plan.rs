@@ -1,0 +1,548 @@
+//! The plan of a run: every hyperparameter resolved and checked before the run starts. A pure function of spec, datasets and devices, so the
+//! page resolves as someone types and the server decides by the same code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::control::checkpoint::CheckpointRef;
+use crate::control::live::LiveHyperparameters;
+use crate::data::corpus::CorpusInfo;
+use crate::data::tokenizer::Tokenizer;
+use crate::device::{DeviceInfo, DeviceKind};
+use crate::error::PlanError;
+use crate::hyperparameters::recipe::{Recipe, SchedulePlan};
+use crate::hyperparameters::schedule::Schedule;
+use crate::hyperparameters::table;
+use crate::id::{CorpusId, DeviceId};
+use crate::model::ModelPlan;
+use crate::run::preset;
+use crate::run::spec::RunSpec;
+
+/// Maximum number of breakpoints.
+const MAX_BREAKPOINTS: usize = 100;
+
+/// One dataset of the mix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MixPart {
+    /// Dataset.
+    pub corpus: CorpusId,
+    /// BLAKE3 of its text.
+    pub content_hash: String,
+    /// Its fraction of the sequences; the weights sum to 1.
+    pub weight: f64,
+}
+
+/// Where a fork begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Origin {
+    /// Checkpoint of the parent.
+    pub from: CheckpointRef,
+    /// The parent's live hyperparameters there.
+    pub hyperparameters: LiveHyperparameters,
+    /// The parent's lowest validation loss up to there.
+    pub best_valid: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunPlan {
+    /// Preset it came from.
+    pub preset: String,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Seed of initialisation, batches and samples.
+    pub seed: u64,
+    /// Hyperparameters.
+    pub recipe: Recipe,
+    pub tokenizer: Tokenizer,
+    /// Datasets and their weights.
+    pub mix: Vec<MixPart>,
+    pub device: DeviceId,
+    /// Prompt of samples.
+    pub prompt: String,
+    /// Where it was forked, for a fork.
+    #[serde(default)]
+    pub origin: Option<Origin>,
+}
+
+impl RunPlan {
+    /// The learning-rate schedule without overrides.
+    pub fn schedule(&self) -> Schedule {
+        let SchedulePlan { shape, warmup_steps, final_fraction } = self.recipe.schedule.clone();
+        let peak = self.recipe.optimizer.learning_rate;
+        Schedule { shape, peak, warmup_steps, steps: self.steps, final_fraction, overrides: vec![] }
+    }
+
+    /// The live hyperparameters at its first step; a fork begins with those of its parent.
+    pub fn live(&self) -> LiveHyperparameters {
+        match &self.origin {
+            Some(origin) => origin.hyperparameters.clone(),
+            None => {
+                let weights = self.mix.iter().map(|part| part.weight).collect();
+                LiveHyperparameters::planned(&self.recipe, self.schedule(), weights)
+            }
+        }
+    }
+
+    /// Tokens of one micro-batch.
+    pub fn tokens_per_micro_batch(&self) -> u64 {
+        (self.recipe.batch.size * self.recipe.model.seq) as u64
+    }
+
+    /// Tokens of one optimizer step, as planned.
+    pub fn tokens_per_step(&self) -> u64 {
+        (self.recipe.batch.size * self.recipe.batch.accumulation * self.recipe.model.seq) as u64
+    }
+
+    /// Ids of the datasets, in the order of the mix.
+    pub fn corpora(&self) -> Vec<CorpusId> {
+        self.mix.iter().map(|part| part.corpus.clone()).collect()
+    }
+
+    /// Its cost on `device`.
+    pub fn estimate(&self, device: &DeviceInfo) -> Estimate {
+        let model = &self.recipe.model;
+        let tokens = self.tokens_per_step() * self.steps;
+        let flops = model.flops_per_token() * tokens as f64;
+        Estimate {
+            parameters: model.parameters(),
+            tokens,
+            tokens_per_parameter: tokens as f64 / model.parameters() as f64,
+            flops,
+            memory_bytes: model.training_bytes(self.recipe.batch.size, self.recipe.batch.replicas.max(1)),
+            secs: (device.flops_per_sec > 0.0).then(|| flops / device.flops_per_sec),
+        }
+    }
+}
+
+/// The cost of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Estimate {
+    pub parameters: u64,
+    /// Tokens trained on in all.
+    pub tokens: u64,
+    /// Tokens per parameter; about 20 is compute-optimal (Hoffmann et al. 2022).
+    pub tokens_per_parameter: f64,
+    /// Floating-point operations in all.
+    pub flops: f64,
+    /// Memory during training, bytes; an upper estimate.
+    pub memory_bytes: u64,
+    /// Training time in seconds, where the speed of the device is known.
+    pub secs: Option<f64>,
+}
+
+/// A resolved plan with its cost: the answer of `POST /plan`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PlanView {
+    pub plan: RunPlan,
+    /// Cost.
+    pub estimate: Estimate,
+    /// Notes on unusual values.
+    pub notes: Vec<String>,
+}
+
+/// Resolves a spec against the datasets and devices of the lab.
+///
+/// # Errors
+/// The field, its value, and the smallest change that would be valid.
+pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -> Result<PlanView, PlanError> {
+    let preset = preset::find(spec.preset.as_deref().unwrap_or("nanogpt-cpu"), spec.depth)?;
+    let device = choose_device(spec, devices)?;
+    let texts = choose_texts(spec, corpora)?;
+    let tokenizer = spec.tokenizer.unwrap_or(preset.tokenizer);
+    let steps = spec.steps.unwrap_or(preset.steps);
+    if steps == 0 || steps > 100_000_000 {
+        return Err(PlanError::new("steps", format!("{steps} steps are out of bounds")).hint("1 to 100,000,000"));
+    }
+    let mut recipe = preset.recipe;
+    recipe.schedule.warmup_steps = recipe.schedule.warmup_steps.min(steps / 10);
+    let mut recipe = apply_overrides(recipe, &spec.overrides)?;
+    recipe.model.vocab = vocab(tokenizer, &texts)?;
+    if recipe.batch.replicas == 0 {
+        recipe.batch.replicas = (device.cores.max(1) as usize).min(recipe.batch.size.max(1));
+    }
+    let plan = RunPlan {
+        preset: preset.name,
+        steps,
+        seed: spec.seed.unwrap_or(1),
+        recipe,
+        tokenizer,
+        mix: parts(&texts),
+        device: device.id.clone(),
+        prompt: prompt(&texts),
+        origin: None,
+    };
+    check(&plan, &texts)?;
+    let estimate = plan.estimate(device);
+    check_memory(&plan, &estimate, device)?;
+    let notes = notes(&plan, &estimate, &texts);
+    Ok(PlanView { plan, estimate, notes })
+}
+
+/// Checks a spec before anything is created for it: an unknown preset, an override of no hyperparameter.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn check_spec(spec: &RunSpec) -> Result<(), PlanError> {
+    let preset = preset::find(spec.preset.as_deref().unwrap_or("nanogpt-cpu"), spec.depth)?;
+    apply_overrides(preset.recipe, &spec.overrides).map(drop)
+}
+
+/// The requested device, or else the fastest that is not a software adapter.
+pub(crate) fn choose_device<'a>(spec: &RunSpec, devices: &'a [DeviceInfo]) -> Result<&'a DeviceInfo, PlanError> {
+    if let Some(id) = &spec.device {
+        let known: Vec<&str> = devices.iter().map(|device| device.id.as_str()).collect();
+        let hint = if known.is_empty() {
+            "no device has reported yet".to_owned()
+        } else {
+            format!("one of {}", known.join(", "))
+        };
+        return devices
+            .iter()
+            .find(|device| device.id == *id)
+            .ok_or_else(|| PlanError::new("device", format!("there is no device {id}")).hint(hint));
+    }
+    devices
+        .iter()
+        .filter(|device| device.kind != DeviceKind::Software)
+        .max_by(|a, b| {
+            ((a.kind == DeviceKind::Gpu), a.flops_per_sec)
+                .partial_cmp(&((b.kind == DeviceKind::Gpu), b.flops_per_sec))
+                .unwrap_or(std::cmp::Ordering::Equal)
+        })
+        .ok_or_else(|| {
+            PlanError::new("device", "no device has reported yet")
+                .hint("wait until a worker has started, or start one: kindling worker")
+        })
+}
+
+pub(crate) fn choose_texts<'a>(
+    spec: &RunSpec,
+    corpora: &'a [CorpusInfo],
+) -> Result<Vec<(&'a CorpusInfo, f64)>, PlanError> {
+    let wanted: BTreeMap<CorpusId, f64> = match (&spec.corpus, &spec.mix) {
+        (Some(_), Some(_)) => {
+            return Err(PlanError::new("mix", "corpus and mix are both given").hint("give one of them"));
+        }
+        (None, None) => return Err(PlanError::new("corpus", "no dataset is given").hint("for example corpus: tales")),
+        (Some(corpus), None) => BTreeMap::from([(corpus.clone(), 1.0)]),
+        (None, Some(mix)) => mix.clone(),
+    };
+    if let Some((corpus, weight)) = wanted.iter().find(|(_, weight)| !weight.is_finite() || **weight < 0.0) {
+        return Err(
+            PlanError::new("mix", format!("{corpus} has the weight {weight}")).hint("weights are numbers from 0 up")
+        );
+    }
+    let total: f64 = wanted.values().sum();
+    if total <= 0.0 {
+        return Err(PlanError::new("mix", "all weights are 0").hint("at least one above 0"));
+    }
+    // A dataset of weight 0 stays: its weight can be raised while the run trains.
+    wanted
+        .into_iter()
+        .map(|(id, weight)| match corpora.iter().find(|info| info.id == id) {
+            Some(info) => Ok((info, weight / total)),
+            None => {
+                Err(PlanError::new("corpus", format!("there is no corpus {id}")).hint("GET /api/v1/corpora lists them"))
+            }
+        })
+        .collect()
+}
+
+/// The mix of a plan.
+pub(crate) fn parts(texts: &[(&CorpusInfo, f64)]) -> Vec<MixPart> {
+    let part = |(info, weight): &(&CorpusInfo, f64)| MixPart {
+        corpus: info.id.clone(),
+        content_hash: info.content_hash.clone(),
+        weight: *weight,
+    };
+    texts.iter().map(part).collect()
+}
+
+/// Vocabulary size of the tokenizer on these datasets; several documents add an end-of-text token.
+fn vocab(tokenizer: Tokenizer, texts: &[(&CorpusInfo, f64)]) -> Result<usize, PlanError> {
+    Ok(match tokenizer {
+        Tokenizer::Byte => 257,
+        Tokenizer::Bpe(vocab) => vocab as usize,
+        Tokenizer::Gpt2 => 50_257,
+        Tokenizer::Imported(_) => {
+            let message = format!("{tokenizer} belongs to the model that it was imported with");
+            return Err(PlanError::new("tokenizer", message)
+                .hint("fork that run with another dataset, or choose byte, char, bpe-N or gpt2"));
+        }
+        Tokenizer::Char => {
+            if let Some((info, _)) = texts.iter().find(|(info, _)| info.alphabet.is_empty()) {
+                let message = format!("{} has too many unique characters for a character tokenizer", info.id);
+                return Err(PlanError::new("tokenizer", message).hint("byte or bpe-1024"));
+            }
+            let letters: BTreeSet<char> = texts.iter().flat_map(|(info, _)| info.alphabet.chars()).collect();
+            let documents: u64 = texts.iter().map(|(info, _)| info.documents).sum();
+            letters.len() + usize::from(documents > 1)
+        }
+    })
+}
+
+/// Sets each overridden hyperparameter by its path in the JSON of the recipe. A path that is not in the table is an error.
+pub(crate) fn apply_overrides(recipe: Recipe, overrides: &BTreeMap<String, Value>) -> Result<Recipe, PlanError> {
+    let mut tree = serde_json::to_value(recipe).map_err(|source| PlanError::new("overrides", source.to_string()))?;
+    for (path, value) in overrides {
+        let field = format!("overrides.{path}");
+        if path == "model.vocab" {
+            return Err(PlanError::new(&field, "the tokenizer sets the vocabulary size").hint("set tokenizer: bpe-N"));
+        }
+        let pointer = format!("/{}", path.replace('.', "/"));
+        let slot = tree.pointer_mut(&pointer).ok_or_else(|| {
+            PlanError::new(&field, format!("there is no hyperparameter {path:?}")).hint(nearest(path))
+        })?;
+        let old = std::mem::replace(slot, whole(value));
+        if let Err(source) = serde_json::from_value::<Recipe>(tree.clone()) {
+            return Err(
+                PlanError::new(&field, format!("{value} does not fit ({source})")).hint(format!("it was {old}"))
+            );
+        }
+    }
+    serde_json::from_value(tree).map_err(|source| PlanError::new("overrides", source.to_string()))
+}
+
+/// The hyperparameters whose paths end like a misspelt one, or a few examples.
+fn nearest(path: &str) -> String {
+    let field = path.rsplit('.').next().unwrap_or(path);
+    let is_near = |row: &&table::Hyperparameter| {
+        let known = row.path.rsplit('.').next().unwrap_or(row.path);
+        known == field || known.contains(field) || field.contains(known)
+    };
+    let near: Vec<&str> = table::TABLE.iter().filter(is_near).map(|row| row.path).collect();
+    match near.is_empty() {
+        true => "for example model.layers, optimizer.learning_rate, batch.size; GET /api/v1/hyperparameters lists all"
+            .to_owned(),
+        false => format!("did you mean {}?", near.join(" or ")),
+    }
+}
+
+/// `6.0` for an integer is taken as 6.
+fn whole(value: &Value) -> Value {
+    match value.as_f64() {
+        Some(number) if number.fract() == 0.0 && (0.0..9e15).contains(&number) => Value::from(number as u64),
+        _ => value.clone(),
+    }
+}
+
+pub(crate) fn prompt(texts: &[(&CorpusInfo, f64)]) -> String {
+    let sample = texts.first().map_or("", |(info, _)| info.sample.as_str());
+    sample.split_whitespace().next().unwrap_or("The").chars().take(24).collect()
+}
+
+/// Checks the hyperparameters of an imported plan, whatever its datasets.
+///
+/// # Errors
+/// The field and its value.
+pub fn check_imported(plan: &RunPlan) -> Result<(), PlanError> {
+    check(plan, &[])
+}
+
+fn check(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> {
+    table::check(&plan.recipe)?;
+    let Recipe { model, batch, .. } = &plan.recipe;
+    model.check()?;
+    plan.schedule().check()?;
+    if batch.replicas > batch.size {
+        let message = format!("{} replicas cannot share {} sequences", batch.replicas, batch.size);
+        return Err(PlanError::new("batch.replicas", message).hint(format!("at most {}", batch.size.min(256))));
+    }
+    check_breakpoints(plan)?;
+    check_lengths(plan, texts)
+}
+
+/// Breakpoints are few, and the run reaches them.
+pub(crate) fn check_breakpoints(plan: &RunPlan) -> Result<(), PlanError> {
+    let breakpoints = &plan.recipe.breakpoints;
+    if breakpoints.len() > MAX_BREAKPOINTS {
+        let message = format!("{} breakpoints are too many", breakpoints.len());
+        return Err(PlanError::new("breakpoints", message).hint(format!("at most {MAX_BREAKPOINTS}")));
+    }
+    let first = plan.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step);
+    match breakpoints.iter().find(|step| !(first..=plan.steps).contains(step)) {
+        Some(step) => Err(PlanError::new("breakpoints", format!("the run never reaches step {step}"))
+            .hint(format!("{first} to {}", plan.steps))),
+        None => Ok(()),
+    }
+}
+
+/// A dataset must have at least one sequence in each split.
+pub(crate) fn check_lengths(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> {
+    let window = plan.recipe.model.seq as u64 + 1;
+    for (info, _) in texts {
+        let made = info.datasets.iter().find(|made| made.tokenizer == plan.tokenizer && texts.len() == 1);
+        let shortest = match made {
+            Some(made) => made.train_tokens.min(made.valid_tokens),
+            // Not tokenized yet: a token is at least one byte, so this refuses only what can never fit.
+            None => (info.text_bytes as f64 * info.valid_share.min(1.0 - info.valid_share)) as u64 + info.documents,
+        };
+        if shortest < window {
+            let message =
+                format!("{} is too short: a split has {shortest} tokens, and one sequence takes {window}", info.id);
+            let hint = if shortest > 2 {
+                format!("set model.seq to {}, or add more text", shortest - 1)
+            } else {
+                "add more text".to_owned()
+            };
+            return Err(PlanError::new("corpus", message).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the plan fits into the memory of the device; the hint names the smallest change that fits.
+pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceInfo) -> Result<(), PlanError> {
+    if device.memory_bytes == 0 || estimate.memory_bytes <= device.memory_bytes {
+        return Ok(());
+    }
+    let Recipe { model, batch, .. } = &plan.recipe;
+    let fits = |size: usize| model.training_bytes(size, batch.replicas.min(size).max(1)) <= device.memory_bytes;
+    let hint = match (1..batch.size).rev().find(|size| fits(*size)) {
+        Some(size) => {
+            let accumulation = (batch.size * batch.accumulation).div_ceil(size);
+            format!(
+                "batch.size {size} with batch.accumulation {accumulation} would fit and keep about the same effective batch"
+            )
+        }
+        None => match (1..model.layers)
+            .rev()
+            .find(|layers| ModelPlan { layers: *layers, ..model.clone() }.training_bytes(1, 1) <= device.memory_bytes)
+        {
+            Some(layers) => format!("model.layers {layers} with batch.size 1 would fit"),
+            None => "a smaller preset, or a device with more memory".to_owned(),
+        },
+    };
+    let message = format!(
+        "needs about {} and {} has {}",
+        gigabytes(estimate.memory_bytes),
+        device.id,
+        gigabytes(device.memory_bytes)
+    );
+    Err(PlanError::new("batch.size", message).hint(hint))
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+fn notes(plan: &RunPlan, estimate: &Estimate, texts: &[(&CorpusInfo, f64)]) -> Vec<String> {
+    let mut notes = vec![];
+    for (info, weight) in texts {
+        let tokens = info.datasets.iter().find(|made| made.tokenizer == plan.tokenizer).map(|made| made.train_tokens);
+        if let Some(epochs) =
+            tokens.map(|tokens| estimate.tokens as f64 * weight / tokens.max(1) as f64).filter(|epochs| *epochs > 4.0)
+        {
+            notes.push(format!(
+                "{} will be trained on for {epochs:.0} epochs; beyond 4, repeated data adds less (Muennighoff et al. 2023).",
+                info.name
+            ));
+        }
+    }
+    if estimate.secs.is_some_and(|secs| secs > 12.0 * 3600.0) {
+        notes.push("This run will take more than half a day on this device.".to_owned());
+    }
+    notes
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::data::corpus::Source;
+
+    pub(crate) fn lab() -> (Vec<CorpusInfo>, Vec<DeviceInfo>) {
+        let tales = CorpusInfo {
+            id: "tales".parse().unwrap(),
+            name: "Tales".into(),
+            source: Source::Generated { generator: "tales".into(), seed: 1 },
+            documents: 1000,
+            text_bytes: 1_000_000,
+            chars: 1_000_000,
+            alphabet: "abc".into(),
+            sample: "Once upon a time".into(),
+            valid_share: 0.1,
+            content_hash: "00".into(),
+            entropy_nats: Some(1.0),
+            created_ms: 0,
+            datasets: vec![],
+        };
+        let cpu = DeviceInfo {
+            id: "cpu".parse().unwrap(),
+            name: "cpu".into(),
+            kind: DeviceKind::Cpu,
+            backend: "flex".into(),
+            cores: 2,
+            memory_bytes: 8_000_000_000,
+            flops_per_sec: 1e11,
+        };
+        (vec![tales], vec![cpu])
+    }
+
+    fn plan(text: &str) -> Result<PlanView, PlanError> {
+        let (corpora, devices) = lab();
+        resolve(&serde_json::from_str(text).unwrap(), &corpora, &devices)
+    }
+
+    pub(crate) fn plan_of(text: &str) -> RunPlan {
+        plan(text).unwrap().plan
+    }
+
+    #[test]
+    fn a_short_spec_resolves_to_a_complete_plan() {
+        let view = plan(
+            r#"{"preset":"nanogpt-cpu","corpus":"tales","overrides":{"optimizer.learning_rate":0.002,"model.layers":2.0}}"#,
+        )
+        .unwrap();
+        assert_eq!((view.plan.recipe.optimizer.learning_rate, view.plan.recipe.model.layers), (0.002, 2));
+        assert_eq!((view.plan.recipe.model.vocab, view.plan.recipe.batch.replicas), (4, 2));
+        assert_eq!(view.plan.prompt, "Once");
+        let text = serde_json::to_string(&view).unwrap();
+        assert_eq!(serde_json::from_str::<PlanView>(&text).unwrap(), view);
+    }
+
+    #[test]
+    fn invalid_specs_name_the_field_and_a_hint() {
+        let check = |text: &str, field: &str| {
+            let error = plan(text).expect_err(text);
+            assert_eq!(error.field, field, "{text}: {error}");
+        };
+        check(r#"{"corpus":"nope"}"#, "corpus");
+        check(r#"{}"#, "corpus");
+        check(r#"{"corpus":"tales","preset":"huge"}"#, "preset");
+        check(r#"{"corpus":"tales","steps":0}"#, "steps");
+        check(r#"{"corpus":"tales","device":"gpu-9"}"#, "device");
+        check(r#"{"mix":{"tales":0.0}}"#, "mix");
+        check(r#"{"corpus":"tales","overrides":{"model.layerz":3}}"#, "overrides.model.layerz");
+        check(r#"{"corpus":"tales","overrides":{"model.layers":-3}}"#, "overrides.model.layers");
+        check(r#"{"corpus":"tales","overrides":{"model.layers":"many"}}"#, "overrides.model.layers");
+        check(r#"{"corpus":"tales","overrides":{"model.vocab":9}}"#, "overrides.model.vocab");
+        check(r#"{"corpus":"tales","overrides":{"model.heads":3}}"#, "model.heads");
+        check(r#"{"corpus":"tales","overrides":{"model.seq":120000}}"#, "corpus");
+        check(r#"{"corpus":"tales","overrides":{"batch.size":60000}}"#, "batch.size");
+        check(r#"{"corpus":"tales","steps":90,"overrides":{"breakpoints":[0,91]}}"#, "breakpoints");
+        check(r#"{"corpus":"tales","overrides":{"breakpoints":["soon"]}}"#, "overrides.breakpoints");
+        assert_eq!(
+            plan(r#"{"corpus":"tales","steps":90,"overrides":{"breakpoints":[0,90]}}"#)
+                .map(|view| view.plan.recipe.breakpoints),
+            Ok(vec![0, 90])
+        );
+    }
+
+    #[test]
+    fn a_plan_that_does_not_fit_names_one_that_does() {
+        let error = plan(r#"{"corpus":"tales","overrides":{"batch.size":60000}}"#).unwrap_err();
+        let rows: u64 = error.hint.unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+        assert!(plan(&format!(r#"{{"corpus":"tales","overrides":{{"batch.size":{rows}}}}}"#)).is_ok());
+        assert!(
+            plan(&format!(r#"{{"corpus":"tales","overrides":{{"batch.size":{}}}}}"#, rows + 1)).is_err(),
+            "the smallest change"
+        );
+    }
+}

@@ -1,0 +1,272 @@
+//! The presets, and the preset that derives everything from the number of layers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::tokenizer::Tokenizer;
+use crate::error::PlanError;
+use crate::hyperparameters::recipe::{
+    Batch, Budget, Intervals, Optimizer, OptimizerKind, Recipe, Retention, SchedulePlan,
+};
+use crate::hyperparameters::schedule::Shape;
+use crate::model::{Mlp, ModelPlan, Norm, Positions};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PresetInfo {
+    /// Name in a spec.
+    pub name: String,
+    /// Size and training time, in words.
+    pub size: String,
+    /// Purpose, in a sentence.
+    pub about: String,
+    /// Default tokenizer.
+    pub tokenizer: Tokenizer,
+    /// Default number of steps.
+    pub steps: u64,
+    /// Hyperparameters.
+    pub recipe: Recipe,
+}
+
+/// All presets, smallest first.
+pub fn presets() -> Vec<PresetInfo> {
+    vec![
+        entry(
+            "tiny",
+            "tiny: seconds",
+            "Two narrow layers, for a first try and for slow machines.",
+            Tokenizer::Char,
+            1000,
+            tiny(),
+        ),
+        entry(
+            "nanogpt-cpu",
+            "small: minutes on a laptop",
+            "nanoGPT's CPU recipe: 4 layers, 128 wide, 64 tokens of context.",
+            Tokenizer::Char,
+            2000,
+            nanogpt_cpu(),
+        ),
+        entry(
+            "induction",
+            "tiny: minutes on a laptop",
+            "Two layers that learn to copy, on the dataset induction: watch an induction head form.",
+            Tokenizer::Char,
+            1500,
+            induction(),
+        ),
+        entry(
+            "grokking",
+            "tiny: half an hour on a laptop",
+            "One layer that first memorizes sums and much later generalizes, on the dataset modular-addition.",
+            Tokenizer::Bpe(354),
+            6000,
+            grokking(),
+        ),
+        entry(
+            "depth",
+            "any: set by depth",
+            "A modern architecture derived from its number of layers: width, heads and learning rate follow.",
+            Tokenizer::Bpe(1024),
+            2000,
+            by_depth(4),
+        ),
+        entry(
+            "nanogpt-char",
+            "medium: minutes on a GPU, hours on a CPU",
+            "nanoGPT's character model: 6 layers, 384 wide, 256 tokens.",
+            Tokenizer::Char,
+            5000,
+            nanogpt_char(),
+        ),
+        entry(
+            "llama-small",
+            "medium: a GPU",
+            "A modern architecture: RoPE, RMS norm, SwiGLU, grouped-query attention; 8 layers, 512 wide.",
+            Tokenizer::Bpe(8192),
+            5000,
+            llama_small(),
+        ),
+        entry(
+            "gpt2",
+            "large: 124 M, a big GPU",
+            "GPT-2 small, with 1,024 tokens of context.",
+            Tokenizer::Gpt2,
+            20_000,
+            gpt2(12, 12, 768),
+        ),
+        entry("gpt2-medium", "large: 350 M", "GPT-2 medium.", Tokenizer::Gpt2, 20_000, gpt2(24, 16, 1024)),
+        entry("gpt2-large", "large: 774 M", "GPT-2 large.", Tokenizer::Gpt2, 20_000, gpt2(36, 20, 1280)),
+        entry("gpt2-xl", "large: 1.5 B", "GPT-2 XL.", Tokenizer::Gpt2, 20_000, gpt2(48, 25, 1600)),
+    ]
+}
+
+/// Finds a preset; `depth` is the number of layers of the preset of that name.
+///
+/// # Errors
+/// An unknown name, a depth for another preset, or one outside 1 to 64.
+pub fn find(name: &str, depth: Option<u32>) -> Result<PresetInfo, PlanError> {
+    let mut all = presets();
+    let names: Vec<String> = all.iter().map(|preset| preset.name.clone()).collect();
+    let at = all.iter().position(|preset| preset.name == name).ok_or_else(|| {
+        PlanError::new("preset", format!("there is no preset {name:?}")).hint(format!("one of {}", names.join(", ")))
+    })?;
+    let mut preset = all.swap_remove(at);
+    match depth {
+        Some(depth) if name != "depth" => {
+            Err(PlanError::new("depth", format!("preset {name} derives nothing from depth ({depth} given)"))
+                .hint("choose preset depth, or set model.layers"))
+        }
+        Some(depth) if !(1..=64).contains(&depth) => {
+            Err(PlanError::new("depth", format!("{depth} is out of range")).hint("1 to 64"))
+        }
+        Some(depth) => {
+            preset.recipe = by_depth(depth as usize);
+            Ok(preset)
+        }
+        None => Ok(preset),
+    }
+}
+
+fn entry(name: &str, size: &str, about: &str, tokenizer: Tokenizer, steps: u64, recipe: Recipe) -> PresetInfo {
+    PresetInfo { name: name.into(), size: size.into(), about: about.into(), tokenizer, steps, recipe }
+}
+
+fn gpt_shape(layers: usize, heads: usize, d_model: usize, seq: usize) -> ModelPlan {
+    ModelPlan {
+        layers,
+        heads,
+        kv_heads: heads,
+        d_model,
+        d_ff: 4 * d_model,
+        seq,
+        vocab: 1,
+        positions: Positions::Learned,
+        norm: Norm::Layer,
+        mlp: Mlp::Gelu,
+        qk_norm: false,
+        bias: false,
+        tied_head: true,
+        logit_softcap: 0.0,
+        dropout: 0.0,
+        rotary_base: ModelPlan::ROTARY_BASE,
+        norm_eps: 0.0,
+    }
+}
+
+fn llama_shape(layers: usize, heads: usize, kv_heads: usize, d_model: usize, seq: usize) -> ModelPlan {
+    ModelPlan {
+        kv_heads,
+        d_ff: (8 * d_model / 3).next_multiple_of(32),
+        positions: Positions::Rotary,
+        norm: Norm::Rms,
+        mlp: Mlp::Swiglu,
+        tied_head: true,
+        ..gpt_shape(layers, heads, d_model, seq)
+    }
+}
+
+fn recipe(model: ModelPlan, learning_rate: f64, size: usize) -> Recipe {
+    Recipe {
+        model,
+        optimizer: Optimizer {
+            kind: OptimizerKind::Adamw,
+            learning_rate,
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+            weight_decay: 0.1,
+            grad_clip: 1.0,
+            z_loss: 0.0,
+        },
+        schedule: SchedulePlan { shape: Shape::Cosine, warmup_steps: 100, final_fraction: 0.1 },
+        batch: Batch { size, accumulation: 1, replicas: 0 },
+        intervals: Intervals::default(),
+        retention: Retention::default(),
+        budget: Budget::default(),
+        breakpoints: vec![],
+    }
+}
+
+fn tiny() -> Recipe {
+    recipe(gpt_shape(2, 2, 64, 64), 2e-3, 8)
+}
+
+fn nanogpt_cpu() -> Recipe {
+    recipe(gpt_shape(4, 4, 128, 64), 1e-3, 12)
+}
+
+/// Attention dominates: the MLP is as narrow as the residual stream and the embeddings are not tied, so that copying is the easiest way to
+/// predict the next character.
+fn induction() -> Recipe {
+    let shape = gpt_shape(2, 4, 64, 64);
+    let model = ModelPlan { d_ff: 64, positions: Positions::Rotary, norm: Norm::Rms, tied_head: false, ..shape };
+    let mut recipe = recipe(model, 2e-3, 32);
+    recipe.intervals.eval_every = 50;
+    recipe
+}
+
+/// Nanda et al. (2023): one layer, strong weight decay, a constant learning rate. Bytes take 257 tokens of the vocabulary and numbers of two
+/// digits the rest, so that each number is one token; a sum has six tokens, and a sequence two sums.
+fn grokking() -> Recipe {
+    let shape = gpt_shape(1, 4, 128, 12);
+    let mut recipe = recipe(ModelPlan { tied_head: false, ..shape }, 1e-3, 256);
+    recipe.optimizer.weight_decay = 1.0;
+    recipe.optimizer.beta2 = 0.98;
+    recipe.schedule = SchedulePlan { shape: Shape::Constant, warmup_steps: 10, final_fraction: 1.0 };
+    recipe
+}
+
+fn nanogpt_char() -> Recipe {
+    let mut recipe = recipe(ModelPlan { dropout: 0.2, ..gpt_shape(6, 6, 384, 256) }, 1e-3, 64);
+    recipe.intervals.eval_every = 250;
+    recipe
+}
+
+fn llama_small() -> Recipe {
+    recipe(llama_shape(8, 8, 4, 512, 512), 1e-3, 16)
+}
+
+fn gpt2(layers: usize, heads: usize, d_model: usize) -> Recipe {
+    let mut recipe = recipe(ModelPlan { bias: true, ..gpt_shape(layers, heads, d_model, 1024) }, 6e-4, 8);
+    recipe.optimizer.beta2 = 0.95;
+    recipe.schedule.warmup_steps = 700;
+    recipe.batch.accumulation = 8;
+    recipe
+}
+
+/// Width 64 per layer and heads 64 wide (as nanochat's `depth`, with at least 2 heads). The learning rate falls with the root of the width,
+/// from 2e-3 at width 256.
+fn by_depth(depth: usize) -> Recipe {
+    let d_model = 64 * depth;
+    let heads = (d_model / 64).max(2);
+    let rate = 2e-3 * (256.0 / d_model as f64).sqrt();
+    let rate = (rate.min(3e-3) * 1e5).round() / 1e5;
+    recipe(ModelPlan { qk_norm: true, ..llama_shape(depth, heads, heads, d_model, 128) }, rate, 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_the_published_ones() {
+        let count = |name: &str, vocab: usize| {
+            let mut preset = find(name, None).unwrap();
+            preset.recipe.model.vocab = vocab;
+            preset.recipe.model.parameters()
+        };
+        assert_eq!(count("gpt2", 50_257), 124_439_808);
+        assert_eq!(count("gpt2-xl", 50_257), 1_557_611_200);
+        assert_eq!(count("nanogpt-cpu", 65), 804_096);
+    }
+
+    #[test]
+    fn the_preset_depth_gives_a_valid_model_at_every_depth() {
+        for depth in 1..=64 {
+            let mut preset = find("depth", Some(depth)).unwrap();
+            preset.recipe.model.vocab = 1024;
+            preset.recipe.model.check().unwrap();
+        }
+        assert!(find("depth", Some(0)).is_err() && find("gpt2", Some(4)).is_err() && find("nope", None).is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! Messages between server and page: postcard over one WebSocket at `/api/v1/live`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::control::event::EventRecord;
+use crate::data::corpus::Job;
+use crate::device::DeviceView;
+use crate::id::RunId;
+use crate::inspect::request::Inspection;
+use crate::inspect::update::InspectionUpdate;
+use crate::run::{Cursor, RunSummary};
+use crate::series::Row;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FromPage {
+    /// Subscribes to the state of the lab.
+    WatchLab,
+    /// Ends the subscription to the lab.
+    LeaveLab,
+    /// Subscribes to the stream of a run from `since` on.
+    WatchRun {
+        run: RunId,
+        /// Position of the page in the stream.
+        since: Cursor,
+    },
+    /// Ends the subscription to a run.
+    LeaveRun { run: RunId },
+    /// The inspections that this page requests of a run; they replace its previous ones and end with the connection.
+    Inspect {
+        run: RunId,
+        /// At most [`crate::inspect::request::MAX_INSPECTIONS_PER_PAGE`].
+        inspections: Vec<Inspection>,
+    },
+}
+
+/// From the server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ToPage {
+    /// The state of the lab, at most a few times per second.
+    Lab(LabState),
+    /// News of a run.
+    Tick(Tick),
+    /// The page is too far behind (or the server is new): fetch the run again, then watch from its cursor.
+    Resync { run: RunId },
+    /// Heartbeat, sent each second with the server's clock.
+    Heartbeat {
+        /// Milliseconds since 1970.
+        at_ms: i64,
+    },
+    /// A message of the page was refused.
+    Refused {
+        /// The reason.
+        message: String,
+    },
+}
+
+/// News of a run since the previous tick.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tick {
+    pub run: RunId,
+    /// Position in the stream; one more than that of the previous tick.
+    pub cursor: Cursor,
+    /// Summary of the run.
+    pub summary: RunSummary,
+    /// New values.
+    pub rows: Vec<Row>,
+    /// New events of the journal.
+    pub events: Vec<EventRecord>,
+    /// New updates of inspections, the newest of each.
+    pub updates: Vec<InspectionUpdate>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LabState {
+    /// All runs that are not purged, newest first.
+    pub runs: Vec<RunSummary>,
+    pub devices: Vec<DeviceView>,
+    /// Jobs of the server.
+    pub jobs: Vec<Job>,
+}
