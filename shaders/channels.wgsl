@@ -1,13 +1,13 @@
-// Root mean square and extrema of each column of a matrix, read where it lies.
+// Root mean square and extrema of each column of a matrix, read in place.
 //
-// Purpose   What each unit and each direction of the residual stream does over a text, on a GPU: four words for each column cross to the host.
+// Purpose   The activation of each neuron and of each channel of the residual stream over a text, on a GPU: four words for each column cross to the host.
 // Formula   largest * sqrt(mean of (x / largest)^2) over the finite values of a column, so that no square overflows or vanishes; sums are
-//           made in stretches of 256 rows, so that long columns lose nothing. Least and greatest; values that are not finite are counted.
+//           made in blocks of 256 rows, so that long columns lose nothing. Least and greatest; values that are not finite are counted.
 // Bindings  0  the matrix's 32-bit floats as words, from its own offset on
-//           1  four words for each column: rms, least, greatest, count of bad values
+//           1  four words for each column: rms, least, greatest, count of non-finite values
 //           2  where this matrix's values are
 // Threads   A workgroup takes 64 neighbouring columns, a thread one of them, so that a row is read in one piece
-// Twin      `engine::reduce::channels`
+// Reference `engine::kernels::reduce::channels`
 
 struct Channel {
     rms: f32,

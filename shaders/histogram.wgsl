@@ -1,14 +1,14 @@
-// How often values of each size occur in a tensor, by powers of two, read where it lies.
+// Counts of the values of a tensor by magnitude, in powers of two, read in place.
 //
 // Purpose   The shape of weights, gradients and activations on a GPU: 66 counts for each 16,384 values cross to the host.
 // Formula   Bin i of a sign counts 2^(i - 24) <= |x| < 2^(i - 23), i from 0 to 31; the first and the last hold all beyond them. The exponent
 //           is read from the float's own bits, so that counts are exact and numbers below 2^-126 count too. Zeros and values that are not
-//           finite are counted apart.
+//           finite are counted separately.
 // Bindings  0  the tensor's 32-bit floats as words, from its own offset on
 //           1  for each workgroup 32 negative bins, 32 positive ones, zeros, and values that are not finite
 //           2  where this tensor's values are
 // Threads   A workgroup takes 16,384 neighbouring elements in logical order; thread t takes elements t, t + 256, t + 512, ...
-// Twin      `engine::reduce::histogram`
+// Reference `engine::kernels::reduce::histogram`
 
 @group(0) @binding(1) var<storage, read_write> counts: array<u32>;
 

@@ -1,14 +1,14 @@
-// Moments and extrema of a tensor, read where it lies, through its strides.
+// Moments and extrema of a tensor, read in place, through its strides.
 //
 // Purpose   Weight and gradient statistics on a GPU: nothing but a few partial sums crosses to the host.
-// Formula   count and sum of the finite values, sum of their squares, least and greatest; values that are not finite are counted apart.
+// Formula   count and sum of the finite values, sum of their squares, least and greatest; values that are not finite are counted separately.
 //           Sums are kept in three ranges of magnitude, scaled by 2^75 (below 2^-50), 1, and 2^-75 (from 2^50 on), so that no square
 //           overflows or vanishes (Blue 1978). The host unscales and adds the partials in 64 bits.
 // Bindings  0  the tensor's 32-bit floats, from its own offset on; as words, because a compiler may assume that floats are never NaN
-//           1  one partial for each workgroup of the whole look
+//           1  one partial for each workgroup of all reductions
 //           2  where this tensor's values are, and where its partials go
 // Threads   A workgroup takes 16,384 neighbouring elements in logical order; thread t takes elements t, t + 256, t + 512, ...
-// Twin      `engine::stats::moments`
+// Reference `engine::kernels::moments::moments`
 
 struct Partial {
     sum_small: f32,

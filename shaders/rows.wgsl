@@ -1,12 +1,12 @@
-// Entropy and extrema of each row of attention, read where it lies.
+// Entropy and extrema of each row of attention, read in place.
 //
-// Purpose   How sharply heads look, on a GPU: four words for each query cross to the host instead of a share for each key.
-// Formula   -sum p ln p over the finite shares above 0, nats; least and greatest finite share; shares that are not finite are counted.
-// Bindings  0  the shares, 32-bit floats as words, from the tensor's own offset on
-//           1  four words for each row: entropy, least, greatest, count of bad shares
+// Purpose   The entropy of attention patterns, on a GPU: four words for each query cross to the host instead of a probability for each key.
+// Formula   -sum p ln p over the finite probabilities above 0, nats; least and greatest finite one; values that are not finite are counted.
+// Bindings  0  the pattern, 32-bit floats as words, from the tensor's own offset on
+//           1  four words for each row: entropy, least, greatest, count of non-finite values
 //           2  where this tensor's values are
 // Threads   A workgroup takes a row; thread t takes its keys t, t + 64, t + 128, ...
-// Twin      `engine::reduce::rows`
+// Reference `engine::kernels::reduce::rows`
 
 struct Row {
     entropy: f32,

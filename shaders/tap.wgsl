@@ -1,4 +1,4 @@
-// What every kernel reads a tensor through; joined to each of them by `lib.rs`.
+// How every kernel reads a tensor; `lib.rs` appends it to each of them.
 
 // Element i lies at the sum of its coordinates times `strides`; `shape` is filled up with ones in front. A matrix is all rows of the last
 // dimension. `window`: first row, first column, rows, columns of a part of it. `grid`: tiles downwards and across.

@@ -1,13 +1,13 @@
-// A matrix in little: mean and extrema of each tile of a part of it, read where it lies.
+// A matrix as a grid of tiles: mean and extrema of each tile of a rectangle of it, read in place.
 //
-// Purpose   Heatmaps of weights, gradients and updates on a GPU: four words for each tile cross to the host, however large the matrix.
+// Purpose   Heat maps of weights, gradients and updates on a GPU: four words for each tile cross to the host, however large the matrix.
 // Formula   Tile (i, j) of a part of R rows in t tiles holds rows i R / t up to (i + 1) R / t (whole-number division), columns likewise. Its
 //           mean is the sum of x / n, n being all its elements, so that no sum overflows; the host multiplies by n over the finite ones.
 // Bindings  0  the matrix's 32-bit floats as words, from its own offset on
 //           1  one tile of four words for each workgroup: scaled mean, least, greatest, count of finite values
 //           2  where this matrix's values are, which part, how many tiles
 // Threads   A workgroup takes a tile; thread t takes its elements t, t + 64, t + 128, ... in logical order
-// Twin      `engine::reduce::tiles`
+// Reference `engine::kernels::reduce::tiles`
 
 struct Tile {
     mean: f32,

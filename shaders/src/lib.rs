@@ -1,6 +1,6 @@
-//! The lab's own GPU kernels, in WGSL: this crate names and documents them, and holds nothing else. Each file opens with its purpose,
-//! formula, bindings, map from threads to elements, and its twin in Rust, to which the engine's tests hold it. How a tensor is read where
-//! it lies is the same for all and stands in `tap.wgsl`.
+//! The GPU kernels, in WGSL: this crate names and documents them. Each file opens with its purpose, formula, bindings, map from threads to
+//! elements, and its reference implementation in Rust, with which the engine's tests compare it. `tap.wgsl` reads a tensor in place and is
+//! the same for all.
 
 /// A compute shader and how it is launched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Kernel {
     pub elements_per_workgroup: u32,
 }
 
-/// A kernel's own file, and behind it what all of them share.
+/// The file of a kernel, followed by the shared one.
 macro_rules! source {
     ($name:literal) => {
         concat!(include_str!(concat!("../", $name, ".wgsl")), "\n", include_str!("../tap.wgsl"))
@@ -27,16 +27,15 @@ pub const MOMENTS: Kernel = Kernel { name: "moments", source: source!("moments")
 pub const HISTOGRAM: Kernel =
     Kernel { name: "histogram", source: source!("histogram"), elements_per_workgroup: 16_384 };
 
-/// Mean and extrema of each tile of a part of a matrix: a workgroup and four words for each tile.
+/// Mean and extrema of each tile of a rectangle of a matrix: a workgroup and four words for each tile.
 pub const TILES: Kernel = Kernel { name: "tiles", source: source!("tiles"), elements_per_workgroup: 0 };
 
-/// Entropy and extrema of each row of shares: a workgroup and four words for each row.
+/// Entropy and extrema of each row of an attention pattern: a workgroup and four words for each row.
 pub const ROWS: Kernel = Kernel { name: "rows", source: source!("rows"), elements_per_workgroup: 0 };
 
-/// Rms and extrema of each column: a workgroup for 64 columns, four words for each.
+/// RMS and extrema of each column: a workgroup for 64 columns, four words for each.
 pub const CHANNELS: Kernel = Kernel { name: "channels", source: source!("channels"), elements_per_workgroup: 0 };
 
-/// All kernels.
 pub const KERNELS: [Kernel; 5] = [MOMENTS, HISTOGRAM, TILES, ROWS, CHANNELS];
 
 #[cfg(test)]
@@ -66,10 +65,10 @@ mod tests {
     }
 
     #[test]
-    fn every_kernel_says_what_it_is() {
+    fn every_kernel_has_its_documentation() {
         for kernel in KERNELS {
             let header: Vec<&str> = kernel.source.lines().take_while(|line| line.starts_with("//")).collect();
-            for word in ["Purpose", "Formula", "Bindings", "Threads", "Twin"] {
+            for word in ["Purpose", "Formula", "Bindings", "Threads", "Reference"] {
                 assert!(
                     header.iter().any(|line| line.trim_start_matches('/').trim_start().starts_with(word)),
                     "{} lacks {word}",

@@ -4,10 +4,8 @@ use std::path::Path;
 
 use figure::curve::point;
 use figure::png::Printer;
-use figure::{
-    ChartSpec, Curve, Drawing, Furniture, Mark, Reference, Role, Scale, ScaleKind, Size, Style, Theme, chart,
-};
-use wire::event::Author;
+use figure::{ChartSpec, Curve, Drawing, Frame, Mark, Reference, Role, Scale, ScaleKind, Size, Style, Theme, chart};
+use wire::control::event::Author;
 use wire::series::Bucket;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -86,11 +84,11 @@ fn loss(mut noise: Noise) -> Drawing {
         _ => course(step as f64) + 0.055 * noise.next(),
     };
     let train = fold(0, 6200, 8, &mut step_loss);
-    let ghost = fold(4700, 5100, 8, &mut |step| course(step as f64) + ((step - 4700) as f64 / 400.0).powi(2) * 0.9);
+    let abandoned = fold(4700, 5100, 8, &mut |step| course(step as f64) + ((step - 4700) as f64 / 400.0).powi(2) * 0.9);
     let valid: Vec<Bucket> =
         (0..=24).map(|at| point(at * 250, (at * 250) as f64, course((at * 250) as f64) + 0.06)).collect();
     let curves = [
-        Curve { style: Style::Ghost, ..Curve::new("", Role::Ghost, &ghost) },
+        Curve { style: Style::Abandoned, ..Curve::new("", Role::Abandoned, &abandoned) },
         Curve { is_live: true, ..Curve::new("train", Role::Ember, &train) },
         Curve::new("valid", Role::Run(0), &valid),
     ];
@@ -101,12 +99,12 @@ fn loss(mut noise: Noise) -> Drawing {
         references: references(),
         marks: vec![
             mark(1500.0, "rate × ½", Author::Person("ada".into()), false),
-            mark(3000.0, "clip 1 → 0.5", Author::Model("second".into()), false),
+            mark(3000.0, "clip 1 → 0.5", Author::Agent("second".into()), false),
             mark(4310.0, "spike z = 9", Author::Rule("spike".into()), true),
             mark(5100.0, "rolled back to 4 700", Author::Person("ada".into()), false),
         ],
         crosshair: Some(2200.0),
-        furniture: Furniture { has_lane: true, ..Furniture::default() },
+        frame: Frame { has_lane: true, ..Frame::default() },
         ..ChartSpec::default()
     };
     chart(&spec, &curves, Size::new(960.0, 380.0))

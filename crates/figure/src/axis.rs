@@ -1,21 +1,20 @@
-//! Scales and ticks: where a value stands between two ends, and which values are worth a label.
+//! Scales and ticks: the position of a value between two ends, and the values that get a label.
 
 use crate::number::{self, Manner, THIN};
 
-/// Evenly by difference, or evenly by ratio.
+/// Linear or logarithmic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ScaleKind {
-    /// By difference.
     #[default]
     Linear,
-    /// By ratio; values of 0 and less have no place.
+    /// Logarithmic; values of 0 and less have no position.
     Log,
 }
 
-/// A stretch of values laid out from 0 to 1.
+/// A range of values mapped to 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
-    /// How it is laid out.
+    /// Kind of scale.
     pub kind: ScaleKind,
     /// Value at 0. Finite, and above 0 where `kind` is logarithmic.
     pub from: f64,
@@ -23,10 +22,10 @@ pub struct Scale {
     pub to: f64,
 }
 
-/// Values are kept within this, so that differences and ratios stay finite.
+/// Values are clamped to this, so that differences and ratios stay finite.
 const BOUND: f64 = 1e150;
 
-/// Places are kept within this many lengths of the scale, so that canvases and files stay with numbers they can hold.
+/// Positions are clamped to this many lengths of the scale, so that canvases and files can represent them.
 const REACH: f64 = 1e4;
 
 impl Scale {
@@ -69,7 +68,7 @@ impl Scale {
         if to / from > 1.0 + 1e-12 { Self { kind, from, to } } else { Self { kind, from: from / 1.5, to: to * 1.5 } }
     }
 
-    /// Where a value stands: 0 at `from`, 1 at `to`, bounded far outside; NaN where it has no place.
+    /// Position of a value: 0 at `from`, 1 at `to`, clamped far outside; NaN where it has none.
     pub fn place(&self, value: f64) -> f64 {
         let place = match self.kind {
             ScaleKind::Linear => (value - self.from) / (self.to - self.from),
@@ -79,7 +78,7 @@ impl Scale {
         place.clamp(-REACH, REACH)
     }
 
-    /// The value at a place: the inverse of [`Self::place`].
+    /// The value at a position: the inverse of [`Self::place`].
     pub fn value(&self, place: f64) -> f64 {
         match self.kind {
             ScaleKind::Linear => self.from + place * (self.to - self.from),
@@ -98,12 +97,11 @@ impl Scale {
     }
 }
 
-/// A value worth a line on the grid.
+/// A tick of an axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tick {
-    /// The value.
     pub value: f64,
-    /// How it is written; empty for lines between.
+    /// Label; empty for minor lines.
     pub label: String,
 }
 
@@ -134,7 +132,7 @@ pub fn ticks(scale: &Scale, target: usize, unit: &str) -> Vec<Tick> {
 
 /// The next of 1, 2, 2.5, 5 x 10^n from `rough` on.
 fn round_step(rough: f64) -> f64 {
-    // A little closer than asked for: too few lines read worse than one too many.
+    // Slightly denser than requested: too few lines read worse than one too many.
     let rough = rough * 0.85;
     let power = 10f64.powf(rough.log10().floor()).max(f64::MIN_POSITIVE);
     let lead = rough / power;
@@ -190,7 +188,7 @@ fn log_label(value: f64, manner: Manner) -> String {
             let (factor, letter) = number::prefix(value);
             format!("{}{THIN}{letter}", number::short(value / factor)).trim_end().to_owned()
         }
-        // 1e-4 and not 1.0e-4: there are no digits to keep apart.
+        // 1e-4 and not 1.0e-4: no label needs the decimal.
         _ if !(0.00995..1e6).contains(&value) => format!("{value:.0e}"),
         _ => number::short(value),
     }
@@ -235,7 +233,7 @@ impl Labels {
     }
 }
 
-/// Decimals that tell multiples of `step` apart; negative for tens and more.
+/// Decimals that distinguish multiples of `step`; negative for tens and more.
 fn decimals(step: f64) -> i32 {
     let power = step.log10().floor();
     let lead = step / 10f64.powf(power);
@@ -243,7 +241,7 @@ fn decimals(step: f64) -> i32 {
     -(power as i32) + i32::from(is_half)
 }
 
-/// Times of a shared step: the smallest unit it needs is told, so that neighbours differ.
+/// Times with a common step: down to the smallest unit that makes neighbours differ.
 fn clock(secs: f64, step: f64) -> String {
     if secs == 0.0 {
         return "0".to_owned();
@@ -274,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_read_well() {
+    fn labels_are_as_expected() {
         let linear = |from, to| Scale::new(ScaleKind::Linear, from, to);
         let log = |from, to| Scale::new(ScaleKind::Log, from, to);
         assert_eq!(labels(&linear(1.4, 4.3), 5, "nats"), ["1.5", "2.0", "2.5", "3.0", "3.5", "4.0"]);

@@ -1,26 +1,26 @@
-//! A chart: what it is made of, and the one function that draws it.
+//! A chart: its parts, and the function that draws it.
 
-use wire::event::Author;
+use wire::control::event::Author;
 use wire::series::Axis;
 
 use crate::axis::ScaleKind;
 use crate::curve::{Curve, Style, extent, has_value, visible};
 use crate::layout::Layout;
 use crate::scene::{Dash, Fill, Form, Point, Role, Scene, Shape, Size, Stroke};
-use crate::{furniture, stack, summary};
+use crate::{frame, stack, summary};
 
-/// A line that values are read against.
+/// A reference line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reference {
-    /// Few words: `ln V`, `floor`.
+    /// Short label: `ln V`, `entropy floor`.
     pub label: String,
-    /// Where on the y axis. Drawn when that costs the curves little height; told at the edge otherwise.
+    /// Value on the y axis. The line is drawn where this costs the curves little height; otherwise its value is shown at the edge.
     pub value: f64,
-    /// Colour: [`Role::Floor`] for what no model can pass, [`Role::InkFaint`] for the rest.
+    /// Colour: [`Role::Floor`] for the entropy floor, [`Role::InkFaint`] for the rest.
     pub role: Role,
 }
 
-/// Something that happened.
+/// A marker of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
     /// Where on the x axis.
@@ -29,18 +29,18 @@ pub struct Mark {
     pub phrase: String,
     /// Who; decides the form.
     pub author: Author,
-    /// Needs a hand.
+    /// Whether it is an alarm.
     pub is_alarm: bool,
 }
 
 impl Mark {
-    /// The form of its author: a person's mark points up, a rule's is square, a model's a diamond, the lab's round.
+    /// The shape of its author: triangle for a person, square for a rule, diamond for an agent, circle for the system.
     pub fn form(&self) -> Form {
         match self.author {
             Author::Person(_) => Form::Triangle,
             Author::Rule(_) => Form::Square,
-            Author::Model(_) => Form::Diamond,
-            Author::Lab => Form::Circle,
+            Author::Agent(_) => Form::Diamond,
+            Author::System => Form::Circle,
         }
     }
 
@@ -48,49 +48,49 @@ impl Mark {
     pub fn role(&self) -> Role {
         match (self.is_alarm, &self.author) {
             (true, _) => Role::Alarm,
-            (false, Author::Lab) => Role::InkFaint,
+            (false, Author::System) => Role::InkFaint,
             _ => Role::InkSoft,
         }
     }
 }
 
-/// Which parts stand around the curves.
+/// The parts around the curves: axes, legend and markers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Furniture {
-    /// Title and legend above.
+pub struct Frame {
+    /// Title and legend.
     pub has_header: bool,
-    /// Marks below, in a lane with their phrases; without it they are only lines.
+    /// Markers below the plot with their phrases; without it they are lines only.
     pub has_lane: bool,
-    /// Ticks of the x axis below.
+    /// Tick labels of the x axis.
     pub has_x_labels: bool,
-    /// A filled background, as files need it.
+    /// A filled background, for files.
     pub has_background: bool,
-    /// Pixels left of the plot: charts under each other share one so that their x axes do.
+    /// Left margin, pixels: stacked charts share it so that their x axes align.
     pub left_margin: Option<f64>,
 }
 
-impl Default for Furniture {
+impl Default for Frame {
     fn default() -> Self {
         Self { has_header: true, has_lane: false, has_x_labels: true, has_background: true, left_margin: None }
     }
 }
 
-/// All of a chart but its curves.
+/// A chart without its curves.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChartSpec {
     /// What is shown: `loss`.
     pub title: String,
     /// Unit of the values, as in [`wire::series::describe`].
     pub unit: String,
-    /// What stands on the x axis.
+    /// The quantity of the x axis.
     pub axis: Axis,
-    /// How it is laid out.
+    /// Scale of the x axis.
     pub x_scale: ScaleKind,
     /// Left end; the first bucket's if none.
     pub from: Option<f64>,
     /// Right end; the last bucket's if none.
     pub to: Option<f64>,
-    /// How values are laid out.
+    /// Scale of the y axis.
     pub y_scale: ScaleKind,
     /// Lower end; by what is in sight if none.
     pub y_from: Option<f64>,
@@ -100,14 +100,14 @@ pub struct ChartSpec {
     pub y_share: Option<f64>,
     /// The y axis reaches down to 0.
     pub has_zero: bool,
-    /// Lines to read against.
+    /// Reference lines.
     pub references: Vec<Reference>,
-    /// What happened, in order.
+    /// Markers, in order.
     pub marks: Vec<Mark>,
     /// A place on the x axis to read the values at.
     pub crosshair: Option<f64>,
-    /// What stands around.
-    pub furniture: Furniture,
+    /// Axes, legend and markers.
+    pub frame: Frame,
 }
 
 impl ChartSpec {
@@ -134,9 +134,9 @@ pub struct Drawing {
 /// Draws a chart of `size` pixels.
 pub fn chart(spec: &ChartSpec, curves: &[Curve], size: Size) -> Drawing {
     let layout = Layout::new(spec, curves, size);
-    let mut shapes = furniture::ground(spec, &layout);
-    let mut inner = furniture::reference_lines(spec, &layout);
-    inner.extend(furniture::mark_lines(spec, &layout));
+    let mut shapes = frame::ground(spec, &layout);
+    let mut inner = frame::reference_lines(spec, &layout);
+    inner.extend(frame::mark_lines(spec, &layout));
     inner.extend(stack::shapes(curves, &layout));
     for curve in drawing_order(curves) {
         inner.extend(curve.shapes(&layout));
@@ -144,21 +144,21 @@ pub fn chart(spec: &ChartSpec, curves: &[Curve], size: Size) -> Drawing {
     }
     // Half a line's width more, or curves along an edge would be thinner there.
     shapes.push(Shape::Group { clip: layout.plot.grown(1.0), shapes: inner });
-    shapes.extend(furniture::reference_labels(spec, &layout));
-    shapes.extend(furniture::end_labels(curves, &layout));
+    shapes.extend(frame::reference_labels(spec, &layout));
+    shapes.extend(frame::end_labels(curves, &layout));
     shapes.extend(curves.iter().filter(|curve| curve.is_live).flat_map(|curve| glow(curve, curves, &layout)));
-    shapes.extend(furniture::lane(spec, &layout));
-    shapes.extend(furniture::header(spec, curves, &layout));
+    shapes.extend(frame::lane(spec, &layout));
+    shapes.extend(frame::header(spec, curves, &layout));
     if let Some(x) = spec.crosshair {
         shapes.extend(crosshair(&layout, curves, x));
-        shapes.extend(furniture::place_label(spec, &layout, x));
+        shapes.extend(frame::place_label(spec, &layout, x));
     }
     let scene =
         Scene { size: layout.size, title: spec.title.clone(), summary: summary::describe(spec, curves), shapes };
     Drawing { scene, layout }
 }
 
-/// A line at a place on the x axis with a dot on every curve: drawn apart from the chart, so that moving it costs nothing.
+/// A line at a place on the x axis with a dot on every curve: drawn separately from the chart, so that moving it does not redraw the chart.
 /// Nothing outside the plot.
 pub fn crosshair(layout: &Layout, curves: &[Curve], x: f64) -> Vec<Shape> {
     if !layout.x.contains(x) {
@@ -176,11 +176,11 @@ pub fn crosshair(layout: &Layout, curves: &[Curve], x: f64) -> Vec<Shape> {
     shapes
 }
 
-/// Ghosts under plans under measured curves, live ones on top; stacked ones are drawn by themselves.
+/// Order of drawing: abandoned segments, plans, measured curves, live ones on top; stacked ones are drawn separately.
 fn drawing_order<'a, 'b>(curves: &'b [Curve<'a>]) -> Vec<&'b Curve<'a>> {
     let mut order: Vec<&Curve> = curves.iter().filter(|curve| curve.style != Style::Stacked).collect();
     order.sort_by_key(|curve| {
-        (curve.is_live, [Style::Ghost, Style::Planned].iter().position(|style| *style == curve.style).unwrap_or(2))
+        (curve.is_live, [Style::Abandoned, Style::Planned].iter().position(|style| *style == curve.style).unwrap_or(2))
     });
     order
 }
@@ -210,7 +210,7 @@ fn clipped(curve: &Curve, layout: &Layout) -> Vec<Shape> {
     shapes
 }
 
-/// The dot of a run at work, in ember whatever its own colour.
+/// The dot at the end of a live run, in ember whatever the colour of its curve.
 fn glow(curve: &Curve, curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     let Some(last) = curve.last() else { return Vec::new() };
     let index = curves.iter().position(|other| std::ptr::eq(other, curve));

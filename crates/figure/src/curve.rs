@@ -13,7 +13,7 @@ pub enum Style {
     #[default]
     Measured,
     /// An abandoned stretch: faint, under the rest.
-    Ghost,
+    Abandoned,
     /// Not yet come to pass: dashed, no band.
     Planned,
     /// A part of a whole: an area on top of the stacked curves before it.
@@ -29,14 +29,13 @@ pub struct Curve<'a> {
     pub role: Role,
     /// In order of x, as the series query gives them.
     pub buckets: &'a [Bucket],
-    /// Look.
     pub style: Style,
-    /// Its end glows: this is the run at work.
+    /// Whether it is the curve of a live run, which gets a dot at its end.
     pub is_live: bool,
     /// Length of a running mean, in units of x; the measured curve stays, faint. It depends on x alone, so it keeps its shape
     /// when one zooms.
     pub smoothing: Option<f64>,
-    /// Its name is written at its end, as a ghost's is: a legend would not tell whose it is.
+    /// Whether its name is written at its end, as for abandoned segments, which the legend cannot distinguish.
     pub is_labelled: bool,
 }
 
@@ -91,18 +90,18 @@ struct Column {
     bottom: f64,
 }
 
-/// The stretches between gaps.
+/// The parts between gaps.
 type Stretches = Vec<Vec<Column>>;
 
 impl Curve<'_> {
-    /// Its shapes, but for the glow at its end; for every style except [`Style::Stacked`].
+    /// Its shapes, except the dot at its end; for every style except [`Style::Stacked`].
     pub(crate) fn shapes(&self, layout: &Layout) -> Vec<Shape> {
         let seen = visible(self.buckets, layout.x.from, layout.x.to);
         let stretches = columns(seen, layout);
         let mut shapes = Vec::new();
         match self.style {
             Style::Planned => lines(&stretches, self.stroke(1.5).dashed(Dash::Dashed).faint(0.8), &mut shapes),
-            Style::Ghost => {
+            Style::Abandoned => {
                 bands(&stretches, self.role, 0.10, &mut shapes);
                 lines(&stretches, self.stroke(1.1).faint(0.6), &mut shapes);
             }
@@ -176,7 +175,7 @@ fn lines(stretches: &Stretches, stroke: Stroke, shapes: &mut Vec<Shape>) {
     }
 }
 
-/// The band of each stretch, with a hairline around it: a spike one pixel wide would otherwise be too pale to see.
+/// The band of each part, with a hairline around it: a spike one pixel wide would otherwise be too pale to see.
 fn bands(stretches: &Stretches, role: Role, opacity: f64, shapes: &mut Vec<Shape>) {
     for stretch in stretches.iter().filter(|stretch| stretch.iter().any(|column| column.bottom - column.top > 0.2)) {
         let upper = stretch.iter().map(|column| Point::new(column.x, column.top));
@@ -211,7 +210,7 @@ fn spikes(stretch: &[Column], role: Role, shapes: &mut Vec<Shape>) {
 /// Pixels between points from which each gets a dot.
 const DOT_SPACING: f64 = 14.0;
 
-/// Dots on points that stand alone or wide apart, so that one sees what was measured.
+/// Dots on isolated or widely spaced points, so that single measurements are visible.
 fn dots(stretches: &Stretches, role: Role, shapes: &mut Vec<Shape>) {
     for stretch in stretches {
         let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };

@@ -1,45 +1,44 @@
-//! Fields of numbers as pictures: a byte a cell becomes a colour a cell, through a table, so that a picture costs one pass over its
-//! bytes. Cells that hold no number are left open.
+//! Heat maps: the byte of each cell becomes a colour through a table, in one pass. Cells without a value are transparent.
 
-use wire::sight::{Field, Histogram};
+use wire::inspect::result::{HeatMap, Histogram};
 
 use crate::number;
 use crate::ramp::Ramp;
 use crate::scene::{Anchor, Fill, Point, Rect, Role, Shape, Text};
 
-/// A field in a rectangle, between given ends.
-pub fn heat(field: &Field, rect: Rect, ramp: Ramp, (low, high): (f32, f32)) -> Shape {
+/// A heat map in a rectangle, with a colour map between given ends.
+pub fn heat(map: &HeatMap, rect: Rect, ramp: Ramp, (low, high): (f32, f32)) -> Shape {
     let span = f64::from(high) - f64::from(low);
     let colour = |byte: usize| {
-        let value = f64::from(field.low) + (f64::from(field.high) - f64::from(field.low)) * (byte as f64 - 1.0) / 254.0;
+        let value = f64::from(map.low) + (f64::from(map.high) - f64::from(map.low)) * (byte as f64 - 1.0) / 254.0;
         let share = if span > 0.0 { (value - f64::from(low)) / span } else { 0.5 };
         let [red, green, blue] = ramp.rgb(share);
         [red, green, blue, 255]
     };
     let mut table: Vec<[u8; 4]> = (0..256).map(colour).collect();
     table[0] = [0; 4];
-    let count = field.rows as usize * field.columns as usize;
-    let known = field.cells.iter().take(count).map(|cell| table[usize::from(*cell)]);
+    let count = map.rows as usize * map.columns as usize;
+    let known = map.cells.iter().take(count).map(|cell| table[usize::from(*cell)]);
     let pixels = known.chain(std::iter::repeat([0; 4])).take(count).flatten().collect();
-    Shape::Cells { rect, rows: field.rows, columns: field.columns, pixels }
+    Shape::Cells { rect, rows: map.rows, columns: map.columns, pixels }
 }
 
-/// A part of a field; what lies outside it is left out.
-pub fn part(field: &Field, rows: std::ops::Range<u32>, columns: std::ops::Range<u32>) -> Field {
-    let (rows, columns) = (rows.start..rows.end.min(field.rows), columns.start..columns.end.min(field.columns));
+/// A rectangle of a heat map, clipped to it.
+pub fn part(map: &HeatMap, rows: std::ops::Range<u32>, columns: std::ops::Range<u32>) -> HeatMap {
+    let (rows, columns) = (rows.start..rows.end.min(map.rows), columns.start..columns.end.min(map.columns));
     let row = |row: u32| {
-        let from = (row * field.columns) as usize;
-        field.cells.get(from + columns.start as usize..from + columns.end as usize).unwrap_or(&[])
+        let from = (row * map.columns) as usize;
+        map.cells.get(from + columns.start as usize..from + columns.end as usize).unwrap_or(&[])
     };
-    Field {
+    HeatMap {
         rows: rows.len() as u32,
         columns: columns.len() as u32,
         cells: rows.flat_map(row).copied().collect(),
-        ..*field
+        ..*map
     }
 }
 
-/// What the colours mean: a bar with its ends in figures, and zero where there is a sign.
+/// A colour bar with its ends, and zero for signed values.
 pub fn scale_bar(rect: Rect, ramp: Ramp, (low, high): (f32, f32), unit: &str) -> Vec<Shape> {
     let columns = 64;
     let cells = (0..columns).flat_map(|at| {
@@ -64,8 +63,7 @@ pub fn scale_bar(rect: Rect, ramp: Ramp, (low, high): (f32, f32), unit: &str) ->
     shapes
 }
 
-/// How often values of each size occur, largest negative at the left, zero in the middle; heights by the root, so that the few far out
-/// are seen beside the many.
+/// Counts of values by magnitude, largest negative at the left, zero in the middle; heights are square roots, so that rare values are visible.
 pub fn histogram(histogram: &Histogram, rect: Rect) -> Vec<Shape> {
     let sides = histogram.negative.iter().rev().map(|count| (*count, Role::Run(0)));
     let zeros = std::iter::once((histogram.zeros, Role::InkFaint));
@@ -100,12 +98,13 @@ pub fn describe_histogram(histogram: &Histogram) -> String {
         sizes(bins).map(|(from, to)| format!("{} {name}, in size from 2^{from} to 2^{to}", number::whole(count)))
     };
     let zeros = (histogram.zeros > 0).then(|| format!("{} exactly zero", number::whole(histogram.zeros)));
-    let bad = (histogram.bad > 0).then(|| format!("{} not finite", number::whole(histogram.bad)));
-    let told: Vec<String> = [side(&histogram.negative, "negative"), zeros, side(&histogram.positive, "positive"), bad]
-        .into_iter()
-        .flatten()
-        .collect();
-    if told.is_empty() { "no values".into() } else { told.join("; ") }
+    let non_finite = (histogram.non_finite > 0).then(|| format!("{} not finite", number::whole(histogram.non_finite)));
+    let phrases: Vec<String> =
+        [side(&histogram.negative, "negative"), zeros, side(&histogram.positive, "positive"), non_finite]
+            .into_iter()
+            .flatten()
+            .collect();
+    if phrases.is_empty() { "no values".into() } else { phrases.join("; ") }
 }
 
 #[cfg(test)]
@@ -121,10 +120,10 @@ mod tests {
 
     #[test]
     fn every_cell_gets_the_colour_of_its_value() {
-        let field = Field::of(2, 2, &[-2.0, 0.0, f32::NAN, 1.0]);
+        let map = HeatMap::of(2, 2, &[-2.0, 0.0, f32::NAN, 1.0]);
         let ramp = Ramp::Signed;
-        let ends = ramp.ends(field.low, field.high);
-        let shape = heat(&field, Rect::default(), ramp, ends);
+        let ends = ramp.ends(map.low, map.high);
+        let shape = heat(&map, Rect::default(), ramp, ends);
         let cell = |at: usize| &pixels(&shape)[at * 4..at * 4 + 4];
         assert_eq!(cell(0)[..3], ramp.rgb(0.0));
         let middle = ramp.rgb(0.5);
@@ -134,24 +133,24 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_lie_about_their_size_still_draw() {
-        let short = Field { rows: 3, columns: 2, low: 0.0, high: 0.0, cells: vec![1] };
+    fn heat_maps_with_a_wrong_size_are_drawn() {
+        let short = HeatMap { rows: 3, columns: 2, low: 0.0, high: 0.0, cells: vec![1] };
         assert_eq!(pixels(&heat(&short, Rect::default(), Ramp::Cividis, (0.0, 0.0))).len(), 24);
         assert_eq!(part(&short, 1..9, 0..9).cells.len(), 0);
     }
 
     #[test]
-    fn a_part_is_the_same_cells() {
+    fn a_rectangle_has_the_same_cells() {
         let values: Vec<f32> = (0..12).map(|value| value as f32).collect();
-        let field = Field::of(3, 4, &values);
-        let some = part(&field, 1..3, 2..9);
+        let map = HeatMap::of(3, 4, &values);
+        let some = part(&map, 1..3, 2..9);
         assert_eq!((some.rows, some.columns), (2, 2));
-        assert_eq!(some.value(1, 1), field.value(2, 3));
+        assert_eq!(some.value(1, 1), map.value(2, 3));
     }
 
     #[test]
     fn a_histogram_shows_both_signs_at_one_scale() {
-        let mut sizes = Histogram { negative: vec![0; 32], positive: vec![0; 32], zeros: 4, bad: 1 };
+        let mut sizes = Histogram { negative: vec![0; 32], positive: vec![0; 32], zeros: 4, non_finite: 1 };
         (sizes.negative[20], sizes.positive[22]) = (16, 4);
         let bars = histogram(&sizes, Rect::new(0.0, 0.0, 70.0, 10.0));
         assert_eq!(bars.len(), 3);

@@ -1,4 +1,4 @@
-//! Where things are: the ranges of a chart, its rectangles, and the way between values and pixels and back.
+//! The geometry of a chart: its ranges, its rectangles, and the conversion between values and pixels.
 
 use wire::series::Bucket;
 
@@ -53,15 +53,15 @@ impl Layout {
         let size = Size::new(sane(size.width), sane(size.height));
         let x = x_scale(spec, curves);
         let y = y_scale(spec, curves, &x);
-        let top = if spec.furniture.has_header { 30.0 } else { 8.0 };
-        let lane = if spec.furniture.has_lane { LANE } else { 0.0 };
-        let foot = if spec.furniture.has_x_labels { 22.0 } else { 6.0 };
+        let top = if spec.frame.has_header { 30.0 } else { 8.0 };
+        let lane = if spec.frame.has_lane { LANE } else { 0.0 };
+        let foot = if spec.frame.has_x_labels { 22.0 } else { 6.0 };
         let height = size.height - top - lane - foot;
         let labels = axis::ticks(&y, y_target(height), &spec.unit);
         let widest = labels.iter().map(|tick| text_width(&tick.label, SMALL, Font::Numbers)).fold(0.0, f64::max);
-        let left = spec.furniture.left_margin.map_or((widest + GAP + 6.0).max(36.0), sane).min(size.width / 2.0);
+        let left = spec.frame.left_margin.map_or((widest + GAP + 6.0).max(36.0), sane).min(size.width / 2.0);
         let plot = Rect::new(left, top, size.width - left - 12.0, height);
-        let lane = spec.furniture.has_lane.then(|| Rect::new(plot.x, plot.bottom(), plot.width, lane));
+        let lane = spec.frame.has_lane.then(|| Rect::new(plot.x, plot.bottom(), plot.width, lane));
         let mut layout = Self { size, plot, lane, x, y, marks: Vec::new() };
         layout.marks = spec.marks.iter().map(|mark| layout.mark_place(mark.x)).collect();
         layout
@@ -173,7 +173,7 @@ fn x_scale(spec: &ChartSpec, curves: &[Curve]) -> Scale {
 fn y_scale(spec: &ChartSpec, curves: &[Curve], x: &Scale) -> Scale {
     let mut range = Range { is_log: spec.y_scale == ScaleKind::Log, ..Range::default() };
     let mut spread = Spread::default();
-    for curve in curves.iter().filter(|curve| !matches!(curve.style, Style::Stacked | Style::Ghost)) {
+    for curve in curves.iter().filter(|curve| !matches!(curve.style, Style::Stacked | Style::Abandoned)) {
         for bucket in inside(curve, x) {
             let (low, high) = extent(bucket);
             range.add(low);
@@ -192,11 +192,11 @@ fn y_scale(spec: &ChartSpec, curves: &[Curve], x: &Scale) -> Scale {
     if spec.has_zero {
         range.add(0.0);
     }
-    // What was abandoned may not press what counts flat; where it leaves the axis that is marked at the edge.
-    let ghosts = curves.iter().filter(|curve| curve.style == Style::Ghost).flat_map(|curve| inside(curve, x));
-    let ghosts: Vec<(f64, f64)> = ghosts.map(extent).collect();
-    let lowest = ghosts.iter().map(|(low, _)| *low).fold(f64::INFINITY, f64::min);
-    let highest = ghosts.iter().map(|(_, high)| *high).fold(f64::NEG_INFINITY, f64::max);
+    // Abandoned segments must not compress the other curves; where they leave the axis, the edge has a mark.
+    let abandoned = curves.iter().filter(|curve| curve.style == Style::Abandoned).flat_map(|curve| inside(curve, x));
+    let abandoned: Vec<(f64, f64)> = abandoned.map(extent).collect();
+    let lowest = abandoned.iter().map(|(low, _)| *low).fold(f64::INFINITY, f64::min);
+    let highest = abandoned.iter().map(|(_, high)| *high).fold(f64::NEG_INFINITY, f64::max);
     if range.low > range.high {
         [lowest, highest].into_iter().for_each(|value| range.add(value));
     }
@@ -294,7 +294,7 @@ pub(crate) mod tests {
     use crate::curve::point;
     use crate::scene::Role;
 
-    /// Reproducible throws for properties.
+    /// Reproducible random values.
     pub(crate) struct Dice(u64);
 
     impl Dice {

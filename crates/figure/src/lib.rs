@@ -1,13 +1,13 @@
-//! The one drawing code of the lab: what a person sees on the page is what the server writes as SVG or PNG.
+//! The drawing code of charts and heat maps: the page and the files of the server (SVG, PNG) show the same drawing.
 //!
 //! A chart is computed here as a [`Scene`], a list of plain shapes painted by role; the page walks the same list onto a
 //! canvas. No colours are chosen here except in [`theme`], nothing is measured with a real font, and nothing is fetched.
 //! Read in this order:
 //!
-//! - [`scene`] shapes and roles, [`theme`] what a role looks like in light and dark;
+//! - [`scene`] shapes and roles, [`theme`] the colour of each role in light and dark;
 //! - [`number`] how a value is written, [`axis`] scales and ticks;
-//! - [`chart()`] what a chart is made of, [`curve`] one line on it, [`layout`] where things are, for pointers and keys;
-//! - [`ramp`] colours for fields of numbers, [`heat`] such fields as pictures;
+//! - [`chart()`] the parts of a chart, [`curve`] one line of it, `frame` axes, markers and legend, [`layout`] the geometry for pointers and keys;
+//! - [`ramp`] colour maps, [`heat`] heat maps;
 //! - [`summary`] the same chart in words and as a table;
 //! - [`svg()`], [`png`] (feature `png`, for programs with a disk: it uses the system's fonts), [`sparkline()`].
 
@@ -16,7 +16,7 @@ pub mod chart;
 pub mod curve;
 #[cfg(feature = "png")]
 pub mod error;
-mod furniture;
+mod frame;
 pub mod heat;
 pub mod layout;
 pub mod number;
@@ -31,9 +31,9 @@ pub mod svg;
 pub mod theme;
 
 pub use axis::{Scale, ScaleKind, Tick};
-pub use chart::{ChartSpec, Drawing, Furniture, Mark, Reference, chart, crosshair};
+pub use chart::{ChartSpec, Drawing, Frame, Mark, Reference, chart, crosshair};
 pub use curve::{Curve, Style};
-pub use furniture::place_label;
+pub use frame::place_label;
 pub use layout::{Layout, Reading};
 pub use ramp::Ramp;
 pub use scene::{Point, Rect, Role, Scene, Shape, Size};

@@ -1,9 +1,9 @@
-//! How values are written: always with their unit, three significant digits, thin spaces; whole where someone asks.
+//! The format of values: with their unit, three significant digits and thin spaces; all digits on request.
 
 /// A narrow space that does not break: between groups of digits, and between a number and its unit.
 pub const THIN: char = '\u{202f}';
 
-/// How values of a unit are written.
+/// The format of values of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
     /// As they are, with an exponent when far from 1.
@@ -17,7 +17,7 @@ pub enum Manner {
 }
 
 impl Manner {
-    /// The manner of a unit as named in [`wire::series::describe`].
+    /// The format of a unit as named in [`wire::series::describe`].
     pub fn of(unit: &str) -> Self {
         match unit {
             "s" => Self::Duration,
@@ -64,7 +64,7 @@ pub fn with_unit(value: f64, unit: &str) -> String {
     }
 }
 
-/// Every digit there is, for who asks: `2.310 482 5 nats / token` is `2.3104825 nats / token`, `12 401.5 tok/s`.
+/// All digits: `2.310 482 5 nats / token` is `2.3104825 nats / token`, `12 401.5 tok/s`.
 pub fn exact(value: f64, unit: &str) -> String {
     if !value.is_finite() {
         return not_finite(value).to_owned();
@@ -88,7 +88,7 @@ pub fn bytes(value: u64) -> String {
     prefixed(value as f64, "B")
 }
 
-/// A time in at most two units: `0.8 s`, `45 s`, `3 min`, `1 h 12 min`, `2 d 3 h`. Below ten minutes seconds are told only
+/// A time in at most two units: `0.8 s`, `45 s`, `3 min`, `1 h 12 min`, `2 d 3 h`. Below ten minutes seconds are written only
 /// under one and a half minutes.
 pub fn duration(secs: f64) -> String {
     if !secs.is_finite() {
@@ -144,7 +144,7 @@ fn prefixed(value: f64, unit: &str) -> String {
     let digits = short(value / factor);
     match (letter, unit) {
         ("", _) => counted(&digits, unit, value),
-        // SI joins prefix and unit where the unit is a symbol; words stand apart.
+        // SI joins prefix and unit where the unit is a symbol; words are separated.
         (_, "B" | "FLOP" | "FLOP/s") => format!("{digits}{THIN}{letter}{unit}"),
         _ => format!("{digits}{THIN}{letter}{THIN}{unit}"),
     }
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn units_stand_with_their_numbers() {
+    fn values_have_their_units() {
         for (value, unit, text) in [
             (12_400.0, "tok/s", "12.4 k tok/s"),
             (999.7, "tok/s", "1.00 k tok/s"),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_as_people_do() {
+    fn times_have_at_most_two_units() {
         for (secs, text) in [
             (0.0, "0 s"),
             (0.0124, "12.4 ms"),

@@ -10,10 +10,10 @@ use crate::scene::Scene;
 use crate::svg::svg;
 use crate::theme::Theme;
 
-/// The largest side of a picture, in pixels.
+/// Maximum side of an image, pixels.
 pub const MOST_PIXELS: u32 = 8192;
 
-/// Writes pictures. Looking for fonts takes long: make one and keep it.
+/// Writes PNG files. Loading fonts takes long, so keep one.
 pub struct Printer {
     options: Options<'static>,
 }
@@ -41,7 +41,7 @@ impl Printer {
     /// The file, with `scale` pixels to each of the scene's.
     ///
     /// # Errors
-    /// [`FigureError::Size`] for a picture without pixels or beyond [`MOST_PIXELS`].
+    /// [`FigureError::Size`] for an image without pixels or beyond [`MOST_PIXELS`].
     pub fn png(&self, scene: &Scene, theme: Theme, scale: f64) -> Result<Vec<u8>, FigureError> {
         let (width, height) = ((scene.size.width * scale).round(), (scene.size.height * scale).round());
         let sides = 1.0..=f64::from(MOST_PIXELS);
@@ -86,12 +86,12 @@ mod tests {
     use crate::scene::Size;
 
     #[test]
-    fn a_machine_without_fonts_is_told_so() {
+    fn a_machine_without_fonts_gives_an_error() {
         assert!(matches!(Printer::with_fonts(fontdb::Database::new()), Err(FigureError::NoFonts)));
     }
 
     #[test]
-    fn a_picture_has_the_size_asked_for() {
+    fn an_image_has_the_requested_size() {
         let Ok(printer) = Printer::new() else { return };
         let drawing = crate::chart(&crate::ChartSpec::default(), &[], Size::new(200.0, 100.0));
         let file = printer.png(&drawing.scene, Theme::Dark, 2.0).unwrap();

@@ -1,12 +1,12 @@
-//! Colours for fields of numbers. Two for what has no sign, even in lightness and safe for every kind of colour vision, and a pair for
-//! what has one, whose middle is the paper, so that zero is seen as nothing.
+//! Colour maps. Unsigned values have perceptually uniform ones that are safe for colour-blind readers; signed values have a diverging pair for
+//! light and dark whose middle is the background.
 
-/// A course of colours from the lowest value to the highest.
+/// A colour map from the lowest value to the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ramp {
     /// Dark blue to yellow (Nuñez, Anderton and Renslow 2018).
     Cividis,
-    /// The same by the root of the value: for shares, most of which are small.
+    /// The same by the root of the value: for probabilities, most of which are small.
     Shares,
     /// Violet over green to yellow (Smith and van der Walt 2015).
     Viridis,

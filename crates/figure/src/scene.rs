@@ -19,9 +19,7 @@ impl Point {
 /// Width and height.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Size {
-    /// Width.
     pub width: f64,
-    /// Height.
     pub height: f64,
 }
 
@@ -72,39 +70,35 @@ impl Rect {
     }
 }
 
-/// What a shape means; [`crate::theme`] says how that looks.
+/// The meaning of a shape; [`crate::theme`] has its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// What lies under a chart.
+    /// Background of a chart.
     Surface,
-    /// Words and numbers to read first.
+    /// Primary text.
     Ink,
-    /// Words to read second.
+    /// Secondary text.
     InkSoft,
-    /// Tick labels and remarks.
+    /// Tick labels and notes.
     InkFaint,
     /// Lines of the grid.
     Grid,
-    /// The line that values stand on.
     AxisLine,
-    /// The live run, and heat. Nothing else.
+    /// The live run. Nothing else.
     Ember,
-    /// Needs a hand.
     Alarm,
-    /// Fine.
+    /// A good state.
     Good,
-    /// An abandoned stretch of a run's history.
-    Ghost,
-    /// A bound that no model can pass.
+    /// An abandoned segment of a run.
+    Abandoned,
+    /// The entropy floor.
     Floor,
-    /// One of several runs or parts, stable wherever it is shown: a safe set of eight, which then repeats with dashes.
+    /// One of several runs or components, with the same colour everywhere: a colour-blind safe set of eight, then repeated with dashes.
     Run(u8),
 }
 
-/// A filled inside.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fill {
-    /// Meaning.
     pub role: Role,
     /// 0 to 1.
     pub opacity: f64,
@@ -116,21 +110,20 @@ impl Fill {
         Self { role, opacity: 1.0 }
     }
 
-    /// See-through.
+    /// Transparent.
     pub const fn faint(role: Role, opacity: f64) -> Self {
         Self { role, opacity }
     }
 }
 
-/// How a line is broken.
+/// Dashes of a line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Dash {
-    /// Not at all.
     #[default]
     Solid,
-    /// Planned, or a bound.
+    /// A plan, or a bound.
     Dashed,
-    /// A remark.
+    /// A note.
     Dotted,
 }
 
@@ -145,16 +138,14 @@ impl Dash {
     }
 }
 
-/// A line's look. Corners and ends are round.
+/// The style of a line. Corners and ends are round.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stroke {
-    /// Meaning.
     pub role: Role,
     /// 0 to 1.
     pub opacity: f64,
-    /// Width.
     pub width: f64,
-    /// Breaks.
+    /// Dashes.
     pub dash: Dash,
 }
 
@@ -164,24 +155,23 @@ impl Stroke {
         Self { role, opacity: 1.0, width, dash: Dash::Solid }
     }
 
-    /// The same, see-through.
+    /// The same, transparent.
     pub const fn faint(self, opacity: f64) -> Self {
         Self { opacity, ..self }
     }
 
-    /// The same, broken.
+    /// The same, dashed.
     pub const fn dashed(self, dash: Dash) -> Self {
         Self { dash, ..self }
     }
 }
 
-/// Which end of a text stands at its place.
+/// The end of a text that is at its position.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Anchor {
     /// The left end.
     #[default]
     Start,
-    /// The middle.
     Middle,
     /// The right end.
     End,
@@ -214,11 +204,9 @@ pub struct Text {
     pub at: Point,
     /// The words.
     pub text: String,
-    /// Meaning.
     pub role: Role,
     /// Height of the font.
     pub size: f64,
-    /// Font.
     pub font: Font,
     /// Which end stands at `at`.
     pub anchor: Anchor,
@@ -266,7 +254,7 @@ pub fn text_width(text: &str, size: f64, font: Font) -> f64 {
     text.chars().map(share).sum::<f64>() * size
 }
 
-/// Forms of a mark, one per kind of author, so that colour never says it alone.
+/// Shapes of a marker, one per kind of author, so that colour is never the only difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// Point up.
@@ -295,39 +283,36 @@ impl Form {
     }
 }
 
-/// One thing to draw.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shape {
     /// A line through points.
     Polyline {
         /// At least two.
         points: Vec<Point>,
-        /// Look.
+        /// Style.
         stroke: Stroke,
     },
     /// A closed outline, filled.
     Area {
         /// Corners in order; the last joins the first.
         points: Vec<Point>,
-        /// Look.
+        /// Style.
         fill: Fill,
     },
     /// A rectangle.
     Rect {
-        /// Where.
         rect: Rect,
         /// Radius of its corners.
         radius: f64,
-        /// Look.
+        /// Style.
         fill: Fill,
     },
     /// A dot.
     Circle {
         /// Middle.
         center: Point,
-        /// Radius.
         radius: f64,
-        /// Look.
+        /// Style.
         fill: Fill,
     },
     /// A mark.
@@ -336,25 +321,21 @@ pub enum Shape {
         at: Point,
         /// Reach from the middle.
         size: f64,
-        /// Form.
         form: Form,
-        /// Look.
+        /// Style.
         fill: Fill,
     },
     /// A rectangle of cells, a colour each.
     Cells {
-        /// Where.
         rect: Rect,
-        /// Rows.
         rows: u32,
-        /// Columns.
         columns: u32,
         /// Red, green, blue and opacity of each cell, row by row.
         pixels: Vec<u8>,
     },
     /// Words.
     Text(Text),
-    /// Shapes of which only what lies in `clip` is seen.
+    /// Shapes clipped to `clip`.
     Group {
         /// The window.
         clip: Rect,
@@ -384,11 +365,10 @@ impl From<Text> for Shape {
 /// A finished drawing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
-    /// Its size.
     pub size: Size,
     /// Its name, for screen readers and files.
     pub title: String,
-    /// What it shows, in words.
+    /// Description in words.
     pub summary: String,
     /// In order of drawing.
     pub shapes: Vec<Shape>,

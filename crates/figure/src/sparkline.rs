@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_points_make_a_picture_inside_its_size() {
+    fn any_points_are_drawn_inside_the_size() {
         let size = Size::new(80.0, 20.0);
         for points in [
             &[][..],

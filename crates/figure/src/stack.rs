@@ -1,4 +1,4 @@
-//! Parts of a whole: areas on top of each other. A part without a value at a place counts as 0 there.
+//! Stacked areas. A curve without a value at a position counts as 0 there.
 
 use wire::series::Bucket;
 
@@ -39,7 +39,7 @@ pub(crate) fn top(curves: &[Curve], index: usize, x: f64) -> f64 {
     parts.map(|curve| along(&course(curve.buckets), x)).sum()
 }
 
-/// Each stacked curve with the course below it and its own, on the same places.
+/// Each stacked curve with the line below it and its own, on the same positions.
 fn courses<'a, 'b>(curves: &'b [Curve<'a>], x: &Scale) -> Vec<(&'b Curve<'a>, Course, Course)> {
     let mut below: Course = Vec::new();
     let mut out = Vec::new();
@@ -62,7 +62,7 @@ fn course(buckets: &[Bucket]) -> Course {
     buckets.iter().map(|bucket| (middle(bucket), value(bucket))).filter(|(place, _)| place.is_finite()).collect()
 }
 
-/// A course read at rising places, in one pass.
+/// A line read at increasing positions, in one pass.
 fn follow(course: &Course, places: &[f64]) -> Course {
     let mut at = 0;
     let read = |place: &f64| {
@@ -78,7 +78,7 @@ fn along(course: &Course, place: f64) -> f64 {
     between(course, course.partition_point(|(at, _)| *at <= place).saturating_sub(1), place)
 }
 
-/// On the straight line from point `at` to the next; 0 outside the course.
+/// On the straight line from point `at` to the next; 0 outside the line.
 fn between(course: &Course, at: usize, place: f64) -> f64 {
     match (course.get(at), course.get(at + 1)) {
         (Some(&(from, one)), Some(&(to, two))) if place >= from && to > from => {
@@ -96,7 +96,7 @@ mod tests {
     use crate::scene::Role;
 
     #[test]
-    fn parts_stand_on_each_other() {
+    fn curves_are_stacked() {
         let one: Vec<Bucket> = (0..5).map(|step| point(step, step as f64, 2.0)).collect();
         let two: Vec<Bucket> = (0..5).map(|step| point(step, step as f64, step as f64)).collect();
         let stacked = |name, buckets| Curve { style: Style::Stacked, ..Curve::new(name, Role::Run(0), buckets) };

@@ -1,4 +1,4 @@
-//! A chart without eyes: in sentences, and as a table.
+//! A chart in words: sentences for screen readers, and a table.
 
 use wire::series::{Axis, Bucket};
 
@@ -38,7 +38,7 @@ fn sentence(spec: &ChartSpec, curve: &Curve) -> String {
     let value = |value: f64| number::with_unit(value, &spec.unit);
     let place = |x: f64| place(spec, x);
     let kind = match curve.style {
-        Style::Ghost => ", abandoned",
+        Style::Abandoned => ", abandoned",
         Style::Planned => ", planned",
         Style::Measured | Style::Stacked => "",
     };
@@ -128,7 +128,7 @@ mod tests {
     use crate::scene::Role;
 
     #[test]
-    fn a_chart_can_be_heard() {
+    fn a_chart_is_described_in_words() {
         let buckets = [point(0, 0.0, 4.17), point(1, 1.0, f64::NAN), point(2, 2.0, 2.0), point(3, 3.0, 2.5)];
         let spec = ChartSpec { title: "loss".into(), unit: "nats".into(), ..ChartSpec::default() };
         let curves = [Curve::new("train", Role::Ember, &buckets)];

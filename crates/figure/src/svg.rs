@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn words_cannot_become_markup() {
+    fn text_is_escaped() {
         let text = Text::words(Point::new(0.0, f64::NAN), "<script>\u{0}\u{ffff}\"&", 11.0, Role::Ink);
         let scene = Scene {
             size: Size::new(10.0, 10.0),

@@ -1,4 +1,4 @@
-//! How roles look: one table for light and dark. The page's style sheet declares the same custom properties with the same
+//! The colours of roles: one table for light and dark. The page's style sheet declares the same custom properties with the same
 //! values ([`css`] writes them; a test of the page holds its sheet to it).
 //!
 //! Contrast against the surface, by WCAG: text roles at least 4.5, lines and fills of data at least 3. The colours of runs
@@ -20,7 +20,6 @@ pub enum Theme {
 /// A role's custom property and its two colours, as `#rrggbb`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paint {
-    /// Role.
     pub role: Role,
     /// Name of the custom property, with its dashes.
     pub property: &'static str,
@@ -48,7 +47,7 @@ pub const PAINTS: [Paint; 19] = [
     paint(Role::Ember, "--ember", "#bf4b08", "#ff9147"),
     paint(Role::Alarm, "--alarm", "#b80f3a", "#ff6b86"),
     paint(Role::Good, "--good", "#0b7a57", "#4cc79a"),
-    paint(Role::Ghost, "--ghost", "#857d73", "#857d72"),
+    paint(Role::Abandoned, "--abandoned", "#857d73", "#857d72"),
     paint(Role::Floor, "--floor", "#6d5bb0", "#a99be6"),
     paint(Role::Run(0), "--run-0", "#0072b2", "#2687be"),
     paint(Role::Run(1), "--run-1", "#009e73", "#009e73"),
@@ -73,7 +72,7 @@ impl Role {
             Self::Ember => 6,
             Self::Alarm => 7,
             Self::Good => 8,
-            Self::Ghost => 9,
+            Self::Abandoned => 9,
             Self::Floor => 10,
             Self::Run(number) => 11 + usize::from(number % RUNS),
         };
@@ -85,7 +84,7 @@ impl Role {
         self.paint().property
     }
 
-    /// Breaks of its line: runs that share a colour differ in these.
+    /// Dashes of its line: runs that share a colour differ in these.
     pub fn dash(self) -> Dash {
         match self {
             Self::Run(number) => [Dash::Solid, Dash::Dashed, Dash::Dotted][usize::from(number / RUNS % 3)],
@@ -116,7 +115,7 @@ mod tests {
 
     /// Inks and surfaces are the page's own (`style.css`); every other role of a drawing looks the same in a page and in a file.
     #[test]
-    fn the_page_paints_drawings_with_the_same_colours() {
+    fn the_page_has_the_same_colours() {
         let sheet = include_str!("../../../public/run.css");
         let own = ["--surface", "--ink", "--ink-soft", "--ink-faint"];
         for paint in PAINTS.iter().filter(|paint| !own.contains(&paint.property)) {
@@ -141,12 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn roles_stand_out_from_the_surface() {
+    fn roles_have_enough_contrast() {
         for theme in [Theme::Light, Theme::Dark] {
             for paint in &PAINTS {
                 let needed = match paint.role {
                     Role::Surface | Role::Grid | Role::AxisLine => continue,
-                    Role::Run(_) | Role::Ghost => 3.0,
+                    Role::Run(_) | Role::Abandoned => 3.0,
                     _ => 4.5,
                 };
                 let found = contrast(theme.color(paint.role), theme.color(Role::Surface));
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_is_its_roles_own() {
+    fn every_role_has_its_own_row() {
         for paint in &PAINTS {
             assert_eq!(paint.role.paint(), paint);
         }

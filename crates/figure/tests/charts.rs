@@ -1,8 +1,9 @@
 //! What must hold of every chart: no spike is lost, nothing panics, and the picture of one small chart stays as it is.
 
 use figure::curve::point;
-use figure::{ChartSpec, Curve, Furniture, Mark, Reference, Role, ScaleKind, Scene, Shape, Size, Style, Theme, chart};
-use wire::event::Author;
+use figure::{ChartSpec, Curve, Frame, Mark, Reference, Role, ScaleKind, Scene, Shape, Size, Style, Theme, chart};
+use testing::Random;
+use wire::control::event::Author;
 use wire::series::{Axis, Bucket};
 
 fn each_point(scene: &Scene, visit: &mut dyn FnMut(f64, f64)) {
@@ -71,13 +72,12 @@ fn a_gap_breaks_the_line_and_a_lone_point_is_a_dot() {
     assert_eq!((lines, dots), (2, 1));
 }
 
-/// Reproducible throws.
-struct Dice(u64);
+/// Values of every kind, mostly ones that no run has.
+struct Dice(Random);
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
+        self.0.below(bound)
     }
 
     fn wild(&mut self) -> f64 {
@@ -135,10 +135,10 @@ const NAMES: [&str; 3] =
 
 #[test]
 fn anything_can_be_drawn() {
-    let mut dice = Dice(5);
+    let mut dice = Dice(Random::new(testing::seed(5)));
     for round in 0..3000 {
         let data: Vec<Vec<Bucket>> = (0..dice.below(4)).map(|_| dice.buckets()).collect();
-        let styles = [Style::Measured, Style::Ghost, Style::Planned, Style::Stacked];
+        let styles = [Style::Measured, Style::Abandoned, Style::Planned, Style::Stacked];
         let curve = |buckets| Curve {
             style: styles[dice.below(4) as usize],
             is_live: dice.is(),
@@ -150,7 +150,7 @@ fn anything_can_be_drawn() {
         let mark = |at: u64, x| Mark {
             x,
             phrase: "a phrase ü <&>".repeat(at as usize),
-            author: Author::Lab,
+            author: Author::System,
             is_alarm: at == 1,
         };
         let spec = ChartSpec {
@@ -170,11 +170,11 @@ fn anything_can_be_drawn() {
                 .collect(),
             marks: (0..dice.below(4)).map(|at| mark(at, dice.wild())).collect(),
             crosshair: dice.perhaps(),
-            furniture: Furniture {
+            frame: Frame {
                 has_header: dice.is(),
                 has_lane: dice.is(),
                 left_margin: dice.perhaps(),
-                ..Furniture::default()
+                ..Frame::default()
             },
         };
         let size = match dice.below(4) {
@@ -201,23 +201,23 @@ fn anything_can_be_drawn() {
 }
 
 #[test]
-fn a_name_at_a_curves_end_stands_clear_of_all_curves() {
+fn a_name_at_the_end_of_a_curve_overlaps_no_curve() {
     let line = |from: u64, to: u64, height: f64| -> Vec<Bucket> {
         (from..to).map(|step| point(step, step as f64, height - step as f64 * 0.01)).collect()
     };
     let (train, past) = (line(0, 200, 4.0), line(0, 120, 4.0));
     for gap in [-0.4, 0.1, 0.3] {
-        let ghost = line(60, 120, 4.0 + gap);
+        let abandoned = line(60, 120, 4.0 + gap);
         let curves = [
-            Curve { style: Style::Ghost, ..Curve::new("ghost: left at step 120", Role::Ghost, &ghost) },
+            Curve { style: Style::Abandoned, ..Curve::new("abandoned at step 120", Role::Abandoned, &abandoned) },
             Curve { is_labelled: true, ..Curve::new("train of amber-fox", Role::InkFaint, &past) },
             Curve::new("train", Role::Ember, &train),
         ];
-        let furniture = Furniture { has_header: false, ..Furniture::default() };
-        let drawing = chart(&ChartSpec { furniture, ..ChartSpec::default() }, &curves, Size::new(800.0, 400.0));
+        let frame = Frame { has_header: false, ..Frame::default() };
+        let drawing = chart(&ChartSpec { frame, ..ChartSpec::default() }, &curves, Size::new(800.0, 400.0));
         let mut labels = vec![];
         drawing.scene.walk(&mut |shape| match shape {
-            Shape::Text(text) if text.text.contains("ghost") || text.text.contains("amber-fox") => {
+            Shape::Text(text) if text.text.contains("abandoned") || text.text.contains("amber-fox") => {
                 labels.push((text.at.x - text.width(), text.at.x, text.at.y));
             }
             _ => {}
@@ -234,7 +234,7 @@ fn a_name_at_a_curves_end_stands_clear_of_all_curves() {
 }
 
 #[test]
-fn one_small_chart_looks_as_it_did() {
+fn the_svg_of_a_small_chart_is_unchanged() {
     let buckets: Vec<Bucket> = (0..5)
         .map(|step| Bucket {
             max: 4.5 - step as f64 * 0.5,
@@ -249,7 +249,7 @@ fn one_small_chart_looks_as_it_did() {
         marks: vec![Mark {
             x: 2.0, phrase: "rate × ½".into(), author: Author::Person("ada".into()), is_alarm: false
         }],
-        furniture: Furniture { has_lane: true, ..Furniture::default() },
+        frame: Frame { has_lane: true, ..Frame::default() },
         ..ChartSpec::default()
     };
     let curves = [Curve { is_live: true, ..Curve::new("train", Role::Ember, &buckets) }];

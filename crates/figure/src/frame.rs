@@ -1,4 +1,4 @@
-//! What stands around the curves: grid, ticks, references, the lane of marks, title and legend.
+//! The frame of a chart: grid, ticks, reference lines, markers, title and legend.
 
 use crate::axis::{self, Tick};
 use crate::chart::{ChartSpec, Mark, Reference, reference_stroke};
@@ -10,7 +10,7 @@ use crate::scene::{Anchor, Dash, Fill, Font, Point, Rect, Role, Shape, Stroke, T
 /// Background, grid and tick labels.
 pub(crate) fn ground(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     let mut shapes = Vec::new();
-    if spec.furniture.has_background {
+    if spec.frame.has_background {
         let rect = Rect::new(0.0, 0.0, layout.size.width, layout.size.height);
         shapes.push(Shape::Rect { rect, radius: 0.0, fill: Fill::solid(Role::Surface) });
     }
@@ -61,12 +61,12 @@ fn x_axis(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
         let half = text_width(&label, SMALL, Font::Numbers) / 2.0;
         // A label never leaves the drawing, never touches another and never runs into the axis's name.
         let x = x.max(half + 2.0);
-        if spec.furniture.has_x_labels && x - half >= free_from && x + half <= free_to {
+        if spec.frame.has_x_labels && x - half >= free_from && x + half <= free_to {
             free_from = x + half + 10.0;
             shapes.push(Text::numbers(Point::new(x, y), label, SMALL, Role::InkFaint).anchored(Anchor::Middle).into());
         }
     }
-    if spec.furniture.has_x_labels {
+    if spec.frame.has_x_labels {
         shapes.push(name.into());
     }
     shapes
@@ -74,14 +74,14 @@ fn x_axis(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
 
 fn x_name(spec: &ChartSpec) -> &'static str {
     match spec.x_unit() {
-        "s" => "time at work",
+        "s" => "training time",
         "FLOP" => "FLOP",
         "tokens" => "tokens",
         _ => "step",
     }
 }
 
-/// Lines that values are read against, where they are in sight.
+/// Reference lines that are in the visible range.
 pub(crate) fn reference_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     let seen = spec.references.iter().filter(|reference| layout.y.contains(reference.value));
     let line = |reference: &Reference| {
@@ -91,7 +91,7 @@ pub(crate) fn reference_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     seen.map(line).collect()
 }
 
-/// Their labels at the right edge; those out of sight say so with an arrow.
+/// Their labels at the right edge; an arrow for those outside the visible range.
 pub(crate) fn reference_labels(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     let plot = layout.plot;
     if plot.width < 120.0 || plot.height < 40.0 {
@@ -119,7 +119,7 @@ pub(crate) fn reference_labels(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> 
     shapes
 }
 
-/// Names of abandoned stretches, and of what is labelled, at their ends: a legend would not tell which is which.
+/// Names of abandoned segments and labelled curves at their ends, since the legend cannot distinguish them.
 pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     let plot = layout.plot;
     if plot.width < 240.0 || plot.height < 80.0 {
@@ -127,8 +127,9 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     }
     let mut taken: Vec<f64> = Vec::new();
     let mut shapes = Vec::new();
-    let is_told = |curve: &&Curve| (curve.style == Style::Ghost || curve.is_labelled) && !curve.name.is_empty();
-    for curve in curves.iter().filter(is_told) {
+    let is_labelled_at_end =
+        |curve: &&Curve| (curve.style == Style::Abandoned || curve.is_labelled) && !curve.name.is_empty();
+    for curve in curves.iter().filter(is_labelled_at_end) {
         let seen = visible(curve.buckets, layout.x.from, layout.x.to);
         let Some(last) = seen.iter().rev().find(|bucket| has_value(bucket) && layout.x.contains(middle(bucket))) else {
             continue;
@@ -156,7 +157,7 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
 /// The place of the crosshair, over the ticks of the x axis: `1 234 steps`. Nothing outside the plot, or where there are no ticks.
 pub fn place_label(spec: &ChartSpec, layout: &Layout, x: f64) -> Vec<Shape> {
     let plot = layout.plot;
-    if !spec.furniture.has_x_labels || plot.width < 120.0 || !layout.x.contains(x) {
+    if !spec.frame.has_x_labels || plot.width < 120.0 || !layout.x.contains(x) {
         return Vec::new();
     }
     let y = layout.lane.map_or(plot.bottom(), |lane| lane.bottom()) + SMALL + 4.0;
@@ -196,7 +197,7 @@ fn free_line(wanted: f64, taken: &[f64], plot: Rect) -> Option<f64> {
     tries.into_iter().find(is_free)
 }
 
-/// Thin lines through the plot where something happened.
+/// Thin lines through the plot at the markers.
 pub(crate) fn mark_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     let seen = spec.marks.iter().zip(&layout.marks).filter(|(_, place)| place.is_finite());
     let line = |(mark, place): (&Mark, &f64)| {
@@ -226,7 +227,7 @@ pub(crate) fn lane(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     shapes
 }
 
-/// The phrase, cut to a width with an ellipsis; none where fewer than six letters would be left.
+/// The phrase, truncated to a width with an ellipsis; none where fewer than six letters would be left.
 fn fitting(phrase: &str, width: f64) -> Option<String> {
     if text_width(phrase, SMALL, Font::Words) <= width {
         return Some(phrase.to_owned()).filter(|phrase| !phrase.is_empty());
@@ -245,7 +246,7 @@ fn fitting(phrase: &str, width: f64) -> Option<String> {
 
 /// Title and unit on the left, the curves and what they read on the right.
 pub(crate) fn header(spec: &ChartSpec, curves: &[Curve], layout: &Layout) -> Vec<Shape> {
-    if !spec.furniture.has_header {
+    if !spec.frame.has_header {
         return Vec::new();
     }
     let baseline = 18.0;
@@ -297,7 +298,7 @@ struct Entry<'a> {
 fn entries<'a>(spec: &ChartSpec, curves: &'a [Curve<'a>], layout: &Layout) -> Vec<Entry<'a>> {
     let read = spec.crosshair.map(|x| layout.readings(curves, x));
     let mut entries: Vec<Entry> = Vec::new();
-    let is_listed = |curve: &Curve| !curve.name.is_empty() && curve.style != Style::Ghost;
+    let is_listed = |curve: &Curve| !curve.name.is_empty() && curve.style != Style::Abandoned;
     for (index, curve) in curves.iter().enumerate().filter(|(_, curve)| is_listed(curve)) {
         let bucket = match &read {
             Some(read) => read.iter().find(|reading| reading.curve == index).map(|reading| reading.bucket),
