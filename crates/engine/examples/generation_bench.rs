@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use engine::EngineError;
-use engine::params::{self, Weights};
-use engine::sample::{self, Cut, Draw, Reader};
+use engine::model::params::{self, Weights};
+use engine::model::sample::{self, SampleArgs, TokenContext, Truncation};
 use wire::model::ModelPlan;
-use wire::preset;
+use wire::run::preset;
 
 const TOKENS: u32 = 256;
 
@@ -31,11 +31,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn tokens_per_sec(model: &ModelPlan, weights: &Weights, is_cached: bool) -> Result<f64, EngineError> {
     let mut best = 0f64;
     for _ in 0..2 {
-        let reader = Reader::new(model, weights, &[1], None, &Device::flex());
+        let reader = TokenContext::new(model, weights, &[1], None, &Device::flex());
         let mut reader = if is_cached { reader } else { reader.without_cache() };
-        let draw = Draw { tokens: TOKENS, temperature: 0.8, seed: 1, eot: None };
+        let draw = SampleArgs { tokens: TOKENS, temperature: 0.8, seed: 1, eot: None };
         let began = Instant::now();
-        sample::generate(&mut reader, draw, Cut::NONE, |_| true)?;
+        sample::generate(&mut reader, draw, Truncation::NONE, |_| true)?;
         let secs = began.elapsed().as_secs_f64();
         best = best.max(f64::from(TOKENS) / secs);
         if secs > 30.0 {

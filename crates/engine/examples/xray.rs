@@ -6,8 +6,8 @@
 use std::io::BufRead;
 use std::path::PathBuf;
 
-use engine::xray;
-use wire::look::Look;
+use engine::inspect;
+use wire::inspect::request::Inspection;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut words = std::env::args().skip(1).map(PathBuf::from);
@@ -15,9 +15,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Err("give the folder of a checkpoint and the folder of texts".into());
     };
     for line in std::io::stdin().lock().lines() {
-        let look: Look = serde_json::from_str(&line?)?;
-        let (step, sight) = xray::look_at_checkpoint(&dir, &corpora, &look)?;
-        println!("{}", serde_json::json!({ "step": step, "look": look, "sight": sight }));
+        let inspection: Inspection = serde_json::from_str(&line?)?;
+        let (step, result) = inspect::inspect_checkpoint(&dir, &corpora, &inspection)?;
+        println!("{}", serde_json::json!({ "step": step, "look": inspection, "sight": result }));
     }
     Ok(())
 }

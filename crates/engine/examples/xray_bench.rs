@@ -9,17 +9,18 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use engine::train::{Folders, Reporter, Training};
-use engine::{corpus, dataset, device};
-use wire::command::{Command, CommandOrder};
-use wire::edit::{Edit, Part};
-use wire::event::Author;
-use wire::frame::{Frame, Pace};
-use wire::history::Past;
-use wire::link::Report;
-use wire::look::{self, Look, Of, Passage};
-use wire::plan;
+use engine::data::{corpus, dataset};
+use engine::device;
+use engine::train::{Folders, Reporter, Session};
+use wire::control::command::{Command, NumberedCommand};
+use wire::control::event::Author;
+use wire::control::intervention::{Component, Intervention};
+use wire::inspect::request::{self, Inspection, InspectionText, TensorValues};
+use wire::inspect::update::{InspectionOverhead, InspectionUpdate};
+use wire::run::history::Past;
+use wire::run::plan;
 use wire::series::{Row, name};
+use wire::transport::link::Report;
 
 /// Steps of a turn.
 const TURN: u64 = 20;
@@ -38,13 +39,12 @@ fn measure(folder: &Path, steps: u64) -> Result<(), Box<dyn std::error::Error>> 
     corpus::generate(folder, &"tales".parse()?, "tales", 1, &mut |_, _, _| true)?;
     let spec = serde_json::json!({
         "preset": "nanogpt-cpu", "corpus": "tales", "steps": 1_000_000, "device": "cpu",
-        "overrides": {"cadence.sample_every": 0, "cadence.eval_every": 0, "keep.frames_mb": 0, "keep.every": 0}
+        "overrides": {"intervals.sample_every": 0, "intervals.eval_every": 0, "retention.snapshots_mb": 0, "intervals.checkpoint_every": 0}
     });
     let plan = plan::resolve(&serde_json::from_value(spec)?, &corpus::list(folder)?, &device::list())?.plan;
     dataset::prepare(folder, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true)?;
     let folders = Folders { corpora: folder.to_owned(), checkpoints: None };
-    let mut training =
-        Training::load(&"bench".parse()?, &plan, &Past::default(), folders, device::open(&plan.device)?)?;
+    let mut training = Session::load(&"bench".parse()?, &plan, &Past::default(), folders, device::open(&plan.device)?)?;
     let (send, orders) = mpsc::channel();
     let mut watch = Watch::new(send, steps);
     training.run(&orders, &mut watch)?;
@@ -52,10 +52,9 @@ fn measure(folder: &Path, steps: u64) -> Result<(), Box<dyn std::error::Error>> 
     drop(training);
 
     let mut plan = plan;
-    (plan.steps, plan.recipe.keep.frames_mb) = (steps, 200);
+    (plan.steps, plan.recipe.retention.snapshots_mb) = (steps, 200);
     let folders = Folders { corpora: folder.to_owned(), checkpoints: None };
-    let mut training =
-        Training::load(&"keeps".parse()?, &plan, &Past::default(), folders, device::open(&plan.device)?)?;
+    let mut training = Session::load(&"keeps".parse()?, &plan, &Past::default(), folders, device::open(&plan.device)?)?;
     let mut shelf = Shelf::default();
     let began = Instant::now();
     training.run(&mpsc::channel().1, &mut shelf)?;
@@ -67,61 +66,72 @@ fn measure(folder: &Path, steps: u64) -> Result<(), Box<dyn std::error::Error>> 
 #[derive(Default)]
 struct Shelf {
     states: BTreeSet<u64>,
-    looks_ms: f64,
+    inspections_ms: f64,
 }
 
 impl Shelf {
     fn print(&self, all_ms: f64) {
-        let (count, looks_ms) = (self.states.len(), self.looks_ms);
-        let each = looks_ms / count.max(1) as f64;
-        println!("kept: {count} states, {each:.1} ms each, {:.2} % of the run", looks_ms / all_ms * 100.0);
+        let (count, inspections_ms) = (self.states.len(), self.inspections_ms);
+        let each = inspections_ms / count.max(1) as f64;
+        println!("kept: {count} states, {each:.1} ms each, {:.2} % of the run", inspections_ms / all_ms * 100.0);
     }
 }
 
 impl Reporter for Shelf {
     fn row(&mut self, row: Row) {
-        self.looks_ms += row.values.iter().filter(|(name, _)| name == name::LOOKS_MS).map(|(_, ms)| ms).sum::<f64>();
+        self.inspections_ms +=
+            row.values.iter().filter(|(name, _)| name == name::INSPECTIONS_MS).map(|(_, ms)| ms).sum::<f64>();
     }
 
     fn report(&mut self, _report: Report) {}
 
-    fn look(&mut self, _frame: Frame) {}
+    fn inspection(&mut self, _frame: InspectionUpdate) {}
 
-    fn keep(&mut self, frame: Frame) {
+    fn snapshot(&mut self, frame: InspectionUpdate) {
         self.states.insert(frame.step());
     }
 }
 
 struct Watch {
-    orders: mpsc::Sender<CommandOrder>,
+    orders: mpsc::Sender<NumberedCommand>,
     steps: u64,
     last: Instant,
-    wishes: Option<Vec<Look>>,
+    requests: Option<Vec<Inspection>>,
     is_watched: bool,
     alone_ms: Vec<f64>,
     watched_ms: Vec<f64>,
-    /// Looks to be taken one after the other at the end.
-    left: Vec<Look>,
-    costs: Vec<(String, Vec<Pace>)>,
+    /// Inspections that are taken one after the other at the end.
+    left: Vec<Inspection>,
+    costs: Vec<(String, Vec<InspectionOverhead>)>,
 }
 
 impl Watch {
-    fn new(orders: mpsc::Sender<CommandOrder>, steps: u64) -> Self {
-        let passage = Passage::default();
-        let mut left = look::kept_looks(1);
-        let edits = vec![Edit { part: Part::Head { layer: 0, head: 0 }, factor: 0.0 }];
+    fn new(orders: mpsc::Sender<NumberedCommand>, steps: u64) -> Self {
+        let text = InspectionText::default();
+        let mut left = request::snapshot_inspections(1);
+        let interventions = vec![Intervention { component: Component::Head { layer: 0, head: 0 }, factor: 0.0 }];
         left.extend([
-            Look::Units { passage: passage.clone(), layer: 0 },
-            Look::Unit { layer: 0, unit: 0 },
-            Look::Gallery { of: Of::Gradient },
-            Look::Gallery { of: Of::Update },
-            Look::Matrix { tensor: "block.0.mlp.up".into(), of: Of::Weight, window: None },
-            Look::Batch { step: 1 },
-            Look::Hands { passage, edits },
+            Inspection::Neurons { text: text.clone(), layer: 0 },
+            Inspection::Neuron { layer: 0, neuron: 0 },
+            Inspection::Weights { values: TensorValues::Gradient },
+            Inspection::Weights { values: TensorValues::Update },
+            Inspection::Matrix { tensor: "block.0.mlp.up".into(), values: TensorValues::Weight, window: None },
+            Inspection::Batch { step: 1 },
+            Inspection::Interventions { text, interventions },
         ]);
         left.reverse();
         let (alone_ms, watched_ms, costs) = (vec![], vec![], vec![]);
-        Self { orders, steps, last: Instant::now(), wishes: None, is_watched: false, alone_ms, watched_ms, left, costs }
+        Self {
+            orders,
+            steps,
+            last: Instant::now(),
+            requests: None,
+            is_watched: false,
+            alone_ms,
+            watched_ms,
+            left,
+            costs,
+        }
     }
 
     fn step_is_done(&mut self, step: u64) {
@@ -138,41 +148,41 @@ impl Watch {
             }
             if step % TURN == TURN - 1 {
                 self.is_watched = !self.is_watched;
-                let passage = Passage::default();
-                self.wishes = Some(if self.is_watched { vec![Look::Map { passage }] } else { vec![] });
+                let text = InspectionText::default();
+                self.requests = Some(if self.is_watched { vec![Inspection::Overview { text }] } else { vec![] });
             }
         } else if step == self.steps {
             let command = Command::Pause { reason: None };
-            let _ = self.orders.send(CommandOrder { command_id: 1, author: Author::Lab, command });
-            self.wish_next();
+            let _ = self.orders.send(NumberedCommand { command_id: 1, author: Author::System, command });
+            self.request_next();
         }
     }
 
-    /// Five times each, while the run holds.
-    fn wish_next(&mut self) {
-        let is_enough = self.costs.last().is_none_or(|(_, paces)| paces.len() >= 5);
+    /// Requests the next inspection while the run is paused, each five times.
+    fn request_next(&mut self) {
+        let is_enough = self.costs.last().is_none_or(|(_, costs)| costs.len() >= 5);
         if is_enough {
-            let Some(look) = self.left.pop() else {
+            let Some(inspection) = self.left.pop() else {
                 let command = Command::Stop { reason: None };
-                let _ = self.orders.send(CommandOrder { command_id: 2, author: Author::Lab, command });
+                let _ = self.orders.send(NumberedCommand { command_id: 2, author: Author::System, command });
                 return;
             };
-            self.costs.push((look.key(), vec![]));
-            self.wishes = Some(vec![look]);
+            self.costs.push((inspection.key(), vec![]));
+            self.requests = Some(vec![inspection]);
         } else if let Some((key, _)) = self.costs.last() {
-            self.wishes = serde_json::from_str(key).ok().map(|look| vec![look]);
+            self.requests = serde_json::from_str(key).ok().map(|inspection| vec![inspection]);
         }
     }
 
     fn print(mut self) {
         let mean = |list: &[f64]| list.iter().sum::<f64>() / list.len().max(1) as f64;
         let (alone, watched) = (mean(&self.alone_ms), mean(&self.watched_ms));
-        println!("nobody watches: {alone:.1} ms a step over {} steps", self.alone_ms.len());
-        println!("the map watched: {watched:.1} ms a step over {}: {:.3} x", self.watched_ms.len(), watched / alone);
-        println!("{:>9}  one look, median of 5, ms", "");
-        for (key, paces) in &mut self.costs {
-            paces.sort_by(|a, b| a.cost_ms.total_cmp(&b.cost_ms));
-            println!("{:>9.2}  {key}", paces.get(paces.len() / 2).map_or(f64::NAN, |pace| pace.cost_ms));
+        println!("no inspections: {alone:.1} ms a step over {} steps", self.alone_ms.len());
+        println!("overview requested: {watched:.1} ms a step over {}: {:.3} x", self.watched_ms.len(), watched / alone);
+        println!("{:>9}  one inspection, median of 5, ms", "");
+        for (key, costs) in &mut self.costs {
+            costs.sort_by(|a, b| a.cost_ms.total_cmp(&b.cost_ms));
+            println!("{:>9.2}  {key}", costs.get(costs.len() / 2).map_or(f64::NAN, |overhead| overhead.cost_ms));
         }
     }
 }
@@ -186,17 +196,17 @@ impl Reporter for Watch {
 
     fn report(&mut self, _report: Report) {}
 
-    fn look(&mut self, frame: Frame) {
-        let Frame::Seen { pace, step, .. } = frame else { return };
+    fn inspection(&mut self, update: InspectionUpdate) {
+        let InspectionUpdate::Result { overhead, step, .. } = update else { return };
         if step > self.steps {
-            if let Some((_, paces)) = self.costs.last_mut() {
-                paces.push(pace);
+            if let Some((_, costs)) = self.costs.last_mut() {
+                costs.push(overhead);
             }
-            self.wish_next();
+            self.request_next();
         }
     }
 
-    fn wanted(&mut self) -> Option<Vec<Look>> {
-        self.wishes.take()
+    fn requested_inspections(&mut self) -> Option<Vec<Inspection>> {
+        self.requests.take()
     }
 }

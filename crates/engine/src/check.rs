@@ -1,4 +1,4 @@
-//! The self-check of a device, which a user can run: one tiny training step on it and on the CPU, kernels against their twins, the
+//! The self-check of a device, which a user can run: one tiny training step on it and on the CPU, kernels against their reference implementations, the
 //! gradient against a central difference, a resumed training against one that never stopped, memory and speed. It exists because
 //! drivers and kernel generators do go wrong silently.
 //!
@@ -22,12 +22,12 @@ mod tuning;
 use wire::device::DeviceKind;
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
 
-use crate::decoder::Decoder;
-use crate::device::{self, EngineDevice, read};
+use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
-use crate::gradient;
-use crate::params::{self, Weights};
-use crate::taps::Taps;
+use crate::kernels::gpu::GpuKernels;
+use crate::model::decoder::Decoder;
+use crate::model::params::{self, Weights};
+use crate::model::{gradient, speed as throughput};
 
 pub use self::faults::Faults;
 pub use self::kernels::{KernelCase, kernel_cases};
@@ -40,21 +40,20 @@ pub const ALLOWED: f64 = 1e-3;
 /// Rows of the batch of the tiny step.
 const ROWS: usize = 4;
 
-/// One thing that was looked at.
+/// A finding of the check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// What: a word or two.
+    /// Subject, in one or two words.
     pub what: &'static str,
-    /// What was found, a line for people.
+    /// Result, in one line.
     pub found: String,
-    /// Whether it is as it should be.
+    /// Whether it is good.
     pub is_good: bool,
 }
 
-/// All that was looked at, in order.
+/// All findings, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CheckReport {
-    /// Findings.
     pub findings: Vec<Finding>,
 }
 
@@ -65,8 +64,7 @@ impl CheckReport {
     }
 }
 
-/// Checks a device. Each finding is told as soon as it is known: the first step on a new graphics card can take a minute, while
-/// kernels are compiled and tried.
+/// Checks a device. Each finding is reported at once: the first step on a GPU can take a minute, while kernels are compiled and tuned.
 ///
 /// # Errors
 /// A device that cannot train at all.
@@ -86,19 +84,23 @@ pub fn check(device: &EngineDevice, tell: &mut dyn FnMut(&Finding)) -> Result<Ch
 
     let model = tiny();
     let cpu = EngineDevice::processor();
-    let shards = (cpu.info.cores as usize).clamp(2, ROWS);
+    let replicas = (cpu.info.cores as usize).clamp(2, ROWS);
     let whole = step_on(&cpu, &model, 1)?;
     let (by_formula, by_difference) = slope(&cpu, &model, &whole)?;
     let is_good = (by_formula - by_difference).abs() <= 0.01 * by_formula.abs().max(by_difference.abs());
     note("gradient", format!("{by_formula:.6} by the chain rule, {by_difference:.6} by a central difference"), is_good);
-    let parts = step_on(&cpu, &model, shards)?;
+    let parts = step_on(&cpu, &model, replicas)?;
     let apart = whole.apart(&parts);
-    note("cores", format!("one step on 1 and on {}: {apart}", counted(shards, "core")), apart.worst() <= 1e-5);
+    note(
+        "replicas",
+        format!("one step with 1 and with {}: {apart}", counted(replicas, "replica")),
+        apart.worst() <= 1e-5,
+    );
 
     if let Some(setup) = &device.setup {
         let apart = whole.apart(&step_on(device, &model, 1)?);
         note("arithmetic", format!("one step here and on the CPU: {apart}"), apart.worst() <= ALLOWED);
-        let taps = Taps::new(setup);
+        let taps = GpuKernels::new(setup);
         let bad: Vec<String> = kernel_cases(device, &taps)?
             .into_iter()
             .filter(|case| !case.is_same())
@@ -106,7 +108,7 @@ pub fn check(device: &EngineDevice, tell: &mut dyn FnMut(&Finding)) -> Result<Ch
             .collect();
         note(
             "kernels",
-            if bad.is_empty() { "all equal their twins".to_owned() } else { bad.join("; ") },
+            if bad.is_empty() { "all equal their reference implementations".to_owned() } else { bad.join("; ") },
             bad.is_empty(),
         );
     }
@@ -115,9 +117,9 @@ pub fn check(device: &EngineDevice, tell: &mut dyn FnMut(&Finding)) -> Result<Ch
     note("resume", format!("five steps after a stop and without one: {apart}"), apart.worst() <= bound);
     note("memory", memory(device), true);
     if info.kind == DeviceKind::Software {
-        note("speed", "not measured: the processor plays this card, for tests".to_owned(), true);
+        note("speed", "not measured: a software GPU is for tests".to_owned(), true);
     } else {
-        let speed = device::measure(device)?;
+        let speed = throughput::measure(device)?;
         note("speed", format!("{:.2} GFLOP/s in training nanoGPT's CPU recipe", speed / 1e9), speed > 0.0);
     }
     Ok(report)
@@ -159,9 +161,9 @@ fn slope(cpu: &EngineDevice, model: &ModelPlan, step: &Step) -> Result<(f64, f64
         let weights =
             Weights::new(&specs, values.into_iter().map(|values| params::upload(values, &cpu.burn)).collect());
         let batch = batch(model, 0);
-        let tokens = |ids: &[i32]| gradient::tokens(ids, batch.rows, batch.seq, &cpu.burn);
+        let tokens = |ids: &[i32]| gradient::tokens(ids, batch.size, batch.seq, &cpu.burn);
         let sum = Decoder::new(model, &weights).loss_sum(tokens(&batch.inputs), tokens(&batch.targets), 0.0);
-        Ok(f64::from(read(sum.nats)?.first().copied().unwrap_or(f32::NAN)) / (batch.rows * batch.seq) as f64)
+        Ok(f64::from(read(sum.nats)?.first().copied().unwrap_or(f32::NAN)) / (batch.size * batch.seq) as f64)
     };
     let h = 0.02;
     Ok((step.gradient[place][coordinate].into(), (loss_at(h)? - loss_at(-h)?) / f64::from(2.0 * h)))
@@ -176,7 +178,7 @@ fn memory(device: &EngineDevice) -> String {
     let size = if device.info.memory_bytes > 0 {
         format!("of {}", megabytes(device.info.memory_bytes))
     } else {
-        "the card does not tell its size".to_owned()
+        "the size of its memory is unknown".to_owned()
     };
     format!("{} held by this process; {size}", megabytes(held))
 }

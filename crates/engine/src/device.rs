@@ -1,26 +1,24 @@
-//! Where training runs: the processor's cores through burn's flex, or a graphics card through wgpu.
+//! Devices: the CPU through burn's flex, or a GPU through wgpu. [`replicas`]: the threads that share a batch on the CPU.
+
+pub mod replicas;
 
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
 use burn::tensor::wgpu::{WgpuSetup, wgpu};
-use burn::tensor::{Device, DeviceKind as BurnKind};
+use burn::tensor::{Device, DeviceKind as BurnKind, Tensor};
 use wire::device::{DeviceInfo, DeviceKind};
 use wire::id::DeviceId;
 
-use crate::batch::Batch;
-use crate::cores::Cores;
 use crate::error::EngineError;
-use crate::gradient::{self, Pass};
-use crate::params::{self, Weights};
-use crate::random::Counter;
 
 /// A device that has been opened.
 pub struct EngineDevice {
-    /// What it is.
+    /// Its description.
     pub info: DeviceInfo,
     /// burn's handle, without autodiff.
     pub burn: Device,
@@ -29,24 +27,24 @@ pub struct EngineDevice {
 }
 
 impl EngineDevice {
-    /// The processor.
+    /// The CPU.
     pub fn processor() -> Self {
         Self { info: cpu(), burn: Device::flex(), setup: None }
     }
 
-    /// Whether arithmetic happens on the processor.
+    /// Whether it is the CPU.
     pub fn is_cpu(&self) -> bool {
         self.setup.is_none()
     }
 
-    /// Memory in use on the device, bytes; 0 on the CPU, where the process's own counts.
+    /// Memory in use on the device, bytes; 0 on the CPU, where the memory of the process counts.
     pub fn bytes_in_use(&self) -> u64 {
         self.burn.memory_pool_usage().map_or(0, |usage| usage.bytes_in_use)
     }
 }
 
-/// All devices of this machine: the CPU, and every real graphics card. A card played by the processor is listed only where
-/// `KINDLING_SOFTWARE_GPU=1` asks for it: it is for tests, thirty times slower than the CPU path.
+/// All devices of this machine: the CPU and every hardware GPU. A software GPU is listed only with `KINDLING_SOFTWARE_GPU=1`: it is for
+/// tests, and thirty times slower than the CPU.
 pub fn list() -> Vec<DeviceInfo> {
     let mut found = vec![cpu()];
     found.extend(adapters().into_iter().map(|(info, _)| info));
@@ -56,7 +54,7 @@ pub fn list() -> Vec<DeviceInfo> {
 /// Opens a device of [`list`].
 ///
 /// # Errors
-/// A device that is not there, with those that are; a driver that refuses.
+/// A device that this machine does not have; a driver that refuses.
 pub fn open(id: &DeviceId) -> Result<EngineDevice, EngineError> {
     let processor = EngineDevice::processor();
     if *id == processor.info.id {
@@ -68,7 +66,7 @@ pub fn open(id: &DeviceId) -> Result<EngineDevice, EngineError> {
             std::iter::once(processor.info.id.as_str()).chain(cards.iter().map(|(info, _)| info.id.as_str())).collect();
         return Err(EngineError::NoDevice { device: id.to_string(), found: found.join(", ") });
     };
-    // Held while the driver opens the card, so that two threads do not open it twice; a panic there leaves nothing half written.
+    // Locked while the driver opens the GPU, so that two threads do not open it twice; a panic there leaves nothing half written.
     let mut opened = OPENED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some((_, burn, setup)) = opened.iter().find(|(known, ..)| known == id) {
         return Ok(EngineDevice { info: info.clone(), burn: burn.clone(), setup: Some(setup.clone()) });
@@ -76,54 +74,43 @@ pub fn open(id: &DeviceId) -> Result<EngineDevice, EngineError> {
     let (burn, setup) = Device::wgpu_options()
         .device_kind(kind.clone())
         .init_with_setup()
-        .map_err(|source| EngineError::Device { device: id.to_string(), message: source.to_string() })?;
+        .map_err(|source| EngineError::Device { device: id.to_string(), source: source.to_string().into() })?;
     opened.push((id.clone(), burn.clone(), setup.clone()));
     Ok(EngineDevice { info: info.clone(), burn, setup: Some(setup) })
 }
 
-/// Cards that this process has opened. burn keeps each for the life of the process and refuses to open it again, so a second run on the
-/// same card takes the handles of the first.
+/// GPUs that this process has opened. burn keeps each for the life of the process and refuses to open it again, so a second run on the
+/// same GPU uses the handles of the first.
 static OPENED: Mutex<Vec<(DeviceId, Device, WgpuSetup)>> = Mutex::new(vec![]);
-
-/// Training arithmetic per second of a small model here: three steps of nanoGPT's CPU recipe on random tokens, the fastest counts.
-///
-/// # Errors
-/// Where the device cannot train at all.
-pub fn measure(device: &EngineDevice) -> Result<f64, EngineError> {
-    let mut model = wire::preset::find("nanogpt-cpu", None)
-        .map_err(|source| EngineError::Device { device: device.info.id.to_string(), message: source.to_string() })?
-        .recipe
-        .model;
-    model.vocab = 65;
-    let specs = params::layout(&model);
-    let flat = params::initial(&specs, 1).into_iter().map(|values| params::upload(values, &device.burn)).collect();
-    let weights = Weights::new(&specs, flat);
-    let (rows, seq) = (12, model.seq);
-    let cores = if device.is_cpu() { Some(Cores::new(rows.min(device.info.cores as usize))?) } else { None };
-    let mut random = Counter::new(1, 0);
-    let mut ids = || (0..rows * seq).map(|_| (random.share() * 65.0) as i32).collect::<Vec<i32>>();
-    let batch = Batch { rows, seq, inputs: ids(), targets: ids() };
-    let flops = model.flops_per_token() * (rows * seq) as f64;
-    let pass = Pass { model, z_loss: 0.0, key: 0 };
-    let mut best = 0f64;
-    for round in 0..4 {
-        let began = Instant::now();
-        let gradient = gradient::of_step(&pass, &weights, vec![batch.clone()], cores.as_ref(), &device.burn)?;
-        read(gradient.loss)?;
-        if round > 0 {
-            best = best.max(flops / began.elapsed().as_secs_f64());
-        }
-    }
-    Ok(best)
-}
 
 /// Reads a small tensor back.
 ///
 /// # Errors
 /// A device that has gone away.
-pub fn read(tensor: burn::tensor::Tensor<1>) -> Result<Vec<f32>, EngineError> {
-    let data = tensor.try_into_data().map_err(|source| EngineError::ReadBack { message: source.to_string() })?;
-    data.try_to_vec::<f32>().map_err(|source| EngineError::ReadBack { message: source.to_string() })
+pub fn read(tensor: Tensor<1>) -> Result<Vec<f32>, EngineError> {
+    let data = tensor.try_into_data().map_err(|source| EngineError::read_back(source.to_string()))?;
+    data.try_to_vec::<f32>().map_err(|source| EngineError::read_back(source.to_string()))
+}
+
+/// The values of a CPU tensor, in place where they are contiguous.
+///
+/// # Panics
+/// On a tensor of another device.
+pub fn host_values(tensor: &Tensor<1>) -> FlexTensor {
+    contiguous(tensor.clone().try_into_primitive::<Flex>().expect("only CPU tensors are read in place"))
+}
+
+/// Calls `work` with the values of a CPU matrix, row by row; they are copied only where they are not contiguous.
+///
+/// # Panics
+/// On a tensor of another device.
+pub fn with_host_values<R>(tensor: &Tensor<2>, work: impl FnOnce(&[f32]) -> R) -> R {
+    let values = contiguous(tensor.clone().try_into_primitive::<Flex>().expect("only CPU tensors are read in place"));
+    work(values.as_slice::<f32>().unwrap_or_default())
+}
+
+fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    if tensor.as_slice::<f32>().is_some() { tensor } else { tensor.to_contiguous() }
 }
 
 fn cpu() -> DeviceInfo {
@@ -153,7 +140,7 @@ fn free_memory() -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kilobytes| kilobytes * 1024)
 }
 
-/// Graphics cards, with the name burn knows each by: its place among those of its type.
+/// GPUs, with burn's name of each: its index among those of its type.
 fn adapters() -> Vec<(DeviceInfo, BurnKind)> {
     let wants_software = std::env::var("KINDLING_SOFTWARE_GPU").is_ok_and(|value| value == "1");
     // Vulkan, Metal and DX12 only: asking for GL as well makes EGL complain on machines without a display.

@@ -1,69 +1,93 @@
-//! What can go wrong while a run is loaded or trained.
+//! What can go wrong, one type per area: [`DataError`] for corpora, tokenizers and token shards, [`InspectError`] for inspections,
+//! [`EngineError`] for devices, checkpoints and training. Each names what failed, with the value, and keeps its source.
 
-use crate::data_error::DataError;
-use crate::look_error::LookError;
+mod data;
+mod inspect;
 
-/// An error of the training side; those of text are [`DataError`], those of looks inside [`LookError`].
+use std::error::Error;
+use std::path::PathBuf;
+
+use wire::PlanError;
+
+pub use self::data::{DataError, Progress, TokenizerError};
+pub use self::inspect::InspectError;
+
+/// A source of another crate: an IO error, a parser's, a driver's.
+pub type Source = Box<dyn Error + Send + Sync>;
+
+/// An error of devices, checkpoints and training.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// The run's text could not be read.
+    /// The datasets of the run could not be read.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A look inside that cannot be answered.
+    /// An inspection failed.
     #[error(transparent)]
-    Look(#[from] LookError),
+    Inspection(#[from] InspectError),
     /// The spec does not resolve to a plan.
-    #[error("{message}")]
-    Plan {
-        /// The field, the value and the way out.
-        message: String,
-    },
-    /// The plan names a device that this machine has not.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The plan names a device that this machine does not have.
     #[error("there is no device {device} on this machine; it has {found}")]
     NoDevice {
-        /// As asked.
+        /// Device of the plan.
         device: String,
-        /// What there is.
+        /// Devices of this machine.
         found: String,
     },
     /// The graphics driver refused.
-    #[error("device {device} could not be opened: {message}")]
+    #[error("device {device} could not be opened: {source}")]
     Device {
-        /// As asked.
         device: String,
-        /// The driver's words.
-        message: String,
+        /// The driver's error.
+        source: Source,
     },
     /// Values could not be read back from the device.
-    #[error("values could not be read back from the device: {message}")]
+    #[error("values could not be read back from the device: {source}")]
     ReadBack {
-        /// The driver's words.
-        message: String,
+        /// The driver's error.
+        source: Source,
     },
-    /// A checkpoint could not be written, or is not whole.
-    #[error("{}: {message}", path.display())]
+    /// A checkpoint could not be written, or is damaged.
+    #[error("{}: {source}", path.display())]
     Checkpoint {
-        /// Which file or folder.
-        path: std::path::PathBuf,
-        /// What is wrong.
-        message: String,
+        /// File or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Source,
     },
-    /// A model cannot go to, or come from, where others read and write it.
+    /// A model cannot be imported or exported.
     #[error("{what}: {message}; {hint}")]
     Interop {
-        /// Which file, or the model.
+        /// File, or the model.
         what: String,
         /// What is wrong, with the value.
         message: String,
-        /// The way out.
+        /// What to do.
         hint: String,
+        /// The error below it, where there is one.
+        #[source]
+        source: Option<Source>,
     },
-    /// A part of the batch panicked on its core.
-    #[error("part {shard} of the batch failed: {message}")]
-    Shard {
-        /// Which part, from 0.
-        shard: usize,
-        /// The panic's words.
-        message: String,
+    /// A replica panicked, or its thread could not be started.
+    #[error("replica {replica} failed: {source}")]
+    Replica {
+        /// Index, from 0.
+        replica: usize,
+        /// The panic's message, or the system's error.
+        source: Source,
     },
+    /// A step has no batches: gradient accumulation is 0.
+    #[error("a step needs at least one micro-batch")]
+    NoBatches,
+}
+
+impl EngineError {
+    pub(crate) fn checkpoint(path: &std::path::Path, source: impl Into<Source>) -> Self {
+        Self::Checkpoint { path: path.to_owned(), source: source.into() }
+    }
+
+    pub(crate) fn read_back(source: impl Into<Source>) -> Self {
+        Self::ReadBack { source: source.into() }
+    }
 }

@@ -1,32 +1,31 @@
-//! Models to and from the files that the rest of the world reads: a folder of `config.json`, `model.safetensors` and `tokenizer.json`,
-//! as Hugging Face's `transformers` writes and loads it, for decoders of GPT-2's or Llama's shape.
+//! Models from and to Hugging Face's `transformers`: a folder of `config.json`, `model.safetensors` and `tokenizer.json`, for decoders of
+//! GPT-2's or Llama's architecture.
 //!
-//! - [`export`] a checkpoint out, [`import`] a model in;
-//! - `names` which of our parameters make which of theirs, one table for both ways;
-//! - `config` the shape as numbers, `tensors` the weights' file as untrusted bytes, `vocabulary` the tokenizer.
+//! - [`export`]: a checkpoint to such a folder; [`import`]: such a folder to a first checkpoint;
+//! - `names`: the parameters that make each tensor, one table for both directions;
+//! - `config`: the architecture; `tensors`: the weights file as untrusted bytes. The tokenizer is [`crate::tokenizer::hugging_face`]'s.
 //!
-//! A model that has a switch which the other side knows nothing of is refused with the switch's name: a file that loads and computes
-//! something else would be worse than none.
+//! A model with a switch that the other side does not have is refused with the name of the switch: a file that loads and computes something
+//! else would be worse than none.
 
 mod config;
 pub mod export;
 pub mod import;
 mod names;
 mod tensors;
-pub mod vocabulary;
 
-pub use wire::shape::Shape;
+pub use wire::model::architecture::Shape;
 
-use crate::error::EngineError;
+use crate::error::{EngineError, Source};
 
-/// The shape's file.
+/// File of the architecture.
 pub const CONFIG: &str = "config.json";
-/// The weights' file.
+/// File of the weights.
 pub const WEIGHTS: &str = "model.safetensors";
-/// The tokenizer's file.
+/// File of the tokenizer.
 pub const TOKENIZER: &str = "tokenizer.json";
 
-/// What all parameters' names of a shape may begin with.
+/// The prefix that all tensor names of an architecture may have.
 fn prefix(shape: Shape) -> &'static str {
     match shape {
         Shape::Gpt2 => "transformer.",
@@ -34,7 +33,13 @@ fn prefix(shape: Shape) -> &'static str {
     }
 }
 
-/// A refusal: which file or model, what is wrong with the value found, and the way out.
+/// A refusal: the file or model, what is wrong with it, with the value, and what to do.
 fn refused(what: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> EngineError {
-    EngineError::Interop { what: what.into(), message: message.into(), hint: hint.into() }
+    EngineError::Interop { what: what.into(), message: message.into(), hint: hint.into(), source: None }
+}
+
+/// A refusal because of another error.
+fn failed(what: impl Into<String>, source: impl Into<Source>, hint: impl Into<String>) -> EngineError {
+    let source = source.into();
+    EngineError::Interop { what: what.into(), message: source.to_string(), hint: hint.into(), source: Some(source) }
 }

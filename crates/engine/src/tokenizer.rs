@@ -1,8 +1,10 @@
-//! Text to numbers and back: bytes, characters, byte pairs learnt from the text, and GPT-2's own.
+//! Text to token ids and back: bytes, characters, byte-pair encodings trained on the corpus, GPT-2's, and imported ones.
 //!
-//! Byte pairs are learnt by the `tokenizers` crate and applied by `tiktoken-rs`, for both vocabularies, since it is the faster
-//! of the two. All but `char` know every text, and all give back exactly what they were given. One that came with a model from
-//! elsewhere is kept beside the texts, by its hash; how it is read is [`crate::interop`]'s.
+//! Byte-pair encodings are trained by the `tokenizers` crate and applied by `tiktoken-rs`, which is the faster of the two. All but `char`
+//! encode every text, and decoding gives back exactly what was encoded. An imported tokenizer is stored beside the corpora under its hash, and
+//! read by [`hugging_face`].
+
+pub mod hugging_face;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -13,44 +15,43 @@ use tiktoken_rs::CoreBPE;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl};
-use wire::spec::Tokenizer;
+use wire::data::tokenizer::Tokenizer;
 
-use crate::corpus::draft::{write_json, write_synced};
-use crate::data_error::DataError;
-use crate::interop::vocabulary;
+use crate::error::{DataError, TokenizerError};
+use crate::files::{write_json, write_synced};
 
-/// How people see the end of a document among tokens.
+/// The text of the end-of-text token in token lists.
 pub(crate) const EOT_PIECE: &str = "<|endoftext|>";
-/// GPT-2's way to cut text into words before pairs are merged (as in `tiktoken`), which `tokenizers` follows too.
+/// GPT-2's pre-tokenization of text into words (as in `tiktoken`), which `tokenizers` uses too.
 const WORDS: &str = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s";
-/// The same where every digit is a word of its own, and no space goes with it (SmolLM and others).
+/// The same with every digit as a word of its own, without a space before it (SmolLM and others).
 const WORDS_AND_DIGITS: &str =
     r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++|\p{N}| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?=\p{N})|\s+(?!\S)|\s";
-/// Text is cut in stretches of about this many bytes, which bounds memory and feeds all cores.
-const STRETCH_BYTES: usize = 64 * 1024;
-/// No word is longer than this; a longer one is cut anyway.
-const WORD_BYTES: usize = 256 * 1024;
+/// Size of the chunks that text is tokenized in, bytes: it bounds memory and gives work to all cores.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Maximum length of a chunk, bytes; a longer word is split.
+const MAX_CHUNK_BYTES: usize = 256 * 1024;
 
 /// One tokenizer, ready for use.
 pub struct TextTokenizer {
-    /// Bytes of each token; none for those that stand for no text.
+    /// Bytes of each token; `None` for tokens without text.
     pieces: Vec<Option<Vec<u8>>>,
     eot: Option<u32>,
-    cut: Cut,
+    method: Method,
 }
 
-enum Cut {
+enum Method {
     Byte,
-    /// Token of each character by its code; `u32::MAX` where unknown.
+    /// Token of each character by its code point; `u32::MAX` where unknown.
     Char(Vec<u32>),
-    Pairs {
-        pairs: Box<CoreBPE>,
+    Bpe {
+        bpe: Box<CoreBPE>,
         by_digit: bool,
     },
     Gpt2(&'static CoreBPE),
 }
 
-/// What `tokenizer.json` holds for `char`.
+/// The contents of `tokenizer.json` for `char`.
 #[derive(Serialize, Deserialize)]
 struct CharFile {
     alphabet: String,
@@ -58,30 +59,33 @@ struct CharFile {
 }
 
 impl TextTokenizer {
-    /// The 256 bytes, and 256 for the end of a document.
+    /// The 256 bytes, and token 256 for end of text.
     pub fn byte() -> Self {
         let pieces = (0..=255u8).map(|byte| Some(vec![byte])).chain([None]).collect();
-        Self { pieces, eot: Some(256), cut: Cut::Byte }
+        Self { pieces, eot: Some(256), method: Method::Byte }
     }
 
-    /// The given characters in their order, and one more for the end of a document where wanted.
+    /// The characters in sorted order, and an end-of-text token where `has_eot`.
     pub fn char(alphabet: &str, has_eot: bool) -> Self {
         let chars: BTreeSet<char> = alphabet.chars().collect();
         let mut places = vec![u32::MAX; chars.last().map_or(0, |last| *last as usize + 1)];
         chars.iter().enumerate().for_each(|(place, c)| places[*c as usize] = place as u32);
         let end = has_eot.then_some(None);
         let pieces = chars.iter().map(|c| Some(c.to_string().into_bytes())).chain(end).collect();
-        Self { pieces, eot: has_eot.then_some(chars.len() as u32), cut: Cut::Char(places) }
+        Self { pieces, eot: has_eot.then_some(chars.len() as u32), method: Method::Char(places) }
     }
 
     /// GPT-2's 50,257 tokens.
     pub fn gpt2() -> Self {
         let pairs = tiktoken_rs::r50k_base_singleton();
         let pieces = (0..50_256).map(|id| pairs.decode_bytes(&[id]).ok()).chain([None]).collect();
-        Self { pieces, eot: Some(50_256), cut: Cut::Gpt2(pairs) }
+        Self { pieces, eot: Some(50_256), method: Method::Gpt2(pairs) }
     }
 
-    /// Opens the tokenizer kept in a folder of shards. Errors: a file that is missing or not what was written.
+    /// Opens the tokenizer of a folder of shards.
+    ///
+    /// # Errors
+    /// A file that is missing, altered or truncated.
     pub(crate) fn open(kind: Tokenizer, folder: &Path) -> Result<Self, DataError> {
         let path = folder.join("tokenizer.json");
         let read = || std::fs::read(&path).map_err(DataError::disk("could not read", &path));
@@ -90,91 +94,96 @@ impl TextTokenizer {
             Tokenizer::Gpt2 => Ok(Self::gpt2()),
             Tokenizer::Char => {
                 let file: CharFile =
-                    serde_json::from_slice(&read()?).map_err(|source| DataError::altered(&path, source.to_string()))?;
+                    serde_json::from_slice(&read()?).map_err(|source| DataError::altered(&path, source))?;
                 Ok(Self::char(&file.alphabet, file.has_eot))
             }
             Tokenizer::Bpe(vocab) => {
                 let file: PairsFile =
-                    serde_json::from_slice(&read()?).map_err(|source| DataError::altered(&path, source.to_string()))?;
-                Self::pairs(&file.model.vocab, vocab, Some(0), false).map_err(|what| DataError::altered(&path, what))
+                    serde_json::from_slice(&read()?).map_err(|source| DataError::altered(&path, source))?;
+                Self::bpe(&file.model.vocab, vocab, Some(0), false).map_err(|source| DataError::altered(&path, source))
             }
-            Tokenizer::Brought(_) => {
+            Tokenizer::Imported(_) => {
                 let file = read()?;
-                if brought(&file) != kind {
-                    return Err(DataError::altered(&path, "its contents do not have the hash that is its name"));
+                if imported(&file) != kind {
+                    return Err(DataError::altered(&path, "its contents do not have the hash of its name"));
                 }
-                vocabulary::read_own(&file).map_err(|what| DataError::altered(&path, what))
+                hugging_face::read_own(&file).map_err(|source| DataError::altered(&path, source))
             }
         }
     }
 
-    /// From the byte-level spelling of each token and its id, as in Hugging Face's `tokenizer.json`.
-    pub(crate) fn pairs(
+    /// A byte-pair encoding from the byte-level spelling of each token and its id, as in Hugging Face's `tokenizer.json`.
+    pub(crate) fn bpe(
         spelled: &HashMap<String, u32>,
         vocab: u32,
         eot: Option<u32>,
         by_digit: bool,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, TokenizerError> {
         let mut pieces: Vec<Option<Vec<u8>>> = vec![None; vocab as usize];
         let bytes = byte_of_letter();
         for (letters, id) in spelled.iter().filter(|(_, id)| Some(**id) != eot) {
-            let slot = pieces.get_mut(*id as usize).ok_or_else(|| format!("token {id} is past the vocabulary"))?;
+            let slot = pieces
+                .get_mut(*id as usize)
+                .ok_or_else(|| unsupported(format!("token {id} is past the vocabulary")))?;
             if slot.is_some() {
-                return Err(format!("token {id} is given twice"));
+                return Err(unsupported(format!("token {id} is given twice")));
             }
-            // A filler's name has a letter outside the spelling and so stands for no text.
+            // The name of an unused token has a letter outside the spelling, so it has no text.
             *slot = letters.chars().map(|letter| bytes.get(&letter).copied()).collect::<Option<Vec<u8>>>();
         }
         let known = |byte: u8| pieces.iter().flatten().any(|piece| *piece == [byte]);
         if !(0..=255).all(known) {
-            return Err("it does not know every byte".to_owned());
+            return Err(unsupported("it has no token for some bytes"));
         }
         let ranks = pieces.iter().enumerate().filter_map(|(id, piece)| Some((piece.clone()?, id as u32)));
         let words = if by_digit { WORDS_AND_DIGITS } else { WORDS };
-        let pairs =
-            CoreBPE::new(ranks.collect(), [].into_iter().collect(), words).map_err(|source| source.to_string())?;
-        Ok(Self { pieces, eot, cut: Cut::Pairs { pairs: Box::new(pairs), by_digit } })
+        let bpe = CoreBPE::new(ranks.collect(), [].into_iter().collect(), words)
+            .map_err(|source| unsupported(source.to_string()))?;
+        Ok(Self { pieces, eot, method: Method::Bpe { bpe: Box::new(bpe), by_digit } })
     }
 
-    /// Bytes of each token; none for those that stand for no text.
+    /// Bytes of each token; `None` for tokens without text.
     pub(crate) fn pieces(&self) -> &[Option<Vec<u8>>] {
         &self.pieces
     }
 
-    /// Whether text is cut into words and these put together from pairs.
-    pub(crate) fn has_pairs(&self) -> bool {
-        matches!(self.cut, Cut::Pairs { .. } | Cut::Gpt2(_))
+    /// Whether it is a byte-pair encoding.
+    pub(crate) fn is_bpe(&self) -> bool {
+        matches!(self.method, Method::Bpe { .. } | Method::Gpt2(_))
     }
 
     /// Whether every digit is a word of its own.
-    pub(crate) fn cuts_digits(&self) -> bool {
-        matches!(self.cut, Cut::Pairs { by_digit: true, .. })
+    pub(crate) fn splits_digits(&self) -> bool {
+        matches!(self.method, Method::Bpe { by_digit: true, .. })
     }
 
-    /// Whether it cuts every byte by itself.
+    /// Whether every byte is a token.
     pub(crate) fn is_bytes(&self) -> bool {
-        matches!(self.cut, Cut::Byte)
+        matches!(self.method, Method::Byte)
     }
 
-    /// Whether it cuts every text as another does.
+    /// Whether it encodes every text as another does.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        (self.has_pairs(), self.cuts_digits(), self.is_bytes(), self.eot, &self.pieces)
-            == (other.has_pairs(), other.cuts_digits(), other.is_bytes(), other.eot, &other.pieces)
+        (self.is_bpe(), self.splits_digits(), self.is_bytes(), self.eot, &self.pieces)
+            == (other.is_bpe(), other.splits_digits(), other.is_bytes(), other.eot, &other.pieces)
     }
 
-    /// Tokens of a text. Errors: `char` names up to 20 characters that it does not know.
+    /// Tokens of a text.
+    ///
+    /// # Errors
+    /// `char`: up to 20 characters without a token.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
         let mut tokens = Vec::with_capacity(text.len() / 2);
-        for stretch in stretches(text, 0..text.len()) {
-            self.encode_stretch(&text[stretch], &mut tokens)?;
+        for chunk in chunks(text, 0..text.len()) {
+            self.encode_chunk(&text[chunk], &mut tokens)?;
         }
         Ok(tokens)
     }
 
-    /// Tokens of what is known of a text, and the characters that were dropped, each once.
+    /// Tokens of the known characters of a text, and the characters that were dropped, each once.
     pub fn encode_known(&self, text: &str) -> (Vec<u32>, Vec<char>) {
-        let (known, dropped): (String, BTreeSet<char>) = match &self.cut {
-            Cut::Char(places) => (
+        let (known, dropped): (String, BTreeSet<char>) = match &self.method {
+            Method::Char(places) => (
                 text.chars().filter(|c| place(places, *c).is_some()).collect(),
                 text.chars().filter(|c| place(places, *c).is_none()).collect(),
             ),
@@ -183,11 +192,11 @@ impl TextTokenizer {
         (self.encode(&known).unwrap_or_default(), dropped.into_iter().collect())
     }
 
-    /// Tokens of one stretch as [`stretches`] cuts them.
-    pub(crate) fn encode_stretch(&self, text: &str, tokens: &mut Vec<u32>) -> Result<(), DataError> {
-        match &self.cut {
-            Cut::Byte => tokens.extend(text.bytes().map(u32::from)),
-            Cut::Char(places) => {
+    /// Tokens of one of the [`chunks`] of a text.
+    pub(crate) fn encode_chunk(&self, text: &str, tokens: &mut Vec<u32>) -> Result<(), DataError> {
+        match &self.method {
+            Method::Byte => tokens.extend(text.bytes().map(u32::from)),
+            Method::Char(places) => {
                 let before = tokens.len();
                 tokens.extend(text.chars().map_while(|c| place(places, c)));
                 // Only a text with unknown characters gives fewer tokens than characters; bytes bound them from above.
@@ -196,13 +205,13 @@ impl TextTokenizer {
                     return Err(DataError::UnknownChars { chars: unknown.into_iter().take(20).collect() });
                 }
             }
-            Cut::Pairs { pairs, .. } => tokens.extend(merge(pairs, text)?),
-            Cut::Gpt2(pairs) => tokens.extend(merge(pairs, text)?),
+            Method::Bpe { bpe, .. } => tokens.extend(merge(bpe, text)?),
+            Method::Gpt2(bpe) => tokens.extend(merge(bpe, text)?),
         }
         Ok(())
     }
 
-    /// Text of tokens. The end of a document reads as a blank line; bytes that are no UTF-8 read as U+FFFD.
+    /// Text of tokens. End of text becomes a blank line; bytes that are not UTF-8 become U+FFFD.
     pub fn decode(&self, tokens: &[u32]) -> String {
         let mut bytes = vec![];
         for token in tokens {
@@ -215,17 +224,17 @@ impl TextTokenizer {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Tokens it has; every id is below.
+    /// Vocabulary size; every id is below it.
     pub fn vocab(&self) -> usize {
         self.pieces.len()
     }
 
-    /// The token that ends a document.
+    /// The end-of-text token.
     pub fn eot(&self) -> Option<u32> {
         self.eot
     }
 
-    /// One token for people to read: its text, or a name in angle brackets.
+    /// One token as text: its text, or a name in angle brackets.
     pub fn piece(&self, token: u32) -> String {
         match self.pieces.get(token as usize) {
             Some(Some(piece)) => match std::str::from_utf8(piece) {
@@ -242,64 +251,69 @@ fn place(places: &[u32], c: char) -> Option<u32> {
     places.get(c as usize).copied().filter(|place| *place != u32::MAX)
 }
 
-/// Applies merges; text that looks like a special token is text.
+/// Encodes ordinary text: what looks like a special token is not one.
 fn merge(pairs: &CoreBPE, text: &str) -> Result<Vec<u32>, DataError> {
     let (tokens, _) = pairs.encode(text, &Default::default()).map_err(|source| failed("byte-pair", source))?;
     Ok(tokens)
 }
 
+fn unsupported(what: impl Into<String>) -> TokenizerError {
+    TokenizerError::Unsupported(what.into())
+}
+
 fn failed(tokenizer: &str, source: impl std::fmt::Display) -> DataError {
-    DataError::Tokenizer { tokenizer: tokenizer.to_owned(), message: source.to_string() }
+    DataError::Tokenizer { tokenizer: tokenizer.to_owned(), source: source.to_string().into() }
 }
 
-/// The name of a tokenizer that came with a model, by its file.
-pub(crate) fn brought(file: &[u8]) -> Tokenizer {
+/// The name of an imported tokenizer, by its file.
+pub(crate) fn imported(file: &[u8]) -> Tokenizer {
     let hash = blake3::hash(file);
-    Tokenizer::Brought(hash.as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
+    Tokenizer::Imported(hash.as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
 }
 
-/// Where such a tokenizer is kept among a lab's texts.
-pub(crate) fn brought_folder(corpora: &Path, hash: u64) -> PathBuf {
+/// The folder of an imported tokenizer.
+pub(crate) fn imported_folder(corpora: &Path, hash: u64) -> PathBuf {
     corpora.join(".tokenizers").join(format!("{hash:016x}"))
 }
 
-/// Keeps a `tokenizer.json` that came with a model or a run, and gives its name.
+/// Stores the `tokenizer.json` of an imported model or run, and returns its name.
 ///
-/// Errors: one that cannot be read back, the disk.
-pub fn keep_brought(corpora: &Path, file: &[u8]) -> Result<Tokenizer, DataError> {
-    let kind = brought(file);
-    let Tokenizer::Brought(hash) = kind else { return Ok(kind) };
-    let folder = brought_folder(corpora, hash);
+/// # Errors
+/// One that cannot be read back, the disk.
+pub fn save_imported(corpora: &Path, file: &[u8]) -> Result<Tokenizer, DataError> {
+    let kind = imported(file);
+    let Tokenizer::Imported(hash) = kind else { return Ok(kind) };
+    let folder = imported_folder(corpora, hash);
     let path = folder.join("tokenizer.json");
-    vocabulary::read_own(file).map_err(|what| DataError::altered(Path::new("tokenizer.json"), what))?;
+    hugging_face::read_own(file).map_err(|source| DataError::altered(Path::new("tokenizer.json"), source))?;
     if std::fs::read(&path).is_ok_and(|kept| kept == file) {
         return Ok(kind);
     }
     std::fs::create_dir_all(&folder).map_err(DataError::disk("could not create", &folder))?;
-    // Written aside: whoever opens it meanwhile finds all of it or nothing.
-    let aside = crate::corpus::draft::aside(&folder, "tokenizer");
+    // Written aside, so that it is never read half-written.
+    let aside = crate::files::aside(&folder, "tokenizer");
     write_synced(&aside, file)?;
     std::fs::rename(&aside, &path).map_err(DataError::disk("could not write", &path))?;
     Ok(kind)
 }
 
-/// Puts such a tokenizer beside the shards that are cut with it.
-pub(crate) fn copy_brought(corpora: &Path, hash: u64, folder: &Path) -> Result<(), DataError> {
-    let path = brought_folder(corpora, hash).join("tokenizer.json");
+/// Copies an imported tokenizer beside the shards that are made with it.
+pub(crate) fn copy_imported(corpora: &Path, hash: u64, folder: &Path) -> Result<(), DataError> {
+    let path = imported_folder(corpora, hash).join("tokenizer.json");
     let file = std::fs::read(&path).map_err(DataError::disk("could not read", &path))?;
     write_synced(&folder.join("tokenizer.json"), &file)
 }
 
-/// Keeps a character tokenizer in a folder.
-pub(crate) fn keep_char(alphabet: &str, has_eot: bool, folder: &Path) -> Result<(), DataError> {
+/// Writes a character tokenizer into a folder.
+pub(crate) fn save_char(alphabet: &str, has_eot: bool, folder: &Path) -> Result<(), DataError> {
     write_json(&folder.join("tokenizer.json"), &CharFile { alphabet: alphabet.to_owned(), has_eot })
 }
 
-/// Learns byte pairs from stretches of text and keeps them in a folder, in Hugging Face's format: id 0 ends a document, then the 256
-/// bytes, then merges by frequency, then fillers where the text gives fewer merges than the vocabulary asks for.
-pub(crate) fn learn_pairs<'a>(
+/// Trains a byte-pair encoding on chunks of text and writes it into a folder, in Hugging Face's format: id 0 is end of text, then the 256
+/// bytes, then merges by frequency, then unused tokens where the text gives fewer merges than the vocabulary size.
+pub(crate) fn train_bpe<'a>(
     vocab: u32,
-    stretches: impl Iterator<Item = &'a str> + Send,
+    chunks: impl Iterator<Item = &'a str> + Send,
     folder: &Path,
 ) -> Result<(), DataError> {
     let fail = |source: tokenizers::Error| failed("bpe", source);
@@ -313,10 +327,10 @@ pub(crate) fn learn_pairs<'a>(
     let words = ByteLevel::default().add_prefix_space(false).trim_offsets(false);
     let build = TokenizerBuilder::<BPE, tokenizers::NormalizerWrapper, ByteLevel, ByteLevel, ByteLevel>::new();
     let build = build.with_model(BPE::default()).with_normalizer(None).with_pre_tokenizer(Some(words));
-    let mut learnt: TokenizerImpl<_, _, _, _, _> =
+    let mut trained: TokenizerImpl<_, _, _, _, _> =
         build.with_post_processor(Some(words)).with_decoder(Some(words)).build().map_err(fail)?;
-    learnt.train(&mut trainer, stretches).map_err(fail)?;
-    let mut json = serde_json::to_value(&learnt).map_err(|source| failed("bpe", source))?;
+    trained.train(&mut trainer, chunks).map_err(fail)?;
+    let mut json = serde_json::to_value(&trained).map_err(|source| failed("bpe", source))?;
     if let Some(spelled) = json.pointer_mut("/model/vocab").and_then(|spelled| spelled.as_object_mut()) {
         for id in spelled.len()..vocab as usize {
             spelled.insert(format!("<unused {id}>"), id.into());
@@ -325,7 +339,7 @@ pub(crate) fn learn_pairs<'a>(
     write_synced(&folder.join("tokenizer.json"), json.to_string().as_bytes())
 }
 
-/// What is read of a byte-pair `tokenizer.json`.
+/// The part of a byte-pair `tokenizer.json` that is read.
 #[derive(Deserialize)]
 struct PairsFile {
     model: PairsModel,
@@ -345,29 +359,29 @@ pub(crate) fn byte_of_letter() -> HashMap<char, u8> {
         .collect()
 }
 
-/// Cuts `range` of a text where no token can cross: before a line end that follows a visible character, since no word of
-/// [`WORDS`] or [`WORDS_AND_DIGITS`] holds white space after something else, nor looks past it.
-pub(crate) fn stretches(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
-    let (mut cuts, mut start) = (vec![], range.start);
-    while range.end - start > STRETCH_BYTES {
-        let latest = range.end.min(start + WORD_BYTES);
+/// Splits `range` of a text where no token can cross: before a line end that follows a visible character, since no word of [`WORDS`] or
+/// [`WORDS_AND_DIGITS`] has white space after another character, nor looks past it.
+pub(crate) fn chunks(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+    let (mut all, mut start) = (vec![], range.start);
+    while range.end - start > CHUNK_BYTES {
+        let latest = range.end.min(start + MAX_CHUNK_BYTES);
         let bytes = text.as_bytes();
         let is_seam = |at: &usize| bytes[*at] == b'\n' && text[..*at].ends_with(|c: char| !c.is_whitespace());
-        let seam = (start + STRETCH_BYTES..latest).find(is_seam);
+        let seam = (start + CHUNK_BYTES..latest).find(is_seam);
         let end = seam.unwrap_or(if latest == range.end { latest } else { text.floor_char_boundary(latest) });
-        cuts.push(start..end);
+        all.push(start..end);
         start = end;
     }
     if start < range.end {
-        cuts.push(start..range.end);
+        all.push(start..range.end);
     }
-    cuts
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Counter;
+    use crate::kernels::random::Counter;
 
     /// Texts of every kind of character, with runs of white space and things that look special.
     fn texts() -> impl Iterator<Item = String> {
@@ -377,8 +391,9 @@ mod tests {
             &[' ', '\t', '\n', '\r', '\u{a0}', 'x'],
             &['\0', '<', '|', '>', '\u{feff}', '\u{10ffff}'],
         ];
+        let seed = testing::seed(11);
         (0..400).map(move |case| {
-            let mut random = Counter::new(11, case);
+            let mut random = Counter::new(seed, case);
             let chars = (0..random.below(60)).map(|_| {
                 let alphabet = alphabets[random.below(4) as usize];
                 if random.below(8) == 0 {
@@ -392,24 +407,24 @@ mod tests {
         })
     }
 
-    fn learnt(vocab: u32, text: &str) -> TextTokenizer {
-        let folder = crate::corpus::draft::aside(&std::env::temp_dir(), "pairs");
+    fn trained(vocab: u32, text: &str) -> TextTokenizer {
+        let folder = crate::files::aside(&std::env::temp_dir(), "pairs");
         std::fs::create_dir_all(&folder).unwrap();
-        learn_pairs(vocab, [text].into_iter(), &folder).unwrap();
+        train_bpe(vocab, [text].into_iter(), &folder).unwrap();
         let tokenizer = TextTokenizer::open(Tokenizer::Bpe(vocab), &folder).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         tokenizer
     }
 
     #[test]
-    fn every_tokenizer_gives_back_what_it_was_given() {
+    fn decoding_gives_back_what_was_encoded() {
         let all: String = texts().collect();
         for tokenizer in
-            [TextTokenizer::byte(), TextTokenizer::char(&all, true), learnt(600, &all), TextTokenizer::gpt2()]
+            [TextTokenizer::byte(), TextTokenizer::char(&all, true), trained(600, &all), TextTokenizer::gpt2()]
         {
             for text in texts().chain([all.clone(), "y".repeat(300_000), format!("{}x", " ".repeat(300_000))]) {
                 let Ok(tokens) = tokenizer.encode(&text) else {
-                    assert!(text.starts_with('y'), "only char may refuse, and only a letter it has not");
+                    assert!(text.starts_with('y'), "only char may refuse, and only a character without a token");
                     continue;
                 };
                 assert!(
@@ -421,16 +436,16 @@ mod tests {
     }
 
     #[test]
-    fn stretches_do_not_change_the_tokens() {
+    fn chunks_do_not_change_the_tokens() {
         let line = |i: usize| format!("It's line {i},  with\tspaces \n\n and a 'tail'{}\n", " ".repeat(i % 5));
         let text: String = (0..8_000).map(line).collect();
         let pairs = tiktoken_rs::r50k_base_singleton();
-        assert!(stretches(&text, 0..text.len()).len() > 3);
+        assert!(chunks(&text, 0..text.len()).len() > 3);
         assert_eq!(TextTokenizer::gpt2().encode(&text).unwrap(), pairs.encode_ordinary(&text));
     }
 
     #[test]
-    fn digits_by_themselves_are_cut_as_tokenizers_cuts_them() {
+    fn separate_digits_are_tokenized_as_by_tokenizers() {
         use tokenizers::pre_tokenizers::{PreTokenizerWrapper, digits::Digits, sequence::Sequence};
         let words: [PreTokenizerWrapper; 2] = [Digits::new(true).into(), ByteLevel::new(false, true, true).into()];
         let mut theirs = tokenizers::Tokenizer::new(BPE::default());
@@ -442,17 +457,17 @@ mod tests {
         theirs.train(&mut tokenizers::models::TrainerWrapper::from(trainer), [text.as_str()].into_iter()).unwrap();
         let file = theirs.to_string(false).unwrap();
         let vocab = theirs.get_vocab_size(true);
-        let ours = vocabulary::read(file.as_bytes(), vocab, None).unwrap();
-        assert!(ours.cuts_digits());
-        let again = vocabulary::read_own(&vocabulary::write(&ours)).unwrap();
-        assert!(again.is_same(&ours), "it goes out as it came");
+        let ours = hugging_face::read(file.as_bytes(), vocab, None).unwrap();
+        assert!(ours.splits_digits());
+        let again = hugging_face::read_own(&hugging_face::write(&ours)).unwrap();
+        assert!(again.is_same(&ours), "writing and reading keep it");
         for text in texts().chain([text]) {
             assert_eq!(ours.encode(&text).unwrap(), theirs.encode(text.as_str(), false).unwrap().get_ids(), "{text:?}");
         }
     }
 
     #[test]
-    fn gpt2_numbers_are_those_of_gpt2() {
+    fn gpt2_ids_are_those_of_gpt2() {
         let tokenizer = TextTokenizer::gpt2();
         assert_eq!(tokenizer.encode("Hello world").unwrap(), [15496, 995]);
         assert_eq!(
@@ -462,17 +477,17 @@ mod tests {
     }
 
     #[test]
-    fn a_learnt_vocabulary_is_as_large_as_asked_even_where_the_text_is_poor() {
-        let poor = learnt(5000, "the cat sat on the mat, the cat sat");
+    fn a_trained_vocabulary_has_the_requested_size_even_for_a_short_text() {
+        let poor = trained(5000, "the cat sat on the mat, the cat sat");
         assert_eq!((poor.vocab(), poor.piece(4999)), (5000, "<unused>".to_owned()));
-        assert!(poor.encode("the cat").unwrap().len() <= 2, "what is frequent is one token");
+        assert!(poor.encode("the cat").unwrap().len() <= 2, "a frequent word is one token");
         let text: String = (0..2000).map(|i| format!("word{} ", i * i)).collect();
-        let rich = learnt(400, &text);
+        let rich = trained(400, &text);
         assert!(rich.vocab() == 400 && rich.piece(399) != "<unused>");
     }
 
     #[test]
-    fn characters_are_sorted_and_strangers_named() {
+    fn characters_are_sorted_and_unknown_ones_are_listed() {
         let tokenizer = TextTokenizer::char("cab", true);
         assert_eq!((tokenizer.encode("abc").unwrap(), tokenizer.vocab(), tokenizer.eot()), (vec![0, 1, 2], 4, Some(3)));
         let message = tokenizer.encode("abé🙂é").unwrap_err().to_string();

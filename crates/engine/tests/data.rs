@@ -1,4 +1,4 @@
-//! Stories of texts: how they come in, are cut, kept, read, and what happens when files are not what they should be.
+//! Corpora: import, tokenization, storage, reading, and damaged files.
 #![allow(clippy::unwrap_used)] // a test's own helpers may
 
 use std::fs;
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use engine::DataError;
-use engine::corpus;
-use engine::dataset::{Dataset, prepare};
-use engine::intake::Intake;
-use engine::random::Counter;
-use wire::corpus::{CorpusInfo, Source};
+use engine::data::corpus;
+use engine::data::dataset::{Dataset, prepare};
+use engine::data::import::CorpusImport;
+use engine::kernels::random::Counter;
+use wire::data::corpus::{CorpusInfo, Source};
+use wire::data::tokenizer::Tokenizer;
 use wire::id::CorpusId;
-use wire::spec::Tokenizer;
 
-/// A folder that goes with the test.
+/// A temporary folder.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -50,8 +50,8 @@ fn files() -> Source {
     Source::Files { names: vec![] }
 }
 
-fn bring(corpora: &Path, name: &str, parts: &[(&str, &[u8])], field: Option<&str>) -> Result<CorpusInfo, DataError> {
-    let mut intake = Intake::new(corpora, &id(name), name, files())?;
+fn import(corpora: &Path, name: &str, parts: &[(&str, &[u8])], field: Option<&str>) -> Result<CorpusInfo, DataError> {
+    let mut intake = CorpusImport::new(corpora, &id(name), name, files())?;
     parts.iter().try_for_each(|(file, bytes)| intake.add(file, *bytes, field))?;
     intake.finish(&mut quietly)
 }
@@ -64,7 +64,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn tales_are_generated_cut_and_read_with_their_floor() {
+fn tales_are_generated_tokenized_and_read_with_their_entropy_floor() {
     let folder = Folder::new();
     let info = corpus::generate(&folder.0, &id("tales"), "tales", 1, &mut quietly).unwrap();
     assert_eq!(info.documents, 10_000);
@@ -106,7 +106,7 @@ fn tales_are_generated_cut_and_read_with_their_floor() {
 }
 
 #[test]
-fn every_sum_below_97_stands_as_often_as_any_other() {
+fn every_sum_modulo_97_occurs_equally_often() {
     let folder = Folder::new();
     let info = corpus::generate(&folder.0, &id("sums"), "modular-addition", 3, &mut quietly).unwrap();
     let rounds = info.documents / (97 * 97);
@@ -132,10 +132,10 @@ fn every_sum_below_97_stands_as_often_as_any_other() {
 }
 
 #[test]
-fn a_single_text_holds_out_its_last_tenth_and_needs_no_end_token() {
+fn a_single_document_holds_out_its_last_tenth_and_needs_no_end_of_text() {
     let folder = Folder::new();
     let text: String = (0..1000).map(|i| format!("line {i} é\n")).collect();
-    let info = bring(&folder.0, "one", &[("one.txt", text.as_bytes())], None).unwrap();
+    let info = import(&folder.0, "one", &[("one.txt", text.as_bytes())], None).unwrap();
     assert!((info.valid_share - 0.1).abs() < 0.001);
     assert_eq!(info.source, Source::Files { names: vec!["one.txt".into()] });
     let made = prepare(&folder.0, &[id("one")], Tokenizer::Char, &mut quietly).unwrap();
@@ -170,7 +170,7 @@ fn a_single_text_holds_out_its_last_tenth_and_needs_no_end_token() {
 }
 
 #[test]
-fn several_texts_share_a_tokenizer_and_are_mixed_by_weight() {
+fn several_corpora_share_a_tokenizer_and_are_mixed_by_weight() {
     let folder = Folder::new();
     let line = |i: u64, letters: &[u8]| -> String {
         (0..30).map(|j| letters[(i * 7 + j) as usize % letters.len()] as char).collect::<String>() + "\n"
@@ -178,8 +178,8 @@ fn several_texts_share_a_tokenizer_and_are_mixed_by_weight() {
     let lines = |letters: &[u8]| {
         (0..300).map(|i| serde_json::json!({ "text": line(i, letters) }).to_string() + "\n").collect::<String>()
     };
-    bring(&folder.0, "abc", &[("abc.jsonl", lines(b"abc").as_bytes())], None).unwrap();
-    bring(&folder.0, "xyz", &[("xyz.jsonl", lines(b"xyz").as_bytes())], None).unwrap();
+    import(&folder.0, "abc", &[("abc.jsonl", lines(b"abc").as_bytes())], None).unwrap();
+    import(&folder.0, "xyz", &[("xyz.jsonl", lines(b"xyz").as_bytes())], None).unwrap();
     let both = [id("abc"), id("xyz")];
     assert!(matches!(Dataset::open(&folder.0, &both, Tokenizer::Char), Err(DataError::NotPrepared { .. })));
     let made = prepare(&folder.0, &both, Tokenizer::Char, &mut quietly).unwrap();
@@ -199,10 +199,10 @@ fn several_texts_share_a_tokenizer_and_are_mixed_by_weight() {
 }
 
 #[test]
-fn bad_files_are_refused_by_name_and_leave_nothing() {
+fn invalid_files_are_refused_with_their_name_and_leave_nothing() {
     let folder = Folder::new();
     let check = |file: &str, bytes: &[u8], field: Option<&str>, code: &str, words: &[&str]| {
-        let error = bring(&folder.0, "bad", &[("good.txt", b"fine"), (file, bytes)], field).unwrap_err();
+        let error = import(&folder.0, "bad", &[("good.txt", b"fine"), (file, bytes)], field).unwrap_err();
         let said = format!("{error} {}", error.hint().unwrap_or_default());
         assert!(error.code() == code && words.iter().all(|word| said.contains(word)), "{code}: {said}");
         assert!(names_in(&folder.0).is_empty());
@@ -236,7 +236,7 @@ fn bad_files_are_refused_by_name_and_leave_nothing() {
 }
 
 #[test]
-fn a_broken_upload_poisons_its_import() {
+fn an_import_fails_after_a_broken_upload() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -244,7 +244,7 @@ fn a_broken_upload_poisons_its_import() {
         }
     }
     let folder = Folder::new();
-    let mut intake = Intake::new(&folder.0, &id("b"), "b", files()).unwrap();
+    let mut intake = CorpusImport::new(&folder.0, &id("b"), "b", files()).unwrap();
     assert!(matches!(intake.add("b.txt", b"half ".chain(Broken), None), Err(DataError::Incoming { .. })));
     assert!(matches!(intake.add("c.txt", &b"more"[..], None), Err(DataError::ImportFailed)));
     assert!(matches!(intake.finish(&mut quietly), Err(DataError::ImportFailed)));
@@ -252,20 +252,20 @@ fn a_broken_upload_poisons_its_import() {
 }
 
 #[test]
-fn text_comes_through_unchanged_across_block_borders() {
+fn text_is_unchanged_across_block_borders() {
     let folder = Folder::new();
     for shift in 0..4 {
         let text = "x".repeat(shift) + &"🙂é\r\n".repeat(300_000);
         let name = format!("t{shift}");
-        bring(&folder.0, &name, &[("\u{feff}t.txt", text.as_bytes())], None).unwrap();
+        import(&folder.0, &name, &[("\u{feff}t.txt", text.as_bytes())], None).unwrap();
         assert!(corpus::documents(&folder.0, &id(&name)).unwrap().get(0) == text);
     }
-    let marked = bring(&folder.0, "bom", &[("t.txt", "\u{feff}abc".as_bytes())], None).unwrap();
+    let marked = import(&folder.0, "bom", &[("t.txt", "\u{feff}abc".as_bytes())], None).unwrap();
     assert_eq!((marked.chars, marked.alphabet.as_str()), (3, "abc"));
 }
 
 #[test]
-fn a_folder_gives_its_texts_and_says_what_it_passed_over() {
+fn a_folder_import_lists_the_files_that_it_skipped() {
     let (folder, from) = (Folder::new(), Folder::new());
     fs::create_dir_all(from.0.join("deep/.git")).unwrap();
     for (name, bytes) in [
@@ -278,7 +278,7 @@ fn a_folder_gives_its_texts_and_says_what_it_passed_over() {
     ] {
         fs::write(from.0.join(name), bytes).unwrap();
     }
-    let mut intake = Intake::new(&folder.0, &id("f"), "f", files()).unwrap();
+    let mut intake = CorpusImport::new(&folder.0, &id("f"), "f", files()).unwrap();
     assert_eq!(intake.add_folder(&from.0, None).unwrap(), ["empty.txt", "p.png"]);
     intake.finish(&mut quietly).unwrap();
     let documents = corpus::documents(&folder.0, &id("f")).unwrap();
@@ -286,15 +286,15 @@ fn a_folder_gives_its_texts_and_says_what_it_passed_over() {
 }
 
 #[test]
-fn altered_files_are_found_and_named_and_never_panic() {
+fn altered_files_are_detected_and_named_without_a_panic() {
     let folder = Folder::new();
     let text = "to be or not to be\n".repeat(200);
-    bring(&folder.0, "t", &[("t.txt", text.as_bytes())], None).unwrap();
+    import(&folder.0, "t", &[("t.txt", text.as_bytes())], None).unwrap();
     let kinds = [Tokenizer::Char, Tokenizer::Bpe(300)];
     for kind in kinds {
         prepare(&folder.0, &[id("t")], kind, &mut quietly).unwrap();
     }
-    let mut random = Counter::new(9, 0);
+    let mut random = Counter::new(testing::seed(9), 0);
     for case in 0..400u64 {
         let kind = kinds[case as usize % 2];
         let shards = folder.0.join("t").join(kind.to_string());
@@ -332,10 +332,10 @@ fn altered_files_are_found_and_named_and_never_panic() {
 }
 
 #[test]
-fn preparing_can_be_cancelled_and_done_twice_at_once() {
+fn tokenization_can_be_cancelled_and_run_twice_at_once() {
     let folder = Folder::new();
     let text: String = (0..200_000).map(|i| format!("{} ", i * i % 7919)).collect();
-    bring(&folder.0, "t", &[("t.txt", text.as_bytes())], None).unwrap();
+    import(&folder.0, "t", &[("t.txt", text.as_bytes())], None).unwrap();
     let before = names_in(&folder.0.join("t"));
     let cancelled = prepare(&folder.0, &[id("t")], Tokenizer::Byte, &mut |done, _, _| done == 0);
     assert!(matches!(cancelled, Err(DataError::Cancelled)));
@@ -364,13 +364,13 @@ fn preparing_can_be_cancelled_and_done_twice_at_once() {
 }
 
 #[test]
-fn a_text_too_short_to_split_says_so() {
+fn a_text_too_short_to_split_is_refused() {
     let folder = Folder::new();
-    bring(&folder.0, "t", &[("t.txt", b"abc")], None).unwrap();
+    import(&folder.0, "t", &[("t.txt", b"abc")], None).unwrap();
     let error = prepare(&folder.0, &[id("t")], Tokenizer::Char, &mut quietly).unwrap_err();
     assert!(matches!(error, DataError::TooShort { .. }) && error.hint().is_some(), "{error}");
     let many = "{\"text\": \"the same line\"}\n".repeat(200);
-    bring(&folder.0, "same", &[("t.jsonl", many.as_bytes())], None).unwrap();
+    import(&folder.0, "same", &[("t.jsonl", many.as_bytes())], None).unwrap();
     let made = prepare(&folder.0, &[id("same")], Tokenizer::Byte, &mut quietly).unwrap();
     assert!(made.train_tokens > 0 && made.valid_tokens > 0, "equal documents have one hash; then each gives its end");
 }

@@ -11,17 +11,17 @@ use engine::check::part::{self, Part, Task};
 use engine::device;
 use wire::check::{Line, Outcome, Section};
 
-/// Names the part that a child process plays. It may use the software adapter, and its memory is its own.
+/// The variable that names the part of a child process. It may use the software adapter, and its memory is its own.
 const PART: &str = "KINDLING_FULL_CHECK_TEST";
 
-/// Plays a part in a child process; the test passes where the part does.
+/// Runs a part in a child process; the test passes where the part does.
 fn play(part: &str) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "play_a_part", "--ignored", "--nocapture", "--test-threads=1"]);
     let output = child.env(PART, part).env("KINDLING_SOFTWARE_GPU", "1").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     if said.contains(NOT_RUN) {
-        // Written past the test harness, which would keep the words of a test that passes to itself.
+        // Written past the test harness, which hides the output of a test that passes.
         let _ = writeln!(std::io::stderr(), "{NOT_RUN}: no Vulkan adapter");
     }
     assert!(output.status.success(), "{part}:\n{said}");

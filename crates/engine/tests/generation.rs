@@ -1,8 +1,8 @@
-//! Generation: what is remembered changes nothing but the time, and the same seed gives the same text.
+//! Generation: the key-value cache changes only the time, and the same seed gives the same text.
 
 use burn::tensor::Device;
-use engine::params::{self, Weights};
-use engine::sample::{self, Cut, Draw, Drawn, Reader, Stopped};
+use engine::model::params::{self, Weights};
+use engine::model::sample::{self, SampleArgs, SampledToken, StopReason, TokenContext, Truncation};
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
 
 const TOKENS: u32 = 40;
@@ -29,7 +29,7 @@ fn plain() -> ModelPlan {
     }
 }
 
-/// One of each switch, and all modern ones together.
+/// One model for each switch, and one with all modern ones.
 fn shapes() -> Vec<(&'static str, ModelPlan)> {
     let rotary = ModelPlan { positions: Positions::Rotary, ..plain() };
     let modern = ModelPlan {
@@ -53,7 +53,7 @@ fn shapes() -> Vec<(&'static str, ModelPlan)> {
     ]
 }
 
-/// Larger than initial ones, so that the texts are no plain repetition.
+/// Larger than initial weights, so that the texts are not mere repetition.
 fn weights(model: &ModelPlan) -> Weights {
     let specs = params::layout(model);
     let values = params::initial(&specs, 3).into_iter().zip(&specs).map(|(values, spec)| {
@@ -63,21 +63,21 @@ fn weights(model: &ModelPlan) -> Weights {
     Weights::new(&specs, values.collect())
 }
 
-fn texts(reader: &mut Reader, draw: Draw, cut: Cut) -> (Vec<Drawn>, Stopped) {
-    let mut told = vec![];
-    let stopped = sample::generate(reader, draw, cut, |drawn| {
-        told.push(drawn.clone());
+fn texts(reader: &mut TokenContext, draw: SampleArgs, cut: Truncation) -> (Vec<SampledToken>, StopReason) {
+    let mut sampled_tokens = vec![];
+    let stopped = sample::generate(reader, draw, cut, |token| {
+        sampled_tokens.push(token.clone());
         true
     });
-    (told, stopped.unwrap())
+    (sampled_tokens, stopped.unwrap())
 }
 
 #[test]
-fn with_and_without_memory_the_logits_are_the_same() {
+fn logits_are_equal_with_and_without_a_cache() {
     for (name, model) in shapes() {
         let weights = weights(&model);
         let prompt = [7, 3, 60];
-        let reader = || Reader::new(&model, &weights, &prompt, None, &Device::flex());
+        let reader = || TokenContext::new(&model, &weights, &prompt, None, &Device::flex());
         let (mut cached, mut whole) = (reader(), reader().without_cache());
         for step in 0..TOKENS {
             let (a, b) = (cached.next_logits().unwrap(), whole.next_logits().unwrap());
@@ -87,9 +87,11 @@ fn with_and_without_memory_the_logits_are_the_same() {
             let next = (step * 17 + 5) % 61;
             (cached.push(next), whole.push(next));
         }
-        for (temperature, cut) in [(0.0, Cut::NONE), (0.9, Cut::NONE), (1.2, Cut { top_k: 20, top_p: 0.9 })] {
-            let draw = Draw { tokens: TOKENS, temperature, seed: 11, eot: None };
-            let numbers = |told: Vec<Drawn>| told.iter().map(|drawn| drawn.token).collect::<Vec<_>>();
+        for (temperature, cut) in
+            [(0.0, Truncation::NONE), (0.9, Truncation::NONE), (1.2, Truncation { top_k: 20, top_p: 0.9 })]
+        {
+            let draw = SampleArgs { tokens: TOKENS, temperature, seed: 11, eot: None };
+            let numbers = |sampled: Vec<SampledToken>| sampled.iter().map(|drawn| drawn.token).collect::<Vec<_>>();
             let with = numbers(texts(&mut reader(), draw, cut).0);
             assert_eq!(with, numbers(texts(&mut reader().without_cache(), draw, cut).0), "{name} at {temperature}");
             assert_eq!(with.len(), TOKENS as usize);
@@ -102,40 +104,40 @@ fn the_same_seed_gives_the_same_text_and_another_seed_another() {
     let model = plain();
     let weights = weights(&model);
     let of = |seed, temperature, cut| {
-        let mut reader = Reader::new(&model, &weights, &[1], None, &Device::flex());
-        texts(&mut reader, Draw { tokens: TOKENS, temperature, seed, eot: None }, cut).0
+        let mut reader = TokenContext::new(&model, &weights, &[1], None, &Device::flex());
+        texts(&mut reader, SampleArgs { tokens: TOKENS, temperature, seed, eot: None }, cut).0
     };
-    assert_eq!(of(1, 0.8, Cut::NONE), of(1, 0.8, Cut::NONE));
-    assert_ne!(of(1, 0.8, Cut::NONE), of(2, 0.8, Cut::NONE));
-    assert_eq!(of(1, 0.0, Cut::NONE), of(2, 0.0, Cut::NONE), "the likeliest need no seed");
-    assert_eq!(of(1, 0.0, Cut::NONE), of(2, 1.5, Cut { top_k: 1, top_p: 1.0 }), "one choice is none");
-    let told = of(1, 0.8, Cut { top_k: 3, top_p: 1.0 });
-    assert!(told.iter().all(|drawn| drawn.alternatives[..3].iter().any(|(token, _)| *token == drawn.token)));
-    let old = sample::draw(
+    assert_eq!(of(1, 0.8, Truncation::NONE), of(1, 0.8, Truncation::NONE));
+    assert_ne!(of(1, 0.8, Truncation::NONE), of(2, 0.8, Truncation::NONE));
+    assert_eq!(of(1, 0.0, Truncation::NONE), of(2, 0.0, Truncation::NONE), "the likeliest need no seed");
+    assert_eq!(of(1, 0.0, Truncation::NONE), of(2, 1.5, Truncation { top_k: 1, top_p: 1.0 }), "one choice is none");
+    let sampled = of(1, 0.8, Truncation { top_k: 3, top_p: 1.0 });
+    assert!(sampled.iter().all(|drawn| drawn.alternatives[..3].iter().any(|(token, _)| *token == drawn.token)));
+    let old = sample::sample(
         &model,
         &weights,
         &[1],
-        Draw { tokens: TOKENS, temperature: 0.8, seed: 1, eot: None },
+        SampleArgs { tokens: TOKENS, temperature: 0.8, seed: 1, eot: None },
         &Device::flex(),
     );
-    assert_eq!(old.unwrap(), of(1, 0.8, Cut::NONE).iter().map(|drawn| drawn.token).collect::<Vec<_>>());
+    assert_eq!(old.unwrap(), of(1, 0.8, Truncation::NONE).iter().map(|drawn| drawn.token).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_text_ends_where_the_model_or_the_listener_ends_it() {
+fn a_text_ends_at_end_of_text_or_where_the_receiver_ends_it() {
     let model = plain();
     let weights = weights(&model);
-    let draw = Draw { tokens: TOKENS, temperature: 1.0, seed: 4, eot: None };
-    let reader = || Reader::new(&model, &weights, &[], Some(0), &Device::flex());
-    let (told, stopped) = texts(&mut reader(), draw, Cut::NONE);
-    assert_eq!((told.len(), stopped), (TOKENS as usize, Stopped::Length));
-    let eot = Some(told[5].token);
-    let (ended, stopped) = texts(&mut reader(), Draw { eot, ..draw }, Cut::NONE);
-    assert!(ended.len() <= 6 && stopped == Stopped::EndOfText);
+    let draw = SampleArgs { tokens: TOKENS, temperature: 1.0, seed: 4, eot: None };
+    let reader = || TokenContext::new(&model, &weights, &[], Some(0), &Device::flex());
+    let (sampled, stopped) = texts(&mut reader(), draw, Truncation::NONE);
+    assert_eq!((sampled.len(), stopped), (TOKENS as usize, StopReason::Length));
+    let eot = Some(sampled[5].token);
+    let (ended, stopped) = texts(&mut reader(), SampleArgs { eot, ..draw }, Truncation::NONE);
+    assert!(ended.len() <= 6 && stopped == StopReason::EndOfText);
     let mut heard = 0;
-    let stopped = sample::generate(&mut reader(), draw, Cut::NONE, |_| {
+    let stopped = sample::generate(&mut reader(), draw, Truncation::NONE, |_| {
         heard += 1;
         heard < 3
     });
-    assert_eq!((heard, stopped.unwrap()), (3, Stopped::Listener));
+    assert_eq!((heard, stopped.unwrap()), (3, StopReason::Receiver));
 }

@@ -1,30 +1,32 @@
-//! A GPU computes what the CPU does: the kernels, one training step with and without fused operators, and a whole run with its looks.
+//! A GPU computes what the CPU does: the kernels, one training step with and without fused operators, inspections, and a whole run.
 //!
 //! They run on a software Vulkan adapter, each in a process of its own, because burn reads its switches once. Where there is no adapter
-//! they say so and pass. The autotuner has no switch but the build's: `--no-default-features` runs the same tests with it left out.
+//! they say so and pass. The autotuner can be switched off only in the build: `--no-default-features` runs the same tests with it left out.
 #![allow(clippy::unwrap_used)] // a test's own helpers may
 
 use std::io::Write;
 use std::process::Command;
 use std::sync::mpsc;
 
+use engine::check;
+use engine::data::{corpus, dataset};
 use engine::device::{self, EngineDevice};
-use engine::optimizer::State;
-use engine::taps::Taps;
-use engine::train::{Folders, Reporter, Training};
-use engine::xray::{self, Scene};
-use engine::{bench, check, corpus, dataset, params};
-use wire::dials::Dials;
-use wire::frame::{Frame, Moments, TensorStats};
-use wire::history::Past;
-use wire::link::Report;
-use wire::plan;
+use engine::inspect::{self, Subject};
+use engine::kernels::gpu::GpuKernels;
+use engine::model::params;
+use engine::optim::optimizer::State;
+use engine::train::bench;
+use engine::train::{Folders, Reporter, Session};
+use wire::inspect::update::{InspectionUpdate, Moments, TensorStats};
+use wire::run::history::Past;
+use wire::run::plan;
 use wire::series::{Row, name};
+use wire::transport::link::Report;
 
-/// Names the part that a child process plays.
+/// The variable that names the part of a child process.
 const PART: &str = "KINDLING_GPU_TEST";
 
-/// Plays a part in a child process which may use the software adapter; the test passes where the part does.
+/// Runs a part in a child process that may use the software adapter; the test passes where the part does.
 fn play(part: &str, switches: &[(&str, &str)]) {
     let test = std::env::current_exe().unwrap();
     let mut child = Command::new(test);
@@ -36,7 +38,7 @@ fn play(part: &str, switches: &[(&str, &str)]) {
         .envs(switches.iter().copied());
     let output = child.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    // Written past the test harness, which would keep the words of a test that passes to itself.
+    // Written past the test harness, which hides the output of a test that passes.
     for words in said
         .lines()
         .filter_map(|line| [SAID, NOT_RUN].into_iter().find_map(|mark| line.find(mark)).map(|at| &line[at..]))
@@ -46,7 +48,7 @@ fn play(part: &str, switches: &[(&str, &str)]) {
     assert!(output.status.success(), "{part}:\n{said}");
 }
 
-/// Mark the lines of a part that its test repeats.
+/// Prefix of the lines of a part that its test prints.
 const SAID: &str = "gpu:";
 const NOT_RUN: &str = "GPU TESTS NOT RUN";
 
@@ -59,23 +61,23 @@ fn gpu() -> Option<EngineDevice> {
 }
 
 #[test]
-fn kernels_equal_their_twins() {
+fn kernels_equal_their_reference_implementations() {
     play("kernels", &[]);
 }
 
 /// Both in one process: a first step takes a minute there, a second of the same shapes milliseconds.
 #[test]
-fn the_self_check_is_good_and_a_run_reports_the_cpus_losses_and_looks() {
+fn the_self_check_passes_and_a_run_reports_the_losses_and_statistics_of_the_cpu() {
     play("check and run", &[]);
 }
 
 #[test]
-fn looks_inside_show_what_the_cpu_shows() {
+fn inspections_equal_those_of_the_cpu() {
     play("looks", &[]);
 }
 
 #[test]
-fn one_step_equals_the_cpus_without_fused_operators() {
+fn one_step_equals_that_of_the_cpu_without_fused_operators() {
     play("step", &[("BURN_FUSION_MAX_EXPLORATIONS", "0")]);
 }
 
@@ -90,14 +92,14 @@ fn play_a_part() {
             self_check(&gpu);
             run(&gpu);
         }
-        "looks" => looks(&gpu),
+        "looks" => inspections(&gpu),
         "step" => step(&gpu),
         other => panic!("no part named {other}"),
     }
 }
 
 fn kernels(gpu: &EngineDevice) {
-    let taps = Taps::new(gpu.setup.as_ref().unwrap());
+    let taps = GpuKernels::new(gpu.setup.as_ref().unwrap());
     let cases = check::kernel_cases(gpu, &taps).unwrap();
     let wrong: Vec<String> = cases.iter().filter(|case| !case.is_same()).map(ToString::to_string).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -119,22 +121,22 @@ fn step(gpu: &EngineDevice) {
 
 /// What a run reported.
 #[derive(Default)]
-struct Heard {
+struct Recorder {
     rows: Vec<Row>,
-    looks: Vec<Frame>,
+    inspections: Vec<InspectionUpdate>,
 }
 
-impl Reporter for Heard {
+impl Reporter for Recorder {
     fn row(&mut self, row: Row) {
         self.rows.push(row);
     }
     fn report(&mut self, _: Report) {}
-    fn look(&mut self, frame: Frame) {
-        self.looks.push(frame);
+    fn inspection(&mut self, frame: InspectionUpdate) {
+        self.inspections.push(frame);
     }
 }
 
-impl Heard {
+impl Recorder {
     fn series(&self, series: &str) -> Vec<(u64, f64)> {
         self.rows
             .iter()
@@ -144,9 +146,9 @@ impl Heard {
             .collect()
     }
 
-    fn look(&self, place: usize) -> (u64, &[TensorStats]) {
-        match &self.looks[place] {
-            Frame::Tensors { step, tensors, .. } => (*step, tensors),
+    fn inspection(&self, place: usize) -> (u64, &[TensorStats]) {
+        match &self.inspections[place] {
+            InspectionUpdate::ParameterStats { step, tensors, .. } => (*step, tensors),
             other => panic!("nobody watches: {other:?}"),
         }
     }
@@ -156,7 +158,7 @@ impl Heard {
 fn plan_on(device: &str, folder: &std::path::Path) -> plan::RunPlan {
     let spec = format!(
         r#"{{"preset":"tiny","corpus":"rhyme","steps":6,"device":"{device}","overrides":{{"model.layers":1,"model.heads":2,"model.kv_heads":2,"model.d_model":16,"model.d_ff":32,"model.seq":8,
-        "batch.rows":4,"batch.shards":1,"cadence.eval_every":0,"cadence.sample_every":0,"cadence.stats_every":2}}}}"#
+        "batch.size":4,"batch.replicas":1,"intervals.eval_every":0,"intervals.sample_every":0,"intervals.stats_every":2}}}}"#
     );
     let plan = plan::resolve(&serde_json::from_str(&spec).unwrap(), &corpus::list(folder).unwrap(), &device::list())
         .unwrap()
@@ -165,11 +167,11 @@ fn plan_on(device: &str, folder: &std::path::Path) -> plan::RunPlan {
     plan
 }
 
-/// Six steps, with a look at every second.
-fn train_on(device: &str, folder: &std::path::Path) -> Heard {
+/// Six steps, with statistics every second step.
+fn train_on(device: &str, folder: &std::path::Path) -> Recorder {
     let plan = plan_on(device, folder);
     let (_keep, orders) = mpsc::channel();
-    let mut heard = Heard::default();
+    let mut heard = Recorder::default();
     load(&plan, folder).run(&orders, &mut heard).unwrap();
     heard
 }
@@ -180,12 +182,12 @@ fn folder_with_a_text() -> std::path::PathBuf {
     std::fs::create_dir_all(&folder).unwrap();
     let text = folder.join("rhyme.txt");
     std::fs::write(&text, "the cat sat on the mat and the dog sat on the log.\n".repeat(40)).unwrap();
-    bench::bring_text(&folder, &"rhyme".parse().unwrap(), &text).unwrap();
+    bench::import_text(&folder, &"rhyme".parse().unwrap(), &text).unwrap();
     folder
 }
 
-/// The looks at one model, as JSON.
-fn looks_on(device: &EngineDevice, folder: &std::path::Path) -> Vec<(String, serde_json::Value)> {
+/// The results of all inspections of one model, as JSON.
+fn inspections_on(device: &EngineDevice, folder: &std::path::Path) -> Vec<(String, serde_json::Value)> {
     let plan = plan_on(device.info.id.as_str(), folder);
     let specs = params::layout(&plan.recipe.model);
     let wide = |values: Vec<f32>| values.into_iter().map(|v| if v == 1.0 { v } else { v * 12.0 }).collect();
@@ -193,43 +195,44 @@ fn looks_on(device: &EngineDevice, folder: &std::path::Path) -> Vec<(String, ser
     let mut state = State::new(params::initial(&specs, 5).into_iter().map(put).collect());
     state.steps = 3;
     let data = dataset::Dataset::open(folder, &plan.corpora(), plan.tokenizer).unwrap();
-    let taps = device.setup.as_ref().map(Taps::new);
-    let scene = Scene {
+    let kernels = device.setup.as_ref().map(GpuKernels::new);
+    let subject = Subject {
         plan: &plan,
-        dials: &Dials::new(&plan),
+        hyperparameters: &plan.live(),
         specs: &specs,
         state: &state,
         has_moments: true,
         data: &data,
         device,
-        cores: None,
-        taps: taps.as_ref(),
+        replicas: None,
+        kernels: kernels.as_ref(),
         stats: None,
     };
-    let edits = r#"[{"part":{"head":{"layer":0,"head":1}},"factor":0},{"part":{"position":{"at":2}},"factor":0.5}]"#;
-    let looks = [
-        r#"{"map":{}}"#,
+    let edits =
+        r#"[{"component":{"head":{"layer":0,"head":1}},"factor":0},{"component":{"position":{"at":2}},"factor":0.5}]"#;
+    let inspections = [
+        r#"{"overview":{}}"#,
         r#"{"attention":{"layer":0}}"#,
-        r#"{"lens":{}}"#,
-        r#"{"units":{"layer":0}}"#,
-        r#"{"unit":{"layer":0,"unit":3}}"#,
-        r#"{"gallery":{}}"#,
-        r#"{"gallery":{"of":"gradient"}}"#,
-        r#"{"gallery":{"of":"update"}}"#,
+        r#"{"logit_lens":{}}"#,
+        r#"{"neurons":{"layer":0}}"#,
+        r#"{"neuron":{"layer":0,"neuron":3}}"#,
+        r#"{"weights":{}}"#,
+        r#"{"weights":{"values":"gradient"}}"#,
+        r#"{"weights":{"values":"update"}}"#,
         r#"{"matrix":{"tensor":"embedding.token","window":{"row":3,"column":1,"rows":5,"columns":9}}}"#,
         r#"{"embedding":{}}"#,
         r#"{"batch":{"step":1}}"#,
-        &format!(r#"{{"hands":{{"edits":{edits}}}}}"#),
+        &format!(r#"{{"interventions":{{"interventions":{edits}}}}}"#),
     ];
-    let answer = |look: &str| {
-        let sight =
-            xray::see(&scene, &serde_json::from_str(look).unwrap()).unwrap_or_else(|error| panic!("{look}: {error}"));
-        (look.to_owned(), serde_json::to_value(sight).unwrap())
+    let answer = |inspection: &str| {
+        let result = inspect::inspect(&subject, &serde_json::from_str(inspection).unwrap())
+            .unwrap_or_else(|error| panic!("{inspection}: {error}"));
+        (inspection.to_owned(), serde_json::to_value(result).unwrap())
     };
-    looks.into_iter().map(answer).collect()
+    inspections.into_iter().map(answer).collect()
 }
 
-/// Numbers agree to what a step allows, whole ones (a byte of a field) to one.
+/// Values agree within the tolerance of a step, integers (bytes of a heat map) within one.
 fn are_alike(a: &serde_json::Value, b: &serde_json::Value) -> bool {
     use serde_json::Value::{Array, Number, Object};
     match (a, b) {
@@ -246,14 +249,14 @@ fn are_alike(a: &serde_json::Value, b: &serde_json::Value) -> bool {
     }
 }
 
-fn looks(gpu: &EngineDevice) {
+fn inspections(gpu: &EngineDevice) {
     let folder = folder_with_a_text();
-    let (here, cpu) = (looks_on(gpu, &folder), looks_on(&EngineDevice::processor(), &folder));
+    let (here, cpu) = (inspections_on(gpu, &folder), inspections_on(&EngineDevice::processor(), &folder));
     let _ = std::fs::remove_dir_all(&folder);
-    for ((look, a), (_, b)) in here.iter().zip(&cpu) {
-        assert!(are_alike(a, b), "{look}:\n{a}\n{b}");
+    for ((inspection, a), (_, b)) in here.iter().zip(&cpu) {
+        assert!(are_alike(a, b), "{inspection}:\n{a}\n{b}");
     }
-    println!("{SAID} {} looks on {}", here.len(), gpu.info.name);
+    println!("{SAID} {} inspections on {}", here.len(), gpu.info.name);
 }
 
 fn run(gpu: &EngineDevice) {
@@ -267,15 +270,19 @@ fn run(gpu: &EngineDevice) {
         assert!(!a.is_empty() && a.len() == b.len(), "{series}: {a:?} and {b:?}");
         assert!(a.iter().zip(&b).all(|(a, b)| a.0 == b.0 && is_near(a.1, b.1, b.1)), "{series}: {a:?} and {b:?}");
     }
-    assert_eq!((here.looks.len(), cpu.looks.len()), (3, 3), "at steps 0, 2 and 4, and none is lost at the end");
+    assert_eq!(
+        (here.inspections.len(), cpu.inspections.len()),
+        (3, 3),
+        "at steps 0, 2 and 4, and none is lost at the end"
+    );
     let moments_are_near = |a: &Moments, b: &Moments| {
-        (a.count, a.bad) == (b.count, b.bad)
+        (a.count, a.non_finite) == (b.count, b.non_finite)
             && [(a.mean, b.mean), (a.rms, b.rms), (a.min, b.min), (a.max, b.max)]
                 .iter()
                 .all(|(a, b_)| is_near(*a, *b_, b.rms.max(b_.abs())))
     };
     for place in 0..3 {
-        let ((step, a), (same, b)) = (here.look(place), cpu.look(place));
+        let ((step, a), (same, b)) = (here.inspection(place), cpu.inspection(place));
         assert_eq!((step, a.len()), (same, b.len()));
         for (a, b) in a.iter().zip(b) {
             assert_eq!((&a.name, &a.shape), (&b.name, &b.shape));
@@ -287,13 +294,15 @@ fn run(gpu: &EngineDevice) {
             assert!(series.contains(&(step, a.update_ratio)), "the curve has what the look shows: {series:?}");
         }
     }
-    let cost = |frame: &Frame| if let Frame::Tensors { cost_ms, .. } = frame { *cost_ms } else { f64::INFINITY };
-    let least = here.looks.iter().map(cost).fold(f64::INFINITY, f64::min);
+    let cost = |frame: &InspectionUpdate| {
+        if let InspectionUpdate::ParameterStats { cost_ms, .. } = frame { *cost_ms } else { f64::INFINITY }
+    };
+    let least = here.inspections.iter().map(cost).fold(f64::INFINITY, f64::min);
     println!("{SAID} six steps and three looks on {}, {least:.1} ms for a look", gpu.info.name);
 }
 
-fn load(plan: &plan::RunPlan, corpora: &std::path::Path) -> Training {
+fn load(plan: &plan::RunPlan, corpora: &std::path::Path) -> Session {
     let folders = Folders { corpora: corpora.to_owned(), checkpoints: None };
     let device = device::open(&plan.device).unwrap();
-    Training::load(&"story".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
+    Session::load(&"story".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
 }

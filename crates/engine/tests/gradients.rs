@@ -1,26 +1,26 @@
-//! The gradient is right: against central differences for every switch of the decoder, however the batch is split, and down to a
-//! batch learned by heart. The optimizer's two forms agree.
+//! Gradients equal central differences for every switch of the decoder and every split of the batch; one batch can be memorized; the CPU and
+//! the tensor implementation of each optimizer agree.
 #![allow(clippy::unwrap_used)] // a test's own helpers may
 
 use burn::tensor::{Device, Tensor};
-use engine::batch::Batch;
 use engine::check;
-use engine::cores::Cores;
-use engine::decoder::Decoder;
+use engine::data::batch::Batch;
 use engine::device::EngineDevice;
-use engine::gradient::{self, Gradient, Pass};
-use engine::optimizer::{self, Dial, State};
-use engine::params::{self, ParamSpec, Weights};
-use engine::random::{Counter, Normals};
+use engine::device::replicas::Replicas;
+use engine::kernels::random::{Counter, Normals};
+use engine::model::decoder::Decoder;
+use engine::model::gradient::{self, Gradient, GradientArgs};
+use engine::model::params::{self, ParamSpec, Weights};
+use engine::optim::optimizer::{self, State, StepHyperparameters};
+use wire::hyperparameters::recipe::OptimizerKind;
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
-use wire::plan::OptimizerKind;
 
-/// A model of a few hundred numbers, small enough for a difference per coordinate.
+/// A model of a few hundred parameters, small enough for a difference per coordinate.
 fn small() -> ModelPlan {
     ModelPlan { layers: 2, d_model: 8, d_ff: 12, seq: 5, vocab: 11, ..check::tiny() }
 }
 
-/// Weights far from their first values, so that nothing is nearly linear: a wrong factor anywhere shows.
+/// Weights far from their initial values, so that nothing is nearly linear and a wrong factor is visible.
 fn lively(specs: &[ParamSpec], seed: u64) -> Vec<Vec<f32>> {
     let fill = |(place, spec): (usize, &ParamSpec)| {
         let normals = Normals::new(seed, place as u64).take(spec.len());
@@ -33,7 +33,7 @@ fn lively(specs: &[ParamSpec], seed: u64) -> Vec<Vec<f32>> {
 fn batch(model: &ModelPlan, rows: usize, seed: u64) -> Batch {
     let mut random = Counter::new(seed, 99);
     let mut ids = || (0..rows * model.seq).map(|_| random.below(model.vocab as u64) as i32).collect();
-    Batch { rows, seq: model.seq, inputs: ids(), targets: ids() }
+    Batch { size: rows, seq: model.seq, inputs: ids(), targets: ids() }
 }
 
 fn bind(specs: &[ParamSpec], values: &[Vec<f32>]) -> Weights {
@@ -47,8 +47,8 @@ fn host(tensor: &Tensor<1>) -> Vec<f32> {
 /// The mean objective, from the logits on in 64 bits: a loss of its own, which the decoder's must equal, and a finer one to differ.
 fn objective(model: &ModelPlan, weights: &Weights, batch: &Batch, z_loss: f64) -> f64 {
     let decoder = Decoder::new(model, weights);
-    let tokens = gradient::tokens(&batch.inputs, batch.rows, batch.seq, &Device::flex());
-    let x = decoder.residual(tokens, None).reshape([batch.rows * batch.seq, model.d_model]);
+    let tokens = gradient::tokens(&batch.inputs, batch.size, batch.seq, &Device::flex());
+    let x = decoder.residual(tokens, None).reshape([batch.size * batch.seq, model.d_model]);
     let logits: Vec<f32> = decoder.head(x).into_data().try_to_vec().unwrap();
     let of_token = |(row, target): (&[f32], &i32)| {
         let log_partition = row.iter().map(|logit| f64::from(*logit).exp()).sum::<f64>().ln();
@@ -69,7 +69,7 @@ fn check_gradient(name: &str, model: &ModelPlan, z_loss: f64) {
     let specs = params::layout(model);
     let values = lively(&specs, 3);
     let batch = batch(model, 3, 5);
-    let pass = Pass { model: model.clone(), z_loss, key: 0 };
+    let pass = GradientArgs { model: model.clone(), z_loss, dropout_seed: 0 };
     let found = gradient::of_step(&pass, &bind(&specs, &values), vec![batch.clone()], None, &Device::flex()).unwrap();
     let plain = objective(model, &bind(&specs, &values), &batch, 0.0);
     assert!(
@@ -78,7 +78,7 @@ fn check_gradient(name: &str, model: &ModelPlan, z_loss: f64) {
         host(&found.loss)
     );
 
-    let mut random = Counter::new(11, 0);
+    let mut random = Counter::new(testing::seed(11), 0);
     for (place, spec) in specs.iter().enumerate() {
         let gradient = host(&found.flat[place]);
         let size = (gradient.iter().map(|g| f64::from(g * g)).sum::<f64>() / gradient.len() as f64).sqrt();
@@ -138,18 +138,18 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 }
 
 #[test]
-fn a_batch_split_over_cores_or_passes_gives_the_same_gradient() {
+fn a_batch_split_over_replicas_or_micro_batches_gives_the_same_gradient() {
     let model = small();
     let specs = params::layout(&model);
     let weights = bind(&specs, &lively(&specs, 4));
-    let pass = Pass { model: model.clone(), z_loss: 0.0, key: 0 };
+    let pass = GradientArgs { model: model.clone(), z_loss: 0.0, dropout_seed: 0 };
     let whole = batch(&model, 7, 6);
     let of = |batches: Vec<Batch>, cores: usize| -> Gradient {
-        let cores = (cores > 0).then(|| Cores::new(cores).unwrap());
+        let cores = (cores > 0).then(|| Replicas::new(cores).unwrap());
         gradient::of_step(&pass, &weights, batches, cores.as_ref(), &Device::flex()).unwrap()
     };
     let expected = of(vec![whole.clone()], 0);
-    let halves = || (0..2).map(|half| gradient::rows_of(&whole, half, 2)).collect::<Vec<_>>();
+    let halves = || (0..2).map(|half| gradient::sequences_of(&whole, half, 2)).collect::<Vec<_>>();
     let splits = [
         ("one core", of(vec![whole.clone()], 1)),
         ("two", of(vec![whole.clone()], 2)),
@@ -167,7 +167,7 @@ fn a_batch_split_over_cores_or_passes_gives_the_same_gradient() {
 }
 
 #[test]
-fn the_two_forms_of_each_optimizer_agree() {
+fn the_two_implementations_of_each_optimizer_agree() {
     two_forms_agree(OptimizerKind::Adamw, 2e-6);
     // Five rounds of a quintic with slope 3.4 at 0 make much of a last digit.
     two_forms_agree(OptimizerKind::Muon, 1e-3);
@@ -181,23 +181,23 @@ fn two_forms_agree(kind: OptimizerKind, most_apart: f64) {
         values.iter().map(|values| params::upload(values.clone(), &Device::flex())).collect::<Vec<_>>()
     };
     let (mut kernel, mut tensors) = (State::new(upload(&first)), State::new(upload(&first)));
-    let cores = Cores::new(2).unwrap();
+    let cores = Replicas::new(2).unwrap();
     for step in 0..5u64 {
         let gradient = upload(&lively(&specs, 20 + step));
-        // The rate, the decay and the bound change on the way, as a person may change them.
-        let dial = Dial {
+        // Learning rate, weight decay and gradient clipping change between steps, as commands may change them.
+        let dial = StepHyperparameters {
             kind,
-            rate: 0.01 * (step + 1) as f64,
+            learning_rate: 0.01 * (step + 1) as f64,
             beta1: 0.9,
             beta2: 0.99,
             eps: 1e-8,
             weight_decay: 0.1 * step as f64,
-            clip: if step == 2 { 0.0 } else { 1.0 },
+            grad_clip: if step == 2 { 0.0 } else { 1.0 },
         };
         let gradient = Gradient { loss: Tensor::zeros([1], &Device::flex()), flat: gradient };
         let norm = optimizer::norm_on_cpu(&gradient);
         assert!((f64::from(host(&optimizer::norm_on_gpu(&gradient))[0]) / norm - 1.0).abs() < 1e-5);
-        let scale = optimizer::clip_scale(norm, dial.clip);
+        let scale = optimizer::clip_scale(norm, dial.grad_clip);
         tensors.step_on_gpu(&specs, gradient.flat.clone(), params::upload(vec![scale as f32], &Device::flex()), dial);
         let before: Vec<Vec<f32>> = kernel.weights.iter().map(host).collect();
         let updates = kernel.step_on_cpu(&specs, gradient.flat, scale, dial, &cores).unwrap();
@@ -223,7 +223,7 @@ fn two_forms_agree(kind: OptimizerKind, most_apart: f64) {
 }
 
 #[test]
-fn a_single_batch_is_learned_by_heart() {
+fn a_single_batch_is_memorized() {
     let modern = ModelPlan {
         positions: Positions::Rotary,
         norm: Norm::Rms,
@@ -240,11 +240,11 @@ fn a_single_batch_is_learned_by_heart() {
         let specs = params::layout(&model);
         let first =
             params::initial(&specs, 1).into_iter().map(|values| params::upload(values, &Device::flex())).collect();
-        let (layout, mut state, cores) = (Weights::new(&specs, vec![]), State::new(first), Cores::new(2).unwrap());
-        let pass = Pass { model: model.clone(), z_loss: 0.0, key: 0 };
+        let (layout, mut state, cores) = (Weights::new(&specs, vec![]), State::new(first), Replicas::new(2).unwrap());
+        let pass = GradientArgs { model: model.clone(), z_loss: 0.0, dropout_seed: 0 };
         // Each row starts with a token of its own, so that every target can be known.
         let mut batch = batch(&model, 4, 12);
-        (0..batch.rows).for_each(|row| batch.inputs[row * batch.seq] = row as i32);
+        (0..batch.size).for_each(|row| batch.inputs[row * batch.seq] = row as i32);
         let mut losses = vec![];
         for _ in 0..150 {
             let gradient = gradient::of_step(
@@ -256,8 +256,16 @@ fn a_single_batch_is_learned_by_heart() {
             )
             .unwrap();
             losses.push(host(&gradient.loss)[0]);
-            let dial = Dial { kind, rate: 0.01, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.0, clip: 1.0 };
-            let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&gradient), dial.clip);
+            let dial = StepHyperparameters {
+                kind,
+                learning_rate: 0.01,
+                beta1: 0.9,
+                beta2: 0.99,
+                eps: 1e-8,
+                weight_decay: 0.0,
+                grad_clip: 1.0,
+            };
+            let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&gradient), dial.grad_clip);
             state.step_on_cpu(&specs, gradient.flat, scale, dial, &cores).unwrap();
         }
         assert!((losses[0] - (model.vocab as f32).ln()).abs() < 0.3, "it starts near ln vocab: {}", losses[0]);
@@ -266,9 +274,9 @@ fn a_single_batch_is_learned_by_heart() {
 }
 
 #[test]
-fn the_self_check_finds_the_processor_sound() {
-    let mut told = 0;
-    let report = check::check(&EngineDevice::processor(), &mut |_| told += 1).unwrap();
+fn the_self_check_passes_on_the_cpu() {
+    let mut reported = 0;
+    let report = check::check(&EngineDevice::processor(), &mut |_| reported += 1).unwrap();
     assert!(report.is_good(), "{report:?}");
-    assert_eq!(told, report.findings.len());
+    assert_eq!(reported, report.findings.len());
 }

@@ -1,24 +1,25 @@
-//! Models from and to the files of `transformers`. The golden folders were made by it (tests/measure/interop.py): what comes in must
-//! compute what it computed there, what goes out must come back the same, and what is not fit must be refused in words.
+//! Models from and to `transformers`, which wrote the golden folders (tests/measure/interop.py): an imported model must compute the same logits,
+//! an exported one must be the same when imported again, and what cannot be imported must be refused with the reason.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use engine::checkpoint::{self, FORMAT, Manifest, Saved};
-use engine::decoder::Decoder;
+use engine::data::dataset;
 use engine::interop::{Shape, export::Export, import, import::Import};
-use engine::params::{self, Weights};
+use engine::kernels::random::Counter;
+use engine::model::decoder::Decoder;
+use engine::model::params::{self, Weights};
+use engine::optim::checkpoint::{self, Checkpoint, FORMAT, Manifest};
 use engine::tokenizer::TextTokenizer;
-use engine::{dataset, random::Counter};
 use serde_json::Value;
-use wire::checkpoint::{Cause, CheckpointId, CheckpointInfo};
+use wire::control::checkpoint::{Cause, CheckpointId, CheckpointInfo};
+use wire::data::tokenizer::Tokenizer;
 use wire::model::{ModelPlan, Norm};
-use wire::plan::RunPlan;
-use wire::spec::Tokenizer;
-use wire::{Dials, preset};
+use wire::run::plan::RunPlan;
+use wire::run::preset;
 
-/// A folder of its own, gone with the test.
+/// A temporary folder.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -52,7 +53,7 @@ fn plan(model: ModelPlan, tokenizer: Tokenizer) -> RunPlan {
         preset: preset.name,
         steps: 10,
         seed: 1,
-        recipe: wire::plan::Recipe { model, ..preset.recipe },
+        recipe: wire::hyperparameters::recipe::Recipe { model, ..preset.recipe },
         tokenizer,
         mix: vec![],
         device: "cpu".parse().unwrap(),
@@ -74,21 +75,21 @@ fn manifest(model: ModelPlan, tokenizer: Tokenizer) -> Manifest {
         loss_valid: None,
         best_valid: None,
     };
-    let dials = Dials::new(&plan);
-    Manifest { format: FORMAT, run: "guest".parse().unwrap(), info, plan, dials, secs: 0.0 }
+    let hyperparameters = plan.live();
+    Manifest { format: FORMAT, run: "guest".parse().unwrap(), info, plan, hyperparameters, secs: 0.0 }
 }
 
-/// Keeps an import as a lab does, and opens it as whoever trains or writes with it does.
-fn keep(import: Import, lab: &Path) -> (Saved, TextTokenizer) {
+/// Stores an import and opens its checkpoint and tokenizer.
+fn keep(import: Import, lab: &Path) -> (Checkpoint, TextTokenizer) {
     import.keep_tokenizer(lab).unwrap();
     let manifest = manifest(import.model.clone(), import.tokenizer);
     let tokenizer = dataset::open_tokenizer(lab, &[], import.tokenizer).unwrap();
-    let written = import.snapshot().write(lab, manifest).unwrap();
+    let written = import.state().write(lab, manifest).unwrap();
     let saved = checkpoint::open(&checkpoint::folder(lab, &written.run, written.info.id)).unwrap();
     (saved, tokenizer)
 }
 
-fn logits(saved: &Saved, tokens: &[u32]) -> Vec<f32> {
+fn logits(saved: &Checkpoint, tokens: &[u32]) -> Vec<f32> {
     let device = Device::flex();
     let weights = Weights::new(saved.specs(), saved.weights(&device).unwrap());
     let plan = &saved.manifest.plan.recipe.model;
@@ -100,7 +101,7 @@ fn logits(saved: &Saved, tokens: &[u32]) -> Vec<f32> {
 }
 
 #[test]
-fn a_model_from_transformers_computes_here_what_it_computed_there() {
+fn an_imported_model_computes_the_logits_of_transformers() {
     for (name, shape) in [("gpt2", Shape::Gpt2), ("llama", Shape::Llama)] {
         let lab = Folder::new(&format!("golden-{name}"));
         let import = import::read(&files(&golden(name))).unwrap();
@@ -121,7 +122,7 @@ fn a_model_from_transformers_computes_here_what_it_computed_there() {
     }
 }
 
-/// Shapes that others know, with the switches that they have.
+/// Architectures of transformers, with their switches.
 fn shapes() -> Vec<(&'static str, ModelPlan)> {
     let of = |name: &str| {
         let model = preset::find(name, None).unwrap().recipe.model;
@@ -140,8 +141,8 @@ fn shapes() -> Vec<(&'static str, ModelPlan)> {
     ]
 }
 
-/// A model with weights that matter everywhere: biases are no zeros and gains no ones.
-fn made(model: ModelPlan, tokenizer: &TextTokenizer, lab: &Path) -> Saved {
+/// A model whose biases are not 0 and whose gains are not 1.
+fn made(model: ModelPlan, tokenizer: &TextTokenizer, lab: &Path) -> Checkpoint {
     let model = ModelPlan { vocab: tokenizer.vocab(), ..model };
     let specs = params::layout(&model);
     let mut random = Counter::new(5, 1);
@@ -152,12 +153,12 @@ fn made(model: ModelPlan, tokenizer: &TextTokenizer, lab: &Path) -> Saved {
     });
     let values = values.collect();
     let written =
-        checkpoint::Snapshot::of_weights(&specs, values).write(lab, manifest(model, Tokenizer::Byte)).unwrap();
+        checkpoint::HostState::of_weights(&specs, values).write(lab, manifest(model, Tokenizer::Byte)).unwrap();
     checkpoint::open(&checkpoint::folder(lab, &written.run, written.info.id)).unwrap()
 }
 
 fn texts() -> Vec<String> {
-    let mut random = Counter::new(3, 9);
+    let mut random = Counter::new(testing::seed(3), 9);
     let letters: Vec<char> = "aabbc  \n\t'sTe.,!?0123é中🙂".chars().collect();
     let random =
         (0..60).map(|_| (0..random.below(40)).map(|_| letters[random.below(letters.len() as u64) as usize]).collect());
@@ -167,7 +168,7 @@ fn texts() -> Vec<String> {
 }
 
 #[test]
-fn what_goes_out_comes_back_the_same() {
+fn an_exported_model_is_the_same_when_imported() {
     let tokenizer = TextTokenizer::byte();
     for (name, model) in shapes() {
         let (lab, out) = (Folder::new(&format!("out-{name}")), Folder::new(&format!("folder-{name}")));
@@ -189,7 +190,7 @@ fn what_goes_out_comes_back_the_same() {
 }
 
 #[test]
-fn every_tokenizer_goes_out_and_comes_back() {
+fn every_tokenizer_is_the_same_when_exported_and_imported() {
     let lab = Folder::new("tokenizers");
     let alphabet: String = texts().concat();
     for (name, tokenizer) in [
@@ -198,9 +199,9 @@ fn every_tokenizer_goes_out_and_comes_back() {
         ("char with an end", TextTokenizer::char(&alphabet, true)),
         ("gpt2", TextTokenizer::gpt2()),
     ] {
-        let file = engine::interop::vocabulary::write(&tokenizer);
-        let kind = engine::tokenizer::keep_brought(&lab.0, &file).unwrap();
-        assert_eq!(engine::tokenizer::keep_brought(&lab.0, &file).unwrap(), kind, "kept once");
+        let file = engine::tokenizer::hugging_face::write(&tokenizer);
+        let kind = engine::tokenizer::save_imported(&lab.0, &file).unwrap();
+        assert_eq!(engine::tokenizer::save_imported(&lab.0, &file).unwrap(), kind, "kept once");
         let back = dataset::open_tokenizer(&lab.0, &[], kind).unwrap();
         assert_eq!((back.vocab(), back.eot()), (tokenizer.vocab(), tokenizer.eot()), "{name}");
         for text in texts() {
@@ -208,13 +209,13 @@ fn every_tokenizer_goes_out_and_comes_back() {
         }
     }
     let kind =
-        engine::tokenizer::keep_brought(&lab.0, &fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
-    let Tokenizer::Brought(hash) = kind else { panic!("{kind}") };
+        engine::tokenizer::save_imported(&lab.0, &fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
+    let Tokenizer::Imported(hash) = kind else { panic!("{kind}") };
     fs::write(lab.0.join(format!(".tokenizers/{hash:016x}/tokenizer.json")), "{}").unwrap();
     assert!(dataset::open_tokenizer(&lab.0, &[], kind).is_err(), "an altered one is found out");
 }
 
-/// A copy of a golden folder with some of its files written anew.
+/// A copy of a golden folder with some of its files replaced.
 fn altered(name: &str, changes: &[(&str, Option<Vec<u8>>)]) -> (Folder, Vec<(String, PathBuf)>) {
     let id = Counter::new(changes.len() as u64, fs::metadata(golden(name)).unwrap().len()).bits();
     let folder = Folder::new(&format!("altered-{name}-{id}-{:?}", std::thread::current().id()));
@@ -236,7 +237,7 @@ fn refusal(name: &str, changes: &[(&str, Option<Vec<u8>>)]) -> String {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_with_the_value_and_the_way_out() {
+fn what_cannot_be_imported_is_refused_with_the_value_and_a_hint() {
     let config = |name: &str, key: &str, value: Value| {
         let mut tree: Value = serde_json::from_slice(&fs::read(golden(name).join("config.json")).unwrap()).unwrap();
         tree[key] = value;
@@ -262,14 +263,14 @@ fn what_does_not_fit_is_refused_with_the_value_and_the_way_out() {
     check(refusal("gpt2", &[("tokenizer.json", None)]), &["tokenizer.json", "290", "50257"]);
     check(
         refusal("gpt2", &[("model.safetensors", None), ("model-00001-of-00002.safetensors", Some(vec![]))]),
-        &["several files"],
+        &["several shards"],
     );
     check(refusal("gpt2", &[("other/config.json", Some(b"{}".to_vec()))]), &["config.json", "twice"]);
     check(refusal("gpt2", &[config("gpt2", "n_layer", 3.into())]), &["h.2.", "missing", "3 layers"]);
-    check(refusal("gpt2", &[config("gpt2", "n_layer", 1.into())]), &["has not: h.1."]);
+    check(refusal("gpt2", &[config("gpt2", "n_layer", 1.into())]), &["does not have: h.1."]);
     check(refusal("gpt2", &[config("gpt2", "vocab_size", 300.into())]), &["wte.weight", "[290, 24]", "[300, 24]"]);
     check(refusal("gpt2", &[config("gpt2", "n_head", 5.into())]), &["5 heads"]);
-    check(refusal("gpt2", &[config("gpt2", "n_embd", u64::MAX.into())]), &["out of bounds"]);
+    check(refusal("gpt2", &[config("gpt2", "n_embd", u64::MAX.into())]), &[&u64::MAX.to_string()]);
     check(refusal("gpt2", &[config("gpt2", "n_positions", (-1).into())]), &["n_positions is -1"]);
     check(refusal("gpt2", &[config("gpt2", "activation_function", "relu".into())]), &["relu", "gelu_new"]);
     check(refusal("gpt2", &[config("gpt2", "layer_norm_epsilon", 0.5.into())]), &["norm_eps", "0.5"]);
@@ -278,7 +279,7 @@ fn what_does_not_fit_is_refused_with_the_value_and_the_way_out() {
     check(refusal("gpt2", &[config("gpt2", "tie_word_embeddings", false.into())]), &["lm_head.weight is missing"]);
     check(
         refusal("llama", &[config("llama", "tie_word_embeddings", true.into())]),
-        &["lm_head.weight is not the embedding"],
+        &["lm_head.weight differs from the embedding"],
     );
     check(refusal("llama", &[config("llama", "rms_norm_eps", (-1).into())]), &["rms_norm_eps is -1"]);
     check(
@@ -290,15 +291,15 @@ fn what_does_not_fit_is_refused_with_the_value_and_the_way_out() {
     let mut broken = weights.clone();
     let end = broken.len();
     broken[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
-    check(refusal("gpt2", &[file(&broken)]), &["holds NaN"]);
+    check(refusal("gpt2", &[file(&broken)]), &["has the value NaN"]);
     let mut cutter: Value = serde_json::from_slice(&fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
     cutter["pre_tokenizer"] = serde_json::json!({"type": "Metaspace"});
     check(refusal("gpt2", &[("tokenizer.json", Some(cutter.to_string().into_bytes()))]), &["Metaspace", "byte-level"]);
 }
 
 #[test]
-fn no_truncation_and_no_flipped_bit_breaks_anything() {
-    let mut random = Counter::new(17, 4);
+fn truncated_files_and_flipped_bits_never_panic() {
+    let mut random = Counter::new(testing::seed(17), 4);
     for name in ["gpt2", "llama"] {
         let expected = import::read(&files(&golden(name))).unwrap();
         let expected_weights = |import: Import, lab: &Path| keep(import, lab).0.host_weights().unwrap();
@@ -370,10 +371,10 @@ fn models_for_transformers() {
     }
 }
 
-/// Byte pairs learnt from a generated text.
+/// A byte-pair encoding trained on a generated text.
 fn dataset_tokenizer(lab: &Path) -> TextTokenizer {
     let id: wire::CorpusId = "sums".parse().unwrap();
-    engine::corpus::generate(lab, &id, "modular-addition", 1, &mut |_, _, _| true).unwrap();
+    engine::data::corpus::generate(lab, &id, "modular-addition", 1, &mut |_, _, _| true).unwrap();
     dataset::prepare(lab, std::slice::from_ref(&id), Tokenizer::Bpe(400), &mut |_, _, _| true).unwrap();
     dataset::open_tokenizer(lab, &[id], Tokenizer::Bpe(400)).unwrap()
 }

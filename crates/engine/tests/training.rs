@@ -1,30 +1,33 @@
-//! Stories of the loop: it learns, it obeys between steps, and the same seed gives the same curve.
+//! The training loop: the loss falls, commands take effect between steps, and the same seed gives the same losses.
 
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use engine::train::{Folders, Reporter, Training};
-use engine::{bench, dataset, device};
-use wire::command::{Command, CommandOrder, SetField};
-use wire::event::{Author, Event};
-use wire::frame::Frame;
-use wire::history::Past;
-use wire::link::Report;
-use wire::plan::{self, RunPlan};
+use engine::data::dataset;
+use engine::device;
+use engine::train::bench;
+use engine::train::{Folders, Reporter, Session};
+use wire::LivePath;
+use wire::control::command::{Command, NumberedCommand};
+use wire::control::event::{Author, Event};
+use wire::inspect::update::InspectionUpdate;
 use wire::run::RunState;
+use wire::run::history::Past;
+use wire::run::plan::{self, RunPlan};
 use wire::series::{Row, name};
+use wire::transport::link::Report;
 
 #[derive(Default)]
-struct Heard {
+struct Recorder {
     rows: Vec<Row>,
     reports: Vec<Report>,
-    looks: Vec<Frame>,
-    /// Orders sent once this many steps have been reported.
+    inspections: Vec<InspectionUpdate>,
+    /// Commands that are sent once this many steps have been reported.
     script: Vec<(u64, Vec<Command>)>,
-    send: Option<mpsc::Sender<CommandOrder>>,
+    send: Option<mpsc::Sender<NumberedCommand>>,
 }
 
-impl Heard {
+impl Recorder {
     fn series(&self, series: &str) -> Vec<f64> {
         self.rows
             .iter()
@@ -39,7 +42,7 @@ impl Heard {
     }
 }
 
-impl Reporter for Heard {
+impl Reporter for Recorder {
     fn row(&mut self, row: Row) {
         let due = row.values.iter().any(|(name, _)| name == name::TRAIN);
         if due && let Some(at) = self.script.iter().position(|(step, _)| *step == row.step + 1) {
@@ -47,7 +50,7 @@ impl Reporter for Heard {
             let first = 100 * (row.step + 1);
             for (i, command) in commands.into_iter().enumerate() {
                 let order =
-                    CommandOrder { command_id: first + i as u64, author: Author::Person("ada".into()), command };
+                    NumberedCommand { command_id: first + i as u64, author: Author::Person("ada".into()), command };
                 self.send.as_ref().unwrap().send(order).unwrap();
             }
         }
@@ -56,12 +59,12 @@ impl Reporter for Heard {
     fn report(&mut self, report: Report) {
         self.reports.push(report);
     }
-    fn look(&mut self, frame: Frame) {
-        self.looks.push(frame);
+    fn inspection(&mut self, frame: InspectionUpdate) {
+        self.inspections.push(frame);
     }
 }
 
-/// A lab folder with a text that can be learned, gone when dropped.
+/// A data folder with one dataset, removed when dropped.
 struct Lab(PathBuf);
 
 impl Lab {
@@ -71,20 +74,20 @@ impl Lab {
         std::fs::create_dir_all(&folder).unwrap();
         let text = folder.join("rhyme.txt");
         std::fs::write(&text, "the cat sat on the mat and the dog sat on the log.\n".repeat(400)).unwrap();
-        bench::bring_text(&folder, &"rhyme".parse().unwrap(), &text).unwrap();
+        bench::import_text(&folder, &"rhyme".parse().unwrap(), &text).unwrap();
         Self(folder)
     }
 
     fn plan(&self, spec: &str) -> RunPlan {
-        let corpora = engine::corpus::list(&self.0).unwrap();
+        let corpora = engine::data::corpus::list(&self.0).unwrap();
         plan::resolve(&serde_json::from_str(spec).unwrap(), &corpora, &device::list()).unwrap().plan
     }
 
-    fn train(&self, spec: &str, script: Vec<(u64, Vec<Command>)>) -> Heard {
+    fn train(&self, spec: &str, script: Vec<(u64, Vec<Command>)>) -> Recorder {
         let plan = self.plan(spec);
         dataset::prepare(&self.0, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
         let (send, orders) = mpsc::channel();
-        let mut heard = Heard { script, send: Some(send), ..Heard::default() };
+        let mut heard = Recorder { script, send: Some(send), ..Recorder::default() };
         load(&plan, &self.0).run(&orders, &mut heard).unwrap();
         heard
     }
@@ -97,19 +100,20 @@ impl Drop for Lab {
 }
 
 const TINY: &str = r#"{"preset":"tiny","corpus":"rhyme","steps":60,"overrides":
-    {"model.d_model":32,"model.d_ff":64,"model.seq":16,"cadence.eval_every":20,"cadence.sample_every":30,"cadence.sample_tokens":20,"optimizer.rate":0.01}}"#;
+    {"model.d_model":32,"model.d_ff":64,"model.seq":16,"intervals.eval_every":20,"intervals.sample_every":30,"intervals.sample_tokens":20,"optimizer.learning_rate":0.01}}"#;
 
 #[test]
-fn it_learns_looks_around_and_ends() {
+fn a_run_learns_evaluates_samples_and_ends() {
     let heard = Lab::new("learns").train(TINY, vec![]);
     let losses = heard.series(name::TRAIN);
     assert_eq!(losses.len(), 60);
     assert!((losses[0] - (18f64).ln()).abs() < 0.3, "starts near ln vocab: {}", losses[0]);
     assert!(losses[59] < 1.0, "a rhyme is easy: {}", losses[59]);
     assert_eq!(heard.series(name::VALID).len(), 3, "at 20, 40 and the end");
-    assert!(heard.looks.len() >= 6, "statistics every 10 steps");
-    let is_priced = |frame: &Frame| matches!(frame, Frame::Tensors { cost_ms, .. } if *cost_ms > 1e-3);
-    assert!(heard.looks.iter().all(is_priced), "a look says what it cost, and nobody watched another");
+    assert!(heard.inspections.len() >= 6, "statistics every 10 steps");
+    let is_priced =
+        |frame: &InspectionUpdate| matches!(frame, InspectionUpdate::ParameterStats { cost_ms, .. } if *cost_ms > 1e-3);
+    assert!(heard.inspections.iter().all(is_priced), "a look says what it cost, and nobody watched another");
     let kinds: Vec<_> = heard.reports.iter().map(|report| report.state).collect();
     assert_eq!((kinds.first(), kinds.last()), (Some(&Some(RunState::Running)), Some(&Some(RunState::Finished))));
     assert!(
@@ -121,23 +125,23 @@ fn it_learns_looks_around_and_ends() {
 fn the_same_seed_gives_the_same_bits() {
     let lab = Lab::new("seed");
     let (a, b) = (lab.train(TINY, vec![]), lab.train(TINY, vec![]));
-    let bits = |heard: &Heard| heard.series(name::TRAIN).iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
+    let bits = |heard: &Recorder| heard.series(name::TRAIN).iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&a), bits(&b));
     let other = lab.train(&TINY.replace("\"steps\":60", "\"steps\":60,\"seed\":2"), vec![]);
     assert_ne!(bits(&a), bits(&other));
 }
 
 #[test]
-fn dropout_and_accumulation_repeat_too() {
+fn dropout_and_accumulation_are_reproducible() {
     let lab = Lab::new("dropout");
     let spec = TINY.replace("\"model.seq\":16", "\"model.seq\":16,\"model.dropout\":0.2,\"batch.accumulation\":2");
-    let bits = |heard: Heard| heard.series(name::TRAIN).iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
+    let bits = |heard: Recorder| heard.series(name::TRAIN).iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(lab.train(&spec, vec![])), bits(lab.train(&spec, vec![])));
 }
 
 #[test]
-fn everything_can_be_asked_while_it_is_paused() {
-    let set = |field, value| Command::Set { field, value, reason: Some("to see".into()) };
+fn every_command_works_while_the_run_is_paused() {
+    let set = |field, value| Command::Set { path: field, value, reason: Some("to see".into()) };
     let script = vec![
         (
             10,
@@ -145,8 +149,8 @@ fn everything_can_be_asked_while_it_is_paused() {
                 Command::Pause { reason: None },
                 Command::Evaluate,
                 Command::Sample { prompt: Some("the dog".into()), tokens: Some(5), temperature: Some(0.0) },
-                set(SetField::Rate, 0.005),
-                set(SetField::Clip, f64::NAN),
+                set(LivePath::LEARNING_RATE, 0.005),
+                set(LivePath::GRAD_CLIP, f64::NAN),
                 Command::Annotate { text: "half the rate".into() },
                 Command::Sample { prompt: Some("the Ω".into()), tokens: None, temperature: None },
                 Command::Step { steps: 3 },
@@ -160,7 +164,7 @@ fn everything_can_be_asked_while_it_is_paused() {
     assert_eq!(at(1000), (10, &Event::Paused));
     assert!(matches!(at(1001), (10, Event::Evaluated { .. })));
     assert!(matches!(at(1002), (10, Event::Sampled { prompt, .. }) if prompt == "the dog"));
-    assert!(matches!(at(1003), (10, Event::Changed { field: SetField::Rate, new, .. }) if *new == 0.005));
+    assert!(matches!(at(1003), (10, Event::Changed { path: LivePath::LEARNING_RATE, new, .. }) if *new == 0.005));
     assert!(matches!(at(1004), (10, Event::Refused { .. })), "a NaN clip changes nothing");
     assert!(matches!(at(1006), (10, Event::Refused { message, .. }) if message.contains('Ω')), "a stranger is named");
     assert_eq!(at(1007), (10, &Event::Stepping { steps: 3 }));
@@ -171,20 +175,20 @@ fn everything_can_be_asked_while_it_is_paused() {
     assert_eq!(at(2000), (20, &Event::Stopped));
     assert_eq!(heard.answer(1003).reason.as_deref(), Some("to see"));
     assert_eq!(heard.series(name::TRAIN).len(), 20);
-    let rates = heard.series(name::RATE);
+    let rates = heard.series(name::LEARNING_RATE);
     assert!((rates[10] - 0.005).abs() < 1e-12, "the new rate holds from the next step on: {}", rates[10]);
 }
 
 #[test]
-fn a_rate_that_blows_up_holds_the_run_and_keeps_the_weights() {
+fn a_non_finite_loss_pauses_the_run_and_keeps_the_weights() {
     let heard = Lab::new("nan").train(
         TINY,
         vec![
             (
                 10,
                 vec![
-                    Command::Set { field: SetField::Clip, value: 0.0, reason: None },
-                    Command::Set { field: SetField::Rate, value: 10.0, reason: None },
+                    Command::Set { path: LivePath::GRAD_CLIP, value: 0.0, reason: None },
+                    Command::Set { path: LivePath::LEARNING_RATE, value: 10.0, reason: None },
                 ],
             ),
             (30, vec![Command::Stop { reason: None }]),
@@ -193,8 +197,8 @@ fn a_rate_that_blows_up_holds_the_run_and_keeps_the_weights() {
     assert!(heard.series(name::TRAIN).iter().all(|loss| loss.is_finite()), "no bad number is recorded as a loss");
 }
 
-fn load(plan: &RunPlan, corpora: &std::path::Path) -> Training {
+fn load(plan: &RunPlan, corpora: &std::path::Path) -> Session {
     let folders = Folders { corpora: corpora.to_owned(), checkpoints: None };
     let device = device::open(&plan.device).unwrap();
-    Training::load(&"story".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
+    Session::load(&"story".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
 }

@@ -4,8 +4,8 @@
 use burn::tensor::Tensor;
 use burn::tensor::wgpu::WgpuSetup;
 
-use crate::params::ParamSpec;
-use crate::taps::Taps;
+use crate::kernels::gpu::GpuKernels;
+use crate::model::params::ParamSpec;
 
 /// What is planted; nothing by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,11 +33,13 @@ impl Faults {
     }
 
     /// The kernels, one of them wrong where that is planted.
-    pub(super) fn kernels(&self, setup: &WgpuSetup) -> Taps {
+    pub(super) fn kernels(&self, setup: &WgpuSetup) -> GpuKernels {
         if !self.kernel {
-            return Taps::new(setup);
+            return GpuKernels::new(setup);
         }
-        Taps::compiled(setup, &|kernel| kernel.source.replace("next.squares += value * value", "next.squares += value"))
+        GpuKernels::compiled(setup, &|kernel| {
+            kernel.source.replace("next.squares += value * value", "next.squares += value")
+        })
     }
 
     /// Keeps memory, where that is planted.

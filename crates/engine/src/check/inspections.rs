@@ -3,33 +3,32 @@
 use std::path::Path;
 
 use serde_json::Value;
-use wire::dials::Dials;
-use wire::look::Look;
+use wire::inspect::request::Inspection;
 
 use super::part::Sink;
 use super::{ALLOWED, plans};
-use crate::dataset::Dataset;
+use crate::data::dataset::Dataset;
 use crate::device::EngineDevice;
 use crate::error::EngineError;
-use crate::optimizer::State;
-use crate::params;
-use crate::taps::Taps;
-use crate::xray::{self, Scene};
+use crate::inspect::{self, Subject};
+use crate::kernels::gpu::GpuKernels;
+use crate::model::params;
+use crate::optim::optimizer::State;
 
 /// What is inspected: every kind once, and the kinds that read numbers of a parameter for each of these.
 const INSPECTIONS: [&str; 12] = [
-    r#"{"map":{}}"#,
+    r#"{"overview":{}}"#,
     r#"{"attention":{"layer":0}}"#,
-    r#"{"lens":{}}"#,
-    r#"{"units":{"layer":0}}"#,
-    r#"{"unit":{"layer":0,"unit":3}}"#,
-    r#"{"gallery":{}}"#,
-    r#"{"gallery":{"of":"gradient"}}"#,
-    r#"{"gallery":{"of":"update"}}"#,
+    r#"{"logit_lens":{}}"#,
+    r#"{"neurons":{"layer":0}}"#,
+    r#"{"neuron":{"layer":0,"neuron":3}}"#,
+    r#"{"weights":{}}"#,
+    r#"{"weights":{"values":"gradient"}}"#,
+    r#"{"weights":{"values":"update"}}"#,
     r#"{"matrix":{"tensor":"embedding.token","window":{"row":3,"column":1,"rows":5,"columns":9}}}"#,
     r#"{"embedding":{}}"#,
     r#"{"batch":{"step":1}}"#,
-    r#"{"hands":{"edits":[{"part":{"head":{"layer":0,"head":1}},"factor":0}]}}"#,
+    r#"{"interventions":{"interventions":[{"component":{"head":{"layer":0,"head":1}},"factor":0}]}}"#,
 ];
 
 /// Compares them.
@@ -45,35 +44,35 @@ pub(super) fn report(device: &EngineDevice, folder: &Path, sink: &mut Sink<'_>) 
     let plan = plans::tiny(&cpu, folder)?;
     let data = Dataset::open(folder, &plan.corpora(), plan.tokenizer)?;
     let specs = params::layout(&plan.recipe.model);
-    let dials = Dials::new(&plan);
+    let hyperparameters = plan.live();
     let state_on = |device: &EngineDevice| {
         let put = |values: Vec<f32>| params::upload(widened(values), &device.burn);
         State { steps: 3, ..State::new(params::initial(&specs, 5).into_iter().map(put).collect()) }
     };
     let (here, there) = (state_on(device), state_on(&cpu));
-    let taps = device.setup.as_ref().map(Taps::new);
-    let scene = |device, state, taps| Scene {
+    let taps = device.setup.as_ref().map(GpuKernels::new);
+    let scene = |device, state, taps| Subject {
         plan: &plan,
-        dials: &dials,
+        hyperparameters: &hyperparameters,
         specs: &specs,
         state,
         has_moments: true,
         data: &data,
         device,
-        cores: None,
-        taps,
+        replicas: None,
+        kernels: taps,
         stats: None,
     };
     for text in INSPECTIONS {
-        let look: Look =
-            serde_json::from_str(text).map_err(|source| EngineError::Plan { message: source.to_string() })?;
-        let name = format!("inspection {}", title(&look));
+        let inspection: Inspection =
+            serde_json::from_str(text).map_err(|source| wire::PlanError::new("inspection", source.to_string()))?;
+        let name = format!("inspection {}", title(&inspection));
         if sink.left() <= 0.0 {
             sink.not_run(name, "no time left");
             continue;
         }
-        let a = seen(&scene(device, &here, taps.as_ref()), &look);
-        let b = seen(&scene(&cpu, &there, None), &look);
+        let a = seen(&scene(device, &here, taps.as_ref()), &inspection);
+        let b = seen(&scene(&cpu, &there, None), &inspection);
         match (a, b) {
             (Ok(a), Ok(b)) => {
                 let apart = first_apart(&a, &b, "");
@@ -85,9 +84,9 @@ pub(super) fn report(device: &EngineDevice, folder: &Path, sink: &mut Sink<'_>) 
     Ok(())
 }
 
-fn seen(scene: &Scene<'_>, look: &Look) -> Result<Value, EngineError> {
-    let sight = xray::see(scene, look)?;
-    serde_json::to_value(sight).map_err(|source| EngineError::ReadBack { message: source.to_string() })
+fn seen(scene: &Subject<'_>, inspection: &Inspection) -> Result<Value, EngineError> {
+    let result = inspect::inspect(scene, inspection)?;
+    serde_json::to_value(result).map_err(|source| EngineError::read_back(source.to_string()))
 }
 
 /// Wider than a run's first weights, so that attention and MLP are far from their linear range; gains stay.
@@ -96,9 +95,12 @@ fn widened(values: Vec<f32>) -> Vec<f32> {
 }
 
 /// Kind, and of which numbers where there is a choice.
-pub(super) fn title(look: &Look) -> String {
-    let of = serde_json::to_value(look).ok().and_then(|value| value[look.kind()]["of"].as_str().map(str::to_owned));
-    of.filter(|of| of != "weight").map_or_else(|| look.kind().to_owned(), |of| format!("{} of {of}", look.kind()))
+pub(super) fn title(inspection: &Inspection) -> String {
+    let of = serde_json::to_value(inspection)
+        .ok()
+        .and_then(|value| value[inspection.kind()]["of"].as_str().map(str::to_owned));
+    of.filter(|of| of != "weight")
+        .map_or_else(|| inspection.kind().to_owned(), |of| format!("{} of {of}", inspection.kind()))
 }
 
 /// The first place where two results differ by more than a step is allowed to: numbers relative to their size, whole ones (a byte of a
@@ -142,8 +144,8 @@ mod tests {
     #[test]
     fn every_inspection_is_one_that_can_be_asked() {
         for text in INSPECTIONS {
-            let look: Look = serde_json::from_str(text).unwrap();
-            look.check().unwrap();
+            let inspection: Inspection = serde_json::from_str(text).unwrap();
+            inspection.check().unwrap();
         }
     }
 }

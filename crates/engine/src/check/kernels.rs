@@ -1,38 +1,39 @@
-//! Our kernels against their twins, on tensors of every kind: whole, sliced, turned, broadcast, empty, extreme, broken.
+//! The WGSL kernels against their reference implementations, on tensors of every kind: whole, sliced, transposed, broadcast, empty, extreme,
+//! not finite.
 
 use burn::tensor::{Distribution, Tensor, TensorData, activation};
-use wire::frame::Moments;
+use wire::inspect::update::Moments;
 
 use super::faults::Faults;
 use super::part::Sink;
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
-use crate::params;
-use crate::reduce::{self, Answers, ChannelStats, Grid, RowStats, Tile, Wishes};
-use crate::stats;
-use crate::taps::{Tap, Taps};
+use crate::kernels::gpu::{GpuKernels, GpuTensor};
+use crate::kernels::moments::moments;
+use crate::kernels::reduce::{self, ChannelStats, Grid, ReductionResults, Reductions, RowStats, Tile};
+use crate::model::params;
 
-/// A tensor that the kernels and their twins have reduced.
+/// A tensor reduced by the kernels and by their reference implementations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KernelCase {
     /// What kind of tensor.
     pub name: String,
     /// By the kernels, on the device.
-    pub kernel: Answers,
-    /// By the twins, on the host.
-    pub twin: Answers,
+    pub kernel: ReductionResults,
+    /// By the reference implementations, on the host.
+    pub reference: ReductionResults,
 }
 
 impl KernelCase {
-    /// Which kernels are not what their twins are. Counts and extrema are exact; means and rms agree to 1e-6 of the largest value, entropies of
+    /// The kernels that differ from their reference implementations. Counts and extrema are exact; means and rms agree to 1e-6 of the largest value, entropies of
     /// shares to 1e-5; sizes below 2^-126 may be flushed to zero.
     pub fn wrong(&self) -> Vec<&'static str> {
-        let (a, b) = (&self.kernel, &self.twin);
+        let (a, b) = (&self.kernel, &self.reference);
         let is_near =
             |a: f64, b: f64, size: f64| a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= 1e-6 * size + 1e-37;
         let largest = |min: f32, max: f32| f64::from(max.abs().max(min.abs()));
         let moments = |(a, b): (&Moments, &Moments)| {
-            (a.count, a.bad, a.min, a.max) == (b.count, b.bad, b.min, b.max)
+            (a.count, a.non_finite, a.min, a.max) == (b.count, b.non_finite, b.min, b.max)
                 && is_near(a.mean, b.mean, b.rms)
                 && is_near(a.rms, b.rms, b.rms)
         };
@@ -42,11 +43,12 @@ impl KernelCase {
         };
         let row = |(a, b): (&RowStats, &RowStats)| {
             let is_of_shares = b.min >= 0.0 && b.max <= 1.0;
-            (a.min, a.max, a.bad) == (b.min, b.max, b.bad)
+            (a.min, a.max, a.non_finite) == (b.min, b.max, b.non_finite)
                 && (!is_of_shares || (a.entropy - b.entropy).abs() <= 1e-5 * (1.0 + b.entropy))
         };
         let channel = |(a, b): (&ChannelStats, &ChannelStats)| {
-            (a.min, a.max, a.bad) == (b.min, b.max, b.bad) && is_near(a.rms, b.rms, 2.0 * largest(b.min, b.max))
+            (a.min, a.max, a.non_finite) == (b.min, b.max, b.non_finite)
+                && is_near(a.rms, b.rms, 2.0 * largest(b.min, b.max))
         };
         let found = [
             ("moments", a.moments.iter().zip(&b.moments).all(moments)),
@@ -72,15 +74,15 @@ fn pairs<'a, T>(a: &'a [Vec<T>], b: &'a [Vec<T>]) -> Option<impl Iterator<Item =
 
 impl std::fmt::Display for KernelCase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (a, b) = (&self.kernel, &self.twin);
+        let (a, b) = (&self.kernel, &self.reference);
         write!(f, "{} of {}:", self.wrong().join(", "), self.name)?;
-        write!(f, " kernel {:?} {:?}, twin {:?} {:?}", a.moments, a.histograms, b.moments, b.histograms)?;
-        for (kernel, twin) in
+        write!(f, " kernel {:?} {:?}, reference {:?} {:?}", a.moments, a.histograms, b.moments, b.histograms)?;
+        for (kernel, reference) in
             [first_apart(&a.tiles, &b.tiles), first_apart(&a.rows, &b.rows), first_apart(&a.channels, &b.channels)]
                 .into_iter()
                 .flatten()
         {
-            write!(f, "; kernel {kernel}, twin {twin}")?;
+            write!(f, "; kernel {kernel}, reference {reference}")?;
         }
         Ok(())
     }
@@ -112,11 +114,11 @@ pub(super) fn report(device: &EngineDevice, faults: Faults, sink: &mut Sink<'_>)
     Ok(())
 }
 
-/// Many kinds of tensors, by all kernels and by their twins, all in one look.
+/// Many kinds of tensors, reduced by all kernels and by their reference implementations, in one transfer.
 ///
 /// # Errors
 /// A device that has gone away.
-pub fn kernel_cases(device: &EngineDevice, taps: &Taps) -> Result<Vec<KernelCase>, EngineError> {
+pub fn kernel_cases(device: &EngineDevice, taps: &GpuKernels) -> Result<Vec<KernelCase>, EngineError> {
     let put = |values: Vec<f32>| params::upload(values, &device.burn);
     let normal = |n: usize| Tensor::<1>::random([n], Distribution::Normal(0.1, 1.0), &device.burn);
     let mut bad: Vec<f32> = (0..40_000).map(|i| (i as f32).sin()).collect();
@@ -156,7 +158,7 @@ pub fn kernel_cases(device: &EngineDevice, taps: &Taps) -> Result<Vec<KernelCase
     list.add("a long matrix", normal(131_072).reshape([2048, 64]))?;
     list.add("a single column", normal(5000).reshape([5000, 1]))?;
     list.add("shares of attention", shares.clone())?;
-    list.add("shares, a part of them turned", shares.slice([1..3, 5..40, 0..33]).swap_dims(1, 2))?;
+    list.add("a part of a pattern, transposed", shares.slice([1..3, 5..40, 0..33]).swap_dims(1, 2))?;
     list.add("shares with holes", put(torn).reshape([160, 40]))?;
     list.add("shares in one place", Tensor::<2>::eye(70, &device.burn))?;
     list.add("a transposed matrix", grid.clone().slice_dim(0, 3..4).squeeze_dim::<2>(0).transpose())?;
@@ -166,7 +168,7 @@ pub fn kernel_cases(device: &EngineDevice, taps: &Taps) -> Result<Vec<KernelCase
     list.add("four axes, permuted and sliced", four.permute([3, 1, 0, 2]).slice([5..45, 1..4, 0..3, 2..29]))?;
     list.add("five axes", normal(720).reshape([2, 3, 4, 5, 6]).permute([4, 3, 2, 1, 0]))?;
     list.add("a broadcast vector", normal(64).reshape([1, 64]).expand([500, 64]))?;
-    let all = Wishes {
+    let all = Reductions {
         tiles: list.taps.iter().cloned().zip(list.grids.iter().copied()).collect(),
         moments: list.taps.clone(),
         histograms: list.taps.clone(),
@@ -176,21 +178,21 @@ pub fn kernel_cases(device: &EngineDevice, taps: &Taps) -> Result<Vec<KernelCase
     let found = taps.start(&all)?.wait()?;
     let case = |(place, (name, host)): (usize, (&'static str, Vec<f32>))| {
         let (width, grid) = (list.widths[place], list.grids[place]);
-        let twin = Answers {
-            moments: vec![stats::moments(&host)],
+        let reference = ReductionResults {
+            moments: vec![moments(&host)],
             histograms: vec![reduce::histogram(&host)],
             tiles: vec![reduce::tiles(&host, width, grid)],
             rows: vec![reduce::rows(&host, width)],
             channels: vec![reduce::channels(&host, width)],
         };
-        let kernel = Answers {
+        let kernel = ReductionResults {
             moments: vec![found.moments[place]],
             histograms: vec![found.histograms[place].clone()],
             tiles: vec![found.tiles[place].clone()],
             rows: vec![found.rows[place].clone()],
             channels: vec![found.channels[place].clone()],
         };
-        KernelCase { name: name.to_owned(), kernel, twin }
+        KernelCase { name: name.to_owned(), kernel, reference }
     };
     Ok(list.names.into_iter().zip(list.hosts).enumerate().map(case).collect())
 }
@@ -198,7 +200,7 @@ pub fn kernel_cases(device: &EngineDevice, taps: &Taps) -> Result<Vec<KernelCase
 #[derive(Default)]
 struct Cases {
     names: Vec<&'static str>,
-    taps: Vec<Tap>,
+    taps: Vec<GpuTensor>,
     /// Length of the last dimension.
     widths: Vec<usize>,
     grids: Vec<Grid>,
@@ -214,11 +216,9 @@ impl Cases {
         self.names.push(name);
         self.widths.push(width);
         self.grids.push(odd_part(rows, width));
-        self.taps.push(Tap::new(tensor.clone())?);
-        let data: TensorData =
-            tensor.try_into_data().map_err(|source| EngineError::ReadBack { message: source.to_string() })?;
-        self.hosts
-            .push(data.try_to_vec::<f32>().map_err(|source| EngineError::ReadBack { message: source.to_string() })?);
+        self.taps.push(GpuTensor::new(tensor.clone())?);
+        let data: TensorData = tensor.try_into_data().map_err(|source| EngineError::read_back(source.to_string()))?;
+        self.hosts.push(data.try_to_vec::<f32>().map_err(|source| EngineError::read_back(source.to_string()))?);
         Ok(())
     }
 }

@@ -3,19 +3,19 @@
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 
-use wire::command::{Command, CommandOrder};
-use wire::event::Author;
-use wire::frame::Frame;
-use wire::history::Past;
-use wire::link::Report;
+use wire::control::command::{Command, NumberedCommand};
+use wire::control::event::Author;
+use wire::inspect::update::InspectionUpdate;
+use wire::run::history::Past;
 use wire::series::{Row, name};
+use wire::transport::link::Report;
 
 use super::faults::Faults;
 use super::part::{Sink, is_software};
 use super::plans;
 use crate::device::EngineDevice;
 use crate::error::EngineError;
-use crate::train::{Folders, Reporter, Training};
+use crate::train::{Folders, Reporter, Session};
 
 /// Steps that are watched.
 const STEPS: u64 = 1000;
@@ -38,14 +38,15 @@ pub(super) fn report(
         sink.not_run("memory", "software adapter");
         return Ok(());
     }
-    let overrides = serde_json::json!({"cadence.eval_every": 250, "cadence.sample_every": 0, "keep.every": 0});
+    let overrides =
+        serde_json::json!({"intervals.eval_every": 250, "intervals.sample_every": 0, "intervals.checkpoint_every": 0});
     let mut view = plans::of_preset(device, folder, "tiny", overrides)?;
     view.plan.steps = STEPS;
     let at_start = process_bytes();
     let folders = Folders { corpora: folder.to_owned(), checkpoints: None };
-    let run = "check".parse().map_err(|source: wire::id::IdError| EngineError::Plan { message: source.to_string() })?;
+    let run = "check".parse().map_err(|source: wire::id::IdError| wire::PlanError::new("run", source.to_string()))?;
     let mut training =
-        Training::load(&run, &view.plan, &Past::default(), folders, crate::device::open(&device.info.id)?)?;
+        Session::load(&run, &view.plan, &Past::default(), folders, crate::device::open(&device.info.id)?)?;
     let (orders, receiver) = mpsc::channel();
     let mut watch =
         Watch { device, orders, faults, kept: vec![], host: vec![], card: vec![], reserved: 0.0, ends: sink };
@@ -115,7 +116,7 @@ fn process_bytes() -> f64 {
 /// Writes down what the loop says of memory, and ends it when the time is over.
 struct Watch<'a, 's> {
     device: &'a EngineDevice,
-    orders: Sender<CommandOrder>,
+    orders: Sender<NumberedCommand>,
     faults: Faults,
     kept: Vec<Vec<u8>>,
     host: Vec<Sample>,
@@ -142,14 +143,14 @@ impl Reporter for Watch<'_, '_> {
             if self.ends.left() < 1.0 {
                 let command = Command::Stop { reason: None };
                 // A run that has ended needs no stop.
-                let _ = self.orders.send(CommandOrder { command_id: 1, author: Author::Lab, command });
+                let _ = self.orders.send(NumberedCommand { command_id: 1, author: Author::System, command });
             }
         }
     }
 
     fn report(&mut self, _report: Report) {}
 
-    fn look(&mut self, _frame: Frame) {}
+    fn inspection(&mut self, _frame: InspectionUpdate) {}
 }
 
 #[cfg(test)]

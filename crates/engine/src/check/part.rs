@@ -56,9 +56,7 @@ pub enum Part {
 /// A part with all it needs, as a process is given it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
-    /// Which.
     pub part: Part,
-    /// Where.
     pub device: DeviceId,
     /// Whether burn measures several kernels for each shape and keeps the fastest; without it, the first that works is taken.
     pub autotune: bool,

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use wire::RunPlan;
-use wire::corpus::CorpusInfo;
-use wire::plan::{self, PlanView};
+use wire::data::corpus::CorpusInfo;
+use wire::run::plan::{self, PlanView};
 
+use crate::data::{corpus, dataset};
 use crate::device::EngineDevice;
 use crate::error::EngineError;
-use crate::{bench, corpus, dataset};
+use crate::train::bench;
 
 /// Id of the text.
 const TEXT: &str = "check";
@@ -39,10 +40,10 @@ pub(super) fn tiny(device: &EngineDevice, folder: &Path) -> Result<RunPlan, Engi
     let lines = folder.join("lines.txt");
     let text = "the cat sat on the mat and the dog sat on the log.\n".repeat(40);
     std::fs::write(&lines, text).map_err(|source| unplanned(&format!("{}: {source}", lines.display())))?;
-    bench::bring_text(folder, &id, &lines)?;
+    bench::import_text(folder, &id, &lines)?;
     let overrides = serde_json::json!({
         "model.layers": 1, "model.heads": 2, "model.kv_heads": 2, "model.d_model": 16, "model.d_ff": 32, "model.seq": 8,
-        "batch.rows": 4, "batch.shards": 1,
+        "batch.size": 4, "batch.replicas": 1,
     });
     Ok(resolved(device, &corpus::list(folder)?, folder, "tiny", overrides)?.plan)
 }
@@ -65,5 +66,5 @@ fn resolved(
 }
 
 fn unplanned(source: &dyn std::fmt::Display) -> EngineError {
-    EngineError::Plan { message: source.to_string() }
+    wire::PlanError::new("overrides", source.to_string()).into()
 }

@@ -4,21 +4,21 @@
 use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};
+use wire::hyperparameters::recipe::OptimizerKind;
 use wire::model::ModelPlan;
-use wire::plan::OptimizerKind;
-use wire::preset;
+use wire::run::preset;
 
 use super::part::Sink;
 use super::{adapter, tuning};
-use crate::batch::Batch;
-use crate::cores::Cores;
-use crate::decoder::Decoder;
+use crate::data::batch::Batch;
+use crate::device::replicas::Replicas;
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
-use crate::gradient::{self, Pass};
-use crate::optimizer::{self, Dial, State};
-use crate::params::{self, ParamSpec, Weights};
-use crate::random::Counter;
+use crate::kernels::random::Counter;
+use crate::model::decoder::Decoder;
+use crate::model::gradient::{self, GradientArgs};
+use crate::model::params::{self, ParamSpec, Weights};
+use crate::optim::optimizer::{self, State, StepHyperparameters};
 
 /// Time that one speed is measured over, seconds.
 const MEASURED_SECS: f64 = 2.0;
@@ -98,7 +98,7 @@ fn best_of(device: &EngineDevice, rounds: usize, mut work: impl FnMut() -> Tenso
 }
 
 fn settle(device: &EngineDevice) -> Result<(), EngineError> {
-    device.burn.sync().map_err(|source| EngineError::ReadBack { message: source.to_string() })
+    device.burn.sync().map_err(|source| EngineError::read_back(source.to_string()))
 }
 
 // --- models -----------------------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ fn has_room(device: &EngineDevice, plan: &ModelPlan, rows: usize) -> bool {
 
 /// The model of a preset with the vocabulary that it usually has, and the rows of its batch.
 fn shape_of(name: &str, without_dropout: bool) -> Result<(ModelPlan, usize), EngineError> {
-    let preset = preset::find(name, None).map_err(|source| EngineError::Plan { message: source.to_string() })?;
+    let preset = preset::find(name, None)?;
     let mut model = preset.recipe.model;
     model.vocab = match name {
         "gpt2" => 50_257,
@@ -171,11 +171,18 @@ fn shape_of(name: &str, without_dropout: bool) -> Result<(ModelPlan, usize), Eng
     if without_dropout {
         model.dropout = 0.0;
     }
-    Ok((model, preset.recipe.batch.rows))
+    Ok((model, preset.recipe.batch.size))
 }
 
-const DIAL: Dial =
-    Dial { kind: OptimizerKind::Adamw, rate: 1e-4, beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.1, clip: 1.0 };
+const DIAL: StepHyperparameters = StepHyperparameters {
+    kind: OptimizerKind::Adamw,
+    learning_rate: 1e-4,
+    beta1: 0.9,
+    beta2: 0.95,
+    eps: 1e-8,
+    weight_decay: 0.1,
+    grad_clip: 1.0,
+};
 
 /// A training on random tokens.
 struct Bench<'a> {
@@ -184,7 +191,7 @@ struct Bench<'a> {
     specs: Vec<ParamSpec>,
     layout: Weights,
     state: State,
-    cores: Option<Cores>,
+    cores: Option<Replicas>,
     rows: usize,
     random: Counter,
 }
@@ -193,7 +200,7 @@ impl<'a> Bench<'a> {
     fn new(device: &'a EngineDevice, plan: &'a ModelPlan, rows: usize) -> Result<Self, EngineError> {
         let specs = params::layout(plan);
         let put = |values| params::upload(values, &device.burn);
-        let cores = if device.is_cpu() { Some(Cores::new(rows.min(device.info.cores as usize))?) } else { None };
+        let cores = if device.is_cpu() { Some(Replicas::new(rows.min(device.info.cores as usize))?) } else { None };
         Ok(Self {
             layout: Weights::new(&specs, vec![]),
             state: State::new(params::initial(&specs, 1).into_iter().map(put).collect()),
@@ -209,11 +216,11 @@ impl<'a> Bench<'a> {
     fn batch(&mut self) -> Batch {
         let (count, vocab) = (self.rows * self.plan.seq, self.plan.vocab as u64);
         let mut ids = || (0..count).map(|_| self.random.below(vocab) as i32).collect::<Vec<i32>>();
-        Batch { rows: self.rows, seq: self.plan.seq, inputs: ids(), targets: ids() }
+        Batch { size: self.rows, seq: self.plan.seq, inputs: ids(), targets: ids() }
     }
 
     fn gradient(&self, batch: Batch) -> Result<gradient::Gradient, EngineError> {
-        let pass = Pass { model: self.plan.clone(), z_loss: 0.0, key: self.state.steps };
+        let pass = GradientArgs { model: self.plan.clone(), z_loss: 0.0, dropout_seed: self.state.steps };
         let weights = self.layout.with(self.state.weights.clone());
         gradient::of_step(&pass, &weights, vec![batch], self.cores.as_ref(), &self.device.burn)
     }
@@ -221,11 +228,11 @@ impl<'a> Bench<'a> {
     fn update(&mut self, learned: gradient::Gradient) -> Result<(), EngineError> {
         match &self.cores {
             Some(cores) => {
-                let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&learned), DIAL.clip);
+                let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&learned), DIAL.grad_clip);
                 self.state.step_on_cpu(&self.specs, learned.flat, scale, DIAL, cores)?;
             }
             None => {
-                let scale = ((optimizer::norm_on_gpu(&learned) + 1e-6).recip() * DIAL.clip).clamp_max(1.0);
+                let scale = ((optimizer::norm_on_gpu(&learned) + 1e-6).recip() * DIAL.grad_clip).clamp_max(1.0);
                 self.state.step_on_gpu(&self.specs, learned.flat, scale, DIAL);
             }
         }
@@ -299,7 +306,7 @@ impl<'a> Bench<'a> {
 
     fn forward(&self, batch: &Batch) -> Result<(), EngineError> {
         let weights = self.layout.with(self.state.weights.clone());
-        let tokens = |ids: &[i32]| gradient::tokens(ids, batch.rows, batch.seq, &self.device.burn);
+        let tokens = |ids: &[i32]| gradient::tokens(ids, batch.size, batch.seq, &self.device.burn);
         let loss = Decoder::new(self.plan, &weights).loss_sum(tokens(&batch.inputs), tokens(&batch.targets), 0.0);
         read(loss.nats)?;
         settle(self.device)

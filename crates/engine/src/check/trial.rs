@@ -1,22 +1,29 @@
 //! A tiny training on fixed weights and batches, to be compared with the same one elsewhere, split otherwise, or resumed.
 
 use burn::tensor::Tensor;
+use wire::hyperparameters::recipe::OptimizerKind;
 use wire::model::ModelPlan;
-use wire::plan::OptimizerKind;
 
 use super::ROWS;
 use super::faults::Faults;
-use crate::batch::Batch;
-use crate::cores::Cores;
+use crate::data::batch::Batch;
+use crate::device::replicas::Replicas;
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
-use crate::gradient::{self, Pass};
-use crate::optimizer::{self, Dial, State};
-use crate::params::{self, ParamSpec, Weights};
-use crate::random::Counter;
+use crate::kernels::random::Counter;
+use crate::model::gradient::{self, GradientArgs};
+use crate::model::params::{self, ParamSpec, Weights};
+use crate::optim::optimizer::{self, State, StepHyperparameters};
 
-const DIAL: Dial =
-    Dial { kind: OptimizerKind::Adamw, rate: 1e-3, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.1, clip: 1.0 };
+const DIAL: StepHyperparameters = StepHyperparameters {
+    kind: OptimizerKind::Adamw,
+    learning_rate: 1e-3,
+    beta1: 0.9,
+    beta2: 0.99,
+    eps: 1e-8,
+    weight_decay: 0.1,
+    grad_clip: 1.0,
+};
 
 /// What one training step made of fixed weights and a fixed batch.
 #[derive(Debug, Clone)]
@@ -33,7 +40,6 @@ pub struct Step {
 /// How far two steps are apart: relative differences, of vectors by their norms.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Apart {
-    /// Of the loss.
     pub loss: f64,
     /// Of the parameter whose gradient differs most.
     pub gradient: f64,
@@ -105,17 +111,17 @@ pub(super) struct Trial<'a> {
     model: &'a ModelPlan,
     specs: Vec<ParamSpec>,
     state: State,
-    cores: Option<Cores>,
+    cores: Option<Replicas>,
     /// Different batches; after the last one the first comes again.
     batches: u64,
     faults: Faults,
 }
 
 impl<'a> Trial<'a> {
-    pub(super) fn new(device: &'a EngineDevice, model: &'a ModelPlan, shards: usize) -> Result<Self, EngineError> {
+    pub(super) fn new(device: &'a EngineDevice, model: &'a ModelPlan, replicas: usize) -> Result<Self, EngineError> {
         let specs = params::layout(model);
         let weights = first_weights(&specs).into_iter().map(|values| params::upload(values, &device.burn)).collect();
-        let cores = if device.is_cpu() { Some(Cores::new(shards)?) } else { None };
+        let cores = if device.is_cpu() { Some(Replicas::new(replicas)?) } else { None };
         let (batches, faults) = (u64::MAX, Faults::default());
         Ok(Self { device, model, specs, state: State::new(weights), cores, batches, faults })
     }
@@ -138,7 +144,7 @@ impl<'a> Trial<'a> {
         let State { weights, first, second, steps } = &self.state;
         let steps = if self.faults.resume { steps.saturating_sub(1) } else { *steps };
         let state = State { weights: carry(weights)?, first: carry(first)?, second: carry(second)?, steps };
-        let fresh = Self::new(self.device, self.model, self.cores.as_ref().map_or(1, Cores::count))?;
+        let fresh = Self::new(self.device, self.model, self.cores.as_ref().map_or(1, Replicas::count))?;
         Ok(Self { state, batches: self.batches, ..fresh })
     }
 
@@ -154,7 +160,7 @@ impl<'a> Trial<'a> {
     }
 
     fn advance(&mut self) -> Result<(f64, Vec<Tensor<1>>), EngineError> {
-        let pass = Pass { model: self.model.clone(), z_loss: 0.0, key: 0 };
+        let pass = GradientArgs { model: self.model.clone(), z_loss: 0.0, dropout_seed: 0 };
         let weights = Weights::new(&self.specs, self.state.weights.clone());
         let batches = vec![batch(self.model, self.state.steps % self.batches)];
         let mut learned = gradient::of_step(&pass, &weights, batches, self.cores.as_ref(), &self.device.burn)?;
@@ -163,12 +169,12 @@ impl<'a> Trial<'a> {
         let gradient = learned.flat.clone();
         match &self.cores {
             Some(cores) => {
-                let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&learned), DIAL.clip);
+                let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&learned), DIAL.grad_clip);
                 self.state.step_on_cpu(&self.specs, learned.flat, scale, DIAL, cores)?;
             }
             None => {
                 let norm = optimizer::norm_on_gpu(&learned);
-                let scale = ((norm + 1e-6).recip() * DIAL.clip).clamp_max(1.0);
+                let scale = ((norm + 1e-6).recip() * DIAL.grad_clip).clamp_max(1.0);
                 self.state.step_on_gpu(&self.specs, learned.flat, scale, DIAL);
             }
         }
@@ -180,22 +186,22 @@ impl<'a> Trial<'a> {
     }
 }
 
-/// One AdamW step of a model from fixed weights on a fixed batch, split over `shards` cores on the CPU.
+/// One AdamW step of a model from fixed weights on a fixed batch, split over `replicas` replicas on the CPU.
 ///
 /// # Errors
 /// A device that cannot train.
-pub fn step_on(device: &EngineDevice, model: &ModelPlan, shards: usize) -> Result<Step, EngineError> {
-    step_with(device, model, shards, Faults::default())
+pub fn step_on(device: &EngineDevice, model: &ModelPlan, replicas: usize) -> Result<Step, EngineError> {
+    step_with(device, model, replicas, Faults::default())
 }
 
 /// The same with what a test plants.
 pub(super) fn step_with(
     device: &EngineDevice,
     model: &ModelPlan,
-    shards: usize,
+    replicas: usize,
     faults: Faults,
 ) -> Result<Step, EngineError> {
-    let mut trial = Trial::new(device, model, shards)?.with_faults(faults);
+    let mut trial = Trial::new(device, model, replicas)?.with_faults(faults);
     let learned = trial.step()?;
     trial.end(learned)
 }
@@ -240,5 +246,5 @@ pub(super) fn batch(model: &ModelPlan, step: u64) -> Batch {
     let mut random = Counter::new(7, 1 + step);
     let rows = ROWS;
     let mut ids = || (0..rows * model.seq).map(|_| random.below(model.vocab as u64) as i32).collect();
-    Batch { rows, seq: model.seq, inputs: ids(), targets: ids() }
+    Batch { size: rows, seq: model.seq, inputs: ids(), targets: ids() }
 }

@@ -16,7 +16,7 @@ use burn_cubecl::cubecl::throughput::{
 
 use crate::device::EngineDevice;
 use crate::error::EngineError;
-use crate::taps::Tap;
+use crate::kernels::gpu::GpuTensor;
 
 /// Where the autotuner writes what it decided, a line of JSON each.
 pub(super) struct Log(PathBuf);
@@ -66,7 +66,7 @@ pub(super) fn client(device: &EngineDevice) -> Result<Option<Client>, EngineErro
     if device.is_cpu() {
         return Ok(None);
     }
-    Tap::new(Tensor::<1>::zeros([1], &device.burn)).map(|tap| Some(tap.client()))
+    GpuTensor::new(Tensor::<1>::zeros([1], &device.burn)).map(|tap| Some(tap.client()))
 }
 
 /// All that the autotuner asks the peak of: launches, traffic at each power of two, arithmetic of each type, cooperative matrices.

@@ -1,13 +1,13 @@
-//! `config.json`: a decoder's shape in their words. Numbers that change what is computed are read, each with its bounds, and whatever we
-//! would compute otherwise is refused; the rest (dropout, initialisation, caches) is theirs alone.
+//! `config.json`: the architecture in the fields of `transformers`. Fields that change what is computed are read, each with its bounds, and a
+//! value that this engine would compute otherwise is refused; the rest (dropout, initialization, caches) is ignored.
 
 use serde_json::{Value, json};
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
 
-use super::{CONFIG, Shape, refused};
+use super::{CONFIG, Shape, failed, refused};
 use crate::error::EngineError;
 
-/// A plan in their words; `eot` ends a document.
+/// The config of a plan; `eot` is the end-of-text token.
 pub(super) fn write(shape: Shape, plan: &ModelPlan, eot: Option<u32>) -> Value {
     let mut config = match shape {
         Shape::Gpt2 => json!({
@@ -53,24 +53,24 @@ pub(super) fn write(shape: Shape, plan: &ModelPlan, eot: Option<u32>) -> Value {
     config
 }
 
-/// What a config says.
+/// The contents of a config.
 pub(super) struct Read {
     pub(super) shape: Shape,
     pub(super) plan: ModelPlan,
-    /// The token that ends a document.
+    /// The end-of-text token.
     pub(super) eot: Option<u32>,
 }
 
 /// Reads a config.
 ///
 /// # Errors
-/// What is no JSON, another family, a number that is missing or out of bounds, or anything that we would compute otherwise.
+/// Not JSON, another model type, a number that is missing or out of bounds, or anything that this engine would compute otherwise.
 pub(super) fn read(bytes: &[u8]) -> Result<Read, EngineError> {
     let config: Value = serde_json::from_slice(bytes).map_err(|source| {
         refused(
             CONFIG,
-            format!("it is no JSON: {source}"),
-            "NaN and Infinity are no JSON numbers; save the model's config anew",
+            format!("it is not JSON: {source}"),
+            "NaN and Infinity are not JSON numbers; save the config of the model again",
         )
     })?;
     let family = config["model_type"].as_str().unwrap_or("none");
@@ -82,12 +82,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, EngineError> {
             return Err(refused(
                 CONFIG,
                 format!("model_type is {other:?}"),
-                "models of type gpt2 and llama can be brought in",
+                "models of type gpt2 and llama can be imported",
             ));
         }
     };
-    // Before its numbers are multiplied.
-    plan.check().map_err(|source| refused(CONFIG, source.to_string(), "another model"))?;
+    // Before its sizes are multiplied.
+    plan.check().map_err(|source| failed(CONFIG, source, "import another model"))?;
     let eot = config.0["eos_token_id"].as_u64().and_then(|id| u32::try_from(id).ok());
     Ok(Read { shape, plan, eot })
 }
@@ -130,7 +130,7 @@ impl Config<'_> {
         self.flag("mlp_bias", false, bias)?;
         if self.has("head_dim") && self.size("head_dim")?.checked_mul(heads) != Some(d_model) {
             let message = format!("head_dim is {} with {heads} heads and a width of {d_model}", self.0["head_dim"]);
-            return Err(refused(CONFIG, message, "heads must share the width out evenly"));
+            return Err(refused(CONFIG, message, "the heads must divide the width"));
         }
         Ok(ModelPlan {
             layers: self.size("num_hidden_layers")?,
@@ -153,7 +153,7 @@ impl Config<'_> {
         })
     }
 
-    /// The base. Older configs have it by itself, newer ones among `rope_parameters`; what stretches positions is refused.
+    /// The base of rotary positions. Older configs have a field for it, newer ones have it in `rope_parameters`; scaled positions are refused.
     fn rotary(&self) -> Result<f64, EngineError> {
         let mut base = self.number("rope_theta", ModelPlan::ROTARY_BASE)?;
         for key in ["rope_scaling", "rope_parameters"] {
@@ -207,7 +207,7 @@ impl Config<'_> {
         refused(
             CONFIG,
             format!("{key} is {found}, and {needed} is needed"),
-            "a model that was trained otherwise would compute something else here",
+            "a model that was trained with another value would compute something else here",
         )
     }
 }

@@ -1,4 +1,4 @@
-//! A checkpoint as a folder that `transformers` loads: small files made at once, weights written from the checkpoint one tensor at a time.
+//! A checkpoint as a folder that `transformers` loads: small files in memory, weights written from the checkpoint one tensor at a time.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -8,18 +8,18 @@ use serde_json::json;
 use wire::model::ModelPlan;
 
 use super::names::{Foreign, tensors};
-use super::{CONFIG, Shape, TOKENIZER, WEIGHTS, config, prefix, refused, vocabulary};
-use crate::checkpoint::Saved;
+use super::{CONFIG, Shape, TOKENIZER, WEIGHTS, config, failed, prefix, refused};
 use crate::error::EngineError;
-use crate::tokenizer::TextTokenizer;
+use crate::optim::checkpoint::Checkpoint;
+use crate::tokenizer::{TextTokenizer, hugging_face};
 
-/// A checkpoint on its way out.
+/// An export of a checkpoint.
 pub struct Export {
-    /// Whose shape it has.
+    /// Its architecture.
     pub shape: Shape,
-    /// Every file but the weights: name and content.
+    /// Every file except the weights: name and contents.
     pub files: Vec<(&'static str, Vec<u8>)>,
-    saved: Saved,
+    saved: Checkpoint,
     tensors: Vec<Foreign>,
     header: Vec<u8>,
 }
@@ -28,14 +28,14 @@ impl Export {
     /// Prepares one; nothing is written yet.
     ///
     /// # Errors
-    /// A model that is neither GPT-2's shape nor Llama's, or whose tokenizer is not its own.
-    pub fn new(saved: Saved, tokenizer: &TextTokenizer) -> Result<Self, EngineError> {
+    /// A model that has neither GPT-2's architecture nor Llama's; a tokenizer of another vocabulary size.
+    pub fn new(saved: Checkpoint, tokenizer: &TextTokenizer) -> Result<Self, EngineError> {
         let plan = &saved.manifest.plan.recipe.model;
         let shape =
             Shape::of(plan).map_err(|source| refused("this model", source.message, source.hint.unwrap_or_default()))?;
         if tokenizer.vocab() != plan.vocab {
             let message = format!("it knows {} tokens and the model {}", tokenizer.vocab(), plan.vocab);
-            return Err(refused("the tokenizer", message, "bring the run's own text back"));
+            return Err(refused("the tokenizer", message, "import the dataset of the run again"));
         }
         let files = small_files(shape, plan, tokenizer)?;
         let tensors = tensors(shape, plan);
@@ -43,7 +43,7 @@ impl Export {
         Ok(Self { shape, files, saved, tensors, header })
     }
 
-    /// Size of the weights' file, bytes.
+    /// Size of the weights file, bytes.
     pub fn weights_bytes(&self) -> u64 {
         let numbers: usize = self.tensors.iter().map(Foreign::len).sum();
         self.header.len() as u64 + (numbers * size_of::<f32>()) as u64
@@ -52,7 +52,7 @@ impl Export {
     /// Writes `model.safetensors`.
     ///
     /// # Errors
-    /// A disk that does not give the checkpoint back, a reader that went away.
+    /// A checkpoint that cannot be read, a reader that is gone.
     pub fn write_weights(&self, out: &mut dyn Write) -> Result<(), EngineError> {
         let failed = |source: std::io::Error| {
             refused(WEIGHTS, format!("it could not be written: {source}"), "free some space and try again")
@@ -65,13 +65,12 @@ impl Export {
         out.flush().map_err(failed)
     }
 
-    /// Writes all files into a folder, which is made where it is not there.
+    /// Writes all files into a folder, which is created where it does not exist.
     ///
     /// # Errors
     /// As [`Export::write_weights`].
     pub fn write_folder(&self, folder: &Path) -> Result<(), EngineError> {
-        let failed =
-            |source: std::io::Error| refused(folder.display().to_string(), source.to_string(), "another folder");
+        let failed = |source: std::io::Error| failed(folder.display().to_string(), source, "choose another folder");
         std::fs::create_dir_all(folder).map_err(failed)?;
         for (name, content) in &self.files {
             std::fs::write(folder.join(name), content).map_err(failed)?;
@@ -98,12 +97,12 @@ fn small_files(
         (about["bos_token"], about["eos_token"]) = (tokenizer.piece(eot).into(), tokenizer.piece(eot).into());
     }
     let pretty = |value: &serde_json::Value| {
-        serde_json::to_vec_pretty(value).map_err(|source| refused(CONFIG, source.to_string(), "another checkpoint"))
+        serde_json::to_vec_pretty(value).map_err(|source| failed(CONFIG, source, "export another checkpoint"))
     };
     Ok(vec![
         (CONFIG, pretty(&config::write(shape, plan, eot))?),
         ("generation_config.json", pretty(&generation)?),
-        (TOKENIZER, vocabulary::write(tokenizer)),
+        (TOKENIZER, hugging_face::write(tokenizer)),
         ("tokenizer_config.json", pretty(&about)?),
     ])
 }

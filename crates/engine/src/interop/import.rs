@@ -1,5 +1,5 @@
-//! A model from elsewhere as the weights of a first checkpoint. Every byte is a stranger's: names, sizes, numbers and values are checked
-//! before anything is kept, and what is refused is refused with the value and the way out.
+//! A model of `transformers` as the weights of a first checkpoint. Its files are untrusted: names, sizes and values are checked before
+//! anything is stored, and a refusal has the value and what to do.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -7,39 +7,38 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
+use wire::data::tokenizer::Tokenizer;
 use wire::model::ModelPlan;
-use wire::spec::Tokenizer;
 
 use super::names::{HEAD, tensors};
-use super::{CONFIG, Shape, TOKENIZER, WEIGHTS, config, prefix, refused, vocabulary};
-use crate::checkpoint::Snapshot;
-use crate::corpus::Mapped;
-use crate::error::EngineError;
-use crate::params;
-use crate::tokenizer::{TextTokenizer, keep_brought};
+use super::{CONFIG, Shape, TOKENIZER, WEIGHTS, config, failed, prefix, refused};
+use crate::error::{EngineError, TokenizerError};
+use crate::files::Mapped;
+use crate::model::params;
+use crate::optim::checkpoint::HostState;
+use crate::tokenizer::{TextTokenizer, hugging_face, save_imported};
 
-/// Longest config and tokenizer that are read; GPT-2's tokenizer is 3.6 MB.
+/// Maximum size of config and tokenizer, bytes; GPT-2's tokenizer has 3.6 MB.
 const TEXT_BYTES: u64 = 64 << 20;
-/// Unknown tensors that are named.
-const NAMED: usize = 5;
+/// Unknown tensors that an error lists.
+const LISTED: usize = 5;
 
-/// A model that fits.
+/// A model that can be imported.
 pub struct Import {
-    /// Whose shape it has.
+    /// Its architecture.
     pub shape: Shape,
-    /// Its shape in our numbers.
+    /// Its architecture as a plan.
     pub model: ModelPlan,
-    /// How text becomes its tokens.
     pub tokenizer: Tokenizer,
-    /// The tokenizer's file, where it is none of our own.
+    /// The file of its tokenizer, where it is not a built-in one.
     tokenizer_file: Option<Vec<u8>>,
     weights: Vec<Vec<f32>>,
 }
 
-/// Reads a model out of files, each with the name that it was given and the place where it lies.
+/// Reads a model from files, each with its name as given and its path.
 ///
 /// # Errors
-/// Pickles, missing files, and whatever else does not fit, with the reason.
+/// Pickles, missing files, and anything else that cannot be imported, with the reason.
 pub fn read(files: &[(String, PathBuf)]) -> Result<Import, EngineError> {
     let files = Files::new(files)?;
     let (config_path, weights_path) = (files.need(CONFIG)?, files.need(WEIGHTS)?);
@@ -53,24 +52,24 @@ pub fn read(files: &[(String, PathBuf)]) -> Result<Import, EngineError> {
 }
 
 impl Import {
-    /// Keeps its tokenizer among a lab's texts, so that whoever opens the model finds it.
+    /// Stores its tokenizer beside the corpora, where the model finds it.
     ///
     /// # Errors
     /// The disk.
     pub fn keep_tokenizer(&self, corpora: &Path) -> Result<(), EngineError> {
         match &self.tokenizer_file {
-            Some(file) => Ok(keep_brought(corpora, file).map(drop)?),
+            Some(file) => Ok(save_imported(corpora, file).map(drop)?),
             None => Ok(()),
         }
     }
 
     /// Its weights, to be written as a checkpoint.
-    pub fn snapshot(self) -> Snapshot {
-        Snapshot::of_weights(&params::layout(&self.model), self.weights)
+    pub fn state(self) -> HostState {
+        HostState::of_weights(&params::layout(&self.model), self.weights)
     }
 }
 
-/// Files by the last part of their names.
+/// Files by the last component of their names.
 struct Files<'a>(HashMap<&'a str, &'a Path>);
 
 impl<'a> Files<'a> {
@@ -80,7 +79,7 @@ impl<'a> Files<'a> {
             let name = full.rsplit(['/', '\\']).next().unwrap_or(full);
             super::tensors::check_kind(name, &first_bytes(path)?)?;
             if found.insert(name, path.as_path()).is_some() {
-                return Err(refused(name, "it came twice", "bring the files of one model"));
+                return Err(refused(name, "it was given twice", "import the files of one model"));
             }
         }
         Ok(Self(found))
@@ -95,7 +94,7 @@ impl<'a> Files<'a> {
             if self.0.keys().any(|found| found.ends_with(".safetensors") && found.contains("-of-")) {
                 return refused(
                     name,
-                    "the weights are cut into several files",
+                    "the weights are in several shards",
                     "save them as one: model.save_pretrained(FOLDER, max_shard_size=\"100GB\")",
                 );
             }
@@ -113,21 +112,21 @@ impl<'a> Files<'a> {
 fn first_bytes(path: &Path) -> Result<Vec<u8>, EngineError> {
     let mut first = vec![];
     let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut first));
-    read.map_err(|source| refused(path.display().to_string(), source.to_string(), "bring it again"))?;
+    read.map_err(|source| failed(path.display().to_string(), source, "upload it again"))?;
     Ok(first)
 }
 
 fn read_text(name: &str, path: &Path) -> Result<Vec<u8>, EngineError> {
     let mut text = vec![];
     let read = File::open(path).and_then(|file| file.take(TEXT_BYTES + 1).read_to_end(&mut text));
-    read.map_err(|source| refused(name, source.to_string(), "bring it again"))?;
+    read.map_err(|source| failed(name, source, "upload it again"))?;
     if text.len() as u64 > TEXT_BYTES {
-        return Err(refused(name, format!("it is larger than {TEXT_BYTES} bytes"), "bring the model's own"));
+        return Err(refused(name, format!("it is larger than {TEXT_BYTES} bytes"), "upload the one of the model"));
     }
     Ok(text)
 }
 
-/// Its tokenizer, and the file to keep of it where it is none of those that every lab has.
+/// The tokenizer, and the file to store where it is not a built-in one.
 fn tokenizer_of(
     text: Option<&[u8]>,
     vocab: usize,
@@ -138,23 +137,19 @@ fn tokenizer_of(
             return Ok((Tokenizer::Gpt2, None));
         }
         let message =
-            format!("it is missing, and nothing but GPT-2's own has no need of it ({vocab} tokens here, 50257 there)");
-        return Err(refused(TOKENIZER, message, "bring it too: tokenizer.save_pretrained(FOLDER) writes it"));
+            format!("it is missing, and only GPT-2's own may be left out (this model has {vocab} tokens, GPT-2 50257)");
+        return Err(refused(TOKENIZER, message, "upload it too: tokenizer.save_pretrained(FOLDER) writes it"));
     };
-    let unfit = |message: String| {
-        refused(
-            TOKENIZER,
-            message,
-            "bytes, characters, and byte-level BPE that cuts words as GPT-2 does can be brought in",
-        )
+    let unfit = |source: TokenizerError| {
+        failed(TOKENIZER, source, "bytes, characters, and byte-level BPE with GPT-2's pre-tokenization can be imported")
     };
-    let read = vocabulary::read(text, vocab, eot).map_err(unfit)?;
+    let read = hugging_face::read(text, vocab, eot).map_err(unfit)?;
     Ok(match () {
         () if read.is_same(&TextTokenizer::byte()) => (Tokenizer::Byte, None),
         () if vocab == 50_257 && read.is_same(&TextTokenizer::gpt2()) => (Tokenizer::Gpt2, None),
         () => {
-            let file = vocabulary::write(&read);
-            (crate::tokenizer::brought(&file), Some(file))
+            let file = hugging_face::write(&read);
+            (crate::tokenizer::imported(&file), Some(file))
         }
     })
 }
@@ -179,12 +174,12 @@ fn weights(shape: Shape, plan: &ModelPlan, bytes: &[u8]) -> Result<Vec<Vec<f32>>
     for tensor in tensors(shape, plan) {
         let view = found.remove(tensor.name.as_str()).ok_or_else(|| {
             let message = format!(
-                "{} is missing; config.json says {} layers of {}'s shape",
+                "{} is missing; config.json has {} layers of {}'s architecture",
                 tensor.name,
                 plan.layers,
                 shape.name()
             );
-            refused(WEIGHTS, message, "bring the config.json that belongs to these weights")
+            refused(WEIGHTS, message, "upload the config.json of these weights")
         })?;
         let values = super::tensors::values(&tensor.name, &view, &tensor.shape)?;
         let is_embedding = tensor.name == "wte.weight" || tensor.name == "embed_tokens.weight";
@@ -197,10 +192,11 @@ fn weights(shape: Shape, plan: &ModelPlan, bytes: &[u8]) -> Result<Vec<Vec<f32>>
     if !found.is_empty() {
         let mut names: Vec<&str> = found.into_keys().collect();
         names.sort_unstable();
-        let more = if names.len() > NAMED { " and more" } else { "" };
-        names.truncate(NAMED);
-        let message = format!("it holds tensors that {}'s shape has not: {}{more}", shape.name(), names.join(", "));
-        return Err(refused(WEIGHTS, message, "a model with parts of its own computes something else"));
+        let more = if names.len() > LISTED { " and more" } else { "" };
+        names.truncate(LISTED);
+        let message =
+            format!("it has tensors that {}'s architecture does not have: {}{more}", shape.name(), names.join(", "));
+        return Err(refused(WEIGHTS, message, "a model with other components computes something else"));
     }
     let taken = params::layout(plan).into_iter().map(|spec| {
         ours.remove(&spec.name)
@@ -209,16 +205,16 @@ fn weights(shape: Shape, plan: &ModelPlan, bytes: &[u8]) -> Result<Vec<Vec<f32>>
     taken.collect()
 }
 
-/// Constants that older files keep beside the weights.
+/// Constants that older files have beside the weights.
 fn is_buffer(name: &str) -> bool {
     [".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"].iter().any(|end| name.ends_with(end))
 }
 
-/// A head that is said to be the embedding and is in the file all the same must be it.
+/// A head that config.json ties to the embedding, and that is in the file nevertheless, must equal it.
 fn check_tied(head: &TensorView<'_>, embedding: &TensorView<'_>) -> Result<(), EngineError> {
     if head.data() == embedding.data() {
         return Ok(());
     }
-    let message = format!("{HEAD} is not the embedding, and by config.json (tie_word_embeddings) it should be");
+    let message = format!("{HEAD} differs from the embedding, and config.json ties them (tie_word_embeddings)");
     Err(refused(WEIGHTS, message, "set tie_word_embeddings to false in config.json"))
 }

@@ -1,21 +1,20 @@
-//! Which of our parameters make which of theirs. Their GPT-2 keeps query, key and value side by side in one matrix, `[in, out]` as ours;
-//! their Llama keeps every matrix turned, `[out, in]`. Biases that a plan is without are zeros on their side, where they must have them.
+//! The parameters that make each tensor of `transformers`. Its GPT-2 has query, key and value side by side in one matrix, `[in, out]` as here;
+//! its Llama has every matrix transposed, `[out, in]`. Biases that a plan does not have are zeros where `transformers` requires them.
 
 use wire::model::ModelPlan;
 
 use super::Shape;
 
-/// A tensor as they know it.
+/// A tensor of `transformers`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Foreign {
-    /// Their name, without the prefix.
+    /// Its name, without the prefix.
     pub(super) name: String,
-    /// Their shape.
     pub(super) shape: Vec<usize>,
-    /// Our parameters whose columns stand side by side in it.
+    /// The parameters whose columns are side by side in it.
     ours: Vec<String>,
-    /// Their rows are our columns.
-    is_turned: bool,
+    /// Whether it is transposed.
+    is_transposed: bool,
 }
 
 /// All tensors of a plan, in the model's order.
@@ -38,8 +37,8 @@ fn gpt2(plan: &ModelPlan) -> Vec<Foreign> {
             let name = format!("h.{layer}.{name}");
             let biases: Vec<String> = ours.iter().map(|own| format!("{own}.bias")).collect();
             let shape = if d_in == 0 { vec![d_out] } else { vec![d_in, d_out] };
-            list.push(Foreign { name: format!("{name}.weight"), shape, ours: ours.to_vec(), is_turned: false });
-            list.push(Foreign { name: format!("{name}.bias"), shape: vec![d_out], ours: biases, is_turned: false });
+            list.push(Foreign { name: format!("{name}.weight"), shape, ours: ours.to_vec(), is_transposed: false });
+            list.push(Foreign { name: format!("{name}.bias"), shape: vec![d_out], ours: biases, is_transposed: false });
         };
         let projections = ["attention.query", "attention.key", "attention.value"].map(own);
         pair("ln_1", &[own("attention.norm")], 0, d);
@@ -72,7 +71,7 @@ fn llama(plan: &ModelPlan) -> Vec<Foreign> {
             ("mlp.up_proj", "mlp.up", d, d_ff),
             ("mlp.down_proj", "mlp.down", d_ff, d),
         ] {
-            list.push(Foreign::turned(&theirs(&format!("{name}.weight")), &own(part), &[d_out, d_in]));
+            list.push(Foreign::transposed(&theirs(&format!("{name}.weight")), &own(part), &[d_out, d_in]));
             if plan.bias {
                 list.push(Foreign::same(&theirs(&format!("{name}.bias")), &own(&format!("{part}.bias")), &[d_out]));
             }
@@ -83,34 +82,34 @@ fn llama(plan: &ModelPlan) -> Vec<Foreign> {
     list
 }
 
-/// Theirs is turned in both shapes, since it may be the embedding itself.
+/// It is transposed in both architectures, since it may be the embedding.
 fn head(plan: &ModelPlan) -> Option<Foreign> {
-    (!plan.tied_head).then(|| Foreign::turned(HEAD, "head", &[plan.vocab, plan.d_model]))
+    (!plan.tied_head).then(|| Foreign::transposed(HEAD, "head", &[plan.vocab, plan.d_model]))
 }
 
-/// The head's name, which never has the prefix.
+/// Name of the head, which never has the prefix.
 pub(super) const HEAD: &str = "lm_head.weight";
 
 impl Foreign {
     fn same(name: &str, own: &str, shape: &[usize]) -> Self {
-        Self { name: name.to_owned(), shape: shape.to_vec(), ours: vec![own.to_owned()], is_turned: false }
+        Self { name: name.to_owned(), shape: shape.to_vec(), ours: vec![own.to_owned()], is_transposed: false }
     }
 
-    fn turned(name: &str, own: &str, shape: &[usize]) -> Self {
-        Self { is_turned: true, ..Self::same(name, own, shape) }
+    fn transposed(name: &str, own: &str, shape: &[usize]) -> Self {
+        Self { is_transposed: true, ..Self::same(name, own, shape) }
     }
 
-    /// Numbers in it.
+    /// Number of values.
     pub(super) fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Our parameters that it is made of.
+    /// The parameters that it is made of.
     pub(super) fn ours(&self) -> &[String] {
         &self.ours
     }
 
-    /// Rows and columns as they lie; a vector is one row.
+    /// Rows and columns; a vector is one row.
     fn sides(&self) -> (usize, usize) {
         match self.shape.as_slice() {
             [rows, columns] => (*rows, *columns),
@@ -118,12 +117,12 @@ impl Foreign {
         }
     }
 
-    /// Theirs out of ours, in order; one that is not there is zeros.
+    /// The tensor from its parameters, in order; a missing one is zeros.
     pub(super) fn join(&self, mut parts: Vec<Option<Vec<f32>>>) -> Vec<f32> {
         let (rows, columns) = self.sides();
         if let [only] = parts.as_mut_slice() {
             let only = only.take().unwrap_or_else(|| vec![0.0; rows * columns]);
-            return if self.is_turned { turn(&only, columns, rows) } else { only };
+            return if self.is_transposed { turn(&only, columns, rows) } else { only };
         }
         let width = columns / parts.len().max(1);
         let mut joined = vec![0.0; rows * columns];
@@ -135,11 +134,11 @@ impl Foreign {
         joined
     }
 
-    /// Ours out of theirs, in order.
+    /// The parameters from the tensor, in order.
     pub(super) fn split(&self, values: Vec<f32>) -> Vec<Vec<f32>> {
         let (rows, columns) = self.sides();
         if self.ours.len() == 1 {
-            return vec![if self.is_turned { turn(&values, rows, columns) } else { values }];
+            return vec![if self.is_transposed { turn(&values, rows, columns) } else { values }];
         }
         let width = columns / self.ours.len();
         let part = |place: usize| {
@@ -149,7 +148,7 @@ impl Foreign {
     }
 }
 
-/// Rows become columns, block by block, so that both sides stay in the processor's cache.
+/// A transposition, block by block, so that both sides stay in the cache.
 fn turn(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     const BLOCK: usize = 32;
     let mut turned = vec![0.0; values.len()];
@@ -168,8 +167,8 @@ fn turn(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::params::layout;
-    use wire::preset;
+    use crate::model::params::layout;
+    use wire::run::preset;
 
     #[test]
     fn every_parameter_goes_out_once_and_comes_back_the_same() {

@@ -1,5 +1,5 @@
-//! The weights' file: written straight from the checkpoint, and read as bytes that nobody vouches for. It is mapped, its header checked
-//! by the `safetensors` crate (bounds, order, no gaps, no overlaps), and a tensor is converted only once its place in the model is known.
+//! The weights file: written directly from the checkpoint, and read as untrusted bytes. It is mapped, its header is checked by the `safetensors`
+//! crate (bounds, order, no gaps, no overlaps), and a tensor is converted only once its parameter is known.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use super::names::Foreign;
 use super::{WEIGHTS, refused};
 use crate::error::EngineError;
 
-/// Longest header that is read; GPT-2's is 15 kB.
+/// Maximum size of the header, bytes; GPT-2's has 15 kB.
 const HEADER_BYTES: u64 = 16 << 20;
-/// How to make a file that can be read of one that cannot.
-const CONVERT: &str = "where you trust it, convert it: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(OTHER, safe_serialization=True)";
+/// How to convert a file that cannot be read.
+const CONVERT: &str = "if you trust it, convert it: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(OTHER, safe_serialization=True)";
 
 /// The header of a file of these tensors, in 32-bit floats: its length, then JSON, padded to eight bytes.
 pub(super) fn header(tensors: &[Foreign], prefix: &str) -> Vec<u8> {
@@ -32,22 +32,22 @@ pub(super) fn header(tensors: &[Foreign], prefix: &str) -> Vec<u8> {
     header
 }
 
-/// The head stands beside the model, the rest inside.
+/// The head has no prefix, the rest has.
 fn full_name(name: &str, prefix: &str) -> String {
     if name == super::names::HEAD { name.to_owned() } else { format!("{prefix}{name}") }
 }
 
-/// Refuses a file by its name or first bytes where it is something that must not be read, or of another kind.
+/// Refuses a file that must not be read, or is of another format, by its name or first bytes.
 pub(super) fn check_kind(name: &str, first: &[u8]) -> Result<(), EngineError> {
     let ending = Path::new(name).extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is_named_so = matches!(ending.as_str(), "bin" | "pt" | "pth" | "ckpt" | "pkl" | "pickle");
-    // A safetensors file begins with its header's length, whose high bytes are zeros.
+    // A safetensors file begins with the length of its header, whose high bytes are zeros.
     let is_length = first.len() == 8 && first[3..].iter().all(|byte| *byte == 0);
     let is_pickle = matches!(first, [0x80, 2..=5, ..]) && !is_length;
     let is_zip = first.starts_with(b"PK\x03\x04");
     if is_named_so || is_pickle || is_zip {
-        let what = if is_zip { "it is a zip, as PyTorch packs pickles" } else { "it is a pickle" };
-        let message = format!("{what}: whoever opens one runs whatever program is in it");
+        let what = if is_zip { "it is a zip file, in which PyTorch stores pickles" } else { "it is a pickle" };
+        let message = format!("{what}, and loading a pickle runs the program in it");
         return Err(refused(name, message, CONVERT));
     }
     for (magic, kind) in
@@ -63,7 +63,7 @@ pub(super) fn check_kind(name: &str, first: &[u8]) -> Result<(), EngineError> {
 /// Opens mapped bytes.
 ///
 /// # Errors
-/// What is cut short, too long, or no safetensors.
+/// A file that is cut short or too long, or not a safetensors file.
 pub(super) fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, EngineError> {
     check_kind(WEIGHTS, &bytes[..bytes.len().min(8)])?;
     let again = "download or save it again";
@@ -72,8 +72,8 @@ pub(super) fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, EngineError> {
     };
     let header = u64::from_le_bytes(*length);
     if header > HEADER_BYTES {
-        let message = format!("its header would have {header} bytes, and up to {HEADER_BYTES} are read");
-        return Err(refused(WEIGHTS, message, "it is no safetensors file, or it is damaged"));
+        let message = format!("its header would have {header} bytes, and at most {HEADER_BYTES} are read");
+        return Err(refused(WEIGHTS, message, "it is not a safetensors file, or it is damaged"));
     }
     SafeTensors::deserialize(bytes).map_err(|source| {
         let expected = declared(bytes, header as usize)
@@ -82,22 +82,22 @@ pub(super) fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, EngineError> {
     })
 }
 
-/// Where a file's tensors should end, if its header can be read.
+/// The byte at which the tensors end, if the header can be read.
 fn declared(bytes: &[u8], header: usize) -> Option<u64> {
     let tree: serde_json::Value = serde_json::from_slice(bytes.get(8..8 + header)?).ok()?;
     let ends = tree.as_object()?.values().filter_map(|entry| entry["data_offsets"][1].as_u64());
     ends.max()?.checked_add(8 + header as u64)
 }
 
-/// One tensor's values as 32-bit floats.
+/// The values of a tensor as 32-bit floats.
 ///
 /// # Errors
-/// Another shape, a kind of number that is no float, a value that is not finite.
+/// Another shape, a number format that is not a float, a value that is not finite.
 pub(super) fn values(name: &str, view: &TensorView<'_>, shape: &[usize]) -> Result<Vec<f32>, EngineError> {
     let unfit = |message: String, hint: &str| refused(WEIGHTS, format!("{name} {message}"), hint);
     if view.shape() != shape {
-        let message = format!("has the shape {:?}, and by config.json it should have {shape:?}", view.shape());
-        return Err(unfit(message, "bring the config.json that belongs to these weights"));
+        let message = format!("has the shape {:?}, and config.json gives {shape:?}", view.shape());
+        return Err(unfit(message, "upload the config.json of these weights"));
     }
     let pairs = || view.data().as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair));
     let values: Vec<f32> = match view.dtype() {
@@ -106,15 +106,16 @@ pub(super) fn values(name: &str, view: &TensorView<'_>, shape: &[usize]) -> Resu
         Dtype::F16 => pairs().map(half).collect(),
         other => {
             return Err(unfit(
-                format!("holds {other:?}"),
+                format!("has the number format {other:?}"),
                 "F32, F16 and BF16 are read: save it with torch_dtype=float32",
             ));
         }
     };
     match values.iter().position(|value| !value.is_finite()) {
-        Some(at) => {
-            Err(unfit(format!("holds {} at place {at}", values[at]), "these weights are broken; take an earlier save"))
-        }
+        Some(at) => Err(unfit(
+            format!("has the value {} at index {at}", values[at]),
+            "these weights are not finite; use an earlier checkpoint",
+        )),
         None => Ok(values),
     }
 }

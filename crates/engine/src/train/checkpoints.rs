@@ -1,74 +1,81 @@
-//! What a run keeps of itself while it trains, and how it goes back to it. Files are [`crate::checkpoint`]'s, the thread that writes
-//! them is [`super::keeper`]'s.
+//! When a run saves checkpoints, and how it returns to one. Their files are [`crate::optim::checkpoint`]'s, the thread that writes them is
+//! [`super::checkpoint_writer`]'s.
 
-use wire::checkpoint::{Cause, CheckpointId, CheckpointInfo};
-use wire::command::CommandOrder;
-use wire::event::Event;
-use wire::link::Report;
+use wire::control::checkpoint::{Cause, CheckpointId, CheckpointInfo};
+use wire::control::command::NumberedCommand;
+use wire::control::event::Event;
+use wire::transport::link::Report;
 
-use super::keeper::{Asker, Keeper};
-use super::{Reporter, Training, is_due, now_ms, refuse};
-use crate::checkpoint::{self, Manifest, Snapshot};
+use super::checkpoint_writer::{CheckpointWriter, Requester};
+use super::commands::refuse;
+use super::session::{Reporter, Session, now_ms};
+use super::trainer::is_due;
 use crate::error::EngineError;
+use crate::optim::checkpoint::{self, HostState, Manifest};
 
-/// With moments 48 MB, written in a fraction of a second.
+/// Parameters up to which the run waits for the writer: with moments 48 MB, written in a fraction of a second.
 const SMALL_PARAMETERS: u64 = 4_000_000;
 
-impl Training {
-    /// Changes of the past take effect at their steps, in silence.
-    pub(super) fn repeat_changes(&mut self) {
-        while let Some(record) = self.replay.next(self.step()) {
+impl Session {
+    /// Applies the changes of the past at their steps, without reporting them again.
+    pub(super) fn replay_changes(&mut self) {
+        while let Some(record) = self.replay.next(self.steps()) {
             if let Event::RolledBack { best_valid, .. } = record.event {
                 (self.segment, self.best_valid) = (record.segment, best_valid);
             }
-            self.take_effect(&record.event, record.step);
+            self.apply_change(&record.event, record.step);
         }
     }
 
-    /// Loads a checkpoint; a new stretch of history begins with it.
+    /// Loads a checkpoint and opens a segment.
     pub(super) fn roll_back(
         &mut self,
-        order: &CommandOrder,
+        numbered: &NumberedCommand,
         id: CheckpointId,
         skip_batches: u64,
         out: &mut dyn Reporter,
     ) -> Result<Event, EngineError> {
         self.wait_for_checkpoints(out);
-        let Some(root) = &self.folders.checkpoints else { return Ok(refuse(order, "this run keeps no checkpoints")) };
+        let Some(root) = &self.folders.checkpoints else {
+            return Ok(refuse(numbered, "this run saves no checkpoints"));
+        };
         let saved = match checkpoint::open(&checkpoint::folder(root, &self.run, id)) {
             Ok(saved) => saved,
-            Err(source) => return Ok(refuse(order, &format!("the checkpoint {id} cannot be used: {source}"))),
+            Err(source) => return Ok(refuse(numbered, &format!("checkpoint {id} cannot be loaded: {source}"))),
         };
-        let state = saved.state(&self.device.burn)?;
-        let Manifest { info: CheckpointInfo { loss_train, loss_valid, best_valid, .. }, dials, .. } = saved.manifest;
+        let state = saved.state(&self.trainer.device.burn)?;
+        let Manifest { info, hyperparameters, .. } = saved.manifest;
+        let CheckpointInfo { loss_train, loss_valid, best_valid, .. } = info;
         let event = Event::RolledBack {
             checkpoint: id,
             from_segment: self.segment,
-            from_step: self.step(),
+            from_step: self.steps(),
             skip_batches,
             best_valid,
         };
-        (self.state, self.dials, self.newest_stats) = (state, dials, None);
+        (self.trainer.state, self.trainer.live, self.newest_stats) = (state, hyperparameters, None);
         self.last_segment += 1;
         self.segment = self.last_segment;
-        self.probes.skip((self.segment, id.step));
+        self.inspections.skip_snapshot((self.segment, id.step));
         (self.loss_train, self.loss_valid, self.best_valid) = (loss_train, loss_valid, best_valid);
-        self.dials.apply(&event, id.step);
+        self.trainer.live.apply(&event, id.step);
         self.count_epochs();
         Ok(event)
     }
 
-    /// Takes the state off the device and gives it to the writer.
-    pub(super) fn checkpoint(&mut self, cause: Cause, asker: Asker) -> Result<(), EngineError> {
-        // The state with hands on it is the one before them and a line of the journal; from the next step on it has a name of its own.
-        if self.has_hands_here() {
+    /// Takes the state off the device and hands it to the writer.
+    pub(super) fn checkpoint(&mut self, cause: Cause, requester: Requester) -> Result<(), EngineError> {
+        // The edited state is the checkpoint of this step plus an event of the journal; it has an id of its own from the next step on.
+        if self.is_edited_here() {
             return Ok(());
         }
-        let (id, changes) = (CheckpointId { segment: self.segment, step: self.step() }, self.dials.changes);
-        let Some(keeper) = self.keeper.as_mut().filter(|keeper| keeper.wants(id, changes, cause)) else {
+        let id = CheckpointId { segment: self.segment, step: self.steps() };
+        let changes = self.trainer.live.changes;
+        let Some(writer) = self.writer.as_mut().filter(|writer| writer.needs(id, changes, cause)) else {
             return Ok(());
         };
-        let snapshot = Snapshot::take(&self.specs, &self.state, self.cores.is_some())?;
+        let trainer = &self.trainer;
+        let state = HostState::take(&trainer.specs, &trainer.state, trainer.replicas.is_some())?;
         let info = CheckpointInfo {
             id,
             cause,
@@ -84,51 +91,51 @@ impl Training {
             format: checkpoint::FORMAT,
             run: self.run.clone(),
             info,
-            plan: self.plan.clone(),
-            dials: self.dials.clone(),
+            plan: trainer.plan.clone(),
+            hyperparameters: trainer.live.clone(),
             secs: self.secs,
         };
-        keeper.give(snapshot, manifest, asker);
+        writer.write(state, manifest, requester);
         Ok(())
     }
 
-    /// The last one of a run that ends or lets go, told of before its end.
-    pub(super) fn keep_the_end(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
-        self.checkpoint(Cause::End, Asker::lab())?;
+    /// The last checkpoint of a run that ends or is suspended, reported before its end.
+    pub(super) fn save_last_checkpoint(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        self.checkpoint(Cause::End, Requester::system())?;
         self.wait_for_checkpoints(out);
         Ok(())
     }
 
     pub(super) fn wait_for_checkpoints(&mut self, out: &mut dyn Reporter) {
-        let reports = self.keeper.as_mut().map(Keeper::finish).unwrap_or_default();
+        let reports = self.writer.as_mut().map(CheckpointWriter::wait).unwrap_or_default();
         self.report_checkpoints(reports, out);
     }
 
-    pub(super) fn tell_of_checkpoints(&mut self, out: &mut dyn Reporter) {
-        let reports = self.keeper.as_mut().map(Keeper::told).unwrap_or_default();
+    pub(super) fn report_written_checkpoints(&mut self, out: &mut dyn Reporter) {
+        let reports = self.writer.as_mut().map(CheckpointWriter::written).unwrap_or_default();
         self.report_checkpoints(reports, out);
     }
 
-    /// One that was told of before its worker ended, and is written again, is not told twice.
-    pub(super) fn report_checkpoints(&self, reports: Vec<Report>, out: &mut dyn Reporter) {
+    /// A checkpoint that was reported before the worker ended, and is written again, is not reported twice.
+    fn report_checkpoints(&self, reports: Vec<Report>, out: &mut dyn Reporter) {
         for report in reports {
-            if report.command_id.is_some() || !self.replay.knows(&report.event, report.segment, report.step) {
+            if report.command_id.is_some() || !self.replay.is_reported(&report.event, report.segment, report.step) {
                 out.report(report);
             }
         }
     }
 
-    /// A large state waits until nothing is under way, so that there is one copy at most; for a small one the writer is waited for.
-    pub(super) fn may_keep(&self) -> bool {
-        self.keeper.as_ref().is_some_and(Keeper::is_free) || self.parameters() < SMALL_PARAMETERS
+    /// A large state waits until the writer is free, so that memory holds one copy at most; for a small one the run waits for the writer.
+    pub(super) fn may_checkpoint(&self) -> bool {
+        self.writer.as_ref().is_some_and(CheckpointWriter::is_free) || self.parameters() < SMALL_PARAMETERS
     }
 
-    /// On the cadence; where that must wait, before a later step.
+    /// The periodic checkpoint; where it must wait for the writer, it is taken after a later step.
     pub(super) fn checkpoint_if_due(&mut self) -> Result<(), EngineError> {
-        self.is_checkpoint_due |= is_due(self.step(), self.dials.checkpoint_every);
-        if self.is_checkpoint_due && self.may_keep() {
+        self.is_checkpoint_due |= is_due(self.steps(), self.trainer.live.intervals.checkpoint_every);
+        if self.is_checkpoint_due && self.may_checkpoint() {
             self.is_checkpoint_due = false;
-            self.checkpoint(Cause::Cadence, Asker::lab())?;
+            self.checkpoint(Cause::Interval, Requester::system())?;
         }
         Ok(())
     }

@@ -1,45 +1,46 @@
-//! Where a run goes on: the newest whole checkpoint of its past, the dials that it holds, and what is left to be repeated in silence.
+//! How a run with a past continues: from the newest intact checkpoint, with the live hyperparameters of it. The steps after it are trained
+//! again, with the changes of the journal applied, and events that were reported before are not reported twice.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 
 use burn::tensor::Device;
-use wire::checkpoint::CheckpointId;
-use wire::event::{Event, EventRecord};
-use wire::history::{Past, Told};
-use wire::{Dials, RunId, RunPlan};
+use wire::control::checkpoint::CheckpointId;
+use wire::control::event::{Event, EventRecord};
+use wire::run::history::{Past, Reported};
+use wire::{LiveHyperparameters, RunId, RunPlan};
 
-use crate::checkpoint::{self, Saved};
 use crate::error::EngineError;
-use crate::optimizer::State;
-use crate::params::{self, ParamSpec};
+use crate::model::params::{self, ParamSpec};
+use crate::optim::checkpoint::{self, Checkpoint};
+use crate::optim::optimizer::State;
 
-/// A state to go on from.
+/// A state to continue from.
 pub(super) struct Begin {
     pub(super) state: State,
-    pub(super) dials: Dials,
+    pub(super) live: LiveHyperparameters,
     pub(super) segment: u32,
     pub(super) best_valid: Option<f64>,
     pub(super) loss_valid: Option<f64>,
-    /// Whence; none for a start from the seed.
+    /// The checkpoint; `None` for a start from the seed.
     pub(super) checkpoint: Option<CheckpointId>,
-    /// Checkpoints that were passed over, with what is wrong.
+    /// Checkpoints that were skipped because they are damaged, with what is wrong.
     pub(super) damaged: Vec<String>,
     pub(super) replay: Replay,
 }
 
-/// What happened after the state was saved, to be done again and not told again.
+/// What happened after the state was saved: changes to be applied again, and events that are not to be reported again.
 pub(super) struct Replay {
     changes: VecDeque<EventRecord>,
-    told: BTreeSet<Told>,
+    reported: BTreeSet<Reported>,
     recorded: u64,
     is_paused: bool,
 }
 
-/// Loads the newest whole checkpoint, or starts from the seed.
+/// Loads the newest intact checkpoint, or starts from the seed.
 ///
 /// # Errors
-/// A fork none of whose checkpoints is whole.
+/// A fork without an intact checkpoint.
 pub(super) fn begin(
     run: &RunId,
     plan: &RunPlan,
@@ -60,7 +61,7 @@ pub(super) fn begin(
             Err(source) => damaged.push(source.to_string()),
         }
     }
-    let mut dials = Dials::new(plan);
+    let mut live = plan.live();
     let (state, changes, segment, saved) = match &found {
         Some((saved, candidate)) => {
             let own = candidate.at.run == *run;
@@ -69,8 +70,9 @@ pub(super) fn begin(
         }
         None if plan.origin.is_some() => {
             let path = root.unwrap_or(Path::new("")).join(run.as_str());
-            let message = format!("a fork needs the state it begins with, and it is not whole: {}", damaged.join("; "));
-            return Err(EngineError::Checkpoint { path, message });
+            let message =
+                format!("a fork needs the checkpoint that it begins with, and it is damaged: {}", damaged.join("; "));
+            return Err(EngineError::checkpoint(&path, message));
         }
         None => {
             let upload = |values| params::upload(values, device);
@@ -78,10 +80,10 @@ pub(super) fn begin(
         }
     };
     let (before, after) = past.changes.split_at(changes.min(past.changes.len()));
-    before.iter().for_each(|record| dials.apply(&record.event, record.step));
+    before.iter().for_each(|record| live.apply(&record.event, record.step));
     Ok(Begin {
         state,
-        dials,
+        live,
         segment,
         best_valid: saved.and_then(|info| info.best_valid),
         loss_valid: saved.and_then(|info| info.loss_valid),
@@ -89,17 +91,17 @@ pub(super) fn begin(
         damaged,
         replay: Replay {
             changes: after.iter().cloned().collect(),
-            told: past.told.iter().cloned().collect(),
+            reported: past.reported.iter().cloned().collect(),
             recorded: past.recorded,
             is_paused: past.is_paused,
         },
     })
 }
 
-fn fits(saved: Saved, specs: &[ParamSpec], dir: &Path) -> Result<Saved, EngineError> {
+fn fits(saved: Checkpoint, specs: &[ParamSpec], dir: &Path) -> Result<Checkpoint, EngineError> {
     match saved.specs() == specs {
         true => Ok(saved),
-        false => Err(EngineError::Checkpoint { path: dir.to_owned(), message: "it is of another model".into() }),
+        false => Err(EngineError::checkpoint(dir, "it is a checkpoint of another model")),
     }
 }
 
@@ -110,21 +112,21 @@ impl Replay {
         self.changes.pop_front()
     }
 
-    /// Whether a line is known already.
-    pub(super) fn knows(&self, event: &Event, segment: u32, step: u64) -> bool {
-        Told::new(event, segment, step).is_some_and(|told| self.told.contains(&told))
+    /// Whether an event has been reported already.
+    pub(super) fn is_reported(&self, event: &Event, segment: u32, step: u64) -> bool {
+        Reported::new(event, segment, step).is_some_and(|event| self.reported.contains(&event))
     }
 
-    /// The step up to which it repeats what is known, while it does.
+    /// The step up to which steps are trained again, while they are.
     pub(super) fn catching_up(&self, step: u64) -> Option<u64> {
         let last = self.changes.back().map_or(0, |record| record.step + 1).max(self.recorded);
         (step < last).then_some(last)
     }
 
-    /// Whether the run is to hold now, since it held before its worker ended; true once.
-    pub(super) fn holds(&mut self, step: u64) -> bool {
-        let holds = self.is_paused && self.catching_up(step).is_none();
-        self.is_paused &= !holds;
-        holds
+    /// Whether the run is to pause now, since it was paused when its worker ended; true once.
+    pub(super) fn pauses(&mut self, step: u64) -> bool {
+        let pauses = self.is_paused && self.catching_up(step).is_none();
+        self.is_paused &= !pauses;
+        pauses
     }
 }

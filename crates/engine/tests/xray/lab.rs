@@ -1,26 +1,29 @@
-//! A lab folder with a text, a model of any shape on it that is not trained but far from its first weights, and runs that are watched.
+//! A data folder with one dataset, a model of any shape with wide random weights, and runs with requested inspections.
 
 use std::path::PathBuf;
 use std::sync::mpsc;
 
-use engine::dataset::Dataset;
+use engine::EngineError;
+use engine::data::dataset;
+use engine::data::dataset::Dataset;
 use engine::device::{self, EngineDevice};
-use engine::optimizer::State;
-use engine::params::{self, ParamSpec};
-use engine::train::{Folders, Reporter, Training};
-use engine::xray::{self, Scene};
-use engine::{EngineError, bench, dataset, lesion};
-use wire::command::{Command, CommandOrder};
-use wire::dials::Dials;
-use wire::edit::Edit;
-use wire::event::Author;
-use wire::frame::Frame;
-use wire::history::Past;
-use wire::link::Report;
-use wire::look::Look;
-use wire::plan::{self, RunPlan};
+use engine::inspect::{self, Subject};
+use engine::model::params::{self, ParamSpec};
+use engine::model::weight_edit;
+use engine::optim::optimizer::State;
+use engine::train::bench;
+use engine::train::{Folders, Reporter, Session};
+use wire::control::command::{Command, NumberedCommand};
+use wire::control::event::Author;
+use wire::control::intervention::Intervention;
+use wire::control::live::LiveHyperparameters;
+use wire::inspect::request::Inspection;
+use wire::inspect::result::InspectionResult;
+use wire::inspect::update::InspectionUpdate;
+use wire::run::history::Past;
+use wire::run::plan::{self, RunPlan};
 use wire::series::{Row, name};
-use wire::sight::Sight;
+use wire::transport::link::Report;
 
 pub(crate) struct Lab(PathBuf);
 
@@ -31,7 +34,7 @@ impl Lab {
         std::fs::create_dir_all(folder.join("corpora")).unwrap();
         let text = folder.join("rhyme.txt");
         std::fs::write(&text, "the cat sat on the mat and the dog sat on the log.\n".repeat(200)).unwrap();
-        bench::bring_text(&folder.join("corpora"), &"rhyme".parse().unwrap(), &text).unwrap();
+        bench::import_text(&folder.join("corpora"), &"rhyme".parse().unwrap(), &text).unwrap();
         Self(folder)
     }
 
@@ -43,13 +46,13 @@ impl Lab {
         self.0.join("checkpoints").join(run).join(id)
     }
 
-    /// A tiny plan with some numbers of one's own.
+    /// A tiny plan with further overrides.
     pub(crate) fn plan(&self, more: &str) -> RunPlan {
         let spec = format!(
-            r#"{{"preset":"tiny","corpus":"rhyme","steps":40,"overrides":{{"model.d_model":16,"model.d_ff":32,"model.seq":24,"batch.rows":6,
-            "batch.shards":2,"cadence.sample_every":0,"optimizer.rate":0.01{more}}}}}"#
+            r#"{{"preset":"tiny","corpus":"rhyme","steps":40,"overrides":{{"model.d_model":16,"model.d_ff":32,"model.seq":24,"batch.size":6,
+            "batch.replicas":2,"intervals.sample_every":0,"optimizer.learning_rate":0.01{more}}}}}"#
         );
-        let corpora = engine::corpus::list(&self.corpora()).unwrap();
+        let corpora = engine::data::corpus::list(&self.corpora()).unwrap();
         let plan = plan::resolve(&serde_json::from_str(&spec).unwrap(), &corpora, &device::list()).unwrap().plan;
         dataset::prepare(&self.corpora(), &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
         plan
@@ -59,15 +62,15 @@ impl Lab {
         Model::new(self, self.plan(more))
     }
 
-    /// Trains to the end; `ear` hears all.
-    pub(crate) fn train(&self, run: &str, plan: &RunPlan, ear: &mut Ear) {
-        let (send, orders) = mpsc::channel();
-        ear.send = Some(send);
+    /// Trains to the end; `recorder` receives the reports.
+    pub(crate) fn train(&self, run: &str, plan: &RunPlan, recorder: &mut Recorder) {
+        let (send, commands) = mpsc::channel();
+        recorder.commands = Some(send);
         let folders = Folders { corpora: self.corpora(), checkpoints: Some(self.0.join("checkpoints")) };
         let device = device::open(&plan.device).unwrap();
-        Training::load(&run.parse().unwrap(), plan, &Past::default(), folders, device)
+        Session::load(&run.parse().unwrap(), plan, &Past::default(), folders, device)
             .unwrap()
-            .run(&orders, ear)
+            .run(&commands, recorder)
             .unwrap();
     }
 }
@@ -78,12 +81,12 @@ impl Drop for Lab {
     }
 }
 
-/// A model on a text, to be looked at.
+/// A model on a dataset, to be inspected.
 pub(crate) struct Model {
     pub(crate) plan: RunPlan,
     pub(crate) state: State,
     specs: Vec<ParamSpec>,
-    dials: Dials,
+    hyperparameters: LiveHyperparameters,
     data: Dataset,
     device: EngineDevice,
 }
@@ -92,14 +95,14 @@ impl Model {
     fn new(lab: &Lab, plan: RunPlan) -> Self {
         let device = EngineDevice::processor();
         let specs = params::layout(&plan.recipe.model);
-        // Wider than a run's first weights, so that heads choose and units bend.
+        // Wider than initial weights, so that attention and neurons are far from linear.
         let wide = |values: Vec<f32>| values.into_iter().map(|v| if v == 1.0 { v } else { v * 12.0 }).collect();
         let weights = params::initial(&specs, 5).into_iter().map(|v| params::upload(wide(v), &device.burn)).collect();
         let data = Dataset::open(&lab.corpora(), &plan.corpora(), plan.tokenizer).unwrap();
-        Self { dials: Dials::new(&plan), state: State::new(weights), plan, specs, data, device }
+        Self { hyperparameters: plan.live(), state: State::new(weights), plan, specs, data, device }
     }
 
-    /// Biases begin at zero, where nothing can be told by them.
+    /// Sets the biases, which are 0 initially and then change nothing.
     pub(crate) fn biased(mut self) -> Self {
         for (spec, weight) in
             self.specs.iter().zip(&mut self.state.weights).filter(|(spec, _)| spec.name.ends_with("bias"))
@@ -109,37 +112,36 @@ impl Model {
         self
     }
 
-    /// Lays hands on the weights themselves.
-    pub(crate) fn operate(&mut self, edits: &[Edit]) {
-        lesion::apply(&self.plan.recipe.model, &self.specs, &mut self.state.weights, edits);
+    pub(crate) fn edit_weights(&mut self, interventions: &[Intervention]) {
+        weight_edit::apply(&self.plan.recipe.model, &self.specs, &mut self.state.weights, interventions);
     }
 
-    pub(crate) fn see(&self, look: &Look) -> Result<Sight, EngineError> {
-        let scene = Scene {
+    pub(crate) fn inspect(&self, inspection: &Inspection) -> Result<InspectionResult, EngineError> {
+        let subject = Subject {
             plan: &self.plan,
-            dials: &self.dials,
+            hyperparameters: &self.hyperparameters,
             specs: &self.specs,
             state: &self.state,
             has_moments: true,
             data: &self.data,
             device: &self.device,
-            cores: None,
-            taps: None,
+            replicas: None,
+            kernels: None,
             stats: None,
         };
-        xray::see(&scene, look)
+        inspect::inspect(&subject, inspection)
     }
 
-    /// The sight of a look, written as people write it.
-    pub(crate) fn look(&self, json: &str) -> Sight {
-        self.see(&serde_json::from_str(json).unwrap()).unwrap_or_else(|error| panic!("{json}: {error}"))
+    /// The result of an inspection in JSON.
+    pub(crate) fn result(&self, json: &str) -> InspectionResult {
+        self.inspect(&serde_json::from_str(json).unwrap()).unwrap_or_else(|error| panic!("{json}: {error}"))
     }
 
-    /// Why a look is refused.
+    /// Why an inspection is refused.
     pub(crate) fn refusal(&self, json: &str) -> String {
-        match self.see(&serde_json::from_str(json).unwrap()) {
+        match self.inspect(&serde_json::from_str(json).unwrap()) {
             Err(error) => error.to_string(),
-            Ok(sight) => panic!("{json} gave {sight:?}"),
+            Ok(result) => panic!("{json} gave {result:?}"),
         }
     }
 
@@ -152,22 +154,22 @@ impl Model {
     }
 }
 
-/// Hears a run, wishes for looks, and gives commands at steps.
+/// Receives the reports of a run, requests inspections, and gives commands at steps.
 #[derive(Default)]
-pub(crate) struct Ear {
+pub(crate) struct Recorder {
     pub(crate) rows: Vec<Row>,
-    pub(crate) seen: Vec<Frame>,
-    pub(crate) kept: Vec<Frame>,
-    /// Wishes from the first moment on.
-    pub(crate) wishes: Option<Vec<Look>>,
-    /// Wishes once this many steps are reported, and commands with them.
-    pub(crate) script: Vec<(u64, Vec<Look>, Vec<Command>)>,
-    /// A command once this many looks have come.
-    pub(crate) after_looks: Option<(usize, Command)>,
-    pub(crate) send: Option<mpsc::Sender<CommandOrder>>,
+    pub(crate) results: Vec<InspectionUpdate>,
+    pub(crate) snapshots: Vec<InspectionUpdate>,
+    /// Inspections requested from the start.
+    pub(crate) requests: Option<Vec<Inspection>>,
+    /// Inspections requested once this many steps are reported, and commands with them.
+    pub(crate) script: Vec<(u64, Vec<Inspection>, Vec<Command>)>,
+    /// A command once this many results have come.
+    pub(crate) after_results: Option<(usize, Command)>,
+    pub(crate) commands: Option<mpsc::Sender<NumberedCommand>>,
 }
 
-impl Ear {
+impl Recorder {
     pub(crate) fn series(&self, series: &str) -> Vec<u64> {
         let values = self.rows.iter().flat_map(|row| &row.values).filter(|(name, _)| name == series);
         values.map(|(_, value)| value.to_bits()).collect()
@@ -177,41 +179,41 @@ impl Ear {
         self.series(name::TRAIN)
     }
 
-    fn order(&self, command: Command) {
-        let order = CommandOrder { command_id: 1, author: Author::Person("ada".into()), command };
-        self.send.as_ref().unwrap().send(order).unwrap();
+    fn send(&self, command: Command) {
+        let numbered = NumberedCommand { command_id: 1, author: Author::Person("ada".into()), command };
+        self.commands.as_ref().unwrap().send(numbered).unwrap();
     }
 }
 
-impl Reporter for Ear {
+impl Reporter for Recorder {
     fn row(&mut self, row: Row) {
         let is_step = row.values.iter().any(|(name, _)| name == name::TRAIN);
         if is_step && let Some(at) = self.script.iter().position(|(step, ..)| *step == row.step + 1) {
-            let (_, wishes, commands) = self.script.remove(at);
-            self.wishes = Some(wishes);
-            commands.into_iter().for_each(|command| self.order(command));
+            let (_, requests, commands) = self.script.remove(at);
+            self.requests = Some(requests);
+            commands.into_iter().for_each(|command| self.send(command));
         }
         self.rows.push(row);
     }
 
     fn report(&mut self, _: Report) {}
 
-    fn look(&mut self, frame: Frame) {
-        if matches!(frame, Frame::Tensors { .. }) {
+    fn inspection(&mut self, update: InspectionUpdate) {
+        if matches!(update, InspectionUpdate::ParameterStats { .. }) {
             return;
         }
-        self.seen.push(frame);
-        if self.after_looks.as_ref().is_some_and(|(count, _)| *count == self.seen.len()) {
-            let (_, command) = self.after_looks.take().unwrap();
-            self.order(command);
+        self.results.push(update);
+        if self.after_results.as_ref().is_some_and(|(count, _)| *count == self.results.len()) {
+            let (_, command) = self.after_results.take().unwrap();
+            self.send(command);
         }
     }
 
-    fn keep(&mut self, frame: Frame) {
-        self.kept.push(frame);
+    fn snapshot(&mut self, update: InspectionUpdate) {
+        self.snapshots.push(update);
     }
 
-    fn wanted(&mut self) -> Option<Vec<Look>> {
-        self.wishes.take()
+    fn requested_inspections(&mut self) -> Option<Vec<Inspection>> {
+        self.requests.take()
     }
 }

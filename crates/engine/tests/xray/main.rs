@@ -1,17 +1,17 @@
-//! Looks inside: what they must agree with, what they must refuse, and that a run does not feel them.
+//! Inspections: what they must agree with, what they must refuse, and that they do not change a run.
 #![allow(clippy::unwrap_used)] // a test's own helpers may
 
 mod lab;
 
-use engine::sample::Reader;
-use engine::xray;
-use lab::{Ear, Lab, Model};
-use wire::command::Command;
-use wire::edit::{Edit, Part};
-use wire::frame::Frame;
-use wire::look::{self, Look, Passage};
+use engine::inspect;
+use engine::model::sample::TokenContext;
+use lab::{Lab, Model, Recorder};
+use wire::control::command::Command;
+use wire::control::intervention::{Component, Intervention};
+use wire::inspect::request::{self, Inspection, InspectionText};
+use wire::inspect::result::{HeatMap, InspectionResult};
+use wire::inspect::update::InspectionUpdate;
 use wire::series::name;
-use wire::sight::{Field, Sight};
 
 const SHAPES: [&str; 4] = [
     "",
@@ -20,19 +20,37 @@ const SHAPES: [&str; 4] = [
     r#","model.qk_norm":true,"model.positions":"rotary","model.heads":1,"model.kv_heads":1"#,
 ];
 
-struct Felt {
+struct Effect {
     before: Vec<f32>,
     after: Vec<f32>,
     valid: (f32, f32),
-    said: (String, String),
+    completions: (String, String),
 }
 
-fn lay_hands(model: &Model, edits: &[(Part, f32)]) -> Felt {
-    let edits = edits.iter().map(|(part, factor)| Edit { part: *part, factor: *factor }).collect();
-    match model.see(&Look::Hands { passage: Passage::Own("the cat sat on the".into()), edits }).unwrap() {
-        Sight::Hands { before, after, valid_before, valid_after, said_before, said_after, .. } => {
-            Felt { before, after, valid: (valid_before, valid_after), said: (said_before, said_after) }
-        }
+fn intervene(model: &Model, edits: &[(Component, f32)]) -> Effect {
+    let interventions =
+        edits.iter().map(|(component, factor)| Intervention { component: *component, factor: *factor }).collect();
+    match model
+        .inspect(&Inspection::Interventions {
+            text: InspectionText::Prompt("the cat sat on the".into()),
+            interventions,
+        })
+        .unwrap()
+    {
+        InspectionResult::Interventions {
+            before,
+            after,
+            valid_before,
+            valid_after,
+            completion_before,
+            completion_after,
+            ..
+        } => Effect {
+            before,
+            after,
+            valid: (valid_before, valid_after),
+            completions: (completion_before, completion_after),
+        },
         other => panic!("{other:?}"),
     }
 }
@@ -44,83 +62,97 @@ fn are_near(a: &[f32], b: &[f32]) -> bool {
 }
 
 #[test]
-fn hands_that_change_nothing_change_nothing() {
+fn interventions_with_factor_one_change_nothing() {
     let lab = Lab::new("still");
     for shape in SHAPES {
         let model = lab.model(shape);
-        let felt = lay_hands(
+        let effect = intervene(
             &model,
             &[
-                (Part::Head { layer: 0, head: 0 }, 1.0),
-                (Part::Unit { layer: 1, unit: 3 }, 1.0),
-                (Part::Mlp { layer: 0 }, 1.0),
-                (Part::Attention { layer: 1 }, 2.0),
-                (Part::Attention { layer: 1 }, 0.5),
-                (Part::Position { at: 4 }, 1.0),
+                (Component::Head { layer: 0, head: 0 }, 1.0),
+                (Component::Neuron { layer: 1, neuron: 3 }, 1.0),
+                (Component::Mlp { layer: 0 }, 1.0),
+                (Component::Attention { layer: 1 }, 2.0),
+                (Component::Attention { layer: 1 }, 0.5),
+                (Component::Position { at: 4 }, 1.0),
             ],
         );
-        assert_eq!(felt.before[..17], felt.after[..17], "{shape}");
-        assert!(felt.before[17].is_nan() && felt.valid.0 == felt.valid.1 && felt.said.0 == felt.said.1);
-        assert!(!felt.said.0.is_empty());
+        assert_eq!(effect.before[..17], effect.after[..17], "{shape}");
+        assert!(
+            effect.before[17].is_nan()
+                && effect.valid.0 == effect.valid.1
+                && effect.completions.0 == effect.completions.1
+        );
+        assert!(!effect.completions.0.is_empty());
     }
 }
 
 #[test]
-fn silencing_all_of_a_part_is_silencing_the_part() {
-    let lab = Lab::new("silence");
-    let check = |shape: &str, parts: Vec<Part>, whole: Part| {
+fn ablating_all_heads_or_neurons_equals_ablating_the_component() {
+    let lab = Lab::new("ablation");
+    let check = |shape: &str, parts: Vec<Component>, whole: Component| {
         let model = lab.model(shape);
-        let parts: Vec<(Part, f32)> = parts.into_iter().map(|part| (part, 0.0)).collect();
-        let (a, b) = (lay_hands(&model, &parts), lay_hands(&model, &[(whole, 0.0)]));
+        let parts: Vec<(Component, f32)> = parts.into_iter().map(|part| (part, 0.0)).collect();
+        let (a, b) = (intervene(&model, &parts), intervene(&model, &[(whole, 0.0)]));
         assert!(are_near(&a.after, &b.after) && !are_near(&a.before, &a.after), "{shape}: {:?} {:?}", a.after, b.after);
-        assert!((a.valid.1 - b.valid.1).abs() < 1e-5 && a.said.1 == b.said.1);
+        assert!((a.valid.1 - b.valid.1).abs() < 1e-5 && a.completions.1 == b.completions.1);
     };
     for shape in [SHAPES[0], SHAPES[1], SHAPES[3]] {
         let heads = lab.plan(shape).recipe.model.heads as u32;
-        let heads = (0..heads).map(|head| Part::Head { layer: 1, head }).collect();
-        check(shape, heads, Part::Attention { layer: 1 });
-        check(shape, (0..32).map(|unit| Part::Unit { layer: 0, unit }).collect(), Part::Mlp { layer: 0 });
+        let heads = (0..heads).map(|head| Component::Head { layer: 1, head }).collect();
+        check(shape, heads, Component::Attention { layer: 1 });
+        check(
+            shape,
+            (0..32).map(|neuron| Component::Neuron { layer: 0, neuron }).collect(),
+            Component::Mlp { layer: 0 },
+        );
     }
 }
 
 #[test]
-fn hands_that_last_do_what_hands_try() {
+fn a_weight_edit_equals_the_intervention() {
     let lab = Lab::new("lasting");
     for shape in SHAPES {
         let mut model = lab.model(shape).biased();
         let edits = [
-            (Part::Head { layer: 1, head: 0 }, 0.0),
-            (Part::Unit { layer: 0, unit: 5 }, -3.0),
-            (Part::Attention { layer: 0 }, 0.5),
-            (Part::Mlp { layer: 1 }, 1.5),
-            (Part::Unit { layer: 1, unit: 31 }, 2.0),
+            (Component::Head { layer: 1, head: 0 }, 0.0),
+            (Component::Neuron { layer: 0, neuron: 5 }, -3.0),
+            (Component::Attention { layer: 0 }, 0.5),
+            (Component::Mlp { layer: 1 }, 1.5),
+            (Component::Neuron { layer: 1, neuron: 31 }, 2.0),
         ];
-        let tried = lay_hands(&model, &edits);
-        model.operate(&edits.map(|(part, factor)| Edit { part, factor }));
-        let lasts = lay_hands(&model, &[(Part::Mlp { layer: 0 }, 1.0)]);
-        assert!(are_near(&lasts.before, &tried.after) && !are_near(&tried.before, &tried.after), "{shape}");
-        assert!((lasts.valid.0 - tried.valid.1).abs() < 1e-5 && lasts.said.0 == tried.said.1, "{shape}");
+        let intervened = intervene(&model, &edits);
+        model.edit_weights(&edits.map(|(component, factor)| Intervention { component, factor }));
+        let edited = intervene(&model, &[(Component::Mlp { layer: 0 }, 1.0)]);
+        assert!(
+            are_near(&edited.before, &intervened.after) && !are_near(&intervened.before, &intervened.after),
+            "{shape}"
+        );
+        assert!(
+            (edited.valid.0 - intervened.valid.1).abs() < 1e-5 && edited.completions.0 == intervened.completions.1,
+            "{shape}"
+        );
     }
 }
 
 #[test]
-fn a_silenced_token_changes_nothing_before_it() {
+fn an_ablated_token_changes_nothing_before_it() {
     let lab = Lab::new("causal");
     for shape in SHAPES {
-        let felt = lay_hands(&lab.model(shape), &[(Part::Position { at: 7 }, 0.0)]);
-        assert_eq!(felt.before[..7], felt.after[..7], "{shape}");
-        assert!(felt.before[7..17] != felt.after[7..17], "{shape}");
+        let effect = intervene(&lab.model(shape), &[(Component::Position { at: 7 }, 0.0)]);
+        assert_eq!(effect.before[..7], effect.after[..7], "{shape}");
+        assert!(effect.before[7..17] != effect.after[7..17], "{shape}");
     }
 }
 
 #[test]
-fn the_lens_ends_in_what_the_model_says() {
+fn the_last_depth_of_the_logit_lens_is_the_prediction_of_the_model() {
     let lab = Lab::new("lens");
     for shape in SHAPES {
         let model = lab.model(shape);
         let text = "the dog sat on";
-        let Sight::Lens { tokens, losses, depths, cells, words } =
-            model.look(&format!(r#"{{"lens":{{"passage":{{"own":"{text}"}}}}}}"#))
+        let InspectionResult::LogitLens { tokens, losses, depths, cells, words } =
+            model.result(&format!(r#"{{"logit_lens":{{"text":{{"prompt":"{text}"}}}}}}"#))
         else {
             panic!()
         };
@@ -131,7 +163,7 @@ fn the_lens_ends_in_what_the_model_says() {
         let weights = model.weights();
         for place in 0..ids.len() {
             let device = burn::tensor::Device::flex();
-            let logits = Reader::new(&model.plan.recipe.model, &weights, &ids[..=place], None, &device)
+            let logits = TokenContext::new(&model.plan.recipe.model, &weights, &ids[..=place], None, &device)
                 .without_cache()
                 .next_logits()
                 .unwrap();
@@ -146,12 +178,12 @@ fn the_lens_ends_in_what_the_model_says() {
                 Some(next) => {
                     let p = odds[*next as usize] / all;
                     assert!(
-                        (f64::from(cell.right) - p).abs() < 1e-5 && (f64::from(losses[place]) + p.ln()).abs() < 1e-4
+                        (f64::from(cell.actual) - p).abs() < 1e-5 && (f64::from(losses[place]) + p.ln()).abs() < 1e-4
                     );
                     let rank = odds.iter().filter(|other| **other > odds[*next as usize]).count() as u32 + 1;
                     assert_eq!(cell.rank, rank);
                 }
-                None => assert!(cell.right.is_nan() && cell.rank == 0 && losses[place].is_nan()),
+                None => assert!(cell.actual.is_nan() && cell.rank == 0 && losses[place].is_nan()),
             }
         }
         for cell in cells.iter().flatten() {
@@ -162,11 +194,14 @@ fn the_lens_ends_in_what_the_model_says() {
 }
 
 #[test]
-fn heads_share_out_all_of_their_attention_and_nothing_to_the_future() {
+fn attention_patterns_sum_to_one_and_are_causal() {
     let lab = Lab::new("heads");
     for shape in SHAPES {
         let model = lab.model(shape);
-        let Sight::Attention { tokens, patterns, heads } = model.look(r#"{"attention":{"layer":1}}"#) else { panic!() };
+        let InspectionResult::Attention { tokens, patterns, heads } = model.result(r#"{"attention":{"layer":1}}"#)
+        else {
+            panic!()
+        };
         assert_eq!((tokens.len(), patterns.len(), heads.len()), (24, model.plan.recipe.model.heads, patterns.len()));
         for (pattern, stats) in patterns.iter().zip(&heads) {
             let share = |query: usize, key: usize| pattern.value(query, key).unwrap();
@@ -182,14 +217,15 @@ fn heads_share_out_all_of_their_attention_and_nothing_to_the_future() {
             assert!((0.0..=1.0).contains(&stats.entropy) && (0.0..=1.0).contains(&stats.induction));
             assert!(stats.top_logit.is_finite());
         }
-        let Sight::Map { parts, loss, .. } = model.look(r#"{"map":{}}"#) else { panic!() };
-        let attention = parts.iter().find(|part| part.name == "block.1.attention").unwrap();
-        assert_eq!(attention.heads, heads, "the map shows the same heads");
-        assert_eq!(parts.len(), 2 * model.plan.recipe.model.layers + 3);
-        assert!(loss > 0.0 && parts.iter().all(|part| part.rms > 0.0 && part.bad == 0));
+        let InspectionResult::Overview { components, loss, .. } = model.result(r#"{"overview":{}}"#) else { panic!() };
+        let attention = components.iter().find(|component| component.name == "block.1.attention").unwrap();
+        assert_eq!(attention.heads, heads, "the overview has the same heads");
+        assert_eq!(components.len(), 2 * model.plan.recipe.model.layers + 3);
+        assert!(loss > 0.0 && components.iter().all(|component| component.rms > 0.0 && component.non_finite == 0));
     }
     let model = lab.model("");
-    let Sight::Attention { heads, patterns, .. } = model.look(r#"{"attention":{"layer":0,"passage":{"own":"t"}}}"#)
+    let InspectionResult::Attention { heads, patterns, .. } =
+        model.result(r#"{"attention":{"layer":0,"text":{"prompt":"t"}}}"#)
     else {
         panic!()
     };
@@ -197,34 +233,36 @@ fn heads_share_out_all_of_their_attention_and_nothing_to_the_future() {
 }
 
 #[test]
-fn every_look_is_answered_for_every_shape() {
+fn every_inspection_is_answered_for_every_shape() {
     let lab = Lab::new("all");
     for shape in SHAPES {
         let mut model = lab.model(shape);
-        for look in [
-            r#"{"units":{"layer":0}}"#,
-            r#"{"unit":{"layer":1,"unit":31}}"#,
-            r#"{"gallery":{}}"#,
-            r#"{"gallery":{"of":"gradient"}}"#,
-            r#"{"matrix":{"tensor":"block.1.mlp.down","of":"gradient"}}"#,
+        for inspection in [
+            r#"{"neurons":{"layer":0}}"#,
+            r#"{"neuron":{"layer":1,"neuron":31}}"#,
+            r#"{"weights":{}}"#,
+            r#"{"weights":{"values":"gradient"}}"#,
+            r#"{"matrix":{"tensor":"block.1.mlp.down","values":"gradient"}}"#,
             r#"{"embedding":{}}"#,
             r#"{"batch":{"step":3}}"#,
         ] {
-            let sight = model.look(look);
-            assert!(!serde_json::to_string(&sight).unwrap().contains("null"), "{look}, {shape}: {sight:?}");
+            let result = model.result(inspection);
+            assert!(!serde_json::to_string(&result).unwrap().contains("null"), "{inspection}, {shape}: {result:?}");
         }
-        assert!(model.refusal(r#"{"gallery":{"of":"update"}}"#).contains("first"), "no step was taken");
+        assert!(model.refusal(r#"{"weights":{"values":"update"}}"#).contains("first"), "no step was taken");
         model.state.steps = 3;
-        let Sight::Gallery { matrices } = model.look(r#"{"gallery":{"of":"update"}}"#) else { panic!() };
+        let InspectionResult::Weights { matrices } = model.result(r#"{"weights":{"values":"update"}}"#) else {
+            panic!()
+        };
         assert!(matrices.iter().all(|matrix| matrix.moments.max == 0.0 && matrix.stable_rank.is_nan()));
     }
 }
 
 #[test]
-fn matrices_are_shown_as_they_are() {
+fn matrix_results_have_the_values_of_the_weights() {
     let lab = Lab::new("matrices");
     let model = lab.model("");
-    let Sight::Gallery { matrices } = model.look(r#"{"gallery":{}}"#) else { panic!() };
+    let InspectionResult::Weights { matrices } = model.result(r#"{"weights":{}}"#) else { panic!() };
     assert_eq!(matrices.len(), 2 + 2 * 6);
     for matrix in &matrices {
         let rank = matrix.shape[0].min(matrix.shape[1]) as f32;
@@ -233,114 +271,130 @@ fn matrices_are_shown_as_they_are() {
     let place = 3; // after the two embeddings and a gain
     let weights = engine::device::read(model.state.weights[place].clone()).unwrap();
     let whole = r#"{"matrix":{"tensor":"block.0.attention.query"}}"#;
-    let Sight::Matrix { shape, mean, min, max, moments, histogram, .. } = model.look(whole) else { panic!() };
-    assert_eq!((shape, mean.clone(), min, max), ([16, 16], Field::of(16, 16, &weights), mean.clone(), mean));
+    let InspectionResult::Matrix { shape, mean, min, max, moments, histogram, .. } = model.result(whole) else {
+        panic!()
+    };
+    assert_eq!((shape, mean.clone(), min, max), ([16, 16], HeatMap::of(16, 16, &weights), mean.clone(), mean));
     assert_eq!(moments.count, 256);
     assert_eq!(histogram.negative.iter().chain(&histogram.positive).sum::<u64>() + histogram.zeros, 256);
     let part = r#"{"matrix":{"tensor":"block.0.attention.query","window":{"row":14,"column":3,"rows":9,"columns":2}}}"#;
-    let Sight::Matrix { window, mean, .. } = model.look(part) else { panic!() };
-    assert_eq!((window.rows, window.columns), (2, 2), "as far as the matrix goes");
+    let InspectionResult::Matrix { window, mean, .. } = model.result(part) else { panic!() };
+    assert_eq!((window.rows, window.columns), (2, 2), "clipped to the matrix");
     let values: Vec<f32> = [14, 15].iter().flat_map(|row| [weights[row * 16 + 3], weights[row * 16 + 4]]).collect();
-    assert_eq!(mean, Field::of(2, 2, &values));
-    let Sight::Matrix { shape, .. } = model.look(r#"{"matrix":{"tensor":"norm"}}"#) else { panic!() };
+    assert_eq!(mean, HeatMap::of(2, 2, &values));
+    let InspectionResult::Matrix { shape, .. } = model.result(r#"{"matrix":{"tensor":"norm"}}"#) else { panic!() };
     assert_eq!(shape, [1, 16]);
 }
 
 #[test]
-fn what_does_not_exist_is_refused_by_name() {
+fn what_does_not_exist_is_refused_with_its_name() {
     let lab = Lab::new("refused");
     let model = lab.model("");
-    let check = |look: &str, words: &[&str]| {
-        let said = model.refusal(look);
-        assert!(words.iter().all(|word| said.contains(word)), "{look}: {said}");
+    let check = |inspection: &str, words: &[&str]| {
+        let message = model.refusal(inspection);
+        assert!(words.iter().all(|word| message.contains(word)), "{inspection}: {message}");
     };
     check(r#"{"attention":{"layer":2}}"#, &["block 2", "0 to 1"]);
-    check(r#"{"units":{"layer":9}}"#, &["block 9"]);
-    check(r#"{"unit":{"layer":0,"unit":32}}"#, &["unit 32", "32", "0 to 31"]);
+    check(r#"{"neurons":{"layer":9}}"#, &["block 9"]);
+    check(r#"{"neuron":{"layer":0,"neuron":32}}"#, &["neuron 32", "32", "0 to 31"]);
     check(r#"{"matrix":{"tensor":"block.7.mlp.up"}}"#, &["block.7.mlp.up", "block.0.attention.query"]);
     check(
         r#"{"matrix":{"tensor":"norm","window":{"row":1,"column":0,"rows":1,"columns":1}}}"#,
-        &["norm", "1 x 16", "row 1"],
+        &["norm", "1 × 16", "row 1"],
     );
-    check(r#"{"map":{"passage":{"own":"the cat sat on the mat and so on"}}}"#, &["32 tokens", "24", "take 8 away"]);
-    check(r#"{"lens":{"passage":{"own":"the Ω"}}}"#, &["Ω", "leave"]);
-    check(r#"{"lens":{"passage":{"own":""}}}"#, &["empty"]);
-    check(r#"{"map":{"passage":{"held":100000}}}"#, &["100000", "24 tokens"]);
-    check(r#"{"batch":{"step":40}}"#, &["step 40", "ends"]);
-    let hand =
-        |part: &str| format!(r#"{{"hands":{{"passage":{{"own":"the"}},"edits":[{{"part":{part},"factor":0}}]}}}}"#);
-    check(&hand(r#"{"head":{"layer":0,"head":2}}"#), &["head 2", "0 to 1"]);
-    check(&hand(r#"{"unit":{"layer":5,"unit":0}}"#), &["block 5"]);
-    check(&hand(r#"{"position":{"at":3}}"#), &["place 3", "3 tokens"]);
+    check(
+        r#"{"overview":{"text":{"prompt":"the cat sat on the mat and so on"}}}"#,
+        &["32 tokens", "24", "shorten it by 8"],
+    );
+    check(r#"{"logit_lens":{"text":{"prompt":"the Ω"}}}"#, &["Ω", "leave"]);
+    check(r#"{"logit_lens":{"text":{"prompt":""}}}"#, &["empty"]);
+    check(r#"{"overview":{"text":{"validation":100000}}}"#, &["100000", "24 tokens"]);
+    check(r#"{"batch":{"step":40}}"#, &["step 40", "0 to 39"]);
+    let intervention = |component: &str| {
+        format!(
+            r#"{{"interventions":{{"text":{{"prompt":"the"}},"interventions":[{{"component":{component},"factor":0}}]}}}}"#
+        )
+    };
+    check(&intervention(r#"{"head":{"layer":0,"head":2}}"#), &["head 2", "0 to 1"]);
+    check(&intervention(r#"{"neuron":{"layer":5,"neuron":0}}"#), &["block 5"]);
+    check(&intervention(r#"{"position":{"at":3}}"#), &["position 3", "3 tokens"]);
 }
 
-/// A run of 40 steps; the looks are all kinds.
-fn watched(lab: &Lab, run: &str, wishes: Option<Vec<Look>>) -> Ear {
-    let plan = lab.plan(r#","keep.every":10"#);
-    let mut ear = Ear { wishes, ..Ear::default() };
-    lab.train(run, &plan, &mut ear);
-    ear
+/// A run of 40 steps with these inspections requested.
+fn watched(lab: &Lab, run: &str, requests: Option<Vec<Inspection>>) -> Recorder {
+    let plan = lab.plan(r#","intervals.checkpoint_every":10"#);
+    let mut recorder = Recorder { requests, ..Recorder::default() };
+    lab.train(run, &plan, &mut recorder);
+    recorder
 }
 
 #[test]
-fn a_run_does_not_feel_that_it_is_watched() {
+fn inspections_do_not_change_a_run() {
     let lab = Lab::new("watched");
     let alone = watched(&lab, "alone", None);
-    let mut all = look::kept_looks(2);
-    all.extend([Look::Batch { step: 2 }, Look::Unit { layer: 0, unit: 1 }, Look::Gallery { of: look::Of::Gradient }]);
-    let edits = vec![Edit { part: Part::Mlp { layer: 0 }, factor: 0.0 }];
+    let mut all = request::snapshot_inspections(2);
     all.extend([
-        Look::Hands { passage: Passage::Held(1), edits },
-        Look::Attention { passage: Passage::Held(0), layer: 7 },
+        Inspection::Batch { step: 2 },
+        Inspection::Neuron { layer: 0, neuron: 1 },
+        Inspection::Weights { values: request::TensorValues::Gradient },
     ]);
-    let seen = watched(&lab, "seen", Some(all));
-    assert_eq!(alone.losses(), seen.losses());
-    assert_eq!(alone.series(name::VALID), seen.series(name::VALID));
-    assert!(alone.seen.is_empty() && !seen.seen.is_empty());
+    let interventions = vec![Intervention { component: Component::Mlp { layer: 0 }, factor: 0.0 }];
+    all.extend([
+        Inspection::Interventions { text: InspectionText::Validation(1), interventions },
+        Inspection::Attention { text: InspectionText::Validation(0), layer: 7 },
+    ]);
+    let inspected = watched(&lab, "seen", Some(all));
+    assert_eq!(alone.losses(), inspected.losses());
+    assert_eq!(alone.series(name::VALID), inspected.series(name::VALID));
+    assert!(alone.results.is_empty() && !inspected.results.is_empty());
 
-    let kept = |ear: &Ear| -> Vec<(u64, String, Sight)> {
-        let of = |frame: &Frame| match frame {
-            Frame::Seen { step, look, sight, .. } => (*step, look.key(), sight.clone()),
+    let snapshots = |recorder: &Recorder| -> Vec<(u64, String, InspectionResult)> {
+        let of = |update: &InspectionUpdate| match update {
+            InspectionUpdate::Result { step, inspection, result, .. } => (*step, inspection.key(), result.clone()),
             other => panic!("{other:?}"),
         };
-        ear.kept.iter().map(of).collect()
+        recorder.snapshots.iter().map(of).collect()
     };
-    let (a, b) = (kept(&alone), kept(&seen));
-    // NaN is not equal to itself, so what is compared is what is sent.
-    let packed = |kept: &[(u64, String, Sight)]| postcard::to_allocvec(kept).unwrap();
-    assert_eq!(packed(&a), packed(&b), "what is kept does not depend on who watches");
-    let steps: Vec<u64> = a.iter().filter(|(_, key, _)| key.contains("map")).map(|(step, ..)| *step).collect();
-    let mut expected: Vec<u64> = (0..=40).filter(|step| look::is_kept(*step)).collect();
+    let (a, b) = (snapshots(&alone), snapshots(&inspected));
+    // NaN is not equal to itself, so the encoded messages are compared.
+    let packed = |kept: &[(u64, String, InspectionResult)]| postcard::to_allocvec(kept).unwrap();
+    assert_eq!(packed(&a), packed(&b), "snapshots do not depend on requests");
+    let steps: Vec<u64> = a.iter().filter(|(_, key, _)| key.contains("overview")).map(|(step, ..)| *step).collect();
+    let mut expected: Vec<u64> = (0..=40).filter(|step| request::is_snapshot_step(*step)).collect();
     assert_eq!(steps, expected, "the first and the last state among them");
     expected.dedup();
-    assert_eq!(a.len(), steps.len() * look::kept_looks(2).len() - 1, "before the first step nothing was measured");
-    let measured = a.iter().find(|(at, key, _)| *at == 20 && key.contains("tensors"));
-    let Some((.., Sight::Tensors { step: 10, tensors })) = measured else { panic!("{measured:?}") };
-    let rms = |ear: &Ear| ear.series(&format!("{}{}", name::GRADIENT_RMS, tensors[3].name))[1];
-    assert_eq!(tensors[3].gradient.rms.to_bits(), rms(&alone), "what the curve has");
+    assert_eq!(
+        a.len(),
+        steps.len() * request::snapshot_inspections(2).len() - 1,
+        "before the first step there are no statistics"
+    );
+    let measured = a.iter().find(|(at, key, _)| *at == 20 && key.contains("parameter_stats"));
+    let Some((.., InspectionResult::ParameterStats { step: 10, tensors })) = measured else { panic!("{measured:?}") };
+    let rms = |recorder: &Recorder| recorder.series(&format!("{}{}", name::GRADIENT_RMS, tensors[3].name))[1];
+    assert_eq!(tensors[3].gradient.rms.to_bits(), rms(&alone), "the value of the series");
 
-    let (step, sight) = xray::look_at_checkpoint(
+    let (step, result) = inspect::inspect_checkpoint(
         &lab.checkpoint("alone", "0-20"),
         &lab.corpora(),
-        &Look::Map { passage: Passage::default() },
+        &Inspection::Overview { text: InspectionText::default() },
     )
     .unwrap();
-    let then = a.iter().find(|(at, key, _)| *at == 20 && key.contains("map")).unwrap();
-    assert_eq!((step, &sight), (20, &then.2), "a checkpoint shows what was seen then");
+    let then = a.iter().find(|(at, key, _)| *at == 20 && key.contains("overview")).unwrap();
+    assert_eq!((step, &result), (20, &then.2), "a checkpoint gives the same result");
 }
 
 #[test]
-fn a_batch_is_the_one_that_the_step_read() {
+fn the_batch_inspection_has_the_batch_of_the_step() {
     let lab = Lab::new("batch");
-    let ear = watched(&lab, "run", None);
-    let value = |series: &str, step: usize| f64::from_bits(ear.series(series)[step]);
+    let recorder = watched(&lab, "run", None);
+    let value = |series: &str, step: usize| f64::from_bits(recorder.series(series)[step]);
     for step in [10, 30] {
         let dir = lab.checkpoint("run", &format!("0-{step}"));
-        let look = Look::Batch { step };
-        let (_, sight) = xray::look_at_checkpoint(&dir, &lab.corpora(), &look).unwrap();
-        let Sight::Batch { rows, of, gradients } = sight else { panic!() };
-        assert_eq!((rows.len(), of), (6, 6));
-        assert!(rows.windows(2).all(|pair| pair[0].mean >= pair[1].mean), "most surprising first");
+        let inspection = Inspection::Batch { step };
+        let (_, result) = inspect::inspect_checkpoint(&dir, &lab.corpora(), &inspection).unwrap();
+        let InspectionResult::Batch { rows, total, gradients } = result else { panic!() };
+        assert_eq!((rows.len(), total), (6, 6));
+        assert!(rows.windows(2).all(|pair| pair[0].mean >= pair[1].mean), "highest loss first");
         assert!(rows.iter().all(|row| row.corpus == "rhyme" && row.losses.len() == 24));
         let loss = rows.iter().map(|row| f64::from(row.mean)).sum::<f64>() / 6.0;
         let norm = gradients.iter().map(|(_, norm)| f64::from(*norm).powi(2)).sum::<f64>().sqrt();
@@ -353,23 +407,29 @@ fn a_batch_is_the_one_that_the_step_read() {
 }
 
 #[test]
-fn a_run_that_holds_shows_each_state_once_and_says_why_not_once() {
-    let lab = Lab::new("holds");
-    let map = Look::Map { passage: Passage::default() };
-    let missing = Look::Attention { passage: Passage::default(), layer: 5 };
+fn a_paused_run_inspects_each_state_once_and_reports_a_failure_once() {
+    let lab = Lab::new("paused");
+    let overview = Inspection::Overview { text: InspectionText::default() };
+    let missing = Inspection::Attention { text: InspectionText::default(), layer: 5 };
     let pause = || Command::Pause { reason: None };
-    let mut ear = Ear {
-        script: vec![(10, vec![map.clone(), missing], vec![pause()])],
-        after_looks: Some((2, Command::Step { steps: 2 })),
-        ..Ear::default()
+    let mut recorder = Recorder {
+        script: vec![(10, vec![overview.clone(), missing], vec![pause()])],
+        after_results: Some((2, Command::Step { steps: 2 })),
+        ..Recorder::default()
     };
-    // The second state's map is the third look: then it ends.
-    ear.script.push((12, vec![map], vec![Command::Stop { reason: None }]));
-    lab.train("run", &lab.plan(""), &mut ear);
-    let told: Vec<(u64, bool)> =
-        ear.seen.iter().map(|frame| (frame.step(), matches!(frame, Frame::Seen { .. }))).collect();
-    assert_eq!(told[..2], [(10, true), (10, false)], "{told:?}");
-    let Frame::Unseen { message, .. } = &ear.seen[1] else { panic!() };
+    // The overview of the second state is the third result: then the run ends.
+    recorder.script.push((12, vec![overview], vec![Command::Stop { reason: None }]));
+    lab.train("run", &lab.plan(""), &mut recorder);
+    let reported: Vec<(u64, bool)> = recorder
+        .results
+        .iter()
+        .map(|update| (update.step(), matches!(update, InspectionUpdate::Result { .. })))
+        .collect();
+    assert_eq!(reported[..2], [(10, true), (10, false)], "{reported:?}");
+    let InspectionUpdate::Failed { message, .. } = &recorder.results[1] else { panic!() };
     assert!(message.contains("block 5"), "{message}");
-    assert!(told[2..].iter().all(|(step, is_seen)| *step > 10 && *is_seen), "a refusal is said once: {told:?}");
+    assert!(
+        reported[2..].iter().all(|(step, is_result)| *step > 10 && *is_result),
+        "a failure is reported once: {reported:?}"
+    );
 }

@@ -1,0 +1,107 @@
+//! One stream of tokens on disk: 16 bits each where the vocabulary allows, else 32, little-endian, nothing else in the file.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::DataError;
+use crate::files::Mapped;
+
+/// What is known of a shard from beside it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct ShardInfo {
+    /// Tokens in it.
+    pub(super) tokens: u64,
+    /// BLAKE3 of the file, in hex.
+    hash: String,
+}
+
+impl ShardInfo {
+    /// Refuses a file that is missing or of another length.
+    pub(super) fn check_length(&self, path: &Path, vocab: u32) -> Result<(), DataError> {
+        let found = std::fs::metadata(path).map_err(DataError::disk("could not read", path))?.len();
+        let expected = self.tokens.saturating_mul(width(vocab as usize) as u64);
+        if found == expected {
+            Ok(())
+        } else {
+            Err(DataError::altered(path, format!("{found} bytes instead of {expected}")))
+        }
+    }
+}
+
+fn width(vocab: usize) -> usize {
+    if vocab <= 65_536 { 2 } else { 4 }
+}
+
+/// A shard being written.
+pub(super) struct ShardWriter {
+    path: PathBuf,
+    file: BufWriter<File>,
+    hasher: blake3::Hasher,
+    width: usize,
+    tokens: u64,
+}
+
+impl ShardWriter {
+    pub(super) fn new(path: &Path, vocab: usize) -> Result<Self, DataError> {
+        let file = File::create(path).map_err(DataError::disk("could not create", path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::with_capacity(1 << 20, file),
+            hasher: blake3::Hasher::new(),
+            width: width(vocab),
+            tokens: 0,
+        })
+    }
+
+    pub(super) fn write(&mut self, tokens: &[u32]) -> Result<(), DataError> {
+        let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.to_le_bytes().into_iter().take(self.width)).collect();
+        self.hasher.update(&bytes);
+        self.tokens += tokens.len() as u64;
+        self.file.write_all(&bytes).map_err(DataError::disk("could not write", &self.path))
+    }
+
+    pub(super) fn finish(mut self) -> Result<ShardInfo, DataError> {
+        let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
+        synced.map_err(DataError::disk("could not write", &self.path))?;
+        Ok(ShardInfo { tokens: self.tokens, hash: self.hasher.finalize().to_hex().to_string() })
+    }
+}
+
+/// A shard mapped for reading.
+pub(super) struct Shard {
+    map: Mapped,
+    width: usize,
+}
+
+impl Shard {
+    /// Maps a shard and checks every byte, and every token against the vocabulary.
+    pub(super) fn open(path: &Path, info: &ShardInfo, vocab: u32) -> Result<Self, DataError> {
+        info.check_length(path, vocab)?;
+        let shard = Self { map: Mapped::open(path)?, width: width(vocab as usize) };
+        if blake3::hash(shard.map.bytes()).to_hex().as_str() != info.hash {
+            return Err(DataError::altered(path, "its contents do not have the hash they were written with"));
+        }
+        if shard.len() < 2 || (0..shard.len()).any(|place| shard.get(place) as u32 >= vocab) {
+            return Err(DataError::altered(path, "it holds tokens that the tokenizer has not"));
+        }
+        Ok(shard)
+    }
+
+    /// Tokens in it; at least two.
+    pub(super) fn len(&self) -> usize {
+        self.map.bytes().len() / self.width
+    }
+
+    /// One token; past the end the stream starts again.
+    pub(super) fn get(&self, place: usize) -> i32 {
+        let at = place % self.len() * self.width;
+        match self.map.bytes()[at..at + self.width] {
+            [a, b] => i32::from(u16::from_le_bytes([a, b])),
+            [a, b, c, d] => i32::from_le_bytes([a, b, c, d]),
+            _ => 0, // a width is two or four
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What can go wrong with corpora, tokenizers and token shards: what failed, the value, and what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Source;
+
+/// Done so far, the total where known, and the unit. Returning `false` cancels the work, which then leaves nothing behind.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, Option<u64>, &'static str) -> bool;
+
+/// An error of corpora, tokenizers and token shards.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// The work was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// A file operation failed.
+    #[error("{doing} {}: {source}", path.display())]
+    Disk {
+        /// What was tried: `could not write`.
+        doing: &'static str,
+        /// File or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// An upload or download ended too early.
+    #[error("{name} could not be read to its end: {source}")]
+    Incoming {
+        /// Name of the file as given.
+        name: String,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// No corpus of this id.
+    #[error("there is no corpus {id}")]
+    NoCorpus {
+        /// Requested id.
+        id: String,
+    },
+    /// The id is that of another corpus.
+    #[error("there is a corpus {id} already")]
+    CorpusExists {
+        /// Requested id.
+        id: String,
+    },
+    /// No generator of this name.
+    #[error("there is no generator {generator:?}; there are tales, modular-addition and induction")]
+    NoGenerator {
+        /// Requested name.
+        generator: String,
+    },
+    /// A file or corpus without text.
+    #[error("{name} is empty")]
+    Empty {
+        /// Name of the file as given, or of the corpus.
+        name: String,
+    },
+    /// A file that is not text.
+    #[error("{name} is not UTF-8 text: {what} at byte {offset}")]
+    NotText {
+        /// Name of the file as given.
+        name: String,
+        /// `a zero byte` or `an invalid byte`.
+        what: &'static str,
+        /// Byte, from 0.
+        offset: u64,
+    },
+    /// A line of JSON Lines that is not a JSON object.
+    #[error("{name}, line {line}: {source}")]
+    JsonLine {
+        /// Name of the file as given.
+        name: String,
+        /// Line, from 1.
+        line: u64,
+        /// The parser's error.
+        source: Source,
+    },
+    /// A line of JSON Lines without the field that has the text.
+    #[error("{name}, line {line}: no text in the field {field:?}; fields with text: {}", list(found))]
+    NoField {
+        /// Name of the file as given.
+        name: String,
+        /// Line, from 1.
+        line: u64,
+        field: String,
+        /// Fields of the line that have text.
+        found: Vec<String>,
+    },
+    /// A file was added to an import that had failed.
+    #[error("this import failed before; start it again")]
+    ImportFailed,
+    /// Characters that the tokenizer has no token for.
+    #[error("the tokenizer does not know {}", list(chars))]
+    UnknownChars {
+        /// At most 20 of them, each once.
+        chars: Vec<char>,
+    },
+    /// Too many unique characters for a character tokenizer.
+    #[error("{id} has more than 65,536 unique characters")]
+    TooManyChars {
+        /// Corpus.
+        id: String,
+    },
+    /// The library of a tokenizer failed.
+    #[error("the {tokenizer} tokenizer failed: {source}")]
+    Tokenizer {
+        tokenizer: String,
+        /// Its error.
+        source: Source,
+    },
+    /// The corpora have no token shards of this tokenizer.
+    #[error("{corpora} has not been tokenized with {tokenizer} yet")]
+    NotPrepared {
+        /// Ids of the corpora.
+        corpora: String,
+        tokenizer: String,
+    },
+    /// A file on disk is not what was written.
+    #[error("{} was altered or truncated: {source}", path.display())]
+    Altered {
+        /// File.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Source,
+    },
+    /// Too few tokens for a training or validation split.
+    #[error("{id} is too short: one of its splits has {tokens} tokens")]
+    TooShort {
+        /// Corpus.
+        id: String,
+        /// Tokens of the shorter split.
+        tokens: u64,
+    },
+}
+
+/// Why a `tokenizer.json` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    /// It does not have the structure of a `tokenizer.json`.
+    #[error("it is not a tokenizer.json: {0}")]
+    Structure(#[from] serde_json::Error),
+    /// It has a part that the engine does not have, or parts that contradict each other.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl DataError {
+    /// A stable code for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Disk { .. } => "disk",
+            Self::Incoming { .. } => "upload_broken",
+            Self::NoCorpus { .. } => "not_found",
+            Self::CorpusExists { .. } => "corpus_exists",
+            Self::NoGenerator { .. } => "generator_unknown",
+            Self::Empty { .. } => "text_empty",
+            Self::NotText { .. } => "text_binary",
+            Self::JsonLine { .. } => "json_line_invalid",
+            Self::NoField { .. } => "json_field_missing",
+            Self::ImportFailed => "import_failed",
+            Self::UnknownChars { .. } => "chars_unknown",
+            Self::TooManyChars { .. } => "chars_too_many",
+            Self::Tokenizer { .. } => "tokenizer",
+            Self::NotPrepared { .. } => "not_prepared",
+            Self::Altered { .. } => "file_altered",
+            Self::TooShort { .. } => "text_too_short",
+        }
+    }
+
+    /// What to do about it, where something can be done.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Disk { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "free some space on the disk and try again".to_owned()
+            }
+            Self::Disk { source, path, .. } if source.kind() == io::ErrorKind::NotFound => {
+                format!("{} was removed; tokenize the dataset again, or import it again", path.display())
+            }
+            Self::CorpusExists { .. } => "choose another name, or delete the other one first".to_owned(),
+            Self::Empty { .. } => "choose a file that has text".to_owned(),
+            Self::NotText { .. } => "save it as UTF-8 text; .txt, .md and .jsonl are read".to_owned(),
+            Self::JsonLine { .. } => "each line must be one JSON object, such as {\"text\": \"...\"}".to_owned(),
+            Self::NoField { found, .. } if !found.is_empty() => format!("set field to one of {}", list(found)),
+            Self::UnknownChars { .. } => "use the byte or a bpe tokenizer, which know every character".to_owned(),
+            Self::TooManyChars { .. } => "use byte or bpe-1024".to_owned(),
+            Self::NotPrepared { .. } => "tokenize the dataset first".to_owned(),
+            Self::Altered { path, .. } => {
+                let folder = path.parent().unwrap_or(path);
+                format!(
+                    "delete {} and tokenize the dataset again, or import the dataset again if it is the text itself",
+                    folder.display()
+                )
+            }
+            Self::TooShort { .. } => "choose a longer text".to_owned(),
+            _ => return None,
+        })
+    }
+
+    /// For `map_err` on a file operation.
+    pub(crate) fn disk(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Disk { doing, path: path.to_owned(), source }
+    }
+
+    pub(crate) fn altered(path: &Path, source: impl Into<Source>) -> Self {
+        Self::Altered { path: path.to_owned(), source: source.into() }
+    }
+}
+
+fn list<T: std::fmt::Debug>(items: &[T]) -> String {
+    if items.is_empty() {
+        return "none".to_owned();
+    }
+    items.iter().map(|item| format!("{item:?}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,179 @@
+//! Inspections of a model: each is a pure function of weights, plan and text. [`inspect`] computes one, [`Inspector`] several of the same
+//! state, and [`inspect_checkpoint`] one of a checkpoint. Requests and results are those of [`wire::inspect`].
+//!
+//! `text`: the tokens that an inspection reads; `cache`: the activations of a forward pass over them. Then one file for each inspection;
+//! `lanczos` has the eigenvectors that some of them need. [`snapshot`] reduces what is kept with a run. Nothing here changes the state of a
+//! training.
+
+mod attention;
+mod batch;
+mod cache;
+mod embedding;
+mod interventions;
+mod lanczos;
+mod logit_lens;
+mod matrices;
+mod neuron;
+mod neurons;
+mod overview;
+pub mod snapshot;
+mod text;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::path::Path;
+use std::rc::Rc;
+
+use burn::tensor::Tensor;
+use wire::RunPlan;
+use wire::control::live::LiveHyperparameters;
+use wire::inspect::request::{Inspection, InspectionText, MAX_TOKENS};
+use wire::inspect::result::InspectionResult;
+use wire::inspect::update::TensorStats;
+use wire::model::ModelPlan;
+
+use self::cache::ActivationCache;
+use crate::data::dataset::Dataset;
+use crate::device::EngineDevice;
+use crate::device::replicas::Replicas;
+use crate::error::{EngineError, InspectError};
+use crate::kernels::gpu::GpuKernels;
+use crate::kernels::reduce::{self, ReductionResults, Reductions};
+use crate::model::params::{ParamSpec, Weights};
+use crate::optim::checkpoint;
+use crate::optim::optimizer::State;
+
+/// What is inspected: a state with its plan and its dataset, on a device.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// Plan of the run.
+    pub plan: &'a RunPlan,
+    /// Hyperparameters in force.
+    pub hyperparameters: &'a LiveHyperparameters,
+    /// Parameters, in the model's order.
+    pub specs: &'a [ParamSpec],
+    /// Weights, moments, and steps done.
+    pub state: &'a State,
+    /// Whether the moments are the optimizer's; imported weights have none.
+    pub has_moments: bool,
+    /// Token shards of the run.
+    pub data: &'a Dataset,
+    /// Device of the state.
+    pub device: &'a EngineDevice,
+    /// Threads for whole batches; none on a GPU.
+    pub replicas: Option<&'a Replicas>,
+    /// WGSL kernels; none on the CPU.
+    pub kernels: Option<&'a GpuKernels>,
+    /// The newest statistics of every parameter and their step; only a training has them.
+    pub stats: Option<(u64, &'a [TensorStats])>,
+}
+
+/// Computes one inspection.
+///
+/// # Errors
+/// What this model or dataset does not have ([`InspectError`]); a device that has gone away.
+pub fn inspect(subject: &Subject<'_>, inspection: &Inspection) -> Result<InspectionResult, EngineError> {
+    Inspector::new(*subject).inspect(inspection)
+}
+
+/// An inspection of a checkpoint, and the number of steps done there.
+///
+/// # Errors
+/// A damaged checkpoint, a dataset that is missing, and as [`inspect`].
+pub fn inspect_checkpoint(
+    dir: &Path,
+    corpora: &Path,
+    inspection: &Inspection,
+) -> Result<(u64, InspectionResult), EngineError> {
+    inspection.check().map_err(InspectError::from)?;
+    let checkpoint = checkpoint::open(dir)?;
+    let device = EngineDevice::processor();
+    let state = checkpoint.state(&device.burn)?;
+    let plan = &checkpoint.manifest.plan;
+    let data = Dataset::open(corpora, &plan.corpora(), plan.tokenizer)?;
+    let replicas = Replicas::new(plan.recipe.batch.replicas)?;
+    let subject = Subject {
+        plan,
+        hyperparameters: &checkpoint.manifest.hyperparameters,
+        specs: checkpoint.specs(),
+        state: &state,
+        has_moments: checkpoint.has_moments(),
+        data: &data,
+        device: &device,
+        replicas: Some(&replicas),
+        kernels: None,
+        stats: None,
+    };
+    Ok((state.steps, inspect(&subject, inspection)?))
+}
+
+/// Computes inspections of one state; what several of them need is computed once.
+pub struct Inspector<'a> {
+    subject: Subject<'a>,
+    weights: Weights,
+    caches: RefCell<HashMap<InspectionText, Rc<ActivationCache>>>,
+}
+
+impl<'a> Inspector<'a> {
+    /// An inspector of a state.
+    pub fn new(subject: Subject<'a>) -> Self {
+        let weights = Weights::new(subject.specs, subject.state.weights.clone());
+        Self { subject, weights, caches: RefCell::default() }
+    }
+
+    /// Computes an inspection.
+    ///
+    /// # Errors
+    /// As [`inspect`].
+    pub fn inspect(&self, inspection: &Inspection) -> Result<InspectionResult, EngineError> {
+        inspection.check().map_err(InspectError::from)?;
+        match inspection {
+            Inspection::Overview { text } => overview::inspect(self, text),
+            Inspection::Attention { text, layer } => attention::inspect(self, text, *layer),
+            Inspection::LogitLens { text } => logit_lens::inspect(self, text),
+            Inspection::Neurons { text, layer } => neurons::inspect(self, text, *layer),
+            Inspection::Neuron { layer, neuron } => neuron::inspect(self, *layer, *neuron),
+            Inspection::Weights { values } => matrices::all(self, *values),
+            Inspection::Matrix { tensor, values, window } => matrices::one(self, tensor, *values, *window),
+            Inspection::Embedding {} => embedding::inspect(self),
+            Inspection::Batch { step } => batch::inspect(self, *step),
+            Inspection::Interventions { text, interventions } => interventions::inspect(self, text, interventions),
+            Inspection::ParameterStats {} => {
+                let (step, tensors) = self.subject.stats.ok_or(InspectError::NoStats)?;
+                Ok(InspectionResult::ParameterStats { step, tensors: tensors.to_vec() })
+            }
+        }
+    }
+
+    fn model(&self) -> &'a ModelPlan {
+        &self.subject.plan.recipe.model
+    }
+
+    /// Maximum number of tokens that an inspection reads.
+    fn max_tokens(&self) -> usize {
+        self.model().seq.min(MAX_TOKENS)
+    }
+
+    /// Planned weights of the datasets: the validation windows must not change with the mix.
+    fn mix(&self) -> Vec<f64> {
+        self.subject.plan.mix.iter().map(|part| part.weight).collect()
+    }
+
+    /// The activations over a text, computed once.
+    fn cache(&self, text: &InspectionText) -> Result<Rc<ActivationCache>, EngineError> {
+        if let Some(cache) = self.caches.borrow().get(text) {
+            return Ok(cache.clone());
+        }
+        let cache = Rc::new(ActivationCache::new(self, text::read(self, text)?));
+        self.caches.borrow_mut().insert(text.clone(), cache.clone());
+        Ok(cache)
+    }
+
+    fn reduce(&self, reductions: Reductions<Tensor<2>>) -> Result<ReductionResults, EngineError> {
+        reduce::reduce(reductions, self.subject.kernels)
+    }
+
+    fn pieces(&self, tokens: &[u32]) -> Vec<String> {
+        tokens.iter().map(|token| self.subject.data.tokenizer().piece(*token)).collect()
+    }
+}

@@ -1,0 +1,77 @@
+//! Arithmetic over sixteen lanes: compilers turn it into vector instructions, and sums have the same order on every machine.
+
+/// Lanes of a sum.
+pub(super) const LANES: usize = 16;
+
+/// `e^x` to two units in the last place between -87 and 88, clamped at the ends: Cody-Waite reduction and a polynomial, without
+/// branches so that it vectorises. NaN stays NaN.
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to a whole number
+    let x = x.clamp(-87.0, 88.0);
+    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4; // ln 2 in two parts
+    let p =
+        1.0 + r * (1.0 + r * (0.5 + r * (0.166_666_65 + r * (0.041_665_796 + r * (0.008_333_452 + r * 0.001_398_2)))));
+    f32::from_bits((((n as i32) + 127) << 23) as u32) * p
+}
+
+/// Sum of `f` over the indices of a row, in lanes.
+#[inline(always)]
+pub(crate) fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0f32; LANES];
+    let whole = len / LANES * LANES;
+    for from in (0..whole).step_by(LANES) {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += f(from + lane);
+        }
+    }
+    let rest: f32 = (whole..len).map(&f).sum();
+    lanes.iter().sum::<f32>() + rest
+}
+
+/// Largest value of a row; NaN is ignored.
+#[inline(always)]
+pub(super) fn max(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let chunks = row.chunks_exact(LANES);
+    let rest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = if *value > *lane { *value } else { *lane };
+        }
+    }
+    lanes.iter().copied().fold(rest, f32::max)
+}
+
+/// Runs a loop compiled for the widest vectors of this processor.
+#[inline(always)]
+pub(crate) fn wide<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_close_everywhere() {
+        let mut worst = 0f64;
+        for i in -870_000..880_000 {
+            let x = i as f32 * 1e-4;
+            worst = worst.max((f64::from(exp(x)) / f64::from(x).exp() - 1.0).abs());
+        }
+        assert!(worst < 4e-7, "{worst}");
+        assert!(exp(f32::NAN).is_nan());
+        assert!(exp(-1e30) < 1e-37 && exp(1e30) > 1e37);
+    }
+
+    #[test]
+    fn sums_and_maxima_take_every_value_once() {
+        for len in [0, 1, 15, 16, 17, 100] {
+            let row: Vec<f32> = (0..len).map(|i| (i % 7) as f32).collect();
+            assert_eq!(sum(len, |i| row[i]), row.iter().sum::<f32>());
+            assert_eq!(max(&row), row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        }
+    }
+}

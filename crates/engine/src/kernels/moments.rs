@@ -1,0 +1,61 @@
+//! Moments and extrema of values on the host.
+
+use wire::inspect::update::Moments;
+
+use crate::kernels::fused::lanes;
+
+/// Moments and extrema of values on the host: the reference implementation of `moments.wgsl`. Sums are in 64 bits, where no
+/// 32-bit float's square overflows or vanishes, over eight lanes, so that no addition waits for the one before.
+pub fn moments(values: &[f32]) -> Moments {
+    let mut lanes = Lanes::default();
+    lanes::wide(|| {
+        let whole = values.chunks_exact(LANES);
+        let rest = whole.remainder();
+        whole.for_each(|chunk| lanes.take(chunk));
+        lanes.take(rest);
+    });
+    let count: u64 = lanes.count.iter().sum();
+    let non_finite = values.len() as u64 - count;
+    if count == 0 {
+        return Moments { non_finite, ..Moments::default() };
+    }
+    let n = count as f64;
+    let (sum, squares): (f64, f64) = (lanes.sums.iter().sum(), lanes.squares.iter().sum());
+    let min = lanes.min.iter().copied().fold(f32::INFINITY, f32::min);
+    let max = lanes.max.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    Moments { count, non_finite, mean: sum / n, rms: (squares / n).sqrt(), min: f64::from(min), max: f64::from(max) }
+}
+
+const LANES: usize = 8;
+
+/// Sums and extrema of the finite values side by side.
+struct Lanes {
+    count: [u64; LANES],
+    sums: [f64; LANES],
+    squares: [f64; LANES],
+    min: [f32; LANES],
+    max: [f32; LANES],
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        let (min, max) = ([f32::INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
+        Self { count: [0; LANES], sums: [0.0; LANES], squares: [0.0; LANES], min, max }
+    }
+}
+
+impl Lanes {
+    /// At most one value for each lane; choices instead of branches, so that it vectorises.
+    #[inline(always)]
+    fn take(&mut self, values: &[f32]) {
+        for (lane, &value) in values.iter().enumerate() {
+            let is_finite = value.is_finite();
+            let wide = if is_finite { f64::from(value) } else { 0.0 };
+            self.count[lane] += u64::from(is_finite);
+            self.sums[lane] += wide;
+            self.squares[lane] += wide * wide;
+            self.min[lane] = if is_finite && value < self.min[lane] { value } else { self.min[lane] };
+            self.max[lane] = if is_finite && value > self.max[lane] { value } else { self.max[lane] };
+        }
+    }
+}

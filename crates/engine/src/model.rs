@@ -1,0 +1,13 @@
+//! The model: [`params`] names, shapes and initial values of its parameters; [`decoder`] the forward pass, read top to bottom; [`hook`]
+//! the points at which activations can be read and changed; [`gradient`] forward and backward over the batches of a step; [`evaluate`]
+//! losses without gradients; [`sample`] text generation; [`weight_edit`] interventions written into the weights; [`speed`] a device's
+//! throughput on a small model. Optimizers are [`crate::optim`]'s.
+
+pub mod decoder;
+pub mod evaluate;
+pub mod gradient;
+pub mod hook;
+pub mod params;
+pub mod sample;
+pub mod speed;
+pub mod weight_edit;

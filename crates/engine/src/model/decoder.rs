@@ -1,0 +1,350 @@
+//! The decoder, in execution order: embedding, blocks of attention and MLP, norm, head, loss. Shapes stand beside reshapes.
+
+use burn::tensor::module::{attention, embedding, layer_norm, linear};
+use burn::tensor::ops::AttentionModuleOptions;
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
+use wire::model::{Mlp, ModelPlan, Norm, Positions};
+
+use crate::kernels::fused;
+use crate::kernels::random::Counter;
+use crate::model::hook::{Hook, HookPoint};
+use crate::model::params::Weights;
+
+/// Maximum number of logits in one chunk: a storage binding on a GPU is limited to about 2 GiB, and the loss needs several.
+const LOGITS_PER_CHUNK: usize = 96 * 1024 * 1024;
+/// Added to the mean square of queries and keys in QK-norm.
+const HEAD_EPS: f64 = 1e-6;
+
+/// Dropout of one forward pass in training.
+#[derive(Debug, Clone, Copy)]
+pub struct Dropout {
+    /// Share dropped.
+    pub share: f64,
+    /// Seed of the masks of this pass.
+    pub key: u64,
+}
+
+/// The key-value cache of generation: keys and values of the tokens so far, one pair for each block.
+#[derive(Debug, Clone, Default)]
+pub struct Cache {
+    blocks: Vec<(Tensor<4>, Tensor<4>)>,
+}
+
+impl Cache {
+    /// Tokens in it.
+    pub fn len(&self) -> usize {
+        self.blocks.first().map_or(0, |(key, _)| key.dims()[2])
+    }
+
+    /// Whether it has no token yet.
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+}
+
+/// Two sums over the tokens of a batch, each `[1]`.
+pub struct Loss {
+    /// The sum that training minimizes: `nats`, plus the z-loss.
+    pub objective: Tensor<1>,
+    /// Negative log-likelihood, nats.
+    pub nats: Tensor<1>,
+}
+
+/// One pass through the model.
+pub struct Decoder<'a> {
+    plan: &'a ModelPlan,
+    weights: &'a Weights,
+    dropout: Option<Dropout>,
+    hook: Option<&'a dyn Hook>,
+    /// The CPU uses fused operators.
+    is_cpu: bool,
+}
+
+impl<'a> Decoder<'a> {
+    /// A pass without dropout.
+    pub fn new(plan: &'a ModelPlan, weights: &'a Weights) -> Self {
+        Self { plan, weights, dropout: None, hook: None, is_cpu: weights.are_on_cpu() }
+    }
+
+    /// A training pass.
+    pub fn training(plan: &'a ModelPlan, weights: &'a Weights, dropout: Option<Dropout>) -> Self {
+        Self { dropout: dropout.filter(|dropout| dropout.share > 0.0), ..Self::new(plan, weights) }
+    }
+
+    /// A pass with a hook.
+    pub fn hooked(plan: &'a ModelPlan, weights: &'a Weights, hook: &'a dyn Hook) -> Self {
+        Self { hook: Some(hook), ..Self::new(plan, weights) }
+    }
+
+    fn hook(&self, point: HookPoint, x: Tensor<3>) -> Tensor<3> {
+        match self.hook {
+            Some(hook) => hook.activation(point, x),
+            None => x,
+        }
+    }
+
+    /// Tokens to the final, normalised residual stream.
+    ///
+    /// # Shapes
+    /// `[batch, seq]` to `[batch, seq, d_model]`; with a cache, `seq` new tokens after the cached ones.
+    pub fn residual(&self, tokens: Tensor<2, Int>, mut cache: Option<&mut Cache>) -> Tensor<3> {
+        let [_, seq] = tokens.dims();
+        let before = cache.as_ref().map_or(0, |cache| cache.len());
+        let device = tokens.device();
+        let x = embedding(self.weights.matrix("embedding.token"), tokens); // [batch, seq, d_model]
+        let mut x = self.hook(HookPoint::Embed { first: before }, x);
+        if self.plan.positions == Positions::Learned {
+            let position = self.weights.matrix("embedding.position").slice([before..before + seq]);
+            x = x + position.unsqueeze_dim(0); // [1, seq, d_model]
+        }
+        let rotary = (self.plan.positions == Positions::Rotary).then(|| Rotary::new(self.plan, before, seq, &device));
+        x = self.hook(HookPoint::ResidPre, self.drop(x, 0));
+        for layer in 0..self.plan.layers {
+            let at = |part: &str| format!("block.{layer}.{part}");
+            let normed = self.norm(x.clone(), &at("attention.norm"));
+            let attention = self.attend(normed, layer, rotary.as_ref(), cache.as_deref_mut());
+            let attention = self.hook(HookPoint::AttnOut(layer), attention);
+            x = self.hook(HookPoint::ResidMid(layer), x + self.drop(attention, 2 * layer as u64 + 1));
+            let normed = self.norm(x.clone(), &at("mlp.norm"));
+            let mlp = self.mlp(normed, layer);
+            let mlp = self.hook(HookPoint::MlpOut(layer), mlp);
+            x = self.hook(HookPoint::ResidPost(layer), x + self.drop(mlp, 2 * layer as u64 + 2));
+        }
+        self.hook(HookPoint::FinalNorm, self.norm(x, "norm"))
+    }
+
+    /// The logit lens: final norm and unembedding of the residual stream after any block (nostalgebraist 2020).
+    ///
+    /// # Shapes
+    /// `[rows, d_model]` to `[rows, vocab]`.
+    pub fn early_logits(&self, stream: Tensor<2>) -> Tensor<2> {
+        let [rows, d_model] = stream.dims();
+        let normed = self.norm(stream.reshape([1, rows, d_model]), "norm");
+        self.head(normed.reshape([rows, d_model]))
+    }
+
+    /// `-ln p(target)` of each token, nats.
+    ///
+    /// # Shapes
+    /// `[batch, seq]` tokens and targets to `[batch * seq]`.
+    pub fn token_nats(&self, tokens: Tensor<2, Int>, targets: Tensor<2, Int>) -> Tensor<1> {
+        let [batch, seq] = tokens.dims();
+        let rows = batch * seq;
+        let x = self.residual(tokens, None).reshape([rows, self.plan.d_model]);
+        let targets = targets.reshape([rows, 1]);
+        let per_chunk = (LOGITS_PER_CHUNK / self.plan.vocab).max(1);
+        let nats = (0..rows).step_by(per_chunk).map(|from| {
+            let chunk = from..(from + per_chunk).min(rows);
+            let logits = self.head(x.clone().slice_dim(0, chunk.clone()));
+            -activation::log_softmax(logits, 1).gather(1, targets.clone().slice_dim(0, chunk)) // [chunk, 1]
+        });
+        Tensor::cat(nats.collect(), 0).reshape([rows])
+    }
+
+    /// Residual stream to logits, soft-capped where the plan says so.
+    ///
+    /// # Shapes
+    /// `[rows, d_model]` to `[rows, vocab]`.
+    pub fn head(&self, x: Tensor<2>) -> Tensor<2> {
+        let matrix = if self.plan.tied_head {
+            self.weights.matrix("embedding.token").transpose()
+        } else {
+            self.weights.matrix("head")
+        };
+        let logits = x.matmul(matrix);
+        let cap = self.plan.logit_softcap;
+        if cap > 0.0 { (logits / cap).tanh() * cap } else { logits }
+    }
+
+    /// Sums over all tokens: the objective of training, and `-ln p(target)` in nats; they differ by `z_loss` times the squared
+    /// log-partition function.
+    ///
+    /// # Shapes
+    /// `[batch, seq]` tokens and targets to two `[1]`. In chunks where the logits would be too large for one buffer.
+    pub fn loss_sum(&self, tokens: Tensor<2, Int>, targets: Tensor<2, Int>, z_loss: f64) -> Loss {
+        let [batch, seq] = tokens.dims();
+        let rows = batch * seq;
+        let x = self.residual(tokens, None).reshape([rows, self.plan.d_model]);
+        let targets = targets.reshape([rows, 1]);
+        let per_chunk = (LOGITS_PER_CHUNK / self.plan.vocab).max(1);
+        let mut sum = self.chunk_loss(
+            x.clone().slice_dim(0, 0..per_chunk.min(rows)),
+            targets.clone().slice_dim(0, 0..per_chunk.min(rows)),
+            z_loss,
+        );
+        for from in (per_chunk..rows).step_by(per_chunk) {
+            let chunk = from..(from + per_chunk).min(rows);
+            let next =
+                self.chunk_loss(x.clone().slice_dim(0, chunk.clone()), targets.clone().slice_dim(0, chunk), z_loss);
+            sum = Loss { objective: sum.objective + next.objective, nats: sum.nats + next.nats };
+        }
+        sum
+    }
+
+    fn chunk_loss(&self, x: Tensor<2>, targets: Tensor<2, Int>, z_loss: f64) -> Loss {
+        let logits = self.head(x);
+        if self.is_cpu && z_loss == 0.0 {
+            let nats = fused::cross_entropy_sum(logits, targets);
+            return Loss { objective: nats.clone(), nats };
+        }
+        let log_p = activation::log_softmax(logits.clone(), 1).gather(1, targets.clone()); // [rows, 1]
+        let nats = -log_p.clone().sum();
+        if z_loss == 0.0 {
+            return Loss { objective: nats.clone(), nats };
+        }
+        let log_partition = logits.gather(1, targets) - log_p;
+        Loss { objective: nats.clone() + log_partition.square().sum() * z_loss, nats }
+    }
+
+    fn norm(&self, x: Tensor<3>, name: &str) -> Tensor<3> {
+        let gain = self.weights.vector(name).expect("every norm has a gain in the layout");
+        let bias = self.weights.vector(&format!("{name}.bias"));
+        let eps = self.plan.eps();
+        match (self.plan.norm, self.is_cpu) {
+            (Norm::Layer, false) => layer_norm(x, gain, bias, eps),
+            (Norm::Rms, false) => rms(x, eps) * gain.unsqueeze(),
+            (Norm::Rms, true) => fused::rms_norm(x, gain, eps as f32),
+            (Norm::Layer, true) => {
+                let x = fused::layer_norm(x, gain, eps as f32);
+                match bias {
+                    Some(bias) => x + bias.unsqueeze(),
+                    None => x,
+                }
+            }
+        }
+    }
+
+    fn linear(&self, x: Tensor<3>, name: &str) -> Tensor<3> {
+        linear(x, self.weights.matrix(name), self.weights.vector(&format!("{name}.bias")))
+    }
+
+    fn attend(&self, x: Tensor<3>, layer: usize, rotary: Option<&Rotary>, cache: Option<&mut Cache>) -> Tensor<3> {
+        let [batch, seq, d_model] = x.dims();
+        let d_head = self.plan.d_head();
+        let heads = |x: Tensor<3>, count: usize| x.reshape([batch, seq, count, d_head]).swap_dims(1, 2); // [batch, count, seq, d_head]
+        let at = |part: &str| format!("block.{layer}.attention.{part}");
+        let mut query = heads(self.linear(x.clone(), &at("query")), self.plan.heads);
+        let mut key = heads(self.linear(x.clone(), &at("key")), self.plan.kv_heads);
+        let mut value = heads(self.linear(x, &at("value")), self.plan.kv_heads);
+        if self.plan.qk_norm {
+            (query, key) = (rms(query, HEAD_EPS), rms(key, HEAD_EPS));
+        }
+        if let Some(rotary) = rotary {
+            (query, key) = (rotary.turn(query), rotary.turn(key));
+        }
+        if let Some(cache) = cache {
+            if let Some((old_key, old_value)) = cache.blocks.get(layer).cloned() {
+                key = Tensor::cat(vec![old_key, key], 2);
+                value = Tensor::cat(vec![old_value, value], 2);
+                cache.blocks[layer] = (key.clone(), value.clone());
+            } else {
+                cache.blocks.push((key.clone(), value.clone()));
+            }
+        }
+        let groups = self.plan.heads / self.plan.kv_heads;
+        if groups > 1 {
+            (key, value) = (share(key, groups), share(value, groups));
+        }
+        // A single new token may attend to all before it; several need the causal mask.
+        let is_whole = key.dims()[2] == seq;
+        let mixed = if let (Some(hook), true) = (self.hook, is_whole) {
+            let (scores, pattern) = self.pattern(query, key);
+            hook.attention(HookPoint::AttnScores(layer), &scores);
+            hook.attention(HookPoint::Pattern(layer), &pattern);
+            pattern.matmul(value)
+        } else if self.is_cpu && seq > 1 {
+            let scores = query.matmul(key.transpose()); // [batch, heads, seq, seq]
+            fused::causal_softmax(scores, 1.0 / (d_head as f32).sqrt()).matmul(value)
+        } else {
+            let options = AttentionModuleOptions { is_causal: seq > 1, ..Default::default() };
+            attention(query, key, value, None, None, options)
+        }; // [batch, heads, seq, d_head]
+        let mixed = mixed.swap_dims(1, 2).reshape([batch, seq, d_model]);
+        self.linear(self.hook(HookPoint::Z(layer), mixed), &at("out"))
+    }
+
+    /// Attention scores and pattern, which the fused operators of training do not return.
+    ///
+    /// # Shapes
+    /// `[batch, heads, seq, d_head]` twice to `[batch, heads, seq, seq]` twice.
+    fn pattern(&self, query: Tensor<4>, key: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let [batch, heads, seq, d_head] = query.dims();
+        let scale = 1.0 / (d_head as f32).sqrt();
+        let scores = query.matmul(key.transpose()); // [batch, heads, seq, seq]
+        if self.is_cpu {
+            return (scores.clone() * scale, fused::causal_softmax(scores, scale));
+        }
+        let logits = scores * scale;
+        let future = Tensor::<2, Bool>::tril_mask([seq, seq], 0, &logits.device()).unsqueeze::<4>();
+        let allowed = logits.clone().mask_fill(future.expand([batch, heads, seq, seq]), f32::NEG_INFINITY);
+        (logits, activation::softmax(allowed, 3))
+    }
+
+    fn mlp(&self, x: Tensor<3>, layer: usize) -> Tensor<3> {
+        let at = |part: &str| format!("block.{layer}.mlp.{part}");
+        let up = self.linear(x.clone(), &at("up"));
+        let hooked = |x: Tensor<3>| self.hook(HookPoint::MlpPre(layer), x);
+        let neurons = match self.plan.mlp {
+            Mlp::Gelu if self.is_cpu => fused::gelu(hooked(up)),
+            Mlp::Gelu => activation::gelu_approximate(hooked(up)),
+            Mlp::Swiglu => activation::silu(hooked(self.linear(x, &at("gate")))) * up,
+        };
+        self.linear(self.hook(HookPoint::MlpPost(layer), neurons), &at("down"))
+    }
+
+    /// Inverted dropout; the mask is a pure function of the key of the pass and of `place`, so that a resumed run repeats it.
+    fn drop(&self, x: Tensor<3>, place: u64) -> Tensor<3> {
+        let Some(Dropout { share, key }) = self.dropout else { return x };
+        let dims = x.dims();
+        let keep = (1.0 / (1.0 - share)) as f32;
+        let mut random = Counter::new(key, place);
+        let mask: Vec<f32> =
+            (0..dims.iter().product()).map(|_| if random.share() < share { 0.0 } else { keep }).collect();
+        let mask = Tensor::<3>::from_data(TensorData::new(mask, dims), &x.device().inner());
+        x * mask.autodiff()
+    }
+}
+
+/// Root-mean-square normalisation over the last dimension, without a gain (Zhang and Sennrich 2019).
+fn rms<const D: usize>(x: Tensor<D>, eps: f64) -> Tensor<D> {
+    let mean_square = x.clone().square().mean_dim(D - 1);
+    x / (mean_square + eps).sqrt()
+}
+
+/// Repeats each key-value head for its group of query heads.
+///
+/// # Shapes
+/// `[batch, kv_heads, seq, d_head]` to `[batch, kv_heads * groups, seq, d_head]`.
+fn share(x: Tensor<4>, groups: usize) -> Tensor<4> {
+    let [batch, kv_heads, seq, d_head] = x.dims();
+    x.unsqueeze_dim::<5>(2).repeat_dim(2, groups).reshape([batch, kv_heads * groups, seq, d_head])
+}
+
+/// Rotary positions (Su et al. 2021), halves convention as in Llama's Hugging Face weights.
+struct Rotary {
+    cos: Tensor<4>,
+    sin: Tensor<4>,
+}
+
+impl Rotary {
+    /// Angles of positions `from..from + seq`.
+    fn new(plan: &ModelPlan, from: usize, seq: usize, device: &Device) -> Self {
+        let half = plan.d_head() / 2;
+        let angle = |position: usize, i: usize| position as f64 / plan.rotary_base.powf(i as f64 / half as f64);
+        let table = |f: fn(f64) -> f64| {
+            let values: Vec<f32> =
+                (from..from + seq).flat_map(|position| (0..half).map(move |i| f(angle(position, i)) as f32)).collect();
+            Tensor::<4>::from_data(TensorData::new(values, [1, 1, seq, half]), device)
+        };
+        Self { cos: table(f64::cos), sin: table(f64::sin) }
+    }
+
+    fn turn(&self, x: Tensor<4>) -> Tensor<4> {
+        let half = x.dims()[3] / 2;
+        let first = x.clone().slice_dim(3, 0..half);
+        let second = x.slice_dim(3, half..2 * half);
+        let turned_first = first.clone() * self.cos.clone() - second.clone() * self.sin.clone();
+        let turned_second = second * self.cos.clone() + first * self.sin.clone();
+        Tensor::cat(vec![turned_first, turned_second], 3)
+    }
+}

@@ -1,0 +1,172 @@
+//! The parameters of a model: their names, shapes and initial values, and their storage as one flat tensor each.
+//!
+//! Flat storage makes optimizer, checkpoints and statistics uniform; the decoder reshapes, which copies nothing.
+
+use std::collections::HashMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use wire::model::{Mlp, ModelPlan, Norm, Positions};
+
+use crate::kernels::random::Normals;
+
+/// Initial values of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// Normal with this standard deviation.
+    Normal(f32),
+    Ones,
+    Zeros,
+}
+
+/// One parameter before it has values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParamSpec {
+    /// Path in the model: `block.0.attention.query`.
+    pub name: String,
+    /// `[d_in, d_out]` for matrices, `[d]` for gains and biases.
+    pub shape: Vec<usize>,
+    /// Initial values.
+    pub init: Init,
+}
+
+impl ParamSpec {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it has no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether weight decay applies: to matrices, not to gains and biases (nanoGPT, and PyTorch's usual groups).
+    pub fn decays(&self) -> bool {
+        self.shape.len() >= 2
+    }
+}
+
+/// All parameters of a plan, in the model's order. Normal 0.02 everywhere, and smaller by the root of twice the depth in projections that
+/// write into the residual stream (GPT-2).
+pub fn layout(plan: &ModelPlan) -> Vec<ParamSpec> {
+    let (d, d_ff, d_kv) = (plan.d_model, plan.d_ff, plan.kv_heads * plan.d_head());
+    let normal = Init::Normal(0.02);
+    let residual = Init::Normal(0.02 / (2.0 * plan.layers as f32).sqrt());
+    let mut list = Layout { specs: vec![], bias: plan.bias, layer_norm: plan.norm == Norm::Layer };
+    list.add("embedding.token", &[plan.vocab, d], normal);
+    if plan.positions == Positions::Learned {
+        list.add("embedding.position", &[plan.seq, d], normal);
+    }
+    for layer in 0..plan.layers {
+        let at = |part: &str| format!("block.{layer}.{part}");
+        list.norm(&at("attention.norm"), d);
+        list.linear(&at("attention.query"), d, d, normal);
+        list.linear(&at("attention.key"), d, d_kv, normal);
+        list.linear(&at("attention.value"), d, d_kv, normal);
+        list.linear(&at("attention.out"), d, d, residual);
+        list.norm(&at("mlp.norm"), d);
+        if plan.mlp == Mlp::Swiglu {
+            list.linear(&at("mlp.gate"), d, d_ff, normal);
+        }
+        list.linear(&at("mlp.up"), d, d_ff, normal);
+        list.linear(&at("mlp.down"), d_ff, d, residual);
+    }
+    list.norm("norm", d);
+    if !plan.tied_head {
+        list.add("head", &[d, plan.vocab], normal);
+    }
+    list.specs
+}
+
+struct Layout {
+    specs: Vec<ParamSpec>,
+    bias: bool,
+    layer_norm: bool,
+}
+
+impl Layout {
+    fn add(&mut self, name: &str, shape: &[usize], init: Init) {
+        self.specs.push(ParamSpec { name: name.to_owned(), shape: shape.to_vec(), init });
+    }
+
+    fn linear(&mut self, name: &str, d_in: usize, d_out: usize, init: Init) {
+        self.add(name, &[d_in, d_out], init);
+        if self.bias {
+            self.add(&format!("{name}.bias"), &[d_out], Init::Zeros);
+        }
+    }
+
+    fn norm(&mut self, name: &str, d: usize) {
+        self.add(name, &[d], Init::Ones);
+        if self.bias && self.layer_norm {
+            self.add(&format!("{name}.bias"), &[d], Init::Zeros);
+        }
+    }
+}
+
+/// Initial values of every parameter: a pure function of the seed and the index of the parameter.
+pub fn initial(specs: &[ParamSpec], seed: u64) -> Vec<Vec<f32>> {
+    let fill = |(place, spec): (usize, &ParamSpec)| match spec.init {
+        Init::Normal(std) => Normals::new(seed, place as u64).take(spec.len()).map(|z| z * std).collect(),
+        Init::Ones => vec![1.0; spec.len()],
+        Init::Zeros => vec![0.0; spec.len()],
+    };
+    specs.iter().enumerate().map(fill).collect()
+}
+
+/// Values of all parameters together.
+pub fn count(specs: &[ParamSpec]) -> u64 {
+    specs.iter().map(|spec| spec.len() as u64).sum()
+}
+
+/// A flat tensor on a device.
+pub fn upload(values: Vec<f32>, device: &Device) -> Tensor<1> {
+    let len = values.len();
+    Tensor::from_data(TensorData::new(values, [len]), device)
+}
+
+/// Parameters by name, for the forward pass: flat tensors, reshaped as they are taken.
+#[derive(Debug, Clone)]
+pub struct Weights {
+    places: std::sync::Arc<HashMap<String, (usize, Vec<usize>)>>,
+    /// One flat tensor for each parameter, in the model's order.
+    pub flat: Vec<Tensor<1>>,
+}
+
+impl Weights {
+    /// Binds values to a layout.
+    pub fn new(specs: &[ParamSpec], flat: Vec<Tensor<1>>) -> Self {
+        let places =
+            specs.iter().enumerate().map(|(place, spec)| (spec.name.clone(), (place, spec.shape.clone()))).collect();
+        Self { places: std::sync::Arc::new(places), flat }
+    }
+
+    /// The same layout with other values.
+    pub fn with(&self, flat: Vec<Tensor<1>>) -> Self {
+        Self { places: self.places.clone(), flat }
+    }
+
+    /// Fresh leaves on the same values, for one backward pass of their own.
+    pub fn leaves(&self) -> Self {
+        self.with(self.flat.iter().map(|values| values.clone().autodiff().require_grad()).collect())
+    }
+
+    /// Whether they are on the CPU.
+    pub fn are_on_cpu(&self) -> bool {
+        self.flat.first().is_some_and(|values| values.device().inner() == Device::flex())
+    }
+
+    /// A matrix by name.
+    ///
+    /// # Panics
+    /// On a name that is not in the layout: the decoder and the layout are written together, and a test builds every preset.
+    pub fn matrix(&self, name: &str) -> Tensor<2> {
+        let (place, shape) = &self.places[name];
+        self.flat[*place].clone().reshape([shape[0], shape[1]])
+    }
+
+    /// A gain or bias by name, where the plan has one.
+    pub fn vector(&self, name: &str) -> Option<Tensor<1>> {
+        self.places.get(name).map(|(place, _)| self.flat[*place].clone())
+    }
+}

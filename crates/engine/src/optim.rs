@@ -1,0 +1,8 @@
+//! What changes the weights. [`optimizer`]: weights with their moments, gradient clipping and AdamW; [`muon`]: Muon for the matrices of the
+//! blocks; [`stats`] and [`gpu_stats`]: statistics of weights, gradients and updates; [`checkpoint`]: weights and moments on disk.
+
+pub mod checkpoint;
+pub mod gpu_stats;
+pub mod muon;
+pub mod optimizer;
+pub mod stats;

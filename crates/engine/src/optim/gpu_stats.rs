@@ -1,0 +1,116 @@
+//! Statistics of weights, gradients and updates on a GPU: started with a step, and read back a few steps later under the number of their step.
+//! The kernel and its read-back are [`crate::kernels::gpu`]'s; the CPU's implementation is [`crate::optim::stats`].
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use burn::tensor::Tensor;
+use burn::tensor::wgpu::WgpuSetup;
+use wire::inspect::update::{Moments, TensorStats};
+
+use crate::error::EngineError;
+use crate::kernels::gpu::{GpuKernels, GpuTensor, PendingResults};
+use crate::kernels::reduce::Reductions;
+use crate::model::params::ParamSpec;
+use crate::optim::stats;
+
+/// Reductions under way at once. A third waits for the first: the device is then two behind, and has a full queue meanwhile.
+const IN_FLIGHT: usize = 2;
+
+/// Statistics of a run on a GPU.
+pub struct GpuStats {
+    kernels: GpuKernels,
+    pending: VecDeque<Pending>,
+}
+
+struct Pending {
+    step: u64,
+    results: PendingResults,
+    /// Time of the training thread, milliseconds.
+    cost_ms: f64,
+}
+
+/// Weights and gradient before a step: handles, no copies.
+pub struct Before {
+    weights: Vec<Tensor<1>>,
+    gradient: Vec<Tensor<1>>,
+}
+
+impl Before {
+    /// Takes the handles before the step replaces the tensors.
+    pub fn new(weights: &[Tensor<1>], gradient: &[Tensor<1>]) -> Self {
+        Self { weights: weights.to_vec(), gradient: gradient.to_vec() }
+    }
+}
+
+/// Statistics that have arrived.
+pub struct ArrivedStats {
+    /// Step it belongs to.
+    pub step: u64,
+    /// One for each parameter, in the model's order.
+    pub tensors: Vec<TensorStats>,
+    /// Time that the training thread spent on it, milliseconds.
+    pub cost_ms: f64,
+}
+
+impl GpuStats {
+    /// Compiles the kernel for the run's device.
+    pub fn new(setup: &WgpuSetup) -> Self {
+        Self { kernels: GpuKernels::new(setup), pending: VecDeque::new() }
+    }
+
+    /// The kernels, for inspections.
+    pub fn kernels(&self) -> &GpuKernels {
+        &self.kernels
+    }
+
+    /// Starts the statistics of a step that has just been taken: three moments for each parameter, of its weights, gradient and update.
+    ///
+    /// # Errors
+    /// A device that has gone away.
+    pub fn start(&mut self, step: u64, before: Before, after: &[Tensor<1>]) -> Result<(), EngineError> {
+        let work = Instant::now();
+        let mut tensors = Vec::with_capacity(3 * after.len());
+        for ((after, old), gradient) in after.iter().zip(before.weights).zip(before.gradient) {
+            let change = after.clone() - old;
+            tensors.extend([GpuTensor::new(after.clone())?, GpuTensor::new(gradient)?, GpuTensor::new(change)?]);
+        }
+        let results = self.kernels.start(&Reductions { moments: tensors, ..Reductions::default() })?;
+        self.pending.push_back(Pending { step, results, cost_ms: millis(work) });
+        Ok(())
+    }
+
+    /// Statistics that have arrived, in order. Waits only for those more than two behind, or for all where `is_last`.
+    ///
+    /// # Errors
+    /// A device that has gone away.
+    pub fn arrived(&mut self, specs: &[ParamSpec], is_last: bool) -> Result<Vec<ArrivedStats>, EngineError> {
+        let mut all = vec![];
+        while let Some(pending) = self.pending.front() {
+            let began = Instant::now();
+            let results = if is_last || self.pending.len() > IN_FLIGHT {
+                Some(pending.results.wait()?)
+            } else {
+                pending.results.arrived()?
+            };
+            let Some(results) = results else { break };
+            let tensors = specs
+                .iter()
+                .zip(results.moments.chunks(3))
+                .map(|(spec, of)| entry(spec, of[0], of[1], of[2]))
+                .collect();
+            all.push(ArrivedStats { step: pending.step, tensors, cost_ms: pending.cost_ms + millis(began) });
+            self.pending.pop_front();
+        }
+        Ok(all)
+    }
+}
+
+fn entry(spec: &ParamSpec, weight: Moments, gradient: Moments, change: Moments) -> TensorStats {
+    let ratio = if weight.rms > 0.0 { change.rms / weight.rms } else { 0.0 };
+    stats::entry(spec, weight, gradient, ratio)
+}
+
+fn millis(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}

@@ -1,0 +1,157 @@
+//! The checkpoint writer: the training thread takes a state off the device, and a thread of the writer hashes, writes and syncs it.
+//!
+//! One is written at a time and one may wait. A checkpoint that is complete on disk is reported between two steps, with its own step.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use wire::control::checkpoint::{Cause, CheckpointId};
+use wire::control::event::{Author, Event};
+use wire::run::RunState;
+use wire::transport::link::Report;
+
+use super::session::now_ms;
+use crate::error::EngineError;
+use crate::optim::checkpoint::{HostState, Manifest};
+
+/// Who requested a checkpoint; answered when it is complete on disk.
+#[derive(Debug, Clone)]
+pub(super) struct Requester {
+    pub(super) command_id: Option<u64>,
+    pub(super) author: Author,
+    pub(super) reason: Option<String>,
+}
+
+impl Requester {
+    pub(super) fn system() -> Self {
+        Self { command_id: None, author: Author::System, reason: None }
+    }
+}
+
+struct Job {
+    state: HostState,
+    manifest: Manifest,
+    requester: Requester,
+}
+
+struct Done {
+    id: CheckpointId,
+    requester: Requester,
+    outcome: Result<Manifest, EngineError>,
+}
+
+/// Writes checkpoints of one run. Dropping it waits for the checkpoints under way.
+pub(super) struct CheckpointWriter {
+    /// `None` only while it is dropped.
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<thread::JoinHandle<()>>,
+    done: Receiver<Done>,
+    /// Handed to the thread and not yet reported.
+    under_way: usize,
+    /// The newest taken, with the number of changes that it includes.
+    newest: Option<(CheckpointId, u32)>,
+}
+
+impl CheckpointWriter {
+    /// Starts a writer under `root`.
+    ///
+    /// # Errors
+    /// A system that gives no thread.
+    pub(super) fn start(root: PathBuf) -> Result<Self, EngineError> {
+        let (jobs, received) = sync_channel::<Job>(1);
+        let (report, done) = channel();
+        let write = {
+            let root = root.clone();
+            move || {
+                for Job { state, manifest, requester } in received {
+                    let id = manifest.info.id;
+                    let outcome = state.write(&root, manifest);
+                    // The receiver is gone once the run has ended without waiting; what is on disk stays.
+                    let _ = report.send(Done { id, requester, outcome });
+                }
+            }
+        };
+        let thread = thread::Builder::new()
+            .name("checkpoint-writer".into())
+            .spawn(write)
+            .map_err(|source| EngineError::checkpoint(&root, source))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), done, under_way: 0, newest: None })
+    }
+
+    /// Whether a checkpoint for this cause is needed: not where the same state is saved already, nor, before a change, where it would
+    /// replace an older checkpoint of the same weights.
+    pub(super) fn needs(&self, id: CheckpointId, changes: u32, cause: Cause) -> bool {
+        match (self.newest, cause) {
+            (_, Cause::Requested) => true,
+            (Some((newest, _)), Cause::BeforeChange) => newest != id,
+            (newest, _) => newest != Some((id, changes)),
+        }
+    }
+
+    /// Whether nothing is under way, so that one more checkpoint is the only copy of the state.
+    pub(super) fn is_free(&self) -> bool {
+        self.under_way == 0
+    }
+
+    /// Hands a state to the thread; waits where two are under way.
+    pub(super) fn write(&mut self, state: HostState, manifest: Manifest, requester: Requester) {
+        self.newest = Some((manifest.info.id, manifest.info.changes));
+        // The thread ends only with this writer, so every job is taken.
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(Job { state, manifest, requester }).is_ok());
+        self.under_way += usize::from(sent);
+    }
+
+    /// Whether a checkpoint is still to be reported.
+    pub(super) fn is_busy(&self) -> bool {
+        self.under_way > 0
+    }
+
+    /// The reports of checkpoints that were completed, or failed, since the last call.
+    pub(super) fn written(&mut self) -> Vec<Report> {
+        let done: Vec<Done> = self.done.try_iter().collect();
+        self.under_way -= done.len().min(self.under_way);
+        done.into_iter().map(report).collect()
+    }
+
+    /// Waits until every checkpoint under way is complete or has failed.
+    pub(super) fn wait(&mut self) -> Vec<Report> {
+        let mut reports = vec![];
+        while self.under_way > 0 {
+            match self.done.recv_timeout(Duration::from_secs(600)) {
+                Ok(done) => {
+                    self.under_way -= 1;
+                    reports.push(report(done));
+                }
+                Err(_) => self.under_way = 0,
+            }
+        }
+        reports
+    }
+}
+
+impl Drop for CheckpointWriter {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A thread that panicked has nothing more to write.
+        let _ = self.thread.take().map(thread::JoinHandle::join);
+    }
+}
+
+fn report(Done { id, requester, outcome }: Done) -> Report {
+    let event = match outcome {
+        Ok(manifest) => Event::Checkpointed { checkpoint: manifest.info },
+        Err(source) => Event::CheckpointFailed { checkpoint: id, message: source.to_string() },
+    };
+    Report {
+        segment: id.segment,
+        step: id.step,
+        at_ms: now_ms(),
+        author: requester.author,
+        command_id: requester.command_id,
+        reason: requester.reason,
+        event,
+        state: None::<RunState>,
+    }
+}

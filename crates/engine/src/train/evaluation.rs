@@ -1,0 +1,165 @@
+//! Evaluations and samples: at their intervals, on request, and at the end of the run.
+
+use std::time::Instant;
+
+use wire::control::checkpoint::Cause;
+use wire::control::event::Event;
+use wire::run::RunState;
+use wire::series::{Row, name};
+
+use super::checkpoint_writer::Requester;
+use super::session::{Reporter, Session};
+use super::trainer::is_due;
+use crate::data::batch::Batch;
+use crate::error::EngineError;
+use crate::model::{evaluate, sample};
+
+/// The last evaluation reads at most this many windows: the whole validation split of a small dataset, a part of a large one.
+const FINAL_WINDOWS: usize = 4096;
+
+/// Temperature of a sample where the command gives none.
+const DEFAULT_TEMPERATURE: f64 = 0.8;
+/// Maximum number of tokens of a sample.
+const MAX_SAMPLE_TOKENS: u32 = 4096;
+
+impl Session {
+    /// The evaluation, sample and checkpoint that are due after a step.
+    pub(super) fn after_step(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        let done = self.steps();
+        if done == 0 || done >= self.trainer.live.steps || self.is_paused {
+            return Ok(());
+        }
+        let mut is_best = false;
+        if is_due(done, self.trainer.live.intervals.eval_every) {
+            let before = self.best_valid;
+            let event = self.evaluate_now(out)?;
+            self.emit(out, event, None);
+            is_best = before.is_some_and(|before| self.best_valid.is_some_and(|best| best < before));
+        }
+        if is_due(done, self.trainer.live.intervals.sample_every) {
+            let event = self.sample_now(None, None, None)?;
+            self.emit(out, event, None);
+        }
+        // The periodic checkpoint comes first: of those saved for the lowest loss only the best is kept.
+        self.checkpoint_if_due()?;
+        if is_best && self.trainer.plan.recipe.retention.best && self.may_checkpoint() {
+            self.checkpoint(Cause::Best, Requester::system())?;
+        }
+        Ok(())
+    }
+
+    /// The loss under the current mix; with several datasets, the loss of each too.
+    pub(super) fn evaluate_now(&mut self, out: &mut dyn Reporter) -> Result<Event, EngineError> {
+        let mix = self.trainer.live.mix.at(self.steps().saturating_sub(1));
+        let batches = self.valid_batches(&mix);
+        let event = self.evaluate(batches.into_iter(), out)?;
+        if self.trainer.plan.mix.len() > 1 {
+            self.evaluate_datasets(out)?;
+        }
+        Ok(event)
+    }
+
+    pub(super) fn valid_batches(&self, mix: &[f64]) -> Vec<Batch> {
+        let (size, seq) = (self.trainer.plan.recipe.batch.size, self.trainer.plan.recipe.model.seq);
+        (0..self.trainer.plan.recipe.intervals.eval_batches.max(1))
+            .map_while(|index| self.trainer.data.valid_batch(index, size, seq, mix))
+            .collect()
+    }
+
+    pub(super) fn evaluate_datasets(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        let mut values = vec![];
+        for part in 0..self.trainer.plan.mix.len() {
+            let alone: Vec<f64> =
+                (0..self.trainer.plan.mix.len()).map(|other| f64::from(u8::from(other == part))).collect();
+            let batches = self.valid_batches(&alone);
+            if let Some(loss) = self.loss_of(batches.into_iter())? {
+                values.push((format!("{}{}", name::VALID_OF, self.trainer.plan.mix[part].corpus), loss));
+            }
+        }
+        out.row(Row { segment: self.segment, step: self.steps().saturating_sub(1), values });
+        Ok(())
+    }
+
+    pub(super) fn loss_of(&mut self, batches: impl Iterator<Item = Batch>) -> Result<Option<f64>, EngineError> {
+        let began = Instant::now();
+        let model = &self.trainer.plan.recipe.model;
+        let loss = evaluate::mean_loss(
+            model,
+            &self.trainer.weights(),
+            batches,
+            self.trainer.replicas.as_ref(),
+            &self.trainer.device.burn,
+        );
+        self.secs += began.elapsed().as_secs_f64();
+        loss
+    }
+
+    pub(super) fn evaluate(
+        &mut self,
+        batches: impl Iterator<Item = Batch>,
+        out: &mut dyn Reporter,
+    ) -> Result<Event, EngineError> {
+        self.read_steps(out)?;
+        let loss = self.loss_of(batches)?;
+        let loss_nats = loss.unwrap_or(f64::NAN);
+        let bits_per_byte = loss_nats / (self.trainer.data.info().bytes_per_token * std::f64::consts::LN_2);
+        if !loss_nats.is_finite() {
+            return Ok(Event::NonFinite { what: "validation loss".into() });
+        }
+        // The series counts the step whose update gave these weights.
+        let step = self.steps().saturating_sub(1);
+        // A weight edit belongs to no step: only the event reports the loss right after it.
+        if !self.is_edited_here() {
+            out.row(Row { segment: self.segment, step, values: vec![(name::VALID.to_owned(), loss_nats)] });
+        }
+        self.loss_valid = Some(loss_nats);
+        self.best_valid = Some(self.best_valid.map_or(loss_nats, |best| best.min(loss_nats)));
+        Ok(Event::Evaluated { loss_nats, bits_per_byte })
+    }
+
+    pub(super) fn sample_now(
+        &mut self,
+        prompt: Option<&str>,
+        tokens: Option<u32>,
+        temperature: Option<f64>,
+    ) -> Result<Event, EngineError> {
+        let began = Instant::now();
+        let prompt = prompt.unwrap_or(&self.trainer.plan.prompt).to_owned();
+        let tokenizer = self.trainer.data.tokenizer();
+        let (ids, _dropped) = tokenizer.encode_known(&prompt);
+        let temperature = temperature.unwrap_or(DEFAULT_TEMPERATURE).clamp(0.0, 10.0);
+        let args = sample::SampleArgs {
+            tokens: tokens.unwrap_or(self.trainer.plan.recipe.intervals.sample_tokens).min(MAX_SAMPLE_TOKENS),
+            temperature,
+            seed: self.trainer.plan.seed.wrapping_add(self.steps()),
+            eot: tokenizer.eot(),
+        };
+        let added = sample::sample(
+            &self.trainer.plan.recipe.model,
+            &self.trainer.weights(),
+            &ids,
+            args,
+            &self.trainer.device.burn,
+        )?;
+        let text = tokenizer.decode(&added);
+        self.secs += began.elapsed().as_secs_f64();
+        Ok(Event::Sampled { prompt, text, temperature })
+    }
+
+    /// The end of the run: an evaluation of the whole validation split, a sample, a snapshot, and a checkpoint.
+    pub(super) fn finish(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        let (size, seq) = (self.trainer.plan.recipe.batch.size, self.trainer.plan.recipe.model.seq);
+        let all: Vec<_> = self.trainer.data.valid_all(size, seq).take(FINAL_WINDOWS.div_ceil(size)).collect();
+        let event = self.evaluate(all.into_iter(), out)?;
+        self.emit(out, event, None);
+        if self.trainer.live.intervals.sample_every > 0 {
+            let event = self.sample_now(None, None, None)?;
+            self.emit(out, event, None);
+        }
+        // The last state gets a snapshot at whatever step it is.
+        self.take_snapshot(out)?;
+        self.save_last_checkpoint(out)?;
+        self.emit(out, Event::Finished, Some(RunState::Finished));
+        Ok(())
+    }
+}

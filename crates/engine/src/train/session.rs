@@ -1,0 +1,228 @@
+//! A run in training: [`Trainer::step`] again and again, and between two steps commands, reports, evaluations, samples, inspections and
+//! checkpoints. A run with a past first replays it, see `replay`.
+
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use burn::tensor::Tensor;
+use wire::control::command::NumberedCommand;
+use wire::control::event::Event;
+use wire::id::RunId;
+use wire::inspect::request::Inspection;
+use wire::inspect::update::{InspectionUpdate, TensorStats};
+use wire::run::RunState;
+use wire::run::history::Past;
+use wire::run::plan::RunPlan;
+use wire::series::{Row, name};
+use wire::transport::link::Report;
+
+use super::checkpoint_writer::CheckpointWriter;
+use super::commands::Next;
+use super::inspections::InspectionSchedule;
+use super::replay::{self, Replay};
+use super::reports::with_scalars;
+use super::trainer::{Scalars, StepOutcome, Trainer, millis};
+use crate::data::dataset::Dataset;
+use crate::device::EngineDevice;
+use crate::error::EngineError;
+use crate::model::params;
+
+/// Receives the reports of a run. Calls never block training.
+pub trait Reporter {
+    /// Values of a step.
+    fn row(&mut self, row: Row);
+    /// An event.
+    fn report(&mut self, report: Report);
+    /// An update of an inspection; a newer one replaces it.
+    fn inspection(&mut self, update: InspectionUpdate);
+    /// A snapshot, which is kept with the run.
+    fn snapshot(&mut self, _update: InspectionUpdate) {}
+    /// The inspections that are requested, where they have changed since the last call.
+    fn requested_inspections(&mut self) -> Option<Vec<Inspection>> {
+        None
+    }
+    /// Why reports cannot be stored at present (a full disk); the run pauses until this is `None` again.
+    fn blocked(&self) -> Option<String> {
+        None
+    }
+}
+
+/// On a GPU, losses are read back together after this many steps, so that its queue does not run dry.
+const STEPS_PER_READ: usize = 8;
+
+/// The folders of a run.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// Datasets: texts and their token shards.
+    pub corpora: PathBuf,
+    /// Checkpoints by run; without it the run saves none.
+    pub checkpoints: Option<PathBuf>,
+}
+
+/// A run, loaded on its device.
+pub struct Session {
+    pub(super) run: RunId,
+    pub(super) folders: Folders,
+    pub(super) trainer: Trainer,
+    /// Segment of the run's history that it is on.
+    pub(super) segment: u32,
+    /// Newest segment; a rollback opens the next.
+    pub(super) last_segment: u32,
+    pub(super) writer: Option<CheckpointWriter>,
+    pub(super) replay: Replay,
+    /// A periodic checkpoint waits until the writer is free.
+    pub(super) is_checkpoint_due: bool,
+    pub(super) loss_train: Option<f64>,
+    pub(super) loss_valid: Option<f64>,
+    pub(super) best_valid: Option<f64>,
+    /// Epochs of each dataset so far.
+    pub(super) epochs: Vec<f64>,
+    /// The event that reports its start.
+    start: Event,
+    /// Training time so far, seconds.
+    pub(super) secs: f64,
+    /// Steps left of a `step` command; `None` while it trains freely.
+    pub(super) steps_left: Option<u64>,
+    pub(super) is_paused: bool,
+    pub(super) unread: Vec<UnreadStep>,
+    /// Segment and step of the last weight edit. The checkpoint of that step has the weights before the edit.
+    pub(super) edited_at: Option<(u32, u64)>,
+    /// The newest statistics of every parameter, and the step that measured them.
+    pub(super) newest_stats: Option<(u64, Vec<TensorStats>)>,
+    pub(super) inspections: InspectionSchedule,
+}
+
+/// A step on a GPU whose loss and gradient norm have not been read back yet.
+pub(super) struct UnreadStep {
+    pub(super) row: Row,
+    /// `[2]`.
+    pub(super) loss_and_norm: Tensor<1>,
+}
+
+impl Session {
+    /// Loads datasets and state: from the newest intact checkpoint of its past, else from the seed.
+    ///
+    /// # Errors
+    /// A dataset that is missing or altered; a device without threads; a fork without an intact checkpoint to begin with.
+    pub fn load(
+        run: &RunId,
+        plan: &RunPlan,
+        past: &Past,
+        folders: Folders,
+        device: EngineDevice,
+    ) -> Result<Self, EngineError> {
+        let data = Dataset::open(&folders.corpora, &plan.corpora(), plan.tokenizer)?;
+        let specs = params::layout(&plan.recipe.model);
+        let begin = replay::begin(run, plan, past, folders.checkpoints.as_deref(), &specs, &device.burn)?;
+        let first = plan.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step);
+        let start = match past.recorded > first {
+            true => Event::Continued { checkpoint: begin.checkpoint, recorded: past.recorded, damaged: begin.damaged },
+            false => Event::Started { parameters: params::count(&specs) },
+        };
+        let mut session = Self {
+            run: run.clone(),
+            trainer: Trainer::new(plan.clone(), begin.live, data, device, specs, begin.state)?,
+            writer: folders.checkpoints.clone().map(CheckpointWriter::start).transpose()?,
+            folders,
+            segment: begin.segment,
+            last_segment: past.last_segment,
+            replay: begin.replay,
+            is_checkpoint_due: false,
+            loss_train: None,
+            loss_valid: begin.loss_valid,
+            best_valid: begin.best_valid.or(plan.origin.as_ref().and_then(|origin| origin.best_valid)),
+            epochs: vec![],
+            start,
+            secs: past.secs,
+            steps_left: None,
+            is_paused: false,
+            unread: vec![],
+            edited_at: None,
+            newest_stats: None,
+            inspections: InspectionSchedule::default(),
+        };
+        session.count_epochs();
+        Ok(session)
+    }
+
+    /// Parameters of the model.
+    pub fn parameters(&self) -> u64 {
+        self.trainer.parameters()
+    }
+
+    /// Steps done.
+    pub fn steps(&self) -> u64 {
+        self.trainer.state.steps
+    }
+
+    /// Trains until the plan is done or the run is stopped. A closed channel of commands does not stop it.
+    ///
+    /// # Errors
+    /// A device that has gone away, a replica that panicked.
+    pub fn run(&mut self, commands: &Receiver<NumberedCommand>, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        self.emit(out, self.start.clone(), Some(RunState::Running));
+        self.pause_at_breakpoint(out);
+        self.inspect(out)?;
+        loop {
+            if let Next::Stop = self.obey(commands, out)? {
+                return Ok(());
+            }
+            if self.steps() >= self.trainer.live.steps || self.is_budget_used(out) {
+                return self.finish(out);
+            }
+            self.train_step(out)?;
+            self.after_step(out)?;
+            self.inspect(out)?;
+            self.count_down(out);
+            self.pause_at_breakpoint(out);
+        }
+    }
+
+    /// One step and its report.
+    fn train_step(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
+        let began = Instant::now();
+        let report = match self.trainer.step()? {
+            StepOutcome::Taken(report) => report,
+            StepOutcome::NonFinite { loss, norm } => {
+                self.pause_on_non_finite(loss, norm, out);
+                return Ok(());
+            }
+        };
+        self.count_step(report.step);
+        if let Some((tensors, cost_ms)) = report.stats {
+            self.report_stats(report.step, tensors, cost_ms, out);
+        }
+        self.secs += began.elapsed().as_secs_f64();
+        let mut row = self.row(report.step, &report.times, millis(began));
+        let inspections_ms = self.inspections.take_unreported_ms();
+        if inspections_ms > 0.0 {
+            row.values.push((name::INSPECTIONS_MS.to_owned(), inspections_ms));
+        }
+        match report.scalars {
+            Scalars::Host { loss, norm } => {
+                self.loss_train = Some(loss);
+                out.row(with_scalars(row, loss, norm));
+            }
+            Scalars::Device { loss, norm } => {
+                self.unread.push(UnreadStep { row, loss_and_norm: Tensor::cat(vec![loss, norm], 0) });
+                if self.unread.len() >= STEPS_PER_READ {
+                    self.read_steps(out)?;
+                }
+                self.read_stats(false, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn pause_on_non_finite(&mut self, loss: f64, norm: f64, out: &mut dyn Reporter) {
+        let what = if loss.is_finite() { format!("gradient norm ({norm})") } else { format!("training loss ({loss})") };
+        (self.is_paused, self.steps_left) = (true, None);
+        self.emit(out, Event::NonFinite { what }, Some(RunState::Paused));
+    }
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

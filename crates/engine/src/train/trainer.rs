@@ -1,0 +1,230 @@
+//! One optimizer step, as it happens: micro-batches, forward and backward, loss and gradient norm, clipping, learning rate, update. What
+//! happens between two steps is [`super::session`]'s.
+
+use std::time::Instant;
+
+use burn::tensor::Tensor;
+use wire::control::live::LiveHyperparameters;
+use wire::inspect::update::{Moments, TensorStats};
+use wire::run::plan::RunPlan;
+
+use crate::data::batch::Batch;
+use crate::data::dataset::Dataset;
+use crate::device::replicas::Replicas;
+use crate::device::{EngineDevice, read};
+use crate::error::EngineError;
+use crate::model::gradient::{self, Gradient, GradientArgs};
+use crate::model::params::{self, ParamSpec, Weights};
+use crate::optim::gpu_stats::{Before, GpuStats};
+use crate::optim::optimizer::{self, State, StepHyperparameters};
+use crate::optim::stats;
+
+/// A model in training on its device: weights, moments, dataset, and the hyperparameters in force.
+pub struct Trainer {
+    /// Plan of the run.
+    pub plan: RunPlan,
+    /// Hyperparameters in force. A step reads its optimizer, schedules and mix here, never in the plan.
+    pub live: LiveHyperparameters,
+    /// Token shards.
+    pub data: Dataset,
+    pub device: EngineDevice,
+    /// Threads that share a micro-batch; none on a GPU.
+    pub replicas: Option<Replicas>,
+    /// Parameters, in the model's order.
+    pub specs: Vec<ParamSpec>,
+    /// Weights, moments, and the number of steps done.
+    pub state: State,
+    /// Statistics on their way from a GPU; none on the CPU, where they are computed at once.
+    pub gpu_stats: Option<GpuStats>,
+    layout: Weights,
+}
+
+/// What a step reports.
+pub struct StepReport {
+    /// The step, counted from 0.
+    pub step: u64,
+    /// Loss and gradient norm.
+    pub scalars: Scalars,
+    /// Statistics of every parameter and what they cost, ms; on the CPU, every `stats_every` steps.
+    pub stats: Option<(Vec<TensorStats>, f64)>,
+    /// Time of its phases.
+    pub times: StepTimes,
+}
+
+/// Mean loss in nats per token, and global gradient norm before clipping.
+pub enum Scalars {
+    /// On the CPU.
+    Host {
+        /// Mean loss, nats per token.
+        loss: f64,
+        /// Gradient norm.
+        norm: f64,
+    },
+    /// On a GPU, `[1]` each; read back some steps later, so that its queue does not run dry.
+    Device {
+        /// Mean loss, nats per token.
+        loss: Tensor<1>,
+        /// Gradient norm.
+        norm: Tensor<1>,
+    },
+}
+
+/// Time of a step by phase, ms.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StepTimes {
+    /// Fetching the tokens.
+    pub batch: f64,
+    /// Forward and backward.
+    pub gradient: f64,
+    /// Gradient norm, clipping, update, and statistics.
+    pub optimizer: f64,
+}
+
+/// What came of a step.
+pub enum StepOutcome {
+    /// The weights were updated.
+    Taken(StepReport),
+    /// Loss or gradient norm is not finite: nothing was changed. Only the CPU knows at once.
+    NonFinite {
+        /// Mean loss, nats per token.
+        loss: f64,
+        /// Gradient norm.
+        norm: f64,
+    },
+}
+
+impl Trainer {
+    /// Binds a state to its plan, dataset and device.
+    pub fn new(
+        plan: RunPlan,
+        live: LiveHyperparameters,
+        data: Dataset,
+        device: EngineDevice,
+        specs: Vec<ParamSpec>,
+        state: State,
+    ) -> Result<Self, EngineError> {
+        let replicas = if device.is_cpu() { Some(Replicas::new(plan.recipe.batch.replicas)?) } else { None };
+        let gpu_stats = device.setup.as_ref().map(GpuStats::new);
+        let layout = Weights::new(&specs, vec![]);
+        Ok(Self { plan, live, data, device, replicas, specs, state, gpu_stats, layout })
+    }
+
+    /// One optimizer step.
+    ///
+    /// # Errors
+    /// A device that has gone away, a replica that panicked.
+    pub fn step(&mut self) -> Result<StepOutcome, EngineError> {
+        let step = self.state.steps;
+        let mut times = StepTimes::default();
+
+        // The micro-batches of this step: a pure function of seed, step and mix.
+        let batches = timed(&mut times.batch, || self.micro_batches(step));
+
+        // Forward and backward of each; their gradients are summed in a fixed order.
+        let gradient = timed(&mut times.gradient, || self.gradient(step, batches))?;
+
+        // Mean loss and global gradient norm. A non-finite one changes nothing.
+        let began = Instant::now();
+        let scalars = self.scalars(&gradient)?;
+        if let Scalars::Host { loss, norm } = scalars
+            && !(loss.is_finite() && norm.is_finite())
+        {
+            return Ok(StepOutcome::NonFinite { loss, norm });
+        }
+
+        // The schedule gives the learning rate of this step; the rest are live hyperparameters.
+        let learning_rate = self.live.schedule.learning_rate(step);
+        let hyperparameters = StepHyperparameters::new(&self.live.optimizer, learning_rate);
+
+        // Clip the gradient, update moments and weights.
+        let wants_stats = is_due(step, self.plan.recipe.intervals.stats_every);
+        let stats = self.update(gradient, &scalars, hyperparameters, wants_stats)?;
+        times.optimizer = millis(began);
+        Ok(StepOutcome::Taken(StepReport { step, scalars, stats, times }))
+    }
+
+    fn micro_batches(&self, step: u64) -> Vec<Batch> {
+        let (size, seq) = (self.plan.recipe.batch.size, self.plan.recipe.model.seq);
+        let mix = self.live.mix.at(step);
+        // A skip moves all later steps on by as many batches.
+        let index = step + self.live.skipped;
+        let batch = |micro_batch| self.data.train_batch(self.plan.seed, index, micro_batch, size, seq, &mix);
+        (0..self.live.accumulation.at(step)).map(batch).collect()
+    }
+
+    fn gradient(&self, step: u64, batches: Vec<Batch>) -> Result<Gradient, EngineError> {
+        let args = GradientArgs::of_step(&self.plan, &self.live.optimizer, step);
+        gradient::of_step(&args, &self.weights(), batches, self.replicas.as_ref(), &self.device.burn)
+    }
+
+    fn scalars(&self, gradient: &Gradient) -> Result<Scalars, EngineError> {
+        Ok(match &self.replicas {
+            Some(_) => Scalars::Host {
+                loss: f64::from(read(gradient.loss.clone())?[0]),
+                norm: optimizer::norm_on_cpu(gradient),
+            },
+            None => Scalars::Device { loss: gradient.loss.clone(), norm: optimizer::norm_on_gpu(gradient) },
+        })
+    }
+
+    /// Clips by the global norm and updates. Statistics are returned on the CPU; a GPU sends them some steps later.
+    fn update(
+        &mut self,
+        gradient: Gradient,
+        scalars: &Scalars,
+        hyperparameters: StepHyperparameters,
+        wants_stats: bool,
+    ) -> Result<Option<(Vec<TensorStats>, f64)>, EngineError> {
+        match (scalars, &self.replicas) {
+            (Scalars::Host { norm, .. }, Some(replicas)) => {
+                let mut cost_ms = [0.0; 2];
+                let moments: Option<Vec<Moments>> = wants_stats
+                    .then(|| timed(&mut cost_ms[0], || gradient.flat.iter().map(stats::of_tensor).collect()));
+                let scale = optimizer::clip_scale(*norm, hyperparameters.grad_clip);
+                let updates = self.state.step_on_cpu(&self.specs, gradient.flat, scale, hyperparameters, replicas)?;
+                let weights = &self.state.weights;
+                let on_cpu = |moments: Vec<Moments>| stats::on_cpu(&self.specs, weights, &moments, &updates);
+                let stats = moments.map(|moments| timed(&mut cost_ms[1], || on_cpu(moments)));
+                Ok(stats.map(|stats| (stats, cost_ms.iter().sum())))
+            }
+            (Scalars::Device { norm, .. }, _) => {
+                let scale = optimizer::clip_scale_on_gpu(norm.clone(), hyperparameters.grad_clip);
+                let step = self.state.steps;
+                let before = wants_stats.then(|| Before::new(&self.state.weights, &gradient.flat));
+                self.state.step_on_gpu(&self.specs, gradient.flat, scale, hyperparameters);
+                if let (Some(stats), Some(before)) = (&mut self.gpu_stats, before) {
+                    stats.start(step, before, &self.state.weights)?;
+                }
+                Ok(None)
+            }
+            // Scalars are on the host exactly where there are replicas.
+            (Scalars::Host { .. }, None) => Ok(None),
+        }
+    }
+
+    /// The weights by name.
+    pub fn weights(&self) -> Weights {
+        self.layout.with(self.state.weights.clone())
+    }
+
+    /// Parameters of the model.
+    pub fn parameters(&self) -> u64 {
+        params::count(&self.specs)
+    }
+}
+
+/// Whether something that happens every `every` steps happens at `step`; 0 turns it off.
+pub(super) fn is_due(step: u64, every: u64) -> bool {
+    every > 0 && step.is_multiple_of(every)
+}
+
+pub(super) fn millis(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
+fn timed<T>(elapsed_ms: &mut f64, work: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let value = work();
+    *elapsed_ms = millis(began);
+    value
+}
