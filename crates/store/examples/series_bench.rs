@@ -1,4 +1,4 @@
-//! What curves cost: points taken in per second, the first picture of many long curves, zooms, and memory.
+//! Benchmark of curves: stored points per second, time of the first query of many long curves and of zooms, and memory.
 //!
 //! `cargo run --release -p store --example series_bench -- [curves] [points] [folder]`
 
@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use store::{NewRun, SeriesQuery, Store};
-use wire::link::Item;
 use wire::series::{Axis, Row, name};
+use wire::transport::link::Item;
 use wire::{Author, RunId};
 
 /// Rows in one call, as a worker that catches up sends them.
@@ -31,12 +31,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .chain((2..curves).map(|i| format!("{}block.{i}", name::GRADIENT_RMS)))
         .collect();
 
-    take_in(&store, &run.id, &names, points).await?;
+    ingest_all(&store, &run.id, &names, points).await?;
     drop(store);
     let began = Instant::now();
     let store = Store::open(&dir).await?;
     println!("reopened in {:.1} ms", millis(began.elapsed()));
-    look(&store, &run.id, &names, points).await?;
+    queries(&store, &run.id, &names, points).await?;
     println!("resident memory: {} MB, at most {} MB", status("VmRSS")?, status("VmHWM")?);
     store.close().await;
     std::fs::remove_dir_all(&dir)?;
@@ -53,7 +53,7 @@ fn new_run() -> Result<NewRun, Box<dyn Error>> {
     );
     let (corpora, devices): (Vec<_>, Vec<_>) = (corpora?, devices?);
     let spec: wire::RunSpec = serde_json::from_str(r#"{"corpus":"tales"}"#)?;
-    let view = wire::plan::resolve(&spec, &corpora, &devices)?;
+    let view = wire::run::plan::resolve(&spec, &corpora, &devices)?;
     Ok(NewRun {
         id: "bench".parse()?,
         name: "bench".into(),
@@ -64,14 +64,14 @@ fn new_run() -> Result<NewRun, Box<dyn Error>> {
         references: Default::default(),
         device_name: "cpu".into(),
         created_ms: 0,
-        author: Author::Lab,
+        author: Author::System,
     })
 }
 
-async fn take_in(store: &Store, run: &RunId, names: &[String], points: u64) -> Result<(), Box<dyn Error>> {
+async fn ingest_all(store: &Store, run: &RunId, names: &[String], points: u64) -> Result<(), Box<dyn Error>> {
     let (mut spent, mut slowest, mut seq) = (Duration::ZERO, Duration::ZERO, 1);
     for first in (0..points).step_by(ROWS as usize) {
-        // Making the rows is the worker's work and not counted.
+        // Creating the rows is the worker's part and not measured.
         let items: Vec<Item> = (first..points.min(first + ROWS)).map(|step| Item::Row(row(step, names))).collect();
         let count = items.len() as u64;
         let began = Instant::now();
@@ -82,7 +82,7 @@ async fn take_in(store: &Store, run: &RunId, names: &[String], points: u64) -> R
     }
     let total = points * names.len() as u64;
     println!(
-        "took in {total} points in {:.1} s: {:.0} points/s, slowest call {:.0} ms",
+        "stored {total} points in {:.1} s: {:.0} points/s, slowest call {:.0} ms",
         spent.as_secs_f64(),
         total as f64 / spent.as_secs_f64(),
         millis(slowest)
@@ -105,10 +105,10 @@ fn row(step: u64, names: &[String]) -> Row {
     Row { segment: 0, step, values: names.iter().enumerate().map(|(i, name)| (name.clone(), value(i))).collect() }
 }
 
-async fn look(store: &Store, run: &RunId, names: &[String], points: u64) -> Result<(), Box<dyn Error>> {
+async fn queries(store: &Store, run: &RunId, names: &[String], points: u64) -> Result<(), Box<dyn Error>> {
     let all = points as f64;
     let windows = [
-        ("first picture", Axis::Step, None, None),
+        ("first query", Axis::Step, None, None),
         ("the same again", Axis::Step, None, None),
         ("half", Axis::Step, Some(all * 0.25), Some(all * 0.75)),
         ("a tenth", Axis::Step, Some(all * 0.4), Some(all * 0.5)),
@@ -130,7 +130,7 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// A line of the kernel's account of this process, in MB.
+/// A field of /proc/self/status, in MB.
 fn status(field: &str) -> Result<u64, Box<dyn Error>> {
     let text = std::fs::read_to_string("/proc/self/status")?;
     let line = text.lines().find(|line| line.starts_with(field)).unwrap_or_default();

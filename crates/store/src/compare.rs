@@ -1,30 +1,30 @@
-//! Two runs against each other: the training loss of one less that of the other, step by step, along both their paths.
+//! Comparison of two runs: the difference of their training losses at equal steps, along both paths.
 
 use wire::RunId;
-use wire::history::Span;
+use wire::run::history::Span;
 use wire::series::{Comparison, Difference, name};
 
 use crate::error::StoreError;
-use crate::series::{Stretch, Walk};
+use crate::series::{PathPoints, PathSegment};
 use crate::store::Store;
 
-/// Most buckets of one answer.
-const MOST_BUCKETS: u64 = 5000;
+/// Maximum number of buckets in one comparison.
+const MAX_BUCKETS: u64 = 5000;
 
 impl Store {
-    /// Compares two runs' training losses at equal steps, in at most about `points` buckets.
+    /// Compares the training losses of two runs at equal steps, in about `points` buckets at most.
     ///
     /// # Errors
     /// [`StoreError::UnknownRun`].
     pub async fn compare(&self, run: &RunId, with: &RunId, points: u64) -> Result<Comparison, StoreError> {
         let (own, other) = (self.lineage(run).await?, self.lineage(with).await?);
-        let shelf = self.shelf().clone();
+        let series_files = self.series_files().clone();
         let dir = self.dir().to_owned();
-        self.aside(move || {
-            let from = parting(&own, &other);
-            let walk = |path: &[Span]| shelf.walk(&after(path, from), name::TRAIN);
+        self.blocking(move || {
+            let from = first_unshared_step(&own, &other);
+            let walk = |path: &[Span]| series_files.path_points(&after(path, from), name::TRAIN);
             let (own, other) = (walk(&own)?, walk(&other)?);
-            contrast(own, other, points.clamp(1, MOST_BUCKETS)).map_err(|source| StoreError::file(&dir, source))
+            difference(own, other, points.clamp(1, MAX_BUCKETS)).map_err(|source| StoreError::file(&dir, source))
         })
         .await
     }
@@ -36,9 +36,9 @@ impl Store {
     }
 }
 
-/// The first step that is not of the past that both share.
-fn parting(own: &[Span], other: &[Span]) -> u64 {
-    let mut parted = 0;
+/// The first step after the shared past of two paths.
+fn first_unshared_step(own: &[Span], other: &[Span]) -> u64 {
+    let mut shared_to = 0;
     for (a, b) in own.iter().zip(other) {
         if (&a.run, a.segment, a.from_step) != (&b.run, b.segment, b.from_step) {
             break;
@@ -46,17 +46,17 @@ fn parting(own: &[Span], other: &[Span]) -> u64 {
         match (a.to_step, b.to_step) {
             (Some(to), None) | (None, Some(to)) => return to,
             (Some(to), Some(others)) if to != others => return to.min(others),
-            (to, _) => parted = to.unwrap_or(parted),
+            (to, _) => shared_to = to.unwrap_or(shared_to),
         }
     }
-    parted
+    shared_to
 }
 
-/// The path from a step on.
-fn after(path: &[Span], from: u64) -> Vec<Stretch> {
+/// The part of a path from step `from` on.
+fn after(path: &[Span], from: u64) -> Vec<PathSegment> {
     path.iter()
         .filter(|span| span.to_step.is_none_or(|to| to > from))
-        .map(|span| Stretch {
+        .map(|span| PathSegment {
             run: span.run.clone(),
             segment: span.segment,
             from_step: span.from_step.max(from),
@@ -65,7 +65,7 @@ fn after(path: &[Span], from: u64) -> Vec<Stretch> {
         .collect()
 }
 
-/// Steps of one bucket, and what they have shown so far (Welford's way).
+/// Mean and variance over the steps of one bucket (Welford's algorithm).
 #[derive(Default)]
 struct Sum {
     ends: Option<(u64, u64)>,
@@ -93,14 +93,14 @@ impl Sum {
     }
 }
 
-fn contrast(mut own: Walk, mut other: Walk, points: u64) -> std::io::Result<Comparison> {
+fn difference(mut own: PathPoints, mut other: PathPoints, points: u64) -> std::io::Result<Comparison> {
     let last = own.last_step()?.into_iter().chain(other.last_step()?).min();
     let mut found = Comparison { common_from: None, identical_steps: 0, first_difference: None, difference: vec![] };
     let (mut a, mut b) = (own.next()?, other.next()?);
     let (mut sum, mut place) = (Sum::default(), 0);
-    while let (Some((step, loss)), Some((others_step, others_loss))) = (a, b) {
-        if step != others_step {
-            if step < others_step {
+    while let (Some((step, loss)), Some((other_step, other_loss))) = (a, b) {
+        if step != other_step {
+            if step < other_step {
                 a = own.next()?
             } else {
                 b = other.next()?
@@ -108,7 +108,7 @@ fn contrast(mut own: Walk, mut other: Walk, points: u64) -> std::io::Result<Comp
             continue;
         }
         let first = *found.common_from.get_or_insert(step);
-        match (loss.to_bits() == others_loss.to_bits(), found.first_difference) {
+        match (loss.to_bits() == other_loss.to_bits(), found.first_difference) {
             (true, None) => found.identical_steps += 1,
             (false, None) => found.first_difference = Some(step),
             _ => {}
@@ -118,7 +118,7 @@ fn contrast(mut own: Walk, mut other: Walk, points: u64) -> std::io::Result<Comp
             place = (step - first) / width;
             found.difference.extend(std::mem::take(&mut sum).end());
         }
-        sum.take(step, loss - others_loss);
+        sum.take(step, loss - other_loss);
         (a, b) = (own.next()?, other.next()?);
     }
     found.difference.extend(sum.end());

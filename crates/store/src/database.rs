@@ -1,14 +1,15 @@
-//! The only module that speaks SQL: SQLite in WAL mode, one writer, a few readers. Another database would change this module
-//! and its children only. What is asked is in [`runs`], [`queue`], [`journal`], [`kept`], [`checkpoints`], [`unsynced`] and [`tokens`]; nothing
-//! here decides anything.
+//! The only module that contains SQL: SQLite in WAL mode, one writer, a few readers. Another database would change this module and its
+//! children only. The queries are in its children; nothing here decides anything.
 
 pub(crate) mod checkpoints;
 pub(crate) mod journal;
-pub(crate) mod kept;
+mod json;
 pub(crate) mod queue;
 pub(crate) mod runs;
+pub(crate) mod snapshots;
 pub(crate) mod tokens;
 pub(crate) mod unsynced;
+pub(crate) mod updates;
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,31 +19,30 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 
 use crate::error::StoreError;
 
-/// Formats of the folder, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("../migrations/1.sql"), include_str!("../migrations/2.sql"), include_str!("../migrations/3.sql")];
+/// Changes of the schema, oldest first; the database's `user_version` counts those applied.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/1.sql")];
 
 /// One connection, inside a transaction or not.
 pub(crate) type Connection = SqliteConnection;
 
-/// A writing transaction; dropped without [`commit`], it leaves no trace.
+/// A writing transaction; dropped without [`commit`], it changes nothing.
 pub(crate) type Change = Transaction<'static, Sqlite>;
 
 /// Connections to one database file.
 pub(crate) struct Database {
-    /// One connection: writes queue up here instead of failing as busy.
+    /// One connection: writes wait for each other here instead of failing as busy.
     writer: SqlitePool,
     readers: SqlitePool,
 }
 
 impl Database {
-    /// Opens or creates the file and brings it to the newest format.
+    /// Opens or creates the file and applies the missing migrations.
     pub(crate) async fn open(file: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // FULL, because a worker deletes what we acknowledge.
+            // FULL, because a worker deletes the reports that are acknowledged.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(10))
@@ -50,11 +50,11 @@ impl Database {
         let pool = |connections| {
             SqlitePoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(60))
         };
-        // SQLite rolls back by itself when the disk is full; sqlx's own rollback then fails, and for it the connection stays in
-        // a transaction for good. Such a one is replaced.
+        // SQLite rolls back by itself when the disk is full. The rollback of sqlx then fails, and sqlx considers the connection to be
+        // in a transaction forever; such a connection is replaced.
         let writer = pool(1).before_acquire(|connection, _| {
-            let is_fit = !connection.is_in_transaction();
-            Box::pin(async move { Ok(is_fit) })
+            let is_usable = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_usable) })
         });
         let writer = writer.connect_with(options.clone()).await?;
         migrate(&writer).await?;
@@ -72,7 +72,7 @@ impl Database {
         Ok(self.readers.acquire().await?)
     }
 
-    /// A view of the database that stays as it is while it is read; it goes when it is dropped.
+    /// A read transaction: it sees one state of the database until it is dropped.
     pub(crate) async fn snapshot(&self) -> Result<Change, StoreError> {
         Ok(self.readers.begin().await?)
     }
@@ -84,7 +84,7 @@ impl Database {
     }
 }
 
-/// Makes what was written in the transaction lasting.
+/// Commits a transaction.
 pub(crate) async fn commit(transaction: Change) -> Result<(), StoreError> {
     Ok(transaction.commit().await?)
 }
@@ -94,18 +94,18 @@ async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
     let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
     let known = MIGRATIONS.len() as i64;
     if found > known {
-        return Err(StoreError::NewerFormat { found, known });
+        return Err(StoreError::NewerSchema { found, known });
     }
     for migration in MIGRATIONS.iter().skip(found.max(0) as usize) {
         sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
     }
-    set_format(&mut transaction, known).await?;
+    set_schema(&mut transaction, known).await?;
     commit(transaction).await
 }
 
-async fn set_format(connection: &mut SqliteConnection, format: i64) -> Result<(), StoreError> {
-    // A pragma takes no bound values; the number is ours.
-    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {format}"))).execute(connection).await?;
+async fn set_schema(connection: &mut SqliteConnection, schema: i64) -> Result<(), StoreError> {
+    // A pragma takes no bound values; the number is a constant of this module.
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {schema}"))).execute(connection).await?;
     Ok(())
 }
 
@@ -117,24 +117,4 @@ impl From<sqlx::Error> for StoreError {
         let is_full = source.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == SQLITE_FULL);
         if is_full { Self::DiskFull { path: "lab.db".into() } } else { Self::Database { source: Box::new(source) } }
     }
-}
-
-/// JSON for a column.
-pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|source| StoreError::unreadable("a value", source))
-}
-
-/// A column's JSON.
-pub(crate) fn from_json<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|source| StoreError::unreadable(what, source))
-}
-
-/// The bare word that an enum of words has in JSON: `queued`, `sign_in`.
-pub(crate) fn to_word<T: serde::Serialize>(value: &T) -> Result<String, StoreError> {
-    Ok(to_json(value)?.trim_matches('"').to_owned())
-}
-
-/// The enum of such a word.
-pub(crate) fn from_word<T: serde::de::DeserializeOwned>(what: &str, word: &str) -> Result<T, StoreError> {
-    from_json(what, &format!("\"{word}\""))
 }

@@ -1,11 +1,11 @@
-//! Folders and the disk: what it takes for a new name to outlive a power cut, and removal of what may be gone already.
+//! Folders: syncing new names, so that they survive a power cut, and removal of folders that may not exist.
 
 use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::error::StoreError;
 
-/// Waits until the names in a folder are on disk. Only Unix can say so; elsewhere the file system sees to it.
+/// Syncs the names in a folder. Only Unix can do this; on other systems the file system does it by itself.
 pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     if cfg!(unix) {
         let synced = std::fs::File::open(path).and_then(|folder| folder.sync_all());
@@ -14,7 +14,7 @@ pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes a folder with all in it; none is well too.
+/// Removes a folder with its contents; a missing one is no error.
 pub(crate) fn remove_folder(path: &Path) -> Result<(), StoreError> {
     match std::fs::remove_dir_all(path) {
         Err(source) if source.kind() != ErrorKind::NotFound => Err(StoreError::file(path, source)),

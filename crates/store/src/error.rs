@@ -1,157 +1,186 @@
-//! Everything that can go wrong with what the lab remembers, each with what failed and the way out.
+//! The errors of the store: what failed, the value, and what to do.
 
 use std::io;
+use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 
 use wire::{CheckpointId, RunId, RunState};
 
-/// Why the store could not do what it was asked.
+/// A source of any type.
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a request to the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process has the folder.
-    #[error("{} is in use by process {pid}: stop that one, or give another folder", dir.display())]
+    /// Another process uses the folder.
+    #[error("{} is in use by process {pid}: stop that process, or give another folder", dir.display())]
     Locked {
         /// The folder.
         dir: PathBuf,
-        /// Who holds it; 0 where that is not known.
+        /// The process; 0 where it is not known.
         pid: u32,
     },
-    /// No space left. Nothing of the call was acknowledged; the same call may be made again.
-    #[error("the disk of {} is full: free some space, and it goes on by itself", path.display())]
+    /// The disk is full. Nothing of the call was acknowledged; the same call can be repeated.
+    #[error("the disk of {} is full: free some space; the lab then continues by itself", path.display())]
     DiskFull {
-        /// What was being written.
+        /// The file that was written.
         path: PathBuf,
     },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The database refused.
+    /// A query of the database failed.
     #[error("the lab's database failed: {source}")]
     Database {
-        /// What it said.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// The error of the database.
+        source: Source,
     },
-    /// The folder was written by a newer Kindling.
-    #[error("this folder has format {found}, and this program knows up to {known}: use the newer program")]
+    /// No server has used the folder.
+    #[error("{} holds no lab: start a server with this folder first (kindling --data {})", dir.display(), dir.display())]
+    NoLab {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// An older version wrote the folder.
+    #[error(
+        "{} was written by an earlier development version of Kindling (format {found}); this version reads format {known}; \
+         start with another --data folder. Nothing in the folder was changed",
+        dir.display()
+    )]
+    OlderFormat {
+        /// The folder.
+        dir: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The format of this version.
+        known: u32,
+    },
+    /// A newer version wrote the folder.
+    #[error(
+        "{} was written by a newer version of Kindling (format {found}); this version reads format {known}; use the newer version. \
+         Nothing in the folder was changed",
+        dir.display()
+    )]
     NewerFormat {
-        /// Format of the folder.
+        /// The folder.
+        dir: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The format of this version.
+        known: u32,
+    },
+    /// The file with the format's number holds something else.
+    #[error("{} holds no format number: {source}; write 1 into it if this version made the folder", path.display())]
+    UnreadableFormat {
+        /// The file.
+        path: PathBuf,
+        /// Why it is no number.
+        source: ParseIntError,
+    },
+    /// A newer version changed the database's tables.
+    #[error("the database has schema {found} and this version reads up to {known}: use the newer version of Kindling")]
+    NewerSchema {
+        /// Schema of the database.
         found: i64,
-        /// Newest format known here.
+        /// Newest schema of this version.
         known: i64,
     },
-    /// Something stored cannot be read back.
-    #[error("{what} in the lab's database cannot be read: {message}")]
+    /// Stored data cannot be decoded.
+    #[error("{what} in the lab folder cannot be read: {source}")]
     Unreadable {
-        /// What it is.
+        /// The data.
         what: String,
-        /// Why.
-        message: String,
+        /// The error of the decoder.
+        source: Source,
     },
-    /// There is no such run.
+    /// The run does not exist.
     #[error("there is no run {run}")]
     UnknownRun {
-        /// The id asked for.
+        /// The id in the request.
         run: RunId,
     },
     /// The id is taken.
-    #[error("there is a run {run} already: take another id")]
+    #[error("a run {run} exists already: use another id")]
     RunExists {
         /// The id.
         run: RunId,
     },
-    /// The folder with a run's curves was removed from outside.
-    #[error("the curves of {run} are gone: {} was removed. Put the folder back from a backup, or delete the run", path.display())]
+    /// The folder with the run's curves was removed.
+    #[error("the curves of {run} are missing: {} was removed. Restore the folder from a backup, or delete the run", path.display())]
     RunFolderMissing {
-        /// The run.
         run: RunId,
-        /// The folder that should be there.
+        /// The missing folder.
         path: PathBuf,
     },
-    /// A worker holds the run, so it cannot be deleted.
+    /// A worker trains the run, so it cannot be deleted.
     #[error("{run} is {state:?}: stop it first")]
-    RunIsLive {
-        /// The run.
-        run: RunId,
-        /// How it stands.
-        state: RunState,
-    },
-    /// The run is not in the queue, so it has no place there.
+    RunIsLive { run: RunId, state: RunState },
+    /// The run is not in the queue.
     #[error("{run} is {state:?}, not in the queue: only queued runs can be moved")]
-    NotQueued {
-        /// The run.
-        run: RunId,
-        /// How it stands.
-        state: RunState,
-    },
-    /// The checkpoint was never taken, or is kept no longer.
-    #[error("{run} has no checkpoint {checkpoint} (any more)")]
+    NotQueued { run: RunId, state: RunState },
+    /// The checkpoint never existed or was removed.
+    #[error("{run} has no checkpoint {checkpoint}: it never existed or was removed")]
     UnknownCheckpoint {
-        /// The run.
         run: RunId,
-        /// The checkpoint asked for.
+        /// The checkpoint in the request.
         checkpoint: CheckpointId,
     },
-    /// The checkpoint cannot be deleted, because something begins with it.
+    /// The checkpoint is needed, so it cannot be deleted.
     #[error("checkpoint {checkpoint} of {run} is needed by {by}")]
     CheckpointNeeded {
-        /// The run.
         run: RunId,
-        /// The checkpoint.
         checkpoint: CheckpointId,
-        /// By whom, and why.
+        /// What needs it, and why.
         by: String,
     },
-    /// A run from elsewhere is not what it says it is.
-    #[error("{what} cannot be taken in: {message}")]
-    NotAdoptable {
-        /// Which part of it.
+    /// An imported run contradicts itself.
+    #[error("{what} cannot be imported: {message}")]
+    InvalidImport {
+        /// The part of the import.
         what: String,
         /// What is wrong, with the value.
         message: String,
     },
-    /// Reports are missing between what is stored and what came.
-    #[error("reports of {run} came from number {got} on, and {expected} is next: send from there")]
+    /// Reports between the stored and the received ones are missing.
+    #[error("reports of {run} begin with number {got}, but number {expected} is next: send from there")]
     Gap {
-        /// The run.
         run: RunId,
-        /// Number that is next.
+        /// The number that is next.
         expected: u64,
-        /// Number that came first.
+        /// The first number received.
         got: u64,
     },
-    /// A series name that cannot be a file.
+    /// The name of a series cannot be a file name.
     #[error(
         "{name:?} cannot name a series: 1 to {most} bytes, counting 3 for each character other than a-z, 0-9, _, - and ."
     )]
     SeriesName {
-        /// The name.
         name: String,
-        /// Longest allowed.
+        /// Longest allowed, bytes.
         most: usize,
     },
     /// The system gave no random numbers for a token.
-    #[error("the system gave no random numbers: {message}")]
+    #[error("the system gave no random numbers: {source}")]
     Random {
-        /// What it said.
-        message: String,
+        /// The error of the system.
+        source: getrandom::Error,
     },
-    /// Work handed to another thread did not come back.
-    #[error("work on {} was cut off: {message}", path.display())]
-    CutOff {
-        /// What it worked on.
+    /// Work on another thread panicked or was aborted.
+    #[error("work on {} was aborted: {source}", path.display())]
+    Aborted {
+        /// The lab folder.
         path: PathBuf,
-        /// Why.
-        message: String,
+        source: tokio::task::JoinError,
     },
 }
 
 impl StoreError {
-    /// An error of the file system about `path`, with a full disk told apart.
+    /// An error of the file system about `path`; a full disk has its own variant.
     pub(crate) fn file(path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path: path.to_owned() },
@@ -159,8 +188,8 @@ impl StoreError {
         }
     }
 
-    /// Something stored that does not decode.
-    pub(crate) fn unreadable(what: impl Into<String>, source: impl std::fmt::Display) -> Self {
-        Self::Unreadable { what: what.into(), message: source.to_string() }
+    /// Stored data that does not decode.
+    pub(crate) fn unreadable(what: impl Into<String>, source: impl Into<Source>) -> Self {
+        Self::Unreadable { what: what.into(), source: source.into() }
     }
 }

@@ -1,41 +1,41 @@
-//! The journal of each run, and its latest looks.
+//! The journal of each run, and its newest updates.
 
 use std::collections::BTreeSet;
 
-use wire::checkpoint::CheckpointRef;
-use wire::dials::Drawn;
-use wire::frame::Frame;
-use wire::history::History;
-use wire::link::Report;
+use wire::control::checkpoint::CheckpointRef;
+use wire::control::live::SavedSchedule;
+use wire::inspect::update::InspectionUpdate;
+use wire::run::history::History;
+use wire::transport::link::Report;
 use wire::{Event, EventRecord, RunId, RunSummary};
 
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
-use crate::progress::Standing;
 use crate::retention::superfluous;
+use crate::status::RunStatus;
 use crate::store::Store;
 
-/// A run's line and journal, open in a transaction.
-pub(crate) struct Book {
+/// The status and journal of a run, open in a transaction.
+pub(crate) struct JournalWriter {
     run: RunId,
-    pub(crate) standing: Standing,
+    pub(crate) status: RunStatus,
     stored_seq: u64,
     event_count: u64,
-    /// Where the run ends may have changed.
-    has_other_end: bool,
-    /// A checkpoint has come, and others may go.
+    /// The planned number of steps may have changed.
+    may_change_steps: bool,
+    /// A checkpoint was saved, so others may be pruned.
     has_checkpoint: bool,
 }
 
-impl Book {
+impl JournalWriter {
     pub(crate) async fn open(connection: &mut Connection, run: &RunId) -> Result<Self, StoreError> {
-        let found = database::runs::standing(connection, run).await?;
-        let (standing, stored_seq, event_count) = found.ok_or_else(|| StoreError::UnknownRun { run: run.clone() })?;
+        let found = database::runs::status(connection, run).await?;
+        let (status, stored_seq, event_count) = found.ok_or_else(|| StoreError::UnknownRun { run: run.clone() })?;
         let run = run.clone();
-        Ok(Self { run, standing, stored_seq, event_count, has_other_end: false, has_checkpoint: false })
+        Ok(Self { run, status, stored_seq, event_count, may_change_steps: false, has_checkpoint: false })
     }
 
-    /// Writes what the standing has taken already as the next line.
+    /// Writes a report, which was applied to the status already, as the next event.
     pub(crate) async fn write(
         &mut self,
         connection: &mut Connection,
@@ -52,34 +52,34 @@ impl Book {
             Event::RolledBack { checkpoint, .. } => {
                 let saved = database::checkpoints::list(connection, &self.run).await?;
                 let target = saved.iter().find(|saved| saved.info.id == *checkpoint);
-                target.into_iter().for_each(|saved| self.standing.progress.recall(&saved.info));
-                self.has_other_end = true;
+                target.into_iter().for_each(|saved| self.status.progress.restore_losses(&saved.info));
+                self.may_change_steps = true;
             }
-            Event::Redrawn { new: Drawn::Rate { .. }, .. } => self.has_other_end = true,
+            Event::ScheduleChanged { new: SavedSchedule::LearningRate { .. }, .. } => self.may_change_steps = true,
             _ => {}
         }
         Ok(record)
     }
 
-    /// Keeps it all; gives the checkpoints that are kept no longer, whose folders may go once this is committed.
+    /// Stores status and counts; gives the pruned checkpoints, whose folders are to be deleted after the commit.
     pub(crate) async fn close(
         self,
         connection: &mut Connection,
         stored_seq: Option<u64>,
     ) -> Result<Vec<CheckpointRef>, StoreError> {
         let seq = stored_seq.unwrap_or(self.stored_seq);
-        database::runs::save_standing(connection, &self.run, &self.standing, seq, self.event_count).await?;
-        if self.has_other_end
-            && let Some(papers) = database::runs::papers(connection, &self.run).await?
+        database::runs::save_status(connection, &self.run, &self.status, seq, self.event_count).await?;
+        if self.may_change_steps
+            && let Some(definition) = database::runs::definition(connection, &self.run).await?
         {
             let changes = database::journal::changes(connection, &self.run).await?;
-            let steps = History::read(&papers.plan, &changes).dials().steps;
+            let steps = History::read(&definition.plan, &changes).hyperparameters().steps;
             database::runs::set_steps(connection, &self.run, steps).await?;
         }
         let mut dropped = vec![];
         if self.has_checkpoint {
             dropped.extend(prune(connection, &self.run).await?);
-            // With one of its own, a fork leans on its parent no longer.
+            // A fork with a checkpoint of its own no longer needs its parent's.
             if let Some(parent) = database::runs::parent(connection, &self.run).await? {
                 dropped.extend(prune(connection, &parent).await?);
             }
@@ -88,16 +88,16 @@ impl Book {
     }
 }
 
-/// Forgets the checkpoints that a run need not keep; gives them. A run that is not there has none.
+/// Prunes the checkpoints of a run by its plan; gives those pruned. An unknown run has none.
 pub(crate) async fn prune(connection: &mut Connection, run: &RunId) -> Result<Vec<CheckpointRef>, StoreError> {
-    let Some(papers) = database::runs::papers(connection, run).await? else { return Ok(vec![]) };
+    let Some(definition) = database::runs::definition(connection, run).await? else { return Ok(vec![]) };
     let saved = database::checkpoints::list(connection, run).await?;
     let kept: Vec<_> = saved.iter().map(|saved| saved.info.id).collect();
-    let history = History::read(&papers.plan, &database::journal::changes(connection, run).await?);
+    let history = History::read(&definition.plan, &database::journal::changes(connection, run).await?);
     let path: Vec<_> = history.path_checkpoints(run, &kept).into_iter().map(|found| found.at.checkpoint).collect();
     let in_use: BTreeSet<_> =
-        database::checkpoints::leaned_on(connection, run).await?.into_iter().map(|(id, _)| id).collect();
-    let gone = superfluous(&saved, &papers.plan.recipe.keep, &path, &in_use);
+        database::checkpoints::needed_by_forks(connection, run).await?.into_iter().map(|(id, _)| id).collect();
+    let gone = superfluous(&saved, &definition.plan.recipe.retention, &path, &in_use);
     for id in &gone {
         database::checkpoints::remove(connection, run, *id).await?;
     }
@@ -105,7 +105,7 @@ pub(crate) async fn prune(connection: &mut Connection, run: &RunId) -> Result<Ve
 }
 
 impl Store {
-    /// Adds what the lab itself has to say of a run: puts it into the run's present segment, numbers it, and moves its one line.
+    /// Appends an event of the server to the journal: numbers it, puts it into the run's newest segment, and updates the summary.
     pub async fn append(&self, run: &RunId, report: Report) -> Result<(EventRecord, RunSummary), StoreError> {
         let mut transaction = self.database().write().await?;
         let (record, summary, dropped) = self.journal(&mut transaction, run, report).await?;
@@ -114,45 +114,45 @@ impl Store {
         Ok((record, summary))
     }
 
-    /// [`Store::append`] inside a transaction; gives the checkpoints too that are kept no longer.
+    /// [`Store::append`] inside a transaction; also gives the pruned checkpoints.
     pub(crate) async fn journal(
         &self,
         connection: &mut Connection,
         run: &RunId,
         report: Report,
     ) -> Result<(EventRecord, RunSummary, Vec<CheckpointRef>), StoreError> {
-        let mut book = Book::open(connection, run).await?;
-        let segment = report.segment.max(book.standing.progress.segment);
+        let mut journal = JournalWriter::open(connection, run).await?;
+        let segment = report.segment.max(journal.status.progress.segment);
         let report = Report { segment, ..report };
-        book.standing.take_report(&report);
-        let record = book.write(connection, report).await?;
-        let dropped = book.close(connection, None).await?;
+        journal.status.apply_report(&report);
+        let record = journal.write(connection, report).await?;
+        let dropped = journal.close(connection, None).await?;
         Ok((record, self.summary_in(connection, run).await?, dropped))
     }
 
-    /// Journal lines after `since_number` (0 for all), in order, at most `limit`.
+    /// Events after number `since_number` (0 for all), in order, at most `limit`.
     pub async fn events(&self, run: &RunId, since_number: u64, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
         database::journal::after(&mut *self.database().read().await?, run, since_number, limit).await
     }
 
-    /// Keeps a look that a run shows by itself in place of the one of its kind before. What somebody asked to see is not kept here.
-    pub async fn put_frame(&self, run: &RunId, frame: &Frame) -> Result<(), StoreError> {
-        if !matches!(frame, Frame::Tensors { .. }) {
+    /// Stores parameter statistics in place of the previous ones. Results of requested inspections are not stored.
+    pub async fn put_update(&self, run: &RunId, update: &InspectionUpdate) -> Result<(), StoreError> {
+        if !matches!(update, InspectionUpdate::ParameterStats { .. }) {
             return Ok(());
         }
         let mut transaction = self.database().write().await?;
         self.known(database::runs::stored_seq(&mut transaction, run).await?, run)?;
-        database::journal::put_frame(&mut transaction, run, frame).await?;
+        database::updates::put(&mut transaction, run, update).await?;
         commit(transaction).await
     }
 
-    /// The latest looks of a run: of one kind, or one of each.
-    pub async fn frames(&self, run: &RunId, kind: Option<&str>) -> Result<Vec<Frame>, StoreError> {
-        database::journal::frames(&mut *self.database().read().await?, run, kind).await
+    /// The newest updates of a run: of one kind, or one of each.
+    pub async fn updates(&self, run: &RunId, kind: Option<&str>) -> Result<Vec<InspectionUpdate>, StoreError> {
+        database::updates::list(&mut *self.database().read().await?, run, kind).await
     }
 }
 
-/// A report as a line of the journal.
+/// A report as an event of the journal.
 fn number(number: u64, report: Report) -> EventRecord {
     let Report { segment, step, at_ms, author, command_id, reason, event, state: _ } = report;
     EventRecord { number, segment, step, at_ms, author, command_id, reason, event }

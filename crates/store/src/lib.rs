@@ -1,42 +1,50 @@
-//! What the lab remembers: one folder, with a small SQLite file for runs, journal, looks and tokens, and plain files for curves.
+//! The lab folder: a SQLite file for runs, journal, snapshots and tokens, and plain files for curves, snapshots and checkpoints.
 //!
-//! No tensors, no HTTP, no clock but the one for tokens. Read in this order:
+//! No tensors and no HTTP. Read in this order:
 //!
-//! - [`store`](Store) the folder, its lock, and what may be asked of it;
-//! - `ingest` how a worker's reports are kept so that nothing is lost and nothing doubled;
-//! - `progress` how reports move a run's one line; `runs`, `queue`, `journal`, `access`: one noun each;
-//! - `checkpoints` saved states as names and folders, `retention` which are kept, `sweep` what a kill left behind;
-//! - `adopt` runs that come from elsewhere;
-//! - `kept` looks inside along a run's way, `thinning` which of them go where they outgrow their budget;
-//! - `lineage` where a run comes from and what a worker is given of it, `compare` two runs against each other;
-//! - `series` the curves on disk: a pyramid of buckets for each, and the answer to any zoom;
-//! - `database` the only module that speaks SQL.
+//! - [`store`](Store) the folder, its lock, its [`format`](FORMAT), and its open handles;
+//! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice;
+//! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: one noun each;
+//! - `checkpoints` ids and folders of checkpoints, `readers` those that are being read, `retention` which are kept, `sweep` removal
+//!   after a crash;
+//! - `import` runs that were trained in another lab;
+//! - `snapshots` inspection results kept during training, `snapshot_thinning` which are removed over the size limit;
+//! - `lineage` the path of a run through its parents, `compare` the difference of two runs;
+//! - `series` the curves on disk: a pyramid of buckets for each, read at any zoom; `curves` the store's queries of them;
+//! - `database` the only module that contains SQL.
 
-mod access;
-mod adopt;
 mod checkpoints;
+mod clock;
 mod compare;
+mod curves;
 mod database;
 mod disk;
 mod error;
+mod format;
+mod import;
 mod ingest;
+mod ingest_state;
 mod journal;
-mod kept;
 mod lineage;
-mod progress;
+mod new_run;
 mod queue;
+mod readers;
 mod retention;
 mod runs;
 mod series;
+mod snapshot_thinning;
+mod snapshots;
+mod status;
 mod store;
 mod sweep;
-mod thinning;
+mod tokens;
 
-pub use access::{Identity, Role, TokenInfo, TokenKind};
-pub use adopt::Adopted;
-pub use checkpoints::HeldCheckpoint;
+pub use database::tokens::{Identity, TokenInfo};
 pub use error::StoreError;
+pub use format::FORMAT;
+pub use import::ImportedRun;
 pub use ingest::Ingested;
-pub use runs::NewRun;
+pub use new_run::NewRun;
+pub use readers::OpenCheckpoint;
 pub use series::{Curve, CurvePoint, SeriesQuery};
 pub use store::Store;

@@ -1,18 +1,18 @@
-//! Where a run comes from: its own path, and through the runs it was forked from back to the first step.
+//! The lineage of a run: its path of segments, through its parents back to the first step.
 
-use wire::checkpoint::CheckpointRef;
-use wire::history::{History, Past, Span};
+use wire::control::checkpoint::CheckpointRef;
+use wire::run::history::{History, Past, Span};
 use wire::{Event, EventRecord, RunId};
 
 use crate::database::{self, Connection};
 use crate::error::StoreError;
 use crate::store::Store;
 
-/// Forks of forks that are followed; a chain is seldom longer than five.
+/// Maximum number of ancestors that are followed; a chain is seldom longer than five.
 const GENERATIONS: usize = 64;
 
 impl Store {
-    /// The tree of a run's changes, read from its journal.
+    /// The history of a run, read from its journal.
     ///
     /// # Errors
     /// [`StoreError::UnknownRun`].
@@ -20,15 +20,15 @@ impl Store {
         self.history_in(&mut *self.database().read().await?, run).await
     }
 
-    /// What a worker is given when it takes a run on.
+    /// The past that a worker needs to resume a run.
     ///
     /// # Errors
     /// [`StoreError::UnknownRun`].
     pub async fn past(&self, run: &RunId) -> Result<Past, StoreError> {
         let mut connection = self.database().read().await?;
-        let papers = database::runs::papers(&mut connection, run).await?;
-        let plan = self.known(papers, run)?.plan;
-        let found = database::runs::standing(&mut connection, run).await?;
+        let definition = database::runs::definition(&mut connection, run).await?;
+        let plan = self.known(definition, run)?.plan;
+        let found = database::runs::status(&mut connection, run).await?;
         let progress = self.known(found, run)?.0.progress;
         let saved = database::checkpoints::list(&mut connection, run).await?;
         let kept: Vec<_> = saved.iter().map(|saved| saved.info.id).collect();
@@ -38,7 +38,7 @@ impl Store {
         Ok(Past { is_paused: is_paused(&journal), ..past })
     }
 
-    /// A run's whole path, oldest first. A parent that is gone is left out, with all before it.
+    /// The complete path of a run, oldest span first. A purged parent is left out, with everything before it.
     pub(crate) async fn lineage_in(
         &self,
         connection: &mut Connection,
@@ -57,8 +57,8 @@ impl Store {
     }
 
     async fn origin_of(&self, connection: &mut Connection, run: &RunId) -> Result<Option<CheckpointRef>, StoreError> {
-        let papers = database::runs::papers(connection, run).await?;
-        Ok(papers.and_then(|papers| papers.plan.origin).map(|origin| origin.from))
+        let definition = database::runs::definition(connection, run).await?;
+        Ok(definition.and_then(|definition| definition.plan.origin).map(|origin| origin.from))
     }
 }
 
@@ -67,7 +67,7 @@ fn named(run: &RunId, spans: Vec<(u32, u64, Option<u64>)>) -> Vec<Span> {
     spans.into_iter().map(span).collect()
 }
 
-/// Whether the run held when it was last heard of. Told to take some steps and hold, it holds at once.
+/// Whether the run was paused at its last event. A run that was to take some steps and pause resumes paused.
 fn is_paused(journal: &[EventRecord]) -> bool {
     let last = journal.iter().rev().find_map(|record| match record.event {
         Event::Paused | Event::NonFinite { .. } | Event::Stepping { .. } => Some(true),

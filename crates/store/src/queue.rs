@@ -1,15 +1,15 @@
-//! The queue: runs that wait for a device or for any of a kind, those of higher priority first, in an order that people may change.
+//! The queue: runs that wait for a device or for any of a kind; higher priority first, then in an order that users can change.
 
 use wire::device::DeviceKind;
 use wire::{DeviceId, RunId, RunPlan, RunState, RunSummary};
 
-use crate::database::queue::Waiting;
+use crate::database::queue::Queued;
 use crate::database::{self, commit};
 use crate::error::StoreError;
 use crate::store::Store;
 
 impl Store {
-    /// The runs that a free device may take, first to start first, at most `limit`. They stay queued until their state is set.
+    /// The next runs for a free device, at most `limit`. They stay queued until their state is set.
     pub async fn queue(
         &self,
         device: &DeviceId,
@@ -19,15 +19,16 @@ impl Store {
         database::queue::for_device(&mut *self.database().read().await?, device, kind, limit).await
     }
 
-    /// How many runs wait for a device, or for any of a kind.
+    /// Number of runs that wait for a device, or for any of a kind.
     pub async fn queue_length(&self, device: &DeviceId, any_of: Option<DeviceKind>) -> Result<u64, StoreError> {
         database::queue::length(&mut *self.database().read().await?, device, any_of).await
     }
 
-    /// Moves a queued run to a place in its queue, from 1; beyond the last is last. Its priority becomes one that belongs there.
+    /// Moves a queued run to a place in its queue, from 1; a larger place than the last means the last. Its priority becomes one that fits
+    /// between its neighbours.
     ///
     /// # Errors
-    /// [`StoreError::NotQueued`] where it does not wait.
+    /// [`StoreError::NotQueued`].
     pub async fn move_in_queue(&self, run: &RunId, place: u32) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
         let Some((state, _)) = database::runs::state_and_device(&mut transaction, run).await? else {
@@ -38,10 +39,10 @@ impl Store {
         else {
             return Err(StoreError::NotQueued { run: run.clone(), state });
         };
-        // The same numbers, dealt out anew: other queues share the counter and are not touched.
+        // The same order numbers, assigned in the new order: other queues share the counter and do not change.
         let mut orders: Vec<i64> = queue.iter().map(|other| other.order).collect();
         orders.sort_unstable();
-        for (Waiting { id, priority, .. }, order) in moved(queue, at, place).iter().zip(orders) {
+        for (Queued { id, priority, .. }, order) in moved(queue, at, place).iter().zip(orders) {
             database::queue::set_order(&mut transaction, id, order, *priority).await?;
         }
         let summary = self.summary_in(&mut transaction, run).await?;
@@ -49,26 +50,26 @@ impl Store {
         Ok(summary)
     }
 
-    /// Gives a run another priority: higher goes first.
+    /// Sets the priority of a run: higher starts first.
     pub async fn set_priority(&self, run: &RunId, priority: i32) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
         let found = database::queue::set_priority(&mut transaction, run, priority).await?;
         self.changed(transaction, run, found).await
     }
 
-    /// Notes the device that a run begins on; it stays there, because that is where its checkpoints are. Gives its plan.
-    pub async fn place_on(&self, run: &RunId, device: &DeviceId, device_name: &str) -> Result<RunPlan, StoreError> {
+    /// Sets the device that trains a run, for good: its checkpoints are on that machine. Gives the plan.
+    pub async fn set_device(&self, run: &RunId, device: &DeviceId, device_name: &str) -> Result<RunPlan, StoreError> {
         let mut transaction = self.database().write().await?;
-        let papers = database::runs::papers(&mut transaction, run).await?;
-        let plan = RunPlan { device: device.clone(), ..self.known(papers, run)?.plan };
-        database::queue::place(&mut transaction, run, &plan, device_name).await?;
+        let definition = database::runs::definition(&mut transaction, run).await?;
+        let plan = RunPlan { device: device.clone(), ..self.known(definition, run)?.plan };
+        database::queue::set_device(&mut transaction, run, &plan, device_name).await?;
         commit(transaction).await?;
         Ok(plan)
     }
 }
 
-/// The queue with the run number `at` at `place`, its priority between those of its neighbours.
-fn moved(mut queue: Vec<Waiting>, at: usize, place: u32) -> Vec<Waiting> {
+/// The queue with run number `at` moved to `place`, its priority between those of its neighbours.
+fn moved(mut queue: Vec<Queued>, at: usize, place: u32) -> Vec<Queued> {
     let mut run = queue.remove(at);
     let to = (place.max(1) as usize - 1).min(queue.len());
     if let Some(after) = queue.get(to) {

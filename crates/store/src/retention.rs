@@ -1,58 +1,59 @@
-//! Which checkpoints are kept: a pure rule over what there is, so that it can be read in one place and tested by table.
+//! The retention rule: which checkpoints are kept. A pure function, so that it is tested by table.
 
 use std::collections::BTreeSet;
 
 use wire::CheckpointId;
-use wire::checkpoint::{Cause, CheckpointInfo};
-use wire::plan::Keep;
+use wire::control::checkpoint::{Cause, CheckpointInfo};
+use wire::hyperparameters::recipe::Retention;
 
-/// States from before a change that are kept, so that the last changes can be undone.
+/// Checkpoints from before a change that are kept, so that the last changes can be undone.
 const BEFORE_CHANGES: usize = 8;
 
-/// A checkpoint that is kept.
+/// A stored checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Saved {
     pub(crate) info: CheckpointInfo,
-    /// Line of the journal that told of it.
+    /// Number of its event in the journal.
     pub(crate) number: u64,
-    /// Checkpoints on the cadence up to and with it.
+    /// Number of checkpoints saved at an interval, up to and including this one.
     pub(crate) ordinal: u64,
     pub(crate) is_pinned: bool,
 }
 
-/// Those that need not be kept. `path` holds what lies on the run's path, newest first; `in_use` what others lean on.
+/// The checkpoints to prune. `path` has those on the run's path, newest first; `in_use` those that forks begin with.
 ///
-/// Kept are: the newest on the path, always; what is pinned, asked for, brought in or in use; of the cadence and of ends on the
-/// path the newest few and every so many; the best on the path; and the newest states from before a change, ghosts too, since
-/// undoing a rollback goes back to one.
+/// Kept are: the newest on the path; the pinned, requested, imported and used ones; of those saved at an interval or at an end on the
+/// path the newest few and every nth; the best on the path; and the newest from before a change, also on abandoned segments, because
+/// undoing a rollback returns to one.
 pub(crate) fn superfluous(
     saved: &[Saved],
-    keep: &Keep,
+    rule: &Retention,
     path: &[CheckpointId],
     in_use: &BTreeSet<CheckpointId>,
 ) -> Vec<CheckpointId> {
     let newest = || saved.iter().rev();
     let is_routine =
-        |saved: &&Saved| matches!(saved.info.cause, Cause::Cadence | Cause::End) && path.contains(&saved.info.id);
+        |saved: &&Saved| matches!(saved.info.cause, Cause::Interval | Cause::End) && path.contains(&saved.info.id);
     let mut kept: BTreeSet<CheckpointId> = path.iter().take(1).chain(in_use).copied().collect();
-    kept.extend(newest().filter(is_routine).take(keep.latest.max(1) as usize).map(|saved| saved.info.id));
+    kept.extend(newest().filter(is_routine).take(rule.latest.max(1) as usize).map(|saved| saved.info.id));
     kept.extend(
         newest()
             .filter(|saved| saved.info.cause == Cause::BeforeChange)
             .take(BEFORE_CHANGES)
             .map(|saved| saved.info.id),
     );
-    kept.extend(best(saved, path).filter(|_| keep.best));
+    kept.extend(best(saved, path).filter(|_| rule.best));
     for Saved { info, ordinal, is_pinned, .. } in saved {
-        let is_nth = info.cause == Cause::Cadence && keep.every_nth > 0 && ordinal % u64::from(keep.every_nth) == 0;
-        if *is_pinned || matches!(info.cause, Cause::Asked | Cause::Imported) || (is_nth && path.contains(&info.id)) {
+        let is_nth = info.cause == Cause::Interval && rule.every_nth > 0 && ordinal % u64::from(rule.every_nth) == 0;
+        if *is_pinned || matches!(info.cause, Cause::Requested | Cause::Imported) || (is_nth && path.contains(&info.id))
+        {
             kept.insert(info.id);
         }
     }
     saved.iter().map(|saved| saved.info.id).filter(|id| !kept.contains(id)).collect()
 }
 
-/// The one on the path with the lowest validation loss; of equals the first, which is the one taken at that loss.
+/// The checkpoint on the path with the lowest validation loss; of equals the first, which was saved at that loss.
 pub(crate) fn best(saved: &[Saved], path: &[CheckpointId]) -> Option<CheckpointId> {
     let measured = saved.iter().filter(|saved| path.contains(&saved.info.id));
     let measured = measured.filter_map(|saved| Some((saved.info.loss_valid.filter(|loss| loss.is_finite())?, saved)));
@@ -82,35 +83,37 @@ mod tests {
         Saved { info, number: step, ordinal: step / 100, is_pinned: false }
     }
 
-    fn left(saved: &[Saved], keep: &Keep, path: &[u64], in_use: &[u64]) -> Vec<u64> {
+    fn left(saved: &[Saved], rule: &Retention, path: &[u64], in_use: &[u64]) -> Vec<u64> {
         let id = |step: &u64| CheckpointId { segment: 0, step: *step };
-        let gone = superfluous(saved, keep, &path.iter().map(id).collect::<Vec<_>>(), &in_use.iter().map(id).collect());
-        saved.iter().map(|saved| saved.info.id.step).filter(|step| !gone.contains(&id(step))).collect()
+        let pruned =
+            superfluous(saved, rule, &path.iter().map(id).collect::<Vec<_>>(), &in_use.iter().map(id).collect());
+        saved.iter().map(|saved| saved.info.id.step).filter(|step| !pruned.contains(&id(step))).collect()
     }
 
     #[test]
-    fn what_is_kept_is_what_the_plan_says() {
-        let cadence: Vec<Saved> = (1..=9).map(|n| saved(n * 100, Cause::Cadence, Some(3.0 - 0.1 * n as f64))).collect();
+    fn checkpoints_are_kept_as_planned() {
+        let periodic: Vec<Saved> =
+            (1..=9).map(|n| saved(n * 100, Cause::Interval, Some(3.0 - 0.1 * n as f64))).collect();
         let path: Vec<u64> = (1..=9).rev().map(|n| n * 100).collect();
-        let keep = |latest, every_nth, best| Keep { latest, every_nth, best, ..Keep::default() };
-        assert_eq!(left(&cadence, &keep(3, 0, false), &path, &[]), [700, 800, 900]);
-        assert_eq!(left(&cadence, &keep(0, 0, false), &path, &[]), [900], "the newest always");
-        assert_eq!(left(&cadence, &keep(1, 4, false), &path, &[200]), [200, 400, 800, 900]);
-        let mut worse = cadence.clone();
+        let keep = |latest, every_nth, best| Retention { latest, every_nth, best, ..Retention::default() };
+        assert_eq!(left(&periodic, &keep(3, 0, false), &path, &[]), [700, 800, 900]);
+        assert_eq!(left(&periodic, &keep(0, 0, false), &path, &[]), [900], "the newest always");
+        assert_eq!(left(&periodic, &keep(1, 4, false), &path, &[200]), [200, 400, 800, 900]);
+        let mut worse = periodic.clone();
         worse[2].info.loss_valid = Some(0.5);
         worse[3].info.loss_valid = Some(0.5);
         worse[4].is_pinned = true;
         assert_eq!(left(&worse, &keep(1, 0, true), &path, &[]), [300, 500, 900], "the best, the pinned, the newest");
         worse[3].info.cause = Cause::Best;
-        assert_eq!(left(&worse, &keep(1, 0, true), &path, &[]), [400, 500, 900], "taken for being the best");
+        assert_eq!(left(&worse, &keep(1, 0, true), &path, &[]), [400, 500, 900], "saved as the best");
     }
 
     #[test]
-    fn a_ghost_keeps_what_undoes_the_rollback_and_what_was_asked_for() {
+    fn an_abandoned_segment_keeps_what_undoes_the_rollback_and_requested_checkpoints() {
         let mut all: Vec<Saved> = (1..=12).map(|n| saved(n * 10, Cause::BeforeChange, None)).collect();
-        all.push(saved(200, Cause::Cadence, None));
-        all.push(saved(210, Cause::Asked, None));
-        let keep = Keep::default();
+        all.push(saved(200, Cause::Interval, None));
+        all.push(saved(210, Cause::Requested, None));
+        let keep = Retention::default();
         let before: Vec<u64> = (5..=12).map(|n| n * 10).collect();
         assert_eq!(left(&all, &keep, &[50], &[]), [before, vec![210]].concat());
     }

@@ -1,65 +1,22 @@
-//! Runs as records: made, read, renamed, put away, deleted for a while, and purged for good.
+//! Runs as records: created, read, renamed, archived, deleted until they are restored or purged.
 
-use serde::{Deserialize, Serialize};
-use wire::checkpoint::CheckpointInfo;
-use wire::device::DeviceKind;
-use wire::history::History;
-use wire::link::Report;
-use wire::plan::Estimate;
+use wire::control::checkpoint::CheckpointInfo;
+use wire::run::history::History;
 use wire::run::{Cursor, References};
-use wire::{Author, Command, Event, EventRecord, RunId, RunPlan, RunSpec, RunState, RunSummary, RunView};
+use wire::transport::link::Report;
+use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary, RunView};
 
 use crate::database::{self, Change, commit};
 use crate::error::StoreError;
-use crate::progress::Progress;
+use crate::new_run::NewRun;
+use crate::status::Progress;
 use crate::store::Store;
 
-/// What a run is made from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NewRun {
-    /// Its id, new in this lab.
-    pub id: RunId,
-    /// Name for people.
-    pub name: String,
-    /// Its texts, for people.
-    pub corpus: String,
-    /// As typed.
-    pub spec: RunSpec,
-    /// As resolved.
-    pub plan: RunPlan,
-    /// What it costs.
-    pub estimate: Estimate,
-    /// Lines to read the loss against.
-    pub references: References,
-    /// The device in words.
-    pub device_name: String,
-    /// When it was asked for, in milliseconds since 1970.
-    pub created_ms: i64,
-    /// Who asked.
-    pub author: Author,
-}
-
-impl NewRun {
-    /// The kind of device that is meant where the spec names no single one: `gpu` or `cpu`. A fork stays where its parent's state is.
-    pub fn any_of(&self) -> Option<DeviceKind> {
-        let word = self.spec.device.as_ref().filter(|_| self.plan.origin.is_none())?;
-        [(DeviceKind::Gpu, "gpu"), (DeviceKind::Cpu, "cpu")]
-            .into_iter()
-            .find(|(_, kind)| *kind == word.as_str())
-            .map(|(kind, _)| kind)
-    }
-
-    fn says(&self, step: u64, reason: Option<String>, event: Event, state: Option<RunState>) -> Report {
-        let author = self.author.clone();
-        Report { segment: 0, step, at_ms: self.created_ms, author, command_id: None, reason, event, state }
-    }
-}
-
 impl Store {
-    /// Makes a run, last in the queue of its device, with `Queued` as the first line of its journal.
+    /// Creates a run, last in the queue of its device, with `Queued` as the first event of its journal.
     ///
     /// # Errors
-    /// [`StoreError::RunExists`] where the id is taken.
+    /// [`StoreError::RunExists`].
     pub async fn create_run(&self, run: &NewRun) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
         let summary = self.create_in(&mut transaction, run, None).await?;
@@ -67,11 +24,11 @@ impl Store {
         Ok(summary)
     }
 
-    /// Makes a run that begins with the checkpoint its plan's origin names; `changes` are made before its first step. From here on
-    /// that checkpoint is kept, until the fork has one of its own.
+    /// Creates a fork: a run that begins with the checkpoint of its plan's origin; `changes` apply before its first step. That checkpoint
+    /// is kept until the fork has one of its own.
     ///
     /// # Errors
-    /// [`StoreError::UnknownCheckpoint`] where it is not kept (any more): then nothing is made.
+    /// [`StoreError::UnknownCheckpoint`]: then nothing is created.
     pub async fn create_fork(&self, run: &NewRun, changes: &[(Command, Event)]) -> Result<RunSummary, StoreError> {
         let Some(origin) = run.plan.origin.as_ref().map(|origin| origin.from.clone()) else {
             return self.create_run(run).await;
@@ -83,9 +40,9 @@ impl Store {
         };
         let mut summary = self.create_in(&mut transaction, run, Some(&begins_with.info)).await?;
         let forked = (None, Event::Forked { from: origin.clone() });
-        let told = changes.iter().map(|(command, event)| (command.reason().map(str::to_owned), event.clone()));
-        for (reason, event) in std::iter::once(forked).chain(told) {
-            let report = run.says(origin.checkpoint.step, reason, event, None);
+        let changed = changes.iter().map(|(command, event)| (command.reason().map(str::to_owned), event.clone()));
+        for (reason, event) in std::iter::once(forked).chain(changed) {
+            let report = run.report(origin.checkpoint.step, reason, event, None);
             summary = self.journal(&mut transaction, &run.id, report).await?.1;
         }
         commit(transaction).await?;
@@ -102,14 +59,14 @@ impl Store {
         if !database::runs::insert(transaction, run, &progress).await? {
             return Err(StoreError::RunExists { run: run.id.clone() });
         }
-        // The folder comes first: a run without one is a run whose curves were removed.
-        let (shelf, id) = (self.shelf().clone(), run.id.clone());
-        self.aside(move || shelf.create(&id)).await?;
-        let queued = run.says(progress.step, None, Event::Queued, Some(RunState::Queued));
+        // The folder is created first: a run without a folder counts as one whose curves were removed.
+        let (series_files, id) = (self.series_files().clone(), run.id.clone());
+        self.blocking(move || series_files.create(&id)).await?;
+        let queued = run.report(progress.step, None, Event::Queued, Some(RunState::Queued));
         Ok(self.journal(transaction, &run.id, queued).await?.1)
     }
 
-    /// Puts a run whose worker died back into the queue, at the place it had, and counts that. `report` says so in its journal.
+    /// Queues a run again whose worker died, at the place it had, and counts the restart. `report` becomes an event of its journal.
     pub async fn restart_run(&self, run: &RunId, report: Report) -> Result<(EventRecord, RunSummary), StoreError> {
         let mut transaction = self.database().write().await?;
         let before = self.summary_in(&mut transaction, run).await?;
@@ -117,7 +74,7 @@ impl Store {
         self.requeue_in(transaction, run, report).await
     }
 
-    /// Puts a run into the queue again, last of its priority, because someone asked. It may again be restarted as often as planned.
+    /// Queues a run again on request, last of its priority, and resets its count of restarts.
     pub async fn resume_run(&self, run: &RunId, report: Report) -> Result<(EventRecord, RunSummary), StoreError> {
         let mut transaction = self.database().write().await?;
         database::runs::set_restarts(&mut transaction, run, 0).await?;
@@ -137,33 +94,34 @@ impl Store {
         Ok((record, summary))
     }
 
-    /// All runs in one line each, newest first.
+    /// Summaries of all runs, newest first.
     pub async fn runs(&self, include_deleted: bool) -> Result<Vec<RunSummary>, StoreError> {
         database::runs::list(&mut *self.database().read().await?, include_deleted).await
     }
 
-    /// One run in one line.
+    /// Summary of a run.
     pub async fn summary(&self, run: &RunId) -> Result<Option<RunSummary>, StoreError> {
         database::runs::summary(&mut *self.database().read().await?, run).await
     }
 
-    /// A whole run, its dials replayed from the journal; the cursor is the live stream's to set.
+    /// A run in full, its live hyperparameters replayed from the journal. The cursor is 0: the live stream sets it.
     pub async fn run(&self, run: &RunId) -> Result<Option<RunView>, StoreError> {
         let mut connection = self.database().read().await?;
-        let (Some(summary), Some(papers)) =
-            (database::runs::summary(&mut connection, run).await?, database::runs::papers(&mut connection, run).await?)
-        else {
+        let (Some(summary), Some(definition)) = (
+            database::runs::summary(&mut connection, run).await?,
+            database::runs::definition(&mut connection, run).await?,
+        ) else {
             return Ok(None);
         };
-        let history = History::read(&papers.plan, &database::journal::changes(&mut connection, run).await?);
+        let history = History::read(&definition.plan, &database::journal::changes(&mut connection, run).await?);
         let lineage = self.lineage_in(&mut connection, run, &history).await?;
-        let database::runs::Papers { spec, plan, estimate, references, device_name } = papers;
+        let database::runs::RunDefinition { spec, plan, estimate, references, device_name } = definition;
         Ok(Some(RunView {
             summary,
             spec,
             plan,
             estimate,
-            dials: history.dials(),
+            hyperparameters: history.hyperparameters(),
             references,
             device_name,
             segments: history.segments().to_vec(),
@@ -172,31 +130,31 @@ impl Store {
         }))
     }
 
-    /// Gives a run another name.
+    /// Renames a run.
     pub async fn rename(&self, run: &RunId, name: &str) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
         let found = database::runs::rename(&mut transaction, run, name).await?;
         self.changed(transaction, run, found).await
     }
 
-    /// Puts a run away, or takes it out again.
+    /// Archives a run, or takes it out of the archive.
     pub async fn set_archived(&self, run: &RunId, is_archived: bool) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
         let found = database::runs::set_archived(&mut transaction, run, is_archived).await?;
         self.changed(transaction, run, found).await
     }
 
-    /// Sets the lines a loss is read against, once its text has been cut into tokens.
+    /// Sets the reference losses of a run, once its datasets are tokenized.
     pub async fn set_references(&self, run: &RunId, references: &References) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
         let found = database::runs::set_references(&mut transaction, run, references).await?;
         self.changed(transaction, run, found).await
     }
 
-    /// Deletes a run, in a way that [`Store::restore_run`] undoes until it is purged.
+    /// Deletes a run; [`Store::restore_run`] undoes it until the run is purged.
     ///
     /// # Errors
-    /// [`StoreError::RunIsLive`] while a worker holds it.
+    /// [`StoreError::RunIsLive`] while a worker trains it.
     pub async fn delete_run(&self, run: &RunId, deleted_ms: i64) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
         match database::runs::state_and_device(&mut transaction, run).await? {
@@ -207,41 +165,41 @@ impl Store {
         self.changed(transaction, run, found).await
     }
 
-    /// Takes a deletion back. A run that was queued has its place in the queue again.
+    /// Restores a deleted run. A queued one has its place in the queue again.
     pub async fn restore_run(&self, run: &RunId) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
         let found = database::runs::set_deleted(&mut transaction, run, None).await?;
         self.changed(transaction, run, found).await
     }
 
-    /// Removes for good, with their files, the runs that were deleted before then, and says which. One whose checkpoint a fork
-    /// begins with waits until that fork has one of its own, or is gone too.
+    /// Purges the runs that were deleted before `before_ms`, with their files, and gives their ids. A run with a checkpoint that a fork
+    /// begins with stays until that fork has one of its own or is purged too.
     pub async fn purge_deleted(&self, before_ms: i64) -> Result<Vec<RunId>, StoreError> {
         let mut transaction = self.database().write().await?;
-        let mut gone = vec![];
+        let mut purged = vec![];
         for run in database::runs::deleted_before(&mut transaction, before_ms).await? {
-            if !database::checkpoints::leaned_on(&mut transaction, &run).await?.is_empty() {
+            if !database::checkpoints::needed_by_forks(&mut transaction, &run).await?.is_empty() {
                 continue;
             }
-            // Files first: cut off in between, the run is still marked and the next purge goes on from here.
-            let (shelf, id) = (self.shelf().clone(), run.clone());
-            let folders = [self.dir().join("checkpoints").join(run.as_str()), self.frames_dir(run.as_str())];
+            // Files first: after a crash in between the run is still marked as deleted, and the next purge removes the rest.
+            let (series_files, id) = (self.series_files().clone(), run.clone());
+            let folders = [self.dir().join("checkpoints").join(run.as_str()), self.snapshots_dir(run.as_str())];
             let remove = move || {
                 folders
                     .iter()
                     .try_for_each(|folder| crate::disk::remove_folder(folder))
-                    .and_then(|()| shelf.remove(&id))
+                    .and_then(|()| series_files.remove(&id))
             };
-            self.aside(remove).await?;
+            self.blocking(remove).await?;
             database::runs::remove(&mut transaction, &run).await?;
-            self.forget_desk(&run);
-            gone.push(run);
+            self.forget_ingest_state(&run);
+            purged.push(run);
         }
         commit(transaction).await?;
-        Ok(gone)
+        Ok(purged)
     }
 
-    /// Sets how a run stands without a line in its journal, for what the lab does by itself; `message` says why.
+    /// Sets the state of a run without an event in its journal; `message` says why.
     pub async fn set_state(
         &self,
         run: &RunId,
@@ -249,12 +207,12 @@ impl Store {
         message: Option<String>,
     ) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
-        let found = database::runs::standing(&mut transaction, run).await?;
-        let Some((mut standing, stored_seq, event_count)) = found else {
+        let found = database::runs::status(&mut transaction, run).await?;
+        let Some((mut status, stored_seq, event_count)) = found else {
             return Err(StoreError::UnknownRun { run: run.clone() });
         };
-        standing.turn(state, message, crate::access::now_ms());
-        database::runs::save_standing(&mut transaction, run, &standing, stored_seq, event_count).await?;
+        status.set_state(state, message, crate::clock::now_ms());
+        database::runs::save_status(&mut transaction, run, &status, stored_seq, event_count).await?;
         self.changed(transaction, run, true).await
     }
 }

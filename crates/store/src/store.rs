@@ -1,4 +1,4 @@
-//! The folder itself: `lab.db`, `series/`, `corpora/`, `checkpoints/`, `frames/`, `workers/`, and a lock so that one process has it at a time.
+//! The lab folder: `format`, `lab.db`, `series/`, `corpora/`, `checkpoints/`, `snapshots/`, `workers/`, and a lock that admits one process.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -8,179 +8,150 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
-use wire::series::SeriesWindow;
 use wire::{RunId, RunSummary};
 
-use crate::checkpoints::Borrowed;
 use crate::database::{self, Change, Connection, Database, commit};
 use crate::error::StoreError;
-use crate::ingest::Desk;
-use crate::series::{Curve, SeriesQuery, Shelf};
+use crate::format;
+use crate::ingest_state::IngestState;
+use crate::readers::CheckpointReaders;
+use crate::series::SeriesFiles;
 
-/// What the lab remembers. A clone is another handle on the same.
+/// An open lab folder. Clones share it.
 #[derive(Clone)]
 pub struct Store {
-    room: Arc<Room>,
+    inner: Arc<Inner>,
 }
 
-struct Room {
+struct Inner {
     dir: PathBuf,
     database: Database,
-    shelf: Arc<Shelf>,
-    /// One desk per run, so that its reports come in one parcel at a time.
-    desks: Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<Desk>>>>,
-    /// Checkpoints that are being read.
-    borrowed: Borrowed,
-    /// Held by who moves looks into files.
-    settling: tokio::sync::Mutex<()>,
-    /// Work that goes on aside.
+    series_files: Arc<SeriesFiles>,
+    /// One state per run, so that its reports are stored one batch at a time.
+    ingest_states: Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<IngestState>>>>,
+    checkpoint_readers: CheckpointReaders,
+    /// Locked while snapshots are moved into files.
+    snapshot_writer: tokio::sync::Mutex<()>,
+    /// Background tasks that [`Store::close`] waits for.
     tasks: Mutex<Vec<JoinHandle<()>>>,
-    /// Held for its lock, which the system lifts when the process ends, however it ends; none for tokens alone.
+    /// The lock on the folder, which the system releases when the process ends, however it ends; `None` for tokens alone.
     _lock: Option<File>,
 }
 
 impl Store {
-    /// Opens a folder, or makes it, and brings in order what a kill or a power cut has left.
+    /// Opens a lab folder or creates it, and repairs what a crash or a power cut has left.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] where another process has it, [`StoreError::NewerFormat`] where a newer program wrote it.
+    /// [`StoreError::Locked`] where another process uses it; [`StoreError::OlderFormat`] or [`StoreError::NewerFormat`] where another
+    /// version wrote it: then nothing in it changes.
     pub async fn open(dir: &Path) -> Result<Self, StoreError> {
-        for name in ["series", "corpora", "checkpoints", "frames", "workers"] {
+        let is_new = format::check(dir)?;
+        for name in ["series", "corpora", "checkpoints", "snapshots", "workers"] {
             let path = dir.join(name);
             fs::create_dir_all(&path).map_err(|source| StoreError::file(&path, source))?;
         }
         let lock = lock(dir)?;
+        if is_new {
+            format::write(dir)?;
+        }
         let database = Database::open(&dir.join("lab.db")).await?;
-        let shelf = Arc::new(Shelf::new(dir.join("series")));
-        let store = Self::over(dir, database, shelf, Some(lock));
+        let series_files = Arc::new(SeriesFiles::new(dir.join("series")));
+        let store = Self::with(dir, database, series_files, Some(lock));
         store.redo_unsynced().await?;
         store.sweep_checkpoints().await?;
-        store.sweep_looks().await?;
+        store.sweep_snapshots().await?;
         Ok(store)
     }
 
-    fn over(dir: &Path, database: Database, shelf: Arc<Shelf>, lock: Option<File>) -> Self {
-        let (dir, desks, borrowed) = (dir.to_owned(), Mutex::default(), Borrowed::default());
+    fn with(dir: &Path, database: Database, series_files: Arc<SeriesFiles>, lock: Option<File>) -> Self {
+        let (dir, ingest_states, checkpoint_readers) = (dir.to_owned(), Mutex::default(), CheckpointReaders::default());
         Self {
-            room: Arc::new(Room {
+            inner: Arc::new(Inner {
                 dir,
                 database,
-                shelf,
-                desks,
-                borrowed,
-                settling: Default::default(),
+                series_files,
+                ingest_states,
+                checkpoint_readers,
+                snapshot_writer: Default::default(),
                 tasks: Mutex::default(),
                 _lock: lock,
             }),
         }
     }
 
-    /// Opens a folder's tokens, also while a server has the folder. Runs and curves are not to be touched through it: what is
-    /// kept of them in memory would go out of step with that server's.
+    /// Opens the tokens of a lab folder, also while a server uses the folder. Runs and curves must not be changed through this handle:
+    /// the server would not see it.
     ///
     /// # Errors
-    /// [`StoreError::File`] where there is no lab, [`StoreError::NewerFormat`] where a newer program wrote it.
+    /// [`StoreError::NoLab`] where no server has used the folder; [`StoreError::OlderFormat`], [`StoreError::NewerFormat`].
     pub async fn open_access(dir: &Path) -> Result<Self, StoreError> {
         let file = dir.join("lab.db");
-        fs::metadata(&file).map_err(|source| StoreError::file(&file, source))?;
+        if format::check(dir)? || !file.exists() {
+            return Err(StoreError::NoLab { dir: dir.to_owned() });
+        }
         let database = Database::open(&file).await?;
-        let shelf = Arc::new(Shelf::new(dir.join("series")));
-        Ok(Self::over(dir, database, shelf, None))
+        let series_files = Arc::new(SeriesFiles::new(dir.join("series")));
+        Ok(Self::with(dir, database, series_files, None))
     }
 
     /// The folder.
     pub fn dir(&self) -> &Path {
-        &self.room.dir
+        &self.inner.dir
     }
 
-    /// Keeps a task that [`Store::close`] waits for.
-    pub(crate) fn watch_over(&self, task: JoinHandle<()>) {
-        let mut tasks = self.room.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Registers a background task that [`Store::close`] waits for.
+    pub(crate) fn track(&self, task: JoinHandle<()>) {
+        let mut tasks = self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);
     }
 
-    /// Finishes what goes on aside, and closes the database in good order; dropping the last handle does too, without waiting.
+    /// Waits for background tasks and closes the database. Dropping the last handle closes it without waiting.
     pub async fn close(self) {
-        let tasks = std::mem::take(&mut *self.room.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let tasks = std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         for task in tasks {
-            // One that was cut off has left the copies in the database.
+            // An aborted task has left its data in the database.
             let _ = task.await;
         }
-        self.room.database.close().await;
-    }
-
-    /// Names of a run's curves, sorted.
-    pub async fn series_names(&self, run: &RunId) -> Result<Vec<String>, StoreError> {
-        self.stored_seq(run).await?;
-        let (shelf, id) = (self.shelf().clone(), run.clone());
-        self.aside(move || shelf.names(&id)).await
-    }
-
-    /// Curves between two places: one window for each name and segment that has values; names the run does not have give none.
-    /// Its cost does not depend on the curves' length.
-    ///
-    /// # Errors
-    /// [`StoreError::UnknownRun`], [`StoreError::RunFolderMissing`].
-    pub async fn series(&self, run: &RunId, query: SeriesQuery) -> Result<Vec<SeriesWindow>, StoreError> {
-        let papers = database::runs::papers(&mut *self.database().read().await?, run).await?;
-        let plan = self.known(papers, run)?.plan;
-        let (shelf, id) = (self.shelf().clone(), run.clone());
-        self.aside(move || shelf.query(&id, &query, &plan)).await
-    }
-
-    /// A run's curves of these names, or all, with every point, as they stand now. Reading them blocks.
-    ///
-    /// # Errors
-    /// [`StoreError::UnknownRun`], [`StoreError::RunFolderMissing`].
-    pub async fn curves(&self, run: &RunId, names: Option<Vec<String>>) -> Result<Vec<Curve>, StoreError> {
-        let mut connection = self.database().read().await?;
-        let papers = database::runs::papers(&mut connection, run).await?;
-        let plan = self.known(papers, run)?.plan;
-        let spans = self.history_in(&mut connection, run).await?.spans();
-        let (shelf, id) = (self.shelf().clone(), run.clone());
-        self.aside(move || shelf.curves(&id, names, &plan, spans)).await
+        self.inner.database.close().await;
     }
 
     pub(crate) fn database(&self) -> &Database {
-        &self.room.database
+        &self.inner.database
     }
 
-    pub(crate) fn shelf(&self) -> &Arc<Shelf> {
-        &self.room.shelf
+    pub(crate) fn series_files(&self) -> &Arc<SeriesFiles> {
+        &self.inner.series_files
     }
 
-    pub(crate) fn settling(&self) -> &tokio::sync::Mutex<()> {
-        &self.room.settling
+    pub(crate) fn snapshot_writer(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.snapshot_writer
     }
 
-    pub(crate) fn borrowed(&self) -> &Borrowed {
-        &self.room.borrowed
+    pub(crate) fn checkpoint_readers(&self) -> &CheckpointReaders {
+        &self.inner.checkpoint_readers
     }
 
-    /// Runs work on files where waiting for a disk holds nobody up.
-    pub(crate) async fn aside<T: Send + 'static>(
+    /// Runs file work on a thread of its own, so that waiting for the disk blocks no other task.
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let cut_off = |source: tokio::task::JoinError| StoreError::CutOff {
-            path: self.room.dir.clone(),
-            message: source.to_string(),
-        };
-        tokio::task::spawn_blocking(work).await.map_err(cut_off)?
+        let aborted = |source| StoreError::Aborted { path: self.inner.dir.clone(), source };
+        tokio::task::spawn_blocking(work).await.map_err(aborted)?
     }
 
-    pub(crate) fn desk(&self, run: &RunId) -> Arc<tokio::sync::Mutex<Desk>> {
-        self.desks().entry(run.clone()).or_default().clone()
+    pub(crate) fn ingest_state(&self, run: &RunId) -> Arc<tokio::sync::Mutex<IngestState>> {
+        self.ingest_states().entry(run.clone()).or_default().clone()
     }
 
-    pub(crate) fn forget_desk(&self, run: &RunId) {
-        self.desks().remove(run);
+    pub(crate) fn forget_ingest_state(&self, run: &RunId) {
+        self.ingest_states().remove(run);
     }
 
-    /// A panic elsewhere leaves the map as good as it was.
-    fn desks(&self) -> MutexGuard<'_, HashMap<RunId, Arc<tokio::sync::Mutex<Desk>>>> {
-        self.room.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A panic in another thread leaves the map intact: nothing panics while it is changed.
+    fn ingest_states(&self) -> MutexGuard<'_, HashMap<RunId, Arc<tokio::sync::Mutex<IngestState>>>> {
+        self.inner.ingest_states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn known<T>(&self, found: Option<T>, run: &RunId) -> Result<T, StoreError> {
@@ -192,7 +163,7 @@ impl Store {
         self.known(found, run)
     }
 
-    /// Ends a change to one run.
+    /// Commits a change to one run and gives its summary; `found` is whether the run exists.
     pub(crate) async fn changed(
         &self,
         mut transaction: Change,
@@ -206,11 +177,11 @@ impl Store {
     }
 }
 
-/// How long a lock that is held is tried again. A child that this process is starting at this moment holds all its files too, until it
-/// has become another program.
+/// How long a lock that is taken is tried again. A child process inherits open files until it executes its own program, so the lock of a
+/// store that was just closed may outlive it for some milliseconds.
 const LOCK_WITHIN: Duration = Duration::from_millis(300);
 
-/// Takes the folder's lock and leaves our process number in it, for the message that a second one shows.
+/// Takes the folder's lock and writes the process number into it, for the error message of a second process.
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");
     let failed = |source| StoreError::file(&path, source);
@@ -226,7 +197,7 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
-            // The number is a courtesy; without it the message still says what is wrong.
+            // Without the number the message still says what is wrong.
             let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok()).unwrap_or(0);
             return Err(StoreError::Locked { dir: dir.to_owned(), pid });
         }

@@ -1,7 +1,7 @@
-//! After a start: folders of checkpoints that nobody keeps are removed. They are left by a kill between a commit and the removal.
+//! Removal of checkpoint folders at the start that a crash between a commit and the removal has left.
 //!
-//! A folder that the journal does not know may be one whose worker has yet to report it: it stays while the run can still be at
-//! work. So does a half-written one, which its worker will see to.
+//! A folder that the journal does not mention may be one that its worker has not reported yet: it stays while a worker may train the run.
+//! So does a half-written folder, which its worker removes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,44 +17,45 @@ impl Store {
         let root = self.dir().join("checkpoints");
         let runs: HashMap<String, RunState> =
             database::runs::states(&mut *self.database().read().await?).await?.into_iter().collect();
-        let mut needless = vec![];
+        let mut unused = vec![];
         for (name, folder) in folders_in(&root)? {
             let run: Option<RunId> = name.parse().ok();
             match (run, runs.get(&name)) {
-                (Some(run), Some(state)) => needless.extend(self.needless(&run, *state, &folder).await?),
-                (Some(_), None) => needless.push(folder),
-                // No folder of ours.
+                (Some(run), Some(state)) => unused.extend(self.unused(&run, *state, &folder).await?),
+                (Some(_), None) => unused.push(folder),
+                // Not a folder of the store.
                 (None, _) => {}
             }
         }
-        self.aside(move || needless.iter().try_for_each(|folder| crate::disk::remove_folder(folder))).await
+        self.blocking(move || unused.iter().try_for_each(|folder| crate::disk::remove_folder(folder))).await
     }
 
-    async fn needless(&self, run: &RunId, state: RunState, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    async fn unused(&self, run: &RunId, state: RunState, folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
         let found = folders_in(folder)?;
         if found.is_empty() {
             return Ok(vec![]);
         }
-        let kept: BTreeSet<CheckpointId> = self.kept(run).await?.into_iter().collect();
+        let stored: BTreeSet<CheckpointId> = self.checkpoint_ids(run).await?.into_iter().collect();
         let changes = database::journal::changes(&mut *self.database().read().await?, run).await?;
-        let told: BTreeSet<CheckpointId> = changes
+        let reported: BTreeSet<CheckpointId> = changes
             .iter()
             .filter_map(|record| match &record.event {
                 Event::Checkpointed { checkpoint } => Some(checkpoint.id),
                 _ => None,
             })
             .collect();
-        // The worker of a lost run may be alive, and have more to say.
-        let is_at_rest = matches!(state, RunState::Finished | RunState::Stopped | RunState::Failed | RunState::Parked);
-        let is_needless = |name: &str| match name.parse::<CheckpointId>() {
-            Ok(id) => !kept.contains(&id) && (is_at_rest || told.contains(&id)),
+        // The worker of a lost run may still live, and report more.
+        let is_at_rest =
+            matches!(state, RunState::Finished | RunState::Stopped | RunState::Failed | RunState::Suspended);
+        let is_unused = |name: &str| match name.parse::<CheckpointId>() {
+            Ok(id) => !stored.contains(&id) && (is_at_rest || reported.contains(&id)),
             Err(_) => is_at_rest && name.ends_with(".partial"),
         };
-        Ok(found.into_iter().filter(|(name, _)| is_needless(name)).map(|(_, folder)| folder).collect())
+        Ok(found.into_iter().filter(|(name, _)| is_unused(name)).map(|(_, folder)| folder).collect())
     }
 }
 
-/// Folders in a folder, by name; none where it is not there.
+/// Folders in a folder, by name; none where the folder does not exist.
 fn folders_in(path: &Path) -> Result<Vec<(String, PathBuf)>, StoreError> {
     let entries = match std::fs::read_dir(path) {
         Ok(entries) => entries,

@@ -1,15 +1,15 @@
-//! SQL of checkpoints: which are kept, and which of them other runs lean on.
+//! SQL of checkpoints.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
-use wire::checkpoint::{Cause, CheckpointInfo};
+use wire::control::checkpoint::{Cause, CheckpointInfo};
 use wire::{CheckpointId, RunId};
 
-use super::{from_json, to_json};
+use super::json::{from_json, to_json};
 use crate::error::StoreError;
 use crate::retention::Saved;
 
-/// Keeps what is known of a checkpoint; one taken again at the same place has new bytes and stays pinned.
+/// Stores a checkpoint. One that is saved again under the same id replaces the description and stays pinned.
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -25,14 +25,14 @@ pub(crate) async fn insert(
     .bind(i64::from(info.id.segment))
     .bind(info.id.step as i64)
     .bind(number as i64)
-    .bind(i64::from(info.cause == Cause::Cadence))
+    .bind(i64::from(info.cause == Cause::Interval))
     .bind(to_json(info)?)
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// All that are kept of a run, in the order in which they were taken.
+/// All checkpoints of a run, in the order in which they were saved.
 pub(crate) async fn list(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Saved>, StoreError> {
     let sql = "SELECT number, ordinal, is_pinned, info FROM checkpoints WHERE run = ? ORDER BY number";
     let rows = sqlx::query(sql).bind(run.as_str()).fetch_all(connection).await?;
@@ -48,7 +48,7 @@ fn saved(row: &SqliteRow) -> Result<Saved, StoreError> {
     })
 }
 
-/// Pins it, or not; whether it is kept.
+/// Pins or unpins a checkpoint; whether it exists.
 pub(crate) async fn set_pinned(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -65,7 +65,7 @@ pub(crate) async fn set_pinned(
     Ok(done.rows_affected() == 1)
 }
 
-/// Forgets it; whether it was kept.
+/// Deletes a checkpoint; whether it existed.
 pub(crate) async fn remove(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -80,18 +80,17 @@ pub(crate) async fn remove(
     Ok(done.rows_affected() == 1)
 }
 
-/// Checkpoints of a run that its forks begin with, each with the fork that has none of its own yet.
-pub(crate) async fn leaned_on(
+/// Checkpoints of a run that forks need, each with the fork that has none of its own yet.
+pub(crate) async fn needed_by_forks(
     connection: &mut SqliteConnection,
     run: &RunId,
 ) -> Result<Vec<(CheckpointId, RunId)>, StoreError> {
     let sql = "SELECT parent_checkpoint, id FROM runs AS child WHERE parent = ? AND parent_checkpoint IS NOT NULL \
                AND NOT EXISTS (SELECT 1 FROM checkpoints WHERE checkpoints.run = child.id)";
     let rows: Vec<(String, String)> = sqlx::query_as(sql).bind(run.as_str()).fetch_all(connection).await?;
-    let unreadable = |what: &'static str| move |source: String| StoreError::unreadable(what, source);
     rows.into_iter()
         .map(|(checkpoint, child)| {
-            let checkpoint = checkpoint.parse().map_err(unreadable("a fork's origin"))?;
+            let checkpoint = checkpoint.parse().map_err(|source| StoreError::unreadable("a fork's origin", source))?;
             Ok((checkpoint, child.parse().map_err(|source| StoreError::unreadable("a run's id", source))?))
         })
         .collect()

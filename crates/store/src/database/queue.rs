@@ -1,29 +1,29 @@
-//! SQL of the queue: runs that wait, those of higher priority first, then in their order.
+//! SQL of the queue: higher priority first, then in queue order.
 
 use sqlx::SqliteConnection;
 use wire::device::DeviceKind;
 use wire::{DeviceId, RunId, RunPlan};
 
-use super::{from_json, to_json, to_word};
+use super::json::{from_json, to_json, to_word};
 use crate::error::StoreError;
 
-/// A run that waits.
-pub(crate) struct Waiting {
+/// A queued run.
+pub(crate) struct Queued {
     pub(crate) id: String,
     pub(crate) order: i64,
     pub(crate) priority: i32,
 }
 
-/// The runs that wait for the same as this one does, first to start first.
-pub(crate) async fn beside(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Waiting>, StoreError> {
+/// The queued runs that compete with this one for a device, first to start first.
+pub(crate) async fn beside(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Queued>, StoreError> {
     let sql = "SELECT other.id, other.queue_order, other.priority FROM runs AS other, runs AS own WHERE own.id = ? AND other.state = 'queued' \
                AND other.deleted_ms IS NULL AND (other.device = own.device OR other.any_of = own.any_of) \
                ORDER BY other.priority DESC, other.queue_order";
     let rows: Vec<(String, i64, i32)> = sqlx::query_as(sql).bind(run.as_str()).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|(id, order, priority)| Waiting { id, order, priority }).collect())
+    Ok(rows.into_iter().map(|(id, order, priority)| Queued { id, order, priority }).collect())
 }
 
-/// The runs that a device of this kind may take, first to start first.
+/// The queued runs that a device may train, first to start first.
 pub(crate) async fn for_device(
     connection: &mut SqliteConnection,
     device: &DeviceId,
@@ -42,7 +42,7 @@ pub(crate) async fn for_device(
         .collect()
 }
 
-/// How many wait for a device, or for any of a kind.
+/// Number of runs queued for a device, or for any of a kind.
 pub(crate) async fn length(
     connection: &mut SqliteConnection,
     device: &DeviceId,
@@ -54,7 +54,7 @@ pub(crate) async fn length(
     Ok(found as u64)
 }
 
-/// Gives a run its order in the queue, and its priority.
+/// Sets the queue order and priority of a run.
 pub(crate) async fn set_order(
     connection: &mut SqliteConnection,
     run: &str,
@@ -70,7 +70,7 @@ pub(crate) async fn set_order(
     Ok(())
 }
 
-/// Puts a run behind all others of its priority.
+/// Moves a run behind all others of its priority.
 pub(crate) async fn set_last(connection: &mut SqliteConnection, run: &RunId) -> Result<(), StoreError> {
     sqlx::query("UPDATE runs SET queue_order = (SELECT MAX(queue_order) + 1 FROM runs) WHERE id = ?")
         .bind(run.as_str())
@@ -79,7 +79,7 @@ pub(crate) async fn set_last(connection: &mut SqliteConnection, run: &RunId) -> 
     Ok(())
 }
 
-/// Gives a run another priority; whether it exists.
+/// Sets the priority of a run; whether it exists.
 pub(crate) async fn set_priority(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -93,8 +93,8 @@ pub(crate) async fn set_priority(
     Ok(done.rows_affected() == 1)
 }
 
-/// From here on a run belongs to this device.
-pub(crate) async fn place(
+/// Sets the device of a run.
+pub(crate) async fn set_device(
     connection: &mut SqliteConnection,
     run: &RunId,
     plan: &RunPlan,

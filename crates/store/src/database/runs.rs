@@ -2,21 +2,21 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
-use wire::plan::Estimate;
+use wire::run::plan::Estimate;
 use wire::run::{Parentage, References};
 use wire::{RunId, RunPlan, RunSpec, RunState, RunSummary};
 
-use super::{from_json, from_word, to_json, to_word};
+use super::json::{from_json, from_word, to_json, to_word};
 use crate::error::StoreError;
-use crate::progress::{Progress, Standing};
-use crate::runs::NewRun;
+use crate::new_run::NewRun;
+use crate::status::{Progress, RunStatus};
 
-/// A place in the queue is counted, not stored, so that it cannot be wrong.
+/// The place in the queue is counted rather than stored, so that it cannot be inconsistent.
 macro_rules! summaries {
     ($rest:literal) => {
         concat!(
             "SELECT id, name, preset, corpus, device, parameters, steps, created_ms, state, message, started_ms, ended_ms, progress, \
-             is_archived, deleted_ms, priority, restarts, parent, parent_checkpoint, twin_of, \
+             is_archived, deleted_ms, priority, restarts, parent, parent_checkpoint, control_of, \
              CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN \
              (SELECT COUNT(*) FROM runs AS other WHERE other.state = 'queued' AND other.deleted_ms IS NULL \
              AND (other.device = runs.device OR other.any_of = runs.any_of) AND (other.priority > runs.priority \
@@ -26,8 +26,8 @@ macro_rules! summaries {
     };
 }
 
-/// What does not change in a run, and its references.
-pub(crate) struct Papers {
+/// Spec, plan, estimate, reference losses and device of a run.
+pub(crate) struct RunDefinition {
     pub(crate) spec: RunSpec,
     pub(crate) plan: RunPlan,
     pub(crate) estimate: Estimate,
@@ -35,7 +35,7 @@ pub(crate) struct Papers {
     pub(crate) device_name: String,
 }
 
-/// Whether the run was new.
+/// Inserts a run; whether its id was free.
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     run: &NewRun,
@@ -43,8 +43,8 @@ pub(crate) async fn insert(
 ) -> Result<bool, StoreError> {
     let origin = run.plan.origin.as_ref().map(|origin| &origin.from);
     let done = sqlx::query(
-        "INSERT INTO runs (id, name, preset, corpus, device, device_name, parameters, steps, created_ms, spec, plan, estimate, reference_lines, \
-         state, progress, priority, any_of, parent, parent_checkpoint, twin_of, queue_order) \
+        "INSERT INTO runs (id, name, preset, corpus, device, device_name, parameters, steps, created_ms, spec, plan, estimate, reference_losses, \
+         state, progress, priority, any_of, parent, parent_checkpoint, control_of, queue_order) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(queue_order), 0) + 1 FROM runs)) \
          ON CONFLICT (id) DO NOTHING",
     )
@@ -66,13 +66,13 @@ pub(crate) async fn insert(
     .bind(run.any_of().map(|kind| to_word(&kind)).transpose()?)
     .bind(origin.map(|from| from.run.as_str()))
     .bind(origin.map(|from| from.checkpoint.to_string()))
-    .bind(run.spec.parent.as_ref().and_then(|parent| parent.twin_of).map(|number| number as i64))
+    .bind(run.spec.parent.as_ref().and_then(|parent| parent.control_of).map(|number| number as i64))
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// All runs, newest first.
+/// Summaries of all runs, newest first.
 pub(crate) async fn list(
     connection: &mut SqliteConnection,
     include_deleted: bool,
@@ -84,7 +84,7 @@ pub(crate) async fn list(
     rows.iter().map(summary_of).collect()
 }
 
-/// One run in one line.
+/// Summary of a run.
 pub(crate) async fn summary(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<RunSummary>, StoreError> {
     let row = sqlx::query(summaries!("WHERE id = ?")).bind(run.as_str()).fetch_optional(connection).await?;
     row.as_ref().map(summary_of).transpose()
@@ -93,11 +93,11 @@ pub(crate) async fn summary(connection: &mut SqliteConnection, run: &RunId) -> R
 fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
     let id: RunId =
         row.try_get::<String, _>("id")?.parse().map_err(|source| StoreError::unreadable("a run's id", source))?;
-    let standing = standing_of(row)?;
-    let progress = standing.progress;
+    let status = status_of(row)?;
+    let progress = status.progress;
     Ok(RunSummary {
         name: row.try_get("name")?,
-        state: standing.state,
+        state: status.state,
         preset: row.try_get("preset")?,
         corpus: row.try_get("corpus")?,
         device: row
@@ -113,10 +113,10 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         tokens_per_sec: progress.tokens_per_sec,
         elapsed_secs: progress.elapsed_secs,
         created_ms: row.try_get("created_ms")?,
-        started_ms: standing.started_ms,
-        ended_ms: standing.ended_ms,
+        started_ms: status.started_ms,
+        ended_ms: status.ended_ms,
         queue_place: row.try_get::<Option<i64>, _>("queue_place")?.map(|place| place as u32),
-        message: standing.message,
+        message: status.message,
         sparkline: progress.sparkline.points(),
         is_archived: row.try_get("is_archived")?,
         deleted_ms: row.try_get("deleted_ms")?,
@@ -135,13 +135,13 @@ fn parentage(row: &SqliteRow) -> Result<Option<Parentage>, StoreError> {
     };
     Ok(Some(Parentage {
         run: run.parse().map_err(|source| StoreError::unreadable("a run's parent", source))?,
-        checkpoint: checkpoint.parse().map_err(|source: String| StoreError::unreadable("a fork's origin", source))?,
-        twin_of: row.try_get::<Option<i64>, _>("twin_of")?.map(|number| number as u64),
+        checkpoint: checkpoint.parse().map_err(|source| StoreError::unreadable("a fork's origin", source))?,
+        control_of: row.try_get::<Option<i64>, _>("control_of")?.map(|number| number as u64),
     }))
 }
 
-fn standing_of(row: &SqliteRow) -> Result<Standing, StoreError> {
-    Ok(Standing {
+fn status_of(row: &SqliteRow) -> Result<RunStatus, StoreError> {
+    Ok(RunStatus {
         state: from_word("a run's state", row.try_get("state")?)?,
         message: row.try_get("message")?,
         started_ms: row.try_get("started_ms")?,
@@ -150,11 +150,11 @@ fn standing_of(row: &SqliteRow) -> Result<Standing, StoreError> {
     })
 }
 
-/// The part of a run that reports move, with the last number stored and the journal's length.
-pub(crate) async fn standing(
+/// The status of a run, with the number of its last stored report and the length of its journal.
+pub(crate) async fn status(
     connection: &mut SqliteConnection,
     run: &RunId,
-) -> Result<Option<(Standing, u64, u64)>, StoreError> {
+) -> Result<Option<(RunStatus, u64, u64)>, StoreError> {
     let found = sqlx::query(
         "SELECT state, message, started_ms, ended_ms, progress, stored_seq, event_count FROM runs WHERE id = ?",
     )
@@ -163,26 +163,26 @@ pub(crate) async fn standing(
     .await?;
     let Some(row) = found else { return Ok(None) };
     Ok(Some((
-        standing_of(&row)?,
+        status_of(&row)?,
         row.try_get::<i64, _>("stored_seq")? as u64,
         row.try_get::<i64, _>("event_count")? as u64,
     )))
 }
 
-/// Keeps what [`standing`] gave, moved on.
-pub(crate) async fn save_standing(
+/// Stores the values that [`status`] reads.
+pub(crate) async fn save_status(
     connection: &mut SqliteConnection,
     run: &RunId,
-    standing: &Standing,
+    status: &RunStatus,
     stored_seq: u64,
     event_count: u64,
 ) -> Result<(), StoreError> {
     sqlx::query("UPDATE runs SET state = ?, message = ?, started_ms = ?, ended_ms = ?, progress = ?, stored_seq = ?, event_count = ? WHERE id = ?")
-        .bind(to_word(&standing.state)?)
-        .bind(&standing.message)
-        .bind(standing.started_ms)
-        .bind(standing.ended_ms)
-        .bind(to_json(&standing.progress)?)
+        .bind(to_word(&status.state)?)
+        .bind(&status.message)
+        .bind(status.started_ms)
+        .bind(status.ended_ms)
+        .bind(to_json(&status.progress)?)
         .bind(stored_seq as i64)
         .bind(event_count as i64)
         .bind(run.as_str())
@@ -191,23 +191,26 @@ pub(crate) async fn save_standing(
     Ok(())
 }
 
-/// Spec, plan and what was known when it was made.
-pub(crate) async fn papers(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<Papers>, StoreError> {
-    let found = sqlx::query("SELECT spec, plan, estimate, reference_lines, device_name FROM runs WHERE id = ?")
+/// The definition of a run.
+pub(crate) async fn definition(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+) -> Result<Option<RunDefinition>, StoreError> {
+    let found = sqlx::query("SELECT spec, plan, estimate, reference_losses, device_name FROM runs WHERE id = ?")
         .bind(run.as_str())
         .fetch_optional(connection)
         .await?;
     let Some(row) = found else { return Ok(None) };
-    Ok(Some(Papers {
+    Ok(Some(RunDefinition {
         spec: from_json("a run's spec", row.try_get("spec")?)?,
         plan: from_json("a run's plan", row.try_get("plan")?)?,
         estimate: from_json("a run's estimate", row.try_get("estimate")?)?,
-        references: from_json("a run's reference lines", row.try_get("reference_lines")?)?,
+        references: from_json("a run's reference losses", row.try_get("reference_losses")?)?,
         device_name: row.try_get("device_name")?,
     }))
 }
 
-/// The last number stored of a run.
+/// Number of the last stored report of a run.
 pub(crate) async fn stored_seq(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<u64>, StoreError> {
     let found: Option<i64> = sqlx::query_scalar("SELECT stored_seq FROM runs WHERE id = ?")
         .bind(run.as_str())
@@ -216,14 +219,14 @@ pub(crate) async fn stored_seq(connection: &mut SqliteConnection, run: &RunId) -
     Ok(found.map(|seq| seq as u64))
 }
 
-/// Gives it another name; whether it exists.
+/// Renames a run; whether it exists.
 pub(crate) async fn rename(connection: &mut SqliteConnection, run: &RunId, name: &str) -> Result<bool, StoreError> {
     let done =
         sqlx::query("UPDATE runs SET name = ? WHERE id = ?").bind(name).bind(run.as_str()).execute(connection).await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Puts it away or takes it out again; whether it exists.
+/// Sets whether a run is archived; whether it exists.
 pub(crate) async fn set_archived(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -237,7 +240,7 @@ pub(crate) async fn set_archived(
     Ok(done.rows_affected() == 1)
 }
 
-/// Marks it deleted, or not; whether it exists.
+/// Sets the time of deletion, or clears it; whether the run exists.
 pub(crate) async fn set_deleted(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -251,13 +254,13 @@ pub(crate) async fn set_deleted(
     Ok(done.rows_affected() == 1)
 }
 
-/// Keeps other reference lines; whether the run exists.
+/// Sets the reference losses; whether the run exists.
 pub(crate) async fn set_references(
     connection: &mut SqliteConnection,
     run: &RunId,
     references: &References,
 ) -> Result<bool, StoreError> {
-    let done = sqlx::query("UPDATE runs SET reference_lines = ? WHERE id = ?")
+    let done = sqlx::query("UPDATE runs SET reference_losses = ? WHERE id = ?")
         .bind(to_json(references)?)
         .bind(run.as_str())
         .execute(connection)
@@ -265,7 +268,7 @@ pub(crate) async fn set_references(
     Ok(done.rows_affected() == 1)
 }
 
-/// Runs deleted before that time.
+/// Runs deleted before a time.
 pub(crate) async fn deleted_before(
     connection: &mut SqliteConnection,
     before_ms: i64,
@@ -277,7 +280,7 @@ pub(crate) async fn deleted_before(
     ids.iter().map(|id| id.parse().map_err(|source| StoreError::unreadable("a run's id", source))).collect()
 }
 
-/// Removes the run with its journal and looks.
+/// Deletes a run with its journal, checkpoints and snapshots.
 pub(crate) async fn remove(connection: &mut SqliteConnection, run: &RunId) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM runs WHERE id = ?").bind(run.as_str()).execute(connection).await?;
     Ok(())
@@ -295,7 +298,7 @@ pub(crate) async fn state_and_device(
     found.map(|(state, device)| Ok((from_word("a run's state", &state)?, device))).transpose()
 }
 
-/// The run whose state it began with.
+/// The parent of a fork.
 pub(crate) async fn parent(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<RunId>, StoreError> {
     let found: Option<Option<String>> = sqlx::query_scalar("SELECT parent FROM runs WHERE id = ?")
         .bind(run.as_str())
@@ -305,7 +308,7 @@ pub(crate) async fn parent(connection: &mut SqliteConnection, run: &RunId) -> Re
     id.transpose().map_err(|source| StoreError::unreadable("a run's parent", source))
 }
 
-/// Steps at which it ends.
+/// Sets the step at which a run ends.
 pub(crate) async fn set_steps(connection: &mut SqliteConnection, run: &RunId, steps: u64) -> Result<(), StoreError> {
     sqlx::query("UPDATE runs SET steps = ? WHERE id = ?")
         .bind(steps as i64)
@@ -315,7 +318,7 @@ pub(crate) async fn set_steps(connection: &mut SqliteConnection, run: &RunId, st
     Ok(())
 }
 
-/// Times it was started again by itself.
+/// Sets the number of restarts.
 pub(crate) async fn set_restarts(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -329,7 +332,7 @@ pub(crate) async fn set_restarts(
     Ok(())
 }
 
-/// Ids of all runs, deleted ones too, with how they stand.
+/// Ids and states of all runs, deleted ones included.
 pub(crate) async fn states(connection: &mut SqliteConnection) -> Result<Vec<(String, RunState)>, StoreError> {
     let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, state FROM runs").fetch_all(connection).await?;
     rows.into_iter().map(|(id, state)| Ok((id, from_word("a run's state", &state)?))).collect()

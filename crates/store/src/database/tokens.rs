@@ -1,12 +1,39 @@
 //! SQL of tokens: hashes in, identities out.
 
+use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;
+use wire::access::{Role, TokenKind};
 
-use super::{from_word, to_word};
-use crate::access::{Identity, TokenInfo, TokenKind};
+use super::json::{from_word, to_word};
 use crate::error::StoreError;
 
-/// Keeps a token by its hash and gives its id.
+/// The owner of a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Id of the token, to revoke it.
+    pub token_id: i64,
+    /// Name of the owner, the author of their commands.
+    pub name: String,
+    /// Role of the token.
+    pub role: Role,
+}
+
+/// A token in a list, without its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenInfo {
+    pub id: i64,
+    /// Name of its owner.
+    pub name: String,
+    pub role: Role,
+    /// Purpose.
+    pub kind: TokenKind,
+    /// Creation time, ms since 1970.
+    pub created_ms: i64,
+    /// Expiry, ms since 1970; `None` for never.
+    pub expires_ms: Option<i64>,
+}
+
+/// Stores a token by its hash and gives its id.
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     token: &TokenInfo,
@@ -25,7 +52,7 @@ pub(crate) async fn insert(
     Ok(done.last_insert_rowid())
 }
 
-/// Takes a one-time token away and says whose it was; of two that race, one statement lets one win.
+/// Deletes a sign-in token and gives its owner. It is one statement, so that one of two concurrent calls succeeds.
 pub(crate) async fn consume(
     connection: &mut SqliteConnection,
     hash: &[u8],
@@ -40,7 +67,7 @@ pub(crate) async fn consume(
     found.map(identity).transpose()
 }
 
-/// Whose token it is, if it opens anything now. A sign-in token opens nothing by itself.
+/// The owner of a token that has not expired. A sign-in token identifies nobody.
 pub(crate) async fn find(
     connection: &mut SqliteConnection,
     hash: &[u8],
@@ -59,24 +86,24 @@ fn identity((token_id, name, role): (i64, String, String)) -> Result<Identity, S
     Ok(Identity { token_id, name, role: from_word("a token's role", &role)? })
 }
 
-/// All that still open something, oldest first.
+/// All tokens that have not expired, oldest first.
 pub(crate) async fn list(connection: &mut SqliteConnection, now_ms: i64) -> Result<Vec<TokenInfo>, StoreError> {
-    type Line = (i64, String, String, String, i64, Option<i64>);
+    type Row = (i64, String, String, String, i64, Option<i64>);
     let sql = "SELECT id, name, role, kind, created_ms, expires_ms FROM tokens WHERE expires_ms IS NULL OR expires_ms > ? ORDER BY id";
-    let lines: Vec<Line> = sqlx::query_as(sql).bind(now_ms).fetch_all(connection).await?;
-    let info = |(id, name, role, kind, created_ms, expires_ms): Line| {
+    let rows: Vec<Row> = sqlx::query_as(sql).bind(now_ms).fetch_all(connection).await?;
+    let info = |(id, name, role, kind, created_ms, expires_ms): Row| {
         let kind: TokenKind = from_word("a token's kind", &kind)?;
         Ok(TokenInfo { id, name, role: from_word("a token's role", &role)?, kind, created_ms, expires_ms })
     };
-    lines.into_iter().map(info).collect()
+    rows.into_iter().map(info).collect()
 }
 
-/// Takes a token away; whether there was one.
+/// Deletes a token; whether it existed.
 pub(crate) async fn remove(connection: &mut SqliteConnection, token_id: i64) -> Result<bool, StoreError> {
     Ok(sqlx::query("DELETE FROM tokens WHERE id = ?").bind(token_id).execute(connection).await?.rows_affected() == 1)
 }
 
-/// Forgets those that have run out.
+/// Deletes expired tokens.
 pub(crate) async fn sweep(connection: &mut SqliteConnection, now_ms: i64) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM tokens WHERE expires_ms <= ?").bind(now_ms).execute(connection).await?;
     Ok(())

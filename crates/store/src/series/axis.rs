@@ -1,5 +1,5 @@
-//! What stands on the x axis: the step itself, or a curve of the same segment that only rises (tokens, seconds), in straight lines
-//! between its points and level outside.
+//! Values on the x axis: the step itself, or a non-decreasing curve of the same segment (tokens, seconds), interpolated linearly between
+//! its points and constant outside.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,46 +11,46 @@ use super::folder::RunFolder;
 use super::pyramid::Reader;
 use crate::error::StoreError;
 
-/// From steps to places on the axis, for one segment.
+/// Maps steps to x values, for one segment.
 pub(super) struct Places {
     scale: f64,
-    course: Course,
-    /// Curves of a run mostly have the same steps, so each is looked up once.
+    source: Source,
+    /// Curves of a run mostly have the same steps, so each lookup is cached.
     known: HashMap<u64, f64>,
 }
 
-enum Course {
-    /// In steps; tokens stand in a fixed relation to them where no curve was kept.
+enum Source {
+    /// Proportional to the step, counted from `after`: the step itself, or tokens where no curve of them exists.
     Steps {
         after: f64,
     },
     Curve(Reader),
-    /// Nothing is known: all stands at 0.
-    Nowhere,
+    /// Unknown: all x values are 0.
+    Unknown,
 }
 
 impl Places {
     pub(super) fn new(folder: &mut RunFolder, segment: u32, axis: Axis, plan: &RunPlan) -> Result<Self, StoreError> {
         let (scale, series) = match axis {
-            Axis::Step => return Ok(Self { scale: 1.0, course: Course::Steps { after: 0.0 }, known: HashMap::new() }),
+            Axis::Step => return Ok(Self { scale: 1.0, source: Source::Steps { after: 0.0 }, known: HashMap::new() }),
             Axis::Tokens => (1.0, name::TOKENS),
             Axis::Flops => (plan.recipe.model.flops_per_token(), name::TOKENS),
             Axis::Secs => (1.0, name::SECS),
         };
-        let (scale, course) = match folder.reader(segment, series)? {
-            Some(reader) => (scale, Course::Curve(reader)),
-            None if axis == Axis::Secs => (scale, Course::Nowhere),
-            None => (scale * plan.tokens_per_step() as f64, Course::Steps { after: 1.0 }),
+        let (scale, source) = match folder.reader(segment, series)? {
+            Some(reader) => (scale, Source::Curve(reader)),
+            None if axis == Axis::Secs => (scale, Source::Unknown),
+            None => (scale * plan.tokens_per_step() as f64, Source::Steps { after: 1.0 }),
         };
-        Ok(Self { scale, course, known: HashMap::new() })
+        Ok(Self { scale, source, known: HashMap::new() })
     }
 
-    /// The place of a step.
+    /// The x value of a step.
     pub(super) fn x(&mut self, step: u64) -> io::Result<f64> {
-        let reader = match &mut self.course {
-            Course::Steps { after } => return Ok((step as f64 + *after) * self.scale),
-            Course::Nowhere => return Ok(0.0),
-            Course::Curve(reader) => reader,
+        let reader = match &mut self.source {
+            Source::Steps { after } => return Ok((step as f64 + *after) * self.scale),
+            Source::Unknown => return Ok(0.0),
+            Source::Curve(reader) => reader,
         };
         if let Some(x) = self.known.get(&step) {
             return Ok(*x);
@@ -60,7 +60,7 @@ impl Places {
         Ok(x)
     }
 
-    /// Steps whose places are in `from..=to`, as first and one past the last (`None`: no end).
+    /// Steps with x values in `from..=to`, as the first and one past the last (`None`: no end).
     pub(super) fn steps(&mut self, from: Option<f64>, to: Option<f64>) -> io::Result<(u64, Option<u64>)> {
         let from = from.filter(|from| !from.is_nan());
         let to = to.filter(|to| !to.is_nan());
@@ -75,7 +75,7 @@ impl Places {
         Ok((first.unwrap_or(u64::MAX), end))
     }
 
-    /// The first step whose place is `far` enough; places never fall.
+    /// The first step whose x value is `far` enough, by bisection; x values never decrease.
     fn first(&mut self, far: impl Fn(f64) -> bool) -> io::Result<Option<u64>> {
         let (mut low, mut high) = (0, u64::MAX);
         if !far(self.x(high)?) {
@@ -89,7 +89,7 @@ impl Places {
     }
 }
 
-/// The curve's value at a step.
+/// The value of a curve at a step, interpolated.
 fn along(reader: &mut Reader, step: u64) -> io::Result<f64> {
     let at = reader.find(step)?;
     if at == reader.len {

@@ -1,51 +1,49 @@
-//! Every point of chosen curves with its place on every axis, for whoever takes them elsewhere: nothing is folded, ghosts are told.
+//! Every point of the selected curves with its x value on every axis, for exports: nothing is aggregated, and points of abandoned segments
+//! are marked.
 
 use std::io;
 
+use super::path::PathPoints;
 use super::pyramid::Reader;
-use super::walk::Walk;
 use crate::error::StoreError;
 
 /// Points in one read.
 const AT_ONCE: u64 = 8192;
 
-/// One point of a curve. Places that are not known are NaN.
+/// A point of a curve. Unknown x values are NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CurvePoint {
-    /// Step.
     pub step: u64,
     /// Tokens trained on.
     pub tokens: f64,
-    /// Seconds at work.
+    /// Training time, seconds.
     pub secs: f64,
-    /// Arithmetic done.
+    /// Floating-point operations.
     pub flops: f64,
-    /// Value.
     pub value: f64,
-    /// It lies on a stretch that the run has left.
-    pub is_ghost: bool,
+    /// Whether it belongs to an abandoned segment.
+    pub is_abandoned: bool,
 }
 
-/// One curve of one segment, as it stood when it was asked for. Reading waits for the disk.
+/// A curve of one segment, with the points stored when it was requested. Reading blocks the thread.
 pub struct Curve {
     /// Segment of the run's history.
     pub segment: u32,
-    /// Name.
     pub name: String,
-    /// Points.
+    /// Number of points.
     pub len: u64,
     reader: Reader,
     next: u64,
-    tokens: Course,
-    secs: Course,
+    tokens: Interpolation,
+    secs: Interpolation,
     flops_per_token: f64,
-    /// Steps of this segment that are on the run's path: from, and one past the last.
+    /// Steps of this segment on the run's path: the first, and one past the last.
     on_path: Option<(u64, Option<u64>)>,
 }
 
-/// What all curves of a run share.
+/// The axes that all curves of a run share.
 pub(super) struct Scale {
-    /// Tokens of a step, where no curve of tokens was kept.
+    /// Tokens per step, where no curve of tokens exists.
     pub(super) tokens_per_step: f64,
     pub(super) flops_per_token: f64,
     /// The run's path: segment, first step, one past the last.
@@ -53,7 +51,7 @@ pub(super) struct Scale {
 }
 
 impl Curve {
-    /// `tokens` and `secs` are curves of the same segment, where there are such.
+    /// `tokens` and `secs` are curves of the same segment, if they exist.
     pub(super) fn new(
         segment: u32,
         name: &str,
@@ -68,17 +66,17 @@ impl Curve {
             len: reader.len,
             reader,
             next: 0,
-            tokens: Course::new(tokens, scale.tokens_per_step)?,
-            secs: Course::new(secs, f64::NAN)?,
+            tokens: Interpolation::new(tokens, scale.tokens_per_step)?,
+            secs: Interpolation::new(secs, f64::NAN)?,
             flops_per_token: scale.flops_per_token,
             on_path,
         })
     }
 
-    /// The next points, in rising steps; empty at the end.
+    /// The next points, in increasing steps; empty at the end.
     ///
     /// # Errors
-    /// A disk that does not give them back.
+    /// [`StoreError::Unreadable`].
     pub fn read(&mut self) -> Result<Vec<CurvePoint>, StoreError> {
         self.read_some().map_err(|source| StoreError::unreadable(format!("the curve {}", self.name), source))
     }
@@ -97,36 +95,36 @@ impl Curve {
                 secs: self.secs.at(step)?,
                 flops: tokens * self.flops_per_token,
                 value: point.value,
-                is_ghost: !is_on_path,
+                is_abandoned: !is_on_path,
             });
         }
         Ok(placed)
     }
 }
 
-/// A rising curve, followed from left to right: in straight lines between its points and level outside, as [`super::axis`] has it.
-struct Course {
-    walk: Option<Walk>,
-    /// Nothing is read before the first question: a run may have a thousand curves.
+/// A non-decreasing curve, read from left to right and interpolated as in [`super::axis`].
+struct Interpolation {
+    walk: Option<PathPoints>,
+    /// Whether reading has begun. It begins at the first use, because a run may have a thousand curves.
     is_begun: bool,
     before: Option<(u64, f64)>,
     after: Option<(u64, f64)>,
-    /// Where there is no curve: so much for each step.
+    /// Increase per step, where no curve exists.
     per_step: f64,
 }
 
-impl Course {
+impl Interpolation {
     fn new(reader: Option<Reader>, per_step: f64) -> io::Result<Self> {
-        let walk = reader.map(|reader| Walk::new(vec![(reader, 0, None)])).transpose()?;
+        let walk = reader.map(|reader| PathPoints::new(vec![(reader, 0, None)])).transpose()?;
         Ok(Self { walk, is_begun: false, before: None, after: None, per_step })
     }
 
     fn follow(&mut self) -> io::Result<()> {
-        self.after = self.walk.as_mut().map_or(Ok(None), Walk::next)?;
+        self.after = self.walk.as_mut().map_or(Ok(None), PathPoints::next)?;
         Ok(())
     }
 
-    /// The value at a step; steps must not fall.
+    /// The value at a step; steps must not decrease.
     fn at(&mut self, step: u64) -> io::Result<f64> {
         if !self.is_begun {
             self.is_begun = true;

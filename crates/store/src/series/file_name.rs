@@ -1,8 +1,8 @@
-//! Names of curves as names of files: a-z, 0-9, _, - and . stand for themselves, any other byte is %XX, and so is a leading dot.
-//! Nothing depends on upper and lower case being different files.
+//! Names of curves as file names: a-z, 0-9, _, - and . are kept, any other byte and a leading dot become %XX. File systems that ignore case
+//! therefore cause no collisions.
 
 /// Longest escaped name; leaves room for `.l12` in the 255 bytes that file systems allow.
-pub(super) const MOST_BYTES: usize = 240;
+pub(super) const MAX_BYTES: usize = 240;
 
 /// The file name of a curve; `None` for an empty name and one that is too long.
 pub(super) fn escape(name: &str) -> Option<String> {
@@ -18,10 +18,10 @@ pub(super) fn escape(name: &str) -> Option<String> {
             escaped.push_str(&format!("%{byte:02x}"));
         }
     }
-    (!escaped.is_empty() && escaped.len() <= MOST_BYTES).then_some(escaped)
+    (!escaped.is_empty() && escaped.len() <= MAX_BYTES).then_some(escaped)
 }
 
-/// The curve of a file name; `None` for a file that is none of ours.
+/// The curve of a file name; `None` for a file that is not a curve.
 pub(super) fn unescape(escaped: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(escaped.len());
     let mut rest = escaped;
@@ -41,19 +41,16 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_name_comes_back_and_no_file_name_leaves_its_folder() {
-        let mut seed = 1u64;
-        let mut random = move || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 33) as u32
-        };
+    fn names_survive_the_round_trip_and_stay_in_their_folder() {
+        let mut random = testing::Random::new(testing::seed(1));
         let letters: Vec<char> = "abzAZ09_-./\\%: \0\n~éß…😀ll0".chars().collect();
         let mut names: HashSet<String> =
             ["loss.train", "gradient_rms/block.0.attention.query", "..", ".", "a/../b", "A", "a", "%41", "x.l0", "x"]
                 .map(String::from)
                 .into();
         for _ in 0..20_000 {
-            names.insert((0..1 + random() % 20).map(|_| letters[random() as usize % letters.len()]).collect());
+            let length = 1 + random.below(20);
+            names.insert((0..length).map(|_| letters[random.below(letters.len() as u64) as usize]).collect());
         }
         let mut files = HashSet::new();
         for name in names {

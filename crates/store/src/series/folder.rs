@@ -9,41 +9,41 @@ use serde::{Deserialize, Serialize};
 use wire::RunId;
 use wire::series::Row;
 
-use super::at;
-use super::file_name::{MOST_BYTES, escape, unescape};
+use super::file_name::{MAX_BYTES, escape, unescape};
+use super::lock::at;
 use super::point::Point;
 use super::pyramid::{Files, Pyramid, Reader};
 use crate::error::StoreError;
 
-/// One run's curves, as far as they were opened.
+/// The curves of one run that are open.
 pub(super) struct RunFolder {
     run: RunId,
     path: PathBuf,
     segments: BTreeMap<u32, HashMap<String, Pyramid>>,
-    /// Curves that have grown since the last [`RunFolder::sync`].
+    /// Curves appended to since the last [`RunFolder::sync`].
     unsynced: HashSet<(u32, String)>,
 }
 
-/// Values on their way into one curve.
-struct Growth<'a> {
+/// New points of one curve.
+struct NewPoints<'a> {
     segment: u32,
     name: &'a str,
     last_step: Option<u64>,
-    /// Points that were there before.
+    /// Number of points before them.
     before: u64,
     points: Vec<Point>,
 }
 
-/// What came of appending.
+/// The effect of appending.
 #[derive(Debug, Default)]
-pub(crate) struct Grown {
-    /// Values that the curves had already, as (row, value) in rising order.
+pub(crate) struct Appended {
+    /// Repeated values, as (row, value) in increasing order.
     pub(crate) repeated: Vec<(usize, usize)>,
     /// The new points, for [`RunFolder::redo`]; empty where there are none.
     pub(crate) points: Vec<u8>,
 }
 
-/// New points of one curve, with the number of those before: enough to write them again over whatever a power cut left.
+/// New points of one curve, with the number of points before them: enough to write them again after a power cut.
 #[derive(Serialize)]
 struct Written<'a> {
     segment: u32,
@@ -52,7 +52,7 @@ struct Written<'a> {
     points: &'a [Point],
 }
 
-/// [`Written`], read back.
+/// [`Written`], decoded.
 #[derive(Deserialize)]
 struct Rewritten {
     segment: u32,
@@ -66,7 +66,7 @@ impl RunFolder {
         Self { run, path, segments: BTreeMap::new(), unsynced: HashSet::new() }
     }
 
-    /// Refuses where the folder was removed: an empty curve would be a lie.
+    /// Fails where the folder was removed, rather than show empty curves.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         if self.path.is_dir() {
             Ok(())
@@ -75,27 +75,27 @@ impl RunFolder {
         }
     }
 
-    /// See [`super::Shelf::append`]. Each curve is written once, however many rows there are.
-    pub(super) fn append(&mut self, rows: &[Row]) -> Result<Grown, StoreError> {
+    /// See [`super::SeriesFiles::append`]. Each curve is written once, however many rows there are.
+    pub(super) fn append(&mut self, rows: &[Row]) -> Result<Appended, StoreError> {
         let mut repeated = vec![];
-        let mut growths: Vec<Growth<'_>> = vec![];
+        let mut new_points: Vec<NewPoints<'_>> = vec![];
         let mut places: HashMap<(u32, &str), usize> = HashMap::new();
-        // Rows mostly have the same names in the same order, so the place of the row before is tried first.
+        // Rows mostly have the same names in the same order, so the index of the previous row is tried first.
         let mut row_before: Vec<usize> = vec![];
         for (row_at, row) in rows.iter().enumerate() {
             for (value_at, (name, value)) in row.values.iter().enumerate() {
                 let guess = row_before
                     .get(value_at)
                     .copied()
-                    .filter(|place| growths[*place].name == name && growths[*place].segment == row.segment);
+                    .filter(|place| new_points[*place].name == name && new_points[*place].segment == row.segment);
                 let place = match guess.or_else(|| places.get(&(row.segment, name.as_str())).copied()) {
                     Some(place) => place,
                     None => {
                         let curve = self.fresh(row.segment, name)?;
                         let (last_step, before) = (curve.ends.map(|ends| ends.1), curve.len);
-                        growths.push(Growth { segment: row.segment, name, last_step, before, points: vec![] });
-                        places.insert((row.segment, name), growths.len() - 1);
-                        growths.len() - 1
+                        new_points.push(NewPoints { segment: row.segment, name, last_step, before, points: vec![] });
+                        places.insert((row.segment, name), new_points.len() - 1);
+                        new_points.len() - 1
                     }
                 };
                 if value_at < row_before.len() {
@@ -103,20 +103,20 @@ impl RunFolder {
                 } else {
                     row_before.push(place)
                 }
-                let growth = &mut growths[place];
-                if growth.last_step.is_some_and(|last| row.step <= last) {
+                let new = &mut new_points[place];
+                if new.last_step.is_some_and(|last| row.step <= last) {
                     repeated.push((row_at, value_at));
                     continue;
                 }
-                growth.last_step = Some(row.step);
-                growth.points.push(Point { step: row.step, value: *value });
+                new.last_step = Some(row.step);
+                new.points.push(Point { step: row.step, value: *value });
             }
         }
-        growths.retain(|growth| !growth.points.is_empty());
-        growths.iter().try_for_each(|growth| self.grow(growth))?;
-        let written: Vec<Written<'_>> = growths
+        new_points.retain(|new| !new.points.is_empty());
+        new_points.iter().try_for_each(|new| self.grow(new))?;
+        let written: Vec<Written<'_>> = new_points
             .iter()
-            .map(|Growth { segment, name, before, points, .. }| Written {
+            .map(|NewPoints { segment, name, before, points, .. }| Written {
                 segment: *segment,
                 name,
                 before: *before,
@@ -127,20 +127,20 @@ impl RunFolder {
             true => vec![],
             false => wire::encode::to_bytes(&written).map_err(|source| StoreError::unreadable("new points", source))?,
         };
-        Ok(Grown { repeated, points })
+        Ok(Appended { repeated, points })
     }
 
-    /// Forgets what it remembers of the files, so that they are opened, mended and settled again.
+    /// Closes all curves, so that they are opened, repaired and synced again.
     pub(super) fn forget(&mut self) {
         self.segments.clear();
     }
 
-    /// Writes points again that [`RunFolder::append`] gave, in the same order, over whatever stands from there on. Each curve is
-    /// opened and written once, however many parcels there are: a run may have left a hundred thousand.
-    pub(super) fn redo(&mut self, parcels: &[Vec<u8>]) -> Result<(), StoreError> {
+    /// Writes points again that [`RunFolder::append`] returned, in the same order, over what follows there. Each curve is opened and
+    /// written once, however many batches there are: a run can leave a hundred thousand.
+    pub(super) fn redo(&mut self, batches: &[Vec<u8>]) -> Result<(), StoreError> {
         let mut curves: BTreeMap<(u32, String), (u64, Vec<Point>)> = BTreeMap::new();
-        for parcel in parcels {
-            let written: Vec<Rewritten> = wire::encode::from_bytes(parcel)
+        for batch in batches {
+            let written: Vec<Rewritten> = wire::encode::from_bytes(batch)
                 .map_err(|source| StoreError::unreadable("points to write again", source))?;
             for Rewritten { segment, name, before, points } in written {
                 curves.entry((segment, name)).or_insert_with(|| (before, vec![])).1.extend(points);
@@ -151,17 +151,17 @@ impl RunFolder {
             let folder = self.path.join(segment.to_string());
             fs::create_dir_all(&folder).map_err(|source| self.missing_or(source))?;
             let files = Files::new(self.base(segment, &name)?);
-            // A file that ends before them has lost what was once synced; then all that can be had is what follows.
+            // A file that ends before them has lost synced points; the points that follow are all that is left.
             files.cut_points(before).map_err(|source| self.missing_or(source))?;
-            // Not settled one by one: all are synced together afterwards.
+            // Not synced one by one: all are synced together afterwards.
             let last_step = self.curve(segment, &name)?.ends.map(|ends| ends.1);
             points.retain(|point| last_step.is_none_or(|last| point.step > last));
-            self.grow(&Growth { segment, name: &name, last_step, before, points })?;
+            self.grow(&NewPoints { segment, name: &name, last_step, before, points })?;
         }
         Ok(())
     }
 
-    /// Waits until all that was appended is on disk.
+    /// Syncs everything appended.
     pub(super) fn sync(&mut self) -> Result<(), StoreError> {
         for (segment, name) in &self.unsynced {
             Files::new(self.base(*segment, name)?).sync().map_err(|source| self.missing_or(source))?;
@@ -173,19 +173,19 @@ impl RunFolder {
         Ok(())
     }
 
-    fn grow(&mut self, growth: &Growth<'_>) -> Result<(), StoreError> {
-        let Some(curves) = self.segments.get_mut(&growth.segment) else { return Ok(()) };
-        let Some(curve) = curves.get_mut(growth.name) else { return Ok(()) };
-        let written = curve.append(&growth.points);
-        self.unsynced.insert((growth.segment, growth.name.to_owned()));
+    fn grow(&mut self, new: &NewPoints<'_>) -> Result<(), StoreError> {
+        let Some(curves) = self.segments.get_mut(&new.segment) else { return Ok(()) };
+        let Some(curve) = curves.get_mut(new.name) else { return Ok(()) };
+        let written = curve.append(&new.points);
+        self.unsynced.insert((new.segment, new.name.to_owned()));
         if written.is_err() {
-            // What it remembers is ahead of the files; the next use opens it again.
-            curves.remove(growth.name);
+            // Memory is ahead of the files; the next use opens the curve again.
+            curves.remove(new.name);
         }
         written.map_err(|source| self.missing_or(source))
     }
 
-    /// A curve to grow, checked against its files.
+    /// A curve to append to, checked against its files.
     fn fresh(&mut self, segment: u32, name: &str) -> Result<&mut Pyramid, StoreError> {
         if self.segments.get(&segment).and_then(|curves| curves.get(name)).is_some_and(|curve| !curve.is_current()) {
             self.segments.entry(segment).or_default().remove(name);
@@ -196,13 +196,13 @@ impl RunFolder {
             _ => {}
         }
         let curve = self.curve(segment, name)?;
-        curve.settle().map_err(at(&path))?;
+        curve.sync_once().map_err(at(&path))?;
         Ok(curve)
     }
 
-    /// Path of a curve's files, without their ending.
+    /// Path of a curve's files, without the extension.
     fn base(&self, segment: u32, name: &str) -> Result<PathBuf, StoreError> {
-        let file = escape(name).ok_or_else(|| StoreError::SeriesName { name: name.to_owned(), most: MOST_BYTES })?;
+        let file = escape(name).ok_or_else(|| StoreError::SeriesName { name: name.to_owned(), most: MAX_BYTES })?;
         Ok(self.path.join(segment.to_string()).join(file))
     }
 
@@ -216,7 +216,7 @@ impl RunFolder {
         curves.get_mut(name).ok_or_else(|| StoreError::file(&base, io::Error::from(ErrorKind::NotFound)))
     }
 
-    /// A curve to read; `None` where the segment has none of that name.
+    /// A reader of a curve; `None` where the segment has no such curve.
     pub(super) fn reader(&mut self, segment: u32, name: &str) -> Result<Option<Reader>, StoreError> {
         let Some(file) = escape(name) else { return Ok(None) };
         let is_open = self.segments.get(&segment).is_some_and(|curves| curves.contains_key(name));
@@ -250,7 +250,7 @@ impl RunFolder {
         entries.map(|entry| Ok(entry.map_err(at(path))?.file_name().to_string_lossy().into_owned())).collect()
     }
 
-    /// A file that is not found in a folder that is not there has one cause.
+    /// [`StoreError::RunFolderMissing`] where the folder does not exist, else the error itself.
     pub(super) fn missing_or(&self, source: io::Error) -> StoreError {
         match self.check() {
             Err(missing) => missing,

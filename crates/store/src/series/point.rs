@@ -1,4 +1,4 @@
-//! Points and buckets: their bytes in files, little-endian, and how they fold into each other.
+//! Points and buckets: their bytes in files, little-endian, and how buckets merge.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,19 +9,19 @@ pub(super) struct Point {
     pub(super) value: f64,
 }
 
-/// Many points as one. Values that are not finite are among `points` and left out of the rest.
+/// A bucket: many points aggregated. Non-finite values extend its steps and are left out of the rest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Fold {
     pub(super) min: f64,
     pub(super) max: f64,
     pub(super) mean: f64,
-    /// Finite values.
+    /// Number of finite values.
     pub(super) count: u64,
     pub(super) first_step: u64,
     pub(super) last_step: u64,
 }
 
-/// Something with a fixed size in a file that folds.
+/// A record of fixed size in a file, which can be aggregated.
 pub(super) trait Record: Copy {
     /// Size in a file.
     const BYTES: usize;
@@ -29,7 +29,7 @@ pub(super) trait Record: Copy {
     fn write(&self, bytes: &mut Vec<u8>);
     /// Reads it from exactly [`Self::BYTES`] bytes.
     fn read(bytes: &[u8]) -> Self;
-    /// As a fold of itself alone.
+    /// The bucket of this record alone.
     fn fold(&self) -> Fold;
 }
 
@@ -84,11 +84,11 @@ impl Record for Fold {
 }
 
 impl Fold {
-    /// Joins the stretch that comes right after.
+    /// Merges the bucket that follows.
     pub(super) fn join(&mut self, next: &Fold) {
         let count = self.count + next.count;
         if next.count > 0 {
-            // Weights instead of sums: two of the largest numbers have a mean, and no sum.
+            // Weights instead of sums: the sum of two very large numbers overflows, their mean does not.
             let share = next.count as f64 / count as f64;
             self.mean = if self.count == 0 { next.mean } else { self.mean * (1.0 - share) + next.mean * share };
         }
@@ -99,7 +99,7 @@ impl Fold {
     }
 }
 
-/// Folds a stretch; `None` for an empty one.
+/// Aggregates records; `None` for none.
 pub(super) fn fold<R: Record>(records: impl IntoIterator<Item = R>) -> Option<Fold> {
     let mut records = records.into_iter();
     let mut folded = records.next()?.fold();

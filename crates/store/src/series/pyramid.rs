@@ -1,5 +1,5 @@
-//! One curve's files. Level 0 has every point, in rising steps; level k has one bucket for each 16^k points, complete ones only.
-//! Level 0 decides: what stands above it is cut or made anew from below when the curve is opened.
+//! The files of one curve. Level 0 has every point, in increasing steps; level k has a bucket for each 16^k points, complete ones only.
+//! Level 0 is authoritative: the levels above are truncated or computed again when the curve is opened.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -7,30 +7,30 @@ use std::path::PathBuf;
 
 use super::point::{Fold, Point, Record, fold};
 
-/// Records of one level in one of the next.
+/// Records of one level per record of the next.
 pub(super) const FAN: u64 = 16;
 
-/// Records read at a time while a level is made anew; 768 kB of buckets.
-const MEND_RECORDS: u64 = 16 * 1024;
+/// Records read at a time while a level is computed again: 768 kB of buckets.
+const REPAIR_RECORDS: u64 = 16 * 1024;
 
-/// One curve, open to grow. No file stays open: at the pace of training that costs little, and a folder that was removed is noticed.
+/// A curve, open for appending. No file stays open: at the speed of training that costs little, and a removed folder is noticed.
 #[derive(Debug, Clone)]
 pub(super) struct Pyramid {
     files: Files,
-    /// Points in level 0.
+    /// Number of points in level 0.
     pub(super) len: u64,
     /// First and last step; `None` while empty.
     pub(super) ends: Option<(u64, u64)>,
     /// The unfinished bucket of each level from 1 on, with the records in it.
     unfinished: Vec<(u64, Option<Fold>)>,
-    /// What was in the files when they were opened is surely on disk, too.
-    is_settled: bool,
+    /// Whether the content at opening is synced.
+    is_synced: bool,
 }
 
-/// Where a curve's levels are.
+/// The paths of a curve's levels.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
-    /// Path without the level's ending.
+    /// Path without the extension of the level.
     base: PathBuf,
 }
 
@@ -57,7 +57,7 @@ impl Files {
         OpenOptions::new().append(true).create(true).open(self.level(level))?.write_all(bytes)
     }
 
-    /// Waits until all levels are on disk.
+    /// Syncs all levels.
     pub(super) fn sync(&self) -> io::Result<()> {
         for level in 0.. {
             match File::open(self.level(level)) {
@@ -69,7 +69,7 @@ impl Files {
         Ok(())
     }
 
-    /// Cuts level 0 to `points`; what stands above it is mended at the next opening. Whether the file reached that far.
+    /// Truncates level 0 to `points`; the levels above are repaired at the next opening. Whether the file was that long.
     pub(super) fn cut_points(&self, points: u64) -> io::Result<bool> {
         let Some(file) = self.open(0)? else { return Ok(points == 0) };
         let reaches = file.metadata()?.len() >= points * Point::BYTES as u64;
@@ -88,14 +88,14 @@ impl Files {
 }
 
 impl Pyramid {
-    /// Opens a curve, or an empty one where there is none: cuts torn tails, then makes the levels agree with the points.
+    /// Opens a curve, or an empty one where no file exists: cuts off incomplete tails and repairs the levels.
     pub(super) fn open(files: Files) -> io::Result<Self> {
-        let (len, ends) = mend_points(&files)?;
+        let (len, ends) = repair_points(&files)?;
         let mut unfinished = vec![];
         let mut below = len;
         for level in 1.. {
             let complete = below / FAN;
-            let had_file = mend_level(&files, level, complete)?;
+            let had_file = repair_level(&files, level, complete)?;
             let pending = below - complete * FAN;
             let folded = match level {
                 1 => fold(read::<Point>(&files, 0, len - pending, pending)?),
@@ -107,26 +107,26 @@ impl Pyramid {
             }
             below = complete;
         }
-        Ok(Self { files, len, ends, unfinished, is_settled: false })
+        Ok(Self { files, len, ends, unfinished, is_synced: false })
     }
 
-    /// Waits until what an earlier process may have left in memory only is on disk; once for each opening.
-    pub(super) fn settle(&mut self) -> io::Result<()> {
-        if !self.is_settled && self.len > 0 {
+    /// Syncs what an earlier process may have written without a sync; once per opening.
+    pub(super) fn sync_once(&mut self) -> io::Result<()> {
+        if !self.is_synced && self.len > 0 {
             File::open(self.files.level(0))?.sync_data()?;
         }
-        self.is_settled = true;
+        self.is_synced = true;
         Ok(())
     }
 
-    /// Grows by points of rising steps. On an error the files are cut back, and the curve must be opened again.
+    /// Appends points of increasing steps. After an error the files are truncated to the previous length, and the curve must be opened again.
     pub(super) fn append(&mut self, points: &[Point]) -> io::Result<()> {
         let (Some(first), Some(last)) = (points.first(), points.last()) else { return Ok(()) };
         let mut levels = vec![Vec::with_capacity(points.len() * Point::BYTES)];
         let before = self.len;
         for point in points {
             point.write(&mut levels[0]);
-            self.rise(point.fold(), &mut levels);
+            self.add_to_levels(point.fold(), &mut levels);
         }
         self.len += points.len() as u64;
         self.ends = Some((self.ends.map_or(first.step, |ends| ends.0), last.step));
@@ -136,13 +136,13 @@ impl Pyramid {
             .filter(|(_, bytes)| !bytes.is_empty())
             .try_for_each(|(level, bytes)| self.files.append(level, bytes));
         if written.is_err() {
-            self.cut_back(before);
+            self.truncate_after_error(before);
         }
         written
     }
 
-    /// Puts a record of level 0 into the unfinished buckets; those that it finishes go to `levels` and up.
-    fn rise(&mut self, mut record: Fold, levels: &mut Vec<Vec<u8>>) {
+    /// Adds a record of level 0 to the unfinished buckets; completed buckets are written to `levels`.
+    fn add_to_levels(&mut self, mut record: Fold, levels: &mut Vec<Vec<u8>>) {
         for level in 1.. {
             if self.unfinished.len() < level {
                 self.unfinished.push((0, None));
@@ -166,8 +166,8 @@ impl Pyramid {
         }
     }
 
-    /// After a write that failed (a full disk): shrinking needs no space. What cannot be cut now is cut at the next opening.
-    fn cut_back(&self, len: u64) {
+    /// Truncates after a failed write (a full disk), which needs no space. Files that cannot be truncated now are so at the next opening.
+    fn truncate_after_error(&self, len: u64) {
         let mut complete = len / FAN;
         let _ = self.files.cut::<Point>(0, len);
         for level in 1..=self.unfinished.len() {
@@ -176,25 +176,25 @@ impl Pyramid {
         }
     }
 
-    /// Whether the files still are as long as this remembers; someone may have removed them.
+    /// Whether level 0 has the expected length; the files may have been removed.
     pub(super) fn is_current(&self) -> bool {
         let stored = std::fs::metadata(self.files.level(0)).map_or(0, |meta| meta.len());
         stored == self.len * Point::BYTES as u64
     }
 
-    /// The curve as it stands now, to read while it grows.
+    /// A reader of the present points; the curve can be appended to meanwhile.
     pub(super) fn reader(&self) -> Reader {
         Reader { files: self.files.clone(), len: self.len, ends: self.ends, open: vec![] }
     }
 }
 
-/// Cuts level 0 to whole points that can be true, and gives their number and first and last step.
-fn mend_points(files: &Files) -> io::Result<(u64, Option<(u64, u64)>)> {
+/// Truncates level 0 to complete and plausible points, and gives their number and first and last step.
+fn repair_points(files: &Files) -> io::Result<(u64, Option<(u64, u64)>)> {
     let Some(file) = files.open(0)? else { return Ok((0, None)) };
     let bytes = file.metadata()?.len();
     let mut len = bytes / Point::BYTES as u64;
     let step = |at: u64| Ok::<u64, io::Error>(records::<Point>(&file, at, 1)?[0].step);
-    // Steps rise, so point i has a step of at least i; a tail of zeros, as a power cut may leave, has not.
+    // Steps increase, so point i has a step of at least i; a tail of zeros, as a power cut may leave, has not.
     while len > 1 && step(len - 1)? < len - 1 {
         len -= 1;
     }
@@ -205,8 +205,8 @@ fn mend_points(files: &Files) -> io::Result<(u64, Option<(u64, u64)>)> {
     Ok((len, ends))
 }
 
-/// Brings a level to `complete` buckets: cuts what is too much, adds what is missing from the level below. Whether it had a file.
-fn mend_level(files: &Files, level: usize, complete: u64) -> io::Result<bool> {
+/// Repairs a level to `complete` buckets: truncates it, or computes missing buckets from the level below. Whether it had a file.
+fn repair_level(files: &Files, level: usize, complete: u64) -> io::Result<bool> {
     let file = files.open(level)?;
     let mut have = 0;
     if let Some(file) = &file {
@@ -220,7 +220,7 @@ fn mend_level(files: &Files, level: usize, complete: u64) -> io::Result<bool> {
         }
     }
     while have < complete {
-        let next = (complete - have).min(MEND_RECORDS / FAN);
+        let next = (complete - have).min(REPAIR_RECORDS / FAN);
         let mut bytes = Vec::with_capacity(next as usize * Fold::BYTES);
         let mut write_all = |folds: Vec<Fold>| {
             folds
@@ -238,7 +238,7 @@ fn mend_level(files: &Files, level: usize, complete: u64) -> io::Result<bool> {
     Ok(file.is_some())
 }
 
-/// The last step in the first `buckets` of a level, as the level below has it.
+/// The last step of the first `buckets` of a level, read from the level below.
 fn last_step_below(files: &Files, level: usize, buckets: u64) -> io::Result<u64> {
     let last = buckets * FAN - 1;
     Ok(match level {
@@ -273,11 +273,11 @@ fn read_at(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     file.read_exact(bytes)
 }
 
-/// A curve as it stood at one moment. Levels are opened as they are needed.
+/// A reader of a curve's points at one moment. Levels are opened when they are needed.
 #[derive(Debug)]
 pub(super) struct Reader {
     files: Files,
-    /// Points.
+    /// Number of points.
     pub(super) len: u64,
     /// First and last step; `None` while empty.
     pub(super) ends: Option<(u64, u64)>,
@@ -305,7 +305,7 @@ impl Reader {
         if step <= first {
             return Ok(0);
         }
-        // Steps rise by at least one, so the point is here at the latest; where each step has a value, it is here.
+        // Steps increase by at least one, so the point is at this index or before; where every step has a value, it is at this index.
         let latest = (step - first).min(self.len - 1);
         if step == last {
             return Ok(self.len - 1);
@@ -321,7 +321,7 @@ impl Reader {
         Ok(low)
     }
 
-    /// Folds points `from..to` out of as few records as possible: buckets where they fit, points at the edges.
+    /// Aggregates points `from..to` from as few records as possible: buckets where they fit, points at the edges.
     pub(super) fn fold(&mut self, from: u64, to: u64, level: usize) -> io::Result<Option<Fold>> {
         if from >= to {
             return Ok(None);

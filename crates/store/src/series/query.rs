@@ -1,5 +1,4 @@
-//! Windows of curves: every point by itself where they are few, else buckets of equal numbers of points, none of which loses a
-//! smallest or largest value.
+//! Windows of curves: single points where they are few, else buckets of equally many points with their minimum and maximum.
 
 use std::io;
 use std::sync::Mutex;
@@ -9,45 +8,45 @@ use wire::series::{Axis, Bucket, SeriesWindow};
 
 use super::axis::Places;
 use super::folder::RunFolder;
-use super::hold;
+use super::lock::lock;
 use super::point::Fold;
 use super::pyramid::{FAN, Reader};
 use crate::error::StoreError;
 
-/// Most buckets of one window.
-const MOST_BUCKETS: usize = 5000;
+/// Maximum number of buckets in a window.
+const MAX_BUCKETS: usize = 5000;
 
-/// Which stretch of which curves.
+/// A range of some curves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesQuery {
     /// Names of curves.
     pub names: Vec<String>,
-    /// What stands on the x axis.
+    /// The x axis.
     pub axis: Axis,
-    /// First place, in the axis' unit; from the beginning unless told.
+    /// First x value, in the unit of the axis; by default the beginning.
     pub from: Option<f64>,
-    /// Last place, included; to the end unless told.
+    /// Last x value, inclusive; by default the end.
     pub to: Option<f64>,
-    /// Buckets at most, 1 to 5,000; points are shown by themselves where there are no more.
+    /// Maximum number of buckets, 1 to 5,000; a window with fewer points has single points.
     pub points: usize,
 }
 
-/// Windows in order of names asked for, then segments. The folder is held only to look lengths up: reading waits for no writer.
+/// Windows in order of the names in the query, then of segments. The folder is locked only to read lengths: reading never waits for writing.
 pub(super) fn answer(
     folder: &Mutex<RunFolder>,
     query: &SeriesQuery,
     plan: &RunPlan,
 ) -> Result<Vec<SeriesWindow>, StoreError> {
-    let segments = hold(folder).segments()?;
+    let segments = lock(folder).segments()?;
     let mut windows = vec![];
     for segment in segments {
-        let mut places = Places::new(&mut hold(folder), segment, query.axis, plan)?;
-        let failed = |source| hold(folder).missing_or(source);
+        let mut places = Places::new(&mut lock(folder), segment, query.axis, plan)?;
+        let failed = |source| lock(folder).missing_or(source);
         let steps = places.steps(query.from, query.to).map_err(failed)?;
         for (order, name) in query.names.iter().enumerate() {
-            let Some(mut reader) = hold(folder).reader(segment, name)? else { continue };
+            let Some(mut reader) = lock(folder).reader(segment, name)? else { continue };
             let (total, buckets, is_exact) =
-                window(&mut reader, &mut places, steps, query.points.clamp(1, MOST_BUCKETS)).map_err(failed)?;
+                window(&mut reader, &mut places, steps, query.points.clamp(1, MAX_BUCKETS)).map_err(failed)?;
             windows.push((order, SeriesWindow { name: name.clone(), segment, buckets, total, is_exact }));
         }
     }
@@ -69,8 +68,8 @@ fn window(
     Ok((to - from, buckets, is_exact))
 }
 
-/// Points `from..to` in at most `most` folds. All but the edges begin and end at multiples of one width, itself whole buckets of
-/// one level: each is then 1 to 32 records in one row, and they stay where they are while someone scrolls.
+/// Points `from..to` in at most `most` buckets. All but the edges begin and end at multiples of one width, which is a number of stored
+/// buckets of one level: each needs 1 to 32 consecutive records, and the limits stay while a user scrolls.
 fn coarse(reader: &mut Reader, from: u64, to: u64, most: u64) -> io::Result<Vec<Fold>> {
     if most == 1 {
         return Ok(reader.fold(from, to, (to - from).ilog(FAN) as usize)?.into_iter().collect());
@@ -93,7 +92,7 @@ fn coarse(reader: &mut Reader, from: u64, to: u64, most: u64) -> io::Result<Vec<
     Ok(folds)
 }
 
-/// A fold in its place. Where nothing was finite the values are 0, which JSON can say, with a count of 0.
+/// A bucket with its x values. Without finite values min, max and mean are 0, which JSON can encode, with a count of 0.
 fn bucket(fold: &Fold, places: &mut Places) -> io::Result<Bucket> {
     let (min, max, mean) = if fold.count == 0 { (0.0, 0.0, 0.0) } else { (fold.min, fold.max, fold.mean) };
     let (x, last_x) = (places.x(fold.first_step)?, places.x(fold.last_step)?);

@@ -1,16 +1,17 @@
-//! Curves: whatever was put in, in whatever parcels, every window is what a plain walk over all points gives.
+//! Curves: every window equals that computed from all points in memory, for any values and any batches.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
 use store::{SeriesQuery, Store};
+use testing::Random;
 use wire::RunId;
 use wire::series::{Axis, Bucket, SeriesWindow, name};
 
-use crate::lab::{Random, new_run, open_with_run, row};
+use crate::setup::{new_run, row, store_with_run};
 
-/// A point as a plain list keeps it: step, value, place on each axis.
+/// A point in memory.
 #[derive(Clone, Copy)]
 struct Known {
     step: u64,
@@ -22,7 +23,7 @@ fn query(axis: Axis, from: Option<f64>, to: Option<f64>, points: usize) -> Serie
     SeriesQuery { names: vec![name::TRAIN.to_owned()], axis, from, to, points }
 }
 
-/// Holds one window to the plain list.
+/// Compares a window with the points in memory.
 async fn check(store: &Store, run: &RunId, known: &[Known], query: SeriesQuery) {
     let plan = new_run("x", "cpu").plan;
     let per_step = plan.tokens_per_step() as f64;
@@ -40,34 +41,34 @@ async fn check(store: &Store, run: &RunId, known: &[Known], query: SeriesQuery) 
         .collect();
     let windows = store.series(run, query.clone()).await.unwrap();
     let SeriesWindow { buckets, total, is_exact, .. } = &windows[0];
-    let told = format!("{query:?} over {} points", known.len());
-    assert_eq!(*total, inside.len() as u64, "{told}");
-    assert_eq!(*is_exact, inside.len() <= query.points, "{told}");
+    let context = format!("{query:?} over {} points", known.len());
+    assert_eq!(*total, inside.len() as u64, "{context}");
+    assert_eq!(*is_exact, inside.len() <= query.points, "{context}");
     assert!(
         buckets.len() <= query.points && (!is_exact || buckets.len() == inside.len()),
-        "{} buckets: {told}",
+        "{} buckets: {context}",
         buckets.len()
     );
     let mut rest = inside.as_slice();
     for Bucket { step, last_step, x: first_x, last_x, min, max, mean, count } in buckets {
-        let (stretch, after) = rest.split_at(rest.partition_point(|point| point.step <= *last_step));
-        let (first, last) = (stretch.first().expect("no bucket is empty"), &stretch[stretch.len() - 1]);
-        assert_eq!((*step, *last_step), (first.step, last.step), "{told}");
-        assert!(near(*first_x, x(first)) && near(*last_x, x(last)), "{first_x} {last_x}: {told}");
-        let finite: Vec<f64> = stretch.iter().map(|point| point.value).filter(|value| value.is_finite()).collect();
-        assert_eq!(*count, finite.len() as u64, "{told}");
+        let (part, after) = rest.split_at(rest.partition_point(|point| point.step <= *last_step));
+        let (first, last) = (part.first().expect("no bucket is empty"), &part[part.len() - 1]);
+        assert_eq!((*step, *last_step), (first.step, last.step), "{context}");
+        assert!(near(*first_x, x(first)) && near(*last_x, x(last)), "{first_x} {last_x}: {context}");
+        let finite: Vec<f64> = part.iter().map(|point| point.value).filter(|value| value.is_finite()).collect();
+        assert_eq!(*count, finite.len() as u64, "{context}");
         if !finite.is_empty() {
             assert_eq!(
                 (*min, *max),
                 (finite.iter().copied().fold(f64::MAX, f64::min), finite.iter().copied().fold(f64::MIN, f64::max)),
-                "{told}"
+                "{context}"
             );
-            assert!(near(*mean, finite.iter().map(|value| value / finite.len() as f64).sum()), "{told}");
+            assert!(near(*mean, finite.iter().map(|value| value / finite.len() as f64).sum()), "{context}");
         }
-        assert!([min, max, mean].iter().all(|value| value.is_finite()), "JSON has no word for it: {told}");
+        assert!([min, max, mean].iter().all(|value| value.is_finite()), "JSON cannot encode it: {context}");
         rest = after;
     }
-    assert!(rest.is_empty(), "points after the last bucket: {told}");
+    assert!(rest.is_empty(), "points after the last bucket: {context}");
 }
 
 async fn check_everywhere(store: &Store, run: &RunId, known: &[Known], random: &mut Random, windows: usize) {
@@ -91,11 +92,11 @@ async fn check_everywhere(store: &Store, run: &RunId, known: &[Known], random: &
 }
 
 #[tokio::test]
-async fn every_window_is_what_a_plain_walk_gives() {
-    for seed in 0..12 {
-        let mut random = Random(seed);
+async fn every_window_equals_one_computed_from_all_points() {
+    for seed in testing::seeds(0..12) {
+        let mut random = Random::new(seed);
         let dir = tempfile::tempdir().unwrap();
-        let (mut store, run) = open_with_run(dir.path()).await;
+        let (mut store, run) = store_with_run(dir.path()).await;
         let (mut known, mut seq, mut step, mut secs) = (vec![], 1, random.below(3) * 1000, 0.0);
         let widest_gap = 1 + random.below(4) * random.below(50);
         for _ in 0..12 {
@@ -128,9 +129,9 @@ async fn every_window_is_what_a_plain_walk_gives() {
 }
 
 #[tokio::test]
-async fn torn_and_missing_files_are_mended() {
+async fn torn_and_missing_files_are_repaired() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     let mut known: Vec<Known> =
         (0..5000).map(|step| Known { step, value: (step % 97) as f64, secs: step as f64 }).collect();
     let items = |points: &[Known]| {
@@ -152,27 +153,31 @@ async fn torn_and_missing_files_are_mended() {
     std::fs::remove_file(file(3)).unwrap();
 
     let store = Store::open(dir.path()).await.unwrap();
-    check_everywhere(&store, &run, &known, &mut Random(1), 40).await;
+    check_everywhere(&store, &run, &known, &mut Random::new(testing::seed(1)), 40).await;
     assert_eq!([size(0), size(1), size(2), size(3)], sizes);
     store.close().await;
 
     // A power cut may leave zeros, and buckets of points that were lost.
     add(&file(0), &[0; 16 * 40]);
     let store = Store::open(dir.path()).await.unwrap();
-    check_everywhere(&store, &run, &known, &mut Random(2), 20).await;
+    check_everywhere(&store, &run, &known, &mut Random::new(testing::seed(2)), 20).await;
     let more: Vec<Known> = (5000..9000).map(|step| Known { step, value: -(step as f64), secs: step as f64 }).collect();
     store.ingest(&run, 5001, items(&more)).await.unwrap();
     known.extend(more);
-    check_everywhere(&store, &run, &known, &mut Random(3), 40).await;
+    check_everywhere(&store, &run, &known, &mut Random::new(testing::seed(3)), 40).await;
 }
 
 #[tokio::test]
-async fn segments_are_apart_and_names_are_their_own() {
+async fn segments_are_separate_and_any_name_is_possible() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     let odd = "gradient_rms/block.0/../../É.l0";
     let item = |segment, step| {
-        wire::link::Item::Row(wire::series::Row { segment, step, values: vec![(odd.to_owned(), step as f64)] })
+        wire::transport::link::Item::Row(wire::series::Row {
+            segment,
+            step,
+            values: vec![(odd.to_owned(), step as f64)],
+        })
     };
     store.ingest(&run, 1, vec![item(0, 0), item(0, 1), item(1, 1), item(1, 2), item(0, 2)]).await.unwrap();
     assert_eq!(store.series_names(&run).await.unwrap(), [odd]);

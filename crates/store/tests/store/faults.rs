@@ -1,15 +1,18 @@
-//! What goes wrong: killed at any instant, a full disk, a removed folder, a second lab on one folder. Nothing acknowledged is
-//! lost, nothing is there twice, and the message says what to do.
+//! Failures: a process killed at any moment, a full disk, a power cut, a removed folder, a second process on one folder. Nothing that was
+//! acknowledged is lost, nothing is stored twice, and the message says what to do.
 
 use std::time::Duration;
 
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use store::{SeriesQuery, Store, StoreError};
-use wire::link::Item;
+use testing::Random;
 use wire::series::{Axis, name};
-use wire::{Event, RunId};
+use wire::transport::link::Item;
+use wire::{Event, RunId, RunState};
 
-use crate::doomed::{ingest_for_ever, kill_soon};
-use crate::lab::{Random, new_run, open_with_run, report, row};
+use crate::killed::{ingest_until_killed, start_and_kill};
+use crate::setup::{new_run, report, row, store_with_run};
 
 /// Report number `seq`: every tenth is an event, the rest are rows, one step each.
 fn item(seq: u64) -> Item {
@@ -31,7 +34,7 @@ async fn train_curve(store: &Store, run: &RunId) -> Vec<u64> {
     window.buckets.iter().map(|bucket| bucket.step).collect()
 }
 
-/// Everything up to `seq` is there, once.
+/// Checks that every report up to `seq` is stored once.
 async fn check_whole(store: &Store, run: &RunId, seq: u64) {
     let expected: Vec<u64> = (1..=seq).filter(|seq| seq % 10 != 0).collect();
     assert_eq!(train_curve(store, run).await, expected);
@@ -41,20 +44,20 @@ async fn check_whole(store: &Store, run: &RunId, seq: u64) {
     assert_eq!(notes, expected);
 }
 
-/// The process that [`a_killed_lab_loses_and_doubles_nothing`] kills; by itself it does nothing.
+/// The process that [`a_killed_server_loses_nothing_and_stores_nothing_twice`] kills; without its folder it does nothing.
 #[tokio::test]
-async fn doomed() {
-    ingest_for_ever(40, items).await;
+async fn killed() {
+    ingest_until_killed(40, items).await;
 }
 
 #[tokio::test]
-async fn a_killed_lab_loses_and_doubles_nothing() {
+async fn a_killed_server_loses_nothing_and_stores_nothing_twice() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     store.close().await;
-    let mut random = Random(7);
+    let mut random = Random::new(testing::seed(7));
     for _ in 0..10 {
-        let last = kill_soon("faults::doomed", dir.path(), Duration::from_millis(30), &mut random);
+        let last = start_and_kill("faults::killed", dir.path(), Duration::from_millis(30), &mut random);
         let store = Store::open(dir.path()).await.unwrap();
         let stored = store.stored_seq(&run).await.unwrap();
         assert!(stored >= last, "{last} was acknowledged, {stored} is stored");
@@ -65,11 +68,11 @@ async fn a_killed_lab_loses_and_doubles_nothing() {
     }
 }
 
-/// The instant between curves and database, made certain: the database is put back to before, the curves stay ahead.
+/// A crash between curves and database: the database file is replaced by an earlier copy, the curves are ahead.
 #[tokio::test]
-async fn curves_ahead_of_the_database_are_not_doubled() {
+async fn points_ahead_of_the_database_are_not_stored_twice() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     store.ingest(&run, 1, items(1, 25)).await.unwrap();
     store.close().await;
     let before = std::fs::read(dir.path().join("lab.db")).unwrap();
@@ -88,9 +91,9 @@ async fn curves_ahead_of_the_database_are_not_doubled() {
 }
 
 #[tokio::test]
-async fn numbers_already_stored_are_dropped_and_gaps_are_refused() {
+async fn repeated_reports_are_dropped_and_gaps_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     store.ingest(&run, 1, items(1, 30)).await.unwrap();
     let again = store.ingest(&run, 1, items(1, 30)).await.unwrap();
     assert!(again.rows.is_empty() && again.events.is_empty() && again.stored_seq == 30);
@@ -104,13 +107,13 @@ async fn numbers_already_stored_are_dropped_and_gaps_are_refused() {
     assert!(matches!(store.ingest(&nobody, 1, items(1, 1)).await, Err(StoreError::UnknownRun { .. })));
 }
 
-/// The system's own full disk, `/dev/full`, in place of one level of one curve.
+/// `/dev/full`, the full disk of the system, in place of one level of a curve.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_full_disk_acknowledges_nothing_and_goes_on_when_there_is_space() {
+async fn a_full_disk_acknowledges_nothing_and_ingestion_continues_once_there_is_space() {
     for level in [0, 1, 2] {
         let dir = tempfile::tempdir().unwrap();
-        let (store, run) = open_with_run(dir.path()).await;
+        let (store, run) = store_with_run(dir.path()).await;
         store.ingest(&run, 1, items(1, 5)).await.unwrap();
         let file = dir.path().join(format!("series/{run}/0/{}.l{level}", name::TRAIN));
         let kept = std::fs::read(&file).ok();
@@ -132,9 +135,9 @@ async fn a_full_disk_acknowledges_nothing_and_goes_on_when_there_is_space() {
 }
 
 #[tokio::test]
-async fn a_removed_run_folder_is_named_and_nothing_is_lost() {
+async fn a_removed_run_folder_is_reported_and_nothing_is_lost() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     store.ingest(&run, 1, items(1, 50)).await.unwrap();
     let (folder, away) = (dir.path().join(format!("series/{run}")), dir.path().join("away"));
     std::fs::rename(&folder, &away).unwrap();
@@ -150,19 +153,70 @@ async fn a_removed_run_folder_is_named_and_nothing_is_lost() {
             "{error}"
         );
     }
-    assert_eq!(store.runs(false).await.unwrap().len(), 1, "the lab goes on");
+    assert_eq!(store.runs(false).await.unwrap().len(), 1, "the lab continues");
     std::fs::rename(&away, &folder).unwrap();
     store.ingest(&run, 51, items(51, 20)).await.unwrap();
     check_whole(&store, &run, 70).await;
 }
 
 #[tokio::test]
-async fn a_folder_serves_one_lab_at_a_time() {
+async fn a_folder_is_used_by_one_process_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, _) = open_with_run(dir.path()).await;
-    let Err(error) = Store::open(dir.path()).await else { panic!("two labs in one folder") };
+    let (store, _) = store_with_run(dir.path()).await;
+    let Err(error) = Store::open(dir.path()).await else { panic!("two processes in one folder") };
     assert!(matches!(error, StoreError::Locked { pid, .. } if pid == std::process::id()), "{error}");
     store.close().await;
     let store = Store::open(dir.path()).await.unwrap();
     assert!(matches!(store.create_run(&new_run("amber-fox-7k2q", "cpu")).await, Err(StoreError::RunExists { .. })));
+}
+
+async fn losses(store: &Store, run: &RunId) -> Vec<(u64, f64)> {
+    let query = SeriesQuery { names: vec![name::TRAIN.into()], axis: Axis::Step, from: None, to: None, points: 5000 };
+    let windows = store.series(run, query).await.unwrap();
+    windows.iter().flat_map(|window| &window.buckets).map(|bucket| (bucket.step, bucket.mean)).collect()
+}
+
+/// The database is synced before anything is acknowledged; the files of the curves may lose anything in a power cut.
+#[tokio::test]
+async fn a_power_cut_that_damages_curves_loses_nothing_acknowledged() {
+    for damage in ["cut", "zeroed", "half", "gone", "nonsense"] {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, run) = store_with_run(dir.path()).await;
+        store.set_state(&run, RunState::Running, None).await.unwrap();
+        for batch in 0..10u64 {
+            let rows = (batch * 40..batch * 40 + 40).map(|step| row(step, &[(name::TRAIN, step as f64 / 7.0)]));
+            store.ingest(&run, batch * 40 + 1, rows.collect()).await.unwrap();
+        }
+        let before = losses(&store, &run).await;
+        store.close().await;
+        for level in 0..3 {
+            let file = dir.path().join(format!("series/{run}/0/loss.train.l{level}"));
+            let Ok(bytes) = std::fs::read(&file) else { continue };
+            let half = bytes.len() / 2 - bytes.len() / 2 % 16;
+            match damage {
+                "cut" => std::fs::write(&file, &bytes[..half + 3]).unwrap(),
+                "zeroed" => std::fs::write(&file, [&bytes[..half], &vec![0; bytes.len() - half]].concat()).unwrap(),
+                // Pages reach the disk in any order: the end may be there without the middle.
+                "half" => {
+                    let mut torn = bytes.clone();
+                    torn[half / 2..half].fill(0);
+                    std::fs::write(&file, torn).unwrap();
+                }
+                "gone" => std::fs::remove_file(&file).unwrap(),
+                _ => std::fs::write(&file, vec![0xAB; bytes.len()]).unwrap(),
+            }
+        }
+        let store = Store::open(dir.path()).await.unwrap();
+        assert_eq!(losses(&store, &run).await, before, "{damage}");
+        let next = store.ingest(&run, 401, vec![row(400, &[(name::TRAIN, 0.0)])]).await.unwrap();
+        assert_eq!((next.stored_seq, next.rows.len(), losses(&store, &run).await.len()), (401, 1, 401), "{damage}");
+        // Once a run has released its device, its files are synced and the copies deleted.
+        let ended = Item::Event(report(401, Event::Finished, Some(RunState::Finished)));
+        store.ingest(&run, 402, vec![ended]).await.unwrap();
+        store.close().await;
+        let options = SqliteConnectOptions::new().filename(dir.path().join("lab.db"));
+        let mut database = SqliteConnection::connect_with(&options).await.unwrap();
+        let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM unsynced").fetch_one(&mut database).await.unwrap();
+        assert_eq!(left, 0, "{damage}");
+    }
 }

@@ -1,149 +1,295 @@
-//! Folders of earlier formats, and what a power cut leaves: opened, all that was acknowledged is there.
+//! Lab folders of other versions: those of the current format must stay readable, older and newer ones are refused unchanged.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use store::{SeriesQuery, Store};
-use wire::series::{Axis, name};
-use wire::{Event, RunId, RunState, SetField};
+use store::{FORMAT, NewRun, Store, StoreError};
+use wire::control::checkpoint::Cause;
+use wire::inspect::update::InspectionUpdate;
+use wire::series::{Row, name};
+use wire::transport::link::Item;
+use wire::{Command, Event, LivePath, RunId, RunState};
 
-use crate::lab::{new_run, open_with_run, report, row};
+use crate::setup::{new_run, report};
+use crate::snapshots::{attention, snapshot};
+use crate::steering::{Worker, fork_of, id, info};
 
-/// A folder as the first format had it: one run with a curve, a turned dial and a note.
-async fn first_format(dir: &Path) -> RunId {
-    let run = new_run("old-fox-1234", "cpu");
+const RUNNING: &str = "amber-fox-7k2q";
+const FINISHED: &str = "brass-owl-3m4n";
+const FORK: &str = "coral-hare-9x8y";
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// Copies a folder with everything in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// All files in a folder with their contents.
+fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+            found.insert(path, vec![]);
+        } else {
+            found.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// Rows of a segment: loss, learning rate, tokens and time; a validation loss every 20 steps.
+fn rows(segment: u32, from: u64, to: u64) -> Vec<Item> {
+    let row = |step: u64| {
+        let loss = 4.0 - step as f64 / 100.0 + f64::from(segment) / 8.0;
+        let mut values = vec![
+            (name::TRAIN.to_owned(), loss),
+            (name::LEARNING_RATE.to_owned(), 1e-3 * (1.0 - step as f64 / 1000.0)),
+            (name::TOKENS.to_owned(), (step + 1) as f64 * 2048.0),
+            (name::SECS.to_owned(), step as f64 * 0.25),
+        ];
+        if step % 20 == 19 {
+            values.push((name::VALID.to_owned(), loss + 0.1));
+        }
+        Item::Row(Row { segment, step, values })
+    };
+    (from..to).map(row).collect()
+}
+
+fn snapshots(segment: u32, steps: impl IntoIterator<Item = u64>) -> Vec<Item> {
+    steps.into_iter().map(|step| Item::Snapshot(Box::new(snapshot(segment, step, 0, 64)))).collect()
+}
+
+/// Trains the running run: a changed hyperparameter, a sample, an evaluation, checkpoints, snapshots, some of them without files.
+async fn running_run(store: &Store) {
+    let run = new_run(RUNNING, "cpu");
+    store.create_run(&run).await.unwrap();
+    let mut worker = Worker::at(store, &run.id).await;
+    worker.send(snapshots(0, [0, 8])).await;
+    worker.send(rows(0, 0, 30)).await;
+    worker.report_event(30, Event::Changed { path: LivePath::GRAD_CLIP, old: 1.0, new: 0.5 }, None).await;
+    worker.save(info(id(0, 30), Cause::BeforeChange, Some(3.8), 0)).await;
+    worker.send(rows(0, 30, 60)).await;
+    worker.report_event(40, Event::Evaluated { loss_nats: 3.7, bits_per_byte: 2.2 }, None).await;
+    worker
+        .report_event(50, Event::Sampled { prompt: "Once".into(), text: " upon".into(), temperature: 0.8 }, None)
+        .await;
+    worker.save(info(id(0, 60), Cause::Interval, Some(3.5), 1)).await;
+    worker.send(snapshots(0, [16, 32])).await;
+    let update = InspectionUpdate::ParameterStats { step: 60, tensors: vec![], cost_ms: 1.5 };
+    store.put_update(&run.id, &update).await.unwrap();
+}
+
+/// Trains the finished run, with a rollback and so an abandoned branch.
+async fn finished_run(store: &Store) -> NewRun {
+    let run = NewRun { created_ms: 2000, name: "finished".into(), ..new_run(FINISHED, "cpu") };
+    store.create_run(&run).await.unwrap();
+    let mut worker = Worker::at(store, &run.id).await;
+    worker.send(snapshots(0, [0, 16])).await;
+    worker.send(rows(0, 0, 40)).await;
+    worker.save(info(id(0, 40), Cause::Interval, Some(3.6), 0)).await;
+    worker.send(rows(0, 40, 80)).await;
+    worker.roll_back(id(0, 40), 80).await;
+    worker.send(rows(1, 40, 100)).await;
+    worker.send(snapshots(1, [40, 48, 64])).await;
+    worker.save(info(id(1, 100), Cause::End, Some(3.1), 1)).await;
+    worker.report_event(100, Event::Finished, Some(RunState::Finished)).await;
+    store.pin_checkpoint(&run.id, id(1, 100), true).await.unwrap();
+    run
+}
+
+/// Forks the finished run with a change, and suspends the fork after some steps.
+async fn forked_run(store: &Store, parent: &NewRun) {
+    let origin = store.origin(&parent.id, id(1, 100)).await.unwrap().unwrap();
+    let change = Command::Set { path: LivePath::WEIGHT_DECAY, value: 0.2, reason: Some("stronger".into()) };
+    let event = origin.hyperparameters.change(&change, 100).unwrap().unwrap();
+    let fork = NewRun { created_ms: 3000, name: "fork".into(), ..fork_of(parent, origin, FORK) };
+    store.create_fork(&fork, &[(change, event)]).await.unwrap();
+    let mut worker = Worker::at(store, &fork.id).await;
+    worker.send(rows(0, 100, 130)).await;
+    worker.send(snapshots(0, [112])).await;
+    worker.save(info(id(0, 130), Cause::End, Some(2.9), 1)).await;
+    worker.report_event(130, Event::Suspended, Some(RunState::Suspended)).await;
+}
+
+/// Everything that a lab shows of a run, as JSON.
+async fn everything(store: &Store, run: &str) -> Value {
+    let run: RunId = run.parse().unwrap();
+    let mut curves = vec![];
+    for mut curve in store.curves(&run, None).await.unwrap() {
+        let mut points = vec![];
+        loop {
+            let read = curve.read().unwrap();
+            if read.is_empty() {
+                break;
+            }
+            points.extend(read.iter().map(|point| json!([point.step, point.value.to_string(), point.is_abandoned])));
+        }
+        curves.push(json!({"segment": curve.segment, "name": curve.name, "points": points}));
+    }
+    let found = json!({
+        "run": store.run(&run).await.unwrap().unwrap(),
+        "stored_seq": store.stored_seq(&run).await.unwrap(),
+        "events": store.events(&run, 0, 1000).await.unwrap(),
+        "curves": curves,
+        "checkpoints": store.checkpoints(&run).await.unwrap(),
+        "snapshot_steps": store.snapshot_steps(&run).await.unwrap(),
+        "snapshots": store.snapshots(&run, &attention(0), (0, u64::MAX), u64::MAX).await.unwrap(),
+        "updates": store.updates(&run, None).await.unwrap(),
+        "past": store.past(&run).await.unwrap(),
+    });
+    // As it is read back: serde_json reads numbers to the last digit but one.
+    serde_json::from_str(&found.to_string()).unwrap()
+}
+
+/// Checks that `found` has everything of `expected`; later versions may add fields.
+fn assert_contains(expected: &Value, found: &Value, at: &str) {
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => expected.iter().for_each(|(key, value)| {
+            let other = found.get(key).unwrap_or_else(|| panic!("{at}.{key} is missing"));
+            assert_contains(value, other, &format!("{at}.{key}"));
+        }),
+        (Value::Array(expected), Value::Array(found)) => {
+            assert_eq!(expected.len(), found.len(), "{at}");
+            expected.iter().zip(found).enumerate().for_each(|(i, (a, b))| assert_contains(a, b, &format!("{at}[{i}]")));
+        }
+        _ => assert_eq!(expected, found, "{at}"),
+    }
+}
+
+/// Writes the fixture of the current format, once: `cargo test -p store --test store -- --ignored write_the_fixture`.
+#[tokio::test]
+#[ignore = "writes tests/fixtures"]
+async fn write_the_fixture() {
+    let dir = fixtures().join(format!("lab-{FORMAT}"));
+    assert!(!dir.exists(), "{} exists: a fixture is never written again; remove it first", dir.display());
+    let store = Store::open(&dir).await.unwrap();
+    running_run(&store).await;
+    let parent = finished_run(&store).await;
+    forked_run(&store, &parent).await;
+    let mut recorded = json!({});
+    for run in [RUNNING, FINISHED, FORK] {
+        recorded[run] = everything(&store, run).await;
+    }
+    store.close().await;
+    fs::remove_file(dir.join("lock")).unwrap();
+    fs::write(dir.with_extension("json"), serde_json::to_string(&recorded).unwrap() + "\n").unwrap();
+}
+
+#[tokio::test]
+async fn a_lab_folder_of_format_1_opens_with_the_same_curves_snapshots_and_journal() {
+    let recorded = fs::read_to_string(fixtures().join("lab-1.json")).unwrap();
+    let recorded: BTreeMap<String, Value> = serde_json::from_str(&recorded).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    copy(&fixtures().join("lab-1"), dir.path());
+    for opening in ["first", "second"] {
+        let store = Store::open(dir.path()).await.unwrap();
+        for (run, expected) in &recorded {
+            assert_contains(expected, &everything(&store, run).await, &format!("{opening}: {run}"));
+        }
+        store.close().await;
+    }
+    assert_eq!(recorded.len(), 3);
+}
+
+#[tokio::test]
+async fn runs_of_a_folder_of_format_1_continue() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&fixtures().join("lab-1"), dir.path());
+    let store = Store::open(dir.path()).await.unwrap();
+    let running: RunId = RUNNING.parse().unwrap();
+    let next = store.stored_seq(&running).await.unwrap() + 1;
+    let done = store.ingest(&running, next, rows(0, 60, 70)).await.unwrap();
+    assert_eq!((done.rows.len(), done.summary.step, done.summary.state), (10, 70, RunState::Running));
+    let fork: RunId = FORK.parse().unwrap();
+    let (_, line) = store.resume_run(&fork, report(130, Event::Resumed, None)).await.unwrap();
+    assert_eq!((line.state, line.queue_place), (RunState::Queued, Some(1)));
+    let past = store.past(&fork).await.unwrap();
+    let newest = &past.checkpoints[0].at;
+    assert!(store.checkpoint_dir(&newest.run, newest.checkpoint).join("state.safetensors").is_file());
+}
+
+/// A folder as the development versions before the first format wrote it.
+async fn folder_without_a_format(dir: &Path) {
     let options = SqliteConnectOptions::new().filename(dir.join("lab.db")).create_if_missing(true);
     let mut database = SqliteConnection::connect_with(&options).await.unwrap();
-    sqlx::raw_sql(include_str!("../../migrations/1.sql")).execute(&mut database).await.unwrap();
-    sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut database).await.unwrap();
-    let mut plan = serde_json::to_value(&run.plan).unwrap();
-    // What the first format did not know yet.
-    plan.as_object_mut().unwrap().remove("origin");
-    for later in ["keep", "budget"] {
-        plan["recipe"].as_object_mut().unwrap().remove(later);
-    }
-    plan["recipe"]["optimizer"].as_object_mut().unwrap().remove("kind");
-    let progress = r#"{"step":3,"loss_train":3.9,"elapsed_secs":1.5,"sparkline":{"means":[4.1,4.0,3.9],"values_per_mean":1,"sum":0.0,"count":0}}"#;
-    sqlx::query(
-        "INSERT INTO runs (id, name, preset, corpus, device, device_name, parameters, steps, created_ms, spec, plan, estimate, \
-         reference_lines, state, progress, queue_order, stored_seq, event_count) \
-         VALUES (?, 'old fox', 'tiny', 'Tales', 'cpu', 'a cpu', 5, 100, 7, ?, ?, ?, ?, 'finished', ?, 1, 4, 2)",
-    )
-    .bind(run.id.as_str())
-    .bind(serde_json::to_string(&run.spec).unwrap())
-    .bind(plan.to_string())
-    .bind(serde_json::to_string(&run.estimate).unwrap())
-    .bind(serde_json::to_string(&run.references).unwrap())
-    .bind(progress)
-    .execute(&mut database)
-    .await
-    .unwrap();
-    let lines = [
-        (
-            1,
-            0,
-            r#"{"number":1,"segment":0,"step":0,"at_ms":7,"author":"lab","command_id":null,"reason":null,"event":{"kind":"queued"}}"#,
-        ),
-        (
-            2,
-            1,
-            r#"{"number":2,"segment":0,"step":2,"at_ms":8,"author":{"person":"ada"},"command_id":9,"reason":null,"event":{"kind":"changed","field":"clip","old":1.0,"new":0.5}}"#,
-        ),
-    ];
-    for (number, is_change, record) in lines {
-        sqlx::query("INSERT INTO events (run, number, is_change, record) VALUES (?, ?, ?, ?)")
-            .bind(run.id.as_str())
-            .bind(number)
-            .bind(is_change)
-            .bind(record)
-            .execute(&mut database)
-            .await
-            .unwrap();
-    }
+    sqlx::raw_sql("CREATE TABLE runs (id TEXT PRIMARY KEY) STRICT; PRAGMA user_version = 3")
+        .execute(&mut database)
+        .await
+        .unwrap();
     database.close().await.unwrap();
-    let folder = dir.join("series").join(run.id.as_str()).join("0");
-    std::fs::create_dir_all(&folder).unwrap();
-    let points: Vec<u8> = [4.1f64, 4.0, 3.9]
-        .iter()
-        .zip(0u64..)
-        .flat_map(|(loss, step)| [step.to_le_bytes(), loss.to_le_bytes()].concat())
-        .collect();
-    std::fs::write(folder.join("loss.train.l0"), points).unwrap();
-    run.id
+    for folder in ["series/old-fox-1234/0", "corpora", "frames"] {
+        fs::create_dir_all(dir.join(folder)).unwrap();
+    }
+    fs::write(dir.join("series/old-fox-1234/0/loss.train.l0"), [0; 16]).unwrap();
+    fs::write(dir.join("lock"), "1234").unwrap();
+}
+
+/// Checks that neither opening changes anything, and gives the message.
+async fn refusal(dir: &Path) -> String {
+    let before = contents(dir);
+    let Err(error) = Store::open(dir).await else { panic!("the folder was opened") };
+    let Err(of_tokens) = Store::open_access(dir).await else { panic!("the tokens were opened") };
+    assert_eq!(error.to_string(), of_tokens.to_string());
+    assert!(contents(dir) == before, "the folder was changed");
+    error.to_string()
 }
 
 #[tokio::test]
-async fn a_folder_of_the_first_format_opens_with_all_it_had() {
+async fn a_folder_of_an_earlier_version_is_refused_and_not_changed() {
     let dir = tempfile::tempdir().unwrap();
-    let run = first_format(dir.path()).await;
-    let store = Store::open(dir.path()).await.unwrap();
-    let view = store.run(&run).await.unwrap().unwrap();
-    assert_eq!((view.dials.clip, view.summary.step, view.summary.sparkline.len()), (0.5, 3, 3));
-    assert_eq!((view.summary.priority, view.summary.restarts, view.summary.parent), (0, 0, None));
-    assert_eq!((view.segments.len(), view.lineage.len(), view.plan.recipe.keep.latest), (1, 1, 3));
-    assert_eq!(losses(&store, &run).await, [(0, 4.1), (1, 4.0), (2, 3.9)]);
-    assert_eq!(store.events(&run, 0, 9).await.unwrap().len(), 2);
-    let past = store.past(&run).await.unwrap();
-    assert_eq!((past.recorded, past.secs, past.changes.len(), past.checkpoints.len()), (3, 1.5, 1, 0));
-    let (_, line) = store.resume_run(&run, report(3, Event::Resumed, None)).await.unwrap();
-    assert_eq!((line.state, line.queue_place), (RunState::Queued, Some(1)));
-    store.set_state(&run, RunState::Running, None).await.unwrap();
-    let more = store.ingest(&run, 5, vec![row(3, &[(name::TRAIN, 3.5)])]).await.unwrap();
-    assert_eq!((more.summary.step, more.summary.sparkline.len()), (4, 4));
-    store.append(&run, report(4, Event::Changed { field: SetField::Clip, old: 0.5, new: 2.0 }, None)).await.unwrap();
-    store.close().await;
-    let store = Store::open(dir.path()).await.unwrap();
-    assert_eq!(store.run(&run).await.unwrap().unwrap().dials.clip, 2.0);
+    folder_without_a_format(dir.path()).await;
+    let message = refusal(dir.path()).await;
+    for part in ["earlier development version of Kindling (format 0)", "reads format 1", "another --data folder"] {
+        assert!(message.contains(part), "{message}");
+    }
 }
 
-async fn losses(store: &Store, run: &RunId) -> Vec<(u64, f64)> {
-    let query = SeriesQuery { names: vec![name::TRAIN.into()], axis: Axis::Step, from: None, to: None, points: 5000 };
-    let windows = store.series(run, query).await.unwrap();
-    windows.iter().flat_map(|window| &window.buckets).map(|bucket| (bucket.step, bucket.mean)).collect()
-}
-
-/// The database is synced before anything is acknowledged; of the curves' files a power cut may take what it likes.
 #[tokio::test]
-async fn a_power_cut_that_takes_the_curves_takes_nothing_that_was_acknowledged() {
-    for damage in ["cut", "zeroed", "half", "gone", "nonsense"] {
-        let dir = tempfile::tempdir().unwrap();
-        let (store, run) = open_with_run(dir.path()).await;
-        store.set_state(&run, RunState::Running, None).await.unwrap();
-        for parcel in 0..10u64 {
-            let rows = (parcel * 40..parcel * 40 + 40).map(|step| row(step, &[(name::TRAIN, step as f64 / 7.0)]));
-            store.ingest(&run, parcel * 40 + 1, rows.collect()).await.unwrap();
-        }
-        let before = losses(&store, &run).await;
-        store.close().await;
-        for level in 0..3 {
-            let file = dir.path().join(format!("series/{run}/0/loss.train.l{level}"));
-            let Ok(bytes) = std::fs::read(&file) else { continue };
-            let half = bytes.len() / 2 - bytes.len() / 2 % 16;
-            match damage {
-                "cut" => std::fs::write(&file, &bytes[..half + 3]).unwrap(),
-                "zeroed" => std::fs::write(&file, [&bytes[..half], &vec![0; bytes.len() - half]].concat()).unwrap(),
-                // Pages reach the disk in any order: the end may be there without the middle.
-                "half" => {
-                    let mut torn = bytes.clone();
-                    torn[half / 2..half].fill(0);
-                    std::fs::write(&file, torn).unwrap();
-                }
-                "gone" => std::fs::remove_file(&file).unwrap(),
-                _ => std::fs::write(&file, vec![0xAB; bytes.len()]).unwrap(),
-            }
-        }
-        let store = Store::open(dir.path()).await.unwrap();
-        assert_eq!(losses(&store, &run).await, before, "{damage}");
-        let next = store.ingest(&run, 401, vec![row(400, &[(name::TRAIN, 0.0)])]).await.unwrap();
-        assert_eq!((next.stored_seq, next.rows.len(), losses(&store, &run).await.len()), (401, 1, 401), "{damage}");
-        // Once a run has let go of its device, its files are synced and the copies are gone.
-        let ended = wire::link::Item::Event(report(401, Event::Finished, Some(RunState::Finished)));
-        store.ingest(&run, 402, vec![ended]).await.unwrap();
-        store.close().await;
-        let options = SqliteConnectOptions::new().filename(dir.path().join("lab.db"));
-        let mut database = SqliteConnection::connect_with(&options).await.unwrap();
-        let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM unsynced").fetch_one(&mut database).await.unwrap();
-        assert_eq!(left, 0, "{damage}");
+async fn a_folder_of_a_later_version_is_refused_and_not_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    Store::open(dir.path()).await.unwrap().close().await;
+    fs::write(dir.path().join("format"), format!("{}\n", FORMAT + 1)).unwrap();
+    assert!(refusal(dir.path()).await.contains("newer version of Kindling (format 2)"));
+    fs::write(dir.path().join("format"), "one").unwrap();
+    assert!(refusal(dir.path()).await.contains("holds no format number"));
+}
+
+#[tokio::test]
+async fn a_database_with_a_later_schema_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    Store::open(dir.path()).await.unwrap().close().await;
+    let options = SqliteConnectOptions::new().filename(dir.path().join("lab.db"));
+    let mut database = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql("PRAGMA user_version = 99").execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    let Err(error) = Store::open(dir.path()).await else { panic!("the folder was opened") };
+    assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 1 }), "{error}");
+}
+
+#[tokio::test]
+async fn tokens_of_a_folder_without_a_lab_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for path in [dir.path().to_owned(), dir.path().join("nowhere")] {
+        let Err(error) = Store::open_access(&path).await else { panic!("tokens were opened") };
+        assert!(matches!(error, StoreError::NoLab { .. }) && error.to_string().contains("start a server"), "{error}");
+        assert!(!path.join("lab.db").exists());
     }
 }

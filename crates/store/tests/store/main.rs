@@ -1,12 +1,12 @@
-//! What the lab remembers, told as stories; and the properties that hold whatever happens to it.
+//! Tests of the store: scenarios, and properties that hold after any sequence of reports and failures.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "an unwrap that fails fails the test")]
 
 mod curves;
-mod doomed;
 mod faults;
 mod format;
-mod kept;
-mod lab;
+mod killed;
+mod scenarios;
+mod setup;
+mod snapshots;
 mod steering;
-mod stories;

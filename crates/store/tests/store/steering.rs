@@ -1,14 +1,14 @@
-//! Stories of a hand on the dial: checkpoints that are kept and go, rollbacks and their ghosts, forks, crashes, comparisons.
+//! Scenarios of steered runs: retention of checkpoints, rollbacks and abandoned segments, forks, crashes, comparisons.
 
 use store::{NewRun, SeriesQuery, Store, StoreError};
-use wire::checkpoint::{Cause, CheckpointInfo, CheckpointRef};
-use wire::history::Origin;
-use wire::link::Item;
+use wire::control::checkpoint::{Cause, CheckpointInfo, CheckpointRef};
+use wire::run::plan::Origin;
+use wire::run::spec::Parent;
 use wire::series::{Axis, Row, name};
-use wire::spec::Parent;
-use wire::{CheckpointId, Command, Event, RunId, RunState, SetField};
+use wire::transport::link::Item;
+use wire::{CheckpointId, Command, Event, LivePath, RunId, RunState};
 
-use crate::lab::{new_run, open_with_run, report, row};
+use crate::setup::{new_run, report, row, store_with_run};
 
 pub(crate) fn id(segment: u32, step: u64) -> CheckpointId {
     CheckpointId { segment, step }
@@ -29,7 +29,7 @@ pub(crate) fn info(id: CheckpointId, cause: Cause, loss_valid: Option<f64>, chan
     }
 }
 
-/// Numbers a run's reports, and makes the folders that its worker would.
+/// A fake worker: numbers the reports of a run, and creates the folders of its checkpoints.
 pub(crate) struct Worker<'a> {
     store: &'a Store,
     run: RunId,
@@ -42,7 +42,7 @@ impl<'a> Worker<'a> {
         store.set_state(run, RunState::Starting, None).await.unwrap();
         let worker = Self { store, run: run.clone(), seq: store.stored_seq(run).await.unwrap(), segment: 0 };
         let mut worker = worker;
-        worker.say(0, Event::Started { parameters: 1 }, Some(RunState::Running)).await;
+        worker.report_event(0, Event::Started { parameters: 1 }, Some(RunState::Running)).await;
         worker
     }
 
@@ -52,8 +52,8 @@ impl<'a> Worker<'a> {
         self.store.ingest(&self.run, first, items).await.unwrap()
     }
 
-    pub(crate) async fn say(&mut self, step: u64, event: Event, state: Option<RunState>) -> store::Ingested {
-        let report = wire::link::Report { segment: self.segment, ..report(step, event, state) };
+    pub(crate) async fn report_event(&mut self, step: u64, event: Event, state: Option<RunState>) -> store::Ingested {
+        let report = wire::transport::link::Report { segment: self.segment, ..report(step, event, state) };
         self.send(vec![Item::Event(report)]).await
     }
 
@@ -68,7 +68,7 @@ impl<'a> Worker<'a> {
         let folder = self.store.checkpoint_dir(&self.run, info.id);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("state.safetensors"), "abc").unwrap();
-        self.say(info.id.step, Event::Checkpointed { checkpoint: info }, None).await;
+        self.report_event(info.id.step, Event::Checkpointed { checkpoint: info }, None).await;
     }
 
     pub(crate) async fn roll_back(&mut self, to: CheckpointId, from_step: u64) -> store::Ingested {
@@ -76,12 +76,12 @@ impl<'a> Worker<'a> {
         self.segment += 1;
         let event =
             Event::RolledBack { checkpoint: to, from_segment, from_step, skip_batches: 7, best_valid: Some(2.9) };
-        self.say(to.step, event, None).await
+        self.report_event(to.step, event, None).await
     }
 }
 
 async fn kept(store: &Store, run: &RunId) -> Vec<String> {
-    let names: Vec<String> = store.kept(run).await.unwrap().iter().map(ToString::to_string).collect();
+    let names: Vec<String> = store.checkpoint_ids(run).await.unwrap().iter().map(ToString::to_string).collect();
     let mut folders: Vec<String> = std::fs::read_dir(store.dir().join("checkpoints").join(run.as_str()))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -89,37 +89,40 @@ async fn kept(store: &Store, run: &RunId) -> Vec<String> {
     let mut sorted = names.clone();
     sorted.sort();
     folders.sort();
-    assert_eq!(folders, sorted, "the folders are those that are kept");
+    assert_eq!(folders, sorted, "the folders are those of the stored checkpoints");
     names
 }
 
 #[tokio::test]
-async fn old_checkpoints_go_and_the_best_the_pinned_and_the_newest_stay() {
+async fn old_checkpoints_are_pruned_and_the_best_the_pinned_and_the_newest_stay() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     let mut worker = Worker::at(&store, &run).await;
     for step in 1..=6 {
         worker.train((step - 1) * 10, step * 10).await;
         let loss = if step == 2 { 1.0 } else { 3.0 };
-        worker.save(info(id(0, step * 10), Cause::Cadence, Some(loss), 0)).await;
+        worker.save(info(id(0, step * 10), Cause::Interval, Some(loss), 0)).await;
         if step == 1 {
             assert!(store.pin_checkpoint(&run, id(0, 10), true).await.unwrap().is_pinned);
         }
     }
     assert_eq!(kept(&store, &run).await, ["0-10", "0-20", "0-40", "0-50", "0-60"]);
-    worker.say(55, Event::Sampled { prompt: "On".into(), text: "ce".into(), temperature: 0.0 }, None).await;
+    worker.report_event(55, Event::Sampled { prompt: "On".into(), text: "ce".into(), temperature: 0.0 }, None).await;
     let views = store.checkpoints(&run).await.unwrap();
     let best: Vec<_> = views.iter().filter(|view| view.is_best).map(|view| view.info.id).collect();
     assert_eq!((best, views[4].sample.as_deref(), views[3].sample.as_deref()), (vec![id(0, 20)], Some("Once"), None));
     store.pin_checkpoint(&run, id(0, 10), false).await.unwrap();
     store.prune_checkpoints(&run).await.unwrap();
-    // One that is being read goes with its last reader.
-    let held = store.hold_checkpoint(&run, id(0, 20)).await.unwrap().unwrap();
+    // A checkpoint that is being read is deleted by its last reader.
+    let held = store.open_checkpoint(&run, id(0, 20)).await.unwrap().unwrap();
     store.delete_checkpoint(&run, id(0, 20)).await.unwrap();
-    assert!(store.checkpoint_dir(&run, id(0, 20)).exists() && !store.kept(&run).await.unwrap().contains(&id(0, 20)));
+    assert!(
+        store.checkpoint_dir(&run, id(0, 20)).exists()
+            && !store.checkpoint_ids(&run).await.unwrap().contains(&id(0, 20))
+    );
     drop(held);
     assert_eq!(kept(&store, &run).await, ["0-40", "0-50", "0-60"]);
-    assert!(store.hold_checkpoint(&run, id(0, 20)).await.unwrap().is_none());
+    assert!(store.open_checkpoint(&run, id(0, 20)).await.unwrap().is_none());
     for gone in [id(0, 40), id(0, 50)] {
         store.delete_checkpoint(&run, gone).await.unwrap();
     }
@@ -132,12 +135,12 @@ async fn old_checkpoints_go_and_the_best_the_pinned_and_the_newest_stay() {
 }
 
 #[tokio::test]
-async fn folders_that_a_kill_left_are_swept_and_unreported_ones_stay() {
+async fn folders_left_by_a_crash_are_swept_and_unreported_ones_stay() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     let mut worker = Worker::at(&store, &run).await;
     for step in [10, 20, 30, 40] {
-        worker.save(info(id(0, step), Cause::Cadence, None, 0)).await;
+        worker.save(info(id(0, step), Cause::Interval, None, 0)).await;
     }
     let folder = |name: &str| dir.path().join("checkpoints").join(run.as_str()).join(name);
     for name in ["0-10", "0-99", ".0-100.partial"] {
@@ -150,7 +153,7 @@ async fn folders_that_a_kill_left_are_swept_and_unreported_ones_stay() {
     assert_eq!(
         there(&["0-10", "0-20", "0-99", ".0-100.partial"]),
         [false, true, true, true],
-        "its worker may still tell"
+        "its worker may still report it"
     );
     assert!(!dir.path().join("checkpoints/nobody").exists());
     store.set_state(&run, RunState::Stopped, None).await.unwrap();
@@ -160,15 +163,15 @@ async fn folders_that_a_kill_left_are_swept_and_unreported_ones_stay() {
 }
 
 #[tokio::test]
-async fn a_rollback_takes_the_line_back_and_leaves_a_ghost() {
+async fn a_rollback_restores_the_summary_and_leaves_an_abandoned_segment() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     let mut worker = Worker::at(&store, &run).await;
     worker.train(0, 50).await;
-    worker.save(info(id(0, 50), Cause::Cadence, Some(2.9), 0)).await;
-    worker.say(50, Event::Changed { field: SetField::Clip, old: 1.0, new: 2.0 }, None).await;
+    worker.save(info(id(0, 50), Cause::Interval, Some(2.9), 0)).await;
+    worker.report_event(50, Event::Changed { path: LivePath::GRAD_CLIP, old: 1.0, new: 2.0 }, None).await;
     worker.train(50, 80).await;
-    worker.say(80, Event::Evaluated { loss_nats: 2.0, bits_per_byte: 1.0 }, None).await;
+    worker.report_event(80, Event::Evaluated { loss_nats: 2.0, bits_per_byte: 1.0 }, None).await;
     worker.save(info(id(0, 80), Cause::BeforeChange, Some(2.0), 1)).await;
     let line = worker.roll_back(id(0, 50), 80).await.summary;
     assert_eq!(
@@ -176,7 +179,10 @@ async fn a_rollback_takes_the_line_back_and_leaves_a_ghost() {
         (50, Some(2.9), Some(2.9), Some(2.5), 50 / 2)
     );
     let view = store.run(&run).await.unwrap().unwrap();
-    assert_eq!((view.dials.clip, view.dials.skipped, view.segments.len()), (view.plan.recipe.optimizer.clip, 7, 2));
+    assert_eq!(
+        (view.hyperparameters.optimizer.grad_clip, view.hyperparameters.skipped, view.segments.len()),
+        (view.plan.recipe.optimizer.grad_clip, 7, 2)
+    );
     let spans: Vec<_> = view.lineage.iter().map(|span| (span.segment, span.from_step, span.to_step)).collect();
     assert_eq!(spans, [(0, 0, Some(50)), (1, 50, None)]);
     let past = store.past(&run).await.unwrap();
@@ -184,48 +190,48 @@ async fn a_rollback_takes_the_line_back_and_leaves_a_ghost() {
     assert_eq!(
         (checkpoints, past.changes.len(), past.last_segment, past.recorded),
         (vec![id(0, 50)], 1, 1, 50),
-        "what the ghost did is not on the path"
+        "changes of the abandoned segment are not on the path"
     );
     let line = worker.train(50, 60).await.summary;
     assert_eq!((line.step, line.sparkline.len()), (60, 60 / 2));
     let query = SeriesQuery { names: vec![name::TRAIN.into()], axis: Axis::Step, from: None, to: None, points: 5000 };
     let windows = store.series(&run, query).await.unwrap();
     assert_eq!(windows.iter().map(|window| (window.segment, window.total)).collect::<Vec<_>>(), [(0, 80), (1, 10)]);
-    assert!(kept(&store, &run).await.contains(&"0-80".to_owned()), "going back undone leads to it");
-    // What the lab itself says lands on the path, not on the ghost.
+    assert!(kept(&store, &run).await.contains(&"0-80".to_owned()), "undoing the rollback returns to it");
+    // Events of the server belong to the newest segment, not to the abandoned one.
     let (note, _) = store.append(&run, report(60, Event::Annotated { text: "here".into() }, None)).await.unwrap();
     assert_eq!(note.segment, 1);
 }
 
 #[tokio::test]
-async fn a_run_that_ends_elsewhere_says_so() {
+async fn a_changed_number_of_steps_is_shown() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     let mut worker = Worker::at(&store, &run).await;
-    worker.save(info(id(0, 10), Cause::Cadence, None, 0)).await;
+    worker.save(info(id(0, 10), Cause::Interval, None, 0)).await;
     let view = store.run(&run).await.unwrap().unwrap();
     let command = serde_json::from_str::<Command>(
-        r#"{"kind":"redraw","course":{"rate":{"bend":{"points":[[500,1e-4]]},"steps":77777}}}"#,
+        r#"{"kind":"set_schedule","schedule":{"learning_rate":{"curve":{"points":[[500,1e-4]]},"steps":77777}}}"#,
     );
-    let event = view.dials.change(&command.unwrap(), 20).unwrap().unwrap();
-    assert_eq!(worker.say(20, event, None).await.summary.steps, 77_777);
+    let event = view.hyperparameters.change(&command.unwrap(), 20).unwrap().unwrap();
+    assert_eq!(worker.report_event(20, event, None).await.summary.steps, 77_777);
     assert_eq!(worker.roll_back(id(0, 10), 20).await.summary.steps, view.plan.steps);
 }
 
 #[tokio::test]
-async fn steps_trained_again_after_a_crash_move_nothing_back_and_count_once() {
+async fn steps_repeated_after_a_crash_count_once() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     let mut worker = Worker::at(&store, &run).await;
     worker.train(0, 40).await;
-    worker.say(40, Event::Evaluated { loss_nats: 2.0, bits_per_byte: 1.0 }, None).await;
+    worker.report_event(40, Event::Evaluated { loss_nats: 2.0, bits_per_byte: 1.0 }, None).await;
     worker.send(vec![row(39, &[(name::VALID, 2.0)])]).await;
-    worker.say(40, Event::Paused, Some(RunState::Paused)).await;
+    worker.report_event(40, Event::Paused, Some(RunState::Paused)).await;
     let lost = report(40, Event::Lost { message: "it starts again".into() }, None);
     let (_, line) = store.restart_run(&run, lost).await.unwrap();
     assert_eq!((line.state, line.restarts, line.queue_place), (RunState::Queued, 1, Some(1)));
-    // What the dead worker had left comes late, and brings nothing to life.
-    let before = worker.say(40, Event::Resumed, Some(RunState::Running)).await.summary;
+    // Late reports of the dead worker do not set the run running.
+    let before = worker.report_event(40, Event::Resumed, Some(RunState::Running)).await.summary;
     assert_eq!(before.state, RunState::Queued);
     assert!(!store.past(&run).await.unwrap().is_paused, "it had been resumed");
     store.set_state(&run, RunState::Starting, None).await.unwrap();
@@ -233,7 +239,7 @@ async fn steps_trained_again_after_a_crash_move_nothing_back_and_count_once() {
     assert_eq!((again.rows.len(), again.summary.step, again.summary.sparkline.len()), (5, 45, 45));
     worker.send(vec![row(39, &[(name::VALID, 1.0)])]).await;
     assert_eq!(store.summary(&run).await.unwrap().unwrap().best_valid, Some(2.0), "measured before");
-    let stopped = worker.say(45, Event::Stopped, Some(RunState::Stopped)).await.summary;
+    let stopped = worker.report_event(45, Event::Stopped, Some(RunState::Stopped)).await.summary;
     assert!(stopped.ended_ms.is_some());
     let (record, line) = store.resume_run(&run, report(45, Event::Resumed, None)).await.unwrap();
     assert_eq!((record.event, line.restarts, line.ended_ms), (Event::Resumed, 0, None));
@@ -242,40 +248,46 @@ async fn steps_trained_again_after_a_crash_move_nothing_back_and_count_once() {
 pub(crate) fn fork_of(parent: &NewRun, origin: Origin, name: &str) -> NewRun {
     let mut fork = NewRun { id: name.parse().unwrap(), ..parent.clone() };
     let (run, checkpoint) = (origin.from.run.clone(), Some(origin.from.checkpoint));
-    fork.spec.parent = Some(Parent { run, step: None, checkpoint, changes: vec![], twin_of: Some(4) });
+    fork.spec.parent = Some(Parent { run, step: None, checkpoint, changes: vec![], control_of: Some(4) });
     fork.spec.priority = Some(3);
     fork.plan.origin = Some(origin);
     fork
 }
 
 #[tokio::test]
-async fn a_fork_stands_where_its_parent_did_and_keeps_that_checkpoint_alive() {
+async fn a_fork_begins_with_its_parents_state_and_keeps_that_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     let mut worker = Worker::at(&store, &run).await;
     worker.train(0, 30).await;
-    worker.save(info(id(0, 30), Cause::Cadence, Some(2.7), 0)).await;
+    worker.save(info(id(0, 30), Cause::Interval, Some(2.7), 0)).await;
     let origin = store.origin(&run, id(0, 30)).await.unwrap().unwrap();
     let fork = fork_of(&new_run(run.as_str(), "cpu"), origin.clone(), "child");
-    let change = Command::Set { field: SetField::Clip, value: 9.0, reason: Some("bolder".into()) };
-    let event = origin.dials.change(&change, 30).unwrap().unwrap();
+    let change = Command::Set { path: LivePath::GRAD_CLIP, value: 9.0, reason: Some("bolder".into()) };
+    let event = origin.hyperparameters.change(&change, 30).unwrap().unwrap();
     let line = store.create_fork(&fork, &[(change, event)]).await.unwrap();
     assert_eq!((line.step, line.best_valid, line.priority), (30, Some(2.7), 3));
     let parent = line.parent.unwrap();
-    assert_eq!((parent.run, parent.checkpoint, parent.twin_of), (run.clone(), id(0, 30), Some(4)));
+    assert_eq!((parent.run, parent.checkpoint, parent.control_of), (run.clone(), id(0, 30), Some(4)));
     let journal = store.events(&fork.id, 0, 9).await.unwrap();
-    let told: Vec<_> = journal.iter().map(|record| (record.event.phrase(), record.step)).collect();
-    assert_eq!(told, [("queued".into(), 30), (format!("forked from {run} at step 30"), 30), ("clip 1 → 9".into(), 30)]);
+    let phrases: Vec<_> = journal.iter().map(|record| (record.event.phrase(), record.step)).collect();
+    assert_eq!(
+        phrases,
+        [("queued".into(), 30), (format!("forked from {run} at step 30"), 30), ("gradient clipping 1 → 9".into(), 30)]
+    );
     let past = store.past(&fork.id).await.unwrap();
     let from = CheckpointRef { run: run.clone(), checkpoint: id(0, 30) };
     assert_eq!((&past.checkpoints[0].at, past.changes.len(), past.recorded), (&from, 1, 30));
     let view = store.run(&fork.id).await.unwrap().unwrap();
     let spans: Vec<_> = view.lineage.iter().map(|span| (span.run.as_str(), span.from_step, span.to_step)).collect();
-    assert_eq!((view.dials.clip, spans), (9.0, vec![(run.as_str(), 0, Some(30)), ("child", 30, None)]));
+    assert_eq!(
+        (view.hyperparameters.optimizer.grad_clip, spans),
+        (9.0, vec![(run.as_str(), 0, Some(30)), ("child", 30, None)])
+    );
 
-    // The parent goes on, and would have let go of it.
+    // The parent trains on, and would have pruned it.
     for step in [40, 50, 60, 70] {
-        worker.save(info(id(0, step), Cause::Cadence, Some(2.0), 0)).await;
+        worker.save(info(id(0, step), Cause::Interval, Some(2.0), 0)).await;
     }
     assert!(kept(&store, &run).await.contains(&"0-30".to_owned()));
     let error = store.delete_checkpoint(&run, id(0, 30)).await.unwrap_err();
@@ -285,28 +297,28 @@ async fn a_fork_stands_where_its_parent_did_and_keeps_that_checkpoint_alive() {
     assert!(store.purge_deleted(2).await.unwrap().is_empty(), "a fork begins with it");
     let mut child = Worker::at(&store, &fork.id).await;
     child.train(30, 35).await;
-    child.save(info(id(0, 35), Cause::Asked, None, 1)).await;
-    assert!(!store.kept(&run).await.unwrap().contains(&id(0, 30)), "it has one of its own");
+    child.save(info(id(0, 35), Cause::Requested, None, 1)).await;
+    assert!(!store.checkpoint_ids(&run).await.unwrap().contains(&id(0, 30)), "the fork has one of its own");
     assert_eq!(store.purge_deleted(2).await.unwrap(), std::slice::from_ref(&run));
     assert!(!dir.path().join("checkpoints").join(run.as_str()).exists());
     let view = store.run(&fork.id).await.unwrap().unwrap();
     assert_eq!(
         (view.lineage.len(), view.summary.parent.unwrap().run),
         (1, run.clone()),
-        "a parent that is gone is named"
+        "a purged parent is still named"
     );
     let refused = store.create_fork(&fork_of(&new_run("x", "cpu"), origin, "late"), &[]).await.unwrap_err();
     assert!(matches!(refused, StoreError::UnknownCheckpoint { .. }), "{refused}");
-    assert!(store.summary(&"late".parse().unwrap()).await.unwrap().is_none(), "nothing is made");
+    assert!(store.summary(&"late".parse().unwrap()).await.unwrap().is_none(), "nothing is created");
 }
 
 #[tokio::test]
-async fn two_runs_are_compared_from_where_they_part() {
+async fn two_runs_are_compared_from_their_first_unshared_step() {
     let dir = tempfile::tempdir().unwrap();
-    let (store, run) = open_with_run(dir.path()).await;
+    let (store, run) = store_with_run(dir.path()).await;
     let mut worker = Worker::at(&store, &run).await;
     worker.train(0, 50).await;
-    worker.save(info(id(0, 50), Cause::Asked, None, 0)).await;
+    worker.save(info(id(0, 50), Cause::Requested, None, 0)).await;
     worker.train(50, 200).await;
     let origin = store.origin(&run, id(0, 50)).await.unwrap().unwrap();
     let fork = fork_of(&new_run(run.as_str(), "cpu"), origin, "child");
@@ -364,8 +376,8 @@ async fn higher_priority_goes_first_and_a_run_for_any_device_of_a_kind_waits_for
     assert_eq!((moved.queue_place, moved.priority), (Some(1), 5), "a place among those of priority 5");
     assert_eq!(store.set_priority(&"d".parse().unwrap(), 9).await.unwrap().queue_place, Some(1));
     let b: RunId = "b".parse().unwrap();
-    let plan = store.place_on(&b, &device("vulkan-1"), "the other card").await.unwrap();
+    let plan = store.set_device(&b, &device("vulkan-1"), "the other card").await.unwrap();
     assert_eq!(plan.device, device("vulkan-1"));
-    assert_eq!(ids(store.queue(&device("vulkan-0"), Gpu, 9).await.unwrap()), ["d", "a"], "it stays where it began");
+    assert_eq!(ids(store.queue(&device("vulkan-0"), Gpu, 9).await.unwrap()), ["d", "a"], "it stays on its device");
     assert_eq!(store.run(&b).await.unwrap().unwrap().device_name, "the other card");
 }

@@ -1,0 +1,155 @@
+//! The curves of all runs, and which of them are open.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use wire::series::{Row, SeriesWindow, name};
+use wire::{RunId, RunPlan};
+
+use super::curves::{Curve, Scale};
+use super::folder::{Appended, RunFolder};
+use super::lock::{at, lock};
+use super::path::{PathPoints, PathSegment};
+use super::query::{SeriesQuery, answer};
+use crate::error::StoreError;
+
+/// Number of runs whose curves are open; beyond it others are closed. An open curve is its length and its unfinished buckets, about
+/// 500 bytes.
+const OPEN_RUNS: usize = 64;
+
+/// All curves of the lab.
+pub(crate) struct SeriesFiles {
+    root: PathBuf,
+    open: Mutex<HashMap<RunId, Arc<Mutex<RunFolder>>>>,
+}
+
+impl SeriesFiles {
+    pub(crate) fn new(root: PathBuf) -> Self {
+        Self { root, open: Mutex::default() }
+    }
+
+    /// Creates the folder of a run.
+    pub(crate) fn create(&self, run: &RunId) -> Result<(), StoreError> {
+        let path = self.path(run);
+        fs::create_dir_all(&path).map_err(|source| StoreError::file(&path, source))
+    }
+
+    /// Deletes the curves of a run; a missing folder is no error.
+    pub(crate) fn remove(&self, run: &RunId) -> Result<(), StoreError> {
+        lock(&self.open).remove(run);
+        crate::disk::remove_folder(&self.path(run))
+    }
+
+    /// Appends the values of some steps, except those at or before a curve's last step.
+    pub(crate) fn append(&self, run: &RunId, rows: &[Row]) -> Result<Appended, StoreError> {
+        if rows.is_empty() {
+            return Ok(Appended::default());
+        }
+        let folder = self.folder(run);
+        let mut folder = lock(&folder);
+        folder.check()?;
+        folder.append(rows)
+    }
+
+    /// Writes points again that [`SeriesFiles::append`] returned before a power cut, in the same order.
+    pub(crate) fn redo(&self, run: &RunId, points: &[Vec<u8>]) -> Result<(), StoreError> {
+        let folder = self.folder(run);
+        let mut folder = lock(&folder);
+        folder.check()?;
+        folder.redo(points)
+    }
+
+    /// Syncs the curves of a run.
+    pub(crate) fn sync(&self, run: &RunId) -> Result<(), StoreError> {
+        let folder = self.folder(run);
+        let mut folder = lock(&folder);
+        folder.check()?;
+        folder.sync()
+    }
+
+    /// Closes the curves of a run after an error, when memory may be ahead of the disk; the next use opens them again.
+    pub(crate) fn forget(&self, run: &RunId) {
+        let folder = self.folder(run);
+        lock(&folder).forget();
+    }
+
+    /// Every point of one curve along a path through runs and segments, in order.
+    pub(crate) fn path_points(&self, path: &[PathSegment], name: &str) -> Result<PathPoints, StoreError> {
+        let mut readers = vec![];
+        for part in path {
+            let folder = self.folder(&part.run);
+            let mut folder = lock(&folder);
+            // A parent may be purged; its part of the path then has no points.
+            if folder.check().is_err() {
+                continue;
+            }
+            if let Some(reader) = folder.reader(part.segment, name)? {
+                readers.push((reader, part.from_step, part.to_step));
+            }
+        }
+        PathPoints::new(readers).map_err(at(&self.root))
+    }
+
+    /// Names of a run's curves, sorted.
+    pub(crate) fn names(&self, run: &RunId) -> Result<Vec<String>, StoreError> {
+        let folder = self.folder(run);
+        let folder = lock(&folder);
+        folder.check()?;
+        folder.names()
+    }
+
+    /// The curves of these names, or all, by segment; `spans` is the run's path.
+    pub(crate) fn curves(
+        &self,
+        run: &RunId,
+        names: Option<Vec<String>>,
+        plan: &RunPlan,
+        spans: Vec<(u32, u64, Option<u64>)>,
+    ) -> Result<Vec<Curve>, StoreError> {
+        let model = &plan.recipe.model;
+        let (tokens_per_step, flops_per_token) = (plan.tokens_per_step() as f64, model.flops_per_token());
+        let scale = Scale { tokens_per_step, flops_per_token, spans };
+        let folder = self.folder(run);
+        let mut folder = lock(&folder);
+        folder.check()?;
+        let names = names.map_or_else(|| folder.names(), Ok)?;
+        let mut curves = vec![];
+        for segment in folder.segments()? {
+            for series in &names {
+                let Some(reader) = folder.reader(segment, series)? else { continue };
+                let axes = [folder.reader(segment, name::TOKENS)?, folder.reader(segment, name::SECS)?];
+                curves.push(Curve::new(segment, series, reader, axes, &scale).map_err(at(&self.root))?);
+            }
+        }
+        Ok(curves)
+    }
+
+    /// Windows of a run's curves.
+    pub(crate) fn query(
+        &self,
+        run: &RunId,
+        query: &SeriesQuery,
+        plan: &RunPlan,
+    ) -> Result<Vec<SeriesWindow>, StoreError> {
+        let folder = self.folder(run);
+        lock(&folder).check()?;
+        answer(&folder, query, plan)
+    }
+
+    fn path(&self, run: &RunId) -> PathBuf {
+        self.root.join(run.as_str())
+    }
+
+    fn folder(&self, run: &RunId) -> Arc<Mutex<RunFolder>> {
+        let mut open = lock(&self.open);
+        if open.len() >= OPEN_RUNS && !open.contains_key(run) {
+            // Folders in use stay, so that a run never has two.
+            open.retain(|_, folder| Arc::strong_count(folder) > 1);
+        }
+        open.entry(run.clone())
+            .or_insert_with(|| Arc::new(Mutex::new(RunFolder::new(run.clone(), self.path(run)))))
+            .clone()
+    }
+}

@@ -1,0 +1,94 @@
+//! Tokens and sign-in. Only hashes of tokens are stored; the text of a token is shown once.
+
+use wire::access::{Role, TokenKind};
+
+use crate::clock::now_ms;
+use crate::database::tokens::{Identity, TokenInfo};
+use crate::database::{self, Connection, commit};
+use crate::error::StoreError;
+use crate::store::Store;
+
+/// A browser stays signed in for 30 days.
+const SESSION_MS: i64 = 30 * 24 * 3600 * 1000;
+
+impl Store {
+    /// Creates a token and gives its text, which cannot be read again.
+    pub async fn add_token(
+        &self,
+        name: &str,
+        role: Role,
+        kind: TokenKind,
+        expires_ms: Option<i64>,
+    ) -> Result<String, StoreError> {
+        self.issue_token(name, role, kind, expires_ms).await.map(|(text, _)| text)
+    }
+
+    /// As [`Store::add_token`], with the token as lists show it.
+    pub async fn issue_token(
+        &self,
+        name: &str,
+        role: Role,
+        kind: TokenKind,
+        expires_ms: Option<i64>,
+    ) -> Result<(String, TokenInfo), StoreError> {
+        let mut transaction = self.database().write().await?;
+        let issued = insert(&mut transaction, name, role, kind, expires_ms).await?;
+        commit(transaction).await?;
+        Ok(issued)
+    }
+
+    /// Exchanges a sign-in token for a session token, once: of two concurrent calls, one gets `None`.
+    pub async fn sign_in(&self, text: &str) -> Result<Option<(String, Identity)>, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let now_ms = now_ms();
+        database::tokens::sweep(&mut transaction, now_ms).await?;
+        let Some(Identity { name, role, .. }) =
+            database::tokens::consume(&mut transaction, &hash(text), now_ms).await?
+        else {
+            return Ok(None);
+        };
+        let (session, _) = insert(&mut transaction, &name, role, TokenKind::Session, Some(now_ms + SESSION_MS)).await?;
+        let identity = database::tokens::find(&mut transaction, &hash(&session), now_ms).await?;
+        commit(transaction).await?;
+        Ok(identity.map(|identity| (session, identity)))
+    }
+
+    /// The owner of a token; `None` for an unknown, an expired, and a sign-in token.
+    pub async fn identify(&self, text: &str) -> Result<Option<Identity>, StoreError> {
+        database::tokens::find(&mut *self.database().read().await?, &hash(text), now_ms()).await
+    }
+
+    /// All tokens that have not expired.
+    pub async fn tokens(&self) -> Result<Vec<TokenInfo>, StoreError> {
+        database::tokens::list(&mut *self.database().read().await?, now_ms()).await
+    }
+
+    /// Revokes a token at once; whether it existed.
+    pub async fn revoke(&self, token_id: i64) -> Result<bool, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let removed = database::tokens::remove(&mut transaction, token_id).await?;
+        commit(transaction).await?;
+        Ok(removed)
+    }
+}
+
+async fn insert(
+    connection: &mut Connection,
+    name: &str,
+    role: Role,
+    kind: TokenKind,
+    expires_ms: Option<i64>,
+) -> Result<(String, TokenInfo), StoreError> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|source| StoreError::Random { source })?;
+    let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut info = TokenInfo { id: 0, name: name.to_owned(), role, kind, created_ms: now_ms(), expires_ms };
+    info.id = database::tokens::insert(connection, &info, &hash(&text)).await?;
+    Ok((text, info))
+}
+
+/// A plain hash is enough, because a secret is 32 random bytes. Rows are found by the hash, so the time of a query reveals nothing about
+/// the text.
+fn hash(text: &str) -> [u8; 32] {
+    *blake3::hash(text.as_bytes()).as_bytes()
+}
