@@ -1,68 +1,94 @@
-//! Why a worker ends otherwise than by being told to.
+//! The errors of a worker.
 
 use std::io;
 use std::path::PathBuf;
 
-use wire::DeviceId;
+use wire::{CorpusId, DeviceId, RunId};
 
-/// Everything that ends a worker early, or keeps it from starting.
+use crate::spool::SpoolError;
+
+/// A source of any type.
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a worker ends early or does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// Another process trains on this device already.
-    #[error("{device} is taken: another worker holds {path}; end that one first, or choose another device")]
+    /// Another process trains on this device.
+    #[error("another worker uses {device} and holds the lock {}: end that worker first, or choose another device", path.display())]
     DeviceTaken {
-        /// The device.
         device: DeviceId,
-        /// The lock it holds.
+        /// The lock file.
         path: PathBuf,
     },
-    /// A file of the worker's folder cannot be used.
-    #[error("cannot use {path}: {source}")]
+    /// A file of the lab folder cannot be used.
+    #[error("cannot use {}: {source}", path.display())]
     Folder {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
     /// The device cannot be opened.
-    #[error("cannot train on {device}: {message}")]
-    Device {
-        /// The device.
-        device: DeviceId,
-        /// Why, and the way out.
-        message: String,
-    },
-    /// The address of the server cannot be understood.
-    #[error("{url:?} is no address of a server: {message}; for example http://lab.example:8000")]
+    #[error("cannot train on {device}: {source}")]
+    Device { device: DeviceId, source: Source },
+    /// The address of the server is invalid.
+    #[error("{url:?} is not the address of a server: {message}; for example http://lab.example:8000")]
     Address {
-        /// As given.
+        /// The address.
         url: String,
         /// What is wrong with it.
         message: String,
     },
-    /// The server will not have this worker.
-    #[error("the server turned this worker away: {message}")]
-    TurnedAway {
-        /// The server's words.
+    /// The server refuses this worker.
+    #[error("the server refused this worker: {message}")]
+    Refused {
+        /// The reason.
         message: String,
     },
     /// The connection cannot be made, or broke.
-    #[error("no link to {url}: {message}")]
+    #[error("no connection to {url}: {source}")]
     Link {
-        /// Where to.
+        /// The server's address.
         url: String,
-        /// What is known.
-        message: String,
+        source: Source,
     },
-    /// The last run brought the engine down; a fresh process is needed before the device can be trusted again.
-    #[error("the engine panicked in {run}: {message}; the run is marked failed, start the worker again for the next")]
+    /// The engine panicked. The device can be trusted again only by a new process.
+    #[error(
+        "the engine panicked in {run}: {message}; the run is marked as failed, start the worker again for the next run"
+    )]
     Panicked {
-        /// The run.
-        run: wire::RunId,
-        /// The panic's own words.
+        run: RunId,
+        /// The message of the panic.
         message: String,
     },
-    /// The spool of a run cannot be read back.
+    /// The spool of a run cannot be read.
     #[error(transparent)]
-    Spool(#[from] crate::spool::SpoolError),
+    Spool(#[from] SpoolError),
+}
+
+/// Why a training failed; the message becomes an event of the run's journal.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A dataset is missing on a machine other than the server's.
+    #[error(
+        "the dataset {corpus} is not on this worker's machine (looked in {}); copy corpora/{corpus} from the server's folder to there, or \
+         choose a device of the server's machine",
+        folder.display()
+    )]
+    DatasetMissing {
+        /// The dataset.
+        corpus: CorpusId,
+        /// The folder with the datasets of this machine.
+        folder: PathBuf,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(Source),
+}
+
+impl TrainError {
+    /// A failure of the engine.
+    pub fn engine(source: impl Into<Source>) -> Self {
+        Self::Engine(source.into())
+    }
 }

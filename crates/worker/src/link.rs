@@ -1,5 +1,5 @@
-//! The worker's end of the link: connect, say hello, send what is due, hear what comes; and all of it again when it breaks.
-//! What the messages mean to the worker is `duty.rs`.
+//! The worker's end of the link: connects, greets the server, sends reports, receives messages, and reconnects when the link breaks.
+//! `state.rs` handles the messages.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,174 +11,179 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header::AUTHORIZATION};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
-use wire::link::{FromServer, FromWorker};
+use wire::transport::link::{FromServer, FromWorker};
 
 use crate::config::WorkerConfig;
-use crate::duty::Duty;
 use crate::error::WorkerError;
+use crate::state::WorkerState;
 
-/// Rows wait at most this long for company, so that a fast run does not send a message for each.
+/// Rows are collected for this long, so that a fast run does not send a message for each.
 const GATHER: Duration = Duration::from_millis(50);
-/// First pause before another attempt; it doubles up to [`LONGEST_PAUSE`].
+/// First pause before another attempt; it doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long an answer may take before the connection counts as dead.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+/// How long an answer may take before the connection counts as broken.
 const SILENCE: Duration = Duration::from_secs(10);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Keeps the link up until it is time to go.
+type LinkSource = Box<dyn std::error::Error + Send + Sync>;
+
+/// Keeps the link up until the worker ends.
 ///
 /// # Errors
-/// A panic of the engine; an address that is none; a server that turns an idle worker away.
-pub(crate) async fn keep(config: &WorkerConfig, duty: &mut Duty) -> Result<(), WorkerError> {
+/// A panic of the engine; an invalid address; a server that refuses an idle worker.
+pub(crate) async fn keep_connected(config: &WorkerConfig, state: &mut WorkerState) -> Result<(), WorkerError> {
     let mut pause = FIRST_PAUSE;
-    let mut said = String::new();
+    let mut last_logged = String::new();
     loop {
-        let ended = session(config, duty, &mut pause).await;
-        duty.unlinked();
+        let ended = session(config, state, &mut pause).await;
+        state.unlinked();
         match ended {
             Ok(()) => {}
-            Err(error) if is_final(&error) && duty.is_idle() => return Err(error),
-            Err(error) if error.to_string() == said => {}
+            Err(error) if is_final(&error) && state.is_idle() => return Err(error),
+            Err(error) if error.to_string() == last_logged => {}
             Err(error) => {
                 tracing::info!("{error}; trying again");
-                said = error.to_string();
+                last_logged = error.to_string();
             }
         }
-        duty.turn_over();
-        if let Some(why) = duty.leaves(false) {
+        state.advance();
+        if let Some(why) = state.reason_to_end(false) {
             tracing::info!("leaving: {why}");
-            return duty.panicked.take().map_or(Ok(()), Err);
+            return state.panicked.take().map_or(Ok(()), Err);
         }
         sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
-/// What another attempt will not mend.
+/// Whether another attempt would fail in the same way.
 fn is_final(error: &WorkerError) -> bool {
-    matches!(error, WorkerError::TurnedAway { .. } | WorkerError::Address { .. })
+    matches!(error, WorkerError::Refused { .. } | WorkerError::Address { .. })
 }
 
-/// One connection, from hello to its end.
-async fn session(config: &WorkerConfig, duty: &mut Duty, pause: &mut Duration) -> Result<(), WorkerError> {
+/// One connection, from the greeting to its end.
+async fn session(config: &WorkerConfig, state: &mut WorkerState, pause: &mut Duration) -> Result<(), WorkerError> {
     let url = config.link_url()?;
-    let mut line = Line { socket: connect(&url, &config.token).await?, url };
-    let hello = duty.hello();
-    line.send(&hello).await?;
-    match timeout(SILENCE, line.next()).await {
-        Ok(Ok(Heard::Message(FromServer::Welcome { stored, let_go }))) => duty.welcome(stored, let_go),
-        Ok(Ok(Heard::Message(FromServer::Refused { message }))) => return Err(WorkerError::TurnedAway { message }),
-        Ok(Ok(_)) => return Err(line.broken("the server did not say welcome")),
+    let mut connection = Connection { socket: connect(&url, &config.token).await?, url };
+    let hello = state.hello();
+    connection.send(&hello).await?;
+    match timeout(SILENCE, connection.next()).await {
+        Ok(Ok(Received::Message(FromServer::Welcome { stored, release }))) => state.welcome(stored, release),
+        Ok(Ok(Received::Message(FromServer::Refused { message }))) => return Err(WorkerError::Refused { message }),
+        Ok(Ok(_)) => return Err(connection.broken("the server answered the greeting with another message")),
         Ok(Err(error)) => return Err(error),
-        Err(_) => return Err(line.broken("the server did not answer hello")),
+        Err(_) => return Err(connection.broken("the server did not answer the greeting")),
     }
-    tracing::info!("linked to {}", line.url);
+    tracing::info!("linked to {}", connection.url);
     *pause = FIRST_PAUSE;
-    converse(&mut line, duty).await
+    exchange(&mut connection, state).await
 }
 
-/// Sends and hears until the connection ends or the worker leaves.
-async fn converse(line: &mut Line, duty: &mut Duty) -> Result<(), WorkerError> {
-    let mut beat = interval(Duration::from_secs(1));
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut heard, mut sent) = (Instant::now(), Instant::now());
-    let mut due = Some(sent);
+/// Sends and receives until the connection ends or the worker ends.
+async fn exchange(connection: &mut Connection, state: &mut WorkerState) -> Result<(), WorkerError> {
+    let mut heartbeat = interval(Duration::from_secs(1));
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut received_at, mut sent_at) = (Instant::now(), Instant::now());
+    let mut due = Some(sent_at);
     loop {
-        duty.turn_over();
-        if duty.leaves(true).is_some() {
-            line.close().await;
+        state.advance();
+        if state.reason_to_end(true).is_some() {
+            connection.close().await;
             return Ok(());
         }
-        let bell = std::sync::Arc::clone(&duty.bell);
+        let signal = std::sync::Arc::clone(&state.signal);
         tokio::select! {
-            message = line.next() => {
-                heard = Instant::now();
+            message = connection.next() => {
+                received_at = Instant::now();
                 match message? {
-                    Heard::Message(message) => {
-                        duty.hear(message);
-                        // An answer may have made room for what was left.
-                        if duty.has_more {
-                            due = Some(heard);
+                    Received::Message(message) => {
+                        state.receive(message);
+                        // An answer may allow the next message.
+                        if state.has_more {
+                            due = Some(received_at);
                         }
                     }
-                    Heard::SignOfLife => {}
-                    Heard::Closed => return Err(line.broken("the server closed it")),
+                    Received::Alive => {}
+                    Received::Closed => return Err(connection.broken("the server closed the connection")),
                 }
             }
-            () = bell.rung.notified() => {
-                let is_urgent = bell.is_urgent.swap(false, Ordering::AcqRel);
-                let at = if is_urgent { Instant::now() } else { sent + GATHER };
+            () = signal.notified.notified() => {
+                let is_urgent = signal.is_urgent.swap(false, Ordering::AcqRel);
+                let at = if is_urgent { Instant::now() } else { sent_at + GATHER };
                 due = Some(due.map_or(at, |before| before.min(at)));
             }
-            () = sleep_until(due.unwrap_or(heard)), if due.is_some() => {
-                sent = Instant::now();
-                let messages = duty.due()?;
-                due = (duty.has_more && !messages.is_empty()).then_some(sent);
+            () = sleep_until(due.unwrap_or(received_at)), if due.is_some() => {
+                sent_at = Instant::now();
+                let messages = state.due()?;
+                due = (state.has_more && !messages.is_empty()).then_some(sent_at);
                 for message in &messages {
-                    line.send(message).await?;
+                    connection.send(message).await?;
                 }
             }
-            _ = beat.tick() => {
-                if heard.elapsed() > SILENCE {
-                    return Err(line.broken("the server has been silent for too long"));
+            _ = heartbeat.tick() => {
+                if received_at.elapsed() > SILENCE {
+                    return Err(connection.broken("the server has not sent anything for 10 seconds"));
                 }
-                let beat = duty.beat();
-                line.send(&beat).await?;
-                line.ping().await?;
+                let heartbeat = state.heartbeat();
+                connection.send(&heartbeat).await?;
+                connection.ping().await?;
             }
         }
     }
 }
 
 async fn connect(url: &str, token: &str) -> Result<Socket, WorkerError> {
-    let broken = |message: String| WorkerError::Link { url: url.to_owned(), message };
+    let broken = |source: LinkSource| WorkerError::Link { url: url.to_owned(), source };
     let address = |message: String| WorkerError::Address { url: url.to_owned(), message };
     let mut request = url.into_client_request().map_err(|source| address(source.to_string()))?;
     let bearer = HeaderValue::from_str(&format!("Bearer {token}"))
-        .map_err(|_| WorkerError::TurnedAway { message: "the token holds characters that no token has".to_owned() })?;
+        .map_err(|_| WorkerError::Refused { message: "the token contains invalid characters".to_owned() })?;
     request.headers_mut().insert(AUTHORIZATION, bearer);
     if url.starts_with("wss:") {
-        // Which arithmetic TLS uses is chosen once per process; a second choice changes nothing.
+        // The cryptography of TLS is chosen once per process; a second choice changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
-    // Without delay: a row should be a pixel soon.
+    // Without Nagle's delay, so that a row reaches the page soon.
     match timeout(SILENCE, connect_async_tls_with_config(request, None, true, None)).await {
         Ok(Ok((socket, _))) => Ok(socket),
         Ok(Err(SocketError::Http(answer)))
             if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&answer.status()) =>
         {
-            Err(WorkerError::TurnedAway {
-                message: format!("{}; make a token of the role worker with: kindling token", answer.status()),
+            Err(WorkerError::Refused {
+                message: format!(
+                    "{}; create a token of the role worker with: kindling token --role worker",
+                    answer.status()
+                ),
             })
         }
-        Ok(Err(source)) => Err(broken(source.to_string())),
-        Err(_) => Err(broken("no answer".to_owned())),
+        Ok(Err(source)) => Err(broken(source.into())),
+        Err(_) => Err(broken("the server does not answer".into())),
     }
 }
 
-/// What can come over the line.
-enum Heard {
+/// What can be received.
+enum Received {
     Message(FromServer),
-    /// The answer to a ping, say.
-    SignOfLife,
+    /// A ping's answer or another message without content.
+    Alive,
     Closed,
 }
 
-/// A connection that speaks the protocol.
-struct Line {
+/// A connection with the link's protocol.
+struct Connection {
     socket: Socket,
     url: String,
 }
 
-impl Line {
-    fn broken(&self, message: &str) -> WorkerError {
-        WorkerError::Link { url: self.url.clone(), message: message.to_owned() }
+impl Connection {
+    fn broken(&self, source: impl Into<LinkSource>) -> WorkerError {
+        WorkerError::Link { url: self.url.clone(), source: source.into() }
     }
 
     async fn send(&mut self, message: &FromWorker) -> Result<(), WorkerError> {
-        let bytes = wire::encode::to_bytes(message).map_err(|source| self.broken(&source.to_string()))?;
+        let bytes = wire::encode::to_bytes(message).map_err(|source| self.broken(source))?;
         self.put(Message::binary(bytes)).await
     }
 
@@ -186,25 +191,25 @@ impl Line {
         self.put(Message::Ping(Default::default())).await
     }
 
-    /// A server that takes nothing for long is as good as gone.
+    /// Sends a message; a server that accepts nothing for [`SILENCE`] counts as disconnected.
     async fn put(&mut self, message: Message) -> Result<(), WorkerError> {
         match timeout(SILENCE, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(source)) => Err(self.broken(&source.to_string())),
-            Err(_) => Err(self.broken("the server takes nothing")),
+            Ok(Err(source)) => Err(self.broken(source)),
+            Err(_) => Err(self.broken("the server accepts no message")),
         }
     }
 
-    /// What comes next. Losing the future loses no message.
-    async fn next(&mut self) -> Result<Heard, WorkerError> {
+    /// The next message. It is cancel-safe: dropping the future loses no message.
+    async fn next(&mut self) -> Result<Received, WorkerError> {
         match self.socket.next().await {
             Some(Ok(Message::Binary(bytes))) => match wire::encode::from_bytes(&bytes) {
-                Ok(message) => Ok(Heard::Message(message)),
-                Err(source) => Err(self.broken(&format!("the server speaks another version: {source}"))),
+                Ok(message) => Ok(Received::Message(message)),
+                Err(source) => Err(self.broken(format!("the server uses another version of the protocol: {source}"))),
             },
-            Some(Ok(Message::Close(_))) | None => Ok(Heard::Closed),
-            Some(Ok(_)) => Ok(Heard::SignOfLife),
-            Some(Err(source)) => Err(self.broken(&source.to_string())),
+            Some(Ok(Message::Close(_))) | None => Ok(Received::Closed),
+            Some(Ok(_)) => Ok(Received::Alive),
+            Some(Err(source)) => Err(self.broken(source)),
         }
     }
 

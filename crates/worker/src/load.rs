@@ -1,10 +1,10 @@
-//! How busy the machine and this process are, from Linux's /proc; zeros where there is none.
+//! Load of the machine and of this process, from Linux's /proc; zeros on other systems.
 
 use std::fs;
 
 use wire::device::DeviceLoad;
 
-/// Takes the load again and again; the processor's share is that since the time before.
+/// Measures the load repeatedly; the CPU share is that since the previous measurement.
 #[derive(Debug, Default)]
 pub struct LoadMeter {
     before: Ticks,
@@ -18,7 +18,7 @@ struct Ticks {
 }
 
 impl LoadMeter {
-    /// The load now; `device_bytes` comes from who knows the device.
+    /// The present load. `device_bytes` is the memory in use on the device.
     pub fn measure(&mut self, device_bytes: u64) -> DeviceLoad {
         let now = read("/proc/stat").and_then(|text| ticks(&text)).unwrap_or_default();
         let total = now.total.saturating_sub(self.before.total);
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_proc_are_read() {
+    fn proc_files_are_parsed() {
         assert_eq!(kilobytes("Name:\tx\nVmRSS:\t   12 kB\n", "VmRSS:"), Some(12 * 1024));
         assert_eq!(kilobytes("nothing here", "VmRSS:"), None);
         assert_eq!(ticks("cpu  10 1 4 80 5 0 0 0 3 3\ncpu0 1 1 1 1\n"), Some(Ticks { busy: 15, total: 100 }));
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_load_is_always_in_bounds() {
+    fn the_load_is_always_in_range() {
         let mut meter = LoadMeter::default();
         for _ in 0..3 {
             let load = meter.measure(7);

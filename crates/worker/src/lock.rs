@@ -1,5 +1,5 @@
-//! One worker per device and folder: an exclusive lock on `workers/<device>.lock`, held while the process lives.
-//! The system lets go of it when the process ends, however it ends, so a server that starts again asks the lock and no pid file.
+//! One worker per device and folder: an exclusive lock on `workers/<device>.lock` for the lifetime of the process. The system releases it
+//! when the process ends, however it ends, so a restarted server checks the lock instead of a PID file.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -11,35 +11,35 @@ use wire::DeviceId;
 
 use crate::error::WorkerError;
 
-/// Where the lock of a device is.
+/// Path of the lock of a device.
 pub fn lock_path(data: &Path, device: &DeviceId) -> PathBuf {
     data.join("workers").join(format!("{device}.lock"))
 }
 
-/// Whether a living worker holds the device.
+/// Whether a running worker uses the device.
 pub fn is_held(data: &Path, device: &DeviceId) -> bool {
     let Ok(file) = File::open(lock_path(data, device)) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// The lock of a device, let go of when dropped.
+/// The lock of a device, released when dropped.
 #[derive(Debug)]
 pub struct DeviceLock {
     _file: File,
 }
 
 impl DeviceLock {
-    /// Takes the device, and writes the process number into the lock for people to read.
+    /// Takes the lock, and writes the process number into the file, for information.
     ///
     /// # Errors
-    /// Another worker holds it, or the folder cannot be written.
+    /// [`WorkerError::DeviceTaken`] where another worker has it; a folder that cannot be written.
     pub fn take(data: &Path, device: &DeviceId) -> Result<Self, WorkerError> {
         let path = lock_path(data, device);
         let folder = |source| WorkerError::Folder { path: path.clone(), source };
         fs::create_dir_all(data.join("workers")).map_err(folder)?;
         let mut file =
             OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(folder)?;
-        // Someone who only asks (`is_held`) has it for an instant; a few tries tell them from a worker.
+        // `is_held` takes the lock for an instant; repeated tries distinguish that from a worker.
         for _ in 0..20 {
             match file.try_lock() {
                 Ok(()) => {

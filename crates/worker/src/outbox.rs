@@ -1,8 +1,7 @@
-//! The reports of one run between the thread that trains and the link that sends: the spool behind a lock, a bell for the link,
-//! and what is done when the disk refuses.
+//! The reports of one run between the training thread and the link: the spool behind a lock, and a signal for the link.
 //!
-//! The training thread takes the lock for one buffered write and never waits for the network. When the disk refuses, reports
-//! wait in memory and the training is told that it is blocked, and why; it holds until the clock here has written them.
+//! The training thread takes the lock for one write and never waits for the network. When the disk is full or fails, reports wait in
+//! memory, and `blocked` says why; the run pauses until they are written.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,77 +10,77 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use wire::frame::Frame;
-use wire::link::Item;
-use wire::look::Look;
+use wire::inspect::request::Inspection;
+use wire::inspect::update::InspectionUpdate;
+use wire::transport::link::Item;
 use wire::{RunId, RunState};
 
-use crate::spool::{Most, Spool, SpoolError};
+use crate::spool::{Limit, Spool, SpoolError};
 
-/// The bell between the training thread and the link.
+/// Wakes the link when the training thread has something to send.
 #[derive(Debug, Default)]
-pub(crate) struct Bell {
-    /// Rung when there is something to send or to do.
-    pub(crate) rung: Notify,
-    /// Something is there which people wait for: send without gathering more.
+pub(crate) struct Signal {
+    /// Notified when there is something to send or to do.
+    pub(crate) notified: Notify,
+    /// An event was reported, which users wait for: the link sends it without collecting more.
     pub(crate) is_urgent: AtomicBool,
 }
 
-impl Bell {
-    pub(crate) fn ring(&self, is_urgent: bool) {
+impl Signal {
+    pub(crate) fn notify(&self, is_urgent: bool) {
         if is_urgent {
             self.is_urgent.store(true, Ordering::Release);
         }
-        self.rung.notify_one();
+        self.notified.notify_one();
     }
 }
 
-/// What waits to be sent of one run.
+/// The reports of one run that are to be sent.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     pub(crate) run: RunId,
     spool: Mutex<Spool>,
-    bell: Arc<Bell>,
-    /// The latest look of each kind.
-    looks: Mutex<BTreeMap<String, Frame>>,
-    /// Looks that somebody watches, until the training has heard of them.
-    wanted: Mutex<Option<Vec<Look>>>,
+    signal: Arc<Signal>,
+    /// The newest update of each kind.
+    updates: Mutex<BTreeMap<String, InspectionUpdate>>,
+    /// Requested inspections, until the training has taken them.
+    requested: Mutex<Option<Vec<Inspection>>>,
     acked: AtomicU64,
     is_over: AtomicBool,
     is_abandoned: AtomicBool,
 }
 
-/// A lock that a panicking thread left behind is as good as before: all that is done under it is whole.
+/// Locks. After a panic in another thread the value is used as it is: no operation under the lock leaves it incomplete.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Outbox {
-    /// Of a run in training, or (`is_over`) of one that an earlier process left.
-    pub(crate) fn new(run: RunId, spool: Spool, bell: Arc<Bell>, is_over: bool) -> Self {
+    /// The outbox of a run in training, or (`is_over`) of reports that an earlier process left.
+    pub(crate) fn new(run: RunId, spool: Spool, signal: Arc<Signal>, is_over: bool) -> Self {
         Self {
             run,
             spool: Mutex::new(spool),
-            bell,
-            looks: Mutex::default(),
-            wanted: Mutex::default(),
+            signal,
+            updates: Mutex::default(),
+            requested: Mutex::default(),
             acked: AtomicU64::new(0),
             is_over: AtomicBool::new(is_over),
             is_abandoned: AtomicBool::new(false),
         }
     }
 
-    // From the training thread.
+    // Called on the training thread.
 
-    /// Takes a report for good. Waits only where the disk has refused for so long that memory is no place either.
+    /// Stores a report. Waits only while the disk cannot be written and the memory for pending reports is full.
     pub(crate) fn put(&self, item: Item) {
         if self.is_abandoned() {
             return;
         }
         let is_event = matches!(item, Item::Event(_));
-        // Ended, or parked: nothing more comes of this run from here.
+        // Over or suspended: the last report of this training.
         let is_last = matches!(&item, Item::Event(report)
-            if report.state.is_some_and(|state| state.is_over() || state == RunState::Parked));
+            if report.state.is_some_and(|state| state.is_over() || state == RunState::Suspended));
         {
             let mut spool = locked(&self.spool);
             if let Err(source) = spool.append(&item) {
@@ -89,14 +88,14 @@ impl Outbox {
             }
         }
         self.is_over.fetch_or(is_last, Ordering::AcqRel);
-        self.bell.ring(is_event);
+        self.signal.notify(is_event);
         while locked(&self.spool).is_full() && !self.is_abandoned() {
             sleep(Duration::from_millis(100));
             locked(&self.spool).flush();
         }
     }
 
-    /// Why reports cannot be kept on disk, while they cannot.
+    /// Why reports cannot be written to disk at present.
     pub(crate) fn blocked(&self) -> Option<String> {
         if self.is_abandoned() {
             return None;
@@ -104,35 +103,37 @@ impl Outbox {
         let spool = locked(&self.spool);
         let failure = spool.failure()?;
         Some(format!(
-            "reports cannot be written to {} ({failure}); make room, and training goes on by itself. None is lost: they wait in memory",
+            "reports cannot be written to {} ({failure}); once the cause is removed, training continues by itself. No report is lost: they wait in memory",
             spool.path().display()
         ))
     }
 
-    /// Keeps the look if it is the newest of its kind.
-    pub(crate) fn put_look(&self, frame: Frame) {
+    /// Stores an update in place of the previous one of its kind.
+    pub(crate) fn put_update(&self, update: InspectionUpdate) {
         if !self.is_abandoned() {
-            locked(&self.looks).insert(frame.key(), frame);
-            self.bell.ring(false);
+            locked(&self.updates).insert(update.key(), update);
+            self.signal.notify(false);
         }
     }
 
-    /// The looks that are watched now, where the training has not heard of them yet.
-    pub(crate) fn take_wanted(&self) -> Option<Vec<Look>> {
-        locked(&self.wanted).take()
+    /// The requested inspections, if the training has not taken them yet.
+    pub(crate) fn take_requested(&self) -> Option<Vec<Inspection>> {
+        locked(&self.requested).take()
     }
 
-    // From the link and the clock.
+    // Called by the link and the timer.
 
-    /// What is watched from now on. Looks that nobody watches any more are not sent.
-    pub(crate) fn want(&self, looks: Vec<Look>) {
-        let keys: Vec<String> = looks.iter().map(Look::key).collect();
-        let is_asked_for = |frame: &Frame| matches!(frame, Frame::Seen { .. } | Frame::Unseen { .. });
-        locked(&self.looks).retain(|key, frame| !is_asked_for(frame) || keys.contains(key));
-        *locked(&self.wanted) = Some(looks);
+    /// Sets the requested inspections. Results of inspections that are no longer requested are not sent.
+    pub(crate) fn request(&self, inspections: Vec<Inspection>) {
+        let keys: Vec<String> = inspections.iter().map(Inspection::key).collect();
+        let is_requested = |update: &InspectionUpdate| {
+            matches!(update, InspectionUpdate::Result { .. } | InspectionUpdate::Failed { .. })
+        };
+        locked(&self.updates).retain(|key, update| !is_requested(update) || keys.contains(key));
+        *locked(&self.requested) = Some(inspections);
     }
 
-    /// Each second: what waits in memory is written, and what is written is synced.
+    /// Called each second: writes pending reports, and syncs the file.
     pub(crate) fn sync(&self) {
         let file = {
             let mut spool = locked(&self.spool);
@@ -144,17 +145,17 @@ impl Outbox {
         }
     }
 
-    /// As many reports from `from` on as `most` allows, with the number of the first: a later one only where numbers leapt.
-    pub(crate) fn read(&self, from: u64, most: Most) -> Result<Option<(u64, Vec<Item>)>, SpoolError> {
+    /// Reports from number `from` on up to `limit`, with the number of the first, which is larger than `from` only where numbers were skipped.
+    pub(crate) fn read(&self, from: u64, limit: Limit) -> Result<Option<(u64, Vec<Item>)>, SpoolError> {
         let (records, path) = {
             let mut spool = locked(&self.spool);
-            (spool.read(from, most)?, spool.path().to_owned())
+            (spool.read(from, limit)?, spool.path().to_owned())
         };
         records.map(|records| Ok((records.first_seq, records.decode(&path)?))).transpose()
     }
 
-    pub(crate) fn take_looks(&self) -> Vec<Frame> {
-        std::mem::take(&mut *locked(&self.looks)).into_values().collect()
+    pub(crate) fn take_updates(&self) -> Vec<InspectionUpdate> {
+        std::mem::take(&mut *locked(&self.updates)).into_values().collect()
     }
 
     pub(crate) fn last(&self) -> u64 {
@@ -165,24 +166,24 @@ impl Outbox {
         self.acked.load(Ordering::Acquire)
     }
 
-    /// The server has everything up to `seq`: an answer on a living connection, which never takes back.
+    /// The server has stored everything up to `seq`. A smaller number than before is ignored.
     pub(crate) fn acknowledge(&self, seq: u64) {
         self.acked.fetch_max(seq, Ordering::AcqRel);
         locked(&self.spool).skip_to(seq);
     }
 
-    /// What the server says at the start of a connection counts, also where it says less than before.
+    /// Sets the number of the last stored report at the start of a connection, also to a smaller one than before.
     pub(crate) fn start_from(&self, stored: u64) {
         self.acked.store(stored, Ordering::Release);
         locked(&self.spool).skip_to(stored);
     }
 
-    /// Whether no more reports will come.
+    /// Whether no more reports will be added.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
     }
 
-    /// Whether the server has all there will ever be.
+    /// Whether the server has stored all reports, and no more will be added.
     pub(crate) fn is_delivered(&self) -> bool {
         self.is_over() && self.acked() >= self.last()
     }
@@ -191,7 +192,7 @@ impl Outbox {
         self.is_abandoned.load(Ordering::Acquire)
     }
 
-    /// The lab wants nothing more of this run: reports are dropped from here on.
+    /// The server has released this run: reports are dropped from now on.
     pub(crate) fn abandon(&self) {
         self.is_abandoned.store(true, Ordering::Release);
     }

@@ -1,27 +1,27 @@
-//! What a training says of itself, on its way into the outbox. Lives on the training thread.
+//! The reports of a training on their way into the outbox. Used on the training thread.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use wire::frame::Frame;
-use wire::link::{Item, Report};
-use wire::look::Look;
+use wire::inspect::request::Inspection;
+use wire::inspect::update::InspectionUpdate;
 use wire::series::Row;
+use wire::transport::link::{Item, Report};
 use wire::{Author, Event, RunState};
 
 use crate::outbox::Outbox;
 
-/// Number of the orders that this process gives itself; it means nothing outside, and the server's never get that far.
-pub(crate) const OWN_ORDER: u64 = u64::MAX;
+/// Id of the commands that this process gives itself. It is not sent: the ids of the server are far below.
+pub(crate) const OWN_COMMAND: u64 = u64::MAX;
 
-/// A look beyond this size is not kept.
-const MOST_KEPT_BYTES: usize = 4 << 20;
+/// A larger snapshot is dropped, bytes.
+const MAX_SNAPSHOT_BYTES: usize = 4 << 20;
 
-/// Takes a run's reports. Each is on disk when the call returns; none waits for the network.
+/// Receives the reports of a run. Calls never wait for the network: a report is in the spool file when the call returns.
 #[derive(Debug)]
 pub struct RunReporter {
     outbox: Arc<Outbox>,
-    /// Where the run was last heard of, for reports that the training cannot make itself.
+    /// Segment and step of the last report, for reports that the training cannot make itself.
     segment: u32,
     step: u64,
 }
@@ -31,52 +31,57 @@ impl RunReporter {
         Self { outbox, segment: 0, step: 0 }
     }
 
-    /// The values of a step.
+    /// Reports the values of a step.
     pub fn row(&mut self, row: Row) {
         (self.segment, self.step) = (row.segment, row.step);
         self.outbox.put(Item::Row(row));
     }
 
-    /// Something happened.
+    /// Reports an event.
     pub fn report(&mut self, report: Report) {
         (self.segment, self.step) = (report.segment, report.step);
-        let command_id = report.command_id.filter(|number| *number != OWN_ORDER);
-        self.outbox.put(Item::Event(readable(Report { command_id, ..report })));
+        let command_id = report.command_id.filter(|number| *number != OWN_COMMAND);
+        self.outbox.put(Item::Event(encodable(Report { command_id, ..report })));
     }
 
-    /// A look inside; the newest of its kind replaces the one before.
-    pub fn look(&mut self, frame: Frame) {
-        self.outbox.put_look(frame);
+    /// Reports an update of an inspection; it replaces the previous one of its kind.
+    pub fn inspection(&mut self, update: InspectionUpdate) {
+        self.outbox.put_update(update);
     }
 
-    /// A look that is stored like every other report. One that is too large to travel beside them is left out.
-    pub fn keep(&mut self, frame: Frame) {
-        match wire::encode::to_bytes(&frame) {
-            Ok(bytes) if bytes.len() <= MOST_KEPT_BYTES => self.outbox.put(Item::Kept(Box::new(frame))),
+    /// Reports a snapshot, which is stored like every other report. One larger than [`MAX_SNAPSHOT_BYTES`] is dropped.
+    pub fn snapshot(&mut self, update: InspectionUpdate) {
+        match wire::encode::to_bytes(&update) {
+            Ok(bytes) if bytes.len() <= MAX_SNAPSHOT_BYTES => self.outbox.put(Item::Snapshot(Box::new(update))),
             Ok(bytes) => {
-                tracing::warn!("{} at step {} weighs {} bytes: not kept", frame.key(), frame.step(), bytes.len())
+                tracing::warn!(
+                    "snapshot {} at step {} has {} bytes and is dropped",
+                    update.key(),
+                    update.step(),
+                    bytes.len()
+                )
             }
-            Err(source) => tracing::error!("a look cannot be encoded: {source}"),
+            Err(source) => tracing::error!("a snapshot cannot be encoded: {source}"),
         }
     }
 
-    /// The looks that somebody watches, where these have changed since the last call.
-    pub fn wanted(&mut self) -> Option<Vec<Look>> {
-        self.outbox.take_wanted()
+    /// The inspections that are requested, if they have changed since the last call.
+    pub fn requested_inspections(&mut self) -> Option<Vec<Inspection>> {
+        self.outbox.take_requested()
     }
 
-    /// Why reports cannot be kept on disk, while they cannot: hold until this is `None`.
+    /// Why reports cannot be written to disk at present: the run pauses until this is `None`.
     pub fn blocked(&self) -> Option<String> {
         self.outbox.blocked()
     }
 
-    pub(crate) fn say(&mut self, event: Event, state: RunState) {
+    pub(crate) fn report_event(&mut self, event: Event, state: RunState) {
         let (segment, step) = (self.segment, self.step);
         self.report(Report {
             segment,
             step,
             at_ms: now_ms(),
-            author: Author::Lab,
+            author: Author::System,
             command_id: None,
             reason: None,
             event,
@@ -85,7 +90,7 @@ impl RunReporter {
     }
 
     pub(crate) fn fail(&mut self, message: String) {
-        self.say(Event::Failed { message }, RunState::Failed);
+        self.report_event(Event::Failed { message }, RunState::Failed);
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -93,11 +98,11 @@ impl RunReporter {
     }
 }
 
-/// An event holding a number that is none cannot travel as JSON; what it was about still can.
-fn readable(report: Report) -> Report {
-    let travels =
+/// Replaces an event with a non-finite number, which JSON cannot encode, by [`Event::NonFinite`] with its text.
+fn encodable(report: Report) -> Report {
+    let is_encodable =
         wire::encode::to_bytes(&report).ok().is_some_and(|bytes| wire::encode::from_bytes::<Report>(&bytes).is_ok());
-    if travels {
+    if is_encodable {
         return report;
     }
     let what = report.event.phrase();
@@ -114,20 +119,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_without_a_number_still_arrives() {
+    fn an_event_with_a_non_finite_number_is_still_reported() {
         let report = |loss_nats| Report {
             segment: 0,
             step: 3,
             at_ms: 0,
-            author: Author::Lab,
+            author: Author::System,
             command_id: Some(1),
             reason: None,
             event: Event::Evaluated { loss_nats, bits_per_byte: 1.0 },
             state: None,
         };
-        assert_eq!(readable(report(1.5)), report(1.5));
-        let made = readable(report(f64::NAN));
-        assert!(matches!(&made.event, Event::NonFinite { what } if what.contains("NaN")), "{made:?}");
-        assert_eq!(made.command_id, Some(1));
+        assert_eq!(encodable(report(1.5)), report(1.5));
+        let replaced = encodable(report(f64::NAN));
+        assert!(matches!(&replaced.event, Event::NonFinite { what } if what.contains("NaN")), "{replaced:?}");
+        assert_eq!(replaced.command_id, Some(1));
     }
 }

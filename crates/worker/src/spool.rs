@@ -1,9 +1,10 @@
-//! The reports of one run on disk, from the moment they exist until the server has them: an append-only file of
-//! checked records. Nothing here knows of threads or sockets; see `outbox.rs` for who shares it.
+//! The write-ahead spool: the reports of one run on disk until the server has stored them, an append-only file of records with checksums.
+//! Nothing here uses threads or sockets; `outbox.rs` shares a spool between threads.
 //!
-//! A record is `[length u32][number u64][check 8 bytes][postcard of an Item]`, little-endian; the check is the start of the
-//! BLAKE3 of all the rest. What a process has written survives its death (the kernel has it); what was synced survives the
-//! machine's. A torn tail is cut off when the file is opened. Numbers rise by one, save where [`Spool::skip_to`] leapt.
+//! The file begins with [`MAGIC`], which has the format. A record is `[length u32][number u64][checksum 8 bytes][postcard of an
+//! Item]`, little-endian; the checksum is the start of the BLAKE3 of the rest. Written data survives the process, synced data the
+//! machine. An incomplete tail is cut off when the file is opened. Numbers increase by one, except where [`Spool::skip_to`] skipped some.
+//! A file of another format is refused and not changed.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -11,72 +12,88 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use wire::RunId;
-use wire::link::Item;
+use wire::transport::link::Item;
 
+/// The format that this version writes and reads.
+pub const FORMAT: u8 = 1;
+/// First bytes of the file: a name, the format and its complement, so that damage does not look like another format.
+const MAGIC: [u8; 8] = [b'K', b'N', b'D', b'S', b'P', b'L', FORMAT, !FORMAT];
+/// Bytes of a record before its payload.
 const HEADER: usize = 20;
-/// A length beyond this is no record but noise.
-const LONGEST: usize = 16 << 20;
-/// Records between two remembered offsets: what a read at any number has to walk at most.
+/// A larger length is not that of a record.
+const MAX_RECORD_BYTES: usize = 16 << 20;
+/// Records between two remembered offsets: what a read at any number skips fewer than this.
 const MARK_EVERY: u64 = 256;
-/// What may wait in memory while the disk refuses; training stands still beyond it.
-const MOST_HELD_BYTES: usize = 64 << 20;
+/// Reports in memory while the disk cannot be written, bytes; beyond it the training waits.
+const MAX_PENDING_BYTES: usize = 64 << 20;
 
 /// Why a spool cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
-    /// The disk refused.
-    #[error("the spool {path} cannot be used: {source}")]
+    /// The file cannot be read or written.
+    #[error("the spool {} cannot be used: {source}", path.display())]
     Disk {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A whole record that this version cannot read.
-    #[error("report {seq} in {path} is of another version of this program: {source}")]
-    Foreign {
-        /// The spool.
+    /// Another version wrote the file.
+    #[error(
+        "the spool {} was written by another version of Kindling (format {found}); this version reads format {FORMAT}; \
+         it was not changed: deliver its reports with that version, or remove it",
+        path.display()
+    )]
+    Version {
+        /// The file.
         path: PathBuf,
-        /// Its number.
+        /// Its format; 0 for development versions before the first format.
+        found: u8,
+    },
+    /// A complete record that does not decode.
+    #[error("report {seq} in {} cannot be decoded: {source}", path.display())]
+    Undecodable {
+        /// The file.
+        path: PathBuf,
+        /// Number of the report.
         seq: u64,
-        /// What the decoder said.
+        /// The error of the decoder.
         source: postcard::Error,
     },
 }
 
-/// Records as they lie on disk, without their headers: undecoded, so that no lock is held while they are.
+/// Records as they lie on disk, without their headers: undecoded, so that no lock is pending while they are.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Records {
     /// Number of the first.
     pub first_seq: u64,
-    /// One postcard each.
+    /// Their postcard bytes.
     pub payloads: Vec<Vec<u8>>,
 }
 
-/// How much to read at once; one record always.
+/// The limits of one read; it always gives one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Most {
-    /// Records.
+pub struct Limit {
     pub records: usize,
-    /// Bytes after which no other is begun: looks that are kept weigh a thousand times what a row does.
+    /// Bytes after which no further record is added: a snapshot is a thousand times larger than a row.
     pub bytes: usize,
 }
 
 impl Records {
-    fn has_room(&self, most: Most) -> bool {
+    fn has_room(&self, limit: Limit) -> bool {
         let bytes: usize = self.payloads.iter().map(Vec::len).sum();
-        self.payloads.is_empty() || (self.payloads.len() < most.records && bytes < most.bytes)
+        self.payloads.is_empty() || (self.payloads.len() < limit.records && bytes < limit.bytes)
     }
 
-    /// The reports themselves.
+    /// Decodes the reports; `path` is for the error.
     ///
     /// # Errors
-    /// A record of another version.
+    /// [`SpoolError::Undecodable`].
     pub fn decode(&self, path: &Path) -> Result<Vec<Item>, SpoolError> {
         let numbered = (self.first_seq..).zip(&self.payloads);
         numbered
             .map(|(seq, payload)| {
-                wire::encode::from_bytes(payload).map_err(|source| SpoolError::Foreign {
+                wire::encode::from_bytes(payload).map_err(|source| SpoolError::Undecodable {
                     path: path.to_owned(),
                     seq,
                     source,
@@ -92,55 +109,55 @@ pub struct Spool {
     folder: PathBuf,
     path: PathBuf,
     files: Option<Files>,
-    /// Bytes of whole records on disk.
+    /// Bytes of the complete records on disk, with the magic.
     end: u64,
     /// Number of the last record on disk.
     last_on_disk: u64,
-    /// Number of the last report taken.
+    /// Number of the last report.
     last: u64,
     /// Numbers and offsets of some records, in order.
     marks: Vec<(u64, u64)>,
-    /// Where the last read ended: the next usually goes on from there.
+    /// Number and offset where the last read ended: the next read usually continues there.
     read_to: (u64, u64),
-    /// Not on disk yet, because it refused.
-    held: VecDeque<(u64, Vec<u8>)>,
-    held_bytes: usize,
-    failure: Option<String>,
+    /// Reports that could not be written yet.
+    pending: VecDeque<(u64, Vec<u8>)>,
+    pending_bytes: usize,
+    failure: Option<SpoolError>,
     has_unsynced: bool,
     is_removed: bool,
 }
 
-/// Writing and reading each have their own place in the file.
+/// Two handles, because writing and reading have separate positions.
 #[derive(Debug)]
 struct Files {
     writing: File,
     reading: File,
 }
 
-/// What a walk through a file found.
+/// The records of a file.
 #[derive(Debug, Default)]
-struct Walk {
+struct Contents {
     end: u64,
     last: u64,
     marks: Vec<(u64, u64)>,
 }
 
 impl Spool {
-    /// Opens or makes the spool of `run` below `root`, cutting off a torn tail.
+    /// Opens or creates the spool of `run` in the folder `root`, and cuts off an incomplete tail.
     ///
     /// # Errors
-    /// The disk refused.
+    /// [`SpoolError::Version`], which leaves the file unchanged; [`SpoolError::Disk`].
     pub fn open(root: &Path, run: &RunId) -> Result<Self, SpoolError> {
         let mut spool = Self::closed(root, run);
-        spool.open_files().map_err(|source| SpoolError::Disk { path: spool.path.clone(), source })?;
+        spool.open_files()?;
         Ok(spool)
     }
 
-    /// The same, but a disk that refuses leaves reports in memory until it does not.
-    pub fn open_or_hold(root: &Path, run: &RunId) -> Self {
+    /// As [`Spool::open`], but while the file cannot be opened, reports stay in memory.
+    pub fn open_or_defer(root: &Path, run: &RunId) -> Self {
         let mut spool = Self::closed(root, run);
         if let Err(source) = spool.open_files() {
-            spool.failure = Some(source.to_string());
+            spool.failure = Some(source);
         }
         spool
     }
@@ -152,68 +169,85 @@ impl Spool {
             folder,
             path,
             files: None,
-            end: 0,
+            end: MAGIC.len() as u64,
             last_on_disk: 0,
             last: 0,
             marks: vec![],
             read_to: (0, 0),
-            held: VecDeque::new(),
-            held_bytes: 0,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
             failure: None,
             has_unsynced: false,
             is_removed: false,
         }
     }
 
-    fn open_files(&mut self) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
-        let writing = OpenOptions::new().create(true).truncate(false).write(true).open(&self.path)?;
-        let reading = File::open(&self.path)?;
-        let length = writing.metadata()?.len();
-        let walk = walk(&reading, length)?;
-        if self.last > 0 && walk.last > 0 {
-            return Err(io::Error::other("a spool of the same run is there already"));
+    fn open_files(&mut self) -> Result<(), SpoolError> {
+        if let Some(found) = other_format(&self.path) {
+            return Err(SpoolError::Version { path: self.path.clone(), found });
         }
-        if walk.end < length {
-            writing.set_len(walk.end)?;
+        self.create_files().map_err(|source| SpoolError::Disk { path: self.path.clone(), source })
+    }
+
+    fn create_files(&mut self) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let mut writing = OpenOptions::new().create(true).truncate(false).write(true).open(&self.path)?;
+        let reading = File::open(&self.path)?;
+        let mut length = writing.metadata()?.len();
+        if !starts_with_magic(&reading)? {
+            if length > 0 {
+                writing.set_len(0)?;
+            }
+            writing.write_all(&MAGIC)?;
+            length = MAGIC.len() as u64;
+        }
+        let contents = read_contents(&reading, length)?;
+        if self.last > 0 && contents.last > 0 {
+            return Err(io::Error::other("another spool of the same run exists"));
+        }
+        if contents.end < length {
+            writing.set_len(contents.end)?;
         }
         self.files = Some(Files { writing, reading });
-        (self.end, self.last_on_disk, self.marks) = (walk.end, walk.last, walk.marks);
-        self.last = self.last.max(walk.last);
+        (self.end, self.last_on_disk, self.marks) = (contents.end, contents.last, contents.marks);
+        self.last = self.last.max(contents.last);
         Ok(())
     }
 
-    /// Takes a report and gives it its number. It is never refused: where the disk does, it waits in memory and
-    /// [`Spool::failure`] says why.
+    /// Appends a report and gives its number. While the disk cannot be written, it stays in memory, and [`Spool::failure`] says why.
     ///
     /// # Errors
-    /// Only a report that cannot be encoded, which takes no number.
+    /// A report that cannot be encoded, which gets no number.
     pub fn append(&mut self, item: &Item) -> Result<u64, postcard::Error> {
         let payload = wire::encode::to_bytes(item)?;
         self.last += 1;
         let record = record(self.last, &payload);
-        self.held_bytes += record.len();
-        self.held.push_back((self.last, record));
+        self.pending_bytes += record.len();
+        self.pending.push_back((self.last, record));
         self.flush();
         Ok(self.last)
     }
 
-    /// Writes what waits in memory; whether nothing does any more.
+    /// Writes the reports in memory; whether none is left.
     pub fn flush(&mut self) -> bool {
         match self.try_flush() {
             Ok(()) => self.failure = None,
-            Err(source) => self.failure = Some(source.to_string()),
+            Err(source) => self.failure = Some(source),
         }
         self.failure.is_none()
     }
 
-    fn try_flush(&mut self) -> io::Result<()> {
+    fn try_flush(&mut self) -> Result<(), SpoolError> {
         if self.files.is_none() && !self.is_removed {
             self.open_files()?;
         }
+        self.write_pending().map_err(|source| SpoolError::Disk { path: self.path.clone(), source })
+    }
+
+    fn write_pending(&mut self) -> io::Result<()> {
         let Some(files) = &mut self.files else { return Ok(()) };
-        while let Some((seq, bytes)) = self.held.front() {
-            // At a known place rather than at the end, so that another try overwrites what a full disk cut short.
+        while let Some((seq, bytes)) = self.pending.front() {
+            // At a known offset rather than at the end, so that another attempt overwrites what a full disk cut short.
             files.writing.seek(SeekFrom::Start(self.end))?;
             files.writing.write_all(bytes)?;
             if self.marks.last().is_none_or(|(marked, _)| seq - marked >= MARK_EVERY) {
@@ -221,14 +255,14 @@ impl Spool {
             }
             self.end += bytes.len() as u64;
             self.last_on_disk = *seq;
-            self.held_bytes -= bytes.len();
-            self.held.pop_front();
+            self.pending_bytes -= bytes.len();
+            self.pending.pop_front();
             self.has_unsynced = true;
         }
         Ok(())
     }
 
-    /// The file to sync, if something was written since the last time; to be synced without holding the spool.
+    /// The file to sync, if something was written since the last call. The caller syncs it without the lock.
     pub fn unsynced(&mut self) -> Option<File> {
         let files = self.files.as_ref().filter(|_| self.has_unsynced)?;
         let file = files.writing.try_clone().ok()?;
@@ -236,23 +270,23 @@ impl Spool {
         Some(file)
     }
 
-    /// Records from number `from` on, without a gap among them, as many as `most` allows; none where there are none yet.
+    /// Consecutive records from number `from` on, up to `limit`; `None` where there are none yet.
     ///
     /// # Errors
-    /// The disk refused, or has changed what was written.
-    pub fn read(&mut self, from: u64, most: Most) -> Result<Option<Records>, SpoolError> {
+    /// [`SpoolError::Disk`]: the file cannot be read, or a record was damaged.
+    pub fn read(&mut self, from: u64, limit: Limit) -> Result<Option<Records>, SpoolError> {
         let from = from.max(1);
         if from > self.last_on_disk {
-            return Ok(self.read_held(from, most));
+            return Ok(self.read_pending(from, limit));
         }
-        self.read_disk(from, most).map_err(|source| SpoolError::Disk { path: self.path.clone(), source })
+        self.read_disk(from, limit).map_err(|source| SpoolError::Disk { path: self.path.clone(), source })
     }
 
-    fn read_held(&self, from: u64, most: Most) -> Option<Records> {
-        let mut waiting = self.held.iter().skip_while(|(seq, _)| *seq < from).peekable();
+    fn read_pending(&self, from: u64, limit: Limit) -> Option<Records> {
+        let mut waiting = self.pending.iter().skip_while(|(seq, _)| *seq < from).peekable();
         let mut found = Records { first_seq: waiting.peek()?.0, payloads: vec![] };
         for (expected, (seq, bytes)) in (found.first_seq..).zip(waiting) {
-            if expected != *seq || !found.has_room(most) {
+            if expected != *seq || !found.has_room(limit) {
                 break;
             }
             found.payloads.push(bytes[HEADER..].to_vec());
@@ -260,17 +294,17 @@ impl Spool {
         Some(found)
     }
 
-    fn read_disk(&mut self, from: u64, most: Most) -> io::Result<Option<Records>> {
+    fn read_disk(&mut self, from: u64, limit: Limit) -> io::Result<Option<Records>> {
         let Some(files) = &mut self.files else { return Ok(None) };
         let before = self.marks.partition_point(|(seq, _)| *seq <= from);
-        let marked = before.checked_sub(1).map_or(0, |i| self.marks[i].1);
+        let marked = before.checked_sub(1).map_or(MAGIC.len() as u64, |i| self.marks[i].1);
         let mut at = if self.read_to.0 == from { self.read_to.1 } else { marked };
         files.reading.seek(SeekFrom::Start(at))?;
         let mut reader = BufReader::with_capacity(64 << 10, &files.reading).take(self.end - at);
         let mut found: Option<Records> = None;
         while let Some((seq, payload)) = next_record(&mut reader)? {
             let next = found.as_ref().map(|records| records.first_seq + records.payloads.len() as u64);
-            let is_full = found.as_ref().is_some_and(|records| !records.has_room(most));
+            let is_full = found.as_ref().is_some_and(|records| !records.has_room(limit));
             if is_full || next.is_some_and(|next| next != seq) {
                 break;
             }
@@ -286,37 +320,37 @@ impl Spool {
         Ok(found)
     }
 
-    /// Number of the last report taken; 0 for none.
+    /// Number of the last report; 0 for none.
     pub fn last(&self) -> u64 {
         self.last
     }
 
-    /// Numbers go on after `seq`, where the server has more than this disk remembers.
+    /// Continues numbering after `seq`, where the server has more reports than this spool.
     pub fn skip_to(&mut self, seq: u64) {
         self.last = self.last.max(seq);
     }
 
-    /// Why the disk refuses, while it does.
-    pub fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
+    /// Why the file cannot be written at present.
+    pub fn failure(&self) -> Option<&SpoolError> {
+        self.failure.as_ref()
     }
 
-    /// Whether no more may wait in memory.
+    /// Whether the memory for pending reports is full.
     pub fn is_full(&self) -> bool {
-        self.held_bytes >= MOST_HELD_BYTES
+        self.pending_bytes >= MAX_PENDING_BYTES
     }
 
-    /// The file, for messages.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Takes it off the disk: the server has everything, or wants nothing of it.
+    /// Deletes the spool: the server has stored everything, or has released the run.
     ///
     /// # Errors
-    /// The disk refused.
+    /// [`SpoolError::Disk`].
     pub fn remove(&mut self) -> Result<(), SpoolError> {
-        // The clock that syncs may come once more.
+        // The timer that syncs may call once more.
         (self.files, self.is_removed) = (None, true);
         match fs::remove_dir_all(&self.folder) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -327,7 +361,29 @@ impl Spool {
     }
 }
 
-/// Runs with reports on disk, left by workers before this one. Folders with none in them are taken away.
+/// The format of an existing file, where it is another one. A file that begins with a valid record is of format 0; anything else
+/// without the magic is an incomplete or damaged file of this format.
+fn other_format(path: &Path) -> Option<u8> {
+    let mut start = [0; MAGIC.len()];
+    let mut file = File::open(path).ok()?;
+    if !fill(&mut file, &mut start).ok()? {
+        return None;
+    }
+    let [name @ .., format, complement] = &start;
+    if *name == MAGIC[..6] && *complement == !format {
+        return (*format != FORMAT).then_some(*format);
+    }
+    file.rewind().ok()?;
+    next_record(&mut file).ok()?.map(|_| 0)
+}
+
+fn starts_with_magic(mut file: &File) -> io::Result<bool> {
+    let mut start = [0; MAGIC.len()];
+    file.rewind()?;
+    Ok(fill(&mut file, &mut start)? && start == MAGIC)
+}
+
+/// Runs with reports that earlier workers left on disk. Empty spools are deleted; unreadable ones are logged and stay.
 pub fn unsent(root: &Path) -> Vec<(RunId, Spool)> {
     let Ok(entries) = fs::read_dir(root) else { return vec![] };
     let runs = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()?.parse::<RunId>().ok());
@@ -369,7 +425,7 @@ fn check(seq: u64, payload: &[u8]) -> [u8; 8] {
     start
 }
 
-/// The next record, or `None` where there is no whole and sound one.
+/// The next record, or `None` where there is no complete and valid one.
 fn next_record(reader: &mut impl Read) -> io::Result<Option<(u64, Vec<u8>)>> {
     let mut header = [0; HEADER];
     if !fill(reader, &mut header)? {
@@ -378,15 +434,15 @@ fn next_record(reader: &mut impl Read) -> io::Result<Option<(u64, Vec<u8>)>> {
     let [l0, l1, l2, l3, s0, s1, s2, s3, s4, s5, s6, s7, expected @ ..] = header;
     let (length, seq) =
         (u32::from_le_bytes([l0, l1, l2, l3]) as usize, u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]));
-    if length == 0 || length > LONGEST {
+    if length == 0 || length > MAX_RECORD_BYTES {
         return Ok(None);
     }
     let mut payload = vec![0; length];
-    let is_sound = fill(reader, &mut payload)? && check(seq, &payload) == expected;
-    Ok(is_sound.then_some((seq, payload)))
+    let is_valid = fill(reader, &mut payload)? && check(seq, &payload) == expected;
+    Ok(is_valid.then_some((seq, payload)))
 }
 
-/// Whether there were enough bytes.
+/// Reads exactly `bytes`; whether there were enough.
 fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     match reader.read_exact(bytes) {
         Ok(()) => Ok(true),
@@ -395,21 +451,24 @@ fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-/// Goes through all whole records, in rising order of number.
-fn walk(file: &File, length: u64) -> io::Result<Walk> {
-    let mut reader = BufReader::with_capacity(1 << 20, file).take(length);
-    let mut walk = Walk::default();
+/// Reads all complete records, in increasing order of number.
+fn read_contents(file: &File, length: u64) -> io::Result<Contents> {
+    let start = MAGIC.len() as u64;
+    let mut file = file;
+    file.seek(SeekFrom::Start(start))?;
+    let mut reader = BufReader::with_capacity(1 << 20, file).take(length - start);
+    let mut contents = Contents { end: start, ..Contents::default() };
     while let Some((seq, payload)) = next_record(&mut reader)? {
-        if seq <= walk.last {
+        if seq <= contents.last {
             break;
         }
-        if walk.marks.last().is_none_or(|(marked, _)| seq - marked >= MARK_EVERY) {
-            walk.marks.push((seq, walk.end));
+        if contents.marks.last().is_none_or(|(marked, _)| seq - marked >= MARK_EVERY) {
+            contents.marks.push((seq, contents.end));
         }
-        walk.last = seq;
-        walk.end += (HEADER + payload.len()) as u64;
+        contents.last = seq;
+        contents.end += (HEADER + payload.len()) as u64;
     }
-    Ok(walk)
+    Ok(contents)
 }
 
 #[cfg(test)]
@@ -425,11 +484,11 @@ mod tests {
         "amber-fox-7k2q".parse().unwrap()
     }
 
-    fn all(spool: &mut Spool, from: u64, most: usize) -> Vec<(u64, Item)> {
+    fn all(spool: &mut Spool, from: u64, limit: usize) -> Vec<(u64, Item)> {
         let (mut next, mut found) = (from, vec![]);
-        while let Some(records) = spool.read(next, Most { records: most, bytes: 1 << 20 }).unwrap() {
+        while let Some(records) = spool.read(next, Limit { records: limit, bytes: 1 << 20 }).unwrap() {
             let items = records.decode(Path::new("")).unwrap();
-            assert!(!items.is_empty() && items.len() <= most && records.first_seq >= next);
+            assert!(!items.is_empty() && items.len() <= limit && records.first_seq >= next);
             found.extend((records.first_seq..).zip(items));
             next = found.last().unwrap().0 + 1;
         }
@@ -445,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_back_from_any_number_also_after_reopening() {
+    fn reports_are_read_from_any_number_also_after_reopening() {
         let root = tempfile::tempdir().unwrap();
         let mut spool = filled(root.path(), 1000);
         for is_reopened in [false, true] {
@@ -453,31 +512,31 @@ mod tests {
                 spool = Spool::open(root.path(), &run()).unwrap();
                 assert_eq!(spool.last(), 1000);
             }
-            for (from, most) in [(0, 7), (1, 1000), (2, 999), (256, 256), (257, 300), (700, 1), (1000, 5), (1001, 5)] {
+            for (from, limit) in [(0, 7), (1, 1000), (2, 999), (256, 256), (257, 300), (700, 1), (1000, 5), (1001, 5)] {
                 let expected: Vec<_> = (from.max(1)..=1000).map(|seq| (seq, item(seq))).collect();
-                assert_eq!(all(&mut spool, from, most), expected, "from {from}, {most} at a time");
+                assert_eq!(all(&mut spool, from, limit), expected, "from {from}, {limit} at a time");
             }
         }
     }
 
     #[test]
-    fn torn_anywhere_the_longest_whole_prefix_is_left_and_goes_on() {
+    fn a_file_torn_anywhere_keeps_its_complete_records_and_continues() {
         let root = tempfile::tempdir().unwrap();
         let spool = filled(root.path(), 12);
         let path = spool.path().to_owned();
         let whole = fs::read(&path).unwrap();
-        let mut ends = vec![0];
-        ends.extend((1..=12).scan(0, |end, seq| {
+        let mut ends = vec![MAGIC.len()];
+        ends.extend((1..=12).scan(MAGIC.len(), |end, seq| {
             *end += record(seq, &wire::encode::to_bytes(&item(seq)).unwrap()).len();
             Some(*end)
         }));
         for length in 0..=whole.len() {
-            for rubbish in [&b""[..], &[0; 64], &[0xff; 64]] {
-                let torn = [&whole[..length], rubbish].concat();
+            for garbage in [&b""[..], &[0; 64], &[0xff; 64]] {
+                let torn = [&whole[..length], garbage].concat();
                 fs::write(&path, &torn).unwrap();
-                // Rubbish may happen to be the very bytes that were lost.
+                // Garbage may equal the lost bytes.
                 let intact = torn.iter().zip(&whole).take_while(|(a, b)| a == b).count();
-                let kept = ends.iter().filter(|end| **end <= intact).count() as u64 - 1;
+                let kept = (ends.iter().filter(|end| **end <= intact).count() as u64).saturating_sub(1);
                 let mut spool = Spool::open(root.path(), &run()).unwrap();
                 assert_eq!(spool.last(), kept, "cut at {length}");
                 assert_eq!(spool.append(&item(77)).unwrap(), kept + 1);
@@ -507,12 +566,12 @@ mod tests {
     }
 
     #[test]
-    fn a_read_ends_after_so_many_bytes_and_has_one_report_at_least() {
+    fn a_read_has_bounded_bytes_and_at_least_one_report() {
         let root = tempfile::tempdir().unwrap();
         let mut spool = filled(root.path(), 9);
         let weights: Vec<usize> = (1..=9).map(|step| wire::encode::to_bytes(&item(step)).unwrap().len()).collect();
         for bytes in [0, 1, weights[0], weights[0] + 1, weights[..4].iter().sum(), 10_000] {
-            let read = spool.read(1, Most { records: 7, bytes }).unwrap().unwrap();
+            let read = spool.read(1, Limit { records: 7, bytes }).unwrap().unwrap();
             let expected = (1..=7).find(|count| weights[..*count].iter().sum::<usize>() >= bytes).unwrap_or(7);
             assert_eq!(read.payloads.len(), expected, "{bytes} bytes of {weights:?}");
         }
@@ -520,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_leap_where_the_server_has_more() {
+    fn numbers_skip_ahead_where_the_server_has_more() {
         let root = tempfile::tempdir().unwrap();
         let mut spool = filled(root.path(), 3);
         spool.skip_to(10);
@@ -531,36 +590,36 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_refuses_loses_nothing() {
+    fn a_disk_that_cannot_be_written_loses_nothing() {
         let root = tempfile::tempdir().unwrap();
-        let in_the_way = root.path().join(run().as_str());
-        fs::write(&in_the_way, "a file where the folder should be").unwrap();
-        let mut spool = Spool::open_or_hold(root.path(), &run());
+        let blocking_file = root.path().join(run().as_str());
+        fs::write(&blocking_file, "a file in place of the folder").unwrap();
+        let mut spool = Spool::open_or_defer(root.path(), &run());
         for step in 1..=5 {
             spool.append(&item(step)).unwrap();
         }
         assert!(spool.failure().is_some());
         let expected: Vec<_> = (1..=5).map(|seq| (seq, item(seq))).collect();
         assert_eq!(all(&mut spool, 1, 2), expected, "still there to be sent");
-        fs::remove_file(&in_the_way).unwrap();
+        fs::remove_file(&blocking_file).unwrap();
         assert!(spool.flush() && spool.failure().is_none());
         assert_eq!(all(&mut Spool::open(root.path(), &run()).unwrap(), 1, 2), expected);
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_is_named() {
+    fn a_full_disk_is_reported() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join(run().as_str())).unwrap();
         std::os::unix::fs::symlink("/dev/full", root.path().join(run().as_str()).join("log")).unwrap();
-        let mut spool = Spool::open_or_hold(root.path(), &run());
+        let mut spool = Spool::open_or_defer(root.path(), &run());
         spool.append(&item(1)).unwrap();
-        assert!(spool.failure().unwrap().contains("No space left"), "{:?}", spool.failure());
+        assert!(spool.failure().unwrap().to_string().contains("No space left"), "{:?}", spool.failure());
         assert_eq!(all(&mut spool, 1, 2), [(1, item(1))]);
     }
 
     #[test]
-    fn what_earlier_workers_left_is_found() {
+    fn reports_of_earlier_workers_are_found() {
         let root = tempfile::tempdir().unwrap();
         filled(root.path(), 2);
         Spool::open(root.path(), &"empty-run".parse().unwrap()).unwrap();
@@ -573,11 +632,32 @@ mod tests {
     }
 
     #[test]
-    fn once_removed_it_stays_away() {
+    fn a_removed_spool_is_not_created_again() {
         let root = tempfile::tempdir().unwrap();
         let mut spool = filled(root.path(), 2);
         spool.remove().unwrap();
         assert!(spool.flush() && spool.unsynced().is_none());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_spool_of_another_version_is_refused_and_not_changed() {
+        let root = tempfile::tempdir().unwrap();
+        let path = filled(root.path(), 3).path().to_owned();
+        let whole = fs::read(&path).unwrap();
+        let later = [&MAGIC[..6], &[FORMAT + 1, !(FORMAT + 1)], &whole[8..]].concat();
+        // The development versions before the first format had no magic.
+        let earlier = whole[8..].to_vec();
+        for (bytes, format) in [(later, FORMAT + 1), (earlier, 0)] {
+            fs::write(&path, &bytes).unwrap();
+            let error = Spool::open(root.path(), &run()).unwrap_err();
+            assert!(matches!(error, SpoolError::Version { found, .. } if found == format), "{error}");
+            assert!(error.to_string().contains("another version of Kindling"), "{error}");
+            assert!(unsent(root.path()).is_empty());
+            let mut spool = Spool::open_or_defer(root.path(), &run());
+            spool.append(&item(1)).unwrap();
+            assert!(matches!(spool.failure(), Some(SpoolError::Version { .. })));
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+        }
     }
 }

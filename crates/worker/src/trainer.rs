@@ -1,21 +1,21 @@
-//! What the engine does on the training thread. The only file of this crate that knows the engine.
+//! The engine as a trainer. The only file of this crate that uses the engine's training loop.
 
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 
 use engine::device::EngineDevice;
 use engine::train::{Folders, Reporter};
-use wire::command::CommandOrder;
+use wire::control::command::NumberedCommand;
 use wire::device::DeviceInfo;
-use wire::frame::Frame;
-use wire::link::Report;
-use wire::look::Look;
+use wire::inspect::request::Inspection;
+use wire::inspect::update::InspectionUpdate;
 use wire::series::Row;
+use wire::transport::link::Report;
 use wire::{DeviceId, RunPlan};
 
-use crate::error::WorkerError;
+use crate::error::{TrainError, WorkerError};
 use crate::reporter::RunReporter;
-use crate::training::{Trainer, Work};
+use crate::training::{Assignment, Trainer};
 
 /// The engine on one opened device.
 pub struct EngineTrainer {
@@ -24,15 +24,15 @@ pub struct EngineTrainer {
 }
 
 impl EngineTrainer {
-    /// Opens the device and measures its speed, which takes a moment.
+    /// Opens the device and measures its speed, which takes some seconds.
     ///
     /// # Errors
-    /// A device that is not there, or a driver that refuses.
+    /// [`WorkerError::Device`]: the device does not exist, or its driver fails.
     pub fn open(device: &DeviceId, folders: Folders) -> Result<Self, WorkerError> {
         let failed =
-            |source: engine::EngineError| WorkerError::Device { device: device.clone(), message: source.to_string() };
+            |source: engine::EngineError| WorkerError::Device { device: device.clone(), source: source.into() };
         let mut opened = engine::device::open(device).map_err(failed)?;
-        opened.info.flops_per_sec = engine::device::measure(&opened).map_err(failed)?;
+        opened.info.flops_per_sec = engine::model::speed::measure(&opened).map_err(failed)?;
         Ok(Self { device: opened, folders })
     }
 }
@@ -46,18 +46,23 @@ impl Trainer for EngineTrainer {
         self.device.bytes_in_use()
     }
 
-    fn train(&self, work: &Work, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
-        let Work { run, plan, past } = work;
-        check_texts(plan, &self.folders.corpora)?;
-        // The handles are shared, not opened anew: a driver allows that once for each process.
+    fn train(
+        &self,
+        assignment: &Assignment,
+        commands: &Receiver<NumberedCommand>,
+        out: &mut RunReporter,
+    ) -> Result<(), TrainError> {
+        let Assignment { run, plan, past } = assignment;
+        check_datasets(plan, &self.folders.corpora)?;
+        // The handles are shared rather than opened again: a driver allows that once per process.
         let device = EngineDevice {
             info: self.device.info.clone(),
             burn: self.device.burn.clone(),
             setup: self.device.setup.clone(),
         };
-        let mut training = engine::train::Training::load(run, plan, past, self.folders.clone(), device)
-            .map_err(|source| source.to_string())?;
-        training.run(orders, out).map_err(|source| source.to_string())
+        let mut session =
+            engine::train::Session::load(run, plan, past, self.folders.clone(), device).map_err(TrainError::engine)?;
+        session.run(commands, out).map_err(TrainError::engine)
     }
 }
 
@@ -70,16 +75,16 @@ impl Reporter for RunReporter {
         RunReporter::report(self, report);
     }
 
-    fn look(&mut self, frame: Frame) {
-        RunReporter::look(self, frame);
+    fn inspection(&mut self, update: InspectionUpdate) {
+        RunReporter::inspection(self, update);
     }
 
-    fn keep(&mut self, frame: Frame) {
-        RunReporter::keep(self, frame);
+    fn snapshot(&mut self, update: InspectionUpdate) {
+        RunReporter::snapshot(self, update);
     }
 
-    fn wanted(&mut self) -> Option<Vec<Look>> {
-        RunReporter::wanted(self)
+    fn requested_inspections(&mut self) -> Option<Vec<Inspection>> {
+        RunReporter::requested_inspections(self)
     }
 
     fn blocked(&self) -> Option<String> {
@@ -87,31 +92,26 @@ impl Reporter for RunReporter {
     }
 }
 
-/// A worker on another machine than the server's may not have the text.
-fn check_texts(plan: &RunPlan, corpora: &Path) -> Result<(), String> {
+/// Checks that all datasets of a plan exist on this machine; a worker on another machine than the server's may lack some.
+fn check_datasets(plan: &RunPlan, corpora: &Path) -> Result<(), TrainError> {
     match plan.mix.iter().find(|part| !corpora.join(part.corpus.as_str()).is_dir()) {
         None => Ok(()),
-        Some(part) => Err(format!(
-            "the text {} is not on this worker's machine (looked in {}); copy corpora/{} from the server's folder to there, or choose a device of the server's machine",
-            part.corpus,
-            corpora.display(),
-            part.corpus
-        )),
+        Some(part) => Err(TrainError::DatasetMissing { corpus: part.corpus.clone(), folder: corpora.to_owned() }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::plan::MixPart;
-    use wire::spec::Tokenizer;
+    use wire::data::tokenizer::Tokenizer;
+    use wire::run::plan::MixPart;
 
     #[test]
-    fn a_missing_text_is_named_with_the_way_out() {
+    fn a_missing_dataset_is_named_with_a_hint() {
         let corpora = tempfile::tempdir().unwrap();
         std::fs::create_dir(corpora.path().join("tales")).unwrap();
         let part = |name: &str| MixPart { corpus: name.parse().unwrap(), content_hash: String::new(), weight: 0.5 };
-        let preset = wire::preset::find("tiny", None).unwrap();
+        let preset = wire::run::preset::find("tiny", None).unwrap();
         let plan = |mix| RunPlan {
             preset: preset.name.clone(),
             steps: 1,
@@ -123,8 +123,8 @@ mod tests {
             prompt: String::new(),
             origin: None,
         };
-        assert_eq!(check_texts(&plan(vec![part("tales")]), corpora.path()), Ok(()));
-        let message = check_texts(&plan(vec![part("tales"), part("mine")]), corpora.path()).unwrap_err();
-        assert!(message.contains("the text mine is not on") && message.contains("corpora/mine"), "{message}");
+        check_datasets(&plan(vec![part("tales")]), corpora.path()).unwrap();
+        let message = check_datasets(&plan(vec![part("tales"), part("mine")]), corpora.path()).unwrap_err().to_string();
+        assert!(message.contains("the dataset mine is not on") && message.contains("corpora/mine"), "{message}");
     }
 }

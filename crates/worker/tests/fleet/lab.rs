@@ -1,4 +1,4 @@
-//! A lab that misbehaves on request: a server on a real socket which stores, forgets and hangs up, and a trainer without tensors.
+//! A fake server on a real socket, which fails on request, and a fake trainer without tensors.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,18 +16,18 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
-use wire::command::CommandOrder;
+use wire::control::command::NumberedCommand;
+use wire::data::tokenizer::Tokenizer;
 use wire::device::{DeviceInfo, DeviceKind};
-use wire::frame::{Frame, Pace};
-use wire::link::{FromServer, FromWorker, Item, PROTOCOL, Report};
-use wire::look::{Look, Passage};
+use wire::inspect::request::{Inspection, InspectionText};
+use wire::inspect::result::{HeatMap, InspectionResult};
+use wire::inspect::update::{InspectionOverhead, InspectionUpdate};
 use wire::series::Row;
-use wire::sight::{Field, Sight};
-use wire::spec::Tokenizer;
+use wire::transport::link::{FromServer, FromWorker, Item, PROTOCOL, Report};
 use wire::{Author, Command, Event, RunId, RunPlan, RunState};
-use worker::{Patience, RunReporter, Trainer, Work, WorkerConfig, WorkerError};
+use worker::{Assignment, Patience, RunReporter, TrainError, Trainer, WorkerConfig, WorkerError};
 
-/// What the server does with a message of reports.
+/// A fault of the server at a message of reports.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Fault {
     None,
@@ -35,31 +35,31 @@ pub(crate) enum Fault {
     CutBeforeAnswering,
     AnswerTwice,
     AnswerOld,
-    /// It comes back from an older copy of its files.
+    /// It restarts from an older copy of its files.
     ForgetAndCut,
-    /// It stores and never says so.
+    /// It stores reports and does not answer.
     Mute,
 }
 
-/// What the trainer does with a run.
+/// The behaviour of the trainer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Script {
-    /// Rows 0.., resting for a millisecond after so many (0: never).
+    /// Reports `steps` rows, and sleeps for a millisecond after each `every` of them (0: never).
     Rows {
         steps: u64,
         every: u64,
     },
-    /// Stopping, it saves itself for so long.
+    /// Waits for a stop command, and then saves for `saving`.
     UntilStopped {
         saving: Duration,
     },
-    /// Beside each row a look to be kept, of so many bytes.
-    Kept {
+    /// Reports a snapshot of `bytes` bytes beside each row.
+    Snapshots {
         steps: u64,
         bytes: usize,
     },
-    /// Notes what is watched whenever that changes, and looks at it, until it is stopped.
-    Watched,
+    /// Notes the requested inspections whenever they change and reports results, until it is stopped.
+    Inspected,
     Fail(&'static str),
     Panic,
 }
@@ -73,7 +73,7 @@ pub(crate) fn item(step: u64) -> Item {
 }
 
 fn event(step: u64, command_id: Option<u64>, event: Event, state: Option<RunState>) -> Item {
-    Item::Event(Report { segment: 0, step, at_ms: 0, author: Author::Lab, command_id, reason: None, event, state })
+    Item::Event(Report { segment: 0, step, at_ms: 0, author: Author::System, command_id, reason: None, event, state })
 }
 
 /// All reports of a run of [`Script::Rows`].
@@ -83,19 +83,25 @@ pub(crate) fn expected(steps: u64) -> Vec<Item> {
     std::iter::once(starting).chain((0..steps).map(item)).chain([finished]).collect()
 }
 
-/// A look of so many bytes.
-pub(crate) fn kept(step: u64, bytes: usize) -> Frame {
+/// A snapshot of `bytes` bytes.
+pub(crate) fn snapshot(step: u64, bytes: usize) -> InspectionUpdate {
     let cells = vec![(step % 250) as u8; bytes];
-    let mean = Field { rows: 1, columns: bytes as u32, low: 0.0, high: 1.0, cells };
-    let sight = Sight::Attention { tokens: vec![], patterns: vec![mean], heads: vec![] };
-    Frame::Seen { step, segment: 0, look: attention(0), sight, pace: Pace::default() }
+    let mean = HeatMap { rows: 1, columns: bytes as u32, low: 0.0, high: 1.0, cells };
+    let result = InspectionResult::Attention { tokens: vec![], patterns: vec![mean], heads: vec![] };
+    InspectionUpdate::Result {
+        step,
+        segment: 0,
+        inspection: attention(0),
+        result,
+        overhead: InspectionOverhead::default(),
+    }
 }
 
-pub(crate) fn attention(layer: u32) -> Look {
-    Look::Attention { passage: Passage::default(), layer }
+pub(crate) fn attention(layer: u32) -> Inspection {
+    Inspection::Attention { text: InspectionText::default(), layer }
 }
 
-/// Waits for something that must come.
+/// Waits for a condition, at most a minute.
 pub(crate) async fn when(what: &str, is_so: impl Fn() -> bool) {
     let began = Instant::now();
     while !is_so() {
@@ -104,11 +110,11 @@ pub(crate) async fn when(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// A trainer that follows scripts.
+/// A trainer that follows a script for each run.
 #[derive(Default)]
 pub(crate) struct FakeTrainer {
     scripts: Mutex<Vec<Script>>,
-    /// Trainings that have returned.
+    /// Number of trainings that have returned.
     pub(crate) ended: AtomicU64,
 }
 
@@ -125,30 +131,35 @@ impl Trainer for FakeTrainer {
         }
     }
 
-    fn train(&self, work: &Work, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
+    fn train(
+        &self,
+        work: &Assignment,
+        commands: &Receiver<NumberedCommand>,
+        out: &mut RunReporter,
+    ) -> Result<(), TrainError> {
         let script = self.scripts.lock().unwrap()[work.plan.seed as usize];
-        let result = follow(script, orders, out);
+        let result = follow(script, commands, out);
         self.ended.fetch_add(1, Ordering::SeqCst);
         result
     }
 }
 
-fn follow(script: Script, orders: &Receiver<CommandOrder>, out: &mut RunReporter) -> Result<(), String> {
+fn follow(script: Script, commands: &Receiver<NumberedCommand>, out: &mut RunReporter) -> Result<(), TrainError> {
     match script {
         Script::Rows { steps, every } => {
             for step in 0..steps {
-                hold(out, step);
+                pause_while_blocked(out, step);
                 out.row(row(step));
                 if every > 0 && step % every == 0 {
                     std::thread::sleep(Duration::from_millis(1));
                 }
             }
-            hold(out, steps);
-            tell(out, event(steps, None, Event::Finished, Some(RunState::Finished)));
+            pause_while_blocked(out, steps);
+            report(out, event(steps, None, Event::Finished, Some(RunState::Finished)));
             Ok(())
         }
         Script::UntilStopped { saving } => {
-            for order in orders {
+            for order in commands {
                 let (done, state) = match order.command {
                     Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
                     Command::Annotate { text } => (Event::Annotated { text }, None),
@@ -157,32 +168,32 @@ fn follow(script: Script, orders: &Receiver<CommandOrder>, out: &mut RunReporter
                 if state.is_some() {
                     std::thread::sleep(saving);
                 }
-                tell(out, event(0, Some(order.command_id), done, state));
+                report(out, event(0, Some(order.command_id), done, state));
                 if state.is_some() {
                     return Ok(());
                 }
             }
             Ok(())
         }
-        Script::Kept { steps, bytes } => {
+        Script::Snapshots { steps, bytes } => {
             for step in 0..steps {
-                out.keep(kept(step, bytes));
+                out.snapshot(snapshot(step, bytes));
                 out.row(row(step));
             }
-            tell(out, event(steps, None, Event::Finished, Some(RunState::Finished)));
+            report(out, event(steps, None, Event::Finished, Some(RunState::Finished)));
             Ok(())
         }
-        Script::Watched => loop {
-            if let Some(looks) = out.wanted() {
-                let text = looks.iter().map(Look::key).collect::<Vec<_>>().join(" ");
-                tell(out, event(0, None, Event::Annotated { text }, None));
-                for look in looks {
-                    out.look(Frame::Unseen { step: 0, look, message: "too dark".into() });
+        Script::Inspected => loop {
+            if let Some(inspections) = out.requested_inspections() {
+                let text = inspections.iter().map(Inspection::key).collect::<Vec<_>>().join(" ");
+                report(out, event(0, None, Event::Annotated { text }, None));
+                for inspection in inspections {
+                    out.inspection(InspectionUpdate::Failed { step: 0, inspection, message: "not available".into() });
                 }
             }
-            match orders.recv_timeout(Duration::from_millis(2)) {
-                Ok(CommandOrder { command: Command::Stop { .. }, command_id, .. }) => {
-                    tell(out, event(0, Some(command_id), Event::Stopped, Some(RunState::Stopped)));
+            match commands.recv_timeout(Duration::from_millis(2)) {
+                Ok(NumberedCommand { command: Command::Stop { .. }, command_id, .. }) => {
+                    report(out, event(0, Some(command_id), Event::Stopped, Some(RunState::Stopped)));
                     return Ok(());
                 }
                 Ok(other) => panic!("{other:?}"),
@@ -190,7 +201,7 @@ fn follow(script: Script, orders: &Receiver<CommandOrder>, out: &mut RunReporter
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         },
-        Script::Fail(message) => Err(message.into()),
+        Script::Fail(message) => Err(TrainError::engine(message)),
         Script::Panic => {
             out.row(row(7));
             panic!("shape mismatch")
@@ -203,34 +214,34 @@ fn row(step: u64) -> Row {
     row
 }
 
-fn tell(out: &mut RunReporter, item: Item) {
+fn report(out: &mut RunReporter, item: Item) {
     let Item::Event(report) = item else { unreachable!() };
     out.report(report);
 }
 
-/// As the engine does: it says why, and stands still.
-fn hold(out: &mut RunReporter, step: u64) {
+/// As the engine: pauses with a note while reports cannot be written.
+fn pause_while_blocked(out: &mut RunReporter, step: u64) {
     if let Some(text) = out.blocked() {
-        tell(out, event(step, None, Event::Annotated { text }, Some(RunState::Paused)));
+        report(out, event(step, None, Event::Annotated { text }, Some(RunState::Paused)));
         while out.blocked().is_some() {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
 
-/// What the server's connection tasks share.
+/// The state that the server's connections share.
 #[derive(Default)]
 struct Store {
-    /// By number, from 1; times set to 0.
+    /// Stored reports by number, from 1; times set to 0.
     stored: BTreeMap<RunId, Vec<Item>>,
-    /// To be assigned.
+    /// Runs to assign.
     queue: Vec<(RunId, RunPlan)>,
     messages: u64,
     faults: u64,
     links: u64,
-    /// Looks that were sent.
-    looks: Vec<Frame>,
-    /// Bytes of the largest message of reports, less its last report.
+    /// Received updates.
+    inspections: Vec<InspectionUpdate>,
+    /// Bytes of the largest message of reports, without its last report.
     heaviest: usize,
     say: Option<mpsc::UnboundedSender<FromServer>>,
 }
@@ -238,12 +249,12 @@ struct Store {
 type Shared = Arc<Mutex<Store>>;
 type Faults = Arc<dyn Fn(u64) -> Fault + Send + Sync>;
 
-/// The lab.
+/// The fake lab.
 pub(crate) struct Lab {
     folder: tempfile::TempDir,
     store: Shared,
     faults: Faults,
-    /// Counts up to end all connections; closing it ends the server.
+    /// An increment ends all connections; closing it ends the server.
     life: Mutex<Option<watch::Sender<u64>>>,
     pub(crate) trainer: Arc<FakeTrainer>,
 }
@@ -261,7 +272,7 @@ impl Lab {
         lab
     }
 
-    /// A server with the same store at another address.
+    /// Starts a server with the same reports at another address.
     pub(crate) async fn reopen_elsewhere(&self) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.write_address(listener.local_addr().unwrap());
@@ -275,12 +286,12 @@ impl Lab {
         fs::write(self.data().join("workers/server.json"), format!(r#"{{"url": "http://{address}"}}"#)).unwrap();
     }
 
-    /// The server dies.
+    /// Ends the server.
     pub(crate) fn shut(&self) {
         self.life.lock().unwrap().take();
     }
 
-    /// All connections break.
+    /// Breaks all connections.
     pub(crate) fn cut(&self) {
         self.life.lock().unwrap().as_ref().unwrap().send_modify(|count| *count += 1);
     }
@@ -293,11 +304,11 @@ impl Lab {
         self.data().join("spool")
     }
 
-    pub(crate) fn hire(&self) -> JoinHandle<Result<(), WorkerError>> {
-        self.hire_with(Patience::LOCAL, "secret")
+    pub(crate) fn start_worker(&self) -> JoinHandle<Result<(), WorkerError>> {
+        self.start_worker_with(Patience::LOCAL, "secret")
     }
 
-    pub(crate) fn hire_with(&self, patience: Patience, token: &str) -> JoinHandle<Result<(), WorkerError>> {
+    pub(crate) fn start_worker_with(&self, patience: Patience, token: &str) -> JoinHandle<Result<(), WorkerError>> {
         let config = WorkerConfig {
             patience,
             ..WorkerConfig::new(None, self.data().to_owned(), "cpu".parse().unwrap(), token.to_owned())
@@ -305,23 +316,22 @@ impl Lab {
         tokio::spawn(worker::run_with(config, self.trainer.clone()))
     }
 
-    /// Tells the worker to leave.
-    pub(crate) fn dismiss(&self) {
-        self.say(FromServer::Leave);
+    pub(crate) fn shut_down_worker(&self) {
+        self.send(FromServer::Shutdown);
     }
 
-    fn say(&self, message: FromServer) {
+    fn send(&self, message: FromServer) {
         self.store.lock().unwrap().say.as_ref().expect("a worker is linked").send(message).unwrap();
     }
 
-    /// Queues a run; it is assigned at the next moment without one, at every connection again until the worker holds it.
+    /// Queues a run; it is assigned to the connected worker, and at every connection again until its first report.
     pub(crate) fn assign(&self, run: &RunId, script: Script) {
         let seed = {
             let mut scripts = self.trainer.scripts.lock().unwrap();
             scripts.push(script);
             scripts.len() as u64 - 1
         };
-        let preset = wire::preset::find("tiny", None).unwrap();
+        let preset = wire::run::preset::find("tiny", None).unwrap();
         let plan = RunPlan {
             preset: preset.name,
             steps: 1,
@@ -342,28 +352,28 @@ impl Lab {
         }
     }
 
-    pub(crate) fn order(&self, run: &RunId, command_id: u64, command: Command) {
-        self.say(FromServer::Order {
+    pub(crate) fn command(&self, run: &RunId, command_id: u64, command: Command) {
+        self.send(FromServer::Command {
             run: run.clone(),
-            order: CommandOrder { command_id, author: Author::Lab, command },
+            command: NumberedCommand { command_id, author: Author::System, command },
         });
     }
 
-    /// The store has so many reports of the run already.
+    /// Sets the number of stored reports of a run.
     pub(crate) fn preload(&self, run: &RunId, count: u64) {
         self.store.lock().unwrap().stored.insert(run.clone(), (0..count).map(item).collect());
     }
 
-    pub(crate) fn probe(&self, run: &RunId, looks: Vec<Look>) {
-        self.say(FromServer::Probe { run: run.clone(), looks });
+    pub(crate) fn request(&self, run: &RunId, inspections: Vec<Inspection>) {
+        self.send(FromServer::Inspect { run: run.clone(), inspections });
     }
 
-    /// Looks that were sent, by what was asked.
-    pub(crate) fn looks(&self) -> Vec<String> {
-        self.store.lock().unwrap().looks.iter().map(Frame::key).collect()
+    /// Keys of the received updates.
+    pub(crate) fn inspections(&self) -> Vec<String> {
+        self.store.lock().unwrap().inspections.iter().map(InspectionUpdate::key).collect()
     }
 
-    /// What a [`Script::Watched`] noted of what is watched.
+    /// The notes of a [`Script::Inspected`].
     pub(crate) fn notes(&self, run: &RunId) -> Vec<String> {
         let note = |item: Item| match item {
             Item::Event(Report { event: Event::Annotated { text }, .. }) => Some(text),
@@ -372,12 +382,12 @@ impl Lab {
         self.stored(run).into_iter().filter_map(note).collect()
     }
 
-    /// Bytes of the largest message of reports, less its last report.
+    /// Bytes of the largest message of reports, without its last report.
     pub(crate) fn heaviest(&self) -> usize {
         self.store.lock().unwrap().heaviest
     }
 
-    /// The run is deleted.
+    /// Deletes a run.
     pub(crate) fn forget(&self, run: &RunId) {
         let mut store = self.store.lock().unwrap();
         store.stored.remove(run);
@@ -396,12 +406,12 @@ impl Lab {
         self.stored(run).len() as u64 == steps + 2
     }
 
-    /// Messages that something was done to.
+    /// Number of faults.
     pub(crate) fn faults(&self) -> u64 {
         self.store.lock().unwrap().faults
     }
 
-    /// Messages with reports so far.
+    /// Number of messages with reports.
     pub(crate) fn messages(&self) -> u64 {
         self.store.lock().unwrap().messages
     }
@@ -410,7 +420,7 @@ impl Lab {
         self.store.lock().unwrap().links > 0
     }
 
-    /// The orders that stored events answer.
+    /// Ids of the commands that stored events answer.
     pub(crate) fn answers(&self, run: &RunId) -> Vec<Option<u64>> {
         self.stored(run)
             .iter()
@@ -430,7 +440,7 @@ async fn serve(listener: TcpListener, store: Shared, faults: Faults, life: watch
         life.mark_unchanged();
         tokio::spawn(async move {
             tokio::select! {
-                () = attend(stream, &store, &faults) => {}
+                () = serve_connection(stream, &store, &faults) => {}
                 _ = life.changed() => {}
             }
             store.lock().unwrap().say = None;
@@ -451,24 +461,26 @@ fn check_token(request: &Request, response: Response) -> Result<Response, ErrorR
 
 type Socket = WebSocketStream<TcpStream>;
 
-async fn attend(stream: TcpStream, store: &Shared, faults: &Faults) {
+async fn serve_connection(stream: TcpStream, store: &Shared, faults: &Faults) {
     let Ok(mut socket) = accept_hdr_async(stream, check_token).await else { return };
-    let Some(FromWorker::Hello { protocol: PROTOCOL, holding, unsent, .. }) = hear(&mut socket).await else { return };
+    let Some(FromWorker::Hello { protocol: PROTOCOL, training, unsent, .. }) = receive(&mut socket).await else {
+        return;
+    };
     let (say, mut said) = mpsc::unbounded_channel();
-    greet(store, say, holding, unsent.into_iter().map(|(run, _)| run).collect());
+    greet(store, say, training, unsent.into_iter().map(|(run, _)| run).collect());
     loop {
         tokio::select! {
             message = said.recv() => match message {
-                Some(message) => if tell_worker(&mut socket, message).await.is_none() { return },
+                Some(message) => if send_to_worker(&mut socket, message).await.is_none() { return },
                 None => return,
             },
-            heard = hear(&mut socket) => match heard {
+            received = receive(&mut socket) => match received {
                 None => return,
-                Some(FromWorker::Look { frame, .. }) => store.lock().unwrap().looks.push(frame),
+                Some(FromWorker::Inspection { update, .. }) => store.lock().unwrap().inspections.push(update),
                 Some(FromWorker::Items { run, first_seq, items }) => {
                     let Some(answers) = take(store, faults, run, first_seq, items) else { return };
                     for answer in answers {
-                        if tell_worker(&mut socket, answer).await.is_none() {
+                        if send_to_worker(&mut socket, answer).await.is_none() {
                             return;
                         }
                     }
@@ -479,16 +491,16 @@ async fn attend(stream: TcpStream, store: &Shared, faults: &Faults) {
     }
 }
 
-fn greet(store: &Shared, say: mpsc::UnboundedSender<FromServer>, holding: Option<RunId>, unsent: Vec<RunId>) {
+fn greet(store: &Shared, say: mpsc::UnboundedSender<FromServer>, training: Option<RunId>, unsent: Vec<RunId>) {
     let mut store = store.lock().unwrap();
     store.links += 1;
-    let mut named: Vec<RunId> = holding.iter().chain(&unsent).cloned().collect();
+    let mut named: Vec<RunId> = training.iter().chain(&unsent).cloned().collect();
     named.dedup();
     let stored = named.iter().filter_map(|run| Some((run.clone(), store.stored.get(run)?.len() as u64))).collect();
-    let let_go = holding.as_ref().is_some_and(|run| !store.stored.contains_key(run));
-    say.send(FromServer::Welcome { stored, let_go }).unwrap();
-    if holding.is_none() {
-        // Those of which nothing has come; the rest is over, or being delivered.
+    let release = training.as_ref().is_some_and(|run| !store.stored.contains_key(run));
+    say.send(FromServer::Welcome { stored, release }).unwrap();
+    if training.is_none() {
+        // Runs without reports; the others are over, or are being delivered.
         for (run, plan) in
             store.queue.iter().filter(|(run, _)| store.stored[run].is_empty() && !unsent.contains(run)).take(1)
         {
@@ -499,7 +511,7 @@ fn greet(store: &Shared, say: mpsc::UnboundedSender<FromServer>, holding: Option
     store.say = Some(say);
 }
 
-/// Stores what is new and answers; `None` hangs up.
+/// Stores new reports and gives the answers; `None` breaks the connection.
 fn take(store: &Shared, faults: &Faults, run: RunId, first_seq: u64, items: Vec<Item>) -> Option<Vec<FromServer>> {
     let mut store = store.lock().unwrap();
     let fault = faults(store.messages);
@@ -538,7 +550,7 @@ fn timeless(item: Item) -> Item {
     }
 }
 
-async fn hear(socket: &mut Socket) -> Option<FromWorker> {
+async fn receive(socket: &mut Socket) -> Option<FromWorker> {
     loop {
         match socket.next().await?.ok()? {
             Message::Binary(bytes) => return Some(wire::encode::from_bytes(&bytes).unwrap()),
@@ -548,6 +560,6 @@ async fn hear(socket: &mut Socket) -> Option<FromWorker> {
     }
 }
 
-async fn tell_worker(socket: &mut Socket, message: FromServer) -> Option<()> {
+async fn send_to_worker(socket: &mut Socket, message: FromServer) -> Option<()> {
     socket.send(Message::binary(wire::encode::to_bytes(&message).unwrap())).await.ok()
 }

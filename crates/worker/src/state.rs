@@ -1,68 +1,67 @@
-//! What this worker has on its hands: the run it trains, the one that comes next, and the reports still to be delivered.
-//! Decides; opens no socket (see `link.rs`).
+//! The state of a worker and its decisions: the run that it trains, the next one, and the reports to deliver. The socket is in `link.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wire::command::CommandOrder;
-use wire::link::{FromServer, FromWorker, PROTOCOL};
-use wire::look::Look;
+use wire::control::command::NumberedCommand;
+use wire::inspect::request::Inspection;
+use wire::transport::link::{FromServer, FromWorker, PROTOCOL};
 use wire::{RunId, WorkerId};
 
 use crate::config::{WorkerConfig, host_name};
 use crate::error::WorkerError;
 use crate::load::LoadMeter;
-use crate::outbox::{Bell, Outbox};
-use crate::spool::{self, Most, Spool, SpoolError};
-use crate::training::{Ending, Trainer, Training, Work};
+use crate::outbox::{Outbox, Signal};
+use crate::spool::{self, Limit, Spool, SpoolError};
+use crate::training::{Assignment, Ending, Trainer, Training};
 
-/// Reports in one message: small enough that a beat gets through between two.
-const MOST_IN_MESSAGE: Most = Most { records: 4096, bytes: 1 << 20 };
-/// Messages of a run on their way without an answer: one that is being stored and one that comes next. What happens meanwhile goes out
-/// together, so that a server which stores slowly gets larger messages, and what people wait for never lies behind many small ones.
-const MOST_UNANSWERED: usize = 2;
-/// How long a worker told to leave waits for its run to stop: the last checkpoint of a large model takes a while to write.
+/// Reports in one message: few enough that a heartbeat can be sent between two messages.
+const MESSAGE_LIMIT: Limit = Limit { records: 4096, bytes: 1 << 20 };
+/// Unanswered messages of a run: one that the server stores at present, and the next. Later reports are sent together, so that a slow
+/// server gets fewer, larger messages, and a user's command is never answered behind many small ones.
+const MAX_UNANSWERED: usize = 2;
+/// How long a worker that is shut down waits for its run to stop: the last checkpoint of a large model takes long to write.
 const STOP_WITHIN: Duration = Duration::from_secs(120);
-/// How long it then waits for its reports to be taken; they stay on disk.
+/// How long it then waits for its reports to be stored; the rest stays on disk.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Everything on a worker's hands.
-pub(crate) struct Duty {
+pub(crate) struct WorkerState {
     config: WorkerConfig,
     trainer: Arc<dyn Trainer>,
     host: String,
     worker: WorkerId,
     meter: LoadMeter,
-    pub(crate) bell: Arc<Bell>,
+    pub(crate) signal: Arc<Signal>,
     training: Option<Training>,
-    /// Assigned while the run before was still letting go of its memory.
-    next: Option<Work>,
-    /// What is watched, and of which run: it may be told before that run has begun here.
-    watched: Option<(RunId, Vec<Look>)>,
+    /// A run that was assigned while the previous one was still releasing its memory.
+    next: Option<Assignment>,
+    /// Requested inspections with their run, which may not have started here yet.
+    requested: Option<(RunId, Vec<Inspection>)>,
     /// Reports of the run in training and of those before it.
     outboxes: BTreeMap<RunId, Arc<Outbox>>,
-    /// How far this connection is with each run.
+    /// Progress of this connection by run.
     sending: BTreeMap<RunId, Sending>,
-    /// Reports were left at the last sending, for want of room or of answers.
+    /// The last call of [`WorkerState::due`] left reports, because of the size of messages or missing answers.
     pub(crate) has_more: bool,
-    /// What the server has said it stores of runs that are not on hand.
+    /// Number of the last report that the server stores, of runs that are not here.
     stored: BTreeMap<RunId, u64>,
-    /// Spools that cannot be read; said once, left on disk.
+    /// Runs whose spool cannot be read: logged once, left on disk.
     unreadable: BTreeSet<RunId>,
-    /// The engine panicked: what to end with once all is delivered.
+    /// The panic of the engine, with which the worker ends once all reports are delivered.
     pub(crate) panicked: Option<WorkerError>,
-    leaving_since: Option<Instant>,
-    /// When it last trained or had a link.
+    /// When the server shut this worker down.
+    ending_since: Option<Instant>,
+    /// When it last trained or was connected.
     busy_at: Instant,
 }
 
-/// A run's reports on one connection.
+/// The reports of a run on one connection.
 struct Sending {
     /// Number of the next report to send.
     next: u64,
-    /// The last number of each message that is not answered yet.
+    /// Number of the last report of each unanswered message.
     unanswered: VecDeque<u64>,
 }
 
@@ -77,15 +76,15 @@ impl Sending {
     }
 }
 
-impl Duty {
-    /// Begins with what earlier workers left on disk.
+impl WorkerState {
+    /// Starts with the reports that earlier workers left on disk.
     pub(crate) fn new(config: WorkerConfig, trainer: Arc<dyn Trainer>) -> Result<Self, WorkerError> {
         let host = host_name();
-        let bell = Arc::new(Bell::default());
+        let signal = Arc::new(Signal::default());
         let worker = config.worker_id(&host)?;
         let leftovers = spool::unsent(&config.spool()).into_iter();
         let outboxes = leftovers
-            .map(|(run, spool)| (run.clone(), Arc::new(Outbox::new(run, spool, Arc::clone(&bell), true))))
+            .map(|(run, spool)| (run.clone(), Arc::new(Outbox::new(run, spool, Arc::clone(&signal), true))))
             .collect();
         Ok(Self {
             config,
@@ -93,17 +92,17 @@ impl Duty {
             host,
             worker,
             meter: LoadMeter::default(),
-            bell,
+            signal,
             training: None,
             next: None,
-            watched: None,
+            requested: None,
             outboxes,
             sending: BTreeMap::new(),
             has_more: false,
             stored: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             panicked: None,
-            leaving_since: None,
+            ending_since: None,
             busy_at: Instant::now(),
         })
     }
@@ -111,14 +110,14 @@ impl Duty {
     /// The first message of a connection.
     pub(crate) fn hello(&mut self) -> FromWorker {
         self.sending.clear();
-        let at_work = self.training.as_ref().filter(|training| !training.outbox.is_over()).map(Training::run);
+        let in_training = self.training.as_ref().filter(|training| !training.outbox.is_over()).map(Training::run);
         FromWorker::Hello {
             protocol: PROTOCOL,
             worker: self.worker.clone(),
             host: self.host.clone(),
             pid: std::process::id(),
-            device: self.config.in_the_lab(&self.host, self.trainer.device()),
-            holding: at_work.or(self.next.as_ref().map(|next| &next.run)).cloned(),
+            device: self.config.lab_device(&self.host, self.trainer.device()),
+            training: in_training.or(self.next.as_ref().map(|next| &next.run)).cloned(),
             unsent: self
                 .outboxes
                 .values()
@@ -128,17 +127,17 @@ impl Duty {
         }
     }
 
-    /// The load now.
-    pub(crate) fn beat(&mut self) -> FromWorker {
-        FromWorker::Beat { load: self.meter.measure(self.trainer.device_bytes()) }
+    /// A heartbeat with the present load.
+    pub(crate) fn heartbeat(&mut self) -> FromWorker {
+        FromWorker::Heartbeat { load: self.meter.measure(self.trainer.device_bytes()) }
     }
 
-    /// The server's answer to hello: what it stores of each run decides where sending goes on from.
-    pub(crate) fn welcome(&mut self, stored: Vec<(RunId, u64)>, let_go: bool) {
+    /// Handles the server's answer to hello: sending continues after the reports that it stores.
+    pub(crate) fn welcome(&mut self, stored: Vec<(RunId, u64)>, release: bool) {
         self.busy_at = Instant::now();
         let stored: BTreeMap<RunId, u64> = stored.into_iter().collect();
-        if let_go {
-            self.let_go();
+        if release {
+            self.release();
         }
         let training = self.training.as_ref().map(Training::run);
         self.outboxes.retain(|run, outbox| {
@@ -156,64 +155,64 @@ impl Duty {
         self.stored.extend(stored);
     }
 
-    fn let_go(&mut self) {
+    fn release(&mut self) {
         match self.training.as_ref().filter(|training| !training.outbox.is_over()) {
             Some(training) => {
-                tracing::info!(run = %training.run(), "the server lets this run go; stopping it");
+                tracing::info!(run = %training.run(), "the server has released this run; stopping it");
                 training.outbox.abandon();
-                training.stop("the lab no longer holds this run");
+                training.stop("the server has released this run");
             }
             None => self.next = None,
         }
     }
 
-    /// Anything else the server says.
-    pub(crate) fn hear(&mut self, message: FromServer) {
+    /// Handles a message of the server.
+    pub(crate) fn receive(&mut self, message: FromServer) {
         match message {
-            FromServer::Welcome { stored, let_go } => self.welcome(stored, let_go),
-            FromServer::Assign { run, plan, past } => self.assign(Work { run, plan, past }),
-            FromServer::Order { run, order } => self.order(&run, order),
+            FromServer::Welcome { stored, release } => self.welcome(stored, release),
+            FromServer::Assign { run, plan, past } => self.assign(Assignment { run, plan, past }),
+            FromServer::Command { run, command } => self.command(&run, command),
             FromServer::Stored { run, seq } => self.acknowledge(run, seq),
-            FromServer::Leave => self.leave(),
-            FromServer::Probe { run, looks } => self.probe(run, looks),
+            FromServer::Shutdown => self.shut_down(),
+            FromServer::Inspect { run, inspections } => self.request(run, inspections),
             FromServer::Refused { message } => tracing::warn!("the server refuses this connection: {message}"),
         }
     }
 
-    fn probe(&mut self, run: RunId, looks: Vec<Look>) {
+    fn request(&mut self, run: RunId, inspections: Vec<Inspection>) {
         if let Some(training) = self.training.as_ref().filter(|training| *training.run() == run) {
-            training.outbox.want(looks.clone());
+            training.outbox.request(inspections.clone());
         }
-        self.watched = Some((run, looks));
+        self.requested = Some((run, inspections));
     }
 
-    /// The link is down: nobody watches anything, until the next server says who does.
+    /// Handles the end of a connection: no inspections are requested until the next server requests some.
     pub(crate) fn unlinked(&mut self) {
-        if let Some((run, _)) = self.watched.take() {
-            self.probe(run, vec![]);
+        if let Some((run, _)) = self.requested.take() {
+            self.request(run, vec![]);
         }
     }
 
-    fn assign(&mut self, work: Work) {
-        let run = &work.run;
-        // One that has ended here and is to go on is assigned while its thread may still be letting go.
+    fn assign(&mut self, assignment: Assignment) {
+        let run = &assignment.run;
+        // A run that ended here and is resumed may be assigned while its thread still releases its memory.
         let is_here = self.training.as_ref().is_some_and(|training| {
             training.run() == run && !training.outbox.is_abandoned() && !training.outbox.is_over()
         });
-        if is_here || self.leaving_since.is_some() {
-            tracing::info!(%run, "assigned again, or while leaving; nothing to do");
+        if is_here || self.ending_since.is_some() {
+            tracing::info!(%run, "assigned again, or while ending; ignored");
             return;
         }
-        if let Some(before) = self.next.replace(work) {
-            tracing::warn!(run = %before.run, "another run was assigned before this one began");
+        if let Some(before) = self.next.replace(assignment) {
+            tracing::warn!(run = %before.run, "another run was assigned before this one started");
         }
-        self.turn_over();
+        self.advance();
     }
 
-    fn order(&mut self, run: &RunId, order: CommandOrder) {
+    fn command(&mut self, run: &RunId, command: NumberedCommand) {
         match self.training.as_ref().filter(|training| training.run() == run) {
-            Some(training) => training.order(order),
-            None => tracing::info!(%run, "an order for a run that is not here"),
+            Some(training) => training.command(command),
+            None => tracing::info!(%run, "a command for a run that is not here"),
         }
     }
 
@@ -230,23 +229,23 @@ impl Duty {
         }
     }
 
-    fn leave(&mut self) {
+    fn shut_down(&mut self) {
         self.next = None;
         if let Some(training) = &self.training {
-            training.stop("the lab shuts its workers down");
+            training.stop("the server shuts its workers down");
         }
-        self.leaving_since.get_or_insert_with(Instant::now);
+        self.ending_since.get_or_insert_with(Instant::now);
     }
 
-    /// Puts away what is done and begins what comes next. Called after everything that may have changed something.
-    pub(crate) fn turn_over(&mut self) {
-        self.put_away_training();
-        let at_work = self.training.as_ref().map(|training| training.run().clone());
+    /// Removes what has ended and starts what comes next. Called after each change of the state.
+    pub(crate) fn advance(&mut self) {
+        self.remove_ended_training();
+        let in_training = self.training.as_ref().map(|training| training.run().clone());
         self.outboxes.retain(|run, outbox| {
-            let is_done = outbox.is_delivered() && at_work.as_ref() != Some(run);
+            let is_done = outbox.is_delivered() && in_training.as_ref() != Some(run);
             if is_done {
                 outbox.remove();
-                // The number stays known, should the run ever come back to this worker.
+                // The number is kept for the case that the run returns to this worker.
                 self.stored.insert(run.clone(), outbox.acked());
                 self.sending.remove(run);
             }
@@ -254,13 +253,13 @@ impl Duty {
         });
         if self.training.is_none()
             && self.panicked.is_none()
-            && let Some(work) = self.next.take()
+            && let Some(assignment) = self.next.take()
         {
-            self.begin(work);
+            self.begin(assignment);
         }
     }
 
-    fn put_away_training(&mut self) {
+    fn remove_ended_training(&mut self) {
         let Some(training) = &self.training else { return };
         self.busy_at = Instant::now();
         let Some(ending) = training.ending() else { return };
@@ -274,21 +273,21 @@ impl Duty {
             self.sending.remove(&run);
         }
         self.training = None;
-        self.leaving_since = self.leaving_since.map(|_| Instant::now());
+        self.ending_since = self.ending_since.map(|_| Instant::now());
     }
 
-    fn begin(&mut self, work: Work) {
-        let run = work.run.clone();
-        // A spool of an earlier life goes on where it ended; its outbox gives way to the new one.
+    fn begin(&mut self, assignment: Assignment) {
+        let run = assignment.run.clone();
+        // An existing spool is continued; its outbox is replaced by that of the new training.
         self.outboxes.remove(&run);
-        let mut spool = Spool::open_or_hold(&self.config.spool(), &run);
+        let mut spool = Spool::open_or_defer(&self.config.spool(), &run);
         let stored = self.stored.get(&run).copied().unwrap_or(0);
         spool.skip_to(stored);
         tracing::info!(%run, "training");
-        let training = Training::begin(Arc::clone(&self.trainer), work, spool, Arc::clone(&self.bell));
+        let training = Training::begin(Arc::clone(&self.trainer), assignment, spool, Arc::clone(&self.signal));
         training.outbox.start_from(stored);
-        if let Some((_, looks)) = self.watched.as_ref().filter(|(watched, _)| *watched == run) {
-            training.outbox.want(looks.clone());
+        if let Some((_, inspections)) = self.requested.as_ref().filter(|(requested, _)| *requested == run) {
+            training.outbox.request(inspections.clone());
         }
         self.sending.insert(run.clone(), Sending::from(stored + 1));
         self.outboxes.insert(run, Arc::clone(&training.outbox));
@@ -296,10 +295,10 @@ impl Duty {
         self.training = Some(training);
     }
 
-    /// The next messages to send, none while the server has yet to answer many.
+    /// The next messages to send; none while [`MAX_UNANSWERED`] messages of a run are unanswered.
     ///
     /// # Errors
-    /// A spool that the disk no longer gives back.
+    /// A spool that cannot be read from disk.
     pub(crate) fn due(&mut self) -> Result<Vec<FromWorker>, SpoolError> {
         let mut due = vec![];
         self.has_more = false;
@@ -309,11 +308,11 @@ impl Duty {
                 continue;
             }
             let last = outbox.last();
-            if sending.unanswered.len() >= MOST_UNANSWERED {
+            if sending.unanswered.len() >= MAX_UNANSWERED {
                 self.has_more |= sending.next <= last;
                 continue;
             }
-            match outbox.read(sending.next, MOST_IN_MESSAGE) {
+            match outbox.read(sending.next, MESSAGE_LIMIT) {
                 Ok(Some((first_seq, items))) => {
                     sending.next = first_seq + items.len() as u64;
                     sending.unanswered.push_back(sending.next - 1);
@@ -321,45 +320,47 @@ impl Duty {
                     due.push(FromWorker::Items { run: run.clone(), first_seq, items });
                 }
                 Ok(None) => {}
-                Err(source @ SpoolError::Foreign { .. }) => {
+                Err(source @ SpoolError::Undecodable { .. }) => {
                     tracing::error!("{source}; it stays on disk");
                     self.unreadable.insert(run.clone());
                 }
                 Err(source) => return Err(source),
             }
-            due.extend(outbox.take_looks().into_iter().map(|frame| FromWorker::Look { run: run.clone(), frame }));
+            due.extend(
+                outbox.take_updates().into_iter().map(|update| FromWorker::Inspection { run: run.clone(), update }),
+            );
         }
         Ok(due)
     }
 
-    /// Why it is time to go, if it is.
-    pub(crate) fn leaves(&mut self, is_linked: bool) -> Option<&'static str> {
+    /// Why the worker should end now; `None` while it should not.
+    pub(crate) fn reason_to_end(&mut self, is_linked: bool) -> Option<&'static str> {
         if is_linked {
             self.busy_at = Instant::now();
         }
-        let is_at_work = self.training.is_some() || (self.next.is_some() && self.panicked.is_none());
+        let is_training = self.training.is_some() || (self.next.is_some() && self.panicked.is_none());
         let has_unsent =
             self.outboxes.iter().any(|(run, outbox)| outbox.acked() < outbox.last() && !self.unreadable.contains(run));
-        if let Some(since) = self.leaving_since {
+        if let Some(since) = self.ending_since {
             let patience = if self.training.is_some() { STOP_WITHIN } else { GRACE };
-            let is_done = (!is_at_work && !has_unsent) || since.elapsed() > patience;
-            return is_done.then_some("the lab shuts its workers down");
+            let is_done = (!is_training && !has_unsent) || since.elapsed() > patience;
+            return is_done.then_some("the server shuts its workers down");
         }
-        if is_at_work {
+        if is_training {
             return None;
         }
         if self.panicked.is_some() && !has_unsent {
             return Some("the engine panicked");
         }
         let (patience, why) = match has_unsent {
-            true => (self.config.patience.unsent, "no server has taken the reports that are left; they stay on disk"),
-            false => (self.config.patience.idle, "the server is gone and there is nothing to do"),
+            true => (self.config.patience.unsent, "no server has stored the remaining reports; they stay on disk"),
+            false => (self.config.patience.idle, "no server answers and there is nothing to do"),
         };
-        let is_tired = !is_linked && patience.is_some_and(|patience| self.busy_at.elapsed() >= patience);
-        is_tired.then_some(why)
+        let is_over = !is_linked && patience.is_some_and(|patience| self.busy_at.elapsed() >= patience);
+        is_over.then_some(why)
     }
 
-    /// Whether nothing would be lost by ending here.
+    /// Whether it trains nothing and has nothing to deliver.
     pub(crate) fn is_idle(&self) -> bool {
         self.training.is_none()
             && self.next.is_none()
@@ -367,13 +368,13 @@ impl Duty {
     }
 }
 
-/// Power may fail; the process need not be alive for the kernel to write, but the machine does.
+/// Syncs the spool: written data survives the process without it, but not a power cut.
 async fn sync_each_second(outbox: std::sync::Weak<Outbox>) {
     let mut clock = tokio::time::interval(Duration::from_secs(1));
     loop {
         clock.tick().await;
         let Some(outbox) = outbox.upgrade() else { return };
-        // Syncing may take as long as the disk likes.
+        // Syncing may take long; it must not block other tasks.
         let _ = tokio::task::spawn_blocking(move || outbox.sync()).await;
     }
 }
