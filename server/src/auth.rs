@@ -1,46 +1,42 @@
-//! Who is asking, and whether their role reaches far enough. Each route names the role it needs as an extractor, so
-//! that a route without one is plain to see.
+//! Who sends a request, and whether their role allows it. Each route names the role that it needs as an extractor, so that a route without
+//! one is easy to see.
+//!
+//! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens.
+
+pub mod session;
+pub mod tokens;
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use store::{Identity, Role};
-use wire::event::Author;
+use store::Identity;
+use wire::access::Role;
+use wire::control::event::Author;
 
-use crate::api_error::ApiError;
-use crate::app_state::AppState;
+use crate::error::ApiError;
+use crate::lab::Lab;
 
-/// Anyone signed in: may look.
+/// Someone who may view: everyone who is signed in.
 pub struct Viewer(pub Identity);
-/// May start, steer and delete runs, and bring text.
+/// Someone who may start, steer and delete runs, and add datasets.
 pub struct Steerer(pub Identity);
-/// May do what cannot be undone.
+/// Someone who may also manage tokens and delete datasets.
 pub struct Admin(pub Identity);
-/// A worker process: may report runs and nothing else.
-pub struct WorkerSeat(pub Identity);
+/// A worker process.
+pub struct Worker(pub Identity);
 
-/// The name of the cookie; cookies know no ports, so two labs on one machine need two names.
+/// The name of the cookie. Browsers send cookies to every port of a machine, so each port has its own name.
 pub fn cookie_name(port: u16) -> String {
     format!("kindling_{port}")
 }
 
-/// How a role reads in messages and on the command line.
-pub fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::View => "view",
-        Role::Steer => "steer",
-        Role::Admin => "admin",
-        Role::Worker => "worker",
-    }
-}
-
-/// What the journal writes as author.
+/// The author of a person's commands in the journal.
 pub fn author(identity: &Identity) -> Author {
     Author::Person(identity.name.clone())
 }
 
-/// The token of a request: a bearer's, or else the cookie's.
+/// The token of a request: from the Authorization header, or else from the cookie.
 pub fn token_of(headers: &HeaderMap, port: u16) -> Option<String> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if let Some(value) = bearer {
@@ -56,48 +52,46 @@ pub fn token_of(headers: &HeaderMap, port: u16) -> Option<String> {
         .map(|(_, token)| token.to_owned())
 }
 
-/// Who is asking.
+/// Who sends a request.
 ///
 /// # Errors
-/// 401 without a token or with one that is unknown or has expired.
-pub async fn identify(headers: &HeaderMap, state: &AppState) -> Result<Identity, ApiError> {
+/// 401 without a token, or with one that is unknown or has expired.
+pub async fn identify(headers: &HeaderMap, lab: &Lab) -> Result<Identity, ApiError> {
     let unauthorized = |message: &str| {
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
             .hint("sign in with a link from `kindling token --sign-in`, or send Authorization: Bearer with a token from `kindling token`")
     };
-    let token = token_of(headers, state.port()).ok_or_else(|| unauthorized("this needs a token, and none was sent"))?;
-    let found =
-        state.store.identify(&token).await.map_err(|source| ApiError::internal("looking up a token", source))?;
-    found.ok_or_else(|| unauthorized("this token is unknown or has expired"))
+    let token = token_of(headers, lab.port()).ok_or_else(|| unauthorized("the request has no token"))?;
+    lab.store().identify(&token).await?.ok_or_else(|| unauthorized("the token is unknown or has expired"))
 }
 
-async fn require(parts: &Parts, state: &AppState, needed: Role) -> Result<Identity, ApiError> {
-    let identity = identify(&parts.headers, state).await?;
-    if identity.role.reaches(needed) {
+async fn require(parts: &Parts, lab: &Lab, needed: Role) -> Result<Identity, ApiError> {
+    let identity = identify(&parts.headers, lab).await?;
+    if identity.role.includes(needed) {
         return Ok(identity);
     }
     let message =
-        format!("this needs the role {} and {:?} has {}", role_name(needed), identity.name, role_name(identity.role));
+        format!("this needs the role {}, and {:?} has the role {}", needed.name(), identity.name, identity.role.name());
     Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
-        .hint(format!("kindling token --role {}", role_name(needed))))
+        .hint(format!("`kindling token --role {}` creates a token with that role", needed.name())))
 }
 
-macro_rules! seat {
-    ($seat:ident, $role:expr) => {
-        impl FromRequestParts<AppState> for $seat {
+macro_rules! extractor {
+    ($name:ident, $role:expr) => {
+        impl FromRequestParts<Lab> for $name {
             type Rejection = ApiError;
 
-            async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-                require(parts, state, $role).await.map(Self)
+            async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
+                require(parts, lab, $role).await.map(Self)
             }
         }
     };
 }
 
-seat!(Viewer, Role::View);
-seat!(Steerer, Role::Steer);
-seat!(Admin, Role::Admin);
-seat!(WorkerSeat, Role::Worker);
+extractor!(Viewer, Role::View);
+extractor!(Steerer, Role::Steer);
+extractor!(Admin, Role::Admin);
+extractor!(Worker, Role::Worker);
 
 #[cfg(test)]
 mod tests {
@@ -105,7 +99,7 @@ mod tests {
     use axum::http::HeaderValue;
 
     #[test]
-    fn tokens_come_as_bearer_or_as_this_labs_cookie() {
+    fn a_token_is_read_from_the_header_or_from_the_cookie_of_the_port() {
         let check = |pairs: &[(&'static str, &'static str)], expected: Option<&str>| {
             let headers =
                 pairs.iter().map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value))).collect();

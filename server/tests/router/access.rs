@@ -1,12 +1,13 @@
-//! No token, a wrong one, too small a role, a foreign name or page: refused, on REST and on sockets.
+//! Requests without a valid token, without the needed role, or from foreign hosts and pages are refused, on routes and sockets.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use server::router::description;
+use server::api::router::description;
+use wire::access::{Role, TokenKind};
 
 use crate::lab::{Lab, ask};
 
-/// Every route of the description, with ids that no lab has.
+/// Every route of the API document, with ids that do not exist.
 fn routes() -> Vec<(String, String)> {
     let text = description().to_json().unwrap();
     let tree: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -21,7 +22,7 @@ fn routes() -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn nothing_but_signing_in_is_open() {
+async fn every_route_but_sign_in_needs_a_token() {
     let lab = Lab::open().await;
     let routes = routes();
     assert!(routes.len() > 25, "{routes:?}");
@@ -42,11 +43,11 @@ async fn nothing_but_signing_in_is_open() {
 }
 
 #[tokio::test]
-async fn a_role_reaches_so_far_and_no_further() {
+async fn each_role_may_use_its_routes_and_no_others() {
     let lab = Lab::open().await;
     let may_view = |method: &str, path: &str| {
-        method == "GET" && !["/link", "/tokens"].iter().any(|shut| path.ends_with(shut))
-            || ["/plan", "/session", "/complete", "/look"].iter().any(|open| path.ends_with(open))
+        method == "GET" && !["/link", "/tokens"].iter().any(|end| path.ends_with(end))
+            || ["/plan", "/session", "/completions", "/inspections"].iter().any(|end| path.ends_with(end))
     };
     for (method, path) in routes().iter().filter(|(method, path)| !(method == "POST" && path.ends_with("/session"))) {
         let by_worker = lab.send(ask(method, path, Some(&lab.worker)).body(Body::empty()).unwrap()).await;
@@ -76,7 +77,7 @@ async fn a_role_reaches_so_far_and_no_further() {
 }
 
 #[tokio::test]
-async fn foreign_names_and_pages_are_turned_away() {
+async fn foreign_hosts_and_origins_are_refused() {
     let lab = Lab::open().await;
     let send = |method: &str, path: &str, headers: &[(&str, &str)]| {
         let mut request =
@@ -102,8 +103,8 @@ async fn foreign_names_and_pages_are_turned_away() {
     );
 }
 
-/// A request for a socket. Without a connection to upgrade, the last thing to fail is the upgrade itself.
-fn knock(path: &str, token: Option<&str>) -> axum::http::request::Builder {
+/// A request for a WebSocket. There is no connection, so an authorized request fails at the upgrade.
+fn upgrade(path: &str, token: Option<&str>) -> axum::http::request::Builder {
     ask("GET", path, token)
         .header("connection", "upgrade")
         .header("upgrade", "websocket")
@@ -112,31 +113,35 @@ fn knock(path: &str, token: Option<&str>) -> axum::http::request::Builder {
 }
 
 #[tokio::test]
-async fn sockets_are_guarded_like_the_rest() {
+async fn sockets_check_roles_and_origins() {
     let lab = Lab::open().await;
     let code =
         |request: axum::http::request::Builder| async { lab.send(request.body(Body::empty()).unwrap()).await.code() };
-    assert_eq!(code(knock("/api/v1/live", None)).await, "unauthorized");
-    assert_eq!(code(knock("/api/v1/live", Some("wrong"))).await, "unauthorized");
-    assert_eq!(code(knock("/api/v1/live", Some(&lab.worker))).await, "forbidden");
-    assert_eq!(code(knock("/api/v1/link", Some(&lab.admin))).await, "forbidden");
+    assert_eq!(code(upgrade("/api/v1/live", None)).await, "unauthorized");
+    assert_eq!(code(upgrade("/api/v1/live", Some("wrong"))).await, "unauthorized");
+    assert_eq!(code(upgrade("/api/v1/live", Some(&lab.worker))).await, "forbidden");
+    assert_eq!(code(upgrade("/api/v1/link", Some(&lab.admin))).await, "forbidden");
     assert_eq!(
-        code(knock("/api/v1/live", Some(&lab.view)).header("origin", "https://evil.example")).await,
+        code(upgrade("/api/v1/live", Some(&lab.view)).header("origin", "https://evil.example")).await,
         "origin_refused"
     );
-    assert_eq!(code(knock("/api/v1/live", Some(&lab.view))).await, "no_socket");
-    assert_eq!(code(knock("/api/v1/link", Some(&lab.worker))).await, "no_socket");
+    assert_eq!(code(upgrade("/api/v1/live", Some(&lab.view))).await, "no_socket");
+    assert_eq!(code(upgrade("/api/v1/link", Some(&lab.worker))).await, "no_socket");
 }
 
 #[tokio::test]
-async fn a_sign_in_link_works_once_and_its_cookie_is_out_of_reach() {
+async fn a_sign_in_link_works_once_and_sets_a_protected_cookie() {
     let lab = Lab::open().await;
-    let token = lab.state.store.add_token("eve", store::Role::Steer, store::TokenKind::SignIn, None).await.unwrap();
+    let token = lab.state.store().add_token("eve", Role::Steer, TokenKind::SignIn, None).await.unwrap();
     let open = |method: &str, token: &str| {
         lab.send(ask(method, &format!("/signin?token={token}"), None).body(Body::empty()).unwrap())
     };
-    assert_eq!(open("HEAD", &token).await.status, StatusCode::NO_CONTENT, "a preview does not use the link up");
-    assert_eq!(lab.get("/api/v1/me", &token).await.status, StatusCode::UNAUTHORIZED, "the link itself opens nothing");
+    assert_eq!(open("HEAD", &token).await.status, StatusCode::NO_CONTENT, "a link preview does not use the link");
+    assert_eq!(
+        lab.get("/api/v1/me", &token).await.status,
+        StatusCode::UNAUTHORIZED,
+        "a sign-in token authorizes no request"
+    );
     let answer = open("GET", &token).await;
     assert_eq!((answer.status, &answer.headers["location"]), (StatusCode::SEE_OTHER, &"/".parse().unwrap()));
     let cookie = answer.headers["set-cookie"].to_str().unwrap();
@@ -153,7 +158,7 @@ async fn a_sign_in_link_works_once_and_its_cookie_is_out_of_reach() {
 }
 
 #[tokio::test]
-async fn every_answer_carries_the_strict_headers() {
+async fn every_response_has_the_security_headers() {
     let lab = Lab::open().await;
     for path in ["/", "/api/v1/runs", "/api/v1/nothing", "/healthz"] {
         let answer = lab.send(ask("GET", path, None).body(Body::empty()).unwrap()).await;

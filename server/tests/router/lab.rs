@@ -5,15 +5,16 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
-use server::settings::Settings;
-use server::{AppState, router};
-use store::{Role, Store, TokenKind};
+use server::lab::settings::Settings;
+use server::router;
+use store::Store;
 use tempfile::TempDir;
 use tower::ServiceExt;
+use wire::access::{Role, TokenKind};
 
 /// A lab with one token of each role.
 pub(crate) struct Lab {
-    pub(crate) state: AppState,
+    pub(crate) state: server::Lab,
     pub(crate) router: Router,
     pub(crate) view: String,
     pub(crate) steer: String,
@@ -22,7 +23,7 @@ pub(crate) struct Lab {
     pub(crate) folder: TempDir,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -36,7 +37,7 @@ impl Answer {
             .unwrap_or_else(|error| panic!("{error} in {:?}", String::from_utf8_lossy(&self.body)))
     }
 
-    /// The stable code of a refusal.
+    /// The code of an error.
     pub(crate) fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_else(|| panic!("no code in {self:?}")).to_owned()
     }
@@ -64,7 +65,7 @@ impl Lab {
         for role in [Role::View, Role::Steer, Role::Admin, Role::Worker] {
             tokens.push(store.add_token("ada", role, TokenKind::Api, None).await.unwrap());
         }
-        let state = AppState::new(settings, store);
+        let state = server::Lab::new(settings, store);
         let router = router(state.clone());
         let [view, steer, admin, worker] = tokens.try_into().unwrap();
         Self { state, router, view, steer, admin, worker, folder }
@@ -90,7 +91,7 @@ impl Lab {
         .await
     }
 
-    /// Brings a text and answers what became of it.
+    /// Uploads a dataset.
     pub(crate) async fn upload(&self, query: &str, content: &[u8]) -> Answer {
         let path = format!("/api/v1/corpora?{query}");
         self.send(ask("POST", &path, Some(&self.steer)).body(Body::from(content.to_vec())).unwrap()).await

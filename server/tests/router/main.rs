@@ -1,16 +1,17 @@
-//! The server without a socket of its own: who may do what, what is refused and how, and whole runs through a worker
-//! that pretends to train.
+//! The router: roles and refusals without a socket, and whole runs with a worker that does not compute.
 
-#![allow(clippy::unwrap_used)] // a test's helpers may fail it
+#![allow(clippy::unwrap_used)] // helpers of tests may panic
 
 mod access;
 mod checks;
-mod complete;
+mod completions;
+mod exports;
+mod inspections;
 mod lab;
-mod looks;
+mod link;
 mod refusals;
+mod scenarios;
 mod steering;
-mod stories;
-mod takeaway;
 mod tokens;
 mod uploads;
+mod wording;

@@ -1,12 +1,13 @@
-//! What cannot be done is refused in the API's own words, with the field and the way out.
+//! Invalid requests are refused with a code, the field and a hint.
 
 use axum::body::Body;
 use axum::http::StatusCode;
+use serde_json::Value;
 
 use crate::lab::{Lab, ask};
 
 #[tokio::test]
-async fn a_bad_spec_names_its_field_and_the_way_out() {
+async fn an_invalid_spec_is_refused_with_its_field_and_a_hint() {
     let lab = Lab::open().await;
     for path in ["/api/v1/plan", "/api/v1/runs"] {
         for (body, status, code, field) in [
@@ -29,12 +30,12 @@ async fn a_bad_spec_names_its_field_and_the_way_out() {
 }
 
 #[tokio::test]
-async fn a_bad_command_names_its_field() {
+async fn an_invalid_command_is_refused_with_its_field() {
     let lab = Lab::open().await;
     for (body, code, field) in [
         (r#"{"kind": "explode"}"#, "body_invalid", None),
-        (r#"{"kind": "set", "field": "rate", "value": -1}"#, "value_invalid", Some("value")),
-        (r#"{"kind": "set", "field": "rate"}"#, "body_invalid", Some("value")),
+        (r#"{"kind": "set", "path": "optimizer.learning_rate", "value": -1}"#, "value_invalid", Some("value")),
+        (r#"{"kind": "set", "path": "optimizer.learning_rate"}"#, "body_invalid", Some("value")),
         (r#"{"kind": "step", "steps": 0}"#, "value_invalid", Some("steps")),
         (r#"{"kind": "pause", "why": 1}"#, "body_invalid", Some("why")),
     ] {
@@ -77,7 +78,7 @@ async fn no_path_of_a_request_reaches_the_disk() {
 }
 
 #[tokio::test]
-async fn unknown_addresses_of_the_api_are_refused_in_json() {
+async fn unknown_routes_are_refused_in_json() {
     let lab = Lab::open().await;
     for (method, path, status) in [
         ("GET", "/api/v1/nothing", 404),
@@ -96,7 +97,7 @@ async fn unknown_addresses_of_the_api_are_refused_in_json() {
 }
 
 #[tokio::test]
-async fn the_description_is_served_and_names_the_errors_form() {
+async fn the_api_document_lists_routes_and_schemas() {
     let lab = Lab::open().await;
     let answer = lab.send(ask("GET", "/api/v1/openapi.json", None).body(Body::empty()).unwrap()).await;
     let tree = answer.json();
@@ -111,7 +112,34 @@ async fn the_description_is_served_and_names_the_errors_form() {
     ] {
         assert!(tree["paths"][path].is_object(), "{path}");
     }
+    for (path, operation) in operations(&tree) {
+        assert!(operation["summary"].as_str().is_some_and(|summary| summary.ends_with('.')), "{path}: {operation:#}");
+        let tag = operation["tags"][0].as_str().unwrap();
+        assert!(["runs", "inspect", "data", "access", "lab", "sockets"].contains(&tag), "{path}: {tag}");
+    }
     for name in ["ApiErrorBody", "RunSpec", "RunView", "Command", "EventRecord", "SeriesWindow"] {
         assert!(tree["components"]["schemas"][name].is_object(), "{name}");
     }
+}
+
+/// Every operation of the API document, with its path.
+fn operations(tree: &Value) -> Vec<(&String, &Value)> {
+    let paths = tree["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, methods)| methods.as_object().unwrap().values().map(move |operation| (path, operation)))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_hyperparameter_is_listed_with_its_default() {
+    let lab = Lab::open().await;
+    let listed = lab.get("/api/v1/hyperparameters", &lab.view).await.json();
+    let rows = listed.as_array().unwrap();
+    assert_eq!(rows.len(), wire::hyperparameters::table::TABLE.len());
+    for row in rows {
+        assert!(["path", "label", "unit", "meaning"].iter().all(|field| row[field].is_string()), "{row:#}");
+        assert!(row["is_live"].is_boolean() && !row["values"].is_null() && !row["default"].is_null(), "{row:#}");
+    }
+    let rate = rows.iter().find(|row| row["path"] == "optimizer.learning_rate").unwrap();
+    assert_eq!((&rate["is_live"], &rate["default"]), (&true.into(), &0.001.into()), "{rate:#}");
 }

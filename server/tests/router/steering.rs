@@ -1,4 +1,4 @@
-//! A hand on the dial: checkpoints, rollbacks, forks, twins, undo and the queue, as the API answers them.
+//! Checkpoints, rollbacks, forks, control runs, undo and the queue, through the API.
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -6,16 +6,16 @@ use serde_json::{Value, json};
 use wire::RunId;
 
 use crate::lab::{Answer, ask};
-use crate::stories::Staffed;
+use crate::scenarios::LabWithWorker;
 
-impl Staffed {
+impl LabWithWorker {
     async fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
         let request = ask(method, &format!("/api/v1{path}"), Some(&self.lab.steer));
         let request = request.header("content-type", "application/json").body(Body::from(body.to_string()));
         self.lab.send(request.unwrap()).await
     }
 
-    async fn tell(&self, run: &RunId, command: Value) -> Value {
+    async fn accepted(&self, run: &RunId, command: Value) -> Value {
         let answer = self.command(run, &command.to_string()).await;
         assert_eq!(answer.status, StatusCode::OK, "{command}: {:?}", answer.json());
         answer.json()
@@ -27,158 +27,170 @@ impl Staffed {
 
     async fn paused(&self, steps: u64) -> RunId {
         let run = self.start(steps).await;
-        self.stands(&run, "running").await;
-        self.tell(&run, json!({"kind": "pause"})).await;
-        self.stands(&run, "paused").await;
+        self.reaches(&run, "running").await;
+        self.accepted(&run, json!({"kind": "pause"})).await;
+        self.reaches(&run, "paused").await;
         run
     }
 }
 
 fn refusal(answer: &Answer, code: &str, words: &[&str]) {
-    let said = answer.json();
-    assert_eq!(said["code"].as_str(), Some(code), "{said:#}");
+    let error = answer.json();
+    assert_eq!(error["code"].as_str(), Some(code), "{error:#}");
     for word in words {
-        assert!(said.to_string().contains(word), "{word:?} is not in {said:#}");
+        assert!(error.to_string().contains(word), "{word:?} is not in {error:#}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn checkpoints_are_taken_pinned_gone_back_to_and_deleted() {
-    let staffed = Staffed::open().await;
-    let run = staffed.paused(1_000_000).await;
+async fn checkpoints_are_saved_pinned_rolled_back_to_and_deleted() {
+    let served = LabWithWorker::open().await;
+    let run = served.paused(1_000_000).await;
     let path = format!("/runs/{run}/checkpoints");
-    let list = async || staffed.lab.get(&format!("/api/v1{path}"), &staffed.lab.view).await.json();
+    let list = async || served.lab.get(&format!("/api/v1{path}"), &served.lab.view).await.json();
     assert_eq!(list().await, json!([]));
-    staffed.refused(&run, json!({"kind": "rollback", "checkpoint": "0-1"}), "checkpoint_gone", &["none yet"]).await;
-    let taken = staffed.tell(&run, json!({"kind": "checkpoint", "reason": "before lunch"})).await;
+    served
+        .refused(&run, json!({"kind": "rollback", "checkpoint": "0-1"}), "checkpoint_gone", &["no checkpoints yet"])
+        .await;
+    let taken = served.accepted(&run, json!({"kind": "checkpoint", "reason": "before a change"})).await;
     let id = taken["event"]["checkpoint"]["id"].as_str().unwrap().to_owned();
     let step = taken["step"].as_u64().unwrap();
     assert_eq!(
         (list().await[0]["info"]["id"].as_str(), taken["reason"].as_str()),
-        (Some(id.as_str()), Some("before lunch"))
+        (Some(id.as_str()), Some("before a change"))
     );
-    let pinned = staffed.send("PATCH", &format!("{path}/{id}"), &json!({"pinned": true})).await;
+    let pinned = served.send("PATCH", &format!("{path}/{id}"), &json!({"pinned": true})).await;
     assert_eq!(pinned.json()["is_pinned"], true, "{:?}", pinned.json());
     refusal(
-        &staffed.send("PATCH", &format!("{path}/0-999999"), &json!({"pinned": true})).await,
+        &served.send("PATCH", &format!("{path}/0-999999"), &json!({"pinned": true})).await,
         "not_found",
         &["lists"],
     );
-    refusal(&staffed.send("DELETE", &format!("{path}/{id}"), &json!({})).await, "checkpoint_needed", &["only one"]);
+    refusal(&served.send("DELETE", &format!("{path}/{id}"), &json!({})).await, "checkpoint_needed", &["only one"]);
 
-    staffed.tell(&run, json!({"kind": "resume"})).await;
-    staffed.when(&format!("/api/v1/runs/{run}"), |view| view["summary"]["step"].as_u64() > Some(step + 20)).await;
+    served.accepted(&run, json!({"kind": "resume"})).await;
+    served.wait_until(&format!("/api/v1/runs/{run}"), |view| view["summary"]["step"].as_u64() > Some(step + 20)).await;
     let missing = json!({"kind": "rollback", "checkpoint": "0-999999"});
-    staffed.refused(&run, missing, "checkpoint_gone", &[&id, "nothing was changed"]).await;
+    served.refused(&run, missing, "checkpoint_gone", &[&id, "nothing was changed"]).await;
     let too_many = json!({"kind": "rollback", "checkpoint": id, "skip_batches": 2_000_000_000u64});
-    staffed.refused(&run, too_many, "value_invalid", &["skip_batches"]).await;
-    let back = staffed.tell(&run, json!({"kind": "rollback", "checkpoint": id, "skip_batches": 9})).await;
+    served.refused(&run, too_many, "value_invalid", &["skip_batches"]).await;
+    let back = served.accepted(&run, json!({"kind": "rollback", "checkpoint": id, "skip_batches": 9})).await;
     assert_eq!(
         (back["event"]["kind"].as_str(), back["segment"].as_u64(), back["step"].as_u64()),
         (Some("rolled_back"), Some(1), Some(step))
     );
-    staffed.tell(&run, json!({"kind": "stop"})).await;
-    let view = staffed.stands(&run, "stopped").await;
+    served.accepted(&run, json!({"kind": "stop"})).await;
+    let view = served.reaches(&run, "stopped").await;
     assert_eq!(
         (view["segments"].as_array().unwrap().len(), view["lineage"].as_array().unwrap().len()),
         (2, 2),
         "{view:#}"
     );
-    assert_eq!(view["dials"]["skipped"], 9);
-    assert_eq!(staffed.send("DELETE", &format!("{path}/{id}"), &json!({})).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(view["hyperparameters"]["skipped"], 9);
+    assert_eq!(served.send("DELETE", &format!("{path}/{id}"), &json!({})).await.status, StatusCode::NO_CONTENT);
     assert_eq!(list().await, json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_undo_travels_as_the_change_it_stands_for() {
-    let staffed = Staffed::open().await;
-    let run = staffed.paused(1_000_000).await;
-    staffed.refused(&run, json!({"kind": "undo"}), "nothing_to_undo", &[]).await;
-    let set = staffed.tell(&run, json!({"kind": "set", "field": "clip", "value": 0.25})).await;
+async fn an_undo_is_sent_as_the_change_that_it_stands_for() {
+    let served = LabWithWorker::open().await;
+    let run = served.paused(1_000_000).await;
+    served.refused(&run, json!({"kind": "undo"}), "nothing_to_undo", &[]).await;
+    let set = served.accepted(&run, json!({"kind": "set", "path": "optimizer.grad_clip", "value": 0.25})).await;
     let number = set["number"].as_u64().unwrap();
-    let undone = staffed.tell(&run, json!({"kind": "undo"})).await;
-    assert_eq!((&undone["event"]["field"], &undone["event"]["new"]), (&json!("clip"), &set["event"]["old"]));
-    assert!(undone["reason"].as_str().unwrap().starts_with(&format!("undoes #{number}: clip")), "{undone:#}");
-    staffed.refused(&run, json!({"kind": "undo", "event": 1}), "nothing_to_undo", &["one of"]).await;
-    let way = json!({"kind": "undo", "event": number, "way": "rollback"});
-    staffed.refused(&run, way, "checkpoint_gone", &["just before", "opposite"]).await;
+    let undone = served.accepted(&run, json!({"kind": "undo"})).await;
+    assert_eq!(
+        (&undone["event"]["path"], &undone["event"]["new"]),
+        (&json!("optimizer.grad_clip"), &set["event"]["old"])
+    );
+    assert!(
+        undone["reason"].as_str().unwrap().starts_with(&format!("undoes event {number}: gradient clipping")),
+        "{undone:#}"
+    );
+    served.refused(&run, json!({"kind": "undo", "event": 1}), "nothing_to_undo", &["one of"]).await;
+    let by_rollback = json!({"kind": "undo", "event": number, "method": "rollback"});
+    served.refused(&run, by_rollback, "checkpoint_gone", &["not kept", "inverse"]).await;
 
-    // With a checkpoint from just before, there is a way back.
-    let kept = staffed.tell(&run, json!({"kind": "checkpoint"})).await["event"]["checkpoint"]["id"].clone();
-    let set = staffed.tell(&run, json!({"kind": "set", "field": "clip", "value": 0.125})).await;
-    let back = staffed.tell(&run, json!({"kind": "undo", "event": set["number"], "way": "rollback"})).await;
+    // With a checkpoint from just before the change, it can be undone by a rollback.
+    let kept = served.accepted(&run, json!({"kind": "checkpoint"})).await["event"]["checkpoint"]["id"].clone();
+    let set = served.accepted(&run, json!({"kind": "set", "path": "optimizer.grad_clip", "value": 0.125})).await;
+    let back = served.accepted(&run, json!({"kind": "undo", "event": set["number"], "method": "rollback"})).await;
     assert_eq!((back["event"]["kind"].as_str(), &back["event"]["checkpoint"]), (Some("rolled_back"), &kept));
-    let view = staffed.lab.get(&format!("/api/v1/runs/{run}"), &staffed.lab.view).await.json();
-    assert_eq!(view["dials"]["clip"], undone["event"]["new"]);
-    staffed.refused(&run, json!({"kind": "undo", "event": back["number"]}), "no_inverse", &["rollback"]).await;
+    let view = served.lab.get(&format!("/api/v1/runs/{run}"), &served.lab.view).await.json();
+    assert_eq!(view["hyperparameters"]["optimizer"]["grad_clip"], undone["event"]["new"]);
+    served.refused(&run, json!({"kind": "undo", "event": back["number"]}), "no_inverse", &["rollback"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_course_that_cannot_be_followed_is_refused_before_it_travels() {
-    let staffed = Staffed::open().await;
-    let run = staffed.paused(1_000_000).await;
-    let before = staffed.lab.get(&format!("/api/v1/runs/{run}"), &staffed.lab.view).await.json()["dials"].clone();
-    for (course, words) in [
-        (json!({"rate": {"bend": {"points": []}}}), "at least one point"),
-        (json!({"rate": {"bend": {"points": [[0, 1e-3]]}}}), "past"),
-        (json!({"rate": {"bend": {"points": [[900_000, -1.0]]}}}), "-1"),
+async fn an_invalid_schedule_is_refused_before_it_is_sent() {
+    let served = LabWithWorker::open().await;
+    let run = served.paused(1_000_000).await;
+    let before =
+        served.lab.get(&format!("/api/v1/runs/{run}"), &served.lab.view).await.json()["hyperparameters"].clone();
+    for (schedule, words) in [
+        (json!({"learning_rate": {"curve": {"points": []}}}), "at least one point"),
+        (json!({"learning_rate": {"curve": {"points": [[0, 1e-3]]}}}), "past"),
+        (json!({"learning_rate": {"curve": {"points": [[900_000, -1.0]]}}}), "-1"),
         (json!({"mix": {"points": [{"step": 900_000, "weights": [0.0]}]}}), "are 0"),
-        (json!({"mix": {"points": [{"step": 900_000, "weights": [1.0, 1.0]}]}}), "1 texts"),
-        (json!({"passes": {"stairs": [[900_000, 0]]}}), "0 passes"),
+        (json!({"mix": {"points": [{"step": 900_000, "weights": [1.0, 1.0]}]}}), "datasets"),
+        (json!({"accumulation": {"changes": [[900_000, 0]]}}), "0 micro-batches"),
     ] {
-        staffed.refused(&run, json!({"kind": "redraw", "course": course}), "value_invalid", &[words, "course"]).await;
+        served
+            .refused(&run, json!({"kind": "set_schedule", "schedule": schedule}), "value_invalid", &[words, "schedule"])
+            .await;
     }
-    let nan = r#"{"kind": "redraw", "course": {"rate": {"bend": {"points": [[900000, NaN]]}}}}"#;
-    refusal(&staffed.command(&run, nan).await, "json_malformed", &[]);
-    let view = staffed.lab.get(&format!("/api/v1/runs/{run}"), &staffed.lab.view).await.json();
-    assert_eq!(view["dials"], before, "nothing changed");
-    let longer = json!({"kind": "redraw", "course": {"rate": {"bend": {"cosine": {"to_step": 2_000_000, "rate": 1e-5}}, "steps": 2_000_000}}});
-    staffed.tell(&run, longer).await;
-    let view = staffed.lab.get(&format!("/api/v1/runs/{run}"), &staffed.lab.view).await.json();
+    let nan = r#"{"kind": "set_schedule", "schedule": {"learning_rate": {"curve": {"points": [[900000, NaN]]}}}}"#;
+    refusal(&served.command(&run, nan).await, "json_malformed", &[]);
+    let view = served.lab.get(&format!("/api/v1/runs/{run}"), &served.lab.view).await.json();
+    assert_eq!(view["hyperparameters"], before, "nothing changed");
+    let longer = json!({"kind": "set_schedule", "schedule": {"learning_rate": {
+        "curve": {"cosine": {"to_step": 2_000_000, "learning_rate": 1e-5}}, "steps": 2_000_000}}});
+    served.accepted(&run, longer).await;
+    let view = served.lab.get(&format!("/api/v1/runs/{run}"), &served.lab.view).await.json();
     assert_eq!(view["summary"]["steps"], 2_000_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hands_on_what_the_model_does_not_have_are_refused_before_they_travel() {
-    let staffed = Staffed::open().await;
-    let run = staffed.paused(1_000_000).await;
-    let edit = |part: Value, factor: f64| json!({"kind": "edit", "edits": [{"part": part, "factor": factor}]});
+async fn an_edit_of_a_missing_component_is_refused_before_it_is_sent() {
+    let served = LabWithWorker::open().await;
+    let run = served.paused(1_000_000).await;
+    let edit = |component: Value, factor: f64| json!({"kind": "edit_weights", "interventions": [{"component": component, "factor": factor}]});
     for (command, words) in [
         (edit(json!({"head": {"layer": 99, "head": 0}}), 0.0), "no block 99"),
-        (edit(json!({"unit": {"layer": 0, "unit": 999_999}}), 0.0), "no unit 999999"),
-        (edit(json!({"position": {"at": 0}}), 0.0), "of a text"),
+        (edit(json!({"neuron": {"layer": 0, "neuron": 999_999}}), 0.0), "no neuron 999999"),
+        (edit(json!({"position": {"at": 0}}), 0.0), "not in the weights"),
         (edit(json!({"mlp": {"layer": 0}}), 1e9), "factor"),
         (edit(json!({"mlp": {"layer": 0}}), 1.0), "changes nothing"),
-        (json!({"kind": "edit", "edits": []}), "changes nothing"),
+        (json!({"kind": "edit_weights", "interventions": []}), "changes nothing"),
     ] {
-        staffed.refused(&run, command, "value_invalid", &[words, "edits"]).await;
+        served.refused(&run, command, "value_invalid", &[words, "interventions"]).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fork_is_refused_with_its_field_and_made_with_its_changes() {
-    let staffed = Staffed::open().await;
-    let run = staffed.paused(1_000_000).await;
-    let taken = staffed.tell(&run, json!({"kind": "checkpoint"})).await;
+async fn an_invalid_fork_is_refused_and_a_valid_one_begins_with_its_changes() {
+    let served = LabWithWorker::open().await;
+    let run = served.paused(1_000_000).await;
+    let taken = served.accepted(&run, json!({"kind": "checkpoint"})).await;
     let (id, step) = (taken["event"]["checkpoint"]["id"].clone(), taken["step"].as_u64().unwrap());
     for (spec, field, words) in [
         (json!({"parent": {"run": "nobody"}}), "parent.run", "nobody"),
         (json!({"parent": {"run": run, "checkpoint": "0-777777"}}), "parent.checkpoint", id.as_str().unwrap()),
         (json!({"parent": {"run": run, "step": 777_777}}), "parent.step", id.as_str().unwrap()),
-        (json!({"parent": {"run": run, "step": step + 1, "checkpoint": id}}), "parent.step", "one of them"),
-        (json!({"parent": {"run": run, "checkpoint": id}, "preset": "tiny"}), "preset", "carries"),
+        (json!({"parent": {"run": run, "step": step + 1, "checkpoint": id}}), "parent.step", "not both"),
+        (json!({"parent": {"run": run, "checkpoint": id}, "preset": "tiny"}), "preset", "keeps"),
         (
-            json!({"parent": {"run": run, "checkpoint": id}, "overrides": {"optimizer.rate": 1}}),
-            "overrides.optimizer.rate",
+            json!({"parent": {"run": run, "checkpoint": id}, "overrides": {"optimizer.learning_rate": 1}}),
+            "overrides.optimizer.learning_rate",
             "changes",
         ),
         (
             json!({"parent": {"run": run, "checkpoint": id, "changes": [{"kind": "pause"}]}}),
             "parent.changes[0]",
-            "set, redraw and edit",
+            "set, set_schedule and edit_weights",
         ),
         (
-            json!({"parent": {"run": run, "checkpoint": id, "changes": [{"kind": "set", "field": "clip", "value": -1}]}}),
+            json!({"parent": {"run": run, "checkpoint": id, "changes": [{"kind": "set", "path": "optimizer.grad_clip", "value": -1}]}}),
             "parent.changes[0]",
             "-1",
         ),
@@ -186,7 +198,7 @@ async fn a_fork_is_refused_with_its_field_and_made_with_its_changes() {
         (json!({"parent": {"run": run, "checkpoint": id}, "device": "nowhere"}), "device", "nowhere"),
     ] {
         for path in ["/runs", "/plan"] {
-            let answer = staffed.send("POST", path, &spec).await;
+            let answer = served.send("POST", path, &spec).await;
             assert_eq!(
                 (answer.status.as_u16(), answer.json()["field"].as_str()),
                 (422, Some(field)),
@@ -196,129 +208,143 @@ async fn a_fork_is_refused_with_its_field_and_made_with_its_changes() {
             assert!(answer.json().to_string().contains(words), "{spec}: {:#}", answer.json());
         }
     }
-    let runs = staffed.lab.get("/api/v1/runs", &staffed.lab.view).await.json();
-    assert_eq!(runs.as_array().unwrap().len(), 1, "nothing is made");
+    let runs = served.lab.get("/api/v1/runs", &served.lab.view).await.json();
+    assert_eq!(runs.as_array().unwrap().len(), 1, "nothing was created");
 
-    let spec = json!({"name": "bolder", "priority": 4, "steps": step + 40, "parent": {"run": run, "step": step,
-        "changes": [{"kind": "set", "field": "clip", "value": 0.5, "reason": "tighter"}]}});
-    let view = staffed.send("POST", "/runs", &spec).await.json();
+    let spec = json!({"name": "other clipping", "priority": 4, "steps": step + 40, "parent": {"run": run, "step": step,
+        "changes": [{"kind": "set", "path": "optimizer.grad_clip", "value": 0.5, "reason": "tighter"}]}});
+    let view = served.send("POST", "/runs", &spec).await.json();
     let fork: RunId = view["summary"]["id"].as_str().unwrap_or_else(|| panic!("{view:#}")).parse().unwrap();
     assert_eq!(
-        (view["summary"]["step"].as_u64(), view["summary"]["priority"].as_i64(), &view["dials"]["clip"]),
+        (
+            view["summary"]["step"].as_u64(),
+            view["summary"]["priority"].as_i64(),
+            &view["hyperparameters"]["optimizer"]["grad_clip"]
+        ),
         (Some(step), Some(4), &json!(0.5))
     );
     assert_eq!((&view["summary"]["parent"]["run"], &view["summary"]["parent"]["checkpoint"]), (&json!(run), &id));
     assert_eq!(view["lineage"][0]["run"], json!(run));
     refusal(
-        &staffed.send("DELETE", &format!("/runs/{run}/checkpoints/{}", id.as_str().unwrap()), &json!({})).await,
+        &served.send("DELETE", &format!("/runs/{run}/checkpoints/{}", id.as_str().unwrap()), &json!({})).await,
         "checkpoint_needed",
         &[fork.as_str()],
     );
 
-    // A run at work of which no checkpoint is named gives one at once.
-    let now = staffed.send("POST", "/runs", &json!({"parent": {"run": run}})).await.json();
+    // Of a run that is being trained, a checkpoint is saved where the spec names none.
+    let now = served.send("POST", "/runs", &json!({"parent": {"run": run}})).await.json();
     assert_eq!(now["summary"]["step"].as_u64(), Some(step), "{now:#}");
-    staffed.tell(&run, json!({"kind": "stop"})).await;
-    let done = staffed.stands(&fork, "finished").await;
+    served.accepted(&run, json!({"kind": "stop"})).await;
+    let done = served.reaches(&fork, "finished").await;
     assert_eq!(done["summary"]["step"].as_u64(), Some(step + 40));
-    let compared = staffed.lab.get(&format!("/api/v1/runs/{fork}/compare?with={run}"), &staffed.lab.view).await.json();
+    let compared = served.lab.get(&format!("/api/v1/runs/{fork}/compare?with={run}"), &served.lab.view).await.json();
     assert_eq!(compared["common_from"], Value::Null, "the parent has trained no further: {compared:#}");
     refusal(
-        &staffed.lab.get(&format!("/api/v1/runs/{fork}/compare?with=nobody"), &staffed.lab.view).await,
+        &served.lab.get(&format!("/api/v1/runs/{fork}/compare?with=nobody"), &served.lab.view).await,
         "not_found",
         &[],
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_twin_is_not_told_of_the_command() {
-    let staffed = Staffed::open().await;
-    let run = staffed.paused(1_000_000).await;
-    let pause = staffed.send("POST", &format!("/runs/{run}/commands?twin=true"), &json!({"kind": "evaluate"})).await;
-    refusal(&pause, "no_twin", &["set, redraw"]);
-    let body = json!({"kind": "set", "field": "clip", "value": 0.125});
-    let answer = staffed.send("POST", &format!("/runs/{run}/commands?twin=true"), &body).await;
+async fn a_control_run_leaves_the_command_out() {
+    let served = LabWithWorker::open().await;
+    let run = served.paused(1_000_000).await;
+    let pause = served.send("POST", &format!("/runs/{run}/commands?control=true"), &json!({"kind": "evaluate"})).await;
+    refusal(&pause, "no_control", &["set, set_schedule"]);
+    let body = json!({"kind": "set", "path": "optimizer.grad_clip", "value": 0.125});
+    let answer = served.send("POST", &format!("/runs/{run}/commands?control=true"), &body).await;
     assert_eq!(answer.status, StatusCode::OK, "{:#}", answer.json());
-    let twin = answer.headers["kindling-twin"].to_str().unwrap().to_owned();
-    let view = staffed.lab.get(&format!("/api/v1/runs/{twin}"), &staffed.lab.view).await.json();
-    assert_eq!(view["summary"]["parent"]["twin_of"], answer.json()["number"]);
-    assert!(view["summary"]["name"].as_str().unwrap().ends_with(" twin"), "{view:#}");
-    assert_eq!(view["dials"]["clip"], answer.json()["event"]["old"]);
-    let events = staffed.lab.get(&format!("/api/v1/runs/{run}/events"), &staffed.lab.view).await.json();
+    let control = answer.headers["kindling-control"].to_str().unwrap().to_owned();
+    let view = served.lab.get(&format!("/api/v1/runs/{control}"), &served.lab.view).await.json();
+    assert_eq!(view["summary"]["parent"]["control_of"], answer.json()["number"]);
+    assert!(view["summary"]["name"].as_str().unwrap().ends_with(" control"), "{view:#}");
+    assert_eq!(view["hyperparameters"]["optimizer"]["grad_clip"], answer.json()["event"]["old"]);
+    let events = served.lab.get(&format!("/api/v1/runs/{run}/events"), &served.lab.view).await.json();
     let kinds: Vec<&str> =
         events.as_array().unwrap().iter().map(|record| record["event"]["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds[kinds.len() - 2..], ["checkpointed", "changed"]);
-    let viewer =
-        staffed.lab.post(&format!("/api/v1/runs/{run}/commands?twin=true"), &staffed.lab.view, &body.to_string()).await;
+    let viewer = served
+        .lab
+        .post(&format!("/api/v1/runs/{run}/commands?control=true"), &served.lab.view, &body.to_string())
+        .await;
     assert_eq!(viewer.code(), "forbidden");
-    let viewer =
-        staffed.lab.post("/api/v1/runs", &staffed.lab.view, &json!({"parent": {"run": run}}).to_string()).await;
+    let viewer = served.lab.post("/api/v1/runs", &served.lab.view, &json!({"parent": {"run": run}}).to_string()).await;
     assert_eq!(viewer.code(), "forbidden");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_lets_go_of_its_device_takes_it_back_and_goes_on_after_a_stop() {
-    let staffed = Staffed::open().await;
-    let run = staffed.start(1_000_000).await;
-    staffed.when(&format!("/api/v1/runs/{run}"), |view| view["summary"]["step"].as_u64() > Some(10)).await;
-    staffed.tell(&run, json!({"kind": "checkpoint"})).await;
-    assert_eq!(staffed.tell(&run, json!({"kind": "release"})).await["event"]["kind"], "released");
-    let parked = staffed.stands(&run, "parked").await["summary"]["step"].as_u64().unwrap();
-    staffed.refused(&run, json!({"kind": "set", "field": "clip", "value": 1}), "run_parked", &["resume"]).await;
-    let other = staffed.start(5).await;
-    staffed.stands(&other, "finished").await;
-    assert_eq!(staffed.tell(&run, json!({"kind": "resume"})).await["event"]["kind"], "resumed");
-    staffed.when(&format!("/api/v1/runs/{run}"), |view| view["summary"]["step"].as_u64() > Some(parked + 10)).await;
-    staffed.tell(&run, json!({"kind": "stop"})).await;
-    let stopped = staffed.stands(&run, "stopped").await["summary"]["step"].as_u64().unwrap();
-    // At once: its worker may still be letting go.
-    staffed.tell(&run, json!({"kind": "resume", "reason": "on second thoughts"})).await;
-    staffed.when(&format!("/api/v1/runs/{run}"), |view| view["summary"]["step"].as_u64() > Some(stopped + 10)).await;
-    staffed.tell(&run, json!({"kind": "release"})).await;
-    staffed.stands(&run, "parked").await;
-    staffed.tell(&run, json!({"kind": "stop"})).await;
-    staffed.stands(&run, "stopped").await;
-    let total = staffed.lab.get(&format!("/api/v1/runs/{run}/series?names=loss.train"), &staffed.lab.view).await.json();
-    let view = staffed.lab.get(&format!("/api/v1/runs/{run}"), &staffed.lab.view).await.json();
+async fn a_run_is_suspended_resumed_and_continued_after_a_stop() {
+    let served = LabWithWorker::open().await;
+    let run = served.start(1_000_000).await;
+    served.wait_until(&format!("/api/v1/runs/{run}"), |view| view["summary"]["step"].as_u64() > Some(10)).await;
+    served.accepted(&run, json!({"kind": "checkpoint"})).await;
+    assert_eq!(served.accepted(&run, json!({"kind": "suspend"})).await["event"]["kind"], "suspended");
+    let suspended = served.reaches(&run, "suspended").await["summary"]["step"].as_u64().unwrap();
+    served
+        .refused(&run, json!({"kind": "set", "path": "optimizer.grad_clip", "value": 1}), "run_suspended", &["resume"])
+        .await;
+    let other = served.start(5).await;
+    served.reaches(&other, "finished").await;
+    assert_eq!(served.accepted(&run, json!({"kind": "resume"})).await["event"]["kind"], "resumed");
+    served
+        .wait_until(&format!("/api/v1/runs/{run}"), |view| view["summary"]["step"].as_u64() > Some(suspended + 10))
+        .await;
+    served.accepted(&run, json!({"kind": "stop"})).await;
+    let stopped = served.reaches(&run, "stopped").await["summary"]["step"].as_u64().unwrap();
+    // Resumed at once, while its worker may still be releasing it.
+    served.accepted(&run, json!({"kind": "resume", "reason": "continue after all"})).await;
+    served
+        .wait_until(&format!("/api/v1/runs/{run}"), |view| view["summary"]["step"].as_u64() > Some(stopped + 10))
+        .await;
+    served.accepted(&run, json!({"kind": "suspend"})).await;
+    served.reaches(&run, "suspended").await;
+    served.accepted(&run, json!({"kind": "stop"})).await;
+    served.reaches(&run, "stopped").await;
+    let total = served.lab.get(&format!("/api/v1/runs/{run}/series?names=loss.train"), &served.lab.view).await.json();
+    let view = served.lab.get(&format!("/api/v1/runs/{run}"), &served.lab.view).await.json();
     assert_eq!(total[0]["total"], view["summary"]["step"], "each step once");
-    staffed.refused(&other, json!({"kind": "resume"}), "run_over", &["fork"]).await;
+    served.refused(&other, json!({"kind": "resume"}), "run_over", &["fork"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_queue_has_priorities_kinds_and_an_end() {
-    let staffed = Staffed::open().await;
-    let first = staffed.start(1_000_000).await;
-    staffed.stands(&first, "running").await;
+async fn the_queue_orders_by_priority_and_is_limited() {
+    let served = LabWithWorker::open().await;
+    let first = served.start(1_000_000).await;
+    served.reaches(&first, "running").await;
     let spec = |device: Option<&str>, priority: i64| {
         let mut spec = json!({"preset": "tiny", "corpus": "play", "steps": 5, "priority": priority, "overrides": {"model.seq": 16}});
         device.into_iter().for_each(|device| spec["device"] = json!(device));
         spec
     };
     let make = async |spec: Value| {
-        let view = staffed.send("POST", "/runs", &spec).await.json();
+        let view = served.send("POST", "/runs", &spec).await.json();
         view["summary"]["id"].as_str().unwrap_or_else(|| panic!("{view:#}")).to_owned()
     };
     let place = async |run: &str| {
-        staffed.lab.get(&format!("/api/v1/runs/{run}"), &staffed.lab.view).await.json()["summary"]["queue_place"]
-            .clone()
+        served.lab.get(&format!("/api/v1/runs/{run}"), &served.lab.view).await.json()["summary"]["queue_place"].clone()
     };
     let (plain, urgent) = (make(spec(None, 0)).await, make(spec(Some("cpu"), 7)).await);
     assert_eq!((place(&urgent).await, place(&plain).await), (json!(1), json!(2)));
-    let patched = staffed.send("PATCH", &format!("/runs/{plain}"), &json!({"priority": 8})).await;
+    let patched = served.send("PATCH", &format!("/runs/{plain}"), &json!({"priority": 8})).await;
     assert_eq!((patched.json()["priority"].as_i64(), place(&plain).await), (Some(8), json!(1)));
     refusal(
-        &staffed.send("PATCH", &format!("/runs/{plain}"), &json!({"priority": 5000})).await,
+        &served.send("PATCH", &format!("/runs/{plain}"), &json!({"priority": 5000})).await,
         "value_invalid",
         &["priority"],
     );
-    let waiting = staffed.send("POST", "/plan", &spec(Some("gpu"), 0)).await.json();
-    assert!(waiting["notes"].to_string().contains("No GPU has reported yet"), "{waiting:#}");
-    let unseen = make(spec(Some("gpu"), 0)).await;
+    let waiting = served.send("POST", "/plan", &spec(Some("gpu"), 0)).await.json();
+    assert!(waiting["notes"].to_string().contains("No GPU has connected yet"), "{waiting:#}");
+    let for_gpu = make(spec(Some("gpu"), 0)).await;
     for _ in 2..100 {
         make(spec(None, 0)).await;
     }
-    refusal(&staffed.send("POST", "/runs", &spec(None, 0)).await, "queue_full", &["100 runs wait", "--queue-limit"]);
-    staffed.tell(&first, json!({"kind": "stop"})).await;
-    staffed.stands(&urgent.parse().unwrap(), "finished").await;
-    assert_eq!(place(&unseen).await, json!(1), "it still waits");
+    refusal(
+        &served.send("POST", "/runs", &spec(None, 0)).await,
+        "queue_full",
+        &["100 runs are queued", "--queue-limit"],
+    );
+    served.accepted(&first, json!({"kind": "stop"})).await;
+    served.reaches(&urgent.parse().unwrap(), "finished").await;
+    assert_eq!(place(&for_gpu).await, json!(1), "it waits for a GPU");
 }

@@ -1,4 +1,4 @@
-//! Tokens over the API: shown once, kept as hashes, listed without their text, and gone at once when revoked.
+//! Tokens: their text is shown once, only hashes are stored, and a revoked token is invalid at once.
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -8,8 +8,8 @@ use crate::lab::{Answer, Lab, ask};
 
 const TOKENS: &str = "/api/v1/tokens";
 
-async fn make(lab: &Lab, wish: Value) -> Answer {
-    lab.post(TOKENS, &lab.admin, &wish.to_string()).await
+async fn create(lab: &Lab, new: Value) -> Answer {
+    lab.post(TOKENS, &lab.admin, &new.to_string()).await
 }
 
 async fn list(lab: &Lab, token: &str) -> Vec<Value> {
@@ -24,7 +24,7 @@ fn id_of(token: &Value) -> i64 {
     token["id"].as_i64().unwrap()
 }
 
-/// Everything the lab keeps on disk.
+/// Every byte in the folder of the lab.
 fn bytes_on_disk(folder: &std::path::Path) -> Vec<u8> {
     let mut found = vec![];
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -38,58 +38,59 @@ fn bytes_on_disk(folder: &std::path::Path) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_token_is_shown_once_and_opens_until_it_is_revoked() {
+async fn a_token_is_shown_once_and_valid_until_it_is_revoked() {
     let lab = Lab::open().await;
-    let answer = make(&lab, json!({"name": "  eve ", "role": "steer", "days": 7})).await;
+    let answer = create(&lab, json!({"name": "  eve ", "role": "steer", "days": 7})).await;
     assert_eq!(answer.status, StatusCode::CREATED);
-    let made = answer.json();
-    let text = made["text"].as_str().unwrap().to_owned();
-    let days = (made["token"]["expires_ms"].as_i64().unwrap() - made["token"]["created_ms"].as_i64().unwrap()) as f64;
-    assert!((days / 86_400_000.0 - 7.0).abs() < 0.01, "{made:#}");
+    let created = answer.json();
+    let text = created["text"].as_str().unwrap().to_owned();
+    let days =
+        (created["token"]["expires_ms"].as_i64().unwrap() - created["token"]["created_ms"].as_i64().unwrap()) as f64;
+    assert!((days / 86_400_000.0 - 7.0).abs() < 0.01, "{created:#}");
     let me = lab.get("/api/v1/me", &text).await.json();
     assert_eq!((me["name"].as_str(), me["role"].as_str()), (Some("eve"), Some("steer")));
 
-    let told = lab.get(TOKENS, &lab.admin).await;
-    assert!(!String::from_utf8_lossy(&told.body).contains(&text), "a list never tells the text");
-    let kept = bytes_on_disk(lab.folder.path());
-    assert!(!kept.windows(text.len()).any(|part| part == text.as_bytes()), "only its hash is on disk");
+    let listed = lab.get(TOKENS, &lab.admin).await;
+    assert!(!String::from_utf8_lossy(&listed.body).contains(&text), "a list never contains the text");
+    let stored = bytes_on_disk(lab.folder.path());
+    assert!(!stored.windows(text.len()).any(|part| part == text.as_bytes()), "only its hash is on disk");
 
     let tokens = list(&lab, &lab.admin).await;
     assert_eq!(tokens.len(), 5);
     assert_eq!(tokens.iter().filter(|token| token["is_own"] == true).count(), 1);
-    assert!(tokens.contains(&made["token"]), "{tokens:#?}");
+    assert!(tokens.contains(&created["token"]), "{tokens:#?}");
 
-    let id = id_of(&made["token"]);
+    let id = id_of(&created["token"]);
     assert_eq!(revoke(&lab, &lab.admin, id, "").await.status, StatusCode::NO_CONTENT);
-    assert_eq!(lab.get("/api/v1/me", &text).await.status, StatusCode::UNAUTHORIZED, "it ends at once");
+    assert_eq!(lab.get("/api/v1/me", &text).await.status, StatusCode::UNAUTHORIZED, "it is invalid at once");
     assert_eq!(revoke(&lab, &lab.admin, id, "").await.code(), "not_found");
     assert_eq!(list(&lab, &lab.admin).await.len(), 4);
 }
 
 #[tokio::test]
-async fn a_link_made_by_an_admin_signs_in_once() {
+async fn a_sign_in_link_of_an_admin_works_once() {
     let lab = Lab::open().await;
-    let made = make(&lab, json!({"name": "eve", "role": "view", "sign_in": true})).await.json();
-    assert_eq!(made["token"]["kind"], "sign_in");
-    let text = made["text"].as_str().unwrap();
+    let created = create(&lab, json!({"name": "eve", "role": "view", "sign_in": true})).await.json();
+    assert_eq!(created["token"]["kind"], "sign_in");
+    let text = created["text"].as_str().unwrap();
     let open = || lab.send(ask("GET", &format!("/signin?token={text}"), None).body(Body::empty()).unwrap());
     assert_eq!(open().await.status, StatusCode::SEE_OTHER);
     assert_eq!(open().await.status, StatusCode::UNAUTHORIZED);
     let kinds: Vec<_> = list(&lab, &lab.admin).await.iter().map(|token| token["kind"].clone()).collect();
     assert_eq!(kinds.iter().filter(|kind| **kind == "session").count(), 1, "the browser that signed in can be revoked");
-    assert!(!kinds.contains(&json!("sign_in")), "the link is used up");
+    assert!(!kinds.contains(&json!("sign_in")), "the link is used");
 }
 
 #[tokio::test]
-async fn only_admins_hand_out_tokens_and_only_sensible_ones() {
+async fn only_admins_create_tokens_and_invalid_ones_are_refused() {
     let lab = Lab::open().await;
     let body = json!({"name": "eve", "role": "admin"}).to_string();
     for token in [&lab.view, &lab.steer] {
         assert_eq!(lab.post(TOKENS, token, &body).await.code(), "forbidden");
         assert_eq!(lab.get(TOKENS, token).await.code(), "forbidden");
-        assert_eq!(revoke(&lab, token, 1, "?sure=true").await.code(), "forbidden");
+        assert_eq!(revoke(&lab, token, 1, "?confirm=true").await.code(), "forbidden");
     }
-    for (wish, code) in [
+    for (new, code) in [
         (json!({"name": " ", "role": "view"}), "name_invalid"),
         (json!({"name": "a\nb", "role": "view"}), "name_invalid"),
         (json!({"name": "eve", "role": "view", "days": 0}), "days_invalid"),
@@ -98,24 +99,24 @@ async fn only_admins_hand_out_tokens_and_only_sensible_ones() {
         (json!({"name": "eve", "role": "owner"}), "body_invalid"),
         (json!({"name": "eve", "role": "view", "text": "mine"}), "body_invalid"),
     ] {
-        assert_eq!(make(&lab, wish.clone()).await.code(), code, "{wish}");
+        assert_eq!(create(&lab, new.clone()).await.code(), code, "{new}");
     }
-    assert_eq!(list(&lab, &lab.admin).await.len(), 4, "nothing was made");
+    assert_eq!(list(&lab, &lab.admin).await.len(), 4, "nothing was created");
 }
 
 #[tokio::test]
-async fn ones_own_token_and_the_last_admins_go_only_where_one_is_sure() {
+async fn revoking_the_own_or_the_last_admin_token_needs_a_confirmation() {
     let lab = Lab::open().await;
     let own = |tokens: &[Value]| id_of(tokens.iter().find(|token| token["is_own"] == true).unwrap());
     let first = own(&list(&lab, &lab.admin).await);
     let refused = revoke(&lab, &lab.admin, first, "").await;
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "last_admin"));
-    let made = make(&lab, json!({"name": "bob", "role": "admin"})).await.json();
-    let other = made["text"].as_str().unwrap();
+    let created = create(&lab, json!({"name": "bob", "role": "admin"})).await.json();
+    let other = created["text"].as_str().unwrap();
     assert_eq!(revoke(&lab, &lab.admin, first, "").await.code(), "own_token");
-    assert_eq!(revoke(&lab, &lab.admin, first, "?sure=true").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(revoke(&lab, &lab.admin, first, "?confirm=true").await.status, StatusCode::NO_CONTENT);
     assert_eq!(lab.get(TOKENS, &lab.admin).await.status, StatusCode::UNAUTHORIZED);
     let second = own(&list(&lab, other).await);
     assert_eq!(revoke(&lab, other, second, "").await.code(), "last_admin");
-    assert_eq!(revoke(&lab, other, second, "?sure=true").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(revoke(&lab, other, second, "?confirm=true").await.status, StatusCode::NO_CONTENT);
 }

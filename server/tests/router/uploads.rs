@@ -1,4 +1,4 @@
-//! Texts that people bring, good and bad.
+//! Uploads of datasets, valid and invalid.
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use crate::lab::{Lab, ask};
 
 #[tokio::test]
-async fn what_is_no_text_is_refused_and_leaves_nothing() {
+async fn an_upload_without_text_is_refused_and_leaves_nothing() {
     let lab = Lab::open().await;
     for (query, content, status, code, said) in [
         ("name=empty", &b""[..], 422, "text_empty", "empty"),
@@ -24,11 +24,11 @@ async fn what_is_no_text_is_refused_and_leaves_nothing() {
     assert_eq!((large.status, large.code().as_str()), (StatusCode::PAYLOAD_TOO_LARGE, "too_large"));
     assert_eq!(lab.get("/api/v1/corpora", &lab.view).await.json(), serde_json::json!([]));
     let incoming = lab.folder.path().join("incoming");
-    assert_eq!(std::fs::read_dir(incoming).unwrap().count(), 0, "nothing is left of refused uploads");
+    assert_eq!(std::fs::read_dir(incoming).unwrap().count(), 0, "refused uploads leave no files");
 }
 
 #[tokio::test]
-async fn a_text_and_a_folder_come_in_under_names_of_their_own() {
+async fn files_and_folders_become_datasets_with_ids_of_their_own() {
     let lab = Lab::open().await;
     let text = "to be or not to be\n".repeat(50);
     let answer = lab.upload("name=My%20Play&filename=../../play.txt", text.as_bytes()).await;
@@ -50,8 +50,13 @@ async fn a_text_and_a_folder_come_in_under_names_of_their_own() {
     assert_eq!(folder.status, StatusCode::CREATED, "{:?}", folder.json());
     assert_eq!((folder.json()["id"].as_str(), folder.json()["documents"].as_u64()), (Some("books"), Some(2)));
 
-    let cut = lab.post("/api/v1/corpora/my-play/datasets", &lab.steer, r#"{"tokenizer": "char"}"#).await;
-    assert_eq!((cut.status, cut.json()["tokenizer"].as_str()), (StatusCode::OK, Some("char")), "{:?}", cut.json());
+    let dataset = lab.post("/api/v1/corpora/my-play/tokenizations", &lab.steer, r#"{"tokenizer": "char"}"#).await;
+    assert_eq!(
+        (dataset.status, dataset.json()["tokenizer"].as_str()),
+        (StatusCode::OK, Some("char")),
+        "{:?}",
+        dataset.json()
+    );
     let broken =
         ask("POST", "/api/v1/corpora", Some(&lab.steer)).header("content-type", "multipart/form-data; boundary=edge");
     assert_eq!(lab.send(broken.body(Body::from("--edge\r\nnonsense")).unwrap()).await.code(), "form_malformed");

@@ -1,0 +1,30 @@
+//! The HTTP interface: routes under `/api/v1`, the page, health and metrics. One file for each group of routes; each route names the role
+//! that it needs, reads its arguments, and calls the module that does the work.
+//!
+//! - [`router`]: all routes; [`openapi`]: their description; [`server`]: the process that serves them;
+//! - [`extract`]: bodies, paths and queries; [`log`]: errors in the log; [`guard`]: hosts and origins; [`headers`]: security headers.
+
+pub mod checkpoints;
+pub mod checks;
+pub mod commands;
+pub mod completions;
+pub mod corpora;
+pub mod exports;
+pub mod extract;
+pub mod figures;
+pub mod guard;
+pub mod headers;
+pub mod inspections;
+pub mod lab;
+pub mod log;
+pub mod metrics;
+pub mod openapi;
+pub mod page;
+pub mod planning;
+pub mod router;
+pub mod runs;
+pub mod series;
+pub mod server;
+pub mod session;
+pub mod sockets;
+pub mod tokens;

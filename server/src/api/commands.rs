@@ -1,0 +1,50 @@
+//! Commands to runs.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderName;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use wire::control::event::EventRecord;
+use wire::{ApiErrorBody, Command, RunId};
+
+use super::extract::{Body, Path, Query};
+use crate::auth::{Steerer, author};
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::runs::{commands, forks, steering};
+
+/// Header with the id of the control run.
+const CONTROL: HeaderName = HeaderName::from_static("kindling-control");
+
+/// Options of a command.
+#[derive(Deserialize, IntoParams)]
+pub struct CommandQuery {
+    /// Also creates a control run: a fork from just before the command, which leaves it out. Its id is in the header `kindling-control`.
+    #[serde(default)]
+    control: bool,
+}
+
+/// Sends a command to a run. Answers with its event when it has taken effect.
+#[utoipa::path(post, path = "/runs/{id}/commands", tag = "runs", params(("id" = RunId, Path), CommandQuery), request_body = Command,
+    responses((status = 200, description = "It took effect before the event's step.", body = EventRecord),
+        (status = 409, description = "The run cannot do this in its state.", body = ApiErrorBody),
+        (status = 422, description = "A value is invalid.", body = ApiErrorBody),
+        (status = 504, description = "Not answered within 30 s; it may still take effect.", body = ApiErrorBody)))]
+pub async fn command_run(
+    Steerer(identity): Steerer,
+    State(lab): State<Lab>,
+    Path(run): Path<RunId>,
+    Query(query): Query<CommandQuery>,
+    Body(command): Body<Command>,
+) -> Result<Response, ApiError> {
+    steering::check(&command)?;
+    let summary = lab.feed.summary(&run).await?;
+    if query.control {
+        let (record, control) = forks::command_with_control(&lab, &summary, author(&identity), command).await?;
+        return Ok(([(CONTROL, control.to_string())], Json(record)).into_response());
+    }
+    let record = commands::carry_out(&lab, &summary, author(&identity), command).await?;
+    Ok(Json(record).into_response())
+}

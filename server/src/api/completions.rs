@@ -1,0 +1,34 @@
+//! Completions of prompts.
+
+use std::convert::Infallible;
+
+use axum::body::Body as StreamBody;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use wire::ApiErrorBody;
+use wire::completion::{CompletionLine, CompletionRequest};
+
+use super::extract::Body;
+use crate::auth::Viewer;
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::runs::completion;
+
+/// Completes a prompt with a checkpoint of a run. Answers with a JSON line for each token as it is generated, and a last line that says how
+/// it ended.
+#[utoipa::path(post, path = "/completions", tag = "inspect", request_body = CompletionRequest,
+    responses((status = 200, description = "JSON lines.", content_type = "application/x-ndjson", body = CompletionLine),
+        (status = 404, description = "There is no such run or checkpoint.", body = ApiErrorBody),
+        (status = 422, description = "A value is invalid.", body = ApiErrorBody),
+        (status = 429, description = "Too many checkpoints are in use.", body = ApiErrorBody)))]
+pub async fn create_completion(
+    _: Viewer,
+    State(lab): State<Lab>,
+    Body(request): Body<CompletionRequest>,
+) -> Result<Response, ApiError> {
+    let lines = completion::complete(&lab, request).await?.map(Ok::<_, Infallible>);
+    let headers = [(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")];
+    Ok((headers, StreamBody::from_stream(lines)).into_response())
+}

@@ -1,0 +1,118 @@
+//! Datasets: listed, uploaded, downloaded, tokenized, deleted.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use wire::data::corpus::{CatalogueEntry, CorpusInfo, DatasetInfo, Job};
+use wire::data::tokenizer::Tokenizer;
+use wire::{ApiErrorBody, CorpusId};
+
+use super::extract::{Body, Path, Query};
+use crate::auth::{Admin, Steerer, Viewer};
+use crate::data::upload::UploadQuery;
+use crate::data::{Outcome, catalogue};
+use crate::error::ApiError;
+use crate::lab::Lab;
+
+/// The result with this status, or 202 with the job that continues.
+fn answer<T: Serialize>(status: StatusCode, outcome: Outcome<T>) -> Response {
+    match outcome {
+        Outcome::Done(value) => (status, Json(value)).into_response(),
+        Outcome::Job(job) => (StatusCode::ACCEPTED, Json(job)).into_response(),
+    }
+}
+
+/// Lists the datasets.
+#[utoipa::path(get, path = "/corpora", tag = "data", responses((status = 200, body = Vec<CorpusInfo>)))]
+pub async fn list_corpora(_: Viewer, State(lab): State<Lab>) -> Result<Json<Vec<CorpusInfo>>, ApiError> {
+    lab.data.corpora.list().await.map(Json)
+}
+
+/// Uploads a dataset: a plain body, or the files of a form. Long work continues as a job.
+#[utoipa::path(post, path = "/corpora", tag = "data", params(UploadQuery),
+    request_body(content = Vec<u8>, description = "Text, Markdown or JSON Lines; or multipart/form-data with one or more files.", content_type = "application/octet-stream"),
+    responses((status = 201, body = CorpusInfo), (status = 202, body = Job), (status = 413, description = "The upload is too large.", body = ApiErrorBody),
+        (status = 422, description = "The files have no text.", body = ApiErrorBody)))]
+pub async fn upload_corpus(
+    _: Steerer,
+    State(lab): State<Lab>,
+    Query(query): Query<UploadQuery>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let outcome = lab.data.upload(query, lab.settings.upload_bytes, request).await?;
+    Ok(answer(StatusCode::CREATED, outcome))
+}
+
+/// Returns a dataset: its size, a sample, and its tokenizations.
+#[utoipa::path(get, path = "/corpora/{id}", tag = "data", params(("id" = CorpusId, Path)), responses((status = 200, body = CorpusInfo), (status = 404, body = ApiErrorBody)))]
+pub async fn get_corpus(
+    _: Viewer,
+    State(lab): State<Lab>,
+    Path(corpus): Path<CorpusId>,
+) -> Result<Json<CorpusInfo>, ApiError> {
+    lab.data.corpora.read(&corpus).await.map(Json)
+}
+
+/// Deletes a dataset and its tokens. It cannot be restored.
+#[utoipa::path(delete, path = "/corpora/{id}", tag = "data", params(("id" = CorpusId, Path)),
+    responses((status = 204), (status = 409, description = "A run or a job uses it.", body = ApiErrorBody)))]
+pub async fn delete_corpus(
+    _: Admin,
+    State(lab): State<Lab>,
+    Path(corpus): Path<CorpusId>,
+) -> Result<StatusCode, ApiError> {
+    lab.data.delete(&corpus).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How to tokenize a dataset.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizationArgs {
+    /// Tokenizer: `byte`, `char`, `bpe-1024`, `gpt2`.
+    tokenizer: Tokenizer,
+}
+
+/// Tokenizes a dataset. Long work continues as a job.
+#[utoipa::path(post, path = "/corpora/{id}/tokenizations", tag = "data", params(("id" = CorpusId, Path)), request_body = TokenizationArgs,
+    responses((status = 200, body = DatasetInfo), (status = 202, body = Job), (status = 404, body = ApiErrorBody),
+        (status = 422, description = "The tokenizer cannot encode the text.", body = ApiErrorBody)))]
+pub async fn tokenize_corpus(
+    _: Steerer,
+    State(lab): State<Lab>,
+    Path(corpus): Path<CorpusId>,
+    Body(TokenizationArgs { tokenizer }): Body<TokenizationArgs>,
+) -> Result<Response, ApiError> {
+    let data = &lab.data;
+    let info = data.corpora.read(&corpus).await?;
+    if let Some(dataset) = info.datasets.into_iter().find(|dataset| dataset.tokenizer == tokenizer) {
+        return Ok(Json(dataset).into_response());
+    }
+    if let Some(job) = data.jobs.running_on(&corpus) {
+        return Ok((StatusCode::ACCEPTED, Json(job)).into_response());
+    }
+    let job = data.begin_job(format!("Tokenizing {} ({tokenizer})", info.name), corpus.clone(), "bytes");
+    let (job_id, corpora) = (job.id(), data.corpora.clone());
+    let work = async move { corpora.tokenize(vec![corpus], tokenizer, job).await };
+    Ok(answer(StatusCode::OK, data.finish_or_continue(job_id, work).await?))
+}
+
+/// Lists the public datasets that the server can download.
+#[utoipa::path(get, path = "/catalogue", tag = "data", responses((status = 200, body = Vec<CatalogueEntry>)))]
+pub async fn list_catalogue(_: Viewer) -> Json<Vec<CatalogueEntry>> {
+    Json(catalogue::entries())
+}
+
+/// Downloads a dataset of the catalogue as a job. An interrupted download continues where it stopped.
+#[utoipa::path(post, path = "/catalogue/{id}", tag = "data", params(("id" = CorpusId, Path)),
+    responses((status = 202, body = Job), (status = 404, body = ApiErrorBody), (status = 409, description = "The lab has it already.", body = ApiErrorBody)))]
+pub async fn download_corpus(
+    _: Steerer,
+    State(lab): State<Lab>,
+    Path(corpus): Path<CorpusId>,
+) -> Result<(StatusCode, Json<Job>), ApiError> {
+    Ok((StatusCode::ACCEPTED, Json(catalogue::fetch(&lab.data, corpus).await?)))
+}

@@ -1,0 +1,163 @@
+//! Charts as files, SVG or PNG, drawn by the code that draws them on the page.
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use figure::png::Printer;
+use figure::{ChartSpec, Curve, Mark, Reference, Role, ScaleKind, Size, Theme, chart, svg};
+use serde::Deserialize;
+use store::SeriesQuery;
+use utoipa::{IntoParams, ToSchema};
+use wire::control::event::EventRecord;
+use wire::run::References;
+use wire::series::{Axis, SeriesWindow, describe, name};
+use wire::{ApiErrorBody, Event, RunId, RunView};
+
+use super::extract::{Path, Query};
+use crate::auth::Viewer;
+use crate::error::ApiError;
+use crate::lab::Lab;
+
+/// Bounds of a figure, pixels.
+const WIDTH: (u32, u32) = (200, 4000);
+const HEIGHT: (u32, u32) = (120, 3000);
+/// Maximum number of markers.
+const MARKERS: u32 = 1000;
+
+/// Light or dark background.
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FigureTheme {
+    /// Dark lines on a light background.
+    #[default]
+    Light,
+    /// Light lines on a dark background.
+    Dark,
+}
+
+/// How a figure is drawn.
+#[derive(Deserialize, IntoParams)]
+pub struct FigureQuery {
+    /// X axis; steps by default.
+    #[serde(default)]
+    x: Axis,
+    /// Logarithmic y axis.
+    #[serde(default)]
+    log: bool,
+    /// Background; the default is light.
+    #[serde(default)]
+    theme: FigureTheme,
+    /// Width, pixels; 960 by default.
+    width: Option<u32>,
+    /// Height, pixels; 480 by default.
+    height: Option<u32>,
+}
+
+/// File format.
+enum Format {
+    Svg,
+    Png,
+}
+
+/// Draws a chart of a run as a file: `loss.svg`, `loss.png`, or any time series by its name (`grad_norm.svg`).
+#[utoipa::path(get, path = "/runs/{id}/figures/{file}", tag = "runs",
+    params(("id" = RunId, Path), ("file" = String, Path, description = "Name of a series with .svg or .png; loss is the training and the validation loss."), FigureQuery),
+    responses((status = 200, content_type = "image/svg+xml"), (status = 404, body = ApiErrorBody)))]
+pub async fn draw_figure(
+    _: Viewer,
+    State(lab): State<Lab>,
+    Path((run, file)): Path<(RunId, String)>,
+    Query(query): Query<FigureQuery>,
+) -> Result<Response, ApiError> {
+    let (stem, format) = split(&file)?;
+    let names = if stem == "loss" { vec![name::TRAIN.to_owned(), name::VALID.to_owned()] } else { vec![stem.clone()] };
+    let view = lab.feed.view(&run).await?;
+    let events = lab.store().events(&run, 0, MARKERS).await?;
+    let wanted = SeriesQuery { names, axis: query.x, from: None, to: None, points: 2 * query.size().width as usize };
+    let windows = lab.store().series(&run, wanted).await?;
+    if windows.is_empty() {
+        return Err(ApiError::not_found(format!("{run} has no values of the series {stem}"))
+            .hint(format!("GET /api/v1/runs/{run}/series/names lists its series")));
+    }
+    // Drawing text takes milliseconds of CPU time.
+    let drawn = tokio::task::spawn_blocking(move || draw(&view, &stem, &query, &windows, &events, &format)).await;
+    drawn.map_err(|source| ApiError::internal("drawing a figure", source))?
+}
+
+fn split(file: &str) -> Result<(String, Format), ApiError> {
+    let found = match file.rsplit_once('.') {
+        Some((stem, "svg")) => Some((stem, Format::Svg)),
+        Some((stem, "png")) => Some((stem, Format::Png)),
+        _ => None,
+    };
+    let (stem, format) = found.ok_or_else(|| {
+        ApiError::not_found(format!("{file:?} is not a figure")).hint("give the name of a series with .svg or .png")
+    })?;
+    Ok((stem.to_owned(), format))
+}
+
+impl FigureQuery {
+    fn size(&self) -> Size {
+        let clamp = |given: Option<u32>, usual: u32, (low, high): (u32, u32)| {
+            f64::from(given.unwrap_or(usual).clamp(low, high))
+        };
+        Size { width: clamp(self.width, 960, WIDTH), height: clamp(self.height, 480, HEIGHT) }
+    }
+}
+
+fn draw(
+    view: &RunView,
+    stem: &str,
+    query: &FigureQuery,
+    windows: &[SeriesWindow],
+    events: &[EventRecord],
+    format: &Format,
+) -> Result<Response, ApiError> {
+    let is_loss = stem == "loss";
+    let info = describe(if is_loss { name::TRAIN } else { stem });
+    let spec = ChartSpec {
+        title: format!("{}: {}", view.summary.name, if is_loss { "loss" } else { &info.label }),
+        unit: info.unit.to_owned(),
+        axis: query.x,
+        y_scale: if query.log { ScaleKind::Log } else { ScaleKind::Linear },
+        references: if is_loss { references(&view.references) } else { vec![] },
+        // Events have a step, and no position on the other axes.
+        marks: if query.x == Axis::Step { marks(events) } else { vec![] },
+        ..ChartSpec::default()
+    };
+    let labels: Vec<String> = windows.iter().map(|window| describe(&window.name).label).collect();
+    let role = |window: &SeriesWindow| Role::Run(if window.name == name::VALID { 3 } else { 0 });
+    let curves: Vec<Curve> =
+        windows.iter().zip(&labels).map(|(window, label)| Curve::new(label, role(window), &window.buckets)).collect();
+    let scene = chart(&spec, &curves, query.size()).scene;
+    let theme = match query.theme {
+        FigureTheme::Light => Theme::Light,
+        FigureTheme::Dark => Theme::Dark,
+    };
+    match format {
+        Format::Svg => Ok(([(CONTENT_TYPE, "image/svg+xml")], svg(&scene, theme)).into_response()),
+        Format::Png => {
+            let drawn = Printer::new().and_then(|printer| printer.png(&scene, theme, 1.0));
+            let bytes = drawn.map_err(|source| ApiError::internal("drawing a figure", source))?;
+            Ok(([(CONTENT_TYPE, "image/png")], bytes).into_response())
+        }
+    }
+}
+
+fn references(lines: &References) -> Vec<Reference> {
+    let line = |label: &str, value: f64, role| Reference { label: label.to_owned(), value, role };
+    let mut drawn = vec![line("ln V", lines.ln_vocab, Role::InkFaint)];
+    drawn.extend(lines.unigram.map(|value| line("unigram", value, Role::InkFaint)));
+    drawn.extend(lines.floor.map(|value| line("floor", value, Role::Floor)));
+    drawn
+}
+
+fn marks(events: &[EventRecord]) -> Vec<Mark> {
+    let mark = |record: &EventRecord| Mark {
+        x: record.step as f64,
+        phrase: record.event.phrase(),
+        author: record.author.clone(),
+        is_alarm: matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. }),
+    };
+    events.iter().filter(|record| record.event.is_marker()).map(mark).collect()
+}

@@ -1,0 +1,129 @@
+//! The page. Its files are in the program, in a table, so that no path of a request reaches the disk.
+
+use axum::extract::Request;
+use axum::http::header::{
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+
+use crate::error::ApiError;
+
+/// One file of the page.
+struct Embedded {
+    path: &'static str,
+    etag: &'static str,
+    content: &'static [u8],
+}
+
+/// All files, sorted by path; empty where the page was not built.
+const FILES: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+/// The names of these files contain a hash of their content.
+const HASHED: &str = "assets/";
+const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
+const NOT_BUILT: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+    <title>Kindling</title><h1>The page was not built</h1><p>The server runs, and its API is at <code>/api/v1</code>. To build \
+    the page into the program:<pre>cargo xtask serve</pre></html>";
+
+fn find(path: &str) -> Option<&'static Embedded> {
+    FILES.binary_search_by(|file| file.path.cmp(path)).ok().map(|at| &FILES[at])
+}
+
+/// Answers requests that no route matches: a file of the page, the page itself for its addresses, or an error.
+pub async fn serve_page(request: Request) -> Response {
+    let path = request.uri().path().trim_start_matches('/');
+    if path == "api" || path.starts_with("api/") {
+        let message = format!("there is no {} {}", request.method(), request.uri().path());
+        return ApiError::not_found(message).hint("GET /api/v1/openapi.json lists all routes").into_response();
+    }
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "the page accepts only GET and HEAD",
+        )
+        .into_response();
+    }
+    let is_compressed = ENCODINGS.iter().any(|(_, suffix)| path.ends_with(suffix));
+    match find(path).filter(|_| !is_compressed) {
+        Some(file) => send(file, request.headers()),
+        None if is_address(path, request.headers()) => match find(program_of(path)) {
+            Some(index) => send(index, request.headers()),
+            None => Html(NOT_BUILT).into_response(),
+        },
+        None => ApiError::not_found(format!("the page has no file {:?}", request.uri().path())).into_response(),
+    }
+}
+
+/// The page is two programs, so that each loads fast. This is the one of an address.
+fn program_of(path: &str) -> &'static str {
+    if path.starts_with("runs/") && path.trim_end_matches('/').ends_with("/xray") { "xray.html" } else { "index.html" }
+}
+
+/// Whether the request opens an address of the page and does not fetch a file.
+fn is_address(path: &str, headers: &HeaderMap) -> bool {
+    let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
+    let wants_page = headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"));
+    path.is_empty() || (!is_file && wants_page)
+}
+
+fn send(file: &'static Embedded, headers: &HeaderMap) -> Response {
+    let keep = if file.path.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let known = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let common: [(HeaderName, &str); 3] = [(CACHE_CONTROL, keep), (ETAG, file.etag), (VARY, "accept-encoding")];
+    if known.is_some_and(|known| known.split(',').any(|etag| etag.trim().trim_start_matches("W/") == file.etag)) {
+        return (StatusCode::NOT_MODIFIED, common).into_response();
+    }
+    let kind = [(CONTENT_TYPE, content_type(file.path))];
+    match compressed(file.path, headers) {
+        Some((encoding, file)) => (common, kind, [(CONTENT_ENCODING, encoding)], file.content).into_response(),
+        None => (common, kind, file.content).into_response(),
+    }
+}
+
+/// The smallest compressed file that the browser accepts.
+fn compressed(path: &str, headers: &HeaderMap) -> Option<(&'static str, &'static Embedded)> {
+    let accepted = headers.get(ACCEPT_ENCODING)?.to_str().ok()?;
+    let accepts = |encoding: &str| {
+        accepted.split(',').any(|word| {
+            let (name, quality) = word.split_once(';').unwrap_or((word, ""));
+            name.trim() == encoding && !matches!(quality.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+        })
+    };
+    ENCODINGS
+        .into_iter()
+        .filter(|(encoding, _)| accepts(encoding))
+        .find_map(|(encoding, suffix)| Some((encoding, find(&format!("{path}{suffix}"))?)))
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next().unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "wasm" => "application/wasm",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "json" => "application/json",
+        "webmanifest" => "application/manifest+json",
+        "woff2" => "font/woff2",
+        "txt" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_found_in_the_sorted_table() {
+        assert!(FILES.windows(2).all(|pair| pair[0].path < pair[1].path));
+        assert!(FILES.iter().all(|file| find(file.path).is_some()));
+    }
+}

@@ -1,0 +1,114 @@
+//! All routes. The description of the API is made from the same list, so that it contains every route.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Description;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::log::log_errors;
+use super::openapi::Document;
+use super::{
+    checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, inspections, lab, metrics,
+    page, planning, runs, series, session, sockets, tokens,
+};
+use crate::error::ApiError;
+use crate::lab::Lab;
+
+/// Maximum size of a body that is not an upload, bytes.
+const BODY_BYTES: usize = 1_000_000;
+
+/// The routes of a lab.
+pub fn router(lab: Lab) -> Router {
+    let (api, description) = api();
+    let description = description.to_json().unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
+    let describe = get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], description.clone())));
+    api.route("/api/v1/openapi.json", describe)
+        .route("/signin", get(session::open_link))
+        .route("/healthz", get(metrics::health))
+        .route("/metrics", get(metrics::metrics))
+        .method_not_allowed_fallback(refuse_method)
+        .fallback(page::serve_page)
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(from_fn_with_state(lab.clone(), guard::check_origin))
+        .layer(from_fn(log_errors))
+        .layer(from_fn(headers::set_headers))
+        .with_state(lab)
+}
+
+/// The description of the API.
+pub fn description() -> Description {
+    api().1
+}
+
+fn api() -> (Router<Lab>, Description) {
+    let v1 = access_routes().merge(run_routes()).merge(data_routes()).merge(upload_routes());
+    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts()
+}
+
+fn access_routes() -> OpenApiRouter<Lab> {
+    OpenApiRouter::new()
+        .routes(routes!(session::sign_in, session::sign_out))
+        .routes(routes!(session::get_me))
+        .routes(routes!(tokens::list_tokens, tokens::create_token))
+        .routes(routes!(tokens::revoke_token))
+        .routes(routes!(sockets::open_link))
+        .routes(routes!(sockets::open_live))
+}
+
+fn run_routes() -> OpenApiRouter<Lab> {
+    OpenApiRouter::new()
+        .routes(routes!(planning::list_presets))
+        .routes(routes!(planning::list_hyperparameters))
+        .routes(routes!(planning::plan_run))
+        .routes(routes!(runs::list_runs, runs::create_run))
+        .routes(routes!(runs::get_run, runs::change_run, runs::delete_run))
+        .routes(routes!(runs::restore_run))
+        .routes(routes!(commands::command_run))
+        .routes(routes!(checkpoints::list_checkpoints))
+        .routes(routes!(checkpoints::change_checkpoint, checkpoints::delete_checkpoint))
+        .routes(routes!(exports::export_checkpoint))
+        .routes(routes!(exports::export_csv))
+        .routes(routes!(exports::export_parquet))
+        .routes(routes!(exports::export_run))
+        .routes(routes!(series::compare_runs))
+        .routes(routes!(series::list_events))
+        .routes(routes!(series::list_series))
+        .routes(routes!(series::get_series))
+        .routes(routes!(figures::draw_figure))
+        .routes(routes!(inspections::list_inspections, inspections::create_inspection))
+        .routes(routes!(inspections::list_snapshots))
+        .routes(routes!(inspections::list_snapshot_steps))
+        .routes(routes!(completions::create_completion))
+}
+
+fn data_routes() -> OpenApiRouter<Lab> {
+    OpenApiRouter::new()
+        .routes(routes!(lab::get_lab))
+        .routes(routes!(lab::list_devices))
+        .routes(routes!(lab::list_jobs))
+        .routes(routes!(checks::list_checks))
+        .routes(routes!(corpora::get_corpus, corpora::delete_corpus))
+        .routes(routes!(corpora::tokenize_corpus))
+        .routes(routes!(corpora::list_catalogue))
+        .routes(routes!(corpora::download_corpus))
+}
+
+/// Routes that bound the size of their body themselves.
+fn upload_routes() -> OpenApiRouter<Lab> {
+    OpenApiRouter::new()
+        .routes(routes!(corpora::list_corpora, corpora::upload_corpus))
+        .routes(routes!(exports::import_run))
+        .layer(DefaultBodyLimit::disable())
+}
+
+async fn refuse_method(request: Request) -> ApiError {
+    let message = format!("{} does not accept {}", request.uri().path(), request.method());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+        .hint("GET /api/v1/openapi.json lists all routes")
+}

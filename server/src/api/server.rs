@@ -1,0 +1,127 @@
+//! The server process: it opens the lab, listens, runs the background tasks, and stops on a signal.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use wire::access::{Role, TokenKind};
+
+use super::router::router;
+use crate::data::built_in;
+use crate::lab::Lab;
+use crate::lab::open::{ServeError, open_store};
+use crate::lab::settings::Settings;
+use crate::live::clock::now_ms;
+use crate::runs::queue;
+use crate::workers::{liveness, local};
+
+/// How long open requests may take to end.
+const END_WITHIN: Duration = Duration::from_secs(3);
+/// How long idle workers may take to shut down.
+const WORKERS_WITHIN: Duration = Duration::from_secs(1);
+/// Validity of the first sign-in link, ms.
+const FIRST_LINK_MS: i64 = 24 * 3600 * 1000;
+
+/// Serves a lab until a signal stops it. Runs train on and are continued by the next server.
+///
+/// # Errors
+/// The folder or the address cannot be used; the listener fails.
+pub async fn serve(settings: Settings) -> Result<(), ServeError> {
+    let store = open_store(&settings).await?;
+    let listen = settings.listen;
+    let listener = TcpListener::bind(listen).await.map_err(|source| ServeError::Listen { listen, source })?;
+    let port = listener.local_addr().map_err(ServeError::Serve)?.port();
+    let url = settings.url(port);
+    local::write_address(&settings.data, &url)
+        .map_err(|source| ServeError::Folder { dir: settings.data.clone(), source })?;
+    let lab = Lab::new(settings, store);
+    lab.set_port(port);
+    remove_partial_uploads(&lab);
+    let (stop, stopping) = watch::channel(false);
+    start_tasks(&lab, &stopping);
+    print_address(&lab, &url).await?;
+    let mut stopped = stopping.clone();
+    let served = axum::serve(listener, router(lab.clone())).with_graceful_shutdown(async move {
+        // A closed channel ends the server too.
+        let _ = stopped.changed().await;
+    });
+    let serving = tokio::spawn(async move { served.await });
+    wait_for_signal().await;
+    tracing::info!("stopping; runs train on, and the next `kindling serve` continues with them");
+    // Without receivers nothing is left to stop.
+    let _ = stop.send(true);
+    shut_down_idle_workers(&lab).await;
+    match tokio::time::timeout(END_WITHIN, serving).await {
+        Ok(Ok(Err(source))) => Err(ServeError::Serve(source)),
+        _ => Ok(()),
+    }
+}
+
+/// Shuts idle workers down. Otherwise they would wait a minute for the next server.
+async fn shut_down_idle_workers(lab: &Lab) {
+    let fleet = &lab.workers.fleet;
+    fleet.shut_down_idle();
+    let all_gone = async {
+        while !fleet.idle().is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // A worker that does not answer notices that the server is gone.
+    let _ = tokio::time::timeout(WORKERS_WITHIN, all_gone).await;
+}
+
+fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
+    built_in::generate(&lab.data);
+    tokio::spawn(queue::serve(lab.clone()));
+    tokio::spawn(liveness::watch(lab.workers.clone()));
+    if lab.settings.starts_workers {
+        tokio::spawn(local::keep(lab.workers.clone(), stopping.clone()));
+    }
+}
+
+/// Removes uploads that an earlier server did not finish. Partial downloads stay, because they can be continued.
+fn remove_partial_uploads(lab: &Lab) {
+    let Ok(entries) = std::fs::read_dir(lab.settings.incoming()) else { return };
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        if let Err(error) = std::fs::remove_dir_all(&path) {
+            tracing::warn!("{} could not be removed: {error}", path.display());
+        }
+    }
+}
+
+/// Prints one line on standard output: a sign-in link where nobody has signed in yet, else the address.
+async fn print_address(lab: &Lab, url: &str) -> Result<(), ServeError> {
+    let tokens = lab.store().tokens().await?;
+    if tokens.iter().any(|token| token.role != Role::Worker && token.kind != TokenKind::SignIn) {
+        let data = lab.settings.data.display();
+        println!("Kindling is at {url} (a new sign-in link: kindling token --sign-in --data {data})");
+        return Ok(());
+    }
+    let expires_ms = Some(now_ms() + FIRST_LINK_MS);
+    let token = lab.store().add_token("owner", Role::Admin, TokenKind::SignIn, expires_ms).await?;
+    println!("Kindling is here, sign in with: {url}/signin?token={token}");
+    Ok(())
+}
+
+#[cfg(unix)]
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        // Without SIGTERM, Ctrl-C still stops the server.
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn wait_for_signal() {
+    // Where no signal can be received, only killing the process stops it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,29 @@
+//! Signing in: a one-time token is exchanged for a session, which a cookie holds that scripts cannot read.
+
+use store::Identity;
+use wire::access::Me;
+
+use super::cookie_name;
+use crate::error::ApiError;
+use crate::lab::Lab;
+
+/// How long a browser stays signed in, seconds.
+pub const SESSION_SECS: u32 = 30 * 24 * 3600;
+
+/// Exchanges a one-time token for the text of a session's token; `None` for a token that is unknown, used or expired.
+///
+/// # Errors
+/// The store.
+pub async fn redeem(lab: &Lab, token: &str) -> Result<Option<(String, Identity)>, ApiError> {
+    Ok(lab.store().sign_in(token.trim()).await?)
+}
+
+/// The account of an identity.
+pub fn me(identity: Identity) -> Me {
+    Me { name: identity.name, role: identity.role }
+}
+
+/// The cookie of this server. Scripts cannot read it, and browsers do not send it with requests from other sites.
+pub fn cookie(lab: &Lab, session: &str, max_age_secs: u32) -> String {
+    format!("{}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}", cookie_name(lab.port()))
+}

@@ -1,0 +1,89 @@
+//! Tokens: created, listed and revoked by admins. The text of a token is in the answer that creates it and nowhere else. The command line
+//! creates tokens without a server.
+
+use store::{Identity, TokenInfo};
+use wire::access::{CreatedToken, NewToken, Role, TokenKind, TokenView};
+
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::live::clock::now_ms;
+use crate::runs::name::checked_name;
+
+pub const DAY_MS: i64 = 24 * 3600 * 1000;
+/// Maximum validity, days.
+pub const MAX_DAYS: u32 = 3_650;
+/// Default validity of an API token, days.
+const API_DAYS: u32 = 90;
+/// Default validity of a sign-in link, days.
+const SIGN_IN_DAYS: u32 = 1;
+
+/// Default validity, days.
+pub fn default_days(is_sign_in: bool) -> u32 {
+    if is_sign_in { SIGN_IN_DAYS } else { API_DAYS }
+}
+
+/// A token for a list; `own` is the token of the request.
+fn view(info: TokenInfo, own: i64) -> TokenView {
+    let TokenInfo { id, name, role, kind, created_ms, expires_ms } = info;
+    TokenView { id, name, role, kind, created_ms, expires_ms, is_own: id == own }
+}
+
+/// All valid tokens, oldest first.
+///
+/// # Errors
+/// The store.
+pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<TokenView>, ApiError> {
+    let tokens = lab.store().tokens().await?;
+    Ok(tokens.into_iter().map(|token| view(token, own.token_id)).collect())
+}
+
+/// Creates a token.
+///
+/// # Errors
+/// 422 for an invalid name, validity or role; the store.
+pub async fn create(lab: &Lab, own: &Identity, new: NewToken) -> Result<CreatedToken, ApiError> {
+    let name = checked_name(&new.name)?;
+    let days = new.days.unwrap_or_else(|| default_days(new.sign_in));
+    if !(1..=MAX_DAYS).contains(&days) {
+        let message = format!("{days} days is not a valid validity");
+        return Err(ApiError::invalid("days_invalid", message)
+            .field("days")
+            .hint(format!("give 1 to {MAX_DAYS} days")));
+    }
+    if new.sign_in && new.role == Role::Worker {
+        return Err(ApiError::invalid("role_invalid", "a worker does not sign in")
+            .field("role")
+            .hint("leave out sign_in to create an API token for the worker"));
+    }
+    let kind = if new.sign_in { TokenKind::SignIn } else { TokenKind::Api };
+    let expires_ms = Some(now_ms() + i64::from(days) * DAY_MS);
+    let (text, info) = lab.store().issue_token(&name, new.role, kind, expires_ms).await?;
+    tracing::info!("{} created token {} with the role {} for {name:?}", own.name, info.id, new.role.name());
+    Ok(CreatedToken { token: view(info, own.token_id), text })
+}
+
+/// Revokes a token. The token of the request, and the last token of an admin, are revoked only where that is confirmed.
+///
+/// # Errors
+/// 404 for an unknown token, 409 where a confirmation is missing; the store.
+pub async fn revoke(lab: &Lab, own: &Identity, id: i64, is_confirmed: bool) -> Result<(), ApiError> {
+    let unknown = || ApiError::not_found(format!("there is no token {id}")).hint("GET /api/v1/tokens lists the tokens");
+    let tokens = lab.store().tokens().await?;
+    let token = tokens.iter().find(|token| token.id == id).ok_or_else(unknown)?;
+    let is_admin = |token: &TokenInfo| token.role == Role::Admin;
+    if !is_confirmed && is_admin(token) && !tokens.iter().any(|other| other.id != id && is_admin(other)) {
+        let message = "this is the last admin token: without it nobody can create another one on the page";
+        return Err(ApiError::conflict("last_admin", message).hint(
+            "add confirm=true to revoke it; `kindling token --sign-in` on the server's machine creates a new one",
+        ));
+    }
+    if !is_confirmed && id == own.token_id {
+        let message = "this is the token that you are signed in with: revoking it signs you out";
+        return Err(ApiError::conflict("own_token", message).hint("add confirm=true to revoke it"));
+    }
+    if !lab.revoke(id).await? {
+        return Err(unknown());
+    }
+    tracing::info!("{} revoked token {id} of {:?}", own.name, token.name);
+    Ok(())
+}

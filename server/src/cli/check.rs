@@ -1,0 +1,146 @@
+//! `kindling check`: checks of the devices, on a terminal or with a report.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use engine::EngineError;
+use engine::check::Finding;
+use wire::DeviceId;
+
+use super::data::DataArgs;
+use super::full_check::{self, FullCheckError};
+
+const EXAMPLES: &str = "\
+Examples:
+  Check every device of this machine in a minute:
+    kindling check
+  Check one device:
+    kindling check --device vulkan-0
+  Check everything about the first GPU and write a report:
+    kindling check --full --report report
+  Measure the speed alone, beside a PyTorch script:
+    kindling check --full --report report --only speed,beside --beside \"python3 train.py\"";
+
+/// Sections of the full check, the most important first.
+pub const SECTIONS: [&str; 7] = ["adapter", "parity", "resume", "speed", "memory", "overhead", "beside"];
+
+/// Checks that a device computes correctly: a training step against the CPU, kernels, gradient, resuming, memory and speed.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CheckArgs {
+    /// Device to check, as `kindling devices` lists it [default: every device; with --full the first GPU]
+    #[arg(long, value_name = "ID")]
+    device: Option<DeviceId>,
+    /// Run every section, each in a process of its own with a time limit, and write a report
+    #[arg(long)]
+    full: bool,
+    /// Folder for report.json and report.md [default: with --data, the folder of the lab]
+    #[arg(long, value_name = "DIR", requires = "full")]
+    report: Option<PathBuf>,
+    /// Sections to run, separated by commas [default: all]
+    #[arg(long, value_name = "SECTION", requires = "full", value_delimiter = ',', value_parser = SECTIONS)]
+    only: Vec<String>,
+    /// Time limit of the full check, seconds
+    #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(10..=86_400))]
+    seconds: u32,
+    /// Command to run in turn with Kindling; its last line is JSON with `tokens_per_sec`; may be given several times [default: none]
+    #[arg(long, value_name = "COMMAND", requires = "full")]
+    beside: Vec<String>,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// What the full check runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FullCheck {
+    /// Device; the first GPU by default, else the software adapter, else the CPU.
+    pub device: Option<DeviceId>,
+    /// Folder for the report.
+    pub report: Option<PathBuf>,
+    /// Sections; all where it is empty.
+    pub only: Vec<String>,
+    /// Time limit, seconds.
+    pub seconds: f64,
+    /// Commands to run in turn.
+    pub beside: Vec<String>,
+    /// Folder of the lab, whose Settings page shows the last report of each device.
+    pub data: PathBuf,
+}
+
+/// Why a device should not train.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The check could not be run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The full check could not be run, or found a fault.
+    #[error(transparent)]
+    Full(#[from] FullCheckError),
+    /// The check found faults.
+    #[error("the check failed on {}: do not train there; the lines marked BAD say what differs", names(devices))]
+    Failed {
+        /// The devices with faults.
+        devices: Vec<DeviceId>,
+    },
+}
+
+impl CheckArgs {
+    /// Prints each finding as soon as it is known.
+    ///
+    /// # Errors
+    /// A device cannot be opened, or has a fault.
+    pub fn run(self) -> Result<(), CheckError> {
+        if self.full {
+            return Ok(full_check::check(&self.full_check())?);
+        }
+        let all = || engine::device::list().into_iter().map(|device| device.id).collect();
+        let mut faulty = vec![];
+        for id in self.device.map_or_else(all, |id| vec![id]) {
+            if !check(&id)? {
+                faulty.push(id);
+            }
+        }
+        if faulty.is_empty() { Ok(()) } else { Err(CheckError::Failed { devices: faulty }) }
+    }
+
+    fn full_check(self) -> FullCheck {
+        FullCheck {
+            device: self.device,
+            report: self.report,
+            only: self.only,
+            seconds: f64::from(self.seconds),
+            beside: self.beside,
+            data: self.data.folder,
+        }
+    }
+}
+
+/// Runs one part of a full check, given as JSON on standard input; `kindling check --full` starts it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  kindling check-part < part.json")]
+pub struct CheckPartArgs {}
+
+impl CheckPartArgs {
+    /// Writes a line of JSON for each result.
+    ///
+    /// # Errors
+    /// The part cannot be read or run.
+    pub fn run(self, began: Instant) -> Result<(), FullCheckError> {
+        full_check::run_part(began)
+    }
+}
+
+/// Whether the device passes.
+fn check(id: &DeviceId) -> Result<bool, EngineError> {
+    let device = engine::device::open(id)?;
+    println!("{id}: {} ({})", device.info.name, device.info.backend);
+    let print = &mut |finding: &Finding| {
+        println!("  {} {}: {}", if finding.is_good { "ok " } else { "BAD" }, finding.what, finding.found);
+    };
+    Ok(engine::check::check(&device, print)?.is_good())
+}
+
+fn names(devices: &[DeviceId]) -> String {
+    devices.iter().map(DeviceId::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,137 @@
+//! `kindling check --full`: one device in all that a run needs, section by section in order of importance, each within a stated time.
+//!
+//! [`sections`] which there are and what they are made of, [`process`] one part of one in a process of its own, [`beside`] another program
+//! run in turn, [`report`] what is written after each result, so that a check that is cut off still tells something, and [`markdown`] how
+//! people read it. What the parts measure is `engine::check::part`'s.
+
+mod beside;
+mod markdown;
+mod process;
+mod report;
+mod sections;
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use engine::EngineError;
+use engine::check::Faults;
+use engine::check::part::{self, Task};
+use wire::DeviceId;
+use wire::check::{CheckReport, Line, Outcome, VERSION};
+use wire::device::{DeviceInfo, DeviceKind};
+
+use super::check::FullCheck;
+use crate::api::checks;
+use crate::live::clock::now_ms;
+
+use self::process::Launcher;
+use self::report::Writer;
+use self::sections::Runner;
+
+/// Why a full check ended without a good report.
+#[derive(Debug, thiserror::Error)]
+pub enum FullCheckError {
+    /// No folder for the report.
+    #[error("there is no folder for the report: give --report DIR, or the folder of a lab with --data")]
+    NoFolder,
+    /// The device is not on this machine.
+    #[error("{}; this machine has {}", wanted.as_ref().map_or("there is no device".to_owned(), |id| format!("there is no device {id}")), found.join(", "))]
+    NoDevice {
+        /// As named.
+        wanted: Option<DeviceId>,
+        /// Devices of this machine.
+        found: Vec<String>,
+    },
+    /// A file or folder of the report.
+    #[error("{} cannot be written: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    /// A process of its own for a part.
+    #[error("{action} failed: {source}")]
+    Process {
+        /// What was tried.
+        action: &'static str,
+        source: io::Error,
+    },
+    /// A part or its answer.
+    #[error("a part of the check, or its answer, is not valid JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The devices cannot be listed.
+    #[error("listing the devices failed: {0}")]
+    Devices(String),
+    /// A part cannot be run.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A fault was found.
+    #[error("{0} failed its check; the report says where")]
+    Failed(DeviceId),
+}
+
+impl FullCheckError {
+    fn file(path: &Path, source: io::Error) -> Self {
+        Self::File { path: path.to_owned(), source }
+    }
+
+    fn process(action: &'static str, source: io::Error) -> Self {
+        Self::Process { action, source }
+    }
+}
+
+/// Checks, writes the report, and ends in an error where the device failed.
+pub(crate) fn check(args: &FullCheck) -> Result<(), FullCheckError> {
+    let began = Instant::now();
+    let is_lab = args.data.join("lab.db").exists();
+    let folder = args.report.clone();
+    if folder.is_none() && !is_lab {
+        return Err(FullCheckError::NoFolder);
+    }
+    let device = choose(args, &process::devices()?)?;
+    let mut folders: Vec<_> = folder.into_iter().collect();
+    folders.extend(is_lab.then(|| checks::folder(&args.data, &device.id)));
+    let launcher = Launcher::new(&folders[0])?;
+    let report = CheckReport {
+        version: VERSION,
+        program: format!("kindling {}", env!("CARGO_PKG_VERSION")),
+        device: device.clone(),
+        started_ms: now_ms(),
+        secs: 0.0,
+        limit_secs: args.seconds,
+        sections: sections::planned(args, &device),
+    };
+    let mut writer = Writer::new(report, folders, began)?;
+    Runner::new(args, &device, launcher, &mut writer).run()?;
+    let (outcome, sentence) = writer.report().verdict();
+    println!("{}: {sentence}", outcome.word());
+    println!("{}", writer.place());
+    match outcome {
+        Outcome::Failed => Err(FullCheckError::Failed(device.id)),
+        _ => Ok(()),
+    }
+}
+
+/// The device that was named; else the first graphics card, the software adapter, the CPU.
+fn choose(args: &FullCheck, found: &[DeviceInfo]) -> Result<DeviceInfo, FullCheckError> {
+    let of_kind = |kind| found.iter().find(|device| device.kind == kind);
+    let chosen = match &args.device {
+        Some(id) => found.iter().find(|device| device.id == *id),
+        None => of_kind(DeviceKind::Gpu).or_else(|| of_kind(DeviceKind::Software)).or_else(|| found.first()),
+    };
+    chosen.cloned().ok_or_else(|| FullCheckError::NoDevice {
+        wanted: args.device.clone(),
+        found: found.iter().map(|device| device.id.to_string()).collect(),
+    })
+}
+
+/// `kindling check-part`: runs the task on standard input and writes a line of JSON for each result.
+pub(crate) fn run_part(began: Instant) -> Result<(), FullCheckError> {
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text).map_err(|source| FullCheckError::process("reading the part", source))?;
+    let task: Task = serde_json::from_str(&text)?;
+    let mut out = io::stdout();
+    let mut report = |line: Line| {
+        // The process that reads the results may be gone.
+        let _ = serde_json::to_string(&line).map(|line| writeln!(out, "{line}").and_then(|()| out.flush()));
+    };
+    part::run(&task, began, Faults::default(), &mut report)?;
+    Ok(())
+}

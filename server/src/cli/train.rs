@@ -1,0 +1,178 @@
+//! `kindling train`: one run in this process, with a progress bar, into the same folder that a server shows.
+//!
+//! [`spec`] reads what to train, [`begin`] makes the run or resumes one, [`headless`] trains it.
+
+mod begin;
+mod headless;
+mod spec;
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+use engine::{DataError, EngineError};
+use store::StoreError;
+use wire::data::tokenizer::Tokenizer;
+use wire::id::IdError;
+use wire::{CorpusId, DeviceId, PlanError, RunId};
+
+use super::data::{DataArgs, UnusedFolder};
+use crate::lab::open::ServeError;
+use crate::lab::settings::Settings;
+use spec::{Override, parse_override};
+
+const EXAMPLES: &str = "\
+Examples:
+  Train the preset tiny on the built-in dataset tales:
+    kindling train --preset tiny --corpus tales
+  Train a spec, with two hyperparameters changed:
+    kindling train spec.toml --set optimizer.learning_rate=1e-3 --set model.layers=6
+  Continue a run that was stopped or killed, from its newest checkpoint:
+    kindling train --resume amber-fox-7k2q
+
+A spec is a TOML file:
+  preset = \"nanogpt-cpu\"
+  corpus = \"tales\"
+  steps = 2000
+  [overrides]
+  \"optimizer.learning_rate\" = 1e-3";
+
+/// What a new run is made of; a resumed run keeps its own.
+const OF_A_NEW_RUN: [&str; 9] =
+    ["spec", "preset", "depth", "corpus", "tokenizer", "steps", "seed", "name", "overrides"];
+
+/// Trains one run on this machine without a server, with a progress bar.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("run").required(true).multiple(true).args(["spec", "preset", "corpus", "resume"]))]
+pub struct TrainArgs {
+    /// TOML file with the spec of the run; the options below override it [default: none, all from the options]
+    #[arg(value_name = "SPEC.toml")]
+    spec: Option<PathBuf>,
+    /// Preset from which all hyperparameters come that are not set otherwise [default: nanogpt-cpu]
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// Layers of the preset depth, from which its other sizes follow [default: 4]
+    #[arg(long, value_name = "LAYERS")]
+    depth: Option<u32>,
+    /// Dataset to train on [default: the built-in dataset that the preset is made for, mostly tales]
+    #[arg(long, value_name = "ID")]
+    corpus: Option<CorpusId>,
+    /// Tokenizer: byte, char, gpt2, or bpe-N with a vocabulary of N tokens [default: the preset's]
+    #[arg(long, value_name = "NAME")]
+    tokenizer: Option<Tokenizer>,
+    /// Optimizer steps [default: the preset's]
+    #[arg(long, value_name = "N")]
+    steps: Option<u64>,
+    /// Random seed of initialization, batches and samples [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Set a hyperparameter, by its path in the plan; may be given several times [default: the preset's hyperparameters]
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = parse_override)]
+    overrides: Vec<Override>,
+    /// Name of the run, for people [default: a generated one]
+    #[arg(long)]
+    name: Option<String>,
+    /// Continue this run of the folder from its newest checkpoint [default: none, a new run is made]
+    #[arg(long, value_name = "RUN", conflicts_with_all = OF_A_NEW_RUN)]
+    resume: Option<RunId>,
+    /// Device to train on, as `kindling devices` lists it [default: the run's, else a GPU if there is one, else the CPU]
+    #[arg(long, value_name = "ID")]
+    device: Option<DeviceId>,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Why nothing was trained, or not to the end.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The spec's file.
+    #[error("the spec {} cannot be read: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// The spec's form.
+    #[error("{} is not a valid spec: {source}", path.display())]
+    Spec {
+        /// The file.
+        path: PathBuf,
+        /// Where and why; boxed for its size.
+        source: Box<toml::de::Error>,
+    },
+    /// An id of the program's own.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// The spec's content.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A server has the folder.
+    #[error(
+        "{source}\n\nOr start the run on that server:\n  curl -H \"Authorization: Bearer $(kindling token --data {})\" --json @spec.json \
+         {url}/api/v1/runs",
+        data.display()
+    )]
+    ServerHasIt {
+        /// Who has it.
+        source: ServeError,
+        /// The folder.
+        data: PathBuf,
+        /// The server's address.
+        url: String,
+    },
+    /// There is no lab whose run could be resumed.
+    #[error(transparent)]
+    Unused(#[from] UnusedFolder),
+    #[error(transparent)]
+    Folder(#[from] ServeError),
+    /// The dataset.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The device, which a worker of an earlier server may still hold.
+    #[error(transparent)]
+    Device(#[from] worker::WorkerError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A run that cannot be resumed.
+    #[error("{run} cannot be resumed: {why}")]
+    NotResumed {
+        run: RunId,
+        /// Why, and what to do.
+        why: &'static str,
+    },
+    /// A loss or gradient that is not finite. A server would pause the run; here no one could continue it, so it was stopped.
+    #[error(
+        "stopped: {what}. Lower the learning rate, or open {run} in the lab and fork it at a checkpoint before this step"
+    )]
+    NonFinite {
+        run: RunId,
+        /// What is not finite, and at which value.
+        what: String,
+    },
+    /// The training thread could not be started.
+    #[error("the training thread could not be started: {source}")]
+    Thread { source: io::Error },
+    /// The training thread panicked.
+    #[error("the training thread panicked; what it had reported is stored as run {0}")]
+    Panicked(RunId),
+}
+
+impl TrainArgs {
+    /// Trains one run to its end, or until Ctrl-C.
+    ///
+    /// # Errors
+    /// The spec does not resolve, the run cannot be resumed, or the training fails.
+    pub async fn run(self) -> Result<(), TrainError> {
+        let settings = Settings::new(self.data.folder.clone(), ([127, 0, 0, 1], 0).into());
+        let (store, ready) = match &self.resume {
+            Some(run) => {
+                self.data.used()?;
+                begin::resume(&settings, run, self.device.clone()).await?
+            }
+            None => begin::new_run(&settings, spec::spec_of(&self)?).await?,
+        };
+        headless::train(store, ready, settings.corpora()).await
+    }
+}

@@ -1,0 +1,118 @@
+//! The datasets of the lab: their text, the tokens made of it, and the jobs that make them.
+//!
+//! - [`corpora`]: the engine's functions on datasets, each on a thread of its own; [`jobs`]: long work as pages follow it;
+//! - [`upload`]: files of a request; [`catalogue`] and [`download`]: datasets that are fetched; [`built_in`]: datasets that are generated.
+//!
+//! Reading, tokenizing and generating text is the engine's.
+
+pub mod built_in;
+pub mod catalogue;
+pub mod corpora;
+pub mod download;
+pub mod jobs;
+pub mod upload;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wire::CorpusId;
+use wire::data::corpus::Job;
+
+use crate::error::ApiError;
+use crate::live::Feed;
+use corpora::Corpora;
+use jobs::{JobHandle, Jobs};
+
+/// Work that takes longer continues as a job.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(8);
+
+/// The datasets of a lab; cloning shares them.
+#[derive(Clone)]
+pub struct Data {
+    /// Datasets on disk.
+    pub corpora: Corpora,
+    /// Long work.
+    pub jobs: Jobs,
+    /// Folder of uploads and downloads in progress.
+    incoming: PathBuf,
+    feed: Feed,
+}
+
+/// What came of work that may take long.
+pub enum Outcome<T> {
+    /// It is done.
+    Done(T),
+    /// It continues as a job.
+    Job(Job),
+}
+
+impl Data {
+    /// The datasets in the folder `corpora`.
+    pub fn new(corpora: PathBuf, incoming: PathBuf, feed: Feed) -> Self {
+        Self { corpora: Corpora::new(corpora), jobs: Jobs::default(), incoming, feed }
+    }
+
+    /// Begins a job on a dataset; the Lab page receives its progress.
+    pub fn begin_job(&self, title: String, corpus: CorpusId, unit: &str) -> JobHandle {
+        let hub = self.feed.hub.clone();
+        self.jobs.begin(title, corpus, unit, move || hub.lab_changed())
+    }
+
+    /// Waits for the work of a job for [`ANSWER_WITHIN`]; it continues either way.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn finish_or_continue<T: Send + 'static>(
+        &self,
+        job_id: u64,
+        work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<Outcome<T>, ApiError> {
+        let feed = self.feed.clone();
+        let task = tokio::spawn(async move {
+            let ended = work.await;
+            feed.wake_queue();
+            ended
+        });
+        match tokio::time::timeout(ANSWER_WITHIN, task).await {
+            Ok(Ok(ended)) => ended.map(Outcome::Done),
+            Ok(Err(source)) => Err(ApiError::internal("work on a dataset", source)),
+            Err(_) => self.jobs.get(job_id).map(Outcome::Job).ok_or_else(|| no_job(job_id)),
+        }
+    }
+
+    /// Deletes a dataset and its tokens.
+    ///
+    /// # Errors
+    /// 409 while a job or a run that has not ended uses it; the disk.
+    pub async fn delete(&self, corpus: &CorpusId) -> Result<(), ApiError> {
+        if let Some(job) = self.jobs.running_on(corpus) {
+            return Err(ApiError::conflict("corpus_in_use", format!("a job uses {corpus}: {}", job.title))
+                .hint("wait until the job is done"));
+        }
+        if let Some(run) = self.run_using(corpus).await? {
+            return Err(
+                ApiError::conflict("corpus_in_use", format!("the run {run} uses {corpus}")).hint("stop that run first")
+            );
+        }
+        self.corpora.remove(corpus).await?;
+        self.feed.lab_changed();
+        Ok(())
+    }
+
+    /// A run that has not ended and uses the dataset.
+    async fn run_using(&self, corpus: &CorpusId) -> Result<Option<wire::RunId>, ApiError> {
+        let runs = self.feed.store.runs(false).await?;
+        for run in runs.into_iter().filter(|run| !run.state.is_over()) {
+            let view = self.feed.store.run(&run.id).await?;
+            if view.is_some_and(|view| view.plan.corpora().contains(corpus)) {
+                return Ok(Some(run.id));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// 404 for a job.
+pub(crate) fn no_job(job_id: u64) -> ApiError {
+    ApiError::not_found(format!("there is no job {job_id}")).hint("GET /api/v1/jobs lists the jobs")
+}

@@ -1,0 +1,197 @@
+//! The error of everything that the server does for a request: a status, a stable code and a message for the caller, and the source for
+//! the log. The errors of the crates below convert into it here and nowhere else. How it is logged is in [`crate::api::log`].
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use engine::{DataError, EngineError};
+use store::StoreError;
+use wire::{ApiErrorBody, PlanError};
+
+/// A refused or failed request.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Body of the response.
+    pub body: Box<ApiErrorBody>,
+    /// Cause, for the log.
+    pub source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl ApiError {
+    /// An error with this status and code.
+    pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        let body = ApiErrorBody { code: code.into(), message: message.into(), field: None, hint: None };
+        Self { status, body: Box::new(body), source: None }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.body.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the field of the request that is at fault.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.body.field = Some(field.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// 404: the resource does not exist.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// 409: the present state does not allow the request.
+    pub fn conflict(code: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    /// 422: the request has an invalid value.
+    pub fn invalid(code: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message)
+    }
+
+    /// 422: a value of the request is outside its range.
+    pub fn invalid_value(error: PlanError) -> Self {
+        let mut converted = Self::invalid("value_invalid", error.message).field(error.field);
+        converted.body.hint = error.hint;
+        converted
+    }
+
+    /// 429: the server already does as much of this as it does at a time.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", message)
+    }
+
+    /// 500: the server failed. `action` is what it was doing, as a noun phrase.
+    pub fn internal(action: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let source = source.into();
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("{action} failed: {source}"))
+            .hint("see the log of the server; a full disk is the usual cause")
+            .source(source)
+    }
+
+    /// The error that another process of this program answered with.
+    pub fn from_process(body: ApiErrorBody) -> Self {
+        let status = match body.code.as_str() {
+            "not_found" => StatusCode::NOT_FOUND,
+            "checkpoint_damaged" | "text_missing" => StatusCode::CONFLICT,
+            "prompt_unknown" | "inspection_invalid" | "value_invalid" | "body_invalid" => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self { status, body: Box::new(body), source: None }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.body.message)?;
+        self.body.hint.iter().try_for_each(|hint| write!(f, "; {hint}"))
+    }
+}
+
+impl Error for ApiError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+impl From<PlanError> for ApiError {
+    fn from(error: PlanError) -> Self {
+        let mut converted = Self::invalid("plan_invalid", error.message).field(error.field);
+        converted.body.hint = error.hint;
+        converted
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        let converted = match &error {
+            StoreError::UnknownRun { .. } => Self::not_found(message).hint("GET /api/v1/runs lists the runs"),
+            StoreError::UnknownCheckpoint { run, .. } => {
+                Self::not_found(message).hint(format!("GET /api/v1/runs/{run}/checkpoints lists those that are kept"))
+            }
+            StoreError::RunExists { .. } => Self::conflict("run_exists", message),
+            StoreError::RunIsLive { .. } => Self::conflict("run_live", message),
+            StoreError::NotQueued { .. } => Self::conflict("not_queued", message),
+            StoreError::CheckpointNeeded { .. } => Self::conflict("checkpoint_needed", message),
+            StoreError::RunFolderMissing { .. } => Self::new(StatusCode::GONE, "run_folder_missing", message),
+            StoreError::DiskFull { .. } => Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", message),
+            _ => return Self::internal("the lab's store", error),
+        };
+        converted.source(error)
+    }
+}
+
+impl From<DataError> for ApiError {
+    fn from(error: DataError) -> Self {
+        let status = match &error {
+            DataError::NoCorpus { .. } => StatusCode::NOT_FOUND,
+            DataError::CorpusExists { .. } => StatusCode::CONFLICT,
+            DataError::Disk { .. } | DataError::Altered { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        };
+        let mut converted = Self::new(status, error.code(), error.to_string());
+        converted.body.hint = error.hint();
+        if let DataError::NoField { .. } = error {
+            converted.body.field = Some("field".to_owned());
+        }
+        converted.source(error)
+    }
+}
+
+/// What the engine cannot export or import.
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Interop { what, message, hint, .. } => {
+                Self::invalid("model_refused", format!("{what}: {message}")).hint(hint)
+            }
+            EngineError::Data(source) => source.into(),
+            EngineError::Checkpoint { .. } => {
+                Self::conflict("checkpoint_damaged", error.to_string()).hint("choose an older checkpoint").source(error)
+            }
+            other => Self::internal("reading a model", other),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body.clone())).into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_store_keeps_its_source_and_names_the_run() {
+        let run: wire::RunId = "amber-fox".parse().unwrap();
+        let error = ApiError::from(StoreError::UnknownRun { run });
+        assert_eq!((error.status, error.body.code.as_str()), (StatusCode::NOT_FOUND, "not_found"));
+        assert!(error.body.message.contains("amber-fox") && error.body.hint.is_some());
+        assert!(Error::source(&error).is_some_and(|source| source.is::<StoreError>()));
+    }
+}

@@ -1,0 +1,118 @@
+//! The state that all routes and background tasks share, composed of the states of the modules below: [`Feed`], [`Workers`] and [`Data`].
+//! Everything that must survive the process is in the store.
+//!
+//! - [`settings`]: the settings of a server; [`open`]: opening its folder;
+//! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time.
+
+pub mod hosts;
+pub mod open;
+pub mod settings;
+pub mod slots;
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Instant;
+
+use store::{Store, StoreError};
+use tokio::sync::watch;
+
+use crate::data::Data;
+use crate::live::page_socket::PageContext;
+use crate::live::{Feed, LabStates};
+use crate::workers::Workers;
+use hosts::Hosts;
+use settings::Settings;
+use slots::InferenceSlots;
+
+/// The shared state of a server; cloning shares it.
+#[derive(Clone)]
+pub struct Lab(Arc<LabParts>);
+
+/// The parts of the shared state.
+pub struct LabParts {
+    pub settings: Settings,
+    /// Runs and their streams.
+    pub feed: Feed,
+    /// Workers and the inspections that are requested of them.
+    pub workers: Workers,
+    /// Datasets and jobs.
+    pub data: Data,
+    /// The lab in one message.
+    pub states: Arc<LabStates>,
+    /// Processes with a model in memory.
+    pub slots: InferenceSlots,
+    /// Names that the server answers to.
+    pub hosts: Hosts,
+    /// When this server started.
+    pub started: Instant,
+    /// Changes when a token is revoked: open sockets then check theirs.
+    revoked: watch::Sender<()>,
+    port: AtomicU16,
+}
+
+impl Lab {
+    /// The state of a server with these settings over this store.
+    pub fn new(settings: Settings, store: Store) -> Self {
+        let feed = Feed::new(store);
+        let workers = Workers::new(feed.clone(), settings.data.clone());
+        let data = Data::new(settings.corpora(), settings.incoming(), feed.clone());
+        let (fleet, jobs) = (workers.fleet.clone(), data.jobs.clone());
+        let states = LabStates::new(feed.clone(), Box::new(move || fleet.views()), Box::new(move || jobs.list()));
+        Self(Arc::new(LabParts {
+            states: Arc::new(states),
+            slots: InferenceSlots::default(),
+            hosts: Hosts::new(settings.listen.ip(), &settings.allowed_hosts),
+            started: Instant::now(),
+            revoked: watch::Sender::new(()),
+            port: AtomicU16::new(settings.listen.port()),
+            settings,
+            feed,
+            workers,
+            data,
+        }))
+    }
+}
+
+impl LabParts {
+    pub fn store(&self) -> &Store {
+        &self.feed.store
+    }
+
+    /// The port that the server listens on; known once it is bound.
+    pub fn port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
+    }
+
+    /// Notes the port that was bound.
+    pub fn set_port(&self, port: u16) {
+        self.port.store(port, Ordering::Relaxed);
+    }
+
+    /// Revokes a token and disconnects the pages that use it; false where there is no such token.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn revoke(&self, token_id: i64) -> Result<bool, StoreError> {
+        let existed = self.store().revoke(token_id).await?;
+        self.revoked.send_replace(());
+        Ok(existed)
+    }
+
+    /// What the socket of a page needs.
+    pub fn page_context(&self) -> PageContext {
+        PageContext {
+            feed: self.feed.clone(),
+            subscriptions: self.workers.subscriptions.clone(),
+            lab: self.states.clone(),
+            revoked: self.revoked.subscribe(),
+        }
+    }
+}
+
+impl Deref for Lab {
+    type Target = LabParts;
+    fn deref(&self) -> &LabParts {
+        &self.0
+    }
+}

@@ -1,0 +1,69 @@
+//! The host names that the server answers to. [`crate::api::guard`] checks them.
+
+use std::net::IpAddr;
+
+/// The host names that the server answers to.
+#[derive(Debug, Clone)]
+pub struct Hosts {
+    listen: IpAddr,
+    names: Vec<String>,
+}
+
+impl Hosts {
+    /// The names of this machine, the address that the server listens on, and the allowed names.
+    pub fn new(listen: IpAddr, allowed: &[String]) -> Self {
+        Self { listen, names: allowed.iter().map(|name| name.to_ascii_lowercase()).collect() }
+    }
+
+    /// Whether the value of a Host header names this server. Its port is not compared, because tunnels change it.
+    pub fn allows(&self, authority: &str) -> bool {
+        let Some(host) = host_of(authority) else { return false };
+        if host == "localhost" || self.names.contains(&host) {
+            return true;
+        }
+        match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+            // Unlike a name, an address cannot be made to resolve to this machine, so a server on all addresses accepts any.
+            Ok(ip) => ip.is_loopback() || ip == self.listen || self.listen.is_unspecified(),
+            Err(_) => false,
+        }
+    }
+}
+
+/// The host of `host:port` in lower case; `None` for other text.
+fn host_of(authority: &str) -> Option<String> {
+    let (host, port) = match authority.rfind(':') {
+        Some(at) if !authority.ends_with(']') => (&authority[..at], Some(&authority[at + 1..])),
+        _ => (authority, None),
+    };
+    let is_plain = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._[]:".contains(&b));
+    let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok());
+    (is_plain && is_port).then(|| host.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_server_are_allowed() {
+        let hosts = Hosts::new("127.0.0.1".parse().unwrap(), &["Lab.Example".into()]);
+        for good in ["127.0.0.1:7878", "localhost", "LOCALHOST:9", "[::1]:7878", "lab.example", "lab.example:443"] {
+            assert!(hosts.allows(good), "{good}");
+        }
+        for bad in [
+            "",
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.7:7878",
+            "localhost.evil:1",
+            "local host",
+            "localhost:x",
+            "lab.example@evil",
+            ":80",
+        ] {
+            assert!(!hosts.allows(bad), "{bad}");
+        }
+        let open = Hosts::new("0.0.0.0".parse().unwrap(), &[]);
+        assert!(open.allows("10.0.0.7:7878") && !open.allows("evil.example"));
+    }
+}

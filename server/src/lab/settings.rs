@@ -1,0 +1,106 @@
+//! The settings of a server, which `crate::cli::serve` reads once from the command line and the environment.
+
+use std::net::{AddrParseError, IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// Default address: this machine only.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:7878";
+/// Largest upload, bytes.
+pub const UPLOAD_BYTES: u64 = 2_000_000_000;
+
+/// Largest import of a run or model, bytes: all checkpoints of one of 1.5 billion parameters with its moments are about as much.
+pub const IMPORT_BYTES: u64 = 200_000_000_000;
+
+/// Runs that may wait for one device.
+pub const QUEUE_LIMIT: u64 = 100;
+
+/// Settings of a server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Folder of the lab.
+    pub data: PathBuf,
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Names, besides this machine's own, by which browsers may call the server.
+    pub allowed_hosts: Vec<String>,
+    /// Largest upload, bytes.
+    pub upload_bytes: u64,
+    /// Largest import of a run or model, bytes.
+    pub import_bytes: u64,
+    /// Start one worker for each device of this machine.
+    pub starts_workers: bool,
+    /// Runs that may wait for one device; one more is refused.
+    pub queue_limit: u64,
+}
+
+/// Why a text is not an address to listen on.
+#[derive(Debug, thiserror::Error)]
+#[error("expected an address such as 127.0.0.1:7878, or a port such as 7878")]
+pub struct AddressError {
+    source: AddrParseError,
+}
+
+impl Settings {
+    /// Settings of a folder and an address; the rest are the defaults.
+    pub fn new(data: PathBuf, listen: SocketAddr) -> Self {
+        Self {
+            data,
+            listen,
+            allowed_hosts: vec![],
+            upload_bytes: UPLOAD_BYTES,
+            import_bytes: IMPORT_BYTES,
+            starts_workers: true,
+            queue_limit: QUEUE_LIMIT,
+        }
+    }
+
+    /// Folder of the datasets.
+    pub fn corpora(&self) -> PathBuf {
+        self.data.join("corpora")
+    }
+
+    /// Folder of downloads and uploads under way.
+    pub fn incoming(&self) -> PathBuf {
+        self.data.join("incoming")
+    }
+
+    /// The address to call the server by, on this machine.
+    pub fn url(&self, port: u16) -> String {
+        let host = match self.listen.ip() {
+            ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+            IpAddr::V4(ip) => ip.to_string(),
+        };
+        format!("http://{host}:{port}")
+    }
+}
+
+/// Reads an address to listen on. A port alone stands for this machine.
+///
+/// # Errors
+/// The text is neither an address with a port nor a port.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, AddressError> {
+    let spelled = match text.parse::<u16>() {
+        Ok(port) => format!("127.0.0.1:{port}"),
+        Err(_) => text.replacen("localhost:", "127.0.0.1:", 1),
+    };
+    spelled.parse().map_err(|source| AddressError { source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        for (text, expected) in [
+            ("8090", "127.0.0.1:8090"),
+            ("localhost:80", "127.0.0.1:80"),
+            ("0.0.0.0:1", "0.0.0.0:1"),
+            ("[::1]:9", "[::1]:9"),
+        ] {
+            assert_eq!(parse_listen(text).unwrap(), expected.parse::<SocketAddr>().unwrap());
+        }
+        assert!(parse_listen("nowhere").is_err());
+    }
+}

@@ -1,0 +1,391 @@
+//! The stream of each run: ticks, numbered without gaps, encoded once and shared by all pages that watch the run.
+//!
+//! Inspection updates are kept beside the ring of ticks: of each inspection only the newest, with the number of its tick. They are added
+//! to the ticks of the pages that requested them. An update of a hundred kilobytes therefore costs the other pages nothing, and does not
+//! shorten the ring.
+//!
+//! A watcher is a cursor, not a queue. It takes the ticks after its cursor when its socket has room, so a slow watcher delays nobody. A
+//! watcher whose cursor is no longer in the ring is asked to fetch the run again. The store is always ahead of the stream: everything in a
+//! tick has been stored before.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use wire::control::event::EventRecord;
+use wire::inspect::update::InspectionUpdate;
+use wire::run::Cursor;
+use wire::series::Row;
+use wire::transport::live::{Tick, ToPage};
+use wire::{RunId, RunSummary, encode};
+
+use super::subscriptions::MAX_INSPECTIONS_PER_RUN;
+
+/// Minimum time between two ticks of a run; what arrives in between goes into one tick.
+const TICK_EVERY: Duration = Duration::from_millis(40);
+/// Bounds of a ring. They set how long a page may be suspended and still continue without a gap.
+const RING_TICKS: usize = 1024;
+const RING_BYTES: usize = 2_000_000;
+/// Ticks kept of a run that has ended.
+const RING_TICKS_OVER: usize = 16;
+/// Inspection updates kept of one run: all that may be requested at a time, and as many earlier ones.
+const UPDATES: usize = 2 * MAX_INSPECTIONS_PER_RUN;
+
+/// The last ticks of one run.
+#[derive(Default)]
+pub struct Ring {
+    last: u64,
+    bytes: usize,
+    ticks: VecDeque<Bytes>,
+}
+
+/// The ticks after a cursor.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// New ticks in order; the first follows the cursor.
+    Ticks(Vec<Bytes>),
+    /// The ring no longer reaches back to the cursor.
+    TooFar,
+}
+
+impl Ring {
+    /// Number of the last tick; 0 before the first.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Appends the next tick and drops the oldest ones beyond `ticks`.
+    pub fn push(&mut self, tick: Bytes, ticks: usize) {
+        self.last += 1;
+        self.bytes += tick.len();
+        self.ticks.push_back(tick);
+        while self.ticks.len() > ticks || (self.bytes > RING_BYTES && self.ticks.len() > 1) {
+            let oldest = self.ticks.pop_front();
+            self.bytes -= oldest.map_or(0, |tick| tick.len());
+        }
+    }
+
+    /// The ticks after number `seen`, at most `limit`.
+    pub fn after(&self, seen: u64, limit: usize) -> Behind {
+        let oldest = self.last - self.ticks.len() as u64;
+        if seen < oldest || seen > self.last {
+            return Behind::TooFar;
+        }
+        Behind::Ticks(self.ticks.iter().skip((seen - oldest) as usize).take(limit).cloned().collect())
+    }
+}
+
+/// News since the last tick.
+struct Open {
+    summary: RunSummary,
+    rows: Vec<Row>,
+    events: Vec<EventRecord>,
+    updates: Vec<InspectionUpdate>,
+}
+
+/// One run's stream.
+struct Channel {
+    ring: Ring,
+    open: Option<Open>,
+    closed_at: Option<Instant>,
+    last: watch::Sender<u64>,
+    /// The newest update of each inspection by its key, with the number of its tick.
+    updates: HashMap<String, (u64, Arc<InspectionUpdate>)>,
+}
+
+impl Default for Channel {
+    fn default() -> Self {
+        Self { ring: Ring::default(), open: None, closed_at: None, last: watch::channel(0).0, updates: HashMap::new() }
+    }
+}
+
+/// The streams of all runs; cloning shares them.
+#[derive(Clone)]
+pub struct Hub {
+    epoch: u64,
+    channels: Arc<Mutex<HashMap<RunId, Channel>>>,
+    lab: watch::Sender<u64>,
+}
+
+impl Hub {
+    /// Streams of a server; `epoch` differs from that of every earlier server on this folder.
+    pub fn new(epoch: u64) -> Self {
+        Self { epoch, channels: Arc::default(), lab: watch::channel(0).0 }
+    }
+
+    /// The present end of a run's stream. Read it before the store, so that nothing in between is missed.
+    pub fn cursor(&self, run: &RunId) -> Cursor {
+        Cursor { epoch: self.epoch, tick: self.lock().get(run).map_or(0, |channel| channel.ring.last()) }
+    }
+
+    /// Watches the number of a run's last tick.
+    pub fn follow(&self, run: &RunId) -> watch::Receiver<u64> {
+        self.lock().entry(run.clone()).or_default().last.subscribe()
+    }
+
+    /// The ticks after a cursor, at most `limit`.
+    pub fn after(&self, run: &RunId, cursor: Cursor, limit: usize) -> Behind {
+        if cursor.epoch != self.epoch {
+            return Behind::TooFar;
+        }
+        self.lock().entry(run.clone()).or_default().ring.after(cursor.tick, limit)
+    }
+
+    /// The newest updates of a run's inspections whose keys are `is_requested`.
+    pub fn updates(&self, run: &RunId, is_requested: impl Fn(&str) -> bool) -> Vec<InspectionUpdate> {
+        let channels = self.lock();
+        let updates = channels.get(run).into_iter().flat_map(|channel| &channel.updates);
+        updates.filter(|(key, _)| is_requested(key)).map(|(_, (_, update))| update.as_ref().clone()).collect()
+    }
+
+    /// The newest update of one inspection, with the number of its tick.
+    pub fn update(&self, run: &RunId, key: &str) -> Option<(u64, Arc<InspectionUpdate>)> {
+        self.lock().get(run)?.updates.get(key).cloned()
+    }
+
+    /// Tick `number` with those of its inspection updates whose keys are `is_requested`.
+    pub fn with_updates(&self, run: &RunId, number: u64, tick: Bytes, is_requested: impl Fn(&str) -> bool) -> Bytes {
+        let updates: Vec<Arc<InspectionUpdate>> = {
+            let channels = self.lock();
+            let updates = channels.get(run).into_iter().flat_map(|channel| &channel.updates);
+            updates
+                .filter(|(key, (at, _))| *at == number && is_requested(key))
+                .map(|(_, (_, update))| update.clone())
+                .collect()
+        };
+        if updates.is_empty() {
+            return tick;
+        }
+        // What was encoded here decodes; should it not, the tick is sent as it is.
+        let Ok(ToPage::Tick(mut with)) = encode::from_bytes(&tick) else { return tick };
+        with.updates.extend(updates.iter().map(|update| update.as_ref().clone()));
+        encode::to_bytes(&ToPage::Tick(with)).map_or(tick, Bytes::from)
+    }
+
+    /// Watches a number that changes whenever the Lab page should.
+    pub fn follow_lab(&self) -> watch::Receiver<u64> {
+        self.lab.subscribe()
+    }
+
+    /// Tells the pages that something on the Lab page has changed.
+    pub fn lab_changed(&self) {
+        self.lab.send_modify(|version| *version += 1);
+    }
+
+    /// Adds stored news of a run to its stream; they are sent within [`TICK_EVERY`].
+    pub fn publish(
+        &self,
+        summary: RunSummary,
+        rows: Vec<Row>,
+        events: Vec<EventRecord>,
+        updates: Vec<InspectionUpdate>,
+    ) {
+        let run = summary.id.clone();
+        let wait = {
+            let mut channels = self.lock();
+            let channel = channels.entry(run.clone()).or_default();
+            if let Some(open) = &mut channel.open {
+                open.add(summary, rows, events, updates);
+                return;
+            }
+            channel.open = Some(Open { summary, rows, events, updates });
+            channel.closed_at.map_or(Duration::ZERO, |at| TICK_EVERY.saturating_sub(at.elapsed()))
+        };
+        self.lab_changed();
+        if wait.is_zero() {
+            self.close(&run);
+            return;
+        }
+        let hub = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            hub.close(&run);
+        });
+    }
+
+    /// Closes the open tick.
+    fn close(&self, run: &RunId) {
+        let mut channels = self.lock();
+        let Some(channel) = channels.get_mut(run) else { return };
+        let Some(Open { summary, rows, events, updates }) = channel.open.take() else { return };
+        let is_over = summary.state.is_over();
+        let cursor = Cursor { epoch: self.epoch, tick: channel.ring.last() + 1 };
+        // Each page is sent only the updates that it requested.
+        channel.keep_updates(cursor.tick, updates, is_over);
+        let tick = ToPage::Tick(Tick { run: run.clone(), cursor, summary, rows, events, updates: vec![] });
+        match encode::to_bytes(&tick) {
+            Ok(bytes) => {
+                channel.ring.push(bytes.into(), if is_over { RING_TICKS_OVER } else { RING_TICKS });
+                channel.closed_at = Some(Instant::now());
+                channel.last.send_replace(cursor.tick);
+            }
+            Err(error) => tracing::error!("a tick of {run} cannot be encoded: {error}"),
+        }
+    }
+
+    // Only a failed allocation can panic while this lock is held, and the map is consistent after each statement.
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Channel>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Channel {
+    /// Keeps the updates of a tick and drops the oldest ones beyond [`UPDATES`]; of a run that has ended, all earlier ones.
+    fn keep_updates(&mut self, tick: u64, updates: Vec<InspectionUpdate>, is_over: bool) {
+        self.updates.extend(updates.into_iter().map(|update| (update.key(), (tick, Arc::new(update)))));
+        let mut ticks: Vec<u64> = self.updates.values().map(|(at, _)| *at).collect();
+        ticks.sort_unstable();
+        let oldest = if is_over { tick } else { ticks.iter().rev().nth(UPDATES - 1).copied().unwrap_or(0) };
+        self.updates.retain(|_, (at, _)| *at >= oldest);
+    }
+}
+
+impl Open {
+    fn add(&mut self, summary: RunSummary, rows: Vec<Row>, events: Vec<EventRecord>, updates: Vec<InspectionUpdate>) {
+        self.summary = summary;
+        self.rows.extend(rows);
+        self.events.extend(events);
+        self.keep_latest(updates);
+    }
+
+    fn keep_latest(&mut self, updates: Vec<InspectionUpdate>) {
+        for update in updates {
+            self.updates.retain(|kept| kept.key() != update.key());
+            self.updates.push(update);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use wire::RunState;
+    use wire::inspect::request::{Inspection, InspectionText};
+
+    pub(crate) fn summary(run: &str, state: RunState) -> RunSummary {
+        RunSummary {
+            id: run.parse().unwrap(),
+            name: run.into(),
+            state,
+            preset: "tiny".into(),
+            corpus: "tales".into(),
+            device: "cpu".parse().unwrap(),
+            parameters: 1,
+            step: 0,
+            steps: 10,
+            loss_train: None,
+            loss_valid: None,
+            best_valid: None,
+            tokens_per_sec: None,
+            elapsed_secs: 0.0,
+            created_ms: 0,
+            started_ms: None,
+            ended_ms: None,
+            queue_place: None,
+            message: None,
+            sparkline: vec![],
+            is_archived: false,
+            deleted_ms: None,
+            parent: None,
+            priority: 0,
+            restarts: 0,
+        }
+    }
+
+    fn numbers(behind: Behind) -> Option<Vec<u8>> {
+        match behind {
+            Behind::Ticks(ticks) => Some(ticks.iter().map(|tick| tick[0]).collect()),
+            Behind::TooFar => None,
+        }
+    }
+
+    #[test]
+    fn a_cursor_within_the_ring_gets_every_later_tick_once() {
+        let mut ring = Ring::default();
+        (1..=9u8).for_each(|n| ring.push(Bytes::from(vec![n]), 4));
+        let check =
+            |seen: u64, expected: Option<Vec<u8>>| assert_eq!(numbers(ring.after(seen, 99)), expected, "after {seen}");
+        check(9, Some(vec![]));
+        check(7, Some(vec![8, 9]));
+        check(5, Some(vec![6, 7, 8, 9]));
+        check(4, None);
+        check(0, None);
+        check(10, None);
+        assert_eq!(numbers(ring.after(5, 2)), Some(vec![6, 7]));
+        assert_eq!(numbers(Ring::default().after(0, 9)), Some(vec![]));
+    }
+
+    #[test]
+    fn a_ring_is_bounded_in_bytes_and_keeps_at_least_one_tick() {
+        let mut ring = Ring::default();
+        (0..10).for_each(|_| ring.push(Bytes::from(vec![0; RING_BYTES]), RING_TICKS));
+        assert_eq!((ring.last(), ring.ticks.len()), (10, 1));
+    }
+
+    #[tokio::test]
+    async fn an_update_is_sent_to_pages_that_requested_it_and_only_the_newest() {
+        let hub = Hub::new(7);
+        let run: RunId = "r".parse().unwrap();
+        let inspection = |layer| Inspection::Attention { text: InspectionText::default(), layer };
+        let failed =
+            |step, layer| InspectionUpdate::Failed { step, inspection: inspection(layer), message: String::new() };
+        for step in 1..=3 {
+            let updates = vec![failed(step, 0), failed(step, 1)];
+            hub.publish(summary("r", RunState::Running), vec![], vec![], updates);
+            hub.close(&run);
+        }
+        let steps = |key: &str| {
+            let Behind::Ticks(ticks) = hub.after(&run, Cursor { epoch: 7, tick: 0 }, 9) else {
+                panic!("within the ring")
+            };
+            let with = |(tick, number)| hub.with_updates(&run, number, tick, |requested| requested == key);
+            let read = |bytes: Bytes| match encode::from_bytes(&bytes).unwrap() {
+                ToPage::Tick(tick) => {
+                    tick.updates.iter().map(|update| (update.key(), update.step())).collect::<Vec<_>>()
+                }
+                other => panic!("{other:?}"),
+            };
+            ticks.into_iter().zip(1..).map(with).map(read).collect::<Vec<_>>()
+        };
+        assert_eq!(steps("not requested"), [vec![], vec![], vec![]]);
+        assert_eq!(steps(&inspection(1).key()), [vec![], vec![], vec![(inspection(1).key(), 3)]]);
+        assert_eq!(hub.updates(&run, |key| key == inspection(0).key()), [failed(3, 0)]);
+        for layer in 0..100 {
+            hub.publish(summary("r", RunState::Running), vec![], vec![], vec![failed(4, layer)]);
+            hub.close(&run);
+        }
+        assert_eq!(hub.updates(&run, |_| true).len(), UPDATES, "a bounded number is kept");
+        hub.publish(summary("r", RunState::Finished), vec![], vec![], vec![]);
+        hub.close(&run);
+        assert!(hub.updates(&run, |_| true).is_empty());
+    }
+
+    #[tokio::test]
+    async fn ticks_combine_news_and_lose_nothing() {
+        let hub = Hub::new(7);
+        let run: RunId = "r".parse().unwrap();
+        let mut watcher = hub.follow(&run);
+        let start = hub.cursor(&run);
+        for step in 0..50 {
+            let row = Row { segment: 0, step, values: vec![] };
+            hub.publish(summary("r", RunState::Running), vec![row], vec![], vec![]);
+        }
+        let mut steps = vec![];
+        let mut cursor = start;
+        while steps.len() < 50 {
+            watcher.changed().await.unwrap();
+            let Behind::Ticks(ticks) = hub.after(&run, cursor, 9) else { panic!("within the ring") };
+            for bytes in ticks {
+                let ToPage::Tick(tick) = encode::from_bytes(&bytes).unwrap() else { panic!("a tick") };
+                assert_eq!(tick.cursor.tick, cursor.tick + 1);
+                cursor = tick.cursor;
+                steps.extend(tick.rows.iter().map(|row| row.step));
+            }
+        }
+        assert_eq!(steps, (0..50).collect::<Vec<_>>());
+        assert!(cursor.tick < 50, "news are combined");
+        assert_eq!(hub.after(&run, Cursor { epoch: 6, tick: 0 }, 9), Behind::TooFar, "a cursor of an earlier server");
+    }
+}

@@ -1,0 +1,240 @@
+//! The WebSocket of a page. Each topic that a page watches is a task with a cursor of its own. The tasks share the socket through a short
+//! queue, so that a page that reads slowly delays only its own tasks.
+
+use std::collections::HashMap;
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{Message, WebSocket};
+use bytes::Bytes;
+use futures_util::stream::SplitSink;
+use futures_util::{SinkExt, StreamExt};
+use store::Store;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use wire::inspect::request::Inspection;
+use wire::run::Cursor;
+use wire::transport::live::{FromPage, ToPage};
+use wire::{RunId, encode};
+
+use super::clock::now_ms;
+use super::feed::Feed;
+use super::hub::{Behind, Hub};
+use super::lab_state::{LAB_EVERY, LabStates};
+use super::subscriptions::{RunKeys, Subscriber, Subscriptions};
+
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// A page that accepts nothing for so long is disconnected.
+const SEND_WITHIN: Duration = Duration::from_secs(30);
+/// Messages that wait for the socket of one page, and ticks that are taken from a ring at a time.
+const TO_PAGE: usize = 8;
+const TICKS_AT_ONCE: usize = 32;
+/// Runs that one page may watch.
+const RUNS: usize = 64;
+
+/// What the socket of a page needs.
+#[derive(Clone)]
+pub struct PageContext {
+    /// Runs and their streams.
+    pub feed: Feed,
+    /// Requested inspections.
+    pub subscriptions: Subscriptions,
+    /// State of the lab.
+    pub lab: Arc<LabStates>,
+    /// Changes when a token is revoked.
+    pub revoked: watch::Receiver<()>,
+}
+
+/// Serves one page until it leaves, or until its token is revoked or expires.
+pub async fn serve(context: PageContext, socket: WebSocket, token_id: i64) {
+    let (sink, mut stream) = socket.split();
+    let (to_page, outgoing) = mpsc::channel(TO_PAGE);
+    let mut writer = tokio::spawn(write(sink, outgoing));
+    let subscriber = context.subscriptions.subscriber();
+    let mut revoked = context.revoked.clone();
+    let mut expiry = pin!(expiry(context.feed.store.clone(), token_id));
+    let mut page = Page { context, to_page, lab: None, runs: HashMap::new(), subscriber };
+    loop {
+        tokio::select! {
+            message = stream.next() => match message {
+                Some(Ok(Message::Binary(bytes))) => page.receive(&bytes).await,
+                None | Some(Err(_) | Ok(Message::Close(_))) => break,
+                Some(Ok(_)) => {}
+            },
+            _ = &mut writer => break,
+            _ = revoked.changed() => if !page.may_watch(token_id).await { break },
+            () = &mut expiry => break,
+        }
+    }
+    page.stop_tasks();
+}
+
+/// Waits until a token expires.
+async fn expiry(store: Store, token_id: i64) {
+    // While the store does not answer, a page stays connected, as it does at a revocation.
+    let Ok(tokens) = store.tokens().await else { return pending().await };
+    match tokens.into_iter().find(|token| token.id == token_id).map(|token| token.expires_ms) {
+        Some(Some(at_ms)) => sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()).max(0) as u64)).await,
+        Some(None) => pending().await,
+        // It is revoked already.
+        None => {}
+    }
+}
+
+/// Sends the messages of the topics, and a heartbeat each second.
+async fn write(mut sink: SplitSink<WebSocket, Message>, mut outgoing: mpsc::Receiver<Bytes>) {
+    let mut heartbeat = interval(HEARTBEAT_EVERY);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let bytes = tokio::select! {
+            message = outgoing.recv() => match message {
+                Some(bytes) => bytes,
+                None => return,
+            },
+            _ = heartbeat.tick() => encoded(&ToPage::Heartbeat { at_ms: now_ms() }),
+        };
+        if !matches!(timeout(SEND_WITHIN, sink.send(Message::Binary(bytes))).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+fn encoded(message: &ToPage) -> Bytes {
+    // Plain data of known types; should it fail, the page drops an empty message.
+    encode::to_bytes(message).map(Bytes::from).unwrap_or_default()
+}
+
+/// One page and what it watches.
+struct Page {
+    context: PageContext,
+    to_page: mpsc::Sender<Bytes>,
+    lab: Option<AbortHandle>,
+    runs: HashMap<RunId, AbortHandle>,
+    /// The inspections that it requests; they end with the page.
+    subscriber: Subscriber,
+}
+
+impl Page {
+    async fn receive(&mut self, bytes: &[u8]) {
+        match encode::from_bytes(bytes) {
+            Ok(FromPage::WatchLab) => {
+                let task = tokio::spawn(watch_lab(self.context.clone(), self.to_page.clone()));
+                self.lab.replace(task.abort_handle()).iter().for_each(AbortHandle::abort);
+            }
+            Ok(FromPage::LeaveLab) => self.lab.take().iter().for_each(AbortHandle::abort),
+            Ok(FromPage::WatchRun { run, since }) => self.watch_run(run, since).await,
+            Ok(FromPage::LeaveRun { run }) => {
+                self.subscriber.leave(&run);
+                self.runs.remove(&run).iter().for_each(AbortHandle::abort);
+            }
+            Ok(FromPage::Inspect { run, inspections }) => self.inspect(run, inspections).await,
+            Err(error) => self.refuse(format!("the message cannot be decoded ({error}); reload the page")).await,
+        }
+    }
+
+    async fn watch_run(&mut self, run: RunId, since: Cursor) {
+        self.runs.retain(|_, task| !task.is_finished());
+        if self.runs.len() >= RUNS && !self.runs.contains_key(&run) {
+            return self.refuse(format!("this page already watches {RUNS} runs; leave one first")).await;
+        }
+        if !matches!(self.context.feed.store.summary(&run).await, Ok(Some(_))) {
+            return self.refuse(format!("there is no run {run}")).await;
+        }
+        let keys = self.subscriber.run_keys(&run);
+        let hub = self.context.feed.hub.clone();
+        let task = tokio::spawn(watch_run(hub, self.to_page.clone(), run.clone(), since, keys));
+        self.runs.insert(run, task.abort_handle()).iter().for_each(AbortHandle::abort);
+    }
+
+    /// Whether the token of this socket is still valid. A store that does not answer disconnects nobody.
+    async fn may_watch(&self, token_id: i64) -> bool {
+        self.context.feed.store.tokens().await.map_or(true, |tokens| tokens.iter().any(|token| token.id == token_id))
+    }
+
+    /// Requests inspections. Updates of those that other pages requested before are sent at once, because the worker of a paused run sends
+    /// no newer ones.
+    async fn inspect(&mut self, run: RunId, inspections: Vec<Inspection>) {
+        let shared = match self.subscriber.request(&run, inspections) {
+            Ok(shared) => shared,
+            Err(error) => return self.refuse(error.to_string()).await,
+        };
+        let feed = &self.context.feed;
+        match feed.store.summary(&run).await {
+            Ok(Some(summary)) => {
+                let updates = feed.hub.updates(&run, |key| shared.contains(key));
+                if !updates.is_empty() {
+                    feed.hub.publish(summary, vec![], vec![], updates);
+                }
+            }
+            _ => {
+                self.subscriber.leave(&run);
+                self.refuse(format!("there is no run {run}")).await;
+            }
+        }
+    }
+
+    async fn refuse(&self, message: String) {
+        // A page that has left receives no answer.
+        let _ = self.to_page.send(encoded(&ToPage::Refused { message })).await;
+    }
+
+    fn stop_tasks(&self) {
+        self.lab.iter().chain(self.runs.values()).for_each(AbortHandle::abort);
+    }
+}
+
+/// Sends the ticks of a run after `since`, until the page leaves or is too far behind.
+async fn watch_run(hub: Hub, to_page: mpsc::Sender<Bytes>, run: RunId, since: Cursor, keys: RunKeys) {
+    let mut last = hub.follow(&run);
+    let mut cursor = since;
+    loop {
+        last.mark_unchanged();
+        match hub.after(&run, cursor, TICKS_AT_ONCE) {
+            Behind::TooFar => {
+                let _ = to_page.send(encoded(&ToPage::Resync { run })).await;
+                return;
+            }
+            Behind::Ticks(ticks) if ticks.is_empty() => {
+                if last.changed().await.is_err() {
+                    return;
+                }
+            }
+            Behind::Ticks(ticks) => {
+                for tick in ticks {
+                    cursor.tick += 1;
+                    let tick = hub.with_updates(&run, cursor.tick, tick, |key| keys.contains(key));
+                    if to_page.send(tick).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sends the state of the lab whenever it has changed.
+async fn watch_lab(context: PageContext, to_page: mpsc::Sender<Bytes>) {
+    let mut version = context.feed.hub.follow_lab();
+    loop {
+        let now = *version.borrow_and_update();
+        let sent = match context.lab.encoded(now).await {
+            Ok((sent, bytes)) => {
+                if to_page.send(bytes).await.is_err() {
+                    return;
+                }
+                sent
+            }
+            Err(error) => {
+                tracing::error!("the state of the lab could not be read: {error}");
+                now
+            }
+        };
+        sleep(LAB_EVERY).await;
+        if version.wait_for(|version| *version != sent).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Commands sent to the worker that trains a run, and answered by the event that says what they did. [`super::steering`] refuses invalid
+//! ones first.
+
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use wire::control::command::NumberedCommand;
+use wire::control::event::{Author, EventRecord};
+use wire::transport::link::Report;
+use wire::{Command, Event, RunId, RunState, RunSummary};
+
+use super::steering;
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::live::feed::report;
+use crate::workers::pending::Unanswered;
+
+/// How long a command waits for its run to be assigned to a worker.
+const ASSIGNED_WITHIN: Duration = Duration::from_secs(2);
+
+/// Carries out a command, through the worker of the run where one trains it.
+///
+/// # Errors
+/// The run cannot do it in its state; the worker refused it or did not answer in time.
+pub async fn carry_out(
+    lab: &Lab,
+    summary: &RunSummary,
+    author: Author,
+    command: Command,
+) -> Result<EventRecord, ApiError> {
+    let command = steering::expand(lab, summary, command).await?;
+    while_assigned(lab, summary).await;
+    if !is_trained(lab, summary) {
+        return without_worker(lab, summary, author, command).await;
+    }
+    // The checkpoint of a rollback is not pruned meanwhile.
+    let _held = steering::verify(lab, summary, &command).await?;
+    send(lab, &summary.id, author, command).await
+}
+
+/// A run is `starting` a moment before its worker is assigned it; a command in between waits for that.
+async fn while_assigned(lab: &Lab, summary: &RunSummary) {
+    let began = Instant::now();
+    let is_assigned = || lab.workers.fleet.trains(&summary.id);
+    while summary.state == RunState::Starting && !is_assigned() && began.elapsed() < ASSIGNED_WITHIN {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Whether a connected worker trains the run. A run that has ended may stay assigned for a moment longer.
+pub fn is_trained(lab: &Lab, summary: &RunSummary) -> bool {
+    summary.state.is_live() && lab.workers.fleet.trains(&summary.id)
+}
+
+/// Sends a command to the worker of a run, and waits for its event.
+///
+/// # Errors
+/// No worker trains the run; it refused the command or did not answer in time.
+pub async fn send(lab: &Lab, run: &RunId, author: Author, command: Command) -> Result<EventRecord, ApiError> {
+    let wait = lab.workers.pending.expect(run);
+    if !lab.workers.fleet.command(run, NumberedCommand { command_id: wait.command_id(), author, command }) {
+        return Err(worker_away(run));
+    }
+    let record = wait.answer().await.map_err(|why| match why {
+        Unanswered::Late => ApiError::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "command_pending",
+            format!("the worker of {run} has received the command and not answered within 30 s"),
+        )
+        .hint("it takes effect after the present step or evaluation; watch the journal for its event"),
+        Unanswered::Over => {
+            ApiError::conflict("run_over", format!("{run} ended or was suspended before the command took effect"))
+                .hint("see its journal; resume or fork the run to continue")
+        }
+    })?;
+    match record.event {
+        Event::Refused { message, .. } => Err(ApiError::conflict("command_refused", message)),
+        Event::CheckpointFailed { message, .. } => Err(ApiError::conflict("checkpoint_failed", message)
+            .hint("training continues; free space on the disk, or check the permissions of the folder, and try again")),
+        _ => Ok(record),
+    }
+}
+
+/// Carries out a command on a run that no worker trains: any run can be annotated, a queued or suspended one stopped, and one that is
+/// suspended or ended early resumed.
+async fn without_worker(
+    lab: &Lab,
+    summary: &RunSummary,
+    author: Author,
+    command: Command,
+) -> Result<EventRecord, ApiError> {
+    let event = |event, state, reason| Report { reason, ..report(author, summary.step, event, state) };
+    match (command, summary.state) {
+        (Command::Annotate { text }, _) => {
+            lab.feed.append(&summary.id, event(Event::Annotated { text }, None, None)).await
+        }
+        (Command::Stop { reason }, RunState::Queued | RunState::Suspended) => {
+            lab.feed.append(&summary.id, event(Event::Stopped, Some(RunState::Stopped), reason)).await
+        }
+        (Command::Resume { reason }, RunState::Suspended | RunState::Stopped | RunState::Failed | RunState::Lost) => {
+            resume(lab, summary, event(Event::Resumed, Some(RunState::Queued), reason)).await
+        }
+        _ => Err(not_trained(summary)),
+    }
+}
+
+/// Queues a run again; it continues from its newest undamaged checkpoint.
+async fn resume(lab: &Lab, summary: &RunSummary, report: Report) -> Result<EventRecord, ApiError> {
+    if summary.deleted_ms.is_some() {
+        return Err(ApiError::conflict("run_deleted", format!("{} is deleted", summary.id))
+            .hint("restore it first: POST /api/v1/runs/{id}/restore"));
+    }
+    let (record, after) = lab.store().resume_run(&summary.id, report).await?;
+    lab.feed.hub.publish(after, vec![], vec![record.clone()], vec![]);
+    lab.feed.wake_queue();
+    Ok(record)
+}
+
+/// Why a run that no worker trains cannot carry out a command.
+pub fn not_trained(RunSummary { id, state, .. }: &RunSummary) -> ApiError {
+    match state {
+        RunState::Queued => ApiError::conflict("run_queued", format!("{id} is queued and not being trained"))
+            .hint("stop it, annotate it, or wait until it runs"),
+        RunState::Suspended => {
+            ApiError::conflict("run_suspended", format!("{id} is suspended and has released its device"))
+                .hint("resume it first, stop it, annotate it, or fork it")
+        }
+        RunState::Finished => ApiError::conflict("run_over", format!("{id} is finished"))
+            .hint("fork it to train further: POST /api/v1/runs with {\"parent\": {\"run\": ...}, \"steps\": ...}"),
+        state if state.is_over() => ApiError::conflict("run_over", format!("{id} is {state:?}").to_lowercase())
+            .hint("resume it to continue from its newest checkpoint, or fork it"),
+        _ => worker_away(id),
+    }
+}
+
+fn worker_away(run: &RunId) -> ApiError {
+    ApiError::conflict("worker_away", format!("the worker that trains {run} is not connected"))
+        .hint("it trains on and reports when it reconnects; try again in a few seconds")
+}

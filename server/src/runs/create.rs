@@ -1,0 +1,106 @@
+//! Runs made of resolved specs, and put into the queue.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use store::NewRun;
+use wire::control::event::Author;
+use wire::device::DeviceKind;
+use wire::run::References;
+use wire::run::plan::PlanView;
+use wire::{Command, CorpusId, DeviceId, Event, RunId, RunSpec};
+
+use super::edit::check_priority;
+use super::name::checked_name;
+use super::plan::plan;
+use super::{devices, forks};
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::live::clock::now_ms;
+
+/// Creates a run of a spec; it starts when a device is idle.
+///
+/// # Errors
+/// The field of the spec that cannot be resolved; 409 for a full queue; the store.
+pub async fn create(lab: &Lab, spec: RunSpec, author: Author) -> Result<RunId, ApiError> {
+    check_priority(spec.priority)?;
+    // The parent's checkpoint is held until the run exists.
+    let (view, changes, _fork) = match &spec.parent {
+        Some(parent) => {
+            let fork = forks::prepare(lab, &spec, parent, author.clone()).await?;
+            (fork.view.clone(), fork.changes.clone(), Some(fork))
+        }
+        None => (plan(lab, &spec).await?, vec![], None),
+    };
+    insert(lab, spec, view, changes, author).await
+}
+
+/// Stores a run that has been resolved, and queues it.
+///
+/// # Errors
+/// 422 for an invalid name, 409 for a full queue; the store.
+pub async fn insert(
+    lab: &Lab,
+    spec: RunSpec,
+    view: PlanView,
+    changes: Vec<(Command, Event)>,
+    author: Author,
+) -> Result<RunId, ApiError> {
+    let (generated, id) = new_id();
+    let name = match &spec.name {
+        Some(name) => checked_name(name)?,
+        None => generated,
+    };
+    let new = new_run(lab, id.clone(), name, spec, view, author).await?;
+    check_queue(lab, &new.plan.device, new.any_of()).await?;
+    let summary = lab.store().create_fork(&new, &changes).await?;
+    lab.feed.hub.publish(summary, vec![], vec![], vec![]);
+    lab.feed.wake_queue();
+    Ok(id)
+}
+
+/// A random name and id. They are not secret.
+pub fn new_id() -> (String, RunId) {
+    wire::id::name_run(RandomState::new().build_hasher().finish())
+}
+
+/// Checks that the queue of a device has room.
+///
+/// # Errors
+/// 409 for a full queue; the store.
+pub async fn check_queue(lab: &Lab, device: &DeviceId, any_of: Option<DeviceKind>) -> Result<(), ApiError> {
+    let (queued, limit) = (lab.store().queue_length(device, any_of).await?, lab.settings.queue_limit);
+    if queued < limit {
+        return Ok(());
+    }
+    Err(ApiError::conflict("queue_full", format!("{queued} runs are queued for {device}, and the limit is {limit}"))
+        .field("device")
+        .hint("stop or delete queued runs, choose another device, or start the server with a larger --queue-limit"))
+}
+
+/// The record of a new run.
+async fn new_run(
+    lab: &Lab,
+    id: RunId,
+    name: String,
+    spec: RunSpec,
+    view: PlanView,
+    author: Author,
+) -> Result<NewRun, ApiError> {
+    let corpora = lab.data.corpora.list().await?;
+    let name_of = |id: &CorpusId| {
+        corpora.iter().find(|info| info.id == *id).map_or_else(|| id.to_string(), |info| info.name.clone())
+    };
+    let dataset = lab.data.corpora.dataset(&view.plan).await;
+    Ok(NewRun {
+        id,
+        name,
+        corpus: view.plan.corpora().iter().map(name_of).collect::<Vec<_>>().join(" + "),
+        references: References::new(view.plan.recipe.model.vocab, dataset.as_ref()),
+        device_name: devices::name_of(lab, &spec, &view.plan.device),
+        spec,
+        plan: view.plan,
+        estimate: view.estimate,
+        created_ms: now_ms(),
+        author,
+    })
+}

@@ -1,0 +1,79 @@
+//! Changes of a run's entry in the lab: name, archive, queue, deletion. Changes of the training are [`super::commands`].
+
+use wire::run::RunChange;
+use wire::{RunId, RunState, RunSummary};
+
+use super::name::checked_name;
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::live::clock::now_ms;
+
+/// Maximum absolute priority.
+const PRIORITY: i32 = 1000;
+
+/// Checks a priority.
+///
+/// # Errors
+/// 422 for one outside its range.
+pub fn check_priority(priority: Option<i32>) -> Result<(), ApiError> {
+    match priority.filter(|priority| !(-PRIORITY..=PRIORITY).contains(priority)) {
+        Some(priority) => Err(ApiError::invalid("value_invalid", format!("{priority} is not a valid priority"))
+            .field("priority")
+            .hint(format!(
+                "give -{PRIORITY} to {PRIORITY}; the default is 0, and runs with a higher priority start first"
+            ))),
+        None => Ok(()),
+    }
+}
+
+/// Renames or archives a run, moves it in the queue, or changes its priority.
+///
+/// # Errors
+/// 404 for an unknown run, 422 for an invalid value, 409 for a place in the queue of a run that is not queued; the store.
+pub async fn change(lab: &Lab, run: &RunId, change: RunChange) -> Result<RunSummary, ApiError> {
+    let (store, before) = (lab.store(), lab.feed.summary(run).await?);
+    check_priority(change.priority)?;
+    if let Some(name) = &change.name {
+        store.rename(run, &checked_name(name)?).await?;
+    }
+    if let Some(archived) = change.archived {
+        store.set_archived(run, archived).await?;
+    }
+    if let Some(priority) = change.priority {
+        store.set_priority(run, priority).await?;
+    }
+    if let Some(place) = change.queue_place {
+        if before.state != RunState::Queued {
+            return Err(ApiError::conflict("not_queued", format!("{run} is not queued")).field("queue_place"));
+        }
+        store.move_in_queue(run, place.max(1)).await?;
+    }
+    lab.feed.wake_queue();
+    lab.feed.publish_summary(run).await
+}
+
+/// Deletes a run; it can be restored for a week.
+///
+/// # Errors
+/// 404 for an unknown run, 409 for one that a worker trains; the store.
+pub async fn delete(lab: &Lab, run: &RunId) -> Result<RunSummary, ApiError> {
+    let before = lab.feed.summary(run).await?;
+    if before.state.is_live() {
+        return Err(ApiError::conflict("run_live", format!("{run} is being trained"))
+            .hint("stop it first: POST /api/v1/runs/{id}/commands with {\"kind\": \"stop\"}"));
+    }
+    lab.store().delete_run(run, now_ms()).await?;
+    lab.feed.wake_queue();
+    lab.feed.publish_summary(run).await
+}
+
+/// Restores a deleted run.
+///
+/// # Errors
+/// 404 for an unknown run; the store.
+pub async fn restore(lab: &Lab, run: &RunId) -> Result<RunSummary, ApiError> {
+    lab.feed.summary(run).await?;
+    lab.store().restore_run(run).await?;
+    lab.feed.wake_queue();
+    lab.feed.publish_summary(run).await
+}

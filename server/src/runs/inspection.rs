@@ -1,0 +1,183 @@
+//! Inspections that are requested one at a time: of a run as it trains, through its worker, or of a checkpoint, in a process with the model.
+//! Inspections that follow the training are requested on the page's socket; see [`crate::live::subscriptions`].
+
+use std::path::Path;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+use utoipa::ToSchema;
+use wire::control::checkpoint::CheckpointRef;
+use wire::inspect::request::Inspection;
+use wire::inspect::update::InspectionUpdate;
+use wire::{ApiErrorBody, CheckpointId, RunId, encode};
+
+use super::completion::no_checkpoint;
+use super::subprocess;
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::lab::slots::InferenceSlot;
+use crate::live::subscriptions::{self, SubscriptionError};
+
+/// How long a worker is waited for: a step of a large model, and the inspection itself.
+const LIVE_WITHIN: Duration = Duration::from_secs(10);
+/// How long loading a checkpoint and the inspection may take.
+const CHECKPOINT_WITHIN: Duration = Duration::from_secs(120);
+
+/// An inspection to compute once. Without `checkpoint`, `step` and `live` it inspects the present weights of a run that is being trained, else
+/// those of the newest checkpoint.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InspectionArgs {
+    inspection: Inspection,
+    /// Checkpoint of the run to inspect.
+    #[schema(value_type = Option<String>)]
+    checkpoint: Option<CheckpointId>,
+    /// Inspects the newest checkpoint on the run's path at or before this step.
+    step: Option<u64>,
+    /// True inspects the present weights, false a checkpoint even if the run is being trained.
+    live: Option<bool>,
+}
+
+/// The request that `kindling inspect` reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointInspection {
+    pub run: RunId,
+    /// Checkpoint of the run.
+    pub checkpoint: CheckpointId,
+    pub inspection: Inspection,
+}
+
+impl From<SubscriptionError> for ApiError {
+    fn from(error: SubscriptionError) -> Self {
+        let message = error.to_string();
+        match error {
+            SubscriptionError::Invalid { ref source, .. } => {
+                let mut converted = Self::invalid("inspection_invalid", message).field("inspection");
+                converted.body.hint = source.hint.clone();
+                converted.source(error)
+            }
+            SubscriptionError::TooLarge { .. } => {
+                Self::invalid("inspection_invalid", message).field("inspection").source(error)
+            }
+            SubscriptionError::PageLimit { .. } | SubscriptionError::RunLimit { .. } | SubscriptionError::TooOften => {
+                Self::busy(message).hint("try again when another inspection is closed").source(error)
+            }
+        }
+    }
+}
+
+/// Computes one inspection. It changes nothing.
+///
+/// # Errors
+/// 404 for an unknown run or checkpoint, 409 where the present weights are asked for and no worker trains the run, 422 for an inspection
+/// that the model cannot answer, 429 where too many are being computed, 504 where the worker does not answer.
+pub async fn inspect(lab: &Lab, run: &RunId, args: InspectionArgs) -> Result<InspectionUpdate, ApiError> {
+    subscriptions::check(&args.inspection)?;
+    lab.feed.summary(run).await?;
+    let names_checkpoint = args.checkpoint.is_some() || args.step.is_some();
+    if names_checkpoint && args.live == Some(true) {
+        return Err(ApiError::invalid("value_invalid", "live was given together with a checkpoint or a step")
+            .field("live")
+            .hint("give live, or a checkpoint or step"));
+    }
+    let is_trained = lab.workers.fleet.trains(run);
+    if args.live == Some(true) && !is_trained {
+        return Err(ApiError::conflict("run_not_live", format!("no worker trains {run}"))
+            .hint("leave out live to inspect the newest checkpoint"));
+    }
+    let update = match is_trained && !names_checkpoint && args.live != Some(false) {
+        true => inspect_live(lab, run, args.inspection).await?,
+        false => inspect_checkpoint(lab, run, args).await?,
+    };
+    match update {
+        InspectionUpdate::Failed { message, .. } => {
+            Err(ApiError::invalid("inspection_invalid", message).field("inspection"))
+        }
+        update => Ok(update),
+    }
+}
+
+/// Requests the inspection as a page would, and waits for its update.
+async fn inspect_live(lab: &Lab, run: &RunId, inspection: Inspection) -> Result<InspectionUpdate, ApiError> {
+    let key = inspection.key();
+    let hub = &lab.feed.hub;
+    let mut ticks = hub.follow(run);
+    let mut subscriber = lab.workers.subscriptions.subscriber();
+    let before = hub.cursor(run).tick;
+    let shared = subscriber.request(run, vec![inspection])?;
+    // Another page may have requested it already; a paused run does not compute it again.
+    let step = lab.feed.summary(run).await?.step;
+    let is_fresh = |at: u64, update: &InspectionUpdate| at > before || (shared.contains(&key) && update.step() == step);
+    let received = async {
+        loop {
+            ticks.mark_unchanged();
+            if let Some((_, update)) = hub.update(run, &key).filter(|(at, update)| is_fresh(*at, update.as_ref())) {
+                return Some(update.as_ref().clone());
+            }
+            ticks.changed().await.ok()?;
+        }
+    };
+    timeout(LIVE_WITHIN, received).await.ok().flatten().ok_or_else(|| {
+        let message = format!("the worker of {run} did not answer within {} s", LIVE_WITHIN.as_secs());
+        ApiError::new(StatusCode::GATEWAY_TIMEOUT, "inspection_late", message).hint(
+            "a step may take long, or the worker is disconnected; {\"live\": false} inspects a checkpoint instead",
+        )
+    })
+}
+
+/// Inspects a checkpoint, which is not pruned meanwhile.
+async fn inspect_checkpoint(lab: &Lab, run: &RunId, args: InspectionArgs) -> Result<InspectionUpdate, ApiError> {
+    let at = match args.checkpoint {
+        Some(checkpoint) => CheckpointRef { run: run.clone(), checkpoint },
+        None => newest(lab, run, args.step.unwrap_or(u64::MAX)).await?,
+    };
+    let slot = lab.slots.take()?;
+    let Some(_held) = lab.store().open_checkpoint(&at.run, at.checkpoint).await? else {
+        let message = format!("{} has no checkpoint {}", at.run, at.checkpoint);
+        return Err(no_checkpoint(&at.run, message).field("checkpoint"));
+    };
+    let request = CheckpointInspection { run: at.run, checkpoint: at.checkpoint, inspection: args.inspection };
+    let ended = timeout(CHECKPOINT_WITHIN, run_process(&lab.settings.data, &request, slot)).await;
+    ended.unwrap_or_else(|late| Err(ApiError::internal("inspecting a checkpoint", late)))
+}
+
+/// The newest checkpoint on a run's path at or before a step. A fork begins with a checkpoint of its parent.
+async fn newest(lab: &Lab, run: &RunId, step: u64) -> Result<CheckpointRef, ApiError> {
+    let store = lab.store();
+    let kept = store.checkpoint_ids(run).await?;
+    let path = store.history(run).await?.path_checkpoints(run, &kept);
+    if let Some(at) = path.into_iter().map(|found| found.at).find(|at| at.checkpoint.step <= step) {
+        return Ok(at);
+    }
+    let origin = store.run(run).await?.and_then(|view| view.plan.origin).map(|origin| origin.from);
+    origin.filter(|from| from.checkpoint.step <= step).ok_or_else(|| {
+        let when = if step == u64::MAX { "yet".to_owned() } else { format!("at or before step {step}") };
+        no_checkpoint(run, format!("{run} has no checkpoint {when}"))
+    })
+}
+
+/// Runs `kindling inspect`, which is killed when the caller disconnects.
+async fn run_process(
+    data: &Path,
+    request: &CheckpointInspection,
+    _slot: InferenceSlot,
+) -> Result<InspectionUpdate, ApiError> {
+    let process = subprocess::start(&["inspect", "--postcard"], data, request).await?;
+    let output = process.wait_with_output().await;
+    let output = output.map_err(|source| ApiError::internal("waiting for a process with a model", source))?;
+    if output.status.success() {
+        return encode::from_bytes(&output.stdout)
+            .map_err(|source| ApiError::internal("decoding an inspection", source));
+    }
+    match serde_json::from_slice::<ApiErrorBody>(&output.stdout) {
+        Ok(body) => Err(ApiError::from_process(body)),
+        Err(_) => {
+            let ended = format!("its process ended with {}", output.status);
+            Err(ApiError::internal("inspecting a checkpoint", ended)
+                .hint("too little memory is the usual cause; see the log of the server"))
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Assigns queued runs to idle devices, in the order of each device's queue. A run whose datasets are not tokenized yet waits at the head
+//! of its queue while they are. A run that has reports on a worker's disk lets later runs pass.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wire::control::event::Author;
+use wire::data::corpus::DatasetInfo;
+use wire::device::DeviceInfo;
+use wire::run::References;
+use wire::{Event, RunId, RunPlan, RunState};
+
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::live::feed::report;
+
+/// The queues are checked at least this often, in case a wake-up was missed.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
+/// Runs at the head of a queue that are considered where the first cannot start yet.
+const AHEAD: u32 = 20;
+
+/// Runs whose datasets are being tokenized.
+#[derive(Clone, Default)]
+struct Preparing(Arc<Mutex<HashSet<RunId>>>);
+
+impl Preparing {
+    // A set of plain values is consistent also after a panic.
+    fn lock(&self) -> MutexGuard<'_, HashSet<RunId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Serves the queues for as long as the server runs.
+pub async fn serve(lab: Lab) {
+    let preparing = Preparing::default();
+    loop {
+        // After a timeout the queues are checked as after a wake-up.
+        let _ = tokio::time::timeout(CHECK_EVERY, lab.feed.queue_woken()).await;
+        for device in lab.workers.fleet.idle() {
+            if let Err(error) = serve_device(&lab, &preparing, &device).await {
+                tracing::error!("the queue of {} could not be served: {error}", device.id);
+            }
+        }
+    }
+}
+
+async fn serve_device(lab: &Lab, preparing: &Preparing, device: &DeviceInfo) -> Result<(), ApiError> {
+    let queue = lab.store().queue(&device.id, device.kind, AHEAD).await?;
+    let is_ready = |run: &RunId| !lab.workers.fleet.has_unstored_reports(run);
+    let next = queue.into_iter().find(|(run, plan)| is_ready(run) && fits(plan, device));
+    let Some((run, plan)) = next else { return Ok(()) };
+    if preparing.lock().contains(&run) {
+        return Ok(());
+    }
+    let Some(dataset) = lab.data.corpora.dataset(&plan).await else {
+        preparing.lock().insert(run.clone());
+        tokio::spawn(prepare(lab.clone(), preparing.clone(), run, plan));
+        return Ok(());
+    };
+    if let Err(error) = check_length(&plan, &dataset) {
+        fail(lab, &run, "the run cannot start", &error).await?;
+        lab.feed.wake_queue();
+        return Ok(());
+    }
+    start(lab, device, &run).await
+}
+
+/// Both splits must hold a sequence of the plan. How many tokens a text has is known only when it is tokenized.
+fn check_length(plan: &RunPlan, dataset: &DatasetInfo) -> Result<(), ApiError> {
+    let (needed, shortest) = (plan.recipe.model.seq as u64 + 1, dataset.train_tokens.min(dataset.valid_tokens));
+    if shortest >= needed {
+        return Ok(());
+    }
+    let message = format!(
+        "the dataset is too short: its smaller split has {shortest} {} tokens, and a sequence takes {needed}",
+        plan.tokenizer
+    );
+    let error = ApiError::invalid("text_too_short", message);
+    Err(match shortest {
+        0..=2 => error.hint("use a larger dataset"),
+        _ => error.hint(format!("set model.seq to at most {}, or use a larger dataset", shortest - 1)),
+    })
+}
+
+/// Whether a plan fits the memory of a device. A run that waits for any device of a kind was planned for another one.
+fn fits(plan: &RunPlan, device: &DeviceInfo) -> bool {
+    plan.device == device.id || device.memory_bytes == 0 || plan.estimate(device).memory_bytes <= device.memory_bytes
+}
+
+/// Assigns a run. Its state is stored first, so that it is never assigned twice.
+async fn start(lab: &Lab, device: &DeviceInfo, run: &RunId) -> Result<(), ApiError> {
+    let store = lab.store();
+    set_state(lab, run, RunState::Starting, None).await?;
+    let plan = store.set_device(run, &device.id, &device.name).await?;
+    let (past, seq) = (store.past(run).await?, store.stored_seq(run).await?);
+    if !lab.workers.fleet.assign(&device.id, run, plan, past, seq) {
+        return set_state(lab, run, RunState::Queued, None).await;
+    }
+    lab.workers.subscriptions.resend(run);
+    Ok(())
+}
+
+/// Tokenizes the datasets of a run. A dataset that cannot be tokenized fails the run.
+async fn prepare(lab: Lab, preparing: Preparing, run: RunId, plan: RunPlan) {
+    let ended = tokenize(&lab, &run, &plan).await;
+    let noted = match ended {
+        Ok(()) => set_state(&lab, &run, RunState::Queued, None).await,
+        Err(error) => fail(&lab, &run, "the dataset could not be tokenized", &error).await,
+    };
+    if let Err(error) = noted {
+        tracing::error!("the state of {run} after tokenizing its dataset could not be stored: {error}");
+    }
+    preparing.lock().remove(&run);
+    lab.feed.wake_queue();
+}
+
+async fn tokenize(lab: &Lab, run: &RunId, plan: &RunPlan) -> Result<(), ApiError> {
+    let corpora = plan.corpora();
+    let named = corpora.iter().map(|corpus| corpus.as_str()).collect::<Vec<_>>().join(" and ");
+    let Some(first) = corpora.first() else { return Err(ApiError::invalid("plan_invalid", "the plan has no dataset")) };
+    let title = format!("Tokenizing {named} ({})", plan.tokenizer);
+    // The message only informs; the run starts without it too.
+    let _ = set_state(lab, run, RunState::Queued, Some(format!("{title}; then the run starts"))).await;
+    let job = lab.data.begin_job(title, first.clone(), "bytes");
+    let dataset = lab.data.corpora.tokenize(corpora, plan.tokenizer, job).await?;
+    // The reference losses are known only now.
+    let references = References::new(plan.recipe.model.vocab, Some(&dataset));
+    lab.store().set_references(run, &references).await?;
+    Ok(())
+}
+
+async fn fail(lab: &Lab, run: &RunId, what: &str, error: &ApiError) -> Result<(), ApiError> {
+    let failed = Event::Failed { message: format!("{what}: {error}") };
+    lab.feed.append(run, report(Author::System, 0, failed, Some(RunState::Failed))).await?;
+    Ok(())
+}
+
+/// Sets the state of a run, except of one that was stopped or deleted meanwhile.
+async fn set_state(lab: &Lab, run: &RunId, state: RunState, message: Option<String>) -> Result<(), ApiError> {
+    let now = lab.feed.summary(run).await?;
+    if now.state.is_over() || now.deleted_ms.is_some() {
+        return Err(ApiError::conflict("run_over", format!("{run} was stopped or deleted meanwhile")));
+    }
+    lab.feed.set_state(run, state, message).await?;
+    Ok(())
+}

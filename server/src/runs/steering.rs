@@ -1,0 +1,192 @@
+//! Commands before they are sent: an undo becomes the command that it stands for, and a command that cannot be carried out is refused with
+//! nothing changed.
+
+use store::OpenCheckpoint;
+use wire::control::command::UndoMethod;
+use wire::control::intervention;
+use wire::run::history::History;
+use wire::{CheckpointId, Command, PlanError, RunId, RunState, RunSummary};
+
+use crate::error::ApiError;
+use crate::lab::Lab;
+
+/// Maximum length of a reason, note or prompt, bytes.
+const TEXT_BYTES: usize = 10_000;
+/// Steps of one step command.
+const STEPS: u64 = 1_000_000;
+/// Tokens of one sample.
+const SAMPLE_TOKENS: u32 = 10_000;
+/// Batches that one rollback may skip.
+const SKIP_BATCHES: u64 = 1_000_000_000;
+/// Checkpoints that an error names.
+const NAMED: usize = 12;
+
+/// Checks a command by itself.
+///
+/// # Errors
+/// 422 for an invalid value.
+pub fn check(command: &Command) -> Result<(), ApiError> {
+    let invalid = |field: &str, message: String, hint: String| {
+        Err(ApiError::invalid("value_invalid", message).field(field).hint(hint))
+    };
+    let too_long = |text: &str| text.len() > TEXT_BYTES;
+    let length = || format!("at most {TEXT_BYTES} bytes");
+    match command {
+        Command::Set { path, value, .. } => path.check(*value).map_err(|error| at_field("value", error))?,
+        Command::Step { steps } if !(1..=STEPS).contains(steps) => {
+            return invalid("steps", format!("{steps} is not a valid number of steps"), format!("give 1 to {STEPS}"));
+        }
+        Command::Sample { temperature: Some(temperature), .. } if !(0.0..=10.0).contains(temperature) => {
+            let message = format!("{temperature} is not a valid temperature");
+            return invalid("temperature", message, "give 0 to 10; 0.8 is usual".into());
+        }
+        Command::Sample { tokens: Some(tokens), .. } if !(1..=SAMPLE_TOKENS).contains(tokens) => {
+            let message = format!("{tokens} is not a valid number of tokens");
+            return invalid("tokens", message, format!("give 1 to {SAMPLE_TOKENS}"));
+        }
+        Command::Sample { prompt: Some(prompt), .. } if too_long(prompt) => {
+            return invalid("prompt", format!("the prompt has {} bytes", prompt.len()), length());
+        }
+        Command::Rollback { skip_batches, .. } if *skip_batches > SKIP_BATCHES => {
+            let message = format!("{skip_batches} batches cannot be skipped");
+            return invalid("skip_batches", message, format!("give 0 to {SKIP_BATCHES}; a few hundred is usual"));
+        }
+        Command::Annotate { text } if text.trim().is_empty() || too_long(text) => {
+            let message = format!("the note has {} bytes", text.trim().len());
+            return invalid("text", message, format!("1 to {TEXT_BYTES} bytes"));
+        }
+        _ => {}
+    }
+    match command.reason() {
+        Some(reason) if too_long(reason) => {
+            invalid("reason", format!("the reason has {} bytes", reason.len()), length())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An error about a field of a command.
+fn at_field(field: &str, error: PlanError) -> ApiError {
+    ApiError::invalid_value(error).field(field)
+}
+
+/// The command that an undo stands for; any other command as it is.
+///
+/// # Errors
+/// 409 where there is nothing to undo, or not by this method.
+pub async fn expand(lab: &Lab, summary: &RunSummary, command: Command) -> Result<Command, ApiError> {
+    let Command::Undo { event, method } = command else { return Ok(command) };
+    let run = &summary.id;
+    let history = lab.store().history(run).await?;
+    let Some(number) = event.or(history.last_change().map(|record| record.number)) else {
+        return Err(ApiError::conflict("nothing_to_undo", format!("{run} has no change that can be undone")));
+    };
+    let path = history.path();
+    let Some(record) = path.iter().find(|record| record.number == number) else {
+        let message = format!("event {number} is not a change on the path of {run}");
+        return Err(ApiError::conflict("nothing_to_undo", message)
+            .field("event")
+            .hint(format!("give one of {}", listed(path.iter().map(|record| record.number)))));
+    };
+    let reason = format!("undoes event {number}: {}", record.event.phrase());
+    match method {
+        UndoMethod::Inverse => {
+            let from = earliest_step(summary, &history);
+            history.inverse(number, from, reason).ok_or_else(|| {
+                let message = format!("event {number} ({}) has no inverse", record.event.phrase());
+                ApiError::conflict("no_inverse", message)
+                    .field("method")
+                    .hint("undo it by a rollback: {\"kind\": \"undo\", \"method\": \"rollback\"}")
+            })
+        }
+        UndoMethod::Rollback => {
+            let kept = lab.store().checkpoint_ids(run).await?;
+            let checkpoint = history.checkpoint_before(number, &kept).ok_or_else(|| {
+                let message = format!("the checkpoint before event {number} is not kept any more");
+                ApiError::conflict("checkpoint_gone", message)
+                    .field("method")
+                    .hint(format!("undo it by the method inverse, or roll back to one of {}", newest(&kept)))
+            })?;
+            Ok(Command::Rollback { checkpoint, skip_batches: 0, reason: Some(reason) })
+        }
+    }
+}
+
+/// The first step that an undo can change: the present step of a paused run, else a step that the run has surely not passed when the
+/// command arrives, about half a second later.
+fn earliest_step(summary: &RunSummary, history: &History) -> u64 {
+    if summary.state == RunState::Paused || summary.elapsed_secs <= 0.0 {
+        return summary.step;
+    }
+    let first = history.segments().first().map_or(0, |segment| segment.from_step);
+    let steps_per_sec = summary.step.saturating_sub(first) as f64 / summary.elapsed_secs;
+    summary.step + 2 + (steps_per_sec * 0.5).ceil() as u64
+}
+
+/// Checks a command against the run. The checkpoint of a rollback is held until the result is dropped.
+///
+/// # Errors
+/// 409 for a checkpoint that is not kept, 422 for a schedule or a weight edit that the run cannot follow.
+pub async fn verify(lab: &Lab, summary: &RunSummary, command: &Command) -> Result<Option<OpenCheckpoint>, ApiError> {
+    let (store, run) = (lab.store(), &summary.id);
+    match command {
+        Command::Rollback { checkpoint, .. } => match store.open_checkpoint(run, *checkpoint).await? {
+            Some(held) => Ok(Some(held)),
+            None => {
+                Err(no_checkpoint(run, &checkpoint.to_string(), &store.checkpoint_ids(run).await?).field("checkpoint"))
+            }
+        },
+        Command::SetSchedule { .. } => {
+            let checked = store.history(run).await?.hyperparameters().change(command, summary.step);
+            checked.map(|_| None).map_err(|error| at_field("schedule", error))
+        }
+        Command::EditWeights { interventions, .. } => {
+            let Some(view) = store.run(run).await? else { return Ok(None) };
+            let checked = intervention::check_weight_edit(interventions, &view.plan.recipe.model);
+            checked.map(|()| None).map_err(|error| at_field("interventions", error))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// 409 for a checkpoint that is not kept; the hint names those that are.
+pub fn no_checkpoint(run: &RunId, wanted: &str, kept: &[CheckpointId]) -> ApiError {
+    let error = ApiError::conflict("checkpoint_gone", format!("{run} has no checkpoint {wanted}; nothing was changed"));
+    match kept.is_empty() {
+        true => error.hint("it has no checkpoints yet; {\"kind\": \"checkpoint\"} saves one"),
+        false => error.hint(format!("its checkpoints are {}", newest(kept))),
+    }
+}
+
+fn newest(kept: &[CheckpointId]) -> String {
+    match kept.len() > NAMED {
+        true => format!("{} and {} more", listed(kept.iter().rev().take(NAMED)), kept.len() - NAMED),
+        false => listed(kept.iter().rev()),
+    }
+}
+
+fn listed<T: std::fmt::Display>(things: impl IntoIterator<Item = T>) -> String {
+    let words: Vec<String> = things.into_iter().map(|thing| thing.to_string()).collect();
+    if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::LivePath;
+
+    #[test]
+    fn an_invalid_command_is_refused_with_its_field() {
+        let refused = |command: Command| check(&command).map_err(|error| error.body.field.unwrap_or_default());
+        let negative = Command::Set { path: LivePath::LEARNING_RATE, value: -1.0, reason: None };
+        assert_eq!(refused(negative), Err("value".into()));
+        assert_eq!(refused(Command::Step { steps: 0 }), Err("steps".into()));
+        assert_eq!(refused(Command::Annotate { text: " ".into() }), Err("text".into()));
+        assert_eq!(
+            refused(Command::Sample { prompt: None, tokens: None, temperature: Some(f64::NAN) }),
+            Err("temperature".into())
+        );
+        assert_eq!(refused(Command::Pause { reason: Some("x".repeat(TEXT_BYTES + 1)) }), Err("reason".into()));
+        assert_eq!(refused(Command::Evaluate), Ok(()));
+    }
+}

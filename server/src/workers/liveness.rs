@@ -1,0 +1,96 @@
+//! Notices runs that no worker trains any more, writes that to their journal, and queues them again as often as their plan allows; they
+//! continue from their newest checkpoint. A worker that is only out of reach trains on and is waited for: a local one for as long as its
+//! process lives (its lock shows that), a remote one for some minutes.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use wire::control::event::Author;
+use wire::{Event, RunId, RunState, RunSummary};
+
+use super::Workers;
+use crate::error::ApiError;
+use crate::live::clock::now_ms;
+use crate::live::feed::report;
+
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// A connected worker said that it does not train the run; if it has reports of the run, these are waited for.
+const GRACE_CONNECTED: Duration = Duration::from_secs(1);
+/// A local worker that has died leaves reports on disk, which the next one delivers.
+const GRACE_LOCAL: Duration = Duration::from_secs(5);
+/// A remote worker may be behind a broken network.
+const GRACE_REMOTE: Duration = Duration::from_secs(180);
+/// Deleted runs are kept for so long.
+const KEEP_DELETED: Duration = Duration::from_secs(7 * 24 * 3600);
+const PURGE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Runs for as long as the server.
+pub async fn watch(workers: Workers) {
+    let mut missing = HashMap::new();
+    let mut purged: Option<Instant> = None;
+    loop {
+        tokio::time::sleep(CHECK_EVERY).await;
+        if let Err(error) = check(&workers, &mut missing).await {
+            tracing::error!("the liveness of the runs could not be checked: {error}");
+        }
+        if purged.is_none_or(|at| at.elapsed() > PURGE_EVERY) {
+            purged = Some(Instant::now());
+            let before_ms = now_ms() - KEEP_DELETED.as_millis() as i64;
+            if let Err(error) = workers.feed.store.purge_deleted(before_ms).await {
+                tracing::error!("deleted runs could not be removed: {error}");
+            }
+        }
+    }
+}
+
+async fn check(workers: &Workers, missing: &mut HashMap<RunId, Instant>) -> Result<(), ApiError> {
+    let runs = workers.feed.store.runs(true).await?;
+    let untrained: Vec<RunSummary> =
+        runs.into_iter().filter(|run| run.state.is_live() && !workers.fleet.trains(&run.id)).collect();
+    missing.retain(|run, _| untrained.iter().any(|left| left.id == *run));
+    for run in untrained {
+        let since = *missing.entry(run.id.clone()).or_insert_with(Instant::now);
+        if since.elapsed() > grace(workers, &run) {
+            missing.remove(&run.id);
+            give_up(workers, &run).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How long a run may be without a worker that trains it.
+fn grace(workers: &Workers, run: &RunSummary) -> Duration {
+    if workers.fleet.has_unstored_reports(&run.id) {
+        return Duration::MAX;
+    }
+    if workers.fleet.is_connected(&run.device) {
+        return GRACE_CONNECTED;
+    }
+    let is_local = worker::lock_path(&workers.data, &run.device).exists();
+    match is_local && worker::is_held(&workers.data, &run.device) {
+        true => Duration::MAX,
+        false if is_local => GRACE_LOCAL,
+        false => GRACE_REMOTE,
+    }
+}
+
+/// Queues the run again while its plan allows, else marks it lost. Everything that it reported is kept either way.
+async fn give_up(workers: &Workers, run: &RunSummary) -> Result<(), ApiError> {
+    let feed = &workers.feed;
+    let view = feed.store.run(&run.id).await?;
+    let limit = view.map_or(0, |view| view.plan.recipe.budget.restarts);
+    let cause = format!("the worker on {} died or stopped responding after step {}", run.device, run.step);
+    let lost = |message, state| report(Author::System, run.step, Event::Lost { message }, Some(state));
+    if run.restarts < limit {
+        let message = format!("{cause}; the run restarts from its newest checkpoint ({} of {limit})", run.restarts + 1);
+        tracing::warn!("{}: {message}", run.id);
+        let (record, after) = feed.store.restart_run(&run.id, lost(message, RunState::Queued)).await?;
+        feed.hub.publish(after, vec![], vec![record], vec![]);
+    } else {
+        let message = format!("{cause}; resume the run to continue from its newest checkpoint");
+        tracing::warn!("{} is lost: {message}", run.id);
+        feed.append(&run.id, lost(message, RunState::Lost)).await?;
+    }
+    feed.wake_queue();
+    Ok(())
+}

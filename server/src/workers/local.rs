@@ -1,0 +1,164 @@
+//! The local workers: one process for each device of this machine, in a session of its own, so that it trains on when this server stops. A
+//! new server recognizes it by its lock and starts no second one.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use wire::DeviceId;
+use wire::access::{Role, TokenKind};
+use wire::device::DeviceInfo;
+
+use super::Workers;
+use crate::live::clock::now_ms;
+
+/// Pauses between the end of a worker and the start of the next.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// After a worker that ran for so long, or that connected, the pause is short again.
+const GOOD_RUN: Duration = Duration::from_secs(60);
+/// How often the lock of an earlier server's worker is checked.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
+/// A log above this size is truncated when its worker starts.
+const LOG_BYTES: u64 = 10_000_000;
+/// Environment variable of workers that a server starts: they leave its session.
+pub const OWN_SESSION: &str = "KINDLING_OWN_SESSION";
+
+/// Why no worker could be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The program or its log.
+    #[error("{}: {source}", path.display())]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    #[error("the worker's token could not be created: {0}")]
+    Token(#[from] store::StoreError),
+    /// The process that lists the devices.
+    #[error("`kindling devices` ended with {0}")]
+    DevicesProcess(ExitStatus),
+    #[error("the output of `kindling devices` cannot be decoded: {0}")]
+    DevicesOutput(#[from] serde_json::Error),
+}
+
+/// Writes the address of the server for local workers, atomically.
+pub fn write_address(data: &Path, url: &str) -> io::Result<()> {
+    let folder = data.join("workers");
+    fs::create_dir_all(&folder)?;
+    let aside = folder.join("server.json.new");
+    fs::write(&aside, serde_json::json!({ "url": url, "pid": std::process::id() }).to_string())?;
+    fs::rename(aside, folder.join("server.json"))
+}
+
+/// The address that the last server wrote.
+pub fn read_address(data: &Path) -> Option<String> {
+    let text = fs::read(data.join("workers").join("server.json")).ok()?;
+    serde_json::from_slice::<serde_json::Value>(&text).ok()?.get("url")?.as_str().map(str::to_owned)
+}
+
+/// Keeps one worker running on each device of this machine until `stopping`.
+pub async fn keep(workers: Workers, stopping: watch::Receiver<bool>) {
+    let devices = match list_devices().await {
+        Ok(devices) => devices,
+        Err(error) => {
+            tracing::error!("no local worker is started: {error}");
+            return;
+        }
+    };
+    for device in devices {
+        tokio::spawn(keep_one(workers.clone(), device.id, stopping.clone()));
+    }
+}
+
+/// Lists the devices in another process, because a driver that crashes ends that process and not the server.
+async fn list_devices() -> Result<Vec<DeviceInfo>, SpawnError> {
+    let program = program()?;
+    let output =
+        Command::new(&program).arg("devices").arg("--json").stdin(Stdio::null()).stderr(Stdio::null()).output().await;
+    let output = output.map_err(|source| SpawnError::Disk { path: program, source })?;
+    if !output.status.success() {
+        return Err(SpawnError::DevicesProcess(output.status));
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+async fn keep_one(workers: Workers, device: DeviceId, mut stopping: watch::Receiver<bool>) {
+    let mut pause = FIRST_PAUSE;
+    while !*stopping.borrow() {
+        if worker::is_held(&workers.data, &device) {
+            tokio::select! {
+                () = tokio::time::sleep(CHECK_EVERY) => continue,
+                _ = stopping.changed() => return,
+            }
+        }
+        let (started, started_ms) = (Instant::now(), now_ms());
+        match spawn(&workers, &device).await {
+            Ok(mut child) => {
+                tokio::select! {
+                    ended = child.wait() => match ended {
+                        Ok(status) => {
+                            let log = log_path(&workers.data, &device);
+                            tracing::warn!("the worker of {device} ended ({status}); see its log: {}", log.display());
+                        }
+                        Err(error) => tracing::warn!("waiting for the worker of {device} failed: {error}"),
+                    },
+                    _ = stopping.changed() => return,
+                }
+            }
+            Err(error) => tracing::error!("no worker could be started on {device}: {error}"),
+        }
+        let ran_well = started.elapsed() > GOOD_RUN || workers.fleet.was_connected_since(&device, started_ms);
+        pause = if ran_well { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stopping.changed() => return,
+        }
+    }
+}
+
+async fn spawn(workers: &Workers, device: &DeviceId) -> Result<Child, SpawnError> {
+    let token = new_token(workers, device).await?;
+    let (program, data) = (program()?, &workers.data);
+    let log = open_log(data, device)?;
+    let path = log_path(data, device);
+    let errors = log.try_clone().map_err(|source| SpawnError::Disk { path, source })?;
+    let mut command = Command::new(&program);
+    command.arg("worker").arg("--data").arg(data).arg("--device").arg(device.as_str());
+    command.env("KINDLING_TOKEN", token).env(OWN_SESSION, "1");
+    command.stdin(Stdio::null()).stdout(log).stderr(errors).kill_on_drop(false);
+    command.spawn().map_err(|source| SpawnError::Disk { path: program, source })
+}
+
+/// A token for this worker alone; the token of its predecessor is revoked.
+async fn new_token(workers: &Workers, device: &DeviceId) -> Result<String, SpawnError> {
+    let name = format!("local worker {device}");
+    let store = &workers.feed.store;
+    for old in store.tokens().await?.into_iter().filter(|token| token.name == name) {
+        store.revoke(old.id).await?;
+    }
+    Ok(store.add_token(&name, Role::Worker, TokenKind::Api, None).await?)
+}
+
+fn program() -> Result<PathBuf, SpawnError> {
+    std::env::current_exe().map_err(|source| SpawnError::Disk { path: "kindling".into(), source })
+}
+
+fn log_path(data: &Path, device: &DeviceId) -> PathBuf {
+    data.join("workers").join(format!("{device}.log"))
+}
+
+fn open_log(data: &Path, device: &DeviceId) -> Result<File, SpawnError> {
+    let path = log_path(data, device);
+    let is_long = fs::metadata(&path).is_ok_and(|metadata| metadata.len() > LOG_BYTES);
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let file =
+        made.and_then(|()| OpenOptions::new().create(true).append(!is_long).write(true).truncate(is_long).open(&path));
+    file.map_err(|source| SpawnError::Disk { path, source })
+}
