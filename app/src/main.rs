@@ -1,24 +1,25 @@
-//! The page's entry. Runs in the browser only; everything it shows comes from the server.
+//! The page. It runs in the browser, and everything that it shows comes from the server.
 //!
-//! [`shell`] stands around every page: header, disconnected bar, answers, keyboard help. [`route`] says which of [`pages`]
-//! is shown; [`parts`] are the small things they share, [`panels`] the instruments of the Run page, [`xray`] what is
-//! seen inside a model. Only [`api`] fetches and only [`live`] opens a socket: all else is a function of signals.
+//! Each module uses only those above it in this list:
+//!
+//! - [`route`] (addresses and navigation), [`theme`] (light or dark);
+//! - [`net`]: the only fetches and the only socket; [`session`]: who is signed in;
+//! - [`curves`]: the time series of a run at any zoom;
+//! - [`components`]: what several pages use, with one chart and one canvas;
+//! - [`pages`]: one module for each page, which owns its state and its components;
+//! - [`shell`]: the header, the connection bar, messages, dialogs and keyboard help around every page.
 
 // The component macro writes its own public items.
 #![allow(unreachable_pub)]
 
-mod api;
-mod canvas;
-mod live;
+mod components;
+mod curves;
+mod net;
 mod pages;
-mod panels;
-mod parts;
 mod route;
-mod run_state;
 mod session;
 mod shell;
 mod theme;
-mod xray;
 
 fn main() {
     std::panic::set_hook(Box::new(shell::show_crash));

@@ -1,31 +1,31 @@
-//! Where the page is: one enum of places, and the browser's history behind it. A router of our own, since seven places
-//! without nesting need no library. Links are plain `<a href>`; a click on one is caught here.
+//! The route of the page and the history of the browser. Seven pages without nesting need no router library. Links are
+//! plain `<a href>`; clicks on them are handled here.
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use wire::RunId;
 
-/// The places of the page.
+/// The pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     /// All runs and devices.
     Lab,
-    /// A new run; the query may carry a beginning.
-    Start,
-    /// The texts.
-    Texts,
-    /// Runs over each other; the query names them.
+    /// A new run; the query may name a run to copy or a dataset.
+    NewRun,
+    /// The datasets.
+    Data,
+    /// Several runs; the query names them.
     Compare,
-    /// Texts completed by a checkpoint; the query may name it.
+    /// Completions by a checkpoint; the query may name it.
     Playground,
-    /// Who, theme, tokens.
+    /// Account, theme, tokens.
     Settings,
     /// One run.
     Run(RunId),
-    /// The inside of a run's model; the query says where.
+    /// The X-ray of a run; the query has the location in the model.
     Xray(RunId),
-    /// No such place.
+    /// No such page.
     Unknown(String),
 }
 
@@ -33,8 +33,8 @@ impl Route {
     fn parse(path: &str) -> Self {
         match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
             [""] => Self::Lab,
-            ["start"] => Self::Start,
-            ["texts"] => Self::Texts,
+            ["start"] => Self::NewRun,
+            ["data"] => Self::Data,
             ["compare"] => Self::Compare,
             ["playground"] => Self::Playground,
             ["settings"] => Self::Settings,
@@ -44,12 +44,12 @@ impl Route {
         }
     }
 
-    /// The name in the tab.
+    /// The title of the browser tab.
     fn title(&self) -> String {
         match self {
             Self::Lab => "Lab · Kindling".into(),
-            Self::Start => "New run · Kindling".into(),
-            Self::Texts => "Texts · Kindling".into(),
+            Self::NewRun => "New run · Kindling".into(),
+            Self::Data => "Data · Kindling".into(),
             Self::Compare => "Compare · Kindling".into(),
             Self::Playground => "Playground · Kindling".into(),
             Self::Settings => "Settings · Kindling".into(),
@@ -60,50 +60,50 @@ impl Route {
     }
 }
 
-/// The address of a run's page.
+/// The address of the page of a run.
 pub(crate) fn run_path(run: &RunId) -> String {
     format!("/runs/{run}")
 }
 
-/// The address of the inside of a run's model; a query may follow.
+/// The address of the X-ray page of a run; a query may follow.
 pub(crate) fn xray_path(run: &RunId) -> String {
     format!("/runs/{run}/xray")
 }
 
-/// The address of some runs over each other.
+/// The address of a comparison of runs.
 pub(crate) fn compare_path<'a>(runs: impl IntoIterator<Item = &'a RunId>) -> String {
     let runs: Vec<String> = runs.into_iter().map(RunId::to_string).collect();
     format!("/compare?runs={}", runs.join(","))
 }
 
-/// The place, in context for everyone.
+/// The router, in the context of all components.
 #[derive(Clone, Copy)]
 pub(crate) struct Router {
-    /// Where the page is.
+    /// The current route.
     pub(crate) route: Memo<Route>,
     address: RwSignal<(String, String)>,
-    /// The path that this program was loaded for.
-    sent: StoredValue<String>,
+    /// The path for which this program was loaded.
+    loaded: StoredValue<String>,
 }
 
 impl Router {
-    /// Reads the address, and follows it and every click on a link from here on.
+    /// Reads the address, and follows it and every click on a link.
     pub(crate) fn start() -> Self {
         let address = RwSignal::new(read_address());
         let route = Memo::new(move |_| Route::parse(&address.read().0));
-        let router = Self { route, address, sent: StoredValue::new(address.read_untracked().0.clone()) };
+        let router = Self { route, address, loaded: StoredValue::new(address.read_untracked().0.clone()) };
         Effect::new(move || document().set_title(&route.get().title()));
         window_event_listener_untyped("popstate", move |_| address.set(read_address()));
         window_event_listener_untyped("click", move |event| router.catch(&event));
         router
     }
 
-    /// Whether the page is where the server sent it.
+    /// Whether the page is still at the path for which it was loaded.
     pub(crate) fn is_first(self) -> bool {
-        self.sent.with_value(|sent| *sent == self.address.read_untracked().0)
+        self.loaded.with_value(|loaded| *loaded == self.address.read_untracked().0)
     }
 
-    /// Goes to a path of the page, with a line in the browser's history.
+    /// Goes to a path, with an entry in the history.
     pub(crate) fn go(self, path: &str) {
         let pushed = window().history().and_then(|history| history.push_state_with_url(&JsValue::NULL, "", Some(path)));
         if pushed.is_ok() {
@@ -112,11 +112,11 @@ impl Router {
         }
     }
 
-    /// Changes the query of the place it is at, without a line in the history: the address names what is shown.
-    pub(crate) fn say(self, path: &str) {
-        let told =
+    /// Changes the query of the current page without an entry in the history.
+    pub(crate) fn replace(self, path: &str) {
+        let replaced =
             window().history().and_then(|history| history.replace_state_with_url(&JsValue::NULL, "", Some(path)));
-        if told.is_ok() {
+        if replaced.is_ok() {
             self.address.set(read_address());
         }
     }
@@ -129,7 +129,7 @@ impl Router {
         js_sys::decode_uri_component(&found).ok().map(String::from)
     }
 
-    /// Takes a plain click on a link within the page; new tabs, downloads and the server's own addresses stay the browser's.
+    /// Handles a plain click on a link to a page; new tabs, downloads and other addresses are left to the browser.
     fn catch(self, event: &web_sys::Event) {
         let Some(click) = event.dyn_ref::<web_sys::MouseEvent>() else { return };
         let is_plain =
@@ -140,8 +140,8 @@ impl Router {
         let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
         let Some(link) = target.and_then(|target| target.closest("a[href]").ok().flatten()) else { return };
         let href = link.get_attribute("href").unwrap_or_default();
-        let is_ours = href.starts_with('/') && !link.has_attribute("download") && !link.has_attribute("target");
-        if is_ours && !matches!(Route::parse(href.split('?').next().unwrap_or("/")), Route::Unknown(_)) {
+        let is_internal = href.starts_with('/') && !link.has_attribute("download") && !link.has_attribute("target");
+        if is_internal && !matches!(Route::parse(href.split('?').next().unwrap_or("/")), Route::Unknown(_)) {
             event.prevent_default();
             self.go(&href);
         }

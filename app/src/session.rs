@@ -1,72 +1,74 @@
-//! Who is signed in, asked once at the start and whenever the server says 401.
+//! Who is signed in: fetched at the start and again after every 401.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::api::{self, ApiFailure, Me};
+use wire::access::{Me, Role};
 
-/// How the question "who am I" stands.
+use crate::net::api::{self, ApiFailure};
+
+/// Whether someone is signed in.
 #[derive(Clone)]
-pub(crate) enum Standing {
-    /// Not answered yet.
-    Asking,
+pub(crate) enum SignIn {
+    /// Not known yet.
+    Loading,
     /// Signed in.
     In(Me),
     /// Not signed in.
     Out,
-    /// The lab did not answer.
+    /// The server did not answer.
     Failed(ApiFailure),
 }
 
-/// The answer, in context for everyone.
+/// The session, in the context of all components.
 #[derive(Clone, Copy)]
 pub(crate) struct Session {
-    /// How it stands.
-    pub(crate) standing: RwSignal<Standing>,
+    /// Whether someone is signed in.
+    pub(crate) sign_in: RwSignal<SignIn>,
 }
 
 impl Session {
-    /// Asks, and follows every 401 from here on.
+    /// Fetches the account, and follows every 401.
     pub(crate) fn start() -> Self {
-        let session = Self { standing: RwSignal::new(Standing::Asking) };
+        let session = Self { sign_in: RwSignal::new(SignIn::Loading) };
         let signed_out = RwSignal::new(false);
         api::on_signed_out(signed_out);
         Effect::new(move || {
             if signed_out.get() {
                 signed_out.set(false);
-                session.standing.set(Standing::Out);
+                session.sign_in.set(SignIn::Out);
             }
         });
-        session.ask();
+        session.fetch();
         session
     }
 
-    /// Asks who is signed in.
-    pub(crate) fn ask(self) {
+    /// Fetches the account.
+    pub(crate) fn fetch(self) {
         spawn_local(async move {
-            let standing = match api::me().await {
-                Ok(me) => Standing::In(me),
-                Err(failure) if failure.status == 401 => Standing::Out,
-                Err(failure) => Standing::Failed(failure),
+            let sign_in = match api::me().await {
+                Ok(me) => SignIn::In(me),
+                Err(failure) if failure.status == 401 => SignIn::Out,
+                Err(failure) => SignIn::Failed(failure),
             };
-            self.standing.set(standing);
+            self.sign_in.set(sign_in);
         });
     }
 
-    /// Whether this person may start, steer and delete.
+    /// Whether this person can start runs and send commands.
     pub(crate) fn can_steer(self) -> bool {
-        matches!(&*self.standing.read(), Standing::In(me) if me.can_steer())
+        matches!(&*self.sign_in.read(), SignIn::In(me) if me.role.includes(Role::Steer))
     }
 
-    /// Whether this person may make and revoke tokens.
+    /// Whether this person can manage tokens and delete datasets.
     pub(crate) fn is_admin(self) -> bool {
-        matches!(&*self.standing.read(), Standing::In(me) if me.is_admin())
+        matches!(&*self.sign_in.read(), SignIn::In(me) if me.role.includes(Role::Admin))
     }
 
-    /// Who, once known.
+    /// The account, once known.
     pub(crate) fn me(self) -> Option<Me> {
-        match &*self.standing.read() {
-            Standing::In(me) => Some(me.clone()),
+        match &*self.sign_in.read() {
+            SignIn::In(me) => Some(me.clone()),
             _ => None,
         }
     }

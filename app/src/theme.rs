@@ -1,17 +1,18 @@
-//! Light or dark: as the system has it, unless this browser was told otherwise. The style sheet does the rest.
+//! Light or dark theme: that of the system, unless another is chosen in this browser. The style sheet contains the
+//! colours.
 
 use leptos::prelude::*;
 
 const KEY: &str = "kindling.theme";
 
-/// Which set of colours.
+/// The choice of a theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// The system's.
+    /// That of the system.
     Auto,
-    /// Dark ink on light.
+    /// Dark text on a light background.
     Light,
-    /// Light ink on dark.
+    /// Light text on a dark background.
     Dark,
 }
 
@@ -19,7 +20,7 @@ impl Choice {
     /// All, in the order shown.
     pub(crate) const ALL: [Self; 3] = [Self::Auto, Self::Light, Self::Dark];
 
-    /// Its word, also the attribute's value.
+    /// Its name, which is also the value of the attribute.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -29,16 +30,15 @@ impl Choice {
     }
 }
 
-/// The choice, in context for everyone.
+/// The theme, in the context of all components.
 #[derive(Clone, Copy)]
 pub(crate) struct Theme {
-    /// What was chosen.
     pub(crate) choice: RwSignal<Choice>,
     system_is_dark: RwSignal<bool>,
 }
 
 impl Theme {
-    /// Reads the stored choice, and keeps it and the document in step from here on.
+    /// Reads the stored choice, and applies every change to the document and the storage.
     pub(crate) fn start() -> Self {
         let stored = storage().and_then(|storage| storage.get_item(KEY).ok().flatten());
         let choice =
@@ -49,7 +49,7 @@ impl Theme {
         theme
     }
 
-    /// Whether dark colours are shown now; charts on a canvas ask.
+    /// Whether the dark theme is shown; canvases depend on it.
     pub(crate) fn is_dark(self) -> bool {
         match self.choice.get() {
             Choice::Auto => self.system_is_dark.get(),
@@ -65,7 +65,7 @@ impl Theme {
         let listener =
             wasm_bindgen::closure::Closure::<dyn Fn()>::new(move || self.system_is_dark.set(listened.matches()));
         query.set_onchange(Some(wasm_bindgen::JsCast::unchecked_ref(listener.as_ref())));
-        // It listens as long as the page lives.
+        // It listens until the page is closed.
         listener.forget();
     }
 }
@@ -74,7 +74,7 @@ fn write(choice: Choice) {
     if let Some(root) = document().document_element() {
         let _ = root.set_attribute("data-theme", choice.word());
     }
-    // A browser that keeps nothing still shows the choice until the page is left.
+    // Without storage the choice lasts until the page is closed.
     let _ = storage().map(|storage| storage.set_item(KEY, choice.word()));
 }
 

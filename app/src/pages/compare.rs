@@ -1,32 +1,31 @@
-//! Compare: runs over each other on any axis, what differs in their plans, how far two of them are apart, and the tree of stretches
-//! that they come from. Which runs is in the address, so that a comparison can be sent to someone.
+//! The Compare page: the losses of several runs in one chart, the difference of two of them, the tree of their
+//! segments, and the differences of their plans. The address names the runs, so that a comparison can be shared.
 
-mod apart;
 mod colours;
-mod curves;
+mod difference;
 mod family;
+mod lineage;
+mod loss_chart;
 mod picker;
 mod plans;
-mod plot;
-mod tree;
 
 use leptos::prelude::*;
 use wire::RunId;
 use wire::series::{Axis, name};
 
-use crate::parts::Empty;
+use crate::components::Empty;
 use crate::route::{Router, compare_path};
-use apart::Apart;
 use colours::Colours;
-use curves::{Bench, ChosenRuns, LossPlot};
+use difference::DifferencePanel;
+use lineage::LineageTree;
+use loss_chart::{ChosenRuns, ComparedRuns, LossChart};
 use picker::Picker;
 use plans::PlanTable;
-use tree::Tree;
 
-/// Most runs over each other; more cannot be told apart.
-const MOST: usize = 16;
+/// Maximum number of runs in one chart: more cannot be distinguished.
+const MAX_RUNS: usize = 16;
 
-/// Which runs, and how they are looked at.
+/// The compared runs and how they are shown.
 #[derive(Clone, Copy)]
 struct Choice {
     router: Router,
@@ -45,7 +44,7 @@ impl Choice {
         let runs = Memo::new(move |_| {
             let mut runs: Vec<RunId> = vec![];
             for run in router.query("runs").unwrap_or_default().split(',').filter_map(|run| run.parse().ok()) {
-                if runs.len() < MOST && !runs.contains(&run) {
+                if runs.len() < MAX_RUNS && !runs.contains(&run) {
                     runs.push(run);
                 }
             }
@@ -61,28 +60,26 @@ impl Choice {
         }
     }
 
-    fn holds(self, run: &RunId) -> bool {
+    fn contains(self, run: &RunId) -> bool {
         self.runs.read().contains(run)
     }
 
-    fn turn(self, run: &RunId) {
+    fn toggle(self, run: &RunId) {
         let mut runs = self.runs.get_untracked();
         match runs.iter().position(|chosen| chosen == run) {
             Some(place) => drop(runs.remove(place)),
-            None if runs.len() < MOST => runs.push(run.clone()),
+            None if runs.len() < MAX_RUNS => runs.push(run.clone()),
             None => return,
         }
-        self.router.say(&compare_path(&runs));
+        self.router.replace(&compare_path(&runs));
     }
 }
 
-/// The page.
 #[component]
 pub(crate) fn ComparePage() -> impl IntoView {
     let choice = Choice::new();
     provide_context(choice);
-    let bench = Bench::start(choice);
-    provide_context(bench);
+    provide_context(ComparedRuns::start(choice));
     let is_empty = Memo::new(move |_| choice.runs.read().is_empty());
     view! {
         <main class="page compare">
@@ -90,14 +87,20 @@ pub(crate) fn ComparePage() -> impl IntoView {
                 <h1>"Compare"</h1>
                 {move || if is_empty.get() {
                     view! {
-                        <div class="sheet"><Empty title="No run chosen" text="Choose two or more runs from the list: their losses are laid over each other, their plans side by side, and their common past is drawn as a tree." /></div>
+                        <div class="sheet">
+                            <Empty
+                                title="No runs selected"
+                                text="Select two or more runs in the list. Their losses are drawn in one chart, their \
+                                      plans side by side, and their forks as a tree."
+                            />
+                        </div>
                     }.into_any()
                 } else {
                     view! {
-                        <LossPlot />
+                        <LossChart />
                         <ChosenRuns />
-                        <Apart />
-                        <Tree />
+                        <DifferencePanel />
+                        <LineageTree />
                         <PlanTable />
                     }.into_any()
                 }}

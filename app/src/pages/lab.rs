@@ -1,31 +1,31 @@
-//! The Lab: every run in one line, the devices that train them, and long work on the server. All from one live message.
+//! The Lab page: all runs, the devices, and the jobs of the server. Everything comes from one live message.
 
 mod actions;
-mod bring;
 mod devices;
-mod first;
+mod first_run;
+mod import;
 mod row;
 
 use leptos::prelude::*;
 use wire::{RunId, RunSummary};
 
-use crate::live::Live;
-use crate::parts::{Empty, JobList, RunSearch, Skeleton, matches};
+use crate::components::{Empty, JobList, RunSearch, Skeleton, matches};
+use crate::net::live::Live;
 use crate::route::compare_path;
-use bring::BringRun;
 use devices::DeviceList;
-use first::FirstRun;
+use first_run::FirstRun;
+use import::ImportRun;
 use row::RunRow;
 
 /// Which runs are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shelf {
+enum Filter {
     Active,
     Archived,
     Deleted,
 }
 
-impl Shelf {
+impl Filter {
     const ALL: [(Self, &'static str); 3] =
         [(Self::Active, "Active"), (Self::Archived, "Archived"), (Self::Deleted, "Deleted")];
 
@@ -38,26 +38,25 @@ impl Shelf {
     }
 }
 
-/// Runs picked to be compared.
+/// The runs that are selected for a comparison.
 #[derive(Clone, Copy)]
 struct Picked(RwSignal<Vec<RunId>>);
 
-/// The page.
 #[component]
 pub(crate) fn LabPage() -> impl IntoView {
     let picked = Picked(RwSignal::new(vec![]));
     provide_context(picked);
     let live = expect_context::<Live>();
-    let shelf = RwSignal::new(Shelf::Active);
+    let filter = RwSignal::new(Filter::Active);
     let search = RwSignal::new(String::new());
-    let count = move |of: Shelf| {
-        live.lab.read().as_ref().map_or(0, |lab| lab.runs.iter().filter(|run| Shelf::of(run) == of).count())
+    let count = move |of: Filter| {
+        live.lab.read().as_ref().map_or(0, |lab| lab.runs.iter().filter(|run| Filter::of(run) == of).count())
     };
     let shown = Memo::new(move |_| {
         let (lab, search) = (live.lab.read(), search.read());
         let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
         runs.iter()
-            .filter(|run| Shelf::of(run) == shelf.get() && matches(run, &search))
+            .filter(|run| Filter::of(run) == filter.get() && matches(run, &search))
             .map(|run| run.id.clone())
             .collect::<Vec<RunId>>()
     });
@@ -74,12 +73,22 @@ pub(crate) fn LabPage() -> impl IntoView {
                 <div class="row lab-head">
                     <h1 id="runs-title">"Runs"</h1>
                     {move || (picked.0.read().len() > 1).then(|| view! {
-                        <a class="button" href=compare_path(&*picked.0.read()) title="Their losses over each other, their plans, their lineage">{format!("Compare {}", picked.0.read().len())}</a>
+                        <a
+                            class="button"
+                            href=compare_path(&*picked.0.read())
+                            title="Losses in one chart, differences of the plans, and the lineage"
+                        >
+                            {format!("Compare {}", picked.0.read().len())}
+                        </a>
                     })}
                     <Show when=move || { stage.get() > 1 }>
-                        <div class="tabs" role="group" aria-label="Which runs">
-                            {Shelf::ALL.map(|(of, word)| view! {
-                                <button class="tab" aria-pressed=move || (shelf.get() == of).to_string() on:click=move |_| shelf.set(of)>
+                        <div class="tabs" role="group" aria-label="Filter runs">
+                            {Filter::ALL.map(|(of, word)| view! {
+                                <button
+                                    class="tab"
+                                    aria-pressed=move || (filter.get() == of).to_string()
+                                    on:click=move |_| filter.set(of)
+                                >
                                     {word}<span class="dim">{move || count(of)}</span>
                                 </button>
                             })}
@@ -90,14 +99,14 @@ pub(crate) fn LabPage() -> impl IntoView {
                 {move || match stage.get() {
                     0 => view! { <Skeleton rows=5 /> }.into_any(),
                     1 => view! { <FirstRun /> }.into_any(),
-                    2 => view! { <NoneHere shelf search /> }.into_any(),
+                    2 => view! { <NoRuns filter search /> }.into_any(),
                     _ => view! { <RunTable shown /> }.into_any(),
                 }}
             </section>
-            <aside class="stack" aria-label="Devices and work">
+            <aside class="stack" aria-label="Devices, jobs and import">
                 <DeviceList />
                 <JobList />
-                <BringRun />
+                <ImportRun />
             </aside>
         </main>
     }
@@ -112,12 +121,21 @@ fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
                     <tr>
                         <th scope="col">"State"</th>
                         <th scope="col">"Run"</th>
-                        <th scope="col">"Loss over steps"</th>
-                        <th scope="col" class="right">"Train"<span class="unit">" nats"</span></th>
-                        <th scope="col" class="right">"Valid"<span class="unit">" nats"</span></th>
-                        <th scope="col">"Progress"<span class="unit">" steps"</span></th>
+                        <th scope="col" title="Training loss over steps">"Loss"</th>
+                        <th scope="col" class="right" title="Training loss of the last step, nats per token">
+                            "Train loss"
+                            <span class="unit">" nats"</span>
+                        </th>
+                        <th scope="col" class="right" title="Last validation loss, nats per token">
+                            "Valid loss"
+                            <span class="unit">" nats"</span>
+                        </th>
+                        <th scope="col" title="Steps done / planned steps">
+                            "Progress"
+                            <span class="unit">" steps"</span>
+                        </th>
                         <th scope="col">"Device"</th>
-                        <th scope="col">"Time"</th>
+                        <th scope="col" title="Time left and end, training time, or place in the queue">"Time"</th>
                         <th scope="col"><span class="unseen">"Actions"</span></th>
                     </tr>
                 </thead>
@@ -132,16 +150,18 @@ fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
 }
 
 #[component]
-fn NoneHere(shelf: RwSignal<Shelf>, search: RwSignal<String>) -> impl IntoView {
-    let text = move || match (search.read().trim().is_empty(), shelf.get()) {
-        (false, _) => "No run here matches the search. Names, states, presets, texts and devices are searched.",
-        (true, Shelf::Active) => "Every run has been put away. Archived and deleted ones are a tab away.",
-        (true, Shelf::Archived) => "Runs you put away to keep the list short will stand here.",
-        (true, Shelf::Deleted) => "Deleted runs stay here for a while and can be brought back.",
+fn NoRuns(filter: RwSignal<Filter>, search: RwSignal<String>) -> impl IntoView {
+    let text = move || match (search.read().trim().is_empty(), filter.get()) {
+        (false, _) => "No runs match the search. It covers name, state, preset, dataset and device.",
+        (true, Filter::Active) => "There are no active runs. The tabs Archived and Deleted list the others.",
+        (true, Filter::Archived) => {
+            "Archived runs are listed here. They keep everything and leave the list of active runs."
+        }
+        (true, Filter::Deleted) => "Deleted runs are listed here for some time and can be restored.",
     };
     view! {
         <div class="sheet">
-            {move || view! { <Empty title="None here" text=text() /> }}
+            {move || view! { <Empty title="No runs" text=text() /> }}
         </div>
     }
 }

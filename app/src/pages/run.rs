@@ -1,6 +1,36 @@
-//! The Run page: fetches a run, watches its stream, keeps its curves exact at the zoom in view, and lays the panels out.
+//! The Run page: fetches a run, follows its stream, keeps its curves exact at the zoom in view, and lays the panels
+//! out. The state that the panels share is the [`RunContext`]; panels do not fetch curves or the journal, and they send
+//! commands through it.
 
-mod keeper;
+mod accumulation;
+mod charts;
+mod checkpoints;
+mod context;
+mod control_run;
+mod controls;
+mod device;
+mod export;
+mod fields;
+mod fork;
+mod fork_dataset;
+mod header;
+mod hyperparameter;
+mod intervals;
+mod journal;
+mod loss_chart;
+mod mix;
+mod open_run;
+mod phrases;
+mod plan;
+mod rollback;
+mod samples;
+mod schedule;
+mod schedule_draft;
+mod schedule_points;
+mod series_loader;
+mod status;
+mod undo;
+mod viewport;
 
 use std::time::Duration;
 
@@ -13,18 +43,27 @@ use wasm_bindgen_futures::JsFuture;
 use wire::run::Cursor;
 use wire::{Event, EventRecord, RunId};
 
-use crate::api::{self, ApiFailure};
-use crate::live::{Live, News, Watch};
-use crate::panels::{
-    Checkpoints, Controls, Desk, Head, Instruments, Journal, LossChart, Machine, Numbers, Samples, Standing, TwinPanel,
-    is_kept, press,
-};
-use crate::parts::{Failure, Skeleton};
-use crate::run_state::OpenRun;
-use keeper::Keeper;
+use crate::components::{Failure, Skeleton};
+use crate::net::api::{self, ApiFailure};
+use crate::net::live::{Live, News, Watch};
+use charts::{Charts, is_shown};
+use checkpoints::Checkpoints;
+use context::{Drawer, RunContext};
+use control_run::ControlRunPanel;
+use controls::{Controls, press};
+use device::DevicePanel;
+use header::RunHeader;
+use journal::Journal;
+use loss_chart::LossChart;
+use open_run::OpenRun;
+use phrases::{author, phrase};
+use plan::PlanPanel;
+use samples::Samples;
+use series_loader::SeriesLoader;
+use status::StatusPanel;
 
-/// Before what the network failed is tried again.
-const AGAIN: Duration = Duration::from_secs(2);
+/// Wait before a request that the network failed is sent again.
+const RETRY: Duration = Duration::from_secs(2);
 /// Journal lines in one answer.
 const LINES: u32 = 5_000;
 
@@ -52,136 +91,147 @@ pub(crate) fn RunPage(run: RunId) -> impl IntoView {
         });
     };
     open();
-    move || {
-        match stage.get() {
-        Stage::Opening => view! { <main class="page run loading"><Skeleton rows=1 class="short" /><Skeleton rows=1 class="loss" /><Skeleton rows=2 class="tall" /></main> }.into_any(),
+    move || match stage.get() {
+        Stage::Opening => view! {
+            <main class="page run loading">
+                <Skeleton rows=1 class="short" />
+                <Skeleton rows=1 class="loss" />
+                <Skeleton rows=2 class="tall" />
+            </main>
+        }
+        .into_any(),
         Stage::Failed(failure) => view! {
-            <main class="page narrow"><Failure what=format!("{} could not be opened", id.get_value()) failure retry=move |()| open() /><a class="button" href="/">"To the Lab"</a></main>
-        }.into_any(),
+            <main class="page narrow">
+                <Failure what=format!("{} could not be opened", id.get_value()) failure retry=move |()| open() />
+                <a class="button" href="/">"To the Lab"</a>
+            </main>
+        }
+        .into_any(),
         Stage::Open(run) => view! { <OpenRunPage run=*run /> }.into_any(),
-    }
     }
 }
 
-/// A run and the names of its curves, which tell what to ask for next.
+/// A run and the names of its series, which decide what is fetched next.
 async fn fetch(id: RunId) -> Result<OpenRun, ApiFailure> {
     let (view, names) = join(api::run(&id), api::series_names(&id)).await;
     let mut run = OpenRun::new(view?);
-    names.unwrap_or_default().iter().filter(|series| is_kept(series)).for_each(|series| run.curves.expect(series));
+    names.unwrap_or_default().iter().filter(|series| is_shown(series)).for_each(|series| run.curves.expect(series));
     Ok(run)
 }
 
 /// The page once the run is known.
 #[component]
 fn OpenRunPage(run: OpenRun) -> impl IntoView {
-    let desk = Desk::new(run);
-    provide_context(desk);
-    // The stream first, from the view's cursor: what is fetched after it overlaps with it and leaves no gap.
-    let keeper = Keeper::start(desk);
-    watch(desk, keeper);
-    spawn_local(fetch_journal(desk));
-    listen_to_keys(desk);
+    let context = RunContext::new(run);
+    provide_context(context);
+    provide_context(context.chart_group());
+    // The stream first, from the cursor of the view: what is fetched after it overlaps with it and leaves no gap.
+    let loader = SeriesLoader::start(context);
+    watch(context, loader);
+    spawn_local(fetch_journal(context));
+    listen_to_keys(context);
     view! {
         <main class="page run">
-            <Head />
+            <RunHeader />
             <Controls />
             <div class="run-grid">
                 <div class="charts">
-                    <Standing />
+                    <StatusPanel />
                     <LossChart />
-                    <TwinPanel />
-                    <Instruments />
+                    <ControlRunPanel />
+                    <Charts />
                 </div>
                 <aside class="side" aria-label="Samples, checkpoints, journal, plan, device">
                     <Samples />
                     <Checkpoints />
                     <Journal />
-                    <Numbers />
-                    <Machine />
+                    <PlanPanel />
+                    <DevicePanel />
                 </aside>
             </div>
         </main>
     }
 }
 
-/// Follows the run's stream; after a gap fetches it anew.
-fn watch(desk: Desk, keeper: Keeper) {
+/// Follows the stream of the run; after a gap the run is fetched again.
+fn watch(context: RunContext, loader: SeriesLoader) {
     let live = expect_context::<Live>();
     let held = StoredValue::new(None::<Watch>);
-    let since = desk.run.read_untracked().view.cursor;
-    let watch = live.watch_run(desk.id(), since, move |news| match news {
+    let since = context.run.read_untracked().view.cursor;
+    let watch = live.watch_run(context.id(), since, move |news| match news {
         News::Tick(tick) => {
-            let leads_elsewhere = tick.events.iter().any(|record| matches!(record.event, Event::RolledBack { .. }));
-            desk.run.try_update(|run| run.tick(*tick));
-            if leads_elsewhere {
-                // Dials and path are those of the checkpoint now, which a fresh view tells.
-                spawn_local(start_over(desk, keeper, held));
+            let is_rollback = tick.events.iter().any(|record| matches!(record.event, Event::RolledBack { .. }));
+            context.run.try_update(|run| run.tick(*tick));
+            if is_rollback {
+                // Hyperparameters and path are now those of the checkpoint, which only a fresh view contains.
+                spawn_local(start_over(context, loader, held));
             }
         }
-        News::Resync => spawn_local(start_over(desk, keeper, held)),
+        News::Resync => spawn_local(start_over(context, loader, held)),
     });
     held.set_value(Some(watch));
     on_cleanup(move || watch.leave());
 }
 
-/// Fetches the run anew, goes on in its stream from there, and fills in journal and curves.
-async fn start_over(desk: Desk, keeper: Keeper, held: StoredValue<Option<Watch>>) {
-    if let Some(cursor) = renew(desk).await
+/// Fetches the run again, continues its stream from there, and fetches journal and curves.
+async fn start_over(context: RunContext, loader: SeriesLoader, held: StoredValue<Option<Watch>>) {
+    if let Some(cursor) = renew(context).await
         && let Some(watch) = held.try_get_value().flatten()
     {
         watch.go_on(cursor);
-        join(fetch_journal(desk), keeper.fetch(true)).await;
+        join(fetch_journal(context), loader.fetch(true)).await;
     }
 }
 
-/// Fetches the run anew, for as long as it takes, and gives the place where its stream goes on.
-async fn renew(desk: Desk) -> Option<Cursor> {
-    let id = desk.run.try_with_untracked(|run| run.view.summary.id.clone())?;
+/// Fetches the run until it succeeds, and returns the cursor from which its stream continues. `None` once the page is
+/// gone.
+async fn renew(context: RunContext) -> Option<Cursor> {
+    let id = context.run.try_with_untracked(|run| run.view.summary.id.clone())?;
     loop {
         if let Ok(view) = api::run(&id).await {
             let cursor = view.cursor;
-            return desk.run.try_update(|run| run.renew(view)).map(|()| cursor);
+            return context.run.try_update(|run| run.renew(view)).map(|()| cursor);
         }
-        if desk.run.is_disposed() {
+        if context.run.is_disposed() {
             return None;
         }
-        rest().await;
+        wait().await;
     }
 }
 
-/// The journal in whole, a page at a time.
-async fn fetch_journal(desk: Desk) {
-    let Some(id) = desk.run.try_with_untracked(|run| run.view.summary.id.clone()) else { return };
+/// Fetches the whole journal, [`LINES`] at a time.
+async fn fetch_journal(context: RunContext) {
+    let Some(id) = context.run.try_with_untracked(|run| run.view.summary.id.clone()) else { return };
     let mut since = 0;
     loop {
         let records = match api::events(&id, since, LINES).await {
             Ok(records) => records,
-            Err(_) if desk.run.is_disposed() => return,
+            Err(_) if context.run.is_disposed() => return,
             Err(_) => {
-                rest().await;
+                wait().await;
                 continue;
             }
         };
         let is_last = records.len() < LINES as usize;
         since = records.last().map_or(since, |record: &EventRecord| record.number);
-        if desk.run.try_update(|run| run.add_events(records)).is_none() || is_last {
+        if context.run.try_update(|run| run.add_events(records)).is_none() || is_last {
             return;
         }
     }
 }
 
-/// A pause before what the network failed is tried again.
-async fn rest() {
+/// Waits [`RETRY`].
+async fn wait() {
     let passed = js_sys::Promise::new(&mut |resolve, _| {
-        set_timeout(move || drop(resolve.call0(&JsValue::NULL)), AGAIN);
+        set_timeout(move || drop(resolve.call0(&JsValue::NULL)), RETRY);
     });
     let _ = JsFuture::from(passed).await;
 }
 
-/// The keys of this page; never while someone types, and a focused button keeps its own space.
-fn listen_to_keys(desk: Desk) {
+/// Listens to the keys of this page, except while a text field has the focus; a focused button keeps its own space key.
+fn listen_to_keys(context: RunContext) {
     let listener = window_event_listener(ev::keydown, move |event| {
-        if !is_taken(&event) && press(desk, event.key().as_str()) {
+        if !is_taken(&event) && press(context, event.key().as_str()) {
             event.prevent_default();
         }
     });

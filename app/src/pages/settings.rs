@@ -1,5 +1,5 @@
-//! Who is signed in, how the page looks, who else may enter ([`tokens`]), how devices were checked ([`checks`]), and where programs find
-//! the lab.
+//! The Settings page: the account, the theme, access tokens ([`tokens`]), device checks ([`checks`]), and the addresses
+//! for programs.
 
 mod checks;
 mod tokens;
@@ -7,14 +7,15 @@ mod tokens;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::api;
-use crate::parts::Toasts;
-use crate::session::{Session, Standing};
+use wire::access::Role;
+
+use crate::components::Toasts;
+use crate::net::api;
+use crate::session::{Session, SignIn};
 use crate::theme::{Choice, Theme};
-use checks::Checks;
+use checks::DeviceChecks;
 use tokens::Tokens;
 
-/// The page.
 #[component]
 pub(crate) fn SettingsPage() -> impl IntoView {
     let session = expect_context::<Session>();
@@ -22,74 +23,88 @@ pub(crate) fn SettingsPage() -> impl IntoView {
     view! {
         <main class="page narrow stack roomy">
             <h1>"Settings"</h1>
-            <Who />
-            <Looks />
-            {move || if is_admin.get() { view! { <Tokens /> }.into_any() } else { view! { <People /> }.into_any() }}
-            <Checks />
+            <Account />
+            <ThemeChoice />
+            {move || if is_admin.get() { view! { <Tokens /> }.into_any() } else { view! { <AccessNote /> }.into_any() }}
+            <DeviceChecks />
             <Programs />
         </main>
     }
 }
 
 #[component]
-fn Who() -> impl IntoView {
+fn Account() -> impl IntoView {
     let (session, toasts) = (expect_context::<Session>(), expect_context::<Toasts>());
-    let may = |role: &str| match role {
-        "admin" => "may look, steer, and do what cannot be undone",
-        "steer" => "may look, start, steer and delete runs, and bring texts",
-        _ => "may look at everything and change nothing",
-    };
     let sign_out = move |_| {
         spawn_local(async move {
             match api::sign_out().await {
-                Ok(()) => session.standing.set(Standing::Out),
-                Err(failure) => toasts.fail("Not signed out", &failure),
+                Ok(()) => session.sign_in.set(SignIn::Out),
+                Err(failure) => toasts.fail("Sign-out failed", &failure),
             }
         });
     };
     view! {
-        <section class="sheet padded stack" aria-labelledby="who-title">
-            <h2 id="who-title">"You"</h2>
+        <section class="sheet padded stack" aria-labelledby="account-title">
+            <h2 id="account-title">"Account"</h2>
             {move || session.me().map(|me| view! {
-                <p>"Signed in as "<strong>{me.name}</strong>", role "<strong>{me.role.clone()}</strong>": "{may(&me.role)}"."</p>
+                <p>
+                    "Signed in as "
+                    <strong>{me.name}</strong>
+                    ", role "
+                    <strong>{me.role.name()}</strong>
+                    ". "
+                    {permissions(me.role)}
+                </p>
             })}
-            <p class="small dim">"What you do to a run is signed with this name in its journal."</p>
-            <div class="row"><button on:click=sign_out>"Sign this browser out"</button></div>
+            <p class="small dim">"The journal of a run shows this name as the author of your commands."</p>
+            <div class="row"><button on:click=sign_out>"Sign out"</button></div>
         </section>
     }
 }
 
 #[component]
-fn Looks() -> impl IntoView {
+fn ThemeChoice() -> impl IntoView {
     let theme = expect_context::<Theme>();
     let word = |choice| match choice {
-        Choice::Auto => "As the system",
+        Choice::Auto => "System",
         Choice::Light => "Light",
         Choice::Dark => "Dark",
     };
     view! {
-        <section class="sheet padded stack" aria-labelledby="looks-title">
-            <h2 id="looks-title">"Colours"</h2>
+        <section class="sheet padded stack" aria-labelledby="theme-title">
+            <h2 id="theme-title">"Theme"</h2>
             <div class="row">
-                <div class="tabs" role="group" aria-labelledby="looks-title">
+                <div class="tabs" role="group" aria-labelledby="theme-title">
                     {Choice::ALL.map(|choice| view! {
-                        <button class="tab" aria-pressed=move || (theme.choice.get() == choice).to_string() on:click=move |_| theme.choice.set(choice)>{word(choice)}</button>
+                        <button
+                            class="tab"
+                            aria-pressed=move || (theme.choice.get() == choice).to_string()
+                            on:click=move |_| theme.choice.set(choice)
+                        >
+                            {word(choice)}
+                        </button>
                     })}
                 </div>
             </div>
-            <p class="small dim">"Kept in this browser."</p>
+            <p class="small dim">"The choice is stored in this browser."</p>
         </section>
     }
 }
 
 #[component]
-fn People() -> impl IntoView {
+fn AccessNote() -> impl IntoView {
     view! {
-        <section class="sheet padded stack" aria-labelledby="people-title">
-            <h2 id="people-title">"Who may enter"</h2>
-            <p>"Each person has a sign-in link of their own, with the role they need. An admin hands them out on this page; on the machine of the lab they are made with:"</p>
+        <section class="sheet padded stack" aria-labelledby="access-title">
+            <h2 id="access-title">"Access"</h2>
+            <p>
+                "Each person needs a sign-in link and a role. An admin creates links on this page; on the machine of \
+                 the server this command creates one:"
+            </p>
             <pre class="command">"kindling token --sign-in --role view --name ada"</pre>
-            <p class="small dim">"Roles: view, steer, admin. A link works once; without --sign-in it is a token for programs. Only hashes are kept, so a lost token is replaced, not found."</p>
+            <p class="small dim">
+                "Roles: view, steer, admin. A link works once. Without --sign-in the command creates an API token. \
+                 Only hashes are stored, so a lost token must be replaced."
+            </p>
         </section>
     }
 }
@@ -98,13 +113,32 @@ fn People() -> impl IntoView {
 fn Programs() -> impl IntoView {
     view! {
         <section class="sheet padded stack" aria-labelledby="programs-title">
-            <h2 id="programs-title">"For programs"</h2>
+            <h2 id="programs-title">"API"</h2>
             <ul class="stack">
-                <li><a href="/api/v1/openapi.json" target="_blank" rel="noopener">"/api/v1/openapi.json"</a><span class="dim">": every route and every body (OpenAPI)"</span></li>
-                <li><a href="/metrics" target="_blank" rel="noopener">"/metrics"</a><span class="dim">": counters for Prometheus"</span></li>
-                <li><a href="/healthz" target="_blank" rel="noopener">"/healthz"</a><span class="dim">": whether the server is well"</span></li>
+                <li>
+                    <a href="/api/v1/openapi.json" target="_blank" rel="noopener">"/api/v1/openapi.json"</a>
+                    <span class="dim">": description of all routes (OpenAPI)"</span>
+                </li>
+                <li>
+                    <a href="/metrics" target="_blank" rel="noopener">"/metrics"</a>
+                    <span class="dim">": metrics for Prometheus"</span>
+                </li>
+                <li>
+                    <a href="/healthz" target="_blank" rel="noopener">"/healthz"</a>
+                    <span class="dim">": health check of the server"</span>
+                </li>
             </ul>
-            <p class="small dim">"Programs send Authorization: Bearer with a token."</p>
+            <p class="small dim">"Programs send the header Authorization: Bearer with an API token."</p>
         </section>
+    }
+}
+
+/// What a role permits, as a sentence.
+fn permissions(role: Role) -> &'static str {
+    match role {
+        Role::View => "It can read everything and change nothing.",
+        Role::Steer => "It can read everything, start, control and delete runs, and import datasets.",
+        Role::Admin => "It can do everything, including managing access tokens and deleting datasets.",
+        Role::Worker => "It connects a worker to this server.",
     }
 }

@@ -1,14 +1,14 @@
-//! Signing in: a one-time token, printed on the machine of the lab, becomes this browser's cookie.
+//! Signing in: a one-time token, printed on the machine of the server, becomes a cookie of this browser.
 
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::api::{self, ApiFailure};
-use crate::parts::{Failure, Flame};
-use crate::session::{Session, Standing};
+use crate::components::{Failure, Flame};
+use crate::net::api::{self, ApiFailure};
+use crate::session::{Session, SignIn};
 
-/// Shown instead of every page until someone is signed in.
+/// The page that is shown until someone is signed in.
 #[component]
 pub(crate) fn SignInPage() -> impl IntoView {
     let session = expect_context::<Session>();
@@ -24,7 +24,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
         is_busy.set(true);
         spawn_local(async move {
             match api::sign_in(&pasted).await {
-                Ok(me) => session.standing.set(Standing::In(me)),
+                Ok(me) => session.sign_in.set(SignIn::In(me)),
                 Err(refused) => failure.set(Some(refused)),
             }
             is_busy.set(false);
@@ -33,9 +33,9 @@ pub(crate) fn SignInPage() -> impl IntoView {
     view! {
         <main class="page narrow signin">
             <h1><Flame size=32 />"Kindling"</h1>
-            <p>"This lab knows its people by tokens. On the machine where it runs, print a sign-in link:"</p>
+            <p>"Access needs a token. Print a sign-in link on the machine where the server runs:"</p>
             <pre class="command">"kindling token --sign-in"</pre>
-            <p>"Open the link, or paste it (or only its token) here. It works once."</p>
+            <p>"Open the link, or paste it or its token here. It works once."</p>
             <form class="row" on:submit=sign_in>
                 <input
                     class="grow mono"
@@ -45,7 +45,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
                     spellcheck="false"
                     autofocus
                     aria-label="Sign-in link or token"
-                    placeholder="link or token"
+                    placeholder="Sign-in link or token"
                     prop:value=token
                     on:input:target=move |event| token.set(event.target().value())
                 />
@@ -53,12 +53,12 @@ pub(crate) fn SignInPage() -> impl IntoView {
                     {move || if is_busy.get() { "Signing in …" } else { "Sign in" }}
                 </button>
             </form>
-            {move || failure.get().map(|failure| view! { <Failure what="Not signed in" failure /> })}
+            {move || failure.get().map(|failure| view! { <Failure what="Sign-in failed" failure /> })}
         </main>
     }
 }
 
-/// The token in what was pasted, which may be the whole link.
+/// The token in a pasted text, which may be the whole link.
 fn token_in(pasted: &str) -> String {
     let token = pasted.split_once("token=").map_or(pasted, |(_, token)| token);
     token.trim().chars().take_while(|c| !c.is_whitespace() && *c != '&').collect()

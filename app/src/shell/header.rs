@@ -1,14 +1,13 @@
-//! The line at the top: the name, the places, the run that is open, and the way to a new one.
+//! The header: logo, pages, the open run, and the link to a new run.
 
 use leptos::prelude::*;
 
 use super::keys::open_help;
-use crate::live::Live;
-use crate::parts::{Flame, Icon, StateMark};
+use crate::components::{Flame, Icon, StateMark};
+use crate::net::live::Live;
 use crate::route::{Route, Router, run_path, xray_path};
 use crate::session::Session;
 
-/// The header.
 #[component]
 pub(super) fn Header() -> impl IntoView {
     let router = expect_context::<Router>();
@@ -17,28 +16,44 @@ pub(super) fn Header() -> impl IntoView {
     let is_lab = move || matches!(router.route.get(), Route::Lab | Route::Run(_) | Route::Xray(_)).then_some("page");
     view! {
         <header class="top">
-            <a class="brand" href="/" aria-label="Kindling, to the Lab">
+            <a class="brand" href="/" aria-label="Kindling: Lab page">
                 <Flame size=20 />
                 <span>"Kindling"</span>
             </a>
-            <nav aria-label="Places">
-                <a href="/" aria-current=is_lab>"Lab"</a>
+            <nav aria-label="Pages">
+                <a href="/" aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
                 <OpenRun />
-                <a href="/compare" aria-current=is_at(Route::Compare)>"Compare"</a>
-                <a href="/playground" aria-current=is_at(Route::Playground)>"Playground"</a>
-                <a href="/texts" aria-current=is_at(Route::Texts)>"Texts"</a>
-                <a href="/settings" aria-current=is_at(Route::Settings)>"Settings"</a>
+                <a href="/compare" title="Losses and plans of several runs" aria-current=is_at(Route::Compare)>
+                    "Compare"
+                </a>
+                <a href="/playground" title="Complete a prompt with a checkpoint" aria-current=is_at(Route::Playground)>
+                    "Playground"
+                </a>
+                <a href="/data" title="Datasets and tokenizers" aria-current=is_at(Route::Data)>"Data"</a>
+                <a href="/settings" title="Account, theme and access tokens" aria-current=is_at(Route::Settings)>
+                    "Settings"
+                </a>
             </nav>
             <span class="grow"></span>
-            <button class="quiet icon-only help" aria-label="Keys" title="Keys (?)" on:click=move |_| open_help()>"?"</button>
+            <button
+                class="quiet icon-only help"
+                aria-label="Keyboard shortcuts"
+                title="Keyboard shortcuts (?)"
+                on:click=move |_| open_help()
+            >
+                "?"
+            </button>
             {move || session.can_steer().then(|| view! {
-                <a class="button primary" href="/start" title="Set up a new run (n)"><Icon name="plus" /><span class="word">"New run"</span></a>
+                <a class="button primary" href="/start" title="Set up a new run (n)">
+                    <Icon name="plus" />
+                    <span class="word">"New run"</span>
+                </a>
             })}
         </header>
     }
 }
 
-/// On a run's page: which one, and how it stands.
+/// On the Run and X-ray pages: the run and its state.
 #[component]
 fn OpenRun() -> impl IntoView {
     let router = expect_context::<Router>();
@@ -52,7 +67,7 @@ fn OpenRun() -> impl IntoView {
         }),
         _ => None,
     });
-    let is_inside = Memo::new(move |_| matches!(router.route.get(), Route::Xray(_)));
+    let is_xray = Memo::new(move |_| matches!(router.route.get(), Route::Xray(_)));
     move || {
         summary.get().map(|(run, name, state, device)| {
             view! {
@@ -62,8 +77,22 @@ fn OpenRun() -> impl IntoView {
                     <StateMark state />
                     <span class="dim device">{format!("on {device}")}</span>
                 </span>
-                <a class="of-run" href=run_path(&run) aria-current=move || (!is_inside.get()).then_some("page")>"Run"</a>
-                <a class="of-run" href=xray_path(&run) aria-current=move || is_inside.get().then_some("page")>"X-ray"</a>
+                <a
+                    class="of-run"
+                    href=run_path(&run)
+                    title="Charts, controls and journal of this run"
+                    aria-current=move || (!is_xray.get()).then_some("page")
+                >
+                    "Run"
+                </a>
+                <a
+                    class="of-run"
+                    href=xray_path(&run)
+                    title="Weights, attention and activations of this model"
+                    aria-current=move || is_xray.get().then_some("page")
+                >
+                    "X-ray"
+                </a>
             }
         })
     }

@@ -1,57 +1,60 @@
-//! The keys that work everywhere, and the list of all keys.
+//! The keys that work on every page, and the list of all keys.
 
 use leptos::ev;
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
+use crate::components::keyboard::is_typing;
 use crate::route::Router;
 
 const DIALOG_ID: &str = "key-help";
 
-/// Every key, by where it works. The Run page handles its own.
-const KEYS: [(&str, &[(&str, &str)]); 4] = [
-    ("Everywhere", &[("?", "this list"), ("/", "search the runs"), ("n", "new run"), ("h", "to the Lab")]),
+/// Every key by the place where it works. The Run page and the X-ray page handle their own.
+const KEYS: [(&str, &[(&str, &str)]); 5] = [
+    ("On every page", &[("?", "keyboard shortcuts"), ("/", "search runs"), ("n", "new run"), ("h", "Lab page")]),
     (
-        "On a run",
+        "Run page",
         &[
             ("space", "pause or resume"),
-            (".", "one step, then hold"),
+            (".", "train one step and pause"),
             ("l", "learning rate"),
-            ("e", "evaluate now"),
-            ("s", "sample now"),
-            ("c", "checkpoint now"),
+            ("e", "evaluate"),
+            ("s", "sample"),
+            ("c", "checkpoint"),
             ("f", "fork"),
             ("b", "roll back"),
             ("u", "undo the last change"),
-            ("r", "draw the rate ahead"),
-            ("Esc", "close what is open"),
+            ("r", "edit the learning-rate schedule"),
+            ("Esc", "close the open form"),
         ],
     ),
     (
-        "In the X-ray",
+        "On a chart",
         &[
-            ("← →", "the kept step before, after"),
-            ("space", "play the kept steps"),
-            ("Esc", "one level up"),
-            ("arrows", "on a picture: go through it"),
-            ("+ − 0", "on a matrix: closer, further, all"),
+            ("← →", "move the crosshair"),
+            ("+ −", "zoom in, zoom out"),
+            ("Shift ← →", "move the view"),
+            ("0", "show everything"),
         ],
     ),
     (
-        "On a point of the drawn rate",
-        &[("arrows", "move it"), ("shift", "further"), ("Del", "take it away"), ("+", "add one after it")],
+        "On a point of the edited schedule",
+        &[("arrows", "move it"), ("Shift", "move it further"), ("Del", "remove it"), ("+", "add one after it")],
+    ),
+    (
+        "X-ray page",
+        &[
+            ("← →", "previous, next snapshot"),
+            ("space", "play the snapshots"),
+            ("Esc", "one level up"),
+            ("arrows", "move in the selected drawing"),
+            ("+ − 0", "on a matrix: zoom in, zoom out, show everything"),
+        ],
     ),
 ];
 
-/// Whether the person is typing, so that a letter is text and not a command.
-pub(crate) fn is_typing(event: &ev::KeyboardEvent) -> bool {
-    let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
-    let is_text = target.is_some_and(|target| matches!(target.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"));
-    is_text || event.ctrl_key() || event.meta_key() || event.alt_key()
-}
-
-/// Opens the list.
+/// Opens the list of keys.
 pub(super) fn open_help() {
     let dialog =
         document().get_element_by_id(DIALOG_ID).and_then(|dialog| dialog.dyn_into::<web_sys::HtmlDialogElement>().ok());
@@ -60,7 +63,7 @@ pub(super) fn open_help() {
     }
 }
 
-/// The list of keys, closed until `?`; also listens for the keys that work everywhere.
+/// The list of keys; also listens for the keys that work on every page.
 #[component]
 pub(super) fn KeyHelp() -> impl IntoView {
     let router = expect_context::<Router>();
@@ -94,11 +97,13 @@ pub(super) fn KeyHelp() -> impl IntoView {
     };
     view! {
         <dialog id=DIALOG_ID node_ref=dialog class="keys" aria-labelledby="keys-title">
-            <h2 id="keys-title">"Keys"</h2>
+            <h2 id="keys-title">"Keyboard shortcuts"</h2>
             {KEYS.iter().map(|(place, keys)| view! {
                 <h3>{*place}</h3>
                 <dl>
-                    {keys.iter().map(|(key, does)| view! { <div><dt><kbd>{*key}</kbd></dt><dd>{*does}</dd></div> }).collect_view()}
+                    {keys.iter().map(|(key, does)| view! {
+                        <div><dt><kbd>{*key}</kbd></dt><dd>{*does}</dd></div>
+                    }).collect_view()}
                 </dl>
             }).collect_view()}
             <div class="row end"><button autofocus on:click=close>"Close"</button></div>

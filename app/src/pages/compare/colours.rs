@@ -1,4 +1,4 @@
-//! A colour for each run: always the same one, unless two of the runs shown would share it.
+//! A colour for each run: the same one everywhere, unless two of the shown runs would share it.
 
 use figure::scene::Role;
 use figure::theme::RUNS;
@@ -9,23 +9,24 @@ use wire::RunId;
 pub(super) struct Colours(Vec<(RunId, u8)>);
 
 impl Colours {
-    /// A run's colour follows from its id; where another has it already, the next free one. Past eight runs colours repeat with
-    /// other dashes.
+    /// The colour of a run follows from its id; where another run has it, the next free one. With more than eight runs
+    /// colours repeat with other dashes.
     pub(super) fn of(runs: &[RunId]) -> Self {
         let mut sorted: Vec<&RunId> = runs.iter().collect();
         sorted.sort();
         let mut given: Vec<(RunId, u8)> = vec![];
         for run in sorted {
             let round = (given.len() / usize::from(RUNS)) as u8 * RUNS;
-            let wished = (hash(run.as_str()) % u64::from(RUNS)) as u8;
+            let preferred = (hash(run.as_str()) % u64::from(RUNS)) as u8;
             let is_free = |slot: &u8| given.iter().all(|(_, taken)| taken != slot);
-            let slot = (0..RUNS).map(|next| round + (wished + next) % RUNS).find(is_free).unwrap_or(round + wished);
+            let slot =
+                (0..RUNS).map(|next| round + (preferred + next) % RUNS).find(is_free).unwrap_or(round + preferred);
             given.push((run.clone(), slot));
         }
         Self(given)
     }
 
-    /// The colour of a run; a quiet one for those that are not among the chosen.
+    /// The colour of a run; a faint one for runs that are not selected.
     pub(super) fn role(&self, run: &RunId) -> Role {
         self.0.iter().find(|(known, _)| known == run).map_or(Role::InkFaint, |(_, slot)| Role::Run(*slot))
     }
@@ -50,8 +51,8 @@ mod tests {
         roles.sort();
         roles.dedup();
         assert_eq!(roles.len(), 12);
-        let mut turned = runs.clone();
-        turned.reverse();
-        assert_eq!(Colours::of(&turned), all, "the order of the address does not matter");
+        let mut reversed = runs.clone();
+        reversed.reverse();
+        assert_eq!(Colours::of(&reversed), all, "the order of the address does not matter");
     }
 }

@@ -1,44 +1,41 @@
-//! The tree of stretches that some runs come from: the runs, those they were forked from, and those forked from them, laid out in rows.
-//! Pure.
+//! The tree of the segments of some runs: the selected runs, those that they were forked from, and those forked from
+//! them, in rows. Pure.
 
 use std::collections::BTreeMap;
 
-use wire::history::Segment;
+use wire::run::history::Segment;
 use wire::{RunId, RunSummary};
 
-/// What is known of a run of the family.
+/// A run of the family.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Member {
-    /// Its line in the lab's list.
     pub(super) summary: RunSummary,
-    /// Its stretches.
     pub(super) segments: Vec<Segment>,
     /// The last step with a value, by segment.
     pub(super) ends: BTreeMap<u32, u64>,
 }
 
-/// A stretch as it is drawn: one row, one bar.
+/// A segment as it is drawn: one bar in a row of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Bar {
-    /// Whose.
     pub(super) run: RunId,
-    /// Name of the run, and which of its stretches where there are several.
+    /// Name of the run, with the number of the segment where there are several.
     pub(super) label: String,
     /// First step.
     pub(super) from_step: u64,
-    /// Where it was left for another stretch of the same run; it is a ghost from there on.
+    /// Where a rollback left it for another segment of the same run; it is abandoned from there on.
     pub(super) left_at: Option<u64>,
     /// Last step.
     pub(super) to_step: u64,
-    /// Row of the stretch that it left, where that is in the picture.
+    /// Row of the segment that it continues, where that is shown.
     pub(super) stem: Option<usize>,
-    /// It grows.
+    /// Whether it grows.
     pub(super) is_live: bool,
-    /// It is a fork that leaves a change out.
-    pub(super) is_twin: bool,
+    /// Whether it belongs to a control run.
+    pub(super) is_control_run: bool,
 }
 
-/// The runs of a family among all runs: the chosen, what they were forked from, and what was forked from them.
+/// The family of the selected runs: they, the runs that they were forked from, and the runs forked from them.
 pub(super) fn gather(chosen: &[RunId], all: &[RunSummary]) -> Vec<RunId> {
     let find = |run: &RunId| all.iter().find(|known| known.id == *run);
     let mut family: Vec<RunId> = vec![];
@@ -59,7 +56,7 @@ pub(super) fn gather(chosen: &[RunId], all: &[RunSummary]) -> Vec<RunId> {
     family
 }
 
-/// The rows of a family: each run under the one it was forked from, a run's stretches in order.
+/// The rows of a family: each run below the one that it was forked from, with its segments in order.
 pub(super) fn rows(members: &[Member]) -> Vec<Bar> {
     let is_root = |member: &&Member| {
         let parent = member.summary.parent.as_ref().map(|parent| &parent.run);
@@ -83,7 +80,7 @@ fn add(member: &Member, members: &[Member], bars: &mut Vec<Bar>) {
         let is_newest = segment.segment == newest;
         let known = member.ends.get(&segment.segment).map_or(segment.from_step, |last| last + 1);
         let to_step = if is_newest { known.max(member.summary.step) } else { known };
-        let many = if member.segments.len() > 1 { format!(", stretch {}", segment.segment) } else { String::new() };
+        let many = if member.segments.len() > 1 { format!(", segment {}", segment.segment) } else { String::new() };
         bars.push(Bar {
             run: member.summary.id.clone(),
             label: format!("{}{many}", member.summary.name),
@@ -92,7 +89,7 @@ fn add(member: &Member, members: &[Member], bars: &mut Vec<Bar>) {
             to_step: to_step.max(segment.from_step),
             stem: segment.parent.map_or(origin, of_own),
             is_live: is_newest && member.summary.state.is_live(),
-            is_twin: parent.is_some_and(|parent| parent.twin_of.is_some()),
+            is_control_run: parent.is_some_and(|parent| parent.control_of.is_some()),
         });
     }
     let mut forks: Vec<&Member> = members
@@ -111,7 +108,7 @@ fn place_of(bars: &[Bar], run: &RunId, segment: u32, members: &[Member]) -> Opti
     Some(first + place)
 }
 
-/// Where the path left a segment: the earliest beginning of what was opened from it, on the way to the newest.
+/// Where the path left a segment: the earliest beginning of a segment that continues it, on the way to the newest.
 fn left_at(segment: u32, segments: &[Segment]) -> Option<u64> {
     let newest = segments.iter().map(|segment| segment.segment).max()?;
     let mut at = segments.iter().find(|known| known.segment == newest);
@@ -126,7 +123,7 @@ fn left_at(segment: u32, segments: &[Segment]) -> Option<u64> {
             .filter(|parent| *parent < known.segment)
             .and_then(|parent| segments.iter().find(|other| other.segment == parent));
     }
-    // Not on the path at all.
+    // It is not on the path.
     segments.iter().find(|known| known.segment == segment).map(|known| known.from_step)
 }
 
@@ -140,7 +137,7 @@ mod tests {
         let parent = parent.map(|(run, checkpoint)| Parentage {
             run: run.parse().unwrap(),
             checkpoint: checkpoint.parse().unwrap(),
-            twin_of: None,
+            control_of: None,
         });
         let summary = RunSummary {
             id: id.parse().unwrap(),
@@ -149,7 +146,7 @@ mod tests {
             step: ends.last().map_or(0, |end| end + 1),
             created_ms: id.len() as i64,
             parent,
-            ..crate::run_state::tests::view().summary
+            ..crate::curves::fixture::view().summary
         };
         let segments = segments
             .iter()
@@ -164,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn forks_stand_under_their_parents_and_ghosts_are_told() {
+    fn forks_are_below_their_parents_and_abandoned_segments_are_marked() {
         let root = member("root", None, &[(0, 0, None), (1, 300, Some(0)), (2, 200, Some(0))], &[499, 399, 799]);
         let fork = member("fork-1", Some(("root", "2-600")), &[(0, 600, None)], &[999]);
         let bars = rows(&[fork.clone(), root.clone()]);
@@ -173,9 +170,9 @@ mod tests {
         assert_eq!(
             seen,
             [
-                ("root, stretch 0", 0, Some(200), 500, None),
-                ("root, stretch 1", 300, Some(300), 400, Some(0)),
-                ("root, stretch 2", 200, None, 800, Some(0)),
+                ("root, segment 0", 0, Some(200), 500, None),
+                ("root, segment 1", 300, Some(300), 400, Some(0)),
+                ("root, segment 2", 200, None, 800, Some(0)),
                 ("fork-1", 600, None, 1000, Some(2)),
             ]
         );

@@ -1,13 +1,13 @@
-//! The list to choose runs from, with a search.
+//! The list from which runs are selected, with a search.
 
 use leptos::prelude::*;
 
 use super::Choice;
-use crate::live::Live;
-use crate::parts::{RunSearch, StateMark, matches};
+use crate::components::{RunSearch, StateMark, matches};
+use crate::net::live::Live;
 
-/// Most runs listed at once; a search finds the rest.
-const LISTED: usize = 60;
+/// Maximum number of listed runs; a search finds the rest.
+const MAX_LISTED: usize = 60;
 
 /// The list.
 #[component]
@@ -20,25 +20,36 @@ pub(super) fn Picker() -> impl IntoView {
         let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
         let found = runs.iter().filter(|run| run.deleted_ms.is_none() && matches(run, &search));
         let row = |run: &wire::RunSummary| {
-            (run.id.clone(), run.name.clone(), run.state, run.parent.as_ref().map(|parent| parent.twin_of.is_some()))
+            (run.id.clone(), run.name.clone(), run.state, run.parent.as_ref().map(|parent| parent.control_of.is_some()))
         };
-        found.map(row).take(LISTED).collect::<Vec<_>>()
+        found.map(row).take(MAX_LISTED).collect::<Vec<_>>()
     });
     view! {
-        <aside class="sheet picker" aria-label="Choose runs">
+        <aside class="sheet picker" aria-label="Select runs">
             <RunSearch search />
             <ul>
                 <For each=move || listed.get() key=Clone::clone let((id, name, state, fork))>
                     <li>
                         <label>
-                            <input type="checkbox" prop:checked={let id = id.clone(); move || choice.holds(&id)} on:change={let id = id.clone(); move |_| choice.turn(&id)} />
-                            <span class="grow">{name}{fork.map(|is_twin| view! { <span class="dim small">{if is_twin { " twin" } else { " fork" }}</span> })}</span>
+                            <input
+                                type="checkbox"
+                                prop:checked={let id = id.clone(); move || choice.contains(&id)}
+                                on:change={let id = id.clone(); move |_| choice.toggle(&id)}
+                            />
+                            <span class="grow">
+                                {name}
+                                {fork.map(|is_control_run| view! {
+                                    <span class="dim small">
+                                        {if is_control_run { " control run" } else { " fork" }}
+                                    </span>
+                                })}
+                            </span>
                             <StateMark state />
                         </label>
                     </li>
                 </For>
             </ul>
-            <Show when=move || listed.read().is_empty()><p class="dim padded">"No run matches."</p></Show>
+            <Show when=move || listed.read().is_empty()><p class="dim padded">"No runs match the search."</p></Show>
         </aside>
     }
 }

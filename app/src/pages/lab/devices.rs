@@ -1,11 +1,11 @@
-//! The devices with their load.
+//! The devices with their load and memory.
 
 use leptos::prelude::*;
 use wire::device::{DeviceKind, DeviceView};
 
-use crate::live::Live;
-use crate::parts::number::{ago, bytes, short};
-use crate::parts::{Number, Progress};
+use crate::components::number::{ago, bytes, short};
+use crate::components::{Number, Progress};
+use crate::net::live::Live;
 use crate::route::run_path;
 
 /// All devices of the lab.
@@ -21,10 +21,16 @@ pub(super) fn DeviceList() -> impl IntoView {
             {move || match ids.get() {
                 None => view! { <div class="skeleton tall"></div> }.into_any(),
                 Some(ids) if ids.is_empty() => view! {
-                    <p class="sheet padded dim">"No device yet. The lab starts one worker for each it finds; this takes some seconds after its start."</p>
+                    <p class="sheet padded dim">
+                        "No devices yet. The server starts one worker for each device; this takes some seconds after \
+                         its start."
+                    </p>
                 }.into_any(),
                 Some(ids) => ids.into_iter().map(|id| {
-                    let device = Memo::new(move |_| live.lab.read().as_ref().and_then(|lab| lab.devices.iter().find(|device| device.worker == id).cloned()));
+                    let device = Memo::new(move |_| {
+                        let lab = live.lab.read();
+                        lab.as_ref().and_then(|lab| lab.devices.iter().find(|device| device.worker == id).cloned())
+                    });
                     view! { <DeviceCard device /> }
                 }).collect_view().into_any(),
             }}
@@ -43,24 +49,45 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
         let DeviceView { info, load, .. } = &device;
         let kind = match info.kind {
             DeviceKind::Cpu => format!("CPU, {} cores", info.cores),
-            DeviceKind::Gpu => "graphics card".to_owned(),
+            DeviceKind::Gpu => "GPU".to_owned(),
             DeviceKind::Software => "software adapter, for tests".to_owned(),
         };
-        let standing = match (&device.run, device.is_connected) {
-            (_, false) => view! { <span class="over">{format!("not connected, last seen {}", ago(device.seen_ms as f64))}</span> }.into_any(),
-            (Some(run), _) => view! { "trains "<a href=run_path(run)>{run_name(run).unwrap_or_else(|| run.to_string())}</a> }.into_any(),
+        let status = match (&device.run, device.is_connected) {
+            (_, false) => view! {
+                <span class="over">{format!("not connected, last report {}", ago(device.seen_ms as f64))}</span>
+            }.into_any(),
+            (Some(run), _) => view! {
+                "training "
+                <a href=run_path(run)>{run_name(run).unwrap_or_else(|| run.to_string())}</a>
+            }.into_any(),
             (None, _) => view! { <span class="dim">"free"</span> }.into_any(),
         };
-        let is_at_work = device.run.is_some() && device.is_connected;
+        let is_training = device.run.is_some() && device.is_connected;
         view! {
             <article class="sheet padded device">
                 <h3 title=info.name.clone()>{info.name.clone()}</h3>
                 <p class="small dim">{format!("{} · {kind} · {} · {}", info.id, info.backend, device.host)}</p>
-                <p>{standing}</p>
-                <Meter label="load" share=load.cpu_share text=format!("{:.0}\u{202f}%", load.cpu_share * 100.0) meaning="Share of the machine's processor time in use" is_live=is_at_work />
-                {memory(&device).map(|(share, text, meaning)| view! { <Meter label="memory" share text meaning is_live=false /> })}
+                <p>{status}</p>
+                <Meter
+                    label="CPU load"
+                    share=load.cpu_share
+                    text=format!("{:.0}\u{202f}%", load.cpu_share * 100.0)
+                    meaning="Fraction of the CPU time of the machine in use"
+                    is_live=is_training
+                />
+                {memory(&device).map(|(share, text, meaning)| view! {
+                    <Meter label="memory" share text meaning is_live=false />
+                })}
                 {(info.flops_per_sec > 0.0).then(|| view! {
-                    <p class="small dim">"speed "<Number text=short(info.flops_per_sec) unit="FLOP/s" meaning="Training arithmetic per second that a small model reached here" /></p>
+                    <p class="small dim">
+                        "measured speed "
+                        <Number
+                            text=short(info.flops_per_sec)
+                            unit="FLOP/s"
+                            meaning="Floating-point operations per second that training of a small model reached on \
+                                     this device"
+                        />
+                    </p>
                 })}
             </article>
         }
@@ -68,12 +95,13 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
     }
 }
 
-/// Share, words and meaning of the memory in use: the device's own where it is known, else the process's on the machine.
+/// Fraction, text and meaning of the memory in use: that of the device where it is known, else that of the worker
+/// process.
 fn memory(device: &DeviceView) -> Option<(f64, String, &'static str)> {
     let (load, all) = (&device.load, device.info.memory_bytes);
     let (used, meaning) = match load.device_bytes {
-        0 => (load.process_bytes, "Memory of the worker process, of what the device can use"),
-        bytes => (bytes, "Memory in use on the device, of what it has"),
+        0 => (load.process_bytes, "Memory of the worker process / memory that the device can use"),
+        bytes => (bytes, "Memory in use on the device / memory of the device"),
     };
     (all > 0).then(|| (used as f64 / all as f64, format!("{} / {}", bytes(used), bytes(all)), meaning))
 }

@@ -1,16 +1,16 @@
-//! One run in one line; on a phone, one card.
+//! One run in one row; on a phone, one card.
 
 use leptos::prelude::*;
 use wire::{RunId, RunState, RunSummary};
 
 use super::Picked;
 use super::actions::{Actions, QueueButtons};
-use crate::live::Live;
-use crate::parts::number::{clock, duration, grouped, loss, now_ms, short};
-use crate::parts::{Number, Progress, Sparkline, StateMark, state_word};
+use crate::components::number::{clock, duration, grouped, loss, now_ms, short};
+use crate::components::{Number, Progress, Sparkline, StateMark, state_word};
+use crate::net::live::Live;
 use crate::route::run_path;
 
-/// The line of one run; each cell changes by itself.
+/// The row of one run; each cell updates by itself.
 #[component]
 pub(super) fn RunRow(id: RunId) -> impl IntoView {
     let live = expect_context::<Live>();
@@ -18,14 +18,14 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
     let picked = id.clone();
     let run = Memo::new(move |before: Option<&Option<RunSummary>>| {
         let found = live.lab.read().as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == id).cloned());
-        // A run that has just left the list keeps its last line until the list drops it.
+        // A run that has just left the list keeps its last summary until its row is removed.
         found.or_else(|| before.cloned().flatten())
     });
     let cell = move |show: fn(&RunSummary) -> AnyView| move || run.read().as_ref().map(show);
     let state = Memo::new(move |_| run.read().as_ref().map_or(RunState::Queued, |run| run.state));
     let name = Memo::new(move |_| run.read().as_ref().map(|run| run.name.clone()).unwrap_or_default());
     let share = Signal::derive(move || run.read().as_ref().map(|run| run.step as f64 / run.steps.max(1) as f64));
-    // As the lab calls it; its id where it is known no longer.
+    // Its name; its id where the lab no longer lists it.
     let parent = Memo::new(move |_| {
         let run = run.read();
         let parent = &run.as_ref()?.parent.as_ref()?.run;
@@ -41,10 +41,12 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
             <td class="c-name">
                 <a class="run-name" href=path>{name}</a>
                 <span class="small dim">{cell(about)}</span>
-                {move || run.read().as_ref().map(|run| descent(run, parent.get()))}
+                {move || run.read().as_ref().map(|run| origin(run, parent.get()))}
                 {cell(message)}
             </td>
-            <td class="c-curve"><Sparkline values label=Signal::derive(move || format!("Training loss of {}", name.get())) is_live /></td>
+            <td class="c-curve">
+                <Sparkline values label=Signal::derive(move || format!("Training loss of {}", name.get())) is_live />
+            </td>
             <td class="c-train right">{cell(train)}</td>
             <td class="c-valid right">{cell(valid)}</td>
             <td class="c-progress">
@@ -61,12 +63,12 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
     }
 }
 
-/// Picks the run to be compared with others.
+/// Selects the run for a comparison.
 #[component]
 fn PickBox(id: RunId, name: Memo<String>) -> impl IntoView {
     let Picked(picked) = expect_context();
     let id = StoredValue::new(id);
-    let turn = move |_| {
+    let toggle = move |_| {
         picked.update(|picked| {
             let run = id.get_value();
             match picked.iter().position(|chosen| *chosen == run) {
@@ -76,20 +78,28 @@ fn PickBox(id: RunId, name: Memo<String>) -> impl IntoView {
         });
     };
     let is_picked = move || picked.read().contains(&*id.read_value());
-    view! { <input type="checkbox" aria-label=move || format!("Compare {}", name.get()) title="Pick two or more to compare" prop:checked=is_picked on:change=turn /> }
+    view! {
+        <input
+            type="checkbox"
+            aria-label=move || format!("Compare {}", name.get())
+            title="Select two or more runs to compare them"
+            prop:checked=is_picked
+            on:change=toggle
+        />
+    }
 }
 
 fn about(run: &RunSummary) -> AnyView {
     let parameters = short(run.parameters as f64);
-    let exact = format!("{} trained numbers", grouped(run.parameters));
-    view! { {format!("{} · {} · ", run.corpus, run.preset)}<Number text=parameters unit="parameters" meaning=exact /> }
-        .into_any()
+    let exact = format!("{} parameters, all of which are trained", grouped(run.parameters));
+    let origin = format!("{} · {} · ", run.corpus, run.preset);
+    view! { {origin}<Number text=parameters unit="parameters" meaning=exact /> }.into_any()
 }
 
-/// Where it came from, and how often it was started again by itself.
-fn descent(run: &RunSummary, name: Option<String>) -> AnyView {
+/// The run that it was forked from, and the number of automatic restarts.
+fn origin(run: &RunSummary, name: Option<String>) -> AnyView {
     let parent = run.parent.as_ref().zip(name).map(|(parent, name)| {
-        let kind = if parent.twin_of.is_some() { "twin of" } else { "from" };
+        let kind = if parent.control_of.is_some() { "control run of" } else { "forked from" };
         view! {
             <a href=run_path(&parent.run)>{format!("{kind} {name}")}</a>
             {format!(" at step {}", grouped(parent.checkpoint.step))}
@@ -97,7 +107,7 @@ fn descent(run: &RunSummary, name: Option<String>) -> AnyView {
     });
     let restarts = (run.restarts > 0).then(|| {
         let times = if run.restarts == 1 { "once".to_owned() } else { format!("{} times", run.restarts) };
-        format!("started again {times}")
+        format!("restarted {times}")
     });
     match (parent, restarts) {
         (None, None) => ().into_any(),
@@ -122,7 +132,7 @@ fn train(run: &RunSummary) -> AnyView {
 
 fn valid(run: &RunSummary) -> AnyView {
     let best = run.best_valid.map(|best| format!("; best so far {best:.4}")).unwrap_or_default();
-    nats(run.loss_valid, &format!("Mean of -ln p(next token) over held-out text{best}"))
+    nats(run.loss_valid, &format!("Mean of -ln p(next token) over the validation split{best}"))
 }
 
 fn nats(value: Option<f64>, meaning: &str) -> AnyView {
@@ -130,35 +140,41 @@ fn nats(value: Option<f64>, meaning: &str) -> AnyView {
         Some(value) => {
             view! { <Number text=loss(value) meaning=format!("{value} nats per token. {meaning}.") /> }.into_any()
         }
-        None => view! { <span class="dim" title="Not measured yet">"–"</span> }.into_any(),
+        None => view! { <span class="dim" title="No value yet">"–"</span> }.into_any(),
     }
 }
 
 fn steps(run: &RunSummary) -> AnyView {
     let text = format!("{} / {}", grouped(run.step), grouped(run.steps));
     let speed = run.tokens_per_sec.map(|speed| format!("; {} tok/s", short(speed))).unwrap_or_default();
-    view! { <Number text meaning=format!("{:.1} % of all steps{speed}", 100.0 * run.step as f64 / run.steps.max(1) as f64) /> }.into_any()
+    view! {
+        <Number
+            text
+            meaning=format!("{:.1} % of the planned steps{speed}", 100.0 * run.step as f64 / run.steps.max(1) as f64)
+        />
+    }
+    .into_any()
 }
 
 fn time(run: &RunSummary) -> AnyView {
-    let worked = format!("{} at work, pauses left out", duration(run.elapsed_secs));
+    let trained = format!("{} of training, without pauses", duration(run.elapsed_secs));
     match run.state {
         RunState::Queued => {
-            let place = run.queue_place.map_or("waiting".to_owned(), |place| format!("place {place} in queue"));
+            let place = run.queue_place.map_or("queued".to_owned(), |place| format!("place {place} in the queue"));
             let priority = if run.priority == 0 { String::new() } else { format!(" · priority {}", run.priority) };
             view! { <span class="dim">{place}{priority}</span> }.into_any()
         }
         RunState::Running if run.step > 0 => {
             let left = (run.steps.saturating_sub(run.step)) as f64 * run.elapsed_secs / run.step as f64;
             let at = clock(now_ms() + left * 1000.0);
-            view! { <span title=worked>{duration(left)}" left "<span class="dim">{format!("({at})")}</span></span> }
+            view! { <span title=trained>{duration(left)}" left "<span class="dim">{format!("({at})")}</span></span> }
                 .into_any()
         }
         state if state.is_over() => {
             let ended = run.ended_ms.map(|at| clock(at as f64)).unwrap_or_default();
-            view! { <span class="dim" title=worked>{format!("{} · {ended}", duration(run.elapsed_secs))}</span> }
+            view! { <span class="dim" title=trained>{format!("{} · {ended}", duration(run.elapsed_secs))}</span> }
                 .into_any()
         }
-        _ => view! { <span class="dim" title=worked>{duration(run.elapsed_secs)}</span> }.into_any(),
+        _ => view! { <span class="dim" title=trained>{duration(run.elapsed_secs)}</span> }.into_any(),
     }
 }

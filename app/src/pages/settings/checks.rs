@@ -1,21 +1,20 @@
-//! Device checks: the last report of each device, the verdict first. What makes them is `kindling check --full`.
+//! Device checks: the newest report of each device with its verdict. `kindling check --full` creates reports.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::check::{CheckReport, Outcome, Section};
 
-use crate::api::ApiFailure;
-use crate::api::checks::checks;
-use crate::parts::number::{THIN, ago, duration, short};
-use crate::parts::{Failure, Skeleton};
+use crate::components::number::{THIN, ago, duration, short};
+use crate::components::{Failure, Skeleton};
+use crate::net::api::{ApiFailure, checks};
 
-/// The part of the page.
+/// The section of the page.
 #[component]
-pub(super) fn Checks() -> impl IntoView {
+pub(super) fn DeviceChecks() -> impl IntoView {
     let reports = RwSignal::new(None::<Result<Vec<CheckReport>, ApiFailure>>);
     let fetch = move || {
         spawn_local(async move {
-            let answer = checks().await;
+            let answer = checks::reports().await;
             reports.try_set(Some(answer));
         })
     };
@@ -26,16 +25,17 @@ pub(super) fn Checks() -> impl IntoView {
             view! { <Failure what="The device checks could not be listed" failure retry=move |()| fetch() /> }
                 .into_any()
         }
-        Some(Ok(reports)) if reports.is_empty() => {
-            view! { <p class="dim">"No device of this machine has been checked yet."</p> }.into_any()
-        }
+        Some(Ok(reports)) if reports.is_empty() => view! { <p class="dim">"No device checks yet."</p> }.into_any(),
         Some(Ok(reports)) => reports.into_iter().map(|report| view! { <Report report /> }).collect_view().into_any(),
     };
     view! {
         <section class="sheet padded stack" aria-labelledby="checks-title">
             <h2 id="checks-title">"Device checks"</h2>
             {list}
-            <p class="small dim">"A check compares a device with the CPU and measures its speed and memory, in six minutes at most. On the machine of the lab, in its folder:"</p>
+            <p class="small dim">
+                "A check compares the results of a device with those of the CPU and measures its speed and memory. It \
+                 takes at most six minutes. Run it on the machine of the server, in its data folder:"
+            </p>
             <pre class="command">"kindling check --full"</pre>
         </section>
     }
@@ -106,12 +106,12 @@ fn details(section: Section) -> impl IntoView {
     }
 }
 
-/// As the page writes it.
+/// An outcome in words.
 fn word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Waiting | Outcome::Running => "Not finished",
         Outcome::Passed => "Passed",
-        Outcome::Failed => "FAILED",
+        Outcome::Failed => "Failed",
         Outcome::NotRun => "Not run",
     }
 }

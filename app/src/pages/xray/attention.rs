@@ -1,279 +1,164 @@
-//! Attention: every head of a block in little, one large, and for a token from where it reads.
+//! Attention: the patterns of all heads of a block, one of them large, and what a token attends to.
 
-use figure::heat::{heat, scale_bar};
-use figure::scene::{Anchor, Point, Rect, Role, Shape, Size, Stroke, Text};
-use figure::{Ramp, number};
+mod head_stats;
+mod pattern;
+mod result;
+
+use figure::Ramp;
+use figure::heat::heat;
+use figure::number;
+use figure::scene::{Rect, Shape, Size};
 use leptos::prelude::*;
-use wire::look::Look;
-use wire::sight::{Field, HeadStats, Sight};
+use wire::inspect::request::Inspection;
+use wire::inspect::result::{HeadStats, HeatMap};
 
-use super::seat::{Seat, stand};
-use super::text::token_text;
-use super::{Inside, heads, timeline};
-use crate::parts::{OnTouch, Plate, Touch, clicks, says, shows};
-use crate::xray::clock::When;
-use crate::xray::frames::Shown;
-use crate::xray::place::Place;
-use crate::xray::tokens::{brief, percent, visible};
+use super::hook_point;
+use super::inspected::inspected;
+use super::location::Location;
+use super::state::XrayState;
+use super::step::StepChoice;
+use super::subscription::Subscription;
+use super::timeline;
+use super::token_text::token_text;
+use super::tokens::percent;
+use crate::components::{Canvas, clicks, says, shows};
+use pattern::Pattern;
+use result::Attention;
 
-/// Room for the words of queries at the left, and of the key at the bottom.
-const LEFT: f64 = 72.0;
-const FOOT: f64 = 40.0;
+/// Above this induction score a head is marked.
+const STRONG_INDUCTION: f32 = 0.5;
 
-/// The pattern without what no token can read: those after it are left open.
-fn causal(pattern: &Field) -> Field {
-    let columns = pattern.columns.max(1) as usize;
-    let cell = |(at, cell): (usize, &u8)| if at % columns > at / columns { 0 } else { *cell };
-    Field { cells: pattern.cells.iter().enumerate().map(cell).collect(), ..*pattern }
+/// The view's subscription and the head chosen.
+#[derive(Clone, Copy)]
+struct Heads {
+    xray: XrayState,
+    subscription: Subscription,
+    layer: Memo<u32>,
+    head: Memo<u32>,
 }
 
-/// What is seen of a block's heads.
-type Heads<'a> = (&'a [String], &'a [Field], &'a [HeadStats]);
+impl Heads {
+    fn choose(self, head: u32) {
+        self.xray.go(&Location::Attention { layer: self.layer.get_untracked(), head });
+    }
 
-fn heads_of(shown: Option<&Shown>) -> Option<Heads<'_>> {
-    match &shown?.sight {
-        Sight::Attention { tokens, patterns, heads } => Some((tokens, patterns, heads)),
-        _ => None,
+    fn stats(self, head: u32) -> Option<HeadStats> {
+        Attention::of(self.subscription.result.get().as_ref()).and_then(|shown| shown.heads.get(head as usize).copied())
+    }
+
+    fn tokens(self) -> Vec<String> {
+        Attention::of(self.subscription.result.get().as_ref()).map_or(vec![], |shown| shown.tokens.to_vec())
     }
 }
 
-fn chosen(inside: Inside) -> (u32, u32) {
-    match *inside.place.read() {
-        Place::Attention { layer, head } => (layer, head),
+pub(super) fn view(xray: XrayState, step: Signal<StepChoice>) -> AnyView {
+    let chosen = move || match *xray.location.read() {
+        Location::Attention { layer, head } => (layer, head),
         _ => (0, 0),
-    }
-}
-
-/// The view.
-pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
-    let layer = Memo::new(move |_| chosen(inside).0);
-    let head = Memo::new(move |_| chosen(inside).1);
-    let seat = inside.seat(when, move |passage| Some(Look::Attention { passage, layer: layer.get() }));
-    let choose = move |head: u32| inside.go(&Place::Attention { layer: layer.get_untracked(), head });
-    let count =
-        Memo::new(move |_| heads_of(seat.shown.get().as_ref()).map_or(0, |(_, patterns, _)| patterns.len() as u32));
+    };
+    let (layer, head) = (Memo::new(move |_| chosen().0), Memo::new(move |_| chosen().1));
+    let subscription = xray.subscribe(step, move |text| Some(Inspection::Attention { text, layer: layer.get() }));
+    let heads = Heads { xray, subscription, layer, head };
     view! {
-        {timeline::layers(inside, move || layer.get(), |layer| Place::Attention { layer, head: 0 })}
-        {stand(inside, seat, move || view! {
-            <div class="heads" role="group" aria-label="Heads of the block">
-                {shows(move || (0..count.get()).map(|each| view! { <HeadCard seat each head choose=Callback::new(choose) /> }).collect_view())}
-            </div>
-            <div class="attention-large">
-                <Large inside seat head />
-                <Facts seat head />
-            </div>
-            <Reads inside seat head />
-            <details><summary>"All heads as a table"</summary>
-                {shows(move || heads_of(seat.shown.get().as_ref()).map(|(_, _, all)| heads::table(all, head.get(), choose)))}
-            </details>
-        }.into_any())}
+        <h2>{shows(move || format!("Attention patterns of block {}", layer.get()))}</h2>
+        {hook_point::caption(move || hook_point::pattern(layer.get()))}
+        {timeline::block_tabs(xray, move || layer.get(), |layer| Location::Attention { layer, head: 0 })}
+        {inspected(xray, subscription, move || content(heads))}
     }
     .into_any()
 }
 
-/// A head in little.
-#[component]
-fn HeadCard(seat: Seat, each: u32, head: Memo<u32>, choose: Callback<u32>) -> impl IntoView {
-    let stats = Memo::new(move |_| {
-        heads_of(seat.shown.get().as_ref()).and_then(|(_, _, heads)| heads.get(each as usize).copied())
+fn content(heads: Heads) -> AnyView {
+    let Heads { subscription, head, .. } = heads;
+    let count = Memo::new(move |_| {
+        Attention::of(subscription.result.get().as_ref()).map_or(0, |shown| shown.patterns.len() as u32)
     });
+    let cards = move || (0..count.get()).map(|each| view! { <HeadCard heads each /> }).collect_view();
+    let table = move || {
+        let result = subscription.result.get();
+        let shown = Attention::of(result.as_ref());
+        shown.map(|shown| head_stats::table(shown.heads, head.get(), move |head| heads.choose(head)))
+    };
+    view! {
+        <div class="heads" role="group" aria-label="Heads of the block">{shows(cards)}</div>
+        <div class="attention-large">
+            <Pattern xray=heads.xray subscription head />
+            <Facts heads />
+        </div>
+        <AttendedText heads />
+        <details><summary>"Statistics of all heads"</summary>{shows(table)}</details>
+    }
+    .into_any()
+}
+
+/// A small pattern with the induction score; a button that enlarges it.
+#[component]
+fn HeadCard(heads: Heads, each: u32) -> impl IntoView {
+    let stats = Memo::new(move |_| heads.stats(each));
     let draw = move |size: Size, _: bool| -> Vec<Shape> {
-        let shown = seat.shown.get();
-        let pattern = heads_of(shown.as_ref()).and_then(|(_, patterns, _)| patterns.get(each as usize));
-        pattern
-            .map(|pattern| {
-                heat(&causal(pattern), Rect::new(0.0, 0.0, size.width, size.height), Ramp::Shares, (0.0, pattern.high))
-            })
-            .into_iter()
-            .collect()
+        let result = heads.subscription.result.get();
+        let pattern = Attention::of(result.as_ref()).and_then(|shown| shown.patterns.get(each as usize));
+        let whole = Rect::new(0.0, 0.0, size.width, size.height);
+        let drawn = |pattern: &HeatMap| heat(&pattern::causal(pattern), whole, Ramp::Shares, (0.0, pattern.high));
+        pattern.map(drawn).into_iter().collect()
     };
     let label = Signal::derive(move || {
-        stats.get().map_or(String::new(), |stats| format!("Pattern of head {each}: {}", heads::habit(&stats)))
+        stats.get().map_or(String::new(), |stats| format!("Pattern of head {each}: {}", head_stats::kind(&stats)))
     });
     let induction =
         move || stats.get().filter(|stats| !stats.induction.is_nan()).map(|stats| percent(f64::from(stats.induction)));
+    let is_strong = move || stats.get().is_some_and(|stats| stats.induction > STRONG_INDUCTION);
     view! {
-        <button class="head-card" class:strong=move || stats.get().is_some_and(|stats| stats.induction > 0.5) aria-pressed=says(move || (head.get() == each).to_string()) on:click=clicks(move |_| choose.run(each))>
-            <Plate class="thumb" label draw />
-            <span class="row small"><b>{format!("head {each}")}</b><span class="mono dim" title="Induction score">{induction}</span></span>
+        <button
+            class="head-card"
+            class:strong=is_strong
+            title="Enlarge the pattern of this head"
+            aria-pressed=says(move || (heads.head.get() == each).to_string())
+            on:click=clicks(move |_| heads.choose(each))> <Canvas
+            class="thumb"
+            label
+            draw
+        />
+            <span class="row small">
+                <b>{format!("head {each}")}</b>
+                <span class="mono dim" title="Induction score">{induction}</span>
+            </span>
         </button>
     }
 }
 
-/// Where the cells of a pattern lie on a picture of this size.
-fn frame(size: Size) -> Rect {
-    let side = (size.width - LEFT - 8.0).min(size.height - FOOT - 22.0).max(1.0);
-    Rect::new(LEFT, 8.0, side, side)
-}
-
-/// One head, large, with the cell someone points at.
+/// The text, coloured by the weights with which the chosen token attends to it.
 #[component]
-fn Large(inside: Inside, seat: Seat, head: Memo<u32>) -> impl IntoView {
-    let key = RwSignal::new(None::<usize>);
-    let draw = move |size: Size, _: bool| -> Vec<Shape> {
-        let shown = seat.shown.get();
-        let Some((tokens, patterns, _)) = heads_of(shown.as_ref()) else {
-            return vec![];
-        };
-        let Some(pattern) = patterns.get(head.get() as usize) else {
-            return vec![];
-        };
-        drawing(size, tokens, pattern, inside.token.get(), key.get())
+fn AttendedText(heads: Heads) -> impl IntoView {
+    let tokens = Signal::derive(move || heads.tokens());
+    let weights = move || {
+        let result = heads.subscription.result.get();
+        let shown = Attention::of(result.as_ref())?;
+        let (pattern, row) = (shown.patterns.get(heads.head.get() as usize)?, heads.xray.token.get()?);
+        let weight = |column: usize| pattern.value(row, column).filter(|_| column <= row).unwrap_or(f32::NAN);
+        Some((0..shown.tokens.len()).map(weight).collect::<Vec<f32>>())
     };
-    let told = Signal::derive(move || {
-        let shown = seat.shown.get();
-        let told = heads_of(shown.as_ref()).and_then(|(tokens, patterns, _)| {
-            let pattern = patterns.get(head.get() as usize)?;
-            Some(words(tokens, pattern, inside.token.get(), key.get()))
-        });
-        told.unwrap_or_default()
-    });
-    let count = move || heads_of(seat.shown.get_untracked().as_ref()).map_or(0, |(tokens, ..)| tokens.len());
-    let on_touch: OnTouch = Callback::new(move |(touch, size): (Touch, Size)| {
-        let (count, rect) = (count(), frame(size));
-        match touch {
-            Touch::Over { at, .. } | Touch::Press(at) => {
-                let place = |offset: f64, length: f64| {
-                    (offset >= 0.0 && offset < length).then(|| (offset / length * count as f64) as usize)
-                };
-                if let (Some(row), Some(column)) = (place(at.y - rect.y, rect.height), place(at.x - rect.x, rect.width))
-                {
-                    inside.token.set(Some(row));
-                    key.set((column <= row).then_some(column));
-                }
-                false
-            }
-            Touch::Key { name, .. } => {
-                let row = inside.token.get_untracked().unwrap_or(0);
-                let column = key.get_untracked().unwrap_or(row);
-                let (row, column) = match name.as_str() {
-                    "ArrowUp" => (row.saturating_sub(1), column),
-                    "ArrowDown" => ((row + 1).min(count.saturating_sub(1)), column),
-                    "ArrowLeft" => (row, column.saturating_sub(1)),
-                    "ArrowRight" => (row, column + 1),
-                    _ => return false,
-                };
-                inside.token.set(Some(row));
-                key.set(Some(column.min(row)));
-                true
-            }
-            Touch::Away => {
-                key.set(None);
-                false
-            }
-            _ => false,
-        }
-    });
+    let tints = Signal::derive(move || weights().unwrap_or_default());
     view! {
-        <figure class="large">
-            <Plate class="square" file="attention" label=told draw on_touch keys="Pattern of the head; up and down arrows choose the token, left and right the token it reads" />
-            <figcaption class="small" role="status">{told}</figcaption>
-        </figure>
+        <h3>{shows(move || format!("Tokens that the chosen token attends to, head {}", heads.head.get()))}</h3>
+        {token_text(heads.xray, "The text, coloured by attention weight", tokens, tints)}
     }
 }
 
-fn drawing(size: Size, tokens: &[String], pattern: &Field, row: Option<usize>, column: Option<usize>) -> Vec<Shape> {
-    let rect = frame(size);
-    let cell = rect.width / f64::from(pattern.columns.max(1));
-    let ends = (0.0, pattern.high);
-    let mut shapes = vec![heat(&causal(pattern), rect, Ramp::Shares, ends)];
-    let middle = |at: usize| (at as f64 + 0.5) * cell;
-    for (at, token) in tokens.iter().enumerate() {
-        let is_row = row == Some(at);
-        // Where words would touch each other only the chosen one is written.
-        if cell >= 9.5 || is_row {
-            let role = if is_row { Role::Ink } else { Role::InkSoft };
-            let text = Text::numbers(Point::new(rect.x - 6.0, rect.y + middle(at) + 3.5), brief(token, 10), 10.0, role)
-                .anchored(Anchor::End);
-            shapes.push(if is_row { text.strong() } else { text }.into());
+/// The statistics of the chosen head.
+#[component]
+fn Facts(heads: Heads) -> impl IntoView {
+    let facts = move |stats: HeadStats| {
+        let pairs = head_stats::facts(&stats).map(|(label, value, meaning)| {
+            view! { <div title=meaning><dt>{label}</dt><dd class="mono">{value}</dd></div> }
+        });
+        view! {
+            <div class="stack facts">
+                <h3>{format!("Head {}", number::whole(u64::from(heads.head.get())))}</h3>
+                <p>{head_stats::kind(&stats)}</p>
+                <dl class="pairs">{pairs.collect_view()}</dl>
+            </div>
         }
-    }
-    if let Some(row) = row.filter(|row| *row < tokens.len()) {
-        let y = rect.y + row as f64 * cell;
-        outline(&mut shapes, Rect::new(rect.x, y, rect.width, cell));
-        if let Some((column, token)) = column.and_then(|column| Some((column, tokens.get(column)?))) {
-            outline(&mut shapes, Rect::new(rect.x + column as f64 * cell, y, cell, cell));
-            let at = Point::new(rect.x + middle(column), rect.bottom() + 12.0);
-            shapes.push(Text::numbers(at, brief(token, 14), 10.0, Role::Ink).anchored(Anchor::Middle).strong().into());
-        }
-    }
-    shapes.extend(scale_bar(Rect::new(rect.x, rect.bottom() + 28.0, 120.0, 6.0), Ramp::Shares, ends, ""));
-    let note = Point::new(rect.x + 132.0, rect.bottom() + 34.0);
-    let note =
-        Text::words(note, "weight, colours by its root; a row is a token, a column what it reads", 10.0, Role::InkSoft);
-    if note.at.x + note.width() < size.width {
-        shapes.push(note.into());
-    }
-    shapes
-}
-
-fn outline(shapes: &mut Vec<Shape>, rect: Rect) {
-    let corners = [
-        (rect.x, rect.y),
-        (rect.right(), rect.y),
-        (rect.right(), rect.bottom()),
-        (rect.x, rect.bottom()),
-        (rect.x, rect.y),
-    ];
-    let points: Vec<Point> = corners.map(|(x, y)| Point::new(x, y)).into();
-    shapes.push(Shape::Polyline { points: points.clone(), stroke: Stroke::solid(Role::Surface, 2.5) });
-    shapes.push(Shape::Polyline { points, stroke: Stroke::solid(Role::Ember, 1.2) });
-}
-
-/// From where a token reads, or the one cell pointed at.
-fn words(tokens: &[String], pattern: &Field, row: Option<usize>, column: Option<usize>) -> String {
-    let Some(row) = row.filter(|row| *row < tokens.len()) else {
-        return format!("{} tokens read each other; point at a row, or use the arrow keys", tokens.len());
     };
-    let named = |at: usize| format!("“{}” ({at})", visible(&tokens[at]));
-    let weight = |column: usize| pattern.value(row, column).unwrap_or(0.0);
-    if let Some(column) = column.filter(|column| *column < tokens.len()) {
-        return format!("{} reads {} with weight {}", named(row), named(column), percent(f64::from(weight(column))));
-    }
-    let mut sources: Vec<usize> = (0..=row).collect();
-    sources.sort_by(|a, b| weight(*b).total_cmp(&weight(*a)));
-    let top: Vec<String> =
-        sources.into_iter().take(3).map(|at| format!("{} {}", named(at), percent(f64::from(weight(at))))).collect();
-    format!("{} reads from {}", named(row), top.join(", "))
-}
-
-/// The text, tinted by what the chosen token reads.
-#[component]
-fn Reads(inside: Inside, seat: Seat, head: Memo<u32>) -> impl IntoView {
-    let tokens =
-        Signal::derive(move || heads_of(seat.shown.get().as_ref()).map_or(vec![], |(tokens, ..)| tokens.to_vec()));
-    let tints = Signal::derive(move || {
-        let shown = seat.shown.get();
-        let row = inside.token.get();
-        let tints = heads_of(shown.as_ref()).and_then(|(tokens, patterns, _)| {
-            let (pattern, row) = (patterns.get(head.get() as usize)?, row?);
-            Some(
-                (0..tokens.len())
-                    .map(|column| pattern.value(row, column).filter(|_| column <= row).unwrap_or(f32::NAN))
-                    .collect(),
-            )
-        });
-        tints.unwrap_or_default()
-    });
-    view! {
-        <h3>{shows(move || format!("From where a token reads, by head {}", head.get()))}</h3>
-        {token_text(inside, "The text, tinted by what the chosen token reads", tokens, tints)}
-    }
-}
-
-#[component]
-fn Facts(seat: Seat, head: Memo<u32>) -> impl IntoView {
-    let stats =
-        move || heads_of(seat.shown.get().as_ref()).and_then(|(_, _, heads)| heads.get(head.get() as usize).copied());
-    shows(move || {
-        stats().map(|stats| {
-            view! {
-                <div class="stack facts">
-                    <h3>{format!("Head {}", number::whole(u64::from(head.get())))}</h3>
-                    <p>{heads::habit(&stats)}</p>
-                    <dl class="pairs">{heads::facts(&stats).map(|(word, value, meaning)| view! { <div title=meaning><dt>{word}</dt><dd class="mono">{value}</dd></div> }).collect_view()}</dl>
-                </div>
-            }
-        })
-    })
+    shows(move || heads.stats(heads.head.get()).map(facts))
 }

@@ -1,20 +1,25 @@
-//! What forms over the steps: each head's induction score, and on modular arithmetic the frequencies of the numbers.
+//! Scores of every attention head over the snapshots, and on modular arithmetic the spectrum of the numbers' embedding.
 
 use figure::curve::point;
 use figure::number;
 use leptos::prelude::*;
-use wire::look::{Look, Passage};
+use wire::inspect::request::{Inspection, InspectionText};
+use wire::inspect::result::{ComponentStats, HeadStats, InspectionResult};
 use wire::series::Bucket;
-use wire::sight::{HeadStats, Sight};
 
-use super::courses::{self, Courses, NAMED, tone};
-use super::{Inside, embedding};
-use crate::parts::{Empty, clicks, says, shows};
-use crate::xray::frames::Shown;
-use crate::xray::place::Place;
-use crate::xray::tokens::percent;
+use super::embedding::spectrum;
+use super::inspections::result::Inspected;
+use super::location::Location;
+use super::scroll_table::scroll_table;
+use super::series_chart::{COLOURED, ComponentSeries, SeriesChart, colour};
+use super::state::XrayState;
+use super::tokens::percent;
+use crate::components::{Empty, clicks, says, shows};
 
-/// Which number of a head is followed.
+/// A score above this for the rest of the run counts as formed.
+const FORMED: f64 = 0.5;
+
+/// The score that is drawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Score {
     Induction,
@@ -22,8 +27,15 @@ enum Score {
     Entropy,
 }
 
-const SCORES: [(Score, &str); 3] =
-    [(Score::Induction, "induction"), (Score::Previous, "previous token"), (Score::Entropy, "entropy")];
+const SCORES: [(Score, &str, &str); 3] = [
+    (
+        Score::Induction,
+        "induction",
+        "Mean attention weight on the token after the previous occurrence of the current token. Default.",
+    ),
+    (Score::Previous, "previous token", "Mean attention weight on the token just before"),
+    (Score::Entropy, "entropy", "Mean entropy of the attention rows over its maximum, ln(number of keys)"),
+];
 
 impl Score {
     fn of(self, head: &HeadStats) -> f64 {
@@ -33,137 +45,195 @@ impl Score {
             Self::Entropy => head.entropy,
         })
     }
+
+    fn label(self) -> &'static str {
+        SCORES.iter().find(|(score, ..)| *score == self).map_or("", |(_, label, _)| label)
+    }
 }
 
-/// A head's course.
+/// The score of a head over the snapshots.
 #[derive(Clone, PartialEq)]
-struct Course {
+struct HeadSeries {
     layer: u32,
     head: u32,
     points: Vec<Bucket>,
 }
 
-impl Course {
+impl HeadSeries {
     fn last(&self) -> f64 {
         self.points.iter().rev().map(|bucket| bucket.mean).find(|value| value.is_finite()).unwrap_or(f64::NAN)
     }
 
-    /// The first step from which on it stays above a half.
-    fn since(&self) -> Option<u64> {
-        let high = self.points.iter().rev().take_while(|bucket| bucket.mean >= 0.5);
+    /// The first step from which on the score stays above [`FORMED`].
+    fn formed_at(&self) -> Option<u64> {
+        let high = self.points.iter().rev().take_while(|bucket| bucket.mean >= FORMED);
         high.last().map(|bucket| bucket.step)
     }
 }
 
-/// Every head's course, highest at the end first.
-fn all(kept: &[Shown], score: Score) -> Vec<Course> {
-    let mut courses: Vec<Course> = vec![];
-    for shown in kept {
-        let Sight::Map { parts, .. } = &shown.sight else {
-            continue;
-        };
-        let blocks = parts.iter().filter(|part| !part.heads.is_empty());
-        for (layer, part) in blocks.enumerate() {
-            for (head, stats) in part.heads.iter().enumerate() {
-                let (layer, head) = (layer as u32, head as u32);
-                let place = courses
-                    .iter()
-                    .position(|course| (course.layer, course.head) == (layer, head))
-                    .unwrap_or_else(|| {
-                        courses.push(Course { layer, head, points: vec![] });
-                        courses.len() - 1
-                    });
-                courses[place].points.push(point(shown.step, shown.step as f64, score.of(stats)));
+/// The series of every head, highest last score first.
+fn series(snapshots: &[Inspected], score: Score) -> Vec<HeadSeries> {
+    let mut all: Vec<HeadSeries> = vec![];
+    for snapshot in snapshots {
+        if let InspectionResult::Overview { components, .. } = &snapshot.result {
+            for (layer, head, stats) in heads(components) {
+                let point = point(snapshot.step, snapshot.step as f64, score.of(stats));
+                match all.iter_mut().find(|series| (series.layer, series.head) == (layer, head)) {
+                    Some(series) => series.points.push(point),
+                    None => all.push(HeadSeries { layer, head, points: vec![point] }),
+                }
             }
         }
     }
-    courses.sort_by(|a, b| b.last().total_cmp(&a.last()));
-    courses
+    all.sort_by(|a, b| b.last().total_cmp(&a.last()));
+    all
 }
 
-/// The view.
-pub(super) fn view(inside: Inside) -> AnyView {
-    let maps = inside.frames.all(Look::Map { passage: Passage::default() });
-    let embeddings = inside.frames.all(Look::Embedding {});
+/// All heads with their block and number.
+fn heads(components: &[ComponentStats]) -> impl Iterator<Item = (u32, u32, &HeadStats)> {
+    let blocks = components.iter().filter(|component| !component.heads.is_empty()).enumerate();
+    blocks.flat_map(|(layer, component)| {
+        component.heads.iter().enumerate().map(move |(head, stats)| (layer as u32, head as u32, stats))
+    })
+}
+
+pub(super) fn view(xray: XrayState) -> AnyView {
+    let overviews = xray.inspections.all(Inspection::Overview { text: InspectionText::default() });
+    let embeddings = xray.inspections.all(Inspection::Embedding {});
     let score = RwSignal::new(Score::Induction);
-    let courses = Memo::new(move |_| all(&maps.read(), score.get()));
-    let is_empty = Memo::new(move |_| courses.read().is_empty());
+    let series = Memo::new(move |_| series(&overviews.read(), score.get()));
+    let is_empty = Memo::new(move |_| series.read().is_empty());
+    let button = move |(each, label, meaning): (Score, &'static str, &'static str)| {
+        view! {
+            <button
+                class="tab"
+                title=meaning
+                aria-pressed=says(move || (score.get() == each).to_string())
+                on:click=clicks(move |_| score.set(each))
+            >
+                {label}
+            </button>
+        }
+    };
     view! {
         <div class="row">
-            <h2>"Scores of every head over the kept steps"</h2>
-            <div class="tabs" role="group" aria-label="Which score">
-                {SCORES.map(|(each, word)| view! { <button class="tab" aria-pressed=says(move || (score.get() == each).to_string()) on:click=clicks(move |_| score.set(each))>{word}</button> })}
-            </div>
+            <h2>"Scores of the attention heads over the snapshots"</h2>
+            <div class="tabs" role="group" aria-label="Score">{SCORES.map(button).collect_view()}</div>
         </div>
-        {shows(move || if is_empty.get() {
-            view! { <Empty title="Nothing kept yet" text="Scores of heads are kept at every step below 16 and then sixteen times for each doubling; they appear here as the run goes on." /> }.into_any()
-        } else {
-            view! { <Chart inside courses score /><Table inside courses score /> }.into_any()
-        })}
-        {embedding::spectra(embeddings)}
+        {shows(move || if is_empty.get() { no_snapshots() } else { view! {
+            <Chart xray series score />
+            <Table xray series score />
+        }.into_any() })}
+        {spectrum::over_snapshots(embeddings)}
+    }
+    .into_any()
+}
+
+fn no_snapshots() -> AnyView {
+    view! {
+        <Empty
+            title="No snapshots yet"
+            text="Every step below 16 has a snapshot, then 16 steps per doubling. The scores of the heads appear here \
+                  as the run trains."
+        />
     }
     .into_any()
 }
 
 #[component]
-fn Chart(inside: Inside, courses: Memo<Vec<Course>>, score: RwSignal<Score>) -> impl IntoView {
-    let named = |course: &Course| courses::Course {
-        name: format!("{}.{}", course.layer, course.head),
-        points: course.points.clone(),
+fn Chart(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>) -> impl IntoView {
+    let named = |series: &HeadSeries| ComponentSeries {
+        name: format!("{}.{}", series.layer, series.head),
+        points: series.points.clone(),
     };
-    let drawn = Signal::derive(move || courses.read().iter().map(named).collect());
-    let label = Signal::derive(move || verdict(&courses.read(), score.get()));
+    let drawn = Signal::derive(move || series.read().iter().map(named).collect());
+    let label = Signal::derive(move || summary(&series.read(), score.get()));
     view! {
-        <Courses inside courses=drawn title=Signal::stored("score") ends=(Some(0.0), Some(1.0)) label file="emergence" />
+        <SeriesChart
+            xray
+            series=drawn
+            title=Signal::stored("score")
+            ends=(Some(0.0), Some(1.0))
+            label
+            file="emergence"
+        />
         <p role="status"><b>{label}</b></p>
     }
 }
 
-fn verdict(courses: &[Course], score: Score) -> String {
-    let Some(best) = courses.iter().find(|course| course.last().is_finite()) else {
-        return "The text has no token twice: no induction can be seen on it.".into();
+fn summary(series: &[HeadSeries], score: Score) -> String {
+    let Some(best) = series.iter().find(|series| series.last().is_finite()) else {
+        return "No token occurs twice in this text, so the induction score is undefined.".into();
     };
-    let name = format!("head {} of block {}", best.head, best.layer);
-    match (score, best.since()) {
+    let (head, last) = (format!("head {} of block {}", best.head, best.layer), percent(best.last()));
+    match (score, best.formed_at()) {
         (Score::Induction, Some(step)) => {
-            format!(
-                "An induction head has formed: {name} scores {}, above a half since step {}",
-                percent(best.last()),
-                number::whole(step)
-            )
+            let step = number::whole(step);
+            format!("An induction head has formed: {head} scores {last} and has been above 50 % since step {step}.")
         }
-        (Score::Induction, None) => {
-            format!("No induction head yet: the highest, {name}, scores {}", percent(best.last()))
-        }
-        _ => format!("Highest: {name}, {}", percent(best.last())),
+        (Score::Induction, None) => format!("No induction head yet: the highest score is {last}, of {head}."),
+        _ => format!("Highest score: {last}, of {head}."),
     }
 }
 
 #[component]
-fn Table(inside: Inside, courses: Memo<Vec<Course>>, score: RwSignal<Score>) -> impl IntoView {
+fn Table(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>) -> impl IntoView {
     let rows = move || {
-        let courses = courses.get();
-        courses
-            .into_iter()
-            .take(NAMED)
-            .enumerate()
-            .map(|(place, course)| {
-                let since = course.since().map_or("–".to_owned(), number::whole);
-                let to = Place::Attention { layer: course.layer, head: course.head };
-                view! {
-                    <tr>
-                        <th scope="row"><a href=inside.path(&to)><i class="tone" style:background=tone(place)></i>{format!("block {}, head {}", course.layer, course.head)}</a></th>
-                        <td class="right mono">{percent(course.last())}</td>
-                        <td class="right mono">{since}</td>
-                    </tr>
-                }
-            })
-            .collect_view()
+        let highest = series.get().into_iter().take(COLOURED).enumerate();
+        highest.map(|(index, series)| row(xray, index, &series)).collect_view()
     };
+    let table = view! {
+        <table class="dense near">
+            <thead><tr>
+                <th scope="col" title="The heads with the highest last score">
+                    {shows(move || format!("highest {}", score.get().label()))}
+                </th>
+                <th scope="col" class="right" title="Score at the last snapshot">"last score"</th>
+                <th scope="col" class="right" title="The first step from which on the score stays above 50 %">
+                    "above 50 % since step"
+                </th>
+            </tr></thead>
+            <tbody>{shows(rows)}</tbody>
+        </table>
+    };
+    scroll_table("Heads with the highest scores", table)
+}
+
+fn row(xray: XrayState, index: usize, series: &HeadSeries) -> AnyView {
+    let since = series.formed_at().map_or("–".to_owned(), number::whole);
+    let location = Location::Attention { layer: series.layer, head: series.head };
+    let name = format!("block {}, head {}", series.layer, series.head);
     view! {
-        <div class="scroll"><table class="dense near">
-            <thead><tr><th scope="col">{shows(move || format!("highest {}", SCORES.iter().find(|(each, _)| *each == score.get()).map_or("", |(_, word)| word)))}</th><th scope="col" class="right">"at the end"</th><th scope="col" class="right" title="First step from which on it stays above a half">"above ½ since step"</th></tr></thead>
-            <tbody>{rows}</tbody>
-        </table></div>
+        <tr>
+            <th scope="row">
+                <a title="Show the attention pattern of this head" href=xray.path(&location)>
+                    <i class="tone" style:background=colour(index)></i>
+                    {name}
+                </a>
+            </th>
+            <td class="right mono">{percent(series.last())}</td>
+            <td class="right mono">{since}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(scores: &[f64]) -> HeadSeries {
+        let points = scores.iter().enumerate().map(|(step, score)| point(step as u64, step as f64, *score)).collect();
+        HeadSeries { layer: 1, head: 2, points }
+    }
+
+    #[test]
+    fn a_head_has_formed_from_where_its_score_stays_high() {
+        assert_eq!(of(&[0.1, 0.9, 0.2, 0.6, 0.8]).formed_at(), Some(3));
+        assert_eq!(of(&[0.9, 0.4]).formed_at(), None);
+        assert_eq!(of(&[0.9, f64::NAN]).last(), 0.9);
+        assert!(summary(&[of(&[0.1, 0.7])], Score::Induction).contains("above 50 % since step 1"));
+        assert!(summary(&[of(&[0.1])], Score::Induction).starts_with("No induction head yet"));
+        assert!(summary(&[of(&[f64::NAN])], Score::Induction).contains("undefined"));
     }
 }

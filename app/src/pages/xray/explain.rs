@@ -1,104 +1,158 @@
-//! "What am I looking at?", for every view: a plain paragraph, the formula, and what healthy looks like.
+//! The explanation beside every view: a paragraph, the formula, and what a healthy model shows.
 
 use leptos::prelude::*;
 
-use super::Inside;
-use crate::parts::shows;
-use crate::xray::place::Place;
+use super::location::Location;
+use super::state::XrayState;
+use crate::components::shows;
 
-struct Words {
+struct Explanation {
     text: &'static str,
     formula: &'static str,
     healthy: &'static str,
 }
 
-fn words(place: &Place) -> Words {
-    let (text, formula, healthy) = match place {
-        Place::Map => (
-            "The whole model, in the order in which it works. Each token becomes a list of numbers (embedding). Every block then adds to it twice: attention brings in what stands at earlier tokens, the MLP works on each token by itself. After the last norm the head turns the numbers into a probability for every possible next token. Press a part to go inside.",
-            "x ← x + attention(norm(x));  x ← x + MLP(norm(x));  p = softmax(head(norm(x)))",
-            "No part glows. Colours change quickly in the first steps and slowly later.",
-        ),
-        Place::Attention { .. } => (
-            "Each head asks, for every token, which earlier tokens matter, and reads from them. A row is the token that reads, a column the token that is read; bright is much, and what is faint is drawn brighter than it is. A diagonal just under the edge reads the token before. A lower stripe that begins where a word occurs again is an induction head: it looks up what came next the last time.",
-            "A = softmax(q·kᵀ / √d_head), earlier tokens only; every row sums to 1",
-            "At step 0 all heads look at everything alike. Later they differ: some sharp, some broad. All heads alike late in training, or logits above 50, are a bad sign.",
-        ),
-        Place::Lens => (
-            "What the model would say if it stopped thinking after each block: the numbers at that depth go straight to the last norm and the head. Downwards one sees guesses turn into the answer; a line marks from where on the right token is the first guess.",
-            "p(depth) = softmax(head(norm(x after that depth)))",
-            "Later depths do better. Answers that appear only at the last block want all the depth there is; if all appear early, the model is deeper than the text needs.",
-        ),
-        Place::Mlp { unit: None, .. } => (
-            "The MLP widens each token's numbers into many units, lets each fire or not, and adds the result back. A row is a unit, a column a token; the strongest come first. Press a row to see what else makes that unit fire.",
-            "h = act(x·W_up), act = GELU or SiLU-gated;  out = h·W_down",
-            "Most units silent on most tokens, each loud on a few. Many dead units are lost width; a high saturated share means that inputs have grown too large.",
-        ),
-        Place::Mlp { .. } => (
-            "The places in held-out text where this unit fires most. Read a few of them: what they share is what the unit has come to stand for. Many units stand for several things at once.",
-            "activation = act(x·W_up)[unit]",
-            "A few clear contexts. The same value everywhere means it does no work.",
-        ),
-        Place::Weights { .. } => (
-            "Every matrix in little: orange above zero, blue below, paper at zero; under it how many values have which size. Press one to see it large.",
-            "tile = mean of the values in it;  stable rank = |W|²_F / |W|²₂",
-            "At the start pure noise. Structure (stripes, a few strong rows) comes with learning. A stable rank that collapses to 1 means that one direction has taken over.",
-        ),
-        Place::Matrix { .. } => (
-            "One parameter. The wheel or + and − zoom down to single values, a drag or the arrows move. Rows are inputs, columns outputs. The gradient says where the loss pulls on this text; the update says what the optimizer makes of it.",
-            "y = x·W;  update = rate · m̂ / (√v̂ + ε)",
-            "Gradients spread over the matrix. A single bright column in the gradient is one output that carries the surprise.",
-        ),
-        Place::Embedding => (
-            "Every token is a list of numbers; here they are, on the plane along which they differ most. Tokens that behave alike come to lie together. Trails show how they came. Each step's picture is turned onto the one before it, so that only real movement is seen.",
-            "x, y = first two principal components;  near = largest cosine in all dimensions",
-            "A round cloud at the start, then groups: names, verbs, marks. On modular arithmetic: rings.",
-        ),
-        Place::Hands => (
-            "What is a part good for? Take it away and see what is missed. Its output is multiplied by your factor on a copy of the weights; the text is read again with and without, and both go on writing, likeliest token each time. Applied to the run, the factor is written into the weights once, and training goes on from there.",
-            "output ← factor · output;  Δ = loss changed − loss as it is",
-            "Most single heads and units matter little; a few matter much. If silencing a block lowers the loss, that block has not learned yet.",
-        ),
-        Place::Batch { .. } => (
-            "What the model was fed at that step, painted by how surprised today's weights are by each token. A spike in the loss often is a strange text: a table, another language, a broken file. Beside it, the parameters that this batch's gradient moves most.",
-            "loss of a token = −ln p(token | those before it)",
-            "Rows of about the same mean. One far above the rest, with strange text, explains a spike.",
-        ),
-        Place::Emergence => (
-            "Abilities do not come evenly. Here each head's score is drawn over the kept steps: an induction head often forms within a short stretch, and the loss drops with it. On modular arithmetic the numbers' embedding falls into a few frequencies when the model goes from memory to rule (grokking).",
-            "induction = mean weight on the token after the last time this token was seen",
-            "On repeating text one head of the second block or later rises above one half and stays there.",
-        ),
-    };
-    Words { text, formula, healthy }
+const OVERVIEW: Explanation = Explanation {
+    text: "The components of the model in the order of the forward pass. The embedding turns each token into a \
+           vector. Every block then adds to this vector, the residual stream, twice: attention adds information from \
+           earlier tokens, and the MLP transforms each position on its own. After the final norm, the head turns the \
+           vector into a probability for every possible next token. Click a component to open its view.",
+    formula: "x ← x + attention(norm(x));  x ← x + MLP(norm(x));  p = softmax(head(norm(x)))",
+    healthy: "No component is marked in red. Colours change quickly in the first steps and slowly later.",
+};
+
+const ATTENTION: Explanation = Explanation {
+    text: "The attention pattern of each head: row i shows how strongly token i attends to each earlier token j. The \
+           colour scale follows the square root of the weight, so that small weights remain visible. A bright line \
+           just below the diagonal marks a previous-token head. A lower line that starts where a token occurs again \
+           marks an induction head: it attends to the token that followed the earlier occurrence.",
+    formula: "A = softmax(q·kᵀ / √d_head) over earlier tokens; every row sums to 1",
+    healthy: "At step 0 all heads attend to all tokens equally. Later they differ: some are sharp, some are broad. \
+              Identical heads late in training or attention scores above 50 are warning signs.",
+};
+
+const LOGIT_LENS: Explanation = Explanation {
+    text: "The prediction of the model at each depth: the residual stream after each block goes directly to the final \
+           norm and the head. Read a column downwards to see how the prediction changes from block to block. A line \
+           marks the depth from which on the actual next token is the most likely one.",
+    formula: "p(depth) = softmax(head(norm(residual stream after that depth)))",
+    healthy: "Deeper rows predict better. If predictions become right only in the last block, the model uses all of \
+              its depth. If they are right early, the model is deeper than this text requires.",
+};
+
+const NEURONS: Explanation = Explanation {
+    text: "The MLP projects the residual stream onto d_ff neurons, applies a non-linearity, and projects the \
+           activations back. A row is a neuron, a column is a token; the neurons with the largest absolute activation \
+           come first. Click a row to see the validation contexts that activate this neuron most.",
+    formula: "h = act(x·W_up) with GELU, or silu(x·W_gate) ⊙ x·W_up with SwiGLU;  output = h·W_down",
+    healthy: "Most neurons are inactive on most tokens, and each is strongly active on a few. Many dead neurons are \
+              unused width. A high saturated fraction means that the pre-activations have grown too large.",
+};
+
+const NEURON: Explanation = Explanation {
+    text: "The contexts of the validation split in which this neuron is most active. Compare a few of them: what they \
+           have in common is what the neuron responds to. Many neurons respond to several unrelated features.",
+    formula: "activation = act(x·W_up)[neuron]; with SwiGLU silu(x·W_gate)[neuron] · (x·W_up)[neuron]",
+    healthy: "A few clear contexts. A neuron with the same activation everywhere has no function.",
+};
+
+const WEIGHTS: Explanation = Explanation {
+    text: "Every matrix as a small heat map: orange is positive, blue is negative, and the background colour is zero. \
+           Below it is the histogram of its values. Click a matrix to enlarge it.",
+    formula: "tile = mean of its values;  stable rank = |W|²_F / |W|²₂",
+    healthy: "At the start the values are pure noise. Structure such as stripes and a few strong rows appears with \
+              training. A stable rank near 1 means that a single direction dominates the matrix.",
+};
+
+const MATRIX: Explanation = Explanation {
+    text: "One parameter. The mouse wheel or the + and − keys zoom down to single values; drag or use the arrow keys \
+           to move. Rows are inputs, columns are outputs. The gradient is that of the loss on validation window 0; \
+           the update is what the optimizer would apply next.",
+    formula: "y = x·W;  AdamW update = −learning_rate · m̂ / (√v̂ + ε)",
+    healthy: "Gradients are spread over the matrix. A single bright column in the gradient belongs to one output that \
+              causes most of the loss.",
+};
+
+const EMBEDDING: Explanation = Explanation {
+    text: "The token embeddings, projected onto their first two principal components. Tokens that occur in similar \
+           contexts move together during training. Trails show the path of the chosen token and its nearest \
+           neighbours. The projection of each step is rotated onto the one before it (Procrustes alignment), so that \
+           only real movement is visible.",
+    formula: "x, y = first two principal components;  neighbours = largest cosine similarity in all dimensions",
+    healthy: "A round cloud at the start, then groups: names, verbs, punctuation. On modular arithmetic the numbers \
+              form rings.",
+};
+
+const INTERVENTIONS: Explanation = Explanation {
+    text: "Measures what a component contributes. The output of the component is multiplied by a factor in a separate \
+           forward pass: 0 ablates it, other factors scale it. The loss on the inspected text and on the validation \
+           split is measured with and without the intervention, and both versions generate a greedy completion. A \
+           weight edit writes the factor into the weights of the run once, and training continues from there.",
+    formula: "output ← factor · output;  Δ = loss with the intervention − loss without it",
+    healthy: "Most single heads and neurons have a small effect, a few have a large one. If ablating a block lowers \
+              the loss, that block has not learned anything useful yet.",
+};
+
+const BATCH: Explanation = Explanation {
+    text: "The training sequences of one step, coloured by the loss of each token under the current weights. A loss \
+           spike is often caused by unusual text: a table, another language, a corrupted file. Beside the sequences \
+           are the parameters with the largest gradient norm for this batch.",
+    formula: "loss of a token = −ln p(token | tokens before it)",
+    healthy: "All sequences have a similar mean loss. One sequence of unusual text with a much higher loss explains a \
+              spike.",
+};
+
+const EMERGENCE: Explanation = Explanation {
+    text: "Abilities appear suddenly in training. The chart shows a score of every head over the snapshots: an \
+           induction head often forms within few steps, and the loss drops at the same time. On modular arithmetic, \
+           the embedding of the numbers concentrates on a few frequencies when the model changes from memorizing to \
+           generalizing (grokking).",
+    formula: "induction = mean attention weight on the token after the previous occurrence of the current token",
+    healthy: "On text with repetitions, the induction score of one head in the second block or later rises above 50 % \
+              and stays there.",
+};
+
+fn explanation(location: &Location) -> &'static Explanation {
+    match location {
+        Location::Overview => &OVERVIEW,
+        Location::Attention { .. } => &ATTENTION,
+        Location::LogitLens => &LOGIT_LENS,
+        Location::Neurons { .. } => &NEURONS,
+        Location::Neuron { .. } => &NEURON,
+        Location::Weights { .. } => &WEIGHTS,
+        Location::Matrix { .. } => &MATRIX,
+        Location::Embedding => &EMBEDDING,
+        Location::Interventions => &INTERVENTIONS,
+        Location::Batch { .. } => &BATCH,
+        Location::Emergence => &EMERGENCE,
+    }
 }
 
 /// The panel.
 #[component]
 pub(super) fn Explain() -> impl IntoView {
-    let inside = expect_context::<Inside>();
+    let xray = expect_context::<XrayState>();
     shows(move || {
-        let Words { text, formula, healthy } = words(&inside.place.read());
+        let Explanation { text, formula, healthy } = explanation(&xray.location.read());
         view! {
             <aside class="sheet padded explain" aria-labelledby="explain-title">
-                <h2 id="explain-title">"What am I looking at?"</h2>
-                <p>{text}</p>
+                <h2 id="explain-title">"What does this view show?"</h2>
+                <p>{*text}</p>
                 <h3>"Formula"</h3>
-                <p class="formula mono">{formula}</p>
-                <h3>"What healthy looks like"</h3>
-                <p>{healthy}</p>
-                {(*inside.place.read() == Place::Map).then(|| view! { <Lit /> })}
+                <p class="formula mono">{*formula}</p>
+                <h3>"Healthy values"</h3>
+                <p>{*healthy}</p>
+                {(*xray.location.read() == Location::Overview).then(|| view! { <QuantityExplanation xray /> })}
             </aside>
         }
     })
 }
 
-/// What the map is lit by.
+/// The quantity that the overview is coloured by.
 #[component]
-fn Lit() -> impl IntoView {
-    let inside = expect_context::<Inside>();
+fn QuantityExplanation(xray: XrayState) -> impl IntoView {
     shows(move || {
-        let about = inside.light.get().about();
-        view! { <h3>{format!("Lit by {}", about.word)}</h3><p>{about.meaning}</p><p>{about.healthy}</p> }
+        let about = xray.quantity.get().about();
+        view! { <h3>{format!("Coloured by {}", about.label)}</h3><p>{about.meaning}</p><p>{about.healthy}</p> }
     })
 }

@@ -1,79 +1,177 @@
-//! The text that looks read: a window of held-out text by its number, or one's own.
+//! The text that inspections read: a window of the validation split, or a prompt.
 
 use leptos::prelude::*;
-use wire::look::{MOST_CHARS, MOST_TOKENS, Passage};
+use wire::inspect::request::{InspectionText, MAX_PROMPT_CHARS, MAX_TOKENS};
 
-use super::Inside;
-use crate::parts::{clicks, says, shows};
-use crate::xray::clock::When;
+use super::state::XrayState;
+use super::step::StepChoice;
+use crate::components::{clicks, says, shows};
 
-/// The box.
-#[component]
-pub(super) fn Prompt() -> impl IntoView {
-    let inside = expect_context::<Inside>();
-    let start = inside.passage.with_untracked(|passage| match passage {
-        Passage::Own(text) => (true, text.clone(), 0),
-        Passage::Held(window) => (false, String::new(), *window),
-    });
-    let is_own = RwSignal::new(start.0);
-    let text = RwSignal::new(start.1);
-    let window = RwSignal::new(start.2);
-    let problem = move || {
-        let chars = text.read().chars().count();
-        match (is_own.get(), chars) {
-            (true, 0) => Some("Write something to read.".to_owned()),
-            (true, chars) if chars > MOST_CHARS => {
-                Some(format!("{chars} characters; a look reads at most {MOST_CHARS}: shorten it."))
+/// Largest window number of the input; numbers beyond the last window start again from the first.
+const MAX_WINDOW: u32 = 999_999;
+
+/// What the form holds; it takes effect on submit.
+#[derive(Clone, Copy)]
+struct Form {
+    xray: XrayState,
+    is_prompt: RwSignal<bool>,
+    prompt: RwSignal<String>,
+    window: RwSignal<u32>,
+}
+
+impl Form {
+    fn new(xray: XrayState) -> Self {
+        let (is_prompt, prompt, window) = xray.text.with_untracked(|text| match text {
+            InspectionText::Prompt(prompt) => (true, prompt.clone(), 0),
+            InspectionText::Validation(window) => (false, String::new(), *window),
+        });
+        let (is_prompt, prompt, window) = (RwSignal::new(is_prompt), RwSignal::new(prompt), RwSignal::new(window));
+        Self { xray, is_prompt, prompt, window }
+    }
+
+    fn problem(self) -> Option<String> {
+        match (self.is_prompt.get(), self.prompt.read().chars().count()) {
+            (true, 0) => Some("Enter a prompt.".to_owned()),
+            (true, chars) if chars > MAX_PROMPT_CHARS => {
+                Some(format!("The prompt has {chars} characters; at most {MAX_PROMPT_CHARS} are allowed."))
             }
             _ => None,
         }
-    };
-    let read = move || {
-        if untrack(problem).is_some() {
+    }
+
+    fn apply(self) {
+        if untrack(|| self.problem()).is_some() {
             return;
         }
-        inside.token.set(None);
-        inside.passage.set(if is_own.get_untracked() {
-            Passage::Own(text.get_untracked())
-        } else {
-            Passage::Held(window.get_untracked())
+        self.xray.token.set(None);
+        self.xray.text.set(match self.is_prompt.get_untracked() {
+            true => InspectionText::Prompt(self.prompt.get_untracked()),
+            false => InspectionText::Validation(self.window.get_untracked()),
         });
-        let path = untrack(|| inside.path(&inside.place.get()));
-        inside.router.say(&path);
-    };
+        self.xray.update_address();
+    }
+}
+
+/// The form at the foot of the page.
+#[component]
+pub(super) fn Prompt() -> impl IntoView {
+    let xray = expect_context::<XrayState>();
+    let form = Form::new(xray);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        read();
+        form.apply();
     };
+    let input = move || if form.is_prompt.get() { prompt_input(form) } else { window_input(form) };
+    let error = move || form.problem().filter(|_| !form.prompt.read().is_empty());
+    let is_past = move || xray.step.get() != StepChoice::Newest && *xray.text.read() != InspectionText::default();
+    view! {
+        <section class="sheet padded prompt-box" aria-label="Inspected text">
+            <form class="row" on:submit=submit>
+                <div class="tabs" role="group" aria-label="Kind of text">
+                    {kind_button(form, false, "validation window", "Inspect a window of the validation split")}
+                    {kind_button(form, true, "prompt", "Inspect a text that you enter")}
+                </div>
+                {shows(input)}
+                <button
+                    class="primary"
+                    type="submit"
+                    title="Run all inspections of this page on this text"
+                    disabled=move || form.problem().is_some()
+                >
+                    "Inspect"
+                </button>
+            </form>
+            {shows(move || error().map(|error| view! { <p class="field-error" role="alert">{error}</p> }))}
+            {shows(move || is_past().then(|| past_steps(xray)))}
+        </section>
+    }
+}
+
+fn kind_button(form: Form, is_prompt: bool, label: &'static str, title: &'static str) -> AnyView {
+    let is_chosen = move || form.is_prompt.get() == is_prompt;
+    view! {
+        <button
+            type="button"
+            class="tab"
+            title=title
+            aria-pressed=says(move || is_chosen().to_string())
+            on:click=clicks(move |_| form.is_prompt.set(is_prompt))
+        >
+            {label}
+        </button>
+    }
+    .into_any()
+}
+
+fn prompt_input(form: Form) -> AnyView {
     let press = move |event: leptos::ev::KeyboardEvent| {
         if event.key() == "Enter" && !event.shift_key() {
             event.prevent_default();
-            read();
+            form.apply();
         }
     };
-    let seq = inside.model.with_value(|model| model.seq).min(MOST_TOKENS);
-    let is_past = move || inside.when.get() != When::Now && *inside.passage.read() != Passage::default();
+    let title = format!("At most {MAX_PROMPT_CHARS} characters; the first {} tokens are read", tokens_read(form.xray));
     view! {
-        <section class="sheet padded prompt-box" aria-label="The text that is read">
-            <form class="row" on:submit=submit>
-                <div class="tabs" role="group" aria-label="Which text">
-                    <button type="button" class="tab" aria-pressed=says(move || (!is_own.get()).to_string()) on:click=clicks(move |_| is_own.set(false))>"held-out text"</button>
-                    <button type="button" class="tab" aria-pressed=says(move || is_own.get().to_string()) on:click=clicks(move |_| is_own.set(true))>"your text"</button>
-                </div>
-                {shows(move || if is_own.get() {
-                    view! { <textarea id="xray-prompt" class="grow" rows="1" spellcheck="false" aria-label="Your text" placeholder="What the model should read" prop:value=text on:input:target=move |event| text.set(event.target().value()) on:keydown=press></textarea> }.into_any()
-                } else {
-                    view! { <label class="row">"window"<input type="number" min="0" max="999999" prop:value=window.get_untracked().to_string() on:input:target=move |event| window.set(event.target().value().parse().unwrap_or(0)) /></label><span class="grow small dim">{format!("the same text at every step, at most {seq} tokens of it")}</span> }.into_any()
-                })}
-                <button class="primary" type="submit" disabled=move || problem().is_some()>"Read it"</button>
-            </form>
-            {shows(move || problem().filter(|_| !text.read().is_empty()).map(|problem| view! { <p class="field-error" role="alert">{problem}</p> }))}
-            {shows(move || is_past().then(|| view! {
-                <p class="small dim row">
-                    {shows(move || if inside.own_in_past.get() { "This text is read at past steps too, from checkpoints." } else { "Past steps are kept over held-out window 0, so that is what you see of them." })}
-                    <button class="switch" aria-pressed=says(move || inside.own_in_past.get().to_string()) on:click=clicks(move |_| inside.own_in_past.update(|own| *own = !*own))>"read mine there"</button>
-                </p>
-            }))}
-        </section>
+        <textarea
+            id="xray-prompt"
+            class="grow"
+            rows="1"
+            spellcheck="false"
+            aria-label="Prompt"
+            placeholder="Enter a prompt"
+            title=title
+            prop:value=form.prompt
+            on:input:target=move |event| form.prompt.set(event.target().value())
+            on:keydown=press
+        >
+        </textarea>
     }
+    .into_any()
+}
+
+fn window_input(form: Form) -> AnyView {
+    let read = move |text: String| form.window.set(text.parse().unwrap_or(0));
+    view! {
+        <label class="row" title="Number of the window; default 0, which snapshots read">"window"
+            <input
+                type="number"
+                min="0"
+                max=MAX_WINDOW.to_string()
+                prop:value=form.window.get_untracked().to_string()
+                on:input:target=move |event| read(event.target().value())
+            />
+        </label>
+        <span class="grow small dim">
+            {format!("The same text at every step; at most {} tokens.", tokens_read(form.xray))}
+        </span>
+    }
+    .into_any()
+}
+
+/// Tokens that an inspection reads at most.
+fn tokens_read(xray: XrayState) -> usize {
+    xray.model.with_value(|model| model.seq).min(MAX_TOKENS)
+}
+
+/// Whether past steps show the snapshots or this text.
+fn past_steps(xray: XrayState) -> AnyView {
+    let is_on = xray.prompt_at_past_steps;
+    let text = move || match is_on.get() {
+        true => "Past steps are computed from checkpoints over this text.",
+        false => "Past steps show snapshots, which read validation window 0.",
+    };
+    view! {
+        <p class="small dim row">
+            {shows(text)}
+            <button
+                class="switch"
+                title="Compute past steps from checkpoints over this text in place of the snapshots"
+                aria-pressed=says(move || is_on.get().to_string())
+                on:click=clicks(move |_| is_on.update(|is_on| *is_on = !*is_on))
+            >
+                "Use this text at past steps"
+            </button>
+        </p>
+    }
+    .into_any()
 }

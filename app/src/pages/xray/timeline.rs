@@ -1,153 +1,255 @@
-//! The slider over the kept steps, whose right end is now: play, pause, speed, live, and a second step beside the first.
+//! The bar at the top: breadcrumbs, the slider over the snapshots whose right end is the newest step, playback, and the
+//! comparison of two steps.
 
 use figure::number;
 use leptos::prelude::*;
 
-use super::Inside;
-use crate::parts::{Icon, clicks, says, shows};
-use crate::xray::clock::{SPEEDS, When, moment, notch, played, scrubbed, start_of_play};
-use crate::xray::place::Place;
+use super::location::Location;
+use super::state::XrayState;
+use super::step::{SPEEDS, StepChoice, choice_at, slider_position};
+use crate::components::{Icon, clicks, says, shows};
 
-/// Plays the kept steps, a frame of the browser at a time.
-#[derive(Clone, Copy)]
-pub(super) struct Player {
-    steps: RwSignal<Vec<u64>>,
-    when: RwSignal<When>,
-    is_playing: RwSignal<bool>,
-    speed: RwSignal<u32>,
-}
-
-impl Player {
-    /// Still, at the newest.
-    pub(super) fn new(steps: RwSignal<Vec<u64>>, when: RwSignal<When>) -> Self {
-        Self { steps, when, is_playing: RwSignal::new(false), speed: RwSignal::new(12) }
-    }
-
-    /// Plays or holds.
-    pub(super) fn turn(self) {
-        if self.is_playing.get_untracked() { self.stop() } else { self.play() }
-    }
-
-    /// Holds.
-    pub(super) fn stop(self) {
-        self.is_playing.set(false);
-    }
-
-    fn play(self) {
-        let steps = self.steps.get_untracked();
-        if steps.is_empty() {
-            return;
-        }
-        self.is_playing.set(true);
-        let from = start_of_play(&steps, self.when.get_untracked());
-        self.when.set(from);
-        self.frame(notch(&steps, from), js_sys::Date::now(), self.speed.get_untracked());
-    }
-
-    /// One frame; another speed begins anew from where it is.
-    fn frame(self, from: usize, since_ms: f64, speed: u32) {
-        request_animation_frame(move || {
-            if self.is_playing.try_get_untracked() != Some(true) {
-                return;
-            }
-            let now = js_sys::Date::now();
-            let when = self.steps.with_untracked(|steps| played(steps, from, (now - since_ms) / 1e3, speed));
-            let at = when.unwrap_or(When::Now);
-            if self.when.get_untracked() != at {
-                self.when.set(at);
-            }
-            match (when, self.speed.get_untracked()) {
-                (None, _) => self.stop(),
-                (_, same) if same == speed => self.frame(from, since_ms, speed),
-                (_, other) => self.frame(self.steps.with_untracked(|steps| notch(steps, at)), now, other),
-            }
-        });
-    }
-}
-
-/// The row on top: where one is, which step, and what it costs.
+/// The bar.
 #[component]
 pub(super) fn Timeline() -> impl IntoView {
-    let inside = expect_context::<Inside>();
-    let Inside { when, other, player, .. } = inside;
-    let steps = inside.frames.steps;
-    let last = move || steps.read().len();
-    let step_word = move |when: When| match when {
-        When::Now => number::whole(inside.summary.read().step),
-        When::At(step) => number::whole(step),
-    };
-    let scrub = move |by: isize| {
-        player.stop();
-        when.update(|when| *when = steps.with_untracked(|steps| scrubbed(steps, *when, by)));
-    };
-    let slide = move |text: String| {
-        player.stop();
-        if let Ok(at) = text.parse::<usize>() {
-            when.set(steps.with_untracked(|steps| moment(steps, at)));
-        }
-    };
-    let slide_other = move |text: String| {
-        if let Ok(at) = text.parse::<usize>() {
-            other.set(Some(steps.with_untracked(|steps| moment(steps, at))));
-        }
-    };
-    let compare = move |_| {
-        let middle = move || steps.with_untracked(|steps| moment(steps, steps.len() / 2));
-        other.update(|other| *other = if other.is_some() { None } else { Some(middle()) });
-    };
+    let xray = expect_context::<XrayState>();
+    let has_no_snapshots = move || xray.inspections.steps.read().is_empty();
     view! {
         <div class="xray-head">
-            <nav class="crumbs" aria-label="Where this is">
-                <a href=super::run_href(inside)>{shows(move || inside.summary.read().name.clone())}</a>
-                {shows(move || inside.place.get().path().into_iter().map(|(place, word)| view! {
-                    <span class="dim" aria-hidden="true">"▸"</span><a href=inside.path(&place)>{word}</a>
-                }).collect_view())}
-                {shows(move || inside.place.get().up().map(|up| view! { <button class="quiet up" title="One level up (Esc)" on:click=clicks(move |_| inside.go(&up))><Icon name="up" />"up"</button> }))}
-            </nav>
-            <div class="timeline" role="group" aria-label="Step that is seen">
-                <button class="icon-only" aria-label="The kept step before" title="The kept step before (←)" on:click=clicks(move |_| scrub(-1))>"◂"</button>
-                <button class="icon-only play" aria-label=move || if player.is_playing.get() { "Hold" } else { "Play the kept steps" } title="Play the kept steps (space)" on:click=clicks(move |_| player.turn())>
-                    {shows(move || if player.is_playing.get() { view! { <Icon name="paused" /> }.into_any() } else { "▶".into_any() })}
-                </button>
-                <button class="icon-only" aria-label="The next kept step" title="The next kept step (→)" on:click=clicks(move |_| scrub(1))>"▸"</button>
-                <input type="range" class="scrub" aria-label="Step" min="0" max=says(move || last().to_string()) prop:value=says(move || steps.with(|steps| notch(steps, when.get())).to_string())
-                    aria-valuetext=says(move || format!("step {}{}", step_word(when.get()), if when.get() == When::Now { ", the newest" } else { "" }))
-                    on:input:target=move |event| slide(event.target().value()) />
-                <output class="mono at" title="Steps done when this was seen">{shows(move || step_word(when.get()))}</output>
-                <button class="live-again" class:is-live=move || when.get() == When::Now aria-pressed=says(move || (when.get() == When::Now).to_string()) title="Follow the newest step" on:click=clicks(move |_| { player.stop(); when.set(When::Now) })>
-                    {shows(move || if inside.frames.is_live() { "live" } else { "newest" })}
-                </button>
-                <label class="pick" title="Kept steps a second while playing"><span class="unseen">"Speed"</span>
-                    <select on:change:target=move |event| player.speed.set(event.target().value().parse().unwrap_or(12))>
-                        {SPEEDS.map(|speed| view! { <option value=speed.to_string() selected=move || player.speed.get() == speed>{format!("{speed} / s")}</option> })}
-                    </select>
-                </label>
-                <button class="switch" aria-pressed=says(move || other.read().is_some().to_string()) title="Another step beside this one" on:click=compare>"two steps"</button>
+            <Breadcrumbs xray />
+            <div class="timeline" role="group" aria-label="Step shown">
+                <PlaybackButtons xray />
+                <StepSlider xray />
+                <NewestButton xray />
+                <SpeedChoice xray />
+                <CompareButton xray />
             </div>
-            {shows(move || other.read().is_some().then(|| view! {
-                <div class="timeline beside" role="group" aria-label="Step beside it">
-                    <span class="dim">"beside it"</span>
-                    <input type="range" class="scrub" aria-label="Step beside it" min="0" max=says(move || last().to_string()) prop:value=says(move || steps.with(|steps| notch(steps, other.get().unwrap_or(When::Now))).to_string()) on:input:target=move |event| slide_other(event.target().value()) />
-                    <output class="mono at">{shows(move || step_word(other.get().unwrap_or(When::Now)))}</output>
-                </div>
+            {shows(move || xray.other_step.read().is_some().then(|| view! { <OtherStep xray /> }))}
+            {shows(move || has_no_snapshots().then(|| view! {
+                <p class="small dim">
+                    "There are no snapshots yet. The slider fills as the run trains: every step below 16 has a \
+                     snapshot, then 16 steps per doubling."
+                </p>
             }))}
-            {shows(move || (last() == 0).then(|| view! { <p class="small dim">"No step is kept yet: the slider fills as the run goes on."</p> }))}
         </div>
     }
 }
 
-/// The tabs of a block: one for each layer.
-pub(super) fn layers(
-    inside: Inside,
+#[component]
+fn Breadcrumbs(xray: XrayState) -> impl IntoView {
+    let crumbs = move || {
+        let crumbs = xray.location.get().breadcrumbs().into_iter();
+        crumbs
+            .map(|(location, label)| {
+                view! { <span class="dim" aria-hidden="true">"▸"</span><a href=xray.path(&location)>{label}</a> }
+            })
+            .collect_view()
+    };
+    let up = move || {
+        xray.location.get().up().map(|up| {
+            view! {
+                <button class="quiet up" title="Go one level up (Esc)" on:click=clicks(move |_| xray.go(&up))>
+                    <Icon name="up" />
+                    "up"
+                </button>
+            }
+        })
+    };
+    view! {
+        <nav class="crumbs" aria-label="Breadcrumbs">
+            <a href=xray.run_href() title="The page of the run">{shows(move || xray.summary.read().name.clone())}</a>
+            {shows(crumbs)}
+            {shows(up)}
+        </nav>
+    }
+}
+
+#[component]
+fn PlaybackButtons(xray: XrayState) -> impl IntoView {
+    let playback = xray.playback;
+    let icon = move || match playback.is_playing.get() {
+        true => view! { <Icon name="paused" /> }.into_any(),
+        false => "▶".into_any(),
+    };
+    let label = move || if playback.is_playing.get() { "Pause playback" } else { "Play the snapshots" };
+    view! {
+        <button
+            class="icon-only"
+            aria-label="Previous snapshot"
+            title="Previous snapshot (←)"
+            on:click=clicks(move |_| xray.step_by(-1))
+        >
+            "◂"
+        </button>
+        <button
+            class="icon-only play"
+            aria-label=label
+            title="Play or pause the snapshots (space)"
+            on:click=clicks(move |_| playback.toggle())
+        >
+            {shows(icon)}
+        </button>
+        <button
+            class="icon-only"
+            aria-label="Next snapshot"
+            title="Next snapshot (→)"
+            on:click=clicks(move |_| xray.step_by(1))
+        >
+            "▸"
+        </button>
+    }
+}
+
+fn step_number(xray: XrayState, step: StepChoice) -> String {
+    match step {
+        StepChoice::Newest => number::whole(xray.summary.read().step),
+        StepChoice::At(step) => number::whole(step),
+    }
+}
+
+/// The choice at a position that a slider reports.
+fn choice_of(xray: XrayState, position: &str) -> Option<StepChoice> {
+    let position = position.parse().ok()?;
+    Some(xray.inspections.steps.with_untracked(|steps| choice_at(steps, position)))
+}
+
+fn position_of(xray: XrayState, step: StepChoice) -> String {
+    xray.inspections.steps.with(|steps| slider_position(steps, step)).to_string()
+}
+
+#[component]
+fn StepSlider(xray: XrayState) -> impl IntoView {
+    let slide = move |position: String| {
+        xray.playback.pause();
+        if let Some(step) = choice_of(xray, &position) {
+            xray.step.set(step);
+        }
+    };
+    let value_text = move || {
+        let newest = if xray.step.get() == StepChoice::Newest { ", the newest" } else { "" };
+        format!("step {}{newest}", step_number(xray, xray.step.get()))
+    };
+    view! {
+        <input
+            type="range"
+            class="scrub"
+            aria-label="Step"
+            title="Choose a snapshot; the right end is the newest step"
+            min="0"
+            max=says(move || xray.inspections.steps.read().len().to_string())
+            prop:value=says(move || position_of(xray, xray.step.get()))
+            aria-valuetext=says(value_text)
+            on:input:target=move |event| slide(event.target().value())
+        />
+        <output class="mono at" title="Step shown: the number of optimizer steps done">
+            {shows(move || step_number(xray, xray.step.get()))}
+        </output>
+    }
+}
+
+#[component]
+fn NewestButton(xray: XrayState) -> impl IntoView {
+    let is_newest = move || xray.step.get() == StepChoice::Newest;
+    let show = move |_| {
+        xray.playback.pause();
+        xray.step.set(StepChoice::Newest);
+    };
+    view! {
+        <button
+            class="live-again"
+            class:is-live=is_newest
+            aria-pressed=says(move || is_newest().to_string())
+            title="Show the newest step and follow it while the run trains"
+            on:click=clicks(show)
+        >
+            {shows(move || if xray.inspections.is_live() { "live" } else { "newest" })}
+        </button>
+    }
+}
+
+#[component]
+fn SpeedChoice(xray: XrayState) -> impl IntoView {
+    let speed = xray.playback.speed;
+    let option = move |each: u32| {
+        view! { <option value=each.to_string() selected=move || speed.get() == each>{format!("{each} / s")}</option> }
+    };
+    view! {
+        <label class="pick" title="Playback speed, snapshots per second; default 12">
+            <span class="unseen">"Playback speed"</span>
+            <select on:change:target=move |event| speed.set(event.target().value().parse().unwrap_or(12))>
+                {SPEEDS.map(option)}
+            </select>
+        </label>
+    }
+}
+
+#[component]
+fn CompareButton(xray: XrayState) -> impl IntoView {
+    let toggle = move |_| {
+        let middle = || xray.inspections.steps.with_untracked(|steps| choice_at(steps, steps.len() / 2));
+        xray.other_step.update(|other| *other = if other.is_some() { None } else { Some(middle()) });
+    };
+    view! {
+        <button
+            class="switch"
+            aria-pressed=says(move || xray.other_step.read().is_some().to_string())
+            title="Show the same view of a second step beside this one"
+            on:click=clicks(toggle)
+        >
+            "Compare two steps"
+        </button>
+    }
+}
+
+/// The slider of the second step.
+#[component]
+fn OtherStep(xray: XrayState) -> impl IntoView {
+    let step = move || xray.other_step.get().unwrap_or(StepChoice::Newest);
+    let slide = move |position: String| {
+        if let Some(step) = choice_of(xray, &position) {
+            xray.other_step.set(Some(step));
+        }
+    };
+    view! {
+        <div class="timeline beside" role="group" aria-label="Second step">
+            <span class="dim">"second step"</span>
+            <input
+                type="range"
+                class="scrub"
+                aria-label="Second step"
+                title="Choose the snapshot shown beside the first"
+                min="0"
+                max=says(move || xray.inspections.steps.read().len().to_string())
+                prop:value=says(move || position_of(xray, step()))
+                on:input:target=move |event| slide(event.target().value())
+            />
+            <output class="mono at" title="Second step">{shows(move || step_number(xray, step()))}</output>
+        </div>
+    }
+}
+
+/// One button for each block; nothing for a model of one block.
+pub(super) fn block_tabs(
+    xray: XrayState,
     layer: impl Fn() -> u32 + Copy + Send + Sync + 'static,
-    to: fn(u32) -> Place,
+    to: fn(u32) -> Location,
 ) -> AnyView {
-    (inside.layers() > 1)
+    let button = move |each: u32| {
+        view! {
+            <button
+                class="tab"
+                title="Show this block"
+                aria-pressed=says(move || (layer() == each).to_string())
+                on:click=clicks(move |_| xray.go(&to(each)))
+            >
+                {format!("block {each}")}
+            </button>
+        }
+    };
+    (xray.layers() > 1)
         .then(|| {
             view! {
-                <div class="tabs" role="group" aria-label="Block">
-                    {(0..inside.layers()).map(|each| view! { <button class="tab" aria-pressed=says(move || (layer() == each).to_string()) on:click=clicks(move |_| inside.go(&to(each)))>{format!("block {each}")}</button> }).collect_view()}
-                </div>
+                <div class="tabs" role="group" aria-label="Block">{(0..xray.layers()).map(button).collect_view()}</div>
             }
         })
         .into_any()

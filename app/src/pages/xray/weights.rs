@@ -1,119 +1,123 @@
-//! All matrices in little: a thumbnail, the sizes of their values, and what is to be known of them in three numbers; below, how these went
-//! over the kept steps.
+//! All matrices, small: a heat map, a histogram and three numbers each; below, how these numbers changed over the
+//! snapshots.
+
+mod trends;
+pub(super) mod values;
+
+use std::cell::RefCell;
 
 use figure::heat::{describe_histogram, heat, histogram};
 use figure::scene::{Rect, Shape, Size};
 use figure::{Ramp, number};
 use leptos::prelude::*;
-use wire::look::{Look, Of};
-use wire::sight::{Sight, Thumbnail};
+use wire::inspect::request::{Inspection, TensorValues};
+use wire::inspect::result::{InspectionResult, MatrixSummary};
 
-use super::Inside;
-use super::seat::{Seat, stand};
-use super::trends::Trends;
-use crate::parts::{Plate, clicks, says, shows};
-use crate::xray::clock::When;
-use crate::xray::place::{OF, Place};
+use super::inspected::inspected;
+use super::location::Location;
+use super::state::XrayState;
+use super::step::StepChoice;
+use super::subscription::Subscription;
+use crate::components::{Canvas, shows};
+use trends::Trends;
 
-/// What of a parameter is shown.
-pub(super) fn of(inside: Inside) -> Of {
-    match *inside.place.read() {
-        Place::Weights { of } | Place::Matrix { of, .. } => of,
-        _ => Of::Weight,
-    }
-}
+const SHAPE: &str = "Rows × columns: inputs × outputs";
+const RMS: &str = "Root mean square of the values, √(Σ w² / n)";
+const STABLE_RANK: &str = "|W|²_F / |W|²₂: the effective number of directions. It is high in a random matrix and \
+    falls as training makes some directions dominant.";
 
-/// The choice of what is shown; `to` says where a choice leads.
-pub(super) fn choice(inside: Inside, to: impl Fn(Of) -> Place + Copy + Send + Sync + 'static) -> AnyView {
-    let meaning = |of: Of| match of {
-        Of::Weight => "Its values",
-        Of::Gradient => "The gradient of the loss on the held-out window",
-        Of::Update => {
-            "What the optimizer would change it by now: first moment over the root of the second, times the rate"
+pub(super) fn view(xray: XrayState, step: Signal<StepChoice>) -> AnyView {
+    let values = Memo::new(move |_| values::chosen(xray));
+    let subscription = xray.subscribe(step, move |_| Some(Inspection::Weights { values: values.get() }));
+    let names = Memo::new(move |_| match subscription.result.get().map(|shown| shown.result.clone()) {
+        Some(InspectionResult::Weights { matrices }) => {
+            matrices.into_iter().map(|matrix| matrix.tensor).collect::<Vec<_>>()
         }
-    };
-    view! {
-        <div class="tabs" role="group" aria-label="What is shown">
-            {OF.map(|(each, word)| view! { <button class="tab" title=meaning(each) aria-pressed=says(move || (of(inside) == each).to_string()) on:click=clicks(move |_| inside.go(&to(each)))>{word}</button> })}
-        </div>
-    }
-    .into_any()
-}
-
-/// The view.
-pub(super) fn view(inside: Inside, when: Signal<When>) -> AnyView {
-    let of = Memo::new(move |_| of(inside));
-    let seat = inside.seat(when, move |_| Some(Look::Gallery { of: of.get() }));
-    let names = Memo::new(move |_| match seat.shown.get().map(|shown| shown.sight.clone()) {
-        Some(Sight::Gallery { matrices }) => matrices.into_iter().map(|matrix| matrix.tensor).collect::<Vec<_>>(),
         _ => vec![],
     });
+    let cards = move || {
+        let names = names.get().into_iter().enumerate();
+        names.map(|(index, tensor)| view! { <Card xray subscription index tensor /> }).collect_view()
+    };
     view! {
-        {choice(inside, |of| Place::Weights { of })}
-        {stand(inside, seat, move || view! {
-            <ul class="gallery">
-                {shows(move || names.get().into_iter().enumerate().map(|(at, tensor)| view! { <Card inside seat at tensor /> }).collect_view())}
-            </ul>
-        }.into_any())}
-        {shows(move || (of.get() == Of::Weight).then(|| view! { <Trends inside /> }))}
+        <h2>"Weights"</h2>
+        {values::choice(xray, |values| Location::Weights { values })}
+        {inspected(xray, subscription, move || view! { <ul class="matrices">{shows(cards)}</ul> }.into_any())}
+        {shows(move || (values.get() == TensorValues::Weight).then(|| view! { <Trends xray /> }))}
     }
     .into_any()
 }
 
-/// A matrix in little: a link to it.
-#[component]
-fn Card(inside: Inside, seat: Seat, at: usize, tensor: String) -> impl IntoView {
-    // The sight is shared: only what a card needs is read of it.
-    let read = move |with: &dyn Fn(&Thumbnail)| {
-        if let Some(shown) = seat.shown.get()
-            && let Sight::Gallery { matrices } = &shown.sight
-            && let Some(matrix) = matrices.get(at)
+/// A matrix of a result. The result is shared; only what is needed is read from it.
+#[derive(Clone, Copy)]
+struct Summary {
+    subscription: Subscription,
+    index: usize,
+}
+
+impl Summary {
+    fn read(self, read: impl FnOnce(&MatrixSummary)) {
+        if let Some(shown) = self.subscription.result.get()
+            && let InspectionResult::Weights { matrices } = &shown.result
+            && let Some(matrix) = matrices.get(self.index)
         {
-            with(matrix);
+            read(matrix);
         }
-    };
+    }
+
+    fn text(self, text: fn(&MatrixSummary) -> String) -> String {
+        let written = RefCell::new(String::new());
+        self.read(|matrix| *written.borrow_mut() = text(matrix));
+        written.into_inner()
+    }
+
+    fn shapes(self, draw: impl FnOnce(&MatrixSummary) -> Vec<Shape>) -> Vec<Shape> {
+        let drawn = RefCell::new(vec![]);
+        self.read(|matrix| *drawn.borrow_mut() = draw(matrix));
+        drawn.into_inner()
+    }
+}
+
+fn shape(matrix: &MatrixSummary) -> String {
+    format!("{} × {}", matrix.shape[0], matrix.shape[1])
+}
+
+fn rms(matrix: &MatrixSummary) -> String {
+    number::short(matrix.moments.rms)
+}
+
+fn stable_rank(matrix: &MatrixSummary) -> String {
+    if matrix.stable_rank.is_nan() { "–".into() } else { number::short(f64::from(matrix.stable_rank)) }
+}
+
+/// A matrix; a link to its own view.
+#[component]
+fn Card(xray: XrayState, subscription: Subscription, index: usize, tensor: String) -> impl IntoView {
+    let summary = Summary { subscription, index };
+    let whole = |size: Size| Rect::new(0.0, 0.0, size.width, size.height);
     let draw = move |size: Size, is_dark: bool| -> Vec<Shape> {
-        let shapes = std::cell::RefCell::new(vec![]);
         let ramp = Ramp::signed(is_dark);
-        read(&|matrix| {
-            let whole = Rect::new(0.0, 0.0, size.width, size.height);
-            *shapes.borrow_mut() = vec![heat(&matrix.mean, whole, ramp, ramp.ends(matrix.mean.low, matrix.mean.high))];
-        });
-        shapes.into_inner()
+        summary
+            .shapes(|matrix| vec![heat(&matrix.mean, whole(size), ramp, ramp.ends(matrix.mean.low, matrix.mean.high))])
     };
-    let bars = move |size: Size, _: bool| -> Vec<Shape> {
-        let shapes = std::cell::RefCell::new(vec![]);
-        read(&|matrix| {
-            *shapes.borrow_mut() = histogram(&matrix.histogram, Rect::new(0.0, 0.0, size.width, size.height))
-        });
-        shapes.into_inner()
-    };
-    let told = move |tell: fn(&Thumbnail) -> String| {
-        let text = std::cell::RefCell::new(String::new());
-        read(&|matrix| *text.borrow_mut() = tell(matrix));
-        text.into_inner()
-    };
-    let shape = move || told(|matrix| format!("{} × {}", matrix.shape[0], matrix.shape[1]));
-    let rank = move || {
-        told(
-            |matrix| {
-                if matrix.stable_rank.is_nan() { "–".into() } else { number::short(f64::from(matrix.stable_rank)) }
-            },
-        )
-    };
-    let place = StoredValue::new(tensor.clone());
-    let href = move || inside.path(&Place::Matrix { tensor: place.get_value(), of: of(inside) });
-    let label = Signal::derive(move || format!("Means of tiles of {}", place.get_value()));
+    let bars = move |size: Size, _: bool| summary.shapes(|matrix| histogram(&matrix.histogram, whole(size)));
+    let name = StoredValue::new(tensor.clone());
+    let href = move || xray.path(&Location::Matrix { tensor: name.get_value(), values: values::chosen(xray) });
+    let label = Signal::derive(move || format!("Heat map of {}, means of tiles", name.get_value()));
+    let sizes = Signal::derive(move || summary.text(|matrix| describe_histogram(&matrix.histogram)));
     view! {
         <li>
-            <a class="matrix-card" href=href>
+            <a class="matrix-card" title="Enlarge this matrix" href=href>
                 <b class="small">{tensor}</b>
-                <Plate class="thumb" label draw />
-                <Plate class="mini-bars" label=Signal::derive(move || told(|matrix| describe_histogram(&matrix.histogram))) draw=bars />
+                <Canvas class="thumb" label draw />
+                <Canvas class="mini-bars" label=sizes draw=bars />
                 <dl class="pairs small">
-                    <div title="Rows and columns"><dt>"shape"</dt><dd class="mono">{shape}</dd></div>
-                    <div title="Root mean square of its values"><dt>"RMS"</dt><dd class="mono">{shows(move || told(|matrix| number::short(matrix.moments.rms)))}</dd></div>
-                    <div title="|W|²_F / |W|²₂: how many directions carry it. A fresh matrix has many; training makes some matter more."><dt>"stable rank"</dt><dd class="mono">{rank}</dd></div>
+                    <div title=SHAPE><dt>"shape"</dt><dd class="mono">{shows(move || summary.text(shape))}</dd></div>
+                    <div title=RMS><dt>"RMS"</dt><dd class="mono">{shows(move || summary.text(rms))}</dd></div>
+                    <div title=STABLE_RANK>
+                        <dt>"stable rank"</dt>
+                        <dd class="mono">{shows(move || summary.text(stable_rank))}</dd>
+                    </div>
                 </dl>
             </a>
         </li>

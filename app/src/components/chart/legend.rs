@@ -1,0 +1,96 @@
+//! The legend of a chart: each curve with its value at the crosshair, or its newest value. The place of the crosshair
+//! is written on the axis, so that the legend keeps its length.
+
+use figure::number;
+use figure::scene::Role;
+use figure::{Curve, Style};
+use leptos::prelude::*;
+use wire::series::Bucket;
+
+use super::Drawn;
+
+/// One entry of the legend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    name: String,
+    role: Role,
+    style: &'static str,
+    value: String,
+    meaning: String,
+}
+
+/// The entries for a place on the x axis, or for the newest values.
+pub(super) fn entries(drawn: &Drawn, curves: &[Curve], place: Option<f64>) -> Vec<Entry> {
+    let spec = &drawn.content.spec;
+    let readings =
+        place.filter(|place| drawn.layout.x.contains(*place)).map(|place| drawn.layout.readings(curves, place));
+    let mut entries = vec![];
+    for (index, (curve, line)) in
+        curves.iter().zip(&drawn.content.lines).enumerate().filter(|(_, (curve, _))| !curve.name.is_empty())
+    {
+        let is_aside = matches!(curve.style, Style::Planned | Style::Abandoned) || line.is_past;
+        let bucket = match &readings {
+            Some(readings) => readings.iter().find(|reading| reading.curve == index).map(|reading| reading.bucket),
+            None if is_aside => continue,
+            None => curve.last().copied(),
+        };
+        // A curve in two parts, measured and planned, has one entry: the part that has a value here.
+        let has_other_part = || curves.iter().any(|other| other.name == curve.name && !std::ptr::eq(other, curve));
+        if bucket.is_none() && (is_aside || has_other_part()) {
+            continue;
+        }
+        entries.push(entry(line.name.clone(), line.role, curve.style, bucket, &spec.unit, &line.meaning));
+    }
+    entries
+}
+
+fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &str, meaning: &str) -> Entry {
+    let style = match style {
+        Style::Stacked => "block",
+        Style::Planned => "dashed",
+        _ => "line",
+    };
+    let Some(bucket) = bucket else {
+        return Entry { name, role, style, value: "–".into(), meaning: meaning.to_owned() };
+    };
+    let folded = if bucket.count > 1 {
+        let (least, greatest) = (number::short(bucket.min), number::short(bucket.max));
+        format!("Mean of {} values from {least} to {greatest}. ", number::whole(bucket.count))
+    } else {
+        String::new()
+    };
+    let meaning = format!("{} {folded}{meaning}", number::exact(bucket.mean, unit));
+    Entry { name, role, style, value: written(bucket.mean, unit), meaning }
+}
+
+/// The unit is in the title; only values with a prefix and times need their own.
+fn written(value: f64, unit: &str) -> String {
+    match number::Manner::of(unit) {
+        number::Manner::Plain if LOSSES.contains(&unit) => precise(value),
+        number::Manner::Plain => number::short(value),
+        _ => number::with_unit(value, unit),
+    }
+}
+
+/// Units of losses.
+const LOSSES: [&str; 2] = ["nats / token", "bits / byte"];
+
+/// Losses are compared in the third decimal.
+fn precise(value: f64) -> String {
+    if (0.01..100.0).contains(&value.abs()) { number::fixed(value, 3) } else { number::short(value) }
+}
+
+#[component]
+pub(super) fn Legend(entries: RwSignal<Vec<Entry>>) -> impl IntoView {
+    view! {
+        <ul class="legend">
+            {move || entries.get().into_iter().map(|entry| view! {
+                <li title=entry.meaning class=entry.style>
+                    <i style:--tone=format!("var({})", entry.role.property())></i>
+                    <span class="dim">{entry.name}</span>
+                    <b>{entry.value}</b>
+                </li>
+            }).collect_view()}
+        </ul>
+    }
+}

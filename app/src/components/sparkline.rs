@@ -1,0 +1,46 @@
+//! A small curve without axes, drawn by `figure`.
+
+use figure::{Role, Shape, Size, sparkline};
+use leptos::prelude::*;
+
+const SIZE: Size = Size::new(112.0, 28.0);
+
+/// The sparkline of a loss; an empty box of the same size without points. The style sheet sets its colour.
+#[component]
+pub(crate) fn Sparkline(
+    /// Values from the first step to the last.
+    #[prop(into)]
+    values: Signal<Vec<f32>>,
+    /// Name for screen readers.
+    #[prop(into)]
+    label: Signal<String>,
+    /// Whether its end glows, because it moves now.
+    #[prop(into)]
+    is_live: Signal<bool>,
+) -> impl IntoView {
+    let scene = move || sparkline(&values.read(), SIZE, Role::Ink, is_live.get());
+    view! {
+        <svg
+            class="sparkline"
+            viewBox=format!("0 0 {} {}", SIZE.width, SIZE.height)
+            role="img"
+            aria-label=move || format!("{}, {}", label.get(), scene().summary)
+        >
+            {move || scene().shapes.iter().map(drawn).collect_view()}
+        </svg>
+    }
+}
+
+/// A sparkline is made of lines and dots only.
+fn drawn(shape: &Shape) -> AnyView {
+    match shape {
+        Shape::Polyline { points, .. } => {
+            let points: Vec<String> = points.iter().map(|point| format!("{:.1},{:.1}", point.x, point.y)).collect();
+            view! { <polyline points=points.join(" ") /> }.into_any()
+        }
+        Shape::Circle { center, radius, fill } => {
+            view! { <circle cx=center.x cy=center.y r=*radius opacity=fill.opacity /> }.into_any()
+        }
+        _ => ().into_any(),
+    }
+}

@@ -1,0 +1,53 @@
+//! The state of a run: a shape and a word, with colour in addition.
+
+use leptos::prelude::*;
+use wire::RunState;
+
+use super::Icon;
+
+/// The word for a state, which is also its CSS attribute and the name of its icon.
+pub(crate) fn state_word(state: RunState) -> &'static str {
+    match state {
+        RunState::Queued => "queued",
+        RunState::Starting => "starting",
+        RunState::Running => "running",
+        RunState::Paused => "paused",
+        RunState::Suspended => "suspended",
+        RunState::Finished => "finished",
+        RunState::Stopped => "stopped",
+        RunState::Failed => "failed",
+        RunState::Lost => "lost",
+    }
+}
+
+/// What a state means, in one sentence.
+fn meaning(state: RunState) -> &'static str {
+    match state {
+        RunState::Queued => "The run waits for its device or for its tokenized dataset.",
+        RunState::Starting => "A worker is loading the dataset and the weights.",
+        RunState::Running => "The run trains.",
+        RunState::Paused => "The run is paused before its next step; the model stays loaded on the device.",
+        RunState::Suspended => "The state of the run is saved and its device is released.",
+        RunState::Finished => "All steps are done.",
+        RunState::Stopped => "The run was stopped before its last step.",
+        RunState::Failed => "The run ended with an error.",
+        RunState::Lost => "The worker of the run stopped reporting.",
+    }
+}
+
+/// Whether a run in this state can be resumed.
+pub(crate) fn is_resumable(state: RunState) -> bool {
+    matches!(state, RunState::Paused | RunState::Suspended | RunState::Stopped | RunState::Failed | RunState::Lost)
+}
+
+/// Icon and word.
+#[component]
+pub(crate) fn StateMark(state: RunState) -> impl IntoView {
+    let word = state_word(state);
+    view! {
+        <span class="state" data-state=word title=meaning(state)>
+            <Icon name=word />
+            {word}
+        </span>
+    }
+}

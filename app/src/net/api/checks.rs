@@ -1,0 +1,10 @@
+//! Route of device checks.
+
+use wire::check::CheckReport;
+
+use super::{ApiFailure, get};
+
+/// The newest report of each device.
+pub(crate) async fn reports() -> Result<Vec<CheckReport>, ApiFailure> {
+    get("/checks").await
+}

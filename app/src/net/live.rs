@@ -1,0 +1,390 @@
+//! The only module that opens a socket: one WebSocket for the page, with the state of the lab and the stream of each
+//! watched run. It reconnects, and the stream of a run then continues where it ended.
+//!
+//! The server sends a heartbeat each second. Without one for [`SILENCE_MS`] the socket counts as closed, because a
+//! laptop that slept keeps a socket open that is connected to nothing.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use leptos::leptos_dom::helpers::TimeoutHandle;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::*;
+use web_sys::{BinaryType, MessageEvent, WebSocket};
+use wire::inspect::request::Inspection;
+use wire::run::Cursor;
+use wire::transport::live::{FromPage, LabState, Tick, ToPage};
+use wire::{RunId, encode};
+
+use super::api;
+
+/// Time without a message after which the socket counts as closed.
+const SILENCE_MS: f64 = 5_000.0;
+/// The same for a page that becomes visible again.
+const RETURN_SILENCE_MS: f64 = 2_500.0;
+/// Shortest and longest wait between attempts.
+const FIRST_WAIT_MS: f64 = 250.0;
+const LONGEST_WAIT_MS: f64 = 8_000.0;
+
+/// The state of the socket.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Connection {
+    /// Not open yet.
+    Connecting {
+        /// Attempts so far.
+        retry: u32,
+    },
+    Open,
+    /// It was open and is closed.
+    Lost {
+        /// Attempts since then.
+        retry: u32,
+        /// Time of the last message, ms since 1970.
+        since_ms: i64,
+    },
+}
+
+/// An update of a watched run.
+pub(crate) enum News {
+    /// What is new since the previous tick.
+    Tick(Box<Tick>),
+    /// The stream has a gap: fetch the run again, then [`Watch::go_on`] from its cursor.
+    Resync,
+}
+
+type OnNews = Rc<dyn Fn(News)>;
+
+/// A watched run.
+struct Watched {
+    number: u32,
+    run: RunId,
+    cursor: Cursor,
+    on_news: OnNews,
+}
+
+/// The socket and what the page requests from it. Closures never hold the borrow across a call to the page.
+#[derive(Default)]
+struct State {
+    socket: Option<Socket>,
+    watched: Vec<Watched>,
+    /// The inspections that this page requests.
+    inspections: Option<(RunId, Vec<Inspection>)>,
+    last_number: u32,
+    retry: u32,
+    last_message_ms: f64,
+    next_attempt: Option<TimeoutHandle>,
+    is_closed: bool,
+}
+
+/// A socket and the closures that it calls, which live as long as the socket.
+struct Socket {
+    socket: WebSocket,
+    _on_open: Closure<dyn Fn()>,
+    _on_message: Closure<dyn Fn(MessageEvent)>,
+    _on_close: Closure<dyn Fn()>,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.socket.set_onopen(None);
+        self.socket.set_onmessage(None);
+        self.socket.set_onclose(None);
+        let _ = self.socket.close();
+    }
+}
+
+/// The live state, in the context of all components.
+#[derive(Clone, Copy)]
+pub(crate) struct Live {
+    /// The newest state of the lab.
+    pub(crate) lab: RwSignal<Option<LabState>>,
+    /// The state of the socket.
+    pub(crate) connection: RwSignal<Connection>,
+    state: StoredValue<Rc<RefCell<State>>, LocalStorage>,
+    /// Shows a message of the server to the user.
+    on_message: StoredValue<Rc<dyn Fn(String)>, LocalStorage>,
+}
+
+/// A subscription to the stream of a run.
+#[derive(Clone, Copy)]
+pub(crate) struct Watch {
+    live: Live,
+    number: u32,
+}
+
+impl Live {
+    /// Opens the socket and keeps it open until the surrounding component goes. Messages for the user are passed to
+    /// `on_message`.
+    pub(crate) fn start(on_message: impl Fn(String) + 'static) -> Self {
+        let live = Self {
+            lab: RwSignal::new(None),
+            connection: RwSignal::new(Connection::Connecting { retry: 0 }),
+            state: StoredValue::new_local(Rc::default()),
+            on_message: StoredValue::new_local(Rc::new(on_message)),
+        };
+        live.open();
+        live.watch();
+        live
+    }
+
+    /// Subscribes to a run from `since` on. The subscription survives reconnections and ends with [`Watch::leave`].
+    pub(crate) fn watch_run(self, run: RunId, since: Cursor, on_news: impl Fn(News) + 'static) -> Watch {
+        let number = self.with_state(|state| {
+            state.last_number += 1;
+            state.watched.push(Watched {
+                number: state.last_number,
+                run: run.clone(),
+                cursor: since,
+                on_news: Rc::new(on_news),
+            });
+            state.last_number
+        });
+        self.send(&FromPage::WatchRun { run, since });
+        Watch { live: self, number: number.unwrap_or(0) }
+    }
+
+    /// Sets the inspections that this page requests from a run; an empty list ends them.
+    pub(crate) fn inspect(self, run: RunId, inspections: Vec<Inspection>) {
+        let requested = (!inspections.is_empty()).then(|| (run.clone(), inspections.clone()));
+        self.with_state(|state| state.inspections = requested);
+        self.send(&FromPage::Inspect { run, inspections });
+    }
+
+    /// `None` once the component that opened the socket is gone.
+    fn with_state<T>(self, act: impl FnOnce(&mut State) -> T) -> Option<T> {
+        self.state.try_with_value(|state| act(&mut state.borrow_mut()))
+    }
+
+    /// Sends a message. While the socket is not open this does nothing: all requests are sent when it opens.
+    fn send(self, message: &FromPage) {
+        let socket = self.with_state(|state| state.socket.as_ref().map(|socket| socket.socket.clone())).flatten();
+        let Some(socket) = socket.filter(|socket| socket.ready_state() == WebSocket::OPEN) else { return };
+        if let Ok(bytes) = encode::to_bytes(message) {
+            // A socket that breaks now is reported by its close event.
+            let _ = socket.send_with_u8_array(&bytes);
+        }
+    }
+
+    /// Opens a socket and replaces the previous one.
+    fn open(self) {
+        let location = window().location();
+        let scheme = if location.protocol().as_deref() == Ok("https:") { "wss" } else { "ws" };
+        let Ok(host) = location.host() else { return };
+        let Ok(socket) = WebSocket::new(&format!("{scheme}://{host}/api/v1/live")) else { return };
+        socket.set_binary_type(BinaryType::Arraybuffer);
+        let on_open = Closure::<dyn Fn()>::new(move || self.opened());
+        let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| self.received(&event));
+        let on_close = Closure::<dyn Fn()>::new(move || self.closed());
+        socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
+        socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
+        let fresh = Socket { socket, _on_open: on_open, _on_message: on_message, _on_close: on_close };
+        let old = self.with_state(|state| {
+            state.last_message_ms = now_ms();
+            state.next_attempt = None;
+            state.socket.replace(fresh)
+        });
+        // One of its closures may be running now: it is dropped after it has returned.
+        later(move || drop(old));
+    }
+
+    /// Sends all requests.
+    fn opened(self) {
+        let requests = self.with_state(|state| {
+            state.retry = 0;
+            state.last_message_ms = now_ms();
+            let watched = state.watched.iter().map(|watched| (watched.run.clone(), watched.cursor)).collect::<Vec<_>>();
+            (watched, state.inspections.clone())
+        });
+        let (watched, requested) = requests.unwrap_or_default();
+        self.connection.set(Connection::Open);
+        self.send(&FromPage::WatchLab);
+        for (run, since) in watched {
+            self.send(&FromPage::WatchRun { run, since });
+        }
+        if let Some((run, inspections)) = requested {
+            self.send(&FromPage::Inspect { run, inspections });
+        }
+    }
+
+    fn received(self, event: &MessageEvent) {
+        self.with_state(|state| state.last_message_ms = now_ms());
+        let Ok(buffer) = event.data().dyn_into::<js_sys::ArrayBuffer>() else { return };
+        match encode::from_bytes::<ToPage>(&js_sys::Uint8Array::new(&buffer).to_vec()) {
+            Ok(ToPage::Lab(lab)) => self.lab.set(Some(lab)),
+            Ok(ToPage::Tick(tick)) => self.publish(tick),
+            Ok(ToPage::Resync { run }) => self.publish_resync(&run),
+            Ok(ToPage::Heartbeat { .. }) => {}
+            Ok(ToPage::Refused { message }) => self.show(message),
+            Err(source) => self.show(format!(
+                "A live message could not be read ({source}). Reload the page: it may be older than the server."
+            )),
+        }
+    }
+
+    fn show(self, message: String) {
+        self.on_message.try_with_value(|on_message| on_message(message));
+    }
+
+    fn publish(self, tick: Tick) {
+        let listeners = self.with_state(|state| {
+            let of_run = state
+                .watched
+                .iter_mut()
+                .filter(|watched| watched.run == tick.run && is_next(watched.cursor, tick.cursor));
+            of_run
+                .map(|watched| {
+                    watched.cursor = tick.cursor;
+                    watched.on_news.clone()
+                })
+                .collect::<Vec<_>>()
+        });
+        for on_news in listeners.unwrap_or_default() {
+            on_news(News::Tick(Box::new(tick.clone())));
+        }
+    }
+
+    fn publish_resync(self, run: &RunId) {
+        let of_run = |state: &mut State| {
+            state
+                .watched
+                .iter()
+                .filter(|watched| watched.run == *run)
+                .map(|watched| watched.on_news.clone())
+                .collect::<Vec<_>>()
+        };
+        for on_news in self.with_state(of_run).unwrap_or_default() {
+            on_news(News::Resync);
+        }
+    }
+
+    /// The socket is closed: plans the next attempt, each later than the previous one.
+    fn closed(self) {
+        let planned = self.with_state(|state| {
+            if state.is_closed || state.next_attempt.is_some() {
+                return None;
+            }
+            state.retry += 1;
+            Some((state.retry, state.last_message_ms))
+        });
+        let Some((retry, last_message_ms)) = planned.flatten() else { return };
+        // A socket does not say why it was closed. If this browser is no longer signed in, any request is answered with
+        // 401, and the shell then shows the sign-in page.
+        spawn_local(async { drop(api::me().await) });
+        self.connection.update(|connection| {
+            *connection = match *connection {
+                Connection::Connecting { .. } => Connection::Connecting { retry },
+                Connection::Open => Connection::Lost { retry, since_ms: last_message_ms as i64 },
+                Connection::Lost { since_ms, .. } => Connection::Lost { retry, since_ms },
+            }
+        });
+        let longest = (FIRST_WAIT_MS * 2f64.powi(retry.min(16) as i32 - 1)).min(LONGEST_WAIT_MS);
+        // Many pages lose a server at the same time; they should not all reconnect at the same time.
+        let wait_ms = longest * (0.6 + 0.4 * js_sys::Math::random());
+        let next_attempt = set_timeout_with_handle(move || self.open(), Duration::from_millis(wait_ms as u64)).ok();
+        self.with_state(|state| state.next_attempt = next_attempt);
+    }
+
+    /// Tries now instead of after the wait.
+    fn retry_now(self) {
+        let is_needed = self.with_state(|state| {
+            if let Some(waiting) = state.next_attempt.take() {
+                waiting.clear();
+                return true;
+            }
+            false
+        });
+        if is_needed == Some(true) {
+            self.open();
+        } else {
+            self.close_silent(RETURN_SILENCE_MS);
+        }
+    }
+
+    /// Closes a socket that has been silent for this long.
+    fn close_silent(self, silence_ms: f64) {
+        let dead = self.with_state(|state| {
+            let is_silent = state.next_attempt.is_none() && now_ms() - state.last_message_ms > silence_ms;
+            if is_silent { state.socket.take() } else { None }
+        });
+        if dead.flatten().is_some() {
+            self.closed();
+        }
+    }
+
+    /// Watches the heartbeat, and the moments at which the page becomes visible or online.
+    fn watch(self) {
+        let beat = set_interval_with_handle(move || self.close_silent(SILENCE_MS), Duration::from_secs(1)).ok();
+        let online = window_event_listener_untyped("online", move |_| self.retry_now());
+        let shown = window_event_listener_untyped("pageshow", move |_| self.retry_now());
+        let on_sight = Closure::<dyn Fn()>::new(move || {
+            if document().visibility_state() == web_sys::VisibilityState::Visible {
+                self.retry_now();
+            }
+        });
+        let _ = document().add_event_listener_with_callback("visibilitychange", on_sight.as_ref().unchecked_ref());
+        let on_sight = StoredValue::new_local(on_sight);
+        on_cleanup(move || {
+            if let Some(beat) = beat {
+                beat.clear();
+            }
+            online.remove();
+            shown.remove();
+            on_sight.with_value(|on_sight| {
+                let _ = document()
+                    .remove_event_listener_with_callback("visibilitychange", on_sight.as_ref().unchecked_ref());
+            });
+            let socket = self.with_state(|state| {
+                state.is_closed = true;
+                state.watched.clear();
+                if let Some(waiting) = state.next_attempt.take() {
+                    waiting.clear();
+                }
+                state.socket.take()
+            });
+            drop(socket);
+        });
+    }
+}
+
+impl Watch {
+    /// Continues from another cursor, after the run was fetched again.
+    pub(crate) fn go_on(self, since: Cursor) {
+        let run = self.live.with_state(|state| {
+            let watched = state.watched.iter_mut().find(|watched| watched.number == self.number)?;
+            watched.cursor = since;
+            Some(watched.run.clone())
+        });
+        if let Some(run) = run.flatten() {
+            self.live.send(&FromPage::WatchRun { run, since });
+        }
+    }
+
+    /// Ends the subscription.
+    pub(crate) fn leave(self) {
+        let run = self.live.with_state(|state| {
+            let place = state.watched.iter().position(|watched| watched.number == self.number)?;
+            let gone = state.watched.remove(place);
+            state.watched.iter().all(|watched| watched.run != gone.run).then_some(gone.run)
+        });
+        if let Some(run) = run.flatten() {
+            self.live.send(&FromPage::LeaveRun { run });
+        }
+    }
+}
+
+/// Whether a tick is newer than `seen`; one that was sent before the page subscribed again is not.
+fn is_next(seen: Cursor, tick: Cursor) -> bool {
+    seen.epoch == tick.epoch && tick.tick > seen.tick
+}
+
+fn later(act: impl FnOnce() + 'static) {
+    set_timeout(act, Duration::ZERO);
+}
+
+fn now_ms() -> f64 {
+    js_sys::Date::now()
+}

@@ -1,0 +1,225 @@
+//! Two of the runs against each other: for how many steps they were identical, and the difference of their training
+//! losses with its band.
+
+use std::time::Duration;
+
+use figure::chart::Reference;
+use figure::scene::Role;
+use figure::{ChartSpec, number};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::RunId;
+use wire::series::Comparison;
+
+use super::Choice;
+use crate::components::chart::{Chart, ChartContent, ChartGroup, Line, Range};
+use crate::components::{Failure, interval};
+use crate::curves::difference_buckets;
+use crate::net::api::{self, ApiFailure};
+use crate::net::live::Live;
+
+/// Maximum number of points of the difference.
+const POINTS: u32 = 300;
+/// Interval between requests while either run trains.
+const REFRESH: Duration = Duration::from_secs(4);
+
+/// Two runs, of which the second is subtracted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pair {
+    run: RunId,
+    with: RunId,
+    label: String,
+    is_live: bool,
+}
+
+/// The offered pairs: each run with its parent, then each of the selected runs with the first.
+fn pairs(chosen: &[RunId], live: Live) -> Vec<Pair> {
+    let lab = live.lab.read();
+    let all = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
+    let find = |run: &RunId| all.iter().find(|known| known.id == *run);
+    let pair = |run: &RunId, with: &RunId, word: &str| {
+        let (one, other) = (find(run)?, find(with)?);
+        let label = format!("{} − {word}{}", one.name, other.name);
+        Some(Pair {
+            run: run.clone(),
+            with: with.clone(),
+            label,
+            is_live: one.state.is_live() || other.state.is_live(),
+        })
+    };
+    let mut pairs: Vec<Pair> = vec![];
+    for run in chosen {
+        if let Some(parent) = find(run).and_then(|run| run.parent.clone()) {
+            pairs.extend(pair(run, &parent.run, "its parent "));
+        }
+    }
+    if let Some((first, others)) = chosen.split_first() {
+        let is_new = |pairs: &[Pair], run: &RunId| {
+            !pairs.iter().any(|pair| (&pair.run, &pair.with) == (run, first) || (&pair.run, &pair.with) == (first, run))
+        };
+        for run in others {
+            if is_new(&pairs, run) {
+                pairs.extend(pair(run, first, ""));
+            }
+        }
+    }
+    pairs
+}
+
+/// The panel; nothing while there are fewer than two runs.
+#[component]
+pub(super) fn DifferencePanel() -> impl IntoView {
+    let choice = expect_context::<Choice>();
+    let live = expect_context::<Live>();
+    let known = Memo::new(move |_| pairs(&choice.runs.read(), live));
+    let picked = RwSignal::new(0usize);
+    let shown = Memo::new(move |_| {
+        let known = known.read();
+        known.get(picked.get()).or(known.first()).cloned()
+    });
+    // A change of state alone does not build the panel again.
+    let which = Memo::new(move |_| shown.read().as_ref().map(|pair| (pair.run.clone(), pair.with.clone())));
+    move || {
+        let (run, with) = which.get()?;
+        let is_growing = Signal::derive(move || shown.read().as_ref().is_some_and(|pair| pair.is_live));
+        Some(view! {
+            <PairDifference run with is_growing>
+                <label class="pick" title="The two runs whose difference is shown">
+                    <span class="unseen">"Pair of runs"</span>
+                    <select on:change:target=move |event| picked.set(event.target().value().parse().unwrap_or(0))>
+                        {move || known.get().into_iter().enumerate().map(|(at, pair)| view! {
+                            <option value=at selected={move || picked.get() == at}>{pair.label}</option>
+                        }).collect_view()}
+                    </select>
+                </label>
+            </PairDifference>
+        })
+    }
+}
+
+#[component]
+fn PairDifference(
+    run: RunId,
+    with: RunId,
+    #[prop(into)] is_growing: Signal<bool>,
+    children: Children,
+) -> impl IntoView {
+    let (run, with) = (StoredValue::new(run), StoredValue::new(with));
+    let found = RwSignal::new(None::<Result<Comparison, ApiFailure>>);
+    let range = RwSignal::new(None::<Range>);
+    let fetch = move || {
+        spawn_local(async move {
+            let (Some(run), Some(with)) = (run.try_get_value(), with.try_get_value()) else { return };
+            let answer = api::compare(&run, &with, POINTS).await;
+            // After a failure the last difference stays; it is fetched again later.
+            let keeps = answer.is_err() && found.try_with_untracked(|found| matches!(found, Some(Ok(_)))) == Some(true);
+            if !keeps {
+                found.try_set(Some(answer));
+            }
+        });
+    };
+    fetch();
+    interval::every(REFRESH, move || {
+        if is_growing.try_get_untracked() == Some(true) {
+            fetch();
+        }
+    });
+    let content = move || content(found.read().as_ref().and_then(|found| found.as_ref().ok()), range.get());
+    let show = move |wanted: Option<Range>| {
+        let whole = untrack(content).lines.first().and_then(|line| {
+            let (first, last) = (line.buckets.first()?, line.buckets.last()?);
+            Some(Range { from: first.x, to: last.last_x })
+        });
+        range.set(wanted.zip(whole).and_then(|(wanted, whole)| wanted.within(whole)));
+    };
+    let group = ChartGroup {
+        crosshair: RwSignal::new(None),
+        show: Callback::new(show),
+        press: Callback::new(|_| ()),
+        describe: Callback::new(|_| None),
+    };
+    let verdict = move || match &*found.read() {
+        None => "Comparing …".to_owned(),
+        Some(Ok(comparison)) => verdict(comparison),
+        Some(Err(_)) => String::new(),
+    };
+    let failure = move || found.read().as_ref().and_then(|found| found.as_ref().err().cloned());
+    let changed = Signal::derive(move || {
+        found.track();
+        range.track();
+    });
+    view! {
+        <section class="difference">
+            <Chart
+                group
+                title="Difference".to_owned()
+                unit="nats / token".to_owned()
+                meaning="Training loss of the first run minus that of the second at equal steps; below 0 the first run \
+                         is better. The band is the mean ± 2 standard errors."
+                paint=content
+                changed
+            >
+                {children()}
+            </Chart>
+            <p class="verdict" role="status">{verdict}</p>
+            {move || failure().map(|failure| view! {
+                <Failure what="The two runs could not be compared" failure retry=move |()| fetch() />
+            })}
+        </section>
+    }
+}
+
+/// `From step 1 000 on: identical for 300 steps, bit for bit; different from step 1 300 on. At step 1 900 ...`
+fn verdict(comparison: &Comparison) -> String {
+    let Some(from) = comparison.common_from else { return "The two runs have no step in common yet.".into() };
+    let from = number::whole(from);
+    let same = match comparison.identical_steps {
+        1 => "1 step".to_owned(),
+        steps => format!("{} steps", number::whole(steps)),
+    };
+    let begun = match (comparison.identical_steps, comparison.first_difference) {
+        (_, None) => {
+            return format!("From step {from} on: identical for all {same} that they have in common, bit for bit.");
+        }
+        (0, Some(_)) => format!("Different from step {from} on."),
+        (_, Some(at)) => {
+            format!(
+                "From step {from} on: identical for {same}, bit for bit; different from step {} on.",
+                number::whole(at)
+            )
+        }
+    };
+    let Some(last) = comparison.difference.last() else { return begun };
+    let size = number::fixed(last.mean.abs(), 4);
+    let at = number::whole(last.last_step);
+    let end = match (last.low, last.high) {
+        (low, _) if low > 0.0 => {
+            format!(
+                "At step {at} the loss of the first run is {size} nats per token higher, more than 2 standard errors."
+            )
+        }
+        (_, high) if high < 0.0 => {
+            format!(
+                "At step {at} the loss of the first run is {size} nats per token lower, more than 2 standard errors."
+            )
+        }
+        _ => format!("At step {at} the difference of {size} nats per token is within 2 standard errors."),
+    };
+    format!("{begun} {end}")
+}
+
+fn content(comparison: Option<&Comparison>, range: Option<Range>) -> ChartContent {
+    let buckets = comparison.map(|found| difference_buckets(&found.difference)).unwrap_or_default();
+    let line = Line::new("difference", "Mean over the steps of the bucket, with its band.", Role::InkSoft, buckets);
+    let references = vec![Reference { label: "no difference".into(), value: 0.0, role: Role::InkFaint }];
+    let spec = ChartSpec {
+        title: "difference of two losses".into(),
+        unit: "nats / token".into(),
+        references,
+        has_zero: true,
+        from: range.map(|range| range.from),
+        to: range.map(|range| range.to),
+        ..ChartSpec::default()
+    };
+    ChartContent { spec, lines: vec![line], ..ChartContent::default() }
+}

@@ -1,0 +1,191 @@
+//! The lineage as a tree: each segment is a bar over steps, connected to the segment that it continues; abandoned
+//! branches are dashed. Every bar is a link to its run.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use figure::{Scale, ScaleKind, Tick, axis, number};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::RunId;
+use wire::series::{Axis, name};
+
+use super::Choice;
+use super::family::{Bar, Member, gather, rows};
+use crate::components::interval;
+use crate::net::api::{self, SeriesRequest};
+use crate::net::live::Live;
+use crate::route::run_path;
+
+/// Pixels of a row, and where in it the bar lies.
+const ROW: f64 = 36.0;
+const BAR: f64 = 24.0;
+/// Maximum number of runs that are drawn.
+const MAX_RUNS: usize = 40;
+/// Interval between requests while a run of the family trains.
+const REFRESH: Duration = Duration::from_secs(5);
+
+#[component]
+pub(super) fn LineageTree() -> impl IntoView {
+    let choice = expect_context::<Choice>();
+    let live = expect_context::<Live>();
+    let members = RwSignal::new(Vec::<Member>::new());
+    let family = Memo::new(move |_| {
+        let lab = live.lab.read();
+        let all = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
+        let mut family = gather(&choice.runs.read(), all);
+        family.truncate(MAX_RUNS);
+        family
+    });
+    let fetch = move |family: Vec<RunId>| {
+        spawn_local(async move {
+            let found = futures_util::future::join_all(family.iter().map(fetch_member)).await;
+            if family_is(family, &members, choice) {
+                members.try_set(found.into_iter().flatten().collect());
+            }
+        });
+    };
+    Effect::new(move |_| fetch(family.get()));
+    interval::every(REFRESH, move || {
+        if members.with_untracked(|members| members.iter().any(|member| member.summary.state.is_live())) {
+            fetch(family.get_untracked());
+        }
+    });
+    let bars = Memo::new(move |_| rows(&members.read()));
+    view! {
+        <section class="panel lineage" aria-labelledby="lineage-title">
+            <h2
+                id="lineage-title"
+                title="The segments of the runs: forks start from the run above them, rollbacks start a new segment"
+            >
+                "Lineage"
+                <span class="unit">" over steps; abandoned branches are dashed"</span>
+            </h2>
+            <div class="tree">{move || view! { <Bars bars=bars.get() /> }}</div>
+        </section>
+    }
+}
+
+/// Whether the selected runs are still among those that were fetched.
+fn family_is(family: Vec<RunId>, members: &RwSignal<Vec<Member>>, choice: Choice) -> bool {
+    !members.is_disposed() && choice.runs.read_untracked().iter().all(|run| family.contains(run))
+}
+
+/// The segments of a run, and where each ends: one bucket per segment contains that.
+async fn fetch_member(run: &RunId) -> Option<Member> {
+    let view = api::run(run).await.ok()?;
+    let request =
+        SeriesRequest { names: vec![name::TRAIN.to_owned()], axis: Axis::Step, from: None, to: None, points: 1 };
+    let windows = api::series(run, &request).await.unwrap_or_default();
+    let mut ends = BTreeMap::new();
+    for window in windows {
+        if let Some(last) = window.buckets.last() {
+            ends.insert(window.segment, last.last_step);
+        }
+    }
+    Some(Member { summary: view.summary, segments: view.segments, ends })
+}
+
+#[component]
+fn Bars(bars: Vec<Bar>) -> impl IntoView {
+    let last = bars.iter().map(|bar| bar.to_step).max().unwrap_or(0).max(1);
+    let height = bars.len() as f64 * ROW + 24.0;
+    // Room on both sides for round ends and the dots of live runs.
+    let place = move |step: u64| 1.0 + 97.0 * step as f64 / last as f64;
+    let stems = bars.iter().enumerate().filter_map(|(row, bar)| {
+        let stem = bar.stem?;
+        let x = format!("{:.3}%", place(bar.from_step));
+        let (top, bottom) = (stem as f64 * ROW + BAR, row as f64 * ROW + BAR);
+        Some(view! { <line class="stem" x1=x.clone() x2=x y1=top y2=bottom /> })
+    });
+    let stems = stems.collect_view();
+    let scale = Scale::new(ScaleKind::Linear, 0.0, last as f64);
+    let whole = axis::ticks(&scale, 6, "steps").into_iter().filter(|tick| tick.value.fract() == 0.0);
+    let ticks = whole.map(|Tick { value, label }| {
+        let at = place(value as u64);
+        let x = format!("{at:.3}%");
+        let anchor = if at < 4.0 {
+            "start"
+        } else if at > 96.0 {
+            "end"
+        } else {
+            "middle"
+        };
+        view! {
+            <line class="tick-line" x1=x.clone() x2=x.clone() y1=0 y2=height - 18.0 />
+            <text class="tick-label" x=x y=height - 4.0 text-anchor=anchor>{label}</text>
+        }
+    });
+    let ticks = ticks.collect_view();
+    let label = format!("Lineage of {} segments over {} steps", bars.len(), number::whole(last));
+    view! {
+        <svg width="100%" height=height role="group" aria-label=label>
+            {ticks}
+            {stems}
+            {bars.into_iter().enumerate().map(|(row, bar)| view! { <BarRow bar row place /> }).collect_view()}
+        </svg>
+    }
+}
+
+#[component]
+fn BarRow(bar: Bar, row: usize, place: impl Fn(u64) -> f64) -> impl IntoView {
+    let choice = expect_context::<Choice>();
+    let (top, y) = (row as f64 * ROW, row as f64 * ROW + BAR);
+    let percent = |step: u64| format!("{:.3}%", place(step));
+    let done = bar.left_at.unwrap_or(bar.to_step).min(bar.to_step);
+    let (from, done_at, to) = (percent(bar.from_step), percent(done), percent(bar.to_step));
+    let is_late = place(bar.from_step) > 60.0;
+    let (label_at, anchor) = if is_late { (to.clone(), "end") } else { (from.clone(), "start") };
+    // Beside the stem.
+    let is_tied = bar.stem.is_some() && !is_late;
+    let run = bar.run.clone();
+    let tone = {
+        let run = run.clone();
+        move || format!("var({})", choice.colours.read().role(&run).property())
+    };
+    let is_chosen = move || choice.contains(&run);
+    let abandoned = (bar.to_step > done).then(|| {
+        view! { <line class="abandoned" x1=done_at.clone() x2=to.clone() y1=y y2=y /> }
+    });
+    let path = (done > bar.from_step || bar.left_at.is_none()).then(|| {
+        view! { <line class="path" x1=from.clone() x2=done_at.clone() y1=y y2=y /> }
+    });
+    // The group tells the macro that this link is one of SVG.
+    view! {
+        <g>
+            <a
+                href=run_path(&bar.run)
+                class="segment"
+                class:chosen=is_chosen
+                style:--tone=tone
+                aria-label=describe(&bar)
+            >
+                <title>{describe(&bar)}</title>
+                <rect class="reach" x="0" y=top width="100%" height=ROW />
+                {abandoned}
+                {path}
+                <circle class="root" cx=from cy=y r="4" />
+                {bar.is_live.then(|| view! { <circle class="alive" cx=to.clone() cy=y r="5" /> })}
+                <text x=label_at dx=if is_tied { 6 } else { 0 } y=top + 14.0 text-anchor=anchor>
+                    {bar.label.clone()}
+                </text>
+            </a>
+        </g>
+    }
+}
+
+/// `amber-fox, segment 0: steps 0 to 500, abandoned from step 300 on`
+fn describe(bar: &Bar) -> String {
+    let left = match bar.left_at {
+        Some(left) if left < bar.to_step => format!(", abandoned from step {} on", number::whole(left)),
+        _ => String::new(),
+    };
+    let control = if bar.is_control_run { ", control run" } else { "" };
+    let live = if bar.is_live { ", live" } else { "" };
+    format!(
+        "{}: steps {} to {}{left}{control}{live}",
+        bar.label,
+        number::whole(bar.from_step),
+        number::whole(bar.to_step)
+    )
+}

@@ -1,0 +1,361 @@
+//! The losses of the selected runs, fetched along the path of each run, in one chart.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use figure::scene::Role;
+use figure::{ChartSpec, Style, number};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::series::{Axis, Bucket, name};
+use wire::{RunId, RunView};
+
+use super::Choice;
+use crate::components::chart::{Chart, ChartContent, ChartGroup, Line, Range};
+use crate::components::{AxisPick, Failure, Icon, Skeleton, StateMark, interval};
+use crate::curves::{Curves, Fetched, Lineage, OWN};
+use crate::net::api::{self, ApiFailure, SeriesRequest};
+use crate::net::live::Live;
+use crate::route::run_path;
+
+/// Buckets of one series.
+const POINTS: u32 = 1_200;
+/// Interval between requests for runs that train.
+const REFRESH: Duration = Duration::from_secs(3);
+/// Length of the running mean, as a fraction of the range in view.
+const SMOOTHING: f64 = 0.01;
+
+/// The series that can be shown: name, label, meaning.
+const SERIES: [(&str, &str, &str); 2] =
+    [(name::TRAIN, "train", "Training loss"), (name::VALID, "valid", "Validation loss")];
+
+/// A fetched run.
+#[derive(Clone)]
+enum Compared {
+    /// With its curves.
+    Open(Box<(RunView, Curves)>),
+    /// It could not be fetched.
+    Failed(ApiFailure),
+}
+
+/// The selected runs as they are fetched.
+#[derive(Clone, Copy)]
+pub(super) struct ComparedRuns {
+    choice: Choice,
+    /// By id; without those that are still being fetched.
+    runs: RwSignal<BTreeMap<RunId, Compared>>,
+    /// The range in view; everything where there is none.
+    range: RwSignal<Option<Range>>,
+    crosshair: RwSignal<Option<f64>>,
+}
+
+impl ComparedRuns {
+    /// Fetches the selected runs, again when axis or range change, and periodically those that train.
+    pub(super) fn start(choice: Choice) -> Self {
+        let compared =
+            Self { choice, runs: RwSignal::default(), range: RwSignal::new(None), crosshair: RwSignal::new(None) };
+        let live = expect_context::<Live>();
+        Effect::new(move |_| {
+            choice.axis.track();
+            compared.range.set(None);
+            compared.crosshair.set(None);
+            compared.fetch(choice.runs.get());
+        });
+        Effect::new(move |before: Option<()>| {
+            compared.range.track();
+            if before.is_some() {
+                compared.fetch(choice.runs.get_untracked());
+            }
+        });
+        let is_growing = move |run: &RunId| {
+            live.lab
+                .read_untracked()
+                .as_ref()
+                .is_some_and(|lab| lab.runs.iter().any(|known| known.id == *run && known.state.is_live()))
+        };
+        interval::every(REFRESH, move || {
+            let runs = choice.runs.try_get_untracked().unwrap_or_default();
+            compared.fetch(runs.into_iter().filter(is_growing).collect());
+        });
+        compared
+    }
+
+    fn fetch(self, runs: Vec<RunId>) {
+        for run in runs {
+            spawn_local(async move {
+                let (Some(axis), Some(range)) = (self.choice.axis.try_get_untracked(), self.range.try_get_untracked())
+                else {
+                    return;
+                };
+                let found = fetch(&run, axis, range).await;
+                // The answer to an older request is ignored.
+                let is_current = self.choice.axis.try_get_untracked() == Some(axis)
+                    && self.range.try_get_untracked() == Some(range)
+                    && self.choice.runs.read_untracked().contains(&run);
+                if is_current {
+                    self.add(run, found);
+                }
+            });
+        }
+    }
+
+    fn add(self, run: RunId, found: Result<(RunView, Curves), ApiFailure>) {
+        self.runs.update(|runs| match found {
+            Ok(found) => drop(runs.insert(run, Compared::Open(Box::new(found)))),
+            // The last curves stay; they are fetched again later.
+            Err(_) if matches!(runs.get(&run), Some(Compared::Open(_))) => {}
+            Err(failure) => drop(runs.insert(run, Compared::Failed(failure))),
+        });
+    }
+
+    /// The view of a run, once it is fetched.
+    pub(super) fn view(self, run: &RunId) -> Option<RunView> {
+        match self.runs.read().get(run) {
+            Some(Compared::Open(open)) => Some(open.0.clone()),
+            _ => None,
+        }
+    }
+
+    fn lines(self) -> Vec<Line> {
+        let (runs, chosen, colours) = (self.runs.read(), self.choice.runs.read(), self.choice.colours.read());
+        let (series, axis) = (self.choice.series.get(), self.choice.axis.get());
+        let mut lines = vec![];
+        for id in chosen.iter() {
+            let Some(Compared::Open(open)) = runs.get(id) else { continue };
+            let (view, curves) = &**open;
+            if curves.axis() == axis {
+                lines.extend(lines_of(view, curves, series, colours.role(id), &chosen));
+            }
+        }
+        lines
+    }
+
+    fn content(self) -> ChartContent {
+        let mut lines = self.lines();
+        let Range { from, to } = self.range.get().unwrap_or_else(|| bounds(&lines));
+        if self.choice.is_smooth.get() {
+            let measured = lines.iter_mut().filter(|line| line.style == Style::Measured);
+            measured.for_each(|line| line.smoothing = Some((to - from) * SMOOTHING));
+        }
+        let spec = ChartSpec {
+            title: "loss".into(),
+            unit: "nats / token".into(),
+            axis: self.choice.axis.get(),
+            from: Some(from),
+            to: Some(to),
+            y_share: Some(0.995),
+            ..ChartSpec::default()
+        };
+        ChartContent { spec, lines, ..ChartContent::default() }
+    }
+
+    fn chart_group(self) -> ChartGroup {
+        let show = move |range: Option<Range>| {
+            let range = range.and_then(|range| range.within(bounds(&untrack(|| self.lines()))));
+            if self.range.get_untracked() != range {
+                self.range.set(range);
+            }
+        };
+        ChartGroup {
+            crosshair: self.crosshair,
+            show: Callback::new(show),
+            press: Callback::new(|_| ()),
+            describe: Callback::new(|_| None),
+        }
+    }
+
+    /// The loss of a run at the crosshair, or its newest loss.
+    fn reading(self, run: &RunId) -> Option<f64> {
+        let runs = self.runs.read();
+        let Some(Compared::Open(open)) = runs.get(run) else { return None };
+        let series = self.choice.series.get();
+        let mut buckets = open.1.past(series);
+        buckets.extend(open.1.shown(series));
+        let bucket = match self.crosshair.get() {
+            Some(place) if buckets.last().is_some_and(|last| place <= last.last_x) => {
+                figure::layout::nearest(&buckets, place).copied()
+            }
+            Some(_) => None,
+            None => buckets.last().copied(),
+        };
+        bucket.map(|bucket| bucket.mean).filter(|mean| mean.is_finite())
+    }
+}
+
+async fn fetch(run: &RunId, axis: Axis, range: Option<Range>) -> Result<(RunView, Curves), ApiFailure> {
+    let view = api::run(run).await?;
+    let mut curves = Curves::new(view.plan.tokens_per_micro_batch() as f64, view.plan.recipe.model.flops_per_token());
+    curves.set_axis(axis);
+    let lineage = Lineage::read(&view, |_| None);
+    let sources: Vec<(usize, RunId)> = std::iter::once((OWN, run.clone()))
+        .chain(lineage.parents.iter().cloned().enumerate().map(|(place, run)| (place + 1, run)))
+        .collect();
+    curves.set_lineage(lineage);
+    curves.set_accumulation(&view.hyperparameters.accumulation);
+    let names = vec![name::TRAIN.to_owned(), name::VALID.to_owned()];
+    for (source, run) in sources {
+        // The whole first, then the range in detail.
+        for range in std::iter::once(None).chain(range.map(Some)) {
+            let request = SeriesRequest {
+                names: names.clone(),
+                axis,
+                from: range.map(|range| range.from),
+                to: range.map(|range| range.to),
+                points: POINTS,
+            };
+            match api::series(&run, &request).await {
+                Ok(windows) => curves.add_fetched(Fetched { axis, source, is_whole: range.is_none(), windows }),
+                // A deleted parent leaves a gap; the rest is still shown.
+                Err(_) if source != OWN => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+    Ok((view, curves))
+}
+
+/// The path and the abandoned branches of a run. A past that it shares with another selected run is drawn once, by that
+/// run.
+fn lines_of(view: &RunView, curves: &Curves, series: &str, role: Role, chosen: &[RunId]) -> Vec<Line> {
+    let line = |name: &str, buckets: Vec<Bucket>| Line::new(name, "", role, buckets);
+    let abandoned = curves.abandoned(series).into_iter();
+    let mut lines: Vec<Line> =
+        abandoned.map(|(_, buckets)| Line { style: Style::Abandoned, ..line("", buckets) }).collect();
+    let is_shared = curves.lineage().parents.iter().any(|parent| chosen.contains(parent));
+    if !is_shared {
+        lines.push(line("", curves.past(series)));
+    }
+    lines.push(Line { is_live: view.summary.state.is_live(), ..line(&view.summary.name, curves.shown(series)) });
+    lines.retain(|line| !line.buckets.is_empty());
+    lines
+}
+
+/// From the first to the last value of all lines.
+fn bounds(lines: &[Line]) -> Range {
+    let firsts = lines.iter().filter_map(|line| line.buckets.first()).map(|bucket| bucket.x);
+    let lasts = lines.iter().filter_map(|line| line.buckets.last()).map(|bucket| bucket.last_x);
+    let from = firsts.fold(f64::INFINITY, f64::min);
+    Range { from: if from.is_finite() { from } else { 0.0 }, to: lasts.fold(0.0, f64::max).max(1.0) }
+}
+
+/// All losses in one chart.
+#[component]
+pub(super) fn LossChart() -> impl IntoView {
+    let choice = expect_context::<Choice>();
+    let compared = expect_context::<ComparedRuns>();
+    let group = compared.chart_group();
+    let is_waiting = Memo::new(move |_| compared.runs.read().is_empty());
+    let changed = Signal::derive(move || {
+        compared.runs.track();
+        let _ = (compared.range.get(), choice.runs.get(), choice.series.get(), choice.is_smooth.get());
+        let _ = (choice.axis.get(), choice.colours.get());
+    });
+    view! {
+        <Show when=move || !is_waiting.get() fallback=|| view! { <Skeleton rows=1 class="loss" /> }>
+            <Chart
+                group
+                title="Loss".to_owned()
+                unit="nats / token".to_owned()
+                meaning="Mean of -ln p(next token). The past that two runs share is drawn once, in the colour of the \
+                         run that trained it; abandoned branches are faint."
+                class="main"
+                paint=move || compared.content()
+                changed
+                has_legend=false
+            >
+                <div class="tools">
+                    <div class="range" role="group" aria-label="Series">
+                        {SERIES.map(|(series, word, meaning)| view! {
+                            <button
+                                class="switch"
+                                title=meaning
+                                aria-pressed=move || (choice.series.get() == series).to_string()
+                                on:click=move |_| choice.series.set(series)
+                            >
+                                {word}
+                            </button>
+                        })}
+                    </div>
+                    <AxisPick axis=choice.axis choose=move |axis| choice.axis.set(axis) />
+                    <button
+                        class="switch"
+                        title="Draws a running mean over 1 % of the range in view"
+                        aria-pressed=move || choice.is_smooth.get().to_string()
+                        on:click=move |_| choice.is_smooth.update(|on| *on = !*on)
+                    >
+                        "smooth"
+                    </button>
+                    <Show when=move || compared.range.get().is_some()>
+                        <button
+                            class="switch"
+                            title="Shows everything (0, or double click)"
+                            on:click=move |_| compared.range.set(None)
+                        >
+                            "all"
+                        </button>
+                    </Show>
+                </div>
+            </Chart>
+        </Show>
+    }
+}
+
+/// The selected runs: colour, name, state, loss at the crosshair.
+#[component]
+pub(super) fn ChosenRuns() -> impl IntoView {
+    let choice = expect_context::<Choice>();
+    view! {
+        <ul class="chosen" aria-label="Selected runs">
+            <For each=move || choice.runs.get() key=Clone::clone let(run)>
+                <ChosenRun run />
+            </For>
+        </ul>
+    }
+}
+
+#[component]
+fn ChosenRun(run: RunId) -> impl IntoView {
+    let choice = expect_context::<Choice>();
+    let compared = expect_context::<ComparedRuns>();
+    let id = StoredValue::new(run);
+    let role = move || choice.colours.read().role(&id.read_value());
+    let stage = Memo::new(move |_| match compared.runs.read().get(&*id.read_value()) {
+        None => (0, None),
+        Some(Compared::Open(open)) => (1, Some((open.0.summary.name.clone(), open.0.summary.state))),
+        Some(Compared::Failed(_)) => (2, None),
+    });
+    let failure = move || match compared.runs.read().get(&*id.read_value()) {
+        Some(Compared::Failed(failure)) => Some(failure.clone()),
+        _ => None,
+    };
+    let reading = move || compared.reading(&id.read_value()).map_or("–".to_owned(), |loss| number::fixed(loss, 3));
+    view! {
+        <li class="sheet">
+            <i
+                class="swatch"
+                class:dashed=move || role().dash() != figure::scene::Dash::Solid
+                style:--tone=move || format!("var({})", role().property())
+            >
+            </i>
+            {move || match stage.get() {
+                (1, Some((name, state))) => view! {
+                    <a class="run-name" href=run_path(&id.read_value())>{name}</a>
+                    <StateMark state />
+                    <b class="mono" title="Loss at the crosshair, or the newest loss, in nats per token">{reading}</b>
+                }.into_any(),
+                (2, _) => failure().map(|failure| view! {
+                    <Failure what=format!("{} could not be fetched", id.read_value()) failure />
+                }).into_any(),
+                _ => view! { <span class="dim">{format!("{} …", id.read_value())}</span> }.into_any(),
+            }}
+            <button
+                class="quiet icon-only"
+                aria-label=format!("Remove {}", id.read_value())
+                title="Remove from the comparison"
+                on:click=move |_| choice.toggle(&id.read_value())
+            >
+                <Icon name="close" />
+            </button>
+        </li>
+    }
+}

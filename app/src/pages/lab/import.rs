@@ -1,0 +1,89 @@
+//! Imports the archive of a run, or a model in the format of Hugging Face.
+
+use leptos::ev;
+use leptos::html;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use web_sys::File;
+
+use crate::components::number::bytes;
+use crate::components::{Failure, Progress, Toasts};
+use crate::net::api::{ApiFailure, export};
+use crate::route::{Router, run_path};
+use crate::session::Session;
+
+/// Size of the upload in bytes, and the fraction sent.
+type Sent = Option<(f64, f64)>;
+
+/// The section; only for those who can start runs.
+#[component]
+pub(super) fn ImportRun() -> impl IntoView {
+    let session = expect_context::<Session>();
+    view! { <Show when=move || session.can_steer()><ImportForm /></Show> }
+}
+
+#[component]
+fn ImportForm() -> impl IntoView {
+    let (router, toasts) = (expect_context::<Router>(), expect_context::<Toasts>());
+    let input = NodeRef::<html::Input>::new();
+    let sent = RwSignal::new(Sent::None);
+    let failure = RwSignal::new(None::<ApiFailure>);
+    let open = move |_| {
+        if let Some(input) = input.get() {
+            input.click();
+        }
+    };
+    let take = move |event: ev::Targeted<ev::Event, web_sys::HtmlInputElement>| {
+        let list = event.target().files();
+        let files: Vec<File> =
+            list.map(|list| (0..list.length()).filter_map(|at| list.get(at)).collect()).unwrap_or_default();
+        // So that the same file can be selected again.
+        event.target().set_value("");
+        if files.is_empty() {
+            return;
+        }
+        let size = files.iter().map(|file| file.size()).sum();
+        failure.set(None);
+        sent.set(Some((size, 0.0)));
+        spawn_local(async move {
+            let answer = export::import(&files, move |share| {
+                sent.try_set(Some((size, share)));
+            });
+            match answer.await {
+                Ok(view) => {
+                    toasts.say(format!("{} was imported", view.summary.name));
+                    router.go(&run_path(&view.summary.id));
+                }
+                Err(refused) => {
+                    failure.try_set(Some(refused));
+                }
+            }
+            sent.try_set(None);
+        });
+    };
+    view! {
+        <section class="stack import-run" aria-labelledby="import-title">
+            <h2 id="import-title">"Import"</h2>
+            <p class="small dim">
+                "The archive of a run (.tar), or a Hugging Face model with the architecture of GPT-2 or Llama: \
+                 config.json, model.safetensors and tokenizer.json."
+            </p>
+            {move || sent.get().map(|(size, share)| view! {
+                <Progress share=Some(share) label="Upload" is_live=true />
+                <p class="small dim" role="status">
+                    {match share < 1.0 {
+                        true => format!("{:.0}\u{202f}% of {} sent", share * 100.0, bytes(size as u64)),
+                        false => "Uploaded. Validating …".to_owned(),
+                    }}
+                </p>
+            })}
+            {move || failure.get().map(|failure| view! {
+                <Failure what="The import failed; nothing was stored" failure />
+            })}
+            <div class="row">
+                <button disabled=move || sent.read().is_some() on:click=open>"Import …"</button>
+                <input type="file" hidden multiple node_ref=input on:change:target=take />
+            </div>
+        </section>
+    }
+}

@@ -1,0 +1,81 @@
+//! The New run page: dataset, tokenizer, model, training, all hyperparameters, and a preview of the plan with its cost.
+//! The form edits a [`wire::RunSpec`]; the code that the server uses resolves it to a plan with every change.
+
+mod dataset;
+mod draft;
+mod field;
+mod hyperparameters;
+mod model;
+mod preview;
+mod training;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use crate::components::{Failure, Skeleton, Toasts};
+use crate::net::api;
+use crate::route::Router;
+use dataset::DatasetChoice;
+use draft::Draft;
+use hyperparameters::AllHyperparameters;
+use model::ModelChoice;
+use preview::Preview;
+use training::TrainingChoice;
+
+#[component]
+pub(crate) fn NewRunPage() -> impl IntoView {
+    let router = expect_context::<Router>();
+    let toasts = expect_context::<Toasts>();
+    let draft = Draft::new();
+    provide_context(draft);
+    let query = (router.query("from"), router.query("dataset"));
+    spawn_local(async move {
+        match query {
+            (Some(from), _) => match from.parse() {
+                Ok(run) => match api::run(&run).await {
+                    Ok(view) => draft.copy(view),
+                    Err(failure) => toasts.fail("The run could not be copied", &failure),
+                },
+                Err(error) => toasts.say(format!("The run could not be copied: {error}")),
+            },
+            (None, Some(dataset)) => draft.set(|spec| spec.corpus = dataset.parse().ok()),
+            _ => {}
+        }
+    });
+    view! {
+        <main class="page new-run">
+            <div class="stack roomy">
+                <header class="stack">
+                    <h1>"New run"</h1>
+                    {move || draft.copied_from().map(|name| view! {
+                        <p class="dim">
+                            "A copy of the plan of "
+                            <strong>{name}</strong>
+                            ". Changes apply to the new run only."
+                        </p>
+                    })}
+                </header>
+                {move || match &*draft.datasets.read() {
+                    None => view! { <Skeleton rows=4 class="tall" /> }.into_any(),
+                    Some(Err(failure)) => view! {
+                        <Failure
+                            what="The datasets could not be listed"
+                            failure=failure.clone()
+                            retry=move || draft.fetch_datasets()
+                        />
+                    }.into_any(),
+                    Some(Ok(_)) => ().into_any(),
+                }}
+                <Show when=move || matches!(&*draft.datasets.read(), Some(Ok(_)))>
+                    <DatasetChoice />
+                    <ModelChoice />
+                    <TrainingChoice />
+                    <AllHyperparameters />
+                </Show>
+            </div>
+            <aside class="preview" aria-label="Plan">
+                <Preview />
+            </aside>
+        </main>
+    }
+}

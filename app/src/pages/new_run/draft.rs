@@ -1,0 +1,165 @@
+//! The spec that is being edited and the plan to which it resolves.
+
+use std::collections::BTreeMap;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::data::corpus::CorpusInfo;
+use wire::data::tokenizer::Tokenizer;
+use wire::device::DeviceInfo;
+use wire::run::plan::{self, PlanView};
+use wire::run::preset::{self, PresetInfo};
+use wire::{PlanError, RunSpec, RunView};
+
+use crate::net::api::{self, ApiFailure};
+use crate::net::live::Live;
+
+/// Preset of a new draft.
+const DEFAULT_PRESET: &str = "nanogpt-cpu";
+
+/// The state of the form, in the context of its sections.
+#[derive(Clone, Copy)]
+pub(super) struct Draft {
+    pub(super) spec: RwSignal<RunSpec>,
+    /// The datasets of the lab; `None` until they are fetched.
+    pub(super) datasets: RwSignal<Option<Result<Vec<CorpusInfo>, ApiFailure>>>,
+    /// The devices of the lab.
+    pub(super) devices: Memo<Vec<DeviceInfo>>,
+    /// The plan, or why the spec does not resolve; `None` until the datasets are fetched.
+    pub(super) outcome: Memo<Option<Result<PlanView, PlanError>>>,
+    /// Fields whose text is not a number, with what is wrong.
+    unreadable: RwSignal<BTreeMap<&'static str, String>>,
+    source_name: RwSignal<Option<String>>,
+}
+
+impl Draft {
+    /// A draft with the default preset; fetches the datasets.
+    pub(super) fn new() -> Self {
+        let live = expect_context::<Live>();
+        let spec = RwSignal::new(RunSpec { preset: Some(DEFAULT_PRESET.into()), ..RunSpec::default() });
+        let datasets = RwSignal::new(None);
+        let devices = Memo::new(move |_| {
+            let lab = live.lab.read();
+            lab.iter().flat_map(|lab| &lab.devices).map(|device| device.info.clone()).collect::<Vec<DeviceInfo>>()
+        });
+        let outcome = Memo::new(move |_| resolve(&spec.read(), &datasets.read(), &devices.read()));
+        let draft = Self {
+            spec,
+            datasets,
+            devices,
+            outcome,
+            unreadable: RwSignal::default(),
+            source_name: RwSignal::new(None),
+        };
+        draft.fetch_datasets();
+        draft
+    }
+
+    /// Fetches the datasets, and selects the first where none is selected.
+    pub(super) fn fetch_datasets(self) {
+        spawn_local(async move {
+            let found = api::corpora().await;
+            if let Ok(found) = &found {
+                let preferred = found
+                    .iter()
+                    .find(|dataset| dataset.id.as_str() == "tales")
+                    .or(found.first())
+                    .map(|dataset| dataset.id.clone());
+                self.set(|spec| {
+                    if spec.corpus.is_none() && spec.mix.is_none() {
+                        spec.corpus = preferred;
+                    }
+                });
+            }
+            self.datasets.try_set(Some(found));
+        });
+    }
+
+    /// Copies the spec of another run.
+    pub(super) fn copy(self, view: RunView) {
+        let copy = RunSpec {
+            name: None,
+            copied_from: Some(view.summary.id),
+            preset: Some(view.spec.preset.clone().unwrap_or(DEFAULT_PRESET.into())),
+            ..view.spec
+        };
+        self.source_name.try_set(Some(view.summary.name));
+        self.spec.try_set(copy);
+    }
+
+    /// Name of the copied run.
+    pub(super) fn copied_from(self) -> Option<String> {
+        self.source_name.get()
+    }
+
+    /// Changes the spec.
+    pub(super) fn set(self, change: impl FnOnce(&mut RunSpec)) {
+        self.spec.try_update(change);
+    }
+
+    /// The selected preset, for the selected depth where it has one.
+    pub(super) fn preset(self) -> Option<PresetInfo> {
+        let spec = self.spec.read();
+        preset::find(spec.preset.as_deref().unwrap_or(DEFAULT_PRESET), spec.depth).ok()
+    }
+
+    /// The tokenizer: the selected one, or that of the preset.
+    pub(super) fn tokenizer(self) -> Tokenizer {
+        let chosen = self.spec.read().tokenizer;
+        chosen.or_else(|| self.preset().map(|preset| preset.tokenizer)).unwrap_or(Tokenizer::Char)
+    }
+
+    /// The selected dataset; `None` for a mix.
+    pub(super) fn dataset(self) -> Option<CorpusInfo> {
+        let id = self.spec.read().corpus.clone()?;
+        self.datasets.read().as_ref()?.as_ref().ok()?.iter().find(|dataset| dataset.id == id).cloned()
+    }
+
+    /// The plan of the spec with a change: sizes and times of the other cards.
+    pub(super) fn resolve_with(self, change: impl FnOnce(&mut RunSpec)) -> Option<Result<PlanView, PlanError>> {
+        let mut spec = self.spec.get();
+        change(&mut spec);
+        resolve(&spec, &self.datasets.read(), &self.devices.read())
+    }
+
+    /// What is wrong at a field, and what to do.
+    pub(super) fn error_at(self, field: &str) -> Option<(String, Option<String>)> {
+        if let Some(what) = self.unreadable.read().get(field) {
+            return Some((what.clone(), None));
+        }
+        match &*self.outcome.read() {
+            Some(Err(error)) if error.field == field || error.field.strip_prefix("overrides.") == Some(field) => {
+                Some((error.message.clone(), error.hint.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether all fields are readable.
+    pub(super) fn is_readable(self) -> bool {
+        self.unreadable.read().is_empty()
+    }
+
+    /// Marks a field as unreadable, or as readable.
+    pub(super) fn set_unreadable(self, field: &'static str, what: Option<String>) {
+        self.unreadable.update(|fields| match what {
+            Some(what) => {
+                fields.insert(field, what);
+            }
+            None => {
+                fields.remove(field);
+            }
+        });
+    }
+}
+
+fn resolve(
+    spec: &RunSpec,
+    datasets: &Option<Result<Vec<CorpusInfo>, ApiFailure>>,
+    devices: &[DeviceInfo],
+) -> Option<Result<PlanView, PlanError>> {
+    match datasets {
+        Some(Ok(datasets)) => Some(plan::resolve(spec, datasets, devices)),
+        _ => None,
+    }
+}

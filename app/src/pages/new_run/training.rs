@@ -1,0 +1,170 @@
+//! Steps, seed, optimizer, device and name.
+
+use leptos::prelude::*;
+use wire::device::DeviceKind;
+use wire::hyperparameters::recipe::OptimizerKind;
+
+use super::draft::Draft;
+use super::field::{FieldError, FormSection, IntegerField};
+use crate::components::number::short;
+use crate::net::live::Live;
+
+/// The section.
+#[component]
+pub(super) fn TrainingChoice() -> impl IntoView {
+    let draft = expect_context::<Draft>();
+    let default_steps = Signal::derive(move || draft.preset().map_or(0, |preset| preset.steps));
+    let steps = Signal::derive(move || draft.spec.read().steps);
+    let seed = Signal::derive(move || draft.spec.read().seed);
+    view! {
+        <FormSection title="Training">
+            <div class="fields">
+                <IntegerField
+                    field="steps"
+                    label="Steps"
+                    meaning="optimizer steps; the learning-rate schedule ends at the last one"
+                    value=steps
+                    default=default_steps
+                    set=move |steps| draft.set(|spec| spec.steps = steps)
+                />
+                <IntegerField
+                    field="seed"
+                    label="Seed"
+                    meaning="seed of initialisation, batches and samples; the same seed gives the same run"
+                    value=seed
+                    default=1u64
+                    set=move |seed| draft.set(|spec| spec.seed = seed)
+                />
+                <OptimizerChoice />
+                <DeviceChoice />
+                <label class="field">
+                    <span class="label">"Name"</span>
+                    <input
+                        maxlength="80"
+                        autocomplete="off"
+                        placeholder="generated"
+                        prop:value=move || draft.spec.read().name.clone().unwrap_or_default()
+                        on:input:target=move |event| {
+                            let name = event.target().value();
+                            draft.set(|spec| spec.name = Some(name).filter(|name| !name.trim().is_empty()));
+                        }
+                    />
+                    <span class="small dim">"display name; can be changed later"</span>
+                    <FieldError field="name" />
+                </label>
+            </div>
+        </FormSection>
+    }
+}
+
+/// Path of the optimizer in the plan.
+const KIND: &str = "optimizer.kind";
+
+/// The optimizer; that of the preset by default.
+#[component]
+fn OptimizerChoice() -> impl IntoView {
+    let draft = expect_context::<Draft>();
+    let default = move || draft.preset().map(|preset| preset.recipe.optimizer.kind).unwrap_or_default();
+    let kind = Memo::new(move |_| {
+        let typed = draft.spec.read().overrides.get(KIND).cloned();
+        typed.and_then(|typed| serde_json::from_value(typed).ok()).unwrap_or_else(default)
+    });
+    let choose = move |chosen: OptimizerKind| {
+        let is_default = chosen == untrack(default);
+        draft.set(|spec| match serde_json::to_value(chosen) {
+            Ok(word) if !is_default => drop(spec.overrides.insert(KIND.into(), word)),
+            _ => drop(spec.overrides.remove(KIND)),
+        });
+    };
+    let kinds = [
+        (
+            OptimizerKind::Adamw,
+            "AdamW",
+            "the default: scales the update of each parameter by the moments of its gradient",
+        ),
+        (
+            OptimizerKind::Muon,
+            "Muon",
+            "orthogonalizes the updates of the matrices of the blocks, with AdamW for the rest; often needs fewer \
+             steps",
+        ),
+    ];
+    view! {
+        <div class="field">
+            <span class="label">"Optimizer"</span>
+            <div class="tabs" role="group" aria-label="Optimizer">
+                {kinds.map(|(of, word, about)| view! {
+                    <button
+                        class="tab"
+                        title=about
+                        aria-pressed=move || (kind.get() == of).to_string()
+                        on:click=move |_| choose(of)
+                    >
+                        {word}
+                    </button>
+                })}
+            </div>
+            <span class="small dim">
+                {move || kinds.into_iter().find(|(of, ..)| *of == kind.get()).map(|(_, _, about)| about)}
+            </span>
+        </div>
+    }
+}
+
+#[component]
+fn DeviceChoice() -> impl IntoView {
+    let draft = expect_context::<Draft>();
+    let live = expect_context::<Live>();
+    // Rebuilt only when a device connects, disconnects or becomes free.
+    let devices = Memo::new(move |_| {
+        let lab = live.lab.read();
+        let devices = lab.as_ref().map(|lab| lab.devices.as_slice()).unwrap_or_default();
+        devices
+            .iter()
+            .map(|device| (device.info.clone(), device.is_connected, device.run.is_some()))
+            .collect::<Vec<_>>()
+    });
+    let chosen = Memo::new(move |_| draft.spec.read().device.clone());
+    let choose = move |value: String| draft.set(|spec| spec.device = value.parse().ok());
+    view! {
+        <label class="field">
+            <span class="label">"Device"</span>
+            <select
+                on:change:target=move |event| choose(event.target().value())
+                aria-invalid=move || draft.error_at("device").map(|_| "true")
+            >
+                <option value="" selected=move || chosen.get().is_none()>"the fastest"</option>
+                {move || devices.get().into_iter().map(|(info, is_connected, is_busy)| {
+                    let id = info.id.clone();
+                    let status = match (is_connected, is_busy) {
+                        (false, _) => ", not connected",
+                        (_, true) => ", in use",
+                        _ => ", free",
+                    };
+                    let kind = if info.kind == DeviceKind::Software { ", software" } else { "" };
+                    let is_this = { let id = id.clone(); move || chosen.get().as_ref() == Some(&id) };
+                    view! {
+                        <option value=id.to_string() selected=is_this>
+                            {format!("{id} · {}{kind}{status}", info.name)}
+                        </option>
+                    }
+                }).collect_view()}
+            </select>
+            <span class="small dim">
+                {move || match &*draft.outcome.read() {
+                    Some(Ok(view)) => {
+                        let devices = draft.devices.read();
+                        let device = devices.iter().find(|device| device.id == view.plan.device);
+                        let speed = device.map(|device| device.flops_per_sec).filter(|speed| *speed > 0.0);
+                        match speed {
+                            Some(speed) => format!("{}, measured at {}FLOP/s", view.plan.device, short(speed)),
+                            None => view.plan.device.to_string(),
+                        }
+                    }
+                    _ => "device that trains the run".to_owned(),
+                }}
+            </span>
+            <FieldError field="device" />
+        </label>
+    }
+}

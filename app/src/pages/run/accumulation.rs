@@ -1,0 +1,107 @@
+//! Gradient accumulation: the micro-batches whose gradients are summed before an optimizer step. More of them reduce
+//! the noise of the gradient and lengthen the step.
+
+use figure::number;
+use leptos::prelude::*;
+use wire::Command;
+use wire::control::command::ScheduleChange;
+use wire::hyperparameters::table::find;
+
+use super::controls::{DrawerButton, focus_on};
+use super::fields::{ControlRunField, ReasonField, StartAt, StartField, reason_of};
+use super::{Drawer, RunContext};
+
+/// Maximum number of micro-batches.
+const MAX_MICRO_BATCHES: u64 = 65_536;
+
+/// Micro-batches at the current step.
+fn current(context: RunContext) -> u64 {
+    context.hyperparameters.read().accumulation.at(context.summary.read().step)
+}
+
+/// The button and its form.
+#[component]
+pub(super) fn AccumulationButton() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let now = Memo::new(move |_| current(context));
+    let meaning = find("batch.accumulation").map_or("", |row| row.meaning);
+    view! {
+        <DrawerButton
+            drawer=Drawer::Accumulation
+            label=move || view! { <span class="dim">"Accumulation"</span>" "<b class="mono">{now.get()}</b>" ▾" }
+            name="Gradient accumulation"
+            title=meaning.to_owned()
+        >
+            <AccumulationForm />
+        </DrawerButton>
+    }
+}
+
+#[component]
+fn AccumulationForm() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let typed = RwSignal::new(untrack(|| current(context)).to_string());
+    let start = RwSignal::new(StartAt::Now);
+    let reason = RwSignal::new(String::new());
+    let tokens_per_micro_batch = context.run.with_untracked(|run| run.view.plan.tokens_per_micro_batch());
+    let wanted = Memo::new(move |_| match typed.read().trim().parse::<u64>() {
+        Ok(count) if (1..=MAX_MICRO_BATCHES).contains(&count) => start.get().problem(context).map_or(Ok(count), Err),
+        _ => Err("Give an integer from 1 to 65 536.".to_owned()),
+    });
+    let input = NodeRef::new();
+    focus_on(input);
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let Ok(count) = wanted.get_untracked() else { return };
+        let from = match start.get_untracked() {
+            StartAt::Now => context.next_step(),
+            StartAt::Step(step) | StartAt::Linear(step) => step,
+        };
+        context.drawer.set(None);
+        let schedule = ScheduleChange::Accumulation { changes: vec![(from, count)] };
+        context.change(Command::SetSchedule { schedule, reason: reason_of(reason) });
+    };
+    let scaled = move |by: f64| ((untrack(|| current(context)) as f64 * by).round().max(1.0) as u64).to_string();
+    let effect = move || match wanted.get() {
+        Ok(count) => format!(
+            "{} per step {}; a step takes about {} times as long. The learning rate does not change.",
+            number::with_unit((count * tokens_per_micro_batch) as f64, "tokens"),
+            start.get().words(context),
+            number::short(count as f64 / current(context).max(1) as f64),
+        ),
+        Err(problem) => problem,
+    };
+    view! {
+        <form on:submit=submit>
+            <label>
+                "Micro-batches"<span class="unit">" per step"</span>
+                <input
+                    node_ref=input
+                    type="number"
+                    min="1"
+                    max=MAX_MICRO_BATCHES.to_string()
+                    prop:value=typed
+                    aria-invalid=move || wanted.read().is_err().to_string()
+                    on:input:target=move |event| typed.set(event.target().value())
+                />
+            </label>
+            <div class="row">
+                <button type="button" title="Half as many micro-batches" on:click=move |_| typed.set(scaled(0.5))>
+                    "×½"
+                </button>
+                <button type="button" title="Twice as many micro-batches" on:click=move |_| typed.set(scaled(2.0))>
+                    "×2"
+                </button>
+            </div>
+            <StartField start />
+            <ReasonField reason />
+            <ControlRunField />
+            <p class="effect">{effect}</p>
+            <div class="row end">
+                <button class="primary" type="submit" disabled=move || wanted.read().is_err()>
+                    "Change accumulation"
+                </button>
+            </div>
+        </form>
+    }
+}

@@ -1,0 +1,214 @@
+//! The smaller charts, on the x axis and crosshair of the loss: learning rate ([`super::schedule`]), gradient norm,
+//! throughput, step time, memory, validation loss by dataset, and update ratio by layer.
+
+use std::collections::BTreeMap;
+
+use figure::chart::Reference;
+use figure::scene::Role;
+use figure::{ChartSpec, ScaleKind, Style};
+use leptos::prelude::*;
+use wire::LivePath;
+use wire::series::{Bucket, describe, name};
+
+use super::RunContext;
+use super::loss_chart::{history, measured, own_role, shared};
+use super::schedule::LearningRateChart;
+use crate::components::chart::{Chart, ChartContent, Line};
+
+#[component]
+pub(super) fn Charts() -> impl IntoView {
+    let has_mix = expect_context::<RunContext>().run.with_untracked(|run| run.view.plan.mix.len() > 1);
+    let of = |series: &str| describe(series).meaning.to_owned();
+    view! {
+        <div class="small-charts">
+            <LearningRateChart />
+            <SmallChart title="Gradient norm" unit="loss / weight" meaning=of(name::GRAD_NORM) paint=paint_norm />
+            <SmallChart title="Throughput" unit="tok/s" meaning=of(name::TOKENS_PER_SEC) paint=paint_throughput />
+            <SmallChart title="Step time" unit="ms, by phase" meaning=of(name::STEP_MS) paint=paint_phases />
+            <SmallChart
+                title="Memory"
+                unit="B"
+                meaning="Resident memory of the training process, and memory in use on the device where it is \
+                    known.".into()
+                paint=paint_memory
+            />
+            {has_mix.then(|| view! {
+                <SmallChart
+                    title="Validation loss by dataset"
+                    unit="nats / token"
+                    meaning="Mean of -ln p(next token) over the validation split of each dataset of the mix.".into()
+                    paint=paint_datasets
+                />
+            })}
+            <SmallChart
+                title="Update ratio"
+                unit="update / weight, by layer"
+                meaning="Norm of the update of a step over the norm of the weights, averaged over the matrices of a \
+                    layer; about 1e-3 is healthy.".into()
+                paint=paint_updates
+            />
+        </div>
+    }
+}
+
+/// A chart whose content depends on the run alone.
+#[component]
+fn SmallChart(
+    title: &'static str,
+    unit: &'static str,
+    meaning: String,
+    paint: fn(RunContext) -> ChartContent,
+) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let changed = Signal::derive(move || context.track_charts());
+    view! {
+        <Chart
+            group=expect_context()
+            title=title.to_owned()
+            unit=unit.to_owned()
+            meaning
+            paint=move || paint(context) changed
+        />
+    }
+}
+
+fn paint_norm(context: RunContext) -> ChartContent {
+    let run = context.run.read_untracked();
+    let content = shared(context, &run);
+    let max = run.view.hyperparameters.get(LivePath::GRAD_CLIP, run.view.summary.step);
+    let reference = Reference { label: "gradient clipping".into(), value: max, role: Role::InkFaint };
+    let references = if max > 0.0 { vec![reference] } else { vec![] };
+    let mut lines = history(context, &run, name::GRAD_NORM, "norm", Role::InkFaint);
+    lines.push(Line { is_live: run.is_training(), ..measured(&run, name::GRAD_NORM, "norm", own_role(&run)) });
+    let spec = ChartSpec {
+        title: "gradient norm".into(),
+        unit: "loss / weight".into(),
+        references,
+        has_zero: true,
+        ..content.spec.clone()
+    };
+    ChartContent { spec, lines, ..content }
+}
+
+fn paint_throughput(context: RunContext) -> ChartContent {
+    let run = context.run.read_untracked();
+    let content = shared(context, &run);
+    let series = measured(&run, name::TOKENS_PER_SEC, "throughput", own_role(&run));
+    let line = Line { is_live: run.is_training(), ..series };
+    // The first step compiles kernels and fills caches: it is marked at the edge, so that it does not compress the
+    // scale.
+    let spec = ChartSpec {
+        title: "throughput".into(),
+        unit: "tok/s".into(),
+        has_zero: true,
+        y_share: Some(0.99),
+        ..content.spec.clone()
+    };
+    ChartContent { spec, lines: vec![line], ..content }
+}
+
+fn paint_phases(context: RunContext) -> ChartContent {
+    let run = context.run.read_untracked();
+    let content = shared(context, &run);
+    let phases = [
+        (name::GRADIENT_MS, "forward and backward", 0),
+        (name::OPTIMIZER_MS, "optimizer", 1),
+        (name::BATCH_MS, "batch", 3),
+        (name::OTHER_MS, "other", 7),
+    ];
+    let lines = phases
+        .map(|(series, label, role)| Line { style: Style::Stacked, ..measured(&run, series, label, Role::Run(role)) })
+        .into();
+    let spec = ChartSpec { title: "step time".into(), unit: "ms".into(), has_zero: true, ..content.spec.clone() };
+    ChartContent { spec, lines, ..content }
+}
+
+fn paint_memory(context: RunContext) -> ChartContent {
+    let run = context.run.read_untracked();
+    let content = shared(context, &run);
+    let kinds = [(name::PROCESS_BYTES, "process", 0), (name::DEVICE_BYTES, "device", 1)];
+    let lines = kinds.map(|(series, label, role)| measured(&run, series, label, Role::Run(role)));
+    let lines = lines.into_iter().filter(|line| !line.buckets.is_empty()).collect();
+    let spec = ChartSpec { title: "memory".into(), unit: "B".into(), has_zero: true, ..content.spec.clone() };
+    ChartContent { spec, lines, ..content }
+}
+
+fn paint_updates(context: RunContext) -> ChartContent {
+    let run = context.run.read_untracked();
+    let content = shared(context, &run);
+    let mut layers: BTreeMap<(u32, String), Vec<&str>> = BTreeMap::new();
+    for series in run.curves.names().filter(|series| is_matrix_ratio(series)) {
+        layers.entry(layer(series)).or_default().push(series);
+    }
+    let references = vec![Reference { label: "usual, 1e-3".into(), value: 1e-3, role: Role::InkFaint }];
+    let lines = layers.into_iter().enumerate().map(|(place, ((_, layer), series))| {
+        let buckets = mean(series.into_iter().map(|series| run.curves.shown(series)).collect());
+        Line::new(layer, "Mean over the matrices of the layer.", Role::Run(place as u8), buckets)
+    });
+    let lines = lines.collect();
+    let spec = ChartSpec {
+        title: "update ratio".into(),
+        unit: "ratio".into(),
+        y_scale: ScaleKind::Log,
+        references,
+        ..content.spec.clone()
+    };
+    ChartContent { spec, lines, ..content }
+}
+
+/// A curve for each dataset, in the order of the mix.
+fn paint_datasets(context: RunContext) -> ChartContent {
+    let run = context.run.read_untracked();
+    let content = shared(context, &run);
+    let datasets = run.view.plan.corpora();
+    let lines = datasets.iter().enumerate().map(|(place, dataset)| {
+        let series = format!("{}{dataset}", name::VALID_OF);
+        measured(&run, &series, dataset.as_str(), Role::Run(place as u8))
+    });
+    let lines = lines.collect();
+    let spec =
+        ChartSpec { title: "validation loss by dataset".into(), unit: "nats / token".into(), ..content.spec.clone() };
+    ChartContent { spec, lines, ..content }
+}
+
+/// Whether the page shows a series that not every run has.
+pub(super) fn is_shown(series: &str) -> bool {
+    is_matrix_ratio(series) || series.starts_with(name::EPOCHS) || series.starts_with(name::VALID_OF)
+}
+
+/// Whether a series is the update ratio of a matrix: biases and the gains of norms have another scale.
+fn is_matrix_ratio(series: &str) -> bool {
+    series
+        .strip_prefix(name::UPDATE_RATIO)
+        .is_some_and(|parameter| !parameter.ends_with(".bias") && !parameter.split('.').any(|part| part == "norm"))
+}
+
+/// The layer of a series with its place in the model: `embedding`, `block 0`, ..., `head`.
+fn layer(series: &str) -> (u32, String) {
+    let parameter = series.strip_prefix(name::UPDATE_RATIO).unwrap_or(series);
+    let mut parts = parameter.split('.');
+    match (parts.next().unwrap_or_default(), parts.next().and_then(|number| number.parse::<u32>().ok())) {
+        ("block", Some(number)) => (1 + number, format!("block {number}")),
+        ("embedding", _) => (0, "embedding".into()),
+        (other, _) => (u32::MAX, other.to_owned()),
+    }
+}
+
+/// The mean of series that were measured at the same steps. Its band would span matrices and not aggregated values, so
+/// it has none.
+fn mean(series: Vec<Vec<Bucket>>) -> Vec<Bucket> {
+    let count = series.len() as f64;
+    let mut series = series.into_iter();
+    let Some(mut sum) = series.next() else { return vec![] };
+    for one in series {
+        for (total, bucket) in sum.iter_mut().zip(one) {
+            total.mean += bucket.mean;
+        }
+    }
+    sum.into_iter()
+        .map(|bucket| {
+            let mean = bucket.mean / count;
+            Bucket { mean, min: mean, max: mean, ..bucket }
+        })
+        .collect()
+}

@@ -1,0 +1,285 @@
+//! The state that the panels of the Run page share: the open run, the range in view, the open drawer, and the commands.
+
+use figure::number;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::control::checkpoint::CheckpointView;
+use wire::series::Axis;
+use wire::{CheckpointId, Command, Event, EventRecord, LiveHyperparameters, LivePath, RunId, RunState, RunSummary};
+
+use super::open_run::OpenRun;
+use super::phrases::{applied, author, in_progress, phrase};
+use super::schedule_draft::ScheduleDraft;
+use super::viewport::Viewport;
+use crate::components::chart::{ChartGroup, MarkerText, Range};
+use crate::components::is_resumable;
+use crate::net::api::{self, ApiFailure};
+use crate::net::live::Live;
+use crate::session::Session;
+
+/// How long a command may take to arrive before the steps that it names are in the past.
+const DELIVERY_SECS: f64 = 0.75;
+
+/// How the charts are drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct ChartOptions {
+    /// The shared x axis.
+    pub(super) axis: Axis,
+    /// Whether the loss axis is logarithmic.
+    pub(super) is_log: bool,
+    /// Whether the loss is shown in bits per byte.
+    pub(super) in_bits: bool,
+    /// Whether a running mean is drawn over the training loss, which is then faint.
+    pub(super) is_smooth: bool,
+    /// Whether the loss axis leaves out the highest 1 % of the values, which are then marked at its edge.
+    pub(super) clips_spikes: bool,
+}
+
+/// The form that is open below the controls; one at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Drawer {
+    Hyperparameter(LivePath),
+    /// Intervals of evaluations, samples and checkpoints.
+    Intervals,
+    /// Weights of the datasets.
+    Mix,
+    /// Gradient accumulation.
+    Accumulation,
+    Fork,
+    Rollback,
+    /// The ways to undo the last change.
+    Undo,
+    /// Prompt and temperature of a sample.
+    Sample,
+    Note,
+}
+
+/// The answer to the last command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// No command was sent.
+    None,
+    /// It is awaited.
+    Waiting(String),
+    /// The command was applied, and at which step.
+    Applied(String),
+    /// The command was refused or failed: why, and what to do.
+    Refused(String),
+}
+
+/// What all panels share.
+#[derive(Clone, Copy)]
+pub(super) struct RunContext {
+    pub(super) run: RwSignal<OpenRun>,
+    pub(super) summary: Memo<RunSummary>,
+    pub(super) state: Memo<RunState>,
+    /// Its hyperparameters at the current step.
+    pub(super) hyperparameters: Memo<LiveHyperparameters>,
+    /// Names of the runs that it was forked from, oldest first.
+    pub(super) ancestors: Memo<Vec<String>>,
+    /// Number of journal lines: changes when one arrives.
+    pub(super) lines: Memo<usize>,
+    /// Changes with everything that charts show.
+    pub(super) version: Memo<u64>,
+    /// The range in view.
+    pub(super) viewport: RwSignal<Viewport>,
+    /// How charts are drawn.
+    pub(super) options: RwSignal<ChartOptions>,
+    /// The place on the x axis at which all charts show their values.
+    pub(super) crosshair: RwSignal<Option<f64>>,
+    /// The selected journal line.
+    pub(super) picked: RwSignal<Option<u64>>,
+    /// The step that was pressed on a chart: its batch can be opened.
+    pub(super) pressed: RwSignal<Option<u64>>,
+    /// The open form.
+    pub(super) drawer: RwSignal<Option<Drawer>>,
+    /// The answer to the last command.
+    pub(super) answer: RwSignal<Answer>,
+    /// Why the controls are disabled, if they are.
+    pub(super) disabled_reason: Memo<Option<String>>,
+    /// Why this person cannot steer any run, if so: a run that has ended can still be forked by those who can.
+    pub(super) no_permission: Memo<Option<String>>,
+    /// The checkpoints, newest first; `None` until they are fetched.
+    pub(super) checkpoints: RwSignal<Option<Result<Vec<CheckpointView>, ApiFailure>>>,
+    /// The checkpoint that is selected for a rollback or a fork.
+    pub(super) chosen: RwSignal<Option<CheckpointId>>,
+    /// The learning-rate schedule that is being edited.
+    pub(super) draft: RwSignal<Option<ScheduleDraft>>,
+    /// Whether a control run is wanted for the next change.
+    pub(super) wants_control_run: RwSignal<bool>,
+}
+
+impl RunContext {
+    /// The context of a run, with the permissions of the session.
+    pub(super) fn new(run: OpenRun) -> Self {
+        let (session, live) = (expect_context::<Session>(), expect_context::<Live>());
+        let is_queued = run.view.summary.state == RunState::Queued;
+        let run = RwSignal::new(run);
+        let state = Memo::new(move |_| run.read().view.summary.state);
+        let viewport = RwSignal::new(if is_queued { Viewport::Plan } else { Viewport::Whole });
+        // A queued run shows its plan; once it starts, what it has recorded.
+        Effect::new(move |was: Option<RunState>| {
+            if was == Some(RunState::Queued) && state.get() != RunState::Queued {
+                viewport.set(Viewport::Whole);
+            }
+            state.get()
+        });
+        Self {
+            run,
+            summary: Memo::new(move |_| run.read().view.summary.clone()),
+            state,
+            hyperparameters: Memo::new(move |_| run.read().view.hyperparameters.clone()),
+            ancestors: Memo::new(move |_| names(&run.read().curves.lineage().parents, live)),
+            lines: Memo::new(move |_| run.read().events.len()),
+            version: Memo::new(move |_| run.read().version),
+            viewport,
+            options: RwSignal::new(ChartOptions::default()),
+            crosshair: RwSignal::new(None),
+            picked: RwSignal::new(None),
+            pressed: RwSignal::new(None),
+            drawer: RwSignal::new(None),
+            answer: RwSignal::new(Answer::None),
+            disabled_reason: Memo::new(move |_| no_permission(session).or_else(|| not_running(state.get()))),
+            no_permission: Memo::new(move |_| no_permission(session)),
+            checkpoints: RwSignal::new(None),
+            chosen: RwSignal::new(None),
+            draft: RwSignal::new(None),
+            wants_control_run: RwSignal::new(false),
+        }
+    }
+
+    /// What the charts share.
+    pub(super) fn chart_group(self) -> ChartGroup {
+        let show = move |range: Option<Range>| match range {
+            Some(range) => self.show(range),
+            None => self.viewport.set(Viewport::Whole),
+        };
+        let press = move |(place, marker): (f64, Option<u64>)| {
+            let is_step = self.options.read_untracked().axis == Axis::Step && place >= 0.0;
+            self.pressed.set(is_step.then(|| place.round() as u64));
+            if marker.is_some() {
+                self.picked.set(marker);
+            }
+        };
+        let describe = move |number: u64| {
+            let record = self.run.read_untracked().events.get(&number).cloned()?;
+            let origin = format!("step {} · {}", number::whole(record.step), author(&record.author, None));
+            Some(MarkerText { phrase: phrase(&record.event), origin, reason: record.reason })
+        };
+        ChartGroup {
+            crosshair: self.crosshair,
+            show: Callback::new(show),
+            press: Callback::new(press),
+            describe: Callback::new(describe),
+        }
+    }
+
+    /// Tracks everything that the content of a chart depends on.
+    pub(super) fn track_charts(self) {
+        let _ = (self.version.get(), self.viewport.get(), self.options.get());
+        // Read and not only tracked: a memo that was never read has nothing to follow.
+        let _ = (self.hyperparameters.read().optimizer.grad_clip, self.ancestors.get());
+    }
+
+    /// The id of the run.
+    pub(super) fn id(self) -> RunId {
+        self.run.read_untracked().view.summary.id.clone()
+    }
+
+    /// The range in view; not tracked.
+    pub(super) fn range(self) -> Range {
+        let run = self.run.read_untracked();
+        let viewport = self.viewport.get_untracked();
+        let end = if viewport == Viewport::Whole { run.reach() } else { run.end() };
+        let planned_end = match (viewport, &*self.draft.read_untracked()) {
+            // A schedule that is longer than the plan is shown to its own end.
+            (Viewport::Plan, Some(draft)) => {
+                Some(run.curves.place_before(draft.steps.max(run.view.hyperparameters.steps)))
+            }
+            _ => run.planned_end(),
+        };
+        viewport.range(end, planned_end, run.is_growing())
+    }
+
+    /// Brings a range into view.
+    fn show(self, range: Range) {
+        let viewport = {
+            let run = self.run.read_untracked();
+            Viewport::of_range(range, run.end(), run.planned_end(), run.is_growing())
+        };
+        if self.viewport.get_untracked() != viewport {
+            self.viewport.set(viewport);
+        }
+    }
+
+    /// The first step that a command sent now can affect: a run continues to train while the request travels.
+    pub(super) fn next_step(self) -> u64 {
+        let run = self.run.read_untracked();
+        let summary = &run.view.summary;
+        let micro_batches = run.view.hyperparameters.accumulation.at(summary.step).max(1);
+        let tokens_per_step = micro_batches * run.view.plan.tokens_per_micro_batch();
+        let steps_per_sec = summary.tokens_per_sec.unwrap_or(0.0) / tokens_per_step.max(1) as f64;
+        let travelled =
+            if summary.state == RunState::Running { (steps_per_sec * DELIVERY_SECS).ceil() as u64 + 1 } else { 0 };
+        summary.step + travelled
+    }
+
+    /// Sends a command and shows its answer.
+    pub(super) fn send(self, command: Command) {
+        self.send_with(command, false);
+    }
+
+    /// Sends a change, with a control run where one is wanted.
+    pub(super) fn change(self, command: Command) {
+        let with_control_run = self.wants_control_run.get_untracked();
+        self.wants_control_run.set(false);
+        self.send_with(command, with_control_run);
+    }
+
+    fn send_with(self, command: Command, with_control_run: bool) {
+        // A run that is suspended or has ended early can be resumed; every other command needs it on a worker.
+        let is_resume = matches!(command, Command::Resume { .. }) && is_resumable(self.state.get_untracked());
+        let reason = if is_resume { self.no_permission.get_untracked() } else { self.disabled_reason.get_untracked() };
+        if let Some(reason) = reason {
+            self.answer.set(Answer::Refused(reason));
+            return;
+        }
+        let run = self.id();
+        self.answer.set(Answer::Waiting(in_progress(&command)));
+        spawn_local(async move {
+            let answer = match api::command(&run, &command, with_control_run).await {
+                Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => Answer::Refused(message),
+                Ok(record) if with_control_run => {
+                    Answer::Applied(format!("{}; the control run is in the queue", applied(&record)))
+                }
+                Ok(record) => Answer::Applied(applied(&record)),
+                Err(failure) => Answer::Refused(failure.sentence()),
+            };
+            self.answer.try_set(answer);
+        });
+    }
+}
+
+/// Names of runs; the id of a run that the lab no longer lists.
+fn names(runs: &[RunId], live: Live) -> Vec<String> {
+    let lab = live.lab.read();
+    let known = |id: &RunId| lab.as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == *id));
+    runs.iter().map(|id| known(id).map_or_else(|| id.to_string(), |run| run.name.clone())).collect()
+}
+
+fn no_permission(session: Session) -> Option<String> {
+    (!session.can_steer())
+        .then(|| "Your token has the role view. Controlling a run needs the role steer or admin.".into())
+}
+
+fn not_running(state: RunState) -> Option<String> {
+    let reason = match state {
+        RunState::Finished => "The run has finished. Fork it to continue from any of its checkpoints.",
+        RunState::Suspended => "The run is suspended: its device is released. Resume takes a device again.",
+        RunState::Stopped => "The run was stopped. Resume continues from its last checkpoint.",
+        RunState::Failed => "The run has failed. Resume continues from its newest checkpoint.",
+        RunState::Lost => "The worker of this run stopped reporting. Resume continues from the newest checkpoint.",
+        _ => return None,
+    };
+    Some(reason.into())
+}

@@ -1,0 +1,172 @@
+//! Form fields that several changes share: the reason for the journal, the control run, and the step from which a
+//! schedule changes.
+
+use figure::number;
+use leptos::prelude::*;
+use wire::{PlanError, RunState};
+
+use super::RunContext;
+
+/// The reason to send; `None` where the field is empty.
+pub(super) fn reason_of(reason: RwSignal<String>) -> Option<String> {
+    Some(reason.get_untracked().trim().to_owned()).filter(|reason| !reason.is_empty())
+}
+
+/// A refused value and what to do, as one sentence.
+pub(super) fn sentence(error: &PlanError) -> String {
+    match &error.hint {
+        Some(hint) => format!("{}; {hint}.", error.message),
+        None => format!("{}.", error.message),
+    }
+}
+
+/// The reason for the journal.
+#[component]
+pub(super) fn ReasonField(reason: RwSignal<String>) -> impl IntoView {
+    view! {
+        <label title="The journal and the markers on the charts show the reason beside the change.">
+            "Reason"<span class="unit">" for the journal"</span>
+            <input
+                type="text"
+                maxlength="300"
+                placeholder="optional"
+                prop:value=reason
+                on:input:target=move |event| reason.set(event.target().value())
+            />
+        </label>
+    }
+}
+
+/// Whether a control run is started with the change.
+#[component]
+pub(super) fn ControlRunField() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    context.wants_control_run.set(false);
+    view! {
+        <label
+            class="check"
+            title="A control run is a fork without this change. It continues from the same checkpoint with the same \
+                batches, so the difference of the two losses is the effect of the change."
+        >
+            <input
+                type="checkbox"
+                prop:checked=context.wants_control_run
+                on:change:target=move |event| context.wants_control_run.set(event.target().checked())
+            />
+            "Start a control run"
+        </label>
+        {move || context.wants_control_run.get().then(|| view! {
+            <p class="small dim">{control_run_note(context)}</p>
+        })}
+    }
+}
+
+fn control_run_note(context: RunContext) -> String {
+    let device = context.summary.read().device.clone();
+    match context.state.get() {
+        RunState::Running | RunState::Paused => {
+            format!("The control run waits in the queue of {device} until this run ends or is suspended.")
+        }
+        _ => format!("The control run waits in the queue of {device}."),
+    }
+}
+
+/// The step from which a change applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StartAt {
+    /// The next step.
+    Now,
+    /// A later step.
+    Step(u64),
+    /// Linear from the next step to this one.
+    Linear(u64),
+}
+
+/// A choice of [`StartAt`].
+#[component]
+pub(super) fn StartField(
+    /// The choice.
+    start: RwSignal<StartAt>,
+    /// Whether a linear transition is offered.
+    #[prop(default = false)]
+    has_linear: bool,
+) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let later = move || {
+        let summary = context.summary.read_untracked();
+        let ahead = (summary.steps.saturating_sub(summary.step) / 10).max(10);
+        summary.step + ahead
+    };
+    let choose = move |word: String| {
+        let step = match start.get_untracked() {
+            StartAt::Step(step) | StartAt::Linear(step) => step,
+            StartAt::Now => later(),
+        };
+        start.set(match word.as_str() {
+            "step" => StartAt::Step(step),
+            "linear" => StartAt::Linear(step),
+            _ => StartAt::Now,
+        });
+    };
+    let set_step = move |typed: &str| {
+        if let Ok(step) = typed.trim().parse() {
+            start.update(|start| {
+                *start = match *start {
+                    StartAt::Linear(_) => StartAt::Linear(step),
+                    _ => StartAt::Step(step),
+                }
+            });
+        }
+    };
+    let step = move || match start.get() {
+        StartAt::Now => None,
+        StartAt::Step(step) | StartAt::Linear(step) => Some(step),
+    };
+    view! {
+        <div class="start-at">
+            <label title="The step from which the change applies.">
+                "From"
+                <select on:change:target=move |event| choose(event.target().value())>
+                    <option value="now">"the next step"</option>
+                    <option value="step">"a later step"</option>
+                    {has_linear.then(|| view! {
+                        <option value="linear">"the next step, linear up to a later step"</option>
+                    })}
+                </select>
+            </label>
+            {move || step().is_some().then(|| view! {
+                <label>
+                    "Step"
+                    <input
+                        type="number"
+                        min=move || context.summary.read().step.to_string()
+                        prop:value=move || step().map(|step| step.to_string())
+                        on:input:target=move |event| set_step(&event.target().value())
+                    />
+                </label>
+            })}
+        </div>
+    }
+}
+
+impl StartAt {
+    /// In words, after the value: "from step 4 120 on".
+    pub(super) fn words(self, context: RunContext) -> String {
+        match self {
+            Self::Now => format!("from step {} on", number::whole(context.summary.read().step)),
+            Self::Step(step) => format!("from step {} on", number::whole(step)),
+            Self::Linear(step) => format!("linearly up to step {}, constant after it", number::whole(step)),
+        }
+    }
+
+    /// Why the step cannot be chosen, if so.
+    pub(super) fn problem(self, context: RunContext) -> Option<String> {
+        let now = context.summary.read().step;
+        match self {
+            Self::Step(step) | Self::Linear(step) if step <= now => {
+                Some(format!("Step {} is in the past: the run is at step {}.", number::whole(step), number::whole(now)))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Forks: a new run that begins with a checkpoint of this one, with a few changes. It inherits weights, optimizer
+//! state, schedules and history.
+
+use figure::number;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::run::spec::Parent;
+use wire::{CheckpointId, Command, LivePath, RunSpec};
+
+use super::controls::toggled;
+use super::fields::sentence;
+use super::fork_dataset::ForkDataset;
+use super::hyperparameter::with_button;
+use super::rollback::{CheckpointSelect, saved};
+use super::{Drawer, RunContext};
+use crate::components::{Failure, Icon};
+use crate::net::api::{self, ApiFailure};
+use crate::route::{Router, run_path};
+
+/// The button and its form. A run that has ended can be forked, too.
+#[component]
+pub(super) fn ForkButton() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let is_open = Memo::new(move |_| context.drawer.get() == Some(Drawer::Fork));
+    let title = move || {
+        context.no_permission.get().unwrap_or_else(|| "Start a new run from a checkpoint of this run (f)".into())
+    };
+    let open = move |_| {
+        context.chosen.set(None);
+        context.drawer.update(|open| *open = toggled(*open, Drawer::Fork));
+    };
+    view! {
+        <div class="drawer-root">
+            <button
+                class="control"
+                aria-haspopup="dialog"
+                aria-expanded=move || is_open.get().to_string()
+                title=title
+                disabled=move || context.no_permission.read().is_some()
+                on:click=open
+            >
+                <Icon name="fork" />
+                "Fork"
+            </button>
+            <Show when=move || is_open.get() && context.no_permission.read().is_none()>
+                <div class="drawer wide" role="dialog" aria-label="Fork this run"><ForkForm /></div>
+            </Show>
+        </div>
+    }
+}
+
+/// A number that may be left out.
+#[derive(Clone, Copy)]
+struct Typed(RwSignal<String>);
+
+impl Typed {
+    fn new() -> Self {
+        Self(RwSignal::new(String::new()))
+    }
+
+    /// `Some(None)` where nothing is typed, `None` where the text is not a number.
+    fn read<T: std::str::FromStr>(self) -> Option<Option<T>> {
+        let text = self.0.read().trim().replace([',', '\u{202f}', ' '], "");
+        if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
+    }
+}
+
+#[component]
+fn OverrideField(
+    label: &'static str,
+    unit: &'static str,
+    meaning: &'static str,
+    inherited: Signal<String>,
+    typed: Typed,
+) -> impl IntoView {
+    view! {
+        <label title=meaning>
+            {label}<span class="unit">{format!(" {unit}")}</span>
+            <input type="text" inputmode="decimal" autocomplete="off" placeholder=inherited prop:value=typed.0
+                on:input:target=move |event| typed.0.set(event.target().value()) />
+        </label>
+    }
+}
+
+#[component]
+fn ForkForm() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let router = expect_context::<Router>();
+    let chosen = RwSignal::new(context.chosen.get_untracked());
+    let (name, dataset) = (RwSignal::new(String::new()), RwSignal::new(None));
+    let (steps, seed) = (Typed::new(), Typed::new());
+    let overrides: Vec<(LivePath, Typed)> = with_button().map(|path| (path, Typed::new())).collect();
+    let typed = StoredValue::new(overrides.clone());
+    let is_busy = RwSignal::new(false);
+    let failure = RwSignal::new(None::<ApiFailure>);
+    // The sentence below the form describes the same spec.
+    let spec = move || -> Result<RunSpec, String> {
+        let mut changes = vec![];
+        for (path, typed) in typed.get_value() {
+            let invalid = || format!("{} must be a number.", path.row().label);
+            if let Some(value) = typed.read::<f64>().ok_or_else(invalid)? {
+                path.check(value).map_err(|error| sentence(&error))?;
+                changes.push(Command::Set { path, value, reason: None });
+            }
+        }
+        let parent = Parent { run: context.id(), step: None, checkpoint: chosen.get(), changes, control_of: None };
+        Ok(RunSpec {
+            parent: Some(parent),
+            name: Some(name.read().trim().to_owned()).filter(|name| !name.is_empty()),
+            corpus: dataset.get(),
+            steps: steps.read().ok_or("Steps must be an integer.")?,
+            seed: seed.read().ok_or("The seed must be an integer.")?,
+            ..RunSpec::default()
+        })
+    };
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let Ok(spec) = untrack(spec) else { return };
+        is_busy.set(true);
+        failure.set(None);
+        spawn_local(async move {
+            match api::create_run(&spec).await {
+                Ok(view) => {
+                    context.drawer.try_set(None);
+                    router.go(&run_path(&view.summary.id));
+                }
+                Err(refused) => {
+                    failure.try_set(Some(refused));
+                    is_busy.try_set(false);
+                }
+            }
+        });
+    };
+    let now = if context.state.get_untracked().is_live() {
+        "the current step (a checkpoint is saved first)"
+    } else {
+        "the newest checkpoint"
+    };
+    let parent_seed = context.run.read_untracked().view.plan.seed.to_string();
+    view! {
+        <form on:submit=submit>
+            <label title="The state that the fork begins with.">
+                "Checkpoint"
+                <CheckpointSelect now=Some(now) chosen />
+            </label>
+            <label title="Display name of the fork.">
+                "Name"
+                <input
+                    type="text"
+                    maxlength="80"
+                    placeholder="generated"
+                    prop:value=name
+                    on:input:target=move |event| name.set(event.target().value())
+                />
+            </label>
+            <ForkDataset chosen=dataset />
+            <div class="pair">
+                <OverrideField
+                    label="Steps"
+                    unit="in total"
+                    meaning="Step at which the fork ends."
+                    inherited=Signal::derive(move || context.hyperparameters.read().steps.to_string())
+                    typed=steps
+                />
+                <OverrideField
+                    label="Seed"
+                    unit=""
+                    meaning="Another seed gives other batches from the checkpoint on."
+                    inherited=Signal::stored(parent_seed)
+                    typed=seed
+                />
+            </div>
+            <div class="triple">
+                {overrides.into_iter().map(|(path, typed)| {
+                    let step = move || chosen.get().map_or_else(|| context.summary.read().step, |id| id.step);
+                    let inherited = move || number::short(context.hyperparameters.read().get(path, step()));
+                    let inherited = Signal::derive(inherited);
+                    view! {
+                        <OverrideField label=path.row().label unit="" meaning=path.row().meaning inherited typed />
+                    }
+                }).collect_view()}
+            </div>
+            <p class="effect">{move || match spec() {
+                Ok(spec) => effect(context, chosen.get(), &spec),
+                Err(problem) => problem,
+            }}</p>
+            {move || failure.get().map(|failure| view! { <Failure what="The fork was not created" failure /> })}
+            <div class="row end">
+                <button class="primary" type="submit" disabled=move || is_busy.get() || spec().is_err()>
+                    {move || if is_busy.get() { "Creating …" } else { "Fork" }}
+                </button>
+            </div>
+        </form>
+    }
+}
+
+fn effect(context: RunContext, checkpoint: Option<CheckpointId>, spec: &RunSpec) -> String {
+    let newest = || saved(context).first().map(|saved| saved.info.id.step);
+    let step = match checkpoint {
+        Some(checkpoint) => checkpoint.step,
+        None if context.state.get().is_live() => context.summary.read().step,
+        None => newest().unwrap_or_else(|| context.summary.read().step),
+    };
+    let changes = spec.parent.as_ref().map_or(0, |parent| parent.changes.len());
+    let difference = match (changes, spec.seed) {
+        (0, None) => "Without changes it repeats this run exactly.".to_owned(),
+        (0, Some(_)) => "It trains on other batches from there on.".to_owned(),
+        (1, _) => "It differs in one hyperparameter from there on.".to_owned(),
+        (many, _) => format!("It differs in {many} hyperparameters from there on."),
+    };
+    let device = &context.summary.read().device;
+    let queue =
+        if context.state.get().is_live() { format!(" It waits in the queue of {device}.") } else { String::new() };
+    format!(
+        "A new run with the weights, optimizer state and history of step {}. {difference}{queue}",
+        number::whole(step)
+    )
+}

@@ -1,0 +1,42 @@
+//! Another dataset for a fork. It is offered where the tokenizer of the parent does not depend on a dataset; an
+//! imported model has none of its own and needs one.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::CorpusId;
+use wire::data::corpus::CorpusInfo;
+
+use super::RunContext;
+use crate::net::api;
+
+/// The choice; nothing where the tokenizer was trained on the parent's dataset.
+#[component]
+pub(super) fn ForkDataset(chosen: RwSignal<Option<CorpusId>>) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let (is_bound, is_without) = context.run.with_untracked(|run| {
+        let plan = &run.view.plan;
+        (plan.tokenizer.is_trained_on_corpus(), plan.mix.is_empty())
+    });
+    let datasets = RwSignal::new(vec![]);
+    spawn_local(async move {
+        // Without the list the dataset of the parent stays, and the server says what is missing.
+        let found: Vec<CorpusInfo> = api::corpora().await.unwrap_or_default();
+        if is_without {
+            chosen.try_set(found.first().map(|info| info.id.clone()));
+        }
+        datasets.try_set(found);
+    });
+    (!is_bound).then(|| {
+        view! {
+            <label title="The dataset that the fork trains on.">
+                "Dataset"
+                <select on:change:target=move |event| chosen.set(event.target().value().parse().ok())>
+                    {(!is_without).then(|| view! { <option value="">"that of the parent"</option> })}
+                    {move || datasets.get().into_iter().map(|info| view! {
+                        <option value=info.id.to_string()>{info.name}</option>
+                    }).collect_view()}
+                </select>
+            </label>
+        }
+    })
+}

@@ -1,0 +1,203 @@
+//! The header of the Run page: name, state, origin, progress and the time left.
+
+use figure::number;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::RunState;
+use wire::run::Parentage;
+use wire::series::Comparison;
+
+use super::RunContext;
+use super::export::ExportMenu;
+use crate::components::number::{clock, now_ms, short};
+use crate::components::{Icon, Progress, StateMark};
+use crate::net::api;
+use crate::net::live::Live;
+use crate::route::{compare_path, run_path};
+
+#[component]
+pub(super) fn RunHeader() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let fixed = context.run.with_untracked(|run| {
+        let summary = &run.view.summary;
+        format!(
+            "{} on {} · {} parameters · {}",
+            summary.preset,
+            summary.corpus,
+            short(summary.parameters as f64),
+            run.view.device_name
+        )
+    });
+    let id = context.id();
+    let parent = context.summary.get_untracked().parent.map(|parent| parent.run);
+    view! {
+        <header class="run-head">
+            <h1>{move || context.summary.read().name.clone()}</h1>
+            {move || view! { <StateMark state=context.state.get() /> }}
+            <span class="dim about">{fixed}</span>
+            <Origin />
+            <Budget />
+            <span class="grow"></span>
+            <ProgressLine />
+            {parent.map(|parent| view! {
+                <a
+                    class="button"
+                    href=compare_path([&parent, &context.id()])
+                    title="Both losses in one chart, and their difference"
+                >
+                    "Compare with parent"
+                </a>
+            })}
+            <a class="button" href=format!("/start?from={id}") title="Opens the New run form with the plan of this run">
+                "Duplicate"
+            </a>
+            <ExportMenu />
+        </header>
+        <div class="run-bar"><Bar /></div>
+    }
+}
+
+/// The run that it was forked from, and for how many steps it is identical to it.
+#[component]
+fn Origin() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let live = expect_context::<Live>();
+    let parent = context.summary.with_untracked(|summary| summary.parent.clone());
+    parent.map(|Parentage { run, checkpoint, control_of }| {
+        let (href, other) = (run_path(&run), StoredValue::new(run));
+        let name = move || {
+            let lab = live.lab.read();
+            let known = lab.as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == other.get_value()));
+            known.map_or_else(|| other.get_value().to_string(), |run| run.name.clone())
+        };
+        let identical = RwSignal::new(None::<String>);
+        // Again when it has ended, since the comparison is then complete.
+        let has_ended = Memo::new(move |_| context.state.get().is_over());
+        let has_begun = Memo::new(move |_| context.summary.read().step > checkpoint.step + COMPARED_AFTER);
+        Effect::new(move || {
+            let _ = (has_ended.get(), has_begun.get());
+            spawn_local(async move {
+                let answer = api::compare(&context.id(), &other.get_value(), 2).await;
+                identical.try_set(answer.ok().and_then(|compared| identical_steps(&compared)));
+            });
+        });
+        let kind = if control_of.is_some() { "control run of " } else { "forked from " };
+        view! {
+            <span class="origin">
+                <Icon name="fork" />
+                <span>{kind}<a href=href>{name}</a>{format!(" at step {}", number::whole(checkpoint.step))}</span>
+                {control_of.map(|line| view! { <span class="dim">{format!("without event {line}")}</span> })}
+                {move || identical.get().map(|words| view! {
+                    <span
+                        class="dim"
+                        title="Steps with bitwise equal losses, counted from the checkpoint that both share."
+                    >
+                        {words}
+                    </span>
+                })}
+            </span>
+        }
+    })
+}
+
+/// Steps after which a fork is compared with its parent.
+const COMPARED_AFTER: u64 = 20;
+
+fn identical_steps(compared: &Comparison) -> Option<String> {
+    let steps = |count: u64| if count == 1 { "1 step".to_owned() } else { format!("{} steps", number::whole(count)) };
+    match (compared.identical_steps, compared.first_difference) {
+        (0, None) => None,
+        (0, Some(_)) => Some("differs from its first step".into()),
+        (same, None) => Some(format!("identical for {} so far", steps(same))),
+        (same, Some(_)) => Some(format!("identical for {}", steps(same))),
+    }
+}
+
+/// The budgets at which the run ends, where there are any.
+#[component]
+fn Budget() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let budget = context.run.with_untracked(|run| run.view.plan.recipe.budget.clone());
+    let bounds = [
+        (budget.tokens > 0).then(|| number::with_unit(budget.tokens as f64, "tokens")),
+        (budget.secs > 0.0).then(|| number::duration(budget.secs)),
+        (budget.loss > 0.0).then(|| format!("validation loss {} nats", number::short(budget.loss))),
+    ];
+    let budgets = bounds.into_iter().flatten().collect::<Vec<_>>().join(" or ");
+    (!budgets.is_empty()).then(|| {
+        view! {
+            <span class="dim" title="The run ends when one of these budgets is reached.">
+                {format!("budget {budgets}")}
+            </span>
+        }
+    })
+}
+
+#[component]
+fn Bar() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let share = Signal::derive(move || {
+        let summary = context.summary.read();
+        Some(summary.step as f64 / summary.steps.max(1) as f64)
+    });
+    view! {
+        <Progress share label="Steps done" is_live=Signal::derive(move || context.state.get() == RunState::Running) />
+    }
+}
+
+/// `4 120 / 10 000 · 12.4 k tok/s · 8 min left (14:20)`
+#[component]
+fn ProgressLine() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let steps = move || {
+        let summary = context.summary.read();
+        format!("{} / {}", number::whole(summary.step), number::whole(summary.steps))
+    };
+    let speed = move || {
+        context
+            .summary
+            .read()
+            .tokens_per_sec
+            .filter(|_| context.state.get().is_live())
+            .map(|speed| number::with_unit(speed, "tok/s"))
+    };
+    view! {
+        <p class="progress-line">
+            <span title="Steps done / planned steps">{steps}<span class="unit">" steps"</span></span>
+            {move || speed().map(|speed| view! {
+                <span title="Training throughput over the last steps, tokens per second">{speed}</span>
+            })}
+            {move || next_breakpoint(context).map(|step| view! {
+                <span class="dim" title="The run pauses before this step; Resume (space) continues">
+                    {format!("breakpoint at step {}", number::whole(step))}
+                </span>
+            })}
+            <span title="Remaining steps / current speed, and the time at which the run ends">
+                {move || left(context)}
+            </span>
+        </p>
+    }
+}
+
+fn next_breakpoint(context: RunContext) -> Option<u64> {
+    let run = context.run.read();
+    let summary = &run.view.summary;
+    let ahead = |step: &u64| (summary.step + 1..=summary.steps).contains(step);
+    let breakpoints = run.view.plan.recipe.breakpoints.iter().copied().filter(ahead);
+    breakpoints.min().filter(|_| !summary.state.is_over())
+}
+
+fn left(context: RunContext) -> String {
+    let run = context.run.read();
+    let summary = &run.view.summary;
+    match (summary.state, run.secs_left()) {
+        (RunState::Running, Some(secs)) => {
+            format!("{} left ({})", number::duration(secs), clock(now_ms() + secs * 1e3))
+        }
+        (RunState::Paused, Some(secs)) => format!("{} left", number::duration(secs)),
+        (RunState::Queued, _) => "queued".into(),
+        (RunState::Suspended, _) => "device released".into(),
+        (state, _) if state.is_over() => format!("{} of training", number::duration(summary.elapsed_secs)),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,82 @@
+//! Evaluation and logging intervals: every row of the table in the group `intervals` that can change while the run
+//! trains.
+
+use figure::number;
+use leptos::prelude::*;
+use wire::{Command, LivePath};
+
+use super::controls::DrawerButton;
+use super::fields::sentence;
+use super::hyperparameter::INTERVALS;
+use super::{Drawer, RunContext};
+
+/// The intervals that can change while the run trains.
+pub(super) fn paths() -> impl Iterator<Item = LivePath> {
+    LivePath::all().filter(|path| path.row().group() == INTERVALS)
+}
+
+/// The button and its form.
+#[component]
+pub(super) fn IntervalsButton() -> impl IntoView {
+    view! {
+        <DrawerButton
+            drawer=Drawer::Intervals
+            label=|| view! { <span class="dim">"Intervals"</span>" ▾" }
+            name="Intervals"
+            title="Steps between evaluations, samples and checkpoints".to_owned()
+        >
+            <div class="intervals">
+                {paths().map(|path| view! { <IntervalField path /> }).collect_view()}
+                <p class="small dim">"Intervals are in steps; 0 turns one off."</p>
+            </div>
+        </DrawerButton>
+    }
+}
+
+#[component]
+fn IntervalField(path: LivePath) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let row = path.row();
+    let current = Memo::new(move |_| context.hyperparameters.read().get(path, 0) as u64);
+    let typed = RwSignal::new(current.get_untracked().to_string());
+    let wanted = move || {
+        let every = typed.read().trim().parse::<u64>().map_err(|_| "Give an integer.".to_owned())?;
+        path.check(every as f64).map(|()| every).map_err(|error| sentence(&error))
+    };
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        if let Ok(every) = untrack(wanted) {
+            context.send(Command::Set { path, value: every as f64, reason: None });
+        }
+    };
+    let effect = move || match wanted() {
+        Err(problem) => problem,
+        Ok(every) if every == current.get() => row.meaning.to_owned(),
+        Ok(0) => "Off from the next step on.".to_owned(),
+        Ok(every) => {
+            let step = context.summary.read().step;
+            format!("The next one is at step {}.", number::whole((step / every + 1) * every))
+        }
+    };
+    view! {
+        <form class="interval-field" on:submit=submit>
+            <label title=row.meaning>
+                {row.label}
+                <input
+                    type="number"
+                    min="0"
+                    prop:value=typed
+                    on:input:target=move |event| typed.set(event.target().value())
+                />
+            </label>
+            <button
+                type="submit"
+                title="Applies the interval from the next step on"
+                disabled=move || wanted().map_or(true, |every| every == current.get())
+            >
+                "Set"
+            </button>
+            <span class="small dim">{effect}</span>
+        </form>
+    }
+}

@@ -1,0 +1,210 @@
+//! The journal: every event of the run, newest first, with author, time, old and new value, and reason.
+
+use figure::number;
+use leptos::prelude::*;
+use wire::{Author, Event, EventRecord};
+
+use super::{RunContext, author, phrase};
+use crate::components::number::clock;
+use crate::route::xray_path;
+use crate::session::Session;
+
+/// Events shown at first.
+const SHOWN: usize = 40;
+
+/// Which events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// All events except periodic evaluations, samples and checkpoints, which the charts and lists show.
+    Main,
+    Steering,
+    Measured,
+    Notes,
+    All,
+}
+
+const KINDS: [(Kind, &str); 5] = [
+    (Kind::Main, "Main"),
+    (Kind::Steering, "Changes"),
+    (Kind::Measured, "Measurements"),
+    (Kind::Notes, "Notes"),
+    (Kind::All, "All"),
+];
+
+impl Kind {
+    fn contains(self, record: &EventRecord) -> bool {
+        match self {
+            Self::All => true,
+            Self::Main => {
+                record.author != Author::System
+                    || !matches!(
+                        record.event,
+                        Event::Sampled { .. } | Event::Evaluated { .. } | Event::Checkpointed { .. }
+                    )
+            }
+            Self::Steering => matches!(
+                record.event,
+                Event::Paused
+                    | Event::Resumed
+                    | Event::Stepping { .. }
+                    | Event::Changed { .. }
+                    | Event::ScheduleChanged { .. }
+                    | Event::WeightsEdited { .. }
+                    | Event::RolledBack { .. }
+                    | Event::Forked { .. }
+                    | Event::Suspended
+                    | Event::Stopped
+                    | Event::Refused { .. }
+            ),
+            Self::Measured => {
+                matches!(
+                    record.event,
+                    Event::Evaluated { .. }
+                        | Event::Sampled { .. }
+                        | Event::NonFinite { .. }
+                        | Event::Checkpointed { .. }
+                )
+            }
+            Self::Notes => matches!(record.event, Event::Annotated { .. }),
+        }
+    }
+}
+
+#[component]
+pub(super) fn Journal() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let kind = RwSignal::new(Kind::Main);
+    let limit = RwSignal::new(SHOWN);
+    let numbers = Memo::new(move |_| {
+        // Read and not only tracked: a memo that was never read has nothing to follow.
+        context.lines.get();
+        let run = context.run.read_untracked();
+        run.events
+            .values()
+            .rev()
+            .filter(|record| kind.get().contains(record))
+            .map(|record| record.number)
+            .collect::<Vec<_>>()
+    });
+    // The event of a pressed marker may be beyond what is shown, or filtered out.
+    Effect::new(move || {
+        let Some(picked) = context.picked.get() else { return };
+        if !numbers.read_untracked().contains(&picked) {
+            kind.set(Kind::All);
+        }
+        if let Some(place) = numbers.read_untracked().iter().position(|number| *number == picked)
+            && place >= limit.get_untracked()
+        {
+            limit.set(place + 1);
+        }
+        request_animation_frame(move || show(picked));
+    });
+    view! {
+        <section class="panel journal" aria-labelledby="journal-title">
+            <div class="row">
+                <h2 id="journal-title" title="Every event of the run; events are never edited or deleted">"Journal"</h2>
+                <div class="range" role="group" aria-label="Filter events">
+                    {KINDS.map(|(of, word)| view! {
+                        <button
+                            class="switch"
+                            aria-pressed=move || (kind.get() == of).to_string()
+                            on:click=move |_| kind.set(of)
+                        >
+                            {word}
+                        </button>
+                    })}
+                </div>
+            </div>
+            <Show when=move || numbers.read().is_empty()>
+                <p class="none">"No events of this kind yet."</p>
+            </Show>
+            <ol>
+                <For each=move || numbers.get().into_iter().take(limit.get()) key=|number| *number let(number)>
+                    <JournalLine number />
+                </For>
+            </ol>
+            <Show when=move || { numbers.read().len() > limit.get() }>
+                <button class="quiet" on:click=move |_| limit.update(|limit| *limit *= 4)>"Older events"</button>
+            </Show>
+        </section>
+    }
+}
+
+/// Scrolls the journal, and not the page, to an event.
+fn show(number: u64) {
+    let Some(line) = document().get_element_by_id(&format!("line-{number}")) else { return };
+    let options = web_sys::ScrollIntoViewOptions::new();
+    options.set_block(web_sys::ScrollLogicalPosition::Nearest);
+    line.scroll_into_view_with_scroll_into_view_options(&options);
+}
+
+/// A link to the batch of a step on the X-ray page.
+#[component]
+pub(super) fn BatchLink(step: u64) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let title = "Shows the batch of this step coloured by loss, and the parameters with the largest gradients";
+    view! {
+        <a class="button batch-link" href=format!("{}?batch={step}", xray_path(&context.id())) title=title>
+            {format!("batch of step {}", number::whole(step))}
+        </a>
+    }
+}
+
+#[component]
+fn JournalLine(number: u64) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let session = expect_context::<Session>();
+    let record = context.run.read_untracked().events.get(&number).cloned();
+    record.map(|record| {
+        let me = session.me().map(|me| me.name);
+        let is_alarm = matches!(
+            record.event,
+            Event::NonFinite { .. }
+                | Event::Failed { .. }
+                | Event::Lost { .. }
+                | Event::Refused { .. }
+                | Event::CheckpointFailed { .. }
+        );
+        let exact = match &record.event {
+            Event::Changed { old, new, path } => {
+                format!("{} from {old} to {new} {}", path.row().label, path.row().unit).trim_end().to_owned()
+            }
+            Event::WeightsEdited { interventions } => {
+                interventions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            }
+            Event::Evaluated { loss_nats, bits_per_byte } => {
+                format!("{loss_nats} nats per token, {bits_per_byte} bits per byte")
+            }
+            other => other.phrase(),
+        };
+        let place = context.run.read_untracked().curves.place_before(record.step);
+        let (segment, step) = (record.segment, record.step);
+        // Events of an abandoned branch are fainter.
+        let is_abandoned = Memo::new(move |_| {
+            context.version.get();
+            !context.run.read_untracked().curves.lineage().contains(segment, step)
+        });
+        view! {
+            <li
+                class:abandoned=is_abandoned
+                id=format!("line-{number}")
+                class:picked=move || context.picked.get() == Some(number)
+                class:alarm=is_alarm
+            >
+                <button
+                    class="line"
+                    title=exact
+                    on:click=move |_| { context.picked.set(Some(number)); context.crosshair.set(Some(place)) }
+                >
+                    <span class="mono at">{number::whole(record.step)}</span>
+                    <span class="what">
+                        <strong>{author(&record.author, me.as_deref())}</strong>" "{phrase(&record.event)}
+                        {record.reason.map(|reason| view! { <em>{format!("“{reason}”")}</em> })}
+                    </span>
+                    <span class="dim small when">{clock(record.at_ms as f64)}</span>
+                </button>
+                {move || (context.picked.get() == Some(number)).then(|| view! { <BatchLink step /> })}
+            </li>
+        }
+    })
+}

@@ -1,0 +1,266 @@
+//! The loss chart: training and validation loss in nats per token or bits per byte, on any x axis, with reference lines
+//! and a marker for every event that affects the run. Also what all charts of the page have in common.
+
+use figure::chart::{Mark, Reference};
+use figure::number::whole;
+use figure::scene::Role;
+use figure::{ChartSpec, ScaleKind, Style};
+use leptos::prelude::*;
+use wire::series::{Axis, describe, name};
+use wire::{Event, EventRecord};
+
+use super::journal::BatchLink;
+use super::open_run::OpenRun;
+use super::viewport::Viewport;
+use super::{RunContext, phrase};
+use crate::components::AxisPick;
+use crate::components::chart::{Chart, ChartContent, Line};
+
+/// Length of the running mean, as a fraction of the run.
+const SMOOTHING: f64 = 0.005;
+
+/// What all charts of the page have in common: x axis, range and markers.
+pub(super) fn shared(context: RunContext, run: &OpenRun) -> ChartContent {
+    let range = context.range();
+    // Single steps of a paused run would crowd the lane of markers.
+    let records = run.markers().filter(|record| !matches!(record.event, Event::Stepping { .. }));
+    let (marks, marked) = records.map(|record| (marker(run, record), record.number)).unzip();
+    let spec = ChartSpec {
+        axis: run.curves.axis(),
+        from: Some(range.from),
+        to: Some(range.to),
+        marks,
+        ..ChartSpec::default()
+    };
+    ChartContent { spec, lines: vec![], marked, is_incomplete: !run.curves.has_overview() }
+}
+
+fn marker(run: &OpenRun, record: &EventRecord) -> Mark {
+    let is_alarm = matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. });
+    Mark {
+        x: run.curves.place_before(record.step),
+        phrase: phrase(&record.event),
+        author: record.author.clone(),
+        is_alarm,
+    }
+}
+
+/// The colour of the run's own curves: ember while it is live.
+pub(super) fn own_role(run: &OpenRun) -> Role {
+    if run.view.summary.state.is_live() { Role::Ember } else { Role::InkSoft }
+}
+
+/// A measured series of the run.
+pub(super) fn measured(run: &OpenRun, series: &str, label: &str, role: Role) -> Line {
+    Line::new(label, describe(series).meaning, role, run.curves.shown(series))
+}
+
+/// What is drawn below a measured series: its abandoned branches, and the past of the runs that it was forked from.
+pub(super) fn history(context: RunContext, run: &OpenRun, series: &str, label: &str, past: Role) -> Vec<Line> {
+    let abandoned = run.curves.abandoned(series).into_iter().map(|(left, buckets)| Line {
+        // Named once, on the training loss.
+        name: if series == name::TRAIN {
+            format!("abandoned branch, left at step {}", whole(left))
+        } else {
+            String::new()
+        },
+        meaning: "Left by a rollback; not on the path of the run.".into(),
+        style: Style::Abandoned,
+        buckets,
+        ..measured(run, series, "", Role::Abandoned)
+    });
+    let inherited = context.ancestors.get_untracked().last().map(|parent| Line {
+        name: format!("{label} of {parent}"),
+        meaning: "Trained by the run that this one was forked from.".into(),
+        is_past: true,
+        buckets: run.curves.past(series),
+        ..measured(run, series, "", past)
+    });
+    abandoned.chain(inherited.filter(|line| !line.buckets.is_empty())).collect()
+}
+
+fn paint(context: RunContext) -> ChartContent {
+    let run = context.run.read_untracked();
+    let options = context.options.get_untracked();
+    let factor = run.bits_per_byte().filter(|_| options.in_bits);
+    let content = shared(context, &run);
+    let scale = factor.unwrap_or(1.0);
+    let is_empty = run.curves.newest_step().is_none();
+    let smoothing = options.is_smooth.then(|| run.end() * SMOOTHING);
+    let train = Line { smoothing, ..measured(&run, name::TRAIN, "train", own_role(&run)) };
+    // Live curves are drawn last, and validation must be on top: only the newest training loss glows, as a curve of its
+    // own.
+    let newest = Line {
+        name: String::new(),
+        is_live: run.is_training(),
+        buckets: train.buckets.last().copied().into_iter().collect(),
+        ..train.clone()
+    };
+    let mut lines = history(context, &run, name::TRAIN, "train", Role::InkFaint);
+    lines.extend(history(context, &run, name::VALID, "valid", Role::Run(4)));
+    lines.extend([train, measured(&run, name::VALID, "valid", Role::Run(0)), newest]);
+    for bucket in lines.iter_mut().flat_map(|line| &mut line.buckets).filter(|_| factor.is_some()) {
+        (bucket.min, bucket.max, bucket.mean) = (bucket.min * scale, bucket.max * scale, bucket.mean * scale);
+    }
+    let spec = ChartSpec {
+        title: "loss".into(),
+        unit: unit(options.in_bits && factor.is_some()).into(),
+        y_scale: if options.is_log { ScaleKind::Log } else { ScaleKind::Linear },
+        y_share: options.clips_spikes.then_some(0.99),
+        // Before the first value the axis shows where the loss will begin.
+        y_to: is_empty.then_some(run.view.references.ln_vocab * scale * 1.08),
+        y_from: is_empty.then_some(0.0).filter(|_| !options.is_log),
+        references: references(&run, scale),
+        ..content.spec.clone()
+    };
+    ChartContent { spec, lines, ..content }
+}
+
+fn unit(in_bits: bool) -> &'static str {
+    if in_bits { "bits / byte" } else { "nats / token" }
+}
+
+fn references(run: &OpenRun, scale: f64) -> Vec<Reference> {
+    let lines = &run.view.references;
+    let line = |label: &str, value: f64, role| Reference { label: label.into(), value: value * scale, role };
+    let known = [
+        Some(line("uniform, ln V", lines.ln_vocab, Role::InkFaint)),
+        lines.unigram.map(|value| line("unigram entropy", value, Role::InkFaint)),
+        lines.floor.map(|value| line("entropy floor", value, Role::Floor)),
+    ];
+    known.into_iter().flatten().collect()
+}
+
+/// The chart with its switches.
+#[component]
+pub(super) fn LossChart() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let has_bits = Memo::new(move |_| context.run.read().bits_per_byte().is_some());
+    let in_bits = move || context.options.read().in_bits && has_bits.get();
+    let meaning = format!("Train: {} Valid: {}", describe(name::TRAIN).meaning, describe(name::VALID).meaning);
+    let changed = Signal::derive(move || context.track_charts());
+    let pressed = move || context.pressed.get().filter(|step| *step < context.summary.read().step);
+    view! {
+        <Chart
+            group=expect_context()
+            title="Loss".to_owned()
+            unit=Signal::derive(move || unit(in_bits()).to_owned())
+            meaning
+            class="main"
+            has_marker_lane=true
+            paint=move || paint(context)
+            changed
+        >
+            <div class="tools">
+                {move || pressed().map(|step| view! { <BatchLink step /> })}
+                <RangeSwitches />
+                <AxisPick
+                    axis=Signal::derive(move || context.options.read().axis)
+                    choose=move |axis| choose_axis(context, axis)
+                />
+                <Switch
+                    label="bits"
+                    title="Loss in bits per byte of text, which is comparable across tokenizers: nats per token / \
+                           (bytes per token × ln 2)"
+                    is_on=Signal::derive(in_bits)
+                    is_off=Signal::derive(move || !has_bits.get())
+                    toggle=move || context.options.update(|options| options.in_bits = !options.in_bits)
+                />
+                <Switch
+                    label="log"
+                    title="Logarithmic loss axis"
+                    is_on=Signal::derive(move || context.options.read().is_log)
+                    toggle=move || context.options.update(|options| options.is_log = !options.is_log)
+                />
+                <Switch
+                    label="smooth"
+                    title="Draws a running mean of the training loss over 0.5 % of the run"
+                    is_on=Signal::derive(move || context.options.read().is_smooth)
+                    toggle=move || context.options.update(|options| options.is_smooth = !options.is_smooth)
+                />
+                <Switch
+                    label="clip spikes"
+                    title="Fits the loss axis to 99 % of the values; higher spikes are marked at its edge"
+                    is_on=Signal::derive(move || context.options.read().clips_spikes)
+                    toggle=move || context.options.update(|options| options.clips_spikes = !options.clips_spikes)
+                />
+            </div>
+        </Chart>
+    }
+}
+
+fn choose_axis(context: RunContext, axis: Axis) {
+    context.crosshair.set(None);
+    // A range of steps has no meaning in seconds.
+    context.viewport.update(|viewport| {
+        if *viewport != Viewport::Plan {
+            *viewport = Viewport::Whole;
+        }
+    });
+    context.options.update(|options| options.axis = axis);
+}
+
+/// The range in view: everything, the newest steps, or the whole plan; and the way back to following the run.
+#[component]
+fn RangeSwitches() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let is_detached = Memo::new(move |_| !context.viewport.read().is_following() && context.run.read().is_growing());
+    let newest = move || {
+        let length = context.run.read_untracked().end() / 10.0;
+        context.viewport.set(Viewport::Newest { length: length.max(20.0) });
+    };
+    let is_newest = move || matches!(*context.viewport.read(), Viewport::Newest { .. });
+    view! {
+        {move || is_detached.get().then(|| view! {
+            <button
+                class="back-to-live"
+                title="Shows everything and follows the newest steps again"
+                on:click=move |_| context.viewport.set(Viewport::Whole)
+            >
+                "Back to live"
+            </button>
+        })}
+        <div class="range" role="group" aria-label="Range in view">
+            <Switch
+                label="all"
+                title="From the first step to the newest (0, or double click)"
+                is_on=Signal::derive(move || *context.viewport.read() == Viewport::Whole)
+                toggle=move || context.viewport.set(Viewport::Whole)
+            />
+            <Switch
+                label="newest"
+                title="The newest 10 % of the steps; follows the run"
+                is_on=Signal::derive(is_newest)
+                toggle=newest
+            />
+            <Switch
+                label="plan"
+                title="From the first step to the last planned step"
+                is_on=Signal::derive(move || *context.viewport.read() == Viewport::Plan)
+                toggle=move || context.viewport.set(Viewport::Plan)
+            />
+        </div>
+    }
+}
+
+/// A small switch.
+#[component]
+fn Switch(
+    label: &'static str,
+    title: &'static str,
+    #[prop(into)] is_on: Signal<bool>,
+    #[prop(into, default = Signal::from(false))] is_off: Signal<bool>,
+    toggle: impl Fn() + 'static,
+) -> impl IntoView {
+    view! {
+        <button
+            class="switch"
+            title=title
+            aria-pressed=move || is_on.get().to_string()
+            disabled=is_off
+            on:click=move |_| toggle()
+        >
+            {label}
+        </button>
+    }
+}

@@ -1,0 +1,139 @@
+//! The dataset mix: a weight for each dataset, with its epochs and validation loss so far.
+
+use figure::number;
+use leptos::prelude::*;
+use wire::Command;
+use wire::control::command::ScheduleChange;
+use wire::hyperparameters::mix::MixPoint;
+use wire::series::name;
+
+use super::controls::DrawerButton;
+use super::fields::{ControlRunField, ReasonField, StartAt, StartField, reason_of};
+use super::{Drawer, RunContext};
+use crate::components::rebalanced;
+
+/// Epochs beyond which repeated data adds less (Muennighoff et al. 2023).
+const MAX_USEFUL_EPOCHS: f64 = 4.0;
+
+/// Weights at the current step, in the order of the plan.
+fn current(context: RunContext) -> Vec<f64> {
+    context.hyperparameters.read().mix.at(context.summary.read().step)
+}
+
+/// The button and its form; nothing for a run with one dataset.
+#[component]
+pub(super) fn MixButton() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let has_several = context.run.with_untracked(|run| run.view.plan.mix.len() > 1);
+    let now = Memo::new(move |_| {
+        current(context).iter().map(|weight| format!("{:.0}", weight * 100.0)).collect::<Vec<_>>().join(":")
+    });
+    has_several.then(|| {
+        view! {
+            <DrawerButton
+                drawer=Drawer::Mix
+                label=move || view! { <span class="dim">"Mix"</span>" "<b class="mono">{now.get()}</b>" ▾" }
+                name="Dataset mix"
+                title="Fraction of the sequences that is drawn from each dataset".to_owned()
+            >
+                <MixForm />
+            </DrawerButton>
+        }
+    })
+}
+
+/// `60 % : 40 %`
+fn percentages(weights: &[f64]) -> String {
+    weights.iter().map(|weight| format!("{:.0} %", weight * 100.0)).collect::<Vec<_>>().join(" : ")
+}
+
+#[component]
+fn MixForm() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let datasets = context.run.with_untracked(|run| run.view.plan.corpora());
+    let weights = RwSignal::new(untrack(|| current(context)));
+    let start = RwSignal::new(StartAt::Now);
+    let reason = RwSignal::new(String::new());
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        if untrack(|| start.get().problem(context)).is_some() {
+            return;
+        }
+        let point = |step, weights| MixPoint { step, weights };
+        let (here, wanted) = (untrack(|| current(context)), weights.get_untracked());
+        let points = match start.get_untracked() {
+            StartAt::Now => vec![point(context.next_step(), wanted)],
+            StartAt::Linear(step) => vec![point(step, wanted)],
+            // Constant up to the step before it, then at once.
+            StartAt::Step(step) => {
+                let before = (step - 1 >= context.next_step()).then(|| point(step - 1, here));
+                before.into_iter().chain([point(step, wanted)]).collect()
+            }
+        };
+        context.drawer.set(None);
+        context.change(Command::SetSchedule { schedule: ScheduleChange::Mix { points }, reason: reason_of(reason) });
+    };
+    view! {
+        <form on:submit=submit>
+            <ul class="mix">
+                {datasets.into_iter().enumerate().map(|(place, dataset)| view! {
+                    <MixSlider place dataset=dataset.to_string() weights />
+                }).collect_view()}
+            </ul>
+            <StartField start has_linear=true />
+            <ReasonField reason />
+            <ControlRunField />
+            <p class="effect">{move || match start.get().problem(context) {
+                None => format!("{} {}.", percentages(&weights.read()), start.get().words(context)),
+                Some(problem) => problem,
+            }}</p>
+            <div class="row end">
+                <button class="primary" type="submit" disabled=move || start.get().problem(context).is_some()>
+                    "Change mix"
+                </button>
+            </div>
+        </form>
+    }
+}
+
+#[component]
+fn MixSlider(place: usize, dataset: String, weights: RwSignal<Vec<f64>>) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let percent = move || weights.read().get(place).copied().unwrap_or(0.0) * 100.0;
+    let newest = |prefix: &'static str| {
+        let series = format!("{prefix}{dataset}");
+        Memo::new(move |_| {
+            context.version.get();
+            context.run.read_untracked().curves.shown(&series).last().map(|last| last.mean)
+        })
+    };
+    let (epochs, valid) = (newest(name::EPOCHS), newest(name::VALID_OF));
+    let known = move || {
+        let read = epochs.get().map(|epochs| format!("{} epochs", number::short(epochs)));
+        let loss = valid.get().map(|loss| format!("validation loss {} nats", number::fixed(loss, 3)));
+        [read, loss].into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    };
+    let is_repeated = move || epochs.get().is_some_and(|epochs| epochs > MAX_USEFUL_EPOCHS);
+    let set = move |typed: &str| {
+        if let Ok(percent) = typed.parse::<f64>() {
+            weights.update(|weights| *weights = rebalanced(weights, place, percent / 100.0));
+        }
+    };
+    view! {
+        <li>
+            <label title="Fraction of the sequences that is drawn from this dataset">
+                <span class="row">
+                    <strong>{dataset.clone()}</strong>
+                    <span class="grow"></span>
+                    <output class="mono">{move || format!("{:.0} %", percent())}</output>
+                </span>
+                <input type="range" min="0" max="100" step="1" prop:value=move || percent().to_string()
+                    on:input:target=move |event| set(&event.target().value()) />
+            </label>
+            <p class="small dim">{known}</p>
+            {move || is_repeated().then(|| view! {
+                <p class="small over">"Beyond 4 epochs, repeated data adds less."</p>
+            })}
+        </li>
+    }
+}

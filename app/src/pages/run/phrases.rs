@@ -1,0 +1,80 @@
+//! Commands, events and authors in words, with numbers as the page writes them.
+
+use figure::number;
+use wire::control::command::ScheduleChange;
+use wire::{Author, Command, Event, EventRecord, LivePath};
+
+use super::{checkpoints, hyperparameter};
+
+/// What a command does, while its answer is awaited.
+pub(super) fn in_progress(command: &Command) -> String {
+    match command {
+        Command::Pause { .. } => "Pausing before the next step".into(),
+        Command::Resume { .. } => "Resuming".into(),
+        Command::Step { steps: 1 } => "Training one step".into(),
+        Command::Step { steps } => format!("Training {steps} steps"),
+        Command::Stop { .. } => "Stopping".into(),
+        Command::Set { path, .. } => format!("Setting {}", path.row().label.to_lowercase()),
+        Command::SetSchedule { schedule: ScheduleChange::LearningRate { .. }, .. } => {
+            "Changing the learning-rate schedule".into()
+        }
+        Command::SetSchedule { schedule: ScheduleChange::Mix { .. }, .. } => "Changing the dataset mix".into(),
+        Command::SetSchedule { schedule: ScheduleChange::Accumulation { .. }, .. } => {
+            "Changing gradient accumulation".into()
+        }
+        Command::EditWeights { .. } => "Editing the weights".into(),
+        Command::Checkpoint { .. } => "Saving a checkpoint".into(),
+        Command::Rollback { checkpoint, .. } => format!("Rolling back to step {}", number::whole(checkpoint.step)),
+        Command::Suspend { .. } => "Suspending".into(),
+        Command::Undo { .. } => "Undoing".into(),
+        Command::Evaluate => "Evaluating".into(),
+        Command::Sample { .. } => "Generating a sample".into(),
+        Command::Annotate { .. } => "Adding the note".into(),
+    }
+}
+
+/// What was applied, and at which step.
+pub(super) fn applied(record: &EventRecord) -> String {
+    format!("{}, at step {}", phrase(&record.event), number::whole(record.step))
+}
+
+/// What happened, in a few words.
+pub(super) fn phrase(event: &Event) -> String {
+    match event {
+        Event::Changed { path: LivePath::LEARNING_RATE, old, new } => match factor(*old, *new) {
+            Some(factor) => format!("learning rate {factor}, now {}", number::short(*new)),
+            None => format!("learning rate {} → {}", number::short(*old), number::short(*new)),
+        },
+        Event::Changed { path, old, new } => {
+            let value = |value| hyperparameter::value(*path, value);
+            format!("{} {} → {}", path.row().label.to_lowercase(), value(*old), value(*new))
+        }
+        Event::Started { parameters } => {
+            format!("started, {} parameters", crate::components::number::short(*parameters as f64))
+        }
+        // The step, which the id contains, is written beside it.
+        Event::Checkpointed { checkpoint } => format!("checkpoint, {}", checkpoints::cause(checkpoint.cause)),
+        Event::Evaluated { loss_nats, .. } => format!("validation loss {loss_nats:.3} nats"),
+        other => other.phrase(),
+    }
+}
+
+/// `×½` and `×2`, the most common changes.
+fn factor(old: f64, new: f64) -> Option<&'static str> {
+    let ratio = new / old;
+    [(0.1, "×0.1"), (0.5, "×½"), (2.0, "×2"), (10.0, "×10")]
+        .into_iter()
+        .find(|(of, _)| (ratio / of - 1.0).abs() < 1e-6)
+        .map(|(_, word)| word)
+}
+
+/// The author of an event; `me` is the name of whoever is signed in.
+pub(super) fn author(author: &Author, me: Option<&str>) -> String {
+    match author {
+        Author::Person(name) if Some(name.as_str()) == me => "you".into(),
+        Author::Person(name) => name.clone(),
+        Author::Rule(name) => format!("rule {name}"),
+        Author::Agent(name) => format!("agent {name}"),
+        Author::System => "System".into(),
+    }
+}

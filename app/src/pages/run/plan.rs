@@ -1,0 +1,137 @@
+//! The plan of the run: its cost, every hyperparameter of the table with its planned value, and the dataset.
+
+use figure::number::{bytes, duration, short, whole, with_unit};
+use leptos::prelude::*;
+use serde_json::Value;
+use wire::RunView;
+use wire::hyperparameters::table::{Hyperparameter, TABLE};
+
+use super::RunContext;
+use crate::components::hyperparameters::{group_title, written};
+
+/// Label, value with unit, meaning.
+type Row = (&'static str, String, &'static str);
+
+#[component]
+pub(super) fn PlanPanel() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let groups = context.run.with_untracked(|run| groups(&run.view));
+    view! {
+        <section class="panel plan" aria-labelledby="plan-title">
+            <details>
+                <summary><h2 id="plan-title">"Plan"</h2></summary>
+                {groups.into_iter().map(|(title, rows)| view! {
+                    <h3>{title}</h3>
+                    <dl class="pairs">
+                        {rows.into_iter().map(|(label, value, meaning)| view! {
+                            <div title=meaning><dt>{label}</dt><dd class="mono">{value}</dd></div>
+                        }).collect_view()}
+                    </dl>
+                }).collect_view()}
+            </details>
+        </section>
+    }
+}
+
+fn groups(view: &RunView) -> Vec<(&'static str, Vec<Row>)> {
+    let mut groups = vec![("Cost", cost(view)), ("Dataset", dataset(view))];
+    let recipe = serde_json::to_value(&view.plan.recipe).unwrap_or_default();
+    for row in TABLE {
+        let title = group_title(row.group());
+        let value = (row.label, planned(row, &recipe), row.meaning);
+        match groups.iter_mut().find(|(known, _)| *known == title) {
+            Some((_, rows)) => rows.push(value),
+            None => groups.push((title, vec![value])),
+        }
+    }
+    groups
+}
+
+/// The planned value of a hyperparameter, with its unit.
+fn planned(row: &Hyperparameter, recipe: &Value) -> String {
+    let value = row.value_in(recipe).map(written).unwrap_or_default();
+    match (value.is_empty(), row.unit) {
+        (true, _) => "none".into(),
+        (false, "") => value,
+        (false, unit) => format!("{value} {unit}"),
+    }
+}
+
+fn cost(view: &RunView) -> Vec<Row> {
+    let estimate = &view.estimate;
+    vec![
+        ("Parameters", whole(estimate.parameters), "Parameters of the model, all of which are trained."),
+        ("Steps", with_unit(view.plan.steps as f64, "steps"), "Optimizer steps."),
+        (
+            "Tokens per step",
+            with_unit(view.plan.tokens_per_step() as f64, "tokens"),
+            "Batch size × gradient accumulation × context length.",
+        ),
+        ("Tokens", with_unit(estimate.tokens as f64, "tokens"), "Steps × tokens per step."),
+        (
+            "Tokens per parameter",
+            short(estimate.tokens_per_parameter),
+            "About 20 is compute-optimal (Hoffmann et al. 2022).",
+        ),
+        ("FLOPs", with_unit(estimate.flops, "FLOP"), "Floating-point operations of all forward and backward passes."),
+        (
+            "Memory",
+            bytes(estimate.memory_bytes),
+            "Upper estimate of weights, gradients, optimizer state and activations.",
+        ),
+        ("Planned time", estimate.secs.map_or("unknown".into(), duration), "FLOPs / measured speed of the device."),
+        ("Seed", view.plan.seed.to_string(), "Seed of initialisation, batches and samples."),
+    ]
+}
+
+fn datasets(view: &RunView) -> String {
+    match view.plan.mix.as_slice() {
+        [_] => view.summary.corpus.clone(),
+        parts => {
+            let part = |part: &wire::run::plan::MixPart| format!("{} {:.0} %", part.corpus, part.weight * 100.0);
+            parts.iter().map(part).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+fn dataset(view: &RunView) -> Vec<Row> {
+    let references = &view.references;
+    let nats =
+        |value: Option<f64>| value.map_or("unknown".to_owned(), |value| format!("{} nats / token", short(value)));
+    vec![
+        ("Datasets", datasets(view), "Datasets of the run, with their planned fractions of the sequences."),
+        ("Tokenizer", view.plan.tokenizer.to_string(), "Tokenizer of the run."),
+        (
+            "Bytes per token",
+            references.bytes_per_token.map_or("unknown".into(), |value| with_unit(value, "B")),
+            "Bytes per token of the validation split; nats / (bytes per token × ln 2) are bits per byte.",
+        ),
+        ("Uniform (ln V)", nats(Some(references.ln_vocab)), "Loss of a uniform prediction over the vocabulary."),
+        (
+            "Unigram entropy",
+            nats(references.unigram),
+            "Entropy of the token frequencies: the lowest loss without any context.",
+        ),
+        (
+            "Entropy floor",
+            nats(references.floor),
+            "Entropy of the generator of the dataset; no model can reach a lower loss.",
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_shows_every_hyperparameter() {
+        let view = crate::curves::fixture::view();
+        let groups = groups(&view);
+        let shown: Vec<&Row> = groups.iter().flat_map(|(_, rows)| rows).collect();
+        for row in TABLE {
+            let found = shown.iter().find(|(label, _, meaning)| (*label, *meaning) == (row.label, row.meaning));
+            assert!(found.is_some_and(|(_, value, _)| !value.is_empty()), "{}", row.path);
+        }
+    }
+}

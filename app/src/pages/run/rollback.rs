@@ -1,0 +1,135 @@
+//! Returning to a checkpoint. The form says which steps become an abandoned branch, and can skip batches.
+
+use figure::number;
+use leptos::prelude::*;
+use wire::control::checkpoint::CheckpointView;
+use wire::{CheckpointId, Command};
+
+use super::checkpoints::words;
+use super::controls::DrawerButton;
+use super::fields::{ControlRunField, ReasonField, reason_of};
+use super::{Drawer, RunContext};
+
+/// The button and its form.
+#[component]
+pub(super) fn RollbackButton() -> impl IntoView {
+    view! {
+        <DrawerButton
+            drawer=Drawer::Rollback
+            label=|| view! { <crate::components::Icon name="back" />"Roll back" }
+            name="Roll back to a checkpoint"
+            title="Return to a checkpoint; the steps after it stay visible as an abandoned branch (b)".to_owned()
+        >
+            <RollbackForm />
+        </DrawerButton>
+    }
+}
+
+/// The checkpoints of the run, newest first.
+pub(super) fn saved(context: RunContext) -> Vec<CheckpointView> {
+    match &*context.checkpoints.read() {
+        Some(Ok(saved)) => saved.clone(),
+        _ => vec![],
+    }
+}
+
+/// A list of checkpoints to choose from.
+#[component]
+pub(super) fn CheckpointSelect(
+    /// The first option, for the current state; `None` where a checkpoint must be chosen.
+    #[prop(optional_no_strip)]
+    now: Option<&'static str>,
+    /// The choice.
+    chosen: RwSignal<Option<CheckpointId>>,
+) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let choose = move |value: String| chosen.set(value.parse().ok());
+    view! {
+        <select on:change:target=move |event| choose(event.target().value())>
+            {now.map(|now| view! { <option value="" selected=move || chosen.get().is_none()>{now}</option> })}
+            {move || saved(context).into_iter().map(|saved| {
+                let id = saved.info.id;
+                view! {
+                    <option value=id.to_string() selected=move || chosen.get() == Some(id)>
+                        {format!("step {} · {}", number::whole(id.step), words(&saved))}
+                    </option>
+                }
+            }).collect_view()}
+        </select>
+    }
+}
+
+#[component]
+fn RollbackForm() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let first = untrack(|| saved(context).first().map(|saved| saved.info.id));
+    let chosen = RwSignal::new(context.chosen.get_untracked().or(first));
+    let skip = RwSignal::new(String::new());
+    let reason = RwSignal::new(String::new());
+    let skipped = move || match skip.read().trim() {
+        "" => Some(0),
+        typed => typed.parse::<u64>().ok(),
+    };
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let (Some(checkpoint), Some(skip_batches)) = (chosen.get_untracked(), untrack(skipped)) else { return };
+        context.drawer.set(None);
+        context.change(Command::Rollback { checkpoint, skip_batches, reason: reason_of(reason) });
+    };
+    view! {
+        <form on:submit=submit>
+            {move || (saved(context).is_empty()).then(|| view! { <p>"There is no checkpoint yet."</p> })}
+            <label title="The run continues from this checkpoint.">"Checkpoint"<CheckpointSelect chosen /></label>
+            <label
+                title="After a loss spike, PaLM was restarted from an earlier checkpoint and skipped the batches \
+                       around the spike (Chowdhery et al. 2022, section 5.1)."
+            >
+                "Skip"<span class="unit">" batches"</span>
+                <input
+                    type="text"
+                    inputmode="numeric"
+                    placeholder="0"
+                    prop:value=skip
+                    aria-invalid=move || skipped().is_none().to_string()
+                    on:input:target=move |event| skip.set(event.target().value())
+                />
+            </label>
+            <ReasonField reason />
+            <ControlRunField />
+            <p class="effect">{move || effect(context, chosen.get(), skipped())}</p>
+            <div class="row end">
+                <button class="primary" type="submit" disabled=move || chosen.get().is_none() || skipped().is_none()>
+                    "Roll back"
+                </button>
+            </div>
+        </form>
+    }
+}
+
+fn effect(context: RunContext, checkpoint: Option<CheckpointId>, skipped: Option<u64>) -> String {
+    let (Some(checkpoint), Some(skipped)) = (checkpoint, skipped) else {
+        return "Choose a checkpoint, and give an integer number of batches to skip.".into();
+    };
+    let now = context.summary.read().step;
+    let is_abandoned = !context.run.read().curves.lineage().contains(checkpoint.segment, checkpoint.step);
+    let from = number::whole(checkpoint.step);
+    let branch = match (is_abandoned, now.saturating_sub(checkpoint.step)) {
+        (true, _) => {
+            format!("The run continues from step {from} of an abandoned branch; the current segment is abandoned.")
+        }
+        (false, 0) => format!("The run continues from step {from}."),
+        (false, 1) => {
+            format!("The run continues from step {from}; the step since then becomes an abandoned branch.")
+        }
+        (false, steps) => format!(
+            "The run continues from step {from}; the {} steps since then become an abandoned branch on the charts.",
+            number::whole(steps)
+        ),
+    };
+    let skips = match skipped {
+        0 => String::new(),
+        1 => " The next batch is skipped.".to_owned(),
+        skipped => format!(" The next {} batches are skipped.", number::whole(skipped)),
+    };
+    format!("{branch}{skips} The current state is saved first, so the rollback can be undone.")
+}

@@ -1,0 +1,100 @@
+//! What the page says of a run that does not train: it is queued, starting, suspended, failed or lost.
+
+use leptos::prelude::*;
+use wire::RunState;
+
+use super::RunContext;
+use crate::components::{Icon, Progress};
+
+/// What to do about a failed run.
+const FAILED: &str = "Its series and journal are kept below. Resume continues from its newest checkpoint. Roll back or fork to \
+    continue from an older one.";
+/// What to do about a lost run.
+const LOST: &str = "Everything that it had reported is kept below. If its machine returns, the worker sends what it had stored \
+    meanwhile. Resume continues from the newest checkpoint.";
+
+/// Shown above the charts; nothing for a run that trains or has finished.
+#[component]
+pub(super) fn StatusPanel() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let message = move || context.summary.read().message.clone();
+    move || match context.state.get() {
+        RunState::Queued => Some(queued(context, message()).into_any()),
+        RunState::Starting => Some(
+            view! {
+                <div class="status">
+                    <strong>"Starting"</strong>
+                    <p>
+                        {message().unwrap_or_else(|| "The worker loads the dataset and the weights. The first step \
+                            follows.".into())}
+                    </p>
+                    <Progress share=Signal::stored(None::<f64>) label="Loading" is_live=Signal::stored(true) />
+                </div>
+            }
+            .into_any(),
+        ),
+        RunState::Suspended => Some(
+            view! {
+                <div class="status">
+                    <strong>"Suspended"</strong>
+                    <p>
+                        {message().unwrap_or_else(|| "The state is saved and the device is released. Resume (space) \
+                            continues from exactly this state as soon as the device is free.".into())}
+                    </p>
+                </div>
+            }
+            .into_any(),
+        ),
+        RunState::Failed => Some(failed(context, "The run failed", message(), FAILED).into_any()),
+        RunState::Lost => Some(failed(context, "The worker stopped reporting", message(), LOST).into_any()),
+        _ => None,
+    }
+}
+
+fn queued(context: RunContext, message: Option<String>) -> impl IntoView + use<> {
+    let summary = context.summary.get();
+    let place = match summary.queue_place {
+        Some(1) => format!("Next in the queue of {}", summary.device),
+        Some(place) => format!("Place {place} in the queue of {}", summary.device),
+        None => format!("Queued for {}", summary.device),
+    };
+    view! {
+        <div class="status">
+            <strong>{place}</strong>
+            <p>
+                {message.unwrap_or_else(|| "The run starts when the device is free. The planned learning rate is \
+                    drawn below.".into())}
+            </p>
+            <a href="/">"Change the order of the queue on the Lab page"</a>
+        </div>
+    }
+}
+
+fn failed(
+    context: RunContext,
+    what: &'static str,
+    message: Option<String>,
+    hint: &'static str,
+) -> impl IntoView + use<> {
+    let id = context.id();
+    view! {
+        <div class="status failed" role="alert">
+            <Icon name="warning" />
+            <div>
+                <strong>{what}</strong>
+                <p>
+                    {message.unwrap_or_else(|| "No reason was reported. The log of the server may contain \
+                        more.".into())}
+                </p>
+                <p class="dim">{hint}</p>
+                <a
+                    class="button"
+                    href=format!("/start?from={id}")
+                    title="Opens the New run form with the plan of this run"
+                >
+                    "Duplicate with changes"
+                </a>
+            </div>
+        </div>
+    }
+}

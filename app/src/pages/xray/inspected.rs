@@ -1,0 +1,198 @@
+//! The frame around the result of an inspection: which step it is of, where it comes from and what it costs, and what
+//! is shown while it loads, when it has no snapshot and when it failed.
+
+use std::time::Duration;
+
+use figure::number::{self, THIN};
+use leptos::prelude::*;
+use wire::RunState;
+use wire::inspect::update::InspectionOverhead;
+
+use super::inspections::result::{Source, Status};
+use super::state::XrayState;
+use super::step::StepChoice;
+use super::subscription::Subscription;
+use super::tokens::percent;
+use crate::components::number::now_ms;
+use crate::components::{Empty, Icon, Skeleton, clicks, shows};
+
+/// A live result is marked as stale when it is older than this and than [`STALE_INTERVALS`] of its update intervals.
+const STALE_MS: f64 = 6_000.0;
+const STALE_INTERVALS: f64 = 4.0;
+
+/// What is shown of a subscription.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Loading,
+    Content,
+    Failed,
+    NoSnapshot,
+}
+
+/// The content of a view once there is a result, and a skeleton, an error or an explanation until then.
+pub(super) fn inspected(
+    xray: XrayState,
+    subscription: Subscription,
+    content: impl Fn() -> AnyView + Send + 'static,
+) -> AnyView {
+    let stage = Memo::new(move |_| match subscription.status.get() {
+        Status::Ready(_) => Stage::Content,
+        Status::Loading if subscription.result.read().is_some() => Stage::Content,
+        Status::Loading => Stage::Loading,
+        Status::Failed(_) => Stage::Failed,
+        Status::NoSnapshot => Stage::NoSnapshot,
+    });
+    let is_loading = move || subscription.status.get() == Status::Loading;
+    view! {
+        <Provenance xray subscription />
+        <div class="stack" class:loading=is_loading>
+            {shows(move || match stage.get() {
+                Stage::Loading => view! { <Skeleton rows=1 class="picture" /> }.into_any(),
+                Stage::Content => content(),
+                Stage::Failed => failed(xray, subscription),
+                Stage::NoSnapshot => no_snapshot(xray, subscription),
+            })}
+        </div>
+    }
+    .into_any()
+}
+
+/// A run without weights, or an inspection that failed: why, and what to do.
+fn failed(xray: XrayState, subscription: Subscription) -> AnyView {
+    if untrack(|| xray.is_waiting()) {
+        return view! {
+            <Empty
+                title="The run has not started"
+                text="The run waits for its device. Inspections are available from the first step on."
+            >
+                <a class="button" href=xray.run_href()>"Go to the run"</a>
+            </Empty>
+        }
+        .into_any();
+    }
+    let message = move || match subscription.status.get() {
+        Status::Failed(message) => message,
+        _ => String::new(),
+    };
+    let retry = move |_| {
+        if let Some(inspection) = subscription.inspection.get_untracked() {
+            xray.inspections.retry(inspection, subscription.step.get_untracked());
+        }
+    };
+    // Live inspections are repeated without a request.
+    let can_retry = move || subscription.step.get() != StepChoice::Newest || !xray.inspections.is_live();
+    view! {
+        <div class="failure" role="alert">
+            <Icon name="warning" />
+            <div>
+                <strong>"The inspection failed"</strong>
+                <p>{message}</p>
+                {shows(move || can_retry().then(|| view! { <button on:click=clicks(retry)>"Try again"</button> }))}
+            </div>
+        </div>
+    }
+    .into_any()
+}
+
+fn no_snapshot(xray: XrayState, subscription: Subscription) -> AnyView {
+    let compute = move |_| {
+        if let Some(inspection) = subscription.inspection.get_untracked() {
+            xray.inspections.compute(inspection, subscription.step.get_untracked());
+        }
+    };
+    let step = move || match subscription.step.get() {
+        StepChoice::At(step) => format!("step {}", number::whole(step)),
+        StepChoice::Newest => "the newest step".into(),
+    };
+    view! {
+        <Empty
+            title="No snapshot at this step"
+            text="Snapshots hold the overview, the attention patterns, the logit lens, the weights, the embedding and \
+                  the parameter statistics over validation window 0. Other inspections are computed from the newest \
+                  checkpoint that is not after this step. That takes a few seconds and does not change the run."
+        >
+            <button
+                class="primary"
+                title="Loads the checkpoint in a separate process and runs the inspection there"
+                on:click=compute> {shows(move || format!("Compute for {}", step()))} </button> <button
+                title="Return to the newest step"
+                on:click=clicks(move |_| xray.step.set(StepChoice::Newest))
+            >
+                "Show the newest step"
+            </button>
+        </Empty>
+    }
+    .into_any()
+}
+
+/// The step of the result, where it comes from, and its age where it is stale.
+#[component]
+fn Provenance(xray: XrayState, subscription: Subscription) -> impl IntoView {
+    let described = move || {
+        let result = subscription.result.get()?;
+        Some((number::whole(result.step), source_text(result.source)))
+    };
+    let loading = move || {
+        let has_older = subscription.result.read().is_some();
+        (subscription.status.get() == Status::Loading && has_older).then_some(" · loading the next result")
+    };
+    let stale = stale_text(xray, subscription);
+    view! {
+        <p
+            class="provenance small dim"
+            title="The number of optimizer steps done when this was computed, and where it comes from"
+        >
+            {shows(move || described().map(|(step, source)| view! {
+                <span class="mono">{format!("step {step}")}</span>
+                {format!(" · {source}")}
+            }))}
+            {loading}
+            <b>{stale}</b>
+        </p>
+    }
+}
+
+fn source_text(source: Source) -> String {
+    let secs = |ms: f64| number::duration(ms / 1e3);
+    match source {
+        Source::Live(overhead) if overhead.every_ms > 0.0 => {
+            format!("live, updated every {}, {} per inspection", secs(overhead.every_ms), secs(overhead.cost_ms))
+        }
+        Source::Live(overhead) => format!("computed while paused, in {}", secs(overhead.cost_ms)),
+        Source::Snapshot => "snapshot".into(),
+        Source::Checkpoint => "computed from a checkpoint".into(),
+    }
+}
+
+/// The age of a live result whose successor is overdue while the run trains.
+fn stale_text(xray: XrayState, subscription: Subscription) -> impl Fn() -> Option<String> + Clone {
+    let (arrived, now) = (RwSignal::new(now_ms()), RwSignal::new(now_ms()));
+    Effect::new(move || {
+        subscription.result.track();
+        arrived.set(now_ms());
+    });
+    let clock = set_interval_with_handle(move || now.set(now_ms()), Duration::from_secs(1)).ok();
+    on_cleanup(move || clock.iter().for_each(|clock| clock.clear()));
+    let is_running = Memo::new(move |_| xray.summary.read().state == RunState::Running);
+    move || {
+        let Source::Live(overhead) = subscription.result.get()?.source else {
+            return None;
+        };
+        let age = now.get() - arrived.get();
+        let is_stale = is_running.get() && age > (STALE_INTERVALS * overhead.every_ms).max(STALE_MS);
+        is_stale.then(|| format!(" · {} old", number::duration(age / 1e3)))
+    }
+}
+
+/// The overhead of all live inspections together.
+pub(super) fn overhead_text(status: &Status) -> Option<String> {
+    let Status::Ready(result) = status else { return None };
+    let Source::Live(InspectionOverhead { cost_ms, every_ms, share }) = result.source else { return None };
+    let secs = |ms: f64| number::duration(ms / 1e3);
+    Some(if every_ms > 0.0 {
+        let share = percent(share).replace(THIN, " ");
+        format!("inspection overhead: {share} of training time, every {}", secs(every_ms))
+    } else {
+        format!("computed in {}, while paused", secs(cost_ms))
+    })
+}

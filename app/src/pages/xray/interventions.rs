@@ -1,0 +1,74 @@
+//! Interventions: components ablated or scaled in a separate forward pass, and the effect on loss and completion. The
+//! run does not change, unless the interventions are applied as a weight edit.
+
+mod effect;
+mod form;
+mod trial;
+mod weight_edit;
+
+use leptos::prelude::*;
+use wire::control::intervention::Intervention;
+
+use super::single::answered;
+use super::state::XrayState;
+use crate::components::{Icon, clicks, shows};
+use form::Form;
+use trial::Trial;
+use weight_edit::WeightEdit;
+
+const INTRODUCTION: &str =
+    "Interventions are computed on a copy of the newest weights. They do not change the run unless you apply them.";
+const IDLE: &str = "Ablate a component to see what it contributes: the loss on this text and on the validation split, \
+                    and the greedy completion, with and without the component.";
+
+/// The view. It works on the newest weights, whatever step is shown.
+pub(super) fn view(xray: XrayState) -> AnyView {
+    let trial = Trial::new(xray);
+    Effect::new(move |before: Option<()>| {
+        xray.text.track();
+        if before.is_some() {
+            trial.compute();
+        }
+    });
+    let idle = || view! { <p class="dim">{IDLE}</p> }.into_any();
+    let effect = move || {
+        let ready = move |step, result| effect::view(xray, step, result);
+        answered(
+            trial.effect.answer.get(),
+            "The interventions could not be computed",
+            move || trial.compute(),
+            idle,
+            ready,
+        )
+    };
+    view! {
+        <h2>"Interventions"</h2>
+        <p class="note calm">{INTRODUCTION}</p>
+        <Form trial />
+        <ul class="chosen-interventions" aria-label="Interventions">{shows(move || list(trial))}</ul>
+        {shows(effect)}
+        <WeightEdit xray interventions=trial.interventions on_applied=Callback::new(move |()| trial.clear()) />
+    }
+    .into_any()
+}
+
+/// The interventions chosen, each with a button that removes it.
+fn list(trial: Trial) -> AnyView {
+    let item = |(index, intervention): (usize, Intervention)| {
+        let label = format!("Remove: {intervention}");
+        view! {
+            <li>
+                {intervention.to_string()}
+                <button
+                    class="quiet icon-only"
+                    aria-label=label
+                    title="Remove this intervention"
+                    on:click=clicks(move |_| trial.remove(index))
+                >
+                    <Icon name="close" />
+                </button>
+            </li>
+        }
+    };
+    trial.interventions.get().into_iter().enumerate().map(item).collect_view().into_any()
+}

@@ -1,0 +1,186 @@
+//! The form that adds an intervention: which component, and the factor.
+
+use figure::number;
+use leptos::prelude::*;
+use wire::control::intervention::{Component, Intervention, MAX_INTERVENTIONS};
+use wire::model::ModelPlan;
+
+use super::trial::Trial;
+use crate::components::{says, shows};
+
+/// A kind of component.
+struct Kind {
+    id: &'static str,
+    label: &'static str,
+    /// What its number counts, where it has one.
+    number: Option<&'static str>,
+}
+
+const KINDS: [Kind; 6] = [
+    Kind { id: "head", label: "Attention head", number: Some("Head") },
+    Kind { id: "neuron", label: "MLP neuron", number: Some("Neuron") },
+    Kind { id: "attention", label: "Attention of a block", number: None },
+    Kind { id: "mlp", label: "MLP of a block", number: None },
+    Kind { id: "block", label: "Whole block", number: None },
+    Kind { id: "position", label: "Embedding of a token", number: Some("Token position") },
+];
+
+/// Largest factor of the slider; the API takes more.
+const MAX_FACTOR: &str = "3";
+
+/// What the form holds.
+#[derive(Clone, Copy)]
+struct Fields {
+    kind: RwSignal<String>,
+    layer: RwSignal<u32>,
+    number: RwSignal<u32>,
+    factor: RwSignal<f32>,
+}
+
+impl Fields {
+    /// Ablate head 0 of block 0.
+    fn new() -> Self {
+        Self {
+            kind: RwSignal::new("head".into()),
+            layer: RwSignal::new(0),
+            number: RwSignal::new(0),
+            factor: RwSignal::new(0.0),
+        }
+    }
+
+    /// The components named: one, or attention and MLP of a block.
+    fn components(self) -> Vec<Component> {
+        let (layer, number) = (self.layer.get(), self.number.get());
+        match self.kind.read().as_str() {
+            "neuron" => vec![Component::Neuron { layer, neuron: number }],
+            "attention" => vec![Component::Attention { layer }],
+            "mlp" => vec![Component::Mlp { layer }],
+            "block" => vec![Component::Attention { layer }, Component::Mlp { layer }],
+            "position" => vec![Component::Position { at: number }],
+            _ => vec![Component::Head { layer, head: number }],
+        }
+    }
+
+    /// What the button does: `Ablate head 1 of block 0`.
+    fn action(self) -> String {
+        let verb = if self.factor.get() == 0.0 { "Ablate" } else { "Scale" };
+        match self.components().as_slice() {
+            [component] => format!("{verb} {component}"),
+            _ => format!("{verb} block {}", self.layer.get()),
+        }
+    }
+
+    fn number_label(self) -> Option<&'static str> {
+        KINDS.iter().find(|kind| kind.id == *self.kind.read()).and_then(|kind| kind.number)
+    }
+
+    /// The largest valid number of the component.
+    fn max_number(self, model: &ModelPlan) -> usize {
+        let count = match self.kind.read().as_str() {
+            "neuron" => model.d_ff,
+            "position" => model.seq,
+            _ => model.heads,
+        };
+        count.saturating_sub(1)
+    }
+}
+
+/// Adds interventions; another factor for the same component replaces the one before.
+fn add(trial: Trial, fields: Fields) {
+    let (components, factor) = (untrack(|| fields.components()), fields.factor.get_untracked());
+    trial.interventions.update(|interventions| {
+        interventions.retain(|known| !components.contains(&known.component));
+        interventions.truncate(MAX_INTERVENTIONS - components.len());
+        interventions.extend(components.into_iter().map(|component| Intervention { component, factor }));
+    });
+    trial.compute();
+}
+
+#[component]
+pub(super) fn Form(trial: Trial) -> impl IntoView {
+    let fields = Fields::new();
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        add(trial, fields);
+    };
+    let has_layer = move || *fields.kind.read() != "position";
+    let max_layer = trial.xray.layers().saturating_sub(1) as usize;
+    let layer = move || {
+        has_layer().then(|| number_input("Block", max_layer, fields.layer, "Number of the block, from 0 (default 0)"))
+    };
+    let number = move || {
+        let max = trial.xray.model.with_value(|model| fields.max_number(model));
+        let label = fields.number_label()?;
+        Some(number_input(label, max, fields.number, "Number of the component, from 0 (default 0)"))
+    };
+    view! {
+        <form class="row intervention-form" on:submit=submit>
+            <KindChoice fields />
+            {shows(layer)}
+            {shows(number)}
+            <FactorSlider fields />
+            <button class="primary" type="submit" title="Compute the model with and without this intervention">
+                {shows(move || fields.action())}
+            </button>
+        </form>
+    }
+}
+
+#[component]
+fn KindChoice(fields: Fields) -> impl IntoView {
+    let options = KINDS.iter().map(|kind| view! { <option value=kind.id>{kind.label}</option> });
+    view! {
+        <label class="field" title="The component whose output is multiplied by the factor">
+            <span class="label">"Component"</span>
+            <select on:change:target=move |event| fields.kind.set(event.target().value())>
+                {options.collect_view()}
+            </select>
+        </label>
+    }
+}
+
+fn number_input(label: &'static str, max: usize, value: RwSignal<u32>, title: &'static str) -> AnyView {
+    let read = move |text: String| {
+        if let Ok(number) = text.parse() {
+            value.set(number);
+        }
+    };
+    view! {
+        <label class="field" title=title>
+            <span class="label">{label}</span>
+            <input
+                type="number"
+                min="0"
+                max=max.to_string()
+                prop:value=value.get_untracked().to_string()
+                on:input:target=move |event| read(event.target().value())
+            />
+        </label>
+    }
+    .into_any()
+}
+
+#[component]
+fn FactorSlider(fields: Fields) -> impl IntoView {
+    let factor = fields.factor;
+    let label = move || match factor.get() {
+        0.0 => "Factor 0 (ablate)".to_owned(),
+        factor => format!("Factor {}", number::short(f64::from(factor))),
+    };
+    view! {
+        <label
+            class="field"
+            title="The output of the component is multiplied by this factor: 0 ablates it (default), 1 changes nothing"
+        >
+            <span class="label">{shows(label)}</span>
+            <input
+                type="range"
+                min="0"
+                max=MAX_FACTOR
+                step="0.1"
+                prop:value=says(move || factor.get().to_string())
+                on:input:target=move |event| factor.set(event.target().value().parse().unwrap_or(0.0))
+            />
+        </label>
+    }
+}

@@ -1,0 +1,214 @@
+//! Weight edits: the interventions written into the weights of the run, with an entry in its journal, or into those of
+//! a fork.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::control::intervention::{Component, Intervention};
+use wire::run::spec::Parent;
+use wire::{Command, RunSpec, RunState};
+
+use crate::components::{Failure, clicks, says, shows};
+use crate::net::api::{self, ApiFailure};
+use crate::pages::xray::state::XrayState;
+use crate::route::run_path;
+use crate::session::Session;
+
+/// Steps that a fork of a finished run trains at least.
+const LEAST_STEPS: u64 = 100;
+const CONTROL: &str = "A control run is a fork from the same state without the edit, trained on the same batches. The \
+                       difference between the two runs is the effect of the edit. Off by default.";
+const APPLY: &str = "Multiply the weights of the run once, before its next step";
+const FORK: &str = "Start a new run from the newest checkpoint with this edit";
+
+/// What became of the last action.
+#[derive(Clone)]
+enum Outcome {
+    Idle,
+    Waiting(&'static str),
+    /// What was done, and the address of the run.
+    Done(String, String),
+    Refused(ApiFailure),
+}
+
+/// The form and its outcome.
+#[derive(Clone, Copy)]
+struct Edit {
+    xray: XrayState,
+    interventions: RwSignal<Vec<Intervention>>,
+    reason: RwSignal<String>,
+    has_control: RwSignal<bool>,
+    outcome: RwSignal<Outcome>,
+    on_applied: Callback<()>,
+}
+
+impl Edit {
+    fn command(self) -> Command {
+        let reason = Some(self.reason.get_untracked().trim().to_owned()).filter(|reason| !reason.is_empty());
+        Command::EditWeights { interventions: self.interventions.get_untracked(), reason }
+    }
+
+    /// Steps of a fork: those of the run, or a tenth more where the run has done them all.
+    fn extended_steps(self) -> Option<u64> {
+        let summary = self.xray.summary.read();
+        let is_at_its_end = !summary.state.is_live() && summary.step >= summary.steps;
+        is_at_its_end.then(|| summary.steps + (summary.steps / 10).max(LEAST_STEPS))
+    }
+
+    fn apply(self) {
+        self.outcome.set(Outcome::Waiting("Applying the edit before the next step …"));
+        let (command, has_control) = (self.command(), self.has_control.get_untracked());
+        spawn_local(async move {
+            let outcome = match api::command(&self.xray.run.get_value(), &command, has_control).await {
+                Ok(record) => {
+                    let control = if has_control { " The control run is in the queue of its device." } else { "" };
+                    let step = figure::number::whole(record.step);
+                    let text = format!("Applied at step {step}: {}.{control}", record.event.phrase());
+                    Outcome::Done(text, self.xray.run_href())
+                }
+                Err(failure) => Outcome::Refused(failure),
+            };
+            let is_done = matches!(outcome, Outcome::Done(..));
+            if self.outcome.try_set(outcome).is_none() && is_done {
+                self.on_applied.run(());
+            }
+        });
+    }
+
+    fn fork(self) {
+        self.outcome.set(Outcome::Waiting("Creating the fork …"));
+        let (run, steps) = (self.xray.run.get_value(), untrack(|| self.extended_steps()));
+        let parent = Parent { run, step: None, checkpoint: None, changes: vec![self.command()], control_of: None };
+        spawn_local(async move {
+            let spec = RunSpec { parent: Some(parent), steps, ..RunSpec::default() };
+            let outcome = match api::create_run(&spec).await {
+                Ok(view) => {
+                    Outcome::Done(format!("{} starts with this edit.", view.summary.name), run_path(&view.summary.id))
+                }
+                Err(failure) => Outcome::Refused(failure),
+            };
+            self.outcome.try_set(outcome);
+        });
+    }
+
+    /// Why the interventions cannot be applied, if so.
+    fn obstacle(self, session: Session) -> Option<&'static str> {
+        obstacle(session.can_steer(), self.xray.summary.read().state, &self.interventions.read())
+    }
+}
+
+/// The form.
+#[component]
+pub(super) fn WeightEdit(
+    xray: XrayState,
+    interventions: RwSignal<Vec<Intervention>>,
+    /// Called once the run has the edit: the trial was computed on other weights.
+    on_applied: Callback<()>,
+) -> impl IntoView {
+    let session = expect_context::<Session>();
+    let (reason, has_control) = (RwSignal::new(String::new()), RwSignal::new(false));
+    let outcome = RwSignal::new(Outcome::Idle);
+    let edit = Edit { xray, interventions, reason, has_control, outcome, on_applied };
+    let is_live = Memo::new(move |_| xray.summary.read().state.is_live());
+    let cannot_fork = move || edit.obstacle(session).is_some() || matches!(*outcome.read(), Outcome::Waiting(_));
+    let cannot_apply = move || cannot_fork() || !is_live.get();
+    let is_empty = Memo::new(move |_| interventions.read().is_empty() && matches!(*outcome.read(), Outcome::Idle));
+    let note = move || match edit.obstacle(session) {
+        Some(obstacle) => obstacle.to_owned(),
+        None => consequence(is_live.get(), edit.extended_steps()),
+    };
+    view! {
+        <section class="weight-edit" aria-label="Weight edit" hidden=is_empty>
+            <h3>"Weight edit"</h3>
+            <p class="small dim">{shows(note)}</p>
+            <Fields edit />
+            <div class="row">
+                <button class="primary" title=APPLY disabled=cannot_apply on:click=clicks(move |_| edit.apply())>
+                    "Apply to the run"
+                </button>
+                <button title=FORK disabled=cannot_fork on:click=clicks(move |_| edit.fork())>
+                    "Fork with this edit"
+                </button>
+            </div>
+            <div role="status">{shows(move || outcome_view(outcome.get()))}</div>
+        </section>
+    }
+}
+
+#[component]
+fn Fields(edit: Edit) -> impl IntoView {
+    let Edit { reason, has_control, .. } = edit;
+    view! {
+        <div class="row">
+            <label class="field grow" title="Recorded in the journal beside the edit; optional">
+                <span class="label">"Reason (for the journal)"</span>
+                <input
+                    type="text"
+                    maxlength="300"
+                    placeholder="Why do you edit the weights?"
+                    prop:value=says(move || reason.get())
+                    on:input:target=move |event| reason.set(event.target().value())
+                />
+            </label>
+            <label class="check" title=CONTROL>
+                <input type="checkbox" on:change:target=move |event| has_control.set(event.target().checked()) />
+                "Also start a control run"
+            </label>
+        </div>
+    }
+}
+
+fn outcome_view(outcome: Outcome) -> AnyView {
+    match outcome {
+        Outcome::Idle => ().into_any(),
+        Outcome::Waiting(text) => view! { <p class="dim">{text}</p> }.into_any(),
+        Outcome::Done(text, href) => view! { <p>{text}" "<a href=href>"Open the run"</a></p> }.into_any(),
+        Outcome::Refused(failure) => view! { <Failure what="Nothing was changed" failure /> }.into_any(),
+    }
+}
+
+/// What the two buttons do.
+fn consequence(is_live: bool, extended_steps: Option<u64>) -> String {
+    match extended_steps {
+        _ if is_live => {
+            "The weights are multiplied once, and the journal records it under your name. Training continues \
+                         from there and may relearn the component. You can undo the edit on the page of the run."
+                .to_owned()
+        }
+        None => "The run is not training. A fork starts from its newest checkpoint with this edit.".to_owned(),
+        Some(steps) => format!(
+            "The run has finished. A fork starts from its newest checkpoint with this edit and trains to step {}.",
+            figure::number::whole(steps)
+        ),
+    }
+}
+
+fn obstacle(can_steer: bool, state: RunState, interventions: &[Intervention]) -> Option<&'static str> {
+    let has_position = interventions.iter().any(|one| matches!(one.component, Component::Position { .. }));
+    match state {
+        _ if !can_steer => Some("Your token has the role view. Changing the run requires the role steer or admin."),
+        _ if interventions.is_empty() => Some("Compute an intervention first."),
+        _ if has_position => Some(
+            "An intervention on the embedding of a token applies to this text only. Remove it to apply the others.",
+        ),
+        RunState::Queued | RunState::Starting => Some("The run has not started."),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edit_needs_a_role_an_intervention_and_weights() {
+        let head = Intervention { component: Component::Head { layer: 0, head: 0 }, factor: 0.0 };
+        let token = Intervention { component: Component::Position { at: 0 }, factor: 0.0 };
+        let has =
+            |can_steer, state, interventions: &[Intervention]| obstacle(can_steer, state, interventions).is_some();
+        assert!(!has(true, RunState::Running, std::slice::from_ref(&head)));
+        assert!(has(false, RunState::Running, std::slice::from_ref(&head)));
+        assert!(has(true, RunState::Running, &[]));
+        assert!(has(true, RunState::Queued, std::slice::from_ref(&head)));
+        assert!(has(true, RunState::Running, &[head, token]));
+    }
+}

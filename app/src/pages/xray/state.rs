@@ -1,0 +1,141 @@
+//! The state that the views of the X-ray page share: the run, where in its model the page is, and which step it shows.
+
+use leptos::prelude::*;
+use wire::inspect::request::InspectionText;
+use wire::model::ModelPlan;
+use wire::{RunId, RunState, RunSummary, RunView};
+
+use super::inspections::Inspections;
+use super::location::Location;
+use super::playback::Playback;
+use super::quantity::Quantity;
+use super::step::StepChoice;
+use crate::net::live::Live;
+use crate::route::{Router, run_path, xray_path};
+
+/// The shared state.
+#[derive(Clone, Copy)]
+pub(crate) struct XrayState {
+    pub(super) run: StoredValue<RunId>,
+    pub(super) model: StoredValue<ModelPlan>,
+    /// Loss of the uniform distribution over the vocabulary, nats.
+    pub(super) ln_vocab: f64,
+    pub(super) summary: RwSignal<RunSummary>,
+    pub(super) inspections: Inspections,
+    pub(super) router: Router,
+    /// Where in the model the page is.
+    pub(super) location: Memo<Location>,
+    /// The step shown.
+    pub(super) step: RwSignal<StepChoice>,
+    /// The second step, while two are compared.
+    pub(super) other_step: RwSignal<Option<StepChoice>>,
+    /// The text that is inspected.
+    pub(super) text: RwSignal<InspectionText>,
+    /// The prompt is inspected at past steps too, from checkpoints.
+    pub(super) prompt_at_past_steps: RwSignal<bool>,
+    /// What the overview is coloured by.
+    pub(super) quantity: RwSignal<Quantity>,
+    /// Position of the chosen token in the text.
+    pub(super) token: RwSignal<Option<usize>>,
+    pub(super) playback: Playback,
+}
+
+impl XrayState {
+    /// Of an opened run; text and step are read from the address.
+    pub(super) fn new(view: RunView) -> Self {
+        let live = expect_context::<Live>();
+        let router = expect_context::<Router>();
+        let RunView { summary, plan, references, .. } = view;
+        let run = summary.id.clone();
+        let summary = RwSignal::new(summary);
+        let state = Memo::new(move |_| summary.read().state);
+        let inspections = Inspections::new(run.clone(), live, state);
+        let step = RwSignal::new(step_of_address(router));
+        Self {
+            run: StoredValue::new(run),
+            model: StoredValue::new(plan.recipe.model),
+            ln_vocab: references.ln_vocab,
+            summary,
+            inspections,
+            router,
+            location: Memo::new(move |_| Location::parse(|key| router.query(key))),
+            step,
+            other_step: RwSignal::new(None),
+            text: RwSignal::new(text_of_address(router)),
+            prompt_at_past_steps: RwSignal::new(false),
+            quantity: RwSignal::new(Quantity::ActivationRms),
+            token: RwSignal::new(None),
+            playback: Playback::new(inspections.steps, step),
+        }
+    }
+
+    /// Blocks of the model.
+    pub(super) fn layers(self) -> u32 {
+        self.model.with_value(|model| model.layers as u32)
+    }
+
+    /// The address of a location, with the inspected text.
+    pub(super) fn path(self, location: &Location) -> String {
+        let text = match &*self.text.read() {
+            InspectionText::Validation(0) => String::new(),
+            InspectionText::Validation(window) => format!("&window={window}"),
+            InspectionText::Prompt(prompt) => {
+                format!("&prompt={}", String::from(js_sys::encode_uri_component(prompt)))
+            }
+        };
+        format!("{}?{}{text}", self.run.with_value(xray_path), location.query())
+    }
+
+    /// The address of the run's own page.
+    pub(super) fn run_href(self) -> String {
+        self.run.with_value(run_path)
+    }
+
+    /// Goes to a location. Another tab makes an entry in the browser's history, a change within a tab does not.
+    pub(super) fn go(self, location: &Location) {
+        let path = untrack(|| self.path(location));
+        if self.location.with_untracked(|at| at.tab() == location.tab()) {
+            self.router.replace(&path)
+        } else {
+            self.router.go(&path)
+        }
+    }
+
+    /// Puts the inspected text into the address.
+    pub(super) fn update_address(self) {
+        let path = untrack(|| self.path(&self.location.get()));
+        self.router.replace(&path);
+    }
+
+    /// The text inspected at a step. Snapshots read validation window 0, so past steps show that unless the prompt is
+    /// requested there.
+    pub(super) fn text_at(self, step: StepChoice) -> InspectionText {
+        let is_past = step != StepChoice::Newest && !self.prompt_at_past_steps.get();
+        if is_past { InspectionText::default() } else { self.text.get() }
+    }
+
+    /// Moves the step by snapshots and pauses playback.
+    pub(super) fn step_by(self, by: isize) {
+        self.playback.pause();
+        let steps = self.inspections.steps;
+        self.step.update(|step| *step = steps.with_untracked(|steps| super::step::stepped(steps, *step, by)));
+    }
+
+    /// Whether the run waits for its device and has no weights yet.
+    pub(super) fn is_waiting(self) -> bool {
+        matches!(self.summary.read().state, RunState::Queued | RunState::Starting)
+    }
+}
+
+fn text_of_address(router: Router) -> InspectionText {
+    let query = |key: &str| untrack(|| router.query(key));
+    match query("prompt").filter(|prompt| !prompt.is_empty()) {
+        Some(prompt) => InspectionText::Prompt(prompt),
+        None => InspectionText::Validation(query("window").and_then(|window| window.parse().ok()).unwrap_or(0)),
+    }
+}
+
+fn step_of_address(router: Router) -> StepChoice {
+    let step = untrack(|| router.query("step")).and_then(|step| step.parse().ok());
+    step.map_or(StepChoice::Newest, StepChoice::At)
+}
