@@ -1,4 +1,4 @@
-// Runs over each other: a fork beside its parent, what differs, how long they were the same, and the tree that leads back.
+// Compared runs: a fork and its parent, the differences of their plans and losses, identical steps, and the lineage.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -13,13 +13,13 @@ before(async () => {
   page = await openPage(browser);
   await page.goto(lab.link);
   await lab.ready();
-  const spec = { ...longRun, name: "root", steps: 300, overrides: { ...longRun.overrides, "keep.every": 100, "cadence.eval_every": 50 } };
+  const spec = { ...longRun, name: "root", steps: 300, overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100, "intervals.eval_every": 50 } };
   parent = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   await lab.until("the parent's end", async () => (await of(parent)).state === "finished", 120);
   const branch = {
     name: "branch",
     steps: 400,
-    parent: { run: parent, step: 100, changes: [{ kind: "set", field: "rate", value: 0.0001 }] },
+    parent: { run: parent, step: 100, changes: [{ kind: "set", path: "optimizer.learning_rate", value: 0.0001 }] },
   };
   fork = (await lab.api("/runs", { method: "POST", body: branch })).summary.id;
   await lab.until("the fork's end", async () => (await of(fork)).state === "finished", 120);
@@ -30,7 +30,7 @@ after(async () => {
   lab?.close();
 });
 
-test("two runs picked in the Lab are laid over each other", async () => {
+test("two runs selected on the Lab page are drawn in one chart", async () => {
   await page.goto(lab.url);
   await page.getByRole("checkbox", { name: "Compare root" }).check();
   await page.getByRole("checkbox", { name: "Compare branch" }).check();
@@ -40,31 +40,38 @@ test("two runs picked in the Lab are laid over each other", async () => {
     const row = page.locator(".chosen li", { hasText: name });
     await row.locator("b", { hasText: /^\d/ }).waitFor();
   }
-  const words = await page.locator(".chart.main canvas").first().getAttribute("aria-label");
-  assert.match(words, /root/);
-  assert.match(words, /branch/);
+  // The summary for screen readers follows the chart after a while, so that it is not read out at each redraw.
+  for (const name of ["root", "branch"]) {
+    await page.locator(`.chart.main canvas[aria-label*="${name}"]`).first().waitFor();
+  }
 });
 
-test("the two are told apart in words, and their plans by the fields that differ", async () => {
-  await page.locator(".apart .verdict", { hasText: /different from step/i }).waitFor();
+test("the verdict names the first different step, and the plans show the values that differ", async () => {
+  await page.locator(".difference .verdict", { hasText: /different from step/i }).waitFor();
   const rows = await page.locator(".plans tbody th").allInnerTexts();
   assert.ok(rows.includes("steps") && rows.includes("origin.from.checkpoint"), rows.join(", "));
-  assert.ok(!rows.includes("model.layers"), "what is the same is left out");
-  await page.locator(".plans").getByLabel("all fields").check();
+  assert.ok(!rows.includes("model.layers"), "equal values are left out");
+  await page.locator(".plans").getByLabel("All hyperparameters").check();
   assert.ok((await page.locator(".plans tbody th").allInnerTexts()).includes("model.layers"));
 });
 
-test("another axis and the keyboard read the same curves", async () => {
+test("the x axis changes, and the keyboard moves the crosshair and zooms", async () => {
   await page.locator(".chart.main select").selectOption("tokens");
   await page.locator(".chart.main canvas[aria-label*='tokens']").first().waitFor();
   await page.locator(".chart.main .field").focus();
+  const all = () => page.locator(".chart.main").getByRole("button", { name: "all", exact: true });
+  assert.equal(await all().count(), 0);
+  await page.keyboard.press("+");
+  await all().waitFor();
+  await page.keyboard.press("0");
+  await all().waitFor({ state: "detached" });
   await page.keyboard.press("ArrowLeft");
   await page.locator(".chart.main").getByRole("button", { name: "Table" }).click();
   assert.ok((await page.locator(".values tbody tr").count()) > 5);
 });
 
-test("what was abandoned is a ghost in the tree", async () => {
-  const spec = { ...longRun, name: "wanderer", overrides: { ...longRun.overrides, "keep.every": 100, "keep.latest": 100 } };
+test("an abandoned branch is dashed in the lineage", async () => {
+  const spec = { ...longRun, name: "wanderer", overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100, "retention.latest": 100 } };
   const wanderer = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   const order = (body) => lab.api(`/runs/${wanderer}/commands`, { method: "POST", body });
   await lab.until("150 steps", async () => (await of(wanderer)).step > 150, 120);
@@ -74,25 +81,25 @@ test("what was abandoned is a ghost in the tree", async () => {
   await order({ kind: "step", steps: 20 });
   await order({ kind: "stop" });
   await page.goto(`${lab.url}/compare?runs=${wanderer}`);
-  const stretches = page.locator(".tree a.stretch");
-  await stretches.nth(1).waitFor();
-  assert.equal(await stretches.count(), 2);
-  assert.match(await stretches.first().getAttribute("aria-label"), new RegExp(`wanderer, stretch 0: steps 0 to ${left}, abandoned from 100 on`));
-  assert.equal(await page.locator(".tree .ghost").count(), 1);
+  const segments = page.locator(".tree a.segment");
+  await segments.nth(1).waitFor();
+  assert.equal(await segments.count(), 2);
+  assert.match(await segments.first().getAttribute("aria-label"), new RegExp(`wanderer, segment 0: steps 0 to ${left}, abandoned from step 100 on`));
+  assert.equal(await page.locator(".tree .abandoned").count(), 1);
   await page.goto(`${lab.url}/compare?runs=${parent},${fork}`);
 });
 
-test("a stretch of the tree leads to its run", async () => {
-  const stretches = page.locator(".tree a.stretch");
-  await stretches.nth(1).waitFor();
-  assert.equal(await stretches.count(), 2);
-  const told = await stretches.nth(1).getAttribute("aria-label");
-  assert.match(told, /branch: steps 100 to 400/);
-  await stretches.nth(1).click();
+test("a segment of the lineage is a link to its run", async () => {
+  const segments = page.locator(".tree a.segment");
+  await segments.nth(1).waitFor();
+  assert.equal(await segments.count(), 2);
+  const label = await segments.nth(1).getAttribute("aria-label");
+  assert.match(label, /branch: steps 100 to 400/);
+  await segments.nth(1).click();
   await page.getByRole("heading", { name: "branch", level: 1 }).waitFor();
   await page.getByRole("link", { name: "Compare with parent" }).click();
   await page.locator(".chosen li", { hasText: "root" }).waitFor();
-  await page.locator(".tree a.stretch").first().focus();
+  await page.locator(".tree a.segment").first().focus();
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "root", level: 1 }).waitFor();
   assert.deepEqual(page.faults, []);

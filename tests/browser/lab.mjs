@@ -1,5 +1,5 @@
-// A lab of one's own and a browser before it: what the stories beside this file stand on.
-// KINDLING names the program and CHROMIUM the browser; without them, where they usually are.
+// A server with a fresh data folder and a browser, for the scenario tests in this folder.
+// KINDLING is the path of the program and CHROMIUM that of the browser; both have defaults.
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
@@ -12,12 +12,12 @@ import { chromium } from "playwright-core";
 const program = process.env.KINDLING ?? fileURLToPath(new URL("../../target/release/kindling", import.meta.url));
 const browserPlaces = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** Starts a lab in a fresh folder; `link` signs in once. */
+/** Starts a server with a fresh data folder; `link` signs in once. */
 export async function openLab() {
   if (!existsSync(program)) {
     throw new Error(`${program} is not there: build it first with \`cargo build --release --bin kindling\``);
   }
-  const folder = mkdtempSync(join(tmpdir(), "kindling-story-"));
+  const folder = mkdtempSync(join(tmpdir(), "kindling-browser-test-"));
   const data = join(folder, "lab");
   const server = spawn(program, ["serve", "--data", data, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "pipe"] });
   let log = "";
@@ -37,14 +37,14 @@ class Lab {
     this.tokens = new Map();
   }
 
-  /** A sign-in link or a token of a role, made on the command line. */
+  /** A sign-in link or a token with a role, created on the command line. */
   token(role, ...flags) {
-    const made = spawnSync(program, ["token", "--role", role, "--name", role, "--data", this.data, ...flags], { encoding: "utf8" });
-    if (made.status !== 0) throw new Error(made.stderr);
-    return made.stdout.trim();
+    const created = spawnSync(program, ["token", "--role", role, "--name", role, "--data", this.data, ...flags], { encoding: "utf8" });
+    if (created.status !== 0) throw new Error(created.stderr);
+    return created.stdout.trim();
   }
 
-  /** Asks the API as a program would. */
+  /** Sends a request to the API. */
   async api(path, options = {}, role = "admin") {
     if (!this.tokens.has(role)) this.tokens.set(role, this.token(role));
     const headers = { authorization: `Bearer ${this.tokens.get(role)}`, "content-type": "application/json" };
@@ -56,7 +56,7 @@ class Lab {
     return text ? JSON.parse(text) : null;
   }
 
-  /** Asks until there is something. */
+  /** Calls `look` until it returns something. */
   async until(what, look, seconds = 240) {
     const end = Date.now() + seconds * 1000;
     for (;;) {
@@ -67,14 +67,14 @@ class Lab {
     }
   }
 
-  /** Waits for the built-in stories and for a device. */
+  /** Waits for the generated dataset and for a device. */
   async ready() {
     const has = (list, id) => list.find((item) => item.id === id);
     await this.until("Tales", async () => has(await this.api("/corpora"), "tales"));
     await this.until("a device", async () => (await this.api("/devices")).find((device) => device.is_connected));
   }
 
-  /** Ends the server, and then the workers, which would train on. */
+  /** Ends the server, and then the workers, which would continue to train. */
   close() {
     this.server.kill("SIGKILL");
     for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
@@ -92,14 +92,14 @@ function commandLine(pid) {
   }
 }
 
-/** A browser without anything that calls home. */
+/** A browser without background requests. */
 export function openBrowser() {
   const executablePath = process.env.CHROMIUM ?? browserPlaces.find(existsSync);
   const args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];
   return chromium.launch({ executablePath, args });
 }
 
-/** A page of one's own, with everything that went wrong on it in `page.faults`. */
+/** A page with its own session; its errors are in `page.faults`. */
 export async function openPage(browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   const page = await context.newPage();
@@ -110,29 +110,29 @@ export async function openPage(browser, options = {}) {
   page.on("request", (request) => {
     const { protocol, hostname } = new URL(request.url());
     const isOwn = ["data:", "blob:"].includes(protocol) || hostname === "127.0.0.1";
-    if (!isOwn) page.faults.push(`asked another machine: ${request.url()}`);
+    if (!isOwn) page.faults.push(`request to another machine: ${request.url()}`);
   });
   return page;
 }
 
-/** A spec whose run lasts as long as a story needs. */
+/** A spec whose run lasts longer than a test. */
 export const longRun = {
   preset: "tiny",
   corpus: "tales",
   steps: 200_000,
-  overrides: { "model.layers": 1, "model.d_model": 32, "model.d_ff": 64, "model.seq": 32, "cadence.eval_every": 200, "cadence.eval_batches": 4 },
+  overrides: { "model.layers": 1, "model.d_model": 32, "model.d_ff": 64, "model.seq": 32, "intervals.eval_every": 200, "intervals.eval_batches": 4 },
 };
 
-/** The newest value of a curve, as the legend of the loss chart tells it. */
+/** The newest value of a series in the legend of the loss chart. */
 export async function legendValue(page, curve) {
   const entry = page.locator(".chart.main .legend li", { hasText: curve }).first();
   return Number((await entry.locator("b").innerText()).replace(/[^\d.e-]/g, ""));
 }
 
-/** The state in the head of a run's page. */
+/** The state in the header of the Run page. */
 export const runState = (page, state) => page.locator(`.run-head .state[data-state=${state}]`);
 
-/** Steps done, as the head of a run's page tells them. */
+/** Steps done in the header of the Run page. */
 export async function stepsShown(page) {
   const text = await page.locator(".run-head .progress-line span").first().innerText();
   return Number(text.split("/")[0].replace(/\D/g, ""));

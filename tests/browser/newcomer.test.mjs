@@ -1,4 +1,4 @@
-// The first ten minutes of a newcomer: sign in, start Tales, watch, pause, turn the dial, come back.
+// The first ten minutes with Kindling: sign in, start Tales, watch, pause, change the learning rate, return.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -24,7 +24,7 @@ test("the printed link signs in, and the empty lab offers a first run", async ()
   await page.getByRole("button", { name: /Start Tales/ }).waitFor();
 });
 
-test("one click starts Tales, and its loss falls before one's eyes", async () => {
+test("one click starts Tales, and its loss decreases", async () => {
   await page.getByRole("button", { name: /Start Tales/ }).click();
   await runState(page, "running").waitFor();
   assert.match(new URL(page.url()).pathname, /^\/runs\//);
@@ -40,35 +40,35 @@ test("one click starts Tales, and its loss falls before one's eyes", async () =>
   assert.ok(ink, "something is drawn");
 });
 
-test("space pauses, the rate is turned with a reason, and space goes on", async () => {
+test("space pauses, the learning rate is changed with a reason, and space resumes", async () => {
   await page.locator("body").press("Space");
   await runState(page, "paused").waitFor();
-  const held = await stepsShown(page);
+  const paused = await stepsShown(page);
   await page.waitForTimeout(500);
-  assert.equal(await stepsShown(page), held, "it holds");
+  assert.equal(await stepsShown(page), paused, "no step is trained while paused");
 
   await page.keyboard.press("l");
-  const dial = page.getByRole("dialog", { name: /Learning rate/ });
-  await dial.getByRole("textbox").first().fill("0.0005");
-  await dial.getByLabel(/Reason/).fill("gently");
-  await dial.getByRole("button", { name: /Set from step/ }).click();
-  await page.locator(".answer .applied", { hasText: "rate" }).waitFor();
+  const form = page.getByRole("dialog", { name: /Learning rate/ });
+  await form.getByRole("textbox").first().fill("0.0005");
+  await form.getByLabel(/Reason/).fill("gently");
+  await form.getByRole("button", { name: /Set from step/ }).click();
+  await page.locator(".answer .applied", { hasText: "learning rate" }).waitFor();
   const line = page.locator(".journal li", { hasText: "gently" });
   await line.waitFor();
   assert.match(await line.innerText(), /you/);
 
   await page.locator("body").press("Space");
   await runState(page, "running").waitFor();
-  await lab.until("more steps", async () => (await stepsShown(page)) > held + 5);
+  await lab.until("more steps", async () => (await stepsShown(page)) > paused + 5);
 });
 
-test("a sample is written from a prompt while it is paused", async () => {
+test("a sample is generated from a prompt while the run is paused", async () => {
   await page.locator("body").press("Space");
   await runState(page, "paused").waitFor();
   await page.keyboard.press("s");
-  const form = page.getByRole("dialog", { name: /Write a text/ });
+  const form = page.getByRole("dialog", { name: "Generate a sample" });
   await form.getByLabel("Prompt").fill("Once");
-  await form.getByRole("button", { name: "Write a sample" }).click();
+  await form.getByRole("button", { name: "Generate" }).click();
   await page.locator(".answer .applied", { hasText: "sample" }).waitFor();
   await page.locator("aside.side", { hasText: "Once" }).first().waitFor();
   await page.locator("body").press("Space");
@@ -113,21 +113,21 @@ test("stopping asks first, and the run stays to be read", async () => {
   assert.deepEqual(page.faults, []);
 });
 
-test("a lesson is planned: it holds before its first step and at the twentieth", async () => {
-  await page.goto(`${lab.url}/start?text=tales`);
-  await page.getByRole("heading", { name: "Every number" }).click();
-  const holds = page.locator("[id='cadence.hold_at']");
-  await holds.fill("20, 0, 9999999");
-  await page.locator("[id='cadence.hold_at'][aria-invalid=true]").waitFor();
-  await holds.fill("20, 0");
-  await page.locator("[id='cadence.hold_at'][aria-invalid=true]").waitFor({ state: "detached" });
+test("a run with breakpoints pauses before its first step and before step 20", async () => {
+  await page.goto(`${lab.url}/start?dataset=tales`);
+  await page.getByRole("heading", { name: "All hyperparameters" }).click();
+  const breakpoints = page.locator("[id='breakpoints']");
+  await breakpoints.fill("20, 0, 9999999");
+  await page.locator("[id='breakpoints'][aria-invalid=true]").waitFor();
+  await breakpoints.fill("20, 0");
+  await page.locator("[id='breakpoints'][aria-invalid=true]").waitFor({ state: "detached" });
   await page.getByRole("button", { name: /^Start/ }).click();
   await runState(page, "paused").waitFor();
   assert.equal(await stepsShown(page), 0);
-  await page.locator(".progress-line", { hasText: "holds at 20" }).waitFor();
+  await page.locator(".progress-line", { hasText: "breakpoint at step 20" }).waitFor();
   await page.locator("body").press("Space");
   await lab.until("step 20", async () => (await stepsShown(page)) === 20);
   await runState(page, "paused").waitFor();
-  await page.locator(".journal li", { hasText: "the plan holds here" }).nth(1).waitFor();
+  await page.locator(".journal li", { hasText: "breakpoint" }).nth(1).waitFor();
   assert.deepEqual(page.faults.filter((fault) => !fault.includes("422")), []);
 });

@@ -1,4 +1,4 @@
-// Where the lab is looked at: on a phone, by someone who may only watch, with the server away, with bad input.
+// A phone, a role without permissions, no session, invalid input.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -25,40 +25,40 @@ async function signedIn(role, options) {
   return page;
 }
 
-test("no page scrolls sideways at a phone's width, and every control of a run is in sight", async () => {
+test("no page scrolls sideways on a phone, and every control of a run is visible", async () => {
   const width = 390;
   const page = await signedIn("admin", { viewport: { width, height: 844 }, hasTouch: true, isMobile: true });
   const fits = async (path, shown = "main.page h1") => {
     await page.goto(lab.url + path);
     await page.locator(shown).first().waitFor();
     await page.waitForTimeout(300);
-    // A phone's browser widens its window to what does not fit, so that is no measure.
+    // A mobile browser widens its window to content that does not fit, so the width of the window is no measure.
     const inside = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(inside <= width, `${path} is ${inside} px wide on ${width}`);
   };
-  for (const path of ["/", `/runs/${run}`, "/start", "/texts", "/settings", `/compare?runs=${run}`, `/playground?run=${run}`]) {
+  for (const path of ["/", `/runs/${run}`, "/start", "/data", "/settings", `/compare?runs=${run}`, `/playground?run=${run}`]) {
     await fits(path);
   }
-  for (const view of ["map", "attention", "lens", "mlp", "weights", "embedding", "hands", "emergence"]) {
+  for (const view of ["overview", "attention", "logit_lens", "neurons", "weights", "embedding", "interventions", "emergence"]) {
     await fits(`/runs/${run}/xray?view=${view}`, view === "emergence" ? ".view table" : ".view");
-    assert.equal(await page.locator(".model").isVisible(), view === "map", `${view}: the map leaves a phone's room to what was opened`);
+    assert.equal(await page.locator(".model").isVisible(), view === "overview", `${view}: the overview leaves a phone's room to what was opened`);
   }
   const order = (body) => lab.api(`/runs/${run}/commands`, { method: "POST", body });
   await order({ kind: "pause" });
   await fits(`/runs/${run}`);
   await runState(page, "paused").waitFor({ state: "attached" });
-  const hands = page.locator(".controls .hand");
-  assert.ok((await hands.count()) > 12);
-  for (const hand of await hands.all()) {
-    const box = await hand.boundingBox();
-    assert.ok(box.x >= 0 && box.x + box.width <= width, `${await hand.innerText()} reaches from ${box.x} over ${box.width} px`);
+  const controls = page.locator(".controls .control");
+  assert.ok((await controls.count()) > 12);
+  for (const control of await controls.all()) {
+    const box = await control.boundingBox();
+    assert.ok(box.x >= 0 && box.x + box.width <= width, `${await control.innerText()} reaches from ${box.x} over ${box.width} px`);
   }
   await order({ kind: "resume" });
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
 
-test("whoever may only watch sees everything and cannot touch it", async () => {
+test("the role view shows everything, and its controls are disabled", async () => {
   const page = await signedIn("view");
   assert.equal(await page.getByRole("link", { name: /New run/ }).count(), 0);
   await page.goto(`${lab.url}/runs/${run}`);
@@ -67,34 +67,34 @@ test("whoever may only watch sees everything and cannot touch it", async () => {
     assert.ok(await page.locator(".controls").getByRole("button", { name, exact: true }).isDisabled(), name);
   }
   await page.locator("body").press("Space");
-  await page.locator(".answer", { hasText: "watch" }).waitFor();
+  await page.locator(".answer", { hasText: "role view" }).waitFor();
   const before = await stepsShown(page);
   await lab.until("more steps", async () => (await stepsShown(page)) > before);
   assert.deepEqual(page.faults, []);
   await page.context().close();
 });
 
-test("a stranger is asked to sign in, and a used link says so", async () => {
+test("without a session the sign-in page is shown, and an invalid token is refused", async () => {
   const page = await openPage(browser);
   await page.goto(`${lab.url}/runs/${run}`);
   await page.getByRole("textbox", { name: /link or token/i }).or(page.locator("input[name=token]")).first().waitFor();
   await page.locator("input[name=token]").fill("nonsense");
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByText(/unknown, used up or too old/).waitFor();
+  await page.getByText(/unknown, already used or expired/).waitFor();
   await page.locator("input[name=token]").fill(lab.token("view", "--sign-in"));
   await page.getByRole("button", { name: "Sign in" }).click();
   await runState(page, "running").waitFor();
   await page.context().close();
 });
 
-test("an impossible number is refused as it is typed", async () => {
+test("an invalid value is refused while it is typed", async () => {
   const page = await signedIn("steer");
-  await page.goto(`${lab.url}/start?text=tales`);
+  await page.goto(`${lab.url}/start?dataset=tales`);
   await page.locator(".preview").getByText(/parameters/i).first().waitFor();
-  await page.getByRole("heading", { name: "Every number" }).click();
+  await page.getByRole("heading", { name: "All hyperparameters" }).click();
   const heads = page.locator("[id='model.heads']");
   await heads.fill("3");
-  await page.locator(".number-field", { has: heads }).getByText(/heads/i).nth(1).waitFor();
+  await page.locator(".hyperparameter-field", { has: heads }).getByText(/heads/i).nth(1).waitFor();
   await page.locator("[id='model.heads'][aria-invalid=true]").waitFor();
   await heads.fill("4");
   await page.locator("[id='model.heads'][aria-invalid=true]").waitFor({ state: "detached" });

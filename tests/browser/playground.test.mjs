@@ -1,4 +1,4 @@
-// A checkpoint completes a prompt: streaming, tinted, with what else could have come; two side by side; stopped; refused.
+// A checkpoint completes a prompt: tokens with probabilities and alternatives, two checkpoints, stopping, a refusal.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -11,7 +11,7 @@ before(async () => {
   page = await openPage(browser);
   await page.goto(lab.link);
   await lab.ready();
-  const spec = { ...longRun, name: "writer", steps: 200, overrides: { ...longRun.overrides, "keep.every": 100 } };
+  const spec = { ...longRun, name: "writer", steps: 200, overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100 } };
   run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   await lab.until("its end", async () => (await lab.api(`/runs/${run}`)).summary.state === "finished", 120);
 });
@@ -21,70 +21,70 @@ after(async () => {
   lab?.close();
 });
 
-const sheet = (index) => page.locator(".written-sheet").nth(index);
-const text = (index) => sheet(index).locator(".written").innerText();
-const isDone = (index) => sheet(index).locator(".written-foot", { hasText: /length asked for|ended the text/ }).waitFor();
-const write = () => page.getByRole("button", { name: "Write", exact: true }).click();
+const sheet = (index) => page.locator(".completion").nth(index);
+const text = (index) => sheet(index).locator(".completion-text").innerText();
+const isDone = (index) => sheet(index).locator(".completion-footer", { hasText: /length reached|end of document/ }).waitFor();
+const generate = () => page.getByRole("button", { name: "Generate", exact: true }).click();
 
-test("a prompt is completed, token by token, and the same seed writes the same", async () => {
+test("a prompt is completed token by token, and the same seed gives the same completion", async () => {
   await page.goto(`${lab.url}/playground?run=${run}`);
   await page.getByLabel("Prompt").fill("Once");
-  await write();
+  await generate();
   await isDone(0);
-  assert.ok((await sheet(0).locator(".drawn").count()) > 20);
+  assert.ok((await sheet(0).locator(".generated").count()) > 20);
   const first = await text(0);
-  await write();
+  await generate();
   await isDone(0);
   assert.equal(await text(0), first);
   await page.getByLabel(/^Seed/).fill("2");
-  await write();
+  await generate();
   await isDone(0);
   assert.notEqual(await text(0), first);
 });
 
-test("a token tells its probability and the alternatives, to pointer and keys", async () => {
-  await sheet(0).locator(".drawn").nth(3).hover();
-  await sheet(0).locator(".look tbody tr").first().waitFor();
-  assert.equal(await sheet(0).locator(".look tbody tr").count(), 8);
-  const before = await sheet(0).locator(".look p").innerText();
+test("a token shows its probability and the alternatives, for pointer and keys", async () => {
+  await sheet(0).locator(".generated").nth(3).hover();
+  await sheet(0).locator(".token-details tbody tr").first().waitFor();
+  assert.equal(await sheet(0).locator(".token-details tbody tr").count(), 8);
+  const before = await sheet(0).locator(".token-details p").innerText();
   assert.match(before, /%/);
-  await sheet(0).locator(".written").focus();
+  await sheet(0).locator(".completion-text").focus();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowRight");
-  await sheet(0).locator("[data-at='5'].looked").waitFor();
+  await sheet(0).locator("[data-at='5'].selected").waitFor();
 });
 
-test("two checkpoints write side by side on one prompt and seed", async () => {
+test("two checkpoints complete one prompt with one seed", async () => {
   await page.getByRole("button", { name: /Compare with another/ }).click();
   await sheet(1).getByLabel("Checkpoint").selectOption("0-100");
-  await write();
+  await generate();
   await Promise.all([isDone(0), isDone(1)]);
   assert.notEqual(await text(0), await text(1));
-  await sheet(1).getByText(/The same for the first|differ from the first/).waitFor();
+  await sheet(1).getByText(/are the same for the first|differ from the first/).waitFor();
   assert.match(page.url(), /with_checkpoint=0-100/);
 });
 
-test("a long text is stopped, and stays", async () => {
-  const wide = { "model.layers": 6, "model.d_model": 256, "model.d_ff": 1024, "cadence.eval_every": 0 };
+test("a long completion is stopped, and its tokens stay", async () => {
+  const wide = { "model.layers": 6, "model.d_model": 256, "model.d_ff": 1024, "intervals.eval_every": 0 };
   const spec = { ...longRun, name: "slow writer", steps: 2, overrides: { ...longRun.overrides, ...wide } };
   const slow = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   await lab.until("its end", async () => (await lab.api(`/runs/${slow}`)).summary.state === "finished", 120);
   await page.goto(`${lab.url}/playground?run=${slow}`);
   await page.getByLabel(/^Length/).fill("4096");
-  await write();
-  await lab.until("some tokens", async () => (await sheet(0).locator(".drawn").count()) > 5);
+  await generate();
+  await lab.until("some tokens", async () => (await sheet(0).locator(".generated").count()) > 5);
   await page.getByRole("button", { name: "Stop" }).click();
-  await sheet(0).locator(".written-foot", { hasText: "stopped here" }).waitFor();
-  assert.ok((await sheet(0).locator(".drawn").count()) > 5);
+  await sheet(0).locator(".completion-footer", { hasText: "stopped" }).waitFor();
+  assert.ok((await sheet(0).locator(".generated").count()) > 5);
   assert.deepEqual(page.faults, []);
 });
 
-test("a letter the text never had is named", async () => {
+test("a character that is not in the vocabulary is named", async () => {
   const spec = { ...longRun, name: "letters", tokenizer: "char", steps: 20 };
   const letters = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   await lab.until("its end", async () => (await lab.api(`/runs/${letters}`)).summary.state === "finished", 120);
   await page.goto(`${lab.url}/playground?run=${letters}`);
   await page.getByLabel("Prompt").fill("price: €");
-  await write();
+  await generate();
   await sheet(0).getByRole("alert").getByText("'€'").waitFor();
 });

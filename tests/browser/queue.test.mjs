@@ -1,4 +1,4 @@
-// Runs that wait for a device: moved in the queue, preferred, and started when the device is free.
+// Queued runs: moved in the queue, prioritised, and started when the device is free.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -11,7 +11,7 @@ const order = (body) => lab.api(`/runs/${holder}/commands`, { method: "POST", bo
 const row = (name) => page.locator(".runs tr", { hasText: name });
 const step = (name, way) => row(name).getByRole("button", { name: `${way} in the queue` });
 
-/** Those that wait, the next one first. */
+/** Names of the queued runs, the next one first. */
 async function waiting() {
   const runs = (await lab.api("/runs")).filter((run) => run.state === "queued");
   return runs.sort((one, two) => one.queue_place - two.queue_place).map((run) => run.name).join(" ");
@@ -33,7 +33,7 @@ before(async () => {
   await lab.until("its first step", async () => (await lab.api(`/runs/${holder}`)).summary.step > 0);
   await order({ kind: "pause" });
   for (const name of ["willow", "maple", "cedar"]) await start(name);
-  await row("cedar").getByText("place 3 in queue").waitFor();
+  await row("cedar").getByText("place 3 in the queue").waitFor();
 });
 
 after(async () => {
@@ -41,28 +41,28 @@ after(async () => {
   lab?.close();
 });
 
-test("a run that waits is moved one place at a time", async () => {
+test("a queued run is moved by one place", async () => {
   await isQueue("willow maple cedar");
   assert.ok(await step("willow", "Earlier").isDisabled(), "the first cannot go further up");
   assert.ok(await step("cedar", "Later").isDisabled(), "nor the last further down");
   await step("cedar", "Earlier").click();
-  await row("cedar").getByText("place 2 in queue").waitFor();
+  await row("cedar").getByText("place 2 in the queue").waitFor();
   await isQueue("willow cedar maple");
   await step("willow", "Later").click();
   await isQueue("cedar willow maple");
 });
 
-test("a higher priority goes before all others, and back", async () => {
+test("a run with higher priority goes before all others, and back", async () => {
   await choose("maple", "Raise priority to 1");
   await row("maple").getByText("priority 1").waitFor();
   await isQueue("maple cedar willow");
   await choose("maple", "Lower priority to 0");
   await row("maple").getByText("priority 1").waitFor({ state: "detached" });
   await choose("willow", "Raise priority to 1");
-  await row("willow").getByText("place 1 in queue").waitFor();
+  await row("willow").getByText("place 1 in the queue").waitFor();
 });
 
-test("the next in line starts by itself when the device is free", async () => {
+test("the next run starts when the device is free", async () => {
   await order({ kind: "stop" });
   await row("willow").locator(".state[data-state=running]").waitFor();
   assert.deepEqual(page.faults, []);

@@ -1,4 +1,4 @@
-// A hand on the dial: back to a checkpoint, a fork with a shared past, a course drawn ahead, everything while paused, undo.
+// Controls of a run: rollback, fork, edited schedule, commands while paused, undo.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -9,7 +9,7 @@ let lab, browser, page, run;
 const spec = {
   ...longRun,
   name: "steered",
-  overrides: { ...longRun.overrides, "model.d_model": 64, "model.seq": 64, "cadence.eval_every": 100, "keep.every": 100, "keep.latest": 20 },
+  overrides: { ...longRun.overrides, "model.d_model": 64, "model.seq": 64, "intervals.eval_every": 100, "intervals.checkpoint_every": 100, "retention.latest": 20 },
 };
 
 before(async () => {
@@ -28,15 +28,15 @@ after(async () => {
   lab?.close();
 });
 
-/** Words of the loss chart for who cannot see it; they follow the drawing every few seconds. */
-const told = () => page.locator(".chart.main canvas").first().getAttribute("aria-label");
+/** The description of the loss chart for screen readers, which is updated every few seconds. */
+const description = () => page.locator(".chart.main canvas").first().getAttribute("aria-label");
 const answer = (text) => page.locator(".answer .applied", { hasText: text }).waitFor();
 const checkpoints = () => page.locator(".checkpoints li");
 
-/** Where something stands once it keeps still: a chart is drawn anew when its room changes. */
+/** The bounding box once it no longer changes: a chart is drawn again when its size changes. */
 function settled(locator) {
   let last = "";
-  return lab.until("a still picture", async () => {
+  return lab.until("a still box", async () => {
     const box = await locator.boundingBox();
     const isStill = box && JSON.stringify(box) === last;
     last = JSON.stringify(box);
@@ -50,33 +50,33 @@ async function pause() {
   await runState(page, "paused").waitFor();
 }
 
-test("a checkpoint is saved with one key and stands in the list with its reason", async () => {
+test("a checkpoint is saved with one key and listed with its cause", async () => {
   await lab.until("150 steps", async () => (await stepsShown(page)) > 150, 120);
   await page.locator("body").press("c");
   await answer("checkpoint");
-  await page.locator(".checkpoints li", { hasText: "asked for" }).waitFor();
-  assert.ok((await checkpoints().count()) >= 2, "the cadence saves too");
+  await page.locator(".checkpoints li", { hasText: "requested" }).waitFor();
+  assert.ok((await checkpoints().count()) >= 2, "periodic checkpoints are saved, too");
 });
 
-test("going back to a checkpoint says what is left behind, and leaves a ghost", async () => {
+test("a rollback says what is abandoned, and leaves an abandoned branch", async () => {
   await lab.until("260 steps", async () => (await stepsShown(page)) > 260, 120);
   await page.locator(".checkpoints li", { hasText: "100" }).last().getByRole("button", { name: /Roll back to step/ }).click();
-  const form = page.getByRole("dialog", { name: /Go back to a checkpoint/ });
-  await form.locator(".effect", { hasText: "ghost" }).waitFor();
-  await form.getByLabel(/Leave out/).fill("7");
+  const form = page.getByRole("dialog", { name: "Roll back to a checkpoint" });
+  await form.locator(".effect", { hasText: "abandoned branch" }).waitFor();
+  await form.getByLabel(/Skip/).fill("7");
   await form.getByRole("button", { name: "Roll back" }).click();
   await answer("rolled back to step 100");
-  await lab.until("the ghost in words", async () => /ghost: left at step/.test((await told()) ?? ""));
+  await lab.until("the abandoned branch in words", async () => /abandoned branch, left at step/.test((await description()) ?? ""));
   const view = await lab.api(`/runs/${run}`);
   assert.equal(view.segments.length, 2);
-  assert.equal(view.dials.skipped, 7);
+  assert.equal(view.hyperparameters.skipped, 7);
   await page.locator(".journal li", { hasText: "rolled back to step 100" }).waitFor();
 });
 
-test("a point of the schedule is dragged, looked at, and applied", async () => {
+test("a point of the schedule is dragged, previewed, and applied", async () => {
   await pause();
   await page.locator("body").press("r");
-  const points = page.locator(".handles .handle");
+  const points = page.locator(".schedule-points .schedule-point");
   await points.first().waitFor();
   const count = await points.count();
   assert.ok(count > 4, `${count} points`);
@@ -95,82 +95,82 @@ test("a point of the schedule is dragged, looked at, and applied", async () => {
   assert.notEqual(await points.nth(4).getAttribute("aria-valuetext"), dragged, "and moves by keys");
   await page.keyboard.press("Delete");
   await lab.until("one point less", async () => (await points.count()) === count - 1);
-  assert.equal((await lab.api(`/runs/${run}`)).dials.schedule.turns.length, 0, "nothing has changed yet");
+  assert.equal((await lab.api(`/runs/${run}`)).hyperparameters.schedule.overrides.length, 0, "nothing has changed yet");
   const editor = page.locator(".editor");
   await editor.locator(".effect", { hasText: "half-way" }).waitFor();
-  await editor.getByLabel(/Reason/).fill("by hand");
+  await editor.getByLabel(/Reason/).fill("edited");
   await editor.getByRole("button", { name: "Apply" }).click();
-  await answer("rate redrawn");
-  assert.ok((await lab.api(`/runs/${run}`)).dials.schedule.turns.length > 0);
+  await answer("learning-rate schedule changed");
+  assert.ok((await lab.api(`/runs/${run}`)).hyperparameters.schedule.overrides.length > 0);
 });
 
-test("the schedule is drawn by keys alone, and Escape changes nothing", async () => {
-  const turns = (await lab.api(`/runs/${run}`)).dials.schedule.turns.length;
+test("the schedule is edited with the keyboard alone, and Escape discards it", async () => {
+  const overrides = (await lab.api(`/runs/${run}`)).hyperparameters.schedule.overrides.length;
   await page.locator("body").press("r");
-  const points = page.locator(".handles .handle");
+  const points = page.locator(".schedule-points .schedule-point");
   await points.nth(3).waitFor();
   await points.nth(3).focus();
-  const told = async () => {
-    const [, step, rate] = (await points.nth(3).getAttribute("aria-valuetext")).match(/step (.*), rate (.*)/);
+  const point = async () => {
+    const [, step, rate] = (await points.nth(3).getAttribute("aria-valuetext")).match(/step (.*), learning rate (.*)/);
     return { step: Number(step.replace(/\D/g, "")), rate: Number(rate.replace(/[^\d.e-]/g, "")) };
   };
-  const begun = await told();
+  const begun = await point();
   await page.keyboard.press("ArrowUp");
-  const higher = await told();
+  const higher = await point();
   assert.ok(higher.rate > begun.rate && higher.step === begun.step, "up raises the rate");
   await page.keyboard.press("ArrowRight");
-  assert.ok((await told()).step > begun.step, "right moves it later");
+  assert.ok((await point()).step > begun.step, "right moves it later");
   await page.keyboard.press("ArrowLeft");
   await page.keyboard.press("Shift+ArrowUp");
-  const far = await told();
+  const far = await point();
   assert.equal(far.step, begun.step);
   assert.ok(far.rate - higher.rate > 4 * (higher.rate - begun.rate), "shift moves it further");
   const count = await points.count();
   await page.keyboard.press("+");
   await lab.until("one point more", async () => (await points.count()) === count + 1);
-  await page.locator(".handles .handle:focus[data-at='4']").waitFor();
+  await page.locator(".schedule-points .schedule-point:focus[data-at='4']").waitFor();
   await page.keyboard.press("Delete");
   await lab.until("one point less", async () => (await points.count()) === count);
   await page.keyboard.press("Escape");
   await page.locator(".editor").waitFor({ state: "detached" });
-  assert.equal((await lab.api(`/runs/${run}`)).dials.schedule.turns.length, turns, "nothing was asked");
+  assert.equal((await lab.api(`/runs/${run}`)).hyperparameters.schedule.overrides.length, overrides, "no command was sent");
 });
 
-test("everything works while it is paused: step, sample, evaluate, save, edit", async () => {
-  const held = await stepsShown(page);
+test("every command works while the run is paused: step, sample, evaluate, checkpoint, change", async () => {
+  const paused = await stepsShown(page);
   await page.locator("body").press(".");
-  await lab.until("one step", async () => (await stepsShown(page)) === held + 1);
+  await lab.until("one step", async () => (await stepsShown(page)) === paused + 1);
   await page.locator("body").press("e");
-  await answer("valid");
+  await answer("validation loss");
   await page.keyboard.press("s");
-  await page.getByRole("dialog", { name: /Write a text/ }).getByRole("button", { name: "Write a sample" }).click();
+  await page.getByRole("dialog", { name: "Generate a sample" }).getByRole("button", { name: "Generate" }).click();
   await answer("sample");
   await page.locator("body").press("c");
   await answer(`checkpoint`);
-  await page.getByRole("button", { name: /^clip/ }).click();
-  const dial = page.getByRole("dialog", { name: /Gradients whose global norm/ });
-  await dial.getByRole("textbox").first().fill("0.7");
-  await dial.getByRole("button", { name: /Set from step/ }).click();
-  await answer("clip");
-  assert.equal((await lab.api(`/runs/${run}`)).dials.clip, 0.7);
-  assert.equal(await stepsShown(page), held + 1, "it still holds");
+  await page.getByRole("button", { name: /^Gradient clipping/ }).click();
+  const form = page.getByRole("dialog", { name: "Gradient clipping" });
+  await form.getByRole("textbox").first().fill("0.7");
+  await form.getByRole("button", { name: /Set from step/ }).click();
+  await answer("gradient clipping");
+  assert.equal((await lab.api(`/runs/${run}`)).hyperparameters.optimizer.grad_clip, 0.7);
+  assert.equal(await stepsShown(page), paused + 1, "the run is still paused");
 });
 
-test("a checkpoint is pinned, put beside the newest, let go of, and deleted", async () => {
-  const row = page.locator(".checkpoints li", { hasText: "asked for" }).last();
+test("a checkpoint is pinned, compared with the newest, unpinned, and deleted", async () => {
+  const row = page.locator(".checkpoints li", { hasText: "requested" }).last();
   const step = (await row.locator(".what strong").innerText()).replace(/\D/g, "");
-  const saved = async () => (await lab.api(`/runs/${run}/checkpoints`)).find(({ info }) => info.cause === "asked" && info.id.split("-")[1] === step);
+  const saved = async () => (await lab.api(`/runs/${run}/checkpoints`)).find(({ info }) => info.cause === "requested" && info.id.split("-")[1] === step);
   const choose = async (role, name) => {
-    await row.getByRole("button", { name: /More about the checkpoint/ }).click();
+    await row.getByRole("button", { name: /Actions for the checkpoint/ }).click();
     await row.getByRole(role, { name }).click();
   };
   await choose("button", /^Pin/);
   await row.getByText("pinned").waitFor();
   assert.equal((await saved()).is_pinned, true);
-  await choose("link", /Beside the newest/);
+  await choose("link", /Compare with the newest/);
   await page.getByRole("heading", { name: "Playground", level: 1 }).waitFor();
-  assert.equal(await page.locator(".written-sheet").count(), 2);
-  assert.match(await page.locator(".written-sheet").first().getByLabel("Checkpoint").inputValue(), new RegExp(`-${step}$`));
+  assert.equal(await page.locator(".completion").count(), 2);
+  assert.match(await page.locator(".completion").first().getByLabel("Checkpoint").inputValue(), new RegExp(`-${step}$`));
   await page.goBack();
   await choose("button", /^Unpin/);
   await row.getByText("pinned").waitFor({ state: "detached" });
@@ -183,61 +183,61 @@ test("a checkpoint is pinned, put beside the newest, let go of, and deleted", as
   assert.equal(await saved(), undefined);
 });
 
-test("undo offers both ways in words, and the opposite change turns the dial back", async () => {
+test("undo describes both methods, and the inverse change restores the value", async () => {
   await page.locator("body").press("u");
   const choice = page.getByRole("dialog", { name: /Undo the last change/ });
-  await choice.getByText(/clip .*0\.7/).waitFor();
-  await choice.getByText(/What was learned meanwhile stays/).waitFor();
-  await choice.getByRole("button", { name: "Back to just before it" }).waitFor();
-  await choice.getByRole("button", { name: "Opposite change from here" }).click();
-  await answer("clip");
-  assert.equal((await lab.api(`/runs/${run}`)).dials.clip, 1);
+  await choice.getByText(/gradient clipping .*0\.7/).waitFor();
+  await choice.getByText(/What was learned since the change stays/).waitFor();
+  await choice.getByRole("button", { name: "Roll back to before it" }).waitFor();
+  await choice.getByRole("button", { name: "Apply the inverse change" }).click();
+  await answer("gradient clipping");
+  assert.equal((await lab.api(`/runs/${run}`)).hyperparameters.optimizer.grad_clip, 1);
 });
 
-test("undo by going back leaves the change behind, and what came after it", async () => {
-  // Of several changes at one step the state before the first alone is kept.
-  const held = await stepsShown(page);
+test("undo by a rollback abandons the change and the steps after it", async () => {
+  // Of several changes at one step, only the state before the first is saved.
+  const paused = await stepsShown(page);
   await page.locator("body").press(".");
-  await lab.until("a step of its own", async () => (await stepsShown(page)) === held + 1);
-  await page.getByRole("button", { name: /^clip/ }).click();
-  const dial = page.getByRole("dialog", { name: /Gradients whose global norm/ });
-  await dial.getByRole("textbox").first().fill("0.4");
-  await dial.getByRole("button", { name: /Set from step/ }).click();
+  await lab.until("a step of its own", async () => (await stepsShown(page)) === paused + 1);
+  await page.getByRole("button", { name: /^Gradient clipping/ }).click();
+  const form = page.getByRole("dialog", { name: "Gradient clipping" });
+  await form.getByRole("textbox").first().fill("0.4");
+  await form.getByRole("button", { name: /Set from step/ }).click();
   await page.locator(".journal li", { hasText: "0.4" }).waitFor();
   const changed = await stepsShown(page);
   for (const done of [1, 2]) {
     await page.locator("body").press(".");
     await lab.until("a step", async () => (await stepsShown(page)) === changed + done);
   }
-  const stretches = (await lab.api(`/runs/${run}`)).segments.length;
+  const segments = (await lab.api(`/runs/${run}`)).segments.length;
   await page.locator("body").press("u");
   const choice = page.getByRole("dialog", { name: /Undo the last change/ });
-  await choice.getByText("the 2 steps since become a ghost").waitFor();
-  await choice.getByRole("button", { name: "Back to just before it" }).click();
+  await choice.getByText("the 2 steps since then become an abandoned branch").waitFor();
+  await choice.getByRole("button", { name: "Roll back to before it" }).click();
   await answer(`rolled back to step ${changed}`);
   await lab.until("the step before it", async () => (await stepsShown(page)) === changed);
   const view = await lab.api(`/runs/${run}`);
-  assert.equal(view.dials.clip, 1);
-  assert.equal(view.segments.length, stretches + 1);
+  assert.equal(view.hyperparameters.optimizer.grad_clip, 1);
+  assert.equal(view.segments.length, segments + 1);
 });
 
-test("a fork shows its parent's past before its own steps", async () => {
+test("a fork shows the past of its parent before its own steps", async () => {
   await page.locator("body").press("f");
   const form = page.getByRole("dialog", { name: "Fork this run" });
   await form.getByLabel("Name").fill("the child");
-  await form.locator(".effect", { hasText: "Unchanged, it repeats this run" }).waitFor();
+  await form.locator(".effect", { hasText: "Without changes it repeats this run" }).waitFor();
   await form.getByRole("button", { name: "Fork", exact: true }).click();
   await page.locator(".run-head h1", { hasText: "the child" }).waitFor();
   const child = new URL(page.url()).pathname.split("/").pop();
   await page.locator(".origin", { hasText: "forked from steered" }).waitFor();
-  await lab.until("the shared past in words", async () => /steered/.test((await told()) ?? ""));
+  await lab.until("the inherited past in words", async () => /steered/.test((await description()) ?? ""));
   const view = await lab.api(`/runs/${child}`);
   assert.equal(view.lineage[0].run, run, "its path begins in the parent");
-  // The parent lets go of the device; the child takes it.
+  // The parent is suspended, and the child takes its device.
   await page.goto(`${lab.url}/runs/${run}`);
   await runState(page, "paused").waitFor();
-  await page.getByRole("button", { name: "Release" }).click();
-  await runState(page, "parked").waitFor();
+  await page.getByRole("button", { name: "Suspend" }).click();
+  await runState(page, "suspended").waitFor();
   await page.goto(`${lab.url}/runs/${child}`);
   await runState(page, "running").waitFor();
   await lab.until("steps of its own", async () => (await stepsShown(page)) > view.lineage.at(-1).from_step + 20, 120);

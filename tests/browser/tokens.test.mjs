@@ -1,4 +1,4 @@
-// Who may enter: an admin makes a link and a token in the page, sees each once, and takes them away again.
+// Access tokens: an admin creates a sign-in link and an API token on the page, sees each once, and revokes them.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -22,16 +22,16 @@ after(async () => {
 const line = (name) => page.locator(".tokens li", { hasText: name });
 const revoke = (name) => page.getByRole("button", { name: `Revoke the token of ${name}` }).click();
 
-test("a sign-in link is made, copied, and signs someone in once", async () => {
+test("a sign-in link is created, copied, and works once", async () => {
   await page.getByLabel("Name").fill("ada");
   await page.getByLabel("Role").selectOption("steer");
-  await page.getByRole("button", { name: "Make it" }).click();
-  await page.getByText("shown this once").waitFor();
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByText("shown only once").waitFor();
   const link = await page.locator(".fresh pre").innerText();
   await page.getByRole("button", { name: "Copy" }).click();
-  await page.getByText("The link is on the clipboard").waitFor();
+  await page.getByText("The link was copied").waitFor();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), link);
-  await line("ada").getByText("a link, not used yet").waitFor();
+  await line("ada").getByText("sign-in link, not used yet").waitFor();
   await page.getByRole("button", { name: "Done" }).click();
   assert.equal(await page.getByText(link).count(), 0, "it cannot be seen again");
 
@@ -40,28 +40,28 @@ test("a sign-in link is made, copied, and signs someone in once", async () => {
   await other.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await other.goto(`${lab.url}/settings`);
   await other.getByText("role steer").waitFor();
-  assert.equal(await other.getByRole("button", { name: "Make it" }).count(), 0, "only an admin hands out tokens");
+  assert.equal(await other.getByRole("button", { name: "Create" }).count(), 0, "only an admin can create tokens");
 
   await page.reload();
-  await line("ada").getByText("a signed-in browser").waitFor();
+  await line("ada").getByText("signed-in browser").waitFor();
   await revoke("ada");
   const question = page.locator("dialog[open]");
-  await question.getByText("signed out at once").waitFor();
+  await question.getByText("is signed out").waitFor();
   await question.getByRole("button", { name: "Revoke" }).click();
   await line("ada").waitFor({ state: "detached" });
-  // Without a reload: its socket is shut, and the page asks why.
+  // Without a reload: its socket is closed, and the page fetches the account.
   await other.getByRole("button", { name: "Sign in" }).waitFor();
   await other.context().close();
 });
 
-test("a program's token works until it is revoked", async () => {
-  await page.getByRole("button", { name: "Token for a program" }).click();
+test("an API token works until it is revoked", async () => {
+  await page.getByRole("button", { name: "API token" }).click();
   await page.getByLabel("Name").fill("a script");
-  await page.getByLabel("Days").fill("0");
-  await page.getByRole("button", { name: "Make it" }).click();
+  await page.getByLabel(/Valid for/).fill("0");
+  await page.getByRole("button", { name: "Create" }).click();
   await page.getByRole("alert").getByText(/1 to .* days/).waitFor();
-  await page.getByLabel("Days").fill("3");
-  await page.getByRole("button", { name: "Make it" }).click();
+  await page.getByLabel(/Valid for/).fill("3");
+  await page.getByRole("button", { name: "Create" }).click();
   const token = await page.locator(".fresh pre").innerText();
   const status = async () => (await fetch(`${lab.url}/api/v1/runs`, { headers: { authorization: `Bearer ${token}` } })).status;
   assert.equal(await status(), 200);
@@ -71,11 +71,11 @@ test("a program's token works until it is revoked", async () => {
   assert.equal(await status(), 401);
 });
 
-test("revoking one's own token warns, and then signs this browser out", async () => {
+test("revoking your own token warns first, and then signs this browser out", async () => {
   await page.getByRole("button", { name: /^Revoke the token of owner/ }).click();
   const question = page.locator("dialog[open]");
-  await question.getByText(/last token of an admin|signs you out/).waitFor();
-  await question.getByRole("button", { name: "Keep" }).click();
+  await question.getByText(/last admin token|signs you out/).waitFor();
+  await question.getByRole("button", { name: "Cancel" }).click();
   await line("this browser").waitFor();
   await page.getByRole("button", { name: /^Revoke the token of owner/ }).click();
   await question.getByRole("button", { name: "Revoke" }).click();

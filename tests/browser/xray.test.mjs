@@ -1,4 +1,5 @@
-// Inside a model while it learns: the map, attention, the step slider, a spike's batch, and a text of one's own.
+// Inspections of a model while it trains: overview, attention, logit lens, snapshots, batch, a prompt, interventions
+// and weight edits.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -7,11 +8,16 @@ import { longRun, openBrowser, openLab, openPage, runState } from "./lab.mjs";
 
 let lab, browser, page, run;
 
-const spec = {
-  ...longRun,
-  name: "seen",
-  overrides: { ...longRun.overrides, "model.layers": 2, "model.heads": 4, "model.d_model": 64, "model.d_ff": 128, "cadence.eval_every": 200, "keep.every": 100, "keep.every_nth": 1 },
+const overrides = {
+  "model.layers": 2,
+  "model.heads": 4,
+  "model.d_model": 64,
+  "model.d_ff": 128,
+  "intervals.eval_every": 200,
+  "intervals.checkpoint_every": 100,
+  "retention.every_nth": 1,
 };
+const spec = { ...longRun, name: "inspected", overrides: { ...longRun.overrides, ...overrides } };
 
 before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
@@ -28,126 +34,146 @@ after(async () => {
   lab?.close();
 });
 
-const part = (name) => page.locator(`.part[aria-label^="${name}:"]`);
+const component = (name) => page.locator(`.component[title^="${name}:"]`);
+const tab = (label) => page.locator(".xray-tabs .tab", { hasText: label });
 const shownStep = async (view = page.locator(".view").first()) => {
   const text = await view.locator(".provenance .mono").first().innerText();
   return Number(text.replace(/\D/g, ""));
 };
-const until = (what, look, seconds = 60) => lab.until(what, look, seconds);
-const steps = () => lab.api(`/runs/${run}/frames/steps`);
+const until = (what, condition, seconds = 60) => lab.until(what, condition, seconds);
+const snapshotSteps = () => lab.api(`/runs/${run}/snapshots/steps`);
+const heats = (tokens) =>
+  tokens.evaluateAll((all) => all.map((token) => Number(getComputedStyle(token).getPropertyValue("--heat"))));
 
-test("the model is drawn as it is, lit live by what I choose, and leads inside and back", async () => {
+test("the overview shows every component live, coloured by the chosen quantity, and links to its view", async () => {
   await page.getByRole("link", { name: "X-ray", exact: true }).click();
-  await part("block.1.mlp").waitFor();
-  assert.equal(await page.locator(".part").count(), 7, "embedding, two blocks of two, norm, head");
-  await until("the embedding lit", async () => /activation RMS [\d.]/.test(await part("embedding").getAttribute("title")));
+  await component("block.1.mlp").waitFor();
+  assert.equal(await page.locator(".component").count(), 7, "embedding, two in each of two blocks, norm, head");
+  const title = (name) => component(name).getAttribute("title");
+  await until("a value of the embedding", async () => /activation RMS [\d.]/.test(await title("embedding")));
+  assert.match(await title("block.1.mlp"), /hook point blocks\.1\.hook_mlp_out$/);
   const first = await shownStep();
-  await until("a newer look", async () => (await shownStep()) > first);
-  await page.locator(".cost", { hasText: /looks: .* % of training time, every/ }).waitFor();
-  await page.getByLabel("Light by").selectOption("gradient norm");
-  await until("a gradient norm", async () => /gradient norm [\d.]+(e-\d+)? loss \/ weight/.test(await part("block.0.attention").getAttribute("title")));
-  await page.getByLabel("Light by").selectOption("attention entropy");
-  await until("an entropy", async () => /attention entropy .*%/.test(await part("block.0.attention").getAttribute("title")));
-  await part("block.1.attention").click();
+  await until("a newer result", async () => (await shownStep()) > first);
+  await page.locator(".overhead", { hasText: /inspection overhead: .* % of training time, every/ }).waitFor();
+  await page.getByLabel("Colour by").selectOption("gradient norm");
+  const gradientNorm = /gradient norm [\d.]+(e-\d+)? loss \/ weight/;
+  await until("a gradient norm", async () => gradientNorm.test(await title("block.0.attention")));
+  await page.getByLabel("Colour by").selectOption("attention entropy");
+  await until("an entropy", async () => /attention entropy .*%/.test(await title("block.0.attention")));
+  const table = page.getByRole("region", { name: "All components" });
+  await table.getByText("blocks.0.hook_attn_out").waitFor();
+  await component("block.1.attention").click();
   await page.locator(".crumbs", { hasText: "block 1 attention" }).waitFor();
   await page.locator(".explain", { hasText: "softmax" }).waitFor();
   await page.locator("h1").first().press("Escape");
-  await page.locator(".view[data-view=map]").waitFor();
+  await page.locator(".view[data-view=overview]").waitFor();
   await page.goBack();
   await page.locator(".view[data-view=attention]").waitFor();
 });
 
-test("attention: all heads in little, one large, and a token says from where it reads", async () => {
+test("attention shows all heads of a block, one of them large, and what a token attends to", async () => {
   await until("four heads", async () => (await page.locator(".head-card").count()) === 4);
+  await page.getByText("blocks.1.attn.hook_pattern").waitFor();
   await page.locator(".head-card").nth(2).click();
   await page.locator(".facts h3", { hasText: "Head 2" }).waitFor();
   assert.match(page.url(), /head=2/);
-  for (const word of ["entropy", "distance", "previous", "induction", "top logit"]) {
-    await page.locator(".facts dt", { hasText: word }).waitFor();
+  for (const label of ["entropy", "distance", "previous", "induction", "top score"]) {
+    await page.locator(".facts dt", { hasText: label }).waitFor();
   }
-  await page.locator(".large .plate").focus();
+  const caption = page.locator(".large figcaption");
+  await page.locator(".large .drawing").focus();
   for (let at = 0; at < 5; at++) await page.keyboard.press("ArrowDown");
-  await page.locator(".large figcaption", { hasText: /reads .* with weight/ }).waitFor();
+  await caption.filter({ hasText: /attends to .* with weight/ }).waitFor();
   const tokens = page.locator(".view .token-text .t");
   await tokens.nth(6).hover();
-  await until("where it reads from", async () => /\(6\) reads/.test(await page.locator(".large figcaption").innerText()));
-  const heats = await tokens.evaluateAll((all) => all.map((token) => Number(getComputedStyle(token).getPropertyValue("--heat"))));
-  assert.ok(heats.slice(0, 7).some((heat) => heat > 0), "some earlier token is read");
-  assert.ok(heats.slice(7).every((heat) => heat === 0), "and none that is still to come");
+  await until("what token 6 attends to", async () => /\(6\) attends to/.test(await caption.innerText()));
+  const weights = await heats(tokens);
+  assert.ok(weights.slice(0, 7).some((heat) => heat > 0), "it attends to an earlier token");
+  assert.ok(weights.slice(7).every((heat) => heat === 0), "it attends to no later token");
   const saved = page.waitForEvent("download");
-  await page.locator(".large .plate .save").click();
+  await page.locator(".large .drawing .save").click();
   const file = await saved;
   assert.equal(file.suggestedFilename(), "attention.svg");
   assert.match(readFileSync(await file.path(), "utf8"), /^<svg[\s\S]*<\/svg>\s*$/);
-  await page.getByText("All heads as a table").click();
+  await page.getByText("Statistics of all heads").click();
   assert.equal(await page.locator(".view details tbody tr").count(), 4);
 });
 
-test("a text of my own is read by the weights of this moment", async () => {
-  await page.getByRole("button", { name: "your text" }).click();
-  await page.getByLabel("Your text").fill("Once upon a time");
-  await page.getByRole("button", { name: "Read it" }).click();
-  await until("its tokens", async () => (await page.locator(".view .token-text").first().innerText()).startsWith("Once"));
-  await page.getByRole("button", { name: "held-out text" }).click();
-  await page.getByRole("button", { name: "Read it" }).click();
-  await until("the held-out text", async () => !(await page.locator(".view .token-text").first().innerText()).startsWith("Once"));
+test("a prompt is inspected with the newest weights", async () => {
+  const text = page.locator(".view .token-text").first();
+  await page.getByRole("button", { name: "prompt", exact: true }).click();
+  await page.getByLabel("Prompt", { exact: true }).fill("Once upon a time");
+  await page.getByRole("button", { name: "Inspect", exact: true }).click();
+  await until("the tokens of the prompt", async () => (await text.innerText()).startsWith("Once"));
+  assert.match(page.url(), /prompt=Once/);
+  await page.getByRole("button", { name: "validation window", exact: true }).click();
+  await page.getByRole("button", { name: "Inspect", exact: true }).click();
+  await until("the validation window", async () => !(await text.innerText()).startsWith("Once"));
 });
 
-test("the lens: layer by layer what it would say, how sure it is of the right token, and each token painted by its loss", async () => {
-  await page.locator(".tabs .tab", { hasText: "Lens" }).click();
+test("the logit lens shows the prediction after each block and each token coloured by its loss", async () => {
+  await tab("Logit lens").click();
   await page.locator(".lens .lens-table").focus();
   for (let at = 0; at < 4; at++) await page.keyboard.press("ArrowRight");
-  await page.locator(".view h3", { hasText: /At “.*” \(4\): “.*” comes next; the answer/ }).waitFor();
+  const heading = /After “.*” \(position 4\): the next token is “.*”; the model (predicts|does not predict) it/;
+  await page.locator(".view h3", { hasText: heading }).waitFor();
   const rows = page.locator(".view table.dense tbody tr");
   assert.deepEqual(await rows.locator("th").allInnerTexts(), ["embedding", "block 0", "block 1"]);
+  assert.equal(await rows.last().locator("th").getAttribute("title"), "hook point blocks.1.hook_resid_post");
   const last = rows.last().locator("td");
   const rank = Number((await last.nth(2).innerText()).replace(/\D/g, ""));
-  const guesses = await last.nth(0).innerText();
-  assert.ok(rank >= 1 && guesses.split(", “").length === 3, `rank ${rank} of ${guesses}`);
-  const heats = await page.locator(".view .token-text .t").evaluateAll((all) => all.map((token) => Number(getComputedStyle(token).getPropertyValue("--heat"))));
-  assert.ok(heats[0] === 0 && heats.slice(1).every((heat) => heat > 0), "every token but the first cost something");
+  const predictions = await last.nth(0).innerText();
+  assert.ok(rank >= 1 && predictions.split(", “").length === 3, `rank ${rank} of ${predictions}`);
+  const losses = await heats(page.locator(".view .token-text .t"));
+  assert.ok(losses[0] === 0 && losses.slice(1).every((heat) => heat > 0), "every token but the first has a loss");
 });
 
-test("time: kept steps are scrubbed and played, and two stand side by side", async () => {
-  await page.locator(".tabs .tab", { hasText: "Attention" }).click();
-  await until("thirty kept steps", async () => (await steps()).length >= 30, 120);
+test("snapshots are chosen with the slider, played, and compared with each other", async () => {
+  await tab("Attention").click();
+  await until("thirty snapshots", async () => (await snapshotSteps()).length >= 30, 120);
   await page.reload();
   const slider = page.getByRole("slider", { name: "Step", exact: true });
-  await until("the slider to know them", async () => Number(await slider.getAttribute("max")) >= 30);
+  await until("the slider to have them", async () => Number(await slider.getAttribute("max")) >= 30);
   await slider.fill("10");
   await until("step 10", async () => (await shownStep()) === 10);
-  await page.locator(".provenance", { hasText: "kept" }).first().waitFor();
+  await page.locator(".provenance", { hasText: "snapshot" }).first().waitFor();
   await page.locator("h1").first().press("ArrowRight");
   await until("step 11", async () => (await shownStep()) === 11);
   await page.locator("h1").first().press(" ");
   await until("a later step", async () => (await shownStep()) > 20);
   await page.locator("h1").first().press(" ");
-  // What steps measured is kept too, and lights the map of the past.
-  await page.getByLabel("Light by").selectOption("gradient norm");
+  // Snapshots hold what training steps measured, too.
+  await page.getByLabel("Colour by").selectOption("gradient norm");
   await slider.fill("20");
-  await until("a gradient of then", async () => /gradient norm [\d.]/.test(await part("block.0.attention").getAttribute("title")));
+  const title = () => component("block.0.attention").getAttribute("title");
+  await until("a gradient norm of that step", async () => /gradient norm [\d.]/.test(await title()));
   await slider.fill("3");
-  await page.getByRole("button", { name: "two steps" }).click();
+  const compare = page.getByRole("button", { name: "Compare two steps" });
+  await compare.click();
   const other = page.locator(".view.other");
   await until("another step beside it", async () => (await shownStep(other)) > 3);
   assert.equal(await shownStep(), 3);
-  await page.getByRole("button", { name: "two steps" }).click();
-  // What was not kept is worked out from a checkpoint.
-  await page.locator(".tabs .tab", { hasText: "MLP" }).click();
-  const last = (await steps()).at(-1);
-  await until("a checkpoint", async () => (await lab.api(`/runs/${run}/checkpoints`)).some((saved) => saved.info.id.split("-")[1] <= last));
+  await compare.click();
+  // What has no snapshot is computed from a checkpoint.
+  await tab("Neurons").click();
+  const last = (await snapshotSteps()).at(-1);
+  const isBefore = (saved) => saved.info.id.split("-")[1] <= last;
+  await until("a checkpoint", async () => (await lab.api(`/runs/${run}/checkpoints`)).some(isBefore));
   await slider.fill(String(Number(await slider.getAttribute("max")) - 1));
-  await page.getByRole("button", { name: /Work it out for step/ }).click();
-  await page.locator(".provenance", { hasText: "worked out again" }).waitFor();
+  await page.getByRole("heading", { name: "No snapshot at this step" }).waitFor();
+  await page.getByRole("button", { name: /Compute for step/ }).click();
+  await page.locator(".provenance", { hasText: "computed from a checkpoint" }).waitFor();
+  await page.getByText("blocks.0.mlp.hook_post").waitFor();
   await page.getByRole("button", { name: "live" }).click();
-  await page.locator(".provenance", { hasText: "live, every" }).first().waitFor();
-  // A matrix over the steps, one line for each block.
-  await page.locator(".tabs .tab", { hasText: "Weights" }).click();
-  await page.getByLabel("Which matrix").selectOption("mlp.up");
-  await until("its courses", async () => /^block 0: [\d.]+ → [\d.]+\s+block 1: /.test(await page.locator(".legend").innerText()));
+  await page.locator(".provenance", { hasText: "live, updated every" }).first().waitFor();
+  // A matrix over the snapshots, one curve for each block.
+  await tab("Weights").click();
+  await page.getByLabel("Matrix", { exact: true }).selectOption("mlp.up");
+  const legend = () => page.locator(".legend").innerText();
+  await until("a curve for each block", async () => /^block 0: [\d.]+ → [\d.]+\s+block 1: /.test(await legend()));
 });
 
-test("from a step on the curve one click leads to its batch, painted by surprise, and to the gradient that moved most", async () => {
+test("a step of the loss curve leads to its batch, coloured by loss, and to its largest gradient", async () => {
   await page.goto(`${lab.url}/runs/${run}`);
   const field = page.locator(".chart.main .field");
   await runState(page, "running").waitFor();
@@ -160,49 +186,55 @@ test("from a step on the curve one click leads to its batch, painted by surprise
   assert.match(page.url(), new RegExp(`batch=${step}$`));
   const means = await page.locator(".contexts li .mono").allInnerTexts();
   const losses = means.map((text) => Number(text.split(/\s/)[0].replace(",", ".")));
-  assert.deepEqual(losses, [...losses].sort((a, b) => b - a), "most surprising first");
+  assert.deepEqual(losses, [...losses].sort((a, b) => b - a), "highest loss first");
   const first = page.locator(".gradients a").first();
   const tensor = await first.innerText();
   await first.click();
   await page.locator(".crumbs", { hasText: tensor }).waitFor();
-  await until("its picture", async () => /Rows 0 to/.test(await page.locator(".plate.matrix canvas").getAttribute("aria-label")));
-  await page.locator(".plate.matrix").focus();
+  const canvas = page.locator(".drawing.matrix canvas");
+  await until("its heat map", async () => /Rows 0 to/.test(await canvas.getAttribute("aria-label")));
+  await page.locator(".drawing.matrix").focus();
   await page.keyboard.press("+");
-  await until("a closer look", async () => !/Rows 0 to .* columns 0 to/.test(await page.locator(".plate.matrix canvas").getAttribute("aria-label")));
+  const isWhole = async () => /Rows 0 to .* columns 0 to/.test(await canvas.getAttribute("aria-label"));
+  await until("a smaller part", async () => !(await isWhole()));
 });
 
-test("hands: a part is silenced on a copy, then for good as a line of the journal, and undone; and on a fork", async () => {
-  await page.goto(`${lab.url}/runs/${run}/xray?view=hands`);
-  const journal = async () => (await lab.api(`/runs/${run}/events`)).filter((line) => line.event.kind === "edited");
-  await page.getByLabel("Part").selectOption("attention");
-  assert.ok(await page.getByRole("heading", { name: "Make it last" }).isHidden(), "there is nothing to make last yet");
-  await page.getByRole("button", { name: "Silence attention of block 0" }).click();
-  await page.locator(".hands-table").waitFor();
-  assert.deepEqual(await journal(), [], "so far it was only tried");
-  await page.getByLabel("Reason, for the journal").fill("is it needed?");
-  await page.getByRole("button", { name: "Apply to the run" }).click();
-  await page.getByText(/Applied at step .*: attention of block 0 silenced/).waitFor();
-  const [line] = await journal();
+test("a component is ablated on a copy, then in the run as a weight edit, which is undone, and in a fork", async () => {
+  await page.goto(`${lab.url}/runs/${run}/xray?view=interventions`);
+  const isEdit = (line) => line.event.kind === "weights_edited";
+  const edits = async () => (await lab.api(`/runs/${run}/events`)).filter(isEdit);
+  const ablate = page.getByRole("button", { name: "Ablate attention of block 0" });
+  const apply = page.getByRole("button", { name: "Apply to the run" });
+  await page.getByLabel("Component").selectOption("attention");
+  assert.ok(await page.getByRole("heading", { name: "Weight edit" }).isHidden(), "nothing can be applied yet");
+  await ablate.click();
+  await page.locator(".intervention-table").waitFor();
+  assert.deepEqual(await edits(), [], "the run has not changed");
+  await page.getByLabel("Reason (for the journal)").fill("is it needed?");
+  await apply.click();
+  await page.getByText(/Applied at step .*: attention of block 0 ablated/).waitFor();
+  const [line] = await edits();
   assert.equal(line.reason, "is it needed?");
-  assert.deepEqual(line.event.edits, [{ part: { attention: { layer: 0 } }, factor: 0 }]);
+  assert.deepEqual(line.event.interventions, [{ component: { attention: { layer: 0 } }, factor: 0 }]);
 
-  await page.locator(".edits li").waitFor({ state: "detached" });
-  assert.ok(await page.getByRole("button", { name: "Apply to the run" }).isDisabled(), "what was applied is not applied again");
+  await page.locator(".chosen-interventions li").waitFor({ state: "detached" });
+  assert.ok(await apply.isDisabled(), "an applied intervention is not applied again");
 
-  await page.getByRole("button", { name: "Silence attention of block 0" }).click();
-  await page.locator(".hands-table").waitFor();
-  await page.getByRole("button", { name: "Fork with it" }).click();
-  const link = page.locator(".lasting", { hasText: "begins with these changes" }).getByRole("link");
+  await ablate.click();
+  await page.locator(".intervention-table").waitFor();
+  await page.getByRole("button", { name: "Fork with this edit" }).click();
+  const link = page.locator(".weight-edit", { hasText: "starts with this edit" }).getByRole("link");
   const fork = (await link.getAttribute("href")).split("/").pop();
-  const first = await until("the fork's change", async () => (await lab.api(`/runs/${fork}/events`)).find((line) => line.event.kind === "edited"));
-  assert.equal(first.step, Number((await lab.api(`/runs/${fork}`)).plan.origin.from.checkpoint.split("-")[1]));
+  const first = await until("the edit of the fork", async () => (await lab.api(`/runs/${fork}/events`)).find(isEdit));
+  const { plan } = await lab.api(`/runs/${fork}`);
+  assert.equal(first.step, Number(plan.origin.from.checkpoint.split("-")[1]));
   await lab.api(`/runs/${fork}/commands`, { method: "POST", body: { kind: "stop" } });
 
   await page.goto(`${lab.url}/runs/${run}`);
-  await page.locator(".journal li", { hasText: "attention of block 0 silenced" }).waitFor();
+  await page.locator(".journal li", { hasText: "attention of block 0 ablated" }).waitFor();
   await page.keyboard.press("u");
   const choice = page.getByRole("dialog", { name: /Undo the last change/ });
-  await choice.getByRole("button", { name: "Back to just before it" }).click();
+  await choice.getByRole("button", { name: "Roll back to before it" }).click();
   await page.locator(".journal li", { hasText: "rolled back" }).first().waitFor();
   assert.deepEqual(page.faults, []);
 });

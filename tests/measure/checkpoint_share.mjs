@@ -1,8 +1,8 @@
-// What keeping checkpoints costs a run, as a share of its time: `node tests/measure/checkpoint_share.mjs [steps] [every]`.
+// Cost of checkpoints as a fraction of the training time: `node tests/measure/checkpoint_share.mjs [steps] [interval]`.
 //
-// nanoGPT's CPU recipe trains with checkpoints on the default cadence (every 500 steps). The steps after a checkpoint pay for
-// it: they copy what it still holds, and share the machine with the thread that writes. So the cost of one is the time of the
-// WINDOW steps after it less that of the same number before it; the copy itself, 0.1 ms on a CPU, is between two steps and not in it.
+// The preset nanogpt-cpu trains with checkpoints at the default interval of 500 steps. A checkpoint slows the steps after it: they copy
+// the tensors that it still references, and share the machine with the checkpoint writer. Its cost is therefore the time of the WINDOW
+// steps after it minus that of the WINDOW steps before it. The copy itself, 0.1 ms on a CPU, is between two steps and not included.
 
 import { openLab } from "../browser/lab.mjs";
 
@@ -13,7 +13,7 @@ const WINDOW = 40;
 const lab = await openLab();
 try {
   await lab.ready();
-  const overrides = { "cadence.eval_every": 0, "cadence.sample_every": 0, "keep.best": false, "keep.every": every };
+  const overrides = { "intervals.eval_every": 0, "intervals.sample_every": 0, "retention.best": false, "intervals.checkpoint_every": every };
   const run = (await lab.api("/runs", { method: "POST", body: { preset: "nanogpt-cpu", corpus: "tales", steps, overrides } })).summary.id;
   await lab.until("the end", async () => (await lab.api(`/runs/${run}`)).summary.state === "finished", 3600);
   const [lengths] = await lab.api(`/runs/${run}/series?names=step_ms&points=5000`);

@@ -1,4 +1,5 @@
-// What the page weighs, and how long a reload takes until the run stands on it: `node tests/measure/page_load.mjs [reloads]`.
+// Transfer size of the page, and the time from a reload until the Run page shows the run:
+// `node tests/measure/page_load.mjs [reloads]`.
 
 import { legendValue, longRun, openBrowser, openLab, openPage, runState } from "../browser/lab.mjs";
 
@@ -24,25 +25,25 @@ try {
   await cold.goto(`${lab.url}/`);
   await cold.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await cold.waitForTimeout(1000);
-  console.log(`weight of the first visit to the Lab page, compressed: ${(bytes / 1000).toFixed(0)} kB`);
+  console.log(`transfer size of the first visit to the Lab page, compressed: ${(bytes / 1000).toFixed(0)} kB`);
 
-  const parts = { "the run's head": [], curves: [], journal: [] };
-  const isThere = {
-    "the run's head": () => document.querySelector(".run-head .progress-line"),
-    curves: () => /\d/.test(document.querySelector(".chart.main .legend li b")?.innerText ?? ""),
+  const parts = { "header": [], "loss chart": [], journal: [] };
+  const isShown = {
+    "header": () => document.querySelector(".run-head .progress-line"),
+    "loss chart": () => /\d/.test(document.querySelector(".chart.main .legend li b")?.innerText ?? ""),
     journal: () => document.querySelector(".journal li"),
   };
-  for (let turn = 0; turn < reloads; turn += 1) {
+  for (let reload = 0; reload < reloads; reload += 1) {
     const began = performance.now();
     await page.reload({ waitUntil: "commit" });
     for (const part of Object.keys(parts)) {
-      await page.waitForFunction(isThere[part], null, { polling: "raf" });
+      await page.waitForFunction(isShown[part], null, { polling: "raf" });
       parts[part].push(performance.now() - began);
     }
   }
   for (const [part, took] of Object.entries(parts)) {
     took.sort((a, b) => a - b);
-    console.log(`reload to ${part}: median ${Math.round(took[reloads >> 1])} ms, longest ${Math.round(took.at(-1))} ms (${reloads} reloads, while it trains)`);
+    console.log(`reload to ${part}: median ${Math.round(took[reloads >> 1])} ms, longest ${Math.round(took.at(-1))} ms (${reloads} reloads, while the run trains)`);
   }
   console.log(`loss shown: ${await legendValue(page, "train")}`);
 } finally {

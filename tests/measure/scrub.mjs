@@ -1,14 +1,18 @@
-// Measures the X-ray page: frames of the browser while kept steps are scrubbed, view by view, and the time from a step to its picture.
-// `node tests/measure/scrub.mjs [frames]`; KINDLING and CHROMIUM as for the stories.
+// Measures the X-ray page: frames of the browser while the slider moves through snapshots, view by view, and the time
+// from a step to its result on the page. `node tests/measure/scrub.mjs [frames]`; KINDLING and CHROMIUM as for the
+// browser tests.
 
 import { openBrowser, openLab, openPage, runState } from "../browser/lab.mjs";
 
 const FRAMES = Number(process.argv[2] ?? 200);
-const VIEWS = ["map", "attention", "lens", "weights", "embedding", "emergence"];
+const VIEWS = ["overview", "attention", "logit_lens", "weights", "embedding", "emergence"];
 
-const percentile = (values, share) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))];
+function percentile(values, share) {
+  const ascending = [...values].sort((a, b) => a - b);
+  return ascending[Math.min(values.length - 1, Math.floor(values.length * share))];
+}
 
-/** Moves the slider one kept step a frame, there and back, and gives the milliseconds between frames. */
+/** Moves the slider one snapshot a frame, to the end and back, and returns the milliseconds between frames. */
 async function scrub(page, frames) {
   return page.evaluate(async (frames) => {
     const slider = document.querySelector(".timeline .scrub");
@@ -32,23 +36,29 @@ try {
   const page = await openPage(browser);
   await page.goto(lab.link);
   await lab.ready();
-  const overrides = { "keep.every": 500, "cadence.eval_every": 0, "cadence.sample_every": 0 };
-  const run = (await lab.api("/runs", { method: "POST", body: { preset: "tiny", corpus: "tales", steps: 200_000, name: "scrubbed", overrides } })).summary.id;
-  const kept = async () => (await lab.api(`/runs/${run}/frames/steps`)).length;
-  await lab.until("kept steps", async () => (await kept()) >= Math.min(100, FRAMES / 2), 900);
+  const overrides = { "intervals.checkpoint_every": 500, "intervals.eval_every": 0, "intervals.sample_every": 0 };
+  const body = { preset: "tiny", corpus: "tales", steps: 200_000, name: "scrubbed", overrides };
+  const run = (await lab.api("/runs", { method: "POST", body })).summary.id;
+  const snapshots = async () => (await lab.api(`/runs/${run}/snapshots/steps`)).length;
+  await lab.until("snapshots", async () => (await snapshots()) >= Math.min(100, FRAMES / 2), 900);
   await lab.api(`/runs/${run}/commands`, { method: "POST", body: { kind: "pause" } });
-  console.log(`${await kept()} kept steps, scrubbed for ${FRAMES} frames`);
+  console.log(`${await snapshots()} snapshots, ${FRAMES} frames`);
   for (const view of VIEWS) {
     await page.goto(`${lab.url}/runs/${run}/xray?view=${view}`);
-    await page.locator(".timeline .scrub").waitFor();
-    await lab.until("the slider", async () => Number(await page.locator(".timeline .scrub").first().getAttribute("max")) > 90);
+    const slider = page.locator(".timeline .scrub");
+    await slider.waitFor();
+    await lab.until("the slider", async () => Number(await slider.first().getAttribute("max")) > 90);
     await scrub(page, 20);
     await page.waitForTimeout(1500);
     const between = await scrub(page, FRAMES);
     const mean = between.reduce((sum, each) => sum + each, 0) / between.length;
-    console.log(`${view}: mean ${mean.toFixed(1)} ms, median ${percentile(between, 0.5).toFixed(1)}, p95 ${percentile(between, 0.95).toFixed(1)}, longest ${Math.max(...between).toFixed(1)}; ${(1000 / mean).toFixed(1)} frames a second`);
+    const [median, p95] = [0.5, 0.95].map((share) => percentile(between, share).toFixed(1));
+    const longest = Math.max(...between).toFixed(1);
+    const rate = `${(1000 / mean).toFixed(1)} frames/s`;
+    console.log(`${view}: mean ${mean.toFixed(1)} ms, median ${median}, p95 ${p95}, longest ${longest}; ${rate}`);
   }
-  // From a step to its picture: the run is held, one step is asked for, and the page is watched for that step's attention.
+  // From a step to its result: the run is paused, trains one step on request, and the page is watched for the attention
+  // of that step.
   await page.goto(`${lab.url}/runs/${run}/xray?view=attention`);
   await runState(page, "paused").waitFor({ state: "attached" }).catch(() => {});
   await page.locator(".view .provenance .mono").waitFor();
@@ -58,26 +68,29 @@ try {
     const seen = page.evaluate(
       (step) =>
         new Promise((resolve) => {
-          const look = () => {
+          const check = () => {
             const shown = document.querySelector(".view .provenance .mono")?.textContent.replace(/\D/g, "");
-            const told = document.querySelector(".timeline .at")?.textContent.replace(/\D/g, "");
-            if (told === String(step)) window.toldAt ??= performance.now();
-            if (shown === String(step)) resolve(performance.now() - (window.toldAt ?? performance.now()));
-            else requestAnimationFrame(look);
+            const announced = document.querySelector(".timeline .at")?.textContent.replace(/\D/g, "");
+            if (announced === String(step)) window.announcedAt ??= performance.now();
+            if (shown === String(step)) resolve(performance.now() - (window.announcedAt ?? performance.now()));
+            else requestAnimationFrame(check);
           };
-          window.toldAt = undefined;
-          look();
+          window.announcedAt = undefined;
+          check();
         }),
       step,
     );
-    const asked = performance.now();
+    const requested = performance.now();
     await lab.api(`/runs/${run}/commands`, { method: "POST", body: { kind: "step", steps: 1 } });
     const after = await seen;
-    times.push({ whole: performance.now() - asked, after });
+    times.push({ whole: performance.now() - requested, after });
   }
-  const whole = times.map((time) => time.whole);
-  const after = times.map((time) => time.after);
-  console.log(`step asked to picture, held: median ${percentile(whole, 0.5).toFixed(0)} ms, p95 ${percentile(whole, 0.95).toFixed(0)} ms; step told to picture: median ${percentile(after, 0.5).toFixed(0)} ms, p95 ${percentile(after, 0.95).toFixed(0)} ms`);
+  const summary = (of) => {
+    const values = times.map(of);
+    return `median ${percentile(values, 0.5).toFixed(0)} ms, p95 ${percentile(values, 0.95).toFixed(0)} ms`;
+  };
+  console.log(`from the request of a step to its result, paused: ${summary((time) => time.whole)}`);
+  console.log(`from the step on the page to its result: ${summary((time) => time.after)}`);
 } finally {
   await browser.close();
   lab.close();

@@ -1,19 +1,20 @@
-// From the end of a step in the worker to its pixels in a browser: `node tests/measure/step_to_pixel.mjs [seconds] [rows]`.
+// Latency from the end of a step in the worker to its pixels in a browser:
+// `node tests/measure/step_to_pixel.mjs [seconds] [batch size]`.
 //
-// When a step ended is known by the worker's own clock: an evaluation's event tells the time of day, and the curve `secs` how
-// much work was done from there. When it was seen is the frame after the one in which the page drew the loss chart with that
-// step in its head. Both clocks are this machine's. `rows` sets the length of a step; 20 steps a second is the budget's case.
+// The end of a step comes from the clock of the worker: the event of an evaluation has the time, and the series `secs` the training
+// time since then. It is visible in the frame after the one in which the page drew the loss chart with that step in its header. Both
+// clocks are those of this machine. The batch size sets the length of a step; the budget is for 20 steps per second.
 
 import { longRun, openBrowser, openLab, openPage, runState } from "../browser/lab.mjs";
 
 const seconds = Number(process.argv[2] ?? 40);
-const rows = Number(process.argv[3] ?? 16);
+const batchSize = Number(process.argv[3] ?? 16);
 const evalEvery = 20;
 
 const [lab, browser] = await Promise.all([openLab(), openBrowser()]);
 try {
   await lab.ready();
-  const overrides = { "batch.rows": rows, "cadence.eval_every": evalEvery, "cadence.eval_batches": 1, "cadence.sample_every": 0 };
+  const overrides = { "batch.size": batchSize, "intervals.eval_every": evalEvery, "intervals.eval_batches": 1, "intervals.sample_every": 0 };
   const spec = { ...longRun, preset: "nanogpt-cpu", overrides };
   const run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   const page = await openPage(browser);
@@ -31,7 +32,7 @@ try {
   lab.close();
 }
 
-/** In the page: notes the time of each frame that shows a new step, once the chart has been drawn with it. */
+/** In the page: records the time of each frame that shows a new step, once the chart was drawn with it. */
 function watchPixels() {
   window.seenSteps = [];
   let isDrawn = false;
@@ -44,32 +45,32 @@ function watchPixels() {
       return plain.apply(this, given);
     };
   }
-  const head = document.querySelector(".run-head .progress-line span");
+  const header = document.querySelector(".run-head .progress-line span");
   let drawn = null;
   let shown = 0;
-  const look = () => {
-    // The frame that was drawn in the turn before is on the screen by now.
+  const observe = () => {
+    // The frame that was drawn in the previous callback is on the screen by now.
     const now = performance.timeOrigin + performance.now();
     if (drawn > shown) window.seenSteps.push([(shown = drawn), now]);
-    drawn = isDrawn ? Number(head.innerText.split("/")[0].replace(/\D/g, "")) : null;
+    drawn = isDrawn ? Number(header.innerText.split("/")[0].replace(/\D/g, "")) : null;
     isDrawn = false;
-    requestAnimationFrame(look);
+    requestAnimationFrame(observe);
   };
-  requestAnimationFrame(look);
+  requestAnimationFrame(observe);
 }
 
 /** Milliseconds from the end of each step to the frame that showed it. */
 async function delays(run, seen) {
   const last = seen.at(-1)[0];
   const window = await lab.api(`/runs/${run}/series?names=secs,step_ms&points=5000&from=${Math.max(0, last - 4000)}`);
-  const [secs, stepMs] = window.map((curve) => new Map(curve.buckets.map((bucket) => [bucket.step, bucket.mean])));
+  const [secs, stepMs] = window.map((series) => new Map(series.buckets.map((bucket) => [bucket.step, bucket.mean])));
   const evaluations = new Map();
   for (const event of await lab.api(`/runs/${run}/events`)) if (event.event.kind === "evaluated") evaluations.set(event.step, event.at_ms);
   const found = [];
   for (let step = 1; step <= last; step += 1) {
     const anchor = Math.floor((step - 1) / evalEvery) * evalEvery;
     const frame = seen.find(([shown]) => shown >= step);
-    // "Steps done" n is seen when step n - 1 is; the step after an evaluation starts with its event.
+    // The header shows n steps done when step n - 1 is drawn. The step after an evaluation starts with its event.
     if (!evaluations.has(anchor) || !secs.has(step - 1) || !secs.has(anchor) || step <= seen[0][0]) continue;
     const ended = evaluations.get(anchor) + stepMs.get(anchor) + (secs.get(step - 1) - secs.get(anchor)) * 1000;
     found.push(frame[1] - ended);
@@ -78,9 +79,9 @@ async function delays(run, seen) {
 }
 
 function report(found, seen) {
-  const share = (of) => Math.round(found[Math.min(found.length - 1, Math.floor(found.length * of))]);
+  const quantile = (of) => Math.round(found[Math.min(found.length - 1, Math.floor(found.length * of))]);
   const [first, last] = [seen[0], seen.at(-1)];
   const rate = ((last[0] - first[0]) / (last[1] - first[1])) * 1000;
-  console.log(`${found.length} steps at ${rate.toFixed(1)} steps/s, ${((seen.length / (last[1] - first[1])) * 1000).toFixed(1)} new pictures/s`);
-  console.log(`step to pixel: median ${share(0.5)} ms, p95 ${share(0.95)} ms, p99 ${share(0.99)} ms, longest ${Math.round(found.at(-1))} ms`);
+  console.log(`${found.length} steps at ${rate.toFixed(1)} steps/s, ${((seen.length / (last[1] - first[1])) * 1000).toFixed(1)} new frames/s`);
+  console.log(`step to pixel: median ${quantile(0.5)} ms, p95 ${quantile(0.95)} ms, p99 ${quantile(0.99)} ms, longest ${Math.round(found.at(-1))} ms`);
 }

@@ -1,15 +1,15 @@
-//! Many watchers on one run: `cargo run --release -p stories --example watchers [how many] [seconds]`.
-//! Tells how fast the run trains alone and with them, what they were sent, and whether any of them missed a tick.
+//! Many watchers of one run: `cargo run --release -p scenarios --example watchers [watchers] [seconds]`. Prints the training speed with and
+//! without them, the ticks that they received, and fails where one missed a tick.
 
 #![allow(clippy::unwrap_used)] // a measurement may fail
 
 use std::thread::spawn;
 use std::time::{Duration, Instant};
 
+use scenarios::socket::Watcher;
+use scenarios::watch::{speck, with};
+use scenarios::{Lab, pause_ms};
 use serde_json::json;
-use stories::socket::Watcher;
-use stories::watch::{speck, with};
-use stories::{Lab, pause_ms};
 
 fn main() {
     let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u64>().unwrap());
@@ -18,8 +18,8 @@ fn main() {
     let owner = lab.owner();
     lab.device();
     let spec = with(
-        speck(&owner.bring("walk"), 100_000_000),
-        &[("model.d_model", json!(64)), ("model.d_ff", json!(256)), ("batch.rows", json!(16))],
+        speck(&owner.add_corpus("walk"), 100_000_000),
+        &[("model.d_model", json!(64)), ("model.d_ff", json!(256)), ("batch.size", json!(16))],
     );
     let run = owner.start_run(&spec);
     owner.wait_step(&run, 30, 100);

@@ -1,11 +1,13 @@
-"""Every quantity of the X-ray against an independent computation in PyTorch, on the same weights and text.
+"""Every quantity of the X-ray page against an independent computation in PyTorch, on the same weights and text.
 
     xray.py CHECKPOINT_FOLDER CORPORA_FOLDER COMMAND...
 
-COMMAND answers looks: a JSON look on each line of its input, a JSON object with "sight" on each line of its output; the engine's example
-`xray` does. The model here is written from the plan alone, in 64 bits, and shares nothing with the lab but the files: weights and moments of
-the checkpoint, token shards and their tokenizer (char or byte). Prints a table: quantity, values compared, largest relative difference.
-Ends with 1 where one is above 1e-4. Fields are a byte a cell, so they are held to half a step of their scale, and their bounds to 1e-4.
+COMMAND computes inspections: it reads a JSON inspection from each line of its input and writes a JSON object with
+"result" on each line of its output; the example `xray` of the engine does that. The model here is written from the plan
+alone, in 64 bits, and shares nothing with the program but the files: weights and moments of the checkpoint, token
+shards and their tokenizer. Prints a table: quantity, number of values compared, largest relative difference. The exit
+code is 1 where a difference is above 1e-4. Heat maps have one byte per cell, so their cells are compared to half a
+quantisation step, and their bounds to 1e-4.
 """
 
 import json
@@ -22,21 +24,21 @@ ALLOWED = 1e-4
 WORST = {}
 
 
-# A loss next to nothing is told to 1e-6 nats: a log-softmax in 32 bits holds no more.
+# A loss near 0 is compared to 1e-6 nats: a log-softmax in 32 bits is not more precise.
 LEAST_LOSS = 1e-2
 
 
 def compare(name, ours, theirs, scale=None, least=1e-12):
-    """Relative to each value or `least`, or to `scale` where values may be next to nothing."""
+    """Compares relative to each value or `least`, or relative to `scale` where values may be near 0."""
     ours = np.asarray(ours, dtype=np.float64).ravel()
     theirs = np.asarray(theirs, dtype=np.float64).ravel()
     assert ours.shape == theirs.shape, f"{name}: {ours.shape} and {theirs.shape}"
     both = np.isnan(ours) & np.isnan(theirs)
     size = np.maximum(np.abs(theirs), least) if scale is None else np.full_like(theirs, max(scale, 1e-12))
-    apart = np.where(both, 0.0, np.abs(ours - theirs) / size)
-    apart = np.where(np.isnan(apart), np.inf, apart)
+    difference = np.where(both, 0.0, np.abs(ours - theirs) / size)
+    difference = np.where(np.isnan(difference), np.inf, difference)
     count, worst = WORST.get(name, (0, 0.0))
-    WORST[name] = (count + len(ours), max(worst, float(apart.max(initial=0.0))))
+    WORST[name] = (count + len(ours), max(worst, float(difference.max(initial=0.0))))
 
 
 def number(value):
@@ -47,26 +49,28 @@ def numbers(values):
     return [number(value) for value in values]
 
 
-def compare_field(name, field, theirs, bounds=None):
-    """`bounds` are those of the scale where it is not that of the values."""
+def compare_heat_map(name, heat_map, theirs, bounds=None):
+    """`bounds` are those of the scale where they are not the extremes of the values."""
     theirs = np.asarray(theirs, dtype=np.float64)
-    assert (field["rows"], field["columns"]) == theirs.shape, name
-    compare(f"{name}, bounds", [field["low"], field["high"]], bounds or [theirs.min(), theirs.max()], scale=abs(theirs).max())
-    span = field["high"] - field["low"]
-    cells = np.asarray(field["cells"], dtype=np.float64).reshape(theirs.shape)
-    steps = np.abs(field["low"] + (cells - 1) / 254 * span - theirs) / max(span, 1e-12) * 254
-    # How much farther than half a step, a thousandth allowed for the rounding of the bounds.
+    assert (heat_map["rows"], heat_map["columns"]) == theirs.shape, name
+    extremes = bounds or [theirs.min(), theirs.max()]
+    compare(f"{name}, bounds", [heat_map["low"], heat_map["high"]], extremes, scale=abs(theirs).max())
+    span = heat_map["high"] - heat_map["low"]
+    cells = np.asarray(heat_map["cells"], dtype=np.float64).reshape(theirs.shape)
+    steps = np.abs(heat_map["low"] + (cells - 1) / 254 * span - theirs) / max(span, 1e-12) * 254
+    # How far beyond half a step; a thousandth is allowed for the rounding of the bounds.
     compare(f"{name}, cells beyond half a step", np.maximum(steps - 0.501, 0), np.zeros_like(steps), scale=1.0)
 
 
-class Lab:
-    """A checkpoint with its text, read from the files."""
+class Checkpoint:
+    """A checkpoint with its dataset, read from the files."""
 
     def __init__(self, folder, corpora):
         manifest = json.loads((folder / "checkpoint.json").read_text())
         self.plan = manifest["plan"]
         self.model = self.plan["recipe"]["model"]
-        self.step = manifest["info"]["id"]["step"] if isinstance(manifest["info"]["id"], dict) else int(manifest["info"]["id"].split("-")[1])
+        identity = manifest["info"]["id"]
+        self.step = identity["step"] if isinstance(identity, dict) else int(identity.split("-")[1])
         tensors = load_file(folder / "state.safetensors")
         self.weights = {name[7:]: tensor.double() for name, tensor in tensors.items() if name.startswith("weight/")}
         self.first = {name[6:]: tensor.double() for name, tensor in tensors.items() if name.startswith("first/")}
@@ -75,8 +79,8 @@ class Lab:
         self.shards = corpora / corpus / self.plan["tokenizer"]
         self.info = json.loads((self.shards / "info.json").read_text())["info"]
         if self.plan["tokenizer"] == "char":
-            kept = json.loads((self.shards / "tokenizer.json").read_text())
-            self.pieces = sorted(set(kept["alphabet"])) + (["<|endoftext|>"] if kept["has_eot"] else [])
+            saved = json.loads((self.shards / "tokenizer.json").read_text())
+            self.pieces = sorted(set(saved["alphabet"])) + (["<|endoftext|>"] if saved["has_eot"] else [])
         elif self.plan["tokenizer"].startswith("bpe-"):
             vocab = json.loads((self.shards / "tokenizer.json").read_text())["model"]["vocab"]
             self.pieces = [piece for piece, _ in sorted(vocab.items(), key=lambda item: item[1])]
@@ -84,8 +88,8 @@ class Lab:
         self.valid = np.fromfile(self.shards / "valid.bin", dtype="<u2").astype(np.int64)
         self.train = np.fromfile(self.shards / "train.bin", dtype="<u2").astype(np.int64)
 
-    def held(self, window):
-        """The window's tokens and those that follow them: a tour of even strides through the held-out text."""
+    def validation(self, window):
+        """The tokens of a validation window and their next tokens. Windows visit the split in equal strides."""
         slots = (len(self.valid) - 1) // self.seq
         stride = max(int(slots * 0.618033988749895), 1)
         while math.gcd(stride, slots) != 1:
@@ -93,16 +97,12 @@ class Lab:
         start = window % slots * stride % slots * self.seq
         return self.valid[start:start + self.seq], self.valid[start + 1:start + self.seq + 1]
 
-    def own(self, text):
-        tokens = np.array([self.pieces.index(char) for char in text])
-        return tokens, np.append(tokens[1:], -1)
-
 
 class Model:
-    """The decoder of a plan in 64 bits. `hands` multiplies parts; `seen` keeps what stood at each point."""
+    """The decoder of a plan in 64 bits. Interventions multiply components; `seen` keeps the values at hook points."""
 
-    def __init__(self, lab, weights=None):
-        self.plan, self.weights = lab.model, weights or lab.weights
+    def __init__(self, checkpoint, weights=None):
+        self.plan, self.weights = checkpoint.model, weights or checkpoint.weights
 
     def norm(self, x, name):
         gain, bias = self.weights[name], self.weights.get(name + ".bias")
@@ -127,15 +127,16 @@ class Model:
     def rotate(self, x):
         seq, width = x.shape[-2:]
         half = width // 2
-        angle = torch.arange(seq).double()[:, None] / self.plan.get("rotary_base", 10_000) ** (torch.arange(half).double() / half)
+        wavelength = self.plan.get("rotary_base", 10_000) ** (torch.arange(half).double() / half)
+        angle = torch.arange(seq).double()[:, None] / wavelength
         cos, sin = angle.cos(), angle.sin()
         a, b = x[..., :half], x[..., half:]
         return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
-    def run(self, tokens, hands=(), seen=None):
+    def run(self, tokens, interventions=(), seen=None):
         """Logits `[seq, vocab]`."""
         plan, seen = self.plan, {} if seen is None else seen
-        factor = lambda **part: math.prod(f for p, f in hands if p == part)
+        factor = lambda **component: math.prod(f for c, f in interventions if c == component)
         heads, kv, width = plan["heads"], plan["kv_heads"], plan["d_model"] // plan["heads"]
         seq = len(tokens)
         x = self.weights["embedding.token"][torch.as_tensor(tokens)]
@@ -157,27 +158,30 @@ class Model:
             key, value = (y.repeat_interleave(heads // kv, 0) for y in (key, value))
             logits = query @ key.transpose(1, 2) / math.sqrt(width)
             allowed = torch.ones(seq, seq).tril().bool()
-            shares = torch.softmax(logits.masked_fill(~allowed, -math.inf), -1)
-            seen[at + "logits"], seen[at + "shares"] = logits.masked_fill(~allowed, -math.inf), shares
-            mixed = shares @ value
-            mixed = mixed * torch.tensor([factor(head={"layer": layer, "head": h}) for h in range(heads)]).double()[:, None, None]
-            said = self.linear(mixed.transpose(0, 1).reshape(seq, -1), at + "attention.out")
-            said = said * factor(attention={"layer": layer})
-            x = x + said
-            seen[at + "attention"], seen[at + "attended"] = said, x
+            scores = logits.masked_fill(~allowed, -math.inf)
+            pattern = torch.softmax(scores, -1)
+            seen[at + "scores"], seen[at + "pattern"] = scores, pattern
+            mixed = pattern @ value
+            factors = torch.tensor([factor(head={"layer": layer, "head": h}) for h in range(heads)]).double()
+            mixed = mixed * factors[:, None, None]
+            output = self.linear(mixed.transpose(0, 1).reshape(seq, -1), at + "attention.out")
+            output = output * factor(attention={"layer": layer})
+            x = x + output
+            seen[at + "attn_out"], seen[at + "resid_mid"] = output, x
             normed = self.norm(x, at + "mlp.norm")
             up = self.linear(normed, at + "mlp.up")
             if plan["mlp"] == "gelu":
-                bends = up
-                units = 0.5 * up * (1 + torch.tanh(math.sqrt(2 / math.pi) * (up + 0.044715 * up**3)))
+                pre = up
+                post = 0.5 * up * (1 + torch.tanh(math.sqrt(2 / math.pi) * (up + 0.044715 * up**3)))
             else:
-                bends = self.linear(normed, at + "mlp.gate")
-                units = bends * torch.sigmoid(bends) * up
-            seen[at + "bends"], seen[at + "units"] = bends, units
-            units = units * torch.tensor([factor(unit={"layer": layer, "unit": u}) for u in range(plan["d_ff"])]).double()
-            said = self.linear(units, at + "mlp.down") * factor(mlp={"layer": layer})
-            x = x + said
-            seen[at + "mlp"], seen[at + "stream"] = said, x
+                pre = self.linear(normed, at + "mlp.gate")
+                post = pre * torch.sigmoid(pre) * up
+            seen[at + "pre"], seen[at + "post"] = pre, post
+            factors = [factor(neuron={"layer": layer, "neuron": n}) for n in range(plan["d_ff"])]
+            post = post * torch.tensor(factors).double()
+            output = self.linear(post, at + "mlp.down") * factor(mlp={"layer": layer})
+            x = x + output
+            seen[at + "mlp_out"], seen[at + "resid_post"] = output, x
         x = self.norm(x, "norm")
         seen["norm"] = x
         return self.head(x)
@@ -193,11 +197,11 @@ def rms(x):
 
 
 def compare_heads(heads, seen, layer, tokens):
-    shares, logits = seen[f"block.{layer}.shares"], seen[f"block.{layer}.logits"]
+    patterns, scores = seen[f"block.{layer}.pattern"], seen[f"block.{layer}.scores"]
     seq = len(tokens)
     rows = torch.arange(1, seq)
     for head, ours in enumerate(heads):
-        p = shares[head]
+        p = patterns[head]
         entropy = -(p * torch.log(p.clamp_min(1e-300))).sum(-1)
         compare("head entropy", ours["entropy"], (entropy[1:] / torch.log(rows + 1.0)).mean().item())
         distance = (p * (torch.arange(seq)[:, None] - torch.arange(seq)[None]).double()).sum(-1)
@@ -206,73 +210,77 @@ def compare_heads(heads, seen, layer, tokens):
         found = [sum(p[i, j + 1].item() for j in range(i) if tokens[j] == tokens[i])
                  for i in range(seq) if tokens[i] in tokens[:i]]
         compare("head induction", number(ours["induction"]), np.mean(found) if found else math.nan, scale=1.0)
-        compare("head top logit", ours["top_logit"], logits[head].max().item(), scale=logits[head][logits[head] > -math.inf].abs().max().item())
+        largest = scores[head][scores[head] > -math.inf].abs().max().item()
+        compare("head top score", ours["top_logit"], scores[head].max().item(), scale=largest)
 
 
-def check_map(lab, sight, text):
+def check_overview(checkpoint, result, text):
     tokens, following = text
     seen = {}
-    logits = Model(lab).run(tokens, seen=seen)
-    compare("map: loss", sight["loss"], np.nanmean(losses(logits, following)))
-    parts = {part["name"]: part for part in sight["parts"]}
-    compare("map: rms", parts["embedding"]["rms"], rms(seen["embedding"]))
-    compare("map: rms", parts["norm"]["rms"], rms(seen["norm"]))
-    compare("map: rms", parts["head"]["rms"], rms(logits))
-    for layer in range(lab.model["layers"]):
+    logits = Model(checkpoint).run(tokens, seen=seen)
+    compare("overview: loss", result["loss"], np.nanmean(losses(logits, following)))
+    components = {one["name"]: one for one in result["components"]}
+    compare("overview: rms", components["embedding"]["rms"], rms(seen["embedding"]))
+    compare("overview: rms", components["norm"]["rms"], rms(seen["norm"]))
+    compare("overview: rms", components["head"]["rms"], rms(logits))
+    for layer in range(checkpoint.model["layers"]):
         at = f"block.{layer}."
-        compare("map: rms", parts[at + "attention"]["rms"], rms(seen[at + "attention"]))
-        compare("map: stream rms", parts[at + "attention"]["stream_rms"], rms(seen[at + "attended"]))
-        compare("map: rms", parts[at + "mlp"]["rms"], rms(seen[at + "mlp"]))
-        compare("map: stream rms", parts[at + "mlp"]["stream_rms"], rms(seen[at + "stream"]))
-        units = seen[at + "units"]
-        most = units.max(0).values if lab.model["mlp"] == "gelu" else units.abs().max(0).values
-        compare("map: dead share", parts[at + "mlp"]["dead"], (most <= 1e-3).double().mean().item(), scale=1.0)
-        compare_heads(parts[at + "attention"]["heads"], seen, layer, list(tokens))
+        compare("overview: rms", components[at + "attention"]["rms"], rms(seen[at + "attn_out"]))
+        compare("overview: stream rms", components[at + "attention"]["stream_rms"], rms(seen[at + "resid_mid"]))
+        compare("overview: rms", components[at + "mlp"]["rms"], rms(seen[at + "mlp_out"]))
+        compare("overview: stream rms", components[at + "mlp"]["stream_rms"], rms(seen[at + "resid_post"]))
+        post = seen[at + "post"]
+        most = post.max(0).values if checkpoint.model["mlp"] == "gelu" else post.abs().max(0).values
+        dead = (most <= 1e-3).double().mean().item()
+        compare("overview: dead neurons", components[at + "mlp"]["dead"], dead, scale=1.0)
+        compare_heads(components[at + "attention"]["heads"], seen, layer, list(tokens))
 
 
-def check_attention(lab, sight, text, layer):
+def check_attention(checkpoint, result, text, layer):
     seen = {}
-    Model(lab).run(text[0], seen=seen)
-    compare_heads(sight["heads"], seen, layer, list(text[0]))
-    for head, field in enumerate(sight["patterns"]):
-        compare_field("attention pattern", field, seen[f"block.{layer}.shares"][head], [0.0, 1.0])
+    Model(checkpoint).run(text[0], seen=seen)
+    compare_heads(result["heads"], seen, layer, list(text[0]))
+    for head, ours in enumerate(result["patterns"]):
+        compare_heat_map("attention pattern", ours, seen[f"block.{layer}.pattern"][head], [0.0, 1.0])
 
 
-def check_lens(lab, sight, text):
+def check_logit_lens(checkpoint, result, text):
     tokens, following = text
-    model, seen = Model(lab), {}
+    model, seen = Model(checkpoint), {}
     logits = model.run(tokens, seen=seen)
-    compare("lens: losses", numbers(sight["losses"]), losses(logits, following), least=LEAST_LOSS)
-    streams = [seen["embedding"]] + [seen[f"block.{layer}.stream"] for layer in range(lab.model["layers"])]
-    for stream, cells in zip(streams, sight["cells"], strict=True):
+    compare("logit lens: losses", numbers(result["losses"]), losses(logits, following), least=LEAST_LOSS)
+    streams = [seen["embedding"]] + [seen[f"block.{layer}.resid_post"] for layer in range(checkpoint.model["layers"])]
+    for stream, cells in zip(streams, result["cells"], strict=True):
         p = torch.softmax(model.head(model.norm(stream, "norm")), -1)
         for place, cell in enumerate(cells):
             best = p[place].topk(min(3, p.shape[1]))
-            compare("lens: top probabilities", [share for _, share in cell["top"]], best.values)
-            compare("lens: probability of the top tokens", [p[place, token].item() for token, _ in cell["top"]], best.values)
+            compare("logit lens: top probabilities", [probability for _, probability in cell["top"]], best.values)
+            top = [p[place, token].item() for token, _ in cell["top"]]
+            compare("logit lens: probability of the top tokens", top, best.values)
             if following[place] >= 0:
-                right = p[place, following[place]]
-                compare("lens: right probability", cell["right"], right.item())
-                # A rank may differ by neighbours that are alike in 32 bits.
-                near = ((p[place] / right - 1).abs() < 1e-5).sum().item()
-                rank = (p[place] > right).sum().item() + 1
-                compare("lens: rank (apart beyond ties)", max(abs(cell["rank"] - rank) - near + 1, 0), 0, scale=1.0)
+                actual = p[place, following[place]]
+                compare("logit lens: actual probability", cell["actual"], actual.item())
+                # A rank may differ by tokens whose probabilities are equal in 32 bits.
+                near = ((p[place] / actual - 1).abs() < 1e-5).sum().item()
+                rank = (p[place] > actual).sum().item() + 1
+                beyond = max(abs(cell["rank"] - rank) - near + 1, 0)
+                compare("logit lens: rank (difference beyond ties)", beyond, 0, scale=1.0)
 
 
-def check_units(lab, sight, text, layer):
+def check_neurons(checkpoint, result, text, layer):
     seen = {}
-    Model(lab).run(text[0], seen=seen)
-    units, bends = seen[f"block.{layer}.units"], seen[f"block.{layer}.bends"]
-    shown = units[:, sight["units"]].T
-    compare_field("units: activations", sight["activations"], shown)
-    largest = units.abs().max(0).values
-    compare("units: order", largest[sight["units"]], largest.sort(descending=True).values[:len(sight["units"])])
-    compare("units: saturated", sight["saturated"], (bends.abs() >= 4).double().mean().item(), scale=1.0)
-    compare_histogram("units: histogram", sight["histogram"], units)
+    Model(checkpoint).run(text[0], seen=seen)
+    post, pre = seen[f"block.{layer}.post"], seen[f"block.{layer}.pre"]
+    compare_heat_map("neurons: activations", result["activations"], post[:, result["neurons"]].T)
+    largest = post.abs().max(0).values
+    strongest = largest.sort(descending=True).values[:len(result["neurons"])]
+    compare("neurons: order", largest[result["neurons"]], strongest)
+    compare("neurons: saturated", result["saturated"], (pre.abs() >= 4).double().mean().item(), scale=1.0)
+    compare_histogram("neurons: histogram", result["histogram"], post)
 
 
 def compare_histogram(name, ours, values):
-    """Counts by powers of two; a value whose bin 32 bits cannot tell may fall on either side."""
+    """Counts by powers of two; a value near the edge of a bin may fall on either side in 32 bits."""
     values = values.flatten().numpy()
     size = np.abs(values)
     power = np.floor(np.log2(size, where=size > 0, out=np.full_like(size, -200.0)))
@@ -280,8 +288,8 @@ def compare_histogram(name, ours, values):
     close = int((room < 1e-5 * size + 1e-6 * np.sqrt(np.mean(size**2))).sum())
     bins = np.clip(power + 24, 0, 31).astype(int)
     for side, chosen in (("negative", values < 0), ("positive", values > 0)):
-        apart = np.abs(np.bincount(bins[chosen], minlength=32) - np.array(ours[side])).sum()
-        compare(name, max(apart - 2 * close, 0), 0, scale=1.0)
+        difference = np.abs(np.bincount(bins[chosen], minlength=32) - np.array(ours[side])).sum()
+        compare(name, max(difference - 2 * close, 0), 0, scale=1.0)
 
 
 def tiles(values, most):
@@ -293,143 +301,154 @@ def tiles(values, most):
 
 
 def compare_matrix(name, ours, values, most):
-    compare_field(f"{name}: tiles", ours["mean"], tiles(values, most))
+    compare_heat_map(f"{name}: tiles", ours["mean"], tiles(values, most))
     scale = rms(values)
     compare(f"{name}: mean", ours["moments"]["mean"], values.mean().item(), scale=scale)
     compare(f"{name}: rms", ours["moments"]["rms"], scale)
-    compare(f"{name}: extrema", [ours["moments"]["min"], ours["moments"]["max"]], [values.min().item(), values.max().item()],
-            scale=values.abs().max().item())
+    extremes = [values.min().item(), values.max().item()]
+    largest = values.abs().max().item()
+    compare(f"{name}: extremes", [ours["moments"]["min"], ours["moments"]["max"]], extremes, scale=largest)
 
 
-def gradients(lab, text):
-    weights = {name: tensor.clone().requires_grad_() for name, tensor in lab.weights.items()}
-    log_p = torch.log_softmax(Model(lab, weights).run(text[0]), -1)
+def gradients(checkpoint, text):
+    weights = {name: tensor.clone().requires_grad_() for name, tensor in checkpoint.weights.items()}
+    log_p = torch.log_softmax(Model(checkpoint, weights).run(text[0]), -1)
     (-log_p[torch.arange(len(text[0])), torch.as_tensor(text[1])].mean()).backward()
     return {name: tensor.grad for name, tensor in weights.items()}
 
 
-def updates(lab, rate):
-    numbers = lab.plan["recipe"]["optimizer"]
-    b1, b2, t = numbers["beta1"], numbers["beta2"], lab.step
-    change = lambda m, v: -rate * (m / (1 - b1**t)) / ((v / (1 - b2**t)).sqrt() + numbers["eps"])
-    return {name: change(lab.first[name], lab.second[name]) for name in lab.weights}
+def updates(checkpoint, learning_rate):
+    optimizer = checkpoint.plan["recipe"]["optimizer"]
+    b1, b2, t = optimizer["beta1"], optimizer["beta2"], checkpoint.step
+    update = lambda m, v: -learning_rate * (m / (1 - b1**t)) / ((v / (1 - b2**t)).sqrt() + optimizer["eps"])
+    return {name: update(checkpoint.first[name], checkpoint.second[name]) for name in checkpoint.weights}
 
 
-def check_gallery(lab, sight, of, kind):
-    for ours in sight["matrices"]:
+def check_weights(checkpoint, result, of, kind):
+    for ours in result["matrices"]:
         values = of[ours["tensor"]]
-        compare_matrix(f"{kind} gallery", ours, values, 32)
+        compare_matrix(f"{kind} matrices", ours, values, 32)
         spectral = torch.linalg.matrix_norm(values, 2).item()
         stable = values.square().sum().item() / spectral**2 if spectral > 0 else math.nan
-        compare(f"{kind} gallery: stable rank", number(ours["stable_rank"]), stable)
+        compare(f"{kind} matrices: stable rank", number(ours["stable_rank"]), stable)
         if kind == "weight":
-            compare_histogram("weight gallery: histogram", ours["histogram"], values)
+            compare_histogram("weight matrices: histogram", ours["histogram"], values)
 
 
-def check_embedding(lab, sight):
-    counts = np.bincount(lab.train[:1 << 20], minlength=len(lab.weights["embedding.token"]))
+def check_embedding(checkpoint, result):
+    counts = np.bincount(checkpoint.train[:1 << 20], minlength=len(checkpoint.weights["embedding.token"]))
     order = sorted(np.nonzero(counts)[0], key=lambda token: (-counts[token], token))[:512]
-    compare("embedding: which tokens", [point["token"] for point in sight["points"]], order)
-    rows = lab.weights["embedding.token"][order]
+    compare("embedding: which tokens", [point["token"] for point in result["points"]], order)
+    rows = checkpoint.weights["embedding.token"][order]
     centred = rows - rows.mean(0)
     _, s, v = torch.linalg.svd(centred, full_matrices=False)
     places = centred @ v[:2].T
     for axis in range(2):
         places[:, axis] *= torch.sign(places[places[:, axis].abs().argmax(), axis])
     for axis, name in enumerate("xy"):
-        compare("embedding: places", [point[name] for point in sight["points"]], places[:, axis], scale=places[:, axis].abs().max().item())
-    compare("embedding: explained", sight["explained"], s[:2].square() / s.square().sum())
+        largest = places[:, axis].abs().max().item()
+        compare("embedding: places", [point[name] for point in result["points"]], places[:, axis], scale=largest)
+    compare("embedding: explained", result["explained"], s[:2].square() / s.square().sum())
     unit = rows / rows.norm(dim=1, keepdim=True)
     cosines = unit @ unit.T
     cosines.fill_diagonal_(-2)
-    for place, point in enumerate(sight["points"]):
+    for place, point in enumerate(result["points"]):
         near = cosines[place].topk(len(point["near"])).values
         compare("embedding: nearest cosines", [cosine for _, cosine in point["near"]], near, scale=1.0)
-    if sight["spectrum"]:
-        numbers = [lab.pieces.index(f"{n:02}") for n in range(97)]
-        waves = torch.fft.fft(lab.weights["embedding.token"][numbers], dim=0).abs().square().sum(1) / 97
+    if result["spectrum"]:
+        numbers = [checkpoint.pieces.index(f"{n:02}") for n in range(97)]
+        waves = torch.fft.fft(checkpoint.weights["embedding.token"][numbers], dim=0).abs().square().sum(1) / 97
         waves[1:] *= 2
-        compare("embedding: spectrum", sight["spectrum"], waves[:49].sqrt(), scale=waves.sqrt().max().item())
+        compare("embedding: spectrum", result["spectrum"], waves[:49].sqrt(), scale=waves.sqrt().max().item())
 
 
-def check_hands(lab, sight, text, edits):
+def check_interventions(checkpoint, result, text, requested):
     tokens, following = text
-    model = Model(lab)
-    hands = [(edit["part"], edit["factor"]) for edit in edits]
-    compare("hands: losses before", numbers(sight["before"]), losses(model.run(tokens), following), least=LEAST_LOSS)
-    compare("hands: losses after", numbers(sight["after"]), losses(model.run(tokens, hands), following), least=LEAST_LOSS)
-    windows = max(min((len(lab.valid) - 1) // lab.seq, 2048 // lab.seq), 1)
-    held = [lab.held(window) for window in range(windows)]
-    for name, laid in (("valid_before", ()), ("valid_after", hands)):
-        mean = np.mean([losses(model.run(t, laid), f) for t, f in held])
-        compare(f"hands: {name}", sight[name], mean)
+    model = Model(checkpoint)
+    interventions = [(one["component"], one["factor"]) for one in requested]
+    before, after = losses(model.run(tokens), following), losses(model.run(tokens, interventions), following)
+    compare("interventions: losses before", numbers(result["before"]), before, least=LEAST_LOSS)
+    compare("interventions: losses after", numbers(result["after"]), after, least=LEAST_LOSS)
+    count = max(min((len(checkpoint.valid) - 1) // checkpoint.seq, 2048 // checkpoint.seq), 1)
+    windows = [checkpoint.validation(window) for window in range(count)]
+    for name, applied in (("valid_before", ()), ("valid_after", interventions)):
+        mean = np.mean([losses(model.run(t, applied), f) for t, f in windows])
+        compare(f"interventions: {name}", result[name], mean)
 
 
-def check_unit(lab, sight, layer, unit):
-    windows = max(min((len(lab.valid) - 1) // lab.seq, 4096 // lab.seq), 1)
+def check_neuron(checkpoint, result, layer, neuron):
+    windows = max(min((len(checkpoint.valid) - 1) // checkpoint.seq, 4096 // checkpoint.seq), 1)
     found = []
     for window in range(windows):
         seen = {}
-        Model(lab).run(lab.held(window)[0], seen=seen)
-        found.append(seen[f"block.{layer}.units"][:, unit])
+        Model(checkpoint).run(checkpoint.validation(window)[0], seen=seen)
+        found.append(seen[f"block.{layer}.post"][:, neuron])
     largest = torch.stack(found).abs().max(1).values
-    ours = [context["window"] for context in sight["contexts"]]
-    compare("unit: strongest contexts", largest[ours], largest.sort(descending=True).values[:len(ours)])
-    for context in sight["contexts"]:
+    ours = [context["window"] for context in result["contexts"]]
+    compare("neuron: strongest contexts", largest[ours], largest.sort(descending=True).values[:len(ours)])
+    for context in result["contexts"]:
         values = found[context["window"]]
-        compare("unit: activations", context["activations"], values, scale=values.abs().max().item())
-    compare("unit: tokens read", sight["read"], windows * lab.seq)
+        compare("neuron: activations", context["activations"], values, scale=values.abs().max().item())
+    compare("neuron: tokens read", result["read"], windows * checkpoint.seq)
 
 
-def rate_at(lab):
-    """The cosine or the level of the plan's schedule."""
-    recipe, steps, t = lab.plan["recipe"], lab.plan["steps"], lab.step
-    schedule, peak = recipe["schedule"], recipe["optimizer"]["rate"]
+def learning_rate(checkpoint):
+    """The learning rate of the plan's schedule, cosine or constant."""
+    recipe, steps, t = checkpoint.plan["recipe"], checkpoint.plan["steps"], checkpoint.step
+    schedule, peak = recipe["schedule"], recipe["optimizer"]["learning_rate"]
     if t < schedule["warmup_steps"]:
         return peak * (t + 1) / schedule["warmup_steps"]
     if schedule["shape"] == "constant":
         return peak
     done = min((t - schedule["warmup_steps"]) / max(steps - schedule["warmup_steps"], 1), 1.0)
-    floor = peak * schedule["floor"]
-    return floor + (peak - floor) * 0.5 * (1 + math.cos(math.pi * done))
+    final = peak * schedule["final_fraction"]
+    return final + (peak - final) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def checks(checkpoint):
+    """Every inspection with the function that compares its result."""
+    layers = range(checkpoint.model["layers"])
+    last, window = layers[-1], checkpoint.validation(3)
+    text = {"validation": 3}
+    interventions = [
+        {"component": {"head": {"layer": 0, "head": 0}}, "factor": 0.0},
+        {"component": {"neuron": {"layer": last, "neuron": 5}}, "factor": -3.0},
+        {"component": {"position": {"at": 2}}, "factor": 0.25},
+        {"component": {"mlp": {"layer": last}}, "factor": 1.5},
+        {"component": {"attention": {"layer": last}}, "factor": 0.5},
+    ]
+    values = {
+        "weight": checkpoint.weights,
+        "gradient": gradients(checkpoint, checkpoint.validation(0)),
+        "update": updates(checkpoint, learning_rate(checkpoint)),
+    }
+    name = "block.0.mlp.up"
+    yield {"overview": {"text": text}}, lambda r: check_overview(checkpoint, r, window)
+    for at in layers:
+        yield {"attention": {"text": text, "layer": at}}, lambda r, at=at: check_attention(checkpoint, r, window, at)
+        yield {"neurons": {"text": text, "layer": at}}, lambda r, at=at: check_neurons(checkpoint, r, window, at)
+    yield {"logit_lens": {"text": text}}, lambda r: check_logit_lens(checkpoint, r, window)
+    yield {"neuron": {"layer": last, "neuron": 7}}, lambda r: check_neuron(checkpoint, r, last, 7)
+    for kind, of in values.items():
+        yield {"weights": {"values": kind}}, lambda r, of=of, kind=kind: check_weights(checkpoint, r, of, kind)
+    yield {"embedding": {}}, lambda r: check_embedding(checkpoint, r)
+    requested = {"interventions": {"text": text, "interventions": interventions}}
+    yield requested, lambda r: check_interventions(checkpoint, r, window, interventions)
+    matrix = {"matrix": {"tensor": name, "values": "weight"}}
+    yield matrix, lambda r: compare_matrix("matrix", r, checkpoint.weights[name], 128)
 
 
 def main():
     folder, corpora, *command = sys.argv[1:]
-    lab = Lab(pathlib.Path(folder), pathlib.Path(corpora))
-    last = lab.model["layers"] - 1
-    held = lab.held(3)
-    edits = [
-        {"part": {"head": {"layer": 0, "head": 0}}, "factor": 0.0},
-        {"part": {"unit": {"layer": last, "unit": 5}}, "factor": -3.0},
-        {"part": {"position": {"at": 2}}, "factor": 0.25},
-        {"part": {"mlp": {"layer": last}}, "factor": 1.5},
-        {"part": {"attention": {"layer": last}}, "factor": 0.5},
-    ]
-    passage = {"held": 3}
-    looks = [({"map": {"passage": passage}}, lambda s: check_map(lab, s, held))]
-    for layer in range(lab.model["layers"]):
-        looks.append(({"attention": {"passage": passage, "layer": layer}}, lambda s, layer=layer: check_attention(lab, s, held, layer)))
-        looks.append(({"units": {"passage": passage, "layer": layer}}, lambda s, layer=layer: check_units(lab, s, held, layer)))
-    looks += [
-        ({"lens": {"passage": passage}}, lambda s: check_lens(lab, s, held)),
-        ({"unit": {"layer": last, "unit": 7}}, lambda s: check_unit(lab, s, last, 7)),
-        ({"gallery": {"of": "weight"}}, lambda s: check_gallery(lab, s, lab.weights, "weight")),
-        ({"gallery": {"of": "gradient"}}, lambda s: check_gallery(lab, s, gradients(lab, lab.held(0)), "gradient")),
-        ({"gallery": {"of": "update"}}, lambda s: check_gallery(lab, s, updates(lab, rate_at(lab)), "update")),
-        ({"embedding": {}}, lambda s: check_embedding(lab, s)),
-        ({"hands": {"passage": passage, "edits": edits}}, lambda s: check_hands(lab, s, held, edits)),
-    ]
-    name = "block.0.mlp.up"
-    looks.append(({"matrix": {"tensor": name, "of": "weight"}}, lambda s: compare_matrix("matrix", s, lab.weights[name], 128)))
-    asked = "\n".join(json.dumps(look) for look, _ in looks) + "\n"
-    answer = subprocess.run([*command, folder, corpora], input=asked, capture_output=True, text=True)
+    requested = list(checks(Checkpoint(pathlib.Path(folder), pathlib.Path(corpora))))
+    lines = "\n".join(json.dumps(inspection) for inspection, _ in requested) + "\n"
+    answer = subprocess.run([*command, folder, corpora], input=lines, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
-    for (_, check), line in zip(looks, answer.stdout.splitlines(), strict=True):
-        (sight,) = json.loads(line)["sight"].values()
-        check(sight)
+    for (_, check), line in zip(requested, answer.stdout.splitlines(), strict=True):
+        (result,) = json.loads(line)["result"].values()
+        check(result)
     for name, (count, worst) in sorted(WORST.items()):
-        print(f"{name:44} {count:8} {worst:10.2e}{'   TOO FAR' if worst > ALLOWED else ''}")
+        print(f"{name:44} {count:8} {worst:10.2e}{'   ABOVE THE LIMIT' if worst > ALLOWED else ''}")
     sys.exit(any(worst > ALLOWED for _, worst in WORST.values()))
 
 

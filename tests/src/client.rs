@@ -1,5 +1,5 @@
-//! HTTP by hand, a connection for each request: what is sent is exactly what the story says, also where a well-behaved
-//! client would tidy it up (odd paths, foreign Host, bodies that break off).
+//! HTTP with one connection per request. Exactly the given bytes are sent, also where a client library would change or refuse them: unusual
+//! paths, a foreign Host, a body that ends early.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -9,45 +9,43 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Longest wait for an answer; the server itself answers commands within 30 s.
+/// Timeout of a response; the server answers commands within 30 s.
 const WITHIN: Duration = Duration::from_secs(40);
 
-/// Someone who talks to a server.
+/// A client of a server.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// Where it listens: `127.0.0.1:1234`.
+    /// Address of the server: `127.0.0.1:1234`.
     pub address: String,
     /// Sent with each request: a `Cookie` or an `Authorization`.
     pub credentials: Option<(&'static str, String)>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// What was asked, for messages.
-    asked: String,
-    /// Status.
+    /// Method and path of the request, for messages.
+    request: String,
     pub status: u16,
     headers: Vec<(String, String)>,
-    /// Body.
     pub body: Vec<u8>,
 }
 
 impl Client {
-    /// Someone with a bearer token.
+    /// A client with a bearer token.
     pub fn with_token(address: &str, token: &str) -> Self {
         Self { address: address.to_owned(), credentials: Some(("authorization", format!("Bearer {token}"))) }
     }
 
-    /// Someone nobody knows.
-    pub fn nobody(address: &str) -> Self {
+    /// A client without credentials.
+    pub fn anonymous(address: &str) -> Self {
         Self { address: address.to_owned(), credentials: None }
     }
 
     /// Sends a request as it is, with the usual headers where `headers` has none of that name.
     ///
     /// # Errors
-    /// No server, or one that went away in the middle.
+    /// No server, or an interrupted response.
     pub fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
         let length = body.len().to_string();
         let mut all: Vec<(&str, &str)> = headers.to_vec();
@@ -63,7 +61,7 @@ impl Client {
         stream.set_read_timeout(Some(WITHIN))?;
         // HTTP/1.0, so that no answer comes in chunks.
         stream.write_all(format!("{method} {path} HTTP/1.0\r\n{lines}\r\n").as_bytes())?;
-        // A server that refuses early hangs up on the rest; what it said is read all the same.
+        // A server that refuses early closes the connection; its response is read all the same.
         let sent = stream.write_all(body);
         let mut bytes = vec![];
         stream.read_to_end(&mut bytes).or_else(|source| if bytes.is_empty() { Err(source) } else { Ok(0) })?;
@@ -81,14 +79,14 @@ impl Client {
         self.send("GET", &format!("/api/v1{path}"), &[], b"")
     }
 
-    /// GET below `/api/v1` in postcard, which keeps every bit of a number.
+    /// GET below `/api/v1` in postcard, which keeps numbers exactly.
     pub fn get_exact<T: DeserializeOwned>(&self, path: &str) -> T {
         let answer = self.send("GET", &format!("/api/v1{path}"), &[("accept", "application/x-postcard")], b"");
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
         wire::encode::from_bytes(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    /// A body of JSON below `/api/v1`.
+    /// A request with a JSON body below `/api/v1`.
     pub fn json(&self, method: &str, path: &str, body: &impl Serialize) -> Answer {
         let body = serde_json::to_vec(body).unwrap();
         self.send(method, &format!("/api/v1{path}"), &[("content-type", "application/json")], &body)
@@ -104,29 +102,29 @@ impl Client {
         self.send("DELETE", &format!("/api/v1{path}"), &[], b"")
     }
 
-    /// Brings one file as a plain body.
+    /// Uploads one file as a plain body.
     pub fn upload(&self, query: &str, bytes: &[u8]) -> Answer {
         self.send("POST", &format!("/api/v1/corpora?{query}"), &[], bytes)
     }
 
-    /// Brings several files as a form, as a browser does for a folder.
+    /// Uploads files as a form, as a browser does for a folder.
     pub fn upload_form(&self, query: &str, files: &[(&str, &[u8])]) -> Answer {
         let mut body = vec![];
         for (name, bytes) in files {
             body.extend(
-                format!("--story\r\ncontent-disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\r\n")
+                format!("--boundary\r\ncontent-disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\r\n")
                     .bytes(),
             );
             body.extend(*bytes);
             body.extend(b"\r\n");
         }
-        body.extend(b"--story--\r\n");
-        let form = ("content-type", "multipart/form-data; boundary=story");
+        body.extend(b"--boundary--\r\n");
+        let form = ("content-type", "multipart/form-data; boundary=boundary");
         self.send("POST", &format!("/api/v1/corpora?{query}"), &[form], &body)
     }
 }
 
-fn read_answer(asked: String, bytes: &[u8]) -> Option<Answer> {
+fn read_answer(request: String, bytes: &[u8]) -> Option<Answer> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.split("\r\n");
@@ -134,7 +132,7 @@ fn read_answer(asked: String, bytes: &[u8]) -> Option<Answer> {
     let headers = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
-    Some(Answer { asked, status, headers: headers.collect(), body: bytes[end + 4..].to_vec() })
+    Some(Answer { request, status, headers: headers.collect(), body: bytes[end + 4..].to_vec() })
 }
 
 impl Answer {
@@ -148,26 +146,27 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as free JSON; null where it is none.
+    /// The body as JSON; null where it is not.
     pub fn value(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The body, once the status was 2xx.
+    /// The decoded body; the status must be 2xx.
     pub fn read<T: DeserializeOwned>(&self) -> T {
         let is_good = (200..300).contains(&self.status);
-        assert!(is_good, "{}: {} {}", self.asked, self.status, self.text());
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error} in {}", self.asked, self.text()))
+        assert!(is_good, "{}: {} {}", self.request, self.status, self.text());
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{}: {error} in {}", self.request, self.text()))
     }
 
-    /// A refusal of this status and code, whose message and hint together hold these words.
+    /// Checks for an error with this status and code whose message and hint contain these words.
     pub fn refused(&self, status: u16, code: &str, words: &[&str]) {
         let body = self.value();
-        assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{}: {}", self.asked, self.text());
-        let said =
+        assert_eq!((self.status, body["code"].as_str()), (status, Some(code)), "{}: {}", self.request, self.text());
+        let text =
             format!("{} {}", body["message"].as_str().unwrap_or_default(), body["hint"].as_str().unwrap_or_default());
         for word in words {
-            assert!(said.contains(word), "{}: {word:?} is not said: {said}", self.asked);
+            assert!(text.contains(word), "{}: {word:?} is not in: {text}", self.request);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A lab of one's own: the real program on a fresh folder and a free port. Dropped, its processes are gone, and where the
-//! test failed their last words are shown.
+//! A lab per test: the real program on a new folder and a free port. When it is dropped, its processes are killed, and where the test failed
+//! their logs are printed.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -13,7 +13,7 @@ use wire::device::DeviceView;
 use crate::client::Client;
 use crate::wait_for;
 
-/// A folder, and mostly a server on it.
+/// A folder, and a server on it that may be stopped.
 pub struct Lab {
     folder: TempDir,
     data: PathBuf,
@@ -22,57 +22,63 @@ pub struct Lab {
     server: Option<Child>,
 }
 
-/// The program: `KINDLING`, or where Cargo puts it.
+/// The program: the variable `KINDLING`, or where Cargo builds it.
 pub fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("KINDLING") {
         return path.into();
     }
-    let beside = std::env::current_exe().unwrap();
-    let path = beside.ancestors().nth(2).unwrap().join("kindling").with_extension(std::env::consts::EXE_EXTENSION);
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join("kindling").with_extension(std::env::consts::EXE_EXTENSION);
     assert!(
         path.is_file(),
-        "{} is not there: build it first with `cargo build --release --bin kindling`",
+        "{} does not exist: build it first with `cargo build --release --bin kindling`",
         path.display()
     );
     path
 }
 
 impl Lab {
-    /// A lab as a newcomer gets it, signed in by the printed link; Tales is being made.
+    /// A new lab, signed in with the printed link; the built-in datasets are being generated.
     pub fn open() -> Self {
         Self::in_folder(tempfile::tempdir().unwrap(), true)
     }
 
-    /// A lab without the built-in texts, which take a while to make.
+    /// A lab without the built-in datasets, which take a while to generate.
     pub fn bare() -> Self {
         Self::in_folder(tempfile::tempdir().unwrap(), false)
     }
 
-    /// A lab without the built-in texts, in a folder on a disk of one's own.
+    /// A lab without the built-in datasets, in this folder.
     pub fn bare_at(data: &Path) -> Self {
         let mut lab = Self::unstarted(tempfile::tempdir().unwrap(), false);
         lab.data = data.to_owned();
         lab.without_built_ins();
-        lab.enter();
+        lab.sign_in();
         lab
     }
 
-    fn in_folder(folder: TempDir, has_tales: bool) -> Self {
-        let mut lab = Self::unstarted(folder, has_tales);
-        lab.enter();
+    /// The lab in an existing folder; its server is not started.
+    pub fn existing(data: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, data: data.to_owned(), port: 0, session: String::new(), server: None }
+    }
+
+    fn in_folder(folder: TempDir, has_built_ins: bool) -> Self {
+        let mut lab = Self::unstarted(folder, has_built_ins);
+        lab.sign_in();
         lab
     }
 
-    fn unstarted(folder: TempDir, has_tales: bool) -> Self {
+    fn unstarted(folder: TempDir, has_built_ins: bool) -> Self {
         let data = folder.path().join("lab");
         let lab = Self { folder, data, port: 0, session: String::new(), server: None };
-        if !has_tales {
+        if !has_built_ins {
             lab.without_built_ins();
         }
         lab
     }
 
-    /// As if someone had deleted them: the server does not make a text again that was made before.
+    /// Marks them as generated: the server does not generate a dataset twice.
     fn without_built_ins(&self) {
         fs::create_dir_all(self.data.join("corpora")).unwrap();
         for id in ["tales", "modular-addition", "induction"] {
@@ -80,22 +86,26 @@ impl Lab {
         }
     }
 
-    fn enter(&mut self) {
-        let said = self.start();
-        let at = said.find("/signin?").unwrap_or_else(|| panic!("no sign-in link in {said:?}"));
-        let answer = Client::nobody(&self.address()).send("GET", said[at..].trim(), &[], b"");
+    fn sign_in(&mut self) {
+        let line = self.start();
+        let at = line.find("/signin?").unwrap_or_else(|| panic!("no sign-in link in {line:?}"));
+        let answer = Client::anonymous(&self.address()).send("GET", line[at..].trim(), &[], b"");
         let cookie = answer.header("set-cookie");
         let pair = cookie.split(';').next().and_then(|pair| pair.split_once('='));
         self.session = pair.unwrap_or_else(|| panic!("no cookie: {answer:?}")).1.to_owned();
     }
 
-    /// The program with arguments for this folder, apart from the environment of whoever runs the tests.
+    /// The program with arguments for this folder, without the environment of the test run.
     pub fn command(&self, subcommand: &str, arguments: &[&str]) -> Command {
+        self.command_in(&self.data, subcommand, arguments)
+    }
+
+    fn command_in(&self, data: &Path, subcommand: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         for name in ["KINDLING_DATA", "KINDLING_LISTEN", "KINDLING_TOKEN", "KINDLING_LOG"] {
             command.env_remove(name);
         }
-        command.arg(subcommand).arg("--data").arg(&self.data).args(arguments).stdin(Stdio::null());
+        command.arg(subcommand).arg("--data").arg(data).args(arguments).stdin(Stdio::null());
         command
     }
 
@@ -104,13 +114,27 @@ impl Lab {
         self.command(subcommand, arguments).output().unwrap()
     }
 
-    /// Starts the server, on the port it had before. Gives the line it prints once it listens.
+    /// Runs the program to its end on another folder, which need not exist.
+    pub fn run_in(&self, data: &Path, subcommand: &str, arguments: &[&str]) -> Output {
+        self.command_in(data, subcommand, arguments).output().unwrap()
+    }
+
+    /// Starts the server on its previous port. Returns the line that it prints when it listens.
     pub fn start(&mut self) -> String {
-        assert!(self.server.is_none(), "it runs already");
+        self.start_with(&[])
+    }
+
+    /// As [`Self::start`], with more arguments.
+    pub fn start_with(&mut self, arguments: &[&str]) -> String {
+        assert!(self.server.is_none(), "the server is running");
         let log = File::options().create(true).append(true).open(self.folder.path().join("server.log")).unwrap();
         let listen = format!("127.0.0.1:{}", self.port);
-        let mut server =
-            self.command("serve", &["--listen", &listen]).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut server = self
+            .command("serve", &[&["--listen", listen.as_str()], arguments].concat())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
         self.server = Some(server);
@@ -120,32 +144,32 @@ impl Lab {
         line
     }
 
-    /// Kills the server as a crash would: `kill -9`.
+    /// Kills the server with SIGKILL.
     pub fn kill_server(&mut self) {
         let mut server = self.server.take().unwrap();
         server.kill().unwrap();
         server.wait().unwrap();
     }
 
-    /// Asks the server to stop, as Ctrl-C or `systemctl stop` would.
+    /// Stops the server with SIGTERM.
     pub fn stop_server(&mut self) -> ExitStatus {
         let mut server = self.server.take().unwrap();
         kill_process(Pid::from_child(&server), Signal::TERM).unwrap();
         wait_for("the server to stop", 10, || server.try_wait().unwrap())
     }
 
-    /// The server's process number.
+    /// Process id of the server.
     pub fn server_pid(&self) -> u32 {
         self.server.as_ref().unwrap().id()
     }
 
-    /// The living worker of this machine's CPU, as its lock names it.
+    /// Process id of the running worker of the CPU, from its lock.
     pub fn worker_pid(&self) -> Option<u32> {
         let text = fs::read_to_string(self.data.join("workers/cpu.lock")).ok()?;
         text.trim().parse().ok().filter(|pid| is_kindling(*pid))
     }
 
-    /// Kills the worker as a crash would.
+    /// Kills the worker with SIGKILL.
     pub fn kill_worker(&self) {
         kill(self.worker_pid().unwrap());
     }
@@ -155,25 +179,25 @@ impl Lab {
         &self.data
     }
 
-    /// Where the server listens.
+    /// Address of the server.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The page of whoever opened the printed link; an admin.
+    /// The browser that opened the printed link; an admin.
     pub fn owner(&self) -> Client {
         let cookie = format!("kindling_{}={}", self.port, self.session);
         Client { address: self.address(), credentials: Some(("cookie", cookie)) }
     }
 
-    /// A fresh token of a role, made on the command line.
+    /// A new token with a role, created on the command line.
     pub fn token(&self, role: &str) -> String {
         let output = self.run("token", &["--role", role, "--name", &format!("a {role}")]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Waits for this machine's CPU to be there, and gives it.
+    /// Waits until the worker of the CPU is connected.
     pub fn device(&self) -> DeviceView {
         let owner = self.owner();
         wait_for("the CPU's worker", 60, || {
@@ -182,7 +206,7 @@ impl Lab {
         })
     }
 
-    /// Everything the server and its workers have said so far.
+    /// The logs of the server and its worker.
     pub fn log(&self) -> String {
         let files = [self.folder.path().join("server.log"), self.data.join("workers/cpu.log")];
         files
@@ -197,7 +221,7 @@ impl Drop for Lab {
         if std::thread::panicking() {
             eprintln!("{}", self.log());
         }
-        // The server first, so that it starts no other worker; then the worker, which leaves its server's session.
+        // The server first, so that it starts no other worker; then the worker, which is in a session of its own.
         if let Some(mut server) = self.server.take() {
             let _ = server.kill();
             let _ = server.wait();
@@ -208,7 +232,7 @@ impl Drop for Lab {
 
 fn kill(pid: u32) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-        // One that has just ended by itself is as good.
+        // The process may have ended by itself.
         let _ = kill_process(pid, Signal::KILL);
     }
 }
@@ -217,7 +241,7 @@ fn is_kindling(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.windows(8).any(|word| word == b"kindling"))
 }
 
-/// Workers of a folder, also one that has not taken its lock yet.
+/// Processes of a folder, also a worker that has not taken its lock yet.
 fn workers_of(data: &Path) -> Vec<u32> {
     let wanted = data.as_os_str().as_encoded_bytes();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -1,12 +1,11 @@
-//! What the stories in `tests/tests` stand on: a lab of one's own, and the ways to talk to it.
+//! The support of the scenario tests in `tests/tests`: a lab per test, and the ways to use it.
 //!
-//! - [`lab`] the real program `kindling` on a fresh folder: started, stopped, killed, started again;
-//! - [`client`] one request, one answer; [`socket`] pages and workers on their sockets;
-//! - [`watch`] what people do with a run: start it, steer it, wait for it, read its curves and its journal;
-//! - [`text`] small texts to learn.
+//! - [`lab`]: the real program `kindling` on a new folder, which can be started, stopped and killed;
+//! - [`client`]: HTTP requests; [`socket`]: WebSockets of pages and workers;
+//! - [`watch`]: starting, steering and waiting for runs, and reading their series and journals;
+//! - [`text`]: small texts to train on.
 //!
-//! Everything here may fail the test that calls it, and says what it was waiting for when it does.
-//! The stories in a browser are in `tests/browser`.
+//! Everything here may fail the test that calls it, with a message that says what it waited for. Browser tests are in `tests/browser`.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // the whole crate is tests
 
@@ -22,23 +21,23 @@ use std::time::{Duration, Instant};
 pub use client::{Answer, Client};
 pub use lab::Lab;
 
-/// What a wait is stretched by, so that a machine that is also building does not fail a story.
+/// Factor of every timeout, so that a busy machine does not fail a test.
 const PATIENCE: u32 = 4;
 
-/// Asks again and again until there is something.
+/// Calls `check` until it returns something.
 ///
 /// # Panics
-/// After `secs` seconds of a quiet machine, with what was waited for.
-pub fn wait_for<T>(what: &str, secs: u64, mut look: impl FnMut() -> Option<T>) -> T {
-    wait_or(secs, &mut look, |waited| panic!("waited {waited} s for {what}"))
+/// After [`PATIENCE`] times `secs`, with what was waited for.
+pub fn wait_for<T>(what: &str, secs: u64, mut check: impl FnMut() -> Option<T>) -> T {
+    wait_or(secs, &mut check, |waited| panic!("waited {waited} s for {what}"))
 }
 
-/// As [`wait_for`], with other last words.
-pub(crate) fn wait_or<T>(secs: u64, mut look: impl FnMut() -> Option<T>, give_up: impl FnOnce(u64) -> T) -> T {
+/// As [`wait_for`], but calls `give_up` with the seconds waited.
+pub(crate) fn wait_or<T>(secs: u64, mut check: impl FnMut() -> Option<T>, give_up: impl FnOnce(u64) -> T) -> T {
     let patience = Duration::from_secs(secs) * PATIENCE;
     let until = Instant::now() + patience;
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = check() {
             return found;
         }
         if Instant::now() > until {
@@ -48,7 +47,7 @@ pub(crate) fn wait_or<T>(secs: u64, mut look: impl FnMut() -> Option<T>, give_up
     }
 }
 
-/// Waits a while, in milliseconds.
+/// Sleeps, ms.
 pub fn pause_ms(millis: u64) {
     sleep(Duration::from_millis(millis));
 }

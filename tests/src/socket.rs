@@ -1,4 +1,4 @@
-//! Sockets, held by hand: a page on `/api/v1/live`, and whoever pretends to be a worker on `/api/v1/link`.
+//! WebSockets: of a page on `/api/v1/live`, or of a worker on `/api/v1/link`.
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -10,21 +10,21 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::HandshakeError;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{Error, Message, WebSocket, client};
-use wire::frame::Frame;
-use wire::live::{FromPage, Tick, ToPage};
-use wire::look::Look;
+use wire::inspect::request::Inspection;
+use wire::inspect::update::InspectionUpdate;
 use wire::run::Cursor;
+use wire::transport::live::{FromPage, Tick, ToPage};
 
 use crate::client::Client;
 
-/// An open socket.
+/// An open WebSocket.
 pub struct Socket(WebSocket<TcpStream>);
 
 impl Socket {
     /// Opens `/api/v1/{topic}`.
     ///
     /// # Errors
-    /// The status of a refusal and its code.
+    /// Status and code of a refusal.
     pub fn open(client: &Client, topic: &str, headers: &[(&str, &str)]) -> Result<Self, (u16, String)> {
         let stream = TcpStream::connect(&client.address).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -47,18 +47,18 @@ impl Socket {
         }
     }
 
-    /// Says something.
-    pub fn say(&mut self, message: &impl Serialize) {
+    /// Sends a message.
+    pub fn send(&mut self, message: &impl Serialize) {
         self.0.send(Message::binary(wire::encode::to_bytes(message).unwrap())).unwrap();
     }
 
-    /// Says bytes that may mean nothing.
-    pub fn say_bytes(&mut self, bytes: &[u8]) {
+    /// Sends any bytes.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
         self.0.send(Message::binary(bytes.to_vec())).unwrap();
     }
 
-    /// What comes next, until `until`; nothing where nothing came or the socket is closed.
-    pub fn hear<T: DeserializeOwned>(&mut self, until: Instant) -> Option<T> {
+    /// The next message; `None` where none came until `until`, or the socket is closed.
+    pub fn receive<T: DeserializeOwned>(&mut self, until: Instant) -> Option<T> {
         loop {
             let left = until.checked_duration_since(Instant::now())?;
             self.0.get_ref().set_read_timeout(Some(left.max(Duration::from_millis(1)))).unwrap();
@@ -77,23 +77,23 @@ impl Socket {
     }
 }
 
-/// A page that watches one run and keeps all it was told.
+/// A page that watches one run and keeps everything it receives.
 pub struct Watcher {
     socket: Socket,
-    /// Where it stands in the stream.
+    /// Its place in the stream.
     pub cursor: Cursor,
-    /// Ticks by their number, in the server's own bytes.
+    /// Encoded ticks by their number.
     pub ticks: BTreeMap<u64, Vec<u8>>,
-    /// Values of `loss.train` by step, in the order they came.
+    /// Steps and values of `loss.train`, in the order of their arrival.
     pub losses: Vec<(u64, f64)>,
-    /// Numbers of journal lines, in the order they came.
+    /// Numbers of events, in the order of their arrival.
     pub events: Vec<u64>,
-    /// What it asked to see, with the moment at which it came.
-    pub sights: Vec<(Instant, Frame)>,
+    /// Inspection updates with their time of arrival.
+    pub updates: Vec<(Instant, InspectionUpdate)>,
 }
 
 impl Watcher {
-    /// Opens a run as its page does, and watches from there.
+    /// Fetches a run as its page does, and watches it from there.
     pub fn begin(client: &Client, run: &str) -> Self {
         let view: wire::RunView = client.get(&format!("/runs/{run}")).read();
         Self::from(client, run, view.cursor)
@@ -102,44 +102,44 @@ impl Watcher {
     /// Watches from a cursor.
     pub fn from(client: &Client, run: &str, since: Cursor) -> Self {
         let mut socket = Socket::open(client, "live", &[]).unwrap();
-        socket.say(&FromPage::WatchRun { run: run.parse().unwrap(), since });
-        Self { socket, cursor: since, ticks: BTreeMap::new(), losses: vec![], events: vec![], sights: vec![] }
+        socket.send(&FromPage::WatchRun { run: run.parse().unwrap(), since });
+        Self { socket, cursor: since, ticks: BTreeMap::new(), losses: vec![], events: vec![], updates: vec![] }
     }
 
-    /// Goes on from where it stood, over a new socket, as a page does after the laptop slept.
+    /// Continues from its cursor over a new socket, as a page does after a suspension.
     pub fn reconnect(&mut self, client: &Client, run: &str) {
         self.socket = Self::from(client, run, self.cursor).socket;
     }
 
-    /// Wants to see this inside the run, in place of what it wanted before.
-    pub fn want(&mut self, run: &str, looks: Vec<Look>) {
-        self.socket.say(&FromPage::Probe { run: run.parse().unwrap(), looks });
+    /// Requests inspections of the run in place of the previous ones.
+    pub fn request(&mut self, run: &str, inspections: Vec<Inspection>) {
+        self.socket.send(&FromPage::Inspect { run: run.parse().unwrap(), inspections });
     }
 
-    /// Follows the stream until it has seen this so often, from now on; gives what came.
+    /// Follows the stream until it has received this many updates of an inspection; returns them.
     ///
     /// # Panics
     /// As [`Watcher::follow`].
-    pub fn see(&mut self, secs: u64, look: &Look, times: usize) -> Vec<Frame> {
-        let (before, key) = (self.sights.len(), look.key());
+    pub fn receive_updates(&mut self, secs: u64, inspection: &Inspection, times: usize) -> Vec<InspectionUpdate> {
+        let (before, key) = (self.updates.len(), inspection.key());
         let left = std::cell::Cell::new(times);
         self.follow(secs, |tick| {
-            let came = tick.frames.iter().filter(|frame| frame.key() == key).count();
-            left.set(left.get().saturating_sub(came));
+            let received = tick.updates.iter().filter(|frame| frame.key() == key).count();
+            left.set(left.get().saturating_sub(received));
             left.get() == 0
         });
-        let came = self.sights[before..].iter().map(|(_, frame)| frame);
-        came.filter(|frame| frame.key() == key).cloned().collect()
+        let received = self.updates[before..].iter().map(|(_, update)| update);
+        received.filter(|update| update.key() == key).cloned().collect()
     }
 
-    /// Follows the stream until a tick says so.
+    /// Follows the stream until a tick is `done`.
     ///
     /// # Panics
-    /// After `secs` seconds; also where a tick is missing or comes twice, or where the page is told to start again.
+    /// After `secs` seconds; where a tick is missing or repeated, or the server asks for a resync.
     pub fn follow(&mut self, secs: u64, done: impl Fn(&Tick) -> bool) {
         let until = Instant::now() + Duration::from_secs(secs);
         loop {
-            match self.socket.hear(until) {
+            match self.socket.receive(until) {
                 Some(ToPage::Tick(tick)) => {
                     let is_done = done(&tick);
                     self.take(tick);
@@ -147,18 +147,18 @@ impl Watcher {
                         return;
                     }
                 }
-                Some(ToPage::Beat { .. }) => {}
-                Some(other) => panic!("not expected while watching: {other:?}"),
-                None => panic!("watched for {secs} s, up to {:?}, and it did not come", self.cursor),
+                Some(ToPage::Heartbeat { .. }) => {}
+                Some(other) => panic!("unexpected message: {other:?}"),
+                None => panic!("waited {secs} s for a tick, up to {:?}", self.cursor),
             }
         }
     }
 
     fn take(&mut self, tick: Tick) {
-        assert_eq!(tick.cursor, Cursor { tick: self.cursor.tick + 1, ..self.cursor }, "ticks follow each other");
+        assert_eq!(tick.cursor, Cursor { tick: self.cursor.tick + 1, ..self.cursor }, "ticks are consecutive");
         self.cursor = tick.cursor;
         let now = Instant::now();
-        self.sights.extend(tick.frames.iter().map(|frame| (now, frame.clone())));
+        self.updates.extend(tick.updates.iter().map(|frame| (now, frame.clone())));
         self.ticks.insert(tick.cursor.tick, wire::encode::to_bytes(&tick).unwrap());
         for row in &tick.rows {
             self.losses.extend(

@@ -1,9 +1,9 @@
-//! What people do with a run: start it, steer it, wait for it, read its curves and its journal.
+//! Runs: started, steered, waited for; their series and journals.
 
 use serde_json::{Value, json};
-use wire::corpus::CorpusInfo;
-use wire::frame::Frame;
-use wire::look::Look;
+use wire::data::corpus::CorpusInfo;
+use wire::inspect::request::Inspection;
+use wire::inspect::update::InspectionUpdate;
 use wire::series::SeriesWindow;
 use wire::{EventRecord, RunState, RunSummary, RunView};
 
@@ -17,12 +17,12 @@ pub fn speck(corpus: &str, steps: u64) -> Value {
         "preset": "tiny", "corpus": corpus, "steps": steps,
         "overrides": {
             "model.layers": 1, "model.heads": 2, "model.kv_heads": 2, "model.d_model": 16, "model.d_ff": 32, "model.seq": 16,
-            "batch.rows": 2, "cadence.eval_every": 100, "cadence.eval_batches": 2, "cadence.sample_every": 0, "cadence.sample_tokens": 20,
+            "batch.size": 2, "intervals.eval_every": 100, "intervals.eval_batches": 2, "intervals.sample_every": 0, "intervals.sample_tokens": 20,
         },
     })
 }
 
-/// A spec with some numbers of it set.
+/// A spec with overrides.
 pub fn with(mut spec: Value, overrides: &[(&str, Value)]) -> Value {
     for (path, value) in overrides {
         spec["overrides"][*path] = value.clone();
@@ -30,33 +30,33 @@ pub fn with(mut spec: Value, overrides: &[(&str, Value)]) -> Value {
     spec
 }
 
-/// A spec that holds by itself at these steps.
-pub fn holding_at(spec: &Value, steps: &[u64]) -> Value {
-    with(spec.clone(), &[("cadence.hold_at", json!(steps))])
+/// A spec with breakpoints.
+pub fn with_breakpoints(spec: &Value, steps: &[u64]) -> Value {
+    with(spec.clone(), &[("breakpoints", json!(steps))])
 }
 
 impl Client {
-    /// Brings a small text; gives its id.
-    pub fn bring(&self, name: &str) -> String {
+    /// Uploads a small dataset; returns its id.
+    pub fn add_corpus(&self, name: &str) -> String {
         let info: CorpusInfo = self.upload(&format!("name={name}"), sentences(1, 30_000).as_bytes()).read();
         info.id.to_string()
     }
 
-    /// Starts a run; gives its id.
+    /// Creates a run; returns its id.
     pub fn start_run(&self, spec: &Value) -> String {
         let view: RunView = self.post("/runs", spec).read();
         view.summary.id.to_string()
     }
 
-    /// One line of a run.
+    /// The entry of a run.
     pub fn summary(&self, run: &str) -> RunSummary {
         self.get(&format!("/runs/{run}")).read::<RunView>().summary
     }
 
-    /// Waits until a run stands so.
-    pub fn wait_until(&self, run: &str, secs: u64, what: &str, stands: impl Fn(&RunSummary) -> bool) -> RunSummary {
-        let look = || Some(self.summary(run)).filter(&stands);
-        wait_or(secs, look, |waited| {
+    /// Waits until a run meets a condition.
+    pub fn wait_until(&self, run: &str, secs: u64, what: &str, is_met: impl Fn(&RunSummary) -> bool) -> RunSummary {
+        let check = || Some(self.summary(run)).filter(&is_met);
+        wait_or(secs, check, |waited| {
             let RunSummary { id, state, step, message, .. } = self.summary(run);
             panic!("waited {waited} s for {what}: {id} is {state:?} at step {step} ({message:?})")
         })
@@ -67,17 +67,17 @@ impl Client {
         self.wait_until(run, secs, &format!("{state:?}"), |summary| summary.state == state)
     }
 
-    /// Waits until a run has done so many steps.
+    /// Waits until a run has done this many steps.
     pub fn wait_step(&self, run: &str, secs: u64, step: u64) -> RunSummary {
         self.wait_until(run, secs, &format!("step {step}"), |summary| summary.step >= step)
     }
 
-    /// Asks something of a run; gives the event that answers.
+    /// Sends a command to a run; returns its event.
     pub fn steer(&self, run: &str, command: &Value) -> EventRecord {
         self.post(&format!("/runs/{run}/commands"), command).read()
     }
 
-    /// A run's whole journal; its numbers go from 1 up without a gap, or the story ends here.
+    /// The whole journal of a run; its numbers must be consecutive from 1.
     pub fn journal(&self, run: &str) -> Vec<EventRecord> {
         let events: Vec<EventRecord> = self.get(&format!("/runs/{run}/events")).read();
         let numbers: Vec<u64> = events.iter().map(|event| event.number).collect();
@@ -85,7 +85,7 @@ impl Client {
         events
     }
 
-    /// Every point of a curve as (step, value), however long it is.
+    /// Every point of a series as (step, value).
     pub fn curve(&self, run: &str, name: &str) -> Vec<(u64, f64)> {
         self.points(run, name, None)
     }
@@ -94,7 +94,7 @@ impl Client {
         let mut points: Vec<(u64, f64)> = vec![];
         let mut from = 0;
         loop {
-            // Stretches short enough for every point to be shown by itself; many curves have gaps, none as long as this.
+            // Windows short enough that every point has its own bucket; many series have gaps, none as long as this.
             let path = format!("/runs/{run}/series?names={name}&from={from}&to={}&points=5000", from + 3999);
             let windows: Vec<SeriesWindow> = self.get_exact(&path);
             let windows = windows.into_iter().filter(|window| segment.is_none_or(|only| window.segment == only));
@@ -112,7 +112,7 @@ impl Client {
         }
     }
 
-    /// Every point of a curve on the run's own path, through the runs it was forked from; ghosts are left out.
+    /// Every point of a series on the run's path, through its parents, without abandoned segments.
     pub fn path_curve(&self, run: &str, name: &str) -> Vec<(u64, f64)> {
         let view: RunView = self.get(&format!("/runs/{run}")).read();
         let spans = view.lineage.iter();
@@ -125,37 +125,37 @@ impl Client {
             .collect()
     }
 
-    /// Every point of a curve in one segment of its run's history.
+    /// Every point of a series in one segment of the run's history.
     pub fn segment_curve(&self, run: &str, name: &str, segment: u32) -> Vec<(u64, f64)> {
         self.points(run, name, Some(segment))
     }
 
-    /// Steps on the run's path at which looks are kept.
-    pub fn kept_steps(&self, run: &str) -> Vec<u64> {
-        self.get(&format!("/runs/{run}/frames/steps")).read()
+    /// Steps on the run's path that have snapshots.
+    pub fn snapshot_steps(&self, run: &str) -> Vec<u64> {
+        self.get(&format!("/runs/{run}/snapshots/steps")).read()
     }
 
-    /// One look as it was kept along a run's path, to the last bit.
-    pub fn kept_frames(&self, run: &str, look: &Look) -> Vec<Frame> {
-        let coded: String = look.key().bytes().map(|byte| format!("%{byte:02X}")).collect();
-        self.get_exact(&format!("/runs/{run}/frames/kept?look={coded}"))
+    /// The snapshots of one inspection along a run's path, exactly.
+    pub fn snapshots(&self, run: &str, inspection: &Inspection) -> Vec<InspectionUpdate> {
+        let encoded: String = inspection.key().bytes().map(|byte| format!("%{byte:02X}")).collect();
+        self.get_exact(&format!("/runs/{run}/snapshots?inspection={encoded}"))
     }
 
-    /// Waits until a run holds at just this step.
-    pub fn wait_hold(&self, run: &str, step: u64) -> RunSummary {
-        let holds = |run: &RunSummary| run.step == step && run.state == RunState::Paused;
-        self.wait_until(run, 60, &format!("a hold at {step}"), holds)
+    /// Waits until a run is paused at this step.
+    pub fn wait_paused_at(&self, run: &str, step: u64) -> RunSummary {
+        let is_paused = |run: &RunSummary| run.step == step && run.state == RunState::Paused;
+        self.wait_until(run, 60, &format!("a pause at {step}"), is_paused)
     }
 
-    /// Takes the steps that a run which holds is short of `step`.
+    /// Trains a paused run up to `step`.
     pub fn step_to(&self, run: &str, step: u64) {
         let here = self.wait_state(run, 20, RunState::Paused).step;
         self.steer(run, &json!({"kind": "step", "steps": step - here}));
-        self.wait_hold(run, step);
+        self.wait_paused_at(run, step);
     }
 
-    /// Checks that a curve has each step from 0 up exactly once.
-    pub fn check_whole(&self, run: &str, name: &str, steps: u64) {
+    /// Checks that a series has each step from 0 up exactly once.
+    pub fn check_complete(&self, run: &str, name: &str, steps: u64) {
         let got: Vec<u64> = self.curve(run, name).into_iter().map(|(step, _)| step).collect();
         let wrong = got.iter().zip(0..).find(|(step, expected)| **step != *expected);
         assert!(
@@ -171,7 +171,7 @@ pub fn kind(record: &EventRecord) -> String {
     serde_json::to_value(&record.event).unwrap()["kind"].as_str().unwrap_or_default().to_owned()
 }
 
-/// How often a kind stands in a journal.
+/// Number of events of a kind in a journal.
 pub fn count(journal: &[EventRecord], wanted: &str) -> usize {
     journal.iter().filter(|record| kind(record) == wanted).count()
 }

@@ -1,61 +1,61 @@
-//! Who may come in, and how far: refused on REST and on both sockets, over real connections.
+//! Roles: requests without a token, with a wrong one or with too small a role are refused on routes and sockets, over real connections.
 
 use std::time::{Duration, Instant};
 
+use scenarios::socket::Socket;
+use scenarios::watch::speck;
+use scenarios::{Client, Lab};
 use serde_json::{Value, json};
-use stories::socket::Socket;
-use stories::watch::speck;
-use stories::{Client, Lab};
 use wire::RunState;
-use wire::live::ToPage;
+use wire::transport::live::ToPage;
 
 #[test]
 fn the_printed_link_signs_in_once() {
     let lab = Lab::bare();
-    // The owner came in by the printed link when the lab was opened; this is a second link, for a guest.
-    let output = lab.run("token", &["--sign-in", "--role", "view", "--name", "guest"]);
+    // The owner signed in with the printed link when the lab was opened; this is a second link.
+    let output = lab.run("token", &["--sign-in", "--role", "view", "--name", "ada"]);
     let link = String::from_utf8(output.stdout).unwrap().trim().to_owned();
     let path = link.strip_prefix(&format!("http://{}", lab.address())).unwrap_or_else(|| panic!("{link}"));
-    let nobody = Client::nobody(&lab.address());
-    assert_eq!(nobody.send("HEAD", path, &[], b"").status, 204, "a preview of the link does not use it up");
-    let answer = nobody.send("GET", path, &[], b"");
+    let anonymous = Client::anonymous(&lab.address());
+    assert_eq!(anonymous.send("HEAD", path, &[], b"").status, 204, "a link preview does not use the link");
+    let answer = anonymous.send("GET", path, &[], b"");
     assert_eq!((answer.status, answer.header("location")), (303, "/"));
     let cookie = answer.header("set-cookie").to_owned();
     for words in ["HttpOnly", "SameSite=Strict", "Path=/"] {
         assert!(cookie.contains(words), "{cookie}");
     }
     let pair = cookie.split(';').next().unwrap();
-    let me: Value = nobody.send("GET", "/api/v1/me", &[("cookie", pair)], b"").read();
-    assert_eq!(me, json!({"name": "guest", "role": "view"}));
+    let me: Value = anonymous.send("GET", "/api/v1/me", &[("cookie", pair)], b"").read();
+    assert_eq!(me, json!({"name": "ada", "role": "view"}));
 
-    let again = nobody.send("GET", path, &[], b"");
+    let again = anonymous.send("GET", path, &[], b"");
     assert_eq!((again.status, again.header("set-cookie")), (401, ""));
-    assert!(again.text().contains("has been used"), "{}", again.text());
-    assert_eq!(nobody.post("/session", &json!({"token": path.split('=').nth(1)})).status, 401);
+    assert!(again.text().contains("is not valid"), "{}", again.text());
+    assert_eq!(anonymous.post("/session", &json!({"token": path.split('=').nth(1)})).status, 401);
 
-    assert_eq!(nobody.send("DELETE", "/api/v1/session", &[("cookie", pair)], b"").status, 204);
-    assert_eq!(nobody.send("GET", "/api/v1/me", &[("cookie", pair)], b"").status, 401, "signed out");
+    assert_eq!(anonymous.send("DELETE", "/api/v1/session", &[("cookie", pair)], b"").status, 204);
+    assert_eq!(anonymous.send("GET", "/api/v1/me", &[("cookie", pair)], b"").status, 401, "signed out");
 }
 
 #[test]
-fn nobody_wrong_tokens_and_small_roles_are_refused_everywhere() {
+fn missing_and_wrong_tokens_and_small_roles_are_refused() {
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let run = owner.start_run(&speck(&owner.bring("walk"), 1_000_000));
+    let run = owner.start_run(&speck(&owner.add_corpus("walk"), 1_000_000));
     owner.wait_step(&run, 30, 1);
     let commands = format!("/runs/{run}/commands");
     let pause = json!({"kind": "pause"});
 
-    let nobody = Client::nobody(&lab.address());
+    let anonymous = Client::anonymous(&lab.address());
     let wrong = Client::with_token(&lab.address(), "0123456789abcdef0123456789abcdef");
-    for stranger in [&nobody, &wrong] {
-        stranger.get("/runs").refused(401, "unauthorized", &["token"]);
-        stranger.get(&format!("/runs/{run}/series?names=loss.train")).refused(401, "unauthorized", &[]);
-        stranger.post(&commands, &pause).refused(401, "unauthorized", &[]);
-        stranger.upload("name=x", b"some text").refused(401, "unauthorized", &[]);
+    for client in [&anonymous, &wrong] {
+        client.get("/runs").refused(401, "unauthorized", &["token"]);
+        client.get(&format!("/runs/{run}/series?names=loss.train")).refused(401, "unauthorized", &[]);
+        client.post(&commands, &pause).refused(401, "unauthorized", &[]);
+        client.upload("name=x", b"some text").refused(401, "unauthorized", &[]);
         for topic in ["live", "link"] {
-            assert_eq!(Socket::open(stranger, topic, &[]).err(), Some((401, "unauthorized".into())), "{topic}");
+            assert_eq!(Socket::open(client, topic, &[]).err(), Some((401, "unauthorized".into())), "{topic}");
         }
     }
 
@@ -76,19 +76,19 @@ fn nobody_wrong_tokens_and_small_roles_are_refused_everywhere() {
 
     let steerer = Client::with_token(&lab.address(), &lab.token("steer"));
     steerer.delete("/corpora/walk").refused(403, "forbidden", &["admin"]);
-    assert_eq!(owner.summary(&run).state, RunState::Running, "nothing of all that was done");
+    assert_eq!(owner.summary(&run).state, RunState::Running, "none of it was carried out");
     assert_eq!(steerer.post(&commands, &pause).status, 200);
 }
 
 #[test]
-fn pages_of_other_sites_and_foreign_names_are_turned_away() {
+fn foreign_origins_and_hosts_are_refused() {
     let lab = Lab::bare();
     let owner = lab.owner();
     let own_page = format!("http://{}", lab.address());
-    let elsewhere = ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost:80"];
+    let foreign = ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost:80"];
     for (method, path) in [("GET", "/api/v1/runs"), ("POST", "/api/v1/runs"), ("GET", "/"), ("GET", "/signin?token=x")]
     {
-        for origin in elsewhere {
+        for origin in foreign {
             owner.send(method, path, &[("origin", origin)], b"").refused(403, "origin_refused", &[]);
         }
         for host in ["evil.example", "127.0.0.1.evil.example", "evil.example:7878"] {
@@ -98,7 +98,7 @@ fn pages_of_other_sites_and_foreign_names_are_turned_away() {
     assert_eq!(owner.send("GET", "/api/v1/runs", &[("origin", &own_page)], b"").status, 200);
     let worker = Client::with_token(&lab.address(), &lab.token("worker"));
     for (client, topic) in [(&owner, "live"), (&worker, "link")] {
-        for origin in elsewhere {
+        for origin in foreign {
             assert_eq!(
                 Socket::open(client, topic, &[("origin", origin)]).err(),
                 Some((403, "origin_refused".into())),
@@ -115,7 +115,7 @@ fn pages_of_other_sites_and_foreign_names_are_turned_away() {
 }
 
 #[test]
-fn every_answer_forbids_what_no_page_of_the_lab_needs() {
+fn every_response_has_the_security_headers() {
     let lab = Lab::bare();
     let owner = lab.owner();
     for path in ["/", "/api/v1/runs", "/api/v1/nothing", "/signin?token=x", "/healthz"] {
@@ -134,7 +134,7 @@ fn every_answer_forbids_what_no_page_of_the_lab_needs() {
 }
 
 #[test]
-fn no_path_of_a_request_reaches_the_disk_unchecked() {
+fn no_path_of_a_request_leads_out_of_its_folder() {
     let lab = Lab::bare();
     let owner = lab.owner();
     std::fs::write(lab.data().join("corpora/secret.txt"), "a secret").unwrap();
@@ -164,42 +164,48 @@ fn no_path_of_a_request_reaches_the_disk_unchecked() {
         }
     }
     let text = b"some text that is long enough to be kept as a corpus of its own";
-    let brought: wire::corpus::CorpusInfo =
+    let corpus: wire::data::corpus::CorpusInfo =
         owner.upload("name=..%2F..%2Fetc%2Fpasswd&filename=..%2F..%2Fx.txt", text).read();
-    assert!(lab.data().join("corpora").join(brought.id.as_str()).is_dir(), "{brought:?}");
-    let form: wire::corpus::CorpusInfo =
+    assert!(lab.data().join("corpora").join(corpus.id.as_str()).is_dir(), "{corpus:?}");
+    let form: wire::data::corpus::CorpusInfo =
         owner.upload_form("name=form", &[("../../../escaped.txt", text), ("/absolute.txt", text)]).read();
     assert_eq!(form.documents, 2);
     assert!(!lab.data().join("escaped.txt").exists() && !lab.data().parent().unwrap().join("escaped.txt").exists());
 }
 
 #[test]
-fn tokens_are_kept_as_hashes_only() {
+fn only_hashes_of_tokens_are_stored() {
     let lab = Lab::bare();
     let token = lab.token("steer");
     assert_eq!(Client::with_token(&lab.address(), &token).get("/me").status, 200);
     for name in ["lab.db", "lab.db-wal"] {
         let bytes = std::fs::read(lab.data().join(name)).unwrap_or_default();
-        assert!(!bytes.windows(token.len()).any(|part| part == token.as_bytes()), "{name} holds a token in the clear");
+        assert!(
+            !bytes.windows(token.len()).any(|part| part == token.as_bytes()),
+            "{name} contains the text of a token"
+        );
     }
 }
 
 #[test]
-fn a_revoked_token_ends_at_once_on_rest_and_on_the_socket_it_opened() {
+fn a_revoked_token_is_refused_and_its_socket_is_closed() {
     let lab = Lab::bare();
     let owner = lab.owner();
-    let made: Value = owner.post("/tokens", &json!({"name": "eve", "role": "view"})).read();
-    let eve = Client::with_token(&lab.address(), made["text"].as_str().unwrap());
+    let created: Value = owner.post("/tokens", &json!({"name": "eve", "role": "view"})).read();
+    let eve = Client::with_token(&lab.address(), created["text"].as_str().unwrap());
     let mut sockets = [&eve, &owner].map(|client| Socket::open(client, "live", &[]).unwrap());
     let soon = || Instant::now() + Duration::from_secs(10);
     for socket in &mut sockets {
-        assert!(socket.hear::<ToPage>(soon()).is_some(), "a beat");
+        assert!(socket.receive::<ToPage>(soon()).is_some(), "a heartbeat");
     }
-    assert_eq!(owner.delete(&format!("/tokens/{}", made["token"]["id"])).status, 204);
+    assert_eq!(owner.delete(&format!("/tokens/{}", created["token"]["id"])).status, 204);
     eve.get("/runs").refused(401, "unauthorized", &[]);
     let [mut of_eve, mut of_owner] = sockets;
     let until = soon();
-    while of_eve.hear::<ToPage>(until).is_some() {}
-    assert!(Instant::now() < until, "the socket is shut, not silent");
-    assert!(of_owner.hear::<ToPage>(soon()).is_some() && of_owner.hear::<ToPage>(soon()).is_some(), "others go on");
+    while of_eve.receive::<ToPage>(until).is_some() {}
+    assert!(Instant::now() < until, "the socket is closed");
+    assert!(
+        of_owner.receive::<ToPage>(soon()).is_some() && of_owner.receive::<ToPage>(soon()).is_some(),
+        "other sockets stay open"
+    );
 }

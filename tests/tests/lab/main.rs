@@ -1,21 +1,23 @@
-//! Stories across the whole lab: the real program, its real worker, real training of very small models on the CPU. Each is
-//! a sentence that a user would say; none needs a GPU or the internet.
+//! Scenario tests of the whole program: real server, real worker, real training of very small models on the CPU. None needs a GPU or the
+//! internet.
 
 #![allow(clippy::unwrap_used)] // the whole crate is tests
 
 mod access;
-mod alone;
 mod branches;
-mod chance;
+mod completions;
+mod datasets;
 mod disk;
+mod entropy_floor;
+mod exports;
 mod faults;
-mod floor;
+mod fixtures;
+mod headless;
+mod inspections;
+mod kills;
 mod live;
-mod playground;
+mod older_versions;
 mod queue;
 mod refusals;
 mod resume;
 mod steering;
-mod takeaway;
-mod texts;
-mod xray;

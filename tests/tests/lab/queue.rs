@@ -1,17 +1,17 @@
-//! More runs than devices: they wait, can be reordered, and what is deleted can be had back.
+//! The queue: order, changes, deletion and restoration of runs.
 
+use scenarios::Lab;
+use scenarios::watch::{kind, speck, with};
 use serde_json::json;
-use stories::Lab;
-use stories::watch::{kind, speck, with};
-use wire::live::LabState;
+use wire::transport::live::LabState;
 use wire::{RunState, RunSummary, RunView};
 
 #[test]
-fn three_runs_wait_for_one_device_and_go_in_the_order_they_were_put() {
+fn queued_runs_start_in_the_order_of_the_queue() {
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let corpus = owner.bring("walk");
+    let corpus = owner.add_corpus("walk");
     let first = owner.start_run(&speck(&corpus, 1_000_000));
     owner.wait_step(&first, 30, 5);
     let waiting: Vec<String> = (0..3).map(|_| owner.start_run(&speck(&corpus, 60))).collect();
@@ -24,10 +24,10 @@ fn three_runs_wait_for_one_device_and_go_in_the_order_they_were_put() {
     owner.post(&format!("/runs/{}/commands", waiting[0]), &json!({"kind": "pause"})).refused(
         409,
         "run_queued",
-        &["waits"],
+        &["queued"],
     );
 
-    // One is stopped while it waits, and never starts.
+    // A run that is stopped in the queue never starts.
     let extra = owner.start_run(&speck(&corpus, 60));
     owner.steer(&extra, &json!({"kind": "stop"}));
     assert_eq!(owner.summary(&extra).state, RunState::Stopped);
@@ -42,11 +42,11 @@ fn three_runs_wait_for_one_device_and_go_in_the_order_they_were_put() {
 }
 
 #[test]
-fn a_run_is_renamed_put_away_deleted_brought_back_and_duplicated_with_a_change() {
+fn a_run_is_renamed_archived_deleted_restored_and_duplicated() {
     let mut lab = Lab::bare();
     lab.device();
     let owner = lab.owner();
-    let corpus = owner.bring("walk");
+    let corpus = owner.add_corpus("walk");
     let run = owner.start_run(&speck(&corpus, 60));
     owner.wait_state(&run, 30, RunState::Finished);
     let listed =
@@ -66,29 +66,32 @@ fn a_run_is_renamed_put_away_deleted_brought_back_and_duplicated_with_a_change()
     lab.start();
     let owner = lab.owner();
     assert!(owner.post(&format!("/runs/{run}/restore"), &json!({})).read::<RunSummary>().deleted_ms.is_none());
-    assert_eq!(owner.curve(&run, "loss.train"), losses, "with all it had");
+    assert_eq!(owner.curve(&run, "loss.train"), losses, "with its series");
     assert_eq!(owner.get("/lab").read::<LabState>().runs.len(), 1);
 
-    // A duplicate with changes: the same spec, one number other.
+    // Duplicates: the same spec, and the same with another learning rate.
     lab.device();
     let view: RunView = owner.get(&format!("/runs/{run}")).read();
     let mut spec = serde_json::to_value(&view.spec).unwrap();
     spec["copied_from"] = json!(run);
-    let twin = owner.start_run(&spec);
-    let other = owner.start_run(&with(spec, &[("optimizer.rate", json!(0.02))]));
+    let copy_of_spec = owner.start_run(&spec);
+    let other = owner.start_run(&with(spec, &[("optimizer.learning_rate", json!(0.02))]));
     owner.wait_state(&other, 30, RunState::Finished);
-    assert_eq!(owner.curve(&twin, "loss.train"), losses, "seeds in, same numbers out");
+    assert_eq!(owner.curve(&copy_of_spec, "loss.train"), losses, "the same seed gives the same losses");
     assert_ne!(owner.curve(&other, "loss.train"), losses);
     let copy: RunView = owner.get(&format!("/runs/{other}")).read();
-    assert_eq!((copy.spec.copied_from.map(|id| id.to_string()), copy.plan.recipe.optimizer.rate), (Some(run), 0.02));
+    assert_eq!(
+        (copy.spec.copied_from.map(|id| id.to_string()), copy.plan.recipe.optimizer.learning_rate),
+        (Some(run), 0.02)
+    );
 }
 
 #[test]
-fn a_run_at_work_must_be_stopped_before_it_is_deleted() {
+fn a_run_that_is_being_trained_must_be_stopped_before_it_is_deleted() {
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let run = owner.start_run(&speck(&owner.bring("walk"), 1_000_000));
+    let run = owner.start_run(&speck(&owner.add_corpus("walk"), 1_000_000));
     owner.wait_step(&run, 30, 5);
     owner.delete(&format!("/runs/{run}")).refused(409, "run_live", &["stop"]);
     owner.steer(&run, &json!({"kind": "stop"}));

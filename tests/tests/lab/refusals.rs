@@ -1,21 +1,21 @@
-//! Bad input: each refused with the field or the place at fault and the way out, and nothing is lost by it.
+//! Invalid input is refused with the field or position and a hint, and changes nothing.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use scenarios::Lab;
+use scenarios::text::{json_lines, sentences};
+use scenarios::watch::{speck, with};
 use serde_json::{Value, json};
-use stories::Lab;
-use stories::text::{json_lines, sentences};
-use stories::watch::{speck, with};
-use wire::corpus::CorpusInfo;
+use wire::data::corpus::CorpusInfo;
 use wire::{RunState, RunSummary};
 
 #[test]
-fn a_malformed_spec_names_its_field_and_the_way_out() {
+fn an_invalid_spec_is_refused_with_its_field_and_a_hint() {
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
-    let corpus = owner.bring("walk");
+    let corpus = owner.add_corpus("walk");
     let check = |spec: Value, field: &str, words: &[&str]| {
         for path in ["/plan", "/runs"] {
             let answer = owner.post(path, &spec);
@@ -40,7 +40,7 @@ fn a_malformed_spec_names_its_field_and_the_way_out() {
     check(json!({"preset": "tiny", "mix": {"walk": -1.0}}), "mix", &["-1"]);
     check(with(speck(&corpus, 5), &[("model.heads", json!(3))]), "model.heads", &["3"]);
     check(with(speck(&corpus, 5), &[("model.layerz", json!(3))]), "overrides.model.layerz", &["model.layers"]);
-    check(with(speck(&corpus, 5), &[("optimizer.rate", json!(-1))]), "optimizer.rate", &["-1"]);
+    check(with(speck(&corpus, 5), &[("optimizer.learning_rate", json!(-1))]), "optimizer.learning_rate", &["-1"]);
     check(with(speck(&corpus, 5), &[("optimizer.beta2", json!(1.5))]), "optimizer.beta2", &["1.5"]);
 
     let send = |headers: &[(&str, &str)], body: &[u8]| owner.send("POST", "/api/v1/runs", headers, body);
@@ -48,37 +48,37 @@ fn a_malformed_spec_names_its_field_and_the_way_out() {
     send(&[json_kind], b"{\"preset\": ").refused(400, "json_malformed", &["not JSON"]);
     send(&[json_kind], b"\xff\xfe").refused(400, "json_malformed", &[]);
     send(&[], b"{}").refused(415, "content_type", &["application/json"]);
-    assert_eq!(owner.get("/runs").read::<Vec<RunSummary>>().len(), 0, "none of them became a run");
+    assert_eq!(owner.get("/runs").read::<Vec<RunSummary>>().len(), 0, "no run was created");
 }
 
 #[test]
-fn a_plan_that_does_not_fit_names_the_smallest_change_that_would() {
+fn a_plan_that_does_not_fit_gets_the_smallest_change_that_does() {
     let lab = Lab::bare();
     let owner = lab.owner();
     let device = lab.device();
-    let corpus = owner.bring("walk");
-    let wide = |rows: u64| {
+    let corpus = owner.add_corpus("walk");
+    let wide = |size: u64| {
         with(
             speck(&corpus, 5),
             &[
                 ("model.seq", json!(1024)),
                 ("model.d_model", json!(512)),
                 ("model.d_ff", json!(2048)),
-                ("batch.rows", json!(rows)),
+                ("batch.size", json!(size)),
             ],
         )
     };
     let answer = owner.post("/runs", &wide(60_000));
     answer.refused(422, "plan_invalid", &["GB", device.info.id.as_str(), "would fit"]);
     let hint = answer.value()["hint"].as_str().unwrap().to_owned();
-    let rows: u64 =
-        hint.split_whitespace().nth(1).and_then(|rows| rows.parse().ok()).unwrap_or_else(|| panic!("{hint}"));
-    // Free memory moves between two questions, so a little less than the hint is asked for.
-    assert_eq!(owner.post("/plan", &wide((rows * 8 / 10).max(1))).status, 200, "{hint}");
+    let size: u64 =
+        hint.split_whitespace().nth(1).and_then(|size| size.parse().ok()).unwrap_or_else(|| panic!("{hint}"));
+    // Free memory changes between two requests, so a little less than the hint is requested.
+    assert_eq!(owner.post("/plan", &wide((size * 8 / 10).max(1))).status, 200, "{hint}");
 }
 
 #[test]
-fn files_that_are_no_text_are_refused_with_the_place_at_fault() {
+fn files_without_text_are_refused_with_the_position() {
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
@@ -100,8 +100,8 @@ fn files_that_are_no_text_are_refused_with_the_place_at_fault() {
         "json_field_missing",
         &["\"story\"", "\"tale\""],
     );
-    let torn = format!("{lines}{{\"story\": ");
-    owner.upload("filename=a.jsonl&field=story", torn.as_bytes()).refused(422, "json_line_invalid", &["line"]);
+    let cut = format!("{lines}{{\"story\": ");
+    owner.upload("filename=a.jsonl&field=story", cut.as_bytes()).refused(422, "json_line_invalid", &["line"]);
     owner.upload_form("name=none", &[]).refused(422, "text_empty", &["no file"]);
     owner.upload_form("name=half", &[("good.txt", b"some good text"), ("bad.txt", b"\0\0")]).refused(
         422,
@@ -109,22 +109,22 @@ fn files_that_are_no_text_are_refused_with_the_place_at_fault() {
         &["bad.txt", "byte 0"],
     );
     owner.get("/corpora/half").refused(404, "not_found", &[]);
-    assert_eq!(owner.get("/corpora").read::<Vec<CorpusInfo>>().len(), 0, "nothing half-made is left");
+    assert_eq!(owner.get("/corpora").read::<Vec<CorpusInfo>>().len(), 0, "no partial dataset is left");
     let leftovers = std::fs::read_dir(lab.data().join("incoming")).unwrap().count();
     assert_eq!(leftovers, 0);
     owner.upload("name=after&filename=fine.txt", sentences(1, 5000).as_bytes()).read::<CorpusInfo>();
 }
 
 #[test]
-fn a_text_shorter_than_one_window_is_refused_before_it_starts() {
+fn a_dataset_shorter_than_one_sequence_is_refused_before_the_run_starts() {
     let lab = Lab::bare();
     let owner = lab.owner();
     lab.device();
     let info: CorpusInfo = owner.upload("name=short", b"Too short to learn from, whatever one does.").read();
     let spec = json!({"preset": "tiny", "corpus": info.id, "steps": 10});
-    owner.post("/runs", &spec).refused(422, "plan_invalid", &["short", "window takes 65"]);
+    owner.post("/runs", &spec).refused(422, "plan_invalid", &["short", "sequence takes 65"]);
     assert_eq!(owner.post("/runs", &spec).value()["field"], "corpus");
-    // Long enough in bytes and too short in tokens: that is known once it is cut.
+    // Long enough in bytes and too short in tokens, which is known only when it is tokenized.
     let info: CorpusInfo = owner.upload("name=dense", sentences(1, 1500).as_bytes()).read();
     let run = owner.post("/runs", &json!({"preset": "tiny", "corpus": info.id, "tokenizer": "gpt2", "steps": 10}));
     if run.status == 201 {
@@ -137,7 +137,7 @@ fn a_text_shorter_than_one_window_is_refused_before_it_starts() {
 }
 
 #[test]
-fn a_body_beyond_the_limit_and_one_that_breaks_off_leave_nothing_behind() {
+fn a_body_above_the_limit_and_an_interrupted_one_leave_nothing() {
     let lab = Lab::bare();
     let owner = lab.owner();
     let headers = [("content-type", "application/json"), ("content-length", "2000000")];
@@ -156,19 +156,22 @@ fn a_body_beyond_the_limit_and_one_that_breaks_off_leave_nothing_behind() {
     let mut rest = vec![];
     let _ = stream.read_to_end(&mut rest);
     owner.get("/corpora/torn").refused(404, "not_found", &[]);
-    stories::wait_for("the part to be thrown away", 5, || {
+    scenarios::wait_for("the partial upload to be removed", 5, || {
         (std::fs::read_dir(lab.data().join("incoming")).unwrap().count() == 0).then_some(())
     });
 }
 
 #[test]
-fn sockets_survive_nonsense() {
+fn a_socket_answers_undecodable_messages() {
     let lab = Lab::bare();
     let owner = lab.owner();
-    let mut socket = stories::socket::Socket::open(&owner, "live", &[]).unwrap();
-    socket.say_bytes(b"\xff\xff\xff\xff nonsense");
+    let mut socket = scenarios::socket::Socket::open(&owner, "live", &[]).unwrap();
+    socket.send_bytes(b"\xff\xff\xff\xff nonsense");
     let until = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    let mut heard = std::iter::from_fn(|| socket.hear::<wire::live::ToPage>(until));
-    assert!(heard.any(|message| matches!(message, wire::live::ToPage::Refused { .. })), "it says what is wrong");
+    let mut received = std::iter::from_fn(|| socket.receive::<wire::transport::live::ToPage>(until));
+    assert!(
+        received.any(|message| matches!(message, wire::transport::live::ToPage::Refused { .. })),
+        "the server refuses it"
+    );
     assert_eq!(owner.get("/me").status, 200);
 }

@@ -1,0 +1,105 @@
+// Every page and every X-ray tab, in light and dark: axe-core finds no violation of what it can check by itself.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import axe from "axe-core";
+import { longRun, openBrowser, openLab, openPage, runState } from "./lab.mjs";
+
+let lab, browser, run;
+
+// Paused once it has curves, samples, checkpoints and an abandoned segment, so that each page shows what it can and stays as it is.
+before(async () => {
+  [lab, browser] = await Promise.all([openLab(), openBrowser()]);
+  await lab.ready();
+  const command = (body) => lab.api(`/runs/${run}/commands`, { method: "POST", body });
+  const step = async () => (await lab.api(`/runs/${run}`)).summary.step;
+  run = (await lab.api("/runs", { method: "POST", body: { ...longRun, name: "checked" } })).summary.id;
+  await lab.until("some steps", async () => (await step()) > 300);
+  await command({ kind: "checkpoint" });
+  await command({ kind: "sample" });
+  const saved = await lab.until("a checkpoint", async () => (await lab.api(`/runs/${run}/checkpoints`)).at(-1));
+  const before = await step();
+  await lab.until("steps after it", async () => (await step()) > before + 50);
+  await command({ kind: "rollback", checkpoint: saved.info.id });
+  await command({ kind: "annotate", text: "another way from here" });
+  await lab.until("steps of the new segment", async () => (await step()) > before + 100);
+  await command({ kind: "pause" });
+  await lab.until("the pause", async () => (await lab.api(`/runs/${run}`)).summary.state === "paused");
+});
+
+after(async () => {
+  await browser?.close();
+  lab?.close();
+});
+
+async function signedIn(colorScheme) {
+  const page = await openPage(browser, { colorScheme });
+  await page.goto(lab.token("admin", "--sign-in"));
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  return page;
+}
+
+/** What axe-core finds on the page as it is: a line for each element, with the rule it breaks. */
+async function violations(page) {
+  const { violations } = await page.evaluate(`${axe.source}; axe.run(document, { resultTypes: ["violations"] })`);
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")} ${node.html.slice(0, 160)}`));
+}
+
+/** Opens what is folded, since a page is also what a reader opens on it. */
+async function unfold(page) {
+  await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
+  await page.waitForTimeout(300);
+}
+
+/** Goes to an address and waits until the page shows what it has. */
+async function visit(page, path, shown = "main") {
+  await page.goto(lab.url + path);
+  await page.locator(shown).first().waitFor({ state: "attached" });
+  await lab.until(`what ${path} loads`, async () => (await page.locator("[aria-busy=true]").count()) === 0, 60);
+  await page.waitForTimeout(500);
+  await unfold(page);
+}
+
+for (const theme of ["light", "dark"]) {
+  test(`no page breaks a rule of accessibility, ${theme}`, async () => {
+    const page = await signedIn(theme);
+    const places = await page.locator("header nav a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
+    assert.ok(places.length >= 5, `the header leads to ${places}`);
+    const found = {};
+    for (const path of new Set([...places, "/start", `/runs/${run}`, `/compare?runs=${run}`, `/playground?run=${run}`, "/nowhere"])) {
+      await visit(page, path);
+      found[path] = await violations(page);
+    }
+    await page.goto(`${lab.url}/runs/${run}`);
+    await runState(page, "paused").waitFor();
+    await page.keyboard.press("?");
+    await page.getByRole("dialog").first().waitFor();
+    found["the help of keys"] = await violations(page);
+    assert.deepEqual(Object.entries(found).filter(([, lines]) => lines.length), []);
+    await page.context().close();
+  });
+
+  test(`no X-ray tab breaks a rule of accessibility, ${theme}`, async () => {
+    const page = await signedIn(theme);
+    await visit(page, `/runs/${run}/xray`, ".view");
+    const tabs = await page.locator(".xray-tabs a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
+    assert.ok(tabs.length >= 9, `the tabs lead to ${tabs}`);
+    const found = {};
+    for (const path of tabs) {
+      await visit(page, path, ".view");
+      found[path] = await violations(page);
+    }
+    assert.deepEqual(Object.entries(found).filter(([, lines]) => lines.length), []);
+    await page.context().close();
+  });
+}
+
+test("the page to sign in breaks no rule of accessibility", async () => {
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await openPage(browser, { colorScheme });
+    await page.goto(lab.url);
+    await page.locator("h1").first().waitFor();
+    assert.deepEqual(await violations(page), [], colorScheme);
+    await page.context().close();
+  }
+});

@@ -1,0 +1,145 @@
+//! Training without a server, on the command line: killed and resumed, a run is the same as one that never stopped; a non-finite loss
+//! ends it; what cannot be trained is refused.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+
+use scenarios::watch::{count, kind, speck, with};
+use scenarios::{Client, Lab, wait_for};
+use serde_json::json;
+use wire::{RunState, RunSummary};
+
+const SPEC: &str = r#"
+preset = "tiny"
+corpus = "walk"
+steps = STEPS
+[overrides]
+"model.layers" = 1
+"model.heads" = 2
+"model.kv_heads" = 2
+"model.d_model" = 16
+"model.d_ff" = 32
+"model.seq" = 16
+"batch.size" = 2
+"intervals.checkpoint_every" = 100
+"intervals.eval_every" = 100
+"intervals.eval_batches" = 2
+"intervals.sample_every" = 0
+MORE
+"#;
+
+/// Writes a spec beside the lab's folder; returns its path.
+fn spec(lab: &Lab, steps: u64, more: &str) -> String {
+    let path = lab.data().with_file_name("spec.toml");
+    fs::write(&path, SPEC.replace("STEPS", &steps.to_string()).replace("MORE", more)).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// A folder with a dataset, without server and worker.
+fn folder() -> Lab {
+    let mut lab = Lab::bare();
+    lab.owner().add_corpus("walk");
+    lab.device();
+    lab.stop_server();
+    wait_for("the worker to end", 10, || lab.worker_pid().is_none().then_some(()));
+    lab
+}
+
+fn begin(command: &mut Command) -> Child {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn only_run(client: &Client) -> RunSummary {
+    let runs: Vec<RunSummary> = client.get("/runs").read();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    runs.into_iter().next().unwrap()
+}
+
+#[test]
+fn a_killed_training_without_a_server_resumes_exactly() {
+    let mut lab = folder();
+    let mut training = begin(&mut lab.command("train", &[&spec(&lab, 1_500, "\"breakpoints\" = [50]")]));
+    let saved = lab.data().join("checkpoints");
+    let checkpoints = || {
+        let runs = fs::read_dir(&saved).ok()?.flatten();
+        let kept = runs.flat_map(|run| fs::read_dir(run.path()).into_iter().flatten().flatten()).count();
+        (kept >= 2).then_some(())
+    };
+    wait_for("two checkpoints", 60, checkpoints);
+    training.kill().unwrap();
+    training.wait().unwrap();
+    let run = fs::read_dir(&saved).unwrap().next().unwrap().unwrap().file_name().into_string().unwrap();
+    let resumed = lab.run("train", &["--resume", &run]);
+    let said = String::from_utf8_lossy(&resumed.stderr).into_owned();
+    assert!(resumed.status.success() && said.contains("breakpoints are skipped"), "{said}");
+    let again = lab.run("train", &["--resume", &run]);
+    assert!(!again.status.success());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("finished"), "{again:?}");
+
+    lab.start();
+    let owner = lab.owner();
+    assert_eq!(only_run(&owner).state, RunState::Finished);
+    owner.check_complete(&run, "loss.train", 1_500);
+    let journal = owner.journal(&run);
+    assert_eq!(
+        (count(&journal, "continued"), count(&journal, "paused")),
+        (1, 0),
+        "{:?}",
+        journal.iter().map(kind).collect::<Vec<_>>()
+    );
+    lab.device();
+    let reference = owner.start_run(&with(speck("walk", 1_500), &[("intervals.checkpoint_every", json!(100))]));
+    owner.wait_state(&reference, 60, RunState::Finished);
+    assert_eq!(owner.curve(&run, "loss.train"), owner.curve(&reference, "loss.train"));
+}
+
+#[test]
+fn a_non_finite_loss_ends_a_training_without_a_server() {
+    let mut lab = folder();
+    let high = ["--set", "optimizer.learning_rate=10.0", "--set", "optimizer.weight_decay=10"];
+    let ended = lab.run("train", &[&[spec(&lab, 600, "").as_str()], high.as_slice()].concat());
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("stopped:") && said.contains("Lower the learning rate"), "{said}");
+    lab.start();
+    assert_eq!(only_run(&lab.owner()).state, RunState::Stopped);
+}
+
+#[test]
+fn a_run_is_trained_from_options_alone() {
+    let mut lab = folder();
+    let small = ["--set", "model.layers=1", "--set", "model.seq=16", "--set", "batch.size=2"];
+    let new = ["--preset", "tiny", "--corpus", "walk", "--steps", "20", "--seed", "7", "--name", "small"];
+    let trained = lab.run("train", &[new.as_slice(), small.as_slice()].concat());
+    assert!(trained.status.success(), "{}", String::from_utf8_lossy(&trained.stderr));
+    lab.start();
+    let run = only_run(&lab.owner());
+    assert_eq!((run.state, run.step, run.name.as_str()), (RunState::Finished, 20, "small"));
+    let view = lab.owner().get(&format!("/runs/{}", run.id)).value();
+    let plan = &view["plan"];
+    assert_eq!((&plan["seed"], &plan["recipe"]["model"]["layers"]), (&json!(7), &json!(1)), "{plan}");
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused_and_creates_nothing() {
+    let lab = Lab::bare();
+    let nowhere = lab.data().with_file_name("nowhere");
+    for (subcommand, arguments, status, named) in [
+        ("train", &["no-such-spec.toml"][..], 1, "no-such-spec.toml"),
+        ("train", &["--preset", "tiny", "--set", "optimizer.learning_rates=1"], 1, "optimizer.learning_rates"),
+        ("train", &["--preset", "tiny", "--set", "model.layers=many"], 1, "many"),
+        ("train", &["--preset", "huge"], 1, "one of tiny"),
+        ("train", &["--resume", "amber-fox"], 1, "holds no lab"),
+        ("train", &[], 2, "--preset"),
+        ("train", &["--preset", "tiny", "--set", "model.layers"], 2, "PATH=VALUE"),
+        ("train", &["--prest", "tiny"], 2, "'--preset'"),
+        ("export", &["archive", "amber-fox", "--to", "x.tar"], 1, "holds no lab"),
+        ("token", &[], 1, "holds no lab"),
+    ] {
+        let refused = lab.run_in(&nowhere, subcommand, arguments);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(status), "{subcommand} {arguments:?}: {said}");
+        assert!(said.contains(named), "{subcommand} {arguments:?}: {named:?} is not in: {said}");
+        assert!(refused.stdout.is_empty() && !nowhere.exists(), "{subcommand} {arguments:?}");
+    }
+}
