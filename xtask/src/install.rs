@@ -3,22 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::compiler::Compiler;
 use crate::shell::{Outcome, command, find_program, is_ci, output, run, say};
 
 /// Names under which Chromium is found; stories in the browser drive the first one.
 pub(crate) const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-
-/// Installs what any task may need and reports what could not be had.
-pub(crate) fn everything() -> Outcome<()> {
-    Compiler::find()?;
-    let missing = for_tests();
-    if missing.is_empty() {
-        say("everything is installed");
-    }
-    missing.iter().for_each(|line| eprintln!("missing: {line}"));
-    Ok(())
-}
 
 /// What the tests use besides Rust. Gives back what could not be had.
 pub(crate) fn for_tests() -> Vec<String> {

@@ -1,11 +1,12 @@
 //! `cargo xtask`: builds the page and the server, runs them, runs the tests.
 //!
-//! [`page`] turns `app/` into files under `target/page`, with a compiler found by [`compiler`]; [`server`] builds and
-//! starts the program; [`package`] packs it for another machine; [`tests`] runs everything and says what did not run; [`install`] fetches what is missing;
-//! [`shell`] is how commands are run. What the lab does is not here.
+//! [`page`] builds `app/` into files under `target/page`, with the compiler that [`compiler`] finds; [`server`] builds and starts the
+//! program; [`tests`] runs all tests and names those that could not run; [`package`] packs the program for another machine; [`install`] installs missing tools; [`lint`] checks the source;
+//! [`shell`] runs commands.
 
 mod compiler;
 mod install;
+mod lint;
 mod package;
 mod page;
 mod server;
@@ -14,16 +15,30 @@ mod tests;
 
 use std::process::ExitCode;
 
-use shell::Outcome;
+use compiler::Compiler;
+use shell::{Outcome, say};
 
 const USAGE: &str = "\
-cargo xtask serve [ARGS]   install what is missing, build the page and the server, start the lab (ARGS go to it)
-cargo xtask test           the same, then run every test
-cargo xtask page           only build the page, into target/page
-cargo xtask package        build both, and pack the program for another machine, into target/package
-cargo xtask setup          only install what the other commands need
+Builds Kindling from source, starts it, and runs its tests.
 
-The first build takes 15 to 30 minutes on two cores; later ones take seconds.";
+Usage: cargo xtask TASK
+
+Tasks:
+  serve [OPTIONS]  Install missing tools, build the page and the server, and start the server with OPTIONS
+  test             Install missing tools, build the page and the server, and run every check and every test
+  lint [--docs]    Check formatting, line width, spelling, wording, module cycles and commit subjects; with --docs also the API
+                   documentation
+  page             Build the page alone, into target/page
+  package          Build both, and pack the program for another machine, into target/package
+  setup            Install the tools that the other tasks need
+
+Examples:
+  Start a lab on another port:
+    cargo xtask serve --listen 8090
+  List the options of the server, once it is built:
+    target/release/kindling serve --help
+
+The first build takes 15 to 30 minutes on two cores; later builds take seconds.";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -44,13 +59,33 @@ fn run(mut args: Vec<String>) -> Outcome<()> {
     match task.as_str() {
         "serve" => server::serve(&args),
         "test" => tests::run_all(),
+        "lint" => lint(&args),
         "page" => page::build(),
         "package" => package::package(),
-        "setup" => install::everything(),
+        "setup" => setup(),
         "help" | "-h" | "--help" => {
             println!("{USAGE}");
             Ok(())
         }
-        other => Err(format!("there is no task `{other}`\n\n{USAGE}")),
+        other => Err(format!("there is no task {other:?}\n\n{USAGE}")),
+    }
+}
+
+/// Installs what any task may need and reports what could not be had.
+fn setup() -> Outcome<()> {
+    Compiler::find()?;
+    let missing = install::for_tests();
+    if missing.is_empty() {
+        say("everything is installed");
+    }
+    missing.iter().for_each(|line| eprintln!("missing: {line}"));
+    Ok(())
+}
+
+fn lint(args: &[String]) -> Outcome<()> {
+    match args {
+        [] => lint::run_all(),
+        [docs] if docs == "--docs" => lint::run_all().and(lint::documentation()),
+        other => Err(format!("`cargo xtask lint` takes `--docs` at most, not `{}`", other.join(" "))),
     }
 }

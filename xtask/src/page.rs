@@ -15,7 +15,8 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::compiler::{Compiler, TARGET};
 use crate::shell::{Outcome, command, find_program, output, root, run, say};
 
-/// The programs of the page: the feature of `app` each is built with, and the file that starts it. Two, so that neither is heavy.
+/// The programs of the page: the feature of `app` each is built with, and the file that starts it. Two, so that neither
+/// is heavy.
 const PROGRAMS: [(&str, &str); 2] = [("lab", "index.html"), ("xray", "xray.html")];
 /// The first version of wasm-opt that is used.
 const WASM_OPT_FROM: u32 = 116;

@@ -24,8 +24,8 @@ pub(crate) fn build() -> Outcome<()> {
     run(&mut cargo_build())
 }
 
-/// The first build. Large crates of the server's are compiled one after another and leave a core idle, which the page uses;
-/// only the server's last crate is then built a second time, around the page.
+/// The first build. Large crates of the server's are compiled one after another and leave a core idle, which the page
+/// uses; only the server's last crate is then built a second time, around the page.
 fn build_page_beside_server() -> Outcome<()> {
     say("building page and server (the first time takes 15 to 30 minutes on two cores)");
     let mut ahead = cargo_build().spawn().map_err(|error| format!("cargo could not be started: {error}"))?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::install::{self, CHROMIUM};
+use crate::lint;
 use crate::server;
 use crate::shell::{Outcome, cargo, command, find_program, is_ci, root, run, say};
 
@@ -20,6 +21,7 @@ pub(crate) fn run_all() -> Outcome<()> {
     let missing = install::for_tests();
     server::build()?;
     let parts = [
+        ("lint", verdict(lint::run_all())),
         ("rust tests", rust_tests()),
         ("the page's own tests", page_tests()),
         ("browser stories", browser_stories()),
@@ -45,13 +47,14 @@ fn is_failure(name: &str, verdict: &Verdict) -> bool {
 
 fn rust_tests() -> Verdict {
     say("rust tests");
-    // `xtask` goes by itself: its dependencies ask for features of shared crates that would make cargo build burn a second time.
+    // `xtask` goes by itself: its dependencies ask for features of shared crates that would make cargo build burn a
+    // second time.
     let workspace = ["test", "--release", "--workspace", "--exclude", "app", "--exclude", "xtask", "--no-fail-fast"];
     verdict(run(cargo().args(workspace)).and_then(|()| run(cargo().args(["test", "--release", "--package", "xtask"]))))
 }
 
-/// What of `app` needs no browser, on this machine: a run's curves, a drawn course, families of runs. Not in the workspace's
-/// selection, for the same reason, and without optimizing, since it is built for this alone.
+/// What of `app` needs no browser, on this machine: a run's curves, a drawn course, families of runs. Not in the
+/// workspace's selection, for the same reason, and without optimizing, since it is built for this alone.
 fn page_tests() -> Verdict {
     say("the page's own tests");
     verdict(run(cargo().args(["test", "--package", "app"])))

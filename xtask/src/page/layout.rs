@@ -17,7 +17,8 @@ const START_MARK: &str = "<!-- kindling -->";
 const COMPRESS_FROM_BYTES: usize = 1024;
 
 /// Puts the files of `public` into `page`. Those which index.html names (`"/style.css"`) go to `assets` under a name
-/// with their hash, and index.html is told; the rest keep their names. Of index.html itself there is one for each program.
+/// with their hash, and index.html is told; the rest keep their names. Of index.html itself there is one for each
+/// program.
 pub(super) fn place_public(public: &Path, page: &Path, starts: &[(&str, String)]) -> Outcome<()> {
     let index_file = public.join("index.html");
     let mut index = String::from_utf8(read(&index_file)?).map_err(|_| "public/index.html is not UTF-8".to_owned())?;
@@ -97,12 +98,12 @@ fn gzip(content: &[u8]) -> std::io::Result<Vec<u8>> {
 /// Prints what a first visit transfers, and each file of it, in kB (1,000 bytes).
 pub(super) fn print_weight(page: &Path, program: &str) -> Outcome<()> {
     let is_packed = |file: &Path| file.extension().is_some_and(|suffix| suffix == "br" || suffix == "gz");
-    let is_anothers = |file: &Path| {
+    let is_of_other = |file: &Path| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("kindling-") && !name.starts_with(program)
     };
     let mut sum_bytes = 0;
-    for file in files_in(page)?.iter().filter(|file| !is_packed(file) && !is_anothers(file)) {
+    for file in files_in(page)?.iter().filter(|file| !is_packed(file) && !is_of_other(file)) {
         let plain_bytes = size_bytes(file).unwrap_or(0);
         let sent_bytes = size_bytes(&with_suffix(file, "br")).unwrap_or(plain_bytes);
         sum_bytes += sent_bytes;

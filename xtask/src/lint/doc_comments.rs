@@ -1,0 +1,113 @@
+//! Doc comments that tell nothing: a question word alone, or the identifier again.
+
+use super::{Finding, sources::Sources};
+use crate::shell::Outcome;
+
+/// Comments of one such word ask what they should answer.
+const QUESTIONS: [&str; 8] = ["how", "what", "when", "where", "which", "who", "whose", "why"];
+/// Words that add nothing to an identifier.
+const FILLERS: [&str; 9] = ["a", "all", "an", "its", "of", "the", "these", "this", "those"];
+/// Words of Rust before the name of an item.
+const BEFORE_NAMES: [&str; 11] =
+    ["async", "const", "enum", "fn", "mod", "pub", "static", "struct", "trait", "type", "unsafe"];
+
+/// One-line doc comments whose words are all in the name below them, or ask a question.
+pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {
+    let mut findings = vec![];
+    for file in sources.with_extension(&["rs"]) {
+        let lines: Vec<&str> = file.text.lines().map(str::trim).collect();
+        for (index, line) in lines.iter().enumerate() {
+            let (before, after) = (lines[..index].last(), &lines[index + 1..]);
+            let Some(comment) = line.strip_prefix("/// ") else { continue };
+            if [before, after.first()].into_iter().flatten().any(|line| line.starts_with("///")) {
+                continue;
+            }
+            let below = after.iter().find(|line| !line.starts_with('#')).copied().unwrap_or_default();
+            if tells_nothing(comment, &name_in(below)) {
+                findings.push(Finding::new(&file.path, index + 1, format!("`{line}` tells nothing: {below}")));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+fn tells_nothing(comment: &str, name: &str) -> bool {
+    let comment = comment.to_lowercase();
+    let words: Vec<&str> =
+        comment.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let name_words = words_of(name);
+    let is_known =
+        |word: &str| FILLERS.contains(&word) || name_words.iter().any(|known| singular(known) == singular(word));
+    match words.as_slice() {
+        [] => true,
+        [only] if QUESTIONS.contains(only) => true,
+        words => words.iter().all(|word| is_known(word)),
+    }
+}
+
+/// The first name of a line of Rust that is not a word of the language.
+fn name_in(line: &str) -> String {
+    let words = line.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let mut names = words.filter(|word| !word.is_empty() && !BEFORE_NAMES.contains(word));
+    names.find(|word| !(line.contains(&format!("pub({word})")))).unwrap_or_default().to_owned()
+}
+
+/// `learning_rate` and `LearningRate` are the words learning and rate.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut was_lower = false;
+    for letter in name.chars() {
+        if letter == '_' || (was_lower && letter.is_uppercase()) {
+            words.push(String::new());
+        }
+        was_lower = letter.is_lowercase();
+        words
+            .last_mut()
+            .into_iter()
+            .for_each(|word| word.extend(letter.to_lowercase().filter(|letter| *letter != '_')));
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn singular(word: &str) -> &str {
+    word.strip_suffix('s').filter(|stem| stem.len() > 2).unwrap_or(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_has_to_add_something_to_the_name() {
+        for (comment, line, nothing) in [
+            ("Which.", "pub device: DeviceId,", true),
+            ("The run.", "pub(crate) run: RunId,", true),
+            ("Its learning rates.", "    LearningRate,", true),
+            ("Steps so far.", "pub steps: u64,", false),
+            ("Which run the checkpoint belongs to.", "run: RunId,", false),
+            ("All kernels.", "pub const KERNELS: [Kernel; 4] = [", true),
+            ("Loss in nats per token.", "loss: f64,", false),
+        ] {
+            assert_eq!(tells_nothing(comment, &name_in(line)), nothing, "{comment} {line}");
+        }
+    }
+
+    #[test]
+    fn only_comments_of_one_line_are_looked_at() {
+        let text = [
+            "/// Why.",
+            "pub why: String,",
+            "/// The run.",
+            "/// Named by its id.",
+            "run: RunId,",
+            "/// Step.",
+            "#[serde(default)]",
+            "step: u64,",
+        ]
+        .join("\n");
+        let lines: Vec<usize> =
+            check(&Sources::of(&[("a.rs", &text)])).unwrap().iter().map(|found| found.line).collect();
+        assert_eq!(lines, [1, 6]);
+    }
+}

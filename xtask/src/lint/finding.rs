@@ -1,0 +1,29 @@
+//! What a check reports: a place and a sentence.
+
+use std::fmt;
+
+/// Something to correct, printed as `path:line: message`, which terminals and editors make a link of.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// File, from the root of the workspace.
+    pub(super) path: String,
+    /// Line, from 1; 0 where the finding concerns the whole file.
+    pub(super) line: usize,
+    /// What is wrong, and what to do where that is not plain.
+    pub(super) message: String,
+}
+
+impl Finding {
+    pub(super) fn new(path: impl Into<String>, line: usize, message: impl Into<String>) -> Self {
+        Self { path: path.into(), line, message: message.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(out, "{}: {}", self.path, self.message),
+            line => write!(out, "{}:{line}: {}", self.path, self.message),
+        }
+    }
+}
