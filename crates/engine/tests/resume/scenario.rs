@@ -294,7 +294,8 @@ pub(crate) fn random_script(seed: u64, steps: u64) -> Script {
             0 => set_rate(random.share() * 0.01),
             1 => Command::Set { path: LivePath::GRAD_CLIP, value: random.share(), reason },
             2 => Command::Set { path: LivePath::EVAL_EVERY, value: (1 + random.below(30)) as f64, reason },
-            3 => Command::Set { path: LivePath::WEIGHT_DECAY, value: -1.0, reason },
+            3 if random.share() < 0.5 => Command::Set { path: LivePath::WEIGHT_DECAY, value: -1.0, reason },
+            3 => Command::Set { path: "optimizer.beta1".parse().unwrap(), value: 0.5 + random.share() / 2.5, reason },
             4 => {
                 let curve = ScheduleCurve::Points(vec![(ahead, 0.001), (ahead + 20, random.share() * 0.01)]);
                 Command::SetSchedule { schedule: ScheduleChange::LearningRate { curve, steps: Some(steps) }, reason }

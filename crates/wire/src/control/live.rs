@@ -243,3 +243,32 @@ fn restoring(old: &SavedSchedule, step: u64) -> ScheduleChange {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hyperparameters::schedule::Shape;
+    use crate::run::preset;
+
+    #[test]
+    fn every_live_hyperparameter_can_be_set_and_read_back() {
+        let recipe = preset::find("nanogpt-cpu", None).unwrap().recipe;
+        let schedule = Schedule {
+            shape: Shape::Constant,
+            peak: 1e-3,
+            warmup_steps: 0,
+            steps: 100,
+            final_fraction: 1.0,
+            overrides: vec![],
+        };
+        let planned = LiveHyperparameters::planned(&recipe, schedule, vec![1.0]);
+        for path in LivePath::all() {
+            let value = if path.row().group() == "intervals" { 7.0 } else { 0.25 };
+            let command = Command::Set { path, value, reason: None };
+            let event = planned.change(&command, 10).unwrap().unwrap();
+            let mut live = planned.clone();
+            live.apply(&event, 10);
+            assert_eq!((live.get(path, 10), live.changes), (value, 1), "{path}");
+        }
+    }
+}

@@ -207,13 +207,13 @@ pub static TABLE: &[Hyperparameter] = &[
         (0.0, 10.0),
         "Peak learning rate; the schedule scales it. During a run: the learning rate at the next step, and the rest of the schedule scaled with it.",
     )),
-    number(
+    live(number(
         "optimizer.beta1",
         "Beta 1",
         "",
         (0.0, 0.999_999),
         "AdamW's decay of the first moment; 0.9 averages about 10 steps.",
-    ),
+    )),
     number(
         "optimizer.beta2",
         "Beta 2",
