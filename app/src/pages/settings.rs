@@ -136,9 +136,9 @@ fn Programs() -> impl IntoView {
 /// What a role permits, as a sentence.
 fn permissions(role: Role) -> &'static str {
     match role {
-        Role::View => "It can read everything and change nothing.",
-        Role::Steer => "It can read everything, start, control and delete runs, and import datasets.",
-        Role::Admin => "It can do everything, including managing access tokens and deleting datasets.",
+        Role::View => "This role can read everything and change nothing.",
+        Role::Steer => "This role can read everything, start, control and delete runs, and import datasets.",
+        Role::Admin => "This role can do everything, including managing access tokens and deleting datasets.",
         Role::Worker => "It connects a worker to this server.",
     }
 }

@@ -140,7 +140,7 @@ fn paint_updates(context: RunContext) -> ChartContent {
     for series in run.curves.names().filter(|series| is_matrix_ratio(series)) {
         layers.entry(layer(series)).or_default().push(series);
     }
-    let references = vec![Reference { label: "usual, 1e-3".into(), value: 1e-3, role: Role::InkFaint }];
+    let references = vec![Reference { label: "usual".into(), value: 1e-3, role: Role::InkFaint }];
     let lines = layers.into_iter().enumerate().map(|(place, ((_, layer), series))| {
         let buckets = mean(series.into_iter().map(|series| run.curves.shown(series)).collect());
         Line::new(layer, "Mean over the matrices of the layer.", Role::Run(place as u8), buckets)
