@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use store::Identity;
 use wire::access::Role;
-use wire::control::event::Author;
+use wire::control::author::Author;
 
 use crate::error::ApiError;
 use crate::lab::Lab;

@@ -10,8 +10,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use figure::chart::Frame;
 use figure::scene::{Fill, Rect, Role, Shape, Size};
+use figure::spec::Frame;
 use figure::{ChartSpec, Curve, Layout, Style, Table};
 use leptos::html;
 use leptos::prelude::*;

@@ -9,11 +9,11 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Instant;
 
-use engine::data::{corpus, dataset};
+use engine::data::{corpus, dataset, generators};
 use engine::device;
 use engine::train::{Folders, Reporter, Session};
+use wire::control::author::Author;
 use wire::control::command::{Command, NumberedCommand};
-use wire::control::event::Author;
 use wire::control::intervention::{Component, Intervention};
 use wire::inspect::request::{self, Inspection, InspectionText, TensorValues};
 use wire::inspect::update::{InspectionOverhead, InspectionUpdate};
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn measure(folder: &Path, steps: u64) -> Result<(), Box<dyn std::error::Error>> {
-    corpus::generate(folder, &"tales".parse()?, "tales", 1, &mut |_, _, _| true)?;
+    generators::generate(folder, &"tales".parse()?, "tales", 1, &mut |_, _, _| true)?;
     let spec = serde_json::json!({
         "preset": "nanogpt-cpu", "corpus": "tales", "steps": 1_000_000, "device": "cpu",
         "overrides": {"intervals.sample_every": 0, "intervals.eval_every": 0, "retention.snapshots_mb": 0, "intervals.checkpoint_every": 0}

@@ -14,6 +14,7 @@ mod memory;
 mod overhead;
 pub mod part;
 mod plans;
+pub mod process;
 mod shapes;
 mod speed;
 mod trial;

@@ -1,12 +1,22 @@
-//! Text on its way to batches. [`corpus`]: the corpora of a data folder; [`import`]: files that become one; `tales`, `modular_addition` and
-//! `induction`: generators with a known entropy; [`dataset`]: token shards on disk; [`batch`]: the windows that a step reads, a pure
-//! function of seed, step and mix. How text becomes tokens is [`crate::tokenizer`]'s.
+//! Text and batches. From the bottom up:
+//!
+//! - `documents`: the documents of a corpus on disk; `draft`: a corpus being written;
+//! - [`import`]: a corpus from files; [`generators`]: corpora with a known entropy (`tales`, `modular_addition`, `induction`);
+//! - `shards`: token shards on disk; [`corpus`]: the corpora of a data folder; `tokenization`: corpora into shards;
+//! - [`batch`]: the windows that a step reads, a pure function of seed, step and mix; [`dataset`]: shards read as batches.
+//!
+//! [`crate::tokenizer`] turns text into tokens.
 
 pub mod batch;
 pub mod corpus;
 pub mod dataset;
+pub(crate) mod documents;
+pub(crate) mod draft;
+pub mod generators;
 pub mod import;
 
 mod induction;
 mod modular_addition;
+mod shards;
 mod tales;
+mod tokenization;

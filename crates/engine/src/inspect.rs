@@ -29,7 +29,7 @@ use wire::RunPlan;
 use wire::control::live::LiveHyperparameters;
 use wire::inspect::request::{Inspection, InspectionText, MAX_TOKENS};
 use wire::inspect::result::InspectionResult;
-use wire::inspect::update::TensorStats;
+use wire::inspect::statistics::TensorStats;
 use wire::model::ModelPlan;
 
 use self::cache::ActivationCache;
@@ -37,8 +37,9 @@ use crate::data::dataset::Dataset;
 use crate::device::EngineDevice;
 use crate::device::replicas::Replicas;
 use crate::error::{EngineError, InspectError};
+use crate::kernels::dispatch;
 use crate::kernels::gpu::GpuKernels;
-use crate::kernels::reduce::{self, ReductionResults, Reductions};
+use crate::kernels::reduce::{ReductionResults, Reductions};
 use crate::model::params::{ParamSpec, Weights};
 use crate::optim::checkpoint;
 use crate::optim::optimizer::State;
@@ -170,7 +171,7 @@ impl<'a> Inspector<'a> {
     }
 
     fn reduce(&self, reductions: Reductions<Tensor<2>>) -> Result<ReductionResults, EngineError> {
-        reduce::reduce(reductions, self.subject.kernels)
+        dispatch::reduce(reductions, self.subject.kernels)
     }
 
     fn pieces(&self, tokens: &[u32]) -> Vec<String> {

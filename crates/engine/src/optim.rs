@@ -6,3 +6,4 @@ pub mod gpu_stats;
 pub mod muon;
 pub mod optimizer;
 pub mod stats;
+pub mod step_hyperparameters;

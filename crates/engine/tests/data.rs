@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use engine::DataError;
 use engine::data::corpus;
 use engine::data::dataset::{Dataset, prepare};
+use engine::data::generators;
 use engine::data::import::CorpusImport;
 use engine::kernels::random::Counter;
 use wire::data::corpus::{CorpusInfo, Source};
@@ -66,16 +67,16 @@ fn names_in(folder: &Path) -> Vec<String> {
 #[test]
 fn tales_are_generated_tokenized_and_read_with_their_entropy_floor() {
     let folder = Folder::new();
-    let info = corpus::generate(&folder.0, &id("tales"), "tales", 1, &mut quietly).unwrap();
+    let info = generators::generate(&folder.0, &id("tales"), "tales", 1, &mut quietly).unwrap();
     assert_eq!(info.documents, 10_000);
     assert!((0.08..0.12).contains(&info.valid_share));
-    assert_eq!(corpus::generate(&folder.0, &id("tales"), "tales", 1, &mut quietly).unwrap(), info, "made once");
+    assert_eq!(generators::generate(&folder.0, &id("tales"), "tales", 1, &mut quietly).unwrap(), info, "made once");
     assert!(matches!(
-        corpus::generate(&folder.0, &id("tales"), "tales", 2, &mut quietly),
+        generators::generate(&folder.0, &id("tales"), "tales", 2, &mut quietly),
         Err(DataError::CorpusExists { .. })
     ));
     let documents = corpus::documents(&folder.0, &id("tales")).unwrap();
-    let worth = |text: &str| corpus::surprisal("tales", text).unwrap().iter().map(|(_, nats)| nats).sum::<f64>();
+    let worth = |text: &str| generators::surprisal("tales", text).unwrap().iter().map(|(_, nats)| nats).sum::<f64>();
     let all: f64 = documents.iter().map(worth).sum();
     assert!((all - info.entropy_nats.unwrap()).abs() < 1e-6, "the listener prices the whole corpus as the teller did");
 
@@ -96,7 +97,7 @@ fn tales_are_generated_tokenized_and_read_with_their_entropy_floor() {
     let held_out = data.tokenizer().decode(&text);
     let stories: Vec<&str> = held_out.split_terminator("\n\n").collect();
     assert!(
-        stories[..stories.len() - 1].iter().all(|story| corpus::surprisal("tales", story).is_some()),
+        stories[..stories.len() - 1].iter().all(|story| generators::surprisal("tales", story).is_some()),
         "whole stories, one after another"
     );
     let listed = corpus::list(&folder.0).unwrap();
@@ -108,7 +109,7 @@ fn tales_are_generated_tokenized_and_read_with_their_entropy_floor() {
 #[test]
 fn every_sum_modulo_97_occurs_equally_often() {
     let folder = Folder::new();
-    let info = corpus::generate(&folder.0, &id("sums"), "modular-addition", 3, &mut quietly).unwrap();
+    let info = generators::generate(&folder.0, &id("sums"), "modular-addition", 3, &mut quietly).unwrap();
     let rounds = info.documents / (97 * 97);
     assert_eq!((info.documents % (97 * 97), info.text_bytes), (0, 97 * 97 * 8 * rounds));
     assert_eq!(info.alphabet, "+0123456789=");
@@ -229,7 +230,7 @@ fn invalid_files_are_refused_with_their_name_and_leave_nothing() {
     check("a.jsonl", b"{\"text\": \"x\xff\"}", None, "text_binary", &["byte 11"]);
     assert!(matches!(corpus::read(&folder.0, &id("nope")), Err(DataError::NoCorpus { .. })));
     assert!(matches!(
-        corpus::generate(&folder.0, &id("x"), "poems", 1, &mut quietly),
+        generators::generate(&folder.0, &id("x"), "poems", 1, &mut quietly),
         Err(DataError::NoGenerator { .. })
     ));
     assert!(matches!(prepare(&folder.0, &[], Tokenizer::Byte, &mut quietly), Err(DataError::Empty { .. })));
@@ -340,7 +341,7 @@ fn tokenization_can_be_cancelled_and_run_twice_at_once() {
     let cancelled = prepare(&folder.0, &[id("t")], Tokenizer::Byte, &mut |done, _, _| done == 0);
     assert!(matches!(cancelled, Err(DataError::Cancelled)));
     assert_eq!(names_in(&folder.0.join("t")), before);
-    let cancelled = corpus::generate(&folder.0, &id("tales"), "tales", 1, &mut |done, _, _| done < 1000);
+    let cancelled = generators::generate(&folder.0, &id("tales"), "tales", 1, &mut |done, _, _| done < 1000);
     assert!(matches!(cancelled, Err(DataError::Cancelled)) && names_in(&folder.0) == ["t"]);
     let all: Vec<_> = std::thread::scope(|scope| {
         let makers: Vec<_> = (0..4)

@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use engine::check::Faults;
-use engine::check::part::{self, Part, Task};
+use engine::check::part::{Part, Task};
+use engine::check::process;
 use engine::device;
 use wire::check::{Line, Outcome, Section};
 
@@ -35,7 +36,7 @@ fn ended(device: &str, part: Part, faults: Faults) -> Section {
     let task =
         Task { part, device: device.parse().unwrap(), autotune: false, secs: 120.0, folder: folder.path().to_owned() };
     let mut section = Section::default();
-    part::run(&task, Instant::now(), faults, &mut |line: Line| section.add(line)).unwrap();
+    process::run(&task, Instant::now(), faults, &mut |line: Line| section.add(line)).unwrap();
     section.end();
     section
 }

@@ -11,7 +11,8 @@ use engine::kernels::random::{Counter, Normals};
 use engine::model::decoder::Decoder;
 use engine::model::gradient::{self, Gradient, GradientArgs};
 use engine::model::params::{self, ParamSpec, Weights};
-use engine::optim::optimizer::{self, State, StepHyperparameters};
+use engine::optim::optimizer::{self, State};
+use engine::optim::step_hyperparameters::StepHyperparameters;
 use wire::hyperparameters::recipe::OptimizerKind;
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
 

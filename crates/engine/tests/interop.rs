@@ -374,7 +374,7 @@ fn models_for_transformers() {
 /// A byte-pair encoding trained on a generated text.
 fn dataset_tokenizer(lab: &Path) -> TextTokenizer {
     let id: wire::CorpusId = "sums".parse().unwrap();
-    engine::data::corpus::generate(lab, &id, "modular-addition", 1, &mut |_, _, _| true).unwrap();
+    engine::data::generators::generate(lab, &id, "modular-addition", 1, &mut |_, _, _| true).unwrap();
     dataset::prepare(lab, std::slice::from_ref(&id), Tokenizer::Bpe(400), &mut |_, _, _| true).unwrap();
     dataset::open_tokenizer(lab, &[id], Tokenizer::Bpe(400)).unwrap()
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use figure::curve::point;
 use figure::png::Printer;
 use figure::{ChartSpec, Curve, Drawing, Frame, Mark, Reference, Role, Scale, ScaleKind, Size, Style, Theme, chart};
-use wire::control::event::Author;
+use wire::control::author::Author;
 use wire::series::Bucket;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

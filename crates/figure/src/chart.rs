@@ -1,126 +1,10 @@
-//! A chart: its parts, and the function that draws it.
+//! The function that draws a chart, and the crosshair over it.
 
-use wire::control::event::Author;
-use wire::series::Axis;
-
-use crate::axis::ScaleKind;
-use crate::curve::{Curve, Style, extent, has_value, visible};
+use crate::curve::{Curve, Style, extent, has_value, middle, visible};
 use crate::layout::Layout;
-use crate::scene::{Dash, Fill, Form, Point, Role, Scene, Shape, Size, Stroke};
-use crate::{frame, stack, summary};
-
-/// A reference line.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reference {
-    /// Short label: `ln V`, `entropy floor`.
-    pub label: String,
-    /// Value on the y axis. The line is drawn where this costs the curves little height; otherwise its value is shown at the edge.
-    pub value: f64,
-    /// Colour: [`Role::Floor`] for the entropy floor, [`Role::InkFaint`] for the rest.
-    pub role: Role,
-}
-
-/// A marker of an event.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Mark {
-    /// Where on the x axis.
-    pub x: f64,
-    /// What, in a few words.
-    pub phrase: String,
-    /// Who; decides the form.
-    pub author: Author,
-    /// Whether it is an alarm.
-    pub is_alarm: bool,
-}
-
-impl Mark {
-    /// The shape of its author: triangle for a person, square for a rule, diamond for an agent, circle for the system.
-    pub fn form(&self) -> Form {
-        match self.author {
-            Author::Person(_) => Form::Triangle,
-            Author::Rule(_) => Form::Square,
-            Author::Agent(_) => Form::Diamond,
-            Author::System => Form::Circle,
-        }
-    }
-
-    /// Its colour.
-    pub fn role(&self) -> Role {
-        match (self.is_alarm, &self.author) {
-            (true, _) => Role::Alarm,
-            (false, Author::System) => Role::InkFaint,
-            _ => Role::InkSoft,
-        }
-    }
-}
-
-/// The parts around the curves: axes, legend and markers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Frame {
-    /// Title and legend.
-    pub has_header: bool,
-    /// Markers below the plot with their phrases; without it they are lines only.
-    pub has_lane: bool,
-    /// Tick labels of the x axis.
-    pub has_x_labels: bool,
-    /// A filled background, for files.
-    pub has_background: bool,
-    /// Left margin, pixels: stacked charts share it so that their x axes align.
-    pub left_margin: Option<f64>,
-}
-
-impl Default for Frame {
-    fn default() -> Self {
-        Self { has_header: true, has_lane: false, has_x_labels: true, has_background: true, left_margin: None }
-    }
-}
-
-/// A chart without its curves.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ChartSpec {
-    /// What is shown: `loss`.
-    pub title: String,
-    /// Unit of the values, as in [`wire::series::describe`].
-    pub unit: String,
-    /// The quantity of the x axis.
-    pub axis: Axis,
-    /// Scale of the x axis.
-    pub x_scale: ScaleKind,
-    /// Left end; the first bucket's if none.
-    pub from: Option<f64>,
-    /// Right end; the last bucket's if none.
-    pub to: Option<f64>,
-    /// Scale of the y axis.
-    pub y_scale: ScaleKind,
-    /// Lower end; by what is in sight if none.
-    pub y_from: Option<f64>,
-    /// Upper end, likewise.
-    pub y_to: Option<f64>,
-    /// Fit the y axis to this share of the buckets (0.99, say) and mark what reaches beyond; to all of them if none.
-    pub y_share: Option<f64>,
-    /// The y axis reaches down to 0.
-    pub has_zero: bool,
-    /// Reference lines.
-    pub references: Vec<Reference>,
-    /// Markers, in order.
-    pub marks: Vec<Mark>,
-    /// A place on the x axis to read the values at.
-    pub crosshair: Option<f64>,
-    /// Axes, legend and markers.
-    pub frame: Frame,
-}
-
-impl ChartSpec {
-    /// The unit of its x axis.
-    pub fn x_unit(&self) -> &'static str {
-        match self.axis {
-            Axis::Step => "steps",
-            Axis::Tokens => "tokens",
-            Axis::Secs => "s",
-            Axis::Flops => "FLOP",
-        }
-    }
-}
+use crate::scene::{Fill, Form, Point, Role, Scene, Shape, Size, Stroke};
+use crate::spec::ChartSpec;
+use crate::{area, frame, stack, summary};
 
 /// A chart, drawn, and where everything is.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,7 +21,7 @@ pub fn chart(spec: &ChartSpec, curves: &[Curve], size: Size) -> Drawing {
     let mut shapes = frame::ground(spec, &layout);
     let mut inner = frame::reference_lines(spec, &layout);
     inner.extend(frame::mark_lines(spec, &layout));
-    inner.extend(stack::shapes(curves, &layout));
+    inner.extend(area::shapes(curves, &layout));
     for curve in drawing_order(curves) {
         inner.extend(curve.shapes(&layout));
         inner.extend(clipped(curve, &layout));
@@ -195,7 +79,7 @@ fn clipped(curve: &Curve, layout: &Layout) -> Vec<Shape> {
     let mut ends = [f64::NEG_INFINITY; 2];
     for bucket in visible(curve.buckets, layout.x.from, layout.x.to).iter().filter(|bucket| has_value(bucket)) {
         let (low, high) = extent(bucket);
-        let x = layout.to_x(crate::curve::middle(bucket));
+        let x = layout.to_x(middle(bucket));
         let edges = [
             (high > layout.y.to, plot.y + 4.0, Form::Triangle),
             (low < layout.y.from, plot.bottom() - 4.0, Form::TriangleDown),
@@ -218,16 +102,11 @@ fn glow(curve: &Curve, curves: &[Curve], layout: &Layout) -> Vec<Shape> {
         Some(index) if curve.style == Style::Stacked => stack::top(curves, index, last.last_x),
         _ => last.mean,
     };
-    let at = Point::new(layout.to_x(crate::curve::middle(last)), layout.to_y(value));
+    let at = Point::new(layout.to_x(middle(last)), layout.to_y(value));
     if !layout.plot.grown(2.0).contains(at) {
         return Vec::new();
     }
     [(11.0, 0.10), (7.0, 0.18), (3.2, 1.0)]
         .map(|(radius, opacity)| Shape::dot(at, radius, Fill::faint(Role::Ember, opacity)))
         .into()
-}
-
-/// The look of lines that values are read against.
-pub(crate) fn reference_stroke(reference: &Reference) -> Stroke {
-    Stroke::solid(reference.role, 1.0).dashed(Dash::Dashed).faint(0.85)
 }

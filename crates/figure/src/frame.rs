@@ -1,11 +1,11 @@
 //! The frame of a chart: grid, ticks, reference lines, markers, title and legend.
 
 use crate::axis::{self, Tick};
-use crate::chart::{ChartSpec, Mark, Reference, reference_stroke};
 use crate::curve::{Curve, Style, extent, has_value, middle, visible};
 use crate::layout::{LANE, Layout, MARK, SMALL, TITLE, y_target};
 use crate::number;
 use crate::scene::{Anchor, Dash, Fill, Font, Point, Rect, Role, Shape, Stroke, Text, text_width};
+use crate::spec::{ChartSpec, Mark, Reference};
 
 /// Background, grid and tick labels.
 pub(crate) fn ground(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
@@ -86,7 +86,7 @@ pub(crate) fn reference_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     let seen = spec.references.iter().filter(|reference| layout.y.contains(reference.value));
     let line = |reference: &Reference| {
         let y = crisp(layout.to_y(reference.value));
-        Shape::line(Point::new(layout.plot.x, y), Point::new(layout.plot.right(), y), reference_stroke(reference))
+        Shape::line(Point::new(layout.plot.x, y), Point::new(layout.plot.right(), y), reference.stroke())
     };
     seen.map(line).collect()
 }

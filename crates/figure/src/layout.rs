@@ -3,9 +3,9 @@
 use wire::series::Bucket;
 
 use crate::axis::{Scale, ScaleKind};
-use crate::chart::ChartSpec;
 use crate::curve::{Curve, Style, extent, has_value, middle, visible};
 use crate::scene::{Font, Point, Rect, Size, text_width};
+use crate::spec::ChartSpec;
 use crate::{axis, stack};
 
 /// Font height of ticks and remarks.

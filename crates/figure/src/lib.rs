@@ -6,11 +6,13 @@
 //!
 //! - [`scene`] shapes and roles, [`theme`] the colour of each role in light and dark;
 //! - [`number`] how a value is written, [`axis`] scales and ticks;
-//! - [`chart()`] the parts of a chart, [`curve`] one line of it, `frame` axes, markers and legend, [`layout`] the geometry for pointers and keys;
+//! - [`spec`] the parts of a chart, [`curve`] its curves, [`layout`] the geometry, which also answers pointers and keys;
+//! - [`chart()`] draws a chart: `frame` axes, markers and legend, `line` curves, `area` stacked curves;
 //! - [`ramp`] colour maps, [`heat`] heat maps;
 //! - [`summary`] the same chart in words and as a table;
 //! - [`svg()`], [`png`] (feature `png`, for programs with a disk: it uses the system's fonts), [`sparkline()`].
 
+mod area;
 pub mod axis;
 pub mod chart;
 pub mod curve;
@@ -19,25 +21,28 @@ pub mod error;
 mod frame;
 pub mod heat;
 pub mod layout;
+mod line;
 pub mod number;
 #[cfg(feature = "png")]
 pub mod png;
 pub mod ramp;
 pub mod scene;
 pub mod sparkline;
+pub mod spec;
 mod stack;
 pub mod summary;
 pub mod svg;
 pub mod theme;
 
 pub use axis::{Scale, ScaleKind, Tick};
-pub use chart::{ChartSpec, Drawing, Frame, Mark, Reference, chart, crosshair};
+pub use chart::{Drawing, chart, crosshair};
 pub use curve::{Curve, Style};
 pub use frame::place_label;
 pub use layout::{Layout, Reading};
 pub use ramp::Ramp;
 pub use scene::{Point, Rect, Role, Scene, Shape, Size};
 pub use sparkline::sparkline;
+pub use spec::{ChartSpec, Frame, Mark, Reference};
 pub use summary::{Table, describe, table};
 pub use svg::svg;
 pub use theme::Theme;

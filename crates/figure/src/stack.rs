@@ -1,30 +1,12 @@
-//! Stacked areas. A curve without a value at a position counts as 0 there.
+//! Sums of stacked curves. A curve without a value at a position counts as 0 there.
 
 use wire::series::Bucket;
 
 use crate::axis::Scale;
 use crate::curve::{Curve, Style, has_value, middle, visible};
-use crate::layout::Layout;
-use crate::scene::{Fill, Point, Shape, Stroke};
 
 /// A line through places and values, in order of place.
-type Course = Vec<(f64, f64)>;
-
-/// The areas of all stacked curves, the first at the bottom.
-pub(crate) fn shapes(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
-    let mut shapes = Vec::new();
-    for (curve, base, top) in courses(curves, &layout.x) {
-        let pixel = |&(x, value): &(f64, f64)| Point::new(layout.to_x(x), layout.to_y(value));
-        let upper: Vec<Point> = top.iter().map(pixel).collect();
-        let outline: Vec<Point> = upper.iter().copied().chain(base.iter().rev().map(pixel)).collect();
-        if upper.len() < 2 || outline.iter().any(|point| !point.x.is_finite() || !point.y.is_finite()) {
-            continue;
-        }
-        shapes.push(Shape::Area { points: outline, fill: Fill::faint(curve.role, 0.45) });
-        shapes.push(Shape::Polyline { points: upper, stroke: Stroke::solid(curve.role, 1.0) });
-    }
-    shapes
-}
+pub(crate) type Course = Vec<(f64, f64)>;
 
 /// The highest place of the stack between the ends of an axis, if there is one.
 pub(crate) fn highest(curves: &[Curve], x: &Scale) -> Option<f64> {
@@ -40,7 +22,7 @@ pub(crate) fn top(curves: &[Curve], index: usize, x: f64) -> f64 {
 }
 
 /// Each stacked curve with the line below it and its own, on the same positions.
-fn courses<'a, 'b>(curves: &'b [Curve<'a>], x: &Scale) -> Vec<(&'b Curve<'a>, Course, Course)> {
+pub(crate) fn courses<'a, 'b>(curves: &'b [Curve<'a>], x: &Scale) -> Vec<(&'b Curve<'a>, Course, Course)> {
     let mut below: Course = Vec::new();
     let mut out = Vec::new();
     for curve in curves.iter().filter(|curve| curve.style == Style::Stacked) {

@@ -2,10 +2,10 @@
 
 use wire::series::{Axis, Bucket};
 
-use crate::chart::ChartSpec;
 use crate::curve::{Curve, Style, extent, has_value, middle};
 use crate::layout::nearest;
 use crate::number;
+use crate::spec::ChartSpec;
 
 /// What a chart shows, a sentence for each named curve, reference and mark.
 pub fn describe(spec: &ChartSpec, curves: &[Curve]) -> String {

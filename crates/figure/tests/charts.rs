@@ -3,7 +3,7 @@
 use figure::curve::point;
 use figure::{ChartSpec, Curve, Frame, Mark, Reference, Role, ScaleKind, Scene, Shape, Size, Style, Theme, chart};
 use testing::Random;
-use wire::control::event::Author;
+use wire::control::author::Author;
 use wire::series::{Axis, Bucket};
 
 fn each_point(scene: &Scene, visit: &mut dyn FnMut(f64, f64)) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use wire::control::checkpoint::CheckpointRef;
-use wire::control::live::SavedSchedule;
+use wire::control::saved_schedule::SavedSchedule;
 use wire::inspect::update::InspectionUpdate;
 use wire::run::history::History;
 use wire::transport::link::Report;

@@ -1,8 +1,10 @@
 //! The commands to a run ([`command`]) and the events of its journal ([`event`]), with the types that they use: checkpoints,
 //! interventions, and the live hyperparameters that changes apply to.
 
+pub mod author;
 pub mod checkpoint;
 pub mod command;
 pub mod event;
 pub mod intervention;
 pub mod live;
+pub mod saved_schedule;

@@ -3,4 +3,5 @@
 
 pub mod request;
 pub mod result;
+pub mod statistics;
 pub mod update;

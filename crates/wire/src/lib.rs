@@ -3,7 +3,7 @@
 //!
 //! From the bottom up; a module uses only those above it in this list:
 //!
-//! - [`id`], [`error`], [`encode`], [`access`] (roles and tokens), [`device`], [`series`] (metrics: names, units, buckets);
+//! - [`id`], [`error`], [`encode`], [`access`] (roles and tokens), [`device`], [`series`] (metrics: names, units, buckets), [`number`];
 //! - [`model`]: the architecture of the decoder and its cost; [`data`]: datasets and tokenizers;
 //! - [`hyperparameters`]: every hyperparameter, its values and schedules;
 //! - [`control`]: the commands to a run (`command`) and the events of its journal (`event`). Read these two first;
@@ -24,13 +24,15 @@ pub mod hyperparameters;
 pub mod id;
 pub mod inspect;
 pub mod model;
+pub mod number;
 pub mod run;
 pub mod series;
 pub mod transport;
 
+pub use control::author::Author;
 pub use control::checkpoint::CheckpointId;
 pub use control::command::Command;
-pub use control::event::{Author, Event, EventRecord};
+pub use control::event::{Event, EventRecord};
 pub use control::live::LiveHyperparameters;
 pub use error::{ApiErrorBody, ParseError, PlanError};
 pub use hyperparameters::schedule::Schedule;

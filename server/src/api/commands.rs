@@ -13,7 +13,7 @@ use super::extract::{Body, Path, Query};
 use crate::auth::{Steerer, author};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::runs::{commands, forks, steering};
+use crate::runs::{commands, control_run, steering};
 
 /// Header with the id of the control run.
 const CONTROL: HeaderName = HeaderName::from_static("kindling-control");
@@ -42,7 +42,7 @@ pub async fn command_run(
     steering::check(&command)?;
     let summary = lab.feed.summary(&run).await?;
     if query.control {
-        let (record, control) = forks::command_with_control(&lab, &summary, author(&identity), command).await?;
+        let (record, control) = control_run::command_with_control(&lab, &summary, author(&identity), command).await?;
         return Ok(([(CONTROL, control.to_string())], Json(record)).into_response());
     }
     let record = commands::carry_out(&lab, &summary, author(&identity), command).await?;

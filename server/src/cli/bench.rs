@@ -108,7 +108,7 @@ impl BenchArgs {
         let corpus: CorpusId = "bench".parse()?;
         match &self.text {
             Some(file) => bench::import_text(folder.path(), &corpus, file)?,
-            None => drop(engine::data::corpus::generate(folder.path(), &corpus, "tales", 1, &mut |_, _, _| true)?),
+            None => drop(engine::data::generators::generate(folder.path(), &corpus, "tales", 1, &mut |_, _, _| true)?),
         }
         let text = self.text.as_deref().map_or("tales".into(), Path::to_string_lossy);
         println!("nanogpt-cpu, {} steps, {text}", self.steps);

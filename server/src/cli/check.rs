@@ -9,7 +9,7 @@ use engine::check::Finding;
 use wire::DeviceId;
 
 use super::data::DataArgs;
-use super::full_check::{self, FullCheckError};
+use super::full_check::{self, FullCheck, FullCheckError, SECTIONS};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,9 +21,6 @@ Examples:
     kindling check --full --report report
   Measure the speed alone, beside a PyTorch script:
     kindling check --full --report report --only speed,beside --beside \"python3 train.py\"";
-
-/// Sections of the full check, the most important first.
-pub const SECTIONS: [&str; 7] = ["adapter", "parity", "resume", "speed", "memory", "overhead", "beside"];
 
 /// Checks that a device computes correctly: a training step against the CPU, kernels, gradient, resuming, memory and speed.
 #[derive(Debug, Args)]
@@ -49,23 +46,6 @@ pub struct CheckArgs {
     beside: Vec<String>,
     #[command(flatten)]
     data: DataArgs,
-}
-
-/// What the full check runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FullCheck {
-    /// Device; the first GPU by default, else the software adapter, else the CPU.
-    pub device: Option<DeviceId>,
-    /// Folder for the report.
-    pub report: Option<PathBuf>,
-    /// Sections; all where it is empty.
-    pub only: Vec<String>,
-    /// Time limit, seconds.
-    pub seconds: f64,
-    /// Commands to run in turn.
-    pub beside: Vec<String>,
-    /// Folder of the lab, whose Settings page shows the last report of each device.
-    pub data: PathBuf,
 }
 
 /// Why a device should not train.

@@ -2,7 +2,7 @@
 //!
 //! [`sections`] which there are and what they are made of, [`process`] one part of one in a process of its own, [`beside`] another program
 //! run in turn, [`report`] what is written after each result, so that a check that is cut off still tells something, and [`markdown`] how
-//! people read it. What the parts measure is `engine::check::part`'s.
+//! people read it. What the parts measure is `engine::check`'s.
 
 mod beside;
 mod markdown;
@@ -16,18 +16,37 @@ use std::time::Instant;
 
 use engine::EngineError;
 use engine::check::Faults;
-use engine::check::part::{self, Task};
+use engine::check::part::Task;
 use wire::DeviceId;
 use wire::check::{CheckReport, Line, Outcome, VERSION};
 use wire::device::{DeviceInfo, DeviceKind};
 
-use super::check::FullCheck;
 use crate::api::checks;
 use crate::live::clock::now_ms;
 
 use self::process::Launcher;
 use self::report::Writer;
 use self::sections::Runner;
+
+/// Sections of the full check, the most important first.
+pub(super) const SECTIONS: [&str; 7] = ["adapter", "parity", "resume", "speed", "memory", "overhead", "beside"];
+
+/// What the full check runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FullCheck {
+    /// Device; the first GPU by default, else the software adapter, else the CPU.
+    pub device: Option<DeviceId>,
+    /// Folder for the report.
+    pub report: Option<PathBuf>,
+    /// Sections; all where it is empty.
+    pub only: Vec<String>,
+    /// Time limit, seconds.
+    pub seconds: f64,
+    /// Commands to run in turn.
+    pub beside: Vec<String>,
+    /// Folder of the lab, whose Settings page shows the last report of each device.
+    pub data: PathBuf,
+}
 
 /// Why a full check ended without a good report.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +151,6 @@ pub(crate) fn run_part(began: Instant) -> Result<(), FullCheckError> {
         // The process that reads the results may be gone.
         let _ = serde_json::to_string(&line).map(|line| writeln!(out, "{line}").and_then(|()| out.flush()));
     };
-    part::run(&task, began, Faults::default(), &mut report)?;
+    engine::check::process::run(&task, began, Faults::default(), &mut report)?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use wire::Event;
-use wire::control::event::brief;
+use wire::number::brief;
 use wire::series::{Row, name};
 use wire::transport::link::{Item, Report};
 

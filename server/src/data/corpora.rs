@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::DataError;
-use engine::data::{corpus, dataset};
+use engine::data::{corpus, dataset, generators};
 use wire::data::corpus::{CorpusInfo, DatasetInfo};
 use wire::data::tokenizer::Tokenizer;
 use wire::{CorpusId, RunPlan};
@@ -64,7 +64,7 @@ impl Corpora {
         seed: u64,
         job: JobHandle,
     ) -> Result<CorpusInfo, ApiError> {
-        self.run_job(job, move |folder, job| corpus::generate(folder, &id, generator, seed, &mut progress_of(job)))
+        self.run_job(job, move |folder, job| generators::generate(folder, &id, generator, seed, &mut progress_of(job)))
             .await
     }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use axum::extract::Request;
 use engine::tokenizer::save_imported;
 use store::{ImportedRun, NewRun, StoreError};
-use wire::control::event::{Author, EventRecord};
+use wire::control::author::Author;
+use wire::control::event::EventRecord;
 use wire::device::{DeviceInfo, DeviceKind};
 use wire::{DeviceId, Event, RunId, RunState};
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use store::{Store, StoreError};
 use tokio::sync::Notify;
-use wire::control::event::{Author, EventRecord};
+use wire::control::author::Author;
+use wire::control::event::EventRecord;
 use wire::transport::link::Report;
 use wire::{Event, RunId, RunState, RunSummary, RunView};
 

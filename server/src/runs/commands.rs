@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use wire::control::author::Author;
 use wire::control::command::NumberedCommand;
-use wire::control::event::{Author, EventRecord};
+use wire::control::event::EventRecord;
 use wire::transport::link::Report;
 use wire::{Command, Event, RunId, RunState, RunSummary};
 

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use store::NewRun;
-use wire::control::event::Author;
+use wire::control::author::Author;
 use wire::device::DeviceKind;
 use wire::run::References;
 use wire::run::plan::PlanView;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use wire::control::event::Author;
+use wire::control::author::Author;
 use wire::data::corpus::DatasetInfo;
 use wire::device::DeviceInfo;
 use wire::run::References;

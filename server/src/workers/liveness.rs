@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use wire::control::event::Author;
+use wire::control::author::Author;
 use wire::{Event, RunId, RunState, RunSummary};
 
 use super::Workers;

@@ -93,7 +93,7 @@ impl Drop for Wait {
 mod tests {
     use super::*;
     use wire::Event;
-    use wire::control::event::Author;
+    use wire::control::author::Author;
 
     #[tokio::test]
     async fn an_event_answers_the_command_with_its_number() {

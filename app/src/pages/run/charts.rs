@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use figure::chart::Reference;
 use figure::scene::Role;
+use figure::spec::Reference;
 use figure::{ChartSpec, ScaleKind, Style};
 use leptos::prelude::*;
 use wire::LivePath;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use figure::chart::Reference;
 use figure::scene::Role;
+use figure::spec::Reference;
 use figure::{ChartSpec, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;

@@ -1,9 +1,9 @@
 //! The loss chart: training and validation loss in nats per token or bits per byte, on any x axis, with reference lines
 //! and a marker for every event that affects the run. Also what all charts of the page have in common.
 
-use figure::chart::{Mark, Reference};
 use figure::number::whole;
 use figure::scene::Role;
+use figure::spec::{Mark, Reference};
 use figure::{ChartSpec, ScaleKind, Style};
 use leptos::prelude::*;
 use wire::series::{Axis, describe, name};

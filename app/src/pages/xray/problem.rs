@@ -2,7 +2,7 @@
 
 use figure::number::{short, whole};
 use wire::inspect::result::ComponentStats;
-use wire::inspect::update::TensorStats;
+use wire::inspect::statistics::TensorStats;
 
 use super::quantity::{belongs, gradient_norm, update_ratio};
 use super::tokens::percent;
@@ -89,7 +89,7 @@ fn stream_problem(component: &ComponentStats) -> Option<String> {
 mod tests {
     use super::*;
     use wire::inspect::result::HeadStats;
-    use wire::inspect::update::Moments;
+    use wire::inspect::statistics::Moments;
 
     fn component(name: &str) -> ComponentStats {
         ComponentStats { name: name.into(), rms: 1.0, stream_rms: 1.0, non_finite: 0, dead: None, heads: vec![] }

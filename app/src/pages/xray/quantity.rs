@@ -2,7 +2,7 @@
 //! be compared. What counts as a problem is [`super::problem`]'s.
 
 use wire::inspect::result::ComponentStats;
-use wire::inspect::update::TensorStats;
+use wire::inspect::statistics::TensorStats;
 
 use super::tokens::{mean, percent};
 
@@ -173,7 +173,7 @@ pub(crate) fn update_ratio(component: &str, tensors: &[TensorStats]) -> Option<f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::inspect::update::Moments;
+    use wire::inspect::statistics::Moments;
 
     fn component(name: &str) -> ComponentStats {
         ComponentStats { name: name.into(), rms: 1.0, stream_rms: 1.0, non_finite: 0, dead: None, heads: vec![] }

@@ -2,7 +2,7 @@
 //! not finite.
 
 use burn::tensor::{Distribution, Tensor, TensorData, activation};
-use wire::inspect::update::Moments;
+use wire::inspect::statistics::Moments;
 
 use super::faults::Faults;
 use super::part::Sink;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 
+use wire::control::author::Author;
 use wire::control::command::{Command, NumberedCommand};
-use wire::control::event::Author;
 use wire::inspect::update::InspectionUpdate;
 use wire::run::history::Past;
 use wire::series::{Row, name};

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
+use wire::control::author::Author;
 use wire::control::command::{Command, NumberedCommand};
-use wire::control::event::Author;
 use wire::control::intervention::{Component, Intervention};
 use wire::inspect::request::{self, Inspection, InspectionText, TensorValues};
 use wire::inspect::update::{InspectionOverhead, InspectionUpdate};

@@ -1,6 +1,6 @@
 //! The parts of the full check. Each runs in a process of its own, so that a hang, a panic or a lack of memory takes one part and not the
 //! report, and so that burn's switches, which are read once a process, can differ. A part reports each check and figure as soon as it is
-//! known, and ends by itself before its time is over. What the parts are put together to is the server's `full_check`.
+//! known, and ends by itself before its time is over. `process` runs them.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,11 +10,7 @@ use wire::DeviceId;
 use wire::check::{Check, Figure, Line, Outcome};
 use wire::device::DeviceKind;
 
-use super::faults::Faults;
-pub use super::speed::PEAK;
-use super::{adapter, inspections, kernels, memory, overhead, shapes, speed, tuning};
-use crate::device::{self, EngineDevice};
-use crate::error::EngineError;
+use crate::device::EngineDevice;
 
 /// What one process does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,45 +90,6 @@ impl<'a> Sink<'a> {
 
     pub(super) fn figure(&mut self, name: impl Into<String>, value: f64, unit: &str, note: impl Into<String>) {
         (self.out)(Line::Figure(Figure { name: name.into(), value, unit: unit.to_owned(), note: note.into() }));
-    }
-}
-
-/// Runs a part on a device. `began` is the start of the process.
-///
-/// # Errors
-/// A device that cannot be opened or has gone away; what the part cannot go on after.
-pub fn run(task: &Task, began: Instant, faults: Faults, out: &mut dyn FnMut(Line)) -> Result<(), EngineError> {
-    let log = tuning::configure(task.autotune, &task.folder);
-    let device = device::open(&task.device)?;
-    if !task.autotune {
-        tuning::take_the_first(&device)?;
-    }
-    let mut sink = Sink::new(task.secs - began.elapsed().as_secs_f64(), out);
-    run_on(&device, task, began, faults, &log, &mut sink)
-}
-
-fn run_on(
-    device: &EngineDevice,
-    task: &Task,
-    began: Instant,
-    faults: Faults,
-    log: &tuning::Log,
-    sink: &mut Sink<'_>,
-) -> Result<(), EngineError> {
-    match &task.part {
-        Part::Adapter => adapter::report(device, sink),
-        Part::Training => shapes::training(device, faults, sink),
-        Part::Kernels => kernels::report(device, faults, sink),
-        Part::Inspections => inspections::report(device, &task.folder, sink),
-        Part::Resume => shapes::resume(device, faults, sink),
-        Part::Ceilings => speed::ceilings(device, sink),
-        Part::Speed { preset, rows, grows, without_dropout, peak_flops } => {
-            let wanted = speed::Wanted { rows: *rows, grows: *grows, without_dropout: *without_dropout };
-            speed::model(device, preset, wanted, *peak_flops, sink)
-        }
-        Part::FirstStep => speed::first_step(device, began, log, sink),
-        Part::Memory => memory::report(device, &task.folder, faults, sink),
-        Part::Overhead => overhead::report(device, &task.folder, sink),
     }
 }
 

@@ -6,7 +6,7 @@ use wire::RunPlan;
 use wire::data::corpus::CorpusInfo;
 use wire::run::plan::{self, PlanView};
 
-use crate::data::{corpus, dataset};
+use crate::data::{corpus, dataset, generators};
 use crate::device::EngineDevice;
 use crate::error::EngineError;
 use crate::train::bench;
@@ -26,7 +26,7 @@ pub(super) fn of_preset(
 ) -> Result<PlanView, EngineError> {
     let id = TEXT.parse().map_err(|source: wire::id::IdError| unplanned(&source))?;
     if !folder.join(TEXT).exists() {
-        corpus::generate(folder, &id, "tales", 1, &mut |_, _, _| true)?;
+        generators::generate(folder, &id, "tales", 1, &mut |_, _, _| true)?;
     }
     resolved(device, &corpus::list(folder)?, folder, preset, overrides)
 }

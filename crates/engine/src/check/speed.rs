@@ -18,7 +18,8 @@ use crate::kernels::random::Counter;
 use crate::model::decoder::Decoder;
 use crate::model::gradient::{self, GradientArgs};
 use crate::model::params::{self, ParamSpec, Weights};
-use crate::optim::optimizer::{self, State, StepHyperparameters};
+use crate::optim::optimizer::{self, State};
+use crate::optim::step_hyperparameters::StepHyperparameters;
 
 /// Time that one speed is measured over, seconds.
 const MEASURED_SECS: f64 = 2.0;

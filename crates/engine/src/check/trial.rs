@@ -13,7 +13,8 @@ use crate::error::EngineError;
 use crate::kernels::random::Counter;
 use crate::model::gradient::{self, GradientArgs};
 use crate::model::params::{self, ParamSpec, Weights};
-use crate::optim::optimizer::{self, State, StepHyperparameters};
+use crate::optim::optimizer::{self, State};
+use crate::optim::step_hyperparameters::StepHyperparameters;
 
 const DIAL: StepHyperparameters = StepHyperparameters {
     kind: OptimizerKind::Adamw,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use wire::data::corpus::{CorpusInfo, Source as CorpusSource};
 use wire::id::CorpusId;
 
-use crate::data::corpus::draft::Draft;
+use crate::data::draft::Draft;
 use crate::error::{DataError, Progress, Source};
 
 /// Bytes read at once.

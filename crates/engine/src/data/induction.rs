@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::data::corpus::draft::Draft;
+use crate::data::draft::Draft;
 use crate::error::{DataError, Progress};
 use crate::kernels::random::Counter;
 

@@ -2,16 +2,12 @@
 
 use std::ops::Range;
 
-use crate::data::corpus::draft::Draft;
+use crate::data::draft::Draft;
 use crate::error::{DataError, Progress};
 use crate::kernels::random::Counter;
 
 /// The prime.
 pub(crate) const MODULUS: u64 = 97;
-
-/// Tenths of the sums that are held out. With one tenth a model generalizes at once; with seven it first memorizes the training sums, and the
-/// validation loss falls much later.
-pub(crate) const HELD_OUT_TENTHS: u64 = 7;
 
 /// Copies of every pair in the text, each time in another order, so that the order of the sums cannot be memorized.
 const ROUNDS: u64 = 24;

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::data::corpus::draft::Draft;
+use crate::data::draft::Draft;
 use crate::data::tales::grammar::SHIPPED;
 use crate::error::{DataError, Progress};
 use crate::kernels::random::Counter;
@@ -44,7 +44,7 @@ fn sample(seed: u64, story: u64) -> (String, f64) {
     sampler::sample(&SHIPPED, &mut Counter::at(&[seed, 0x7a1e, story]))
 }
 
-/// Surprisal of each word of a story; see [`crate::data::corpus::surprisal`].
+/// Surprisal of each word of a story; see [`crate::data::generators::surprisal`].
 pub(crate) fn surprisal(document: &str) -> Option<Vec<(Range<usize>, f64)>> {
     surprisal::of_words(&SHIPPED, document)
 }

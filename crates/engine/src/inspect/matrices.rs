@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 use wire::inspect::request::{InspectionText, TensorValues, Window};
 use wire::inspect::result::{HeatMap, Histogram, InspectionResult, MatrixSummary};
-use wire::inspect::update::Moments;
+use wire::inspect::statistics::Moments;
 
 use super::Inspector;
 use super::lanczos::{largest_eigenpair, largest_eigenvalue_on_device};
@@ -15,7 +15,8 @@ use crate::kernels::reduce::{Grid, Reductions, Tile};
 use crate::model::gradient::{self, GradientArgs};
 use crate::model::params::ParamSpec;
 use crate::optim::muon;
-use crate::optim::optimizer::{self, StepHyperparameters};
+use crate::optim::optimizer;
+use crate::optim::step_hyperparameters::StepHyperparameters;
 
 /// Rows and columns of tiles of a small heat map.
 const SMALL: usize = 32;

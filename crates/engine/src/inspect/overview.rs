@@ -2,7 +2,7 @@
 
 use wire::inspect::request::InspectionText;
 use wire::inspect::result::{ComponentStats, InspectionResult};
-use wire::inspect::update::Moments;
+use wire::inspect::statistics::Moments;
 use wire::model::Mlp;
 
 use super::Inspector;

@@ -1,6 +1,6 @@
 //! Moments and extrema of values on the host.
 
-use wire::inspect::update::Moments;
+use wire::inspect::statistics::Moments;
 
 use crate::kernels::fused::lanes;
 

@@ -1,14 +1,12 @@
-//! Reductions of matrices on their device: moments, histograms, tiles, rows of attention, channels. All reductions of an inspection are
-//! computed together: on a GPU by WGSL kernels with one transfer ([`crate::kernels::gpu`]), on the CPU by their reference implementations
-//! here.
+//! Reductions of matrices: moments, histograms, tiles, rows of attention, channels. Here are their types and the reference implementations
+//! on the CPU; [`crate::kernels::gpu`] computes the same with WGSL kernels.
 
 use burn::tensor::Tensor;
 use wire::inspect::result::Histogram;
-use wire::inspect::update::Moments;
+use wire::inspect::statistics::Moments;
 
 use crate::device::with_host_values;
 use crate::error::EngineError;
-use crate::kernels::gpu::{GpuKernels, GpuTensor};
 use crate::kernels::moments::moments;
 
 /// Requested reductions of tensors of a kind. The results of each list are in its order.
@@ -118,20 +116,6 @@ pub struct ChannelStats {
     pub non_finite: u64,
 }
 
-/// Computes all reductions: by `kernels` where there are any, else on the CPU.
-///
-/// # Errors
-/// A device that has gone away.
-pub fn reduce(
-    reductions: Reductions<Tensor<2>>,
-    kernels: Option<&GpuKernels>,
-) -> Result<ReductionResults, EngineError> {
-    match kernels {
-        Some(kernels) => kernels.start(&reductions.map(GpuTensor::new)?)?.wait(),
-        None => Ok(on_cpu(&reductions)),
-    }
-}
-
 impl<T> Reductions<T> {
     /// The same reductions of other tensors.
     ///
@@ -147,7 +131,8 @@ impl<T> Reductions<T> {
     }
 }
 
-fn on_cpu(reductions: &Reductions<Tensor<2>>) -> ReductionResults {
+/// Computes all reductions on the CPU, by the reference implementations.
+pub(crate) fn on_cpu(reductions: &Reductions<Tensor<2>>) -> ReductionResults {
     fn each<R>(list: &[Tensor<2>], f: impl Fn(&[f32], usize) -> R) -> Vec<R> {
         list.iter().map(|tensor| with_host_values(tensor, |values| f(values, tensor.dims()[1]))).collect()
     }

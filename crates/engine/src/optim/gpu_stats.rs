@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 use burn::tensor::wgpu::WgpuSetup;
-use wire::inspect::update::{Moments, TensorStats};
+use wire::inspect::statistics::Moments;
+use wire::inspect::statistics::TensorStats;
 
 use crate::error::EngineError;
 use crate::kernels::gpu::{GpuKernels, GpuTensor, PendingResults};

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use wire::hyperparameters::recipe::OptimizerKind;
 
 use crate::model::params::ParamSpec;
-use crate::optim::optimizer::StepHyperparameters;
+use crate::optim::step_hyperparameters::StepHyperparameters;
 
 /// Decay of the momentum.
 const MOMENTUM: f64 = 0.95;

@@ -3,7 +3,7 @@
 
 use burn::backend::Flex;
 use burn::tensor::Tensor;
-use wire::hyperparameters::recipe::{Optimizer, OptimizerKind};
+use wire::hyperparameters::recipe::OptimizerKind;
 
 use crate::device::host_values;
 use crate::device::replicas::Replicas;
@@ -11,33 +11,7 @@ use crate::error::EngineError;
 use crate::model::gradient::Gradient;
 use crate::model::params::ParamSpec;
 use crate::optim::muon;
-
-/// The optimizer's hyperparameters at one step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StepHyperparameters {
-    /// Which optimizer.
-    pub kind: OptimizerKind,
-    /// Learning rate of the step.
-    pub learning_rate: f64,
-    /// Decay of the first moment.
-    pub beta1: f64,
-    /// Decay of the second moment.
-    pub beta2: f64,
-    /// Added to the root of the second moment.
-    pub eps: f64,
-    /// Decoupled weight decay of matrices: they are multiplied by `1 - learning_rate * weight_decay`.
-    pub weight_decay: f64,
-    /// Maximum global gradient norm; 0 turns clipping off.
-    pub grad_clip: f64,
-}
-
-impl StepHyperparameters {
-    /// Those of an optimizer, with the learning rate that the schedule gives for the step.
-    pub fn new(optimizer: &Optimizer, learning_rate: f64) -> Self {
-        let Optimizer { kind, learning_rate: _, beta1, beta2, eps, weight_decay, grad_clip, z_loss: _ } = *optimizer;
-        Self { kind, learning_rate, beta1, beta2, eps, weight_decay, grad_clip }
-    }
-}
+use crate::optim::step_hyperparameters::StepHyperparameters;
 
 /// The update of one parameter.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -1,7 +1,8 @@
 //! Statistics of weights, gradients and updates on the CPU: one pass over each tensor in place.
 
 use burn::tensor::Tensor;
-use wire::inspect::update::{Moments, TensorStats};
+use wire::inspect::statistics::Moments;
+use wire::inspect::statistics::TensorStats;
 
 use crate::device::host_values;
 use crate::kernels::moments::moments;

@@ -1,5 +1,16 @@
 //! A run in training: [`Trainer::step`] again and again, and between two steps commands, reports, evaluations, samples, inspections and
-//! checkpoints. A run with a past first replays it, see `replay`.
+//! checkpoints. A run with a past first replays it.
+//!
+//! The other parts of a session are in the files beside: `commands`, `evaluation` (with samples), `inspections`, `reports`, `checkpoints`
+//! (written on a thread of their own by `checkpoint_writer`) and `replay`.
+
+mod checkpoint_writer;
+mod checkpoints;
+mod commands;
+mod evaluation;
+mod inspections;
+mod replay;
+mod reports;
 
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
@@ -10,18 +21,19 @@ use wire::control::command::NumberedCommand;
 use wire::control::event::Event;
 use wire::id::RunId;
 use wire::inspect::request::Inspection;
-use wire::inspect::update::{InspectionUpdate, TensorStats};
+use wire::inspect::statistics::TensorStats;
+use wire::inspect::update::InspectionUpdate;
 use wire::run::RunState;
 use wire::run::history::Past;
 use wire::run::plan::RunPlan;
 use wire::series::{Row, name};
 use wire::transport::link::Report;
 
-use super::checkpoint_writer::CheckpointWriter;
-use super::commands::Next;
-use super::inspections::InspectionSchedule;
-use super::replay::{self, Replay};
-use super::reports::with_scalars;
+use self::checkpoint_writer::CheckpointWriter;
+use self::commands::Next;
+use self::inspections::InspectionSchedule;
+use self::replay::Replay;
+use self::reports::with_scalars;
 use super::trainer::{Scalars, StepOutcome, Trainer, millis};
 use crate::data::dataset::Dataset;
 use crate::device::EngineDevice;
@@ -62,42 +74,42 @@ pub struct Folders {
 
 /// A run, loaded on its device.
 pub struct Session {
-    pub(super) run: RunId,
-    pub(super) folders: Folders,
-    pub(super) trainer: Trainer,
+    run: RunId,
+    folders: Folders,
+    trainer: Trainer,
     /// Segment of the run's history that it is on.
-    pub(super) segment: u32,
+    segment: u32,
     /// Newest segment; a rollback opens the next.
-    pub(super) last_segment: u32,
-    pub(super) writer: Option<CheckpointWriter>,
-    pub(super) replay: Replay,
+    last_segment: u32,
+    writer: Option<CheckpointWriter>,
+    replay: Replay,
     /// A periodic checkpoint waits until the writer is free.
-    pub(super) is_checkpoint_due: bool,
-    pub(super) loss_train: Option<f64>,
-    pub(super) loss_valid: Option<f64>,
-    pub(super) best_valid: Option<f64>,
+    is_checkpoint_due: bool,
+    loss_train: Option<f64>,
+    loss_valid: Option<f64>,
+    best_valid: Option<f64>,
     /// Epochs of each dataset so far.
-    pub(super) epochs: Vec<f64>,
+    epochs: Vec<f64>,
     /// The event that reports its start.
     start: Event,
     /// Training time so far, seconds.
-    pub(super) secs: f64,
+    secs: f64,
     /// Steps left of a `step` command; `None` while it trains freely.
-    pub(super) steps_left: Option<u64>,
-    pub(super) is_paused: bool,
-    pub(super) unread: Vec<UnreadStep>,
+    steps_left: Option<u64>,
+    is_paused: bool,
+    unread: Vec<UnreadStep>,
     /// Segment and step of the last weight edit. The checkpoint of that step has the weights before the edit.
-    pub(super) edited_at: Option<(u32, u64)>,
+    edited_at: Option<(u32, u64)>,
     /// The newest statistics of every parameter, and the step that measured them.
-    pub(super) newest_stats: Option<(u64, Vec<TensorStats>)>,
-    pub(super) inspections: InspectionSchedule,
+    newest_stats: Option<(u64, Vec<TensorStats>)>,
+    inspections: InspectionSchedule,
 }
 
 /// A step on a GPU whose loss and gradient norm have not been read back yet.
 pub(super) struct UnreadStep {
-    pub(super) row: Row,
+    row: Row,
     /// `[2]`.
-    pub(super) loss_and_norm: Tensor<1>,
+    loss_and_norm: Tensor<1>,
 }
 
 impl Session {
@@ -215,7 +227,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn pause_on_non_finite(&mut self, loss: f64, norm: f64, out: &mut dyn Reporter) {
+    fn pause_on_non_finite(&mut self, loss: f64, norm: f64, out: &mut dyn Reporter) {
         let what = if loss.is_finite() { format!("gradient norm ({norm})") } else { format!("training loss ({loss})") };
         (self.is_paused, self.steps_left) = (true, None);
         self.emit(out, Event::NonFinite { what }, Some(RunState::Paused));

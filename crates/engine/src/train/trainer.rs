@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 use wire::control::live::LiveHyperparameters;
-use wire::inspect::update::{Moments, TensorStats};
+use wire::inspect::statistics::Moments;
+use wire::inspect::statistics::TensorStats;
 use wire::run::plan::RunPlan;
 
 use crate::data::batch::Batch;
@@ -16,8 +17,9 @@ use crate::error::EngineError;
 use crate::model::gradient::{self, Gradient, GradientArgs};
 use crate::model::params::{self, ParamSpec, Weights};
 use crate::optim::gpu_stats::{Before, GpuStats};
-use crate::optim::optimizer::{self, State, StepHyperparameters};
+use crate::optim::optimizer::{self, State};
 use crate::optim::stats;
+use crate::optim::step_hyperparameters::StepHyperparameters;
 
 /// A model in training on its device: weights, moments, dataset, and the hyperparameters in force.
 pub struct Trainer {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::author::Author;
 use crate::control::checkpoint::CheckpointId;
-use crate::control::event::Author;
 use crate::control::intervention::Intervention;
 use crate::hyperparameters::mix::MixPoint;
 use crate::hyperparameters::schedule::ScheduleCurve;

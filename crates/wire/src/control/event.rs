@@ -2,26 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::author::Author;
 use crate::control::checkpoint::{Cause, CheckpointId, CheckpointInfo, CheckpointRef};
 use crate::control::command::Command;
 use crate::control::intervention::Intervention;
-use crate::control::live::SavedSchedule;
+use crate::control::saved_schedule::SavedSchedule;
 use crate::hyperparameters::table::LivePath;
-
-/// Who did it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Author {
-    /// A person who signed in, by the name of their token.
-    Person(String),
-    /// A rule that was allowed to act.
-    Rule(String),
-    /// A language model that acts through commands.
-    Agent(String),
-    /// The lab itself: training loop, scheduler, store.
-    System,
-}
+use crate::number::brief;
 
 /// An event in the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -281,18 +268,6 @@ impl Event {
     }
 }
 
-/// Three significant digits, with an exponent where the number is far from 1.
-pub fn brief(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 || (0.01..100_000.0).contains(&size) {
-        let digits = if size == 0.0 { 0 } else { (2 - size.log10().floor() as i32).clamp(0, 5) as usize };
-        let text = format!("{value:.digits$}");
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-    } else {
-        format!("{value:.2e}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,20 +289,5 @@ mod tests {
         let text = serde_json::to_string(&record).unwrap();
         assert!(text.contains(r#""kind":"refused""#), "{text}");
         assert_eq!(serde_json::from_str::<EventRecord>(&text).unwrap(), record);
-    }
-
-    #[test]
-    fn numbers_are_brief() {
-        for (value, text) in [
-            (0.0, "0"),
-            (1.0, "1"),
-            (0.0006, "6.00e-4"),
-            (2.3149, "2.31"),
-            (200.0, "200"),
-            (0.1, "0.1"),
-            (12345.0, "12345"),
-        ] {
-            assert_eq!(brief(value), text);
-        }
     }
 }

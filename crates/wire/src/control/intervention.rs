@@ -5,9 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::event::brief;
 use crate::error::PlanError;
 use crate::model::ModelPlan;
+use crate::number::brief;
 
 /// Maximum number of interventions at once.
 pub const MAX_INTERVENTIONS: usize = 32;

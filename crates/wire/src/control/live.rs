@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use super::command::{Command, ScheduleChange};
 use super::event::Event;
 use super::intervention;
+use super::saved_schedule::SavedSchedule;
 use crate::encode::exact;
 use crate::error::PlanError;
 use crate::hyperparameters::accumulation::AccumulationSchedule;
-use crate::hyperparameters::mix::{MixPoint, MixSchedule};
+use crate::hyperparameters::mix::MixSchedule;
 use crate::hyperparameters::recipe::{Intervals, Optimizer, Recipe};
-use crate::hyperparameters::schedule::{Schedule, ScheduleCurve, ScheduleOverride};
+use crate::hyperparameters::schedule::{Schedule, ScheduleCurve};
 use crate::hyperparameters::table::{LivePath, pointer};
 
 /// The hyperparameters that can change while a run trains. A pure function of the plan and of the changes on the run's path.
@@ -38,24 +39,6 @@ pub struct LiveHyperparameters {
     pub skips: Vec<(u64, u64)>,
     /// Changes on the run's path.
     pub changes: u32,
-}
-
-/// A schedule before or after a change, from the step of the change on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum SavedSchedule {
-    /// Overrides of the learning rate, and the step at which the run ends.
-    LearningRate {
-        overrides: Vec<ScheduleOverride>,
-        /// Last step.
-        steps: u64,
-    },
-    /// Dataset weights from the step on.
-    Mix(Vec<MixPoint>),
-    /// Gradient accumulation from the step on: (first step, micro-batches).
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<u64>>))]
-    Accumulation(Vec<(u64, u64)>),
 }
 
 impl LiveHyperparameters {

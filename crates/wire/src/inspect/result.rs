@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::request::Window;
-use super::update::{Moments, TensorStats};
+use super::statistics::{Moments, TensorStats};
 
 /// A quantised matrix, one byte per cell: 0 is a value that is not finite (or a cell outside the matrix), 1 to 255 are spread evenly from
 /// `low` to `high`.

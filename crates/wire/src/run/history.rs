@@ -336,8 +336,8 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::author::Author;
     use crate::control::checkpoint::{Cause, CheckpointInfo};
-    use crate::control::event::Author;
     use crate::hyperparameters::table::LivePath;
 
     fn id(segment: u32, step: u64) -> CheckpointId {

@@ -6,8 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::author::Author;
 use crate::control::command::NumberedCommand;
-use crate::control::event::{Author, Event};
+use crate::control::event::Event;
 use crate::device::{DeviceInfo, DeviceLoad};
 use crate::id::{RunId, WorkerId};
 use crate::inspect::request::Inspection;

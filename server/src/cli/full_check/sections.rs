@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::FullCheckError;
-use crate::cli::check::{FullCheck, SECTIONS};
-use engine::check::part::{PEAK, Part, Task};
+use super::{FullCheck, SECTIONS};
+use engine::check::part::{Part, Task};
+use engine::check::process::PEAK;
 use wire::check::{Check, Figure, Line, Outcome, Section};
 use wire::device::{DeviceInfo, DeviceKind};
 

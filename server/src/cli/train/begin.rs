@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use engine::data::{corpus, dataset};
+use engine::data::{corpus, dataset, generators};
 use store::{NewRun, Store};
-use wire::control::event::Author;
+use wire::control::author::Author;
 use wire::run::References;
 use wire::run::history::Past;
 use wire::run::plan::{PlanView, check_spec, resolve};
@@ -117,7 +117,7 @@ fn make_built_in(corpora: &Path, id: &CorpusId) -> Result<(), TrainError> {
         return Ok(());
     }
     let mut line = Line::new(format!("generating the dataset {id}"));
-    corpus::generate(corpora, id, id.as_str(), 1, &mut |done, total, unit| line.show(done, total, unit))?;
+    generators::generate(corpora, id, id.as_str(), 1, &mut |done, total, unit| line.show(done, total, unit))?;
     line.end();
     Ok(())
 }

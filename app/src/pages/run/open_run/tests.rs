@@ -1,5 +1,5 @@
 use wire::LivePath;
-use wire::control::event::Author;
+use wire::control::author::Author;
 use wire::run::Cursor;
 use wire::run::history::{Segment, Span};
 use wire::series::{Row, SeriesWindow, name};

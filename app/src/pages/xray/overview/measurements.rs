@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 use wire::inspect::request::Inspection;
 use wire::inspect::result::{ComponentStats, InspectionResult};
-use wire::inspect::update::TensorStats;
+use wire::inspect::statistics::TensorStats;
 
 use crate::pages::xray::inspections::result::Inspected;
 use crate::pages::xray::problem::problems;

@@ -3,7 +3,7 @@
 
 use bytemuck::{Pod, Zeroable};
 use wire::inspect::result::Histogram;
-use wire::inspect::update::Moments;
+use wire::inspect::statistics::Moments;
 
 use super::Span;
 use crate::kernels::reduce::{ChannelStats, Grid, ReductionResults, Reductions, RowStats, Tile};

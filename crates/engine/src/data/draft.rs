@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use wire::data::corpus::{CorpusInfo, Source};
 use wire::id::CorpusId;
 
-use crate::data::corpus::{Documents, held_out_tenths};
+use crate::data::documents::{Documents, held_out_tenths};
 use crate::error::DataError;
 use crate::files::{aside, sweep, write_json, write_synced};
 

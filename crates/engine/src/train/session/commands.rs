@@ -11,10 +11,10 @@ use wire::run::RunState;
 use wire::transport::link::Report;
 
 use super::checkpoint_writer::{CheckpointWriter, Requester};
-use super::session::{Reporter, Session};
-use super::trainer::Trainer;
+use super::{Reporter, Session};
 use crate::error::EngineError;
 use crate::model::weight_edit;
+use crate::train::trainer::Trainer;
 
 /// Time between two looks for commands and inspections while a run is paused.
 const PAUSED_WAIT: Duration = Duration::from_millis(100);

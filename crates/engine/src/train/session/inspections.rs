@@ -9,12 +9,12 @@ use wire::inspect::request::{self, Inspection};
 use wire::inspect::result::InspectionResult;
 use wire::inspect::update::{InspectionOverhead, InspectionUpdate};
 
-use super::session::{Reporter, Session};
-use super::trainer::millis;
+use super::{Reporter, Session};
 use crate::device::replicas::panic_message;
 use crate::error::{EngineError, InspectError};
 use crate::inspect::{Inspector, Subject, snapshot};
 use crate::optim::gpu_stats::GpuStats;
+use crate::train::trainer::millis;
 
 /// Minimum time between two results of one inspection.
 const INTERVAL: Duration = Duration::from_millis(500);

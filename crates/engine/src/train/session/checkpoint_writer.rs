@@ -7,12 +7,13 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use wire::control::author::Author;
 use wire::control::checkpoint::{Cause, CheckpointId};
-use wire::control::event::{Author, Event};
+use wire::control::event::Event;
 use wire::run::RunState;
 use wire::transport::link::Report;
 
-use super::session::now_ms;
+use super::now_ms;
 use crate::error::EngineError;
 use crate::optim::checkpoint::{HostState, Manifest};
 

@@ -11,16 +11,16 @@ use crate::files::Mapped;
 
 /// What is known of a shard from beside it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct ShardInfo {
+pub(crate) struct ShardInfo {
     /// Tokens in it.
-    pub(super) tokens: u64,
+    pub(crate) tokens: u64,
     /// BLAKE3 of the file, in hex.
     hash: String,
 }
 
 impl ShardInfo {
     /// Refuses a file that is missing or of another length.
-    pub(super) fn check_length(&self, path: &Path, vocab: u32) -> Result<(), DataError> {
+    pub(crate) fn check_length(&self, path: &Path, vocab: u32) -> Result<(), DataError> {
         let found = std::fs::metadata(path).map_err(DataError::disk("could not read", path))?.len();
         let expected = self.tokens.saturating_mul(width(vocab as usize) as u64);
         if found == expected {
@@ -36,7 +36,7 @@ fn width(vocab: usize) -> usize {
 }
 
 /// A shard being written.
-pub(super) struct ShardWriter {
+pub(crate) struct ShardWriter {
     path: PathBuf,
     file: BufWriter<File>,
     hasher: blake3::Hasher,
@@ -45,7 +45,7 @@ pub(super) struct ShardWriter {
 }
 
 impl ShardWriter {
-    pub(super) fn new(path: &Path, vocab: usize) -> Result<Self, DataError> {
+    pub(crate) fn new(path: &Path, vocab: usize) -> Result<Self, DataError> {
         let file = File::create(path).map_err(DataError::disk("could not create", path))?;
         Ok(Self {
             path: path.to_owned(),
@@ -56,14 +56,14 @@ impl ShardWriter {
         })
     }
 
-    pub(super) fn write(&mut self, tokens: &[u32]) -> Result<(), DataError> {
+    pub(crate) fn write(&mut self, tokens: &[u32]) -> Result<(), DataError> {
         let bytes: Vec<u8> = tokens.iter().flat_map(|token| token.to_le_bytes().into_iter().take(self.width)).collect();
         self.hasher.update(&bytes);
         self.tokens += tokens.len() as u64;
         self.file.write_all(&bytes).map_err(DataError::disk("could not write", &self.path))
     }
 
-    pub(super) fn finish(mut self) -> Result<ShardInfo, DataError> {
+    pub(crate) fn finish(mut self) -> Result<ShardInfo, DataError> {
         let synced = self.file.flush().and_then(|()| self.file.get_ref().sync_all());
         synced.map_err(DataError::disk("could not write", &self.path))?;
         Ok(ShardInfo { tokens: self.tokens, hash: self.hasher.finalize().to_hex().to_string() })
@@ -71,14 +71,14 @@ impl ShardWriter {
 }
 
 /// A shard mapped for reading.
-pub(super) struct Shard {
+pub(crate) struct Shard {
     map: Mapped,
     width: usize,
 }
 
 impl Shard {
     /// Maps a shard and checks every byte, and every token against the vocabulary.
-    pub(super) fn open(path: &Path, info: &ShardInfo, vocab: u32) -> Result<Self, DataError> {
+    pub(crate) fn open(path: &Path, info: &ShardInfo, vocab: u32) -> Result<Self, DataError> {
         info.check_length(path, vocab)?;
         let shard = Self { map: Mapped::open(path)?, width: width(vocab as usize) };
         if blake3::hash(shard.map.bytes()).to_hex().as_str() != info.hash {
@@ -91,12 +91,12 @@ impl Shard {
     }
 
     /// Tokens in it; at least two.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.map.bytes().len() / self.width
     }
 
     /// One token; past the end the stream starts again.
-    pub(super) fn get(&self, place: usize) -> i32 {
+    pub(crate) fn get(&self, place: usize) -> i32 {
         let at = place % self.len() * self.width;
         match self.map.bytes()[at..at + self.width] {
             [a, b] => i32::from(u16::from_le_bytes([a, b])),

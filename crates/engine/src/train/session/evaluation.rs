@@ -8,11 +8,11 @@ use wire::run::RunState;
 use wire::series::{Row, name};
 
 use super::checkpoint_writer::Requester;
-use super::session::{Reporter, Session};
-use super::trainer::is_due;
+use super::{Reporter, Session};
 use crate::data::batch::Batch;
 use crate::error::EngineError;
 use crate::model::{evaluate, sample};
+use crate::train::trainer::is_due;
 
 /// The last evaluation reads at most this many windows: the whole validation split of a small dataset, a part of a large one.
 const FINAL_WINDOWS: usize = 4096;

@@ -8,10 +8,10 @@ use wire::transport::link::Report;
 
 use super::checkpoint_writer::{CheckpointWriter, Requester};
 use super::commands::refuse;
-use super::session::{Reporter, Session, now_ms};
-use super::trainer::is_due;
+use super::{Reporter, Session, now_ms};
 use crate::error::EngineError;
 use crate::optim::checkpoint::{self, HostState, Manifest};
+use crate::train::trainer::is_due;
 
 /// Parameters up to which the run waits for the writer: with moments 48 MB, written in a fraction of a second.
 const SMALL_PARAMETERS: u64 = 4_000_000;

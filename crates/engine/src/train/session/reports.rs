@@ -2,16 +2,18 @@
 //! later, so that its queue does not run dry.
 
 use burn::tensor::Tensor;
-use wire::control::event::{Author, Event};
-use wire::inspect::update::{InspectionUpdate, TensorStats};
+use wire::control::author::Author;
+use wire::control::event::Event;
+use wire::inspect::statistics::TensorStats;
+use wire::inspect::update::InspectionUpdate;
 use wire::run::RunState;
 use wire::series::{Row, name};
 use wire::transport::link::Report;
 
-use super::session::{Reporter, Session, now_ms};
-use super::trainer::{StepTimes, is_due};
+use super::{Reporter, Session, now_ms};
 use crate::device::read;
 use crate::error::EngineError;
+use crate::train::trainer::{StepTimes, is_due};
 
 impl Session {
     /// The values of a step, without its loss and gradient norm.

@@ -1,0 +1,127 @@
+//! A chart without its curves: title, axes, reference lines, markers and frame.
+
+use wire::control::author::Author;
+use wire::series::Axis;
+
+use crate::axis::ScaleKind;
+use crate::scene::{Dash, Form, Role, Stroke};
+
+/// A reference line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reference {
+    /// Short label: `ln V`, `entropy floor`.
+    pub label: String,
+    /// Value on the y axis. The line is drawn where this costs the curves little height; otherwise its value is shown at the edge.
+    pub value: f64,
+    /// Colour: [`Role::Floor`] for the entropy floor, [`Role::InkFaint`] for the rest.
+    pub role: Role,
+}
+
+/// A marker of an event.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// Where on the x axis.
+    pub x: f64,
+    /// What, in a few words.
+    pub phrase: String,
+    /// Who; decides the form.
+    pub author: Author,
+    /// Whether it is an alarm.
+    pub is_alarm: bool,
+}
+
+impl Reference {
+    /// The dashed line of a reference value.
+    pub(crate) fn stroke(&self) -> Stroke {
+        Stroke::solid(self.role, 1.0).dashed(Dash::Dashed).faint(0.85)
+    }
+}
+
+impl Mark {
+    /// The shape of its author: triangle for a person, square for a rule, diamond for an agent, circle for the system.
+    pub fn form(&self) -> Form {
+        match self.author {
+            Author::Person(_) => Form::Triangle,
+            Author::Rule(_) => Form::Square,
+            Author::Agent(_) => Form::Diamond,
+            Author::System => Form::Circle,
+        }
+    }
+
+    /// Its colour.
+    pub fn role(&self) -> Role {
+        match (self.is_alarm, &self.author) {
+            (true, _) => Role::Alarm,
+            (false, Author::System) => Role::InkFaint,
+            _ => Role::InkSoft,
+        }
+    }
+}
+
+/// The parts around the curves: axes, legend and markers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Title and legend.
+    pub has_header: bool,
+    /// Markers below the plot with their phrases; without it they are lines only.
+    pub has_lane: bool,
+    /// Tick labels of the x axis.
+    pub has_x_labels: bool,
+    /// A filled background, for files.
+    pub has_background: bool,
+    /// Left margin, pixels: stacked charts share it so that their x axes align.
+    pub left_margin: Option<f64>,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self { has_header: true, has_lane: false, has_x_labels: true, has_background: true, left_margin: None }
+    }
+}
+
+/// A chart without its curves.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChartSpec {
+    /// What is shown: `loss`.
+    pub title: String,
+    /// Unit of the values, as in [`wire::series::describe`].
+    pub unit: String,
+    /// The quantity of the x axis.
+    pub axis: Axis,
+    /// Scale of the x axis.
+    pub x_scale: ScaleKind,
+    /// Left end; the first bucket's if none.
+    pub from: Option<f64>,
+    /// Right end; the last bucket's if none.
+    pub to: Option<f64>,
+    /// Scale of the y axis.
+    pub y_scale: ScaleKind,
+    /// Lower end; by what is in sight if none.
+    pub y_from: Option<f64>,
+    /// Upper end, likewise.
+    pub y_to: Option<f64>,
+    /// Fit the y axis to this share of the buckets (0.99, say) and mark what reaches beyond; to all of them if none.
+    pub y_share: Option<f64>,
+    /// The y axis reaches down to 0.
+    pub has_zero: bool,
+    /// Reference lines.
+    pub references: Vec<Reference>,
+    /// Markers, in order.
+    pub marks: Vec<Mark>,
+    /// A place on the x axis to read the values at.
+    pub crosshair: Option<f64>,
+    /// Axes, legend and markers.
+    pub frame: Frame,
+}
+
+impl ChartSpec {
+    /// The unit of its x axis.
+    pub fn x_unit(&self) -> &'static str {
+        match self.axis {
+            Axis::Step => "steps",
+            Axis::Tokens => "tokens",
+            Axis::Secs => "s",
+            Axis::Flops => "FLOP",
+        }
+    }
+}

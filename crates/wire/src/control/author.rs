@@ -1,0 +1,18 @@
+//! The author of a command or an event.
+
+use serde::{Deserialize, Serialize};
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    /// A person who signed in, by the name of their token.
+    Person(String),
+    /// A rule that was allowed to act.
+    Rule(String),
+    /// A language model that acts through commands.
+    Agent(String),
+    /// The lab itself: training loop, scheduler, store.
+    System,
+}

@@ -1,0 +1,33 @@
+//! Numbers as short text, for messages, charts and lists.
+
+/// Three significant digits, with an exponent where the number is far from 1.
+pub fn brief(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 || (0.01..100_000.0).contains(&size) {
+        let digits = if size == 0.0 { 0 } else { (2 - size.log10().floor() as i32).clamp(0, 5) as usize };
+        let text = format!("{value:.digits$}");
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+    } else {
+        format!("{value:.2e}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_brief() {
+        for (value, text) in [
+            (0.0, "0"),
+            (1.0, "1"),
+            (0.0006, "6.00e-4"),
+            (2.3149, "2.31"),
+            (200.0, "200"),
+            (0.1, "0.1"),
+            (12345.0, "12345"),
+        ] {
+            assert_eq!(brief(value), text);
+        }
+    }
+}
