@@ -4,41 +4,51 @@
 
 mod accumulation;
 mod charts;
+mod checkpoint_list;
+mod checkpoint_menu;
 mod checkpoints;
+mod command;
 mod context;
 mod control_run;
 mod controls;
 mod device;
+mod drawer;
 mod export;
 mod fields;
 mod fork;
 mod fork_dataset;
 mod header;
 mod hyperparameter;
+mod hyperparameter_form;
 mod intervals;
 mod journal;
+mod keys;
 mod loss_chart;
 mod mix;
+mod note;
 mod open_run;
 mod phrases;
 mod plan;
 mod rollback;
+mod sample;
 mod samples;
 mod schedule;
 mod schedule_draft;
+mod schedule_edit;
+mod schedule_editor;
 mod schedule_points;
 mod series_loader;
 mod status;
+mod transport;
 mod undo;
 mod viewport;
 
 use std::time::Duration;
 
 use futures_util::future::join;
-use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use wire::run::Cursor;
 use wire::{Event, EventRecord, RunId};
@@ -50,10 +60,11 @@ use charts::{Charts, is_shown};
 use checkpoints::Checkpoints;
 use context::{Drawer, RunContext};
 use control_run::ControlRunPanel;
-use controls::{Controls, press};
+use controls::Controls;
 use device::DevicePanel;
 use header::RunHeader;
 use journal::Journal;
+use keys::listen_to_keys;
 use loss_chart::LossChart;
 use open_run::OpenRun;
 use phrases::{author, phrase};
@@ -226,31 +237,4 @@ async fn wait() {
         set_timeout(move || drop(resolve.call0(&JsValue::NULL)), RETRY);
     });
     let _ = JsFuture::from(passed).await;
-}
-
-/// Listens to the keys of this page, except while a text field has the focus; a focused button keeps its own space key.
-fn listen_to_keys(context: RunContext) {
-    let listener = window_event_listener(ev::keydown, move |event| {
-        if !is_taken(&event) && press(context, event.key().as_str()) {
-            event.prevent_default();
-        }
-    });
-    on_cleanup(move || listener.remove());
-}
-
-fn is_taken(event: &ev::KeyboardEvent) -> bool {
-    let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
-    let tag = target.as_ref().map(web_sys::Element::tag_name).unwrap_or_default();
-    let is_field = matches!(tag.as_str(), "INPUT" | "TEXTAREA" | "SELECT");
-    let is_pressed = matches!(tag.as_str(), "BUTTON" | "A" | "SUMMARY") && event.key() == " ";
-    let has_dialog = document().query_selector("dialog[open]").ok().flatten().is_some();
-    let is_escape = event.key() == "Escape";
-    event.default_prevented()
-        || event.repeat()
-        || event.ctrl_key()
-        || event.meta_key()
-        || event.alt_key()
-        || is_pressed
-        || has_dialog
-        || (is_field && !is_escape)
 }

@@ -6,9 +6,6 @@ use super::modules::{self, Crate, Use};
 use super::{Finding, sources::Sources};
 use crate::shell::Outcome;
 
-/// Folders whose modules still use each other: the crate and the parent module. To be emptied; a new cycle fails.
-const KNOWN: [(&str, &str); 1] = [("app", "crate::pages::run")];
-
 /// Which modules each module uses, of those beside it.
 type Graph<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
@@ -25,9 +22,7 @@ fn in_crate(of: &Crate) -> Vec<Finding> {
     }
     let findings = by_parent.into_iter().flat_map(|(parent, uses)| {
         let place = [&["crate".to_owned()], parent].concat().join("::");
-        let is_known = KNOWN.iter().any(|(folder, known)| *folder == of.folder && *known == place);
-        let groups = if is_known { BTreeSet::new() } else { groups(&graph(&uses)) };
-        groups.into_iter().map(move |group| finding(of, &place, &group, &uses)).collect::<Vec<_>>()
+        groups(&graph(&uses)).into_iter().map(move |group| finding(of, &place, &group, &uses)).collect::<Vec<_>>()
     });
     findings.collect()
 }

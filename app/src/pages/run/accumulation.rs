@@ -7,7 +7,7 @@ use wire::Command;
 use wire::control::command::ScheduleChange;
 use wire::hyperparameters::table::find;
 
-use super::controls::{DrawerButton, focus_on};
+use super::drawer::{DrawerButton, focus_on};
 use super::fields::{ControlRunField, ReasonField, StartAt, StartField, reason_of};
 use super::{Drawer, RunContext};
 

@@ -4,44 +4,17 @@
 use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::control::checkpoint::{Cause, CheckpointView};
-use wire::model::architecture::Shape;
-use wire::{CheckpointId, Event, RunId};
+use wire::control::checkpoint::CheckpointView;
+use wire::{CheckpointId, Event};
 
-use super::{Drawer, RunContext};
+use super::checkpoint_list::{fetch, saved};
+use super::checkpoint_menu::CheckpointMenu;
+use super::{Drawer, RunContext, phrases};
 use crate::components::number::{ago, loss};
-use crate::components::{Confirm, Failure, Icon, Menu, Question, Skeleton, Toasts};
-use crate::net::api::{checkpoints as api, export};
+use crate::components::{Failure, Icon, Skeleton};
 
 /// Characters of a sample that are shown.
 const EXCERPT: usize = 90;
-
-/// Why it was saved, and whether it is the best: "before a change · best".
-pub(super) fn words(saved: &CheckpointView) -> String {
-    let best = if saved.is_best && saved.info.cause != Cause::Best { " · best" } else { "" };
-    format!("{}{best}", cause(saved.info.cause))
-}
-
-/// Why it was saved.
-pub(super) fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Interval => "interval",
-        Cause::Requested => "requested",
-        Cause::BeforeChange => "before a change",
-        Cause::Best => "best",
-        Cause::End => "at the end",
-        Cause::Imported => "imported",
-    }
-}
-
-/// Fetches the list.
-async fn fetch(context: RunContext, run: RunId) {
-    let answer = api::list(&run).await.map(|mut saved| {
-        saved.sort_by_key(|saved| std::cmp::Reverse((saved.info.at_ms, saved.info.id)));
-        saved
-    });
-    context.checkpoints.try_set(Some(answer));
-}
 
 /// Number of the newest event that changes the list.
 fn newest_change(context: RunContext) -> u64 {
@@ -64,16 +37,13 @@ fn newest_change(context: RunContext) -> u64 {
 pub(super) fn Checkpoints() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let newest = Memo::new(move |_| newest_change(context));
-    let again = move || spawn_local(fetch(context, context.id()));
+    let again = move || spawn_local(fetch(context));
     Effect::new(move || {
         // Read and not only tracked: a memo that was never read has nothing to follow.
         newest.get();
         again();
     });
-    let ids = Memo::new(move |_| match &*context.checkpoints.read() {
-        Some(Ok(saved)) => saved.iter().map(|saved| saved.info.id).collect::<Vec<_>>(),
-        _ => vec![],
-    });
+    let ids = Memo::new(move |_| saved(context).iter().map(|saved| saved.info.id).collect::<Vec<_>>());
     // 0: loading, 1: failed, 2: none, 3: some.
     let stage = Memo::new(move |_| match &*context.checkpoints.read() {
         None => 0,
@@ -135,10 +105,7 @@ fn none_yet(context: RunContext) -> String {
 fn CheckpointLine(id: CheckpointId) -> impl IntoView {
     let context = expect_context::<RunContext>();
     let saved = Memo::new(move |before: Option<&Option<CheckpointView>>| {
-        let found = match &*context.checkpoints.read() {
-            Some(Ok(saved)) => saved.iter().find(|saved| saved.info.id == id).cloned(),
-            _ => None,
-        };
+        let found = saved(context).iter().find(|saved| saved.info.id == id).cloned();
         found.or_else(|| before.cloned().flatten())
     });
     let is_abandoned = Memo::new(move |_| {
@@ -163,7 +130,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
                 <p class="what" title=title>
                     <strong class="mono">{number::whole(id.step)}</strong>
                     {is_pinned.then(|| view! { <Icon name="pin" /><span class="unseen">"pinned"</span> })}
-                    <span>{words(&saved)}</span>
+                    <span>{phrases::checkpoint(&saved)}</span>
                     {is_abandoned.get().then(|| view! { <span class="on-abandoned">"abandoned branch"</span> })}
                     {sample.as_deref().map(|text| view! { <span class="excerpt mono">{excerpt(text)}</span> })}
                 </p>
@@ -203,7 +170,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
                         <Icon name="fork" />
                     </button>
                 </Show>
-                <More id saved />
+                <CheckpointMenu id saved />
             </div>
         </li>
     }
@@ -214,99 +181,5 @@ fn excerpt(text: &str) -> String {
     match plain.char_indices().nth(EXCERPT) {
         Some((end, _)) => format!("{} …", &plain[..end]),
         None => plain,
-    }
-}
-
-/// Pin, export, open, delete.
-#[component]
-fn More(id: CheckpointId, saved: Memo<Option<CheckpointView>>) -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    let toasts = expect_context::<Toasts>();
-    let confirm = expect_context::<Confirm>();
-    let run = StoredValue::new(context.id());
-    let is_pinned = Memo::new(move |_| saved.read().as_ref().is_some_and(|saved| saved.is_pinned));
-    let pin = move |_| {
-        let pinned = !is_pinned.get_untracked();
-        spawn_local(async move {
-            match api::pin(&run.get_value(), id, pinned).await {
-                Ok(changed) => context.put(changed),
-                Err(failure) => toasts.fail("The checkpoint was not changed", &failure),
-            }
-        });
-    };
-    let delete = confirm.keep(move || {
-        spawn_local(async move {
-            match api::delete(&run.get_value(), id).await {
-                Ok(()) => {
-                    toasts.say(format!("The checkpoint of step {} was deleted", number::whole(id.step)));
-                    fetch(context, run.get_value()).await;
-                }
-                Err(failure) => toasts.fail("The checkpoint was not deleted", &failure),
-            }
-        });
-    });
-    let ask_delete = move |_| {
-        confirm.ask(Question {
-            title: format!("Delete the checkpoint of step {}?", number::whole(id.step)),
-            loses: "Its weights and optimizer state are deleted from the disk. Rollbacks, forks and completions from \
-                it are no longer possible. This cannot be undone."
-                .into(),
-            verb: "Delete",
-            act: delete,
-        });
-    };
-    let shape = context.run.with_untracked(|run| Shape::of(&run.view.plan.recipe.model));
-    let obstacle = StoredValue::new(shape.err().map(|error| error.message));
-    let path = move || run.with_value(|run| export::model_path(run, id));
-    let playground = move || format!("/playground?run={}&checkpoint={id}", run.get_value());
-    let beside = move || format!("{}&with={}", playground(), run.get_value());
-    view! {
-        <Menu label=format!("Actions for the checkpoint of step {}", id.step)>
-            <a class="button" href=playground()>"Open in the Playground"</a>
-            <a class="button" href=beside() title="Both checkpoints complete the same prompt with the same seed">
-                "Compare with the newest in the Playground"
-            </a>
-            {match obstacle.get_value() {
-                None => view! {
-                    <a
-                        class="button"
-                        href=path()
-                        download=""
-                        title="config.json, model.safetensors and tokenizer.json for the transformers library of \
-                               Hugging Face"
-                    >
-                        <Icon name="download" />
-                        "Export for transformers (.tar)"
-                    </a>
-                }.into_any(),
-                Some(why) => view! {
-                    <button disabled title=why><Icon name="download" />"Export for transformers (.tar)"</button>
-                }.into_any(),
-            }}
-            <Show when=move || context.no_permission.read().is_none()>
-                <button on:click=pin>
-                    <Icon name="pin" />
-                    {move || if is_pinned.get() { "Unpin (may be pruned)" } else { "Pin (never pruned)" }}
-                </button>
-                <button class="danger" on:click=ask_delete>"Delete …"</button>
-            </Show>
-        </Menu>
-    }
-}
-
-impl RunContext {
-    /// Replaces a checkpoint in the list.
-    fn put(self, changed: CheckpointView) {
-        self.checkpoints.try_update(|saved| {
-            let Some(Ok(saved)) = saved else { return };
-            if let Some(old) = saved.iter_mut().find(|old| old.info.id == changed.info.id) {
-                *old = changed;
-            }
-        });
-    }
-
-    /// Saves a checkpoint now.
-    pub(super) fn save(self) {
-        self.send(wire::Command::Checkpoint { reason: None });
     }
 }

@@ -1,24 +1,20 @@
-//! The state that the panels of the Run page share: the open run, the range in view, the open drawer, and the commands.
+//! The state that the panels of the Run page share: the open run, the range in view, the open drawer. Commands are sent
+//! by [`super::command`].
 
 use figure::number;
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 use wire::control::checkpoint::CheckpointView;
 use wire::series::Axis;
-use wire::{CheckpointId, Command, Event, EventRecord, LiveHyperparameters, LivePath, RunId, RunState, RunSummary};
+use wire::{CheckpointId, LiveHyperparameters, LivePath, RunId, RunState, RunSummary};
 
 use super::open_run::OpenRun;
-use super::phrases::{applied, author, in_progress, phrase};
+use super::phrases::{author, phrase};
 use super::schedule_draft::ScheduleDraft;
 use super::viewport::Viewport;
 use crate::components::chart::{ChartGroup, MarkerText, Range};
-use crate::components::is_resumable;
-use crate::net::api::{self, ApiFailure};
+use crate::net::api::ApiFailure;
 use crate::net::live::Live;
 use crate::session::Session;
-
-/// How long a command may take to arrive before the steps that it names are in the past.
-const DELIVERY_SECS: f64 = 0.75;
 
 /// How the charts are drawn.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -210,53 +206,6 @@ impl RunContext {
         if self.viewport.get_untracked() != viewport {
             self.viewport.set(viewport);
         }
-    }
-
-    /// The first step that a command sent now can affect: a run continues to train while the request travels.
-    pub(super) fn next_step(self) -> u64 {
-        let run = self.run.read_untracked();
-        let summary = &run.view.summary;
-        let micro_batches = run.view.hyperparameters.accumulation.at(summary.step).max(1);
-        let tokens_per_step = micro_batches * run.view.plan.tokens_per_micro_batch();
-        let steps_per_sec = summary.tokens_per_sec.unwrap_or(0.0) / tokens_per_step.max(1) as f64;
-        let travelled =
-            if summary.state == RunState::Running { (steps_per_sec * DELIVERY_SECS).ceil() as u64 + 1 } else { 0 };
-        summary.step + travelled
-    }
-
-    /// Sends a command and shows its answer.
-    pub(super) fn send(self, command: Command) {
-        self.send_with(command, false);
-    }
-
-    /// Sends a change, with a control run where one is wanted.
-    pub(super) fn change(self, command: Command) {
-        let with_control_run = self.wants_control_run.get_untracked();
-        self.wants_control_run.set(false);
-        self.send_with(command, with_control_run);
-    }
-
-    fn send_with(self, command: Command, with_control_run: bool) {
-        // A run that is suspended or has ended early can be resumed; every other command needs it on a worker.
-        let is_resume = matches!(command, Command::Resume { .. }) && is_resumable(self.state.get_untracked());
-        let reason = if is_resume { self.no_permission.get_untracked() } else { self.disabled_reason.get_untracked() };
-        if let Some(reason) = reason {
-            self.answer.set(Answer::Refused(reason));
-            return;
-        }
-        let run = self.id();
-        self.answer.set(Answer::Waiting(in_progress(&command)));
-        spawn_local(async move {
-            let answer = match api::command(&run, &command, with_control_run).await {
-                Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => Answer::Refused(message),
-                Ok(record) if with_control_run => {
-                    Answer::Applied(format!("{}; the control run is in the queue", applied(&record)))
-                }
-                Ok(record) => Answer::Applied(applied(&record)),
-                Err(failure) => Answer::Refused(failure.sentence()),
-            };
-            self.answer.try_set(answer);
-        });
     }
 }
 

@@ -1,11 +1,12 @@
-//! Form fields that several changes share: the reason for the journal, the control run, and the step from which a
-//! schedule changes.
+//! Form fields that several changes share: the reason for the journal, the control run, the checkpoint, and the step
+//! from which a schedule changes.
 
 use figure::number;
 use leptos::prelude::*;
-use wire::{PlanError, RunState};
+use wire::{CheckpointId, PlanError, RunState};
 
-use super::RunContext;
+use super::checkpoint_list::saved;
+use super::{RunContext, phrases};
 
 /// The reason to send; `None` where the field is empty.
 pub(super) fn reason_of(reason: RwSignal<String>) -> Option<String> {
@@ -68,6 +69,32 @@ fn control_run_note(context: RunContext) -> String {
             format!("The control run waits in the queue of {device} until this run ends or is suspended.")
         }
         _ => format!("The control run waits in the queue of {device}."),
+    }
+}
+
+/// A list of checkpoints to choose from.
+#[component]
+pub(super) fn CheckpointSelect(
+    /// The first option, for the current state; `None` where a checkpoint must be chosen.
+    #[prop(optional_no_strip)]
+    now: Option<&'static str>,
+    /// The choice.
+    chosen: RwSignal<Option<CheckpointId>>,
+) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let choose = move |value: String| chosen.set(value.parse().ok());
+    view! {
+        <select on:change:target=move |event| choose(event.target().value())>
+            {now.map(|now| view! { <option value="" selected=move || chosen.get().is_none()>{now}</option> })}
+            {move || saved(context).into_iter().map(|saved| {
+                let id = saved.info.id;
+                view! {
+                    <option value=id.to_string() selected=move || chosen.get() == Some(id)>
+                        {format!("step {} · {}", number::whole(id.step), phrases::checkpoint(&saved))}
+                    </option>
+                }
+            }).collect_view()}
+        </select>
     }
 }
 

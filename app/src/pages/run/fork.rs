@@ -7,11 +7,11 @@ use leptos::task::spawn_local;
 use wire::run::spec::Parent;
 use wire::{CheckpointId, Command, LivePath, RunSpec};
 
-use super::controls::toggled;
-use super::fields::sentence;
+use super::checkpoint_list::saved;
+use super::drawer::toggled;
+use super::fields::{CheckpointSelect, sentence};
 use super::fork_dataset::ForkDataset;
 use super::hyperparameter::with_button;
-use super::rollback::{CheckpointSelect, saved};
 use super::{Drawer, RunContext};
 use crate::components::{Failure, Icon};
 use crate::net::api::{self, ApiFailure};

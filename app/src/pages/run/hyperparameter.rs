@@ -1,25 +1,25 @@
-//! A hyperparameter that can change while the run trains, made from its row of the table: its current value on a
-//! button, and a form with half, double and a free value. Each says its effect before it is applied.
+//! The hyperparameters that can change while the run trains, by their form, and their values as the page writes them.
+//! All of it comes from the rows of the table.
 
 use figure::number;
-use leptos::prelude::*;
+use wire::LivePath;
 use wire::hyperparameters::table::Values;
-use wire::{Command, LivePath};
-
-use super::controls::{DrawerButton, focus_on};
-use super::fields::{ControlRunField, ReasonField, reason_of, sentence};
-use super::{Drawer, RunContext};
 
 /// The group of the table whose rows have a form in common ([`super::intervals`]).
-pub(super) const INTERVALS: &str = "intervals";
+const INTERVALS: &str = "intervals";
 
 /// The hyperparameters that have a button of their own.
 pub(super) fn with_button() -> impl Iterator<Item = LivePath> {
     LivePath::all().filter(|path| path.row().group() != INTERVALS)
 }
 
+/// The intervals, which have one form.
+pub(super) fn intervals() -> impl Iterator<Item = LivePath> {
+    LivePath::all().filter(|path| path.row().group() == INTERVALS)
+}
+
 /// Whether 0 turns it off.
-fn is_off_at_zero(path: LivePath) -> bool {
+pub(super) fn is_off_at_zero(path: LivePath) -> bool {
     path == LivePath::GRAD_CLIP || path.row().group() == INTERVALS
 }
 
@@ -32,125 +32,6 @@ pub(super) fn value(path: LivePath, value: f64) -> String {
     }
 }
 
-/// A value as a person would type it, in four digits.
-fn as_typed(value: f64) -> String {
-    let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
-    if rounded == 0.0 || (1e-3..1e6).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
-}
-
-/// Label, verb and factor of the buttons in the form.
-const FACTORS: [(&str, &str, f64); 4] =
-    [("×0.1", "Divide by 10", 0.1), ("×½", "Halve", 0.5), ("×2", "Double", 2.0), ("×10", "Multiply by 10", 10.0)];
-
-/// The step from which a change applies.
-fn from_step(context: RunContext) -> String {
-    number::whole(context.summary.read().step)
-}
-
-fn current(context: RunContext, path: LivePath) -> f64 {
-    context.hyperparameters.read().get(path, context.summary.read().step)
-}
-
-/// The effect of a new value, in a sentence.
-fn effect(context: RunContext, path: LivePath, new: f64) -> String {
-    let from = from_step(context);
-    if let Err(error) = path.check(new) {
-        return sentence(&error);
-    }
-    match path {
-        LivePath::LEARNING_RATE => format!(
-            "The learning rate is {} from step {from} on; the rest of the schedule is scaled with it.",
-            number::short(new)
-        ),
-        _ if new == 0.0 && is_off_at_zero(path) => format!("{} is off from step {from} on.", path.row().label),
-        _ => format!("{} is {} from step {from} on.", path.row().label, value(path, new)),
-    }
-}
-
-/// The button and its form.
-#[component]
-pub(super) fn HyperparameterButton(path: LivePath) -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    let row = path.row();
-    let key = if path == LivePath::LEARNING_RATE { " (l)" } else { "" };
-    let now = Memo::new(move |_| value(path, current(context, path)));
-    view! {
-        <DrawerButton
-            drawer=Drawer::Hyperparameter(path)
-            label=move || view! { <span class="dim">{row.label}</span>" "<b class="mono">{now.get()}</b>" ▾" }
-            name=row.label
-            title=Signal::stored(format!("{}{key}", row.meaning))
-        >
-            <HyperparameterForm path />
-        </DrawerButton>
-    }
-}
-
-#[component]
-fn HyperparameterForm(path: LivePath) -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    let row = path.row();
-    let scaled = move |by: f64| current(context, path) * by;
-    let before = untrack(|| current(context, path));
-    let typed = RwSignal::new(as_typed(before));
-    let reason = RwSignal::new(String::new());
-    let wanted = move || typed.read().trim().replace(',', ".").parse::<f64>();
-    let input = NodeRef::new();
-    focus_on(input);
-    let set = move |new: f64| {
-        context.drawer.set(None);
-        context.change(Command::Set { path, value: new, reason: reason_of(reason) });
-    };
-    let is_invalid = move || wanted().map_or(true, |new| path.check(new).is_err());
-    let submit = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        if let Ok(new) = untrack(wanted)
-            && path.check(new).is_ok()
-        {
-            set(new);
-        }
-    };
-    view! {
-        <form on:submit=submit>
-            <div class="presets">
-                {FACTORS.map(|(word, verb, by)| view! {
-                    <button
-                        type="button"
-                        title=move || format!("{verb}. {}", effect(context, path, scaled(by)))
-                        on:click=move |_| set(untrack(|| scaled(by)))
-                    >
-                        <b>{word}</b>
-                        <span class="mono dim">{move || value(path, scaled(by))}</span>
-                    </button>
-                })}
-            </div>
-            <label title=row.meaning>
-                {row.label}<span class="unit">{format!(" {}", row.unit)}</span>
-                <input
-                    node_ref=input
-                    type="text"
-                    inputmode="decimal"
-                    autocomplete="off"
-                    prop:value=typed
-                    aria-invalid=move || is_invalid().to_string()
-                    on:input:target=move |event| typed.set(event.target().value())
-                />
-            </label>
-            <ReasonField reason />
-            <ControlRunField />
-            <p class="effect">{move || match wanted() {
-                Ok(new) => effect(context, path, new),
-                Err(_) => format!("Give a number, for example {}.", number::short(before)),
-            }}</p>
-            <div class="row end">
-                <button class="primary" type="submit" disabled=is_invalid>
-                    {move || format!("Set from step {} on", from_step(context))}
-                </button>
-            </div>
-        </form>
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,7 +39,7 @@ mod tests {
     #[test]
     fn every_live_hyperparameter_is_in_the_control_bar() {
         let buttons: Vec<LivePath> = with_button().collect();
-        let in_form = super::super::intervals::paths().collect::<Vec<_>>();
+        let in_form: Vec<LivePath> = intervals().collect();
         for path in LivePath::all() {
             assert!(buttons.contains(&path) ^ in_form.contains(&path), "{path}");
         }

@@ -5,15 +5,10 @@ use figure::number;
 use leptos::prelude::*;
 use wire::{Command, LivePath};
 
-use super::controls::DrawerButton;
+use super::drawer::DrawerButton;
 use super::fields::sentence;
-use super::hyperparameter::INTERVALS;
+use super::hyperparameter::intervals;
 use super::{Drawer, RunContext};
-
-/// The intervals that can change while the run trains.
-pub(super) fn paths() -> impl Iterator<Item = LivePath> {
-    LivePath::all().filter(|path| path.row().group() == INTERVALS)
-}
 
 /// The button and its form.
 #[component]
@@ -26,7 +21,7 @@ pub(super) fn IntervalsButton() -> impl IntoView {
             title="Steps between evaluations, samples and checkpoints".to_owned()
         >
             <div class="intervals">
-                {paths().map(|path| view! { <IntervalField path /> }).collect_view()}
+                {intervals().map(|path| view! { <IntervalField path /> }).collect_view()}
                 <p class="small dim">"Intervals are in steps; 0 turns one off."</p>
             </div>
         </DrawerButton>

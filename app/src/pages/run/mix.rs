@@ -7,7 +7,7 @@ use wire::control::command::ScheduleChange;
 use wire::hyperparameters::mix::MixPoint;
 use wire::series::name;
 
-use super::controls::DrawerButton;
+use super::drawer::DrawerButton;
 use super::fields::{ControlRunField, ReasonField, StartAt, StartField, reason_of};
 use super::{Drawer, RunContext};
 use crate::components::rebalanced;

@@ -1,10 +1,11 @@
-//! Commands, events and authors in words, with numbers as the page writes them.
+//! Commands, events, authors and checkpoints in words, with numbers as the page writes them.
 
 use figure::number;
+use wire::control::checkpoint::{Cause, CheckpointView};
 use wire::control::command::ScheduleChange;
 use wire::{Author, Command, Event, EventRecord, LivePath};
 
-use super::{checkpoints, hyperparameter};
+use super::hyperparameter;
 
 /// What a command does, while its answer is awaited.
 pub(super) fn in_progress(command: &Command) -> String {
@@ -53,7 +54,7 @@ pub(super) fn phrase(event: &Event) -> String {
             format!("started, {} parameters", crate::components::number::short(*parameters as f64))
         }
         // The step, which the id contains, is written beside it.
-        Event::Checkpointed { checkpoint } => format!("checkpoint, {}", checkpoints::cause(checkpoint.cause)),
+        Event::Checkpointed { checkpoint } => format!("checkpoint, {}", cause(checkpoint.cause)),
         Event::Evaluated { loss_nats, .. } => format!("validation loss {loss_nats:.3} nats"),
         other => other.phrase(),
     }
@@ -76,5 +77,23 @@ pub(super) fn author(author: &Author, me: Option<&str>) -> String {
         Author::Rule(name) => format!("rule {name}"),
         Author::Agent(name) => format!("agent {name}"),
         Author::System => "System".into(),
+    }
+}
+
+/// Why a checkpoint was saved, and whether it is the best: "before a change · best".
+pub(super) fn checkpoint(saved: &CheckpointView) -> String {
+    let best = if saved.is_best && saved.info.cause != Cause::Best { " · best" } else { "" };
+    format!("{}{best}", cause(saved.info.cause))
+}
+
+/// Why a checkpoint was saved.
+fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Interval => "interval",
+        Cause::Requested => "requested",
+        Cause::BeforeChange => "before a change",
+        Cause::Best => "best",
+        Cause::End => "at the end",
+        Cause::Imported => "imported",
     }
 }

@@ -2,12 +2,11 @@
 
 use figure::number;
 use leptos::prelude::*;
-use wire::control::checkpoint::CheckpointView;
 use wire::{CheckpointId, Command};
 
-use super::checkpoints::words;
-use super::controls::DrawerButton;
-use super::fields::{ControlRunField, ReasonField, reason_of};
+use super::checkpoint_list::saved;
+use super::drawer::DrawerButton;
+use super::fields::{CheckpointSelect, ControlRunField, ReasonField, reason_of};
 use super::{Drawer, RunContext};
 
 /// The button and its form.
@@ -22,40 +21,6 @@ pub(super) fn RollbackButton() -> impl IntoView {
         >
             <RollbackForm />
         </DrawerButton>
-    }
-}
-
-/// The checkpoints of the run, newest first.
-pub(super) fn saved(context: RunContext) -> Vec<CheckpointView> {
-    match &*context.checkpoints.read() {
-        Some(Ok(saved)) => saved.clone(),
-        _ => vec![],
-    }
-}
-
-/// A list of checkpoints to choose from.
-#[component]
-pub(super) fn CheckpointSelect(
-    /// The first option, for the current state; `None` where a checkpoint must be chosen.
-    #[prop(optional_no_strip)]
-    now: Option<&'static str>,
-    /// The choice.
-    chosen: RwSignal<Option<CheckpointId>>,
-) -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    let choose = move |value: String| chosen.set(value.parse().ok());
-    view! {
-        <select on:change:target=move |event| choose(event.target().value())>
-            {now.map(|now| view! { <option value="" selected=move || chosen.get().is_none()>{now}</option> })}
-            {move || saved(context).into_iter().map(|saved| {
-                let id = saved.info.id;
-                view! {
-                    <option value=id.to_string() selected=move || chosen.get() == Some(id)>
-                        {format!("step {} · {}", number::whole(id.step), words(&saved))}
-                    </option>
-                }
-            }).collect_view()}
-        </select>
     }
 }
 

@@ -1,22 +1,19 @@
-//! The learning rate, past and planned, and the editor of its schedule: points to drag ([`super::schedule_points`]),
-//! common schedules, a preview, and the button that applies it.
+//! The chart of the learning rate, past and planned. Below it, while the schedule is edited, is
+//! [`super::schedule_editor`].
 
 use figure::curve::point;
 use figure::scene::Role;
-use figure::{ChartSpec, Style, number};
+use figure::{ChartSpec, Style};
 use leptos::prelude::*;
-use wire::Command;
-use wire::control::command::ScheduleChange;
-use wire::hyperparameters::schedule::{Schedule, ScheduleCurve};
+use wire::hyperparameters::schedule::Schedule;
 use wire::series::{Axis, Bucket, describe, name};
 
 use super::RunContext;
-use super::fields::{ControlRunField, ReasonField, reason_of};
 use super::loss_chart::{history, measured, own_role, shared};
 use super::open_run::OpenRun;
-use super::schedule_draft::{ScheduleDraft, StandardCurve};
+use super::schedule_edit::{follow_run, toggle};
+use super::schedule_editor::ScheduleEditor;
 use super::schedule_points::SchedulePoints;
-use super::viewport::Viewport;
 use crate::components::chart::{Chart, ChartContent, Line};
 
 /// Points at which the planned learning rate is drawn.
@@ -34,26 +31,7 @@ pub(super) fn LearningRateChart() -> impl IntoView {
             .get()
             .unwrap_or_else(|| "Edit the schedule from here on: drag points, or take a common schedule (r)".into())
     };
-    // Steps that the run passes during the edit can no longer be changed.
-    Effect::new(move || {
-        let step = context.summary.read().step;
-        let is_behind =
-            context.draft.with_untracked(|draft| draft.as_ref().is_some_and(|draft| draft.from_step <= step));
-        if is_behind {
-            let next = context.next_step();
-            context.draft.update(|draft| {
-                if let Some(draft) = draft {
-                    draft.advance(next, &context.hyperparameters.read_untracked());
-                }
-            });
-        }
-    });
-    // The schedule of a run that has ended cannot be edited.
-    Effect::new(move || {
-        if context.disabled_reason.read().is_some() && context.draft.with_untracked(Option::is_some) {
-            leave(context);
-        }
-    });
+    follow_run(context);
     let changed = Signal::derive(move || {
         context.track_charts();
         context.draft.track();
@@ -80,28 +58,9 @@ pub(super) fn LearningRateChart() -> impl IntoView {
                     "Edit schedule"
                 </button>
             </Chart>
-            <Show when=move || is_editing.get()><Editor /></Show>
+            <Show when=move || is_editing.get()><ScheduleEditor /></Show>
         </div>
     }
-}
-
-/// Begins or discards an edit.
-pub(super) fn toggle(context: RunContext) {
-    if context.draft.read_untracked().is_some() {
-        leave(context);
-    } else if context.disabled_reason.read_untracked().is_none() {
-        let draft = ScheduleDraft::begin(&context.hyperparameters.read_untracked(), context.next_step());
-        context.draft.set(Some(draft));
-        // Points are at steps, and the end of the plan must be in view.
-        context.options.update(|options| options.axis = Axis::Step);
-        context.viewport.set(Viewport::Plan);
-    }
-}
-
-/// Discards an edit.
-pub(super) fn leave(context: RunContext) {
-    context.draft.set(None);
-    context.viewport.set(Viewport::Whole);
 }
 
 fn paint(context: RunContext) -> ChartContent {
@@ -152,143 +111,4 @@ fn planned(context: RunContext, run: &OpenRun, schedule: &Schedule, steps: u64) 
     let stride = ((to - first) / PLANNED).max(1);
     let steps = (first..=to).step_by(stride as usize).chain([to]);
     steps.map(|step| point(step, run.curves.place(step), schedule.learning_rate(step))).collect()
-}
-
-/// Common schedules, the effect of the edit in words, and the button that applies it.
-#[component]
-fn Editor() -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    let reason = RwSignal::new(String::new());
-    let more = RwSignal::new((context.hyperparameters.read_untracked().steps / 5).max(10).to_string());
-    let take = move |which: StandardCurve| {
-        let draft = ScheduleDraft::standard(&context.hyperparameters.read_untracked(), context.next_step(), which);
-        context.draft.set(Some(draft));
-        context.viewport.set(Viewport::Plan);
-    };
-    let cooldown = move || {
-        let summary = context.summary.read();
-        (summary.steps.saturating_sub(summary.step) / 2).max(1)
-    };
-    let by = move || {
-        more.read().trim().replace([',', ' '], "").parse::<u64>().ok().filter(|more| (1..=100_000_000).contains(more))
-    };
-    let is_curve = move || match &*context.draft.read() {
-        Some(draft) => !matches!(draft.curve, ScheduleCurve::Points(_)),
-        None => false,
-    };
-    let to_points = move |_| {
-        context.draft.update(|draft| {
-            if let Some(draft) = draft {
-                draft.to_points(&context.hyperparameters.read_untracked());
-            }
-        });
-    };
-    let apply = move |event: leptos::ev::SubmitEvent| {
-        event.prevent_default();
-        let Some(mut draft) = context.draft.get_untracked() else { return };
-        let hyperparameters = context.hyperparameters.get_untracked();
-        draft.advance(context.next_step(), &hyperparameters);
-        let steps = (draft.steps != hyperparameters.steps).then_some(draft.steps);
-        leave(context);
-        let schedule = ScheduleChange::LearningRate { curve: draft.curve, steps };
-        context.change(Command::SetSchedule { schedule, reason: reason_of(reason) });
-    };
-    view! {
-        <form class="editor" on:submit=apply>
-            <div class="row" role="group" aria-label="Common schedules">
-                <button
-                    type="button"
-                    title="A straight line from here to the final learning rate over half of the remaining steps"
-                    on:click=move |_| take(StandardCurve::Cooldown(untrack(cooldown)))
-                >
-                    "Cool down"
-                </button>
-                <button
-                    type="button"
-                    title="A rise to the peak over a tenth of the remaining steps, then a cosine decay to the end"
-                    on:click=move |_| take(StandardCurve::Rewarm)
-                >
-                    "Re-warm"
-                </button>
-                <button
-                    type="button"
-                    title="The current learning rate to the end"
-                    on:click=move |_| take(StandardCurve::Constant)
-                >
-                    "Constant"
-                </button>
-                <span class="extend">
-                    <label title="Additional steps after the planned end">
-                        "Extend by "
-                        <input
-                            type="text"
-                            inputmode="numeric"
-                            aria-label="Additional steps"
-                            prop:value=more
-                            on:input:target=move |event| more.set(event.target().value())
-                        />
-                        " steps"
-                    </label>
-                    <button
-                        type="button"
-                        disabled=move || by().is_none()
-                        title="Half a cosine from here to the new end"
-                        on:click=move |_| if let Some(more) = untrack(by) { take(StandardCurve::ExtendCosine(more)) }
-                    >
-                        "with a cosine"
-                    </button>
-                    <button
-                        type="button"
-                        disabled=move || by().is_none()
-                        title="The current learning rate to the new end"
-                        on:click=move |_| if let Some(more) = untrack(by) { take(StandardCurve::ExtendConstant(more)) }
-                    >
-                        "constant"
-                    </button>
-                </span>
-                {move || is_curve().then(|| view! {
-                    <button type="button" title="Converts the schedule to points that can be moved" on:click=to_points>
-                        "Convert to points"
-                    </button>
-                })}
-            </div>
-            <p class="effect">{move || context.draft.read().as_ref().map(|draft| effect(context, draft))}</p>
-            <div class="row">
-                <ReasonField reason />
-                <ControlRunField />
-                <span class="grow"></span>
-                <button type="button" on:click=move |_| leave(context)>"Cancel"</button>
-                <button class="primary" type="submit">"Apply"</button>
-            </div>
-            <p class="small dim">
-                "Drag a point, or focus it: arrow keys move it, with Shift further; Delete removes it; + or a double \
-                 click adds one."
-            </p>
-        </form>
-    }
-}
-
-fn effect(context: RunContext, draft: &ScheduleDraft) -> String {
-    let hyperparameters = context.hyperparameters.read();
-    let (before, after) = (&hyperparameters.schedule, draft.schedule(&hyperparameters));
-    let last = draft.steps.saturating_sub(1);
-    let middle = draft.from_step + last.saturating_sub(draft.from_step) / 2;
-    let at = |step: u64| number::short(after.learning_rate(step));
-    let end = match draft.steps == hyperparameters.steps {
-        true => format!("The run ends at step {} as planned.", number::whole(draft.steps)),
-        false => format!(
-            "The run ends at step {} instead of {}.",
-            number::whole(draft.steps),
-            number::whole(hyperparameters.steps)
-        ),
-    };
-    format!(
-        "From step {}, the learning rate is {} → {} half-way → {} at the end instead of {}. {end} Nothing changes \
-         until you apply it.",
-        number::whole(draft.from_step),
-        at(draft.from_step),
-        at(middle),
-        at(last),
-        number::short(before.learning_rate(last)),
-    )
 }

@@ -8,8 +8,9 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wire::series::Axis;
 
+use super::RunContext;
 use super::schedule_draft::ScheduleDraft;
-use super::{RunContext, schedule};
+use super::schedule_edit::{change, leave};
 
 #[component]
 pub(super) fn SchedulePoints(
@@ -55,14 +56,6 @@ pub(super) fn SchedulePoints(
             </svg>
         </Show>
     }
-}
-
-fn change(context: RunContext, change: impl FnOnce(&mut ScheduleDraft)) {
-    context.draft.update(|draft| {
-        if let Some(draft) = draft {
-            change(draft);
-        }
-    });
 }
 
 /// Step and learning rate under a pointer, inside the plot.
@@ -166,7 +159,7 @@ fn key(context: RunContext, at: usize, event: &ev::KeyboardEvent) {
     event.prevent_default();
     event.stop_propagation();
     if event.key() == "Escape" {
-        return schedule::leave(context);
+        return leave(context);
     }
     change(context, |draft| match event.key().as_str() {
         "Delete" | "Backspace" => {

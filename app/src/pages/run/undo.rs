@@ -6,8 +6,8 @@ use leptos::prelude::*;
 use wire::control::command::UndoMethod;
 use wire::{CheckpointId, Command, Event, EventRecord};
 
-use super::controls::DrawerButton;
-use super::rollback::saved;
+use super::checkpoint_list::saved;
+use super::drawer::DrawerButton;
 use super::{Drawer, RunContext, author, hyperparameter, phrase};
 use crate::components::Icon;
 use crate::session::Session;

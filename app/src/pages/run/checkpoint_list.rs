@@ -1,0 +1,34 @@
+//! The checkpoints of the run as the server lists them, which the panel, the rollback, the fork and the undo share.
+
+use leptos::prelude::*;
+use wire::control::checkpoint::CheckpointView;
+
+use super::RunContext;
+use crate::net::api::checkpoints as api;
+
+/// The checkpoints, newest first; empty until they are fetched.
+pub(super) fn saved(context: RunContext) -> Vec<CheckpointView> {
+    match &*context.checkpoints.read() {
+        Some(Ok(saved)) => saved.clone(),
+        _ => vec![],
+    }
+}
+
+/// Fetches the list.
+pub(super) async fn fetch(context: RunContext) {
+    let answer = api::list(&context.id()).await.map(|mut saved| {
+        saved.sort_by_key(|saved| std::cmp::Reverse((saved.info.at_ms, saved.info.id)));
+        saved
+    });
+    context.checkpoints.try_set(Some(answer));
+}
+
+/// Replaces a checkpoint in the list.
+pub(super) fn put(context: RunContext, changed: CheckpointView) {
+    context.checkpoints.try_update(|saved| {
+        let Some(Ok(saved)) = saved else { return };
+        if let Some(old) = saved.iter_mut().find(|old| old.info.id == changed.info.id) {
+            *old = changed;
+        }
+    });
+}

@@ -1,0 +1,82 @@
+//! Commands of the page: from which step they apply, how they are sent, and how their answer is shown.
+
+use figure::number;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::{Command, Event, EventRecord, RunState};
+
+use super::RunContext;
+use super::context::Answer;
+use super::phrases::{applied, in_progress};
+use crate::components::is_resumable;
+use crate::net::api;
+
+/// How long a command may take to arrive before the steps that it names are in the past.
+const DELIVERY_SECS: f64 = 0.75;
+
+/// The step before which a command sent now is applied, as the controls write it.
+pub(super) fn step_now(context: RunContext) -> String {
+    number::whole(context.summary.read().step)
+}
+
+/// Pauses the run, or resumes one that does not train.
+pub(super) fn pause_or_resume(context: RunContext) {
+    match is_resumable(context.state.get_untracked()) {
+        true => context.send(Command::Resume { reason: None }),
+        false => context.send(Command::Pause { reason: None }),
+    }
+}
+
+impl RunContext {
+    /// The first step that a command sent now can affect: a run continues to train while the request travels.
+    pub(super) fn next_step(self) -> u64 {
+        let run = self.run.read_untracked();
+        let summary = &run.view.summary;
+        let micro_batches = run.view.hyperparameters.accumulation.at(summary.step).max(1);
+        let tokens_per_step = micro_batches * run.view.plan.tokens_per_micro_batch();
+        let steps_per_sec = summary.tokens_per_sec.unwrap_or(0.0) / tokens_per_step.max(1) as f64;
+        let travelled =
+            if summary.state == RunState::Running { (steps_per_sec * DELIVERY_SECS).ceil() as u64 + 1 } else { 0 };
+        summary.step + travelled
+    }
+
+    /// Sends a command and shows its answer.
+    pub(super) fn send(self, command: Command) {
+        self.send_with(command, false);
+    }
+
+    /// Sends a change, with a control run where one is wanted.
+    pub(super) fn change(self, command: Command) {
+        let with_control_run = self.wants_control_run.get_untracked();
+        self.wants_control_run.set(false);
+        self.send_with(command, with_control_run);
+    }
+
+    /// Saves a checkpoint now.
+    pub(super) fn save(self) {
+        self.send(Command::Checkpoint { reason: None });
+    }
+
+    fn send_with(self, command: Command, with_control_run: bool) {
+        // A run that is suspended or has ended early can be resumed; every other command needs it on a worker.
+        let is_resume = matches!(command, Command::Resume { .. }) && is_resumable(self.state.get_untracked());
+        let reason = if is_resume { self.no_permission.get_untracked() } else { self.disabled_reason.get_untracked() };
+        if let Some(reason) = reason {
+            self.answer.set(Answer::Refused(reason));
+            return;
+        }
+        let run = self.id();
+        self.answer.set(Answer::Waiting(in_progress(&command)));
+        spawn_local(async move {
+            let answer = match api::command(&run, &command, with_control_run).await {
+                Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => Answer::Refused(message),
+                Ok(record) if with_control_run => {
+                    Answer::Applied(format!("{}; the control run is in the queue", applied(&record)))
+                }
+                Ok(record) => Answer::Applied(applied(&record)),
+                Err(failure) => Answer::Refused(failure.sentence()),
+            };
+            self.answer.try_set(answer);
+        });
+    }
+}

@@ -1,0 +1,90 @@
+//! The forms below the controls: one is open at a time, opened by its button, closed by a press elsewhere. Why a control
+//! is disabled stands in its tooltip.
+
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use wire::RunState;
+
+use super::{Drawer, RunContext};
+
+/// The open form after its button was pressed.
+pub(super) fn toggled(open: Option<Drawer>, drawer: Drawer) -> Option<Drawer> {
+    if open == Some(drawer) { None } else { Some(drawer) }
+}
+
+/// Whether a control is disabled.
+pub(super) fn is_off(context: RunContext, is_queued: bool) -> bool {
+    is_queued || context.disabled_reason.read().is_some()
+}
+
+/// The effect of a control, or why it is disabled.
+pub(super) fn hint(context: RunContext, is_queued: bool, effect: String) -> String {
+    match (context.disabled_reason.get(), is_queued) {
+        (Some(reason), _) => reason,
+        (None, true) => "The run is queued. This control works once it has started.".into(),
+        (None, false) => effect,
+    }
+}
+
+/// A button that opens a form below it.
+#[component]
+pub(super) fn DrawerButton(
+    /// Which form.
+    drawer: Drawer,
+    /// Content of the button.
+    #[prop(into)]
+    label: ViewFn,
+    /// Name of the form for screen readers.
+    name: &'static str,
+    /// Tooltip of the button.
+    #[prop(into)]
+    title: Signal<String>,
+    /// The form.
+    children: ChildrenFn,
+) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let is_open = Memo::new(move |_| context.drawer.get() == Some(drawer));
+    let is_queued = Memo::new(move |_| context.state.get() == RunState::Queued);
+    let content = StoredValue::new(children);
+    view! {
+        <div class="drawer-root">
+            <button
+                class="control"
+                aria-haspopup="dialog"
+                aria-expanded=move || is_open.get().to_string()
+                title=move || hint(context, is_queued.get(), title.get())
+                disabled=move || is_off(context, is_queued.get())
+                on:click=move |_| context.drawer.update(|open| *open = toggled(*open, drawer))
+            >
+                {move || label.run()}
+            </button>
+            <Show when=move || is_open.get() && !is_off(context, is_queued.get())>
+                <div class="drawer" role="dialog" aria-label=name>{content.with_value(|content| content())}</div>
+            </Show>
+        </div>
+    }
+}
+
+/// Focuses the first field of a form when it opens.
+pub(super) fn focus_on(field: NodeRef<leptos::html::Input>) {
+    Effect::new(move || {
+        if let Some(field) = field.get() {
+            request_animation_frame(move || {
+                let _ = field.focus();
+                field.select();
+            });
+        }
+    });
+}
+
+/// Closes the open form when something outside of it is pressed.
+pub(super) fn close_on_press_elsewhere(context: RunContext) {
+    let listener = window_event_listener(leptos::ev::pointerdown, move |event| {
+        let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
+        let is_inside = target.is_some_and(|target| target.closest(".drawer-root").ok().flatten().is_some());
+        if !is_inside && context.drawer.get_untracked().is_some() {
+            context.drawer.set(None);
+        }
+    });
+    on_cleanup(move || listener.remove());
+}

@@ -1,0 +1,126 @@
+//! A hyperparameter that can change while the run trains: its current value on a button, and a form with half, double
+//! and a free value. Each says its effect before it is applied.
+
+use figure::number;
+use leptos::prelude::*;
+use wire::{Command, LivePath};
+
+use super::command::step_now;
+use super::drawer::{DrawerButton, focus_on};
+use super::fields::{ControlRunField, ReasonField, reason_of, sentence};
+use super::hyperparameter::{is_off_at_zero, value};
+use super::{Drawer, RunContext};
+
+/// A value as a person would type it, in four digits.
+fn as_typed(value: f64) -> String {
+    let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
+    if rounded == 0.0 || (1e-3..1e6).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
+}
+
+/// Label, verb and factor of the buttons in the form.
+const FACTORS: [(&str, &str, f64); 4] =
+    [("×0.1", "Divide by 10", 0.1), ("×½", "Halve", 0.5), ("×2", "Double", 2.0), ("×10", "Multiply by 10", 10.0)];
+
+fn current(context: RunContext, path: LivePath) -> f64 {
+    context.hyperparameters.read().get(path, context.summary.read().step)
+}
+
+/// The effect of a new value, in a sentence.
+fn effect(context: RunContext, path: LivePath, new: f64) -> String {
+    let from = step_now(context);
+    if let Err(error) = path.check(new) {
+        return sentence(&error);
+    }
+    match path {
+        LivePath::LEARNING_RATE => format!(
+            "The learning rate is {} from step {from} on; the rest of the schedule is scaled with it.",
+            number::short(new)
+        ),
+        _ if new == 0.0 && is_off_at_zero(path) => format!("{} is off from step {from} on.", path.row().label),
+        _ => format!("{} is {} from step {from} on.", path.row().label, value(path, new)),
+    }
+}
+
+/// The button and its form.
+#[component]
+pub(super) fn HyperparameterButton(path: LivePath) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let row = path.row();
+    let key = if path == LivePath::LEARNING_RATE { " (l)" } else { "" };
+    let now = Memo::new(move |_| value(path, current(context, path)));
+    view! {
+        <DrawerButton
+            drawer=Drawer::Hyperparameter(path)
+            label=move || view! { <span class="dim">{row.label}</span>" "<b class="mono">{now.get()}</b>" ▾" }
+            name=row.label
+            title=Signal::stored(format!("{}{key}", row.meaning))
+        >
+            <HyperparameterForm path />
+        </DrawerButton>
+    }
+}
+
+#[component]
+fn HyperparameterForm(path: LivePath) -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let row = path.row();
+    let scaled = move |by: f64| current(context, path) * by;
+    let before = untrack(|| current(context, path));
+    let typed = RwSignal::new(as_typed(before));
+    let reason = RwSignal::new(String::new());
+    let wanted = move || typed.read().trim().replace(',', ".").parse::<f64>();
+    let input = NodeRef::new();
+    focus_on(input);
+    let set = move |new: f64| {
+        context.drawer.set(None);
+        context.change(Command::Set { path, value: new, reason: reason_of(reason) });
+    };
+    let is_invalid = move || wanted().map_or(true, |new| path.check(new).is_err());
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        if let Ok(new) = untrack(wanted)
+            && path.check(new).is_ok()
+        {
+            set(new);
+        }
+    };
+    view! {
+        <form on:submit=submit>
+            <div class="presets">
+                {FACTORS.map(|(word, verb, by)| view! {
+                    <button
+                        type="button"
+                        title=move || format!("{verb}. {}", effect(context, path, scaled(by)))
+                        on:click=move |_| set(untrack(|| scaled(by)))
+                    >
+                        <b>{word}</b>
+                        <span class="mono dim">{move || value(path, scaled(by))}</span>
+                    </button>
+                })}
+            </div>
+            <label title=row.meaning>
+                {row.label}<span class="unit">{format!(" {}", row.unit)}</span>
+                <input
+                    node_ref=input
+                    type="text"
+                    inputmode="decimal"
+                    autocomplete="off"
+                    prop:value=typed
+                    aria-invalid=move || is_invalid().to_string()
+                    on:input:target=move |event| typed.set(event.target().value())
+                />
+            </label>
+            <ReasonField reason />
+            <ControlRunField />
+            <p class="effect">{move || match wanted() {
+                Ok(new) => effect(context, path, new),
+                Err(_) => format!("Give a number, for example {}.", number::short(before)),
+            }}</p>
+            <div class="row end">
+                <button class="primary" type="submit" disabled=is_invalid>
+                    {move || format!("Set from step {} on", step_now(context))}
+                </button>
+            </div>
+        </form>
+    }
+}

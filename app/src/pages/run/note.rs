@@ -1,0 +1,61 @@
+//! A note: an event in the journal and a marker on every chart.
+
+use leptos::prelude::*;
+use wire::Command;
+
+use super::command::step_now;
+use super::drawer::{DrawerButton, focus_on};
+use super::{Drawer, RunContext};
+
+/// The button and its form.
+#[component]
+pub(super) fn NoteButton() -> impl IntoView {
+    view! {
+        <DrawerButton
+            drawer=Drawer::Note
+            label=|| "Note"
+            name="Add a note"
+            title=Signal::stored("Add a note to the journal and a marker to every chart at the current \
+                step".to_owned())
+        >
+            <NoteForm />
+        </DrawerButton>
+    }
+}
+
+#[component]
+fn NoteForm() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let text = RwSignal::new(String::new());
+    let field = NodeRef::new();
+    focus_on(field);
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        let text = text.get_untracked().trim().to_owned();
+        if !text.is_empty() {
+            context.drawer.set(None);
+            context.send(Command::Annotate { text });
+        }
+    };
+    view! {
+        <form on:submit=submit>
+            <label>
+                "Note"
+                <input
+                    node_ref=field
+                    type="text"
+                    maxlength="500"
+                    prop:value=text
+                    on:input:target=move |event| text.set(event.target().value())
+                />
+            </label>
+            <p class="effect">
+                {move || format!("The note becomes a marker on every chart at step {} and an event in the journal, \
+                    with your name.", step_now(context))}
+            </p>
+            <div class="row end">
+                <button class="primary" type="submit" disabled=move || text.read().trim().is_empty()>"Add note"</button>
+            </div>
+        </form>
+    }
+}

@@ -1,0 +1,83 @@
+//! A sample now: the prompt, the temperature and the length of the text that the current weights generate.
+
+use figure::number;
+use leptos::prelude::*;
+use wire::Command;
+
+use super::command::step_now;
+use super::drawer::{DrawerButton, focus_on};
+use super::{Drawer, RunContext};
+
+/// The button and its form.
+#[component]
+pub(super) fn SampleButton() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    view! {
+        <DrawerButton
+            drawer=Drawer::Sample
+            label=|| "Sample"
+            name="Generate a sample"
+            title=Signal::derive(move || format!("Generate text with the weights of step {} \
+                (s)", step_now(context)))
+        >
+            <SampleForm />
+        </DrawerButton>
+    }
+}
+
+/// Prompt, temperature and length of a sample.
+#[component]
+fn SampleForm() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let (planned, length) =
+        context.run.with_untracked(|run| (run.view.plan.prompt.clone(), run.view.plan.recipe.intervals.sample_tokens));
+    let prompt = RwSignal::new(planned);
+    let temperature = RwSignal::new(0.8);
+    let tokens = RwSignal::new(length);
+    let set_tokens = move |typed: &str| {
+        if let Ok(count) = typed.parse::<u32>() {
+            tokens.set(count.clamp(1, 4096));
+        }
+    };
+    let field = NodeRef::new();
+    focus_on(field);
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        context.drawer.set(None);
+        context.send(Command::Sample {
+            prompt: Some(prompt.get_untracked()),
+            tokens: Some(tokens.get_untracked()),
+            temperature: Some(temperature.get_untracked()),
+        });
+    };
+    view! {
+        <form on:submit=submit>
+            <label title="The text that the model continues.">
+                "Prompt"
+                <input
+                    node_ref=field
+                    type="text"
+                    prop:value=prompt
+                    on:input:target=move |event| prompt.set(event.target().value())
+                />
+            </label>
+            <label
+                title="Logits are divided by the temperature before the softmax; 0 always takes the most likely token."
+            >
+                "Temperature "<output class="mono">{move || number::short(temperature.get())}</output>
+                <input type="range" min="0" max="1.5" step="0.05" prop:value=move || temperature.get().to_string()
+                    on:input:target=move |event| temperature.set(event.target().value().parse().unwrap_or(0.8)) />
+            </label>
+            <label title="Tokens to generate, from 1 to 4096.">
+                "Length"<span class="unit">" tokens"</span>
+                <input type="number" min="1" max="4096" prop:value=move || tokens.get().to_string()
+                    on:input:target=move |event| set_tokens(&event.target().value()) />
+            </label>
+            <p class="effect">{move || match temperature.get() {
+                0.0 => "With temperature 0 the most likely token is taken each time.".to_owned(),
+                _ => format!("The sample is generated before step {}; training waits for it.", step_now(context)),
+            }}</p>
+            <div class="row end"><button class="primary" type="submit">"Generate"</button></div>
+        </form>
+    }
+}

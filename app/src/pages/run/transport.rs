@@ -1,0 +1,101 @@
+//! Pause or resume, step, stop, suspend.
+
+use figure::number;
+use leptos::prelude::*;
+use wire::{Command, RunState};
+
+use super::RunContext;
+use super::command::{pause_or_resume, step_now};
+use super::drawer::{hint, is_off};
+use crate::components::{Confirm, Icon, Question, is_resumable};
+
+/// The buttons.
+#[component]
+pub(super) fn Transport() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let confirm = expect_context::<Confirm>();
+    let can_resume = Memo::new(move |_| is_resumable(context.state.get()));
+    let is_queued = Memo::new(move |_| context.state.get() == RunState::Queued);
+    let has_ended = Memo::new(move |_| context.state.get().is_over() || context.state.get() == RunState::Suspended);
+    let pause = move || match context.state.get() {
+        RunState::Paused => format!("Continue with step {} (space)", step_now(context)),
+        RunState::Suspended => format!("Take a device again and continue with step {} (space)", step_now(context)),
+        state if is_resumable(state) => {
+            "Add the run to the queue; it continues from its newest checkpoint (space)".into()
+        }
+        _ => format!("Pause before step {}; the model stays loaded (space)", step_now(context)),
+    };
+    let pause_hint = move || match (context.no_permission.get(), can_resume.get()) {
+        (Some(reason), _) => reason,
+        (None, true) => pause(),
+        (None, false) => hint(context, is_queued.get(), pause()),
+    };
+    let is_pause_off =
+        move || context.no_permission.read().is_some() || (!can_resume.get() && is_off(context, is_queued.get()));
+    let stop = move || {
+        let run = context.summary.get_untracked();
+        let loses = if run.state == RunState::Queued {
+            "The run has not started. It leaves the queue.".to_owned()
+        } else {
+            format!(
+                "The run ends at step {} of {} with a checkpoint. Nothing is lost: Resume continues from there.",
+                number::whole(run.step),
+                number::whole(run.steps)
+            )
+        };
+        confirm.ask(Question {
+            title: format!("Stop {}?", run.name),
+            loses,
+            verb: "Stop the run",
+            act: Callback::new(move |()| context.send(Command::Stop { reason: None })),
+        });
+    };
+    view! {
+        <div class="transport" role="group" aria-label="Pause, step, stop">
+            <button class="control" title=pause_hint disabled=is_pause_off on:click=move |_| pause_or_resume(context)>
+                {move || if can_resume.get() { view! {
+                    <Glyph path="M5 3.5v9l8-4.5z" />
+                    "Resume"
+                }.into_any() } else { view! { <Icon name="paused" />"Pause" }.into_any() }}
+            </button>
+            <button
+                class="control"
+                title=move || hint(context, is_queued.get(), format!("Train step {} and pause again \
+                    (.)", step_now(context)))
+                disabled=move || is_off(context, is_queued.get())
+                on:click=move |_| context.send(Command::Step { steps: 1 })
+            >
+                <Glyph path="M4 3.5v9l6-4.5zM12 3.5v9" />
+                "Step"
+            </button>
+            <button
+                class="control"
+                title=move || hint(context, false, format!("End the run before step {}; asks \
+                    first", step_now(context)))
+                disabled=move || has_ended.get() || is_off(context, false)
+                on:click=move |_| stop()
+            >
+                <Icon name="stopped" />
+                "Stop"
+            </button>
+            <Show when=move || context.state.get() == RunState::Paused>
+                <button
+                    class="control"
+                    title=move || hint(context, false, "Save the state and release the device; Resume takes a device \
+                        again".into())
+                    disabled=move || is_off(context, false)
+                    on:click=move |_| context.send(Command::Suspend { reason: None })
+                >
+                    <Icon name="suspended" />
+                    "Suspend"
+                </button>
+            </Show>
+        </div>
+    }
+}
+
+/// A filled icon that the shared ones do not have.
+#[component]
+fn Glyph(path: &'static str) -> impl IntoView {
+    view! { <svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><path d=path fill="currentColor" /></svg> }
+}
