@@ -25,7 +25,7 @@ struct Datasets {
 impl Datasets {
     fn fetch(self) {
         spawn_local(async move {
-            let found = api::corpora().await;
+            let found = api::datasets::list().await;
             self.found.try_set(Some(found));
         });
     }

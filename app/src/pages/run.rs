@@ -124,7 +124,7 @@ pub(crate) fn RunPage(run: RunId) -> impl IntoView {
 
 /// A run and the names of its series, which decide what is fetched next.
 async fn fetch(id: RunId) -> Result<OpenRun, ApiFailure> {
-    let (view, names) = join(api::run(&id), api::series_names(&id)).await;
+    let (view, names) = join(api::run(&id), api::series::names(&id)).await;
     let mut run = OpenRun::new(view?);
     names.unwrap_or_default().iter().filter(|series| is_shown(series)).for_each(|series| run.curves.expect(series));
     Ok(run)

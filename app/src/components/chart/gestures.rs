@@ -10,7 +10,8 @@ use figure::scene::Point;
 use leptos::ev;
 use leptos::prelude::*;
 
-use super::{ChartCanvas, Range};
+use super::canvas::ChartCanvas;
+use super::range::Range;
 
 /// A turn of the wheel within this time of the page's own scrolling continues to scroll the page.
 const SCROLL_PAUSE_MS: f64 = 250.0;

@@ -7,7 +7,7 @@ use figure::{Curve, Style};
 use leptos::prelude::*;
 use wire::series::Bucket;
 
-use super::Drawn;
+use super::content::Drawn;
 
 /// One entry of the legend.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use wire::access::{CreatedToken, NewToken, TokenView};
 
-use super::{ApiFailure, get, send, send_plain};
+use super::failure::ApiFailure;
+use super::request::{get, send, send_plain};
 
 /// The valid tokens, oldest first.
 pub(crate) async fn tokens() -> Result<Vec<TokenView>, ApiFailure> {

@@ -3,7 +3,8 @@
 use wire::control::checkpoint::CheckpointView;
 use wire::{CheckpointId, RunId};
 
-use super::{ApiFailure, get, send, send_plain};
+use super::failure::ApiFailure;
+use super::request::{get, send, send_plain};
 
 /// The checkpoints of a run, newest first.
 pub(crate) async fn list(run: &RunId) -> Result<Vec<CheckpointView>, ApiFailure> {

@@ -2,7 +2,8 @@
 
 use wire::check::CheckReport;
 
-use super::{ApiFailure, get};
+use super::failure::ApiFailure;
+use super::request::get;
 
 /// The newest report of each device.
 pub(crate) async fn reports() -> Result<Vec<CheckReport>, ApiFailure> {

@@ -3,7 +3,8 @@
 use web_sys::{File, FormData};
 use wire::{CheckpointId, RunId, RunView};
 
-use super::{ApiFailure, post_form, read, refusal};
+use super::failure::ApiFailure;
+use super::request::{post_form, read, refusal};
 
 /// Address of a checkpoint in the format of Hugging Face's `transformers`.
 pub(crate) fn model_path(run: &RunId, checkpoint: CheckpointId) -> String {

@@ -5,7 +5,8 @@ use wire::RunId;
 use wire::inspect::request::Inspection;
 use wire::inspect::update::InspectionUpdate;
 
-use super::{ApiFailure, escape, get, packed};
+use super::failure::ApiFailure;
+use super::request::{escape, get, packed};
 
 #[derive(Serialize)]
 struct Request<'a> {

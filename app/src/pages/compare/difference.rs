@@ -110,7 +110,7 @@ fn PairDifference(
     let fetch = move || {
         spawn_local(async move {
             let (Some(run), Some(with)) = (run.try_get_value(), with.try_get_value()) else { return };
-            let answer = api::compare(&run, &with, POINTS).await;
+            let answer = api::series::compare(&run, &with, POINTS).await;
             // After a failure the last difference stays; it is fetched again later.
             let keeps = answer.is_err() && found.try_with_untracked(|found| matches!(found, Some(Ok(_)))) == Some(true);
             if !keeps {

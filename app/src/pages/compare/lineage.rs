@@ -13,7 +13,8 @@ use wire::series::{Axis, name};
 use super::Choice;
 use super::family::{Bar, Member, gather, rows};
 use crate::components::interval;
-use crate::net::api::{self, SeriesRequest};
+use crate::net::api;
+use crate::net::api::series::SeriesRequest;
 use crate::net::live::Live;
 use crate::route::run_path;
 
@@ -76,7 +77,7 @@ async fn fetch_member(run: &RunId) -> Option<Member> {
     let view = api::run(run).await.ok()?;
     let request =
         SeriesRequest { names: vec![name::TRAIN.to_owned()], axis: Axis::Step, from: None, to: None, points: 1 };
-    let windows = api::series(run, &request).await.unwrap_or_default();
+    let windows = api::series::windows(run, &request).await.unwrap_or_default();
     let mut ends = BTreeMap::new();
     for window in windows {
         if let Some(last) = window.buckets.last() {

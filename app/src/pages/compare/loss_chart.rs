@@ -14,7 +14,8 @@ use super::Choice;
 use crate::components::chart::{Chart, ChartContent, ChartGroup, Line, Range};
 use crate::components::{AxisPick, Failure, Icon, Skeleton, StateMark, interval};
 use crate::curves::{Curves, Fetched, Lineage, OWN};
-use crate::net::api::{self, ApiFailure, SeriesRequest};
+use crate::net::api::series::SeriesRequest;
+use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
 use crate::route::run_path;
 
@@ -203,7 +204,7 @@ async fn fetch(run: &RunId, axis: Axis, range: Option<Range>) -> Result<(RunView
                 to: range.map(|range| range.to),
                 points: POINTS,
             };
-            match api::series(&run, &request).await {
+            match api::series::windows(&run, &request).await {
                 Ok(windows) => curves.add_fetched(Fetched { axis, source, is_whole: range.is_none(), windows }),
                 // A deleted parent leaves a gap; the rest is still shown.
                 Err(_) if source != OWN => {}

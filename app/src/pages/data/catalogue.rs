@@ -16,7 +16,7 @@ pub(super) fn Catalogue() -> impl IntoView {
     let entries = RwSignal::new(None::<Result<Vec<CatalogueEntry>, ApiFailure>>);
     let fetch = move || {
         spawn_local(async move {
-            let found = api::catalogue().await;
+            let found = api::datasets::catalogue().await;
             entries.try_set(Some(found));
         });
     };
@@ -61,7 +61,7 @@ fn Entry(entry: CatalogueEntry) -> impl IntoView {
     let fetch = move |_| {
         is_requested.set(true);
         spawn_local(async move {
-            match api::fetch_entry(&id.get_value()).await {
+            match api::datasets::download(&id.get_value()).await {
                 Ok(job) => toasts.say(format!("{} has started", job.title)),
                 Err(failure) => toasts.fail("The download did not start", &failure),
             }

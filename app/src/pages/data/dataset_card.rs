@@ -9,7 +9,8 @@ use wire::data::tokenizer::Tokenizer;
 use super::Datasets;
 use crate::components::number::{bytes, grouped, loss, short};
 use crate::components::{Confirm, Number, Question, Toasts};
-use crate::net::api::{self, Tokenized};
+use crate::net::api;
+use crate::net::api::datasets::Tokenized;
 use crate::session::Session;
 
 /// The offered tokenizers.
@@ -256,7 +257,7 @@ fn TokenizeMenu(id: CorpusId, missing: Vec<Tokenizer>) -> impl IntoView {
         let id = id.clone();
         is_busy.set(true);
         spawn_local(async move {
-            match api::tokenize(&id, tokenizer).await {
+            match api::datasets::tokenize(&id, tokenizer).await {
                 Ok(Tokenized::Done(info)) => toasts.say(format!(
                     "{id} was tokenized with {tokenizer}: {} training tokens",
                     short(info.train_tokens as f64)
@@ -300,7 +301,7 @@ fn DeleteButton(info: CorpusInfo) -> impl IntoView {
     let delete = move || {
         let (id, name) = (id.clone(), name.clone());
         spawn_local(async move {
-            match api::delete_corpus(&id).await {
+            match api::datasets::delete(&id).await {
                 Ok(()) => toasts.say(format!("{name} was deleted")),
                 Err(failure) => toasts.fail("The dataset was not deleted", &failure),
             }

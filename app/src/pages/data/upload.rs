@@ -9,7 +9,8 @@ use super::Datasets;
 use super::files::{self, Named};
 use crate::components::number::{bytes, grouped};
 use crate::components::{Failure, Progress, Toasts};
-use crate::net::api::{self, ApiFailure, Uploaded};
+use crate::net::api::datasets::Uploaded;
+use crate::net::api::{self, ApiFailure};
 
 /// Selected files that are not sent yet.
 #[derive(Clone)]
@@ -148,7 +149,7 @@ fn UploadForm(ready: Selection, selection: RwSignal<Option<Selection>, LocalStor
         sent.set(Some(0.0));
         spawn_local(async move {
             let (name, field, files) = (name.get_untracked(), field.get_untracked(), files.get_value());
-            let answer = api::upload(name.trim(), field.as_deref(), &files, move |share| {
+            let answer = api::datasets::upload(name.trim(), field.as_deref(), &files, move |share| {
                 sent.try_set(Some(share));
             });
             match answer.await {

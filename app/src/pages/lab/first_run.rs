@@ -29,7 +29,7 @@ pub(super) fn FirstRun() -> impl IntoView {
     Effect::new(move || {
         // Read and not only tracked: a memo that was never read has nothing to follow.
         running.get();
-        spawn_local(async move { datasets.set(Some(api::corpora().await)) });
+        spawn_local(async move { datasets.set(Some(api::datasets::list().await)) });
     });
     let offer = Memo::new(move |_| {
         let datasets = datasets.read();

@@ -58,7 +58,7 @@ impl Draft {
     /// Fetches the datasets, and selects the first where none is selected.
     pub(super) fn fetch_datasets(self) {
         spawn_local(async move {
-            let found = api::corpora().await;
+            let found = api::datasets::list().await;
             if let Ok(found) = &found {
                 let preferred = found
                     .iter()

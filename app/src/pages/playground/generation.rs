@@ -69,7 +69,7 @@ impl Generation {
         self.status.set(Status::Loading);
         spawn_local(async move {
             let is_current = move || self.number.try_get_value() == Some(number);
-            let answered = api::complete(&request, &stop, |line| is_current() && self.take(line)).await;
+            let answered = api::completion::complete(&request, &stop, |line| is_current() && self.take(line)).await;
             if !is_current() {
                 return;
             }

@@ -75,7 +75,7 @@ fn EffectPanel(
     let compared = RwSignal::new(Comparison::default());
     let fetch = move || {
         spawn_local(async move {
-            if let Ok(comparison) = api::compare(&context.id(), &other.get_value(), POINTS).await {
+            if let Ok(comparison) = api::series::compare(&context.id(), &other.get_value(), POINTS).await {
                 context.run.try_update(|run| run.set_difference(&comparison.difference));
                 compared.try_set(comparison);
             }

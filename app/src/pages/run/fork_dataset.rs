@@ -20,7 +20,7 @@ pub(super) fn ForkDataset(chosen: RwSignal<Option<CorpusId>>) -> impl IntoView {
     let datasets = RwSignal::new(vec![]);
     spawn_local(async move {
         // Without the list the dataset of the parent stays, and the server says what is missing.
-        let found: Vec<CorpusInfo> = api::corpora().await.unwrap_or_default();
+        let found: Vec<CorpusInfo> = api::datasets::list().await.unwrap_or_default();
         if is_without {
             chosen.try_set(found.first().map(|info| info.id.clone()));
         }

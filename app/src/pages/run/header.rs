@@ -77,7 +77,7 @@ fn Origin() -> impl IntoView {
         Effect::new(move || {
             let _ = (has_ended.get(), has_begun.get());
             spawn_local(async move {
-                let answer = api::compare(&context.id(), &other.get_value(), 2).await;
+                let answer = api::series::compare(&context.id(), &other.get_value(), 2).await;
                 identical.try_set(answer.ok().and_then(|compared| identical_steps(&compared)));
             });
         });

@@ -15,7 +15,8 @@ use super::open_run::OpenRun;
 use super::viewport::Viewport;
 use super::{RETRY, wait};
 use crate::curves::{Fetched, OWN};
-use crate::net::api::{self, SeriesRequest};
+use crate::net::api;
+use crate::net::api::series::SeriesRequest;
 
 /// Pause after the last zoom or drag before series are fetched, so that a turning wheel causes one request.
 const SETTLED: Duration = Duration::from_millis(80);
@@ -119,7 +120,7 @@ impl SeriesLoader {
         let mut requests =
             vec![request(owned(&[name::TRAIN, name::VALID]), loss_points()), request(owned(&SMALL), SMALL_POINTS)];
         requests.extend(layers.chunks(MAX_SERIES).map(|names| request(names.to_vec(), SMALL_POINTS)));
-        let answers = join_all(requests.iter().map(|request| api::series(&id, request))).await;
+        let answers = join_all(requests.iter().map(|request| api::series::windows(&id, request))).await;
         if self.last_request.try_get_value() != Some(number) {
             return;
         }
@@ -150,7 +151,7 @@ impl SeriesLoader {
             let names = PAST.iter().map(|series| (*series).to_owned()).collect();
             let request = SeriesRequest { names, axis, from: None, to: None, points: loss_points() };
             let windows = loop {
-                let answer = api::series(parent, &request).await;
+                let answer = api::series::windows(parent, &request).await;
                 // The page may be closed by now, or show another axis.
                 if self.past_of.try_get_value() != Some(Some(axis)) {
                     return;
