@@ -185,6 +185,36 @@ fn damage_of_any_kind_is_detected() {
 }
 
 #[test]
+fn a_checkpoint_of_another_format_is_refused_by_its_version_and_left_unchanged() {
+    let lab = Lab::new("format");
+    let plan = lab.plan(&spec(r#""intervals.checkpoint_every":30"#));
+    lab.train("whole", &plan, vec![], None);
+    let folder = lab.checkpoint("whole", "0-30");
+    let path = folder.join(engine::optim::checkpoint::MANIFEST);
+    let check = |manifest: serde_json::Value, expected: &str| {
+        let written = serde_json::to_vec(&manifest).unwrap();
+        std::fs::write(&path, &written).unwrap();
+        let error = engine::optim::checkpoint::open(&folder).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), written, "{expected}");
+    };
+    let newest: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    // Version 1 had other names for most fields, so no other field may be read before the version.
+    check(
+        serde_json::json!({ "format": 1, "record": { "id": "0-30" }, "dials": {} }),
+        "format version 1, written by an earlier",
+    );
+    let mut later = newest.clone();
+    later["format"] = 3.into();
+    check(later, "format version 3, and this program reads version 2");
+    let mut without = newest.clone();
+    without.as_object_mut().unwrap().remove("format");
+    check(without, "no format version");
+    std::fs::write(&path, serde_json::to_vec(&newest).unwrap()).unwrap();
+    assert!(engine::optim::checkpoint::open(&folder).is_ok());
+}
+
+#[test]
 fn a_burst_of_commands_keeps_its_order_and_every_command_is_answered() {
     let lab = Lab::new("burst");
     let plan = lab.plan(&spec(r#""retention.before_changes":false"#));
