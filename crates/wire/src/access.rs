@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// May read.
     View,
-    /// May read, start runs and send commands.
+    /// May read, start, steer and delete runs, and add datasets.
     Steer,
-    /// As steer, and may manage tokens and datasets and delete runs.
+    /// As steer, and may manage tokens and delete datasets.
     Admin,
     /// May connect as a worker, and nothing else.
     Worker,
@@ -56,7 +56,7 @@ pub enum TokenKind {
     Session,
 }
 
-/// Who is signed in.
+/// The signed-in user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Me {

@@ -1,5 +1,5 @@
 //! The report of a device check, as `kindling check --full` writes it and the Settings page shows it: sections in order of importance,
-//! each with checks (passed, failed, or not run with the reason) and figures. How a section is measured is the engine's.
+//! each with checks (passed, failed, or not run with the reason) and figures. The engine measures the sections.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,13 +16,13 @@ pub enum Outcome {
     /// Not begun.
     #[default]
     Waiting,
-    /// Under way; a report that was cut off keeps it.
+    /// In progress; an interrupted report keeps this value.
     Running,
-    /// All as it should be.
+    /// Passed.
     Passed,
     /// Something is wrong.
     Failed,
-    /// Not tried, for a stated reason.
+    /// Skipped, with a reason.
     NotRun,
 }
 
@@ -43,9 +43,9 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Check {
-    /// What, in a few words.
+    /// Name of the check.
     pub name: String,
-    /// How it ended.
+    /// Outcome of the check.
     pub outcome: Outcome,
     /// What was found, or why it was not run.
     pub found: String,
@@ -55,18 +55,18 @@ pub struct Check {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Figure {
-    /// What, in a few words.
+    /// Name of the figure.
     pub name: String,
     /// Value; always finite.
     pub value: f64,
     /// Unit; empty for a plain ratio.
     pub unit: String,
-    /// How it was measured.
+    /// Method of the measurement.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
 }
 
-/// What a section reports as soon as it is known.
+/// A result that a section reports as soon as it is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Line {
@@ -76,21 +76,21 @@ pub enum Line {
     Figure(Figure),
 }
 
-/// A part of the report, which has a time limit of its own.
+/// A part of the report with its own time limit.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Section {
     /// Name, as `--only` takes it.
     pub name: String,
-    /// What it answers.
+    /// The question that the section answers.
     pub question: String,
     /// Time that it may take, seconds.
     pub limit_secs: f64,
     /// Time that it took, seconds.
     pub secs: f64,
-    /// How it ended.
+    /// Outcome of the section.
     pub outcome: Outcome,
-    /// Why it was not run or failed.
+    /// Reason of a failure, or of not running it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// Checks, in order.
@@ -100,7 +100,7 @@ pub struct Section {
 }
 
 impl Section {
-    /// Takes in a line.
+    /// Adds a check or a figure. A figure that is not finite becomes a failed check.
     pub fn add(&mut self, line: Line) {
         match line {
             Line::Check(check) => self.checks.push(check),
@@ -113,7 +113,8 @@ impl Section {
         }
     }
 
-    /// Ends it by what its checks found: a failed one decides, and one in which nothing was measured was not run.
+    /// Sets the outcome of the section: failed if a check failed or nothing was reported, not run if its only results
+    /// are checks that were not run, else passed.
     pub fn end(&mut self) {
         let first = |outcome| self.checks.iter().find(|check| check.outcome == outcome);
         let words = |check: &Check| format!("{}: {}", check.name, check.found);
@@ -149,7 +150,7 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// The whole in one word and one sentence.
+    /// The outcome of the whole report and a sentence that explains it.
     pub fn verdict(&self) -> (Outcome, String) {
         let names = |outcome| {
             let of = self.sections.iter().filter(|section| section.outcome == outcome);

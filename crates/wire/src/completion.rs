@@ -135,7 +135,7 @@ pub struct CompletionSummary {
     pub checkpoint: CheckpointId,
 }
 
-/// Why a completion ended.
+/// Reason for the end of a completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

@@ -29,13 +29,13 @@ pub struct DeviceInfo {
     pub backend: String,
     /// CPU cores that train in parallel; 1 on a GPU.
     pub cores: u32,
-    /// Memory that it can use, bytes; 0 where it is unknown.
+    /// Memory that it can use, bytes; 0 if it is unknown.
     pub memory_bytes: u64,
     /// Training FLOP/s, measured with a small model; 0 before the measurement.
     pub flops_per_sec: f64,
 }
 
-/// A device with its present load, as pages show it.
+/// A device with its current load, as pages show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceView {
@@ -62,7 +62,7 @@ pub struct DeviceLoad {
     pub cpu_share: f64,
     /// Memory of the worker process, bytes.
     pub process_bytes: u64,
-    /// Memory in use on the device, bytes; 0 where it is unknown.
+    /// Memory in use on the device, bytes; 0 if it is unknown.
     pub device_bytes: u64,
     /// Available memory of the machine, bytes.
     pub host_free_bytes: u64,

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 pub struct ApiErrorBody {
     /// Stable code for programs: `plan_invalid`, `not_found`, `forbidden`, ...
     pub code: String,
-    /// What failed, with the value.
+    /// The error, with the value.
     pub message: String,
     /// Path of the invalid field: `overrides.optimizer.learning_rate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// What to do about it.
+    /// Hint: how to resolve the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -25,9 +25,9 @@ pub struct ApiErrorBody {
 pub struct PlanError {
     /// Path of the invalid field.
     pub field: String,
-    /// What is wrong, with the value.
+    /// The problem, with the value.
     pub message: String,
-    /// What to do about it: a valid range or example.
+    /// Hint: a valid range or example.
     pub hint: Option<String>,
 }
 

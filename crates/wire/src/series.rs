@@ -1,4 +1,4 @@
-//! Curves: their names and units, the rows that grow them, and the buckets that answer any zoom.
+//! Time series of metrics: names and units, the rows that a step reports, and buckets of aggregated values.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +31,7 @@ pub struct Bucket {
     pub max: f64,
     /// Mean value.
     pub mean: f64,
-    /// Values aggregated; 0 where none was finite.
+    /// Number of aggregated values; 0 if none was finite.
     pub count: u64,
 }
 
@@ -42,7 +42,7 @@ pub struct SeriesWindow {
     pub name: String,
     /// Segment of the run's history.
     pub segment: u32,
-    /// Buckets in order, single points where `is_exact`.
+    /// Buckets in order, single points if `is_exact`.
     pub buckets: Vec<Bucket>,
     /// Points stored in the range.
     pub total: u64,
@@ -64,7 +64,7 @@ pub struct Comparison {
     pub difference: Vec<Difference>,
 }
 
-/// The difference of two curves over some steps.
+/// The difference of two series over some steps.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Difference {

@@ -156,8 +156,8 @@ async fn an_edit_of_a_missing_component_is_refused_before_it_is_sent() {
     let run = served.paused(1_000_000).await;
     let edit = |component: Value, factor: f64| json!({"kind": "edit_weights", "interventions": [{"component": component, "factor": factor}]});
     for (command, words) in [
-        (edit(json!({"head": {"layer": 99, "head": 0}}), 0.0), "no block 99"),
-        (edit(json!({"neuron": {"layer": 0, "neuron": 999_999}}), 0.0), "no neuron 999999"),
+        (edit(json!({"head": {"layer": 99, "head": 0}}), 0.0), "block 99 does not exist"),
+        (edit(json!({"neuron": {"layer": 0, "neuron": 999_999}}), 0.0), "neuron 999999 does not exist"),
         (edit(json!({"position": {"at": 0}}), 0.0), "not in the weights"),
         (edit(json!({"mlp": {"layer": 0}}), 1e9), "factor"),
         (edit(json!({"mlp": {"layer": 0}}), 1.0), "changes nothing"),

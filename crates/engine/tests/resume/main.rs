@@ -119,7 +119,7 @@ fn a_weight_edit_of_a_fork_equals_the_same_edit_of_its_parent() {
     fork_plan.origin =
         Some(Origin { from, hyperparameters: alone.history(&plan).hyperparameters_at(at), best_valid: None });
     let mut history = wire::run::history::History::new(&fork_plan);
-    history.take(&record);
+    history.append(&record);
     let child = lab.train_from("child", &fork_plan, &history, vec![], None, 0);
     assert_eq!(bits(&child.losses()), bits(&edited.losses()[20..]));
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Who did it.
+/// The author of a command or an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

@@ -1,4 +1,4 @@
-//! Checkpoints: saved states of a run, each in a folder of its own with everything that an exact resume needs.
+//! Checkpoints: saved states of a run, each in its own folder with everything that an exact resume needs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -73,7 +73,7 @@ pub struct CheckpointInfo {
     /// Segment and step.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub id: CheckpointId,
-    /// Why it was saved.
+    /// Reason for saving it.
     pub cause: Cause,
     /// Time, ms since 1970.
     pub at_ms: i64,
@@ -81,7 +81,8 @@ pub struct CheckpointInfo {
     pub bytes: u64,
     /// BLAKE3 of the tensors' file.
     pub hash: String,
-    /// Changes on the run's path before it; of several changes at one step, this tells which ones it includes.
+    /// Number of changes on the run's path before it; identifies which of several changes at the same step the
+    /// checkpoint includes.
     pub changes: u32,
     /// Last training loss, nats per token.
     #[serde(default)]

@@ -59,7 +59,7 @@ pub enum Command {
         reason: Option<String>,
     },
     /// Edit the weights: multiply the outputs of components once, by scaling their output weights. Training continues from there and may
-    /// learn the change away. The moments of the optimizer stay.
+    /// undo the effect of the edit. The moments of the optimizer stay.
     EditWeights {
         /// Components and their factors, applied in order.
         interventions: Vec<Intervention>,
@@ -91,7 +91,7 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// Undo an event of the journal: by the inverse change from here on, or by a rollback to just before it.
+    /// Undo an event of the journal: by the inverse change from the next step on, or by a rollback to just before it.
     Undo {
         /// Number of the event; by default the last one that can be undone.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,12 +125,12 @@ fn one() -> u64 {
     1
 }
 
-/// How a change is undone.
+/// The method of undoing a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UndoMethod {
-    /// The inverse change from here on; the training since then stays.
+    /// The inverse change from the next step on; the training since then stays.
     #[default]
     Inverse,
     /// A rollback to the checkpoint saved just before; the training since then becomes an abandoned branch.
@@ -182,7 +182,7 @@ impl Command {
         }
     }
 
-    /// Whether it changes the training from here on, so that a checkpoint is saved before it.
+    /// Whether it changes the training from the next step on, so that a checkpoint is saved before it.
     pub fn affects_learning(&self) -> bool {
         match self {
             Self::Set { path, .. } => path.affects_learning(),

@@ -45,7 +45,7 @@ pub enum Event {
         /// Name of the device.
         device: String,
     },
-    /// The first step is about to be taken.
+    /// The run starts training.
     Started {
         /// Parameters of the model.
         parameters: u64,
@@ -89,7 +89,7 @@ pub enum Event {
     CheckpointFailed {
         #[cfg_attr(feature = "openapi", schema(value_type = String))]
         checkpoint: CheckpointId,
-        /// What failed and what to do.
+        /// The error, with a hint.
         message: String,
     },
     /// The run returned to a checkpoint. This event opens a segment; the segment after the checkpoint is an abandoned branch.
@@ -101,7 +101,7 @@ pub enum Event {
         from_segment: u32,
         /// Step at which it was left.
         from_step: u64,
-        /// Batches skipped from here on.
+        /// Number of batches skipped from the next step on.
         skip_batches: u64,
         /// Lowest validation loss up to the checkpoint.
         best_valid: Option<f64>,
@@ -111,7 +111,7 @@ pub enum Event {
         /// Description of the source.
         from: String,
     },
-    /// The run begins with another run's state.
+    /// The run starts from a checkpoint of another run.
     Forked {
         /// Parent and checkpoint.
         from: CheckpointRef,
@@ -137,7 +137,7 @@ pub enum Event {
     Evaluated {
         /// Mean loss, nats per token.
         loss_nats: f64,
-        /// The same in bits per byte of text.
+        /// Mean loss, bits per byte of text.
         bits_per_byte: f64,
     },
     /// A sample was generated.

@@ -81,12 +81,12 @@ impl fmt::Display for Intervention {
     }
 }
 
-/// A component that a model does not have: its number, and how many there are.
+/// A component number that is out of range: the number, and the number of components.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoSuchComponent {
     what: &'static str,
     number: u32,
-    /// Of these, from 0.
+    /// Number of components of this kind.
     count: usize,
 }
 
@@ -94,7 +94,7 @@ impl fmt::Display for NoSuchComponent {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, number, count } = self;
         let each = if *what == "block" { "this model" } else { "each block of this model" };
-        write!(out, "there is no {what} {number}: {each} has {count}, 0 to {}", count.saturating_sub(1))
+        write!(out, "{what} {number} does not exist: {each} has {count}, 0 to {}", count.saturating_sub(1))
     }
 }
 
@@ -196,8 +196,8 @@ mod tests {
         };
         assert_eq!(refused(&[edit(Component::Head { layer: 0, head: 0 }, 0.0)]), "");
         let beyond = edit(Component::Head { layer: 0, head: model.heads as u32 }, 0.0);
-        assert!(refused(&[beyond]).contains("there is no head"), "its number and how many there are");
-        assert!(refused(&[edit(Component::Mlp { layer: 900 }, 0.0)]).contains("no block 900"));
+        assert!(refused(&[beyond]).contains("head 4 does not exist"), "its number and how many there are");
+        assert!(refused(&[edit(Component::Mlp { layer: 900 }, 0.0)]).contains("block 900 does not exist"));
         assert!(refused(&[edit(Component::Position { at: 0 }, 0.0)]).contains("not in the weights"));
         assert!(refused(&[]).contains("changes nothing"));
         assert!(refused(&[edit(Component::Mlp { layer: 0 }, f32::INFINITY)]).contains("factor"));

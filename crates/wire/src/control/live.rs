@@ -1,5 +1,5 @@
-//! The hyperparameters that are in force at a step, and the one place where a change is checked and applied. The worker applies commands
-//! by it, the server the changes of a fork, and a replayed journal gives the same values.
+//! The hyperparameters that are in force at a step, and the one place where a change is checked and applied. The worker uses it for
+//! commands and the server for the changes of a fork; replaying the journal gives the same values.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ pub struct LiveHyperparameters {
 }
 
 impl LiveHyperparameters {
-    /// Those of a plan: its recipe, its learning-rate schedule and the weights of its datasets.
+    /// The hyperparameters of a plan before any change.
     pub fn planned(recipe: &Recipe, schedule: Schedule, weights: Vec<f64>) -> Self {
         Self {
             steps: schedule.steps,
@@ -151,7 +151,8 @@ impl LiveHyperparameters {
                     self.skips.push((step, self.skipped));
                 }
             }
-            // A weight edit changes no hyperparameter, but it counts: a checkpoint after it is not the one before it.
+            // A weight edit changes no hyperparameter, but it is counted as a change, because checkpoints before and
+            // after it differ.
             Event::WeightsEdited { .. } => {}
             _ => return,
         }

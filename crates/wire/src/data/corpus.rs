@@ -45,11 +45,11 @@ pub struct CorpusInfo {
     pub text_bytes: u64,
     /// Number of Unicode characters.
     pub chars: u64,
-    /// Unique characters, sorted; empty where there are more than 65,536.
+    /// Unique characters, sorted; empty if there are more than 65,536.
     pub alphabet: String,
     /// Beginning of the text, up to 1,000 characters.
     pub sample: String,
-    /// Fraction of the text in the validation split (documents by hash; where they are few, the end of each).
+    /// Fraction of the text in the validation split (documents by hash; if they are few, the end of each).
     pub valid_share: f64,
     /// BLAKE3 of the text, in hex.
     pub content_hash: String,
@@ -96,7 +96,7 @@ pub struct CatalogueEntry {
     pub url: String,
     /// Size of the download, bytes.
     pub download_bytes: u64,
-    /// SHA-256 of the download in hex, which is checked; `None` where it is unknown.
+    /// SHA-256 of the download in hex, which is checked; `None` if it is unknown.
     pub sha256: Option<String>,
     /// Field with the text, for JSON Lines.
     pub field: Option<String>,
@@ -116,7 +116,7 @@ pub struct Job {
     pub corpus: CorpusId,
     /// Progress, in `unit`.
     pub done: u64,
-    /// Total, in `unit`; `None` where it is unknown.
+    /// Total, in `unit`; `None` if it is unknown.
     pub total: Option<u64>,
     /// Unit of the progress: `bytes`, `documents`, `tokens`.
     pub unit: String,

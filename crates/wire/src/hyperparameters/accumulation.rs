@@ -14,7 +14,7 @@ pub struct AccumulationSchedule {
 }
 
 impl AccumulationSchedule {
-    /// The same number at every step.
+    /// A schedule with a constant number of micro-batches.
     pub fn constant(micro_batches: u64) -> Self {
         Self { changes: vec![(0, micro_batches)] }
     }

@@ -29,7 +29,7 @@ pub struct MixSchedule {
 }
 
 impl MixSchedule {
-    /// The same weights at every step.
+    /// A schedule with constant weights.
     pub fn constant(weights: Vec<f64>) -> Self {
         Self { points: vec![MixPoint { step: 0, weights }] }
     }

@@ -1,4 +1,4 @@
-//! The hyperparameters that overrides may change, with their defaults. How they are resolved and checked is [`crate::run::plan`]'s.
+//! The hyperparameters that overrides may change, with their defaults. [`crate::run::plan`] resolves and checks them.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ pub struct Recipe {
     pub breakpoints: Vec<u64>,
 }
 
-/// Which optimizer.
+/// The kind of optimizer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -47,7 +47,7 @@ pub enum OptimizerKind {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Optimizer {
-    /// Which optimizer.
+    /// Kind of optimizer.
     #[serde(default)]
     pub kind: OptimizerKind,
     /// Peak learning rate.
@@ -124,7 +124,7 @@ impl Default for Intervals {
     }
 }
 
-/// What is kept on disk.
+/// The checkpoints and snapshots that are kept on disk.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -158,7 +158,7 @@ pub struct Budget {
     pub secs: f64,
     /// Validation loss, nats per token, at which the run ends.
     pub loss: f64,
-    /// Times that the lab restarts the run by itself after its worker died.
+    /// Maximum number of automatic restarts after the worker died.
     pub restarts: u32,
 }
 

@@ -28,7 +28,7 @@ pub enum Shape {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ScheduleOverride {
-    /// First step that it governs.
+    /// First step to which it applies.
     pub from_step: u64,
     /// The curve that the learning rate follows from there.
     pub curve: ScheduleCurve,
@@ -70,7 +70,7 @@ pub struct Schedule {
     pub steps: u64,
     /// Final learning rate as a fraction of the peak.
     pub final_fraction: f64,
-    /// Overrides in order of step; the last one at or before a step governs it.
+    /// Overrides in order of step; the last override at or before a step applies.
     #[serde(default)]
     pub overrides: Vec<ScheduleOverride>,
 }
@@ -81,7 +81,8 @@ impl Schedule {
         self.with_overrides(&self.overrides, step)
     }
 
-    /// The learning rate with these overrides: the last one that has begun governs, and may depend on those before it.
+    /// The learning rate with these overrides: the last override whose step has been reached applies, and may depend
+    /// on those before it.
     fn with_overrides(&self, overrides: &[ScheduleOverride], step: u64) -> f64 {
         let Some(at) = overrides.iter().rposition(|over| over.from_step <= step) else { return self.planned(step) };
         let (ScheduleOverride { from_step, curve }, before) = (&overrides[at], &overrides[..at]);

@@ -18,9 +18,9 @@ pub struct Hyperparameter {
     pub path: &'static str,
     /// Label on the page.
     pub label: &'static str,
-    /// Unit; empty where there is none.
+    /// Unit; empty if there is none.
     pub unit: &'static str,
-    /// Meaning, with the formula where there is one, in one sentence.
+    /// Meaning, with the formula if there is one, in one sentence.
     pub meaning: &'static str,
     /// Values it accepts.
     pub values: Values,
@@ -184,7 +184,7 @@ pub static TABLE: &[Hyperparameter] = &[
         "Norm epsilon",
         "",
         (0.0, 1.0),
-        "Added under the root of every norm; 0 takes 1e-5 for layer norm and 1e-6 for RMS norm.",
+        "Added to the variance or mean square before the square root; 0 uses 1e-5 for layer norm and 1e-6 for RMS norm.",
     ),
     number(
         "model.dropout",
@@ -205,21 +205,21 @@ pub static TABLE: &[Hyperparameter] = &[
         "Learning rate",
         "",
         (0.0, 10.0),
-        "Peak learning rate; the schedule scales it. During a run: the learning rate at the next step, and the rest of the schedule scaled with it.",
+        "Peak learning rate; the schedule scales it. A change during a run sets the learning rate of the next step and scales the rest of the schedule.",
     )),
     live(number(
         "optimizer.beta1",
         "Beta 1",
         "",
         (0.0, 0.999_999),
-        "AdamW's decay of the first moment; 0.9 averages about 10 steps.",
+        "AdamW's decay of the first moment; 0.9 averages over about 10 steps.",
     )),
     number(
         "optimizer.beta2",
         "Beta 2",
         "",
         (0.0, 0.999_999),
-        "AdamW's decay of the second moment; 0.99 averages about 100 steps.",
+        "AdamW's decay of the second moment; 0.99 averages over about 100 steps.",
     ),
     number("optimizer.eps", "Epsilon", "", (1e-12, 1e-2), "Added to the root of the second moment; 1e-8 is usual."),
     live(number(
@@ -271,7 +271,7 @@ pub static TABLE: &[Hyperparameter] = &[
         "Replicas",
         "",
         (0, 256),
-        "Parts that a micro-batch is split into on a CPU, one per core, as in data-parallel training; 0 takes the cores of the device.",
+        "Parts that a micro-batch is split into on a CPU, one per core, as in data-parallel training; 0 uses one replica per core.",
     ),
     live(integer(
         "intervals.eval_every",
@@ -349,22 +349,22 @@ pub static TABLE: &[Hyperparameter] = &[
         "Token budget",
         "tokens",
         (0, u64::MAX),
-        "Tokens trained on at which the run ends; 0 for no bound.",
+        "Tokens trained on at which the run ends; 0 for no limit.",
     ),
-    number("budget.secs", "Time budget", "s", (0.0, 1e12), "Training time at which the run ends; 0 for no bound."),
+    number("budget.secs", "Time budget", "s", (0.0, 1e12), "Training time at which the run ends; 0 for no limit."),
     number(
         "budget.loss",
         "Target loss",
         "nats/token",
         (0.0, 1e6),
-        "Validation loss at which the run ends; 0 for no bound.",
+        "Validation loss at which the run ends; 0 for no limit.",
     ),
     integer(
         "budget.restarts",
         "Restarts",
         "",
         (0, 1000),
-        "Times that the lab restarts the run by itself after its worker died.",
+        "Maximum number of automatic restarts after the worker died.",
     ),
     other(
         "breakpoints",
@@ -511,7 +511,7 @@ impl FromStr for LivePath {
             Some(row) if row.is_live => Ok(Self(row.path)),
             Some(_) => Err(PlanError::new("path", format!("{path} cannot change while a run trains"))
                 .hint(format!("one of {}", live()))),
-            None => Err(PlanError::new("path", format!("there is no hyperparameter {path:?}"))
+            None => Err(PlanError::new("path", format!("unknown hyperparameter {path:?}"))
                 .hint(format!("one of {}", live()))),
         }
     }

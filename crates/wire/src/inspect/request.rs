@@ -1,15 +1,15 @@
 //! Inspections of a model: the requests. Their results are in [`super::result`].
 //!
 //! An inspection is a pure function of weights, plan and text. The process with the weights computes it: the worker between two optimizer
-//! steps, or a process of its own from a checkpoint. It reads a short text in a forward pass of its own, never the training batch, so it
-//! does not change the training.
+//! steps, or a separate process from a checkpoint. It runs its own forward pass over a short text, a validation window or the batch of a
+//! named step. It never modifies the weights, the moments or the gradients of the training.
 
 use serde::{Deserialize, Serialize};
 
 use crate::control::intervention::{self, Intervention};
 use crate::error::PlanError;
 
-/// Maximum number of tokens that an inspection reads; the context length where that is shorter.
+/// Maximum number of tokens that an inspection reads; the context length if that is shorter.
 pub const MAX_TOKENS: usize = 128;
 /// Maximum length of a prompt, characters.
 pub const MAX_PROMPT_CHARS: usize = 4000;
@@ -32,7 +32,7 @@ impl Default for InspectionText {
     }
 }
 
-/// Which values of a parameter.
+/// The values of a parameter that an inspection reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -67,7 +67,7 @@ pub struct Window {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Inspection {
-    /// One number or a few for every component.
+    /// Statistics of every component.
     Overview {
         /// Text to read.
         #[serde(default)]
@@ -104,7 +104,7 @@ pub enum Inspection {
     },
     /// Small heat maps and histograms of all matrices.
     Weights {
-        /// Which values.
+        /// Values to read: weights, gradient or update.
         #[serde(default)]
         values: TensorValues,
     },
@@ -112,7 +112,7 @@ pub enum Inspection {
     Matrix {
         /// Name of the parameter: `block.0.attention.query`.
         tensor: String,
-        /// Which values.
+        /// Values to read: weights, gradient or update.
         #[serde(default)]
         values: TensorValues,
         /// Rectangle; the whole parameter by default.
@@ -161,7 +161,7 @@ impl Inspection {
         serde_json::to_string(self).unwrap_or_else(|_| self.kind().to_owned())
     }
 
-    /// The text it reads, where it reads one.
+    /// The text that it reads, if it reads one.
     pub fn text(&self) -> Option<&InspectionText> {
         match self {
             Self::Overview { text }
@@ -173,7 +173,7 @@ impl Inspection {
         }
     }
 
-    /// Checks everything that needs no model. Whether a layer or a parameter exists is checked where the model is loaded.
+    /// Checks everything that needs no model. Whether a layer or a parameter exists is checked after the model is loaded.
     ///
     /// # Errors
     /// An empty or too long prompt, an empty window, or invalid interventions.

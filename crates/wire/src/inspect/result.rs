@@ -82,8 +82,8 @@ pub struct HeadStats {
     pub distance: f32,
     /// Mean weight on the previous token.
     pub previous: f32,
-    /// Mean weight on the token after an earlier occurrence of the present one (Olsson et al. 2022), over the places that have one; NaN
-    /// where no place has.
+    /// Mean weight on the token after an earlier occurrence of the current one (Olsson et al. 2022), over the positions that have one;
+    /// NaN if no position has one.
     pub induction: f32,
     /// Largest logit, `q.k / sqrt(d_head)`, among allowed pairs.
     pub top_logit: f32,
@@ -115,7 +115,7 @@ pub struct LogitLensCell {
     pub top: Vec<(u32, f32)>,
     /// Probability of the actual next token; NaN at the last position of a prompt.
     pub actual: f32,
-    /// Rank of the actual next token, from 1; 0 where it is unknown.
+    /// Rank of the actual next token, from 1; 0 if it is unknown.
     pub rank: u32,
 }
 
@@ -207,7 +207,7 @@ pub enum InspectionResult {
     LogitLens {
         /// Tokens read, as text.
         tokens: Vec<String>,
-        /// Loss of the next token at each position, nats; NaN where there is none.
+        /// Loss of the next token at each position, nats; NaN if there is no next token.
         losses: Vec<f32>,
         /// Names of the depths: `embedding`, `block.0`, ..; the last one is the prediction of the model.
         depths: Vec<String>,
@@ -253,7 +253,7 @@ pub enum InspectionResult {
         shape: [u32; 2],
         /// The rectangle shown.
         window: Window,
-        /// Means of tiles; single values where there are no more cells than that.
+        /// Means of tiles; single values if the rectangle has no more values than the map has cells.
         mean: HeatMap,
         /// Smallest of each tile.
         min: HeatMap,
@@ -289,15 +289,15 @@ pub enum InspectionResult {
         tokens: Vec<String>,
         /// Loss of each next token without interventions, nats.
         before: Vec<f32>,
-        /// The same with interventions.
+        /// Loss of each next token with interventions, nats.
         after: Vec<f32>,
         /// Mean validation loss without interventions, nats.
         valid_before: f32,
-        /// The same with interventions.
+        /// Mean validation loss with interventions, nats.
         valid_after: f32,
         /// Greedy completion without interventions.
         completion_before: String,
-        /// The same with interventions.
+        /// Greedy completion with interventions.
         completion_after: String,
     },
     /// [`super::request::Inspection::ParameterStats`].

@@ -48,7 +48,7 @@ pub struct InspectionOverhead {
     pub cost_ms: f64,
     /// Time between two results, ms; 0 for one that is not repeated.
     pub every_ms: f64,
-    /// Fraction of the training time that all inspections take at present, 0 to 1.
+    /// Fraction of the training time that all inspections currently take, 0 to 1.
     pub share: f64,
 }
 

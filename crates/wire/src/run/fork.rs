@@ -1,4 +1,4 @@
-//! The plan of a fork: the parent's plan with what may differ. Everything else comes with the checkpoint. The datasets may differ where
+//! The plan of a fork: the parent's plan with what may differ. Everything else is inherited from the parent. The datasets may differ if
 //! the tokenizer is not made from them.
 
 use crate::control::command::Command;
@@ -25,7 +25,7 @@ pub fn resolve_fork(
     devices: &[DeviceInfo],
     corpora: &[CorpusInfo],
 ) -> Result<PlanView, PlanError> {
-    refuse_what_is_carried(spec, parent)?;
+    check_inherited_fields(spec, parent)?;
     let here = origin.from.checkpoint.step;
     if let Some(steps) = spec.steps {
         if steps < here {
@@ -101,11 +101,11 @@ fn check_texts(parent: &RunPlan, corpora: &[CorpusInfo]) -> Result<(), PlanError
 }
 
 /// The overridden value, or else the live one.
-fn changed(planned: u64, overridden: u64, dial: u64) -> u64 {
-    if planned == overridden { dial } else { overridden }
+fn changed(planned: u64, overridden: u64, live: u64) -> u64 {
+    if planned == overridden { live } else { overridden }
 }
 
-fn refuse_what_is_carried(spec: &RunSpec, parent: &RunPlan) -> Result<(), PlanError> {
+fn check_inherited_fields(spec: &RunSpec, parent: &RunPlan) -> Result<(), PlanError> {
     let given =
         [("preset", spec.preset.is_some()), ("depth", spec.depth.is_some()), ("tokenizer", spec.tokenizer.is_some())];
     if let Some((field, _)) = given.into_iter().find(|(_, given)| *given) {

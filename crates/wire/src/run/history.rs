@@ -133,12 +133,12 @@ impl History {
     /// Reads a complete journal, in order.
     pub fn read<'a>(plan: &RunPlan, records: impl IntoIterator<Item = &'a EventRecord>) -> Self {
         let mut history = Self::new(plan);
-        records.into_iter().for_each(|record| history.take(record));
+        records.into_iter().for_each(|record| history.append(record));
         history
     }
 
     /// Adds the next event of the journal.
-    pub fn take(&mut self, record: &EventRecord) {
+    pub fn append(&mut self, record: &EventRecord) {
         self.reported.extend(Reported::new(&record.event, record.segment, record.step));
         match &record.event {
             Event::Checkpointed { checkpoint } => {
@@ -195,7 +195,7 @@ impl History {
         &self.segments
     }
 
-    /// The changes on the path to the present, in order.
+    /// The changes on the current path, in order.
     pub fn path(&self) -> Vec<&EventRecord> {
         self.path_to(self.head(self.last_segment()))
     }
@@ -226,7 +226,7 @@ impl History {
         hyperparameters
     }
 
-    /// The path to the present, as (segment, first step, one past the last).
+    /// The current path, as (segment, first step, one past the last).
     pub fn spans(&self) -> Vec<(u32, u64, Option<u64>)> {
         self.spans_back(self.segments.last(), None)
     }

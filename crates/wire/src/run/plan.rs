@@ -1,5 +1,5 @@
-//! The plan of a run: every hyperparameter resolved and checked before the run starts. A pure function of spec, datasets and devices, so the
-//! page resolves as someone types and the server decides by the same code.
+//! The plan of a run: every hyperparameter resolved and checked before the run starts. A pure function of spec, datasets and devices, so
+//! the page resolves the spec with every edit and the server uses the same code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,7 +77,7 @@ impl RunPlan {
         Schedule { shape, peak, warmup_steps, steps: self.steps, final_fraction, overrides: vec![] }
     }
 
-    /// The live hyperparameters at its first step; a fork begins with those of its parent.
+    /// The live hyperparameters at its first step; a fork starts with those of its parent.
     pub fn live(&self) -> LiveHyperparameters {
         match &self.origin {
             Some(origin) => origin.hyperparameters.clone(),
@@ -124,15 +124,15 @@ impl RunPlan {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Estimate {
     pub parameters: u64,
-    /// Tokens trained on in all.
+    /// Total training tokens.
     pub tokens: u64,
     /// Tokens per parameter; about 20 is compute-optimal (Hoffmann et al. 2022).
     pub tokens_per_parameter: f64,
-    /// Floating-point operations in all.
+    /// Total floating-point operations.
     pub flops: f64,
     /// Memory during training, bytes; an upper estimate.
     pub memory_bytes: u64,
-    /// Training time in seconds, where the speed of the device is known.
+    /// Training time in seconds, if the speed of the device is known.
     pub secs: Option<f64>,
 }
 
@@ -188,7 +188,7 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
 /// Checks a spec before anything is created for it: an unknown preset, an override of no hyperparameter.
 ///
 /// # Errors
-/// As [`resolve`].
+/// The errors of [`resolve`].
 pub fn check_spec(spec: &RunSpec) -> Result<(), PlanError> {
     let preset = preset::find(spec.preset.as_deref().unwrap_or("nanogpt-cpu"), spec.depth)?;
     apply_overrides(preset.recipe, &spec.overrides).map(drop)
@@ -206,7 +206,7 @@ pub(crate) fn choose_device<'a>(spec: &RunSpec, devices: &'a [DeviceInfo]) -> Re
         return devices
             .iter()
             .find(|device| device.id == *id)
-            .ok_or_else(|| PlanError::new("device", format!("there is no device {id}")).hint(hint));
+            .ok_or_else(|| PlanError::new("device", format!("unknown device {id}")).hint(hint));
     }
     devices
         .iter()
@@ -249,7 +249,7 @@ pub(crate) fn choose_texts<'a>(
         .map(|(id, weight)| match corpora.iter().find(|info| info.id == id) {
             Some(info) => Ok((info, weight / total)),
             None => {
-                Err(PlanError::new("corpus", format!("there is no corpus {id}")).hint("GET /api/v1/corpora lists them"))
+                Err(PlanError::new("corpus", format!("unknown corpus {id}")).hint("GET /api/v1/corpora lists them"))
             }
         })
         .collect()
@@ -298,7 +298,7 @@ pub(crate) fn apply_overrides(recipe: Recipe, overrides: &BTreeMap<String, Value
         }
         let pointer = format!("/{}", path.replace('.', "/"));
         let slot = tree.pointer_mut(&pointer).ok_or_else(|| {
-            PlanError::new(&field, format!("there is no hyperparameter {path:?}")).hint(nearest(path))
+            PlanError::new(&field, format!("unknown hyperparameter {path:?}")).hint(nearest(path))
         })?;
         let old = std::mem::replace(slot, whole(value));
         if let Err(source) = serde_json::from_value::<Recipe>(tree.clone()) {
@@ -310,7 +310,7 @@ pub(crate) fn apply_overrides(recipe: Recipe, overrides: &BTreeMap<String, Value
     serde_json::from_value(tree).map_err(|source| PlanError::new("overrides", source.to_string()))
 }
 
-/// The hyperparameters whose paths end like a misspelt one, or a few examples.
+/// Suggestions for an unknown path: hyperparameters with the same last part, or a few examples.
 fn nearest(path: &str) -> String {
     let field = path.rsplit('.').next().unwrap_or(path);
     let is_near = |row: &&table::Hyperparameter| {
@@ -359,7 +359,7 @@ fn check(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> 
     check_lengths(plan, texts)
 }
 
-/// Breakpoints are few, and the run reaches them.
+/// Checks that there are at most [`MAX_BREAKPOINTS`] breakpoints and that the run reaches each.
 pub(crate) fn check_breakpoints(plan: &RunPlan) -> Result<(), PlanError> {
     let breakpoints = &plan.recipe.breakpoints;
     if breakpoints.len() > MAX_BREAKPOINTS {

@@ -15,7 +15,7 @@ use crate::model::{Mlp, ModelPlan, Norm, Positions};
 pub struct PresetInfo {
     /// Name in a spec.
     pub name: String,
-    /// Size and training time, in words.
+    /// Size class and training time, as a phrase.
     pub size: String,
     /// Purpose, in a sentence.
     pub about: String,
@@ -108,12 +108,12 @@ pub fn find(name: &str, depth: Option<u32>) -> Result<PresetInfo, PlanError> {
     let mut all = presets();
     let names: Vec<String> = all.iter().map(|preset| preset.name.clone()).collect();
     let at = all.iter().position(|preset| preset.name == name).ok_or_else(|| {
-        PlanError::new("preset", format!("there is no preset {name:?}")).hint(format!("one of {}", names.join(", ")))
+        PlanError::new("preset", format!("unknown preset {name:?}")).hint(format!("one of {}", names.join(", ")))
     })?;
     let mut preset = all.swap_remove(at);
     match depth {
         Some(depth) if name != "depth" => {
-            Err(PlanError::new("depth", format!("preset {name} derives nothing from depth ({depth} given)"))
+            Err(PlanError::new("depth", format!("preset {name} does not use depth ({depth} was given)"))
                 .hint("choose preset depth, or set model.layers"))
         }
         Some(depth) if !(1..=64).contains(&depth) => {

@@ -58,7 +58,7 @@ pub struct RunSpec {
     pub priority: Option<i32>,
 }
 
-/// The checkpoint that a fork begins with.
+/// The checkpoint from which a fork starts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -74,7 +74,7 @@ pub struct Parent {
     /// Changes applied before the first step: `set`, `set_schedule` and `edit_weights` commands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Command>,
-    /// The event of the parent's journal that this run omits, where it is a control run.
+    /// The event of the parent's journal that this run omits, if it is a control run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control_of: Option<u64>,
 }

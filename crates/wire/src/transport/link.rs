@@ -46,7 +46,7 @@ pub enum FromWorker {
         /// Reports.
         items: Vec<Item>,
     },
-    /// An update of an inspection; only the newest matters, and none is sent again.
+    /// An update of an inspection; only the newest matters, and lost updates are not sent again.
     Inspection { run: RunId, update: InspectionUpdate },
     /// Heartbeat, sent each second.
     Heartbeat {
@@ -81,7 +81,7 @@ pub struct Report {
     pub reason: Option<String>,
     #[serde(with = "crate::encode::json")]
     pub event: Event,
-    /// State of the run after it, where it changed.
+    /// State of the run after it, if it changed.
     pub state: Option<RunState>,
 }
 

@@ -38,7 +38,7 @@ pub enum FromPage {
 pub enum ToPage {
     /// The state of the lab, at most a few times per second.
     Lab(LabState),
-    /// News of a run.
+    /// An update of a run.
     Tick(Tick),
     /// The page is too far behind (or the server is new): fetch the run again, then watch from its cursor.
     Resync { run: RunId },
@@ -54,7 +54,7 @@ pub enum ToPage {
     },
 }
 
-/// News of a run since the previous tick.
+/// The update of a run since the previous tick.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tick {
     pub run: RunId,
