@@ -1,4 +1,4 @@
-//! Benchmark of curves: stored points per second, time of the first query of many long curves and of zooms, and memory.
+//! Benchmark of series: stored points per second, time of the first query of many long series and of zooms, and memory.
 //!
 //! `cargo run --release -p store --example series_bench -- [curves] [points] [folder]`
 
@@ -121,7 +121,7 @@ async fn queries(store: &Store, run: &RunId, names: &[String], points: u64) -> R
         let began = Instant::now();
         let answer = store.series(run, SeriesQuery { names: names.to_vec(), axis, from, to, points: 1000 }).await?;
         let buckets: usize = answer.iter().map(|window| window.buckets.len()).sum();
-        println!("{title}: {} curves, {buckets} buckets in {:.1} ms", answer.len(), millis(began.elapsed()));
+        println!("{title}: {} series, {buckets} buckets in {:.1} ms", answer.len(), millis(began.elapsed()));
     }
     Ok(())
 }

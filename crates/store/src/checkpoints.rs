@@ -1,4 +1,5 @@
-//! Checkpoints as ids and folders: which are kept, where they are, and when one may be deleted. Their contents belong to the engine.
+//! Checkpoints as ids and folders: which are kept, where they are, and when one may be deleted. The engine reads and writes their
+//! contents.
 
 use std::path::PathBuf;
 
@@ -48,14 +49,14 @@ impl Store {
     }
 
     /// Opens a checkpoint for reading: its folder stays until the returned value is dropped, even if the checkpoint is pruned or deleted
-    /// meanwhile. `None` where there is no such checkpoint.
+    /// meanwhile. `None` if there is no such checkpoint.
     pub async fn open_checkpoint(&self, run: &RunId, id: CheckpointId) -> Result<Option<OpenCheckpoint>, StoreError> {
         // Opened before the check: if it is pruned in between, the check finds it missing and the value is dropped.
         let open = self.checkpoint_readers().open(CheckpointRef { run: run.clone(), checkpoint: id });
         Ok(self.checkpoint_ids(run).await?.contains(&id).then_some(open))
     }
 
-    /// The origin of a fork from this checkpoint; `None` where there is no such checkpoint.
+    /// The origin of a fork from this checkpoint; `None` if there is no such checkpoint.
     pub async fn origin(&self, run: &RunId, id: CheckpointId) -> Result<Option<Origin>, StoreError> {
         let mut connection = self.database().read().await?;
         let saved = database::checkpoints::list(&mut connection, run).await?;
@@ -87,7 +88,7 @@ impl Store {
     /// Deletes a checkpoint and its folder.
     ///
     /// # Errors
-    /// [`StoreError::CheckpointNeeded`] where a fork begins with it, or where an unfinished run has no other to resume from.
+    /// [`StoreError::CheckpointNeeded`] if a fork starts from it, or if an unfinished run has no other to resume from.
     pub async fn delete_checkpoint(&self, run: &RunId, id: CheckpointId) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
         let saved = database::checkpoints::list(&mut transaction, run).await?;

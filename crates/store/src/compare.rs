@@ -75,7 +75,7 @@ struct Sum {
 }
 
 impl Sum {
-    fn take(&mut self, step: u64, difference: f64) {
+    fn add(&mut self, step: u64, difference: f64) {
         self.ends = Some((self.ends.map_or(step, |ends| ends.0), step));
         if difference.is_finite() {
             self.count += 1.0;
@@ -97,7 +97,7 @@ fn difference(mut own: PathPoints, mut other: PathPoints, points: u64) -> std::i
     let last = own.last_step()?.into_iter().chain(other.last_step()?).min();
     let mut found = Comparison { common_from: None, identical_steps: 0, first_difference: None, difference: vec![] };
     let (mut a, mut b) = (own.next()?, other.next()?);
-    let (mut sum, mut place) = (Sum::default(), 0);
+    let (mut sum, mut bucket) = (Sum::default(), 0);
     while let (Some((step, loss)), Some((other_step, other_loss))) = (a, b) {
         if step != other_step {
             if step < other_step {
@@ -114,11 +114,11 @@ fn difference(mut own: PathPoints, mut other: PathPoints, points: u64) -> std::i
             _ => {}
         }
         let width = (last.unwrap_or(step).saturating_sub(first) + 1).div_ceil(points).max(1);
-        if (step - first) / width != place {
-            place = (step - first) / width;
+        if (step - first) / width != bucket {
+            bucket = (step - first) / width;
             found.difference.extend(std::mem::take(&mut sum).end());
         }
-        sum.take(step, loss - other_loss);
+        sum.add(step, loss - other_loss);
         (a, b) = (own.next()?, other.next()?);
     }
     found.difference.extend(sum.end());

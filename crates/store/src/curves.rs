@@ -1,4 +1,4 @@
-//! Queries of a run's curves.
+//! Queries of a run's series.
 
 use wire::RunId;
 use wire::series::SeriesWindow;
@@ -9,15 +9,15 @@ use crate::series::{Curve, SeriesQuery};
 use crate::store::Store;
 
 impl Store {
-    /// Names of a run's curves, sorted.
+    /// Names of a run's series, sorted.
     pub async fn series_names(&self, run: &RunId) -> Result<Vec<String>, StoreError> {
         self.stored_seq(run).await?;
         let (series_files, id) = (self.series_files().clone(), run.clone());
         self.blocking(move || series_files.names(&id)).await
     }
 
-    /// Curves over a range: one window for each name and segment that has values; an unknown name has none. The cost does not depend
-    /// on the length of the curves.
+    /// Series over a range: one window for each name and segment that has values; an unknown name has none. The cost does not depend
+    /// on the length of the series.
     ///
     /// # Errors
     /// [`StoreError::UnknownRun`], [`StoreError::RunFolderMissing`].
@@ -28,7 +28,7 @@ impl Store {
         self.blocking(move || series_files.query(&id, &query, &plan)).await
     }
 
-    /// A run's curves of these names, or all, with every point stored at this moment. Reading the points blocks the thread.
+    /// A run's series of these names, or all, with every point stored at this moment. Reading the points blocks the thread.
     ///
     /// # Errors
     /// [`StoreError::UnknownRun`], [`StoreError::RunFolderMissing`].

@@ -1,5 +1,5 @@
-//! The only module that contains SQL: SQLite in WAL mode, one writer, a few readers. Another database would change this module and its
-//! children only. The queries are in its children; nothing here decides anything.
+//! The only module that contains SQL: SQLite in WAL mode, one writer, a few readers. Replacing SQLite would change only this module
+//! and its children. The children contain queries only, no logic.
 
 pub(crate) mod checkpoints;
 pub(crate) mod journal;

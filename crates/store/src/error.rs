@@ -17,7 +17,7 @@ pub enum StoreError {
     Locked {
         /// The folder.
         dir: PathBuf,
-        /// The process; 0 where it is not known.
+        /// The process; 0 if it is not known.
         pid: u32,
     },
     /// The disk is full. Nothing of the call was acknowledged; the same call can be repeated.
@@ -79,7 +79,7 @@ pub enum StoreError {
     UnreadableFormat {
         /// The file.
         path: PathBuf,
-        /// Why it is no number.
+        /// Why the file does not contain a number.
         source: ParseIntError,
     },
     /// A newer version changed the database's tables.
@@ -99,7 +99,7 @@ pub enum StoreError {
         source: Source,
     },
     /// The run does not exist.
-    #[error("there is no run {run}")]
+    #[error("unknown run {run}")]
     UnknownRun {
         /// The id in the request.
         run: RunId,
@@ -110,8 +110,8 @@ pub enum StoreError {
         /// The id.
         run: RunId,
     },
-    /// The folder with the run's curves was removed.
-    #[error("the curves of {run} are missing: {} was removed. Restore the folder from a backup, or delete the run", path.display())]
+    /// The folder with the run's time series was removed.
+    #[error("the time series of {run} are missing: {} was removed. Restore the folder from a backup, or delete the run", path.display())]
     RunFolderMissing {
         run: RunId,
         /// The missing folder.
@@ -135,7 +135,7 @@ pub enum StoreError {
     CheckpointNeeded {
         run: RunId,
         checkpoint: CheckpointId,
-        /// What needs it, and why.
+        /// The reason: what needs it.
         by: String,
     },
     /// An imported run contradicts itself.
@@ -143,11 +143,11 @@ pub enum StoreError {
     InvalidImport {
         /// The part of the import.
         what: String,
-        /// What is wrong, with the value.
+        /// The problem, with the value.
         message: String,
     },
     /// Reports between the stored and the received ones are missing.
-    #[error("reports of {run} begin with number {got}, but number {expected} is next: send from there")]
+    #[error("reports of {run} start with number {got}, but number {expected} is next: send from there")]
     Gap {
         run: RunId,
         /// The number that is next.

@@ -1,5 +1,5 @@
-//! Import of runs that were trained in another lab: curves, journal and checkpoints are unpacked into a folder first, checked, and stored
-//! together with the run, or not at all. The summary is computed from the curves and the journal, not taken from the archive.
+//! Import of runs that were trained in another lab: series, journal and checkpoints are unpacked into a folder first, checked, and stored
+//! together with the run, or not at all. The summary is computed from the series and the journal, not taken from the archive.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +28,7 @@ pub struct ImportedRun {
     pub state: RunState,
     /// The error of a failed run.
     pub message: Option<String>,
-    /// Its curves: segment, name, and a file of points in increasing steps, 16 bytes each (step and value, little-endian).
+    /// Its series: segment, name, and a file of points in increasing steps, 16 bytes each (step and value, little-endian).
     pub curves: Vec<(u32, String, PathBuf)>,
     /// A folder with one folder per checkpoint, named by its id, and nothing else; on the disk of the lab folder.
     pub checkpoints: PathBuf,
@@ -141,7 +141,7 @@ fn check_journal(imported: &ImportedRun) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Appends a file of points to a curve, some at a time.
+/// Appends a file of points to a series, some at a time.
 fn import_curve(
     series_files: &SeriesFiles,
     run: &RunId,
@@ -205,7 +205,7 @@ fn status(series_files: &SeriesFiles, imported: &ImportedRun, history: &History)
 
 /// The rows of a segment with the series that the summary needs, in increasing steps.
 fn each_row(series_files: &SeriesFiles, part: &PathSegment, mut take: impl FnMut(Row)) -> Result<(), StoreError> {
-    let failed = |source: io::Error| StoreError::unreadable("a curve", source);
+    let failed = |source: io::Error| StoreError::unreadable("a series", source);
     let mut walks = vec![];
     for series in [name::SECS, name::TRAIN, name::VALID, name::TOKENS_PER_SEC] {
         let mut walk = series_files.path_points(std::slice::from_ref(part), series)?;

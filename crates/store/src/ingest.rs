@@ -1,8 +1,8 @@
 //! Storing the reports of a worker: nothing is lost and nothing stored twice, even when the process is killed or the power fails.
 //!
-//! Reports are numbered. Values are written to the files of the curves first; then one transaction updates the run, its journal and the
+//! Reports are numbered. Values are written to the files of the series first; then one transaction updates the run, its journal and the
 //! number of the last stored report. After a crash before that transaction the worker sends the same reports again: the journal has none
-//! of them, and the curves drop the steps that they have. Reports are acknowledged after both.
+//! of them, and the series drop the steps that they have. Reports are acknowledged after both.
 //!
 //! The transaction is on disk when it is acknowledged, but the files may not be. So the transaction also holds the new points until the
 //! files are synced: every [`UNSYNCED_BYTES`], and in the background when the run releases its device. New snapshots are stored in the
@@ -20,7 +20,7 @@ use crate::series::Appended;
 use crate::snapshots::MAX_PENDING_BYTES;
 use crate::store::Store;
 
-/// Points of one run in the database that trigger a sync of its curve files, bytes: about three million points.
+/// Points of one run in the database that trigger a sync of its series files, bytes: about three million points.
 const UNSYNCED_BYTES: usize = 32 << 20;
 
 /// The effect of some reports.
@@ -36,7 +36,7 @@ pub struct Ingested {
     pub summary: RunSummary,
 }
 
-/// Reports by kind: values for the curves, and all entries in their order.
+/// Reports by kind: values for the series, and all entries in their order.
 struct Batch {
     rows: Vec<Row>,
     order: Vec<Entry>,
@@ -60,7 +60,7 @@ impl Store {
     /// Stores reports of a run: item i has number `first_seq + i`. Reports that are stored already are dropped.
     ///
     /// # Errors
-    /// [`StoreError::Gap`] where reports are missing; [`StoreError::DiskFull`] and [`StoreError::RunFolderMissing`]: nothing was
+    /// [`StoreError::Gap`] if reports are missing; [`StoreError::DiskFull`] and [`StoreError::RunFolderMissing`]: nothing was
     /// acknowledged, and the same call can be repeated.
     pub async fn ingest(&self, run: &RunId, first_seq: u64, items: Vec<Item>) -> Result<Ingested, StoreError> {
         let state = self.ingest_state(run);
@@ -134,7 +134,7 @@ impl Store {
         Ok(Ingested { stored_seq: last_seq, rows: without(rows, &repeated), events, summary })
     }
 
-    /// Syncs a run's curves in the background: a busy disk takes seconds for some hundred files, and the end of a run is reported without
+    /// Syncs a run's series in the background: a busy disk takes seconds for some hundred files, and the end of a run is reported without
     /// waiting for them. Reports that arrive meanwhile wait, so that their points are not deleted from the database too early.
     fn sync_curves_soon(&self, run: &RunId) {
         let (store, run) = (self.clone(), run.clone());
@@ -157,7 +157,7 @@ impl Store {
         self.track(task);
     }
 
-    /// Syncs a run's curves and deletes the copies in the database.
+    /// Syncs a run's series and deletes the copies in the database.
     pub(crate) async fn sync_curves(&self, run: &RunId) -> Result<(), StoreError> {
         let (series_files, id) = (self.series_files().clone(), run.clone());
         self.blocking(move || series_files.sync(&id)).await?;

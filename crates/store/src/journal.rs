@@ -11,7 +11,7 @@ use wire::{Event, EventRecord, RunId, RunSummary};
 
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
-use crate::retention::superfluous;
+use crate::retention::checkpoints_to_prune;
 use crate::status::RunStatus;
 use crate::store::Store;
 
@@ -97,7 +97,7 @@ pub(crate) async fn prune(connection: &mut Connection, run: &RunId) -> Result<Ve
     let path: Vec<_> = history.path_checkpoints(run, &kept).into_iter().map(|found| found.at.checkpoint).collect();
     let in_use: BTreeSet<_> =
         database::checkpoints::needed_by_forks(connection, run).await?.into_iter().map(|(id, _)| id).collect();
-    let gone = superfluous(&saved, &definition.plan.recipe.retention, &path, &in_use);
+    let gone = checkpoints_to_prune(&saved, &definition.plan.recipe.retention, &path, &in_use);
     for id in &gone {
         database::checkpoints::remove(connection, run, *id).await?;
     }

@@ -1,16 +1,16 @@
-//! The lab folder: a SQLite file for runs, journal, snapshots and tokens, and plain files for curves, snapshots and checkpoints.
+//! The lab folder: a SQLite file for runs, journal, snapshots and tokens, and plain files for series, snapshots and checkpoints.
 //!
 //! No tensors and no HTTP. Read in this order:
 //!
 //! - [`store`](Store) the folder, its lock, its [`format`](FORMAT), and its open handles;
 //! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice;
-//! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: one noun each;
+//! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: the operations on each;
 //! - `checkpoints` ids and folders of checkpoints, `readers` those that are being read, `retention` which are kept, `sweep` removal
 //!   after a crash;
 //! - `import` runs that were trained in another lab;
 //! - `snapshots` inspection results kept during training, `snapshot_thinning` which are removed over the size limit;
 //! - `lineage` the path of a run through its parents, `compare` the difference of two runs;
-//! - `series` the curves on disk: a pyramid of buckets for each, read at any zoom; `curves` the store's queries of them;
+//! - `series` the time series on disk: a pyramid of buckets for each, read at any zoom; `curves` queries of them;
 //! - `database` the only module that contains SQL.
 
 mod checkpoints;

@@ -32,8 +32,8 @@ pub struct NewRun {
 }
 
 impl NewRun {
-    /// The kind of device that may train it, where the spec names a kind (`gpu` or `cpu`) instead of one device. A fork has none: it
-    /// needs the device of its parent, whose checkpoint it begins with.
+    /// The kind of device that may train it, if the spec names a kind (`gpu` or `cpu`) instead of one device. A fork has none: it
+    /// needs the device of its parent, from whose checkpoint it starts.
     pub fn any_of(&self) -> Option<DeviceKind> {
         let word = self.spec.device.as_ref().filter(|_| self.plan.origin.is_none())?;
         [(DeviceKind::Gpu, "gpu"), (DeviceKind::Cpu, "cpu")]

@@ -24,17 +24,17 @@ impl Store {
         database::queue::length(&mut *self.database().read().await?, device, any_of).await
     }
 
-    /// Moves a queued run to a place in its queue, from 1; a larger place than the last means the last. Its priority becomes one that fits
+    /// Moves a queued run to a position in its queue, from 1; a position beyond the end means the last. Its priority becomes one that fits
     /// between its neighbours.
     ///
     /// # Errors
     /// [`StoreError::NotQueued`].
-    pub async fn move_in_queue(&self, run: &RunId, place: u32) -> Result<RunSummary, StoreError> {
+    pub async fn move_in_queue(&self, run: &RunId, position: u32) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
         let Some((state, _)) = database::runs::state_and_device(&mut transaction, run).await? else {
             return Err(StoreError::UnknownRun { run: run.clone() });
         };
-        let queue = database::queue::beside(&mut transaction, run).await?;
+        let queue = database::queue::competing_with(&mut transaction, run).await?;
         let Some(at) = queue.iter().position(|other| other.id == run.as_str()).filter(|_| state == RunState::Queued)
         else {
             return Err(StoreError::NotQueued { run: run.clone(), state });
@@ -42,7 +42,7 @@ impl Store {
         // The same order numbers, assigned in the new order: other queues share the counter and do not change.
         let mut orders: Vec<i64> = queue.iter().map(|other| other.order).collect();
         orders.sort_unstable();
-        for (Queued { id, priority, .. }, order) in moved(queue, at, place).iter().zip(orders) {
+        for (Queued { id, priority, .. }, order) in moved(queue, at, position).iter().zip(orders) {
             database::queue::set_order(&mut transaction, id, order, *priority).await?;
         }
         let summary = self.summary_in(&mut transaction, run).await?;
@@ -68,10 +68,10 @@ impl Store {
     }
 }
 
-/// The queue with run number `at` moved to `place`, its priority between those of its neighbours.
-fn moved(mut queue: Vec<Queued>, at: usize, place: u32) -> Vec<Queued> {
+/// The queue with run number `at` moved to `position`, its priority between those of its neighbours.
+fn moved(mut queue: Vec<Queued>, at: usize, position: u32) -> Vec<Queued> {
     let mut run = queue.remove(at);
-    let to = (place.max(1) as usize - 1).min(queue.len());
+    let to = (position.max(1) as usize - 1).min(queue.len());
     if let Some(after) = queue.get(to) {
         run.priority = run.priority.max(after.priority);
     }

@@ -20,12 +20,12 @@ pub(crate) struct Saved {
     pub(crate) is_pinned: bool,
 }
 
-/// The checkpoints to prune. `path` has those on the run's path, newest first; `in_use` those that forks begin with.
+/// The checkpoints to prune. `path` has those on the run's path, newest first; `in_use` those from which forks start.
 ///
-/// Kept are: the newest on the path; the pinned, requested, imported and used ones; of those saved at an interval or at an end on the
-/// path the newest few and every nth; the best on the path; and the newest from before a change, also on abandoned segments, because
-/// undoing a rollback returns to one.
-pub(crate) fn superfluous(
+/// These are kept: the newest on the path; pinned, requested and imported ones and those in `in_use`; of those saved at an interval
+/// or at an end on the path the newest few and every nth; the best on the path; and the newest from before a change, also on
+/// abandoned segments, because undoing a rollback returns to one.
+pub(crate) fn checkpoints_to_prune(
     saved: &[Saved],
     rule: &Retention,
     path: &[CheckpointId],
@@ -53,7 +53,8 @@ pub(crate) fn superfluous(
     saved.iter().map(|saved| saved.info.id).filter(|id| !kept.contains(id)).collect()
 }
 
-/// The checkpoint on the path with the lowest validation loss; of equals the first, which was saved at that loss.
+/// The checkpoint on the path with the lowest validation loss; if several are equal, the first, which was saved at
+/// that loss.
 pub(crate) fn best(saved: &[Saved], path: &[CheckpointId]) -> Option<CheckpointId> {
     let measured = saved.iter().filter(|saved| path.contains(&saved.info.id));
     let measured = measured.filter_map(|saved| Some((saved.info.loss_valid.filter(|loss| loss.is_finite())?, saved)));
@@ -85,8 +86,12 @@ mod tests {
 
     fn left(saved: &[Saved], rule: &Retention, path: &[u64], in_use: &[u64]) -> Vec<u64> {
         let id = |step: &u64| CheckpointId { segment: 0, step: *step };
-        let pruned =
-            superfluous(saved, rule, &path.iter().map(id).collect::<Vec<_>>(), &in_use.iter().map(id).collect());
+        let pruned = checkpoints_to_prune(
+            saved,
+            rule,
+            &path.iter().map(id).collect::<Vec<_>>(),
+            &in_use.iter().map(id).collect(),
+        );
         saved.iter().map(|saved| saved.info.id.step).filter(|step| !pruned.contains(&id(step))).collect()
     }
 

@@ -24,7 +24,7 @@ impl Store {
         Ok(summary)
     }
 
-    /// Creates a fork: a run that begins with the checkpoint of its plan's origin; `changes` apply before its first step. That checkpoint
+    /// Creates a fork: a run that starts from the checkpoint of its plan's origin; `changes` apply before its first step. That checkpoint
     /// is kept until the fork has one of its own.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Store {
         if !database::runs::insert(transaction, run, &progress).await? {
             return Err(StoreError::RunExists { run: run.id.clone() });
         }
-        // The folder is created first: a run without a folder counts as one whose curves were removed.
+        // The folder is created first: a run without a folder counts as one whose series were removed.
         let (series_files, id) = (self.series_files().clone(), run.id.clone());
         self.blocking(move || series_files.create(&id)).await?;
         let queued = run.report(progress.step, None, Event::Queued, Some(RunState::Queued));
@@ -172,8 +172,8 @@ impl Store {
         self.changed(transaction, run, found).await
     }
 
-    /// Purges the runs that were deleted before `before_ms`, with their files, and gives their ids. A run with a checkpoint that a fork
-    /// begins with stays until that fork has one of its own or is purged too.
+    /// Purges the runs that were deleted before `before_ms`, with their files, and gives their ids. A run with a checkpoint from which
+    /// a fork starts stays until that fork has one of its own or is purged too.
     pub async fn purge_deleted(&self, before_ms: i64) -> Result<Vec<RunId>, StoreError> {
         let mut transaction = self.database().write().await?;
         let mut purged = vec![];

@@ -1,13 +1,13 @@
-//! The complete curves on disk: `series/<run>/<segment>/<name>.l0` has every point, `.l1`, `.l2`, ... buckets of 16, 256, ... points,
-//! so that any window is answered from a few thousand records, whatever the length of the run.
+//! The time series of metrics on disk, complete: `series/<run>/<segment>/<name>.l0` has every point, `.l1`, `.l2`, ... buckets of 16,
+//! 256, ... points, so that any window is answered from a few thousand records, whatever the length of the run.
 //!
 //! - [`point`] points and buckets as bytes, and how they merge;
-//! - [`file_name`] names of curves as file names;
-//! - [`pyramid`] the files of one curve: opened and repaired, appended to, read;
-//! - [`folder`] all curves of a run, [`files`] those of all runs; [`axis`] values on the x axis; [`query`] windows; [`path`] every
-//!   point along a path of segments; [`curves`] every point of all curves, for an export.
+//! - [`file_name`] names of series as file names;
+//! - [`pyramid`] the files of one series: opened and repaired, appended to, read;
+//! - [`folder`] all series of a run, [`files`] those of all runs; [`axis`] values on the x axis; [`query`] windows; [`path`] every
+//!   point along a path of segments; [`curves`] every point of all series, for an export.
 //!
-//! Files are not synced at each append, which would wait for the disk once per curve. New points are also stored in the database's
+//! Files are not synced at each append, which would wait for the disk once per series. New points are also stored in the database's
 //! transaction, which is synced anyway, and are written again at the next start ([`SeriesFiles::redo`]) unless a
 //! [`SeriesFiles::sync`] came first.
 //!

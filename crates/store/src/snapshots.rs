@@ -67,7 +67,8 @@ impl Store {
         most_bytes: u64,
     ) -> Result<Vec<InspectionUpdate>, StoreError> {
         let (mut view, key) = (self.database().snapshot().await?, inspection.key());
-        // A segment begins with the weights with which the previous one ends, except for interventions: the later snapshot is used.
+        // The weights at the start of a segment are those at the end of the previous one, except for weight edits: the later
+        // snapshot is used.
         let mut found: BTreeMap<u64, (RunId, Location)> = BTreeMap::new();
         for Span { run, segment, from_step, to_step } in self.path_in(&mut view, run).await? {
             let range = (from.max(from_step), to.min(to_step.unwrap_or(u64::MAX)));
@@ -191,7 +192,7 @@ impl Store {
         let known: BTreeSet<String> = known.into_iter().map(|(id, _)| id).collect();
         for name in names_in(&self.dir().join("snapshots"))? {
             let folder = self.snapshots_dir(&name);
-            // A folder without the name of a run is not the store's.
+            // The store did not create folders whose names are not run ids.
             if !known.contains(&name) && name.parse::<RunId>().is_ok() {
                 self.blocking(move || crate::disk::remove_folder(&folder)).await?;
             } else if known.contains(&name) {
@@ -211,7 +212,7 @@ fn write_all(folder: &Path, pending: &[Pending]) -> Result<Vec<Written>, StoreEr
     let mut written = vec![];
     for of_step in pending.chunk_by(|one, next| one.place == next.place) {
         let Pending { id, place: (segment, step), .. } = &of_step[0];
-        // The row id makes the name unique: later snapshots of the same step get a file of their own.
+        // The row id makes the name unique: later snapshots of the same step get separate files.
         let name = format!("{segment}-{step}-{id}");
         let path = folder.join(&name);
         let failed = |source| StoreError::file(&path, source);
@@ -258,7 +259,7 @@ fn remove_file(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Names in a folder; none where the folder does not exist.
+/// Names in a folder; none if the folder does not exist.
 fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
     let failed = |source| StoreError::file(folder, source);
     let entries = match fs::read_dir(folder) {

@@ -115,7 +115,7 @@ impl RunStatus {
 }
 
 impl Progress {
-    /// The progress of a new run; a fork begins with the step and losses of its parent's checkpoint.
+    /// The progress of a new run; a fork starts with the step and losses of its parent's checkpoint.
     pub(crate) fn new(plan: &RunPlan, begins_with: Option<&CheckpointInfo>) -> Self {
         let origin = plan.origin.as_ref();
         Self {
@@ -157,7 +157,7 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// A curve of at most [`Sparkline::MAX`] means over equally many values; when it is full, neighbours are merged.
+/// A series of at most [`Sparkline::MAX`] means over equally many values; when it is full, neighbours are merged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Sparkline {

@@ -42,7 +42,7 @@ impl Store {
     /// Opens a lab folder or creates it, and repairs what a crash or a power cut has left.
     ///
     /// # Errors
-    /// [`StoreError::Locked`] where another process uses it; [`StoreError::OlderFormat`] or [`StoreError::NewerFormat`] where another
+    /// [`StoreError::Locked`] if another process uses it; [`StoreError::OlderFormat`] or [`StoreError::NewerFormat`] where another
     /// version wrote it: then nothing in it changes.
     pub async fn open(dir: &Path) -> Result<Self, StoreError> {
         let is_new = format::check(dir)?;
@@ -79,11 +79,11 @@ impl Store {
         }
     }
 
-    /// Opens the tokens of a lab folder, also while a server uses the folder. Runs and curves must not be changed through this handle:
+    /// Opens the tokens of a lab folder, also while a server uses the folder. Runs and series must not be changed through this handle:
     /// the server would not see it.
     ///
     /// # Errors
-    /// [`StoreError::NoLab`] where no server has used the folder; [`StoreError::OlderFormat`], [`StoreError::NewerFormat`].
+    /// [`StoreError::NoLab`] if no server has used the folder; [`StoreError::OlderFormat`], [`StoreError::NewerFormat`].
     pub async fn open_access(dir: &Path) -> Result<Self, StoreError> {
         let file = dir.join("lab.db");
         if format::check(dir)? || !file.exists() {
@@ -132,7 +132,7 @@ impl Store {
         &self.inner.checkpoint_readers
     }
 
-    /// Runs file work on a thread of its own, so that waiting for the disk blocks no other task.
+    /// Runs file work on a separate thread, so that waiting for the disk blocks no other task.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
@@ -177,7 +177,7 @@ impl Store {
     }
 }
 
-/// How long a lock that is taken is tried again. A child process inherits open files until it executes its own program, so the lock of a
+/// How long taking a locked lock is retried. A child process inherits open files until it executes its own program, so the lock of a
 /// store that was just closed may outlive it for some milliseconds.
 const LOCK_WITHIN: Duration = Duration::from_millis(300);
 

@@ -55,7 +55,7 @@ impl Store {
     }
 }
 
-/// Folders in a folder, by name; none where the folder does not exist.
+/// Folders in a folder, by name; none if the folder does not exist.
 fn folders_in(path: &Path) -> Result<Vec<(String, PathBuf)>, StoreError> {
     let entries = match std::fs::read_dir(path) {
         Ok(entries) => entries,

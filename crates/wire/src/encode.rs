@@ -26,7 +26,7 @@ pub mod json {
     use serde::ser::Error as _;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    /// Writes the value itself, or its JSON text where the format is binary.
+    /// Writes the value itself, or its JSON text if the format is binary.
     pub fn serialize<T: Serialize, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             return value.serialize(serializer);

@@ -1,6 +1,6 @@
 //! Numbers as short text, for messages, charts and lists.
 
-/// Three significant digits, with an exponent where the number is far from 1.
+/// Three significant digits, with an exponent if the number is far from 1.
 pub fn brief(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 || (0.01..100_000.0).contains(&size) {

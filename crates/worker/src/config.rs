@@ -22,20 +22,20 @@ pub struct WorkerConfig {
     pub device: DeviceId,
     /// Token of the role `worker`, sent as `Authorization: Bearer`.
     pub token: String,
-    /// How long it waits for a server that does not answer.
-    pub patience: Patience,
+    /// Timeouts while no server is reachable.
+    pub idle_timeouts: IdleTimeouts,
 }
 
-/// How long a worker without a connection and without a run waits before it ends. `None`: forever.
+/// Time after which a worker without a connection and without a run ends. `None`: forever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct IdleTimeouts {
     /// Without reports to deliver.
     pub idle: Option<Duration>,
     /// With unacknowledged reports; they stay on disk for the next worker.
     pub unsent: Option<Duration>,
 }
 
-impl Patience {
+impl IdleTimeouts {
     /// A local worker: one minute idle, ten minutes with reports to deliver.
     pub const LOCAL: Self = Self { idle: Some(Duration::from_secs(60)), unsent: Some(Duration::from_secs(600)) };
     /// A worker on another machine: it stays until the server shuts it down.
@@ -43,10 +43,10 @@ impl Patience {
 }
 
 impl WorkerConfig {
-    /// A configuration with the patience of a local worker (no address) or a remote one.
+    /// A configuration with the idle timeouts of a local worker (no address) or a remote one.
     pub fn new(server_url: Option<String>, data: PathBuf, device: DeviceId, token: String) -> Self {
-        let patience = if server_url.is_some() { Patience::REMOTE } else { Patience::LOCAL };
-        Self { server_url, data, device, token, patience }
+        let idle_timeouts = if server_url.is_some() { IdleTimeouts::REMOTE } else { IdleTimeouts::LOCAL };
+        Self { server_url, data, device, token, idle_timeouts }
     }
 
     /// Whether the server runs on the same machine and folder.
@@ -64,7 +64,7 @@ impl WorkerConfig {
         engine::train::Folders { corpora: self.data.join("corpora"), checkpoints: Some(self.data.join("checkpoints")) }
     }
 
-    /// The present address of the server's link: `ws://127.0.0.1:8000/api/v1/link`.
+    /// The current address of the server's link: `ws://127.0.0.1:8000/api/v1/link`.
     ///
     /// # Errors
     /// No server has written its address yet, or the given address is invalid.

@@ -36,7 +36,7 @@ pub enum WorkerError {
     Address {
         /// The address.
         url: String,
-        /// What is wrong with it.
+        /// The problem with it.
         message: String,
     },
     /// The server refuses this worker.

@@ -22,14 +22,14 @@ pub mod training;
 
 use std::sync::Arc;
 
-pub use config::{Patience, WorkerConfig};
+pub use config::{IdleTimeouts, WorkerConfig};
 pub use error::{TrainError, WorkerError};
 pub use lock::{DeviceLock, is_held, lock_path};
 pub use reporter::RunReporter;
 pub use trainer::EngineTrainer;
 pub use training::{Assignment, Trainer};
 
-/// Runs a worker with the engine, until the server shuts it down or its patience ends.
+/// Runs a worker with the engine, until the server shuts it down or its idle timeout expires.
 ///
 /// # Errors
 /// As [`run_with`]; and a device that cannot be opened.
@@ -43,7 +43,7 @@ pub async fn run(config: WorkerConfig) -> Result<(), WorkerError> {
     serve(&config, Arc::new(trainer)).await
 }
 
-/// Runs a worker with another trainer, until the server shuts it down or its patience ends.
+/// Runs a worker with another trainer, until the server shuts it down or its idle timeout expires.
 ///
 /// # Errors
 /// The device is taken, the folder cannot be used, the server refuses the worker, or the trainer panicked: then the run is marked as

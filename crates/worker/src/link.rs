@@ -163,10 +163,10 @@ async fn connect(url: &str, token: &str) -> Result<Socket, WorkerError> {
     }
 }
 
-/// What can be received.
+/// A message from the server, or a change of the connection.
 enum Received {
     Message(FromServer),
-    /// A ping's answer or another message without content.
+    /// A pong, or another message without content.
     Alive,
     Closed,
 }

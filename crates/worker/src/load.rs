@@ -18,7 +18,7 @@ struct Ticks {
 }
 
 impl LoadMeter {
-    /// The present load. `device_bytes` is the memory in use on the device.
+    /// The current load. `device_bytes` is the memory in use on the device.
     pub fn measure(&mut self, device_bytes: u64) -> DeviceLoad {
         let now = read("/proc/stat").and_then(|text| ticks(&text)).unwrap_or_default();
         let total = now.total.saturating_sub(self.before.total);

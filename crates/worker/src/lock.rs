@@ -32,7 +32,7 @@ impl DeviceLock {
     /// Takes the lock, and writes the process number into the file, for information.
     ///
     /// # Errors
-    /// [`WorkerError::DeviceTaken`] where another worker has it; a folder that cannot be written.
+    /// [`WorkerError::DeviceTaken`] if another worker has it; a folder that cannot be written.
     pub fn take(data: &Path, device: &DeviceId) -> Result<Self, WorkerError> {
         let path = lock_path(data, device);
         let folder = |source| WorkerError::Folder { path: path.clone(), source };

@@ -95,7 +95,7 @@ impl Outbox {
         }
     }
 
-    /// Why reports cannot be written to disk at present.
+    /// The reason why reports currently cannot be written to disk, if they cannot.
     pub(crate) fn blocked(&self) -> Option<String> {
         if self.is_abandoned() {
             return None;
@@ -145,7 +145,7 @@ impl Outbox {
         }
     }
 
-    /// Reports from number `from` on up to `limit`, with the number of the first, which is larger than `from` only where numbers were skipped.
+    /// Reports from number `from` on up to `limit`, with the number of the first, which is larger than `from` only if numbers were skipped.
     pub(crate) fn read(&self, from: u64, limit: Limit) -> Result<Option<(u64, Vec<Item>)>, SpoolError> {
         let (records, path) = {
             let mut spool = locked(&self.spool);

@@ -11,7 +11,7 @@ use wire::{Author, Event, RunState};
 
 use crate::outbox::Outbox;
 
-/// Id of the commands that this process gives itself. It is not sent: the ids of the server are far below.
+/// Id of commands that this process creates. It is not sent: the ids of the server are far below.
 pub(crate) const OWN_COMMAND: u64 = u64::MAX;
 
 /// A larger snapshot is dropped, bytes.
@@ -70,7 +70,7 @@ impl RunReporter {
         self.outbox.take_requested()
     }
 
-    /// Why reports cannot be written to disk at present: the run pauses until this is `None`.
+    /// The reason why reports currently cannot be written to disk: the run pauses until this is `None`.
     pub fn blocked(&self) -> Option<String> {
         self.outbox.blocked()
     }

@@ -1,10 +1,10 @@
 //! The write-ahead spool: the reports of one run on disk until the server has stored them, an append-only file of records with checksums.
 //! Nothing here uses threads or sockets; `outbox.rs` shares a spool between threads.
 //!
-//! The file begins with [`MAGIC`], which has the format. A record is `[length u32][number u64][checksum 8 bytes][postcard of an
-//! Item]`, little-endian; the checksum is the start of the BLAKE3 of the rest. Written data survives the process, synced data the
-//! machine. An incomplete tail is cut off when the file is opened. Numbers increase by one, except where [`Spool::skip_to`] skipped some.
-//! A file of another format is refused and not changed.
+//! The file starts with [`MAGIC`], which contains the format version. A record is `[length u32][number u64][checksum 8 bytes][postcard of
+//! an Item]`, little-endian; the checksum is the start of the BLAKE3 of the rest. Written data survives the process, synced data the
+//! machine. An incomplete tail is cut off when the file is opened. Numbers increase by one, except after [`Spool::skip_to`]. A file of
+//! another format is refused and not changed.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -20,14 +20,14 @@ pub const FORMAT: u8 = 1;
 const MAGIC: [u8; 8] = [b'K', b'N', b'D', b'S', b'P', b'L', FORMAT, !FORMAT];
 /// Bytes of a record before its payload.
 const HEADER: usize = 20;
-/// A larger length is not that of a record.
+/// Maximum size of a record; a larger length means damage.
 const MAX_RECORD_BYTES: usize = 16 << 20;
-/// Records between two remembered offsets: what a read at any number skips fewer than this.
+/// Number of records between two indexed offsets; a read skips fewer records than this.
 const MARK_EVERY: u64 = 256;
 /// Reports in memory while the disk cannot be written, bytes; beyond it the training waits.
 const MAX_PENDING_BYTES: usize = 64 << 20;
 
-/// Why a spool cannot be used.
+/// An error of a spool.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The file cannot be read or written.
@@ -62,7 +62,8 @@ pub enum SpoolError {
     },
 }
 
-/// Records as they lie on disk, without their headers: undecoded, so that no lock is pending while they are.
+/// Records as they are on disk, without their headers: undecoded, so that the lock is not held while they are
+/// decoded.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Records {
     /// Number of the first.
@@ -270,7 +271,7 @@ impl Spool {
         Some(file)
     }
 
-    /// Consecutive records from number `from` on, up to `limit`; `None` where there are none yet.
+    /// Consecutive records from number `from` on, up to `limit`; `None` if there are none yet.
     ///
     /// # Errors
     /// [`SpoolError::Disk`]: the file cannot be read, or a record was damaged.
@@ -325,12 +326,12 @@ impl Spool {
         self.last
     }
 
-    /// Continues numbering after `seq`, where the server has more reports than this spool.
+    /// Continues numbering after `seq`, if the server has more reports than this spool.
     pub fn skip_to(&mut self, seq: u64) {
         self.last = self.last.max(seq);
     }
 
-    /// Why the file cannot be written at present.
+    /// The reason why the file currently cannot be written, if it cannot.
     pub fn failure(&self) -> Option<&SpoolError> {
         self.failure.as_ref()
     }
@@ -361,7 +362,7 @@ impl Spool {
     }
 }
 
-/// The format of an existing file, where it is another one. A file that begins with a valid record is of format 0; anything else
+/// The format of an existing file, if it is another one. A file that starts with a valid record is of format 0; anything else
 /// without the magic is an incomplete or damaged file of this format.
 fn other_format(path: &Path) -> Option<u8> {
     let mut start = [0; MAGIC.len()];
@@ -425,7 +426,7 @@ fn check(seq: u64, payload: &[u8]) -> [u8; 8] {
     start
 }
 
-/// The next record, or `None` where there is no complete and valid one.
+/// The next record, or `None` if there is no complete and valid one.
 fn next_record(reader: &mut impl Read) -> io::Result<Option<(u64, Vec<u8>)>> {
     let mut header = [0; HEADER];
     if !fill(reader, &mut header)? {

@@ -17,10 +17,10 @@ use crate::outbox::{Outbox, Signal};
 use crate::spool::{self, Limit, Spool, SpoolError};
 use crate::training::{Assignment, Ending, Trainer, Training};
 
-/// Reports in one message: few enough that a heartbeat can be sent between two messages.
+/// Maximum number of reports in one message, so that heartbeats are not delayed.
 const MESSAGE_LIMIT: Limit = Limit { records: 4096, bytes: 1 << 20 };
-/// Unanswered messages of a run: one that the server stores at present, and the next. Later reports are sent together, so that a slow
-/// server gets fewer, larger messages, and a user's command is never answered behind many small ones.
+/// Unanswered messages of a run: one that the server is storing, and the next. Later reports are sent together, so that a slow server
+/// gets fewer, larger messages, and the answer to a command does not wait behind many small messages.
 const MAX_UNANSWERED: usize = 2;
 /// How long a worker that is shut down waits for its run to stop: the last checkpoint of a large model takes long to write.
 const STOP_WITHIN: Duration = Duration::from_secs(120);
@@ -127,7 +127,7 @@ impl WorkerState {
         }
     }
 
-    /// A heartbeat with the present load.
+    /// A heartbeat with the current load.
     pub(crate) fn heartbeat(&mut self) -> FromWorker {
         FromWorker::Heartbeat { load: self.meter.measure(self.trainer.device_bytes()) }
     }
@@ -342,8 +342,8 @@ impl WorkerState {
         let has_unsent =
             self.outboxes.iter().any(|(run, outbox)| outbox.acked() < outbox.last() && !self.unreadable.contains(run));
         if let Some(since) = self.ending_since {
-            let patience = if self.training.is_some() { STOP_WITHIN } else { GRACE };
-            let is_done = (!is_training && !has_unsent) || since.elapsed() > patience;
+            let limit = if self.training.is_some() { STOP_WITHIN } else { GRACE };
+            let is_done = (!is_training && !has_unsent) || since.elapsed() > limit;
             return is_done.then_some("the server shuts its workers down");
         }
         if is_training {
@@ -352,11 +352,11 @@ impl WorkerState {
         if self.panicked.is_some() && !has_unsent {
             return Some("the engine panicked");
         }
-        let (patience, why) = match has_unsent {
-            true => (self.config.patience.unsent, "no server has stored the remaining reports; they stay on disk"),
-            false => (self.config.patience.idle, "no server answers and there is nothing to do"),
+        let (timeout, why) = match has_unsent {
+            true => (self.config.idle_timeouts.unsent, "no server has stored the remaining reports; they stay on disk"),
+            false => (self.config.idle_timeouts.idle, "no server answers and there is nothing to do"),
         };
-        let is_over = !is_linked && patience.is_some_and(|patience| self.busy_at.elapsed() >= patience);
+        let is_over = !is_linked && timeout.is_some_and(|timeout| self.busy_at.elapsed() >= timeout);
         is_over.then_some(why)
     }
 

@@ -32,7 +32,7 @@ pub trait Trainer: Send + Sync + 'static {
     /// The description of the device.
     fn device(&self) -> DeviceInfo;
 
-    /// Memory in use on the device, bytes; 0 where it is unknown.
+    /// Memory in use on the device, bytes; 0 if it is unknown.
     fn device_bytes(&self) -> u64 {
         0
     }
@@ -50,7 +50,7 @@ pub trait Trainer: Send + Sync + 'static {
     ) -> Result<(), TrainError>;
 }
 
-/// How the training thread ended.
+/// The end of the training thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// It returned, with or without an error.
@@ -68,7 +68,7 @@ pub(crate) struct Training {
 }
 
 impl Training {
-    /// Starts training on a thread of its own.
+    /// Starts training on a separate thread.
     pub(crate) fn begin(trainer: Arc<dyn Trainer>, assignment: Assignment, spool: Spool, signal: Arc<Signal>) -> Self {
         let (commands, received) = channel();
         let outbox = Arc::new(Outbox::new(assignment.run.clone(), spool, Arc::clone(&signal), false));

@@ -254,13 +254,13 @@ async fn an_invalid_archive_is_refused_with_the_reason_and_leaves_nothing() {
     )
     .await;
     check(
-        "missing curve",
+        "missing series",
         repacked(&archive, |path, content| Some(content).filter(|_| !path.ends_with("0.points"))),
         "is missing",
     )
     .await;
     check(
-        "altered curve",
+        "altered series",
         repacked(&archive, |path, mut content| {
             if path.ends_with("0.points") {
                 content[20] ^= 1;

@@ -15,7 +15,7 @@ pub(crate) struct Queued {
 }
 
 /// The queued runs that compete with this one for a device, first to start first.
-pub(crate) async fn beside(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Queued>, StoreError> {
+pub(crate) async fn competing_with(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Queued>, StoreError> {
     let sql = "SELECT other.id, other.queue_order, other.priority FROM runs AS other, runs AS own WHERE own.id = ? AND other.state = 'queued' \
                AND other.deleted_ms IS NULL AND (other.device = own.device OR other.any_of = own.any_of) \
                ORDER BY other.priority DESC, other.queue_order";

@@ -115,7 +115,7 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         created_ms: row.try_get("created_ms")?,
         started_ms: status.started_ms,
         ended_ms: status.ended_ms,
-        queue_place: row.try_get::<Option<i64>, _>("queue_place")?.map(|place| place as u32),
+        queue_place: row.try_get::<Option<i64>, _>("queue_place")?.map(|position| position as u32),
         message: status.message,
         sparkline: progress.sparkline.points(),
         is_archived: row.try_get("is_archived")?,

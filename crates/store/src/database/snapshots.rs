@@ -6,19 +6,19 @@ use sqlx::{Row as _, SqliteConnection};
 use wire::RunId;
 
 use crate::error::StoreError;
-use crate::snapshot_thinning::Place;
+use crate::snapshot_thinning::SegmentStep;
 
 /// A snapshot that has no file yet.
 pub(crate) struct Pending {
     pub(crate) id: i64,
-    pub(crate) place: Place,
+    pub(crate) place: SegmentStep,
     pub(crate) content: Vec<u8>,
 }
 
 /// A snapshot that was written into `file`, from byte `at` on.
 pub(crate) struct Written {
     pub(crate) id: i64,
-    pub(crate) place: Place,
+    pub(crate) place: SegmentStep,
     pub(crate) file: String,
     pub(crate) at: u64,
 }
@@ -32,7 +32,10 @@ pub(crate) struct Location {
 }
 
 /// Bytes of each step that has snapshots, in order.
-pub(crate) async fn sizes(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<(Place, u64)>, StoreError> {
+pub(crate) async fn sizes(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+) -> Result<Vec<(SegmentStep, u64)>, StoreError> {
     let sql =
         "SELECT segment, step, SUM(bytes) FROM snapshots WHERE run = ? GROUP BY segment, step ORDER BY segment, step";
     let rows: Vec<(u32, i64, i64)> = sqlx::query_as(sql).bind(run.as_str()).fetch_all(connection).await?;
@@ -43,7 +46,7 @@ pub(crate) async fn sizes(connection: &mut SqliteConnection, run: &RunId) -> Res
 pub(crate) async fn has(
     connection: &mut SqliteConnection,
     run: &RunId,
-    (segment, step): Place,
+    (segment, step): SegmentStep,
     inspection: &str,
 ) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM snapshots WHERE run = ? AND segment = ? AND step = ? AND inspection = ?)";
@@ -55,7 +58,7 @@ pub(crate) async fn has(
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     run: &RunId,
-    (segment, step): Place,
+    (segment, step): SegmentStep,
     inspection: &str,
     content: &[u8],
 ) -> Result<(), StoreError> {
@@ -75,7 +78,7 @@ pub(crate) async fn insert(
 pub(crate) async fn remove(
     connection: &mut SqliteConnection,
     run: &RunId,
-    (segment, step): Place,
+    (segment, step): SegmentStep,
 ) -> Result<BTreeSet<String>, StoreError> {
     let sql = "DELETE FROM snapshots WHERE run = ? AND segment = ? AND step = ? RETURNING file";
     let gone = sqlx::query_scalar(sql).bind(run.as_str()).bind(segment).bind(step as i64);
@@ -105,7 +108,7 @@ pub(crate) async fn set_file(
     run: &RunId,
     Written { id, place: (segment, step), file, at }: &Written,
 ) -> Result<bool, StoreError> {
-    // The id of a deleted row may have been given to another one; segment and step tell them apart.
+    // The id of a deleted row may have been given to another one; segment and step identify the row.
     let sql = "UPDATE snapshots SET file = ?, at = ?, content = NULL WHERE id = ? AND run = ? AND segment = ? AND step = ? AND file IS NULL";
     let written =
         sqlx::query(sql).bind(file).bind(*at as i64).bind(id).bind(run.as_str()).bind(segment).bind(*step as i64);

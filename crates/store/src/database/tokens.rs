@@ -1,4 +1,4 @@
-//! SQL of tokens: hashes in, identities out.
+//! SQL of tokens: tokens are looked up by hash.
 
 use serde::{Deserialize, Serialize};
 use sqlx::SqliteConnection;

@@ -1,4 +1,4 @@
-//! Values on the x axis: the step itself, or a non-decreasing curve of the same segment (tokens, seconds), interpolated linearly between
+//! Values on the x axis: the step itself, or a non-decreasing series of the same segment (tokens, seconds), interpolated linearly between
 //! its points and constant outside.
 
 use std::collections::HashMap;
@@ -12,15 +12,15 @@ use super::pyramid::Reader;
 use crate::error::StoreError;
 
 /// Maps steps to x values, for one segment.
-pub(super) struct Places {
+pub(super) struct StepToX {
     scale: f64,
     source: Source,
-    /// Curves of a run mostly have the same steps, so each lookup is cached.
+    /// Series of a run mostly have the same steps, so each lookup is cached.
     known: HashMap<u64, f64>,
 }
 
 enum Source {
-    /// Proportional to the step, counted from `after`: the step itself, or tokens where no curve of them exists.
+    /// Proportional to the step, counted from `after`: the step itself, or tokens if no series of them exists.
     Steps {
         after: f64,
     },
@@ -29,7 +29,7 @@ enum Source {
     Unknown,
 }
 
-impl Places {
+impl StepToX {
     pub(super) fn new(folder: &mut RunFolder, segment: u32, axis: Axis, plan: &RunPlan) -> Result<Self, StoreError> {
         let (scale, series) = match axis {
             Axis::Step => return Ok(Self { scale: 1.0, source: Source::Steps { after: 0.0 }, known: HashMap::new() }),
@@ -89,7 +89,7 @@ impl Places {
     }
 }
 
-/// The value of a curve at a step, interpolated.
+/// The value of a series at a step, interpolated.
 fn along(reader: &mut Reader, step: u64) -> io::Result<f64> {
     let at = reader.find(step)?;
     if at == reader.len {
@@ -100,6 +100,6 @@ fn along(reader: &mut Reader, step: u64) -> io::Result<f64> {
     }
     let pair = reader.points(at - 1, 2)?;
     let (before, after) = (pair[0], pair[1]);
-    let share = (step - before.step) as f64 / (after.step - before.step) as f64;
-    Ok(if share >= 1.0 { after.value } else { before.value + (after.value - before.value) * share })
+    let fraction = (step - before.step) as f64 / (after.step - before.step) as f64;
+    Ok(if fraction >= 1.0 { after.value } else { before.value + (after.value - before.value) * fraction })
 }

@@ -1,4 +1,4 @@
-//! Every point of the selected curves with its x value on every axis, for exports: nothing is aggregated, and points of abandoned segments
+//! Every point of the selected series with its x value on every axis, for exports: nothing is aggregated, and points of abandoned segments
 //! are marked.
 
 use std::io;
@@ -10,7 +10,7 @@ use crate::error::StoreError;
 /// Points in one read.
 const AT_ONCE: u64 = 8192;
 
-/// A point of a curve. Unknown x values are NaN.
+/// A point of a series. Unknown x values are NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CurvePoint {
     pub step: u64,
@@ -25,7 +25,7 @@ pub struct CurvePoint {
     pub is_abandoned: bool,
 }
 
-/// A curve of one segment, with the points stored when it was requested. Reading blocks the thread.
+/// A series of one segment, with the points stored when it was requested. Reading blocks the thread.
 pub struct Curve {
     /// Segment of the run's history.
     pub segment: u32,
@@ -41,9 +41,9 @@ pub struct Curve {
     on_path: Option<(u64, Option<u64>)>,
 }
 
-/// The axes that all curves of a run share.
+/// The axes that all series of a run share.
 pub(super) struct Scale {
-    /// Tokens per step, where no curve of tokens exists.
+    /// Tokens per step, if no series of tokens exists.
     pub(super) tokens_per_step: f64,
     pub(super) flops_per_token: f64,
     /// The run's path: segment, first step, one past the last.
@@ -51,7 +51,7 @@ pub(super) struct Scale {
 }
 
 impl Curve {
-    /// `tokens` and `secs` are curves of the same segment, if they exist.
+    /// `tokens` and `secs` are series of the same segment, if they exist.
     pub(super) fn new(
         segment: u32,
         name: &str,
@@ -78,7 +78,7 @@ impl Curve {
     /// # Errors
     /// [`StoreError::Unreadable`].
     pub fn read(&mut self) -> Result<Vec<CurvePoint>, StoreError> {
-        self.read_some().map_err(|source| StoreError::unreadable(format!("the curve {}", self.name), source))
+        self.read_some().map_err(|source| StoreError::unreadable(format!("the series {}", self.name), source))
     }
 
     fn read_some(&mut self) -> io::Result<Vec<CurvePoint>> {
@@ -102,14 +102,14 @@ impl Curve {
     }
 }
 
-/// A non-decreasing curve, read from left to right and interpolated as in [`super::axis`].
+/// A non-decreasing series, read from left to right and interpolated as in [`super::axis`].
 struct Interpolation {
     walk: Option<PathPoints>,
-    /// Whether reading has begun. It begins at the first use, because a run may have a thousand curves.
+    /// Whether reading has begun. It begins at the first use, because a run may have a thousand series.
     is_begun: bool,
     before: Option<(u64, f64)>,
     after: Option<(u64, f64)>,
-    /// Increase per step, where no curve exists.
+    /// Increase per step, if no series exists.
     per_step: f64,
 }
 

@@ -1,10 +1,10 @@
-//! Names of curves as file names: a-z, 0-9, _, - and . are kept, any other byte and a leading dot become %XX. File systems that ignore case
+//! Names of series as file names: a-z, 0-9, _, - and . are kept, any other byte and a leading dot become %XX. File systems that ignore case
 //! therefore cause no collisions.
 
 /// Longest escaped name; leaves room for `.l12` in the 255 bytes that file systems allow.
 pub(super) const MAX_BYTES: usize = 240;
 
-/// The file name of a curve; `None` for an empty name and one that is too long.
+/// The file name of a series; `None` for an empty name and one that is too long.
 pub(super) fn escape(name: &str) -> Option<String> {
     let mut escaped = String::with_capacity(name.len());
     for (at, byte) in name.bytes().enumerate() {
@@ -21,7 +21,7 @@ pub(super) fn escape(name: &str) -> Option<String> {
     (!escaped.is_empty() && escaped.len() <= MAX_BYTES).then_some(escaped)
 }
 
-/// The curve of a file name; `None` for a file that is not a curve.
+/// The series of a file name; `None` for a file that is not a series.
 pub(super) fn unescape(escaped: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(escaped.len());
     let mut rest = escaped;

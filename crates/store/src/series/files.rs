@@ -1,4 +1,4 @@
-//! The curves of all runs, and which of them are open.
+//! The series of all runs, and which of them are open.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,11 +15,11 @@ use super::path::{PathPoints, PathSegment};
 use super::query::{SeriesQuery, answer};
 use crate::error::StoreError;
 
-/// Number of runs whose curves are open; beyond it others are closed. An open curve is its length and its unfinished buckets, about
+/// Number of runs whose series are open; beyond it others are closed. An open series is its length and its unfinished buckets, about
 /// 500 bytes.
 const OPEN_RUNS: usize = 64;
 
-/// All curves of the lab.
+/// All series of the lab.
 pub(crate) struct SeriesFiles {
     root: PathBuf,
     open: Mutex<HashMap<RunId, Arc<Mutex<RunFolder>>>>,
@@ -36,13 +36,13 @@ impl SeriesFiles {
         fs::create_dir_all(&path).map_err(|source| StoreError::file(&path, source))
     }
 
-    /// Deletes the curves of a run; a missing folder is no error.
+    /// Deletes the series of a run; a missing folder is no error.
     pub(crate) fn remove(&self, run: &RunId) -> Result<(), StoreError> {
         lock(&self.open).remove(run);
         crate::disk::remove_folder(&self.path(run))
     }
 
-    /// Appends the values of some steps, except those at or before a curve's last step.
+    /// Appends the values of some steps, except those at or before a series' last step.
     pub(crate) fn append(&self, run: &RunId, rows: &[Row]) -> Result<Appended, StoreError> {
         if rows.is_empty() {
             return Ok(Appended::default());
@@ -61,7 +61,7 @@ impl SeriesFiles {
         folder.redo(points)
     }
 
-    /// Syncs the curves of a run.
+    /// Syncs the series of a run.
     pub(crate) fn sync(&self, run: &RunId) -> Result<(), StoreError> {
         let folder = self.folder(run);
         let mut folder = lock(&folder);
@@ -69,13 +69,13 @@ impl SeriesFiles {
         folder.sync()
     }
 
-    /// Closes the curves of a run after an error, when memory may be ahead of the disk; the next use opens them again.
+    /// Closes the series of a run after an error, when memory may be ahead of the disk; the next use opens them again.
     pub(crate) fn forget(&self, run: &RunId) {
         let folder = self.folder(run);
         lock(&folder).forget();
     }
 
-    /// Every point of one curve along a path through runs and segments, in order.
+    /// Every point of one series along a path through runs and segments, in order.
     pub(crate) fn path_points(&self, path: &[PathSegment], name: &str) -> Result<PathPoints, StoreError> {
         let mut readers = vec![];
         for part in path {
@@ -92,7 +92,7 @@ impl SeriesFiles {
         PathPoints::new(readers).map_err(at(&self.root))
     }
 
-    /// Names of a run's curves, sorted.
+    /// Names of a run's series, sorted.
     pub(crate) fn names(&self, run: &RunId) -> Result<Vec<String>, StoreError> {
         let folder = self.folder(run);
         let folder = lock(&folder);
@@ -100,7 +100,7 @@ impl SeriesFiles {
         folder.names()
     }
 
-    /// The curves of these names, or all, by segment; `spans` is the run's path.
+    /// The series of these names, or all, by segment; `spans` is the run's path.
     pub(crate) fn curves(
         &self,
         run: &RunId,
@@ -126,7 +126,7 @@ impl SeriesFiles {
         Ok(curves)
     }
 
-    /// Windows of a run's curves.
+    /// Windows of a run's series.
     pub(crate) fn query(
         &self,
         run: &RunId,

@@ -1,4 +1,4 @@
-//! All curves of one run, by segment and name.
+//! All series of one run, by segment and name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
@@ -15,16 +15,16 @@ use super::point::Point;
 use super::pyramid::{Files, Pyramid, Reader};
 use crate::error::StoreError;
 
-/// The curves of one run that are open.
+/// The series of one run that are open.
 pub(super) struct RunFolder {
     run: RunId,
     path: PathBuf,
     segments: BTreeMap<u32, HashMap<String, Pyramid>>,
-    /// Curves appended to since the last [`RunFolder::sync`].
+    /// Series appended to since the last [`RunFolder::sync`].
     unsynced: HashSet<(u32, String)>,
 }
 
-/// New points of one curve.
+/// New points of one series.
 struct NewPoints<'a> {
     segment: u32,
     name: &'a str,
@@ -39,11 +39,11 @@ struct NewPoints<'a> {
 pub(crate) struct Appended {
     /// Repeated values, as (row, value) in increasing order.
     pub(crate) repeated: Vec<(usize, usize)>,
-    /// The new points, for [`RunFolder::redo`]; empty where there are none.
+    /// The new points, for [`RunFolder::redo`]; empty if there are none.
     pub(crate) points: Vec<u8>,
 }
 
-/// New points of one curve, with the number of points before them: enough to write them again after a power cut.
+/// New points of one series, with the number of points before them: enough to write them again after a power cut.
 #[derive(Serialize)]
 struct Written<'a> {
     segment: u32,
@@ -66,7 +66,7 @@ impl RunFolder {
         Self { run, path, segments: BTreeMap::new(), unsynced: HashSet::new() }
     }
 
-    /// Fails where the folder was removed, rather than show empty curves.
+    /// Fails if the folder was removed, so that the run does not seem to have no values.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         if self.path.is_dir() {
             Ok(())
@@ -75,11 +75,11 @@ impl RunFolder {
         }
     }
 
-    /// See [`super::SeriesFiles::append`]. Each curve is written once, however many rows there are.
+    /// See [`super::SeriesFiles::append`]. Each series is written once, however many rows there are.
     pub(super) fn append(&mut self, rows: &[Row]) -> Result<Appended, StoreError> {
         let mut repeated = vec![];
         let mut new_points: Vec<NewPoints<'_>> = vec![];
-        let mut places: HashMap<(u32, &str), usize> = HashMap::new();
+        let mut indices: HashMap<(u32, &str), usize> = HashMap::new();
         // Rows mostly have the same names in the same order, so the index of the previous row is tried first.
         let mut row_before: Vec<usize> = vec![];
         for (row_at, row) in rows.iter().enumerate() {
@@ -87,23 +87,23 @@ impl RunFolder {
                 let guess = row_before
                     .get(value_at)
                     .copied()
-                    .filter(|place| new_points[*place].name == name && new_points[*place].segment == row.segment);
-                let place = match guess.or_else(|| places.get(&(row.segment, name.as_str())).copied()) {
-                    Some(place) => place,
+                    .filter(|index| new_points[*index].name == name && new_points[*index].segment == row.segment);
+                let index = match guess.or_else(|| indices.get(&(row.segment, name.as_str())).copied()) {
+                    Some(index) => index,
                     None => {
                         let curve = self.fresh(row.segment, name)?;
                         let (last_step, before) = (curve.ends.map(|ends| ends.1), curve.len);
                         new_points.push(NewPoints { segment: row.segment, name, last_step, before, points: vec![] });
-                        places.insert((row.segment, name), new_points.len() - 1);
+                        indices.insert((row.segment, name), new_points.len() - 1);
                         new_points.len() - 1
                     }
                 };
                 if value_at < row_before.len() {
-                    row_before[value_at] = place
+                    row_before[value_at] = index
                 } else {
-                    row_before.push(place)
+                    row_before.push(index)
                 }
-                let new = &mut new_points[place];
+                let new = &mut new_points[index];
                 if new.last_step.is_some_and(|last| row.step <= last) {
                     repeated.push((row_at, value_at));
                     continue;
@@ -130,12 +130,12 @@ impl RunFolder {
         Ok(Appended { repeated, points })
     }
 
-    /// Closes all curves, so that they are opened, repaired and synced again.
+    /// Closes all series, so that they are opened, repaired and synced again.
     pub(super) fn forget(&mut self) {
         self.segments.clear();
     }
 
-    /// Writes points again that [`RunFolder::append`] returned, in the same order, over what follows there. Each curve is opened and
+    /// Writes points again that [`RunFolder::append`] returned, in the same order, over what follows there. Each series is opened and
     /// written once, however many batches there are: a run can leave a hundred thousand.
     pub(super) fn redo(&mut self, batches: &[Vec<u8>]) -> Result<(), StoreError> {
         let mut curves: BTreeMap<(u32, String), (u64, Vec<Point>)> = BTreeMap::new();
@@ -179,13 +179,13 @@ impl RunFolder {
         let written = curve.append(&new.points);
         self.unsynced.insert((new.segment, new.name.to_owned()));
         if written.is_err() {
-            // Memory is ahead of the files; the next use opens the curve again.
+            // Memory is ahead of the files; the next use opens the series again.
             curves.remove(new.name);
         }
         written.map_err(|source| self.missing_or(source))
     }
 
-    /// A curve to append to, checked against its files.
+    /// A series to append to, checked against its files.
     fn fresh(&mut self, segment: u32, name: &str) -> Result<&mut Pyramid, StoreError> {
         if self.segments.get(&segment).and_then(|curves| curves.get(name)).is_some_and(|curve| !curve.is_current()) {
             self.segments.entry(segment).or_default().remove(name);
@@ -200,7 +200,7 @@ impl RunFolder {
         Ok(curve)
     }
 
-    /// Path of a curve's files, without the extension.
+    /// Path of a series' files, without the extension.
     fn base(&self, segment: u32, name: &str) -> Result<PathBuf, StoreError> {
         let file = escape(name).ok_or_else(|| StoreError::SeriesName { name: name.to_owned(), most: MAX_BYTES })?;
         Ok(self.path.join(segment.to_string()).join(file))
@@ -216,7 +216,7 @@ impl RunFolder {
         curves.get_mut(name).ok_or_else(|| StoreError::file(&base, io::Error::from(ErrorKind::NotFound)))
     }
 
-    /// A reader of a curve; `None` where the segment has no such curve.
+    /// A reader of a series; `None` if the segment has no such series.
     pub(super) fn reader(&mut self, segment: u32, name: &str) -> Result<Option<Reader>, StoreError> {
         let Some(file) = escape(name) else { return Ok(None) };
         let is_open = self.segments.get(&segment).is_some_and(|curves| curves.contains_key(name));
@@ -235,7 +235,7 @@ impl RunFolder {
         Ok(segments)
     }
 
-    /// Names of curves in any segment, sorted.
+    /// Names of series in any segment, sorted.
     pub(super) fn names(&self) -> Result<Vec<String>, StoreError> {
         let mut names = BTreeSet::new();
         for segment in self.segments()? {
@@ -250,7 +250,7 @@ impl RunFolder {
         entries.map(|entry| Ok(entry.map_err(at(path))?.file_name().to_string_lossy().into_owned())).collect()
     }
 
-    /// [`StoreError::RunFolderMissing`] where the folder does not exist, else the error itself.
+    /// [`StoreError::RunFolderMissing`] if the folder does not exist, else the error itself.
     pub(super) fn missing_or(&self, source: io::Error) -> StoreError {
         match self.check() {
             Err(missing) => missing,

@@ -1,4 +1,4 @@
-//! Every point of a curve along a path, some at a time, so that two long runs are compared without loading them.
+//! Every point of a series along a path, some at a time, so that two long runs are compared without loading them.
 
 use std::collections::VecDeque;
 use std::io;
@@ -20,7 +20,7 @@ pub(crate) struct PathSegment {
     pub(crate) to_step: Option<u64>,
 }
 
-/// An iterator over the points of a curve along a path.
+/// An iterator over the points of a series along a path.
 #[derive(Debug)]
 pub(crate) struct PathPoints {
     /// The remaining parts: reader, next point, and one past the last.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One value of a curve.
+/// One value of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Point {
     pub(super) step: u64,
@@ -11,7 +11,7 @@ pub(super) struct Point {
 
 /// A bucket: many points aggregated. Non-finite values extend its steps and are left out of the rest.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Fold {
+pub(super) struct StoredBucket {
     pub(super) min: f64,
     pub(super) max: f64,
     pub(super) mean: f64,
@@ -30,7 +30,7 @@ pub(super) trait Record: Copy {
     /// Reads it from exactly [`Self::BYTES`] bytes.
     fn read(bytes: &[u8]) -> Self;
     /// The bucket of this record alone.
-    fn fold(&self) -> Fold;
+    fn bucket(&self) -> StoredBucket;
 }
 
 impl Record for Point {
@@ -45,17 +45,17 @@ impl Record for Point {
         Self { step: word(bytes, 0), value: f64::from_bits(word(bytes, 1)) }
     }
 
-    fn fold(&self) -> Fold {
+    fn bucket(&self) -> StoredBucket {
         let (min, max, mean, count) = if self.value.is_finite() {
             (self.value, self.value, self.value, 1)
         } else {
             (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0)
         };
-        Fold { min, max, mean, count, first_step: self.step, last_step: self.step }
+        StoredBucket { min, max, mean, count, first_step: self.step, last_step: self.step }
     }
 }
 
-impl Record for Fold {
+impl Record for StoredBucket {
     const BYTES: usize = 48;
 
     fn write(&self, bytes: &mut Vec<u8>) {
@@ -78,19 +78,19 @@ impl Record for Fold {
         }
     }
 
-    fn fold(&self) -> Fold {
+    fn bucket(&self) -> StoredBucket {
         *self
     }
 }
 
-impl Fold {
+impl StoredBucket {
     /// Merges the bucket that follows.
-    pub(super) fn join(&mut self, next: &Fold) {
+    pub(super) fn merge(&mut self, next: &StoredBucket) {
         let count = self.count + next.count;
         if next.count > 0 {
             // Weights instead of sums: the sum of two very large numbers overflows, their mean does not.
-            let share = next.count as f64 / count as f64;
-            self.mean = if self.count == 0 { next.mean } else { self.mean * (1.0 - share) + next.mean * share };
+            let fraction = next.count as f64 / count as f64;
+            self.mean = if self.count == 0 { next.mean } else { self.mean * (1.0 - fraction) + next.mean * fraction };
         }
         self.min = self.min.min(next.min);
         self.max = self.max.max(next.max);
@@ -100,11 +100,11 @@ impl Fold {
 }
 
 /// Aggregates records; `None` for none.
-pub(super) fn fold<R: Record>(records: impl IntoIterator<Item = R>) -> Option<Fold> {
+pub(super) fn aggregate<R: Record>(records: impl IntoIterator<Item = R>) -> Option<StoredBucket> {
     let mut records = records.into_iter();
-    let mut folded = records.next()?.fold();
-    records.for_each(|record| folded.join(&record.fold()));
-    Some(folded)
+    let mut whole = records.next()?.bucket();
+    records.for_each(|record| whole.merge(&record.bucket()));
+    Some(whole)
 }
 
 /// Little-endian word number `at`.

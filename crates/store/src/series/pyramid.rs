@@ -1,11 +1,11 @@
-//! The files of one curve. Level 0 has every point, in increasing steps; level k has a bucket for each 16^k points, complete ones only.
-//! Level 0 is authoritative: the levels above are truncated or computed again when the curve is opened.
+//! The files of one series. Level 0 has every point, in increasing steps; level k has a bucket for each 16^k points, complete ones only.
+//! Level 0 is authoritative: the levels above are truncated or computed again when the series is opened.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 
-use super::point::{Fold, Point, Record, fold};
+use super::point::{Point, Record, StoredBucket, aggregate};
 
 /// Records of one level per record of the next.
 pub(super) const FAN: u64 = 16;
@@ -13,7 +13,7 @@ pub(super) const FAN: u64 = 16;
 /// Records read at a time while a level is computed again: 768 kB of buckets.
 const REPAIR_RECORDS: u64 = 16 * 1024;
 
-/// A curve, open for appending. No file stays open: at the speed of training that costs little, and a removed folder is noticed.
+/// A series, open for appending. No file stays open: at the speed of training that costs little, and a removed folder is noticed.
 #[derive(Debug, Clone)]
 pub(super) struct Pyramid {
     files: Files,
@@ -22,12 +22,12 @@ pub(super) struct Pyramid {
     /// First and last step; `None` while empty.
     pub(super) ends: Option<(u64, u64)>,
     /// The unfinished bucket of each level from 1 on, with the records in it.
-    unfinished: Vec<(u64, Option<Fold>)>,
+    unfinished: Vec<(u64, Option<StoredBucket>)>,
     /// Whether the content at opening is synced.
     is_synced: bool,
 }
 
-/// The paths of a curve's levels.
+/// The paths of a series' levels.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     /// Path without the extension of the level.
@@ -88,7 +88,7 @@ impl Files {
 }
 
 impl Pyramid {
-    /// Opens a curve, or an empty one where no file exists: cuts off incomplete tails and repairs the levels.
+    /// Opens a series, or an empty one if no file exists: cuts off incomplete tails and repairs the levels.
     pub(super) fn open(files: Files) -> io::Result<Self> {
         let (len, ends) = repair_points(&files)?;
         let mut unfinished = vec![];
@@ -97,11 +97,11 @@ impl Pyramid {
             let complete = below / FAN;
             let had_file = repair_level(&files, level, complete)?;
             let pending = below - complete * FAN;
-            let folded = match level {
-                1 => fold(read::<Point>(&files, 0, len - pending, pending)?),
-                _ => fold(read::<Fold>(&files, level - 1, complete * FAN, pending)?),
+            let bucket = match level {
+                1 => aggregate(read::<Point>(&files, 0, len - pending, pending)?),
+                _ => aggregate(read::<StoredBucket>(&files, level - 1, complete * FAN, pending)?),
             };
-            unfinished.push((pending, folded));
+            unfinished.push((pending, bucket));
             if complete == 0 && !had_file {
                 break;
             }
@@ -119,14 +119,14 @@ impl Pyramid {
         Ok(())
     }
 
-    /// Appends points of increasing steps. After an error the files are truncated to the previous length, and the curve must be opened again.
+    /// Appends points of increasing steps. After an error the files are truncated to the previous length, and the series must be opened again.
     pub(super) fn append(&mut self, points: &[Point]) -> io::Result<()> {
         let (Some(first), Some(last)) = (points.first(), points.last()) else { return Ok(()) };
         let mut levels = vec![Vec::with_capacity(points.len() * Point::BYTES)];
         let before = self.len;
         for point in points {
             point.write(&mut levels[0]);
-            self.add_to_levels(point.fold(), &mut levels);
+            self.add_to_levels(point.bucket(), &mut levels);
         }
         self.len += points.len() as u64;
         self.ends = Some((self.ends.map_or(first.step, |ends| ends.0), last.step));
@@ -142,14 +142,14 @@ impl Pyramid {
     }
 
     /// Adds a record of level 0 to the unfinished buckets; completed buckets are written to `levels`.
-    fn add_to_levels(&mut self, mut record: Fold, levels: &mut Vec<Vec<u8>>) {
+    fn add_to_levels(&mut self, mut record: StoredBucket, levels: &mut Vec<Vec<u8>>) {
         for level in 1.. {
             if self.unfinished.len() < level {
                 self.unfinished.push((0, None));
             }
             let (pending, bucket) = &mut self.unfinished[level - 1];
             match bucket {
-                Some(bucket) => bucket.join(&record),
+                Some(bucket) => bucket.merge(&record),
                 None => *bucket = Some(record),
             }
             *pending += 1;
@@ -171,7 +171,7 @@ impl Pyramid {
         let mut complete = len / FAN;
         let _ = self.files.cut::<Point>(0, len);
         for level in 1..=self.unfinished.len() {
-            let _ = self.files.cut::<Fold>(level, complete);
+            let _ = self.files.cut::<StoredBucket>(level, complete);
             complete /= FAN;
         }
     }
@@ -182,7 +182,7 @@ impl Pyramid {
         stored == self.len * Point::BYTES as u64
     }
 
-    /// A reader of the present points; the curve can be appended to meanwhile.
+    /// A reader of the current points; the series can be appended to meanwhile.
     pub(super) fn reader(&self) -> Reader {
         Reader { files: self.files.clone(), len: self.len, ends: self.ends, open: vec![] }
     }
@@ -194,7 +194,8 @@ fn repair_points(files: &Files) -> io::Result<(u64, Option<(u64, u64)>)> {
     let bytes = file.metadata()?.len();
     let mut len = bytes / Point::BYTES as u64;
     let step = |at: u64| Ok::<u64, io::Error>(records::<Point>(&file, at, 1)?[0].step);
-    // Steps increase, so point i has a step of at least i; a tail of zeros, as a power cut may leave, has not.
+    // Steps increase, so point i has a step of at least i; a tail of zeros, which a power cut may leave, violates
+    // this.
     while len > 1 && step(len - 1)? < len - 1 {
         len -= 1;
     }
@@ -211,26 +212,27 @@ fn repair_level(files: &Files, level: usize, complete: u64) -> io::Result<bool> 
     let mut have = 0;
     if let Some(file) = &file {
         let bytes = file.metadata()?.len();
-        have = (bytes / Fold::BYTES as u64).min(complete);
-        if have > 0 && records::<Fold>(file, have - 1, 1)?[0].last_step != last_step_below(files, level, have)? {
+        have = (bytes / StoredBucket::BYTES as u64).min(complete);
+        if have > 0 && records::<StoredBucket>(file, have - 1, 1)?[0].last_step != last_step_below(files, level, have)?
+        {
             have = 0;
         }
-        if have * Fold::BYTES as u64 != bytes {
-            file.set_len(have * Fold::BYTES as u64)?;
+        if have * StoredBucket::BYTES as u64 != bytes {
+            file.set_len(have * StoredBucket::BYTES as u64)?;
         }
     }
     while have < complete {
         let next = (complete - have).min(REPAIR_RECORDS / FAN);
-        let mut bytes = Vec::with_capacity(next as usize * Fold::BYTES);
-        let mut write_all = |folds: Vec<Fold>| {
-            folds
+        let mut bytes = Vec::with_capacity(next as usize * StoredBucket::BYTES);
+        let mut write_all = |buckets: Vec<StoredBucket>| {
+            buckets
                 .chunks(FAN as usize)
-                .filter_map(|chunk| fold(chunk.iter().copied()))
+                .filter_map(|chunk| aggregate(chunk.iter().copied()))
                 .for_each(|bucket| bucket.write(&mut bytes))
         };
         match level {
-            1 => write_all(read::<Point>(files, 0, have * FAN, next * FAN)?.iter().map(Record::fold).collect()),
-            _ => write_all(read::<Fold>(files, level - 1, have * FAN, next * FAN)?),
+            1 => write_all(read::<Point>(files, 0, have * FAN, next * FAN)?.iter().map(Record::bucket).collect()),
+            _ => write_all(read::<StoredBucket>(files, level - 1, have * FAN, next * FAN)?),
         }
         files.append(level, &bytes)?;
         have += next;
@@ -243,7 +245,7 @@ fn last_step_below(files: &Files, level: usize, buckets: u64) -> io::Result<u64>
     let last = buckets * FAN - 1;
     Ok(match level {
         1 => read::<Point>(files, 0, last, 1)?[0].step,
-        _ => read::<Fold>(files, level - 1, last, 1)?[0].last_step,
+        _ => read::<StoredBucket>(files, level - 1, last, 1)?[0].last_step,
     })
 }
 
@@ -273,7 +275,7 @@ fn read_at(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     file.read_exact(bytes)
 }
 
-/// A reader of a curve's points at one moment. Levels are opened when they are needed.
+/// A reader of a series' points at one moment. Levels are opened when they are needed.
 #[derive(Debug)]
 pub(super) struct Reader {
     files: Files,
@@ -291,21 +293,21 @@ impl Reader {
     }
 
     /// Buckets of a level from number `first` on.
-    pub(super) fn buckets(&mut self, level: usize, first: u64, count: u64) -> io::Result<Vec<Fold>> {
+    pub(super) fn buckets(&mut self, level: usize, first: u64, count: u64) -> io::Result<Vec<StoredBucket>> {
         match level {
-            0 => Ok(self.points(first, count)?.iter().map(Record::fold).collect()),
+            0 => Ok(self.points(first, count)?.iter().map(Record::bucket).collect()),
             _ if count == 0 => Ok(vec![]),
             _ => records(self.file(level)?, first, count),
         }
     }
 
-    /// Number of the first point whose step is `step` or later; the number of points where there is none.
+    /// Number of the first point whose step is `step` or later; the number of points if there is none.
     pub(super) fn find(&mut self, step: u64) -> io::Result<u64> {
         let Some((first, last)) = self.ends.filter(|(_, last)| step <= *last) else { return Ok(self.len) };
         if step <= first {
             return Ok(0);
         }
-        // Steps increase by at least one, so the point is at this index or before; where every step has a value, it is at this index.
+        // Steps increase by at least one, so the point is at this index or before; if every step has a value, it is at this index.
         let latest = (step - first).min(self.len - 1);
         if step == last {
             return Ok(self.len - 1);
@@ -321,23 +323,23 @@ impl Reader {
         Ok(low)
     }
 
-    /// Aggregates points `from..to` from as few records as possible: buckets where they fit, points at the edges.
-    pub(super) fn fold(&mut self, from: u64, to: u64, level: usize) -> io::Result<Option<Fold>> {
+    /// Aggregates points `from..to` from as few records as possible: whole buckets, and points at the edges.
+    pub(super) fn aggregate(&mut self, from: u64, to: u64, level: usize) -> io::Result<Option<StoredBucket>> {
         if from >= to {
             return Ok(None);
         }
         let size = FAN.pow(level as u32);
         let (low, high) = (from.next_multiple_of(size), to - to % size);
         if level == 0 || low < high {
-            let middle = fold(self.buckets(level, low / size, (high - low) / size)?);
+            let middle = aggregate(self.buckets(level, low / size, (high - low) / size)?);
             if level == 0 {
                 return Ok(middle);
             }
-            let before = self.fold(from, low, level - 1)?;
-            let after = self.fold(high, to, level - 1)?;
-            return Ok(fold([before, middle, after].into_iter().flatten()));
+            let before = self.aggregate(from, low, level - 1)?;
+            let after = self.aggregate(high, to, level - 1)?;
+            return Ok(aggregate([before, middle, after].into_iter().flatten()));
         }
-        self.fold(from, to, level - 1)
+        self.aggregate(from, to, level - 1)
     }
 
     fn file(&mut self, level: usize) -> io::Result<&File> {

@@ -1,4 +1,4 @@
-//! Curves: every window equals that computed from all points in memory, for any values and any batches.
+//! Series: every window equals that computed from all points in memory, for any values and any batches.
 
 use std::fs::OpenOptions;
 use std::io::Write;

@@ -68,7 +68,7 @@ async fn a_killed_server_loses_nothing_and_stores_nothing_twice() {
     }
 }
 
-/// A crash between curves and database: the database file is replaced by an earlier copy, the curves are ahead.
+/// A crash between series and database: the database file is replaced by an earlier copy, the series are ahead.
 #[tokio::test]
 async fn points_ahead_of_the_database_are_not_stored_twice() {
     let dir = tempfile::tempdir().unwrap();
@@ -86,7 +86,7 @@ async fn points_ahead_of_the_database_are_not_stored_twice() {
     let done = store.ingest(&run, 26, items(26, 12)).await.unwrap();
     let new: Vec<u64> = done.rows.iter().map(|row| row.step).collect();
     assert_eq!((done.stored_seq, done.events.len(), done.summary.step), (37, 1, 38));
-    assert_eq!(new, [36, 37], "only these were not on the curves");
+    assert_eq!(new, [36, 37], "only these were not in the series");
     check_whole(&store, &run, 37).await;
 }
 
@@ -107,7 +107,7 @@ async fn repeated_reports_are_dropped_and_gaps_are_refused() {
     assert!(matches!(store.ingest(&nobody, 1, items(1, 1)).await, Err(StoreError::UnknownRun { .. })));
 }
 
-/// `/dev/full`, the full disk of the system, in place of one level of a curve.
+/// `/dev/full`, the full disk of the system, in place of one level of a series.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_full_disk_acknowledges_nothing_and_ingestion_continues_once_there_is_space() {
@@ -176,7 +176,7 @@ async fn losses(store: &Store, run: &RunId) -> Vec<(u64, f64)> {
     windows.iter().flat_map(|window| &window.buckets).map(|bucket| (bucket.step, bucket.mean)).collect()
 }
 
-/// The database is synced before anything is acknowledged; the files of the curves may lose anything in a power cut.
+/// The database is synced before anything is acknowledged; the files of the series may lose anything in a power cut.
 #[tokio::test]
 async fn a_power_cut_that_damages_curves_loses_nothing_acknowledged() {
     for damage in ["cut", "zeroed", "half", "gone", "nonsense"] {

@@ -109,7 +109,7 @@ impl ModelPlan {
         within("block", layer, self.layers)
     }
 
-    /// Checks a component; a position is checked where the text is read.
+    /// Checks a component; a position is checked when the text is read.
     ///
     /// # Errors
     /// A component that the model does not have.
@@ -170,7 +170,7 @@ pub fn check_weight_edit(interventions: &[Intervention], model: &ModelPlan) -> R
     })
 }
 
-/// The interventions that undo others; `None` where a component was ablated, or nearly so.
+/// The interventions that undo others; `None` if a component was ablated, or nearly so.
 pub fn inverse(interventions: &[Intervention]) -> Option<Vec<Intervention>> {
     let inverse = |one: &Intervention| {
         let factor = 1.0 / one.factor;

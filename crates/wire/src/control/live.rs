@@ -78,7 +78,7 @@ impl LiveHyperparameters {
         }
     }
 
-    /// The event that a command would cause at `step`; nothing is changed yet. `None` where the command changes no hyperparameter.
+    /// The event that a command would cause at `step`; nothing is changed yet. `None` if the command changes no hyperparameter.
     ///
     /// # Errors
     /// A value outside its range, or a schedule that cannot be followed.
@@ -167,7 +167,7 @@ impl LiveHyperparameters {
         }
     }
 
-    /// Tokens of all steps before `step`, where a micro-batch has `tokens_per_micro_batch`.
+    /// Tokens of all steps before `step`, if a micro-batch has `tokens_per_micro_batch`.
     pub fn tokens_before(&self, step: u64, tokens_per_micro_batch: u64) -> u64 {
         self.accumulation.sum_before(step) * tokens_per_micro_batch
     }
@@ -184,7 +184,7 @@ fn replace<T: Serialize + serde::de::DeserializeOwned>(group: &mut T, field: &st
     }
 }
 
-/// The command that undoes a change from `step` on, given the values before it; `None` where only a rollback can.
+/// The command that undoes a change from `step` on, given the values before it; `None` if only a rollback can.
 pub(crate) fn inverse(event: &Event, before: &LiveHyperparameters, step: u64, reason: String) -> Option<Command> {
     let reason = Some(reason);
     Some(match event {

@@ -391,7 +391,7 @@ impl Hyperparameter {
         recipe.pointer(&pointer(self.path))
     }
 
-    /// Checks a value against the range; shapes and lists of steps are checked where they are used.
+    /// Checks a value against the range; shapes and lists of steps are checked when they are used.
     ///
     /// # Errors
     /// A value of another kind or outside the range.
@@ -511,8 +511,10 @@ impl FromStr for LivePath {
             Some(row) if row.is_live => Ok(Self(row.path)),
             Some(_) => Err(PlanError::new("path", format!("{path} cannot change while a run trains"))
                 .hint(format!("one of {}", live()))),
-            None => Err(PlanError::new("path", format!("unknown hyperparameter {path:?}"))
-                .hint(format!("one of {}", live()))),
+            None => {
+                Err(PlanError::new("path", format!("unknown hyperparameter {path:?}"))
+                    .hint(format!("one of {}", live())))
+            }
         }
     }
 }

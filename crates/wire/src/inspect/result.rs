@@ -270,7 +270,7 @@ pub enum InspectionResult {
         points: Vec<EmbeddingPoint>,
         /// Fractions of the variance along the two axes.
         explained: [f32; 2],
-        /// Norm of the embedding's Fourier component at each frequency 0 .. p / 2 over the numbers 0 .. p - 1, in an orthonormal basis, where
+        /// Norm of the embedding's Fourier component at each frequency 0 .. p / 2 over the numbers 0 .. p - 1, in an orthonormal basis, if
         /// the text is arithmetic modulo p and each number is one token (Nanda et al. 2023); else empty.
         spectrum: Vec<f32>,
     },

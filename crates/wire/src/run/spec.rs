@@ -49,8 +49,8 @@ pub struct RunSpec {
     /// The run that this specification was copied from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copied_from: Option<RunId>,
-    /// Fork: begin with the state of another run. Model, datasets and optimizer are the parent's; steps, seed, device, name, breakpoints, and
-    /// overrides of `intervals`, `retention` and `budget` may be given, and `changes` are applied before the first step.
+    /// Fork: start with the state of another run. Model, datasets and optimizer are the parent's; steps, seed, device, name, breakpoints,
+    /// and overrides of `intervals`, `retention` and `budget` may be given, and `changes` are applied before the first step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
     /// Runs with higher priority start first; 0 by default.

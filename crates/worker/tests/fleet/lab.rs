@@ -25,7 +25,7 @@ use wire::inspect::update::{InspectionOverhead, InspectionUpdate};
 use wire::series::Row;
 use wire::transport::link::{FromServer, FromWorker, Item, PROTOCOL, Report};
 use wire::{Author, Command, Event, RunId, RunPlan, RunState};
-use worker::{Assignment, Patience, RunReporter, TrainError, Trainer, WorkerConfig, WorkerError};
+use worker::{Assignment, IdleTimeouts, RunReporter, TrainError, Trainer, WorkerConfig, WorkerError};
 
 /// A fault of the server at a message of reports.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -305,12 +305,16 @@ impl Lab {
     }
 
     pub(crate) fn start_worker(&self) -> JoinHandle<Result<(), WorkerError>> {
-        self.start_worker_with(Patience::LOCAL, "secret")
+        self.start_worker_with(IdleTimeouts::LOCAL, "secret")
     }
 
-    pub(crate) fn start_worker_with(&self, patience: Patience, token: &str) -> JoinHandle<Result<(), WorkerError>> {
+    pub(crate) fn start_worker_with(
+        &self,
+        idle_timeouts: IdleTimeouts,
+        token: &str,
+    ) -> JoinHandle<Result<(), WorkerError>> {
         let config = WorkerConfig {
-            patience,
+            idle_timeouts,
             ..WorkerConfig::new(None, self.data().to_owned(), "cpu".parse().unwrap(), token.to_owned())
         };
         tokio::spawn(worker::run_with(config, self.trainer.clone()))

@@ -12,7 +12,7 @@ use lab::{Fault, Lab, Script, attention, expected, item, run, snapshot, when};
 use wire::transport::link::Item;
 use wire::{Command, Event};
 use worker::spool::Spool;
-use worker::{Patience, WorkerError, is_held};
+use worker::{IdleTimeouts, WorkerError, is_held};
 
 /// Steps of a run under faults. Reports of 50 ms are sent together, so the run is slow enough for many messages.
 const STEPS: u64 = 6000;
@@ -219,7 +219,7 @@ async fn a_disk_that_cannot_be_written_pauses_the_training_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_without_a_server_ends_and_leaves_its_reports() {
-    let short = Patience { idle: Some(Duration::from_millis(200)), unsent: Some(Duration::from_millis(300)) };
+    let short = IdleTimeouts { idle: Some(Duration::from_millis(200)), unsent: Some(Duration::from_millis(300)) };
     let lab = Lab::open(|_| Fault::None).await;
     lab.shut();
     lab.start_worker_with(short, "secret").await.unwrap().unwrap();
@@ -245,7 +245,7 @@ async fn a_run_that_saves_for_long_is_saved_completely() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_and_a_second_worker_are_refused() {
     let lab = Lab::open(|_| Fault::None).await;
-    let ended = lab.start_worker_with(Patience::LOCAL, "guess").await.unwrap();
+    let ended = lab.start_worker_with(IdleTimeouts::LOCAL, "guess").await.unwrap();
     assert!(matches!(&ended, Err(WorkerError::Refused { message }) if message.contains("401")), "{ended:?}");
     let first = lab.start_worker();
     when("the first is here", || lab.is_linked()).await;
