@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use figure::curve::point;
-use figure::png::Printer;
+use figure::png::PngWriter;
 use figure::{ChartSpec, Curve, Drawing, Frame, Mark, Reference, Role, Scale, ScaleKind, Size, Style, Theme, chart};
 use wire::control::author::Author;
 use wire::series::Bucket;
@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).ok_or("name a folder to draw into")?;
     let folder = Path::new(&folder);
     std::fs::create_dir_all(folder)?;
-    let printer = Printer::new()?;
+    let writer = PngWriter::new()?;
     let noise = Noise(7);
     for (name, drawing) in [
         ("loss", loss(noise)),
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ] {
         for (theme, suffix) in [(Theme::Light, "light"), (Theme::Dark, "dark")] {
             std::fs::write(folder.join(format!("{name}-{suffix}.svg")), figure::svg(&drawing.scene, theme))?;
-            std::fs::write(folder.join(format!("{name}-{suffix}.png")), printer.png(&drawing.scene, theme, 1.5)?)?;
+            std::fs::write(folder.join(format!("{name}-{suffix}.png")), writer.png(&drawing.scene, theme, 1.5)?)?;
         }
     }
     Ok(())

@@ -3,12 +3,12 @@
 use crate::curve::Curve;
 use crate::layout::Layout;
 use crate::scene::{Fill, Point, Shape, Stroke};
-use crate::stack::courses;
+use crate::stack::layers;
 
 /// The areas of all stacked curves, the first at the bottom.
 pub(crate) fn shapes(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     let mut shapes = Vec::new();
-    for (curve, base, top) in courses(curves, &layout.x) {
+    for (curve, base, top) in layers(curves, &layout.x) {
         let pixel = |&(x, value): &(f64, f64)| Point::new(layout.to_x(x), layout.to_y(value));
         let upper: Vec<Point> = top.iter().map(pixel).collect();
         let outline: Vec<Point> = upper.iter().copied().chain(base.iter().rev().map(pixel)).collect();

@@ -1,6 +1,6 @@
 //! Scales and ticks: the position of a value between two ends, and the values that get a label.
 
-use crate::number::{self, Manner, THIN};
+use crate::number::{self, Format, THIN};
 
 /// Linear or logarithmic.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,27 +68,27 @@ impl Scale {
         if to / from > 1.0 + 1e-12 { Self { kind, from, to } } else { Self { kind, from: from / 1.5, to: to * 1.5 } }
     }
 
-    /// Position of a value: 0 at `from`, 1 at `to`, clamped far outside; NaN where it has none.
-    pub fn place(&self, value: f64) -> f64 {
-        let place = match self.kind {
+    /// Position of a value: 0 at `from`, 1 at `to`, clamped far outside; NaN if it has none.
+    pub fn position(&self, value: f64) -> f64 {
+        let position = match self.kind {
             ScaleKind::Linear => (value - self.from) / (self.to - self.from),
             ScaleKind::Log if value > 0.0 => (value / self.from).ln() / (self.to / self.from).ln(),
             ScaleKind::Log => return f64::NAN,
         };
-        place.clamp(-REACH, REACH)
+        position.clamp(-REACH, REACH)
     }
 
-    /// The value at a position: the inverse of [`Self::place`].
-    pub fn value(&self, place: f64) -> f64 {
+    /// The value at a position: the inverse of [`Self::position`].
+    pub fn value(&self, position: f64) -> f64 {
         match self.kind {
-            ScaleKind::Linear => self.from + place * (self.to - self.from),
-            ScaleKind::Log => self.from * (place * (self.to / self.from).ln()).exp(),
+            ScaleKind::Linear => self.from + position * (self.to - self.from),
+            ScaleKind::Log => self.from * (position * (self.to / self.from).ln()).exp(),
         }
     }
 
-    /// The same with `share` of its length more at both ends.
-    pub fn padded(&self, share: f64) -> Self {
-        Self::new(self.kind, self.value(-share), self.value(1.0 + share))
+    /// A scale that is longer by `fraction` of its length at each end.
+    pub fn padded(&self, fraction: f64) -> Self {
+        Self::new(self.kind, self.value(-fraction), self.value(1.0 + fraction))
     }
 
     /// Whether a value lies on it.
@@ -106,33 +106,33 @@ pub struct Tick {
 }
 
 /// Round values on `scale`, about `target` of them (at most half as many again), rising, with labels that differ. The
-/// manner is that of the unit, so `s` gives minutes and hours.
+/// unit determines the number format: `s` gives minutes and hours.
 pub fn ticks(scale: &Scale, target: usize, unit: &str) -> Vec<Tick> {
     let target = target.clamp(2, 30);
-    let manner = match Manner::of(unit) {
+    let format = match Format::of(unit) {
         // Times beyond any calendar and below any clock are numbers like others.
-        Manner::Duration if !(1e-3..1e13).contains(&scale.from.abs().max(scale.to.abs())) => Manner::Plain,
-        manner => manner,
+        Format::Duration if !(1e-3..1e13).contains(&scale.from.abs().max(scale.to.abs())) => Format::Plain,
+        format => format,
     };
     if scale.kind == ScaleKind::Log {
         let values = log_values(scale, target);
         if values.len() >= 2 {
-            let label = |value: &f64| Tick { value: *value, label: log_label(*value, manner) };
+            let label = |value: &f64| Tick { value: *value, label: log_label(*value, format) };
             return values.iter().map(label).collect();
         }
     }
-    let step = match manner {
-        Manner::Duration => time_step((scale.to - scale.from) / target as f64),
-        Manner::Count => round_step((scale.to - scale.from) / target as f64).max(1.0),
+    let step = match format {
+        Format::Duration => time_step((scale.to - scale.from) / target as f64),
+        Format::Count => round_step((scale.to - scale.from) / target as f64).max(1.0),
         _ => round_step((scale.to - scale.from) / target as f64),
     };
-    let labels = Labels::new(scale, step, manner);
+    let labels = Labels::new(scale, step, format);
     multiples(scale, step).into_iter().map(|value| Tick { value, label: labels.write(value) }).collect()
 }
 
 /// The next of 1, 2, 2.5, 5 x 10^n from `rough` on.
 fn round_step(rough: f64) -> f64 {
-    // Slightly denser than requested: too few lines read worse than one too many.
+    // Slightly denser than requested: too few grid lines are harder to read than one too many.
     let rough = rough * 0.85;
     let power = 10f64.powf(rough.log10().floor()).max(f64::MIN_POSITIVE);
     let lead = rough / power;
@@ -161,7 +161,7 @@ fn multiples(scale: &Scale, step: f64) -> Vec<f64> {
     (first as i64..=last as i64).map(value).collect()
 }
 
-/// Decades, with 2 and 5 or all digits between where there is room; fewer than two where the scale is shorter.
+/// Decades, with 2 and 5 or all digits between if there is room; fewer than two if the scale is shorter.
 fn log_values(scale: &Scale, target: usize) -> Vec<f64> {
     let (low, high) = (scale.from.log10().floor() as i32, scale.to.log10().ceil() as i32);
     let between = |digits: &[f64], stride: usize| -> Vec<f64> {
@@ -181,10 +181,10 @@ fn log_values(scale: &Scale, target: usize) -> Vec<f64> {
     between(&[1.0], stride)
 }
 
-fn log_label(value: f64, manner: Manner) -> String {
-    match manner {
-        Manner::Duration => number::duration(value),
-        Manner::Count | Manner::Prefixed if value >= 1e3 => {
+fn log_label(value: f64, format: Format) -> String {
+    match format {
+        Format::Duration => number::duration(value),
+        Format::Count | Format::Prefixed if value >= 1e3 => {
             let (factor, letter) = number::prefix(value);
             format!("{}{THIN}{letter}", number::short(value / factor)).trim_end().to_owned()
         }
@@ -196,7 +196,7 @@ fn log_label(value: f64, manner: Manner) -> String {
 
 /// How all labels of one axis are written, so that they share their prefix and decimals.
 struct Labels {
-    manner: Manner,
+    format: Format,
     step: f64,
     factor: f64,
     letter: &'static str,
@@ -204,24 +204,24 @@ struct Labels {
 }
 
 impl Labels {
-    fn new(scale: &Scale, step: f64, manner: Manner) -> Self {
+    fn new(scale: &Scale, step: f64, format: Format) -> Self {
         let size = scale.from.abs().max(scale.to.abs());
-        let (factor, letter) = match manner {
-            Manner::Prefixed => number::prefix(size),
-            Manner::Count if size >= 1e6 => number::prefix(size),
+        let (factor, letter) = match format {
+            Format::Prefixed => number::prefix(size),
+            Format::Count if size >= 1e6 => number::prefix(size),
             _ => (1.0, ""),
         };
-        let is_scientific = manner != Manner::Duration && (size / factor >= 1e7 || size / factor < 1e-2);
-        Self { manner, step, factor, letter, is_scientific }
+        let is_scientific = format != Format::Duration && (size / factor >= 1e7 || size / factor < 1e-2);
+        Self { format, step, factor, letter, is_scientific }
     }
 
     fn write(&self, value: f64) -> String {
         // Multiples of a step near 0 come out as 1e-17.
         let value = if value.abs() < self.step * 1e-6 { 0.0 } else { value };
-        if value == 0.0 && self.manner != Manner::Duration {
+        if value == 0.0 && self.format != Format::Duration {
             return "0".to_owned();
         }
-        if self.manner == Manner::Duration {
+        if self.format == Format::Duration {
             return clock(value, self.step);
         }
         if self.is_scientific {
@@ -265,7 +265,7 @@ fn clock(secs: f64, step: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::tests::Dice;
+    use crate::layout::tests::Random;
 
     fn labels(scale: &Scale, target: usize, unit: &str) -> Vec<String> {
         ticks(scale, target, unit).into_iter().map(|tick| tick.label.replace(THIN, " ")).collect()
@@ -287,13 +287,13 @@ mod tests {
 
     #[test]
     fn ticks_cover_the_range_in_order_with_labels_that_differ() {
-        let mut dice = Dice::new(7);
+        let mut random = Random::new(7);
         for round in 0..20_000 {
-            let kind = if dice.below(3) == 0 { ScaleKind::Log } else { ScaleKind::Linear };
-            let (one, two) = (dice.wild(), dice.wild());
+            let kind = if random.below(3) == 0 { ScaleKind::Log } else { ScaleKind::Linear };
+            let (one, two) = (random.wild(), random.wild());
             let scale = Scale::new(kind, one, two);
-            let target = dice.below(12);
-            let unit = ["nats", "steps", "tok/s", "s", "B"][dice.below(5)];
+            let target = random.below(12);
+            let unit = ["nats", "steps", "tok/s", "s", "B"][random.below(5)];
             let found = ticks(&scale, target, unit);
             let what = format!("round {round}: {scale:?} {target} {unit} {found:?}");
             assert!(found.len() <= target.clamp(2, 30) * 3 / 2 + 2, "{what}");
@@ -305,14 +305,14 @@ mod tests {
 
     #[test]
     fn a_scale_and_its_inverse_agree() {
-        let mut dice = Dice::new(11);
+        let mut random = Random::new(11);
         for _ in 0..20_000 {
-            let kind = if dice.below(2) == 0 { ScaleKind::Log } else { ScaleKind::Linear };
-            let scale = Scale::new(kind, dice.wild(), dice.wild());
+            let kind = if random.below(2) == 0 { ScaleKind::Log } else { ScaleKind::Linear };
+            let scale = Scale::new(kind, random.wild(), random.wild());
             assert!(scale.from.is_finite() && scale.to.is_finite() && scale.from < scale.to, "{scale:?}");
-            let place = dice.share();
-            let back = scale.place(scale.value(place));
-            assert!((back - place).abs() < 1e-3, "{scale:?} {place} {back}");
+            let position = random.unit();
+            let back = scale.position(scale.value(position));
+            assert!((back - position).abs() < 1e-3, "{scale:?} {position} {back}");
         }
     }
 }

@@ -6,12 +6,12 @@ use crate::scene::{Fill, Form, Point, Role, Scene, Shape, Size, Stroke};
 use crate::spec::ChartSpec;
 use crate::{area, frame, stack, summary};
 
-/// A chart, drawn, and where everything is.
+/// A drawn chart and its layout.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Drawing {
-    /// What to paint.
+    /// Shapes to paint.
     pub scene: Scene,
-    /// What to point with.
+    /// Layout, for pointer events.
     pub layout: Layout,
 }
 
@@ -30,7 +30,7 @@ pub fn chart(spec: &ChartSpec, curves: &[Curve], size: Size) -> Drawing {
     shapes.push(Shape::Group { clip: layout.plot.grown(1.0), shapes: inner });
     shapes.extend(frame::reference_labels(spec, &layout));
     shapes.extend(frame::end_labels(curves, &layout));
-    shapes.extend(curves.iter().filter(|curve| curve.is_live).flat_map(|curve| glow(curve, curves, &layout)));
+    shapes.extend(curves.iter().filter(|curve| curve.is_live).flat_map(|curve| live_dot(curve, curves, &layout)));
     shapes.extend(frame::lane(spec, &layout));
     shapes.extend(frame::header(spec, curves, &layout));
     if let Some(x) = spec.crosshair {
@@ -42,15 +42,15 @@ pub fn chart(spec: &ChartSpec, curves: &[Curve], size: Size) -> Drawing {
     Drawing { scene, layout }
 }
 
-/// A line at a place on the x axis with a dot on every curve: drawn separately from the chart, so that moving it does not redraw the chart.
-/// Nothing outside the plot.
+/// A line at a position on the x axis with a dot on every curve: drawn separately from the chart, so that moving it does not redraw the
+/// chart. Nothing outside the plot.
 pub fn crosshair(layout: &Layout, curves: &[Curve], x: f64) -> Vec<Shape> {
     if !layout.x.contains(x) {
         return Vec::new();
     }
-    let (place, plot) = (layout.to_x(x), layout.plot);
+    let (left, plot) = (layout.to_x(x), layout.plot);
     let stroke = Stroke::solid(Role::InkSoft, 1.0).faint(0.6);
-    let mut shapes = vec![Shape::line(Point::new(place, plot.y), Point::new(place, plot.bottom()), stroke)];
+    let mut shapes = vec![Shape::line(Point::new(left, plot.y), Point::new(left, plot.bottom()), stroke)];
     for reading in layout.readings(curves, x) {
         if reading.at.y.is_finite() && plot.grown(1.0).contains(reading.at) {
             shapes.push(Shape::dot(reading.at, 4.5, Fill::solid(Role::Surface)));
@@ -69,10 +69,10 @@ fn drawing_order<'a, 'b>(curves: &'b [Curve<'a>]) -> Vec<&'b Curve<'a>> {
     order
 }
 
-/// Pixels within which clipped spikes share one mark.
+/// Pixels within which clipped spikes share one marker.
 const CLIPPED_SPACING: f64 = 8.0;
 
-/// Small marks at the edge where a curve leaves the y axis.
+/// Small markers at the edge where a curve leaves the y axis.
 fn clipped(curve: &Curve, layout: &Layout) -> Vec<Shape> {
     let plot = layout.plot;
     let mut shapes: Vec<Shape> = Vec::new();
@@ -94,8 +94,8 @@ fn clipped(curve: &Curve, layout: &Layout) -> Vec<Shape> {
     shapes
 }
 
-/// The dot at the end of a live run, in ember whatever the colour of its curve.
-fn glow(curve: &Curve, curves: &[Curve], layout: &Layout) -> Vec<Shape> {
+/// The dot at the end of a live curve, always in the colour of live runs.
+fn live_dot(curve: &Curve, curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     let Some(last) = curve.last() else { return Vec::new() };
     let index = curves.iter().position(|other| std::ptr::eq(other, curve));
     let value = match index {

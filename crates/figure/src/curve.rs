@@ -4,15 +4,15 @@ use wire::series::Bucket;
 
 use crate::scene::Role;
 
-/// How a curve stands among the others.
+/// The style of a curve.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Style {
     /// Measured: a band and a line.
     #[default]
     Measured,
-    /// An abandoned stretch: faint, under the rest.
+    /// An abandoned segment: faint, drawn below the other curves.
     Abandoned,
-    /// Not yet come to pass: dashed, no band.
+    /// A planned curve: dashed, without a band.
     Planned,
     /// A part of a whole: an area on top of the stacked curves before it.
     Stacked,
@@ -30,8 +30,8 @@ pub struct Curve<'a> {
     pub style: Style,
     /// Whether it is the curve of a live run, which gets a dot at its end.
     pub is_live: bool,
-    /// Length of a running mean, in units of x; the measured curve stays, faint. It depends on x alone, so it keeps its shape
-    /// when one zooms.
+    /// Length of a running mean, in units of x; the measured curve stays, faint. It depends on x alone, so zooming does not
+    /// change its shape.
     pub smoothing: Option<f64>,
     /// Whether its name is written at its end, as for abandoned segments, which the legend cannot distinguish.
     pub is_labelled: bool,
@@ -60,7 +60,7 @@ pub fn has_value(bucket: &Bucket) -> bool {
     bucket.count > 0 && bucket.mean.is_finite()
 }
 
-/// Where on the x axis a bucket is drawn: its middle.
+/// The position of a bucket on the x axis: its middle.
 pub fn middle(bucket: &Bucket) -> f64 {
     bucket.x + (bucket.last_x - bucket.x) / 2.0
 }
@@ -72,7 +72,7 @@ pub(crate) fn extent(bucket: &Bucket) -> (f64, f64) {
     (low, high)
 }
 
-/// The buckets that can be seen between two places, and one more on each side so that lines reach the edges.
+/// The buckets that are visible between two positions, and one more on each side so that lines reach the edges.
 pub(crate) fn visible(buckets: &[Bucket], from: f64, to: f64) -> &[Bucket] {
     let first = buckets.partition_point(|bucket| bucket.last_x < from).saturating_sub(1);
     let last = (buckets.partition_point(|bucket| bucket.x <= to) + 1).min(buckets.len());

@@ -139,7 +139,7 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
         let (width, end) = (text.width(), layout.to_x(middle(last)));
         let inside = |right: f64| right.clamp(plot.x + width + 6.0, plot.right() - 4.0);
         let wanted = (layout.to_y(last.mean) - 7.0).clamp(plot.y + SMALL, plot.bottom() - 4.0);
-        // Up to the end, or from it on: where the label stands nearer to it.
+        // Anchored at its end or at its start, whichever places the label nearer to the curve's end.
         let clear = [inside(end), inside(end + width + 4.0)]
             .into_iter()
             .filter_map(|right| Some((right, clear_line(curves, layout, (right - width, right), &taken)?)))
@@ -154,7 +154,7 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     shapes
 }
 
-/// The place of the crosshair, over the ticks of the x axis: `1 234 steps`. Nothing outside the plot, or where there are no ticks.
+/// The position of the crosshair, over the ticks of the x axis: `1 234 steps`. Nothing outside the plot, or if there are no ticks.
 pub fn place_label(spec: &ChartSpec, layout: &Layout, x: f64) -> Vec<Shape> {
     let plot = layout.plot;
     if !spec.frame.has_x_labels || plot.width < 120.0 || !layout.x.contains(x) {
@@ -169,7 +169,8 @@ pub fn place_label(spec: &ChartSpec, layout: &Layout, x: f64) -> Vec<Shape> {
     vec![Shape::Rect { rect: back, radius: 2.0, fill: Fill::solid(Role::Grid) }, text.into()]
 }
 
-/// A height between two places where a label stands over all curves, or else under them, and on no other label.
+/// A y position between two x positions where a label overlaps neither a curve nor another label: above all curves if
+/// possible, else below.
 fn clear_line(curves: &[Curve], layout: &Layout, (left, right): (f64, f64), taken: &[f64]) -> Option<f64> {
     let plot = layout.plot;
     let (from, to) = (layout.from_x(left), layout.from_x(right));
@@ -187,7 +188,7 @@ fn clear_line(curves: &[Curve], layout: &Layout, (left, right): (f64, f64), take
     over.chain(under).find(is_free)
 }
 
-/// The nearest height to `wanted` where no label stands yet.
+/// The y position nearest to `wanted` that overlaps no label.
 fn free_line(wanted: f64, taken: &[f64], plot: Rect) -> Option<f64> {
     let height = SMALL + 3.0;
     let tries =
@@ -199,27 +200,27 @@ fn free_line(wanted: f64, taken: &[f64], plot: Rect) -> Option<f64> {
 
 /// Thin lines through the plot at the markers.
 pub(crate) fn mark_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
-    let seen = spec.marks.iter().zip(&layout.marks).filter(|(_, place)| place.is_finite());
-    let line = |(mark, place): (&Mark, &f64)| {
+    let seen = spec.marks.iter().zip(&layout.marks).filter(|(_, x)| x.is_finite());
+    let line = |(mark, x): (&Mark, &f64)| {
         let stroke = Stroke::solid(mark.role(), 1.0).dashed(Dash::Dotted).faint(0.55);
-        Shape::line(Point::new(*place, layout.plot.y), Point::new(*place, layout.plot.bottom()), stroke)
+        Shape::line(Point::new(*x, layout.plot.y), Point::new(*x, layout.plot.bottom()), stroke)
     };
     seen.map(line).collect()
 }
 
-/// The marks themselves, each with its phrase where there is room before the next.
+/// The row of markers, each with its phrase if there is room before the next.
 pub(crate) fn lane(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     let Some(lane) = layout.lane.filter(|lane| lane.width >= 1.0) else { return Vec::new() };
     let middle = lane.y + LANE / 2.0 + 1.0;
     let mut seen: Vec<(&Mark, f64)> =
-        spec.marks.iter().zip(layout.marks.iter().copied()).filter(|(_, place)| place.is_finite()).collect();
+        spec.marks.iter().zip(layout.marks.iter().copied()).filter(|(_, x)| x.is_finite()).collect();
     seen.sort_by(|one, two| one.1.total_cmp(&two.1));
     let mut shapes = Vec::new();
-    for (index, (mark, place)) in seen.iter().enumerate() {
+    for (index, (mark, x)) in seen.iter().enumerate() {
         let fill = Fill::solid(mark.role());
-        shapes.push(Shape::Marker { at: Point::new(*place, middle), size: MARK, form: mark.form(), fill });
+        shapes.push(Shape::Marker { at: Point::new(*x, middle), size: MARK, form: mark.form(), fill });
         let free_to = seen.get(index + 1).map_or(lane.right(), |next| next.1 - MARK - 4.0);
-        let from = place + MARK + 4.0;
+        let from = x + MARK + 4.0;
         if let Some(phrase) = fitting(&mark.phrase, free_to - from) {
             shapes.push(Text::words(Point::new(from, middle + SMALL * 0.35), phrase, SMALL, mark.role()).into());
         }
@@ -227,7 +228,7 @@ pub(crate) fn lane(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     shapes
 }
 
-/// The phrase, truncated to a width with an ellipsis; none where fewer than six letters would be left.
+/// The phrase, truncated to a width with an ellipsis; none if fewer than six letters would be left.
 fn fitting(phrase: &str, width: f64) -> Option<String> {
     if text_width(phrase, SMALL, Font::Words) <= width {
         return Some(phrase.to_owned()).filter(|phrase| !phrase.is_empty());
@@ -244,7 +245,7 @@ fn fitting(phrase: &str, width: f64) -> Option<String> {
     (kept.chars().count() >= 6).then(|| format!("{kept}…"))
 }
 
-/// Title and unit on the left, the curves and what they read on the right.
+/// Title and unit on the left, the curves and their values on the right.
 pub(crate) fn header(spec: &ChartSpec, curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     if !spec.frame.has_header {
         return Vec::new();
@@ -305,7 +306,7 @@ fn entries<'a>(spec: &ChartSpec, curves: &'a [Curve<'a>], layout: &Layout) -> Ve
             None => curve.last().copied(),
         };
         let value = bucket.map_or_else(|| "–".to_owned(), |bucket| legend_value(bucket.mean, &spec.unit));
-        // Segments of one run share a line of the legend: the last one's value stands.
+        // Segments of one run share a line of the legend: the value of the last segment is shown.
         match entries.iter_mut().find(|entry| entry.curve.name == curve.name) {
             Some(entry) if bucket.is_some() => entry.value = value,
             Some(_) => {}
@@ -315,10 +316,10 @@ fn entries<'a>(spec: &ChartSpec, curves: &'a [Curve<'a>], layout: &Layout) -> Ve
     entries
 }
 
-/// The unit stands beside the title; only a prefix or a time needs its own words.
+/// The unit is in the title; only values with a prefix and times repeat it.
 fn legend_value(value: f64, unit: &str) -> String {
-    match number::Manner::of(unit) {
-        number::Manner::Plain => number::short(value),
+    match number::Format::of(unit) {
+        number::Format::Plain => number::short(value),
         _ => number::with_unit(value, unit),
     }
 }
@@ -352,6 +353,6 @@ impl Entry<'_> {
 }
 
 /// The middle of the nearest pixel: lines one pixel wide are sharp there.
-fn crisp(place: f64) -> f64 {
-    place.floor() + 0.5
+fn crisp(pixels: f64) -> f64 {
+    pixels.floor() + 0.5
 }

@@ -11,8 +11,8 @@ pub fn heat(map: &HeatMap, rect: Rect, ramp: Ramp, (low, high): (f32, f32)) -> S
     let span = f64::from(high) - f64::from(low);
     let colour = |byte: usize| {
         let value = f64::from(map.low) + (f64::from(map.high) - f64::from(map.low)) * (byte as f64 - 1.0) / 254.0;
-        let share = if span > 0.0 { (value - f64::from(low)) / span } else { 0.5 };
-        let [red, green, blue] = ramp.rgb(share);
+        let fraction = if span > 0.0 { (value - f64::from(low)) / span } else { 0.5 };
+        let [red, green, blue] = ramp.rgb(fraction);
         [red, green, blue, 255]
     };
     let mut table: Vec<[u8; 4]> = (0..256).map(colour).collect();
@@ -69,19 +69,19 @@ pub fn histogram(histogram: &Histogram, rect: Rect) -> Vec<Shape> {
     let zeros = std::iter::once((histogram.zeros, Role::InkFaint));
     let bins: Vec<(u64, Role)> =
         sides.chain(zeros).chain(histogram.positive.iter().map(|count| (*count, Role::Run(5)))).collect();
-    // Sizes that nothing has would only narrow the rest; both sides are cut at the same sizes.
+    // Empty bins at the ends would narrow the others; both sides are cropped to the same bins.
     let middle = histogram.negative.len();
     let used = |at: usize| bins.get(at).is_some_and(|(count, _)| *count > 0);
     let reach = (1..=middle).rev().find(|far| used(middle - far) || used(middle + far)).unwrap_or(middle.min(1));
-    let least = (1..=reach).find(|far| used(middle - far) || used(middle + far)).unwrap_or(1);
-    let shown = (middle - reach..=middle + reach).filter(|at| *at == middle || at.abs_diff(middle) >= least);
+    let nearest = (1..=reach).find(|far| used(middle - far) || used(middle + far)).unwrap_or(1);
+    let shown = (middle - reach..=middle + reach).filter(|at| *at == middle || at.abs_diff(middle) >= nearest);
     let shown: Vec<(u64, Role)> = shown.filter_map(|at| bins.get(at).copied()).collect();
     let most = shown.iter().map(|(count, _)| *count).max().unwrap_or(0).max(1) as f64;
     let width = rect.width / shown.len().max(1) as f64;
     let bar = |(at, (count, role)): (usize, &(u64, Role))| {
         let height = (*count as f64 / most).sqrt() * rect.height;
-        let place = Rect::new(rect.x + at as f64 * width + 0.5, rect.bottom() - height, (width - 1.0).max(0.5), height);
-        Shape::Rect { rect: place, radius: 0.0, fill: Fill::solid(*role) }
+        let rect = Rect::new(rect.x + at as f64 * width + 0.5, rect.bottom() - height, (width - 1.0).max(0.5), height);
+        Shape::Rect { rect, radius: 0.0, fill: Fill::solid(*role) }
     };
     shown.iter().enumerate().filter(|(_, (count, _))| *count > 0).map(bar).collect()
 }

@@ -12,38 +12,38 @@ use crate::{axis, stack};
 pub(crate) const SMALL: f64 = 11.0;
 /// Font height of titles.
 pub(crate) const TITLE: f64 = 13.0;
-/// Height of the lane of marks.
+/// Height of the row of markers.
 pub(crate) const LANE: f64 = 18.0;
-/// Reach of a mark from its middle.
+/// Reach of a marker from its middle.
 pub(crate) const MARK: f64 = 4.5;
 /// Width of one character of a tick label, for the gap beside it.
 const GAP: f64 = 8.0;
 
-/// The geometry of a drawn chart: what pointers and keys are read with.
+/// The geometry of a drawn chart, used to interpret pointer and key events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
-    /// The whole drawing.
+    /// Size of the drawing.
     pub size: Size,
-    /// Where the curves are.
+    /// Rectangle of the curves.
     pub plot: Rect,
-    /// Where the marks stand, if there are any.
+    /// Rectangle of the row of markers, if the chart has one.
     pub lane: Option<Rect>,
     /// Values from left to right.
     pub x: Scale,
     /// Values from bottom to top.
     pub y: Scale,
-    /// Places of the marks in the specification, in its order; NaN for those that cannot be seen.
+    /// Positions of the markers of the specification, in its order, pixels; NaN for those that are not visible.
     pub marks: Vec<f64>,
 }
 
-/// What a curve reads at a place.
+/// The value of a curve at a position.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reading {
-    /// Which of the curves.
+    /// Index of the curve.
     pub curve: usize,
     /// Its nearest bucket with a value.
     pub bucket: Bucket,
-    /// Where its line passes.
+    /// Position of its line there.
     pub at: Point,
 }
 
@@ -63,22 +63,22 @@ impl Layout {
         let plot = Rect::new(left, top, size.width - left - 12.0, height);
         let lane = spec.frame.has_lane.then(|| Rect::new(plot.x, plot.bottom(), plot.width, lane));
         let mut layout = Self { size, plot, lane, x, y, marks: Vec::new() };
-        layout.marks = spec.marks.iter().map(|mark| layout.mark_place(mark.x)).collect();
+        layout.marks = spec.marks.iter().map(|mark| layout.visible_x(mark.x)).collect();
         layout
     }
 
-    fn mark_place(&self, x: f64) -> f64 {
+    fn visible_x(&self, x: f64) -> f64 {
         if self.x.contains(x) { self.to_x(x) } else { f64::NAN }
     }
 
     /// Pixels from the left of a value of x.
     pub fn to_x(&self, value: f64) -> f64 {
-        self.plot.x + self.x.place(value) * self.plot.width
+        self.plot.x + self.x.position(value) * self.plot.width
     }
 
-    /// Pixels from the top of a value of y; NaN where a logarithmic scale has no place for it.
+    /// Pixels from the top of a value of y; NaN if a logarithmic scale has no position for it.
     pub fn to_y(&self, value: f64) -> f64 {
-        self.plot.bottom() - self.y.place(value) * self.plot.height
+        self.plot.bottom() - self.y.position(value) * self.plot.height
     }
 
     /// The value of x at pixels from the left: the inverse of [`Self::to_x`]; the left end on a plot without width.
@@ -95,7 +95,8 @@ impl Layout {
         }
     }
 
-    /// The nearest values to a value of x, at most one a curve; curves that end before it or begin after it are left out.
+    /// The nearest values to a value of x, at most one per curve; curves that end before it or begin after it are left
+    /// out.
     pub fn readings(&self, curves: &[Curve], x: f64) -> Vec<Reading> {
         let slack = (self.x.to - self.x.from) * 0.01;
         let read = |(index, curve): (usize, &Curve)| {
@@ -109,15 +110,15 @@ impl Layout {
         curves.iter().enumerate().filter_map(read).collect()
     }
 
-    /// The mark under a pointer, if one is within `reach` pixels in the lane.
+    /// The marker under a pointer, if one is within `reach` pixels in the row of markers.
     pub fn mark_near(&self, at: Point, reach: f64) -> Option<usize> {
         let lane = self.lane.filter(|lane| lane.grown(reach).contains(at))?;
-        let distance = |place: f64| (place - at.x).abs();
-        let near = self.marks.iter().enumerate().filter(|(_, place)| distance(**place) <= reach + lane.height / 4.0);
+        let distance = |x: f64| (x - at.x).abs();
+        let near = self.marks.iter().enumerate().filter(|(_, x)| distance(**x) <= reach + lane.height / 4.0);
         near.min_by(|one, two| distance(*one.1).total_cmp(&distance(*two.1))).map(|(index, _)| index)
     }
 
-    /// The range of x after zooming by `factor` (above 1 is closer) about a pixel: what lies there stays there.
+    /// The range of x after zooming by `factor` (above 1 is closer) about a pixel, whose value does not move.
     pub fn zoomed(&self, pixels: f64, factor: f64) -> (f64, f64) {
         let at = if self.plot.width > 0.0 { (pixels - self.plot.x) / self.plot.width } else { 0.5 };
         let factor = if factor.is_finite() && factor > 0.0 { factor } else { 1.0 };
@@ -135,7 +136,7 @@ fn sane(length: f64) -> f64 {
     if length.is_finite() { length.clamp(0.0, 100_000.0) } else { 0.0 }
 }
 
-/// Lines of the grid that a height bears.
+/// Number of grid lines for a height.
 pub(crate) fn y_target(height: f64) -> usize {
     ((height / 40.0) as usize).clamp(2, 8)
 }
@@ -192,7 +193,7 @@ fn y_scale(spec: &ChartSpec, curves: &[Curve], x: &Scale) -> Scale {
     if spec.has_zero {
         range.add(0.0);
     }
-    // Abandoned segments must not compress the other curves; where they leave the axis, the edge has a mark.
+    // Abandoned segments must not compress the other curves; where they leave the axis, the edge has a marker.
     let abandoned = curves.iter().filter(|curve| curve.style == Style::Abandoned).flat_map(|curve| inside(curve, x));
     let abandoned: Vec<(f64, f64)> = abandoned.map(extent).collect();
     let lowest = abandoned.iter().map(|(low, _)| *low).fold(f64::INFINITY, f64::min);
@@ -224,7 +225,7 @@ fn inside<'a>(curve: &Curve<'a>, x: &'a Scale) -> impl Iterator<Item = &'a Bucke
     seen.filter(|bucket| has_value(bucket) && bucket.last_x >= x.from && bucket.x <= x.to)
 }
 
-/// The least and the greatest of some values; those without a place are passed over.
+/// The minimum and the maximum of some values; values that the scale cannot show are ignored.
 #[derive(Debug, Clone, Copy)]
 struct Range {
     is_log: bool,
@@ -246,7 +247,7 @@ impl Range {
         }
     }
 
-    /// Takes a value in when that costs the curves little of their height.
+    /// Extends the range to a value if the curves keep most of their height.
     fn add_if_near(&mut self, value: f64) {
         let length = |low: f64, high: f64| if self.is_log { (high / low).ln() } else { high - low };
         if self.low < self.high
@@ -261,7 +262,7 @@ impl Range {
     }
 }
 
-/// All extremes, for the share of them that a clipped axis shows.
+/// All extremes, for the fraction of them that a clipped axis shows.
 #[derive(Debug, Default)]
 struct Spread {
     lows: Vec<f64>,
@@ -276,14 +277,14 @@ impl Spread {
         }
     }
 
-    /// The range that `y_share` of the buckets stays within, on both sides.
+    /// The range that contains the fraction `y_share` of the extremes on each side.
     fn ends(mut self, spec: &ChartSpec) -> Option<(f64, f64)> {
-        let share = spec.y_share?.clamp(0.5, 1.0);
+        let fraction = spec.y_share?.clamp(0.5, 1.0);
         self.lows.sort_unstable_by(f64::total_cmp);
         self.highs.sort_unstable_by(f64::total_cmp);
         let last = self.lows.len().checked_sub(1)?;
-        let place = ((last as f64) * share).ceil() as usize;
-        Some((self.lows[last - place], self.highs[place]))
+        let index = ((last as f64) * fraction).ceil() as usize;
+        Some((self.lows[last - index], self.highs[index]))
     }
 }
 
@@ -295,9 +296,9 @@ pub(crate) mod tests {
     use crate::scene::Role;
 
     /// Reproducible random values.
-    pub(crate) struct Dice(u64);
+    pub(crate) struct Random(u64);
 
-    impl Dice {
+    impl Random {
         pub(crate) fn new(seed: u64) -> Self {
             Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
         }
@@ -314,7 +315,7 @@ pub(crate) mod tests {
         }
 
         /// 0 to 1.
-        pub(crate) fn share(&mut self) -> f64 {
+        pub(crate) fn unit(&mut self) -> f64 {
             (self.next() >> 11) as f64 / (1u64 << 53) as f64
         }
 
@@ -327,26 +328,26 @@ pub(crate) mod tests {
                 3 => 0.0,
                 4 => f64::MAX,
                 5 => f64::MIN_POSITIVE,
-                6 => -self.share() * 1e3,
+                6 => -self.unit() * 1e3,
                 7 => f64::from_bits(self.next()),
                 8 => self.below(1_000_000) as f64,
-                _ => self.share() * 10.0,
+                _ => self.unit() * 10.0,
             }
         }
     }
 
     #[test]
     fn pixels_and_values_are_inverse() {
-        let mut dice = Dice::new(3);
+        let mut random = Random::new(3);
         for _ in 0..2000 {
-            let buckets: Vec<Bucket> = (0..50).map(|step| point(step, step as f64, 1.0 + dice.share())).collect();
+            let buckets: Vec<Bucket> = (0..50).map(|step| point(step, step as f64, 1.0 + random.unit())).collect();
             let spec = ChartSpec {
-                y_scale: if dice.below(2) == 0 { ScaleKind::Log } else { ScaleKind::Linear },
+                y_scale: if random.below(2) == 0 { ScaleKind::Log } else { ScaleKind::Linear },
                 ..ChartSpec::default()
             };
-            let size = Size::new(100.0 + dice.share() * 900.0, 100.0 + dice.share() * 400.0);
+            let size = Size::new(100.0 + random.unit() * 900.0, 100.0 + random.unit() * 400.0);
             let layout = Layout::new(&spec, &[Curve::new("loss", Role::Ember, &buckets)], size);
-            let (x, y) = (dice.share() * 49.0, 1.0 + dice.share());
+            let (x, y) = (random.unit() * 49.0, 1.0 + random.unit());
             assert!((layout.from_x(layout.to_x(x)) - x).abs() < 1e-9);
             assert!((layout.from_y(layout.to_y(y)) - y).abs() < 1e-9);
             let (from, to) = layout.zoomed(layout.to_x(x), 3.0);
@@ -355,7 +356,7 @@ pub(crate) mod tests {
                 plot: layout.plot,
                 ..Layout::new(&closer, &[Curve::new("loss", Role::Ember, &buckets)], size)
             };
-            assert!((zoomed.to_x(x) - layout.to_x(x)).abs() < 1e-6, "what is under the pointer stays there");
+            assert!((zoomed.to_x(x) - layout.to_x(x)).abs() < 1e-6, "the value under the pointer does not move");
         }
     }
 
@@ -378,7 +379,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_share_leaves_spikes_at_the_edge() {
+    fn a_fraction_below_one_leaves_spikes_at_the_edge() {
         let mut buckets: Vec<Bucket> =
             (0..1000).map(|step| point(step, step as f64, 2.0 + (step % 7) as f64 * 0.01)).collect();
         buckets[500].max = 400.0;
@@ -390,6 +391,6 @@ pub(crate) mod tests {
         assert!(drawing.layout.y.to < 3.0);
         let mut clipped = 0;
         drawing.scene.walk(&mut |shape| clipped += usize::from(matches!(shape, crate::Shape::Marker { .. })));
-        assert_eq!(clipped, 1, "the spike is still told");
+        assert_eq!(clipped, 1, "the spike is marked");
     }
 }

@@ -7,7 +7,7 @@ use crate::curve::{Curve, Style, extent, has_value, middle, visible};
 use crate::layout::Layout;
 use crate::scene::{Dash, Fill, Point, Role, Shape, Stroke};
 
-/// One place on a drawn curve, in pixels.
+/// One position on a drawn curve, in pixels.
 #[derive(Debug, Clone, Copy)]
 struct Column {
     x: f64,
@@ -16,36 +16,36 @@ struct Column {
     bottom: f64,
 }
 
-/// The parts between gaps.
-type Stretches = Vec<Vec<Column>>;
+/// The parts of a curve between gaps: maximal runs of buckets with values.
+type Parts = Vec<Vec<Column>>;
 
 impl Curve<'_> {
     /// Its shapes, except the dot at its end; for every style except [`Style::Stacked`].
     pub(crate) fn shapes(&self, layout: &Layout) -> Vec<Shape> {
         let seen = visible(self.buckets, layout.x.from, layout.x.to);
-        let stretches = columns(seen, layout);
+        let parts = columns(seen, layout);
         let mut shapes = Vec::new();
         match self.style {
-            Style::Planned => lines(&stretches, self.stroke(1.5).dashed(Dash::Dashed).faint(0.8), &mut shapes),
+            Style::Planned => lines(&parts, self.stroke(1.5).dashed(Dash::Dashed).faint(0.8), &mut shapes),
             Style::Abandoned => {
-                bands(&stretches, self.role, 0.10, &mut shapes);
-                lines(&stretches, self.stroke(1.1).faint(0.6), &mut shapes);
+                bands(&parts, self.role, 0.10, &mut shapes);
+                lines(&parts, self.stroke(1.1).faint(0.6), &mut shapes);
             }
-            Style::Measured | Style::Stacked => self.measured(&stretches, seen, layout, &mut shapes),
+            Style::Measured | Style::Stacked => self.measured(&parts, seen, layout, &mut shapes),
         }
         shapes
     }
 
-    fn measured(&self, stretches: &Stretches, seen: &[Bucket], layout: &Layout, shapes: &mut Vec<Shape>) {
-        bands(stretches, self.role, 0.22, shapes);
+    fn measured(&self, parts: &Parts, seen: &[Bucket], layout: &Layout, shapes: &mut Vec<Shape>) {
+        bands(parts, self.role, 0.22, shapes);
         match self.smoothing {
             Some(length) if length > 0.0 => {
-                lines(stretches, self.stroke(1.0).faint(0.35), shapes);
+                lines(parts, self.stroke(1.0).faint(0.35), shapes);
                 lines(&columns(&smoothed(seen, length), layout), self.stroke(1.9), shapes);
             }
-            _ => lines(stretches, self.stroke(1.6), shapes),
+            _ => lines(parts, self.stroke(1.6), shapes),
         }
-        dots(stretches, self.role, shapes);
+        dots(parts, self.role, shapes);
     }
 
     fn stroke(&self, width: f64) -> Stroke {
@@ -53,73 +53,74 @@ impl Curve<'_> {
     }
 }
 
-/// Buckets become columns, one each; where they are closer than half a pixel those of a pixel are folded, extremes kept.
-fn columns(buckets: &[Bucket], layout: &Layout) -> Stretches {
+/// Buckets become columns, one each; if buckets are closer than half a pixel, those of one pixel are merged with their
+/// extremes.
+fn columns(buckets: &[Bucket], layout: &Layout) -> Parts {
     let is_crowded = buckets.len() as f64 > 2.0 * layout.plot.width.max(1.0);
-    let mut stretches = Stretches::new();
-    let mut stretch: Vec<Column> = Vec::new();
-    let mut folded = 0u64;
+    let mut parts = Parts::new();
+    let mut part: Vec<Column> = Vec::new();
+    let mut merged = 0u64;
     for bucket in buckets {
         let Some(column) = column(bucket, layout) else {
-            if !stretch.is_empty() {
-                stretches.push(std::mem::take(&mut stretch));
+            if !part.is_empty() {
+                parts.push(std::mem::take(&mut part));
             }
             continue;
         };
-        match stretch.last_mut() {
+        match part.last_mut() {
             Some(last) if is_crowded && last.x.floor() == column.x.floor() => {
-                folded += 1;
+                merged += 1;
                 last.top = last.top.min(column.top);
                 last.bottom = last.bottom.max(column.bottom);
-                last.line += (column.line - last.line) / (folded + 1) as f64;
+                last.line += (column.line - last.line) / (merged + 1) as f64;
             }
             _ => {
-                folded = 0;
-                stretch.push(column);
+                merged = 0;
+                part.push(column);
             }
         }
     }
-    if !stretch.is_empty() {
-        stretches.push(stretch);
+    if !part.is_empty() {
+        parts.push(part);
     }
-    stretches
+    parts
 }
 
 fn column(bucket: &Bucket, layout: &Layout) -> Option<Column> {
     let (x, line) = (layout.to_x(middle(bucket)), layout.to_y(bucket.mean));
     let (low, high) = extent(bucket);
     let (top, bottom) = (layout.to_y(high), layout.to_y(low));
-    // On a logarithmic scale 0 is below any place: the band then goes down to the edge.
+    // On a logarithmic scale 0 has no position: the band then goes down to the edge.
     let bottom = if bottom.is_nan() { layout.plot.bottom() } else { bottom };
     (has_value(bucket) && x.is_finite() && line.is_finite()).then_some(Column { x, top, line, bottom })
 }
 
-fn lines(stretches: &Stretches, stroke: Stroke, shapes: &mut Vec<Shape>) {
-    for stretch in stretches.iter().filter(|stretch| stretch.len() > 1) {
-        let points = stretch.iter().map(|column| Point::new(column.x, column.line)).collect();
+fn lines(parts: &Parts, stroke: Stroke, shapes: &mut Vec<Shape>) {
+    for part in parts.iter().filter(|part| part.len() > 1) {
+        let points = part.iter().map(|column| Point::new(column.x, column.line)).collect();
         shapes.push(Shape::Polyline { points, stroke });
     }
 }
 
 /// The band of each part, with a hairline around it: a spike one pixel wide would otherwise be too pale to see.
-fn bands(stretches: &Stretches, role: Role, opacity: f64, shapes: &mut Vec<Shape>) {
-    for stretch in stretches.iter().filter(|stretch| stretch.iter().any(|column| column.bottom - column.top > 0.2)) {
-        let upper = stretch.iter().map(|column| Point::new(column.x, column.top));
-        let lower = stretch.iter().rev().map(|column| Point::new(column.x, column.bottom));
+fn bands(parts: &Parts, role: Role, opacity: f64, shapes: &mut Vec<Shape>) {
+    for part in parts.iter().filter(|part| part.iter().any(|column| column.bottom - column.top > 0.2)) {
+        let upper = part.iter().map(|column| Point::new(column.x, column.top));
+        let lower = part.iter().rev().map(|column| Point::new(column.x, column.bottom));
         let points: Vec<Point> = upper.chain(lower).collect();
         shapes.push(Shape::Area { points, fill: Fill::faint(role, opacity) });
-        spikes(stretch, role, shapes);
+        spikes(part, role, shapes);
     }
 }
 
-/// Reach above or below the line, in pixels, that makes a column worth a line of its own.
+/// Reach above or below the line, in pixels, from which a column gets a separate line.
 const SPIKE_REACH: f64 = 14.0;
 
-/// Where a column stands out from both of its neighbours, a line to its end.
-fn spikes(stretch: &[Column], role: Role, shapes: &mut Vec<Shape>) {
+/// A line to the end of each column that is much longer than its two neighbours.
+fn spikes(part: &[Column], role: Role, shapes: &mut Vec<Shape>) {
     let stroke = Stroke::solid(role, 1.2).faint(0.75);
-    for (at, column) in stretch.iter().enumerate() {
-        let around = [at.checked_sub(1).and_then(|before| stretch.get(before)), stretch.get(at + 1)];
+    for (at, column) in part.iter().enumerate() {
+        let around = [at.checked_sub(1).and_then(|before| part.get(before)), part.get(at + 1)];
         let beside =
             |edge: fn(&Column) -> f64| around.iter().flatten().map(move |other| edge(other)).fold(0.0, f64::max);
         let (above, below) = (beside(|other| other.line - other.top), beside(|other| other.bottom - other.line));
@@ -137,18 +138,18 @@ fn spikes(stretch: &[Column], role: Role, shapes: &mut Vec<Shape>) {
 const DOT_SPACING: f64 = 14.0;
 
 /// Dots on isolated or widely spaced points, so that single measurements are visible.
-fn dots(stretches: &Stretches, role: Role, shapes: &mut Vec<Shape>) {
-    for stretch in stretches {
-        let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
-        let spacing = (last.x - first.x) / (stretch.len() - 1).max(1) as f64;
-        if stretch.len() == 1 || spacing >= DOT_SPACING {
+fn dots(parts: &Parts, role: Role, shapes: &mut Vec<Shape>) {
+    for part in parts {
+        let (Some(first), Some(last)) = (part.first(), part.last()) else { continue };
+        let spacing = (last.x - first.x) / (part.len() - 1).max(1) as f64;
+        if part.len() == 1 || spacing >= DOT_SPACING {
             let dot = |column: &Column| Shape::dot(Point::new(column.x, column.line), 2.2, Fill::solid(role));
-            shapes.extend(stretch.iter().map(dot));
+            shapes.extend(part.iter().map(dot));
         }
     }
 }
 
-/// The running mean: each bucket pulls by its distance in x, so that a thousand steps in one bucket weigh as they would alone.
+/// The running mean: a bucket is weighted by its length in x, so that the result does not depend on how steps are bucketed.
 fn smoothed(buckets: &[Bucket], length: f64) -> Vec<Bucket> {
     let mut mean: Option<(f64, f64)> = None;
     let follow = |bucket: &Bucket| {

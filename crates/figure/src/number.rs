@@ -3,9 +3,9 @@
 /// A narrow space that does not break: between groups of digits, and between a number and its unit.
 pub const THIN: char = '\u{202f}';
 
-/// The format of values of a unit.
+/// The number format of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub enum Format {
     /// As they are, with an exponent when far from 1.
     Plain,
     /// In groups of digits up to a million, then with a prefix: `4 120`, `1.2 M`.
@@ -16,7 +16,7 @@ pub enum Manner {
     Duration,
 }
 
-impl Manner {
+impl Format {
     /// The format of a unit as named in [`wire::series::describe`].
     pub fn of(unit: &str) -> Self {
         match unit {
@@ -37,7 +37,7 @@ pub fn prefix(size: f64) -> (f64, &'static str) {
     PREFIXES.into_iter().find(|(factor, _)| size >= factor * 0.9995).unwrap_or((1.0, ""))
 }
 
-/// Three significant digits, fewer only where they say it exactly: `2.31`, `1.70`, `0.1`, `12 346`, `6.0e-4`.
+/// Three significant digits, fewer only if they are exact: `2.31`, `1.70`, `0.1`, `12 346`, `6.0e-4`.
 pub fn short(value: f64) -> String {
     if !value.is_finite() {
         return not_finite(value).to_owned();
@@ -55,12 +55,12 @@ pub fn with_unit(value: f64, unit: &str) -> String {
     if !value.is_finite() {
         return not_finite(value).to_owned();
     }
-    match Manner::of(unit) {
-        Manner::Duration => duration(value),
-        Manner::Count if value.abs() < 999_999.5 => counted(&fixed(value, 0), unit, value),
-        Manner::Count | Manner::Prefixed => prefixed(value, unit),
-        Manner::Plain if unit.is_empty() => short(value),
-        Manner::Plain => format!("{}{THIN}{unit}", short(value)),
+    match Format::of(unit) {
+        Format::Duration => duration(value),
+        Format::Count if value.abs() < 999_999.5 => counted(&fixed(value, 0), unit, value),
+        Format::Count | Format::Prefixed => prefixed(value, unit),
+        Format::Plain if unit.is_empty() => short(value),
+        Format::Plain => format!("{}{THIN}{unit}", short(value)),
     }
 }
 
@@ -114,7 +114,7 @@ fn two(first: u64, first_unit: &str, second: u64, second_unit: &str) -> String {
     if second == 0 { first } else { format!("{first} {second}{THIN}{second_unit}") }
 }
 
-/// A number with so many decimals, in groups; less than none rounds to tens, hundreds.
+/// A number with so many decimals, in groups; a negative number of decimals rounds to tens, hundreds.
 pub fn fixed(value: f64, decimals: i32) -> String {
     if !value.is_finite() {
         return not_finite(value).to_owned();
@@ -128,12 +128,12 @@ pub fn scientific(value: f64, decimals: usize) -> String {
     exponent(value, decimals, 1)
 }
 
-/// The same with at least so many decimals kept: `6e-4` with none.
-pub(crate) fn exponent(value: f64, decimals: usize, least: usize) -> String {
+/// A mantissa and an exponent, with at least `min_decimals` decimals kept: `6e-4` with 0.
+pub(crate) fn exponent(value: f64, decimals: usize, min_decimals: usize) -> String {
     let text = format!("{:.decimals$e}", value.abs());
     let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
     let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let kept = part.trim_end_matches('0').len().max(least.min(part.len()));
+    let kept = part.trim_end_matches('0').len().max(min_decimals.min(part.len()));
     let sign = if value < 0.0 { "−" } else { "" };
     let point = if kept == 0 { "" } else { "." };
     format!("{sign}{whole}{point}{}e{power}", &part[..kept])
@@ -144,7 +144,7 @@ fn prefixed(value: f64, unit: &str) -> String {
     let digits = short(value / factor);
     match (letter, unit) {
         ("", _) => counted(&digits, unit, value),
-        // SI joins prefix and unit where the unit is a symbol; words are separated.
+        // SI joins prefix and unit if the unit is a symbol; words are separated.
         (_, "B" | "FLOP" | "FLOP/s") => format!("{digits}{THIN}{letter}{unit}"),
         _ => format!("{digits}{THIN}{letter}{THIN}{unit}"),
     }
@@ -183,7 +183,7 @@ fn power(size: f64) -> i32 {
     text.split_once('e').and_then(|(_, power)| power.parse().ok()).unwrap_or(0)
 }
 
-/// At most `most` decimals: as many as it takes to say the value exactly, if that can be done.
+/// At most `most` decimals: as many as an exact value needs, if that is possible.
 fn needed(value: f64, most: i32) -> i32 {
     let says = |decimals: &i32| format!("{value:.*}", *decimals as usize).parse() == Ok(value);
     (0..most).find(says).unwrap_or(most)

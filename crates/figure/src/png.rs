@@ -14,15 +14,15 @@ use crate::theme::Theme;
 pub const MOST_PIXELS: u32 = 8192;
 
 /// Writes PNG files. Loading fonts takes long, so keep one.
-pub struct Printer {
+pub struct PngWriter {
     options: Options<'static>,
 }
 
-impl Printer {
+impl PngWriter {
     /// With the fonts of this machine.
     ///
     /// # Errors
-    /// [`FigureError::NoFonts`] where there are none.
+    /// [`FigureError::NoFonts`] if there are none.
     pub fn new() -> Result<Self, FigureError> {
         let mut fonts = fontdb::Database::new();
         fonts.load_system_fonts();
@@ -87,17 +87,17 @@ mod tests {
 
     #[test]
     fn a_machine_without_fonts_gives_an_error() {
-        assert!(matches!(Printer::with_fonts(fontdb::Database::new()), Err(FigureError::NoFonts)));
+        assert!(matches!(PngWriter::with_fonts(fontdb::Database::new()), Err(FigureError::NoFonts)));
     }
 
     #[test]
     fn an_image_has_the_requested_size() {
-        let Ok(printer) = Printer::new() else { return };
+        let Ok(writer) = PngWriter::new() else { return };
         let drawing = crate::chart(&crate::ChartSpec::default(), &[], Size::new(200.0, 100.0));
-        let file = printer.png(&drawing.scene, Theme::Dark, 2.0).unwrap();
+        let file = writer.png(&drawing.scene, Theme::Dark, 2.0).unwrap();
         assert_eq!(&file[..8], b"\x89PNG\r\n\x1a\n");
         assert_eq!((&file[16..20], &file[20..24]), (&400u32.to_be_bytes()[..], &200u32.to_be_bytes()[..]));
-        assert!(matches!(printer.png(&drawing.scene, Theme::Dark, 1e6), Err(FigureError::Size { .. })));
-        assert!(matches!(printer.png(&drawing.scene, Theme::Dark, f64::NAN), Err(FigureError::Size { .. })));
+        assert!(matches!(writer.png(&drawing.scene, Theme::Dark, 1e6), Err(FigureError::Size { .. })));
+        assert!(matches!(writer.png(&drawing.scene, Theme::Dark, f64::NAN), Err(FigureError::Size { .. })));
     }
 }

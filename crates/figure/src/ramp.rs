@@ -6,13 +6,13 @@
 pub enum Ramp {
     /// Dark blue to yellow (Nuñez, Anderton and Renslow 2018).
     Cividis,
-    /// The same by the root of the value: for probabilities, most of which are small.
+    /// Cividis by the square root of the value: for probabilities, most of which are small.
     Shares,
     /// Violet over green to yellow (Smith and van der Walt 2015).
     Viridis,
-    /// Blue below zero, nothing at it, orange above, on light paper.
+    /// Blue below zero, the background colour at zero, orange above; for the light theme.
     Signed,
-    /// The same on dark paper.
+    /// Blue below zero, the background colour at zero, orange above; for the dark theme.
     SignedDark,
 }
 
@@ -23,7 +23,7 @@ const SIGNED: [u32; 7] = [0x0b3c74, 0x2f76b5, 0x9cc4e4, 0xfbfaf7, 0xf2bd86, 0xc9
 const SIGNED_DARK: [u32; 7] = [0xa9d6ff, 0x4f9fe0, 0x27557d, 0x1c1b19, 0x7c4a1d, 0xe08a3a, 0xffd3a1];
 
 impl Ramp {
-    /// For signed values on this paper.
+    /// The map of signed values for the light or the dark theme.
     pub fn signed(is_dark: bool) -> Self {
         if is_dark { Self::SignedDark } else { Self::Signed }
     }
@@ -33,8 +33,8 @@ impl Ramp {
         matches!(self, Self::Signed | Self::SignedDark)
     }
 
-    /// The colour at a place from 0 to 1; beyond them, that of the end.
-    pub fn rgb(self, share: f64) -> [u8; 3] {
+    /// The colour at a fraction from 0 to 1; outside, that of the nearer end.
+    pub fn rgb(self, fraction: f64) -> [u8; 3] {
         let stops: &[u32] = match self {
             Self::Cividis | Self::Shares => &CIVIDIS,
             Self::Viridis => &VIRIDIS,
@@ -42,10 +42,10 @@ impl Ramp {
             Self::SignedDark => &SIGNED_DARK,
         };
         let last = stops.len() - 1;
-        let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
-        let place = if self == Self::Shares { share.sqrt() } else { share } * last as f64;
-        let at = (place as usize).min(last - 1);
-        let rest = place - at as f64;
+        let fraction = if fraction.is_nan() { 0.0 } else { fraction.clamp(0.0, 1.0) };
+        let position = if self == Self::Shares { fraction.sqrt() } else { fraction } * last as f64;
+        let at = (position as usize).min(last - 1);
+        let rest = position - at as f64;
         let part = |shift: u32| {
             let channel = |stop: u32| f64::from(stop >> shift & 0xff);
             (channel(stops[at]) * (1.0 - rest) + channel(stops[at + 1]) * rest).round() as u8
@@ -53,9 +53,9 @@ impl Ramp {
         [part(16), part(8), part(0)]
     }
 
-    /// The same for a style sheet: `rgb(0 32 77)`.
-    pub fn css(self, share: f64) -> String {
-        let [red, green, blue] = self.rgb(share);
+    /// The colour as CSS: `rgb(0 32 77)`.
+    pub fn css(self, fraction: f64) -> String {
+        let [red, green, blue] = self.rgb(fraction);
         format!("rgb({red} {green} {blue})")
     }
 

@@ -1,6 +1,6 @@
 //! Shapes and the roles they are painted in. Lengths are CSS pixels; y grows downwards.
 
-/// A place.
+/// A position.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
     /// From the left.
@@ -59,12 +59,12 @@ impl Rect {
         self.y + self.height
     }
 
-    /// Whether a place lies in it.
+    /// Whether a position lies in it.
     pub fn contains(&self, at: Point) -> bool {
         (self.x..=self.right()).contains(&at.x) && (self.y..=self.bottom()).contains(&at.y)
     }
 
-    /// The same with `by` more on every side.
+    /// The rectangle with `by` more on every side.
     pub fn grown(&self, by: f64) -> Self {
         Self::new(self.x - by, self.y - by, self.width + 2.0 * by, self.height + 2.0 * by)
     }
@@ -155,12 +155,12 @@ impl Stroke {
         Self { role, opacity: 1.0, width, dash: Dash::Solid }
     }
 
-    /// The same, transparent.
+    /// The stroke, transparent.
     pub const fn faint(self, opacity: f64) -> Self {
         Self { opacity, ..self }
     }
 
-    /// The same, dashed.
+    /// The stroke, dashed.
     pub const fn dashed(self, dash: Dash) -> Self {
         Self { dash, ..self }
     }
@@ -177,7 +177,7 @@ pub enum Anchor {
     End,
 }
 
-/// Which of the two fonts.
+/// A font: for words or for numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Font {
     /// The system's font for words.
@@ -197,10 +197,10 @@ impl Font {
     }
 }
 
-/// Words at a place.
+/// Text at a position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Text {
-    /// Where the baseline's `anchor` is.
+    /// Position of the end `anchor` of the baseline.
     pub at: Point,
     /// The words.
     pub text: String,
@@ -208,7 +208,7 @@ pub struct Text {
     /// Height of the font.
     pub size: f64,
     pub font: Font,
-    /// Which end stands at `at`.
+    /// The end that is at `at`.
     pub anchor: Anchor,
     /// Semi-bold.
     pub is_strong: bool,
@@ -225,33 +225,33 @@ impl Text {
         Self { font: Font::Numbers, ..Self::words(at, text, size, role) }
     }
 
-    /// The same, with another end at its place.
+    /// The text, with another end at its position.
     pub fn anchored(self, anchor: Anchor) -> Self {
         Self { anchor, ..self }
     }
 
-    /// The same, semi-bold.
+    /// The text, semi-bold.
     pub fn strong(self) -> Self {
         Self { is_strong: true, ..self }
     }
 
-    /// About how wide it will be: fonts differ, so leave some room.
+    /// Its approximate width: fonts differ, so leave some room.
     pub fn width(&self) -> f64 {
-        let share = if self.is_strong { 1.15 } else { 1.0 };
-        text_width(&self.text, self.size, self.font) * share
+        let factor = if self.is_strong { 1.15 } else { 1.0 };
+        text_width(&self.text, self.size, self.font) * factor
     }
 }
 
-/// About how wide `text` is at a font size.
+/// The approximate width of `text` at a font size.
 pub fn text_width(text: &str, size: f64, font: Font) -> f64 {
-    let share = |c: char| match (font, c) {
+    let width = |c: char| match (font, c) {
         (Font::Numbers, _) => 0.602,
         (_, 'i' | 'j' | 'l' | 't' | 'f' | 'r' | ' ' | '.' | ',' | '(' | ')' | '/' | '\u{202f}') => 0.34,
         (_, 'm' | 'w' | 'M' | 'W') => 0.9,
         (_, c) if c.is_uppercase() => 0.68,
         _ => 0.59,
     };
-    text.chars().map(share).sum::<f64>() * size
+    text.chars().map(width).sum::<f64>() * size
 }
 
 /// Shapes of a marker, one per kind of author, so that colour is never the only difference.
@@ -315,7 +315,7 @@ pub enum Shape {
         /// Style.
         fill: Fill,
     },
-    /// A mark.
+    /// A marker.
     Marker {
         /// Middle.
         at: Point,

@@ -1,9 +1,9 @@
-//! A curve as small as a word, without axes, for lists.
+//! A small chart without axes, for lists.
 
 use crate::axis::{Scale, ScaleKind};
 use crate::scene::{Fill, Point, Role, Scene, Shape, Size, Stroke};
 
-/// Values evenly along a small drawing; gaps where they are not numbers; a dot at the end of a live one.
+/// Values evenly along a small drawing; gaps for non-finite values; a dot at the end of a live one.
 pub fn sparkline(points: &[f32], size: Size, role: Role, is_live: bool) -> Scene {
     let margin = 3.0;
     let finite = || points.iter().filter(|value| value.is_finite()).map(|value| f64::from(*value));
@@ -11,21 +11,21 @@ pub fn sparkline(points: &[f32], size: Size, role: Role, is_live: bool) -> Scene
     let y = Scale::new(ScaleKind::Linear, low, high);
     let (width, height) = ((size.width - 2.0 * margin).max(0.0), (size.height - 2.0 * margin).max(0.0));
     let last = points.len().saturating_sub(1).max(1) as f64;
-    let place = |(index, value): (usize, &f32)| {
+    let point = |(index, value): (usize, &f32)| {
         let x = margin + index as f64 / last * width;
-        let y = if value.is_finite() { y.place(f64::from(*value)) } else { f64::NAN };
+        let y = if value.is_finite() { y.position(f64::from(*value)) } else { f64::NAN };
         Point::new(x, margin + (1.0 - y) * height)
     };
-    let placed: Vec<Point> = points.iter().enumerate().map(place).collect();
+    let placed_points: Vec<Point> = points.iter().enumerate().map(point).collect();
     let mut shapes = Vec::new();
-    for stretch in placed.split(|point| !point.y.is_finite()) {
-        match stretch {
+    for part in placed_points.split(|point| !point.y.is_finite()) {
+        match part {
             [] => {}
             [alone] => shapes.push(Shape::dot(*alone, 1.5, Fill::solid(role))),
-            stretch => shapes.push(Shape::Polyline { points: stretch.to_vec(), stroke: Stroke::solid(role, 1.5) }),
+            part => shapes.push(Shape::Polyline { points: part.to_vec(), stroke: Stroke::solid(role, 1.5) }),
         }
     }
-    if let Some(end) = placed.iter().rev().find(|point| point.y.is_finite()).filter(|_| is_live) {
+    if let Some(end) = placed_points.iter().rev().find(|point| point.y.is_finite()).filter(|_| is_live) {
         shapes.push(Shape::dot(*end, 5.0, Fill::faint(Role::Ember, 0.25)));
         shapes.push(Shape::dot(*end, 2.2, Fill::solid(Role::Ember)));
     }

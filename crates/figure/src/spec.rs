@@ -11,7 +11,7 @@ use crate::scene::{Dash, Form, Role, Stroke};
 pub struct Reference {
     /// Short label: `ln V`, `entropy floor`.
     pub label: String,
-    /// Value on the y axis. The line is drawn where this costs the curves little height; otherwise its value is shown at the edge.
+    /// Value on the y axis. The line is drawn if the curves keep most of their height; otherwise its value is shown at the edge.
     pub value: f64,
     /// Colour: [`Role::Floor`] for the entropy floor, [`Role::InkFaint`] for the rest.
     pub role: Role,
@@ -20,11 +20,11 @@ pub struct Reference {
 /// A marker of an event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
-    /// Where on the x axis.
+    /// Position on the x axis.
     pub x: f64,
-    /// What, in a few words.
+    /// Short text of the event.
     pub phrase: String,
-    /// Who; decides the form.
+    /// Author; determines the shape.
     pub author: Author,
     /// Whether it is an alarm.
     pub is_alarm: bool,
@@ -82,7 +82,7 @@ impl Default for Frame {
 /// A chart without its curves.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChartSpec {
-    /// What is shown: `loss`.
+    /// Title: `loss`.
     pub title: String,
     /// Unit of the values, as in [`wire::series::describe`].
     pub unit: String,
@@ -90,17 +90,18 @@ pub struct ChartSpec {
     pub axis: Axis,
     /// Scale of the x axis.
     pub x_scale: ScaleKind,
-    /// Left end; the first bucket's if none.
+    /// Left end; by default that of the first bucket.
     pub from: Option<f64>,
-    /// Right end; the last bucket's if none.
+    /// Right end; by default that of the last bucket.
     pub to: Option<f64>,
     /// Scale of the y axis.
     pub y_scale: ScaleKind,
-    /// Lower end; by what is in sight if none.
+    /// Lower end; by default that of the visible values.
     pub y_from: Option<f64>,
-    /// Upper end, likewise.
+    /// Upper end; by default that of the visible values.
     pub y_to: Option<f64>,
-    /// Fit the y axis to this share of the buckets (0.99, say) and mark what reaches beyond; to all of them if none.
+    /// Fraction of the buckets that the y axis is fitted to, such as 0.99; values outside are marked at the edge.
+    /// `None` fits all.
     pub y_share: Option<f64>,
     /// The y axis reaches down to 0.
     pub has_zero: bool,
@@ -108,7 +109,7 @@ pub struct ChartSpec {
     pub references: Vec<Reference>,
     /// Markers, in order.
     pub marks: Vec<Mark>,
-    /// A place on the x axis to read the values at.
+    /// Position on the x axis at which the values are read.
     pub crosshair: Option<f64>,
     /// Axes, legend and markers.
     pub frame: Frame,

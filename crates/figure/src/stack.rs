@@ -5,68 +5,68 @@ use wire::series::Bucket;
 use crate::axis::Scale;
 use crate::curve::{Curve, Style, has_value, middle, visible};
 
-/// A line through places and values, in order of place.
-pub(crate) type Course = Vec<(f64, f64)>;
+/// Points (x, y) in order of x.
+pub(crate) type Polyline = Vec<(f64, f64)>;
 
-/// The highest place of the stack between the ends of an axis, if there is one.
+/// The maximum of the stack between the ends of an axis, if there is one.
 pub(crate) fn highest(curves: &[Curve], x: &Scale) -> Option<f64> {
-    let all = courses(curves, x);
+    let all = layers(curves, x);
     let tops = all.iter().flat_map(|(_, _, top)| top.iter().map(|(_, value)| *value));
     tops.filter(|value| value.is_finite()).reduce(f64::max)
 }
 
-/// Where the top of curve `index` is at `x`.
+/// The top of curve `index` at `x`.
 pub(crate) fn top(curves: &[Curve], index: usize, x: f64) -> f64 {
     let parts = curves.iter().take(index + 1).filter(|curve| curve.style == Style::Stacked);
-    parts.map(|curve| along(&course(curve.buckets), x)).sum()
+    parts.map(|curve| along(&polyline(curve.buckets), x)).sum()
 }
 
 /// Each stacked curve with the line below it and its own, on the same positions.
-pub(crate) fn courses<'a, 'b>(curves: &'b [Curve<'a>], x: &Scale) -> Vec<(&'b Curve<'a>, Course, Course)> {
-    let mut below: Course = Vec::new();
+pub(crate) fn layers<'a, 'b>(curves: &'b [Curve<'a>], x: &Scale) -> Vec<(&'b Curve<'a>, Polyline, Polyline)> {
+    let mut below: Polyline = Vec::new();
     let mut out = Vec::new();
     for curve in curves.iter().filter(|curve| curve.style == Style::Stacked) {
-        let own = course(visible(curve.buckets, x.from, x.to));
-        let mut places: Vec<f64> = own.iter().chain(&below).map(|(place, _)| *place).collect();
-        places.sort_unstable_by(f64::total_cmp);
-        places.dedup();
-        let base: Course = follow(&below, &places);
-        let add = |((place, under), (_, more)): (&(f64, f64), (f64, f64))| (*place, under + more.max(0.0));
-        let top: Course = base.iter().zip(follow(&own, &places)).map(add).collect();
+        let own = polyline(visible(curve.buckets, x.from, x.to));
+        let mut positions: Vec<f64> = own.iter().chain(&below).map(|(x, _)| *x).collect();
+        positions.sort_unstable_by(f64::total_cmp);
+        positions.dedup();
+        let base: Polyline = follow(&below, &positions);
+        let add = |((x, under), (_, more)): (&(f64, f64), (f64, f64))| (*x, under + more.max(0.0));
+        let top: Polyline = base.iter().zip(follow(&own, &positions)).map(add).collect();
         below.clone_from(&top);
         out.push((curve, base, top));
     }
     out
 }
 
-fn course(buckets: &[Bucket]) -> Course {
+fn polyline(buckets: &[Bucket]) -> Polyline {
     let value = |bucket: &Bucket| if has_value(bucket) { bucket.mean } else { 0.0 };
-    buckets.iter().map(|bucket| (middle(bucket), value(bucket))).filter(|(place, _)| place.is_finite()).collect()
+    buckets.iter().map(|bucket| (middle(bucket), value(bucket))).filter(|(x, _)| x.is_finite()).collect()
 }
 
 /// A line read at increasing positions, in one pass.
-fn follow(course: &Course, places: &[f64]) -> Course {
+fn follow(polyline: &Polyline, positions: &[f64]) -> Polyline {
     let mut at = 0;
-    let read = |place: &f64| {
-        while at + 1 < course.len() && course[at + 1].0 <= *place {
+    let read = |x: &f64| {
+        while at + 1 < polyline.len() && polyline[at + 1].0 <= *x {
             at += 1;
         }
-        (*place, between(course, at, *place))
+        (*x, between(polyline, at, *x))
     };
-    places.iter().map(read).collect()
+    positions.iter().map(read).collect()
 }
 
-fn along(course: &Course, place: f64) -> f64 {
-    between(course, course.partition_point(|(at, _)| *at <= place).saturating_sub(1), place)
+fn along(polyline: &Polyline, x: f64) -> f64 {
+    between(polyline, polyline.partition_point(|(at, _)| *at <= x).saturating_sub(1), x)
 }
 
 /// On the straight line from point `at` to the next; 0 outside the line.
-fn between(course: &Course, at: usize, place: f64) -> f64 {
-    match (course.get(at), course.get(at + 1)) {
-        (Some(&(from, one)), Some(&(to, two))) if place >= from && to > from => {
-            one + (two - one) * (place - from) / (to - from)
+fn between(polyline: &Polyline, at: usize, x: f64) -> f64 {
+    match (polyline.get(at), polyline.get(at + 1)) {
+        (Some(&(from, one)), Some(&(to, two))) if x >= from && to > from => {
+            one + (two - one) * (x - from) / (to - from)
         }
-        (Some(&(from, one)), _) if place == from => one,
+        (Some(&(from, one)), _) if x == from => one,
         _ => 0.0,
     }
 }

@@ -7,7 +7,7 @@ use crate::layout::nearest;
 use crate::number;
 use crate::spec::ChartSpec;
 
-/// What a chart shows, a sentence for each named curve, reference and mark.
+/// What a chart shows, a sentence for each named curve, reference and marker.
 pub fn describe(spec: &ChartSpec, curves: &[Curve]) -> String {
     let mut told: Vec<String> = Vec::new();
     for curve in curves.iter().filter(|curve| !curve.name.is_empty()).take(12) {
@@ -20,10 +20,10 @@ pub fn describe(spec: &ChartSpec, curves: &[Curve]) -> String {
         told.push(format!("Reference {}: {}.", reference.label, number::with_unit(reference.value, &spec.unit)));
     }
     for mark in spec.marks.iter().take(20) {
-        told.push(format!("At {}: {}.", place(spec, mark.x), mark.phrase));
+        told.push(format!("At {}: {}.", position(spec, mark.x), mark.phrase));
     }
     if spec.marks.len() > 20 {
-        told.push(format!("And {} more marks.", spec.marks.len() - 20));
+        told.push(format!("And {} more markers.", spec.marks.len() - 20));
     }
     if told.is_empty() { "No values yet.".to_owned() } else { told.join(" ") }
 }
@@ -36,7 +36,7 @@ fn sentence(spec: &ChartSpec, curve: &Curve) -> String {
     let lowest = valued().min_by(|one, two| extent(one).0.total_cmp(&extent(two).0)).unwrap_or(first);
     let highest = valued().max_by(|one, two| extent(one).1.total_cmp(&extent(two).1)).unwrap_or(first);
     let value = |value: f64| number::with_unit(value, &spec.unit);
-    let place = |x: f64| place(spec, x);
+    let position = |x: f64| position(spec, x);
     let kind = match curve.style {
         Style::Abandoned => ", abandoned",
         Style::Planned => ", planned",
@@ -52,18 +52,18 @@ fn sentence(spec: &ChartSpec, curve: &Curve) -> String {
         "{}{kind}: {} at {}, {} at {}; lowest {} at {}, highest {} at {}{gaps}.",
         curve.name,
         value(first.mean),
-        place(first.x),
+        position(first.x),
         value(last.mean),
-        place(last.last_x),
+        position(last.last_x),
         value(extent(lowest).0),
-        place(middle(lowest)),
+        position(middle(lowest)),
         value(extent(highest).1),
-        place(middle(highest)),
+        position(middle(highest)),
     )
 }
 
-/// A place on the x axis in words: `step 4 120`, `1 h 12 min`.
-fn place(spec: &ChartSpec, x: f64) -> String {
+/// A position on the x axis in words: `step 4 120`, `1 h 12 min`.
+fn position(spec: &ChartSpec, x: f64) -> String {
     match spec.axis {
         Axis::Step => format!("step {}", number::fixed(x, 0)),
         _ => number::with_unit(x, spec.x_unit()),
@@ -73,14 +73,14 @@ fn place(spec: &ChartSpec, x: f64) -> String {
 /// Rows of text under a line of headings; the first column is the x axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// What the columns are, with their units.
+    /// Names of the columns, with their units.
     pub headings: Vec<String>,
-    /// A line for each place: as many cells as headings; empty where a curve has no value near.
+    /// A row for each position: as many cells as headings; empty if a curve has no value near.
     pub rows: Vec<Vec<String>>,
 }
 
-/// The named curves at no more than `most` places evenly along the one with the most buckets; extremes in brackets where a
-/// bucket folds several values.
+/// The named curves at no more than `most` positions evenly along the one with the most buckets; with extremes in brackets
+/// if a bucket aggregates several values.
 pub fn table(spec: &ChartSpec, curves: &[Curve], most: usize) -> Table {
     let named: Vec<&Curve> = curves.iter().filter(|curve| !curve.name.is_empty()).collect();
     let unit = if spec.unit.is_empty() { String::new() } else { format!(" ({})", spec.unit) };
@@ -103,9 +103,9 @@ fn spread(length: usize, most: usize) -> Vec<usize> {
 }
 
 fn row(spec: &ChartSpec, named: &[&Curve], at: &Bucket) -> Vec<String> {
-    let place = middle(at);
-    let mut cells = vec![number::with_unit(place.round(), spec.x_unit())];
-    cells.extend(named.iter().map(|curve| match nearest(curve.buckets, place) {
+    let x = middle(at);
+    let mut cells = vec![number::with_unit(x.round(), spec.x_unit())];
+    cells.extend(named.iter().map(|curve| match nearest(curve.buckets, x) {
         Some(bucket) if bucket.x <= at.last_x && at.x <= bucket.last_x => cell(bucket),
         _ => String::new(),
     }));

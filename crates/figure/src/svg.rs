@@ -47,9 +47,9 @@ impl Writer {
                 self.put(&format!("<path d=\"{}\"{look}/>\n", path(points, true)));
             }
             Shape::Rect { rect, radius, fill } => {
-                let (place, look) = (place(rect), self.fill(fill));
+                let (bounds, look) = (bounds(rect), self.fill(fill));
                 let round = if *radius > 0.0 { format!(" rx=\"{}\"", brief(*radius)) } else { String::new() };
-                self.put(&format!("<rect{place}{round}{look}/>\n"));
+                self.put(&format!("<rect{bounds}{round}{look}/>\n"));
             }
             Shape::Circle { center, radius, fill } => self.circle(*center, *radius, fill),
             Shape::Marker { at, size, form, fill } => {
@@ -67,7 +67,7 @@ impl Writer {
                 let id = self.clips;
                 self.put(&format!(
                     "<clipPath id=\"clip{id}\"><rect{}/></clipPath>\n<g clip-path=\"url(#clip{id})\">\n",
-                    place(clip)
+                    bounds(clip)
                 ));
                 self.shapes(shapes);
                 self.put("</g>\n");
@@ -120,7 +120,7 @@ impl Writer {
                         count as f64 * width,
                         height,
                     );
-                    self.put(&format!("<rect{} fill=\"#{red:02x}{green:02x}{blue:02x}\"/>\n", place(&cell)));
+                    self.put(&format!("<rect{} fill=\"#{red:02x}{green:02x}{blue:02x}\"/>\n", bounds(&cell)));
                 }
                 column += count;
             }
@@ -153,7 +153,7 @@ impl Writer {
     }
 }
 
-fn place(rect: &Rect) -> String {
+fn bounds(rect: &Rect) -> String {
     let Rect { x, y, width, height } = rect;
     format!(" x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"", brief(*x), brief(*y), brief(*width), brief(*height))
 }

@@ -1,8 +1,8 @@
 //! The colours of roles: one table for light and dark. The page's style sheet declares the same custom properties with the same
-//! values ([`css`] writes them; a test of the page holds its sheet to it).
+//! values ([`css`] writes them; a test of the page checks that its sheet has them).
 //!
-//! Contrast against the surface, by WCAG: text roles at least 4.5, lines and fills of data at least 3. The colours of runs
-//! are Okabe and Ito's set, darkened for light and lightened for dark only as far as that needs; their yellow, which darkened is
+//! Contrast against the surface, by WCAG: text roles at least 4.5, lines and fills of data at least 3. The colours of runs are
+//! Okabe and Ito's set, darkened for light and lightened for dark only as far as necessary; their yellow, which darkened is
 //! another amber, is violet on light.
 
 use crate::scene::{Dash, Role};
@@ -62,7 +62,7 @@ pub const PAINTS: [Paint; 19] = [
 impl Role {
     /// Its row in the table.
     pub fn paint(self) -> &'static Paint {
-        let place = match self {
+        let index = match self {
             Self::Surface => 0,
             Self::Ink => 1,
             Self::InkSoft => 2,
@@ -76,7 +76,7 @@ impl Role {
             Self::Floor => 10,
             Self::Run(number) => 11 + usize::from(number % RUNS),
         };
-        &PAINTS[place]
+        &PAINTS[index]
     }
 
     /// Name of its custom property: `--ember`.
@@ -128,8 +128,8 @@ mod tests {
 
     fn luminance(color: &str) -> f64 {
         let part = |at: usize| {
-            let share = f64::from(u8::from_str_radix(&color[at..at + 2], 16).unwrap()) / 255.0;
-            if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+            let channel = f64::from(u8::from_str_radix(&color[at..at + 2], 16).unwrap()) / 255.0;
+            if channel <= 0.04045 { channel / 12.92 } else { ((channel + 0.055) / 1.055).powf(2.4) }
         };
         0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
     }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use figure::png::Printer;
+use figure::png::PngWriter;
 use figure::{ChartSpec, Curve, Mark, Reference, Role, ScaleKind, Size, Theme, chart, svg};
 use serde::Deserialize;
 use store::SeriesQuery;
@@ -137,7 +137,7 @@ fn draw(
     match format {
         Format::Svg => Ok(([(CONTENT_TYPE, "image/svg+xml")], svg(&scene, theme)).into_response()),
         Format::Png => {
-            let drawn = Printer::new().and_then(|printer| printer.png(&scene, theme, 1.0));
+            let drawn = PngWriter::new().and_then(|writer| writer.png(&scene, theme, 1.0));
             let bytes = drawn.map_err(|source| ApiError::internal("drawing a figure", source))?;
             Ok(([(CONTENT_TYPE, "image/png")], bytes).into_response())
         }

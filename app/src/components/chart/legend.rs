@@ -65,9 +65,9 @@ fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &
 
 /// The unit is in the title; only values with a prefix and times need their own.
 fn written(value: f64, unit: &str) -> String {
-    match number::Manner::of(unit) {
-        number::Manner::Plain if LOSSES.contains(&unit) => precise(value),
-        number::Manner::Plain => number::short(value),
+    match number::Format::of(unit) {
+        number::Format::Plain if LOSSES.contains(&unit) => precise(value),
+        number::Format::Plain => number::short(value),
         _ => number::with_unit(value, unit),
     }
 }
