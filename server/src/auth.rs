@@ -52,7 +52,7 @@ pub fn token_of(headers: &HeaderMap, port: u16) -> Option<String> {
         .map(|(_, token)| token.to_owned())
 }
 
-/// Who sends a request.
+/// The identity of the sender of a request.
 ///
 /// # Errors
 /// 401 without a token, or with one that is unknown or has expired.

@@ -54,7 +54,7 @@ Environment:
 #[derive(Debug, Parser)]
 #[command(name = "kindling", bin_name = "kindling", version, arg_required_else_help = true, after_help = EXAMPLES)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand to run.
     #[command(subcommand)]
     pub subcommand: Subcommand,
 }

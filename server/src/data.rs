@@ -1,9 +1,9 @@
 //! The datasets of the lab: their text, the tokens made of it, and the jobs that make them.
 //!
-//! - [`corpora`]: the engine's functions on datasets, each on a thread of its own; [`jobs`]: long work as pages follow it;
+//! - [`corpora`]: the engine's functions on datasets, each on a separate thread; [`jobs`]: long work as pages follow it;
 //! - [`upload`]: files of a request; [`catalogue`] and [`download`]: datasets that are fetched; [`built_in`]: datasets that are generated.
 //!
-//! Reading, tokenizing and generating text is the engine's.
+//! [`engine::data`] reads, tokenizes and generates text.
 
 pub mod built_in;
 pub mod catalogue;
@@ -38,7 +38,7 @@ pub struct Data {
     feed: Feed,
 }
 
-/// What came of work that may take long.
+/// The result of work that may continue as a job.
 pub enum Outcome<T> {
     /// It is done.
     Done(T),
@@ -61,7 +61,7 @@ impl Data {
     /// Waits for the work of a job for [`ANSWER_WITHIN`]; it continues either way.
     ///
     /// # Errors
-    /// Those of the work.
+    /// The errors of `work`.
     pub async fn finish_or_continue<T: Send + 'static>(
         &self,
         job_id: u64,
@@ -83,7 +83,7 @@ impl Data {
     /// Deletes a dataset and its tokens.
     ///
     /// # Errors
-    /// 409 while a job or a run that has not ended uses it; the disk.
+    /// 409 while a job or a run that has not ended uses it; an IO error.
     pub async fn delete(&self, corpus: &CorpusId) -> Result<(), ApiError> {
         if let Some(job) = self.jobs.running_on(corpus) {
             return Err(ApiError::conflict("corpus_in_use", format!("a job uses {corpus}: {}", job.title))
@@ -114,5 +114,5 @@ impl Data {
 
 /// 404 for a job.
 pub(crate) fn no_job(job_id: u64) -> ApiError {
-    ApiError::not_found(format!("there is no job {job_id}")).hint("GET /api/v1/jobs lists the jobs")
+    ApiError::not_found(format!("unknown job {job_id}")).hint("GET /api/v1/jobs lists the jobs")
 }

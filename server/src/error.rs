@@ -56,7 +56,7 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
-    /// 409: the present state does not allow the request.
+    /// 409: the current state does not allow the request.
     pub fn conflict(code: &str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, message)
     }
@@ -73,7 +73,7 @@ impl ApiError {
         converted
     }
 
-    /// 429: the server already does as much of this as it does at a time.
+    /// 429: the limit of concurrent operations of this kind is reached.
     pub fn busy(message: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", message)
     }

@@ -84,22 +84,22 @@ impl LabParts {
         self.port.load(Ordering::Relaxed)
     }
 
-    /// Notes the port that was bound.
+    /// Stores the bound port.
     pub fn set_port(&self, port: u16) {
         self.port.store(port, Ordering::Relaxed);
     }
 
-    /// Revokes a token and disconnects the pages that use it; false where there is no such token.
+    /// Revokes a token and disconnects the pages that use it; false if the token does not exist.
     ///
     /// # Errors
-    /// Those of the store.
+    /// The errors of the store.
     pub async fn revoke(&self, token_id: i64) -> Result<bool, StoreError> {
         let existed = self.store().revoke(token_id).await?;
         self.revoked.send_replace(());
         Ok(existed)
     }
 
-    /// What the socket of a page needs.
+    /// The parts of the lab that page sockets use.
     pub fn page_context(&self) -> PageContext {
         PageContext {
             feed: self.feed.clone(),

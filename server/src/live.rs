@@ -5,7 +5,7 @@
 //! - [`lab_state`]: the lab in one message; [`page_socket`]: the WebSocket of a page;
 //! - [`clock`]: the server's clock.
 //!
-//! Workers and jobs are not known here: whoever builds the lab passes in where their state comes from.
+//! This module does not depend on workers and jobs; [`crate::lab`] passes in functions that read their state.
 
 pub mod clock;
 pub mod feed;

@@ -2,11 +2,11 @@
 //!
 //! - [`plan`]: specs resolved against the lab; [`create`]: runs made of plans; [`edit`]: changes of a run's entry; [`name`]: valid names;
 //! - [`queue`]: queued runs assigned to idle devices; [`devices`]: specs that name a kind of device;
-//! - [`commands`]: commands sent to workers, [`steering`]: commands checked before they are sent; [`forks`]: runs that begin with a
-//!   checkpoint of another; [`control_run`]: forks that leave out one command;
-//! - [`inspection`] and [`completion`]: what models answer, computed by a worker or in a [`subprocess`].
+//! - [`commands`]: commands sent to workers, [`steering`]: commands checked before they are sent; [`forks`]: runs that start from a
+//!   checkpoint of another; [`control_run`]: forks that omit one command;
+//! - [`inspection`] and [`completion`]: results of models, computed by a worker or in a [`subprocess`].
 //!
-//! A run's entry, journal and series are the store's; what a step does is the engine's.
+//! [`store`] keeps a run's entry, journal and series; [`engine`] trains.
 
 pub mod commands;
 pub mod completion;

@@ -1,5 +1,5 @@
 //! Many watchers of one run: `cargo run --release -p scenarios --example watchers [watchers] [seconds]`. Prints the training speed with and
-//! without them, the ticks that they received, and fails where one missed a tick.
+//! without them, the ticks that they received, and fails if one missed a tick.
 
 #![allow(clippy::unwrap_used)] // a measurement may fail
 

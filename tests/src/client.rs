@@ -1,4 +1,4 @@
-//! HTTP with one connection per request. Exactly the given bytes are sent, also where a client library would change or refuse them: unusual
+//! HTTP with one connection per request. Exactly the given bytes are sent, even if a client library would change or refuse them: unusual
 //! paths, a foreign Host, a body that ends early.
 
 use std::io::{self, Read, Write};
@@ -42,7 +42,7 @@ impl Client {
         Self { address: address.to_owned(), credentials: None }
     }
 
-    /// Sends a request as it is, with the usual headers where `headers` has none of that name.
+    /// Sends a request as it is, with the usual headers unless `headers` has them.
     ///
     /// # Errors
     /// No server, or an interrupted response.
@@ -136,7 +136,7 @@ fn read_answer(request: String, bytes: &[u8]) -> Option<Answer> {
 }
 
 impl Answer {
-    /// A header's value; empty where there is none.
+    /// A header's value; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(given, _)| given == name).map_or("", |(_, value)| value)
     }
@@ -146,7 +146,7 @@ impl Answer {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON; null where it is not.
+    /// The body as JSON; null if it is not JSON.
     pub fn value(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! A lab per test: the real program on a new folder and a free port. When it is dropped, its processes are killed, and where the test failed
+//! A lab per test: the real program on a new folder and a free port. When it is dropped, its processes are killed, and if the test failed
 //! their logs are printed.
 
 use std::fs::{self, File};

@@ -57,7 +57,7 @@ impl Socket {
         self.0.send(Message::binary(bytes.to_vec())).unwrap();
     }
 
-    /// The next message; `None` where none came until `until`, or the socket is closed.
+    /// The next message; `None` if none came until `until`, or the socket is closed.
     pub fn receive<T: DeserializeOwned>(&mut self, until: Instant) -> Option<T> {
         loop {
             let left = until.checked_duration_since(Instant::now())?;
@@ -135,7 +135,7 @@ impl Watcher {
     /// Follows the stream until a tick is `done`.
     ///
     /// # Panics
-    /// After `secs` seconds; where a tick is missing or repeated, or the server asks for a resync.
+    /// After `secs` seconds; if a tick is missing or repeated, or the server asks for a resync.
     pub fn follow(&mut self, secs: u64, done: impl Fn(&Tick) -> bool) {
         let until = Instant::now() + Duration::from_secs(secs);
         loop {

@@ -20,7 +20,7 @@ const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 /// Debian installs the linker under its versioned name only, which rustc does not look for.
 const DEBIAN_LINKER: &str = "wasm-ld-19";
 
-/// What builds the page.
+/// The compiler of the page.
 #[derive(Clone, Copy)]
 pub(crate) enum Compiler {
     /// The toolchain in use, which has the target.

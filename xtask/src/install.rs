@@ -8,7 +8,7 @@ use crate::shell::{Outcome, command, find_program, is_ci, output, run, say};
 /// Names under which Chromium is found; stories in the browser drive the first one.
 pub(crate) const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/// What the tests use besides Rust. Gives back what could not be had.
+/// Installs what the tests use besides Rust. Returns what could not be installed.
 pub(crate) fn for_tests() -> Vec<String> {
     [
         want(find_program(&CHROMIUM).is_some(), &["chromium"], "Chromium, for the stories in a browser"),
@@ -19,7 +19,7 @@ pub(crate) fn for_tests() -> Vec<String> {
     .concat()
 }
 
-/// Installs Debian packages, asking for the administrator's password where that is needed.
+/// Installs Debian packages, asking for the administrator's password if necessary.
 pub(crate) fn apt(packages: &[&str]) -> Outcome<()> {
     if find_program(&["apt-get"]).is_none() {
         return Err("this machine has no apt-get".to_owned());
@@ -62,7 +62,7 @@ fn as_admin(program: &str) -> Outcome<Command> {
     Ok(admin)
 }
 
-/// Elsewhere than on Linux the system brings its own driver (Metal, DirectX).
+/// Other systems than Linux include a driver (Metal, DirectX).
 fn has_vulkan() -> bool {
     let folders = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
     !cfg!(target_os = "linux")

@@ -27,7 +27,7 @@ pub(crate) fn package() -> Outcome<()> {
     if bytes <= MOST_BYTES { Ok(()) } else { Err(format!("{archive} has {bytes} bytes, more than {MOST_BYTES}")) }
 }
 
-/// Copies a program without its symbols; with them where this machine has no `strip`.
+/// Copies a program without its symbols; with them if this machine has no `strip`.
 fn strip(program: &Path, to: &Path) -> Outcome<()> {
     match find_program(&["strip"]) {
         Some(strip) => run(command(strip).arg("-o").arg(to).arg(program)),

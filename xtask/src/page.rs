@@ -95,7 +95,7 @@ fn bind(wasm: &Path, name: &str, folder: &Path) -> Outcome<()> {
     bound.map_err(|error| format!("wasm-bindgen failed on {}: {error:#}", wasm.display()))
 }
 
-/// Shrinks the module where a fitting wasm-opt is there; the page works without.
+/// Shrinks the module if a suitable wasm-opt is installed; the page works without.
 fn optimize(module: &Path) -> Outcome<()> {
     let Some(wasm_opt) = wasm_opt() else { return Ok(()) };
     let smaller = module.with_extension("opt");

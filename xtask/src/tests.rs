@@ -47,14 +47,14 @@ fn is_failure(name: &str, verdict: &Verdict) -> bool {
 
 fn rust_tests() -> Verdict {
     say("rust tests");
-    // `xtask` goes by itself: its dependencies ask for features of shared crates that would make cargo build burn a
-    // second time.
+    // `xtask` is tested separately: its dependencies enable features of shared crates with which cargo would build
+    // burn a second time.
     let workspace = ["test", "--release", "--workspace", "--exclude", "app", "--exclude", "xtask", "--no-fail-fast"];
     verdict(run(cargo().args(workspace)).and_then(|()| run(cargo().args(["test", "--release", "--package", "xtask"]))))
 }
 
-/// What of `app` needs no browser, on this machine: a run's curves, a drawn course, families of runs. Not in the
-/// workspace's selection, for the same reason, and without optimizing, since it is built for this alone.
+/// The tests of `app` that need no browser: the series of a run, edited schedules, related runs. They are not
+/// selected with the workspace for the same reason, and are not optimized, because this build is used only here.
 fn page_tests() -> Verdict {
     say("the page's own tests");
     verdict(run(cargo().args(["test", "--package", "app"])))

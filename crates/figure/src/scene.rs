@@ -315,7 +315,7 @@ pub enum Shape {
         /// Style.
         fill: Fill,
     },
-    /// A marker.
+    /// A marker of an event or of a clipped value.
     Marker {
         /// Middle.
         at: Point,

@@ -18,9 +18,9 @@ pub enum Outcome {
     Waiting,
     /// In progress; an interrupted report keeps this value.
     Running,
-    /// Passed.
+    /// The check passed.
     Passed,
-    /// Something is wrong.
+    /// The check failed.
     Failed,
     /// Skipped, with a reason.
     NotRun,

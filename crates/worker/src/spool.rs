@@ -27,7 +27,7 @@ const MARK_EVERY: u64 = 256;
 /// Reports in memory while the disk cannot be written, bytes; beyond it the training waits.
 const MAX_PENDING_BYTES: usize = 64 << 20;
 
-/// An error of a spool.
+/// Errors of reading and writing a spool.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The file cannot be read or written.

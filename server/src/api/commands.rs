@@ -26,7 +26,7 @@ pub struct CommandQuery {
     control: bool,
 }
 
-/// Sends a command to a run. Answers with its event when it has taken effect.
+/// Sends a command to a run. Returns its event when the command has taken effect.
 #[utoipa::path(post, path = "/runs/{id}/commands", tag = "runs", params(("id" = RunId, Path), CommandQuery), request_body = Command,
     responses((status = 200, description = "It took effect before the event's step.", body = EventRecord),
         (status = 409, description = "The run cannot do this in its state.", body = ApiErrorBody),

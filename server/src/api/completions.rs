@@ -16,11 +16,11 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::completion;
 
-/// Completes a prompt with a checkpoint of a run. Answers with a JSON line for each token as it is generated, and a last line that says how
-/// it ended.
+/// Completes a prompt with a checkpoint of a run. The response has a JSON line for each token as it is generated, and a last line with the
+/// reason of the end.
 #[utoipa::path(post, path = "/completions", tag = "inspect", request_body = CompletionRequest,
     responses((status = 200, description = "JSON lines.", content_type = "application/x-ndjson", body = CompletionLine),
-        (status = 404, description = "There is no such run or checkpoint.", body = ApiErrorBody),
+        (status = 404, description = "Unknown run or checkpoint.", body = ApiErrorBody),
         (status = 422, description = "A value is invalid.", body = ApiErrorBody),
         (status = 429, description = "Too many checkpoints are in use.", body = ApiErrorBody)))]
 pub async fn create_completion(

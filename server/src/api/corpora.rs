@@ -68,7 +68,7 @@ pub async fn delete_corpus(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// How to tokenize a dataset.
+/// Arguments of a tokenization.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenizationArgs {
@@ -106,7 +106,7 @@ pub async fn list_catalogue(_: Viewer) -> Json<Vec<CatalogueEntry>> {
     Json(catalogue::entries())
 }
 
-/// Downloads a dataset of the catalogue as a job. An interrupted download continues where it stopped.
+/// Downloads a dataset of the catalogue as a job. An interrupted download continues after the bytes that it has.
 #[utoipa::path(post, path = "/catalogue/{id}", tag = "data", params(("id" = CorpusId, Path)),
     responses((status = 202, body = Job), (status = 404, body = ApiErrorBody), (status = 409, description = "The lab has it already.", body = ApiErrorBody)))]
 pub async fn download_corpus(

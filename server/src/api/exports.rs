@@ -67,7 +67,7 @@ pub async fn export_checkpoint(
     }))
 }
 
-/// Which series.
+/// The series to export.
 #[derive(Deserialize, IntoParams)]
 pub struct ExportQuery {
     /// Names, separated by commas; all by default.
@@ -116,12 +116,12 @@ pub struct ImportQuery {
 }
 
 /// Imports the archive of a run, or a model of the GPT-2 or Llama architecture from `transformers` (config.json, model.safetensors,
-/// tokenizer.json, as files of a form or as one tar file). It becomes a run that has ended, with its series, journal and checkpoints, which
-/// can be inspected, completed with and forked.
+/// tokenizer.json, as files of a form or as one tar file). The import creates a finished run with its series, journal and checkpoints,
+/// which can be used for inspections, completions and forks.
 #[utoipa::path(post, path = "/runs/import", tag = "runs", params(ImportQuery),
     request_body(content = Vec<u8>, description = "A tar file; or multipart/form-data with a tar file or the files of a model.", content_type = "application/x-tar"),
     responses((status = 201, body = RunView), (status = 413, description = "The upload is too large.", body = ApiErrorBody),
-        (status = 422, description = "What is invalid in it.", body = ApiErrorBody)))]
+        (status = 422, description = "The invalid part of the upload.", body = ApiErrorBody)))]
 pub async fn import_run(
     Steerer(identity): Steerer,
     State(lab): State<Lab>,

@@ -35,7 +35,7 @@ pub enum FigureTheme {
     Dark,
 }
 
-/// How a figure is drawn.
+/// Options of a figure.
 #[derive(Deserialize, IntoParams)]
 pub struct FigureQuery {
     /// X axis; steps by default.

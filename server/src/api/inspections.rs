@@ -11,14 +11,14 @@ use wire::inspect::update::InspectionUpdate;
 use wire::{ApiErrorBody, RunId};
 
 use super::extract::{Body, Path, Query};
-use super::series::encode_answer;
+use super::series::encode_response;
 use crate::auth::Viewer;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::inspection::{self, InspectionArgs};
 
-/// Maximum size of an answer with snapshots, bytes; the rest is requested from the next step on.
-const ANSWER_BYTES: u64 = 32_000_000;
+/// Maximum size of a response with snapshots, bytes; the rest is requested from the next step on.
+const RESPONSE_BYTES: u64 = 32_000_000;
 
 /// Lists the newest updates that the run's worker stored: the statistics of its parameters.
 #[utoipa::path(get, path = "/runs/{id}/inspections", tag = "inspect", params(("id" = RunId, Path)),
@@ -30,13 +30,13 @@ pub async fn list_inspections(
     Path(run): Path<RunId>,
 ) -> Result<Response, ApiError> {
     lab.feed.summary(&run).await?;
-    encode_answer(&headers, &lab.store().updates(&run, None).await?)
+    encode_response(&headers, &lab.store().updates(&run, None).await?)
 }
 
-/// Computes one inspection, of the run as it trains or of a checkpoint. It changes nothing. `Accept: application/x-postcard` keeps values
-/// that are not finite.
+/// Computes one inspection of the current weights of a run or of a checkpoint. The run does not change. `Accept: application/x-postcard`
+/// keeps values that are not finite.
 #[utoipa::path(post, path = "/runs/{id}/inspections", tag = "inspect", params(("id" = RunId, Path)), request_body = InspectionArgs,
-    responses((status = 200, body = InspectionUpdate), (status = 404, description = "There is no such run or checkpoint.", body = ApiErrorBody),
+    responses((status = 200, body = InspectionUpdate), (status = 404, description = "Unknown run or checkpoint.", body = ApiErrorBody),
         (status = 409, description = "No worker trains the run.", body = ApiErrorBody),
         (status = 422, description = "The model cannot answer this inspection.", body = ApiErrorBody),
         (status = 429, description = "Too many inspections are being computed.", body = ApiErrorBody),
@@ -48,7 +48,7 @@ pub async fn create_inspection(
     Path(run): Path<RunId>,
     Body(args): Body<InspectionArgs>,
 ) -> Result<Response, ApiError> {
-    encode_answer(&headers, &inspection::inspect(&lab, &run, args).await?)
+    encode_response(&headers, &inspection::inspect(&lab, &run, args).await?)
 }
 
 /// Lists the steps on a run's path that have snapshots, those of its parents included.
@@ -62,7 +62,7 @@ pub async fn list_snapshot_steps(
     Ok(Json(lab.store().snapshot_steps(&run).await?))
 }
 
-/// Which snapshots.
+/// The snapshots to return.
 #[derive(Deserialize, IntoParams)]
 pub struct SnapshotsQuery {
     /// Inspection as JSON: `{"overview":{}}`.
@@ -74,8 +74,8 @@ pub struct SnapshotsQuery {
     to: Option<u64>,
 }
 
-/// Returns the snapshots of one inspection along a run's path, in the order of steps. An answer holds at most 32 MB; request the rest from
-/// the step after its last. Accepts `application/x-postcard`.
+/// Returns the snapshots of one inspection along a run's path, in the order of steps. A response holds at most 32 MB; request the rest
+/// from the step after its last. Accepts `application/x-postcard`.
 #[utoipa::path(get, path = "/runs/{id}/snapshots", tag = "inspect", params(("id" = RunId, Path), SnapshotsQuery),
     responses((status = 200, body = Vec<InspectionUpdate>), (status = 404, body = ApiErrorBody), (status = 422, body = ApiErrorBody)))]
 pub async fn list_snapshots(
@@ -92,5 +92,5 @@ pub async fn list_snapshots(
     })?;
     lab.feed.summary(&run).await?;
     let range = (query.from, query.to.unwrap_or(u64::MAX));
-    encode_answer(&headers, &lab.store().snapshots(&run, &inspection, range, ANSWER_BYTES).await?)
+    encode_response(&headers, &lab.store().snapshots(&run, &inspection, range, RESPONSE_BYTES).await?)
 }

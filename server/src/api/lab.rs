@@ -22,7 +22,7 @@ pub async fn list_devices(_: Viewer, State(lab): State<Lab>) -> Json<Vec<DeviceV
     Json(lab.workers.fleet.views())
 }
 
-/// Lists the jobs of the server: those that run and those that ended lately.
+/// Lists the running and recently ended jobs of the server.
 #[utoipa::path(get, path = "/jobs", tag = "lab", responses((status = 200, body = Vec<Job>)))]
 pub async fn list_jobs(_: Viewer, State(lab): State<Lab>) -> Json<Vec<Job>> {
     Json(lab.data.jobs.list())

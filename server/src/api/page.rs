@@ -16,7 +16,7 @@ struct Embedded {
     content: &'static [u8],
 }
 
-/// All files, sorted by path; empty where the page was not built.
+/// All files, sorted by path; empty if the page was not built.
 const FILES: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 /// The names of these files contain a hash of their content.
 const HASHED: &str = "assets/";
@@ -34,7 +34,7 @@ fn find(path: &str) -> Option<&'static Embedded> {
 pub async fn serve_page(request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/');
     if path == "api" || path.starts_with("api/") {
-        let message = format!("there is no {} {}", request.method(), request.uri().path());
+        let message = format!("unknown route {} {}", request.method(), request.uri().path());
         return ApiError::not_found(message).hint("GET /api/v1/openapi.json lists all routes").into_response();
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {

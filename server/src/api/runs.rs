@@ -14,7 +14,7 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::{create, edit};
 
-/// Which runs to list.
+/// The runs to list.
 #[derive(Deserialize, IntoParams)]
 pub struct RunsQuery {
     /// Includes deleted runs that can still be restored.

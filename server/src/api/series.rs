@@ -17,18 +17,18 @@ use crate::auth::Viewer;
 use crate::error::ApiError;
 use crate::lab::Lab;
 
-/// Maximum number of events in an answer.
+/// Maximum number of events in a response.
 const EVENTS: u32 = 5_000;
-/// Maximum number of buckets of one series in an answer, and the default.
+/// Maximum number of buckets of one series in a response, and the default.
 const MAX_POINTS: u32 = 10_000;
 const DEFAULT_POINTS: u32 = 1_000;
-/// Maximum number of series in an answer.
+/// Maximum number of series in a response.
 const SERIES: usize = 500;
 const POSTCARD: &str = "application/x-postcard";
-/// Accepted in place of [`POSTCARD`].
+/// Accepted instead of [`POSTCARD`].
 const BYTES: &str = "application/octet-stream";
 
-/// Which events.
+/// The events to return.
 #[derive(Deserialize, IntoParams)]
 pub struct EventsQuery {
     /// Events after this number; 0 by default.
@@ -62,7 +62,7 @@ pub async fn list_series(
     Ok(Json(lab.store().series_names(&run).await?))
 }
 
-/// Which part of which series.
+/// The series and the range to return.
 #[derive(Deserialize, IntoParams)]
 pub struct WindowQuery {
     /// Names, separated by commas.
@@ -89,7 +89,7 @@ pub async fn get_series(
 ) -> Result<Response, ApiError> {
     let query = query.resolve()?;
     lab.feed.summary(&run).await?;
-    encode_answer(&headers, &lab.store().series(&run, query).await?)
+    encode_response(&headers, &lab.store().series(&run, query).await?)
 }
 
 impl WindowQuery {
@@ -137,12 +137,12 @@ pub async fn compare_runs(
     Ok(Json(lab.store().compare(&run, &with, u64::from(points)).await?))
 }
 
-/// Encodes an answer as JSON, or as postcard where the request accepts that.
-pub(super) fn encode_answer<T: Serialize>(headers: &HeaderMap, value: &T) -> Result<Response, ApiError> {
+/// Encodes a response as JSON, or as postcard if the request accepts that.
+pub(super) fn encode_response<T: Serialize>(headers: &HeaderMap, value: &T) -> Result<Response, ApiError> {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !accept.contains(POSTCARD) && !accept.contains(BYTES) {
         return Ok(Json(value).into_response());
     }
-    let bytes = encode::to_bytes(value).map_err(|source| ApiError::internal("encoding an answer", source))?;
+    let bytes = encode::to_bytes(value).map_err(|source| ApiError::internal("encoding a response", source))?;
     Ok(([(CONTENT_TYPE, POSTCARD)], bytes).into_response())
 }

@@ -89,7 +89,7 @@ fn remove_partial_uploads(lab: &Lab) {
     }
 }
 
-/// Prints one line on standard output: a sign-in link where nobody has signed in yet, else the address.
+/// Prints one line on standard output: a sign-in link if nobody has signed in yet, else the address.
 async fn print_address(lab: &Lab, url: &str) -> Result<(), ServeError> {
     let tokens = lab.store().tokens().await?;
     if tokens.iter().any(|token| token.role != Role::Worker && token.kind != TokenKind::SignIn) {

@@ -32,7 +32,7 @@ pub struct SignInLink {
     token: String,
 }
 
-/// Signs in with a one-time token. Answers with a cookie.
+/// Signs in with a one-time token. The response sets a cookie.
 #[utoipa::path(post, path = "/session", tag = "access", request_body = SignIn, responses((status = 200, body = Me), (status = 401, body = ApiErrorBody)), security(()))]
 pub async fn sign_in(State(lab): State<Lab>, Body(SignIn { token }): Body<SignIn>) -> Result<Response, ApiError> {
     let (session, identity) = redeem(&lab, &token).await?.ok_or_else(|| {

@@ -28,7 +28,7 @@ pub async fn list_tokens(Admin(own): Admin, State(lab): State<Lab>) -> Result<Js
     tokens::list(&lab, &own).await.map(Json)
 }
 
-/// Creates a token. This answer is the only one with its text.
+/// Creates a token. Only this response contains the text of the token.
 #[utoipa::path(post, path = "/tokens", tag = "access", request_body = NewToken,
     responses((status = 201, body = CreatedToken), (status = 403, body = ApiErrorBody), (status = 422, body = ApiErrorBody)))]
 pub async fn create_token(

@@ -13,7 +13,7 @@ pub const SESSION_SECS: u32 = 30 * 24 * 3600;
 /// Exchanges a one-time token for the text of a session's token; `None` for a token that is unknown, used or expired.
 ///
 /// # Errors
-/// The store.
+/// An error of the store.
 pub async fn redeem(lab: &Lab, token: &str) -> Result<Option<(String, Identity)>, ApiError> {
     Ok(lab.store().sign_in(token.trim()).await?)
 }

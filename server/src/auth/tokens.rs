@@ -1,5 +1,5 @@
-//! Tokens: created, listed and revoked by admins. The text of a token is in the answer that creates it and nowhere else. The command line
-//! creates tokens without a server.
+//! Tokens: created, listed and revoked by admins. The text of a token is only in the response to its creation. The command line creates
+//! tokens without a server.
 
 use store::{Identity, TokenInfo};
 use wire::access::{CreatedToken, NewToken, Role, TokenKind, TokenView};
@@ -31,7 +31,7 @@ fn view(info: TokenInfo, own: i64) -> TokenView {
 /// All valid tokens, oldest first.
 ///
 /// # Errors
-/// The store.
+/// An error of the store.
 pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<TokenView>, ApiError> {
     let tokens = lab.store().tokens().await?;
     Ok(tokens.into_iter().map(|token| view(token, own.token_id)).collect())
@@ -40,7 +40,7 @@ pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<TokenView>, ApiError>
 /// Creates a token.
 ///
 /// # Errors
-/// 422 for an invalid name, validity or role; the store.
+/// 422 for an invalid name, validity or role; an error of the store.
 pub async fn create(lab: &Lab, own: &Identity, new: NewToken) -> Result<CreatedToken, ApiError> {
     let name = checked_name(&new.name)?;
     let days = new.days.unwrap_or_else(|| default_days(new.sign_in));
@@ -62,12 +62,12 @@ pub async fn create(lab: &Lab, own: &Identity, new: NewToken) -> Result<CreatedT
     Ok(CreatedToken { token: view(info, own.token_id), text })
 }
 
-/// Revokes a token. The token of the request, and the last token of an admin, are revoked only where that is confirmed.
+/// Revokes a token. The token of the request, and the last token of an admin, are revoked only with a confirmation.
 ///
 /// # Errors
-/// 404 for an unknown token, 409 where a confirmation is missing; the store.
+/// 404 for an unknown token, 409 if the confirmation is missing; an error of the store.
 pub async fn revoke(lab: &Lab, own: &Identity, id: i64, is_confirmed: bool) -> Result<(), ApiError> {
-    let unknown = || ApiError::not_found(format!("there is no token {id}")).hint("GET /api/v1/tokens lists the tokens");
+    let unknown = || ApiError::not_found(format!("unknown token {id}")).hint("GET /api/v1/tokens lists the tokens");
     let tokens = lab.store().tokens().await?;
     let token = tokens.iter().find(|token| token.id == id).ok_or_else(unknown)?;
     let is_admin = |token: &TokenInfo| token.role == Role::Admin;

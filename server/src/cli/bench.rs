@@ -1,5 +1,5 @@
-//! `kindling bench`: speed and quality of nanoGPT's CPU recipe on this machine, by the lab's own loop, as a table. A second program can be
-//! run in turn with it, so that the ratio of speeds is taken on one machine in one sitting.
+//! `kindling bench`: speed and quality of nanoGPT's CPU recipe on this machine, by the lab's own loop, as a table. Another program can be
+//! run after each round, so that both speeds are measured on the same machine at the same time.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,7 +19,7 @@ Examples:
   Three trainings of 200 steps:
     kindling bench
   Compare with another program on the same text, which prints {\"tokens_per_sec\": 1234, \"valid_loss_nats\": 1.9} as its last line:
-    kindling bench --text input.txt --steps 150 --beside \"python train.py --steps 120\"";
+    kindling bench --text input.txt --steps 150 --compare \"python train.py --steps 120\"";
 
 /// Measures training on this machine's CPU with nanoGPT's CPU recipe: speed, and validation loss.
 #[derive(Debug, Args)]
@@ -34,16 +34,16 @@ pub struct BenchArgs {
     /// Trainings; each has the number of its round as seed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
-    /// Command to run after each training and compare with; the last line it prints is JSON with tokens_per_sec and perhaps
-    /// valid_loss_nats [default: none]
+    /// Command of another program to run after each training and compare with; the last line it prints is JSON with
+    /// tokens_per_sec and perhaps valid_loss_nats [default: none]
     #[arg(long, value_name = "COMMAND")]
-    beside: Option<String>,
+    compare: Option<String>,
 }
 
-/// Why nothing was measured.
+/// The errors of `kindling bench`.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// No place for the dataset.
+    /// The folder for the dataset cannot be created.
     #[error("no temporary folder for the dataset: {source}")]
     Folder { source: io::Error },
     /// The dataset.
@@ -52,46 +52,46 @@ pub enum BenchError {
     /// The training.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// An id of the bench's own.
+    /// An internal id is invalid.
     #[error(transparent)]
     Id(#[from] IdError),
     /// The command is empty.
-    #[error("--beside {command:?} names no program: give a command, such as --beside \"python train.py\"")]
+    #[error("--compare {command:?} names no program: give a command, such as --compare \"python train.py\"")]
     NoCommand {
-        /// As given.
+        /// The command as given.
         command: String,
     },
     /// The command does not run.
-    #[error("--beside {command:?} could not be started: {source}")]
+    #[error("--compare {command:?} could not be started: {source}")]
     Start {
-        /// As given.
+        /// The command as given.
         command: String,
         source: io::Error,
     },
     /// The command fails.
-    #[error("--beside {command:?} failed with {status}: {stderr}")]
+    #[error("--compare {command:?} failed with {status}: {stderr}")]
     Failed {
-        /// As given.
+        /// The command as given.
         command: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// What it printed on standard error.
+        /// Its standard error.
         stderr: String,
     },
     /// The command prints no result.
-    #[error("the last line that --beside {command:?} printed is not JSON: {line:?}: {source}")]
+    #[error("the last line that --compare {command:?} printed is not JSON: {line:?}: {source}")]
     NotJson {
-        /// As given.
+        /// The command as given.
         command: String,
         /// Its last line.
         line: String,
-        /// What is wrong with it.
+        /// The error of the parser.
         source: serde_json::Error,
     },
     /// The result has no speed.
-    #[error("the last line that --beside {command:?} printed has no number tokens_per_sec: {line:?}")]
+    #[error("the last line that --compare {command:?} printed has no number tokens_per_sec: {line:?}")]
     NoSpeed {
-        /// As given.
+        /// The command as given.
         command: String,
         /// Its last line.
         line: String,
@@ -102,7 +102,7 @@ impl BenchArgs {
     /// Measures, and prints a line for each round.
     ///
     /// # Errors
-    /// The dataset, the training or the command beside it fails.
+    /// The dataset, the training or the command of the other program fails.
     pub fn run(self) -> Result<(), BenchError> {
         let folder = tempfile::tempdir().map_err(|source| BenchError::Folder { source })?;
         let corpus: CorpusId = "bench".parse()?;
@@ -113,48 +113,48 @@ impl BenchArgs {
         let text = self.text.as_deref().map_or("tales".into(), Path::to_string_lossy);
         println!("nanogpt-cpu, {} steps, {text}", self.steps);
         println!(
-            "{:>5} {:>9} {:>11} {:>11} {:>9} {:>9}  beside",
-            "round", "tok/s", "valid nats", "train nats", "not step", "secs"
+            "{:>5} {:>9} {:>11} {:>11} {:>9} {:>9}  other program",
+            "round", "tok/s", "valid loss", "train loss", "overhead", "secs"
         );
         let mut totals = Totals::default();
         for round in 1..=self.rounds {
             let figures = train(folder.path(), &corpus, self.steps, round)?;
-            let beside = self.beside.as_deref().map(run_beside).transpose()?;
-            println!("{}", line(round, &figures, beside.as_ref()));
-            totals.add(&figures, beside.as_ref());
+            let other = self.compare.as_deref().map(run_other).transpose()?;
+            println!("{}", line(round, &figures, other.as_ref()));
+            totals.add(&figures, other.as_ref());
         }
         totals.print();
         Ok(())
     }
 }
 
-/// What the rounds have in common.
+/// Results of all rounds.
 #[derive(Default)]
 struct Totals {
     ratios: Vec<f64>,
     valid_nats: Vec<f64>,
-    valid_nats_beside: Vec<f64>,
+    other_valid_nats: Vec<f64>,
 }
 
 impl Totals {
-    fn add(&mut self, figures: &Figures, beside: Option<&Beside>) {
+    fn add(&mut self, figures: &Figures, other: Option<&OtherResult>) {
         self.valid_nats.extend(figures.valid_nats);
-        if let Some(beside) = beside {
-            self.ratios.push(figures.tokens_per_sec / beside.tokens_per_sec);
-            self.valid_nats_beside.extend(beside.valid_nats);
+        if let Some(other) = other {
+            self.ratios.push(figures.tokens_per_sec / other.tokens_per_sec);
+            self.other_valid_nats.extend(other.valid_nats);
         }
     }
 
     fn print(mut self) {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        for (whose, values) in [("", &self.valid_nats), (" beside", &self.valid_nats_beside)] {
+        for (whose, values) in [("", &self.valid_nats), (" of the other program", &self.other_valid_nats)] {
             if !values.is_empty() {
                 println!("validation{whose}, mean of {}: {:.4} nats", values.len(), mean(values));
             }
         }
         self.ratios.sort_by(f64::total_cmp);
         if let Some(median) = self.ratios.get(self.ratios.len() / 2) {
-            println!("speed as a share of the command beside: median {median:.2} of {:.2?}", self.ratios);
+            println!("speed divided by that of the other program: median {median:.2} of {:.2?}", self.ratios);
         }
     }
 }
@@ -173,13 +173,12 @@ fn train(corpora: &Path, corpus: &CorpusId, steps: u64, seed: u64) -> Result<Fig
     Ok(bench::train(&spec, corpora)?)
 }
 
-fn line(round: u64, figures: &Figures, beside: Option<&Beside>) -> String {
+fn line(round: u64, figures: &Figures, other: Option<&OtherResult>) -> String {
     let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.4}"));
-    let beside = beside.map_or(String::new(), |beside| {
-        format!("{:.0} tok/s, {} nats", beside.tokens_per_sec, number(beside.valid_nats))
-    });
+    let other = other
+        .map_or(String::new(), |other| format!("{:.0} tok/s, {} nats", other.tokens_per_sec, number(other.valid_nats)));
     format!(
-        "{round:>5} {:>9.0} {:>11} {:>11} {:>8.2}% {:>9.1}  {beside}",
+        "{round:>5} {:>9.0} {:>11} {:>11} {:>8.2}% {:>9.1}  {other}",
         figures.tokens_per_sec,
         number(figures.valid_nats),
         number(figures.train_nats),
@@ -188,13 +187,13 @@ fn line(round: u64, figures: &Figures, beside: Option<&Beside>) -> String {
     )
 }
 
-/// What the other program printed about itself.
-struct Beside {
+/// The result that the other program printed.
+struct OtherResult {
     tokens_per_sec: f64,
     valid_nats: Option<f64>,
 }
 
-fn run_beside(command: &str) -> Result<Beside, BenchError> {
+fn run_other(command: &str) -> Result<OtherResult, BenchError> {
     let mut words = command.split_whitespace();
     let command = command.to_owned();
     let Some(program) = words.next() else { return Err(BenchError::NoCommand { command }) };
@@ -206,17 +205,17 @@ fn run_beside(command: &str) -> Result<Beside, BenchError> {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         return Err(BenchError::Failed { command, status: output.status, stderr });
     }
-    read_beside(command, &String::from_utf8_lossy(&output.stdout))
+    read_other(command, &String::from_utf8_lossy(&output.stdout))
 }
 
-fn read_beside(command: String, stdout: &str) -> Result<Beside, BenchError> {
+fn read_other(command: String, stdout: &str) -> Result<OtherResult, BenchError> {
     let line = stdout.lines().last().unwrap_or_default().to_owned();
     let result: Value = match serde_json::from_str(&line) {
         Ok(result) => result,
         Err(source) => return Err(BenchError::NotJson { command, line, source }),
     };
     match result["tokens_per_sec"].as_f64() {
-        Some(tokens_per_sec) => Ok(Beside { tokens_per_sec, valid_nats: result["valid_loss_nats"].as_f64() }),
+        Some(tokens_per_sec) => Ok(OtherResult { tokens_per_sec, valid_nats: result["valid_loss_nats"].as_f64() }),
         None => Err(BenchError::NoSpeed { command, line }),
     }
 }

@@ -19,8 +19,8 @@ Examples:
     kindling check --device vulkan-0
   Check everything about the first GPU and write a report:
     kindling check --full --report report
-  Measure the speed alone, beside a PyTorch script:
-    kindling check --full --report report --only speed,beside --beside \"python3 train.py\"";
+  Measure only the speed, and compare it with a PyTorch script:
+    kindling check --full --report report --only speed,compare --compare \"python3 train.py\"";
 
 /// Checks that a device computes correctly: a training step against the CPU, kernels, gradient, resuming, memory and speed.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub struct CheckArgs {
     /// Device to check, as `kindling devices` lists it [default: every device; with --full the first GPU]
     #[arg(long, value_name = "ID")]
     device: Option<DeviceId>,
-    /// Run every section, each in a process of its own with a time limit, and write a report
+    /// Run every section in separate processes with a time limit, and write a report
     #[arg(long)]
     full: bool,
     /// Folder for report.json and report.md [default: with --data, the folder of the lab]
@@ -41,14 +41,15 @@ pub struct CheckArgs {
     /// Time limit of the full check, seconds
     #[arg(long, value_name = "N", default_value_t = 350, value_parser = clap::value_parser!(u32).range(10..=86_400))]
     seconds: u32,
-    /// Command to run in turn with Kindling; its last line is JSON with `tokens_per_sec`; may be given several times [default: none]
+    /// Command of another program to compare with; its last line is JSON with `tokens_per_sec`; may be given several times [default:
+    /// none]
     #[arg(long, value_name = "COMMAND", requires = "full")]
-    beside: Vec<String>,
+    compare: Vec<String>,
     #[command(flatten)]
     data: DataArgs,
 }
 
-/// Why a device should not train.
+/// Errors of `kindling check`.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// The check could not be run.
@@ -58,7 +59,7 @@ pub enum CheckError {
     #[error(transparent)]
     Full(#[from] FullCheckError),
     /// The check found faults.
-    #[error("the check failed on {}: do not train there; the lines marked BAD say what differs", names(devices))]
+    #[error("the check failed on {}: do not train there; the lines marked BAD show the differences", names(devices))]
     Failed {
         /// The devices with faults.
         devices: Vec<DeviceId>,
@@ -90,7 +91,7 @@ impl CheckArgs {
             report: self.report,
             only: self.only,
             seconds: f64::from(self.seconds),
-            beside: self.beside,
+            compare: self.compare,
             data: self.data.folder,
         }
     }

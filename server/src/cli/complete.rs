@@ -1,4 +1,4 @@
-//! `kindling complete`: completes a prompt with a checkpoint, in a process of its own. Reads one request as JSON from standard input and
+//! `kindling complete`: completes a prompt with a checkpoint, in a separate process. Reads one request as JSON from standard input and
 //! writes a JSON line for each token to standard output.
 
 use std::io::{self, Read, Write};
@@ -49,7 +49,7 @@ impl CompleteArgs {
     }
 }
 
-/// Answers one request. A refusal is a line too; `false` says that there was one.
+/// Answers one request. An error is printed as a line, too; returns false then.
 fn answer(data: &Path, request: impl Read, mut out: impl Write) -> bool {
     let Err(error) = write(data, request, &mut out) else { return true };
     // An error here means that the reader has closed its end, so no one needs the refusal.
@@ -101,7 +101,7 @@ fn write_line(out: &mut impl Write, line: &CompletionLine) -> io::Result<()> {
     out.flush()
 }
 
-/// The checkpoint asked for, or the newest that is whole.
+/// The requested checkpoint, or the newest intact one.
 fn open(data: &Path, ask: &CompletionRequest) -> Result<(CheckpointId, Checkpoint), ApiErrorBody> {
     let folder = checkpoints_dir(data, &ask.run);
     let open = |id: CheckpointId| checkpoint::open(&folder.join(id.to_string())).map(|saved| (id, saved));
@@ -161,7 +161,7 @@ struct TokenWriter<'a, W> {
 }
 
 impl<W: Write> TokenWriter<'_, W> {
-    /// Writes one token; `false` where the reader has closed its end.
+    /// Writes one token; `false` if the reader has closed its end.
     fn write(&mut self, drawn: &SampledToken) -> bool {
         let likely = drawn.alternatives.iter();
         let alternatives = likely

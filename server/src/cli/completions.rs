@@ -34,7 +34,7 @@ impl CompletionsArgs {
     }
 }
 
-/// The script, as a whole: clap panics where it cannot write, and a vector can always be written.
+/// The script, as a whole: clap panics if it cannot write, and writing to a vector never fails.
 pub(super) fn script(shell: Shell) -> Vec<u8> {
     let mut script = vec![];
     clap_complete::generate(shell, &mut Cli::command(), "kindling", &mut script);

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-/// Folder of the lab where neither `--data` nor `KINDLING_DATA` names one.
+/// Default folder of the lab, if neither `--data` nor `KINDLING_DATA` names one.
 const DEFAULT_DATA: &str = "kindling-data";
 
-/// Which lab.
+/// The folder of the lab.
 #[derive(Debug, Clone, Args)]
 pub struct DataArgs {
     /// Folder of the lab: its runs, datasets, checkpoints and tokens
@@ -28,7 +28,7 @@ pub struct UnusedFolder {
 }
 
 impl DataArgs {
-    /// The folder, where a lab is in it.
+    /// The folder, if it contains a lab.
     ///
     /// # Errors
     /// No server or training has used it; nothing is created.

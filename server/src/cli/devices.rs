@@ -1,5 +1,5 @@
-//! `kindling devices`: the devices of this machine. A server asks it in a process of its own, so that a driver that crashes does not
-//! take the server with it.
+//! `kindling devices`: the devices of this machine. A server runs it as a separate process, so that a driver crash does not end the
+//! server.
 
 use clap::Args;
 use wire::device::DeviceInfo;

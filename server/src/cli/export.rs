@@ -1,4 +1,5 @@
-//! `kindling export`: a model, curves or a whole run, written to files from a lab that no server has open. The API gives the same.
+//! `kindling export`: a model, time series or a whole run, written to files from a lab that no server has open. The API gives the
+//! same.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -65,7 +66,7 @@ enum What {
     Series {
         /// Run, by its id
         run: RunId,
-        /// File to write; the format is Parquet where its name ends in .parquet, else CSV
+        /// File to write; the format is Parquet if its name ends in .parquet, else CSV
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
@@ -80,7 +81,7 @@ enum What {
     },
 }
 
-/// Why nothing was exported.
+/// Errors of `kindling export`.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// There is no lab to export from.
@@ -88,7 +89,7 @@ pub enum ExportError {
     Unused(#[from] UnusedFolder),
     #[error("{source}{}", hint(source))]
     Store {
-        /// What failed there.
+        /// The error of the store.
         #[from]
         source: StoreError,
     },
@@ -99,7 +100,7 @@ pub enum ExportError {
     #[error("{run} has no such checkpoint; it has {found}")]
     NoCheckpoint {
         run: RunId,
-        /// The checkpoints it has, in words.
+        /// The checkpoints that it has, as text.
         found: String,
     },
     #[error("{} could not be written: {source}", path.display())]
@@ -110,7 +111,7 @@ pub enum ExportError {
     },
 }
 
-/// What to do where a server has the folder.
+/// The hint if a server has the folder open.
 fn hint(error: &StoreError) -> &'static str {
     match error {
         StoreError::Locked { .. } => {
@@ -124,7 +125,7 @@ impl ExportArgs {
     /// Writes the files and prints what was written.
     ///
     /// # Errors
-    /// A server has the folder open, there is no such run, the model has no counterpart in transformers, or the disk fails.
+    /// A server has the folder open, the run is unknown, the model has no counterpart in transformers, or the disk fails.
     pub async fn run(self) -> Result<(), ExportError> {
         let store = Store::open(self.data.used()?).await?;
         let written = match self.what {

@@ -1,10 +1,11 @@
-//! `kindling check --full`: one device in all that a run needs, section by section in order of importance, each within a stated time.
+//! `kindling check --full`: checks everything that a run needs on one device, in sections of decreasing importance with a time limit
+//! each.
 //!
-//! [`sections`] which there are and what they are made of, [`process`] one part of one in a process of its own, [`beside`] another program
-//! run in turn, [`report`] what is written after each result, so that a check that is cut off still tells something, and [`markdown`] how
-//! people read it. What the parts measure is `engine::check`'s.
+//! [`sections`]: the sections and their parts; [`process`]: runs a part in a separate process; [`compare`]: runs another program for
+//! comparison; [`report`]: writes the report after each result, so that an interrupted check leaves a partial report; [`markdown`]: the
+//! report as Markdown. `engine::check` measures.
 
-mod beside;
+mod compare;
 mod markdown;
 mod process;
 mod report;
@@ -29,35 +30,35 @@ use self::report::Writer;
 use self::sections::Runner;
 
 /// Sections of the full check, the most important first.
-pub(super) const SECTIONS: [&str; 7] = ["adapter", "parity", "resume", "speed", "memory", "overhead", "beside"];
+pub(super) const SECTIONS: [&str; 7] = ["adapter", "parity", "resume", "speed", "memory", "overhead", "compare"];
 
-/// What the full check runs.
+/// The arguments of the full check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FullCheck {
     /// Device; the first GPU by default, else the software adapter, else the CPU.
     pub device: Option<DeviceId>,
     /// Folder for the report.
     pub report: Option<PathBuf>,
-    /// Sections; all where it is empty.
+    /// Sections; all if it is empty.
     pub only: Vec<String>,
     /// Time limit, seconds.
     pub seconds: f64,
-    /// Commands to run in turn.
-    pub beside: Vec<String>,
+    /// Commands of other programs to compare with.
+    pub compare: Vec<String>,
     /// Folder of the lab, whose Settings page shows the last report of each device.
     pub data: PathBuf,
 }
 
-/// Why a full check ended without a good report.
+/// Errors of `kindling check --full`.
 #[derive(Debug, thiserror::Error)]
 pub enum FullCheckError {
     /// No folder for the report.
-    #[error("there is no folder for the report: give --report DIR, or the folder of a lab with --data")]
+    #[error("no folder for the report: give --report DIR, or the folder of a lab with --data")]
     NoFolder,
     /// The device is not on this machine.
-    #[error("{}; this machine has {}", wanted.as_ref().map_or("there is no device".to_owned(), |id| format!("there is no device {id}")), found.join(", "))]
+    #[error("{}; this machine has {}", wanted.as_ref().map_or("no device found".to_owned(), |id| format!("unknown device {id}")), found.join(", "))]
     NoDevice {
-        /// As named.
+        /// The device in the request.
         wanted: Option<DeviceId>,
         /// Devices of this machine.
         found: Vec<String>,
@@ -65,10 +66,10 @@ pub enum FullCheckError {
     /// A file or folder of the report.
     #[error("{} cannot be written: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
-    /// A process of its own for a part.
+    /// The process of a part cannot be run.
     #[error("{action} failed: {source}")]
     Process {
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
         source: io::Error,
     },
@@ -96,7 +97,7 @@ impl FullCheckError {
     }
 }
 
-/// Checks, writes the report, and ends in an error where the device failed.
+/// Checks, writes the report, and ends in an error if the device failed.
 pub(crate) fn check(args: &FullCheck) -> Result<(), FullCheckError> {
     let began = Instant::now();
     let is_lab = args.data.join("lab.db").exists();
@@ -121,14 +122,14 @@ pub(crate) fn check(args: &FullCheck) -> Result<(), FullCheckError> {
     Runner::new(args, &device, launcher, &mut writer).run()?;
     let (outcome, sentence) = writer.report().verdict();
     println!("{}: {sentence}", outcome.word());
-    println!("{}", writer.place());
+    println!("{}", writer.paths());
     match outcome {
         Outcome::Failed => Err(FullCheckError::Failed(device.id)),
         _ => Ok(()),
     }
 }
 
-/// The device that was named; else the first graphics card, the software adapter, the CPU.
+/// The requested device; else the first GPU, the software adapter, the CPU.
 fn choose(args: &FullCheck, found: &[DeviceInfo]) -> Result<DeviceInfo, FullCheckError> {
     let of_kind = |kind| found.iter().find(|device| device.kind == kind);
     let chosen = match &args.device {

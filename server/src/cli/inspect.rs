@@ -1,4 +1,4 @@
-//! `kindling inspect`: inspects a model with a checkpoint, in a process of its own. Reads one request as JSON from standard input and
+//! `kindling inspect`: inspects a model with a checkpoint, in a separate process. Reads one request as JSON from standard input and
 //! writes the result to standard output.
 
 use std::io::{self, Read, Write};

@@ -1,4 +1,4 @@
-//! Progress on a terminal: a bar for a training, a line for work on a dataset. Where standard error is not a terminal, a line is printed
+//! Progress on a terminal: a bar for a training, a line for work on a dataset. If standard error is not a terminal, a line is printed
 //! every few seconds instead.
 
 use std::io::{self, IsTerminal, Write};
@@ -29,7 +29,7 @@ impl Bar {
         Self { first, steps, began: now, drawn: now, is_terminal: io::stderr().is_terminal() }
     }
 
-    pub(crate) fn take(&mut self, item: &Item) {
+    pub(crate) fn add(&mut self, item: &Item) {
         match item {
             Item::Row(row) => self.draw(row),
             Item::Event(Report { event: Event::Sampled { prompt, text, .. }, step, .. }) => {

@@ -1,5 +1,5 @@
 //! `kindling reference`: prints docs/reference.md, made from the tables of hyperparameters and metrics, the API document and the command
-//! line. A test holds that the committed file is what this prints.
+//! line. A test checks that docs/reference.md is up to date.
 
 use std::fmt::Write as _;
 
@@ -89,7 +89,11 @@ fn hyperparameter(row: &Hyperparameter, default: Option<&Value>) -> String {
         (_, Some(Value::String(word))) => word.clone(),
         (_, Some(value)) => value.to_string(),
     };
-    let unit = if row.unit.is_empty() || default == "–" { String::new() } else { format!(" {}", row.unit) };
+    let unit = if row.unit.is_empty() || matches!(default.as_str(), "–" | "none") {
+        String::new()
+    } else {
+        format!(" {}", row.unit)
+    };
     let live = if row.is_live { " *live*" } else { "" };
     format!(
         "| `{}`{live} | {} | {default}{unit} | {} | {} |",
@@ -117,7 +121,7 @@ fn variants(text: &mut String, api: &Value, title: &str, schema: &str, about: &s
 
 /// Name and fields of a variant: tagged by `kind`, or an object with one property.
 fn variant_of(variant: &Value) -> (String, Vec<String>) {
-    // A tagged variant without fields of its own, or a struct variant that is composed with its tag.
+    // A tagged variant without other fields, or a struct variant that is composed with its tag.
     let parts: Vec<&Value> = match variant.get("allOf").and_then(Value::as_array) {
         Some(parts) => parts.iter().collect(),
         None => vec![variant],
@@ -181,7 +185,7 @@ fn argument_row(argument: &clap::Arg) -> String {
 }
 
 fn routes(text: &mut String, api: &Value) {
-    text.push_str("\n## API\n\n`GET /api/v1/openapi.json` describes bodies and answers in full.\n\n| route | meaning |\n| --- | --- |\n");
+    text.push_str("\n## API\n\n`GET /api/v1/openapi.json` describes bodies and responses in full.\n\n| route | meaning |\n| --- | --- |\n");
     let paths = api.get("paths").and_then(Value::as_object);
     for (path, methods) in paths.into_iter().flatten() {
         for (method, operation) in methods.as_object().into_iter().flatten() {

@@ -33,7 +33,7 @@ pub struct ServeArgs {
     /// Start no workers on this machine's devices
     #[arg(long)]
     no_workers: bool,
-    /// Runs that may wait for one device; one more is refused
+    /// Maximum number of queued runs per device
     #[arg(long, value_name = "N", default_value_t = QUEUE_LIMIT)]
     queue_limit: u64,
 }

@@ -1,5 +1,5 @@
-//! What `complete` and `inspect` share. The server runs them as processes of their own ([`crate::runs::subprocess`]): each reads one request as JSON
-//! from standard input and answers on standard output.
+//! The common part of `complete` and `inspect`. The server runs them as separate processes ([`crate::runs::subprocess`]): each reads one
+//! request as JSON from standard input and answers on standard output.
 
 use wire::ApiErrorBody;
 

@@ -18,25 +18,25 @@ Examples:
     kindling token --sign-in
   Print a link for a student who may look but not change anything:
     kindling token --sign-in --role view --name ada
-  Make a token for a script, valid for a week:
+  Create a token for a script, valid for a week:
     kindling token --role steer --name nightly --days 7
-  Make a token for a worker on another machine:
+  Create a token for a worker on another machine:
     kindling token --role worker --name gpu-box";
 
-/// Makes a token for a program, or a link with which one person signs in once.
+/// Creates an API token, or a sign-in link that works once.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct TokenArgs {
     /// What the token allows [default: steer, or admin with --sign-in]
     #[arg(long, value_enum)]
     role: Option<RoleArg>,
-    /// Name under which the journal records what its holder does [default: the role]
+    /// Name shown in the journal as the author of commands with this token [default: the role]
     #[arg(long)]
     name: Option<String>,
     /// Days until it expires [default: 90, or 1 with --sign-in]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS)))]
     days: Option<u32>,
-    /// Print a link that signs one browser in, once, in place of a token for programs
+    /// Print a sign-in link for one browser instead of an API token
     #[arg(long)]
     sign_in: bool,
     #[command(flatten)]
@@ -48,9 +48,9 @@ pub struct TokenArgs {
 enum RoleArg {
     /// Read everything
     View,
-    /// Also start and command runs
+    /// Also start, steer and delete runs, and add datasets
     Steer,
-    /// Also handle tokens, and delete
+    /// Also manage tokens and delete datasets
     Admin,
     /// Train, and nothing else
     Worker,
@@ -67,7 +67,7 @@ impl From<RoleArg> for Role {
     }
 }
 
-/// Why no token was made.
+/// Errors of `kindling token`.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// There is no lab whose token it could be.

@@ -1,6 +1,6 @@
 //! `kindling train`: one run in this process, with a progress bar, into the same folder that a server shows.
 //!
-//! [`spec`] reads what to train, [`begin`] makes the run or resumes one, [`headless`] trains it.
+//! [`spec`] reads the spec, [`begin`] creates or resumes a run, [`headless`] trains it.
 
 mod begin;
 mod headless;
@@ -37,7 +37,7 @@ A spec is a TOML file:
   [overrides]
   \"optimizer.learning_rate\" = 1e-3";
 
-/// What a new run is made of; a resumed run keeps its own.
+/// The arguments of a new run; a resumed run keeps its own.
 const OF_A_NEW_RUN: [&str; 9] =
     ["spec", "preset", "depth", "corpus", "tokenizer", "steps", "seed", "name", "overrides"];
 
@@ -48,10 +48,10 @@ pub struct TrainArgs {
     /// TOML file with the spec of the run; the options below override it [default: none, all from the options]
     #[arg(value_name = "SPEC.toml")]
     spec: Option<PathBuf>,
-    /// Preset from which all hyperparameters come that are not set otherwise [default: nanogpt-cpu]
+    /// Preset with the hyperparameters that are not set explicitly [default: nanogpt-cpu]
     #[arg(long, value_name = "NAME")]
     preset: Option<String>,
-    /// Layers of the preset depth, from which its other sizes follow [default: 4]
+    /// Number of layers of the preset `depth`; its other sizes are derived from it [default: 4]
     #[arg(long, value_name = "LAYERS")]
     depth: Option<u32>,
     /// Dataset to train on [default: the built-in dataset that the preset is made for, mostly tales]
@@ -82,7 +82,7 @@ pub struct TrainArgs {
     data: DataArgs,
 }
 
-/// Why nothing was trained, or not to the end.
+/// Errors of `kindling train`.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// The spec's file.
@@ -100,7 +100,7 @@ pub enum TrainError {
         /// Where and why; boxed for its size.
         source: Box<toml::de::Error>,
     },
-    /// An id of the program's own.
+    /// An internal id is invalid.
     #[error(transparent)]
     Id(#[from] IdError),
     /// The spec's content.
@@ -113,7 +113,7 @@ pub enum TrainError {
         data.display()
     )]
     ServerHasIt {
-        /// Who has it.
+        /// The error, with the id of the server process.
         source: ServeError,
         /// The folder.
         data: PathBuf,
@@ -139,7 +139,7 @@ pub enum TrainError {
     #[error("{run} cannot be resumed: {why}")]
     NotResumed {
         run: RunId,
-        /// Why, and what to do.
+        /// Reason and hint.
         why: &'static str,
     },
     /// A loss or gradient that is not finite. A server would pause the run; here no one could continue it, so it was stopped.
@@ -148,7 +148,7 @@ pub enum TrainError {
     )]
     NonFinite {
         run: RunId,
-        /// What is not finite, and at which value.
+        /// The quantity that is not finite, and its value.
         what: String,
     },
     /// The training thread could not be started.

@@ -56,7 +56,7 @@ pub enum WorkError {
 }
 
 impl WorkerArgs {
-    /// Trains until the server dismisses the worker or nobody has needed it for long.
+    /// Trains until the server shuts the worker down or its idle timeout expires.
     ///
     /// # Errors
     /// There is no token, no device, or the worker fails.

@@ -14,7 +14,7 @@ struct Listed {
     url: &'static str,
     download_bytes: u64,
     sha256: Option<&'static str>,
-    /// Text between two documents, where the file has several.
+    /// Text between two documents, if the file has several.
     separator: Option<&'static str>,
     licence: &'static str,
 }
@@ -82,7 +82,7 @@ pub fn entries() -> Vec<CatalogueEntry> {
     CATALOGUE.iter().filter_map(entry).collect()
 }
 
-/// Downloads a dataset as a job. One whose download was interrupted continues where it stopped.
+/// Downloads a dataset as a job. An interrupted download continues after the bytes that it has.
 ///
 /// # Errors
 /// 404 for an unknown id, 409 for a dataset that exists.

@@ -1,4 +1,4 @@
-//! The engine's functions on datasets. They block, so each runs on a thread of its own.
+//! The engine's functions on datasets. They block, so each runs on a separate thread.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ impl Corpora {
     /// All datasets.
     ///
     /// # Errors
-    /// The disk.
+    /// An IO error.
     pub async fn list(&self) -> Result<Vec<CorpusInfo>, ApiError> {
         self.read_with(corpus::list).await
     }
@@ -38,7 +38,7 @@ impl Corpora {
     /// One dataset.
     ///
     /// # Errors
-    /// 404 for one that does not exist; the disk.
+    /// 404 for one that does not exist; an IO error.
     pub async fn read(&self, id: &CorpusId) -> Result<CorpusInfo, ApiError> {
         let id = id.clone();
         self.read_with(move |folder| corpus::read(folder, &id)).await
@@ -47,7 +47,7 @@ impl Corpora {
     /// Deletes a dataset with its token shards.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// The errors of [`Self::read`].
     pub async fn remove(&self, id: &CorpusId) -> Result<(), ApiError> {
         let id = id.clone();
         self.read_with(move |folder| corpus::remove(folder, &id)).await
@@ -56,7 +56,7 @@ impl Corpora {
     /// Generates a dataset.
     ///
     /// # Errors
-    /// 409 for one that exists; the disk.
+    /// 409 for one that exists; an IO error.
     pub async fn generate(
         &self,
         id: CorpusId,
@@ -68,10 +68,10 @@ impl Corpora {
             .await
     }
 
-    /// Tokenizes datasets; returns at once where that was done before.
+    /// Tokenizes datasets; returns at once if that was done before.
     ///
     /// # Errors
-    /// 404 for a dataset that does not exist; text that the tokenizer cannot encode; the disk.
+    /// 404 for a dataset that does not exist; text that the tokenizer cannot encode; an IO error.
     pub async fn tokenize(
         &self,
         corpora: Vec<CorpusId>,
@@ -81,7 +81,7 @@ impl Corpora {
         self.run_job(job, move |folder, job| dataset::prepare(folder, &corpora, tokenizer, &mut progress_of(job))).await
     }
 
-    /// The tokens of a plan's datasets, where they are tokenized already.
+    /// The tokens of a plan's datasets, if they are tokenized already.
     pub async fn dataset(&self, plan: &RunPlan) -> Option<DatasetInfo> {
         let (corpora, tokenizer) = (plan.corpora(), plan.tokenizer);
         if let [corpus] = corpora.as_slice() {
@@ -94,7 +94,7 @@ impl Corpora {
     /// Runs blocking work on the datasets; the job ends with it.
     ///
     /// # Errors
-    /// Those of the work.
+    /// The errors of `work`.
     pub async fn run_job<T: Send + 'static>(
         &self,
         job: JobHandle,

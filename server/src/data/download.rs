@@ -16,7 +16,7 @@ use super::jobs::JobHandle;
 /// Bytes between two reports of progress.
 const REPORT_EVERY: u64 = 256 * 1024;
 
-/// Why a download failed.
+/// Errors of a download from the catalogue.
 #[derive(Debug, thiserror::Error)]
 enum DownloadError {
     #[error("cannot reach {host}: {source}; check the network, or download the file elsewhere and upload it")]

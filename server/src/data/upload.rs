@@ -1,4 +1,4 @@
-//! The files of an upload: written to a temporary folder first, then imported by the engine on a thread of its own. No name from a request
+//! The files of an upload: written to a temporary folder first, then imported by the engine on a separate thread. No name from a request
 //! becomes a path: files on disk are numbered, and names are only displayed.
 
 use std::fs::File;
@@ -44,7 +44,7 @@ impl Data {
     /// Receives the files of a request and imports them as a dataset.
     ///
     /// # Errors
-    /// 413 for an upload above `max_bytes`, 422 for files without text; an interrupted upload; the disk.
+    /// 413 for an upload above `max_bytes`, 422 for files without text; an interrupted upload; an IO error.
     pub async fn upload(
         &self,
         query: UploadQuery,
@@ -98,7 +98,7 @@ fn import(
 pub(crate) struct Upload {
     folder: TempDir,
     query: UploadQuery,
-    /// The name of each file as given, for display, and where it is.
+    /// The name of each file as given, for display, and its path.
     pub(crate) files: Vec<(String, PathBuf)>,
     /// Size of all files.
     pub(crate) bytes: u64,
@@ -219,7 +219,7 @@ fn displayed(name: &str) -> String {
     name.trim().chars().filter(|c| !c.is_control()).take(120).collect()
 }
 
-/// The letters, digits and dashes of a name; `text` where it has none.
+/// The letters, digits and dashes of a name; `text` if it has none.
 fn slug(name: &str) -> String {
     let mut slug = String::new();
     for c in name.to_lowercase().chars() {

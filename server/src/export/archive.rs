@@ -63,7 +63,7 @@ pub struct RunRecord {
     pub created_ms: i64,
     /// State at the export.
     pub state: RunState,
-    /// Why it failed.
+    /// The reason of a failure.
     pub message: Option<String>,
     /// Display name of its device.
     pub device_name: String,
@@ -104,7 +104,7 @@ impl Archive {
     /// Gathers the parts of a run. Series are read first and the journal last, so that the journal covers all the other parts.
     ///
     /// # Errors
-    /// [`StoreError::UnknownRun`], the disk.
+    /// [`StoreError::UnknownRun`]; an IO error.
     pub async fn gather(store: &Store, run: &RunId, which: Checkpoints) -> Result<Self, StoreError> {
         let curves = store.curves(run, None).await?;
         let mut views = store.checkpoints(run).await?;
@@ -150,7 +150,7 @@ impl Archive {
     /// Writes the archive. Blocks.
     ///
     /// # Errors
-    /// The disk, or a reader that has disconnected.
+    /// An IO error; a reader that has disconnected.
     pub fn write(self, out: &mut dyn Write) -> io::Result<()> {
         let mut tarball = Tarball::new(out, self.record.run.as_str(), now_ms());
         tarball.add(RECORD, &serde_json::to_vec_pretty(&self.record)?)?;
@@ -160,8 +160,8 @@ impl Archive {
             journal.push(b'\n');
         }
         tarball.add(JOURNAL, &journal)?;
-        for (place, curve) in self.curves.into_iter().enumerate() {
-            tarball.add_with(&format!("series/{place}.points"), curve.len * 16, |out| write_points(curve, out))?;
+        for (index, curve) in self.curves.into_iter().enumerate() {
+            tarball.add_with(&format!("series/{index}.points"), curve.len * 16, |out| write_points(curve, out))?;
         }
         if let Some(tokenizer) = tokenizer_file(&self.record.plan, &self.corpora) {
             tarball.add(engine::interop::TOKENIZER, &tokenizer)?;
@@ -193,7 +193,7 @@ fn write_points(mut curve: Curve, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-/// The tokenizer, where another lab does not have it; `None` where it was deleted with its dataset.
+/// The tokenizer, if another lab does not have it; `None` if it was deleted with its dataset.
 fn tokenizer_file(plan: &RunPlan, corpora: &std::path::Path) -> Option<Vec<u8>> {
     match plan.tokenizer {
         Tokenizer::Byte | Tokenizer::Gpt2 => None,

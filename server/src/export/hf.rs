@@ -27,7 +27,7 @@ pub fn open(data: &Path, run: &RunId, id: CheckpointId) -> Result<Export, Engine
 /// Writes the folder `name` as a tar file. Blocks.
 ///
 /// # Errors
-/// The disk, or a reader that has disconnected.
+/// An IO error; a reader that has disconnected.
 pub fn write(export: &Export, name: &str, out: &mut dyn Write) -> io::Result<()> {
     let mut tarball = Tarball::new(out, name, now_ms());
     for (path, content) in &export.files {

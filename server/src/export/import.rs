@@ -1,4 +1,4 @@
-//! Imports: the archive of a run, or the files of a model. An upload is received, unpacked and checked in a folder of its own, and becomes a
+//! Imports: the archive of a run, or the files of a model. An upload is received, unpacked and checked in a separate folder, and becomes a
 //! run as a whole or not at all.
 
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ const FILES: usize = 64;
 /// Imports what a request contains as a run.
 ///
 /// # Errors
-/// 413 for a large upload, 422 for invalid content; an interrupted upload; the disk.
+/// 413 for a large upload, 422 for invalid content; an interrupted upload; an IO error.
 pub async fn import(lab: &Lab, request: Request, name: Option<String>, author: Author) -> Result<RunId, ApiError> {
     let mut upload = Upload::new(&lab.data, UploadQuery::default(), lab.settings.import_bytes)?;
     upload.receive(request, "archive.tar").await?;
@@ -177,7 +177,7 @@ fn imported(events: &[EventRecord], author: Author, from: String) -> EventRecord
     }
 }
 
-/// The name, with a number appended where a run has it already.
+/// The name, with a number appended if a run has it already.
 fn free_name(wanted: &str, taken: &[(RunId, String)]) -> String {
     let plain: String = wanted.chars().filter(|c| !c.is_control()).take(NAME_CHARS - 6).collect();
     let plain = if plain.trim().is_empty() { "model" } else { plain.trim() };
@@ -186,7 +186,7 @@ fn free_name(wanted: &str, taken: &[(RunId, String)]) -> String {
     names.find(|name| !taken.iter().any(|(_, other)| other == name)).unwrap_or_else(|| plain.to_owned())
 }
 
-/// The device with this id, or else the fastest; where none has connected yet, the CPU of this machine.
+/// The device with this id, or else the fastest; if none has connected yet, the CPU of this machine.
 fn choose_device(wanted: Option<&DeviceId>, devices: &[DeviceInfo]) -> DeviceInfo {
     let named = devices.iter().find(|device| Some(&device.id) == wanted);
     let fastest = || devices.iter().max_by(|a, b| a.flops_per_sec.total_cmp(&b.flops_per_sec)).cloned();

@@ -1,5 +1,5 @@
-//! An imported model as a run: finished, without dataset and time series, with one checkpoint at step 0, which can be inspected, completed
-//! with, and forked to be trained on a dataset.
+//! An imported model as a run: finished, without dataset and time series, with one checkpoint at step 0, which can be used for
+//! inspections, completions, and forks that train on a dataset.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub struct NewEntry {
     pub id: RunId,
     /// Display name.
     pub name: String,
-    /// Who imports it.
+    /// Author of the import.
     pub author: Author,
     /// Time of the import, ms since 1970.
     pub at_ms: i64,
@@ -38,7 +38,7 @@ pub struct NewEntry {
 /// Reads the files of a model and writes its checkpoint below `folder`.
 ///
 /// # Errors
-/// What is invalid in a file, or not supported; the disk.
+/// What is invalid in a file, or not supported; an IO error.
 pub fn read(
     files: &[(String, PathBuf)],
     folder: &Path,

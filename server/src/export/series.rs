@@ -27,7 +27,7 @@ const SCHEMA: &str = "message series {
 /// Writes CSV. Numbers have the fewest digits that are read back as the same value.
 ///
 /// # Errors
-/// The disk, or a reader that has disconnected.
+/// An IO error; a reader that has disconnected.
 pub fn write_csv(curves: Vec<Curve>, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(HEADER)?;
     for mut curve in curves {
@@ -45,7 +45,7 @@ pub fn write_csv(curves: Vec<Curve>, out: &mut dyn Write) -> io::Result<()> {
     out.flush()
 }
 
-/// A name as a field, quoted where it contains a separator (RFC 4180).
+/// A name as a field, quoted if it contains a separator (RFC 4180).
 fn quoted(name: &str) -> String {
     if name.contains([',', '"', '\n', '\r']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
 }
@@ -53,7 +53,7 @@ fn quoted(name: &str) -> String {
 /// Writes Parquet.
 ///
 /// # Errors
-/// The disk, or a reader that has disconnected.
+/// An IO error; a reader that has disconnected.
 pub fn write_parquet(curves: Vec<Curve>, out: &mut (dyn Write + Send)) -> io::Result<()> {
     write_columns(curves, out).map_err(|error| match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {
@@ -76,7 +76,7 @@ fn write_columns(curves: Vec<Curve>, out: &mut (dyn Write + Send)) -> Result<(),
             if points.is_empty() {
                 break;
             }
-            points.iter().for_each(|point| columns.take(curve.segment, &name, point));
+            points.iter().for_each(|point| columns.add(curve.segment, &name, point));
             if columns.step.len() >= GROUP {
                 columns.write(&mut file)?;
             }
@@ -102,7 +102,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn take(&mut self, segment: u32, series: &ByteArray, point: &CurvePoint) {
+    fn add(&mut self, segment: u32, series: &ByteArray, point: &CurvePoint) {
         self.segment.push(segment as i32);
         self.series.push(series.clone());
         self.step.push(point.step as i64);

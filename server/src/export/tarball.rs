@@ -151,7 +151,7 @@ pub fn each_member(
 /// Copies the content of a file and returns its hash.
 ///
 /// # Errors
-/// A file that is cut short; the disk.
+/// A file that is cut short; an IO error.
 pub fn copy(path: &str, bytes: u64, content: &mut dyn Read, to: &Path) -> Result<String, ApiError> {
     let kept = |source: io::Error| ApiError::internal("writing an upload", source);
     let mut file = File::create_new(to).map_err(|source| match source.kind() {
@@ -166,7 +166,7 @@ pub fn copy(path: &str, bytes: u64, content: &mut dyn Read, to: &Path) -> Result
     Ok(counted.hasher.finalize().to_hex().to_string())
 }
 
-/// The path with `/` between plain names; `None` where it is empty, absolute or leads out of its folder.
+/// The path with `/` between plain names; `None` if it is empty, absolute or leads out of its folder.
 fn plain_path(name: &str) -> Option<String> {
     if name.contains(['\\', '\0']) {
         return None;

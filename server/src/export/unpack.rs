@@ -1,4 +1,4 @@
-//! Reads the archive of a run without trusting it: the path of a member is never used on disk, only a table of known places. An archive with
+//! Reads the archive of a run without trusting it: the path of a member is never used on disk, only a table of known files. An archive with
 //! a missing, altered or unknown file, or of another version, is refused as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,7 @@ pub struct Unpacked {
     pub record: RunRecord,
     /// Journal.
     pub events: Vec<EventRecord>,
-    /// Tokenizer, where the archive has one.
+    /// Tokenizer, if the archive has one.
     pub tokenizer: Option<Vec<u8>>,
     /// Time series: segment, name, file of points.
     pub series: Vec<(u32, String, PathBuf)>,
@@ -35,16 +35,16 @@ pub struct Unpacked {
     pub kindling: String,
 }
 
-/// The place of a member.
+/// The kind of a file in an archive.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+enum MemberKind {
     Text(&'static str),
     Series(usize),
     Checkpoint(CheckpointId, &'static str),
 }
 
-impl Place {
-    /// The place for a path below the archive's folder.
+impl MemberKind {
+    /// The kind of the member with this path below the archive's folder.
     fn of(path: &str) -> Option<Self> {
         let one_of = |name: &str, known: &[&'static str]| known.iter().find(|known| **known == name).copied();
         match path.split('/').collect::<Vec<_>>().as_slice() {
@@ -62,7 +62,7 @@ impl Place {
     fn path(&self, folder: &Path) -> PathBuf {
         match self {
             Self::Text(name) => folder.join(name),
-            Self::Series(place) => folder.join("series").join(format!("{place}.points")),
+            Self::Series(index) => folder.join("series").join(format!("{index}.points")),
             Self::Checkpoint(id, name) => folder.join("checkpoints").join(id.to_string()).join(name),
         }
     }
@@ -83,9 +83,9 @@ pub fn unpack(tarball: &Path, folder: &Path) -> Result<Unpacked, ApiError> {
         if *root.get_or_insert_with(|| top.to_owned()) != top {
             return Err(invalid(format!("{full:?} is in another folder than the first file")));
         }
-        let place = Place::of(path).ok_or_else(|| invalid(format!("{full:?} is not a file of an archive")))?;
-        let to = place.path(folder);
-        if let Place::Checkpoint(id, _) = place {
+        let kind = MemberKind::of(path).ok_or_else(|| invalid(format!("{full:?} is not a file of an archive")))?;
+        let to = kind.path(folder);
+        if let MemberKind::Checkpoint(id, _) = kind {
             fs::create_dir_all(folder.join("checkpoints").join(id.to_string())).map_err(disk)?;
         }
         let blake3 = copy(full, bytes, content, &to)?;
@@ -103,7 +103,7 @@ pub fn unpack(tarball: &Path, folder: &Path) -> Result<Unpacked, ApiError> {
         .series
         .iter()
         .enumerate()
-        .map(|(place, (segment, name))| (*segment, name.clone(), Place::Series(place).path(folder)))
+        .map(|(index, (segment, name))| (*segment, name.clone(), MemberKind::Series(index).path(folder)))
         .collect();
     let named: BTreeSet<&(u32, String)> = record.series.iter().collect();
     let count = found.iter().filter(|member| member.path.starts_with("series/")).count();
@@ -227,7 +227,7 @@ fn ids(root: &Path) -> Result<Vec<CheckpointId>, ApiError> {
 /// Makes the checkpoints those of the imported run, with its plan in this lab.
 ///
 /// # Errors
-/// The disk.
+/// An IO error.
 pub fn rename(root: &Path, run: &RunId, plan: &RunPlan) -> Result<(), ApiError> {
     for id in ids(root)? {
         let folder = root.join(id.to_string());
@@ -244,9 +244,9 @@ mod tests {
 
     #[test]
     fn only_files_of_an_archive_have_a_place() {
-        assert_eq!(Place::of("series/12.points"), Some(Place::Series(12)));
+        assert_eq!(MemberKind::of("series/12.points"), Some(MemberKind::Series(12)));
         let id = CheckpointId { segment: 0, step: 5 };
-        assert_eq!(Place::of("checkpoints/0-5/state.safetensors"), Some(Place::Checkpoint(id, STATE)));
+        assert_eq!(MemberKind::of("checkpoints/0-5/state.safetensors"), Some(MemberKind::Checkpoint(id, STATE)));
         for strange in [
             "",
             "x",
@@ -257,7 +257,7 @@ mod tests {
             "checkpoints/../run.json",
             "run.json/x",
         ] {
-            assert_eq!(Place::of(strange), None, "{strange}");
+            assert_eq!(MemberKind::of(strange), None, "{strange}");
         }
     }
 }

@@ -50,7 +50,7 @@ fn at(url: &Option<String>) -> String {
 /// Opens the store of a folder.
 ///
 /// # Errors
-/// Another process uses the folder; the disk; a store of another version.
+/// Another process uses the folder; an IO error; a store of another version.
 pub async fn open_store(settings: &Settings) -> Result<Store, ServeError> {
     let dir = settings.data.clone();
     let store = Store::open(&dir).await.map_err(|error| match error {

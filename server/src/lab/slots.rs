@@ -26,7 +26,7 @@ impl InferenceSlots {
     /// Takes a free slot.
     ///
     /// # Errors
-    /// 429 where none is free.
+    /// 429 if none is free.
     pub fn take(&self) -> Result<InferenceSlot, ApiError> {
         self.0.clone().try_acquire_owned().map_err(|_| {
             ApiError::busy(format!(

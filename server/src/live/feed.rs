@@ -1,4 +1,4 @@
-//! Changes to runs: stored first, then published to the pages, then the queue is woken where a run may now start.
+//! Changes to runs: stored first, then published to the pages, then the queue is woken if a run may now start.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Feed {
     /// The entry of a run.
     ///
     /// # Errors
-    /// 404 for a run that does not exist; the store.
+    /// 404 for a run that does not exist; an error of the store.
     pub async fn summary(&self, run: &RunId) -> Result<RunSummary, ApiError> {
         let found = self.store.summary(run).await?;
         Ok(found.ok_or_else(|| StoreError::UnknownRun { run: run.clone() })?)
@@ -42,7 +42,7 @@ impl Feed {
     /// than missed.
     ///
     /// # Errors
-    /// As [`Self::summary`].
+    /// The errors of [`Self::summary`].
     pub async fn view(&self, run: &RunId) -> Result<RunView, ApiError> {
         let cursor = self.hub.cursor(run);
         let found = self.store.run(run).await?;
@@ -53,7 +53,7 @@ impl Feed {
     /// Appends an event to the journal of a run.
     ///
     /// # Errors
-    /// As [`Self::summary`].
+    /// The errors of [`Self::summary`].
     pub async fn append(&self, run: &RunId, report: Report) -> Result<EventRecord, ApiError> {
         let (record, summary) = self.store.append(run, report).await?;
         self.hub.publish(summary, vec![], vec![record.clone()], vec![]);
@@ -63,7 +63,7 @@ impl Feed {
     /// Sets the state of a run without an event, and the message that explains it.
     ///
     /// # Errors
-    /// As [`Self::summary`].
+    /// The errors of [`Self::summary`].
     pub async fn set_state(
         &self,
         run: &RunId,
@@ -78,7 +78,7 @@ impl Feed {
     /// Publishes the entry of a run as it is stored now.
     ///
     /// # Errors
-    /// As [`Self::summary`].
+    /// The errors of [`Self::summary`].
     pub async fn publish_summary(&self, run: &RunId) -> Result<RunSummary, ApiError> {
         let summary = self.summary(run).await?;
         self.hub.publish(summary.clone(), vec![], vec![], vec![]);

@@ -77,7 +77,7 @@ impl Ring {
     }
 }
 
-/// News since the last tick.
+/// The update since the last tick.
 struct Open {
     summary: RunSummary,
     rows: Vec<Row>,
@@ -174,7 +174,7 @@ impl Hub {
         self.lab.send_modify(|version| *version += 1);
     }
 
-    /// Adds stored news of a run to its stream; they are sent within [`TICK_EVERY`].
+    /// Adds stored changes of a run to its stream; they are sent within [`TICK_EVERY`].
     pub fn publish(
         &self,
         summary: RunSummary,
@@ -385,7 +385,7 @@ pub(crate) mod tests {
             }
         }
         assert_eq!(steps, (0..50).collect::<Vec<_>>());
-        assert!(cursor.tick < 50, "news are combined");
+        assert!(cursor.tick < 50, "updates are combined");
         assert_eq!(hub.after(&run, Cursor { epoch: 6, tick: 0 }, 9), Behind::TooFar, "a cursor of an earlier server");
     }
 }

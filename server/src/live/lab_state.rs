@@ -29,7 +29,7 @@ pub struct LabStates {
 }
 
 impl LabStates {
-    /// Runs come from the feed, devices and jobs from whoever knows them.
+    /// Reads runs from the feed, and devices and jobs from the given functions.
     pub fn new(feed: Feed, devices: Source<DeviceView>, jobs: Source<Job>) -> Self {
         Self { feed, devices, jobs, last: Mutex::default() }
     }
@@ -37,7 +37,7 @@ impl LabStates {
     /// The state as of now.
     ///
     /// # Errors
-    /// The store.
+    /// An error of the store.
     pub async fn now(&self) -> Result<LabState, ApiError> {
         let runs = self.feed.store.runs(true).await?;
         Ok(LabState { runs, devices: (self.devices)(), jobs: (self.jobs)() })

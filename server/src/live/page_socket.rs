@@ -1,4 +1,4 @@
-//! The WebSocket of a page. Each topic that a page watches is a task with a cursor of its own. The tasks share the socket through a short
+//! The WebSocket of a page. Each topic that a page watches is a task with its own cursor. The tasks share the socket through a short
 //! queue, so that a page that reads slowly delays only its own tasks.
 
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ const TICKS_AT_ONCE: usize = 32;
 /// Runs that one page may watch.
 const RUNS: usize = 64;
 
-/// What the socket of a page needs.
+/// The parts of the lab that the socket of a page uses.
 #[derive(Clone)]
 pub struct PageContext {
     /// Runs and their streams.
@@ -141,7 +141,7 @@ impl Page {
             return self.refuse(format!("this page already watches {RUNS} runs; leave one first")).await;
         }
         if !matches!(self.context.feed.store.summary(&run).await, Ok(Some(_))) {
-            return self.refuse(format!("there is no run {run}")).await;
+            return self.refuse(format!("unknown run {run}")).await;
         }
         let keys = self.subscriber.run_keys(&run);
         let hub = self.context.feed.hub.clone();
@@ -171,7 +171,7 @@ impl Page {
             }
             _ => {
                 self.subscriber.leave(&run);
-                self.refuse(format!("there is no run {run}")).await;
+                self.refuse(format!("unknown run {run}")).await;
             }
         }
     }

@@ -26,7 +26,7 @@ pub enum SubscriptionError {
     Invalid {
         /// Kind of the inspection.
         kind: &'static str,
-        /// What is invalid.
+        /// The invalid value.
         source: PlanError,
     },
     /// It is too large to be sent to a worker.
@@ -108,7 +108,7 @@ impl Subscriptions {
         self.lock().get(run).is_some_and(|pages| pages.values().flatten().any(|inspection| inspection.key() == key))
     }
 
-    /// Replaces the requests of a page, and sends the union to the worker where it changed. Returns the keys of those that other pages
+    /// Replaces the requests of a page, and sends the union to the worker if it changed. Returns the keys of those that other pages
     /// had requested already.
     fn replace(
         &self,

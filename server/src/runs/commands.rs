@@ -19,7 +19,7 @@ use crate::workers::pending::Unanswered;
 /// How long a command waits for its run to be assigned to a worker.
 const ASSIGNED_WITHIN: Duration = Duration::from_secs(2);
 
-/// Carries out a command, through the worker of the run where one trains it.
+/// Carries out a command, through the worker of the run if one trains it.
 ///
 /// # Errors
 /// The run cannot do it in its state; the worker refused it or did not answer in time.

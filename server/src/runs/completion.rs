@@ -34,7 +34,7 @@ pub fn checkpoints_in(folder: &Path) -> Vec<CheckpointId> {
 /// Completes a prompt: one line of JSON for each token, and a last line that says how it ended.
 ///
 /// # Errors
-/// 404 for an unknown run or checkpoint, 422 for an invalid request, 429 where no slot is free; the process failed before its first token.
+/// 404 for an unknown run or checkpoint, 422 for an invalid request, 429 if no slot is free; the process failed before its first token.
 pub async fn complete(lab: &Lab, request: CompletionRequest) -> Result<impl Stream<Item = String> + use<>, ApiError> {
     request.check().map_err(ApiError::invalid_value)?;
     let request = resolve(lab, request).await?;
@@ -50,7 +50,7 @@ pub async fn complete(lab: &Lab, request: CompletionRequest) -> Result<impl Stre
     }))
 }
 
-/// The checkpoint to complete with. A fork without checkpoints of its own uses the one that it begins with.
+/// The checkpoint of a completion. A fork without own checkpoints uses the one from which it started.
 async fn resolve(lab: &Lab, request: CompletionRequest) -> Result<CompletionRequest, ApiError> {
     let run = request.run.clone();
     lab.feed.summary(&run).await?;

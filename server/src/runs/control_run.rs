@@ -1,4 +1,5 @@
-//! Control runs: a control run is a fork that leaves out one command of its parent, so that the two show what the command did.
+//! Control runs: a control run is a fork that omits one command of its parent, so that a comparison shows the effect of the
+//! command.
 
 use wire::control::author::Author;
 use wire::control::event::EventRecord;
@@ -9,11 +10,10 @@ use super::{commands, create, forks, name, steering};
 use crate::error::ApiError;
 use crate::lab::Lab;
 
-/// Carries out a command, and creates a control run: a fork from just before the command, which leaves it out.
+/// Carries out a command, and creates a control run: a fork from just before the command, which omits it.
 ///
 /// # Errors
-/// 422 for a command that changes nothing that is learned; everything that refuses the command or the fork. The command has not taken effect
-/// then.
+/// 422 for a command that does not affect training; all errors of the command and of the fork. The command has not taken effect then.
 pub async fn command_with_control(
     lab: &Lab,
     summary: &RunSummary,
@@ -22,7 +22,7 @@ pub async fn command_with_control(
 ) -> Result<(EventRecord, RunId), ApiError> {
     let run = &summary.id;
     if !affects_learning(&command) {
-        let message = "a control run shows the effect of a change, and this command changes nothing that is learned";
+        let message = "a control run shows the effect of a change, and this command does not affect training";
         return Err(ApiError::invalid("no_control", message)
             .field("control")
             .hint("leave out control, or use it with set, set_schedule, edit_weights, rollback or undo"));

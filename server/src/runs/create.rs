@@ -20,7 +20,7 @@ use crate::live::clock::now_ms;
 /// Creates a run of a spec; it starts when a device is idle.
 ///
 /// # Errors
-/// The field of the spec that cannot be resolved; 409 for a full queue; the store.
+/// The field of the spec that cannot be resolved; 409 for a full queue; an error of the store.
 pub async fn create(lab: &Lab, spec: RunSpec, author: Author) -> Result<RunId, ApiError> {
     check_priority(spec.priority)?;
     // The parent's checkpoint is held until the run exists.
@@ -37,7 +37,7 @@ pub async fn create(lab: &Lab, spec: RunSpec, author: Author) -> Result<RunId, A
 /// Stores a run that has been resolved, and queues it.
 ///
 /// # Errors
-/// 422 for an invalid name, 409 for a full queue; the store.
+/// 422 for an invalid name, 409 for a full queue; an error of the store.
 pub async fn insert(
     lab: &Lab,
     spec: RunSpec,
@@ -66,7 +66,7 @@ pub fn new_id() -> (String, RunId) {
 /// Checks that the queue of a device has room.
 ///
 /// # Errors
-/// 409 for a full queue; the store.
+/// 409 for a full queue; an error of the store.
 pub async fn check_queue(lab: &Lab, device: &DeviceId, any_of: Option<DeviceKind>) -> Result<(), ApiError> {
     let (queued, limit) = (lab.store().queue_length(device, any_of).await?, lab.settings.queue_limit);
     if queued < limit {

@@ -29,7 +29,7 @@ pub fn check_priority(priority: Option<i32>) -> Result<(), ApiError> {
 /// Renames or archives a run, moves it in the queue, or changes its priority.
 ///
 /// # Errors
-/// 404 for an unknown run, 422 for an invalid value, 409 for a place in the queue of a run that is not queued; the store.
+/// 404 for an unknown run, 422 for an invalid value, 409 for a queue position of a run that is not queued; an error of the store.
 pub async fn change(lab: &Lab, run: &RunId, change: RunChange) -> Result<RunSummary, ApiError> {
     let (store, before) = (lab.store(), lab.feed.summary(run).await?);
     check_priority(change.priority)?;
@@ -42,11 +42,11 @@ pub async fn change(lab: &Lab, run: &RunId, change: RunChange) -> Result<RunSumm
     if let Some(priority) = change.priority {
         store.set_priority(run, priority).await?;
     }
-    if let Some(place) = change.queue_place {
+    if let Some(position) = change.queue_place {
         if before.state != RunState::Queued {
             return Err(ApiError::conflict("not_queued", format!("{run} is not queued")).field("queue_place"));
         }
-        store.move_in_queue(run, place.max(1)).await?;
+        store.move_in_queue(run, position.max(1)).await?;
     }
     lab.feed.wake_queue();
     lab.feed.publish_summary(run).await
@@ -55,7 +55,7 @@ pub async fn change(lab: &Lab, run: &RunId, change: RunChange) -> Result<RunSumm
 /// Deletes a run; it can be restored for a week.
 ///
 /// # Errors
-/// 404 for an unknown run, 409 for one that a worker trains; the store.
+/// 404 for an unknown run, 409 for one that a worker trains; an error of the store.
 pub async fn delete(lab: &Lab, run: &RunId) -> Result<RunSummary, ApiError> {
     let before = lab.feed.summary(run).await?;
     if before.state.is_live() {
@@ -70,7 +70,7 @@ pub async fn delete(lab: &Lab, run: &RunId) -> Result<RunSummary, ApiError> {
 /// Restores a deleted run.
 ///
 /// # Errors
-/// 404 for an unknown run; the store.
+/// 404 for an unknown run; an error of the store.
 pub async fn restore(lab: &Lab, run: &RunId) -> Result<RunSummary, ApiError> {
     lab.feed.summary(run).await?;
     lab.store().restore_run(run).await?;

@@ -1,4 +1,4 @@
-//! Forks: runs that begin with a checkpoint of another run. No file is copied: the plan names the parent's checkpoint, which is kept until
+//! Forks: runs that start from a checkpoint of another run. No file is copied: the plan names the parent's checkpoint, which is kept until
 //! the fork has one of its own.
 
 use store::OpenCheckpoint;
@@ -81,7 +81,7 @@ pub(super) async fn save_checkpoint(
 
 async fn parent_view(lab: &Lab, parent: &Parent) -> Result<RunView, ApiError> {
     let found = lab.store().run(&parent.run).await?;
-    let view = found.ok_or_else(|| PlanError::new("parent.run", format!("there is no run {}", parent.run)))?;
+    let view = found.ok_or_else(|| PlanError::new("parent.run", format!("unknown run {}", parent.run)))?;
     if view.summary.deleted_ms.is_some() {
         return Err(PlanError::new("parent.run", format!("{} is deleted", parent.run))
             .hint("restore it first: POST /api/v1/runs/{id}/restore")

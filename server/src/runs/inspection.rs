@@ -20,13 +20,13 @@ use crate::lab::Lab;
 use crate::lab::slots::InferenceSlot;
 use crate::live::subscriptions::{self, SubscriptionError};
 
-/// How long a worker is waited for: a step of a large model, and the inspection itself.
+/// Timeout for the answer of a worker: a step of a large model, and the inspection itself.
 const LIVE_WITHIN: Duration = Duration::from_secs(10);
 /// How long loading a checkpoint and the inspection may take.
 const CHECKPOINT_WITHIN: Duration = Duration::from_secs(120);
 
-/// An inspection to compute once. Without `checkpoint`, `step` and `live` it inspects the present weights of a run that is being trained, else
-/// those of the newest checkpoint.
+/// An inspection to compute once. Without `checkpoint`, `step` and `live` it inspects the current weights of a run that is being trained,
+/// else those of the newest checkpoint.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InspectionArgs {
@@ -36,7 +36,7 @@ pub struct InspectionArgs {
     checkpoint: Option<CheckpointId>,
     /// Inspects the newest checkpoint on the run's path at or before this step.
     step: Option<u64>,
-    /// True inspects the present weights, false a checkpoint even if the run is being trained.
+    /// True inspects the current weights, false a checkpoint even if the run is being trained.
     live: Option<bool>,
 }
 
@@ -69,11 +69,11 @@ impl From<SubscriptionError> for ApiError {
     }
 }
 
-/// Computes one inspection. It changes nothing.
+/// Computes one inspection. The run does not change.
 ///
 /// # Errors
-/// 404 for an unknown run or checkpoint, 409 where the present weights are asked for and no worker trains the run, 422 for an inspection
-/// that the model cannot answer, 429 where too many are being computed, 504 where the worker does not answer.
+/// 404 for an unknown run or checkpoint, 409 if the current weights are requested and no worker trains the run, 422 for an inspection
+/// that the model cannot answer, 429 if too many are being computed, 504 if the worker does not answer.
 pub async fn inspect(lab: &Lab, run: &RunId, args: InspectionArgs) -> Result<InspectionUpdate, ApiError> {
     subscriptions::check(&args.inspection)?;
     lab.feed.summary(run).await?;
@@ -144,7 +144,7 @@ async fn inspect_checkpoint(lab: &Lab, run: &RunId, args: InspectionArgs) -> Res
     ended.unwrap_or_else(|late| Err(ApiError::internal("inspecting a checkpoint", late)))
 }
 
-/// The newest checkpoint on a run's path at or before a step. A fork begins with a checkpoint of its parent.
+/// The newest checkpoint on a run's path at or before a step. A fork starts from a checkpoint of its parent.
 async fn newest(lab: &Lab, run: &RunId, step: u64) -> Result<CheckpointRef, ApiError> {
     let store = lab.store();
     let kept = store.checkpoint_ids(run).await?;

@@ -25,7 +25,7 @@ pub async fn plan(lab: &Lab, spec: &RunSpec) -> Result<PlanView, ApiError> {
     Ok(view)
 }
 
-/// A dataset that a job is making just now is not unknown but not ready.
+/// Replaces the error "unknown dataset" by "not ready" while a job creates the dataset.
 fn explain_missing_dataset(lab: &Lab, spec: &RunSpec, error: PlanError) -> PlanError {
     let wanted = spec.corpus.iter().chain(spec.mix.iter().flat_map(BTreeMap::keys));
     match wanted.filter(|_| error.field == "corpus").find_map(|corpus| lab.data.jobs.running_on(corpus)) {

@@ -1,5 +1,5 @@
 //! Assigns queued runs to idle devices, in the order of each device's queue. A run whose datasets are not tokenized yet waits at the head
-//! of its queue while they are. A run that has reports on a worker's disk lets later runs pass.
+//! of its queue while they are. A run whose reports are still on a worker's disk is skipped until they are stored.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,9 +15,9 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::feed::report;
 
-/// The queues are checked at least this often, in case a wake-up was missed.
+/// Maximum time between two checks of the queues, in case a wake-up was missed.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
-/// Runs at the head of a queue that are considered where the first cannot start yet.
+/// Runs at the head of a queue that are considered if the first cannot start yet.
 const AHEAD: u32 = 20;
 
 /// Runs whose datasets are being tokenized.

@@ -1,5 +1,5 @@
-//! Commands before they are sent: an undo becomes the command that it stands for, and a command that cannot be carried out is refused with
-//! nothing changed.
+//! Checks commands before they are sent. An undo is replaced by the command that reverts the change; an invalid command is refused and
+//! changes nothing.
 
 use store::OpenCheckpoint;
 use wire::control::command::UndoMethod;
@@ -70,10 +70,10 @@ fn at_field(field: &str, error: PlanError) -> ApiError {
     ApiError::invalid_value(error).field(field)
 }
 
-/// The command that an undo stands for; any other command as it is.
+/// The command that replaces an undo; any other command unchanged.
 ///
 /// # Errors
-/// 409 where there is nothing to undo, or not by this method.
+/// 409 if there is nothing to undo, or not by this method.
 pub async fn expand(lab: &Lab, summary: &RunSummary, command: Command) -> Result<Command, ApiError> {
     let Command::Undo { event, method } = command else { return Ok(command) };
     let run = &summary.id;
@@ -112,7 +112,7 @@ pub async fn expand(lab: &Lab, summary: &RunSummary, command: Command) -> Result
     }
 }
 
-/// The first step that an undo can change: the present step of a paused run, else a step that the run has surely not passed when the
+/// The first step that an undo can change: the current step of a paused run, else a step that the run cannot have passed when the
 /// command arrives, about half a second later.
 fn earliest_step(summary: &RunSummary, history: &History) -> u64 {
     if summary.state == RunState::Paused || summary.elapsed_secs <= 0.0 {

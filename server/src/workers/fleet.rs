@@ -133,7 +133,7 @@ impl Fleet {
         })
     }
 
-    /// Assigns a run to an idle device, which numbers its reports from `stored_seq` on; false where the device is not idle any more.
+    /// Assigns a run to an idle device, which numbers its reports from `stored_seq` on; false if the device is not idle any more.
     pub fn assign(&self, device: &DeviceId, run: &RunId, plan: RunPlan, past: Past, stored_seq: u64) -> bool {
         let mut members = self.lock();
         let Some(member) = members.get_mut(device).filter(|member| member.is_idle()) else { return false };
@@ -147,7 +147,7 @@ impl Fleet {
         is_sent
     }
 
-    /// Sends a command to the worker that trains the run; false where no connected worker does.
+    /// Sends a command to the worker that trains the run; false if no connected worker does.
     pub fn command(&self, run: &RunId, command: NumberedCommand) -> bool {
         let members = self.lock();
         let worker = members.values().find(|member| member.trains(run));
@@ -201,12 +201,12 @@ impl Fleet {
         self.lock().values().map(|member| member.view.clone()).collect()
     }
 
-    /// Display name of a device; its id where it has never connected.
+    /// Display name of a device; its id if it has never connected.
     pub fn name_of(&self, device: &DeviceId) -> String {
         self.lock().get(device).map_or_else(|| device.to_string(), |member| member.view.info.name.clone())
     }
 
-    /// Machine of a device, where it has connected.
+    /// Machine of a device, if it has connected.
     pub fn host_of(&self, device: &DeviceId) -> Option<String> {
         self.lock().get(device).map(|member| member.view.host.clone())
     }

@@ -30,7 +30,7 @@ pub const MESSAGE_BYTES: usize = 64 << 20;
 /// Messages that are read and not yet stored.
 const TO_STORE: usize = 16;
 
-/// Why a connection ends.
+/// The reason for the end of a connection.
 #[derive(Debug, thiserror::Error)]
 enum LinkEnd {
     #[error("the connection was closed")]
@@ -59,7 +59,7 @@ enum LinkEnd {
 }
 
 impl LinkEnd {
-    /// Whether the worker is told why: it is still connected.
+    /// Whether the worker is sent the reason before the connection closes.
     fn is_told(&self) -> bool {
         !matches!(self, Self::Closed | Self::Silent | Self::Socket(_))
     }
@@ -226,7 +226,7 @@ async fn stored_seq(workers: &Workers, run: &RunId) -> Result<Option<u64>, LinkE
     }
 }
 
-/// The worker of a run that was taken for lost has reconnected: the run returns to the state that its journal had before.
+/// The worker of a run that was marked lost has reconnected: the run returns to the state that its journal had before.
 async fn restore_state(workers: &Workers, run: &RunId) -> Result<(), LinkEnd> {
     let store = &workers.feed.store;
     let Some(summary) = store.summary(run).await? else { return Ok(()) };
@@ -283,8 +283,8 @@ impl Link {
         }
     }
 
-    /// Shows on the run why its charts stand still, where even that can be stored. A run that trains has no other message, so the next
-    /// stored report clears it.
+    /// Stores the error as the message of the run, so that the page shows why its charts do not update. A run that trains has no other
+    /// message, so the next stored report clears it.
     async fn show_storage_error(&self, run: &RunId, error: &StoreError) {
         let feed = &self.workers.feed;
         let Ok(Some(summary)) = feed.store.summary(run).await else { return };

@@ -1,6 +1,6 @@
 //! Notices runs that no worker trains any more, writes that to their journal, and queues them again as often as their plan allows; they
-//! continue from their newest checkpoint. A worker that is only out of reach trains on and is waited for: a local one for as long as its
-//! process lives (its lock shows that), a remote one for some minutes.
+//! continue from their newest checkpoint. An unreachable worker continues to train. The server waits for it: for a local worker while
+//! its process holds its lock, for a remote one for `GRACE_REMOTE`.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::live::clock::now_ms;
 use crate::live::feed::report;
 
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// A connected worker said that it does not train the run; if it has reports of the run, these are waited for.
+/// A connected worker said that it does not train the run; the server waits for its remaining reports of the run.
 const GRACE_CONNECTED: Duration = Duration::from_secs(1);
 /// A local worker that has died leaves reports on disk, which the next one delivers.
 const GRACE_LOCAL: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ const GRACE_REMOTE: Duration = Duration::from_secs(180);
 const KEEP_DELETED: Duration = Duration::from_secs(7 * 24 * 3600);
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
 
-/// Runs for as long as the server.
+/// Runs until the server stops.
 pub async fn watch(workers: Workers) {
     let mut missing = HashMap::new();
     let mut purged: Option<Instant> = None;

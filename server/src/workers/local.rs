@@ -1,5 +1,5 @@
-//! The local workers: one process for each device of this machine, in a session of its own, so that it trains on when this server stops. A
-//! new server recognizes it by its lock and starts no second one.
+//! The local workers: one process for each device of this machine, in a separate session, so that it continues training when this server
+//! stops. A new server recognizes it by its lock and starts no second one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -28,7 +28,7 @@ const LOG_BYTES: u64 = 10_000_000;
 /// Environment variable of workers that a server starts: they leave its session.
 pub const OWN_SESSION: &str = "KINDLING_OWN_SESSION";
 
-/// Why no worker could be started.
+/// Errors of starting a worker.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     /// The program or its log.
@@ -36,7 +36,7 @@ pub enum SpawnError {
     Disk {
         /// The file.
         path: PathBuf,
-        /// Why it failed.
+        /// The error.
         source: io::Error,
     },
     #[error("the worker's token could not be created: {0}")]
@@ -52,9 +52,9 @@ pub enum SpawnError {
 pub fn write_address(data: &Path, url: &str) -> io::Result<()> {
     let folder = data.join("workers");
     fs::create_dir_all(&folder)?;
-    let aside = folder.join("server.json.new");
-    fs::write(&aside, serde_json::json!({ "url": url, "pid": std::process::id() }).to_string())?;
-    fs::rename(aside, folder.join("server.json"))
+    let temporary = folder.join("server.json.new");
+    fs::write(&temporary, serde_json::json!({ "url": url, "pid": std::process::id() }).to_string())?;
+    fs::rename(temporary, folder.join("server.json"))
 }
 
 /// The address that the last server wrote.

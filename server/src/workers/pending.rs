@@ -21,7 +21,7 @@ pub struct Pending {
     waiting: Waiting,
 }
 
-/// Why a command has no event.
+/// The reason why a command has no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unanswered {
     /// The timeout has passed; the command may still take effect.

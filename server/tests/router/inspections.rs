@@ -141,7 +141,7 @@ async fn a_page_receives_only_the_inspections_that_it_requested() {
     );
     two.send(FromPage::LeaveRun { run: run.clone() }).await;
     two.request(&"nobody".parse().unwrap(), vec![overview()]).await;
-    assert!(two.refusal().await.contains("no run nobody"));
+    assert!(two.refusal().await.contains("unknown run nobody"));
     assert!(!subscriptions.is_requested(&run, &attention(0).key()));
 }
 

@@ -98,7 +98,7 @@ fn a_run_whose_folder_is_removed_while_it_trains_shows_it_and_can_be_stopped() {
     owner.check_complete(&next, "loss.train", 50);
 }
 
-/// A disk in memory; `None` where this process may not mount.
+/// A disk in memory; `None` if this process may not mount.
 struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {

@@ -6,7 +6,7 @@ use super::modules::{self, Crate, Use};
 use super::{Finding, sources::Sources};
 use crate::shell::Outcome;
 
-/// Which modules each module uses, of those beside it.
+/// For each module of a folder, the other modules of the folder that it uses.
 type Graph<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
 /// A finding for every group of sibling modules that use each other, with each use inside of the group.

@@ -7,9 +7,9 @@ use std::fmt;
 pub(crate) struct Finding {
     /// File, from the root of the workspace.
     pub(super) path: String,
-    /// Line, from 1; 0 where the finding concerns the whole file.
+    /// Line, from 1; 0 if the finding concerns the whole file.
     pub(super) line: usize,
-    /// What is wrong, and what to do where that is not plain.
+    /// The problem, and how to fix it if that is not obvious.
     pub(super) message: String,
 }
 

@@ -30,7 +30,7 @@ pub struct Recipe {
     pub breakpoints: Vec<u64>,
 }
 
-/// The kind of optimizer.
+/// The optimization algorithm.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]

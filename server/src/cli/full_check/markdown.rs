@@ -1,8 +1,8 @@
-//! The report for people: the verdict, a line for each section, then what was found.
+//! The report as Markdown: the verdict, a line for each section, then the results.
 
 use wire::check::{Check, CheckReport, Figure, Line, Section};
 
-/// The whole report.
+/// The report as Markdown.
 pub(crate) fn whole(report: &CheckReport) -> String {
     let (outcome, sentence) = report.verdict();
     let device = &report.device;
@@ -61,7 +61,7 @@ pub(crate) fn plain(line: &Line) -> String {
     }
 }
 
-/// At most four digits that count, and the unit.
+/// Four significant digits and the unit.
 fn value(figure: &Figure) -> String {
     let size = figure.value.abs();
     let digits = match size {
@@ -76,7 +76,7 @@ fn value(figure: &Figure) -> String {
     if figure.unit.is_empty() { text } else { format!("{text} {}", figure.unit) }
 }
 
-/// Text that stays within a cell of a table.
+/// Text for a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('\n', " ")
 }

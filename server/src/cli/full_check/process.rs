@@ -1,4 +1,4 @@
-//! One part of a check in a process of its own: this program again, with the part's task on standard input. Its results are read line by line
+//! One part of a check in a separate process: this program again, with the part's task on standard input. Its results are read line by line
 //! as they come; a process that does not end in time is killed, and what it had reported stays.
 
 use std::io::{BufRead, BufReader, Write};
@@ -18,7 +18,7 @@ pub(crate) struct Launcher {
     work: TempDir,
 }
 
-/// How a process is started.
+/// The switches of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Switches {
     /// Whether burn fuses operators.
@@ -27,12 +27,12 @@ pub(crate) struct Switches {
     pub(crate) is_cold: bool,
 }
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// By itself.
     Done,
-    /// In an error, with its last words.
+    /// With an error; the last line of its standard error.
     Broken(String),
     /// It was killed when its time was over.
     Killed,
@@ -53,14 +53,14 @@ impl Launcher {
         Ok(folder)
     }
 
-    /// Runs a task until it ends or `limit` is over; each result goes to `tell` at once.
+    /// Runs a task until it ends or `limit` is over; each result goes to `report` at once.
     pub(crate) fn run(
         &self,
         task: &Task,
         kind: DeviceKind,
         switches: Switches,
         limit: Duration,
-        tell: &mut dyn FnMut(Line),
+        report: &mut dyn FnMut(Line),
     ) -> Result<Ending, FullCheckError> {
         let cache = self.folder(if switches.is_cold { "cache-of-one" } else { "cache" })?;
         let errors = self.work.path().join("errors.txt");
@@ -68,7 +68,7 @@ impl Launcher {
         let mut command = program()?;
         command.arg("check-part").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(file);
         command.env("TMPDIR", self.work.path());
-        // Where the drivers of Mesa, NVIDIA and AMD keep compiled kernels.
+        // The caches of compiled kernels of the Mesa, NVIDIA and AMD drivers.
         for name in ["MESA_SHADER_CACHE_DIR", "__GL_SHADER_DISK_CACHE_PATH", "XDG_CACHE_HOME", "AMDVLK_CACHE_PATH"] {
             command.env(name, &cache);
         }
@@ -84,8 +84,8 @@ impl Launcher {
         if let Some(mut input) = child.stdin.take() {
             input.write_all(&question).map_err(|source| FullCheckError::process("sending a part its task", source))?;
         }
-        let status = follow(&mut child, limit, tell)?;
-        let words = || last_words(&std::fs::read_to_string(&errors).unwrap_or_default());
+        let status = follow(&mut child, limit, report)?;
+        let words = || last_line(&std::fs::read_to_string(&errors).unwrap_or_default());
         Ok(match status {
             None => Ending::Killed,
             Some(status) if status.success() => Ending::Done,
@@ -94,7 +94,8 @@ impl Launcher {
     }
 }
 
-/// All devices, the software adapter among them. Drivers are loaded in another process, so that one that breaks does not take this one.
+/// All devices, the software adapter among them. Drivers are loaded in a separate process, so that a crash of a driver does not end
+/// this one.
 pub(crate) fn devices() -> Result<Vec<DeviceInfo>, FullCheckError> {
     let output = program()?
         .args(["devices", "--json"])
@@ -104,28 +105,28 @@ pub(crate) fn devices() -> Result<Vec<DeviceInfo>, FullCheckError> {
     if output.status.success() {
         return serde_json::from_slice(&output.stdout).map_err(FullCheckError::Json);
     }
-    Err(FullCheckError::Devices(last_words(&String::from_utf8_lossy(&output.stderr)).to_string()))
+    Err(FullCheckError::Devices(last_line(&String::from_utf8_lossy(&output.stderr)).to_string()))
 }
 
-/// This program. Where the system does not say which that is, what it was called by.
+/// Path of this program; argv[0] if the system does not provide it.
 fn program() -> Result<Command, FullCheckError> {
     let path = std::env::current_exe().ok().or_else(|| std::env::args_os().next().map(PathBuf::from));
     path.map(Command::new)
         .ok_or_else(|| FullCheckError::process("finding this program", std::io::ErrorKind::NotFound.into()))
 }
 
-/// Reads results until the process has closed its output or `limit` is over; none where it had to be killed.
+/// Reads results until the process has closed its output or `limit` is over; `None` if it had to be killed.
 fn follow(
     child: &mut Child,
     limit: Duration,
-    tell: &mut dyn FnMut(Line),
+    report: &mut dyn FnMut(Line),
 ) -> Result<Option<ExitStatus>, FullCheckError> {
     let ends = Instant::now() + limit;
     let lines = read_lines(child);
     loop {
         match lines.recv_timeout(ends.saturating_duration_since(Instant::now())) {
-            // What a library prints there is no result.
-            Ok(line) => serde_json::from_str(&line).map_or((), &mut *tell),
+            // Lines that a library prints to standard output are not results.
+            Ok(line) => serde_json::from_str(&line).map_or((), &mut *report),
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => return kill(child).map(|()| None),
         }
@@ -140,7 +141,7 @@ fn follow(
 }
 
 fn kill(child: &mut Child) -> Result<(), FullCheckError> {
-    // One that has just ended cannot be killed and need not be.
+    // Killing fails only if the process has already ended.
     let _ = child.kill();
     child.wait().map_err(waiting)?;
     Ok(())
@@ -164,10 +165,10 @@ fn read_lines(child: &mut Child) -> Receiver<String> {
     lines
 }
 
-/// The last line that is not empty and says more than how to see a backtrace.
-pub(crate) fn last_words(text: &str) -> String {
+/// The last line that is not empty and not the hint about backtraces.
+pub(crate) fn last_line(text: &str) -> String {
     let says = |line: &&str| !line.trim().is_empty() && !line.contains("RUST_BACKTRACE");
-    let line = text.lines().rev().find(says).unwrap_or("it said nothing").trim();
+    let line = text.lines().rev().find(says).unwrap_or("no output").trim();
     line.chars().take(300).collect()
 }
 
@@ -192,9 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn last_words_are_those_that_say_what_happened() {
+    fn the_last_line_is_the_one_with_the_error() {
         let text = "thread main panicked:\nout of memory\nnote: run with `RUST_BACKTRACE=1`\n\n";
-        assert_eq!(last_words(text), "out of memory");
-        assert_eq!(last_words(""), "it said nothing");
+        assert_eq!(last_line(text), "out of memory");
+        assert_eq!(last_line(""), "no output");
     }
 }

@@ -1,4 +1,5 @@
-//! The report on disk: written whole after each result and renamed into its place, so that a reader never sees half of one.
+//! The report on disk: written whole after each result and renamed into its place, so that a reader never sees a partial
+//! file.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,7 +10,7 @@ use wire::check::{CheckReport, Line, Outcome, Section};
 
 use super::markdown;
 
-/// Name of the report's file for people.
+/// Name of the Markdown file of the report.
 const REPORT_MD: &str = "report.md";
 
 /// A report that grows.
@@ -30,7 +31,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// As it stands.
+    /// The report so far.
     pub(crate) fn report(&self) -> &CheckReport {
         &self.report
     }
@@ -40,12 +41,12 @@ impl Writer {
         self.began.elapsed().as_secs_f64()
     }
 
-    /// Where it lies, for people.
-    pub(crate) fn place(&self) -> String {
+    /// Paths of the report, one per line.
+    pub(crate) fn paths(&self) -> String {
         self.folders.iter().map(|folder| folder.join(REPORT_MD).display().to_string()).collect::<Vec<_>>().join("\n")
     }
 
-    /// Notes that a section begins.
+    /// Records that a section starts.
     pub(crate) fn begin(&mut self, at: usize, limit_secs: f64) -> Result<(), FullCheckError> {
         let section = &mut self.report.sections[at];
         (section.outcome, section.limit_secs) = (Outcome::Running, limit_secs);
@@ -53,7 +54,7 @@ impl Writer {
         self.write()
     }
 
-    /// Takes in a result of a section.
+    /// Adds a result of a section.
     pub(crate) fn add(&mut self, at: usize, line: Line) -> Result<(), FullCheckError> {
         println!("  {}", markdown::plain(&line));
         self.report.sections[at].add(line);
@@ -69,7 +70,7 @@ impl Writer {
         self.write()
     }
 
-    /// Notes that a section is not run.
+    /// Records that a section is not run.
     pub(crate) fn leave_out(&mut self, at: usize, reason: &str) -> Result<(), FullCheckError> {
         let section = &mut self.report.sections[at];
         (section.outcome, section.reason) = (Outcome::NotRun, reason.to_owned());
@@ -90,7 +91,7 @@ impl Writer {
 }
 
 fn replace(path: &Path, text: &str) -> Result<(), FullCheckError> {
-    let aside = path.with_extension("part");
-    let written = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, path));
+    let temporary = path.with_extension("part");
+    let written = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path));
     written.map_err(|source| FullCheckError::file(path, source))
 }

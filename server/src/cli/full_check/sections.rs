@@ -9,36 +9,37 @@ use engine::check::process::PEAK;
 use wire::check::{Check, Figure, Line, Outcome, Section};
 use wire::device::{DeviceInfo, DeviceKind};
 
-use super::beside;
+use super::compare;
 use super::process::{Ending, Launcher, Switches};
 use super::report::Writer;
 
-/// Share of the time that a part may take of what its section has left, so that one that hangs leaves some for the next.
-const SHARE_OF_PART: f64 = 0.6;
-/// A part ends by itself so much before it would be killed, seconds.
+/// Maximum fraction of the remaining time of a section that one part may use, so that a hanging part leaves time for the
+/// next.
+const PART_FRACTION: f64 = 0.6;
+/// A part stops this long before it would be killed, seconds.
 const GRACE: f64 = 2.0;
-/// Less than this is no use to a part, seconds.
-const LEAST: f64 = 3.0;
+/// Minimum time of a part, seconds.
+const MIN_PART_SECS: f64 = 3.0;
 
 const USUAL: Switches = Switches { has_fusion: true, is_cold: false };
 
-/// The question that each section answers, and its part of 350 seconds: on a graphics card or the CPU, and on a software adapter.
+/// The question that each section answers, and its time out of 350 seconds: on a GPU or the CPU, and on a software adapter.
 fn about(name: &str) -> (&'static str, f64, f64) {
     match name {
-        "adapter" => ("What is it, and what does it support?", 15.0, 15.0),
+        "adapter" => ("What does the device support?", 15.0, 15.0),
         "parity" => ("Does it compute what the CPU computes?", 100.0, 270.0),
-        "resume" => ("Does a resumed training go on as one that never stopped?", 20.0, 65.0),
-        "speed" => ("How fast does it train, of what it could do?", 100.0, 0.0),
-        "memory" => ("Does memory stay level, within the planner's estimate?", 30.0, 0.0),
+        "resume" => ("Does a resumed run continue as an uninterrupted one?", 20.0, 65.0),
+        "speed" => ("How fast does it train, compared with its peak?", 100.0, 0.0),
+        "memory" => ("Is memory use constant and within the estimate of the plan?", 30.0, 0.0),
         "overhead" => ("What do open inspections cost?", 35.0, 0.0),
-        _ => ("How fast is it beside another program?", 50.0, 0.0),
+        _ => ("How fast is it compared with another program?", 50.0, 0.0),
     }
 }
 
-/// The sections before they begin.
+/// The sections before they start.
 pub(crate) fn planned(args: &FullCheck, device: &DeviceInfo) -> Vec<Section> {
     let is_software = device.kind == DeviceKind::Software;
-    let share = |name: &str| {
+    let time = |name: &str| {
         let (_, usual, software) = about(name);
         let is_wanted = why_not(name, args, device).is_none();
         if !is_wanted {
@@ -49,25 +50,25 @@ pub(crate) fn planned(args: &FullCheck, device: &DeviceInfo) -> Vec<Section> {
             usual
         }
     };
-    let all: f64 = SECTIONS.iter().map(|name| share(name)).sum();
+    let all: f64 = SECTIONS.iter().map(|name| time(name)).sum();
     let section = |name: &&str| Section {
         name: (*name).to_owned(),
         question: about(name).0.to_owned(),
-        limit_secs: share(name) / all.max(1.0) * args.seconds,
+        limit_secs: time(name) / all.max(1.0) * args.seconds,
         ..Section::default()
     };
     SECTIONS.iter().map(section).collect()
 }
 
-/// Why a section is not run.
+/// The reason for not running a section; `None` to run it.
 fn why_not(name: &str, args: &FullCheck, device: &DeviceInfo) -> Option<&'static str> {
-    let is_for_card = matches!(name, "speed" | "memory" | "overhead" | "beside");
+    let needs_hardware = matches!(name, "speed" | "memory" | "overhead" | "compare");
     if !args.only.is_empty() && !args.only.iter().any(|wanted| wanted == name) {
         Some("not among --only")
-    } else if is_for_card && device.kind == DeviceKind::Software {
+    } else if needs_hardware && device.kind == DeviceKind::Software {
         Some("software adapter")
-    } else if name == "beside" && args.beside.is_empty() {
-        Some("no --beside COMMAND was given")
+    } else if name == "compare" && args.compare.is_empty() {
+        Some("no --compare COMMAND was given")
     } else {
         None
     }
@@ -79,23 +80,23 @@ pub(crate) struct Runner<'a> {
     device: &'a DeviceInfo,
     launcher: Launcher,
     writer: &'a mut Writer,
-    /// Arithmetic per second of the largest matrix product, once measured.
+    /// Floating-point operations per second of the largest matrix product, once measured.
     peak_flops: f64,
-    /// Parts begun, each with a folder of its own.
+    /// Number of started parts, each with its own folder.
     parts: usize,
 }
 
-/// A part, how it is started, and what its results are called.
+/// A part, the switches of its process, and the suffix of its results.
 struct Job {
     part: Part,
     switches: Switches,
     autotune: bool,
-    /// Stands behind the names of its results.
+    /// Suffix of the names of its results.
     variant: &'static str,
 }
 
 impl<'a> Runner<'a> {
-    /// Nothing is begun yet.
+    /// A runner that has not started.
     pub(crate) fn new(args: &'a FullCheck, device: &'a DeviceInfo, launcher: Launcher, writer: &'a mut Writer) -> Self {
         Self { args, device, launcher, writer, peak_flops: 0.0, parts: 0 }
     }
@@ -110,8 +111,8 @@ impl<'a> Runner<'a> {
             }
             let left = self.args.seconds - self.writer.secs();
             let limit = (self.writer.report().sections[at].limit_secs + spare).min(left);
-            if limit < LEAST {
-                self.writer.leave_out(at, "no time left")?;
+            if limit < MIN_PART_SECS {
+                self.writer.leave_out(at, "time limit reached")?;
                 continue;
             }
             let began = Instant::now();
@@ -132,7 +133,7 @@ impl<'a> Runner<'a> {
             "speed" => self.speed(at, ends),
             "memory" => self.all(at, vec![self.usual(Part::Memory)], ends),
             "overhead" => self.all(at, vec![self.usual(Part::Overhead)], ends),
-            _ => self.beside(at, ends),
+            _ => self.compare(at, ends),
         }
     }
 
@@ -148,7 +149,7 @@ impl<'a> Runner<'a> {
         let mut left = jobs.len();
         for job in jobs {
             left -= 1;
-            self.job(at, &job, if left == 0 { 1.0 } else { SHARE_OF_PART }, ends)?;
+            self.job(at, &job, if left == 0 { 1.0 } else { PART_FRACTION }, ends)?;
         }
         Ok(())
     }
@@ -190,7 +191,7 @@ impl<'a> Runner<'a> {
         for (preset, grows) in [("nanogpt-char", false), ("llama-small", false)] {
             self.job(at, &self.usual(self.of_preset(preset, 0, grows, false)), 0.35, ends)?;
         }
-        // One that does not fit at the preset's own batch may fit at a smaller one.
+        // A model that does not fit with the batch size of the preset may fit with a smaller one.
         for rows in [0, 2, 1] {
             if self.job(at, &self.usual(self.of_preset("gpt2", rows, true, false)), 0.55, ends)? {
                 break;
@@ -199,7 +200,7 @@ impl<'a> Runner<'a> {
         for (is_cold, variant) in [(true, ", cold start"), (false, ", warm start")] {
             let switches = Switches { has_fusion: true, is_cold };
             let autotune = !self.is_software();
-            self.job(at, &Job { part: Part::FirstStep, switches, autotune, variant }, SHARE_OF_PART, ends)?;
+            self.job(at, &Job { part: Part::FirstStep, switches, autotune, variant }, PART_FRACTION, ends)?;
         }
         Ok(())
     }
@@ -208,36 +209,36 @@ impl<'a> Runner<'a> {
         Part::Speed { preset: preset.to_owned(), rows, grows, without_dropout, peak_flops: self.peak_flops }
     }
 
-    fn beside(&mut self, at: usize, ends: Instant) -> Result<(), FullCheckError> {
+    fn compare(&mut self, at: usize, ends: Instant) -> Result<(), FullCheckError> {
         let usual = if self.device.kind == DeviceKind::Cpu { "nanogpt-cpu" } else { "nanogpt-char" };
-        for command in &self.args.beside {
+        for command in &self.args.compare {
             let left = ends.saturating_duration_since(Instant::now());
-            let theirs = match beside::run(command, left.mul_f64(SHARE_OF_PART)) {
-                Ok(theirs) => theirs,
+            let other = match compare::run(command, left.mul_f64(PART_FRACTION)) {
+                Ok(other) => other,
                 Err(problem) => {
-                    self.note(at, "program beside", Outcome::Failed, &problem)?;
+                    self.note(at, "other program", Outcome::Failed, &problem)?;
                     continue;
                 }
             };
-            self.writer.add(at, theirs.figure())?;
-            let preset = theirs.preset().unwrap_or(usual);
+            self.writer.add(at, other.figure())?;
+            let preset = other.preset().unwrap_or(usual);
             let before = self.writer.report().sections[at].figures.len();
             self.job(at, &self.usual(self.of_preset(preset, 0, false, true)), 1.0, ends)?;
             let ours = self.writer.report().sections[at].figures.get(before).map(|figure| figure.value);
             if let Some(ours) = ours {
-                self.writer.add(at, theirs.ratio(preset, ours))?;
+                self.writer.add(at, other.ratio(preset, ours))?;
             }
         }
         Ok(())
     }
 
-    /// Runs a part; whether it is settled, that is not worth trying smaller.
-    fn job(&mut self, at: usize, job: &Job, share: f64, ends: Instant) -> Result<bool, FullCheckError> {
+    /// Runs a part. Returns false if a smaller batch should be tried.
+    fn job(&mut self, at: usize, job: &Job, fraction: f64, ends: Instant) -> Result<bool, FullCheckError> {
         let left = ends.saturating_duration_since(Instant::now()).as_secs_f64();
-        let limit = left * share;
+        let limit = left * fraction;
         let name = title(&job.part, job.variant);
-        if limit < LEAST {
-            self.note(at, &name, Outcome::NotRun, "no time left")?;
+        if limit < MIN_PART_SECS {
+            self.note(at, &name, Outcome::NotRun, "time limit reached")?;
             return Ok(true);
         }
         self.parts += 1;
@@ -250,7 +251,7 @@ impl<'a> Runner<'a> {
         };
         let (mut figures, mut peak, mut failed) = (0, None, None);
         let writer = &mut *self.writer;
-        let mut tell = |line: Line| {
+        let mut report = |line: Line| {
             let line = with_variant(line, job.variant);
             if let Line::Figure(Figure { name, value, .. }) = &line {
                 figures += 1;
@@ -259,16 +260,16 @@ impl<'a> Runner<'a> {
             failed = writer.add(at, line).err().or(failed.take());
         };
         let limit = Duration::from_secs_f64(limit);
-        let ending = self.launcher.run(&task, self.device.kind, job.switches, limit, &mut tell)?;
+        let ending = self.launcher.run(&task, self.device.kind, job.switches, limit, &mut report)?;
         if let Some(failed) = failed {
             return Err(failed);
         }
         self.peak_flops = peak.unwrap_or(self.peak_flops);
-        self.settle(at, &job.part, &name, ending, figures, limit)
+        self.record_end(at, &job.part, &name, ending, figures, limit)
     }
 
-    /// Notes how a part ended, where that is no good end.
-    fn settle(
+    /// Records a part that failed or timed out.
+    fn record_end(
         &mut self,
         at: usize,
         part: &Part,
@@ -292,10 +293,15 @@ impl<'a> Runner<'a> {
                 return Ok(is_last);
             }
             Ending::Killed if measures && figures > 0 => {
-                self.note(at, name, Outcome::NotRun, &format!("the rest: {secs:.0} s were over"))?;
+                self.note(
+                    at,
+                    name,
+                    Outcome::NotRun,
+                    &format!("the remaining measurements: time limit of {secs:.0} s reached"),
+                )?;
             }
             Ending::Killed => {
-                let found = format!("no end within {secs:.0} s: it hangs, or is too slow for the time given");
+                let found = format!("not finished within {secs:.0} s: it hangs or needs more time (--seconds)");
                 self.note(at, name, Outcome::Failed, &found)?;
             }
         }
@@ -335,14 +341,14 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    fn args(only: &[&str], beside: &[&str]) -> FullCheck {
+    fn args(only: &[&str], compare: &[&str]) -> FullCheck {
         let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         FullCheck {
             device: None,
             report: None,
             only: list(only),
             seconds: 350.0,
-            beside: list(beside),
+            compare: list(compare),
             data: PathBuf::new(),
         }
     }
@@ -351,7 +357,7 @@ mod tests {
         let id = "gpu-0".parse().unwrap();
         DeviceInfo {
             id,
-            name: "a card".into(),
+            name: "a GPU".into(),
             kind,
             backend: String::new(),
             cores: 1,
@@ -363,13 +369,13 @@ mod tests {
     #[test]
     fn the_time_is_shared_among_the_sections_that_run() {
         let sum = |sections: &[Section]| sections.iter().map(|section| section.limit_secs).sum::<f64>();
-        for (only, beside, kind) in [
+        for (only, compare, kind) in [
             (&[][..], &[][..], DeviceKind::Gpu),
             (&[], &["python x"], DeviceKind::Gpu),
             (&["parity", "speed"], &[], DeviceKind::Cpu),
             (&[], &[], DeviceKind::Software),
         ] {
-            let sections = planned(&args(only, beside), &device(kind));
+            let sections = planned(&args(only, compare), &device(kind));
             assert!((sum(&sections) - 350.0).abs() < 1e-6, "{sections:?}");
         }
         let software = planned(&args(&[], &[]), &device(DeviceKind::Software));
@@ -377,11 +383,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_run_says_why() {
+    fn a_section_that_is_not_run_has_a_reason() {
         let why = |name, kind| why_not(name, &args(&[], &[]), &device(kind));
         assert_eq!(why("speed", DeviceKind::Software), Some("software adapter"));
         assert_eq!(why("speed", DeviceKind::Gpu), None);
-        assert_eq!(why("beside", DeviceKind::Gpu), Some("no --beside COMMAND was given"));
+        assert_eq!(why("compare", DeviceKind::Gpu), Some("no --compare COMMAND was given"));
         assert_eq!(why_not("speed", &args(&["parity"], &[]), &device(DeviceKind::Gpu)), Some("not among --only"));
     }
 }

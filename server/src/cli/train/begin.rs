@@ -28,7 +28,7 @@ pub(super) struct Ready {
     pub(super) lock: DeviceLock,
 }
 
-/// Makes a new run of a spec. One that no lab could resolve leaves no folder behind.
+/// Creates a run from a spec. A spec that cannot be resolved creates no folder.
 pub(super) async fn new_run(settings: &Settings, spec: RunSpec) -> Result<(Store, Ready), TrainError> {
     check_spec(&spec)?;
     let store = open(settings).await?;
@@ -47,7 +47,7 @@ pub(super) async fn resume(
 ) -> Result<(Store, Ready), TrainError> {
     let store = open(settings).await?;
     let cannot = |why: &'static str| TrainError::NotResumed { run: run.clone(), why };
-    let view = store.run(run).await?.ok_or_else(|| cannot("there is no such run in this folder"))?;
+    let view = store.run(run).await?.ok_or_else(|| cannot("unknown run in this folder"))?;
     if view.summary.deleted_ms.is_some() {
         return Err(cannot("it is deleted; restore it in the lab first"));
     }

@@ -1,4 +1,4 @@
-//! A training without a server: the engine on a thread of its own, its reports stored as they come, Ctrl-C as the only command.
+//! A training without a server: the engine on a separate thread, its reports stored as they come, Ctrl-C as the only command.
 
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -20,7 +20,7 @@ use super::begin::{COMMAND_LINE, Ready};
 use crate::cli::progress_bar::Bar;
 use crate::live::feed::report;
 
-/// Reports between training and store; where the disk is full the training waits rather than losing any.
+/// Reports between training and store; if the disk is full, the training waits, so that none is lost.
 const IN_FLIGHT: usize = 4096;
 /// Reports stored at once.
 const AT_ONCE: usize = 512;
@@ -41,16 +41,16 @@ pub(super) async fn train(store: Store, ready: Ready, corpora: PathBuf) -> Resul
     }
 }
 
-/// Gives what was not finite, if that is what ended the training.
+/// Returns the non-finite value if it ended the training.
 async fn train_on_a_thread(store: &Store, ready: Ready, corpora: PathBuf) -> Result<Option<String>, TrainError> {
     let Ready { run, mut plan, past, lock: _lock } = ready;
     if !std::mem::take(&mut plan.recipe.breakpoints).is_empty() {
         eprintln!("  the plan's breakpoints are skipped: without a server no one could resume the run");
     }
     let (to_store, reports) = tokio::sync::mpsc::channel(IN_FLIGHT);
-    let (orders, received) = mpsc::channel();
+    let (commands, received) = mpsc::channel();
     let (id, steps, first) = (run.clone(), plan.steps, past.recorded);
-    let mut out = ToStore { reports: to_store, orders: orders.clone(), non_finite: None };
+    let mut out = ToStore { reports: to_store, commands: commands.clone(), non_finite: None };
     let folders = Folders { corpora, checkpoints: Some(store.dir().join("checkpoints")) };
     let thread = std::thread::Builder::new().name("train".into()).stack_size(64 << 20).spawn(move || {
         let device = engine::device::open(&plan.device)?;
@@ -58,13 +58,13 @@ async fn train_on_a_thread(store: &Store, ready: Ready, corpora: PathBuf) -> Res
         Ok::<_, EngineError>(out.non_finite)
     });
     let thread = thread.map_err(|source| TrainError::Thread { source })?;
-    tokio::spawn(stop_on_signal(orders));
+    tokio::spawn(stop_on_signal(commands));
     store_all(store, &run, Bar::new(first, steps), reports).await?;
     thread.join().map_err(|_| TrainError::Panicked(run.clone()))?.map_err(TrainError::from)
 }
 
 /// The first Ctrl-C stops the run after its current step, the second ends the process at once.
-async fn stop_on_signal(orders: mpsc::Sender<NumberedCommand>) {
+async fn stop_on_signal(commands: mpsc::Sender<NumberedCommand>) {
     for number in 1.. {
         if tokio::signal::ctrl_c().await.is_err() {
             return;
@@ -73,20 +73,20 @@ async fn stop_on_signal(orders: mpsc::Sender<NumberedCommand>) {
             std::process::exit(130);
         }
         eprintln!("\nstopping after this step; Ctrl-C again ends at once");
-        stop(&orders, Author::Person(COMMAND_LINE.to_owned()), "Ctrl-C");
+        stop(&commands, Author::Person(COMMAND_LINE.to_owned()), "Ctrl-C");
     }
 }
 
-fn stop(orders: &mpsc::Sender<NumberedCommand>, author: Author, reason: &str) {
+fn stop(commands: &mpsc::Sender<NumberedCommand>, author: Author, reason: &str) {
     let command = Command::Stop { reason: Some(reason.to_owned()) };
     // An error here means that the training has just ended.
-    let _ = orders.send(NumberedCommand { command_id: 1, author, command });
+    let _ = commands.send(NumberedCommand { command_id: 1, author, command });
 }
 
 /// Sends the training's reports to the store.
 struct ToStore {
     reports: Sender<Item>,
-    orders: mpsc::Sender<NumberedCommand>,
+    commands: mpsc::Sender<NumberedCommand>,
     non_finite: Option<String>,
 }
 
@@ -106,7 +106,7 @@ impl Reporter for ToStore {
         // The training pauses there, and without a server no one could resume it.
         if let Event::NonFinite { what } = &report.event {
             self.non_finite = Some(what.clone());
-            stop(&self.orders, Author::System, "no server is there to resume the run");
+            stop(&self.commands, Author::System, "paused without a server: stopped");
         }
         self.put(Item::Event(report));
     }
@@ -122,7 +122,7 @@ async fn store_all(store: &Store, run: &RunId, mut bar: Bar, mut reports: Receiv
     let mut seq = store.stored_seq(run).await? + 1;
     let mut items = vec![];
     while reports.recv_many(&mut items, AT_ONCE).await > 0 {
-        items.iter().for_each(|item| bar.take(item));
+        items.iter().for_each(|item| bar.add(item));
         keep(store, run, seq, &items).await?;
         seq += items.len() as u64;
         items.clear();
@@ -131,7 +131,7 @@ async fn store_all(store: &Store, run: &RunId, mut bar: Bar, mut reports: Receiv
     Ok(())
 }
 
-/// Stores reports. Where the disk is full, it waits, and so does the training.
+/// Stores reports. If the disk is full, it waits, and so does the training.
 async fn keep(store: &Store, run: &RunId, first_seq: u64, items: &[Item]) -> Result<(), StoreError> {
     loop {
         match store.ingest(run, first_seq, items.to_vec()).await {

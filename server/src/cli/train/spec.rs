@@ -14,7 +14,7 @@ pub(super) struct Override {
     value: Value,
 }
 
-/// Why a text is not an override.
+/// The error of a text that is not an override.
 #[derive(Debug, thiserror::Error)]
 #[error("expected PATH=VALUE, such as optimizer.learning_rate=1e-3")]
 pub(super) struct OverrideError;
@@ -37,7 +37,7 @@ fn read_value(text: &str) -> Value {
     })
 }
 
-/// The spec that the arguments ask for: the file's, with every option given in place of what the file says.
+/// The spec of the arguments: that of the file, overridden by the options.
 pub(super) fn spec_of(args: &TrainArgs) -> Result<RunSpec, TrainError> {
     let mut spec = match &args.spec {
         Some(path) => read_spec(path)?,
@@ -87,7 +87,7 @@ fn read_spec(path: &Path) -> Result<RunSpec, TrainError> {
 
 fn by_path(path: String, value: Value) -> Vec<(String, Value)> {
     match value {
-        // A shape is a value of its own: `{wsd = {decay_steps = 100}}`.
+        // A shape is one value: `{wsd = {decay_steps = 100}}`.
         Value::Object(table) if path != "schedule.shape" => {
             table.into_iter().flat_map(|(key, value)| by_path(format!("{path}.{key}"), value)).collect()
         }

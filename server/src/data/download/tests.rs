@@ -22,7 +22,7 @@ enum Behaviour {
     Disconnects(usize),
     /// Sends the whole file for every range.
     IgnoresRanges,
-    /// Answers with this status.
+    /// Responds with this status.
     Refuses(u16),
 }
 

@@ -1,4 +1,4 @@
-//! Another program, run in turn with ours on the same device: its last line is JSON with `tokens_per_sec`, and perhaps `preset`, `dtype` and
+//! Another program, run on the same device for comparison: its last line is JSON with `tokens_per_sec`, and perhaps `preset`, `dtype` and
 //! `peak_memory_bytes`, as a benchmark in PyTorch prints.
 
 use std::io::Read;
@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use wire::check::{Figure, Line};
 
-use super::process::last_words;
+use super::process::last_line;
 
-/// What the other program said of itself.
+/// The result that the other program printed.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Theirs {
+pub(crate) struct ComparedProgram {
     tokens_per_sec: f64,
-    said: Value,
+    report: Value,
 }
 
-/// Runs it to its end, or until `limit` is over.
+/// Runs the program until it ends or `limit` is over.
 ///
 /// # Errors
-/// In words: a program that is not there, fails, does not end, or ends with another line.
-pub(crate) fn run(command: &str, limit: Duration) -> Result<Theirs, String> {
+/// A message: the program is missing, fails, does not end in time, or prints another last line.
+pub(crate) fn run(command: &str, limit: Duration) -> Result<ComparedProgram, String> {
     let mut words = command.split_whitespace();
-    let program = words.next().ok_or("--beside is empty: give a command")?;
+    let program = words.next().ok_or("--compare is empty: give a command")?;
     let mut child = Command::new(program)
         .args(words)
         .stdin(Stdio::null())
@@ -37,7 +37,7 @@ pub(crate) fn run(command: &str, limit: Duration) -> Result<Theirs, String> {
         match child.try_wait().map_err(|source| source.to_string())? {
             Some(status) => break status,
             None if Instant::now() >= ends => {
-                // One that has just ended cannot be killed and need not be.
+                // Killing fails only if the process has already ended.
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(format!("it did not end within {:.0} s; --seconds gives more", limit.as_secs_f64()));
@@ -48,7 +48,7 @@ pub(crate) fn run(command: &str, limit: Duration) -> Result<Theirs, String> {
     let text = |thread: std::thread::JoinHandle<String>| thread.join().unwrap_or_default();
     let (out, errors) = (text(out), text(errors));
     if !status.success() {
-        return Err(format!("it failed, {status}: {}", last_words(&errors)));
+        return Err(format!("it failed, {status}: {}", last_line(&errors)));
     }
     read(&out)
 }
@@ -56,23 +56,25 @@ pub(crate) fn run(command: &str, limit: Duration) -> Result<Theirs, String> {
 fn collect(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
         let mut bytes = vec![];
-        // What was read before a pipe broke is what there is.
+        // If the pipe breaks, the output read so far is used.
         let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
         String::from_utf8_lossy(&bytes).into_owned()
     })
 }
 
-fn read(out: &str) -> Result<Theirs, String> {
-    let last = last_words(out);
-    let said: Value = serde_json::from_str(&last).map_err(|_| format!("its last line is no JSON: {last:?}"))?;
-    let tokens_per_sec = said["tokens_per_sec"].as_f64().filter(|speed| *speed > 0.0);
-    tokens_per_sec.map(|tokens_per_sec| Theirs { tokens_per_sec, said }).ok_or(format!("{last} has no tokens_per_sec"))
+fn read(out: &str) -> Result<ComparedProgram, String> {
+    let last = last_line(out);
+    let report: Value = serde_json::from_str(&last).map_err(|_| format!("its last line is not JSON: {last:?}"))?;
+    let tokens_per_sec = report["tokens_per_sec"].as_f64().filter(|speed| *speed > 0.0);
+    tokens_per_sec
+        .map(|tokens_per_sec| ComparedProgram { tokens_per_sec, report })
+        .ok_or(format!("its last line has no positive tokens_per_sec: {last}"))
 }
 
-impl Theirs {
-    /// Our preset of the same model, where it names one.
+impl ComparedProgram {
+    /// Our preset of the same model, if it names one.
     pub(crate) fn preset(&self) -> Option<&'static str> {
-        match self.said["preset"].as_str()? {
+        match self.report["preset"].as_str()? {
             "cpu" | "nanogpt-cpu" => Some("nanogpt-cpu"),
             "char" | "nanogpt-char" => Some("nanogpt-char"),
             "llama-small" => Some("llama-small"),
@@ -82,21 +84,21 @@ impl Theirs {
     }
 
     fn about(&self) -> String {
-        let word = |key: &str| self.said[key].as_str().map(str::to_owned);
-        let compiled = self.said["compile"].as_bool().map(|is| (if is { "compiled" } else { "eager" }).to_owned());
-        let memory = self.said["peak_memory_bytes"].as_f64().map(|bytes| format!("{:.2} GB", bytes / 1e9));
+        let word = |key: &str| self.report[key].as_str().map(str::to_owned);
+        let compiled = self.report["compile"].as_bool().map(|is| (if is { "compiled" } else { "eager" }).to_owned());
+        let memory = self.report["peak_memory_bytes"].as_f64().map(|bytes| format!("{:.2} GB", bytes / 1e9));
         let words = [word("preset"), word("device"), word("dtype"), compiled, memory];
         words.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     /// Its speed.
     pub(crate) fn figure(&self) -> Line {
-        figure("program beside", self.tokens_per_sec, "tokens/s", self.about())
+        figure("other program", self.tokens_per_sec, "tokens/s", self.about())
     }
 
-    /// Our speed as a share of its.
+    /// Our speed divided by its speed.
     pub(crate) fn ratio(&self, preset: &str, ours: f64) -> Line {
-        let note = format!("ours over theirs, {preset} in f32 without dropout beside: {}", self.about());
+        let note = format!("tokens/s of Kindling ({preset}, f32, no dropout) divided by those of {}", self.about());
         figure("ratio", ours / self.tokens_per_sec, "x", note)
     }
 }
@@ -110,10 +112,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_line_is_read_and_what_is_no_result_is_told() {
-        let theirs = read("step 1\n{\"preset\": \"char\", \"compile\": true, \"tokens_per_sec\": 500}\n").unwrap();
-        assert_eq!((theirs.preset(), theirs.about().as_str()), (Some("nanogpt-char"), "char, compiled"));
-        let Line::Figure(ratio) = theirs.ratio("nanogpt-char", 250.0) else { panic!("a figure") };
+    fn the_last_line_is_read_and_other_lines_are_errors() {
+        let program = read("step 1\n{\"preset\": \"char\", \"compile\": true, \"tokens_per_sec\": 500}\n").unwrap();
+        assert_eq!((program.preset(), program.about().as_str()), (Some("nanogpt-char"), "char, compiled"));
+        let Line::Figure(ratio) = program.ratio("nanogpt-char", 250.0) else { panic!("a figure") };
         assert_eq!(ratio.value, 0.5);
         for bad in ["", "done", "{}", "{\"tokens_per_sec\": 0}"] {
             assert!(read(bad).is_err(), "{bad:?}");
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_fails_or_hangs_is_told_in_words() {
+    fn a_program_that_fails_or_hangs_is_an_error() {
         let limit = Duration::from_millis(300);
         assert!(run("", limit).is_err());
         assert!(run("no-such-program-here", limit).unwrap_err().contains("could not be started"));
