@@ -1,4 +1,4 @@
-//! Components that several pages use: each shows one thing in the one way in which the whole page shows it.
+//! Components that several pages use.
 
 mod axis;
 mod boxed;

@@ -250,7 +250,7 @@ impl Curves {
         self.clock = clock;
     }
 
-    /// A series along the run's own path at the best resolution: detail where it exists, the overview around it, then
+    /// A series along the run's own path at the best resolution: detail if it is loaded, the overview around it, then
     /// the live values.
     pub(crate) fn shown(&self, series: &str) -> Vec<Bucket> {
         self.along(series, |key| key.source == OWN)
@@ -307,7 +307,7 @@ fn aggregated(values: &[Bucket], like: &[Bucket]) -> Vec<Bucket> {
     if size == 1 { values.to_vec() } else { values.chunks(size).map(aggregate).collect() }
 }
 
-/// One bucket of several. A value that is not finite is a gap only where it is alone.
+/// One bucket of several. A value that is not finite is a gap only if it is alone.
 fn aggregate(values: &[Bucket]) -> Bucket {
     let (first, last) = (values[0], values[values.len() - 1]);
     let ends = Bucket { last_step: last.last_step, last_x: last.last_x, ..first };

@@ -20,7 +20,7 @@ use crate::theme::Theme;
 use header::Header;
 use keys::KeyHelp;
 
-/// The whole page.
+/// The frame of every page: header, content and messages.
 #[component]
 pub(crate) fn Shell() -> impl IntoView {
     provide_context(Router::start());

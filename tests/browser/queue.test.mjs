@@ -33,7 +33,7 @@ before(async () => {
   await lab.until("its first step", async () => (await lab.api(`/runs/${holder}`)).summary.step > 0);
   await order({ kind: "pause" });
   for (const name of ["willow", "maple", "cedar"]) await start(name);
-  await row("cedar").getByText("place 3 in the queue").waitFor();
+  await row("cedar").getByText("position 3 in the queue").waitFor();
 });
 
 after(async () => {
@@ -46,7 +46,7 @@ test("a queued run is moved by one place", async () => {
   assert.ok(await step("willow", "Earlier").isDisabled(), "the first cannot go further up");
   assert.ok(await step("cedar", "Later").isDisabled(), "nor the last further down");
   await step("cedar", "Earlier").click();
-  await row("cedar").getByText("place 2 in the queue").waitFor();
+  await row("cedar").getByText("position 2 in the queue").waitFor();
   await isQueue("willow cedar maple");
   await step("willow", "Later").click();
   await isQueue("cedar willow maple");
@@ -59,7 +59,7 @@ test("a run with higher priority goes before all others, and back", async () => 
   await choose("maple", "Lower priority to 0");
   await row("maple").getByText("priority 1").waitFor({ state: "detached" });
   await choose("willow", "Raise priority to 1");
-  await row("willow").getByText("place 1 in the queue").waitFor();
+  await row("willow").getByText("position 1 in the queue").waitFor();
 });
 
 test("the next run starts when the device is free", async () => {

@@ -19,7 +19,7 @@ use crate::theme::Theme;
 /// An input event on a canvas; places are in CSS pixels from its top left corner.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum CanvasEvent {
-    /// The pointer is over a place; `is_held` while it is pressed.
+    /// The pointer is over a position; `is_held` while it is pressed.
     Over { at: Point, is_held: bool },
     /// The pointer is pressed.
     Press(Point),
@@ -88,12 +88,12 @@ pub(crate) fn Canvas(
         let (width, height) = size.get_untracked();
         on_event.is_some_and(|on_event| on_event.run((touch, Size::new(width, height))))
     };
-    let place = move |x: i32, y: i32| {
+    let position = move |x: i32, y: i32| {
         let corner = field.get_untracked().map(|field| field.get_bounding_client_rect());
         corner.map(|corner| Point::new(f64::from(x) - corner.left(), f64::from(y) - corner.top()))
     };
     let pointer = move |event: &ev::PointerEvent, touch: fn(Point, bool) -> CanvasEvent| {
-        if let Some(at) = place(event.client_x(), event.client_y())
+        if let Some(at) = position(event.client_x(), event.client_y())
             && handled(touch(at, event.buttons() & 1 == 1))
         {
             event.prevent_default();
@@ -109,7 +109,7 @@ pub(crate) fn Canvas(
         }
     };
     let wheel = move |event: ev::WheelEvent| {
-        if let Some(at) = place(event.client_x(), event.client_y())
+        if let Some(at) = position(event.client_x(), event.client_y())
             && handled(CanvasEvent::Wheel { at, by: event.delta_y() })
         {
             event.prevent_default();

@@ -25,7 +25,7 @@ pub(crate) use range::Range;
 pub(crate) fn Chart(
     /// What it shares with other charts.
     group: ChartGroup,
-    /// What is shown.
+    /// Content of the chart.
     #[prop(into)]
     title: Signal<String>,
     /// The unit, after the title.
@@ -119,7 +119,7 @@ fn follow(chart: &Rc<ChartCanvas>, changed: Signal<()>) {
     let ChartCanvas { group, is_dark, observed, .. } = **chart;
     let drawing = chart.clone();
     Effect::new(move || {
-        // Read and not only tracked: a memo that was never read has nothing to follow.
+        // Read the memo, because `track` does not run a memo that was never read.
         let _ = (changed.get(), is_dark.get(), observed.size.get());
         if observed.is_visible.get() {
             drawing.schedule();

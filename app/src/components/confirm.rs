@@ -11,7 +11,7 @@ pub(crate) struct Question {
     pub(crate) loses: String,
     /// Label of the button that acts.
     pub(crate) verb: &'static str,
-    /// The action; made by [`Confirm::keep`] where the component that asks may be gone when the answer comes.
+    /// The action; made by [`Confirm::keep`] if the component that asks may be gone when the answer comes.
     pub(crate) act: Callback<()>,
 }
 

@@ -12,7 +12,7 @@ use super::{Icon, Toasts};
 pub(crate) fn CopyButton(
     /// The text at the time of the press.
     text: impl Fn() -> String + 'static,
-    /// What is copied, as a tooltip.
+    /// Description of the copied text, as a tooltip.
     title: &'static str,
     /// The message afterwards: "The link was copied".
     done: &'static str,

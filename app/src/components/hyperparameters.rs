@@ -1,4 +1,4 @@
-//! Hyperparameters of the table as the page writes them: titles of their groups, and values.
+//! Display text of hyperparameters: group titles and values.
 
 use serde_json::Value;
 

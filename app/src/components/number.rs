@@ -12,7 +12,7 @@ pub(crate) fn Number(
     /// As shown, in three digits: "12.4 k".
     #[prop(into)]
     text: String,
-    /// "tok/s"; empty where the text contains it.
+    /// "tok/s"; empty if the text contains it.
     #[prop(into, default = String::new())]
     unit: String,
     /// The exact value and the formula in a sentence.

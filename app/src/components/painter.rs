@@ -33,7 +33,7 @@ fn colour(role: Role, is_dark: bool) -> String {
     })
 }
 
-/// The custom property, or the colour of the `figure` crate where the style sheet has not loaded.
+/// The custom property, or the colour of the `figure` crate if the style sheet has not loaded.
 fn read_colour(role: Role, is_dark: bool) -> String {
     let theme = if is_dark { figure::Theme::Dark } else { figure::Theme::Light };
     let declared = document()
@@ -51,7 +51,7 @@ pub(crate) struct Painter {
 }
 
 impl Painter {
-    /// Clears a canvas and resizes it to `size` CSS pixels. `None` where the browser provides no context (out of
+    /// Clears a canvas and resizes it to `size` CSS pixels. `None` if the browser provides no context (out of
     /// memory).
     pub(crate) fn start(canvas: &HtmlCanvasElement, size: Size, is_dark: bool) -> Option<Self> {
         let ratio = window().device_pixel_ratio().clamp(1.0, 4.0);
@@ -151,7 +151,7 @@ impl Painter {
         self.context.fill();
     }
 
-    /// Draws nothing where there are no cells, or no memory for them.
+    /// Draws nothing if there are no cells, or no memory for them.
     fn cells(&self, rect: Rect, rows: u32, columns: u32, pixels: &[u8]) -> Option<()> {
         let data = ImageData::new_with_u8_clamped_array_and_sh(Clamped(pixels), columns, rows).ok()?;
         let scratch = SCRATCH.with_borrow_mut(|scratch| {

@@ -25,7 +25,7 @@ pub(crate) fn Skeleton(
 /// An empty state, and what to do.
 #[component]
 pub(crate) fn Empty(
-    /// What is missing.
+    /// Description of the missing content.
     #[prop(into)]
     title: String,
     /// The next step, as a sentence.

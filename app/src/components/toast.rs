@@ -1,4 +1,4 @@
-//! Short messages at the bottom of the page: what was done or failed, with an undo button where that is possible.
+//! Short messages at the bottom of the page: what was done or failed, with an undo button if that is possible.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -16,7 +16,7 @@ pub(crate) struct SourceSegment {
     pub(crate) segment: u32,
 }
 
-/// Steps of a segment: `from_step..to_step`, without an end where it still grows.
+/// Steps of a segment: `from_step..to_step`, without an end if it still grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentSpan {
     /// The segment.
@@ -53,11 +53,11 @@ impl Lineage {
         let mut path = vec![];
         for span in view.lineage.iter().filter(|span| span.run != *own) {
             let known = parents.iter().position(|parent| *parent == span.run);
-            let place = known.unwrap_or_else(|| {
+            let index = known.unwrap_or_else(|| {
                 parents.push(span.run.clone());
                 parents.len() - 1
             });
-            let key = SourceSegment { source: place + 1, segment: span.segment };
+            let key = SourceSegment { source: index + 1, segment: span.segment };
             path.push(SegmentSpan { key, from_step: span.from_step, to_step: span.to_step });
         }
         path.extend(own_path(&view.segments));

@@ -26,7 +26,7 @@ pub(crate) use failure::ApiFailure;
 pub(crate) use request::on_signed_out;
 use request::{get, send, send_plain};
 
-/// Who is signed in.
+/// The signed-in user.
 pub(crate) async fn me() -> Result<Me, ApiFailure> {
     get("/me").await
 }

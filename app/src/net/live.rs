@@ -1,8 +1,8 @@
 //! The only module that opens a socket: one WebSocket for the page, with the state of the lab and the stream of each
 //! watched run. It reconnects, and the stream of a run then continues where it ended.
 //!
-//! The server sends a heartbeat each second. Without one for [`SILENCE_MS`] the socket counts as closed, because a
-//! laptop that slept keeps a socket open that is connected to nothing.
+//! The server sends a heartbeat each second. Without one for [`SILENCE_MS`] the socket counts as closed, because
+//! after suspend a socket can stay open without a connection.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -23,7 +23,7 @@ use super::api;
 
 /// Time without a message after which the socket counts as closed.
 const SILENCE_MS: f64 = 5_000.0;
-/// The same for a page that becomes visible again.
+/// As [`SILENCE_MS`], for a page that becomes visible again.
 const RETURN_SILENCE_MS: f64 = 2_500.0;
 /// Shortest and longest wait between attempts.
 const FIRST_WAIT_MS: f64 = 250.0;
@@ -366,8 +366,8 @@ impl Watch {
     /// Ends the subscription.
     pub(crate) fn leave(self) {
         let run = self.live.with_state(|state| {
-            let place = state.watched.iter().position(|watched| watched.number == self.number)?;
-            let gone = state.watched.remove(place);
+            let index = state.watched.iter().position(|watched| watched.number == self.number)?;
+            let gone = state.watched.remove(index);
             state.watched.iter().all(|watched| watched.run != gone.run).then_some(gone.run)
         });
         if let Some(run) = run.flatten() {

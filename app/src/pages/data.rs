@@ -45,7 +45,7 @@ pub(crate) fn DataPage() -> impl IntoView {
     provide_context(datasets);
     let running = running_jobs();
     Effect::new(move || {
-        // Read and not only tracked: a memo that was never read has nothing to follow.
+        // Read the memo, because `track` does not run a memo that was never read.
         running.get();
         datasets.fetch();
     });

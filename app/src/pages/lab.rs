@@ -17,7 +17,7 @@ use first_run::FirstRun;
 use import::ImportRun;
 use row::RunRow;
 
-/// Which runs are listed.
+/// The filter of the list of runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Filter {
     Active,
@@ -135,7 +135,7 @@ fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
                             <span class="unit">" steps"</span>
                         </th>
                         <th scope="col">"Device"</th>
-                        <th scope="col" title="Time left and end, training time, or place in the queue">"Time"</th>
+                        <th scope="col" title="Time left and end, training time, or position in the queue">"Time"</th>
                         <th scope="col"><span class="unseen">"Actions"</span></th>
                     </tr>
                 </thead>

@@ -78,7 +78,7 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Journal lines in one answer.
 const LINES: u32 = 5_000;
 
-/// How opening the run stands.
+/// The state of opening the run.
 #[derive(Clone)]
 enum Stage {
     Opening,

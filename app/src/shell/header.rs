@@ -12,7 +12,7 @@ use crate::session::Session;
 pub(super) fn Header() -> impl IntoView {
     let router = expect_context::<Router>();
     let session = expect_context::<Session>();
-    let is_at = move |place: Route| move || (router.route.get() == place).then_some("page");
+    let is_at = move |route: Route| move || (router.route.get() == route).then_some("page");
     let is_lab = move || matches!(router.route.get(), Route::Lab | Route::Run(_) | Route::Xray(_)).then_some("page");
     view! {
         <header class="top">

@@ -10,7 +10,7 @@ use crate::route::Router;
 
 const DIALOG_ID: &str = "key-help";
 
-/// Every key by the place where it works. The Run page and the X-ray page handle their own.
+/// Every key by the page on which it works. The Run page and the X-ray page handle their own.
 const KEYS: [(&str, &[(&str, &str)]); 5] = [
     ("On every page", &[("?", "keyboard shortcuts"), ("/", "search runs"), ("n", "new run"), ("h", "Lab page")]),
     (

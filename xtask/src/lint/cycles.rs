@@ -1,4 +1,5 @@
-//! Modules that use each other in a circle. Where two modules need each other's types, a third below both holds them.
+//! Import cycles between modules. If two modules need each other's types, move the types into a third module that
+//! both import.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -47,7 +47,8 @@ pub(super) struct ChartCanvas {
 }
 
 impl ChartCanvas {
-    /// A chart that is not drawn yet. With a lane, markers stand below the plot. `layout` receives where everything is.
+    /// A chart that is not drawn yet. With a lane, markers stand below the plot. `layout` receives the geometry of each
+    /// drawing.
     pub(super) fn new(
         group: ChartGroup,
         paint: impl Fn() -> ChartContent + 'static,
@@ -67,7 +68,7 @@ impl ChartCanvas {
             selected: Cell::new(None),
             tip: RwSignal::new(None),
             is_dark: Memo::new(move |_| theme.is_dark()),
-            // With its heading: a legend in sight is kept up to date even where the curves are below the edge.
+            // With its heading: a visible legend is kept up to date even if the curves are below the edge.
             observed: observe(field, true),
             legend: RwSignal::new(vec![]),
             layout,
@@ -142,8 +143,8 @@ impl ChartCanvas {
         }
     }
 
-    /// Writes the sentence for screen readers: at once, or later where it was written a moment ago, so that the last
-    /// one is always written.
+    /// Writes the sentence for screen readers: at once, or later if it was written a moment ago, so that the last one
+    /// is always written.
     fn schedule_summary(self: &Rc<Self>) {
         if self.is_summary_due.replace(true) {
             return;
@@ -166,18 +167,18 @@ impl ChartCanvas {
         let drawn = self.drawn.borrow();
         let overlay = self.overlay.try_get_untracked().flatten();
         let (Some(overlay), Some(drawn)) = (overlay, drawn.as_ref()) else { return };
-        let place = self.group.crosshair.try_get_untracked().flatten();
+        let x = self.group.crosshair.try_get_untracked().flatten();
         let curves: Vec<Curve> = drawn.content.lines.iter().map(Line::curve).collect();
         if let Some(painter) = Painter::start(&overlay, drawn.layout.size, self.is_dark.get_untracked()) {
             if let Some((from, to)) = self.selected.get() {
                 painter.paint(&[selection(&drawn.layout, from, to)]);
             }
-            if let Some(place) = place {
-                painter.paint(&figure::crosshair(&drawn.layout, &curves, place));
-                painter.paint(&figure::place_label(&drawn.content.spec, &drawn.layout, place));
+            if let Some(x) = x {
+                painter.paint(&figure::crosshair(&drawn.layout, &curves, x));
+                painter.paint(&figure::place_label(&drawn.content.spec, &drawn.layout, x));
             }
         }
-        let entries = entries(drawn, &curves, place);
+        let entries = entries(drawn, &curves, x);
         if self.legend.with_untracked(|shown| *shown != entries) {
             self.legend.set(entries);
         }

@@ -7,14 +7,14 @@ use wire::series::Bucket;
 
 use super::range::Range;
 
-/// What the charts of a page share.
+/// The state that the charts of a page share.
 #[derive(Clone, Copy)]
 pub(crate) struct ChartGroup {
-    /// The place on the x axis at which all charts show their values.
+    /// The position on the x axis at which all charts show their values.
     pub(crate) crosshair: RwSignal<Option<f64>>,
     /// Brings a range of the x axis into view; `None` shows everything.
     pub(crate) show: Callback<Option<Range>>,
-    /// A press on a chart: the place on the x axis, and the journal number of the newest marker there.
+    /// A press on a chart: the position on the x axis, and the journal number of the newest marker there.
     pub(crate) press: Callback<(f64, Option<u64>)>,
     /// The text of a marker, by its journal number.
     pub(crate) describe: Callback<u64, Option<MarkerText>>,
@@ -22,7 +22,7 @@ pub(crate) struct ChartGroup {
 
 #[derive(Debug, Clone)]
 pub(crate) struct MarkerText {
-    /// What happened.
+    /// Text of the event.
     pub(crate) phrase: String,
     /// Step and author.
     pub(crate) origin: String,
@@ -39,13 +39,13 @@ pub(crate) struct Line {
     pub(crate) meaning: String,
     /// Colour.
     pub(crate) role: Role,
-    /// How it is drawn.
+    /// Style of the curve.
     pub(crate) style: Style,
     /// Whether its end glows, because it grows now.
     pub(crate) is_live: bool,
     /// Length of a running mean that is drawn over it, in units of the x axis.
     pub(crate) smoothing: Option<f64>,
-    /// Whether it belongs to a run that this one was forked from; its name then stands at its end.
+    /// Whether it belongs to a run that this one was forked from; its name is then drawn at its end.
     pub(crate) is_past: bool,
     /// Values.
     pub(crate) buckets: Vec<Bucket>,
@@ -91,7 +91,7 @@ pub(crate) struct ChartContent {
     pub(crate) is_incomplete: bool,
 }
 
-/// What was drawn last, and where everything on it is.
+/// The last drawing and its layout.
 pub(super) struct Drawn {
     pub(super) content: ChartContent,
     pub(super) layout: Layout,

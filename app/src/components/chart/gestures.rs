@@ -17,7 +17,7 @@ use super::range::Range;
 const SCROLL_PAUSE_MS: f64 = 250.0;
 /// Pixels before a press becomes a drag.
 const SLACK: f64 = 4.0;
-/// Pixels around a marker that count as it.
+/// Hit radius of a marker, pixels.
 const REACH: f64 = 7.0;
 /// Maximum number of markers described at one place.
 const MAX_MARKERS: usize = 5;
@@ -71,7 +71,7 @@ impl Gestures {
 
     /// A button or finger goes down.
     pub(super) fn press(&self, event: &ev::PointerEvent) {
-        let Some(at) = self.place(event).filter(|_| event.button() == 0) else { return };
+        let Some(at) = self.position(event).filter(|_| event.button() == 0) else { return };
         let Some(range) = self.range() else { return };
         if let Some(field) = self.0.chart.field.get_untracked() {
             // The drag continues outside the chart; without capture it ends at its edge.
@@ -91,7 +91,7 @@ impl Gestures {
 
     /// A pointer moves, pressed or not.
     pub(super) fn go(&self, event: &ev::PointerEvent) {
-        let Some(at) = self.place(event) else { return };
+        let Some(at) = self.position(event) else { return };
         let mut pressed = self.0.pressed.borrow_mut();
         if let Some(known) = pressed.iter_mut().find(|(pointer, _)| *pointer == event.pointer_id()) {
             known.1 = at;
@@ -113,7 +113,7 @@ impl Gestures {
 
     /// A button or finger goes up.
     pub(super) fn release(&self, event: &ev::PointerEvent) {
-        let at = self.place(event);
+        let at = self.position(event);
         match (self.0.gesture.get(), at) {
             (Gesture::Select { from }, Some(at)) => {
                 self.select(None);
@@ -125,9 +125,9 @@ impl Gestures {
             }
             (Gesture::Press { .. }, Some(at)) => {
                 self.point(at);
-                let place = self.with_layout(|layout| layout.from_x(at.x));
-                if let Some(place) = place {
-                    self.0.chart.group.press.run((place, self.markers_at(at).first().copied()));
+                let x = self.with_layout(|layout| layout.from_x(at.x));
+                if let Some(x) = x {
+                    self.0.chart.group.press.run((x, self.markers_at(at).first().copied()));
                 }
             }
             _ => {}
@@ -155,7 +155,7 @@ impl Gestures {
             return;
         }
         event.prevent_default();
-        let (Some(at), Some(range)) = (self.place(event), self.range()) else { return };
+        let (Some(at), Some(range)) = (self.position(event), self.range()) else { return };
         // Some wheels count in lines or pages; converted to pixels.
         let unit = [1.0, 16.0, 400.0][event.delta_mode().min(2) as usize];
         let (across, down) = (event.delta_x() * unit, event.delta_y() * unit);
@@ -178,7 +178,7 @@ impl Gestures {
         let crosshair = self.0.chart.group.crosshair;
         let middle = crosshair
             .get_untracked()
-            .filter(|place| (range.from..=range.to).contains(place))
+            .filter(|x| (range.from..=range.to).contains(x))
             .unwrap_or(range.from + range.length() / 2.0);
         match (event.key().as_str(), event.shift_key()) {
             ("+" | "=", _) => self.show(range.zoomed(middle, 1.5)),
@@ -206,7 +206,7 @@ impl Gestures {
         self.with_layout(|layout| Range { from: layout.x.from, to: layout.x.to })
     }
 
-    fn place(&self, event: &web_sys::MouseEvent) -> Option<Point> {
+    fn position(&self, event: &web_sys::MouseEvent) -> Option<Point> {
         let rect = self.0.chart.field.get_untracked()?.get_bounding_client_rect();
         Some(Point::new(f64::from(event.client_x()) - rect.left(), f64::from(event.client_y()) - rect.top()))
     }
@@ -217,12 +217,12 @@ impl Gestures {
 
     /// Moves the crosshair and describes the markers under the pointer.
     fn point(&self, at: Point) {
-        let place = self
+        let x = self
             .with_layout(|layout| {
                 layout.plot.grown(2.0).contains(Point::new(at.x, layout.plot.y)).then(|| layout.from_x(at.x))
             })
             .flatten();
-        self.0.chart.group.crosshair.set(place);
+        self.0.chart.group.crosshair.set(x);
         let markers = self.markers_at(at);
         let tip = (!markers.is_empty()).then_some((at.x, markers));
         let shown = self.0.chart.tip.with_untracked(|tip| tip.as_ref().map(|(_, numbers)| numbers.clone()));
@@ -231,21 +231,16 @@ impl Gestures {
         }
     }
 
-    /// Journal numbers of the markers at a place, the newest first.
+    /// Journal numbers of the markers at a position, the newest first.
     fn markers_at(&self, at: Point) -> Vec<u64> {
         let drawn = self.0.chart.drawn.borrow();
         let Some((drawn, nearest)) = drawn.as_ref().and_then(|drawn| Some((drawn, drawn.layout.mark_near(at, REACH)?)))
         else {
             return vec![];
         };
-        let place = drawn.layout.marks[nearest];
-        let together = drawn
-            .layout
-            .marks
-            .iter()
-            .zip(&drawn.content.marked)
-            .rev()
-            .filter(|(other, _)| (*other - place).abs() <= REACH);
+        let x = drawn.layout.marks[nearest];
+        let together =
+            drawn.layout.marks.iter().zip(&drawn.content.marked).rev().filter(|(other, _)| (*other - x).abs() <= REACH);
         together.map(|(_, number)| *number).take(MAX_MARKERS).collect()
     }
 
@@ -259,7 +254,7 @@ impl Gestures {
         self.0.chart.schedule_overlay();
     }
 
-    /// Fingers that move apart zoom in about the place that was between them, and carry it along.
+    /// Pinch: zooms about the midpoint of the two fingers and moves it with them.
     fn pinch(&self, distance: f64, middle: f64, range: Range) {
         let pressed = self.0.pressed.borrow();
         let [(_, one), (_, two), ..] = pressed[..] else { return };

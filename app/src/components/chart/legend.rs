@@ -1,4 +1,4 @@
-//! The legend of a chart: each curve with its value at the crosshair, or its newest value. The place of the crosshair
+//! The legend of a chart: each curve with its value at the crosshair, or its newest value. The x of the crosshair
 //! is written on the axis, so that the legend keeps its length.
 
 use figure::number;
@@ -19,11 +19,10 @@ pub(super) struct Entry {
     meaning: String,
 }
 
-/// The entries for a place on the x axis, or for the newest values.
-pub(super) fn entries(drawn: &Drawn, curves: &[Curve], place: Option<f64>) -> Vec<Entry> {
+/// The entries for a position on the x axis, or for the newest values.
+pub(super) fn entries(drawn: &Drawn, curves: &[Curve], x: Option<f64>) -> Vec<Entry> {
     let spec = &drawn.content.spec;
-    let readings =
-        place.filter(|place| drawn.layout.x.contains(*place)).map(|place| drawn.layout.readings(curves, place));
+    let readings = x.filter(|x| drawn.layout.x.contains(*x)).map(|x| drawn.layout.readings(curves, x));
     let mut entries = vec![];
     for (index, (curve, line)) in
         curves.iter().zip(&drawn.content.lines).enumerate().filter(|(_, (curve, _))| !curve.name.is_empty())

@@ -14,7 +14,7 @@ impl Range {
         self.to - self.from
     }
 
-    /// Shorter by `factor`; the place `about` stays where it is on the screen.
+    /// Shorter by `factor`; the position `about` does not move on the screen.
     pub(crate) fn zoomed(self, about: f64, factor: f64) -> Self {
         Self { from: about - (about - self.from) / factor, to: about + (self.to - about) / factor }
     }
@@ -25,7 +25,7 @@ impl Range {
         Self { from: self.from + by, to: self.to + by }
     }
 
-    /// Pulled inside bounds; `None` where it covers all of them.
+    /// Pulled inside bounds; `None` if it covers all of them.
     pub(crate) fn within(self, bounds: Self) -> Option<Self> {
         if !(self.from.is_finite() && self.to.is_finite()) || self.length() <= 0.0 || bounds.length() <= 0.0 {
             return None;

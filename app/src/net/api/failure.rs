@@ -5,7 +5,7 @@ use wire::ApiErrorBody;
 /// A request that was refused or failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiFailure {
-    /// HTTP status; 0 without an answer.
+    /// HTTP status; 0 without a response.
     pub(crate) status: u16,
     /// What failed, the field, and what to do.
     pub(crate) body: ApiErrorBody,
@@ -30,7 +30,7 @@ impl ApiFailure {
         Self::new(
             0,
             "unreadable",
-            format!("The answer of the server could not be read: {}", reason.to_string()),
+            format!("The response of the server could not be read: {}", reason.to_string()),
             "Reload the page: it may be older than the server.",
         )
     }

@@ -9,7 +9,7 @@ use wire::RunId;
 pub(super) struct Colours(Vec<(RunId, u8)>);
 
 impl Colours {
-    /// The colour of a run follows from its id; where another run has it, the next free one. With more than eight runs
+    /// The colour of a run follows from its id; if another run has it, the next free one. With more than eight runs
     /// colours repeat with other dashes.
     pub(super) fn of(runs: &[RunId]) -> Self {
         let mut sorted: Vec<&RunId> = runs.iter().collect();

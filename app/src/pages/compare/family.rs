@@ -15,11 +15,11 @@ pub(super) struct Member {
     pub(super) ends: BTreeMap<u32, u64>,
 }
 
-/// A segment as it is drawn: one bar in a row of its own.
+/// A segment as it is drawn: one bar in a separate row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Bar {
     pub(super) run: RunId,
-    /// Name of the run, with the number of the segment where there are several.
+    /// Name of the run, with the number of the segment if there are several.
     pub(super) label: String,
     /// First step.
     pub(super) from_step: u64,
@@ -27,7 +27,7 @@ pub(super) struct Bar {
     pub(super) left_at: Option<u64>,
     /// Last step.
     pub(super) to_step: u64,
-    /// Row of the segment that it continues, where that is shown.
+    /// Row of the segment that it continues, if that is shown.
     pub(super) stem: Option<usize>,
     /// Whether it grows.
     pub(super) is_live: bool,
@@ -35,7 +35,7 @@ pub(super) struct Bar {
     pub(super) is_control_run: bool,
 }
 
-/// The family of the selected runs: they, the runs that they were forked from, and the runs forked from them.
+/// The selected runs, their ancestors, and the forks of the selected runs.
 pub(super) fn gather(chosen: &[RunId], all: &[RunSummary]) -> Vec<RunId> {
     let find = |run: &RunId| all.iter().find(|known| known.id == *run);
     let mut family: Vec<RunId> = vec![];
@@ -104,8 +104,8 @@ fn add(member: &Member, members: &[Member], bars: &mut Vec<Bar>) {
 fn place_of(bars: &[Bar], run: &RunId, segment: u32, members: &[Member]) -> Option<usize> {
     let first = bars.iter().position(|bar| bar.run == *run)?;
     let member = members.iter().find(|member| member.summary.id == *run)?;
-    let place = member.segments.iter().position(|known| known.segment == segment)?;
-    Some(first + place)
+    let index = member.segments.iter().position(|known| known.segment == segment)?;
+    Some(first + index)
 }
 
 /// Where the path left a segment: the earliest beginning of a segment that continues it, on the way to the newest.

@@ -18,7 +18,7 @@ use crate::net::api::series::SeriesRequest;
 use crate::net::live::Live;
 use crate::route::run_path;
 
-/// Pixels of a row, and where in it the bar lies.
+/// Pixels of a row, and the position of the bar in it.
 const ROW: f64 = 36.0;
 const BAR: f64 = 24.0;
 /// Maximum number of runs that are drawn.
@@ -92,10 +92,10 @@ fn Bars(bars: Vec<Bar>) -> impl IntoView {
     let last = bars.iter().map(|bar| bar.to_step).max().unwrap_or(0).max(1);
     let height = bars.len() as f64 * ROW + 24.0;
     // Room on both sides for round ends and the dots of live runs.
-    let place = move |step: u64| 1.0 + 97.0 * step as f64 / last as f64;
+    let left = move |step: u64| 1.0 + 97.0 * step as f64 / last as f64;
     let stems = bars.iter().enumerate().filter_map(|(row, bar)| {
         let stem = bar.stem?;
-        let x = format!("{:.3}%", place(bar.from_step));
+        let x = format!("{:.3}%", left(bar.from_step));
         let (top, bottom) = (stem as f64 * ROW + BAR, row as f64 * ROW + BAR);
         Some(view! { <line class="stem" x1=x.clone() x2=x y1=top y2=bottom /> })
     });
@@ -103,7 +103,7 @@ fn Bars(bars: Vec<Bar>) -> impl IntoView {
     let scale = Scale::new(ScaleKind::Linear, 0.0, last as f64);
     let whole = axis::ticks(&scale, 6, "steps").into_iter().filter(|tick| tick.value.fract() == 0.0);
     let ticks = whole.map(|Tick { value, label }| {
-        let at = place(value as u64);
+        let at = left(value as u64);
         let x = format!("{at:.3}%");
         let anchor = if at < 4.0 {
             "start"
@@ -123,19 +123,19 @@ fn Bars(bars: Vec<Bar>) -> impl IntoView {
         <svg width="100%" height=height role="group" aria-label=label>
             {ticks}
             {stems}
-            {bars.into_iter().enumerate().map(|(row, bar)| view! { <BarRow bar row place /> }).collect_view()}
+            {bars.into_iter().enumerate().map(|(row, bar)| view! { <BarRow bar row left /> }).collect_view()}
         </svg>
     }
 }
 
 #[component]
-fn BarRow(bar: Bar, row: usize, place: impl Fn(u64) -> f64) -> impl IntoView {
+fn BarRow(bar: Bar, row: usize, left: impl Fn(u64) -> f64) -> impl IntoView {
     let choice = expect_context::<Choice>();
     let (top, y) = (row as f64 * ROW, row as f64 * ROW + BAR);
-    let percent = |step: u64| format!("{:.3}%", place(step));
+    let percent = |step: u64| format!("{:.3}%", left(step));
     let done = bar.left_at.unwrap_or(bar.to_step).min(bar.to_step);
     let (from, done_at, to) = (percent(bar.from_step), percent(done), percent(bar.to_step));
-    let is_late = place(bar.from_step) > 60.0;
+    let is_late = left(bar.from_step) > 60.0;
     let (label_at, anchor) = if is_late { (to.clone(), "end") } else { (from.clone(), "start") };
     // Beside the stem.
     let is_tied = bar.stem.is_some() && !is_late;

@@ -45,7 +45,7 @@ pub(super) struct ComparedRuns {
     choice: Choice,
     /// By id; without those that are still being fetched.
     runs: RwSignal<BTreeMap<RunId, Compared>>,
-    /// The range in view; everything where there is none.
+    /// The range in view; everything if there is none.
     range: RwSignal<Option<Range>>,
     crosshair: RwSignal<Option<f64>>,
 }

@@ -17,7 +17,7 @@ use crate::net::api::{self, ApiFailure};
 struct Selection {
     files: Vec<Named>,
     size_bytes: u64,
-    /// Text fields, where a file is JSON Lines.
+    /// Text fields, if a file is JSON Lines.
     fields: Vec<String>,
 }
 

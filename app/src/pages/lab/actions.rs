@@ -193,12 +193,12 @@ fn ListActions(
     .into_any()
 }
 
-/// Moves a run by one place in the queue of its device.
+/// Moves a run by one position in the queue of its device.
 #[component]
 pub(super) fn QueueButtons(run: Memo<Option<RunSummary>>) -> impl IntoView {
     let actions = RunActions::new();
     let session = expect_context::<Session>();
-    let place = Memo::new(move |_| {
+    let position = Memo::new(move |_| {
         run.read().as_ref().filter(|run| run.state == RunState::Queued).and_then(|run| run.queue_place).unwrap_or(1)
     });
     let queued = move || {
@@ -211,11 +211,11 @@ pub(super) fn QueueButtons(run: Memo<Option<RunSummary>>) -> impl IntoView {
             })
             .count() as u32
     };
-    let move_to = move |place: u32| {
+    let move_to = move |position: u32| {
         let Some(id) = run.read_untracked().as_ref().map(|run| run.id.clone()) else { return };
-        let change = RunChange { queue_place: Some(place), ..RunChange::default() };
+        let change = RunChange { queue_place: Some(position), ..RunChange::default() };
         actions.act("The run was not moved", async move { api::change_run(&id, &change).await }, move || {
-            actions.toasts.say(format!("The run is at place {place} in the queue"))
+            actions.toasts.say(format!("The run is at position {position} in the queue"))
         });
     };
     view! {
@@ -225,8 +225,8 @@ pub(super) fn QueueButtons(run: Memo<Option<RunSummary>>) -> impl IntoView {
                     class="quiet icon-only"
                     aria-label="Earlier in the queue"
                     title="Move up in the queue"
-                    disabled={move || place.get() <= 1}
-                    on:click={move |_| move_to(place.get_untracked() - 1)}
+                    disabled={move || position.get() <= 1}
+                    on:click={move |_| move_to(position.get_untracked() - 1)}
                 >
                     <Icon name="up" />
                 </button>
@@ -234,8 +234,8 @@ pub(super) fn QueueButtons(run: Memo<Option<RunSummary>>) -> impl IntoView {
                     class="quiet icon-only"
                     aria-label="Later in the queue"
                     title="Move down in the queue"
-                    disabled={move || place.get() >= queued()}
-                    on:click={move |_| move_to(place.get_untracked() + 1)}
+                    disabled={move || position.get() >= queued()}
+                    on:click={move |_| move_to(position.get_untracked() + 1)}
                 >
                     <Icon name="down" />
                 </button>

@@ -95,7 +95,7 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
     }
 }
 
-/// Fraction, text and meaning of the memory in use: that of the device where it is known, else that of the worker
+/// Fraction, text and meaning of the memory in use: that of the device if it is known, else that of the worker
 /// process.
 fn memory(device: &DeviceView) -> Option<(f64, String, &'static str)> {
     let (load, all) = (&device.load, device.info.memory_bytes);

@@ -27,7 +27,7 @@ pub(super) fn FirstRun() -> impl IntoView {
     // Tales is generated in the first seconds after the first start, so the datasets are fetched again when a job ends.
     let running = running_jobs();
     Effect::new(move || {
-        // Read and not only tracked: a memo that was never read has nothing to follow.
+        // Read the memo, because `track` does not run a memo that was never read.
         running.get();
         spawn_local(async move { datasets.set(Some(api::datasets::list().await)) });
     });
@@ -48,12 +48,12 @@ pub(super) fn FirstRun() -> impl IntoView {
                 None => view! { <Skeleton rows=1 class="tall" /> }.into_any(),
                 Some(Ok((estimate, device))) => {
                     let duration = estimate.secs.map_or("some minutes".to_owned(), about);
-                    let place = if device == "cpu" { "this CPU".to_owned() } else { device };
+                    let device_name = if device == "cpu" { "this CPU".to_owned() } else { device };
                     let size = short(estimate.parameters as f64);
                     view! {
                         <Empty
                             title="No runs yet"
-                            text=format!("Start Tales on {place} ({duration}): a model with {size} parameters learns \
+                            text=format!("Start Tales on {device_name} ({duration}): a model with {size} parameters learns \
                                           short stories. A grammar generates the stories, so their entropy, the \
                                           lowest possible loss, is known.")
                         >

@@ -25,7 +25,7 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
     let state = Memo::new(move |_| run.read().as_ref().map_or(RunState::Queued, |run| run.state));
     let name = Memo::new(move |_| run.read().as_ref().map(|run| run.name.clone()).unwrap_or_default());
     let share = Signal::derive(move || run.read().as_ref().map(|run| run.step as f64 / run.steps.max(1) as f64));
-    // Its name; its id where the lab no longer lists it.
+    // Its name; its id if the lab no longer lists it.
     let parent = Memo::new(move |_| {
         let run = run.read();
         let parent = &run.as_ref()?.parent.as_ref()?.run;
@@ -160,9 +160,10 @@ fn time(run: &RunSummary) -> AnyView {
     let trained = format!("{} of training, without pauses", duration(run.elapsed_secs));
     match run.state {
         RunState::Queued => {
-            let place = run.queue_place.map_or("queued".to_owned(), |place| format!("place {place} in the queue"));
+            let position =
+                run.queue_place.map_or("queued".to_owned(), |position| format!("position {position} in the queue"));
             let priority = if run.priority == 0 { String::new() } else { format!(" · priority {}", run.priority) };
-            view! { <span class="dim">{place}{priority}</span> }.into_any()
+            view! { <span class="dim">{position}{priority}</span> }.into_any()
         }
         RunState::Running if run.step > 0 => {
             let left = (run.steps.saturating_sub(run.step)) as f64 * run.elapsed_secs / run.step as f64;

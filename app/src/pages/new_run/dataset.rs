@@ -123,12 +123,12 @@ fn WeightSlider(dataset: CorpusId, datasets: Memo<Vec<CorpusId>>) -> impl IntoVi
         weights.into_iter().map(|weight| weight / total).collect::<Vec<_>>()
     };
     let name = dataset.to_string();
-    let place = move || datasets.read().iter().position(|other| *other == dataset);
-    let place = Memo::new(move |_| place());
-    let percent = move || place.get().and_then(|place| weights().get(place).copied()).unwrap_or(0.0) * 100.0;
+    let index = move || datasets.read().iter().position(|other| *other == dataset);
+    let index = Memo::new(move |_| index());
+    let percent = move || index.get().and_then(|index| weights().get(index).copied()).unwrap_or(0.0) * 100.0;
     let set = move |typed: &str| {
-        let (Some(place), Ok(percent)) = (place.get_untracked(), typed.parse::<f64>()) else { return };
-        let after = rebalanced(&untrack(weights), place, percent / 100.0);
+        let (Some(index), Ok(percent)) = (index.get_untracked(), typed.parse::<f64>()) else { return };
+        let after = rebalanced(&untrack(weights), index, percent / 100.0);
         draft.set(|spec| {
             for (weight, fraction) in spec.mix.iter_mut().flat_map(|mix| mix.values_mut()).zip(after) {
                 *weight = (fraction * 1e4).round() / 1e4;

@@ -55,7 +55,7 @@ impl Draft {
         draft
     }
 
-    /// Fetches the datasets, and selects the first where none is selected.
+    /// Fetches the datasets, and selects the first if none is selected.
     pub(super) fn fetch_datasets(self) {
         spawn_local(async move {
             let found = api::datasets::list().await;
@@ -97,7 +97,7 @@ impl Draft {
         self.spec.try_update(change);
     }
 
-    /// The selected preset, for the selected depth where it has one.
+    /// The selected preset, for the selected depth if it has one.
     pub(super) fn preset(self) -> Option<PresetInfo> {
         let spec = self.spec.read();
         preset::find(spec.preset.as_deref().unwrap_or(DEFAULT_PRESET), spec.depth).ok()

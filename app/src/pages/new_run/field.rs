@@ -57,7 +57,7 @@ pub(super) fn IntegerField(
     let draft = expect_context::<Draft>();
     let text = RwSignal::new(String::new());
     let value = Memo::new(move |_| value.get());
-    // The text follows the value, except where it already has that value ("007").
+    // The text follows the value, unless it already has that value ("007").
     Effect::new(move || {
         let value = value.get();
         if read(&text.read_untracked()) != Ok(value) {

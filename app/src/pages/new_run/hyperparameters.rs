@@ -250,7 +250,7 @@ fn ShapeControl(row: &'static Hyperparameter, value: Signal<Value>, set: Callbac
     }
 }
 
-/// A typed value: a number where it is one; `None` for an empty text.
+/// A typed value: a number if it is one; `None` for an empty text.
 fn read(text: &str) -> Option<Value> {
     let text = text.trim();
     if text.is_empty() {

@@ -1,5 +1,5 @@
 //! A completion while it is generated: each token is coloured by its probability, and the most likely tokens at the
-//! place of the selected token are listed below.
+//! position of the selected token are listed below.
 
 use figure::number;
 use leptos::html;
@@ -18,19 +18,19 @@ const UNLIKELY: f64 = 0.1;
 const CIVIDIS: [[f64; 3]; 5] =
     [[0.0, 34.0, 78.0], [66.0, 78.0, 108.0], [124.0, 123.0, 120.0], [188.0, 175.0, 111.0], [254.0, 232.0, 56.0]];
 
-fn cividis(share: f64) -> String {
-    let place = share.clamp(0.0, 1.0) * (CIVIDIS.len() - 1) as f64;
-    let at = (place as usize).min(CIVIDIS.len() - 2);
+fn cividis(fraction: f64) -> String {
+    let position = fraction.clamp(0.0, 1.0) * (CIVIDIS.len() - 1) as f64;
+    let at = (position as usize).min(CIVIDIS.len() - 2);
     let part = |channel: usize| {
         let (a, b) = (CIVIDIS[at][channel], CIVIDIS[at + 1][channel]);
-        (a + (b - a) * (place - at as f64)).round()
+        (a + (b - a) * (position - at as f64)).round()
     };
     format!("rgb({} {} {})", part(0), part(1), part(2))
 }
 
 /// `4.31 %`
-fn percent(share: f64) -> String {
-    match share * 100.0 {
+fn percent(fraction: f64) -> String {
+    match fraction * 100.0 {
         percent if percent < 0.01 => "< 0.01 %".into(),
         percent => format!("{} %", number::short(percent)),
     }
@@ -216,19 +216,19 @@ fn Footer(generation: Generation) -> impl IntoView {
     }
 }
 
-/// A token: its probability, and the most likely tokens at its place.
+/// A token: its probability, and the most likely tokens at its position.
 #[component]
 fn TokenDetails(token: CompletionToken) -> impl IntoView {
     let CompletionToken { text, probability, alternatives, token } = token;
     let nats = -probability.max(1e-300).ln();
     let rows = alternatives.into_iter().map(|other| {
-        let share = other.probability;
+        let fraction = other.probability;
         view! {
             <tr>
                 <td class="mono">{visible(&other.text)}</td>
-                <td class="right">{percent(share)}</td>
+                <td class="right">{percent(fraction)}</td>
                 <td class="probability">
-                    <i style:width=format!("{:.1}%", share * 100.0) style:background=cividis(share)></i>
+                    <i style:width=format!("{:.1}%", fraction * 100.0) style:background=cividis(fraction)></i>
                 </td>
             </tr>
         }

@@ -39,7 +39,7 @@ pub(super) fn Checkpoints() -> impl IntoView {
     let newest = Memo::new(move |_| newest_change(context));
     let again = move || spawn_local(fetch(context));
     Effect::new(move || {
-        // Read and not only tracked: a memo that was never read has nothing to follow.
+        // Read the memo, because `track` does not run a memo that was never read.
         newest.get();
         again();
     });

@@ -45,7 +45,7 @@ impl RunContext {
         self.send_with(command, false);
     }
 
-    /// Sends a change, with a control run where one is wanted.
+    /// Sends a change, with a control run if one is requested.
     pub(super) fn change(self, command: Command) {
         let with_control_run = self.wants_control_run.get_untracked();
         self.wants_control_run.set(false);

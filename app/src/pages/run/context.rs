@@ -16,7 +16,7 @@ use crate::net::api::ApiFailure;
 use crate::net::live::Live;
 use crate::session::Session;
 
-/// How the charts are drawn.
+/// Display options of the charts of the Run page.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct ChartOptions {
     /// The shared x axis.
@@ -55,7 +55,7 @@ pub(super) enum Drawer {
 pub(super) enum Answer {
     /// No command was sent.
     None,
-    /// It is awaited.
+    /// The command was sent; its answer has not arrived.
     Waiting(String),
     /// The command was applied, and at which step.
     Applied(String),
@@ -63,7 +63,7 @@ pub(super) enum Answer {
     Refused(String),
 }
 
-/// What all panels share.
+/// The state that all panels share.
 #[derive(Clone, Copy)]
 pub(super) struct RunContext {
     pub(super) run: RwSignal<OpenRun>,
@@ -79,9 +79,9 @@ pub(super) struct RunContext {
     pub(super) version: Memo<u64>,
     /// The range in view.
     pub(super) viewport: RwSignal<Viewport>,
-    /// How charts are drawn.
+    /// Options of the charts of the page.
     pub(super) options: RwSignal<ChartOptions>,
-    /// The place on the x axis at which all charts show their values.
+    /// The position on the x axis at which all charts show their values.
     pub(super) crosshair: RwSignal<Option<f64>>,
     /// The selected journal line.
     pub(super) picked: RwSignal<Option<u64>>,
@@ -91,9 +91,10 @@ pub(super) struct RunContext {
     pub(super) drawer: RwSignal<Option<Drawer>>,
     /// The answer to the last command.
     pub(super) answer: RwSignal<Answer>,
-    /// Why the controls are disabled, if they are.
+    /// Reason why the controls are disabled; `None` if they are enabled.
     pub(super) disabled_reason: Memo<Option<String>>,
-    /// Why this person cannot steer any run, if so: a run that has ended can still be forked by those who can.
+    /// Reason why the signed-in user cannot steer runs; `None` if they can. A run that has ended can still be forked
+    /// by users who can.
     pub(super) no_permission: Memo<Option<String>>,
     /// The checkpoints, newest first; `None` until they are fetched.
     pub(super) checkpoints: RwSignal<Option<Result<Vec<CheckpointView>, ApiFailure>>>,
@@ -144,7 +145,7 @@ impl RunContext {
         }
     }
 
-    /// What the charts share.
+    /// The group of the charts of this page.
     pub(super) fn chart_group(self) -> ChartGroup {
         let show = move |range: Option<Range>| match range {
             Some(range) => self.show(range),
@@ -173,7 +174,7 @@ impl RunContext {
     /// Tracks everything that the content of a chart depends on.
     pub(super) fn track_charts(self) {
         let _ = (self.version.get(), self.viewport.get(), self.options.get());
-        // Read and not only tracked: a memo that was never read has nothing to follow.
+        // Read the memo, because `track` does not run a memo that was never read.
         let _ = (self.hyperparameters.read().optimizer.grad_clip, self.ancestors.get());
     }
 

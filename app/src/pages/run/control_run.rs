@@ -24,7 +24,7 @@ const POINTS: u32 = 240;
 /// Interval between requests while either run trains.
 const REFRESH: Duration = Duration::from_secs(3);
 
-/// What the chart shows.
+/// Explanation of the chart.
 const MEANING: &str = "Training loss of this run minus that of the control run on the same batches; below 0 the \
                        change helped. The band is the mean ± 2 standard errors.";
 

@@ -1,5 +1,5 @@
-//! The control bar. Each control says its effect and the step from which it applies before it acts; the answer, with
-//! the step at which it was applied, is at the end of the bar. Hyperparameters come from the table
+//! The control bar. The tooltip of each control describes its effect and the step at which it takes effect; the
+//! answer, with the step at which it was applied, is at the end of the bar. Hyperparameters come from the table
 //! ([`super::hyperparameter`]).
 
 use leptos::prelude::*;

@@ -29,7 +29,7 @@ pub(super) fn hint(context: RunContext, is_queued: bool, effect: String) -> Stri
 /// A button that opens a form below it.
 #[component]
 pub(super) fn DrawerButton(
-    /// Which form.
+    /// The form that the button opens.
     drawer: Drawer,
     /// Content of the button.
     #[prop(into)]

@@ -8,7 +8,7 @@ use wire::{CheckpointId, PlanError, RunState};
 use super::checkpoint_list::saved;
 use super::{RunContext, phrases};
 
-/// The reason to send; `None` where the field is empty.
+/// The reason to send; `None` if the field is empty.
 pub(super) fn reason_of(reason: RwSignal<String>) -> Option<String> {
     Some(reason.get_untracked().trim().to_owned()).filter(|reason| !reason.is_empty())
 }
@@ -75,7 +75,7 @@ fn control_run_note(context: RunContext) -> String {
 /// A list of checkpoints to choose from.
 #[component]
 pub(super) fn CheckpointSelect(
-    /// The first option, for the current state; `None` where a checkpoint must be chosen.
+    /// The first option, for the current state; `None` if a checkpoint must be chosen.
     #[prop(optional_no_strip)]
     now: Option<&'static str>,
     /// The choice.

@@ -1,4 +1,4 @@
-//! Forks: a new run that begins with a checkpoint of this one, with a few changes. It inherits weights, optimizer
+//! Forks: a new run that starts from a checkpoint of this one, with a few changes. It inherits weights, optimizer
 //! state, schedules and history.
 
 use figure::number;
@@ -58,7 +58,7 @@ impl Typed {
         Self(RwSignal::new(String::new()))
     }
 
-    /// `Some(None)` where nothing is typed, `None` where the text is not a number.
+    /// `Some(None)` if nothing is typed, `None` if the text is not a number.
     fn read<T: std::str::FromStr>(self) -> Option<Option<T>> {
         let text = self.0.read().trim().replace([',', '\u{202f}', ' '], "");
         if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }

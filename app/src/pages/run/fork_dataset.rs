@@ -1,5 +1,5 @@
-//! Another dataset for a fork. It is offered where the tokenizer of the parent does not depend on a dataset; an
-//! imported model has none of its own and needs one.
+//! Another dataset for a fork. It is offered if the tokenizer of the parent does not depend on a dataset; an imported
+//! model has no dataset and needs one.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -9,7 +9,7 @@ use wire::data::corpus::CorpusInfo;
 use super::RunContext;
 use crate::net::api;
 
-/// The choice; nothing where the tokenizer was trained on the parent's dataset.
+/// The choice; nothing if the tokenizer was trained on the parent's dataset.
 #[component]
 pub(super) fn ForkDataset(chosen: RwSignal<Option<CorpusId>>) -> impl IntoView {
     let context = expect_context::<RunContext>();

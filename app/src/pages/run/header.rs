@@ -113,7 +113,7 @@ fn identical_steps(compared: &Comparison) -> Option<String> {
     }
 }
 
-/// The budgets at which the run ends, where there are any.
+/// The budgets at which the run ends, if there are any.
 #[component]
 fn Budget() -> impl IntoView {
     let context = expect_context::<RunContext>();

@@ -8,7 +8,7 @@ use wire::hyperparameters::table::Values;
 /// The group of the table whose rows have a form in common ([`super::intervals`]).
 const INTERVALS: &str = "intervals";
 
-/// The hyperparameters that have a button of their own.
+/// The hyperparameters with a separate button.
 pub(super) fn with_button() -> impl Iterator<Item = LivePath> {
     LivePath::all().filter(|path| path.row().group() != INTERVALS)
 }

@@ -12,7 +12,7 @@ use crate::session::Session;
 /// Events shown at first.
 const SHOWN: usize = 40;
 
-/// Which events.
+/// The filter of the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// All events except periodic evaluations, samples and checkpoints, which the charts and lists show.
@@ -76,7 +76,7 @@ pub(super) fn Journal() -> impl IntoView {
     let kind = RwSignal::new(Kind::Main);
     let limit = RwSignal::new(SHOWN);
     let numbers = Memo::new(move |_| {
-        // Read and not only tracked: a memo that was never read has nothing to follow.
+        // Read the memo, because `track` does not run a memo that was never read.
         context.lines.get();
         let run = context.run.read_untracked();
         run.events

@@ -37,7 +37,7 @@ fn is_taken(event: &ev::KeyboardEvent) -> bool {
         || (is_field && !is_escape)
 }
 
-/// Acts on a key of this page; whether it did.
+/// Handles a key of this page. Returns whether it was handled.
 fn press(context: RunContext, key: &str) -> bool {
     let learning_rate = Drawer::Hyperparameter(LivePath::LEARNING_RATE);
     match key {

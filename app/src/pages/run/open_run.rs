@@ -133,7 +133,7 @@ impl OpenRun {
         self.curves.end().max(self.curves.place_before(self.view.summary.step))
     }
 
-    /// The end of the plan on the x axis; `None` where it is unknown (time).
+    /// The end of the plan on the x axis; `None` if it is unknown (time).
     pub(super) fn planned_end(&self) -> Option<f64> {
         let steps = self.view.hyperparameters.steps;
         (self.curves.axis() != Axis::Secs || self.curves.end_step() + 1 >= steps)

@@ -7,7 +7,7 @@ use wire::{Author, Command, Event, EventRecord, LivePath};
 
 use super::hyperparameter;
 
-/// What a command does, while its answer is awaited.
+/// Text of a command whose answer has not arrived.
 pub(super) fn in_progress(command: &Command) -> String {
     match command {
         Command::Pause { .. } => "Pausing before the next step".into(),
@@ -39,7 +39,7 @@ pub(super) fn applied(record: &EventRecord) -> String {
     format!("{}, at step {}", phrase(&record.event), number::whole(record.step))
 }
 
-/// What happened, in a few words.
+/// The event in a short text.
 pub(super) fn phrase(event: &Event) -> String {
     match event {
         Event::Changed { path: LivePath::LEARNING_RATE, old, new } => match factor(*old, *new) {
@@ -86,7 +86,7 @@ pub(super) fn checkpoint(saved: &CheckpointView) -> String {
     format!("{}{best}", cause(saved.info.cause))
 }
 
-/// Why a checkpoint was saved.
+/// Reason for saving a checkpoint.
 fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Interval => "interval",

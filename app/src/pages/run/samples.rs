@@ -15,7 +15,7 @@ pub(super) fn Samples() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let limit = RwSignal::new(SHOWN);
     let numbers = Memo::new(move |_| {
-        // Read and not only tracked: a memo that was never read has nothing to follow.
+        // Read the memo, because `track` does not run a memo that was never read.
         context.lines.get();
         context.run.read_untracked().samples().map(|record| record.number).collect::<Vec<_>>()
     });

@@ -6,10 +6,10 @@ use wire::RunState;
 use super::RunContext;
 use crate::components::{Icon, Progress};
 
-/// What to do about a failed run.
+/// Hint for a failed run.
 const FAILED: &str = "Its series and journal are kept below. Resume continues from its newest checkpoint. Roll back or fork to \
     continue from an older one.";
-/// What to do about a lost run.
+/// Hint for a lost run.
 const LOST: &str = "Everything that it had reported is kept below. If its machine returns, the worker sends what it had stored \
     meanwhile. Resume continues from the newest checkpoint.";
 

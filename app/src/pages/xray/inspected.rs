@@ -20,7 +20,7 @@ use crate::components::{Empty, Icon, Skeleton, clicks, shows};
 const STALE_MS: f64 = 6_000.0;
 const STALE_INTERVALS: f64 = 4.0;
 
-/// What is shown of a subscription.
+/// The part of a subscription that is shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Loading,
@@ -125,7 +125,7 @@ fn no_snapshot(xray: XrayState, subscription: Subscription) -> AnyView {
     .into_any()
 }
 
-/// The step of the result, where it comes from, and its age where it is stale.
+/// The step of the result, where it comes from, and its age if it is stale.
 #[component]
 fn Provenance(xray: XrayState, subscription: Subscription) -> impl IntoView {
     let described = move || {

@@ -1,9 +1,9 @@
 //! Interventions: components ablated or scaled in a separate forward pass, and the effect on loss and completion. The
 //! run does not change, unless the interventions are applied as a weight edit.
 
+mod draft;
 mod effect;
 mod form;
-mod trial;
 mod weight_edit;
 
 use leptos::prelude::*;
@@ -12,8 +12,8 @@ use wire::control::intervention::Intervention;
 use super::single::answered;
 use super::state::XrayState;
 use crate::components::{Icon, clicks, shows};
+use draft::InterventionDraft;
 use form::Form;
-use trial::Trial;
 use weight_edit::WeightEdit;
 
 const INTRODUCTION: &str =
@@ -23,20 +23,20 @@ const IDLE: &str = "Ablate a component to see what it contributes: the loss on t
 
 /// The view. It works on the newest weights, whatever step is shown.
 pub(super) fn view(xray: XrayState) -> AnyView {
-    let trial = Trial::new(xray);
+    let draft = InterventionDraft::new(xray);
     Effect::new(move |before: Option<()>| {
         xray.text.track();
         if before.is_some() {
-            trial.compute();
+            draft.compute();
         }
     });
     let idle = || view! { <p class="dim">{IDLE}</p> }.into_any();
     let effect = move || {
         let ready = move |step, result| effect::view(xray, step, result);
         answered(
-            trial.effect.answer.get(),
+            draft.effect.answer.get(),
             "The interventions could not be computed",
-            move || trial.compute(),
+            move || draft.compute(),
             idle,
             ready,
         )
@@ -44,16 +44,16 @@ pub(super) fn view(xray: XrayState) -> AnyView {
     view! {
         <h2>"Interventions"</h2>
         <p class="note calm">{INTRODUCTION}</p>
-        <Form trial />
-        <ul class="chosen-interventions" aria-label="Interventions">{shows(move || list(trial))}</ul>
+        <Form draft />
+        <ul class="chosen-interventions" aria-label="Interventions">{shows(move || list(draft))}</ul>
         {shows(effect)}
-        <WeightEdit xray interventions=trial.interventions on_applied=Callback::new(move |()| trial.clear()) />
+        <WeightEdit xray interventions=draft.interventions on_applied=Callback::new(move |()| draft.clear()) />
     }
     .into_any()
 }
 
 /// The interventions chosen, each with a button that removes it.
-fn list(trial: Trial) -> AnyView {
+fn list(draft: InterventionDraft) -> AnyView {
     let item = |(index, intervention): (usize, Intervention)| {
         let label = format!("Remove: {intervention}");
         view! {
@@ -63,12 +63,12 @@ fn list(trial: Trial) -> AnyView {
                     class="quiet icon-only"
                     aria-label=label
                     title="Remove this intervention"
-                    on:click=clicks(move |_| trial.remove(index))
+                    on:click=clicks(move |_| draft.remove(index))
                 >
                     <Icon name="close" />
                 </button>
             </li>
         }
     };
-    trial.interventions.get().into_iter().enumerate().map(item).collect_view().into_any()
+    draft.interventions.get().into_iter().enumerate().map(item).collect_view().into_any()
 }

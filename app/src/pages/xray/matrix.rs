@@ -1,4 +1,4 @@
-//! One parameter as a heat map, down to single values. While new tiles load, the ones at hand stay at their place.
+//! One parameter as a heat map, down to single values. While new tiles load, the previous ones stay visible.
 
 mod heat_map;
 mod viewport;
@@ -116,7 +116,7 @@ fn Facts(viewport: Viewport) -> impl IntoView {
     })
 }
 
-/// The value pointed at, or the statistics of its tile where values are combined.
+/// The value pointed at, or the statistics of its tile if values are combined.
 #[component]
 fn PointedValue(viewport: Viewport) -> impl IntoView {
     let pointed = move || {

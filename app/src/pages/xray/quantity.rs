@@ -1,5 +1,5 @@
 //! The quantities that the overview can be coloured by. Each has a fixed scale, so that colours of different steps can
-//! be compared. What counts as a problem is [`super::problem`]'s.
+//! be compared. [`super::problem`] defines problems.
 
 use wire::inspect::result::ComponentStats;
 use wire::inspect::statistics::TensorStats;
@@ -90,7 +90,7 @@ pub(crate) const QUANTITIES: [About; 5] = [
 /// The colour of one component.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Coloured {
-    /// The value, where the quantity is defined for this component and known.
+    /// The value, if the quantity is defined for this component and known.
     pub(crate) value: Option<f64>,
     /// Its position on the colour scale, 0 to 1.
     pub(crate) position: f64,
@@ -154,7 +154,7 @@ pub(crate) fn belongs(tensor: &str, component: &str) -> bool {
     tensor.strip_prefix(component).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Norm of the gradient over the parameters of a component; none where it has no parameters of its own.
+/// Norm of the gradient over the parameters of a component; `None` if it has no parameters.
 pub(crate) fn gradient_norm(component: &str, tensors: &[TensorStats]) -> Option<f64> {
     let squares: Vec<f64> = tensors
         .iter()

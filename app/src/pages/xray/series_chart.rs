@@ -9,7 +9,7 @@ use super::state::XrayState;
 use super::step::StepChoice;
 use crate::components::Canvas;
 
-/// Curves with a colour of their own; the others are drawn faint.
+/// Curves with separate colours; the others are drawn faint.
 pub(super) const COLOURED: usize = 8;
 
 /// The numbers of one component.
@@ -37,7 +37,7 @@ pub(super) fn SeriesChart(
     series: Signal<Vec<ComponentSeries>>,
     /// What is drawn: `score`.
     title: Signal<&'static str>,
-    /// Ends of the y axis, where it has fixed ones.
+    /// Ends of the y axis, if it has fixed ones.
     ends: (Option<f64>, Option<f64>),
     /// A summary for screen readers.
     label: Signal<String>,

@@ -10,7 +10,7 @@ use super::state::XrayState;
 use crate::components::{Failure, Icon, Skeleton};
 use crate::net::api::{ApiFailure, inspections};
 
-/// What became of the last request.
+/// The outcome of the last request.
 #[derive(Clone)]
 pub(super) enum Answer {
     /// Nothing was requested.
@@ -40,7 +40,7 @@ impl SingleInspection {
         Self { xray, answer: RwSignal::new(Answer::Idle), request: StoredValue::new(0) }
     }
 
-    /// Forgets the answer.
+    /// Clears the result.
     pub(super) fn clear(self) {
         self.next_request();
         self.answer.set(Answer::Idle);
@@ -76,7 +76,7 @@ impl SingleInspection {
     }
 }
 
-/// The answer: `idle` before a request, `ready` for a result, and the designed loading and failed states.
+/// The result: `idle` before a request, `ready` for a result, and the loading and error states.
 pub(super) fn answered(
     answer: Answer,
     what_failed: &'static str,

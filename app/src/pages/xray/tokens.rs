@@ -13,7 +13,7 @@ pub(crate) fn visible(text: &str) -> String {
     }
 }
 
-/// The same, shortened to `letters` characters.
+/// The token as [`visible`] text, shortened to `letters` characters.
 pub(crate) fn brief(text: &str, letters: usize) -> String {
     let shown = visible(text);
     if shown.chars().count() <= letters { shown } else { shown.chars().take(letters - 1).chain(['…']).collect() }
@@ -33,7 +33,7 @@ pub(crate) fn nats(loss: f32) -> String {
     if loss.is_nan() { "no next token".into() } else { number::with_unit(f64::from(loss), "nats") }
 }
 
-/// Mean of the finite values; none where there are none.
+/// Mean of the finite values; `None` if there are none.
 pub(crate) fn mean(values: impl IntoIterator<Item = f32>) -> Option<f64> {
     let (sum, count) = values
         .into_iter()

@@ -41,7 +41,7 @@ pub(super) fn facts(head: &HeadStats) -> [(&'static str, String, &'static str); 
     ]
 }
 
-/// The kind of a head, where one statistic shows it.
+/// The kind of a head, if one statistic shows it.
 pub(super) fn kind(head: &HeadStats) -> &'static str {
     match head {
         head if head.induction > 0.5 => "induction head: predicts what followed the previous occurrence",

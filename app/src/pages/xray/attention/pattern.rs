@@ -139,7 +139,7 @@ fn drawing(size: Size, tokens: &[String], pattern: &HeatMap, row: Option<usize>,
     shapes
 }
 
-/// The labels of all queries, or of the chosen one where there is no room for all.
+/// The labels of all queries, or of the chosen one if there is no room for all.
 fn query_labels(tokens: &[String], rect: Rect, cell: f64, chosen: Option<usize>) -> Vec<Shape> {
     let label = |(at, token): (usize, &String)| {
         let is_chosen = chosen == Some(at);

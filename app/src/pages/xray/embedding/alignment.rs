@@ -1,12 +1,12 @@
 //! Alignment of the projected embeddings of two steps. Principal components can flip and rotate between steps; each
-//! projection is rotated, and mirrored where that fits better, onto the one before it (orthogonal Procrustes in the
+//! projection is rotated, and mirrored if that fits better, onto the one before it (orthogonal Procrustes in the
 //! plane).
 
 use std::collections::HashMap;
 
 /// A token on the plane.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Spot {
+pub(super) struct ProjectedToken {
     pub(super) token: u32,
     /// To the right.
     pub(super) x: f64,
@@ -19,9 +19,10 @@ pub(super) struct Spot {
 ///
 /// With centred positions as complex numbers a and b the best rotation is the argument of sum a conj(b), the best
 /// mirrored one that of sum a b; the one with the larger sum leaves the smaller distance.
-pub(super) fn aligned(before: &[Spot], next: &[Spot]) -> Vec<Spot> {
-    let known: HashMap<u32, &Spot> = before.iter().map(|spot| (spot.token, spot)).collect();
-    let pairs: Vec<(&Spot, &Spot)> = next.iter().filter_map(|spot| Some((*known.get(&spot.token)?, spot))).collect();
+pub(super) fn aligned(before: &[ProjectedToken], next: &[ProjectedToken]) -> Vec<ProjectedToken> {
+    let known: HashMap<u32, &ProjectedToken> = before.iter().map(|spot| (spot.token, spot)).collect();
+    let pairs: Vec<(&ProjectedToken, &ProjectedToken)> =
+        next.iter().filter_map(|spot| Some((*known.get(&spot.token)?, spot))).collect();
     let Some(motion) = Motion::best(&pairs) else {
         return next.to_vec();
     };
@@ -39,12 +40,12 @@ struct Motion {
 
 impl Motion {
     /// The best motion over pairs of `before` and `next`; none for fewer than two pairs or for pairs without extent.
-    fn best(pairs: &[(&Spot, &Spot)]) -> Option<Self> {
+    fn best(pairs: &[(&ProjectedToken, &ProjectedToken)]) -> Option<Self> {
         if pairs.len() < 2 {
             return None;
         }
         let count = pairs.len() as f64;
-        let sum = |of: fn(&(&Spot, &Spot)) -> f64| pairs.iter().map(of).sum::<f64>() / count;
+        let sum = |of: fn(&(&ProjectedToken, &ProjectedToken)) -> f64| pairs.iter().map(of).sum::<f64>() / count;
         let before = (sum(|(a, _)| a.x), sum(|(a, _)| a.y));
         let next = (sum(|(_, b)| b.x), sum(|(_, b)| b.y));
         let (mut rotation, mut mirrored) = ((0.0, 0.0), (0.0, 0.0));
@@ -66,11 +67,11 @@ impl Motion {
         })
     }
 
-    fn applied(&self, spot: &Spot) -> Spot {
+    fn applied(&self, spot: &ProjectedToken) -> ProjectedToken {
         let (x, y) = (spot.x - self.next.0, spot.y - self.next.1);
         let y = if self.is_mirrored { -y } else { y };
         let (right, up) = (x * self.cos - y * self.sin, x * self.sin + y * self.cos);
-        Spot { token: spot.token, x: right + self.before.0, y: up + self.before.1 }
+        ProjectedToken { token: spot.token, x: right + self.before.0, y: up + self.before.1 }
     }
 }
 
@@ -78,22 +79,22 @@ impl Motion {
 mod tests {
     use super::*;
 
-    fn cloud() -> Vec<Spot> {
+    fn cloud() -> Vec<ProjectedToken> {
         (0..40u32)
             .map(|token| {
                 let t = f64::from(token);
-                Spot { token, x: (t * 1.7).sin() * 3.0 + t * 0.05, y: (t * 0.9).cos() - 0.02 * t }
+                ProjectedToken { token, x: (t * 1.7).sin() * 3.0 + t * 0.05, y: (t * 0.9).cos() - 0.02 * t }
             })
             .collect()
     }
 
-    fn rotated(spots: &[Spot], angle: f64, is_mirrored: bool) -> Vec<Spot> {
+    fn rotated(spots: &[ProjectedToken], angle: f64, is_mirrored: bool) -> Vec<ProjectedToken> {
         let (sin, cos) = angle.sin_cos();
         spots
             .iter()
             .map(|spot| {
                 let y = if is_mirrored { -spot.y } else { spot.y };
-                Spot { token: spot.token, x: spot.x * cos - y * sin, y: spot.x * sin + y * cos }
+                ProjectedToken { token: spot.token, x: spot.x * cos - y * sin, y: spot.x * sin + y * cos }
             })
             .collect()
     }
@@ -106,7 +107,7 @@ mod tests {
                 // Another order, and a token that was not there before.
                 let mut next = rotated(&before, angle, is_mirrored);
                 next.reverse();
-                next.push(Spot { token: 99, x: 1.0, y: 2.0 });
+                next.push(ProjectedToken { token: 99, x: 1.0, y: 2.0 });
                 let aligned_next = aligned(&before, &next);
                 assert_eq!(aligned_next.len(), next.len());
                 for spot in aligned_next.iter().filter(|spot| spot.token != 99) {
@@ -126,10 +127,10 @@ mod tests {
         let mut next = rotated(&before, 1.0, true);
         next.iter_mut().for_each(|spot| spot.x += (f64::from(spot.token) * 3.3).sin() * 0.4);
         let aligned_next = aligned(&before, &next);
-        let distance = |spots: &[Spot]| (spots[3].x - spots[20].x).hypot(spots[3].y - spots[20].y);
+        let distance = |spots: &[ProjectedToken]| (spots[3].x - spots[20].x).hypot(spots[3].y - spots[20].y);
         assert!((distance(&aligned_next) - distance(&next)).abs() < 1e-9);
         assert_eq!(aligned(&[], &next), next);
-        let same = vec![Spot { token: 1, x: 0.0, y: 0.0 }, Spot { token: 2, x: 0.0, y: 0.0 }];
+        let same = vec![ProjectedToken { token: 1, x: 0.0, y: 0.0 }, ProjectedToken { token: 2, x: 0.0, y: 0.0 }];
         assert_eq!(aligned(&same, &same), same);
     }
 }

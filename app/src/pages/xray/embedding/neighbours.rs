@@ -1,5 +1,5 @@
-//! The nearest neighbours of the chosen token as a table. The list of tokens stands in for the scatter plot where no
-//! pointer is used.
+//! The nearest neighbours of the chosen token as a table. The list of tokens replaces the scatter plot for keyboard
+//! use.
 
 use figure::number;
 use leptos::prelude::*;

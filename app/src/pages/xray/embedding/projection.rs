@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use wire::inspect::request::Inspection;
 use wire::inspect::result::{EmbeddingPoint, InspectionResult};
 
-use super::alignment::{Spot, aligned};
+use super::alignment::{ProjectedToken, aligned};
 use crate::pages::xray::inspections::result::{Inspected, Source};
 use crate::pages::xray::state::XrayState;
 use crate::pages::xray::subscription::Subscription;
@@ -14,13 +14,13 @@ use crate::pages::xray::tokens::visible;
 /// Margin around the outermost token, pixels.
 const MARGIN: f64 = 18.0;
 
-/// What the view shows.
+/// The state of the view.
 #[derive(Clone, Copy)]
 pub(super) struct Projection {
     pub(super) subscription: Subscription,
     /// The aligned projections of the snapshots, by step.
-    pub(super) history: Memo<Vec<(u64, Vec<Spot>)>>,
-    pub(super) spots: Memo<Vec<Spot>>,
+    pub(super) history: Memo<Vec<(u64, Vec<ProjectedToken>)>>,
+    pub(super) spots: Memo<Vec<ProjectedToken>>,
     /// Index of the chosen token.
     pub(super) chosen: RwSignal<Option<usize>>,
     pub(super) has_trails: RwSignal<bool>,
@@ -67,14 +67,15 @@ pub(super) fn points(shown: &Inspected) -> &[EmbeddingPoint] {
     }
 }
 
-fn spots_of(shown: &Inspected) -> Vec<Spot> {
-    let spot = |point: &EmbeddingPoint| Spot { token: point.token, x: f64::from(point.x), y: f64::from(point.y) };
+fn spots_of(shown: &Inspected) -> Vec<ProjectedToken> {
+    let spot =
+        |point: &EmbeddingPoint| ProjectedToken { token: point.token, x: f64::from(point.x), y: f64::from(point.y) };
     points(shown).iter().map(spot).collect()
 }
 
 /// The projections of the snapshots, each aligned to the one before it.
-fn history(snapshots: &[Inspected]) -> Vec<(u64, Vec<Spot>)> {
-    let mut history: Vec<(u64, Vec<Spot>)> = vec![];
+fn history(snapshots: &[Inspected]) -> Vec<(u64, Vec<ProjectedToken>)> {
+    let mut history: Vec<(u64, Vec<ProjectedToken>)> = vec![];
     for shown in snapshots {
         let next = spots_of(shown);
         let next = history.last().map(|(_, before)| aligned(before, &next)).unwrap_or(next);
@@ -84,7 +85,7 @@ fn history(snapshots: &[Inspected]) -> Vec<(u64, Vec<Spot>)> {
 }
 
 /// The projection of a result, aligned to the snapshots.
-fn aligned_spots(shown: &Inspected, history: &[(u64, Vec<Spot>)]) -> Vec<Spot> {
+fn aligned_spots(shown: &Inspected, history: &[(u64, Vec<ProjectedToken>)]) -> Vec<ProjectedToken> {
     let snapshot = history.iter().find(|(step, _)| *step == shown.step && shown.source == Source::Snapshot);
     match (snapshot, history.last()) {
         (Some((_, spots)), _) => spots.clone(),
@@ -94,7 +95,7 @@ fn aligned_spots(shown: &Inspected, history: &[(u64, Vec<Spot>)]) -> Vec<Spot> {
 }
 
 /// Where a token lies on a canvas.
-pub(super) fn pixel(size: Size, reach: f64, spot: &Spot) -> Point {
+pub(super) fn pixel(size: Size, reach: f64, spot: &ProjectedToken) -> Point {
     let half = (size.width.min(size.height) / 2.0 - MARGIN).max(1.0);
     Point::new(size.width / 2.0 + spot.x / reach * half, size.height / 2.0 - spot.y / reach * half)
 }

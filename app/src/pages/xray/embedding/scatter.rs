@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use figure::scene::{Anchor, Fill, Point, Role, Shape, Size, Stroke, Text};
 use leptos::prelude::*;
 
-use super::alignment::Spot;
+use super::alignment::ProjectedToken;
 use super::projection::{Projection, pixel};
 use crate::components::{Canvas, CanvasEvent, OnCanvasEvent};
 
@@ -47,9 +47,9 @@ pub(super) fn Scatter(projection: Projection) -> impl IntoView {
 
 fn choose_nearest(projection: Projection, at: Point, size: Size) {
     let reach = untrack(|| projection.reach());
-    let distance = |spot: &Spot| {
-        let place = pixel(size, reach, spot);
-        (place.x - at.x).hypot(place.y - at.y)
+    let distance = |spot: &ProjectedToken| {
+        let point = pixel(size, reach, spot);
+        (point.x - at.x).hypot(point.y - at.y)
     };
     let nearest = projection.spots.with_untracked(|spots| {
         let distances = spots.iter().map(distance).enumerate();
@@ -106,9 +106,9 @@ fn axes(size: Size) -> [Shape; 2] {
     ]
 }
 
-/// A dot for each token; labels where there is room, the most frequent tokens first.
+/// A dot for each token; labels if there is room, the most frequent tokens first.
 fn labelled_dots(
-    spots: &[Spot],
+    spots: &[ProjectedToken],
     words: &[String],
     size: Size,
     reach: f64,
@@ -140,7 +140,7 @@ fn dot(point: Point, is_chosen: bool, is_near: bool) -> Shape {
     }
 }
 
-/// The label of a token, on the side where it fits.
+/// The label of a token, on the side on which it fits.
 fn label(point: Point, word: String, role: Role, size: Size) -> Text {
     let is_at_edge = point.x > size.width - 60.0;
     let (x, anchor) = if is_at_edge { (point.x - 6.0, Anchor::End) } else { (point.x + 6.0, Anchor::Start) };
@@ -148,7 +148,7 @@ fn label(point: Point, word: String, role: Role, size: Size) -> Text {
 }
 
 /// Where a token was at the snapshots up to a step.
-fn path(history: &[(u64, Vec<Spot>)], token: u32, until: u64) -> Vec<&Spot> {
+fn path(history: &[(u64, Vec<ProjectedToken>)], token: u32, until: u64) -> Vec<&ProjectedToken> {
     let snapshots = history.iter().take_while(|(step, _)| *step <= until);
     snapshots.filter_map(|(_, spots)| spots.iter().find(|spot| spot.token == token)).collect()
 }

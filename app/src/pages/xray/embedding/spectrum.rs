@@ -17,7 +17,7 @@ const NAMED: usize = 5;
 /// Height of the labels below the bars, pixels.
 const FOOT: f64 = 14.0;
 
-/// The spectrum of a result; empty where the text is not modular arithmetic.
+/// The spectrum of a result; empty if the text is not modular arithmetic.
 fn spectrum(shown: &Inspected) -> &[f32] {
     match &shown.result {
         InspectionResult::Embedding { spectrum, .. } => spectrum,
@@ -70,7 +70,7 @@ fn bars(values: &[f32], size: Size) -> Vec<Shape> {
     values.iter().enumerate().map(bar).chain(labels).collect()
 }
 
-/// The strongest frequencies and their share of the energy, without the constant component.
+/// The strongest frequencies and their fraction of the energy, without the constant component.
 fn strongest(values: &[f32]) -> String {
     let energy = |value: f32| f64::from(value).powi(2);
     let all: f64 = values.iter().skip(1).map(|value| energy(*value)).sum();
@@ -89,7 +89,7 @@ fn strongest(values: &[f32]) -> String {
     )
 }
 
-/// The spectra of the snapshots: a row for each frequency, a column for each snapshot. Nothing where the text is not
+/// The spectra of the snapshots: a row for each frequency, a column for each snapshot. Nothing if the text is not
 /// modular arithmetic.
 pub(in crate::pages::xray) fn over_snapshots(snapshots: Memo<Vec<Inspected>>) -> AnyView {
     let with_spectrum = Memo::new(move |_| {

@@ -46,7 +46,7 @@ impl Requests {
 }
 
 impl LiveRequests {
-    /// None; they end with the page.
+    /// Live requests of a page; they are withdrawn when the page closes.
     pub(super) fn new(run: RunId, live: Live) -> Self {
         let left = run.clone();
         on_cleanup(move || live.inspect(left.clone(), vec![]));

@@ -55,7 +55,7 @@ pub(crate) enum Status {
     NoSnapshot,
 }
 
-/// The status that an update brings. Statistics that the worker sends by itself are no result of an inspection.
+/// The status that an update brings. Statistics that the worker sends without a request are not inspection results.
 pub(super) fn status(update: InspectionUpdate, source: impl Fn(InspectionOverhead) -> Source) -> Status {
     match update {
         InspectionUpdate::Result { step, result, overhead, .. } => {

@@ -9,8 +9,8 @@ use crate::pages::xray::state::XrayState;
 use crate::pages::xray::token_text::token_text;
 use crate::pages::xray::tokens::{mean, percent, visible};
 
-/// The increase of the loss that gives the full colour is at least this, nats.
-const LEAST_INCREASE: f32 = 0.5;
+/// Minimum increase of the loss that gives the full colour, nats.
+const MIN_INCREASE: f32 = 0.5;
 
 /// The effect on the weights of a step.
 pub(super) fn view(xray: XrayState, step: u64, result: InspectionResult) -> AnyView {
@@ -100,7 +100,7 @@ fn increases(before: &[f32], after: &[f32], tokens: usize) -> Vec<f32> {
 
 /// Increases as tints from 0 to 1, relative to the largest.
 fn tints(increases: &[f32]) -> Vec<f32> {
-    let most = increases.iter().copied().filter(|loss| loss.is_finite()).fold(LEAST_INCREASE, f32::max);
+    let most = increases.iter().copied().filter(|loss| loss.is_finite()).fold(MIN_INCREASE, f32::max);
     increases.iter().map(|loss| (loss / most).clamp(0.0, 1.0)).collect()
 }
 

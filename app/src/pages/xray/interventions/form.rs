@@ -5,14 +5,14 @@ use leptos::prelude::*;
 use wire::control::intervention::{Component, Intervention, MAX_INTERVENTIONS};
 use wire::model::ModelPlan;
 
-use super::trial::Trial;
+use super::draft::InterventionDraft;
 use crate::components::{says, shows};
 
 /// A kind of component.
 struct Kind {
     id: &'static str,
     label: &'static str,
-    /// What its number counts, where it has one.
+    /// The kind of its number, if it has one.
     number: Option<&'static str>,
 }
 
@@ -28,7 +28,7 @@ const KINDS: [Kind; 6] = [
 /// Largest factor of the slider; the API takes more.
 const MAX_FACTOR: &str = "3";
 
-/// What the form holds.
+/// The values of the form.
 #[derive(Clone, Copy)]
 struct Fields {
     kind: RwSignal<String>,
@@ -86,30 +86,30 @@ impl Fields {
 }
 
 /// Adds interventions; another factor for the same component replaces the one before.
-fn add(trial: Trial, fields: Fields) {
+fn add(draft: InterventionDraft, fields: Fields) {
     let (components, factor) = (untrack(|| fields.components()), fields.factor.get_untracked());
-    trial.interventions.update(|interventions| {
+    draft.interventions.update(|interventions| {
         interventions.retain(|known| !components.contains(&known.component));
         interventions.truncate(MAX_INTERVENTIONS - components.len());
         interventions.extend(components.into_iter().map(|component| Intervention { component, factor }));
     });
-    trial.compute();
+    draft.compute();
 }
 
 #[component]
-pub(super) fn Form(trial: Trial) -> impl IntoView {
+pub(super) fn Form(draft: InterventionDraft) -> impl IntoView {
     let fields = Fields::new();
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        add(trial, fields);
+        add(draft, fields);
     };
     let has_layer = move || *fields.kind.read() != "position";
-    let max_layer = trial.xray.layers().saturating_sub(1) as usize;
+    let max_layer = draft.xray.layers().saturating_sub(1) as usize;
     let layer = move || {
         has_layer().then(|| number_input("Block", max_layer, fields.layer, "Number of the block, from 0 (default 0)"))
     };
     let number = move || {
-        let max = trial.xray.model.with_value(|model| fields.max_number(model));
+        let max = draft.xray.model.with_value(|model| fields.max_number(model));
         let label = fields.number_label()?;
         Some(number_input(label, max, fields.number, "Number of the component, from 0 (default 0)"))
     };

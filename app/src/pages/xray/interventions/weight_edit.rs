@@ -13,14 +13,14 @@ use crate::pages::xray::state::XrayState;
 use crate::route::run_path;
 use crate::session::Session;
 
-/// Steps that a fork of a finished run trains at least.
-const LEAST_STEPS: u64 = 100;
+/// Minimum number of steps that a fork of a finished run trains.
+const MIN_STEPS: u64 = 100;
 const CONTROL: &str = "A control run is a fork from the same state without the edit, trained on the same batches. The \
                        difference between the two runs is the effect of the edit. Off by default.";
 const APPLY: &str = "Multiply the weights of the run once, before its next step";
 const FORK: &str = "Start a new run from the newest checkpoint with this edit";
 
-/// What became of the last action.
+/// The outcome of the last action.
 #[derive(Clone)]
 enum Outcome {
     Idle,
@@ -47,11 +47,11 @@ impl Edit {
         Command::EditWeights { interventions: self.interventions.get_untracked(), reason }
     }
 
-    /// Steps of a fork: those of the run, or a tenth more where the run has done them all.
+    /// Steps of a fork: those of the run, or a tenth more if the run has done them all.
     fn extended_steps(self) -> Option<u64> {
         let summary = self.xray.summary.read();
         let is_at_its_end = !summary.state.is_live() && summary.step >= summary.steps;
-        is_at_its_end.then(|| summary.steps + (summary.steps / 10).max(LEAST_STEPS))
+        is_at_its_end.then(|| summary.steps + (summary.steps / 10).max(MIN_STEPS))
     }
 
     fn apply(self) {
@@ -101,7 +101,7 @@ impl Edit {
 pub(super) fn WeightEdit(
     xray: XrayState,
     interventions: RwSignal<Vec<Intervention>>,
-    /// Called once the run has the edit: the trial was computed on other weights.
+    /// Called once the run has the edit: the effect was computed on other weights.
     on_applied: Callback<()>,
 ) -> impl IntoView {
     let session = expect_context::<Session>();
@@ -166,7 +166,7 @@ fn outcome_view(outcome: Outcome) -> AnyView {
     }
 }
 
-/// What the two buttons do.
+/// The effect of the two buttons.
 fn consequence(is_live: bool, extended_steps: Option<u64>) -> String {
     match extended_steps {
         _ if is_live => {

@@ -111,7 +111,7 @@ fn fitting(width: f64, column: f64) -> usize {
     ((width - LABELS - SAVE) / column).floor().max(1.0) as usize
 }
 
-/// The canvas with its caption, and a slider where the text is wider than it.
+/// The canvas with its caption, and a slider if the text is wider than it.
 #[component]
 pub(super) fn Grid(xray: XrayState, subscription: Subscription) -> impl IntoView {
     let scroll = Scroll::new(xray, subscription);

@@ -1,4 +1,4 @@
-//! The matrix on a canvas: means of tiles, or single values with their numbers where there is room.
+//! The matrix on a canvas: means of tiles, or single values with their numbers if there is room.
 
 use figure::heat::{heat, part, scale_bar};
 use figure::scene::{Anchor, Fill, Point, Rect, Role, Shape, Size, Stroke, Text};

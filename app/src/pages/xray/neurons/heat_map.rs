@@ -104,7 +104,7 @@ impl Cursor {
     }
 }
 
-/// The canvas, and a slider where there are more neurons than rows in view.
+/// The canvas, and a slider if there are more neurons than rows in view.
 #[component]
 pub(super) fn HeatMapOfNeurons(
     xray: XrayState,
@@ -185,7 +185,7 @@ fn drawing(
     shapes
 }
 
-/// The numbers of the neurons in view: all where rows are high, else every fourth, without those beside the chosen one.
+/// The numbers of the neurons in view: all if rows are high, else every fourth, without those beside the chosen one.
 fn neuron_labels(neurons: &Neurons, first: u32, chosen: Option<u32>, rect: Rect, height: f64) -> Vec<Shape> {
     let in_view = neurons.neurons.iter().enumerate().skip(first as usize).take(ROWS as usize);
     let label = |(row, neuron): (usize, &u32)| {

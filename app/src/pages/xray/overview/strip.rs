@@ -140,7 +140,7 @@ fn problem_count(problems: &[Option<String>]) -> Option<AnyView> {
     Some(view! { <span class="problems" title=title><Icon name="warning" />{text}</span> }.into_any())
 }
 
-/// Why components have no colour.
+/// The reason why components have no colour; `None` if they have one.
 fn note(xray: XrayState, measurements: Measurements) -> Option<String> {
     if xray.is_waiting() {
         return Some("The run has not started: the components have no values yet.".into());

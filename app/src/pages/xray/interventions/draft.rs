@@ -1,4 +1,4 @@
-//! The interventions that are being tried, and their effect.
+//! The selected interventions and their effect.
 
 use leptos::prelude::*;
 use wire::control::intervention::Intervention;
@@ -7,15 +7,15 @@ use wire::inspect::request::Inspection;
 use crate::pages::xray::single::SingleInspection;
 use crate::pages::xray::state::XrayState;
 
-/// The interventions chosen, and their effect.
+/// The selected interventions and their effect.
 #[derive(Clone, Copy)]
-pub(super) struct Trial {
+pub(super) struct InterventionDraft {
     pub(super) xray: XrayState,
     pub(super) interventions: RwSignal<Vec<Intervention>>,
     pub(super) effect: SingleInspection,
 }
 
-impl Trial {
+impl InterventionDraft {
     /// No interventions.
     pub(super) fn new(xray: XrayState) -> Self {
         Self { xray, interventions: RwSignal::new(vec![]), effect: SingleInspection::new(xray) }
