@@ -48,21 +48,21 @@ pub(crate) enum Connection {
 }
 
 /// An update of a watched run.
-pub(crate) enum News {
+pub(crate) enum RunUpdate {
     /// What is new since the previous tick.
     Tick(Box<Tick>),
     /// The stream has a gap: fetch the run again, then [`Watch::go_on`] from its cursor.
     Resync,
 }
 
-type OnNews = Rc<dyn Fn(News)>;
+type OnUpdate = Rc<dyn Fn(RunUpdate)>;
 
 /// A watched run.
 struct Watched {
     number: u32,
     run: RunId,
     cursor: Cursor,
-    on_news: OnNews,
+    on_update: OnUpdate,
 }
 
 /// The socket and what the page requests from it. Closures never hold the borrow across a call to the page.
@@ -131,14 +131,14 @@ impl Live {
     }
 
     /// Subscribes to a run from `since` on. The subscription survives reconnections and ends with [`Watch::leave`].
-    pub(crate) fn watch_run(self, run: RunId, since: Cursor, on_news: impl Fn(News) + 'static) -> Watch {
+    pub(crate) fn watch_run(self, run: RunId, since: Cursor, on_update: impl Fn(RunUpdate) + 'static) -> Watch {
         let number = self.with_state(|state| {
             state.last_number += 1;
             state.watched.push(Watched {
                 number: state.last_number,
                 run: run.clone(),
                 cursor: since,
-                on_news: Rc::new(on_news),
+                on_update: Rc::new(on_update),
             });
             state.last_number
         });
@@ -238,12 +238,12 @@ impl Live {
             of_run
                 .map(|watched| {
                     watched.cursor = tick.cursor;
-                    watched.on_news.clone()
+                    watched.on_update.clone()
                 })
                 .collect::<Vec<_>>()
         });
-        for on_news in listeners.unwrap_or_default() {
-            on_news(News::Tick(Box::new(tick.clone())));
+        for on_update in listeners.unwrap_or_default() {
+            on_update(RunUpdate::Tick(Box::new(tick.clone())));
         }
     }
 
@@ -253,11 +253,11 @@ impl Live {
                 .watched
                 .iter()
                 .filter(|watched| watched.run == *run)
-                .map(|watched| watched.on_news.clone())
+                .map(|watched| watched.on_update.clone())
                 .collect::<Vec<_>>()
         };
-        for on_news in self.with_state(of_run).unwrap_or_default() {
-            on_news(News::Resync);
+        for on_update in self.with_state(of_run).unwrap_or_default() {
+            on_update(RunUpdate::Resync);
         }
     }
 

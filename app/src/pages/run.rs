@@ -55,7 +55,7 @@ use wire::{Event, EventRecord, RunId};
 
 use crate::components::{Failure, Skeleton};
 use crate::net::api::{self, ApiFailure};
-use crate::net::live::{Live, News, Watch};
+use crate::net::live::{Live, RunUpdate, Watch};
 use charts::{Charts, is_shown};
 use checkpoints::Checkpoints;
 use context::{Drawer, RunContext};
@@ -169,8 +169,8 @@ fn watch(context: RunContext, loader: SeriesLoader) {
     let live = expect_context::<Live>();
     let held = StoredValue::new(None::<Watch>);
     let since = context.run.read_untracked().view.cursor;
-    let watch = live.watch_run(context.id(), since, move |news| match news {
-        News::Tick(tick) => {
+    let watch = live.watch_run(context.id(), since, move |update| match update {
+        RunUpdate::Tick(tick) => {
             let is_rollback = tick.events.iter().any(|record| matches!(record.event, Event::RolledBack { .. }));
             context.run.try_update(|run| run.tick(*tick));
             if is_rollback {
@@ -178,7 +178,7 @@ fn watch(context: RunContext, loader: SeriesLoader) {
                 spawn_local(start_over(context, loader, held));
             }
         }
-        News::Resync => spawn_local(start_over(context, loader, held)),
+        RunUpdate::Resync => spawn_local(start_over(context, loader, held)),
     });
     held.set_value(Some(watch));
     on_cleanup(move || watch.leave());

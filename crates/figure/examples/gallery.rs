@@ -4,7 +4,7 @@ use std::path::Path;
 
 use figure::curve::point;
 use figure::png::PngWriter;
-use figure::{ChartSpec, Curve, Drawing, Frame, Mark, Reference, Role, Scale, ScaleKind, Size, Style, Theme, chart};
+use figure::{ChartSpec, Curve, Drawing, Frame, Marker, Reference, Role, Scale, ScaleKind, Size, Style, Theme, chart};
 use wire::control::author::Author;
 use wire::series::Bucket;
 
@@ -69,8 +69,8 @@ fn fold(from: u64, to: u64, width: u64, value: &mut dyn FnMut(u64) -> f64) -> Ve
     (from..to).step_by(width as usize).map(bucket).collect()
 }
 
-fn mark(x: f64, phrase: &str, author: Author, is_alarm: bool) -> Mark {
-    Mark { x, phrase: phrase.into(), author, is_alarm }
+fn marker(x: f64, phrase: &str, author: Author, is_alarm: bool) -> Marker {
+    Marker { x, phrase: phrase.into(), author, is_alarm }
 }
 
 fn references() -> Vec<Reference> {
@@ -89,7 +89,7 @@ fn loss(mut noise: Noise) -> Drawing {
         (0..=24).map(|at| point(at * 250, (at * 250) as f64, course((at * 250) as f64) + 0.06)).collect();
     let curves = [
         Curve { style: Style::Abandoned, ..Curve::new("", Role::Abandoned, &abandoned) },
-        Curve { is_live: true, ..Curve::new("train", Role::Ember, &train) },
+        Curve { is_live: true, ..Curve::new("train", Role::Accent, &train) },
         Curve::new("valid", Role::Run(0), &valid),
     ];
     let spec = ChartSpec {
@@ -97,11 +97,11 @@ fn loss(mut noise: Noise) -> Drawing {
         unit: "nats / token".into(),
         to: Some(8000.0),
         references: references(),
-        marks: vec![
-            mark(1500.0, "rate × ½", Author::Person("ada".into()), false),
-            mark(3000.0, "clip 1 → 0.5", Author::Agent("second".into()), false),
-            mark(4310.0, "spike z = 9", Author::Rule("spike".into()), true),
-            mark(5100.0, "rolled back to 4 700", Author::Person("ada".into()), false),
+        markers: vec![
+            marker(1500.0, "rate × ½", Author::Person("ada".into()), false),
+            marker(3000.0, "clip 1 → 0.5", Author::Agent("second".into()), false),
+            marker(4310.0, "spike z = 9", Author::Rule("spike".into()), true),
+            marker(5100.0, "rolled back to 4 700", Author::Person("ada".into()), false),
         ],
         crosshair: Some(2200.0),
         frame: Frame { has_lane: true, ..Frame::default() },
@@ -138,8 +138,8 @@ fn rate() -> Drawing {
     };
     let (past, planned) = (line(0, 3000), line(3000, 8000));
     let curves = [
-        Curve { is_live: true, ..Curve::new("rate", Role::Ember, &past) },
-        Curve { style: Style::Planned, ..Curve::new("planned", Role::Ember, &planned) },
+        Curve { is_live: true, ..Curve::new("rate", Role::Accent, &past) },
+        Curve { style: Style::Planned, ..Curve::new("planned", Role::Accent, &planned) },
     ];
     let spec =
         ChartSpec { title: "learning rate".into(), unit: "per step".into(), has_zero: true, ..ChartSpec::default() };
@@ -182,7 +182,7 @@ fn many(mut noise: Noise) -> Drawing {
         title: "validation loss".into(),
         unit: "nats / token".into(),
         to: Some(end),
-        y_share: Some(0.97),
+        y_fraction: Some(0.97),
         ..ChartSpec::default()
     };
     chart(&spec, &curves, Size::new(960.0, 320.0))

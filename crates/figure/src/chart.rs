@@ -20,7 +20,7 @@ pub fn chart(spec: &ChartSpec, curves: &[Curve], size: Size) -> Drawing {
     let layout = Layout::new(spec, curves, size);
     let mut shapes = frame::ground(spec, &layout);
     let mut inner = frame::reference_lines(spec, &layout);
-    inner.extend(frame::mark_lines(spec, &layout));
+    inner.extend(frame::marker_lines(spec, &layout));
     inner.extend(area::shapes(curves, &layout));
     for curve in drawing_order(curves) {
         inner.extend(curve.shapes(&layout));
@@ -107,6 +107,6 @@ fn live_dot(curve: &Curve, curves: &[Curve], layout: &Layout) -> Vec<Shape> {
         return Vec::new();
     }
     [(11.0, 0.10), (7.0, 0.18), (3.2, 1.0)]
-        .map(|(radius, opacity)| Shape::dot(at, radius, Fill::faint(Role::Ember, opacity)))
+        .map(|(radius, opacity)| Shape::dot(at, radius, Fill::faint(Role::Accent, opacity)))
         .into()
 }

@@ -2,10 +2,10 @@
 
 use crate::axis::{self, Tick};
 use crate::curve::{Curve, Style, extent, has_value, middle, visible};
-use crate::layout::{LANE, Layout, MARK, SMALL, TITLE, y_target};
+use crate::layout::{LANE, Layout, MARKER, SMALL, TITLE, y_target};
 use crate::number;
 use crate::scene::{Anchor, Dash, Fill, Font, Point, Rect, Role, Shape, Stroke, Text, text_width};
-use crate::spec::{ChartSpec, Mark, Reference};
+use crate::spec::{ChartSpec, Marker, Reference};
 
 /// Background, grid and tick labels.
 pub(crate) fn ground(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
@@ -199,10 +199,10 @@ fn free_line(wanted: f64, taken: &[f64], plot: Rect) -> Option<f64> {
 }
 
 /// Thin lines through the plot at the markers.
-pub(crate) fn mark_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
-    let seen = spec.marks.iter().zip(&layout.marks).filter(|(_, x)| x.is_finite());
-    let line = |(mark, x): (&Mark, &f64)| {
-        let stroke = Stroke::solid(mark.role(), 1.0).dashed(Dash::Dotted).faint(0.55);
+pub(crate) fn marker_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
+    let seen = spec.markers.iter().zip(&layout.markers).filter(|(_, x)| x.is_finite());
+    let line = |(marker, x): (&Marker, &f64)| {
+        let stroke = Stroke::solid(marker.role(), 1.0).dashed(Dash::Dotted).faint(0.55);
         Shape::line(Point::new(*x, layout.plot.y), Point::new(*x, layout.plot.bottom()), stroke)
     };
     seen.map(line).collect()
@@ -212,17 +212,17 @@ pub(crate) fn mark_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
 pub(crate) fn lane(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     let Some(lane) = layout.lane.filter(|lane| lane.width >= 1.0) else { return Vec::new() };
     let middle = lane.y + LANE / 2.0 + 1.0;
-    let mut seen: Vec<(&Mark, f64)> =
-        spec.marks.iter().zip(layout.marks.iter().copied()).filter(|(_, x)| x.is_finite()).collect();
+    let mut seen: Vec<(&Marker, f64)> =
+        spec.markers.iter().zip(layout.markers.iter().copied()).filter(|(_, x)| x.is_finite()).collect();
     seen.sort_by(|one, two| one.1.total_cmp(&two.1));
     let mut shapes = Vec::new();
-    for (index, (mark, x)) in seen.iter().enumerate() {
-        let fill = Fill::solid(mark.role());
-        shapes.push(Shape::Marker { at: Point::new(*x, middle), size: MARK, form: mark.form(), fill });
-        let free_to = seen.get(index + 1).map_or(lane.right(), |next| next.1 - MARK - 4.0);
-        let from = x + MARK + 4.0;
-        if let Some(phrase) = fitting(&mark.phrase, free_to - from) {
-            shapes.push(Text::words(Point::new(from, middle + SMALL * 0.35), phrase, SMALL, mark.role()).into());
+    for (index, (marker, x)) in seen.iter().enumerate() {
+        let fill = Fill::solid(marker.role());
+        shapes.push(Shape::Marker { at: Point::new(*x, middle), size: MARKER, form: marker.form(), fill });
+        let free_to = seen.get(index + 1).map_or(lane.right(), |next| next.1 - MARKER - 4.0);
+        let from = x + MARKER + 4.0;
+        if let Some(phrase) = fitting(&marker.phrase, free_to - from) {
+            shapes.push(Text::words(Point::new(from, middle + SMALL * 0.35), phrase, SMALL, marker.role()).into());
         }
     }
     shapes

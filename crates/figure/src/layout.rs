@@ -15,7 +15,7 @@ pub(crate) const TITLE: f64 = 13.0;
 /// Height of the row of markers.
 pub(crate) const LANE: f64 = 18.0;
 /// Reach of a marker from its middle.
-pub(crate) const MARK: f64 = 4.5;
+pub(crate) const MARKER: f64 = 4.5;
 /// Width of one character of a tick label, for the gap beside it.
 const GAP: f64 = 8.0;
 
@@ -33,7 +33,7 @@ pub struct Layout {
     /// Values from bottom to top.
     pub y: Scale,
     /// Positions of the markers of the specification, in its order, pixels; NaN for those that are not visible.
-    pub marks: Vec<f64>,
+    pub markers: Vec<f64>,
 }
 
 /// The value of a curve at a position.
@@ -62,8 +62,8 @@ impl Layout {
         let left = spec.frame.left_margin.map_or((widest + GAP + 6.0).max(36.0), sane).min(size.width / 2.0);
         let plot = Rect::new(left, top, size.width - left - 12.0, height);
         let lane = spec.frame.has_lane.then(|| Rect::new(plot.x, plot.bottom(), plot.width, lane));
-        let mut layout = Self { size, plot, lane, x, y, marks: Vec::new() };
-        layout.marks = spec.marks.iter().map(|mark| layout.visible_x(mark.x)).collect();
+        let mut layout = Self { size, plot, lane, x, y, markers: Vec::new() };
+        layout.markers = spec.markers.iter().map(|marker| layout.visible_x(marker.x)).collect();
         layout
     }
 
@@ -111,10 +111,10 @@ impl Layout {
     }
 
     /// The marker under a pointer, if one is within `reach` pixels in the row of markers.
-    pub fn mark_near(&self, at: Point, reach: f64) -> Option<usize> {
+    pub fn marker_near(&self, at: Point, reach: f64) -> Option<usize> {
         let lane = self.lane.filter(|lane| lane.grown(reach).contains(at))?;
         let distance = |x: f64| (x - at.x).abs();
-        let near = self.marks.iter().enumerate().filter(|(_, x)| distance(**x) <= reach + lane.height / 4.0);
+        let near = self.markers.iter().enumerate().filter(|(_, x)| distance(**x) <= reach + lane.height / 4.0);
         near.min_by(|one, two| distance(*one.1).total_cmp(&distance(*two.1))).map(|(index, _)| index)
     }
 
@@ -271,15 +271,15 @@ struct Spread {
 
 impl Spread {
     fn add(&mut self, spec: &ChartSpec, low: f64, high: f64) {
-        if spec.y_share.is_some() && (spec.y_scale == ScaleKind::Linear || low > 0.0) {
+        if spec.y_fraction.is_some() && (spec.y_scale == ScaleKind::Linear || low > 0.0) {
             self.lows.push(low);
             self.highs.push(high);
         }
     }
 
-    /// The range that contains the fraction `y_share` of the extremes on each side.
+    /// The range that contains the fraction `y_fraction` of the extremes on each side.
     fn ends(mut self, spec: &ChartSpec) -> Option<(f64, f64)> {
-        let fraction = spec.y_share?.clamp(0.5, 1.0);
+        let fraction = spec.y_fraction?.clamp(0.5, 1.0);
         self.lows.sort_unstable_by(f64::total_cmp);
         self.highs.sort_unstable_by(f64::total_cmp);
         let last = self.lows.len().checked_sub(1)?;
@@ -346,7 +346,7 @@ pub(crate) mod tests {
                 ..ChartSpec::default()
             };
             let size = Size::new(100.0 + random.unit() * 900.0, 100.0 + random.unit() * 400.0);
-            let layout = Layout::new(&spec, &[Curve::new("loss", Role::Ember, &buckets)], size);
+            let layout = Layout::new(&spec, &[Curve::new("loss", Role::Accent, &buckets)], size);
             let (x, y) = (random.unit() * 49.0, 1.0 + random.unit());
             assert!((layout.from_x(layout.to_x(x)) - x).abs() < 1e-9);
             assert!((layout.from_y(layout.to_y(y)) - y).abs() < 1e-9);
@@ -354,7 +354,7 @@ pub(crate) mod tests {
             let closer = ChartSpec { from: Some(from), to: Some(to), ..spec };
             let zoomed = Layout {
                 plot: layout.plot,
-                ..Layout::new(&closer, &[Curve::new("loss", Role::Ember, &buckets)], size)
+                ..Layout::new(&closer, &[Curve::new("loss", Role::Accent, &buckets)], size)
             };
             assert!((zoomed.to_x(x) - layout.to_x(x)).abs() < 1e-6, "the value under the pointer does not move");
         }
@@ -383,10 +383,10 @@ pub(crate) mod tests {
         let mut buckets: Vec<Bucket> =
             (0..1000).map(|step| point(step, step as f64, 2.0 + (step % 7) as f64 * 0.01)).collect();
         buckets[500].max = 400.0;
-        let curves = [Curve::new("loss", Role::Ember, &buckets)];
+        let curves = [Curve::new("loss", Role::Accent, &buckets)];
         let whole = Layout::new(&ChartSpec::default(), &curves, Size::new(800.0, 300.0));
         assert!(whole.y.to >= 400.0);
-        let spec = ChartSpec { y_share: Some(0.99), ..ChartSpec::default() };
+        let spec = ChartSpec { y_fraction: Some(0.99), ..ChartSpec::default() };
         let drawing = chart(&spec, &curves, Size::new(800.0, 300.0));
         assert!(drawing.layout.y.to < 3.0);
         let mut clipped = 0;

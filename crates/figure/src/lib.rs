@@ -42,7 +42,7 @@ pub use layout::{Layout, Reading};
 pub use ramp::Ramp;
 pub use scene::{Point, Rect, Role, Scene, Shape, Size};
 pub use sparkline::sparkline;
-pub use spec::{ChartSpec, Frame, Mark, Reference};
+pub use spec::{ChartSpec, Frame, Marker, Reference};
 pub use summary::{Table, describe, table};
 pub use svg::svg;
 pub use theme::Theme;

@@ -84,8 +84,8 @@ pub enum Role {
     /// Lines of the grid.
     Grid,
     AxisLine,
-    /// The live run. Nothing else.
-    Ember,
+    /// The live run, and the chosen item of a view.
+    Accent,
     Alarm,
     /// A good state.
     Good,

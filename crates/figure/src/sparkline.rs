@@ -26,8 +26,8 @@ pub fn sparkline(points: &[f32], size: Size, role: Role, is_live: bool) -> Scene
         }
     }
     if let Some(end) = placed_points.iter().rev().find(|point| point.y.is_finite()).filter(|_| is_live) {
-        shapes.push(Shape::dot(*end, 5.0, Fill::faint(Role::Ember, 0.25)));
-        shapes.push(Shape::dot(*end, 2.2, Fill::solid(Role::Ember)));
+        shapes.push(Shape::dot(*end, 5.0, Fill::faint(Role::Accent, 0.25)));
+        shapes.push(Shape::dot(*end, 2.2, Fill::solid(Role::Accent)));
     }
     let summary = match (finite().next(), finite().next_back()) {
         (Some(first), Some(last)) => format!("from {} to {}", crate::number::short(first), crate::number::short(last)),
@@ -51,7 +51,7 @@ mod tests {
             &[f32::INFINITY, 1.0, 1.0],
             &[f32::MAX, f32::MIN],
         ] {
-            sparkline(points, size, Role::Ember, true).walk(&mut |shape| {
+            sparkline(points, size, Role::Accent, true).walk(&mut |shape| {
                 if let Shape::Polyline { points, .. } = shape {
                     assert!(points.iter().all(|at| (0.0..=80.0).contains(&at.x) && (0.0..=20.0).contains(&at.y)));
                 }

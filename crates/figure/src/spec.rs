@@ -19,7 +19,7 @@ pub struct Reference {
 
 /// A marker of an event.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mark {
+pub struct Marker {
     /// Position on the x axis.
     pub x: f64,
     /// Short text of the event.
@@ -37,7 +37,7 @@ impl Reference {
     }
 }
 
-impl Mark {
+impl Marker {
     /// The shape of its author: triangle for a person, square for a rule, diamond for an agent, circle for the system.
     pub fn form(&self) -> Form {
         match self.author {
@@ -102,13 +102,13 @@ pub struct ChartSpec {
     pub y_to: Option<f64>,
     /// Fraction of the buckets that the y axis is fitted to, such as 0.99; values outside are marked at the edge.
     /// `None` fits all.
-    pub y_share: Option<f64>,
+    pub y_fraction: Option<f64>,
     /// The y axis reaches down to 0.
     pub has_zero: bool,
     /// Reference lines.
     pub references: Vec<Reference>,
     /// Markers, in order.
-    pub marks: Vec<Mark>,
+    pub markers: Vec<Marker>,
     /// Position on the x axis at which the values are read.
     pub crosshair: Option<f64>,
     /// Axes, legend and markers.

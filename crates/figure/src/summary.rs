@@ -19,11 +19,11 @@ pub fn describe(spec: &ChartSpec, curves: &[Curve]) -> String {
     for reference in &spec.references {
         told.push(format!("Reference {}: {}.", reference.label, number::with_unit(reference.value, &spec.unit)));
     }
-    for mark in spec.marks.iter().take(20) {
-        told.push(format!("At {}: {}.", position(spec, mark.x), mark.phrase));
+    for marker in spec.markers.iter().take(20) {
+        told.push(format!("At {}: {}.", position(spec, marker.x), marker.phrase));
     }
-    if spec.marks.len() > 20 {
-        told.push(format!("And {} more markers.", spec.marks.len() - 20));
+    if spec.markers.len() > 20 {
+        told.push(format!("And {} more markers.", spec.markers.len() - 20));
     }
     if told.is_empty() { "No values yet.".to_owned() } else { told.join(" ") }
 }
@@ -131,7 +131,7 @@ mod tests {
     fn a_chart_is_described_in_words() {
         let buckets = [point(0, 0.0, 4.17), point(1, 1.0, f64::NAN), point(2, 2.0, 2.0), point(3, 3.0, 2.5)];
         let spec = ChartSpec { title: "loss".into(), unit: "nats".into(), ..ChartSpec::default() };
-        let curves = [Curve::new("train", Role::Ember, &buckets)];
+        let curves = [Curve::new("train", Role::Accent, &buckets)];
         let said = describe(&spec, &curves).replace(number::THIN, " ");
         assert_eq!(
             said,

@@ -44,7 +44,7 @@ pub const PAINTS: [Paint; 19] = [
     paint(Role::InkFaint, "--ink-faint", "#756d62", "#958c80"),
     paint(Role::Grid, "--grid", "#ebe6df", "#2b2823"),
     paint(Role::AxisLine, "--axis-line", "#cbc3b8", "#4a443c"),
-    paint(Role::Ember, "--ember", "#bf4b08", "#ff9147"),
+    paint(Role::Accent, "--accent", "#bf4b08", "#ff9147"),
     paint(Role::Alarm, "--alarm", "#b80f3a", "#ff6b86"),
     paint(Role::Good, "--good", "#0b7a57", "#4cc79a"),
     paint(Role::Abandoned, "--abandoned", "#857d73", "#857d72"),
@@ -69,7 +69,7 @@ impl Role {
             Self::InkFaint => 3,
             Self::Grid => 4,
             Self::AxisLine => 5,
-            Self::Ember => 6,
+            Self::Accent => 6,
             Self::Alarm => 7,
             Self::Good => 8,
             Self::Abandoned => 9,
@@ -79,7 +79,7 @@ impl Role {
         &PAINTS[index]
     }
 
-    /// Name of its custom property: `--ember`.
+    /// Name of its custom property: `--accent`.
     pub fn property(self) -> &'static str {
         self.paint().property
     }
@@ -161,6 +161,6 @@ mod tests {
         }
         assert_eq!(Role::Run(9).paint(), Role::Run(1).paint());
         assert_ne!(Role::Run(9).dash(), Role::Run(1).dash());
-        assert!(css(Theme::Dark).contains("--ember: #ff9147;\n"));
+        assert!(css(Theme::Dark).contains("--accent: #ff9147;\n"));
     }
 }

@@ -1,7 +1,7 @@
 //! What must hold of every chart: no spike is lost, nothing panics, and the picture of one small chart stays as it is.
 
 use figure::curve::point;
-use figure::{ChartSpec, Curve, Frame, Mark, Reference, Role, ScaleKind, Scene, Shape, Size, Style, Theme, chart};
+use figure::{ChartSpec, Curve, Frame, Marker, Reference, Role, ScaleKind, Scene, Shape, Size, Style, Theme, chart};
 use testing::Random;
 use wire::control::author::Author;
 use wire::series::{Axis, Bucket};
@@ -41,7 +41,7 @@ fn a_spike_one_step_wide_is_seen_among_400_000() {
     for (width, y_scale) in [(400, ScaleKind::Linear), (400, ScaleKind::Log), (16, ScaleKind::Linear)] {
         let buckets = long_run(width, 9.0);
         let spec = ChartSpec { y_scale, ..ChartSpec::default() };
-        let drawing = chart(&spec, &[Curve::new("loss", Role::Ember, &buckets)], Size::new(600.0, 300.0));
+        let drawing = chart(&spec, &[Curve::new("loss", Role::Accent, &buckets)], Size::new(600.0, 300.0));
         let (x, y) = (drawing.layout.to_x(234_567.0), drawing.layout.to_y(9.0));
         let (mut is_in_band, mut is_lined) = (false, false);
         drawing.scene.walk(&mut |shape| {
@@ -62,11 +62,11 @@ fn a_gap_breaks_the_line_and_a_lone_point_is_a_dot() {
     let values = [1.0, 2.0, f64::NAN, 3.0, f64::NAN, 4.0, 5.0];
     let buckets: Vec<Bucket> =
         values.iter().enumerate().map(|(at, value)| point(at as u64, at as f64, *value)).collect();
-    let drawing = chart(&ChartSpec::default(), &[Curve::new("loss", Role::Ember, &buckets)], Size::new(60.0, 300.0));
+    let drawing = chart(&ChartSpec::default(), &[Curve::new("loss", Role::Accent, &buckets)], Size::new(60.0, 300.0));
     let (mut lines, mut dots) = (0, 0);
     drawing.scene.walk(&mut |shape| match shape {
-        Shape::Polyline { stroke, .. } if stroke.role == Role::Ember => lines += 1,
-        Shape::Circle { fill, .. } if fill.role == Role::Ember => dots += 1,
+        Shape::Polyline { stroke, .. } if stroke.role == Role::Accent => lines += 1,
+        Shape::Circle { fill, .. } if fill.role == Role::Accent => dots += 1,
         _ => {}
     });
     assert_eq!((lines, dots), (2, 1));
@@ -147,7 +147,7 @@ fn anything_can_be_drawn() {
             ..Curve::new(NAMES[dice.below(3) as usize], Role::Run(dice.below(256) as u8), buckets)
         };
         let curves: Vec<Curve> = data.iter().map(Vec::as_slice).map(curve).collect();
-        let mark = |at: u64, x| Mark {
+        let marker = |at: u64, x| Marker {
             x,
             phrase: "a phrase ü <&>".repeat(at as usize),
             author: Author::System,
@@ -163,12 +163,12 @@ fn anything_can_be_drawn() {
             y_scale: dice.scale(),
             y_from: dice.perhaps(),
             y_to: dice.perhaps(),
-            y_share: dice.perhaps(),
+            y_fraction: dice.perhaps(),
             has_zero: dice.is(),
             references: (0..dice.below(4))
                 .map(|_| Reference { label: "line".into(), value: dice.wild(), role: Role::Floor })
                 .collect(),
-            marks: (0..dice.below(4)).map(|at| mark(at, dice.wild())).collect(),
+            markers: (0..dice.below(4)).map(|at| marker(at, dice.wild())).collect(),
             crosshair: dice.perhaps(),
             frame: Frame {
                 has_header: dice.is(),
@@ -190,7 +190,7 @@ fn anything_can_be_drawn() {
         for pixels in [dice.wild(), 0.0, 320.0] {
             let at = layout.from_x(pixels);
             layout.readings(&curves, at);
-            layout.mark_near(figure::Point::new(pixels, pixels), 8.0);
+            layout.marker_near(figure::Point::new(pixels, pixels), 8.0);
             layout.zoomed(pixels, 2.0);
         }
         if round % 10 == 0 {
@@ -211,7 +211,7 @@ fn a_name_at_the_end_of_a_curve_overlaps_no_curve() {
         let curves = [
             Curve { style: Style::Abandoned, ..Curve::new("abandoned at step 120", Role::Abandoned, &abandoned) },
             Curve { is_labelled: true, ..Curve::new("train of amber-fox", Role::InkFaint, &past) },
-            Curve::new("train", Role::Ember, &train),
+            Curve::new("train", Role::Accent, &train),
         ];
         let frame = Frame { has_header: false, ..Frame::default() };
         let drawing = chart(&ChartSpec { frame, ..ChartSpec::default() }, &curves, Size::new(800.0, 400.0));
@@ -246,13 +246,16 @@ fn the_svg_of_a_small_chart_is_unchanged() {
         title: "loss".into(),
         unit: "nats / token".into(),
         references: vec![Reference { label: "floor".into(), value: 1.5, role: Role::Floor }],
-        marks: vec![Mark {
-            x: 2.0, phrase: "rate × ½".into(), author: Author::Person("ada".into()), is_alarm: false
+        markers: vec![Marker {
+            x: 2.0,
+            phrase: "rate × ½".into(),
+            author: Author::Person("ada".into()),
+            is_alarm: false,
         }],
         frame: Frame { has_lane: true, ..Frame::default() },
         ..ChartSpec::default()
     };
-    let curves = [Curve { is_live: true, ..Curve::new("train", Role::Ember, &buckets) }];
+    let curves = [Curve { is_live: true, ..Curve::new("train", Role::Accent, &buckets) }];
     let drawn = figure::svg(&chart(&spec, &curves, Size::new(320.0, 160.0)).scene, Theme::Light);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/small.svg");
     if std::env::var_os("KINDLING_REDRAW").is_some() {

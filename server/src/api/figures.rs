@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use figure::png::PngWriter;
-use figure::{ChartSpec, Curve, Mark, Reference, Role, ScaleKind, Size, Theme, chart, svg};
+use figure::{ChartSpec, Curve, Marker, Reference, Role, ScaleKind, Size, Theme, chart, svg};
 use serde::Deserialize;
 use store::SeriesQuery;
 use utoipa::{IntoParams, ToSchema};
@@ -122,7 +122,7 @@ fn draw(
         y_scale: if query.log { ScaleKind::Log } else { ScaleKind::Linear },
         references: if is_loss { references(&view.references) } else { vec![] },
         // Events have a step, and no position on the other axes.
-        marks: if query.x == Axis::Step { marks(events) } else { vec![] },
+        markers: if query.x == Axis::Step { markers(events) } else { vec![] },
         ..ChartSpec::default()
     };
     let labels: Vec<String> = windows.iter().map(|window| describe(&window.name).label).collect();
@@ -152,12 +152,12 @@ fn references(lines: &References) -> Vec<Reference> {
     drawn
 }
 
-fn marks(events: &[EventRecord]) -> Vec<Mark> {
-    let mark = |record: &EventRecord| Mark {
+fn markers(events: &[EventRecord]) -> Vec<Marker> {
+    let marker = |record: &EventRecord| Marker {
         x: record.step as f64,
         phrase: record.event.phrase(),
         author: record.author.clone(),
         is_alarm: matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. }),
     };
-    events.iter().filter(|record| record.event.is_marker()).map(mark).collect()
+    events.iter().filter(|record| record.event.is_marker()).map(marker).collect()
 }

@@ -234,13 +234,19 @@ impl Gestures {
     /// Journal numbers of the markers at a position, the newest first.
     fn markers_at(&self, at: Point) -> Vec<u64> {
         let drawn = self.0.chart.drawn.borrow();
-        let Some((drawn, nearest)) = drawn.as_ref().and_then(|drawn| Some((drawn, drawn.layout.mark_near(at, REACH)?)))
+        let Some((drawn, nearest)) =
+            drawn.as_ref().and_then(|drawn| Some((drawn, drawn.layout.marker_near(at, REACH)?)))
         else {
             return vec![];
         };
-        let x = drawn.layout.marks[nearest];
-        let together =
-            drawn.layout.marks.iter().zip(&drawn.content.marked).rev().filter(|(other, _)| (*other - x).abs() <= REACH);
+        let x = drawn.layout.markers[nearest];
+        let together = drawn
+            .layout
+            .markers
+            .iter()
+            .zip(&drawn.content.marked)
+            .rev()
+            .filter(|(other, _)| (*other - x).abs() <= REACH);
         together.map(|(_, number)| *number).take(MAX_MARKERS).collect()
     }
 

@@ -144,7 +144,7 @@ impl ComparedRuns {
             axis: self.choice.axis.get(),
             from: Some(from),
             to: Some(to),
-            y_share: Some(0.995),
+            y_fraction: Some(0.995),
             ..ChartSpec::default()
         };
         ChartContent { spec, lines, ..ChartContent::default() }

@@ -101,7 +101,7 @@ fn paint_throughput(context: RunContext) -> ChartContent {
         title: "throughput".into(),
         unit: "tok/s".into(),
         has_zero: true,
-        y_share: Some(0.99),
+        y_fraction: Some(0.99),
         ..content.spec.clone()
     };
     ChartContent { spec, lines: vec![line], ..content }

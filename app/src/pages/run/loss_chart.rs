@@ -3,7 +3,7 @@
 
 use figure::number::whole;
 use figure::scene::Role;
-use figure::spec::{Mark, Reference};
+use figure::spec::{Marker, Reference};
 use figure::{ChartSpec, ScaleKind, Style};
 use leptos::prelude::*;
 use wire::series::{Axis, describe, name};
@@ -24,20 +24,20 @@ pub(super) fn shared(context: RunContext, run: &OpenRun) -> ChartContent {
     let range = context.range();
     // Single steps of a paused run would crowd the lane of markers.
     let records = run.markers().filter(|record| !matches!(record.event, Event::Stepping { .. }));
-    let (marks, marked) = records.map(|record| (marker(run, record), record.number)).unzip();
+    let (markers, marked) = records.map(|record| (marker(run, record), record.number)).unzip();
     let spec = ChartSpec {
         axis: run.curves.axis(),
         from: Some(range.from),
         to: Some(range.to),
-        marks,
+        markers,
         ..ChartSpec::default()
     };
     ChartContent { spec, lines: vec![], marked, is_incomplete: !run.curves.has_overview() }
 }
 
-fn marker(run: &OpenRun, record: &EventRecord) -> Mark {
+fn marker(run: &OpenRun, record: &EventRecord) -> Marker {
     let is_alarm = matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. });
-    Mark {
+    Marker {
         x: run.curves.place_before(record.step),
         phrase: phrase(&record.event),
         author: record.author.clone(),
@@ -45,9 +45,9 @@ fn marker(run: &OpenRun, record: &EventRecord) -> Mark {
     }
 }
 
-/// The colour of the run's own curves: ember while it is live.
+/// The colour of the run's own curves: the accent colour while it is live.
 pub(super) fn own_role(run: &OpenRun) -> Role {
-    if run.view.summary.state.is_live() { Role::Ember } else { Role::InkSoft }
+    if run.view.summary.state.is_live() { Role::Accent } else { Role::InkSoft }
 }
 
 /// A measured series of the run.
@@ -106,7 +106,7 @@ fn paint(context: RunContext) -> ChartContent {
         title: "loss".into(),
         unit: unit(options.in_bits && factor.is_some()).into(),
         y_scale: if options.is_log { ScaleKind::Log } else { ScaleKind::Linear },
-        y_share: options.clips_spikes.then_some(0.99),
+        y_fraction: options.clips_spikes.then_some(0.99),
         // Before the first value the axis shows where the loss will begin.
         y_to: is_empty.then_some(run.view.references.ln_vocab * scale * 1.08),
         y_from: is_empty.then_some(0.0).filter(|_| !options.is_log),

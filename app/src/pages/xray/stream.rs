@@ -10,15 +10,15 @@ use wire::transport::live::Tick;
 
 use super::state::XrayState;
 use crate::net::api;
-use crate::net::live::{Live, News, Watch};
+use crate::net::live::{Live, RunUpdate, Watch};
 
 /// Follows the stream from a cursor on, for as long as the page lives.
 pub(super) fn follow(xray: XrayState, cursor: Cursor) {
     let live = expect_context::<Live>();
     let current = StoredValue::new(None::<Watch>);
-    let watch = live.watch_run(xray.run.get_value(), cursor, move |news| match news {
-        News::Tick(tick) => receive(xray, *tick),
-        News::Resync => spawn_local(async move {
+    let watch = live.watch_run(xray.run.get_value(), cursor, move |update| match update {
+        RunUpdate::Tick(tick) => receive(xray, *tick),
+        RunUpdate::Resync => spawn_local(async move {
             if let Ok(view) = api::run(&xray.run.get_value()).await {
                 xray.summary.try_set(view.summary);
                 if let Some(watch) = current.try_get_value().flatten() {

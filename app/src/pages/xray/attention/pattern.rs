@@ -167,7 +167,7 @@ fn outline(rect: Rect) -> [Shape; 2] {
     let points: Vec<Point> = corners.map(|(x, y)| Point::new(x, y)).into();
     [
         Shape::Polyline { points: points.clone(), stroke: Stroke::solid(Role::Surface, 2.5) },
-        Shape::Polyline { points, stroke: Stroke::solid(Role::Ember, 1.2) },
+        Shape::Polyline { points, stroke: Stroke::solid(Role::Accent, 1.2) },
     ]
 }
 

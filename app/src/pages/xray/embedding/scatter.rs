@@ -134,7 +134,7 @@ fn labelled_dots(
 
 fn dot(point: Point, is_chosen: bool, is_near: bool) -> Shape {
     match (is_chosen, is_near) {
-        (true, _) => Shape::dot(point, 4.5, Fill::solid(Role::Ember)),
+        (true, _) => Shape::dot(point, 4.5, Fill::solid(Role::Accent)),
         (_, true) => Shape::dot(point, 2.4, Fill::solid(Role::Run(0))),
         _ => Shape::dot(point, 2.4, Fill::faint(Role::InkSoft, 0.55)),
     }
@@ -158,7 +158,7 @@ fn trail(points: Vec<Point>, is_chosen: bool) -> Vec<Shape> {
     if points.len() < 2 {
         return vec![];
     }
-    let (role, width) = if is_chosen { (Role::Ember, 1.6) } else { (Role::Run(0), 1.0) };
+    let (role, width) = if is_chosen { (Role::Accent, 1.6) } else { (Role::Run(0), 1.0) };
     let start = Shape::dot(points[0], 2.5, Fill::faint(role, 0.5));
     vec![start, Shape::Polyline { points, stroke: Stroke::solid(role, width).faint(0.7) }]
 }

@@ -181,7 +181,7 @@ fn drawing(size: Size, lens: &Lens, first: usize, chosen: Option<usize>) -> Vec<
         }
         if let Some(depth) = lens.depth_of_answer(position) {
             let y = ABOVE + depth as f64 * ROW;
-            let line = Stroke::solid(Role::Ember, 2.0);
+            let line = Stroke::solid(Role::Accent, 2.0);
             shapes.push(Shape::line(Point::new(x + 1.0, y), Point::new(x + width - 1.0, y), line));
         }
         if is_chosen {
