@@ -5,15 +5,15 @@ use std::process::Command;
 
 use crate::shell::{Outcome, command, find_program, is_ci, output, run, say};
 
-/// Names under which Chromium is found; stories in the browser drive the first one.
+/// Names under which Chromium is found; browser tests use the first one.
 pub(crate) const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Installs what the tests use besides Rust. Returns what could not be installed.
 pub(crate) fn for_tests() -> Vec<String> {
     [
-        want(find_program(&CHROMIUM).is_some(), &["chromium"], "Chromium, for the stories in a browser"),
-        want(find_program(&["node"]).is_some(), &["nodejs"], "Node, for the stories in a browser"),
-        want(find_program(&["npm"]).is_some(), &["npm"], "npm, for the stories in a browser"),
+        want(find_program(&CHROMIUM).is_some(), &["chromium"], "Chromium, for the browser tests"),
+        want(find_program(&["node"]).is_some(), &["nodejs"], "Node, for the browser tests"),
+        want(find_program(&["npm"]).is_some(), &["npm"], "npm, for the browser tests"),
         want(has_vulkan(), &["mesa-vulkan-drivers"], "a Vulkan driver, for the tests of GPU kernels"),
     ]
     .concat()

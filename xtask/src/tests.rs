@@ -16,17 +16,18 @@ enum Verdict {
     NotRun(String),
 }
 
-/// Builds page and server, runs the Rust tests and the stories in a browser, and sums up.
+/// Builds the page and the server, runs the checks of the source, the Rust tests and the browser tests, and prints a summary.
 pub(crate) fn run_all() -> Outcome<()> {
     let missing = install::for_tests();
     server::build()?;
     let parts = [
         ("lint", verdict(lint::run_all())),
-        ("rust tests", rust_tests()),
-        ("the page's own tests", page_tests()),
-        ("browser stories", browser_stories()),
+        ("API documentation", verdict(lint::documentation())),
+        ("Rust tests", rust_tests()),
+        ("tests of the page", page_tests()),
+        ("browser tests", browser_tests()),
         (
-            "tools installed for them",
+            "tools that the tests need",
             if missing.is_empty() { Verdict::Passed } else { Verdict::NotRun(missing.join("; ")) },
         ),
     ];
@@ -46,7 +47,7 @@ fn is_failure(name: &str, verdict: &Verdict) -> bool {
 }
 
 fn rust_tests() -> Verdict {
-    say("rust tests");
+    say("Rust tests");
     // `xtask` is tested separately: its dependencies enable features of shared crates with which cargo would build
     // burn a second time.
     let workspace = ["test", "--release", "--workspace", "--exclude", "app", "--exclude", "xtask", "--no-fail-fast"];
@@ -56,36 +57,36 @@ fn rust_tests() -> Verdict {
 /// The tests of `app` that need no browser: the series of a run, edited schedules, related runs. They are not
 /// selected with the workspace for the same reason, and are not optimized, because this build is used only here.
 fn page_tests() -> Verdict {
-    say("the page's own tests");
+    say("tests of the page");
     verdict(run(cargo().args(["test", "--package", "app"])))
 }
 
 /// Runs `tests/browser/*.test.mjs` under Node, which find the program in `KINDLING` and the browser in `CHROMIUM`.
-fn browser_stories() -> Verdict {
-    say("stories in a browser");
+fn browser_tests() -> Verdict {
+    say("browser tests");
     let folder = root().join("tests").join("browser");
-    let stories = stories_in(&folder);
+    let files = test_files(&folder);
     let (Some(chromium), Some(node), Some(npm)) =
         (find_program(&CHROMIUM), find_program(&["node"]), find_program(&["npm"]))
     else {
         return Verdict::NotRun("Chromium, Node or npm missing".to_owned());
     };
-    if stories.is_empty() {
-        return Verdict::NotRun("no story in tests/browser".to_owned());
+    if files.is_empty() {
+        return Verdict::NotRun("no test in tests/browser".to_owned());
     }
     if let Err(reason) = run(command(npm).current_dir(&folder).args(["ci", "--no-audit", "--no-fund"])) {
         return Verdict::NotRun(format!("playwright-core missing: {reason}"));
     }
-    let mut stories_run = command(node);
-    stories_run.current_dir(&folder).env("KINDLING", server::program()).env("CHROMIUM", chromium);
-    verdict(run(stories_run.arg("--test").args(stories)))
+    let mut tests = command(node);
+    tests.current_dir(&folder).env("KINDLING", server::program()).env("CHROMIUM", chromium);
+    verdict(run(tests.arg("--test").args(files)))
 }
 
-fn stories_in(folder: &Path) -> Vec<PathBuf> {
+fn test_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut stories: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().ends_with(".test.mjs")).collect();
-    stories.sort();
-    stories
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().ends_with(".test.mjs")).collect();
+    files.sort();
+    files
 }
 
 fn verdict(outcome: Outcome<()>) -> Verdict {

@@ -297,9 +297,9 @@ pub(crate) fn apply_overrides(recipe: Recipe, overrides: &BTreeMap<String, Value
             return Err(PlanError::new(&field, "the tokenizer sets the vocabulary size").hint("set tokenizer: bpe-N"));
         }
         let pointer = format!("/{}", path.replace('.', "/"));
-        let slot = tree.pointer_mut(&pointer).ok_or_else(|| {
-            PlanError::new(&field, format!("unknown hyperparameter {path:?}")).hint(nearest(path))
-        })?;
+        let slot = tree
+            .pointer_mut(&pointer)
+            .ok_or_else(|| PlanError::new(&field, format!("unknown hyperparameter {path:?}")).hint(nearest(path)))?;
         let old = std::mem::replace(slot, whole(value));
         if let Err(source) = serde_json::from_value::<Recipe>(tree.clone()) {
             return Err(
