@@ -158,7 +158,7 @@ impl Curves {
         self.accumulation.sum_before(step) as f64 * self.tokens_per_micro_batch
     }
 
-    /// Place of the end of a step on the x axis. The store counts in the same way: the tokens of a step are trained on
+    /// Position of the end of a step on the x axis. The store counts in the same way: the tokens of a step are trained on
     /// after it.
     pub(crate) fn place(&self, step: u64) -> f64 {
         match self.axis {
@@ -169,7 +169,7 @@ impl Curves {
         }
     }
 
-    /// Place of something that took effect before a step: the step itself, or what had been done by then.
+    /// Position of something that took effect before a step: the step itself, or what had been done by then.
     pub(crate) fn place_before(&self, step: u64) -> f64 {
         match (self.axis, step.checked_sub(1)) {
             (Axis::Step, _) => step as f64,

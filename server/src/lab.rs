@@ -44,7 +44,7 @@ pub struct LabParts {
     pub slots: InferenceSlots,
     /// Names that the server answers to.
     pub hosts: Hosts,
-    /// When this server started.
+    /// Start time of this server.
     pub started: Instant,
     /// Changes when a token is revoked: open sockets then check theirs.
     revoked: watch::Sender<()>,

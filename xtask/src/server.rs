@@ -43,7 +43,7 @@ fn cargo_build() -> Command {
     build
 }
 
-/// Where the built program lies.
+/// Path of the built program.
 pub(crate) fn program() -> PathBuf {
     target_dir().join("release").join("kindling").with_extension(std::env::consts::EXE_EXTENSION)
 }

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-/// A progress bar; `share` is from 0 to 1, `None` if the total is unknown.
+/// A progress bar; `share` is the completed fraction, 0 to 1; `None` if the total is unknown.
 #[component]
 pub(crate) fn Progress(
     /// Fraction done.

@@ -121,7 +121,7 @@ fn step(gpu: &EngineDevice) {
     println!("{SAID} one step on {}: {apart}", gpu.info.name);
 }
 
-/// What a run reported.
+/// The reports of a run.
 #[derive(Default)]
 struct Recorder {
     rows: Vec<Row>,

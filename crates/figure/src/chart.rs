@@ -35,7 +35,7 @@ pub fn chart(spec: &ChartSpec, curves: &[Curve], size: Size) -> Drawing {
     shapes.extend(frame::header(spec, curves, &layout));
     if let Some(x) = spec.crosshair {
         shapes.extend(crosshair(&layout, curves, x));
-        shapes.extend(frame::place_label(spec, &layout, x));
+        shapes.extend(frame::crosshair_label(spec, &layout, x));
     }
     let scene =
         Scene { size: layout.size, title: spec.title.clone(), summary: summary::describe(spec, curves), shapes };

@@ -155,7 +155,7 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
 }
 
 /// The position of the crosshair, over the ticks of the x axis: `1 234 steps`. Nothing outside the plot, or if there are no ticks.
-pub fn place_label(spec: &ChartSpec, layout: &Layout, x: f64) -> Vec<Shape> {
+pub fn crosshair_label(spec: &ChartSpec, layout: &Layout, x: f64) -> Vec<Shape> {
     let plot = layout.plot;
     if !spec.frame.has_x_labels || plot.width < 120.0 || !layout.x.contains(x) {
         return Vec::new();

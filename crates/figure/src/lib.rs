@@ -37,7 +37,7 @@ pub mod theme;
 pub use axis::{Scale, ScaleKind, Tick};
 pub use chart::{Drawing, chart, crosshair};
 pub use curve::{Curve, Style};
-pub use frame::place_label;
+pub use frame::crosshair_label;
 pub use layout::{Layout, Reading};
 pub use ramp::Ramp;
 pub use scene::{Point, Rect, Role, Scene, Shape, Size};

@@ -106,7 +106,7 @@ pub struct RunSummary {
     pub started_ms: Option<i64>,
     /// End, ms since 1970.
     pub ended_ms: Option<i64>,
-    /// Place in the queue of its device, from 1, while queued.
+    /// Position in the queue of its device, from 1, while queued.
     pub queue_place: Option<u32>,
     /// Why it waits, failed or was lost, in a sentence.
     pub message: Option<String>,

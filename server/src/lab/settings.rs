@@ -29,7 +29,7 @@ pub struct Settings {
     pub import_bytes: u64,
     /// Start one worker for each device of this machine.
     pub starts_workers: bool,
-    /// Runs that may wait for one device; one more is refused.
+    /// Maximum number of queued runs per device.
     pub queue_limit: u64,
 }
 

@@ -1,10 +1,14 @@
-//! Doc comments that tell nothing: a question word alone, or the identifier again.
+//! Doc comments that tell nothing: a short question, or the identifier again.
 
 use super::{Finding, sources::Sources};
 use crate::shell::Outcome;
 
-/// Comments of one such word ask what they should answer.
+/// A comment of one of these words is a question without an answer.
 const QUESTIONS: [&str; 8] = ["how", "what", "when", "where", "which", "who", "whose", "why"];
+/// First words of a short question, such as "Why it failed."; a noun phrase names the value instead.
+const QUESTION_STARTS: [&str; 5] = ["How", "What", "Which", "Who", "Why"];
+/// Maximum length of a short question after its first word, characters. Longer ones usually have an object.
+const QUESTION_CHARS: usize = 25;
 /// Words that add nothing to an identifier.
 const FILLERS: [&str; 9] = ["a", "all", "an", "its", "of", "the", "these", "this", "those"];
 /// Words of Rust before the name of an item.
@@ -23,12 +27,19 @@ pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {
                 continue;
             }
             let below = after.iter().find(|line| !line.starts_with('#')).copied().unwrap_or_default();
-            if tells_nothing(comment, &name_in(below)) {
+            if is_question(comment) || tells_nothing(comment, &name_in(below)) {
                 findings.push(Finding::new(&file.path, index + 1, format!("`{line}` tells nothing: {below}")));
             }
         }
     }
     Ok(findings)
+}
+
+fn is_question(comment: &str) -> bool {
+    let Some((first, rest)) = comment.strip_suffix('.').and_then(|text| text.split_once(' ')) else { return false };
+    QUESTION_STARTS.contains(&first)
+        && rest.len() <= QUESTION_CHARS
+        && rest.chars().all(|letter| letter.is_ascii_lowercase() || letter == ' ')
 }
 
 fn tells_nothing(comment: &str, name: &str) -> bool {
@@ -87,9 +98,12 @@ mod tests {
             ("Steps so far.", "pub steps: u64,", false),
             ("Which run the checkpoint belongs to.", "run: RunId,", false),
             ("All kernels.", "pub const KERNELS: [Kernel; 4] = [", true),
+            ("Why it failed.", "message: String,", true),
+            ("What failed, with the value.", "message: String,", false),
             ("Loss in nats per token.", "loss: f64,", false),
         ] {
-            assert_eq!(tells_nothing(comment, &name_in(line)), nothing, "{comment} {line}");
+            let found = is_question(comment) || tells_nothing(comment, &name_in(line));
+            assert_eq!(found, nothing, "{comment} {line}");
         }
     }
 

@@ -175,7 +175,7 @@ impl ChartCanvas {
             }
             if let Some(x) = x {
                 painter.paint(&figure::crosshair(&drawn.layout, &curves, x));
-                painter.paint(&figure::place_label(&drawn.content.spec, &drawn.layout, x));
+                painter.paint(&figure::crosshair_label(&drawn.content.spec, &drawn.layout, x));
             }
         }
         let entries = entries(drawn, &curves, x);

@@ -12,7 +12,7 @@ use wire::encode;
 
 use super::failure::ApiFailure;
 
-/// Timeout of a request: longer than the server waits for a worker, so that the answer of the server comes first.
+/// Timeout of a request: longer than the server waits for a worker, so that the response of the server comes first.
 const TIMEOUT_MS: u32 = 45_000;
 
 thread_local! {
@@ -20,12 +20,12 @@ thread_local! {
     static SIGNED_OUT: Cell<Option<RwSignal<bool>>> = const { Cell::new(None) };
 }
 
-/// Sets `flag` whenever the server answers that this browser is not signed in.
+/// Sets `flag` whenever the server responds that this browser is not signed in.
 pub(crate) fn on_signed_out(flag: RwSignal<bool>) {
     SIGNED_OUT.set(Some(flag));
 }
 
-/// An answer as postcard.
+/// A response as postcard.
 pub(super) async fn packed<T: DeserializeOwned>(method: &str, path: &str, json: Option<&str>) -> Result<T, ApiFailure> {
     let response = fetch(method, path, json, "application/x-postcard").await?;
     let buffer = JsFuture::from(response.array_buffer().map_err(|_| ApiFailure::unreachable())?)
@@ -113,7 +113,7 @@ pub(super) async fn fetch_until(
     Err(refusal(response.status(), &text))
 }
 
-/// A refusal of the server; a proxy in between may have answered something else.
+/// A refusal of the server; a proxy in between may have sent another response.
 pub(super) fn refusal(status: u16, text: &str) -> ApiFailure {
     if status == 401
         && let Some(flag) = SIGNED_OUT.get()

@@ -26,10 +26,9 @@ pub(super) fn LearningRateChart() -> impl IntoView {
     let layout = RwSignal::new(None);
     let is_editing = Memo::new(move |_| context.draft.read().is_some());
     let title = move || {
-        context
-            .disabled_reason
-            .get()
-            .unwrap_or_else(|| "Edit the schedule from here on: drag points, or take a common schedule (r)".into())
+        context.disabled_reason.get().unwrap_or_else(|| {
+            "Edit the schedule from the next step on: drag points, or choose a common schedule (r)".into()
+        })
     };
     follow_run(context);
     let changed = Signal::derive(move || {
@@ -81,7 +80,7 @@ fn paint(context: RunContext) -> ChartContent {
             lines.push(dashed("edited schedule", "With the edit applied.", Role::Run(0), edited));
         }
         None => {
-            let meaning = "The schedule from here on, with its overrides.";
+            let meaning = "The schedule from the next step on, with its overrides.";
             lines.push(dashed("learning rate", meaning, own_role(&run), current))
         }
     }

@@ -55,7 +55,7 @@ fn queued(context: RunContext, message: Option<String>) -> impl IntoView + use<>
     let summary = context.summary.get();
     let place = match summary.queue_place {
         Some(1) => format!("Next in the queue of {}", summary.device),
-        Some(place) => format!("Place {place} in the queue of {}", summary.device),
+        Some(place) => format!("Position {place} in the queue of {}", summary.device),
         None => format!("Queued for {}", summary.device),
     };
     view! {

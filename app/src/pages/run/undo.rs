@@ -1,4 +1,4 @@
-//! Undoing the last change: by the inverse change from here on, or by a rollback to just before it. Both effects are
+//! Undoing the last change: by the inverse change from the next step on, or by a rollback to just before it. Both effects are
 //! described first.
 
 use figure::number;

@@ -23,7 +23,7 @@ pub(crate) struct XrayState {
     pub(super) summary: RwSignal<RunSummary>,
     pub(super) inspections: Inspections,
     pub(super) router: Router,
-    /// Where in the model the page is.
+    /// The position of the page in the model.
     pub(super) location: Memo<Location>,
     /// The step shown.
     pub(super) step: RwSignal<StepChoice>,

@@ -137,7 +137,7 @@ impl Model {
         self.inspect(&serde_json::from_str(json).unwrap()).unwrap_or_else(|error| panic!("{json}: {error}"))
     }
 
-    /// Why an inspection is refused.
+    /// The error of a refused inspection.
     pub(crate) fn refusal(&self, json: &str) -> String {
         match self.inspect(&serde_json::from_str(json).unwrap()) {
             Err(error) => error.to_string(),

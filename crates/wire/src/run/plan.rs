@@ -35,7 +35,7 @@ pub struct MixPart {
     pub weight: f64,
 }
 
-/// Where a fork begins.
+/// The checkpoint from which a fork starts, and its state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Origin {

@@ -94,7 +94,7 @@ fn aligned_spots(shown: &Inspected, history: &[(u64, Vec<ProjectedToken>)]) -> V
     }
 }
 
-/// Where a token lies on a canvas.
+/// The position of a token on a canvas.
 pub(super) fn pixel(size: Size, reach: f64, spot: &ProjectedToken) -> Point {
     let half = (size.width.min(size.height) / 2.0 - MARGIN).max(1.0);
     Point::new(size.width / 2.0 + spot.x / reach * half, size.height / 2.0 - spot.y / reach * half)

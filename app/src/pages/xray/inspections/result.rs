@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wire::inspect::result::InspectionResult;
 use wire::inspect::update::{InspectionOverhead, InspectionUpdate};
 
-/// Where a result comes from.
+/// The origin of a result.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Source {
     /// The worker that trains.
