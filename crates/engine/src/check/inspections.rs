@@ -96,11 +96,12 @@ fn widened(values: Vec<f32>) -> Vec<f32> {
 
 /// Kind, and of which numbers where there is a choice.
 pub(super) fn title(inspection: &Inspection) -> String {
-    let of = serde_json::to_value(inspection)
+    let values = serde_json::to_value(inspection)
         .ok()
-        .and_then(|value| value[inspection.kind()]["of"].as_str().map(str::to_owned));
-    of.filter(|of| of != "weight")
-        .map_or_else(|| inspection.kind().to_owned(), |of| format!("{} of {of}", inspection.kind()))
+        .and_then(|value| value[inspection.kind()]["values"].as_str().map(str::to_owned));
+    values
+        .filter(|values| values != "weight")
+        .map_or_else(|| inspection.kind().to_owned(), |values| format!("{} of {values}", inspection.kind()))
 }
 
 /// The first place where two results differ by more than a step is allowed to: numbers relative to their size, whole ones (a byte of a
@@ -147,5 +148,23 @@ mod tests {
             let inspection: Inspection = serde_json::from_str(text).unwrap();
             inspection.check().unwrap();
         }
+    }
+
+    #[test]
+    fn the_title_names_the_values_that_an_inspection_reads() {
+        for (text, expected) in [
+            (r#"{"weights":{}}"#, "weights"),
+            (r#"{"weights":{"values":"weight"}}"#, "weights"),
+            (r#"{"weights":{"values":"gradient"}}"#, "weights of gradient"),
+            (r#"{"weights":{"values":"update"}}"#, "weights of update"),
+            (r#"{"matrix":{"tensor":"embedding.token","values":"update"}}"#, "matrix of update"),
+            (r#"{"overview":{}}"#, "overview"),
+        ] {
+            let inspection: Inspection = serde_json::from_str(text).unwrap();
+            assert_eq!(title(&inspection), expected);
+        }
+        let titles: std::collections::BTreeSet<String> =
+            INSPECTIONS.iter().map(|text| title(&serde_json::from_str(text).unwrap())).collect();
+        assert_eq!(titles.len(), INSPECTIONS.len(), "each inspection of the check has its own title");
     }
 }
