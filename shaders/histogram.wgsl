@@ -1,22 +1,22 @@
 // Counts of the values of a tensor by magnitude, in powers of two, read in place.
 //
-// Purpose   The shape of weights, gradients and activations on a GPU: 66 counts for each 16,384 values cross to the host.
-// Formula   Bin i of a sign counts 2^(i - 24) <= |x| < 2^(i - 23), i from 0 to 31; the first and the last hold all beyond them. The exponent
-//           is read from the float's own bits, so that counts are exact and numbers below 2^-126 count too. Zeros and values that are not
-//           finite are counted separately.
-// Bindings  0  the tensor's 32-bit floats as words, from its own offset on
-//           1  for each workgroup 32 negative bins, 32 positive ones, zeros, and values that are not finite
-//           2  where this tensor's values are
-// Threads   A workgroup takes 16,384 neighbouring elements in logical order; thread t takes elements t, t + 256, t + 512, ...
+// Purpose   The distribution of weights, gradients and activations on a GPU: 66 counts for each 16,384 values are copied to the host.
+// Formula   Bin i of a sign counts 2^(i - 24) <= |x| < 2^(i - 23), i from 0 to 31; the first and the last bin also count all smaller and larger
+//           values. The exponent is read from the bits of the float, so that counts are exact and include numbers below 2^-126. Zeros and
+//           non-finite values are counted separately.
+// Bindings  0  the tensor's 32-bit floats as words, from its offset on
+//           1  for each workgroup 32 negative bins, 32 positive bins, zeros, and non-finite values
+//           2  layout of the tensor
+// Threads   A workgroup reduces 16,384 adjacent elements in logical order; thread t reads elements t, t + 256, t + 512, ...
 // Reference `engine::kernels::reduce::histogram`
 
 @group(0) @binding(1) var<storage, read_write> counts: array<u32>;
 
 const THREADS: u32 = 256u;
 const PER_THREAD: u32 = 64u;
-const SIDE: u32 = 32u;
+const BINS_PER_SIGN: u32 = 32u;
 const ZEROS: u32 = 64u;
-const BAD: u32 = 65u;
+const NON_FINITE: u32 = 65u;
 const BINS: u32 = 66u;
 // The biased exponent of 2^-24.
 const LOWEST: u32 = 103u;
@@ -30,10 +30,10 @@ fn bin(bits: u32) -> u32 {
         return ZEROS;
     }
     if exponent == 255u {
-        return BAD;
+        return NON_FINITE;
     }
-    let step = min(max(exponent, LOWEST) - LOWEST, SIDE - 1u);
-    return select(SIDE, 0u, (bits >> 31u) == 1u) + step;
+    let step = min(max(exponent, LOWEST) - LOWEST, BINS_PER_SIGN - 1u);
+    return select(BINS_PER_SIGN, 0u, (bits >> 31u) == 1u) + step;
 }
 
 @compute @workgroup_size(256)
@@ -44,15 +44,15 @@ fn main(
 ) {
     let group = number(workgroup, workgroups);
     let first = group * THREADS * PER_THREAD;
-    let is_inside = first < tap.count;
+    let is_inside = first < tensor.count;
     if thread < BINS {
         atomicStore(&bins[thread], 0u);
     }
     workgroupBarrier();
     if is_inside {
-        let end = first + min(tap.count - first, THREADS * PER_THREAD);
+        let end = first + min(tensor.count - first, THREADS * PER_THREAD);
         for (var element = first + thread; element < end; element += THREADS) {
-            atomicAdd(&bins[bin(values[place(element)])], 1u);
+            atomicAdd(&bins[bin(values[offset(element)])], 1u);
         }
     }
     workgroupBarrier();

@@ -1,13 +1,13 @@
 // Moments and extrema of a tensor, read in place, through its strides.
 //
-// Purpose   Weight and gradient statistics on a GPU: nothing but a few partial sums crosses to the host.
-// Formula   count and sum of the finite values, sum of their squares, least and greatest; values that are not finite are counted separately.
-//           Sums are kept in three ranges of magnitude, scaled by 2^75 (below 2^-50), 1, and 2^-75 (from 2^50 on), so that no square
+// Purpose   Weight and gradient statistics on a GPU: only a few partial sums are copied to the host.
+// Formula   count and sum of the finite values, sum of their squares, minimum and maximum; non-finite values are counted separately.
+//           Sums are accumulated in three ranges of magnitude, scaled by 2^75 (below 2^-50), 1, and 2^-75 (from 2^50 on), so that no square
 //           overflows or vanishes (Blue 1978). The host unscales and adds the partials in 64 bits.
-// Bindings  0  the tensor's 32-bit floats, from its own offset on; as words, because a compiler may assume that floats are never NaN
+// Bindings  0  the tensor's 32-bit floats, from its offset on; as words, because a compiler may assume that floats are never NaN
 //           1  one partial for each workgroup of all reductions
-//           2  where this tensor's values are, and where its partials go
-// Threads   A workgroup takes 16,384 neighbouring elements in logical order; thread t takes elements t, t + 256, t + 512, ...
+//           2  layout of the tensor, and offset of its partials
+// Threads   A workgroup reduces 16,384 adjacent elements in logical order; thread t reads elements t, t + 256, t + 512, ...
 // Reference `engine::kernels::moments::moments`
 
 struct Partial {
@@ -17,10 +17,10 @@ struct Partial {
     squares_small: f32,
     squares: f32,
     squares_large: f32,
-    least: u32,
-    greatest: u32,
+    min: u32,
+    max: u32,
     count: u32,
-    bad: u32,
+    non_finite: u32,
 }
 
 @group(0) @binding(1) var<storage, read_write> partials: array<Partial>;
@@ -37,7 +37,7 @@ fn with_value(partial: Partial, bits: u32) -> Partial {
     var next = partial;
     let size = bits & ~SIGN;
     if size >= EXPONENT {
-        next.bad += 1u;
+        next.non_finite += 1u;
         return next;
     }
     let value = bitcast<f32>(bits);
@@ -54,8 +54,8 @@ fn with_value(partial: Partial, bits: u32) -> Partial {
         next.squares_large += scaled * scaled;
     }
     let key = ordered(bits);
-    next.least = min(next.least, key);
-    next.greatest = max(next.greatest, key);
+    next.min = min(next.min, key);
+    next.max = max(next.max, key);
     next.count += 1u;
     return next;
 }
@@ -68,10 +68,10 @@ fn merged(a: Partial, b: Partial) -> Partial {
         a.squares_small + b.squares_small,
         a.squares + b.squares,
         a.squares_large + b.squares_large,
-        min(a.least, b.least),
-        max(a.greatest, b.greatest),
+        min(a.min, b.min),
+        max(a.max, b.max),
         a.count + b.count,
-        a.bad + b.bad,
+        a.non_finite + b.non_finite,
     );
 }
 
@@ -83,12 +83,12 @@ fn main(
 ) {
     let group = number(workgroup, workgroups);
     let first = group * THREADS * PER_THREAD;
-    let is_inside = first < tap.count;
+    let is_inside = first < tensor.count;
     var partial = Partial(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0xffffffffu, 0u, 0u, 0u);
     if is_inside {
-        let end = first + min(tap.count - first, THREADS * PER_THREAD);
+        let end = first + min(tensor.count - first, THREADS * PER_THREAD);
         for (var element = first + thread; element < end; element += THREADS) {
-            partial = with_value(partial, values[place(element)]);
+            partial = with_value(partial, values[offset(element)]);
         }
     }
     shared_partials[thread] = partial;
@@ -100,6 +100,6 @@ fn main(
         workgroupBarrier();
     }
     if thread == 0u && is_inside {
-        partials[tap.first_partial + group] = shared_partials[0];
+        partials[tensor.first_partial + group] = shared_partials[0];
     }
 }

@@ -1,18 +1,18 @@
 // A matrix as a grid of tiles: mean and extrema of each tile of a rectangle of it, read in place.
 //
-// Purpose   Heat maps of weights, gradients and updates on a GPU: four words for each tile cross to the host, however large the matrix.
-// Formula   Tile (i, j) of a part of R rows in t tiles holds rows i R / t up to (i + 1) R / t (whole-number division), columns likewise. Its
-//           mean is the sum of x / n, n being all its elements, so that no sum overflows; the host multiplies by n over the finite ones.
-// Bindings  0  the matrix's 32-bit floats as words, from its own offset on
-//           1  one tile of four words for each workgroup: scaled mean, least, greatest, count of finite values
-//           2  where this matrix's values are, which part, how many tiles
-// Threads   A workgroup takes a tile; thread t takes its elements t, t + 64, t + 128, ... in logical order
+// Purpose   Heat maps of weights, gradients and updates on a GPU: four words for each tile are copied to the host, for a matrix of any size.
+// Formula   Tile (i, j) of a part of R rows in t tiles covers rows i R / t up to (i + 1) R / t (integer division), columns likewise. Its
+//           mean is the sum of x / n over its n elements, so that no sum overflows; the host multiplies by n over the number of finite ones.
+// Bindings  0  the matrix's 32-bit floats as words, from its offset on
+//           1  one tile of four words for each workgroup: scaled mean, minimum, maximum, count of finite values
+//           2  layout of the matrix, its window and its grid of tiles
+// Threads   A workgroup reduces a tile; thread t reads its elements t, t + 64, t + 128, ... in logical order
 // Reference `engine::kernels::reduce::tiles`
 
 struct Tile {
     mean: f32,
-    least: u32,
-    greatest: u32,
+    min: u32,
+    max: u32,
     count: u32,
 }
 
@@ -29,25 +29,25 @@ fn main(
     @builtin(local_invocation_index) thread: u32,
 ) {
     let group = number(workgroup, workgroups);
-    let is_inside = group < tap.grid.x * tap.grid.y;
+    let is_inside = group < tensor.grid.x * tensor.grid.y;
     var tile = Tile(0.0, 0xffffffffu, 0u, 0u);
     if is_inside {
-        let i = group / tap.grid.y;
-        let j = group % tap.grid.y;
-        let top = i * tap.window.z / tap.grid.x;
-        let left = j * tap.window.w / tap.grid.y;
-        let columns = (j + 1u) * tap.window.w / tap.grid.y - left;
-        let elements = ((i + 1u) * tap.window.z / tap.grid.x - top) * columns;
-        let share = 1.0 / f32(elements);
+        let i = group / tensor.grid.y;
+        let j = group % tensor.grid.y;
+        let top = i * tensor.window.z / tensor.grid.x;
+        let left = j * tensor.window.w / tensor.grid.y;
+        let columns = (j + 1u) * tensor.window.w / tensor.grid.y - left;
+        let elements = ((i + 1u) * tensor.window.z / tensor.grid.x - top) * columns;
+        let weight = 1.0 / f32(elements);
         for (var e = thread; e < elements; e += THREADS) {
-            let row = tap.window.x + top + e / columns;
-            let column = tap.window.y + left + e % columns;
-            let bits = values[place(row * tap.shape[3] + column)];
+            let row = tensor.window.x + top + e / columns;
+            let column = tensor.window.y + left + e % columns;
+            let bits = values[offset(row * tensor.shape[3] + column)];
             if (bits & EXPONENT) != EXPONENT {
                 let key = ordered(bits);
-                tile.mean += bitcast<f32>(bits) * share;
-                tile.least = min(tile.least, key);
-                tile.greatest = max(tile.greatest, key);
+                tile.mean += bitcast<f32>(bits) * weight;
+                tile.min = min(tile.min, key);
+                tile.max = max(tile.max, key);
                 tile.count += 1u;
             }
         }
@@ -59,7 +59,7 @@ fn main(
             let a = shared_tiles[thread];
             let b = shared_tiles[thread + half];
             shared_tiles[thread] =
-                Tile(a.mean + b.mean, min(a.least, b.least), max(a.greatest, b.greatest), a.count + b.count);
+                Tile(a.mean + b.mean, min(a.min, b.min), max(a.max, b.max), a.count + b.count);
         }
         workgroupBarrier();
     }

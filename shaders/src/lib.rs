@@ -1,29 +1,28 @@
-//! The GPU kernels, in WGSL: this crate names and documents them. Each file opens with its purpose, formula, bindings, map from threads to
-//! elements, and its reference implementation in Rust, with which the engine's tests compare it. `tap.wgsl` reads a tensor in place and is
-//! the same for all.
+//! The GPU kernels, in WGSL. Each file begins with its purpose, formula, bindings, map from threads to elements, and the name of its reference
+//! implementation in Rust, with which the engine's tests compare it. `tensor.wgsl`, which reads a tensor in place, is appended to each kernel.
 
-/// A compute shader and how it is launched.
+/// A compute shader and its launch parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kernel {
-    /// Name, for drivers' messages and profiles.
+    /// Label in messages of drivers and in profiles.
     pub name: &'static str,
     /// WGSL; the entry point is `main`.
     pub source: &'static str,
-    /// Elements of the tensor that one workgroup takes; 0 where these depend on its shape.
+    /// Elements of the tensor that one workgroup reduces; 0 if the number depends on its shape.
     pub elements_per_workgroup: u32,
 }
 
-/// The file of a kernel, followed by the shared one.
+/// The source of a kernel, followed by the shared `tensor.wgsl`.
 macro_rules! source {
     ($name:literal) => {
-        concat!(include_str!(concat!("../", $name, ".wgsl")), "\n", include_str!("../tap.wgsl"))
+        concat!(include_str!(concat!("../", $name, ".wgsl")), "\n", include_str!("../tensor.wgsl"))
     };
 }
 
-/// Count, sums, sums of squares, least and greatest of a tensor of up to four dimensions, as one partial of ten words for each workgroup.
+/// Count, sums, sums of squares, minimum and maximum of a tensor of up to four dimensions, as one partial of ten words for each workgroup.
 pub const MOMENTS: Kernel = Kernel { name: "moments", source: source!("moments"), elements_per_workgroup: 16_384 };
 
-/// Counts of values by size: 32 powers of two of either sign, zeros, and what is not finite, as 66 words for each workgroup.
+/// Counts of values by magnitude: 32 powers of two of either sign, zeros, and non-finite values, as 66 words for each workgroup.
 pub const HISTOGRAM: Kernel =
     Kernel { name: "histogram", source: source!("histogram"), elements_per_workgroup: 16_384 };
 
@@ -33,7 +32,7 @@ pub const TILES: Kernel = Kernel { name: "tiles", source: source!("tiles"), elem
 /// Entropy and extrema of each row of an attention pattern: a workgroup and four words for each row.
 pub const ROWS: Kernel = Kernel { name: "rows", source: source!("rows"), elements_per_workgroup: 0 };
 
-/// RMS and extrema of each column: a workgroup for 64 columns, four words for each.
+/// RMS and extrema of each column: a workgroup for 64 columns, four words for each column.
 pub const CHANNELS: Kernel = Kernel { name: "channels", source: source!("channels"), elements_per_workgroup: 0 };
 
 pub const KERNELS: [Kernel; 5] = [MOMENTS, HISTOGRAM, TILES, ROWS, CHANNELS];
@@ -58,7 +57,7 @@ mod tests {
                 .unwrap_or(0);
             assert!(
                 threads > 0 && kernel.elements_per_workgroup % threads == 0,
-                "{} has an entry point `main` and even shares",
+                "{} has an entry point `main`, whose threads divide its elements evenly",
                 kernel.name
             );
         }

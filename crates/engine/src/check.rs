@@ -1,10 +1,10 @@
-//! The self-check of a device, which a user can run: one tiny training step on it and on the CPU, kernels against their reference implementations, the
-//! gradient against a central difference, a resumed training against one that never stopped, memory and speed. It exists because
-//! drivers and kernel generators do go wrong silently.
+//! The device check (`kindling check`). It compares one training step of a tiny model with the CPU, kernels with their reference
+//! implementations, the gradient with a central difference, and a resumed run with an uninterrupted one, and reports memory and speed.
+//! Drivers and kernel generators can compute wrong results without an error.
 //!
-//! The full check, `kindling check --full`, is made of the parts of [`part`], each run in a process of its own: [`adapter`] what the driver
-//! says, [`shapes`] parity and resume, [`kernels`] and [`inspections`] against their reference implementations, [`speed`], [`memory`],
-//! [`overhead`]. [`tuning`] switches the autotuner off and reads what it took; [`faults`] is what tests plant to see it found.
+//! The full check, `kindling check --full`, runs each of the parts of [`part`] in a separate process. [`adapter`]: adapter, driver and limits;
+//! [`shapes`]: parity and resume; [`kernels`] and [`inspections`]: comparison with the reference implementations; [`speed`], [`memory`],
+//! [`overhead`]. [`tuning`]: disables the autotuner and reads its time; [`faults`]: errors that tests inject.
 
 mod adapter;
 mod faults;
@@ -32,23 +32,23 @@ use crate::model::{gradient, speed as throughput};
 
 pub use self::faults::Faults;
 pub use self::kernels::{KernelCase, kernel_cases};
-pub use self::trial::{Apart, Step, resume_on, step_on};
+pub use self::trial::{Difference, Step, resume_on, step_on};
 use self::trial::{batch, first_weights};
 
-/// How far a device may be from the CPU after one step, relative to what it computes.
-pub const ALLOWED: f64 = 1e-3;
+/// Maximum relative difference from the CPU after one step.
+pub const TOLERANCE: f64 = 1e-3;
 
 /// Rows of the batch of the tiny step.
 const ROWS: usize = 4;
 
-/// A finding of the check.
+/// A result of the check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// Subject, in one or two words.
+    /// Name of the check, in one or two words.
     pub what: &'static str,
     /// Result, in one line.
     pub found: String,
-    /// Whether it is good.
+    /// Whether the check passed.
     pub is_good: bool,
 }
 
@@ -59,21 +59,22 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// Whether the device can be trusted with a run.
+    /// Whether every check passed.
     pub fn is_good(&self) -> bool {
         self.findings.iter().all(|finding| finding.is_good)
     }
 }
 
-/// Checks a device. Each finding is reported at once: the first step on a GPU can take a minute, while kernels are compiled and tuned.
+/// Checks a device. Each finding is reported as soon as it is known: the first step on a GPU can take a minute, while kernels are compiled and
+/// tuned.
 ///
 /// # Errors
-/// A device that cannot train at all.
-pub fn check(device: &EngineDevice, tell: &mut dyn FnMut(&Finding)) -> Result<CheckReport, EngineError> {
+/// The device cannot train.
+pub fn check(device: &EngineDevice, report_finding: &mut dyn FnMut(&Finding)) -> Result<CheckReport, EngineError> {
     let mut report = CheckReport::default();
     let mut note = |what, found, is_good| {
         let finding = Finding { what, found, is_good };
-        tell(&finding);
+        report_finding(&finding);
         report.findings.push(finding);
     };
     let info = &device.info;
@@ -87,38 +88,41 @@ pub fn check(device: &EngineDevice, tell: &mut dyn FnMut(&Finding)) -> Result<Ch
     let cpu = EngineDevice::processor();
     let replicas = (cpu.info.cores as usize).clamp(2, ROWS);
     let whole = step_on(&cpu, &model, 1)?;
-    let (by_formula, by_difference) = slope(&cpu, &model, &whole)?;
-    let is_good = (by_formula - by_difference).abs() <= 0.01 * by_formula.abs().max(by_difference.abs());
-    note("gradient", format!("{by_formula:.6} by the chain rule, {by_difference:.6} by a central difference"), is_good);
-    let parts = step_on(&cpu, &model, replicas)?;
-    let apart = whole.apart(&parts);
+    let (analytic, numeric) = slope(&cpu, &model, &whole)?;
+    let is_good = (analytic - numeric).abs() <= 0.01 * analytic.abs().max(numeric.abs());
+    note("gradient", format!("{analytic:.6} by backpropagation, {numeric:.6} by a central difference"), is_good);
+    let difference = whole.compare(&step_on(&cpu, &model, replicas)?);
     note(
         "replicas",
-        format!("one step with 1 and with {}: {apart}", counted(replicas, "replica")),
-        apart.worst() <= 1e-5,
+        format!("one step with 1 and with {}: {difference}", counted(replicas, "replica")),
+        difference.worst() <= 1e-5,
     );
 
     if let Some(setup) = &device.setup {
-        let apart = whole.apart(&step_on(device, &model, 1)?);
-        note("arithmetic", format!("one step here and on the CPU: {apart}"), apart.worst() <= ALLOWED);
-        let taps = GpuKernels::new(setup);
-        let bad: Vec<String> = kernel_cases(device, &taps)?
+        let difference = whole.compare(&step_on(device, &model, 1)?);
+        note("arithmetic", format!("one step here and on the CPU: {difference}"), difference.worst() <= TOLERANCE);
+        let kernels = GpuKernels::new(setup);
+        let failed: Vec<String> = kernel_cases(device, &kernels)?
             .into_iter()
             .filter(|case| !case.is_same())
             .map(|case| case.to_string())
             .collect();
         note(
             "kernels",
-            if bad.is_empty() { "all equal their reference implementations".to_owned() } else { bad.join("; ") },
-            bad.is_empty(),
+            if failed.is_empty() { "all equal their reference implementations".to_owned() } else { failed.join("; ") },
+            failed.is_empty(),
         );
     }
-    let apart = resume_on(device, &model)?;
-    let bound = if device.is_cpu() { 0.0 } else { ALLOWED };
-    note("resume", format!("five steps after a stop and without one: {apart}"), apart.worst() <= bound);
+    let difference = resume_on(device, &model)?;
+    let bound = if device.is_cpu() { 0.0 } else { TOLERANCE };
+    note(
+        "resume",
+        format!("resumed and uninterrupted run, five steps later: {difference}"),
+        difference.worst() <= bound,
+    );
     note("memory", memory(device), true);
     if info.kind == DeviceKind::Software {
-        note("speed", "not measured: a software GPU is for tests".to_owned(), true);
+        note("speed", "not measured: the device is a software adapter".to_owned(), true);
     } else {
         let speed = throughput::measure(device)?;
         note("speed", format!("{:.2} GFLOP/s in training nanoGPT's CPU recipe", speed / 1e9), speed > 0.0);
@@ -126,7 +130,7 @@ pub fn check(device: &EngineDevice, tell: &mut dyn FnMut(&Finding)) -> Result<Ch
     Ok(report)
 }
 
-/// A model with two heads that trains in milliseconds.
+/// A model with two heads, small enough that a training step takes milliseconds.
 pub fn tiny() -> ModelPlan {
     ModelPlan {
         layers: 1,
@@ -149,16 +153,17 @@ pub fn tiny() -> ModelPlan {
     }
 }
 
-/// The slope of the loss along the largest gradient of the first block's query matrix: by the chain rule, and by a central difference.
+/// The derivative of the loss with respect to the weight of the first block's query matrix that has the largest gradient: by
+/// backpropagation, and by a central difference.
 fn slope(cpu: &EngineDevice, model: &ModelPlan, step: &Step) -> Result<(f64, f64), EngineError> {
     let specs = params::layout(model);
-    let place = specs.iter().position(|spec| spec.name == "block.0.attention.query").unwrap_or(0);
+    let query = specs.iter().position(|spec| spec.name == "block.0.attention.query").unwrap_or(0);
     let largest =
         |values: &[f32]| (0..values.len()).max_by(|a, b| values[*a].abs().total_cmp(&values[*b].abs())).unwrap_or(0);
-    let coordinate = largest(&step.gradient[place]);
+    let coordinate = largest(&step.gradient[query]);
     let loss_at = |offset: f32| -> Result<f64, EngineError> {
         let mut values = first_weights(&specs);
-        values[place][coordinate] += offset;
+        values[query][coordinate] += offset;
         let weights =
             Weights::new(&specs, values.into_iter().map(|values| params::upload(values, &cpu.burn)).collect());
         let batch = batch(model, 0);
@@ -167,7 +172,7 @@ fn slope(cpu: &EngineDevice, model: &ModelPlan, step: &Step) -> Result<(f64, f64
         Ok(f64::from(read(sum.nats)?.first().copied().unwrap_or(f32::NAN)) / (batch.size * batch.seq) as f64)
     };
     let h = 0.02;
-    Ok((step.gradient[place][coordinate].into(), (loss_at(h)? - loss_at(-h)?) / f64::from(2.0 * h)))
+    Ok((step.gradient[query][coordinate].into(), (loss_at(h)? - loss_at(-h)?) / f64::from(2.0 * h)))
 }
 
 fn memory(device: &EngineDevice) -> String {
@@ -175,13 +180,13 @@ fn memory(device: &EngineDevice) -> String {
     if device.is_cpu() {
         return format!("{} free", megabytes(device.info.memory_bytes));
     }
-    let held = device.burn.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved);
+    let allocated = device.burn.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved);
     let size = if device.info.memory_bytes > 0 {
         format!("of {}", megabytes(device.info.memory_bytes))
     } else {
         "the size of its memory is unknown".to_owned()
     };
-    format!("{} held by this process; {size}", megabytes(held))
+    format!("{} allocated by this process; {size}", megabytes(allocated))
 }
 
 fn counted(n: usize, what: &str) -> String {

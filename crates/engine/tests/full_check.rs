@@ -1,6 +1,6 @@
-//! The parts of the full check: what is right passes, and a fault planted in a gradient, in resume, in a kernel, or a leak is found. On the
-//! CPU, but for the kernel's, which needs a Vulkan adapter; where there is none that test says so and passes.
-#![allow(clippy::unwrap_used)] // a test's own helpers may
+//! The parts of the full check: a correct device passes, and an error that a test injects into a gradient, resume, a kernel or memory is
+//! detected. They run on the CPU, except the test of kernels, which needs a Vulkan adapter; without one it prints a message and passes.
+#![allow(clippy::unwrap_used)] // helpers of the tests may unwrap
 
 use std::io::Write;
 use std::process::Command;
@@ -12,26 +12,26 @@ use engine::check::process;
 use engine::device;
 use wire::check::{Line, Outcome, Section};
 
-/// The variable that names the part of a child process. It may use the software adapter, and its memory is its own.
+/// The variable with the part that a child process runs. The process may use the software adapter, and its memory is measured alone.
 const PART: &str = "KINDLING_FULL_CHECK_TEST";
 
-/// Runs a part in a child process; the test passes where the part does.
-fn play(part: &str) {
+/// Runs a part in a child process. The test passes if the part passes.
+fn run_in_child(part: &str) {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "play_a_part", "--ignored", "--nocapture", "--test-threads=1"]);
+    child.args(["--exact", "child_process", "--ignored", "--nocapture", "--test-threads=1"]);
     let output = child.env(PART, part).env("KINDLING_SOFTWARE_GPU", "1").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    if said.contains(NOT_RUN) {
-        // Written past the test harness, which hides the output of a test that passes.
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    if printed.contains(NOT_RUN) {
+        // Written to stderr directly, because the test harness hides the output of a test that passes.
         let _ = writeln!(std::io::stderr(), "{NOT_RUN}: no Vulkan adapter");
     }
-    assert!(output.status.success(), "{part}:\n{said}");
+    assert!(output.status.success(), "{part}:\n{printed}");
 }
 
 const NOT_RUN: &str = "GPU TESTS NOT RUN";
 
-/// Runs a part with what is planted, and ends its section.
-fn ended(device: &str, part: Part, faults: Faults) -> Section {
+/// Runs a part with injected errors, and returns its section.
+fn run_part(device: &str, part: Part, faults: Faults) -> Section {
     let folder = tempfile::tempdir().unwrap();
     let task =
         Task { part, device: device.parse().unwrap(), autotune: false, secs: 120.0, folder: folder.path().to_owned() };
@@ -41,13 +41,13 @@ fn ended(device: &str, part: Part, faults: Faults) -> Section {
     section
 }
 
-/// The names of what failed.
+/// The names of the failed checks.
 fn failed(section: &Section) -> Vec<&str> {
     section.checks.iter().filter(|check| check.outcome == Outcome::Failed).map(|check| check.name.as_str()).collect()
 }
 
 #[test]
-fn a_sound_device_passes_and_what_does_not_concern_it_is_not_run() {
+fn a_correct_device_passes_and_parts_that_it_does_not_need_are_not_run() {
     for (part, expected) in [
         (Part::Adapter, Outcome::Passed),
         (Part::Training, Outcome::Passed),
@@ -55,64 +55,64 @@ fn a_sound_device_passes_and_what_does_not_concern_it_is_not_run() {
         (Part::Kernels, Outcome::NotRun),
         (Part::Inspections, Outcome::NotRun),
     ] {
-        let section = ended("cpu", part.clone(), Faults::default());
+        let section = run_part("cpu", part.clone(), Faults::default());
         assert_eq!(section.outcome, expected, "{part:?}: {section:?}");
     }
 }
 
 #[test]
-fn a_fault_in_a_gradient_is_found() {
-    let section = ended("cpu", Part::Training, Faults { gradient: true, ..Faults::default() });
+fn an_error_in_a_gradient_is_detected() {
+    let section = run_part("cpu", Part::Training, Faults { gradient: true, ..Faults::default() });
     let names = failed(&section);
     for shape in ["GPT-2", "Llama"] {
         assert!(names.contains(&format!("{shape} shape, loss and gradients").as_str()), "{section:?}");
     }
-    assert!(section.reason.contains("block.0.mlp.up"), "it names the parameter: {}", section.reason);
+    assert!(section.reason.contains("block.0.mlp.up"), "the reason names the parameter: {}", section.reason);
 }
 
 #[test]
-fn a_fault_in_resume_is_found() {
-    let section = ended("cpu", Part::Resume, Faults { resume: true, ..Faults::default() });
+fn an_error_in_resume_is_detected() {
+    let section = run_part("cpu", Part::Resume, Faults { resume: true, ..Faults::default() });
     assert_eq!(failed(&section).len(), 2, "{section:?}");
 }
 
 #[test]
-fn a_leak_of_a_megabyte_a_step_is_found() {
-    play("leak");
+fn a_leak_of_a_megabyte_per_step_is_detected() {
+    run_in_child("leak");
 }
 
 #[test]
-fn a_training_without_a_leak_passes() {
-    play("memory");
+fn a_run_without_a_leak_passes() {
+    run_in_child("memory");
 }
 
 #[test]
-fn a_fault_in_a_kernel_is_found_and_no_other_kernel_is_blamed() {
-    play("kernels");
+fn an_error_in_a_kernel_is_detected_and_the_other_kernels_pass() {
+    run_in_child("kernels");
 }
 
 #[test]
-#[ignore = "a child process's part"]
-fn play_a_part() {
+#[ignore = "runs in a child process"]
+fn child_process() {
     let Ok(part) = std::env::var(PART) else { return };
-    let leak = |leak_bytes_per_step| ended("cpu", Part::Memory, Faults { leak_bytes_per_step, ..Faults::default() });
+    let leak = |leak_bytes_per_step| run_part("cpu", Part::Memory, Faults { leak_bytes_per_step, ..Faults::default() });
     match part.as_str() {
         "memory" => assert_eq!(leak(0).outcome, Outcome::Passed, "{:?}", leak(0)),
         "leak" => {
             let section = leak(1_000_000);
             assert!(failed(&section).contains(&"host memory over the steps"), "{section:?}");
         }
-        "kernels" => play_kernels(),
+        "kernels" => check_kernels(),
         other => panic!("no part named {other}"),
     }
 }
 
-fn play_kernels() {
+fn check_kernels() {
     let Some(info) = device::list().into_iter().find(|info| info.backend.contains("Vulkan")) else {
         println!("{NOT_RUN}: no Vulkan adapter");
         return;
     };
-    let with = |kernel| ended(info.id.as_str(), Part::Kernels, Faults { kernel, ..Faults::default() });
+    let with = |kernel| run_part(info.id.as_str(), Part::Kernels, Faults { kernel, ..Faults::default() });
     assert_eq!(with(false).outcome, Outcome::Passed);
     let section = with(true);
     assert_eq!(failed(&section), ["kernel moments"], "{section:?}");

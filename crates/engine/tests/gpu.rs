@@ -1,8 +1,8 @@
-//! A GPU computes what the CPU does: the kernels, one training step with and without fused operators, inspections, and a whole run.
+//! A GPU computes the same as the CPU: the kernels, one training step with and without fused operators, inspections, and a whole run.
 //!
-//! They run on a software Vulkan adapter, each in a process of its own, because burn reads its switches once. Where there is no adapter
-//! they say so and pass. The autotuner can be switched off only in the build: `--no-default-features` runs the same tests with it left out.
-#![allow(clippy::unwrap_used)] // a test's own helpers may
+//! The tests run on a software Vulkan adapter, each in a separate process, because a process reads burn's options once. Without an adapter
+//! they print a message and pass. The autotuner can be disabled only in the build: `--no-default-features` runs the same tests without it.
+#![allow(clippy::unwrap_used)] // helpers of the tests may unwrap
 
 use std::io::Write;
 use std::process::Command;
@@ -25,33 +25,33 @@ use wire::run::plan;
 use wire::series::{Row, name};
 use wire::transport::link::Report;
 
-/// The variable that names the part of a child process.
+/// The variable with the part that a child process runs.
 const PART: &str = "KINDLING_GPU_TEST";
 
-/// Runs a part in a child process that may use the software adapter; the test passes where the part does.
-fn play(part: &str, switches: &[(&str, &str)]) {
+/// Runs a part in a child process that may use the software adapter. The test passes if the part passes.
+fn run_in_child(part: &str, options: &[(&str, &str)]) {
     let test = std::env::current_exe().unwrap();
     let mut child = Command::new(test);
-    child.args(["--exact", "play_a_part", "--ignored", "--nocapture", "--test-threads=1"]);
+    child.args(["--exact", "child_process", "--ignored", "--nocapture", "--test-threads=1"]);
     child
         .env(PART, part)
         .env("KINDLING_SOFTWARE_GPU", "1")
         .env("CUBECL_AUTOTUNE_LEVEL", "minimal")
-        .envs(switches.iter().copied());
+        .envs(options.iter().copied());
     let output = child.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    // Written past the test harness, which hides the output of a test that passes.
-    for words in said
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    // Written to stderr directly, because the test harness hides the output of a test that passes.
+    for message in printed
         .lines()
-        .filter_map(|line| [SAID, NOT_RUN].into_iter().find_map(|mark| line.find(mark)).map(|at| &line[at..]))
+        .filter_map(|line| [MARK, NOT_RUN].into_iter().find_map(|mark| line.find(mark)).map(|at| &line[at..]))
     {
-        let _ = writeln!(std::io::stderr(), "{words}");
+        let _ = writeln!(std::io::stderr(), "{message}");
     }
-    assert!(output.status.success(), "{part}:\n{said}");
+    assert!(output.status.success(), "{part}:\n{printed}");
 }
 
 /// Prefix of the lines of a part that its test prints.
-const SAID: &str = "gpu:";
+const MARK: &str = "gpu:";
 const NOT_RUN: &str = "GPU TESTS NOT RUN";
 
 fn gpu() -> Option<EngineDevice> {
@@ -64,61 +64,61 @@ fn gpu() -> Option<EngineDevice> {
 
 #[test]
 fn kernels_equal_their_reference_implementations() {
-    play("kernels", &[]);
+    run_in_child("kernels", &[]);
 }
 
-/// Both in one process: a first step takes a minute there, a second of the same shapes milliseconds.
+/// Both in one process, because the first step takes a minute there, and a second step of the same shapes milliseconds.
 #[test]
-fn the_self_check_passes_and_a_run_reports_the_losses_and_statistics_of_the_cpu() {
-    play("check and run", &[]);
+fn the_device_check_passes_and_a_run_reports_the_losses_and_statistics_of_the_cpu() {
+    run_in_child("check and run", &[]);
 }
 
 #[test]
 fn inspections_equal_those_of_the_cpu() {
-    play("looks", &[]);
+    run_in_child("inspections", &[]);
 }
 
 #[test]
 fn one_step_equals_that_of_the_cpu_without_fused_operators() {
-    play("step", &[("BURN_FUSION_MAX_EXPLORATIONS", "0")]);
+    run_in_child("step", &[("BURN_FUSION_MAX_EXPLORATIONS", "0")]);
 }
 
 #[test]
-#[ignore = "a child process's part"]
-fn play_a_part() {
+#[ignore = "runs in a child process"]
+fn child_process() {
     let Ok(part) = std::env::var(PART) else { return };
     let Some(gpu) = gpu() else { return };
     match part.as_str() {
         "kernels" => kernels(&gpu),
         "check and run" => {
-            self_check(&gpu);
+            device_check(&gpu);
             run(&gpu);
         }
-        "looks" => inspections(&gpu),
+        "inspections" => inspections(&gpu),
         "step" => step(&gpu),
         other => panic!("no part named {other}"),
     }
 }
 
 fn kernels(gpu: &EngineDevice) {
-    let taps = GpuKernels::new(gpu.setup.as_ref().unwrap());
-    let cases = check::kernel_cases(gpu, &taps).unwrap();
-    let wrong: Vec<String> = cases.iter().filter(|case| !case.is_same()).map(ToString::to_string).collect();
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    println!("{SAID} {} tensors on {}", cases.len(), gpu.info.name);
+    let kernels = GpuKernels::new(gpu.setup.as_ref().unwrap());
+    let cases = check::kernel_cases(gpu, &kernels).unwrap();
+    let differing: Vec<String> = cases.iter().filter(|case| !case.is_same()).map(ToString::to_string).collect();
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+    println!("{MARK} {} tensors on {}", cases.len(), gpu.info.name);
 }
 
-fn self_check(gpu: &EngineDevice) {
-    let report = check::check(gpu, &mut |finding| println!("{SAID} {}: {}", finding.what, finding.found)).unwrap();
+fn device_check(gpu: &EngineDevice) {
+    let report = check::check(gpu, &mut |finding| println!("{MARK} {}: {}", finding.what, finding.found)).unwrap();
     assert!(report.is_good() && report.findings.iter().any(|finding| finding.what == "arithmetic"), "{report:?}");
 }
 
 fn step(gpu: &EngineDevice) {
     let model = check::tiny();
     let cpu = check::step_on(&EngineDevice::processor(), &model, 1).unwrap();
-    let apart = cpu.apart(&check::step_on(gpu, &model, 1).unwrap());
-    assert!(apart.worst() <= check::ALLOWED, "{apart}");
-    println!("{SAID} one step on {}: {apart}", gpu.info.name);
+    let difference = cpu.compare(&check::step_on(gpu, &model, 1).unwrap());
+    assert!(difference.worst() <= check::TOLERANCE, "{difference}");
+    println!("{MARK} one step on {}: {difference}", gpu.info.name);
 }
 
 /// The reports of a run.
@@ -133,8 +133,8 @@ impl Reporter for Recorder {
         self.rows.push(row);
     }
     fn report(&mut self, _: Report) {}
-    fn inspection(&mut self, frame: InspectionUpdate) {
-        self.inspections.push(frame);
+    fn inspection(&mut self, update: InspectionUpdate) {
+        self.inspections.push(update);
     }
 }
 
@@ -148,15 +148,15 @@ impl Recorder {
             .collect()
     }
 
-    fn inspection(&self, place: usize) -> (u64, &[TensorStats]) {
-        match &self.inspections[place] {
+    fn inspection(&self, index: usize) -> (u64, &[TensorStats]) {
+        match &self.inspections[index] {
             InspectionUpdate::ParameterStats { step, tensors, .. } => (*step, tensors),
-            other => panic!("nobody watches: {other:?}"),
+            other => panic!("no inspection was requested: {other:?}"),
         }
     }
 }
 
-/// A tiny model on a text.
+/// The plan of a tiny model on a dataset.
 fn plan_on(device: &str, folder: &std::path::Path) -> plan::RunPlan {
     let spec = format!(
         r#"{{"preset":"tiny","corpus":"rhyme","steps":6,"device":"{device}","overrides":{{"model.layers":1,"model.heads":2,"model.kv_heads":2,"model.d_model":16,"model.d_ff":32,"model.seq":8,
@@ -172,10 +172,10 @@ fn plan_on(device: &str, folder: &std::path::Path) -> plan::RunPlan {
 /// Six steps, with statistics every second step.
 fn train_on(device: &str, folder: &std::path::Path) -> Recorder {
     let plan = plan_on(device, folder);
-    let (_keep, orders) = mpsc::channel();
-    let mut heard = Recorder::default();
-    load(&plan, folder).run(&orders, &mut heard).unwrap();
-    heard
+    let (_sender, commands) = mpsc::channel();
+    let mut recorder = Recorder::default();
+    load(&plan, folder).run(&commands, &mut recorder).unwrap();
+    recorder
 }
 
 fn folder_with_a_text() -> std::path::PathBuf {
@@ -192,9 +192,9 @@ fn folder_with_a_text() -> std::path::PathBuf {
 fn inspections_on(device: &EngineDevice, folder: &std::path::Path) -> Vec<(String, serde_json::Value)> {
     let plan = plan_on(device.info.id.as_str(), folder);
     let specs = params::layout(&plan.recipe.model);
-    let wide = |values: Vec<f32>| values.into_iter().map(|v| if v == 1.0 { v } else { v * 12.0 }).collect();
-    let put = |values| params::upload(wide(values), &device.burn);
-    let mut state = State::new(params::initial(&specs, 5).into_iter().map(put).collect());
+    let scale_up = |values: Vec<f32>| values.into_iter().map(|v| if v == 1.0 { v } else { v * 12.0 }).collect();
+    let upload = |values| params::upload(scale_up(values), &device.burn);
+    let mut state = State::new(params::initial(&specs, 5).into_iter().map(upload).collect());
     state.steps = 3;
     let data = dataset::Dataset::open(folder, &plan.corpora(), plan.tokenizer).unwrap();
     let kernels = device.setup.as_ref().map(GpuKernels::new);
@@ -226,26 +226,26 @@ fn inspections_on(device: &EngineDevice, folder: &std::path::Path) -> Vec<(Strin
         r#"{"batch":{"step":1}}"#,
         &format!(r#"{{"interventions":{{"interventions":{edits}}}}}"#),
     ];
-    let answer = |inspection: &str| {
+    let inspect = |inspection: &str| {
         let result = inspect::inspect(&subject, &serde_json::from_str(inspection).unwrap())
             .unwrap_or_else(|error| panic!("{inspection}: {error}"));
         (inspection.to_owned(), serde_json::to_value(result).unwrap())
     };
-    inspections.into_iter().map(answer).collect()
+    inspections.into_iter().map(inspect).collect()
 }
 
 /// Values agree within the tolerance of a step, integers (bytes of a heat map) within one.
-fn are_alike(a: &serde_json::Value, b: &serde_json::Value) -> bool {
+fn are_close(a: &serde_json::Value, b: &serde_json::Value) -> bool {
     use serde_json::Value::{Array, Number, Object};
     match (a, b) {
-        (Array(a), Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| are_alike(a, b)),
+        (Array(a), Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| are_close(a, b)),
         (Object(a), Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| are_alike(a, b)))
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| are_close(a, b)))
         }
         (Number(a), Number(b)) if a.is_u64() && b.is_u64() => a.as_u64().unwrap().abs_diff(b.as_u64().unwrap()) <= 1,
         (Number(a), Number(b)) => {
             let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
-            (a - b).abs() <= check::ALLOWED * b.abs() + 1e-4
+            (a - b).abs() <= check::TOLERANCE * b.abs() + 1e-4
         }
         (a, b) => a == b,
     }
@@ -256,9 +256,9 @@ fn inspections(gpu: &EngineDevice) {
     let (here, cpu) = (inspections_on(gpu, &folder), inspections_on(&EngineDevice::processor(), &folder));
     let _ = std::fs::remove_dir_all(&folder);
     for ((inspection, a), (_, b)) in here.iter().zip(&cpu) {
-        assert!(are_alike(a, b), "{inspection}:\n{a}\n{b}");
+        assert!(are_close(a, b), "{inspection}:\n{a}\n{b}");
     }
-    println!("{SAID} {} inspections on {}", here.len(), gpu.info.name);
+    println!("{MARK} {} inspections on {}", here.len(), gpu.info.name);
 }
 
 fn run(gpu: &EngineDevice) {
@@ -266,7 +266,7 @@ fn run(gpu: &EngineDevice) {
     let (here, cpu) = (train_on(gpu.info.id.as_str(), &folder), train_on("cpu", &folder));
     let _ = std::fs::remove_dir_all(&folder);
 
-    let is_near = |a: f64, b: f64, size: f64| (a - b).abs() <= check::ALLOWED * size.abs();
+    let is_near = |a: f64, b: f64, size: f64| (a - b).abs() <= check::TOLERANCE * size.abs();
     for series in [name::TRAIN, name::GRAD_NORM, name::VALID] {
         let (a, b) = (here.series(series), cpu.series(series));
         assert!(!a.is_empty() && a.len() == b.len(), "{series}: {a:?} and {b:?}");
@@ -283,9 +283,9 @@ fn run(gpu: &EngineDevice) {
                 .iter()
                 .all(|(a, b_)| is_near(*a, *b_, b.rms.max(b_.abs())))
     };
-    for place in 0..3 {
-        let ((step, a), (same, b)) = (here.inspection(place), cpu.inspection(place));
-        assert_eq!((step, a.len()), (same, b.len()));
+    for index in 0..3 {
+        let ((step, a), (cpu_step, b)) = (here.inspection(index), cpu.inspection(index));
+        assert_eq!((step, a.len()), (cpu_step, b.len()));
         for (a, b) in a.iter().zip(b) {
             assert_eq!((&a.name, &a.shape), (&b.name, &b.shape));
             let is_same = moments_are_near(&a.weight, &b.weight)
@@ -293,18 +293,18 @@ fn run(gpu: &EngineDevice) {
                 && is_near(a.update_ratio, b.update_ratio, b.update_ratio);
             assert!(is_same, "step {step}: {a:?} and {b:?}");
             let series = here.series(&format!("{}{}", name::UPDATE_RATIO, a.name));
-            assert!(series.contains(&(step, a.update_ratio)), "the curve has what the look shows: {series:?}");
+            assert!(series.contains(&(step, a.update_ratio)), "the series has the value of the inspection: {series:?}");
         }
     }
-    let cost = |frame: &InspectionUpdate| {
-        if let InspectionUpdate::ParameterStats { cost_ms, .. } = frame { *cost_ms } else { f64::INFINITY }
+    let cost = |update: &InspectionUpdate| {
+        if let InspectionUpdate::ParameterStats { cost_ms, .. } = update { *cost_ms } else { f64::INFINITY }
     };
-    let least = here.inspections.iter().map(cost).fold(f64::INFINITY, f64::min);
-    println!("{SAID} six steps and three looks on {}, {least:.1} ms for a look", gpu.info.name);
+    let min = here.inspections.iter().map(cost).fold(f64::INFINITY, f64::min);
+    println!("{MARK} six steps and three inspections on {}, at least {min:.1} ms for an inspection", gpu.info.name);
 }
 
 fn load(plan: &plan::RunPlan, corpora: &std::path::Path) -> Session {
     let folders = Folders { corpora: corpora.to_owned(), checkpoints: None };
     let device = device::open(&plan.device).unwrap();
-    Session::load(&"story".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
+    Session::load(&"run".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
 }

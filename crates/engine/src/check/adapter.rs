@@ -1,4 +1,4 @@
-//! What the driver says of the device: who it is, what it supports, how much it holds.
+//! Adapter, driver, supported features and memory of the device.
 
 use burn::tensor::wgpu::{WgpuSetup, wgpu};
 use burn_cubecl::cubecl::client::Client;
@@ -12,31 +12,32 @@ use crate::error::EngineError;
 /// Reports adapter, driver, limits, features and memory.
 ///
 /// # Errors
-/// A device that has gone away.
+/// The device was lost.
 pub(super) fn report(device: &EngineDevice, sink: &mut Sink<'_>) -> Result<(), EngineError> {
     let info = &device.info;
     sink.check("device", true, format!("{}: {}, {}", info.id, info.name, info.backend));
     let Some(setup) = &device.setup else {
-        sink.check("cores", info.cores > 0, format!("{} that train side by side", info.cores));
-        sink.figure("memory free", info.memory_bytes as f64 / 1e9, "GB", "as the system says");
+        sink.check("cores", info.cores > 0, format!("{} used as replicas", info.cores));
+        sink.figure("memory free", info.memory_bytes as f64 / 1e9, "GB", "reported by the operating system");
         sink.check("vectors", true, vectors());
         return Ok(());
     };
-    wgpu_side(setup, sink);
+    report_wgpu(setup, sink);
     if let Some(client) = tuning::client(device)? {
-        burn_side(&client, sink);
+        report_burn(&client, sink);
     }
-    match card_memory(&info.name) {
-        Some(bytes) => sink.figure("memory of the card", bytes as f64 / 1e9, "GB", "as its driver says"),
-        None => sink.not_run("memory of the card", "neither the driver's files nor nvidia-smi tell it"),
+    match gpu_memory(&info.name) {
+        Some(bytes) => sink.figure("GPU memory", bytes as f64 / 1e9, "GB", "reported by its driver"),
+        None => sink.not_run("GPU memory", "neither sysfs nor nvidia-smi reports it"),
     }
     Ok(())
 }
 
-fn wgpu_side(setup: &WgpuSetup, sink: &mut Sink<'_>) {
-    let (about, limits, features) = (setup.adapter.get_info(), setup.device.limits(), setup.adapter.features());
-    let driver = format!("{} {}", about.driver, about.driver_info);
-    sink.check("driver", true, format!("{}, {:?} over {:?}", driver.trim(), about.device_type, setup.backend));
+/// The driver, features and limits that wgpu reports.
+fn report_wgpu(setup: &WgpuSetup, sink: &mut Sink<'_>) {
+    let (adapter, limits, features) = (setup.adapter.get_info(), setup.device.limits(), setup.adapter.features());
+    let driver = format!("{} {}", adapter.driver, adapter.driver_info);
+    sink.check("driver", true, format!("{}, {:?} over {:?}", driver.trim(), adapter.device_type, setup.backend));
     let has = |feature| if features.contains(feature) { "yes" } else { "no" };
     sink.check(
         "features of the driver",
@@ -56,8 +57,8 @@ fn wgpu_side(setup: &WgpuSetup, sink: &mut Sink<'_>) {
     sink.figure("threads of a workgroup", f64::from(limits.max_compute_invocations_per_workgroup), "", "limit");
 }
 
-/// What burn makes of it: the types and instructions that its kernels may use.
-fn burn_side(client: &Client, sink: &mut Sink<'_>) {
+/// The types and instructions that burn uses on the device.
+fn report_burn(client: &Client, sink: &mut Sink<'_>) {
     let properties = client.properties();
     let (features, hardware) = (&properties.features, &properties.hardware);
     let float = |kind| if features.supports_type(ElemType::Float(kind)) { "yes" } else { "no" };
@@ -74,19 +75,18 @@ fn burn_side(client: &Client, sink: &mut Sink<'_>) {
         ),
     );
     if let Some(count) = hardware.num_streaming_multiprocessors {
-        sink.figure("multiprocessors", f64::from(count), "", "as burn knows");
+        sink.figure("multiprocessors", f64::from(count), "", "reported by burn");
     }
 }
 
-/// Memory of a graphics card, bytes: from the AMD driver's files, or from NVIDIA's program, which comes with its driver.
-pub(super) fn card_memory(name: &str) -> Option<u64> {
+/// Memory of a GPU, bytes: from the sysfs files of the AMD driver, or from `nvidia-smi`, which is installed with NVIDIA's driver.
+pub(super) fn gpu_memory(name: &str) -> Option<u64> {
     amd_memory().filter(|_| name.to_lowercase().contains("amd") || name.to_lowercase().contains("radeon")).or_else(
         || {
             let words = ["--query-gpu=name,memory.total", "--format=csv,noheader,nounits"];
             let output = std::process::Command::new("nvidia-smi").args(words).output().ok()?;
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let line =
-                text.lines().find(|line| line.split(',').next().is_some_and(|card| name.contains(card.trim())))?;
+            let line = text.lines().find(|line| line.split(',').next().is_some_and(|gpu| name.contains(gpu.trim())))?;
             line.rsplit(',').next()?.trim().parse::<u64>().ok().map(|mebibytes| mebibytes << 20)
         },
     )

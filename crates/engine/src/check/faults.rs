@@ -1,5 +1,5 @@
-//! Faults that tests plant into a check, to see each of them found. The program always passes none: there is no way to them from the
-//! command line.
+//! Errors that tests inject, to verify that the check detects them. The program always passes `Faults::default()`; no option of the command
+//! line sets them.
 
 use burn::tensor::Tensor;
 use burn::tensor::wgpu::WgpuSetup;
@@ -7,45 +7,45 @@ use burn::tensor::wgpu::WgpuSetup;
 use crate::kernels::gpu::GpuKernels;
 use crate::model::params::ParamSpec;
 
-/// What is planted; nothing by default.
+/// The errors to inject; none by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// The kernel `moments` sums values where it should sum their squares.
+    /// The kernel `moments` sums values instead of their squares.
     pub kernel: bool,
     /// The gradient of one matrix is five per cent too large.
     pub gradient: bool,
-    /// A resumed training counts one step too few, so that its bias corrections are wrong.
+    /// A resumed run counts one step too few, so that its bias corrections are wrong.
     pub resume: bool,
-    /// Bytes of the host's memory that each training step keeps for good.
+    /// Bytes of host memory that each training step allocates and never frees.
     pub leak_bytes_per_step: usize,
 }
 
-/// The parameter whose gradient is altered.
+/// The parameter whose gradient [`Faults::alter`] changes.
 const ALTERED: &str = "block.0.mlp.up";
 
 impl Faults {
-    /// Alters a gradient, where that is planted.
+    /// Changes the gradient of one parameter if the fault is set.
     pub(super) fn alter(&self, specs: &[ParamSpec], gradient: &mut [Tensor<1>]) {
-        let place = specs.iter().position(|spec| spec.name == ALTERED);
-        if let Some(values) = place.filter(|_| self.gradient).and_then(|place| gradient.get_mut(place)) {
+        let index = specs.iter().position(|spec| spec.name == ALTERED);
+        if let Some(values) = index.filter(|_| self.gradient).and_then(|index| gradient.get_mut(index)) {
             *values = values.clone() * 1.05;
         }
     }
 
-    /// The kernels, one of them wrong where that is planted.
+    /// The kernels; `moments` is wrong if the fault is set.
     pub(super) fn kernels(&self, setup: &WgpuSetup) -> GpuKernels {
         if !self.kernel {
             return GpuKernels::new(setup);
         }
-        GpuKernels::compiled(setup, &|kernel| {
+        GpuKernels::with_sources(setup, &|kernel| {
             kernel.source.replace("next.squares += value * value", "next.squares += value")
         })
     }
 
-    /// Keeps memory, where that is planted.
-    pub(super) fn leak(&self, kept: &mut Vec<Vec<u8>>) {
+    /// Adds a block of memory to `leaked` if the fault is set.
+    pub(super) fn leak(&self, leaked: &mut Vec<Vec<u8>>) {
         if self.leak_bytes_per_step > 0 {
-            kept.push(vec![1; self.leak_bytes_per_step]);
+            leaked.push(vec![1; self.leak_bytes_per_step]);
         }
     }
 }

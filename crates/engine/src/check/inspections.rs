@@ -1,4 +1,4 @@
-//! Each inspection of one model against the CPU's.
+//! Each inspection of one model on the device, compared with the CPU.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use wire::inspect::request::Inspection;
 
 use super::part::Sink;
-use super::{ALLOWED, plans};
+use super::{TOLERANCE, plans};
 use crate::data::dataset::Dataset;
 use crate::device::EngineDevice;
 use crate::error::EngineError;
@@ -15,7 +15,7 @@ use crate::kernels::gpu::GpuKernels;
 use crate::model::params;
 use crate::optim::optimizer::State;
 
-/// What is inspected: every kind once, and the kinds that read numbers of a parameter for each of these.
+/// Every kind of inspection; `weights` once each for weights, gradients and updates.
 const INSPECTIONS: [&str; 12] = [
     r#"{"overview":{}}"#,
     r#"{"attention":{"layer":0}}"#,
@@ -31,13 +31,13 @@ const INSPECTIONS: [&str; 12] = [
     r#"{"interventions":{"interventions":[{"component":{"head":{"layer":0,"head":1}},"factor":0}]}}"#,
 ];
 
-/// Compares them.
+/// Compares each inspection on the device with the CPU.
 ///
 /// # Errors
-/// A folder that cannot be written; a device that has gone away.
+/// The folder cannot be written, or the device was lost.
 pub(super) fn report(device: &EngineDevice, folder: &Path, sink: &mut Sink<'_>) -> Result<(), EngineError> {
     if device.is_cpu() {
-        sink.not_run("inspections", "the CPU's are what others are compared with");
+        sink.not_run("inspections", "not needed: the CPU is the reference");
         return Ok(());
     }
     let cpu = EngineDevice::processor();
@@ -46,12 +46,12 @@ pub(super) fn report(device: &EngineDevice, folder: &Path, sink: &mut Sink<'_>) 
     let specs = params::layout(&plan.recipe.model);
     let hyperparameters = plan.live();
     let state_on = |device: &EngineDevice| {
-        let put = |values: Vec<f32>| params::upload(widened(values), &device.burn);
-        State { steps: 3, ..State::new(params::initial(&specs, 5).into_iter().map(put).collect()) }
+        let upload = |values: Vec<f32>| params::upload(scaled_up(values), &device.burn);
+        State { steps: 3, ..State::new(params::initial(&specs, 5).into_iter().map(upload).collect()) }
     };
-    let (here, there) = (state_on(device), state_on(&cpu));
-    let taps = device.setup.as_ref().map(GpuKernels::new);
-    let scene = |device, state, taps| Subject {
+    let (device_state, cpu_state) = (state_on(device), state_on(&cpu));
+    let kernels = device.setup.as_ref().map(GpuKernels::new);
+    let subject = |device, state, kernels| Subject {
         plan: &plan,
         hyperparameters: &hyperparameters,
         specs: &specs,
@@ -60,7 +60,7 @@ pub(super) fn report(device: &EngineDevice, folder: &Path, sink: &mut Sink<'_>) 
         data: &data,
         device,
         replicas: None,
-        kernels: taps,
+        kernels,
         stats: None,
     };
     for text in INSPECTIONS {
@@ -68,15 +68,15 @@ pub(super) fn report(device: &EngineDevice, folder: &Path, sink: &mut Sink<'_>) 
             serde_json::from_str(text).map_err(|source| wire::PlanError::new("inspection", source.to_string()))?;
         let name = format!("inspection {}", title(&inspection));
         if sink.left() <= 0.0 {
-            sink.not_run(name, "no time left");
+            sink.not_run(name, "time limit reached");
             continue;
         }
-        let a = seen(&scene(device, &here, taps.as_ref()), &inspection);
-        let b = seen(&scene(&cpu, &there, None), &inspection);
+        let a = inspect_as_json(&subject(device, &device_state, kernels.as_ref()), &inspection);
+        let b = inspect_as_json(&subject(&cpu, &cpu_state, None), &inspection);
         match (a, b) {
             (Ok(a), Ok(b)) => {
-                let apart = first_apart(&a, &b, "");
-                sink.check(name, apart.is_none(), apart.unwrap_or_else(|| "as on the CPU".to_owned()));
+                let difference = first_difference(&a, &b, "");
+                sink.check(name, difference.is_none(), difference.unwrap_or_else(|| "equals the CPU".to_owned()));
             }
             (Err(error), _) | (_, Err(error)) => sink.check(name, false, error.to_string()),
         }
@@ -84,17 +84,17 @@ pub(super) fn report(device: &EngineDevice, folder: &Path, sink: &mut Sink<'_>) 
     Ok(())
 }
 
-fn seen(scene: &Subject<'_>, inspection: &Inspection) -> Result<Value, EngineError> {
-    let result = inspect::inspect(scene, inspection)?;
+fn inspect_as_json(subject: &Subject<'_>, inspection: &Inspection) -> Result<Value, EngineError> {
+    let result = inspect::inspect(subject, inspection)?;
     serde_json::to_value(result).map_err(|source| EngineError::read_back(source.to_string()))
 }
 
-/// Wider than a run's first weights, so that attention and MLP are far from their linear range; gains stay.
-fn widened(values: Vec<f32>) -> Vec<f32> {
+/// Larger initial weights than those of a run, so that attention and MLP leave their linear range; gains are unchanged.
+fn scaled_up(values: Vec<f32>) -> Vec<f32> {
     values.into_iter().map(|value| if value == 1.0 { value } else { value * 12.0 }).collect()
 }
 
-/// Kind, and of which numbers where there is a choice.
+/// Kind of the inspection, with the values that it reads: `weights of gradient`.
 pub(super) fn title(inspection: &Inspection) -> String {
     let values = serde_json::to_value(inspection)
         .ok()
@@ -104,28 +104,27 @@ pub(super) fn title(inspection: &Inspection) -> String {
         .map_or_else(|| inspection.kind().to_owned(), |values| format!("{} of {values}", inspection.kind()))
 }
 
-/// The first place where two results differ by more than a step is allowed to: numbers relative to their size, whole ones (a byte of a
-/// quantised field) by more than one.
-fn first_apart(a: &Value, b: &Value, at: &str) -> Option<String> {
+/// Path and values of the first difference above the tolerance: floats differ relatively, integers (bytes of a heat map) by more than one.
+fn first_difference(a: &Value, b: &Value, path: &str) -> Option<String> {
     match (a, b) {
         (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
-            x.iter().zip(y).enumerate().find_map(|(place, (x, y))| first_apart(x, y, &format!("{at}/{place}")))
+            x.iter().zip(y).enumerate().find_map(|(index, (x, y))| first_difference(x, y, &format!("{path}/{index}")))
         }
-        (Value::Object(x), Value::Object(y)) if x.len() == y.len() => {
-            x.iter().find_map(|(key, x)| first_apart(x, y.get(key).unwrap_or(&Value::Null), &format!("{at}/{key}")))
-        }
-        (Value::Number(x), Value::Number(y)) if are_alike(x, y) => None,
+        (Value::Object(x), Value::Object(y)) if x.len() == y.len() => x
+            .iter()
+            .find_map(|(key, x)| first_difference(x, y.get(key).unwrap_or(&Value::Null), &format!("{path}/{key}"))),
+        (Value::Number(x), Value::Number(y)) if are_close(x, y) => None,
         _ if a == b => None,
-        _ => Some(format!("{at} is {a} here and {b} on the CPU")),
+        _ => Some(format!("{path} is {a} here and {b} on the CPU")),
     }
 }
 
-fn are_alike(a: &serde_json::Number, b: &serde_json::Number) -> bool {
+fn are_close(a: &serde_json::Number, b: &serde_json::Number) -> bool {
     if let (Some(a), Some(b)) = (a.as_u64(), b.as_u64()) {
         return a.abs_diff(b) <= 1;
     }
     let (a, b) = (a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN));
-    (a - b).abs() <= ALLOWED * b.abs() + 1e-4
+    (a - b).abs() <= TOLERANCE * b.abs() + 1e-4
 }
 
 #[cfg(test)]
@@ -133,17 +132,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_difference_is_named_by_its_place() {
+    fn the_first_difference_is_named_by_its_path() {
         let a = serde_json::json!({"rows": [{"rms": 1.0, "name": "x"}, {"rms": 2.0, "name": "y"}]});
         let with = |rms: f64| serde_json::json!({"rows": [{"rms": 1.0, "name": "x"}, {"rms": rms, "name": "y"}]});
-        assert_eq!(first_apart(&a, &with(2.0005), ""), None);
-        let apart = first_apart(&a, &with(2.1), "").unwrap_or_default();
-        assert!(apart.starts_with("/rows/1/rms is 2.0"), "{apart}");
-        assert!(first_apart(&a, &serde_json::json!({"rows": []}), "").is_some());
+        assert_eq!(first_difference(&a, &with(2.0005), ""), None);
+        let difference = first_difference(&a, &with(2.1), "").unwrap_or_default();
+        assert!(difference.starts_with("/rows/1/rms is 2.0"), "{difference}");
+        assert!(first_difference(&a, &serde_json::json!({"rows": []}), "").is_some());
     }
 
     #[test]
-    fn every_inspection_is_one_that_can_be_asked() {
+    fn every_inspection_is_valid() {
         for text in INSPECTIONS {
             let inspection: Inspection = serde_json::from_str(text).unwrap();
             inspection.check().unwrap();

@@ -1,4 +1,4 @@
-//! Memory of host and device over a thousand steps of the training loop, beside what the planner had said.
+//! Memory of host and device over a thousand training steps, compared with the estimate of the plan.
 
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
@@ -17,17 +17,17 @@ use crate::device::EngineDevice;
 use crate::error::EngineError;
 use crate::train::{Folders, Reporter, Session};
 
-/// Steps that are watched.
+/// Steps of the run.
 const STEPS: u64 = 1000;
-/// Fewer steps tell nothing of growth.
-const FEWEST: u64 = 300;
-/// Growth that is taken for a leak, bytes a step: 64 MB over a thousand steps.
+/// Minimum number of steps to detect growth.
+const MIN_STEPS: u64 = 300;
+/// Growth above which the check reports a leak, bytes per step: 64 MB over a thousand steps.
 const LEAK: f64 = 65_536.0;
 
-/// Trains, and looks for growth between the second fifth and the last.
+/// Trains a run and reports how memory grows between the second and the last fifth of its steps.
 ///
 /// # Errors
-/// A folder that cannot be written; a device that has gone away.
+/// The folder cannot be written, or the device was lost.
 pub(super) fn report(
     device: &EngineDevice,
     folder: &Path,
@@ -47,50 +47,50 @@ pub(super) fn report(
     let run = "check".parse().map_err(|source: wire::id::IdError| wire::PlanError::new("run", source.to_string()))?;
     let mut training =
         Session::load(&run, &view.plan, &Past::default(), folders, crate::device::open(&device.info.id)?)?;
-    let (orders, receiver) = mpsc::channel();
-    let mut watch =
-        Watch { device, orders, faults, kept: vec![], host: vec![], card: vec![], reserved: 0.0, ends: sink };
-    training.run(&receiver, &mut watch)?;
-    let Watch { host, card, reserved, .. } = watch;
+    let (commands, receiver) = mpsc::channel();
+    let mut recorder =
+        MemoryRecorder { device, commands, faults, leaked: vec![], host: vec![], gpu: vec![], reserved: 0.0, sink };
+    training.run(&receiver, &mut recorder)?;
+    let MemoryRecorder { host, gpu, reserved, .. } = recorder;
     growth("host", &host, sink);
     if device.is_cpu() {
-        estimate(peak(&host) - at_start, view.estimate.memory_bytes, "the process over its start", sink);
+        estimate(peak(&host) - at_start, view.estimate.memory_bytes, "allocated by the process since its start", sink);
     } else {
-        growth("device", &card, sink);
-        sink.figure("device, in use at most", peak(&card) / 1e6, "MB", "by burn's own count");
-        estimate(reserved, view.estimate.memory_bytes, "held by burn on the device", sink);
+        growth("device", &gpu, sink);
+        sink.figure("device, maximum in use", peak(&gpu) / 1e6, "MB", "reported by burn");
+        estimate(reserved, view.estimate.memory_bytes, "reserved by burn on the device", sink);
     }
-    sink.figure("host, at most", peak(&host) / 1e6, "MB", "resident memory of the process");
+    sink.figure("host, maximum", peak(&host) / 1e6, "MB", "resident memory of the process");
     Ok(())
 }
 
-/// Bytes at a step.
+/// Step and bytes in use.
 type Sample = (u64, f64);
 
 fn peak(samples: &[Sample]) -> f64 {
     samples.iter().map(|(_, bytes)| *bytes).fold(0.0, f64::max)
 }
 
-/// Whether memory grows with the steps.
+/// Checks that memory does not grow with the steps.
 fn growth(what: &str, samples: &[Sample], sink: &mut Sink<'_>) {
     let name = format!("{what} memory over the steps");
     match per_step(samples) {
-        _ if peak(samples) == 0.0 => sink.not_run(name, "the system does not tell it"),
+        _ if peak(samples) == 0.0 => sink.not_run(name, "the system does not report it"),
         Some((steps, bytes)) => {
-            let found = format!("{:+.1} kB a step over {steps} steps", bytes / 1e3);
+            let found = format!("{:+.1} kB per step over {steps} steps", bytes / 1e3);
             sink.check(name, bytes <= LEAK, found);
         }
         None => {
             let done = samples.last().map_or(0, |(step, _)| *step);
-            sink.not_run(name, format!("{done} steps in the time given, and fewer than {FEWEST} tell nothing"));
+            sink.not_run(name, format!("only {done} steps within the time limit; at least {MIN_STEPS} are needed"));
         }
     }
 }
 
-/// Steps watched and growth a step: between the medians of the second fifth and of the last.
+/// Number of steps and growth per step, between the medians of the second and the last fifth; `None` for too few steps.
 fn per_step(samples: &[Sample]) -> Option<(u64, f64)> {
     let (last, count) = (samples.last()?.0, samples.len());
-    if last + 10 < FEWEST {
+    if last + 10 < MIN_STEPS {
         return None;
     }
     let middle = |part: &[Sample]| {
@@ -103,54 +103,55 @@ fn per_step(samples: &[Sample]) -> Option<(u64, f64)> {
 }
 
 fn estimate(used: f64, planned: u64, what: &str, sink: &mut Sink<'_>) {
-    let found = format!("{:.1} MB {what}, {:.1} MB in the plan's estimate", used / 1e6, planned as f64 / 1e6);
-    sink.check("memory beside the planner's estimate", used <= planned as f64, found);
+    let found = format!("{:.1} MB {what}, {:.1} MB estimated by the plan", used / 1e6, planned as f64 / 1e6);
+    sink.check("memory within the estimate of the plan", used <= planned as f64, found);
 }
 
-/// Resident memory of this process, bytes; 0 where the system does not say.
+/// Resident memory of this process, bytes; 0 if the system does not report it.
 fn process_bytes() -> f64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     text.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok()).unwrap_or(0.0) * 4096.0
 }
 
-/// Writes down what the loop says of memory, and ends it when the time is over.
-struct Watch<'a, 's> {
+/// Records the memory that the training loop reports, and stops the run at the time limit.
+struct MemoryRecorder<'a, 's> {
     device: &'a EngineDevice,
-    orders: Sender<NumberedCommand>,
+    commands: Sender<NumberedCommand>,
     faults: Faults,
-    kept: Vec<Vec<u8>>,
+    /// Memory that the injected leak does not free.
+    leaked: Vec<Vec<u8>>,
     host: Vec<Sample>,
-    card: Vec<Sample>,
+    gpu: Vec<Sample>,
     reserved: f64,
-    ends: &'a mut Sink<'s>,
+    sink: &'a mut Sink<'s>,
 }
 
-impl Reporter for Watch<'_, '_> {
+impl Reporter for MemoryRecorder<'_, '_> {
     fn row(&mut self, row: Row) {
         if row.values.iter().any(|(name, _)| name == name::TRAIN) {
-            self.faults.leak(&mut self.kept);
+            self.faults.leak(&mut self.leaked);
         }
         for (name, value) in &row.values {
             match name.as_str() {
                 name::PROCESS_BYTES => self.host.push((row.step, *value)),
-                name::DEVICE_BYTES => self.card.push((row.step, *value)),
+                name::DEVICE_BYTES => self.gpu.push((row.step, *value)),
                 _ => {}
             }
         }
         if row.step % 10 == 0 {
             let reserved = self.device.burn.memory_pool_usage().map_or(0, |usage| usage.bytes_reserved);
             self.reserved = self.reserved.max(reserved as f64);
-            if self.ends.left() < 1.0 {
+            if self.sink.left() < 1.0 {
                 let command = Command::Stop { reason: None };
-                // A run that has ended needs no stop.
-                let _ = self.orders.send(NumberedCommand { command_id: 1, author: Author::System, command });
+                // Sending fails if the run has ended.
+                let _ = self.commands.send(NumberedCommand { command_id: 1, author: Author::System, command });
             }
         }
     }
 
     fn report(&mut self, _report: Report) {}
 
-    fn inspection(&mut self, _frame: InspectionUpdate) {}
+    fn inspection(&mut self, _update: InspectionUpdate) {}
 }
 
 #[cfg(test)]
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_told_from_warm_up_and_noise() {
+    fn growth_is_distinguished_from_warm_up_and_noise() {
         let (steps, steady) = per_step(&samples(|step| if step < 150 { 1e8 } else { 3e8 })).unwrap();
         assert!(steps == 990 && steady == 0.0);
         let noisy = |step: u64| 3e8 + (step * 7919 % 13) as f64 * 1e6;

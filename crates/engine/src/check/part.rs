@@ -1,6 +1,6 @@
-//! The parts of the full check. Each runs in a process of its own, so that a hang, a panic or a lack of memory takes one part and not the
-//! report, and so that burn's switches, which are read once a process, can differ. A part reports each check and figure as soon as it is
-//! known, and ends by itself before its time is over. `process` runs them.
+//! The parts of the full check. Each runs in a separate process, so that a hang, a panic or an out-of-memory error ends one part and not the
+//! report, and so that each part can set burn's options, which a process reads once. A part reports each check and figure as soon as it is
+//! known, and ends before its time limit. [`super::process`] runs one part; the full check of the server combines them into sections.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -12,69 +12,69 @@ use wire::device::DeviceKind;
 
 use crate::device::EngineDevice;
 
-/// What one process does.
+/// The work of one process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// Adapter, driver, limits, features, memory.
     Adapter,
-    /// Loss, gradients and training steps of two tiny shapes against the CPU's.
+    /// Loss, gradients and training steps of two tiny models, compared with the CPU.
     Training,
-    /// Each WGSL kernel against its reference implementation.
+    /// Each WGSL kernel, compared with its reference implementation.
     Kernels,
-    /// Each inspection against the CPU's.
+    /// Each inspection, compared with the CPU.
     Inspections,
-    /// A resumed training beside one that never stopped.
+    /// A resumed run, compared with an uninterrupted one.
     Resume,
-    /// The largest matrix product and the widest memory traffic that burn reaches here.
+    /// The highest matrix-multiplication throughput and memory bandwidth that burn reaches.
     Ceilings,
-    /// Tokens per second of a preset's model.
+    /// Training speed of a preset, tokens per second.
     Speed {
         /// Name of the preset.
         preset: String,
-        /// Rows of the first batch; the preset's own where it is 0.
+        /// Rows of the first batch; 0 for the batch size of the preset.
         rows: usize,
         /// Double the batch while it fits.
         grows: bool,
-        /// Leave dropout out, as programs beside do.
+        /// Disable dropout, as the programs that it is compared with do.
         without_dropout: bool,
-        /// Arithmetic per second of the largest matrix product, where it was measured.
+        /// Highest matrix-multiplication throughput, FLOP/s; 0 if it was not measured.
         peak_flops: f64,
     },
     /// From the start of the process to the end of the first training step.
     FirstStep,
     /// Memory of host and device over a thousand steps.
     Memory,
-    /// What each open inspection costs a training.
+    /// Overhead of each inspection on training.
     Overhead,
 }
 
-/// A part with all it needs, as a process is given it.
+/// A part and its arguments, sent to the process as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     pub part: Part,
     pub device: DeviceId,
-    /// Whether burn measures several kernels for each shape and keeps the fastest; without it, the first that works is taken.
+    /// Whether burn measures several kernels for each shape and uses the fastest; otherwise it uses the first kernel that works.
     pub autotune: bool,
-    /// Time it may take, seconds.
+    /// Time limit, seconds.
     pub secs: f64,
-    /// A folder for texts and logs, which whoever asks removes.
+    /// Folder for datasets and logs; the caller removes it.
     pub folder: PathBuf,
 }
 
-/// Where a part reports, and until when it may go on.
+/// Receives the results of a part and holds its deadline.
 pub struct Sink<'a> {
     out: &'a mut dyn FnMut(Line),
     ends: Instant,
 }
 
 impl<'a> Sink<'a> {
-    /// Reports go to `out`; the time is over in `secs`.
+    /// Sends results to `out`; the deadline is in `secs` seconds.
     pub fn new(secs: f64, out: &'a mut dyn FnMut(Line)) -> Self {
         Self { out, ends: Instant::now() + Duration::from_secs_f64(secs.clamp(0.0, 1e6)) }
     }
 
-    /// Time left, seconds; 0 when it is over.
+    /// Time until the deadline, seconds; 0 after it.
     pub(super) fn left(&self) -> f64 {
         self.ends.saturating_duration_since(Instant::now()).as_secs_f64()
     }
@@ -93,7 +93,7 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// Whether the processor plays this card, which then is for tests alone.
+/// Whether the device is a software adapter (a CPU emulation of a GPU, for tests).
 pub(super) fn is_software(device: &EngineDevice) -> bool {
     device.info.kind == DeviceKind::Software
 }

@@ -1,4 +1,4 @@
-//! Texts and plans for the parts that train as a run does.
+//! Datasets and plans of the parts that use the training loop.
 
 use std::path::Path;
 
@@ -11,32 +11,32 @@ use crate::device::EngineDevice;
 use crate::error::EngineError;
 use crate::train::bench;
 
-/// Id of the text.
-const TEXT: &str = "check";
+/// Id of the dataset.
+const CORPUS: &str = "check";
 
-/// The plan of a preset on generated stories, its text tokenized; `overrides` as in a spec.
+/// The plan of a preset on a generated dataset, which is tokenized; `overrides` as in a spec.
 ///
 /// # Errors
-/// A folder that cannot be written, an override that does not resolve.
+/// The folder cannot be written, or an override does not resolve.
 pub(super) fn of_preset(
     device: &EngineDevice,
     folder: &Path,
     preset: &str,
     overrides: serde_json::Value,
 ) -> Result<PlanView, EngineError> {
-    let id = TEXT.parse().map_err(|source: wire::id::IdError| unplanned(&source))?;
-    if !folder.join(TEXT).exists() {
+    let id = CORPUS.parse().map_err(|source: wire::id::IdError| unplanned(&source))?;
+    if !folder.join(CORPUS).exists() {
         generators::generate(folder, &id, "tales", 1, &mut |_, _, _| true)?;
     }
     resolved(device, &corpus::list(folder)?, folder, preset, overrides)
 }
 
-/// The plan of the smallest preset on a text of a few lines, which takes no time to make.
+/// The plan of the smallest preset on a dataset of a few lines.
 ///
 /// # Errors
-/// As [`of_preset`].
+/// The errors of [`of_preset`].
 pub(super) fn tiny(device: &EngineDevice, folder: &Path) -> Result<RunPlan, EngineError> {
-    let id = TEXT.parse().map_err(|source: wire::id::IdError| unplanned(&source))?;
+    let id = CORPUS.parse().map_err(|source: wire::id::IdError| unplanned(&source))?;
     let lines = folder.join("lines.txt");
     let text = "the cat sat on the mat and the dog sat on the log.\n".repeat(40);
     std::fs::write(&lines, text).map_err(|source| unplanned(&format!("{}: {source}", lines.display())))?;
@@ -50,17 +50,18 @@ pub(super) fn tiny(device: &EngineDevice, folder: &Path) -> Result<RunPlan, Engi
 
 fn resolved(
     device: &EngineDevice,
-    texts: &[CorpusInfo],
+    corpora: &[CorpusInfo],
     folder: &Path,
     preset: &str,
     overrides: serde_json::Value,
 ) -> Result<PlanView, EngineError> {
     let spec = serde_json::json!({
-        "preset": preset, "corpus": TEXT, "tokenizer": "char", "steps": 1_000_000, "seed": 1, "device": device.info.id,
+        "preset": preset, "corpus": CORPUS, "tokenizer": "char", "steps": 1_000_000, "seed": 1, "device": device.info.id,
         "overrides": overrides,
     });
     let spec = serde_json::from_value(spec).map_err(|source| unplanned(&source))?;
-    let view = plan::resolve(&spec, texts, std::slice::from_ref(&device.info)).map_err(|source| unplanned(&source))?;
+    let view =
+        plan::resolve(&spec, corpora, std::slice::from_ref(&device.info)).map_err(|source| unplanned(&source))?;
     dataset::prepare(folder, &view.plan.corpora(), view.plan.tokenizer, &mut |_, _, _| true)?;
     Ok(view)
 }

@@ -14,12 +14,12 @@ use crate::error::EngineError;
 /// Runs a part on a device. `began` is the start of the process.
 ///
 /// # Errors
-/// A device that cannot be opened or has gone away; what the part cannot go on after.
+/// The device cannot be opened or was lost, or another error that ends the part.
 pub fn run(task: &Task, began: Instant, faults: Faults, out: &mut dyn FnMut(Line)) -> Result<(), EngineError> {
     let log = tuning::configure(task.autotune, &task.folder);
     let device = device::open(&task.device)?;
     if !task.autotune {
-        tuning::take_the_first(&device)?;
+        tuning::accept_first_kernels(&device)?;
     }
     let mut sink = Sink::new(task.secs - began.elapsed().as_secs_f64(), out);
     run_on(&device, task, began, faults, &log, &mut sink)
@@ -41,8 +41,8 @@ fn run_on(
         Part::Resume => shapes::resume(device, faults, sink),
         Part::Ceilings => speed::ceilings(device, sink),
         Part::Speed { preset, rows, grows, without_dropout, peak_flops } => {
-            let wanted = speed::Wanted { rows: *rows, grows: *grows, without_dropout: *without_dropout };
-            speed::model(device, preset, wanted, *peak_flops, sink)
+            let args = speed::SpeedArgs { rows: *rows, grows: *grows, without_dropout: *without_dropout };
+            speed::model(device, preset, args, *peak_flops, sink)
         }
         Part::FirstStep => speed::first_step(device, began, log, sink),
         Part::Memory => memory::report(device, &task.folder, faults, sink),

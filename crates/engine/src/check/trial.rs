@@ -1,4 +1,4 @@
-//! A tiny training on fixed weights and batches, to be compared with the same one elsewhere, split otherwise, or resumed.
+//! A tiny training run on fixed weights and batches, to compare devices, numbers of replicas, and a resumed run.
 
 use burn::tensor::Tensor;
 use wire::hyperparameters::recipe::OptimizerKind;
@@ -16,7 +16,7 @@ use crate::model::params::{self, ParamSpec, Weights};
 use crate::optim::optimizer::{self, State};
 use crate::optim::step_hyperparameters::StepHyperparameters;
 
-const DIAL: StepHyperparameters = StepHyperparameters {
+const HYPERPARAMETERS: StepHyperparameters = StepHyperparameters {
     kind: OptimizerKind::Adamw,
     learning_rate: 1e-3,
     beta1: 0.9,
@@ -26,11 +26,11 @@ const DIAL: StepHyperparameters = StepHyperparameters {
     grad_clip: 1.0,
 };
 
-/// What one training step made of fixed weights and a fixed batch.
+/// Result of one training step on fixed weights and a fixed batch.
 #[derive(Debug, Clone)]
 pub struct Step {
     specs: Vec<ParamSpec>,
-    /// Nats per token.
+    /// Loss, nats per token.
     pub loss: f64,
     /// Gradient of each parameter.
     pub gradient: Vec<Vec<f32>>,
@@ -38,53 +38,54 @@ pub struct Step {
     pub weights: Vec<Vec<f32>>,
 }
 
-/// How far two steps are apart: relative differences, of vectors by their norms.
+/// Relative differences between two steps; that of two vectors is `|a - b| / |a|`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Apart {
+pub struct Difference {
+    /// Difference of the losses.
     pub loss: f64,
-    /// Of the parameter whose gradient differs most.
+    /// Maximum over the gradients of the parameters.
     pub gradient: f64,
-    /// Its name.
+    /// Parameter whose gradient differs most.
     pub gradient_of: String,
-    /// Of the parameter whose weights differ most after the step.
+    /// Maximum over the weights of the parameters after the step.
     pub weights: f64,
 }
 
-impl Apart {
-    /// The largest.
+impl Difference {
+    /// The largest of the three differences.
     pub fn worst(&self) -> f64 {
         self.loss.max(self.gradient).max(self.weights)
     }
 }
 
-impl std::fmt::Display for Apart {
+impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "loss {:.1e}, gradient {:.1e} ({}), weights {:.1e} apart",
+            "differences: loss {:.1e}, gradient {:.1e} ({}), weights {:.1e}",
             self.loss, self.gradient, self.gradient_of, self.weights
         )
     }
 }
 
 impl Step {
-    /// How far another step is from this one. Gradients are compared at the scale of their parameter, but of one that is zero but for
-    /// rounding (a key's bias, which softmax cancels) at a thousandth of the whole gradient's; its weights, which AdamW moves by the sign of
-    /// that rounding, are left out.
-    pub fn apart(&self, other: &Step) -> Apart {
+    /// Compares two steps. The difference of a gradient is relative to its norm, or to a thousandth of the global norm if that is larger: the
+    /// gradient of a key bias is zero up to rounding, because softmax cancels it. The weights of such a parameter are not compared, because
+    /// AdamW moves them by the sign of the rounding error.
+    pub fn compare(&self, other: &Step) -> Difference {
         let norms: Vec<f64> = self.gradient.iter().map(|values| norm(values)).collect();
-        let whole = norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt();
+        let global = norms.iter().map(|norm| norm * norm).sum::<f64>().sqrt();
         let pairs = self.gradient.iter().zip(&other.gradient).zip(&self.specs);
         let (gradient, of) = pairs
-            .map(|((a, b), spec)| (distance(a, b, 1e-3 * whole), &spec.name))
+            .map(|((a, b), spec)| (distance(a, b, 1e-3 * global), &spec.name))
             .fold((0.0, None), |worst, next| if next.0 > worst.0 { (next.0, Some(next.1)) } else { worst });
         let weights = self.weights.iter().zip(&other.weights).zip(&norms);
-        Apart {
+        Difference {
             loss: relative((self.loss - other.loss).abs(), self.loss.abs()),
             gradient,
             gradient_of: of.map_or_else(|| "none".to_owned(), Clone::clone),
             weights: weights
-                .filter(|(_, norm)| **norm > 1e-5 * whole)
+                .filter(|(_, norm)| **norm > 1e-5 * global)
                 .map(|((a, b), _)| distance(a, b, 0.0))
                 .fold(0.0, f64::max),
         }
@@ -95,10 +96,10 @@ fn norm(values: &[f32]) -> f64 {
     values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt()
 }
 
-/// `|a - b| / |a|`, at least at a scale of `least`; infinite where either is not a number.
-fn distance(a: &[f32], b: &[f32], least: f64) -> f64 {
+/// `|a - b| / max(|a|, min_scale)`; infinite if a value is not finite.
+fn distance(a: &[f32], b: &[f32], min_scale: f64) -> f64 {
     let difference = a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum::<f64>().sqrt();
-    if a.len() == b.len() { relative(difference, norm(a).max(least)) } else { f64::INFINITY }
+    if a.len() == b.len() { relative(difference, norm(a).max(min_scale)) } else { f64::INFINITY }
 }
 
 fn relative(difference: f64, size: f64) -> f64 {
@@ -106,14 +107,14 @@ fn relative(difference: f64, size: f64) -> f64 {
     if relative.is_finite() { relative } else { f64::INFINITY }
 }
 
-/// A training under way.
+/// A training run between two steps.
 pub(super) struct Trial<'a> {
     device: &'a EngineDevice,
     model: &'a ModelPlan,
     specs: Vec<ParamSpec>,
     state: State,
     cores: Option<Replicas>,
-    /// Different batches; after the last one the first comes again.
+    /// Number of different batches, which the run repeats in order.
     batches: u64,
     faults: Faults,
 }
@@ -127,61 +128,62 @@ impl<'a> Trial<'a> {
         Ok(Self { device, model, specs, state: State::new(weights), cores, batches, faults })
     }
 
-    /// Repeats so many batches, so that the loss falls.
+    /// Repeats `batches` batches, so that the loss falls.
     pub(super) fn repeating(self, batches: u64) -> Self {
         Self { batches, ..self }
     }
 
-    /// Plants what a test wants found.
+    /// Injects errors for a test.
     pub(super) fn with_faults(self, faults: Faults) -> Self {
         Self { faults, ..self }
     }
 
-    /// The same, from numbers that were on the host in between, as a checkpoint's are.
+    /// The same run after its weights and moments were copied to the host and back, as a checkpoint does.
     pub(super) fn resumed(&self) -> Result<Self, EngineError> {
-        let carry = |tensors: &[Tensor<1>]| -> Result<Vec<_>, EngineError> {
+        let copy = |tensors: &[Tensor<1>]| -> Result<Vec<_>, EngineError> {
             Ok(all(tensors)?.into_iter().map(|values| params::upload(values, &self.device.burn)).collect())
         };
         let State { weights, first, second, steps } = &self.state;
         let steps = if self.faults.resume { steps.saturating_sub(1) } else { *steps };
-        let state = State { weights: carry(weights)?, first: carry(first)?, second: carry(second)?, steps };
+        let state = State { weights: copy(weights)?, first: copy(first)?, second: copy(second)?, steps };
         let fresh = Self::new(self.device, self.model, self.cores.as_ref().map_or(1, Replicas::count))?;
         Ok(Self { state, batches: self.batches, ..fresh })
     }
 
-    /// One AdamW step: its loss, nats per token, and its gradient.
+    /// Runs one AdamW step and returns its loss, nats per token, and its gradient.
     pub(super) fn step(&mut self) -> Result<(f64, Vec<Vec<f32>>), EngineError> {
         let (loss, gradient) = self.advance()?;
         Ok((loss, all(&gradient)?))
     }
 
-    /// The losses of further steps, nats per token.
+    /// Runs `steps` AdamW steps and returns their losses, nats per token.
     pub(super) fn losses(&mut self, steps: u64) -> Result<Vec<f64>, EngineError> {
         (0..steps).map(|_| self.advance().map(|(loss, _)| loss)).collect()
     }
 
     fn advance(&mut self) -> Result<(f64, Vec<Tensor<1>>), EngineError> {
-        let pass = GradientArgs { model: self.model.clone(), z_loss: 0.0, dropout_seed: 0 };
+        let args = GradientArgs { model: self.model.clone(), z_loss: 0.0, dropout_seed: 0 };
         let weights = Weights::new(&self.specs, self.state.weights.clone());
         let batches = vec![batch(self.model, self.state.steps % self.batches)];
-        let mut learned = gradient::of_step(&pass, &weights, batches, self.cores.as_ref(), &self.device.burn)?;
-        self.faults.alter(&self.specs, &mut learned.flat);
-        let loss = f64::from(read(learned.loss.clone())?.first().copied().unwrap_or(f32::NAN));
-        let gradient = learned.flat.clone();
+        let mut gradient = gradient::of_step(&args, &weights, batches, self.cores.as_ref(), &self.device.burn)?;
+        self.faults.alter(&self.specs, &mut gradient.flat);
+        let loss = f64::from(read(gradient.loss.clone())?.first().copied().unwrap_or(f32::NAN));
+        let values = gradient.flat.clone();
         match &self.cores {
             Some(cores) => {
-                let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&learned), DIAL.grad_clip);
-                self.state.step_on_cpu(&self.specs, learned.flat, scale, DIAL, cores)?;
+                let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&gradient), HYPERPARAMETERS.grad_clip);
+                self.state.step_on_cpu(&self.specs, gradient.flat, scale, HYPERPARAMETERS, cores)?;
             }
             None => {
-                let norm = optimizer::norm_on_gpu(&learned);
-                let scale = ((norm + 1e-6).recip() * DIAL.grad_clip).clamp_max(1.0);
-                self.state.step_on_gpu(&self.specs, learned.flat, scale, DIAL);
+                let norm = optimizer::norm_on_gpu(&gradient);
+                let scale = ((norm + 1e-6).recip() * HYPERPARAMETERS.grad_clip).clamp_max(1.0);
+                self.state.step_on_gpu(&self.specs, gradient.flat, scale, HYPERPARAMETERS);
             }
         }
-        Ok((loss, gradient))
+        Ok((loss, values))
     }
 
+    /// The result of the run, whose last step returned this loss and gradient.
     pub(super) fn end(self, (loss, gradient): (f64, Vec<Vec<f32>>)) -> Result<Step, EngineError> {
         Ok(Step { weights: all(&self.state.weights)?, specs: self.specs, loss, gradient })
     }
@@ -190,12 +192,12 @@ impl<'a> Trial<'a> {
 /// One AdamW step of a model from fixed weights on a fixed batch, split over `replicas` replicas on the CPU.
 ///
 /// # Errors
-/// A device that cannot train.
+/// The device cannot train.
 pub fn step_on(device: &EngineDevice, model: &ModelPlan, replicas: usize) -> Result<Step, EngineError> {
     step_with(device, model, replicas, Faults::default())
 }
 
-/// The same with what a test plants.
+/// As [`step_on`], with injected errors.
 pub(super) fn step_with(
     device: &EngineDevice,
     model: &ModelPlan,
@@ -203,38 +205,38 @@ pub(super) fn step_with(
     faults: Faults,
 ) -> Result<Step, EngineError> {
     let mut trial = Trial::new(device, model, replicas)?.with_faults(faults);
-    let learned = trial.step()?;
-    trial.end(learned)
+    let result = trial.step()?;
+    trial.end(result)
 }
 
-/// How far a training that was carried through the host after three steps is from the one that never stopped, five steps later. Zero on
-/// the CPU; on a card whose sums have no fixed order, what that costs.
+/// Compares a run whose state was copied to the host and back after three steps with an uninterrupted one, five steps later. The difference
+/// is 0 on the CPU; on a GPU it is the effect of sums without a fixed order.
 ///
 /// # Errors
-/// A device that cannot train.
-pub fn resume_on(device: &EngineDevice, model: &ModelPlan) -> Result<Apart, EngineError> {
+/// The device cannot train.
+pub fn resume_on(device: &EngineDevice, model: &ModelPlan) -> Result<Difference, EngineError> {
     resume_with(device, model, Faults::default())
 }
 
-/// The same with what a test plants.
-pub(super) fn resume_with(device: &EngineDevice, model: &ModelPlan, faults: Faults) -> Result<Apart, EngineError> {
-    let mut kept_on = Trial::new(device, model, 1)?.with_faults(faults);
+/// As [`resume_on`], with injected errors.
+pub(super) fn resume_with(device: &EngineDevice, model: &ModelPlan, faults: Faults) -> Result<Difference, EngineError> {
+    let mut uninterrupted = Trial::new(device, model, 1)?.with_faults(faults);
     for _ in 0..3 {
-        kept_on.step()?;
+        uninterrupted.step()?;
     }
-    let mut resumed = kept_on.resumed()?;
-    let (mut a, mut b) = (kept_on.step()?, resumed.step()?);
+    let mut resumed = uninterrupted.resumed()?;
+    let (mut a, mut b) = (uninterrupted.step()?, resumed.step()?);
     for _ in 0..4 {
-        (a, b) = (kept_on.step()?, resumed.step()?);
+        (a, b) = (uninterrupted.step()?, resumed.step()?);
     }
-    Ok(kept_on.end(a)?.apart(&resumed.end(b)?))
+    Ok(uninterrupted.end(a)?.compare(&resumed.end(b)?))
 }
 
 fn all(tensors: &[Tensor<1>]) -> Result<Vec<Vec<f32>>, EngineError> {
     tensors.iter().cloned().map(read).collect()
 }
 
-/// Wider than a run's own first weights, so that attention and MLP are far from their straight parts.
+/// Larger initial weights than those of a run, so that attention and MLP leave their linear range.
 pub(super) fn first_weights(specs: &[ParamSpec]) -> Vec<Vec<f32>> {
     params::initial(specs, 7)
         .into_iter()

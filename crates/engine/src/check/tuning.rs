@@ -1,6 +1,6 @@
-//! burn's autotuner: switched off, and what it took. It has no switch of its own at run time. But it stops at the first kernel that is near
-//! the device's peak, and takes that peak from a cache: filled with a peak that any kernel reaches, it compiles one kernel for each shape
-//! and measures none. The settings are read once a process, before the device is opened.
+//! Disables burn's autotuner, and reads how long it took. The autotuner has no switch at run time, but it stops at the first kernel near the
+//! peak throughput of the device, which it reads from a cache. A peak near 0 in that cache makes it accept the first kernel of each shape. A
+//! process reads the settings once, before it opens the device.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,21 +18,21 @@ use crate::device::EngineDevice;
 use crate::error::EngineError;
 use crate::kernels::gpu::GpuTensor;
 
-/// Where the autotuner writes what it decided, a line of JSON each.
+/// Log of the autotuner's decisions, one line of JSON each.
 pub(super) struct Log(PathBuf);
 
-/// What tuning took.
+/// Duration and extent of the autotuning.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Took {
+pub(super) struct TuningTime {
     /// Shapes tuned.
     pub(super) shapes: usize,
     /// Kernels compiled and measured.
     pub(super) kernels: usize,
-    /// Time of that, seconds.
+    /// Time to compile and measure them, seconds.
     pub(super) secs: f64,
 }
 
-/// Sets the autotuner for this process; a later call changes nothing.
+/// Configures the autotuner of this process; a later call has no effect.
 pub(super) fn configure(is_on: bool, folder: &Path) -> Log {
     let log = Log(folder.join(format!("autotune-{}.jsonl", std::process::id())));
     let mut config = CubeClRuntimeConfig::default();
@@ -46,14 +46,14 @@ pub(super) fn configure(is_on: bool, folder: &Path) -> Log {
     log
 }
 
-/// A peak so low that the first kernel that works is as near to it as can be wished.
+/// A peak that every kernel reaches.
 const REACHED_BY_ALL: ThroughputValue = ThroughputValue { ops_count: 1, duration: Duration::from_secs(3600) };
 
-/// Has the autotuner take the first kernel that works, for each shape. Nothing on the CPU, which has no autotuner.
+/// Makes the autotuner use the first kernel that works for each shape. Has no effect on the CPU, which has no autotuner.
 ///
 /// # Errors
-/// A device that has gone away.
-pub(super) fn take_the_first(device: &EngineDevice) -> Result<(), EngineError> {
+/// The device was lost.
+pub(super) fn accept_first_kernels(device: &EngineDevice) -> Result<(), EngineError> {
     let Some(client) = client(device)? else { return Ok(()) };
     let cache = ThroughputCache::get_for_device(client.name(), client.properties());
     let mut cache = cache.lock();
@@ -61,21 +61,21 @@ pub(super) fn take_the_first(device: &EngineDevice) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// burn's runtime on a graphics card; none on the CPU.
+/// burn's runtime on a GPU; `None` on the CPU.
 pub(super) fn client(device: &EngineDevice) -> Result<Option<Client>, EngineError> {
     if device.is_cpu() {
         return Ok(None);
     }
-    GpuTensor::new(Tensor::<1>::zeros([1], &device.burn)).map(|tap| Some(tap.client()))
+    GpuTensor::new(Tensor::<1>::zeros([1], &device.burn)).map(|tensor| Some(tensor.client()))
 }
 
-/// All that the autotuner asks the peak of: launches, traffic at each power of two, arithmetic of each type, cooperative matrices.
+/// All quantities whose peak the autotuner reads: launches, memory bandwidth at each power of two, arithmetic of each type, cooperative matrices.
 fn keys(client: &Client) -> Vec<ThroughputMode> {
     let features = &client.properties().features;
-    let traffic = |access| move |bits: u32| ThroughputMode::Memory(MemorySpec::new(access, 1 << bits));
+    let bandwidth = |access| move |bits: u32| ThroughputMode::Memory(MemorySpec::new(access, 1 << bits));
     let mut keys = vec![ThroughputMode::Launch];
     for access in [MemoryAccess::Copy, MemoryAccess::Read, MemoryAccess::Write] {
-        keys.extend((8..40).map(traffic(access)));
+        keys.extend((8..40).map(bandwidth(access)));
     }
     keys.push(ThroughputMode::ComputeDirect { dtype: ElemType::Float(FloatKind::F32) });
     keys.extend(features.types.elem.keys().map(|dtype| ThroughputMode::ComputeDirect { dtype: *dtype }));
@@ -90,22 +90,22 @@ fn keys(client: &Client) -> Vec<ThroughputMode> {
 }
 
 impl Log {
-    /// What has been tuned so far.
-    pub(super) fn read(&self) -> Took {
+    /// The autotuning so far.
+    pub(super) fn read(&self) -> TuningTime {
         let text = std::fs::read_to_string(&self.0).unwrap_or_default();
-        let mut took = Took::default();
+        let mut time = TuningTime::default();
         for decision in text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
             let events = decision["log_context"]["events"].as_array().cloned().unwrap_or_default();
             let steps: Vec<f64> = events.iter().filter_map(|event| secs(&event["TuningStep"][1])).collect();
-            took.shapes += 1;
-            took.kernels += steps.len();
-            took.secs += steps.iter().sum::<f64>();
+            time.shapes += 1;
+            time.kernels += steps.len();
+            time.secs += steps.iter().sum::<f64>();
         }
-        took
+        time
     }
 }
 
-/// A duration as serde writes it.
+/// Seconds of a duration as serde writes it.
 fn secs(duration: &serde_json::Value) -> Option<f64> {
     Some(duration["secs"].as_f64()? + duration["nanos"].as_f64()? / 1e9)
 }

@@ -6,10 +6,10 @@ use crate::error::EngineError;
 use crate::kernels::gpu::{GpuKernels, GpuTensor};
 use crate::kernels::reduce::{ReductionResults, Reductions, on_cpu};
 
-/// Computes all reductions: by `kernels` where there are any, else on the CPU.
+/// Computes all reductions: with `kernels` if the device has any, otherwise on the CPU.
 ///
 /// # Errors
-/// A device that has gone away.
+/// The device was lost.
 pub fn reduce(
     reductions: Reductions<Tensor<2>>,
     kernels: Option<&GpuKernels>,

@@ -19,30 +19,30 @@ use crate::kernels::reduce::{Grid, ReductionResults, Reductions};
 
 mod results;
 
-/// A float tensor on the GPU: its buffer, shape and strides. Nothing is copied; fused operators that are still pending are put in the queue.
+/// A float tensor on the GPU: its buffer, shape and strides. Nothing is copied; pending fused operators are added to the GPU queue.
 #[derive(Clone)]
 pub struct GpuTensor(CubeTensor);
 
 impl GpuTensor {
-    /// GpuKernels a tensor of any rank; beyond four dimensions it is flattened first.
+    /// Takes the buffer of a tensor of any rank. A tensor of more than four dimensions is flattened first.
     ///
     /// # Errors
-    /// A tensor of another device, or not of 32-bit floats.
+    /// The tensor is on another device, or its type is not f32.
     pub fn new<const D: usize>(tensor: Tensor<D>) -> Result<Self, EngineError> {
         if D > 4 {
             return GpuTensor::new::<1>(tensor.flatten(0, D - 1));
         }
         let lazy = tensor.inner().try_into_primitive::<Cube>().map_err(|source| unreadable(&format!("{source:?}")))?;
         let client = lazy.client.clone();
-        let held = client.resolve_tensor_float::<CubeBackend>(lazy);
-        if held.dtype == DType::F32 {
-            Ok(Self(held))
+        let tensor = client.resolve_tensor_float::<CubeBackend>(lazy);
+        if tensor.dtype == DType::F32 {
+            Ok(Self(tensor))
         } else {
-            Err(unreadable(&format!("{:?} where 32-bit floats are read", held.dtype)))
+            Err(unreadable(&format!("the tensor is {:?}, and the kernels read 32-bit floats", tensor.dtype)))
         }
     }
 
-    /// The way to burn's runtime on the tensor's device.
+    /// The compute client of burn's runtime for the tensor's device.
     pub(crate) fn client(&self) -> Client {
         self.0.client.clone()
     }
@@ -57,7 +57,7 @@ impl GpuTensor {
     }
 }
 
-/// The pipelines, on the device that burn uses.
+/// The compiled kernels, on the device that burn uses.
 pub struct GpuKernels {
     device: wgpu::Device,
     queue: wgpu::Queue,
@@ -65,7 +65,7 @@ pub struct GpuKernels {
     pipelines: Vec<wgpu::ComputePipeline>,
 }
 
-/// Results that the device has not sent yet.
+/// Results that the device has not returned yet.
 pub struct PendingResults {
     device: wgpu::Device,
     staging: Option<wgpu::Buffer>,
@@ -74,7 +74,7 @@ pub struct PendingResults {
     spans: Reductions<Span>,
 }
 
-/// Where a kernel's words lie in the transfer.
+/// Range of a kernel's output in the transfer buffer.
 #[derive(Debug, Clone, Copy)]
 struct Span {
     first_word: usize,
@@ -83,10 +83,10 @@ struct Span {
     width: usize,
 }
 
-/// `Tap` of `tap.wgsl`; only `tiles.wgsl` reads `window` and `grid`.
+/// `TensorLayout` of `tensor.wgsl`; only `tiles.wgsl` reads `window` and `grid`.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct Place {
+struct TensorLayout {
     count: u32,
     first_partial: u32,
     is_flat: u32,
@@ -97,18 +97,18 @@ struct Place {
     grid: [u32; 4],
 }
 
-/// Uniforms, and parts of storage, start at multiples of this on every device (WebGPU's default limits).
-const STRIDE: usize = 256;
-/// Workgroups in one dimension of a dispatch (WebGPU's default limit).
-const ROW: u32 = 65_535;
-/// Columns that a workgroup of `channels.wgsl` takes.
+/// Alignment of uniform and storage offsets, bytes (WebGPU's default limits).
+const ALIGNMENT: usize = 256;
+/// Maximum workgroups in one dimension of a dispatch (WebGPU's default limit).
+const MAX_WORKGROUPS: u32 = 65_535;
+/// Columns that a workgroup of `channels.wgsl` reduces.
 const CHANNELS_PER_WORKGROUP: usize = 64;
 
 /// One launch of a kernel on one tensor.
 struct Job<'a> {
     kernel: usize,
     tensor: &'a GpuTensor,
-    place: Place,
+    layout: TensorLayout,
     groups: usize,
     span: Span,
 }
@@ -132,10 +132,10 @@ impl<'a> Launches<'a> {
             (_, grid) => sized(grid.map_or(0, |grid| grid.len()), results::TILE_WORDS),
         };
         let span = Span { first_word: self.words, words, width };
-        // The words of each job are a binding of their own, so they start at a multiple of the offset alignment.
-        self.words += words.next_multiple_of(STRIDE / size_of::<u32>());
+        // The words of each job are a separate binding, so they start at a multiple of the offset alignment.
+        self.words += words.next_multiple_of(ALIGNMENT / size_of::<u32>());
         let kernel = KERNELS.iter().position(|known| *known == kernel).unwrap_or_default();
-        self.jobs.push(Job { kernel, tensor, place: Place::new(tensor, grid), groups, span });
+        self.jobs.push(Job { kernel, tensor, layout: TensorLayout::new(tensor, grid), groups, span });
         span
     }
 }
@@ -147,11 +147,11 @@ fn sized(groups: usize, words_each: usize) -> (usize, usize) {
 impl GpuKernels {
     /// Compiles the kernels for the device.
     pub fn new(setup: &WgpuSetup) -> Self {
-        Self::compiled(setup, &|kernel| kernel.source.to_owned())
+        Self::with_sources(setup, &|kernel| kernel.source.to_owned())
     }
 
-    /// Compiles other sources in their place: a test plants a fault so.
-    pub(crate) fn compiled(setup: &WgpuSetup, source: &dyn Fn(&Kernel) -> String) -> Self {
+    /// Compiles modified kernel sources; tests use it to inject an error.
+    pub(crate) fn with_sources(setup: &WgpuSetup, source: &dyn Fn(&Kernel) -> String) -> Self {
         let device = setup.device.clone();
         let compile = |kernel: &Kernel| {
             let source = wgpu::ShaderSource::Wgsl(source(kernel).into());
@@ -168,11 +168,11 @@ impl GpuKernels {
         Self { pipelines: KERNELS.iter().map(compile).collect(), queue: setup.queue.clone(), device }
     }
 
-    /// Starts all reductions and returns at once: one command buffer, one transfer. Work that is already in the queue runs before it, later work
-    /// after it.
+    /// Starts all reductions without waiting: one command buffer, one transfer. Work that is already in the GPU queue runs before them, later
+    /// work after them.
     ///
     /// # Errors
-    /// A buffer that burn does not give, a queue that is gone.
+    /// burn returned no buffer, or the device was lost.
     pub fn start<'w>(&self, reductions: &'w Reductions<GpuTensor>) -> Result<PendingResults, EngineError> {
         let mut launches = Launches::default();
         let all = |launches: &mut Launches<'w>, kernel, tensors: &'w [GpuTensor]| -> Vec<Span> {
@@ -190,14 +190,14 @@ impl GpuKernels {
                 .collect(),
         };
         let (send, mapped) = channel();
-        let mut reading =
+        let mut pending =
             PendingResults { device: self.device.clone(), staging: None, mapped, submission: None, spans };
         launches.jobs.retain(|job| job.groups > 0);
         if launches.jobs.is_empty() {
-            return Ok(reading);
+            return Ok(pending);
         }
-        // While a resource is held, burn does not reuse its memory; after the submit, the order of the queue guarantees the same.
-        let held: Vec<_> = launches
+        // burn does not reuse the memory of these resources while they exist; after the submit, the order of the queue guarantees the same.
+        let resources: Vec<_> = launches
             .jobs
             .iter()
             .map(|job| job.tensor.0.client.get_resource::<WgpuServer<AutoCompiler>>(job.tensor.0.handle.clone()))
@@ -206,38 +206,40 @@ impl GpuKernels {
         for job in &launches.jobs {
             job.tensor.0.client.flush().map_err(|source| unreadable(&source))?;
         }
-        let places = self
-            .buffer((launches.jobs.len() * STRIDE) as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST);
-        self.queue.write_buffer(&places, 0, &packed(&launches.jobs));
+        let layouts = self.buffer(
+            (launches.jobs.len() * ALIGNMENT) as u64,
+            wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        );
+        self.queue.write_buffer(&layouts, 0, &packed(&launches.jobs));
         let bytes = (launches.words * size_of::<u32>()) as u64;
-        let answers = self.buffer(bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
+        let outputs = self.buffer(bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
         let staging = self.buffer(bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
         let mut encoder =
             self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("inspection") });
         {
             let mut pass = encoder
                 .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("inspection"), timestamp_writes: None });
-            for (index, (resource, job)) in held.iter().zip(&launches.jobs).enumerate() {
+            for (index, (resource, job)) in resources.iter().zip(&launches.jobs).enumerate() {
                 let entries = [
                     resource.resource().as_wgpu_bind_resource(),
-                    part(&answers, job.span.first_word * size_of::<u32>(), job.span.words * size_of::<u32>()),
-                    part(&places, index * STRIDE, size_of::<Place>()),
+                    part(&outputs, job.span.first_word * size_of::<u32>(), job.span.words * size_of::<u32>()),
+                    part(&layouts, index * ALIGNMENT, size_of::<TensorLayout>()),
                 ];
                 let pipeline = &self.pipelines[job.kernel];
                 pass.set_pipeline(pipeline);
                 pass.set_bind_group(0, &self.bind(pipeline, entries), &[]);
                 let groups = job.groups as u32;
-                pass.dispatch_workgroups(groups.min(ROW), groups.div_ceil(ROW), 1);
+                pass.dispatch_workgroups(groups.min(MAX_WORKGROUPS), groups.div_ceil(MAX_WORKGROUPS), 1);
             }
         }
-        encoder.copy_buffer_to_buffer(&answers, 0, &staging, 0, bytes);
-        reading.submission = Some(self.queue.submit([encoder.finish()]));
+        encoder.copy_buffer_to_buffer(&outputs, 0, &staging, 0, bytes);
+        pending.submission = Some(self.queue.submit([encoder.finish()]));
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-            // The receiver is gone only when the results are no longer needed.
+            // Sending fails only if the results are no longer needed.
             let _ = send.send(result);
         });
-        reading.staging = Some(staging);
-        Ok(reading)
+        pending.staging = Some(staging);
+        Ok(pending)
     }
 
     fn buffer(&self, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
@@ -266,19 +268,19 @@ fn part(buffer: &wgpu::Buffer, offset: usize, bytes: usize) -> wgpu::BindingReso
 }
 
 impl PendingResults {
-    /// The results, where they have arrived. Never waits.
+    /// The results, or `None` while they have not arrived. Never waits.
     ///
     /// # Errors
-    /// A device that has gone away.
+    /// The device was lost.
     pub fn arrived(&self) -> Result<Option<ReductionResults>, EngineError> {
         self.device.poll(wgpu::PollType::Poll).map_err(|source| unreadable(&source))?;
         self.take()
     }
 
-    /// The results, once the device has reached them in its queue. Later work continues meanwhile.
+    /// Waits for the results. The device continues with later work.
     ///
     /// # Errors
-    /// A device that has gone away.
+    /// The device was lost.
     pub fn wait(&self) -> Result<ReductionResults, EngineError> {
         if let Some(submission) = &self.submission {
             self.device
@@ -292,7 +294,7 @@ impl PendingResults {
         let Some(staging) = &self.staging else { return Ok(Some(results::read(&[], &self.spans))) };
         match self.mapped.try_recv() {
             Err(TryRecvError::Empty) => return Ok(None),
-            Err(gone) => return Err(unreadable(&gone)),
+            Err(closed) => return Err(unreadable(&closed)),
             Ok(result) => result.map_err(|source| unreadable(&source))?,
         }
         let range = staging.slice(..).get_mapped_range().map_err(|source| unreadable(&source))?;
@@ -300,16 +302,16 @@ impl PendingResults {
     }
 }
 
-/// Where each job's tensor lies, at the strides of uniforms.
+/// The layouts of all tensors, each at a multiple of the uniform alignment.
 fn packed(jobs: &[Job<'_>]) -> Vec<u8> {
-    let mut bytes = vec![0u8; jobs.len() * STRIDE];
-    for (job, slot) in jobs.iter().zip(bytes.chunks_exact_mut(STRIDE)) {
-        slot[..size_of::<Place>()].copy_from_slice(bytemuck::bytes_of(&job.place));
+    let mut bytes = vec![0u8; jobs.len() * ALIGNMENT];
+    for (job, slot) in jobs.iter().zip(bytes.chunks_exact_mut(ALIGNMENT)) {
+        slot[..size_of::<TensorLayout>()].copy_from_slice(bytemuck::bytes_of(&job.layout));
     }
     bytes
 }
 
-impl Place {
+impl TensorLayout {
     fn new(tensor: &GpuTensor, grid: Option<Grid>) -> Self {
         let (shape, strides) = (tensor.0.meta.shape(), tensor.0.meta.strides());
         let front = 4 - shape.len();

@@ -1,5 +1,5 @@
-//! Reductions of matrices: moments, histograms, tiles, rows of attention, channels. Here are their types and the reference implementations
-//! on the CPU; [`crate::kernels::gpu`] computes the same with WGSL kernels.
+//! Reductions of matrices: moments, histograms, tiles, rows of attention, channels. This file has their types and the reference
+//! implementations on the CPU; [`crate::kernels::gpu`] computes the same with WGSL kernels.
 
 use burn::tensor::Tensor;
 use wire::inspect::result::Histogram;
@@ -9,7 +9,7 @@ use crate::device::with_host_values;
 use crate::error::EngineError;
 use crate::kernels::moments::moments;
 
-/// Requested reductions of tensors of a kind. The results of each list are in its order.
+/// Requested reductions of tensors of type `T`. The results of each list are in its order.
 #[derive(Debug, Clone)]
 pub struct Reductions<T> {
     /// Count, mean, rms, extrema.
@@ -32,19 +32,19 @@ impl<T> Default for Reductions<T> {
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReductionResults {
-    /// One for each tensor.
+    /// Moments of each tensor.
     pub moments: Vec<Moments>,
-    /// One for each tensor.
+    /// Histogram of each tensor.
     pub histograms: Vec<Histogram>,
-    /// For each matrix its tiles, row by row.
+    /// Tiles of each matrix, row by row.
     pub tiles: Vec<Vec<Tile>>,
-    /// For each matrix its rows.
+    /// Statistics of the rows of each matrix.
     pub rows: Vec<Vec<RowStats>>,
-    /// For each matrix its columns.
+    /// Statistics of the columns of each matrix.
     pub channels: Vec<Vec<ChannelStats>>,
 }
 
-/// A rectangle of a matrix in tiles: tile (i, j) has the rows from `i * rows / tile_rows` up to `(i + 1) * rows / tile_rows` of the rectangle,
+/// A rectangle of a matrix in tiles: tile (i, j) covers the rows from `i * rows / tile_rows` up to `(i + 1) * rows / tile_rows` of the rectangle,
 /// and its columns likewise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
@@ -56,9 +56,9 @@ pub struct Grid {
     pub rows: usize,
     /// Columns of the rectangle.
     pub columns: usize,
-    /// Tiles downwards; at most `rows`.
+    /// Rows of tiles; at most `rows`.
     pub tile_rows: usize,
-    /// Tiles across; at most `columns`.
+    /// Columns of tiles; at most `columns`.
     pub tile_columns: usize,
 }
 
@@ -68,56 +68,53 @@ impl Grid {
         Self { row: 0, column: 0, rows, columns, tile_rows: rows.min(max), tile_columns: columns.min(max) }
     }
 
-    /// Tiles in all.
+    /// Total number of tiles.
     pub fn len(&self) -> usize {
         self.tile_rows * self.tile_columns
     }
 
-    /// Whether there is none.
+    /// Whether the grid has no tile.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// The finite values of a tile; NaN where it has none.
+/// Statistics of the finite values of a tile; NaN if it has none.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tile {
-    /// Their mean.
     pub mean: f32,
-    /// The smallest.
     pub min: f32,
-    /// The largest.
     pub max: f32,
 }
 
-/// A row of probabilities.
+/// Statistics of a row of probabilities.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct RowStats {
     /// `-sum p ln p` over the finite values above 0, nats.
     pub entropy: f64,
-    /// Smallest finite value; 0 for none.
+    /// Minimum of the finite values; 0 if there are none.
     pub min: f32,
-    /// Largest; 0 for none.
+    /// Maximum of the finite values; 0 if there are none.
     pub max: f32,
     /// Values that are not finite.
     pub non_finite: u64,
 }
 
-/// A column of a matrix.
+/// Statistics of a column of a matrix.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ChannelStats {
-    /// Root mean square of the finite values; 0 for none.
+    /// Root mean square of the finite values; 0 if there are none.
     pub rms: f64,
-    /// Smallest; 0 for none.
+    /// Minimum of the finite values; 0 if there are none.
     pub min: f32,
-    /// Largest; 0 for none.
+    /// Maximum of the finite values; 0 if there are none.
     pub max: f32,
     /// Values that are not finite.
     pub non_finite: u64,
 }
 
 impl<T> Reductions<T> {
-    /// The same reductions of other tensors.
+    /// The same reductions with `f` applied to each tensor.
     ///
     /// # Errors
     /// The first error of `f`.
@@ -131,7 +128,7 @@ impl<T> Reductions<T> {
     }
 }
 
-/// Computes all reductions on the CPU, by the reference implementations.
+/// Computes all reductions on the CPU, with the reference implementations.
 pub(crate) fn on_cpu(reductions: &Reductions<Tensor<2>>) -> ReductionResults {
     fn each<R>(list: &[Tensor<2>], f: impl Fn(&[f32], usize) -> R) -> Vec<R> {
         list.iter().map(|tensor| with_host_values(tensor, |values| f(values, tensor.dims()[1]))).collect()
@@ -149,7 +146,7 @@ pub(crate) fn on_cpu(reductions: &Reductions<Tensor<2>>) -> ReductionResults {
     }
 }
 
-/// Counts by powers of two, read from the exponents of the floats, so exact on every machine. Reference of `histogram.wgsl`.
+/// Counts values by powers of two, read from the exponents of the floats, so that the counts are exact on every machine. Reference of `histogram.wgsl`.
 pub fn histogram(values: &[f32]) -> Histogram {
     let mut bins = [[0u64; Histogram::BINS]; 2];
     let (mut zeros, mut non_finite) = (0, 0);

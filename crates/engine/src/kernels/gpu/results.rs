@@ -1,5 +1,5 @@
-//! The results of kernels read from their output words: partial sums are unscaled and added in 64 bits, floats come from order-preserving
-//! words.
+//! Reads the results of kernels from their output words: partial sums are unscaled and added in 64 bits, extrema are decoded from
+//! order-preserving words.
 
 use bytemuck::{Pod, Zeroable};
 use wire::inspect::result::Histogram;
@@ -19,31 +19,31 @@ pub(super) const ROW_WORDS: usize = 4;
 /// Words of a column of `channels.wgsl`.
 pub(super) const CHANNEL_WORDS: usize = 4;
 
-/// `Partial` of `moments.wgsl`. Sums are scaled by 2^75, 1 and 2^-75.
+/// `Partial` of `moments.wgsl`. Sums are scaled by 2^75, 1 and 2^-75; `min` and `max` are order-preserving words.
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Partial {
     sums: [f32; 3],
     squares: [f32; 3],
-    least: u32,
-    greatest: u32,
+    min: u32,
+    max: u32,
     count: u32,
     non_finite: u32,
 }
 
-/// The results in the words of a transfer.
+/// Reads the results from the words of a transfer.
 pub(super) fn read(words: &[u32], spans: &Reductions<Span>) -> ReductionResults {
-    let of = |span: &Span| words.get(span.first_word..span.first_word + span.words).unwrap_or_default();
+    let words_of = |span: &Span| words.get(span.first_word..span.first_word + span.words).unwrap_or_default();
     ReductionResults {
-        moments: spans.moments.iter().map(|span| moments(bytemuck::cast_slice(of(span)))).collect(),
-        histograms: spans.histograms.iter().map(|span| histogram(of(span))).collect(),
-        tiles: spans.tiles.iter().map(|(span, grid)| tiles(of(span), *grid)).collect(),
-        rows: spans.rows.iter().map(|span| of(span).as_chunks().0.iter().map(row).collect()).collect(),
-        channels: spans.channels.iter().map(|span| channels(of(span), span.width)).collect(),
+        moments: spans.moments.iter().map(|span| moments(bytemuck::cast_slice(words_of(span)))).collect(),
+        histograms: spans.histograms.iter().map(|span| histogram(words_of(span))).collect(),
+        tiles: spans.tiles.iter().map(|(span, grid)| tiles(words_of(span), *grid)).collect(),
+        rows: spans.rows.iter().map(|span| words_of(span).as_chunks().0.iter().map(row).collect()).collect(),
+        channels: spans.channels.iter().map(|span| channels(words_of(span), span.width)).collect(),
     }
 }
 
-/// Partials of one tensor, unscaled and added in 64 bits.
+/// Adds the partials of one tensor, unscaled, in 64 bits.
 fn moments(partials: &[Partial]) -> Moments {
     let scale = 2f64.powi(75);
     let add = |of: fn(&Partial) -> [f32; 3], small: f64, large: f64| {
@@ -57,10 +57,10 @@ fn moments(partials: &[Partial]) -> Moments {
     }
     let (sum, squares) =
         (add(|part| part.sums, 1.0 / scale, scale), add(|part| part.squares, 1.0 / (scale * scale), scale * scale));
-    let least = partials.iter().map(|part| part.least).min().unwrap_or_default();
-    let greatest = partials.iter().map(|part| part.greatest).max().unwrap_or_default();
+    let min = partials.iter().map(|part| part.min).min().unwrap_or_default();
+    let max = partials.iter().map(|part| part.max).max().unwrap_or_default();
     let n = count as f64;
-    let (min, max) = (f64::from(float(least)), f64::from(float(greatest)));
+    let (min, max) = (f64::from(float(min)), f64::from(float(max)));
     Moments { count, non_finite, mean: sum / n, rms: (squares / n).sqrt(), min, max }
 }
 
@@ -76,36 +76,36 @@ fn histogram(words: &[u32]) -> Histogram {
 
 fn tiles(words: &[u32], grid: Grid) -> Vec<Tile> {
     let len = |len: usize, tiles: usize, tile: usize| (tile + 1) * len / tiles - tile * len / tiles;
-    let tile = |(place, [mean, least, greatest, count]): (usize, &[u32; TILE_WORDS])| {
-        let (i, j) = (place / grid.tile_columns, place % grid.tile_columns);
+    let tile = |(index, [mean, min, max, count]): (usize, &[u32; TILE_WORDS])| {
+        let (i, j) = (index / grid.tile_columns, index % grid.tile_columns);
         let elements = len(grid.rows, grid.tile_rows, i) * len(grid.columns, grid.tile_columns, j);
         match count {
             0 => Tile { mean: f32::NAN, min: f32::NAN, max: f32::NAN },
             _ => Tile {
                 mean: (f64::from(f32::from_bits(*mean)) * elements as f64 / f64::from(*count)) as f32,
-                min: float(*least),
-                max: float(*greatest),
+                min: float(*min),
+                max: float(*max),
             },
         }
     };
     words.as_chunks().0.iter().enumerate().map(tile).collect()
 }
 
-fn row([entropy, least, greatest, non_finite]: &[u32; ROW_WORDS]) -> RowStats {
+fn row([entropy, min, max, non_finite]: &[u32; ROW_WORDS]) -> RowStats {
     let non_finite = u64::from(*non_finite);
-    if least > greatest {
+    if min > max {
         return RowStats { non_finite, ..RowStats::default() };
     }
-    RowStats { entropy: f32::from_bits(*entropy).into(), min: float(*least), max: float(*greatest), non_finite }
+    RowStats { entropy: f32::from_bits(*entropy).into(), min: float(*min), max: float(*max), non_finite }
 }
 
 fn channels(words: &[u32], width: usize) -> Vec<ChannelStats> {
-    let channel = |[rms, least, greatest, non_finite]: &[u32; CHANNEL_WORDS]| {
+    let channel = |[rms, min, max, non_finite]: &[u32; CHANNEL_WORDS]| {
         let non_finite = u64::from(*non_finite);
-        if least > greatest {
+        if min > max {
             return ChannelStats { non_finite, ..ChannelStats::default() };
         }
-        ChannelStats { rms: f32::from_bits(*rms).into(), min: float(*least), max: float(*greatest), non_finite }
+        ChannelStats { rms: f32::from_bits(*rms).into(), min: float(*min), max: float(*max), non_finite }
     };
     match words {
         [] => vec![ChannelStats::default(); width],
@@ -113,7 +113,7 @@ fn channels(words: &[u32], width: usize) -> Vec<ChannelStats> {
     }
 }
 
-/// The float of an ordered word.
+/// Decodes an order-preserving word.
 fn float(ordered: u32) -> f32 {
     f32::from_bits(if ordered >> 31 == 1 { ordered & 0x7fff_ffff } else { !ordered })
 }
