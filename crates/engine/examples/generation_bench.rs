@@ -1,4 +1,4 @@
-//! How fast text is written, with the keys and values of the tokens before kept and without:
+//! Measures generation speed with and without a key-value cache:
 //! `cargo run --release -p engine --example generation_bench`.
 
 use std::time::Instant;
@@ -13,7 +13,7 @@ use wire::run::preset;
 const TOKENS: u32 = 256;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    println!("{TOKENS} tokens after a prompt of one, on the CPU");
+    println!("{TOKENS} tokens after a prompt of one token, on the CPU");
     for (name, vocab) in [("nanogpt-char", 65), ("nanogpt-cpu", 65), ("gpt2", 50_257)] {
         let mut model = preset::find(name, None)?.recipe.model;
         (model.vocab, model.seq) = (vocab, model.seq.max(TOKENS as usize + 1));
@@ -22,20 +22,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let weights = Weights::new(&specs, params::initial(&specs, 1).into_iter().map(upload).collect());
         let with = tokens_per_sec(&model, &weights, true)?;
         let without = tokens_per_sec(&model, &weights, false)?;
-        println!("{name}: {with:.1} tok/s with memory, {without:.1} without: {:.1} x", with / without);
+        println!("{name}: {with:.1} tok/s with a cache, {without:.1} without: {:.1} x", with / without);
     }
     Ok(())
 }
 
-/// The better of two rounds; one where a round takes long.
+/// The better of two rounds, or one round if it takes more than 30 s.
 fn tokens_per_sec(model: &ModelPlan, weights: &Weights, is_cached: bool) -> Result<f64, EngineError> {
     let mut best = 0f64;
     for _ in 0..2 {
         let reader = TokenContext::new(model, weights, &[1], None, &Device::flex());
         let mut reader = if is_cached { reader } else { reader.without_cache() };
-        let draw = SampleArgs { tokens: TOKENS, temperature: 0.8, seed: 1, eot: None };
+        let args = SampleArgs { tokens: TOKENS, temperature: 0.8, seed: 1, eot: None };
         let began = Instant::now();
-        sample::generate(&mut reader, draw, Truncation::NONE, |_| true)?;
+        sample::generate(&mut reader, args, Truncation::NONE, |_| true)?;
         let secs = began.elapsed().as_secs_f64();
         best = best.max(f64::from(TOKENS) / secs);
         if secs > 30.0 {

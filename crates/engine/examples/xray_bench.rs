@@ -1,8 +1,8 @@
-//! What looking inside costs a training: `cargo run --release -p engine --example xray_bench [-- STEPS]`.
+//! Measures the overhead of inspections on training: `cargo run --release -p engine --example xray_bench [-- STEPS]`.
 //!
-//! One run of nanoGPT's CPU recipe on Tales, in turns of twenty steps with nobody watching and with the map watched twice a second, so that
-//! both see the same machine; then each look by itself. A step's time is that from one report to the next, looks and all. Then a second run
-//! that nobody watches, as long, for what it keeps of itself.
+//! One run of nanoGPT's CPU recipe on Tales, alternating twenty steps without inspections and twenty with the overview requested, so that both
+//! are measured under the same load; then each inspection alone. The time of a step is the time between two reports, including inspections. A
+//! second run of the same length measures the snapshots.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,10 +22,10 @@ use wire::run::plan;
 use wire::series::{Row, name};
 use wire::transport::link::Report;
 
-/// Steps of a turn.
-const TURN: u64 = 20;
-/// Steps before anything is measured.
-const WARM: u64 = 10;
+/// Steps of an interval.
+const INTERVAL: u64 = 20;
+/// Steps before the measurement.
+const WARM_UP: u64 = 10;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let steps: u64 = std::env::args().nth(1).map_or(Ok(400), |steps| steps.parse())?;
@@ -45,39 +45,40 @@ fn measure(folder: &Path, steps: u64) -> Result<(), Box<dyn std::error::Error>> 
     dataset::prepare(folder, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true)?;
     let folders = Folders { corpora: folder.to_owned(), checkpoints: None };
     let mut training = Session::load(&"bench".parse()?, &plan, &Past::default(), folders, device::open(&plan.device)?)?;
-    let (send, orders) = mpsc::channel();
-    let mut watch = Watch::new(send, steps);
-    training.run(&orders, &mut watch)?;
-    watch.print();
+    let (send, commands) = mpsc::channel();
+    let mut recorder = OverheadRecorder::new(send, steps);
+    training.run(&commands, &mut recorder)?;
+    recorder.print();
     drop(training);
 
     let mut plan = plan;
     (plan.steps, plan.recipe.retention.snapshots_mb) = (steps, 200);
     let folders = Folders { corpora: folder.to_owned(), checkpoints: None };
-    let mut training = Session::load(&"keeps".parse()?, &plan, &Past::default(), folders, device::open(&plan.device)?)?;
-    let mut shelf = Shelf::default();
+    let mut training =
+        Session::load(&"snapshots".parse()?, &plan, &Past::default(), folders, device::open(&plan.device)?)?;
+    let mut reporter = SnapshotReporter::default();
     let began = Instant::now();
-    training.run(&mpsc::channel().1, &mut shelf)?;
-    shelf.print(began.elapsed().as_secs_f64() * 1000.0);
+    training.run(&mpsc::channel().1, &mut reporter)?;
+    reporter.print(began.elapsed().as_secs_f64() * 1000.0);
     Ok(())
 }
 
-/// What a run keeps of itself, and what that took by its own clock.
+/// Counts the snapshots of a run and their time.
 #[derive(Default)]
-struct Shelf {
+struct SnapshotReporter {
     states: BTreeSet<u64>,
     inspections_ms: f64,
 }
 
-impl Shelf {
+impl SnapshotReporter {
     fn print(&self, all_ms: f64) {
         let (count, inspections_ms) = (self.states.len(), self.inspections_ms);
         let each = inspections_ms / count.max(1) as f64;
-        println!("kept: {count} states, {each:.1} ms each, {:.2} % of the run", inspections_ms / all_ms * 100.0);
+        println!("snapshots: {count} states, {each:.1} ms each, {:.2} % of the run", inspections_ms / all_ms * 100.0);
     }
 }
 
-impl Reporter for Shelf {
+impl Reporter for SnapshotReporter {
     fn row(&mut self, row: Row) {
         self.inspections_ms +=
             row.values.iter().filter(|(name, _)| name == name::INSPECTIONS_MS).map(|(_, ms)| ms).sum::<f64>();
@@ -85,32 +86,32 @@ impl Reporter for Shelf {
 
     fn report(&mut self, _report: Report) {}
 
-    fn inspection(&mut self, _frame: InspectionUpdate) {}
+    fn inspection(&mut self, _update: InspectionUpdate) {}
 
-    fn snapshot(&mut self, frame: InspectionUpdate) {
-        self.states.insert(frame.step());
+    fn snapshot(&mut self, update: InspectionUpdate) {
+        self.states.insert(update.step());
     }
 }
 
-struct Watch {
-    orders: mpsc::Sender<NumberedCommand>,
+struct OverheadRecorder {
+    commands: mpsc::Sender<NumberedCommand>,
     steps: u64,
     last: Instant,
     requests: Option<Vec<Inspection>>,
-    is_watched: bool,
-    alone_ms: Vec<f64>,
-    watched_ms: Vec<f64>,
-    /// Inspections that are taken one after the other at the end.
-    left: Vec<Inspection>,
+    is_inspected: bool,
+    baseline_ms: Vec<f64>,
+    inspected_ms: Vec<f64>,
+    /// Inspections that are measured one after the other at the end, the next one last.
+    remaining: Vec<Inspection>,
     costs: Vec<(String, Vec<InspectionOverhead>)>,
 }
 
-impl Watch {
-    fn new(orders: mpsc::Sender<NumberedCommand>, steps: u64) -> Self {
+impl OverheadRecorder {
+    fn new(commands: mpsc::Sender<NumberedCommand>, steps: u64) -> Self {
         let text = InspectionText::default();
-        let mut left = request::snapshot_inspections(1);
+        let mut remaining = request::snapshot_inspections(1);
         let interventions = vec![Intervention { component: Component::Head { layer: 0, head: 0 }, factor: 0.0 }];
-        left.extend([
+        remaining.extend([
             Inspection::Neurons { text: text.clone(), layer: 0 },
             Inspection::Neuron { layer: 0, neuron: 0 },
             Inspection::Weights { values: TensorValues::Gradient },
@@ -119,52 +120,52 @@ impl Watch {
             Inspection::Batch { step: 1 },
             Inspection::Interventions { text, interventions },
         ]);
-        left.reverse();
-        let (alone_ms, watched_ms, costs) = (vec![], vec![], vec![]);
+        remaining.reverse();
+        let (baseline_ms, inspected_ms, costs) = (vec![], vec![], vec![]);
         Self {
-            orders,
+            commands,
             steps,
             last: Instant::now(),
             requests: None,
-            is_watched: false,
-            alone_ms,
-            watched_ms,
-            left,
+            is_inspected: false,
+            baseline_ms,
+            inspected_ms,
+            remaining,
             costs,
         }
     }
 
-    fn step_is_done(&mut self, step: u64) {
+    fn step_done(&mut self, step: u64) {
         let ms = self.last.elapsed().as_secs_f64() * 1000.0;
         self.last = Instant::now();
-        if step < WARM {
+        if step < WARM_UP {
             return;
         }
         if step < self.steps {
-            if self.is_watched {
-                self.watched_ms.push(ms)
+            if self.is_inspected {
+                self.inspected_ms.push(ms)
             } else {
-                self.alone_ms.push(ms)
+                self.baseline_ms.push(ms)
             }
-            if step % TURN == TURN - 1 {
-                self.is_watched = !self.is_watched;
+            if step % INTERVAL == INTERVAL - 1 {
+                self.is_inspected = !self.is_inspected;
                 let text = InspectionText::default();
-                self.requests = Some(if self.is_watched { vec![Inspection::Overview { text }] } else { vec![] });
+                self.requests = Some(if self.is_inspected { vec![Inspection::Overview { text }] } else { vec![] });
             }
         } else if step == self.steps {
             let command = Command::Pause { reason: None };
-            let _ = self.orders.send(NumberedCommand { command_id: 1, author: Author::System, command });
+            let _ = self.commands.send(NumberedCommand { command_id: 1, author: Author::System, command });
             self.request_next();
         }
     }
 
     /// Requests the next inspection while the run is paused, each five times.
     fn request_next(&mut self) {
-        let is_enough = self.costs.last().is_none_or(|(_, costs)| costs.len() >= 5);
-        if is_enough {
-            let Some(inspection) = self.left.pop() else {
+        let is_measured = self.costs.last().is_none_or(|(_, costs)| costs.len() >= 5);
+        if is_measured {
+            let Some(inspection) = self.remaining.pop() else {
                 let command = Command::Stop { reason: None };
-                let _ = self.orders.send(NumberedCommand { command_id: 2, author: Author::System, command });
+                let _ = self.commands.send(NumberedCommand { command_id: 2, author: Author::System, command });
                 return;
             };
             self.costs.push((inspection.key(), vec![]));
@@ -176,9 +177,13 @@ impl Watch {
 
     fn print(mut self) {
         let mean = |list: &[f64]| list.iter().sum::<f64>() / list.len().max(1) as f64;
-        let (alone, watched) = (mean(&self.alone_ms), mean(&self.watched_ms));
-        println!("no inspections: {alone:.1} ms a step over {} steps", self.alone_ms.len());
-        println!("overview requested: {watched:.1} ms a step over {}: {:.3} x", self.watched_ms.len(), watched / alone);
+        let (baseline, inspected) = (mean(&self.baseline_ms), mean(&self.inspected_ms));
+        println!("no inspections: {baseline:.1} ms per step over {} steps", self.baseline_ms.len());
+        println!(
+            "overview requested: {inspected:.1} ms per step over {}: {:.3} x",
+            self.inspected_ms.len(),
+            inspected / baseline
+        );
         println!("{:>9}  one inspection, median of 5, ms", "");
         for (key, costs) in &mut self.costs {
             costs.sort_by(|a, b| a.cost_ms.total_cmp(&b.cost_ms));
@@ -187,10 +192,10 @@ impl Watch {
     }
 }
 
-impl Reporter for Watch {
+impl Reporter for OverheadRecorder {
     fn row(&mut self, row: Row) {
         if row.values.iter().any(|(name, _)| name == name::TRAIN) {
-            self.step_is_done(row.step);
+            self.step_done(row.step);
         }
     }
 
