@@ -1,11 +1,11 @@
-//! Text and batches. From the bottom up:
+//! Datasets: from text files to batches. From the bottom up:
 //!
-//! - `documents`: the documents of a corpus on disk; `draft`: a corpus being written;
+//! - `documents`: the documents of a corpus on disk; `draft`: a corpus that is being written;
 //! - [`import`]: a corpus from files; [`generators`]: corpora with a known entropy (`tales`, `modular_addition`, `induction`);
 //! - `shards`: token shards on disk; [`corpus`]: the corpora of a data folder; `tokenization`: corpora into shards;
 //! - [`batch`]: the windows that a step reads, a pure function of seed, step and mix; [`dataset`]: shards read as batches.
 //!
-//! [`crate::tokenizer`] turns text into tokens.
+//! [`crate::tokenizer`] converts text to tokens.
 
 pub mod batch;
 pub mod corpus;

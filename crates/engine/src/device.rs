@@ -1,4 +1,4 @@
-//! Devices: the CPU through burn's flex, or a GPU through wgpu. [`replicas`]: the threads that share a batch on the CPU.
+//! Devices: the CPU with burn's flex backend, or a GPU with wgpu. [`replicas`]: the threads that split a batch on the CPU.
 
 pub mod replicas;
 
@@ -16,13 +16,13 @@ use wire::id::DeviceId;
 
 use crate::error::EngineError;
 
-/// A device that has been opened.
+/// An open device.
 pub struct EngineDevice {
     /// Its description.
     pub info: DeviceInfo,
     /// burn's handle, without autodiff.
     pub burn: Device,
-    /// The wgpu handles it shares with our own kernels; none on the CPU.
+    /// The wgpu handles that burn and our kernels share; `None` on the CPU.
     pub setup: Option<WgpuSetup>,
 }
 
@@ -43,8 +43,8 @@ impl EngineDevice {
     }
 }
 
-/// All devices of this machine: the CPU and every hardware GPU. A software GPU is listed only with `KINDLING_SOFTWARE_GPU=1`: it is for
-/// tests, and thirty times slower than the CPU.
+/// All devices of this machine: the CPU and every hardware GPU. A software adapter is listed only with `KINDLING_SOFTWARE_GPU=1`: it is
+/// for tests, and thirty times slower than the CPU.
 pub fn list() -> Vec<DeviceInfo> {
     let mut found = vec![cpu()];
     found.extend(adapters().into_iter().map(|(info, _)| info));
@@ -54,19 +54,19 @@ pub fn list() -> Vec<DeviceInfo> {
 /// Opens a device of [`list`].
 ///
 /// # Errors
-/// A device that this machine does not have; a driver that refuses.
+/// This machine does not have the device, or the driver cannot open it.
 pub fn open(id: &DeviceId) -> Result<EngineDevice, EngineError> {
     let processor = EngineDevice::processor();
     if *id == processor.info.id {
         return Ok(processor);
     }
-    let cards = adapters();
-    let Some((info, kind)) = cards.iter().find(|(info, _)| info.id == *id) else {
+    let gpus = adapters();
+    let Some((info, kind)) = gpus.iter().find(|(info, _)| info.id == *id) else {
         let found: Vec<&str> =
-            std::iter::once(processor.info.id.as_str()).chain(cards.iter().map(|(info, _)| info.id.as_str())).collect();
+            std::iter::once(processor.info.id.as_str()).chain(gpus.iter().map(|(info, _)| info.id.as_str())).collect();
         return Err(EngineError::NoDevice { device: id.to_string(), found: found.join(", ") });
     };
-    // Locked while the driver opens the GPU, so that two threads do not open it twice; a panic there leaves nothing half written.
+    // Locked while the driver opens the GPU, so that two threads do not open it twice. A panic meanwhile leaves the list consistent.
     let mut opened = OPENED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some((_, burn, setup)) = opened.iter().find(|(known, ..)| known == id) {
         return Ok(EngineDevice { info: info.clone(), burn: burn.clone(), setup: Some(setup.clone()) });
@@ -79,31 +79,31 @@ pub fn open(id: &DeviceId) -> Result<EngineDevice, EngineError> {
     Ok(EngineDevice { info: info.clone(), burn, setup: Some(setup) })
 }
 
-/// GPUs that this process has opened. burn keeps each for the life of the process and refuses to open it again, so a second run on the
-/// same GPU uses the handles of the first.
+/// GPUs that this process has opened. burn keeps each GPU open for the lifetime of the process and cannot open it again, so a second run on
+/// the same GPU uses the handles of the first.
 static OPENED: Mutex<Vec<(DeviceId, Device, WgpuSetup)>> = Mutex::new(vec![]);
 
 /// Reads a small tensor back.
 ///
 /// # Errors
-/// A device that has gone away.
+/// The device was lost.
 pub fn read(tensor: Tensor<1>) -> Result<Vec<f32>, EngineError> {
     let data = tensor.try_into_data().map_err(|source| EngineError::read_back(source.to_string()))?;
     data.try_to_vec::<f32>().map_err(|source| EngineError::read_back(source.to_string()))
 }
 
-/// The values of a CPU tensor, in place where they are contiguous.
+/// The values of a CPU tensor, without a copy if they are contiguous.
 ///
 /// # Panics
-/// On a tensor of another device.
+/// If the tensor is on another device.
 pub fn host_values(tensor: &Tensor<1>) -> FlexTensor {
     contiguous(tensor.clone().try_into_primitive::<Flex>().expect("only CPU tensors are read in place"))
 }
 
-/// Calls `work` with the values of a CPU matrix, row by row; they are copied only where they are not contiguous.
+/// Calls `work` with the values of a CPU matrix, row by row; they are copied only if they are not contiguous.
 ///
 /// # Panics
-/// On a tensor of another device.
+/// If the tensor is on another device.
 pub fn with_host_values<R>(tensor: &Tensor<2>, work: impl FnOnce(&[f32]) -> R) -> R {
     let values = contiguous(tensor.clone().try_into_primitive::<Flex>().expect("only CPU tensors are read in place"));
     work(values.as_slice::<f32>().unwrap_or_default())
@@ -133,23 +133,23 @@ fn processor_name() -> String {
     line.map_or_else(|| format!("{} processor", std::env::consts::ARCH), |(_, name)| name.trim().to_owned())
 }
 
-/// Memory free for a run, bytes; 0 where the system does not say.
+/// Free memory, bytes; 0 if the system does not report it.
 fn free_memory() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).map_or(0, |kilobytes| kilobytes * 1024)
 }
 
-/// GPUs, with burn's name of each: its index among those of its type.
+/// GPUs, with burn's identifier of each: its type and its index among the GPUs of that type.
 fn adapters() -> Vec<(DeviceInfo, BurnKind)> {
     let wants_software = std::env::var("KINDLING_SOFTWARE_GPU").is_ok_and(|value| value == "1");
-    // Vulkan, Metal and DX12 only: asking for GL as well makes EGL complain on machines without a display.
+    // Vulkan, Metal and DX12 only: with GL, EGL prints errors on machines without a display.
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: wgpu::Backends::PRIMARY,
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     });
     let found = now(instance.enumerate_adapters(wgpu::Backends::PRIMARY)).unwrap_or_default();
-    let (mut discrete, mut integrated, mut virtuals, mut cards) = (0, 0, 0, vec![]);
+    let (mut discrete, mut integrated, mut virtuals, mut gpus) = (0, 0, 0, vec![]);
     let next = |count: &mut usize| {
         *count += 1;
         *count - 1
@@ -158,12 +158,12 @@ fn adapters() -> Vec<(DeviceInfo, BurnKind)> {
         let about = adapter.get_info();
         let (kind, id) = match about.device_type {
             wgpu::DeviceType::DiscreteGpu => {
-                (BurnKind::DiscreteGpu(next(&mut discrete)), format!("gpu-{}", cards.len()))
+                (BurnKind::DiscreteGpu(next(&mut discrete)), format!("gpu-{}", gpus.len()))
             }
             wgpu::DeviceType::IntegratedGpu => {
-                (BurnKind::IntegratedGpu(next(&mut integrated)), format!("gpu-{}", cards.len()))
+                (BurnKind::IntegratedGpu(next(&mut integrated)), format!("gpu-{}", gpus.len()))
             }
-            wgpu::DeviceType::VirtualGpu => (BurnKind::VirtualGpu(next(&mut virtuals)), format!("gpu-{}", cards.len())),
+            wgpu::DeviceType::VirtualGpu => (BurnKind::VirtualGpu(next(&mut virtuals)), format!("gpu-{}", gpus.len())),
             wgpu::DeviceType::Cpu if wants_software => (BurnKind::Cpu, "software".to_owned()),
             _ => continue,
         };
@@ -178,9 +178,9 @@ fn adapters() -> Vec<(DeviceInfo, BurnKind)> {
             memory_bytes: 0,
             flops_per_sec: 0.0,
         };
-        cards.push((info, kind));
+        gpus.push((info, kind));
     }
-    cards
+    gpus
 }
 
 /// The value of a future that is ready at once, as wgpu's native enumeration is.

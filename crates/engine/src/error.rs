@@ -1,5 +1,5 @@
-//! What can go wrong, one type per area: [`DataError`] for corpora, tokenizers and token shards, [`InspectError`] for inspections,
-//! [`EngineError`] for devices, checkpoints and training. Each names what failed, with the value, and keeps its source.
+//! Errors of the engine, one type per area: [`DataError`] for corpora, tokenizers and token shards, [`InspectError`] for inspections,
+//! [`EngineError`] for devices, checkpoints and training. Each names what failed, with the value, and has its source.
 
 mod data;
 mod inspect;
@@ -12,7 +12,7 @@ use wire::PlanError;
 pub use self::data::{DataError, Progress, TokenizerError};
 pub use self::inspect::InspectError;
 
-/// A source of another crate: an IO error, a parser's, a driver's.
+/// An error of another crate: of IO, of a parser, of a driver.
 pub type Source = Box<dyn Error + Send + Sync>;
 
 /// An error of devices, checkpoints and training.
@@ -28,14 +28,14 @@ pub enum EngineError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The plan names a device that this machine does not have.
-    #[error("there is no device {device} on this machine; it has {found}")]
+    #[error("no such device {device}; this machine has {found}")]
     NoDevice {
         /// Device of the plan.
         device: String,
         /// Devices of this machine.
         found: String,
     },
-    /// The graphics driver refused.
+    /// The driver could not open the device.
     #[error("device {device} could not be opened: {source}")]
     Device {
         device: String,
@@ -53,7 +53,7 @@ pub enum EngineError {
     Checkpoint {
         /// File or folder.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: Source,
     },
     /// A model cannot be imported or exported.
@@ -61,11 +61,11 @@ pub enum EngineError {
     Interop {
         /// File, or the model.
         what: String,
-        /// What is wrong, with the value.
+        /// The problem, with the value.
         message: String,
-        /// What to do.
+        /// The hint: what to do.
         hint: String,
-        /// The error below it, where there is one.
+        /// The cause, if there is one.
         #[source]
         source: Option<Source>,
     },
@@ -74,10 +74,10 @@ pub enum EngineError {
     Replica {
         /// Index, from 0.
         replica: usize,
-        /// The panic's message, or the system's error.
+        /// The message of the panic, or the error of the system.
         source: Source,
     },
-    /// A step has no batches: gradient accumulation is 0.
+    /// A step has no micro-batches: gradient accumulation is 0.
     #[error("a step needs at least one micro-batch")]
     NoBatches,
 }

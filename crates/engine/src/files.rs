@@ -1,4 +1,4 @@
-//! Files of the data folder: written aside and synced, then renamed; never changed afterwards, so that they can be mapped into memory.
+//! Files of the data folder: written to a temporary path, synced and renamed; never changed afterwards, so that they can be mapped into memory.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -17,13 +17,13 @@ pub(crate) struct Mapped {
 }
 
 impl Mapped {
-    /// Maps a file; an empty one, which cannot be mapped, gives empty bytes.
+    /// Maps a file. An empty file cannot be mapped; its bytes are empty.
     #[allow(unsafe_code)]
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let open = || {
             let file = fs::File::open(path)?;
-            // SAFETY: the engine's one exception. The map is read-only and the file is written once, aside, before its rename;
-            // truncating it during a training would end the worker process, which the server notices.
+            // SAFETY: the only `unsafe` block of the engine. The map is read-only, and the file is written completely before its rename;
+            // truncating it while a run trains would end the worker process, which the server notices.
             if file.metadata()?.len() == 0 { Ok(None) } else { unsafe { Mmap::map(&file) }.map(Some) }
         };
         let map = open().map_err(DataError::disk("could not read", path))?;
@@ -35,14 +35,14 @@ impl Mapped {
     }
 }
 
-/// A path beside the finished folders that no other process or thread uses. With its leading dot it is not a valid id.
-pub(crate) fn aside(parent: &Path, name: &str) -> PathBuf {
+/// A unique temporary path in `parent`. Its leading dot makes it an invalid id.
+pub(crate) fn temporary_path(parent: &Path, name: &str) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     parent.join(format!(".new-{name}-{}-{count}", std::process::id()))
 }
 
-/// Removes what writers that crashed left behind, once it is a day old.
+/// Removes temporary files of crashed writers that are older than a day.
 pub(crate) fn sweep(parent: &Path) {
     let is_old = |entry: &fs::DirEntry| {
         let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
@@ -50,7 +50,7 @@ pub(crate) fn sweep(parent: &Path) {
             && age.is_some_and(|age| age > Duration::from_secs(24 * 3600))
     };
     for entry in fs::read_dir(parent).into_iter().flatten().flatten().filter(is_old) {
-        let _ = fs::remove_dir_all(entry.path()); // the next call tries again
+        let _ = fs::remove_dir_all(entry.path()); // a later call tries again
     }
 }
 

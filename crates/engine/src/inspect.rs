@@ -1,9 +1,9 @@
 //! Inspections of a model: each is a pure function of weights, plan and text. [`inspect`] computes one, [`Inspector`] several of the same
-//! state, and [`inspect_checkpoint`] one of a checkpoint. Requests and results are those of [`wire::inspect`].
+//! state, and [`inspect_checkpoint`] one of a checkpoint. [`wire::inspect`] defines the requests and results.
 //!
-//! `text`: the tokens that an inspection reads; `cache`: the activations of a forward pass over them. Then one file for each inspection;
-//! `lanczos` has the eigenvectors that some of them need. [`snapshot`] reduces what is kept with a run. Nothing here changes the state of a
-//! training.
+//! `text`: the tokens that an inspection reads; `cache`: the activations of a forward pass over them. The other files have one
+//! inspection each; `lanczos` computes the eigenvectors that some of them need. [`snapshot`] reduces the results that a run stores. Inspections
+//! never change the state of a run.
 
 mod attention;
 mod batch;
@@ -44,12 +44,12 @@ use crate::model::params::{ParamSpec, Weights};
 use crate::optim::checkpoint;
 use crate::optim::optimizer::State;
 
-/// What is inspected: a state with its plan and its dataset, on a device.
+/// The subject of an inspection: a state with its plan and its dataset, on a device.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// Plan of the run.
     pub plan: &'a RunPlan,
-    /// Hyperparameters in force.
+    /// Current hyperparameters.
     pub hyperparameters: &'a LiveHyperparameters,
     /// Parameters, in the model's order.
     pub specs: &'a [ParamSpec],
@@ -61,26 +61,26 @@ pub struct Subject<'a> {
     pub data: &'a Dataset,
     /// Device of the state.
     pub device: &'a EngineDevice,
-    /// Threads for whole batches; none on a GPU.
+    /// Threads for whole batches; `None` on a GPU.
     pub replicas: Option<&'a Replicas>,
-    /// WGSL kernels; none on the CPU.
+    /// WGSL kernels; `None` on the CPU.
     pub kernels: Option<&'a GpuKernels>,
-    /// The newest statistics of every parameter and their step; only a training has them.
+    /// The newest statistics of every parameter and their step; `None` for a checkpoint.
     pub stats: Option<(u64, &'a [TensorStats])>,
 }
 
 /// Computes one inspection.
 ///
 /// # Errors
-/// What this model or dataset does not have ([`InspectError`]); a device that has gone away.
+/// The model or dataset lacks what the inspection reads ([`InspectError`]), or the device was lost.
 pub fn inspect(subject: &Subject<'_>, inspection: &Inspection) -> Result<InspectionResult, EngineError> {
     Inspector::new(*subject).inspect(inspection)
 }
 
-/// An inspection of a checkpoint, and the number of steps done there.
+/// Computes an inspection of a checkpoint. Returns it with the number of steps of the checkpoint.
 ///
 /// # Errors
-/// A damaged checkpoint, a dataset that is missing, and as [`inspect`].
+/// The checkpoint is damaged, the dataset is missing, or an error of [`inspect`].
 pub fn inspect_checkpoint(
     dir: &Path,
     corpora: &Path,
@@ -108,7 +108,7 @@ pub fn inspect_checkpoint(
     Ok((state.steps, inspect(&subject, inspection)?))
 }
 
-/// Computes inspections of one state; what several of them need is computed once.
+/// Computes inspections of one state; intermediate results that several of them use are computed once.
 pub struct Inspector<'a> {
     subject: Subject<'a>,
     weights: Weights,
@@ -125,7 +125,7 @@ impl<'a> Inspector<'a> {
     /// Computes an inspection.
     ///
     /// # Errors
-    /// As [`inspect`].
+    /// The errors of [`inspect`].
     pub fn inspect(&self, inspection: &Inspection) -> Result<InspectionResult, EngineError> {
         inspection.check().map_err(InspectError::from)?;
         match inspection {
@@ -155,7 +155,7 @@ impl<'a> Inspector<'a> {
         self.model().seq.min(MAX_TOKENS)
     }
 
-    /// Planned weights of the datasets: the validation windows must not change with the mix.
+    /// Weights of the datasets in the plan, because the validation windows must not change with the mix.
     fn mix(&self) -> Vec<f64> {
         self.subject.plan.mix.iter().map(|part| part.weight).collect()
     }
@@ -175,6 +175,6 @@ impl<'a> Inspector<'a> {
     }
 
     fn pieces(&self, tokens: &[u32]) -> Vec<String> {
-        tokens.iter().map(|token| self.subject.data.tokenizer().piece(*token)).collect()
+        tokens.iter().map(|token| self.subject.data.tokenizer().decode_token(*token)).collect()
     }
 }

@@ -3,10 +3,11 @@
 //!
 //! - [`export`]: a checkpoint to such a folder; [`import`]: such a folder to a first checkpoint;
 //! - `names`: the parameters that make each tensor, one table for both directions;
-//! - `config`: the architecture; `tensors`: the weights file as untrusted bytes. The tokenizer is [`crate::tokenizer::hugging_face`]'s.
+//! - `config`: the architecture; `tensors`: the weights file as untrusted bytes. [`crate::tokenizer::hugging_face`] converts the
+//!   tokenizer.
 //!
-//! A model with a switch that the other side does not have is refused with the name of the switch: a file that loads and computes something
-//! else would be worse than none.
+//! A model with an option that the other format does not support is refused with the name of the option, because a converted model would
+//! compute different values.
 
 mod config;
 pub mod export;
@@ -25,7 +26,7 @@ pub const WEIGHTS: &str = "model.safetensors";
 /// File of the tokenizer.
 pub const TOKENIZER: &str = "tokenizer.json";
 
-/// The prefix that all tensor names of an architecture may have.
+/// The optional prefix of all tensor names of an architecture.
 fn prefix(shape: Shape) -> &'static str {
     match shape {
         Shape::Gpt2 => "transformer.",
@@ -33,12 +34,12 @@ fn prefix(shape: Shape) -> &'static str {
     }
 }
 
-/// A refusal: the file or model, what is wrong with it, with the value, and what to do.
+/// An error with the file or model, what is wrong with it, and what to do.
 fn refused(what: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> EngineError {
     EngineError::Interop { what: what.into(), message: message.into(), hint: hint.into(), source: None }
 }
 
-/// A refusal because of another error.
+/// An error with its cause.
 fn failed(what: impl Into<String>, source: impl Into<Source>, hint: impl Into<String>) -> EngineError {
     let source = source.into();
     EngineError::Interop { what: what.into(), message: source.to_string(), hint: hint.into(), source: Some(source) }

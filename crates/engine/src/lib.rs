@@ -2,8 +2,8 @@
 //!
 //! From the bottom up; a module uses only those above it in this list:
 //!
-//! - [`error`]: one typed error per area; `files`: files that are written whole and mapped into memory;
-//! - [`device`]: the devices of this machine, and the replicas that a batch is split over;
+//! - [`error`]: one typed error per area; `files`: files that are renamed when they are complete, and mapped into memory;
+//! - [`device`]: the devices of this machine, and the replicas over which a batch is split;
 //! - [`kernels`]: fused operators of the CPU, reductions with their WGSL kernels, counter-based random numbers;
 //! - [`tokenizer`]: text to token ids and back;
 //! - [`data`]: corpora, their imports and generators, token shards, and the batch of any step;
@@ -11,7 +11,7 @@
 //! - [`optim`]: AdamW and Muon, statistics of weights and gradients, checkpoints of weights and moments;
 //! - [`inspect`]: inspections of a model, each a pure function of weights, plan and text;
 //! - [`train`]: the training loop (read [`train::trainer`] first) and the session around it;
-//! - [`interop`]: models from and to Hugging Face's files; [`check`]: the self-check of a device.
+//! - [`interop`]: models from and to Hugging Face's files; [`check`]: the device check.
 
 pub mod check;
 pub mod data;

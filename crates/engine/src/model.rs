@@ -1,7 +1,7 @@
-//! The model: [`params`] names, shapes and initial values of its parameters; [`decoder`] the forward pass, read top to bottom; [`hook`]
+//! The model: [`params`] names, shapes and initial values of its parameters; [`decoder`] the forward pass, in execution order; [`hook`]
 //! the points at which activations can be read and changed; [`gradient`] forward and backward over the batches of a step; [`evaluate`]
 //! losses without gradients; [`sample`] text generation; [`weight_edit`] interventions written into the weights; [`speed`] a device's
-//! throughput on a small model. Optimizers are [`crate::optim`]'s.
+//! throughput on a small model. See [`crate::optim`] for optimizers.
 
 pub mod decoder;
 pub mod evaluate;

@@ -1,4 +1,4 @@
-//! What changes the weights. [`optimizer`]: weights with their moments, gradient clipping and AdamW; [`muon`]: Muon for the matrices of the
+//! Optimizers and their state. [`optimizer`]: weights with their moments, gradient clipping and AdamW; [`muon`]: Muon for the matrices of the
 //! blocks; [`stats`] and [`gpu_stats`]: statistics of weights, gradients and updates; [`checkpoint`]: weights and moments on disk.
 
 pub mod checkpoint;

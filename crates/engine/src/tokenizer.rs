@@ -1,8 +1,8 @@
-//! Text to token ids and back: bytes, characters, byte-pair encodings trained on the corpus, GPT-2's, and imported ones.
+//! Text to token ids and back: bytes, characters, byte-pair encodings trained on the corpus, GPT-2's tokenizer, and imported tokenizers.
 //!
 //! Byte-pair encodings are trained by the `tokenizers` crate and applied by `tiktoken-rs`, which is the faster of the two. All but `char`
-//! encode every text, and decoding gives back exactly what was encoded. An imported tokenizer is stored beside the corpora under its hash, and
-//! read by [`hugging_face`].
+//! encode every text, and decoding gives back exactly what was encoded. An imported tokenizer is stored in the folder of the corpora under
+//! its hash, and read by [`hugging_face`].
 
 pub mod hugging_face;
 
@@ -24,25 +24,25 @@ use crate::files::{write_json, write_synced};
 pub(crate) const EOT_PIECE: &str = "<|endoftext|>";
 /// GPT-2's pre-tokenization of text into words (as in `tiktoken`), which `tokenizers` uses too.
 const WORDS: &str = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s";
-/// The same with every digit as a word of its own, without a space before it (SmolLM and others).
+/// [`WORDS`] with every digit as a separate word, without a space before it (SmolLM and others).
 const WORDS_AND_DIGITS: &str =
     r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++|\p{N}| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?=\p{N})|\s+(?!\S)|\s";
-/// Size of the chunks that text is tokenized in, bytes: it bounds memory and gives work to all cores.
+/// Size of the chunks that text is tokenized in, bytes: it bounds memory and splits the work over all cores.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Maximum length of a chunk, bytes; a longer word is split.
 const MAX_CHUNK_BYTES: usize = 256 * 1024;
 
-/// One tokenizer, ready for use.
+/// A tokenizer that is ready to use.
 pub struct TextTokenizer {
     /// Bytes of each token; `None` for tokens without text.
     pieces: Vec<Option<Vec<u8>>>,
     eot: Option<u32>,
-    method: Method,
+    kind: Kind,
 }
 
-enum Method {
+enum Kind {
     Byte,
-    /// Token of each character by its code point; `u32::MAX` where unknown.
+    /// Token of each character by its code point; `u32::MAX` if unknown.
     Char(Vec<u32>),
     Bpe {
         bpe: Box<CoreBPE>,
@@ -59,33 +59,33 @@ struct CharFile {
 }
 
 impl TextTokenizer {
-    /// The 256 bytes, and token 256 for end of text.
+    /// The tokenizer of the 256 bytes, with token 256 for end of text.
     pub fn byte() -> Self {
         let pieces = (0..=255u8).map(|byte| Some(vec![byte])).chain([None]).collect();
-        Self { pieces, eot: Some(256), method: Method::Byte }
+        Self { pieces, eot: Some(256), kind: Kind::Byte }
     }
 
-    /// The characters in sorted order, and an end-of-text token where `has_eot`.
+    /// The tokenizer of these characters in sorted order, with an end-of-text token if `has_eot`.
     pub fn char(alphabet: &str, has_eot: bool) -> Self {
         let chars: BTreeSet<char> = alphabet.chars().collect();
-        let mut places = vec![u32::MAX; chars.last().map_or(0, |last| *last as usize + 1)];
-        chars.iter().enumerate().for_each(|(place, c)| places[*c as usize] = place as u32);
+        let mut ids = vec![u32::MAX; chars.last().map_or(0, |last| *last as usize + 1)];
+        chars.iter().enumerate().for_each(|(id, c)| ids[*c as usize] = id as u32);
         let end = has_eot.then_some(None);
         let pieces = chars.iter().map(|c| Some(c.to_string().into_bytes())).chain(end).collect();
-        Self { pieces, eot: has_eot.then_some(chars.len() as u32), method: Method::Char(places) }
+        Self { pieces, eot: has_eot.then_some(chars.len() as u32), kind: Kind::Char(ids) }
     }
 
-    /// GPT-2's 50,257 tokens.
+    /// GPT-2's tokenizer of 50,257 tokens.
     pub fn gpt2() -> Self {
         let pairs = tiktoken_rs::r50k_base_singleton();
         let pieces = (0..50_256).map(|id| pairs.decode_bytes(&[id]).ok()).chain([None]).collect();
-        Self { pieces, eot: Some(50_256), method: Method::Gpt2(pairs) }
+        Self { pieces, eot: Some(50_256), kind: Kind::Gpt2(pairs) }
     }
 
     /// Opens the tokenizer of a folder of shards.
     ///
     /// # Errors
-    /// A file that is missing, altered or truncated.
+    /// The file is missing, altered or truncated.
     pub(crate) fn open(kind: Tokenizer, folder: &Path) -> Result<Self, DataError> {
         let path = folder.join("tokenizer.json");
         let read = || std::fs::read(&path).map_err(DataError::disk("could not read", &path));
@@ -105,14 +105,14 @@ impl TextTokenizer {
             Tokenizer::Imported(_) => {
                 let file = read()?;
                 if imported(&file) != kind {
-                    return Err(DataError::altered(&path, "its contents do not have the hash of its name"));
+                    return Err(DataError::altered(&path, "its hash differs from the one in its name"));
                 }
                 hugging_face::read_own(&file).map_err(|source| DataError::altered(&path, source))
             }
         }
     }
 
-    /// A byte-pair encoding from the byte-level spelling of each token and its id, as in Hugging Face's `tokenizer.json`.
+    /// The byte-pair encoding with this byte-level spelling of each token and its id, as in Hugging Face's `tokenizer.json`.
     pub(crate) fn bpe(
         spelled: &HashMap<String, u32>,
         vocab: u32,
@@ -139,7 +139,7 @@ impl TextTokenizer {
         let words = if by_digit { WORDS_AND_DIGITS } else { WORDS };
         let bpe = CoreBPE::new(ranks.collect(), [].into_iter().collect(), words)
             .map_err(|source| unsupported(source.to_string()))?;
-        Ok(Self { pieces, eot, method: Method::Bpe { bpe: Box::new(bpe), by_digit } })
+        Ok(Self { pieces, eot, kind: Kind::Bpe { bpe: Box::new(bpe), by_digit } })
     }
 
     /// Bytes of each token; `None` for tokens without text.
@@ -147,22 +147,22 @@ impl TextTokenizer {
         &self.pieces
     }
 
-    /// Whether it is a byte-pair encoding.
+    /// Whether the tokenizer is a byte-pair encoding.
     pub(crate) fn is_bpe(&self) -> bool {
-        matches!(self.method, Method::Bpe { .. } | Method::Gpt2(_))
+        matches!(self.kind, Kind::Bpe { .. } | Kind::Gpt2(_))
     }
 
-    /// Whether every digit is a word of its own.
+    /// Whether every digit is a separate word.
     pub(crate) fn splits_digits(&self) -> bool {
-        matches!(self.method, Method::Bpe { by_digit: true, .. })
+        matches!(self.kind, Kind::Bpe { by_digit: true, .. })
     }
 
     /// Whether every byte is a token.
     pub(crate) fn is_bytes(&self) -> bool {
-        matches!(self.method, Method::Byte)
+        matches!(self.kind, Kind::Byte)
     }
 
-    /// Whether it encodes every text as another does.
+    /// Whether it encodes every text as `other` does.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (self.is_bpe(), self.splits_digits(), self.is_bytes(), self.eot, &self.pieces)
             == (other.is_bpe(), other.splits_digits(), other.is_bytes(), other.eot, &other.pieces)
@@ -182,10 +182,10 @@ impl TextTokenizer {
 
     /// Tokens of the known characters of a text, and the characters that were dropped, each once.
     pub fn encode_known(&self, text: &str) -> (Vec<u32>, Vec<char>) {
-        let (known, dropped): (String, BTreeSet<char>) = match &self.method {
-            Method::Char(places) => (
-                text.chars().filter(|c| place(places, *c).is_some()).collect(),
-                text.chars().filter(|c| place(places, *c).is_none()).collect(),
+        let (known, dropped): (String, BTreeSet<char>) = match &self.kind {
+            Kind::Char(ids) => (
+                text.chars().filter(|c| char_id(ids, *c).is_some()).collect(),
+                text.chars().filter(|c| char_id(ids, *c).is_none()).collect(),
             ),
             _ => (text.to_owned(), BTreeSet::new()),
         };
@@ -194,19 +194,19 @@ impl TextTokenizer {
 
     /// Tokens of one of the [`chunks`] of a text.
     pub(crate) fn encode_chunk(&self, text: &str, tokens: &mut Vec<u32>) -> Result<(), DataError> {
-        match &self.method {
-            Method::Byte => tokens.extend(text.bytes().map(u32::from)),
-            Method::Char(places) => {
+        match &self.kind {
+            Kind::Byte => tokens.extend(text.bytes().map(u32::from)),
+            Kind::Char(ids) => {
                 let before = tokens.len();
-                tokens.extend(text.chars().map_while(|c| place(places, c)));
-                // Only a text with unknown characters gives fewer tokens than characters; bytes bound them from above.
+                tokens.extend(text.chars().map_while(|c| char_id(ids, c)));
+                // Only a text with unknown characters has fewer tokens than characters. The number of bytes, an upper bound, is compared first.
                 if tokens.len() - before < text.len() && tokens.len() - before < text.chars().count() {
-                    let unknown: BTreeSet<char> = text.chars().filter(|c| place(places, *c).is_none()).collect();
+                    let unknown: BTreeSet<char> = text.chars().filter(|c| char_id(ids, *c).is_none()).collect();
                     return Err(DataError::UnknownChars { chars: unknown.into_iter().take(20).collect() });
                 }
             }
-            Method::Bpe { bpe, .. } => tokens.extend(merge(bpe, text)?),
-            Method::Gpt2(bpe) => tokens.extend(merge(bpe, text)?),
+            Kind::Bpe { bpe, .. } => tokens.extend(merge(bpe, text)?),
+            Kind::Gpt2(bpe) => tokens.extend(merge(bpe, text)?),
         }
         Ok(())
     }
@@ -235,7 +235,7 @@ impl TextTokenizer {
     }
 
     /// One token as text: its text, or a name in angle brackets.
-    pub fn piece(&self, token: u32) -> String {
+    pub fn decode_token(&self, token: u32) -> String {
         match self.pieces.get(token as usize) {
             Some(Some(piece)) => match std::str::from_utf8(piece) {
                 Ok(text) => text.to_owned(),
@@ -247,11 +247,11 @@ impl TextTokenizer {
     }
 }
 
-fn place(places: &[u32], c: char) -> Option<u32> {
-    places.get(c as usize).copied().filter(|place| *place != u32::MAX)
+fn char_id(ids: &[u32], c: char) -> Option<u32> {
+    ids.get(c as usize).copied().filter(|id| *id != u32::MAX)
 }
 
-/// Encodes ordinary text: what looks like a special token is not one.
+/// Encodes text without special tokens: their names in the text are ordinary text.
 fn merge(pairs: &CoreBPE, text: &str) -> Result<Vec<u32>, DataError> {
     let (tokens, _) = pairs.encode(text, &Default::default()).map_err(|source| failed("byte-pair", source))?;
     Ok(tokens)
@@ -265,7 +265,7 @@ fn failed(tokenizer: &str, source: impl std::fmt::Display) -> DataError {
     DataError::Tokenizer { tokenizer: tokenizer.to_owned(), source: source.to_string().into() }
 }
 
-/// The name of an imported tokenizer, by its file.
+/// The identifier of an imported tokenizer: the hash of its file.
 pub(crate) fn imported(file: &[u8]) -> Tokenizer {
     let hash = blake3::hash(file);
     Tokenizer::Imported(hash.as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
@@ -276,10 +276,10 @@ pub(crate) fn imported_folder(corpora: &Path, hash: u64) -> PathBuf {
     corpora.join(".tokenizers").join(format!("{hash:016x}"))
 }
 
-/// Stores the `tokenizer.json` of an imported model or run, and returns its name.
+/// Stores the `tokenizer.json` of an imported model or run, and returns its identifier.
 ///
 /// # Errors
-/// One that cannot be read back, the disk.
+/// Returns an error if the file is not a supported tokenizer, or an IO error.
 pub fn save_imported(corpora: &Path, file: &[u8]) -> Result<Tokenizer, DataError> {
     let kind = imported(file);
     let Tokenizer::Imported(hash) = kind else { return Ok(kind) };
@@ -290,14 +290,14 @@ pub fn save_imported(corpora: &Path, file: &[u8]) -> Result<Tokenizer, DataError
         return Ok(kind);
     }
     std::fs::create_dir_all(&folder).map_err(DataError::disk("could not create", &folder))?;
-    // Written aside, so that it is never read half-written.
-    let aside = crate::files::aside(&folder, "tokenizer");
-    write_synced(&aside, file)?;
-    std::fs::rename(&aside, &path).map_err(DataError::disk("could not write", &path))?;
+    // Written to a temporary path, so that an incomplete file is never read.
+    let temporary = crate::files::temporary_path(&folder, "tokenizer");
+    write_synced(&temporary, file)?;
+    std::fs::rename(&temporary, &path).map_err(DataError::disk("could not write", &path))?;
     Ok(kind)
 }
 
-/// Copies an imported tokenizer beside the shards that are made with it.
+/// Copies an imported tokenizer into the folder of the shards that it tokenizes.
 pub(crate) fn copy_imported(corpora: &Path, hash: u64, folder: &Path) -> Result<(), DataError> {
     let path = imported_folder(corpora, hash).join("tokenizer.json");
     let file = std::fs::read(&path).map_err(DataError::disk("could not read", &path))?;
@@ -310,7 +310,7 @@ pub(crate) fn save_char(alphabet: &str, has_eot: bool, folder: &Path) -> Result<
 }
 
 /// Trains a byte-pair encoding on chunks of text and writes it into a folder, in Hugging Face's format: id 0 is end of text, then the 256
-/// bytes, then merges by frequency, then unused tokens where the text gives fewer merges than the vocabulary size.
+/// bytes, then merges by frequency, then unused tokens if the text gives fewer merges than the vocabulary size.
 pub(crate) fn train_bpe<'a>(
     vocab: u32,
     chunks: impl Iterator<Item = &'a str> + Send,
@@ -350,7 +350,7 @@ struct PairsModel {
     vocab: HashMap<String, u32>,
 }
 
-/// Byte-level spelling (GPT-2): printable bytes of Latin-1 stand for themselves, the rest for letters from U+0100 on.
+/// Byte-level spelling (GPT-2): printable bytes of Latin-1 are their own characters, the rest are letters from U+0100 on.
 pub(crate) fn byte_of_letter() -> HashMap<char, u8> {
     let is_printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
     let mut free = (0x100u32..).filter_map(char::from_u32);
@@ -359,8 +359,8 @@ pub(crate) fn byte_of_letter() -> HashMap<char, u8> {
         .collect()
 }
 
-/// Splits `range` of a text where no token can cross: before a line end that follows a visible character, since no word of [`WORDS`] or
-/// [`WORDS_AND_DIGITS`] has white space after another character, nor looks past it.
+/// Splits `range` of a text at positions that no token crosses: before a line end that follows a visible character, because no word of
+/// [`WORDS`] or [`WORDS_AND_DIGITS`] has white space after another character, and no word pattern looks ahead past it.
 pub(crate) fn chunks(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     let (mut all, mut start) = (vec![], range.start);
     while range.end - start > CHUNK_BYTES {
@@ -408,7 +408,7 @@ mod tests {
     }
 
     fn trained(vocab: u32, text: &str) -> TextTokenizer {
-        let folder = crate::files::aside(&std::env::temp_dir(), "pairs");
+        let folder = crate::files::temporary_path(&std::env::temp_dir(), "pairs");
         std::fs::create_dir_all(&folder).unwrap();
         train_bpe(vocab, [text].into_iter(), &folder).unwrap();
         let tokenizer = TextTokenizer::open(Tokenizer::Bpe(vocab), &folder).unwrap();
@@ -424,7 +424,7 @@ mod tests {
         {
             for text in texts().chain([all.clone(), "y".repeat(300_000), format!("{}x", " ".repeat(300_000))]) {
                 let Ok(tokens) = tokenizer.encode(&text) else {
-                    assert!(text.starts_with('y'), "only char may refuse, and only a character without a token");
+                    assert!(text.starts_with('y'), "only char may fail, and only for a character without a token");
                     continue;
                 };
                 assert!(
@@ -460,7 +460,7 @@ mod tests {
         let ours = hugging_face::read(file.as_bytes(), vocab, None).unwrap();
         assert!(ours.splits_digits());
         let again = hugging_face::read_own(&hugging_face::write(&ours)).unwrap();
-        assert!(again.is_same(&ours), "writing and reading keep it");
+        assert!(again.is_same(&ours), "writing and reading do not change it");
         for text in texts().chain([text]) {
             assert_eq!(ours.encode(&text).unwrap(), theirs.encode(text.as_str(), false).unwrap().get_ids(), "{text:?}");
         }
@@ -471,7 +471,7 @@ mod tests {
         let tokenizer = TextTokenizer::gpt2();
         assert_eq!(tokenizer.encode("Hello world").unwrap(), [15496, 995]);
         assert_eq!(
-            (tokenizer.vocab(), tokenizer.eot(), tokenizer.piece(50_256)),
+            (tokenizer.vocab(), tokenizer.eot(), tokenizer.decode_token(50_256)),
             (50_257, Some(50_256), EOT_PIECE.to_owned())
         );
     }
@@ -479,11 +479,11 @@ mod tests {
     #[test]
     fn a_trained_vocabulary_has_the_requested_size_even_for_a_short_text() {
         let poor = trained(5000, "the cat sat on the mat, the cat sat");
-        assert_eq!((poor.vocab(), poor.piece(4999)), (5000, "<unused>".to_owned()));
+        assert_eq!((poor.vocab(), poor.decode_token(4999)), (5000, "<unused>".to_owned()));
         assert!(poor.encode("the cat").unwrap().len() <= 2, "a frequent word is one token");
         let text: String = (0..2000).map(|i| format!("word{} ", i * i)).collect();
         let rich = trained(400, &text);
-        assert!(rich.vocab() == 400 && rich.piece(399) != "<unused>");
+        assert!(rich.vocab() == 400 && rich.decode_token(399) != "<unused>");
     }
 
     #[test]

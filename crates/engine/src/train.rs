@@ -1,7 +1,7 @@
-//! Training. [`trainer`]: one optimizer step, read downwards; [`session`]: a run around it, with commands, evaluations, inspections, reports
-//! and checkpoints; [`bench`]: a training to its end, for measurements.
+//! Training. [`trainer`]: one optimizer step; [`session`]: the training loop of a run, with commands, evaluations, inspections, reports and
+//! checkpoints; [`bench`]: measurement of a complete run.
 //!
-//! A session knows nothing of links, stores or pages: it gets commands on a channel and gives reports to a [`Reporter`].
+//! A session does not depend on links, stores or pages: it receives commands on a channel and sends reports to a [`Reporter`].
 
 pub mod bench;
 pub mod session;

@@ -1,5 +1,5 @@
 //! Corpora: import, tokenization, storage, reading, and damaged files.
-#![allow(clippy::unwrap_used)] // a test's own helpers may
+#![allow(clippy::unwrap_used)] // helpers of the tests may unwrap
 
 use std::fs;
 use std::io::{self, Read};
@@ -70,15 +70,22 @@ fn tales_are_generated_tokenized_and_read_with_their_entropy_floor() {
     let info = generators::generate(&folder.0, &id("tales"), "tales", 1, &mut quietly).unwrap();
     assert_eq!(info.documents, 10_000);
     assert!((0.08..0.12).contains(&info.valid_share));
-    assert_eq!(generators::generate(&folder.0, &id("tales"), "tales", 1, &mut quietly).unwrap(), info, "made once");
+    assert_eq!(
+        generators::generate(&folder.0, &id("tales"), "tales", 1, &mut quietly).unwrap(),
+        info,
+        "generated once"
+    );
     assert!(matches!(
         generators::generate(&folder.0, &id("tales"), "tales", 2, &mut quietly),
         Err(DataError::CorpusExists { .. })
     ));
     let documents = corpus::documents(&folder.0, &id("tales")).unwrap();
-    let worth = |text: &str| generators::surprisal("tales", text).unwrap().iter().map(|(_, nats)| nats).sum::<f64>();
-    let all: f64 = documents.iter().map(worth).sum();
-    assert!((all - info.entropy_nats.unwrap()).abs() < 1e-6, "the listener prices the whole corpus as the teller did");
+    let nats = |text: &str| generators::surprisal("tales", text).unwrap().iter().map(|(_, nats)| nats).sum::<f64>();
+    let all: f64 = documents.iter().map(nats).sum();
+    assert!(
+        (all - info.entropy_nats.unwrap()).abs() < 1e-6,
+        "the parser and the sampler give the corpus the same nats"
+    );
 
     let per_byte = |tokenizer| {
         let made = prepare(&folder.0, &[id("tales")], tokenizer, &mut quietly).unwrap();
@@ -88,7 +95,7 @@ fn tales_are_generated_tokenized_and_read_with_their_entropy_floor() {
     let floors = [Tokenizer::Char, Tokenizer::Byte, Tokenizer::Bpe(512), Tokenizer::Gpt2].map(per_byte);
     assert!(
         floors.iter().all(|floor| (floor - floors[0]).abs() < 1e-12),
-        "one floor per byte, however the text is cut: {floors:?}"
+        "the floor per byte does not depend on the tokenizer: {floors:?}"
     );
 
     let data = Dataset::open(&folder.0, &[id("tales")], Tokenizer::Char).unwrap();
@@ -186,26 +193,26 @@ fn several_corpora_share_a_tokenizer_and_are_mixed_by_weight() {
     let made = prepare(&folder.0, &both, Tokenizer::Char, &mut quietly).unwrap();
     assert_eq!(made.vocab, 8, "six letters, the line end and the end of a document");
     let data = Dataset::open(&folder.0, &both, Tokenizer::Char).unwrap();
-    let share_of_x = |weights: &[f64]| {
+    let fraction_of_x = |weights: &[f64]| {
         let rows: Vec<i32> = (0..50).flat_map(|step| data.train_batch(2, step, 0, 20, 16, weights).inputs).collect();
         let text = data.tokenizer().decode(&rows.iter().map(|token| *token as u32).collect::<Vec<_>>());
         let of = |letters: &[char]| text.matches(letters).count() as f64;
         of(&['x', 'y', 'z']) / of(&['a', 'b', 'c', 'x', 'y', 'z'])
     };
-    assert!((share_of_x(&[0.75, 0.25]) - 0.25).abs() < 0.04);
-    assert_eq!((share_of_x(&[1.0, 0.0]), share_of_x(&[0.0, 3.0])), (0.0, 1.0));
-    assert_eq!(corpus::list(&folder.0).unwrap().len(), 2, "a mix is no corpus");
+    assert!((fraction_of_x(&[0.75, 0.25]) - 0.25).abs() < 0.04);
+    assert_eq!((fraction_of_x(&[1.0, 0.0]), fraction_of_x(&[0.0, 3.0])), (0.0, 1.0));
+    assert_eq!(corpus::list(&folder.0).unwrap().len(), 2, "a mix is not listed as a corpus");
     corpus::remove(&folder.0, &id("abc")).unwrap();
-    assert_eq!(names_in(&folder.0), ["xyz"], "its mixes go with it");
+    assert_eq!(names_in(&folder.0), ["xyz"], "the mixes of a corpus are removed with it");
 }
 
 #[test]
-fn invalid_files_are_refused_with_their_name_and_leave_nothing() {
+fn invalid_files_give_an_error_with_their_name_and_are_deleted() {
     let folder = Folder::new();
     let check = |file: &str, bytes: &[u8], field: Option<&str>, code: &str, words: &[&str]| {
         let error = import(&folder.0, "bad", &[("good.txt", b"fine"), (file, bytes)], field).unwrap_err();
-        let said = format!("{error} {}", error.hint().unwrap_or_default());
-        assert!(error.code() == code && words.iter().all(|word| said.contains(word)), "{code}: {said}");
+        let message = format!("{error} {}", error.hint().unwrap_or_default());
+        assert!(error.code() == code && words.iter().all(|word| message.contains(word)), "{code}: {message}");
         assert!(names_in(&folder.0).is_empty());
     };
     check("a.txt", b"", None, "text_empty", &["a.txt"]);
@@ -313,7 +320,7 @@ fn altered_files_are_detected_and_named_without_a_panic() {
             Err(error) => {
                 assert!(error.to_string().contains(&shards.display().to_string()) && error.hint().is_some(), "{error}")
             }
-            // A changed digit of a loss or letter of the sample in the description does no harm to tokens.
+            // A changed digit of a loss or letter of the sample in the description does not affect the tokens.
             Ok(data) => {
                 assert!(path.ends_with("info.json") && data.train_batch(1, 1, 0, 2, 8, &[1.0]).inputs.len() == 16)
             }
@@ -323,7 +330,10 @@ fn altered_files_are_detected_and_named_without_a_panic() {
     let cut_off = folder.0.join("t/char/train.bin");
     fs::write(&cut_off, b"xx").unwrap();
     prepare(&folder.0, &[id("t")], Tokenizer::Char, &mut quietly).unwrap();
-    assert!(Dataset::open(&folder.0, &[id("t")], Tokenizer::Char).is_ok(), "preparing again heals what it sees broken");
+    assert!(
+        Dataset::open(&folder.0, &[id("t")], Tokenizer::Char).is_ok(),
+        "a second preparation replaces damaged shards"
+    );
     assert_eq!(names_in(&folder.0.join("t")), ["bpe-300", "char", "documents.bin", "info.json", "text.bin"]);
     fs::write(folder.0.join("t/documents.bin"), [9; 16]).unwrap();
     assert!(matches!(corpus::documents(&folder.0, &id("t")), Err(DataError::Altered { .. })));
@@ -349,7 +359,7 @@ fn tokenization_can_be_cancelled_and_run_twice_at_once() {
             .collect();
         makers.into_iter().map(|maker| maker.join().unwrap()).collect()
     });
-    assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "learning byte pairs is deterministic");
+    assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "training byte pairs is deterministic");
     assert!(
         Dataset::open(&folder.0, &[id("t")], Tokenizer::Bpe(400)).is_ok()
             && names_in(&folder.0.join("t")).len() == before.len() + 1
@@ -373,5 +383,8 @@ fn a_text_too_short_to_split_is_refused() {
     let many = "{\"text\": \"the same line\"}\n".repeat(200);
     import(&folder.0, "same", &[("t.jsonl", many.as_bytes())], None).unwrap();
     let made = prepare(&folder.0, &[id("same")], Tokenizer::Byte, &mut quietly).unwrap();
-    assert!(made.train_tokens > 0 && made.valid_tokens > 0, "equal documents have one hash; then each gives its end");
+    assert!(
+        made.train_tokens > 0 && made.valid_tokens > 0,
+        "equal documents have the same hash; then the end of each is held out"
+    );
 }

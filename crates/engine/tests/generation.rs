@@ -29,7 +29,7 @@ fn plain() -> ModelPlan {
     }
 }
 
-/// One model for each switch, and one with all modern ones.
+/// One model for each option of the architecture, and one with all modern options.
 fn shapes() -> Vec<(&'static str, ModelPlan)> {
     let rotary = ModelPlan { positions: Positions::Rotary, ..plain() };
     let modern = ModelPlan {
@@ -53,7 +53,7 @@ fn shapes() -> Vec<(&'static str, ModelPlan)> {
     ]
 }
 
-/// Larger than initial weights, so that the texts are not mere repetition.
+/// Larger than initial weights, so that the texts are not only repetitions.
 fn weights(model: &ModelPlan) -> Weights {
     let specs = params::layout(model);
     let values = params::initial(&specs, 3).into_iter().zip(&specs).map(|(values, spec)| {
@@ -63,9 +63,9 @@ fn weights(model: &ModelPlan) -> Weights {
     Weights::new(&specs, values.collect())
 }
 
-fn texts(reader: &mut TokenContext, draw: SampleArgs, cut: Truncation) -> (Vec<SampledToken>, StopReason) {
+fn texts(reader: &mut TokenContext, args: SampleArgs, truncation: Truncation) -> (Vec<SampledToken>, StopReason) {
     let mut sampled_tokens = vec![];
-    let stopped = sample::generate(reader, draw, cut, |token| {
+    let stopped = sample::generate(reader, args, truncation, |token| {
         sampled_tokens.push(token.clone());
         true
     });
@@ -82,18 +82,18 @@ fn logits_are_equal_with_and_without_a_cache() {
         for step in 0..TOKENS {
             let (a, b) = (cached.next_logits().unwrap(), whole.next_logits().unwrap());
             let largest = b.iter().fold(1f32, |top, logit| top.max(logit.abs()));
-            let apart = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(apart <= 1e-5 * largest, "{name}, token {step}: {apart} apart of {largest}");
+            let difference = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(difference <= 1e-5 * largest, "{name}, token {step}: difference {difference} of {largest}");
             let next = (step * 17 + 5) % 61;
             (cached.push(next), whole.push(next));
         }
-        for (temperature, cut) in
+        for (temperature, truncation) in
             [(0.0, Truncation::NONE), (0.9, Truncation::NONE), (1.2, Truncation { top_k: 20, top_p: 0.9 })]
         {
-            let draw = SampleArgs { tokens: TOKENS, temperature, seed: 11, eot: None };
-            let numbers = |sampled: Vec<SampledToken>| sampled.iter().map(|drawn| drawn.token).collect::<Vec<_>>();
-            let with = numbers(texts(&mut reader(), draw, cut).0);
-            assert_eq!(with, numbers(texts(&mut reader().without_cache(), draw, cut).0), "{name} at {temperature}");
+            let args = SampleArgs { tokens: TOKENS, temperature, seed: 11, eot: None };
+            let ids = |sampled: Vec<SampledToken>| sampled.iter().map(|sampled| sampled.token).collect::<Vec<_>>();
+            let with = ids(texts(&mut reader(), args, truncation).0);
+            assert_eq!(with, ids(texts(&mut reader().without_cache(), args, truncation).0), "{name} at {temperature}");
             assert_eq!(with.len(), TOKENS as usize);
         }
     }
@@ -103,16 +103,20 @@ fn logits_are_equal_with_and_without_a_cache() {
 fn the_same_seed_gives_the_same_text_and_another_seed_another() {
     let model = plain();
     let weights = weights(&model);
-    let of = |seed, temperature, cut| {
+    let of = |seed, temperature, truncation| {
         let mut reader = TokenContext::new(&model, &weights, &[1], None, &Device::flex());
-        texts(&mut reader, SampleArgs { tokens: TOKENS, temperature, seed, eot: None }, cut).0
+        texts(&mut reader, SampleArgs { tokens: TOKENS, temperature, seed, eot: None }, truncation).0
     };
     assert_eq!(of(1, 0.8, Truncation::NONE), of(1, 0.8, Truncation::NONE));
     assert_ne!(of(1, 0.8, Truncation::NONE), of(2, 0.8, Truncation::NONE));
-    assert_eq!(of(1, 0.0, Truncation::NONE), of(2, 0.0, Truncation::NONE), "the likeliest need no seed");
-    assert_eq!(of(1, 0.0, Truncation::NONE), of(2, 1.5, Truncation { top_k: 1, top_p: 1.0 }), "one choice is none");
+    assert_eq!(of(1, 0.0, Truncation::NONE), of(2, 0.0, Truncation::NONE), "at temperature 0 the seed has no effect");
+    assert_eq!(
+        of(1, 0.0, Truncation::NONE),
+        of(2, 1.5, Truncation { top_k: 1, top_p: 1.0 }),
+        "with top-k 1 the seed has no effect"
+    );
     let sampled = of(1, 0.8, Truncation { top_k: 3, top_p: 1.0 });
-    assert!(sampled.iter().all(|drawn| drawn.alternatives[..3].iter().any(|(token, _)| *token == drawn.token)));
+    assert!(sampled.iter().all(|sampled| sampled.alternatives[..3].iter().any(|(token, _)| *token == sampled.token)));
     let old = sample::sample(
         &model,
         &weights,
@@ -120,24 +124,24 @@ fn the_same_seed_gives_the_same_text_and_another_seed_another() {
         SampleArgs { tokens: TOKENS, temperature: 0.8, seed: 1, eot: None },
         &Device::flex(),
     );
-    assert_eq!(old.unwrap(), of(1, 0.8, Truncation::NONE).iter().map(|drawn| drawn.token).collect::<Vec<_>>());
+    assert_eq!(old.unwrap(), of(1, 0.8, Truncation::NONE).iter().map(|sampled| sampled.token).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_text_ends_at_end_of_text_or_where_the_receiver_ends_it() {
+fn a_text_ends_at_end_of_text_or_when_the_receiver_returns_false() {
     let model = plain();
     let weights = weights(&model);
-    let draw = SampleArgs { tokens: TOKENS, temperature: 1.0, seed: 4, eot: None };
+    let args = SampleArgs { tokens: TOKENS, temperature: 1.0, seed: 4, eot: None };
     let reader = || TokenContext::new(&model, &weights, &[], Some(0), &Device::flex());
-    let (sampled, stopped) = texts(&mut reader(), draw, Truncation::NONE);
+    let (sampled, stopped) = texts(&mut reader(), args, Truncation::NONE);
     assert_eq!((sampled.len(), stopped), (TOKENS as usize, StopReason::Length));
     let eot = Some(sampled[5].token);
-    let (ended, stopped) = texts(&mut reader(), SampleArgs { eot, ..draw }, Truncation::NONE);
+    let (ended, stopped) = texts(&mut reader(), SampleArgs { eot, ..args }, Truncation::NONE);
     assert!(ended.len() <= 6 && stopped == StopReason::EndOfText);
-    let mut heard = 0;
-    let stopped = sample::generate(&mut reader(), draw, Truncation::NONE, |_| {
-        heard += 1;
-        heard < 3
+    let mut received = 0;
+    let stopped = sample::generate(&mut reader(), args, Truncation::NONE, |_| {
+        received += 1;
+        received < 3
     });
-    assert_eq!((heard, stopped.unwrap()), (3, StopReason::Receiver));
+    assert_eq!((received, stopped.unwrap()), (3, StopReason::Receiver));
 }

@@ -1,6 +1,6 @@
-//! Gradients equal central differences for every switch of the decoder and every split of the batch; one batch can be memorized; the CPU and
+//! Gradients equal central differences for every option of the decoder and every split of the batch; one batch can be memorized; the CPU and
 //! the tensor implementation of each optimizer agree.
-#![allow(clippy::unwrap_used)] // a test's own helpers may
+#![allow(clippy::unwrap_used)] // helpers of the tests may unwrap
 
 use burn::tensor::{Device, Tensor};
 use engine::check;
@@ -22,9 +22,9 @@ fn small() -> ModelPlan {
 }
 
 /// Weights far from their initial values, so that nothing is nearly linear and a wrong factor is visible.
-fn lively(specs: &[ParamSpec], seed: u64) -> Vec<Vec<f32>> {
-    let fill = |(place, spec): (usize, &ParamSpec)| {
-        let normals = Normals::new(seed, place as u64).take(spec.len());
+fn spread_out(specs: &[ParamSpec], seed: u64) -> Vec<Vec<f32>> {
+    let fill = |(index, spec): (usize, &ParamSpec)| {
+        let normals = Normals::new(seed, index as u64).take(spec.len());
         let centre = if spec.init == params::Init::Ones { 1.0 } else { 0.0 };
         normals.map(|z| centre + 0.35 * z).collect()
     };
@@ -45,7 +45,8 @@ fn host(tensor: &Tensor<1>) -> Vec<f32> {
     tensor.clone().into_data().try_to_vec().unwrap()
 }
 
-/// The mean objective, from the logits on in 64 bits: a loss of its own, which the decoder's must equal, and a finer one to differ.
+/// The mean objective, computed in 64 bits from the logits on: an independent loss that the decoder's must equal, precise enough for
+/// differences.
 fn objective(model: &ModelPlan, weights: &Weights, batch: &Batch, z_loss: f64) -> f64 {
     let decoder = Decoder::new(model, weights);
     let tokens = gradient::tokens(&batch.inputs, batch.size, batch.seq, &Device::flex());
@@ -68,7 +69,7 @@ fn slope(mut at: impl FnMut(f32) -> f64) -> f64 {
 fn check_gradient(name: &str, model: &ModelPlan, z_loss: f64) {
     model.check().unwrap();
     let specs = params::layout(model);
-    let values = lively(&specs, 3);
+    let values = spread_out(&specs, 3);
     let batch = batch(model, 3, 5);
     let pass = GradientArgs { model: model.clone(), z_loss, dropout_seed: 0 };
     let found = gradient::of_step(&pass, &bind(&specs, &values), vec![batch.clone()], None, &Device::flex()).unwrap();
@@ -80,22 +81,22 @@ fn check_gradient(name: &str, model: &ModelPlan, z_loss: f64) {
     );
 
     let mut random = Counter::new(testing::seed(11), 0);
-    for (place, spec) in specs.iter().enumerate() {
-        let gradient = host(&found.flat[place]);
+    for (index, spec) in specs.iter().enumerate() {
+        let gradient = host(&found.flat[index]);
         let size = (gradient.iter().map(|g| f64::from(g * g)).sum::<f64>() / gradient.len() as f64).sqrt();
         for _ in 0..3 {
             let coordinate = random.below(spec.len() as u64) as usize;
-            let by_difference = slope(|offset| {
+            let numeric = slope(|offset| {
                 let mut moved = values.clone();
-                // The step that was really taken, once rounded, is what divides; at these sizes it is the same to 1e-6.
-                moved[place][coordinate] += offset;
+                // The difference is divided by `h`, although the step is rounded; at these magnitudes both are equal to 1e-6.
+                moved[index][coordinate] += offset;
                 objective(model, &bind(&specs, &moved), &batch, z_loss)
             });
-            let by_formula = f64::from(gradient[coordinate]);
-            let allowed = 1e-3 * by_formula.abs().max(size) + 1e-5;
+            let analytic = f64::from(gradient[coordinate]);
+            let tolerance = 1e-3 * analytic.abs().max(size) + 1e-5;
             assert!(
-                (by_formula - by_difference).abs() <= allowed,
-                "{name}, {}[{coordinate}]: {by_formula} by the chain rule, {by_difference} by differences, typical {size}",
+                (analytic - numeric).abs() <= tolerance,
+                "{name}, {}[{coordinate}]: {analytic} by backpropagation, {numeric} by differences, typical {size}",
                 spec.name
             );
         }
@@ -103,7 +104,7 @@ fn check_gradient(name: &str, model: &ModelPlan, z_loss: f64) {
 }
 
 #[test]
-fn gradients_equal_central_differences_for_every_switch() {
+fn gradients_equal_central_differences_for_every_option() {
     let gpt = small();
     let llama =
         ModelPlan { positions: Positions::Rotary, norm: Norm::Rms, mlp: Mlp::Swiglu, tied_head: false, ..small() };
@@ -142,7 +143,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 fn a_batch_split_over_replicas_or_micro_batches_gives_the_same_gradient() {
     let model = small();
     let specs = params::layout(&model);
-    let weights = bind(&specs, &lively(&specs, 4));
+    let weights = bind(&specs, &spread_out(&specs, 4));
     let pass = GradientArgs { model: model.clone(), z_loss: 0.0, dropout_seed: 0 };
     let whole = batch(&model, 7, 6);
     let of = |batches: Vec<Batch>, cores: usize| -> Gradient {
@@ -161,32 +162,32 @@ fn a_batch_split_over_replicas_or_micro_batches_gives_the_same_gradient() {
     for (name, split) in splits {
         assert!(distance(&host(&expected.loss), &host(&split.loss)) < 1e-6, "{name}: loss");
         for ((a, b), spec) in expected.flat.iter().zip(&split.flat).zip(&specs) {
-            let apart = distance(&host(a), &host(b));
-            assert!(apart < 1e-6, "{name}: {} is {apart} apart", spec.name);
+            let difference = distance(&host(a), &host(b));
+            assert!(difference < 1e-6, "{name}: {} differs by {difference}", spec.name);
         }
     }
 }
 
 #[test]
 fn the_two_implementations_of_each_optimizer_agree() {
-    two_forms_agree(OptimizerKind::Adamw, 2e-6);
-    // Five rounds of a quintic with slope 3.4 at 0 make much of a last digit.
-    two_forms_agree(OptimizerKind::Muon, 1e-3);
+    implementations_agree(OptimizerKind::Adamw, 2e-6);
+    // Five iterations of a quintic with slope 3.4 at 0 amplify rounding errors.
+    implementations_agree(OptimizerKind::Muon, 1e-3);
 }
 
-fn two_forms_agree(kind: OptimizerKind, most_apart: f64) {
+fn implementations_agree(kind: OptimizerKind, tolerance: f64) {
     let model = ModelPlan { bias: true, ..small() };
     let specs = params::layout(&model);
-    let first = lively(&specs, 8);
+    let first = spread_out(&specs, 8);
     let upload = |values: &[Vec<f32>]| {
         values.iter().map(|values| params::upload(values.clone(), &Device::flex())).collect::<Vec<_>>()
     };
     let (mut kernel, mut tensors) = (State::new(upload(&first)), State::new(upload(&first)));
     let cores = Replicas::new(2).unwrap();
     for step in 0..5u64 {
-        let gradient = upload(&lively(&specs, 20 + step));
+        let gradient = upload(&spread_out(&specs, 20 + step));
         // Learning rate, weight decay and gradient clipping change between steps, as commands may change them.
-        let dial = StepHyperparameters {
+        let hyperparameters = StepHyperparameters {
             kind,
             learning_rate: 0.01 * (step + 1) as f64,
             beta1: 0.9,
@@ -198,25 +199,30 @@ fn two_forms_agree(kind: OptimizerKind, most_apart: f64) {
         let gradient = Gradient { loss: Tensor::zeros([1], &Device::flex()), flat: gradient };
         let norm = optimizer::norm_on_cpu(&gradient);
         assert!((f64::from(host(&optimizer::norm_on_gpu(&gradient))[0]) / norm - 1.0).abs() < 1e-5);
-        let scale = optimizer::clip_scale(norm, dial.grad_clip);
-        tensors.step_on_gpu(&specs, gradient.flat.clone(), params::upload(vec![scale as f32], &Device::flex()), dial);
+        let scale = optimizer::clip_scale(norm, hyperparameters.grad_clip);
+        tensors.step_on_gpu(
+            &specs,
+            gradient.flat.clone(),
+            params::upload(vec![scale as f32], &Device::flex()),
+            hyperparameters,
+        );
         let before: Vec<Vec<f32>> = kernel.weights.iter().map(host).collect();
-        let updates = kernel.step_on_cpu(&specs, gradient.flat, scale, dial, &cores).unwrap();
-        for (place, spec) in specs.iter().enumerate() {
+        let updates = kernel.step_on_cpu(&specs, gradient.flat, scale, hyperparameters, &cores).unwrap();
+        for (index, spec) in specs.iter().enumerate() {
             let pairs = [
                 (&kernel.weights, &tensors.weights),
                 (&kernel.first, &tensors.first),
                 (&kernel.second, &tensors.second),
             ];
             for (a, b) in pairs {
-                let apart = distance(&host(&a[place]), &host(&b[place]));
-                assert!(apart < most_apart, "{kind:?}, step {step}, {}: {apart} apart", spec.name);
+                let difference = distance(&host(&a[index]), &host(&b[index]));
+                assert!(difference < tolerance, "{kind:?}, step {step}, {}: differs by {difference}", spec.name);
             }
-            let after = host(&kernel.weights[place]);
-            let change: f64 = after.iter().zip(&before[place]).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+            let after = host(&kernel.weights[index]);
+            let change: f64 = after.iter().zip(&before[index]).map(|(a, b)| f64::from(a - b).powi(2)).sum();
             assert!(
-                (updates[place].change_squared / change - 1.0).abs() < 1e-3,
-                "step {step}, {}: the change it reports",
+                (updates[index].change_squared / change - 1.0).abs() < 1e-3,
+                "step {step}, {}: the reported change",
                 spec.name
             );
         }
@@ -243,7 +249,7 @@ fn a_single_batch_is_memorized() {
             params::initial(&specs, 1).into_iter().map(|values| params::upload(values, &Device::flex())).collect();
         let (layout, mut state, cores) = (Weights::new(&specs, vec![]), State::new(first), Replicas::new(2).unwrap());
         let pass = GradientArgs { model: model.clone(), z_loss: 0.0, dropout_seed: 0 };
-        // Each row starts with a token of its own, so that every target can be known.
+        // Each row starts with a different token, so that every target can be learned.
         let mut batch = batch(&model, 4, 12);
         (0..batch.size).for_each(|row| batch.inputs[row * batch.seq] = row as i32);
         let mut losses = vec![];
@@ -257,7 +263,7 @@ fn a_single_batch_is_memorized() {
             )
             .unwrap();
             losses.push(host(&gradient.loss)[0]);
-            let dial = StepHyperparameters {
+            let hyperparameters = StepHyperparameters {
                 kind,
                 learning_rate: 0.01,
                 beta1: 0.9,
@@ -266,16 +272,16 @@ fn a_single_batch_is_memorized() {
                 weight_decay: 0.0,
                 grad_clip: 1.0,
             };
-            let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&gradient), dial.grad_clip);
-            state.step_on_cpu(&specs, gradient.flat, scale, dial, &cores).unwrap();
+            let scale = optimizer::clip_scale(optimizer::norm_on_cpu(&gradient), hyperparameters.grad_clip);
+            state.step_on_cpu(&specs, gradient.flat, scale, hyperparameters, &cores).unwrap();
         }
-        assert!((losses[0] - (model.vocab as f32).ln()).abs() < 0.3, "it starts near ln vocab: {}", losses[0]);
-        assert!(losses[149] < 0.1, "and knows the batch in the end: {}", losses[149]);
+        assert!((losses[0] - (model.vocab as f32).ln()).abs() < 0.3, "the first loss is near ln vocab: {}", losses[0]);
+        assert!(losses[149] < 0.1, "the batch is memorized: {}", losses[149]);
     }
 }
 
 #[test]
-fn the_self_check_passes_on_the_cpu() {
+fn the_device_check_passes_on_the_cpu() {
     let mut reported = 0;
     let report = check::check(&EngineDevice::processor(), &mut |_| reported += 1).unwrap();
     assert!(report.is_good(), "{report:?}");

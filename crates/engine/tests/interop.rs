@@ -1,5 +1,5 @@
 //! Models from and to `transformers`, which wrote the golden folders (tests/measure/interop.py): an imported model must compute the same logits,
-//! an exported one must be the same when imported again, and what cannot be imported must be refused with the reason.
+//! an exported model must be the same when imported again, and a model that cannot be imported must give an error with the reason.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -107,22 +107,22 @@ fn an_imported_model_computes_the_logits_of_transformers() {
         let import = import::read(&files(&golden(name))).unwrap();
         assert_eq!(import.shape, shape);
         let (saved, tokenizer) = keep(import, &lab.0);
-        let told: Value = serde_json::from_slice(&fs::read(golden(name).join("logits.json")).unwrap()).unwrap();
-        let tokens: Vec<u32> = serde_json::from_value(told["tokens"].clone()).unwrap();
-        let text = told["text"].as_str().unwrap();
-        assert_eq!(tokenizer.encode(text).unwrap()[..tokens.len()], tokens, "{name} cuts as it did there");
+        let recorded: Value = serde_json::from_slice(&fs::read(golden(name).join("logits.json")).unwrap()).unwrap();
+        let tokens: Vec<u32> = serde_json::from_value(recorded["tokens"].clone()).unwrap();
+        let text = recorded["text"].as_str().unwrap();
+        assert_eq!(tokenizer.encode(text).unwrap()[..tokens.len()], tokens, "{name} tokenizes as `transformers` does");
         assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()), text);
         assert_eq!(tokenizer.eot(), Some(0));
-        let expected: Vec<Vec<f32>> = serde_json::from_value(told["logits"].clone()).unwrap();
+        let expected: Vec<Vec<f32>> = serde_json::from_value(recorded["logits"].clone()).unwrap();
         let found = logits(&saved, &tokens);
-        let away = found.iter().zip(expected.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(found.len() == expected.len() * expected[0].len() && away <= 1e-4, "{name}: {away}");
+        let difference = found.iter().zip(expected.iter().flatten()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(found.len() == expected.len() * expected[0].len() && difference <= 1e-4, "{name}: {difference}");
         let state = saved.state(&Device::flex()).unwrap();
-        assert_eq!((state.steps, state.first.len()), (0, saved.specs().len()), "ready to be trained on");
+        assert_eq!((state.steps, state.first.len()), (0, saved.specs().len()), "it can be trained further");
     }
 }
 
-/// Architectures of transformers, with their switches.
+/// Architectures of transformers, with their options.
 fn shapes() -> Vec<(&'static str, ModelPlan)> {
     let of = |name: &str| {
         let model = preset::find(name, None).unwrap().recipe.model;
@@ -149,7 +149,7 @@ fn made(model: ModelPlan, tokenizer: &TextTokenizer, lab: &Path) -> Checkpoint {
     let spread = |spec: &params::ParamSpec| if spec.decays() { 0.3 } else { 0.1 };
     let values = specs.iter().map(|spec| {
         let level = f32::from(u8::from(spec.init == params::Init::Ones));
-        (0..spec.len()).map(|_| level + (random.share() as f32 - 0.5) * 2.0 * spread(spec)).collect()
+        (0..spec.len()).map(|_| level + (random.uniform() as f32 - 0.5) * 2.0 * spread(spec)).collect()
     });
     let values = values.collect();
     let written =
@@ -201,7 +201,7 @@ fn every_tokenizer_is_the_same_when_exported_and_imported() {
     ] {
         let file = engine::tokenizer::hugging_face::write(&tokenizer);
         let kind = engine::tokenizer::save_imported(&lab.0, &file).unwrap();
-        assert_eq!(engine::tokenizer::save_imported(&lab.0, &file).unwrap(), kind, "kept once");
+        assert_eq!(engine::tokenizer::save_imported(&lab.0, &file).unwrap(), kind, "stored once");
         let back = dataset::open_tokenizer(&lab.0, &[], kind).unwrap();
         assert_eq!((back.vocab(), back.eot()), (tokenizer.vocab(), tokenizer.eot()), "{name}");
         for text in texts() {
@@ -212,7 +212,7 @@ fn every_tokenizer_is_the_same_when_exported_and_imported() {
         engine::tokenizer::save_imported(&lab.0, &fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
     let Tokenizer::Imported(hash) = kind else { panic!("{kind}") };
     fs::write(lab.0.join(format!(".tokenizers/{hash:016x}/tokenizer.json")), "{}").unwrap();
-    assert!(dataset::open_tokenizer(&lab.0, &[], kind).is_err(), "an altered one is found out");
+    assert!(dataset::open_tokenizer(&lab.0, &[], kind).is_err(), "an altered tokenizer is detected");
 }
 
 /// A copy of a golden folder with some of its files replaced.
@@ -243,8 +243,11 @@ fn what_cannot_be_imported_is_refused_with_the_value_and_a_hint() {
         tree[key] = value;
         ("config.json", Some(tree.to_string().into_bytes()))
     };
-    let check = |message: String, said: &[&str]| {
-        assert!(said.iter().all(|word| message.contains(word)) && message.contains(';'), "{message} without {said:?}");
+    let check = |message: String, words: &[&str]| {
+        assert!(
+            words.iter().all(|word| message.contains(word)) && message.contains(';'),
+            "{message} without {words:?}"
+        );
     };
     let weights = fs::read(golden("gpt2").join("model.safetensors")).unwrap();
     let file = |content: &[u8]| ("model.safetensors", Some(content.to_vec()));
@@ -255,7 +258,7 @@ fn what_cannot_be_imported_is_refused_with_the_value_and_a_hint() {
     check(refusal("gpt2", &[file(b"PK\x03\x04\x14\0\0\0rest")]), &["zip", "pickle"]);
     check(refusal("gpt2", &[file(b"\x80\x04\x95\x10\0\0\0\0\0\0\0")]), &["pickle"]);
     check(refusal("gpt2", &[file(b"GGUF\x03\0\0\0")]), &["GGUF"]);
-    check(refusal("gpt2", &[file(&weights[..weights.len() - 4])]), &["cut short", &weights.len().to_string()]);
+    check(refusal("gpt2", &[file(&weights[..weights.len() - 4])]), &["truncated", &weights.len().to_string()]);
     check(refusal("gpt2", &[file(&[weights.clone(), vec![0; 4]].concat())]), &["too long", &weights.len().to_string()]);
     check(refusal("gpt2", &[file(&[])]), &["0 bytes"]);
     check(refusal("gpt2", &[file(&u64::MAX.to_le_bytes())]), &["header", &u64::MAX.to_string()]);
@@ -292,9 +295,13 @@ fn what_cannot_be_imported_is_refused_with_the_value_and_a_hint() {
     let end = broken.len();
     broken[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     check(refusal("gpt2", &[file(&broken)]), &["has the value NaN"]);
-    let mut cutter: Value = serde_json::from_slice(&fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
-    cutter["pre_tokenizer"] = serde_json::json!({"type": "Metaspace"});
-    check(refusal("gpt2", &[("tokenizer.json", Some(cutter.to_string().into_bytes()))]), &["Metaspace", "byte-level"]);
+    let mut tokenizer: Value =
+        serde_json::from_slice(&fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
+    tokenizer["pre_tokenizer"] = serde_json::json!({"type": "Metaspace"});
+    check(
+        refusal("gpt2", &[("tokenizer.json", Some(tokenizer.to_string().into_bytes()))]),
+        &["Metaspace", "byte-level"],
+    );
 }
 
 #[test]
@@ -304,7 +311,7 @@ fn truncated_files_and_flipped_bits_never_panic() {
         let expected = import::read(&files(&golden(name))).unwrap();
         let expected_weights = |import: Import, lab: &Path| keep(import, lab).0.host_weights().unwrap();
         let lab = Folder::new(&format!("fuzz-{name}"));
-        let sound = expected_weights(expected, &lab.0);
+        let unaltered = expected_weights(expected, &lab.0);
         for file in ["model.safetensors", "config.json", "tokenizer.json"] {
             let content = fs::read(golden(name).join(file)).unwrap();
             let header = match file {
@@ -313,14 +320,14 @@ fn truncated_files_and_flipped_bits_never_panic() {
             };
             for case in 0..120 {
                 let mut bytes = content.clone();
-                let is_cut = case % 3 == 0;
-                if is_cut {
+                let is_truncated = case % 3 == 0;
+                if is_truncated {
                     bytes.truncate(random.below(content.len() as u64) as usize);
                 } else {
                     let at = random.below(if case % 3 == 1 { header.min(600) } else { content.len() } as u64) as usize;
                     bytes[at] ^= 1 << random.below(8);
                 }
-                let flips_data = !is_cut && bytes[..header] == content[..header];
+                let flips_data = !is_truncated && bytes[..header] == content[..header];
                 let (_folder, list) = altered(name, &[(file, Some(bytes))]);
                 match import::read(&list) {
                     Err(error) => assert!(
@@ -328,11 +335,11 @@ fn truncated_files_and_flipped_bits_never_panic() {
                         "{file}: {error}"
                     ),
                     Ok(import) if file == "model.safetensors" && !flips_data => {
-                        assert!(!is_cut, "a truncated file was taken");
+                        assert!(!is_truncated, "a truncated file was imported");
                         assert_eq!(
                             expected_weights(import, &lab.0),
-                            sound,
-                            "a header that was altered changes nothing or is refused"
+                            unaltered,
+                            "an altered header changes nothing or is an error"
                         );
                     }
                     Ok(_) => {}
@@ -366,8 +373,8 @@ fn models_for_transformers() {
             texts().into_iter().map(|text| (text.clone(), tokenizer.encode(&text).unwrap())).collect();
         let folder = out.join(name);
         Export::new(saved, tokenizer).unwrap().write_folder(&folder).unwrap();
-        let told = serde_json::json!({"tokens": tokens, "logits": rows, "texts": texts});
-        fs::write(folder.join("logits.json"), told.to_string()).unwrap();
+        let recorded = serde_json::json!({"tokens": tokens, "logits": rows, "texts": texts});
+        fs::write(folder.join("logits.json"), recorded.to_string()).unwrap();
     }
 }
 

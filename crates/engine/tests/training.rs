@@ -38,7 +38,7 @@ impl Recorder {
             .collect()
     }
 
-    fn answer(&self, command_id: u64) -> &Report {
+    fn response(&self, command_id: u64) -> &Report {
         self.reports.iter().find(|report| report.command_id == Some(command_id)).expect("every command is answered")
     }
 }
@@ -50,9 +50,9 @@ impl Reporter for Recorder {
             let (_, commands) = self.script.remove(at);
             let first = 100 * (row.step + 1);
             for (i, command) in commands.into_iter().enumerate() {
-                let order =
+                let command =
                     NumberedCommand { command_id: first + i as u64, author: Author::Person("ada".into()), command };
-                self.send.as_ref().unwrap().send(order).unwrap();
+                self.send.as_ref().unwrap().send(command).unwrap();
             }
         }
         self.rows.push(row);
@@ -60,8 +60,8 @@ impl Reporter for Recorder {
     fn report(&mut self, report: Report) {
         self.reports.push(report);
     }
-    fn inspection(&mut self, frame: InspectionUpdate) {
-        self.inspections.push(frame);
+    fn inspection(&mut self, update: InspectionUpdate) {
+        self.inspections.push(update);
     }
 }
 
@@ -87,10 +87,10 @@ impl Lab {
     fn train(&self, spec: &str, script: Vec<(u64, Vec<Command>)>) -> Recorder {
         let plan = self.plan(spec);
         dataset::prepare(&self.0, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
-        let (send, orders) = mpsc::channel();
-        let mut heard = Recorder { script, send: Some(send), ..Recorder::default() };
-        load(&plan, &self.0).run(&orders, &mut heard).unwrap();
-        heard
+        let (send, commands) = mpsc::channel();
+        let mut recorder = Recorder { script, send: Some(send), ..Recorder::default() };
+        load(&plan, &self.0).run(&commands, &mut recorder).unwrap();
+        recorder
     }
 }
 
@@ -105,20 +105,22 @@ const TINY: &str = r#"{"preset":"tiny","corpus":"rhyme","steps":60,"overrides":
 
 #[test]
 fn a_run_learns_evaluates_samples_and_ends() {
-    let heard = Lab::new("learns").train(TINY, vec![]);
-    let losses = heard.series(name::TRAIN);
+    let recorder = Lab::new("learns").train(TINY, vec![]);
+    let losses = recorder.series(name::TRAIN);
     assert_eq!(losses.len(), 60);
-    assert!((losses[0] - (18f64).ln()).abs() < 0.3, "starts near ln vocab: {}", losses[0]);
-    assert!(losses[59] < 1.0, "a rhyme is easy: {}", losses[59]);
-    assert_eq!(heard.series(name::VALID).len(), 3, "at 20, 40 and the end");
-    assert!(heard.inspections.len() >= 6, "statistics every 10 steps");
-    let is_priced =
-        |frame: &InspectionUpdate| matches!(frame, InspectionUpdate::ParameterStats { cost_ms, .. } if *cost_ms > 1e-3);
-    assert!(heard.inspections.iter().all(is_priced), "a look says what it cost, and nobody watched another");
-    let kinds: Vec<_> = heard.reports.iter().map(|report| report.state).collect();
+    assert!((losses[0] - (18f64).ln()).abs() < 0.3, "the first loss is near ln vocab: {}", losses[0]);
+    assert!(losses[59] < 1.0, "the text is easy to predict: {}", losses[59]);
+    assert_eq!(recorder.series(name::VALID).len(), 3, "at 20, 40 and the end");
+    assert!(recorder.inspections.len() >= 6, "statistics every 10 steps");
+    let has_cost = |update: &InspectionUpdate| matches!(update, InspectionUpdate::ParameterStats { cost_ms, .. } if *cost_ms > 1e-3);
+    assert!(
+        recorder.inspections.iter().all(has_cost),
+        "each update has its cost, and no other inspection was requested"
+    );
+    let kinds: Vec<_> = recorder.reports.iter().map(|report| report.state).collect();
     assert_eq!((kinds.first(), kinds.last()), (Some(&Some(RunState::Running)), Some(&Some(RunState::Finished))));
     assert!(
-        heard.reports.iter().any(|report| matches!(&report.event, Event::Sampled { text, .. } if !text.is_empty()))
+        recorder.reports.iter().any(|report| matches!(&report.event, Event::Sampled { text, .. } if !text.is_empty()))
     );
 }
 
@@ -126,7 +128,7 @@ fn a_run_learns_evaluates_samples_and_ends() {
 fn the_same_seed_gives_the_same_bits() {
     let lab = Lab::new("seed");
     let (a, b) = (lab.train(TINY, vec![]), lab.train(TINY, vec![]));
-    let bits = |heard: &Recorder| heard.series(name::TRAIN).iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
+    let bits = |recorder: &Recorder| recorder.series(name::TRAIN).iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&a), bits(&b));
     let other = lab.train(&TINY.replace("\"steps\":60", "\"steps\":60,\"seed\":2"), vec![]);
     assert_ne!(bits(&a), bits(&other));
@@ -136,7 +138,7 @@ fn the_same_seed_gives_the_same_bits() {
 fn dropout_and_accumulation_are_reproducible() {
     let lab = Lab::new("dropout");
     let spec = TINY.replace("\"model.seq\":16", "\"model.seq\":16,\"model.dropout\":0.2,\"batch.accumulation\":2");
-    let bits = |heard: Recorder| heard.series(name::TRAIN).iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
+    let bits = |recorder: Recorder| recorder.series(name::TRAIN).iter().map(|loss| loss.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(lab.train(&spec, vec![])), bits(lab.train(&spec, vec![])));
 }
 
@@ -160,29 +162,32 @@ fn every_command_works_while_the_run_is_paused() {
         (13, vec![Command::Resume { reason: None }]),
         (20, vec![Command::Stop { reason: Some("enough".into()) }]),
     ];
-    let heard = Lab::new("paused").train(TINY, script);
-    let at = |id| (heard.answer(id).step, &heard.answer(id).event);
+    let recorder = Lab::new("paused").train(TINY, script);
+    let at = |id| (recorder.response(id).step, &recorder.response(id).event);
     assert_eq!(at(1000), (10, &Event::Paused));
     assert!(matches!(at(1001), (10, Event::Evaluated { .. })));
     assert!(matches!(at(1002), (10, Event::Sampled { prompt, .. }) if prompt == "the dog"));
     assert!(matches!(at(1003), (10, Event::Changed { path: LivePath::LEARNING_RATE, new, .. }) if *new == 0.005));
     assert!(matches!(at(1004), (10, Event::Refused { .. })), "a NaN clip changes nothing");
-    assert!(matches!(at(1006), (10, Event::Refused { message, .. }) if message.contains('Ω')), "a stranger is named");
+    assert!(
+        matches!(at(1006), (10, Event::Refused { message, .. }) if message.contains('Ω')),
+        "the message names the unknown character"
+    );
     assert_eq!(at(1007), (10, &Event::Stepping { steps: 3 }));
     assert!(
-        heard.reports.iter().any(|report| report.step == 13 && report.event == Event::Paused),
-        "it holds again after three steps"
+        recorder.reports.iter().any(|report| report.step == 13 && report.event == Event::Paused),
+        "the run pauses again after three steps"
     );
     assert_eq!(at(2000), (20, &Event::Stopped));
-    assert_eq!(heard.answer(1003).reason.as_deref(), Some("to see"));
-    assert_eq!(heard.series(name::TRAIN).len(), 20);
-    let rates = heard.series(name::LEARNING_RATE);
-    assert!((rates[10] - 0.005).abs() < 1e-12, "the new rate holds from the next step on: {}", rates[10]);
+    assert_eq!(recorder.response(1003).reason.as_deref(), Some("to see"));
+    assert_eq!(recorder.series(name::TRAIN).len(), 20);
+    let rates = recorder.series(name::LEARNING_RATE);
+    assert!((rates[10] - 0.005).abs() < 1e-12, "the new learning rate applies from the next step on: {}", rates[10]);
 }
 
 #[test]
 fn a_non_finite_loss_pauses_the_run_and_keeps_the_weights() {
-    let heard = Lab::new("nan").train(
+    let recorder = Lab::new("nan").train(
         TINY,
         vec![
             (
@@ -195,11 +200,14 @@ fn a_non_finite_loss_pauses_the_run_and_keeps_the_weights() {
             (30, vec![Command::Stop { reason: None }]),
         ],
     );
-    assert!(heard.series(name::TRAIN).iter().all(|loss| loss.is_finite()), "no bad number is recorded as a loss");
+    assert!(
+        recorder.series(name::TRAIN).iter().all(|loss| loss.is_finite()),
+        "no non-finite number is recorded as a loss"
+    );
 }
 
 fn load(plan: &RunPlan, corpora: &std::path::Path) -> Session {
     let folders = Folders { corpora: corpora.to_owned(), checkpoints: None };
     let device = device::open(&plan.device).unwrap();
-    Session::load(&"story".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
+    Session::load(&"run".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
 }

@@ -1,11 +1,11 @@
 //! Random numbers for tests: SplitMix64 (Steele, Lea, Flood 2014), the same sequence for the same seed.
 
-/// A sequence of random numbers.
+/// A generator of pseudorandom numbers.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 
 impl Random {
-    /// The sequence of this seed.
+    /// The generator of this seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -18,13 +18,13 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A whole number from 0 to `end - 1`.
+    /// An integer from 0 to `end - 1`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.bits() % end
     }
 
-    /// A number from 0 up to, and without, 1.
-    pub fn share(&mut self) -> f64 {
+    /// A uniform number in [0, 1).
+    pub fn uniform(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 }

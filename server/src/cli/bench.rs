@@ -182,7 +182,7 @@ fn line(round: u64, figures: &Figures, other: Option<&OtherResult>) -> String {
         figures.tokens_per_sec,
         number(figures.valid_nats),
         number(figures.train_nats),
-        figures.other_share * 100.0,
+        figures.other_fraction * 100.0,
         figures.secs
     )
 }

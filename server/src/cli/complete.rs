@@ -164,8 +164,10 @@ impl<W: Write> TokenWriter<'_, W> {
     /// Writes one token; `false` if the reader has closed its end.
     fn write(&mut self, drawn: &SampledToken) -> bool {
         let likely = drawn.alternatives.iter();
-        let alternatives = likely
-            .map(|(token, probability)| Alternative { text: self.tokenizer.piece(*token), probability: *probability });
+        let alternatives = likely.map(|(token, probability)| Alternative {
+            text: self.tokenizer.decode_token(*token),
+            probability: *probability,
+        });
         let line = CompletionToken {
             token: drawn.token,
             probability: drawn.probability,

@@ -360,7 +360,7 @@ async fn an_imported_model_can_be_forked_and_exported() {
         (form(&[config, tokenizer]), "model.safetensors"),
         (form(&[config, weights]), "tokenizer.json"),
         (form(&[config, &("pytorch_model.bin", b"\x80\x02}q\x00.".to_vec())]), "pickle"),
-        (form(&[config, &("model.safetensors", weights.1[..1000].to_vec()), tokenizer]), "cut short"),
+        (form(&[config, &("model.safetensors", weights.1[..1000].to_vec()), tokenizer]), "truncated"),
     ] {
         let refused = import(files).await;
         assert_eq!((refused.status.as_u16(), refused.code().as_str()), (422, "model_refused"), "{said}");

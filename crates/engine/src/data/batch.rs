@@ -3,7 +3,7 @@
 
 use crate::kernels::random::{Counter, key};
 
-/// Sequences of tokens, and for each token the one that follows it.
+/// Sequences of tokens, with the next token of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// Sequences.
@@ -16,7 +16,7 @@ pub struct Batch {
     pub targets: Vec<i32>,
 }
 
-/// Where a sequence starts: the dataset of the mix, and the token in its stream.
+/// Start of a sequence: the dataset of the mix, and the token in its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// Index of the dataset in the mix.
@@ -27,7 +27,7 @@ pub struct Window {
 
 /// Windows of a micro-batch of training: the dataset by its weight, the start uniform over its stream.
 ///
-/// `lens`: tokens of each dataset; `weights`: one for each, of any sum. Datasets without weight or tokens are never drawn.
+/// `lens`: tokens of each dataset; `weights`: per dataset; they need not sum to 1. Datasets without weight or tokens are never drawn.
 pub fn train_windows(
     seed: u64,
     step: u64,
@@ -40,15 +40,15 @@ pub fn train_windows(
     let cumulative = cumulative(lens, weights);
     let draw = |row: usize| {
         let mut random = Counter::at(&[key(&[seed, 0x0ba7_c4e5]), step, micro_batch, row as u64]);
-        let dataset = choose(&cumulative, random.share());
-        let places = lens.get(dataset).copied().unwrap_or(0).saturating_sub(seq).max(1);
-        Window { dataset, start: random.below(places as u64) as usize }
+        let dataset = choose(&cumulative, random.uniform());
+        let starts = lens.get(dataset).copied().unwrap_or(0).saturating_sub(seq).max(1);
+        Window { dataset, start: random.below(starts as u64) as usize }
     };
     (0..size).map(draw).collect()
 }
 
-/// Windows of validation batch `index`: the same every time, spread evenly over the validation split from the first batch on, none
-/// twice before all were read. `None` once all were read; only a split of less than one batch gives fewer than `size` windows.
+/// Windows of validation batch `index`: the same every time, spread evenly over the validation split from the first batch on,
+/// without repetition. `None` after the last full batch. Only a split smaller than one batch gives fewer than `size` windows.
 pub fn valid_windows(index: u64, size: usize, seq: usize, lens: &[usize], weights: &[f64]) -> Option<Vec<Window>> {
     let cumulative = cumulative(lens, weights);
     let slots: Vec<usize> = lens.iter().map(|len| len.saturating_sub(1) / seq.max(1)).collect();
@@ -91,7 +91,7 @@ fn gcd(a: usize, b: usize) -> usize {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// Cumulative weights of the datasets, normalized; those without weight or without two tokens have none.
+/// Normalized cumulative weights. Datasets of weight 0 or with fewer than two tokens have an empty interval.
 fn cumulative(lens: &[usize], weights: &[f64]) -> Vec<f64> {
     let weight = |dataset: usize| {
         weights
@@ -113,11 +113,11 @@ fn weight_of(cumulative: &[f64], dataset: usize) -> f64 {
     cumulative[dataset] - dataset.checked_sub(1).map_or(0.0, |before| cumulative[before])
 }
 
-/// The dataset whose cumulative interval has a number of 0..1; never one without weight, unless none has any.
-fn choose(cumulative: &[f64], share: f64) -> usize {
+/// The dataset whose cumulative interval contains `uniform`, a number in [0, 1). Datasets of weight 0 are chosen only if all weights are 0.
+fn choose(cumulative: &[f64], uniform: f64) -> usize {
     let top = cumulative.last().copied().unwrap_or(0.0);
-    let share = share * top;
-    cumulative.iter().position(|end| share < *end).unwrap_or(0)
+    let position = uniform * top;
+    cumulative.iter().position(|end| position < *end).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -134,8 +134,9 @@ mod tests {
         assert_ne!(draw(9), draw(10));
         assert_ne!(draw(9), train_windows(4, 9, 1, 64, 32, &lens, &weights));
         let all: Vec<Window> = (0..500).flat_map(draw).collect();
-        let share = |dataset| all.iter().filter(|window| window.dataset == dataset).count() as f64 / all.len() as f64;
-        assert!((share(0) - 0.7).abs() < 0.01 && (share(2) - 0.3).abs() < 0.01, "{}", share(0));
+        let fraction =
+            |dataset| all.iter().filter(|window| window.dataset == dataset).count() as f64 / all.len() as f64;
+        assert!((fraction(0) - 0.7).abs() < 0.01 && (fraction(2) - 0.3).abs() < 0.01, "{}", fraction(0));
         let starts: HashSet<usize> =
             all.iter().filter(|window| window.dataset == 2).map(|window| window.start).collect();
         assert_eq!(starts, (0..168).collect(), "every start, and none whose last target is past the end");

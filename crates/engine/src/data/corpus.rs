@@ -1,7 +1,8 @@
 //! The corpora of a data folder: listed, read, removed. Generators and imports write them through a [draft](super::draft).
 //!
-//! A corpus is a folder that never changes once it exists: `info.json`, `text.bin` (all documents, end to end), `documents.bin` (where each
-//! ends), and `entropy.bin` (nats of each document, generated corpora only). It is written aside and renamed.
+//! A corpus is a folder that never changes once it exists: `info.json`, `text.bin` (all documents, end to end), `documents.bin` (the end of
+//! each), and `entropy.bin` (nats of each document, generated corpora only). It is written to a temporary folder and
+//! renamed.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,7 @@ use wire::id::CorpusId;
 use crate::data::documents::Documents;
 use crate::data::shards;
 use crate::error::DataError;
-use crate::files::aside;
+use crate::files::temporary_path;
 
 /// All corpora, in the order of their ids. Folders that cannot be read are left out.
 pub fn list(corpora: &Path) -> Result<Vec<CorpusInfo>, DataError> {
@@ -46,10 +47,10 @@ pub fn remove(corpora: &Path, id: &CorpusId) -> Result<(), DataError> {
         return Err(DataError::NoCorpus { id: id.to_string() });
     }
     shards::remove_mixes_of(corpora, id)?;
-    // The rename removes it at once; a crash after it leaves a folder that the next import removes.
-    let gone = aside(corpora, id.as_str());
-    fs::rename(&folder, &gone).map_err(DataError::disk("could not remove", &folder))?;
-    fs::remove_dir_all(&gone).map_err(DataError::disk("could not remove", &gone))
+    // The rename removes the corpus atomically. After a crash, a later import removes the renamed folder.
+    let removed = temporary_path(corpora, id.as_str());
+    fs::rename(&folder, &removed).map_err(DataError::disk("could not remove", &folder))?;
+    fs::remove_dir_all(&removed).map_err(DataError::disk("could not remove", &removed))
 }
 
 /// The documents of a corpus.
@@ -63,7 +64,7 @@ pub fn documents(corpora: &Path, id: &CorpusId) -> Result<Documents, DataError> 
 /// Corpora by their ids.
 ///
 /// # Errors
-/// No ids, an unknown corpus.
+/// There are no ids, or a corpus is unknown.
 pub(crate) fn read_all(corpora: &Path, texts: &[CorpusId]) -> Result<Vec<CorpusInfo>, DataError> {
     if texts.is_empty() {
         return Err(DataError::Empty { name: "the list of corpora".to_owned() });

@@ -1,4 +1,5 @@
-//! The token shards of one or more corpora, opened and read as batches. The windows of a step are [`crate::data::batch`]'s.
+//! The token shards of one or more corpora, opened and read as batches. See [`crate::data::batch`] for the
+//! windows of a step.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -16,10 +17,10 @@ pub use crate::data::tokenization::prepare;
 use crate::error::DataError;
 use crate::tokenizer::{self, TextTokenizer};
 
-/// The tokenizer of the shards alone; no shard is read. `byte`, `gpt2` and imported tokenizers need no corpora.
+/// Reads only the tokenizer of the shards. `byte`, `gpt2` and imported tokenizers need no corpora.
 ///
 /// # Errors
-/// Corpora that have not been tokenized, an altered file.
+/// The corpora have not been tokenized, or a file was altered.
 pub fn open_tokenizer(corpora: &Path, texts: &[CorpusId], kind: Tokenizer) -> Result<TextTokenizer, DataError> {
     match kind {
         Tokenizer::Byte => return Ok(TextTokenizer::byte()),
@@ -46,20 +47,20 @@ pub struct Dataset {
     tokenizer: TextTokenizer,
     train: Vec<Shard>,
     valid: Vec<Shard>,
-    /// The prime, where the only corpus is modular addition.
+    /// The prime, if the only corpus is modular addition.
     modulus: Option<u64>,
     /// Tokens by their frequency in the training split.
     common: OnceLock<Vec<u32>>,
 }
 
-/// Tokens of each corpus that are counted for the most frequent ones.
+/// Maximum number of tokens of each corpus that are counted to find the most frequent ones.
 const COUNTED_TOKENS: usize = 1 << 20;
 
 impl Dataset {
     /// Opens the shards of corpora and checks every byte against its hash.
     ///
     /// # Errors
-    /// Corpora that have not been tokenized; a file that was altered or truncated.
+    /// The corpora have not been tokenized, or a file was altered or truncated.
     pub fn open(corpora: &Path, texts: &[CorpusId], tokenizer: Tokenizer) -> Result<Self, DataError> {
         let infos = read_all(corpora, texts)?;
         let folder = folder(corpora, &infos, tokenizer);
@@ -78,7 +79,7 @@ impl Dataset {
         Ok(Self { info: file.info, tokenizer: text_tokenizer, train, valid, modulus, common: OnceLock::new() })
     }
 
-    /// Tokens of the numbers 0 to p - 1, where the text is arithmetic modulo p and each number is one token.
+    /// Tokens of the numbers 0 to p - 1, if the text is arithmetic modulo p and each number is one token.
     pub fn number_tokens(&self) -> Option<Vec<u32>> {
         let token = |number: u64| match self.tokenizer.encode(&modular_addition::write_number(number)).ok()?.as_slice()
         {
@@ -93,7 +94,7 @@ impl Dataset {
         let all = self.common.get_or_init(|| {
             let mut counts = vec![0u64; self.tokenizer.vocab()];
             for shard in &self.train {
-                (0..shard.len().min(COUNTED_TOKENS)).for_each(|place| counts[shard.get(place) as usize] += 1);
+                (0..shard.len().min(COUNTED_TOKENS)).for_each(|index| counts[shard.get(index) as usize] += 1);
             }
             let mut tokens: Vec<u32> = (0..counts.len() as u32).filter(|token| counts[*token as usize] > 0).collect();
             tokens.sort_by_key(|token| (std::cmp::Reverse(counts[*token as usize]), *token));
@@ -102,13 +103,13 @@ impl Dataset {
         &all[..max.min(all.len())]
     }
 
-    /// Validation windows of this many tokens in all corpora with a weight above 0.
+    /// Number of validation windows of `seq` tokens in all corpora with a weight above 0.
     pub fn valid_window_count(&self, seq: usize, weights: &[f64]) -> usize {
         let of = |(shard, weight): (&Shard, &f64)| if *weight > 0.0 { (shard.len() - 1) / seq.max(1) } else { 0 };
         self.valid.iter().zip(weights).map(of).sum()
     }
 
-    /// The corpus of each sequence of a training batch, by its index; arguments as for [`Self::train_batch`].
+    /// Index of the corpus of each sequence of a training batch; arguments as for [`Self::train_batch`].
     pub fn train_datasets(
         &self,
         seed: u64,
@@ -131,7 +132,7 @@ impl Dataset {
         &self.tokenizer
     }
 
-    /// Training tokens of one corpus, by its index.
+    /// Number of training tokens of a corpus, given by its index.
     pub fn train_tokens(&self, part: usize) -> usize {
         self.train.get(part).map_or(0, Shard::len)
     }
@@ -151,14 +152,14 @@ impl Dataset {
         batch(&self.train, &train_windows(seed, step, micro_batch, size, seq, &lens, weights), seq)
     }
 
-    /// Validation batch `index`, the same every time; `None` once all validation windows were read, or where there is none.
+    /// Validation batch `index`, the same every time; `None` after the last full batch, or if there is no validation window.
     pub fn valid_batch(&self, index: u64, size: usize, seq: usize, weights: &[f64]) -> Option<Batch> {
         let lens: Vec<usize> = self.valid.iter().map(Shard::len).collect();
         Some(batch(&self.valid, &valid_windows(index, size, seq, &lens, weights)?, seq))
     }
 
     /// The whole validation split once, corpus by corpus: each token but the first of a stream is a target exactly once. The last batches of a
-    /// corpus have fewer sequences, and at last one shorter sequence, so means must weigh batches by `size * seq`.
+    /// corpus have fewer sequences, and the last one a shorter sequence, so means must weight batches by `size * seq`.
     pub fn valid_all(&self, size: usize, seq: usize) -> impl Iterator<Item = Batch> + '_ {
         let (size, seq) = (size.max(1), seq.max(1));
         let of_part = move |part: usize| {
@@ -185,8 +186,8 @@ fn batch(shards: &[Shard], windows: &[Window], seq: usize) -> Batch {
     };
     for window in windows {
         let shard = &shards[window.dataset];
-        batch.inputs.extend((window.start..window.start + seq).map(|place| shard.get(place)));
-        batch.targets.extend((window.start + 1..window.start + seq + 1).map(|place| shard.get(place)));
+        batch.inputs.extend((window.start..window.start + seq).map(|index| shard.get(index)));
+        batch.targets.extend((window.start + 1..window.start + seq + 1).map(|index| shard.get(index)));
     }
     batch
 }

@@ -10,11 +10,11 @@ use wire::data::corpus::Source;
 use crate::error::DataError;
 use crate::files::Mapped;
 
-/// Tenths of the sums of modular addition that are held out. With one tenth a model generalizes at once; with seven it first memorizes the
+/// Held-out tenths of the sums of modular addition. With one tenth a model generalizes at once; with seven it first memorizes the
 /// training sums, and the validation loss falls much later.
 const SUMS_HELD_OUT_TENTHS: u64 = 7;
 
-/// Tenths of the documents that are held out for validation.
+/// Held-out tenths of the documents, for validation.
 pub(crate) fn held_out_tenths(source: &Source) -> u64 {
     match source {
         Source::Generated { generator, .. } if generator == "modular-addition" => SUMS_HELD_OUT_TENTHS,
@@ -49,12 +49,12 @@ impl Documents {
         self.ends.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no documents.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// The document's bytes in the text; empty past the end.
+    /// Byte range of a document in the text; empty past the end.
     pub fn range(&self, index: usize) -> Range<usize> {
         let end = self.ends.get(index).copied().unwrap_or(self.text.bytes().len());
         let start = index.checked_sub(1).map_or(0, |before| self.ends.get(before).copied().unwrap_or(end));
@@ -66,12 +66,12 @@ impl Documents {
         self.slice(self.range(index))
     }
 
-    /// In order.
+    /// All documents, in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).map(|index| self.get(index))
     }
 
-    /// The text between two character boundaries; empty where the range has others.
+    /// The text between two character boundaries; empty if the range has other boundaries.
     pub(crate) fn slice(&self, range: Range<usize>) -> &str {
         self.text.bytes().get(range).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
@@ -93,7 +93,7 @@ impl Documents {
     ///
     /// With many documents the hash of its text assigns each to a split, `held_out_tenths` tenths of them to validation, so equal documents
     /// stay together and a growing corpus never moves a document. With fewer than [`FEW`] the last tenth of each document is held out, since
-    /// hashes of so few are uneven.
+    /// hashes of so few are not uniform.
     pub(crate) fn split(&self, held_out_tenths: u64) -> Split {
         let split = |side: &(dyn Fn(usize) -> Sides + Sync)| {
             let (train, valid) = (0..self.len()).into_par_iter().map(side).unzip();
@@ -122,7 +122,7 @@ impl Documents {
     }
 }
 
-/// Number of documents below which the end of each is held out.
+/// Number of documents below which the end of each document is held out.
 pub(crate) const FEW: usize = 64;
 
 /// The bytes of a document in the training and in the validation split.

@@ -1,5 +1,5 @@
-//! A corpus while it is written: in a folder aside, counted and hashed on the way, and renamed into place at the end. Without that nothing is
-//! left.
+//! A corpus that is being written: in a temporary folder, counted and hashed meanwhile, and renamed at the end. If the writer is dropped
+//! before the rename, the folder is deleted.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -11,14 +11,14 @@ use wire::id::CorpusId;
 
 use crate::data::documents::{Documents, held_out_tenths};
 use crate::error::DataError;
-use crate::files::{aside, sweep, write_json, write_synced};
+use crate::files::{sweep, temporary_path, write_json, write_synced};
 
-/// Characters of the sample.
+/// Length of the sample, characters.
 const SAMPLE_CHARS: usize = 1000;
 /// Maximum number of unique characters that are listed.
 const ALPHABET_CHARS: usize = 65_536;
 
-/// A corpus being written. Dropped without [`Draft::finish`], it leaves nothing.
+/// A corpus that is being written. If it is dropped before [`Draft::finish`], its folder is deleted.
 pub(crate) struct Draft {
     corpora: PathBuf,
     folder: PathBuf,
@@ -32,17 +32,17 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// Starts one.
+    /// Creates the temporary folder of a corpus.
     ///
     /// # Errors
-    /// An id that exists, the disk.
+    /// Returns an error if the id exists, or an IO error.
     pub(crate) fn new(corpora: &Path, id: &CorpusId, name: &str, source: Source) -> Result<Self, DataError> {
         if corpora.join(id.as_str()).exists() {
             return Err(DataError::CorpusExists { id: id.to_string() });
         }
         fs::create_dir_all(corpora).map_err(DataError::disk("could not create", corpora))?;
         sweep(corpora);
-        let folder = aside(corpora, id.as_str());
+        let folder = temporary_path(corpora, id.as_str());
         fs::create_dir_all(&folder).map_err(DataError::disk("could not create", &folder))?;
         let path = folder.join("text.bin");
         let file = File::create(&path).map_err(DataError::disk("could not create", &path))?;
@@ -76,7 +76,7 @@ impl Draft {
         })
     }
 
-    /// Its description so far.
+    /// The description of the corpus so far.
     pub(crate) fn info(&mut self) -> &mut CorpusInfo {
         &mut self.info
     }
@@ -107,7 +107,7 @@ impl Draft {
         self.info.text_bytes > self.ends.last().copied().unwrap_or(0)
     }
 
-    /// Ends the current document, with its nats where it is generated. One without text is left out.
+    /// Ends the current document, with its nats if it is generated. A document without text is left out.
     pub(crate) fn end_document(&mut self, entropy_nats: Option<f64>) {
         if !self.has_open_document() {
             return;
@@ -116,10 +116,10 @@ impl Draft {
         self.entropies.extend(entropy_nats);
     }
 
-    /// Renames it into place.
+    /// Renames the finished corpus to its final folder.
     ///
     /// # Errors
-    /// A corpus without text, an id that exists by now, the disk.
+    /// Returns an error for a corpus without text or an id that another process created meanwhile, or an IO error.
     pub(crate) fn finish(mut self) -> Result<CorpusInfo, DataError> {
         self.end_document(None);
         if self.ends.is_empty() {
@@ -143,11 +143,11 @@ impl Draft {
         }
         self.info.valid_share = Documents::open(&self.folder)?.split(held_out_tenths(&self.info.source)).valid_share();
         write_json(&self.folder.join("info.json"), &self.info)?;
-        let place = self.corpora.join(self.info.id.as_str());
-        if place.exists() {
+        let target = self.corpora.join(self.info.id.as_str());
+        if target.exists() {
             return Err(DataError::CorpusExists { id: self.info.id.to_string() });
         }
-        fs::rename(&self.folder, &place).map_err(DataError::disk("could not create", &place))?;
+        fs::rename(&self.folder, &target).map_err(DataError::disk("could not create", &target))?;
         self.is_finished = true;
         Ok(self.info.clone())
     }
@@ -156,7 +156,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.is_finished {
-            let _ = fs::remove_dir_all(&self.folder); // what stays is swept a day later
+            let _ = fs::remove_dir_all(&self.folder); // `sweep` removes what is left after a day
         }
     }
 }

@@ -10,11 +10,11 @@ use crate::data::draft::Draft;
 use crate::data::{corpus, induction, modular_addition, tales};
 use crate::error::{DataError, Progress};
 
-/// Generates a corpus with a known entropy: `tales`, `modular-addition` or `induction`. One that exists with the same generator and seed is
+/// Generates a corpus with a known entropy: `tales`, `modular-addition` or `induction`. An existing corpus of the same generator and seed is
 /// kept.
 ///
 /// # Errors
-/// An unknown generator, the id of another corpus, a cancellation, the disk.
+/// An unknown generator, the id of another corpus, a cancellation, or an IO error.
 pub fn generate(
     corpora: &Path,
     id: &CorpusId,

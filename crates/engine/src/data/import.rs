@@ -1,5 +1,4 @@
-//! The import of corpora: files one by one, JSON Lines, folders. Every byte is checked while it is read, and an import that fails leaves
-//! nothing behind.
+//! The import of corpora: single files, JSON Lines, folders. Every byte is checked while it is read, and a failed import deletes its files.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,37 +11,37 @@ use wire::id::CorpusId;
 use crate::data::draft::Draft;
 use crate::error::{DataError, Progress, Source};
 
-/// Bytes read at once.
+/// Size of a block of text, bytes.
 const BLOCK_BYTES: usize = 1 << 20;
 /// Maximum length of a line of JSON Lines, bytes.
 const LINE_BYTES: u64 = 256 << 20;
-/// Fields that are tried where none is given.
+/// Fields that are tried if no field is given.
 const DEFAULT_FIELDS: [&str; 2] = ["text", "content"];
 /// Maximum number of file names that are stored.
 const MAX_NAMES: usize = 100;
 
-/// A corpus that is imported. Dropped without [`CorpusImport::finish`], it leaves nothing.
+/// A corpus that is being imported. If it is dropped before [`CorpusImport::finish`], its files are deleted.
 pub struct CorpusImport {
     draft: Draft,
     has_failed: bool,
 }
 
 impl CorpusImport {
-    /// Starts one. The names of its files are added to `Source::Files`.
+    /// Starts an import. Its file names are appended to `Source::Files`.
     ///
     /// # Errors
-    /// An id that exists, the disk.
+    /// Returns an error if the id exists, or an IO error.
     pub fn new(corpora: &Path, id: &CorpusId, name: &str, source: CorpusSource) -> Result<Self, DataError> {
         Ok(Self { draft: Draft::new(corpora, id, name, source)?, has_failed: false })
     }
 
     /// Adds a file: each line of `.jsonl` or `.ndjson` is a document, any other text is one document.
     ///
-    /// `field` has the text in JSON Lines; `text` or `content` by default.
+    /// `field` is the field of JSON Lines that has the text; `text` or `content` by default.
     ///
     /// # Errors
-    /// With the file and the byte or line: an empty file, not UTF-8 text, a line that is not a JSON object, a line without the field (with those
-    /// it has). After an error, start again.
+    /// An empty file, text that is not UTF-8, a line that is not a JSON object, or a line without the field (with the fields that it has). The
+    /// error has the file and the byte or line. After an error, the import must be started again.
     pub fn add(&mut self, file_name: &str, bytes: impl Read, field: Option<&str>) -> Result<(), DataError> {
         if self.has_failed {
             return Err(DataError::ImportFailed);
@@ -76,10 +75,11 @@ impl CorpusImport {
         Ok(skipped)
     }
 
-    /// Renames the corpus into place.
+    /// Renames the finished corpus to its final folder.
     ///
     /// # Errors
-    /// No text, an earlier failure, an id that exists by now, the disk.
+    /// Returns an error for a corpus without text, after an earlier failure, or for an id that another process created meanwhile, or an IO
+    /// error.
     pub fn finish(mut self, progress: Progress<'_>) -> Result<CorpusInfo, DataError> {
         if self.has_failed {
             return Err(DataError::ImportFailed);
@@ -91,7 +91,7 @@ impl CorpusImport {
         self.draft.finish()
     }
 
-    /// One document, block by block, however large.
+    /// Adds one document of any size, block by block.
     fn add_document(&mut self, name: &str, mut bytes: impl Read) -> Result<(), DataError> {
         let mut block = vec![0; BLOCK_BYTES];
         let (mut kept, mut offset, mut is_first) = (0, 0u64, true);
@@ -176,7 +176,7 @@ fn fill(source: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// The text of a block, without a last character that is split by the end of the block. The error: what is not text, and at which byte.
+/// The text of a block, without a last character that the end of the block splits. The error: the kind of invalid byte, and its offset.
 fn text_of(block: &[u8], is_last: bool) -> Result<&str, (&'static str, usize)> {
     if let Some(zero) = block.iter().position(|byte| *byte == 0) {
         return Err(("a zero byte", zero));
@@ -232,7 +232,7 @@ fn files_below(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     Ok(files)
 }
 
-/// Whether a file's first bytes are text.
+/// Whether the first bytes of a file are text.
 fn looks_like_text(mut file: fs::File) -> io::Result<bool> {
     let mut block = vec![0; 8192];
     let read = fill(&mut file, &mut block)?;

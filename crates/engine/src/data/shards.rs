@@ -1,8 +1,8 @@
 //! Token shards on disk: their folders, descriptions and hashes.
 //!
 //! One corpus: `<corpus>/<tokenizer>/{info.json, tokenizer.json, train.bin, valid.bin}`. Several corpora of a mix share one tokenizer and one
-//! folder, `.mix-<hash>/<tokenizer>/`, with shards named by corpus. Shards are written aside and renamed whole, so that two processes that
-//! tokenize the same corpora do no harm: the second finds the shards of the first.
+//! folder, `.mix-<hash>/<tokenizer>/`, with shards named by corpus. Shards are written to a temporary folder, which is renamed, so that two
+//! processes may tokenize the same corpora: the second finds the shards of the first.
 
 pub(crate) mod shard;
 
@@ -16,14 +16,14 @@ use wire::id::CorpusId;
 
 use crate::data::shards::shard::ShardInfo;
 use crate::error::DataError;
-use crate::files::aside;
+use crate::files::temporary_path;
 use crate::tokenizer::TextTokenizer;
 
 /// The contents of `info.json` in a folder of shards.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ShardsFile {
     pub(crate) info: DatasetInfo,
-    /// BLAKE3 of `tokenizer.json`, in hex; none for tokenizers that need no file.
+    /// BLAKE3 of `tokenizer.json`, in hex; `None` for tokenizers that need no file.
     pub(crate) tokenizer_hash: Option<String>,
     pub(crate) parts: Vec<Part>,
 }
@@ -38,15 +38,15 @@ pub(crate) struct Part {
     pub(crate) valid: ShardInfo,
 }
 
-/// Renames new shards into place. Intact ones of another process stay, damaged ones are replaced.
-pub(crate) fn put(fresh: &Path, place: &Path, infos: &[CorpusInfo]) -> Result<(), DataError> {
-    if fs::rename(fresh, place).is_ok() || matching(place, infos).is_ok() {
+/// Renames new shards to their final folder. Intact shards of another process are kept, damaged ones are replaced.
+pub(crate) fn put(fresh: &Path, target: &Path, infos: &[CorpusInfo]) -> Result<(), DataError> {
+    if fs::rename(fresh, target).is_ok() || matching(target, infos).is_ok() {
         return Ok(());
     }
-    let damaged = aside(place.parent().unwrap_or(place), "damaged");
-    fs::rename(place, &damaged)
-        .and_then(|()| fs::rename(fresh, place))
-        .map_err(DataError::disk("could not replace", place))?;
+    let damaged = temporary_path(target.parent().unwrap_or(target), "damaged");
+    fs::rename(target, &damaged)
+        .and_then(|()| fs::rename(fresh, target))
+        .map_err(DataError::disk("could not replace", target))?;
     fs::remove_dir_all(&damaged).map_err(DataError::disk("could not remove", &damaged))
 }
 
@@ -65,15 +65,15 @@ pub(crate) fn folder(corpora: &Path, infos: &[CorpusInfo], tokenizer: Tokenizer)
     corpora.join(group).join(tokenizer.to_string())
 }
 
-/// The tokenizer beside the shards, if it is the one that they were tokenized with.
+/// The tokenizer in the folder of the shards. An error if its hash differs from the one in their description.
 pub(crate) fn shards_tokenizer(folder: &Path, file: &ShardsFile, kind: Tokenizer) -> Result<TextTokenizer, DataError> {
     let path = folder.join("tokenizer.json");
     if tokenizer_hash(folder) != file.tokenizer_hash {
-        return Err(DataError::altered(&path, "its contents do not have the hash they were written with"));
+        return Err(DataError::altered(&path, "its hash differs from the recorded one"));
     }
     let tokenizer = TextTokenizer::open(kind, folder)?;
     if file.info.tokenizer != kind || tokenizer.vocab() != file.info.vocab as usize {
-        return Err(DataError::altered(&path, "it does not match the shards beside it"));
+        return Err(DataError::altered(&path, "it does not match the shards in its folder"));
     }
     Ok(tokenizer)
 }
@@ -126,9 +126,9 @@ pub(crate) fn remove_mixes_of(corpora: &Path, id: &CorpusId) -> Result<(), DataE
     let entries = fs::read_dir(corpora).map_err(DataError::disk("could not list", corpora))?;
     for mix in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(".mix-")) {
         let name = format!("{id}.train.bin");
-        let holds =
+        let includes_corpus =
             fs::read_dir(mix.path()).into_iter().flatten().flatten().any(|made| made.path().join(&name).exists());
-        if holds {
+        if includes_corpus {
             fs::remove_dir_all(mix.path()).map_err(DataError::disk("could not remove", &mix.path()))?;
         }
     }

@@ -1,8 +1,8 @@
 //! Tales: short stories from a probabilistic grammar, `tales/grammar.txt`, so that the surprisal of every word is known.
 //!
-//! Names, places and things come early and are needed at the end, so a model must attend to earlier tokens to predict the last words. `sampler`
-//! generates a story and sums the surprisal of its choices; `surprisal` computes that of a finished text word by word, summing over every
-//! derivation in the grammar. The two share no code but the grammar, and the tests compare them.
+//! Names, locations and objects are introduced early and used at the end, so a model must attend to earlier tokens to predict the last words.
+//! `sampler` generates a story and sums the surprisal of its choices; `surprisal` computes the surprisal of a finished text word by word, as a
+//! sum over every derivation in the grammar. They have only the grammar in common, and the tests compare them.
 
 mod grammar;
 mod sampler;
@@ -17,9 +17,9 @@ use crate::data::tales::grammar::SHIPPED;
 use crate::error::{DataError, Progress};
 use crate::kernels::random::Counter;
 
-/// Stories of the built-in corpus: some six million characters.
+/// Number of stories of the built-in corpus: about six million characters.
 pub(crate) const STORIES: u64 = 10_000;
-/// Stories between two reports of progress.
+/// Number of stories between two reports of progress.
 const AT_ONCE: u64 = 500;
 
 /// Writes stories 0 to `stories - 1` of a seed.
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn the_probabilities_of_every_rule_sum_to_one() {
         for rule in &SHIPPED.rules {
-            let total: f64 = rule.alternatives.iter().map(|alternative| alternative.share).sum();
+            let total: f64 = rule.alternatives.iter().map(|alternative| alternative.probability).sum();
             assert!((total - 1.0).abs() < 1e-12);
         }
         assert_bound(&SHIPPED, 0, BTreeSet::new());

@@ -13,10 +13,10 @@ use crate::data::documents::{Documents, Split, held_out_tenths};
 use crate::data::shards::shard::{ShardInfo, ShardWriter};
 use crate::data::shards::{Part, ShardsFile, folder, matching, put, shard_path, tokenizer_hash};
 use crate::error::{DataError, Progress};
-use crate::files::{aside, sweep, write_json};
+use crate::files::{sweep, temporary_path, write_json};
 use crate::tokenizer::{self, TextTokenizer, chunks};
 
-/// Maximum number of bytes that a vocabulary is trained on: more changes little, and memory is bounded.
+/// Maximum size of the text from which a vocabulary is trained, bytes: more text changes little, and memory is bounded.
 const TRAINING_BYTES: usize = 64 << 20;
 /// Chunks of text that are tokenized together before they are written.
 const CHUNKS_AT_ONCE: usize = 64;
@@ -25,7 +25,7 @@ const SAMPLE_TOKENS: usize = 200;
 /// Tokenizes corpora that have no shards of this tokenizer yet.
 ///
 /// # Errors
-/// An unknown corpus, one too short to be split, too many characters for `char`, a cancellation, the disk.
+/// An unknown corpus, a corpus too short to be split, too many characters for `char`, a cancellation, or an IO error.
 pub fn prepare(
     corpora: &Path,
     texts: &[CorpusId],
@@ -33,21 +33,21 @@ pub fn prepare(
     progress: Progress<'_>,
 ) -> Result<DatasetInfo, DataError> {
     let infos = corpus::read_all(corpora, texts)?;
-    let place = folder(corpora, &infos, tokenizer);
-    if let Ok(file) = matching(&place, &infos) {
+    let target = folder(corpora, &infos, tokenizer);
+    if let Ok(file) = matching(&target, &infos) {
         return Ok(file.info);
     }
-    let parent = place.parent().unwrap_or(corpora);
+    let parent = target.parent().unwrap_or(corpora);
     fs::create_dir_all(parent).map_err(DataError::disk("could not create", parent))?;
     sweep(parent);
-    let fresh = aside(parent, &tokenizer.to_string());
+    let fresh = temporary_path(parent, &tokenizer.to_string());
     let made =
-        make(corpora, &infos, tokenizer, &fresh, progress).and_then(|info| put(&fresh, &place, &infos).map(|()| info));
-    let _ = fs::remove_dir_all(&fresh); // renamed already where all went well
+        make(corpora, &infos, tokenizer, &fresh, progress).and_then(|info| put(&fresh, &target, &infos).map(|()| info));
+    let _ = fs::remove_dir_all(&fresh); // already renamed if there was no error
     made
 }
 
-/// One corpus while it is tokenized.
+/// A corpus that is being tokenized.
 struct Text<'a> {
     info: &'a CorpusInfo,
     documents: Documents,
@@ -193,14 +193,14 @@ impl Tokenization<'_> {
     }
 }
 
-/// Groups of chunks of some megabytes each: enough for all cores, little in memory.
+/// Groups of chunks of a few megabytes each: enough work for all cores, little memory.
 fn batches_of(pieces: &[(std::ops::Range<usize>, bool)]) -> Vec<&[(std::ops::Range<usize>, bool)]> {
     let (mut batches, mut start, mut bytes) = (vec![], 0, 0);
-    for (place, (chunk, _)) in pieces.iter().enumerate() {
+    for (index, (chunk, _)) in pieces.iter().enumerate() {
         bytes += chunk.len();
         if bytes >= CHUNKS_AT_ONCE * 64 * 1024 {
-            batches.push(&pieces[start..=place]);
-            (start, bytes) = (place + 1, 0);
+            batches.push(&pieces[start..=index]);
+            (start, bytes) = (index + 1, 0);
         }
     }
     batches.push(&pieces[start..]);
@@ -215,7 +215,7 @@ struct Counts {
 
 impl Counts {
     /// Unigram entropy: mean of -ln p over the validation tokens, with p from the training counts plus one (Laplace), so that no token is
-    /// impossible. The loss of a model that knows only how frequent each token is.
+    /// impossible. It is the loss of a model that knows only the frequency of each token.
     fn unigram_nats(&self) -> f64 {
         let all: f64 = self.train.iter().map(|count| *count as f64 + 1.0).sum();
         let held_out: f64 = self.valid.iter().map(|count| *count as f64).sum();
@@ -237,8 +237,12 @@ fn describe(
     let floors = texts.iter().map(held_out_nats).collect::<Result<Vec<Option<f64>>, DataError>>()?;
     let first = texts.iter().flat_map(|text| text.train_chunks().next()).next().unwrap_or_default();
     let few: String = first.chars().take(4 * SAMPLE_TOKENS).collect();
-    let sample =
-        tokenizer.encode(&few)?.into_iter().take(SAMPLE_TOKENS).map(|token| (token, tokenizer.piece(token))).collect();
+    let sample = tokenizer
+        .encode(&few)?
+        .into_iter()
+        .take(SAMPLE_TOKENS)
+        .map(|token| (token, tokenizer.decode_token(token)))
+        .collect();
     Ok(DatasetInfo {
         tokenizer: kind,
         vocab: tokenizer.vocab() as u32,
@@ -254,8 +258,8 @@ fn describe(
 /// Nats of the validation documents of a generated corpus. The end of a document is a token too, with the nats of the generator.
 fn held_out_nats(text: &Text<'_>) -> Result<Option<f64>, DataError> {
     let is_whole =
-        |place: usize, range: &std::ops::Range<usize>| range.is_empty() || *range == text.documents.range(place);
-    if !text.split.valid.iter().enumerate().all(|(place, range)| is_whole(place, range)) {
+        |index: usize, range: &std::ops::Range<usize>| range.is_empty() || *range == text.documents.range(index);
+    if !text.split.valid.iter().enumerate().all(|(index, range)| is_whole(index, range)) {
         return Ok(None);
     }
     let sum = |nats: Vec<f64>| {

@@ -1,7 +1,7 @@
-//! Replicas: a batch split over CPU cores as in data-parallel training, one thread per replica, each with a burn graph of its own.
+//! Replicas: a batch split over CPU cores as in data-parallel training, one thread per replica, each with its own burn graph.
 //!
-//! Measured on two cores: two graphs side by side train twice as fast as one graph with two threads, whose many small operators
-//! leave the second core idle. Results come back in the order of the replicas, so sums are the same on every machine.
+//! Measured on two cores: two graphs in parallel train twice as fast as one graph with two threads, whose many small operators leave the
+//! second core idle. Results are returned in the order of the replicas, so sums are the same on every machine.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
@@ -14,10 +14,10 @@ pub struct Replicas {
 }
 
 impl Replicas {
-    /// `count` threads. Each is a pool of one, so that burn's own parallel loops inside stay on it.
+    /// Starts `count` threads. Each is a pool of one thread, so that burn's parallel loops inside run on it.
     ///
     /// # Errors
-    /// A system that gives no threads.
+    /// The system cannot start a thread.
     pub fn new(count: usize) -> Result<Self, EngineError> {
         let build = |replica| {
             let pool = rayon::ThreadPoolBuilder::new()
@@ -34,7 +34,7 @@ impl Replicas {
         self.pools.len()
     }
 
-    /// Runs both side by side, on two threads where there are two.
+    /// Runs `a` and `b` in parallel, if there are at least two threads.
     pub fn both<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
         let (mut of_a, mut of_b) = (None, None);
         let (first, last) = (&self.pools[0], &self.pools[self.pools.len() - 1]);
@@ -42,14 +42,14 @@ impl Replicas {
             scope.spawn(|_| of_a = Some(a()));
             last.install(|| of_b = Some(b()));
         });
-        let done = "a scope waits for its tasks, or passes their panic on";
+        let done = "a scope waits for its tasks, or propagates their panic";
         (of_a.expect(done), of_b.expect(done))
     }
 
-    /// Runs `work(replica)` for every replica side by side; the results are in the order of the replicas.
+    /// Runs `work(replica)` for every replica in parallel. Returns the results in the order of the replicas.
     ///
     /// # Errors
-    /// The first replica that panicked, with its message.
+    /// A replica panicked; the error has its index and message.
     pub fn map<T: Send + 'static>(
         &self,
         work: impl Fn(usize) -> T + Send + Sync + 'static,
@@ -64,7 +64,7 @@ impl Replicas {
                 let work = work.clone();
                 pool.spawn(move || {
                     let result = catch_unwind(AssertUnwindSafe(|| work(replica)));
-                    // The receiver is gone only when the caller is.
+                    // Sending fails only if the caller has stopped waiting.
                     let _ = send.send(result);
                 });
                 receive

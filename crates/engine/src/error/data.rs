@@ -1,11 +1,11 @@
-//! What can go wrong with corpora, tokenizers and token shards: what failed, the value, and what to do.
+//! Errors of corpora, tokenizers and token shards: what failed, the value, and what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Source;
 
-/// Done so far, the total where known, and the unit. Returning `false` cancels the work, which then leaves nothing behind.
+/// Arguments: amount done, total if known, and unit. Returning `false` cancels the work and deletes its files.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, Option<u64>, &'static str) -> bool;
 
 /// An error of corpora, tokenizers and token shards.
@@ -17,14 +17,14 @@ pub enum DataError {
     /// A file operation failed.
     #[error("{doing} {}: {source}", path.display())]
     Disk {
-        /// What was tried: `could not write`.
+        /// The failed operation: `could not write`.
         doing: &'static str,
         /// File or folder.
         path: PathBuf,
         /// The system's error.
         source: io::Error,
     },
-    /// An upload or download ended too early.
+    /// An upload or download was interrupted.
     #[error("{name} could not be read to its end: {source}")]
     Incoming {
         /// Name of the file as given.
@@ -32,20 +32,20 @@ pub enum DataError {
         /// The system's error.
         source: io::Error,
     },
-    /// No corpus of this id.
-    #[error("there is no corpus {id}")]
+    /// The corpus does not exist.
+    #[error("corpus {id} not found")]
     NoCorpus {
         /// Requested id.
         id: String,
     },
-    /// The id is that of another corpus.
-    #[error("there is a corpus {id} already")]
+    /// Another corpus has this id.
+    #[error("the corpus {id} already exists")]
     CorpusExists {
         /// Requested id.
         id: String,
     },
-    /// No generator of this name.
-    #[error("there is no generator {generator:?}; there are tales, modular-addition and induction")]
+    /// The generator does not exist.
+    #[error("unknown generator {generator:?}: use tales, modular-addition or induction")]
     NoGenerator {
         /// Requested name.
         generator: String,
@@ -61,9 +61,9 @@ pub enum DataError {
     NotText {
         /// Name of the file as given.
         name: String,
-        /// `a zero byte` or `an invalid byte`.
+        /// Kind of the byte: `a zero byte` or `an invalid byte`.
         what: &'static str,
-        /// Byte, from 0.
+        /// Offset of the byte, from 0.
         offset: u64,
     },
     /// A line of JSON Lines that is not a JSON object.
@@ -71,7 +71,7 @@ pub enum DataError {
     JsonLine {
         /// Name of the file as given.
         name: String,
-        /// Line, from 1.
+        /// Line number, from 1.
         line: u64,
         /// The parser's error.
         source: Source,
@@ -81,7 +81,7 @@ pub enum DataError {
     NoField {
         /// Name of the file as given.
         name: String,
-        /// Line, from 1.
+        /// Line number, from 1.
         line: u64,
         field: String,
         /// Fields of the line that have text.
@@ -93,7 +93,7 @@ pub enum DataError {
     /// Characters that the tokenizer has no token for.
     #[error("the tokenizer does not know {}", list(chars))]
     UnknownChars {
-        /// At most 20 of them, each once.
+        /// At most 20 characters, each once.
         chars: Vec<char>,
     },
     /// Too many unique characters for a character tokenizer.
@@ -102,11 +102,11 @@ pub enum DataError {
         /// Corpus.
         id: String,
     },
-    /// The library of a tokenizer failed.
+    /// A tokenizer library failed.
     #[error("the {tokenizer} tokenizer failed: {source}")]
     Tokenizer {
         tokenizer: String,
-        /// Its error.
+        /// The error of the library.
         source: Source,
     },
     /// The corpora have no token shards of this tokenizer.
@@ -116,12 +116,12 @@ pub enum DataError {
         corpora: String,
         tokenizer: String,
     },
-    /// A file on disk is not what was written.
+    /// A file on disk was altered or truncated.
     #[error("{} was altered or truncated: {source}", path.display())]
     Altered {
         /// File.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: Source,
     },
     /// Too few tokens for a training or validation split.
@@ -134,13 +134,13 @@ pub enum DataError {
     },
 }
 
-/// Why a `tokenizer.json` cannot be used.
+/// The reason why a `tokenizer.json` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
-    /// It does not have the structure of a `tokenizer.json`.
+    /// The file does not have the structure of a `tokenizer.json`.
     #[error("it is not a tokenizer.json: {0}")]
     Structure(#[from] serde_json::Error),
-    /// It has a part that the engine does not have, or parts that contradict each other.
+    /// The file has a part that the engine does not support, or parts that contradict each other.
     #[error("{0}")]
     Unsupported(String),
 }
@@ -169,7 +169,7 @@ impl DataError {
         }
     }
 
-    /// What to do about it, where something can be done.
+    /// The hint: what to do about the error, if something can be done.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Disk { source, .. } if source.kind() == io::ErrorKind::StorageFull => {

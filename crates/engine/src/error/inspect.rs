@@ -1,4 +1,4 @@
-//! Why an inspection fails: what was requested, what there is, and what to do.
+//! Errors of inspections: what was requested, what is available, and what to do.
 
 use wire::PlanError;
 use wire::control::intervention::NoSuchComponent;
@@ -12,25 +12,25 @@ pub enum InspectError {
     /// The model does not have this component.
     #[error(transparent)]
     NoSuchComponent(#[from] NoSuchComponent),
-    /// No token at this position.
-    #[error("there is no position {at} in this text: it has {tokens} tokens, positions 0 to {}", tokens.saturating_sub(1))]
+    /// The text has no token at this position.
+    #[error("position {at} is outside of the text, which has {tokens} tokens, positions 0 to {}", tokens.saturating_sub(1))]
     NoPosition {
         /// Requested position.
         at: u32,
-        /// Tokens of the text.
+        /// Number of tokens of the text.
         tokens: usize,
     },
-    /// No parameter of this name.
-    #[error("there is no parameter {tensor:?} in this model; there are {}", known.join(", "))]
+    /// The model has no parameter of this name.
+    #[error("this model has no parameter {tensor:?}; it has {}", known.join(", "))]
     NoTensor {
         /// Requested name.
         tensor: String,
         /// The first parameters of the model.
         known: Vec<String>,
     },
-    /// A window that begins outside its matrix.
+    /// A window that starts outside its matrix.
     #[error(
-        "{tensor} is {rows} × {columns}, and a window from row {row}, column {column} is outside of it; begin within the matrix"
+        "{tensor} is {rows} × {columns}, and a window from row {row}, column {column} is outside of it; start within the matrix"
     )]
     Outside {
         /// Parameter.
@@ -42,47 +42,49 @@ pub enum InspectError {
         /// First requested column.
         column: u32,
     },
-    /// A text longer than an inspection reads.
+    /// The text is longer than the maximum of an inspection.
     #[error("the text has {tokens} tokens, and an inspection of this model reads at most {max}; shorten it by {}", tokens - max)]
     TooLong {
-        /// Tokens of the text.
+        /// Number of tokens of the text.
         tokens: usize,
-        /// Maximum.
+        /// Maximum number of tokens.
         max: usize,
     },
     /// Characters that the tokenizer has no token for.
     #[error("the tokenizer of this run does not know {}; leave these characters out", quoted(chars))]
     UnknownChars {
-        /// Each once.
+        /// The characters, each once.
         chars: Vec<char>,
     },
-    /// No validation window of this number.
-    #[error("there is no validation window {window}: the dataset has {windows} of {tokens} tokens, numbered from 0")]
+    /// The dataset has no validation window of this number.
+    #[error(
+        "unknown validation window {window}: the dataset has {windows} windows of {tokens} tokens, numbered from 0"
+    )]
     NoWindow {
         /// Requested window.
         window: u32,
-        /// Windows of the dataset.
+        /// Number of windows of the dataset.
         windows: usize,
-        /// Tokens of each.
+        /// Number of tokens of a window.
         tokens: usize,
     },
-    /// The optimizer has no moments here.
-    #[error("there is no optimizer update here: {why}")]
+    /// The state has no optimizer moments.
+    #[error("no optimizer update is available: {why}")]
     NoUpdate {
-        /// Why, and what to do.
+        /// The reason, and what to do.
         why: &'static str,
     },
-    /// No step has measured statistics yet.
+    /// No step has measured statistics.
     #[error(
         "statistics of gradients and updates are measured by training steps at their interval, and no step has measured them here; try again some steps later"
     )]
     NoStats,
-    /// No batch of this step.
+    /// The run has no batch of this step.
     #[error("the run has no batch of step {step}: its steps are 0 to {}", steps.saturating_sub(1))]
     NoBatch {
         /// Requested step.
         step: u64,
-        /// Steps of the run.
+        /// Number of steps of the run.
         steps: u64,
     },
     /// The inspection panicked.

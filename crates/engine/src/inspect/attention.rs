@@ -10,7 +10,7 @@ use crate::device::read;
 use crate::error::{EngineError, InspectError};
 use crate::kernels::reduce::{Reductions, RowStats};
 
-/// Statistics of a head that are read back: distance, previous, induction, top logit.
+/// Number of statistics of a head that are read back: distance, previous, induction, top logit.
 const STATISTICS: usize = 4;
 
 pub(super) fn inspect(
@@ -54,10 +54,10 @@ pub(super) fn stats(
     Ok(numbers.chunks(STATISTICS * heads).zip(&entropies).map(of_block).collect())
 }
 
-/// Mean entropy over all rows but the first, as a fraction of the maximum; 0 for a text of one token.
+/// Mean entropy over all rows except the first, as a fraction of the maximum; 0 for a text of one token.
 fn relative_entropy(rows: &[RowStats]) -> f32 {
-    let shares = rows.iter().enumerate().skip(1).map(|(place, row)| row.entropy / (place as f64 + 1.0).ln());
-    (shares.sum::<f64>() / (rows.len() as f64 - 1.0).max(1.0)) as f32
+    let fractions = rows.iter().enumerate().skip(1).map(|(index, row)| row.entropy / (index as f64 + 1.0).ln());
+    (fractions.sum::<f64>() / (rows.len() as f64 - 1.0).max(1.0)) as f32
 }
 
 /// Weights of the entries of a pattern, so that the weighted sum is a head's mean distance, weight on the previous token, or induction
@@ -76,16 +76,16 @@ impl PatternWeights {
         let after_earlier = |i: usize| (0..i).filter(move |j| tokens[*j] == tokens[i]).map(|j| j + 1);
         let repeats = (0..seq).filter(|i| after_earlier(*i).next().is_some()).count();
         let [mut distance, mut previous, mut induction] = [(); 3].map(|()| vec![0f32; seq * seq]);
-        let row_share = 1.0 / (seq as f32 - 1.0).max(1.0);
+        let row_weight = 1.0 / (seq as f32 - 1.0).max(1.0);
         for i in 1..seq {
-            (0..=i).for_each(|j| distance[i * seq + j] = (i - j) as f32 * row_share);
-            previous[i * seq + i - 1] = row_share;
+            (0..=i).for_each(|j| distance[i * seq + j] = (i - j) as f32 * row_weight);
+            previous[i * seq + i - 1] = row_weight;
             after_earlier(i).for_each(|key| induction[i * seq + key] = 1.0 / repeats as f32);
         }
         let device = &inspector.subject.device.burn;
-        let put = |values| Tensor::<3>::from_data(TensorData::new(values, [1, seq, seq]), device);
+        let upload = |values| Tensor::<3>::from_data(TensorData::new(values, [1, seq, seq]), device);
         let future = Tensor::<2, Bool>::tril_mask([seq, seq], 0, device).unsqueeze::<3>();
-        Self { weights: [put(distance), put(previous), put(induction)], future, has_repeats: repeats > 0 }
+        Self { weights: [upload(distance), upload(previous), upload(induction)], future, has_repeats: repeats > 0 }
     }
 
     /// Distance of each head of a block, then previous, then induction, then top logit.

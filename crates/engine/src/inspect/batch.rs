@@ -1,5 +1,5 @@
-//! The batch of any step, which is a pure function of seed, step and mix schedule: the loss of each token under the current weights, and the
-//! gradient norm of each parameter.
+//! The batch of any step, a pure function of seed, step and mix schedule: the loss of each token under the current weights, and the gradient
+//! norm of each parameter.
 
 use wire::inspect::result::{BatchSequence, InspectionResult};
 
@@ -12,7 +12,7 @@ use crate::kernels::reduce::Reductions;
 use crate::model::evaluate;
 use crate::model::gradient::{self, GradientArgs};
 
-/// Sequences in the result.
+/// Maximum number of sequences in the result.
 const MAX_SEQUENCES: usize = 64;
 
 pub(super) fn inspect(inspector: &Inspector<'_>, step: u64) -> Result<InspectionResult, EngineError> {
@@ -26,10 +26,10 @@ pub(super) fn inspect(inspector: &Inspector<'_>, step: u64) -> Result<Inspection
         let losses = evaluate::token_losses(model, &inspector.weights, batch, subject.replicas, &subject.device.burn)?;
         let sequences = losses.chunks(batch.seq).zip(batch.targets.chunks(batch.seq)).zip(datasets);
         for ((losses, targets), dataset) in sequences {
-            let place = rows.len() as u32;
+            let index = rows.len() as u32;
             let tokens: Vec<u32> = targets.iter().map(|token| *token as u32).collect();
             let corpus = subject.plan.mix.get(*dataset).map_or_else(String::new, |part| part.corpus.to_string());
-            rows.push((corpus, place, tokens, losses.to_vec(), mean(losses)));
+            rows.push((corpus, index, tokens, losses.to_vec(), mean(losses)));
         }
     }
     let total = rows.len() as u32;
@@ -59,7 +59,7 @@ fn batches(inspector: &Inspector<'_>, step: u64) -> Vec<(Batch, Vec<usize>)> {
     (0..subject.hyperparameters.accumulation.at(step)).map(batch).collect()
 }
 
-/// Gradient norm of each parameter, largest first: computed as in the step, with its dropout, but with the current weights.
+/// Gradient norm of each parameter, largest first, computed as in the step, with its dropout, but with the current weights.
 fn gradients(inspector: &Inspector<'_>, step: u64, batches: Vec<Batch>) -> Result<Vec<(String, f32)>, EngineError> {
     let subject = &inspector.subject;
     let args = GradientArgs::of_step(subject.plan, &subject.hyperparameters.optimizer, step);

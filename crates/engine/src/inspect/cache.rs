@@ -1,4 +1,4 @@
-//! The activations of one forward pass over a text, as TransformerLens' `ActivationCache`: handles to small tensors, on their device.
+//! The activations of one forward pass over a text, like TransformerLens' `ActivationCache`: handles to small tensors, on their device.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -61,7 +61,7 @@ impl ActivationCache {
         self.attention[&HookPoint::AttnScores(layer)].clone()
     }
 
-    /// Attention pattern, 0 where the key comes after the query.
+    /// Attention pattern; 0 for keys after the query.
     ///
     /// # Shapes
     /// `[heads, query, key]`.
@@ -77,7 +77,7 @@ impl ActivationCache {
         Decoder::new(inspector.model(), &inspector.weights).head(self.at(HookPoint::FinalNorm))
     }
 
-    /// Loss of the next token at each position, nats; NaN where it is unknown.
+    /// Loss of the next token at each position, nats; NaN if the next token is unknown.
     pub(super) fn losses(&self, inspector: &Inspector<'_>, logits: Tensor<2>) -> Result<Vec<f32>, EngineError> {
         let [seq, _] = logits.dims();
         let nats = -activation::log_softmax(logits, 1).gather(1, self.text.targets(inspector)); // [seq, 1]

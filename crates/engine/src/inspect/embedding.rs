@@ -1,4 +1,4 @@
-//! Token embeddings: their first two principal components, nearest tokens, and Fourier spectrum where the tokens are numbers of a modulus.
+//! Token embeddings: their first two principal components, nearest tokens, and Fourier spectrum if the tokens are numbers of a modulus.
 
 use burn::tensor::{Int, Tensor, TensorData};
 use wire::inspect::result::{EmbeddingPoint, InspectionResult};
@@ -8,11 +8,11 @@ use super::lanczos::{Eigenpair, largest_eigenpair};
 use crate::device::read;
 use crate::error::EngineError;
 
-/// Tokens in the result.
+/// Maximum number of tokens in the result.
 const MAX_POINTS: usize = 512;
-/// Nearest tokens of each.
+/// Number of nearest tokens of each token.
 const NEAREST: usize = 8;
-/// Relative residual up to which an axis counts as an eigenvector.
+/// Maximum relative residual of an eigenvector.
 const TOLERANCE: f64 = 1e-6;
 
 pub(super) fn inspect(inspector: &Inspector<'_>) -> Result<InspectionResult, EngineError> {
@@ -27,7 +27,7 @@ pub(super) fn inspect(inspector: &Inspector<'_>) -> Result<InspectionResult, Eng
         .zip(near)
         .map(|((token, [x, y]), near)| EmbeddingPoint {
             token: *token,
-            text: inspector.subject.data.tokenizer().piece(*token),
+            text: inspector.subject.data.tokenizer().decode_token(*token),
             x,
             y,
             near,
@@ -40,7 +40,7 @@ pub(super) fn inspect(inspector: &Inspector<'_>) -> Result<InspectionResult, Eng
     Ok(InspectionResult::Embedding { points, explained, spectrum })
 }
 
-/// Embeddings of some tokens, one row each.
+/// Embeddings of tokens, one row each.
 fn rows(inspector: &Inspector<'_>, tokens: &[u32]) -> Result<Vec<f32>, EngineError> {
     let ids: Vec<i32> = tokens.iter().map(|token| *token as i32).collect();
     let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [tokens.len()]), &inspector.subject.device.burn);
@@ -49,13 +49,13 @@ fn rows(inspector: &Inspector<'_>, tokens: &[u32]) -> Result<Vec<f32>, EngineErr
     read(chosen.reshape([len]))
 }
 
-/// Principal component analysis of rows: their coordinates on the first two components, and the fraction of the variance of each. The sign
+/// Principal component analysis of the rows: their coordinates on the first two components, and the fraction of the variance of each. The sign
 /// of an axis is chosen so that the row farthest along it has a positive coordinate.
 fn project(rows: &[f32], width: usize) -> (Vec<[f32; 2]>, [f32; 2]) {
     let count = rows.len() / width.max(1);
     let mut mean = vec![0f64; width];
     rows.chunks_exact(width).for_each(|row| mean.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x)));
-    let centre = |(place, x): (usize, &f32)| (f64::from(*x) - mean[place % width] / count.max(1) as f64) as f32;
+    let centre = |(index, x): (usize, &f32)| (f64::from(*x) - mean[index % width] / count.max(1) as f64) as f32;
     let centred: Vec<f32> = rows.iter().enumerate().map(centre).collect();
     let all: f64 = centred.iter().map(|x| f64::from(*x).powi(2)).sum();
     let first = largest_eigenpair(&centred, width, &[], TOLERANCE);
@@ -66,12 +66,12 @@ fn project(rows: &[f32], width: usize) -> (Vec<[f32; 2]>, [f32; 2]) {
         let farthest = along_axis.iter().copied().fold(0f64, |a, b| if b.abs() > a.abs() { b } else { a });
         along_axis.into_iter().map(|x| (x * farthest.signum()) as f32).collect::<Vec<f32>>()
     };
-    let share = |axis: &Eigenpair| if all > 0.0 { (axis.value / all) as f32 } else { 0.0 };
+    let fraction = |axis: &Eigenpair| if all > 0.0 { (axis.value / all) as f32 } else { 0.0 };
     let points = coordinates(&first).into_iter().zip(coordinates(&second)).map(|(x, y)| [x, y]).collect();
-    (points, [share(&first), share(&second)])
+    (points, [fraction(&first), fraction(&second)])
 }
 
-/// The rows of largest cosine similarity to each row, as (index, cosine).
+/// The rows with the largest cosine similarity to each row, as (index, cosine).
 fn neighbours(rows: &[f32], width: usize) -> Vec<Vec<(u32, f32)>> {
     let units: Vec<f32> = rows
         .chunks_exact(width)
@@ -81,8 +81,8 @@ fn neighbours(rows: &[f32], width: usize) -> Vec<Vec<(u32, f32)>> {
         })
         .collect();
     let cosine = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-    let of = |(place, row): (usize, &[f32])| {
-        let others = (0u32..).zip(units.chunks_exact(width)).filter(|(other, _)| *other as usize != place);
+    let of = |(index, row): (usize, &[f32])| {
+        let others = (0u32..).zip(units.chunks_exact(width)).filter(|(other, _)| *other as usize != index);
         let mut all: Vec<(u32, f32)> = others.map(|(other, unit)| (other, cosine(row, unit))).collect();
         let by_cosine = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         if all.len() > NEAREST {
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn nearest_rows_come_first() {
         let near = neighbours(&[1.0, 0.0, 2.0, 0.1, 0.0, 3.0, -1.0, 0.0], 2);
-        assert_eq!(near[0].iter().map(|(place, _)| *place).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(near[0].iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
         assert!((near[0][2].1 + 1.0).abs() < 1e-6 && near.iter().all(|list| list.len() == 3));
     }
 }

@@ -17,7 +17,7 @@ use crate::model::hook::{Hook, HookPoint};
 use crate::model::sample::{self, SampleArgs, TokenContext, Truncation};
 
 const COMPLETION_TOKENS: usize = 32;
-/// Maximum number of validation tokens that the loss is measured on.
+/// Maximum number of validation tokens for the loss.
 const VALIDATION_TOKENS: usize = 2048;
 
 pub(super) fn inspect(
@@ -30,7 +30,7 @@ pub(super) fn inspect(
     let factors = Factors::new(inspector, interventions, 0);
     let (before, after) = (losses(inspector, &text, &NoHook)?, losses(inspector, &text, &factors)?);
     let (valid_before, valid_after) = (valid_loss(inspector, &NoHook)?, valid_loss(inspector, &factors)?);
-    // A completion begins after the newest tokens that leave room for it in the context.
+    // The completion continues the last tokens of the text, as many as leave enough of the context for it.
     let room = COMPLETION_TOKENS.min(inspector.model().seq / 2).max(1);
     let from = (text.tokens.len() + room).saturating_sub(inspector.model().seq);
     let (completion_before, completion_after) = (
@@ -56,7 +56,7 @@ fn check(inspector: &Inspector<'_>, component: Component, tokens: usize) -> Resu
     }
 }
 
-/// Replaces nothing.
+/// A hook that changes nothing.
 struct NoHook;
 
 impl Hook for NoHook {
@@ -69,13 +69,13 @@ impl Hook for NoHook {
 struct Factors {
     /// Broadcast over the activation: `[1, 1, 1]` or `[1, 1, width]`.
     factors: HashMap<HookPoint, Tensor<3>>,
-    /// Factors of the token embeddings by position, up to the last that is changed.
+    /// Factors of the token embeddings by position, up to the last one that is changed.
     positions: Vec<f32>,
     device: Device,
 }
 
 impl Factors {
-    /// Those over a text without its first `left_out` tokens.
+    /// The factors for a text without its first `left_out` tokens.
     fn new(inspector: &Inspector<'_>, interventions: &[Intervention], left_out: usize) -> Self {
         let (model, device) = (inspector.model(), inspector.subject.device.burn.clone());
         let (mut rows, mut positions) = (HashMap::<HookPoint, Vec<f32>>::new(), vec![]);
@@ -100,11 +100,11 @@ impl Factors {
             let row = rows.entry(point).or_insert_with(|| vec![1.0; width]);
             row[range].iter_mut().for_each(|value| *value *= factor);
         }
-        let put = |(point, row): (HookPoint, Vec<f32>)| {
+        let upload = |(point, row): (HookPoint, Vec<f32>)| {
             let width = row.len();
             (point, Tensor::from_data(TensorData::new(row, [1, 1, width]), &device))
         };
-        Self { factors: rows.into_iter().map(put).collect(), positions, device }
+        Self { factors: rows.into_iter().map(upload).collect(), positions, device }
     }
 
     /// Scales the token embeddings from a position on.
@@ -144,7 +144,7 @@ fn valid_loss(inspector: &Inspector<'_>, hook: &dyn Hook) -> Result<f32, EngineE
     Ok(mean(&read(decoder.token_nats(tokens(&batch.inputs), tokens(&batch.targets)))?))
 }
 
-/// Greedy completion, until the model ends its text.
+/// Greedy completion, until the end-of-text token.
 fn complete(inspector: &Inspector<'_>, tokens: &[u32], room: usize, hook: &dyn Hook) -> Result<String, EngineError> {
     let (model, tokenizer) = (inspector.model(), inspector.subject.data.tokenizer());
     let eot = tokenizer.eot();

@@ -1,5 +1,5 @@
-//! The largest eigenvalues of `A^T A` with their eigenvectors, by Lanczos' method. The first gives the spectral norm and with it the stable
-//! rank; the first two, one orthogonal to the other, are the axes of a principal component analysis.
+//! The largest eigenvalues of `A^T A` with their eigenvectors, computed by the Lanczos method. The first eigenvalue is the squared spectral
+//! norm, which the stable rank needs; the first two eigenvectors are the axes of a principal component analysis.
 
 use burn::tensor::Tensor;
 
@@ -8,11 +8,11 @@ use crate::kernels::random::Counter;
 
 /// Maximum dimension of the Krylov space of one restart.
 const STEPS: usize = 96;
-/// Steps between two convergence tests.
+/// Number of steps between two convergence tests.
 const TEST_EVERY: usize = 8;
-/// Restarts, each from the best vector of the one before.
+/// Maximum number of restarts, each from the best vector of the previous one.
 const RESTARTS: usize = 6;
-/// Squarings of the Gram matrix on a GPU: 2^12 steps of power iteration.
+/// Number of squarings of the Gram matrix on a GPU: 2^12 steps of power iteration.
 const SQUARINGS: usize = 12;
 
 /// An eigenvalue with its eigenvector of norm 1.
@@ -27,7 +27,7 @@ pub(super) struct Eigenpair {
 /// gap to the next eigenvalue.
 pub(super) fn largest_eigenpair(matrix: &[f32], width: usize, without: &[&Eigenpair], tolerance: f64) -> Eigenpair {
     let mut random = Counter::new(0x57a6, width as u64);
-    let mut direction: Vec<f32> = (0..width).map(|_| random.share() as f32 - 0.5).collect();
+    let mut direction: Vec<f32> = (0..width).map(|_| random.uniform() as f32 - 0.5).collect();
     let mut axis = Eigenpair { value: 0.0, vector: vec![0.0; width] };
     for _ in 0..RESTARTS {
         let (next, residual) = restart(matrix, width, without, direction, tolerance);
@@ -43,8 +43,8 @@ pub(super) fn largest_eigenpair(matrix: &[f32], width: usize, without: &[&Eigenp
 
 /// One restart from a vector: the best eigenpair of its Krylov space, and its residual `|A^T A v - value v|`.
 fn restart(matrix: &[f32], width: usize, without: &[&Eigenpair], start: Vec<f32>, tolerance: f64) -> (Eigenpair, f64) {
-    let (mut basis, mut diagonal, mut beside) = (Vec::<Vec<f32>>::new(), vec![], vec![]);
-    let (mut value, mut shares, mut residual) = (0.0, vec![], 0.0);
+    let (mut basis, mut diagonal, mut off_diagonal) = (Vec::<Vec<f32>>::new(), vec![], vec![]);
+    let (mut value, mut coefficients, mut residual) = (0.0, vec![], 0.0);
     let mut next = start;
     without.iter().for_each(|axis| project_out(&mut next, &axis.vector));
     let mut length = norm(&next);
@@ -54,10 +54,10 @@ fn restart(matrix: &[f32], width: usize, without: &[&Eigenpair], start: Vec<f32>
         let mut image = apply(matrix, width, &next);
         let along = dot(&image, &next);
         diagonal.push(along);
-        // The three-term recurrence, then full reorthogonalization, repeated where little is left, so that the basis stays orthogonal in 32
-        // bits.
+        // The three-term recurrence, then full reorthogonalization, repeated if it removes most of the vector, so that the basis stays
+        // orthogonal in 32 bits.
         subtract(&mut image, &next, along);
-        if let (Some(last), Some(length)) = (basis.last(), beside.last()) {
+        if let (Some(last), Some(length)) = (basis.last(), off_diagonal.last()) {
             subtract(&mut image, last, *length);
         }
         basis.push(next);
@@ -70,23 +70,23 @@ fn restart(matrix: &[f32], width: usize, without: &[&Eigenpair], start: Vec<f32>
                 break;
             }
         }
-        let scale = diagonal.iter().fold(0f64, |most: f64, value: &f64| most.max(value.abs()));
+        let scale = diagonal.iter().fold(0f64, |max: f64, value: &f64| max.max(value.abs()));
         if !length.is_finite() || length <= 1e-7 * scale {
             length = 0.0;
         }
-        beside.push(length);
+        off_diagonal.push(length);
         next = image;
         if basis.len() % TEST_EVERY == 0 || basis.len() == max_steps || length == 0.0 {
-            (value, shares) = top_of_tridiagonal(&diagonal, &beside);
-            residual = shares.last().map_or(0.0, |share: &f64| (length * share).abs());
+            (value, coefficients) = top_of_tridiagonal(&diagonal, &off_diagonal);
+            residual = coefficients.last().map_or(0.0, |last: &f64| (length * last).abs());
             if residual <= tolerance * value {
                 break;
             }
         }
     }
     let mut direction = vec![0f32; width];
-    for (share, known) in shares.iter().zip(&basis) {
-        direction.iter_mut().zip(known).for_each(|(sum, x)| *sum += *share as f32 * x);
+    for (coefficient, known) in coefficients.iter().zip(&basis) {
+        direction.iter_mut().zip(known).for_each(|(sum, x)| *sum += *coefficient as f32 * x);
     }
     (Eigenpair { value, vector: direction }, residual)
 }
@@ -116,7 +116,7 @@ fn apply(matrix: &[f32], width: usize, v: &[f32]) -> Vec<f32> {
     image
 }
 
-/// In sixteen partial sums: most of the time goes to reorthogonalization.
+/// Uses sixteen partial sums, because reorthogonalization takes most of the time.
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     let b = &b[..a.len()];
     lanes::wide(|| lanes::sum(a.len(), |i| a[i] * b[i])).into()
@@ -137,17 +137,17 @@ fn subtract(v: &mut [f32], direction: &[f32], along: f64) {
 }
 
 /// The largest eigenpair of a symmetric tridiagonal matrix: the value by bisection (Sturm count), the vector by inverse iteration just above
-/// it, where elimination needs no pivots.
-fn top_of_tridiagonal(diagonal: &[f64], beside: &[f64]) -> (f64, Vec<f64>) {
+/// it, where Gaussian elimination needs no pivoting.
+fn top_of_tridiagonal(diagonal: &[f64], off_diagonal: &[f64]) -> (f64, Vec<f64>) {
     let n = diagonal.len();
     if n == 0 {
         return (0.0, vec![]);
     }
-    let next_to = |i: usize| if i == 0 { 0.0 } else { beside[i - 1].abs() };
+    let previous = |i: usize| if i == 0 { 0.0 } else { off_diagonal[i - 1].abs() };
     let (mut low, mut high) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
     for (i, value) in diagonal.iter().enumerate() {
         low = low.max(*value);
-        high = high.max(value + next_to(i) + if i + 1 < n { beside[i].abs() } else { 0.0 });
+        high = high.max(value + previous(i) + if i + 1 < n { off_diagonal[i].abs() } else { 0.0 });
     }
     if !(low.is_finite() && high.is_finite()) {
         return (f64::NAN, vec![0.0; n]);
@@ -155,7 +155,7 @@ fn top_of_tridiagonal(diagonal: &[f64], beside: &[f64]) -> (f64, Vec<f64>) {
     let is_above_all = |x: f64| {
         let mut pivot = f64::INFINITY;
         (0..n).all(|i| {
-            pivot = x - diagonal[i] - next_to(i).powi(2) / pivot;
+            pivot = x - diagonal[i] - previous(i).powi(2) / pivot;
             pivot > 0.0
         })
     };
@@ -166,30 +166,30 @@ fn top_of_tridiagonal(diagonal: &[f64], beside: &[f64]) -> (f64, Vec<f64>) {
     let shift = high + 1e-10 * high.abs() + f64::MIN_POSITIVE;
     let mut vector = vec![1.0; n];
     for _ in 0..4 {
-        vector = solve(diagonal, beside, shift, vector);
+        vector = solve(diagonal, off_diagonal, shift, vector);
         let length = vector.iter().map(|x| x * x).sum::<f64>().sqrt();
         vector.iter_mut().for_each(|x| *x /= length);
     }
     (high, vector)
 }
 
-/// `(shift - T) x = right`, `shift` above all of `T`.
-fn solve(diagonal: &[f64], beside: &[f64], shift: f64, mut right: Vec<f64>) -> Vec<f64> {
+/// Solves `(shift - T) x = right` for a `shift` above all eigenvalues of `T`.
+fn solve(diagonal: &[f64], off_diagonal: &[f64], shift: f64, mut right: Vec<f64>) -> Vec<f64> {
     let n = diagonal.len();
     let mut pivots = vec![shift - diagonal[0]];
     for i in 1..n {
-        let factor = -beside[i - 1] / pivots[i - 1];
-        pivots.push(shift - diagonal[i] + factor * beside[i - 1]);
+        let factor = -off_diagonal[i - 1] / pivots[i - 1];
+        pivots.push(shift - diagonal[i] + factor * off_diagonal[i - 1]);
         right[i] -= factor * right[i - 1];
     }
     for i in (0..n).rev() {
-        let after = if i + 1 < n { beside[i] * right[i + 1] } else { 0.0 };
+        let after = if i + 1 < n { off_diagonal[i] * right[i + 1] } else { 0.0 };
         right[i] = (right[i] + after) / pivots[i];
     }
     right
 }
 
-/// The largest eigenvalue of `A^T A` by tensor operators, for a matrix that stays on its device: power iteration by repeated squaring of the
+/// The largest eigenvalue of `A^T A` computed by tensor operators, for a matrix that stays on its device: power iteration by repeated squaring of the
 /// Gram matrix.
 ///
 /// # Shapes
@@ -248,7 +248,7 @@ mod tests {
             (vec![5.0, 4.9, 1.0], 7, 3),
             (vec![2.0], 1, 40),
             (vec![2.0], 40, 1),
-            (vec![3.0, 3.0, 1.0, 0.5], 20, 30), // two equal ones: each is found once
+            (vec![3.0, 3.0, 1.0, 0.5], 20, 30), // two equal values: each is found once
             (spread, 120, 90),
         ] {
             let matrix = with_singular(&values, rows, columns);

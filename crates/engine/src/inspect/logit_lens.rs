@@ -13,7 +13,7 @@ use crate::error::EngineError;
 use crate::model::decoder::Decoder;
 use crate::model::hook::HookPoint;
 
-/// Most likely tokens of a cell.
+/// Number of most likely tokens of a cell.
 const TOP: usize = 3;
 
 pub(super) fn inspect(inspector: &Inspector<'_>, text: &InspectionText) -> Result<InspectionResult, EngineError> {
@@ -34,12 +34,13 @@ pub(super) fn inspect(inspector: &Inspector<'_>, text: &InspectionText) -> Resul
     }
     let named: BTreeSet<u32> =
         cells.iter().flatten().flat_map(|cell: &LogitLensCell| &cell.top).map(|top| top.0).collect();
-    let words = named.into_iter().map(|token| (token, inspector.subject.data.tokenizer().piece(token))).collect();
+    let words =
+        named.into_iter().map(|token| (token, inspector.subject.data.tokenizer().decode_token(token))).collect();
     let depths = depths.into_iter().map(|(name, _)| name).collect();
     Ok(InspectionResult::LogitLens { tokens: inspector.pieces(&cache.text.tokens), losses, depths, cells, words })
 }
 
-/// The cells of one depth from logits `[seq, vocab]` on the CPU, read in place.
+/// The cells of one layer from logits `[seq, vocab]` on the CPU, read in place.
 fn on_cpu(logits: &Tensor<2>, text: &TokenizedText) -> Vec<LogitLensCell> {
     let [_, vocab] = logits.dims();
     with_host_values(logits, |values| {
@@ -50,26 +51,26 @@ fn on_cpu(logits: &Tensor<2>, text: &TokenizedText) -> Vec<LogitLensCell> {
 fn cell(logits: &[f32], actual: Option<u32>) -> LogitLensCell {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|logit| f64::from(logit - top).exp()).sum();
-    let share = |logit: f32| (f64::from(logit - top).exp() / sum) as f32;
+    let probability = |logit: f32| (f64::from(logit - top).exp() / sum) as f32;
     let mut best: Vec<(u32, f32)> = Vec::with_capacity(TOP + 1);
     for (token, logit) in (0u32..).zip(logits).filter(|(_, logit)| logit.is_finite()) {
-        if best.len() < TOP || best.last().is_some_and(|(_, least)| logit > least) {
+        if best.len() < TOP || best.last().is_some_and(|(_, last)| logit > last) {
             let at = best.iter().position(|(_, other)| logit > other).unwrap_or(best.len());
             best.insert(at, (token, *logit));
             best.truncate(TOP);
         }
     }
-    let top_tokens = best.into_iter().map(|(token, logit)| (token, share(logit))).collect();
+    let top_tokens = best.into_iter().map(|(token, logit)| (token, probability(logit))).collect();
     match actual.and_then(|actual| logits.get(actual as usize)) {
         None => LogitLensCell { top: top_tokens, actual: f32::NAN, rank: 0 },
         Some(actual) => {
             let before = logits.iter().filter(|logit| *logit > actual).count();
-            LogitLensCell { top: top_tokens, actual: share(*actual), rank: before as u32 + 1 }
+            LogitLensCell { top: top_tokens, actual: probability(*actual), rank: before as u32 + 1 }
         }
     }
 }
 
-/// The same by tensor operators: logits stay on their device, and a few values per position are read back.
+/// The cells of one layer by tensor operators: logits stay on their device, and a few values per position are read back.
 fn on_device(
     logits: Tensor<2>,
     text: &TokenizedText,
@@ -82,10 +83,10 @@ fn on_device(
     let ids = Tensor::<1, Int>::arange(0..vocab as i64, &log_p.device()).reshape([1, vocab]).expand([seq, vocab]);
     let (mut columns, mut rest) = (vec![actual.exp(), rank], log_p);
     for _ in 0..TOP.min(vocab) {
-        let (best, places) = rest.clone().max_dim_with_indices(1); // [seq, 1] each
-        let is_taken: Tensor<2, Bool> = ids.clone().equal(places.clone().expand([seq, vocab]));
+        let (best, indices) = rest.clone().max_dim_with_indices(1); // [seq, 1] each
+        let is_taken: Tensor<2, Bool> = ids.clone().equal(indices.clone().expand([seq, vocab]));
         rest = rest.mask_fill(is_taken, f32::NEG_INFINITY);
-        columns.extend([places.float(), best.exp()]); // a token's number is exact in 24 bits
+        columns.extend([indices.float(), best.exp()]); // a token id is exact in 24 bits
     }
     let width = columns.len();
     let values = read(Tensor::cat(columns, 1).reshape([seq * width]))?;
@@ -110,7 +111,7 @@ mod tests {
     fn cells_are_equal_on_every_device() {
         let device = Device::flex();
         let logits = Tensor::<2>::random([9, 40], Distribution::Normal(0.0, 3.0), &device);
-        let next: Vec<Option<u32>> = (0..9).map(|place| (place < 8).then_some(place * 4)).collect();
+        let next: Vec<Option<u32>> = (0..9).map(|index| (index < 8).then_some(index * 4)).collect();
         let targets = next.iter().map(|next| next.unwrap_or(0) as i32).collect::<Vec<_>>();
         let text = TokenizedText { tokens: vec![0; 9], next };
         let (a, b) = (

@@ -1,5 +1,5 @@
-//! Matrices as heat maps: small ones of all, and one down to single values; of weights, of gradients on validation text, or of the
-//! optimizer's updates.
+//! Heat maps of matrices: small ones of all matrices, or one matrix down to single values; of weights, of gradients on validation text, or of
+//! the optimizer's updates.
 
 use burn::tensor::Tensor;
 use wire::inspect::request::{InspectionText, TensorValues, Window};
@@ -22,7 +22,7 @@ use crate::optim::step_hyperparameters::StepHyperparameters;
 const SMALL: usize = 32;
 /// Rows and columns of tiles of a large heat map.
 const LARGE: usize = 128;
-/// Parameters that the error for an unknown one lists.
+/// Maximum number of parameters that the error for an unknown parameter lists.
 const LISTED: usize = 12;
 /// Tolerance of the largest singular vector: the relative error of its value is about the square.
 const TOLERANCE: f64 = 3e-3;
@@ -99,11 +99,11 @@ pub(super) fn one(
     window: Option<Window>,
 ) -> Result<InspectionResult, EngineError> {
     let specs = inspector.subject.specs;
-    let Some(place) = specs.iter().position(|spec| spec.name == tensor) else {
+    let Some(index) = specs.iter().position(|spec| spec.name == tensor) else {
         let known = specs.iter().take(LISTED).map(|spec| spec.name.clone()).collect();
         return Err(InspectError::NoTensor { tensor: tensor.to_owned(), known }.into());
     };
-    let matrix = as_matrix(&specs[place], values(inspector, kind)?.swap_remove(place));
+    let matrix = as_matrix(&specs[index], values(inspector, kind)?.swap_remove(index));
     let [rows, columns] = matrix.dims();
     let window = match window {
         None => Window { row: 0, column: 0, rows: rows as u32, columns: columns as u32 },
@@ -136,7 +136,7 @@ pub(super) fn one(
     })
 }
 
-/// A window clipped to the matrix.
+/// Clips a window to the matrix.
 fn inside(tensor: &str, window: Window, rows: usize, columns: usize) -> Result<Window, InspectError> {
     let Window { row, column, .. } = window;
     if row as usize >= rows || column as usize >= columns {

@@ -1,4 +1,4 @@
-//! The validation contexts that activate one neuron most.
+//! The validation contexts with the largest activations of one neuron.
 
 use std::cell::RefCell;
 
@@ -14,9 +14,9 @@ use crate::model::decoder::Decoder;
 use crate::model::gradient;
 use crate::model::hook::{Hook, HookPoint};
 
-/// Maximum number of tokens read to find them.
+/// Maximum number of validation tokens that are read.
 const MAX_READ: usize = 4096;
-/// Contexts in the result.
+/// Maximum number of contexts in the result.
 const MAX_CONTEXTS: usize = 8;
 
 /// Records the activations of one neuron.
@@ -53,7 +53,7 @@ pub(super) fn inspect(inspector: &Inspector<'_>, layer: u32, neuron: u32) -> Res
     let mut contexts: Vec<NeuronContext> = (0u32..)
         .zip(activations.chunks(seq).zip(batch.inputs.chunks(seq)))
         .map(|(window, (activations, tokens))| {
-            let size = |place: &usize| activations[*place].abs();
+            let size = |index: &usize| activations[*index].abs();
             let at = (0..seq).max_by(|a, b| size(a).total_cmp(&size(b)).then(b.cmp(a))).unwrap_or(0);
             let tokens: Vec<u32> = tokens.iter().map(|token| *token as u32).collect();
             NeuronContext {

@@ -5,7 +5,7 @@ use wire::inspect::request::InspectionText;
 use wire::inspect::result::{HeatMap, Histogram, InspectionResult};
 
 use super::Inspector;
-use super::overview::{dead_share, magnitude};
+use super::overview::{dead_fraction, magnitude};
 use crate::device::read;
 use crate::error::{EngineError, InspectError};
 use crate::kernels::reduce::Reductions;
@@ -13,7 +13,7 @@ use crate::model::hook::HookPoint;
 
 /// Maximum number of neurons in the result.
 const MAX_NEURONS: usize = 512;
-/// From magnitude 2 to this power on, GELU and SiLU are nearly linear or nearly 0.
+/// Power of two of the magnitude from which GELU and SiLU are nearly linear or nearly 0.
 const SATURATED_FROM: i32 = 2;
 
 pub(super) fn inspect(
@@ -36,8 +36,8 @@ pub(super) fn inspect(
     order
         .sort_by(|a, b| magnitude(&channels[*b as usize]).total_cmp(&magnitude(&channels[*a as usize])).then(a.cmp(b)));
     order.truncate(MAX_NEURONS);
-    let dead = dead_share(inspector, channels);
-    let saturated = share_from(&found.histograms[1], SATURATED_FROM);
+    let dead = dead_fraction(inspector, channels);
+    let saturated = fraction_from(&found.histograms[1], SATURATED_FROM);
 
     let ids: Vec<i32> = order.iter().map(|neuron| *neuron as i32).collect();
     let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [order.len()]), &inspector.subject.device.burn);
@@ -55,7 +55,7 @@ pub(super) fn inspect(
 }
 
 /// Fraction of the values whose magnitude is at least a power of two.
-fn share_from(histogram: &Histogram, power: i32) -> f32 {
+fn fraction_from(histogram: &Histogram, power: i32) -> f32 {
     let sum = |bins: &[u64]| bins.iter().sum::<u64>();
     let first = (power - Histogram::LOWEST) as usize;
     let all = sum(&histogram.negative) + sum(&histogram.positive) + histogram.zeros + histogram.non_finite;

@@ -12,7 +12,7 @@ use crate::error::EngineError;
 use crate::kernels::reduce::{ChannelStats, Reductions};
 use crate::model::hook::HookPoint;
 
-/// A neuron whose activations stay below this is dead; with SwiGLU their magnitudes.
+/// A neuron is dead if none of its activations (with SwiGLU, of their magnitudes) is above this.
 pub(super) const DEAD_BELOW: f32 = 1e-3;
 
 pub(super) fn inspect(inspector: &Inspector<'_>, text: &InspectionText) -> Result<InspectionResult, EngineError> {
@@ -40,7 +40,7 @@ pub(super) fn inspect(inspector: &Inspector<'_>, text: &InspectionText) -> Resul
     for (layer, heads) in heads.into_iter().enumerate() {
         let of = &rest[4 * layer..4 * layer + 4];
         components.push(ComponentStats { heads, ..component(format!("block.{layer}.attention"), of[0], of[1]) });
-        let dead = dead_share(inspector, &found.channels[layer]);
+        let dead = dead_fraction(inspector, &found.channels[layer]);
         components.push(ComponentStats { dead: Some(dead), ..component(format!("block.{layer}.mlp"), of[2], of[3]) });
     }
     components.push(component("norm".to_owned(), last, last));
@@ -55,7 +55,7 @@ fn component(name: String, output: Moments, stream: Moments) -> ComponentStats {
 }
 
 /// Fraction of neurons that no token activates.
-pub(super) fn dead_share(inspector: &Inspector<'_>, neurons: &[ChannelStats]) -> f32 {
+pub(super) fn dead_fraction(inspector: &Inspector<'_>, neurons: &[ChannelStats]) -> f32 {
     let is_dead = |neuron: &&ChannelStats| match inspector.model().mlp {
         Mlp::Gelu => neuron.max <= DEAD_BELOW,
         Mlp::Swiglu => magnitude(neuron) <= DEAD_BELOW,
@@ -63,7 +63,7 @@ pub(super) fn dead_share(inspector: &Inspector<'_>, neurons: &[ChannelStats]) ->
     neurons.iter().filter(is_dead).count() as f32 / neurons.len().max(1) as f32
 }
 
-/// The largest absolute activation of a neuron.
+/// The maximum absolute activation of a neuron.
 pub(super) fn magnitude(neuron: &ChannelStats) -> f32 {
     neuron.max.max(-neuron.min)
 }

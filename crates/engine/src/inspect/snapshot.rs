@@ -1,14 +1,14 @@
-//! The results of a snapshot, reduced so that a run can keep hundreds of them.
+//! Reduces the results of a snapshot, so that a run can store hundreds of them.
 
 use wire::inspect::result::{HeatMap, InspectionResult};
 
 /// Maximum size of one result in a snapshot, bytes; a larger one is left out.
 const MAX_BYTES: usize = 1 << 20;
-/// Size of all patterns of a block, bytes, above which only those of the first tokens are kept.
+/// Size of all patterns of a block, bytes, above which only the patterns of the first tokens are stored.
 const MAX_PATTERN_BYTES: usize = 64 << 10;
 const FIRST_TOKENS: usize = 64;
 
-/// The result as a snapshot keeps it; `None` where it is too large.
+/// The result as a snapshot stores it; `None` if it is too large.
 pub fn reduced(result: InspectionResult) -> Option<InspectionResult> {
     let result = match result {
         InspectionResult::Attention { tokens, patterns, heads }
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn large_patterns_are_cut_to_their_first_tokens() {
+    fn large_patterns_are_truncated_to_their_first_tokens() {
         let small = attention(64, 4);
         assert_eq!(reduced(small.clone()), Some(small));
         let Some(InspectionResult::Attention { tokens, patterns, heads }) = reduced(attention(128, 12)) else {

@@ -12,7 +12,7 @@ use crate::model::gradient;
 pub(super) struct TokenizedText {
     /// Tokens, at least one.
     pub(super) tokens: Vec<u32>,
-    /// The token after each; unknown after the last of a prompt.
+    /// The token after each; `None` after the last token of a prompt.
     pub(super) next: Vec<Option<u32>>,
 }
 
@@ -25,7 +25,7 @@ impl TokenizedText {
         row(inspector, &self.tokens)
     }
 
-    /// The next tokens as a column; 0 where unknown.
+    /// The next tokens as a column; 0 if unknown.
     ///
     /// # Shapes
     /// `[tokens, 1]`.
@@ -34,7 +34,7 @@ impl TokenizedText {
         row(inspector, &next).reshape([next.len(), 1])
     }
 
-    /// Values of each position; NaN where the next token is unknown.
+    /// The values of each position; NaN if the next token is unknown.
     pub(super) fn known(&self, values: Vec<f32>) -> Vec<f32> {
         values.into_iter().zip(&self.next).map(|(value, next)| if next.is_some() { value } else { f32::NAN }).collect()
     }
@@ -45,7 +45,7 @@ fn row(inspector: &Inspector<'_>, tokens: &[u32]) -> Tensor<2, Int> {
     gradient::tokens(&ids, 1, ids.len(), &inspector.subject.device.burn)
 }
 
-/// Mean of the values that are not NaN; NaN where there are none.
+/// Mean of the values that are not NaN; NaN if there are none.
 pub(super) fn mean(values: &[f32]) -> f32 {
     let known: Vec<f64> = values.iter().filter(|value| !value.is_nan()).map(|value| f64::from(*value)).collect();
     (known.iter().sum::<f64>() / known.len() as f64) as f32
@@ -54,7 +54,7 @@ pub(super) fn mean(values: &[f32]) -> f32 {
 /// Reads a text.
 ///
 /// # Errors
-/// A window that does not exist; a prompt with characters that the tokenizer does not know, or longer than an inspection reads.
+/// The window does not exist, the tokenizer does not know a character of the prompt, or the prompt is too long for an inspection.
 pub(super) fn read(inspector: &Inspector<'_>, text: &InspectionText) -> Result<TokenizedText, EngineError> {
     match text {
         InspectionText::Validation(window) => validation(inspector, *window),

@@ -1,5 +1,5 @@
 //! `config.json`: the architecture in the fields of `transformers`. Fields that change what is computed are read, each with its bounds, and a
-//! value that this engine would compute otherwise is refused; the rest (dropout, initialization, caches) is ignored.
+//! value that this engine does not support is an error; the rest (dropout, initialization, caches) is ignored.
 
 use serde_json::{Value, json};
 use wire::model::{Mlp, ModelPlan, Norm, Positions};
@@ -64,7 +64,7 @@ pub(super) struct Read {
 /// Reads a config.
 ///
 /// # Errors
-/// Not JSON, another model type, a number that is missing or out of bounds, or anything that this engine would compute otherwise.
+/// Not JSON, another model type, a number that is missing or out of bounds, or any option that this engine computes differently.
 pub(super) fn read(bytes: &[u8]) -> Result<Read, EngineError> {
     let config: Value = serde_json::from_slice(bytes).map_err(|source| {
         refused(
@@ -86,7 +86,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Read, EngineError> {
             ));
         }
     };
-    // Before its sizes are multiplied.
+    // Checked before its sizes are multiplied.
     plan.check().map_err(|source| failed(CONFIG, source, "import another model"))?;
     let eot = config.0["eos_token_id"].as_u64().and_then(|id| u32::try_from(id).ok());
     Ok(Read { shape, plan, eot })
@@ -153,7 +153,7 @@ impl Config<'_> {
         })
     }
 
-    /// The base of rotary positions. Older configs have a field for it, newer ones have it in `rope_parameters`; scaled positions are refused.
+    /// The base of rotary positions. Older configs have a field for it, newer ones have it in `rope_parameters`; scaled positions are an error.
     fn rotary(&self) -> Result<f64, EngineError> {
         let mut base = self.number("rope_theta", ModelPlan::ROTARY_BASE)?;
         for key in ["rope_scaling", "rope_parameters"] {

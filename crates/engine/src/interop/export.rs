@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 use wire::model::ModelPlan;
 
-use super::names::{Foreign, tensors};
+use super::names::{HfTensor, tensors};
 use super::{CONFIG, Shape, TOKENIZER, WEIGHTS, config, failed, prefix, refused};
 use crate::error::EngineError;
 use crate::optim::checkpoint::Checkpoint;
@@ -15,26 +15,26 @@ use crate::tokenizer::{TextTokenizer, hugging_face};
 
 /// An export of a checkpoint.
 pub struct Export {
-    /// Its architecture.
+    /// Architecture of the model.
     pub shape: Shape,
     /// Every file except the weights: name and contents.
     pub files: Vec<(&'static str, Vec<u8>)>,
     saved: Checkpoint,
-    tensors: Vec<Foreign>,
+    tensors: Vec<HfTensor>,
     header: Vec<u8>,
 }
 
 impl Export {
-    /// Prepares one; nothing is written yet.
+    /// Prepares an export; nothing is written yet.
     ///
     /// # Errors
-    /// A model that has neither GPT-2's architecture nor Llama's; a tokenizer of another vocabulary size.
+    /// The model has neither GPT-2's nor Llama's architecture, or the tokenizer has another vocabulary size.
     pub fn new(saved: Checkpoint, tokenizer: &TextTokenizer) -> Result<Self, EngineError> {
         let plan = &saved.manifest.plan.recipe.model;
         let shape =
             Shape::of(plan).map_err(|source| refused("this model", source.message, source.hint.unwrap_or_default()))?;
         if tokenizer.vocab() != plan.vocab {
-            let message = format!("it knows {} tokens and the model {}", tokenizer.vocab(), plan.vocab);
+            let message = format!("it has {} tokens, and the model has {}", tokenizer.vocab(), plan.vocab);
             return Err(refused("the tokenizer", message, "import the dataset of the run again"));
         }
         let files = small_files(shape, plan, tokenizer)?;
@@ -45,30 +45,31 @@ impl Export {
 
     /// Size of the weights file, bytes.
     pub fn weights_bytes(&self) -> u64 {
-        let numbers: usize = self.tensors.iter().map(Foreign::len).sum();
+        let numbers: usize = self.tensors.iter().map(HfTensor::len).sum();
         self.header.len() as u64 + (numbers * size_of::<f32>()) as u64
     }
 
     /// Writes `model.safetensors`.
     ///
     /// # Errors
-    /// A checkpoint that cannot be read, a reader that is gone.
+    /// The checkpoint cannot be read, or the output is closed.
     pub fn write_weights(&self, out: &mut dyn Write) -> Result<(), EngineError> {
         let failed = |source: std::io::Error| {
             refused(WEIGHTS, format!("it could not be written: {source}"), "free some space and try again")
         };
         out.write_all(&self.header).map_err(failed)?;
         for tensor in &self.tensors {
-            let parts = tensor.ours().iter().map(|name| self.saved.weight(name)).collect::<Result<Vec<_>, _>>()?;
+            let parts =
+                tensor.parameters().iter().map(|name| self.saved.weight(name)).collect::<Result<Vec<_>, _>>()?;
             out.write_all(bytemuck::cast_slice(&tensor.join(parts))).map_err(failed)?;
         }
         out.flush().map_err(failed)
     }
 
-    /// Writes all files into a folder, which is created where it does not exist.
+    /// Writes all files into a folder, which is created if it does not exist.
     ///
     /// # Errors
-    /// As [`Export::write_weights`].
+    /// The errors of [`Export::write_weights`].
     pub fn write_folder(&self, folder: &Path) -> Result<(), EngineError> {
         let failed = |source: std::io::Error| failed(folder.display().to_string(), source, "choose another folder");
         std::fs::create_dir_all(folder).map_err(failed)?;
@@ -94,7 +95,8 @@ fn small_files(
     });
     if let Some(eot) = eot {
         (generation["bos_token_id"], generation["eos_token_id"]) = (eot.into(), eot.into());
-        (about["bos_token"], about["eos_token"]) = (tokenizer.piece(eot).into(), tokenizer.piece(eot).into());
+        (about["bos_token"], about["eos_token"]) =
+            (tokenizer.decode_token(eot).into(), tokenizer.decode_token(eot).into());
     }
     let pretty = |value: &serde_json::Value| {
         serde_json::to_vec_pretty(value).map_err(|source| failed(CONFIG, source, "export another checkpoint"))

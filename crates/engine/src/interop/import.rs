@@ -1,5 +1,5 @@
 //! A model of `transformers` as the weights of a first checkpoint. Its files are untrusted: names, sizes and values are checked before
-//! anything is stored, and a refusal has the value and what to do.
+//! anything is stored, and an error has the value and what to do.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -20,17 +20,17 @@ use crate::tokenizer::{TextTokenizer, hugging_face, save_imported};
 
 /// Maximum size of config and tokenizer, bytes; GPT-2's tokenizer has 3.6 MB.
 const TEXT_BYTES: u64 = 64 << 20;
-/// Unknown tensors that an error lists.
+/// Maximum number of unknown tensors that an error lists.
 const LISTED: usize = 5;
 
 /// A model that can be imported.
 pub struct Import {
-    /// Its architecture.
+    /// Architecture of the model.
     pub shape: Shape,
-    /// Its architecture as a plan.
+    /// The model as a plan.
     pub model: ModelPlan,
     pub tokenizer: Tokenizer,
-    /// The file of its tokenizer, where it is not a built-in one.
+    /// The file of the tokenizer; `None` for a built-in tokenizer.
     tokenizer_file: Option<Vec<u8>>,
     weights: Vec<Vec<f32>>,
 }
@@ -38,7 +38,7 @@ pub struct Import {
 /// Reads a model from files, each with its name as given and its path.
 ///
 /// # Errors
-/// Pickles, missing files, and anything else that cannot be imported, with the reason.
+/// A pickle, a missing file, or anything else that cannot be imported, with the reason.
 pub fn read(files: &[(String, PathBuf)]) -> Result<Import, EngineError> {
     let files = Files::new(files)?;
     let (config_path, weights_path) = (files.need(CONFIG)?, files.need(WEIGHTS)?);
@@ -52,10 +52,10 @@ pub fn read(files: &[(String, PathBuf)]) -> Result<Import, EngineError> {
 }
 
 impl Import {
-    /// Stores its tokenizer beside the corpora, where the model finds it.
+    /// Stores the tokenizer in the folder of the corpora, from which runs of the model read it.
     ///
     /// # Errors
-    /// The disk.
+    /// Returns an IO error if the file cannot be written.
     pub fn keep_tokenizer(&self, corpora: &Path) -> Result<(), EngineError> {
         match &self.tokenizer_file {
             Some(file) => Ok(save_imported(corpora, file).map(drop)?),
@@ -63,7 +63,7 @@ impl Import {
         }
     }
 
-    /// Its weights, to be written as a checkpoint.
+    /// The weights, to be written as a checkpoint.
     pub fn state(self) -> HostState {
         HostState::of_weights(&params::layout(&self.model), self.weights)
     }
@@ -126,7 +126,7 @@ fn read_text(name: &str, path: &Path) -> Result<Vec<u8>, EngineError> {
     Ok(text)
 }
 
-/// The tokenizer, and the file to store where it is not a built-in one.
+/// The tokenizer, and the file to store if it is not a built-in one.
 fn tokenizer_of(
     text: Option<&[u8]>,
     vocab: usize,
@@ -170,7 +170,7 @@ fn weights(shape: Shape, plan: &ModelPlan, bytes: &[u8]) -> Result<Vec<Vec<f32>>
             ));
         }
     }
-    let mut ours = HashMap::new();
+    let mut parameters = HashMap::new();
     for tensor in tensors(shape, plan) {
         let view = found.remove(tensor.name.as_str()).ok_or_else(|| {
             let message = format!(
@@ -187,7 +187,7 @@ fn weights(shape: Shape, plan: &ModelPlan, bytes: &[u8]) -> Result<Vec<Vec<f32>>
             check_tied(head, &view)?;
             found.remove(HEAD);
         }
-        ours.extend(tensor.ours().iter().cloned().zip(tensor.split(values)));
+        parameters.extend(tensor.parameters().iter().cloned().zip(tensor.split(values)));
     }
     if !found.is_empty() {
         let mut names: Vec<&str> = found.into_keys().collect();
@@ -196,21 +196,22 @@ fn weights(shape: Shape, plan: &ModelPlan, bytes: &[u8]) -> Result<Vec<Vec<f32>>
         names.truncate(LISTED);
         let message =
             format!("it has tensors that {}'s architecture does not have: {}{more}", shape.name(), names.join(", "));
-        return Err(refused(WEIGHTS, message, "a model with other components computes something else"));
+        return Err(refused(WEIGHTS, message, "models with other components are not supported"));
     }
     let taken = params::layout(plan).into_iter().map(|spec| {
-        ours.remove(&spec.name)
+        parameters
+            .remove(&spec.name)
             .ok_or_else(|| refused(WEIGHTS, format!("{} has no counterpart", spec.name), "another model"))
     });
     taken.collect()
 }
 
-/// Constants that older files have beside the weights.
+/// Whether a tensor is a constant that older files contain in addition to the weights.
 fn is_buffer(name: &str) -> bool {
     [".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"].iter().any(|end| name.ends_with(end))
 }
 
-/// A head that config.json ties to the embedding, and that is in the file nevertheless, must equal it.
+/// Checks that a head in the file equals the embedding, if config.json ties them.
 fn check_tied(head: &TensorView<'_>, embedding: &TensorView<'_>) -> Result<(), EngineError> {
     if head.data() == embedding.data() {
         return Ok(());

@@ -6,17 +6,17 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::names::Foreign;
+use super::names::HfTensor;
 use super::{WEIGHTS, refused};
 use crate::error::EngineError;
 
 /// Maximum size of the header, bytes; GPT-2's has 15 kB.
 const HEADER_BYTES: u64 = 16 << 20;
-/// How to convert a file that cannot be read.
+/// Hint for a file that cannot be read: how to convert it.
 const CONVERT: &str = "if you trust it, convert it: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(OTHER, safe_serialization=True)";
 
 /// The header of a file of these tensors, in 32-bit floats: its length, then JSON, padded to eight bytes.
-pub(super) fn header(tensors: &[Foreign], prefix: &str) -> Vec<u8> {
+pub(super) fn header(tensors: &[HfTensor], prefix: &str) -> Vec<u8> {
     let mut at = 0;
     let mut entries = vec![r#""__metadata__":{"format":"pt"}"#.to_owned()];
     for tensor in tensors {
@@ -32,16 +32,16 @@ pub(super) fn header(tensors: &[Foreign], prefix: &str) -> Vec<u8> {
     header
 }
 
-/// The head has no prefix, the rest has.
+/// Adds the prefix to every name except that of the head.
 fn full_name(name: &str, prefix: &str) -> String {
     if name == super::names::HEAD { name.to_owned() } else { format!("{prefix}{name}") }
 }
 
-/// Refuses a file that must not be read, or is of another format, by its name or first bytes.
+/// Returns an error for a file of an unsafe or unsupported format, which its name or first bytes show.
 pub(super) fn check_kind(name: &str, first: &[u8]) -> Result<(), EngineError> {
     let ending = Path::new(name).extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
     let is_named_so = matches!(ending.as_str(), "bin" | "pt" | "pth" | "ckpt" | "pkl" | "pickle");
-    // A safetensors file begins with the length of its header, whose high bytes are zeros.
+    // A safetensors file starts with the length of its header, whose high bytes are zeros.
     let is_length = first.len() == 8 && first[3..].iter().all(|byte| *byte == 0);
     let is_pickle = matches!(first, [0x80, 2..=5, ..]) && !is_length;
     let is_zip = first.starts_with(b"PK\x03\x04");
@@ -63,12 +63,12 @@ pub(super) fn check_kind(name: &str, first: &[u8]) -> Result<(), EngineError> {
 /// Opens mapped bytes.
 ///
 /// # Errors
-/// A file that is cut short or too long, or not a safetensors file.
+/// The file is truncated, too long, or not a safetensors file.
 pub(super) fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, EngineError> {
     check_kind(WEIGHTS, &bytes[..bytes.len().min(8)])?;
     let again = "download or save it again";
     let Some((length, _)) = bytes.split_first_chunk::<8>() else {
-        return Err(refused(WEIGHTS, format!("it has {} bytes and is cut short", bytes.len()), again));
+        return Err(refused(WEIGHTS, format!("it has {} bytes and is truncated", bytes.len()), again));
     };
     let header = u64::from_le_bytes(*length);
     if header > HEADER_BYTES {
@@ -78,11 +78,11 @@ pub(super) fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, EngineError> {
     SafeTensors::deserialize(bytes).map_err(|source| {
         let expected = declared(bytes, header as usize)
             .map_or(String::new(), |end| format!(" (its tensors end at byte {end}, and it has {})", bytes.len()));
-        refused(WEIGHTS, format!("it is cut short, too long or damaged: {source}{expected}"), again)
+        refused(WEIGHTS, format!("it is truncated, too long or damaged: {source}{expected}"), again)
     })
 }
 
-/// The byte at which the tensors end, if the header can be read.
+/// Offset of the end of the tensors, if the header can be read.
 fn declared(bytes: &[u8], header: usize) -> Option<u64> {
     let tree: serde_json::Value = serde_json::from_slice(bytes.get(8..8 + header)?).ok()?;
     let ends = tree.as_object()?.values().filter_map(|entry| entry["data_offsets"][1].as_u64());
@@ -92,7 +92,7 @@ fn declared(bytes: &[u8], header: usize) -> Option<u64> {
 /// The values of a tensor as 32-bit floats.
 ///
 /// # Errors
-/// Another shape, a number format that is not a float, a value that is not finite.
+/// The tensor has another shape, a type that is not a float, or a non-finite value.
 pub(super) fn values(name: &str, view: &TensorView<'_>, shape: &[usize]) -> Result<Vec<f32>, EngineError> {
     let unfit = |message: String, hint: &str| refused(WEIGHTS, format!("{name} {message}"), hint);
     if view.shape() != shape {

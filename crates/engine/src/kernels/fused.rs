@@ -24,7 +24,7 @@ mod softmax;
 /// GELU, tanh form.
 ///
 /// # Shapes
-/// Any to the same.
+/// Any shape to the same shape.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     apply(gelu::Gelu, [input(x)])
 }
@@ -34,7 +34,7 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 /// # Shapes
 /// `[.., d]` and `[d]` to `[.., d]`.
 pub fn layer_norm<const D: usize>(x: Tensor<D>, gain: Tensor<1>, eps: f32) -> Tensor<D> {
-    apply(norm::Normalise { eps, is_centred: true }, [input(x), input(gain)])
+    apply(norm::Normalize { eps, is_centred: true }, [input(x), input(gain)])
 }
 
 /// Root-mean-square norm over the last dimension, with a gain.
@@ -42,7 +42,7 @@ pub fn layer_norm<const D: usize>(x: Tensor<D>, gain: Tensor<1>, eps: f32) -> Te
 /// # Shapes
 /// `[.., d]` and `[d]` to `[.., d]`.
 pub fn rms_norm<const D: usize>(x: Tensor<D>, gain: Tensor<1>, eps: f32) -> Tensor<D> {
-    apply(norm::Normalise { eps, is_centred: false }, [input(x), input(gain)])
+    apply(norm::Normalize { eps, is_centred: false }, [input(x), input(gain)])
 }
 
 /// Softmax of `scale * scores` over the keys up to the position of each query; zero after it.
@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    /// Forward and gradient of two forms of one operator agree on random values, small and large.
+    /// Forward and gradient of two implementations of one operator agree on random values, small and large.
     fn implementations_agree<const D: usize, const E: usize>(
         shape: [usize; D],
         ours: impl Fn(Tensor<D>) -> Tensor<E>,

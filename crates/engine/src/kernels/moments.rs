@@ -5,7 +5,7 @@ use wire::inspect::statistics::Moments;
 use crate::kernels::fused::lanes;
 
 /// Moments and extrema of values on the host: the reference implementation of `moments.wgsl`. Sums are in 64 bits, where no
-/// 32-bit float's square overflows or vanishes, over eight lanes, so that no addition waits for the one before.
+/// square of a 32-bit float overflows or vanishes, over eight lanes, so that an addition does not wait for the previous one.
 pub fn moments(values: &[f32]) -> Moments {
     let mut lanes = Lanes::default();
     lanes::wide(|| {
@@ -28,7 +28,7 @@ pub fn moments(values: &[f32]) -> Moments {
 
 const LANES: usize = 8;
 
-/// Sums and extrema of the finite values side by side.
+/// Sums and extrema of the finite values, by lane.
 struct Lanes {
     count: [u64; LANES],
     sums: [f64; LANES],
@@ -45,7 +45,7 @@ impl Default for Lanes {
 }
 
 impl Lanes {
-    /// At most one value for each lane; choices instead of branches, so that it vectorises.
+    /// Adds at most one value to each lane. Selects instead of branches, so that the loop vectorizes.
     #[inline(always)]
     fn take(&mut self, values: &[f32]) {
         for (lane, &value) in values.iter().enumerate() {

@@ -13,12 +13,12 @@ fn mix(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// One key for a place named by several numbers, such as (seed, step, pass, row).
-pub fn key(place: &[u64]) -> u64 {
-    place.iter().fold(GOLDEN, |key, word| mix(key.wrapping_add(GOLDEN) ^ mix(word.wrapping_add(GOLDEN))))
+/// Combines several numbers, such as (seed, step, pass, row), into one key.
+pub fn key(numbers: &[u64]) -> u64 {
+    numbers.iter().fold(GOLDEN, |key, word| mix(key.wrapping_add(GOLDEN) ^ mix(word.wrapping_add(GOLDEN))))
 }
 
-/// The numbers of one place, in order.
+/// The random numbers of one key, in order.
 #[derive(Debug, Clone)]
 pub struct Counter {
     key: u64,
@@ -26,40 +26,40 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// The numbers of `stream` under `seed`.
+    /// The random numbers of `stream` under `seed`.
     pub fn new(seed: u64, stream: u64) -> Self {
         Self::at(&[seed, stream])
     }
 
-    /// The numbers of a place named by several numbers.
-    pub fn at(place: &[u64]) -> Self {
-        Self { key: key(place), index: 0 }
+    /// The random numbers of the key that combines several numbers.
+    pub fn at(numbers: &[u64]) -> Self {
+        Self { key: key(numbers), index: 0 }
     }
 
-    /// 64 even bits.
+    /// 64 uniformly distributed bits.
     pub fn bits(&mut self) -> u64 {
         self.index += 1;
         mix(self.key.wrapping_add(self.index.wrapping_mul(GOLDEN)))
     }
 
-    /// A whole number from 0 to `n - 1`, each exactly as likely (Lemire 2019); 0 where `n` is 0.
+    /// A uniform integer from 0 to `n - 1`, without bias (Lemire 2019); 0 if `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
         let mut product = u128::from(self.bits()) * u128::from(n);
         if (product as u64) < n {
-            let uneven = n.wrapping_neg() % n;
-            while (product as u64) < uneven {
+            let biased = n.wrapping_neg() % n;
+            while (product as u64) < biased {
                 product = u128::from(self.bits()) * u128::from(n);
             }
         }
         (product >> 64) as u64
     }
 
-    /// A number in 0..1, in steps of 2^-53.
-    pub fn share(&mut self) -> f64 {
+    /// A uniform number in [0, 1), a multiple of 2^-53.
+    pub fn uniform(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Puts a list into an even random order (Fisher and Yates).
+    /// Shuffles a list uniformly (Fisher-Yates).
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for last in (1..list.len()).rev() {
             list.swap(last, self.below(last as u64 + 1) as usize);
@@ -67,7 +67,7 @@ impl Counter {
     }
 }
 
-/// Normal numbers of mean 0 and variance 1, without end: Box and Muller's pairs.
+/// An infinite iterator over standard normal numbers (Box-Muller transform).
 #[derive(Debug, Clone)]
 pub struct Normals {
     counter: Counter,
@@ -75,7 +75,7 @@ pub struct Normals {
 }
 
 impl Normals {
-    /// The normals of `stream` under `seed`.
+    /// The normal numbers of `stream` under `seed`.
     pub fn new(seed: u64, stream: u64) -> Self {
         Self { counter: Counter::new(seed, stream), second: None }
     }
@@ -88,9 +88,9 @@ impl Iterator for Normals {
         if let Some(second) = self.second.take() {
             return Some(second);
         }
-        // 1 - share lies in (0, 1], so the logarithm is finite.
-        let radius = (-2.0 * (1.0 - self.counter.share()).ln()).sqrt();
-        let (sin, cos) = (std::f64::consts::TAU * self.counter.share()).sin_cos();
+        // 1 - uniform is in (0, 1], so the logarithm is finite.
+        let radius = (-2.0 * (1.0 - self.counter.uniform()).ln()).sqrt();
+        let (sin, cos) = (std::f64::consts::TAU * self.counter.uniform()).sin_cos();
         self.second = Some((radius * sin) as f32);
         Some((radius * cos) as f32)
     }
@@ -101,16 +101,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_depend_on_their_place_alone() {
-        let draw = |place: &[u64]| Counter::at(place).bits();
+    fn numbers_depend_only_on_their_key() {
+        let draw = |numbers: &[u64]| Counter::at(numbers).bits();
         assert_eq!(draw(&[1, 2, 3]), draw(&[1, 2, 3]));
-        let places = [[1u64, 2, 3], [1, 3, 2], [2, 1, 3], [1, 2, 4], [0, 0, 0], [0, 0, 1]];
-        let seen: std::collections::HashSet<u64> = places.iter().map(|place| draw(place)).collect();
-        assert_eq!(seen.len(), places.len());
+        let keys = [[1u64, 2, 3], [1, 3, 2], [2, 1, 3], [1, 2, 4], [0, 0, 0], [0, 0, 1]];
+        let seen: std::collections::HashSet<u64> = keys.iter().map(|numbers| draw(numbers)).collect();
+        assert_eq!(seen.len(), keys.len());
     }
 
     #[test]
-    fn whole_numbers_are_even_and_bounded() {
+    fn integers_are_uniform_and_bounded() {
         let (mut counter, mut counts) = (Counter::new(7, 0), [0u32; 7]);
         (0..70_000).for_each(|_| counts[counter.below(7) as usize] += 1);
         let chi_square: f64 = counts.iter().map(|count| (f64::from(*count) - 10_000.0).powi(2) / 10_000.0).sum();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn normals_have_the_moments_of_the_normal_law() {
+    fn normals_have_the_moments_of_the_normal_distribution() {
         let values: Vec<f64> = Normals::new(3, 1).take(200_000).map(f64::from).collect();
         let moment = |power: i32| values.iter().map(|z| z.powi(power)).sum::<f64>() / values.len() as f64;
         assert!(

@@ -1,4 +1,5 @@
-//! The decoder, in execution order: embedding, blocks of attention and MLP, norm, head, loss. Shapes stand beside reshapes.
+//! The decoder, in execution order: embedding, blocks of attention and MLP, norm, head, loss. Comments give the shape after
+//! each reshape.
 
 use burn::tensor::module::{attention, embedding, layer_norm, linear};
 use burn::tensor::ops::AttentionModuleOptions;
@@ -18,8 +19,8 @@ const HEAD_EPS: f64 = 1e-6;
 /// Dropout of one forward pass in training.
 #[derive(Debug, Clone, Copy)]
 pub struct Dropout {
-    /// Share dropped.
-    pub share: f64,
+    /// Fraction of activations that are set to zero.
+    pub rate: f64,
     /// Seed of the masks of this pass.
     pub key: u64,
 }
@@ -31,12 +32,12 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Tokens in it.
+    /// Number of cached tokens.
     pub fn len(&self) -> usize {
         self.blocks.first().map_or(0, |(key, _)| key.dims()[2])
     }
 
-    /// Whether it has no token yet.
+    /// Whether the cache has no token yet.
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }
@@ -68,7 +69,7 @@ impl<'a> Decoder<'a> {
 
     /// A training pass.
     pub fn training(plan: &'a ModelPlan, weights: &'a Weights, dropout: Option<Dropout>) -> Self {
-        Self { dropout: dropout.filter(|dropout| dropout.share > 0.0), ..Self::new(plan, weights) }
+        Self { dropout: dropout.filter(|dropout| dropout.rate > 0.0), ..Self::new(plan, weights) }
     }
 
     /// A pass with a hook.
@@ -83,7 +84,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Tokens to the final, normalised residual stream.
+    /// Computes the final, normalized residual stream from tokens.
     ///
     /// # Shapes
     /// `[batch, seq]` to `[batch, seq, d_model]`; with a cache, `seq` new tokens after the cached ones.
@@ -141,7 +142,7 @@ impl<'a> Decoder<'a> {
         Tensor::cat(nats.collect(), 0).reshape([rows])
     }
 
-    /// Residual stream to logits, soft-capped where the plan says so.
+    /// Computes logits from the residual stream, soft-capped if the plan has a soft cap.
     ///
     /// # Shapes
     /// `[rows, d_model]` to `[rows, vocab]`.
@@ -160,7 +161,7 @@ impl<'a> Decoder<'a> {
     /// log-partition function.
     ///
     /// # Shapes
-    /// `[batch, seq]` tokens and targets to two `[1]`. In chunks where the logits would be too large for one buffer.
+    /// `[batch, seq]` tokens and targets to two `[1]`. Computed in chunks if the logits are too large for one buffer.
     pub fn loss_sum(&self, tokens: Tensor<2, Int>, targets: Tensor<2, Int>, z_loss: f64) -> Loss {
         let [batch, seq] = tokens.dims();
         let rows = batch * seq;
@@ -230,7 +231,7 @@ impl<'a> Decoder<'a> {
             (query, key) = (rms(query, HEAD_EPS), rms(key, HEAD_EPS));
         }
         if let Some(rotary) = rotary {
-            (query, key) = (rotary.turn(query), rotary.turn(key));
+            (query, key) = (rotary.rotate(query), rotary.rotate(key));
         }
         if let Some(cache) = cache {
             if let Some((old_key, old_value)) = cache.blocks.get(layer).cloned() {
@@ -243,7 +244,7 @@ impl<'a> Decoder<'a> {
         }
         let groups = self.plan.heads / self.plan.kv_heads;
         if groups > 1 {
-            (key, value) = (share(key, groups), share(value, groups));
+            (key, value) = (repeat_kv(key, groups), repeat_kv(value, groups));
         }
         // A single new token may attend to all before it; several need the causal mask.
         let is_whole = key.dims()[2] == seq;
@@ -292,20 +293,20 @@ impl<'a> Decoder<'a> {
         self.linear(self.hook(HookPoint::MlpPost(layer), neurons), &at("down"))
     }
 
-    /// Inverted dropout; the mask is a pure function of the key of the pass and of `place`, so that a resumed run repeats it.
-    fn drop(&self, x: Tensor<3>, place: u64) -> Tensor<3> {
-        let Some(Dropout { share, key }) = self.dropout else { return x };
+    /// Inverted dropout. The mask is a pure function of the key of the pass and of `stream`, so that a resumed run repeats it.
+    fn drop(&self, x: Tensor<3>, stream: u64) -> Tensor<3> {
+        let Some(Dropout { rate, key }) = self.dropout else { return x };
         let dims = x.dims();
-        let keep = (1.0 / (1.0 - share)) as f32;
-        let mut random = Counter::new(key, place);
+        let keep = (1.0 / (1.0 - rate)) as f32;
+        let mut random = Counter::new(key, stream);
         let mask: Vec<f32> =
-            (0..dims.iter().product()).map(|_| if random.share() < share { 0.0 } else { keep }).collect();
+            (0..dims.iter().product()).map(|_| if random.uniform() < rate { 0.0 } else { keep }).collect();
         let mask = Tensor::<3>::from_data(TensorData::new(mask, dims), &x.device().inner());
         x * mask.autodiff()
     }
 }
 
-/// Root-mean-square normalisation over the last dimension, without a gain (Zhang and Sennrich 2019).
+/// Root-mean-square normalization over the last dimension, without a gain (Zhang and Sennrich 2019).
 fn rms<const D: usize>(x: Tensor<D>, eps: f64) -> Tensor<D> {
     let mean_square = x.clone().square().mean_dim(D - 1);
     x / (mean_square + eps).sqrt()
@@ -315,7 +316,7 @@ fn rms<const D: usize>(x: Tensor<D>, eps: f64) -> Tensor<D> {
 ///
 /// # Shapes
 /// `[batch, kv_heads, seq, d_head]` to `[batch, kv_heads * groups, seq, d_head]`.
-fn share(x: Tensor<4>, groups: usize) -> Tensor<4> {
+fn repeat_kv(x: Tensor<4>, groups: usize) -> Tensor<4> {
     let [batch, kv_heads, seq, d_head] = x.dims();
     x.unsqueeze_dim::<5>(2).repeat_dim(2, groups).reshape([batch, kv_heads * groups, seq, d_head])
 }
@@ -339,12 +340,12 @@ impl Rotary {
         Self { cos: table(f64::cos), sin: table(f64::sin) }
     }
 
-    fn turn(&self, x: Tensor<4>) -> Tensor<4> {
+    fn rotate(&self, x: Tensor<4>) -> Tensor<4> {
         let half = x.dims()[3] / 2;
         let first = x.clone().slice_dim(3, 0..half);
         let second = x.slice_dim(3, half..2 * half);
-        let turned_first = first.clone() * self.cos.clone() - second.clone() * self.sin.clone();
-        let turned_second = second * self.cos.clone() + first * self.sin.clone();
-        Tensor::cat(vec![turned_first, turned_second], 3)
+        let rotated_first = first.clone() * self.cos.clone() - second.clone() * self.sin.clone();
+        let rotated_second = second * self.cos.clone() + first * self.sin.clone();
+        Tensor::cat(vec![rotated_first, rotated_second], 3)
     }
 }

@@ -11,10 +11,10 @@ use crate::model::decoder::Decoder;
 use crate::model::gradient::{sequences_of, tokens};
 use crate::model::params::Weights;
 
-/// Mean loss over batches, nats per token; sequences are split over the replicas where there are any. `None` for no batches.
+/// Mean loss over batches, nats per token; sequences are split over the replicas if there are any. `None` for no batches.
 ///
 /// # Errors
-/// A replica that panicked, a device that has gone away.
+/// A replica panicked, or the device was lost.
 pub fn mean_loss(
     model: &ModelPlan,
     weights: &Weights,
@@ -39,10 +39,10 @@ pub fn mean_loss(
     Ok((count > 0).then(|| nats / count as f64))
 }
 
-/// The loss of each token of a batch, sequence by sequence, nats; sequences are split over the replicas where there are any.
+/// The loss of each token of a batch, sequence by sequence, nats; sequences are split over the replicas if there are any.
 ///
 /// # Errors
-/// As [`mean_loss`].
+/// The errors of [`mean_loss`].
 pub fn token_losses(
     model: &ModelPlan,
     weights: &Weights,

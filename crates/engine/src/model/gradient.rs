@@ -1,4 +1,4 @@
-//! The gradient of a step: batches in, one flat gradient for each parameter out. On the CPU each batch is split over replicas.
+//! The gradient of a step: one flat gradient for each parameter. On the CPU each batch is split over replicas.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use wire::RunPlan;
@@ -19,7 +19,7 @@ pub struct Gradient {
     pub flat: Vec<Tensor<1>>,
 }
 
-/// What the gradient of a step depends on besides weights and batches.
+/// Arguments of the gradient of a step besides weights and batches.
 #[derive(Debug, Clone)]
 pub struct GradientArgs {
     /// Architecture of the decoder.
@@ -31,7 +31,7 @@ pub struct GradientArgs {
 }
 
 impl GradientArgs {
-    /// Those of a run's step, with the optimizer in force.
+    /// The arguments for `step` of a run, with the current hyperparameters of its optimizer.
     pub fn of_step(plan: &RunPlan, optimizer: &Optimizer, step: u64) -> Self {
         let dropout_seed = plan.seed.wrapping_mul(0x9e37_79b9).wrapping_add(step);
         Self { model: plan.recipe.model.clone(), z_loss: optimizer.z_loss, dropout_seed }
@@ -46,11 +46,11 @@ pub fn tokens(ids: &[i32], size: usize, seq: usize, device: &Device) -> Tensor<2
     Tensor::from_data(TensorData::new(ids.to_vec(), [size, seq]), device)
 }
 
-/// The mean gradient of a step's micro-batches, one after another; each is split over `replicas` where there are any, and gradients are
+/// The mean gradient of a step's micro-batches, one after another; each is split over `replicas` if there are any, and gradients are
 /// summed in the order of the replicas.
 ///
 /// # Errors
-/// A replica that panicked; no micro-batch.
+/// A replica panicked, or there is no micro-batch.
 pub fn of_step(
     args: &GradientArgs,
     weights: &Weights,
@@ -91,7 +91,7 @@ fn of_micro_batch(
     })
 }
 
-/// The sequences of a batch that one of `count` replicas takes: from `size * replica / count` on.
+/// The sequences of a batch that one of `count` replicas processes: from `size * replica / count` on.
 pub fn sequences_of(batch: &Batch, replica: usize, count: usize) -> Batch {
     let (from, to) = (batch.size * replica / count, batch.size * (replica + 1) / count);
     let range = from * batch.seq..to * batch.seq;
@@ -113,19 +113,19 @@ fn of_replica(
     device: &Device,
 ) -> Gradient {
     let leaves = weights.leaves();
-    let dropout = Dropout { share: args.model.dropout, key: args.dropout_seed.wrapping_add(part << 48) };
+    let dropout = Dropout { rate: args.model.dropout, key: args.dropout_seed.wrapping_add(part << 48) };
     let device = device.clone().autodiff();
     let (inputs, targets) =
         (tokens(&batch.inputs, batch.size, batch.seq, &device), tokens(&batch.targets, batch.size, batch.seq, &device));
     let loss = Decoder::training(&args.model, &leaves, Some(dropout)).loss_sum(inputs, targets, args.z_loss);
-    let share = 1.0 / total as f64;
-    let mut grads = (loss.objective * share).backward();
+    let weight = 1.0 / total as f64;
+    let mut grads = (loss.objective * weight).backward();
     let flat = leaves
         .flat
         .iter()
         .map(|leaf| leaf.grad_remove(&mut grads).unwrap_or_else(|| leaf.clone().inner().zeros_like()))
         .collect();
-    Gradient { loss: loss.nats.inner() * share, flat }
+    Gradient { loss: loss.nats.inner() * weight, flat }
 }
 
 fn add(sum: Gradient, other: Gradient) -> Gradient {

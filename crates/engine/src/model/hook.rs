@@ -1,16 +1,16 @@
-//! Hook points: the places of a forward pass at which activations can be read and replaced, with TransformerLens' names. Training has no
-//! hook, and is then computed by operators that keep some of these activations to themselves.
+//! Hook points: the points of a forward pass at which activations can be read and replaced, with TransformerLens' names. Training has no
+//! hook and uses fused operators that do not expose all of these activations.
 
 use std::fmt;
 
 use burn::tensor::Tensor;
 
-/// A place of the forward pass. Block numbers count from 0.
+/// A point of the forward pass. Block numbers count from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HookPoint {
-    /// Token embeddings, `[batch, seq, d_model]`, before positions are added; with the position of the first of them in the text.
+    /// Token embeddings, `[batch, seq, d_model]`, before positions are added.
     Embed {
-        /// Position of the first token.
+        /// Position of the first token in the text.
         first: usize,
     },
     /// The residual stream before the first block: token and position embeddings.
@@ -19,7 +19,7 @@ pub enum HookPoint {
     AttnScores(usize),
     /// Attention pattern: the softmax of the allowed scores, `[batch, heads, query, key]`.
     Pattern(usize),
-    /// The heads' outputs side by side, `[batch, seq, heads * d_head]`, before the output projection.
+    /// The concatenated outputs of the heads, `[batch, seq, heads * d_head]`, before the output projection.
     Z(usize),
     /// The attention output of a block, which is added to the residual stream.
     AttnOut(usize),

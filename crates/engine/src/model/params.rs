@@ -18,7 +18,7 @@ pub enum Init {
     Zeros,
 }
 
-/// One parameter before it has values.
+/// Name, shape and initialization of a parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParamSpec {
     /// Path in the model: `block.0.attention.query`.
@@ -35,7 +35,7 @@ impl ParamSpec {
         self.shape.iter().product()
     }
 
-    /// Whether it has no value.
+    /// Whether the number of values is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -106,15 +106,15 @@ impl Layout {
 
 /// Initial values of every parameter: a pure function of the seed and the index of the parameter.
 pub fn initial(specs: &[ParamSpec], seed: u64) -> Vec<Vec<f32>> {
-    let fill = |(place, spec): (usize, &ParamSpec)| match spec.init {
-        Init::Normal(std) => Normals::new(seed, place as u64).take(spec.len()).map(|z| z * std).collect(),
+    let fill = |(index, spec): (usize, &ParamSpec)| match spec.init {
+        Init::Normal(std) => Normals::new(seed, index as u64).take(spec.len()).map(|z| z * std).collect(),
         Init::Ones => vec![1.0; spec.len()],
         Init::Zeros => vec![0.0; spec.len()],
     };
     specs.iter().enumerate().map(fill).collect()
 }
 
-/// Values of all parameters together.
+/// Total number of values of all parameters.
 pub fn count(specs: &[ParamSpec]) -> u64 {
     specs.iter().map(|spec| spec.len() as u64).sum()
 }
@@ -125,33 +125,34 @@ pub fn upload(values: Vec<f32>, device: &Device) -> Tensor<1> {
     Tensor::from_data(TensorData::new(values, [len]), device)
 }
 
-/// Parameters by name, for the forward pass: flat tensors, reshaped as they are taken.
+/// Parameters by name, for the forward pass: flat tensors that are reshaped when they are read.
 #[derive(Debug, Clone)]
 pub struct Weights {
-    places: std::sync::Arc<HashMap<String, (usize, Vec<usize>)>>,
+    /// Index and shape of each parameter.
+    layout: std::sync::Arc<HashMap<String, (usize, Vec<usize>)>>,
     /// One flat tensor for each parameter, in the model's order.
     pub flat: Vec<Tensor<1>>,
 }
 
 impl Weights {
-    /// Binds values to a layout.
+    /// The weights of this layout with these values.
     pub fn new(specs: &[ParamSpec], flat: Vec<Tensor<1>>) -> Self {
-        let places =
-            specs.iter().enumerate().map(|(place, spec)| (spec.name.clone(), (place, spec.shape.clone()))).collect();
-        Self { places: std::sync::Arc::new(places), flat }
+        let layout =
+            specs.iter().enumerate().map(|(index, spec)| (spec.name.clone(), (index, spec.shape.clone()))).collect();
+        Self { layout: std::sync::Arc::new(layout), flat }
     }
 
     /// The same layout with other values.
     pub fn with(&self, flat: Vec<Tensor<1>>) -> Self {
-        Self { places: self.places.clone(), flat }
+        Self { layout: self.layout.clone(), flat }
     }
 
-    /// Fresh leaves on the same values, for one backward pass of their own.
+    /// The same values as new autodiff leaves, for one backward pass.
     pub fn leaves(&self) -> Self {
         self.with(self.flat.iter().map(|values| values.clone().autodiff().require_grad()).collect())
     }
 
-    /// Whether they are on the CPU.
+    /// Whether the weights are on the CPU.
     pub fn are_on_cpu(&self) -> bool {
         self.flat.first().is_some_and(|values| values.device().inner() == Device::flex())
     }
@@ -161,12 +162,12 @@ impl Weights {
     /// # Panics
     /// On a name that is not in the layout: the decoder and the layout are written together, and a test builds every preset.
     pub fn matrix(&self, name: &str) -> Tensor<2> {
-        let (place, shape) = &self.places[name];
-        self.flat[*place].clone().reshape([shape[0], shape[1]])
+        let (index, shape) = &self.layout[name];
+        self.flat[*index].clone().reshape([shape[0], shape[1]])
     }
 
-    /// A gain or bias by name, where the plan has one.
+    /// A gain or bias by name; `None` if the plan does not have it.
     pub fn vector(&self, name: &str) -> Option<Tensor<1>> {
-        self.places.get(name).map(|(place, _)| self.flat[*place].clone())
+        self.layout.get(name).map(|(index, _)| self.flat[*index].clone())
     }
 }

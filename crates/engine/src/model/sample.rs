@@ -1,6 +1,6 @@
 //! Text generation, one token at a time with a key-value cache.
 //!
-//! [`TokenContext`] gives the logits of the next token of a growing text, [`choose`] samples from them, and [`generate`] does both until it
+//! [`TokenContext`] computes the logits of the next token, [`sample_token`] samples from them, and [`generate`] repeats both until the text
 //! ends. The random numbers are a function of the seed and the position in the text, so the same seed gives the same text.
 
 use burn::tensor::Device;
@@ -14,19 +14,19 @@ use crate::model::gradient::tokens;
 use crate::model::hook::Hook;
 use crate::model::params::Weights;
 
-/// Most likely tokens that are reported with each token.
+/// Number of most likely tokens that are reported with each token.
 pub const ALTERNATIVES: usize = 8;
 
-/// How a text is sampled.
+/// Arguments of text generation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SampleArgs {
-    /// Tokens to add.
+    /// Number of tokens to generate.
     pub tokens: u32,
-    /// Temperature; 0 takes the most likely token each time.
+    /// Temperature; at 0 every token is the most likely one.
     pub temperature: f64,
     /// Random seed; the same seed gives the same text.
     pub seed: u64,
-    /// The token that ends the text.
+    /// The end-of-text token.
     pub eot: Option<u32>,
 }
 
@@ -49,27 +49,27 @@ impl Truncation {
 pub struct SampledToken {
     /// Token id.
     pub token: u32,
-    /// The model's probability of it.
+    /// Probability of the token.
     pub probability: f64,
     /// The most likely tokens with their probabilities, most likely first.
     pub alternatives: Vec<(u32, f64)>,
 }
 
-/// Why a text ended.
+/// Reason for the end of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
     /// The requested number of tokens was generated.
     Length,
     /// The model generated the end-of-text token.
     EndOfText,
-    /// The receiver of the tokens ended it.
+    /// `receive` returned false.
     Receiver,
 }
 
 /// Samples tokens after a prompt.
 ///
 /// # Errors
-/// A device that has gone away.
+/// The device was lost.
 pub fn sample(
     model: &ModelPlan,
     weights: &Weights,
@@ -81,7 +81,7 @@ pub fn sample(
     let mut reader = TokenContext::new(model, weights, prompt, args.eot, device);
     let mut random = Counter::new(args.seed, STREAM);
     for _ in 0..args.tokens {
-        let token = choose(&reader.next_logits()?, args.temperature, Truncation::NONE, random.share());
+        let token = sample_token(&reader.next_logits()?, args.temperature, Truncation::NONE, random.uniform());
         if args.eot == Some(token) {
             break;
         }
@@ -97,7 +97,7 @@ const STREAM: u64 = 0x7e87;
 /// Samples tokens after a text and passes each to `receive`, until the text is long enough, ends, or `receive` returns false.
 ///
 /// # Errors
-/// A device that has gone away.
+/// The device was lost.
 pub fn generate(
     reader: &mut TokenContext<'_>,
     args: SampleArgs,
@@ -107,7 +107,7 @@ pub fn generate(
     let mut random = Counter::new(args.seed, STREAM);
     for _ in 0..args.tokens {
         let logits = reader.next_logits()?;
-        let token = choose(&logits, args.temperature, truncation, random.share());
+        let token = sample_token(&logits, args.temperature, truncation, random.uniform());
         let continues = receive(&describe(&logits, token));
         if args.eot == Some(token) {
             return Ok(StopReason::EndOfText);
@@ -120,8 +120,8 @@ pub fn generate(
     Ok(StopReason::Length)
 }
 
-/// A growing text in the model's context. When the context is full, its older half is dropped and the rest is read again, so that each
-/// new token costs one short pass: positions count from the oldest token in the context, and keys depend on them.
+/// A growing text in the model's context. When the context is full, its older half is dropped and the rest is recomputed, so that each
+/// new token needs one short pass: positions count from the oldest token in the context, and keys depend on them.
 pub struct TokenContext<'a> {
     decoder: Decoder<'a>,
     device: Device,
@@ -129,12 +129,13 @@ pub struct TokenContext<'a> {
     /// First token of the context.
     from: usize,
     context: usize,
-    /// Key-value cache; `None` where every pass reads the whole context again, which tests and measurements compare with.
+    /// Key-value cache; `None` if every pass reads the whole context, as tests and measurements do for comparison.
     cache: Option<Cache>,
 }
 
 impl<'a> TokenContext<'a> {
-    /// Begins with a prompt, or with the end-of-text token where it is empty. Of a prompt longer than the context, the end is read.
+    /// Starts with a prompt, or with the end-of-text token if the prompt is empty. Only the last tokens of a prompt longer than the context are
+    /// used.
     pub fn new(model: &'a ModelPlan, weights: &'a Weights, prompt: &[u32], eot: Option<u32>, device: &Device) -> Self {
         let text = if prompt.is_empty() { vec![eot.unwrap_or(0)] } else { prompt.to_vec() };
         let from = text.len().saturating_sub(model.seq);
@@ -142,12 +143,12 @@ impl<'a> TokenContext<'a> {
         Self { decoder, device: device.clone(), text, from, context: model.seq, cache: Some(Cache::default()) }
     }
 
-    /// The same with a hook in every pass.
+    /// Calls `hook` in every forward pass.
     pub fn hooked(self, model: &'a ModelPlan, weights: &'a Weights, hook: &'a dyn Hook) -> Self {
         Self { decoder: Decoder::hooked(model, weights, hook), ..self }
     }
 
-    /// The same without a key-value cache.
+    /// Disables the key-value cache.
     pub fn without_cache(self) -> Self {
         Self { cache: None, ..self }
     }
@@ -164,7 +165,7 @@ impl<'a> TokenContext<'a> {
     /// Logits of the token after the text.
     ///
     /// # Errors
-    /// A device that has gone away.
+    /// The device was lost.
     pub fn next_logits(&mut self) -> Result<Vec<f32>, EngineError> {
         let known = self.cache.as_ref().map_or(0, Cache::len);
         let unread: Vec<i32> = self.text[self.from + known..].iter().map(|token| *token as i32).collect();
@@ -177,27 +178,27 @@ impl<'a> TokenContext<'a> {
     }
 }
 
-/// The token at which the running sum of probabilities passes `share`; the likeliest at temperature 0.
-fn choose(logits: &[f32], temperature: f64, cut: Truncation, share: f64) -> u32 {
+/// The token at which the cumulative probability exceeds `uniform`, a number in [0, 1); the most likely token at temperature 0.
+fn sample_token(logits: &[f32], temperature: f64, truncation: Truncation, uniform: f64) -> u32 {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let likeliest = logits.iter().position(|logit| *logit == top).unwrap_or(0) as u32;
+    let most_likely = logits.iter().position(|logit| *logit == top).unwrap_or(0) as u32;
     if temperature <= 0.0 || !top.is_finite() {
-        return likeliest;
+        return most_likely;
     }
     let mut weights: Vec<f64> = logits.iter().map(|logit| (f64::from(logit - top) / temperature).exp()).collect();
-    apply_cut(&mut weights, cut);
-    let mut left = share * weights.iter().sum::<f64>();
+    truncate(&mut weights, truncation);
+    let mut left = uniform * weights.iter().sum::<f64>();
     for (token, weight) in weights.iter().enumerate() {
         left -= weight;
         if left < 0.0 {
             return token as u32;
         }
     }
-    likeliest
+    most_likely
 }
 
-/// Takes all weight from tokens that may not be drawn. Of equal ones the first in the vocabulary stay.
-fn apply_cut(weights: &mut [f64], Truncation { top_k, top_p }: Truncation) {
+/// Sets the weight of tokens outside top-k and top-p to 0. Of equally likely tokens, lower ids are kept.
+fn truncate(weights: &mut [f64], Truncation { top_k, top_p }: Truncation) {
     let keeps_all = (top_k == 0 || top_k as usize >= weights.len()) && top_p >= 1.0;
     if keeps_all {
         return;
@@ -209,15 +210,15 @@ fn apply_cut(weights: &mut [f64], Truncation { top_k, top_p }: Truncation) {
     }
     let enough = top_p * weights.iter().sum::<f64>();
     let mut sum = 0.0;
-    for (place, token) in order.into_iter().enumerate() {
-        if place > 0 && sum >= enough {
+    for (rank, token) in order.into_iter().enumerate() {
+        if rank > 0 && sum >= enough {
             weights[token] = 0.0;
         }
         sum += weights[token];
     }
 }
 
-/// The model's own probabilities of a token and of the likeliest ones.
+/// The probabilities of the model for a token and for the most likely tokens.
 fn describe(logits: &[f32], token: u32) -> SampledToken {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|logit| f64::from(logit - top).exp()).sum();
@@ -238,11 +239,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cuts_keep_the_likeliest_and_no_others() {
-        let check = |cut: Truncation, expected: &[f64]| {
+    fn truncation_keeps_only_the_most_likely_tokens() {
+        let check = |truncation: Truncation, expected: &[f64]| {
             let mut weights = [1.0, 4.0, 2.0, 1.0, 2.0];
-            apply_cut(&mut weights, cut);
-            assert_eq!(weights, expected, "{cut:?}");
+            truncate(&mut weights, truncation);
+            assert_eq!(weights, expected, "{truncation:?}");
         };
         check(Truncation::NONE, &[1.0, 4.0, 2.0, 1.0, 2.0]);
         check(Truncation { top_k: 1, top_p: 1.0 }, &[0.0, 4.0, 0.0, 0.0, 0.0]);
@@ -254,17 +255,21 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_drawn_as_often_as_they_are_likely() {
+    fn tokens_are_sampled_with_their_probability() {
         let logits = [0.0f32, 2f32.ln(), f32::NEG_INFINITY, 1f32.ln()];
         let mut counts = [0; 4];
         let mut random = Counter::new(5, 0);
-        (0..40_000).for_each(|_| counts[choose(&logits, 1.0, Truncation::NONE, random.share()) as usize] += 1);
-        for (count, share) in counts.iter().zip([0.25, 0.5, 0.0, 0.25]) {
-            assert!((f64::from(*count) / 40_000.0 - share).abs() < 0.01, "{counts:?}");
+        (0..40_000).for_each(|_| counts[sample_token(&logits, 1.0, Truncation::NONE, random.uniform()) as usize] += 1);
+        for (count, probability) in counts.iter().zip([0.25, 0.5, 0.0, 0.25]) {
+            assert!((f64::from(*count) / 40_000.0 - probability).abs() < 0.01, "{counts:?}");
         }
-        assert_eq!(choose(&logits, 0.0, Truncation::NONE, 0.99), 1);
-        assert_eq!(choose(&logits, 1.0, Truncation { top_k: 1, top_p: 1.0 }, 0.99), 1);
-        assert_eq!(choose(&[f32::NAN; 3], 1.0, Truncation::NONE, 0.5), 0, "a broken model still gives an answer");
+        assert_eq!(sample_token(&logits, 0.0, Truncation::NONE, 0.99), 1);
+        assert_eq!(sample_token(&logits, 1.0, Truncation { top_k: 1, top_p: 1.0 }, 0.99), 1);
+        assert_eq!(
+            sample_token(&[f32::NAN; 3], 1.0, Truncation::NONE, 0.5),
+            0,
+            "a model with NaN logits still gives a token"
+        );
     }
 
     #[test]

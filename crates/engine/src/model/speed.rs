@@ -1,4 +1,4 @@
-//! The throughput of a device on a small model: what a worker tells the server of its device.
+//! Measures the training throughput of a device on a small model. The worker reports it to the server.
 
 use std::time::Instant;
 
@@ -10,10 +10,10 @@ use crate::kernels::random::Counter;
 use crate::model::gradient::{self, GradientArgs};
 use crate::model::params::{self, Weights};
 
-/// FLOP/s in the training of a small model: the fastest of three steps of nanoGPT's CPU recipe on random tokens.
+/// FLOP/s of training a small model: the fastest of three steps of nanoGPT's CPU recipe on random tokens.
 ///
 /// # Errors
-/// A device that cannot train.
+/// The device cannot train.
 pub fn measure(device: &EngineDevice) -> Result<f64, EngineError> {
     let mut model = wire::run::preset::find("nanogpt-cpu", None)?.recipe.model;
     model.vocab = 65;
@@ -23,7 +23,7 @@ pub fn measure(device: &EngineDevice) -> Result<f64, EngineError> {
     let (size, seq) = (12, model.seq);
     let replicas = if device.is_cpu() { Some(Replicas::new(size.min(device.info.cores as usize))?) } else { None };
     let mut random = Counter::new(1, 0);
-    let mut ids = || (0..size * seq).map(|_| (random.share() * 65.0) as i32).collect::<Vec<i32>>();
+    let mut ids = || (0..size * seq).map(|_| (random.uniform() * 65.0) as i32).collect::<Vec<i32>>();
     let batch = Batch { size, seq, inputs: ids(), targets: ids() };
     let flops = model.flops_per_token() * (size * seq) as f64;
     let args = GradientArgs { model, z_loss: 0.0, dropout_seed: 0 };

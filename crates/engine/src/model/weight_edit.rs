@@ -1,6 +1,6 @@
-//! Weight edits: an intervention multiplies the output weights of its component once. The model then computes what an inspection of the same
-//! interventions computes in a forward pass of its own; a test compares the two. Training continues from there: the optimizer's moments stay,
-//! and an ablated component may learn again.
+//! Weight edits: an intervention multiplies the output weights of its component once. The model then computes the same as an inspection with these
+//! interventions, which scales the activations in its forward pass instead; a test compares the two. Training continues with the optimizer's
+//! moments unchanged, so that an ablated component may learn again.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ use crate::model::params::ParamSpec;
 pub fn apply(model: &ModelPlan, specs: &[ParamSpec], weights: &mut [Tensor<1>], interventions: &[Intervention]) {
     for Intervention { component, factor } in interventions {
         let Some((projection, rows)) = output_weights(model, *component) else { continue };
-        // The bias belongs to no single head or neuron, so only a whole attention or MLP scales it.
+        // The bias is not part of a single head or neuron, so only an intervention on a whole attention or MLP scales it.
         let bias = matches!(component, Component::Attention { .. } | Component::Mlp { .. })
             .then(|| format!("{projection}.bias"));
         for (spec, weight) in specs.iter().zip(&mut *weights) {
@@ -29,7 +29,7 @@ pub fn apply(model: &ModelPlan, specs: &[ParamSpec], weights: &mut [Tensor<1>], 
     }
 }
 
-/// The output projection `[d_in, d_out]` of a component, and its rows there.
+/// The output projection `[d_in, d_out]` of a component, and the rows of the component.
 fn output_weights(model: &ModelPlan, component: Component) -> Option<(String, Range<usize>)> {
     let out = |layer: u32| format!("block.{layer}.attention.out");
     let down = |layer: u32| format!("block.{layer}.mlp.down");

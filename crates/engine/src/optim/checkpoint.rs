@@ -1,8 +1,8 @@
 //! Checkpoints on disk: `<root>/<run>/<segment>-<step>/{checkpoint.json, state.safetensors}`.
 //!
-//! A checkpoint is one unit: written aside, synced, renamed. Its manifest has the length and BLAKE3 hash of the tensors, so that a truncated
+//! A checkpoint is one unit: written to a temporary path, synced and renamed. Its manifest has the length and BLAKE3 hash of the tensors, so that a truncated
 //! or altered checkpoint is detected. Tensors are 32-bit floats named `weight/<name>`, `first/<name>` and `second/<name>` (the optimizer's
-//! moments). When one is saved, and on which thread, is [`crate::train`]'s.
+//! moments). [`crate::train`] decides when to save a checkpoint, and on which thread.
 
 use std::borrow::Cow;
 use std::fs::{self, File};
@@ -32,7 +32,7 @@ pub const MANIFEST: &str = "checkpoint.json";
 const MAX_HEADER_BYTES: u64 = 64 << 20;
 const PARTS: [&str; 3] = ["weight", "first", "second"];
 
-/// What `checkpoint.json` holds.
+/// The contents of `checkpoint.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     pub format: u32,
@@ -48,10 +48,10 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Writes it into a checkpoint's folder, synced.
+    /// Writes the manifest into a checkpoint's folder and syncs it.
     ///
     /// # Errors
-    /// The disk.
+    /// Returns an IO error if the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), EngineError> {
         let text = serde_json::to_vec_pretty(self).map_err(|source| unusable(folder, source))?;
         let path = folder.join(MANIFEST);
@@ -67,7 +67,7 @@ pub fn folder(root: &Path, run: &RunId, id: CheckpointId) -> PathBuf {
     root.join(run.as_str()).join(id.to_string())
 }
 
-/// Weights and moments in host memory; training that continues does not change them.
+/// Weights and moments in host memory; further training does not change them.
 pub struct HostState {
     tensors: Vec<(String, HostTensor)>,
 }
@@ -107,10 +107,10 @@ impl View for HostTensor {
 }
 
 impl HostState {
-    /// Takes weights and moments off their device.
+    /// Copies weights and moments to the host.
     ///
     /// # Errors
-    /// A device that has gone away.
+    /// The device was lost.
     pub fn take(specs: &[ParamSpec], state: &State, is_cpu: bool) -> Result<Self, EngineError> {
         let mut tensors = Vec::with_capacity(3 * specs.len());
         for (part, flat) in PARTS.iter().zip([&state.weights, &state.first, &state.second]) {
@@ -133,40 +133,43 @@ impl HostState {
         Self { tensors: specs.iter().zip(weights).map(host).collect() }
     }
 
-    /// Writes it under `root`; when this returns, it is complete and synced. Size and hash of the manifest are filled in.
+    /// Writes the checkpoint under `root` and syncs it. Returns the manifest with the size and hash of the tensors.
     ///
     /// # Errors
-    /// A full disk, a folder that cannot be written. Nothing incomplete stays under the checkpoint's own name.
+    /// The disk is full, or the folder cannot be written. An incomplete checkpoint never has the name of the checkpoint.
     pub fn write(self, root: &Path, mut manifest: Manifest) -> Result<Manifest, EngineError> {
-        let place = folder(root, &manifest.run, manifest.info.id);
+        let target = folder(root, &manifest.run, manifest.info.id);
         let parent = root.join(manifest.run.as_str());
-        let aside = parent.join(format!(".{}.partial", manifest.info.id));
-        let failed = |source: std::io::Error| unusable(&place, source);
+        let temporary = parent.join(format!(".{}.partial", manifest.info.id));
+        let failed = |source: std::io::Error| unusable(&target, source);
         fs::create_dir_all(&parent).map_err(failed)?;
-        remove(&aside).and_then(|()| fs::create_dir(&aside)).map_err(failed)?;
-        let written = self.write_aside(&aside, &mut manifest).and_then(|()| {
+        remove(&temporary).and_then(|()| fs::create_dir(&temporary)).map_err(failed)?;
+        let written = self.write_into(&temporary, &mut manifest).and_then(|()| {
             let old = parent.join(format!(".{}.old", manifest.info.id));
             remove(&old).map_err(failed)?;
-            if place.exists() {
-                fs::rename(&place, &old).map_err(failed)?;
+            if target.exists() {
+                fs::rename(&target, &old).map_err(failed)?;
             }
-            fs::rename(&aside, &place).and_then(|()| sync_folder(&parent)).and_then(|()| remove(&old)).map_err(failed)
+            fs::rename(&temporary, &target)
+                .and_then(|()| sync_folder(&parent))
+                .and_then(|()| remove(&old))
+                .map_err(failed)
         });
         if written.is_err() {
-            // The error is returned; what is left of it is removed by the next try.
-            let _ = remove(&aside);
+            // The error is returned; the next attempt removes what is left.
+            let _ = remove(&temporary);
         }
         written.map(|()| manifest)
     }
 
-    fn write_aside(self, aside: &Path, manifest: &mut Manifest) -> Result<(), EngineError> {
-        let path = aside.join(STATE);
-        let failed = |source: std::io::Error| unusable(aside, source);
+    fn write_into(self, folder: &Path, manifest: &mut Manifest) -> Result<(), EngineError> {
+        let path = folder.join(STATE);
+        let failed = |source: std::io::Error| unusable(folder, source);
         safetensors::serialize_to_file(self.tensors, None, &path).map_err(|source| unusable(&path, source))?;
         let file = File::open(&path).and_then(|file| file.sync_all().map(|()| file)).map_err(failed)?;
         manifest.info.bytes = file.metadata().map_err(failed)?.len();
         manifest.info.hash = hash(file).map_err(failed)?;
-        manifest.write(aside)
+        manifest.write(folder)
     }
 }
 
@@ -176,14 +179,14 @@ pub struct Checkpoint {
     path: PathBuf,
     specs: Vec<ParamSpec>,
     header: Metadata,
-    /// Byte at which the first tensor's values begin.
+    /// Offset of the first tensor's values, bytes.
     data_at: u64,
 }
 
 /// Opens a checkpoint and checks that it is intact: every byte is read once.
 ///
 /// # Errors
-/// What is missing, truncated or altered, with its path; a checkpoint of another format version.
+/// A file is missing, truncated or altered (the error has its path), or the checkpoint has another format version.
 pub fn open(dir: &Path) -> Result<Checkpoint, EngineError> {
     let manifest = manifest(dir)?;
     let path = dir.join(STATE);
@@ -206,7 +209,7 @@ pub fn open(dir: &Path) -> Result<Checkpoint, EngineError> {
     let mut header = vec![0; length as usize];
     file.read_exact(&mut header).map_err(failed)?;
     let header: Metadata = serde_json::from_slice(&header).map_err(|source| unusable(&path, source))?;
-    // Before its sizes are multiplied: an altered manifest may contain any.
+    // Checked before its sizes are multiplied, because an altered manifest may contain any.
     manifest.plan.recipe.model.check().map_err(|source| unusable(&path, source))?;
     let specs = params::layout(&manifest.plan.recipe.model);
     let saved = Checkpoint { manifest, path, specs, header, data_at: 8 + length };
@@ -214,16 +217,16 @@ pub fn open(dir: &Path) -> Result<Checkpoint, EngineError> {
     Ok(saved)
 }
 
-/// The manifest alone; the tensors are not read.
+/// Reads only the manifest, not the tensors.
 ///
 /// # Errors
-/// A manifest that is missing or invalid, or of another format version.
+/// The manifest is missing, invalid, or of another format version.
 pub fn manifest(dir: &Path) -> Result<Manifest, EngineError> {
     let path = dir.join(MANIFEST);
     let file = File::open(&path).map_err(|source| unusable(&path, source))?;
     let tree: serde_json::Value =
         serde_json::from_reader(file.take(MAX_HEADER_BYTES)).map_err(|source| unusable(&path, source))?;
-    // The version comes first: fields of another version have other names.
+    // The version is read first, because the fields of another version have other names.
     let version = tree.get("format").and_then(serde_json::Value::as_u64);
     if version != Some(FORMAT.into()) {
         return Err(unusable(&path, other_format(version)));
@@ -245,14 +248,14 @@ impl Checkpoint {
                 from <= to && self.data_at + to as u64 <= bytes && to - from == spec.len() * size_of::<f32>();
             if found.dtype != Dtype::F32 || found.shape != spec.shape || !is_inside {
                 let message =
-                    format!("{name} is {:?} {:?} where the plan has F32 {:?}", found.dtype, found.shape, spec.shape);
+                    format!("{name} is {:?} {:?}, and the plan has F32 {:?}", found.dtype, found.shape, spec.shape);
                 return Err(unusable(&self.path, message));
             }
         }
         Ok(())
     }
 
-    /// Whether it has the optimizer's moments; imported weights have none.
+    /// Whether the checkpoint has the optimizer's moments; imported weights have none.
     pub fn has_moments(&self) -> bool {
         self.header.tensors().keys().any(|name| name.starts_with("first/"))
     }
@@ -262,10 +265,10 @@ impl Checkpoint {
         &self.specs
     }
 
-    /// One parameter's weights, by its name; none where the model has no such parameter.
+    /// The weights of one parameter by name; `None` if the model has no such parameter.
     ///
     /// # Errors
-    /// A disk that cannot be read.
+    /// The file cannot be read.
     pub fn weight(&self, name: &str) -> Result<Option<Vec<f32>>, EngineError> {
         if !self.specs.iter().any(|spec| spec.name == name) {
             return Ok(None);
@@ -299,7 +302,7 @@ impl Checkpoint {
     /// The weights in host memory, in the model's order.
     ///
     /// # Errors
-    /// A disk that cannot be read.
+    /// The file cannot be read.
     pub fn host_weights(&self) -> Result<Vec<Vec<f32>>, EngineError> {
         self.values("weight").collect()
     }
@@ -307,7 +310,7 @@ impl Checkpoint {
     /// The weights on a device, one flat tensor for each parameter.
     ///
     /// # Errors
-    /// A disk that cannot be read.
+    /// The file cannot be read.
     pub fn weights(&self, device: &Device) -> Result<Vec<Tensor<1>>, EngineError> {
         self.upload("weight", device)
     }
@@ -319,7 +322,7 @@ impl Checkpoint {
     /// Weights and moments on a device, at the checkpoint's step.
     ///
     /// # Errors
-    /// A disk that cannot be read.
+    /// The file cannot be read.
     pub fn state(&self, device: &Device) -> Result<State, EngineError> {
         let mut state = State::new(self.weights(device)?);
         if self.has_moments() {
@@ -343,7 +346,7 @@ fn remove(folder: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Makes the names in a folder durable.
+/// Syncs a folder, so that the names in it are durable.
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
@@ -352,7 +355,7 @@ fn unusable(path: &Path, source: impl Into<Source>) -> EngineError {
     EngineError::checkpoint(path, source)
 }
 
-/// The message for a checkpoint of another version; nothing is changed.
+/// The message for a checkpoint of another version.
 fn other_format(version: Option<u64>) -> String {
     match version {
         Some(version) if version < FORMAT.into() => format!(

@@ -1,5 +1,5 @@
 //! Statistics of weights, gradients and updates on a GPU: started with a step, and read back a few steps later under the number of their step.
-//! The kernel and its read-back are [`crate::kernels::gpu`]'s; the CPU's implementation is [`crate::optim::stats`].
+//! [`crate::kernels::gpu`] runs the kernel and reads its results back; [`crate::optim::stats`] implements the same on the CPU.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -15,7 +15,7 @@ use crate::kernels::reduce::Reductions;
 use crate::model::params::ParamSpec;
 use crate::optim::stats;
 
-/// Reductions under way at once. A third waits for the first: the device is then two behind, and has a full queue meanwhile.
+/// Maximum number of statistics in flight. Starting a third waits for the first; the GPU still has work in its queue then.
 const IN_FLIGHT: usize = 2;
 
 /// Statistics of a run on a GPU.
@@ -31,7 +31,7 @@ struct Pending {
     cost_ms: f64,
 }
 
-/// Weights and gradient before a step: handles, no copies.
+/// Handles of weights and gradient before a step; no copies.
 pub struct Before {
     weights: Vec<Tensor<1>>,
     gradient: Vec<Tensor<1>>,
@@ -46,11 +46,11 @@ impl Before {
 
 /// Statistics that have arrived.
 pub struct ArrivedStats {
-    /// Step it belongs to.
+    /// Step of the statistics.
     pub step: u64,
-    /// One for each parameter, in the model's order.
+    /// Statistics of each parameter, in the model's order.
     pub tensors: Vec<TensorStats>,
-    /// Time that the training thread spent on it, milliseconds.
+    /// Time that the training thread spent on the statistics, milliseconds.
     pub cost_ms: f64,
 }
 
@@ -65,10 +65,10 @@ impl GpuStats {
         &self.kernels
     }
 
-    /// Starts the statistics of a step that has just been taken: three moments for each parameter, of its weights, gradient and update.
+    /// Starts the statistics of the last step: three moments for each parameter, of its weights, gradient and update.
     ///
     /// # Errors
-    /// A device that has gone away.
+    /// The device was lost.
     pub fn start(&mut self, step: u64, before: Before, after: &[Tensor<1>]) -> Result<(), EngineError> {
         let work = Instant::now();
         let mut tensors = Vec::with_capacity(3 * after.len());
@@ -81,10 +81,10 @@ impl GpuStats {
         Ok(())
     }
 
-    /// Statistics that have arrived, in order. Waits only for those more than two behind, or for all where `is_last`.
+    /// The statistics that have arrived, in order. Waits only for those beyond the maximum in flight, or for all if `is_last`.
     ///
     /// # Errors
-    /// A device that has gone away.
+    /// The device was lost.
     pub fn arrived(&mut self, specs: &[ParamSpec], is_last: bool) -> Result<Vec<ArrivedStats>, EngineError> {
         let mut all = vec![];
         while let Some(pending) = self.pending.front() {

@@ -1,7 +1,7 @@
 //! Muon (Jordan et al. 2024) for the matrices of the blocks: momentum, orthogonalized by Newton-Schulz iteration.
 //!
-//! Written in tensor operators, for CPU and GPU alike. On the CPU each matrix stays on one thread, so that sums keep their order and a
-//! run repeats bit for bit. Embeddings, head, gains and biases stay with AdamW, see [`crate::optim::optimizer`].
+//! Written in tensor operators, for CPU and GPU alike. On the CPU one thread updates each matrix, so that the order of sums is fixed and a
+//! run repeats bit for bit. AdamW updates embeddings, head, gains and biases, see [`crate::optim::optimizer`].
 
 use burn::tensor::Tensor;
 use wire::hyperparameters::recipe::OptimizerKind;
@@ -11,14 +11,14 @@ use crate::optim::step_hyperparameters::StepHyperparameters;
 
 /// Decay of the momentum.
 const MOMENTUM: f64 = 0.95;
-/// Newton-Schulz iterations, and the coefficients of their quintic: chosen by Jordan et al. to bring singular values from near 0 to about 1
-/// in few iterations, which leaves them between 0.7 and 1.2.
+/// Newton-Schulz iterations, and the coefficients of their quintic: chosen by Jordan et al. to move singular values from near 0 to about 1
+/// in few iterations; they end between 0.7 and 1.2.
 const ROUNDS: usize = 5;
 const QUINTIC: [f64; 3] = [3.4445, -4.7750, 2.0315];
-/// Makes an update as large as AdamW's, so that AdamW's learning rate and weight decay can be used (Liu et al. 2025, section 2.2).
+/// Scales an update to the size of AdamW's, so that AdamW's learning rate and weight decay can be used (Liu et al. 2025, section 2.2).
 const SCALE: f64 = 0.2;
 
-/// Shape `[d_in, d_out]` of a parameter that Muon trains; none for those of AdamW.
+/// Shape `[d_in, d_out]` of a parameter that Muon trains; `None` for the parameters of AdamW.
 pub fn shape_of(spec: &ParamSpec, kind: OptimizerKind) -> Option<[usize; 2]> {
     match (kind, spec.shape.as_slice()) {
         (OptimizerKind::Muon, &[d_in, d_out]) if spec.name.starts_with("block.") => Some([d_in, d_out]),
@@ -26,7 +26,7 @@ pub fn shape_of(spec: &ParamSpec, kind: OptimizerKind) -> Option<[usize; 2]> {
     }
 }
 
-/// One step: the new weight and the new momentum, both flat. `gradient` is clipped already.
+/// Computes one step: the new weight and the new momentum, both flat. `gradient` is already clipped.
 pub fn step(
     weight: Tensor<1>,
     momentum: Tensor<1>,
@@ -55,7 +55,7 @@ fn scale([d_in, d_out]: [usize; 2]) -> f64 {
     SCALE * (d_in.max(d_out) as f64).sqrt()
 }
 
-/// The matrix with its singular values imported near 1, by Newton-Schulz rounds on the shorter side.
+/// Orthogonalizes a matrix: Newton-Schulz iterations on the shorter side move its singular values close to 1.
 ///
 /// # Shapes
 /// `[d_in, d_out]` to the same.

@@ -18,7 +18,7 @@ use crate::optim::step_hyperparameters::StepHyperparameters;
 pub struct Update {
     /// Sum of the squared changes.
     pub change_squared: f64,
-    /// Sum of the squared weights after it.
+    /// Sum of the squared weights after the update.
     pub weight_squared: f64,
 }
 
@@ -29,7 +29,7 @@ pub struct State {
     pub first: Vec<Tensor<1>>,
     /// Second moments; zero for Muon's matrices.
     pub second: Vec<Tensor<1>>,
-    /// Steps taken.
+    /// Number of steps taken.
     pub steps: u64,
 }
 
@@ -40,10 +40,10 @@ impl State {
         Self { first: zeros(), second: zeros(), weights, steps: 0 }
     }
 
-    /// One step on the CPU, the parameters spread over the threads of the replicas. Returns the update of each parameter.
+    /// Takes one step on the CPU, with the parameters split over the threads of the replicas. Returns the update of each parameter.
     ///
     /// # Errors
-    /// A replica that panicked.
+    /// A replica panicked.
     pub fn step_on_cpu(
         &mut self,
         specs: &[ParamSpec],
@@ -65,26 +65,27 @@ impl State {
                 std::sync::Mutex::new(Some((weight, first, second, gradient, spec.clone())))
             })
             .collect();
-        let shares = assign(specs, hyperparameters.kind, replicas.count());
+        let assigned = assign(specs, hyperparameters.kind, replicas.count());
         let jobs = std::sync::Arc::new(jobs);
         let done = replicas.map({
-            let (jobs, shares) = (jobs.clone(), shares.clone());
+            let (jobs, assigned) = (jobs.clone(), assigned.clone());
             move |replica| {
-                // Each job is taken once, by the thread it was assigned to, so no lock is ever waited for.
-                let mine =
-                    shares[replica].iter().filter_map(|&place| jobs[place].lock().ok()?.take().map(|job| (place, job)));
-                mine.map(|(place, (weight, first, second, gradient, spec))| {
+                // Each job is taken once, by the thread it is assigned to, so no thread waits for a lock.
+                let jobs = assigned[replica]
+                    .iter()
+                    .filter_map(|&index| jobs[index].lock().ok()?.take().map(|job| (index, job)));
+                jobs.map(|(index, (weight, first, second, gradient, spec))| {
                     let stepped = match muon::shape_of(&spec, hyperparameters.kind) {
                         Some(shape) => muon_on_cpu(weight, first, second, gradient * scale, shape, hyperparameters),
                         None => adamw_in_place(weight, first, second, gradient, step.decaying(spec.decays())),
                     };
-                    (place, stepped)
+                    (index, stepped)
                 })
                 .collect::<Vec<_>>()
             }
         })?;
         let mut all: Vec<_> = done.into_iter().flatten().collect();
-        all.sort_by_key(|(place, _)| *place);
+        all.sort_by_key(|(index, _)| *index);
         let mut updates = Vec::with_capacity(all.len());
         for (_, (weight, first, second, update)) in all {
             self.weights.push(weight);
@@ -95,7 +96,7 @@ impl State {
         Ok(updates)
     }
 
-    /// One step by tensor operators, for GPUs: nothing is read back. `scale` is `[1]`.
+    /// Takes one step with tensor operators, for GPUs: nothing is read back. `scale` is `[1]`.
     pub fn step_on_gpu(
         &mut self,
         specs: &[ParamSpec],
@@ -105,20 +106,20 @@ impl State {
     ) {
         self.steps += 1;
         let step = Coefficients::new(hyperparameters, self.steps, 1.0);
-        for (place, (gradient, spec)) in gradient.into_iter().zip(specs).enumerate() {
+        for (index, (gradient, spec)) in gradient.into_iter().zip(specs).enumerate() {
             let (weight, first, second) =
-                (self.weights[place].clone(), self.first[place].clone(), self.second[place].clone());
+                (self.weights[index].clone(), self.first[index].clone(), self.second[index].clone());
             let gradient = gradient * scale.clone();
             if let Some(shape) = muon::shape_of(spec, hyperparameters.kind) {
-                (self.weights[place], self.first[place]) = muon::step(weight, first, gradient, shape, hyperparameters);
+                (self.weights[index], self.first[index]) = muon::step(weight, first, gradient, shape, hyperparameters);
                 continue;
             }
             let first = first * step.beta1 + gradient.clone() * (1.0 - step.beta1);
             let second = second * step.beta2 + gradient.square() * (1.0 - step.beta2);
             let root = second.clone().sqrt() * step.second_scale + step.eps;
             let keep = step.decaying(spec.decays()).keep;
-            self.weights[place] = weight * keep - first.clone() / root * step.rate;
-            (self.first[place], self.second[place]) = (first, second);
+            self.weights[index] = weight * keep - first.clone() / root * step.rate;
+            (self.first[index], self.second[index]) = (first, second);
         }
     }
 }
@@ -134,13 +135,13 @@ pub fn norm_on_cpu(gradient: &Gradient) -> f64 {
     gradient.flat.iter().map(sum_of_squares).sum::<f64>().sqrt()
 }
 
-/// The same on the device, `[1]`.
+/// [`norm_on_cpu`] on the device, `[1]`.
 pub fn norm_on_gpu(gradient: &Gradient) -> Tensor<1> {
     let squares = gradient.flat.iter().map(|values| values.clone().square().sum()).collect();
     Tensor::cat(squares, 0).sum().sqrt()
 }
 
-/// The factor of PyTorch's `clip_grad_norm_`: brings a norm down to `max_norm`; 1 where it is below, or where `max_norm` is 0.
+/// The factor of PyTorch's `clip_grad_norm_`: scales a norm down to `max_norm`; 1 if the norm is smaller or `max_norm` is 0.
 pub fn clip_scale(norm: f64, max_norm: f64) -> f64 {
     if max_norm > 0.0 { (max_norm / (norm + 1e-6)).min(1.0) } else { 1.0 }
 }
@@ -166,7 +167,7 @@ struct Coefficients {
     beta1: f64,
     beta2: f64,
     eps: f64,
-    /// Gradients are multiplied by it.
+    /// Factor of gradient clipping.
     scale: f64,
     /// Learning rate with the bias correction of the first moment.
     rate: f64,
@@ -174,7 +175,7 @@ struct Coefficients {
     second_scale: f64,
     /// `1 - learning_rate * weight_decay`, for matrices.
     matrix_keep: f64,
-    /// The factor of the parameter at hand.
+    /// The decay factor of the current parameter: `matrix_keep` or 1.
     keep: f64,
 }
 
@@ -214,7 +215,7 @@ fn muon_on_cpu(
     (weight, first, second, update)
 }
 
-/// The CPU kernel: weight, moments and gradient read once and written once.
+/// The CPU kernel: reads weight, moments and gradient once, and writes weight and moments once.
 fn adamw_in_place(
     weight: Tensor<1>,
     first: Tensor<1>,
@@ -223,7 +224,7 @@ fn adamw_in_place(
     step: Coefficients,
 ) -> Stepped {
     let own = |tensor: Tensor<1>| {
-        tensor.try_into_primitive::<Flex>().expect("the CPU step is given CPU tensors").to_contiguous()
+        tensor.try_into_primitive::<Flex>().expect("all tensors of the CPU step are on the CPU").to_contiguous()
     };
     let (mut weight, mut first, mut second) = (own(weight), own(first), own(second));
     let gradient = host_values(&gradient);
@@ -261,18 +262,18 @@ fn adamw(weight: &mut [f32], first: &mut [f32], second: &mut [f32], gradient: &[
     update
 }
 
-/// Parameters assigned to threads: the costliest first, to the thread with the least work so far.
+/// Assigns parameters to threads: the costliest first, to the thread with the least work so far. Returns the indices of each thread.
 fn assign(specs: &[ParamSpec], kind: OptimizerKind, threads: usize) -> std::sync::Arc<Vec<Vec<usize>>> {
-    let cost = |place: usize| work(&specs[place], kind);
+    let cost = |index: usize| work(&specs[index], kind);
     let mut order: Vec<usize> = (0..specs.len()).collect();
-    order.sort_by_key(|&place| std::cmp::Reverse(cost(place)));
-    let mut shares = vec![(0usize, vec![]); threads];
-    for place in order {
-        let least = (0..threads).min_by_key(|&thread| shares[thread].0).unwrap_or(0);
-        shares[least].0 += cost(place);
-        shares[least].1.push(place);
+    order.sort_by_key(|&index| std::cmp::Reverse(cost(index)));
+    let mut threads = vec![(0usize, vec![]); threads];
+    for index in order {
+        let Some((total, indices)) = threads.iter_mut().min_by_key(|(total, _)| *total) else { break };
+        *total += cost(index);
+        indices.push(index);
     }
-    std::sync::Arc::new(shares.into_iter().map(|(_, places)| places).collect())
+    std::sync::Arc::new(threads.into_iter().map(|(_, indices)| indices).collect())
 }
 
 /// The cost of a parameter's step, in values read and written once. Muon multiplies each value about twenty times along the short side.

@@ -1,8 +1,8 @@
 //! `tokenizer.json` in Hugging Face's format, written from any [`TextTokenizer`] and read from others.
 //!
-//! Bytes, characters and byte-pair encodings are all Hugging Face's `BPE` model: bytes and characters without merges, byte-pair encodings with
-//! GPT-2's pre-tokenization. `tiktoken` merges by the id of the result, Hugging Face by a list; the list that is written has every pair that
-//! makes a token, in the order of ids, and a list that is read must have that order.
+//! Bytes, characters and byte-pair encodings are all Hugging Face's `BPE` model: bytes and characters have no merges, byte-pair encodings have
+//! GPT-2's pre-tokenization. `tiktoken` merges by the id of the result, Hugging Face by a list; a written list has every pair that forms a
+//! token, in the order of ids, and a list that is read must have that order.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -68,12 +68,12 @@ pub fn write(tokenizer: &TextTokenizer) -> Vec<u8> {
     tree.to_string().into_bytes()
 }
 
-/// The name of an id without text; it has a letter outside the byte-level spelling.
+/// The name of an id without text, which contains a letter outside the byte-level spelling.
 fn unused(id: usize) -> String {
     format!("<unused {id}>")
 }
 
-/// Every pair of tokens that makes another, by the id that it makes.
+/// Every pair of tokens that forms a token, in the order of the ids of these tokens.
 fn merges(pieces: &[Option<Vec<u8>>]) -> Vec<(&[u8], &[u8])> {
     let ids: HashMap<&[u8], usize> =
         pieces.iter().enumerate().filter_map(|(id, piece)| Some((piece.as_deref()?, id))).collect();
@@ -153,7 +153,7 @@ pub(crate) fn read_own(bytes: &[u8]) -> Result<TextTokenizer, TokenizerError> {
 /// Reads a tokenizer for a model of `vocab` tokens, with the end-of-text token `eot` of its config. Ids without an entry have no text.
 ///
 /// # Errors
-/// Anything that would tokenize a text otherwise than [`TextTokenizer`] does.
+/// Any option with which the file would tokenize a text differently from [`TextTokenizer`].
 pub(crate) fn read(bytes: &[u8], vocab: usize, eot: Option<u32>) -> Result<TextTokenizer, TokenizerError> {
     let file: File = serde_json::from_slice(bytes)?;
     read_file(&file, vocab, eot)
@@ -172,7 +172,7 @@ fn read_file(file: &File, vocab: usize, eot: Option<u32>) -> Result<TextTokenize
         )));
     }
     let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-    if model.dropout.is_some_and(|share| share != 0.0)
+    if model.dropout.is_some_and(|rate| rate != 0.0)
         || is_set(&model.continuing_subword_prefix)
         || is_set(&model.end_of_word_suffix)
     {
@@ -255,7 +255,7 @@ fn characters(ids: &HashMap<String, u32>, vocab: usize, eot: Option<u32>) -> Res
     }
 }
 
-/// Merges must be in the order of the ids that they make, as in tiktoken.
+/// Checks that merges are in the order of the ids that they form, as in tiktoken.
 fn in_order(ids: &HashMap<String, u32>, merges: &[Merge]) -> Result<(), TokenizerError> {
     let mut newest = None;
     let mut made = HashSet::new();

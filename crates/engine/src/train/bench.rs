@@ -19,7 +19,7 @@ use crate::device;
 use crate::error::{DataError, EngineError};
 use crate::train::{Folders, Reporter, Session};
 
-/// Figures of one training.
+/// Results of one run.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
     /// Median speed after ten steps, tokens per second.
@@ -29,15 +29,15 @@ pub struct Figures {
     /// Last training loss, nats per token.
     pub train_nats: Option<f64>,
     /// Fraction of the step time outside batch, gradient and optimizer.
-    pub other_share: f64,
-    /// Time in all, seconds.
+    pub other_fraction: f64,
+    /// Total time, seconds.
     pub secs: f64,
 }
 
 /// Imports a text file into `corpora` under an id, for benches and tests.
 ///
 /// # Errors
-/// A file that cannot be read or is no text.
+/// The file cannot be read or is not text.
 pub fn import_text(corpora: &Path, id: &wire::CorpusId, file: &Path) -> Result<(), DataError> {
     let name = file.file_name().map_or_else(|| "text".to_owned(), |name| name.to_string_lossy().into_owned());
     let mut import = import::CorpusImport::new(corpora, id, &name, Source::Files { names: vec![name.clone()] })?;
@@ -50,7 +50,7 @@ pub fn import_text(corpora: &Path, id: &wire::CorpusId, file: &Path) -> Result<(
 /// Resolves a spec on this machine's CPU and trains it to the end.
 ///
 /// # Errors
-/// A spec that does not resolve, text or device that fails.
+/// The spec does not resolve, or the dataset or the device fails.
 pub fn train(spec: &RunSpec, corpora: &Path) -> Result<Figures, EngineError> {
     let plan = resolve(spec, corpora)?;
     dataset::prepare(corpora, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true)?;
@@ -108,6 +108,6 @@ impl Rows {
     fn figures(mut self, secs: f64) -> Figures {
         self.speeds.sort_by(f64::total_cmp);
         let tokens_per_sec = self.speeds.get(self.speeds.len() / 2).copied().unwrap_or_default();
-        Figures { tokens_per_sec, secs, other_share: self.other_ms / self.step_ms.max(1e-9), ..self.figures }
+        Figures { tokens_per_sec, secs, other_fraction: self.other_ms / self.step_ms.max(1e-9), ..self.figures }
     }
 }

@@ -1,8 +1,8 @@
-//! A run in training: [`Trainer::step`] again and again, and between two steps commands, reports, evaluations, samples, inspections and
-//! checkpoints. A run with a past first replays it.
+//! The training loop of a run: it calls [`Trainer::step`] and, between two steps, handles commands, reports, evaluations, samples,
+//! inspections and checkpoints. A run with a past first replays it.
 //!
-//! The other parts of a session are in the files beside: `commands`, `evaluation` (with samples), `inspections`, `reports`, `checkpoints`
-//! (written on a thread of their own by `checkpoint_writer`) and `replay`.
+//! The submodules implement the parts: `commands`, `evaluation` (with samples), `inspections`, `reports`, `checkpoints` (written on a separate
+//! thread by `checkpoint_writer`) and `replay`.
 
 mod checkpoint_writer;
 mod checkpoints;
@@ -50,25 +50,25 @@ pub trait Reporter {
     fn inspection(&mut self, update: InspectionUpdate);
     /// A snapshot, which is kept with the run.
     fn snapshot(&mut self, _update: InspectionUpdate) {}
-    /// The inspections that are requested, where they have changed since the last call.
+    /// The requested inspections; `None` if they are unchanged since the last call.
     fn requested_inspections(&mut self) -> Option<Vec<Inspection>> {
         None
     }
-    /// Why reports cannot be stored at present (a full disk); the run pauses until this is `None` again.
+    /// The reason why reports cannot currently be stored (a full disk). The run pauses until this is `None` again.
     fn blocked(&self) -> Option<String> {
         None
     }
 }
 
-/// On a GPU, losses are read back together after this many steps, so that its queue does not run dry.
+/// On a GPU, losses are read back together after this many steps, so that the GPU is never idle.
 const STEPS_PER_READ: usize = 8;
 
 /// The folders of a run.
 #[derive(Debug, Clone)]
 pub struct Folders {
-    /// Datasets: texts and their token shards.
+    /// Datasets and their token shards.
     pub corpora: PathBuf,
-    /// Checkpoints by run; without it the run saves none.
+    /// Checkpoints by run; `None` saves no checkpoints.
     pub checkpoints: Option<PathBuf>,
 }
 
@@ -77,7 +77,7 @@ pub struct Session {
     run: RunId,
     folders: Folders,
     trainer: Trainer,
-    /// Segment of the run's history that it is on.
+    /// Current segment of the run's history.
     segment: u32,
     /// Newest segment; a rollback opens the next.
     last_segment: u32,
@@ -90,11 +90,11 @@ pub struct Session {
     best_valid: Option<f64>,
     /// Epochs of each dataset so far.
     epochs: Vec<f64>,
-    /// The event that reports its start.
+    /// The event that reports the start of the run.
     start: Event,
     /// Training time so far, seconds.
     secs: f64,
-    /// Steps left of a `step` command; `None` while it trains freely.
+    /// Steps left of a `step` command; `None` while no `step` command is active.
     steps_left: Option<u64>,
     is_paused: bool,
     unread: Vec<UnreadStep>,
@@ -116,7 +116,7 @@ impl Session {
     /// Loads datasets and state: from the newest intact checkpoint of its past, else from the seed.
     ///
     /// # Errors
-    /// A dataset that is missing or altered; a device without threads; a fork without an intact checkpoint to begin with.
+    /// A dataset is missing or altered, the device cannot start a thread, or a fork has no intact checkpoint to start from.
     pub fn load(
         run: &RunId,
         plan: &RunPlan,
@@ -163,21 +163,21 @@ impl Session {
         self.trainer.parameters()
     }
 
-    /// Steps done.
+    /// Number of steps done.
     pub fn steps(&self) -> u64 {
         self.trainer.state.steps
     }
 
-    /// Trains until the plan is done or the run is stopped. A closed channel of commands does not stop it.
+    /// Trains until the plan is done or the run is stopped. A closed command channel does not stop the run.
     ///
     /// # Errors
-    /// A device that has gone away, a replica that panicked.
+    /// The device was lost, or a replica panicked.
     pub fn run(&mut self, commands: &Receiver<NumberedCommand>, out: &mut dyn Reporter) -> Result<(), EngineError> {
         self.emit(out, self.start.clone(), Some(RunState::Running));
         self.pause_at_breakpoint(out);
         self.inspect(out)?;
         loop {
-            if let Next::Stop = self.obey(commands, out)? {
+            if let Next::Stop = self.process_commands(commands, out)? {
                 return Ok(());
             }
             if self.steps() >= self.trainer.live.steps || self.is_budget_used(out) {
@@ -191,7 +191,7 @@ impl Session {
         }
     }
 
-    /// One step and its report.
+    /// Runs one step and reports it.
     fn train_step(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
         let began = Instant::now();
         let report = match self.trainer.step()? {

@@ -1,5 +1,5 @@
-//! One optimizer step, as it happens: micro-batches, forward and backward, loss and gradient norm, clipping, learning rate, update. What
-//! happens between two steps is [`super::session`]'s.
+//! One optimizer step, in order: micro-batches, forward and backward, loss and gradient norm, clipping, learning rate, update.
+//! [`super::session`] handles everything between two steps.
 
 use std::time::Instant;
 
@@ -21,48 +21,48 @@ use crate::optim::optimizer::{self, State};
 use crate::optim::stats;
 use crate::optim::step_hyperparameters::StepHyperparameters;
 
-/// A model in training on its device: weights, moments, dataset, and the hyperparameters in force.
+/// A model in training on its device: weights, moments, dataset, and the current hyperparameters.
 pub struct Trainer {
     /// Plan of the run.
     pub plan: RunPlan,
-    /// Hyperparameters in force. A step reads its optimizer, schedules and mix here, never in the plan.
+    /// Current hyperparameters. A step reads its optimizer, schedules and mix here, never in the plan.
     pub live: LiveHyperparameters,
     /// Token shards.
     pub data: Dataset,
     pub device: EngineDevice,
-    /// Threads that share a micro-batch; none on a GPU.
+    /// Threads that split a micro-batch; `None` on a GPU.
     pub replicas: Option<Replicas>,
     /// Parameters, in the model's order.
     pub specs: Vec<ParamSpec>,
     /// Weights, moments, and the number of steps done.
     pub state: State,
-    /// Statistics on their way from a GPU; none on the CPU, where they are computed at once.
+    /// Statistics that a GPU has not returned yet; `None` on the CPU, which computes them during the step.
     pub gpu_stats: Option<GpuStats>,
     layout: Weights,
 }
 
-/// What a step reports.
+/// Results of a step.
 pub struct StepReport {
     /// The step, counted from 0.
     pub step: u64,
     /// Loss and gradient norm.
     pub scalars: Scalars,
-    /// Statistics of every parameter and what they cost, ms; on the CPU, every `stats_every` steps.
+    /// Statistics of every parameter and their time, ms; on the CPU, every `stats_every` steps.
     pub stats: Option<(Vec<TensorStats>, f64)>,
-    /// Time of its phases.
+    /// Time of the phases.
     pub times: StepTimes,
 }
 
 /// Mean loss in nats per token, and global gradient norm before clipping.
 pub enum Scalars {
-    /// On the CPU.
+    /// Values of a step on the CPU.
     Host {
         /// Mean loss, nats per token.
         loss: f64,
         /// Gradient norm.
         norm: f64,
     },
-    /// On a GPU, `[1]` each; read back some steps later, so that its queue does not run dry.
+    /// Tensors of a step on a GPU, `[1]` each; read back some steps later, so that the GPU is never idle.
     Device {
         /// Mean loss, nats per token.
         loss: Tensor<1>,
@@ -74,7 +74,7 @@ pub enum Scalars {
 /// Time of a step by phase, ms.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StepTimes {
-    /// Fetching the tokens.
+    /// Reading the tokens.
     pub batch: f64,
     /// Forward and backward.
     pub gradient: f64,
@@ -82,11 +82,11 @@ pub struct StepTimes {
     pub optimizer: f64,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 pub enum StepOutcome {
     /// The weights were updated.
     Taken(StepReport),
-    /// Loss or gradient norm is not finite: nothing was changed. Only the CPU knows at once.
+    /// The loss or the gradient norm is not finite, and nothing was changed. Only the CPU detects this in the step itself.
     NonFinite {
         /// Mean loss, nats per token.
         loss: f64,
@@ -96,7 +96,7 @@ pub enum StepOutcome {
 }
 
 impl Trainer {
-    /// Binds a state to its plan, dataset and device.
+    /// A trainer of this state.
     pub fn new(
         plan: RunPlan,
         live: LiveHyperparameters,
@@ -111,10 +111,10 @@ impl Trainer {
         Ok(Self { plan, live, data, device, replicas, specs, state, gpu_stats, layout })
     }
 
-    /// One optimizer step.
+    /// Runs one optimizer step.
     ///
     /// # Errors
-    /// A device that has gone away, a replica that panicked.
+    /// The device was lost, or a replica panicked.
     pub fn step(&mut self) -> Result<StepOutcome, EngineError> {
         let step = self.state.steps;
         let mut times = StepTimes::default();
@@ -125,7 +125,7 @@ impl Trainer {
         // Forward and backward of each; their gradients are summed in a fixed order.
         let gradient = timed(&mut times.gradient, || self.gradient(step, batches))?;
 
-        // Mean loss and global gradient norm. A non-finite one changes nothing.
+        // Mean loss and global gradient norm. If one of them is not finite, nothing is changed.
         let began = Instant::now();
         let scalars = self.scalars(&gradient)?;
         if let Scalars::Host { loss, norm } = scalars
@@ -148,7 +148,7 @@ impl Trainer {
     fn micro_batches(&self, step: u64) -> Vec<Batch> {
         let (size, seq) = (self.plan.recipe.batch.size, self.plan.recipe.model.seq);
         let mix = self.live.mix.at(step);
-        // A skip moves all later steps on by as many batches.
+        // Skipped batches shift the batch index of all later steps.
         let index = step + self.live.skipped;
         let batch = |micro_batch| self.data.train_batch(self.plan.seed, index, micro_batch, size, seq, &mix);
         (0..self.live.accumulation.at(step)).map(batch).collect()
@@ -169,7 +169,7 @@ impl Trainer {
         })
     }
 
-    /// Clips by the global norm and updates. Statistics are returned on the CPU; a GPU sends them some steps later.
+    /// Clips by the global norm and updates. Returns the statistics on the CPU; a GPU returns them some steps later.
     fn update(
         &mut self,
         gradient: Gradient,
@@ -199,7 +199,7 @@ impl Trainer {
                 }
                 Ok(None)
             }
-            // Scalars are on the host exactly where there are replicas.
+            // Scalars are on the host exactly if there are replicas.
             (Scalars::Host { .. }, None) => Ok(None),
         }
     }

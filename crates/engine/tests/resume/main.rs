@@ -1,4 +1,4 @@
-//! Resuming: a resumed run equals the one that never stopped, bit for bit; a fork repeats its parent; damaged checkpoints are detected.
+//! Resuming: a resumed run equals an uninterrupted one, bit for bit; a fork repeats its parent; damaged checkpoints are detected.
 
 mod scenario;
 
@@ -18,8 +18,8 @@ fn spec(more: &str) -> String {
     TINY.replace("OVERRIDES", more)
 }
 
-/// Everything at once: accumulation, dropout, a changed mix, a changed learning rate, weight edits.
-fn eventful(optimizer: &str) -> (String, Script) {
+/// All changes in one run: accumulation, dropout, a changed mix, a changed learning rate, weight edits.
+fn spec_with_changes(optimizer: &str) -> (String, Script) {
     let spec = spec(&format!(
         r#""batch.accumulation":2,"model.dropout":0.1,"optimizer.kind":"{optimizer}","intervals.checkpoint_every":15,"retention.best":false"#
     ))
@@ -29,7 +29,7 @@ fn eventful(optimizer: &str) -> (String, Script) {
     let script = vec![
         (20, vec![set_rate(0.004)]),
         (24, vec![edit(Component::Head { layer: 0, head: 1 }, 0.0)]),
-        // The second edit of one step is refused, by the resumed run too.
+        // The second edit of one step is refused, also by the resumed run.
         (26, vec![edit(Component::Mlp { layer: 0 }, 0.5), edit(Component::Mlp { layer: 0 }, 3.0)]),
         (31, vec![Command::SetSchedule { schedule: mix, reason: None }]),
         (33, vec![Command::SetSchedule { schedule: accumulation, reason: None }]),
@@ -37,35 +37,35 @@ fn eventful(optimizer: &str) -> (String, Script) {
     (spec, script)
 }
 
-fn a_resumed_run_equals_one_that_never_stopped(optimizer: &str) {
+fn a_resumed_run_equals_an_uninterrupted_one(optimizer: &str) {
     let lab = Lab::new(&format!("resume-{optimizer}"));
-    let (spec, script) = eventful(optimizer);
+    let (spec, script) = spec_with_changes(optimizer);
     let plan = lab.plan(&spec);
     let whole = lab.train("whole", &plan, script.clone(), None);
     assert_eq!(whole.state(), Some(RunState::Finished));
     let edits = whole.reports.iter().filter(|report| matches!(report.event, Event::WeightsEdited { .. })).count();
     assert_eq!(edits, 2, "{:?}", whole.kinds());
     for (nth, killed_at) in [7, 22, 25, 27, 38, 52, 61].into_iter().enumerate() {
-        let run = format!("torn-{nth}");
-        let torn = lab.train(&run, &plan, script.clone(), Some(killed_at));
-        assert!(torn.losses().len() as u64 >= killed_at && torn.losses().len() < whole.losses().len());
-        let rest = lab.resume(&run, &plan, &torn, script.clone());
-        let all = torn.then(&rest);
+        let run = format!("killed-{nth}");
+        let killed = lab.train(&run, &plan, script.clone(), Some(killed_at));
+        assert!(killed.losses().len() as u64 >= killed_at && killed.losses().len() < whole.losses().len());
+        let rest = lab.resume(&run, &plan, &killed, script.clone());
+        let all = killed.then(&rest);
         assert_eq!(bits(&all.losses()), bits(&whole.losses()), "{optimizer}, killed at {killed_at}");
         assert_eq!(bits(&all.series(name::VALID)), bits(&whole.series(name::VALID)));
-        assert_eq!(all.kinds(), whole.kinds(), "nothing is told twice or left out, killed at {killed_at}");
+        assert_eq!(all.kinds(), whole.kinds(), "no event is reported twice or missing, killed at {killed_at}");
         assert_eq!(lab.weights(&run, &all), lab.weights("whole", &whole), "the last bit of the last weight");
     }
 }
 
 #[test]
-fn resumed_equals_never_stopped_with_adamw() {
-    a_resumed_run_equals_one_that_never_stopped("adamw");
+fn resumed_equals_uninterrupted_with_adamw() {
+    a_resumed_run_equals_an_uninterrupted_one("adamw");
 }
 
 #[test]
-fn resumed_equals_never_stopped_with_muon() {
-    a_resumed_run_equals_one_that_never_stopped("muon");
+fn resumed_equals_uninterrupted_with_muon() {
+    a_resumed_run_equals_an_uninterrupted_one("muon");
 }
 
 #[test]
@@ -125,17 +125,17 @@ fn a_weight_edit_of_a_fork_equals_the_same_edit_of_its_parent() {
 }
 
 #[test]
-fn a_run_with_a_rollback_resumes_from_before_it_where_newer_checkpoints_are_damaged() {
+fn a_run_with_a_rollback_resumes_from_before_it_if_newer_checkpoints_are_damaged() {
     let lab = Lab::new("rolled-and-torn");
     let plan = lab.plan(&spec(r#""intervals.checkpoint_every":10"#));
     let back = Command::Rollback { checkpoint: CheckpointId { segment: 0, step: 20 }, skip_batches: 3, reason: None };
-    // Requested, so that it exists however busy the disk is; periodic ones wait for the writer.
+    // Requested, so that it exists even if the disk is busy; periodic checkpoints wait for the writer.
     let ask = Command::Checkpoint { reason: None };
     let script = vec![(15, vec![set_rate(0.003)]), (20, vec![ask]), (34, vec![back])];
     let whole = lab.train("whole", &plan, script.clone(), None);
     let torn = lab.train("torn", &plan, script.clone(), Some(55));
     let before = CheckpointId { segment: 0, step: 15 };
-    // One reported twice is damaged once, or the second time would undo the damage.
+    // A checkpoint that is reported twice is damaged once; a second time would undo the damage.
     let newer: BTreeSet<CheckpointId> = torn.checkpoints().into_iter().filter(|id| *id > before).collect();
     for id in newer {
         lab.damage("torn", &id.to_string());
@@ -174,7 +174,7 @@ fn damage_of_any_kind_is_detected() {
             }
             std::fs::write(&path, &bad).unwrap();
             let opened = engine::optim::checkpoint::open(&folder);
-            // A manifest may be altered where it only describes (a name, a time), not where the state depends on it.
+            // A manifest may be altered in a description (a name, a time), not in a value that the state depends on.
             let is_harmless = file == engine::optim::checkpoint::MANIFEST
                 && opened.as_ref().is_ok_and(|saved| saved.host_weights().is_ok());
             assert!(opened.is_err() || is_harmless, "round {round} of {file} at {at}");
@@ -221,11 +221,11 @@ fn a_burst_of_commands_keeps_its_order_and_every_command_is_answered() {
     let burst: Vec<Command> = (0..1000)
         .map(|i| Command::Set { path: wire::LivePath::GRAD_CLIP, value: 1.0 + f64::from(i), reason: None })
         .collect();
-    let heard = lab.train("burst", &plan, vec![(5, burst)], None);
-    let answers: Vec<u64> = heard.reports.iter().filter_map(|report| report.command_id).collect();
+    let reports = lab.train("burst", &plan, vec![(5, burst)], None);
+    let answers: Vec<u64> = reports.reports.iter().filter_map(|report| report.command_id).collect();
     assert_eq!(answers.len(), 1000);
     assert!(answers.is_sorted());
-    assert_eq!(heard.history(&plan).hyperparameters().optimizer.grad_clip, 1000.0);
+    assert_eq!(reports.history(&plan).hyperparameters().optimizer.grad_clip, 1000.0);
 }
 
 #[test]
@@ -235,10 +235,10 @@ fn a_replayed_journal_gives_the_hyperparameters_of_the_worker() {
     for seed in testing::seeds(0..6) {
         let script = scenario::random_script(seed, plan.steps);
         let run = format!("random-{seed}");
-        let heard = lab.train(&run, &plan, script.clone(), None);
-        let newest = heard.newest_checkpoint();
+        let reports = lab.train(&run, &plan, script.clone(), None);
+        let newest = reports.newest_checkpoint();
         let saved = engine::optim::checkpoint::manifest(&lab.checkpoint(&run, &newest.to_string())).unwrap();
-        assert_eq!(heard.history(&plan).hyperparameters(), saved.hyperparameters, "seed {seed}: {script:?}");
+        assert_eq!(reports.history(&plan).hyperparameters(), saved.hyperparameters, "seed {seed}: {script:?}");
     }
 }
 
@@ -246,10 +246,10 @@ fn a_replayed_journal_gives_the_hyperparameters_of_the_worker() {
 fn a_budget_ends_a_run_and_a_suspended_run_resumes() {
     let lab = Lab::new("budget");
     let plan = lab.plan(&spec(r#""budget.tokens":2000"#));
-    let heard = lab.train("budget", &plan, vec![], None);
+    let reports = lab.train("budget", &plan, vec![], None);
     let per_step = plan.tokens_per_step();
-    assert_eq!(heard.losses().len() as u64, 2000_u64.div_ceil(per_step));
-    assert!(heard.reports.iter().any(|report| matches!(report.event, Event::BudgetReached { .. })));
+    assert_eq!(reports.losses().len() as u64, 2000_u64.div_ceil(per_step));
+    assert!(reports.reports.iter().any(|report| matches!(report.event, Event::BudgetReached { .. })));
 
     let plan = lab.plan(&spec(""));
     let whole = lab.train("whole", &plan, vec![], None);
@@ -261,13 +261,13 @@ fn a_budget_ends_a_run_and_a_suspended_run_resumes() {
 }
 
 #[test]
-fn a_run_pauses_at_each_breakpoint_once_per_segment_however_often_it_is_killed() {
+fn a_run_pauses_at_each_breakpoint_once_per_segment_even_if_it_is_killed() {
     let lab = Lab::new("breakpoints");
     let calm = lab.train("calm", &lab.plan(&spec("")), vec![], None);
     let plan = lab.plan(&spec(r#""breakpoints":[30,0,12]"#));
     let whole = lab.train("whole", &plan, vec![], None);
-    let pauses = |heard: &Reports| {
-        let paused = heard.reports.iter().filter(|report| report.event == Event::Paused);
+    let pauses = |reports: &Reports| {
+        let paused = reports.reports.iter().filter(|report| report.event == Event::Paused);
         paused.map(|report| (report.segment, report.step)).collect::<Vec<_>>()
     };
     assert_eq!(pauses(&whole), [(0, 0), (0, 12), (0, 30)]);
@@ -285,15 +285,15 @@ fn a_run_pauses_at_each_breakpoint_once_per_segment_however_often_it_is_killed()
     }
     // Killed just after it was resumed: it does not pause there again.
     let resumed = whole.reports.iter().position(|report| report.event == Event::Resumed && report.step == 12).unwrap();
-    let heard = Reports {
+    let reports = Reports {
         rows: whole.rows.iter().filter(|row| row.step < 12).cloned().collect(),
         reports: whole.reports[..=resumed].to_vec(),
     };
-    let rest = lab.resume("whole", &plan, &heard, vec![]);
+    let rest = lab.resume("whole", &plan, &reports, vec![]);
     assert_eq!(pauses(&rest), [(0, 30)]);
-    // A rollback leads there once more.
+    // After a rollback the run reaches the breakpoint again.
     let back = Command::Rollback { checkpoint: CheckpointId { segment: 0, step: 10 }, skip_batches: 0, reason: None };
     let plan = lab.plan(&spec(r#""breakpoints":[12],"intervals.checkpoint_every":10,"retention.latest":50"#));
-    let heard = lab.train("back", &plan, vec![(20, vec![back])], None);
-    assert_eq!(pauses(&heard), [(0, 12), (1, 12)]);
+    let reports = lab.train("back", &plan, vec![(20, vec![back])], None);
+    assert_eq!(pauses(&reports), [(0, 12), (1, 12)]);
 }

@@ -94,11 +94,11 @@ impl Reporter for Recorder {
 }
 
 impl Reports {
-    fn by_place(&self, series: &str) -> BTreeMap<(u32, u64), f64> {
-        let mut places = BTreeMap::new();
+    fn by_step(&self, series: &str) -> BTreeMap<(u32, u64), f64> {
+        let mut values = BTreeMap::new();
         for row in &self.rows {
             for (_, value) in row.values.iter().filter(|(name, _)| name == series) {
-                let known = places.entry((row.segment, row.step)).or_insert(*value);
+                let known = values.entry((row.segment, row.step)).or_insert(*value);
                 assert_eq!(
                     known.to_bits(),
                     value.to_bits(),
@@ -107,11 +107,11 @@ impl Reports {
                 );
             }
         }
-        places
+        values
     }
 
     pub(crate) fn series(&self, series: &str) -> Vec<f64> {
-        self.by_place(series).into_values().collect()
+        self.by_step(series).into_values().collect()
     }
 
     pub(crate) fn losses(&self) -> Vec<f64> {
@@ -119,7 +119,7 @@ impl Reports {
     }
 
     pub(crate) fn losses_of(&self, segment: u32) -> Vec<f64> {
-        let all = self.by_place(name::TRAIN);
+        let all = self.by_step(name::TRAIN);
         all.into_iter().filter(|((of, _), _)| *of == segment).map(|(_, loss)| loss).collect()
     }
 
@@ -292,17 +292,17 @@ pub(crate) fn random_script(seed: u64, steps: u64) -> Script {
         let ahead = step + random.below(10);
         let reason = None;
         let command = match random.below(10) {
-            0 => set_rate(random.share() * 0.01),
-            1 => Command::Set { path: LivePath::GRAD_CLIP, value: random.share(), reason },
+            0 => set_rate(random.uniform() * 0.01),
+            1 => Command::Set { path: LivePath::GRAD_CLIP, value: random.uniform(), reason },
             2 => Command::Set { path: LivePath::EVAL_EVERY, value: (1 + random.below(30)) as f64, reason },
-            3 if random.share() < 0.5 => Command::Set { path: LivePath::WEIGHT_DECAY, value: -1.0, reason },
-            3 => Command::Set { path: "optimizer.beta1".parse().unwrap(), value: 0.5 + random.share() / 2.5, reason },
+            3 if random.uniform() < 0.5 => Command::Set { path: LivePath::WEIGHT_DECAY, value: -1.0, reason },
+            3 => Command::Set { path: "optimizer.beta1".parse().unwrap(), value: 0.5 + random.uniform() / 2.5, reason },
             4 => {
-                let curve = ScheduleCurve::Points(vec![(ahead, 0.001), (ahead + 20, random.share() * 0.01)]);
+                let curve = ScheduleCurve::Points(vec![(ahead, 0.001), (ahead + 20, random.uniform() * 0.01)]);
                 Command::SetSchedule { schedule: ScheduleChange::LearningRate { curve, steps: Some(steps) }, reason }
             }
             5 => {
-                let points = vec![MixPoint { step: ahead, weights: vec![random.share() + 0.1] }];
+                let points = vec![MixPoint { step: ahead, weights: vec![random.uniform() + 0.1] }];
                 Command::SetSchedule { schedule: ScheduleChange::Mix { points }, reason }
             }
             6 => Command::SetSchedule {
@@ -311,7 +311,7 @@ pub(crate) fn random_script(seed: u64, steps: u64) -> Script {
             },
             7 => Command::Evaluate,
             // Valid for block 0 only: there is one block.
-            8 => edit(Component::Head { layer: random.below(2) as u32, head: 0 }, random.share() as f32),
+            8 => edit(Component::Head { layer: random.below(2) as u32, head: 0 }, random.uniform() as f32),
             _ => Command::Rollback {
                 checkpoint: CheckpointId { segment: 0, step: 10 * (step / 10) },
                 skip_batches: random.below(5),

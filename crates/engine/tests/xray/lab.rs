@@ -1,4 +1,4 @@
-//! A data folder with one dataset, a model of any shape with wide random weights, and runs with requested inspections.
+//! A data folder with one dataset, a model of any shape with large random weights, and runs with requested inspections.
 
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -95,7 +95,7 @@ impl Model {
     fn new(lab: &Lab, plan: RunPlan) -> Self {
         let device = EngineDevice::processor();
         let specs = params::layout(&plan.recipe.model);
-        // Wider than initial weights, so that attention and neurons are far from linear.
+        // Larger than initial weights, so that attention and neurons are far from linear.
         let wide = |values: Vec<f32>| values.into_iter().map(|v| if v == 1.0 { v } else { v * 12.0 }).collect();
         let weights = params::initial(&specs, 5).into_iter().map(|v| params::upload(wide(v), &device.burn)).collect();
         let data = Dataset::open(&lab.corpora(), &plan.corpora(), plan.tokenizer).unwrap();
@@ -154,7 +154,7 @@ impl Model {
     }
 }
 
-/// Receives the reports of a run, requests inspections, and gives commands at steps.
+/// Receives the reports of a run, requests inspections, and sends commands at given steps.
 #[derive(Default)]
 pub(crate) struct Recorder {
     pub(crate) rows: Vec<Row>,
@@ -164,7 +164,7 @@ pub(crate) struct Recorder {
     pub(crate) requests: Option<Vec<Inspection>>,
     /// Inspections requested once this many steps are reported, and commands with them.
     pub(crate) script: Vec<(u64, Vec<Inspection>, Vec<Command>)>,
-    /// A command once this many results have come.
+    /// A command that is sent after this many results.
     pub(crate) after_results: Option<(usize, Command)>,
     pub(crate) commands: Option<mpsc::Sender<NumberedCommand>>,
 }

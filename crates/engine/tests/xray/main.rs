@@ -1,5 +1,5 @@
-//! Inspections: what they must agree with, what they must refuse, and that they do not change a run.
-#![allow(clippy::unwrap_used)] // a test's own helpers may
+//! Inspections: they agree with independent computations, give errors for invalid requests, and do not change a run.
+#![allow(clippy::unwrap_used)] // helpers of the tests may unwrap
 
 mod lab;
 
@@ -55,7 +55,7 @@ fn intervene(model: &Model, edits: &[(Component, f32)]) -> Effect {
     }
 }
 
-/// Every place but the last has a loss.
+/// Every position except the last has a loss.
 fn are_near(a: &[f32], b: &[f32]) -> bool {
     let known = a.len() - 1;
     a.len() == b.len() && a[..known].iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0))
@@ -161,34 +161,37 @@ fn the_last_depth_of_the_logit_lens_is_the_prediction_of_the_model() {
         assert_eq!((depths[0].as_str(), depths[layers].as_str()), ("embedding", &*format!("block.{}", layers - 1)));
         let ids = model.encode(text);
         let weights = model.weights();
-        for place in 0..ids.len() {
+        for position in 0..ids.len() {
             let device = burn::tensor::Device::flex();
-            let logits = TokenContext::new(&model.plan.recipe.model, &weights, &ids[..=place], None, &device)
+            let logits = TokenContext::new(&model.plan.recipe.model, &weights, &ids[..=position], None, &device)
                 .without_cache()
                 .next_logits()
                 .unwrap();
             let odds: Vec<f64> = logits.iter().map(|logit| f64::from(*logit).exp()).collect();
             let all: f64 = odds.iter().sum();
-            let cell = &cells[layers][place];
-            for (token, share) in &cell.top {
-                assert!((f64::from(*share) - odds[*token as usize] / all).abs() < 1e-5, "{shape} at {place}");
+            let cell = &cells[layers][position];
+            for (token, probability) in &cell.top {
+                assert!((f64::from(*probability) - odds[*token as usize] / all).abs() < 1e-5, "{shape} at {position}");
                 assert!(words.iter().any(|(named, _)| named == token));
             }
-            match ids.get(place + 1) {
+            match ids.get(position + 1) {
                 Some(next) => {
                     let p = odds[*next as usize] / all;
                     assert!(
-                        (f64::from(cell.actual) - p).abs() < 1e-5 && (f64::from(losses[place]) + p.ln()).abs() < 1e-4
+                        (f64::from(cell.actual) - p).abs() < 1e-5
+                            && (f64::from(losses[position]) + p.ln()).abs() < 1e-4
                     );
                     let rank = odds.iter().filter(|other| **other > odds[*next as usize]).count() as u32 + 1;
                     assert_eq!(cell.rank, rank);
                 }
-                None => assert!(cell.actual.is_nan() && cell.rank == 0 && losses[place].is_nan()),
+                None => assert!(cell.actual.is_nan() && cell.rank == 0 && losses[position].is_nan()),
             }
         }
         for cell in cells.iter().flatten() {
-            let sum: f32 = cell.top.iter().map(|(_, share)| share).sum();
-            assert!(cell.top.len() == 3 && sum <= 1.0 + 1e-6 && cell.top.iter().all(|(_, share)| *share >= 0.0));
+            let sum: f32 = cell.top.iter().map(|(_, probability)| probability).sum();
+            assert!(
+                cell.top.len() == 3 && sum <= 1.0 + 1e-6 && cell.top.iter().all(|(_, probability)| *probability >= 0.0)
+            );
         }
     }
 }
@@ -204,16 +207,16 @@ fn attention_patterns_sum_to_one_and_are_causal() {
         };
         assert_eq!((tokens.len(), patterns.len(), heads.len()), (24, model.plan.recipe.model.heads, patterns.len()));
         for (pattern, stats) in patterns.iter().zip(&heads) {
-            let share = |query: usize, key: usize| pattern.value(query, key).unwrap();
+            let probability = |query: usize, key: usize| pattern.value(query, key).unwrap();
             for query in 0..24 {
-                let sum: f32 = (0..24).map(|key| share(query, key)).sum();
+                let sum: f32 = (0..24).map(|key| probability(query, key)).sum();
                 assert!((sum - 1.0).abs() < 24.0 / 508.0, "{sum}");
-                assert!((query + 1..24).all(|key| share(query, key) == 0.0));
+                assert!((query + 1..24).all(|key| probability(query, key) == 0.0));
             }
             let mean = |of: &dyn Fn(usize) -> f32| (1..24).map(of).sum::<f32>() / 23.0;
-            let distance = mean(&|query| (0..=query).map(|key| share(query, key) * (query - key) as f32).sum());
+            let distance = mean(&|query| (0..=query).map(|key| probability(query, key) * (query - key) as f32).sum());
             assert!((stats.distance - distance).abs() < 0.6, "{} {distance}", stats.distance);
-            assert!((stats.previous - mean(&|query| share(query, query - 1))).abs() < 0.003);
+            assert!((stats.previous - mean(&|query| probability(query, query - 1))).abs() < 0.003);
             assert!((0.0..=1.0).contains(&stats.entropy) && (0.0..=1.0).contains(&stats.induction));
             assert!(stats.top_logit.is_finite());
         }
@@ -268,8 +271,8 @@ fn matrix_results_have_the_values_of_the_weights() {
         let rank = matrix.shape[0].min(matrix.shape[1]) as f32;
         assert!((1.0 - 1e-4..=rank).contains(&matrix.stable_rank), "{}: {}", matrix.tensor, matrix.stable_rank);
     }
-    let place = 3; // after the two embeddings and a gain
-    let weights = engine::device::read(model.state.weights[place].clone()).unwrap();
+    let index = 3; // after the two embeddings and a gain
+    let weights = engine::device::read(model.state.weights[index].clone()).unwrap();
     let whole = r#"{"matrix":{"tensor":"block.0.attention.query"}}"#;
     let InspectionResult::Matrix { shape, mean, min, max, moments, histogram, .. } = model.result(whole) else {
         panic!()
@@ -287,7 +290,7 @@ fn matrix_results_have_the_values_of_the_weights() {
 }
 
 #[test]
-fn what_does_not_exist_is_refused_with_its_name() {
+fn an_unknown_component_gives_an_error_with_its_name() {
     let lab = Lab::new("refused");
     let model = lab.model("");
     let check = |inspection: &str, words: &[&str]| {
@@ -321,7 +324,7 @@ fn what_does_not_exist_is_refused_with_its_name() {
 }
 
 /// A run of 40 steps with these inspections requested.
-fn watched(lab: &Lab, run: &str, requests: Option<Vec<Inspection>>) -> Recorder {
+fn run_with(lab: &Lab, run: &str, requests: Option<Vec<Inspection>>) -> Recorder {
     let plan = lab.plan(r#","intervals.checkpoint_every":10"#);
     let mut recorder = Recorder { requests, ..Recorder::default() };
     lab.train(run, &plan, &mut recorder);
@@ -330,8 +333,8 @@ fn watched(lab: &Lab, run: &str, requests: Option<Vec<Inspection>>) -> Recorder 
 
 #[test]
 fn inspections_do_not_change_a_run() {
-    let lab = Lab::new("watched");
-    let alone = watched(&lab, "alone", None);
+    let lab = Lab::new("inspected");
+    let alone = run_with(&lab, "alone", None);
     let mut all = request::snapshot_inspections(2);
     all.extend([
         Inspection::Batch { step: 2 },
@@ -343,7 +346,7 @@ fn inspections_do_not_change_a_run() {
         Inspection::Interventions { text: InspectionText::Validation(1), interventions },
         Inspection::Attention { text: InspectionText::Validation(0), layer: 7 },
     ]);
-    let inspected = watched(&lab, "seen", Some(all));
+    let inspected = run_with(&lab, "inspected", Some(all));
     assert_eq!(alone.losses(), inspected.losses());
     assert_eq!(alone.series(name::VALID), inspected.series(name::VALID));
     assert!(alone.results.is_empty() && !inspected.results.is_empty());
@@ -357,8 +360,8 @@ fn inspections_do_not_change_a_run() {
     };
     let (a, b) = (snapshots(&alone), snapshots(&inspected));
     // NaN is not equal to itself, so the encoded messages are compared.
-    let packed = |kept: &[(u64, String, InspectionResult)]| postcard::to_allocvec(kept).unwrap();
-    assert_eq!(packed(&a), packed(&b), "snapshots do not depend on requests");
+    let encoded = |snapshots: &[(u64, String, InspectionResult)]| postcard::to_allocvec(snapshots).unwrap();
+    assert_eq!(encoded(&a), encoded(&b), "snapshots do not depend on requests");
     let steps: Vec<u64> = a.iter().filter(|(_, key, _)| key.contains("overview")).map(|(step, ..)| *step).collect();
     let mut expected: Vec<u64> = (0..=40).filter(|step| request::is_snapshot_step(*step)).collect();
     assert_eq!(steps, expected, "the first and the last state among them");
@@ -386,7 +389,7 @@ fn inspections_do_not_change_a_run() {
 #[test]
 fn the_batch_inspection_has_the_batch_of_the_step() {
     let lab = Lab::new("batch");
-    let recorder = watched(&lab, "run", None);
+    let recorder = run_with(&lab, "run", None);
     let value = |series: &str, step: usize| f64::from_bits(recorder.series(series)[step]);
     for step in [10, 30] {
         let dir = lab.checkpoint("run", &format!("0-{step}"));

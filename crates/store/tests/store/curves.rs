@@ -84,7 +84,7 @@ async fn check_everywhere(store: &Store, run: &RunId, known: &[Known], random: &
             2 => (Axis::Secs, last.secs),
             _ => (Axis::Step, last.step as f64),
         };
-        let mut edge = || (random.below(4) > 0).then(|| (random.share() * 1.2 - 0.1) * end);
+        let mut edge = || (random.below(4) > 0).then(|| (random.uniform() * 1.2 - 0.1) * end);
         let (from, to) = (edge(), edge());
         let points = [1, 2, 3, 7, 50, 333, 1000, 5000][random.below(8) as usize];
         check(store, run, known, query(axis, from, to, points)).await;
@@ -107,12 +107,12 @@ async fn every_window_equals_one_computed_from_all_points() {
                     0 => f64::NAN,
                     1 => f64::INFINITY,
                     2 => 1e6,
-                    _ => random.share() - 0.5,
+                    _ => random.uniform() - 0.5,
                 };
                 known.push(Known { step, value, secs });
                 items.push(row(step, &[(name::SECS, secs), (name::TRAIN, value)]));
                 step += 1 + random.below(widest_gap);
-                secs += random.share();
+                secs += random.uniform();
             }
             let count = items.len() as u64;
             store.ingest(&run, seq, items).await.unwrap();

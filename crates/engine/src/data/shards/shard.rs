@@ -1,4 +1,4 @@
-//! One stream of tokens on disk: 16 bits each where the vocabulary allows, else 32, little-endian, nothing else in the file.
+//! One stream of tokens on disk: 16 bits each if the vocabulary allows, otherwise 32, little-endian, nothing else in the file.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,17 +9,17 @@ use serde::{Deserialize, Serialize};
 use crate::error::DataError;
 use crate::files::Mapped;
 
-/// What is known of a shard from beside it.
+/// Length and hash of a shard, from `info.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ShardInfo {
-    /// Tokens in it.
+    /// Number of tokens.
     pub(crate) tokens: u64,
     /// BLAKE3 of the file, in hex.
     hash: String,
 }
 
 impl ShardInfo {
-    /// Refuses a file that is missing or of another length.
+    /// Returns an error if the file is missing or has another length.
     pub(crate) fn check_length(&self, path: &Path, vocab: u32) -> Result<(), DataError> {
         let found = std::fs::metadata(path).map_err(DataError::disk("could not read", path))?.len();
         let expected = self.tokens.saturating_mul(width(vocab as usize) as u64);
@@ -35,7 +35,7 @@ fn width(vocab: usize) -> usize {
     if vocab <= 65_536 { 2 } else { 4 }
 }
 
-/// A shard being written.
+/// A shard that is being written.
 pub(crate) struct ShardWriter {
     path: PathBuf,
     file: BufWriter<File>,
@@ -70,7 +70,7 @@ impl ShardWriter {
     }
 }
 
-/// A shard mapped for reading.
+/// A shard that is mapped for reading.
 pub(crate) struct Shard {
     map: Mapped,
     width: usize,
@@ -82,22 +82,22 @@ impl Shard {
         info.check_length(path, vocab)?;
         let shard = Self { map: Mapped::open(path)?, width: width(vocab as usize) };
         if blake3::hash(shard.map.bytes()).to_hex().as_str() != info.hash {
-            return Err(DataError::altered(path, "its contents do not have the hash they were written with"));
+            return Err(DataError::altered(path, "its hash differs from the recorded one"));
         }
-        if shard.len() < 2 || (0..shard.len()).any(|place| shard.get(place) as u32 >= vocab) {
-            return Err(DataError::altered(path, "it holds tokens that the tokenizer has not"));
+        if shard.len() < 2 || (0..shard.len()).any(|index| shard.get(index) as u32 >= vocab) {
+            return Err(DataError::altered(path, "it contains token ids outside the vocabulary of the tokenizer"));
         }
         Ok(shard)
     }
 
-    /// Tokens in it; at least two.
+    /// Number of tokens; at least two.
     pub(crate) fn len(&self) -> usize {
         self.map.bytes().len() / self.width
     }
 
-    /// One token; past the end the stream starts again.
-    pub(crate) fn get(&self, place: usize) -> i32 {
-        let at = place % self.len() * self.width;
+    /// One token; an index past the end starts again at the first token.
+    pub(crate) fn get(&self, index: usize) -> i32 {
+        let at = index % self.len() * self.width;
         match self.map.bytes()[at..at + self.width] {
             [a, b] => i32::from(u16::from_le_bytes([a, b])),
             [a, b, c, d] => i32::from_le_bytes([a, b, c, d]),

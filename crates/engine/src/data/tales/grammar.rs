@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 pub(super) static SHIPPED: LazyLock<Grammar> =
     LazyLock::new(|| Grammar::read(include_str!("grammar.txt")).expect("the shipped grammar reads"));
 
-/// Rules; the first derives a whole story.
+/// Rules; the first one derives a whole story.
 pub(super) struct Grammar {
     pub(super) rules: Vec<Rule>,
     /// Values of all classes; a class is a range of them.
@@ -27,7 +27,7 @@ pub(super) struct Rule {
 /// An alternative: parts in order, with its probability.
 pub(super) struct Alternative {
     /// Probability among the rule's alternatives.
-    pub(super) share: f64,
+    pub(super) probability: f64,
     pub(super) parts: Vec<Part>,
 }
 
@@ -80,21 +80,21 @@ impl Grammar {
     /// Reads a grammar in the form that `grammar.txt` explains.
     ///
     /// # Errors
-    /// The line, and what is wrong with it.
+    /// The number of the invalid line, with the reason.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let lines = || text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
         let mut reader = Reader::default();
         let mut grammar = Self { rules: vec![], values: vec![], classes: vec![], variables: 0 };
-        for (place, line) in lines() {
+        for (index, line) in lines() {
             if let Some(class) = line.strip_prefix("class ") {
-                grammar.read_class(class, &mut reader).ok_or_else(|| format!("line {}: no class", place + 1))?;
+                grammar.read_class(class, &mut reader).ok_or_else(|| format!("line {}: no class", index + 1))?;
             } else if !line.starts_with(' ') {
                 reader.rules.insert(line.trim(), grammar.rules.len());
                 grammar.rules.push(Rule::default());
             }
         }
         let (mut rule, mut started) = (0, false);
-        for (place, line) in lines().filter(|(_, line)| !line.starts_with("class ")) {
+        for (index, line) in lines().filter(|(_, line)| !line.starts_with("class ")) {
             if !line.starts_with(' ') {
                 (rule, started) = (if started { rule + 1 } else { 0 }, true);
                 continue;
@@ -102,7 +102,7 @@ impl Grammar {
             let alternative = reader
                 .alternative(line.trim())
                 .filter(|_| started)
-                .ok_or_else(|| format!("line {}: {line:?} cannot be parsed", place + 1))?;
+                .ok_or_else(|| format!("line {}: {line:?} cannot be parsed", index + 1))?;
             grammar.rules[rule].alternatives.push(alternative);
         }
         grammar.variables = reader.variables.len();
@@ -110,8 +110,8 @@ impl Grammar {
             return Err("a rule has no alternatives".to_owned());
         }
         for rule in &mut grammar.rules {
-            let total: f64 = rule.alternatives.iter().map(|alternative| alternative.share).sum();
-            rule.alternatives.iter_mut().for_each(|alternative| alternative.share /= total);
+            let total: f64 = rule.alternatives.iter().map(|alternative| alternative.probability).sum();
+            rule.alternatives.iter_mut().for_each(|alternative| alternative.probability /= total);
         }
         Ok(grammar)
     }
@@ -128,7 +128,7 @@ impl Grammar {
         Some(())
     }
 
-    /// Variables without values.
+    /// All variables, without values.
     pub(super) fn memory(&self) -> Memory {
         vec![None; self.variables]
     }
@@ -157,7 +157,7 @@ impl Grammar {
         }
     }
 
-    /// The number `from` minus `take`, in the words of the class that begins with zero.
+    /// The number `from` minus `take`, as a value of the class whose first value is `zero`.
     pub(super) fn difference(&self, from: usize, take: usize) -> Option<usize> {
         let zero = self.values.iter().position(|value| value.text == "zero")?;
         let number = |value: usize| self.values[zero..].iter().position(|word| word.text == self.values[value].text);
@@ -178,7 +178,8 @@ impl Grammar {
             _ => 0.0,
         };
         let of = |alternative: &Alternative| {
-            alternative.share * (alternative.parts.iter().map(of_part).sum::<f64>() - alternative.share.ln())
+            alternative.probability
+                * (alternative.parts.iter().map(of_part).sum::<f64>() - alternative.probability.ln())
         };
         self.rules[rule].alternatives.iter().map(of).sum()
     }
@@ -195,7 +196,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn alternative(&mut self, line: &str) -> Option<Alternative> {
         let weighted = line.split_once(' ').and_then(|(weight, rest)| Some((weight.parse::<f64>().ok()?, rest.trim())));
-        let (share, text) = weighted.unwrap_or((1.0, line));
+        let (probability, text) = weighted.unwrap_or((1.0, line));
         let mut parts = vec![];
         let mut rest = if text == "-" { "" } else { text };
         while let Some((plain, slot)) = rest.split_once('{') {
@@ -205,7 +206,7 @@ impl Reader<'_> {
             rest = after;
         }
         push_text(&mut parts, rest);
-        Some(Alternative { share, parts })
+        Some(Alternative { probability, parts })
     }
 
     fn slot(&mut self, slot: &str) -> Option<Part> {

@@ -3,7 +3,7 @@
 use crate::data::tales::grammar::{Grammar, Memory, Part};
 use crate::kernels::random::Counter;
 
-/// A story, and the nats of the choices that led to it.
+/// A story, and the nats of its choices.
 pub(super) fn sample(grammar: &Grammar, random: &mut Counter) -> (String, f64) {
     let mut sampler = Sampler { grammar, random, memory: grammar.memory(), text: String::new(), nats: 0.0 };
     sampler.sample_rule(0);
@@ -21,16 +21,16 @@ struct Sampler<'a> {
 impl Sampler<'_> {
     fn sample_rule(&mut self, rule: usize) {
         let alternatives = &self.grammar.rules[rule].alternatives;
-        let share = self.random.share();
+        let uniform = self.random.uniform();
         let mut sum = 0.0;
-        let falls_here = |alternative: &&crate::data::tales::grammar::Alternative| {
-            sum += alternative.share;
-            share < sum
+        let is_chosen = |alternative: &&crate::data::tales::grammar::Alternative| {
+            sum += alternative.probability;
+            uniform < sum
         };
-        // Rounding may leave the sum just below one; then it is the last alternative.
-        let Some(taken) = alternatives.iter().find(falls_here).or(alternatives.last()) else { return };
-        self.nats -= taken.share.ln();
-        taken.parts.iter().for_each(|part| self.sample_part(part));
+        // Rounding may leave the sum slightly below one; the last alternative is used then.
+        let Some(chosen) = alternatives.iter().find(is_chosen).or(alternatives.last()) else { return };
+        self.nats -= chosen.probability.ln();
+        chosen.parts.iter().for_each(|part| self.sample_part(part));
     }
 
     fn sample_part(&mut self, part: &Part) {

@@ -1,13 +1,13 @@
-//! The surprisal of each word of a text: every derivation of the text in the grammar is followed, and their probabilities are summed.
+//! The surprisal of each word of a text: the parser follows every derivation of the text in the grammar and sums their probabilities.
 //!
-//! The probability that a story begins with the text up to `t` is the sum, over all derivations that agree with the text up to `t`, of the
+//! The probability of the prefix of a story up to `t` is the sum, over all derivations that agree with the text up to `t`, of the
 //! probability of the choices made when `t` is reached. The surprisal of a word is the logarithm of the ratio of two such sums.
 
 use std::ops::Range;
 
 use crate::data::tales::grammar::{Grammar, Memory, Part};
 
-/// Surprisal of each word and of the end, nats; `None` where the grammar cannot derive the text.
+/// Surprisal of each word and of the end, nats; `None` if the grammar cannot derive the text.
 pub(super) fn of_words(grammar: &Grammar, text: &str) -> Option<Vec<(Range<usize>, f64)>> {
     let ends = word_ends(text);
     let mut parser = Parser { grammar, text: text.as_bytes(), starting: vec![0.0; ends.len()], ends, whole: 0.0 };
@@ -26,7 +26,7 @@ pub(super) fn of_words(grammar: &Grammar, text: &str) -> Option<Vec<(Range<usize
     Some(words)
 }
 
-/// Ends of the words: a word includes the white space before it, the last one also that after it.
+/// Ends of the words: a word includes the white space before it, the last word also the white space after it.
 fn word_ends(text: &str) -> Vec<usize> {
     let bytes = text.as_bytes();
     let is_end =
@@ -39,13 +39,13 @@ struct Parser<'a> {
     grammar: &'a Grammar,
     text: &'a [u8],
     ends: Vec<usize>,
-    /// Probability of a story that begins with the text up to the end of each word.
+    /// Probability of the prefix of a story up to the end of each word.
     starting: Vec<f64>,
-    /// Probability of exactly the whole text.
+    /// Probability of the whole text.
     whole: f64,
 }
 
-/// The parts that follow after the present ones.
+/// The parts that follow the current ones.
 struct Frame<'a> {
     parts: &'a [Part],
     next: Option<&'a Frame<'a>>,
@@ -68,7 +68,7 @@ impl Parser<'_> {
             Part::Rule(rule) => {
                 let frame = Frame { parts: rest, next };
                 for alternative in &grammar.rules[*rule].alternatives {
-                    self.follow(at, probability * alternative.share, memory, &alternative.parts, Some(&frame));
+                    self.follow(at, probability * alternative.probability, memory, &alternative.parts, Some(&frame));
                 }
                 None
             }
@@ -99,7 +99,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Adds the probability at every word end that `written` reaches in agreement with the text. Returns its end where all of it agrees.
+    /// Adds the probability at every word end up to which `written` agrees with the text. Returns the end of `written` if all of it agrees.
     fn matched(&mut self, at: usize, probability: f64, written: &str) -> Option<usize> {
         let agreed = self.text[at..].iter().zip(written.as_bytes()).take_while(|(a, b)| a == b).count();
         let first = self.ends.partition_point(|end| *end <= at);

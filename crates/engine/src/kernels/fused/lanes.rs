@@ -1,13 +1,13 @@
-//! Arithmetic over sixteen lanes: compilers turn it into vector instructions, and sums have the same order on every machine.
+//! Arithmetic over sixteen lanes, which compilers vectorize; sums have the same order on every machine.
 
 /// Lanes of a sum.
 pub(super) const LANES: usize = 16;
 
 /// `e^x` to two units in the last place between -87 and 88, clamped at the ends: Cody-Waite reduction and a polynomial, without
-/// branches so that it vectorises. NaN stays NaN.
+/// branches so that it vectorizes. NaN stays NaN.
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to a whole number
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer
     let x = x.clamp(-87.0, 88.0);
     let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
     let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4; // ln 2 in two parts
@@ -30,7 +30,7 @@ pub(crate) fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest
 }
 
-/// Largest value of a row; NaN is ignored.
+/// Maximum of a row; NaN is ignored.
 #[inline(always)]
 pub(super) fn max(row: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];

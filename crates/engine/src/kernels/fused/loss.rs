@@ -5,7 +5,7 @@ use super::{Fused, Values};
 
 #[derive(Debug, Clone)]
 pub(super) struct CrossEntropy {
-    /// One for each row.
+    /// Target of each row.
     pub(super) targets: Vec<usize>,
 }
 

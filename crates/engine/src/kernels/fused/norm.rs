@@ -4,13 +4,13 @@ use super::lanes::{sum, wide};
 use super::{Fused, Values};
 
 #[derive(Debug, Clone)]
-pub(super) struct Normalise {
+pub(super) struct Normalize {
     pub(super) eps: f32,
     /// Layer norm subtracts the mean first, RMS norm does not.
     pub(super) is_centred: bool,
 }
 
-impl Fused<2> for Normalise {
+impl Fused<2> for Normalize {
     fn forward(&self, [x, gain]: [Values; 2]) -> (Values, Vec<Values>) {
         let d = x.last();
         let rows = x.get().len() / d;

@@ -11,9 +11,9 @@ pub(super) struct CausalSoftmax {
 impl Fused<1> for CausalSoftmax {
     fn forward(&self, [scores]: [Values; 1]) -> (Values, Vec<Values>) {
         let seq = scores.last();
-        let mut shares = vec![0.0; scores.get().len()];
+        let mut probabilities = vec![0.0; scores.get().len()];
         wide(|| {
-            for (row, (p, s)) in shares.chunks_exact_mut(seq).zip(scores.get().chunks_exact(seq)).enumerate() {
+            for (row, (p, s)) in probabilities.chunks_exact_mut(seq).zip(scores.get().chunks_exact(seq)).enumerate() {
                 let keys = row % seq + 1;
                 let (p, s) = (&mut p[..keys], &s[..keys]);
                 let top = max(s);
@@ -22,18 +22,18 @@ impl Fused<1> for CausalSoftmax {
                 p.iter_mut().for_each(|p| *p *= part);
             }
         });
-        let shares = Values::from_vec(shares, &scores.shape);
-        (shares.clone(), vec![shares])
+        let probabilities = Values::from_vec(probabilities, &scores.shape);
+        (probabilities.clone(), vec![probabilities])
     }
 
     fn backward(&self, kept: &[Values], gradient: &Values) -> [Values; 1] {
-        let [shares] = kept else { unreachable!("forward keeps the shares") };
-        let seq = shares.last();
-        let mut ds = vec![0.0; shares.get().len()];
+        let [probabilities] = kept else { unreachable!("forward keeps the probabilities") };
+        let seq = probabilities.last();
+        let mut ds = vec![0.0; probabilities.get().len()];
         wide(|| {
             for (row, ((ds, p), dp)) in ds
                 .chunks_exact_mut(seq)
-                .zip(shares.get().chunks_exact(seq))
+                .zip(probabilities.get().chunks_exact(seq))
                 .zip(gradient.get().chunks_exact(seq))
                 .enumerate()
             {
@@ -45,6 +45,6 @@ impl Fused<1> for CausalSoftmax {
                 }
             }
         });
-        [Values::from_vec(ds, &shares.shape)]
+        [Values::from_vec(ds, &probabilities.shape)]
     }
 }

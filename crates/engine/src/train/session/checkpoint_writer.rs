@@ -1,6 +1,6 @@
-//! The checkpoint writer: the training thread takes a state off the device, and a thread of the writer hashes, writes and syncs it.
+//! The checkpoint writer: the training thread copies a state to the host, and a thread of the writer hashes, writes and syncs it.
 //!
-//! One is written at a time and one may wait. A checkpoint that is complete on disk is reported between two steps, with its own step.
+//! One checkpoint is written at a time, and one may be queued. A checkpoint that is complete on disk is reported between two steps, with its own step.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
@@ -17,7 +17,7 @@ use super::now_ms;
 use crate::error::EngineError;
 use crate::optim::checkpoint::{HostState, Manifest};
 
-/// Who requested a checkpoint; answered when it is complete on disk.
+/// The request of a checkpoint, which is answered when the checkpoint is complete on disk.
 #[derive(Debug, Clone)]
 pub(super) struct Requester {
     pub(super) command_id: Option<u64>,
@@ -43,15 +43,15 @@ struct Done {
     outcome: Result<Manifest, EngineError>,
 }
 
-/// Writes checkpoints of one run. Dropping it waits for the checkpoints under way.
+/// Writes checkpoints of one run. Dropping it waits for the pending checkpoints.
 pub(super) struct CheckpointWriter {
     /// `None` only while it is dropped.
     jobs: Option<SyncSender<Job>>,
     thread: Option<thread::JoinHandle<()>>,
     done: Receiver<Done>,
-    /// Handed to the thread and not yet reported.
-    under_way: usize,
-    /// The newest taken, with the number of changes that it includes.
+    /// Checkpoints that are queued or written and not yet reported.
+    pending: usize,
+    /// The newest checkpoint, with the number of changes that it includes.
     newest: Option<(CheckpointId, u32)>,
 }
 
@@ -59,7 +59,7 @@ impl CheckpointWriter {
     /// Starts a writer under `root`.
     ///
     /// # Errors
-    /// A system that gives no thread.
+    /// The system cannot start a thread.
     pub(super) fn start(root: PathBuf) -> Result<Self, EngineError> {
         let (jobs, received) = sync_channel::<Job>(1);
         let (report, done) = channel();
@@ -69,7 +69,7 @@ impl CheckpointWriter {
                 for Job { state, manifest, requester } in received {
                     let id = manifest.info.id;
                     let outcome = state.write(&root, manifest);
-                    // The receiver is gone once the run has ended without waiting; what is on disk stays.
+                    // Sending fails if the run has ended without waiting; the checkpoint stays on disk.
                     let _ = report.send(Done { id, requester, outcome });
                 }
             }
@@ -78,11 +78,11 @@ impl CheckpointWriter {
             .name("checkpoint-writer".into())
             .spawn(write)
             .map_err(|source| EngineError::checkpoint(&root, source))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), done, under_way: 0, newest: None })
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), done, pending: 0, newest: None })
     }
 
-    /// Whether a checkpoint for this cause is needed: not where the same state is saved already, nor, before a change, where it would
-    /// replace an older checkpoint of the same weights.
+    /// Whether a checkpoint for this cause is needed: not if the same state is saved already, nor, before a change, if it would replace an
+    /// older checkpoint of the same weights.
     pub(super) fn needs(&self, id: CheckpointId, changes: u32, cause: Cause) -> bool {
         match (self.newest, cause) {
             (_, Cause::Requested) => true,
@@ -91,41 +91,41 @@ impl CheckpointWriter {
         }
     }
 
-    /// Whether nothing is under way, so that one more checkpoint is the only copy of the state.
+    /// Whether no checkpoint is pending, so that a new one is the only copy of a state in memory.
     pub(super) fn is_free(&self) -> bool {
-        self.under_way == 0
+        self.pending == 0
     }
 
-    /// Hands a state to the thread; waits where two are under way.
+    /// Queues a state for the writer thread. Blocks while one checkpoint is being written and another is queued.
     pub(super) fn write(&mut self, state: HostState, manifest: Manifest, requester: Requester) {
         self.newest = Some((manifest.info.id, manifest.info.changes));
-        // The thread ends only with this writer, so every job is taken.
+        // The thread ends only with this writer, so it receives every job.
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(Job { state, manifest, requester }).is_ok());
-        self.under_way += usize::from(sent);
+        self.pending += usize::from(sent);
     }
 
     /// Whether a checkpoint is still to be reported.
     pub(super) fn is_busy(&self) -> bool {
-        self.under_way > 0
+        self.pending > 0
     }
 
     /// The reports of checkpoints that were completed, or failed, since the last call.
     pub(super) fn written(&mut self) -> Vec<Report> {
         let done: Vec<Done> = self.done.try_iter().collect();
-        self.under_way -= done.len().min(self.under_way);
+        self.pending -= done.len().min(self.pending);
         done.into_iter().map(report).collect()
     }
 
-    /// Waits until every checkpoint under way is complete or has failed.
+    /// Waits until every pending checkpoint is complete or has failed.
     pub(super) fn wait(&mut self) -> Vec<Report> {
         let mut reports = vec![];
-        while self.under_way > 0 {
+        while self.pending > 0 {
             match self.done.recv_timeout(Duration::from_secs(600)) {
                 Ok(done) => {
-                    self.under_way -= 1;
+                    self.pending -= 1;
                     reports.push(report(done));
                 }
-                Err(_) => self.under_way = 0,
+                Err(_) => self.pending = 0,
             }
         }
         reports
@@ -135,7 +135,7 @@ impl CheckpointWriter {
 impl Drop for CheckpointWriter {
     fn drop(&mut self) {
         self.jobs = None;
-        // A thread that panicked has nothing more to write.
+        // A thread that panicked writes nothing more.
         let _ = self.thread.take().map(thread::JoinHandle::join);
     }
 }

@@ -1,5 +1,5 @@
-//! When a run saves checkpoints, and how it returns to one. Their files are [`crate::optim::checkpoint`]'s, the thread that writes them is
-//! [`super::checkpoint_writer`]'s.
+//! Saves checkpoints at their intervals and rolls back to one. [`crate::optim::checkpoint`] defines the files, [`super::checkpoint_writer`] the
+//! thread that writes them.
 
 use wire::control::checkpoint::{Cause, CheckpointId, CheckpointInfo};
 use wire::control::command::NumberedCommand;
@@ -63,9 +63,9 @@ impl Session {
         Ok(event)
     }
 
-    /// Takes the state off the device and hands it to the writer.
+    /// Copies the state to the host and queues it for the writer.
     pub(super) fn checkpoint(&mut self, cause: Cause, requester: Requester) -> Result<(), EngineError> {
-        // The edited state is the checkpoint of this step plus an event of the journal; it has an id of its own from the next step on.
+        // The edited state is the checkpoint of this step plus an event of the journal; the edited state gets its own id from the next step on.
         if self.is_edited_here() {
             return Ok(());
         }
@@ -99,7 +99,7 @@ impl Session {
         Ok(())
     }
 
-    /// The last checkpoint of a run that ends or is suspended, reported before its end.
+    /// Saves the last checkpoint of a run that ends or is suspended, and reports it before the end.
     pub(super) fn save_last_checkpoint(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
         self.checkpoint(Cause::End, Requester::system())?;
         self.wait_for_checkpoints(out);
@@ -116,7 +116,7 @@ impl Session {
         self.report_checkpoints(reports, out);
     }
 
-    /// A checkpoint that was reported before the worker ended, and is written again, is not reported twice.
+    /// Reports checkpoints, except those that were reported before the worker ended and are written again.
     fn report_checkpoints(&self, reports: Vec<Report>, out: &mut dyn Reporter) {
         for report in reports {
             if report.command_id.is_some() || !self.replay.is_reported(&report.event, report.segment, report.step) {
@@ -125,12 +125,13 @@ impl Session {
         }
     }
 
-    /// A large state waits until the writer is free, so that memory holds one copy at most; for a small one the run waits for the writer.
+    /// Whether a checkpoint may be saved now. A large state waits until the writer is free, so that memory holds at most one copy; for a small
+    /// one the run waits for the writer.
     pub(super) fn may_checkpoint(&self) -> bool {
         self.writer.as_ref().is_some_and(CheckpointWriter::is_free) || self.parameters() < SMALL_PARAMETERS
     }
 
-    /// The periodic checkpoint; where it must wait for the writer, it is taken after a later step.
+    /// Saves the periodic checkpoint. If it must wait for the writer, it is saved after a later step.
     pub(super) fn checkpoint_if_due(&mut self) -> Result<(), EngineError> {
         self.is_checkpoint_due |= is_due(self.steps(), self.trainer.live.intervals.checkpoint_every);
         if self.is_checkpoint_due && self.may_checkpoint() {

@@ -1,4 +1,4 @@
-//! Commands: taken between two optimizer steps, checked, carried out, and answered with an event.
+//! Commands: received between two optimizer steps, checked, executed, and answered with an event.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
@@ -16,24 +16,24 @@ use crate::error::EngineError;
 use crate::model::weight_edit;
 use crate::train::trainer::Trainer;
 
-/// Time between two looks for commands and inspections while a run is paused.
+/// Interval at which a paused run polls for commands and inspections.
 const PAUSED_WAIT: Duration = Duration::from_millis(100);
-/// The same while a checkpoint is being written, so that its end is reported at once.
+/// Poll interval of a paused run while a checkpoint is being written, so that its end is reported at once.
 const WRITING_WAIT: Duration = Duration::from_millis(20);
-/// Wait while a run is paused and nobody can send commands any more.
+/// Wait of a paused run whose command channel is closed.
 const DISCONNECTED_WAIT: Duration = Duration::from_secs(1);
-/// Time between two tries while reports cannot be stored.
+/// Interval at which a run checks whether reports can be stored again.
 const BLOCKED_WAIT: Duration = Duration::from_millis(500);
 
-/// How the loop continues after its commands.
+/// The continuation of the loop after its commands.
 pub(super) enum Next {
     Train,
     Stop,
 }
 
 impl Session {
-    /// Carries out the commands since the last step. While the run is paused, it stays here.
-    pub(super) fn obey(
+    /// Executes all queued commands. Blocks while the run is paused.
+    pub(super) fn process_commands(
         &mut self,
         commands: &Receiver<NumberedCommand>,
         out: &mut dyn Reporter,
@@ -74,11 +74,11 @@ impl Session {
 
     fn carry_out(&mut self, numbered: NumberedCommand, out: &mut dyn Reporter) -> Result<Next, EngineError> {
         self.read_steps(out)?;
-        if let Some(message) = self.obstacle(&numbered.command) {
+        if let Some(message) = self.refusal_reason(&numbered.command) {
             self.answer(numbered.clone(), refuse(&numbered, &message), None, out);
             return Ok(Next::Train);
         }
-        // A weight edit can be undone by a rollback only, so the state before it is always saved.
+        // An ablation can be undone only by a rollback, so the state before a weight edit is always saved.
         let is_weight_edit = matches!(numbered.command, Command::EditWeights { .. });
         let before_changes = self.trainer.plan.recipe.retention.before_changes;
         if is_weight_edit || numbered.command.affects_learning() && before_changes {
@@ -87,7 +87,7 @@ impl Session {
         if let Command::Checkpoint { reason } = &numbered.command {
             let NumberedCommand { command_id, author, .. } = &numbered;
             let requester = Requester { command_id: Some(*command_id), author: author.clone(), reason: reason.clone() };
-            // Answered when it is complete on disk.
+            // Answered when the checkpoint is complete on disk.
             self.checkpoint(Cause::Requested, requester)?;
             return Ok(Next::Train);
         }
@@ -100,7 +100,7 @@ impl Session {
         Ok(if ends { Next::Stop } else { Next::Train })
     }
 
-    /// The event of a command, and the state of the run where it changes.
+    /// Executes a command. Returns its event, and the new state of the run if the state changes.
     fn perform(
         &mut self,
         numbered: &NumberedCommand,
@@ -139,8 +139,12 @@ impl Session {
                 (self.sample_now(prompt.as_deref(), *tokens, *temperature)?, None)
             }
             Command::Annotate { text } => (Event::Annotated { text: text.clone() }, None),
-            Command::Undo { .. } => (refuse(numbered, "the server replaces an undo by its inverse change"), None),
-            Command::Checkpoint { .. } => (refuse(numbered, "a checkpoint is answered by its writer"), None),
+            Command::Undo { .. } => {
+                (refuse(numbered, "undo must be sent to the server, which replaces it with the inverse command"), None)
+            }
+            Command::Checkpoint { .. } => {
+                (refuse(numbered, "unreachable: the checkpoint writer answers this command"), None)
+            }
         })
     }
 
@@ -154,8 +158,8 @@ impl Session {
         });
     }
 
-    /// Why a command cannot be carried out at this moment.
-    fn obstacle(&self, command: &Command) -> Option<String> {
+    /// The reason why a command cannot currently be executed; `None` if it can.
+    fn refusal_reason(&self, command: &Command) -> Option<String> {
         let needs_folder =
             matches!(command, Command::Checkpoint { .. } | Command::Rollback { .. } | Command::Suspend { .. });
         if needs_folder && self.writer.is_none() {
@@ -206,7 +210,7 @@ impl Session {
         self.edited_at == Some((self.segment, self.steps()))
     }
 
-    /// Applies a change of the run's path: to its hyperparameters, or to its weights.
+    /// Applies a change to the hyperparameters or the weights of the run.
     pub(super) fn apply_change(&mut self, event: &Event, step: u64) {
         if let Event::WeightsEdited { interventions } = event {
             let Trainer { plan, specs, state, .. } = &mut self.trainer;
@@ -215,7 +219,7 @@ impl Session {
                 weight_edit::apply(&plan.recipe.model, specs, &mut state.weights, interventions);
             }
             self.edited_at = Some((self.segment, self.steps()));
-            // They were measured with the weights before.
+            // These losses were measured before the edit.
             (self.loss_train, self.loss_valid) = (None, None);
         }
         self.trainer.live.apply(event, step);
@@ -241,7 +245,7 @@ impl Session {
         }
     }
 
-    /// Pauses at the breakpoints of the plan, at each once per segment.
+    /// Pauses at each breakpoint of the plan, once per segment.
     pub(super) fn pause_at_breakpoint(&mut self, out: &mut dyn Reporter) {
         let step = self.steps();
         let is_due = self.trainer.plan.recipe.breakpoints.contains(&step)
@@ -255,7 +259,7 @@ impl Session {
     }
 }
 
-/// A refusal of a command.
+/// The event that refuses a command.
 pub(super) fn refuse(numbered: &NumberedCommand, message: &str) -> Event {
     Event::Refused { command: numbered.command.clone(), message: message.to_owned() }
 }

@@ -14,16 +14,16 @@ use crate::error::EngineError;
 use crate::model::{evaluate, sample};
 use crate::train::trainer::is_due;
 
-/// The last evaluation reads at most this many windows: the whole validation split of a small dataset, a part of a large one.
+/// Maximum number of windows of the last evaluation: the whole validation split of a small dataset, a part of a large one.
 const FINAL_WINDOWS: usize = 4096;
 
-/// Temperature of a sample where the command gives none.
+/// Temperature of a sample if the command gives none.
 const DEFAULT_TEMPERATURE: f64 = 0.8;
 /// Maximum number of tokens of a sample.
 const MAX_SAMPLE_TOKENS: u32 = 4096;
 
 impl Session {
-    /// The evaluation, sample and checkpoint that are due after a step.
+    /// Runs the evaluation, sample and checkpoint that are due after a step.
     pub(super) fn after_step(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
         let done = self.steps();
         if done == 0 || done >= self.trainer.live.steps || self.is_paused {
@@ -40,7 +40,7 @@ impl Session {
             let event = self.sample_now(None, None, None)?;
             self.emit(out, event, None);
         }
-        // The periodic checkpoint comes first: of those saved for the lowest loss only the best is kept.
+        // The periodic checkpoint is first: of the checkpoints for the lowest loss only the best is kept.
         self.checkpoint_if_due()?;
         if is_best && self.trainer.plan.recipe.retention.best && self.may_checkpoint() {
             self.checkpoint(Cause::Best, Requester::system())?;
@@ -48,7 +48,7 @@ impl Session {
         Ok(())
     }
 
-    /// The loss under the current mix; with several datasets, the loss of each too.
+    /// Evaluates the loss under the current mix and, with several datasets, the loss of each.
     pub(super) fn evaluate_now(&mut self, out: &mut dyn Reporter) -> Result<Event, EngineError> {
         let mix = self.trainer.live.mix.at(self.steps().saturating_sub(1));
         let batches = self.valid_batches(&mix);
@@ -108,7 +108,7 @@ impl Session {
         }
         // The series counts the step whose update gave these weights.
         let step = self.steps().saturating_sub(1);
-        // A weight edit belongs to no step: only the event reports the loss right after it.
+        // A weight edit is not a step: only the event reports the loss right after it.
         if !self.is_edited_here() {
             out.row(Row { segment: self.segment, step, values: vec![(name::VALID.to_owned(), loss_nats)] });
         }
@@ -146,7 +146,7 @@ impl Session {
         Ok(Event::Sampled { prompt, text, temperature })
     }
 
-    /// The end of the run: an evaluation of the whole validation split, a sample, a snapshot, and a checkpoint.
+    /// Ends the run: an evaluation of the whole validation split, a sample, a snapshot, and a checkpoint.
     pub(super) fn finish(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
         let (size, seq) = (self.trainer.plan.recipe.batch.size, self.trainer.plan.recipe.model.seq);
         let all: Vec<_> = self.trainer.data.valid_all(size, seq).take(FINAL_WINDOWS.div_ceil(size)).collect();
@@ -156,7 +156,7 @@ impl Session {
             let event = self.sample_now(None, None, None)?;
             self.emit(out, event, None);
         }
-        // The last state gets a snapshot at whatever step it is.
+        // The last state always gets a snapshot.
         self.take_snapshot(out)?;
         self.save_last_checkpoint(out)?;
         self.emit(out, Event::Finished, Some(RunState::Finished));

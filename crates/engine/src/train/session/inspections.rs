@@ -1,6 +1,6 @@
 //! Inspections while a run trains: the requested ones, at most twice a second and within a fraction of the training time, and the
-//! snapshots that are kept with the run at steps spread over doublings. Inspections happen between two steps and only read the state. One
-//! that fails is reported, and the run continues. Steps that a run replays are not inspected.
+//! snapshots that are kept with the run at steps spread over doublings. Inspections run between two steps and only read the state. A
+//! failed inspection is reported, and the run continues. Replayed steps are not inspected.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ use crate::train::trainer::millis;
 
 /// Minimum time between two results of one inspection.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Fraction of the training time that inspections may take.
-const MAX_SHARE: f64 = 0.05;
+/// Maximum fraction of the training time that inspections may use.
+const MAX_FRACTION: f64 = 0.05;
 
 /// A state in a run's history: segment and steps done.
 type StateId = (u32, u64);
@@ -28,11 +28,11 @@ type StateId = (u32, u64);
 #[derive(Default)]
 pub(super) struct InspectionSchedule {
     requested: Vec<Requested>,
-    /// The first one to be considered next: requests take turns.
-    turn: usize,
-    /// When inspections may take time again.
+    /// Index at which the round-robin search for the next due inspection starts.
+    next: usize,
+    /// Time from which inspections may run again, by their budget.
     free_at: Option<Instant>,
-    /// The newest state that needs no snapshot any more.
+    /// The newest state that has a snapshot.
     snapshot_of: Option<StateId>,
     /// Time of inspections that no step has reported yet, ms.
     unreported_ms: f64,
@@ -45,12 +45,12 @@ struct Requested {
     /// The state of its newest result.
     state: Option<StateId>,
     cost_ms: f64,
-    /// Why it failed, as reported.
+    /// The failure that was reported.
     failure: Option<String>,
 }
 
 impl InspectionSchedule {
-    /// Replaces the requests. All are answered again, since a page that has just come has no result yet.
+    /// Replaces the requests. All are computed again, because a page that has just connected has no result yet.
     fn request(&mut self, inspections: Vec<Inspection>) {
         let mut before = std::mem::take(&mut self.requested);
         let keep = |inspection: Inspection| match before.iter().position(|known| known.inspection == inspection) {
@@ -58,10 +58,11 @@ impl InspectionSchedule {
             None => Requested { inspection, taken_at: None, state: None, cost_ms: 0.0, failure: None },
         };
         self.requested = inspections.into_iter().map(keep).collect();
-        self.turn = 0;
+        self.next = 0;
     }
 
-    /// The next inspection that is due. While the run is paused: any without a result of this state; else by interval and budget.
+    /// Index of the next due inspection. While the run is paused, any without a result of this state is due; otherwise interval and budget
+    /// decide.
     fn due(&self, state: StateId, is_paused: bool) -> Option<usize> {
         let now = Instant::now();
         let count = self.requested.len();
@@ -72,32 +73,32 @@ impl InspectionSchedule {
         if !is_paused && self.free_at.is_some_and(|at| now < at) {
             return None;
         }
-        (0..count).map(|i| (self.turn + i) % count).find(|i| is_due(&self.requested[*i]))
+        (0..count).map(|i| (self.next + i) % count).find(|i| is_due(&self.requested[*i]))
     }
 
-    /// What inspections cost at present.
+    /// The current overhead of the requested inspections.
     fn overhead(&self, cost_ms: f64) -> InspectionOverhead {
         let all: f64 = self.requested.iter().map(|requested| requested.cost_ms).sum();
-        let every_ms = (all / MAX_SHARE).max(INTERVAL.as_secs_f64() * 1000.0);
+        let every_ms = (all / MAX_FRACTION).max(INTERVAL.as_secs_f64() * 1000.0);
         InspectionOverhead { cost_ms, every_ms, share: all / every_ms }
     }
 
-    /// Records that an inspection was taken. The next may start when its cost is within the budget again.
+    /// Records an inspection. The next one may start when its cost is within the budget again.
     fn record(&mut self, at: usize, state: StateId, began: Instant, cost_ms: f64) {
-        let wait_ms = cost_ms / MAX_SHARE - cost_ms;
+        let wait_ms = cost_ms / MAX_FRACTION - cost_ms;
         self.free_at = Some(Instant::now() + Duration::from_secs_f64(wait_ms / 1000.0));
-        self.turn = at + 1;
+        self.next = at + 1;
         self.unreported_ms += cost_ms;
         let requested = &mut self.requested[at];
         (requested.taken_at, requested.state, requested.cost_ms) = (Some(began), Some(state), cost_ms);
     }
 
-    /// The state needs no snapshot: another segment has it.
+    /// Marks a state whose snapshot another segment has.
     pub(super) fn skip_snapshot(&mut self, state: StateId) {
         self.snapshot_of = Some(state);
     }
 
-    /// The state changed without a step: every request needs a new result.
+    /// Requires a new result of every request, because the state changed without a step.
     pub(super) fn state_changed(&mut self) {
         self.requested.iter_mut().for_each(|requested| requested.state = None);
     }
@@ -131,7 +132,7 @@ impl Session {
     fn answer_inspection(&mut self, at: usize, state: StateId, out: &mut dyn Reporter) {
         let began = Instant::now();
         let inspection = self.inspections.requested[at].inspection.clone();
-        let result = caught(&Inspector::new(self.subject()), &inspection);
+        let result = inspect_catching_panics(&Inspector::new(self.subject()), &inspection);
         let cost_ms = millis(began);
         self.inspections.record(at, state, began, cost_ms);
         self.count_inspection(cost_ms);
@@ -144,7 +145,7 @@ impl Session {
             }
             Err(error) => {
                 let message = error.to_string();
-                // A failure is reported once, however often the inspection is tried.
+                // A failure is reported once, even if the inspection is tried repeatedly.
                 if self.inspections.requested[at].failure.as_ref() != Some(&message) {
                     self.inspections.requested[at].failure = Some(message.clone());
                     out.inspection(InspectionUpdate::Failed { step, inspection, message });
@@ -153,7 +154,7 @@ impl Session {
         }
     }
 
-    /// Takes the snapshot of this state, unless the run keeps none or has this one.
+    /// Takes the snapshot of this state, unless the run keeps no snapshots or already has this one.
     pub(super) fn take_snapshot(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
         let (segment, step) = (self.segment, self.steps());
         let is_kept = self.trainer.plan.recipe.retention.snapshots_mb > 0;
@@ -177,8 +178,8 @@ impl Session {
         Ok(())
     }
 
-    /// The results of a snapshot, each with its cost in ms. On the CPU those of the weights are computed beside those of a text, by the
-    /// threads of the replicas.
+    /// The results of a snapshot, each with its cost in ms. On the CPU, inspections of weights and of text run in parallel on the threads of
+    /// the replicas.
     fn snapshot_results(&self) -> Vec<(Inspection, InspectionResult, f64)> {
         let subject = self.subject();
         let inspections = request::snapshot_inspections(self.trainer.plan.recipe.model.layers);
@@ -190,7 +191,7 @@ impl Session {
         results
     }
 
-    /// Inspections count as training time, unless the run is paused.
+    /// Adds the time of an inspection to the training time, unless the run is paused.
     fn count_inspection(&mut self, cost_ms: f64) {
         if !self.is_paused {
             self.secs += cost_ms / 1000.0;
@@ -214,20 +215,23 @@ impl Session {
     }
 }
 
-/// Several inspections of one state, each with its cost in ms. One that fails or is too large for a snapshot is left out; whoever requests
-/// it gets the error.
+/// Computes several inspections of one state, each with its cost in ms. Inspections that fail or exceed the snapshot size limit are left
+/// out. A request for such an inspection returns the error.
 fn inspect_all(subject: Subject<'_>, inspections: Vec<Inspection>) -> Vec<(Inspection, InspectionResult, f64)> {
     let inspector = Inspector::new(subject);
     let one = |inspection: Inspection| {
         let began = Instant::now();
-        let result = caught(&inspector, &inspection).ok().and_then(snapshot::reduced)?;
+        let result = inspect_catching_panics(&inspector, &inspection).ok().and_then(snapshot::reduced)?;
         Some((inspection, result, millis(began)))
     };
     inspections.into_iter().filter_map(one).collect()
 }
 
-/// An inspection whose panic is an error: no inspection may end a training.
-fn caught(inspector: &Inspector<'_>, inspection: &Inspection) -> Result<InspectionResult, EngineError> {
+/// Computes an inspection and turns a panic into an error, so that no inspection ends the training.
+fn inspect_catching_panics(
+    inspector: &Inspector<'_>,
+    inspection: &Inspection,
+) -> Result<InspectionResult, EngineError> {
     catch_unwind(AssertUnwindSafe(|| inspector.inspect(inspection)))
         .unwrap_or_else(|panic| Err(InspectError::Panicked { message: panic_message(panic.as_ref()) }.into()))
 }
@@ -251,13 +255,13 @@ mod tests {
         assert_eq!(schedule.due((0, 2), true), Some(1), "a paused run has no budget");
         assert_eq!(schedule.due((0, 1), true), Some(1), "and inspects each state once");
         schedule.free_at = None;
-        assert_eq!(schedule.due((0, 2), false), Some(1), "the second one's turn");
+        assert_eq!(schedule.due((0, 2), false), Some(1), "the second one is next");
         schedule.record(1, (0, 2), Instant::now(), 300.0);
         schedule.free_at = None;
         assert_eq!(schedule.due((0, 3), false), None, "both results are less than half a second old");
         let overhead = schedule.overhead(300.0);
         assert!(
-            (overhead.share - MAX_SHARE).abs() < 1e-12 && (overhead.every_ms - 8000.0).abs() < 1e-9,
+            (overhead.share - MAX_FRACTION).abs() < 1e-12 && (overhead.every_ms - 8000.0).abs() < 1e-9,
             "{overhead:?}"
         );
         assert!((schedule.take_unreported_ms() - 400.0).abs() < 1e-9 && schedule.take_unreported_ms() == 0.0);
@@ -272,7 +276,7 @@ mod tests {
         schedule.request(vec![overview(1), overview(0)]);
         assert_eq!(schedule.due((0, 5), true), Some(0));
         schedule.record(0, (0, 5), Instant::now(), 1.0);
-        assert_eq!(schedule.due((0, 5), true), Some(1), "a page that has just come has no result yet");
+        assert_eq!(schedule.due((0, 5), true), Some(1), "a page that has just connected has no result yet");
         schedule.request(vec![]);
         assert_eq!(schedule.due((0, 6), true), None);
     }

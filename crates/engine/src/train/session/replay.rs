@@ -1,4 +1,4 @@
-//! How a run with a past continues: from the newest intact checkpoint, with the live hyperparameters of it. The steps after it are trained
+//! Continues a run with a past: from the newest intact checkpoint, with its live hyperparameters. The steps after the checkpoint are trained
 //! again, with the changes of the journal applied, and events that were reported before are not reported twice.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -24,12 +24,12 @@ pub(super) struct Begin {
     pub(super) loss_valid: Option<f64>,
     /// The checkpoint; `None` for a start from the seed.
     pub(super) checkpoint: Option<CheckpointId>,
-    /// Checkpoints that were skipped because they are damaged, with what is wrong.
+    /// Damaged checkpoints that were skipped, each with its error.
     pub(super) damaged: Vec<String>,
     pub(super) replay: Replay,
 }
 
-/// What happened after the state was saved: changes to be applied again, and events that are not to be reported again.
+/// The journal after the state was saved: changes to apply again, and events not to report again.
 pub(super) struct Replay {
     changes: VecDeque<EventRecord>,
     reported: BTreeSet<Reported>,
@@ -40,7 +40,7 @@ pub(super) struct Replay {
 /// Loads the newest intact checkpoint, or starts from the seed.
 ///
 /// # Errors
-/// A fork without an intact checkpoint.
+/// A fork has no intact checkpoint.
 pub(super) fn begin(
     run: &RunId,
     plan: &RunPlan,
@@ -70,8 +70,7 @@ pub(super) fn begin(
         }
         None if plan.origin.is_some() => {
             let path = root.unwrap_or(Path::new("")).join(run.as_str());
-            let message =
-                format!("a fork needs the checkpoint that it begins with, and it is damaged: {}", damaged.join("; "));
+            let message = format!("the checkpoint from which the fork starts is damaged: {}", damaged.join("; "));
             return Err(EngineError::checkpoint(&path, message));
         }
         None => {
@@ -117,13 +116,13 @@ impl Replay {
         Reported::new(event, segment, step).is_some_and(|event| self.reported.contains(&event))
     }
 
-    /// The step up to which steps are trained again, while they are.
+    /// The step up to which the run trains steps again; `None` after it.
     pub(super) fn catching_up(&self, step: u64) -> Option<u64> {
         let last = self.changes.back().map_or(0, |record| record.step + 1).max(self.recorded);
         (step < last).then_some(last)
     }
 
-    /// Whether the run is to pause now, since it was paused when its worker ended; true once.
+    /// Whether the run must pause now because it was paused when its worker ended. Returns true once.
     pub(super) fn pauses(&mut self, step: u64) -> bool {
         let pauses = self.is_paused && self.catching_up(step).is_none();
         self.is_paused &= !pauses;

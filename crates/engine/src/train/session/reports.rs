@@ -1,5 +1,5 @@
-//! The reports of a run: the values of each step, statistics of weights and gradients, and events. On a GPU values are read back some steps
-//! later, so that its queue does not run dry.
+//! The reports of a run: the values of each step, statistics of weights and gradients, and events. On a GPU, values are read back some
+//! steps later, so that the GPU is never idle.
 
 use burn::tensor::Tensor;
 use wire::control::author::Author;
@@ -60,7 +60,7 @@ impl Session {
         out.inspection(InspectionUpdate::ParameterStats { step, tensors, cost_ms });
     }
 
-    /// Reads the losses of the last steps back from a GPU. A non-finite one is found here, a few steps late.
+    /// Reads the losses of the last steps back from a GPU. A non-finite loss is detected here, a few steps late.
     pub(super) fn read_steps(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
         let unread = std::mem::take(&mut self.unread);
         if unread.is_empty() {
@@ -81,7 +81,7 @@ impl Session {
         self.read_stats(true, out)
     }
 
-    /// Reports the statistics that have arrived from a GPU, each under its own step; waits for all where `is_last`.
+    /// Reports the statistics that have arrived from a GPU, each under its step; waits for all of them if `is_last`.
     pub(super) fn read_stats(&mut self, is_last: bool, out: &mut dyn Reporter) -> Result<(), EngineError> {
         let Some(stats) = &mut self.trainer.gpu_stats else { return Ok(()) };
         for arrived in stats.arrived(&self.trainer.specs, is_last)? {
@@ -103,7 +103,7 @@ impl Session {
         }
     }
 
-    /// Reports an event that no command caused. One that was reported before the worker ended is not reported twice.
+    /// Reports an event that no command caused, unless it was reported before the worker ended.
     pub(super) fn emit(&self, out: &mut dyn Reporter, event: Event, state: Option<RunState>) {
         if state.is_some() || !self.replay.is_reported(&event, self.segment, self.steps()) {
             out.report(self.report(event, state));
@@ -118,9 +118,9 @@ impl Session {
 
     pub(super) fn count_step(&mut self, step: u64) {
         let tokens = (self.trainer.live.accumulation.at(step) * self.trainer.plan.tokens_per_micro_batch()) as f64;
-        let shares = self.trainer.live.mix.at(step);
-        for (dataset, (epochs, share)) in self.epochs.iter_mut().zip(shares).enumerate() {
-            *epochs += tokens * share / self.trainer.data.train_tokens(dataset).max(1) as f64;
+        let weights = self.trainer.live.mix.at(step);
+        for (dataset, (epochs, weight)) in self.epochs.iter_mut().zip(weights).enumerate() {
+            *epochs += tokens * weight / self.trainer.data.train_tokens(dataset).max(1) as f64;
         }
     }
 
@@ -152,7 +152,7 @@ pub(super) fn with_scalars(mut row: Row, loss: f64, norm: f64) -> Row {
     row
 }
 
-/// Resident memory of this process, bytes; 0 where the system does not say.
+/// Resident memory of this process, bytes; 0 if the system does not report it.
 fn process_bytes() -> f64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     text.split_whitespace().nth(1).and_then(|pages| pages.parse::<f64>().ok()).unwrap_or(0.0) * 4096.0
