@@ -1,7 +1,7 @@
 //! `cargo xtask`: builds the page and the server, runs them, runs the tests.
 //!
 //! [`page`] builds `app/` into files under `target/page`, with the compiler that [`compiler`] finds; [`server`] builds and starts the
-//! program; [`tests`] runs all tests and names those that could not run; [`package`] packs the program for another machine; [`install`] installs missing tools; [`lint`] checks the source;
+//! program; [`tests`] runs all tests and names those that could not run; [`package`] packs the program for another machine; [`install`] installs missing tools; [`mod@lint`] checks the source;
 //! [`shell`] runs commands.
 
 mod compiler;

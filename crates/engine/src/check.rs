@@ -3,7 +3,7 @@
 //! Drivers and kernel generators can compute wrong results without an error.
 //!
 //! The full check, `kindling check --full`, runs each of the parts of [`part`] in a separate process. [`adapter`]: adapter, driver and limits;
-//! [`shapes`]: parity and resume; [`kernels`] and [`inspections`]: comparison with the reference implementations; [`speed`], [`memory`],
+//! [`shapes`]: parity and resume; [`kernels`] and [`inspections`]: comparison with the reference implementations; [`speed`], [`mod@memory`],
 //! [`overhead`]. [`tuning`]: disables the autotuner and reads its time; [`faults`]: errors that tests inject.
 
 mod adapter;

@@ -1,5 +1,5 @@
 //! Training. [`trainer`]: one optimizer step; [`session`]: the training loop of a run, with commands, evaluations, inspections, reports and
-//! checkpoints; [`bench`]: measurement of a complete run.
+//! checkpoints; [`mod@bench`]: measurement of a complete run.
 //!
 //! A session does not depend on links, stores or pages: it receives commands on a channel and sends reports to a [`Reporter`].
 

@@ -53,8 +53,8 @@ mod tests {
 
     /// Runs a test of this file again with the variable set. Returns its output.
     fn printed_with(value: &str, test: &str) -> String {
-        let mut test = std::process::Command::new(std::env::current_exe().unwrap());
-        let output = test.args([test, "--exact", "--nocapture"]).env(SEED, value).output().unwrap();
+        let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = program.args([test, "--exact", "--nocapture"]).env(SEED, value).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     }
 

@@ -142,7 +142,7 @@ impl Merge {
     }
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub(crate) fn read_own(bytes: &[u8]) -> Result<TextTokenizer, TokenizerError> {
     let file: File = serde_json::from_slice(bytes)?;
     let vocab = file.model.vocab.as_object().map_or(0, |vocab| vocab.len());

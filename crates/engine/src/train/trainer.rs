@@ -82,7 +82,7 @@ pub struct StepTimes {
     pub optimizer: f64,
 }
 
-/// The outcome of a step.
+/// What a step reports: its values, or the first one that is not finite.
 pub enum StepOutcome {
     /// The weights were updated.
     Taken(StepReport),

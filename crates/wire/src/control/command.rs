@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::control::author::Author;
 use crate::control::checkpoint::CheckpointId;
 use crate::control::intervention::Intervention;
+use crate::hyperparameters::live_path::LivePath;
 use crate::hyperparameters::mix::MixPoint;
 use crate::hyperparameters::schedule::ScheduleCurve;
-use crate::hyperparameters::table::LivePath;
 
 /// A command to a run that trains or is paused.
 ///

@@ -7,7 +7,7 @@ use crate::control::checkpoint::{Cause, CheckpointId, CheckpointInfo, Checkpoint
 use crate::control::command::Command;
 use crate::control::intervention::Intervention;
 use crate::control::saved_schedule::SavedSchedule;
-use crate::hyperparameters::table::LivePath;
+use crate::hyperparameters::live_path::LivePath;
 use crate::number::brief;
 
 /// An event in the journal.

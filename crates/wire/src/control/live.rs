@@ -11,10 +11,11 @@ use super::saved_schedule::SavedSchedule;
 use crate::encode::exact;
 use crate::error::PlanError;
 use crate::hyperparameters::accumulation::AccumulationSchedule;
+use crate::hyperparameters::live_path::LivePath;
 use crate::hyperparameters::mix::MixSchedule;
 use crate::hyperparameters::recipe::{Intervals, Optimizer, Recipe};
 use crate::hyperparameters::schedule::{Schedule, ScheduleCurve};
-use crate::hyperparameters::table::{LivePath, pointer};
+use crate::hyperparameters::table::pointer;
 
 /// The hyperparameters that can change while a run trains. A pure function of the plan and of the changes on the run's path.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -338,7 +338,7 @@ mod tests {
     use super::*;
     use crate::control::author::Author;
     use crate::control::checkpoint::{Cause, CheckpointInfo};
-    use crate::hyperparameters::table::LivePath;
+    use crate::hyperparameters::live_path::LivePath;
 
     fn id(segment: u32, step: u64) -> CheckpointId {
         CheckpointId { segment, step }

@@ -108,7 +108,7 @@ pub(crate) fn devices() -> Result<Vec<DeviceInfo>, FullCheckError> {
     Err(FullCheckError::Devices(last_line(&String::from_utf8_lossy(&output.stderr)).to_string()))
 }
 
-/// Path of this program; argv[0] if the system does not provide it.
+/// Path of this program; `argv[0]` if the system does not provide it.
 fn program() -> Result<Command, FullCheckError> {
     let path = std::env::current_exe().ok().or_else(|| std::env::args_os().next().map(PathBuf::from));
     path.map(Command::new)
