@@ -1,8 +1,12 @@
 //! Errors: the body of every API error, invalid values of a spec, and texts that cannot be parsed.
 
+mod reason;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use reason::in_words;
 
 /// The body of every API error: a stable code, a message, the invalid field and a hint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

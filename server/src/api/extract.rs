@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use wire::error::in_words;
 
 use crate::error::ApiError;
 
@@ -26,8 +27,8 @@ fn body_refused(rejection: JsonRejection) -> ApiError {
     let reason = text.split_once(": ").map_or(text.as_str(), |(_, reason)| reason).to_owned();
     match rejection {
         JsonRejection::JsonDataError(_) => {
-            let error =
-                ApiError::invalid("body_invalid", reason.clone()).hint("GET /api/v1/openapi.json describes every body");
+            let error = ApiError::invalid("body_invalid", in_words(&reason))
+                .hint("GET /api/v1/openapi.json describes every body");
             match field_of(&reason) {
                 Some(field) => error.field(field),
                 None => error,
@@ -65,7 +66,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
             <axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await;
         found
             .map(|axum::extract::Path(value)| Self(value))
-            .map_err(|rejection| ApiError::not_found(rejection.body_text()))
+            .map_err(|rejection| ApiError::not_found(in_words(rejection.body_text())))
     }
 }
 
@@ -78,7 +79,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         let found: Result<_, QueryRejection> = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         found.map(|axum::extract::Query(value)| Self(value)).map_err(|rejection| {
             let reason = rejection.body_text().replace("Failed to deserialize query string: ", "");
-            let error = ApiError::new(StatusCode::BAD_REQUEST, "query_invalid", reason.clone());
+            let error = ApiError::new(StatusCode::BAD_REQUEST, "query_invalid", in_words(&reason));
             match field_of(&reason) {
                 Some(field) => error.field(field),
                 None => error,

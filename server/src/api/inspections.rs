@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
+use wire::error::in_words;
 use wire::inspect::request::Inspection;
 use wire::inspect::update::InspectionUpdate;
 use wire::{ApiErrorBody, RunId};
@@ -86,7 +87,7 @@ pub async fn list_snapshots(
     Query(query): Query<SnapshotsQuery>,
 ) -> Result<Response, ApiError> {
     let inspection: Inspection = serde_json::from_str(&query.inspection).map_err(|source| {
-        ApiError::invalid("query_invalid", format!("{:?} is not an inspection: {source}", query.inspection))
+        ApiError::invalid("query_invalid", format!("{:?} is not an inspection: {}", query.inspection, in_words(source)))
             .field("inspection")
             .hint("give JSON such as {\"overview\":{}} or {\"attention\":{\"layer\":0}}; GET /api/v1/openapi.json describes all")
     })?;

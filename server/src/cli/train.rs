@@ -93,7 +93,7 @@ pub enum TrainError {
         source: io::Error,
     },
     /// The spec's form.
-    #[error("{} is not a valid spec: {source}", path.display())]
+    #[error("{} is not a valid spec: {}", path.display(), wire::error::in_words(source))]
     Spec {
         /// The file.
         path: PathBuf,

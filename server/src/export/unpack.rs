@@ -10,6 +10,7 @@ use engine::optim::checkpoint::{self, MANIFEST as CHECKPOINT, STATE};
 use engine::{EngineError, interop};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use wire::error::in_words;
 use wire::{CheckpointId, Event, EventRecord, RunId, RunPlan};
 
 use super::archive::{FORMAT, JOURNAL, MANIFEST, Manifest, RECORD, RunRecord};
@@ -169,7 +170,7 @@ fn read_json<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<T, ApiErr
     }
     let text = fs::read(&path).map_err(|source| ApiError::internal("reading an upload", source))?;
     serde_json::from_slice(&text)
-        .map_err(|source| invalid(format!("{name} cannot be decoded: {source}")).source(source))
+        .map_err(|source| invalid(format!("{name} cannot be decoded: {}", in_words(&source))).source(source))
 }
 
 fn read_journal(folder: &Path) -> Result<Vec<EventRecord>, ApiError> {
@@ -181,7 +182,8 @@ fn read_journal(folder: &Path) -> Result<Vec<EventRecord>, ApiError> {
     let lines = BufReader::new(file).lines();
     let line = |(place, line): (usize, std::io::Result<String>)| {
         let line = line.map_err(|source| invalid(format!("{JOURNAL}, line {}: {source}", place + 1)))?;
-        serde_json::from_str(&line).map_err(|source| invalid(format!("{JOURNAL}, line {}: {source}", place + 1)))
+        serde_json::from_str(&line)
+            .map_err(|source| invalid(format!("{JOURNAL}, line {}: {}", place + 1, in_words(source))))
     };
     lines.enumerate().map(line).collect()
 }

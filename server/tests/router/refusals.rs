@@ -47,6 +47,57 @@ async fn an_invalid_command_is_refused_with_its_field() {
     }
 }
 
+/// Words that stand for types of Rust.
+const TYPES: [&str; 20] = [
+    "u8", "u16", "u32", "u64", "usize", "i32", "i64", "f32", "f64", "bool", "boolean", "string", "struct", "enum",
+    "variant", "tuple", "sequence", "map", "option", "unit",
+];
+
+#[tokio::test]
+async fn no_message_names_a_type_of_rust() {
+    let lab = Lab::open().await;
+    let command = "/api/v1/runs/nobody/commands";
+    for (path, body, message) in [
+        (
+            "/api/v1/plan",
+            r#"{"steps": "many"}"#,
+            "steps: expected a whole number from 0 to 18446744073709551615, not the text \"many\"",
+        ),
+        ("/api/v1/plan", r#"{"steps": -1}"#, "steps: expected a whole number from 0 to 18446744073709551615, not -1"),
+        ("/api/v1/plan", r#"{"steps": 1.5}"#, "steps: expected a whole number from 0 to 18446744073709551615, not 1.5"),
+        (
+            "/api/v1/plan",
+            r#"{"depth": 4294967296}"#,
+            "depth: expected a whole number from 0 to 4294967295, not 4294967296",
+        ),
+        ("/api/v1/plan", r#"{"mix": {"tales": "half"}}"#, "mix.tales: expected a number, not the text \"half\""),
+        ("/api/v1/plan", r#"{"name": 5}"#, "name: expected a text, not 5"),
+        ("/api/v1/plan", r#"{"overrides": [1]}"#, "overrides: expected an object, not a list"),
+        ("/api/v1/plan", r#""tiny""#, "expected an object, not the text \"tiny\""),
+        (
+            command,
+            r#"{"kind": "set", "path": "optimizer.learning_rate", "value": "fast"}"#,
+            "expected a number, not the text \"fast\"",
+        ),
+        (command, r#"{"kind": "explode"}"#, "unknown value `explode`"),
+        (command, r#"{"kind": "rollback", "checkpoint": "0-10", "skip_batches": true}"#, "not true"),
+        (
+            "/api/v1/completions",
+            r#"{"run": "amber-fox", "tokens": null}"#,
+            "tokens: expected a whole number from 0 to 4294967295, not null",
+        ),
+    ] {
+        let answer = lab.post(path, &lab.steer, body).await;
+        assert_eq!(answer.code(), "body_invalid", "{body}: {:?}", answer.json());
+        let said = answer.json()["message"].as_str().unwrap().to_owned();
+        assert!(said.contains(message), "{body}: {said}");
+        let named = said.split(|c: char| !c.is_alphanumeric()).find(|word| TYPES.contains(word));
+        assert_eq!(named, None, "{body}: {said}");
+    }
+    let answer = lab.get("/api/v1/runs/nobody/events?limit=many", &lab.view).await;
+    assert!(answer.json()["message"].as_str().unwrap().contains("expected a whole number"), "{:?}", answer.json());
+}
+
 #[tokio::test]
 async fn no_path_of_a_request_reaches_the_disk() {
     let lab = Lab::open().await;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::recipe::Recipe;
-use crate::error::PlanError;
+use crate::error::{PlanError, in_words};
 
 /// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -53,6 +53,11 @@ pub enum Values {
     Shape,
     /// A list of steps.
     Steps,
+}
+
+impl Values {
+    /// The minimum of a number that must be above 0.
+    pub const ABOVE_ZERO: f64 = f64::MIN_POSITIVE;
 }
 
 const fn number(
@@ -418,9 +423,10 @@ fn integer_of(value: &Value) -> Option<u64> {
 impl fmt::Display for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Number { min: Self::ABOVE_ZERO, max } => write!(f, "a number above 0, up to {max}"),
             Self::Number { min, max } => write!(f, "a number from {min} to {max}"),
-            Self::Integer { min, max: u64::MAX } => write!(f, "an integer from {min} up"),
-            Self::Integer { min, max } => write!(f, "an integer from {min} to {max}"),
+            Self::Integer { min, max: u64::MAX } => write!(f, "a whole number from {min}"),
+            Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
             Self::Switch => f.write_str("true or false"),
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::Shape => f.write_str(
@@ -441,7 +447,7 @@ pub(crate) fn pointer(path: &str) -> String {
 /// # Errors
 /// The first value outside its range.
 pub fn check(recipe: &Recipe) -> Result<(), PlanError> {
-    let recipe = serde_json::to_value(recipe).map_err(|source| PlanError::new("overrides", source.to_string()))?;
+    let recipe = serde_json::to_value(recipe).map_err(|source| PlanError::new("overrides", in_words(source)))?;
     TABLE
         .iter()
         .filter_map(|row| row.value_in(&recipe).map(|value| (row, value)))

@@ -11,7 +11,7 @@ use crate::control::live::LiveHyperparameters;
 use crate::data::corpus::CorpusInfo;
 use crate::data::tokenizer::Tokenizer;
 use crate::device::{DeviceInfo, DeviceKind};
-use crate::error::PlanError;
+use crate::error::{PlanError, in_words};
 use crate::hyperparameters::recipe::{Recipe, SchedulePlan};
 use crate::hyperparameters::schedule::Schedule;
 use crate::hyperparameters::table;
@@ -20,6 +20,8 @@ use crate::model::ModelPlan;
 use crate::run::preset;
 use crate::run::spec::RunSpec;
 
+/// Maximum number of steps of a run.
+pub const MAX_STEPS: u64 = 100_000_000;
 /// Maximum number of breakpoints.
 const MAX_BREAKPOINTS: usize = 100;
 
@@ -157,8 +159,10 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
     let texts = choose_texts(spec, corpora)?;
     let tokenizer = spec.tokenizer.unwrap_or(preset.tokenizer);
     let steps = spec.steps.unwrap_or(preset.steps);
-    if steps == 0 || steps > 100_000_000 {
-        return Err(PlanError::new("steps", format!("{steps} steps are out of bounds")).hint("1 to 100,000,000"));
+    if steps == 0 || steps > MAX_STEPS {
+        return Err(
+            PlanError::new("steps", format!("{steps} steps are out of bounds")).hint(format!("1 to {MAX_STEPS}"))
+        );
     }
     let mut recipe = preset.recipe;
     recipe.schedule.warmup_steps = recipe.schedule.warmup_steps.min(steps / 10);
@@ -290,7 +294,7 @@ fn vocab(tokenizer: Tokenizer, texts: &[(&CorpusInfo, f64)]) -> Result<usize, Pl
 
 /// Sets each overridden hyperparameter by its path in the JSON of the recipe. A path that is not in the table is an error.
 pub(crate) fn apply_overrides(recipe: Recipe, overrides: &BTreeMap<String, Value>) -> Result<Recipe, PlanError> {
-    let mut tree = serde_json::to_value(recipe).map_err(|source| PlanError::new("overrides", source.to_string()))?;
+    let mut tree = serde_json::to_value(recipe).map_err(|source| PlanError::new("overrides", in_words(source)))?;
     for (path, value) in overrides {
         let field = format!("overrides.{path}");
         if path == "model.vocab" {
@@ -302,12 +306,15 @@ pub(crate) fn apply_overrides(recipe: Recipe, overrides: &BTreeMap<String, Value
             .ok_or_else(|| PlanError::new(&field, format!("unknown hyperparameter {path:?}")).hint(nearest(path)))?;
         let old = std::mem::replace(slot, whole(value));
         if let Err(source) = serde_json::from_value::<Recipe>(tree.clone()) {
-            return Err(
-                PlanError::new(&field, format!("{value} does not fit ({source})")).hint(format!("it was {old}"))
-            );
+            let by_table = table::find(path).and_then(|row| row.check(value).err());
+            let unfit = format!("{value} does not fit ({})", in_words(source));
+            return Err(match by_table {
+                Some(error) => PlanError { field, ..error },
+                None => PlanError::new(&field, unfit).hint(format!("it was {old}")),
+            });
         }
     }
-    serde_json::from_value(tree).map_err(|source| PlanError::new("overrides", source.to_string()))
+    serde_json::from_value(tree).map_err(|source| PlanError::new("overrides", in_words(source)))
 }
 
 /// Suggestions for an unknown path: hyperparameters with the same last part, or a few examples.
@@ -505,6 +512,46 @@ pub(crate) mod tests {
         assert_eq!(view.plan.prompt, "Once");
         let text = serde_json::to_string(&view).unwrap();
         assert_eq!(serde_json::from_str::<PlanView>(&text).unwrap(), view);
+    }
+
+    #[test]
+    fn an_override_of_another_kind_is_refused_in_the_words_of_the_table() {
+        for (text, field, message, hint) in [
+            (
+                r#"{"corpus":"tales","overrides":{"model.layers":"many"}}"#,
+                "overrides.model.layers",
+                r#"layers cannot be "many""#,
+                "give a whole number from 1 to 256",
+            ),
+            (
+                r#"{"corpus":"tales","overrides":{"optimizer.learning_rate":null}}"#,
+                "overrides.optimizer.learning_rate",
+                "learning rate cannot be null",
+                "give a number from 0 to 10",
+            ),
+            (
+                r#"{"corpus":"tales","overrides":{"breakpoints":["soon"]}}"#,
+                "overrides.breakpoints",
+                "[\"soon\"] does not fit (expected a whole number from 0 to 18446744073709551615, not the text \"soon\")",
+                "it was []",
+            ),
+        ] {
+            let error = plan(text).expect_err(text);
+            assert_eq!(
+                (error.field.as_str(), error.message.as_str(), error.hint.as_deref()),
+                (field, message, Some(hint))
+            );
+        }
+    }
+
+    #[test]
+    fn a_seed_keeps_all_of_its_bits() {
+        for seed in [u64::MAX, (1 << 53) + 1, 0] {
+            let text = format!(r#"{{"corpus":"tales","seed":{seed},"overrides":{{"budget.tokens":{seed}}}}}"#);
+            let view = plan(&text).unwrap();
+            assert_eq!((view.plan.seed, view.plan.recipe.budget.tokens), (seed, seed));
+            assert!(serde_json::to_string(&view).unwrap().contains(&format!(r#""seed":{seed}"#)));
+        }
     }
 
     #[test]
