@@ -56,7 +56,10 @@ impl Playground {
         for side in untrack(|| self.shown().collect::<Vec<_>>()) {
             let Some(run) = side.source.run.get_untracked() else { continue };
             let checkpoint = side.source.checkpoint.get_untracked();
-            side.generation.begin(self.parameters.request(run, checkpoint, self.prompt.get_untracked()));
+            let prompt = self.prompt.get_untracked();
+            if let Some(request) = untrack(|| self.parameters.request(run, checkpoint, prompt)) {
+                side.generation.begin(request);
+            }
         }
     }
 
@@ -138,7 +141,7 @@ fn Content() -> impl IntoView {
                 >
                     <button
                         class="primary large"
-                        disabled=move || !play.sides[0].source.has_weights()
+                        disabled=move || !play.sides[0].source.has_weights() || !play.parameters.are_readable()
                         on:click=move |_| play.generate()
                         title="Generate the completion (Ctrl + Enter in the prompt)"
                     >

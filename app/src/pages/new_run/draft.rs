@@ -1,6 +1,6 @@
 //! The spec that is being edited and the plan to which it resolves.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -27,8 +27,8 @@ pub(super) struct Draft {
     pub(super) devices: Memo<Vec<DeviceInfo>>,
     /// The plan, or why the spec does not resolve; `None` until the datasets are fetched.
     pub(super) outcome: Memo<Option<Result<PlanView, PlanError>>>,
-    /// Fields whose text is not a number, with what is wrong.
-    unreadable: RwSignal<BTreeMap<&'static str, String>>,
+    /// Fields whose text is not a number that they accept.
+    unreadable: RwSignal<BTreeSet<&'static str>>,
     source_name: RwSignal<Option<String>>,
 }
 
@@ -124,8 +124,9 @@ impl Draft {
 
     /// What is wrong at a field, and what to do.
     pub(super) fn error_at(self, field: &str) -> Option<(String, Option<String>)> {
-        if let Some(what) = self.unreadable.read().get(field) {
-            return Some((what.clone(), None));
+        // The plan is then that of the last number, and the field itself says what is wrong.
+        if self.is_unreadable(field) {
+            return None;
         }
         match &*self.outcome.read() {
             Some(Err(error)) if error.field == field || error.field.strip_prefix("overrides.") == Some(field) => {
@@ -140,16 +141,28 @@ impl Draft {
         self.unreadable.read().is_empty()
     }
 
-    /// Marks a field as unreadable, or as readable.
-    pub(super) fn set_unreadable(self, field: &'static str, what: Option<String>) {
-        self.unreadable.update(|fields| match what {
-            Some(what) => {
-                fields.insert(field, what);
-            }
-            None => {
-                fields.remove(field);
-            }
-        });
+    /// Whether the text of a field is not a number that it accepts.
+    pub(super) fn is_unreadable(self, field: &str) -> bool {
+        self.unreadable.read().contains(field)
+    }
+
+    /// Discards all changed hyperparameters, and every text that cannot be read.
+    pub(super) fn reset_hyperparameters(self) {
+        self.unreadable.set(BTreeSet::new());
+        self.set(|spec| spec.overrides.clear());
+    }
+
+    /// Marks a field as readable, or as unreadable.
+    pub(super) fn set_readable(self, field: &'static str, is_readable: bool) {
+        if self.unreadable.read_untracked().contains(field) == is_readable {
+            self.unreadable.update(|fields| {
+                if is_readable {
+                    fields.remove(field)
+                } else {
+                    fields.insert(field)
+                };
+            });
+        }
     }
 }
 

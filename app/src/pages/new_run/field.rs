@@ -1,8 +1,11 @@
-//! Parts of the form: a section, the error below a field, and a field for integers.
+//! Parts of the form: a section, the error below a field, and the fields of numbers.
 
 use leptos::prelude::*;
+use wire::hyperparameters::table::Values;
 
 use super::draft::Draft;
+use crate::components::hyperparameters::written;
+use crate::components::{NumberField, NumberValue, TypedNumber};
 
 /// What is wrong at a field and what to do; nothing for a valid field.
 #[component]
@@ -40,7 +43,81 @@ pub(super) fn FormSection(
     }
 }
 
-/// An integer that can be left out.
+/// A number of the draft. Its text follows the draft, except while it already has that number, and while it cannot be
+/// read.
+#[derive(Clone, Copy)]
+pub(super) struct DraftNumber {
+    draft: Draft,
+    /// The field of the spec, as errors name it.
+    field: &'static str,
+    typed: TypedNumber,
+    set: Callback<Option<NumberValue>>,
+}
+
+impl DraftNumber {
+    /// The number of a field. `own` is what the draft has for it, `shown` what it stands for: that, or a default.
+    pub(super) fn new(
+        field: &'static str,
+        typed: TypedNumber,
+        own: Memo<Option<NumberValue>>,
+        shown: Memo<Option<NumberValue>>,
+        set: impl Fn(Option<NumberValue>) + Send + Sync + 'static,
+    ) -> Self {
+        let draft = expect_context::<Draft>();
+        let show = move |value: Option<NumberValue>| {
+            typed.set(value.map(|value| written(&value.to_json())).unwrap_or_default());
+        };
+        show(shown.get_untracked());
+        let is_unreadable = Memo::new(move |_| draft.is_unreadable(field));
+        Effect::new(move || {
+            let (own, shown) = (own.get(), shown.get());
+            let read = untrack(|| typed.read());
+            if !is_unreadable.get() && read != Ok(own) && read != Ok(shown) {
+                show(shown);
+            }
+        });
+        on_cleanup(move || draft.set_readable(field, true));
+        Self { draft, field, typed, set: Callback::new(set) }
+    }
+
+    /// Passes what was typed to the draft; an unreadable text leaves the draft as it is.
+    fn take(self) {
+        let read = untrack(|| self.typed.read());
+        self.draft.set_readable(self.field, read.is_ok());
+        if let Ok(value) = read {
+            self.set.run(value);
+        }
+    }
+}
+
+/// The field of a [`DraftNumber`].
+#[component]
+pub(super) fn DraftNumberField(
+    number: DraftNumber,
+    /// Id of the input.
+    #[prop(optional_no_strip)]
+    id: Option<&'static str>,
+    /// Name for screen readers, where no label surrounds the field.
+    #[prop(optional_no_strip)]
+    label: Option<&'static str>,
+    /// What an empty field stands for.
+    #[prop(optional, into)]
+    placeholder: MaybeProp<String>,
+) -> impl IntoView {
+    let is_refused = Signal::derive(move || number.draft.error_at(number.field).is_some());
+    view! {
+        <NumberField
+            number=number.typed
+            id
+            label
+            placeholder
+            is_refused
+            on_typed=move |()| number.take()
+        />
+    }
+}
+
+/// An integer of the spec that can be left out.
 #[component]
 pub(super) fn IntegerField(
     /// The field of the spec, as errors name it.
@@ -48,54 +125,23 @@ pub(super) fn IntegerField(
     label: &'static str,
     /// Meaning, shown below.
     meaning: &'static str,
+    /// Values that it accepts.
+    values: Values,
     #[prop(into)] value: Signal<Option<u64>>,
     #[prop(into)] default: Signal<u64>,
     /// Sets the value.
     #[prop(into)]
     set: Callback<Option<u64>>,
 ) -> impl IntoView {
-    let draft = expect_context::<Draft>();
-    let text = RwSignal::new(String::new());
-    let value = Memo::new(move |_| value.get());
-    // The text follows the value, unless it already has that value ("007").
-    Effect::new(move || {
-        let value = value.get();
-        if read(&text.read_untracked()) != Ok(value) {
-            text.set(value.map(|value| value.to_string()).unwrap_or_default());
-            draft.set_unreadable(field, None);
-        }
-    });
-    let take = move |typed: String| {
-        match read(&typed) {
-            Ok(value) => {
-                draft.set_unreadable(field, None);
-                set.run(value);
-            }
-            Err(()) => draft.set_unreadable(field, Some(format!("{typed:?} is not an integer"))),
-        }
-        text.set(typed);
-    };
-    let is_wrong = move || draft.error_at(field).map(|_| "true");
+    let own = Memo::new(move |_| value.get().map(NumberValue::Integer));
+    let take = move |value: Option<NumberValue>| set.run(value.and_then(NumberValue::as_integer));
+    let number = DraftNumber::new(field, TypedNumber::optional(values), own, own, take);
     view! {
         <label class="field">
             <span class="label">{label}</span>
-            <input
-                class="mono"
-                inputmode="numeric"
-                autocomplete="off"
-                placeholder=move || default.get().to_string()
-                aria-invalid=is_wrong
-                prop:value=text
-                on:input:target=move |event| take(event.target().value())
-            />
+            <DraftNumberField number placeholder=Signal::derive(move || default.get().to_string()) />
             <span class="small dim">{meaning}</span>
             <FieldError field />
         </label>
     }
-}
-
-/// Digits with separators between groups of three; `None` for an empty text.
-fn read(text: &str) -> Result<Option<u64>, ()> {
-    let digits: String = text.chars().filter(|c| !c.is_whitespace() && !matches!(c, ',' | '_' | '\u{202f}')).collect();
-    if digits.is_empty() { Ok(None) } else { digits.parse().map(Some).map_err(|_| ()) }
 }

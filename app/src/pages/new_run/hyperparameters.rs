@@ -4,11 +4,12 @@
 use leptos::prelude::*;
 use serde_json::Value;
 use wire::hyperparameters::table::{Hyperparameter, TABLE, Values};
+use wire::run::plan::MAX_STEPS;
 
 use super::draft::Draft;
-use super::field::FieldError;
-use crate::components::Icon;
+use super::field::{DraftNumber, DraftNumberField, FieldError};
 use crate::components::hyperparameters::{group_title, written};
+use crate::components::{Icon, NumberError, NumberValue, TypedNumber, read_number};
 
 /// The form.
 #[component]
@@ -31,7 +32,7 @@ pub(super) fn AllHyperparameters() -> impl IntoView {
                     }}</span>
                 </summary>
                 {move || (changed() > 0).then(|| view! {
-                    <button title="Discards all changes" on:click=move |_| draft.set(|spec| spec.overrides.clear())>
+                    <button title="Discards all changes" on:click=move |_| draft.reset_hyperparameters()>
                         <Icon name="undo" />
                         "Reset all to the preset"
                     </button>
@@ -81,15 +82,19 @@ fn HyperparameterField(row: &'static Hyperparameter, preset: Memo<Value>) -> imp
         });
     });
     let value = Signal::derive(move || typed.get().unwrap_or_else(|| planned.get()));
-    let is_changed = move || typed.read().is_some();
+    let is_changed = move || typed.read().is_some() || draft.is_unreadable(row.path);
+    let reset = move |_| {
+        draft.set_readable(row.path, true);
+        set.run(None);
+    };
     view! {
         <div class="hyperparameter-field" class:changed=is_changed title=tooltip(row)>
             <label class="label" for=row.path>{row.label}" "<span class="dim">{row.unit}</span></label>
-            <Control row value set />
+            <Control row typed value set />
             <span class="small dim preset-value">
                 {move || if is_changed() {
                     view! {
-                        <button class="quiet" title="Reset to the value of the preset" on:click=move |_| set.run(None)>
+                        <button class="quiet" title="Reset to the value of the preset" on:click=reset>
                             <Icon name="undo" />
                             {format!("preset: {}", written(&planned.read()))}
                         </button>
@@ -132,7 +137,14 @@ fn VocabularySize(row: &'static Hyperparameter) -> impl IntoView {
 
 /// The control for the values of a row.
 #[component]
-fn Control(row: &'static Hyperparameter, value: Signal<Value>, set: Callback<Option<Value>>) -> impl IntoView {
+fn Control(
+    row: &'static Hyperparameter,
+    /// The value in the draft, if it has one.
+    typed: Memo<Option<Value>>,
+    /// That, or the value of the preset.
+    value: Signal<Value>,
+    set: Callback<Option<Value>>,
+) -> impl IntoView {
     match row.values {
         Values::Switch => view! {
             <span class="tick">
@@ -154,42 +166,52 @@ fn Control(row: &'static Hyperparameter, value: Signal<Value>, set: Callback<Opt
         }
         .into_any(),
         Values::Shape => view! { <ShapeControl row value set /> }.into_any(),
-        Values::Steps => view! { <TextControl row value set read=read_list /> }.into_any(),
-        Values::Number { .. } | Values::Integer { .. } => view! { <TextControl row value set read=read /> }.into_any(),
+        Values::Steps => view! { <StepsControl row value set /> }.into_any(),
+        Values::Number { .. } | Values::Integer { .. } => {
+            let own = Memo::new(move |_| typed.read().as_ref().and_then(|value| number_of(row, value)));
+            let shown = Memo::new(move |_| number_of(row, &value.read()));
+            let take = move |number: Option<NumberValue>| set.run(number.map(NumberValue::to_json));
+            let number = DraftNumber::new(row.path, TypedNumber::optional(row.values), own, shown, take);
+            let placeholder = Signal::derive(move || written(&value.read()));
+            view! { <DraftNumberField number id=Some(row.path) placeholder /> }.into_any()
+        }
     }
 }
 
-/// A number or a list as text. Text that is not a number is kept, and the plan says what is wrong with it.
+/// A list of steps as text, with commas between them.
 #[component]
-fn TextControl(
-    row: &'static Hyperparameter,
-    value: Signal<Value>,
-    set: Callback<Option<Value>>,
-    read: fn(&str) -> Option<Value>,
-) -> impl IntoView {
+fn StepsControl(row: &'static Hyperparameter, value: Signal<Value>, set: Callback<Option<Value>>) -> impl IntoView {
     let draft = expect_context::<Draft>();
-    let text = RwSignal::new(String::new());
+    let text = RwSignal::new(untrack(|| written(&value.read())));
+    let is_unreadable = Memo::new(move |_| draft.is_unreadable(row.path));
     Effect::new(move || {
         let value = value.get();
-        let is_same = read(&text.read_untracked()).is_some_and(|typed| same(&typed, &value));
-        if !is_same {
+        let is_same = read_steps(&text.read_untracked()).is_ok_and(|typed| typed == value);
+        if !is_unreadable.get() && !is_same {
             text.set(written(&value));
         }
     });
+    on_cleanup(move || draft.set_readable(row.path, true));
+    let take = move |typed: String| {
+        let read = read_steps(&typed);
+        text.set(typed);
+        draft.set_readable(row.path, read.is_ok());
+        if let Ok(steps) = read {
+            set.run(Some(steps));
+        }
+    };
+    let problem = move || read_steps(&text.read()).err().map(|error| error.to_string());
     view! {
         <input
             id=row.path
-            class="mono"
-            inputmode="decimal"
+            class="mono number-field"
+            inputmode="text"
             autocomplete="off"
-            aria-invalid=move || draft.error_at(row.path).map(|_| "true")
+            aria-invalid=move || (problem().is_some() || draft.error_at(row.path).is_some()).then_some("true")
             prop:value=text
-            on:input:target=move |event| {
-                let typed = event.target().value();
-                text.set(typed.clone());
-                set.run(read(&typed));
-            }
+            on:input:target=move |event| take(event.target().value())
         />
+        <span class="field-error" role="alert">{problem}</span>
     }
 }
 
@@ -218,10 +240,17 @@ fn ShapeControl(row: &'static Hyperparameter, value: Signal<Value>, set: Callbac
             _ => set.run(Some(Value::String(chosen))),
         }
     };
-    let set_decay = move |typed: &str| {
-        if let Ok(steps) = typed.trim().parse() {
-            set.run(Some(wsd(steps)));
-        }
+    let has_decay = Memo::new(move |_| decay.get().is_some());
+    let decay_field = move || {
+        let shown = Memo::new(move |_| decay.get().map(NumberValue::Integer));
+        let typed = TypedNumber::new(Values::Integer { min: 1, max: MAX_STEPS }, "");
+        let take = move |number: Option<NumberValue>| {
+            if let Some(steps) = number.and_then(NumberValue::as_integer) {
+                set.run(Some(wsd(steps)));
+            }
+        };
+        let number = DraftNumber::new(row.path, typed, shown, shown, take);
+        view! { <DraftNumberField number label=Some("Length of the decay in steps") /> }
     };
     let names = move || {
         let drawn = (name.get() == "points").then_some(("points", "drawn"));
@@ -236,40 +265,32 @@ fn ShapeControl(row: &'static Hyperparameter, value: Signal<Value>, set: Callbac
                     <option value=value selected=move || name.get() == value>{word}</option>
                 }).collect_view()}
             </select>
-            {move || decay.get().map(|steps| view! {
-                <input
-                    class="mono"
-                    inputmode="numeric"
-                    aria-label="Length of the decay in steps"
-                    title="Length of the decay in steps"
-                    prop:value=steps.to_string()
-                    on:change:target=move |event| set_decay(&event.target().value())
-                />
-            })}
+            {move || has_decay.get().then(decay_field)}
         </span>
     }
 }
 
-/// A typed value: a number if it is one; `None` for an empty text.
-fn read(text: &str) -> Option<Value> {
-    let text = text.trim();
-    if text.is_empty() {
-        return None;
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => Some(serde_json::from_str(text).unwrap_or_else(|_| Value::from(number))),
-        _ => Some(Value::String(text.to_owned())),
+/// The number of a row in JSON; `6.0` is the integer 6.
+fn number_of(row: &Hyperparameter, value: &Value) -> Option<NumberValue> {
+    match row.values {
+        Values::Integer { .. } => read_number(&value.to_string(), ANY_INTEGER).ok(),
+        _ => value.as_f64().map(NumberValue::Real),
     }
 }
 
-/// Several values with commas between them; a space can be part of a number.
-fn read_list(text: &str) -> Option<Value> {
-    Some(text.split(',').filter_map(read).collect())
+/// Any integer.
+const ANY_INTEGER: Values = Values::Integer { min: 0, max: u64::MAX };
+
+/// Steps with commas between them.
+fn read_steps(text: &str) -> Result<Value, NumberError> {
+    let steps = text.split(',').map(str::trim).filter(|step| !step.is_empty());
+    steps.map(|step| read_number(step, ANY_INTEGER).map(NumberValue::to_json)).collect()
 }
 
 /// Whether two values are equal; 1 and 1.0 are.
 fn same(one: &Value, other: &Value) -> bool {
-    one == other || (one.is_number() && other.is_number() && one.as_f64() == other.as_f64())
+    let are_integers = one.is_u64() && other.is_u64();
+    one == other || (one.is_number() && other.is_number() && !are_integers && one.as_f64() == other.as_f64())
 }
 
 #[cfg(test)]
@@ -286,12 +307,21 @@ mod tests {
     }
 
     #[test]
-    fn typed_values_are_read_as_json() {
-        assert_eq!(read("3e-4"), Some(Value::from(3e-4)));
-        assert_eq!(read(" 12 "), Some(Value::from(12)));
-        assert_eq!(read("many"), Some(Value::from("many")));
-        assert_eq!(read(""), None);
-        assert_eq!(read_list("0, 100"), Some(serde_json::json!([0, 100])));
+    fn steps_are_read_as_integers() {
+        assert_eq!(read_steps("0, 100,1_000"), Ok(serde_json::json!([0, 100, 1000])));
+        assert_eq!(read_steps(""), Ok(serde_json::json!([])));
+        assert_eq!(
+            read_steps("20, soon").unwrap_err().to_string(),
+            "“soon” is not a number. Write a whole number from 0."
+        );
+    }
+
+    #[test]
+    fn integers_of_64_bits_are_told_apart() {
         assert!(same(&Value::from(1), &Value::from(1.0)) && !same(&Value::from(1), &Value::from("1")));
+        assert!(!same(&Value::from(u64::MAX), &Value::from(u64::MAX - 1)));
+        let tokens = wire::hyperparameters::table::find("budget.tokens").unwrap();
+        assert_eq!(number_of(tokens, &Value::from(u64::MAX)), Some(NumberValue::Integer(u64::MAX)));
+        assert_eq!(number_of(tokens, &Value::from(6.0)), Some(NumberValue::Integer(6)));
     }
 }

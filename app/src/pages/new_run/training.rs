@@ -3,9 +3,12 @@
 use leptos::prelude::*;
 use wire::device::DeviceKind;
 use wire::hyperparameters::recipe::OptimizerKind;
+use wire::hyperparameters::table::Values;
+use wire::run::plan::MAX_STEPS;
 
 use super::draft::Draft;
 use super::field::{FieldError, FormSection, IntegerField};
+use crate::components::SEEDS;
 use crate::components::number::short;
 use crate::net::live::Live;
 
@@ -23,6 +26,7 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                     field="steps"
                     label="Steps"
                     meaning="optimizer steps; the learning-rate schedule ends at the last one"
+                    values=Values::Integer { min: 1, max: MAX_STEPS }
                     value=steps
                     default=default_steps
                     set=move |steps| draft.set(|spec| spec.steps = steps)
@@ -31,6 +35,7 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                     field="seed"
                     label="Seed"
                     meaning="seed of initialisation, batches and samples; the same seed gives the same run"
+                    values=SEEDS
                     value=seed
                     default=1u64
                     set=move |seed| draft.set(|spec| spec.seed = seed)

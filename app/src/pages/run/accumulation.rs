@@ -5,14 +5,12 @@ use figure::number;
 use leptos::prelude::*;
 use wire::Command;
 use wire::control::command::ScheduleChange;
-use wire::hyperparameters::table::find;
+use wire::hyperparameters::table::{Values, find};
 
 use super::drawer::{DrawerButton, focus_on};
-use super::fields::{ControlRunField, ReasonField, StartAt, StartField, reason_of};
+use super::fields::{ControlRunField, ReasonField, StartAt, StartChoice, StartField, reason_of};
 use super::{Drawer, RunContext};
-
-/// Maximum number of micro-batches.
-const MAX_MICRO_BATCHES: u64 = 65_536;
+use crate::components::{NumberField, TypedNumber};
 
 /// Micro-batches at the current step.
 fn current(context: RunContext) -> u64 {
@@ -40,20 +38,22 @@ pub(super) fn AccumulationButton() -> impl IntoView {
 #[component]
 fn AccumulationForm() -> impl IntoView {
     let context = expect_context::<RunContext>();
-    let typed = RwSignal::new(untrack(|| current(context)).to_string());
-    let start = RwSignal::new(StartAt::Now);
+    let row = find("batch.accumulation");
+    let values = row.map_or(Values::Integer { min: 1, max: u64::MAX }, |row| row.values);
+    let typed = TypedNumber::new(values, untrack(|| current(context)));
+    let start = StartChoice::new(context);
     let reason = RwSignal::new(String::new());
     let tokens_per_micro_batch = context.run.with_untracked(|run| run.view.plan.tokens_per_micro_batch());
-    let wanted = Memo::new(move |_| match typed.read().trim().parse::<u64>() {
-        Ok(count) if (1..=MAX_MICRO_BATCHES).contains(&count) => start.get().problem(context).map_or(Ok(count), Err),
-        _ => Err("Give an integer from 1 to 65 536.".to_owned()),
+    let wanted = Memo::new(move |_| {
+        let from = start.read()?;
+        typed.integer().map(|count| (count, from)).ok_or_else(String::new)
     });
     let input = NodeRef::new();
     focus_on(input);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        let Ok(count) = wanted.get_untracked() else { return };
-        let from = match start.get_untracked() {
+        let Ok((count, from)) = wanted.get_untracked() else { return };
+        let from = match from {
             StartAt::Now => context.next_step(),
             StartAt::Step(step) | StartAt::Linear(step) => step,
         };
@@ -63,10 +63,10 @@ fn AccumulationForm() -> impl IntoView {
     };
     let scaled = move |by: f64| ((untrack(|| current(context)) as f64 * by).round().max(1.0) as u64).to_string();
     let effect = move || match wanted.get() {
-        Ok(count) => format!(
+        Ok((count, from)) => format!(
             "{} per step {}; a step takes about {} times as long. The learning rate does not change.",
             number::with_unit((count * tokens_per_micro_batch) as f64, "tokens"),
-            start.get().words(context),
+            from.words(context),
             number::short(count as f64 / current(context).max(1) as f64),
         ),
         Err(problem) => problem,
@@ -75,15 +75,7 @@ fn AccumulationForm() -> impl IntoView {
         <form on:submit=submit>
             <label>
                 "Micro-batches"<span class="unit">" per step"</span>
-                <input
-                    node_ref=input
-                    type="number"
-                    min="1"
-                    max=MAX_MICRO_BATCHES.to_string()
-                    prop:value=typed
-                    aria-invalid=move || wanted.read().is_err().to_string()
-                    on:input:target=move |event| typed.set(event.target().value())
-                />
+                <NumberField number=typed node_ref=input />
             </label>
             <div class="row">
                 <button type="button" title="Half as many micro-batches" on:click=move |_| typed.set(scaled(0.5))>

@@ -3,10 +3,12 @@
 
 use figure::number;
 use leptos::prelude::*;
+use wire::hyperparameters::table::Values;
 use wire::{CheckpointId, PlanError, RunState};
 
 use super::checkpoint_list::saved;
 use super::{RunContext, phrases};
+use crate::components::{NumberField, TypedNumber};
 
 /// The reason to send; `None` if the field is empty.
 pub(super) fn reason_of(reason: RwSignal<String>) -> Option<String> {
@@ -109,45 +111,75 @@ pub(super) enum StartAt {
     Linear(u64),
 }
 
+/// Which of [`StartAt`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transition {
+    Now,
+    Step,
+    Linear,
+}
+
 /// A choice of [`StartAt`].
+#[derive(Clone, Copy)]
+pub(super) struct StartChoice {
+    transition: RwSignal<Transition>,
+    step: TypedNumber,
+    context: RunContext,
+}
+
+impl StartChoice {
+    /// The next step; a later one is first a tenth of the remaining steps ahead.
+    pub(super) fn new(context: RunContext) -> Self {
+        let summary = context.summary.read_untracked();
+        let later = summary.step + (summary.steps.saturating_sub(summary.step) / 10).max(10);
+        let step = TypedNumber::new(Values::Integer { min: 0, max: u64::MAX }, later);
+        Self { transition: RwSignal::new(Transition::Now), step, context }
+    }
+
+    fn has_step(self) -> bool {
+        self.transition.get() != Transition::Now
+    }
+
+    /// The choice; `None` while the step has no number.
+    fn chosen(self) -> Option<StartAt> {
+        Some(match self.transition.get() {
+            Transition::Now => StartAt::Now,
+            Transition::Step => StartAt::Step(self.step.integer()?),
+            Transition::Linear => StartAt::Linear(self.step.integer()?),
+        })
+    }
+
+    /// The choice, where the run is not past it.
+    ///
+    /// # Errors
+    /// Why it cannot be applied, as a sentence; empty where the field of the step says it.
+    pub(super) fn read(self) -> Result<StartAt, String> {
+        let chosen = self.chosen().ok_or_else(String::new)?;
+        let now = self.context.summary.read().step;
+        match chosen {
+            StartAt::Step(step) | StartAt::Linear(step) if step <= now => {
+                Err(format!("Step {} is in the past: the run is at step {}.", number::whole(step), number::whole(now)))
+            }
+            chosen => Ok(chosen),
+        }
+    }
+}
+
+/// The field of a [`StartChoice`].
 #[component]
 pub(super) fn StartField(
     /// The choice.
-    start: RwSignal<StartAt>,
+    start: StartChoice,
     /// Whether a linear transition is offered.
     #[prop(default = false)]
     has_linear: bool,
 ) -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    let later = move || {
-        let summary = context.summary.read_untracked();
-        let ahead = (summary.steps.saturating_sub(summary.step) / 10).max(10);
-        summary.step + ahead
-    };
     let choose = move |word: String| {
-        let step = match start.get_untracked() {
-            StartAt::Step(step) | StartAt::Linear(step) => step,
-            StartAt::Now => later(),
-        };
-        start.set(match word.as_str() {
-            "step" => StartAt::Step(step),
-            "linear" => StartAt::Linear(step),
-            _ => StartAt::Now,
+        start.transition.set(match word.as_str() {
+            "step" => Transition::Step,
+            "linear" => Transition::Linear,
+            _ => Transition::Now,
         });
-    };
-    let set_step = move |typed: &str| {
-        if let Ok(step) = typed.trim().parse() {
-            start.update(|start| {
-                *start = match *start {
-                    StartAt::Linear(_) => StartAt::Linear(step),
-                    _ => StartAt::Step(step),
-                }
-            });
-        }
-    };
-    let step = move || match start.get() {
-        StartAt::Now => None,
-        StartAt::Step(step) | StartAt::Linear(step) => Some(step),
     };
     view! {
         <div class="start-at">
@@ -161,17 +193,9 @@ pub(super) fn StartField(
                     })}
                 </select>
             </label>
-            {move || step().is_some().then(|| view! {
-                <label>
-                    "Step"
-                    <input
-                        type="number"
-                        min=move || context.summary.read().step.to_string()
-                        prop:value=move || step().map(|step| step.to_string())
-                        on:input:target=move |event| set_step(&event.target().value())
-                    />
-                </label>
-            })}
+            <Show when=move || start.has_step()>
+                <label>"Step"<NumberField number=start.step /></label>
+            </Show>
         </div>
     }
 }
@@ -183,17 +207,6 @@ impl StartAt {
             Self::Now => format!("from step {} on", number::whole(context.summary.read().step)),
             Self::Step(step) => format!("from step {} on", number::whole(step)),
             Self::Linear(step) => format!("linearly up to step {}, constant after it", number::whole(step)),
-        }
-    }
-
-    /// Why the step cannot be chosen, if so.
-    pub(super) fn problem(self, context: RunContext) -> Option<String> {
-        let now = context.summary.read().step;
-        match self {
-            Self::Step(step) | Self::Linear(step) if step <= now => {
-                Some(format!("Step {} is in the past: the run is at step {}.", number::whole(step), number::whole(now)))
-            }
-            _ => None,
         }
     }
 }

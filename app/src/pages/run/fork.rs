@@ -4,16 +4,18 @@
 use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::hyperparameters::table::Values;
+use wire::run::plan::MAX_STEPS;
 use wire::run::spec::Parent;
 use wire::{CheckpointId, Command, LivePath, RunSpec};
 
 use super::checkpoint_list::saved;
 use super::drawer::toggled;
-use super::fields::{CheckpointSelect, sentence};
+use super::fields::CheckpointSelect;
 use super::fork_dataset::ForkDataset;
 use super::hyperparameter::with_button;
 use super::{Drawer, RunContext};
-use crate::components::{Failure, Icon};
+use crate::components::{Failure, Icon, NumberField, SEEDS, TypedNumber};
 use crate::net::api::{self, ApiFailure};
 use crate::route::{Router, run_path};
 
@@ -49,35 +51,18 @@ pub(super) fn ForkButton() -> impl IntoView {
     }
 }
 
-/// A number that may be left out.
-#[derive(Clone, Copy)]
-struct Typed(RwSignal<String>);
-
-impl Typed {
-    fn new() -> Self {
-        Self(RwSignal::new(String::new()))
-    }
-
-    /// `Some(None)` if nothing is typed, `None` if the text is not a number.
-    fn read<T: std::str::FromStr>(self) -> Option<Option<T>> {
-        let text = self.0.read().trim().replace([',', '\u{202f}', ' '], "");
-        if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
-    }
-}
-
 #[component]
 fn OverrideField(
     label: &'static str,
     unit: &'static str,
     meaning: &'static str,
     inherited: Signal<String>,
-    typed: Typed,
+    number: TypedNumber,
 ) -> impl IntoView {
     view! {
         <label title=meaning>
             {label}<span class="unit">{format!(" {unit}")}</span>
-            <input type="text" inputmode="decimal" autocomplete="off" placeholder=inherited prop:value=typed.0
-                on:input:target=move |event| typed.0.set(event.target().value()) />
+            <NumberField number placeholder=inherited />
         </label>
     }
 }
@@ -88,34 +73,37 @@ fn ForkForm() -> impl IntoView {
     let router = expect_context::<Router>();
     let chosen = RwSignal::new(context.chosen.get_untracked());
     let (name, dataset) = (RwSignal::new(String::new()), RwSignal::new(None));
-    let (steps, seed) = (Typed::new(), Typed::new());
-    let overrides: Vec<(LivePath, Typed)> = with_button().map(|path| (path, Typed::new())).collect();
-    let typed = StoredValue::new(overrides.clone());
+    let steps = TypedNumber::optional(Values::Integer { min: 1, max: MAX_STEPS });
+    let seed = TypedNumber::optional(SEEDS);
+    let overrides: Vec<(LivePath, TypedNumber)> =
+        with_button().map(|path| (path, TypedNumber::optional(path.row().values))).collect();
+    let numbers = StoredValue::new(overrides.clone());
     let is_busy = RwSignal::new(false);
     let failure = RwSignal::new(None::<ApiFailure>);
-    // The sentence below the form describes the same spec.
-    let spec = move || -> Result<RunSpec, String> {
-        let mut changes = vec![];
-        for (path, typed) in typed.get_value() {
-            let invalid = || format!("{} must be a number.", path.row().label);
-            if let Some(value) = typed.read::<f64>().ok_or_else(invalid)? {
-                path.check(value).map_err(|error| sentence(&error))?;
-                changes.push(Command::Set { path, value, reason: None });
-            }
+    // The sentence below the form describes the same spec; none while a field cannot be read, which then says why.
+    let spec = move || -> Option<RunSpec> {
+        let numbers = numbers.get_value();
+        let is_readable = numbers.iter().map(|(_, number)| *number).chain([steps, seed]).all(TypedNumber::is_readable);
+        if !is_readable {
+            return None;
         }
+        let change = |(path, number): (LivePath, TypedNumber)| {
+            Some(Command::Set { path, value: number.number()?, reason: None })
+        };
+        let changes = numbers.into_iter().filter_map(change).collect();
         let parent = Parent { run: context.id(), step: None, checkpoint: chosen.get(), changes, control_of: None };
-        Ok(RunSpec {
+        Some(RunSpec {
             parent: Some(parent),
             name: Some(name.read().trim().to_owned()).filter(|name| !name.is_empty()),
             corpus: dataset.get(),
-            steps: steps.read().ok_or("Steps must be an integer.")?,
-            seed: seed.read().ok_or("The seed must be an integer.")?,
+            steps: steps.integer(),
+            seed: seed.integer(),
             ..RunSpec::default()
         })
     };
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        let Ok(spec) = untrack(spec) else { return };
+        let Some(spec) = untrack(spec) else { return };
         is_busy.set(true);
         failure.set(None);
         spawn_local(async move {
@@ -160,33 +148,30 @@ fn ForkForm() -> impl IntoView {
                     unit="in total"
                     meaning="Step at which the fork ends."
                     inherited=Signal::derive(move || context.hyperparameters.read().steps.to_string())
-                    typed=steps
+                    number=steps
                 />
                 <OverrideField
                     label="Seed"
                     unit=""
                     meaning="Another seed gives other batches from the checkpoint on."
                     inherited=Signal::stored(parent_seed)
-                    typed=seed
+                    number=seed
                 />
             </div>
             <div class="triple">
-                {overrides.into_iter().map(|(path, typed)| {
+                {overrides.into_iter().map(|(path, number)| {
                     let step = move || chosen.get().map_or_else(|| context.summary.read().step, |id| id.step);
                     let inherited = move || number::short(context.hyperparameters.read().get(path, step()));
                     let inherited = Signal::derive(inherited);
                     view! {
-                        <OverrideField label=path.row().label unit="" meaning=path.row().meaning inherited typed />
+                        <OverrideField label=path.row().label unit="" meaning=path.row().meaning inherited number />
                     }
                 }).collect_view()}
             </div>
-            <p class="effect">{move || match spec() {
-                Ok(spec) => effect(context, chosen.get(), &spec),
-                Err(problem) => problem,
-            }}</p>
+            <p class="effect">{move || spec().map(|spec| effect(context, chosen.get(), &spec))}</p>
             {move || failure.get().map(|failure| view! { <Failure what="The fork was not created" failure /> })}
             <div class="row end">
-                <button class="primary" type="submit" disabled=move || is_busy.get() || spec().is_err()>
+                <button class="primary" type="submit" disabled=move || is_busy.get() || spec().is_none()>
                     {move || if is_busy.get() { "Creating …" } else { "Fork" }}
                 </button>
             </div>

@@ -10,6 +10,7 @@ use super::drawer::{DrawerButton, focus_on};
 use super::fields::{ControlRunField, ReasonField, reason_of, sentence};
 use super::hyperparameter::{is_off_at_zero, value};
 use super::{Drawer, RunContext};
+use crate::components::{NumberField, TypedNumber};
 
 /// A value as a person would type it, in four digits.
 fn as_typed(value: f64) -> String {
@@ -66,21 +67,17 @@ fn HyperparameterForm(path: LivePath) -> impl IntoView {
     let row = path.row();
     let scaled = move |by: f64| current(context, path) * by;
     let before = untrack(|| current(context, path));
-    let typed = RwSignal::new(as_typed(before));
+    let typed = TypedNumber::new(row.values, as_typed(before));
     let reason = RwSignal::new(String::new());
-    let wanted = move || typed.read().trim().replace(',', ".").parse::<f64>();
     let input = NodeRef::new();
     focus_on(input);
     let set = move |new: f64| {
         context.drawer.set(None);
         context.change(Command::Set { path, value: new, reason: reason_of(reason) });
     };
-    let is_invalid = move || wanted().map_or(true, |new| path.check(new).is_err());
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        if let Ok(new) = untrack(wanted)
-            && path.check(new).is_ok()
-        {
+        if let Some(new) = untrack(|| typed.number()) {
             set(new);
         }
     };
@@ -100,24 +97,13 @@ fn HyperparameterForm(path: LivePath) -> impl IntoView {
             </div>
             <label title=row.meaning>
                 {row.label}<span class="unit">{format!(" {}", row.unit)}</span>
-                <input
-                    node_ref=input
-                    type="text"
-                    inputmode="decimal"
-                    autocomplete="off"
-                    prop:value=typed
-                    aria-invalid=move || is_invalid().to_string()
-                    on:input:target=move |event| typed.set(event.target().value())
-                />
+                <NumberField number=typed node_ref=input />
             </label>
             <ReasonField reason />
             <ControlRunField />
-            <p class="effect">{move || match wanted() {
-                Ok(new) => effect(context, path, new),
-                Err(_) => format!("Give a number, for example {}.", number::short(before)),
-            }}</p>
+            <p class="effect">{move || typed.number().map(|new| effect(context, path, new))}</p>
             <div class="row end">
-                <button class="primary" type="submit" disabled=is_invalid>
+                <button class="primary" type="submit" disabled=move || !typed.is_readable()>
                     {move || format!("Set from step {} on", step_now(context))}
                 </button>
             </div>

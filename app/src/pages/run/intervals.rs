@@ -6,9 +6,9 @@ use leptos::prelude::*;
 use wire::{Command, LivePath};
 
 use super::drawer::DrawerButton;
-use super::fields::sentence;
 use super::hyperparameter::intervals;
 use super::{Drawer, RunContext};
+use crate::components::{NumberField, TypedNumber};
 
 /// The button and its form.
 #[component]
@@ -33,22 +33,18 @@ fn IntervalField(path: LivePath) -> impl IntoView {
     let context = expect_context::<RunContext>();
     let row = path.row();
     let current = Memo::new(move |_| context.hyperparameters.read().get(path, 0) as u64);
-    let typed = RwSignal::new(current.get_untracked().to_string());
-    let wanted = move || {
-        let every = typed.read().trim().parse::<u64>().map_err(|_| "Give an integer.".to_owned())?;
-        path.check(every as f64).map(|()| every).map_err(|error| sentence(&error))
-    };
+    let typed = TypedNumber::new(row.values, current.get_untracked());
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        if let Ok(every) = untrack(wanted) {
+        if let Some(every) = untrack(|| typed.integer()) {
             context.send(Command::Set { path, value: every as f64, reason: None });
         }
     };
-    let effect = move || match wanted() {
-        Err(problem) => problem,
-        Ok(every) if every == current.get() => row.meaning.to_owned(),
-        Ok(0) => "Off from the next step on.".to_owned(),
-        Ok(every) => {
+    let effect = move || match typed.integer() {
+        None => String::new(),
+        Some(every) if every == current.get() => row.meaning.to_owned(),
+        Some(0) => "Off from the next step on.".to_owned(),
+        Some(every) => {
             let step = context.summary.read().step;
             format!("The next one is at step {}.", number::whole((step / every + 1) * every))
         }
@@ -57,17 +53,12 @@ fn IntervalField(path: LivePath) -> impl IntoView {
         <form class="interval-field" on:submit=submit>
             <label title=row.meaning>
                 {row.label}
-                <input
-                    type="number"
-                    min="0"
-                    prop:value=typed
-                    on:input:target=move |event| typed.set(event.target().value())
-                />
+                <NumberField number=typed />
             </label>
             <button
                 type="submit"
                 title="Applies the interval from the next step on"
-                disabled=move || wanted().map_or(true, |every| every == current.get())
+                disabled=move || typed.integer().is_none_or(|every| every == current.get())
             >
                 "Set"
             </button>

@@ -8,7 +8,7 @@ use wire::hyperparameters::mix::MixPoint;
 use wire::series::name;
 
 use super::drawer::DrawerButton;
-use super::fields::{ControlRunField, ReasonField, StartAt, StartField, reason_of};
+use super::fields::{ControlRunField, ReasonField, StartAt, StartChoice, StartField, reason_of};
 use super::{Drawer, RunContext};
 use crate::components::rebalanced;
 
@@ -52,21 +52,19 @@ fn MixForm() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let datasets = context.run.with_untracked(|run| run.view.plan.corpora());
     let weights = RwSignal::new(untrack(|| current(context)));
-    let start = RwSignal::new(StartAt::Now);
+    let start = StartChoice::new(context);
     let reason = RwSignal::new(String::new());
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        if untrack(|| start.get().problem(context)).is_some() {
-            return;
-        }
+        let Ok(from) = untrack(|| start.read()) else { return };
         let point = |step, weights| MixPoint { step, weights };
         let (here, wanted) = (untrack(|| current(context)), weights.get_untracked());
-        let points = match start.get_untracked() {
+        let points = match from {
             StartAt::Now => vec![point(context.next_step(), wanted)],
             StartAt::Linear(step) => vec![point(step, wanted)],
             // Constant up to the step before it, then at once.
             StartAt::Step(step) => {
-                let before = (step - 1 >= context.next_step()).then(|| point(step - 1, here));
+                let before = (step > context.next_step()).then(|| point(step - 1, here));
                 before.into_iter().chain([point(step, wanted)]).collect()
             }
         };
@@ -83,12 +81,12 @@ fn MixForm() -> impl IntoView {
             <StartField start has_linear=true />
             <ReasonField reason />
             <ControlRunField />
-            <p class="effect">{move || match start.get().problem(context) {
-                None => format!("{} {}.", percentages(&weights.read()), start.get().words(context)),
-                Some(problem) => problem,
+            <p class="effect">{move || match start.read() {
+                Ok(from) => format!("{} {}.", percentages(&weights.read()), from.words(context)),
+                Err(problem) => problem,
             }}</p>
             <div class="row end">
-                <button class="primary" type="submit" disabled=move || start.get().problem(context).is_some()>
+                <button class="primary" type="submit" disabled=move || start.read().is_err()>
                     "Change mix"
                 </button>
             </div>

@@ -2,12 +2,14 @@
 
 use figure::number;
 use leptos::prelude::*;
+use wire::hyperparameters::table::Values;
 use wire::{CheckpointId, Command};
 
 use super::checkpoint_list::saved;
 use super::drawer::DrawerButton;
 use super::fields::{CheckpointSelect, ControlRunField, ReasonField, reason_of};
 use super::{Drawer, RunContext};
+use crate::components::{NumberField, TypedNumber};
 
 /// The button and its form.
 #[component]
@@ -29,12 +31,9 @@ fn RollbackForm() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let first = untrack(|| saved(context).first().map(|saved| saved.info.id));
     let chosen = RwSignal::new(context.chosen.get_untracked().or(first));
-    let skip = RwSignal::new(String::new());
+    let skip = TypedNumber::optional(Values::Integer { min: 0, max: u64::MAX });
     let reason = RwSignal::new(String::new());
-    let skipped = move || match skip.read().trim() {
-        "" => Some(0),
-        typed => typed.parse::<u64>().ok(),
-    };
+    let skipped = move || skip.is_readable().then(|| skip.integer().unwrap_or(0));
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let (Some(checkpoint), Some(skip_batches)) = (chosen.get_untracked(), untrack(skipped)) else { return };
@@ -50,14 +49,7 @@ fn RollbackForm() -> impl IntoView {
                        around the spike (Chowdhery et al. 2022, section 5.1)."
             >
                 "Skip"<span class="unit">" batches"</span>
-                <input
-                    type="text"
-                    inputmode="numeric"
-                    placeholder="0"
-                    prop:value=skip
-                    aria-invalid=move || skipped().is_none().to_string()
-                    on:input:target=move |event| skip.set(event.target().value())
-                />
+                <NumberField number=skip placeholder="0" />
             </label>
             <ReasonField reason />
             <ControlRunField />
@@ -73,7 +65,7 @@ fn RollbackForm() -> impl IntoView {
 
 fn effect(context: RunContext, checkpoint: Option<CheckpointId>, skipped: Option<u64>) -> String {
     let (Some(checkpoint), Some(skipped)) = (checkpoint, skipped) else {
-        return "Choose a checkpoint, and give an integer number of batches to skip.".into();
+        return "Choose a checkpoint, and write how many batches to skip.".into();
     };
     let now = context.summary.read().step;
     let is_abandoned = !context.run.read().curves.lineage().contains(checkpoint.segment, checkpoint.step);

@@ -3,10 +3,15 @@
 use figure::number;
 use leptos::prelude::*;
 use wire::Command;
+use wire::hyperparameters::table::Values;
 
 use super::command::step_now;
 use super::drawer::{DrawerButton, focus_on};
 use super::{Drawer, RunContext};
+use crate::components::{NumberField, TypedNumber};
+
+/// Maximum number of tokens of a sample.
+const MAX_TOKENS: u64 = 4096;
 
 /// The button and its form.
 #[component]
@@ -33,20 +38,16 @@ fn SampleForm() -> impl IntoView {
         context.run.with_untracked(|run| (run.view.plan.prompt.clone(), run.view.plan.recipe.intervals.sample_tokens));
     let prompt = RwSignal::new(planned);
     let temperature = RwSignal::new(0.8);
-    let tokens = RwSignal::new(length);
-    let set_tokens = move |typed: &str| {
-        if let Ok(count) = typed.parse::<u32>() {
-            tokens.set(count.clamp(1, 4096));
-        }
-    };
+    let tokens = TypedNumber::new(Values::Integer { min: 1, max: MAX_TOKENS }, length);
     let field = NodeRef::new();
     focus_on(field);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
+        let Some(tokens) = untrack(|| tokens.small_integer()) else { return };
         context.drawer.set(None);
         context.send(Command::Sample {
             prompt: Some(prompt.get_untracked()),
-            tokens: Some(tokens.get_untracked()),
+            tokens: Some(tokens),
             temperature: Some(temperature.get_untracked()),
         });
     };
@@ -70,14 +71,15 @@ fn SampleForm() -> impl IntoView {
             </label>
             <label title="Tokens to generate, from 1 to 4096.">
                 "Length"<span class="unit">" tokens"</span>
-                <input type="number" min="1" max="4096" prop:value=move || tokens.get().to_string()
-                    on:input:target=move |event| set_tokens(&event.target().value()) />
+                <NumberField number=tokens />
             </label>
             <p class="effect">{move || match temperature.get() {
                 0.0 => "With temperature 0 the most likely token is taken each time.".to_owned(),
                 _ => format!("The sample is generated before step {}; training waits for it.", step_now(context)),
             }}</p>
-            <div class="row end"><button class="primary" type="submit">"Generate"</button></div>
+            <div class="row end">
+                <button class="primary" type="submit" disabled=move || !tokens.is_readable()>"Generate"</button>
+            </div>
         </form>
     }
 }

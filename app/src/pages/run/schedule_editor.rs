@@ -6,19 +6,23 @@ use leptos::prelude::*;
 use wire::Command;
 use wire::control::command::ScheduleChange;
 use wire::hyperparameters::schedule::ScheduleCurve;
+use wire::hyperparameters::table::Values;
+use wire::run::plan::MAX_STEPS;
 
 use super::RunContext;
 use super::fields::{ControlRunField, ReasonField, reason_of};
 use super::schedule_draft::{ScheduleDraft, StandardCurve};
 use super::schedule_edit::{change, leave};
 use super::viewport::Viewport;
+use crate::components::{NumberField, TypedNumber};
 
 /// The form below the chart.
 #[component]
 pub(super) fn ScheduleEditor() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let reason = RwSignal::new(String::new());
-    let more = RwSignal::new((context.hyperparameters.read_untracked().steps / 5).max(10).to_string());
+    let fifth = (context.hyperparameters.read_untracked().steps / 5).max(10);
+    let more = TypedNumber::new(Values::Integer { min: 1, max: MAX_STEPS }, fifth.min(MAX_STEPS));
     let take = move |which: StandardCurve| {
         let draft = ScheduleDraft::standard(&context.hyperparameters.read_untracked(), context.next_step(), which);
         context.draft.set(Some(draft));
@@ -27,9 +31,6 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
     let cooldown = move || {
         let summary = context.summary.read();
         (summary.steps.saturating_sub(summary.step) / 2).max(1)
-    };
-    let by = move || {
-        more.read().trim().replace([',', ' '], "").parse::<u64>().ok().filter(|more| (1..=100_000_000).contains(more))
     };
     let is_curve = move || match &*context.draft.read() {
         Some(draft) => !matches!(draft.curve, ScheduleCurve::Points(_)),
@@ -75,28 +76,22 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                 <span class="extend">
                     <label title="Additional steps after the planned end">
                         "Extend by "
-                        <input
-                            type="text"
-                            inputmode="numeric"
-                            aria-label="Additional steps"
-                            prop:value=more
-                            on:input:target=move |event| more.set(event.target().value())
-                        />
+                        <NumberField number=more label=Some("Additional steps") />
                         " steps"
                     </label>
                     <button
                         type="button"
-                        disabled=move || by().is_none()
+                        disabled=move || !more.is_readable()
                         title="Half a cosine from here to the new end"
-                        on:click=move |_| if let Some(more) = untrack(by) { take(StandardCurve::ExtendCosine(more)) }
+                        on:click=move |_| if let Some(more) = untrack(|| more.integer()) { take(StandardCurve::ExtendCosine(more)) }
                     >
                         "with a cosine"
                     </button>
                     <button
                         type="button"
-                        disabled=move || by().is_none()
+                        disabled=move || !more.is_readable()
                         title="The current learning rate to the new end"
-                        on:click=move |_| if let Some(more) = untrack(by) { take(StandardCurve::ExtendConstant(more)) }
+                        on:click=move |_| if let Some(more) = untrack(|| more.integer()) { take(StandardCurve::ExtendConstant(more)) }
                     >
                         "constant"
                     </button>

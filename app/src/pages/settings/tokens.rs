@@ -4,16 +4,20 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use wire::access::{CreatedToken, NewToken, Role, TokenKind, TokenView};
+use wire::hyperparameters::table::Values;
 
 use super::permissions;
 use crate::components::number::{ago, clock};
-use crate::components::{Confirm, CopyButton, Failure, Question, Skeleton, Toasts};
+use crate::components::{Confirm, CopyButton, Failure, NumberField, Question, Skeleton, Toasts, TypedNumber};
 use crate::net::api::ApiFailure;
 use crate::net::api::access;
 use crate::session::{Session, SignIn};
 
 /// The roles of people and programs.
 const ROLES: [Role; 3] = [Role::View, Role::Steer, Role::Admin];
+
+/// Maximum validity of a token in days.
+const MAX_DAYS: u64 = 3650;
 
 #[derive(Clone, Copy)]
 struct TokenList {
@@ -114,23 +118,20 @@ pub(super) fn Tokens() -> impl IntoView {
 #[component]
 fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> impl IntoView {
     let name = RwSignal::new(String::new());
-    let days = RwSignal::new(String::new());
+    let days = TypedNumber::optional(Values::Integer { min: 1, max: MAX_DAYS });
     let role = RwSignal::new(Role::View);
     let is_link = RwSignal::new(true);
     let failure = RwSignal::new(None::<ApiFailure>);
     let is_busy = RwSignal::new(false);
-    // `Some(None)` for the default, `None` for text that is not a number.
-    let wanted_days = move || match days.read().trim() {
-        "" => Some(None),
-        typed => typed.parse::<u32>().ok().map(Some),
-    };
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        let Some(days) = untrack(wanted_days) else { return };
+        if untrack(|| !days.is_readable()) {
+            return;
+        }
         let token = NewToken {
             name: name.get_untracked().trim().to_owned(),
             role: role.get_untracked(),
-            days,
+            days: untrack(|| days.small_integer()),
             sign_in: is_link.get_untracked(),
         };
         is_busy.set(true);
@@ -188,20 +189,15 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
                 </label>
                 <label class="field" title="Days until the token expires">
                     <span class="label">"Valid for"<span class="unit">" days"</span></span>
-                    <input
-                        type="text"
-                        inputmode="numeric"
-                        autocomplete="off"
-                        placeholder=move || if is_link.get() { "1" } else { "90" }
-                        prop:value=days
-                        aria-invalid=move || wanted_days().is_none().to_string()
-                        on:input:target=move |event| days.set(event.target().value())
+                    <NumberField
+                        number=days
+                        placeholder=Signal::derive(move || if is_link.get() { "1" } else { "90" }.to_owned())
                     />
                 </label>
                 <button
                     class="primary"
                     type="submit"
-                    disabled=move || is_busy.get() || name.read().trim().is_empty() || wanted_days().is_none()
+                    disabled=move || is_busy.get() || name.read().trim().is_empty() || !days.is_readable()
                 >
                     "Create"
                 </button>

@@ -2,6 +2,7 @@
 
 use figure::number;
 use leptos::prelude::*;
+use wire::hyperparameters::table::Values;
 use wire::inspect::request::{Inspection, TensorValues};
 use wire::inspect::result::{BatchSequence, InspectionResult};
 
@@ -10,7 +11,7 @@ use super::single::{SingleInspection, answered};
 use super::state::XrayState;
 use super::token_text::still_token;
 use super::tokens::{nats, visible};
-use crate::components::{Empty, Progress, clicks, shows};
+use crate::components::{Empty, NumberField, Progress, TypedNumber, clicks, shows};
 
 /// Sequences shown at first, and how many times more on request.
 const SEQUENCES: usize = 8;
@@ -58,13 +59,15 @@ fn idle() -> AnyView {
 
 #[component]
 fn StepForm(xray: XrayState, step: Memo<Option<u64>>) -> impl IntoView {
-    let typed = RwSignal::new(String::new());
-    Effect::new(move || typed.set(step.get().map(|step| step.to_string()).unwrap_or_default()));
-    let wanted = Memo::new(move |_| typed.read().trim().parse::<u64>().ok());
+    let typed = TypedNumber::new(Values::Integer { min: 0, max: u64::MAX }, "");
+    Effect::new(move || match step.get() {
+        step if step == untrack(|| typed.integer()) => {}
+        step => typed.set(step.map(|step| step.to_string()).unwrap_or_default()),
+    });
     let go = move |step: u64| xray.go(&Location::Batch { step: Some(step) });
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        if let Some(step) = wanted.get_untracked() {
+        if let Some(step) = untrack(|| typed.integer()) {
             go(step);
         }
     };
@@ -73,18 +76,13 @@ fn StepForm(xray: XrayState, step: Memo<Option<u64>>) -> impl IntoView {
         <form class="row" on:submit=submit>
             <label class="row" title="Number of the training step, past or future, from 0">
                 "Batch of step"
-                <input
-                    type="number"
-                    min="0"
-                    prop:value=typed
-                    on:input:target=move |event| typed.set(event.target().value())
-                />
+                <NumberField number=typed />
             </label>
             <button
                 class="primary"
                 type="submit"
                 title="Compute the loss of each token of this batch under the newest weights"
-                disabled=move || wanted.get().is_none()
+                disabled=move || !typed.is_readable()
             >
                 "Show batch"
             </button>

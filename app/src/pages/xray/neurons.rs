@@ -5,6 +5,7 @@ mod result;
 
 use figure::number;
 use leptos::prelude::*;
+use wire::hyperparameters::table::Values;
 use wire::inspect::request::Inspection;
 use wire::inspect::result::{Histogram, InspectionResult};
 
@@ -16,7 +17,7 @@ use super::subscription::Subscription;
 use super::token_text::token_text;
 use super::tokens::{percent, visible};
 use super::{histogram, hook_point, timeline};
-use crate::components::{Number, shows};
+use crate::components::{Number, NumberField, TypedNumber, shows};
 use heat_map::HeatMapOfNeurons;
 use result::Neurons;
 
@@ -101,32 +102,25 @@ fn ChosenNeuron(xray: XrayState, subscription: Subscription, row: RwSignal<Optio
 /// Opens a neuron by its number.
 #[component]
 fn NeuronForm(xray: XrayState, layer: Memo<u32>) -> impl IntoView {
-    let typed = RwSignal::new(String::new());
-    let width = xray.model.with_value(|model| model.d_ff as u32);
-    let number = Memo::new(move |_| typed.read().trim().parse::<u32>().ok().filter(|neuron| *neuron < width));
+    let last = xray.model.with_value(|model| model.d_ff as u64).saturating_sub(1);
+    let number = TypedNumber::new(Values::Integer { min: 0, max: last }, "");
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        if let Some(neuron) = number.get_untracked() {
+        if let Some(neuron) = untrack(|| number.small_integer()) {
             xray.go(&Location::Neuron { layer: layer.get_untracked(), neuron });
         }
     };
-    let title = format!("Number of the neuron, 0 to {}", width.saturating_sub(1));
+    let title = format!("Number of the neuron, 0 to {last}");
     view! {
         <form class="row" on:submit=submit>
             <label class="row" title=title>
                 "Neuron"
-                <input
-                    type="number"
-                    min="0"
-                    max=width.saturating_sub(1).to_string()
-                    prop:value=typed
-                    on:input:target=move |event| typed.set(event.target().value())
-                />
+                <NumberField number />
             </label>
             <button
                 type="submit"
                 title="Show the validation contexts in which this neuron is most active"
-                disabled=move || number.get().is_none()
+                disabled=move || !number.is_readable()
             >
                 "Show its top contexts"
             </button>

@@ -1,14 +1,15 @@
 //! The text that inspections read: a window of the validation split, or a prompt.
 
 use leptos::prelude::*;
+use wire::hyperparameters::table::Values;
 use wire::inspect::request::{InspectionText, MAX_PROMPT_CHARS, MAX_TOKENS};
 
 use super::state::XrayState;
 use super::step::StepChoice;
-use crate::components::{clicks, says, shows};
+use crate::components::{NumberField, TypedNumber, clicks, says, shows};
 
 /// Largest window number of the input; numbers beyond the last window start again from the first.
-const MAX_WINDOW: u32 = 999_999;
+const MAX_WINDOW: u64 = 999_999;
 
 /// What the form holds; it takes effect on submit.
 #[derive(Clone, Copy)]
@@ -16,7 +17,7 @@ struct Form {
     xray: XrayState,
     is_prompt: RwSignal<bool>,
     prompt: RwSignal<String>,
-    window: RwSignal<u32>,
+    window: TypedNumber,
 }
 
 impl Form {
@@ -25,7 +26,8 @@ impl Form {
             InspectionText::Prompt(prompt) => (true, prompt.clone(), 0),
             InspectionText::Validation(window) => (false, String::new(), *window),
         });
-        let (is_prompt, prompt, window) = (RwSignal::new(is_prompt), RwSignal::new(prompt), RwSignal::new(window));
+        let window = TypedNumber::new(Values::Integer { min: 0, max: MAX_WINDOW }, window);
+        let (is_prompt, prompt) = (RwSignal::new(is_prompt), RwSignal::new(prompt));
         Self { xray, is_prompt, prompt, window }
     }
 
@@ -39,15 +41,23 @@ impl Form {
         }
     }
 
+    /// Whether it can be applied.
+    fn is_complete(self) -> bool {
+        if self.is_prompt.get() { self.problem().is_none() } else { self.window.is_readable() }
+    }
+
     fn apply(self) {
         if untrack(|| self.problem()).is_some() {
             return;
         }
+        let window = untrack(|| self.window.small_integer());
+        let text = match (self.is_prompt.get_untracked(), window) {
+            (true, _) => InspectionText::Prompt(self.prompt.get_untracked()),
+            (false, Some(window)) => InspectionText::Validation(window),
+            (false, None) => return,
+        };
         self.xray.token.set(None);
-        self.xray.text.set(match self.is_prompt.get_untracked() {
-            true => InspectionText::Prompt(self.prompt.get_untracked()),
-            false => InspectionText::Validation(self.window.get_untracked()),
-        });
+        self.xray.text.set(text);
         self.xray.update_address();
     }
 }
@@ -76,7 +86,7 @@ pub(super) fn Prompt() -> impl IntoView {
                     class="primary"
                     type="submit"
                     title="Run all inspections of this page on this text"
-                    disabled=move || form.problem().is_some()
+                    disabled=move || !form.is_complete()
                 >
                     "Inspect"
                 </button>
@@ -130,16 +140,9 @@ fn prompt_input(form: Form) -> AnyView {
 }
 
 fn window_input(form: Form) -> AnyView {
-    let read = move |text: String| form.window.set(text.parse().unwrap_or(0));
     view! {
         <label class="row" title="Number of the window; default 0, which snapshots read">"window"
-            <input
-                type="number"
-                min="0"
-                max=MAX_WINDOW.to_string()
-                prop:value=form.window.get_untracked().to_string()
-                on:input:target=move |event| read(event.target().value())
-            />
+            <NumberField number=form.window />
         </label>
         <span class="grow small dim">
             {format!("The same text at every step; at most {} tokens.", tokens_read(form.xray))}

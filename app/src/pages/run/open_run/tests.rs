@@ -238,7 +238,7 @@ fn tokens_follow_the_micro_batches_of_each_step() {
     let mut run = OpenRun::new(view());
     let micro_batch = run.view.plan.tokens_per_micro_batch() as f64;
     let planned = run.view.hyperparameters.accumulation.at(0) as f64;
-    let new = wire::control::live::SavedSchedule::Accumulation(vec![(10, 3)]);
+    let new = wire::control::saved_schedule::SavedSchedule::Accumulation(vec![(10, 3)]);
     run.tick(tick(&run, vec![], vec![record(1, 10, Event::ScheduleChanged { old: new.clone(), new })]));
     assert_eq!(run.curves.tokens_before(12), micro_batch * (10.0 * planned + 2.0 * 3.0));
 }

@@ -3,10 +3,11 @@
 use figure::number;
 use leptos::prelude::*;
 use wire::control::intervention::{Component, Intervention, MAX_INTERVENTIONS};
+use wire::hyperparameters::table::Values;
 use wire::model::ModelPlan;
 
 use super::draft::InterventionDraft;
-use crate::components::{says, shows};
+use crate::components::{NumberField, TypedNumber, says, shows};
 
 /// A kind of component.
 struct Kind {
@@ -32,25 +33,33 @@ const MAX_FACTOR: &str = "3";
 #[derive(Clone, Copy)]
 struct Fields {
     kind: RwSignal<String>,
-    layer: RwSignal<u32>,
-    number: RwSignal<u32>,
+    layer: TypedNumber,
+    number: TypedNumber,
     factor: RwSignal<f32>,
 }
 
 impl Fields {
     /// Ablate head 0 of block 0.
-    fn new() -> Self {
+    fn new(draft: InterventionDraft) -> Self {
+        let kind = RwSignal::new(String::from("head"));
+        let last_layer = u64::from(draft.xray.layers()).saturating_sub(1);
+        let numbers = move || {
+            let max = draft.xray.model.with_value(|model| max_number(&kind.read(), model)) as u64;
+            Values::Integer { min: 0, max }
+        };
         Self {
-            kind: RwSignal::new("head".into()),
-            layer: RwSignal::new(0),
-            number: RwSignal::new(0),
+            kind,
+            layer: TypedNumber::new(Values::Integer { min: 0, max: last_layer }, 0),
+            number: TypedNumber::new(Signal::derive(numbers), 0),
             factor: RwSignal::new(0.0),
         }
     }
 
-    /// The components named: one, or attention and MLP of a block.
+    /// The components named: one, or attention and MLP of a block; none while a number is missing.
     fn components(self) -> Vec<Component> {
-        let (layer, number) = (self.layer.get(), self.number.get());
+        let layer = if self.has_layer() { self.layer.small_integer() } else { Some(0) };
+        let number = if self.number_label().is_some() { self.number.small_integer() } else { Some(0) };
+        let (Some(layer), Some(number)) = (layer, number) else { return vec![] };
         match self.kind.read().as_str() {
             "neuron" => vec![Component::Neuron { layer, neuron: number }],
             "attention" => vec![Component::Attention { layer }],
@@ -65,8 +74,9 @@ impl Fields {
     fn action(self) -> String {
         let verb = if self.factor.get() == 0.0 { "Ablate" } else { "Scale" };
         match self.components().as_slice() {
+            [] => verb.to_owned(),
             [component] => format!("{verb} {component}"),
-            _ => format!("{verb} block {}", self.layer.get()),
+            _ => format!("{verb} block {}", self.layer.integer().unwrap_or(0)),
         }
     }
 
@@ -74,20 +84,27 @@ impl Fields {
         KINDS.iter().find(|kind| kind.id == *self.kind.read()).and_then(|kind| kind.number)
     }
 
-    /// The largest valid number of the component.
-    fn max_number(self, model: &ModelPlan) -> usize {
-        let count = match self.kind.read().as_str() {
-            "neuron" => model.d_ff,
-            "position" => model.seq,
-            _ => model.heads,
-        };
-        count.saturating_sub(1)
+    fn has_layer(self) -> bool {
+        *self.kind.read() != "position"
     }
+}
+
+/// The largest valid number of a kind of component.
+fn max_number(kind: &str, model: &ModelPlan) -> usize {
+    let count = match kind {
+        "neuron" => model.d_ff,
+        "position" => model.seq,
+        _ => model.heads,
+    };
+    count.saturating_sub(1)
 }
 
 /// Adds interventions; another factor for the same component replaces the one before.
 fn add(draft: InterventionDraft, fields: Fields) {
     let (components, factor) = (untrack(|| fields.components()), fields.factor.get_untracked());
+    if components.is_empty() {
+        return;
+    }
     draft.interventions.update(|interventions| {
         interventions.retain(|known| !components.contains(&known.component));
         interventions.truncate(MAX_INTERVENTIONS - components.len());
@@ -98,28 +115,28 @@ fn add(draft: InterventionDraft, fields: Fields) {
 
 #[component]
 pub(super) fn Form(draft: InterventionDraft) -> impl IntoView {
-    let fields = Fields::new();
+    let fields = Fields::new(draft);
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         add(draft, fields);
     };
-    let has_layer = move || *fields.kind.read() != "position";
-    let max_layer = draft.xray.layers().saturating_sub(1) as usize;
-    let layer = move || {
-        has_layer().then(|| number_input("Block", max_layer, fields.layer, "Number of the block, from 0 (default 0)"))
-    };
-    let number = move || {
-        let max = draft.xray.model.with_value(|model| fields.max_number(model));
-        let label = fields.number_label()?;
-        Some(number_input(label, max, fields.number, "Number of the component, from 0 (default 0)"))
-    };
+    let has_layer = Memo::new(move |_| fields.has_layer());
+    let label = Memo::new(move |_| fields.number_label());
+    let layer =
+        move || has_layer.get().then(|| number_input("Block", fields.layer, "Number of the block, from 0 (default 0)"));
+    let number = move || Some(number_input(label.get()?, fields.number, "Number of the component, from 0 (default 0)"));
     view! {
         <form class="row intervention-form" on:submit=submit>
             <KindChoice fields />
             {shows(layer)}
             {shows(number)}
             <FactorSlider fields />
-            <button class="primary" type="submit" title="Compute the model with and without this intervention">
+            <button
+                class="primary"
+                type="submit"
+                title="Compute the model with and without this intervention"
+                disabled=move || fields.components().is_empty()
+            >
                 {shows(move || fields.action())}
             </button>
         </form>
@@ -139,22 +156,11 @@ fn KindChoice(fields: Fields) -> impl IntoView {
     }
 }
 
-fn number_input(label: &'static str, max: usize, value: RwSignal<u32>, title: &'static str) -> AnyView {
-    let read = move |text: String| {
-        if let Ok(number) = text.parse() {
-            value.set(number);
-        }
-    };
+fn number_input(label: &'static str, number: TypedNumber, title: &'static str) -> AnyView {
     view! {
         <label class="field" title=title>
             <span class="label">{label}</span>
-            <input
-                type="number"
-                min="0"
-                max=max.to_string()
-                prop:value=value.get_untracked().to_string()
-                on:input:target=move |event| read(event.target().value())
-            />
+            <NumberField number />
         </label>
     }
     .into_any()
