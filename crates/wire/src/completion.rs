@@ -66,16 +66,16 @@ impl CompletionRequest {
     pub fn check(&self) -> Result<(), PlanError> {
         let within = |low: f64, high: f64, value: f64| (low..=high).contains(&value);
         if self.tokens == 0 || self.tokens > TOKENS {
-            return Err(PlanError::new("tokens", format!("{} tokens cannot be generated", self.tokens))
-                .hint(format!("1 to {TOKENS}")));
+            return Err(PlanError::new("tokens", format!("tokens {} is out of range", self.tokens))
+                .hint(format!("give a whole number from 1 to {TOKENS}")));
         }
         if !within(0.0, 10.0, self.temperature) {
-            return Err(PlanError::new("temperature", format!("{} is not a temperature", self.temperature))
-                .hint("0 to 10; 0.8 is usual"));
+            return Err(PlanError::new("temperature", format!("temperature {} is out of range", self.temperature))
+                .hint("give a number from 0 to 10; 0.8 is usual"));
         }
         if !within(0.0, 1.0, self.top_p) || self.top_p == 0.0 {
-            return Err(PlanError::new("top_p", format!("{} is not a probability", self.top_p))
-                .hint("above 0, up to 1 for all tokens"));
+            return Err(PlanError::new("top_p", format!("top-p {} is out of range", self.top_p))
+                .hint("give a number above 0, at most 1"));
         }
         if self.prompt.len() > PROMPT_BYTES {
             return Err(PlanError::new("prompt", format!("the prompt has {} bytes", self.prompt.len()))

@@ -5,6 +5,22 @@ pub mod architecture;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
+use crate::number::grouped;
+
+/// At most this many divisors are named in a hint.
+const NAMED_DIVISORS: usize = 6;
+
+/// The divisors of a number, smallest first: `1, 2 or 4`; `1, 2, 3, ... or 12` if there are many.
+fn divisors(number: usize) -> String {
+    let all: Vec<usize> = (1..=number.min(256)).filter(|divisor| number.is_multiple_of(*divisor)).collect();
+    let Some((last, rest)) = all.split_last() else { return "1".to_owned() };
+    let named: Vec<String> = rest.iter().take(NAMED_DIVISORS).map(usize::to_string).collect();
+    match (named.is_empty(), rest.len() > NAMED_DIVISORS) {
+        (true, _) => last.to_string(),
+        (false, true) => format!("{}, ... or {last}", named.join(", ")),
+        (false, false) => format!("{} or {last}", named.join(", ")),
+    }
+}
 
 /// Position encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,51 +169,77 @@ impl ModelPlan {
     /// The first field that is out of its range or does not fit the others.
     pub fn check(&self) -> Result<(), PlanError> {
         let sizes = [
-            ("model.layers", self.layers, 256),
-            ("model.heads", self.heads, 256),
-            ("model.kv_heads", self.kv_heads, 256),
-            ("model.d_model", self.d_model, 65_536),
-            ("model.d_ff", self.d_ff, 262_144),
-            ("model.seq", self.seq, 131_072),
-            ("model.vocab", self.vocab, 1_000_000),
+            ("model.layers", "layers", self.layers, 256),
+            ("model.heads", "attention heads", self.heads, 256),
+            ("model.kv_heads", "key/value heads", self.kv_heads, 256),
+            ("model.d_model", "model width", self.d_model, 65_536),
+            ("model.d_ff", "MLP width", self.d_ff, 262_144),
+            ("model.seq", "context length", self.seq, 131_072),
+            ("model.vocab", "vocabulary size", self.vocab, 1_000_000),
         ];
-        for (field, value, top) in sizes {
+        for (field, label, value, top) in sizes {
             if value == 0 || value > top {
-                return Err(PlanError::new(field, format!("{value} is out of range")).hint(format!("1 to {top}")));
+                let message = format!("{label} {value} is out of range");
+                return Err(PlanError::new(field, message).hint(format!("1 to {}", grouped(top as u64))));
             }
         }
         if self.d_model % self.heads != 0 {
-            let message = format!("{} heads do not divide a width of {}", self.heads, self.d_model);
-            return Err(PlanError::new("model.heads", message)
-                .hint(format!("d_model {} fits", self.d_model.next_multiple_of(self.heads))));
+            let message = format!(
+                "model width ({}) must be divisible by the number of attention heads ({})",
+                self.d_model, self.heads
+            );
+            return Err(PlanError::new("model.heads", message).hint(format!("use {} heads", divisors(self.d_model))));
         }
         if self.heads % self.kv_heads != 0 {
-            let message = format!("{} key-value heads do not divide {} heads", self.kv_heads, self.heads);
-            return Err(PlanError::new("model.kv_heads", message).hint("1, or the number of heads"));
+            let message = format!(
+                "the number of attention heads ({}) must be divisible by the number of key/value heads ({})",
+                self.heads, self.kv_heads
+            );
+            return Err(
+                PlanError::new("model.kv_heads", message).hint(format!("use {} key/value heads", divisors(self.heads)))
+            );
         }
         if self.positions == Positions::Rotary && self.d_head() % 2 != 0 {
-            return Err(PlanError::new(
-                "model.heads",
-                format!("rotary positions need an even head width, not {}", self.d_head()),
-            ));
+            let message = format!(
+                "rotary positions need an even head width; {} / {} is {}",
+                self.d_model,
+                self.heads,
+                self.d_head()
+            );
+            return Err(PlanError::new("model.heads", message).hint("use another number of heads or learned positions"));
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(
-                PlanError::new("model.dropout", format!("{} is not a fraction", self.dropout)).hint("0 up to 0.9")
+                PlanError::new("model.dropout", format!("dropout {} is out of range", self.dropout)).hint("0 to 0.99")
             );
         }
         if !(1.0..=1e9).contains(&self.rotary_base) {
-            return Err(PlanError::new("model.rotary_base", format!("{} is not a base", self.rotary_base))
-                .hint("1 to 1e9; 10,000 is usual"));
+            return Err(PlanError::new("model.rotary_base", format!("RoPE base {} is out of range", self.rotary_base))
+                .hint("1 to 1e9; 1e4 is usual"));
         }
         if self.norm_eps != 0.0 && !(1e-12..=0.1).contains(&self.norm_eps) {
-            return Err(PlanError::new("model.norm_eps", format!("{} is out of range", self.norm_eps))
+            return Err(PlanError::new("model.norm_eps", format!("norm epsilon {} is out of range", self.norm_eps))
                 .hint("0 for the default, or 1e-12 to 0.1; 1e-5 is common"));
         }
         if !self.logit_softcap.is_finite() || self.logit_softcap < 0.0 {
-            return Err(PlanError::new("model.logit_softcap", format!("{} is not a cap", self.logit_softcap))
-                .hint("0 for none, or 15 to 50"));
+            return Err(PlanError::new(
+                "model.logit_softcap",
+                format!("logit soft-cap {} is out of range", self.logit_softcap),
+            )
+            .hint("0 for none, or 15 to 50"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::divisors;
+
+    #[test]
+    fn divisors_are_named_up_to_a_few() {
+        for (number, named) in [(1, "1"), (4, "1, 2 or 4"), (128, "1, 2, 4, 8, 16, 32, ... or 128"), (7, "1 or 7")] {
+            assert_eq!(divisors(number), named);
+        }
     }
 }

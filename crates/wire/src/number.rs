@@ -12,9 +12,29 @@ pub fn brief(value: f64) -> String {
     }
 }
 
+/// An integer in groups of three digits with thin spaces between: `1 000 000`.
+pub fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_in_groups_of_three() {
+        for (value, text) in [(0, "0"), (999, "999"), (1000, "1 000"), (12_345_678, "12 345 678")] {
+            assert_eq!(grouped(value).replace('\u{202f}', " "), text);
+        }
+    }
 
     #[test]
     fn numbers_are_brief() {

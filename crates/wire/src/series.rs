@@ -171,7 +171,7 @@ pub mod name {
 pub struct SeriesInfo {
     /// Short label.
     pub label: String,
-    /// Unit, never empty.
+    /// Unit; empty if there is none.
     pub unit: &'static str,
     /// Meaning and formula in a sentence.
     pub meaning: &'static str,
@@ -186,12 +186,22 @@ pub fn describe(series: &str) -> SeriesInfo {
             UPDATE_RATIO,
             "update / weight",
             "ratio",
-            "Norm of the step's update over the norm of the weights; about 1e-3 is healthy.",
+            "Norm of the update of the step divided by the norm of the weights. Typical: 1e-3.",
         ),
-        (GRADIENT_RMS, "gradient", "loss / weight", "Root mean square of the gradient, before clipping."),
-        (WEIGHT_RMS, "weight", "weight", "Root mean square of the weights."),
-        (VALID_OF, "valid", "nats / token", "Mean of -ln p(next token) over the validation split of one dataset."),
-        (EPOCHS, "epochs", "epochs", "Times that a dataset has been trained on; beyond 4, repeated data adds less."),
+        (GRADIENT_RMS, "gradient", "", "Root mean square of the gradient, before clipping."),
+        (WEIGHT_RMS, "weight", "", "Root mean square of the weights."),
+        (
+            VALID_OF,
+            "val",
+            "nats/token",
+            "Mean cross-entropy, −ln p(next token), over the validation split of one dataset.",
+        ),
+        (
+            EPOCHS,
+            "epochs",
+            "epochs",
+            "Epochs trained on a dataset. Beyond 4, repeated data adds less (Muennighoff et al. 2023).",
+        ),
     ];
     for (prefix, label, unit, meaning) in by_parameter {
         if let Some(parameter) = series.strip_prefix(prefix) {
@@ -199,26 +209,28 @@ pub fn describe(series: &str) -> SeriesInfo {
         }
     }
     match series {
-        TRAIN => info("train", "nats / token", "Mean of -ln p(next token) over the step's batch."),
-        VALID => info(
-            "valid",
-            "nats / token",
-            "Mean of -ln p(next token) over the validation split, the same batches each time.",
+        TRAIN => info(
+            "train",
+            "nats/token",
+            "Training loss: mean cross-entropy, −ln p(next token), over the batch of the step.",
         ),
-        LEARNING_RATE => info("learning rate", "", "Learning rate that the optimizer used."),
-        GRAD_NORM => {
-            info("gradient norm", "loss / weight", "Root of the sum of all squared gradients, before clipping.")
-        }
-        TOKENS => info("tokens", "tokens", "Tokens trained on so far."),
+        VALID => info(
+            "val",
+            "nats/token",
+            "Validation loss: mean cross-entropy, −ln p(next token), over the same batches of the validation split each time.",
+        ),
+        LEARNING_RATE => info("learning rate", "", "Learning rate of the step."),
+        GRAD_NORM => info("gradient norm", "", "L2 norm of the gradient of all parameters, before clipping."),
+        TOKENS => info("tokens", "tokens", "Training tokens so far."),
         SECS => info("time", "s", "Training time so far, without pauses."),
-        TOKENS_PER_SEC => info("speed", "tok/s", "Tokens of the step over its time."),
-        STEP_MS => info("step", "ms", "Time of the step, evaluation and samples left out."),
-        BATCH_MS => info("batch", "ms", "Time to fetch the step's tokens."),
-        GRADIENT_MS => info("gradient", "ms", "Time of forward and backward."),
-        OPTIMIZER_MS => info("optimizer", "ms", "Time of clipping and the optimizer's step."),
-        OTHER_MS => info("other", "ms", "The rest of the step: statistics, commands, reporting."),
+        TOKENS_PER_SEC => info("throughput", "tok/s", "Tokens of the step divided by its time."),
+        STEP_MS => info("step", "ms", "Time of the step, without evaluation and sampling."),
+        BATCH_MS => info("data loading", "ms", "Time to load the batch of the step."),
+        GRADIENT_MS => info("forward + backward", "ms", "Time of the forward and the backward pass."),
+        OPTIMIZER_MS => info("optimizer", "ms", "Time of gradient clipping and the optimizer step."),
+        OTHER_MS => info("other", "ms", "Rest of the step: statistics, commands and reporting."),
         INSPECTIONS_MS => {
-            info("inspections", "ms", "Time of inspections since the previous step, not part of the step time.")
+            info("inspections", "ms", "Time of inspections since the previous step; not part of the step time.")
         }
         PROCESS_BYTES => info("process memory", "B", "Resident memory of the training process."),
         DEVICE_BYTES => info("device memory", "B", "Memory in use on the device."),

@@ -8,7 +8,7 @@ use crate::control::command::Command;
 use crate::control::intervention::Intervention;
 use crate::control::saved_schedule::SavedSchedule;
 use crate::hyperparameters::live_path::LivePath;
-use crate::number::brief;
+use crate::number::{brief, grouped};
 
 /// An event in the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -207,10 +207,12 @@ impl Event {
         match self {
             Self::Queued => "queued".into(),
             Self::Starting { device } => format!("starting on {device}"),
-            Self::Started { parameters } => format!("started, {parameters} parameters"),
+            Self::Started { parameters } => format!("started, {} parameters", grouped(*parameters)),
             Self::Paused => "paused".into(),
             Self::Resumed => "resumed".into(),
-            Self::Stepping { steps } => format!("{steps} step{}", if *steps == 1 { "" } else { "s" }),
+            Self::Stepping { steps } => {
+                format!("training {} step{}", grouped(*steps), if *steps == 1 { "" } else { "s" })
+            }
             Self::Changed { path, old, new } => {
                 format!("{} {} → {}", path.row().label.to_lowercase(), brief(*old), brief(*new))
             }
@@ -218,7 +220,7 @@ impl Event {
                 new: SavedSchedule::LearningRate { steps, .. },
                 old: SavedSchedule::LearningRate { steps: before, .. },
             } if steps != before => {
-                format!("learning-rate schedule changed, end at step {steps} instead of {before}")
+                format!("learning-rate schedule changed, last step {steps} instead of {before}")
             }
             Self::ScheduleChanged { new: SavedSchedule::LearningRate { .. }, .. } => {
                 "learning-rate schedule changed".into()
@@ -239,7 +241,7 @@ impl Event {
                 Cause::Requested => format!("checkpoint {}, requested", checkpoint.id),
                 Cause::BeforeChange => format!("checkpoint {}, before a change", checkpoint.id),
                 Cause::Best => format!("checkpoint {}, best so far", checkpoint.id),
-                Cause::End => format!("checkpoint {}, at the end", checkpoint.id),
+                Cause::End => format!("checkpoint {}, last", checkpoint.id),
                 Cause::Imported => format!("checkpoint {}, imported", checkpoint.id),
             },
             Self::CheckpointFailed { checkpoint, message } => format!("checkpoint {checkpoint} failed: {message}"),
@@ -255,8 +257,8 @@ impl Event {
             Self::Continued { checkpoint: None, .. } => "continued from the first step".into(),
             Self::Suspended => "suspended".into(),
             Self::BudgetReached { what } => format!("budget reached: {what}"),
-            Self::Evaluated { loss_nats, .. } => format!("validation loss {loss_nats:.3} nats"),
-            Self::Sampled { .. } => "sample".into(),
+            Self::Evaluated { loss_nats, .. } => format!("validation loss {loss_nats:.3} nats/token"),
+            Self::Sampled { .. } => "sample generated".into(),
             Self::Annotated { text } => text.clone(),
             Self::NonFinite { what } => format!("{what} is not finite: paused"),
             Self::Refused { message, .. } => format!("refused: {message}"),

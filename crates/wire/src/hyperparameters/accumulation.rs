@@ -54,12 +54,14 @@ impl AccumulationSchedule {
     pub fn check(changes: &[(u64, u64)], step: u64) -> Result<(), PlanError> {
         let failed = |message: String| Err(PlanError::new("accumulation", message));
         if changes.is_empty() || changes[0].0 < step || changes.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
-            return failed(format!("needs at least one change, in increasing steps from {step} on"));
+            return failed(format!(
+                "gradient accumulation needs at least one change, in increasing steps from {step} on"
+            ));
         }
         match changes.iter().find(|(_, micro_batches)| !(1..=65_536).contains(micro_batches)) {
-            Some((step, micro_batches)) => {
-                failed(format!("{micro_batches} micro-batches at step {step}; give a number from 1 to 65,536"))
-            }
+            Some((step, micro_batches)) => failed(format!(
+                "{micro_batches} micro-batches at step {step} is out of range; give a whole number from 1 to 65\u{202f}536"
+            )),
             None => Ok(()),
         }
     }

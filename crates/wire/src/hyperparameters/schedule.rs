@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
+use crate::number::grouped;
 
 /// The shape of the learning-rate schedule after warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -134,7 +135,7 @@ impl Schedule {
         let failed = |message: String, hint: &str| Err(PlanError::new("curve", message).hint(hint));
         match curve {
             ScheduleCurve::Scaled(rate) | ScheduleCurve::Cosine { learning_rate: rate, .. } if !is_rate(*rate) => {
-                failed(format!("{rate} is not a learning rate"), "a number from 0 to 10")
+                failed(format!("learning rate {rate} is out of range"), "give a number from 0 to 10")
             }
             ScheduleCurve::Cosine { to_step, .. } if *to_step <= step => {
                 failed(format!("the cosine would end at step {to_step}, before it begins"), "give a later step")
@@ -182,19 +183,28 @@ impl Schedule {
     /// A learning rate outside 0 to 10, a fraction outside 0 to 1, more warm-up steps than steps, or drawn points out of order.
     pub fn check(&self) -> Result<(), PlanError> {
         if !is_rate(self.peak) {
-            return Err(PlanError::new("optimizer.learning_rate", format!("{} is not a learning rate", self.peak))
-                .hint("0 to 10; 1e-3 is usual for small models"));
+            return Err(PlanError::new(
+                "optimizer.learning_rate",
+                format!("learning rate {} is out of range", self.peak),
+            )
+            .hint("0 to 10; 1e-3 is usual for small models"));
         }
         if !(0.0..=1.0).contains(&self.final_fraction) {
             return Err(PlanError::new(
                 "schedule.final_fraction",
-                format!("{} is not a fraction of the peak", self.final_fraction),
+                format!("final learning rate {} is out of range", self.final_fraction),
             )
-            .hint("0 to 1; 0.1 is usual"));
+            .hint("give a fraction of the peak from 0 to 1; 0.1 is usual"));
         }
         if self.warmup_steps > self.steps {
-            let message = format!("{} warm-up steps are more than the run's {}", self.warmup_steps, self.steps);
-            return Err(PlanError::new("schedule.warmup_steps", message).hint(format!("at most {}", self.steps)));
+            let message = format!(
+                "warm-up steps ({}) must not exceed the number of steps ({})",
+                grouped(self.warmup_steps),
+                grouped(self.steps)
+            );
+            return Err(
+                PlanError::new("schedule.warmup_steps", message).hint(format!("give at most {}", grouped(self.steps)))
+            );
         }
         match &self.shape {
             Shape::Points(points) if points.is_empty() => {
@@ -212,8 +222,8 @@ fn is_rate(value: f64) -> bool {
 
 fn check_points(field: &str, points: &[(u64, f64)]) -> Result<(), PlanError> {
     if let Some((step, rate)) = points.iter().find(|(_, rate)| !is_rate(*rate)) {
-        let message = format!("the drawn point at step {step} is not a learning rate: {rate}");
-        return Err(PlanError::new(field, message).hint("every learning rate must be from 0 to 10"));
+        let message = format!("learning rate {rate} of the point at step {} is out of range", grouped(*step));
+        return Err(PlanError::new(field, message).hint("give a number from 0 to 10"));
     }
     match points.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
         Some(pair) => Err(PlanError::new(field, format!("step {} comes after step {}", pair[1].0, pair[0].0))

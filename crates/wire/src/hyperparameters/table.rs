@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::recipe::Recipe;
 use crate::error::{PlanError, in_words};
+use crate::number::grouped;
 
 /// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -101,23 +102,29 @@ const HEADS: (u64, u64) = (1, 256);
 
 /// Every hyperparameter, in the order of the form and the reference.
 pub static TABLE: &[Hyperparameter] = &[
-    integer("model.layers", "Layers", "blocks", (1, 256), "Transformer blocks, each an attention and an MLP."),
+    integer(
+        "model.layers",
+        "Layers",
+        "blocks",
+        (1, 256),
+        "Number of transformer blocks, each an attention and an MLP.",
+    ),
     integer("model.d_model", "Model width", "channels", (1, 65_536), "Width of the residual stream (d_model)."),
     integer(
         "model.heads",
         "Attention heads",
-        "heads",
+        "",
         HEADS,
-        "Query heads per attention; each is d_model / heads wide.",
+        "Query heads of each attention; each is d_model / heads channels wide.",
     ),
     integer(
         "model.kv_heads",
         "Key/value heads",
-        "heads",
+        "",
         HEADS,
-        "Key and value heads; as many as attention heads for multi-head attention, fewer for grouped-query attention.",
+        "Key and value heads of each attention: as many as attention heads for multi-head attention, fewer for grouped-query attention.",
     ),
-    integer("model.d_ff", "MLP width", "neurons", (1, 262_144), "Hidden neurons per MLP (d_ff)."),
+    integer("model.d_ff", "MLP width", "neurons", (1, 262_144), "Hidden neurons of each MLP (d_ff)."),
     integer(
         "model.seq",
         "Context length",
@@ -130,28 +137,28 @@ pub static TABLE: &[Hyperparameter] = &[
         "Vocabulary size",
         "tokens",
         (1, 1_000_000),
-        "Tokens of the vocabulary; set by the tokenizer.",
+        "Number of tokens in the vocabulary; set by the tokenizer.",
     ),
     other(
         "model.positions",
         "Positions",
         "",
         Values::Choice(&["learned", "rotary"]),
-        "Learned: one vector per position, added to the embedding. Rotary: queries and keys are rotated by their position (RoPE).",
+        "learned: one vector per position, added to the embedding. rotary: queries and keys are rotated by their position (RoPE).",
     ),
     other(
         "model.norm",
         "Normalization",
         "",
         Values::Choice(&["layer", "rms"]),
-        "Layer norm uses mean and variance; RMS norm uses the root mean square only.",
+        "layer: LayerNorm, which uses mean and variance. rms: RMSNorm, which uses the root mean square only.",
     ),
     other(
         "model.mlp",
         "MLP type",
         "",
         Values::Choice(&["gelu", "swiglu"]),
-        "GELU: two matrices with a GELU between. SwiGLU: three matrices, one of them a gate.",
+        "gelu: two matrices with a GELU between. swiglu: three matrices, one of them a gate.",
     ),
     other(
         "model.qk_norm",
@@ -173,78 +180,78 @@ pub static TABLE: &[Hyperparameter] = &[
         "Logit soft-cap",
         "",
         (0.0, 1e6),
-        "Logits become cap · tanh(logits / cap); 0 turns it off.",
+        "Logits become cap · tanh(logits / cap). 0 disables it.",
     ),
     number(
         "model.rotary_base",
         "RoPE base",
         "",
         (1.0, 1e12),
-        "Base of rotary positions; a larger base rotates more slowly, for longer contexts.",
+        "Base of the rotation frequencies of rotary positions; a larger base rotates more slowly, for longer contexts.",
     ),
     number(
         "model.norm_eps",
         "Norm epsilon",
         "",
         (0.0, 1.0),
-        "Added to the variance or mean square before the square root; 0 uses 1e-5 for layer norm and 1e-6 for RMS norm.",
+        "Added to the variance (LayerNorm) or the mean square (RMSNorm) before the square root. 0 uses 1e-5 for LayerNorm and 1e-6 for RMSNorm.",
     ),
     number(
         "model.dropout",
         "Dropout",
-        "fraction",
+        "",
         (0.0, 0.99),
-        "Fraction of activations dropped during training; 0 turns it off.",
+        "Fraction of activations dropped during training. 0 disables it.",
     ),
     other(
         "optimizer.kind",
         "Optimizer",
         "",
         Values::Choice(&["adamw", "muon"]),
-        "AdamW for all parameters, or Muon for the matrices of the blocks and AdamW for the rest.",
+        "adamw: Adam with decoupled weight decay. muon: orthogonalized momentum updates for the weight matrices of the blocks, AdamW for all other parameters.",
     ),
-    live(number(
-        "optimizer.learning_rate",
-        "Learning rate",
-        "",
-        (0.0, 10.0),
-        "Peak learning rate; the schedule scales it. A change during a run sets the learning rate of the next step and scales the rest of the schedule.",
-    )),
+    live(number("optimizer.learning_rate", "Learning rate", "", (0.0, 10.0), "Peak learning rate of the schedule.")),
     live(number(
         "optimizer.beta1",
         "Beta 1",
         "",
         (0.0, 0.999_999),
-        "AdamW's decay of the first moment; 0.9 averages over about 10 steps.",
+        "Decay rate of the first moment estimate (β₁). 0.9 averages over about 10 steps.",
     )),
     number(
         "optimizer.beta2",
         "Beta 2",
         "",
         (0.0, 0.999_999),
-        "AdamW's decay of the second moment; 0.99 averages over about 100 steps.",
+        "Decay rate of the second moment estimate (β₂). 0.99 averages over about 100 steps.",
     ),
-    number("optimizer.eps", "Epsilon", "", (1e-12, 1e-2), "Added to the root of the second moment; 1e-8 is usual."),
+    number(
+        "optimizer.eps",
+        "Epsilon",
+        "",
+        (1e-12, 1e-2),
+        "Added to the denominator of the Adam update for numerical stability (ε).",
+    ),
     live(number(
         "optimizer.weight_decay",
         "Weight decay",
         "",
         (0.0, 10.0),
-        "Matrices are multiplied by 1 - learning rate × weight decay at each step; norms and biases are not.",
+        "Decoupled weight decay: each step multiplies the weight matrices by 1 − learning rate × weight decay; norms and biases do not decay.",
     )),
     live(number(
         "optimizer.grad_clip",
         "Gradient clipping",
-        "norm",
+        "",
         (0.0, 1e6),
-        "Gradients with a larger global norm are scaled down to it; 0 turns clipping off.",
+        "Maximum global norm of the gradient. Larger gradients are scaled down to it. 0 disables clipping.",
     )),
     number(
         "optimizer.z_loss",
         "Z-loss",
         "",
         (0.0, 1.0),
-        "Weight of the squared log-partition of the softmax in the loss; 0 turns it off.",
+        "Coefficient of the z-loss, log² Z of the softmax, in the loss. 0 disables it.",
     ),
     other("schedule.shape", "Schedule", "", Values::Shape, "Shape of the learning-rate schedule after warm-up."),
     integer(
@@ -252,12 +259,12 @@ pub static TABLE: &[Hyperparameter] = &[
         "Warm-up",
         "steps",
         INTERVAL,
-        "Steps of linear warm-up; by default at most a tenth of the run.",
+        "Steps over which the learning rate rises linearly to its peak; by default at most a tenth of the run.",
     ),
     number(
         "schedule.final_fraction",
-        "Final fraction",
-        "of the peak",
+        "Final learning rate",
+        "fraction of the peak",
         (0.0, 1.0),
         "Final learning rate as a fraction of the peak.",
     ),
@@ -267,64 +274,64 @@ pub static TABLE: &[Hyperparameter] = &[
         "Gradient accumulation",
         "micro-batches",
         (1, 65_536),
-        "Micro-batches whose gradients are summed before an optimizer step; the effective batch is batch size × this.",
+        "Micro-batches whose gradients are summed before an optimizer step. The effective batch size is batch size × gradient accumulation.",
     ),
     integer(
         "batch.replicas",
         "Replicas",
         "",
         (0, 256),
-        "Parts that a micro-batch is split into on a CPU, one per core, as in data-parallel training; 0 uses one replica per core.",
+        "Number of CPU threads that share a micro-batch (data parallelism). 0 uses one replica per core.",
     ),
     live(integer(
         "intervals.eval_every",
-        "Evaluate every",
+        "Evaluation interval",
         "steps",
         INTERVAL,
-        "Steps between evaluations of the validation loss; 0 turns them off.",
+        "Steps between evaluations of the validation loss. 0 disables them.",
     )),
     integer(
         "intervals.eval_batches",
         "Evaluation batches",
-        "batches",
+        "",
         (1, 1_000_000),
-        "Batches of one evaluation, the same ones each time.",
+        "Number of batches of one evaluation, the same ones each time.",
     ),
     live(integer(
         "intervals.sample_every",
-        "Sample every",
+        "Sampling interval",
         "steps",
         INTERVAL,
-        "Steps between generated samples; 0 turns them off.",
+        "Steps between generated samples. 0 disables them.",
     )),
-    integer("intervals.sample_tokens", "Sample length", "tokens", (0, 100_000), "Tokens of a sample."),
+    integer("intervals.sample_tokens", "Sample length", "tokens", (0, 100_000), "Number of tokens of a sample."),
     integer(
         "intervals.stats_every",
-        "Statistics every",
+        "Statistics interval",
         "steps",
         INTERVAL,
-        "Steps between statistics of weights and gradients; 0 turns them off.",
+        "Steps between statistics of weights and gradients. 0 disables them.",
     ),
     live(integer(
         "intervals.checkpoint_every",
-        "Checkpoint every",
+        "Checkpoint interval",
         "steps",
         INTERVAL,
-        "Steps between checkpoints; 0 turns them off.",
+        "Steps between periodic checkpoints. 0 disables them.",
     )),
     integer(
         "retention.latest",
-        "Newest checkpoints kept",
-        "checkpoints",
-        (0, 1_000_000),
-        "Newest periodic checkpoints that are kept; at least 1.",
+        "Checkpoints to keep",
+        "",
+        (1, 1_000_000),
+        "Number of newest periodic checkpoints that are kept; older ones are deleted.",
     ),
     integer(
         "retention.every_nth",
-        "Keep every nth",
-        "checkpoints",
+        "Keep every n-th",
+        "",
         (0, 1_000_000),
-        "Every nth periodic checkpoint is kept; 0 keeps none for this reason.",
+        "Keeps every n-th periodic checkpoint for good. 0 disables this.",
     ),
     other(
         "retention.best",
@@ -345,36 +352,36 @@ pub static TABLE: &[Hyperparameter] = &[
         "Snapshots",
         "MB",
         (0, 1_000_000),
-        "Maximum size of the snapshots that the X-ray page replays; 0 keeps none.",
+        "Maximum size of the snapshots that the X-ray page replays. 0 keeps none.",
     ),
     integer(
         "budget.tokens",
-        "Token budget",
+        "Token limit",
         "tokens",
         (0, u64::MAX),
-        "Tokens trained on at which the run ends; 0 for no limit.",
+        "Training tokens after which the run ends. 0: no limit.",
     ),
-    number("budget.secs", "Time budget", "s", (0.0, 1e12), "Training time at which the run ends; 0 for no limit."),
+    number("budget.secs", "Time limit", "s", (0.0, 1e12), "Training time after which the run ends. 0: no limit."),
     number(
         "budget.loss",
         "Target loss",
         "nats/token",
         (0.0, 1e6),
-        "Validation loss at which the run ends; 0 for no limit.",
+        "Validation loss at which the run ends. 0: no target.",
     ),
     integer(
         "budget.restarts",
-        "Restarts",
+        "Automatic restarts",
         "",
         (0, 1000),
-        "Maximum number of automatic restarts after the worker died.",
+        "Maximum number of automatic restarts after a worker failure.",
     ),
     other(
         "breakpoints",
         "Breakpoints",
         "steps",
         Values::Steps,
-        "The run pauses before each of these steps: 0, 100, 1000.",
+        "Steps before which the run pauses, separated by commas. Example: 100, 1000.",
     ),
 ];
 
@@ -409,8 +416,12 @@ impl Hyperparameter {
         if is_valid {
             return Ok(());
         }
-        Err(PlanError::new(self.path, format!("{} cannot be {value}", self.label.to_lowercase()))
-            .hint(format!("give {}", self.values)))
+        let label = self.label.to_lowercase();
+        let message = match value.as_f64() {
+            Some(number) => format!("{label} {number} is out of range"),
+            None => format!("{label} cannot be {value}"),
+        };
+        Err(PlanError::new(self.path, message).hint(format!("give {}", self.values)))
     }
 }
 
@@ -423,18 +434,23 @@ fn integer_of(value: &Value) -> Option<u64> {
 impl fmt::Display for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number { min: Self::ABOVE_ZERO, max } => write!(f, "a number above 0, up to {max}"),
-            Self::Number { min, max } => write!(f, "a number from {min} to {max}"),
+            Self::Number { min: Self::ABOVE_ZERO, max } => write!(f, "a number above 0, up to {}", bound(*max)),
+            Self::Number { min, max } => write!(f, "a number from {} to {}", bound(*min), bound(*max)),
             Self::Integer { min, max: u64::MAX } => write!(f, "a whole number from {min}"),
-            Self::Integer { min, max } => write!(f, "a whole number from {min} to {max}"),
+            Self::Integer { min, max } => write!(f, "a whole number from {min} to {}", grouped(*max)),
             Self::Switch => f.write_str("true or false"),
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::Shape => f.write_str(
-                "cosine, linear, constant, {\"wsd\": {\"decay_steps\": N}} or {\"points\": [[step, rate], ...]}",
+                "cosine, linear, constant, {\"wsd\": {\"decay_steps\": N}} or {\"points\": [[step, learning rate], ...]}",
             ),
             Self::Steps => f.write_str("a list of steps"),
         }
     }
+}
+
+/// A bound of a range: with an exponent far from 1, so that its zeros need not be counted.
+fn bound(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e5).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
 }
 
 /// The JSON pointer of a path.
@@ -456,8 +472,30 @@ pub fn check(recipe: &Recipe) -> Result<(), PlanError> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::run::preset;
+
+    #[test]
+    fn a_value_out_of_range_is_named_with_the_range() {
+        for (path, value, message, hint) in [
+            ("optimizer.learning_rate", json!(-1.0), "learning rate -1 is out of range", "give a number from 0 to 10"),
+            ("optimizer.eps", json!(1), "epsilon 1 is out of range", "give a number from 1e-12 to 0.01"),
+            ("model.rotary_base", json!(0.5), "rope base 0.5 is out of range", "give a number from 1 to 1e12"),
+            ("budget.tokens", json!(-3), "token limit -3 is out of range", "give a whole number from 0"),
+            (
+                "retention.latest",
+                json!(0),
+                "checkpoints to keep 0 is out of range",
+                "give a whole number from 1 to 1\u{202f}000\u{202f}000",
+            ),
+            ("model.qk_norm", json!("yes"), "qk-norm cannot be \"yes\"", "give true or false"),
+        ] {
+            let error = find(path).unwrap().check(&value).unwrap_err();
+            assert_eq!((error.message.as_str(), error.hint.as_deref()), (message, Some(hint)));
+        }
+    }
 
     #[test]
     fn the_table_describes_the_recipe_and_nothing_else() {

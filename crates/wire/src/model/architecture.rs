@@ -26,7 +26,7 @@ impl Shape {
         let needed = differences.join(", ");
         let message = format!("transformers has no such architecture; for {} it needs {needed}", nearer.name());
         Err(PlanError::new("model", message).hint(
-            "GPT-2: learned positions, layer norm, GELU. Llama: rotary positions, RMS norm, SwiGLU. Neither has qk_norm or logit_softcap",
+            "GPT-2: learned positions, LayerNorm, GELU. Llama: rotary positions, RMSNorm, SwiGLU. Neither has qk_norm or logit_softcap",
         ))
     }
 

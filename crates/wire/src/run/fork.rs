@@ -29,8 +29,8 @@ pub fn resolve_fork(
     let here = origin.from.checkpoint.step;
     if let Some(steps) = spec.steps {
         if steps < here {
-            let message = format!("it begins at step {here} and cannot end at {steps}");
-            return Err(PlanError::new("steps", message).hint(format!("more than {here}")));
+            let message = format!("the fork begins at step {here} and cannot end at step {steps}");
+            return Err(PlanError::new("steps", message).hint(format!("give more than {here} steps")));
         }
         origin.hyperparameters.steps = steps;
     }
@@ -73,7 +73,10 @@ pub fn resolve_fork(
     check_memory(&plan, &estimate, device)?;
     let mut notes = vec![];
     if device.id != parent.device {
-        notes.push(format!("Another device than {}'s: its numbers will differ in the last digits.", parent.device));
+        notes.push(format!(
+            "The parent trained on {}. On another device the losses differ in the last digits.",
+            parent.device
+        ));
     }
     Ok(PlanView { plan, estimate, notes })
 }
@@ -81,7 +84,9 @@ pub fn resolve_fork(
 /// The parent's datasets must be in this lab: an imported run may have none or others.
 fn check_texts(parent: &RunPlan, corpora: &[CorpusInfo]) -> Result<(), PlanError> {
     if parent.mix.is_empty() {
-        return Err(PlanError::new("corpus", "the model came without a text").hint("corpus: tales, for a start"));
+        return Err(
+            PlanError::new("corpus", "the imported model has no dataset").hint("give one, for example corpus: tales")
+        );
     }
     let found = |id| corpora.iter().find(|info| info.id == id);
     let away = parent
@@ -95,7 +100,7 @@ fn check_texts(parent: &RunPlan, corpora: &[CorpusInfo]) -> Result<(), PlanError
     };
     let hint = match parent.tokenizer.is_trained_on_corpus() {
         true => "upload that dataset again",
-        false => "upload that dataset, or choose another one: corpus",
+        false => "upload that dataset, or give another one as corpus",
     };
     Err(PlanError::new("corpus", message).hint(hint))
 }
@@ -138,9 +143,8 @@ pub fn changes(parent: &Parent, plan: &RunPlan) -> Result<Vec<(Command, Event)>,
     for (place, command) in parent.changes.iter().enumerate() {
         let field = format!("parent.changes[{place}]");
         if matches!(command, Command::EditWeights { .. }) && hyperparameters.steps <= here {
-            let message =
-                format!("it begins at step {here}, which is its last, so it would train nothing after the weight edit");
-            return Err(PlanError::new("steps", message).hint(format!("more than {here}")));
+            let message = format!("the fork begins at its last step, {here}, and trains no step after the weight edit");
+            return Err(PlanError::new("steps", message).hint(format!("give more than {here} steps")));
         }
         let event = match command {
             Command::EditWeights { interventions, .. } => {

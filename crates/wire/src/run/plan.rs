@@ -17,9 +17,12 @@ use crate::hyperparameters::schedule::Schedule;
 use crate::hyperparameters::table;
 use crate::id::{CorpusId, DeviceId};
 use crate::model::ModelPlan;
+use crate::number::grouped;
 use crate::run::preset;
 use crate::run::spec::RunSpec;
 
+/// No worker has connected yet.
+const NO_DEVICE: &str = "no device is connected";
 /// Maximum number of steps of a run.
 pub const MAX_STEPS: u64 = 100_000_000;
 /// Maximum number of breakpoints.
@@ -56,7 +59,7 @@ pub struct RunPlan {
     pub preset: String,
     /// Optimizer steps.
     pub steps: u64,
-    /// Seed of initialisation, batches and samples.
+    /// Seed for initialization, batches and samples.
     pub seed: u64,
     /// Hyperparameters.
     pub recipe: Recipe,
@@ -159,10 +162,9 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
     let texts = choose_texts(spec, corpora)?;
     let tokenizer = spec.tokenizer.unwrap_or(preset.tokenizer);
     let steps = spec.steps.unwrap_or(preset.steps);
-    if steps == 0 || steps > MAX_STEPS {
-        return Err(
-            PlanError::new("steps", format!("{steps} steps are out of bounds")).hint(format!("1 to {MAX_STEPS}"))
-        );
+    if !(1..=MAX_STEPS).contains(&steps) {
+        return Err(PlanError::new("steps", format!("steps {steps} is out of range"))
+            .hint(format!("give a whole number from 1 to {}", grouped(MAX_STEPS))));
     }
     let mut recipe = preset.recipe;
     recipe.schedule.warmup_steps = recipe.schedule.warmup_steps.min(steps / 10);
@@ -202,11 +204,7 @@ pub fn check_spec(spec: &RunSpec) -> Result<(), PlanError> {
 pub(crate) fn choose_device<'a>(spec: &RunSpec, devices: &'a [DeviceInfo]) -> Result<&'a DeviceInfo, PlanError> {
     if let Some(id) = &spec.device {
         let known: Vec<&str> = devices.iter().map(|device| device.id.as_str()).collect();
-        let hint = if known.is_empty() {
-            "no device has reported yet".to_owned()
-        } else {
-            format!("one of {}", known.join(", "))
-        };
+        let hint = if known.is_empty() { NO_DEVICE.to_owned() } else { format!("choose one of {}", known.join(", ")) };
         return devices
             .iter()
             .find(|device| device.id == *id)
@@ -221,8 +219,7 @@ pub(crate) fn choose_device<'a>(spec: &RunSpec, devices: &'a [DeviceInfo]) -> Re
                 .unwrap_or(std::cmp::Ordering::Equal)
         })
         .ok_or_else(|| {
-            PlanError::new("device", "no device has reported yet")
-                .hint("wait until a worker has started, or start one: kindling worker")
+            PlanError::new("device", NO_DEVICE).hint("wait a few seconds, or add a device by hand: kindling worker")
         })
 }
 
@@ -232,20 +229,21 @@ pub(crate) fn choose_texts<'a>(
 ) -> Result<Vec<(&'a CorpusInfo, f64)>, PlanError> {
     let wanted: BTreeMap<CorpusId, f64> = match (&spec.corpus, &spec.mix) {
         (Some(_), Some(_)) => {
-            return Err(PlanError::new("mix", "corpus and mix are both given").hint("give one of them"));
+            return Err(PlanError::new("mix", "a dataset and a mix are both given").hint("give one of corpus and mix"));
         }
-        (None, None) => return Err(PlanError::new("corpus", "no dataset is given").hint("for example corpus: tales")),
+        (None, None) => {
+            return Err(PlanError::new("corpus", "no dataset is given").hint("give one, for example corpus: tales"));
+        }
         (Some(corpus), None) => BTreeMap::from([(corpus.clone(), 1.0)]),
         (None, Some(mix)) => mix.clone(),
     };
     if let Some((corpus, weight)) = wanted.iter().find(|(_, weight)| !weight.is_finite() || **weight < 0.0) {
-        return Err(
-            PlanError::new("mix", format!("{corpus} has the weight {weight}")).hint("weights are numbers from 0 up")
-        );
+        return Err(PlanError::new("mix", format!("weight {weight} of {corpus} is out of range"))
+            .hint("give a number, at least 0"));
     }
     let total: f64 = wanted.values().sum();
     if total <= 0.0 {
-        return Err(PlanError::new("mix", "all weights are 0").hint("at least one above 0"));
+        return Err(PlanError::new("mix", "all weights are 0").hint("give at least one weight above 0"));
     }
     // A dataset of weight 0 stays: its weight can be raised while the run trains.
     wanted
@@ -253,7 +251,7 @@ pub(crate) fn choose_texts<'a>(
         .map(|(id, weight)| match corpora.iter().find(|info| info.id == id) {
             Some(info) => Ok((info, weight / total)),
             None => {
-                Err(PlanError::new("corpus", format!("unknown corpus {id}")).hint("GET /api/v1/corpora lists them"))
+                Err(PlanError::new("corpus", format!("unknown dataset {id}")).hint("GET /api/v1/corpora lists them"))
             }
         })
         .collect()
@@ -283,7 +281,7 @@ fn vocab(tokenizer: Tokenizer, texts: &[(&CorpusInfo, f64)]) -> Result<usize, Pl
         Tokenizer::Char => {
             if let Some((info, _)) = texts.iter().find(|(info, _)| info.alphabet.is_empty()) {
                 let message = format!("{} has too many unique characters for a character tokenizer", info.id);
-                return Err(PlanError::new("tokenizer", message).hint("byte or bpe-1024"));
+                return Err(PlanError::new("tokenizer", message).hint("use byte or bpe-1024"));
             }
             let letters: BTreeSet<char> = texts.iter().flat_map(|(info, _)| info.alphabet.chars()).collect();
             let documents: u64 = texts.iter().map(|(info, _)| info.documents).sum();
@@ -359,8 +357,8 @@ fn check(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> 
     model.check()?;
     plan.schedule().check()?;
     if batch.replicas > batch.size {
-        let message = format!("{} replicas cannot share {} sequences", batch.replicas, batch.size);
-        return Err(PlanError::new("batch.replicas", message).hint(format!("at most {}", batch.size.min(256))));
+        let message = format!("replicas ({}) must not exceed the batch size ({})", batch.replicas, batch.size);
+        return Err(PlanError::new("batch.replicas", message).hint(format!("give at most {}", batch.size.min(256))));
     }
     check_breakpoints(plan)?;
     check_lengths(plan, texts)
@@ -371,12 +369,12 @@ pub(crate) fn check_breakpoints(plan: &RunPlan) -> Result<(), PlanError> {
     let breakpoints = &plan.recipe.breakpoints;
     if breakpoints.len() > MAX_BREAKPOINTS {
         let message = format!("{} breakpoints are too many", breakpoints.len());
-        return Err(PlanError::new("breakpoints", message).hint(format!("at most {MAX_BREAKPOINTS}")));
+        return Err(PlanError::new("breakpoints", message).hint(format!("give at most {MAX_BREAKPOINTS}")));
     }
     let first = plan.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step);
     match breakpoints.iter().find(|step| !(first..=plan.steps).contains(step)) {
-        Some(step) => Err(PlanError::new("breakpoints", format!("the run never reaches step {step}"))
-            .hint(format!("{first} to {}", plan.steps))),
+        Some(step) => Err(PlanError::new("breakpoints", format!("the run never reaches step {}", grouped(*step)))
+            .hint(format!("give steps from {} to {}", grouped(first), grouped(plan.steps)))),
         None => Ok(()),
     }
 }
@@ -416,19 +414,19 @@ pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceI
         Some(size) => {
             let accumulation = (batch.size * batch.accumulation).div_ceil(size);
             format!(
-                "batch.size {size} with batch.accumulation {accumulation} would fit and keep about the same effective batch"
+                "batch size {size} with gradient accumulation {accumulation} would fit and keep about the same effective batch size"
             )
         }
         None => match (1..model.layers)
             .rev()
             .find(|layers| ModelPlan { layers: *layers, ..model.clone() }.training_bytes(1, 1) <= device.memory_bytes)
         {
-            Some(layers) => format!("model.layers {layers} with batch.size 1 would fit"),
+            Some(layers) => format!("{layers} layers with batch size 1 would fit"),
             None => "a smaller preset, or a device with more memory".to_owned(),
         },
     };
     let message = format!(
-        "needs about {} and {} has {}",
+        "the run needs about {} of memory; {} has {}",
         gigabytes(estimate.memory_bytes),
         device.id,
         gigabytes(device.memory_bytes)
@@ -437,7 +435,7 @@ pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceI
 }
 
 fn gigabytes(bytes: u64) -> String {
-    format!("{:.1} GB", bytes as f64 / 1e9)
+    format!("{:.1}\u{202f}GB", bytes as f64 / 1e9)
 }
 
 fn notes(plan: &RunPlan, estimate: &Estimate, texts: &[(&CorpusInfo, f64)]) -> Vec<String> {
@@ -448,13 +446,13 @@ fn notes(plan: &RunPlan, estimate: &Estimate, texts: &[(&CorpusInfo, f64)]) -> V
             tokens.map(|tokens| estimate.tokens as f64 * weight / tokens.max(1) as f64).filter(|epochs| *epochs > 4.0)
         {
             notes.push(format!(
-                "{} will be trained on for {epochs:.0} epochs; beyond 4, repeated data adds less (Muennighoff et al. 2023).",
+                "The run trains {epochs:.0} epochs on {}. Beyond 4 epochs, repeated data adds less (Muennighoff et al. 2023).",
                 info.name
             ));
         }
     }
     if estimate.secs.is_some_and(|secs| secs > 12.0 * 3600.0) {
-        notes.push("This run will take more than half a day on this device.".to_owned());
+        notes.push("The run takes more than half a day on this device.".to_owned());
     }
     notes
 }
@@ -585,7 +583,7 @@ pub(crate) mod tests {
     #[test]
     fn a_plan_that_does_not_fit_names_one_that_does() {
         let error = plan(r#"{"corpus":"tales","overrides":{"batch.size":60000}}"#).unwrap_err();
-        let rows: u64 = error.hint.unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+        let rows: u64 = error.hint.unwrap().split_whitespace().nth(2).unwrap().parse().unwrap();
         assert!(plan(&format!(r#"{{"corpus":"tales","overrides":{{"batch.size":{rows}}}}}"#)).is_ok());
         assert!(
             plan(&format!(r#"{{"corpus":"tales","overrides":{{"batch.size":{}}}}}"#, rows + 1)).is_err(),

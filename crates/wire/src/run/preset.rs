@@ -15,7 +15,7 @@ use crate::model::{Mlp, ModelPlan, Norm, Positions};
 pub struct PresetInfo {
     /// Name in a spec.
     pub name: String,
-    /// Size class and training time, as a phrase.
+    /// Size class, as a phrase.
     pub size: String,
     /// Purpose, in a sentence.
     pub about: String,
@@ -32,71 +32,92 @@ pub fn presets() -> Vec<PresetInfo> {
     vec![
         entry(
             "tiny",
-            "tiny: seconds",
-            "Two narrow layers, for a first try and for slow machines.",
+            "tiny",
+            "2 layers, d_model 64, context length 64: for a first try and for slow machines.",
             Tokenizer::Char,
             1000,
             tiny(),
         ),
         entry(
             "nanogpt-cpu",
-            "small: minutes on a laptop",
-            "nanoGPT's CPU recipe: 4 layers, 128 wide, 64 tokens of context.",
+            "small",
+            "nanoGPT's CPU configuration: 4 layers, d_model 128, context length 64.",
             Tokenizer::Char,
             2000,
             nanogpt_cpu(),
         ),
         entry(
             "induction",
-            "tiny: minutes on a laptop",
-            "Two layers that learn to copy, on the dataset induction: watch an induction head form.",
+            "tiny",
+            "2 layers for the dataset induction: the model learns to copy, and an induction head forms.",
             Tokenizer::Char,
             1500,
             induction(),
         ),
         entry(
             "grokking",
-            "tiny: half an hour on a laptop",
-            "One layer that first memorizes sums and much later generalizes, on the dataset modular-addition.",
+            "tiny",
+            "1 layer for the dataset modular-addition: the model first memorizes the sums and generalizes much later.",
             Tokenizer::Bpe(354),
             6000,
             grokking(),
         ),
         entry(
             "depth",
-            "any: set by depth",
-            "A modern architecture derived from its number of layers: width, heads and learning rate follow.",
+            "any size",
+            "RoPE, RMSNorm and SwiGLU. The number of layers sets the width, the heads and the learning rate.",
             Tokenizer::Bpe(1024),
             2000,
             by_depth(4),
         ),
         entry(
             "nanogpt-char",
-            "medium: minutes on a GPU, hours on a CPU",
-            "nanoGPT's character model: 6 layers, 384 wide, 256 tokens.",
+            "medium, for a GPU",
+            "nanoGPT's character model: 6 layers, d_model 384, context length 256.",
             Tokenizer::Char,
             5000,
             nanogpt_char(),
         ),
         entry(
             "llama-small",
-            "medium: a GPU",
-            "A modern architecture: RoPE, RMS norm, SwiGLU, grouped-query attention; 8 layers, 512 wide.",
+            "medium, for a GPU",
+            "RoPE, RMSNorm, SwiGLU, grouped-query attention: 8 layers, d_model 512, context length 512.",
             Tokenizer::Bpe(8192),
             5000,
             llama_small(),
         ),
         entry(
             "gpt2",
-            "large: 124 M, a big GPU",
-            "GPT-2 small, with 1,024 tokens of context.",
+            "large, for a large GPU",
+            "GPT-2 small: 12 layers, d_model 768, context length 1\u{202f}024.",
             Tokenizer::Gpt2,
             20_000,
             gpt2(12, 12, 768),
         ),
-        entry("gpt2-medium", "large: 350 M", "GPT-2 medium.", Tokenizer::Gpt2, 20_000, gpt2(24, 16, 1024)),
-        entry("gpt2-large", "large: 774 M", "GPT-2 large.", Tokenizer::Gpt2, 20_000, gpt2(36, 20, 1280)),
-        entry("gpt2-xl", "large: 1.5 B", "GPT-2 XL.", Tokenizer::Gpt2, 20_000, gpt2(48, 25, 1600)),
+        entry(
+            "gpt2-medium",
+            "large, for a large GPU",
+            "GPT-2 medium: 24 layers, d_model 1\u{202f}024, context length 1\u{202f}024.",
+            Tokenizer::Gpt2,
+            20_000,
+            gpt2(24, 16, 1024),
+        ),
+        entry(
+            "gpt2-large",
+            "large, for a large GPU",
+            "GPT-2 large: 36 layers, d_model 1\u{202f}280, context length 1\u{202f}024.",
+            Tokenizer::Gpt2,
+            20_000,
+            gpt2(36, 20, 1280),
+        ),
+        entry(
+            "gpt2-xl",
+            "large, for a large GPU",
+            "GPT-2 XL: 48 layers, d_model 1\u{202f}600, context length 1\u{202f}024.",
+            Tokenizer::Gpt2,
+            20_000,
+            gpt2(48, 25, 1600),
+        ),
     ]
 }
 
@@ -108,7 +129,7 @@ pub fn find(name: &str, depth: Option<u32>) -> Result<PresetInfo, PlanError> {
     let mut all = presets();
     let names: Vec<String> = all.iter().map(|preset| preset.name.clone()).collect();
     let at = all.iter().position(|preset| preset.name == name).ok_or_else(|| {
-        PlanError::new("preset", format!("unknown preset {name:?}")).hint(format!("one of {}", names.join(", ")))
+        PlanError::new("preset", format!("unknown preset {name:?}")).hint(format!("choose one of {}", names.join(", ")))
     })?;
     let mut preset = all.swap_remove(at);
     match depth {
@@ -117,7 +138,7 @@ pub fn find(name: &str, depth: Option<u32>) -> Result<PresetInfo, PlanError> {
                 .hint("choose preset depth, or set model.layers"))
         }
         Some(depth) if !(1..=64).contains(&depth) => {
-            Err(PlanError::new("depth", format!("{depth} is out of range")).hint("1 to 64"))
+            Err(PlanError::new("depth", format!("depth {depth} is out of range")).hint("give a whole number from 1 to 64"))
         }
         Some(depth) => {
             preset.recipe = by_depth(depth as usize);
