@@ -13,6 +13,7 @@ use std::rc::Rc;
 use figure::{Layout, Table};
 use leptos::prelude::*;
 
+use super::hyperparameters::with_comma;
 use super::value_table::ValueTable;
 use canvas::ChartCanvas;
 pub(crate) use content::{ChartContent, ChartGroup, Line, MarkerText};
@@ -74,13 +75,13 @@ pub(crate) fn Chart(
     view! {
         <figure class=format!("chart {class}")>
             <figcaption>
-                <h2 title=meaning>{title}<span class="unit">{move || format!(" {}", unit.get())}</span></h2>
+                <h2 title=meaning>{title}<span class="unit">{move || with_comma(&unit.get())}</span></h2>
                 {has_legend.then(|| view! { <Legend entries=legend /> })}
                 {children.map(|children| children())}
                 <button
                     class="quiet table-toggle"
                     aria-pressed=move || table.read().is_some().to_string()
-                    title="Shows the values as a table"
+                    title="Switches between the chart and a table of its values"
                     on:click=toggle
                 >
                     "Table"

@@ -11,10 +11,15 @@ pub(crate) fn group_title(group: &'static str) -> &'static str {
         "batch" => "Batch",
         "intervals" => "Intervals",
         "retention" => "Checkpoints and snapshots",
-        "budget" => "Budget",
+        "budget" => "Limits and restarts",
         "breakpoints" => "Breakpoints",
         other => other,
     }
+}
+
+/// A unit after a label: `, steps`; nothing without a unit.
+pub(crate) fn with_comma(unit: &str) -> String {
+    if unit.is_empty() { String::new() } else { format!(", {unit}") }
 }
 
 /// A value as a person writes it.

@@ -9,6 +9,7 @@ pub(crate) fn ValueTable(table: Table) -> impl IntoView {
     view! {
         <div class="values" tabindex="0">
             <table>
+                {(!table.caption.is_empty()).then(|| view! { <caption class="small dim">{table.caption}</caption> })}
                 <thead>
                     <tr>
                         {table.headings.into_iter().map(|heading| view! {

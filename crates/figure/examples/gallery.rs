@@ -70,7 +70,7 @@ fn fold(from: u64, to: u64, width: u64, value: &mut dyn FnMut(u64) -> f64) -> Ve
 }
 
 fn marker(x: f64, phrase: &str, author: Author, is_alarm: bool) -> Marker {
-    Marker { x, phrase: phrase.into(), author, is_alarm }
+    Marker { x, phrase: phrase.into(), author, is_alarm, is_change: !is_alarm }
 }
 
 fn references() -> Vec<Reference> {
@@ -94,7 +94,7 @@ fn loss(mut noise: Noise) -> Drawing {
     ];
     let spec = ChartSpec {
         title: "loss".into(),
-        unit: "nats / token".into(),
+        unit: "nats/token".into(),
         to: Some(8000.0),
         references: references(),
         markers: vec![
@@ -117,7 +117,7 @@ fn logarithmic(mut noise: Noise) -> Drawing {
     let curves = [Curve { smoothing: Some(8000.0), ..Curve::new("train", Role::Run(2), &train) }];
     let spec = ChartSpec {
         title: "loss".into(),
-        unit: "nats / token".into(),
+        unit: "nats/token".into(),
         y_scale: ScaleKind::Log,
         references: references(),
         ..ChartSpec::default()
@@ -180,7 +180,7 @@ fn many(mut noise: Noise) -> Drawing {
     let end = Scale::new(ScaleKind::Linear, 0.0, 4000.0).to;
     let spec = ChartSpec {
         title: "validation loss".into(),
-        unit: "nats / token".into(),
+        unit: "nats/token".into(),
         to: Some(end),
         y_fraction: Some(0.97),
         ..ChartSpec::default()

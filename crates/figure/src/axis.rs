@@ -121,12 +121,13 @@ pub fn ticks(scale: &Scale, target: usize, unit: &str) -> Vec<Tick> {
             return values.iter().map(label).collect();
         }
     }
+    let unit = if unit == "B" { unit } else { "" };
     let step = match format {
         Format::Duration => time_step((scale.to - scale.from) / target as f64),
         Format::Count => round_step((scale.to - scale.from) / target as f64).max(1.0),
         _ => round_step((scale.to - scale.from) / target as f64),
     };
-    let labels = Labels::new(scale, step, format);
+    let labels = Labels::new(scale, step, format, unit);
     multiples(scale, step).into_iter().map(|value| Tick { value, label: labels.write(value) }).collect()
 }
 
@@ -195,16 +196,18 @@ fn log_label(value: f64, format: Format) -> String {
 }
 
 /// How all labels of one axis are written, so that they share their prefix and decimals.
-struct Labels {
+struct Labels<'a> {
     format: Format,
+    /// Unit after the prefix: `MB`. Other units are in the title.
+    unit: &'a str,
     step: f64,
     factor: f64,
     letter: &'static str,
     is_scientific: bool,
 }
 
-impl Labels {
-    fn new(scale: &Scale, step: f64, format: Format) -> Self {
+impl<'a> Labels<'a> {
+    fn new(scale: &Scale, step: f64, format: Format, unit: &'a str) -> Self {
         let size = scale.from.abs().max(scale.to.abs());
         let (factor, letter) = match format {
             Format::Prefixed => number::prefix(size),
@@ -212,7 +215,7 @@ impl Labels {
             _ => (1.0, ""),
         };
         let is_scientific = format != Format::Duration && (size / factor >= 1e7 || size / factor < 1e-2);
-        Self { format, step, factor, letter, is_scientific }
+        Self { format, unit, step, factor, letter, is_scientific }
     }
 
     fn write(&self, value: f64) -> String {
@@ -226,10 +229,13 @@ impl Labels {
         }
         if self.is_scientific {
             let digits = value.abs().log10().floor() as i32 + decimals(self.step);
-            return number::exponent(value, digits.clamp(0, 15) as usize, 0);
+            return number::scientific(value, digits.clamp(0, 15) as usize);
         }
         let digits = number::fixed(value / self.factor, decimals(self.step / self.factor));
-        if self.letter.is_empty() { digits } else { format!("{digits}{THIN}{}", self.letter) }
+        match (self.letter, self.unit) {
+            ("", "") => digits,
+            (letter, unit) => format!("{digits}{THIN}{letter}{unit}"),
+        }
     }
 }
 
@@ -279,6 +285,7 @@ mod tests {
         assert_eq!(labels(&linear(0.0, 10_000.0), 5, "steps"), ["0", "2 000", "4 000", "6 000", "8 000", "10 000"]);
         assert_eq!(labels(&linear(0.0, 1e-3), 4, "per step"), ["0", "2.5e-4", "5e-4", "7.5e-4", "1e-3"]);
         assert_eq!(labels(&linear(0.0, 12_400.0), 3, "tok/s"), ["0", "5 k", "10 k"]);
+        assert_eq!(labels(&linear(0.0, 2.4e8), 3, "B"), ["0", "100 MB", "200 MB"]);
         assert_eq!(labels(&linear(0.0, 400.0), 4, "s"), ["0", "2 min", "4 min", "6 min"]);
         assert_eq!(labels(&linear(0.0, 5400.0), 4, "s"), ["0", "30 min", "1 h", "1 h 30 min"]);
         assert_eq!(labels(&log(1e-5, 1e-2), 4, "ratio"), ["1e-5", "1e-4", "1e-3", "0.01"]);

@@ -91,8 +91,8 @@ pub(crate) fn reference_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     seen.map(line).collect()
 }
 
-/// Their labels at the right edge; an arrow for those outside the visible range.
-pub(crate) fn reference_labels(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
+/// Their labels at the right edge, or at the left edge where a curve would run through them; an arrow for those outside the visible range.
+pub(crate) fn reference_labels(spec: &ChartSpec, curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     let plot = layout.plot;
     if plot.width < 120.0 || plot.height < 40.0 {
         return Vec::new();
@@ -109,14 +109,34 @@ pub(crate) fn reference_labels(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> 
         } else {
             (plot.bottom() - 5.0, format!("{} {value} ↓", reference.label))
         };
+        let text =
+            Text::words(Point::new(plot.right() - 4.0, wanted), text, SMALL, reference.role).anchored(Anchor::End);
+        let (right, wanted) = reference_place(curves, layout, reference.value, wanted, text.width());
         let Some(y) = free_line(wanted, &taken, plot) else { continue };
         taken.push(y);
-        let text = Text::words(Point::new(plot.right() - 4.0, y), text, SMALL, reference.role).anchored(Anchor::End);
+        let text = Text { at: Point::new(right, y), ..text };
         let back = Rect::new(text.at.x - text.width() - 3.0, y - SMALL, text.width() + 6.0, SMALL + 4.0);
         shapes.push(Shape::Rect { rect: back, radius: 2.0, fill: Fill::faint(Role::Surface, 0.72) });
         shapes.push(text.into());
     }
     shapes
+}
+
+/// The right end and the baseline of the label of a reference line: beside `wanted` at the right edge, below the line or at the left edge,
+/// whichever first keeps clear of the curves; `wanted` if none does.
+fn reference_place(curves: &[Curve], layout: &Layout, value: f64, wanted: f64, width: f64) -> (f64, f64) {
+    let plot = layout.plot;
+    let (right, left) = (plot.right() - 4.0, plot.x + 4.0 + width);
+    let below = if layout.y.contains(value) { layout.to_y(value) + 13.0 } else { wanted };
+    let places = [(right, wanted), (right, below), (left, wanted), (left, below)];
+    let is_clear = |(end, y): &(f64, f64)| {
+        let (from, to) = (layout.from_x(end - width - 3.0), layout.from_x(end + 3.0));
+        let crossed =
+            curves.iter().flat_map(|curve| visible(curve.buckets, from, to)).filter(|bucket| has_value(bucket));
+        let mut heights = crossed.map(|bucket| extent(bucket)).map(|(low, high)| (layout.to_y(high), layout.to_y(low)));
+        (plot.y + SMALL..=plot.bottom()).contains(y) && !heights.any(|(top, bottom)| top < y + 3.0 && bottom > y - 9.0)
+    };
+    places.into_iter().find(is_clear).unwrap_or((right, wanted))
 }
 
 /// Names of abandoned segments and labelled curves at their ends, since the legend cannot distinguish them.
@@ -208,7 +228,11 @@ pub(crate) fn marker_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     seen.map(line).collect()
 }
 
-/// The row of markers, each with its phrase if there is room before the next.
+/// Markers closer than this, pixels, share one phrase.
+const SHARED_PHRASE: f64 = 2.0 * MARKER;
+
+/// The row of markers. Markers at one position share a phrase: the most important one and the number of the others. It is written if
+/// there is room before the next position.
 pub(crate) fn lane(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     let Some(lane) = layout.lane.filter(|lane| lane.width >= 1.0) else { return Vec::new() };
     let middle = lane.y + LANE / 2.0 + 1.0;
@@ -216,13 +240,23 @@ pub(crate) fn lane(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
         spec.markers.iter().zip(layout.markers.iter().copied()).filter(|(_, x)| x.is_finite()).collect();
     seen.sort_by(|one, two| one.1.total_cmp(&two.1));
     let mut shapes = Vec::new();
-    for (index, (marker, x)) in seen.iter().enumerate() {
-        let fill = Fill::solid(marker.role());
-        shapes.push(Shape::Marker { at: Point::new(*x, middle), size: MARKER, form: marker.form(), fill });
-        let free_to = seen.get(index + 1).map_or(lane.right(), |next| next.1 - MARKER - 4.0);
-        let from = x + MARKER + 4.0;
-        if let Some(phrase) = fitting(&marker.phrase, free_to - from) {
-            shapes.push(Text::words(Point::new(from, middle + SMALL * 0.35), phrase, SMALL, marker.role()).into());
+    let groups: Vec<&[(&Marker, f64)]> = seen.chunk_by(|one, next| next.1 - one.1 < SHARED_PHRASE).collect();
+    for (index, group) in groups.iter().enumerate() {
+        for (marker, x) in *group {
+            let fill = Fill::solid(marker.role());
+            shapes.push(Shape::Marker { at: Point::new(*x, middle), size: MARKER, form: marker.form(), fill });
+        }
+        let (Some((_, last)), Some((marker, _))) = (group.last(), group.iter().max_by_key(|one| one.0.importance()))
+        else {
+            continue;
+        };
+        let free_to = groups.get(index + 1).map_or(lane.right(), |next| next[0].1 - MARKER - 4.0);
+        let from = last + MARKER + 4.0;
+        let others = if group.len() > 1 { format!(" (+{})", group.len() - 1) } else { String::new() };
+        let room = free_to - from - text_width(&others, SMALL, Font::Words);
+        if let Some(phrase) = fitting(&marker.phrase, room) {
+            let text = Text::words(Point::new(from, middle + SMALL * 0.35), phrase + &others, SMALL, marker.role());
+            shapes.push(text.into());
         }
     }
     shapes

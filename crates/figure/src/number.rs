@@ -37,7 +37,7 @@ pub fn prefix(size: f64) -> (f64, &'static str) {
     PREFIXES.into_iter().find(|(factor, _)| size >= factor * 0.9995).unwrap_or((1.0, ""))
 }
 
-/// Three significant digits, fewer only if they are exact: `2.31`, `1.70`, `0.1`, `12 346`, `6.0e-4`.
+/// Three significant digits, fewer only if they are exact: `2.31`, `1.70`, `0.1`, `12 346`, `6e-4`.
 pub fn short(value: f64) -> String {
     if !value.is_finite() {
         return not_finite(value).to_owned();
@@ -50,7 +50,7 @@ pub fn short(value: f64) -> String {
     }
 }
 
-/// Three significant digits and the unit: `12.4 k tok/s`, `3 min`, `2.31 nats / token`, `6.0e-4 per step`.
+/// Three significant digits and the unit: `12.4 k tok/s`, `3 min`, `2.31 nats/token`, `6e-4 per step`.
 pub fn with_unit(value: f64, unit: &str) -> String {
     if !value.is_finite() {
         return not_finite(value).to_owned();
@@ -64,7 +64,7 @@ pub fn with_unit(value: f64, unit: &str) -> String {
     }
 }
 
-/// All digits: `2.310 482 5 nats / token` is `2.3104825 nats / token`, `12 401.5 tok/s`.
+/// All digits: `2.310 482 5 nats/token` is `2.3104825 nats/token`, `12 401.5 tok/s`.
 pub fn exact(value: f64, unit: &str) -> String {
     if !value.is_finite() {
         return not_finite(value).to_owned();
@@ -123,20 +123,15 @@ pub fn fixed(value: f64, decimals: i32) -> String {
     grouped(if text.trim_start_matches(['-', '0', '.']).is_empty() { text.trim_start_matches('-') } else { &text })
 }
 
-/// A mantissa and an exponent: `6.0e-4`, `2.35e9`; zeros are dropped down to one decimal.
+/// A mantissa and an exponent: `6e-4`, `2.35e9`; zeros at the end are dropped.
 pub fn scientific(value: f64, decimals: usize) -> String {
-    exponent(value, decimals, 1)
-}
-
-/// A mantissa and an exponent, with at least `min_decimals` decimals kept: `6e-4` with 0.
-pub(crate) fn exponent(value: f64, decimals: usize, min_decimals: usize) -> String {
     let text = format!("{:.decimals$e}", value.abs());
     let (mantissa, power) = text.split_once('e').unwrap_or((&text, "0"));
     let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let kept = part.trim_end_matches('0').len().max(min_decimals.min(part.len()));
+    let part = part.trim_end_matches('0');
     let sign = if value < 0.0 { "−" } else { "" };
-    let point = if kept == 0 { "" } else { "." };
-    format!("{sign}{whole}{point}{}e{power}", &part[..kept])
+    let point = if part.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{point}{part}e{power}")
 }
 
 fn prefixed(value: f64, unit: &str) -> String {
@@ -218,7 +213,7 @@ mod tests {
             (99.96, "100"),
             (12_345.6, "12 346"),
             (-4120.0, "−4 120"),
-            (6e-4, "6.0e-4"),
+            (6e-4, "6e-4"),
             (-6.25e-5, "−6.25e-5"),
             (0.009_999, "0.0100"),
             (1.7003, "1.70"),
@@ -240,7 +235,7 @@ mod tests {
             (1.0, "steps", "1 step"),
             (2_500_000.0, "steps", "2.5 M steps"),
             (2.314_9, "nats", "2.31 nats"),
-            (6e-4, "per step", "6.0e-4 per step"),
+            (6e-4, "per step", "6e-4 per step"),
             (1.23e9, "B", "1.23 GB"),
             (3.2e15, "FLOP", "3.2 PFLOP"),
             (180.0, "s", "3 min"),

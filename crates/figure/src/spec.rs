@@ -28,6 +28,8 @@ pub struct Marker {
     pub author: Author,
     /// Whether it is an alarm.
     pub is_alarm: bool,
+    /// Whether the event changed the training. Of several markers at one position, the phrase of such a one is written.
+    pub is_change: bool,
 }
 
 impl Reference {
@@ -45,6 +47,16 @@ impl Marker {
             Author::Rule(_) => Form::Square,
             Author::Agent(_) => Form::Diamond,
             Author::System => Form::Circle,
+        }
+    }
+
+    /// Importance of its phrase among markers at one position: alarms, then changes, then other events of people, rules and agents.
+    pub(crate) fn importance(&self) -> u8 {
+        match (self.is_alarm, self.is_change, &self.author) {
+            (true, ..) => 3,
+            (false, true, _) => 2,
+            (false, false, Author::System) => 0,
+            _ => 1,
         }
     }
 

@@ -70,11 +70,16 @@ fn position(spec: &ChartSpec, x: f64) -> String {
     }
 }
 
+/// A curve with at most so many values has all of them in the table.
+const SPARSE: usize = 200;
+
 /// Rows of text under a line of headings; the first column is the x axis.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Names of the columns, with their units.
     pub headings: Vec<String>,
+    /// What the rows are, if they are a selection: `Every 3rd value`; empty otherwise.
+    pub caption: String,
     /// A row for each position: as many cells as headings; empty if a curve has no value near.
     pub rows: Vec<Vec<String>>,
 }
@@ -87,11 +92,38 @@ pub fn table(spec: &ChartSpec, curves: &[Curve], most: usize) -> Table {
     let mut headings = vec![spec.x_unit().to_owned()];
     headings.extend(named.iter().map(|curve| format!("{}{unit}", curve.name)));
     let Some(longest) = named.iter().max_by_key(|curve| curve.buckets.len()) else {
-        return Table { headings, rows: Vec::new() };
+        return Table { headings, caption: String::new(), rows: Vec::new() };
     };
-    let rows =
-        spread(longest.buckets.len(), most).into_iter().map(|at| row(spec, &named, &longest.buckets[at])).collect();
-    Table { headings, rows }
+    let chosen = spread(longest.buckets.len(), most);
+    let caption = caption(spec, &named, longest.buckets, &chosen);
+    let rows = rows_of(&named, longest.buckets, &chosen);
+    let rows = rows.into_iter().map(|at| row(spec, &named, at)).collect();
+    Table { headings, caption, rows }
+}
+
+/// The chosen positions, and those of the curves that have a value at few positions: validation losses must not be left out.
+fn rows_of<'a>(named: &[&Curve<'a>], longest: &'a [Bucket], chosen: &[usize]) -> Vec<&'a Bucket> {
+    let sparse = named.iter().filter(|curve| curve.buckets.len() <= SPARSE && curve.buckets.len() < longest.len());
+    let mut rows: Vec<&Bucket> = chosen.iter().map(|at| &longest[*at]).collect();
+    for bucket in sparse.flat_map(|curve| curve.buckets) {
+        let x = middle(bucket);
+        rows.extend(nearest(longest, x).filter(|at| bucket.x <= at.last_x && at.x <= bucket.last_x));
+    }
+    rows.sort_by(|one, two| one.x.total_cmp(&two.x));
+    rows.dedup_by(|one, two| std::ptr::eq(*one, *two));
+    rows
+}
+
+/// How many of the positions the table has.
+fn caption(spec: &ChartSpec, named: &[&Curve], longest: &[Bucket], chosen: &[usize]) -> String {
+    if chosen.len() == longest.len() {
+        return String::new();
+    }
+    let positions = if spec.axis == Axis::Step { "steps" } else { "positions" };
+    let (shown, all) = (number::whole(chosen.len() as u64), number::whole(longest.len() as u64));
+    let has_sparse = named.iter().any(|curve| curve.buckets.len() <= SPARSE && curve.buckets.len() < longest.len());
+    let also = if has_sparse { ", and every position of the curves with few values" } else { "" };
+    format!("{shown} of {all} {positions}, evenly spaced{also}.")
 }
 
 /// At most `most` indices below `length`, evenly, the first and the last among them.
@@ -143,5 +175,20 @@ mod tests {
         assert_eq!(table.rows.len(), 3);
         assert_eq!(table.rows[2][1], "2.5");
         assert_eq!(table.rows[1][1], "", "a gap stays empty");
+    }
+
+    #[test]
+    fn a_table_of_some_positions_says_so_and_has_every_value_of_a_sparse_curve() {
+        let train: Vec<Bucket> = (0..1000).map(|step| point(step, step as f64, 2.0)).collect();
+        let val = [point(250, 250.0, 3.0), point(333, 333.0, 2.9)];
+        let curves = [Curve::new("train", Role::Accent, &train), Curve::new("val", Role::InkSoft, &val)];
+        let table = table(&ChartSpec::default(), &curves, 11);
+        assert_eq!(
+            table.caption.replace(number::THIN, " "),
+            "11 of 1 000 steps, evenly spaced, and every position of the curves with few values."
+        );
+        assert_eq!(table.rows.iter().filter(|row| !row[2].is_empty()).count(), 2);
+        assert_eq!(table.rows.len(), 13);
+        assert!(super::table(&ChartSpec::default(), &curves[1..], 11).caption.is_empty());
     }
 }

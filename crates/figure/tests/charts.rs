@@ -152,6 +152,7 @@ fn anything_can_be_drawn() {
             phrase: "a phrase ü <&>".repeat(at as usize),
             author: Author::System,
             is_alarm: at == 1,
+            is_change: at == 2,
         };
         let spec = ChartSpec {
             title: "chart".into(),
@@ -244,13 +245,14 @@ fn the_svg_of_a_small_chart_is_unchanged() {
         .collect();
     let spec = ChartSpec {
         title: "loss".into(),
-        unit: "nats / token".into(),
+        unit: "nats/token".into(),
         references: vec![Reference { label: "floor".into(), value: 1.5, role: Role::Floor }],
         markers: vec![Marker {
             x: 2.0,
             phrase: "rate × ½".into(),
             author: Author::Person("ada".into()),
             is_alarm: false,
+            is_change: false,
         }],
         frame: Frame { has_lane: true, ..Frame::default() },
         ..ChartSpec::default()

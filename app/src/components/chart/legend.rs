@@ -58,7 +58,7 @@ fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &
     } else {
         String::new()
     };
-    let meaning = format!("{} {folded}{meaning}", number::exact(bucket.mean, unit));
+    let meaning = format!("{name}: {}. {folded}{meaning}", with_its_unit(bucket.mean, unit));
     Entry { name, role, style, value: written(bucket.mean, unit), meaning }
 }
 
@@ -66,13 +66,29 @@ fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &
 fn written(value: f64, unit: &str) -> String {
     match number::Format::of(unit) {
         number::Format::Plain if LOSSES.contains(&unit) => precise(value),
+        number::Format::Plain if unit == MILLISECONDS && (0.0..LEAST_MS).contains(&value) => {
+            format!("< {LEAST_MS}{}{MILLISECONDS}", number::THIN)
+        }
+        number::Format::Plain if unit == MILLISECONDS => number::with_unit(value, unit),
         number::Format::Plain => number::short(value),
         _ => number::with_unit(value, unit),
     }
 }
 
+/// The value with its unit, for the tooltip.
+fn with_its_unit(value: f64, unit: &str) -> String {
+    match LOSSES.contains(&unit) {
+        true => format!("{}{}{unit}", precise(value), number::THIN),
+        false => number::with_unit(value, unit),
+    }
+}
+
+/// The unit of the phases of a step, whose values need it: a step time can also be in seconds.
+const MILLISECONDS: &str = "ms";
+/// Shorter times are not distinguished.
+const LEAST_MS: f64 = 0.01;
 /// Units of losses.
-const LOSSES: [&str; 2] = ["nats / token", "bits / byte"];
+const LOSSES: [&str; 2] = ["nats/token", "bits/byte"];
 
 /// Losses are compared in the third decimal.
 fn precise(value: f64) -> String {

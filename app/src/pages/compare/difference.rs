@@ -153,7 +153,7 @@ fn PairDifference(
             <Chart
                 group
                 title="Difference".to_owned()
-                unit="nats / token".to_owned()
+                unit="nats/token".to_owned()
                 meaning="Training loss of the first run minus that of the second at equal steps; below 0 the first run \
                          is better. The band is the mean ± 2 standard errors."
                 paint=content
@@ -214,7 +214,7 @@ fn content(comparison: Option<&Comparison>, range: Option<Range>) -> ChartConten
     let references = vec![Reference { label: "no difference".into(), value: 0.0, role: Role::InkFaint }];
     let spec = ChartSpec {
         title: "difference of two losses".into(),
-        unit: "nats / token".into(),
+        unit: "nats/token".into(),
         references,
         has_zero: true,
         from: range.map(|range| range.from),

@@ -140,7 +140,7 @@ impl ComparedRuns {
         }
         let spec = ChartSpec {
             title: "loss".into(),
-            unit: "nats / token".into(),
+            unit: "nats/token".into(),
             axis: self.choice.axis.get(),
             from: Some(from),
             to: Some(to),
@@ -256,7 +256,7 @@ pub(super) fn LossChart() -> impl IntoView {
             <Chart
                 group
                 title="Loss".to_owned()
-                unit="nats / token".to_owned()
+                unit="nats/token".to_owned()
                 meaning="Mean of -ln p(next token). The past that two runs share is drawn once, in the colour of the \
                          run that trained it; abandoned branches are faint."
                 class="main"

@@ -63,7 +63,7 @@ fn loss_table(rows: AnyView) -> AnyView {
     view! {
         <table class="dense intervention-table">
             <thead><tr>
-                <th scope="col" title="Mean loss, −ln p(token | tokens before it)">"loss, nats / token"</th>
+                <th scope="col" title="Mean loss, −ln p(token | tokens before it)">"loss, nats/token"</th>
                 <th scope="col" class="right" title="Loss of the model as it is">"without"</th>
                 <th scope="col" class="right" title="Loss with the interventions">"with"</th>
                 <th scope="col" class="right" title="Loss with the interventions minus loss without them">
