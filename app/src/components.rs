@@ -20,6 +20,7 @@ mod painter;
 mod placeholder;
 mod progress;
 mod search;
+mod sentence;
 mod sparkline;
 mod state;
 mod toast;
@@ -39,6 +40,7 @@ pub(crate) use number_field::{NumberError, NumberField, NumberValue, SEEDS, Type
 pub(crate) use placeholder::{Empty, Failure, Skeleton};
 pub(crate) use progress::Progress;
 pub(crate) use search::{RunSearch, matches};
+pub(crate) use sentence::sentence;
 pub(crate) use sparkline::Sparkline;
 pub(crate) use state::{StateMark, is_resumable, state_word};
 pub(crate) use toast::{ToastList, Toasts};

@@ -33,7 +33,7 @@ impl Route {
     fn parse(path: &str) -> Self {
         match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
             [""] => Self::Lab,
-            ["start"] => Self::NewRun,
+            ["start" | "new"] => Self::NewRun,
             ["data"] => Self::Data,
             ["compare"] => Self::Compare,
             ["playground"] => Self::Playground,

@@ -122,7 +122,7 @@ fn OtherProgram() -> impl IntoView {
                     title="This page is missing"
                     text="The server was built without this page. Build it again with cargo xtask serve."
                 >
-                    <a class="button" href="/">"To the Lab"</a>
+                    <a class="button" href="/">"Open the Lab"</a>
                 </Empty>
             </Show>
         </main>
@@ -135,7 +135,7 @@ fn NotFound(path: String) -> impl IntoView {
         <main class="page">
             <h1 class="unseen">"Not found"</h1>
             <Empty title="Page not found" text=format!("There is no page at {path}.")>
-                <a class="button" href="/">"To the Lab"</a>
+                <a class="button" href="/">"Open the Lab"</a>
             </Empty>
         </main>
     }

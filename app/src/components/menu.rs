@@ -1,4 +1,5 @@
-//! A button that opens a short list of actions; Escape, a choice, or a press elsewhere closes it.
+//! A button that opens a short list of actions; Escape, a choice, scrolling, or a press elsewhere closes it. The list is
+//! placed in the window and not in its parent, so that no scrolling panel cuts it off.
 
 use leptos::ev;
 use leptos::html;
@@ -7,46 +8,99 @@ use wasm_bindgen::JsCast;
 
 use super::Icon;
 
+/// Distance of the list from the edges of the window and from its button, pixels.
+const MARGIN: f64 = 8.0;
+/// Width that a list may need, pixels.
+const LIST_WIDTH: f64 = 320.0;
+/// Height that a list may need, pixels.
+const LIST_HEIGHT: f64 = 280.0;
+
 /// A menu; its children are buttons and links.
 #[component]
 pub(crate) fn Menu(
     /// Name of the menu: "Actions of amber-fox".
+    #[prop(into)]
     label: String,
+    /// Text of the button; three dots without it.
+    #[prop(optional)]
+    word: Option<&'static str>,
     children: ChildrenFn,
 ) -> impl IntoView {
-    let is_open = RwSignal::new(false);
-    let root = NodeRef::<html::Div>::new();
-    let outside = window_event_listener(ev::pointerdown, move |event| {
+    // The position of the open list, as CSS.
+    let position = RwSignal::new(None::<String>);
+    let is_open = Memo::new(move |_| position.read().is_some());
+    let (root, button) = (NodeRef::<html::Div>::new(), NodeRef::<html::Button>::new());
+    let close_outside = move |event: &web_sys::Event| {
         let target = event.target().and_then(|target| target.dyn_into::<web_sys::Node>().ok());
         let is_inside = root.get_untracked().is_some_and(|root| root.contains(target.as_ref()));
         if !is_inside && is_open.get_untracked() {
-            is_open.set(false);
+            position.set(None);
         }
-    });
-    on_cleanup(move || outside.remove());
+    };
+    let listeners = [
+        window_event_listener(ev::pointerdown, move |event| close_outside(&event)),
+        window_event_listener(ev::wheel, move |event| close_outside(&event)),
+        window_event_listener(ev::touchmove, move |event| close_outside(&event)),
+        window_event_listener(ev::resize, move |event| close_outside(&event)),
+    ];
+    on_cleanup(move || listeners.into_iter().for_each(|listener| listener.remove()));
     let close_on_escape = move |event: ev::KeyboardEvent| {
         if event.key() == "Escape" && is_open.get_untracked() {
             event.stop_propagation();
-            is_open.set(false);
+            position.set(None);
+            if let Some(button) = button.get_untracked() {
+                let _ = button.focus();
+            }
         }
+    };
+    let toggle = move |_| {
+        position.update(|position| {
+            *position = match position {
+                Some(_) => None,
+                None => button.get_untracked().map(|button| beside(&button)),
+            }
+        });
     };
     view! {
         <div class="menu" node_ref=root on:keydown=close_on_escape>
             <button
-                class="quiet icon-only"
+                node_ref=button
+                class="quiet"
+                class:icon-only=word.is_none()
                 aria-label=label.clone()
                 title=label
                 aria-haspopup="true"
                 aria-expanded=move || is_open.get().to_string()
-                on:click=move |_| is_open.update(|open| *open = !*open)
+                on:click=toggle
             >
-                <Icon name="more" />
+                {match word {
+                    Some(word) => view! { {word}" ▾" }.into_any(),
+                    None => view! { <Icon name="more" /> }.into_any(),
+                }}
             </button>
             <Show when=move || is_open.get()>
-                <div class="menu-list" on:click=move |_| is_open.set(false)>
+                <div class="menu-list" style=move || position.get().unwrap_or_default() on:click=move |_| position.set(None)>
                     {children()}
                 </div>
             </Show>
         </div>
     }
+}
+
+/// The position of a list beside its button, inside of the window: aligned to the edge of the button that leaves room,
+/// below it, or above it where there is more room.
+fn beside(button: &web_sys::Element) -> String {
+    let Some(page) = document().document_element() else { return String::new() };
+    let (width, height) = (f64::from(page.client_width()), f64::from(page.client_height()));
+    let rect = button.get_bounding_client_rect();
+    let across = match rect.right() >= LIST_WIDTH {
+        true => format!("right: {:.0}px", (width - rect.right()).max(MARGIN)),
+        false => format!("left: {:.0}px", rect.left().max(MARGIN)),
+    };
+    let (below, above) = (height - rect.bottom() - MARGIN, rect.top() - MARGIN);
+    let down = match below >= LIST_HEIGHT || below >= above {
+        true => format!("top: {:.0}px; max-height: {:.0}px", rect.bottom(), below),
+        false => format!("bottom: {:.0}px; max-height: {:.0}px", height - rect.top(), above),
+    };
+    format!("{across}; {down}")
 }

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::Icon;
+use super::sentence::sentence;
 use crate::net::api::ApiFailure;
 
 /// Grey bars of the size of the content, so that nothing moves when it arrives.
@@ -60,8 +61,8 @@ pub(crate) fn Failure(
             <Icon name="warning" />
             <div>
                 <strong>{what}</strong>
-                <p>{failure.body.message}</p>
-                {failure.body.hint.map(|hint| view! { <p class="hint">{hint}</p> })}
+                <p>{sentence(&failure.body.message)}</p>
+                {failure.body.hint.map(|hint| view! { <p class="hint">{sentence(&hint)}</p> })}
                 {retry.map(|retry| view! { <button on:click=move |_| retry.run(())>"Try again"</button> })}
             </div>
         </div>

@@ -3,10 +3,20 @@
 use leptos::prelude::*;
 
 use super::keys::open_help;
-use crate::components::{Flame, Icon, StateMark};
+use crate::components::{Flame, Icon, Menu, StateMark};
 use crate::net::live::Live;
 use crate::route::{Route, Router, run_path, xray_path};
 use crate::session::Session;
+
+/// The pages beside the Lab: route, path, name, content.
+fn pages() -> [(Route, &'static str, &'static str, &'static str); 4] {
+    [
+        (Route::Compare, "/compare", "Compare", "Losses and plans of several runs"),
+        (Route::Playground, "/playground", "Playground", "Complete a prompt with a checkpoint"),
+        (Route::Data, "/data", "Data", "Datasets and tokenizers"),
+        (Route::Settings, "/settings", "Settings", "Account, theme and access tokens"),
+    ]
+}
 
 #[component]
 pub(super) fn Header() -> impl IntoView {
@@ -23,18 +33,16 @@ pub(super) fn Header() -> impl IntoView {
             <nav aria-label="Pages">
                 <a href="/" aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
                 <OpenRun />
-                <a href="/compare" title="Losses and plans of several runs" aria-current=is_at(Route::Compare)>
-                    "Compare"
-                </a>
-                <a href="/playground" title="Complete a prompt with a checkpoint" aria-current=is_at(Route::Playground)>
-                    "Playground"
-                </a>
-                <a href="/data" title="Datasets and tokenizers" aria-current=is_at(Route::Data)>"Data"</a>
-                <a href="/settings" title="Account, theme and access tokens" aria-current=is_at(Route::Settings)>
-                    "Settings"
-                </a>
+                {pages().map(|(route, path, name, title)| view! {
+                    <a href=path title=title aria-current=is_at(route)>{name}</a>
+                })}
             </nav>
-            <span class="grow"></span>
+            <div class="pages">
+                <Menu label="Pages">
+                    {pages().map(|(_, path, name, _)| view! { <a class="button" href=path>{name}</a> })}
+                </Menu>
+            </div>
+            <span class="grow top-gap"></span>
             <button
                 class="quiet icon-only help"
                 aria-label="Keyboard shortcuts"
@@ -70,29 +78,30 @@ fn OpenRun() -> impl IntoView {
     let is_xray = Memo::new(move |_| matches!(router.route.get(), Route::Xray(_)));
     move || {
         summary.get().map(|(run, name, state, device)| {
+            let title = name.clone();
             view! {
                 <span class="crumb">
                     <span class="dim" aria-hidden="true">"▸"</span>
-                    <strong>{name}</strong>
+                    <strong title=title>{name}</strong>
                     <StateMark state />
                     <span class="dim device">{format!("on {device}")}</span>
                 </span>
-                <a
-                    class="of-run"
-                    href=run_path(&run)
-                    title="Charts, controls and journal of this run"
-                    aria-current=move || (!is_xray.get()).then_some("page")
-                >
-                    "Run"
-                </a>
-                <a
-                    class="of-run"
-                    href=xray_path(&run)
-                    title="Weights, attention and activations of this model"
-                    aria-current=move || is_xray.get().then_some("page")
-                >
-                    "X-ray"
-                </a>
+                <span class="views">
+                    <a
+                        href=run_path(&run)
+                        title="Charts, controls and journal of this run"
+                        aria-current=move || (!is_xray.get()).then_some("page")
+                    >
+                        "Run"
+                    </a>
+                    <a
+                        href=xray_path(&run)
+                        title="Weights, attention and activations of this model"
+                        aria-current=move || is_xray.get().then_some("page")
+                    >
+                        "X-ray"
+                    </a>
+                </span>
             }
         })
     }
