@@ -21,11 +21,11 @@ test("the printed link signs in, and the empty lab offers a first run", async ()
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   assert.equal(new URL(page.url()).pathname, "/", "the token is out of the address");
   assert.equal(await page.evaluate(() => document.cookie), "", "scripts cannot read the cookie");
-  await page.getByRole("button", { name: /Start Tales/ }).waitFor();
+  await page.getByRole("button", { name: /Train on Tales/ }).waitFor();
 });
 
 test("one click starts Tales, and its loss decreases", async () => {
-  await page.getByRole("button", { name: /Start Tales/ }).click();
+  await page.getByRole("button", { name: /Train on Tales/ }).click();
   await runState(page, "running").waitFor();
   assert.match(new URL(page.url()).pathname, /^\/runs\//);
   await lab.until("a first loss", async () => (await legendValue(page, "train")) > 0);
@@ -108,6 +108,14 @@ test("stopping asks first, and the run stays to be read", async () => {
   await question.waitFor();
   await question.getByRole("button", { name: /Stop the run/ }).click();
   await runState(page, "stopped").waitFor();
+  for (const name of ["Step", "Evaluate", "Sample"]) {
+    await page.locator(".controls").getByRole("button", { name, exact: true }).waitFor({ state: "hidden" });
+  }
+  await page.getByRole("button", { name: "Note", exact: true }).click();
+  const note = page.getByRole("dialog", { name: "Add a note" });
+  await note.getByLabel("Note").fill("after the end");
+  await note.getByRole("button", { name: "Add note" }).click();
+  await page.locator(".journal li", { hasText: "after the end" }).waitFor();
   await page.goto(`${lab.url}/`);
   await page.locator("table.runs .state[data-state=stopped]").waitFor();
   assert.deepEqual(page.faults, []);

@@ -58,6 +58,50 @@ test("no page scrolls sideways on a phone, and every control of a run is visible
   await page.context().close();
 });
 
+test("a phone reaches every page from the Run page, and every item of a menu is inside the window", async () => {
+  const [width, height] = [390, 844];
+  const page = await signedIn("admin", { viewport: { width, height }, hasTouch: true, isMobile: true });
+  await page.goto(`${lab.url}/runs/${run}`);
+  await runState(page, "running").waitFor({ state: "attached" });
+  await page.locator("body").press("c");
+  await page.locator(".checkpoints li").first().waitFor();
+  for (const menu of [/^Pages/, /^Export this run/, /^Actions for the checkpoint/]) {
+    await page.getByRole("button", { name: menu }).first().click();
+    const items = page.locator(".menu-list > *");
+    assert.ok((await items.count()) > 3, `${menu}`);
+    for (const item of await items.all()) {
+      const box = await item.boundingBox();
+      const name = await item.innerText();
+      assert.ok(box.x >= 0 && box.x + box.width <= width, `${name} reaches from ${box.x} over ${box.width} px`);
+      assert.ok(box.y >= 0 && box.y + box.height <= height, `${name} reaches from ${box.y} over ${box.height} px`);
+      await item.click({ trial: true });
+    }
+    await page.keyboard.press("Escape");
+    await items.first().waitFor({ state: "detached" });
+  }
+  await page.locator(".views").getByRole("link", { name: "X-ray" }).click();
+  await page.waitForURL(/xray/);
+  await page.goto(`${lab.url}/runs/${run}`);
+  await page.getByRole("button", { name: "Pages" }).click();
+  await page.locator(".menu-list").getByRole("link", { name: "Data" }).click();
+  await page.getByRole("heading", { name: "Data", level: 1 }).or(page.getByRole("heading", { name: "Datasets" })).first().waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("an unknown run and an unknown page lead to the lab, and /new is the form of a new run", async () => {
+  const page = await signedIn("steer");
+  for (const path of ["/runs/nope", "/nowhere"]) {
+    await page.goto(lab.url + path);
+    await page.getByRole("heading", { name: /not found/ }).first().waitFor();
+    await page.getByRole("link", { name: "Open the Lab" }).waitFor();
+    assert.equal(await page.getByText(/api\/v1/).count(), 0, "no address of the API");
+  }
+  await page.goto(`${lab.url}/new`);
+  await page.getByRole("heading", { name: "New run" }).waitFor();
+  await page.context().close();
+});
+
 test("the role view shows everything, and its controls are disabled", async () => {
   const page = await signedIn("view");
   assert.equal(await page.getByRole("link", { name: /New run/ }).count(), 0);

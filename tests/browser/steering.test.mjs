@@ -45,6 +45,13 @@ function settled(locator) {
   });
 }
 
+/** Opens the form of a hyperparameter that is in the menu. */
+async function openHyperparameter(name) {
+  await page.getByRole("button", { name: /^Hyperparameters/ }).click();
+  await page.getByRole("dialog", { name: "Hyperparameters" }).getByRole("button", { name: new RegExp(`^${name}`) }).click();
+  return page.getByRole("dialog", { name });
+}
+
 async function pause() {
   await page.locator("body").press("Space");
   await runState(page, "paused").waitFor();
@@ -147,8 +154,7 @@ test("every command works while the run is paused: step, sample, evaluate, check
   await answer("sample");
   await page.locator("body").press("c");
   await answer(`checkpoint`);
-  await page.getByRole("button", { name: /^Gradient clipping/ }).click();
-  const form = page.getByRole("dialog", { name: "Gradient clipping" });
+  const form = await openHyperparameter("Gradient clipping");
   await form.getByRole("textbox").first().fill("0.7");
   await form.getByRole("button", { name: /Set from step/ }).click();
   await answer("gradient clipping");
@@ -183,6 +189,16 @@ test("a checkpoint is pinned, compared with the newest, unpinned, and deleted", 
   assert.equal(await saved(), undefined);
 });
 
+test("no value is offered that a hyperparameter refuses, and unchanged accumulation is described as unchanged", async () => {
+  const beta = await openHyperparameter("Beta 1");
+  assert.deepEqual(await beta.locator(".presets button").allInnerTexts(), ["0.8", "0.9", "0.95", "0.99"]);
+  await page.keyboard.press("Escape");
+  const accumulation = await openHyperparameter("Gradient accumulation");
+  await accumulation.locator(".effect", { hasText: "(unchanged)" }).waitFor();
+  await page.keyboard.press("Escape");
+  await accumulation.waitFor({ state: "detached" });
+});
+
 test("undo describes both methods, and the inverse change restores the value", async () => {
   await page.locator("body").press("u");
   const choice = page.getByRole("dialog", { name: /Undo the last change/ });
@@ -199,8 +215,7 @@ test("undo by a rollback abandons the change and the steps after it", async () =
   const paused = await stepsShown(page);
   await page.locator("body").press(".");
   await lab.until("a step of its own", async () => (await stepsShown(page)) === paused + 1);
-  await page.getByRole("button", { name: /^Gradient clipping/ }).click();
-  const form = page.getByRole("dialog", { name: "Gradient clipping" });
+  const form = await openHyperparameter("Gradient clipping");
   await form.getByRole("textbox").first().fill("0.4");
   await form.getByRole("button", { name: /Set from step/ }).click();
   await page.locator(".journal li", { hasText: "0.4" }).waitFor();
@@ -225,7 +240,7 @@ test("a fork shows the past of its parent before its own steps", async () => {
   await page.locator("body").press("f");
   const form = page.getByRole("dialog", { name: "Fork this run" });
   await form.getByLabel("Name").fill("the child");
-  await form.locator(".effect", { hasText: "Without changes it repeats this run" }).waitFor();
+  await form.locator(".effect", { hasText: "Without changes it reproduces this run" }).waitFor();
   await form.getByRole("button", { name: "Fork", exact: true }).click();
   await page.locator(".run-head h1", { hasText: "the child" }).waitFor();
   const child = new URL(page.url()).pathname.split("/").pop();

@@ -20,6 +20,7 @@ mod fork_dataset;
 mod header;
 mod hyperparameter;
 mod hyperparameter_form;
+mod hyperparameters_menu;
 mod intervals;
 mod journal;
 mod keys;
@@ -53,7 +54,7 @@ use wasm_bindgen_futures::JsFuture;
 use wire::run::Cursor;
 use wire::{Event, EventRecord, RunId};
 
-use crate::components::{Failure, Skeleton};
+use crate::components::{Empty, Failure, Skeleton};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::{Live, RunUpdate, Watch};
 use charts::{Charts, is_shown};
@@ -111,10 +112,22 @@ pub(crate) fn RunPage(run: RunId) -> impl IntoView {
             </main>
         }
         .into_any(),
+        Stage::Failed(failure) if failure.status == 404 => view! {
+            <main class="page">
+                <h1 class="unseen">"Run not found"</h1>
+                <Empty
+                    title="Run not found"
+                    text=format!("There is no run \"{}\". It may have been deleted.", id.get_value())
+                >
+                    <a class="button" href="/">"Open the Lab"</a>
+                </Empty>
+            </main>
+        }
+        .into_any(),
         Stage::Failed(failure) => view! {
             <main class="page narrow">
                 <Failure what=format!("{} could not be opened", id.get_value()) failure retry=move |()| open() />
-                <a class="button" href="/">"To the Lab"</a>
+                <a class="button" href="/">"Open the Lab"</a>
             </main>
         }
         .into_any(),
@@ -136,6 +149,7 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
     let context = RunContext::new(run);
     provide_context(context);
     provide_context(context.chart_group());
+    Effect::new(move || document().set_title(&format!("{} · Kindling", context.summary.read().name)));
     // The stream first, from the cursor of the view: what is fetched after it overlaps with it and leaves no gap.
     let loader = SeriesLoader::start(context);
     watch(context, loader);

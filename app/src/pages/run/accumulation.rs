@@ -7,40 +7,23 @@ use wire::Command;
 use wire::control::command::ScheduleChange;
 use wire::hyperparameters::table::{Values, find};
 
-use super::drawer::{DrawerButton, focus_on};
+use super::RunContext;
+use super::drawer::focus_on;
 use super::fields::{ControlRunField, ReasonField, StartAt, StartChoice, StartField, reason_of};
-use super::{Drawer, RunContext};
 use crate::components::{NumberField, TypedNumber};
 
 /// Micro-batches at the current step.
-fn current(context: RunContext) -> u64 {
+pub(super) fn current_micro_batches(context: RunContext) -> u64 {
     context.hyperparameters.read().accumulation.at(context.summary.read().step)
 }
 
-/// The button and its form.
+/// The form.
 #[component]
-pub(super) fn AccumulationButton() -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    let now = Memo::new(move |_| current(context));
-    let meaning = find("batch.accumulation").map_or("", |row| row.meaning);
-    view! {
-        <DrawerButton
-            drawer=Drawer::Accumulation
-            label=move || view! { <span class="dim">"Accumulation"</span>" "<b class="mono">{now.get()}</b>" ▾" }
-            name="Gradient accumulation"
-            title=meaning.to_owned()
-        >
-            <AccumulationForm />
-        </DrawerButton>
-    }
-}
-
-#[component]
-fn AccumulationForm() -> impl IntoView {
+pub(super) fn AccumulationForm() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let row = find("batch.accumulation");
     let values = row.map_or(Values::Integer { min: 1, max: u64::MAX }, |row| row.values);
-    let typed = TypedNumber::new(values, untrack(|| current(context)));
+    let typed = TypedNumber::new(values, untrack(|| current_micro_batches(context)));
     let start = StartChoice::new(context);
     let reason = RwSignal::new(String::new());
     let tokens_per_micro_batch = context.run.with_untracked(|run| run.view.plan.tokens_per_micro_batch());
@@ -61,14 +44,21 @@ fn AccumulationForm() -> impl IntoView {
         let schedule = ScheduleChange::Accumulation { changes: vec![(from, count)] };
         context.change(Command::SetSchedule { schedule, reason: reason_of(reason) });
     };
-    let scaled = move |by: f64| ((untrack(|| current(context)) as f64 * by).round().max(1.0) as u64).to_string();
+    let scaled =
+        move |by: f64| ((untrack(|| current_micro_batches(context)) as f64 * by).round().max(1.0) as u64).to_string();
     let effect = move || match wanted.get() {
-        Ok((count, from)) => format!(
-            "{} per step {}; a step takes about {} times as long. The learning rate does not change.",
-            number::with_unit((count * tokens_per_micro_batch) as f64, "tokens"),
-            from.words(context),
-            number::short(count as f64 / current(context).max(1) as f64),
-        ),
+        Ok((count, from)) => {
+            let now = current_micro_batches(context).max(1);
+            let time = match count == now {
+                true => " (unchanged).".to_owned(),
+                false => format!(
+                    ". A step takes about {} times as long. The learning rate does not change.",
+                    number::short(count as f64 / now as f64)
+                ),
+            };
+            let tokens = number::with_unit((count * tokens_per_micro_batch) as f64, "tokens");
+            format!("{tokens} per step {}{time}", from.words(context))
+        }
         Err(problem) => problem,
     };
     view! {

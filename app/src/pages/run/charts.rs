@@ -22,29 +22,34 @@ pub(super) fn Charts() -> impl IntoView {
     view! {
         <div class="small-charts">
             <LearningRateChart />
-            <SmallChart title="Gradient norm" unit="loss / weight" meaning=of(name::GRAD_NORM) paint=paint_norm />
-            <SmallChart title="Throughput" unit="tok/s" meaning=of(name::TOKENS_PER_SEC) paint=paint_throughput />
-            <SmallChart title="Step time" unit="ms, by phase" meaning=of(name::STEP_MS) paint=paint_phases />
+            <SmallChart title="Gradient norm" unit="" meaning=of(name::GRAD_NORM) paint=paint_norm />
+            <SmallChart
+                title="Throughput"
+                unit="tok/s"
+                meaning="Training tokens per second of each step. The value beside the progress is a moving average over \
+                    about the last 10 steps.".into()
+                paint=paint_throughput
+            />
+            <SmallChart title="Step time" unit="by phase" meaning=of(name::STEP_MS) paint=paint_phases />
             <SmallChart
                 title="Memory"
-                unit="B"
-                meaning="Resident memory of the training process, and memory in use on the device where it is \
-                    known.".into()
+                unit=""
+                meaning="Resident memory of the training process and, on a GPU, memory in use on the device.".into()
                 paint=paint_memory
             />
             {has_mix.then(|| view! {
                 <SmallChart
                     title="Validation loss by dataset"
-                    unit="nats / token"
-                    meaning="Mean of -ln p(next token) over the validation split of each dataset of the mix.".into()
+                    unit="nats/token"
+                    meaning="Mean cross-entropy, −ln p(next token), over the validation split of each dataset.".into()
                     paint=paint_datasets
                 />
             })}
             <SmallChart
                 title="Update ratio"
-                unit="update / weight, by layer"
-                meaning="Norm of the update of a step over the norm of the weights, averaged over the matrices of a \
-                    layer; about 1e-3 is healthy.".into()
+                unit="by block"
+                meaning="Norm of the update divided by the norm of the weights, mean over the matrices of a block. \
+                    Typical: 1e-3.".into()
                 paint=paint_updates
             />
         </div>
@@ -82,7 +87,7 @@ fn paint_norm(context: RunContext) -> ChartContent {
     lines.push(Line { is_live: run.is_training(), ..measured(&run, name::GRAD_NORM, "norm", own_role(&run)) });
     let spec = ChartSpec {
         title: "gradient norm".into(),
-        unit: "loss / weight".into(),
+        unit: String::new(),
         references,
         has_zero: true,
         ..content.spec.clone()
@@ -111,9 +116,9 @@ fn paint_phases(context: RunContext) -> ChartContent {
     let run = context.run.read_untracked();
     let content = shared(context, &run);
     let phases = [
-        (name::GRADIENT_MS, "forward and backward", 0),
+        (name::GRADIENT_MS, "forward + backward", 0),
         (name::OPTIMIZER_MS, "optimizer", 1),
-        (name::BATCH_MS, "batch", 3),
+        (name::BATCH_MS, "data loading", 3),
         (name::OTHER_MS, "other", 7),
     ];
     let lines = phases
@@ -140,10 +145,10 @@ fn paint_updates(context: RunContext) -> ChartContent {
     for series in run.curves.names().filter(|series| is_matrix_ratio(series)) {
         layers.entry(layer(series)).or_default().push(series);
     }
-    let references = vec![Reference { label: "usual".into(), value: 1e-3, role: Role::InkFaint }];
+    let references = vec![Reference { label: "typical".into(), value: 1e-3, role: Role::InkFaint }];
     let lines = layers.into_iter().enumerate().map(|(place, ((_, layer), series))| {
         let buckets = mean(series.into_iter().map(|series| run.curves.shown(series)).collect());
-        Line::new(layer, "Mean over the matrices of the layer.", Role::Run(place as u8), buckets)
+        Line::new(layer, "Mean over the matrices of the block.", Role::Run(place as u8), buckets)
     });
     let lines = lines.collect();
     let spec = ChartSpec {
@@ -167,7 +172,7 @@ fn paint_datasets(context: RunContext) -> ChartContent {
     });
     let lines = lines.collect();
     let spec =
-        ChartSpec { title: "validation loss by dataset".into(), unit: "nats / token".into(), ..content.spec.clone() };
+        ChartSpec { title: "validation loss by dataset".into(), unit: "nats/token".into(), ..content.spec.clone() };
     ChartContent { spec, lines, ..content }
 }
 

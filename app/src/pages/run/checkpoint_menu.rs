@@ -57,8 +57,8 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
     let beside = move || format!("{}&with={}", playground(), run.get_value());
     view! {
         <Menu label=format!("Actions for the checkpoint of step {}", id.step)>
-            <a class="button" href=playground()>"Open in the Playground"</a>
-            <a class="button" href=beside() title="Both checkpoints complete the same prompt with the same seed">
+            <a class="button" href=playground() title="Completes prompts with this checkpoint">"Open in the Playground"</a>
+            <a class="button" href=beside() title="This checkpoint and the newest one complete the same prompt with the same seed">
                 "Compare with the newest in the Playground"
             </a>
             {match obstacle.get_value() {
@@ -79,11 +79,16 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
                 }.into_any(),
             }}
             <Show when=move || context.no_permission.read().is_none()>
-                <button on:click=pin>
+                <button
+                    title="Checkpoints that are not pinned are deleted when newer ones replace them (Checkpoints to keep)"
+                    on:click=pin
+                >
                     <Icon name="pin" />
-                    {move || if is_pinned.get() { "Unpin (may be pruned)" } else { "Pin (never pruned)" }}
+                    {move || if is_pinned.get() { "Unpin (may be deleted)" } else { "Pin (kept until unpinned)" }}
                 </button>
-                <button class="danger" on:click=ask_delete>"Delete …"</button>
+                <button class="danger" title="Deletes the checkpoint from the disk; asks first" on:click=ask_delete>
+                    "Delete …"
+                </button>
             </Show>
         </Menu>
     }

@@ -1,4 +1,4 @@
-//! The checkpoints: step, age, size, cause, loss and a sample, and the actions on each. The list is fetched again with
+//! The checkpoints: step, age, size, cause and loss, and the actions on each. The list is fetched again with
 //! every event of the journal that changes it.
 
 use figure::number;
@@ -12,9 +12,6 @@ use super::checkpoint_menu::CheckpointMenu;
 use super::{Drawer, RunContext, phrases};
 use crate::components::number::{ago, loss};
 use crate::components::{Failure, Icon, Skeleton};
-
-/// Characters of a sample that are shown.
-const EXCERPT: usize = 90;
 
 /// Number of the newest event that changes the list.
 fn newest_change(context: RunContext) -> u64 {
@@ -87,17 +84,35 @@ pub(super) fn Checkpoints() -> impl IntoView {
 }
 
 fn none_yet(context: RunContext) -> String {
-    let every = context.hyperparameters.read().intervals.checkpoint_every;
-    let step = context.summary.read().step;
-    match every {
-        _ if !context.state.get().is_live() => "No checkpoint was saved.".into(),
-        0 => "No checkpoints yet. Periodic checkpoints are off; Checkpoint (c) saves one now.".into(),
-        every => format!(
-            "No checkpoints yet. The first is saved at step {}, then one every {}; Checkpoint (c) saves one now.",
-            number::whole((step / every + 1) * every),
+    if context.state.get().is_over() {
+        return "No checkpoint was saved.".into();
+    }
+    let (every, step, steps) = {
+        let summary = context.summary.read();
+        (context.hyperparameters.read().intervals.checkpoint_every, summary.step, summary.steps)
+    };
+    let keeps_best = context.run.with_untracked(|run| run.view.plan.recipe.retention.best);
+    let automatic = match keeps_best {
+        true => "The checkpoint with the lowest validation loss and the last one are saved automatically.",
+        false => "The last step is saved automatically.",
+    };
+    let periodic = match every.checked_sub(step % every.max(1)).map(|ahead| step + ahead) {
+        _ if every == 0 => "Periodic checkpoints are off.".to_owned(),
+        Some(next) if next < steps => {
+            format!(
+                "Periodic checkpoints: every {}, the next at step {}.",
+                number::with_unit(every as f64, "steps"),
+                number::whole(next)
+            )
+        }
+        _ => format!(
+            "The run ends at step {}, before the next periodic checkpoint (every {}).",
+            number::whole(steps),
             number::with_unit(every as f64, "steps")
         ),
-    }
+    };
+    let now = if context.state.get().is_live() { " Press c to save one now." } else { "" };
+    format!("No checkpoints yet. {automatic} {periodic}{now}")
 }
 
 /// One checkpoint.
@@ -114,25 +129,19 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
     });
     let about = move || {
         saved.get().map(|saved| {
-            let CheckpointView { info, is_pinned, sample, .. } = &saved;
-            let losses = [("valid", info.loss_valid), ("train", info.loss_train)];
-            let mut losses = losses.into_iter().filter_map(|(word, value)| Some(format!("{word} {}", loss(value?))));
-            let measured = losses.next().into_iter().chain([ago(info.at_ms as f64), number::bytes(info.bytes)]);
-            let also = losses.next().map(|train| format!("{train} nats per token; ")).unwrap_or_default();
-            let written = sample.as_deref().map(|text| format!("\n\n{text}")).unwrap_or_default();
-            let title = format!(
-                "{also}{} bytes on disk, BLAKE3 {}, after {} changes{written}",
-                number::whole(info.bytes),
-                info.hash,
-                info.changes
-            );
+            let CheckpointView { info, is_pinned, .. } = &saved;
+            let losses = [("val", info.loss_valid), ("train", info.loss_train)];
+            let losses: Vec<String> =
+                losses.into_iter().filter_map(|(word, value)| Some(format!("{word} {}", loss(value?)))).collect();
+            let first = losses.first().cloned();
+            let measured = first.into_iter().chain([ago(info.at_ms as f64), number::bytes(info.bytes)]);
+            let title = tooltip(&saved);
             view! {
                 <p class="what" title=title>
                     <strong class="mono">{number::whole(id.step)}</strong>
                     {is_pinned.then(|| view! { <Icon name="pin" /><span class="unseen">"pinned"</span> })}
                     <span>{phrases::checkpoint(&saved)}</span>
                     {is_abandoned.get().then(|| view! { <span class="on-abandoned">"abandoned branch"</span> })}
-                    {sample.as_deref().map(|text| view! { <span class="excerpt mono">{excerpt(text)}</span> })}
                 </p>
                 <p class="small dim measured">{measured.collect::<Vec<_>>().join(" · ")}</p>
             }
@@ -154,7 +163,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
                     <button
                         class="quiet icon-only"
                         aria-label=move || format!("Roll back to step {}", id.step)
-                        title="Roll back to this checkpoint …"
+                        title="Rolls back to this checkpoint; opens a form first"
                         on:click=move |_| start(Drawer::Rollback)
                     >
                         <Icon name="back" />
@@ -164,7 +173,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
                     <button
                         class="quiet icon-only"
                         aria-label=move || format!("Fork from step {}", id.step)
-                        title="Fork from this checkpoint …"
+                        title="Forks the run from this checkpoint; opens a form first"
                         on:click=move |_| start(Drawer::Fork)
                     >
                         <Icon name="fork" />
@@ -176,10 +185,19 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
     }
 }
 
-fn excerpt(text: &str) -> String {
-    let plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match plain.char_indices().nth(EXCERPT) {
-        Some((end, _)) => format!("{} …", &plain[..end]),
-        None => plain,
-    }
+/// Losses, size, number of changes, hash and the newest sample of a checkpoint.
+fn tooltip(saved: &CheckpointView) -> String {
+    let CheckpointView { info, sample, .. } = saved;
+    let losses = [("Train loss", info.loss_train), ("val loss", info.loss_valid)];
+    let losses: Vec<String> =
+        losses.into_iter().filter_map(|(word, value)| Some(format!("{word} {} nats/token", loss(value?)))).collect();
+    let losses = if losses.is_empty() { String::new() } else { format!("{}. ", losses.join(", ")) };
+    let changes = match info.changes {
+        0 => "No changes before it.".to_owned(),
+        1 => "1 change before it.".to_owned(),
+        many => format!("{many} changes before it."),
+    };
+    let sample = sample.as_deref().map(|text| format!("\n\nSample:\n{text}")).unwrap_or_default();
+    let (size, hash) = (number::bytes(info.bytes), &info.hash);
+    format!("{losses}{size} on disk. {changes} BLAKE3: {hash}{sample}")
 }

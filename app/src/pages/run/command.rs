@@ -58,9 +58,15 @@ impl RunContext {
     }
 
     fn send_with(self, command: Command, with_control_run: bool) {
-        // A run that is suspended or has ended early can be resumed; every other command needs it on a worker.
-        let is_resume = matches!(command, Command::Resume { .. }) && is_resumable(self.state.get_untracked());
-        let reason = if is_resume { self.no_permission.get_untracked() } else { self.disabled_reason.get_untracked() };
+        // A run that is suspended or has ended early can be resumed, and a note can be added to any run; every other command
+        // needs it on a worker.
+        let needs_no_worker = match command {
+            Command::Resume { .. } => is_resumable(self.state.get_untracked()),
+            Command::Annotate { .. } => true,
+            _ => false,
+        };
+        let reason =
+            if needs_no_worker { self.no_permission.get_untracked() } else { self.disabled_reason.get_untracked() };
         if let Some(reason) = reason {
             self.answer.set(Answer::Refused(reason));
             return;
@@ -71,7 +77,7 @@ impl RunContext {
             let answer = match api::command(&run, &command, with_control_run).await {
                 Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => Answer::Refused(message),
                 Ok(record) if with_control_run => {
-                    Answer::Applied(format!("{}; the control run is in the queue", applied(&record)))
+                    Answer::Applied(format!("{} The control run is queued.", applied(&record)))
                 }
                 Ok(record) => Answer::Applied(applied(&record)),
                 Err(failure) => Answer::Refused(failure.sentence()),

@@ -35,6 +35,8 @@ pub(super) struct ChartOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Drawer {
     Hyperparameter(LivePath),
+    /// The list of the hyperparameters that can change.
+    Hyperparameters,
     /// Intervals of evaluations, samples and checkpoints.
     Intervals,
     /// Weights of the datasets.
@@ -224,9 +226,11 @@ fn no_permission(session: Session) -> Option<String> {
 
 fn not_running(state: RunState) -> Option<String> {
     let reason = match state {
-        RunState::Finished => "The run has finished. Fork it to continue from any of its checkpoints.",
-        RunState::Suspended => "The run is suspended: its device is released. Resume takes a device again.",
-        RunState::Stopped => "The run was stopped. Resume continues from its last checkpoint.",
+        RunState::Finished => "The run has finished. Fork it to continue from one of its checkpoints.",
+        RunState::Suspended => {
+            "The run is suspended and its device is free for other runs. Resume queues the run again."
+        }
+        RunState::Stopped => "The run was stopped. Resume continues from its newest checkpoint.",
         RunState::Failed => "The run has failed. Resume continues from its newest checkpoint.",
         RunState::Lost => "The worker of this run stopped reporting. Resume continues from the newest checkpoint.",
         _ => return None,

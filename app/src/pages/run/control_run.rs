@@ -25,8 +25,8 @@ const POINTS: u32 = 240;
 const REFRESH: Duration = Duration::from_secs(3);
 
 /// Explanation of the chart.
-const MEANING: &str = "Training loss of this run minus that of the control run on the same batches; below 0 the \
-                       change helped. The band is the mean ± 2 standard errors.";
+const MEANING: &str = "Training loss of this run minus that of the control run on the same batches. Below 0: the \
+                       change decreases the loss. Band: mean ± 2 standard errors.";
 
 /// The control runs of the open run, newest first, each with the number of the event that it omits.
 fn control_runs(context: RunContext, live: Live) -> Vec<(RunSummary, u64)> {
@@ -129,7 +129,7 @@ fn EffectPanel(
                 <Chart
                     group=expect_context()
                     title="Effect of the change".to_owned()
-                    unit="nats / token, this run − control run".to_owned()
+                    unit="nats/token, this run − control run".to_owned()
                     meaning=MEANING
                     paint=move || paint(context) changed
                 >
@@ -159,18 +159,18 @@ fn verdict(comparison: &Comparison) -> String {
     // One step alone has no standard error.
     if last.step == last.last_step {
         let word = if last.mean > 0.0 { "higher" } else { "lower" };
-        return format!("At step {at} the loss is {size} nats per token {word} than that of the control run.");
+        return format!("At step {at} the loss is {size} nats/token {word} than that of the control run.");
     }
     match (last.low, last.high) {
         (low, _) if low > 0.0 => {
-            format!("At step {at} the change increases the loss by {size} nats per token, more than 2 standard errors.")
+            format!("At step {at} the change increases the loss by {size} nats/token, more than 2 standard errors.")
         }
         (_, high) if high < 0.0 => {
-            format!("At step {at} the change decreases the loss by {size} nats per token, more than 2 standard errors.")
+            format!("At step {at} the change decreases the loss by {size} nats/token, more than 2 standard errors.")
         }
         _ => {
             format!(
-                "At step {at} the difference of {size} nats per token is within 2 standard errors: no effect is \
+                "At step {at} the difference of {size} nats/token is within 2 standard errors: no effect is \
                  measurable."
             )
         }
@@ -186,11 +186,16 @@ fn paint(context: RunContext) -> ChartContent {
         ..*bucket
     };
     let buckets = run.difference.iter().map(on_axis).collect();
-    let line = Line::new("difference", "Mean over the steps of the bucket, with its band.", Role::Run(0), buckets);
+    let line = Line::new(
+        "difference",
+        "Mean over the steps of the bucket; the band is ± 2 standard errors.",
+        Role::Run(0),
+        buckets,
+    );
     let references = vec![Reference { label: "no difference".into(), value: 0.0, role: Role::InkFaint }];
     let spec = ChartSpec {
         title: "effect of the change".into(),
-        unit: "nats / token".into(),
+        unit: "nats/token".into(),
         references,
         has_zero: true,
         ..content.spec.clone()

@@ -3,16 +3,15 @@
 //! ([`super::hyperparameter`]).
 
 use leptos::prelude::*;
-use wire::{Command, RunState};
+use wire::{Command, LivePath, RunState};
 
 use super::RunContext;
-use super::accumulation::AccumulationButton;
 use super::command::step_now;
 use super::context::Answer;
 use super::drawer::{close_on_press_elsewhere, hint, is_off};
 use super::fork::ForkButton;
-use super::hyperparameter::with_button;
 use super::hyperparameter_form::HyperparameterButton;
+use super::hyperparameters_menu::HyperparametersMenu;
 use super::intervals::IntervalsButton;
 use super::mix::MixButton;
 use super::note::NoteButton;
@@ -28,12 +27,12 @@ pub(super) fn Controls() -> impl IntoView {
     let context = expect_context::<RunContext>();
     close_on_press_elsewhere(context);
     view! {
-        <section class="controls" aria-label="Controls">
+        <section class="controls" class:ended=move || context.state.get().is_over() aria-label="Controls">
             <div class="control-row">
                 <Transport />
                 <div class="hyperparameters-bar" role="group" aria-label="Hyperparameters">
-                    {with_button().map(|path| view! { <HyperparameterButton path /> }).collect_view()}
-                    <AccumulationButton />
+                    <HyperparameterButton path=LivePath::LEARNING_RATE />
+                    <HyperparametersMenu />
                     <MixButton />
                     <IntervalsButton />
                 </div>
@@ -42,7 +41,7 @@ pub(super) fn Controls() -> impl IntoView {
                         label="Checkpoint"
                         icon="flag"
                         key="c"
-                        effect=move || format!("Save a checkpoint before step {}", step_now(context))
+                        effect=move || format!("Saves a checkpoint before step {}. Shortcut:", step_now(context))
                         act=move || context.save()
                     />
                     <ForkButton />
@@ -53,7 +52,7 @@ pub(super) fn Controls() -> impl IntoView {
                     <Control
                         label="Evaluate"
                         key="e"
-                        effect=move || format!("Evaluate the validation loss before step {}", step_now(context))
+                        effect=move || format!("Evaluates the validation loss before step {}. Shortcut:", step_now(context))
                         act=move || context.send(Command::Evaluate)
                     />
                     <SampleButton />
@@ -79,7 +78,7 @@ fn Control(
     view! {
         <button
             class="control"
-            title=move || hint(context, is_queued.get(), format!("{} ({key})", effect()))
+            title=move || hint(context, is_queued.get(), format!("{} {key}.", effect()))
             disabled=move || is_off(context, is_queued.get())
             on:click=move |_| act()
         >
@@ -93,10 +92,16 @@ fn Control(
 #[component]
 fn AnswerLine() -> impl IntoView {
     let context = expect_context::<RunContext>();
+    let playground = format!("/playground?run={}", context.id());
     view! {
         <p class="answer" role="status" aria-live="polite">
             {move || match context.answer.get() {
-                Answer::None => view! { <span class="dim">{context.disabled_reason.get()}</span> }.into_any(),
+                Answer::None => view! {
+                    <span class="dim">{context.disabled_reason.get()}</span>
+                    {context.state.get().is_over().then(|| view! {
+                        <a href=playground.clone()>"Open in the Playground"</a>
+                    })}
+                }.into_any(),
                 Answer::Waiting(what) => view! { <span class="dim">{format!("{what} …")}</span> }.into_any(),
                 Answer::Applied(what) => view! {
                     <span class="applied"><Icon name="finished" />{what}</span>

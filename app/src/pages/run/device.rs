@@ -2,7 +2,7 @@
 
 use figure::number;
 use leptos::prelude::*;
-use wire::device::DeviceView;
+use wire::device::{DeviceInfo, DeviceKind, DeviceView};
 
 use super::RunContext;
 use crate::components::number::clock;
@@ -23,22 +23,34 @@ pub(super) fn DevicePanel() -> impl IntoView {
             <p class="dim">{name}</p>
             {move || match device.get() {
                 Some(device) => rows(&device).into_any(),
-                None => view! { <p class="none">"No worker reports this device at present."</p> }.into_any(),
+                None => view! { <p class="none">"The worker of this device is not connected."</p> }.into_any(),
             }}
         </section>
     }
 }
 
+fn backend_meaning(device: &DeviceInfo) -> &'static str {
+    match device.kind {
+        DeviceKind::Cpu => "Backend of the Burn library that computes on the CPU.",
+        DeviceKind::Gpu => "Backend of the Burn library that computes on the GPU.",
+        DeviceKind::Software => "Backend of the Burn library; this adapter computes in software and is for tests.",
+    }
+}
+
 fn rows(device: &DeviceView) -> impl IntoView + use<> {
-    let load = device.load;
+    let (load, is_cpu) = (device.load, device.info.kind == DeviceKind::Cpu);
     let memory = |bytes: u64| if bytes == 0 { "unknown".to_owned() } else { number::bytes(bytes) };
     let rows = [
-        ("CPU load", format!("{:.0} %", load.cpu_share * 100.0), "Fraction of the CPU time of the machine in use."),
-        ("Cores", device.info.cores.to_string(), "CPU cores, each of which trains a replica."),
+        (
+            "CPU load",
+            format!("{:.0}\u{202f}%", load.cpu_share * 100.0),
+            "CPU time of the machine in use, by all programs.",
+        ),
+        ("Cores", device.info.cores.to_string(), "CPU cores that train in parallel; 1 on a GPU."),
         ("Process memory", memory(load.process_bytes), "Resident memory of the worker process."),
-        ("Device memory", memory(load.device_bytes), "Memory in use on the device."),
+        ("Device memory", memory(load.device_bytes), "GPU memory in use."),
         ("Free memory", memory(load.host_free_bytes), "Free memory of the machine."),
-        ("Backend", device.info.backend.clone(), "Library that computes on the device."),
+        ("Backend", device.info.backend.clone(), backend_meaning(&device.info)),
     ];
     let unreachable = (!device.is_connected).then(|| {
         let since = clock(device.seen_ms as f64);
@@ -47,9 +59,9 @@ fn rows(device: &DeviceView) -> impl IntoView + use<> {
     view! {
         {unreachable}
         <dl class="pairs">
-            {rows.map(|(name, value, meaning)| view! {
+            {rows.into_iter().filter(|(name, ..)| *name != "Device memory" || !is_cpu).map(|(name, value, meaning)| view! {
                 <div title=meaning><dt>{name}</dt><dd class="mono">{value}</dd></div>
-            })}
+            }).collect_view()}
         </dl>
     }
 }

@@ -19,11 +19,13 @@ pub(super) fn is_off(context: RunContext, is_queued: bool) -> bool {
 
 /// The effect of a control, or why it is disabled.
 pub(super) fn hint(context: RunContext, is_queued: bool, effect: String) -> String {
-    match (context.disabled_reason.get(), is_queued) {
-        (Some(reason), _) => reason,
-        (None, true) => "The run is queued. This control works once it has started.".into(),
-        (None, false) => effect,
-    }
+    off_reason(context, is_queued).unwrap_or(effect)
+}
+
+/// Why a control is disabled.
+pub(super) fn off_reason(context: RunContext, is_queued: bool) -> Option<String> {
+    let queued = is_queued.then(|| "Available after the run has started.".to_owned());
+    context.disabled_reason.get().or(queued)
 }
 
 /// A button that opens a form below it.
@@ -39,6 +41,9 @@ pub(super) fn DrawerButton(
     /// Tooltip of the button.
     #[prop(into)]
     title: Signal<String>,
+    /// Why the button is disabled, if it is, where this differs from the other controls.
+    #[prop(optional)]
+    reason: Option<Memo<Option<String>>>,
     /// The form.
     children: ChildrenFn,
 ) -> impl IntoView {
@@ -46,19 +51,23 @@ pub(super) fn DrawerButton(
     let is_open = Memo::new(move |_| context.drawer.get() == Some(drawer));
     let is_queued = Memo::new(move |_| context.state.get() == RunState::Queued);
     let content = StoredValue::new(children);
+    let reason = Memo::new(move |_| match reason {
+        Some(reason) => reason.get(),
+        None => off_reason(context, is_queued.get()),
+    });
     view! {
         <div class="drawer-root">
             <button
                 class="control"
                 aria-haspopup="dialog"
                 aria-expanded=move || is_open.get().to_string()
-                title=move || hint(context, is_queued.get(), title.get())
-                disabled=move || is_off(context, is_queued.get())
+                title=move || reason.get().unwrap_or_else(|| title.get())
+                disabled=move || reason.read().is_some()
                 on:click=move |_| context.drawer.update(|open| *open = toggled(*open, drawer))
             >
                 {move || label.run()}
             </button>
-            <Show when=move || is_open.get() && !is_off(context, is_queued.get())>
+            <Show when=move || is_open.get() && reason.read().is_none()>
                 <div class="drawer" role="dialog" aria-label=name>{content.with_value(|content| content())}</div>
             </Show>
         </div>

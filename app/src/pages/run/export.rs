@@ -1,4 +1,4 @@
-//! Exports of a run: its series as tables, or everything as an archive. Plain links: the browser saves the file.
+//! Exports of a run: its metrics as tables, or everything as an archive. Plain links: the browser saves the file.
 
 use leptos::prelude::*;
 
@@ -10,14 +10,14 @@ use crate::net::api::export;
 const EXPORTS: [(&str, &str, &str); 4] = [
     (
         "series.csv",
-        "Export series (CSV)",
-        "Every point of every series, one per row, with step, tokens, training time and FLOPs",
+        "Export metrics (CSV)",
+        "Every point of every metric, one per row, with step, tokens, training time and FLOPs",
     ),
-    ("series.parquet", "Export series (Parquet)", "The same table in columns, for pandas or Polars"),
+    ("series.parquet", "Export metrics (Parquet)", "The same table as a Parquet file, for pandas or Polars"),
     (
         "archive",
         "Export run (.tar)",
-        "Plan, journal, series and all checkpoints; another Kindling server can import the archive",
+        "Plan, journal, metrics and all checkpoints; another Kindling server can import the archive",
     ),
     (
         "archive?checkpoints=newest",
@@ -31,7 +31,7 @@ pub(super) fn ExportMenu() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let run = StoredValue::new(context.id());
     view! {
-        <Menu label="Export this run".to_owned()>
+        <Menu label="Export this run" word="Export">
             {EXPORTS.map(|(route, label, meaning)| view! {
                 <a class="button" href=run.with_value(|run| export::run_path(run, route)) download="" title=meaning>
                     <Icon name="download" />

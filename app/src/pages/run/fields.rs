@@ -8,27 +8,25 @@ use wire::{CheckpointId, PlanError, RunState};
 
 use super::checkpoint_list::saved;
 use super::{RunContext, phrases};
-use crate::components::{NumberField, TypedNumber};
+use crate::components::{NumberField, TypedNumber, sentence as as_sentence};
 
 /// The reason to send; `None` if the field is empty.
 pub(super) fn reason_of(reason: RwSignal<String>) -> Option<String> {
     Some(reason.get_untracked().trim().to_owned()).filter(|reason| !reason.is_empty())
 }
 
-/// A refused value and what to do, as one sentence.
+/// A refused value and what to do, as sentences.
 pub(super) fn sentence(error: &PlanError) -> String {
-    match &error.hint {
-        Some(hint) => format!("{}; {hint}.", error.message),
-        None => format!("{}.", error.message),
-    }
+    let hint = error.hint.as_deref().map(|hint| format!(" {}", as_sentence(hint))).unwrap_or_default();
+    as_sentence(&error.message) + &hint
 }
 
 /// The reason for the journal.
 #[component]
 pub(super) fn ReasonField(reason: RwSignal<String>) -> impl IntoView {
     view! {
-        <label title="The journal and the markers on the charts show the reason beside the change.">
-            "Reason"<span class="unit">" for the journal"</span>
+        <label title="Shown beside the change in the journal and on the charts. Optional, up to 300 characters.">
+            "Reason"
             <input
                 type="text"
                 maxlength="300"
@@ -48,8 +46,8 @@ pub(super) fn ControlRunField() -> impl IntoView {
     view! {
         <label
             class="check"
-            title="A control run is a fork without this change. It continues from the same checkpoint with the same \
-                batches, so the difference of the two losses is the effect of the change."
+            title="A control run is a fork without this change. It trains on the same batches from the same checkpoint, so \
+                the difference of the two losses is the effect of the change. It queues a second run on the same device."
         >
             <input
                 type="checkbox"
@@ -68,9 +66,9 @@ fn control_run_note(context: RunContext) -> String {
     let device = context.summary.read().device.clone();
     match context.state.get() {
         RunState::Running | RunState::Paused => {
-            format!("The control run waits in the queue of {device} until this run ends or is suspended.")
+            format!("The control run is queued on {device} and starts when this run ends or is suspended.")
         }
-        _ => format!("The control run waits in the queue of {device}."),
+        _ => format!("The control run is queued on {device}."),
     }
 }
 
@@ -183,7 +181,7 @@ pub(super) fn StartField(
     };
     view! {
         <div class="start-at">
-            <label title="The step from which the change applies.">
+            <label title="Step from which the change applies">
                 "From"
                 <select on:change:target=move |event| choose(event.target().value())>
                     <option value="now">"the next step"</option>

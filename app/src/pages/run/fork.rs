@@ -15,6 +15,7 @@ use super::fields::CheckpointSelect;
 use super::fork_dataset::ForkDataset;
 use super::hyperparameter::with_button;
 use super::{Drawer, RunContext};
+use crate::components::hyperparameters::with_comma;
 use crate::components::{Failure, Icon, NumberField, SEEDS, TypedNumber};
 use crate::net::api::{self, ApiFailure};
 use crate::route::{Router, run_path};
@@ -25,7 +26,10 @@ pub(super) fn ForkButton() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let is_open = Memo::new(move |_| context.drawer.get() == Some(Drawer::Fork));
     let title = move || {
-        context.no_permission.get().unwrap_or_else(|| "Start a new run from a checkpoint of this run (f)".into())
+        context
+            .no_permission
+            .get()
+            .unwrap_or_else(|| "Creates a new run from a checkpoint of this run. Shortcut: f.".into())
     };
     let open = move |_| {
         context.chosen.set(None);
@@ -61,7 +65,7 @@ fn OverrideField(
 ) -> impl IntoView {
     view! {
         <label title=meaning>
-            {label}<span class="unit">{format!(" {unit}")}</span>
+            {label}<span class="unit">{with_comma(unit)}</span>
             <NumberField number placeholder=inherited />
         </label>
     }
@@ -127,11 +131,11 @@ fn ForkForm() -> impl IntoView {
     let parent_seed = context.run.read_untracked().view.plan.seed.to_string();
     view! {
         <form on:submit=submit>
-            <label title="The state that the fork begins with.">
+            <label title="Checkpoint from which the fork starts.">
                 "Checkpoint"
                 <CheckpointSelect now=Some(now) chosen />
             </label>
-            <label title="Display name of the fork.">
+            <label title="Display name of the fork. Default: generated.">
                 "Name"
                 <input
                     type="text"
@@ -144,16 +148,16 @@ fn ForkForm() -> impl IntoView {
             <ForkDataset chosen=dataset />
             <div class="pair">
                 <OverrideField
-                    label="Steps"
-                    unit="in total"
-                    meaning="Step at which the fork ends."
+                    label="Total steps"
+                    unit=""
+                    meaning="Step at which the fork ends. Default: that of this run."
                     inherited=Signal::derive(move || context.hyperparameters.read().steps.to_string())
                     number=steps
                 />
                 <OverrideField
                     label="Seed"
                     unit=""
-                    meaning="Another seed gives other batches from the checkpoint on."
+                    meaning="Seed for the batches and samples after the fork. Default: that of this run."
                     inherited=Signal::stored(parent_seed)
                     number=seed
                 />
@@ -171,7 +175,12 @@ fn ForkForm() -> impl IntoView {
             <p class="effect">{move || spec().map(|spec| effect(context, chosen.get(), &spec))}</p>
             {move || failure.get().map(|failure| view! { <Failure what="The fork was not created" failure /> })}
             <div class="row end">
-                <button class="primary" type="submit" disabled=move || is_busy.get() || spec().is_none()>
+                <button
+                    class="primary"
+                    type="submit"
+                    title="Creates the fork and opens its page"
+                    disabled=move || is_busy.get() || spec().is_none()
+                >
                     {move || if is_busy.get() { "Creating …" } else { "Fork" }}
                 </button>
             </div>
@@ -188,16 +197,16 @@ fn effect(context: RunContext, checkpoint: Option<CheckpointId>, spec: &RunSpec)
     };
     let changes = spec.parent.as_ref().map_or(0, |parent| parent.changes.len());
     let difference = match (changes, spec.seed) {
-        (0, None) => "Without changes it repeats this run exactly.".to_owned(),
+        (0, None) => "Without changes it reproduces this run.".to_owned(),
         (0, Some(_)) => "It trains on other batches from there on.".to_owned(),
         (1, _) => "It differs in one hyperparameter from there on.".to_owned(),
         (many, _) => format!("It differs in {many} hyperparameters from there on."),
     };
     let device = &context.summary.read().device;
     let queue =
-        if context.state.get().is_live() { format!(" It waits in the queue of {device}.") } else { String::new() };
+        if context.state.get().is_live() { format!(" The new run is queued on {device}.") } else { String::new() };
     format!(
-        "A new run with the weights, optimizer state and history of step {}. {difference}{queue}",
+        "Creates a run from step {} with its weights, optimizer state and random state. {difference}{queue}",
         number::whole(step)
     )
 }

@@ -28,10 +28,10 @@ pub(super) fn ForkDataset(chosen: RwSignal<Option<CorpusId>>) -> impl IntoView {
     });
     (!is_bound).then(|| {
         view! {
-            <label title="The dataset that the fork trains on.">
+            <label title="Dataset that the fork trains on. Default: that of this run.">
                 "Dataset"
                 <select on:change:target=move |event| chosen.set(event.target().value().parse().ok())>
-                    {(!is_without).then(|| view! { <option value="">"that of the parent"</option> })}
+                    {(!is_without).then(|| view! { <option value="">"the parent's dataset"</option> })}
                     {move || datasets.get().into_iter().map(|info| view! {
                         <option value=info.id.to_string()>{info.name}</option>
                     }).collect_view()}

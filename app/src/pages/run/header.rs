@@ -43,12 +43,12 @@ pub(super) fn RunHeader() -> impl IntoView {
                 <a
                     class="button"
                     href=compare_path([&parent, &context.id()])
-                    title="Both losses in one chart, and their difference"
+                    title="Opens the losses of this run and its parent in one chart, with their difference"
                 >
                     "Compare with parent"
                 </a>
             })}
-            <a class="button" href=format!("/start?from={id}") title="Opens the New run form with the plan of this run">
+            <a class="button" href=format!("/start?from={id}") title="Opens the New run form with a copy of the plan of this run">
                 "Duplicate"
             </a>
             <ExportMenu />
@@ -90,7 +90,7 @@ fn Origin() -> impl IntoView {
                 {move || identical.get().map(|words| view! {
                     <span
                         class="dim"
-                        title="Steps with bitwise equal losses, counted from the checkpoint that both share."
+                        title="Steps with bitwise equal losses, counted from the shared checkpoint"
                     >
                         {words}
                     </span>
@@ -121,13 +121,13 @@ fn Budget() -> impl IntoView {
     let bounds = [
         (budget.tokens > 0).then(|| number::with_unit(budget.tokens as f64, "tokens")),
         (budget.secs > 0.0).then(|| number::duration(budget.secs)),
-        (budget.loss > 0.0).then(|| format!("validation loss {} nats", number::short(budget.loss))),
+        (budget.loss > 0.0).then(|| format!("validation loss {} nats/token", number::short(budget.loss))),
     ];
     let budgets = bounds.into_iter().flatten().collect::<Vec<_>>().join(" or ");
     (!budgets.is_empty()).then(|| {
         view! {
-            <span class="dim" title="The run ends when one of these budgets is reached.">
-                {format!("budget {budgets}")}
+            <span class="dim" title="The run ends when one of these limits is reached.">
+                {format!("ends at {budgets}")}
             </span>
         }
     })
@@ -163,19 +163,26 @@ fn ProgressLine() -> impl IntoView {
     };
     view! {
         <p class="progress-line">
-            <span title="Steps done / planned steps">{steps}<span class="unit">" steps"</span></span>
+            <span title="Trained steps / planned steps">{steps}<span class="unit">" steps"</span></span>
             {move || speed().map(|speed| view! {
-                <span title="Training throughput over the last steps, tokens per second">{speed}</span>
+                <span title="Throughput: moving average over about the last 10 steps">{speed}</span>
             })}
             {move || next_breakpoint(context).map(|step| view! {
                 <span class="dim" title="The run pauses before this step; Resume (space) continues">
                     {format!("breakpoint at step {}", number::whole(step))}
                 </span>
             })}
-            <span title="Remaining steps / current speed, and the time at which the run ends">
-                {move || left(context)}
-            </span>
+            <span title=move || meaning_of_left(context.state.get())>{move || left(context)}</span>
         </p>
+    }
+}
+
+fn meaning_of_left(state: RunState) -> &'static str {
+    match state {
+        RunState::Queued => "The run waits for its device.",
+        RunState::Suspended => "A checkpoint is saved and the device is free for other runs.",
+        state if state.is_over() => "Training time, without pauses.",
+        _ => "Remaining steps divided by the current steps per second, and the time at which the run ends.",
     }
 }
 

@@ -8,6 +8,9 @@ use wire::hyperparameters::table::Values;
 /// The group of the table whose rows have a form in common ([`super::intervals`]).
 const INTERVALS: &str = "intervals";
 
+/// Beta 1, whose values are not scaled.
+pub(super) const BETA1: &str = "optimizer.beta1";
+
 /// The hyperparameters with a separate button.
 pub(super) fn with_button() -> impl Iterator<Item = LivePath> {
     LivePath::all().filter(|path| path.row().group() != INTERVALS)
@@ -16,6 +19,18 @@ pub(super) fn with_button() -> impl Iterator<Item = LivePath> {
 /// The intervals, which have one form.
 pub(super) fn intervals() -> impl Iterator<Item = LivePath> {
     LivePath::all().filter(|path| path.row().group() == INTERVALS)
+}
+
+/// The meaning of a row and, for the learning rate, of a change during the run.
+pub(super) fn live_meaning(path: LivePath) -> String {
+    match path {
+        LivePath::LEARNING_RATE => {
+            "Learning rate of the next step. A new value rescales the rest of the schedule by the \
+                                    same ratio. Shortcut: l."
+                .to_owned()
+        }
+        _ => path.row().meaning.to_owned(),
+    }
 }
 
 /// Whether 0 turns it off.

@@ -8,8 +8,9 @@ use wire::{Command, LivePath};
 use super::command::step_now;
 use super::drawer::{DrawerButton, focus_on};
 use super::fields::{ControlRunField, ReasonField, reason_of, sentence};
-use super::hyperparameter::{is_off_at_zero, value};
+use super::hyperparameter::{BETA1, is_off_at_zero, live_meaning, value};
 use super::{Drawer, RunContext};
+use crate::components::hyperparameters::with_comma;
 use crate::components::{NumberField, TypedNumber};
 
 /// A value as a person would type it, in four digits.
@@ -18,11 +19,15 @@ fn as_typed(value: f64) -> String {
     if rounded == 0.0 || (1e-3..1e6).contains(&rounded) { rounded.to_string() } else { format!("{rounded:e}") }
 }
 
-/// Label, verb and factor of the buttons in the form.
+/// Values offered for Beta 1: a factor would leave its range.
+const BETAS: [f64; 4] = [0.8, 0.9, 0.95, 0.99];
+
+/// Label, verb and factor of the buttons in the form of another hyperparameter.
 const FACTORS: [(&str, &str, f64); 4] =
     [("×0.1", "Divide by 10", 0.1), ("×½", "Halve", 0.5), ("×2", "Double", 2.0), ("×10", "Multiply by 10", 10.0)];
 
-fn current(context: RunContext, path: LivePath) -> f64 {
+/// The value at the current step.
+pub(super) fn current(context: RunContext, path: LivePath) -> f64 {
     context.hyperparameters.read().get(path, context.summary.read().step)
 }
 
@@ -34,7 +39,7 @@ fn effect(context: RunContext, path: LivePath, new: f64) -> String {
     }
     match path {
         LivePath::LEARNING_RATE => format!(
-            "The learning rate is {} from step {from} on; the rest of the schedule is scaled with it.",
+            "The learning rate is {} from step {from} on. The rest of the schedule is rescaled by the same ratio.",
             number::short(new)
         ),
         _ if new == 0.0 && is_off_at_zero(path) => format!("{} is off from step {from} on.", path.row().label),
@@ -47,22 +52,22 @@ fn effect(context: RunContext, path: LivePath, new: f64) -> String {
 pub(super) fn HyperparameterButton(path: LivePath) -> impl IntoView {
     let context = expect_context::<RunContext>();
     let row = path.row();
-    let key = if path == LivePath::LEARNING_RATE { " (l)" } else { "" };
     let now = Memo::new(move |_| value(path, current(context, path)));
     view! {
         <DrawerButton
             drawer=Drawer::Hyperparameter(path)
             label=move || view! { <span class="dim">{row.label}</span>" "<b class="mono">{now.get()}</b>" ▾" }
             name=row.label
-            title=Signal::stored(format!("{}{key}", row.meaning))
+            title=Signal::stored(live_meaning(path))
         >
             <HyperparameterForm path />
         </DrawerButton>
     }
 }
 
+/// The form of a hyperparameter.
 #[component]
-fn HyperparameterForm(path: LivePath) -> impl IntoView {
+pub(super) fn HyperparameterForm(path: LivePath) -> impl IntoView {
     let context = expect_context::<RunContext>();
     let row = path.row();
     let scaled = move |by: f64| current(context, path) * by;
@@ -84,19 +89,29 @@ fn HyperparameterForm(path: LivePath) -> impl IntoView {
     view! {
         <form on:submit=submit>
             <div class="presets">
-                {FACTORS.map(|(word, verb, by)| view! {
+                {(path.as_str() == BETA1).then(|| BETAS.map(|beta| view! {
+                    <button
+                        type="button"
+                        title=move || effect(context, path, beta)
+                        on:click=move |_| set(beta)
+                    >
+                        <b class="mono">{number::short(beta)}</b>
+                    </button>
+                }))}
+                {(path.as_str() != BETA1).then(|| FACTORS.map(|(word, verb, by)| view! {
                     <button
                         type="button"
                         title=move || format!("{verb}. {}", effect(context, path, scaled(by)))
+                        disabled=move || path.check(scaled(by)).is_err()
                         on:click=move |_| set(untrack(|| scaled(by)))
                     >
                         <b>{word}</b>
                         <span class="mono dim">{move || value(path, scaled(by))}</span>
                     </button>
-                })}
+                }))}
             </div>
-            <label title=row.meaning>
-                {row.label}<span class="unit">{format!(" {}", row.unit)}</span>
+            <label title=live_meaning(path)>
+                {row.label}<span class="unit">{with_comma(row.unit)}</span>
                 <NumberField number=typed node_ref=input />
             </label>
             <ReasonField reason />

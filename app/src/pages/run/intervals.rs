@@ -18,11 +18,11 @@ pub(super) fn IntervalsButton() -> impl IntoView {
             drawer=Drawer::Intervals
             label=|| view! { <span class="dim">"Intervals"</span>" ▾" }
             name="Intervals"
-            title="Steps between evaluations, samples and checkpoints".to_owned()
+            title="Steps between evaluations, samples and periodic checkpoints. 0 disables one.".to_owned()
         >
             <div class="intervals">
                 {intervals().map(|path| view! { <IntervalField path /> }).collect_view()}
-                <p class="small dim">"Intervals are in steps; 0 turns one off."</p>
+                <p class="small dim">"Intervals in steps. 0 disables one."</p>
             </div>
         </DrawerButton>
     }
@@ -42,8 +42,8 @@ fn IntervalField(path: LivePath) -> impl IntoView {
     };
     let effect = move || match typed.integer() {
         None => String::new(),
-        Some(every) if every == current.get() => row.meaning.to_owned(),
-        Some(0) => "Off from the next step on.".to_owned(),
+        Some(every) if every == current.get() => String::new(),
+        Some(0) => "Disabled from the next step on.".to_owned(),
         Some(every) => {
             let step = context.summary.read().step;
             format!("The next one is at step {}.", number::whole((step / every + 1) * every))

@@ -23,12 +23,13 @@ enum Kind {
     All,
 }
 
-const KINDS: [(Kind, &str); 5] = [
-    (Kind::Main, "Main"),
-    (Kind::Steering, "Changes"),
-    (Kind::Measured, "Measurements"),
-    (Kind::Notes, "Notes"),
-    (Kind::All, "All"),
+/// Filter, label and meaning.
+const KINDS: [(Kind, &str, &str); 5] = [
+    (Kind::Main, "Important", "All events except periodic evaluations, samples and checkpoints"),
+    (Kind::Steering, "Changes", "Commands: pauses, changes of hyperparameters and schedules, rollbacks, forks"),
+    (Kind::Measured, "Measurements", "Evaluations, samples, checkpoints and non-finite values"),
+    (Kind::Notes, "Notes", "Notes"),
+    (Kind::All, "All", "All events"),
 ];
 
 impl Kind {
@@ -102,11 +103,12 @@ pub(super) fn Journal() -> impl IntoView {
     view! {
         <section class="panel journal" aria-labelledby="journal-title">
             <div class="row">
-                <h2 id="journal-title" title="Every event of the run; events are never edited or deleted">"Journal"</h2>
+                <h2 id="journal-title" title="All events of the run with step, author and time. Events are never edited or deleted.">"Journal"</h2>
                 <div class="range" role="group" aria-label="Filter events">
-                    {KINDS.map(|(of, word)| view! {
+                    {KINDS.map(|(of, word, meaning)| view! {
                         <button
                             class="switch"
+                            title=meaning
                             aria-pressed=move || (kind.get() == of).to_string()
                             on:click=move |_| kind.set(of)
                         >
@@ -142,10 +144,10 @@ fn show(number: u64) {
 #[component]
 pub(super) fn BatchLink(step: u64) -> impl IntoView {
     let context = expect_context::<RunContext>();
-    let title = "Shows the batch of this step coloured by loss, and the parameters with the largest gradients";
+    let title = "Shows the batch of this step colored by loss, and the parameters with the largest gradients";
     view! {
         <a class="button batch-link" href=format!("{}?batch={step}", xray_path(&context.id())) title=title>
-            {format!("batch of step {}", number::whole(step))}
+            {format!("Batch of step {}", number::whole(step))}
         </a>
     }
 }
@@ -173,7 +175,7 @@ fn JournalLine(number: u64) -> impl IntoView {
                 interventions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             }
             Event::Evaluated { loss_nats, bits_per_byte } => {
-                format!("{loss_nats} nats per token, {bits_per_byte} bits per byte")
+                format!("{loss_nats:.4} nats/token, {bits_per_byte:.4} bits/byte")
             }
             other => other.phrase(),
         };
@@ -198,7 +200,10 @@ fn JournalLine(number: u64) -> impl IntoView {
                 >
                     <span class="mono at">{number::whole(record.step)}</span>
                     <span class="what">
-                        <strong>{author(&record.author, me.as_deref())}</strong>" "{phrase(&record.event)}
+                        {phrase(&record.event)}
+                        {(record.author != Author::System).then(|| view! {
+                            <span class="dim">" by "{author(&record.author, me.as_deref())}</span>
+                        })}
                         {record.reason.map(|reason| view! { <em>{format!("“{reason}”")}</em> })}
                     </span>
                     <span class="dim small when">{clock(record.at_ms as f64)}</span>

@@ -1,7 +1,7 @@
 //! The loss chart: training and validation loss in nats per token or bits per byte, on any x axis, with reference lines
 //! and a marker for every event that affects the run. Also what all charts of the page have in common.
 
-use figure::number::whole;
+use figure::number::{self, whole};
 use figure::scene::Role;
 use figure::spec::{Marker, Reference};
 use figure::{ChartSpec, ScaleKind, Style};
@@ -16,8 +16,8 @@ use super::{RunContext, phrase};
 use crate::components::AxisPick;
 use crate::components::chart::{Chart, ChartContent, Line};
 
-/// Length of the running mean, as a fraction of the run.
-const SMOOTHING: f64 = 0.005;
+/// Length of the running mean, as a fraction of the range in view.
+const SMOOTHING: f64 = 0.01;
 
 /// What all charts of the page have in common: x axis, range and markers.
 pub(super) fn shared(context: RunContext, run: &OpenRun) -> ChartContent {
@@ -42,6 +42,7 @@ fn marker(run: &OpenRun, record: &EventRecord) -> Marker {
         phrase: phrase(&record.event),
         author: record.author.clone(),
         is_alarm,
+        is_change: record.event.is_change(),
     }
 }
 
@@ -64,14 +65,14 @@ pub(super) fn history(context: RunContext, run: &OpenRun, series: &str, label: &
         } else {
             String::new()
         },
-        meaning: "Left by a rollback; not on the path of the run.".into(),
+        meaning: "Trained before a rollback; not part of the current path of the run.".into(),
         style: Style::Abandoned,
         buckets,
         ..measured(run, series, "", Role::Abandoned)
     });
     let inherited = context.ancestors.get_untracked().last().map(|parent| Line {
         name: format!("{label} of {parent}"),
-        meaning: "Trained by the run that this one was forked from.".into(),
+        meaning: "Values of the parent run before the fork.".into(),
         is_past: true,
         buckets: run.curves.past(series),
         ..measured(run, series, "", past)
@@ -86,7 +87,7 @@ fn paint(context: RunContext) -> ChartContent {
     let content = shared(context, &run);
     let scale = factor.unwrap_or(1.0);
     let is_empty = run.curves.newest_step().is_none();
-    let smoothing = options.is_smooth.then(|| run.end() * SMOOTHING);
+    let smoothing = options.is_smooth.then(|| smoothed_length(context));
     let train = Line { smoothing, ..measured(&run, name::TRAIN, "train", own_role(&run)) };
     // Live curves are drawn last, and validation must be on top: only the newest training loss glows, as a curve of its
     // own.
@@ -97,8 +98,8 @@ fn paint(context: RunContext) -> ChartContent {
         ..train.clone()
     };
     let mut lines = history(context, &run, name::TRAIN, "train", Role::InkFaint);
-    lines.extend(history(context, &run, name::VALID, "valid", Role::Run(4)));
-    lines.extend([train, measured(&run, name::VALID, "valid", Role::Run(0)), newest]);
+    lines.extend(history(context, &run, name::VALID, "val", Role::Run(4)));
+    lines.extend([train, measured(&run, name::VALID, "val", Role::Run(0)), newest]);
     for bucket in lines.iter_mut().flat_map(|line| &mut line.buckets).filter(|_| factor.is_some()) {
         (bucket.min, bucket.max, bucket.mean) = (bucket.min * scale, bucket.max * scale, bucket.mean * scale);
     }
@@ -116,8 +117,25 @@ fn paint(context: RunContext) -> ChartContent {
     ChartContent { spec, lines, ..content }
 }
 
+/// Length of the running mean on the x axis.
+fn smoothed_length(context: RunContext) -> f64 {
+    let range = context.range();
+    (range.to - range.from) * SMOOTHING
+}
+
+/// The tooltip of the switch of the running mean.
+fn smooth_meaning(context: RunContext) -> String {
+    // Tracked: the range in view follows the run.
+    let _ = (context.version.get(), context.viewport.get());
+    let length = match context.options.read().axis {
+        Axis::Step => format!(", {}", number::with_unit(smoothed_length(context).ceil().max(1.0), "steps")),
+        _ => String::new(),
+    };
+    format!("Draws the running mean of the training loss over 1\u{202f}% of the range in view{length}")
+}
+
 fn unit(in_bits: bool) -> &'static str {
-    if in_bits { "bits / byte" } else { "nats / token" }
+    if in_bits { "bits/byte" } else { "nats/token" }
 }
 
 fn references(run: &OpenRun, scale: f64) -> Vec<Reference> {
@@ -137,7 +155,11 @@ pub(super) fn LossChart() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let has_bits = Memo::new(move |_| context.run.read().bits_per_byte().is_some());
     let in_bits = move || context.options.read().in_bits && has_bits.get();
-    let meaning = format!("Train: {} Valid: {}", describe(name::TRAIN).meaning, describe(name::VALID).meaning);
+    let batches = context.run.with_untracked(|run| run.view.plan.recipe.intervals.eval_batches);
+    let meaning = format!(
+        "Cross-entropy, −ln p(next token). train: mean over the batch of the step. val: mean over {batches} fixed batches \
+         of the validation split; the last evaluation of the run uses the whole split."
+    );
     let changed = Signal::derive(move || context.track_charts());
     let pressed = move || context.pressed.get().filter(|step| *step < context.summary.read().step);
     view! {
@@ -159,28 +181,28 @@ pub(super) fn LossChart() -> impl IntoView {
                     choose=move |axis| choose_axis(context, axis)
                 />
                 <Switch
-                    label="bits"
-                    title="Loss in bits per byte of text, which is comparable across tokenizers: nats per token / \
-                           (bytes per token × ln 2)"
+                    label="bits/byte"
+                    title="Loss in bits per byte of text, which is comparable between tokenizers: nats/token \
+                           divided by (bytes/token × ln 2)"
                     is_on=Signal::derive(in_bits)
                     is_off=Signal::derive(move || !has_bits.get())
                     toggle=move || context.options.update(|options| options.in_bits = !options.in_bits)
                 />
                 <Switch
-                    label="log"
-                    title="Logarithmic loss axis"
+                    label="log y"
+                    title="Logarithmic y axis"
                     is_on=Signal::derive(move || context.options.read().is_log)
                     toggle=move || context.options.update(|options| options.is_log = !options.is_log)
                 />
                 <Switch
                     label="smooth"
-                    title="Draws a running mean of the training loss over 0.5 % of the run"
+                    title=Signal::derive(move || smooth_meaning(context))
                     is_on=Signal::derive(move || context.options.read().is_smooth)
                     toggle=move || context.options.update(|options| options.is_smooth = !options.is_smooth)
                 />
                 <Switch
-                    label="clip spikes"
-                    title="Fits the loss axis to 99 % of the values; higher spikes are marked at its edge"
+                    label="ignore outliers"
+                    title="Fits the y axis to 99\u{202f}% of the values; values beyond it are marked at its edge"
                     is_on=Signal::derive(move || context.options.read().clips_spikes)
                     toggle=move || context.options.update(|options| options.clips_spikes = !options.clips_spikes)
                 />
@@ -214,7 +236,7 @@ fn RangeSwitches() -> impl IntoView {
         {move || is_detached.get().then(|| view! {
             <button
                 class="back-to-live"
-                title="Shows everything and follows the newest steps again"
+                title="Shows all steps and follows the run again"
                 on:click=move |_| context.viewport.set(Viewport::Whole)
             >
                 "Back to live"
@@ -223,19 +245,19 @@ fn RangeSwitches() -> impl IntoView {
         <div class="range" role="group" aria-label="Range in view">
             <Switch
                 label="all"
-                title="From the first step to the newest (0, or double click)"
+                title="Shows the first step to the newest one and follows the run. Shortcut: 0, or double click."
                 is_on=Signal::derive(move || *context.viewport.read() == Viewport::Whole)
                 toggle=move || context.viewport.set(Viewport::Whole)
             />
             <Switch
-                label="newest"
-                title="The newest 10 % of the steps; follows the run"
+                label="latest 10\u{202f}%"
+                title="Shows the latest 10\u{202f}% of the steps and follows the run"
                 is_on=Signal::derive(is_newest)
                 toggle=newest
             />
             <Switch
-                label="plan"
-                title="From the first step to the last planned step"
+                label="full schedule"
+                title="Shows all steps up to the last planned one"
                 is_on=Signal::derive(move || *context.viewport.read() == Viewport::Plan)
                 toggle=move || context.viewport.set(Viewport::Plan)
             />
@@ -247,7 +269,7 @@ fn RangeSwitches() -> impl IntoView {
 #[component]
 fn Switch(
     label: &'static str,
-    title: &'static str,
+    #[prop(into)] title: Signal<String>,
     #[prop(into)] is_on: Signal<bool>,
     #[prop(into, default = Signal::from(false))] is_off: Signal<bool>,
     toggle: impl Fn() + 'static,

@@ -34,7 +34,7 @@ pub(super) fn MixButton() -> impl IntoView {
                 drawer=Drawer::Mix
                 label=move || view! { <span class="dim">"Mix"</span>" "<b class="mono">{now.get()}</b>" ▾" }
                 name="Dataset mix"
-                title="Fraction of the sequences that is drawn from each dataset".to_owned()
+                title="Percentage of the sequences that is drawn from each dataset".to_owned()
             >
                 <MixForm />
             </DrawerButton>
@@ -108,7 +108,7 @@ fn MixSlider(place: usize, dataset: String, weights: RwSignal<Vec<f64>>) -> impl
     let (epochs, valid) = (newest(name::EPOCHS), newest(name::VALID_OF));
     let known = move || {
         let read = epochs.get().map(|epochs| format!("{} epochs", number::short(epochs)));
-        let loss = valid.get().map(|loss| format!("validation loss {} nats", number::fixed(loss, 3)));
+        let loss = valid.get().map(|loss| format!("val loss {} nats/token", number::fixed(loss, 3)));
         [read, loss].into_iter().flatten().collect::<Vec<_>>().join(" · ")
     };
     let is_repeated = move || epochs.get().is_some_and(|epochs| epochs > MAX_USEFUL_EPOCHS);
@@ -119,7 +119,7 @@ fn MixSlider(place: usize, dataset: String, weights: RwSignal<Vec<f64>>) -> impl
     };
     view! {
         <li>
-            <label title="Fraction of the sequences that is drawn from this dataset">
+            <label title="Percentage of the sequences that is drawn from this dataset">
                 <span class="row">
                     <strong>{dataset.clone()}</strong>
                     <span class="grow"></span>
@@ -130,7 +130,7 @@ fn MixSlider(place: usize, dataset: String, weights: RwSignal<Vec<f64>>) -> impl
             </label>
             <p class="small dim">{known}</p>
             {move || is_repeated().then(|| view! {
-                <p class="small over">"Beyond 4 epochs, repeated data adds less."</p>
+                <p class="small over">"Beyond 4 epochs, repeated data adds less (Muennighoff et al. 2023)."</p>
             })}
         </li>
     }

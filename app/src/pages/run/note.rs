@@ -10,13 +10,15 @@ use super::{Drawer, RunContext};
 /// The button and its form.
 #[component]
 pub(super) fn NoteButton() -> impl IntoView {
+    let context = expect_context::<RunContext>();
     view! {
         <DrawerButton
             drawer=Drawer::Note
             label=|| "Note"
             name="Add a note"
-            title=Signal::stored("Add a note to the journal and a marker to every chart at the current \
-                step".to_owned())
+            title=Signal::stored("Adds a note to the journal and a marker to every chart at the current step. Also \
+                available after the run has ended.".to_owned())
+            reason=context.no_permission
         >
             <NoteForm />
         </DrawerButton>
@@ -39,7 +41,7 @@ fn NoteForm() -> impl IntoView {
     };
     view! {
         <form on:submit=submit>
-            <label>
+            <label title="Text of the note, up to 500 characters.">
                 "Note"
                 <input
                     node_ref=field
@@ -50,8 +52,8 @@ fn NoteForm() -> impl IntoView {
                 />
             </label>
             <p class="effect">
-                {move || format!("The note becomes a marker on every chart at step {} and an event in the journal, \
-                    with your name.", step_now(context))}
+                {move || format!("Adds an event with your name to the journal and a marker to every chart, at step \
+                    {}.", step_now(context))}
             </p>
             <div class="row end">
                 <button class="primary" type="submit" disabled=move || text.read().trim().is_empty()>"Add note"</button>

@@ -36,7 +36,10 @@ pub(super) fn in_progress(command: &Command) -> String {
 
 /// What was applied, and at which step.
 pub(super) fn applied(record: &EventRecord) -> String {
-    format!("{}, at step {}", phrase(&record.event), number::whole(record.step))
+    match &record.event {
+        Event::Stepping { steps: 1 } => format!("Training step {}, then pausing.", number::whole(record.step)),
+        event => format!("At step {}: {}.", number::whole(record.step), phrase(event)),
+    }
 }
 
 /// The event in a short text.
@@ -54,8 +57,7 @@ pub(super) fn phrase(event: &Event) -> String {
             format!("started, {} parameters", crate::components::number::short(*parameters as f64))
         }
         // The step, which the id contains, is written beside it.
-        Event::Checkpointed { checkpoint } => format!("checkpoint, {}", cause(checkpoint.cause)),
-        Event::Evaluated { loss_nats, .. } => format!("validation loss {loss_nats:.3} nats"),
+        Event::Checkpointed { checkpoint } => format!("checkpoint saved ({})", cause(checkpoint.cause)),
         other => other.phrase(),
     }
 }
@@ -76,7 +78,7 @@ pub(super) fn author(author: &Author, me: Option<&str>) -> String {
         Author::Person(name) => name.clone(),
         Author::Rule(name) => format!("rule {name}"),
         Author::Agent(name) => format!("agent {name}"),
-        Author::System => "System".into(),
+        Author::System => "system".into(),
     }
 }
 
@@ -93,7 +95,7 @@ fn cause(cause: Cause) -> &'static str {
         Cause::Requested => "requested",
         Cause::BeforeChange => "before a change",
         Cause::Best => "best",
-        Cause::End => "at the end",
+        Cause::End => "last",
         Cause::Imported => "imported",
     }
 }

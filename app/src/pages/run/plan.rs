@@ -49,13 +49,39 @@ fn groups(view: &RunView) -> Vec<(&'static str, Vec<Row>)> {
 
 /// The planned value of a hyperparameter, with its unit.
 fn planned(row: &Hyperparameter, recipe: &Value) -> String {
-    let value = row.value_in(recipe).map(written).unwrap_or_default();
-    match (value.is_empty(), row.unit) {
-        (true, _) => "none".into(),
-        (false, "") => value,
-        (false, unit) => format!("{value} {unit}"),
+    let value = row.value_in(recipe);
+    let value = value.and_then(Value::as_u64).map(whole).or_else(|| value.map(written)).unwrap_or_default();
+    match (value.as_str(), row.path) {
+        ("", _) | ("0", "budget.tokens" | "budget.secs" | "budget.loss") => "none".into(),
+        ("0", path) if OFF_AT_ZERO.contains(&path) => "0 (off)".into(),
+        _ if row.unit.is_empty() => value,
+        ("1", _) => format!("1 {}", singular(row.unit)),
+        _ => format!("{value} {}", row.unit),
     }
 }
+
+/// The unit of one: `1 step`.
+fn singular(unit: &str) -> &str {
+    match unit {
+        "micro-batches" => "micro-batch",
+        "s" => unit,
+        _ => unit.strip_suffix('s').unwrap_or(unit),
+    }
+}
+
+/// Hyperparameters that 0 turns off.
+const OFF_AT_ZERO: [&str; 10] = [
+    "model.dropout",
+    "model.logit_softcap",
+    "optimizer.grad_clip",
+    "optimizer.z_loss",
+    "intervals.eval_every",
+    "intervals.sample_every",
+    "intervals.stats_every",
+    "intervals.checkpoint_every",
+    "retention.every_nth",
+    "retention.snapshots_mb",
+];
 
 fn cost(view: &RunView) -> Vec<Row> {
     let estimate = &view.estimate;
@@ -67,11 +93,11 @@ fn cost(view: &RunView) -> Vec<Row> {
             with_unit(view.plan.tokens_per_step() as f64, "tokens"),
             "Batch size × gradient accumulation × context length.",
         ),
-        ("Tokens", with_unit(estimate.tokens as f64, "tokens"), "Steps × tokens per step."),
+        ("Training tokens", with_unit(estimate.tokens as f64, "tokens"), "Steps × tokens per step."),
         (
             "Tokens per parameter",
             short(estimate.tokens_per_parameter),
-            "About 20 is compute-optimal (Hoffmann et al. 2022).",
+            "Training tokens / parameters. About 20 is compute-optimal (Hoffmann et al. 2022).",
         ),
         ("FLOPs", with_unit(estimate.flops, "FLOP"), "Floating-point operations of all forward and backward passes."),
         (
@@ -80,7 +106,11 @@ fn cost(view: &RunView) -> Vec<Row> {
             "Upper estimate of weights, gradients, optimizer state and activations.",
         ),
         ("Planned time", estimate.secs.map_or("unknown".into(), duration), "FLOPs / measured speed of the device."),
-        ("Seed", view.plan.seed.to_string(), "Seed of initialisation, batches and samples."),
+        (
+            "Seed",
+            view.plan.seed.to_string(),
+            "Seed for initialization, batches and samples. The same seed reproduces the run.",
+        ),
     ]
 }
 
@@ -97,26 +127,26 @@ fn datasets(view: &RunView) -> String {
 fn dataset(view: &RunView) -> Vec<Row> {
     let references = &view.references;
     let nats =
-        |value: Option<f64>| value.map_or("unknown".to_owned(), |value| format!("{} nats / token", short(value)));
+        |value: Option<f64>| value.map_or("unknown".to_owned(), |value| format!("{}\u{202f}nats/token", short(value)));
     vec![
         ("Datasets", datasets(view), "Datasets of the run, with their planned fractions of the sequences."),
         ("Tokenizer", view.plan.tokenizer.to_string(), "Tokenizer of the run."),
         (
             "Bytes per token",
-            references.bytes_per_token.map_or("unknown".into(), |value| with_unit(value, "B")),
-            "Bytes per token of the validation split; nats / (bytes per token × ln 2) are bits per byte.",
+            references.bytes_per_token.map_or("unknown".into(), |value| format!("{}\u{202f}bytes/token", short(value))),
+            "Bytes of text per token in the validation split. Loss in bits/byte = nats/token / (bytes/token × ln 2).",
         ),
-        ("Uniform (ln V)", nats(Some(references.ln_vocab)), "Loss of a uniform prediction over the vocabulary."),
+        (
+            "Uniform (ln V)",
+            nats(Some(references.ln_vocab)),
+            "Loss of a uniform prediction over the vocabulary of size V.",
+        ),
         (
             "Unigram entropy",
             nats(references.unigram),
             "Entropy of the token frequencies: the lowest loss without any context.",
         ),
-        (
-            "Entropy floor",
-            nats(references.floor),
-            "Entropy of the generator of the dataset; no model can reach a lower loss.",
-        ),
+        ("Entropy floor", nats(references.floor), "Entropy of the generator of the dataset: the lowest expected loss."),
     ]
 }
 
@@ -129,6 +159,9 @@ mod tests {
         let view = crate::curves::fixture::view();
         let groups = groups(&view);
         let shown: Vec<&Row> = groups.iter().flat_map(|(_, rows)| rows).collect();
+        let value = |label: &str| shown.iter().find(|row| row.0 == label).map(|row| row.1.as_str());
+        assert_eq!((value("Dropout"), value("Token limit")), (Some("0 (off)"), Some("none")));
+        assert!(OFF_AT_ZERO.iter().all(|path| TABLE.iter().any(|row| row.path == *path)));
         for row in TABLE {
             let found = shown.iter().find(|(label, _, meaning)| (*label, *meaning) == (row.label, row.meaning));
             assert!(found.is_some_and(|(_, value, _)| !value.is_empty()), "{}", row.path);

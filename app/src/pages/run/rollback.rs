@@ -19,7 +19,7 @@ pub(super) fn RollbackButton() -> impl IntoView {
             drawer=Drawer::Rollback
             label=|| view! { <crate::components::Icon name="back" />"Roll back" }
             name="Roll back to a checkpoint"
-            title="Return to a checkpoint; the steps after it stay visible as an abandoned branch (b)".to_owned()
+            title="Returns to a checkpoint. The steps after it stay visible as an abandoned branch. Shortcut: b.".to_owned()
         >
             <RollbackForm />
         </DrawerButton>
@@ -42,20 +42,25 @@ fn RollbackForm() -> impl IntoView {
     };
     view! {
         <form on:submit=submit>
-            {move || (saved(context).is_empty()).then(|| view! { <p>"There is no checkpoint yet."</p> })}
+            {move || (saved(context).is_empty()).then(|| view! { <p>"No checkpoints yet."</p> })}
             <label title="The run continues from this checkpoint.">"Checkpoint"<CheckpointSelect chosen /></label>
             <label
-                title="After a loss spike, PaLM was restarted from an earlier checkpoint and skipped the batches \
-                       around the spike (Chowdhery et al. 2022, section 5.1)."
+                title="Number of batches to skip after the checkpoint. Default: 0. Used to pass a loss spike (PaLM, \
+                       Chowdhery et al. 2022, section 5.1)."
             >
-                "Skip"<span class="unit">" batches"</span>
+                "Skip"<span class="unit">", batches"</span>
                 <NumberField number=skip placeholder="0" />
             </label>
             <ReasonField reason />
             <ControlRunField />
             <p class="effect">{move || effect(context, chosen.get(), skipped())}</p>
             <div class="row end">
-                <button class="primary" type="submit" disabled=move || chosen.get().is_none() || skipped().is_none()>
+                <button
+                    class="primary"
+                    type="submit"
+                    title="Returns to the checkpoint and continues from it"
+                    disabled=move || chosen.get().is_none() || skipped().is_none()
+                >
                     "Roll back"
                 </button>
             </div>

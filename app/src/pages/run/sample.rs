@@ -22,8 +22,8 @@ pub(super) fn SampleButton() -> impl IntoView {
             drawer=Drawer::Sample
             label=|| "Sample"
             name="Generate a sample"
-            title=Signal::derive(move || format!("Generate text with the weights of step {} \
-                (s)", step_now(context)))
+            title=Signal::derive(move || format!("Generates text with the weights of step \
+                {}. Shortcut: s.", step_now(context)))
         >
             <SampleForm />
         </DrawerButton>
@@ -53,7 +53,7 @@ fn SampleForm() -> impl IntoView {
     };
     view! {
         <form on:submit=submit>
-            <label title="The text that the model continues.">
+            <label title="Text that the model continues. Default: the prompt of the plan.">
                 "Prompt"
                 <input
                     node_ref=field
@@ -63,19 +63,20 @@ fn SampleForm() -> impl IntoView {
                 />
             </label>
             <label
-                title="Logits are divided by the temperature before the softmax; 0 always takes the most likely token."
+                title="Divides the logits before the softmax, 0 to 1.5. Higher values give more varied text; 0 always \
+                       chooses the most likely token. Default: 0.8."
             >
                 "Temperature "<output class="mono">{move || number::short(temperature.get())}</output>
                 <input type="range" min="0" max="1.5" step="0.05" prop:value=move || temperature.get().to_string()
                     on:input:target=move |event| temperature.set(event.target().value().parse().unwrap_or(0.8)) />
             </label>
-            <label title="Tokens to generate, from 1 to 4096.">
-                "Length"<span class="unit">" tokens"</span>
+            <label title="Number of tokens to generate, 1 to 4\u{202f}096. Default: the sample length of the plan.">
+                "Length"<span class="unit">", tokens (1 to 4\u{202f}096)"</span>
                 <NumberField number=tokens />
             </label>
             <p class="effect">{move || match temperature.get() {
-                0.0 => "With temperature 0 the most likely token is taken each time.".to_owned(),
-                _ => format!("The sample is generated before step {}; training waits for it.", step_now(context)),
+                0.0 => "With temperature 0, the model always chooses the most likely token.".to_owned(),
+                _ => format!("Generated before step {}. Training waits until the sample is finished.", step_now(context)),
             }}</p>
             <div class="row end">
                 <button class="primary" type="submit" disabled=move || !tokens.is_readable()>"Generate"</button>

@@ -23,7 +23,7 @@ pub(super) fn Samples() -> impl IntoView {
         <section class="panel samples" aria-labelledby="samples-title">
             <h2
                 id="samples-title"
-                title="Text that the model generated from the prompt of the plan, at intervals and on request"
+                title="Text that the model generated from the prompt: every Sampling interval, and on request"
             >
                 "Samples"
                 <span class="unit">{move || format!(" {}", numbers.read().len())}</span>
@@ -46,8 +46,11 @@ pub(super) fn Samples() -> impl IntoView {
 fn no_samples(context: RunContext) -> String {
     match context.hyperparameters.read().intervals.sample_every {
         _ if context.state.get().is_over() => "The run generated no samples.".into(),
-        0 => "No samples yet. Periodic samples are off; Sample (s) generates one now.".into(),
-        every => format!("No samples yet. The model generates one every {}.", number::with_unit(every as f64, "steps")),
+        0 => "No samples yet. Periodic samples are disabled. Press s to generate one now.".into(),
+        every => format!(
+            "No samples yet. One is generated every {}. Press s to generate one now.",
+            number::with_unit(every as f64, "steps")
+        ),
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn LearningRateChart() -> impl IntoView {
     let is_editing = Memo::new(move |_| context.draft.read().is_some());
     let title = move || {
         context.disabled_reason.get().unwrap_or_else(|| {
-            "Edit the schedule from the next step on: drag points, or choose a common schedule (r)".into()
+            "Edits the schedule from the next step on: drag points or choose a common schedule. Shortcut: r.".into()
         })
     };
     follow_run(context);
@@ -75,12 +75,12 @@ fn paint(context: RunContext) -> ChartContent {
     let mut lines = history(context, &run, name::LEARNING_RATE, "learning rate", Role::InkFaint);
     match &*draft {
         Some(draft) => {
-            lines.push(dashed("current schedule", "Without the edit.", Role::InkFaint, current));
+            lines.push(dashed("current schedule", "Schedule without the edit.", Role::InkFaint, current));
             let edited = planned(context, &run, &draft.schedule(hyperparameters), draft.steps);
-            lines.push(dashed("edited schedule", "With the edit applied.", Role::Run(0), edited));
+            lines.push(dashed("edited schedule", "Schedule with the edit applied.", Role::Run(0), edited));
         }
         None => {
-            let meaning = "The schedule from the next step on, with its overrides.";
+            let meaning = "Planned learning rate from the next step on.";
             lines.push(dashed("learning rate", meaning, own_role(&run), current))
         }
     }

@@ -54,21 +54,22 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
             <div class="row" role="group" aria-label="Common schedules">
                 <button
                     type="button"
-                    title="A straight line from here to the final learning rate over half of the remaining steps"
+                    title="Decreases the learning rate linearly to its final value over half of the remaining steps"
                     on:click=move |_| take(StandardCurve::Cooldown(untrack(cooldown)))
                 >
-                    "Cool down"
+                    "Linear decay"
                 </button>
                 <button
                     type="button"
-                    title="A rise to the peak over a tenth of the remaining steps, then a cosine decay to the end"
+                    title="Increases the learning rate to the peak over a tenth of the remaining steps, then decays it along a \
+                           cosine"
                     on:click=move |_| take(StandardCurve::Rewarm)
                 >
                     "Re-warm"
                 </button>
                 <button
                     type="button"
-                    title="The current learning rate to the end"
+                    title="Keeps the current learning rate to the end"
                     on:click=move |_| take(StandardCurve::Constant)
                 >
                     "Constant"
@@ -77,23 +78,23 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                     <label title="Additional steps after the planned end">
                         "Extend by "
                         <NumberField number=more label=Some("Additional steps") />
-                        " steps"
+                        " steps:"
                     </label>
                     <button
                         type="button"
                         disabled=move || !more.is_readable()
-                        title="Half a cosine from here to the new end"
+                        title="Extends the run and decays the learning rate along a cosine to the new end"
                         on:click=move |_| if let Some(more) = untrack(|| more.integer()) { take(StandardCurve::ExtendCosine(more)) }
                     >
-                        "with a cosine"
+                        "Cosine"
                     </button>
                     <button
                         type="button"
                         disabled=move || !more.is_readable()
-                        title="The current learning rate to the new end"
+                        title="Extends the run and keeps the current learning rate to the new end"
                         on:click=move |_| if let Some(more) = untrack(|| more.integer()) { take(StandardCurve::ExtendConstant(more)) }
                     >
-                        "constant"
+                        "Constant "
                     </button>
                 </span>
                 {move || is_curve().then(|| view! {
@@ -107,12 +108,12 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                 <ReasonField reason />
                 <ControlRunField />
                 <span class="grow"></span>
-                <button type="button" on:click=move |_| leave(context)>"Cancel"</button>
-                <button class="primary" type="submit">"Apply"</button>
+                <button type="button" title="Discards the edit (Esc)" on:click=move |_| leave(context)>"Cancel"</button>
+                <button class="primary" type="submit" title="Changes the schedule from the next step on">"Apply"</button>
             </div>
             <p class="small dim">
-                "Drag a point, or focus it: arrow keys move it, with Shift further; Delete removes it; + or a double \
-                 click adds one."
+                "Drag a point, or focus it and press: arrow keys to move the point, Shift + arrow to move it by 10×, Del to \
+                 remove the point, + to insert one after it. A double click adds a point."
             </p>
         </form>
     }
@@ -122,10 +123,13 @@ fn effect(context: RunContext, draft: &ScheduleDraft) -> String {
     let hyperparameters = context.hyperparameters.read();
     let (before, after) = (&hyperparameters.schedule, draft.schedule(&hyperparameters));
     let last = draft.steps.saturating_sub(1);
+    if *draft == ScheduleDraft::begin(&hyperparameters, draft.from_step) {
+        return "No change yet. Drag a point or choose a schedule.".into();
+    }
     let middle = draft.from_step + last.saturating_sub(draft.from_step) / 2;
     let at = |step: u64| number::short(after.learning_rate(step));
     let end = match draft.steps == hyperparameters.steps {
-        true => format!("The run ends at step {} as planned.", number::whole(draft.steps)),
+        true => format!("The run ends at step {}.", number::whole(draft.steps)),
         false => format!(
             "The run ends at step {} instead of {}.",
             number::whole(draft.steps),
@@ -133,10 +137,10 @@ fn effect(context: RunContext, draft: &ScheduleDraft) -> String {
         ),
     };
     format!(
-        "From step {}, the learning rate is {} → {} half-way → {} at the end instead of {}. {end} Nothing changes \
-         until you apply it.",
-        number::whole(draft.from_step),
+        "Learning rate: {} at step {}, {} half-way, {} at the last step (before the edit: {}). {end} Nothing changes until \
+         you apply it.",
         at(draft.from_step),
+        number::whole(draft.from_step),
         at(middle),
         at(last),
         number::short(before.learning_rate(last)),

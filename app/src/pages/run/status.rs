@@ -7,11 +7,11 @@ use super::RunContext;
 use crate::components::{Icon, Progress};
 
 /// Hint for a failed run.
-const FAILED: &str = "Its series and journal are kept below. Resume continues from its newest checkpoint. Roll back or fork to \
-    continue from an older one.";
+const FAILED: &str = "Its metrics and journal are kept. Resume continues from its newest checkpoint; fork the run to continue from an \
+    older one.";
 /// Hint for a lost run.
-const LOST: &str = "Everything that it had reported is kept below. If its machine returns, the worker sends what it had stored \
-    meanwhile. Resume continues from the newest checkpoint.";
+const LOST: &str = "All values that the worker reported are kept. When it reconnects, it sends the values that it stored meanwhile. \
+    Resume continues from the newest checkpoint.";
 
 /// Shown above the charts; nothing for a run that trains or has finished.
 #[component]
@@ -25,8 +25,8 @@ pub(super) fn StatusPanel() -> impl IntoView {
                 <div class="status">
                     <strong>"Starting"</strong>
                     <p>
-                        {message().unwrap_or_else(|| "The worker loads the dataset and the weights. The first step \
-                            follows.".into())}
+                        {message().unwrap_or_else(|| "The worker loads the dataset and the weights. Training starts \
+                            afterwards.".into())}
                     </p>
                     <Progress share=Signal::stored(None::<f64>) label="Loading" is_live=Signal::stored(true) />
                 </div>
@@ -38,8 +38,8 @@ pub(super) fn StatusPanel() -> impl IntoView {
                 <div class="status">
                     <strong>"Suspended"</strong>
                     <p>
-                        {message().unwrap_or_else(|| "The state is saved and the device is released. Resume (space) \
-                            continues from exactly this state as soon as the device is free.".into())}
+                        {message().unwrap_or_else(|| "A checkpoint is saved and the device is free for other runs. \
+                            Resume (Space) queues the run again; it continues from exactly this state.".into())}
                     </p>
                 </div>
             }
@@ -62,8 +62,7 @@ fn queued(context: RunContext, message: Option<String>) -> impl IntoView + use<>
         <div class="status">
             <strong>{place}</strong>
             <p>
-                {message.unwrap_or_else(|| "The run starts when the device is free. The planned learning rate is \
-                    drawn below.".into())}
+                {message.unwrap_or_else(|| "The run starts when the device is free.".into())}
             </p>
             <a href="/">"Change the order of the queue on the Lab page"</a>
         </div>
@@ -90,7 +89,7 @@ fn failed(
                 <a
                     class="button"
                     href=format!("/start?from={id}")
-                    title="Opens the New run form with the plan of this run"
+                    title="Opens the New run form with a copy of the plan of this run"
                 >
                     "Duplicate with changes"
                 </a>

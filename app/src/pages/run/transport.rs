@@ -18,12 +18,14 @@ pub(super) fn Transport() -> impl IntoView {
     let is_queued = Memo::new(move |_| context.state.get() == RunState::Queued);
     let has_ended = Memo::new(move |_| context.state.get().is_over() || context.state.get() == RunState::Suspended);
     let pause = move || match context.state.get() {
-        RunState::Paused => format!("Continue with step {} (space)", step_now(context)),
-        RunState::Suspended => format!("Take a device again and continue with step {} (space)", step_now(context)),
-        state if is_resumable(state) => {
-            "Add the run to the queue; it continues from its newest checkpoint (space)".into()
+        RunState::Paused => format!("Continues with step {}. Shortcut: Space.", step_now(context)),
+        RunState::Suspended => {
+            format!("Queues the run again; it continues with step {}. Shortcut: Space.", step_now(context))
         }
-        _ => format!("Pause before step {}; the model stays loaded (space)", step_now(context)),
+        state if is_resumable(state) => {
+            "Queues the run again; it continues from its newest checkpoint. Shortcut: Space.".into()
+        }
+        _ => format!("Pauses before step {}. The model stays in device memory. Shortcut: Space.", step_now(context)),
     };
     let pause_hint = move || match (context.no_permission.get(), can_resume.get()) {
         (Some(reason), _) => reason,
@@ -35,16 +37,16 @@ pub(super) fn Transport() -> impl IntoView {
     let stop = move || {
         let run = context.summary.get_untracked();
         let loses = if run.state == RunState::Queued {
-            "The run has not started. It leaves the queue.".to_owned()
+            "The run has not started. It is removed from the queue.".to_owned()
         } else {
-            format!(
-                "The run ends at step {} of {} with a checkpoint. Nothing is lost: Resume continues from there.",
-                number::whole(run.step),
-                number::whole(run.steps)
-            )
+            "A checkpoint is saved. You can resume the run later.".to_owned()
+        };
+        let place = match run.state {
+            RunState::Queued => String::new(),
+            _ => format!(" at step {} of {}", number::whole(run.step), number::whole(run.steps)),
         };
         confirm.ask(Question {
-            title: format!("Stop {}?", run.name),
+            title: format!("Stop {}{place}?", run.name),
             loses,
             verb: "Stop the run",
             act: Callback::new(move |()| context.send(Command::Stop { reason: None })),
@@ -60,8 +62,8 @@ pub(super) fn Transport() -> impl IntoView {
             </button>
             <button
                 class="control"
-                title=move || hint(context, is_queued.get(), format!("Train step {} and pause again \
-                    (.)", step_now(context)))
+                title=move || hint(context, is_queued.get(), format!("Trains one step (step {}), then \
+                    pauses. Shortcut: .", step_now(context)))
                 disabled=move || is_off(context, is_queued.get())
                 on:click=move |_| context.send(Command::Step { steps: 1 })
             >
@@ -70,8 +72,8 @@ pub(super) fn Transport() -> impl IntoView {
             </button>
             <button
                 class="control"
-                title=move || hint(context, false, format!("End the run before step {}; asks \
-                    first", step_now(context)))
+                title=move || hint(context, false, format!("Ends the run before step {} and saves a \
+                    checkpoint; asks first.", step_now(context)))
                 disabled=move || has_ended.get() || is_off(context, false)
                 on:click=move |_| stop()
             >
@@ -81,8 +83,8 @@ pub(super) fn Transport() -> impl IntoView {
             <Show when=move || context.state.get() == RunState::Paused>
                 <button
                     class="control"
-                    title=move || hint(context, false, "Save the state and release the device; Resume takes a device \
-                        again".into())
+                    title=move || hint(context, false, "Saves a checkpoint and frees the device for other runs. \
+                        Resume queues the run again.".into())
                     disabled=move || is_off(context, false)
                     on:click=move |_| context.send(Command::Suspend { reason: None })
                 >

@@ -4,10 +4,10 @@
 use figure::number;
 use leptos::prelude::*;
 use wire::control::command::UndoMethod;
-use wire::{CheckpointId, Command, Event, EventRecord};
+use wire::{CheckpointId, Command, Event, EventRecord, RunState};
 
 use super::checkpoint_list::saved;
-use super::drawer::DrawerButton;
+use super::drawer::{DrawerButton, off_reason};
 use super::{Drawer, RunContext, author, hyperparameter, phrase};
 use crate::components::Icon;
 use crate::session::Session;
@@ -15,13 +15,19 @@ use crate::session::Session;
 /// The button and its form.
 #[component]
 pub(super) fn UndoButton() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let reason = Memo::new(move |_| {
+        let nothing = || last_change(context).is_none().then(|| "Nothing to undo.".to_owned());
+        off_reason(context, context.state.get() == RunState::Queued).or_else(nothing)
+    });
     view! {
         <DrawerButton
             drawer=Drawer::Undo
             label=|| view! { <Icon name="undo" />"Undo" }
             name="Undo the last change"
-            title="Undo the last change of a hyperparameter, a schedule or the weights, or the last rollback \
-                (u)".to_owned()
+            title="Undoes the last change of a hyperparameter, a schedule or the weights, or the last rollback. \
+                Shortcut: u.".to_owned()
+            reason
         >
             <UndoForm />
         </DrawerButton>
@@ -58,7 +64,7 @@ fn UndoForm() -> impl IntoView {
     };
     move || {
         let Some(LastChange { record, has_inverse, before }) = last_change(context) else {
-            return view! { <p>"There is no change to undo."</p> }.into_any();
+            return view! { <p>"Nothing to undo."</p> }.into_any();
         };
         let number = record.number;
         let me = session.me().map(|me| me.name);
@@ -88,7 +94,7 @@ fn UndoForm() -> impl IntoView {
                 })}
                 {before.is_none().then(|| view! {
                     <p class="small dim">
-                        "There is no checkpoint from just before the change, so a rollback is not possible."
+                        "No checkpoint was saved before the change, so a rollback is not possible."
                     </p>
                 })}
             </div>
