@@ -26,8 +26,11 @@ enum Filter {
 }
 
 impl Filter {
-    const ALL: [(Self, &'static str); 3] =
-        [(Self::Active, "Active"), (Self::Archived, "Archived"), (Self::Deleted, "Deleted")];
+    const ALL: [(Self, &'static str, &'static str); 3] = [
+        (Self::Active, "Active", "Runs that are neither archived nor deleted"),
+        (Self::Archived, "Archived", "Runs that were archived. Nothing of them is deleted."),
+        (Self::Deleted, "Deleted", "Deleted runs, which can be restored for 7 days"),
+    ];
 
     fn of(run: &RunSummary) -> Self {
         match run {
@@ -76,16 +79,17 @@ pub(crate) fn LabPage() -> impl IntoView {
                         <a
                             class="button"
                             href=compare_path(&*picked.0.read())
-                            title="Losses in one chart, differences of the plans, and the lineage"
+                            title="Opens the losses of the selected runs in one chart, with the differences of their plans"
                         >
                             {format!("Compare {}", picked.0.read().len())}
                         </a>
                     })}
                     <Show when=move || { stage.get() > 1 }>
                         <div class="tabs" role="group" aria-label="Filter runs">
-                            {Filter::ALL.map(|(of, word)| view! {
+                            {Filter::ALL.map(|(of, word, meaning)| view! {
                                 <button
                                     class="tab"
+                                    title=meaning
                                     aria-pressed=move || (filter.get() == of).to_string()
                                     on:click=move |_| filter.set(of)
                                 >
@@ -119,23 +123,23 @@ fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
             <table class="runs">
                 <thead>
                     <tr>
-                        <th scope="col">"State"</th>
-                        <th scope="col">"Run"</th>
+                        <th scope="col" title="State of the run">"State"</th>
+                        <th scope="col" title="Name, dataset, preset and number of parameters">"Run"</th>
                         <th scope="col" title="Training loss over steps">"Loss"</th>
-                        <th scope="col" class="right" title="Training loss of the last step, nats per token">
+                        <th scope="col" class="right" title="Training loss of the last step">
                             "Train loss"
-                            <span class="unit">" nats"</span>
+                            <span class="unit">", nats/token"</span>
                         </th>
-                        <th scope="col" class="right" title="Last validation loss, nats per token">
-                            "Valid loss"
-                            <span class="unit">" nats"</span>
+                        <th scope="col" class="right" title="Validation loss of the last evaluation">
+                            "Val loss"
+                            <span class="unit">", nats/token"</span>
                         </th>
-                        <th scope="col" title="Steps done / planned steps">
+                        <th scope="col" title="Trained steps / planned steps">
                             "Progress"
-                            <span class="unit">" steps"</span>
+                            <span class="unit">", steps"</span>
                         </th>
-                        <th scope="col">"Device"</th>
-                        <th scope="col" title="Time left and end, training time, or position in the queue">"Time"</th>
+                        <th scope="col" title="Device that trains the run">"Device"</th>
+                        <th scope="col" title="Running: time left and end. Queued: position in the queue. Ended: training time and end.">"Time"</th>
                         <th scope="col"><span class="unseen">"Actions"</span></th>
                     </tr>
                 </thead>
@@ -152,12 +156,12 @@ fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
 #[component]
 fn NoRuns(filter: RwSignal<Filter>, search: RwSignal<String>) -> impl IntoView {
     let text = move || match (search.read().trim().is_empty(), filter.get()) {
-        (false, _) => "No runs match the search. It covers name, state, preset, dataset and device.",
-        (true, Filter::Active) => "There are no active runs. The tabs Archived and Deleted list the others.",
-        (true, Filter::Archived) => {
-            "Archived runs are listed here. They keep everything and leave the list of active runs."
+        (false, _) => {
+            format!("No runs match \"{}\". Searched: name, state, preset, dataset, device.", search.read().trim())
         }
-        (true, Filter::Deleted) => "Deleted runs are listed here for some time and can be restored.",
+        (true, Filter::Active) => "No active runs. The other runs are under Archived and Deleted.".to_owned(),
+        (true, Filter::Archived) => "Archive a run to hide it from the active runs. Nothing is deleted.".to_owned(),
+        (true, Filter::Deleted) => "Deleted runs stay here for 7 days and can be restored.".to_owned(),
     };
     view! {
         <div class="sheet">

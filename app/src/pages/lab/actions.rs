@@ -69,7 +69,7 @@ impl RunActions {
     fn prefer(self, run: RunId, priority: i32) {
         let change = RunChange { priority: Some(priority), ..RunChange::default() };
         self.act("The priority was not changed", async move { api::change_run(&run, &change).await }, move || {
-            self.toasts.say(format!("The priority is {priority}; runs with higher priority start first"))
+            self.toasts.say(format!("Priority {priority}. Runs with higher priority start first."))
         });
     }
 
@@ -114,9 +114,15 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
         let entry = StoredValue::new((id, name));
         Some(view! {
             <Menu label>
-                <a class="button" href=run_path(&entry.read_value().0)>"Open"</a>
+                <a class="button" href=run_path(&entry.read_value().0) title="Opens the page of the run">"Open"</a>
                 {can_steer.then(|| view! {
-                    <a class="button" href=format!("/start?from={}", entry.read_value().0)>"Duplicate with changes"</a>
+                    <a
+                        class="button"
+                        href=format!("/start?from={}", entry.read_value().0)
+                        title="Opens the New run form with a copy of the plan"
+                    >
+                        "Duplicate"
+                    </a>
                     <QueueActions entry state is_deleted priority />
                     <ListActions entry is_archived is_deleted is_live=state.is_live() />
                 })}
@@ -161,9 +167,10 @@ fn ListActions(
         let (id, name) = entry.get_value();
         confirm.ask(Question {
             title: format!("Delete {name}?"),
-            loses: "Its series, journal, samples and checkpoints are deleted. The run can be restored for some time, \
-                from the message that follows or from the Deleted tab; then its files are removed."
-                .into(),
+            loses:
+                "The run moves to Deleted and can be restored for 7 days. After that its metrics, journal, samples and \
+                checkpoints are removed."
+                    .into(),
             verb: "Delete",
             act: confirm.keep(move || actions.delete(id.clone(), name.clone())),
         });
@@ -184,7 +191,7 @@ fn ListActions(
         <button
             class="danger"
             disabled=is_live
-            title=is_live.then_some("The run is live. Stop it first on its page.")
+            title=if is_live { "Stop the run first." } else { "Moves the run to Deleted; asks first" }
             on:click=ask_delete
         >
             "Delete …"

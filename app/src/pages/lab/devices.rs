@@ -3,7 +3,9 @@
 use leptos::prelude::*;
 use wire::device::{DeviceKind, DeviceView};
 
-use crate::components::number::{ago, bytes, short};
+use figure::number::with_unit;
+
+use crate::components::number::{ago, bytes};
 use crate::components::{Number, Progress};
 use crate::net::live::Live;
 use crate::route::run_path;
@@ -22,8 +24,7 @@ pub(super) fn DeviceList() -> impl IntoView {
                 None => view! { <div class="skeleton tall"></div> }.into_any(),
                 Some(ids) if ids.is_empty() => view! {
                     <p class="sheet padded dim">
-                        "No devices yet. The server starts one worker for each device; this takes some seconds after \
-                         its start."
+                        "No device is connected yet. The server connects this machine's devices within a few seconds."
                     </p>
                 }.into_any(),
                 Some(ids) => ids.into_iter().map(|id| {
@@ -48,17 +49,23 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
         device.get().map(|device| {
         let DeviceView { info, load, .. } = &device;
         let kind = match info.kind {
-            DeviceKind::Cpu => format!("CPU, {} cores", info.cores),
+            DeviceKind::Cpu => format!("{} cores", info.cores),
             DeviceKind::Gpu => "GPU".to_owned(),
             DeviceKind::Software => "software adapter, for tests".to_owned(),
+        };
+        let is_paused = |run: &wire::RunId| {
+            let lab = live.lab.read();
+            let found = lab.as_ref().and_then(|lab| lab.runs.iter().find(|known| known.id == *run).map(|run| run.state));
+            found == Some(wire::RunState::Paused)
         };
         let status = match (&device.run, device.is_connected) {
             (_, false) => view! {
                 <span class="over">{format!("not connected, last report {}", ago(device.seen_ms as f64))}</span>
             }.into_any(),
             (Some(run), _) => view! {
-                "training "
+                {if is_paused(run) { "reserved by " } else { "training " }}
                 <a href=run_path(run)>{run_name(run).unwrap_or_else(|| run.to_string())}</a>
+                {is_paused(run).then_some(" (paused)")}
             }.into_any(),
             (None, _) => view! { <span class="dim">"free"</span> }.into_any(),
         };
@@ -66,26 +73,26 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
         view! {
             <article class="sheet padded device">
                 <h3 title=info.name.clone()>{info.name.clone()}</h3>
-                <p class="small dim">{format!("{} · {kind} · {} · {}", info.id, info.backend, device.host)}</p>
+                <p class="small dim" title=format!("Device {}, backend {} of Burn, on the machine {}", info.id, info.backend, device.host)>
+                    {format!("{} · {kind} · host {}", info.id, device.host)}
+                </p>
                 <p>{status}</p>
                 <Meter
                     label="CPU load"
                     share=load.cpu_share
                     text=format!("{:.0}\u{202f}%", load.cpu_share * 100.0)
-                    meaning="Fraction of the CPU time of the machine in use"
+                    meaning="CPU time of the machine in use, by all programs"
                     is_live=is_training
                 />
                 {memory(&device).map(|(share, text, meaning)| view! {
-                    <Meter label="memory" share text meaning is_live=false />
+                    <Meter label="Memory" share text meaning is_live=false />
                 })}
                 {(info.flops_per_sec > 0.0).then(|| view! {
                     <p class="small dim">
-                        "measured speed "
+                        "Measured speed "
                         <Number
-                            text=short(info.flops_per_sec)
-                            unit="FLOP/s"
-                            meaning="Floating-point operations per second that training of a small model reached on \
-                                     this device"
+                            text=with_unit(info.flops_per_sec, "FLOP/s")
+                            meaning="Floating-point operations per second while training a small model on this device"
                         />
                     </p>
                 })}

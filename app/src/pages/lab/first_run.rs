@@ -7,7 +7,7 @@ use wire::run::plan;
 use wire::{PlanError, RunSpec};
 
 use crate::components::number::{about, short};
-use crate::components::{Empty, Skeleton, Toasts, running_jobs};
+use crate::components::{Empty, Skeleton, Toasts, running_jobs, sentence};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
 use crate::route::{Router, run_path};
@@ -47,22 +47,31 @@ pub(super) fn FirstRun() -> impl IntoView {
             {move || match offer.get() {
                 None => view! { <Skeleton rows=1 class="tall" /> }.into_any(),
                 Some(Ok((estimate, device))) => {
-                    let duration = estimate.secs.map_or("some minutes".to_owned(), about);
+                    let duration = estimate.secs.map_or("a few minutes".to_owned(), about);
                     let device_name = if device == "cpu" { "this CPU".to_owned() } else { device };
                     let size = short(estimate.parameters as f64);
                     view! {
                         <Empty
                             title="No runs yet"
-                            text=format!("Start Tales on {device_name} ({duration}): a model with {size} parameters learns \
-                                          short stories. A grammar generates the stories, so their entropy, the \
-                                          lowest possible loss, is known.")
+                            text=format!("Train a GPT with {size} parameters on Tales, a set of generated short stories. It \
+                                          takes {duration} on {device_name}. The entropy of the stories is known, so \
+                                          you can see how close the loss gets to its minimum.")
                         >
                             <Show when=move || session.can_steer()><StartFirst duration=duration.clone() /></Show>
                         </Empty>
                     }.into_any()
                 }
+                Some(Err(error)) if error.field == "device" => view! {
+                    <Empty
+                        title="No runs yet"
+                        text="No device is connected yet. The server connects this machine's devices within a few seconds. \
+                              To add a device by hand, run: kindling worker"
+                    >
+                        <a class="button" href="/start">"New run"</a>
+                    </Empty>
+                }.into_any(),
                 Some(Err(error)) => view! {
-                    <Empty title="No runs yet" text=format!("The first run cannot start yet: {error}.")>
+                    <Empty title="No runs yet" text=format!("The first run cannot start yet. {}", sentence(&error.message))>
                         <a class="button" href="/start">"New run"</a>
                     </Empty>
                 }.into_any(),
@@ -86,7 +95,13 @@ fn StartFirst(duration: String) -> impl IntoView {
         });
     };
     view! {
-        <button class="primary large" disabled=is_busy on:click=start>{format!("Start Tales ({duration})")}</button>
-        <a class="button large" href="/start">"Configure a run"</a>
+        <button
+            class="primary large"
+            title="Starts a run with the preset nanogpt-cpu on the dataset Tales"
+            disabled=is_busy
+            on:click=start
+        >
+            {format!("Train on Tales ({duration})")}</button>
+        <a class="button large" href="/start" title="Opens the New run form">"Configure a run"</a>
     }
 }

@@ -65,8 +65,8 @@ fn ImportForm() -> impl IntoView {
         <section class="stack import-run" aria-labelledby="import-title">
             <h2 id="import-title">"Import"</h2>
             <p class="small dim">
-                "The archive of a run (.tar), or a Hugging Face model with the architecture of GPT-2 or Llama: \
-                 config.json, model.safetensors and tokenizer.json."
+                "Import a run archive (.tar) or a Hugging Face GPT-2 or Llama model (config.json, model.safetensors, \
+                 tokenizer.json)."
             </p>
             {move || sent.get().map(|(size, share)| view! {
                 <Progress share=Some(share) label="Upload" is_live=true />
@@ -78,10 +78,16 @@ fn ImportForm() -> impl IntoView {
                 </p>
             })}
             {move || failure.get().map(|failure| view! {
-                <Failure what="The import failed; nothing was stored" failure />
+                <Failure what="Import failed. Nothing was stored." failure />
             })}
             <div class="row">
-                <button disabled=move || sent.read().is_some() on:click=open>"Import …"</button>
+                <button
+                    title="Chooses the archive, or the three files of a model, to import"
+                    disabled=move || sent.read().is_some()
+                    on:click=open
+                >
+                    "Import …"
+                </button>
                 <input type="file" hidden multiple node_ref=input on:change:target=take />
             </div>
         </section>

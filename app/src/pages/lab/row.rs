@@ -91,7 +91,7 @@ fn PickBox(id: RunId, name: Memo<String>) -> impl IntoView {
 
 fn about(run: &RunSummary) -> AnyView {
     let parameters = short(run.parameters as f64);
-    let exact = format!("{} parameters, all of which are trained", grouped(run.parameters));
+    let exact = format!("{} parameters, all of which are trained.", grouped(run.parameters));
     let origin = format!("{} · {} · ", run.corpus, run.preset);
     view! { {origin}<Number text=parameters unit="parameters" meaning=exact /> }.into_any()
 }
@@ -126,19 +126,25 @@ fn message(run: &RunSummary) -> AnyView {
         .into_any()
 }
 
+/// Whether it has trained a step of its own: before that, a fork has the losses of its parent.
+fn has_own_step(run: &RunSummary) -> bool {
+    run.parent.as_ref().is_none_or(|parent| run.step > parent.checkpoint.step)
+}
+
 fn train(run: &RunSummary) -> AnyView {
-    nats(run.loss_train, "Mean of -ln p(next token) over the last step's batch")
+    nats(run.loss_train.filter(|_| has_own_step(run)), "Mean cross-entropy over the batch of the last step")
 }
 
 fn valid(run: &RunSummary) -> AnyView {
-    let best = run.best_valid.map(|best| format!("; best so far {best:.4}")).unwrap_or_default();
-    nats(run.loss_valid, &format!("Mean of -ln p(next token) over the validation split{best}"))
+    let best = run.best_valid.map(|best| format!(". Lowest so far: {}", loss(best))).unwrap_or_default();
+    let value = run.loss_valid.filter(|_| has_own_step(run));
+    nats(value, &format!("Mean cross-entropy over batches of the validation split{best}"))
 }
 
 fn nats(value: Option<f64>, meaning: &str) -> AnyView {
     match value {
         Some(value) => {
-            view! { <Number text=loss(value) meaning=format!("{value} nats per token. {meaning}.") /> }.into_any()
+            view! { <Number text=loss(value) meaning=format!("{} nats/token. {meaning}.", loss(value)) /> }.into_any()
         }
         None => view! { <span class="dim" title="No value yet">"–"</span> }.into_any(),
     }
@@ -157,7 +163,7 @@ fn steps(run: &RunSummary) -> AnyView {
 }
 
 fn time(run: &RunSummary) -> AnyView {
-    let trained = format!("{} of training, without pauses", duration(run.elapsed_secs));
+    let trained = format!("Training time {}, without pauses", duration(run.elapsed_secs));
     match run.state {
         RunState::Queued => {
             let position =
@@ -173,7 +179,7 @@ fn time(run: &RunSummary) -> AnyView {
         }
         state if state.is_over() => {
             let ended = run.ended_ms.map(|at| clock(at as f64)).unwrap_or_default();
-            view! { <span class="dim" title=trained>{format!("{} · {ended}", duration(run.elapsed_secs))}</span> }
+            view! { <span class="dim" title=trained>{format!("trained {}, ended {ended}", duration(run.elapsed_secs))}</span> }
                 .into_any()
         }
         _ => view! { <span class="dim" title=trained>{duration(run.elapsed_secs)}</span> }.into_any(),
