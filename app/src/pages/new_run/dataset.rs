@@ -20,7 +20,7 @@ pub(super) fn DatasetChoice() -> impl IntoView {
     });
     let is_mix = Memo::new(move |_| draft.spec.read().mix.is_some());
     view! {
-        <FormSection title="Dataset" note="the text that the model is trained on">
+        <FormSection title="Dataset" note="Text to train on.">
             {move || match datasets.read().is_empty() {
                 true => view! {
                     <Empty
@@ -36,6 +36,7 @@ pub(super) fn DatasetChoice() -> impl IntoView {
                     <div class="tabs" role="group" aria-label="Number of datasets">
                         <button
                             class="tab"
+                            title="All sequences are drawn from one dataset"
                             aria-pressed=move || (!is_mix.get()).to_string()
                             on:click=move |_| draft.set(take_one)
                         >
@@ -43,8 +44,8 @@ pub(super) fn DatasetChoice() -> impl IntoView {
                         </button>
                         <button
                             class="tab"
-                            title="Sequences are drawn from several datasets; their weights can change while the run \
-                                   trains"
+                            title="Sequences are drawn from several datasets. Their weights can change while the run \
+                                   trains."
                             aria-pressed=move || is_mix.get().to_string()
                             on:click=move |_| draft.set(take_several)
                         >
@@ -57,7 +58,9 @@ pub(super) fn DatasetChoice() -> impl IntoView {
                         aria-label="Dataset"
                     >
                         {datasets.get().into_iter().map(|info| view! { <DatasetCard info is_mix /> }).collect_view()}
-                        <a class="card adding" href="/data">"Import a dataset or download one from the catalogue"</a>
+                        <a class="card adding" href="/data" title="Opens the Data page">
+                            "Import a dataset or download one from the catalog"
+                        </a>
                     </div>
                     <Show when=move || is_mix.get()><Weights /></Show>
                 }.into_any(),
@@ -141,14 +144,14 @@ fn WeightSlider(dataset: CorpusId, datasets: Memo<Vec<CorpusId>>) -> impl IntoVi
                 <span class="row">
                     <strong>{name}</strong>
                     <span class="grow"></span>
-                    <output class="mono">{move || format!("{:.0} %", percent())}</output>
+                    <output class="mono">{move || format!("{:.0}\u{202f}%", percent())}</output>
                 </span>
                 <input
                     type="range"
                     min="0"
                     max="100"
                     step="1"
-                    title="Fraction of the sequences that is drawn from this dataset"
+                    title="Percentage of the sequences that is drawn from this dataset"
                     disabled=move || datasets.read().len() < 2
                     prop:value=move || percent().to_string()
                     on:input:target=move |event| set(&event.target().value())
@@ -163,9 +166,9 @@ fn DatasetCard(info: CorpusInfo, is_mix: Memo<bool>) -> impl IntoView {
     let draft = expect_context::<Draft>();
     let CorpusInfo { id, name, source, chars, documents, .. } = info;
     let from = match source {
-        Source::Generated { .. } => "generated, with known entropy floor",
-        Source::Files { .. } => "imported",
-        Source::Catalogue { .. } => "from the catalogue",
+        Source::Generated { .. } => "Generated, with known entropy floor",
+        Source::Files { .. } => "Imported",
+        Source::Catalogue { .. } => "From the catalog",
     };
     let chosen = id.clone();
     let is_chosen = move || match &draft.spec.read().mix {
@@ -211,9 +214,9 @@ fn TokenizerChoice() -> impl IntoView {
     };
     let tokenizers = [
         (Tokenizer::Char, "Characters", "One token per unique character of the dataset"),
-        (Tokenizer::Byte, "Bytes", "256 bytes and an end-of-document token; works for every text"),
+        (Tokenizer::Byte, "Bytes", "256 bytes and an end-of-document token. Works for every text."),
         (Tokenizer::Bpe(1024), "BPE", "Byte-pair encoding, trained on this dataset"),
-        (Tokenizer::Gpt2, "GPT-2", "The byte-pair encoding of GPT-2 with 50 257 tokens"),
+        (Tokenizer::Gpt2, "GPT-2", "The byte-pair encoding of GPT-2 with 50\u{202f}257 tokens"),
     ];
     view! {
         <div class="field">
@@ -236,7 +239,7 @@ fn TokenizerChoice() -> impl IntoView {
                 </div>
                 {move || bpe_vocab.get().map(|vocab| view! {
                     <label class="row">
-                        <span>"Vocabulary size"</span>
+                        <span title="Tokens of the vocabulary. Default: 1\u{202f}024.">"Vocabulary size"</span>
                         <select
                             on:change:target=move |event| set_vocab(&event.target().value())
                         >
@@ -250,7 +253,11 @@ fn TokenizerChoice() -> impl IntoView {
                     </label>
                 })}
                 {move || (!is_preset()).then(|| view! {
-                    <button class="quiet" on:click=move |_| draft.set(|spec| spec.tokenizer = None)>
+                    <button
+                        class="quiet"
+                        title="Sets the tokenizer of the preset"
+                        on:click=move |_| draft.set(|spec| spec.tokenizer = None)
+                    >
                         "Reset to the preset"
                     </button>
                 })}
@@ -280,7 +287,7 @@ fn tokenization(draft: Draft) -> String {
             short(known.valid_tokens as f64),
             grouped(u64::from(known.vocab))
         ),
-        None => "Not tokenized yet. The run tokenizes the dataset when it starts, which takes some seconds for a few \
+        None => "Not tokenized yet. The run tokenizes the dataset when it starts, which takes a few seconds for a few \
                 megabytes."
             .to_owned(),
     }

@@ -122,6 +122,11 @@ impl Draft {
         resolve(&spec, &self.datasets.read(), &self.devices.read())
     }
 
+    /// Whether the plan lacks only a device, which connects within a few seconds after the start of the server.
+    pub(super) fn is_waiting_for_device(self) -> bool {
+        self.devices.read().is_empty() && matches!(&*self.outcome.read(), Some(Err(error)) if error.field == "device")
+    }
+
     /// What is wrong at a field, and what to do.
     pub(super) fn error_at(self, field: &str) -> Option<(String, Option<String>)> {
         // The plan is then that of the last number, and the field itself says what is wrong.

@@ -5,7 +5,7 @@ use wire::hyperparameters::table::Values;
 
 use super::draft::Draft;
 use crate::components::hyperparameters::written;
-use crate::components::{NumberField, NumberValue, TypedNumber};
+use crate::components::{NumberField, NumberValue, TypedNumber, sentence};
 
 /// What is wrong at a field and what to do; nothing for a valid field.
 #[component]
@@ -19,8 +19,8 @@ pub(super) fn FieldError(
         draft.error_at(&field).map(|(message, hint)| {
             view! {
                 <p class="field-error" role="alert">
-                    {message}
-                    {hint.map(|hint| view! { <span class="hint">{format!("{hint}.")}</span> })}
+                    {sentence(&message)}
+                    {hint.map(|hint| view! { <span class="hint">{sentence(&hint)}</span> })}
                 </p>
             }
         })

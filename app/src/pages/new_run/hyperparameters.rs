@@ -8,8 +8,8 @@ use wire::run::plan::MAX_STEPS;
 
 use super::draft::Draft;
 use super::field::{DraftNumber, DraftNumberField, FieldError};
-use crate::components::hyperparameters::{group_title, written};
-use crate::components::{Icon, NumberError, NumberValue, TypedNumber, read_number};
+use crate::components::hyperparameters::{group_title, with_comma, written};
+use crate::components::{Icon, NumberError, NumberValue, TypedNumber, read_number, sentence};
 
 /// The form.
 #[component]
@@ -26,13 +26,16 @@ pub(super) fn AllHyperparameters() -> impl IntoView {
                 <summary>
                     <h2>"All hyperparameters"</h2>
                     <span class="small dim">{move || match changed() {
-                        0 => "values of the preset".to_owned(),
+                        0 => "All have the values of the preset.".to_owned(),
                         1 => "1 changed".to_owned(),
                         many => format!("{many} changed"),
                     }}</span>
                 </summary>
                 {move || (changed() > 0).then(|| view! {
-                    <button title="Discards all changes" on:click=move |_| draft.reset_hyperparameters()>
+                    <button
+                        title="Sets all hyperparameters to the values of the preset"
+                        on:click=move |_| draft.reset_hyperparameters()
+                    >
                         <Icon name="undo" />
                         "Reset all to the preset"
                     </button>
@@ -88,19 +91,19 @@ fn HyperparameterField(row: &'static Hyperparameter, preset: Memo<Value>) -> imp
         set.run(None);
     };
     view! {
-        <div class="hyperparameter-field" class:changed=is_changed title=tooltip(row)>
-            <label class="label" for=row.path>{row.label}" "<span class="dim">{row.unit}</span></label>
+        <div class="hyperparameter-field" class:changed=is_changed title=move || tooltip(row, Some(&planned.read()))>
+            <label class="label" for=row.path>{row.label}<span class="dim">{with_comma(row.unit)}</span></label>
             <Control row typed value set />
             <span class="small dim preset-value">
                 {move || if is_changed() {
                     view! {
-                        <button class="quiet" title="Reset to the value of the preset" on:click=reset>
+                        <button class="quiet" title="Resets to the value of the preset" on:click=reset>
                             <Icon name="undo" />
                             {format!("preset: {}", written(&planned.read()))}
                         </button>
                     }.into_any()
                 } else {
-                    view! { "preset" }.into_any()
+                    ().into_any()
                 }}
             </span>
             <FieldError field=row.path />
@@ -109,14 +112,19 @@ fn HyperparameterField(row: &'static Hyperparameter, preset: Memo<Value>) -> imp
     .into_any()
 }
 
-/// Meaning and accepted values.
-fn tooltip(row: &Hyperparameter) -> String {
-    match row.values {
-        Values::Number { .. } | Values::Integer { .. } => {
-            format!("{} Accepts {}. ({})", row.meaning, row.values, row.path)
-        }
-        _ => format!("{} ({})", row.meaning, row.path),
-    }
+/// Meaning, unit, accepted values, default and path.
+fn tooltip(row: &Hyperparameter, preset: Option<&Value>) -> String {
+    let unit = if row.unit.is_empty() { String::new() } else { format!(" Unit: {}.", row.unit) };
+    let accepted = match row.values {
+        Values::Number { .. } | Values::Integer { .. } => format!(" {}", sentence(&row.values.to_string())),
+        _ => String::new(),
+    };
+    let default = match preset.map(written) {
+        None => String::new(),
+        Some(value) if value.is_empty() => " Default: none.".to_owned(),
+        Some(value) => format!(" Default (preset): {value}."),
+    };
+    format!("{}{unit}{accepted}{default}\nPath: {}", row.meaning, row.path)
 }
 
 #[component]
@@ -127,8 +135,8 @@ fn VocabularySize(row: &'static Hyperparameter) -> impl IntoView {
         _ => "–".to_owned(),
     };
     view! {
-        <div class="hyperparameter-field" title=tooltip(row)>
-            <span class="label">{row.label}" "<span class="dim">{row.unit}</span></span>
+        <div class="hyperparameter-field" title=tooltip(row, None)>
+            <span class="label">{row.label}<span class="dim">{with_comma(row.unit)}</span></span>
             <output class="mono">{vocab}</output>
             <span class="small dim preset-value">"set by the tokenizer"</span>
         </div>
@@ -253,7 +261,7 @@ fn ShapeControl(row: &'static Hyperparameter, value: Signal<Value>, set: Callbac
         view! { <DraftNumberField number label=Some("Length of the decay in steps") /> }
     };
     let names = move || {
-        let drawn = (name.get() == "points").then_some(("points", "drawn"));
+        let drawn = (name.get() == "points").then_some(("points", "points"));
         [("cosine", "cosine"), ("linear", "linear"), ("wsd", "warm-up, stable, decay"), ("constant", "constant")]
             .into_iter()
             .chain(drawn)

@@ -6,8 +6,10 @@ use wire::run::preset::{PresetInfo, presets};
 use super::draft::Draft;
 use super::field::{FieldError, FormSection};
 use crate::components::number::{about, grouped, short, small};
-use crate::components::{Number, Toasts};
+use crate::components::{Number, Toasts, sentence};
 
+/// Training times from here on, 90 days, are marked on the card.
+const TOO_SLOW_SECS: f64 = 90.0 * 86_400.0;
 /// Range of the depth slider; more layers can be set among the hyperparameters.
 const DEPTHS: std::ops::RangeInclusive<u32> = 1..=24;
 
@@ -17,7 +19,7 @@ pub(super) fn ModelChoice() -> impl IntoView {
     let draft = expect_context::<Draft>();
     let has_depth = move || draft.spec.read().preset.as_deref() == Some("depth");
     view! {
-        <FormSection title="Model" note="architecture with matching hyperparameters; all can be changed below">
+        <FormSection title="Model" note="Preset for the architecture and the hyperparameters. Change any of them below.">
             <div class="cards" role="radiogroup" aria-label="Preset">
                 {presets().into_iter().map(|preset| view! { <PresetCard preset /> }).collect_view()}
             </div>
@@ -61,25 +63,31 @@ fn PresetCard(preset: PresetInfo) -> impl IntoView {
         }
     };
     view! {
-        <label class="card preset">
+        <label class="card preset" title=format!("Preset {}, {size}. Sets all hyperparameters.", name.get_value())>
             <input type="radio" name="preset" prop:checked=is_chosen on:change=choose />
             <span class="card-title mono">{name.get_value()}</span>
-            <span class="small">{size}</span>
             <span class="small dim">{purpose}</span>
             <span class="small card-foot">
                 {move || match cost.get() {
                     None => ().into_any(),
                     Some(Ok(view)) => {
                         let exact = format!("{} parameters, all of which are \
-                            trained", grouped(view.estimate.parameters));
+                            trained. Time at the measured speed of the device.", grouped(view.estimate.parameters));
+                        let is_slow = view.estimate.secs.is_some_and(|secs| secs > TOO_SLOW_SECS);
                         let wait = view.estimate.secs.map_or("unknown time".to_owned(), about);
                         view! {
                             <Number text=short(view.estimate.parameters as f64) unit="parameters" meaning=exact />
                             " · "
-                            {wait}
+                            {match is_slow { false => view! { {wait} }.into_any(), true => view! {
+                                <span class="over">{format!("too slow on {} ({wait})", view.plan.device)}</span>
+                            }.into_any() }}
                         }.into_any()
                     }
-                    Some(Err(error)) => view! { <span class="over" title=error.hint>{error.message}</span> }.into_any(),
+                    // Said once, at the device.
+                    Some(Err(error)) if error.field == "device" => ().into_any(),
+                    Some(Err(error)) => view! {
+                        <span class="over" title=error.hint.as_deref().map(sentence)>{sentence(&error.message)}</span>
+                    }.into_any(),
                 }}
             </span>
         </label>
@@ -110,7 +118,7 @@ fn DepthSlider() -> impl IntoView {
         })
     };
     view! {
-        <label class="field depth" title="Number of layers; width, heads and learning rate are derived from it">
+        <label class="field depth" title="Number of layers, 1 to 24. Sets the width, the heads and the learning rate. Default: 4.">
             <span class="label">"Depth"</span>
             <span class="row">
                 <input

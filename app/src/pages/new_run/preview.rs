@@ -6,8 +6,10 @@ use wire::run::plan::{Estimate, PlanView};
 use wire::{PlanError, RunPlan};
 
 use super::draft::Draft;
+use figure::number::with_unit;
+
 use crate::components::number::{about, bytes, clock, duration, grouped, now_ms, short, small};
-use crate::components::{Failure, Icon, Number, Skeleton};
+use crate::components::{Failure, Icon, Number, Skeleton, sentence};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
 use crate::route::{Router, run_path};
@@ -36,7 +38,15 @@ pub(super) fn Preview() -> impl IntoView {
                     Some(view) => view! { <Figures view /> }.into_any(),
                 }}
             </div>
-            {move || error.get().map(|error| view! { <Refusal error /> })}
+            {move || error.get().map(|error| match draft.is_waiting_for_device() {
+                true => view! {
+                    <p class="dim" role="status">
+                        "Waiting for a device. The server connects this machine's devices within a few seconds. To add a \
+                         device by hand, run: "<code>"kindling worker"</code>
+                    </p>
+                }.into_any(),
+                false => view! { <Refusal error /> }.into_any(),
+            })}
             <StartButton />
         </div>
     }
@@ -59,12 +69,12 @@ fn Figures(view: PlanView) -> impl IntoView {
         Some(secs) => (
             duration(secs),
             format!(
-                "Ends at {} if it starts now; {} at the measured speed of the device",
+                "Ends at {} if it starts now. {} at the measured speed of the device.",
                 clock(now_ms() + secs * 1000.0),
-                format!("{}FLOP", short(flops))
+                with_unit(flops, "FLOP")
             ),
         ),
-        None => ("unknown".to_owned(), "The speed of this device was not measured yet.".to_owned()),
+        None => ("unknown".to_owned(), "The speed of this device has not been measured yet.".to_owned()),
     };
     view! {
         <dl class="figures">
@@ -75,16 +85,16 @@ fn Figures(view: PlanView) -> impl IntoView {
                         text=short(parameters as f64)
                         unit=""
                         meaning=format!("{} parameters, {} of them outside the \
-                            embeddings", grouped(parameters), grouped(body))
+                            embeddings.", grouped(parameters), grouped(body))
                     />
                 </dd>
             </div>
             <div>
-                <dt>"Tokens"</dt>
+                <dt>"Training tokens"</dt>
                 <dd>
                     <Number
                         text=short(tokens as f64)
-                        unit="tokens"
+                        unit=""
                         meaning=format!("{} steps × {} tokens per step = \
                             {}", grouped(plan.steps), grouped(plan.tokens_per_step()), grouped(tokens))
                     />
@@ -95,8 +105,8 @@ fn Figures(view: PlanView) -> impl IntoView {
                 <dd>
                     <Number
                         text=short(tokens_per_parameter)
-                        meaning="Tokens / parameters; about 20 is compute-optimal for large models (Hoffmann et al. \
-                                 2022), and small models are often trained longer."
+                        meaning="Training tokens / parameters. About 20 is compute-optimal for large models (Hoffmann et al. \
+                                 2022); small models are often trained longer."
                     />
                 </dd>
             </div>
@@ -105,8 +115,8 @@ fn Figures(view: PlanView) -> impl IntoView {
                 <dd>
                     <Number
                         text=format!("{}{of_memory}", bytes(memory_bytes))
-                        meaning="Upper estimate of weights, gradients, optimizer state, activations and logits in \
-                                 32-bit floats."
+                        meaning="Upper estimate of weights, gradients, optimizer state, activations and logits, in \
+                                 32-bit floats / memory that the device can use."
                     />
                 </dd>
             </div>
@@ -168,10 +178,9 @@ fn Refusal(error: PlanError) -> impl IntoView {
         <div class="failure" role="alert">
             <Icon name="warning" />
             <div>
-                <strong>"This run cannot be started"</strong>
-                <p>{error.message}</p>
-                {error.hint.map(|hint| view! { <p class="hint">{format!("{hint}.")}</p> })}
-                <p class="small dim mono">{error.field}</p>
+                <strong>"The run cannot start"</strong>
+                <p>{sentence(&error.message)}</p>
+                {error.hint.map(|hint| view! { <p class="hint">{sentence(&hint)}</p> })}
             </div>
         </div>
     }
@@ -199,8 +208,8 @@ fn StartButton() -> impl IntoView {
             let time = view.estimate.secs.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
             let what = format!("{} steps on {}{time}", grouped(view.plan.steps), view.plan.device);
             match waits_behind.get() {
-                Some(run) => format!("{what}. It waits in the queue while {run} uses the device."),
-                None => format!("{what}. It starts at once."),
+                Some(run) => format!("{what}. Queued until {run} releases the device."),
+                None => format!("{what}. Starts immediately."),
             }
         }
         _ => String::new(),
@@ -223,7 +232,12 @@ fn StartButton() -> impl IntoView {
         {move || failure.get().map(|failure| view! { <Failure what="The run was not started" failure /> })}
         {move || if session.can_steer() {
             view! {
-                <button class="primary large" disabled={move || is_busy.get() || !is_ready()} on:click=start>
+                <button
+                    class="primary large"
+                    title="Creates the run and opens its page"
+                    disabled={move || is_busy.get() || !is_ready()}
+                    on:click=start
+                >
                     {move || match (is_busy.get(), waits_behind.get().is_some()) {
                         (true, _) => "Starting …",
                         (false, true) => "Add to queue",

@@ -9,7 +9,7 @@ use wire::run::plan::MAX_STEPS;
 use super::draft::Draft;
 use super::field::{FieldError, FormSection, IntegerField};
 use crate::components::SEEDS;
-use crate::components::number::short;
+use figure::number::with_unit;
 use crate::net::live::Live;
 
 /// The section.
@@ -25,7 +25,7 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                 <IntegerField
                     field="steps"
                     label="Steps"
-                    meaning="optimizer steps; the learning-rate schedule ends at the last one"
+                    meaning="Number of optimizer steps, and length of the learning-rate schedule."
                     values=Values::Integer { min: 1, max: MAX_STEPS }
                     value=steps
                     default=default_steps
@@ -34,7 +34,7 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                 <IntegerField
                     field="seed"
                     label="Seed"
-                    meaning="seed of initialisation, batches and samples; the same seed gives the same run"
+                    meaning="Seed for initialization, batches and samples. The same seed reproduces the run."
                     values=SEEDS
                     value=seed
                     default=1u64
@@ -42,7 +42,7 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                 />
                 <OptimizerChoice />
                 <DeviceChoice />
-                <label class="field">
+                <label class="field" title="Display name of the run, up to 80 characters. Default: generated.">
                     <span class="label">"Name"</span>
                     <input
                         maxlength="80"
@@ -54,7 +54,7 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                             draft.set(|spec| spec.name = Some(name).filter(|name| !name.trim().is_empty()));
                         }
                     />
-                    <span class="small dim">"display name; can be changed later"</span>
+                    <span class="small dim">"Display name of the run. Default: generated."</span>
                     <FieldError field="name" />
                 </label>
             </div>
@@ -82,16 +82,12 @@ fn OptimizerChoice() -> impl IntoView {
         });
     };
     let kinds = [
-        (
-            OptimizerKind::Adamw,
-            "AdamW",
-            "the default: scales the update of each parameter by the moments of its gradient",
-        ),
+        (OptimizerKind::Adamw, "AdamW", "AdamW (default): Adam with decoupled weight decay."),
         (
             OptimizerKind::Muon,
             "Muon",
-            "orthogonalizes the updates of the matrices of the blocks, with AdamW for the rest; often needs fewer \
-             steps",
+            "Muon: orthogonalized momentum updates for the weight matrices of the blocks; AdamW for all other \
+             parameters.",
         ),
     ];
     view! {
@@ -131,14 +127,15 @@ fn DeviceChoice() -> impl IntoView {
     });
     let chosen = Memo::new(move |_| draft.spec.read().device.clone());
     let choose = move |value: String| draft.set(|spec| spec.device = value.parse().ok());
+    let is_waiting = move || draft.is_waiting_for_device();
     view! {
-        <label class="field">
+        <label class="field" title="Device that trains the run. Default: the fastest one.">
             <span class="label">"Device"</span>
             <select
                 on:change:target=move |event| choose(event.target().value())
-                aria-invalid=move || draft.error_at("device").map(|_| "true")
+                aria-invalid=move || (!is_waiting()).then(|| draft.error_at("device").map(|_| "true")).flatten()
             >
-                <option value="" selected=move || chosen.get().is_none()>"the fastest"</option>
+                <option value="" selected=move || chosen.get().is_none()>"Fastest available"</option>
                 {move || devices.get().into_iter().map(|(info, is_connected, is_busy)| {
                     let id = info.id.clone();
                     let status = match (is_connected, is_busy) {
@@ -162,14 +159,15 @@ fn DeviceChoice() -> impl IntoView {
                         let device = devices.iter().find(|device| device.id == view.plan.device);
                         let speed = device.map(|device| device.flops_per_sec).filter(|speed| *speed > 0.0);
                         match speed {
-                            Some(speed) => format!("{}, measured at {}FLOP/s", view.plan.device, short(speed)),
+                            Some(speed) => format!("{}, measured speed {}", view.plan.device, with_unit(speed, "FLOP/s")),
                             None => view.plan.device.to_string(),
                         }
                     }
-                    _ => "device that trains the run".to_owned(),
+                    _ if is_waiting() => "Waiting for a device.".to_owned(),
+                    _ => "Device that trains the run.".to_owned(),
                 }}
             </span>
-            <FieldError field="device" />
+            <Show when=move || !is_waiting()><FieldError field="device" /></Show>
         </label>
     }
 }
