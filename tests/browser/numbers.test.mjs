@@ -40,11 +40,20 @@ after(async () => {
   lab?.close();
 });
 
+/** Opens the form of a hyperparameter: the learning rate has a button, the others are in the menu. */
+async function openHyperparameter(label) {
+  const bar = page.locator(".hyperparameters-bar");
+  if (label === "Learning rate") return bar.getByRole("button", { name: /^Learning rate/ }).click();
+  await bar.getByRole("button", { name: /^Hyperparameters/ }).click();
+  const list = page.getByRole("dialog", { name: "Hyperparameters", exact: true });
+  await list.getByRole("button", { name: new RegExp(`^${label}`) }).click();
+}
+
 test("hyperparameters of a run: what is typed is sent and stored", async () => {
   const rows = (await lab.api("/hyperparameters")).filter((row) => row.is_live && !row.path.startsWith("intervals."));
   assert.ok(rows.length >= 4, `${rows.length} live hyperparameters`);
   for (const row of rows) {
-    const open = page.locator(".hyperparameters-bar").getByRole("button", { name: new RegExp(`^${row.label}`) });
+    const open = { click: () => openHyperparameter(row.label) };
     const dialog = page.getByRole("dialog", { name: row.label, exact: true });
     const field = dialog.getByRole("textbox").first();
     const button = () => dialog.getByRole("button", { name: /Set from step/ });
@@ -94,7 +103,7 @@ test("intervals: what is typed is sent and stored", async () => {
 });
 
 test("gradient accumulation, and the step from which it changes", async () => {
-  const open = page.getByRole("button", { name: /^Accumulation/ });
+  const open = { click: () => openHyperparameter("Gradient accumulation") };
   const dialog = page.getByRole("dialog", { name: "Gradient accumulation" });
   const button = () => dialog.getByRole("button", { name: "Change accumulation" });
   await open.click();
@@ -142,7 +151,7 @@ test("a sample, a rollback and a longer schedule", async () => {
   await page.locator("body").press("r");
   const editor = page.locator(".editor");
   const more = editor.getByLabel("Additional steps", { exact: true });
-  const extend = () => editor.getByRole("button", { name: "constant", exact: true });
+  const extend = () => editor.locator(".extend").getByRole("button", { name: "Constant", exact: true });
   await check("additional steps", more, integer(1, 100_000_000), { button: extend });
   await type(more, "1e3");
   await extend().click();
@@ -157,8 +166,8 @@ test("a fork keeps all bits of its seed", async () => {
   const form = page.getByRole("dialog", { name: "Fork this run" });
   const button = () => form.getByRole("button", { name: "Fork", exact: true });
   const field = (label) => form.getByLabel(new RegExp(`^${label}`));
-  await check("steps", field("Steps"), integer(1, 100_000_000), { button, isOptional: true });
-  await field("Steps").fill("");
+  await check("steps", field("Total steps"), integer(1, 100_000_000), { button, isOptional: true });
+  await field("Total steps").fill("");
   const rows = (await lab.api("/hyperparameters")).filter((row) => row.is_live && !row.path.startsWith("intervals."));
   for (const row of rows) {
     await check(row.label, field(row.label), number(row.values.number.min, row.values.number.max), { button, isOptional: true });

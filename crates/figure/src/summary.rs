@@ -78,7 +78,7 @@ const SPARSE: usize = 200;
 pub struct Table {
     /// Names of the columns, with their units.
     pub headings: Vec<String>,
-    /// What the rows are, if they are a selection: `Every 3rd value`; empty otherwise.
+    /// Number of rows and of all positions, if the rows are a selection; empty otherwise.
     pub caption: String,
     /// A row for each position: as many cells as headings; empty if a curve has no value near.
     pub rows: Vec<Vec<String>>,

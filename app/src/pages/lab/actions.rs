@@ -226,7 +226,7 @@ pub(super) fn QueueButtons(run: Memo<Option<RunSummary>>) -> impl IntoView {
         });
     };
     view! {
-        <Show when=move || session.can_steer()>
+        <Show when=move || { session.can_steer() && queued() > 1 }>
             <span class="queue">
                 <button
                     class="quiet icon-only"

@@ -1,9 +1,8 @@
 //! The devices with their load and memory.
 
+use figure::number::with_unit;
 use leptos::prelude::*;
 use wire::device::{DeviceKind, DeviceView};
-
-use figure::number::with_unit;
 
 use crate::components::number::{ago, bytes};
 use crate::components::{Number, Progress};

@@ -5,6 +5,7 @@ use wire::hyperparameters::table::Values;
 
 use super::draft::Draft;
 use crate::components::hyperparameters::written;
+use crate::components::number::grouped;
 use crate::components::{NumberField, NumberValue, TypedNumber, sentence};
 
 /// What is wrong at a field and what to do; nothing for a valid field.
@@ -137,7 +138,7 @@ pub(super) fn IntegerField(
     let take = move |value: Option<NumberValue>| set.run(value.and_then(NumberValue::as_integer));
     let number = DraftNumber::new(field, TypedNumber::optional(values), own, own, take);
     view! {
-        <label class="field">
+        <label class="field" title=move || format!("{meaning} Default: {}.", grouped(default.get()))>
             <span class="label">{label}</span>
             <DraftNumberField number placeholder=Signal::derive(move || default.get().to_string()) />
             <span class="small dim">{meaning}</span>

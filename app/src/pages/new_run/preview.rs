@@ -1,13 +1,12 @@
 //! The plan of the draft: parameters, tokens, memory, time, learning-rate schedule, notes, and the start button.
 
+use figure::number::with_unit;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::run::plan::{Estimate, PlanView};
 use wire::{PlanError, RunPlan};
 
 use super::draft::Draft;
-use figure::number::with_unit;
-
 use crate::components::number::{about, bytes, clock, duration, grouped, now_ms, short, small};
 use crate::components::{Failure, Icon, Number, Skeleton, sentence};
 use crate::net::api::{self, ApiFailure};

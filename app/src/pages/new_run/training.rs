@@ -1,5 +1,6 @@
 //! Steps, seed, optimizer, device and name.
 
+use figure::number::with_unit;
 use leptos::prelude::*;
 use wire::device::DeviceKind;
 use wire::hyperparameters::recipe::OptimizerKind;
@@ -9,7 +10,6 @@ use wire::run::plan::MAX_STEPS;
 use super::draft::Draft;
 use super::field::{FieldError, FormSection, IntegerField};
 use crate::components::SEEDS;
-use figure::number::with_unit;
 use crate::net::live::Live;
 
 /// The section.

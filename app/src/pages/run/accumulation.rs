@@ -17,7 +17,6 @@ pub(super) fn current_micro_batches(context: RunContext) -> u64 {
     context.hyperparameters.read().accumulation.at(context.summary.read().step)
 }
 
-/// The form.
 #[component]
 pub(super) fn AccumulationForm() -> impl IntoView {
     let context = expect_context::<RunContext>();

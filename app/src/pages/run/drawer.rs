@@ -22,7 +22,7 @@ pub(super) fn hint(context: RunContext, is_queued: bool, effect: String) -> Stri
     off_reason(context, is_queued).unwrap_or(effect)
 }
 
-/// Why a control is disabled.
+/// The reason for which a control is disabled; `None` if it is enabled.
 pub(super) fn off_reason(context: RunContext, is_queued: bool) -> Option<String> {
     let queued = is_queued.then(|| "Available after the run has started.".to_owned());
     context.disabled_reason.get().or(queued)

@@ -65,7 +65,6 @@ pub(super) fn HyperparameterButton(path: LivePath) -> impl IntoView {
     }
 }
 
-/// The form of a hyperparameter.
 #[component]
 pub(super) fn HyperparameterForm(path: LivePath) -> impl IntoView {
     let context = expect_context::<RunContext>();

@@ -126,7 +126,13 @@ pub(super) fn Journal() -> impl IntoView {
                 </For>
             </ol>
             <Show when=move || { numbers.read().len() > limit.get() }>
-                <button class="quiet" on:click=move |_| limit.update(|limit| *limit *= 4)>"Older events"</button>
+                <button
+                    class="quiet"
+                    title="Shows more events"
+                    on:click=move |_| limit.update(|limit| *limit *= 4)
+                >
+                    "Older events"
+                </button>
             </Show>
         </section>
     }

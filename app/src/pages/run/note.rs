@@ -56,7 +56,14 @@ fn NoteForm() -> impl IntoView {
                     {}.", step_now(context))}
             </p>
             <div class="row end">
-                <button class="primary" type="submit" disabled=move || text.read().trim().is_empty()>"Add note"</button>
+                <button
+                    class="primary"
+                    type="submit"
+                    title="Adds the note"
+                    disabled=move || text.read().trim().is_empty()
+                >
+                    "Add note"
+                </button>
             </div>
         </form>
     }

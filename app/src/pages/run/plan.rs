@@ -19,7 +19,9 @@ pub(super) fn PlanPanel() -> impl IntoView {
     view! {
         <section class="panel plan" aria-labelledby="plan-title">
             <details>
-                <summary><h2 id="plan-title">"Plan"</h2></summary>
+                <summary title="Cost, dataset and all hyperparameters that the run started with">
+                    <h2 id="plan-title">"Plan"</h2>
+                </summary>
                 {groups.into_iter().map(|(title, rows)| view! {
                     <h3>{title}</h3>
                     <dl class="pairs">

@@ -37,7 +37,13 @@ pub(super) fn Samples() -> impl IntoView {
                 </For>
             </ol>
             <Show when=move || { numbers.read().len() > limit.get() }>
-                <button class="quiet" on:click=move |_| limit.update(|limit| *limit *= 4)>"Older samples"</button>
+                <button
+                    class="quiet"
+                    title="Shows more samples"
+                    on:click=move |_| limit.update(|limit| *limit *= 4)
+                >
+                    "Older samples"
+                </button>
             </Show>
         </section>
     }

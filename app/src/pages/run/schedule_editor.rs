@@ -94,7 +94,7 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                         title="Extends the run and keeps the current learning rate to the new end"
                         on:click=move |_| if let Some(more) = untrack(|| more.integer()) { take(StandardCurve::ExtendConstant(more)) }
                     >
-                        "Constant "
+                        "Constant"
                     </button>
                 </span>
                 {move || is_curve().then(|| view! {

@@ -256,7 +256,7 @@ impl Event {
             }
             Self::Continued { checkpoint: None, .. } => "continued from the first step".into(),
             Self::Suspended => "suspended".into(),
-            Self::BudgetReached { what } => format!("budget reached: {what}"),
+            Self::BudgetReached { what } => format!("limit reached: {what}"),
             Self::Evaluated { loss_nats, .. } => format!("validation loss {loss_nats:.3} nats/token"),
             Self::Sampled { .. } => "sample generated".into(),
             Self::Annotated { text } => text.clone(),

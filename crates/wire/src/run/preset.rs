@@ -138,7 +138,8 @@ pub fn find(name: &str, depth: Option<u32>) -> Result<PresetInfo, PlanError> {
                 .hint("choose preset depth, or set model.layers"))
         }
         Some(depth) if !(1..=64).contains(&depth) => {
-            Err(PlanError::new("depth", format!("depth {depth} is out of range")).hint("give a whole number from 1 to 64"))
+            Err(PlanError::new("depth", format!("depth {depth} is out of range"))
+                .hint("give a whole number from 1 to 64"))
         }
         Some(depth) => {
             preset.recipe = by_depth(depth as usize);
