@@ -33,8 +33,14 @@ pub async fn command_with_control(
     let command = steering::expand(lab, summary, command).await?;
     let held = steering::verify(lab, summary, &command).await?;
     let checkpoint = forks::save_checkpoint(lab, run, author.clone(), "for a control run").await?;
-    let mut parent =
-        Parent { run: run.clone(), step: None, checkpoint: Some(checkpoint), changes: vec![], control_of: None };
+    let mut parent = Parent {
+        run: run.clone(),
+        step: None,
+        checkpoint: Some(checkpoint),
+        changes: vec![],
+        refit_schedule: false,
+        control_of: None,
+    };
     let mut spec =
         RunSpec { name: Some(control_name(&summary.name)), parent: Some(parent.clone()), ..RunSpec::default() };
     // Everything that could be refused is refused before the command takes effect.

@@ -152,7 +152,7 @@ async fn resolve(
     let known = fleet.infos();
     let spec = devices::choose(spec, &known)?.spec;
     let corpora = lab.data.corpora.list().await?;
-    let view = fork::resolve_fork(&spec, &parent.plan, origin, &known, &corpora)?;
+    let (view, changes) = fork::resolve_fork(&spec, &parent.plan, origin, &known, &corpora)?;
     // The checkpoint is on the disk of the machine that wrote it.
     let hosts = (fleet.host_of(&parent.plan.device), fleet.host_of(&view.plan.device));
     if let (Some(there), Some(here)) = &hosts
@@ -161,6 +161,5 @@ async fn resolve(
         let message = format!("the checkpoint is on {there}, and {} is a device of {here}", view.plan.device);
         return Err(PlanError::new("device", message).hint(format!("choose a device of {there}")).into());
     }
-    let changes = spec.parent.as_ref().map_or(Ok(vec![]), |parent| fork::changes(parent, &view.plan))?;
     Ok((view, changes))
 }

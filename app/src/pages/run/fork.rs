@@ -95,7 +95,14 @@ fn ForkForm() -> impl IntoView {
             Some(Command::Set { path, value: number.number()?, reason: None })
         };
         let changes = numbers.into_iter().filter_map(change).collect();
-        let parent = Parent { run: context.id(), step: None, checkpoint: chosen.get(), changes, control_of: None };
+        let parent = Parent {
+            run: context.id(),
+            step: None,
+            checkpoint: chosen.get(),
+            changes,
+            refit_schedule: false,
+            control_of: None,
+        };
         Some(RunSpec {
             parent: Some(parent),
             name: Some(name.read().trim().to_owned()).filter(|name| !name.is_empty()),

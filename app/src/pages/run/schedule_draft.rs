@@ -75,7 +75,7 @@ impl ScheduleDraft {
                 of(curves::rewarm(schedule, from_step, over, schedule.peak, end), steps)
             }
             StandardCurve::Constant => of(curves::constant(schedule, from_step), steps),
-            StandardCurve::ExtendCosine(more) => of(curves::refit(schedule, steps + more), steps + more),
+            StandardCurve::ExtendCosine(more) => of(curves::cosine_to(schedule, steps + more), steps + more),
             StandardCurve::ExtendConstant(more) => of(curves::constant(schedule, from_step), steps + more),
         }
     }

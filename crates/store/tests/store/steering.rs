@@ -248,7 +248,8 @@ async fn steps_repeated_after_a_crash_count_once() {
 pub(crate) fn fork_of(parent: &NewRun, origin: Origin, name: &str) -> NewRun {
     let mut fork = NewRun { id: name.parse().unwrap(), ..parent.clone() };
     let (run, checkpoint) = (origin.from.run.clone(), Some(origin.from.checkpoint));
-    fork.spec.parent = Some(Parent { run, step: None, checkpoint, changes: vec![], control_of: Some(4) });
+    fork.spec.parent =
+        Some(Parent { run, step: None, checkpoint, changes: vec![], refit_schedule: false, control_of: Some(4) });
     fork.spec.priority = Some(3);
     fork.plan.origin = Some(origin);
     fork

@@ -211,6 +211,7 @@ fn exact_curve(curve: &ScheduleCurve) -> ScheduleCurve {
         ScheduleCurve::Cosine { to_step, learning_rate } => {
             ScheduleCurve::Cosine { to_step: *to_step, learning_rate: exact(*learning_rate) }
         }
+        ScheduleCurve::Refit { to_step } => ScheduleCurve::Refit { to_step: *to_step },
         ScheduleCurve::Restore(overrides) => ScheduleCurve::Restore(overrides.clone()),
     }
 }

@@ -52,6 +52,11 @@ pub enum ScheduleCurve {
         /// Learning rate from there on.
         learning_rate: f64,
     },
+    /// The planned schedule, fitted to a run that ends at `to_step`. Overrides before it no longer apply.
+    Refit {
+        /// Step at which the final learning rate is reached.
+        to_step: u64,
+    },
     /// The schedule as it was with these overrides.
     #[cfg_attr(feature = "openapi", schema(no_recursion))]
     Restore(Vec<ScheduleOverride>),
@@ -103,7 +108,39 @@ impl Schedule {
                 let done = ((step - from_step) as f64 / span).min(1.0);
                 rate + (here - rate) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
             }
+            ScheduleCurve::Refit { to_step } => self.fitted_to(*to_step).planned(step),
             ScheduleCurve::Restore(overrides) => self.with_overrides(overrides, step),
+        }
+    }
+
+    /// The planned schedule with its end at `steps`, without overrides. A drawn schedule is stretched; a warm-up keeps its length.
+    pub fn fitted_to(&self, steps: u64) -> Self {
+        let shape = match &self.shape {
+            Shape::Points(points) => Shape::Points(stretched(points, self.steps, steps)),
+            shape => shape.clone(),
+        };
+        Self { shape, steps, warmup_steps: self.warmup_steps.min(steps), overrides: vec![], ..*self }
+    }
+
+    /// The step from which the learning rate is constant; `None` if it never changes after warm-up.
+    pub fn constant_from(&self) -> Option<u64> {
+        self.constant_from_with(&self.overrides)
+    }
+
+    fn constant_from_with(&self, overrides: &[ScheduleOverride]) -> Option<u64> {
+        let Some((ScheduleOverride { from_step, curve }, before)) = overrides.split_last() else {
+            return match &self.shape {
+                Shape::Constant => None,
+                Shape::Points(points) => points.last().map(|(step, _)| *step),
+                Shape::Cosine | Shape::Linear | Shape::Wsd { .. } => Some(self.steps),
+            };
+        };
+        match curve {
+            ScheduleCurve::Scaled(_) => self.constant_from_with(before),
+            ScheduleCurve::Points(points) => points.last().map(|(step, _)| *step).filter(|step| step > from_step),
+            ScheduleCurve::Cosine { to_step, .. } => Some(*to_step),
+            ScheduleCurve::Refit { to_step } => self.fitted_to(*to_step).constant_from(),
+            ScheduleCurve::Restore(overrides) => self.constant_from_with(overrides),
         }
     }
 
@@ -140,6 +177,9 @@ impl Schedule {
             ScheduleCurve::Cosine { to_step, .. } if *to_step <= step => {
                 failed(format!("the cosine would end at step {to_step}, before it begins"), "give a later step")
             }
+            ScheduleCurve::Refit { to_step } if *to_step <= step => {
+                failed(format!("the schedule would end at step {to_step}, before it begins"), "give a later step")
+            }
             ScheduleCurve::Points(points) if points.is_empty() => {
                 failed("a drawn schedule needs at least one point".into(), "give one (step, learning rate)")
             }
@@ -151,7 +191,7 @@ impl Schedule {
             ScheduleCurve::Restore(overrides) => {
                 overrides.iter().try_for_each(|over| Self::check_curve(&over.curve, over.from_step))
             }
-            ScheduleCurve::Scaled(_) | ScheduleCurve::Cosine { .. } => Ok(()),
+            ScheduleCurve::Scaled(_) | ScheduleCurve::Cosine { .. } | ScheduleCurve::Refit { .. } => Ok(()),
         }
     }
 
@@ -232,6 +272,14 @@ fn check_points(field: &str, points: &[(u64, f64)]) -> Result<(), PlanError> {
     }
 }
 
+/// The points of a schedule of `from` steps, moved to the same fractions of `to` steps.
+fn stretched(points: &[(u64, f64)], from: u64, to: u64) -> Vec<(u64, f64)> {
+    let moved = |step: u64| (u128::from(step) * u128::from(to) / u128::from(from.max(1))) as u64;
+    let mut points: Vec<(u64, f64)> = points.iter().map(|(step, rate)| (moved(*step), *rate)).collect();
+    points.dedup_by_key(|(step, _)| *step);
+    points
+}
+
 /// Linear interpolation through (step, learning rate), constant before the first and after the last.
 fn along(points: impl IntoIterator<Item = (u64, f64)>, step: u64) -> f64 {
     let mut before: Option<(u64, f64)> = None;
@@ -269,7 +317,7 @@ pub mod curves {
     }
 
     /// Half a cosine from the current to the final learning rate at `end`: for a run that is extended.
-    pub fn refit(schedule: &Schedule, end: u64) -> ScheduleCurve {
+    pub fn cosine_to(schedule: &Schedule, end: u64) -> ScheduleCurve {
         ScheduleCurve::Cosine { to_step: end, learning_rate: schedule.final_learning_rate() }
     }
 
@@ -309,6 +357,53 @@ mod tests {
     }
 
     #[test]
+    fn a_refit_schedule_equals_one_planned_with_the_new_length() {
+        for shape in [Shape::Cosine, Shape::Linear, Shape::Wsd { decay_steps: 500 }] {
+            let planned = Schedule { shape, ..cosine() };
+            let longer = Schedule { steps: 5000, ..planned.clone() };
+            let mut refit = planned.clone();
+            refit.scale_to(1000, 1e-5);
+            refit.override_from(2000, ScheduleCurve::Refit { to_step: 5000 });
+            for step in 2000..6000 {
+                assert_eq!(refit.learning_rate(step), longer.learning_rate(step), "{:?} at {step}", planned.shape);
+            }
+            assert_eq!(refit.learning_rate(1000), 1e-5, "steps before it stay");
+            assert_eq!((planned.constant_from(), refit.constant_from()), (Some(2000), Some(5000)));
+        }
+        let drawn = Schedule { shape: Shape::Points(vec![(0, 1e-3), (1000, 5e-4), (2000, 0.0)]), ..cosine() };
+        let mut refit = drawn.clone();
+        refit.override_from(2000, ScheduleCurve::Refit { to_step: 4000 });
+        assert_eq!((drawn.learning_rate(3000), refit.learning_rate(3000)), (0.0, drawn.learning_rate(1500)));
+        assert_eq!((drawn.constant_from(), refit.constant_from()), (Some(2000), Some(4000)));
+        assert!(Schedule::check_curve(&ScheduleCurve::Refit { to_step: 10 }, 10).is_err());
+    }
+
+    #[test]
+    fn the_learning_rate_is_constant_from_the_step_that_the_schedule_says() {
+        let mut schedules = vec![cosine(), Schedule { shape: Shape::Constant, ..cosine() }];
+        for curve in [
+            ScheduleCurve::Scaled(1e-4),
+            ScheduleCurve::Points(vec![(900, 1e-4)]),
+            ScheduleCurve::Points(vec![(500, 1e-4)]),
+            ScheduleCurve::Cosine { to_step: 3000, learning_rate: 1e-5 },
+            ScheduleCurve::Refit { to_step: 3000 },
+        ] {
+            let mut changed = cosine();
+            changed.override_from(500, curve);
+            let mut restored = changed.clone();
+            restored.override_from(600, ScheduleCurve::Restore(vec![]));
+            schedules.extend([changed, restored]);
+        }
+        for schedule in schedules {
+            let from = schedule.constant_from().unwrap_or(schedule.warmup_steps.max(500));
+            let last = schedule.learning_rate(from);
+            assert!((from..10_000).all(|step| schedule.learning_rate(step) == last), "{schedule:?}");
+            let changes = schedule.constant_from().is_none_or(|from| schedule.learning_rate(from - 1) != last);
+            assert!(changes, "{schedule:?}");
+        }
+    }
+
+    #[test]
     fn an_override_scales_later_steps_only() {
         let (mut s, plain) = (cosine(), cosine());
         s.scale_to(1000, plain.learning_rate(1000) / 2.0);
@@ -337,7 +432,7 @@ mod tests {
         for step in [1080, 1500, 3000] {
             near(s.learning_rate(step), plain.learning_rate(step));
         }
-        s.override_from(1500, curves::refit(&plain, 4000));
+        s.override_from(1500, curves::cosine_to(&plain, 4000));
         near(s.learning_rate(1500), plain.learning_rate(1500));
         near(s.learning_rate(4000), 1e-4);
         assert!(s.learning_rate(2500) < plain.learning_rate(1500) && s.learning_rate(2500) > 1e-4);

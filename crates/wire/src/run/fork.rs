@@ -1,39 +1,46 @@
 //! The plan of a fork: the parent's plan with what may differ. Everything else is inherited from the parent. The datasets may differ if
 //! the tokenizer is not made from them.
 
-use crate::control::command::Command;
+use crate::control::command::{Command, ScheduleChange};
 use crate::control::event::Event;
 use crate::control::intervention;
+use crate::control::live::LiveHyperparameters;
 use crate::data::corpus::CorpusInfo;
 use crate::device::DeviceInfo;
 use crate::error::PlanError;
 use crate::hyperparameters::mix::MixSchedule;
+use crate::hyperparameters::schedule::ScheduleCurve;
 use crate::run::plan::{
     Origin, PlanView, RunPlan, apply_overrides, check_breakpoints, check_lengths, check_memory, choose_device,
-    choose_texts, parts, prompt,
+    choose_texts, constant_tail, parts, prompt,
 };
 use crate::run::spec::{Parent, RunSpec};
 
-/// Resolves the spec of a fork; `origin` has the parent's live hyperparameters there. The datasets are the parent's by default.
+/// Resolves the spec of a fork into its plan and the events of its changes; `origin` has the parent's live hyperparameters at the
+/// checkpoint. The datasets are the parent's by default. A fork from the last step of its parent trains as many steps again by default.
 ///
 /// # Errors
-/// The field that a fork cannot change, and what to do.
+/// The field that a fork cannot change, or the first invalid change, and what to do.
 pub fn resolve_fork(
     spec: &RunSpec,
     parent: &RunPlan,
     mut origin: Origin,
     devices: &[DeviceInfo],
     corpora: &[CorpusInfo],
-) -> Result<PlanView, PlanError> {
+) -> Result<(PlanView, Vec<(Command, Event)>), PlanError> {
     check_inherited_fields(spec, parent)?;
     let here = origin.from.checkpoint.step;
-    if let Some(steps) = spec.steps {
-        if steps < here {
-            let message = format!("the fork begins at step {here} and cannot end at step {steps}");
-            return Err(PlanError::new("steps", message).hint(format!("give more than {here} steps")));
+    let ends_at = origin.hyperparameters.steps;
+    origin.hyperparameters.steps = match spec.steps {
+        Some(steps) if steps <= here => {
+            let message =
+                format!("the fork starts at step {here} and would end at step {steps}, so it would train nothing");
+            return Err(PlanError::new("steps", message).hint(format!("an integer above {here}")));
         }
-        origin.hyperparameters.steps = steps;
-    }
+        Some(steps) => steps,
+        None if ends_at <= here => here + parent.steps.max(1),
+        None => ends_at,
+    };
     let wanted = RunSpec { device: spec.device.clone().or_else(|| Some(parent.device.clone())), ..spec.clone() };
     let device = choose_device(&wanted, devices)?;
     let mut before = parent.recipe.clone();
@@ -78,7 +85,15 @@ pub fn resolve_fork(
             parent.device
         ));
     }
-    Ok(PlanView { plan, estimate, notes })
+    if spec.steps.is_none() && ends_at <= here {
+        notes.push(format!("The parent ended at step {here}; the fork trains {} more steps.", plan.steps - here));
+    }
+    let (events, live) = changes(spec.parent.as_ref(), &plan)?;
+    notes.extend(
+        constant_tail(&live)
+            .map(|note| note + " Refit the schedule (parent.refit_schedule) to fit it to the new length."),
+    );
+    Ok((PlanView { plan, estimate, notes }, events))
 }
 
 /// The parent's datasets must be in this lab: an imported run may have none or others.
@@ -132,26 +147,21 @@ fn check_inherited_fields(spec: &RunSpec, parent: &RunPlan) -> Result<(), PlanEr
     }
 }
 
-/// The events of a fork's changes, in order, at its first step.
-///
-/// # Errors
-/// The first change that is invalid, and why.
-pub fn changes(parent: &Parent, plan: &RunPlan) -> Result<Vec<(Command, Event)>, PlanError> {
-    let mut hyperparameters = plan.live();
+/// The events of a fork's changes, in order, at its first step, and the hyperparameters after them.
+fn changes(parent: Option<&Parent>, plan: &RunPlan) -> Result<(Vec<(Command, Event)>, LiveHyperparameters), PlanError> {
+    let mut live = plan.live();
     let here = plan.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step);
     let mut events = vec![];
-    for (place, command) in parent.changes.iter().enumerate() {
-        let field = format!("parent.changes[{place}]");
-        if matches!(command, Command::EditWeights { .. }) && hyperparameters.steps <= here {
-            let message = format!("the fork begins at its last step, {here}, and trains no step after the weight edit");
-            return Err(PlanError::new("steps", message).hint(format!("give more than {here} steps")));
-        }
+    let Some(parent) = parent else { return Ok((events, live)) };
+    let refit = parent.refit_schedule.then(|| refit_to(plan.steps));
+    let given = parent.changes.iter().enumerate().map(|(index, command)| (format!("parent.changes[{index}]"), command));
+    for (field, command) in refit.iter().map(|refit| ("parent.refit_schedule".to_owned(), refit)).chain(given) {
         let event = match command {
             Command::EditWeights { interventions, .. } => {
                 let event = Event::WeightsEdited { interventions: interventions.clone() };
                 intervention::check_weight_edit(interventions, &plan.recipe.model).map(|()| Some(event))
             }
-            command => hyperparameters.change(command, here),
+            command => live.change(command, here),
         };
         let Some(event) = event.map_err(|error| PlanError { field: field.clone(), ..error })? else {
             return Err(PlanError::new(
@@ -159,10 +169,16 @@ pub fn changes(parent: &Parent, plan: &RunPlan) -> Result<Vec<(Command, Event)>,
                 "only set, set_schedule and edit_weights can be applied before the first step",
             ));
         };
-        hyperparameters.apply(&event, here);
+        live.apply(&event, here);
         events.push((command.clone(), event));
     }
-    Ok(events)
+    Ok((events, live))
+}
+
+/// The command that fits the planned schedule to a run of `steps`.
+pub fn refit_to(steps: u64) -> Command {
+    let schedule = ScheduleChange::LearningRate { curve: ScheduleCurve::Refit { to_step: steps }, steps: None };
+    Command::SetSchedule { schedule, reason: None }
 }
 
 #[cfg(test)]
@@ -187,14 +203,14 @@ mod tests {
             memory_bytes: 0,
             flops_per_sec: 0.0,
         };
-        let fork_of = |parent: &RunPlan, text: &str| {
+        let fork_view = |parent: &RunPlan, text: &str| {
             let spec: RunSpec = serde_json::from_str(text).unwrap();
             let from =
                 CheckpointRef { run: "amber-fox".parse().unwrap(), checkpoint: CheckpointId { segment: 0, step: 300 } };
             let origin = Origin { from, hyperparameters: parent.live(), best_valid: None };
-            let view = resolve_fork(&spec, parent, origin, std::slice::from_ref(&device), &corpora)?;
-            changes(&spec.parent.unwrap(), &view.plan).map(|events| (view.plan, events))
+            resolve_fork(&spec, parent, origin, std::slice::from_ref(&device), &corpora)
         };
+        let fork_of = |parent: &RunPlan, text: &str| fork_view(parent, text).map(|(view, events)| (view.plan, events));
         let fork = |text: &str| fork_of(&parent, text);
         let (plan, events) = fork(
             r#"{"parent":{"run":"amber-fox","changes":[{"kind":"set","path":"optimizer.learning_rate","value":0.0001}]},"steps":2000,"overrides":{"intervals.eval_every":7}}"#,
@@ -224,6 +240,24 @@ mod tests {
             "corpus",
             "its tokenizer is made from its dataset"
         );
+        // Lengths: case 23 of public reports, a run that is continued after its schedule ended.
+        let linear = plan_of(
+            r#"{"corpus":"tales","steps":300,"overrides":{"schedule.shape":"linear","schedule.final_fraction":0,"schedule.warmup_steps":10}}"#,
+        );
+        let view = |spec: &str| fork_view(&linear, spec);
+        let (longer, _) = view(r#"{"parent":{"run":"amber-fox"},"steps":600}"#).unwrap();
+        assert!(longer.notes[0].contains("ends at step 300; from there to step 600 the rate stays at 0"), "{longer:?}");
+        assert!(longer.notes[0].contains("parent.refit_schedule"));
+        let (refit, events) = view(r#"{"parent":{"run":"amber-fox","refit_schedule":true},"steps":600}"#).unwrap();
+        assert_eq!((refit.notes.len(), events.len()), (0, 1), "{:?}", refit.notes);
+        assert!(matches!(events[0].1, Event::ScheduleChanged { .. }));
+        let (default, _) = view(r#"{"parent":{"run":"amber-fox"}}"#).unwrap();
+        assert_eq!(default.plan.steps, 600, "a fork from the last step trains as long again");
+        assert!(default.notes[0].contains("300 more steps"), "{:?}", default.notes);
+        for steps in ["0", "1", "299", "300"] {
+            let error = view(&r#"{"parent":{"run":"amber-fox"},"steps":N}"#.replace('N', steps)).unwrap_err();
+            assert!(error.field == "steps" && error.message.contains("would train nothing"), "{error}");
+        }
         // As an imported model: with its own tokenizer and no dataset.
         (parent.mix, parent.tokenizer) = (vec![], Tokenizer::Imported(7));
         let alone = fork_of(&parent, r#"{"parent":{"run":"amber-fox"}}"#).unwrap_err();

@@ -13,11 +13,11 @@ use crate::data::tokenizer::Tokenizer;
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{PlanError, in_words};
 use crate::hyperparameters::recipe::{Recipe, SchedulePlan};
-use crate::hyperparameters::schedule::Schedule;
+use crate::hyperparameters::schedule::{Schedule, Shape};
 use crate::hyperparameters::table;
 use crate::id::{CorpusId, DeviceId};
 use crate::model::ModelPlan;
-use crate::number::grouped;
+use crate::number::{brief, grouped};
 use crate::run::preset;
 use crate::run::spec::RunSpec;
 
@@ -451,10 +451,29 @@ fn notes(plan: &RunPlan, estimate: &Estimate, texts: &[(&CorpusInfo, f64)]) -> V
             ));
         }
     }
+    if let Shape::Wsd { decay_steps } = plan.recipe.schedule.shape
+        && decay_steps > plan.steps.saturating_sub(plan.recipe.schedule.warmup_steps)
+    {
+        notes.push(format!(
+            "The decay of {decay_steps} steps is longer than the {} steps after the warm-up, so the learning rate decreases as soon as the warm-up ends.",
+            plan.steps.saturating_sub(plan.recipe.schedule.warmup_steps)
+        ));
+    }
+    notes.extend(constant_tail(&plan.live()));
     if estimate.secs.is_some_and(|secs| secs > 12.0 * 3600.0) {
         notes.push("The run takes more than half a day on this device.".to_owned());
     }
     notes
+}
+
+/// A note on a run that continues after the end of its learning-rate schedule.
+pub fn constant_tail(live: &LiveHyperparameters) -> Option<String> {
+    let from = live.schedule.constant_from().filter(|from| *from < live.steps)?;
+    let rate = brief(live.schedule.learning_rate(from));
+    Some(format!(
+        "The learning-rate schedule ends at step {from}; from there to step {} the rate stays at {rate}.",
+        live.steps
+    ))
 }
 
 #[cfg(test)]
@@ -497,6 +516,23 @@ pub(crate) mod tests {
 
     pub(crate) fn plan_of(text: &str) -> RunPlan {
         plan(text).unwrap().plan
+    }
+
+    #[test]
+    fn a_decay_longer_than_the_run_is_noted() {
+        let (corpora, devices) = lab();
+        for (decay_steps, is_noted) in [(50, false), (90, false), (91, true), (5000, true)] {
+            let spec = format!(
+                r#"{{"corpus":"tales","steps":100,"overrides":{{"schedule.shape":{{"wsd":{{"decay_steps":{decay_steps}}}}},"schedule.warmup_steps":10}}}}"#
+            );
+            let view = resolve(&serde_json::from_str(&spec).unwrap(), &corpora, &devices).unwrap();
+            assert_eq!(
+                view.notes.iter().any(|note| note.contains("decay of")),
+                is_noted,
+                "{decay_steps} {:?}",
+                view.notes
+            );
+        }
     }
 
     #[test]

@@ -74,9 +74,17 @@ pub struct Parent {
     /// Changes applied before the first step: `set`, `set_schedule` and `edit_weights` commands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Command>,
+    /// Fit the planned learning-rate schedule to the length of the fork, before `changes`. Without it the learning rate stays at its final
+    /// value after the end of the parent's schedule.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub refit_schedule: bool,
     /// The event of the parent's journal that this run omits, if it is a control run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control_of: Option<u64>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[cfg(test)]
