@@ -33,6 +33,7 @@ impl Route {
     fn parse(path: &str) -> Self {
         match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
             [""] => Self::Lab,
+            // /new is what people type who guess the address.
             ["start" | "new"] => Self::NewRun,
             ["data"] => Self::Data,
             ["compare"] => Self::Compare,
@@ -44,8 +45,17 @@ impl Route {
         }
     }
 
-    /// The title of the browser tab.
-    fn title(&self) -> String {
+    /// The run of the page.
+    pub(crate) fn run(&self) -> Option<&RunId> {
+        match self {
+            Self::Run(run) | Self::Xray(run) => Some(run),
+            _ => None,
+        }
+    }
+
+    /// The title of the browser tab; `name` is that of the run, once known.
+    pub(crate) fn title(&self, name: Option<&str>) -> String {
+        let named = |run: &RunId| name.map_or_else(|| run.to_string(), str::to_owned);
         match self {
             Self::Lab => "Lab · Kindling".into(),
             Self::NewRun => "New run · Kindling".into(),
@@ -53,8 +63,8 @@ impl Route {
             Self::Compare => "Compare · Kindling".into(),
             Self::Playground => "Playground · Kindling".into(),
             Self::Settings => "Settings · Kindling".into(),
-            Self::Run(run) => format!("{run} · Kindling"),
-            Self::Xray(run) => format!("X-ray of {run} · Kindling"),
+            Self::Run(run) => format!("{} · Kindling", named(run)),
+            Self::Xray(run) => format!("X-ray of {} · Kindling", named(run)),
             Self::Unknown(_) => "Not found · Kindling".into(),
         }
     }
@@ -92,7 +102,6 @@ impl Router {
         let address = RwSignal::new(read_address());
         let route = Memo::new(move |_| Route::parse(&address.read().0));
         let router = Self { route, address, loaded: StoredValue::new(address.read_untracked().0.clone()) };
-        Effect::new(move || document().set_title(&route.get().title()));
         window_event_listener_untyped("popstate", move |_| address.set(read_address()));
         window_event_listener_untyped("click", move |event| router.catch(&event));
         router
@@ -101,6 +110,16 @@ impl Router {
     /// Whether the page is still at the path for which it was loaded.
     pub(crate) fn is_first(self) -> bool {
         self.loaded.with_value(|loaded| *loaded == self.address.read_untracked().0)
+    }
+
+    /// Whether the page was opened by a sign-in link that is not valid.
+    pub(crate) fn is_invalid_link(self) -> bool {
+        self.is_sign_in() && self.query("token").is_some()
+    }
+
+    /// Whether the path is the one of sign-in links.
+    pub(crate) fn is_sign_in(self) -> bool {
+        self.address.read().0.trim_end_matches('/') == "/signin"
     }
 
     /// Goes to a path, with an entry in the history.

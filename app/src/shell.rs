@@ -8,7 +8,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use crate::components::number;
-use crate::components::{Confirm, ConfirmDialog, Empty, Failure, Skeleton, ToastList, Toasts};
+use crate::components::{Confirm, ConfirmDialog, DismissedJobs, Empty, Failure, Skeleton, ToastList, Toasts};
 use crate::net::api;
 use crate::net::live::{Connection, Live};
 use crate::pages::{
@@ -27,6 +27,7 @@ pub(crate) fn Shell() -> impl IntoView {
     provide_context(Theme::start());
     provide_context(Toasts::new());
     provide_context(Confirm::new());
+    provide_context(DismissedJobs::new());
     let session = Session::start();
     provide_context(session);
     // A change of name or role does not build the page again; signing in or out does.
@@ -35,6 +36,12 @@ pub(crate) fn Shell() -> impl IntoView {
         SignIn::Out => 1,
         SignIn::In(_) => 2,
         SignIn::Failed(_) => 3,
+    });
+    // The signed-in page sets the title of its route.
+    Effect::new(move || match stage.get() {
+        1 => document().set_title("Sign in · Kindling"),
+        3 => document().set_title("Kindling"),
+        _ => {}
     });
     move || match stage.get() {
         0 => view! { <main class="page"><Skeleton rows=6 /></main> }.into_any(),
@@ -68,6 +75,7 @@ fn SignedIn() -> impl IntoView {
     let live = Live::start(move |message| toasts.say(message));
     provide_context(live);
     let router = expect_context::<Router>();
+    follow_title(router, live);
     // The first content does not wait for the socket.
     spawn_local(async move {
         if let Ok(lab) = api::lab().await
@@ -102,6 +110,18 @@ fn SignedIn() -> impl IntoView {
     }
 }
 
+/// Keeps the title of the browser tab: the page, with the name of its run.
+fn follow_title(router: Router, live: Live) {
+    let title = Memo::new(move |_| {
+        let route = router.route.get();
+        let lab = live.lab.read();
+        let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
+        let run = route.run().and_then(|run| runs.iter().find(|known| known.id == *run));
+        route.title(run.map(|run| run.name.as_str()))
+    });
+    Effect::new(move || document().set_title(&title.read()));
+}
+
 /// Which pages this program contains; `cargo xtask page` builds two programs. The server sends the one that contains
 /// the requested page.
 const HAS_LAB: bool = cfg!(feature = "lab");
@@ -122,7 +142,7 @@ fn OtherProgram() -> impl IntoView {
                     title="This page is missing"
                     text="The server was built without this page. Build it again with cargo xtask serve."
                 >
-                    <a class="button" href="/">"Open the Lab"</a>
+                    <a class="button" href="/" title="All runs and devices">"Open the Lab"</a>
                 </Empty>
             </Show>
         </main>
@@ -135,7 +155,7 @@ fn NotFound(path: String) -> impl IntoView {
         <main class="page">
             <h1 class="unseen">"Not found"</h1>
             <Empty title="Page not found" text=format!("There is no page at {path}.")>
-                <a class="button" href="/">"Open the Lab"</a>
+                <a class="button" href="/" title="All runs and devices">"Open the Lab"</a>
             </Empty>
         </main>
     }

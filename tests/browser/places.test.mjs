@@ -121,13 +121,42 @@ test("the role view shows everything, and its controls are disabled", async () =
 test("without a session the sign-in page is shown, and an invalid token is refused", async () => {
   const page = await openPage(browser);
   await page.goto(`${lab.url}/runs/${run}`);
-  await page.getByRole("textbox", { name: /link or token/i }).or(page.locator("input[name=token]")).first().waitFor();
+  await page.locator("input[name=token]").waitFor();
+  assert.equal(await page.title(), "Sign in · Kindling");
+  await page.getByText(`kindling token --sign-in --data ${lab.data}`).waitFor();
   await page.locator("input[name=token]").fill("nonsense");
   await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByText(/unknown, already used or expired/).waitFor();
+  await page.getByText(/invalid, expired or already used/).waitFor();
   await page.locator("input[name=token]").fill(lab.token("view", "--sign-in"));
   await page.getByRole("button", { name: "Sign in" }).click();
   await runState(page, "running").waitFor();
+  const { name } = (await lab.api(`/runs/${run}`)).summary;
+  await lab.until("the name of the run in the title", async () => (await page.title()) === `${name} · Kindling`);
+  await page.context().close();
+});
+
+test("a sign-in link that is not valid opens a form for another one", async () => {
+  const page = await openPage(browser);
+  await page.goto(`${lab.url}/signin?token=abc`);
+  await page.getByRole("alert").getByText("This sign-in link is not valid").waitFor();
+  await page.locator("input[name=token]").fill(lab.token("view", "--sign-in"));
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  assert.equal(new URL(page.url()).pathname, "/");
+  await page.context().close();
+});
+
+test("an unknown run and an unknown page lead to the Lab, without texts for programs", async () => {
+  const page = await signedIn("view");
+  for (const path of ["/runs/nope", "/runs/nope/xray", "/nothing/here"]) {
+    await page.goto(lab.url + path);
+    await page.getByRole("heading", { name: /not found/i, level: 2 }).waitFor();
+    await page.getByRole("link", { name: "Open the Lab" }).waitFor();
+    assert.equal(await page.getByText("/api/v1").count(), 0, path);
+    assert.equal(await page.getByRole("button", { name: "Try again" }).count(), 0, path);
+  }
+  await page.goto(`${lab.url}/new`);
+  await page.getByRole("heading", { name: "New run", level: 1 }).waitFor();
   await page.context().close();
 });
 

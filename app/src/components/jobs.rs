@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 use wire::data::corpus::{Job, JobState};
 
-use super::Progress;
 use super::number::{bytes, short};
+use super::{Icon, Progress};
 use crate::net::live::Live;
 
 /// Number of running jobs; their results are fetched again when it decreases.
@@ -15,25 +15,40 @@ pub(crate) fn running_jobs() -> Memo<usize> {
     })
 }
 
+/// Failed jobs that are not listed any more, in the context of all components.
+#[derive(Clone, Copy)]
+pub(crate) struct DismissedJobs(RwSignal<Vec<u64>>);
+
+impl DismissedJobs {
+    /// None.
+    pub(crate) fn new() -> Self {
+        Self(RwSignal::new(vec![]))
+    }
+}
+
 /// The jobs that are running or have failed; the result of a finished job is shown by itself.
 #[component]
 pub(crate) fn JobList() -> impl IntoView {
-    let live = expect_context::<Live>();
+    let (live, dismissed) = (expect_context::<Live>(), expect_context::<DismissedJobs>());
     let jobs = Memo::new(move |_| {
         let lab = live.lab.read();
-        lab.iter().flat_map(|lab| &lab.jobs).filter(|job| job.state != JobState::Done).cloned().collect::<Vec<Job>>()
+        let dismissed = dismissed.0.read();
+        let is_listed = |job: &&Job| job.state != JobState::Done && !dismissed.contains(&job.id);
+        lab.iter().flat_map(|lab| &lab.jobs).filter(is_listed).cloned().collect::<Vec<Job>>()
     });
     view! {
         <Show when=move || !jobs.read().is_empty()>
             <section class="stack" aria-labelledby="jobs-title">
                 <h2 id="jobs-title">"Server jobs"</h2>
-                <ul class="sheet jobs">{move || jobs.get().iter().rev().map(job_line).collect_view()}</ul>
+                <ul class="sheet jobs">{move || {
+                    jobs.get().iter().rev().map(|job| job_line(job, dismissed)).collect_view()
+                }}</ul>
             </section>
         </Show>
     }
 }
 
-fn job_line(job: &Job) -> AnyView {
+fn job_line(job: &Job, dismissed: DismissedJobs) -> AnyView {
     let amount =
         |value: u64| if job.unit == "bytes" { bytes(value) } else { format!("{} {}", short(value as f64), job.unit) };
     let progress = match job.total {
@@ -51,5 +66,42 @@ fn job_line(job: &Job) -> AnyView {
             view! { <p class="small over">{job.message.clone().unwrap_or_else(|| "failed".into())}</p> }.into_any()
         }
     };
-    view! { <li><p>{job.title.clone()}</p>{status}</li> }.into_any()
+    let (id, is_failed) = (job.id, job.state == JobState::Failed);
+    let title = if is_failed { failed_title(&job.title) } else { job.title.clone() };
+    let dismiss = is_failed.then(|| {
+        view! {
+            <button
+                class="quiet icon-only"
+                aria-label=format!("Dismiss: {title}")
+                title="Remove this message from the list"
+                on:click=move |_| dismissed.0.update(|ids| ids.push(id))
+            >
+                <Icon name="close" />
+            </button>
+        }
+    });
+    view! { <li><div class="row"><p class="grow">{title.clone()}</p>{dismiss}</div>{status}</li> }.into_any()
+}
+
+/// The title of a failed job: "Import of tales failed" for "Importing tales".
+fn failed_title(title: &str) -> String {
+    let nouns = [("Importing ", "Import of "), ("Downloading ", "Download of "), ("Tokenizing ", "Tokenization of ")];
+    let named = nouns.into_iter().find_map(|(verb, noun)| Some(format!("{noun}{}", title.strip_prefix(verb)?)));
+    format!("{} failed", named.unwrap_or_else(|| title.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::failed_title;
+
+    #[test]
+    fn a_failed_job_is_not_in_progress() {
+        for (title, expected) in [
+            ("Importing bin", "Import of bin failed"),
+            ("Tokenizing tales with char", "Tokenization of tales with char failed"),
+            ("Cleaning", "Cleaning failed"),
+        ] {
+            assert_eq!(failed_title(title), expected);
+        }
+    }
 }

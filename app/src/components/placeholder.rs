@@ -1,9 +1,9 @@
 //! What is shown in place of content while it loads, when there is none, and when it failed.
 
 use leptos::prelude::*;
+use wire::RunId;
 
 use super::Icon;
-use super::sentence::sentence;
 use crate::net::api::ApiFailure;
 
 /// Grey bars of the size of the content, so that nothing moves when it arrives.
@@ -61,10 +61,47 @@ pub(crate) fn Failure(
             <Icon name="warning" />
             <div>
                 <strong>{what}</strong>
-                <p>{sentence(&failure.body.message)}</p>
-                {failure.body.hint.map(|hint| view! { <p class="hint">{sentence(&hint)}</p> })}
-                {retry.map(|retry| view! { <button on:click=move |_| retry.run(())>"Try again"</button> })}
+                <p>{with_code(&failure.message())}</p>
+                {failure.hint().map(|hint| view! { <p class="hint">{with_code(&hint)}</p> })}
+                {retry.map(|retry| view! {
+                    <button title="Send the request again" on:click=move |_| retry.run(())>"Try again"</button>
+                })}
             </div>
         </div>
     }
+}
+
+/// A text whose parts between backticks are commands or identifiers.
+fn with_code(text: &str) -> AnyView {
+    let part = |(at, part): (usize, &str)| match at % 2 {
+        0 => part.to_owned().into_any(),
+        _ => view! { <code>{part.to_owned()}</code> }.into_any(),
+    };
+    text.split('`').enumerate().map(part).collect_view().into_any()
+}
+
+/// The content of a page whose run could not be opened: that there is none, or why, with a button that tries again.
+#[component]
+pub(crate) fn RunFailure(
+    run: RunId,
+    failure: ApiFailure,
+    /// Tries again.
+    #[prop(into)]
+    retry: Callback<()>,
+) -> impl IntoView {
+    let to_lab = || view! { <a class="button" href="/" title="All runs and devices">"Open the Lab"</a> };
+    if failure.status == 404 {
+        let text = format!("There is no run \u{201c}{run}\u{201d}. It may have been deleted.");
+        return view! {
+            <h1 class="unseen">"Run not found"</h1>
+            <Empty title="Run not found" text>{to_lab()}</Empty>
+        }
+        .into_any();
+    }
+    view! {
+        <h1 class="unseen">{run.to_string()}</h1>
+        <Failure what=format!("The run {run} could not be opened") failure retry />
+        {to_lab()}
+    }
+    .into_any()
 }

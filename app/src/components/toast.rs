@@ -39,7 +39,7 @@ impl Toasts {
     /// Shows what failed, why, and what to do.
     pub(crate) fn fail(self, what: &str, failure: &ApiFailure) {
         self.show(
-            Toast { number: 0, is_failure: true, text: format!("{what}: {}", failure.sentence()), undo: None },
+            Toast { number: 0, is_failure: true, text: format!("{what}. {}", failure.sentence()), undo: None },
             14,
         );
     }

@@ -16,19 +16,24 @@ pub(crate) mod inspections;
 mod request;
 pub(crate) mod series;
 
-use wire::access::Me;
+use wire::access::{Me, SignInInfo};
 use wire::control::event::EventRecord;
 use wire::run::RunChange;
 use wire::transport::live::LabState;
 use wire::{Command, RunId, RunSpec, RunSummary, RunView};
 
-pub(crate) use failure::ApiFailure;
+pub(crate) use failure::{ApiFailure, sentence};
 pub(crate) use request::on_signed_out;
 use request::{get, send, send_plain};
 
 /// The signed-in user.
 pub(crate) async fn me() -> Result<Me, ApiFailure> {
     get("/me").await
+}
+
+/// What a person who is not signed in needs for a sign-in link.
+pub(crate) async fn sign_in_info() -> Result<SignInInfo, ApiFailure> {
+    get("/session").await
 }
 
 /// Signs in with a one-time token.

@@ -54,7 +54,7 @@ use wasm_bindgen_futures::JsFuture;
 use wire::run::Cursor;
 use wire::{Event, EventRecord, RunId};
 
-use crate::components::{Empty, Failure, Skeleton};
+use crate::components::{RunFailure, Skeleton};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::{Live, RunUpdate, Watch};
 use charts::{Charts, is_shown};
@@ -112,22 +112,9 @@ pub(crate) fn RunPage(run: RunId) -> impl IntoView {
             </main>
         }
         .into_any(),
-        Stage::Failed(failure) if failure.status == 404 => view! {
-            <main class="page">
-                <h1 class="unseen">"Run not found"</h1>
-                <Empty
-                    title="Run not found"
-                    text=format!("There is no run \"{}\". It may have been deleted.", id.get_value())
-                >
-                    <a class="button" href="/">"Open the Lab"</a>
-                </Empty>
-            </main>
-        }
-        .into_any(),
         Stage::Failed(failure) => view! {
             <main class="page narrow">
-                <Failure what=format!("{} could not be opened", id.get_value()) failure retry=move |()| open() />
-                <a class="button" href="/">"Open the Lab"</a>
+                <RunFailure run=id.get_value() failure retry=move |()| open() />
             </main>
         }
         .into_any(),

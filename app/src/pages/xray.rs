@@ -43,7 +43,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::{RunId, RunView};
 
-use crate::components::{Failure, Skeleton, shows};
+use crate::components::{RunFailure, Skeleton, shows};
 use crate::net::api::{self, ApiFailure};
 use location::{Location, TABS, Tab};
 use state::XrayState;
@@ -65,12 +65,7 @@ pub(crate) fn XrayPage(run: RunId) -> impl IntoView {
         None => loading(),
         Some(Err(failure)) => view! {
             <main class="page narrow">
-                <Failure
-                    what=format!("The run {} could not be opened", id.get_value())
-                    failure
-                    retry=move |()| open()
-                />
-                <a class="button" href="/">"Go to the Lab"</a>
+                <RunFailure run=id.get_value() failure retry=move |()| open() />
             </main>
         }
         .into_any(),

@@ -66,6 +66,14 @@ pub struct Me {
     pub role: Role,
 }
 
+/// What a person who is not signed in needs for a sign-in link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SignInInfo {
+    /// Absolute path of the data folder: the value of `--data` in commands on the machine of the server.
+    pub data_folder: String,
+}
+
 /// A token in a list, without its secret text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

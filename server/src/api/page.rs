@@ -56,6 +56,14 @@ pub async fn serve_page(request: Request) -> Response {
     }
 }
 
+/// The page as the answer to a request of a browser that is not signed in.
+pub fn unauthorized() -> Response {
+    match find("index.html") {
+        Some(index) => (StatusCode::UNAUTHORIZED, send(index, &HeaderMap::new())).into_response(),
+        None => (StatusCode::UNAUTHORIZED, Html(NOT_BUILT)).into_response(),
+    }
+}
+
 /// The page is two programs, so that each loads fast. This is the one of an address.
 fn program_of(path: &str) -> &'static str {
     if path.starts_with("runs/") && path.trim_end_matches('/').ends_with("/xray") { "xray.html" } else { "index.html" }

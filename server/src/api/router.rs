@@ -53,7 +53,7 @@ fn api() -> (Router<Lab>, Description) {
 
 fn access_routes() -> OpenApiRouter<Lab> {
     OpenApiRouter::new()
-        .routes(routes!(session::sign_in, session::sign_out))
+        .routes(routes!(session::sign_in_info, session::sign_in, session::sign_out))
         .routes(routes!(session::get_me))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))

@@ -94,12 +94,12 @@ async fn print_address(lab: &Lab, url: &str) -> Result<(), ServeError> {
     let tokens = lab.store().tokens().await?;
     if tokens.iter().any(|token| token.role != Role::Worker && token.kind != TokenKind::SignIn) {
         let data = lab.settings.data.display();
-        println!("Kindling is at {url} (a new sign-in link: kindling token --sign-in --data {data})");
+        println!("Kindling is running at {url} (for a new sign-in link: kindling token --sign-in --data {data})");
         return Ok(());
     }
     let expires_ms = Some(now_ms() + FIRST_LINK_MS);
     let token = lab.store().add_token("owner", Role::Admin, TokenKind::SignIn, expires_ms).await?;
-    println!("Kindling is here, sign in with: {url}/signin?token={token}");
+    println!("Kindling is running. Sign in: {url}/signin?token={token}");
     Ok(())
 }
 

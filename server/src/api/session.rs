@@ -2,15 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
+use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use wire::ApiErrorBody;
-use wire::access::Me;
+use wire::access::{Me, SignInInfo};
 
 use super::extract::{Body, Query};
+use super::page;
 use crate::auth::session::{SESSION_SECS, cookie, me, redeem};
 use crate::auth::{Viewer, identify};
 use crate::error::ApiError;
@@ -32,11 +33,19 @@ pub struct SignInLink {
     token: String,
 }
 
+/// Returns the data folder, which the command that prints a sign-in link needs. Works without a token.
+#[utoipa::path(get, path = "/session", tag = "access", responses((status = 200, body = SignInInfo)), security(()))]
+pub async fn sign_in_info(State(lab): State<Lab>) -> Json<SignInInfo> {
+    let data = &lab.settings.data;
+    let data_folder = std::path::absolute(data).unwrap_or_else(|_| data.clone()).display().to_string();
+    Json(SignInInfo { data_folder })
+}
+
 /// Signs in with a one-time token. The response sets a cookie.
 #[utoipa::path(post, path = "/session", tag = "access", request_body = SignIn, responses((status = 200, body = Me), (status = 401, body = ApiErrorBody)), security(()))]
 pub async fn sign_in(State(lab): State<Lab>, Body(SignIn { token }): Body<SignIn>) -> Result<Response, ApiError> {
     let (session, identity) = redeem(&lab, &token).await?.ok_or_else(|| {
-        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the token is unknown, already used or expired")
+        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the sign-in token is invalid, expired or already used")
             .hint("`kindling token --sign-in` prints a new sign-in link")
     })?;
     Ok(([(SET_COOKIE, cookie(&lab, &session, SESSION_SECS))], Json(me(identity))).into_response())
@@ -55,7 +64,8 @@ pub async fn get_me(Viewer(identity): Viewer) -> Json<Me> {
     Json(me(identity))
 }
 
-/// Opens a sign-in link: sets the cookie and redirects to the page. Only GET uses the link, because link previews send HEAD.
+/// Opens a sign-in link: sets the cookie and redirects to the page. Only GET uses the link, because link previews send HEAD. A link that is
+/// not valid opens the page, which has a form for another one.
 pub async fn open_link(
     method: Method,
     headers: HeaderMap,
@@ -72,9 +82,5 @@ pub async fn open_link(
     if identify(&headers, &lab).await.is_ok() {
         return Ok((StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response());
     }
-    Ok((StatusCode::UNAUTHORIZED, [(CONTENT_TYPE, "text/html; charset=utf-8")], USED).into_response())
+    Ok(page::unauthorized())
 }
-
-const USED: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-    <title>Kindling</title><h1>This sign-in link is not valid</h1><p>Each sign-in link works once, and expires. To print a new \
-    one, run on the server's machine:<pre>kindling token --sign-in</pre></html>";

@@ -224,10 +224,10 @@ async fn tokens_have_the_defaults_that_the_help_names() {
     store::Store::open(folder.path()).await.unwrap().close().await;
     let make = |options: &str| token_args(&format!("token --data {} {options}", folder.path().display())).make();
     for (options, expected) in [
-        ("", "\"steer\" with the role steer, valid for 90 days"),
-        ("--role worker --name gpu-box --days 1", "\"gpu-box\" with the role worker, valid for 1 day;"),
-        ("--sign-in", "\"admin\" in once as admin, within 1 day"),
-        ("--sign-in --role view --name ada --days 2", "\"ada\" in once as view, within 2 days"),
+        ("", "\"steer\" (role steer). Expires in 90 days."),
+        ("--role worker --name gpu-box --days 1", "\"gpu-box\" (role worker). Expires in 1 day."),
+        ("--sign-in", "Signs in once as \"admin\" (role admin). Expires in 1 day."),
+        ("--sign-in --role view --name ada --days 2", "as \"ada\" (role view). Expires in 2 days."),
     ] {
         let made = make(options).await.unwrap();
         assert!(made.about.contains(expected), "{options}: {}", made.about);

@@ -116,12 +116,12 @@ impl TokenArgs {
         Ok(match kind {
             TokenKind::SignIn => Made {
                 text: link(folder, &token),
-                about: format!("signs {name:?} in once as {role}, within {days} day{plural}"),
+                about: format!("Signs in once as {name:?} (role {role}). Expires in {days} day{plural}."),
             },
             _ => Made {
                 text: token,
                 about: format!(
-                    "token for {name:?} with the role {role}, valid for {days} day{plural}; send it as Authorization: Bearer"
+                    "API token of {name:?} (role {role}). Expires in {days} day{plural}. Send it in the header Authorization: Bearer."
                 ),
             },
         })

@@ -26,7 +26,7 @@ async fn every_route_but_sign_in_needs_a_token() {
     let lab = Lab::open().await;
     let routes = routes();
     assert!(routes.len() > 25, "{routes:?}");
-    for (method, path) in routes.iter().filter(|(method, path)| !(method == "POST" && path.ends_with("/session"))) {
+    for (method, path) in routes.iter().filter(|(method, path)| !(method != "DELETE" && path.ends_with("/session"))) {
         for token in [None, Some("wrong")] {
             let answer = lab.send(ask(method, path, token).body(Body::empty()).unwrap()).await;
             assert_eq!(
@@ -49,7 +49,7 @@ async fn each_role_may_use_its_routes_and_no_others() {
         method == "GET" && !["/link", "/tokens"].iter().any(|end| path.ends_with(end))
             || ["/plan", "/session", "/completions", "/inspections"].iter().any(|end| path.ends_with(end))
     };
-    for (method, path) in routes().iter().filter(|(method, path)| !(method == "POST" && path.ends_with("/session"))) {
+    for (method, path) in routes().iter().filter(|(method, path)| !(method != "DELETE" && path.ends_with("/session"))) {
         let by_worker = lab.send(ask(method, path, Some(&lab.worker)).body(Body::empty()).unwrap()).await;
         assert_eq!(
             by_worker.status == StatusCode::FORBIDDEN,

@@ -30,7 +30,9 @@ fn the_printed_link_signs_in_once() {
 
     let again = anonymous.send("GET", path, &[], b"");
     assert_eq!((again.status, again.header("set-cookie")), (401, ""));
-    assert!(again.text().contains("is not valid"), "{}", again.text());
+    assert!(again.text().contains("<title>Kindling</title>"), "the page has a form for another link: {}", again.text());
+    let info: Value = anonymous.get("/session").read();
+    assert_eq!(info, json!({"data_folder": std::path::absolute(lab.data()).unwrap()}));
     assert_eq!(anonymous.post("/session", &json!({"token": path.split('=').nth(1)})).status, 401);
 
     assert_eq!(anonymous.send("DELETE", "/api/v1/session", &[("cookie", pair)], b"").status, 204);
