@@ -49,17 +49,29 @@ test("two runs selected on the Lab page are drawn in one chart", async () => {
 test("the verdict names the first different step, and the plans show the values that differ", async () => {
   await page.locator(".difference .verdict", { hasText: /different from step/i }).waitFor();
   const rows = await page.locator(".plans tbody th").allInnerTexts();
-  assert.ok(rows.includes("steps") && rows.includes("origin.from.checkpoint"), rows.join(", "));
-  assert.ok(!rows.includes("model.layers"), "equal values are left out");
+  assert.ok(rows.includes("Steps") && rows.includes("Parent"), rows.join(", "));
+  const changes = page.locator(".plans tbody tr", { hasText: "Changes at the fork" });
+  await changes.getByText("learning rate 1.0e-4").waitFor();
+  assert.ok(!rows.includes("Layers"), "equal values are left out");
   await page.locator(".plans").getByLabel("All hyperparameters").check();
-  assert.ok((await page.locator(".plans tbody th").allInnerTexts()).includes("model.layers"));
+  assert.ok((await page.locator(".plans tbody th").allInnerTexts()).includes("Layers"));
+});
+
+test("an unknown run is named, and nothing is said of its plan or lineage", async () => {
+  await page.goto(`${lab.url}/compare?runs=nope`);
+  await page.getByText("Run “nope” not found.").waitFor();
+  assert.ok(await page.locator(".plans").isHidden());
+  assert.ok(await page.locator(".lineage").isHidden());
+  assert.equal(await page.getByText("/api/v1").count(), 0);
+  await page.goto(`${lab.url}/compare?runs=${parent},${fork}`);
+  await page.locator(".difference .verdict", { hasText: /branch is .* nats\/token (above|below) root|within 2 standard errors/ }).waitFor();
 });
 
 test("the x axis changes, and the keyboard moves the crosshair and zooms", async () => {
   await page.locator(".chart.main select").selectOption("tokens");
   await page.locator(".chart.main canvas[aria-label*='tokens']").first().waitFor();
   await page.locator(".chart.main .field").focus();
-  const all = () => page.locator(".chart.main").getByRole("button", { name: "all", exact: true });
+  const all = () => page.locator(".chart.main").getByRole("button", { name: "All", exact: true });
   assert.equal(await all().count(), 0);
   await page.keyboard.press("+");
   await all().waitFor();

@@ -14,6 +14,7 @@ use wire::RunId;
 use wire::series::{Axis, name};
 
 use crate::components::Empty;
+use crate::net::live::Live;
 use crate::route::{Router, compare_path};
 use colours::Colours;
 use difference::DifferencePanel;
@@ -80,18 +81,30 @@ pub(crate) fn ComparePage() -> impl IntoView {
     let choice = Choice::new();
     provide_context(choice);
     provide_context(ComparedRuns::start(choice));
+    let live = expect_context::<Live>();
     let is_empty = Memo::new(move |_| choice.runs.read().is_empty());
+    let has_runs = Memo::new(move |_| {
+        live.lab.read().as_ref().is_none_or(|lab| lab.runs.iter().any(|run| run.deleted_ms.is_none()))
+    });
     view! {
         <main class="page compare">
             <div class="compare-main stack">
                 <h1>"Compare"</h1>
-                {move || if is_empty.get() {
+                {move || if is_empty.get() && !has_runs.get() {
+                    view! {
+                        <div class="sheet">
+                            <Empty title="No runs yet" text="Compare shows the losses of two or more runs in one chart.">
+                                <a class="button primary" href="/start" title="Configure and start a run">"New run"</a>
+                            </Empty>
+                        </div>
+                    }.into_any()
+                } else if is_empty.get() {
                     view! {
                         <div class="sheet">
                             <Empty
                                 title="No runs selected"
-                                text="Select two or more runs in the list. Their losses are drawn in one chart, their \
-                                      plans side by side, and their forks as a tree."
+                                text="Select two or more runs in the list. The page draws their losses in one chart, \
+                                      their plans side by side, and their forks as a tree."
                             />
                         </div>
                     }.into_any()

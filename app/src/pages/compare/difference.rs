@@ -29,7 +29,16 @@ struct Pair {
     run: RunId,
     with: RunId,
     label: String,
+    names: Names,
     is_live: bool,
+}
+
+/// The names of the two runs, and where the first was forked from the second, if it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Names {
+    run: String,
+    with: String,
+    fork_step: Option<u64>,
 }
 
 /// The offered pairs: each run with its parent, then each of the selected runs with the first.
@@ -40,10 +49,17 @@ fn pairs(chosen: &[RunId], live: Live) -> Vec<Pair> {
     let pair = |run: &RunId, with: &RunId, word: &str| {
         let (one, other) = (find(run)?, find(with)?);
         let label = format!("{} − {word}{}", one.name, other.name);
+        let parent = one.parent.as_ref().filter(|parent| parent.run == *with);
+        let names = Names {
+            run: one.name.clone(),
+            with: other.name.clone(),
+            fork_step: parent.map(|parent| parent.checkpoint.step),
+        };
         Some(Pair {
             run: run.clone(),
             with: with.clone(),
             label,
+            names,
             is_live: one.state.is_live() || other.state.is_live(),
         })
     };
@@ -78,12 +94,13 @@ pub(super) fn DifferencePanel() -> impl IntoView {
         known.get(picked.get()).or(known.first()).cloned()
     });
     // A change of state alone does not build the panel again.
-    let which = Memo::new(move |_| shown.read().as_ref().map(|pair| (pair.run.clone(), pair.with.clone())));
+    let which =
+        Memo::new(move |_| shown.read().as_ref().map(|pair| (pair.run.clone(), pair.with.clone(), pair.names.clone())));
     move || {
-        let (run, with) = which.get()?;
+        let (run, with, names) = which.get()?;
         let is_growing = Signal::derive(move || shown.read().as_ref().is_some_and(|pair| pair.is_live));
         Some(view! {
-            <PairDifference run with is_growing>
+            <PairDifference run with names is_growing>
                 <label class="pick" title="The two runs whose difference is shown">
                     <span class="unseen">"Pair of runs"</span>
                     <select on:change:target=move |event| picked.set(event.target().value().parse().unwrap_or(0))>
@@ -101,10 +118,11 @@ pub(super) fn DifferencePanel() -> impl IntoView {
 fn PairDifference(
     run: RunId,
     with: RunId,
+    names: Names,
     #[prop(into)] is_growing: Signal<bool>,
     children: Children,
 ) -> impl IntoView {
-    let (run, with) = (StoredValue::new(run), StoredValue::new(with));
+    let (run, with, names) = (StoredValue::new(run), StoredValue::new(with), StoredValue::new(names));
     let found = RwSignal::new(None::<Result<Comparison, ApiFailure>>);
     let range = RwSignal::new(None::<Range>);
     let fetch = move || {
@@ -140,7 +158,7 @@ fn PairDifference(
     };
     let verdict = move || match &*found.read() {
         None => "Comparing …".to_owned(),
-        Some(Ok(comparison)) => verdict(comparison),
+        Some(Ok(comparison)) => names.with_value(|names| verdict(comparison, names)),
         Some(Err(_)) => String::new(),
     };
     let failure = move || found.read().as_ref().and_then(|found| found.as_ref().err().cloned());
@@ -169,9 +187,9 @@ fn PairDifference(
     }
 }
 
-/// `From step 1 000 on: identical for 300 steps, bit for bit; different from step 1 300 on. At step 1 900 ...`
-fn verdict(comparison: &Comparison) -> String {
-    let Some(from) = comparison.common_from else { return "The two runs have no step in common yet.".into() };
+/// `From step 1 000 on: identical for 300 steps, bit for bit; different from step 1 300 on. At step 1 900, b is ...`
+fn verdict(comparison: &Comparison, names: &Names) -> String {
+    let Some(from) = comparison.common_from else { return nothing_in_common(names) };
     let from = number::whole(from);
     let same = match comparison.identical_steps {
         1 => "1 step".to_owned(),
@@ -192,20 +210,28 @@ fn verdict(comparison: &Comparison) -> String {
     let Some(last) = comparison.difference.last() else { return begun };
     let size = number::fixed(last.mean.abs(), 4);
     let at = number::whole(last.last_step);
+    let Names { run, with, .. } = names;
     let end = match (last.low, last.high) {
         (low, _) if low > 0.0 => {
-            format!(
-                "At step {at} the loss of the first run is {size} nats per token higher, more than 2 standard errors."
-            )
+            format!("At step {at}, {run} is {size} nats/token above {with} (more than 2 standard errors).")
         }
         (_, high) if high < 0.0 => {
-            format!(
-                "At step {at} the loss of the first run is {size} nats per token lower, more than 2 standard errors."
-            )
+            format!("At step {at}, {run} is {size} nats/token below {with} (more than 2 standard errors).")
         }
-        _ => format!("At step {at} the difference of {size} nats per token is within 2 standard errors."),
+        _ => format!("At step {at}, the difference of {size} nats/token is within 2 standard errors."),
     };
     format!("{begun} {end}")
+}
+
+/// Why there is no difference yet.
+fn nothing_in_common(names: &Names) -> String {
+    match names {
+        Names { run, fork_step: Some(step), .. } => format!(
+            "{run} has not trained since the fork at step {}. The difference appears with its first step.",
+            number::whole(*step)
+        ),
+        Names { run, with, .. } => format!("{run} and {with} have no training step in common yet."),
+    }
 }
 
 fn content(comparison: Option<&Comparison>, range: Option<Range>) -> ChartContent {
@@ -222,4 +248,17 @@ fn content(comparison: Option<&Comparison>, range: Option<Range>) -> ChartConten
         ..ChartSpec::default()
     };
     ChartContent { spec, lines: vec![line], ..ChartContent::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_names_the_runs() {
+        let names = |fork_step| Names { run: "fox".into(), with: "owl".into(), fork_step };
+        let none = Comparison { common_from: None, identical_steps: 0, first_difference: None, difference: vec![] };
+        assert!(verdict(&none, &names(Some(200))).starts_with("fox has not trained since the fork at step 200."));
+        assert_eq!(verdict(&none, &names(None)), "fox and owl have no training step in common yet.");
+    }
 }

@@ -54,10 +54,11 @@ pub(super) fn LineageTree() -> impl IntoView {
     });
     let bars = Memo::new(move |_| rows(&members.read()));
     view! {
-        <section class="panel lineage" aria-labelledby="lineage-title">
+        <section class="panel lineage" aria-labelledby="lineage-title" hidden=move || bars.read().is_empty()>
             <h2
                 id="lineage-title"
-                title="The segments of the runs: forks start from the run above them, rollbacks start a new segment"
+                title="The segments of the runs over their steps. A fork starts from the run above it; a rollback starts a new \
+                       segment."
             >
                 "Lineage"
                 <span class="unit">" over steps; abandoned branches are dashed"</span>

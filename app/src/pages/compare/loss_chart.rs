@@ -23,12 +23,16 @@ use crate::route::run_path;
 const POINTS: u32 = 1_200;
 /// Interval between requests for runs that train.
 const REFRESH: Duration = Duration::from_secs(3);
-/// Length of the running mean, as a fraction of the range in view.
-const SMOOTHING: f64 = 0.01;
+/// Length of the running mean, as a fraction of the longest run; the same as on the Run page.
+const SMOOTHING: f64 = 0.005;
 
 /// The series that can be shown: name, label, meaning.
-const SERIES: [(&str, &str, &str); 2] =
-    [(name::TRAIN, "train", "Training loss"), (name::VALID, "valid", "Validation loss")];
+const SERIES: [(&str, &str, &str); 2] = [(name::TRAIN, "train", TRAIN), (name::VALID, "val", VALID)];
+const TRAIN: &str = "Training loss: mean cross-entropy over the batch of each step, in nats/token. Default.";
+const VALID: &str = "Validation loss: mean cross-entropy over the same batches of the validation split at each evaluation, in \
+                     nats/token.";
+const SMOOTH: &str =
+    "Running mean over 0.5 % of the longest run, which evens out the noise of single batches. On by default.";
 
 /// A fetched run.
 #[derive(Clone)]
@@ -133,10 +137,11 @@ impl ComparedRuns {
 
     fn content(self) -> ChartContent {
         let mut lines = self.lines();
-        let Range { from, to } = self.range.get().unwrap_or_else(|| bounds(&lines));
+        let whole = bounds(&lines);
+        let Range { from, to } = self.range.get().unwrap_or(whole);
         if self.choice.is_smooth.get() {
             let measured = lines.iter_mut().filter(|line| line.style == Style::Measured);
-            measured.for_each(|line| line.smoothing = Some((to - from) * SMOOTHING));
+            measured.for_each(|line| line.smoothing = Some(whole.length() * SMOOTHING));
         }
         let spec = ChartSpec {
             title: "loss".into(),
@@ -257,8 +262,8 @@ pub(super) fn LossChart() -> impl IntoView {
                 group
                 title="Loss".to_owned()
                 unit="nats/token".to_owned()
-                meaning="Mean of -ln p(next token). The past that two runs share is drawn once, in the colour of the \
-                         run that trained it; abandoned branches are faint."
+                meaning="Cross-entropy in nats per token: the mean of −ln p(next token). The past that two runs share is \
+                         drawn once, in the color of the run that trained it; abandoned branches are faint."
                 class="main"
                 paint=move || compared.content()
                 changed
@@ -280,19 +285,19 @@ pub(super) fn LossChart() -> impl IntoView {
                     <AxisPick axis=choice.axis choose=move |axis| choice.axis.set(axis) />
                     <button
                         class="switch"
-                        title="Draws a running mean over 1 % of the range in view"
+                        title=SMOOTH
                         aria-pressed=move || choice.is_smooth.get().to_string()
                         on:click=move |_| choice.is_smooth.update(|on| *on = !*on)
                     >
-                        "smooth"
+                        "Smooth"
                     </button>
                     <Show when=move || compared.range.get().is_some()>
                         <button
                             class="switch"
-                            title="Shows everything (0, or double click)"
+                            title="Show all steps. Shortcut: 0, or a double click"
                             on:click=move |_| compared.range.set(None)
                         >
-                            "all"
+                            "All"
                         </button>
                     </Show>
                 </div>
@@ -311,6 +316,14 @@ pub(super) fn ChosenRuns() -> impl IntoView {
                 <ChosenRun run />
             </For>
         </ul>
+    }
+}
+
+/// Shown in place of a run that could not be fetched.
+fn not_fetched(run: &RunId, failure: ApiFailure) -> AnyView {
+    match failure.status {
+        404 => view! { <p class="grow">{format!("Run “{run}” not found. Select runs in the list.")}</p> }.into_any(),
+        _ => view! { <Failure what=format!("The run {run} could not be fetched") failure /> }.into_any(),
     }
 }
 
@@ -342,11 +355,9 @@ fn ChosenRun(run: RunId) -> impl IntoView {
                 (1, Some((name, state))) => view! {
                     <a class="run-name" href=run_path(&id.read_value())>{name}</a>
                     <StateMark state />
-                    <b class="mono" title="Loss at the crosshair, or the newest loss, in nats per token">{reading}</b>
+                    <b class="mono" title="Loss at the crosshair, or the newest loss, in nats/token">{reading}</b>
                 }.into_any(),
-                (2, _) => failure().map(|failure| view! {
-                    <Failure what=format!("{} could not be fetched", id.read_value()) failure />
-                }).into_any(),
+                (2, _) => failure().map(|failure| not_fetched(&id.read_value(), failure)).into_any(),
                 _ => view! { <span class="dim">{format!("{} …", id.read_value())}</span> }.into_any(),
             }}
             <button

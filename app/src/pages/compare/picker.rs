@@ -24,13 +24,17 @@ pub(super) fn Picker() -> impl IntoView {
         };
         found.map(row).take(MAX_LISTED).collect::<Vec<_>>()
     });
+    let none = move || match search.read().trim() {
+        "" => "No runs yet.".to_owned(),
+        search => format!("No runs match “{search}”."),
+    };
     view! {
         <aside class="sheet picker" aria-label="Select runs">
             <RunSearch search />
             <ul>
                 <For each=move || listed.get() key=Clone::clone let((id, name, state, fork))>
                     <li>
-                        <label>
+                        <label title="Add the run to the comparison, or remove it; at most 16 runs">
                             <input
                                 type="checkbox"
                                 prop:checked={let id = id.clone(); move || choice.contains(&id)}
@@ -49,7 +53,7 @@ pub(super) fn Picker() -> impl IntoView {
                     </li>
                 </For>
             </ul>
-            <Show when=move || listed.read().is_empty()><p class="dim padded">"No runs match the search."</p></Show>
+            <Show when=move || listed.read().is_empty()><p class="dim padded">{none}</p></Show>
         </aside>
     }
 }

@@ -5,11 +5,20 @@ use std::collections::BTreeMap;
 use figure::number;
 use leptos::prelude::*;
 use serde_json::Value;
-use wire::{LivePath, RunView};
+use wire::hyperparameters::table;
+use wire::{Command, LivePath, RunView};
 
 use super::Choice;
 use super::loss_chart::ComparedRuns;
+use crate::net::live::Live;
 use crate::route::run_path;
+
+/// Field of a plan that says where a fork starts, and the rows that are shown for it.
+const ORIGIN: &str = "origin";
+const PARENT: &str = "origin.parent";
+const CHANGES: &str = "origin.changes";
+/// End of the path of a hyperparameter at the current step.
+const NOW: &str = " (now)";
 
 /// A plan as paths with values: `optimizer.learning_rate` is `0.001`.
 fn flat(plan: &Value) -> BTreeMap<String, String> {
@@ -19,14 +28,14 @@ fn flat(plan: &Value) -> BTreeMap<String, String> {
 }
 
 fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
-    // Fields of the recipe are named as in overrides. The hyperparameters that a fork inherits are shown at its current
-    // step.
+    // Fields of the recipe are named as in overrides.
     let below = |key: &str| match path {
         "" | "recipe" => key.to_owned(),
         _ => format!("{path}.{key}"),
     };
     match value {
-        _ if ["origin.hyperparameters", "origin.best_valid"].contains(&path) => {}
+        // `origin` adds the rows of a fork.
+        _ if path == ORIGIN => {}
         Value::Object(fields) => fields.iter().for_each(|(key, value)| walk(&below(key), value, found)),
         Value::Array(items) if items.iter().any(Value::is_object) => {
             items.iter().enumerate().for_each(|(at, value)| walk(&format!("{path}[{at}]"), value, found));
@@ -40,7 +49,67 @@ fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
 /// The live hyperparameters at the current step, which commands may have changed since the plan.
 fn current(view: &RunView) -> impl Iterator<Item = (String, String)> {
     let value = |path: LivePath| number::short(view.hyperparameters.get(path, view.summary.step));
-    LivePath::all().map(move |path| (format!("{path} (now)"), value(path)))
+    LivePath::all().map(move |path| (format!("{path}{NOW}"), value(path)))
+}
+
+/// The parent of a fork, by its name where it is known, and the changes with which the fork starts.
+fn origin(view: &RunView, name_of: impl Fn(&wire::RunId) -> Option<String>) -> Vec<(String, String)> {
+    let Some(origin) = &view.plan.origin else { return vec![] };
+    let run = &origin.from.run;
+    let name = name_of(run).unwrap_or_else(|| run.to_string());
+    let parent = format!("{name}, step {}", number::whole(origin.from.checkpoint.step));
+    let changes = view.spec.parent.iter().flat_map(|parent| &parent.changes).map(change);
+    let changes = changes.collect::<Vec<_>>().join("; ");
+    [(PARENT, parent), (CHANGES, changes)]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(path, value)| (path.to_owned(), value))
+        .collect()
+}
+
+/// A change of a fork in words.
+fn change(command: &Command) -> String {
+    match command {
+        Command::EditWeights { interventions, .. } => {
+            let each: Vec<String> = interventions.iter().map(ToString::to_string).collect();
+            format!("weight edit: {}", each.join(", "))
+        }
+        Command::Set { path, value, .. } => format!("{} {}", path.row().label.to_lowercase(), number::short(*value)),
+        Command::SetSchedule { .. } => "schedule override".to_owned(),
+        other => serde_json::to_string(other).unwrap_or_default(),
+    }
+}
+
+/// The label of a row.
+fn label(path: &str) -> String {
+    if let Some(path) = path.strip_suffix(NOW) {
+        return format!("{} now", label(path));
+    }
+    let known = [
+        ("preset", "Preset"),
+        ("steps", "Steps"),
+        ("seed", "Seed"),
+        ("tokenizer", "Tokenizer"),
+        ("device", "Device"),
+        ("prompt", "Prompt of samples"),
+        (PARENT, "Parent"),
+        (CHANGES, "Changes at the fork"),
+    ];
+    let known = known.into_iter().find(|(known, _)| *known == path).map(|(_, label)| label.to_owned());
+    known
+        .or_else(|| table::find(path).map(|row| row.label.to_owned()))
+        .or_else(|| of_mix(path))
+        .unwrap_or_else(|| path.to_owned())
+}
+
+/// The label of a part of the dataset mix: `mix[0].weight` is the weight of dataset 1.
+fn of_mix(path: &str) -> Option<String> {
+    let (index, field) = path.strip_prefix("mix[")?.split_once("].")?;
+    let number = index.parse::<usize>().ok()? + 1;
+    match field {
+        "corpus" => Some(format!("Dataset {number}")),
+        _ => Some(format!("Dataset {number}, {field}")),
+    }
 }
 
 /// Rows of the table: a path and the value of each plan, for all paths or those that differ.
@@ -60,13 +129,20 @@ fn table(plans: &[BTreeMap<String, String>], wants_all: bool) -> Vec<(String, Ve
 pub(super) fn PlanTable() -> impl IntoView {
     let choice = expect_context::<Choice>();
     let compared = expect_context::<ComparedRuns>();
+    let live = expect_context::<Live>();
     let wants_all = RwSignal::new(false);
+    let names = Memo::new(move |_| {
+        let lab = live.lab.read();
+        let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
+        runs.iter().map(|run| (run.id.clone(), run.name.clone())).collect::<BTreeMap<_, _>>()
+    });
     let plans = Memo::new(move |_| {
         let views = choice.runs.read().iter().filter_map(|run| compared.view(run)).collect::<Vec<_>>();
         let plans = views.into_iter().map(|view| {
             let plan = serde_json::to_value(&view.plan).unwrap_or_default();
             let mut fields = flat(&plan);
             fields.extend(current(&view));
+            fields.extend(origin(&view, |run| names.read().get(run).cloned()));
             (view.summary.id, view.summary.name, fields)
         });
         plans.collect::<Vec<_>>()
@@ -85,20 +161,26 @@ pub(super) fn PlanTable() -> impl IntoView {
         plans.read().iter().map(head).collect_view()
     };
     let body = move || {
+        let names: Vec<String> = plans.read().iter().map(|(_, name, _)| name.clone()).collect();
         let line = |(path, values): (String, Vec<Option<String>>)| {
             let differs = values.windows(2).any(|pair| pair[0] != pair[1]);
-            let cells =
-                values.into_iter().map(|value| view! { <td class="mono">{value.unwrap_or_else(|| "–".into())}</td> });
-            view! { <tr class:differs=differs><th scope="row" class="mono">{path}</th>{cells.collect_view()}</tr> }
+            let run = names.iter().cloned().chain(std::iter::repeat(String::new()));
+            let cells = values.into_iter().zip(run).map(|(value, run)| {
+                view! { <td class="mono" data-run=run>{value.unwrap_or_else(|| "–".into())}</td> }
+            });
+            let label = label(&path);
+            view! { <tr class:differs=differs><th scope="row" title=path>{label}</th>{cells.collect_view()}</tr> }
         };
         rows.get().into_iter().map(line).collect_view()
     };
     view! {
-        <section class="panel plans" aria-labelledby="plans-title">
+        <section class="panel plans" aria-labelledby="plans-title" hidden=move || plans.read().is_empty()>
             <div class="row">
-                <h2 id="plans-title" title="Every hyperparameter of the plans, by its path">"Plans"</h2>
+                <h2 id="plans-title" title="The planned values in which the runs differ. A tooltip has the path of each.">
+                    "Plans"
+                </h2>
                 <span class="grow"></span>
-                <label class="row small">
+                <label class="row small" title="Also show the values that all runs share. Off by default.">
                     <input
                         type="checkbox"
                         prop:checked=wants_all
@@ -133,8 +215,21 @@ mod tests {
             plan(0.2, json!({"from": {"run": "a", "checkpoint": "0-5"}, "hyperparameters": {"changes": 1}})),
         ];
         let paths = |all| table(&plans, all).into_iter().map(|(path, _)| path).collect::<Vec<_>>();
-        assert_eq!(paths(false), ["optimizer.learning_rate", "origin.from.checkpoint", "origin.from.run"]);
-        assert_eq!(paths(true).len(), 5);
+        assert_eq!(paths(false), ["optimizer.learning_rate"], "the rows of a fork are added from its spec");
+        assert_eq!(paths(true).len(), 3);
         assert!(paths(true).contains(&"mix[0].corpus".to_owned()));
+    }
+
+    #[test]
+    fn rows_have_labels_and_changes_are_in_words() {
+        let labels = ["steps", "optimizer.learning_rate", "optimizer.learning_rate (now)", "mix[1].corpus", "x.y"];
+        let expected = ["Steps", "Learning rate", "Learning rate now", "Dataset 2", "x.y"];
+        assert_eq!(labels.map(label), expected.map(String::from));
+        let edit: Command = serde_json::from_value(json!({
+            "kind": "edit_weights",
+            "interventions": [{"component": {"head": {"layer": 0, "head": 1}}, "factor": 0.0}],
+        }))
+        .unwrap();
+        assert_eq!(change(&edit), "weight edit: head 1 of block 0 ablated");
     }
 }
