@@ -56,11 +56,12 @@ test("a token shows its probability and the alternatives, for pointer and keys",
 
 test("two checkpoints complete one prompt with one seed", async () => {
   await page.getByRole("button", { name: /Compare with another/ }).click();
+  await lab.until("the oldest checkpoint", async () => (await sheet(1).getByLabel("Checkpoint").inputValue()) !== "");
   await sheet(1).getByLabel("Checkpoint").selectOption("0-100");
   await generate();
   await Promise.all([isDone(0), isDone(1)]);
   assert.notEqual(await text(0), await text(1));
-  await sheet(1).getByText(/are the same for the first|differ from the first/).waitFor();
+  await sheet(1).getByText(/are identical for the first|differ from the first/).waitFor();
   assert.match(page.url(), /with_checkpoint=0-100/);
 });
 

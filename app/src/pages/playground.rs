@@ -108,9 +108,9 @@ pub(crate) fn PlaygroundPage() -> impl IntoView {
             {move || match stage.get() {
                 0 => view! { <Skeleton rows=3 class="tall" /> }.into_any(),
                 1 => view! {
-                    <div class="sheet"><Empty title="No checkpoints yet" text="A checkpoint of a run completes your \
-                        prompt here. Start a run; its first checkpoint can be used.">
-                        <a class="button primary" href="/start">"New run"</a>
+                    <div class="sheet"><Empty title="No checkpoints yet" text="The Playground completes a prompt with a \
+                        checkpoint. Start a run first; it saves checkpoints while it trains.">
+                        <a class="button primary" href="/start" title="Configure and start a run">"New run"</a>
                     </Empty></div>
                 }.into_any(),
                 _ => view! { <Content /> }.into_any(),
@@ -126,6 +126,8 @@ fn Content() -> impl IntoView {
     let add = move |_| {
         let [first, second] = play.sides;
         second.source.run.set(first.source.run.get_untracked());
+        // The oldest checkpoint, since the newest would be compared with itself.
+        second.source.checkpoint.set(untrack(|| first.source.oldest()));
         play.has_two.set(true);
     };
     view! {
@@ -136,14 +138,14 @@ fn Content() -> impl IntoView {
                 <Show
                     when=move || !play.is_busy()
                     fallback=move || view! {
-                        <button class="large" on:click=move |_| play.stop()><Icon name="stopped" />"Stop"</button>
+                        <button class="large" title="Stop; the generated tokens stay" on:click=move |_| play.stop()><Icon name="stopped" />"Stop"</button>
                     }
                 >
                     <button
                         class="primary large"
                         disabled=move || !play.sides[0].source.has_weights() || !play.parameters.are_readable()
                         on:click=move |_| play.generate()
-                        title="Generate the completion (Ctrl + Enter in the prompt)"
+                        title="Complete the prompt. Shortcut: Ctrl + Enter in the prompt"
                     >
                         "Generate"
                     </button>
@@ -151,7 +153,7 @@ fn Content() -> impl IntoView {
                 <Show when=move || !play.has_two.get()>
                     <button
                         class="large"
-                        title="Completes the same prompt with the same seed by another checkpoint or run"
+                        title="Complete the same prompt with the same seed by a second checkpoint. Default: the oldest of this run"
                         on:click=add
                     >
                         <Icon name="plus" />

@@ -5,7 +5,7 @@ use leptos::task::spawn_local;
 use web_sys::AbortController;
 use wire::completion::{CompletionLine, CompletionRequest, CompletionSummary, CompletionToken};
 
-use crate::components::number::now_ms;
+use crate::components::number::{grouped, now_ms};
 use crate::net::api::{self, ApiFailure};
 
 /// The state of a completion.
@@ -141,11 +141,17 @@ impl Generation {
         let (own, others) = (self.tokens.read(), other.tokens.read());
         let most = own.len().min(others.len());
         let same = own.iter().zip(others.iter()).take_while(|(a, b)| a.token == b.token).count();
+        let is_done = !self.is_busy() && !other.is_busy();
+        let tokens = grouped(same as u64);
         match (most, same) {
             (0, _) => None,
             (_, 0) => Some("The completions differ from the first token on.".into()),
-            (most, same) if same == most => Some(format!("The completions are the same for {same} tokens so far.")),
-            (_, same) => Some(format!("The completions are the same for the first {same} tokens.")),
+            (most, same) if same < most => {
+                Some(format!("The completions are identical for the first {tokens} tokens."))
+            }
+            _ if !is_done => Some(format!("The completions are identical so far ({tokens} tokens).")),
+            _ if own.len() == others.len() => Some(format!("The completions are identical ({tokens} tokens).")),
+            _ => Some(format!("The completions are identical up to the end of the shorter one ({tokens} tokens).")),
         }
     }
 }

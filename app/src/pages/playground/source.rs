@@ -3,7 +3,7 @@
 use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::control::checkpoint::{Cause, CheckpointView};
+use wire::control::checkpoint::{Cause, CheckpointRef, CheckpointView};
 use wire::{CheckpointId, RunId};
 
 use crate::components::Failure;
@@ -18,8 +18,8 @@ pub(super) enum Found {
     None,
     /// It is being fetched.
     Loading,
-    /// Its prompt and its checkpoints, newest first. A fork can be used with the checkpoint that it began with.
-    Run { prompt: String, checkpoints: Vec<CheckpointView>, is_fork: bool },
+    /// Its prompt, its checkpoints, newest first, and for a fork the checkpoint that it began with, which can be used.
+    Run { prompt: String, checkpoints: Vec<CheckpointView>, origin: Option<CheckpointRef> },
     /// It could not be fetched.
     Failed(ApiFailure),
 }
@@ -51,8 +51,8 @@ impl Source {
                 return;
             }
             let found = view.and_then(|view| {
-                let (prompt, is_fork) = (view.plan.prompt, view.plan.origin.is_some());
-                checkpoints.map(|checkpoints| Found::Run { prompt, checkpoints, is_fork })
+                let (prompt, origin) = (view.plan.prompt, view.plan.origin.map(|origin| origin.from));
+                checkpoints.map(|checkpoints| Found::Run { prompt, checkpoints, origin })
             });
             self.found.set(found.unwrap_or_else(Found::Failed));
         });
@@ -68,7 +68,15 @@ impl Source {
 
     /// Whether there are weights.
     pub(super) fn has_weights(self) -> bool {
-        matches!(&*self.found.read(), Found::Run { checkpoints, is_fork, .. } if *is_fork || !checkpoints.is_empty())
+        matches!(&*self.found.read(), Found::Run { checkpoints, origin, .. } if origin.is_some() || !checkpoints.is_empty())
+    }
+
+    /// The oldest checkpoint of the run, if it has several.
+    pub(super) fn oldest(self) -> Option<CheckpointId> {
+        match &*self.found.read() {
+            Found::Run { checkpoints, .. } if checkpoints.len() > 1 => checkpoints.last().map(|view| view.info.id),
+            _ => None,
+        }
     }
 
     /// Fetches the run again.
@@ -109,7 +117,7 @@ pub(super) fn SourcePicker(source: Source, label: &'static str) -> impl IntoView
         source.run.set(value.parse().ok());
     };
     view! {
-        <label class="pick-field" title="Run whose checkpoint completes the prompt">
+        <label class="pick-field" title="Run whose checkpoint completes the prompt. Default: the newest run that has trained">
             <span class="small dim">{label}</span>
             <select aria-label=label on:change:target=move |event| choose(event.target().value())>
                 <For each=move || names.get() key=Clone::clone let((id, name))>
@@ -128,8 +136,19 @@ pub(super) fn SourcePicker(source: Source, label: &'static str) -> impl IntoView
             Found::Failed(failure) => view! {
                 <Failure what="The run could not be fetched" failure=failure.clone() retry=move |()| source.renew() />
             }.into_any(),
+            Found::Run { checkpoints, origin: Some(origin), .. } if checkpoints.is_empty() => {
+                let names = names.read();
+                let parent = names.iter().find(|(id, _)| *id == origin.run);
+                let parent = parent.map_or_else(|| origin.run.to_string(), |(_, name)| name.clone());
+                let step = number::whole(origin.checkpoint.step);
+                view! {
+                    <span class="dim" title="This fork has not saved a checkpoint yet">
+                        {format!("uses the checkpoint of {parent}, step {step}")}
+                    </span>
+                }.into_any()
+            }
             Found::Run { checkpoints, .. } if checkpoints.is_empty() => view! {
-                <span class="dim">"no checkpoint of its own yet"</span>
+                <span class="dim">"no checkpoint yet"</span>
             }.into_any(),
             Found::Run { checkpoints, .. } => view! {
                 <CheckpointList source checkpoints=checkpoints.clone() />
@@ -146,7 +165,7 @@ fn CheckpointList(source: Source, checkpoints: Vec<CheckpointView>) -> impl Into
         view! { <option value=id.to_string() selected=is_chosen>{describe(&view)}</option> }
     });
     view! {
-        <label class="pick-field" title="Checkpoint that completes the prompt">
+        <label class="pick-field" title="Checkpoint that completes the prompt. Default: the newest">
             <span class="small dim">"Checkpoint"</span>
             <select
                 aria-label="Checkpoint"
@@ -159,18 +178,18 @@ fn CheckpointList(source: Source, checkpoints: Vec<CheckpointView>) -> impl Into
     }
 }
 
-/// `step 1 200 · best · validation loss 1.832`
+/// `step 1 200 · best · val loss 1.832 nats/token`
 fn describe(view: &CheckpointView) -> String {
     let info = &view.info;
     let segment = if info.id.segment > 0 { format!(", segment {}", info.id.segment) } else { String::new() };
     let cause = match info.cause {
         _ if view.is_best => " · best",
         Cause::BeforeChange => " · before a change",
-        Cause::End => " · at the end",
+        Cause::End => " · last",
         Cause::Imported => " · imported",
         Cause::Interval | Cause::Requested | Cause::Best => "",
     };
-    let loss = |loss| format!(" · validation loss {}", number::fixed(loss, 3));
+    let loss = |loss| format!(" · val loss {} nats/token", number::fixed(loss, 3));
     let loss = info.loss_valid.map(loss).unwrap_or_default();
     format!("step {}{segment}{cause}{loss}", number::whole(info.id.step))
 }
@@ -182,12 +201,12 @@ pub(super) fn NoWeights(run: RunId, source: Source) -> impl IntoView {
         <div class="empty">
             <h2>"No checkpoint yet"</h2>
             <p>
-                "Completions need a checkpoint. The run saves one at its checkpoint interval, and the Checkpoint \
-                 button on its page (c) saves one now."
+                "A completion needs a checkpoint. The run saves one at its checkpoint interval. To save one now, press \
+                 Checkpoint (c) on the page of the run."
             </p>
             <div class="row">
-                <a class="button" href=run_path(&run)>"Open the run"</a>
-                <button on:click=move |_| source.renew()>"Reload"</button>
+                <a class="button" href=run_path(&run) title="The page of the run">"Open the run"</a>
+                <button title="Fetch the checkpoints of the run again" on:click=move |_| source.renew()>"Reload"</button>
             </div>
         </div>
     }

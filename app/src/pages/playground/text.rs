@@ -1,7 +1,7 @@
 //! A completion while it is generated: each token is coloured by its probability, and the most likely tokens at the
 //! position of the selected token are listed below.
 
-use figure::number;
+use figure::number::{self, THIN};
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -31,8 +31,8 @@ fn cividis(fraction: f64) -> String {
 /// `4.31 %`
 fn percent(fraction: f64) -> String {
     match fraction * 100.0 {
-        percent if percent < 0.01 => "< 0.01 %".into(),
-        percent => format!("{} %", number::short(percent)),
+        percent if percent < 0.01 => format!("< 0.01{THIN}%"),
+        percent => format!("{}{THIN}%", number::short(percent)),
     }
 }
 
@@ -79,7 +79,7 @@ pub(super) fn CompletionText(generation: Generation, source: Source) -> impl Int
             (0, Some(run)) => view! { <NoWeights run source /> }.into_any(),
             (0, None) => view! {
                 <p class="completion-text idle dim">
-                    "No completion yet. Generate completes the prompt token by token."
+                    "No completion yet. Press Generate to complete the prompt."
                 </p>
             }.into_any(),
             (1, _) => view! {
@@ -183,15 +183,15 @@ fn Token(generation: Generation, at: usize, selected: RwSignal<Option<usize>>) -
 #[component]
 fn Footer(generation: Generation) -> impl IntoView {
     let ending = move || match &*generation.status.read() {
-        Status::Generating => "generating".to_owned(),
-        Status::Stopped => "stopped".into(),
-        Status::Failed(_) => "failed".into(),
+        Status::Generating => " so far".to_owned(),
+        Status::Stopped => " (stopped)".into(),
+        Status::Failed(_) => " (failed)".into(),
         Status::Done(done) => {
             let why = match done.stopped {
                 CompletionEnd::Length => "length reached",
-                CompletionEnd::Eot => "end of document",
+                CompletionEnd::Eot => "stopped at end of document",
             };
-            format!("{why} · step {}", number::whole(done.checkpoint.step))
+            format!(" ({why}) · checkpoint of step {}", number::whole(done.checkpoint.step))
         }
         Status::Idle | Status::Loading => String::new(),
     };
@@ -199,11 +199,11 @@ fn Footer(generation: Generation) -> impl IntoView {
         <p class="row small completion-footer">
             <span role="status">
                 {move || format!("{} tokens", number::whole(generation.tokens.read().len() as u64))}
-                <span class="dim">{move || format!(" · {}", ending())}</span>
+                <span class="dim">{ending}</span>
             </span>
             {move || generation.tokens_per_sec().map(|speed| view! {
-                <span class="dim" title="Generated tokens per second, without loading">
-                    {format!("{} tok/s", number::short(speed))}
+                <span class="dim" title="Generated tokens per second, without the loading of the checkpoint">
+                    {format!("· {}{THIN}tok/s", number::short(speed))}
                 </span>
             })}
             <span class="grow"></span>
@@ -241,7 +241,7 @@ fn TokenDetails(token: CompletionToken) -> impl IntoView {
                 </b>
                 <span class="dim">{format!(" token {token} · ")}</span>
                 {percent(probability)}
-                <span class="dim" title="Loss of the token: -ln p">{format!(" · {} nats", number::short(nats))}</span>
+                <span class="dim" title="Loss of the token, −ln p">{format!(" · {} nats", number::short(nats))}</span>
             </p>
             <table>
                 <thead>
