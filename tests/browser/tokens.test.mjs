@@ -26,7 +26,7 @@ test("a sign-in link is created, copied, and works once", async () => {
   await page.getByLabel("Name").fill("ada");
   await page.getByLabel("Role").selectOption("steer");
   await page.getByRole("button", { name: "Create" }).click();
-  await page.getByText("shown only once").waitFor();
+  await page.getByText("It is not shown again.").waitFor();
   const link = await page.locator(".fresh pre").innerText();
   await page.getByRole("button", { name: "Copy" }).click();
   await page.getByText("The link was copied").waitFor();

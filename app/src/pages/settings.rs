@@ -9,7 +9,7 @@ use leptos::task::spawn_local;
 
 use wire::access::Role;
 
-use crate::components::Toasts;
+use crate::components::{ServerCommand, Toasts};
 use crate::net::api;
 use crate::session::{Session, SignIn};
 use crate::theme::{Choice, Theme};
@@ -57,7 +57,7 @@ fn Account() -> impl IntoView {
                 </p>
             })}
             <p class="small dim">"The journal of a run shows this name as the author of your commands."</p>
-            <div class="row"><button on:click=sign_out>"Sign out"</button></div>
+            <div class="row"><button title="Revoke the session of this browser" on:click=sign_out>"Sign out"</button></div>
         </section>
     }
 }
@@ -70,6 +70,11 @@ fn ThemeChoice() -> impl IntoView {
         Choice::Light => "Light",
         Choice::Dark => "Dark",
     };
+    let meaning = |choice| match choice {
+        Choice::Auto => "Follow the setting of the system (default)",
+        Choice::Light => "Dark text on a light background",
+        Choice::Dark => "Light text on a dark background",
+    };
     view! {
         <section class="sheet padded stack" aria-labelledby="theme-title">
             <h2 id="theme-title">"Theme"</h2>
@@ -78,6 +83,7 @@ fn ThemeChoice() -> impl IntoView {
                     {Choice::ALL.map(|choice| view! {
                         <button
                             class="tab"
+                            title=meaning(choice)
                             aria-pressed=move || (theme.choice.get() == choice).to_string()
                             on:click=move |_| theme.choice.set(choice)
                         >
@@ -97,13 +103,13 @@ fn AccessNote() -> impl IntoView {
         <section class="sheet padded stack" aria-labelledby="access-title">
             <h2 id="access-title">"Access"</h2>
             <p>
-                "Each person needs a sign-in link and a role. An admin creates links on this page; on the machine of \
-                 the server this command creates one:"
+                "Each person needs a sign-in link and a role. An admin creates links on this page. This command creates \
+                 one on the server's machine:"
             </p>
-            <pre class="command">"kindling token --sign-in --role view --name ada"</pre>
+            <ServerCommand command="kindling token --sign-in --role view --name ada" />
             <p class="small dim">
-                "Roles: view, steer, admin. A link works once. Without --sign-in the command creates an API token. \
-                 Only hashes are stored, so a lost token must be replaced."
+                "Roles: view, steer, admin. Each link works once. Without --sign-in, the command creates an API token. \
+                 Tokens are stored as hashes and cannot be shown again."
             </p>
         </section>
     }
@@ -116,15 +122,15 @@ fn Programs() -> impl IntoView {
             <h2 id="programs-title">"API"</h2>
             <ul class="stack">
                 <li>
-                    <a href="/api/v1/openapi.json" target="_blank" rel="noopener">"/api/v1/openapi.json"</a>
+                    <a href="/api/v1/openapi.json" target="_blank" rel="noopener" title="Opens in a new tab">"/api/v1/openapi.json"</a>
                     <span class="dim">": description of all routes (OpenAPI)"</span>
                 </li>
                 <li>
-                    <a href="/metrics" target="_blank" rel="noopener">"/metrics"</a>
+                    <a href="/metrics" target="_blank" rel="noopener" title="Opens in a new tab">"/metrics"</a>
                     <span class="dim">": metrics for Prometheus"</span>
                 </li>
                 <li>
-                    <a href="/healthz" target="_blank" rel="noopener">"/healthz"</a>
+                    <a href="/healthz" target="_blank" rel="noopener" title="Opens in a new tab">"/healthz"</a>
                     <span class="dim">": health check of the server"</span>
                 </li>
             </ul>
@@ -139,6 +145,6 @@ fn permissions(role: Role) -> &'static str {
         Role::View => "This role can read everything and change nothing.",
         Role::Steer => "This role can read everything, start, control and delete runs, and import datasets.",
         Role::Admin => "This role can do everything, including managing access tokens and deleting datasets.",
-        Role::Worker => "It connects a worker to this server.",
+        Role::Worker => "This role connects a worker to this server.",
     }
 }

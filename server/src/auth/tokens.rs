@@ -45,10 +45,8 @@ pub async fn create(lab: &Lab, own: &Identity, new: NewToken) -> Result<CreatedT
     let name = checked_name(&new.name)?;
     let days = new.days.unwrap_or_else(|| default_days(new.sign_in));
     if !(1..=MAX_DAYS).contains(&days) {
-        let message = format!("{days} days is not a valid validity");
-        return Err(ApiError::invalid("days_invalid", message)
-            .field("days")
-            .hint(format!("give 1 to {MAX_DAYS} days")));
+        let message = format!("the validity must be 1 to {MAX_DAYS} days; got {days}");
+        return Err(ApiError::invalid("days_invalid", message).field("days"));
     }
     if new.sign_in && new.role == Role::Worker {
         return Err(ApiError::invalid("role_invalid", "a worker does not sign in")

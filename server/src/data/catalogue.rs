@@ -25,7 +25,7 @@ const CATALOGUE: [Listed; 4] = [
     Listed {
         id: "tinyshakespeare",
         name: "Tiny Shakespeare",
-        about: "40,000 lines of Shakespeare's plays in one file; the usual first dataset for a character model.",
+        about: "40\u{202f}000 lines of Shakespeare's plays in one file; the usual first dataset for a character model.",
         url: "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
         download_bytes: 1_115_394,
         sha256: Some("86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),
@@ -35,7 +35,7 @@ const CATALOGUE: [Listed; 4] = [
     Listed {
         id: "tinystories-valid",
         name: "TinyStories, validation split",
-        about: "28,000 short stories with the vocabulary of a small child; enough for a small model to write sentences.",
+        about: "28\u{202f}000 short stories with the vocabulary of a small child; enough for a small model to write sentences.",
         url: "https://huggingface.co/datasets/roneneldan/TinyStories/resolve/main/TinyStoriesV2-GPT4-valid.txt",
         download_bytes: 22_502_601,
         sha256: None,
@@ -55,7 +55,7 @@ const CATALOGUE: [Listed; 4] = [
     Listed {
         id: "wikitext-2",
         name: "WikiText-2",
-        about: "600 Wikipedia articles of high quality with rare words replaced; for years the benchmark of language models.",
+        about: "600 good Wikipedia articles. Rare words are replaced by <unk>. A standard language-modeling benchmark.",
         url: "https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/data/wikitext-2/train.txt",
         download_bytes: 10_797_148,
         sha256: None,

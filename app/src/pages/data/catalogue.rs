@@ -23,11 +23,11 @@ pub(super) fn Catalogue() -> impl IntoView {
     fetch();
     view! {
         <section class="stack" aria-labelledby="catalogue-title">
-            <h2 id="catalogue-title">"Catalogue"</h2>
+            <h2 id="catalogue-title">"Catalog"</h2>
             {move || match entries.get() {
                 None => view! { <Skeleton rows=2 class="tall" /> }.into_any(),
                 Some(Err(failure)) => view! {
-                    <Failure what="The catalogue could not be loaded" failure retry=fetch />
+                    <Failure what="The catalog could not be loaded" failure retry=fetch />
                 }.into_any(),
                 Some(Ok(entries)) => view! {
                     <ul class="sheet list">
@@ -70,7 +70,7 @@ fn Entry(entry: CatalogueEntry) -> impl IntoView {
     };
     view! {
         <li>
-            <div class="row">
+            <div class="row nowrap">
                 <strong>{name}</strong>
                 <span class="grow"></span>
                 {move || if is_imported.get() {
@@ -78,7 +78,7 @@ fn Entry(entry: CatalogueEntry) -> impl IntoView {
                 } else if session.can_steer() {
                     view! {
                         <button
-                            title="The server downloads the dataset and imports it"
+                            title="Download the dataset to the server and import it"
                             disabled={move || is_requested.get() || is_running.get()}
                             on:click=fetch
                         >
@@ -94,7 +94,7 @@ fn Entry(entry: CatalogueEntry) -> impl IntoView {
                 }}
             </div>
             <p class="small">{about}</p>
-            <p class="small dim wrap">{format!("{licence} · {url}")}</p>
+            <p class="small dim wrap" title="License and source">{format!("{licence} · {url}")}</p>
         </li>
     }
 }

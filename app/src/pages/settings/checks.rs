@@ -5,7 +5,7 @@ use leptos::task::spawn_local;
 use wire::check::{CheckReport, Outcome, Section};
 
 use crate::components::number::{THIN, ago, duration, short};
-use crate::components::{Failure, Skeleton};
+use crate::components::{Failure, ServerCommand, Skeleton};
 use crate::net::api::{ApiFailure, checks};
 
 /// The section of the page.
@@ -34,9 +34,9 @@ pub(super) fn DeviceChecks() -> impl IntoView {
             {list}
             <p class="small dim">
                 "A check compares the results of a device with those of the CPU and measures its speed and memory. It \
-                 takes at most six minutes. Run it on the machine of the server, in its data folder:"
+                 takes at most six minutes. Run it on the server's machine:"
             </p>
-            <pre class="command">"kindling check --full"</pre>
+            <ServerCommand command="kindling check --full" />
         </section>
     }
 }
@@ -57,7 +57,11 @@ fn Report(report: CheckReport) -> impl IntoView {
             </div>
             <div class="scroll">
                 <table>
-                    <thead><tr><th>"Section"</th><th>"Result"</th><th class="right">"Time"</th></tr></thead>
+                    <thead><tr>
+                        <th title="Part of the check; a tooltip has its question">"Section"</th>
+                        <th title="Outcome, and its reason">"Result"</th>
+                        <th class="right" title="Duration of the section">"Time"</th>
+                    </tr></thead>
                     <tbody>{rows}</tbody>
                 </table>
             </div>

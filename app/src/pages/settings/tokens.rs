@@ -13,6 +13,9 @@ use crate::net::api::ApiFailure;
 use crate::net::api::access;
 use crate::session::{Session, SignIn};
 
+const LINK: &str = "A link that signs one browser in, once (default)";
+const API: &str = "A token that a program sends in the header Authorization: Bearer";
+
 /// The roles of people and programs.
 const ROLES: [Role; 3] = [Role::View, Role::Steer, Role::Admin];
 
@@ -51,14 +54,18 @@ impl TokenList {
                  next start."
             }
             (TokenKind::Session, _) => "The browser that uses it is signed out.",
-            (TokenKind::SignIn, _) => "The link was not used and stops working.",
+            (TokenKind::SignIn, _) => "It has not been used and will stop working.",
             (TokenKind::Api, _) => "Requests with it are refused from now on.",
         };
-        self.question(token, format!("{loses} This cannot be undone, but a new token can be created."), false);
+        self.question(token, format!("{loses} This cannot be undone, but a new one can be created."), false);
     }
 
     fn question(self, token: TokenView, loses: String, confirmed: bool) {
-        let title = format!("Revoke the token of {}?", token.name);
+        let title = match token.kind {
+            TokenKind::SignIn => format!("Revoke this sign-in link for {}?", token.name),
+            TokenKind::Session => format!("Revoke this session of {}?", token.name),
+            TokenKind::Api => format!("Revoke this token of {}?", token.name),
+        };
         let act = self.confirm.keep(move || self.revoke(token.clone(), confirmed));
         self.confirm.ask(Question { title, loses, verb: "Revoke", act });
     }
@@ -73,7 +80,7 @@ impl TokenList {
                 }
                 // The server warns before access is lost.
                 Err(failure) if failure.status == 409 && !confirmed => {
-                    self.question(token, format!("{}.", failure.body.message), true);
+                    self.question(token, failure.message(), true);
                 }
                 Err(failure) => self.toasts.fail("The token was not revoked", &failure),
             }
@@ -101,15 +108,15 @@ pub(super) fn Tokens() -> impl IntoView {
         <section class="sheet padded stack" aria-labelledby="access-title">
             <h2 id="access-title">"Access"</h2>
             <p>
-                "Create a sign-in link for each person and an API token for each program, with the role that it needs."
+                "Create one sign-in link per person and one API token per program."
             </p>
             <NewTokenForm created list />
             {move || created.get().map(|fresh| view! { <NewTokenText created_token=fresh created /> })}
             {shown}
             <p class="small dim">
-                "Only hashes are stored, so a lost token must be replaced. On the machine of the server, "
+                "Tokens are stored as hashes and cannot be shown again. You can also create tokens with "
                 <code>"kindling token"</code>
-                " creates tokens, too."
+                " on the server's machine."
             </p>
         </section>
     }
@@ -156,10 +163,11 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
     view! {
         <form class="stack new-token" on:submit=submit>
             <div class="tabs" role="group" aria-label="Kind of token">
-                {[(true, "Sign-in link"), (false, "API token")].map(|(of, word)| view! {
+                {[(true, "Sign-in link", LINK), (false, "API token", API)].map(|(of, word, meaning)| view! {
                     <button
                         type="button"
                         class="tab"
+                        title=meaning
                         aria-pressed=move || (is_link.get() == of).to_string()
                         on:click=move |_| is_link.set(of)
                     >
@@ -168,7 +176,7 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
                 })}
             </div>
             <div class="token-fields">
-                <label class="field" title="Name of the owner; the journal shows it as the author of commands">
+                <label class="field" title="Name of the person or program. The journal shows it as the author.">
                     <span class="label">"Name"</span>
                     <input
                         type="text"
@@ -179,7 +187,7 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
                         on:input:target=move |event| name.set(event.target().value())
                     />
                 </label>
-                <label class="field" title="What the token permits">
+                <label class="field" title="What the token permits. Default: view">
                     <span class="label">"Role"</span>
                     <select on:change:target=move |event| choose(event.target().value())>
                         {ROLES.map(|of| view! {
@@ -187,7 +195,7 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
                         })}
                     </select>
                 </label>
-                <label class="field" title="Days until the token expires">
+                <label class="field" title="Days until the link or token expires, 1 to 3650. Default: 1 for a link, 90 for a token">
                     <span class="label">"Valid for"<span class="unit">" days"</span></span>
                     <NumberField
                         number=days
@@ -197,6 +205,7 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
                 <button
                     class="primary"
                     type="submit"
+                    title="Create it; its text is shown once"
                     disabled=move || is_busy.get() || name.read().trim().is_empty() || !days.is_readable()
                 >
                     "Create"
@@ -220,17 +229,17 @@ fn NewTokenText(created_token: CreatedToken, created: RwSignal<Option<CreatedTok
         text
     };
     let (what, done) = match is_link {
-        true => ("link", "The link was copied"),
-        false => ("token", "The token was copied"),
+        true => ("sign-in link", "The link was copied"),
+        false => ("API token", "The token was copied"),
     };
     let copied = shown.clone();
     view! {
         <div class="fresh stack" role="status">
-            <p><strong>{format!("The {what} of {}", token.name)}</strong>" is shown only once. Copy it now."</p>
+            <p><strong>{format!("Copy the {what} for {} now.", token.name)}</strong>" It is not shown again."</p>
             <pre class="command">{shown}</pre>
             <div class="row end">
                 <CopyButton text=move || copied.clone() title="Copy to the clipboard" done />
-                <button type="button" on:click=move |_| created.set(None)>"Done"</button>
+                <button type="button" title="Hide it" on:click=move |_| created.set(None)>"Done"</button>
             </div>
         </div>
     }
@@ -240,29 +249,30 @@ fn NewTokenText(created_token: CreatedToken, created: RwSignal<Option<CreatedTok
 #[component]
 fn TokenLine(token: TokenView, list: TokenList) -> impl IntoView {
     let kind = match (token.kind, token.role) {
-        (_, Role::Worker) => "worker",
+        (_, Role::Worker) => "",
+        (TokenKind::Session, _) if token.is_own => "this browser",
         (TokenKind::Session, _) => "signed-in browser",
         (TokenKind::SignIn, _) => "sign-in link, not used yet",
         (TokenKind::Api, _) => "API token",
     };
     let until =
-        token.expires_ms.map_or_else(|| "does not expire".to_owned(), |at| format!("valid until {}", clock(at as f64)));
-    let about = format!("{kind} · created {} · {until}", ago(token.created_ms as f64));
-    let (label, is_own) = (format!("Revoke the token of {}", token.name), token.is_own);
+        token.expires_ms.map_or_else(|| "never expires".to_owned(), |at| format!("expires {}", clock(at as f64)));
+    let about = format!("created {}, {until}", ago(token.created_ms as f64));
+    let about = if kind.is_empty() { capital(&about) } else { format!("{kind} · {about}") };
+    let label = format!("Revoke the token of {}", token.name);
     view! {
         <li>
             <div class="grow">
                 <p>
                     <strong>{token.name.clone()}</strong>
                     " "
-                    <span class="dim">{token.role.name()}</span>
-                    {is_own.then_some(" · this browser")}
+                    <span class="dim">{format!("· role {}", token.role.name())}</span>
                 </p>
                 <p class="small dim">{about}</p>
             </div>
             <button
                 class="quiet"
-                title="Revokes the token; asks first"
+                title="Revoke it; asks first"
                 aria-label=label
                 on:click=move |_| list.ask_revoke(token.clone())
             >
@@ -270,4 +280,10 @@ fn TokenLine(token: TokenView, list: TokenList) -> impl IntoView {
             </button>
         </li>
     }
+}
+
+/// A text with a capital.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
