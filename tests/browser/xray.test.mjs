@@ -55,10 +55,10 @@ test("the overview shows every component live, coloured by the chosen quantity, 
   const first = await shownStep();
   await until("a newer result", async () => (await shownStep()) > first);
   await page.locator(".overhead", { hasText: /inspection overhead: .* % of training time, every/ }).waitFor();
-  await page.getByLabel("Colour by").selectOption("gradient norm");
-  const gradientNorm = /gradient norm [\d.]+(e-\d+)? loss \/ weight/;
+  await page.getByLabel("Color by").selectOption("gradient norm");
+  const gradientNorm = /gradient norm [\d.]+(e-\d+)?/;
   await until("a gradient norm", async () => gradientNorm.test(await title("block.0.attention")));
-  await page.getByLabel("Colour by").selectOption("attention entropy");
+  await page.getByLabel("Color by").selectOption("attention entropy");
   await until("an entropy", async () => /attention entropy .*%/.test(await title("block.0.attention")));
   const table = page.getByRole("region", { name: "All components" });
   await table.getByText("blocks.0.hook_attn_out").waitFor();
@@ -77,7 +77,7 @@ test("attention shows all heads of a block, one of them large, and what a token 
   await page.locator(".head-card").nth(2).click();
   await page.locator(".facts h3", { hasText: "Head 2" }).waitFor();
   assert.match(page.url(), /head=2/);
-  for (const label of ["entropy", "distance", "previous", "induction", "top score"]) {
+  for (const label of ["relative entropy", "mean distance", "previous-token score", "induction score", "maximum score"]) {
     await page.locator(".facts dt", { hasText: label }).waitFor();
   }
   const caption = page.locator(".large figcaption");
@@ -99,6 +99,24 @@ test("attention shows all heads of a block, one of them large, and what a token 
   assert.equal(await page.locator(".view details tbody tr").count(), 4);
 });
 
+test("a block that the model does not have is named, and the inspection is not requested", async () => {
+  await page.goto(`${lab.url}/runs/${run}/xray?view=attention&layer=77&head=0`);
+  await page.getByRole("heading", { name: "Block 77 does not exist" }).waitFor();
+  assert.equal(await page.getByText("Attention patterns of block 77").count(), 0);
+  await page.getByRole("link", { name: "Show block 0" }).click();
+  await page.getByRole("heading", { name: "Attention patterns of block 0" }).waitFor();
+});
+
+test("a paused run shows its current weights, not a live stream", async () => {
+  const command = (kind) => lab.api(`/runs/${run}/commands`, { method: "POST", body: { kind } });
+  await command("pause");
+  await page.locator(".provenance", { hasText: "current weights (run paused)" }).first().waitFor();
+  await page.getByRole("button", { name: "newest", exact: true }).waitFor();
+  assert.equal(await page.locator(".overhead", { hasText: "training time" }).count(), 0);
+  await command("resume");
+  await page.locator(".provenance", { hasText: "live, updated every" }).first().waitFor();
+});
+
 test("a prompt is inspected with the newest weights", async () => {
   const text = page.locator(".view .token-text").first();
   await page.getByRole("button", { name: "prompt", exact: true }).click();
@@ -115,7 +133,7 @@ test("the logit lens shows the prediction after each block and each token colour
   await tab("Logit lens").click();
   await page.locator(".lens .lens-table").focus();
   for (let at = 0; at < 4; at++) await page.keyboard.press("ArrowRight");
-  const heading = /After “.*” \(position 4\): the next token is “.*”; the model (predicts|does not predict) it/;
+  const heading = /Position 4, “.*”: the next token is “.*”\. Prediction: “.*” \(.*%\)/;
   await page.locator(".view h3", { hasText: heading }).waitFor();
   const rows = page.locator(".view table.dense tbody tr");
   assert.deepEqual(await rows.locator("th").allInnerTexts(), ["embedding", "block 0", "block 1"]);
@@ -143,7 +161,7 @@ test("snapshots are chosen with the slider, played, and compared with each other
   await until("a later step", async () => (await shownStep()) > 20);
   await page.locator("h1").first().press(" ");
   // Snapshots hold what training steps measured, too.
-  await page.getByLabel("Colour by").selectOption("gradient norm");
+  await page.getByLabel("Color by").selectOption("gradient norm");
   await slider.fill("20");
   const title = () => component("block.0.attention").getAttribute("title");
   await until("a gradient norm of that step", async () => /gradient norm [\d.]/.test(await title()));
@@ -170,7 +188,7 @@ test("snapshots are chosen with the slider, played, and compared with each other
   await tab("Weights").click();
   await page.getByLabel("Matrix", { exact: true }).selectOption("mlp.up");
   const legend = () => page.locator(".legend").innerText();
-  await until("a curve for each block", async () => /^block 0: [\d.]+ → [\d.]+\s+block 1: /.test(await legend()));
+  await until("a curve for each block", async () => /^block 0: stable rank [\d.]+ → [\d.]+\s+block 1: /.test(await legend()));
 });
 
 test("a step of the loss curve leads to its batch, coloured by loss, and to its largest gradient", async () => {
@@ -205,13 +223,15 @@ test("a component is ablated on a copy, then in the run as a weight edit, which 
   const edits = async () => (await lab.api(`/runs/${run}/events`)).filter(isEdit);
   const ablate = page.getByRole("button", { name: "Ablate attention of block 0" });
   const apply = page.getByRole("button", { name: "Apply to the run" });
+  const confirm = page.getByRole("dialog").getByRole("button", { name: "Apply", exact: true });
   await page.getByLabel("Component").selectOption("attention");
   assert.ok(await page.getByRole("heading", { name: "Weight edit" }).isHidden(), "nothing can be applied yet");
   await ablate.click();
   await page.locator(".intervention-table").waitFor();
   assert.deepEqual(await edits(), [], "the run has not changed");
-  await page.getByLabel("Reason (for the journal)").fill("is it needed?");
+  await page.getByLabel("Reason for the journal").fill("is it needed?");
   await apply.click();
+  await confirm.click();
   await page.getByText(/Applied at step .*: attention of block 0 ablated/).waitFor();
   const [line] = await edits();
   assert.equal(line.reason, "is it needed?");
@@ -223,7 +243,7 @@ test("a component is ablated on a copy, then in the run as a weight edit, which 
   await ablate.click();
   await page.locator(".intervention-table").waitFor();
   await page.getByRole("button", { name: "Fork with this edit" }).click();
-  const link = page.locator(".weight-edit", { hasText: "starts with this edit" }).getByRole("link");
+  const link = page.locator(".weight-edit", { hasText: /Queued .* with this edit/ }).getByRole("link");
   const fork = (await link.getAttribute("href")).split("/").pop();
   const first = await until("the edit of the fork", async () => (await lab.api(`/runs/${fork}/events`)).find(isEdit));
   const { plan } = await lab.api(`/runs/${fork}`);

@@ -95,7 +95,10 @@ pub fn describe_histogram(histogram: &Histogram) -> String {
     };
     let side = |bins: &[u64], name: &str| {
         let count: u64 = bins.iter().sum();
-        sizes(bins).map(|(from, to)| format!("{} {name}, in size from 2^{from} to 2^{to}", number::whole(count)))
+        sizes(bins).map(|(from, to)| {
+            let (from, to) = (power_of_two(from), power_of_two(to));
+            format!("{} {name} (magnitudes {from} to {to})", number::whole(count))
+        })
     };
     let zeros = (histogram.zeros > 0).then(|| format!("{} exactly zero", number::whole(histogram.zeros)));
     let non_finite = (histogram.non_finite > 0).then(|| format!("{} not finite", number::whole(histogram.non_finite)));
@@ -105,6 +108,18 @@ pub fn describe_histogram(histogram: &Histogram) -> String {
             .flatten()
             .collect();
     if phrases.is_empty() { "no values".into() } else { phrases.join("; ") }
+}
+
+/// `2⁻¹⁹`
+fn power_of_two(exponent: i32) -> String {
+    let raised = |letter: char| match letter {
+        '-' => '⁻',
+        '1' => '¹',
+        '2' => '²',
+        '3' => '³',
+        digit => digit.to_digit(10).and_then(|digit| char::from_u32(0x2070 + digit)).unwrap_or(digit),
+    };
+    format!("2{}", exponent.to_string().chars().map(raised).collect::<String>())
 }
 
 #[cfg(test)]
@@ -165,7 +180,7 @@ mod tests {
         assert!(rects.iter().all(|rect| rect.x >= 0.0 && rect.right() <= 70.0));
         assert_eq!(
             describe_histogram(&sizes),
-            "16 negative, in size from 2^-4 to 2^-3; 4 exactly zero; 4 positive, in size from 2^-2 to 2^-1; 1 not finite"
+            "16 negative (magnitudes 2⁻⁴ to 2⁻³); 4 exactly zero; 4 positive (magnitudes 2⁻² to 2⁻¹); 1 not finite"
         );
         assert!(histogram(&Histogram::default(), Rect::default()).is_empty());
     }

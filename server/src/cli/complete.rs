@@ -16,6 +16,7 @@ use engine::{DataError, EngineError};
 use wire::completion::{
     Alternative, CompletionEnd, CompletionLine, CompletionRequest, CompletionSummary, CompletionToken,
 };
+use wire::inspect::request::UNKNOWN_CHARACTERS;
 use wire::{ApiErrorBody, CheckpointId};
 
 use super::data::DataArgs;
@@ -138,17 +139,17 @@ fn tokenizer_of(data: &Path, saved: &Checkpoint) -> Result<TextTokenizer, ApiErr
     })
 }
 
-/// Tokens of the prompt; the refusal names characters that the run's datasets do not contain.
+/// Tokens of the prompt; the refusal names characters that are not in the vocabulary.
 fn encode(tokenizer: &TextTokenizer, prompt: &str) -> Result<Vec<u32>, ApiErrorBody> {
     let (tokens, unknown) = tokenizer.encode_known(prompt);
     if unknown.is_empty() {
         return Ok(tokens);
     }
     let named: Vec<String> = unknown.iter().take(20).map(|c| format!("{c:?}")).collect();
-    let message = format!("the run's datasets do not contain {}", named.join(", "));
+    let message = format!("{UNKNOWN_CHARACTERS}: {}", named.join(", "));
     Err(ApiErrorBody {
         field: Some("prompt".into()),
-        ..refusal("prompt_unknown", message, "leave these characters out of the prompt")
+        ..refusal("prompt_unknown", message, "remove them from the prompt")
     })
 }
 

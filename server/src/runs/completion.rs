@@ -72,7 +72,7 @@ async fn resolve(lab: &Lab, request: CompletionRequest) -> Result<CompletionRequ
 /// 404 for a checkpoint of a run.
 pub(super) fn no_checkpoint(run: &RunId, message: String) -> ApiError {
     ApiError::not_found(message).hint(format!(
-        "GET /api/v1/runs/{run}/checkpoints lists those that are kept; the command {{\"kind\": \"checkpoint\"}} saves one"
+        "save a checkpoint first: {{\"kind\": \"checkpoint\"}}; GET /api/v1/runs/{run}/checkpoints lists those that are kept"
     ))
 }
 

@@ -28,6 +28,9 @@ use result::Attention;
 /// Above this induction score a head is marked.
 const STRONG_INDUCTION: f32 = 0.5;
 
+const INDUCTION: &str = "Induction score: mean attention weight on the token after the previous occurrence of the current \
+                         token. Empty if no token occurs twice.";
+
 /// The view's subscription and the head chosen.
 #[derive(Clone, Copy)]
 struct Heads {
@@ -57,15 +60,22 @@ pub(super) fn view(xray: XrayState, step: Signal<StepChoice>) -> AnyView {
         _ => (0, 0),
     };
     let (layer, head) = (Memo::new(move |_| chosen().0), Memo::new(move |_| chosen().1));
-    let subscription = xray.subscribe(step, move |text| Some(Inspection::Attention { text, layer: layer.get() }));
+    let exists = Memo::new(move |_| layer.get() < xray.layers());
+    let subscription =
+        xray.subscribe(step, move |text| exists.get().then(|| Inspection::Attention { text, layer: layer.get() }));
     let heads = Heads { xray, subscription, layer, head };
-    view! {
-        <h2>{shows(move || format!("Attention patterns of block {}", layer.get()))}</h2>
-        {hook_point::caption(move || hook_point::pattern(layer.get()))}
-        {timeline::block_tabs(xray, move || layer.get(), |layer| Location::Attention { layer, head: 0 })}
-        {inspected(xray, subscription, move || content(heads))}
-    }
-    .into_any()
+    let to: fn(u32) -> Location = |layer| Location::Attention { layer, head: 0 };
+    let block = move || match exists.get() {
+        false => timeline::missing_block(xray, layer.get(), to),
+        true => view! {
+            <h2>{shows(move || format!("Attention patterns of block {}", layer.get()))}</h2>
+            {hook_point::caption(move || hook_point::pattern(layer.get()))}
+            {timeline::block_tabs(xray, move || layer.get(), to)}
+            {inspected(xray, subscription, move || content(heads))}
+        }
+        .into_any(),
+    };
+    shows(block)
 }
 
 fn content(heads: Heads) -> AnyView {
@@ -121,7 +131,7 @@ fn HeadCard(heads: Heads, each: u32) -> impl IntoView {
         />
             <span class="row small">
                 <b>{format!("head {each}")}</b>
-                <span class="mono dim" title="Induction score">{induction}</span>
+                <span class="dim" title=INDUCTION>"induction "<span class="mono">{induction}</span></span>
             </span>
         </button>
     }
@@ -141,7 +151,7 @@ fn AttendedText(heads: Heads) -> impl IntoView {
     let tints = Signal::derive(move || weights().unwrap_or_default());
     view! {
         <h3>{shows(move || format!("Tokens that the chosen token attends to, head {}", heads.head.get()))}</h3>
-        {token_text(heads.xray, "The text, coloured by attention weight", tokens, tints)}
+        {token_text(heads.xray, "The text, colored by attention weight", tokens, tints)}
     }
 }
 

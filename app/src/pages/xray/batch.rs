@@ -10,7 +10,7 @@ use super::location::Location;
 use super::single::{SingleInspection, answered};
 use super::state::XrayState;
 use super::token_text::still_token;
-use super::tokens::{nats, visible};
+use super::tokens::{nats, nats_per_token, visible};
 use crate::components::{Empty, NumberField, Progress, TypedNumber, clicks, shows};
 
 /// Sequences shown at first, and how many times more on request.
@@ -33,6 +33,14 @@ pub(super) fn view(xray: XrayState) -> AnyView {
         None => batch.clear(),
     };
     Effect::new(request);
+    // Without a step the newest batch is shown.
+    Effect::new(move || {
+        if step.get().is_none()
+            && let Some(newest) = xray.summary.with_untracked(|summary| summary.step.checked_sub(1))
+        {
+            xray.go(&Location::Batch { step: Some(newest) });
+        }
+    });
     let title = move || step.get().map_or("Batch".to_owned(), |step| format!("Batch of step {}", number::whole(step)));
     let answer = move || {
         let ready = move |step, result| content(xray, step, result);
@@ -86,7 +94,7 @@ fn StepForm(xray: XrayState, step: Memo<Option<u64>>) -> impl IntoView {
             >
                 "Show batch"
             </button>
-            <button type="button" title="Show the batch of the last step" on:click=newest>"Newest batch"</button>
+            <button type="button" title="Show the batch of the last step (default)" on:click=newest>"Newest batch"</button>
         </form>
     }
 }
@@ -113,10 +121,12 @@ fn content(xray: XrayState, step: u64, result: InspectionResult) -> AnyView {
         })
     };
     let (total, weights) = (number::whole(u64::from(total)), number::whole(step));
+    let in_view = move || {
+        let shown = count.min(limit.get());
+        format!("{shown} of {total} sequences, highest loss first; losses under the weights of step {weights}")
+    };
     view! {
-        <p class="provenance small dim">
-            {format!("{count} of {total} sequences, highest loss first; losses under the weights of step {weights}")}
-        </p>
+        <p class="provenance small dim" title="Mean cross-entropy of each sequence, in nats/token">{shows(in_view)}</p>
         <div class="batch">
             <ol class="contexts">{shows(shown)}</ol>
             {gradient_list(xray, gradients)}
@@ -134,8 +144,8 @@ fn sequence(sequence: &BatchSequence, most: f32) -> impl IntoView + use<> {
     });
     view! {
         <li>
-            <span class="small dim mono" title="Mean loss, dataset, and index in the batch">
-                {format!("{} · {} · sequence {}", nats(sequence.mean), sequence.corpus, sequence.row)}
+            <span class="small dim mono" title="Mean loss, dataset, and index in the batch, from 0">
+                {format!("{} · {} · sequence {}", nats_per_token(sequence.mean), sequence.corpus, sequence.row)}
             </span>
             <p class="token-text">{words.collect_view()}</p>
         </li>
@@ -158,8 +168,8 @@ fn gradient_list(xray: XrayState, gradients: Vec<(String, f32)>) -> AnyView {
     };
     view! {
         <section class="stack gradients" aria-label="Largest gradients">
-            <h3 title="Norm of the gradient of this batch in each parameter, √(Σ g²), before clipping">
-                "Largest gradient norms"
+            <h3 title="L2 norm of the gradient of this batch in each parameter, √(Σ g²), before clipping">
+                "Largest gradient norms"<span class="unit">", L2, before clipping"</span>
             </h3>
             <ol>{gradients.into_iter().take(PARAMETERS).map(item).collect_view()}</ol>
         </section>

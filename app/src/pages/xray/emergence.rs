@@ -30,11 +30,11 @@ enum Score {
 const SCORES: [(Score, &str, &str); 3] = [
     (
         Score::Induction,
-        "induction",
+        "induction score",
         "Mean attention weight on the token after the previous occurrence of the current token. Default.",
     ),
-    (Score::Previous, "previous token", "Mean attention weight on the token just before"),
-    (Score::Entropy, "entropy", "Mean entropy of the attention rows over its maximum, ln(number of keys)"),
+    (Score::Previous, "previous-token score", "Mean attention weight on the token just before"),
+    (Score::Entropy, "relative entropy", "Mean entropy of the attention rows over its maximum, ln(number of keys)"),
 ];
 
 impl Score {
@@ -46,9 +46,24 @@ impl Score {
         })
     }
 
+    /// Label of the y axis.
+    fn axis(self) -> &'static str {
+        match self {
+            Self::Induction => "induction score, %",
+            Self::Previous => "previous-token score, %",
+            Self::Entropy => "relative entropy, %",
+        }
+    }
+
     fn label(self) -> &'static str {
         SCORES.iter().find(|(score, ..)| *score == self).map_or("", |(_, label, _)| label)
     }
+}
+
+/// A point of a score in percent.
+fn in_percent(bucket: &Bucket) -> Bucket {
+    let percent = |value: f64| value * 100.0;
+    Bucket { min: percent(bucket.min), max: percent(bucket.max), mean: percent(bucket.mean), ..*bucket }
 }
 
 /// The score of a head over the snapshots.
@@ -144,7 +159,7 @@ fn no_snapshots() -> AnyView {
 fn Chart(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>) -> impl IntoView {
     let named = |series: &HeadSeries| ComponentSeries {
         name: format!("{}.{}", series.layer, series.head),
-        points: series.points.clone(),
+        points: series.points.iter().map(in_percent).collect(),
     };
     let drawn = Signal::derive(move || series.read().iter().map(named).collect());
     let label = Signal::derive(move || summary(&series.read(), score.get()));
@@ -152,8 +167,8 @@ fn Chart(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>)
         <SeriesChart
             xray
             series=drawn
-            title=Signal::stored("score")
-            ends=(Some(0.0), Some(1.0))
+            title=Signal::derive(move || score.get().axis())
+            ends=(Some(0.0), Some(100.0))
             label
             file="emergence"
         />
@@ -185,12 +200,12 @@ fn Table(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>)
     let table = view! {
         <table class="dense near">
             <thead><tr>
-                <th scope="col" title="The heads with the highest last score">
-                    {shows(move || format!("highest {}", score.get().label()))}
+                <th scope="col" title="The heads with the highest score at the last snapshot">"head"</th>
+                <th scope="col" class="right" title="Score at the last snapshot">
+                    {shows(move || format!("{} (last snapshot)", score.get().label()))}
                 </th>
-                <th scope="col" class="right" title="Score at the last snapshot">"last score"</th>
-                <th scope="col" class="right" title="The first step from which on the score stays above 50 %">
-                    "above 50 % since step"
+                <th scope="col" class="right" title="First step from which on the score stays above 50 %">
+                    "first step above 50 %"
                 </th>
             </tr></thead>
             <tbody>{shows(rows)}</tbody>

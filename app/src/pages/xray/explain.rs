@@ -18,12 +18,14 @@ const OVERVIEW: Explanation = Explanation {
            earlier tokens, and the MLP transforms each position on its own. After the final norm, the head turns the \
            vector into a probability for every possible next token. Click a component to open its view.",
     formula: "x ← x + attention(norm(x));  x ← x + MLP(norm(x));  p = softmax(head(norm(x)))",
-    healthy: "No component is marked in red. Colours change quickly in the first steps and slowly later.",
+    healthy: "No component is marked in red. Red marks a problem: values that are not finite, more than 50 % dead neurons, an \
+              attention score above 50, an update of more than 3 % of the weights, no gradient, or a gradient norm above \
+              20 times the median. Colors change quickly in the first steps and slowly later.",
 };
 
 const ATTENTION: Explanation = Explanation {
     text: "The attention pattern of each head: row i shows how strongly token i attends to each earlier token j. The \
-           colour scale follows the square root of the weight, so that small weights remain visible. A bright line \
+           color scale follows the square root of the weight, so that small weights remain visible. A bright line \
            just below the diagonal marks a previous-token head. A lower line that starts where a token occurs again \
            marks an induction head: it attends to the token that followed the earlier occurrence.",
     formula: "A = softmax(q·kᵀ / √d_head) over earlier tokens; every row sums to 1",
@@ -57,7 +59,7 @@ const NEURON: Explanation = Explanation {
 };
 
 const WEIGHTS: Explanation = Explanation {
-    text: "Every matrix as a small heat map: orange is positive, blue is negative, and the background colour is zero. \
+    text: "Every matrix as a small heat map: orange is positive, blue is negative, and the background color is zero. \
            Below it is the histogram of its values. Click a matrix to enlarge it.",
     formula: "tile = mean of its values;  stable rank = |W|²_F / |W|²₂",
     healthy: "At the start the values are pure noise. Structure such as stripes and a few strong rows appears with \
@@ -76,9 +78,9 @@ const MATRIX: Explanation = Explanation {
 const EMBEDDING: Explanation = Explanation {
     text: "The token embeddings, projected onto their first two principal components. Tokens that occur in similar \
            contexts move together during training. Trails show the path of the chosen token and its nearest \
-           neighbours. The projection of each step is rotated onto the one before it (Procrustes alignment), so that \
+           neighbors. The projection of each step is rotated onto the one before it (Procrustes alignment), so that \
            only real movement is visible.",
-    formula: "x, y = first two principal components;  neighbours = largest cosine similarity in all dimensions",
+    formula: "x, y = first two principal components;  neighbors = largest cosine similarity in all dimensions",
     healthy: "A round cloud at the start, then groups: names, verbs, punctuation. On modular arithmetic the numbers \
               form rings.",
 };
@@ -94,7 +96,7 @@ const INTERVENTIONS: Explanation = Explanation {
 };
 
 const BATCH: Explanation = Explanation {
-    text: "The training sequences of one step, coloured by the loss of each token under the current weights. A loss \
+    text: "The training sequences of one step, colored by the loss of each token under the current weights. A loss \
            spike is often caused by unusual text: a table, another language, a corrupted file. Beside the sequences \
            are the parameters with the largest gradient norm for this batch.",
     formula: "loss of a token = −ln p(token | tokens before it)",
@@ -103,8 +105,8 @@ const BATCH: Explanation = Explanation {
 };
 
 const EMERGENCE: Explanation = Explanation {
-    text: "Abilities appear suddenly in training. The chart shows a score of every head over the snapshots: an \
-           induction head often forms within few steps, and the loss drops at the same time. On modular arithmetic, \
+    text: "Some abilities form within a few steps. The chart shows a score of every head over the snapshots. When an \
+           induction head forms, the loss often drops at the same time. On modular arithmetic, \
            the embedding of the numbers concentrates on a few frequencies when the model changes from memorizing to \
            generalizing (grokking).",
     formula: "induction = mean attention weight on the token after the previous occurrence of the current token",
@@ -153,6 +155,6 @@ pub(super) fn Explain() -> impl IntoView {
 fn QuantityExplanation(xray: XrayState) -> impl IntoView {
     shows(move || {
         let about = xray.quantity.get().about();
-        view! { <h3>{format!("Coloured by {}", about.label)}</h3><p>{about.meaning}</p><p>{about.healthy}</p> }
+        view! { <h3>{format!("Colored by {}", about.label)}</h3><p>{about.meaning}</p><p>{about.healthy}</p> }
     })
 }

@@ -15,6 +15,7 @@ use super::subscription::Subscription;
 use super::tokens::percent;
 use crate::components::number::now_ms;
 use crate::components::{Empty, Icon, Skeleton, clicks, shows};
+use crate::net::api::sentence;
 
 /// A live result is marked as stale when it is older than this and than [`STALE_INTERVALS`] of its update intervals.
 const STALE_MS: f64 = 6_000.0;
@@ -65,13 +66,17 @@ fn failed(xray: XrayState, subscription: Subscription) -> AnyView {
                 title="The run has not started"
                 text="The run waits for its device. Inspections are available from the first step on."
             >
-                <a class="button" href=xray.run_href()>"Go to the run"</a>
+                <a class="button" href=xray.run_href() title="The page of the run">"Open the run"</a>
             </Empty>
         }
         .into_any();
     }
+    // The form of the prompt says it once for all views.
+    if untrack(|| xray.prompt_problem.read().is_some()) {
+        return view! { <p class="dim">"No result for this prompt."</p> }.into_any();
+    }
     let message = move || match subscription.status.get() {
-        Status::Failed(message) => message,
+        Status::Failed(message) => sentence(&message),
         _ => String::new(),
     };
     let retry = move |_| {
@@ -87,7 +92,9 @@ fn failed(xray: XrayState, subscription: Subscription) -> AnyView {
             <div>
                 <strong>"The inspection failed"</strong>
                 <p>{message}</p>
-                {shows(move || can_retry().then(|| view! { <button on:click=clicks(retry)>"Try again"</button> }))}
+                {shows(move || can_retry().then(|| view! {
+                    <button title="Compute the inspection again" on:click=clicks(retry)>"Try again"</button>
+                }))}
             </div>
         </div>
     }
@@ -113,8 +120,12 @@ fn no_snapshot(xray: XrayState, subscription: Subscription) -> AnyView {
         >
             <button
                 class="primary"
-                title="Loads the checkpoint in a separate process and runs the inspection there"
-                on:click=compute> {shows(move || format!("Compute for {}", step()))} </button> <button
+                title="Load the checkpoint in a separate process and compute the inspection there"
+                on:click=compute
+            >
+                {shows(move || format!("Compute for {}", step()))}
+            </button>
+            <button
                 title="Return to the newest step"
                 on:click=clicks(move |_| xray.step.set(StepChoice::Newest))
             >
@@ -130,7 +141,7 @@ fn no_snapshot(xray: XrayState, subscription: Subscription) -> AnyView {
 fn Provenance(xray: XrayState, subscription: Subscription) -> impl IntoView {
     let described = move || {
         let result = subscription.result.get()?;
-        Some((number::whole(result.step), source_text(result.source)))
+        Some((number::whole(result.step), source_text(result.source, xray.summary.read().state)))
     };
     let loading = move || {
         let has_older = subscription.result.read().is_some();
@@ -152,13 +163,17 @@ fn Provenance(xray: XrayState, subscription: Subscription) -> impl IntoView {
     }
 }
 
-fn source_text(source: Source) -> String {
+/// Where a result comes from. Only a run that trains changes its weights, so only its results are updated.
+fn source_text(source: Source, state: RunState) -> String {
     let secs = |ms: f64| number::duration(ms / 1e3);
     match source {
-        Source::Live(overhead) if overhead.every_ms > 0.0 => {
+        Source::Live(overhead) if overhead.every_ms > 0.0 && state == RunState::Running => {
             format!("live, updated every {}, {} per inspection", secs(overhead.every_ms), secs(overhead.cost_ms))
         }
-        Source::Live(overhead) => format!("computed while paused, in {}", secs(overhead.cost_ms)),
+        Source::Live(overhead) if state == RunState::Paused => {
+            format!("current weights (run paused), computed in {}", secs(overhead.cost_ms))
+        }
+        Source::Live(overhead) => format!("newest weights, computed in {}", secs(overhead.cost_ms)),
         Source::Snapshot => "snapshot".into(),
         Source::Checkpoint => "computed from a checkpoint".into(),
     }
@@ -184,15 +199,12 @@ fn stale_text(xray: XrayState, subscription: Subscription) -> impl Fn() -> Optio
     }
 }
 
-/// The overhead of all live inspections together.
-pub(super) fn overhead_text(status: &Status) -> Option<String> {
+/// The overhead of all live inspections together, while the run trains.
+pub(super) fn overhead_text(status: &Status, state: RunState) -> Option<String> {
     let Status::Ready(result) = status else { return None };
-    let Source::Live(InspectionOverhead { cost_ms, every_ms, share }) = result.source else { return None };
-    let secs = |ms: f64| number::duration(ms / 1e3);
-    Some(if every_ms > 0.0 {
+    let Source::Live(InspectionOverhead { every_ms, share, .. }) = result.source else { return None };
+    (every_ms > 0.0 && state == RunState::Running).then(|| {
         let share = percent(share).replace(THIN, " ");
-        format!("inspection overhead: {share} of training time, every {}", secs(every_ms))
-    } else {
-        format!("computed in {}, while paused", secs(cost_ms))
+        format!("inspection overhead: {share} of training time, every {}", number::duration(every_ms / 1e3))
     })
 }

@@ -43,14 +43,14 @@ const fn tab(id: &'static str, label: &'static str, tooltip: &'static str) -> Ta
 
 /// The tabs in order.
 pub(crate) const TABS: [Tab; 9] = [
-    tab("overview", "Overview", "All components, and the inspected text coloured by loss"),
+    tab("overview", "Overview", "All components, and the inspected text colored by loss"),
     tab("attention", "Attention", "Attention patterns of all heads of a block"),
     tab("logit_lens", "Logit lens", "The model's prediction after each block"),
     tab("neurons", "Neurons", "Activations of a block's MLP neurons"),
     tab("weights", "Weights", "Every weight matrix, its gradient and its update"),
     tab("embedding", "Embedding", "Token embeddings on their first two principal components"),
     tab("interventions", "Interventions", "Ablate or scale components and measure the effect on the loss"),
-    tab("batch", "Batch", "The training sequences of one step, coloured by loss"),
+    tab("batch", "Batch", "The training sequences of one step, colored by loss"),
     tab("emergence", "Emergence", "Scores of attention heads over the training steps"),
 ];
 

@@ -32,7 +32,9 @@ pub(super) fn view(xray: XrayState, step: Signal<StepChoice>) -> AnyView {
         Location::Neurons { layer } => layer,
         _ => 0,
     });
-    let subscription = xray.subscribe(step, move |text| Some(Inspection::Neurons { text, layer: layer.get() }));
+    let exists = Memo::new(move |_| layer.get() < xray.layers());
+    let subscription =
+        xray.subscribe(step, move |text| exists.get().then(|| Inspection::Neurons { text, layer: layer.get() }));
     let row = RwSignal::new(None::<u32>);
     let sizes = Signal::derive(move || match subscription.result.get().map(|shown| shown.result.clone()) {
         Some(InspectionResult::Neurons { histogram, .. }) => histogram,
@@ -48,13 +50,18 @@ pub(super) fn view(xray: XrayState, step: Signal<StepChoice>) -> AnyView {
         }
         .into_any()
     };
-    view! {
-        <h2>{shows(move || format!("Neurons of block {}", layer.get()))}</h2>
-        {hook_point::caption(move || hook_point::neurons(layer.get()))}
-        {timeline::block_tabs(xray, move || layer.get(), |layer| Location::Neurons { layer })}
-        {inspected(xray, subscription, content)}
-    }
-    .into_any()
+    let to: fn(u32) -> Location = |layer| Location::Neurons { layer };
+    let block = move || match exists.get() {
+        false => timeline::missing_block(xray, layer.get(), to),
+        true => view! {
+            <h2>{shows(move || format!("Neurons of block {}", layer.get()))}</h2>
+            {hook_point::caption(move || hook_point::neurons(layer.get()))}
+            {timeline::block_tabs(xray, move || layer.get(), to)}
+            {inspected(xray, subscription, content)}
+        }
+        .into_any(),
+    };
+    shows(block)
 }
 
 #[component]
@@ -92,10 +99,10 @@ fn ChosenNeuron(xray: XrayState, subscription: Subscription, row: RwSignal<Optio
         let value = number::short(f64::from(value));
         Some(format!("activation of neuron {neuron} at “{word}”: {value}; click to see what activates it most"))
     };
-    let none = || "Point at a neuron to colour the text below by its activations".to_owned();
+    let none = || "Point at a neuron to color the text below by its activations".to_owned();
     view! {
         <p class="small" role="status">{shows(move || activation().unwrap_or_else(none))}</p>
-        {token_text(xray, "The text, coloured by the activation of the chosen neuron", tokens, tints)}
+        {token_text(xray, "The text, colored by the activation of the chosen neuron", tokens, tints)}
     }
 }
 

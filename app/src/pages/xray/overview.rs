@@ -23,7 +23,7 @@ pub(super) fn view(xray: XrayState, step: Signal<StepChoice>) -> AnyView {
     let lens = xray.subscribe(step, |text| Some(Inspection::LogitLens { text }));
     let measurements = Measurements::new(xray, step);
     view! {
-        <h2>"Inspected text, coloured by loss"</h2>
+        <h2>"Inspected text, colored by loss"</h2>
         {inspected(xray, lens, move || loss_text(xray, lens))}
         <h2>"All components"</h2>
         {inspected(xray, measurements.forward, move || view! {

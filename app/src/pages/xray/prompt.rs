@@ -78,7 +78,7 @@ pub(super) fn Prompt() -> impl IntoView {
         <section class="sheet padded prompt-box" aria-label="Inspected text">
             <form class="row" on:submit=submit>
                 <div class="tabs" role="group" aria-label="Kind of text">
-                    {kind_button(form, false, "validation window", "Inspect a window of the validation split")}
+                    {kind_button(form, false, "validation window", "Inspect a window of the validation split (default)")}
                     {kind_button(form, true, "prompt", "Inspect a text that you enter")}
                 </div>
                 {shows(input)}
@@ -92,6 +92,9 @@ pub(super) fn Prompt() -> impl IntoView {
                 </button>
             </form>
             {shows(move || error().map(|error| view! { <p class="field-error" role="alert">{error}</p> }))}
+            {shows(move || xray.prompt_problem.get().map(|problem| view! {
+                <p class="field-error" role="alert">{problem}</p>
+            }))}
             {shows(move || is_past().then(|| past_steps(xray)))}
         </section>
     }
@@ -145,7 +148,7 @@ fn window_input(form: Form) -> AnyView {
             <NumberField number=form.window />
         </label>
         <span class="grow small dim">
-            {format!("The same text at every step; at most {} tokens.", tokens_read(form.xray))}
+            {format!("Up to {} tokens; the same text at every step.", tokens_read(form.xray))}
         </span>
     }
     .into_any()

@@ -27,7 +27,8 @@ pub(crate) struct About {
     pub(crate) healthy: &'static str,
     /// Ends of the colour scale.
     pub(crate) ends: (f64, f64),
-    is_log: bool,
+    /// Whether the scale is logarithmic.
+    pub(crate) is_log: bool,
 }
 
 pub(crate) const QUANTITIES: [About; 5] = [
@@ -55,8 +56,8 @@ pub(crate) const QUANTITIES: [About; 5] = [
     About {
         quantity: Quantity::GradientNorm,
         label: "gradient norm",
-        unit: "loss / weight",
-        meaning: "Norm of the gradient of the loss over the component's parameters, √(Σ g²), before clipping, at the \
+        unit: "",
+        meaning: "L2 norm of the gradient of the loss over the component's parameters, √(Σ g²), before clipping, at the \
                   last step that measured it.",
         healthy: "All components lie within a factor of ten of each other. 0 means that the component receives no \
                   gradient.",
@@ -69,8 +70,8 @@ pub(crate) const QUANTITIES: [About; 5] = [
         unit: "",
         meaning: "Norm of one optimizer update over the norm of the weights, |ΔW| / |W|, averaged over the \
                   component's matrices, at the last step that measured it.",
-        healthy: "About 0.001 in the middle of training. Above 0.01 the learning rate is probably too high; below \
-                  0.00001 the weights hardly change.",
+        healthy: "About 1e-3 in the middle of training. Above 0.01 the learning rate is probably too high; below \
+                  1e-5 the weights hardly change.",
         ends: (1e-5, 1e-1),
         is_log: true,
     },
@@ -80,7 +81,7 @@ pub(crate) const QUANTITIES: [About; 5] = [
         unit: "of the maximum",
         meaning: "Entropy of each row of the attention pattern, -Σ p ln p, over its maximum, ln(number of keys), \
                   averaged over rows and heads.",
-        healthy: "Near 100 % at the start, when every head attends to all tokens equally; lower as heads specialise. \
+        healthy: "Near 100 % at the start, when every head attends to all tokens equally; lower as heads specialize. \
                   One head near 0 % is fine. All heads at 0 % with large scores are a collapse.",
         ends: (0.0, 1.0),
         is_log: false,

@@ -35,6 +35,8 @@ pub(crate) struct XrayState {
     pub(super) prompt_at_past_steps: RwSignal<bool>,
     /// What the overview is coloured by.
     pub(super) quantity: RwSignal<Quantity>,
+    /// Why the prompt cannot be inspected: characters that are not in the vocabulary.
+    pub(super) prompt_problem: RwSignal<Option<String>>,
     /// Position of the chosen token in the text.
     pub(super) token: RwSignal<Option<usize>>,
     pub(super) playback: Playback,
@@ -64,6 +66,7 @@ impl XrayState {
             text: RwSignal::new(text_of_address(router)),
             prompt_at_past_steps: RwSignal::new(false),
             quantity: RwSignal::new(Quantity::ActivationRms),
+            prompt_problem: RwSignal::new(None),
             token: RwSignal::new(None),
             playback: Playback::new(inspections.steps, step),
         }

@@ -3,11 +3,12 @@
 
 use figure::number;
 use leptos::prelude::*;
+use wire::RunState;
 
 use super::location::Location;
 use super::state::XrayState;
 use super::step::{SPEEDS, StepChoice, choice_at, slider_position};
-use crate::components::{Icon, clicks, says, shows};
+use crate::components::{Empty, Icon, clicks, says, shows};
 
 /// The bar.
 #[component]
@@ -41,25 +42,17 @@ fn Breadcrumbs(xray: XrayState) -> impl IntoView {
         let crumbs = xray.location.get().breadcrumbs().into_iter();
         crumbs
             .map(|(location, label)| {
-                view! { <span class="dim" aria-hidden="true">"▸"</span><a href=xray.path(&location)>{label}</a> }
+                view! {
+                    <span class="dim" aria-hidden="true">"▸"</span>
+                    <a href=xray.path(&location) title="Open this level; Esc goes one level up">{label}</a>
+                }
             })
             .collect_view()
-    };
-    let up = move || {
-        xray.location.get().up().map(|up| {
-            view! {
-                <button class="quiet up" title="Go one level up (Esc)" on:click=clicks(move |_| xray.go(&up))>
-                    <Icon name="up" />
-                    "up"
-                </button>
-            }
-        })
     };
     view! {
         <nav class="crumbs" aria-label="Breadcrumbs">
             <a href=xray.run_href() title="The page of the run">{shows(move || xray.summary.read().name.clone())}</a>
             {shows(crumbs)}
-            {shows(up)}
         </nav>
     }
 }
@@ -150,6 +143,8 @@ fn StepSlider(xray: XrayState) -> impl IntoView {
 #[component]
 fn NewestButton(xray: XrayState) -> impl IntoView {
     let is_newest = move || xray.step.get() == StepChoice::Newest;
+    // A paused run has a worker, but its weights do not change.
+    let is_training = Memo::new(move |_| xray.summary.read().state == RunState::Running);
     let show = move |_| {
         xray.playback.pause();
         xray.step.set(StepChoice::Newest);
@@ -162,7 +157,7 @@ fn NewestButton(xray: XrayState) -> impl IntoView {
             title="Show the newest step and follow it while the run trains"
             on:click=clicks(show)
         >
-            {shows(move || if xray.inspections.is_live() { "live" } else { "newest" })}
+            {shows(move || if is_training.get() { "live" } else { "newest" })}
         </button>
     }
 }
@@ -171,10 +166,10 @@ fn NewestButton(xray: XrayState) -> impl IntoView {
 fn SpeedChoice(xray: XrayState) -> impl IntoView {
     let speed = xray.playback.speed;
     let option = move |each: u32| {
-        view! { <option value=each.to_string() selected=move || speed.get() == each>{format!("{each} / s")}</option> }
+        view! { <option value=each.to_string() selected=move || speed.get() == each>{format!("{each} snapshots/s")}</option> }
     };
     view! {
-        <label class="pick" title="Playback speed, snapshots per second; default 12">
+        <label class="pick" title="Playback speed in snapshots per second. Default: 12">
             <span class="unseen">"Playback speed"</span>
             <select on:change:target=move |event| speed.set(event.target().value().parse().unwrap_or(12))>
                 {SPEEDS.map(option)}
@@ -226,6 +221,20 @@ fn OtherStep(xray: XrayState) -> impl IntoView {
             <output class="mono at" title="Second step">{shows(move || step_number(xray, step()))}</output>
         </div>
     }
+}
+
+/// Shown in place of a view of a block that the model does not have.
+pub(super) fn missing_block(xray: XrayState, layer: u32, to: fn(u32) -> Location) -> AnyView {
+    let text = match xray.layers() {
+        1 => "This model has one block, block 0.".to_owned(),
+        layers => format!("This model has blocks 0 to {}.", layers.saturating_sub(1)),
+    };
+    view! {
+        <Empty title=format!("Block {layer} does not exist") text>
+            <a class="button" href=xray.path(&to(0)) title="The same view of the first block">"Show block 0"</a>
+        </Empty>
+    }
+    .into_any()
 }
 
 /// One button for each block; nothing for a model of one block.

@@ -125,14 +125,14 @@ pub(super) fn loss_text(xray: XrayState, subscription: Subscription) -> AnyView 
         let chosen = xray.token.get().and_then(|at| Some((tokens.read().get(at).cloned()?, *losses.read().get(at)?)));
         let chosen = chosen
             .map_or_else(|| "point at a token, or use the arrow keys".into(), |(word, loss)| loss_of(&word, loss));
-        Some(format!("mean loss {} · {chosen}", number::with_unit(all, "nats")))
+        Some(format!("mean loss {} · {chosen}", number::with_unit(all, "nats/token")))
     };
     view! {
-        {token_text(xray, "The text, coloured by loss", tokens, tints)}
+        {token_text(xray, "The text, colored by loss", tokens, tints)}
         <p class="row small dim">
             <span
                 class="loss-scale"
-                title="Colour scale of the loss of each token, −ln p(token | tokens before it): from 0 to ln V, the \
+                title="Color scale of the loss of each token, −ln p(token | tokens before it): from 0 to ln V, the \
                        loss of the uniform distribution over the vocabulary"
             >
                 "0 "

@@ -33,6 +33,11 @@ pub(crate) fn nats(loss: f32) -> String {
     if loss.is_nan() { "no next token".into() } else { number::with_unit(f64::from(loss), "nats") }
 }
 
+/// A mean loss as `2.31 nats/token`.
+pub(crate) fn nats_per_token(loss: f32) -> String {
+    number::with_unit(f64::from(loss), "nats/token")
+}
+
 /// Mean of the finite values; `None` if there are none.
 pub(crate) fn mean(values: impl IntoIterator<Item = f32>) -> Option<f64> {
     let (sum, count) = values

@@ -2,6 +2,7 @@
 
 use wire::PlanError;
 use wire::control::intervention::NoSuchComponent;
+use wire::inspect::request::UNKNOWN_CHARACTERS;
 
 /// An error of [`crate::inspect`].
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +52,7 @@ pub enum InspectError {
         max: usize,
     },
     /// Characters that the tokenizer has no token for.
-    #[error("the tokenizer of this run does not know {}; leave these characters out", quoted(chars))]
+    #[error("{}: {}; remove them from the prompt", UNKNOWN_CHARACTERS, quoted(chars))]
     UnknownChars {
         /// The characters, each once.
         chars: Vec<char>,

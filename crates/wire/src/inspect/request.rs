@@ -11,6 +11,8 @@ use crate::error::PlanError;
 
 /// Maximum number of tokens that an inspection reads; the context length if that is shorter.
 pub const MAX_TOKENS: usize = 128;
+/// Beginning of the message that names characters of a prompt for which the tokenizer has no token.
+pub const UNKNOWN_CHARACTERS: &str = "characters not in the vocabulary";
 /// Maximum length of a prompt, characters.
 pub const MAX_PROMPT_CHARS: usize = 4000;
 /// Inspections that one page may keep requested at a time.

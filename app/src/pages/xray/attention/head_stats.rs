@@ -12,29 +12,29 @@ pub(super) fn facts(head: &HeadStats) -> [(&'static str, String, &'static str); 
     let fraction = |value: f32| if value.is_nan() { "–".to_owned() } else { percent(f64::from(value)) };
     [
         (
-            "entropy",
+            "relative entropy",
             fraction(head.entropy),
             "Mean entropy of the rows, -Σ p ln p, over its maximum, ln(number of keys). 100 %: attends to all tokens \
              equally; 0 %: attends to one token.",
         ),
         (
-            "distance",
+            "mean distance",
             figure::number::with_unit(f64::from(head.distance), "tokens"),
             "Mean distance to the attended token: Σ p · (position of the query − position of the key), in tokens.",
         ),
         (
-            "previous",
+            "previous-token score",
             fraction(head.previous),
             "Mean attention weight on the token just before. Near 100 %: a previous-token head.",
         ),
         (
-            "induction",
+            "induction score",
             fraction(head.induction),
             "Mean attention weight on the token after the previous occurrence of the current token. Near 100 %: an \
              induction head. – if no token occurs twice.",
         ),
         (
-            "top score",
+            "maximum score",
             figure::number::short(f64::from(head.top_logit)),
             "Largest attention score, q·k / √d_head, before the softmax. Above about 50 the softmax is saturated.",
         ),
@@ -64,7 +64,7 @@ pub(super) fn table(heads: &[HeadStats], chosen: u32, choose: impl Fn(u32) + Cop
     let table = view! {
         <table class="dense">
             <thead><tr>
-                <th scope="col">"head"</th>{headings}
+                <th scope="col" title="Number of the head in its block, from 0">"head"</th>{headings}
                 <th scope="col" title="The kind of head that the statistics indicate">"kind"</th>
             </tr></thead>
             <tbody>{rows}</tbody>

@@ -17,7 +17,10 @@ const LEFT: f64 = 72.0;
 const FOOT: f64 = 40.0;
 /// Cells this high have room for a label each, pixels.
 const LABELLED: f64 = 9.5;
-const NOTE: &str = "attention weight, colours by its square root; rows are queries, columns are keys";
+/// Characters of a key label, and the width of one, pixels.
+const KEY_LETTERS: usize = 6;
+const LETTER: f64 = 6.2;
+const NOTE: &str = "attention weight, colors by its square root; rows are queries, columns are keys";
 
 /// The pattern with the keys after each query left open, to which no token can attend.
 pub(super) fn causal(pattern: &HeatMap) -> HeatMap {
@@ -125,6 +128,9 @@ fn drawing(size: Size, tokens: &[String], pattern: &HeatMap, row: Option<usize>,
     let ends = (0.0, pattern.high);
     let mut shapes = vec![heat(&causal(pattern), rect, Ramp::Shares, ends)];
     shapes.extend(query_labels(tokens, rect, cell, row));
+    if column.is_none() {
+        shapes.extend(key_labels(tokens, rect, cell));
+    }
     if let Some(row) = row.filter(|row| *row < tokens.len()) {
         shapes.extend(outline(Rect::new(rect.x, rect.y + row as f64 * cell, rect.width, cell)));
         if let Some(column) = column.filter(|column| *column < tokens.len()) {
@@ -139,16 +145,35 @@ fn drawing(size: Size, tokens: &[String], pattern: &HeatMap, row: Option<usize>,
     shapes
 }
 
-/// The labels of all queries, or of the chosen one if there is no room for all.
+/// Every how many-th cell has room for a label of this length.
+fn stride(cell: f64, length: f64) -> usize {
+    (length / cell.max(0.1)).ceil().max(1.0) as usize
+}
+
+/// The labels of the queries for which there is room, and of the chosen one.
 fn query_labels(tokens: &[String], rect: Rect, cell: f64, chosen: Option<usize>) -> Vec<Shape> {
     let label = |(at, token): (usize, &String)| {
         let is_chosen = chosen == Some(at);
         let role = if is_chosen { Role::Ink } else { Role::InkSoft };
         let at = Point::new(rect.x - 6.0, rect.y + (at as f64 + 0.5) * cell + 3.5);
         let text = Text::numbers(at, brief(token, 10), 10.0, role).anchored(Anchor::End);
-        (cell >= LABELLED || is_chosen).then(|| Shape::from(if is_chosen { text.strong() } else { text }))
+        Shape::from(if is_chosen { text.strong() } else { text })
     };
-    tokens.iter().enumerate().filter_map(label).collect()
+    let stride = stride(cell, LABELLED);
+    // Neighbors of the chosen query give way to its label.
+    let has_room =
+        |at: usize| chosen == Some(at) || (at % stride == 0 && chosen.is_none_or(|row| row.abs_diff(at) >= stride));
+    tokens.iter().enumerate().filter(|(at, _)| has_room(*at)).map(label).collect()
+}
+
+/// The labels of the keys for which there is room, below their columns.
+fn key_labels(tokens: &[String], rect: Rect, cell: f64) -> Vec<Shape> {
+    let letters = tokens.iter().map(|token| brief(token, KEY_LETTERS).chars().count()).max().unwrap_or(1);
+    let label = |(at, token): (usize, &String)| {
+        let at = Point::new(rect.x + (at as f64 + 0.5) * cell, rect.bottom() + 12.0);
+        Text::numbers(at, brief(token, KEY_LETTERS), 10.0, Role::InkSoft).anchored(Anchor::Middle).into()
+    };
+    tokens.iter().enumerate().step_by(stride(cell, letters as f64 * LETTER + 3.0)).map(label).collect()
 }
 
 /// The cell of a query and a key, with the label of the key.

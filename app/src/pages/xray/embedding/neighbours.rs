@@ -23,7 +23,7 @@ pub(super) fn Neighbours(projection: Projection) -> impl IntoView {
     };
     view! {
         <div class="row">
-            <label class="row" title="Choose a token to see its nearest neighbours and its trail">"Token"
+            <label class="row" title="Choose a token to see its nearest neighbors and its trail">"Token"
                 <select on:change:target=move |event| chosen.set(event.target().value().parse().ok())>
                     <option value="">"choose a token"</option>
                     {shows(options)}

@@ -41,7 +41,7 @@ pub(super) fn view(xray: XrayState, step: u64, result: InspectionResult) -> AnyV
         </p>
         {scroll_table("Loss with and without the interventions", loss_table(rows.collect_view().into_any()))}
         <h3>"Tokens that are harder to predict with the interventions"</h3>
-        {token_text(xray, "The text, coloured by the increase of the loss", words, Signal::stored(tints))}
+        {token_text(xray, "The text, colored by the increase of the loss", words, Signal::stored(tints))}
         <p class="small dim">{hardest}</p>
         <div class="completions">
             <div>
@@ -107,8 +107,9 @@ fn tints(increases: &[f32]) -> Vec<f32> {
 fn hardest(tokens: &[String], increases: &[f32]) -> Option<String> {
     let finite = increases.iter().enumerate().filter(|(_, increase)| increase.is_finite());
     let (at, increase) = finite.max_by(|a, b| a.1.total_cmp(b.1))?;
-    let increase = number::short(f64::from(*increase));
-    Some(format!("Largest increase: “{}” (position {at}), {increase} nats", visible(tokens.get(at)?)))
+    let sign = if *increase > 0.0 { "+" } else { "" };
+    let increase = format!("{sign}{}", number::short(f64::from(*increase)));
+    Some(format!("Largest increase: “{}” at position {at} (from 0), {increase} nats", visible(tokens.get(at)?)))
 }
 
 #[cfg(test)]
@@ -121,7 +122,7 @@ mod tests {
         assert!(found[0].is_nan());
         assert_eq!(found[1..], [0.5, 2.0, -1.0]);
         let tokens = ["a", "b", "c", "d"].map(String::from);
-        assert!(hardest(&tokens, &found).unwrap().starts_with("Largest increase: “c” (position 2), 2"));
+        assert!(hardest(&tokens, &found).unwrap().starts_with("Largest increase: “c” at position 2 (from 0), +2"));
         assert_eq!(tints(&found)[1..], [0.25, 1.0, 0.0]);
     }
 }

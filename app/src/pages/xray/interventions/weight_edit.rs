@@ -7,7 +7,7 @@ use wire::control::intervention::{Component, Intervention};
 use wire::run::spec::Parent;
 use wire::{Command, RunSpec, RunState};
 
-use crate::components::{Failure, clicks, says, shows};
+use crate::components::{Confirm, Failure, Question, clicks, says, shows};
 use crate::net::api::{self, ApiFailure};
 use crate::pages::xray::state::XrayState;
 use crate::route::run_path;
@@ -16,9 +16,10 @@ use crate::session::Session;
 /// Minimum number of steps that a fork of a finished run trains.
 const MIN_STEPS: u64 = 100;
 const CONTROL: &str = "A control run is a fork from the same state without the edit, trained on the same batches. The \
-                       difference between the two runs is the effect of the edit. Off by default.";
-const APPLY: &str = "Multiply the weights of the run once, before its next step";
-const FORK: &str = "Start a new run from the newest checkpoint with this edit";
+                       difference between the two runs is the effect of the edit. It queues a second run on the same \
+                       device. Off by default.";
+const APPLY: &str = "Multiply the weights of this run once, before its next step; asks first";
+const FORK: &str = "Queue a new run from the newest checkpoint with this edit; this run does not change";
 
 /// The outcome of the last action.
 #[derive(Clone)]
@@ -36,6 +37,8 @@ struct Edit {
     xray: XrayState,
     interventions: RwSignal<Vec<Intervention>>,
     reason: RwSignal<String>,
+    /// Name of a fork; empty for a generated one.
+    name: RwSignal<String>,
     has_control: RwSignal<bool>,
     outcome: RwSignal<Outcome>,
     on_applied: Callback<()>,
@@ -52,6 +55,26 @@ impl Edit {
         let summary = self.xray.summary.read();
         let is_at_its_end = !summary.state.is_live() && summary.step >= summary.steps;
         is_at_its_end.then(|| summary.steps + (summary.steps / 10).max(MIN_STEPS))
+    }
+
+    /// Asks, and then applies the edit.
+    fn ask(self, confirm: Confirm) {
+        let edits: Vec<String> = self.interventions.get_untracked().iter().map(ToString::to_string).collect();
+        let apply = move || {
+            if !self.outcome.is_disposed() {
+                self.apply();
+            }
+        };
+        confirm.ask(Question {
+            title: format!("Edit the weights of {}?", self.xray.summary.with_untracked(|summary| summary.name.clone())),
+            loses: format!(
+                "Before the next step: {}. Training continues from the edited weights. You can undo the edit on the \
+                 page of the run.",
+                edits.join(", ")
+            ),
+            verb: "Apply",
+            act: confirm.keep(apply),
+        });
     }
 
     fn apply(self) {
@@ -77,19 +100,13 @@ impl Edit {
     fn fork(self) {
         self.outcome.set(Outcome::Waiting("Creating the fork …"));
         let (run, steps) = (self.xray.run.get_value(), untrack(|| self.extended_steps()));
-        let parent = Parent {
-            run,
-            step: None,
-            checkpoint: None,
-            changes: vec![self.command()],
-            refit_schedule: false,
-            control_of: None,
-        };
+        let name = Some(self.name.get_untracked().trim().to_owned()).filter(|name| !name.is_empty());
+        let parent = Parent { run, step: None, checkpoint: None, changes: vec![self.command()], refit_schedule: false, control_of: None };
         spawn_local(async move {
-            let spec = RunSpec { parent: Some(parent), steps, ..RunSpec::default() };
+            let spec = RunSpec { name, parent: Some(parent), steps, ..RunSpec::default() };
             let outcome = match api::create_run(&spec).await {
                 Ok(view) => {
-                    Outcome::Done(format!("{} starts with this edit.", view.summary.name), run_path(&view.summary.id))
+                    Outcome::Done(format!("Queued {} with this edit.", view.summary.name), run_path(&view.summary.id))
                 }
                 Err(failure) => Outcome::Refused(failure),
             };
@@ -111,10 +128,11 @@ pub(super) fn WeightEdit(
     /// Called once the run has the edit: the effect was computed on other weights.
     on_applied: Callback<()>,
 ) -> impl IntoView {
-    let session = expect_context::<Session>();
-    let (reason, has_control) = (RwSignal::new(String::new()), RwSignal::new(false));
+    let (session, confirm) = (expect_context::<Session>(), expect_context::<Confirm>());
+    let (reason, name) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
+    let has_control = RwSignal::new(false);
     let outcome = RwSignal::new(Outcome::Idle);
-    let edit = Edit { xray, interventions, reason, has_control, outcome, on_applied };
+    let edit = Edit { xray, interventions, reason, name, has_control, outcome, on_applied };
     let is_live = Memo::new(move |_| xray.summary.read().state.is_live());
     let cannot_fork = move || edit.obstacle(session).is_some() || matches!(*outcome.read(), Outcome::Waiting(_));
     let cannot_apply = move || cannot_fork() || !is_live.get();
@@ -129,11 +147,11 @@ pub(super) fn WeightEdit(
             <p class="small dim">{shows(note)}</p>
             <Fields edit />
             <div class="row">
-                <button class="primary" title=APPLY disabled=cannot_apply on:click=clicks(move |_| edit.apply())>
-                    "Apply to the run"
-                </button>
-                <button title=FORK disabled=cannot_fork on:click=clicks(move |_| edit.fork())>
+                <button class="primary" title=FORK disabled=cannot_fork on:click=clicks(move |_| edit.fork())>
                     "Fork with this edit"
+                </button>
+                <button title=APPLY disabled=cannot_apply on:click=clicks(move |_| edit.ask(confirm))>
+                    "Apply to the run …"
                 </button>
             </div>
             <div role="status">{shows(move || outcome_view(outcome.get()))}</div>
@@ -143,11 +161,22 @@ pub(super) fn WeightEdit(
 
 #[component]
 fn Fields(edit: Edit) -> impl IntoView {
-    let Edit { reason, has_control, .. } = edit;
+    let Edit { reason, name, has_control, .. } = edit;
     view! {
         <div class="row">
-            <label class="field grow" title="Recorded in the journal beside the edit; optional">
-                <span class="label">"Reason (for the journal)"</span>
+            <label class="field" title="Name of a fork. Empty: a generated name">
+                <span class="label">"Name of the fork"</span>
+                <input
+                    type="text"
+                    maxlength="80"
+                    autocomplete="off"
+                    placeholder="generated"
+                    prop:value=says(move || name.get())
+                    on:input:target=move |event| name.set(event.target().value())
+                />
+            </label>
+            <label class="field grow" title="The journal and the charts show the reason beside the edit. Optional">
+                <span class="label">"Reason for the journal"</span>
                 <input
                     type="text"
                     maxlength="300"
@@ -158,7 +187,7 @@ fn Fields(edit: Edit) -> impl IntoView {
             </label>
             <label class="check" title=CONTROL>
                 <input type="checkbox" on:change:target=move |event| has_control.set(event.target().checked()) />
-                "Also start a control run"
+                "Start a control run"
             </label>
         </div>
     }
@@ -168,7 +197,9 @@ fn outcome_view(outcome: Outcome) -> AnyView {
     match outcome {
         Outcome::Idle => ().into_any(),
         Outcome::Waiting(text) => view! { <p class="dim">{text}</p> }.into_any(),
-        Outcome::Done(text, href) => view! { <p>{text}" "<a href=href>"Open the run"</a></p> }.into_any(),
+        Outcome::Done(text, href) => {
+            view! { <p>{text}" "<a href=href title="The page of the run">"Open the run"</a></p> }.into_any()
+        }
         Outcome::Refused(failure) => view! { <Failure what="Nothing was changed" failure /> }.into_any(),
     }
 }
@@ -181,7 +212,7 @@ fn consequence(is_live: bool, extended_steps: Option<u64>) -> String {
                          from there and may relearn the component. You can undo the edit on the page of the run."
                 .to_owned()
         }
-        None => "The run is not training. A fork starts from its newest checkpoint with this edit.".to_owned(),
+        None => "This run is not training. A fork starts from its newest checkpoint with this edit.".to_owned(),
         Some(steps) => format!(
             "The run has finished. A fork starts from its newest checkpoint with this edit and trains to step {}.",
             figure::number::whole(steps)

@@ -33,11 +33,18 @@ fn heading(lens: &Lens, position: usize) -> String {
         Some(next) => format!("the next token is “{}”", visible(next)),
         None => "the next token is unknown".to_owned(),
     };
-    let answer = match lens.depth_of_answer(position) {
-        Some(depth) => format!("the model predicts it from {} on", depth_label(&lens.depths[depth])),
-        None => "the model does not predict it".into(),
+    let last = lens.depths.len().checked_sub(1).and_then(|depth| lens.cell(depth, position));
+    let predicted = last.and_then(|cell| cell.top.first()).map_or_else(String::new, |(token, probability)| {
+        format!(" Prediction: “{}” ({})", visible(lens.word(*token)), percent(f64::from(*probability)))
+    });
+    let answer = match (lens.depth_of_answer(position), last) {
+        (Some(depth), _) => format!(", correct from {} on.", depth_label(&lens.depths[depth])),
+        (None, Some(cell)) if cell.rank > 0 => {
+            format!("; the next token has rank {}.", number::whole(u64::from(cell.rank)))
+        }
+        _ => ".".to_owned(),
     };
-    format!("After “{}” (position {position}): {next}; {answer}", visible(&lens.tokens[position]))
+    format!("Position {position}, “{}”: {next}.{predicted}{answer}", visible(&lens.tokens[position]))
 }
 
 fn table(rows: AnyView) -> AnyView {

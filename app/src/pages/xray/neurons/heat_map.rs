@@ -122,7 +122,11 @@ pub(super) fn HeatMapOfNeurons(
         Neurons::of(result.as_ref())
             .map_or(vec![], |neurons| drawing(size, is_dark, &neurons, first.get(), row.get(), xray.token.get()))
     };
-    let label = Signal::derive(move || format!("Activations of the {} strongest neurons over the text", count.get()));
+    let width = xray.model.with_value(|model| model.d_ff as u32);
+    let label = Signal::derive(move || match count.get() {
+        all if all == width => format!("Activations of all {all} neurons over the text, strongest first"),
+        some => format!("Activations of the {some} strongest of {width} neurons over the text"),
+    });
     let on_event: OnCanvasEvent =
         Callback::new(move |(event, size): (CanvasEvent, Size)| cursor.handle(event, frame(size)));
     let slider = move || {

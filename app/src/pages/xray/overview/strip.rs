@@ -2,10 +2,12 @@
 
 use figure::Ramp;
 use leptos::prelude::*;
+use wire::inspect::request::UNKNOWN_CHARACTERS;
 
 use super::component::Component;
 use super::measurements::Measurements;
 use crate::components::{Icon, shows};
+use crate::net::api::sentence;
 use crate::pages::xray::inspected::overhead_text;
 use crate::pages::xray::inspections::result::Status;
 use crate::pages::xray::quantity::{QUANTITIES, Quantity};
@@ -48,6 +50,7 @@ pub(crate) fn Overview() -> impl IntoView {
     let measurements = Measurements::new(xray, Signal::derive(move || xray.step.get()));
     let coloured = Memo::new(move |_| measurements.coloured(xray.quantity.get()));
     let problems = Memo::new(move |_| measurements.problems());
+    Effect::new(move || xray.prompt_problem.set(prompt_problem(&measurements.forward.status.get())));
     let group = move |Group { block, components }: Group| {
         let forward = measurements.forward;
         let components =
@@ -67,7 +70,7 @@ pub(crate) fn Overview() -> impl IntoView {
                     title="Fraction of the training time that all live inspections take together. Their interval is \
                            lengthened to keep it below 5 %, and they end when no page shows them."
                 >
-                    {shows(move || overhead_text(&measurements.forward.status.get()))}
+                    {shows(move || overhead_text(&measurements.forward.status.get(), xray.summary.read().state))}
                 </span>
             </div>
             <div class="flow" class:no-values=has_no_values>
@@ -107,8 +110,8 @@ fn QuantityChoice(xray: XrayState) -> impl IntoView {
         }
     });
     view! {
-        <label class="colour-by" title="The quantity that colours the components; default activation RMS">"colour by "
-            <select aria-label="Colour by" on:change:target=move |event| choose(event.target().value())>
+        <label class="colour-by" title="The quantity that colors the components. Default: activation RMS">"color by "
+            <select aria-label="Color by" on:change:target=move |event| choose(event.target().value())>
                 {options.collect_view()}
             </select>
         </label>
@@ -125,6 +128,7 @@ fn colour_scale(quantity: Quantity) -> AnyView {
             <i style:background=format!("linear-gradient(90deg, {})", stops.join(", "))></i>
             <span class="mono">{quantity.written(high)}</span>
             {about.unit}
+            {if about.is_log { " (log scale)" } else { "" }}
         </span>
     }
     .into_any()
@@ -140,6 +144,14 @@ fn problem_count(problems: &[Option<String>]) -> Option<AnyView> {
     Some(view! { <span class="problems" title=title><Icon name="warning" />{text}</span> }.into_any())
 }
 
+/// The message of an inspection that failed because the prompt has characters that are not in the vocabulary.
+fn prompt_problem(status: &Status) -> Option<String> {
+    match status {
+        Status::Failed(message) if message.to_lowercase().starts_with(UNKNOWN_CHARACTERS) => Some(sentence(message)),
+        _ => None,
+    }
+}
+
 /// The reason why components have no colour; `None` if they have one.
 fn note(xray: XrayState, measurements: Measurements) -> Option<String> {
     if xray.is_waiting() {
@@ -147,7 +159,8 @@ fn note(xray: XrayState, measurements: Measurements) -> Option<String> {
     }
     let missing = || matches!(measurements.training.status.get(), Status::Failed(_) | Status::NoSnapshot);
     match measurements.forward.status.get() {
-        Status::Failed(message) => Some(message),
+        Status::Failed(_) if xray.prompt_problem.read().is_some() => None,
+        Status::Failed(message) => Some(sentence(&message)),
         _ if xray.quantity.get().is_measured_by_steps() && missing() => {
             Some("Training steps measure this quantity at intervals; there is no measurement for this step.".into())
         }

@@ -34,8 +34,8 @@ pub(super) fn ComponentTable(xray: XrayState, measurements: Measurements) -> imp
     let table = view! {
         <table class="dense">
             <thead><tr>
-                <th scope="col" title=COMPONENT>"component, hook point"</th>
-                <th scope="col" class="right" title=STREAM>"residual stream"</th>
+                <th scope="col" title=COMPONENT>"component (TransformerLens hook)"</th>
+                <th scope="col" class="right" title=STREAM>"residual RMS"</th>
                 {headings}
                 <th scope="col" title="What is wrong with the component, and what to do">"problem"</th>
             </tr></thead>
@@ -70,7 +70,7 @@ fn row(
             </th>
             <td class="right mono" title=stream_title>{stream}</td>
             {cells.collect_view()}
-            <td class="wrap">{problem}</td>
+            <td class="wrap">{problem.map_or_else(|| view! { <span class="dim">"none"</span> }.into_any(), IntoAny::into_any)}</td>
         </tr>
     }
     .into_any()

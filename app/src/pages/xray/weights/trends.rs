@@ -87,11 +87,11 @@ fn series(snapshots: &[Inspected], wanted: &str, trend: Trend) -> Vec<ComponentS
     all
 }
 
-/// The first and the last value of a series. A matrix of zeros has no stable rank.
-fn change(series: &ComponentSeries) -> Option<String> {
+/// The first and the last value of a series, with the name of the quantity. A matrix of zeros has no stable rank.
+fn change(series: &ComponentSeries, quantity: &str) -> Option<String> {
     let (first, last) = (series.points.first()?, series.points.last()?);
     let short = |value: f64| if value.is_nan() { "–".to_owned() } else { number::short(value) };
-    Some(format!("{}: {} → {}", series.name, short(first.mean), short(last.mean)))
+    Some(format!("{}: {quantity} {} → {}", series.name, short(first.mean), short(last.mean)))
 }
 
 /// The chart with its choices; nothing while there are no snapshots.
@@ -107,8 +107,9 @@ pub(super) fn Trends(xray: XrayState) -> impl IntoView {
     });
     let series = Memo::new(move |_| series(&snapshots.read(), &wanted.get(), trend.get()));
     let label = Signal::derive(move || {
-        let changes: Vec<String> = series.read().iter().filter_map(change).collect();
-        format!("{} of {} over the snapshots. {}", trend.get().label(), wanted.get(), changes.join(", "))
+        let quantity = trend.get().label();
+        let changes: Vec<String> = series.read().iter().filter_map(|one| change(one, quantity)).collect();
+        format!("{} over the snapshots. {}", wanted.get(), changes.join(", "))
     });
     let is_empty = Memo::new(move |_| kinds.read().is_empty());
     shows(move || {
@@ -125,7 +126,7 @@ pub(super) fn Trends(xray: XrayState) -> impl IntoView {
                     file="matrices"
                 />
                 <ul class="row small legend" aria-label="Values at the first and the last snapshot">
-                    {shows(move || legend(&series.read()))}
+                    {shows(move || legend(&series.read(), trend.get().label()))}
                 </ul>
             }
         })
@@ -172,12 +173,12 @@ fn choices(
     .into_any()
 }
 
-fn legend(series: &[ComponentSeries]) -> AnyView {
+fn legend(series: &[ComponentSeries], quantity: &str) -> AnyView {
     let entry = |(index, series): (usize, &ComponentSeries)| {
         view! {
-            <li title="Value at the first and at the last snapshot">
+            <li title="Value at the first snapshot → value at the last snapshot">
                 <i class="tone" style:background=colour(index)></i>
-                {change(series)}
+                {change(series, quantity)}
             </li>
         }
     };

@@ -20,7 +20,7 @@ fn tooltip(values: TensorValues) -> &'static str {
         TensorValues::Weight => "The values of the parameter (default)",
         TensorValues::Gradient => "The gradient of the mean loss over validation window 0, without dropout",
         TensorValues::Update => {
-            "The update that the optimizer would make now, without weight decay. AdamW: −learning rate · m̂ / (√v̂ + \
+            "The update of the next optimizer step, without weight decay. AdamW: −learning rate · m̂ / (√v̂ + \
              ε); Muon: −learning rate · orthogonalized momentum"
         }
     }

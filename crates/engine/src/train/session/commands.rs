@@ -7,6 +7,7 @@ use wire::control::checkpoint::Cause;
 use wire::control::command::{Command, NumberedCommand};
 use wire::control::event::Event;
 use wire::control::intervention::{self, Intervention};
+use wire::inspect::request::UNKNOWN_CHARACTERS;
 use wire::run::RunState;
 use wire::transport::link::Report;
 
@@ -132,7 +133,7 @@ impl Session {
             Command::Evaluate => (self.evaluate_now(out)?, None),
             Command::Sample { prompt: Some(prompt), .. } if !self.unknown_chars(prompt).is_empty() => {
                 let unknown = self.unknown_chars(prompt);
-                let message = format!("the tokenizer of this run does not know {unknown}; leave these characters out");
+                let message = format!("{UNKNOWN_CHARACTERS}: {unknown}; remove them from the prompt");
                 (refuse(numbered, &message), None)
             }
             Command::Sample { prompt, tokens, temperature } => {
