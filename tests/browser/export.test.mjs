@@ -27,7 +27,9 @@ const importFiles = (...names) => page.locator(".import-run input[type=file]").s
 test("an incomplete model is refused with the missing file, and a complete one opens as a run", async () => {
   await page.goto(lab.url);
   await importFiles("config.json", "model.safetensors");
-  await page.locator(".import-run", { hasText: "tokenizer.json" }).getByText(/it is missing/).waitFor();
+  await page.locator(".import-run", { hasText: "tokenizer.json" }).getByText(/missing/).waitFor();
+  await page.locator(".import-run input[type=file]").setInputFiles({ name: "bogus.tar", mimeType: "application/x-tar", buffer: Buffer.from("no archive") });
+  await page.locator(".import-run").getByText(/bogus.tar. is not a run archive/).waitFor();
   await importFiles("config.json", "model.safetensors", "tokenizer.json");
   await runState(page, "finished").waitFor();
   await page.locator(".checkpoints li", { hasText: "imported" }).waitFor();

@@ -82,6 +82,7 @@ fn read_upload(upload: &Upload, context: Context) -> Result<ImportedRun, ApiErro
     std::fs::create_dir_all(&folder).map_err(|source| ApiError::internal("writing an upload", source))?;
     let tarball = match upload.files.as_slice() {
         [(_, path)] if is_tarball(path) => Some(path),
+        [(name, _)] if name.to_ascii_lowercase().ends_with(".tar") => return Err(not_an_archive(name)),
         _ => None,
     };
     if let Some(tarball) = tarball
@@ -97,6 +98,11 @@ fn read_upload(upload: &Upload, context: Context) -> Result<ImportedRun, ApiErro
     let name = free_name(&wanted.unwrap_or(given), &taken);
     let entry = NewEntry { id: new_id().1, name, author, at_ms: now_ms() };
     imported_model::read(&files, &folder, &corpora, entry, &choose_device(None, &devices))
+}
+
+fn not_an_archive(name: &str) -> ApiError {
+    ApiError::invalid("archive_invalid", format!("{name:?} is not a run archive"))
+        .hint("choose a .tar file that Kindling exported, or config.json, model.safetensors and tokenizer.json")
 }
 
 fn is_run(tarball: &Path) -> Result<bool, ApiError> {

@@ -101,7 +101,7 @@ impl<'a> Files<'a> {
             let mut names: Vec<&str> = self.0.keys().copied().take(20).collect();
             names.sort_unstable();
             let message = format!(
-                "it is missing; there are {}",
+                "missing from the upload, which has {}",
                 if names.is_empty() { "no files".to_owned() } else { names.join(", ") }
             );
             refused(name, message, "a model is config.json, model.safetensors and tokenizer.json")
