@@ -59,7 +59,7 @@ pub(super) fn view(xray: XrayState, step: Signal<StepChoice>) -> AnyView {
 fn summary(contexts: usize, read: u64) -> String {
     let read = number::with_unit(read as f64, "tokens");
     format!(
-        "The {contexts} contexts with the largest activations among {read} of the validation split; a stronger colour \
+        "The {contexts} contexts with the largest activations among {read} of the validation split; a stronger color \
          is a larger activation."
     )
 }
