@@ -89,19 +89,6 @@ test("a phone reaches every page from the Run page, and every item of a menu is 
   await page.context().close();
 });
 
-test("an unknown run and an unknown page lead to the lab, and /new is the form of a new run", async () => {
-  const page = await signedIn("steer");
-  for (const path of ["/runs/nope", "/nowhere"]) {
-    await page.goto(lab.url + path);
-    await page.getByRole("heading", { name: /not found/ }).first().waitFor();
-    await page.getByRole("link", { name: "Open the Lab" }).waitFor();
-    assert.equal(await page.getByText(/api\/v1/).count(), 0, "no address of the API");
-  }
-  await page.goto(`${lab.url}/new`);
-  await page.getByRole("heading", { name: "New run" }).waitFor();
-  await page.context().close();
-});
-
 test("the role view shows everything, and its controls are disabled", async () => {
   const page = await signedIn("view");
   assert.equal(await page.getByRole("link", { name: /New run/ }).count(), 0);
