@@ -229,7 +229,7 @@ test("a component is ablated on a copy, then in the run as a weight edit, which 
   await ablate.click();
   await page.locator(".intervention-table").waitFor();
   assert.deepEqual(await edits(), [], "the run has not changed");
-  await page.getByLabel("Reason for the journal").fill("is it needed?");
+  await page.getByLabel("Reason").fill("is it needed?");
   await apply.click();
   await confirm.click();
   await page.getByText(/Applied at step .*: attention of block 0 ablated/).waitFor();

@@ -353,7 +353,7 @@ fn ChosenRun(run: RunId) -> impl IntoView {
             </i>
             {move || match stage.get() {
                 (1, Some((name, state))) => view! {
-                    <a class="run-name" href=run_path(&id.read_value())>{name}</a>
+                    <a class="run-name" title="Open the page of the run" href=run_path(&id.read_value())>{name}</a>
                     <StateMark state />
                     <b class="mono" title="Loss at the crosshair, or the newest loss, in nats/token">{reading}</b>
                 }.into_any(),

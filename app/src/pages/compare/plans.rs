@@ -155,7 +155,7 @@ pub(super) fn PlanTable() -> impl IntoView {
         let head = |(id, name, _): &(wire::RunId, String, _)| {
             let tone = format!("var({})", choice.colours.read().role(id).property());
             view! {
-                <th scope="col"><i class="swatch" style:--tone=tone></i><a href=run_path(id)>{name.clone()}</a></th>
+                <th scope="col"><i class="swatch" style:--tone=tone></i><a title="Open the page of the run" href=run_path(id)>{name.clone()}</a></th>
             }
         };
         plans.read().iter().map(head).collect_view()
@@ -191,7 +191,7 @@ pub(super) fn PlanTable() -> impl IntoView {
             </div>
             <Show when=move || !rows.read().is_empty() fallback=|| view! { <p class="dim">"The plans are equal."</p> }>
                 <div class="scroll"><table>
-                    <thead><tr><th scope="col">"Hyperparameter"</th>{heads}</tr></thead>
+                    <thead><tr><th scope="col" title="Hyperparameter, or property of the run">"Hyperparameter"</th>{heads}</tr></thead>
                     <tbody>{body}</tbody>
                 </table></div>
             </Show>

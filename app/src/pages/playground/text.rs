@@ -246,8 +246,8 @@ fn TokenDetails(token: CompletionToken) -> impl IntoView {
             <table>
                 <thead>
                     <tr>
-                        <th scope="col">"Most likely"</th>
-                        <th scope="col" class="right">"Probability"</th>
+                        <th scope="col" title="The most likely tokens at this position">"Most likely"</th>
+                        <th scope="col" class="right" title="Before temperature, top-k and top-p">"Probability"</th>
                         <th scope="col"><span class="unseen">"Probability as a bar"</span></th>
                     </tr>
                 </thead>

@@ -66,7 +66,7 @@ fn Report(report: CheckReport) -> impl IntoView {
                 </table>
             </div>
             <details>
-                <summary>"Checks and figures"</summary>
+                <summary title="Every comparison and measurement of the report">"Checks and figures"</summary>
                 {details}
             </details>
         </div>

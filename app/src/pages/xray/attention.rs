@@ -96,7 +96,7 @@ fn content(heads: Heads) -> AnyView {
             <Facts heads />
         </div>
         <AttendedText heads />
-        <details><summary>"Statistics of all heads"</summary>{shows(table)}</details>
+        <details><summary title="The facts of every head of the block as a table">"Statistics of all heads"</summary>{shows(table)}</details>
     }
     .into_any()
 }

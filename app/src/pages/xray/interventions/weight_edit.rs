@@ -175,12 +175,15 @@ fn Fields(edit: Edit) -> impl IntoView {
                     on:input:target=move |event| name.set(event.target().value())
                 />
             </label>
-            <label class="field grow" title="The journal and the charts show the reason beside the edit. Optional">
-                <span class="label">"Reason for the journal"</span>
+            <label
+                class="field grow"
+                title="Shown beside the edit in the journal and on the charts. Optional, up to 300 characters."
+            >
+                <span class="label">"Reason"</span>
                 <input
                     type="text"
                     maxlength="300"
-                    placeholder="Why do you edit the weights?"
+                    placeholder="optional"
                     prop:value=says(move || reason.get())
                     on:input:target=move |event| reason.set(event.target().value())
                 />
