@@ -158,6 +158,7 @@ fn markers(events: &[EventRecord]) -> Vec<Marker> {
         phrase: record.event.phrase(),
         author: record.author.clone(),
         is_alarm: matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. }),
+        is_change: record.event.is_change(),
     };
     events.iter().filter(|record| record.event.is_marker()).map(marker).collect()
 }

@@ -101,7 +101,14 @@ impl Edit {
         self.outcome.set(Outcome::Waiting("Creating the fork …"));
         let (run, steps) = (self.xray.run.get_value(), untrack(|| self.extended_steps()));
         let name = Some(self.name.get_untracked().trim().to_owned()).filter(|name| !name.is_empty());
-        let parent = Parent { run, step: None, checkpoint: None, changes: vec![self.command()], refit_schedule: false, control_of: None };
+        let parent = Parent {
+            run,
+            step: None,
+            checkpoint: None,
+            changes: vec![self.command()],
+            refit_schedule: false,
+            control_of: None,
+        };
         spawn_local(async move {
             let spec = RunSpec { name, parent: Some(parent), steps, ..RunSpec::default() };
             let outcome = match api::create_run(&spec).await {
