@@ -4,6 +4,7 @@
 use store::OpenCheckpoint;
 use wire::control::command::UndoMethod;
 use wire::control::intervention;
+use wire::hyperparameters::recipe::MAX_SAMPLE_TOKENS;
 use wire::run::history::History;
 use wire::{CheckpointId, Command, PlanError, RunId, RunState, RunSummary};
 
@@ -14,8 +15,6 @@ use crate::lab::Lab;
 const TEXT_BYTES: usize = 10_000;
 /// Steps of one step command.
 const STEPS: u64 = 1_000_000;
-/// Tokens of one sample.
-const SAMPLE_TOKENS: u32 = 10_000;
 /// Batches that one rollback may skip.
 const SKIP_BATCHES: u64 = 1_000_000_000;
 /// Checkpoints that an error names.
@@ -40,9 +39,9 @@ pub fn check(command: &Command) -> Result<(), ApiError> {
             let message = format!("{temperature} is not a valid temperature");
             return invalid("temperature", message, "give 0 to 10; 0.8 is usual".into());
         }
-        Command::Sample { tokens: Some(tokens), .. } if !(1..=SAMPLE_TOKENS).contains(tokens) => {
+        Command::Sample { tokens: Some(tokens), .. } if !(1..=MAX_SAMPLE_TOKENS).contains(tokens) => {
             let message = format!("{tokens} is not a valid number of tokens");
-            return invalid("tokens", message, format!("give 1 to {SAMPLE_TOKENS}"));
+            return invalid("tokens", message, format!("give 1 to {MAX_SAMPLE_TOKENS}"));
         }
         Command::Sample { prompt: Some(prompt), .. } if too_long(prompt) => {
             return invalid("prompt", format!("the prompt has {} bytes", prompt.len()), length());

@@ -37,6 +37,8 @@ async fn an_invalid_command_is_refused_with_its_field() {
         (r#"{"kind": "set", "path": "optimizer.learning_rate", "value": -1}"#, "value_invalid", Some("value")),
         (r#"{"kind": "set", "path": "optimizer.learning_rate"}"#, "body_invalid", Some("value")),
         (r#"{"kind": "step", "steps": 0}"#, "value_invalid", Some("steps")),
+        (r#"{"kind": "sample", "tokens": 0}"#, "value_invalid", Some("tokens")),
+        (r#"{"kind": "sample", "tokens": 4097}"#, "value_invalid", Some("tokens")),
         (r#"{"kind": "pause", "why": 1}"#, "body_invalid", Some("why")),
     ] {
         let answer = lab.post("/api/v1/runs/nobody/commands", &lab.steer, body).await;
@@ -45,6 +47,9 @@ async fn an_invalid_command_is_refused_with_its_field() {
             assert_eq!(answer.json()["field"].as_str(), field, "{body}: {:?}", answer.json());
         }
     }
+    // The engine generates at most this many tokens, so the refusal names the same number.
+    let long = lab.post("/api/v1/runs/nobody/commands", &lab.steer, r#"{"kind": "sample", "tokens": 4097}"#).await;
+    assert_eq!(long.json()["hint"].as_str(), Some("give 1 to 4096"), "{:?}", long.json());
 }
 
 /// Words that stand for types of Rust.

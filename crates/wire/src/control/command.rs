@@ -107,7 +107,7 @@ pub enum Command {
         /// Prompt; the plan's by default.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prompt: Option<String>,
-        /// Tokens to generate; the plan's number by default.
+        /// Tokens to generate, 1 to 4096; the plan's number by default.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tokens: Option<u32>,
         /// Temperature; 0 takes the most likely token each time. 0.8 by default.

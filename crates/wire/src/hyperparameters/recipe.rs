@@ -93,6 +93,9 @@ pub struct Batch {
     pub replicas: usize,
 }
 
+/// Maximum number of tokens of a sample.
+pub const MAX_SAMPLE_TOKENS: u32 = 4_096;
+
 /// Intervals in steps; 0 turns one off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::recipe::Recipe;
+use super::recipe::{MAX_SAMPLE_TOKENS, Recipe};
 use crate::error::{PlanError, in_words};
 use crate::number::grouped;
 
@@ -304,7 +304,13 @@ pub static TABLE: &[Hyperparameter] = &[
         INTERVAL,
         "Steps between generated samples. 0 disables them.",
     )),
-    integer("intervals.sample_tokens", "Sample length", "tokens", (0, 100_000), "Number of tokens of a sample."),
+    integer(
+        "intervals.sample_tokens",
+        "Sample length",
+        "tokens",
+        (0, MAX_SAMPLE_TOKENS as u64),
+        "Number of tokens of a sample.",
+    ),
     integer(
         "intervals.stats_every",
         "Statistics interval",

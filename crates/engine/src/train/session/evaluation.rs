@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use wire::control::checkpoint::Cause;
 use wire::control::event::Event;
+use wire::hyperparameters::recipe::MAX_SAMPLE_TOKENS;
 use wire::run::RunState;
 use wire::series::{Row, name};
 
@@ -19,8 +20,6 @@ const FINAL_WINDOWS: usize = 4096;
 
 /// Temperature of a sample if the command gives none.
 const DEFAULT_TEMPERATURE: f64 = 0.8;
-/// Maximum number of tokens of a sample.
-const MAX_SAMPLE_TOKENS: u32 = 4096;
 
 impl Session {
     /// Runs the evaluation, sample and checkpoint that are due after a step.
@@ -129,6 +128,7 @@ impl Session {
         let (ids, _dropped) = tokenizer.encode_known(&prompt);
         let temperature = temperature.unwrap_or(DEFAULT_TEMPERATURE).clamp(0.0, 10.0);
         let args = sample::SampleArgs {
+            // A plan of an earlier version may have a larger number.
             tokens: tokens.unwrap_or(self.trainer.plan.recipe.intervals.sample_tokens).min(MAX_SAMPLE_TOKENS),
             temperature,
             seed: self.trainer.plan.seed.wrapping_add(self.steps()),
