@@ -1,8 +1,7 @@
-//! A compiler for wasm32: the one in use if it has that target or can fetch it, else Debian's own.
+//! Finds a compiler for wasm32: the active toolchain if it has the target or can install it, else Debian's.
 //!
-//! Debian's compiler comes with the source of the standard library, which it builds together with the page; it serves
-//! machines that reach package registries but not Rust's own downloads. `KINDLING_PAGE_COMPILER=rustup` or `debian`
-//! insists on one of the two.
+//! Debian's compiler comes with the source of the standard library, which is compiled with the page. It is for machines that reach package
+//! registries but not the downloads of rustup. `KINDLING_PAGE_COMPILER=rustup` or `debian` selects one of the two.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,37 +12,38 @@ use crate::shell::{Outcome, cargo, command, find_program, output, say};
 
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Debian's packages: compiler, Cargo, the source of the standard library, and a linker that knows wasm.
+/// Debian's packages: compiler, Cargo, the source of the standard library, and a linker for WebAssembly.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
-/// Debian installs the linker under its versioned name only, which rustc does not look for.
+/// Debian installs the linker only under a name with its version, which rustc does not look for.
 const DEBIAN_LINKER: &str = "wasm-ld-19";
 
 /// The compiler of the page.
 #[derive(Clone, Copy)]
 pub(crate) enum Compiler {
-    /// The toolchain in use, which has the target.
-    InUse,
-    /// Debian's compiler, which builds the standard library too.
+    /// The active toolchain, which has the target.
+    Active,
+    /// Debian's compiler, which also compiles the standard library.
     Debian,
 }
 
 impl Compiler {
-    /// Finds a compiler, fetching the target or Debian's packages if need be.
+    /// Finds a compiler; installs the target or Debian's packages if necessary.
     pub(crate) fn find() -> Outcome<Self> {
         match env::var("KINDLING_PAGE_COMPILER").as_deref() {
-            Ok("rustup") => in_use().ok_or_else(|| format!("the toolchain in use has no {TARGET} and cannot fetch it")),
+            Ok("rustup") => active()
+                .ok_or_else(|| format!("the active toolchain has no target {TARGET}, and rustup could not install it")),
             Ok("debian") => debian(),
-            Ok(other) => Err(format!("KINDLING_PAGE_COMPILER is `{other}`; it can be `rustup` or `debian`")),
-            Err(_) => in_use().map_or_else(debian, Ok),
+            Ok(other) => Err(format!("KINDLING_PAGE_COMPILER is `{other}`; set it to `rustup` or `debian`")),
+            Err(_) => active().map_or_else(debian, Ok),
         }
     }
 
-    /// A `cargo build` for wasm32 by this compiler; the caller says what and where to.
+    /// A `cargo build` for wasm32 with this compiler; the caller adds the package and the target folder.
     pub(crate) fn cargo_build(self) -> Command {
         let mut build = match self {
-            Self::InUse => cargo(),
+            Self::Active => cargo(),
             Self::Debian => debian_cargo(),
         };
         build.args(["build", "--target", TARGET]);
@@ -53,11 +53,10 @@ impl Compiler {
         build
     }
 
-    /// The folder name of what this compiler builds: each has its own, so that going from one to the other and back
-    /// rebuilds nothing.
+    /// Name of the target folder. Each compiler has its own, so that a change of the compiler does not rebuild everything.
     pub(crate) fn folder(self) -> &'static str {
         match self {
-            Self::InUse => "page-build",
+            Self::Active => "page-build",
             Self::Debian => "page-build-debian",
         }
     }
@@ -65,19 +64,19 @@ impl Compiler {
 
 fn debian_cargo() -> Command {
     let mut cargo = command(DEBIAN_CARGO);
-    // The toolchain that runs this program speaks of itself in these, and Debian's compiler would believe it.
+    // The toolchain that runs this program sets these variables, and Debian's compiler would use them.
     for name in ["RUSTUP_TOOLCHAIN", "LD_LIBRARY_PATH", "CARGO", "RUSTC", "RUSTDOC", "RUSTC_WRAPPER"] {
         cargo.env_remove(name);
     }
     cargo.env("RUSTC", DEBIAN_RUSTC);
-    // Building the standard library is an unstable option, which a stable compiler takes when told so.
+    // `-Z build-std` is unstable; RUSTC_BOOTSTRAP lets a stable compiler accept it.
     cargo.env("RUSTC_BOOTSTRAP", "1");
     cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", DEBIAN_LINKER);
     cargo
 }
 
-fn in_use() -> Option<Compiler> {
-    (has_target() || fetch_target()).then_some(Compiler::InUse)
+fn active() -> Option<Compiler> {
+    (has_target() || install_target()).then_some(Compiler::Active)
 }
 
 fn has_target() -> bool {
@@ -85,17 +84,17 @@ fn has_target() -> bool {
     libdir.is_some_and(|dir| holds_file(Path::new(&dir), "libstd-"))
 }
 
-fn fetch_target() -> bool {
+fn install_target() -> bool {
     if find_program(&["rustup"]).is_none() {
         return false;
     }
-    say(&format!("asking rustup for {TARGET}, to build the page with"));
-    // Rustup explains a failure at length; what follows here is another route, or one sentence which says what to do.
-    let is_fetched = output(command("rustup").args(["target", "add", TARGET])).is_some() && has_target();
-    if !is_fetched {
-        eprintln!("rustup could not fetch it");
+    say(&format!("installing the target {TARGET} with rustup, for the page"));
+    // The output of rustup is hidden, because Debian's compiler is tried next and its error says what to do.
+    let is_installed = output(command("rustup").args(["target", "add", TARGET])).is_some() && has_target();
+    if !is_installed {
+        eprintln!("rustup could not install the target");
     }
-    is_fetched
+    is_installed
 }
 
 fn debian() -> Outcome<Compiler> {
@@ -103,8 +102,8 @@ fn debian() -> Outcome<Compiler> {
         say("installing Debian's compiler for the page");
         install::apt(&DEBIAN_PACKAGES).map_err(|reason| {
             format!(
-                "no compiler for the page: rustup has not fetched {TARGET}, and Debian's packages were not installed \
-                 ({reason}).\nEither `rustup target add {TARGET}` or `apt-get install {}` has to work on this machine.",
+                "no compiler for the page: the active toolchain has no target {TARGET}, and Debian's packages were not \
+                 installed ({reason}).\nRun `rustup target add {TARGET}` or `apt-get install {}` on this machine.",
                 DEBIAN_PACKAGES.join(" ")
             )
         })?;
@@ -112,7 +111,7 @@ fn debian() -> Outcome<Compiler> {
     if debian_is_complete() {
         return Ok(Compiler::Debian);
     }
-    Err(format!("Debian's compiler for the page is not complete: {} are needed", DEBIAN_PACKAGES.join(", ")))
+    Err(format!("Debian's compiler for the page is incomplete: install {}", DEBIAN_PACKAGES.join(", ")))
 }
 
 fn debian_is_complete() -> bool {

@@ -1,31 +1,31 @@
-//! Installing what is missing, through Debian's packages. On other systems it says what is wanted and leaves it.
+//! Installs missing Debian packages. On other systems it reports what is missing.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::shell::{Outcome, command, find_program, is_ci, output, run, say};
 
-/// Names under which Chromium is found; browser tests use the first one.
+/// Program names of Chromium; browser tests use the first that is installed.
 pub(crate) const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/// Installs what the tests use besides Rust. Returns what could not be installed.
+/// Installs the tools that the tests use besides Rust. Returns those that could not be installed, with the reason.
 pub(crate) fn for_tests() -> Vec<String> {
     [
-        want(find_program(&CHROMIUM).is_some(), &["chromium"], "Chromium, for the browser tests"),
-        want(find_program(&["node"]).is_some(), &["nodejs"], "Node, for the browser tests"),
-        want(find_program(&["npm"]).is_some(), &["npm"], "npm, for the browser tests"),
-        want(has_vulkan(), &["mesa-vulkan-drivers"], "a Vulkan driver, for the tests of GPU kernels"),
+        ensure(find_program(&CHROMIUM).is_some(), &["chromium"], "Chromium, for the browser tests"),
+        ensure(find_program(&["node"]).is_some(), &["nodejs"], "Node, for the browser tests"),
+        ensure(find_program(&["npm"]).is_some(), &["npm"], "npm, for the browser tests"),
+        ensure(has_vulkan(), &["mesa-vulkan-drivers"], "a Vulkan driver, for the tests of GPU kernels"),
     ]
     .concat()
 }
 
-/// Installs Debian packages, asking for the administrator's password if necessary.
+/// Installs Debian packages; `sudo` asks for the password if necessary.
 pub(crate) fn apt(packages: &[&str]) -> Outcome<()> {
     if find_program(&["apt-get"]).is_none() {
         return Err("this machine has no apt-get".to_owned());
     }
     eprintln!("apt-get install {}", packages.join(" "));
-    // The list of packages may be older than the archive, so it is fetched again before giving up.
+    // The package list may be older than the archive, so a failure is retried after an update.
     let install = ["install", "-y", "--no-install-recommends"];
     run(as_admin("apt-get")?.args(install).args(packages)).or_else(|_| {
         run(as_admin("apt-get")?.arg("update"))?;
@@ -33,8 +33,8 @@ pub(crate) fn apt(packages: &[&str]) -> Outcome<()> {
     })
 }
 
-fn want(is_there: bool, packages: &[&str], what: &str) -> Vec<String> {
-    if is_there {
+fn ensure(is_installed: bool, packages: &[&str], what: &str) -> Vec<String> {
+    if is_installed {
         return Vec::new();
     }
     say(&format!("installing {what}"));
@@ -51,7 +51,7 @@ fn as_admin(program: &str) -> Outcome<Command> {
     } else {
         let sudo = find_program(&["sudo"]).ok_or("installing packages needs root or sudo")?;
         let mut admin = command(sudo);
-        // Nobody is there to type a password.
+        // On a build machine no one can enter a password.
         if is_ci() {
             admin.arg("-n");
         }
@@ -62,7 +62,7 @@ fn as_admin(program: &str) -> Outcome<Command> {
     Ok(admin)
 }
 
-/// Other systems than Linux include a driver (Metal, DirectX).
+/// Whether a Vulkan driver is installed. Other systems than Linux include a GPU driver (Metal, DirectX).
 fn has_vulkan() -> bool {
     let folders = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
     !cfg!(target_os = "linux")

@@ -1,8 +1,8 @@
-//! `cargo xtask`: builds the page and the server, runs them, runs the tests.
+//! `cargo xtask`: builds the page and the server, starts the server, and runs the checks and tests.
 //!
-//! [`page`] builds `app/` into files under `target/page`, with the compiler that [`compiler`] finds; [`server`] builds and starts the
-//! program; [`tests`] runs all tests and names those that could not run; [`package`] packs the program for another machine; [`install`] installs missing tools; [`mod@lint`] checks the source;
-//! [`shell`] runs commands.
+//! [`page`] compiles `app/` with the compiler that [`compiler`] finds and writes the page to `target/page`; [`server`] builds and starts the
+//! program; [`tests`] runs all tests; [`package`] packs the program for another machine; [`install`] installs missing tools;
+//! [`mod@lint`] checks the source; [`shell`] runs commands.
 
 mod compiler;
 mod install;
@@ -25,17 +25,17 @@ Usage: cargo xtask TASK
 
 Tasks:
   serve [OPTIONS]  Install missing tools, build the page and the server, and start the server with OPTIONS
-  test             Install missing tools, build the page and the server, and run every check and every test
+  test             Install missing tools, build the page and the server, and run all checks and tests
   lint [--docs]    Check formatting, line width, spelling, wording, module cycles and commit subjects; with --docs also the API
                    documentation
-  page             Build the page alone, into target/page
-  package          Build both, and pack the program for another machine, into target/package
+  page             Build only the page, into target/page
+  package          Build the page and the server, and pack the program for another machine, into target/package
   setup            Install the tools that the other tasks need
 
 Examples:
   Start a lab on another port:
     cargo xtask serve --listen 8090
-  List the options of the server, once it is built:
+  List the options of the server, after a build:
     target/release/kindling serve --help
 
 The first build takes 15 to 30 minutes on two cores; later builds take seconds.";
@@ -67,16 +67,16 @@ fn run(mut args: Vec<String>) -> Outcome<()> {
             println!("{USAGE}");
             Ok(())
         }
-        other => Err(format!("there is no task {other:?}\n\n{USAGE}")),
+        other => Err(format!("unknown task {other:?}\n\n{USAGE}")),
     }
 }
 
-/// Installs what any task may need and reports what could not be had.
+/// Installs the tools of all tasks and reports those that could not be installed.
 fn setup() -> Outcome<()> {
     Compiler::find()?;
     let missing = install::for_tests();
     if missing.is_empty() {
-        say("everything is installed");
+        say("all tools are installed");
     }
     missing.iter().for_each(|line| eprintln!("missing: {line}"));
     Ok(())
@@ -86,6 +86,6 @@ fn lint(args: &[String]) -> Outcome<()> {
     match args {
         [] => lint::run_all(),
         [docs] if docs == "--docs" => lint::run_all().and(lint::documentation()),
-        other => Err(format!("`cargo xtask lint` takes `--docs` at most, not `{}`", other.join(" "))),
+        other => Err(format!("`cargo xtask lint` has only the option `--docs`, but was given `{}`", other.join(" "))),
     }
 }

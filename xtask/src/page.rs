@@ -1,8 +1,7 @@
-//! The page: `app/` compiled for the browser, and `public/`, laid out as the server sends them, in `target/page`.
+//! Builds the page: `app/`, compiled for the browser, and the files of `public/`, written to `target/page` as the server sends them.
 //!
-//! What lies in `target/page/assets` carries a hash of its content in its name and never changes under that name, so
-//! that a browser may keep it for good; everything else is to be asked for again. Files which gain from it have
-//! compressed siblings, `.br` and `.gz`.
+//! Files in `target/page/assets` have a hash of their content in their name and never change under that name, so that browsers cache
+//! them permanently; all other files are revalidated. Files that become smaller by it have compressed copies, `.br` and `.gz`.
 
 mod layout;
 
@@ -15,13 +14,13 @@ use wasm_bindgen_cli_support::Bindgen;
 use crate::compiler::{Compiler, TARGET};
 use crate::shell::{Outcome, command, find_program, output, root, run, say};
 
-/// The programs of the page: the feature of `app` each is built with, and the file that starts it. Two, so that neither
-/// is heavy.
+/// The programs of the page: the feature of `app` with which each is built, and the file that starts it. There are two, so that a page
+/// loads only its own program.
 const PROGRAMS: [(&str, &str); 2] = [("lab", "index.html"), ("xray", "xray.html")];
-/// The first version of wasm-opt that is used.
+/// Oldest version of wasm-opt that is used.
 const WASM_OPT_FROM: u32 = 116;
 
-/// Builds the page; when nothing has changed since the last time, leaves `target/page` as it is.
+/// Builds the page. Leaves `target/page` unchanged if no input has changed since the last build.
 pub(crate) fn build() -> Outcome<()> {
     let compiler = Compiler::find()?;
     let modules = PROGRAMS.iter().map(|(part, _)| compile(compiler, part)).collect::<Outcome<Vec<_>>>()?;
@@ -34,10 +33,10 @@ pub(crate) fn build() -> Outcome<()> {
     }
     assemble(&modules, &stamp, &page)?;
     write(&stamp_file, stamp.as_bytes())?;
-    PROGRAMS.iter().try_for_each(|(part, _)| layout::print_weight(&page, &format!("kindling-{part}-")))
+    PROGRAMS.iter().try_for_each(|(part, _)| layout::print_sizes(&page, &format!("kindling-{part}-")))
 }
 
-/// Compiles a part of `app/`. Gives back the WebAssembly module, without its JavaScript yet.
+/// Compiles one program of `app/`. Returns the path of the WebAssembly module, before wasm-bindgen.
 fn compile(compiler: Compiler, part: &str) -> Outcome<PathBuf> {
     say(&format!("compiling the page: {part}"));
     let folder = root().join("target").join(compiler.folder());
@@ -45,13 +44,14 @@ fn compile(compiler: Compiler, part: &str) -> Outcome<PathBuf> {
     run(compiler.cargo_build().args(app).arg(&folder))?;
     let built = folder.join(TARGET).join("page").join("app.wasm");
     let module = built.with_file_name(format!("{part}.wasm"));
-    fs::copy(&built, &module).map_err(|error| format!("{} cannot be copied: {error}", built.display()))?;
+    fs::copy(&built, &module).map_err(|error| format!("{} could not be copied: {error}", built.display()))?;
     Ok(module)
 }
 
-/// A fingerprint of all that the page is made of, this program and the optimizer included.
+/// A hash of all inputs of the page, including this program and whether wasm-opt is used.
 fn stamp(modules: &[PathBuf]) -> Outcome<String> {
-    let program = std::env::current_exe().map_err(|error| format!("this program cannot find itself: {error}"))?;
+    let program =
+        std::env::current_exe().map_err(|error| format!("the path of this program could not be read: {error}"))?;
     let public = layout::files_in(&root().join("public"))?;
     let mut hasher = DefaultHasher::new();
     for file in modules.iter().chain([&program]).chain(&public) {
@@ -62,12 +62,12 @@ fn stamp(modules: &[PathBuf]) -> Outcome<String> {
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-/// Lays the page out aside and then puts it in place, so that no server is ever built around half a page.
+/// Writes the page to a temporary folder and renames it, so that no server embeds an incomplete page.
 fn assemble(modules: &[PathBuf], stamp: &str, page: &Path) -> Outcome<()> {
-    say("laying the page out");
-    let aside = page.with_extension("new");
-    remove_folder(&aside)?;
-    let assets = aside.join("assets");
+    say("writing the page");
+    let temporary = page.with_extension("new");
+    remove_folder(&temporary)?;
+    let assets = temporary.join("assets");
     let mut starts = vec![];
     for ((part, index), module) in PROGRAMS.iter().zip(modules) {
         let name = format!("kindling-{part}-{}", &stamp[..12]);
@@ -75,13 +75,13 @@ fn assemble(modules: &[PathBuf], stamp: &str, page: &Path) -> Outcome<()> {
         optimize(&assets.join(format!("{name}_bg.wasm")))?;
         starts.push((*index, name));
     }
-    layout::place_public(&root().join("public"), &aside, &starts)?;
-    layout::compress(&aside)?;
+    layout::place_public(&root().join("public"), &temporary, &starts)?;
+    layout::compress(&temporary)?;
     remove_folder(page)?;
-    fs::rename(&aside, page).map_err(|error| format!("{} cannot be put in place: {error}", page.display()))
+    fs::rename(&temporary, page).map_err(|error| format!("{} could not be renamed: {error}", temporary.display()))
 }
 
-/// Writes the module and the JavaScript which connects it to the browser.
+/// Runs wasm-bindgen: writes the module and the JavaScript that connects it to the browser.
 fn bind(wasm: &Path, name: &str, folder: &Path) -> Outcome<()> {
     let mut bindgen = Bindgen::new();
     let bound = bindgen
@@ -95,11 +95,11 @@ fn bind(wasm: &Path, name: &str, folder: &Path) -> Outcome<()> {
     bound.map_err(|error| format!("wasm-bindgen failed on {}: {error:#}", wasm.display()))
 }
 
-/// Shrinks the module if a suitable wasm-opt is installed; the page works without.
+/// Optimizes the module for size if a suitable wasm-opt is installed. The page also works without it.
 fn optimize(module: &Path) -> Outcome<()> {
     let Some(wasm_opt) = wasm_opt() else { return Ok(()) };
     let smaller = module.with_extension("opt");
-    // What today's compilers emit and browsers have had for years.
+    // WebAssembly features that rustc emits and all current browsers support.
     let features = [
         "--enable-bulk-memory",
         "--enable-mutable-globals",
@@ -109,11 +109,11 @@ fn optimize(module: &Path) -> Outcome<()> {
         "--enable-sign-ext",
     ];
     run(command(wasm_opt).arg("-Oz").args(features).arg(module).arg("-o").arg(&smaller))?;
-    fs::rename(&smaller, module).map_err(|error| format!("{} cannot be replaced: {error}", module.display()))
+    fs::rename(&smaller, module).map_err(|error| format!("{} could not be replaced: {error}", module.display()))
 }
 
-/// A wasm-opt recent enough. Older ones export the wrong table without a word, and the page then does not start: seen
-/// with 108, which is Debian 12's (binaryen issue 4711).
+/// The path of a wasm-opt of version [`WASM_OPT_FROM`] or later. Older versions export the wrong table without an error, and the page does
+/// not start: seen with 108 of Debian 12 (binaryen issue 4711).
 fn wasm_opt() -> Option<PathBuf> {
     let program = find_program(&["wasm-opt"])?;
     let version = output(command(&program).arg("--version"))?;
@@ -125,16 +125,16 @@ fn remove_folder(folder: &Path) -> Outcome<()> {
     if !folder.exists() {
         return Ok(());
     }
-    fs::remove_dir_all(folder).map_err(|error| format!("{} cannot be removed: {error}", folder.display()))
+    fs::remove_dir_all(folder).map_err(|error| format!("{} could not be removed: {error}", folder.display()))
 }
 
 fn read(file: &Path) -> Outcome<Vec<u8>> {
-    fs::read(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))
+    fs::read(file).map_err(|error| format!("{} could not be read: {error}", file.display()))
 }
 
-/// Writes a file, making the folder it lies in.
+/// Writes a file and creates its folder.
 fn write(file: &Path, content: &[u8]) -> Outcome<()> {
     let folder = file.parent().unwrap_or(file);
     let written = fs::create_dir_all(folder).and_then(|()| fs::write(file, content));
-    written.map_err(|error| format!("{} cannot be written: {error}", file.display()))
+    written.map_err(|error| format!("{} could not be written: {error}", file.display()))
 }

@@ -1,4 +1,4 @@
-//! Building the program `kindling` and starting it.
+//! Builds the program `kindling` and starts it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,14 +6,14 @@ use std::process::Command;
 use crate::page;
 use crate::shell::{Outcome, cargo, command, run, say, target_dir};
 
-/// Builds page and server, then becomes the server.
+/// Builds page and server, then starts the server.
 pub(crate) fn serve(args: &[String]) -> Outcome<()> {
     build()?;
-    say("starting the lab; Ctrl-C stops it, running trainings go on");
+    say("starting the server; Ctrl-C stops it, runs continue training");
     start(args)
 }
 
-/// Builds the page, and the server with the page inside.
+/// Builds the page, then the server, which embeds it.
 pub(crate) fn build() -> Outcome<()> {
     if program().is_file() {
         page::build()?;
@@ -24,17 +24,17 @@ pub(crate) fn build() -> Outcome<()> {
     run(&mut cargo_build())
 }
 
-/// The first build. Large crates of the server's are compiled one after another and leave a core idle, which the page
-/// uses; only the server's last crate is then built a second time, around the page.
+/// The first build. Large dependencies of the server are compiled one after another and leave a core idle, which the build of the page
+/// uses; then only the crate `kindling`, which embeds the page, is built a second time.
 fn build_page_beside_server() -> Outcome<()> {
     say("building page and server (the first time takes 15 to 30 minutes on two cores)");
-    let mut ahead = cargo_build().spawn().map_err(|error| format!("cargo could not be started: {error}"))?;
+    let mut server = cargo_build().spawn().map_err(|error| format!("cargo could not be started: {error}"))?;
     let page = page::build();
     if page.is_err() {
-        let _ = ahead.kill(); // whoever waits should hear of the page now
+        let _ = server.kill(); // a failure of the page is reported at once
     }
-    let ended = ahead.wait().map_err(|error| format!("cargo was lost: {error}"));
-    page.and(ended.map(drop)) // what failed of the server, the build around the page says again
+    let ended = server.wait().map_err(|error| format!("the exit status of cargo could not be read: {error}"));
+    page.and(ended.map(drop)) // the second build reports errors of the server again
 }
 
 fn cargo_build() -> Command {
@@ -48,7 +48,7 @@ pub(crate) fn program() -> PathBuf {
     target_dir().join("release").join("kindling").with_extension(std::env::consts::EXE_EXTENSION)
 }
 
-/// On Unix the server takes this program's place, so that signals reach it directly.
+/// Replaces this process by the server (`exec`), so that signals reach it directly.
 #[cfg(unix)]
 fn start(args: &[String]) -> Outcome<()> {
     use std::os::unix::process::CommandExt;

@@ -1,42 +1,42 @@
-//! Running other programs, saying so, and where things are. Nothing here knows what is being built.
+//! Runs other programs, prints progress, and returns the paths of the workspace.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// What a task gives back. The error is a sentence for the person at the terminal: nothing else reads it.
+/// The result of a task. The error is a sentence for the terminal.
 pub(crate) type Outcome<T> = Result<T, String>;
 
-/// Says which step begins.
+/// Prints the name of the step that begins.
 pub(crate) fn say(message: &str) {
     eprintln!("\n== {message}");
 }
 
-/// The root of the workspace. Cargo names it to the programs it runs; the constant serves a binary run by hand.
+/// The root of the workspace: from the `CARGO_MANIFEST_DIR` that Cargo sets for the programs that it runs, else from that of the build.
 pub(crate) fn root() -> PathBuf {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     let manifest = PathBuf::from(manifest);
     manifest.parent().map(Path::to_path_buf).unwrap_or(manifest)
 }
 
-/// The folder where Cargo puts what it builds for this machine.
+/// The folder where Cargo writes the build for this machine.
 pub(crate) fn target_dir() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
-/// The Cargo that started this program, to be run from the root of the workspace.
+/// A command for the Cargo that started this program, in the root of the workspace.
 pub(crate) fn cargo() -> Command {
     command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// A program to be run from the root of the workspace.
+/// A command for a program, in the root of the workspace.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
     command
 }
 
-/// Runs a command with its output shown; an error names the command and how it ended.
+/// Runs a command and shows its output. The error names the command and its exit status.
 pub(crate) fn run(command: &mut Command) -> Outcome<()> {
     let shown = shown(command);
     match command.status() {
@@ -46,13 +46,13 @@ pub(crate) fn run(command: &mut Command) -> Outcome<()> {
     }
 }
 
-/// Runs a command silently: its output without the line end, or nothing if it failed or is not there.
+/// Runs a command silently. Returns its trimmed output; `None` if it failed or does not exist.
 pub(crate) fn output(command: &mut Command) -> Option<String> {
     let output = command.stderr(Stdio::null()).output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
 }
 
-/// The first of these programs that is on the path.
+/// The first of these programs that is in `PATH`.
 pub(crate) fn find_program(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
@@ -60,7 +60,7 @@ pub(crate) fn find_program(names: &[&str]) -> Option<PathBuf> {
     candidates.map(|file| file.with_extension(env::consts::EXE_EXTENSION)).find(|file| file.is_file())
 }
 
-/// Whether this is a build machine, where whatever could not be run is a failure.
+/// Whether this is a build machine, on which a test that cannot run counts as failed.
 pub(crate) fn is_ci() -> bool {
     env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0")
 }

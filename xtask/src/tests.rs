@@ -1,4 +1,4 @@
-//! Every test, and a summary that names what did not run.
+//! Runs all tests and prints a summary, which names the parts that did not run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use crate::lint;
 use crate::server;
 use crate::shell::{Outcome, cargo, command, find_program, is_ci, root, run, say};
 
-/// How one part of the tests ended.
+/// Result of one part of the tests.
 enum Verdict {
     Passed,
     Failed(String),
-    /// Could not be run, and why: a failure on a build machine only.
+    /// Could not be run, with the reason. Counts as a failure only on a build machine.
     NotRun(String),
 }
 
@@ -26,42 +26,39 @@ pub(crate) fn run_all() -> Outcome<()> {
         ("Rust tests", rust_tests()),
         ("tests of the page", page_tests()),
         ("browser tests", browser_tests()),
-        (
-            "tools that the tests need",
-            if missing.is_empty() { Verdict::Passed } else { Verdict::NotRun(missing.join("; ")) },
-        ),
+        ("tools of the tests", if missing.is_empty() { Verdict::Passed } else { Verdict::NotRun(missing.join("; ")) }),
     ];
     say("summary");
     let failures = parts.iter().filter(|(name, verdict)| is_failure(name, verdict)).count();
     if failures == 0 { Ok(()) } else { Err(format!("{failures} of {} parts did not pass", parts.len())) }
 }
 
-/// Prints one line of the summary.
+/// Prints one line of the summary. Returns whether the part counts as failed.
 fn is_failure(name: &str, verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Passed => eprintln!("{name}: passed"),
         Verdict::Failed(reason) => eprintln!("{name}: FAILED, {reason}"),
-        Verdict::NotRun(reason) => eprintln!("{name}: NOT RUN because of {reason}"),
+        Verdict::NotRun(reason) => eprintln!("{name}: NOT RUN, {reason}"),
     }
     matches!(verdict, Verdict::Failed(_)) || (matches!(verdict, Verdict::NotRun(_)) && is_ci())
 }
 
 fn rust_tests() -> Verdict {
     say("Rust tests");
-    // `xtask` is tested separately: its dependencies enable features of shared crates with which cargo would build
+    // `xtask` is tested separately: its dependencies enable features of shared crates that would make cargo build
     // burn a second time.
     let workspace = ["test", "--release", "--workspace", "--exclude", "app", "--exclude", "xtask", "--no-fail-fast"];
     verdict(run(cargo().args(workspace)).and_then(|()| run(cargo().args(["test", "--release", "--package", "xtask"]))))
 }
 
-/// The tests of `app` that need no browser: the series of a run, edited schedules, related runs. They are not
-/// selected with the workspace for the same reason, and are not optimized, because this build is used only here.
+/// Runs the tests of `app` that need no browser: the series of a run, edited schedules, related runs. They are not selected with the
+/// workspace for the same reason, and are not optimized, because this build is used only here.
 fn page_tests() -> Verdict {
     say("tests of the page");
     verdict(run(cargo().args(["test", "--package", "app"])))
 }
 
-/// Runs `tests/browser/*.test.mjs` under Node, which find the program in `KINDLING` and the browser in `CHROMIUM`.
+/// Runs `tests/browser/*.test.mjs` with Node. `KINDLING` and `CHROMIUM` have the paths of the program and of the browser.
 fn browser_tests() -> Verdict {
     say("browser tests");
     let folder = root().join("tests").join("browser");
@@ -69,13 +66,13 @@ fn browser_tests() -> Verdict {
     let (Some(chromium), Some(node), Some(npm)) =
         (find_program(&CHROMIUM), find_program(&["node"]), find_program(&["npm"]))
     else {
-        return Verdict::NotRun("Chromium, Node or npm missing".to_owned());
+        return Verdict::NotRun("Chromium, Node or npm is missing".to_owned());
     };
     if files.is_empty() {
-        return Verdict::NotRun("no test in tests/browser".to_owned());
+        return Verdict::NotRun("tests/browser has no test".to_owned());
     }
     if let Err(reason) = run(command(npm).current_dir(&folder).args(["ci", "--no-audit", "--no-fund"])) {
-        return Verdict::NotRun(format!("playwright-core missing: {reason}"));
+        return Verdict::NotRun(format!("playwright-core could not be installed: {reason}"));
     }
     let mut tests = command(node);
     tests.current_dir(&folder).env("KINDLING", server::program()).env("CHROMIUM", chromium);

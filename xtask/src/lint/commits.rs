@@ -1,17 +1,17 @@
-//! Subjects of commits. The history before this file is as it is.
+//! Length of commit subjects, from the commit that added this file on.
 
 use super::{Finding, sources::Sources};
 use crate::shell::{Outcome, command, output};
 
-/// Characters of a subject: what `git log --oneline` and forges show without cutting it.
-const MOST: usize = 72;
-/// This file: the commit that added it is the first after which subjects are checked.
+/// Maximum length of a subject, characters: `git log --oneline` and code hosts show it whole.
+const MAX_CHARS: usize = 72;
+/// This file: subjects are checked after the commit that added it.
 const MARKER: &str = "xtask/src/lint/commits.rs";
 
 /// Commits after the one that added [`MARKER`] whose subject is too long; merges are left out.
 ///
-/// The oldest commit of a shallow clone counts as adding every file, so there the commits after that one are checked.
-/// Without git or outside of a repository there is nothing to check.
+/// In a shallow clone, git reports that the oldest commit added every file, so the commits after that one are checked.
+/// Without git or outside of a repository nothing is checked.
 pub(super) fn check(_: &Sources) -> Outcome<Vec<Finding>> {
     let added = git(&["log", "--diff-filter=A", "--format=%H", "--", MARKER]);
     let Some(marker) = added.as_deref().and_then(|commits| commits.lines().last()) else { return Ok(vec![]) };
@@ -22,8 +22,8 @@ pub(super) fn check(_: &Sources) -> Outcome<Vec<Finding>> {
 fn too_long(line: &str) -> Option<Finding> {
     let (commit, subject) = line.split_once(' ')?;
     let length = subject.chars().count();
-    (length > MOST)
-        .then(|| Finding::new(format!("commit {commit}"), 0, format!("{length} characters, at most {MOST}: {subject}")))
+    let message = || format!("{length} characters, at most {MAX_CHARS}: {subject}");
+    (length > MAX_CHARS).then(|| Finding::new(format!("commit {commit}"), 0, message()))
 }
 
 fn git(args: &[&str]) -> Option<String> {
@@ -39,6 +39,6 @@ mod tests {
         let subject = "é".repeat(72);
         assert!(too_long(&format!("0123abc {subject}")).is_none());
         assert!(too_long(&format!("0123abc {subject}.")).is_some());
-        assert!(too_long("0123abc ").is_none(), "an empty subject is git's matter");
+        assert!(too_long("0123abc ").is_none(), "an empty subject is not a finding");
     }
 }

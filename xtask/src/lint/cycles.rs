@@ -10,7 +10,7 @@ use crate::shell::Outcome;
 /// For each module of a folder, the other modules of the folder that it uses.
 type Graph<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
 
-/// A finding for every group of sibling modules that use each other, with each use inside of the group.
+/// A finding for every group of sibling modules that use each other, with each use inside the group.
 pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {
     Ok(modules::crates(sources)?.iter().flat_map(in_crate).collect())
 }
@@ -45,7 +45,8 @@ fn graph<'a>(uses: &[&'a Use]) -> Graph<'a> {
     graph
 }
 
-/// Strongly connected components of more than one module. A crate has few modules, so each is asked what it reaches.
+/// Strongly connected components of more than one module. Computed from the reachability of each module, because a crate has few
+/// modules.
 fn groups<'a>(graph: &Graph<'a>) -> BTreeSet<BTreeSet<&'a str>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> = graph.keys().map(|module| (*module, reach(graph, module))).collect();
     let group_of = |module: &&'a str| -> BTreeSet<&'a str> {
@@ -54,13 +55,13 @@ fn groups<'a>(graph: &Graph<'a>) -> BTreeSet<BTreeSet<&'a str>> {
     graph.keys().map(group_of).filter(|group| group.len() > 1).collect()
 }
 
-/// Every module that one uses, and those that these use.
+/// The modules that a module uses directly or through others.
 fn reach<'a>(graph: &Graph<'a>, from: &str) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
-    let mut ahead: Vec<&str> = graph[from].iter().copied().collect();
-    while let Some(module) = ahead.pop() {
+    let mut pending: Vec<&str> = graph[from].iter().copied().collect();
+    while let Some(module) = pending.pop() {
         if reached.insert(module) {
-            ahead.extend(&graph[module]);
+            pending.extend(&graph[module]);
         }
     }
     reached
@@ -70,7 +71,7 @@ fn reach<'a>(graph: &Graph<'a>, from: &str) -> BTreeSet<&'a str> {
 mod tests {
     use super::*;
 
-    /// The groups found in a crate of these files.
+    /// First lines of the findings for a crate of these files.
     fn found(files: &[(&str, &str)]) -> Vec<String> {
         let findings = check(&Sources::of(files)).unwrap();
         let first_line = |finding: Finding| finding.message.lines().next().unwrap_or_default().to_owned();
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_is_found_however_its_paths_are_written() {
+    fn a_cycle_is_found_for_every_form_of_path() {
         let lib = "mod a; mod b; mod c; pub use c::Item;";
         let a = "use crate::{b::{self, f}, Other};";
         for b in [
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_followed_to_where_it_is_defined() {
+    fn a_reexported_name_is_resolved_to_its_definition() {
         let reexport = "mod a; mod b; pub use a::Item;";
         let glob = "mod a; mod b; pub use a::*;";
         for lib in [reexport, glob] {
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_parents_and_other_crates_make_no_circle() {
+    fn tests_parents_and_other_crates_make_no_cycle() {
         let files = [
             ("x/src/lib.rs", "mod a; mod b; #[cfg(test)] mod t;"),
             ("x/src/a.rs", "mod deep; use crate::b; use deep::D;"),
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_below_the_top_is_found_too() {
+    fn a_cycle_of_nested_modules_is_found() {
         let files = [
             ("x/src/lib.rs", "mod a;"),
             ("x/src/a.rs", "mod b; mod c;"),

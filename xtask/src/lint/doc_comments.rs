@@ -1,21 +1,21 @@
-//! Doc comments that tell nothing: a short question, or the identifier again.
+//! Doc comments without content: a short question, or a repetition of the identifier.
 
 use super::{Finding, sources::Sources};
 use crate::shell::Outcome;
 
-/// A comment of one of these words is a question without an answer.
+/// A comment of one of these words has no content.
 const QUESTIONS: [&str; 8] = ["how", "what", "when", "where", "which", "who", "whose", "why"];
 /// First words of a short question, such as "Why it failed."; a noun phrase names the value instead.
 const QUESTION_STARTS: [&str; 5] = ["How", "What", "Which", "Who", "Why"];
-/// Maximum length of a short question after its first word, characters. Longer ones usually have an object.
+/// Maximum length of a short question after its first word, bytes. Longer ones usually have an object.
 const QUESTION_CHARS: usize = 25;
-/// Words that add nothing to an identifier.
+/// Words that add no information to an identifier.
 const FILLERS: [&str; 9] = ["a", "all", "an", "its", "of", "the", "these", "this", "those"];
-/// Words of Rust before the name of an item.
+/// Keywords before the name of an item.
 const BEFORE_NAMES: [&str; 11] =
     ["async", "const", "enum", "fn", "mod", "pub", "static", "struct", "trait", "type", "unsafe"];
 
-/// One-line doc comments whose words are all in the name below them, or ask a question.
+/// One-line doc comments that are a short question, or whose words are all in the name below them.
 pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {
     let mut findings = vec![];
     for file in sources.with_extension(&["rs"]) {
@@ -27,8 +27,12 @@ pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {
                 continue;
             }
             let below = after.iter().find(|line| !line.starts_with('#')).copied().unwrap_or_default();
-            if is_question(comment) || tells_nothing(comment, &name_in(below)) {
-                findings.push(Finding::new(&file.path, index + 1, format!("`{line}` tells nothing: {below}")));
+            if is_question(comment) || repeats_name(comment, &name_in(below)) {
+                findings.push(Finding::new(
+                    &file.path,
+                    index + 1,
+                    format!("`{line}` is a question or repeats the name: {below}"),
+                ));
             }
         }
     }
@@ -42,7 +46,7 @@ fn is_question(comment: &str) -> bool {
         && rest.chars().all(|letter| letter.is_ascii_lowercase() || letter == ' ')
 }
 
-fn tells_nothing(comment: &str, name: &str) -> bool {
+fn repeats_name(comment: &str, name: &str) -> bool {
     let comment = comment.to_lowercase();
     let words: Vec<&str> =
         comment.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
@@ -56,14 +60,14 @@ fn tells_nothing(comment: &str, name: &str) -> bool {
     }
 }
 
-/// The first name of a line of Rust that is not a word of the language.
+/// The first identifier of a line of Rust that is not a keyword before a name.
 fn name_in(line: &str) -> String {
     let words = line.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
     let mut names = words.filter(|word| !word.is_empty() && !BEFORE_NAMES.contains(word));
     names.find(|word| !(line.contains(&format!("pub({word})")))).unwrap_or_default().to_owned()
 }
 
-/// `learning_rate` and `LearningRate` are the words learning and rate.
+/// Splits `learning_rate` and `LearningRate` into the words learning and rate.
 fn words_of(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut was_lower = false;
@@ -90,8 +94,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_comment_has_to_add_something_to_the_name() {
-        for (comment, line, nothing) in [
+    fn a_comment_must_add_information_to_the_name() {
+        for (comment, line, expected) in [
             ("Which.", "pub device: DeviceId,", true),
             ("The run.", "pub(crate) run: RunId,", true),
             ("Its learning rates.", "    LearningRate,", true),
@@ -102,13 +106,13 @@ mod tests {
             ("What failed, with the value.", "message: String,", false),
             ("Loss in nats per token.", "loss: f64,", false),
         ] {
-            let found = is_question(comment) || tells_nothing(comment, &name_in(line));
-            assert_eq!(found, nothing, "{comment} {line}");
+            let found = is_question(comment) || repeats_name(comment, &name_in(line));
+            assert_eq!(found, expected, "{comment} {line}");
         }
     }
 
     #[test]
-    fn only_comments_of_one_line_are_looked_at() {
+    fn only_comments_of_one_line_are_checked() {
         let text = [
             "/// Why.",
             "pub why: String,",

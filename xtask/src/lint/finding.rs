@@ -1,11 +1,11 @@
-//! What a check reports: a place and a sentence.
+//! The result of a check: a location and a message.
 
 use std::fmt;
 
-/// Something to correct, printed as `path:line: message`, which terminals and editors make a link of.
+/// A fault to correct, printed as `path:line: message`, which terminals and editors show as a link.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
-    /// File, from the root of the workspace.
+    /// Path of the file from the root of the workspace, or the name of a commit.
     pub(super) path: String,
     /// Line, from 1; 0 if the finding concerns the whole file.
     pub(super) line: usize,

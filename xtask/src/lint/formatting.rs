@@ -1,4 +1,4 @@
-//! rustfmt over every crate. It leaves `view!` alone: CONTRIBUTING.md says why nothing else formats it.
+//! Checks the formatting of every crate with rustfmt, which does not format `view!`; CONTRIBUTING.md says why nothing else does.
 
 use std::path::Path;
 
@@ -14,12 +14,12 @@ pub(super) fn check(_: &Sources) -> Outcome<Vec<Finding>> {
     let findings: Vec<Finding> = files.lines().map(unformatted).collect();
     if findings.is_empty() && !output.status.success() {
         let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(format!("cargo fmt failed, perhaps for want of `rustup component add rustfmt`: {reason}"));
+        return Err(format!("cargo fmt failed; if rustfmt is missing, run `rustup component add rustfmt`: {reason}"));
     }
     Ok(findings)
 }
 
-/// rustfmt prints whole paths.
+/// A finding for a file; rustfmt prints absolute paths.
 fn unformatted(file: &str) -> Finding {
     let short = Path::new(file).strip_prefix(root()).unwrap_or(Path::new(file));
     Finding::new(short.to_string_lossy(), 0, "is not formatted: run `cargo fmt --all`")

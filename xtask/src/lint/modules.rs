@@ -1,4 +1,4 @@
-//! The modules of each crate and which of them use which.
+//! The modules of each crate, and the uses between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,28 +6,28 @@ use super::rust::{self, Module};
 use super::sources::{Source, Sources};
 use crate::shell::Outcome;
 
-/// Names of a module from the root of its crate; the root has none.
+/// Path of a module from the root of its crate; empty for the root.
 type Place = Vec<String>;
 
-/// One crate.
+/// The modules of one crate.
 pub(super) struct Crate {
-    /// Its folder: `crates/wire`.
+    /// Folder of the crate: `crates/wire`.
     pub(super) folder: String,
     modules: BTreeMap<Place, Module>,
     files: BTreeMap<Place, String>,
 }
 
-/// One module uses an item of another. Both have the same parent.
+/// The use of one module by another with the same parent.
 pub(super) struct Use {
-    /// The modules above both, from the root of the crate.
+    /// Path of the common parent.
     pub(super) parent: Place,
     pub(super) user: String,
     pub(super) used: String,
-    /// Where: `server/src/runs.rs:12`.
+    /// Location of the first use: `server/src/runs.rs:12`.
     pub(super) example: String,
 }
 
-/// Every crate of the workspace: a folder with a `src`.
+/// All crates of the workspace: folders that contain `src`.
 pub(super) fn crates(sources: &Sources) -> Outcome<Vec<Crate>> {
     let files: Vec<&Source> = sources.with_extension(&["rs"]).collect();
     let folders: BTreeSet<&str> = files.iter().filter_map(|file| Some(file.path.split_once("/src/")?.0)).collect();
@@ -53,8 +53,8 @@ impl Crate {
         Ok(read)
     }
 
-    /// Each use of a module by one beside it, the first example of each. What a module uses of those above or below it
-    /// is left out: a folder's file introduces what lives in the folder.
+    /// The uses between modules with the same parent, each with its first location. Uses between a module and those above or below it
+    /// are left out: `a.rs` may use the modules of `a/`.
     pub(super) fn uses(&self) -> Vec<Use> {
         let mut uses = BTreeMap::new();
         for module in self.modules.values() {
@@ -71,9 +71,9 @@ impl Crate {
         uses.into_iter().map(made).collect()
     }
 
-    /// The module in which the item at the end of a path is defined, or none if it is not of this crate.
+    /// The module in which the item at the end of a path is defined; `None` for an item of another crate.
     fn module_of(&self, from: &[String], path: &[String], depth: usize) -> Option<Place> {
-        // Re-exports may name each other; nobody passes an item on through so many.
+        // Stops at cycles of re-exports; no real chain is this long.
         if depth > 8 {
             return None;
         }
@@ -90,7 +90,7 @@ impl Crate {
         Some(place)
     }
 
-    /// Where a path starts, and the names that follow.
+    /// The module in which a path starts, and the names that follow.
     fn start_of<'a>(&self, from: &[String], path: &'a [String]) -> Option<(Place, &'a [String])> {
         let ups = path.iter().take_while(|name| *name == "super").count();
         match path.first()?.as_str() {
@@ -104,7 +104,7 @@ impl Crate {
         }
     }
 
-    /// The module from which another one imports a name, followed to where the name is defined.
+    /// The module in which a name that `place` imports is defined; `None` if `place` defines it itself or does not know it.
     fn definition(&self, place: &Place, name: &String, rest: &[String], depth: usize) -> Option<Place> {
         let module = self.modules.get(place)?;
         if module.items.contains(name) {

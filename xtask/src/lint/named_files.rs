@@ -1,23 +1,23 @@
-//! Files that documents name. They are renamed more often than documents are read.
+//! Checks that each file that a document names exists.
 
 use super::sources::{Source, Sources};
 use super::{Finding, phrases::GLOSSARY};
 use crate::shell::Outcome;
 
-/// A history: it names files as they were called then.
+/// A log, which names files by their names at the time.
 const HISTORY: &str = "docs/LAB_LOG.md";
-/// Kinds of files that are written by hand, so that a name with one of them is a file of the repository.
+/// Extensions of source files: a name that has one is taken as a file of the repository.
 const EXTENSIONS: [&str; 7] = ["css", "html", "md", "mjs", "rs", "sql", "wgsl"];
-/// Folders at the top: a name that begins with one of them is a file or folder of the repository.
+/// Top-level folders: a name that begins with one is taken as a file or folder of the repository.
 const FOLDERS: [&str; 9] = ["app/", "crates/", "docs/", "public/", "server/", "shaders/", "tests/", "xtask/", ".ci/"];
 
-/// Names in backquotes and targets of links that are no file. A name may leave out the folders above it: `train.rs`.
+/// Names in backquotes and targets of links that do not exist. A name may leave out its parent folders: `train.rs`.
 pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {
     let mut findings = vec![];
     for document in sources.with_extension(&["md"]).filter(|file| file.path != HISTORY && file.path != GLOSSARY) {
         for (line, name) in names(document) {
             if !sources.has_path_ending(name) {
-                findings.push(Finding::new(&document.path, line, format!("there is no file `{name}`")));
+                findings.push(Finding::new(&document.path, line, format!("the file `{name}` does not exist")));
             }
         }
     }
@@ -37,7 +37,7 @@ fn is_file_name(name: &str) -> bool {
     is_plain && (is_of_a_kind || FOLDERS.iter().any(|folder| name.starts_with(folder)))
 }
 
-/// Targets of `[text](target)` inside of the repository, without the place in the file that follows `#`.
+/// Targets of `[text](target)` inside the repository, without the fragment after `#`.
 fn link_targets(line: &str) -> impl Iterator<Item = &str> {
     let targets = line.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
     targets.filter(|target| !target.is_empty() && !target.contains("://"))
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_files_that_are_gone_are_found() {
+    fn names_of_missing_files_are_found() {
         let text = "`crates/wire` has `plan.rs` and `run/spec.rs`, `cargo test`, `run.state`, `lab.db`\n\
             [guide](docs/guide.md#start) [no](docs/none.md) [out](https://example.org/a.md) `gone.rs` `crates/old/`";
         let files = [
@@ -60,6 +60,6 @@ mod tests {
         let found: Vec<String> =
             check(&Sources::of(&files)).unwrap().into_iter().map(|finding| finding.message).collect();
         let missing = ["crates/wire", "gone.rs", "crates/old/", "docs/none.md"];
-        assert_eq!(found, missing.map(|name| format!("there is no file `{name}`")));
+        assert_eq!(found, missing.map(|name| format!("the file `{name}` does not exist")));
     }
 }

@@ -1,19 +1,19 @@
-//! Phrases that the glossary bans: words of this project's own where the field has a term.
+//! Finds phrases that the glossary bans because the field has a term for them.
 //!
-//! Looked through here: string literals of the crates whose texts reach the page or a terminal, what `public/` serves,
-//! and the documents. The API document and `--help` are looked through by a test of `server`.
+//! Checks the string literals of the crates whose texts reach the page or a terminal, the files of `public/`, and the documents. A test
+//! of `server` checks the API document and `--help`.
 
 use super::sources::{Source, Sources};
 use super::{Finding, rust};
 use crate::shell::Outcome;
 
-/// The document that lists the phrases, one in each line that begins with `- ` below the heading.
+/// The document that lists the phrases, one per line that begins with `- ` after the heading.
 pub(super) const GLOSSARY: &str = "docs/GLOSSARY.md";
 const HEADING: &str = "## Banned phrases";
-/// Crates whose strings people read.
+/// Crates whose strings users read.
 const CRATES: [&str; 3] = ["app/src/", "server/src/", "crates/"];
 
-/// Banned phrases, each with the line where it begins.
+/// Banned phrases, each with the line on which it begins.
 pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {
     let phrases = banned(sources)?;
     let mut findings = vec![];
@@ -34,13 +34,13 @@ pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {
 
 /// The phrases of the glossary, in lower case.
 fn banned(sources: &Sources) -> Outcome<Vec<String>> {
-    let glossary = sources.file(GLOSSARY).ok_or_else(|| format!("{GLOSSARY} is not there"))?;
+    let glossary = sources.file(GLOSSARY).ok_or_else(|| format!("{GLOSSARY} does not exist"))?;
     let list = glossary.text.split(HEADING).nth(1).ok_or_else(|| format!("{GLOSSARY} has no `{HEADING}`"))?;
     let phrases: Vec<String> = list.lines().filter_map(|line| line.strip_prefix("- ")).map(str::to_lowercase).collect();
-    if phrases.is_empty() { Err(format!("{GLOSSARY} lists nothing below `{HEADING}`")) } else { Ok(phrases) }
+    if phrases.is_empty() { Err(format!("{GLOSSARY} lists no phrase after `{HEADING}`")) } else { Ok(phrases) }
 }
 
-/// Phrases in a text whose first line has this number. A phrase may be broken by a line end and have an `s` more.
+/// Banned phrases in a text whose first line has this number. A phrase may span a line end, and each of its words may have a plural `s`.
 fn in_text(path: &str, first_line: usize, text: &str, phrases: &[String]) -> Vec<Finding> {
     let words = words(first_line, text);
     let mut findings = vec![];
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn of_rust_the_strings_are_read_and_neither_comments_nor_tests() {
+    fn only_strings_outside_of_tests_are_read_in_rust() {
         let text = "/// A ghost.\nfn ghost() { f(\"a \\\n    text cut \\\n by, {x}\"); }\n\
             #[cfg(test)]\nmod tests { const A: &str = \"a ghost\"; }\nview! { <p title=r#\"ghost\"#>\"no\"</p> }";
         assert_eq!(found("app/src/page.rs", text), [2, 7]);

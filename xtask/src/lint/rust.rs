@@ -1,30 +1,30 @@
-//! Rust as tokens: the strings of a file, and the items and paths of its modules. Comments are not tokens; doc comments
-//! are attributes and left out. Nothing is expanded: what stands in a macro call counts as it is written.
+//! Reads Rust as tokens: the strings of a file, and the items and paths of its modules. Comments are not tokens; doc comments
+//! are attributes and are skipped. Macros are not expanded: the tokens of a macro call are read as they are written.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 use super::sources::Source;
 use crate::shell::Outcome;
 
-/// Words before the name of an item.
+/// Keywords before the name of an item.
 const ITEM_WORDS: [&str; 9] = ["const", "enum", "fn", "macro_rules", "mod", "static", "struct", "trait", "type"];
 
-/// A string literal: the line where it begins, and its text with escapes resolved.
+/// A string literal: the line on which it begins, and its text with escapes resolved.
 pub(super) struct Text {
     pub(super) line: usize,
     pub(super) text: String,
 }
 
-/// What one module, in a file or inline, says about others.
+/// The items, paths and imports of one module, in a file or inline.
 #[derive(Default)]
 pub(super) struct Module {
-    /// Names of modules from the root of the crate: `["train", "replay"]`.
+    /// Path of the module from the root of the crate: `["train", "replay"]`.
     pub(super) place: Vec<String>,
     /// Names of items that it defines.
     pub(super) items: Vec<String>,
-    /// Paths that begin with `crate`, `self` or `super`, or follow `use`, with the line where they stand.
+    /// Paths that begin with `crate`, `self` or `super`, or follow `use`, with their lines.
     pub(super) paths: Vec<(usize, Vec<String>)>,
-    /// Names that `use` gives to other paths here. A glob import has the name `*`.
+    /// Names that `use` imports, with their paths. A glob import has the name `*`.
     pub(super) imports: Vec<(String, Vec<String>)>,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn tokens(file: &Source) -> Outcome<TokenStream> {
     file.text.parse().map_err(|error| format!("{} cannot be lexed: {error}", file.path))
 }
 
-/// Every string literal outside of attributes and of code that only tests compile.
+/// All string literals except those of doc comments and of code that is compiled only for tests.
 pub(super) fn strings(tokens: TokenStream) -> Vec<Text> {
     let mut found = vec![];
     collect_strings(&without_tests(tokens), &mut found);
@@ -55,7 +55,7 @@ fn collect_strings(trees: &[TokenTree], found: &mut Vec<Text>) {
     }
 }
 
-/// Whether the group at this place is `[doc = "..."]`.
+/// Whether the group at this index is the `[doc = "..."]` of an attribute.
 fn is_doc(trees: &[TokenTree], index: usize) -> bool {
     let TokenTree::Group(group) = &trees[index] else { return false };
     let follows_hash = trees[..index].iter().rev().find(|tree| !is_punct(tree, '!')).is_some_and(|t| is_punct(t, '#'));
@@ -63,7 +63,7 @@ fn is_doc(trees: &[TokenTree], index: usize) -> bool {
     follows_hash && group.delimiter() == Delimiter::Bracket && first.is_some_and(|tree| tree.to_string() == "doc")
 }
 
-/// The text of a string literal, or none for numbers, characters and bytes.
+/// The text of a string literal; `None` for numbers, characters and bytes.
 fn unquote(literal: &str) -> Option<String> {
     if let Some(raw) = literal.strip_prefix('r') {
         let inner = raw.trim_matches('#');
@@ -75,7 +75,7 @@ fn unquote(literal: &str) -> Option<String> {
     while let Some(letter) = rest.next() {
         match (letter, letter == '\\') {
             (_, false) => text.push(letter),
-            // A line end after a backslash joins the lines without their indentation; other escapes part words at most.
+            // A backslash before a line end joins the lines without their indentation; other escapes become a space.
             (_, true) => match rest.next() {
                 Some('\n') => while rest.next_if(|next| next.is_whitespace()).is_some() {},
                 Some(quoted @ ('"' | '\'' | '\\')) => text.push(quoted),
@@ -86,7 +86,7 @@ fn unquote(literal: &str) -> Option<String> {
     Some(text)
 }
 
-/// The modules of a file: the file's own first, then those that stand inline in it. Tests are left out.
+/// The modules of a file: first the module of the file, then its inline modules. Tests are left out.
 pub(super) fn modules(tokens: TokenStream, place: Vec<String>) -> Vec<Module> {
     let mut modules = vec![Module { place: place.clone(), ..Module::default() }];
     let mut inline = vec![];
@@ -99,7 +99,7 @@ pub(super) fn modules(tokens: TokenStream, place: Vec<String>) -> Vec<Module> {
     modules
 }
 
-/// Names of modules in other files that only tests compile.
+/// Names of modules in other files that are compiled only for tests.
 pub(super) fn test_modules(tokens: TokenStream) -> Vec<String> {
     let trees: Vec<TokenTree> = tokens.into_iter().collect();
     let tested = (0..trees.len()).filter(|index| is_test_attribute(&trees, *index));
@@ -130,17 +130,17 @@ fn read_module(trees: &[TokenTree], module: &mut Module, inline: &mut Vec<(Strin
     }
 }
 
-/// The name after an item's word, past the `!` of a macro.
+/// The name after the keyword of an item, without the `!` of `macro_rules!`.
 fn item_name(rest: &[TokenTree]) -> Option<String> {
     rest.iter().find(|tree| !is_punct(tree, '!')).map(TokenTree::to_string)
 }
 
-/// Adds the path that begins here, and those inside a group.
+/// Adds the path that begins at this index, or the paths inside the group there.
 fn read_paths(trees: &[TokenTree], index: usize, module: &mut Module) {
     if let TokenTree::Group(group) = &trees[index] {
         let inner = without_tests(group.stream());
         (0..inner.len()).for_each(|index| read_paths(&inner, index, module));
-        // A `use` may stand in a function.
+        // A `use` may be inside a function.
         let uses = (0..inner.len()).filter(|index| is_word(inner.get(*index), "use"));
         uses.for_each(|index| read_use(&inner[index + 1..], module));
     }
@@ -155,7 +155,7 @@ fn read_paths(trees: &[TokenTree], index: usize, module: &mut Module) {
     }
 }
 
-/// Reads what follows `use`: each path, and the name it gets here.
+/// Reads the paths after `use` and the names that they are imported by.
 fn read_use(rest: &[TokenTree], module: &mut Module) {
     let line = rest.first().map_or(0, |tree| tree.span().start().line);
     let mut ends = vec![];
@@ -166,7 +166,7 @@ fn read_use(rest: &[TokenTree], module: &mut Module) {
     }
 }
 
-/// Walks a tree such as `a::{b, c as d, e::*}` and gives each end with the name it has after `as`.
+/// Reads a use tree such as `a::{b, c as d, e::*}`: adds each path to `ends`, with the name that it is imported by.
 fn walk_use(trees: &[TokenTree], start: &[String], ends: &mut Vec<(String, Vec<String>)>) {
     let mut path = start.to_vec();
     let mut index = 0;
@@ -197,7 +197,7 @@ fn walk_use(trees: &[TokenTree], start: &[String], ends: &mut Vec<(String, Vec<S
     ends.extend(name.map(|name| (name, path)));
 }
 
-/// The trees without `#[cfg(test)]` and the items that follow it.
+/// The token trees without each `#[cfg(test)]` and the item after it.
 fn without_tests(tokens: TokenStream) -> Vec<TokenTree> {
     let trees: Vec<TokenTree> = tokens.into_iter().collect();
     let mut kept = vec![];

@@ -1,13 +1,13 @@
-//! The text files of the repository, read once. What is built, downloaded or written by a lab is left out.
+//! The text files of the repository, read once. Built and downloaded files and lab folders are left out.
 
 use std::fs;
 use std::path::Path;
 
 use crate::shell::Outcome;
 
-/// Folders that hold nothing written by hand.
+/// Folders without source files.
 const SKIPPED_FOLDERS: [&str; 4] = [".git", "kindling-data", "node_modules", "target"];
-/// Kinds of files that are read: what people write.
+/// Extensions of the files that are read.
 const EXTENSIONS: [&str; 10] = ["css", "html", "md", "mjs", "py", "rs", "sql", "svg", "toml", "wgsl"];
 
 /// One text file.
@@ -18,12 +18,12 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// What follows the last dot of the name.
+    /// The part of the name after the last dot.
     pub(super) fn extension(&self) -> &str {
         self.path.rsplit_once('.').map_or("", |(_, extension)| extension)
     }
 
-    /// Its lines, counted from 1.
+    /// The lines with their numbers, from 1.
     pub(super) fn numbered_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
@@ -37,7 +37,7 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Reads the repository in this folder.
+    /// Reads the repository with this root.
     pub(super) fn read(root: &Path) -> Outcome<Self> {
         let mut sources = Self { files: vec![], paths: vec![] };
         sources.visit(root, "")?;
@@ -74,7 +74,7 @@ impl Sources {
     }
 
     fn visit(&mut self, folder: &Path, prefix: &str) -> Outcome<()> {
-        let failed = |error| format!("{} cannot be read: {error}", folder.display());
+        let failed = |error| format!("{} could not be read: {error}", folder.display());
         for entry in fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -95,7 +95,7 @@ impl Sources {
     fn add(&mut self, file: &Path, path: String) -> Outcome<()> {
         self.paths.push(path.clone());
         if file.extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known)) {
-            let text = fs::read_to_string(file).map_err(|error| format!("{path} cannot be read: {error}"))?;
+            let text = fs::read_to_string(file).map_err(|error| format!("{path} could not be read: {error}"))?;
             self.files.push(Source { path, text });
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! Spelling, by the dictionary of the program `typos`: misspellings that people make, each with what was meant. A word
-//! that it does not list is taken as right, so that names and terms of the field need no list of their own.
+//! Spelling, by the dictionary of `typos`, which lists common misspellings with their corrections. A word that it does not list is
+//! accepted, so that names and technical terms need no separate list.
 
 use typos_dict::WORD;
 use unicase::UniCase;
@@ -7,11 +7,11 @@ use unicase::UniCase;
 use super::{Finding, sources::Sources};
 use crate::shell::Outcome;
 
-/// Shorter words are mostly abbreviations.
-const SHORTEST: usize = 4;
-/// Words that the dictionary lists and that are meant here.
-const MEANT: [&str; 2] = ["arange", "typos"];
-/// Every kind of file that is read but pictures.
+/// Minimum length of a checked word, bytes; shorter words are mostly abbreviations.
+const MIN_LENGTH: usize = 4;
+/// Words that the dictionary lists and that are correct here.
+const ACCEPTED: [&str; 2] = ["arange", "typos"];
+/// Extensions of the checked files: all that are read except SVG.
 const CHECKED: [&str; 9] = ["css", "html", "md", "mjs", "py", "rs", "sql", "toml", "wgsl"];
 
 /// Misspelt words of code, comments and documents. Identifiers are checked word by word.
@@ -19,23 +19,23 @@ pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {
     let mut findings = vec![];
     for file in sources.with_extension(&CHECKED) {
         for (number, line) in file.numbered_lines() {
-            let misspelt = words(line).into_iter().filter_map(|word| Some((word, meant_by(word)?)));
+            let misspelt = words(line).into_iter().filter_map(|word| Some((word, corrections(word)?)));
             findings
-                .extend(misspelt.map(|(word, meant)| Finding::new(&file.path, number, format!("`{word}`: {meant}"))));
+                .extend(misspelt.map(|(word, right)| Finding::new(&file.path, number, format!("`{word}`: {right}"))));
         }
     }
     Ok(findings)
 }
 
-/// What was meant by a misspelt word, or none if it is not known as one.
-fn meant_by(word: &str) -> Option<String> {
-    let is_meant = MEANT.iter().any(|meant| word.eq_ignore_ascii_case(meant));
-    let corrections = WORD.find(&UniCase::ascii(word)).filter(|_| word.len() >= SHORTEST && !is_meant)?;
+/// The corrections of a misspelt word; `None` for a word that the dictionary does not list.
+fn corrections(word: &str) -> Option<String> {
+    let is_accepted = ACCEPTED.iter().any(|accepted| word.eq_ignore_ascii_case(accepted));
+    let corrections = WORD.find(&UniCase::ascii(word)).filter(|_| word.len() >= MIN_LENGTH && !is_accepted)?;
     Some(if corrections.is_empty() { "not a word".to_owned() } else { corrections.join(" or ") })
 }
 
-/// The words of a line: runs of ASCII letters, parted where a small letter is followed by a capital. Words with other
-/// letters are not English, and a run of letters beside a digit is a number, a hash or a name.
+/// The words of a line: runs of ASCII letters, split where a lowercase letter is followed by an uppercase one. Runs with other
+/// letters or with digits are skipped: they are not English, or a number, a hash or a name.
 fn words(line: &str) -> Vec<&str> {
     let runs = line.split(|letter: char| !letter.is_alphanumeric());
     let are_letters = |run: &&str| !run.is_empty() && run.bytes().all(|letter| letter.is_ascii_alphabetic());
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_parted_at_capitals_and_underscores() {
+    fn words_are_split_at_capitals_and_underscores() {
         assert_eq!(
             words("learningRate=grad_clip; x86 été HTTPServer"),
             ["learning", "Rate", "grad", "clip", "HTTPServer"]

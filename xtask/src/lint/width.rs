@@ -1,17 +1,17 @@
-//! Width of lines. rustfmt wraps code, but neither comments, strings nor `view!`.
+//! Width of lines. rustfmt wraps code, but not comments, strings and `view!`.
 
 use super::{Finding, sources::Sources};
 use crate::shell::Outcome;
 
-/// Characters of a line of code; rustfmt wraps at 120 where it can.
+/// Maximum width of a line of code, characters; rustfmt wraps at 120 where it can.
 const CODE_WIDTH: usize = 140;
-/// Characters of a line of a document or a comment.
+/// Maximum width of a line of a document or a comment, characters.
 const DOCUMENT_WIDTH: usize = 200;
-/// Characters of a line that no formatter wraps: one with a string, or a rule of a style sheet.
+/// Maximum width of a line with a string or of a style sheet, characters. No formatter wraps these.
 const UNWRAPPED_WIDTH: usize = 260;
 const CODE: [&str; 5] = ["css", "mjs", "rs", "sql", "wgsl"];
 
-/// Lines that are too wide. A row of a Markdown table cannot be wrapped and may be of any width.
+/// Lines that are too wide. A row of a Markdown table cannot be wrapped, so its width is not limited.
 pub(super) fn check(sources: &Sources) -> Outcome<Vec<Finding>> {
     let mut findings = vec![];
     for file in sources.with_extension(&CODE).chain(sources.with_extension(&["md"])) {
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_lines_are_found_by_characters_and_tables_are_not() {
+    fn long_lines_are_found_by_characters_except_in_tables() {
         let wide = "é".repeat(141);
         let document = format!("{wide}\n| {wide}{wide} |\n{wide}{wide}\n");
         let sources = Sources::of(&[("a.rs", &wide), ("b.rs", &wide[2..]), ("c.md", &document)]);

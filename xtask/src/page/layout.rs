@@ -1,4 +1,4 @@
-//! Where each file of the page goes, under which name, and how large it is. Compiling is next door.
+//! Path, name and size of each file of the page. [`super`] compiles the programs.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
@@ -11,14 +11,13 @@ use flate2::write::GzEncoder;
 use super::{read, write};
 use crate::shell::Outcome;
 
-/// The line of `public/index.html` in whose place the program is started.
+/// The line of `public/index.html` that is replaced by the tags that start the program.
 const START_MARK: &str = "<!-- kindling -->";
-/// Files below this size fit into one packet either way.
+/// Minimum size of a file that is compressed: a smaller one fits into one packet uncompressed.
 const COMPRESS_FROM_BYTES: usize = 1024;
 
-/// Puts the files of `public` into `page`. Those which index.html names (`"/style.css"`) go to `assets` under a name
-/// with their hash, and index.html is told; the rest keep their names. Of index.html itself there is one for each
-/// program.
+/// Copies the files of `public` to `page`. Those that index.html names (`"/style.css"`) go to `assets` under a name with their hash, which
+/// replaces the name in index.html; the rest keep their names. index.html is written once for each program.
 pub(super) fn place_public(public: &Path, page: &Path, starts: &[(&str, String)]) -> Outcome<()> {
     let index_file = public.join("index.html");
     let mut index = String::from_utf8(read(&index_file)?).map_err(|_| "public/index.html is not UTF-8".to_owned())?;
@@ -36,10 +35,13 @@ pub(super) fn place_public(public: &Path, page: &Path, starts: &[(&str, String)]
     Ok(())
 }
 
-/// Starts the program from index.html through a file of its own: the server's content policy allows no inline script.
+/// index.html with the tags that start a program. The script is a separate file, because the content security policy of the server
+/// allows no inline script.
 fn index_with_start(index: &str, page: &Path, name: &str) -> Outcome<String> {
     if !index.contains(START_MARK) {
-        return Err(format!("public/index.html has no line `{START_MARK}`, where the program is started"));
+        return Err(format!(
+            "public/index.html has no line `{START_MARK}`, which the tags that start the program replace"
+        ));
     }
     let module = format!("/assets/{name}_bg.wasm");
     let script = format!("import start from \"./{name}.js\";\nstart({{ module_or_path: \"{module}\" }});\n");
@@ -64,7 +66,7 @@ fn hashed(path: &str, content: &[u8]) -> String {
     format!("assets/{stem}-{}.{extension}", &hash[..12])
 }
 
-/// Writes compressed siblings of the files which become smaller by it.
+/// Writes compressed copies of the files that become smaller.
 pub(super) fn compress(page: &Path) -> Outcome<()> {
     for file in files_in(page)? {
         let content = read(&file)?;
@@ -73,7 +75,7 @@ pub(super) fn compress(page: &Path) -> Outcome<()> {
         }
         let packed = [("br", brotli(&content)), ("gz", gzip(&content))];
         for (suffix, packed) in packed {
-            let packed = packed.map_err(|error| format!("{} cannot be compressed: {error}", file.display()))?;
+            let packed = packed.map_err(|error| format!("{} could not be compressed: {error}", file.display()))?;
             if packed.len() < content.len() {
                 write(&with_suffix(&file, suffix), &packed)?;
             }
@@ -95,8 +97,8 @@ fn gzip(content: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// Prints what a first visit transfers, and each file of it, in kB (1,000 bytes).
-pub(super) fn print_weight(page: &Path, program: &str) -> Outcome<()> {
+/// Prints the files that a first visit of a program may transfer, with their sizes and the sum, in kB (1,000 bytes).
+pub(super) fn print_sizes(page: &Path, program: &str) -> Outcome<()> {
     let is_packed = |file: &Path| file.extension().is_some_and(|suffix| suffix == "br" || suffix == "gz");
     let is_of_other = |file: &Path| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -107,15 +109,15 @@ pub(super) fn print_weight(page: &Path, program: &str) -> Outcome<()> {
         let plain_bytes = size_bytes(file).unwrap_or(0);
         let sent_bytes = size_bytes(&with_suffix(file, "br")).unwrap_or(plain_bytes);
         sum_bytes += sent_bytes;
-        eprintln!("{:>9.1} kB  {:>9.1} kB plain  {}", kilo(sent_bytes), kilo(plain_bytes), relative(file, page));
+        eprintln!("{:>9.1} kB  {:>9.1} kB uncompressed  {}", kilo(sent_bytes), kilo(plain_bytes), relative(file, page));
     }
-    eprintln!("{:>9.1} kB  in all, as a browser receives it", kilo(sum_bytes));
+    eprintln!("{:>9.1} kB  in total, compressed", kilo(sum_bytes));
     Ok(())
 }
 
 /// All files below a folder, sorted.
 pub(super) fn files_in(folder: &Path) -> Outcome<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
+    let entries = fs::read_dir(folder).map_err(|error| format!("{} could not be read: {error}", folder.display()))?;
     let mut files = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {
@@ -128,7 +130,7 @@ pub(super) fn files_in(folder: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The path below `folder` as an address has it, with forward slashes.
+/// The path relative to `folder`, with forward slashes as in a URL.
 fn relative(file: &Path, folder: &Path) -> String {
     let path = file.strip_prefix(folder).unwrap_or(file);
     path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
@@ -172,12 +174,12 @@ mod tests {
         assert!(page.join("icons/run.svg").is_file());
         assert!(!page.join("style.css").exists());
         for address in index.split('"').filter(|word| word.starts_with("/assets/") && !word.contains("kindling-abc")) {
-            assert!(page.join(&address[1..]).is_file(), "{address} is named in index.html and not there");
+            assert!(page.join(&address[1..]).is_file(), "index.html names {address}, which does not exist");
         }
     }
 
     #[test]
-    fn an_index_that_starts_nothing_is_refused() {
+    fn an_index_without_the_start_mark_is_an_error() {
         let (_, outcome) = page_of(&[("index.html", "<html></html>")]);
         assert!(outcome.unwrap_err().contains(START_MARK));
     }
