@@ -2,7 +2,7 @@
 //
 // Purpose   The activation of each neuron and of each channel of the residual stream over a text, on a GPU: four words for each column are
 //           copied to the host.
-// Formula   largest * sqrt(mean of (x / largest)^2) over the finite values of a column, so that no square overflows or vanishes; sums are
+// Formula   largest * sqrt(mean of (x / largest)^2) over the finite values of a column, so that no square overflows or underflows; sums are
 //           computed in blocks of 256 rows, so that long columns lose no precision. Minimum and maximum; non-finite values are counted.
 // Bindings  0  the matrix's 32-bit floats as words, from its own offset on
 //           1  four words for each column: rms, minimum, maximum, count of non-finite values
@@ -46,7 +46,7 @@ fn main(
             largest = max(largest, bits & ~SIGN);
         }
     }
-    // Numbers below 2^-126 may be flushed to zero here: they change the mean by less than the precision of a float.
+    // Subnormal numbers may be flushed to zero here: they change the mean by less than the precision of a float.
     if rows > channel.non_finite && largest >= 0x00800000u {
         let scale = bitcast<f32>(largest);
         var squares = 0.0;

@@ -2,7 +2,7 @@
 //
 // Purpose   The distribution of weights, gradients and activations on a GPU: 66 counts for each 16,384 values are copied to the host.
 // Formula   Bin i of a sign counts 2^(i - 24) <= |x| < 2^(i - 23), i from 0 to 31; the first and the last bin also count all smaller and larger
-//           values. The exponent is read from the bits of the float, so that counts are exact and include numbers below 2^-126. Zeros and
+//           values. The exponent is read from the bits of the float, so that counts are exact and include subnormal numbers. Zeros and
 //           non-finite values are counted separately.
 // Bindings  0  the tensor's 32-bit floats as words, from its offset on
 //           1  for each workgroup 32 negative bins, 32 positive bins, zeros, and non-finite values

@@ -3,7 +3,7 @@
 // Purpose   Weight and gradient statistics on a GPU: only a few partial sums are copied to the host.
 // Formula   count and sum of the finite values, sum of their squares, minimum and maximum; non-finite values are counted separately.
 //           Sums are accumulated in three ranges of magnitude, scaled by 2^75 (below 2^-50), 1, and 2^-75 (from 2^50 on), so that no square
-//           overflows or vanishes (Blue 1978). The host unscales and adds the partials in 64 bits.
+//           overflows or underflows (Blue 1978). The host unscales and adds the partials in 64 bits.
 // Bindings  0  the tensor's 32-bit floats, from its offset on; as words, because a compiler may assume that floats are never NaN
 //           1  one partial for each workgroup of all reductions
 //           2  layout of the tensor, and offset of its partials

@@ -3,7 +3,7 @@
 //! Drivers and kernel generators can compute wrong results without an error.
 //!
 //! The full check, `kindling check --full`, runs each of the parts of [`part`] in a separate process. [`adapter`]: adapter, driver and limits;
-//! [`shapes`]: parity and resume; [`kernels`] and [`inspections`]: comparison with the reference implementations; [`speed`], [`mod@memory`],
+//! [`parity`]: parity and resume; [`kernels`] and [`inspections`]: comparison with the reference implementations; [`speed`], [`mod@memory`],
 //! [`overhead`]. [`tuning`]: disables the autotuner and reads its time; [`faults`]: errors that tests inject.
 
 mod adapter;
@@ -12,10 +12,10 @@ mod inspections;
 mod kernels;
 mod memory;
 mod overhead;
+mod parity;
 pub mod part;
 mod plans;
 pub mod process;
-mod shapes;
 mod speed;
 mod trial;
 mod tuning;
@@ -54,14 +54,12 @@ pub struct Finding {
 
 /// All findings, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct CheckReport {
-    pub findings: Vec<Finding>,
-}
+pub struct Findings(pub Vec<Finding>);
 
-impl CheckReport {
+impl Findings {
     /// Whether every check passed.
     pub fn is_good(&self) -> bool {
-        self.findings.iter().all(|finding| finding.is_good)
+        self.0.iter().all(|finding| finding.is_good)
     }
 }
 
@@ -70,12 +68,12 @@ impl CheckReport {
 ///
 /// # Errors
 /// The device cannot train.
-pub fn check(device: &EngineDevice, report_finding: &mut dyn FnMut(&Finding)) -> Result<CheckReport, EngineError> {
-    let mut report = CheckReport::default();
+pub fn check(device: &EngineDevice, report_finding: &mut dyn FnMut(&Finding)) -> Result<Findings, EngineError> {
+    let mut findings = Findings::default();
     let mut note = |what, found, is_good| {
         let finding = Finding { what, found, is_good };
         report_finding(&finding);
-        report.findings.push(finding);
+        findings.0.push(finding);
     };
     let info = &device.info;
     note(
@@ -127,7 +125,7 @@ pub fn check(device: &EngineDevice, report_finding: &mut dyn FnMut(&Finding)) ->
         let speed = throughput::measure(device)?;
         note("speed", format!("{:.2} GFLOP/s in training nanoGPT's CPU recipe", speed / 1e9), speed > 0.0);
     }
-    Ok(report)
+    Ok(findings)
 }
 
 /// A model with two heads, small enough that a training step takes milliseconds.

@@ -64,8 +64,8 @@ fn a_correct_device_passes_and_parts_that_it_does_not_need_are_not_run() {
 fn an_error_in_a_gradient_is_detected() {
     let section = run_part("cpu", Part::Training, Faults { gradient: true, ..Faults::default() });
     let names = failed(&section);
-    for shape in ["GPT-2", "Llama"] {
-        assert!(names.contains(&format!("{shape} shape, loss and gradients").as_str()), "{section:?}");
+    for model in ["GPT-2", "Llama"] {
+        assert!(names.contains(&format!("{model} model, loss and gradients").as_str()), "{section:?}");
     }
     assert!(section.reason.contains("block.0.mlp.up"), "the reason names the parameter: {}", section.reason);
 }

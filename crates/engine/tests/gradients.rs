@@ -283,7 +283,7 @@ fn a_single_batch_is_memorized() {
 #[test]
 fn the_device_check_passes_on_the_cpu() {
     let mut reported = 0;
-    let report = check::check(&EngineDevice::processor(), &mut |_| reported += 1).unwrap();
-    assert!(report.is_good(), "{report:?}");
-    assert_eq!(reported, report.findings.len());
+    let findings = check::check(&EngineDevice::processor(), &mut |_| reported += 1).unwrap();
+    assert!(findings.is_good(), "{findings:?}");
+    assert_eq!(reported, findings.0.len());
 }

@@ -26,7 +26,7 @@ pub struct KernelCase {
 
 impl KernelCase {
     /// The kernels that differ from their reference implementations. Counts and extrema must be equal; means and rms agree to 1e-6 of the
-    /// largest value, entropies of probabilities to 1e-5; magnitudes below 2^-126 may be flushed to zero.
+    /// largest value, entropies of probabilities to 1e-5; subnormal values may be flushed to zero.
     pub fn differing(&self) -> Vec<&'static str> {
         let (a, b) = (&self.kernel, &self.reference);
         let is_near =

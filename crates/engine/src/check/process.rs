@@ -7,7 +7,7 @@ use wire::check::Line;
 use super::faults::Faults;
 use super::part::{Part, Sink, Task};
 pub use super::speed::PEAK;
-use super::{adapter, inspections, kernels, memory, overhead, shapes, speed, tuning};
+use super::{adapter, inspections, kernels, memory, overhead, parity, speed, tuning};
 use crate::device::{self, EngineDevice};
 use crate::error::EngineError;
 
@@ -35,10 +35,10 @@ fn run_on(
 ) -> Result<(), EngineError> {
     match &task.part {
         Part::Adapter => adapter::report(device, sink),
-        Part::Training => shapes::training(device, faults, sink),
+        Part::Training => parity::training(device, faults, sink),
         Part::Kernels => kernels::report(device, faults, sink),
         Part::Inspections => inspections::report(device, &task.folder, sink),
-        Part::Resume => shapes::resume(device, faults, sink),
+        Part::Resume => parity::resume(device, faults, sink),
         Part::Ceilings => speed::ceilings(device, sink),
         Part::Speed { preset, rows, grows, without_dropout, peak_flops } => {
             let args = speed::SpeedArgs { rows: *rows, grows: *grows, without_dropout: *without_dropout };

@@ -65,9 +65,9 @@ pub fn documents(corpora: &Path, id: &CorpusId) -> Result<Documents, DataError> 
 ///
 /// # Errors
 /// There are no ids, or a corpus is unknown.
-pub(crate) fn read_all(corpora: &Path, texts: &[CorpusId]) -> Result<Vec<CorpusInfo>, DataError> {
-    if texts.is_empty() {
+pub(crate) fn read_all(corpora: &Path, ids: &[CorpusId]) -> Result<Vec<CorpusInfo>, DataError> {
+    if ids.is_empty() {
         return Err(DataError::Empty { name: "the list of corpora".to_owned() });
     }
-    texts.iter().map(|id| read(corpora, id)).collect()
+    ids.iter().map(|id| read(corpora, id)).collect()
 }

@@ -21,7 +21,7 @@ use crate::tokenizer::{self, TextTokenizer};
 ///
 /// # Errors
 /// The corpora have not been tokenized, or a file was altered.
-pub fn open_tokenizer(corpora: &Path, texts: &[CorpusId], kind: Tokenizer) -> Result<TextTokenizer, DataError> {
+pub fn open_tokenizer(corpora: &Path, ids: &[CorpusId], kind: Tokenizer) -> Result<TextTokenizer, DataError> {
     match kind {
         Tokenizer::Byte => return Ok(TextTokenizer::byte()),
         Tokenizer::Gpt2 => return Ok(TextTokenizer::gpt2()),
@@ -31,13 +31,13 @@ pub fn open_tokenizer(corpora: &Path, texts: &[CorpusId], kind: Tokenizer) -> Re
     let infos = read_all(corpora, texts)?;
     let folder = folder(corpora, &infos, kind);
     if !folder.join("info.json").exists() {
-        return Err(not_prepared(texts, kind));
+        return Err(not_prepared(ids, kind));
     }
     shards_tokenizer(&folder, &matching(&folder, &infos)?, kind)
 }
 
-fn not_prepared(texts: &[CorpusId], tokenizer: Tokenizer) -> DataError {
-    let corpora = texts.iter().map(CorpusId::as_str).collect::<Vec<_>>().join(", ");
+fn not_prepared(ids: &[CorpusId], tokenizer: Tokenizer) -> DataError {
+    let corpora = ids.iter().map(CorpusId::as_str).collect::<Vec<_>>().join(", ");
     DataError::NotPrepared { corpora, tokenizer: tokenizer.to_string() }
 }
 
@@ -61,11 +61,11 @@ impl Dataset {
     ///
     /// # Errors
     /// The corpora have not been tokenized, or a file was altered or truncated.
-    pub fn open(corpora: &Path, texts: &[CorpusId], tokenizer: Tokenizer) -> Result<Self, DataError> {
+    pub fn open(corpora: &Path, ids: &[CorpusId], tokenizer: Tokenizer) -> Result<Self, DataError> {
         let infos = read_all(corpora, texts)?;
         let folder = folder(corpora, &infos, tokenizer);
         if !folder.join("info.json").exists() {
-            return Err(not_prepared(texts, tokenizer));
+            return Err(not_prepared(ids, tokenizer));
         }
         let file = matching(&folder, &infos)?;
         let text_tokenizer = shards_tokenizer(&folder, &file, tokenizer)?;

@@ -76,7 +76,7 @@ impl Documents {
         self.text.bytes().get(range).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
     }
 
-    /// Nats of each document under its generator; `None` for imported corpora.
+    /// Surprisal of each document under its generator, nats; `None` for imported corpora.
     pub(crate) fn entropies(&self) -> Result<Option<Vec<f64>>, DataError> {
         let path = self.folder.join("entropy.bin");
         if !path.exists() {

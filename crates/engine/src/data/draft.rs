@@ -107,7 +107,8 @@ impl Draft {
         self.info.text_bytes > self.ends.last().copied().unwrap_or(0)
     }
 
-    /// Ends the current document, with its nats if it is generated. A document without text is left out.
+    /// Ends the current document; `entropy_nats` is its surprisal under the generator, for generated corpora. A document without text is left
+    /// out.
     pub(crate) fn end_document(&mut self, entropy_nats: Option<f64>) {
         if !self.has_open_document() {
             return;

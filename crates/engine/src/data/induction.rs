@@ -29,7 +29,7 @@ fn write_blocks(seed: u64, document: u64) -> String {
     letters[..len].iter().map(|letter| char::from(*letter)).collect::<String>().repeat(COPIES)
 }
 
-/// Nats of a document with a block of `len` letters: those of the length, and of the letters without repetition.
+/// Surprisal of a document with a block of `len` letters, nats: that of the length plus that of the letters, drawn without replacement.
 fn nats(len: usize) -> f64 {
     let lengths = (MAX_LETTERS - MIN_LETTERS + 1) as f64;
     lengths.ln() + (0..len).map(|drawn| ((LETTERS.len() - drawn) as f64).ln()).sum::<f64>()

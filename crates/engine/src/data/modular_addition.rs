@@ -12,7 +12,7 @@ pub(crate) const MODULUS: u64 = 97;
 /// Copies of every pair in the text, each time in another order, so that the order of the sums cannot be memorized.
 const ROUNDS: u64 = 24;
 
-/// Nats of one uniform number. A document has two of them, and they determine the sum.
+/// Entropy of one operand, uniform in `0..MODULUS`, nats. A document has two operands, which determine the sum.
 fn nats() -> f64 {
     (MODULUS as f64).ln()
 }

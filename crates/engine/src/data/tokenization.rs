@@ -28,11 +28,11 @@ const SAMPLE_TOKENS: usize = 200;
 /// An unknown corpus, a corpus too short to be split, too many characters for `char`, a cancellation, or an IO error.
 pub fn prepare(
     corpora: &Path,
-    texts: &[CorpusId],
+    ids: &[CorpusId],
     tokenizer: Tokenizer,
     progress: Progress<'_>,
 ) -> Result<DatasetInfo, DataError> {
-    let infos = corpus::read_all(corpora, texts)?;
+    let infos = corpus::read_all(corpora, ids)?;
     let target = folder(corpora, &infos, tokenizer);
     if let Ok(file) = matching(&target, &infos) {
         return Ok(file.info);
@@ -255,7 +255,8 @@ fn describe(
     })
 }
 
-/// Nats of the validation documents of a generated corpus. The end of a document is a token too, with the nats of the generator.
+/// Surprisal of the validation documents of a generated corpus under its generator, nats. It includes the end of each document, which is a
+/// token too.
 fn held_out_nats(text: &Text<'_>) -> Result<Option<f64>, DataError> {
     let is_whole =
         |index: usize, range: &std::ops::Range<usize>| range.is_empty() || *range == text.documents.range(index);

@@ -33,13 +33,13 @@ pub enum DataError {
         source: io::Error,
     },
     /// The corpus does not exist.
-    #[error("corpus {id} not found")]
+    #[error("unknown dataset {id}")]
     NoCorpus {
         /// Requested id.
         id: String,
     },
     /// Another corpus has this id.
-    #[error("the corpus {id} already exists")]
+    #[error("the dataset {id} already exists")]
     CorpusExists {
         /// Requested id.
         id: String,

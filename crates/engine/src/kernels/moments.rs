@@ -5,7 +5,7 @@ use wire::inspect::statistics::Moments;
 use crate::kernels::fused::lanes;
 
 /// Moments and extrema of values on the host: the reference implementation of `moments.wgsl`. Sums are in 64 bits, where no
-/// square of a 32-bit float overflows or vanishes, over eight lanes, so that an addition does not wait for the previous one.
+/// square of a 32-bit float overflows or underflows, over eight lanes, so that an addition does not wait for the previous one.
 pub fn moments(values: &[f32]) -> Moments {
     let mut lanes = Lanes::default();
     lanes::wide(|| {

@@ -46,8 +46,8 @@ impl ParamSpec {
     }
 }
 
-/// All parameters of a plan, in the model's order. Normal 0.02 everywhere, and smaller by the root of twice the depth in projections that
-/// write into the residual stream (GPT-2).
+/// All parameters of a plan, in the model's order. Matrices are normal with standard deviation 0.02, divided by `sqrt(2 * layers)` in the
+/// projections that add to the residual stream (GPT-2). Gains are 1, biases 0.
 pub fn layout(plan: &ModelPlan) -> Vec<ParamSpec> {
     let (d, d_ff, d_kv) = (plan.d_model, plan.d_ff, plan.kv_heads * plan.d_head());
     let normal = Init::Normal(0.02);

@@ -5,7 +5,6 @@ use wire::hyperparameters::recipe::{Optimizer, OptimizerKind};
 /// The optimizer's hyperparameters at one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepHyperparameters {
-    /// Optimizer.
     pub kind: OptimizerKind,
     /// Learning rate of the step.
     pub learning_rate: f64,

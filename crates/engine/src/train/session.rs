@@ -40,7 +40,7 @@ use crate::device::EngineDevice;
 use crate::error::EngineError;
 use crate::model::params;
 
-/// Receives the reports of a run. Calls never block training.
+/// Receives the reports of a run. Calls do not wait for the network; they may block while reports cannot be stored on disk.
 pub trait Reporter {
     /// Values of a step.
     fn row(&mut self, row: Row);

@@ -3,7 +3,7 @@
 use crate::data::tales::grammar::{Grammar, Memory, Part};
 use crate::kernels::random::Counter;
 
-/// A story, and the nats of its choices.
+/// A story, and the surprisal of its choices in nats.
 pub(super) fn sample(grammar: &Grammar, random: &mut Counter) -> (String, f64) {
     let mut sampler = Sampler { grammar, random, memory: grammar.memory(), text: String::new(), nats: 0.0 };
     sampler.sample_rule(0);

@@ -44,25 +44,25 @@ pub(super) fn training(device: &EngineDevice, faults: Faults, sink: &mut Sink<'_
     let replicas = if device.is_cpu() { (cpu.info.cores as usize).clamp(2, ROWS) } else { 1 };
     for (name, model) in models() {
         if sink.left() <= 0.0 {
-            sink.not_run(format!("{name} shape"), "time limit reached");
+            sink.not_run(format!("{name} model"), "time limit reached");
             continue;
         }
         let mut reference = Trial::new(&cpu, &model, 1)?.repeating(BATCHES);
         let mut here = Trial::new(device, &model, replicas)?.repeating(BATCHES).with_faults(faults);
         let step = trial::step_with(device, &model, replicas, faults)?;
         let first = trial::step_on(&cpu, &model, 1)?.compare(&step);
-        sink.check(format!("{name} shape, loss and gradients"), first.worst() <= TOLERANCE, first.to_string());
+        sink.check(format!("{name} model, loss and gradients"), first.worst() <= TOLERANCE, first.to_string());
         let (analytic, numeric) = slope(&cpu, &model, &step)?;
         let size = analytic.abs().max(numeric.abs());
         sink.check(
-            format!("{name} shape, one gradient by a central difference"),
+            format!("{name} model, one gradient by a central difference"),
             (analytic - numeric).abs() <= 0.01 * size,
             format!("{analytic:.6} by backpropagation, {numeric:.6} by a central difference"),
         );
         let steps = steps(device);
         let (expected, actual) = (reference.losses(steps)?, here.losses(steps)?);
         let (is_good, found) = compare_losses(&expected, &actual);
-        sink.check(format!("{name} shape, {steps} training steps"), is_good, found);
+        sink.check(format!("{name} model, {steps} training steps"), is_good, found);
     }
     Ok(())
 }
@@ -96,7 +96,7 @@ pub(super) fn resume(device: &EngineDevice, faults: Faults, sink: &mut Sink<'_>)
     for (name, model) in models() {
         let difference = trial::resume_with(device, &model, faults)?;
         sink.check(
-            format!("{name} shape, five steps after a resume"),
+            format!("{name} model, five steps after a resume"),
             difference.worst() <= tolerance,
             difference.to_string(),
         );
