@@ -31,7 +31,7 @@ impl Outcome {
     pub fn word(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
-            Self::Running => "cut off",
+            Self::Running => "interrupted",
             Self::Passed => "pass",
             Self::Failed => "FAIL",
             Self::NotRun => "not run",
@@ -123,7 +123,7 @@ impl Section {
             (Some(failed), _) => (Outcome::Failed, words(failed)),
             (None, Some(not_run)) if !has_passed && self.figures.is_empty() => (Outcome::NotRun, not_run.found.clone()),
             (None, None) if !has_passed && self.figures.is_empty() => {
-                (Outcome::Failed, "it ended and reported nothing".to_owned())
+                (Outcome::Failed, "the section reported no result".to_owned())
             }
             _ => (Outcome::Passed, String::new()),
         };
@@ -143,7 +143,7 @@ pub struct CheckReport {
     pub started_ms: i64,
     /// Time so far, seconds.
     pub secs: f64,
-    /// Time that all may take, seconds.
+    /// Time limit of the whole check, seconds.
     pub limit_secs: f64,
     /// Sections, the most important first.
     pub sections: Vec<Section>,
@@ -156,23 +156,21 @@ impl CheckReport {
             let of = self.sections.iter().filter(|section| section.outcome == outcome);
             of.map(|section| section.name.as_str()).collect::<Vec<_>>().join(", ")
         };
-        let (failed, cut, waiting) = (names(Outcome::Failed), names(Outcome::Running), names(Outcome::Waiting));
+        let (failed, interrupted, waiting) = (names(Outcome::Failed), names(Outcome::Running), names(Outcome::Waiting));
         let (passed, not_run) = (names(Outcome::Passed), names(Outcome::NotRun));
         let rest = if not_run.is_empty() { String::new() } else { format!("; not run: {not_run}") };
         if !failed.is_empty() {
-            return (
-                Outcome::Failed,
-                format!("do not trust this device with a run before this is understood: {failed}{rest}"),
-            );
+            return (Outcome::Failed, format!("do not train on this device; failed: {failed}{rest}"));
         }
-        if !cut.is_empty() || !waiting.is_empty() {
-            let left = [cut, waiting].into_iter().filter(|names| !names.is_empty()).collect::<Vec<_>>().join(", ");
+        if !interrupted.is_empty() || !waiting.is_empty() {
+            let left =
+                [interrupted, waiting].into_iter().filter(|names| !names.is_empty()).collect::<Vec<_>>().join(", ");
             return (Outcome::Running, format!("the check did not end; without a result: {left}{rest}"));
         }
         if passed.is_empty() {
             return (Outcome::NotRun, format!("nothing was checked{rest}"));
         }
-        (Outcome::Passed, format!("all that ran is as it should be: {passed}{rest}"))
+        (Outcome::Passed, format!("all checks that ran passed: {passed}{rest}"))
     }
 }
 
@@ -231,10 +229,10 @@ mod tests {
         let verdict = |sections| report(sections).verdict();
         assert_eq!(
             verdict(vec![section("a", Outcome::Passed)]),
-            (Outcome::Passed, "all that ran is as it should be: a".into())
+            (Outcome::Passed, "all checks that ran passed: a".into())
         );
         let (outcome, sentence) = verdict(vec![section("a", Outcome::Failed), section("b", Outcome::Running)]);
-        assert!(outcome == Outcome::Failed && sentence.contains("understood: a"), "{sentence}");
+        assert!(outcome == Outcome::Failed && sentence.contains("failed: a"), "{sentence}");
         assert_eq!(verdict(vec![section("a", Outcome::Passed), section("b", Outcome::Waiting)]).0, Outcome::Running);
         let whole = report(vec![section("a", Outcome::Passed)]);
         let text = serde_json::to_string(&whole).unwrap();

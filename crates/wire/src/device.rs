@@ -39,7 +39,7 @@ pub struct DeviceInfo {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceView {
-    /// Description.
+    /// Description by its worker; it does not change while the worker runs.
     pub info: DeviceInfo,
     pub worker: WorkerId,
     /// Host name of its machine.

@@ -14,7 +14,7 @@ pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, postcard::Erro
 }
 
 /// Rounds to 12 significant digits. Such a number (from 1e-10 up) is read from JSON with the same bits, while the reader may change the last
-/// bit of a longer one. Hyperparameters are rounded so, so that a replayed journal gives the same values.
+/// bit of a longer one. Hyperparameters are rounded, so that a replayed journal gives the same values.
 pub fn exact(value: f64) -> f64 {
     format!("{value:.11e}").parse().unwrap_or(value)
 }

@@ -153,10 +153,10 @@ impl ModelPlan {
         6.0 * multiplied + 12.0 * (self.layers * self.d_model * self.seq) as f64
     }
 
-    /// Bytes to train with `rows` sequences at once, in 32-bit floats: weights, gradients and two moments, the activations for the backward
-    /// pass, and the logits with their gradient. An estimate, rather high.
-    pub fn training_bytes(&self, rows: usize, shards: usize) -> u64 {
-        let weights = self.parameters() * 4 * (3 + shards as u64);
+    /// Upper estimate of the training memory in bytes, in 32-bit floats, for `rows` sequences split over `replicas`: weights, two moments, a
+    /// gradient per replica, the activations for the backward pass, and the logits with their gradient.
+    pub fn training_bytes(&self, rows: usize, replicas: usize) -> u64 {
+        let weights = self.parameters() * 4 * (3 + replicas as u64);
         let per_token = self.layers * (16 * self.d_model + 5 * self.d_ff + 3 * self.heads * self.seq)
             + 4 * self.d_model
             + 4 * self.vocab;

@@ -88,7 +88,7 @@ pub struct RunSummary {
     pub parameters: u64,
     /// Steps done.
     pub step: u64,
-    /// Steps at which it ends.
+    /// Step at which it ends.
     pub steps: u64,
     /// Last training loss, nats per token.
     pub loss_train: Option<f64>,

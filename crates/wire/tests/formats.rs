@@ -1,7 +1,7 @@
 //! Files and messages of earlier versions stay readable: specs and their plans, and one recorded message of every kind.
 //!
-//! `KINDLING_UPDATE_FIXTURES=1 cargo test -p wire --test formats` writes them again. Do so only for a new version of the link
-//! ([`PROTOCOL`]), since workers and servers of one version must understand each other.
+//! `KINDLING_UPDATE_FIXTURES=1 cargo test --release --workspace --exclude app --exclude xtask --test formats` writes them again. Do so only
+//! for a new version of the link ([`PROTOCOL`]), since workers and servers of one version must understand each other.
 
 use std::fmt::Debug;
 use std::fs;

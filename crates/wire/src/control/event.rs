@@ -121,7 +121,7 @@ pub enum Event {
         /// Checkpoint; `None` starts from the first step.
         #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
         checkpoint: Option<CheckpointId>,
-        /// Steps that had been reported.
+        /// Number of steps that had been reported.
         recorded: u64,
         /// Checkpoints that were skipped because they are damaged, with the reason.
         damaged: Vec<String>,

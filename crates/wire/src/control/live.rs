@@ -23,7 +23,7 @@ use crate::hyperparameters::table::pointer;
 pub struct LiveHyperparameters {
     /// Learning-rate schedule with its overrides.
     pub schedule: Schedule,
-    /// Steps at which the run ends.
+    /// Step at which the run ends.
     pub steps: u64,
     /// Weights of the datasets over steps.
     pub mix: MixSchedule,
@@ -32,7 +32,7 @@ pub struct LiveHyperparameters {
     /// Optimizer. Its `learning_rate` is the planned peak; the one in force is the schedule's.
     pub optimizer: Optimizer,
     pub intervals: Intervals,
-    /// Batches skipped so far: step s reads the batch of step s + this.
+    /// Batches skipped so far: step `s` reads the batch of index `s + skipped`.
     pub skipped: u64,
     /// Skips so far, in order: (first step, batches skipped in all from it on).
     #[serde(default)]

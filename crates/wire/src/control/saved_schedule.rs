@@ -13,7 +13,7 @@ pub enum SavedSchedule {
     /// Overrides of the learning rate, and the step at which the run ends.
     LearningRate {
         overrides: Vec<ScheduleOverride>,
-        /// Last step.
+        /// Step at which the run ends.
         steps: u64,
     },
     /// Dataset weights from the step on.

@@ -47,7 +47,6 @@ pub enum OptimizerKind {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Optimizer {
-    /// Kind of optimizer.
     #[serde(default)]
     pub kind: OptimizerKind,
     /// Peak learning rate.
@@ -132,7 +131,7 @@ impl Default for Intervals {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Retention {
-    /// Newest periodic checkpoints that are kept, at least 1.
+    /// Newest periodic checkpoints that are kept; 0 keeps 1.
     pub latest: u32,
     /// Every nth periodic checkpoint is kept; 0 keeps none for this reason.
     pub every_nth: u32,

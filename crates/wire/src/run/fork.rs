@@ -11,8 +11,8 @@ use crate::error::PlanError;
 use crate::hyperparameters::mix::MixSchedule;
 use crate::hyperparameters::schedule::ScheduleCurve;
 use crate::run::plan::{
-    Origin, PlanView, RunPlan, apply_overrides, check_breakpoints, check_lengths, check_memory, choose_device,
-    choose_texts, constant_tail, parts, prompt,
+    Origin, PlanView, RunPlan, apply_overrides, check_breakpoints, check_lengths, check_memory, choose_corpora,
+    choose_device, constant_tail, parts, prompt,
 };
 use crate::run::spec::{Parent, RunSpec};
 
@@ -67,12 +67,12 @@ pub fn resolve_fork(
     };
     match spec.corpus.is_some() || spec.mix.is_some() {
         true => {
-            let texts = choose_texts(spec, corpora)?;
-            (plan.mix, plan.prompt) = (parts(&texts), prompt(&texts));
-            check_lengths(&plan, &texts)?;
+            let chosen = choose_corpora(spec, corpora)?;
+            (plan.mix, plan.prompt) = (parts(&chosen), prompt(&chosen));
+            check_lengths(&plan, &chosen)?;
             origin.hyperparameters.mix = MixSchedule::constant(plan.mix.iter().map(|part| part.weight).collect());
         }
-        false => check_texts(parent, corpora)?,
+        false => check_corpora(parent, corpora)?,
     }
     plan.origin = Some(origin);
     check_breakpoints(&plan)?;
@@ -97,7 +97,7 @@ pub fn resolve_fork(
 }
 
 /// The parent's datasets must be in this lab: an imported run may have none or others.
-fn check_texts(parent: &RunPlan, corpora: &[CorpusInfo]) -> Result<(), PlanError> {
+fn check_corpora(parent: &RunPlan, corpora: &[CorpusInfo]) -> Result<(), PlanError> {
     if parent.mix.is_empty() {
         return Err(
             PlanError::new("corpus", "the imported model has no dataset").hint("give one, for example corpus: tales")
@@ -132,8 +132,8 @@ fn check_inherited_fields(spec: &RunSpec, parent: &RunPlan) -> Result<(), PlanEr
         return Err(PlanError::new(field, "a fork keeps its parent's model and tokenizer")
             .hint("leave it out, or start a new run"));
     }
-    let texts = [("corpus", spec.corpus.is_some()), ("mix", spec.mix.is_some())];
-    if let Some((field, _)) = texts.into_iter().find(|(_, given)| *given && parent.tokenizer.is_trained_on_corpus()) {
+    let fields = [("corpus", spec.corpus.is_some()), ("mix", spec.mix.is_some())];
+    if let Some((field, _)) = fields.into_iter().find(|(_, given)| *given && parent.tokenizer.is_trained_on_corpus()) {
         let message = format!("the parent's tokenizer ({}) is made from its own datasets", parent.tokenizer);
         return Err(PlanError::new(field, message).hint("leave it out, or start a new run"));
     }

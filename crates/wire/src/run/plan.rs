@@ -159,7 +159,7 @@ pub struct PlanView {
 pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -> Result<PlanView, PlanError> {
     let preset = preset::find(spec.preset.as_deref().unwrap_or("nanogpt-cpu"), spec.depth)?;
     let device = choose_device(spec, devices)?;
-    let texts = choose_texts(spec, corpora)?;
+    let chosen = choose_corpora(spec, corpora)?;
     let tokenizer = spec.tokenizer.unwrap_or(preset.tokenizer);
     let steps = spec.steps.unwrap_or(preset.steps);
     if !(1..=MAX_STEPS).contains(&steps) {
@@ -169,7 +169,7 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
     let mut recipe = preset.recipe;
     recipe.schedule.warmup_steps = recipe.schedule.warmup_steps.min(steps / 10);
     let mut recipe = apply_overrides(recipe, &spec.overrides)?;
-    recipe.model.vocab = vocab(tokenizer, &texts)?;
+    recipe.model.vocab = vocab(tokenizer, &chosen)?;
     if recipe.batch.replicas == 0 {
         recipe.batch.replicas = (device.cores.max(1) as usize).min(recipe.batch.size.max(1));
     }
@@ -179,15 +179,15 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
         seed: spec.seed.unwrap_or(1),
         recipe,
         tokenizer,
-        mix: parts(&texts),
+        mix: parts(&chosen),
         device: device.id.clone(),
-        prompt: prompt(&texts),
+        prompt: prompt(&chosen),
         origin: None,
     };
-    check(&plan, &texts)?;
+    check(&plan, &chosen)?;
     let estimate = plan.estimate(device);
     check_memory(&plan, &estimate, device)?;
-    let notes = notes(&plan, &estimate, &texts);
+    let notes = notes(&plan, &estimate, &chosen);
     Ok(PlanView { plan, estimate, notes })
 }
 
@@ -223,7 +223,7 @@ pub(crate) fn choose_device<'a>(spec: &RunSpec, devices: &'a [DeviceInfo]) -> Re
         })
 }
 
-pub(crate) fn choose_texts<'a>(
+pub(crate) fn choose_corpora<'a>(
     spec: &RunSpec,
     corpora: &'a [CorpusInfo],
 ) -> Result<Vec<(&'a CorpusInfo, f64)>, PlanError> {
@@ -258,17 +258,17 @@ pub(crate) fn choose_texts<'a>(
 }
 
 /// The mix of a plan.
-pub(crate) fn parts(texts: &[(&CorpusInfo, f64)]) -> Vec<MixPart> {
+pub(crate) fn parts(corpora: &[(&CorpusInfo, f64)]) -> Vec<MixPart> {
     let part = |(info, weight): &(&CorpusInfo, f64)| MixPart {
         corpus: info.id.clone(),
         content_hash: info.content_hash.clone(),
         weight: *weight,
     };
-    texts.iter().map(part).collect()
+    corpora.iter().map(part).collect()
 }
 
 /// Vocabulary size of the tokenizer on these datasets; several documents add an end-of-text token.
-fn vocab(tokenizer: Tokenizer, texts: &[(&CorpusInfo, f64)]) -> Result<usize, PlanError> {
+fn vocab(tokenizer: Tokenizer, corpora: &[(&CorpusInfo, f64)]) -> Result<usize, PlanError> {
     Ok(match tokenizer {
         Tokenizer::Byte => 257,
         Tokenizer::Bpe(vocab) => vocab as usize,
@@ -279,12 +279,12 @@ fn vocab(tokenizer: Tokenizer, texts: &[(&CorpusInfo, f64)]) -> Result<usize, Pl
                 .hint("fork that run with another dataset, or choose byte, char, bpe-N or gpt2"));
         }
         Tokenizer::Char => {
-            if let Some((info, _)) = texts.iter().find(|(info, _)| info.alphabet.is_empty()) {
+            if let Some((info, _)) = corpora.iter().find(|(info, _)| info.alphabet.is_empty()) {
                 let message = format!("{} has too many unique characters for a character tokenizer", info.id);
                 return Err(PlanError::new("tokenizer", message).hint("use byte or bpe-1024"));
             }
-            let letters: BTreeSet<char> = texts.iter().flat_map(|(info, _)| info.alphabet.chars()).collect();
-            let documents: u64 = texts.iter().map(|(info, _)| info.documents).sum();
+            let letters: BTreeSet<char> = corpora.iter().flat_map(|(info, _)| info.alphabet.chars()).collect();
+            let documents: u64 = corpora.iter().map(|(info, _)| info.documents).sum();
             letters.len() + usize::from(documents > 1)
         }
     })
@@ -338,8 +338,8 @@ fn whole(value: &Value) -> Value {
     }
 }
 
-pub(crate) fn prompt(texts: &[(&CorpusInfo, f64)]) -> String {
-    let sample = texts.first().map_or("", |(info, _)| info.sample.as_str());
+pub(crate) fn prompt(corpora: &[(&CorpusInfo, f64)]) -> String {
+    let sample = corpora.first().map_or("", |(info, _)| info.sample.as_str());
     sample.split_whitespace().next().unwrap_or("The").chars().take(24).collect()
 }
 
@@ -351,7 +351,7 @@ pub fn check_imported(plan: &RunPlan) -> Result<(), PlanError> {
     check(plan, &[])
 }
 
-fn check(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> {
+fn check(plan: &RunPlan, corpora: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> {
     table::check(&plan.recipe)?;
     let Recipe { model, batch, .. } = &plan.recipe;
     model.check()?;
@@ -361,7 +361,7 @@ fn check(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> 
         return Err(PlanError::new("batch.replicas", message).hint(format!("give at most {}", batch.size.min(256))));
     }
     check_breakpoints(plan)?;
-    check_lengths(plan, texts)
+    check_lengths(plan, corpora)
 }
 
 /// Checks that there are at most [`MAX_BREAKPOINTS`] breakpoints and that the run reaches each.
@@ -380,10 +380,10 @@ pub(crate) fn check_breakpoints(plan: &RunPlan) -> Result<(), PlanError> {
 }
 
 /// A dataset must have at least one sequence in each split.
-pub(crate) fn check_lengths(plan: &RunPlan, texts: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> {
+pub(crate) fn check_lengths(plan: &RunPlan, corpora: &[(&CorpusInfo, f64)]) -> Result<(), PlanError> {
     let window = plan.recipe.model.seq as u64 + 1;
-    for (info, _) in texts {
-        let made = info.datasets.iter().find(|made| made.tokenizer == plan.tokenizer && texts.len() == 1);
+    for (info, _) in corpora {
+        let made = info.datasets.iter().find(|made| made.tokenizer == plan.tokenizer && corpora.len() == 1);
         let shortest = match made {
             Some(made) => made.train_tokens.min(made.valid_tokens),
             // Not tokenized yet: a token is at least one byte, so this refuses only what can never fit.
@@ -438,9 +438,9 @@ fn gigabytes(bytes: u64) -> String {
     format!("{:.1}\u{202f}GB", bytes as f64 / 1e9)
 }
 
-fn notes(plan: &RunPlan, estimate: &Estimate, texts: &[(&CorpusInfo, f64)]) -> Vec<String> {
+fn notes(plan: &RunPlan, estimate: &Estimate, corpora: &[(&CorpusInfo, f64)]) -> Vec<String> {
     let mut notes = vec![];
-    for (info, weight) in texts {
+    for (info, weight) in corpora {
         let tokens = info.datasets.iter().find(|made| made.tokenizer == plan.tokenizer).map(|made| made.train_tokens);
         if let Some(epochs) =
             tokens.map(|tokens| estimate.tokens as f64 * weight / tokens.max(1) as f64).filter(|epochs| *epochs > 4.0)

@@ -153,7 +153,7 @@ fn entry(name: &str, size: &str, about: &str, tokenizer: Tokenizer, steps: u64, 
     PresetInfo { name: name.into(), size: size.into(), about: about.into(), tokenizer, steps, recipe }
 }
 
-fn gpt_shape(layers: usize, heads: usize, d_model: usize, seq: usize) -> ModelPlan {
+fn gpt_model(layers: usize, heads: usize, d_model: usize, seq: usize) -> ModelPlan {
     ModelPlan {
         layers,
         heads,
@@ -175,7 +175,7 @@ fn gpt_shape(layers: usize, heads: usize, d_model: usize, seq: usize) -> ModelPl
     }
 }
 
-fn llama_shape(layers: usize, heads: usize, kv_heads: usize, d_model: usize, seq: usize) -> ModelPlan {
+fn llama_model(layers: usize, heads: usize, kv_heads: usize, d_model: usize, seq: usize) -> ModelPlan {
     ModelPlan {
         kv_heads,
         d_ff: (8 * d_model / 3).next_multiple_of(32),
@@ -183,7 +183,7 @@ fn llama_shape(layers: usize, heads: usize, kv_heads: usize, d_model: usize, seq
         norm: Norm::Rms,
         mlp: Mlp::Swiglu,
         tied_head: true,
-        ..gpt_shape(layers, heads, d_model, seq)
+        ..gpt_model(layers, heads, d_model, seq)
     }
 }
 
@@ -210,18 +210,18 @@ fn recipe(model: ModelPlan, learning_rate: f64, size: usize) -> Recipe {
 }
 
 fn tiny() -> Recipe {
-    recipe(gpt_shape(2, 2, 64, 64), 2e-3, 8)
+    recipe(gpt_model(2, 2, 64, 64), 2e-3, 8)
 }
 
 fn nanogpt_cpu() -> Recipe {
-    recipe(gpt_shape(4, 4, 128, 64), 1e-3, 12)
+    recipe(gpt_model(4, 4, 128, 64), 1e-3, 12)
 }
 
 /// Attention dominates: the MLP is as narrow as the residual stream and the embeddings are not tied, so that copying is the easiest way to
 /// predict the next character.
 fn induction() -> Recipe {
-    let shape = gpt_shape(2, 4, 64, 64);
-    let model = ModelPlan { d_ff: 64, positions: Positions::Rotary, norm: Norm::Rms, tied_head: false, ..shape };
+    let base = gpt_model(2, 4, 64, 64);
+    let model = ModelPlan { d_ff: 64, positions: Positions::Rotary, norm: Norm::Rms, tied_head: false, ..base };
     let mut recipe = recipe(model, 2e-3, 32);
     recipe.intervals.eval_every = 50;
     recipe
@@ -230,8 +230,8 @@ fn induction() -> Recipe {
 /// Nanda et al. (2023): one layer, strong weight decay, a constant learning rate. Bytes take 257 tokens of the vocabulary and numbers of two
 /// digits the rest, so that each number is one token; a sum has six tokens, and a sequence two sums.
 fn grokking() -> Recipe {
-    let shape = gpt_shape(1, 4, 128, 12);
-    let mut recipe = recipe(ModelPlan { tied_head: false, ..shape }, 1e-3, 256);
+    let base = gpt_model(1, 4, 128, 12);
+    let mut recipe = recipe(ModelPlan { tied_head: false, ..base }, 1e-3, 256);
     recipe.optimizer.weight_decay = 1.0;
     recipe.optimizer.beta2 = 0.98;
     recipe.schedule = SchedulePlan { shape: Shape::Constant, warmup_steps: 10, final_fraction: 1.0 };
@@ -239,31 +239,31 @@ fn grokking() -> Recipe {
 }
 
 fn nanogpt_char() -> Recipe {
-    let mut recipe = recipe(ModelPlan { dropout: 0.2, ..gpt_shape(6, 6, 384, 256) }, 1e-3, 64);
+    let mut recipe = recipe(ModelPlan { dropout: 0.2, ..gpt_model(6, 6, 384, 256) }, 1e-3, 64);
     recipe.intervals.eval_every = 250;
     recipe
 }
 
 fn llama_small() -> Recipe {
-    recipe(llama_shape(8, 8, 4, 512, 512), 1e-3, 16)
+    recipe(llama_model(8, 8, 4, 512, 512), 1e-3, 16)
 }
 
 fn gpt2(layers: usize, heads: usize, d_model: usize) -> Recipe {
-    let mut recipe = recipe(ModelPlan { bias: true, ..gpt_shape(layers, heads, d_model, 1024) }, 6e-4, 8);
+    let mut recipe = recipe(ModelPlan { bias: true, ..gpt_model(layers, heads, d_model, 1024) }, 6e-4, 8);
     recipe.optimizer.beta2 = 0.95;
     recipe.schedule.warmup_steps = 700;
     recipe.batch.accumulation = 8;
     recipe
 }
 
-/// Width 64 per layer and heads 64 wide (as nanochat's `depth`, with at least 2 heads). The learning rate falls with the root of the width,
-/// from 2e-3 at width 256.
+/// `d_model = 64 * depth`, with one head per 64 channels and at least 2 heads, as nanochat's `depth`. The learning rate is
+/// `2e-3 * sqrt(256 / d_model)`, at most 3e-3.
 fn by_depth(depth: usize) -> Recipe {
     let d_model = 64 * depth;
     let heads = (d_model / 64).max(2);
     let rate = 2e-3 * (256.0 / d_model as f64).sqrt();
     let rate = (rate.min(3e-3) * 1e5).round() / 1e5;
-    recipe(ModelPlan { qk_norm: true, ..llama_shape(depth, heads, heads, d_model, 128) }, rate, 16)
+    recipe(ModelPlan { qk_norm: true, ..llama_model(depth, heads, heads, d_model, 128) }, rate, 16)
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ mod tests {
                 "figures":[]}]}"#;
         let report: CheckReport = serde_json::from_str(text).unwrap();
         let text = whole(&report);
-        assert!(text.contains("**FAIL: do not trust this device"), "{text}");
+        assert!(text.contains("**FAIL: do not train on this device; failed: parity"), "{text}");
         assert!(text.contains("| parity | Is it right? | FAIL: loss: a\\|b | 2 of 90 s |"), "{text}");
         assert!(text.contains("| speed | How fast? | not run: software adapter | - |"), "{text}");
         assert!(text.find("| section |") < text.find("## parity"));
