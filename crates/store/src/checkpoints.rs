@@ -112,7 +112,7 @@ impl Store {
         Ok(())
     }
 
-    /// Prunes the checkpoints of a run by its plan, after something other than a new checkpoint has made one superfluous.
+    /// Prunes the checkpoints of a run by the retention of its plan, after a change other than a new checkpoint, such as an unpin.
     pub async fn prune_checkpoints(&self, run: &RunId) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
         let dropped = prune(&mut transaction, run).await?;

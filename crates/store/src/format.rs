@@ -11,7 +11,7 @@ use crate::error::StoreError;
 /// The format that this version writes and reads.
 pub const FORMAT: u32 = 1;
 
-/// Checks a folder; whether it is new, that is, without a lab. Changes nothing.
+/// Checks a folder and changes nothing. Returns whether it is new, that is, has no lab.
 ///
 /// # Errors
 /// [`StoreError::OlderFormat`], [`StoreError::NewerFormat`], [`StoreError::UnreadableFormat`].

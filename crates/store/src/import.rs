@@ -40,7 +40,7 @@ impl Store {
     /// Imports a run.
     ///
     /// # Errors
-    /// [`StoreError::InvalidImport`] with what is wrong, [`StoreError::RunExists`]; nothing of it is stored then.
+    /// [`StoreError::InvalidImport`] with what is wrong, [`StoreError::RunExists`]. After an error nothing of the run is stored.
     pub async fn import_run(&self, imported: ImportedRun) -> Result<RunSummary, StoreError> {
         let id = imported.run.id.clone();
         check_journal(&imported)?;

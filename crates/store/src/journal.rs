@@ -61,7 +61,7 @@ impl JournalWriter {
         Ok(record)
     }
 
-    /// Stores status and counts; gives the pruned checkpoints, whose folders are to be deleted after the commit.
+    /// Stores status and counts. Returns the pruned checkpoints, whose folders are to be deleted after the commit.
     pub(crate) async fn close(
         self,
         connection: &mut Connection,
@@ -88,7 +88,7 @@ impl JournalWriter {
     }
 }
 
-/// Prunes the checkpoints of a run by its plan; gives those pruned. An unknown run has none.
+/// Prunes the checkpoints of a run by the retention of its plan. Returns the pruned ones; none for an unknown run.
 pub(crate) async fn prune(connection: &mut Connection, run: &RunId) -> Result<Vec<CheckpointRef>, StoreError> {
     let Some(definition) = database::runs::definition(connection, run).await? else { return Ok(vec![]) };
     let saved = database::checkpoints::list(connection, run).await?;
@@ -114,7 +114,7 @@ impl Store {
         Ok((record, summary))
     }
 
-    /// [`Store::append`] inside a transaction; also gives the pruned checkpoints.
+    /// [`Store::append`] inside a transaction. Also returns the pruned checkpoints.
     pub(crate) async fn journal(
         &self,
         connection: &mut Connection,

@@ -57,7 +57,7 @@ impl Store {
         self.changed(transaction, run, found).await
     }
 
-    /// Sets the device that trains a run, for good: its checkpoints are on that machine. Gives the plan.
+    /// Sets the device that trains a run, permanently, because its checkpoints are on that machine. Returns the plan.
     pub async fn set_device(&self, run: &RunId, device: &DeviceId, device_name: &str) -> Result<RunPlan, StoreError> {
         let mut transaction = self.database().write().await?;
         let definition = database::runs::definition(&mut transaction, run).await?;

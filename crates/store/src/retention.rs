@@ -22,8 +22,8 @@ pub(crate) struct Saved {
 
 /// The checkpoints to prune. `path` has those on the run's path, newest first; `in_use` those from which forks start.
 ///
-/// These are kept: the newest on the path; pinned, requested and imported ones and those in `in_use`; of those saved at an interval
-/// or at an end on the path the newest few and every nth; the best on the path; and the newest from before a change, also on
+/// These are kept: the newest on the path; pinned, requested and imported ones and those in `in_use`; among the periodic checkpoints (saved at
+/// an interval or at an end) on the path, the newest `latest` and every nth; the best on the path; and the newest from before a change, also on
 /// abandoned segments, because undoing a rollback returns to one.
 pub(crate) fn checkpoints_to_prune(
     saved: &[Saved],

@@ -172,7 +172,7 @@ impl Store {
         self.changed(transaction, run, found).await
     }
 
-    /// Purges the runs that were deleted before `before_ms`, with their files, and gives their ids. A run with a checkpoint from which
+    /// Purges the runs that were deleted before `before_ms`, with their files. Returns their ids. A run with a checkpoint from which
     /// a fork starts stays until that fork has one of its own or is purged too.
     pub async fn purge_deleted(&self, before_ms: i64) -> Result<Vec<RunId>, StoreError> {
         let mut transaction = self.database().write().await?;

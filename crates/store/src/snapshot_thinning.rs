@@ -23,7 +23,7 @@ impl Budget {
         Self { budget_bytes, total_bytes: bytes.values().sum(), bytes }
     }
 
-    /// Adds a snapshot at the newest step. Gives the steps to remove for it, each with all its snapshots; `None` if it exceeds the
+    /// Adds a snapshot at the newest step. Returns the steps to remove for it, each with all its snapshots; `None` if it exceeds the
     /// limit even beside the first step alone.
     pub(crate) fn add(&mut self, newest: SegmentStep, bytes: u64) -> Option<Vec<SegmentStep>> {
         let first = self.bytes.keys().next().copied().filter(|first| *first < newest);

@@ -206,7 +206,7 @@ impl Store {
     }
 }
 
-/// Writes a file for each step and syncs all; gives the place of each snapshot.
+/// Writes a file for each step and syncs all. Returns the location of each snapshot.
 fn write_all(folder: &Path, pending: &[Pending]) -> Result<Vec<Written>, StoreError> {
     fs::create_dir_all(folder).map_err(|source| StoreError::file(folder, source))?;
     let mut written = vec![];

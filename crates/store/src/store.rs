@@ -94,7 +94,7 @@ impl Store {
         Ok(Self::with(dir, database, series_files, None))
     }
 
-    /// The folder.
+    /// Root of the lab folder.
     pub fn dir(&self) -> &Path {
         &self.inner.dir
     }
@@ -163,7 +163,7 @@ impl Store {
         self.known(found, run)
     }
 
-    /// Commits a change to one run and gives its summary; `found` is whether the run exists.
+    /// Commits a change to one run and returns its summary; `found` is whether the run exists.
     pub(crate) async fn changed(
         &self,
         mut transaction: Change,
@@ -177,7 +177,7 @@ impl Store {
     }
 }
 
-/// How long taking a locked lock is retried. A child process inherits open files until it executes its own program, so the lock of a
+/// Timeout for taking the lock. A child process inherits open files until it executes its own program, so the lock of a
 /// store that was just closed may outlive it for some milliseconds.
 const LOCK_WITHIN: Duration = Duration::from_millis(300);
 

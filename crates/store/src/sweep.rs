@@ -1,4 +1,4 @@
-//! Removal of checkpoint folders at the start that a crash between a commit and the removal has left.
+//! Removes, when the store opens, checkpoint folders that a crash between a commit and their removal left behind.
 //!
 //! A folder that the journal does not mention may be one that its worker has not reported yet: it stays while a worker may train the run.
 //! So does a half-written folder, which its worker removes.

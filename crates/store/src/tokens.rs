@@ -12,7 +12,7 @@ use crate::store::Store;
 const SESSION_MS: i64 = 30 * 24 * 3600 * 1000;
 
 impl Store {
-    /// Creates a token and gives its text, which cannot be read again.
+    /// Creates a token and returns its text, which cannot be read again.
     pub async fn add_token(
         &self,
         name: &str,
@@ -63,7 +63,7 @@ impl Store {
         database::tokens::list(&mut *self.database().read().await?, now_ms()).await
     }
 
-    /// Revokes a token at once; whether it existed.
+    /// Revokes a token at once. Returns whether it existed.
     pub async fn revoke(&self, token_id: i64) -> Result<bool, StoreError> {
         let mut transaction = self.database().write().await?;
         let removed = database::tokens::remove(&mut transaction, token_id).await?;

@@ -41,7 +41,7 @@ pub(crate) struct Outbox {
     pub(crate) run: RunId,
     spool: Mutex<Spool>,
     signal: Arc<Signal>,
-    /// The newest update of each kind.
+    /// The newest update of each inspection, by its key.
     updates: Mutex<BTreeMap<String, InspectionUpdate>>,
     /// Requested inspections, until the training has taken them.
     requested: Mutex<Option<Vec<Inspection>>>,
@@ -108,7 +108,7 @@ impl Outbox {
         ))
     }
 
-    /// Stores an update in place of the previous one of its kind.
+    /// Replaces the previous update of the same inspection.
     pub(crate) fn put_update(&self, update: InspectionUpdate) {
         if !self.is_abandoned() {
             locked(&self.updates).insert(update.key(), update);

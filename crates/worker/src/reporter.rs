@@ -11,13 +11,14 @@ use wire::{Author, Event, RunState};
 
 use crate::outbox::Outbox;
 
-/// Id of commands that this process creates. It is not sent: the ids of the server are far below.
+/// Id of the commands that this process creates. Their events are reported without a command id. The server never uses this id.
 pub(crate) const OWN_COMMAND: u64 = u64::MAX;
 
 /// A larger snapshot is dropped, bytes.
 const MAX_SNAPSHOT_BYTES: usize = 4 << 20;
 
-/// Receives the reports of a run. Calls never wait for the network: a report is in the spool file when the call returns.
+/// Receives the reports of a run. Calls never wait for the network: when a call returns, the report is in the spool file, or in memory while
+/// the disk cannot be written. A call waits only while that memory is full.
 #[derive(Debug)]
 pub struct RunReporter {
     outbox: Arc<Outbox>,
@@ -44,7 +45,7 @@ impl RunReporter {
         self.outbox.put(Item::Event(encodable(Report { command_id, ..report })));
     }
 
-    /// Reports an update of an inspection; it replaces the previous one of its kind.
+    /// Reports an update of an inspection; it replaces the previous update of the same inspection.
     pub fn inspection(&mut self, update: InspectionUpdate) {
         self.outbox.put_update(update);
     }

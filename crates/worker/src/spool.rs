@@ -72,7 +72,7 @@ pub struct Records {
     pub payloads: Vec<Vec<u8>>,
 }
 
-/// The limits of one read; it always gives one record.
+/// The limits of one read, which returns at least one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     pub records: usize,
@@ -215,7 +215,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Appends a report and gives its number. While the disk cannot be written, it stays in memory, and [`Spool::failure`] says why.
+    /// Appends a report and returns its number. While the disk cannot be written, it stays in memory, and [`Spool::failure`] says why.
     ///
     /// # Errors
     /// A report that cannot be encoded, which gets no number.
@@ -229,7 +229,7 @@ impl Spool {
         Ok(self.last)
     }
 
-    /// Writes the reports in memory; whether none is left.
+    /// Writes the reports in memory. Returns whether none is left.
     pub fn flush(&mut self) -> bool {
         match self.try_flush() {
             Ok(()) => self.failure = None,
@@ -248,7 +248,7 @@ impl Spool {
     fn write_pending(&mut self) -> io::Result<()> {
         let Some(files) = &mut self.files else { return Ok(()) };
         while let Some((seq, bytes)) = self.pending.front() {
-            // At a known offset rather than at the end, so that another attempt overwrites what a full disk cut short.
+            // Written at a known offset and not appended, so that a retry overwrites a record that a full disk truncated.
             files.writing.seek(SeekFrom::Start(self.end))?;
             files.writing.write_all(bytes)?;
             if self.marks.last().is_none_or(|(marked, _)| seq - marked >= MARK_EVERY) {

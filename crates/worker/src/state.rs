@@ -245,7 +245,7 @@ impl WorkerState {
             let is_done = outbox.is_delivered() && in_training.as_ref() != Some(run);
             if is_done {
                 outbox.remove();
-                // The number is kept for the case that the run returns to this worker.
+                // Kept in case the run is assigned to this worker again.
                 self.stored.insert(run.clone(), outbox.acked());
                 self.sending.remove(run);
             }

@@ -48,7 +48,7 @@ fn saved(row: &SqliteRow) -> Result<Saved, StoreError> {
     })
 }
 
-/// Pins or unpins a checkpoint; whether it exists.
+/// Pins or unpins a checkpoint. Returns whether it exists.
 pub(crate) async fn set_pinned(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -65,7 +65,7 @@ pub(crate) async fn set_pinned(
     Ok(done.rows_affected() == 1)
 }
 
-/// Deletes a checkpoint; whether it existed.
+/// Deletes a checkpoint. Returns whether it existed.
 pub(crate) async fn remove(
     connection: &mut SqliteConnection,
     run: &RunId,

@@ -79,7 +79,7 @@ pub(crate) async fn set_last(connection: &mut SqliteConnection, run: &RunId) -> 
     Ok(())
 }
 
-/// Sets the priority of a run; whether it exists.
+/// Sets the priority of a run. Returns whether it exists.
 pub(crate) async fn set_priority(
     connection: &mut SqliteConnection,
     run: &RunId,

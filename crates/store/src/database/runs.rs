@@ -35,7 +35,7 @@ pub(crate) struct RunDefinition {
     pub(crate) device_name: String,
 }
 
-/// Inserts a run; whether its id was free.
+/// Inserts a run. Returns whether its id was free.
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     run: &NewRun,
@@ -219,14 +219,14 @@ pub(crate) async fn stored_seq(connection: &mut SqliteConnection, run: &RunId) -
     Ok(found.map(|seq| seq as u64))
 }
 
-/// Renames a run; whether it exists.
+/// Renames a run. Returns whether it exists.
 pub(crate) async fn rename(connection: &mut SqliteConnection, run: &RunId, name: &str) -> Result<bool, StoreError> {
     let done =
         sqlx::query("UPDATE runs SET name = ? WHERE id = ?").bind(name).bind(run.as_str()).execute(connection).await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Sets whether a run is archived; whether it exists.
+/// Sets whether a run is archived. Returns whether the run exists.
 pub(crate) async fn set_archived(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -240,7 +240,7 @@ pub(crate) async fn set_archived(
     Ok(done.rows_affected() == 1)
 }
 
-/// Sets the time of deletion, or clears it; whether the run exists.
+/// Sets the time of deletion, or clears it. Returns whether the run exists.
 pub(crate) async fn set_deleted(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -254,7 +254,7 @@ pub(crate) async fn set_deleted(
     Ok(done.rows_affected() == 1)
 }
 
-/// Sets the reference losses; whether the run exists.
+/// Sets the reference losses. Returns whether the run exists.
 pub(crate) async fn set_references(
     connection: &mut SqliteConnection,
     run: &RunId,

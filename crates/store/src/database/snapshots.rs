@@ -74,7 +74,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Deletes the snapshots of a step; gives the names of their files.
+/// Deletes the snapshots of a step. Returns the names of their files.
 pub(crate) async fn remove(
     connection: &mut SqliteConnection,
     run: &RunId,
@@ -102,7 +102,7 @@ pub(crate) async fn pending(connection: &mut SqliteConnection, run: &RunId) -> R
     Ok(rows.into_iter().map(pending).collect())
 }
 
-/// Records the file of a snapshot and clears its row; whether the snapshot still exists.
+/// Records the file of a snapshot and clears its row. Returns whether the snapshot still exists.
 pub(crate) async fn set_file(
     connection: &mut SqliteConnection,
     run: &RunId,

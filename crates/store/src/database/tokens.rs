@@ -33,7 +33,7 @@ pub struct TokenInfo {
     pub expires_ms: Option<i64>,
 }
 
-/// Stores a token by its hash and gives its id.
+/// Stores a token by its hash and returns its id.
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     token: &TokenInfo,
@@ -52,7 +52,7 @@ pub(crate) async fn insert(
     Ok(done.last_insert_rowid())
 }
 
-/// Deletes a sign-in token and gives its owner. It is one statement, so that one of two concurrent calls succeeds.
+/// Deletes a sign-in token and returns its owner. It is one statement, so that one of two concurrent calls succeeds.
 pub(crate) async fn consume(
     connection: &mut SqliteConnection,
     hash: &[u8],
@@ -98,7 +98,7 @@ pub(crate) async fn list(connection: &mut SqliteConnection, now_ms: i64) -> Resu
     rows.into_iter().map(info).collect()
 }
 
-/// Deletes a token; whether it existed.
+/// Deletes a token. Returns whether it existed.
 pub(crate) async fn remove(connection: &mut SqliteConnection, token_id: i64) -> Result<bool, StoreError> {
     Ok(sqlx::query("DELETE FROM tokens WHERE id = ?").bind(token_id).execute(connection).await?.rows_affected() == 1)
 }

@@ -69,7 +69,7 @@ impl Files {
         Ok(())
     }
 
-    /// Truncates level 0 to `points`; the levels above are repaired at the next opening. Whether the file was that long.
+    /// Truncates level 0 to `points`; the levels above are repaired at the next opening. Returns whether the file was that long.
     pub(super) fn cut_points(&self, points: u64) -> io::Result<bool> {
         let Some(file) = self.open(0)? else { return Ok(points == 0) };
         let reaches = file.metadata()?.len() >= points * Point::BYTES as u64;
@@ -188,7 +188,7 @@ impl Pyramid {
     }
 }
 
-/// Truncates level 0 to complete and plausible points, and gives their number and first and last step.
+/// Truncates level 0 to complete and plausible points. Returns their number and the first and last step.
 fn repair_points(files: &Files) -> io::Result<(u64, Option<(u64, u64)>)> {
     let Some(file) = files.open(0)? else { return Ok((0, None)) };
     let bytes = file.metadata()?.len();
@@ -206,7 +206,7 @@ fn repair_points(files: &Files) -> io::Result<(u64, Option<(u64, u64)>)> {
     Ok((len, ends))
 }
 
-/// Repairs a level to `complete` buckets: truncates it, or computes missing buckets from the level below. Whether it had a file.
+/// Repairs a level to `complete` buckets: truncates it, or computes missing buckets from the level below. Returns whether it had a file.
 fn repair_level(files: &Files, level: usize, complete: u64) -> io::Result<bool> {
     let file = files.open(level)?;
     let mut have = 0;

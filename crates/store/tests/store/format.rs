@@ -174,7 +174,8 @@ fn assert_contains(expected: &Value, found: &Value, at: &str) {
     }
 }
 
-/// Writes the fixture of the current format, once: `cargo test -p store --test store -- --ignored write_the_fixture`.
+/// Writes the fixture of the current format, once:
+/// `cargo test --release --workspace --exclude app --exclude xtask --test store -- --ignored write_the_fixture`.
 #[tokio::test]
 #[ignore = "writes tests/fixtures"]
 async fn write_the_fixture() {
@@ -242,7 +243,7 @@ async fn folder_without_a_format(dir: &Path) {
     fs::write(dir.join("lock"), "1234").unwrap();
 }
 
-/// Checks that neither opening changes anything, and gives the message.
+/// Checks that neither opening changes anything. Returns the message.
 async fn refusal(dir: &Path) -> String {
     let before = contents(dir);
     let Err(error) = Store::open(dir).await else { panic!("the folder was opened") };

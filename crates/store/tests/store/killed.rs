@@ -28,7 +28,7 @@ pub(crate) async fn ingest_until_killed(most: u64, items: impl Fn(u64, u64) -> V
     }
 }
 
-/// Starts the test `test` as the process and kills it within `most` of its first line. Gives the last acknowledged number.
+/// Starts the test `test` as the process and kills it within `most` of its first line. Returns the last acknowledged number.
 pub(crate) fn start_and_kill(test: &str, dir: &Path, most: Duration, random: &mut Random) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture"])

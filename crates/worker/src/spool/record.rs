@@ -41,7 +41,7 @@ pub(super) fn next_record(reader: &mut impl Read) -> io::Result<Option<(u64, Vec
     Ok(is_valid.then_some((seq, payload)))
 }
 
-/// Reads exactly `bytes`; whether there were enough.
+/// Fills `bytes` from the reader. Returns whether there were enough.
 pub(super) fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     match reader.read_exact(bytes) {
         Ok(()) => Ok(true),

@@ -515,7 +515,7 @@ fn greet(store: &Shared, say: mpsc::UnboundedSender<FromServer>, training: Optio
     store.say = Some(say);
 }
 
-/// Stores new reports and gives the answers; `None` breaks the connection.
+/// Stores new reports and returns the answers; `None` breaks the connection.
 fn take(store: &Shared, faults: &Faults, run: RunId, first_seq: u64, items: Vec<Item>) -> Option<Vec<FromServer>> {
     let mut store = store.lock().unwrap();
     let fault = faults(store.messages);
