@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
     let page = root.join("target").join("page");
-    // Cargo asks for a rebuild each time while a watched folder is missing, so an empty one stands in for it.
+    // Cargo reruns this script at each build while a watched folder is missing, so the folder is created.
     fs::create_dir_all(&page)?;
     println!("cargo:rerun-if-changed={}", page.display());
     println!("cargo:rerun-if-changed=build.rs");
@@ -34,7 +34,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// One line per file, sorted by path, so that the server can search by halves.
+/// One line per file, sorted by path, for binary search.
 fn write_table(page: &Path, files: &[PathBuf]) -> Result<String, Box<dyn std::error::Error>> {
     let name_of = |file: &PathBuf| file.strip_prefix(page).map(|name| name.to_string_lossy().replace('\\', "/"));
     let mut named =

@@ -1,4 +1,4 @@
-//! The route of the page and the history of the browser. Seven pages without nesting need no router library. Links are
+//! The route of the page and the history of the browser. Eight pages without nesting need no router library. Links are
 //! plain `<a href>`; clicks on them are handled here.
 
 use leptos::prelude::*;

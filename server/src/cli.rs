@@ -1,5 +1,5 @@
 //! The command line of `kindling`, read with clap. One file per subcommand holds its arguments, its examples and what it does; `main`
-//! only dispatches. What serves HTTP is not here: [`serve`] hands over to [`crate::api::server`].
+//! only dispatches. [`serve`] calls [`crate::api::server`], which serves HTTP.
 //!
 //! Usage errors print clap's message and end the program with status 2, failures with status 1.
 

@@ -4,7 +4,7 @@
 //! - [`pending`]: commands that wait for their event; [`liveness`]: runs whose worker has died or is out of reach;
 //! - [`local`]: the workers that the server starts on the devices of its own machine.
 //!
-//! Which run a worker trains next is decided in [`crate::runs::queue`].
+//! [`crate::runs::queue`] decides which run a worker trains next.
 
 pub mod fleet;
 pub mod link;

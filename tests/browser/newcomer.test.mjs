@@ -82,7 +82,7 @@ test("a reload finds the run as it is, within a second", async () => {
   await page.locator(".chart.main .legend li", { hasText: "train" }).locator("b").first().waitFor();
   await lab.until("the loss", async () => (await legendValue(page, "train")) > 0);
   const took = Date.now() - began;
-  // Told rather than asserted at its budget: a busy machine is no broken page.
+  // Printed and not asserted, because the time depends on the load of the machine.
   console.log(`reload to the loss on the page: ${took} ms`);
   assert.ok((await stepsShown(page)) >= before);
   await page.locator(".journal li", { hasText: "gently" }).waitFor();

@@ -1,5 +1,5 @@
 // Screenshots of every page with a run that trains, on a desktop and on a phone, light and dark:
-// `node tests/measure/pictures.mjs FOLDER [PAGE ..]`. They are to be looked at; the script reports faults and pages
+// `node tests/measure/pictures.mjs FOLDER [PAGE ..]`. A person reviews them; the script reports faults and pages
 // that are wider than their window.
 
 import { mkdirSync } from "node:fs";

@@ -1,4 +1,4 @@
-//! A drawing on a canvas: shapes of the `figure` crate, drawn again when the signals change that they depend on, and
+//! A drawing on a canvas: shapes of the `figure` crate, drawn again when a signal that they read changes, and
 //! only while visible. It has a description for screen readers, handles pointer, wheel and keys, and can be saved as
 //! SVG.
 
@@ -42,7 +42,7 @@ pub(crate) fn Canvas(
     /// Description for screen readers.
     #[prop(into)]
     label: Signal<String>,
-    /// The shapes for a size and for a light or dark theme; it is tracked.
+    /// Returns the shapes for a size and for a light or dark theme; the signals that it reads are tracked.
     draw: impl Fn(Size, bool) -> Vec<Shape> + 'static,
     /// CSS class.
     #[prop(into, default = String::new())]

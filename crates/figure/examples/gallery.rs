@@ -48,7 +48,7 @@ fn course(step: f64) -> f64 {
     1.42 + 2.75 * (1.0 + step / 90.0).powf(-0.62)
 }
 
-/// Buckets of `width` steps, as the store folds them.
+/// Buckets of `width` steps, as the store aggregates them.
 fn fold(from: u64, to: u64, width: u64, value: &mut dyn FnMut(u64) -> f64) -> Vec<Bucket> {
     let bucket = |first: u64| {
         let last = (first + width - 1).min(to - 1);

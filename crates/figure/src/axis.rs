@@ -14,7 +14,6 @@ pub enum ScaleKind {
 /// A range of values mapped to 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
-    /// Kind of scale.
     pub kind: ScaleKind,
     /// Value at 0. Finite, and above 0 where `kind` is logarithmic.
     pub from: f64,

@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(cell(0)[..3], ramp.rgb(0.0));
         let middle = ramp.rgb(0.5);
         assert!((0..3).all(|part| cell(1)[part].abs_diff(middle[part]) <= 2), "{:?} for zero", cell(1));
-        assert_eq!(cell(2), [0; 4], "what is no number is left open");
+        assert_eq!(cell(2), [0; 4], "a cell without a value is transparent");
         assert_eq!(cell(3)[..3], ramp.rgb(0.75));
     }
 

@@ -1,12 +1,12 @@
 //! The drawing code of charts and heat maps: the page and the files of the server (SVG, PNG) show the same drawing.
 //!
-//! A chart is computed here as a [`Scene`], a list of plain shapes painted by role; the page walks the same list onto a
+//! A chart is computed here as a [`Scene`], a list of plain shapes painted by role; the page draws the same list on a
 //! canvas. No colours are chosen here except in [`theme`], nothing is measured with a real font, and nothing is fetched.
 //! Read in this order:
 //!
 //! - [`scene`] shapes and roles, [`theme`] the colour of each role in light and dark;
 //! - [`number`] how a value is written, [`axis`] scales and ticks;
-//! - [`spec`] the parts of a chart, [`curve`] its curves, [`layout`] the geometry, which also answers pointers and keys;
+//! - [`spec`] the parts of a chart, [`curve`] its curves, [`layout`] the geometry, which also converts pixels to values;
 //! - [`chart()`] draws a chart: `frame` axes, markers and legend, `line` curves, `area` stacked curves;
 //! - [`ramp`] colour maps, [`heat`] heat maps;
 //! - [`summary`] the same chart in words and as a table;

@@ -6,7 +6,7 @@
 pub enum Ramp {
     /// Dark blue to yellow (Nuñez, Anderton and Renslow 2018).
     Cividis,
-    /// Cividis by the square root of the value: for probabilities, most of which are small.
+    /// Cividis of the square root of the value, for probabilities, most of which are small.
     Shares,
     /// Violet over green to yellow (Smith and van der Walt 2015).
     Viridis,

@@ -145,7 +145,6 @@ pub struct Stroke {
     /// 0 to 1.
     pub opacity: f64,
     pub width: f64,
-    /// Dashes.
     pub dash: Dash,
 }
 
@@ -202,7 +201,7 @@ impl Font {
 pub struct Text {
     /// Position of the end `anchor` of the baseline.
     pub at: Point,
-    /// The words.
+    /// Content.
     pub text: String,
     pub role: Role,
     /// Height of the font.

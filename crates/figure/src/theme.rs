@@ -2,8 +2,8 @@
 //! values ([`css`] writes them; a test of the page checks that its sheet has them).
 //!
 //! Contrast against the surface, by WCAG: text roles at least 4.5, lines and fills of data at least 3. The colours of runs are
-//! Okabe and Ito's set, darkened for light and lightened for dark only as far as necessary; their yellow, which darkened is
-//! another amber, is violet on light.
+//! Okabe and Ito's set, darkened for the light theme and lightened for the dark theme only as far as necessary. Their yellow is
+//! violet in the light theme, where a darkened yellow would be too close to the orange.
 
 use crate::scene::{Dash, Role};
 

@@ -1,5 +1,5 @@
-//! Reports of device checks: where the lab keeps the last one of each device, and the route that lists them. What writes them is
-//! `kindling check --full`.
+//! Reports of device checks: where the lab keeps the last one of each device, and the route that lists them. They are written
+//! by `kindling check --full`.
 
 use std::path::{Path, PathBuf};
 

@@ -59,7 +59,7 @@ pub enum CheckError {
     #[error(transparent)]
     Full(#[from] FullCheckError),
     /// The check found faults.
-    #[error("the check failed on {}: do not train there; the lines marked BAD show the differences", names(devices))]
+    #[error("the check failed on {}: do not train on it; the lines marked FAIL show the differences", names(devices))]
     Failed {
         /// The devices with faults.
         devices: Vec<DeviceId>,
@@ -117,7 +117,7 @@ fn check(id: &DeviceId) -> Result<bool, EngineError> {
     let device = engine::device::open(id)?;
     println!("{id}: {} ({})", device.info.name, device.info.backend);
     let print = &mut |finding: &Finding| {
-        println!("  {} {}: {}", if finding.is_good { "ok " } else { "BAD" }, finding.what, finding.found);
+        println!("  {} {}: {}", if finding.is_good { "ok  " } else { "FAIL" }, finding.what, finding.found);
     };
     Ok(engine::check::check(&device, print)?.is_good())
 }

@@ -22,9 +22,9 @@ const TEXT_BYTES: u64 = 256 << 20;
 
 /// An unpacked archive; every file has the hash of the manifest.
 pub struct Unpacked {
-    /// Record of the run.
+    /// Contents of `run.json`.
     pub record: RunRecord,
-    /// Journal.
+    /// Events of `journal.jsonl`.
     pub events: Vec<EventRecord>,
     /// Tokenizer, if the archive has one.
     pub tokenizer: Option<Vec<u8>>,

@@ -8,7 +8,7 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:7878";
 /// Largest upload, bytes.
 pub const UPLOAD_BYTES: u64 = 2_000_000_000;
 
-/// Largest import of a run or model, bytes: all checkpoints of one of 1.5 billion parameters with its moments are about as much.
+/// Largest import of a run or model, bytes: about ten checkpoints, with moments, of a model of 1.5 billion parameters.
 pub const IMPORT_BYTES: u64 = 200_000_000_000;
 
 /// Runs that may wait for one device.

@@ -1,5 +1,5 @@
 //! No phrase that docs/GLOSSARY.md bans stands in the API document or in what `--help` prints. The page's texts and the
-//! documents are looked through by `cargo xtask lint`, which needs no program.
+//! documents are checked by `cargo xtask lint`, which needs no built program.
 
 use std::process::Command;
 

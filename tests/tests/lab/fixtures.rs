@@ -1,5 +1,5 @@
-//! A lab folder and an archive of format 1 open in this version: the same curves, snapshots and journals, and a run that was interrupted by a
-//! crash continues from its checkpoint as an uninterrupted one did.
+//! A lab folder of format 1 and an archive of format 2 open in this version: the same curves, snapshots and journals, and a
+//! run that was interrupted by a crash continues from its checkpoint as an uninterrupted one did.
 //!
 //! `cargo test --release -p scenarios --test lab -- --ignored write_the_fixture` writes `tests/fixtures` again. Do so only for a new format
 //! version, and keep the old fixture.

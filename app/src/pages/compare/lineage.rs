@@ -92,7 +92,7 @@ async fn fetch_member(run: &RunId) -> Option<Member> {
 fn Bars(bars: Vec<Bar>) -> impl IntoView {
     let last = bars.iter().map(|bar| bar.to_step).max().unwrap_or(0).max(1);
     let height = bars.len() as f64 * ROW + 24.0;
-    // Room on both sides for round ends and the dots of live runs.
+    // Margin on both sides for round line ends and the dots of live runs.
     let left = move |step: u64| 1.0 + 97.0 * step as f64 / last as f64;
     let stems = bars.iter().enumerate().filter_map(|(row, bar)| {
         let stem = bar.stem?;

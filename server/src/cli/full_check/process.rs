@@ -23,7 +23,7 @@ pub(crate) struct Launcher {
 pub(crate) struct Switches {
     /// Whether burn fuses operators.
     pub(crate) has_fusion: bool,
-    /// Whether the driver finds kernels that it compiled before.
+    /// Whether the driver starts with an empty cache of compiled kernels.
     pub(crate) is_cold: bool,
 }
 
@@ -46,7 +46,7 @@ impl Launcher {
         Ok(Self { work: work.map_err(|source| FullCheckError::file(folder, source))? })
     }
 
-    /// A folder for one part's texts and logs.
+    /// A folder for the datasets and logs of one part.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, FullCheckError> {
         let folder = self.work.path().join(name);
         std::fs::create_dir_all(&folder).map_err(|source| FullCheckError::file(&folder, source))?;

@@ -316,7 +316,7 @@ impl<'a> Runner<'a> {
 fn title(part: &Part, variant: &str) -> String {
     let name = match part {
         Part::Adapter => "adapter",
-        Part::Training => "training of tiny shapes",
+        Part::Training => "training of tiny models",
         Part::Kernels => "kernels",
         Part::Inspections => "inspections",
         Part::Resume => "resume",

@@ -132,7 +132,7 @@ fn steps_have_a_place_on_every_axis() {
     assert_eq!(run.curves.place(3), 4.0 * tokens);
     run.curves.set_axis(Axis::Secs);
     assert_eq!([run.curves.place(2), run.curves.place(5), run.curves.place(99)], [1.5, 3.0, 5.5]);
-    assert!(run.curves.shown(name::TRAIN).is_empty(), "places of the old axis are gone");
+    assert!(run.curves.shown(name::TRAIN).is_empty(), "x values of the old axis are dropped");
 }
 
 #[test]
