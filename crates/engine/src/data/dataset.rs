@@ -28,7 +28,7 @@ pub fn open_tokenizer(corpora: &Path, ids: &[CorpusId], kind: Tokenizer) -> Resu
         Tokenizer::Imported(hash) => return TextTokenizer::open(kind, &tokenizer::imported_folder(corpora, hash)),
         Tokenizer::Char | Tokenizer::Bpe(_) => {}
     }
-    let infos = read_all(corpora, texts)?;
+    let infos = read_all(corpora, ids)?;
     let folder = folder(corpora, &infos, kind);
     if !folder.join("info.json").exists() {
         return Err(not_prepared(ids, kind));
@@ -62,7 +62,7 @@ impl Dataset {
     /// # Errors
     /// The corpora have not been tokenized, or a file was altered or truncated.
     pub fn open(corpora: &Path, ids: &[CorpusId], tokenizer: Tokenizer) -> Result<Self, DataError> {
-        let infos = read_all(corpora, texts)?;
+        let infos = read_all(corpora, ids)?;
         let folder = folder(corpora, &infos, tokenizer);
         if !folder.join("info.json").exists() {
             return Err(not_prepared(ids, tokenizer));
