@@ -221,9 +221,11 @@ test("New run: every hyperparameter is sent as it is shown, and resolved as it w
   }
   assert.ok(sentForms > 40, `${sentForms} specs were sent`);
 
-  const ofLabel = (label) => page.locator("label.field", { has: page.locator(".label", { hasText: new RegExp(`^${label}$`) }) }).getByRole("textbox");
+  const named = (label) => page.locator(".label", { hasText: new RegExp(`^${label}$`) });
+  const ofLabel = (label) => page.locator("label.field", { has: named(label) }).getByRole("textbox");
   for (const [label, key, values] of [["Steps", "steps", integer(1, 100_000_000)], ["Seed", "seed", integer(0)]]) {
-    const sent = await check(label, ofLabel(label), values, { button, isOptional: true, send: send((spec) => spec[key], (plan) => plan[key]) });
+    const sender = send((spec) => spec[key], (plan) => plan[key]);
+    const sent = await check(label, ofLabel(label), values, { button, isOptional: true, send: sender });
     assert.ok(sent >= 3, `${label}: ${sent} specs were sent`);
     await ofLabel(label).fill("");
   }

@@ -100,7 +100,7 @@ pub(crate) fn NumberField(
     /// Name for screen readers, where no label surrounds the field.
     #[prop(optional_no_strip)]
     label: Option<&'static str>,
-    /// What an empty field stands for.
+    /// The value that is used when the field is empty.
     #[prop(optional, into)]
     placeholder: MaybeProp<String>,
     /// Whether the number is refused for another reason, which is said elsewhere.

@@ -39,7 +39,7 @@ impl NumberValue {
     }
 }
 
-/// Why a text is not accepted.
+/// A text that cannot be read as a number of the expected kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NumberError {
     text: String,
@@ -59,7 +59,7 @@ enum Fault {
         thousand: String,
         decimal: String,
     },
-    NotANumber,
+    NoNumber,
     NotWhole,
     TooLarge,
     TooSmall,
@@ -77,7 +77,7 @@ impl fmt::Display for NumberError {
             Fault::EitherComma { thousand, decimal } => {
                 write!(f, "Write {text} as {thousand}, or as {decimal} with a decimal point.")
             }
-            Fault::NotANumber => write!(f, "“{text}” is not a number. Write {values}."),
+            Fault::NoNumber => write!(f, "“{text}” is not a number. Write {values}."),
             Fault::NotWhole => write!(f, "{text} is not a whole number. Write {values}."),
             Fault::TooLarge => write!(f, "{text} is too large. Write {}.", bounded(*values)),
             Fault::TooSmall => write!(f, "{text} is too small. Write {values}."),
@@ -104,7 +104,7 @@ pub(crate) fn read(text: &str, values: Values) -> Result<NumberValue, NumberErro
     let number = Decimal::read(text).and_then(|decimal| match values {
         Values::Integer { min, max } => decimal.integer(min, max).map(NumberValue::Integer),
         Values::Number { min, max } => decimal.real(min, max).map(NumberValue::Real),
-        _ => Err(Fault::NotANumber),
+        _ => Err(Fault::NoNumber),
     });
     number.map_err(|fault| NumberError { text: text.to_owned(), values, fault })
 }
@@ -124,7 +124,7 @@ impl Decimal {
         if text.contains(',') {
             return Err(comma(text));
         }
-        Self::parse(text).ok_or(Fault::NotANumber)
+        Self::parse(text).ok_or(Fault::NoNumber)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -164,7 +164,7 @@ impl Decimal {
 
     fn real(&self, min: f64, max: f64) -> Result<f64, Fault> {
         let sign = if self.is_negative { "-" } else { "" };
-        let value: f64 = format!("{sign}{}e{}", self.digits, self.exponent).parse().map_err(|_| Fault::NotANumber)?;
+        let value: f64 = format!("{sign}{}e{}", self.digits, self.exponent).parse().map_err(|_| Fault::NoNumber)?;
         match value {
             value if value == 0.0 && !self.is_zero() => Err(Fault::Vanishing),
             value if value < min => Err(Fault::TooSmall),
@@ -211,15 +211,15 @@ fn comma(text: &str) -> Fault {
     let leading = whole.trim_start_matches(['-', '+']);
     let may_be_thousand = end.len() == 3 && (1..=3).contains(&leading.len()) && !leading.starts_with('0');
     match () {
-        () if !is_readable(&plain) && !is_readable(&decimal) => Fault::NotANumber,
+        () if !is_readable(&plain) && !is_readable(&decimal) => Fault::NoNumber,
         () if !is_one || end.contains('.') => {
             if is_readable(&plain) {
                 Fault::Thousands(plain)
             } else {
-                Fault::NotANumber
+                Fault::NoNumber
             }
         }
-        () if !is_readable(&decimal) => Fault::NotANumber,
+        () if !is_readable(&decimal) => Fault::NoNumber,
         () if may_be_thousand => Fault::EitherComma { thousand: plain, decimal },
         () => Fault::DecimalComma(decimal),
     }

@@ -101,7 +101,7 @@ pub(super) fn DraftNumberField(
     /// Name for screen readers, where no label surrounds the field.
     #[prop(optional_no_strip)]
     label: Option<&'static str>,
-    /// What an empty field stands for.
+    /// The value that is used when the field is empty.
     #[prop(optional, into)]
     placeholder: MaybeProp<String>,
 ) -> impl IntoView {

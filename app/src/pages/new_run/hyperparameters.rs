@@ -286,7 +286,7 @@ fn number_of(row: &Hyperparameter, value: &Value) -> Option<NumberValue> {
     }
 }
 
-/// Any integer.
+/// Used until the table gives the range.
 const ANY_INTEGER: Values = Values::Integer { min: 0, max: u64::MAX };
 
 /// Steps with commas between them.

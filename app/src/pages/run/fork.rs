@@ -6,8 +6,9 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::hyperparameters::table::Values;
 use wire::run::plan::MAX_STEPS;
+use wire::run::plan::constant_tail;
 use wire::run::spec::Parent;
-use wire::{CheckpointId, Command, LivePath, RunSpec};
+use wire::{CheckpointId, Command, LiveHyperparameters, LivePath, RunSpec};
 
 use super::checkpoint_list::saved;
 use super::drawer::toggled;
@@ -82,6 +83,7 @@ fn ForkForm() -> impl IntoView {
     let overrides: Vec<(LivePath, TypedNumber)> =
         with_button().map(|path| (path, TypedNumber::optional(path.row().values))).collect();
     let numbers = StoredValue::new(overrides.clone());
+    let refits = RwSignal::new(false);
     let is_busy = RwSignal::new(false);
     let failure = RwSignal::new(None::<ApiFailure>);
     // The sentence below the form describes the same spec; none while a field cannot be read, which then says why.
@@ -100,7 +102,7 @@ fn ForkForm() -> impl IntoView {
             step: None,
             checkpoint: chosen.get(),
             changes,
-            refit_schedule: false,
+            refit_schedule: refits.get(),
             control_of: None,
         };
         Some(RunSpec {
@@ -135,6 +137,11 @@ fn ForkForm() -> impl IntoView {
     } else {
         "the newest checkpoint"
     };
+    let ends_at = move || fork_end(context, start_of(context, chosen.get()), steps.integer());
+    let tail = Memo::new(move |_| {
+        let live = LiveHyperparameters { steps: ends_at(), ..context.hyperparameters.get() };
+        constant_tail(&live)
+    });
     let parent_seed = context.run.read_untracked().view.plan.seed.to_string();
     view! {
         <form on:submit=submit>
@@ -157,8 +164,8 @@ fn ForkForm() -> impl IntoView {
                 <OverrideField
                     label="Total steps"
                     unit=""
-                    meaning="Step at which the fork ends. Default: that of this run."
-                    inherited=Signal::derive(move || context.hyperparameters.read().steps.to_string())
+                    meaning="Step at which the fork ends. Default: that of this run, or as many steps again after its end."
+                    inherited=Signal::derive(move || fork_end(context, start_of(context, chosen.get()), None).to_string())
                     number=steps
                 />
                 <OverrideField
@@ -179,6 +186,13 @@ fn ForkForm() -> impl IntoView {
                     }
                 }).collect_view()}
             </div>
+            {move || tail.get().map(|note| view! {
+                <p class="small">{note}</p>
+                <label class="check" title="Stretches the planned schedule to the total steps of the fork. Default: off.">
+                    <input type="checkbox" prop:checked=refits on:change:target=move |event| refits.set(event.target().checked()) />
+                    {move || format!("Refit the schedule to {} steps", number::whole(ends_at()))}
+                </label>
+            })}
             <p class="effect">{move || spec().map(|spec| effect(context, chosen.get(), &spec))}</p>
             {move || failure.get().map(|failure| view! { <Failure what="The fork was not created" failure /> })}
             <div class="row end">
@@ -196,12 +210,7 @@ fn ForkForm() -> impl IntoView {
 }
 
 fn effect(context: RunContext, checkpoint: Option<CheckpointId>, spec: &RunSpec) -> String {
-    let newest = || saved(context).first().map(|saved| saved.info.id.step);
-    let step = match checkpoint {
-        Some(checkpoint) => checkpoint.step,
-        None if context.state.get().is_live() => context.summary.read().step,
-        None => newest().unwrap_or_else(|| context.summary.read().step),
-    };
+    let step = start_of(context, checkpoint);
     let changes = spec.parent.as_ref().map_or(0, |parent| parent.changes.len());
     let difference = match (changes, spec.seed) {
         (0, None) => "Without changes it reproduces this run.".to_owned(),
@@ -216,4 +225,21 @@ fn effect(context: RunContext, checkpoint: Option<CheckpointId>, spec: &RunSpec)
         "Creates a run from step {} with its weights, optimizer state and random state. {difference}{queue}",
         number::whole(step)
     )
+}
+
+/// The step of the checkpoint that a fork starts from.
+fn start_of(context: RunContext, checkpoint: Option<CheckpointId>) -> u64 {
+    let newest = || saved(context).first().map(|saved| saved.info.id.step);
+    match checkpoint {
+        Some(checkpoint) => checkpoint.step,
+        None if context.state.get().is_live() => context.summary.read().step,
+        None => newest().unwrap_or_else(|| context.summary.read().step),
+    }
+}
+
+/// The step at which a fork ends, as the server resolves it.
+fn fork_end(context: RunContext, start: u64, steps: Option<u64>) -> u64 {
+    let ends_at = context.hyperparameters.read().steps;
+    let again = || start + context.run.read().view.plan.steps.max(1);
+    steps.unwrap_or_else(|| if ends_at <= start { again() } else { ends_at })
 }

@@ -3,9 +3,11 @@
 
 use figure::curve::point;
 use figure::scene::Role;
-use figure::{ChartSpec, Style};
+use figure::{ChartSpec, Style, number};
 use leptos::prelude::*;
 use wire::hyperparameters::schedule::Schedule;
+use wire::run::fork::refit_to;
+use wire::run::plan::constant_tail;
 use wire::series::{Axis, Bucket, describe, name};
 
 use super::RunContext;
@@ -58,7 +60,35 @@ pub(super) fn LearningRateChart() -> impl IntoView {
                 </button>
             </Chart>
             <Show when=move || is_editing.get()><ScheduleEditor /></Show>
+            <Show when=move || !is_editing.get()><ConstantTail /></Show>
         </div>
+    }
+}
+
+/// A note where the run continues after its schedule, with a button that fits the schedule to the run.
+#[component]
+fn ConstantTail() -> impl IntoView {
+    let context = expect_context::<RunContext>();
+    let note = Memo::new(move |_| {
+        let live = context.hyperparameters.read();
+        constant_tail(&live).filter(|_| context.state.get().is_live()).map(|note| (note, live.steps))
+    });
+    move || {
+        note.get().map(|(note, steps)| {
+            view! {
+                <p class="small schedule-note">
+                    {note} " "
+                    <button
+                        type="button"
+                        title="Fits the planned schedule to the length of the run, from the next step on. It can be undone."
+                        disabled=move || context.disabled_reason.read().is_some()
+                        on:click=move |_| context.change(refit_to(steps))
+                    >
+                        {format!("Refit the schedule to {} steps", number::whole(steps))}
+                    </button>
+                </p>
+            }
+        })
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) enum StandardCurve {
     ExtendCosine(u64),
     /// This many more steps at the current learning rate.
     ExtendConstant(u64),
+    /// This many more steps, with the planned schedule fitted to the new length.
+    Refit(u64),
 }
 
 impl ScheduleDraft {
@@ -76,6 +78,7 @@ impl ScheduleDraft {
             }
             StandardCurve::Constant => of(curves::constant(schedule, from_step), steps),
             StandardCurve::ExtendCosine(more) => of(curves::cosine_to(schedule, steps + more), steps + more),
+            StandardCurve::Refit(more) => of(ScheduleCurve::Refit { to_step: steps + more }, steps + more),
             StandardCurve::ExtendConstant(more) => of(curves::constant(schedule, from_step), steps + more),
         }
     }

@@ -91,6 +91,14 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                     <button
                         type="button"
                         disabled=move || !more.is_readable()
+                        title="Extends the run and fits the planned schedule to the new length, as if the run had been planned with it"
+                        on:click=move |_| if let Some(more) = untrack(|| more.integer()) { take(StandardCurve::Refit(more)) }
+                    >
+                        "Refit"
+                    </button>
+                    <button
+                        type="button"
+                        disabled=move || !more.is_readable()
                         title="Extends the run and keeps the current learning rate to the new end"
                         on:click=move |_| if let Some(more) = untrack(|| more.integer()) { take(StandardCurve::ExtendConstant(more)) }
                     >
