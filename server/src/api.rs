@@ -2,7 +2,8 @@
 //! that it needs, reads its arguments, and calls the module that does the work.
 //!
 //! - [`router`]: all routes; [`openapi`]: their description; [`server`]: the process that serves them;
-//! - [`extract`]: bodies, paths and queries; [`log`]: errors in the log; [`guard`]: hosts and origins; [`headers`]: security headers.
+//! - [`extract`]: bodies, paths and queries; [`log`]: errors in the log; [`guard`]: hosts and origins; [`headers`]: security headers;
+//! - [`notice`]: HTML pages that the server writes itself.
 
 pub mod checkpoints;
 pub mod checks;
@@ -18,6 +19,7 @@ pub mod inspections;
 pub mod lab;
 pub mod log;
 pub mod metrics;
+pub mod notice;
 pub mod openapi;
 pub mod page;
 pub mod planning;

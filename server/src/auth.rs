@@ -26,9 +26,9 @@ pub struct Admin(pub Identity);
 /// A worker process.
 pub struct Worker(pub Identity);
 
-/// The name of the cookie. Browsers send cookies to every port of a machine, so each port has its own name.
-pub fn cookie_name(port: u16) -> String {
-    format!("kindling_{port}")
+/// The name of the cookie. Browsers send the cookies of a host name to all its ports and paths, so each lab has its own name.
+pub fn cookie_name(lab_id: &str) -> String {
+    format!("kindling_{lab_id}")
 }
 
 /// The author of a person's commands in the journal.
@@ -36,14 +36,14 @@ pub fn author(identity: &Identity) -> Author {
     Author::Person(identity.name.clone())
 }
 
-/// The token of a request: from the Authorization header, or else from the cookie.
-pub fn token_of(headers: &HeaderMap, port: u16) -> Option<String> {
+/// The token of a request: from the Authorization header, or else from the cookie of this lab.
+pub fn token_of(headers: &HeaderMap, lab_id: &str) -> Option<String> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if let Some(value) = bearer {
         let (scheme, token) = value.split_once(' ')?;
         return scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned());
     }
-    let name = cookie_name(port);
+    let name = cookie_name(lab_id);
     let cookies =
         headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
     cookies
@@ -61,7 +61,7 @@ pub async fn identify(headers: &HeaderMap, lab: &Lab) -> Result<Identity, ApiErr
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
             .hint("sign in with a link from `kindling token --sign-in`, or send Authorization: Bearer with a token from `kindling token`")
     };
-    let token = token_of(headers, lab.port()).ok_or_else(|| unauthorized("the request has no token"))?;
+    let token = token_of(headers, lab.store().id()).ok_or_else(|| unauthorized("the request has no token"))?;
     lab.store().identify(&token).await?.ok_or_else(|| unauthorized("the token is unknown or has expired"))
 }
 
@@ -99,17 +99,20 @@ mod tests {
     use axum::http::HeaderValue;
 
     #[test]
-    fn a_token_is_read_from_the_header_or_from_the_cookie_of_the_port() {
+    fn a_token_is_read_from_the_header_or_from_the_cookie_of_the_lab() {
         let check = |pairs: &[(&'static str, &'static str)], expected: Option<&str>| {
             let headers =
                 pairs.iter().map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_static(value))).collect();
-            assert_eq!(token_of(&headers, 7).as_deref(), expected, "{pairs:?}");
+            assert_eq!(token_of(&headers, "7f").as_deref(), expected, "{pairs:?}");
         };
         check(&[], None);
         check(&[("authorization", "Bearer abc")], Some("abc"));
         check(&[("authorization", "Basic abc")], None);
-        check(&[("cookie", "a=b; kindling_7=xyz")], Some("xyz"));
-        check(&[("cookie", "kindling_8=xyz")], None);
-        check(&[("authorization", "Bearer abc"), ("cookie", "kindling_7=xyz")], Some("abc"));
+        check(&[("cookie", "a=b; kindling_7f=xyz")], Some("xyz"));
+        check(&[("cookie", "kindling_8a=xyz")], None);
+        check(&[("cookie", "kindling_8a=abc; kindling_7f=xyz; kindling_7f0=def")], Some("xyz"));
+        check(&[("cookie", "kindling_8a=abc"), ("cookie", "kindling_7f=xyz")], Some("xyz"));
+        check(&[("cookie", "kindling_7878=xyz")], None);
+        check(&[("authorization", "Bearer abc"), ("cookie", "kindling_7f=xyz")], Some("abc"));
     }
 }

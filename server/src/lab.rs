@@ -11,7 +11,6 @@ pub mod slots;
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Instant;
 
 use store::{Store, StoreError};
@@ -48,7 +47,6 @@ pub struct LabParts {
     pub started: Instant,
     /// Changes when a token is revoked: open sockets then check theirs.
     revoked: watch::Sender<()>,
-    port: AtomicU16,
 }
 
 impl Lab {
@@ -65,7 +63,6 @@ impl Lab {
             hosts: Hosts::new(settings.listen.ip(), &settings.allowed_hosts),
             started: Instant::now(),
             revoked: watch::Sender::new(()),
-            port: AtomicU16::new(settings.listen.port()),
             settings,
             feed,
             workers,
@@ -77,16 +74,6 @@ impl Lab {
 impl LabParts {
     pub fn store(&self) -> &Store {
         &self.feed.store
-    }
-
-    /// The port that the server listens on; known once it is bound.
-    pub fn port(&self) -> u16 {
-        self.port.load(Ordering::Relaxed)
-    }
-
-    /// Stores the bound port.
-    pub fn set_port(&self, port: u16) {
-        self.port.store(port, Ordering::Relaxed);
     }
 
     /// Revokes a token and disconnects the pages that use it; false if the token does not exist.

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import axe from "axe-core";
-import { longRun, openBrowser, openLab, openPage, runState } from "./lab.mjs";
+import { longRun, openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
 
 let lab, browser, run;
 
@@ -34,7 +34,7 @@ after(async () => {
 
 async function signedIn(colorScheme) {
   const page = await openPage(browser, { colorScheme });
-  await page.goto(lab.token("admin", "--sign-in"));
+  await signIn(page, lab.token("admin", "--sign-in"));
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   return page;
 }

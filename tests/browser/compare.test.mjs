@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { longRun, openBrowser, openLab, openPage } from "./lab.mjs";
+import { longRun, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
 
 let lab, browser, page, parent, fork;
 
@@ -11,7 +11,7 @@ const of = (id) => lab.api(`/runs/${id}`).then((view) => view.summary);
 before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   page = await openPage(browser);
-  await page.goto(lab.link);
+  await signIn(page, lab.link);
   await lab.ready();
   const spec = { ...longRun, name: "root", steps: 300, overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100, "intervals.eval_every": 50 } };
   parent = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;

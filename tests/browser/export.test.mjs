@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
-import { openBrowser, openLab, openPage, runState } from "./lab.mjs";
+import { openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
 
 const golden = (name) => fileURLToPath(new URL(`../../crates/engine/tests/golden/gpt2/${name}`, import.meta.url));
 
@@ -13,7 +13,7 @@ let lab, browser, page;
 before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   page = await openPage(browser);
-  await page.goto(lab.link);
+  await signIn(page, lab.link);
   await lab.ready();
 });
 

@@ -115,6 +115,12 @@ export async function openPage(browser, options = {}) {
   return page;
 }
 
+/** Opens a sign-in link and presses its button. */
+export async function signIn(page, link) {
+  await page.goto(link);
+  await Promise.all([page.waitForURL((address) => !address.pathname.endsWith("/signin")), page.getByRole("button", { name: "Sign in" }).click()]);
+}
+
 /** A spec whose run lasts longer than a test. */
 export const longRun = {
   preset: "tiny",

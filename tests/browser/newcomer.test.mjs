@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { legendValue, openBrowser, openLab, openPage, runState, stepsShown } from "./lab.mjs";
+import { legendValue, openBrowser, openLab, openPage, runState, signIn, stepsShown } from "./lab.mjs";
 
 let lab, browser, page;
 
@@ -17,7 +17,7 @@ after(async () => {
 });
 
 test("the printed link signs in, and the empty lab offers a first run", async () => {
-  await page.goto(lab.link);
+  await signIn(page, lab.link);
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   assert.equal(new URL(page.url()).pathname, "/", "the token is out of the address");
   assert.equal(await page.evaluate(() => document.cookie), "", "scripts cannot read the cookie");
@@ -90,7 +90,7 @@ test("a reload finds the run as it is, within a second", async () => {
 
 test("another browser sees the same run and the same journal", async () => {
   const other = await openPage(browser);
-  await other.goto(lab.token("steer", "--sign-in"));
+  await signIn(other, lab.token("steer", "--sign-in"));
   await other.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await other.goto(page.url());
   await other.locator(".journal li", { hasText: "gently" }).waitFor();

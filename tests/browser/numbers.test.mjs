@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { longRun, openBrowser, openLab, openPage, runState } from "./lab.mjs";
+import { longRun, openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
 import { NumberFields, U64, exactJson, integer, isSame, number, said, type } from "./numbers.mjs";
 
 let lab, browser, page, run, fields;
@@ -24,7 +24,7 @@ before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   page = await openPage(browser);
   fields = new NumberFields(lab, page);
-  await page.goto(lab.link);
+  await signIn(page, lab.link);
   await lab.ready();
   const overrides = { ...longRun.overrides, "model.layers": 2, "intervals.checkpoint_every": 100, "retention.latest": 20 };
   run = (await lab.api("/runs", { method: "POST", body: { ...longRun, name: "typed", overrides } })).summary.id;

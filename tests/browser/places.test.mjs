@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { longRun, openBrowser, openLab, openPage, runState, stepsShown } from "./lab.mjs";
+import { longRun, openBrowser, openLab, openPage, runState, signIn, stepsShown } from "./lab.mjs";
 
 let lab, browser, run;
 
@@ -20,7 +20,7 @@ after(async () => {
 
 async function signedIn(role, options) {
   const page = await openPage(browser, options);
-  await page.goto(lab.token(role, "--sign-in"));
+  await signIn(page, lab.token(role, "--sign-in"));
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   return page;
 }

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { longRun, openBrowser, openLab, openPage } from "./lab.mjs";
+import { longRun, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
 
 let lab, browser, page, run;
 
 before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   page = await openPage(browser);
-  await page.goto(lab.link);
+  await signIn(page, lab.link);
   await lab.ready();
   const spec = { ...longRun, name: "writer", steps: 200, overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100 } };
   run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { longRun, openBrowser, openLab, openPage } from "./lab.mjs";
+import { longRun, openBrowser, openLab, openPage, signIn } from "./lab.mjs";
 
 let lab, browser, page, holder;
 
@@ -27,7 +27,7 @@ async function choose(name, action) {
 before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   page = await openPage(browser);
-  await page.goto(lab.link);
+  await signIn(page, lab.link);
   await lab.ready();
   holder = (await start("holder")).summary.id;
   await lab.until("its first step", async () => (await lab.api(`/runs/${holder}`)).summary.step > 0);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { longRun, openBrowser, openLab, openPage, runState, stepsShown } from "./lab.mjs";
+import { longRun, openBrowser, openLab, openPage, runState, signIn, stepsShown } from "./lab.mjs";
 
 let lab, browser, page, run;
 
@@ -15,7 +15,7 @@ const spec = {
 before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   page = await openPage(browser);
-  await page.goto(lab.link);
+  await signIn(page, lab.link);
   await lab.ready();
   const view = await lab.api("/runs", { method: "POST", body: spec });
   run = view.summary.id;

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { openBrowser, openLab, openPage } from "./lab.mjs";
+import { openBrowser, openLab, openPage, signIn } from "./lab.mjs";
 
 let lab, browser, page;
 
 before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   page = await openPage(browser, { permissions: ["clipboard-read", "clipboard-write"] });
-  await page.goto(lab.link);
+  await signIn(page, lab.link);
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await page.goto(`${lab.url}/settings`);
 });
@@ -36,7 +36,7 @@ test("a sign-in link is created, copied, and works once", async () => {
   assert.equal(await page.getByText(link).count(), 0, "it cannot be seen again");
 
   const other = await openPage(browser);
-  await other.goto(link);
+  await signIn(other, link);
   await other.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await other.goto(`${lab.url}/settings`);
   await other.getByText("role steer").waitFor();

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { longRun, openBrowser, openLab, openPage, runState } from "./lab.mjs";
+import { longRun, openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
 
 let lab, browser, page, run;
 
@@ -22,7 +22,7 @@ const spec = { ...longRun, name: "inspected", overrides: { ...longRun.overrides,
 before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   page = await openPage(browser);
-  await page.goto(lab.link);
+  await signIn(page, lab.link);
   await lab.ready();
   run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   await page.goto(`${lab.url}/runs/${run}`);

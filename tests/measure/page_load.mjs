@@ -1,7 +1,7 @@
 // Transfer size of the page, and the time from a reload until the Run page shows the run:
 // `node tests/measure/page_load.mjs [reloads]`.
 
-import { legendValue, longRun, openBrowser, openLab, openPage, runState } from "../browser/lab.mjs";
+import { legendValue, longRun, openBrowser, openLab, openPage, runState, signIn } from "../browser/lab.mjs";
 
 const reloads = Number(process.argv[2] ?? 10);
 
@@ -11,7 +11,7 @@ try {
   const run = (await lab.api("/runs", { method: "POST", body: longRun })).summary.id;
   await lab.until("2000 steps", async () => (await lab.api(`/runs/${run}`)).summary.step > 2000, 120);
   const page = await openPage(browser);
-  await page.goto(lab.token("view", "--sign-in"));
+  await signIn(page, lab.token("view", "--sign-in"));
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await page.goto(`${lab.url}/runs/${run}`);
   await runState(page, "running").waitFor();

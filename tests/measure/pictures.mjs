@@ -4,7 +4,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { openBrowser, openLab, openPage } from "../browser/lab.mjs";
+import { openBrowser, openLab, openPage, signIn } from "../browser/lab.mjs";
 
 const folder = process.argv[2] ?? "pictures";
 const only = process.argv.slice(3);
@@ -94,7 +94,7 @@ try {
   const pages = Object.entries(addresses(await prepare(lab)));
   const chosen = pages.filter(([name]) => !only.length || only.includes(name));
   const first = await openPage(browser);
-  await first.goto(lab.token("admin", "--sign-in"));
+  await signIn(first, lab.token("admin", "--sign-in"));
   await first.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   const storageState = await first.context().storageState();
   for (const size of Object.keys(sizes)) {

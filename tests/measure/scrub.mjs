@@ -2,7 +2,7 @@
 // from a step to its result on the page. `node tests/measure/scrub.mjs [frames]`; KINDLING and CHROMIUM as for the
 // browser tests.
 
-import { openBrowser, openLab, openPage, runState } from "../browser/lab.mjs";
+import { openBrowser, openLab, openPage, runState, signIn } from "../browser/lab.mjs";
 
 const FRAMES = Number(process.argv[2] ?? 200);
 const VIEWS = ["overview", "attention", "logit_lens", "weights", "embedding", "emergence"];
@@ -34,7 +34,7 @@ async function scrub(page, frames) {
 const [lab, browser] = await Promise.all([openLab(), openBrowser()]);
 try {
   const page = await openPage(browser);
-  await page.goto(lab.link);
+  await signIn(page, lab.link);
   await lab.ready();
   const overrides = { "intervals.checkpoint_every": 500, "intervals.eval_every": 0, "intervals.sample_every": 0 };
   const body = { preset: "tiny", corpus: "tales", steps: 200_000, name: "scrubbed", overrides };

@@ -5,7 +5,7 @@
 // time since then. It is visible in the frame after the one in which the page drew the loss chart with that step in its header. Both
 // clocks are those of this machine. The batch size sets the length of a step; the budget is for 20 steps per second.
 
-import { longRun, openBrowser, openLab, openPage, runState } from "../browser/lab.mjs";
+import { longRun, openBrowser, openLab, openPage, runState, signIn } from "../browser/lab.mjs";
 
 const seconds = Number(process.argv[2] ?? 40);
 const batchSize = Number(process.argv[3] ?? 16);
@@ -18,7 +18,7 @@ try {
   const spec = { ...longRun, preset: "nanogpt-cpu", overrides };
   const run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
   const page = await openPage(browser);
-  await page.goto(lab.token("view", "--sign-in"));
+  await signIn(page, lab.token("view", "--sign-in"));
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
   await page.goto(`${lab.url}/runs/${run}`);
   await runState(page, "running").waitFor({ timeout: 60_000 });

@@ -18,6 +18,7 @@ pub struct Lab {
     folder: TempDir,
     data: PathBuf,
     port: u16,
+    /// Name and value of the owner's cookie.
     session: String,
     server: Option<Child>,
 }
@@ -89,10 +90,9 @@ impl Lab {
     fn sign_in(&mut self) {
         let line = self.start();
         let at = line.find("/signin?").unwrap_or_else(|| panic!("no sign-in link in {line:?}"));
-        let answer = Client::anonymous(&self.address()).send("GET", line[at..].trim(), &[], b"");
-        let cookie = answer.header("set-cookie");
-        let pair = cookie.split(';').next().and_then(|pair| pair.split_once('='));
-        self.session = pair.unwrap_or_else(|| panic!("no cookie: {answer:?}")).1.to_owned();
+        let answer = Client::anonymous(&self.address()).send("POST", line[at..].trim(), &[], b"");
+        let pair = answer.header("set-cookie").split(';').next().filter(|pair| pair.contains('='));
+        self.session = pair.unwrap_or_else(|| panic!("no cookie: {answer:?}")).to_owned();
     }
 
     /// The program with arguments for this folder, without the environment of the test run.
@@ -186,8 +186,7 @@ impl Lab {
 
     /// The browser that opened the printed link; an admin.
     pub fn owner(&self) -> Client {
-        let cookie = format!("kindling_{}={}", self.port, self.session);
-        Client { address: self.address(), credentials: Some(("cookie", cookie)) }
+        Client { address: self.address(), credentials: Some(("cookie", self.session.clone())) }
     }
 
     /// A new token with a role, created on the command line.

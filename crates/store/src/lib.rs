@@ -3,6 +3,7 @@
 //! No tensors and no HTTP. Read in this order:
 //!
 //! - [`store`](Store) the folder, its lock, its [`format`](FORMAT), and its open handles;
+//! - `lab_id` the id that tells labs under one host name apart;
 //! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice;
 //! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: the operations on each;
 //! - `checkpoints` ids and folders of checkpoints, `readers` those that are being read, `retention` which are kept, `sweep` removal
@@ -25,6 +26,7 @@ mod import;
 mod ingest;
 mod ingest_state;
 mod journal;
+mod lab_id;
 mod lineage;
 mod new_run;
 mod queue;

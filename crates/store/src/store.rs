@@ -1,4 +1,4 @@
-//! The lab folder: `format`, `lab.db`, `series/`, `corpora/`, `checkpoints/`, `snapshots/`, `workers/`, and a lock that admits one process.
+//! The lab folder: `format`, `id`, `lab.db`, `series/`, `corpora/`, `checkpoints/`, `snapshots/`, `workers/`, and a lock that admits one process.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -14,6 +14,7 @@ use crate::database::{self, Change, Connection, Database, commit};
 use crate::error::StoreError;
 use crate::format;
 use crate::ingest_state::IngestState;
+use crate::lab_id;
 use crate::readers::CheckpointReaders;
 use crate::series::SeriesFiles;
 
@@ -25,6 +26,7 @@ pub struct Store {
 
 struct Inner {
     dir: PathBuf,
+    id: String,
     database: Database,
     series_files: Arc<SeriesFiles>,
     /// One state per run, so that its reports are stored one batch at a time.
@@ -54,20 +56,22 @@ impl Store {
         if is_new {
             format::write(dir)?;
         }
+        let id = lab_id::read_or_create(dir)?;
         let database = Database::open(&dir.join("lab.db")).await?;
         let series_files = Arc::new(SeriesFiles::new(dir.join("series")));
-        let store = Self::with(dir, database, series_files, Some(lock));
+        let store = Self::with(dir, id, database, series_files, Some(lock));
         store.redo_unsynced().await?;
         store.sweep_checkpoints().await?;
         store.sweep_snapshots().await?;
         Ok(store)
     }
 
-    fn with(dir: &Path, database: Database, series_files: Arc<SeriesFiles>, lock: Option<File>) -> Self {
+    fn with(dir: &Path, id: String, database: Database, series_files: Arc<SeriesFiles>, lock: Option<File>) -> Self {
         let (dir, ingest_states, checkpoint_readers) = (dir.to_owned(), Mutex::default(), CheckpointReaders::default());
         Self {
             inner: Arc::new(Inner {
                 dir,
+                id,
                 database,
                 series_files,
                 ingest_states,
@@ -89,14 +93,20 @@ impl Store {
         if format::check(dir)? || !file.exists() {
             return Err(StoreError::NoLab { dir: dir.to_owned() });
         }
+        let id = lab_id::read_or_create(dir)?;
         let database = Database::open(&file).await?;
         let series_files = Arc::new(SeriesFiles::new(dir.join("series")));
-        Ok(Self::with(dir, database, series_files, None))
+        Ok(Self::with(dir, id, database, series_files, None))
     }
 
     /// Root of the lab folder.
     pub fn dir(&self) -> &Path {
         &self.inner.dir
+    }
+
+    /// The id of the lab: 12 letters and digits, the same for as long as its folder exists.
+    pub fn id(&self) -> &str {
+        &self.inner.id
     }
 
     /// Registers a background task that [`Store::close`] waits for.

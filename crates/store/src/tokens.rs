@@ -55,7 +55,14 @@ impl Store {
 
     /// The owner of a token; `None` for an unknown, an expired, and a sign-in token.
     pub async fn identify(&self, text: &str) -> Result<Option<Identity>, StoreError> {
-        database::tokens::find(&mut *self.database().read().await?, &hash(text), now_ms()).await
+        let found = database::tokens::find(&mut *self.database().read().await?, &hash(text), now_ms()).await?;
+        Ok(found.filter(|identity| identity.kind != TokenKind::SignIn))
+    }
+
+    /// Whom a sign-in token would sign in. It stays unused.
+    pub async fn sign_in_owner(&self, text: &str) -> Result<Option<Identity>, StoreError> {
+        let found = database::tokens::find(&mut *self.database().read().await?, &hash(text), now_ms()).await?;
+        Ok(found.filter(|identity| identity.kind == TokenKind::SignIn))
     }
 
     /// All tokens that have not expired.

@@ -29,7 +29,12 @@ impl Modify for Access {
         let bearer =
             HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("`kindling token` creates it.")).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-        components
-            .add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("kindling_PORT"))));
+        components.add_security_scheme(
+            "cookie",
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+                "kindling_LAB",
+                "The name ends with the id of the lab, which is in the file `id` of its folder.",
+            ))),
+        );
     }
 }

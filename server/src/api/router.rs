@@ -29,7 +29,7 @@ pub fn router(lab: Lab) -> Router {
     let description = description.to_json().unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
     let describe = get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], description.clone())));
     api.route("/api/v1/openapi.json", describe)
-        .route("/signin", get(session::open_link))
+        .route("/signin", get(session::show_link).post(session::use_link))
         .route("/healthz", get(metrics::health))
         .route("/metrics", get(metrics::metrics))
         .method_not_allowed_fallback(refuse_method)

@@ -35,7 +35,6 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     local::write_address(&settings.data, &url)
         .map_err(|source| ServeError::Folder { dir: settings.data.clone(), source })?;
     let lab = Lab::new(settings, store);
-    lab.set_port(port);
     remove_partial_uploads(&lab);
     let (stop, stopping) = watch::channel(false);
     start_tasks(&lab, &stopping);

@@ -2,17 +2,19 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{LOCATION, SET_COOKIE};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::header::{LOCATION, REFERRER_POLICY, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use store::Identity;
 use utoipa::{IntoParams, ToSchema};
 use wire::ApiErrorBody;
-use wire::access::{Me, SignInInfo};
+use wire::access::{Me, SignInInfo, TokenKind};
 
 use super::extract::{Body, Query};
+use super::notice::Notice;
 use super::page;
-use crate::auth::session::{SESSION_SECS, cookie, me, redeem};
+use crate::auth::session::{SESSION_SECS, cookie, me, owner, redeem};
 use crate::auth::{Viewer, identify};
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -51,9 +53,14 @@ pub async fn sign_in(State(lab): State<Lab>, Body(SignIn { token }): Body<SignIn
     Ok(([(SET_COOKIE, cookie(&lab, &session, SESSION_SECS))], Json(me(identity))).into_response())
 }
 
-/// Signs out: the token of this request is revoked.
-#[utoipa::path(delete, path = "/session", tag = "access", responses((status = 204)))]
+/// Signs out: ends the session of this browser. An API token has no session and stays valid.
+#[utoipa::path(delete, path = "/session", tag = "access", responses((status = 204),
+    (status = 409, description = "The request has an API token, which has no session.", body = ApiErrorBody)))]
 pub async fn sign_out(Viewer(identity): Viewer, State(lab): State<Lab>) -> Result<Response, ApiError> {
+    if identity.kind != TokenKind::Session {
+        return Err(ApiError::conflict("no_session", "the request was made with an API token, which has no session")
+            .hint(format!("DELETE /api/v1/tokens/{} revokes the token", identity.token_id)));
+    }
     lab.revoke(identity.token_id).await?;
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie(&lab, "", 0))]).into_response())
 }
@@ -64,23 +71,48 @@ pub async fn get_me(Viewer(identity): Viewer) -> Json<Me> {
     Json(me(identity))
 }
 
-/// Opens a sign-in link: sets the cookie and redirects to the page. Only GET uses the link, because link previews send HEAD. A link that is
-/// not valid opens the page, which has a form for another one.
-pub async fn open_link(
-    method: Method,
+/// Shows a sign-in link: a button that uses it. A GET changes nothing, because chat programs and mail filters open links.
+pub async fn show_link(
     headers: HeaderMap,
     State(lab): State<Lab>,
     Query(link): Query<SignInLink>,
 ) -> Result<Response, ApiError> {
-    if method != Method::GET {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+    if let Some(Identity { name, role, .. }) = owner(&lab, &link.token).await? {
+        let notice = Notice::new("Sign in to Kindling")
+            .sentence(&format!(
+                "This link signs this browser in as {name} with the role {}. It works once.",
+                role.name()
+            ))
+            .button("Sign in");
+        return Ok(([(REFERRER_POLICY, SAME_ORIGIN)], notice).into_response());
     }
-    if let Some((session, _)) = redeem(&lab, &link.token).await? {
-        let headers = [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie(&lab, &session, SESSION_SECS))];
-        return Ok((StatusCode::SEE_OTHER, headers).into_response());
+    refuse_link(&headers, &lab).await
+}
+
+/// Uses a sign-in link: sets the cookie and redirects to the page.
+pub async fn use_link(
+    headers: HeaderMap,
+    State(lab): State<Lab>,
+    Query(link): Query<SignInLink>,
+) -> Result<Response, ApiError> {
+    match redeem(&lab, &link.token).await? {
+        Some((session, _)) => {
+            let headers = [(LOCATION, PAGE.to_owned()), (SET_COOKIE, cookie(&lab, &session, SESSION_SECS))];
+            Ok((StatusCode::SEE_OTHER, headers).into_response())
+        }
+        None => refuse_link(&headers, &lab).await,
     }
-    if identify(&headers, &lab).await.is_ok() {
-        return Ok((StatusCode::SEE_OTHER, [(LOCATION, "/")]).into_response());
+}
+
+/// The answer to a link that is not valid: the page, which has a form for another one unless this browser is signed in already.
+async fn refuse_link(headers: &HeaderMap, lab: &Lab) -> Result<Response, ApiError> {
+    if identify(headers, lab).await.is_ok() {
+        return Ok((StatusCode::SEE_OTHER, [(LOCATION, PAGE)]).into_response());
     }
     Ok(page::unauthorized())
 }
+
+/// The address of the page from `/signin`: relative, because a proxy may have removed a path before it.
+const PAGE: &str = "./";
+/// Without it, browsers send the form with `Origin: null`, because other pages of the server ask for no referrer at all.
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");

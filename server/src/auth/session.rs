@@ -18,12 +18,20 @@ pub async fn redeem(lab: &Lab, token: &str) -> Result<Option<(String, Identity)>
     Ok(lab.store().sign_in(token.trim()).await?)
 }
 
+/// Whom a sign-in link would sign in; the link stays unused. `None` for one that is unknown, used or expired.
+///
+/// # Errors
+/// The store.
+pub async fn owner(lab: &Lab, token: &str) -> Result<Option<Identity>, ApiError> {
+    Ok(lab.store().sign_in_owner(token.trim()).await?)
+}
+
 /// The account of an identity.
 pub fn me(identity: Identity) -> Me {
     Me { name: identity.name, role: identity.role }
 }
 
-/// The cookie of this server. Scripts cannot read it, and browsers do not send it with requests from other sites.
+/// The cookie of this lab. Scripts cannot read it, and browsers do not send it with requests from other sites.
 pub fn cookie(lab: &Lab, session: &str, max_age_secs: u32) -> String {
-    format!("{}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}", cookie_name(lab.port()))
+    format!("{}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}", cookie_name(lab.store().id()))
 }

@@ -136,17 +136,23 @@ async fn a_sign_in_link_works_once_and_sets_a_protected_cookie() {
     let open = |method: &str, token: &str| {
         lab.send(ask(method, &format!("/signin?token={token}"), None).body(Body::empty()).unwrap())
     };
-    assert_eq!(open("HEAD", &token).await.status, StatusCode::NO_CONTENT, "a link preview does not use the link");
+    for method in ["HEAD", "GET", "GET"] {
+        let answer = open(method, &token).await;
+        assert_eq!(answer.status, StatusCode::OK, "a link preview does not use the link");
+        assert!(!answer.headers.contains_key("set-cookie"));
+    }
     assert_eq!(
         lab.get("/api/v1/me", &token).await.status,
         StatusCode::UNAUTHORIZED,
         "a sign-in token authorizes no request"
     );
-    let answer = open("GET", &token).await;
-    assert_eq!((answer.status, &answer.headers["location"]), (StatusCode::SEE_OTHER, &"/".parse().unwrap()));
+    let answer = open("POST", &token).await;
+    assert_eq!((answer.status, &answer.headers["location"]), (StatusCode::SEE_OTHER, &"./".parse().unwrap()));
     let cookie = answer.headers["set-cookie"].to_str().unwrap();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
-    assert_eq!(open("GET", &token).await.status, StatusCode::UNAUTHORIZED);
+    for method in ["GET", "POST"] {
+        assert_eq!(open(method, &token).await.status, StatusCode::UNAUTHORIZED);
+    }
     let pair = cookie.split(';').next().unwrap();
     let with_cookie = |method: &str, path: &str| {
         lab.send(ask(method, path, None).header("cookie", pair).body(Body::empty()).unwrap())
@@ -155,6 +161,65 @@ async fn a_sign_in_link_works_once_and_sets_a_protected_cookie() {
     assert_eq!((me["name"].as_str(), me["role"].as_str()), (Some("eve"), Some("steer")));
     assert_eq!(with_cookie("DELETE", "/api/v1/session").await.status, StatusCode::NO_CONTENT);
     assert_eq!(with_cookie("GET", "/api/v1/me").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_page_of_a_link_escapes_names_and_lets_its_form_name_its_origin() {
+    let lab = Lab::open().await;
+    let name = "</p><script>alert(\"1\")</script>&";
+    let token = lab.state.store().add_token(name, Role::View, TokenKind::SignIn, None).await.unwrap();
+    let answer = lab.send(ask("GET", &format!("/signin?token={token}"), None).body(Body::empty()).unwrap()).await;
+    let text = String::from_utf8(answer.body).unwrap();
+    assert!(text.contains("&lt;script&gt;alert(&quot;1&quot;)") && !text.contains("<script"), "{text}");
+    assert!(!text.contains(&token), "the form is sent to the address of the page, which has the token");
+    assert_eq!(answer.headers["referrer-policy"], "same-origin");
+}
+
+#[tokio::test]
+async fn signing_out_ends_a_session_and_revokes_no_api_token() {
+    let lab = Lab::open().await;
+    for (name, token) in [("view", &lab.view), ("steer", &lab.steer), ("admin", &lab.admin)] {
+        let answer = lab.send(ask("DELETE", "/api/v1/session", Some(token)).body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::CONFLICT, "no_session"), "{name}");
+        assert_eq!(lab.get("/api/v1/me", token).await.status, StatusCode::OK, "{name}");
+    }
+    // An API token that someone has put into the cookie stays valid too.
+    let pair = format!("{}={}", server::auth::cookie_name(lab.state.store().id()), lab.steer);
+    let by_cookie = ask("DELETE", "/api/v1/session", None).header("cookie", pair).body(Body::empty()).unwrap();
+    assert_eq!(lab.send(by_cookie).await.code(), "no_session");
+    assert_eq!(lab.get("/api/v1/me", &lab.steer).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn labs_under_one_host_name_do_not_sign_each_other_out() {
+    let labs = [Lab::open().await, Lab::open().await, Lab::open().await];
+    let mut jar = std::collections::BTreeMap::new();
+    for lab in &labs {
+        let token = lab.state.store().add_token("eve", Role::View, TokenKind::SignIn, None).await.unwrap();
+        let cookies = jar_header(&jar);
+        let request = ask("POST", &format!("/signin?token={token}"), None).header("cookie", cookies);
+        let answer = lab.send(request.body(Body::empty()).unwrap()).await;
+        let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let (name, value) = cookie.split_once('=').unwrap();
+        jar.insert(name.to_owned(), value.to_owned());
+    }
+    assert_eq!(jar.len(), labs.len(), "each lab has a cookie of its own");
+    let cookies = jar_header(&jar);
+    let send = |at: usize, method: &'static str, path: &'static str| {
+        labs[at].send(ask(method, path, None).header("cookie", cookies.clone()).body(Body::empty()).unwrap())
+    };
+    for at in 0..labs.len() {
+        assert_eq!(send(at, "GET", "/api/v1/me").await.status, StatusCode::OK, "lab {at}");
+    }
+    assert_eq!(send(1, "DELETE", "/api/v1/session").await.status, StatusCode::NO_CONTENT);
+    for (at, expected) in [(0, StatusCode::OK), (1, StatusCode::UNAUTHORIZED), (2, StatusCode::OK)] {
+        assert_eq!(send(at, "GET", "/api/v1/me").await.status, expected, "lab {at}");
+    }
+}
+
+/// The cookies of a browser, as it sends them to one host name.
+fn jar_header(jar: &std::collections::BTreeMap<String, String>) -> String {
+    jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
 }
 
 #[tokio::test]

@@ -73,9 +73,11 @@ async fn a_sign_in_link_of_an_admin_works_once() {
     let created = create(&lab, json!({"name": "eve", "role": "view", "sign_in": true})).await.json();
     assert_eq!(created["token"]["kind"], "sign_in");
     let text = created["text"].as_str().unwrap();
-    let open = || lab.send(ask("GET", &format!("/signin?token={text}"), None).body(Body::empty()).unwrap());
-    assert_eq!(open().await.status, StatusCode::SEE_OTHER);
-    assert_eq!(open().await.status, StatusCode::UNAUTHORIZED);
+    let open =
+        |method: &str| lab.send(ask(method, &format!("/signin?token={text}"), None).body(Body::empty()).unwrap());
+    assert_eq!(open("GET").await.status, StatusCode::OK);
+    assert_eq!(open("POST").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(open("POST").await.status, StatusCode::UNAUTHORIZED);
     let kinds: Vec<_> = list(&lab, &lab.admin).await.iter().map(|token| token["kind"].clone()).collect();
     assert_eq!(kinds.iter().filter(|kind| **kind == "session").count(), 1, "the browser that signed in can be revoked");
     assert!(!kinds.contains(&json!("sign_in")), "the link is used");

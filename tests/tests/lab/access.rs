@@ -17,9 +17,16 @@ fn the_printed_link_signs_in_once() {
     let link = String::from_utf8(output.stdout).unwrap().trim().to_owned();
     let path = link.strip_prefix(&format!("http://{}", lab.address())).unwrap_or_else(|| panic!("{link}"));
     let anonymous = Client::anonymous(&lab.address());
-    assert_eq!(anonymous.send("HEAD", path, &[], b"").status, 204, "a link preview does not use the link");
-    let answer = anonymous.send("GET", path, &[], b"");
-    assert_eq!((answer.status, answer.header("location")), (303, "/"));
+    for agent in ["Slackbot-LinkExpanding 1.0", "facebookexternalhit/1.1", "TelegramBot", "curl/8", "Mozilla/5.0"] {
+        for method in ["HEAD", "GET"] {
+            let preview = anonymous.send(method, path, &[("user-agent", agent)], b"");
+            assert_eq!((preview.status, preview.header("set-cookie")), (200, ""), "{method} by {agent} uses nothing");
+        }
+    }
+    let shown = anonymous.send("GET", path, &[], b"").text();
+    assert!(shown.contains("<form method=post>") && shown.contains("as ada with the role view"), "{shown}");
+    let answer = anonymous.send("POST", path, &[], b"");
+    assert_eq!((answer.status, answer.header("location")), (303, "./"));
     let cookie = answer.header("set-cookie").to_owned();
     for words in ["HttpOnly", "SameSite=Strict", "Path=/"] {
         assert!(cookie.contains(words), "{cookie}");
@@ -28,9 +35,13 @@ fn the_printed_link_signs_in_once() {
     let me: Value = anonymous.send("GET", "/api/v1/me", &[("cookie", pair)], b"").read();
     assert_eq!(me, json!({"name": "ada", "role": "view"}));
 
-    let again = anonymous.send("GET", path, &[], b"");
-    assert_eq!((again.status, again.header("set-cookie")), (401, ""));
-    assert!(again.text().contains("<title>Kindling</title>"), "the page has a form for another link: {}", again.text());
+    for method in ["GET", "POST"] {
+        let again = anonymous.send(method, path, &[], b"");
+        assert_eq!((again.status, again.header("set-cookie")), (401, ""), "{method}");
+        assert!(again.text().contains("<html"), "the page has a form for another link: {}", again.text());
+        let signed_in = anonymous.send(method, path, &[("cookie", pair)], b"");
+        assert_eq!((signed_in.status, signed_in.header("location")), (303, "./"), "{method}");
+    }
     let info: Value = anonymous.get("/session").read();
     assert_eq!(info, json!({"data_folder": std::path::absolute(lab.data()).unwrap()}));
     assert_eq!(anonymous.post("/session", &json!({"token": path.split('=').nth(1)})).status, 401);

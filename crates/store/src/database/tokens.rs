@@ -16,6 +16,8 @@ pub struct Identity {
     pub name: String,
     /// Role of the token.
     pub role: Role,
+    /// Purpose of the token.
+    pub kind: TokenKind,
 }
 
 /// A token in a list, without its text.
@@ -58,32 +60,33 @@ pub(crate) async fn consume(
     hash: &[u8],
     now_ms: i64,
 ) -> Result<Option<Identity>, StoreError> {
-    let found: Option<(i64, String, String)> =
-        sqlx::query_as("DELETE FROM tokens WHERE hash = ? AND kind = 'sign_in' AND (expires_ms IS NULL OR expires_ms > ?) RETURNING id, name, role")
-            .bind(hash)
-            .bind(now_ms)
-            .fetch_optional(connection)
-            .await?;
+    let sql = "DELETE FROM tokens WHERE hash = ? AND kind = 'sign_in' AND (expires_ms IS NULL OR expires_ms > ?) \
+               RETURNING id, name, role, kind";
+    let found: Option<IdentityRow> = sqlx::query_as(sql).bind(hash).bind(now_ms).fetch_optional(connection).await?;
     found.map(identity).transpose()
 }
 
-/// The owner of a token that has not expired. A sign-in token identifies nobody.
+/// The owner of a token of any kind that has not expired.
 pub(crate) async fn find(
     connection: &mut SqliteConnection,
     hash: &[u8],
     now_ms: i64,
 ) -> Result<Option<Identity>, StoreError> {
-    let found: Option<(i64, String, String)> =
-        sqlx::query_as("SELECT id, name, role FROM tokens WHERE hash = ? AND kind <> 'sign_in' AND (expires_ms IS NULL OR expires_ms > ?)")
-            .bind(hash)
-            .bind(now_ms)
-            .fetch_optional(connection)
-            .await?;
+    let sql = "SELECT id, name, role, kind FROM tokens WHERE hash = ? AND (expires_ms IS NULL OR expires_ms > ?)";
+    let found: Option<IdentityRow> = sqlx::query_as(sql).bind(hash).bind(now_ms).fetch_optional(connection).await?;
     found.map(identity).transpose()
 }
 
-fn identity((token_id, name, role): (i64, String, String)) -> Result<Identity, StoreError> {
-    Ok(Identity { token_id, name, role: from_word("a token's role", &role)? })
+/// Id, name, role and kind of a token.
+type IdentityRow = (i64, String, String, String);
+
+fn identity((token_id, name, role, kind): IdentityRow) -> Result<Identity, StoreError> {
+    Ok(Identity {
+        token_id,
+        name,
+        role: from_word("a token's role", &role)?,
+        kind: from_word("a token's kind", &kind)?,
+    })
 }
 
 /// All tokens that have not expired, oldest first.
