@@ -2,7 +2,8 @@
 //! that it needs, reads its arguments, and calls the module that does the work.
 //!
 //! - [`router`]: all routes; [`openapi`]: their description; [`server`]: the process that serves them;
-//! - [`extract`]: bodies, paths and queries; [`log`]: errors in the log; [`guard`]: hosts and origins; [`headers`]: security headers;
+//! - [`extract`]: bodies, paths and queries; [`log`]: errors in the log; [`reached`]: what proxies report; [`guard`]: hosts and
+//!   origins; [`headers`]: security headers;
 //! - [`notice`]: HTML pages that the server writes itself.
 
 pub mod checkpoints;
@@ -23,6 +24,7 @@ pub mod notice;
 pub mod openapi;
 pub mod page;
 pub mod planning;
+pub mod reached;
 pub mod router;
 pub mod runs;
 pub mod series;

@@ -2,10 +2,13 @@
 //! Everything that must survive the process is in the store.
 //!
 //! - [`settings`]: the settings of a server; [`open`]: opening its folder;
+//! - [`public_url`]: the address behind a proxy; [`network`]: addresses of proxies;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time.
 
 pub mod hosts;
+pub mod network;
 pub mod open;
+pub mod public_url;
 pub mod settings;
 pub mod slots;
 
@@ -60,7 +63,7 @@ impl Lab {
         Self(Arc::new(LabParts {
             states: Arc::new(states),
             slots: InferenceSlots::default(),
-            hosts: Hosts::new(settings.listen.ip(), &settings.allowed_hosts),
+            hosts: Hosts::new(settings.listen.ip(), settings.host_names()),
             started: Instant::now(),
             revoked: watch::Sender::new(()),
             settings,

@@ -49,6 +49,14 @@ impl Lab {
         Self::in_folder(tempfile::tempdir().unwrap(), false)
     }
 
+    /// A lab without the built-in datasets, whose server has more arguments.
+    pub fn bare_with(arguments: &[&str]) -> Self {
+        let mut lab = Self::unstarted(tempfile::tempdir().unwrap(), false);
+        let line = lab.start_with(arguments);
+        lab.sign_in_by(&line);
+        lab
+    }
+
     /// A lab without the built-in datasets, in this folder.
     pub fn bare_at(data: &Path) -> Self {
         let mut lab = Self::unstarted(tempfile::tempdir().unwrap(), false);
@@ -89,6 +97,10 @@ impl Lab {
 
     fn sign_in(&mut self) {
         let line = self.start();
+        self.sign_in_by(&line);
+    }
+
+    fn sign_in_by(&mut self, line: &str) {
         let at = line.find("/signin?").unwrap_or_else(|| panic!("no sign-in link in {line:?}"));
         let answer = Client::anonymous(&self.address()).send("POST", line[at..].trim(), &[], b"");
         let pair = answer.header("set-cookie").split(';').next().filter(|pair| pair.contains('='));
@@ -138,10 +150,15 @@ impl Lab {
         let mut line = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
         self.server = Some(server);
-        let port = line.split("http://127.0.0.1:").nth(1).and_then(|rest| rest.split(['/', ' ', '\n']).next());
-        self.port =
-            port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no address in {line:?}; {}", self.log()));
+        self.port = self.written_port().unwrap_or_else(|| panic!("no address after {line:?}; {}", self.log()));
         line
+    }
+
+    /// The port that the server has written for its workers. The printed address is the public one.
+    fn written_port(&self) -> Option<u16> {
+        let text = fs::read_to_string(self.data.join("workers/server.json")).ok()?;
+        let written: serde_json::Value = serde_json::from_str(&text).ok()?;
+        written["url"].as_str()?.rsplit(':').next()?.parse().ok()
     }
 
     /// Kills the server with SIGKILL.

@@ -26,10 +26,18 @@ impl Socket {
     /// # Errors
     /// Status and code of a refusal.
     pub fn open(client: &Client, topic: &str, headers: &[(&str, &str)]) -> Result<Self, (u16, String)> {
+        Self::open_at(client, &format!("/api/v1/{topic}"), headers)
+    }
+
+    /// As [`Self::open`], with a whole path.
+    ///
+    /// # Errors
+    /// Status and code of a refusal.
+    pub fn open_at(client: &Client, path: &str, headers: &[(&str, &str)]) -> Result<Self, (u16, String)> {
         let stream = TcpStream::connect(&client.address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let mut request = format!("ws://{}/api/v1/{topic}", client.address).into_client_request().unwrap();
+        let mut request = format!("ws://{}{path}", client.address).into_client_request().unwrap();
         let own = client.credentials.as_ref().map(|(name, value)| (*name, value.as_str()));
         for (name, value) in own.into_iter().chain(headers.iter().copied()) {
             request.headers_mut().insert(HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap());
@@ -43,7 +51,7 @@ impl Socket {
                     .and_then(|body| Some(body["code"].as_str()?.to_owned()));
                 Err((answer.status().as_u16(), code.unwrap_or_default()))
             }
-            Err(error) => panic!("/api/v1/{topic}: {error}"),
+            Err(error) => panic!("{path}: {error}"),
         }
     }
 

@@ -15,7 +15,7 @@ use super::log::log_errors;
 use super::openapi::Document;
 use super::{
     checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, inspections, lab, metrics,
-    page, planning, runs, series, session, sockets, tokens,
+    page, planning, reached, runs, series, session, sockets, tokens,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -28,7 +28,8 @@ pub fn router(lab: Lab) -> Router {
     let (api, description) = api();
     let description = description.to_json().unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
     let describe = get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], description.clone())));
-    api.route("/api/v1/openapi.json", describe)
+    let routes = api
+        .route("/api/v1/openapi.json", describe)
         .route("/signin", get(session::show_link).post(session::use_link))
         .route("/healthz", get(metrics::health))
         .route("/metrics", get(metrics::metrics))
@@ -38,7 +39,9 @@ pub fn router(lab: Lab) -> Router {
         .layer(from_fn_with_state(lab.clone(), guard::check_origin))
         .layer(from_fn(log_errors))
         .layer(from_fn(headers::set_headers))
-        .with_state(lab)
+        .with_state(lab.clone());
+    // Around all of it, because a public path is removed before routing.
+    Router::new().fallback_service(routes).layer(from_fn_with_state(lab, reached::note_address))
 }
 
 /// The description of the API.

@@ -1,5 +1,6 @@
 //! The server process: it opens the lab, listens, runs the background tasks, and stops on a signal.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -31,8 +32,8 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let listen = settings.listen;
     let listener = TcpListener::bind(listen).await.map_err(|source| ServeError::Listen { listen, source })?;
     let port = listener.local_addr().map_err(ServeError::Serve)?.port();
-    let url = settings.url(port);
-    local::write_address(&settings.data, &url)
+    let url = settings.browser_url(port);
+    local::write_address(&settings.data, &settings.url(port), &url)
         .map_err(|source| ServeError::Folder { dir: settings.data.clone(), source })?;
     let lab = Lab::new(settings, store);
     remove_partial_uploads(&lab);
@@ -40,7 +41,8 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     start_tasks(&lab, &stopping);
     print_address(&lab, &url).await?;
     let mut stopped = stopping.clone();
-    let served = axum::serve(listener, router(lab.clone())).with_graceful_shutdown(async move {
+    let service = router(lab.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
         // A closed channel ends the server too.
         let _ = stopped.changed().await;
     });

@@ -1,7 +1,7 @@
 //! Signing in and out.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header::{LOCATION, REFERRER_POLICY, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ use wire::access::{Me, SignInInfo, TokenKind};
 use super::extract::{Body, Query};
 use super::notice::Notice;
 use super::page;
+use super::reached::Reached;
 use crate::auth::session::{SESSION_SECS, cookie, me, owner, redeem};
 use crate::auth::{Viewer, identify};
 use crate::error::ApiError;
@@ -45,24 +46,32 @@ pub async fn sign_in_info(State(lab): State<Lab>) -> Json<SignInInfo> {
 
 /// Signs in with a one-time token. The response sets a cookie.
 #[utoipa::path(post, path = "/session", tag = "access", request_body = SignIn, responses((status = 200, body = Me), (status = 401, body = ApiErrorBody)), security(()))]
-pub async fn sign_in(State(lab): State<Lab>, Body(SignIn { token }): Body<SignIn>) -> Result<Response, ApiError> {
+pub async fn sign_in(
+    State(lab): State<Lab>,
+    Extension(reached): Extension<Reached>,
+    Body(SignIn { token }): Body<SignIn>,
+) -> Result<Response, ApiError> {
     let (session, identity) = redeem(&lab, &token).await?.ok_or_else(|| {
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the sign-in token is invalid, expired or already used")
             .hint("`kindling token --sign-in` prints a new sign-in link")
     })?;
-    Ok(([(SET_COOKIE, cookie(&lab, &session, SESSION_SECS))], Json(me(identity))).into_response())
+    Ok(([(SET_COOKIE, session_cookie(&lab, &reached, &session))], Json(me(identity))).into_response())
 }
 
 /// Signs out: ends the session of this browser. An API token has no session and stays valid.
 #[utoipa::path(delete, path = "/session", tag = "access", responses((status = 204),
     (status = 409, description = "The request has an API token, which has no session.", body = ApiErrorBody)))]
-pub async fn sign_out(Viewer(identity): Viewer, State(lab): State<Lab>) -> Result<Response, ApiError> {
+pub async fn sign_out(
+    Viewer(identity): Viewer,
+    State(lab): State<Lab>,
+    Extension(reached): Extension<Reached>,
+) -> Result<Response, ApiError> {
     if identity.kind != TokenKind::Session {
         return Err(ApiError::conflict("no_session", "the request was made with an API token, which has no session")
             .hint(format!("DELETE /api/v1/tokens/{} revokes the token", identity.token_id)));
     }
     lab.revoke(identity.token_id).await?;
-    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, cookie(&lab, "", 0))]).into_response())
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, session_cookie(&lab, &reached, ""))]).into_response())
 }
 
 /// Returns who is signed in.
@@ -93,11 +102,12 @@ pub async fn show_link(
 pub async fn use_link(
     headers: HeaderMap,
     State(lab): State<Lab>,
+    Extension(reached): Extension<Reached>,
     Query(link): Query<SignInLink>,
 ) -> Result<Response, ApiError> {
     match redeem(&lab, &link.token).await? {
         Some((session, _)) => {
-            let headers = [(LOCATION, PAGE.to_owned()), (SET_COOKIE, cookie(&lab, &session, SESSION_SECS))];
+            let headers = [(LOCATION, PAGE.to_owned()), (SET_COOKIE, session_cookie(&lab, &reached, &session))];
             Ok((StatusCode::SEE_OTHER, headers).into_response())
         }
         None => refuse_link(&headers, &lab).await,
@@ -110,6 +120,12 @@ async fn refuse_link(headers: &HeaderMap, lab: &Lab) -> Result<Response, ApiErro
         return Ok((StatusCode::SEE_OTHER, [(LOCATION, PAGE)]).into_response());
     }
     Ok(page::unauthorized())
+}
+
+/// The cookie with a session; an empty session removes it.
+fn session_cookie(lab: &Lab, reached: &Reached, session: &str) -> String {
+    let max_age_secs = if session.is_empty() { 0 } else { SESSION_SECS };
+    cookie(lab, session, max_age_secs, reached.base.as_deref().unwrap_or("/"), reached.is_https)
 }
 
 /// The address of the page from `/signin`: relative, because a proxy may have removed a path before it.

@@ -31,7 +31,9 @@ pub fn me(identity: Identity) -> Me {
     Me { name: identity.name, role: identity.role }
 }
 
-/// The cookie of this lab. Scripts cannot read it, and browsers do not send it with requests from other sites.
-pub fn cookie(lab: &Lab, session: &str, max_age_secs: u32) -> String {
-    format!("{}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}", cookie_name(lab.store().id()))
+/// The cookie of this lab, for the path under which browsers reach it. Scripts cannot read it, and browsers do not send it with requests from
+/// other sites, nor without TLS where the lab is reached by https.
+pub fn cookie(lab: &Lab, session: &str, max_age_secs: u32, path: &str, is_https: bool) -> String {
+    let (name, secure) = (cookie_name(lab.store().id()), if is_https { "; Secure" } else { "" });
+    format!("{name}={session}; Path={path}; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}{secure}")
 }

@@ -6,7 +6,9 @@ use clap::Args;
 
 use super::data::DataArgs;
 use crate::api::server;
+use crate::lab::network::Network;
 use crate::lab::open::ServeError;
+use crate::lab::public_url::PublicUrl;
 use crate::lab::settings::{self, DEFAULT_LISTEN, QUEUE_LIMIT, Settings};
 
 const EXAMPLES: &str = "\
@@ -15,8 +17,10 @@ Examples:
     kindling serve
   Serve the folder my-lab on another port:
     kindling serve --data my-lab --listen 8090
-  Serve other machines too, under a name of your own behind a proxy:
-    kindling serve --listen 0.0.0.0:7878 --allow-host lab.example.org";
+  Serve other machines too, under a name of your own:
+    kindling serve --listen 0.0.0.0:7878 --allow-host lab.example.org
+  Serve behind a reverse proxy on this machine, under a path:
+    kindling serve --public-url https://example.org/lab/ --trusted-proxy 127.0.0.1";
 
 /// Serves the lab in the browser and trains on this machine's devices; the first line printed is the address to open.
 #[derive(Debug, Args)]
@@ -30,6 +34,13 @@ pub struct ServeArgs {
     /// Host name, besides this machine's own, under which browsers may open the server; may be given several times [default: none]
     #[arg(long = "allow-host", value_name = "NAME")]
     allowed_hosts: Vec<String>,
+    /// Address that browsers open where a reverse proxy stands before the server, with the path of the lab if it has one; the proxy may
+    /// remove that path or keep it [default: the address that is listened on]
+    #[arg(long, value_name = "URL", env = "KINDLING_PUBLIC_URL")]
+    public_url: Option<PublicUrl>,
+    /// Address or range (CIDR) of a proxy whose X-Forwarded-Host, -Proto and -Prefix headers count; may be given several times [default: none]
+    #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
+    trusted_proxies: Vec<Network>,
     /// Start no workers on this machine's devices
     #[arg(long)]
     no_workers: bool,
@@ -50,6 +61,8 @@ impl ServeArgs {
     pub(super) fn settings(self) -> Settings {
         Settings {
             allowed_hosts: self.allowed_hosts,
+            public_url: self.public_url,
+            trusted_proxies: self.trusted_proxies,
             starts_workers: !self.no_workers,
             queue_limit: self.queue_limit,
             ..Settings::new(self.data.folder, self.listen)

@@ -129,6 +129,6 @@ impl TokenArgs {
 }
 
 fn link(folder: &Path, token: &str) -> String {
-    let url = local::read_address(folder).unwrap_or_else(|| format!("http://{DEFAULT_LISTEN}"));
+    let url = local::read_browser_address(folder).unwrap_or_else(|| format!("http://{DEFAULT_LISTEN}"));
     format!("{url}/signin?token={token}")
 }

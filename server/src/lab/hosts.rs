@@ -11,8 +11,8 @@ pub struct Hosts {
 
 impl Hosts {
     /// The names of this machine, the address that the server listens on, and the allowed names.
-    pub fn new(listen: IpAddr, allowed: &[String]) -> Self {
-        Self { listen, names: allowed.iter().map(|name| name.to_ascii_lowercase()).collect() }
+    pub fn new<'a>(listen: IpAddr, allowed: impl Iterator<Item = &'a str>) -> Self {
+        Self { listen, names: allowed.map(str::to_ascii_lowercase).collect() }
     }
 
     /// Whether the value of a Host header names this server. Its port is not compared, because tunnels change it.
@@ -30,7 +30,7 @@ impl Hosts {
 }
 
 /// The host of `host:port` in lower case; `None` for other text.
-fn host_of(authority: &str) -> Option<String> {
+pub(super) fn host_of(authority: &str) -> Option<String> {
     let (host, port) = match authority.rfind(':') {
         Some(at) if !authority.ends_with(']') => (&authority[..at], Some(&authority[at + 1..])),
         _ => (authority, None),
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn only_names_of_this_server_are_allowed() {
-        let hosts = Hosts::new("127.0.0.1".parse().unwrap(), &["Lab.Example".into()]);
+        let hosts = Hosts::new("127.0.0.1".parse().unwrap(), ["Lab.Example"].into_iter());
         for good in ["127.0.0.1:7878", "localhost", "LOCALHOST:9", "[::1]:7878", "lab.example", "lab.example:443"] {
             assert!(hosts.allows(good), "{good}");
         }
@@ -63,7 +63,7 @@ mod tests {
         ] {
             assert!(!hosts.allows(bad), "{bad}");
         }
-        let open = Hosts::new("0.0.0.0".parse().unwrap(), &[]);
+        let open = Hosts::new("0.0.0.0".parse().unwrap(), std::iter::empty());
         assert!(open.allows("10.0.0.7:7878") && !open.allows("evil.example"));
     }
 }

@@ -55,7 +55,7 @@ pub async fn open_store(settings: &Settings) -> Result<Store, ServeError> {
     let dir = settings.data.clone();
     let store = Store::open(&dir).await.map_err(|error| match error {
         StoreError::Locked { dir, pid } => {
-            let url = local::read_address(&dir);
+            let url = local::read_browser_address(&dir);
             ServeError::InUse { dir, pid, url }
         }
         StoreError::File { source, .. } => ServeError::Folder { dir: dir.clone(), source },

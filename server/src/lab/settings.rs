@@ -3,6 +3,9 @@
 use std::net::{AddrParseError, IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use super::network::Network;
+use super::public_url::PublicUrl;
+
 /// Default address: this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7878";
 /// Largest upload, bytes.
@@ -23,6 +26,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Names, besides this machine's own, by which browsers may call the server.
     pub allowed_hosts: Vec<String>,
+    /// The address that browsers open, where it is another one than the server listens on.
+    pub public_url: Option<PublicUrl>,
+    /// Proxies whose `X-Forwarded-*` headers count.
+    pub trusted_proxies: Vec<Network>,
     /// Largest upload, bytes.
     pub upload_bytes: u64,
     /// Largest import of a run or model, bytes.
@@ -47,6 +54,8 @@ impl Settings {
             data,
             listen,
             allowed_hosts: vec![],
+            public_url: None,
+            trusted_proxies: vec![],
             upload_bytes: UPLOAD_BYTES,
             import_bytes: IMPORT_BYTES,
             starts_workers: true,
@@ -62,6 +71,16 @@ impl Settings {
     /// Folder of downloads and uploads under way.
     pub fn incoming(&self) -> PathBuf {
         self.data.join("incoming")
+    }
+
+    /// Names, besides this machine's own, by which browsers may call the server.
+    pub fn host_names(&self) -> impl Iterator<Item = &str> {
+        self.allowed_hosts.iter().map(String::as_str).chain(self.public_url.iter().map(PublicUrl::host))
+    }
+
+    /// The address that browsers open, without a slash at the end.
+    pub fn browser_url(&self, port: u16) -> String {
+        self.public_url.as_ref().map_or_else(|| self.url(port), |url| url.to_string().trim_end_matches('/').to_owned())
     }
 
     /// The address to call the server by, on this machine.

@@ -48,19 +48,24 @@ pub enum SpawnError {
     DevicesOutput(#[from] serde_json::Error),
 }
 
-/// Writes the address of the server for local workers, atomically.
-pub fn write_address(data: &Path, url: &str) -> io::Result<()> {
+/// Writes the address of the server for local workers, and the one that browsers open, atomically.
+pub fn write_address(data: &Path, url: &str, browser_url: &str) -> io::Result<()> {
     let folder = data.join("workers");
     fs::create_dir_all(&folder)?;
     let temporary = folder.join("server.json.new");
-    fs::write(&temporary, serde_json::json!({ "url": url, "pid": std::process::id() }).to_string())?;
+    fs::write(
+        &temporary,
+        serde_json::json!({ "url": url, "browser_url": browser_url, "pid": std::process::id() }).to_string(),
+    )?;
     fs::rename(temporary, folder.join("server.json"))
 }
 
-/// The address that the last server wrote.
-pub fn read_address(data: &Path) -> Option<String> {
+/// The address that browsers open, as the last server wrote it.
+pub fn read_browser_address(data: &Path) -> Option<String> {
     let text = fs::read(data.join("workers").join("server.json")).ok()?;
-    serde_json::from_slice::<serde_json::Value>(&text).ok()?.get("url")?.as_str().map(str::to_owned)
+    let value = serde_json::from_slice::<serde_json::Value>(&text).ok()?;
+    // Earlier versions wrote `url` alone.
+    value.get("browser_url").or(value.get("url"))?.as_str().map(str::to_owned)
 }
 
 /// Keeps one worker running on each device of this machine until `stopping`.

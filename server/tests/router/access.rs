@@ -91,8 +91,13 @@ async fn foreign_hosts_and_origins_are_refused() {
     for path in ["/api/v1/runs", "/", "/signin?token=x", "/healthz", "/api/v1/live", "/api/v1/link"] {
         assert_eq!(send("GET", path, &[("host", "evil.example")]).await.code(), "host_refused", "{path}");
         assert_eq!(send("GET", path, &[]).await.code(), "host_refused", "{path}");
+        let method = if path.starts_with("/api/") { "GET" } else { "POST" };
         for origin in ["https://evil.example", "null", "http://127.0.0.1:1", "http://localhost:7878"] {
-            assert_eq!(send("GET", path, &[own, ("origin", origin)]).await.code(), "origin_refused", "{path} {origin}");
+            assert_eq!(
+                send(method, path, &[own, ("origin", origin)]).await.code(),
+                "origin_refused",
+                "{path} {origin}"
+            );
         }
     }
     assert_eq!(send("POST", "/api/v1/runs", &[own, ("sec-fetch-site", "same-site")]).await.code(), "origin_refused");

@@ -54,11 +54,17 @@ pub(crate) fn ask(method: &str, path: &str, token: Option<&str>) -> axum::http::
 
 impl Lab {
     pub(crate) async fn open() -> Self {
+        Self::open_with(|_| {}).await
+    }
+
+    /// A lab with other settings than the usual ones.
+    pub(crate) async fn open_with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings {
+        let mut settings = Settings {
             upload_bytes: 100_000,
             ..Settings::new(folder.path().to_owned(), "127.0.0.1:7878".parse().unwrap())
         };
+        change(&mut settings);
         std::fs::create_dir_all(settings.incoming()).unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let mut tokens = vec![];

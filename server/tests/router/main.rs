@@ -9,6 +9,7 @@ mod exports;
 mod inspections;
 mod lab;
 mod link;
+mod proxies;
 mod refusals;
 mod scenarios;
 mod steering;

@@ -193,7 +193,7 @@ impl LabWithWorker {
         lab.upload("name=play", "to be or not to be that is the question\n".repeat(200).as_bytes()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        local::write_address(lab.folder.path(), &format!("http://{address}")).unwrap();
+        local::write_address(lab.folder.path(), &format!("http://{address}"), &format!("http://{address}")).unwrap();
         let router = lab.router.clone();
         tokio::spawn(async move { axum::serve(listener, router).await });
         tokio::spawn(queue::serve(lab.state.clone()));
