@@ -2,7 +2,7 @@
 //!
 //! Each module uses only those above it in this list:
 //!
-//! - [`route`] (addresses and navigation), [`theme`] (light or dark);
+//! - [`base`] (the path of the lab), [`route`] (addresses and navigation), [`theme`] (light or dark);
 //! - [`net`]: the only fetches and the only socket; [`session`]: who is signed in;
 //! - [`curves`]: the time series of a run at any zoom;
 //! - [`components`]: what several pages use, with one chart and one canvas;
@@ -12,6 +12,7 @@
 // The component macro writes its own public items.
 #![allow(unreachable_pub)]
 
+mod base;
 mod components;
 mod curves;
 mod net;
@@ -23,5 +24,8 @@ mod theme;
 
 fn main() {
     std::panic::set_hook(Box::new(shell::show_crash));
+    if let Some(fallback) = leptos::prelude::document().get_element_by_id("fallback") {
+        fallback.remove();
+    }
     leptos::mount::mount_to_body(shell::Shell);
 }

@@ -6,6 +6,8 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use wire::RunId;
 
+use crate::base::{at, open_path, path_of};
+
 /// The pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -72,18 +74,18 @@ impl Route {
 
 /// The address of the page of a run.
 pub(crate) fn run_path(run: &RunId) -> String {
-    format!("/runs/{run}")
+    at(&format!("/runs/{run}"))
 }
 
 /// The address of the X-ray page of a run; a query may follow.
 pub(crate) fn xray_path(run: &RunId) -> String {
-    format!("/runs/{run}/xray")
+    at(&format!("/runs/{run}/xray"))
 }
 
 /// The address of a comparison of runs.
 pub(crate) fn compare_path<'a>(runs: impl IntoIterator<Item = &'a RunId>) -> String {
     let runs: Vec<String> = runs.into_iter().map(RunId::to_string).collect();
-    format!("/compare?runs={}", runs.join(","))
+    at(&format!("/compare?runs={}", runs.join(",")))
 }
 
 /// The router, in the context of all components.
@@ -122,7 +124,7 @@ impl Router {
         self.address.read().0.trim_end_matches('/') == "/signin"
     }
 
-    /// Goes to a path, with an entry in the history.
+    /// Goes to an address, with an entry in the history.
     pub(crate) fn go(self, path: &str) {
         let pushed = window().history().and_then(|history| history.push_state_with_url(&JsValue::NULL, "", Some(path)));
         if pushed.is_ok() {
@@ -159,8 +161,9 @@ impl Router {
         let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
         let Some(link) = target.and_then(|target| target.closest("a[href]").ok().flatten()) else { return };
         let href = link.get_attribute("href").unwrap_or_default();
-        let is_internal = href.starts_with('/') && !link.has_attribute("download") && !link.has_attribute("target");
-        if is_internal && !matches!(Route::parse(href.split('?').next().unwrap_or("/")), Route::Unknown(_)) {
+        let is_page = !link.has_attribute("download") && !link.has_attribute("target");
+        let Some(path) = path_of(&href).filter(|_| is_page) else { return };
+        if !matches!(Route::parse(path.split('?').next().unwrap_or("/")), Route::Unknown(_)) {
             event.prevent_default();
             self.go(&href);
         }
@@ -168,6 +171,5 @@ impl Router {
 }
 
 fn read_address() -> (String, String) {
-    let location = window().location();
-    (location.pathname().unwrap_or_else(|_| "/".into()), location.search().unwrap_or_default())
+    (open_path(), window().location().search().unwrap_or_default())
 }

@@ -7,6 +7,7 @@ mod keys;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use crate::base::at;
 use crate::components::number;
 use crate::components::{Confirm, ConfirmDialog, DismissedJobs, Empty, Failure, Skeleton, ToastList, Toasts};
 use crate::net::api;
@@ -142,7 +143,7 @@ fn OtherProgram() -> impl IntoView {
                     title="This page is missing"
                     text="The server was built without this page. Build it again with cargo xtask serve."
                 >
-                    <a class="button" href="/" title="All runs and devices">"Open the Lab"</a>
+                    <a class="button" href=at("/") title="All runs and devices">"Open the Lab"</a>
                 </Empty>
             </Show>
         </main>
@@ -155,30 +156,40 @@ fn NotFound(path: String) -> impl IntoView {
         <main class="page">
             <h1 class="unseen">"Not found"</h1>
             <Empty title="Page not found" text=format!("There is no page at {path}.")>
-                <a class="button" href="/" title="All runs and devices">"Open the Lab"</a>
+                <a class="button" href=at("/") title="All runs and devices">"Open the Lab"</a>
             </Empty>
         </main>
     }
 }
 
-/// Shows that the server is unreachable, since when, and the number of attempts.
+/// Shows that the server is unreachable, since when, and the number of attempts; or that the page polls.
 #[component]
 fn DisconnectedBar() -> impl IntoView {
     let live = expect_context::<Live>();
     let message = move || match live.connection.get() {
-        Connection::Lost { retry, since_ms } => Some(format!(
-            "since {} · attempt {retry} · the page shows the state of that time; runs continue on the server",
-            number::clock(since_ms as f64)
+        Connection::Lost { retry, since_ms } => Some((
+            "Server unreachable ",
+            format!(
+                "since {} · attempt {retry} · the page shows the state of that time; runs continue on the server",
+                number::clock(since_ms as f64)
+            ),
         )),
-        Connection::Connecting { retry } if retry > 1 => {
-            Some(format!("since this page was opened · attempt {retry} · values do not update until it answers"))
-        }
+        Connection::Connecting { retry } if retry > 1 => Some((
+            "Server unreachable ",
+            format!("since this page was opened · attempt {retry} · values do not update until it answers"),
+        )),
+        Connection::Polling => Some((
+            "Slower updates ",
+            "because no WebSocket can be opened: the page polls once per second. A proxy before the server must pass \
+             the headers Upgrade, Connection and Host on; the guide has examples"
+                .to_owned(),
+        )),
         _ => None,
     };
     move || {
-        message().map(|message| {
+        message().map(|(title, message)| {
             view! {
-                <div class="bar" role="status"><strong>"Server unreachable "</strong>{message}</div>
+                <div class="bar" role="status"><strong>{title}</strong>{message}</div>
             }
         })
     }

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::data::Data;
 use crate::live::page_socket::PageContext;
+use crate::live::polling::Polls;
 use crate::live::{Feed, LabStates};
 use crate::workers::Workers;
 use hosts::Hosts;
@@ -42,6 +43,8 @@ pub struct LabParts {
     pub data: Data,
     /// The lab in one message.
     pub states: Arc<LabStates>,
+    /// Pages that cannot open a WebSocket.
+    pub polls: Polls,
     /// Processes with a model in memory.
     pub slots: InferenceSlots,
     /// Names that the server answers to.
@@ -62,6 +65,7 @@ impl Lab {
         let states = LabStates::new(feed.clone(), Box::new(move || fleet.views()), Box::new(move || jobs.list()));
         Self(Arc::new(LabParts {
             states: Arc::new(states),
+            polls: Polls::default(),
             slots: InferenceSlots::default(),
             hosts: Hosts::new(settings.listen.ip(), settings.host_names()),
             started: Instant::now(),

@@ -2,7 +2,8 @@
 //!
 //! - [`hub`]: the stream of each run, in ticks; [`feed`]: changes to runs, stored first and then published to the hub;
 //! - [`subscriptions`]: the inspections that pages request;
-//! - [`lab_state`]: the lab in one message; [`page_socket`]: the WebSocket of a page;
+//! - [`lab_state`]: the lab in one message; [`page_socket`]: the WebSocket of a page; [`polling`]: pages without
+//!   one;
 //! - [`clock`]: the server's clock.
 //!
 //! This module does not depend on workers and jobs; [`crate::lab`] passes in functions that read their state.
@@ -12,6 +13,7 @@ pub mod feed;
 pub mod hub;
 pub mod lab_state;
 pub mod page_socket;
+pub mod polling;
 pub mod subscriptions;
 
 pub use feed::Feed;

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use wire::RunId;
 
 use super::Icon;
+use crate::base::at;
 use crate::net::api::ApiFailure;
 
 /// Grey bars of the size of the content, so that nothing moves when it arrives.
@@ -89,7 +90,7 @@ pub(crate) fn RunFailure(
     #[prop(into)]
     retry: Callback<()>,
 ) -> impl IntoView {
-    let to_lab = || view! { <a class="button" href="/" title="All runs and devices">"Open the Lab"</a> };
+    let to_lab = || view! { <a class="button" href=at("/") title="All runs and devices">"Open the Lab"</a> };
     if failure.status == 404 {
         let text = format!("There is no run \u{201c}{run}\u{201d}. It may have been deleted.");
         return view! {

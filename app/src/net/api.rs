@@ -2,8 +2,8 @@
 //! message of the server, and so is a failure of the network, so that pages show all failures in one way.
 //!
 //! Here are the session, the lab and its runs. Metrics are in [`series`], datasets in [`datasets`], completions in
-//! [`completion`], checkpoints in [`checkpoints`], inspections in [`inspections`], tokens in [`access`], device checks
-//! in [`checks`], exports and imports in [`export`]. All of them send through `request`.
+//! [`completion`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`], tokens in
+//! [`access`], device checks in [`checks`], exports and imports in [`export`]. All of them send through `request`.
 
 pub(crate) mod access;
 pub(crate) mod checkpoints;
@@ -13,6 +13,7 @@ pub(crate) mod datasets;
 pub(crate) mod export;
 mod failure;
 pub(crate) mod inspections;
+pub(crate) mod polling;
 mod request;
 pub(crate) mod series;
 

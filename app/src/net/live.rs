@@ -3,6 +3,9 @@
 //!
 //! The server sends a heartbeat each second. Without one for [`SILENCE_MS`] the socket counts as closed, because
 //! after suspend a socket can stay open without a connection.
+//!
+//! Where no socket delivers a message, most likely because a proxy lets none pass, the page polls ([`Poll`]): slower,
+//! with the same messages. It goes on trying to open a socket, ever more rarely.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,15 +19,21 @@ use wasm_bindgen::prelude::*;
 use web_sys::{BinaryType, MessageEvent, WebSocket};
 use wire::inspect::request::Inspection;
 use wire::run::Cursor;
-use wire::transport::live::{FromPage, LabState, Tick, ToPage};
+use wire::transport::live::{FromPage, LabState, Poll, Tick, ToPage};
 use wire::{RunId, encode};
 
 use super::api;
+use crate::base::at;
 
 /// Time without a message after which the socket counts as closed.
 const SILENCE_MS: f64 = 5_000.0;
 /// As [`SILENCE_MS`], for a page that becomes visible again.
 const RETURN_SILENCE_MS: f64 = 2_500.0;
+/// Sockets in a row without a message after which the page polls.
+const FAILURES: u32 = 2;
+/// Shortest and longest time of polling before a socket is tried again.
+const FIRST_TRIAL_MS: u32 = 30_000;
+const LAST_TRIAL_MS: u32 = 600_000;
 /// Shortest and longest wait between attempts.
 const FIRST_WAIT_MS: f64 = 250.0;
 const LONGEST_WAIT_MS: f64 = 8_000.0;
@@ -38,6 +47,8 @@ pub(crate) enum Connection {
         retry: u32,
     },
     Open,
+    /// No socket can be opened, and the page polls.
+    Polling,
     /// It was open and is closed.
     Lost {
         /// Attempts since then.
@@ -69,6 +80,10 @@ struct Watched {
 #[derive(Default)]
 struct State {
     socket: Option<Socket>,
+    /// Sockets in a row that delivered no message.
+    failures: u32,
+    /// Messages for the next poll; `None` while the page does not poll.
+    polling: Option<Polling>,
     watched: Vec<Watched>,
     /// The inspections that this page requests.
     inspections: Option<(RunId, Vec<Inspection>)>,
@@ -77,6 +92,13 @@ struct State {
     last_message_ms: f64,
     next_attempt: Option<TimeoutHandle>,
     is_closed: bool,
+}
+
+/// The polls of this page.
+struct Polling {
+    /// Number of the page, chosen at random.
+    page: u64,
+    messages: Vec<FromPage>,
 }
 
 /// A socket and the closures that it calls, which live as long as the socket.
@@ -93,6 +115,41 @@ impl Drop for Socket {
         self.socket.set_onmessage(None);
         self.socket.set_onclose(None);
         let _ = self.socket.close();
+    }
+}
+
+impl Socket {
+    /// Opens the socket of the page; `None` where the browser refuses it.
+    fn open(
+        opened: impl Fn() + 'static,
+        received: impl Fn(MessageEvent) + 'static,
+        closed: impl Fn() + 'static,
+    ) -> Option<Self> {
+        let location = window().location();
+        let scheme = if location.protocol().as_deref() == Ok("https:") { "wss" } else { "ws" };
+        let host = location.host().ok()?;
+        let socket = WebSocket::new(&format!("{scheme}://{host}{}", at("/api/v1/live"))).ok()?;
+        socket.set_binary_type(BinaryType::Arraybuffer);
+        let on_open = Closure::<dyn Fn()>::new(opened);
+        let on_message = Closure::<dyn Fn(MessageEvent)>::new(received);
+        let on_close = Closure::<dyn Fn()>::new(closed);
+        socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
+        socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+        socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
+        Some(Self { socket, _on_open: on_open, _on_message: on_message, _on_close: on_close })
+    }
+}
+
+impl State {
+    /// Notes a new connection and gives all requests, which it must be sent.
+    fn connected(&mut self) -> Vec<FromPage> {
+        self.retry = 0;
+        self.last_message_ms = now_ms();
+        let watched = self.watched.iter();
+        let watched = watched.map(|watched| FromPage::WatchRun { run: watched.run.clone(), since: watched.cursor });
+        let inspections = self.inspections.clone();
+        let inspections = inspections.map(|(run, inspections)| FromPage::Inspect { run, inspections });
+        std::iter::once(FromPage::WatchLab).chain(watched).chain(inspections).collect()
     }
 }
 
@@ -158,8 +215,15 @@ impl Live {
         self.state.try_with_value(|state| act(&mut state.borrow_mut()))
     }
 
-    /// Sends a message. While the socket is not open this does nothing: all requests are sent when it opens.
+    /// Sends a message. While there is no connection this does nothing: all requests are sent when there is one.
     fn send(self, message: &FromPage) {
+        let polls = |state: &mut State| {
+            let polling = state.polling.as_mut();
+            polling.map(|polling| polling.messages.push(message.clone())).is_some()
+        };
+        if self.with_state(polls) == Some(true) {
+            return;
+        }
         let socket = self.with_state(|state| state.socket.as_ref().map(|socket| socket.socket.clone())).flatten();
         let Some(socket) = socket.filter(|socket| socket.ready_state() == WebSocket::OPEN) else { return };
         if let Ok(bytes) = encode::to_bytes(message) {
@@ -168,20 +232,31 @@ impl Live {
         }
     }
 
+    /// The next attempt: a socket, or polls where sockets delivered nothing.
+    fn attempt(self) {
+        let fails = |state: &mut State| {
+            let fails = state.failures >= FAILURES;
+            if fails {
+                // Should the polls fail too, the next attempt is a socket again.
+                state.failures = 0;
+            }
+            fails
+        };
+        if self.with_state(fails) == Some(true) { self.poll() } else { self.open() }
+    }
+
     /// Opens a socket and replaces the previous one.
     fn open(self) {
-        let location = window().location();
-        let scheme = if location.protocol().as_deref() == Ok("https:") { "wss" } else { "ws" };
-        let Ok(host) = location.host() else { return };
-        let Ok(socket) = WebSocket::new(&format!("{scheme}://{host}/api/v1/live")) else { return };
-        socket.set_binary_type(BinaryType::Arraybuffer);
-        let on_open = Closure::<dyn Fn()>::new(move || self.opened());
-        let on_message = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| self.received(&event));
-        let on_close = Closure::<dyn Fn()>::new(move || self.closed());
-        socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
-        socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
-        let fresh = Socket { socket, _on_open: on_open, _on_message: on_message, _on_close: on_close };
+        let Some(fresh) = Socket::open(
+            move || self.opened(),
+            move |event| {
+                self.with_state(|state| state.failures = 0);
+                self.received(&event);
+            },
+            move || self.closed(),
+        ) else {
+            return;
+        };
         let old = self.with_state(|state| {
             state.last_message_ms = now_ms();
             state.next_attempt = None;
@@ -193,35 +268,101 @@ impl Live {
 
     /// Sends all requests.
     fn opened(self) {
-        let requests = self.with_state(|state| {
-            state.retry = 0;
-            state.last_message_ms = now_ms();
-            let watched = state.watched.iter().map(|watched| (watched.run.clone(), watched.cursor)).collect::<Vec<_>>();
-            (watched, state.inspections.clone())
-        });
-        let (watched, requested) = requests.unwrap_or_default();
         self.connection.set(Connection::Open);
-        self.send(&FromPage::WatchLab);
-        for (run, since) in watched {
-            self.send(&FromPage::WatchRun { run, since });
-        }
-        if let Some((run, inspections)) = requested {
-            self.send(&FromPage::Inspect { run, inspections });
+        for message in self.with_state(State::connected).unwrap_or_default() {
+            self.send(&message);
         }
     }
 
+    /// Polls until a poll fails, or a socket delivers messages again.
+    fn poll(self) {
+        let page = (js_sys::Math::random() * 9e15) as u64;
+        let begun = self.with_state(|state| {
+            state.next_attempt = None;
+            state.polling = Some(Polling { page, messages: state.connected() });
+            state.socket.take()
+        });
+        later(move || drop(begun));
+        spawn_local(async move {
+            let mut begins = true;
+            while let Some(messages) = self.messages_of(page) {
+                match api::polling::poll(&Poll { page, begins, messages }).await {
+                    // A socket may have taken over meanwhile; what it has sent is not repeated.
+                    Ok(received) if self.polls(page) => received.into_iter().for_each(|message| self.take(message)),
+                    Ok(_) => {}
+                    Err(_) if self.polls(page) => {
+                        self.with_state(|state| state.polling = None);
+                        self.closed();
+                    }
+                    Err(_) => {}
+                }
+                if begins && self.polls(page) {
+                    self.connection.set(Connection::Polling);
+                    self.try_socket(page, FIRST_TRIAL_MS);
+                }
+                begins = false;
+            }
+        });
+    }
+
+    /// The messages for the next poll; `None` where the page does not poll any more under this number.
+    fn messages_of(self, page: u64) -> Option<Vec<FromPage>> {
+        self.with_state(|state| {
+            let polling = state.polling.as_mut().filter(|polling| polling.page == page)?;
+            Some(std::mem::take(&mut polling.messages))
+        })
+        .flatten()
+    }
+
+    /// Whether the page polls under this number.
+    fn polls(self, page: u64) -> bool {
+        self.with_state(|state| state.polling.as_ref().is_some_and(|polling| polling.page == page)).unwrap_or(false)
+    }
+
+    /// Opens a socket beside the polls after `wait_ms`. It takes over with its first message, which is a heartbeat.
+    fn try_socket(self, page: u64, wait_ms: u32) {
+        let trial = move || {
+            if !self.polls(page) {
+                return;
+            }
+            let takes_over = move || {
+                if self.polls(page) {
+                    self.with_state(|state| {
+                        state.polling = None;
+                        state.failures = 0;
+                    });
+                    later(move || self.open());
+                }
+            };
+            let tried = Socket::open(|| {}, move |_| takes_over(), || {});
+            // It is closed before the next trial; the socket that takes over is another one.
+            let close = move || {
+                drop(tried);
+                self.try_socket(page, (wait_ms * 2).min(LAST_TRIAL_MS));
+            };
+            set_timeout(close, Duration::from_millis(SILENCE_MS as u64));
+        };
+        set_timeout(trial, Duration::from_millis(wait_ms.into()));
+    }
+
     fn received(self, event: &MessageEvent) {
-        self.with_state(|state| state.last_message_ms = now_ms());
         let Ok(buffer) = event.data().dyn_into::<js_sys::ArrayBuffer>() else { return };
         match encode::from_bytes::<ToPage>(&js_sys::Uint8Array::new(&buffer).to_vec()) {
-            Ok(ToPage::Lab(lab)) => self.lab.set(Some(lab)),
-            Ok(ToPage::Tick(tick)) => self.publish(tick),
-            Ok(ToPage::Resync { run }) => self.publish_resync(&run),
-            Ok(ToPage::Heartbeat { .. }) => {}
-            Ok(ToPage::Refused { message }) => self.show(message),
+            Ok(message) => self.take(message),
             Err(source) => self.show(format!(
                 "A live message could not be read ({source}). Reload the page: it may be older than the server."
             )),
+        }
+    }
+
+    fn take(self, message: ToPage) {
+        self.with_state(|state| state.last_message_ms = now_ms());
+        match message {
+            ToPage::Lab(lab) => self.lab.set(Some(lab)),
+            ToPage::Tick(tick) => self.publish(tick),
+            ToPage::Resync { run } => self.publish_resync(&run),
+            ToPage::Heartbeat { .. } => {}
+            ToPage::Refused { message } => self.show(message),
         }
     }
 
@@ -268,6 +409,7 @@ impl Live {
                 return None;
             }
             state.retry += 1;
+            state.failures += 1;
             Some((state.retry, state.last_message_ms))
         });
         let Some((retry, last_message_ms)) = planned.flatten() else { return };
@@ -277,14 +419,14 @@ impl Live {
         self.connection.update(|connection| {
             *connection = match *connection {
                 Connection::Connecting { .. } => Connection::Connecting { retry },
-                Connection::Open => Connection::Lost { retry, since_ms: last_message_ms as i64 },
+                Connection::Open | Connection::Polling => Connection::Lost { retry, since_ms: last_message_ms as i64 },
                 Connection::Lost { since_ms, .. } => Connection::Lost { retry, since_ms },
             }
         });
         let longest = (FIRST_WAIT_MS * 2f64.powi(retry.min(16) as i32 - 1)).min(LONGEST_WAIT_MS);
         // Many pages lose a server at the same time; they should not all reconnect at the same time.
         let wait_ms = longest * (0.6 + 0.4 * js_sys::Math::random());
-        let next_attempt = set_timeout_with_handle(move || self.open(), Duration::from_millis(wait_ms as u64)).ok();
+        let next_attempt = set_timeout_with_handle(move || self.attempt(), Duration::from_millis(wait_ms as u64)).ok();
         self.with_state(|state| state.next_attempt = next_attempt);
     }
 
@@ -298,7 +440,7 @@ impl Live {
             false
         });
         if is_needed == Some(true) {
-            self.open();
+            self.attempt();
         } else {
             self.close_silent(RETURN_SILENCE_MS);
         }
@@ -339,6 +481,7 @@ impl Live {
             });
             let socket = self.with_state(|state| {
                 state.is_closed = true;
+                state.polling = None;
                 state.watched.clear();
                 if let Some(waiting) = state.next_attempt.take() {
                     waiting.clear();

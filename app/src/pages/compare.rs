@@ -13,6 +13,7 @@ use leptos::prelude::*;
 use wire::RunId;
 use wire::series::{Axis, name};
 
+use crate::base::at;
 use crate::components::Empty;
 use crate::net::live::Live;
 use crate::route::{Router, compare_path};
@@ -94,7 +95,7 @@ pub(crate) fn ComparePage() -> impl IntoView {
                     view! {
                         <div class="sheet">
                             <Empty title="No runs yet" text="Compare shows the losses of two or more runs in one chart.">
-                                <a class="button primary" href="/start" title="Configure and start a run">"New run"</a>
+                                <a class="button primary" href=at("/start") title="Configure and start a run">"New run"</a>
                             </Empty>
                         </div>
                     }.into_any()

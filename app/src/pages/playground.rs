@@ -10,6 +10,7 @@ mod text;
 use leptos::prelude::*;
 use wire::{CheckpointId, RunId};
 
+use crate::base::at;
 use crate::components::{Empty, Icon, Skeleton};
 use crate::net::live::Live;
 use crate::route::Router;
@@ -76,7 +77,7 @@ impl Playground {
         };
         let second = if self.has_two.get() { part(self.sides[1], "with", "with_checkpoint") } else { None };
         let parts: Vec<String> = part(self.sides[0], "run", "checkpoint").into_iter().chain(second).collect();
-        if parts.is_empty() { "/playground".into() } else { format!("/playground?{}", parts.join("&")) }
+        at(&if parts.is_empty() { "/playground".into() } else { format!("/playground?{}", parts.join("&")) })
     }
 }
 
@@ -110,7 +111,7 @@ pub(crate) fn PlaygroundPage() -> impl IntoView {
                 1 => view! {
                     <div class="sheet"><Empty title="No checkpoints yet" text="The Playground completes a prompt with a \
                         checkpoint. Start a run first; it saves checkpoints while it trains.">
-                        <a class="button primary" href="/start" title="Configure and start a run">"New run"</a>
+                        <a class="button primary" href=at("/start") title="Configure and start a run">"New run"</a>
                     </Empty></div>
                 }.into_any(),
                 _ => view! { <Content /> }.into_any(),

@@ -9,6 +9,7 @@ use leptos::task::spawn_local;
 
 use wire::access::Role;
 
+use crate::base::at;
 use crate::components::{ServerCommand, Toasts};
 use crate::net::api;
 use crate::session::{Session, SignIn};
@@ -122,15 +123,15 @@ fn Programs() -> impl IntoView {
             <h2 id="programs-title">"API"</h2>
             <ul class="stack">
                 <li>
-                    <a href="/api/v1/openapi.json" target="_blank" rel="noopener" title="Opens in a new tab">"/api/v1/openapi.json"</a>
+                    <a href=at("/api/v1/openapi.json") target="_blank" rel="noopener" title="Opens in a new tab">"/api/v1/openapi.json"</a>
                     <span class="dim">": description of all routes (OpenAPI)"</span>
                 </li>
                 <li>
-                    <a href="/metrics" target="_blank" rel="noopener" title="Opens in a new tab">"/metrics"</a>
+                    <a href=at("/metrics") target="_blank" rel="noopener" title="Opens in a new tab">"/metrics"</a>
                     <span class="dim">": metrics for Prometheus"</span>
                 </li>
                 <li>
-                    <a href="/healthz" target="_blank" rel="noopener" title="Opens in a new tab">"/healthz"</a>
+                    <a href=at("/healthz") target="_blank" rel="noopener" title="Opens in a new tab">"/healthz"</a>
                     <span class="dim">": health check of the server"</span>
                 </li>
             </ul>

@@ -4,6 +4,7 @@ use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
+use crate::base::at;
 use crate::components::{Failure, Flame, Icon, ServerCommand};
 use crate::net::api::{self, ApiFailure};
 use crate::route::Router;
@@ -27,7 +28,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
             match api::sign_in(&pasted).await {
                 Ok(me) => {
                     if untrack(|| router.is_sign_in()) {
-                        router.replace("/");
+                        router.replace(&at("/"));
                     }
                     session.sign_in.set(SignIn::In(me));
                 }

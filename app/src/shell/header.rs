@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::keys::open_help;
+use crate::base::at;
 use crate::components::{Flame, Icon, Menu, StateMark};
 use crate::net::live::Live;
 use crate::route::{Route, Router, run_path, xray_path};
@@ -26,12 +27,12 @@ pub(super) fn Header() -> impl IntoView {
     let is_lab = move || matches!(router.route.get(), Route::Lab | Route::Run(_) | Route::Xray(_)).then_some("page");
     view! {
         <header class="top">
-            <a class="brand" href="/" aria-label="Kindling: Lab page">
+            <a class="brand" href=at("/") aria-label="Kindling: Lab page">
                 <Flame size=20 />
                 <span>"Kindling"</span>
             </a>
             <nav aria-label="Pages">
-                <a href="/" aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
+                <a href=at("/") aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
                 <OpenRun />
                 {pages().map(|(route, path, name, title)| view! {
                     <a href=path title=title aria-current=is_at(route)>{name}</a>
@@ -52,7 +53,7 @@ pub(super) fn Header() -> impl IntoView {
                 "?"
             </button>
             {move || session.can_steer().then(|| view! {
-                <a class="button primary" href="/start" title="Set up a new run (n)">
+                <a class="button primary" href=at("/start") title="Set up a new run (n)">
                     <Icon name="plus" />
                     <span class="word">"New run"</span>
                 </a>

@@ -5,6 +5,7 @@ use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
+use crate::base::at;
 use crate::components::keyboard::is_typing;
 use crate::route::Router;
 
@@ -82,11 +83,11 @@ pub(super) fn KeyHelp() -> impl IntoView {
         }
         match event.key().as_str() {
             "?" => open_help(),
-            "n" => router.go("/start"),
-            "h" => router.go("/"),
+            "n" => router.go(&at("/start")),
+            "h" => router.go(&at("/")),
             "/" => {
                 event.prevent_default();
-                router.go("/");
+                router.go(&at("/"));
                 request_animation_frame(|| {
                     let search = document()
                         .get_element_by_id("run-search")

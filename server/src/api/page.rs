@@ -7,6 +7,8 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::notice::Notice;
+use super::reached::Reached;
 use crate::error::ApiError;
 
 /// One file of the page.
@@ -22,13 +24,18 @@ const FILES: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 const HASHED: &str = "assets/";
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
-const NOT_BUILT: &str = "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-    <title>Kindling</title><h1>The page was not built</h1><p>The server runs, and its API is at <code>/api/v1</code>. To build \
-    the page into the program:<pre>cargo xtask serve</pre></html>";
+fn not_built() -> Notice {
+    Notice::new("The page was not built")
+        .sentence("The server runs, and its API is at /api/v1. To build the page into the program:")
+        .command("cargo xtask serve")
+}
 
 fn find(path: &str) -> Option<&'static Embedded> {
     FILES.binary_search_by(|file| file.path.cmp(path)).ok().map(|at| &FILES[at])
 }
+
+/// How the page names its own files: relative to its address, because a proxy may have removed a path before it.
+const RELATIVE: &str = "\"./";
 
 /// Answers requests that no route matches: a file of the page, the page itself for its addresses, or an error.
 pub async fn serve_page(request: Request) -> Response {
@@ -49,8 +56,8 @@ pub async fn serve_page(request: Request) -> Response {
     match find(path).filter(|_| !is_compressed) {
         Some(file) => send(file, request.headers()),
         None if is_address(path, request.headers()) => match find(program_of(path)) {
-            Some(index) => send(index, request.headers()),
-            None => Html(NOT_BUILT).into_response(),
+            Some(index) => send_program(index, &request),
+            None => not_built().into_response(),
         },
         None => ApiError::not_found(format!("the page has no file {:?}", request.uri().path())).into_response(),
     }
@@ -60,7 +67,7 @@ pub async fn serve_page(request: Request) -> Response {
 pub fn unauthorized() -> Response {
     match find("index.html") {
         Some(index) => (StatusCode::UNAUTHORIZED, send(index, &HeaderMap::new())).into_response(),
-        None => (StatusCode::UNAUTHORIZED, Html(NOT_BUILT)).into_response(),
+        None => (StatusCode::UNAUTHORIZED, not_built()).into_response(),
     }
 }
 
@@ -77,6 +84,27 @@ fn is_address(path: &str, headers: &HeaderMap) -> bool {
         .and_then(|value| value.to_str().ok())
         .is_none_or(|accept| accept.contains("text/html") || accept.contains("*/*"));
     path.is_empty() || (!is_file && wants_page)
+}
+
+/// Sends a program of the page, with the path of the lab in place of the relative one that is right at the top only.
+fn send_program(index: &'static Embedded, request: &Request) -> Response {
+    let known = request.extensions().get::<Reached>().and_then(|reached| reached.base.clone());
+    let base = known.unwrap_or_else(|| relative_base(request.uri().path()));
+    match std::str::from_utf8(index.content) {
+        Ok(html) if base != "./" => {
+            let html = html.replace(RELATIVE, &format!("\"{base}"));
+            ([(CACHE_CONTROL, "no-cache"), (VARY, "accept-encoding")], Html(html)).into_response()
+        }
+        _ => send(index, request.headers()),
+    }
+}
+
+/// The way from an address of the page up to the path of the lab: `../` for `/runs/amber-fox`.
+fn relative_base(path: &str) -> String {
+    match path.matches('/').count() {
+        0 | 1 => "./".to_owned(),
+        slashes => "../".repeat(slashes - 1),
+    }
 }
 
 fn send(file: &'static Embedded, headers: &HeaderMap) -> Response {
@@ -128,6 +156,15 @@ fn content_type(path: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_up_from_an_address_ends_at_the_path_of_the_lab() {
+        for (path, base) in
+            [("/", "./"), ("/start", "./"), ("/runs/x", "../"), ("/runs/x/", "../../"), ("/runs/x/xray", "../../")]
+        {
+            assert_eq!(relative_base(path), base, "{path}");
+        }
+    }
 
     #[test]
     fn every_file_is_found_in_the_sorted_table() {

@@ -62,6 +62,7 @@ fn access_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(tokens::revoke_token))
         .routes(routes!(sockets::open_link))
         .routes(routes!(sockets::open_live))
+        .routes(routes!(sockets::poll_live))
 }
 
 fn run_routes() -> OpenApiRouter<Lab> {

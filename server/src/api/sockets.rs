@@ -1,13 +1,19 @@
-//! The two WebSockets: of pages and of workers. Both speak postcard.
+//! The two WebSockets, of pages and of workers, and the polls of pages without one. All speak postcard.
 
+use axum::body::Bytes;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Request, State};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use wire::transport::live::Poll;
+use wire::{ApiErrorBody, encode};
 
 use crate::auth::{Viewer, Worker};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::page_socket;
+use crate::live::polling::PollError;
 use crate::workers::link;
 
 /// Maximum size of a page's message, bytes: as many inspections as a page may request, each with a prompt.
@@ -25,6 +31,25 @@ pub async fn open_live(
     Ok(upgrade.on_upgrade(move |socket| page_socket::serve(context, socket, identity.token_id)))
 }
 
+/// Sends the messages of a page, and answers with those for it after at most a second: for pages behind a proxy that lets no WebSocket pass.
+#[utoipa::path(post, path = "/live/poll", tag = "sockets",
+    request_body(content = Vec<u8>, description = "Postcard: wire::transport::live::Poll.", content_type = "application/x-postcard"),
+    responses((status = 200, description = "Postcard: a list of wire::transport::live::ToPage.", content_type = "application/x-postcard", body = Vec<u8>),
+        (status = 410, description = "The server keeps nothing of this page: begin again.", body = ApiErrorBody),
+        (status = 429, description = "Too many pages poll.", body = ApiErrorBody)))]
+pub async fn poll_live(Viewer(identity): Viewer, State(lab): State<Lab>, body: Bytes) -> Result<Response, ApiError> {
+    let poll: Poll = encode::from_bytes(&body).map_err(|source| {
+        ApiError::new(StatusCode::BAD_REQUEST, "body_unreadable", format!("the body is not a poll: {source}"))
+            .hint("reload the page: it may be older than the server")
+    })?;
+    let answered = lab.polls.poll(lab.page_context(), identity.token_id, poll).await;
+    let list = answered.map_err(|error| match error {
+        PollError::Unknown => ApiError::new(StatusCode::GONE, "poll_unknown", error.to_string()),
+        PollError::TooMany => ApiError::busy(error.to_string()).hint("close pages, or let the proxy pass WebSockets"),
+    })?;
+    Ok(([(CONTENT_TYPE, "application/x-postcard")], list).into_response())
+}
+
 /// Opens the WebSocket of a worker.
 #[utoipa::path(get, path = "/link", tag = "sockets", responses((status = 101, description = "Postcard messages: wire::transport::link.")))]
 pub async fn open_link(_: Worker, State(lab): State<Lab>, request: Request) -> Result<Response, ApiError> {
@@ -38,6 +63,7 @@ async fn upgrade(request: Request) -> Result<WebSocketUpgrade, ApiError> {
     let (mut parts, _) = request.into_parts();
     let found = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
     found.map_err(|rejection| {
-        ApiError::new(rejection.status(), "no_socket", rejection.body_text()).hint("open this address as a WebSocket")
+        ApiError::new(rejection.status(), "no_socket", rejection.body_text())
+            .hint("open this address as a WebSocket; a proxy must pass the headers Upgrade and Connection on")
     })
 }

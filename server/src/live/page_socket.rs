@@ -30,7 +30,7 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// A page that accepts nothing for so long is disconnected.
 const SEND_WITHIN: Duration = Duration::from_secs(30);
 /// Messages that wait for the socket of one page, and ticks that are taken from a ring at a time.
-const TO_PAGE: usize = 8;
+pub(super) const TO_PAGE: usize = 8;
 const TICKS_AT_ONCE: usize = 32;
 /// Runs that one page may watch.
 const RUNS: usize = 64;
@@ -53,10 +53,9 @@ pub async fn serve(context: PageContext, socket: WebSocket, token_id: i64) {
     let (sink, mut stream) = socket.split();
     let (to_page, outgoing) = mpsc::channel(TO_PAGE);
     let mut writer = tokio::spawn(write(sink, outgoing));
-    let subscriber = context.subscriptions.subscriber();
     let mut revoked = context.revoked.clone();
     let mut expiry = pin!(expiry(context.feed.store.clone(), token_id));
-    let mut page = Page { context, to_page, lab: None, runs: HashMap::new(), subscriber };
+    let mut page = Page::new(context, to_page);
     loop {
         tokio::select! {
             message = stream.next() => match message {
@@ -69,7 +68,6 @@ pub async fn serve(context: PageContext, socket: WebSocket, token_id: i64) {
             () = &mut expiry => break,
         }
     }
-    page.stop_tasks();
 }
 
 /// Waits until a token expires.
@@ -102,13 +100,13 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, mut outgoing: mpsc::Rece
     }
 }
 
-fn encoded(message: &ToPage) -> Bytes {
+pub(super) fn encoded(message: &ToPage) -> Bytes {
     // Plain data of known types; should it fail, the page drops an empty message.
     encode::to_bytes(message).map(Bytes::from).unwrap_or_default()
 }
 
-/// One page and what it watches.
-struct Page {
+/// One page and what it watches; its tasks end when it is dropped.
+pub(super) struct Page {
     context: PageContext,
     to_page: mpsc::Sender<Bytes>,
     lab: Option<AbortHandle>,
@@ -118,20 +116,33 @@ struct Page {
 }
 
 impl Page {
+    /// A page that watches nothing yet. Its messages are sent into `to_page`.
+    pub(super) fn new(context: PageContext, to_page: mpsc::Sender<Bytes>) -> Self {
+        let subscriber = context.subscriptions.subscriber();
+        Self { context, to_page, lab: None, runs: HashMap::new(), subscriber }
+    }
+
     async fn receive(&mut self, bytes: &[u8]) {
         match encode::from_bytes(bytes) {
-            Ok(FromPage::WatchLab) => {
+            Ok(message) => self.take(message).await,
+            Err(error) => self.refuse(format!("the message cannot be decoded ({error}); reload the page")).await,
+        }
+    }
+
+    /// Does what a message of the page requests.
+    pub(super) async fn take(&mut self, message: FromPage) {
+        match message {
+            FromPage::WatchLab => {
                 let task = tokio::spawn(watch_lab(self.context.clone(), self.to_page.clone()));
                 self.lab.replace(task.abort_handle()).iter().for_each(AbortHandle::abort);
             }
-            Ok(FromPage::LeaveLab) => self.lab.take().iter().for_each(AbortHandle::abort),
-            Ok(FromPage::WatchRun { run, since }) => self.watch_run(run, since).await,
-            Ok(FromPage::LeaveRun { run }) => {
+            FromPage::LeaveLab => self.lab.take().iter().for_each(AbortHandle::abort),
+            FromPage::WatchRun { run, since } => self.watch_run(run, since).await,
+            FromPage::LeaveRun { run } => {
                 self.subscriber.leave(&run);
                 self.runs.remove(&run).iter().for_each(AbortHandle::abort);
             }
-            Ok(FromPage::Inspect { run, inspections }) => self.inspect(run, inspections).await,
-            Err(error) => self.refuse(format!("the message cannot be decoded ({error}); reload the page")).await,
+            FromPage::Inspect { run, inspections } => self.inspect(run, inspections).await,
         }
     }
 
@@ -180,8 +191,10 @@ impl Page {
         // A page that has left receives no answer.
         let _ = self.to_page.send(encoded(&ToPage::Refused { message })).await;
     }
+}
 
-    fn stop_tasks(&self) {
+impl Drop for Page {
+    fn drop(&mut self) {
         self.lab.iter().chain(self.runs.values()).for_each(AbortHandle::abort);
     }
 }

@@ -47,7 +47,7 @@ async fn each_role_may_use_its_routes_and_no_others() {
     let lab = Lab::open().await;
     let may_view = |method: &str, path: &str| {
         method == "GET" && !["/link", "/tokens"].iter().any(|end| path.ends_with(end))
-            || ["/plan", "/session", "/completions", "/inspections"].iter().any(|end| path.ends_with(end))
+            || ["/plan", "/session", "/completions", "/inspections", "/poll"].iter().any(|end| path.ends_with(end))
     };
     for (method, path) in routes().iter().filter(|(method, path)| !(method != "DELETE" && path.ends_with("/session"))) {
         let by_worker = lab.send(ask(method, path, Some(&lab.worker)).body(Body::empty()).unwrap()).await;

@@ -9,6 +9,7 @@ mod exports;
 mod inspections;
 mod lab;
 mod link;
+mod polling;
 mod proxies;
 mod refusals;
 mod scenarios;

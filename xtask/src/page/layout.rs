@@ -16,7 +16,7 @@ const START_MARK: &str = "<!-- kindling -->";
 /// Minimum size of a file that is compressed: a smaller one fits into one packet uncompressed.
 const COMPRESS_FROM_BYTES: usize = 1024;
 
-/// Copies the files of `public` to `page`. Those that index.html names (`"/style.css"`) go to `assets` under a name with their hash, which
+/// Copies the files of `public` to `page`. Those that index.html names (`"./style.css"`) go to `assets` under a name with their hash, which
 /// replaces the name in index.html; the rest keep their names. index.html is written once for each program.
 pub(super) fn place_public(public: &Path, page: &Path, starts: &[(&str, String)]) -> Outcome<()> {
     let index_file = public.join("index.html");
@@ -24,9 +24,9 @@ pub(super) fn place_public(public: &Path, page: &Path, starts: &[(&str, String)]
     for file in files_in(public)?.into_iter().filter(|file| *file != index_file) {
         let content = read(&file)?;
         let path = relative(&file, public);
-        let reference = format!("\"/{path}\"");
+        let reference = format!("\"./{path}\"");
         let placed = if index.contains(&reference) { hashed(&path, &content) } else { path };
-        index = index.replace(&reference, &format!("\"/{placed}\""));
+        index = index.replace(&reference, &format!("\"./{placed}\""));
         write(&page.join(placed), &content)?;
     }
     for (file, name) in starts {
@@ -43,14 +43,17 @@ fn index_with_start(index: &str, page: &Path, name: &str) -> Outcome<String> {
             "public/index.html has no line `{START_MARK}`, which the tags that start the program replace"
         ));
     }
-    let module = format!("/assets/{name}_bg.wasm");
-    let script = format!("import start from \"./{name}.js\";\nstart({{ module_or_path: \"{module}\" }});\n");
+    let module = format!("{name}_bg.wasm");
+    // Relative to the script itself: under which path the page is served is not known here.
+    let script = format!(
+        "import start from \"./{name}.js\";\nstart({{ module_or_path: new URL(\"./{module}\", import.meta.url) }});\n"
+    );
     let start = hashed("start.js", script.as_bytes());
     write(&page.join(&start), script.as_bytes())?;
     let lines = [
-        format!("<link rel=\"modulepreload\" href=\"/assets/{name}.js\">"),
-        format!("<link rel=\"preload\" href=\"{module}\" as=\"fetch\" type=\"application/wasm\" crossorigin>"),
-        format!("<script type=\"module\" src=\"/{start}\"></script>"),
+        format!("<link rel=\"modulepreload\" href=\"./assets/{name}.js\">"),
+        format!("<link rel=\"preload\" href=\"./assets/{module}\" as=\"fetch\" type=\"application/wasm\" crossorigin>"),
+        format!("<script type=\"module\" src=\"./{start}\"></script>"),
     ];
     Ok(index.replace(START_MARK, &lines.join("\n    ")))
 }
@@ -167,14 +170,14 @@ mod tests {
 
     #[test]
     fn named_files_are_renamed_and_the_rest_keep_their_names() {
-        let index = "<link href=\"/style.css\"><!-- kindling -->";
+        let index = "<link href=\"./style.css\"><!-- kindling -->";
         let (page, outcome) = page_of(&[("index.html", index), ("style.css", "a{}"), ("icons/run.svg", "<svg/>")]);
         outcome.unwrap();
         let index = fs::read_to_string(page.join("index.html")).unwrap();
         assert!(page.join("icons/run.svg").is_file());
         assert!(!page.join("style.css").exists());
-        for address in index.split('"').filter(|word| word.starts_with("/assets/") && !word.contains("kindling-abc")) {
-            assert!(page.join(&address[1..]).is_file(), "index.html names {address}, which does not exist");
+        for address in index.split('"').filter(|word| word.starts_with("./assets/") && !word.contains("kindling-abc")) {
+            assert!(page.join(&address[2..]).is_file(), "index.html names {address}, which does not exist");
         }
     }
 

@@ -7,6 +7,7 @@ use wire::data::tokenizer::Tokenizer;
 
 use super::failure::ApiFailure;
 use super::request::{escape, get, post_form, read, refusal, send, send_for, send_plain, text_of};
+use crate::base::at;
 
 /// The result of an upload.
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ pub(crate) async fn upload(
         form.append_with_blob_and_filename("file", file, path).map_err(|_| ApiFailure::unreachable())?;
     }
     let field = field.map(|field| format!("&field={}", escape(field))).unwrap_or_default();
-    let path = format!("/api/v1/corpora?name={}{field}", escape(name));
+    let path = at(&format!("/api/v1/corpora?name={}{field}", escape(name)));
     let (status, text) = post_form(&path, &form, sent).await?;
     if !(200..300).contains(&status) {
         return Err(refusal(status, &text));

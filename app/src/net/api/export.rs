@@ -5,15 +5,16 @@ use wire::{CheckpointId, RunId, RunView};
 
 use super::failure::ApiFailure;
 use super::request::{post_form, read, refusal};
+use crate::base::at;
 
 /// Address of a checkpoint in the format of Hugging Face's `transformers`.
 pub(crate) fn model_path(run: &RunId, checkpoint: CheckpointId) -> String {
-    format!("/api/v1/runs/{run}/checkpoints/{checkpoint}/export")
+    at(&format!("/api/v1/runs/{run}/checkpoints/{checkpoint}/export"))
 }
 
 /// Address of an export of a run: `series.csv`, `series.parquet` or `archive`.
 pub(crate) fn run_path(run: &RunId, what: &str) -> String {
-    format!("/api/v1/runs/{run}/{what}")
+    at(&format!("/api/v1/runs/{run}/{what}"))
 }
 
 /// Imports the archive of a run or the files of a model, and passes the fraction sent, 0 to 1, to `sent`.
@@ -22,6 +23,6 @@ pub(crate) async fn import(files: &[File], sent: impl Fn(f64) + 'static) -> Resu
     for file in files {
         form.append_with_blob_and_filename("file", file, &file.name()).map_err(|_| ApiFailure::unreachable())?;
     }
-    let (status, text) = post_form("/api/v1/runs/import", &form, sent).await?;
+    let (status, text) = post_form(&at("/api/v1/runs/import"), &form, sent).await?;
     if (200..300).contains(&status) { read(&text) } else { Err(refusal(status, &text)) }
 }

@@ -11,6 +11,7 @@ use web_sys::{AbortSignal, FormData, Headers, RequestInit, Response, XmlHttpRequ
 use wire::encode;
 
 use super::failure::ApiFailure;
+use crate::base::at;
 
 /// Timeout of a request: longer than the server waits for a worker, so that the response of the server comes first.
 const TIMEOUT_MS: u32 = 45_000;
@@ -25,9 +26,23 @@ pub(crate) fn on_signed_out(flag: RwSignal<bool>) {
     SIGNED_OUT.set(Some(flag));
 }
 
+/// The same for a poll, which the server answers within a second or two.
+const POLL_TIMEOUT_MS: u32 = 10_000;
+const POSTCARD: &str = "application/x-postcard";
+
 /// A response as postcard.
 pub(super) async fn packed<T: DeserializeOwned>(method: &str, path: &str, json: Option<&str>) -> Result<T, ApiFailure> {
-    let response = fetch(method, path, json, "application/x-postcard").await?;
+    unpack(fetch(method, path, json, POSTCARD).await?).await
+}
+
+/// A POST of postcard with an answer as postcard.
+pub(super) async fn post_packed<T: DeserializeOwned>(path: &str, body: &[u8]) -> Result<T, ApiFailure> {
+    let body = (POSTCARD, js_sys::Uint8Array::from(body).into());
+    let stop = AbortSignal::timeout_with_u32(POLL_TIMEOUT_MS);
+    unpack(fetch_with("POST", path, Some(body), POSTCARD, &stop).await?).await
+}
+
+async fn unpack<T: DeserializeOwned>(response: Response) -> Result<T, ApiFailure> {
     let buffer = JsFuture::from(response.array_buffer().map_err(|_| ApiFailure::unreachable())?)
         .await
         .map_err(|_| ApiFailure::unreachable())?;
@@ -93,17 +108,29 @@ pub(super) async fn fetch_until(
     accept: &str,
     stop: &AbortSignal,
 ) -> Result<Response, ApiFailure> {
+    let body = json.map(|json| ("application/json", JsValue::from_str(json)));
+    fetch_with(method, path, body, accept, stop).await
+}
+
+/// A request whose body has a content type.
+async fn fetch_with(
+    method: &str,
+    path: &str,
+    body: Option<(&str, JsValue)>,
+    accept: &str,
+    stop: &AbortSignal,
+) -> Result<Response, ApiFailure> {
     let headers = Headers::new().map_err(|_| ApiFailure::unreachable())?;
     let _ = headers.set("accept", accept);
     let options = RequestInit::new();
     options.set_method(method);
     options.set_signal(Some(stop));
-    if let Some(json) = json {
-        let _ = headers.set("content-type", "application/json");
-        options.set_body(&JsValue::from_str(json));
+    if let Some((content_type, body)) = body {
+        let _ = headers.set("content-type", content_type);
+        options.set_body(&body);
     }
     options.set_headers(&headers);
-    let sent = leptos::prelude::window().fetch_with_str_and_init(&format!("/api/v1{path}"), &options);
+    let sent = leptos::prelude::window().fetch_with_str_and_init(&at(&format!("/api/v1{path}")), &options);
     let answered = JsFuture::from(sent).await.map_err(|_| ApiFailure::unreachable())?;
     let response: Response = answered.dyn_into().map_err(|_| ApiFailure::unreachable())?;
     if response.ok() {

@@ -7,6 +7,7 @@ use wire::data::corpus::{CorpusInfo, DatasetInfo, Source};
 use wire::data::tokenizer::Tokenizer;
 
 use super::Datasets;
+use crate::base::at;
 use crate::components::number::{THIN, bytes, grouped, loss, short};
 use crate::components::{Confirm, Number, Question, Toasts};
 use crate::net::api;
@@ -38,7 +39,7 @@ fn Card(info: CorpusInfo) -> impl IntoView {
                 <Show when=move || session.can_steer()>
                     <a
                         class="button"
-                        href=format!("/start?dataset={id}")
+                        href=at(&format!("/start?dataset={id}"))
                         title="Opens the New run form with this dataset"
                     >
                         "New run"

@@ -8,6 +8,7 @@ use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary};
 
 use wire::run::RunChange;
 
+use crate::base::at;
 use crate::components::{Confirm, Icon, Menu, Question, Toasts, is_resumable};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
@@ -118,7 +119,7 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
                 {can_steer.then(|| view! {
                     <a
                         class="button"
-                        href=format!("/start?from={}", entry.read_value().0)
+                        href=at(&format!("/start?from={}", entry.read_value().0))
                         title="Opens the New run form with a copy of the plan"
                     >
                         "Duplicate"

@@ -6,6 +6,7 @@ use wire::data::corpus::CorpusInfo;
 use wire::run::plan;
 use wire::{PlanError, RunSpec};
 
+use crate::base::at;
 use crate::components::number::{about, short};
 use crate::components::{Empty, Skeleton, Toasts, running_jobs, sentence};
 use crate::net::api::{self, ApiFailure};
@@ -67,12 +68,12 @@ pub(super) fn FirstRun() -> impl IntoView {
                         text="No device is connected yet. The server connects this machine's devices within a few seconds. \
                               To add a device by hand, run: kindling worker"
                     >
-                        <a class="button" href="/start">"New run"</a>
+                        <a class="button" href=at("/start")>"New run"</a>
                     </Empty>
                 }.into_any(),
                 Some(Err(error)) => view! {
                     <Empty title="No runs yet" text=format!("The first run cannot start yet. {}", sentence(&error.message))>
-                        <a class="button" href="/start">"New run"</a>
+                        <a class="button" href=at("/start")>"New run"</a>
                     </Empty>
                 }.into_any(),
             }}
@@ -102,6 +103,6 @@ fn StartFirst(duration: String) -> impl IntoView {
             on:click=start
         >
             {format!("Train on Tales ({duration})")}</button>
-        <a class="button large" href="/start" title="Opens the New run form">"Configure a run"</a>
+        <a class="button large" href=at("/start") title="Opens the New run form">"Configure a run"</a>
     }
 }

@@ -7,6 +7,7 @@ use wire::{CorpusId, RunSpec};
 
 use super::draft::Draft;
 use super::field::{FieldError, FormSection};
+use crate::base::at;
 use crate::components::number::{grouped, short};
 use crate::components::{Empty, Number, rebalanced};
 
@@ -28,7 +29,7 @@ pub(super) fn DatasetChoice() -> impl IntoView {
                         text="The server generates the dataset Tales in the first seconds after its first start. You \
                               can also import your own text files."
                     >
-                        <a class="button" href="/data">"Import a dataset"</a>
+                        <a class="button" href=at("/data")>"Import a dataset"</a>
                         <button on:click=move |_| draft.fetch_datasets()>"Reload"</button>
                     </Empty>
                 }.into_any(),
@@ -58,7 +59,7 @@ pub(super) fn DatasetChoice() -> impl IntoView {
                         aria-label="Dataset"
                     >
                         {datasets.get().into_iter().map(|info| view! { <DatasetCard info is_mix /> }).collect_view()}
-                        <a class="card adding" href="/data" title="Opens the Data page">
+                        <a class="card adding" href=at("/data") title="Opens the Data page">
                             "Import a dataset or download one from the catalog"
                         </a>
                     </div>

@@ -9,6 +9,7 @@ use wire::model::architecture::Shape;
 
 use super::RunContext;
 use super::checkpoint_list::{fetch, put};
+use crate::base::at;
 use crate::components::{Confirm, Icon, Menu, Question, Toasts};
 use crate::net::api::{checkpoints as api, export};
 
@@ -53,7 +54,7 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
     let shape = context.run.with_untracked(|run| Shape::of(&run.view.plan.recipe.model));
     let obstacle = StoredValue::new(shape.err().map(|error| error.message));
     let path = move || run.with_value(|run| export::model_path(run, id));
-    let playground = move || format!("/playground?run={}&checkpoint={id}", run.get_value());
+    let playground = move || at(&format!("/playground?run={}&checkpoint={id}", run.get_value()));
     let beside = move || format!("{}&with={}", playground(), run.get_value());
     view! {
         <Menu label=format!("Actions for the checkpoint of step {}", id.step)>

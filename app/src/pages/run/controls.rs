@@ -19,6 +19,7 @@ use super::rollback::RollbackButton;
 use super::sample::SampleButton;
 use super::transport::Transport;
 use super::undo::UndoButton;
+use crate::base::at;
 use crate::components::Icon;
 
 /// The bar.
@@ -92,7 +93,7 @@ fn Control(
 #[component]
 fn AnswerLine() -> impl IntoView {
     let context = expect_context::<RunContext>();
-    let playground = format!("/playground?run={}", context.id());
+    let playground = at(&format!("/playground?run={}", context.id()));
     view! {
         <p class="answer" role="status" aria-live="polite">
             {move || match context.answer.get() {

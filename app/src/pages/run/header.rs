@@ -9,6 +9,7 @@ use wire::series::Comparison;
 
 use super::RunContext;
 use super::export::ExportMenu;
+use crate::base::at;
 use crate::components::number::{clock, now_ms, short};
 use crate::components::{Icon, Progress, StateMark};
 use crate::net::api;
@@ -48,7 +49,7 @@ pub(super) fn RunHeader() -> impl IntoView {
                     "Compare with parent"
                 </a>
             })}
-            <a class="button" href=format!("/start?from={id}") title="Opens the New run form with a copy of the plan of this run">
+            <a class="button" href=at(&format!("/start?from={id}")) title="Opens the New run form with a copy of the plan of this run">
                 "Duplicate"
             </a>
             <ExportMenu />

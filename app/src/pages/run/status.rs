@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use wire::RunState;
 
 use super::RunContext;
+use crate::base::at;
 use crate::components::{Icon, Progress};
 
 /// Hint for a failed run.
@@ -64,7 +65,7 @@ fn queued(context: RunContext, message: Option<String>) -> impl IntoView + use<>
             <p>
                 {message.unwrap_or_else(|| "The run starts when the device is free.".into())}
             </p>
-            <a href="/">"Change the order of the queue on the Lab page"</a>
+            <a href=at("/")>"Change the order of the queue on the Lab page"</a>
         </div>
     }
 }
@@ -88,7 +89,7 @@ fn failed(
                 <p class="dim">{hint}</p>
                 <a
                     class="button"
-                    href=format!("/start?from={id}")
+                    href=at(&format!("/start?from={id}"))
                     title="Opens the New run form with a copy of the plan of this run"
                 >
                     "Duplicate with changes"

@@ -7,6 +7,7 @@ use wire::access::{CreatedToken, NewToken, Role, TokenKind, TokenView};
 use wire::hyperparameters::table::Values;
 
 use super::permissions;
+use crate::base::at;
 use crate::components::number::{ago, clock};
 use crate::components::{Confirm, CopyButton, Failure, NumberField, Question, Skeleton, Toasts, TypedNumber};
 use crate::net::api::ApiFailure;
@@ -224,7 +225,7 @@ fn NewTokenText(created_token: CreatedToken, created: RwSignal<Option<CreatedTok
     let is_link = token.kind == TokenKind::SignIn;
     let shown = if is_link {
         let origin = window().location().origin().unwrap_or_default();
-        format!("{origin}/signin?token={text}")
+        format!("{origin}{}", at(&format!("/signin?token={text}")))
     } else {
         text
     };

@@ -1,4 +1,5 @@
-//! Messages between server and page: postcard over one WebSocket at `/api/v1/live`.
+//! Messages between server and page: postcard over one WebSocket at `/api/v1/live`, or in polls at `/api/v1/live/poll` where a proxy lets no
+//! WebSocket pass.
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,16 @@ pub enum FromPage {
         /// At most [`crate::inspect::request::MAX_INSPECTIONS_PER_PAGE`].
         inspections: Vec<Inspection>,
     },
+}
+
+/// A request of a page that cannot open a WebSocket. It is answered with a list of [`ToPage`] after at most a second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Poll {
+    /// A number that the page chose at random when it began to poll.
+    pub page: u64,
+    /// Whether this is its first poll. Later ones continue what the server keeps of it.
+    pub begins: bool,
+    pub messages: Vec<FromPage>,
 }
 
 /// From the server.
