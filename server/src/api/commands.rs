@@ -20,6 +20,7 @@ const CONTROL: HeaderName = HeaderName::from_static("kindling-control");
 
 /// Options of a command.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct CommandQuery {
     /// Also creates a control run: a fork from just before the command, which leaves it out. Its id is in the header `kindling-control`.
     #[serde(default)]

@@ -22,6 +22,7 @@ const TAR: &str = "application/x-tar";
 
 /// Contents of an archive.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ArchiveQuery {
     /// Which checkpoints: `all` (the default), `newest` or `none`.
     #[serde(default)]
@@ -69,6 +70,7 @@ pub async fn export_checkpoint(
 
 /// The series to export.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ExportQuery {
     /// Names, separated by commas; all by default.
     names: Option<String>,
@@ -110,6 +112,7 @@ async fn curves(lab: &Lab, run: &RunId, query: ExportQuery) -> Result<Vec<Curve>
 
 /// Options of an import.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ImportQuery {
     /// Display name; by default the name of the run or of the model's folder.
     name: Option<String>,
@@ -119,7 +122,7 @@ pub struct ImportQuery {
 /// tokenizer.json, as files of a form or as one tar file). The import creates a finished run with its series, journal and checkpoints,
 /// which can be used for inspections, completions and forks.
 #[utoipa::path(post, path = "/runs/import", tag = "runs", params(ImportQuery),
-    request_body(content = Vec<u8>, description = "A tar file; or multipart/form-data with a tar file or the files of a model.", content_type = "application/x-tar"),
+    request_body(content = Vec<u8>, description = "A tar file; or multipart/form-data with a tar file or the files of a model.", content_type = "application/octet-stream"),
     responses((status = 201, body = RunView), (status = 413, description = "The upload is too large.", body = ApiErrorBody),
         (status = 422, description = "The invalid part of the upload.", body = ApiErrorBody)))]
 pub async fn import_run(

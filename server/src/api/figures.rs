@@ -37,6 +37,7 @@ pub enum FigureTheme {
 
 /// Options of a figure.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct FigureQuery {
     /// X axis; steps by default.
     #[serde(default)]

@@ -65,6 +65,7 @@ pub async fn list_snapshot_steps(
 
 /// The snapshots to return.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct SnapshotsQuery {
     /// Inspection as JSON: `{"overview":{}}`.
     inspection: String,

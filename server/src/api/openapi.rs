@@ -1,14 +1,22 @@
 //! The description of the API, generated from the routes and types.
 
-use utoipa::openapi::OpenApi as Description;
+use axum::http::StatusCode;
+use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi as Description, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi};
+use wire::series::Axis;
+
+use super::figures::FigureTheme;
+use crate::export::archive::Checkpoints;
 
 /// The general part of the description.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Kindling", description = "A training lab for language models. Errors have the body {code, message, field?, hint?}."),
     modifiers(&Access),
+    // Types of query parameters, which are not collected from the routes.
+    components(schemas(Axis, FigureTheme, Checkpoints)),
     security(("bearer" = []), ("cookie" = [])),
     tags(
         (name = "runs", description = "Plan, create, watch and steer runs; export and import them."),
@@ -36,5 +44,72 @@ impl Modify for Access {
                 "The name ends with the id of the lab, which is in the file `id` of its folder.",
             ))),
         );
+    }
+}
+
+/// Adds to each operation the errors that its parts can cause (its parameters, its body, its role, the store), which the routes do not
+/// repeat, and a description to each response without one.
+pub fn complete(description: &mut Description) {
+    for (path, item) in &mut description.paths.paths {
+        let PathItem { get, post, delete, patch, .. } = item;
+        let operations = [(get, false), (post, true), (delete, true), (patch, true)];
+        for (operation, writes) in operations.into_iter().filter_map(|(found, writes)| Some((found.as_mut()?, writes)))
+        {
+            errors(path, operation, writes).into_iter().for_each(|(status, cause)| add(operation, status, cause));
+            describe(operation);
+        }
+    }
+}
+
+/// Statuses and causes of the errors that an operation can answer with.
+fn errors(path: &str, operation: &Operation, writes: bool) -> Vec<(StatusCode, &'static str)> {
+    let parameters = operation.parameters.iter().flatten();
+    let is_in = |place: &ParameterIn| {
+        parameters.clone().any(|found| matches!(found, RefOr::T(found) if found.parameter_in == *place))
+    };
+    let (is_of_run, is_upload) = (path.contains("/runs/{id}"), path.ends_with("/corpora") || path.ends_with("/import"));
+    let has_body = operation.request_body.is_some();
+    let is_socket = operation.responses.responses.contains_key("101");
+    let possible = [
+        (true, StatusCode::UNAUTHORIZED, "The request has no valid token."),
+        (
+            true,
+            StatusCode::FORBIDDEN,
+            "The role of the token is too small, or the request comes from a page of another site.",
+        ),
+        (is_in(&ParameterIn::Path), StatusCode::NOT_FOUND, "Nothing has this id."),
+        (is_in(&ParameterIn::Query) || has_body, StatusCode::BAD_REQUEST, "The query or the body cannot be read."),
+        (is_socket, StatusCode::BAD_REQUEST, "The request does not open a WebSocket."),
+        (is_socket, StatusCode::UPGRADE_REQUIRED, "The connection cannot be upgraded to a WebSocket."),
+        (has_body, StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."),
+        (has_body && !is_upload, StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not of the described content type."),
+        (has_body || is_in(&ParameterIn::Query), StatusCode::UNPROCESSABLE_ENTITY, "A value is invalid."),
+        (is_of_run && writes, StatusCode::CONFLICT, "The state of the run does not allow it."),
+        (is_of_run, StatusCode::GONE, "The folder with the curves of the run was removed."),
+        (writes, StatusCode::INSUFFICIENT_STORAGE, "The disk is full."),
+        (true, StatusCode::INTERNAL_SERVER_ERROR, "The server failed; its log says why."),
+    ];
+    possible.into_iter().filter(|(is_possible, ..)| *is_possible).map(|(_, status, cause)| (status, cause)).collect()
+}
+
+/// Adds a response, unless the route describes one with this status.
+fn add(operation: &mut Operation, status: StatusCode, cause: &str) {
+    let error = || {
+        let mut response = Response::new(cause);
+        let body = Content::new(Some(Ref::from_schema_name("ApiErrorBody")));
+        response.content.insert("application/json".to_owned(), RefOr::T(body));
+        RefOr::T(response)
+    };
+    operation.responses.responses.entry(status.as_str().to_owned()).or_insert_with(error);
+}
+
+/// Describes the responses whose description the route leaves out by the name of their status.
+fn describe(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        if response.description.is_empty() {
+            let status: Option<StatusCode> = status.parse().ok();
+            response.description = status.and_then(|status| status.canonical_reason()).unwrap_or("Answer").to_owned();
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::log::log_errors;
 use super::openapi::Document;
 use super::{
     checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, inspections, lab, metrics,
-    page, planning, reached, runs, series, session, sockets, tokens,
+    openapi, page, planning, reached, runs, series, session, sockets, tokens,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -51,7 +51,10 @@ pub fn description() -> Description {
 
 fn api() -> (Router<Lab>, Description) {
     let v1 = access_routes().merge(run_routes()).merge(data_routes()).merge(upload_routes());
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts()
+    let (routes, mut description) =
+        OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts();
+    openapi::complete(&mut description);
+    (routes, description)
 }
 
 fn access_routes() -> OpenApiRouter<Lab> {

@@ -16,6 +16,7 @@ use crate::runs::{create, edit};
 
 /// The runs to list.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct RunsQuery {
     /// Includes deleted runs that can still be restored.
     #[serde(default)]

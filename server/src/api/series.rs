@@ -30,6 +30,7 @@ const BYTES: &str = "application/octet-stream";
 
 /// The events to return.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct EventsQuery {
     /// Events after this number; 0 by default.
     #[serde(default)]
@@ -64,6 +65,7 @@ pub async fn list_series(
 
 /// The series and the range to return.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct WindowQuery {
     /// Names, separated by commas.
     names: String,
@@ -115,6 +117,7 @@ impl WindowQuery {
 
 /// The other run.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct CompareQuery {
     /// The run to compare with.
     #[param(value_type = String)]

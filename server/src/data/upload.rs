@@ -31,6 +31,7 @@ const FILES: usize = 20_000;
 const NAMED_FILES: usize = 20;
 
 #[derive(Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct UploadQuery {
     /// Display name; by default the name of the first file.
     name: Option<String>,

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use wire::access::{Role, TokenKind};
 
+use crate::documented;
+
 /// A lab with one token of each role.
 pub(crate) struct Lab {
     pub(crate) state: server::Lab,
@@ -77,9 +79,12 @@ impl Lab {
         Self { state, router, view, steer, admin, worker, folder }
     }
 
+    /// Sends a request, and checks that the API document describes the status of its answer.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
+        documented::check(&method, &path, parts.status);
         Answer { status: parts.status, headers: parts.headers, body: body.collect().await.unwrap().to_bytes().to_vec() }
     }
 

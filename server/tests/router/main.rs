@@ -5,6 +5,7 @@
 mod access;
 mod checks;
 mod completions;
+mod documented;
 mod exports;
 mod inspections;
 mod lab;
