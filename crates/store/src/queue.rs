@@ -1,6 +1,7 @@
 //! The queue: runs that wait for a device or for any of a kind; higher priority first, then in an order that users can change.
 
 use wire::device::DeviceKind;
+use wire::run::plan::PlanView;
 use wire::{DeviceId, RunId, RunPlan, RunState, RunSummary};
 
 use crate::database::queue::Queued;
@@ -55,6 +56,19 @@ impl Store {
         let mut transaction = self.database().write().await?;
         let found = database::queue::set_priority(&mut transaction, run, priority).await?;
         self.changed(transaction, run, found).await
+    }
+
+    /// The runs that are queued for a device by its id, first to start first.
+    pub async fn waiting_for(&self, device: &DeviceId) -> Result<Vec<RunId>, StoreError> {
+        database::queue::waiting_for(&mut *self.database().read().await?, device).await
+    }
+
+    /// Replaces the plan of a queued run, which was planned before its device was known; false where it is not queued any more.
+    pub async fn set_plan(&self, run: &RunId, view: &PlanView, device_name: &str) -> Result<bool, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let was_queued = database::queue::set_plan(&mut transaction, run, view, device_name).await?;
+        commit(transaction).await?;
+        Ok(was_queued)
     }
 
     /// Sets the device that trains a run, permanently, because its checkpoints are on that machine. Returns the plan.

@@ -7,7 +7,7 @@ use wire::control::author::Author;
 use wire::device::DeviceKind;
 use wire::run::References;
 use wire::run::plan::PlanView;
-use wire::{Command, CorpusId, DeviceId, Event, RunId, RunSpec};
+use wire::{Command, CorpusId, DeviceId, Event, RunId, RunSpec, RunState};
 
 use super::edit::check_priority;
 use super::name::checked_name;
@@ -54,6 +54,9 @@ pub async fn insert(
     check_queue(lab, &new.plan.device, new.any_of()).await?;
     let summary = lab.store().create_fork(&new, &changes).await?;
     lab.feed.hub.publish(summary, vec![], vec![], vec![]);
+    if let Some(reason) = devices::reason_to_wait(lab, &new.spec, &new.plan.device) {
+        lab.feed.set_state(&id, RunState::Queued, Some(reason)).await?;
+    }
     lab.feed.wake_queue();
     Ok(id)
 }

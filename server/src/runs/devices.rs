@@ -1,9 +1,13 @@
-//! Specs that name a kind of device, `gpu` or `cpu`, instead of one device.
+//! The device that a run is planned for: one that has reported, the fastest of a kind (`gpu` or `cpu`), or, before it has reported, a
+//! stand-in, with which the run waits.
 
 use wire::device::{DeviceInfo, DeviceKind};
-use wire::{DeviceId, PlanError, RunSpec};
+use wire::{DeviceId, RunSpec};
 
 use crate::lab::Lab;
+
+/// Id of the stand-in. A run that is queued for it is planned again when its device has reported.
+const STAND_IN: &str = "any";
 
 /// A spec and the device that it is planned for.
 pub struct DeviceChoice {
@@ -16,44 +20,95 @@ pub struct DeviceChoice {
 }
 
 /// Chooses the device to plan for. `gpu` and `cpu` stand for any device of that kind: the plan is made for the fastest known one, and the run
-/// starts on the first idle one. A run may wait for a GPU before any has connected; a CPU must be known, because its cores are part of the
-/// plan.
-///
-/// # Errors
-/// `cpu` before a CPU has connected.
-pub fn choose(spec: &RunSpec, known: &[DeviceInfo]) -> Result<DeviceChoice, PlanError> {
+/// starts on the first idle one. A run may be planned before its device has reported: for any GPU, whose memory is checked when the run
+/// starts, and for a stand-in otherwise.
+pub fn choose(spec: &RunSpec, known: &[DeviceInfo]) -> DeviceChoice {
     let mut choice = DeviceChoice { spec: spec.clone(), devices: known.to_vec(), note: None };
-    let Some(word) = &spec.device else { return Ok(choice) };
-    let Some(kind) = kind_of(word) else { return Ok(choice) };
-    let of_kind = known.iter().filter(|device| device.kind == kind);
-    match (of_kind.clone().max_by(|a, b| a.flops_per_sec.total_cmp(&b.flops_per_sec)), kind) {
-        (Some(fastest), _) => {
+    let kind = spec.device.as_ref().and_then(kind_of);
+    let of_kind = known.iter().filter(|device| Some(device.kind) == kind);
+    let fastest = of_kind.clone().max_by(|a, b| a.flops_per_sec.total_cmp(&b.flops_per_sec));
+    match (&spec.device, kind, fastest) {
+        (Some(word), Some(_), Some(fastest)) => {
             choice.spec.device = Some(fastest.id.clone());
             if of_kind.count() > 1 {
                 choice.note =
                     Some(format!("The run starts on the first idle {word}; the estimate is for {}.", fastest.id));
             }
         }
-        (None, DeviceKind::Gpu) => {
-            choice.devices.push(DeviceInfo {
-                id: word.clone(),
-                name: "any GPU".to_owned(),
-                kind,
-                backend: String::new(),
-                cores: 1,
-                memory_bytes: 0,
-                flops_per_sec: 0.0,
-            });
+        (Some(word), Some(DeviceKind::Gpu), None) => {
+            choice.devices.push(unknown_device(word.clone(), "any GPU", DeviceKind::Gpu));
             choice.note = Some(
                 "No GPU has connected yet: the run waits for one, and its memory is checked only then.".to_owned(),
             );
         }
-        (None, _) => {
-            return Err(PlanError::new("device", "no CPU has connected yet, and its cores are part of a plan")
-                .hint("wait until its worker has started, or start one with `kindling worker`"));
-        }
+        (_, Some(_), None) => choice.wait(),
+        (_, None, _) if known.is_empty() => choice.wait(),
+        _ => {}
     }
-    Ok(choice)
+    choice
+}
+
+impl DeviceChoice {
+    /// Plans for the stand-in.
+    fn wait(&mut self) {
+        let reason = waits_for(self.spec.device.as_ref());
+        self.note = Some(format!("The run {reason}; its replicas, memory and time are known only then."));
+        let Some(id) = stand_in() else { return };
+        self.spec.device = Some(id.clone());
+        self.devices.push(unknown_device(id, "the first device", DeviceKind::Cpu));
+    }
+}
+
+/// A device that has not reported yet, for the plan of a fork, which keeps the replicas of its parent.
+pub fn unreported(id: DeviceId) -> DeviceInfo {
+    let name = id.to_string();
+    unknown_device(id, &name, DeviceKind::Cpu)
+}
+
+/// Id of the stand-in.
+pub fn stand_in() -> Option<DeviceId> {
+    STAND_IN.parse().ok()
+}
+
+/// Whether a plan was made for the stand-in.
+pub fn is_stand_in(device: &DeviceId) -> bool {
+    device.as_str() == STAND_IN
+}
+
+/// Whether a run of this spec can be planned: the device or kind that it names, or any, has reported.
+pub fn has_reported(spec: &RunSpec, known: &[DeviceInfo]) -> bool {
+    match (&spec.device, spec.device.as_ref().and_then(kind_of)) {
+        (_, Some(kind)) => known.iter().any(|device| device.kind == kind),
+        (Some(id), None) => known.iter().any(|device| device.id == *id),
+        (None, None) => known.iter().any(|device| device.kind != DeviceKind::Software),
+    }
+}
+
+/// Why a run of this spec cannot start, where its device has not reported since the server started.
+pub fn reason_to_wait(lab: &Lab, spec: &RunSpec, planned: &DeviceId) -> Option<String> {
+    let is_known = lab.workers.fleet.infos().iter().any(|device| device.id == *planned);
+    let planned = Some(planned).filter(|device| !is_stand_in(device));
+    (!is_known).then(|| waits_for(spec.device.as_ref().or(planned)))
+}
+
+fn waits_for(device: Option<&DeviceId>) -> String {
+    match device {
+        Some(word) if kind_of(word).is_some() => format!("waits for the first {word} to report"),
+        Some(id) => format!("waits for the device {id} to report"),
+        None => "waits for the first device to report".to_owned(),
+    }
+}
+
+fn unknown_device(id: DeviceId, name: &str, kind: DeviceKind) -> DeviceInfo {
+    DeviceInfo {
+        id,
+        name: name.to_owned(),
+        kind,
+        backend: String::new(),
+        cores: 1,
+        memory_bytes: 0,
+        flops_per_sec: 0.0,
+    }
 }
 
 fn kind_of(word: &DeviceId) -> Option<DeviceKind> {
@@ -68,6 +123,7 @@ fn kind_of(word: &DeviceId) -> Option<DeviceKind> {
 pub fn name_of(lab: &Lab, spec: &RunSpec, device: &DeviceId) -> String {
     match spec.device.as_ref().filter(|word| *word == device && kind_of(word) == Some(DeviceKind::Gpu)) {
         Some(_) => "any GPU".to_owned(),
+        None if is_stand_in(device) => "the first device".to_owned(),
         None => lab.workers.fleet.name_of(device),
     }
 }
@@ -83,20 +139,28 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_stands_for_its_fastest_device_and_only_a_gpu_may_be_unknown() {
-        let known = [
-            device("cpu", DeviceKind::Cpu, 1.0),
-            device("vulkan-0", DeviceKind::Gpu, 5.0),
-            device("vulkan-1", DeviceKind::Gpu, 9.0),
-        ];
-        let chosen = |word: &str, known: &[DeviceInfo]| {
-            let spec = RunSpec { device: Some(word.parse().unwrap()), ..RunSpec::default() };
-            choose(&spec, known).map(|choice| (choice.spec.device.unwrap().to_string(), choice.note.is_some()))
+    fn a_kind_stands_for_its_fastest_device_and_an_unknown_device_is_waited_for() {
+        let cpu = device("cpu", DeviceKind::Cpu, 1.0);
+        let gpus = [device("vulkan-0", DeviceKind::Gpu, 5.0), device("vulkan-1", DeviceKind::Gpu, 9.0)];
+        let all = [&[cpu.clone()], &gpus[..]].concat();
+        let check = |word: Option<&str>, known: &[DeviceInfo], device: Option<&str>, note: &str| {
+            let spec = RunSpec { device: word.map(|word| word.parse().unwrap()), ..RunSpec::default() };
+            let choice = choose(&spec, known);
+            assert_eq!(choice.spec.device.as_ref().map(DeviceId::as_str), device, "{word:?} of {}", known.len());
+            let is_known = device.is_none_or(|id| choice.devices.iter().any(|device| device.id.as_str() == id));
+            assert!(is_known || known.len() == 3, "{word:?}");
+            assert!(choice.note.unwrap_or_default().contains(note), "{word:?} of {}", known.len());
         };
-        assert_eq!(chosen("gpu", &known), Ok(("vulkan-1".into(), true)));
-        assert_eq!(chosen("cpu", &known), Ok(("cpu".into(), false)));
-        assert_eq!(chosen("vulkan-0", &known), Ok(("vulkan-0".into(), false)));
-        assert_eq!(chosen("gpu", &[]), Ok(("gpu".into(), true)));
-        assert_eq!(chosen("cpu", &[]).unwrap_err().field, "device");
+        check(Some("gpu"), &all, Some("vulkan-1"), "first idle gpu");
+        check(Some("cpu"), &all, Some("cpu"), "");
+        check(Some("vulkan-0"), &all, Some("vulkan-0"), "");
+        check(Some("vulkan-9"), &all, Some("vulkan-9"), "");
+        check(None, &all, None, "");
+        check(Some("gpu"), &[], Some("gpu"), "No GPU has connected yet");
+        check(Some("gpu"), &[cpu], Some("gpu"), "No GPU has connected yet");
+        check(Some("cpu"), &[], Some(STAND_IN), "waits for the first cpu to report");
+        check(Some("cpu"), &gpus, Some(STAND_IN), "waits for the first cpu to report");
+        check(Some("vulkan-0"), &[], Some(STAND_IN), "waits for the device vulkan-0 to report");
+        check(None, &[], Some(STAND_IN), "waits for the first device to report");
     }
 }

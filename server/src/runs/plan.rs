@@ -18,7 +18,7 @@ pub async fn plan(lab: &Lab, spec: &RunSpec) -> Result<PlanView, ApiError> {
         return forks::plan(lab, spec, parent).await;
     }
     let corpora = lab.data.corpora.list().await?;
-    let choice = devices::choose(spec, &lab.workers.fleet.infos())?;
+    let choice = devices::choose(spec, &lab.workers.fleet.infos());
     let resolved = resolve(&choice.spec, &corpora, &choice.devices);
     let mut view = resolved.map_err(|error| explain_missing_dataset(lab, spec, error))?;
     view.notes.extend(choice.note);

@@ -1,5 +1,6 @@
 //! Assigns queued runs to idle devices, in the order of each device's queue. A run whose datasets are not tokenized yet waits at the head
-//! of its queue while they are. A run whose reports are still on a worker's disk is skipped until they are stored.
+//! of its queue while they are. A run whose reports are still on a worker's disk is skipped until they are stored. A run
+//! that was posted before its device had reported is planned when it has.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,8 +10,10 @@ use wire::control::author::Author;
 use wire::data::corpus::DatasetInfo;
 use wire::device::DeviceInfo;
 use wire::run::References;
-use wire::{Event, RunId, RunPlan, RunState};
+use wire::{Event, RunId, RunPlan, RunState, RunView};
 
+use super::devices;
+use super::plan::plan;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::feed::report;
@@ -37,12 +40,37 @@ pub async fn serve(lab: Lab) {
     loop {
         // After a timeout the queues are checked as after a wake-up.
         let _ = tokio::time::timeout(CHECK_EVERY, lab.feed.queue_woken()).await;
+        if let Err(error) = plan_waiting(&lab).await {
+            tracing::error!("runs that wait for their device to report could not be planned: {error}");
+        }
         for device in lab.workers.fleet.idle() {
             if let Err(error) = serve_device(&lab, &preparing, &device).await {
                 tracing::error!("the queue of {} could not be served: {error}", device.id);
             }
         }
     }
+}
+
+/// Plans the runs again whose device had not reported when they were posted, and has now.
+async fn plan_waiting(lab: &Lab) -> Result<(), ApiError> {
+    let known = lab.workers.fleet.infos();
+    let Some(stand_in) = devices::stand_in().filter(|_| !known.is_empty()) else { return Ok(()) };
+    for run in lab.store().waiting_for(&stand_in).await? {
+        let Some(RunView { spec, .. }) = lab.store().run(&run).await? else { continue };
+        if !devices::has_reported(&spec, &known) {
+            continue;
+        }
+        match plan(lab, &spec).await {
+            Ok(view) => {
+                let device_name = devices::name_of(lab, &spec, &view.plan.device);
+                if lab.store().set_plan(&run, &view, &device_name).await? {
+                    set_state(lab, &run, RunState::Queued, None).await?;
+                }
+            }
+            Err(error) => fail(lab, &run, "the run cannot start", &error).await?,
+        }
+    }
+    Ok(())
 }
 
 async fn serve_device(lab: &Lab, preparing: &Preparing, device: &DeviceInfo) -> Result<(), ApiError> {

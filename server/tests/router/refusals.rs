@@ -15,7 +15,7 @@ async fn an_invalid_spec_is_refused_with_its_field_and_a_hint() {
             (r#"{"presett": "tiny"}"#, 422, "body_invalid", Some("presett")),
             (r#"{"steps": "many"}"#, 422, "body_invalid", Some("steps")),
             (r#"{"corpus": "../etc"}"#, 422, "body_invalid", Some("corpus")),
-            (r#"{"corpus": "nope"}"#, 422, "plan_invalid", Some("device")),
+            (r#"{"corpus": "nope"}"#, 422, "plan_invalid", Some("corpus")),
         ] {
             let answer = lab.post(path, &lab.steer, body).await;
             assert_eq!((answer.status.as_u16(), answer.code().as_str()), (status, code), "{body}: {:?}", answer.json());

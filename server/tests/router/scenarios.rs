@@ -189,6 +189,12 @@ pub(crate) struct LabWithWorker {
 
 impl LabWithWorker {
     pub(crate) async fn open() -> Self {
+        let (lab, address) = Self::without_worker().await;
+        Self::with_worker(lab, address).await
+    }
+
+    /// A lab with a dataset and an address, whose device has not reported.
+    async fn without_worker() -> (Lab, std::net::SocketAddr) {
         let lab = Lab::open().await;
         lab.upload("name=play", "to be or not to be that is the question\n".repeat(200).as_bytes()).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -198,6 +204,10 @@ impl LabWithWorker {
         tokio::spawn(async move { axum::serve(listener, router).await });
         tokio::spawn(queue::serve(lab.state.clone()));
         tokio::spawn(liveness::watch(lab.state.workers.clone()));
+        (lab, address)
+    }
+
+    async fn with_worker(lab: Lab, address: std::net::SocketAddr) -> Self {
         let worker = start_worker(&lab);
         let served = Self { lab, address, worker };
         served.wait_until("/api/v1/devices", |devices| devices[0]["is_connected"] == true).await;
@@ -242,6 +252,49 @@ impl LabWithWorker {
 fn start_worker(lab: &Lab) -> tokio::task::JoinHandle<Result<(), worker::WorkerError>> {
     let config = WorkerConfig::new(None, lab.folder.path().to_owned(), "cpu".parse().unwrap(), lab.worker.clone());
     tokio::spawn(worker::run_with(config, Arc::new(FakeTrainer)))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_posted_before_its_device_has_reported_waits_for_it_and_starts() {
+    let (lab, address) = LabWithWorker::without_worker().await;
+    let spec = |device: &str| {
+        format!(r#"{{"preset": "tiny", "corpus": "play", "steps": 20, "overrides": {{"model.seq": 16}}{device}}}"#)
+    };
+    let mut runs = vec![];
+    for (device, reason) in [
+        ("", "waits for the first device to report"),
+        (r#", "device": "cpu""#, "waits for the first cpu to report"),
+        (r#", "device": "gpu""#, "waits for the first gpu to report"),
+        (r#", "device": "vulkan-0""#, "waits for the device vulkan-0 to report"),
+        (r#", "priority": 5"#, "waits for the first device to report"),
+    ] {
+        let planned = lab.post("/api/v1/plan", &lab.steer, &spec(device)).await;
+        assert_eq!(planned.status, StatusCode::OK, "{:?}", planned.json());
+        let answer = lab.post("/api/v1/runs", &lab.steer, &spec(device)).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.json());
+        let summary = &answer.json()["summary"];
+        assert_eq!((summary["state"].as_str(), summary["message"].as_str()), (Some("queued"), Some(reason)));
+        runs.push(summary["id"].as_str().unwrap().parse::<RunId>().unwrap());
+    }
+    // Everything else of a spec is still checked at once.
+    for wrong in [r#", "tokenizer": "runes""#, r#", "seed": -1"#] {
+        assert_eq!(lab.post("/api/v1/runs", &lab.steer, &spec(wrong)).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let stopped = lab.post("/api/v1/runs", &lab.steer, &spec("")).await.json()["summary"]["id"].clone();
+    let command = format!("/api/v1/runs/{}/commands", stopped.as_str().unwrap());
+    assert_eq!(lab.post(&command, &lab.steer, r#"{"kind": "stop"}"#).await.status, StatusCode::OK);
+
+    let served = LabWithWorker::with_worker(lab, address).await;
+    for run in [&runs[4], &runs[0], &runs[1]] {
+        let view = served.reaches(run, "finished").await;
+        assert_eq!((view["plan"]["device"].as_str(), &view["summary"]["message"]), (Some("cpu"), &Value::Null));
+    }
+    for (run, word) in [(&runs[2], "gpu"), (&runs[3], "vulkan-0")] {
+        let view = served.reaches(run, "queued").await;
+        assert!(view["summary"]["message"].as_str().unwrap().contains(word), "{view:#}");
+    }
+    let view = served.reaches(&stopped.as_str().unwrap().parse().unwrap(), "stopped").await;
+    assert_eq!(view["summary"]["step"], 0, "a stopped run is not started");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 use sqlx::SqliteConnection;
 use wire::device::DeviceKind;
+use wire::run::plan::PlanView;
 use wire::{DeviceId, RunId, RunPlan};
 
 use super::json::{from_json, to_json, to_word};
@@ -87,6 +88,35 @@ pub(crate) async fn set_priority(
 ) -> Result<bool, StoreError> {
     let done = sqlx::query("UPDATE runs SET priority = ? WHERE id = ?")
         .bind(priority)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Ids of the runs that are queued for a device by its id, first to start first.
+pub(crate) async fn waiting_for(
+    connection: &mut SqliteConnection,
+    device: &DeviceId,
+) -> Result<Vec<RunId>, StoreError> {
+    let sql = "SELECT id FROM runs WHERE state = 'queued' AND deleted_ms IS NULL AND device = ? ORDER BY priority DESC, queue_order";
+    let ids: Vec<String> = sqlx::query_scalar(sql).bind(device.as_str()).fetch_all(connection).await?;
+    ids.into_iter().map(|id| id.parse().map_err(|source| StoreError::unreadable("a run's id", source))).collect()
+}
+
+/// Sets the plan of a queued run; whether it was still queued.
+pub(crate) async fn set_plan(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    view: &PlanView,
+    device_name: &str,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE runs SET device = ?, device_name = ?, plan = ?, estimate = ? WHERE id = ? AND state = 'queued'";
+    let done = sqlx::query(sql)
+        .bind(view.plan.device.as_str())
+        .bind(device_name)
+        .bind(to_json(&view.plan)?)
+        .bind(to_json(&view.estimate)?)
         .bind(run.as_str())
         .execute(connection)
         .await?;
