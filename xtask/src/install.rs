@@ -14,6 +14,8 @@ pub(crate) fn for_tests() -> Vec<String> {
         ensure(find_program(&CHROMIUM).is_some(), &["chromium"], "Chromium, for the browser tests"),
         ensure(find_program(&["node"]).is_some(), &["nodejs"], "Node, for the browser tests"),
         ensure(find_program(&["npm"]).is_some(), &["npm"], "npm, for the browser tests"),
+        ensure(has_nginx(), &["nginx-light"], "nginx, for the scenarios behind a proxy"),
+        ensure(find_program(&["caddy"]).is_some(), &["caddy"], "Caddy, for the scenarios behind a proxy"),
         ensure(has_vulkan(), &["mesa-vulkan-drivers"], "a Vulkan driver, for the tests of GPU kernels"),
     ]
     .concat()
@@ -60,6 +62,11 @@ fn as_admin(program: &str) -> Outcome<Command> {
     };
     admin.env("DEBIAN_FRONTEND", "noninteractive");
     Ok(admin)
+}
+
+/// Debian puts nginx where the path of a usual account does not lead.
+fn has_nginx() -> bool {
+    find_program(&["nginx"]).is_some() || Path::new("/usr/sbin/nginx").is_file()
 }
 
 /// Whether a Vulkan driver is installed. Other systems than Linux include a GPU driver (Metal, DirectX).

@@ -17,6 +17,7 @@ mod inspections;
 mod kills;
 mod live;
 mod older_versions;
+mod proxies;
 mod queue;
 mod refusals;
 mod resume;
