@@ -64,7 +64,7 @@ fn as_admin(program: &str) -> Outcome<Command> {
     Ok(admin)
 }
 
-/// Debian puts nginx where the path of a usual account does not lead.
+/// Whether nginx is installed. Debian installs it outside the PATH of a usual account.
 fn has_nginx() -> bool {
     find_program(&["nginx"]).is_some() || Path::new("/usr/sbin/nginx").is_file()
 }

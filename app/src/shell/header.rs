@@ -35,12 +35,12 @@ pub(super) fn Header() -> impl IntoView {
                 <a href=at("/") aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
                 <OpenRun />
                 {pages().map(|(route, path, name, title)| view! {
-                    <a href=path title=title aria-current=is_at(route)>{name}</a>
+                    <a href=at(path) title=title aria-current=is_at(route)>{name}</a>
                 })}
             </nav>
             <div class="pages">
                 <Menu label="Pages">
-                    {pages().map(|(_, path, name, _)| view! { <a class="button" href=path>{name}</a> })}
+                    {pages().map(|(_, path, name, _)| view! { <a class="button" href=at(path)>{name}</a> })}
                 </Menu>
             </div>
             <span class="grow top-gap"></span>
