@@ -33,7 +33,7 @@ fn tokens_per_sec(model: &ModelPlan, weights: &Weights, is_cached: bool) -> Resu
     for _ in 0..2 {
         let reader = TokenContext::new(model, weights, &[1], None, &Device::flex());
         let mut reader = if is_cached { reader } else { reader.without_cache() };
-        let args = SampleArgs { tokens: TOKENS, temperature: 0.8, seed: 1, eot: None };
+        let args = SampleArgs { tokens: TOKENS, temperature: 0.8, seed: 1, start: None, ends: &[] };
         let began = Instant::now();
         sample::generate(&mut reader, args, Truncation::NONE, |_| true)?;
         let secs = began.elapsed().as_secs_f64();

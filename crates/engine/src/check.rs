@@ -21,7 +21,7 @@ mod trial;
 mod tuning;
 
 use wire::device::DeviceKind;
-use wire::model::{Mlp, ModelPlan, Norm, Positions};
+use wire::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
 
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
@@ -148,6 +148,12 @@ pub fn tiny() -> ModelPlan {
         dropout: 0.0,
         rotary_base: ModelPlan::ROTARY_BASE,
         norm_eps: 0.0,
+        qkv_bias: false,
+        rotary_scaling: RotaryScaling::None,
+        rotary_factor: ModelPlan::ROTARY_FACTOR,
+        rotary_low: ModelPlan::ROTARY_LOW,
+        rotary_high: ModelPlan::ROTARY_HIGH,
+        rotary_original_seq: ModelPlan::ROTARY_ORIGINAL_SEQ,
     }
 }
 

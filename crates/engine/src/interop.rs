@@ -1,19 +1,23 @@
 //! Models from and to Hugging Face's `transformers`: a folder of `config.json`, `model.safetensors` and `tokenizer.json`, for decoders of
-//! GPT-2's or Llama's architecture.
+//! GPT-2's, Llama's (also Mistral's) or Qwen2's architecture.
 //!
-//! - [`export`]: a checkpoint to such a folder; [`import`]: such a folder to a first checkpoint;
+//! - [`export`]: a checkpoint to such a folder; [`import`]: such a folder to a first checkpoint; [`folder`]: which of its files are read;
 //! - `names`: the parameters that make each tensor, one table for both directions;
-//! - `config`: the architecture; `tensors`: the weights file as untrusted bytes. [`crate::tokenizer::hugging_face`] converts the
-//!   tokenizer.
+//! - `config`: the architecture; `generation`: where texts begin and end; `tokenizer_files`: the tokenizer;
+//! - `weights`: the tensors of all shards by name; `tensors`: one weights file as untrusted bytes.
 //!
 //! A model with an option that the other format does not support is refused with the name of the option, because a converted model would
 //! compute different values.
 
 mod config;
 pub mod export;
+pub mod folder;
+mod generation;
 pub mod import;
 mod names;
 mod tensors;
+mod tokenizer_files;
+mod weights;
 
 pub use wire::model::architecture::Shape;
 
@@ -25,12 +29,18 @@ pub const CONFIG: &str = "config.json";
 pub const WEIGHTS: &str = "model.safetensors";
 /// File of the tokenizer.
 pub const TOKENIZER: &str = "tokenizer.json";
+/// File that names the shard of each tensor.
+const INDEX: &str = "model.safetensors.index.json";
+/// File of the tokens at which texts begin and end.
+const GENERATION: &str = "generation_config.json";
+/// File of the settings of a tokenizer.
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
 /// The optional prefix of all tensor names of an architecture.
 fn prefix(shape: Shape) -> &'static str {
     match shape {
         Shape::Gpt2 => "transformer.",
-        Shape::Llama => "model.",
+        Shape::Llama | Shape::Qwen2 => "model.",
     }
 }
 

@@ -1,10 +1,15 @@
 //! Text to token ids and back: bytes, characters, byte-pair encodings trained on the corpus, GPT-2's tokenizer, and imported tokenizers.
 //!
 //! Byte-pair encodings are trained by the `tokenizers` crate and applied by `tiktoken-rs`, which is the faster of the two. All but `char`
-//! encode every text, and decoding gives back exactly what was encoded. An imported tokenizer is stored in the folder of the corpora under
-//! its hash, and read by [`hugging_face`].
+//! encode every text, and decoding gives back exactly what was encoded. An imported tokenizer is stored beside the corpora under its hash.
+//! One that a lab exported is read by [`hugging_face`]; any other is computed by the `tokenizers` crate (`imported`).
+//!
+//! A text of a dataset is encoded as ordinary text by our own tokenizers. In a prompt the end-of-text token may be typed; imported tokenizers
+//! find their special tokens in both.
 
 pub mod hugging_face;
+pub(crate) mod imported;
+mod spelling;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -37,6 +42,12 @@ pub struct TextTokenizer {
     /// Bytes of each token; `None` for tokens without text.
     pieces: Vec<Option<Vec<u8>>>,
     eot: Option<u32>,
+    /// Tokens that end a generated text.
+    ends: Vec<u32>,
+    /// The token of an empty prompt, where it is not end of text.
+    bos: Option<u32>,
+    /// Special tokens of an imported tokenizer.
+    names: HashMap<u32, String>,
     kind: Kind,
 }
 
@@ -49,6 +60,7 @@ enum Kind {
         by_digit: bool,
     },
     Gpt2(&'static CoreBPE),
+    Imported(Box<imported::ImportedTokenizer>),
 }
 
 /// The contents of `tokenizer.json` for `char`.
@@ -59,10 +71,14 @@ struct CharFile {
 }
 
 impl TextTokenizer {
+    fn own(pieces: Vec<Option<Vec<u8>>>, eot: Option<u32>, kind: Kind) -> Self {
+        Self { pieces, eot, ends: eot.into_iter().collect(), bos: None, names: HashMap::new(), kind }
+    }
+
     /// The tokenizer of the 256 bytes, with token 256 for end of text.
     pub fn byte() -> Self {
         let pieces = (0..=255u8).map(|byte| Some(vec![byte])).chain([None]).collect();
-        Self { pieces, eot: Some(256), kind: Kind::Byte }
+        Self::own(pieces, Some(256), Kind::Byte)
     }
 
     /// The tokenizer of these characters in sorted order, with an end-of-text token if `has_eot`.
@@ -72,14 +88,14 @@ impl TextTokenizer {
         chars.iter().enumerate().for_each(|(id, c)| ids[*c as usize] = id as u32);
         let end = has_eot.then_some(None);
         let pieces = chars.iter().map(|c| Some(c.to_string().into_bytes())).chain(end).collect();
-        Self { pieces, eot: has_eot.then_some(chars.len() as u32), kind: Kind::Char(ids) }
+        Self::own(pieces, has_eot.then_some(chars.len() as u32), Kind::Char(ids))
     }
 
     /// GPT-2's tokenizer of 50,257 tokens.
     pub fn gpt2() -> Self {
         let pairs = tiktoken_rs::r50k_base_singleton();
         let pieces = (0..50_256).map(|id| pairs.decode_bytes(&[id]).ok()).chain([None]).collect();
-        Self { pieces, eot: Some(50_256), kind: Kind::Gpt2(pairs) }
+        Self::own(pieces, Some(50_256), Kind::Gpt2(pairs))
     }
 
     /// Opens the tokenizer of a folder of shards.
@@ -104,10 +120,10 @@ impl TextTokenizer {
             }
             Tokenizer::Imported(_) => {
                 let file = read()?;
-                if imported(&file) != kind {
+                if imported_kind(&file) != kind {
                     return Err(DataError::altered(&path, "its hash differs from the one in its name"));
                 }
-                hugging_face::read_own(&file).map_err(|source| DataError::altered(&path, source))
+                read_imported(&file).map_err(|source| DataError::altered(&path, source))
             }
         }
     }
@@ -139,7 +155,7 @@ impl TextTokenizer {
         let words = if by_digit { WORDS_AND_DIGITS } else { WORDS };
         let bpe = CoreBPE::new(ranks.collect(), [].into_iter().collect(), words)
             .map_err(|source| unsupported(source.to_string()))?;
-        Ok(Self { pieces, eot, kind: Kind::Bpe { bpe: Box::new(bpe), by_digit } })
+        Ok(Self::own(pieces, eot, Kind::Bpe { bpe: Box::new(bpe), by_digit }))
     }
 
     /// Bytes of each token; `None` for tokens without text.
@@ -162,17 +178,28 @@ impl TextTokenizer {
         matches!(self.kind, Kind::Byte)
     }
 
+    /// The file of a tokenizer that the `tokenizers` crate computes.
+    pub(crate) fn imported(&self) -> Option<&imported::ImportedFile> {
+        match &self.kind {
+            Kind::Imported(tokenizer) => Some(tokenizer.file()),
+            _ => None,
+        }
+    }
+
     /// Whether it encodes every text as `other` does.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (self.is_bpe(), self.splits_digits(), self.is_bytes(), self.eot, &self.pieces)
             == (other.is_bpe(), other.splits_digits(), other.is_bytes(), other.eot, &other.pieces)
     }
 
-    /// Tokens of a text.
+    /// Tokens of a text, without those of a post-processor ([`TextTokenizer::frame`]).
     ///
     /// # Errors
     /// `char`: up to 20 characters without a token.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, DataError> {
+        if let Kind::Imported(tokenizer) = &self.kind {
+            return tokenizer.encode(text);
+        }
         let mut tokens = Vec::with_capacity(text.len() / 2);
         for chunk in chunks(text, 0..text.len()) {
             self.encode_chunk(&text[chunk], &mut tokens)?;
@@ -180,19 +207,47 @@ impl TextTokenizer {
         Ok(tokens)
     }
 
-    /// Tokens of the known characters of a text, and the characters that were dropped, each once.
-    pub fn encode_known(&self, text: &str) -> (Vec<u32>, Vec<char>) {
-        let (known, dropped): (String, BTreeSet<char>) = match &self.kind {
-            Kind::Char(ids) => (
-                text.chars().filter(|c| char_id(ids, *c).is_some()).collect(),
-                text.chars().filter(|c| char_id(ids, *c).is_none()).collect(),
-            ),
-            _ => (text.to_owned(), BTreeSet::new()),
-        };
-        (self.encode(&known).unwrap_or_default(), dropped.into_iter().collect())
+    /// Tokens that an imported tokenizer puts before and after each text: its post-processor's BOS and EOS.
+    pub fn frame(&self) -> (&[u32], &[u32]) {
+        match &self.kind {
+            Kind::Imported(tokenizer) => tokenizer.frame(),
+            _ => (&[], &[]),
+        }
     }
 
-    /// Tokens of one of the [`chunks`] of a text.
+    /// Tokens of a prompt, and the characters that were dropped because they have no token, each once. A typed `<|endoftext|>` is the
+    /// end-of-text token.
+    pub fn encode_prompt(&self, text: &str) -> (Vec<u32>, Vec<char>) {
+        let (before, after) = self.frame();
+        let is_imported = matches!(self.kind, Kind::Imported(_));
+        let parts = if is_imported || self.eot.is_none() { vec![text] } else { text.split(EOT_PIECE).collect() };
+        let (mut tokens, mut dropped) = (before.to_vec(), BTreeSet::new());
+        for (place, part) in parts.into_iter().enumerate() {
+            tokens.extend(self.eot.filter(|_| place > 0));
+            let (known, unknown) = self.known(part);
+            tokens.extend(self.encode(&known).unwrap_or_default());
+            dropped.extend(unknown);
+        }
+        tokens.extend(after);
+        (tokens, dropped.into_iter().collect())
+    }
+
+    /// A text without the characters that have no token, and these.
+    fn known(&self, text: &str) -> (String, BTreeSet<char>) {
+        let Kind::Char(ids) = &self.kind else { return (text.to_owned(), BTreeSet::new()) };
+        let is_known = |c: &char| char_id(ids, *c).is_some();
+        (text.chars().filter(is_known).collect(), text.chars().filter(|c| !is_known(c)).collect())
+    }
+
+    /// Splits `range` of a text into chunks whose tokens together are those of the whole.
+    pub(crate) fn chunks(&self, text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+        match &self.kind {
+            Kind::Imported(tokenizer) => tokenizer.chunks(text, range),
+            _ => chunks(text, range),
+        }
+    }
+
+    /// Tokens of one of the [`TextTokenizer::chunks`] of a text.
     pub(crate) fn encode_chunk(&self, text: &str, tokens: &mut Vec<u32>) -> Result<(), DataError> {
         match &self.kind {
             Kind::Byte => tokens.extend(text.bytes().map(u32::from)),
@@ -207,6 +262,7 @@ impl TextTokenizer {
             }
             Kind::Bpe { bpe, .. } => tokens.extend(merge(bpe, text)?),
             Kind::Gpt2(bpe) => tokens.extend(merge(bpe, text)?),
+            Kind::Imported(tokenizer) => tokens.extend(tokenizer.encode(text)?),
         }
         Ok(())
     }
@@ -229,9 +285,29 @@ impl TextTokenizer {
         self.pieces.len()
     }
 
-    /// The end-of-text token.
+    /// The end-of-text token, which separates documents.
     pub fn eot(&self) -> Option<u32> {
         self.eot
+    }
+
+    /// The tokens that end a generated text; an imported model may have several.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// The token at which texts begin, where they begin with one.
+    pub(crate) fn bos(&self) -> Option<u32> {
+        if self.imported().is_some() { self.bos } else { self.eot }
+    }
+
+    /// The token that an empty prompt consists of.
+    pub fn start(&self) -> Option<u32> {
+        self.bos.or(self.eot)
+    }
+
+    /// Whether a token is special: it has no text.
+    pub(crate) fn is_special(&self, token: u32) -> bool {
+        self.eot == Some(token) && self.imported().is_none() || self.names.contains_key(&token)
     }
 
     /// One token as text: its text, or a name in angle brackets.
@@ -241,6 +317,7 @@ impl TextTokenizer {
                 Ok(text) => text.to_owned(),
                 Err(_) => piece.iter().map(|byte| format!("<{byte:02x}>")).collect(),
             },
+            _ if self.names.contains_key(&token) => self.names[&token].clone(),
             _ if Some(token) == self.eot => EOT_PIECE.to_owned(),
             _ => "<unused>".to_owned(),
         }
@@ -266,7 +343,7 @@ fn failed(tokenizer: &str, source: impl std::fmt::Display) -> DataError {
 }
 
 /// The identifier of an imported tokenizer: the hash of its file.
-pub(crate) fn imported(file: &[u8]) -> Tokenizer {
+pub(crate) fn imported_kind(file: &[u8]) -> Tokenizer {
     let hash = blake3::hash(file);
     Tokenizer::Imported(hash.as_bytes().first_chunk().map_or(0, |first| u64::from_be_bytes(*first)))
 }
@@ -276,16 +353,24 @@ pub(crate) fn imported_folder(corpora: &Path, hash: u64) -> PathBuf {
     corpora.join(".tokenizers").join(format!("{hash:016x}"))
 }
 
-/// Stores the `tokenizer.json` of an imported model or run, and returns its identifier.
+/// Reads a stored tokenizer.
+fn read_imported(file: &[u8]) -> Result<TextTokenizer, TokenizerError> {
+    match imported::ImportedFile::parse(file)? {
+        Some(file) => file.open(),
+        None => hugging_face::read_own(file),
+    }
+}
+
+/// Stores the tokenizer of an imported model or run, and returns its identifier.
 ///
 /// # Errors
 /// Returns an error if the file is not a supported tokenizer, or an IO error.
 pub fn save_imported(corpora: &Path, file: &[u8]) -> Result<Tokenizer, DataError> {
-    let kind = imported(file);
+    let kind = imported_kind(file);
     let Tokenizer::Imported(hash) = kind else { return Ok(kind) };
     let folder = imported_folder(corpora, hash);
     let path = folder.join("tokenizer.json");
-    hugging_face::read_own(file).map_err(|source| DataError::altered(Path::new("tokenizer.json"), source))?;
+    read_imported(file).map_err(|source| DataError::altered(Path::new("tokenizer.json"), source))?;
     if std::fs::read(&path).is_ok_and(|kept| kept == file) {
         return Ok(kind);
     }
@@ -455,9 +540,9 @@ mod tests {
         let line = |i: usize| format!("It's {i} of  {}, 'tis {} ½ ٣\n", i * i, i % 7);
         let text: String = (0..500).map(line).collect();
         theirs.train(&mut tokenizers::models::TrainerWrapper::from(trainer), [text.as_str()].into_iter()).unwrap();
-        let file = theirs.to_string(false).unwrap();
+        let file = serde_json::to_value(&theirs).unwrap();
         let vocab = theirs.get_vocab_size(true);
-        let ours = hugging_face::read(file.as_bytes(), vocab, None).unwrap();
+        let ours = hugging_face::read(&file, vocab, None).unwrap();
         assert!(ours.splits_digits());
         let again = hugging_face::read_own(&hugging_face::write(&ours)).unwrap();
         assert!(again.is_same(&ours), "writing and reading do not change it");
@@ -470,6 +555,7 @@ mod tests {
     fn gpt2_ids_are_those_of_gpt2() {
         let tokenizer = TextTokenizer::gpt2();
         assert_eq!(tokenizer.encode("Hello world").unwrap(), [15496, 995]);
+        assert_eq!(tokenizer.encode_prompt("Hello<|endoftext|> world").0, [15496, 50_256, 995]);
         assert_eq!(
             (tokenizer.vocab(), tokenizer.eot(), tokenizer.decode_token(50_256)),
             (50_257, Some(50_256), EOT_PIECE.to_owned())
@@ -492,7 +578,8 @@ mod tests {
         assert_eq!((tokenizer.encode("abc").unwrap(), tokenizer.vocab(), tokenizer.eot()), (vec![0, 1, 2], 4, Some(3)));
         let message = tokenizer.encode("abé🙂é").unwrap_err().to_string();
         assert!(message.contains('é') && message.contains('🙂'), "{message}");
-        assert_eq!(tokenizer.encode_known("aéb"), (vec![0, 1], vec!['é']));
+        assert_eq!(tokenizer.encode_prompt("aéb"), (vec![0, 1], vec!['é']));
+        assert_eq!(tokenizer.encode_prompt("a<|endoftext|>éb"), (vec![0, 3, 1], vec!['é']));
         assert_eq!(tokenizer.decode(&[0, 3, 1, 99]), "a\n\nb");
     }
 }

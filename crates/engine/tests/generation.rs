@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use engine::model::params::{self, Weights};
 use engine::model::sample::{self, SampleArgs, SampledToken, StopReason, TokenContext, Truncation};
-use wire::model::{Mlp, ModelPlan, Norm, Positions};
+use wire::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
 
 const TOKENS: u32 = 40;
 
@@ -26,6 +26,12 @@ fn plain() -> ModelPlan {
         dropout: 0.0,
         rotary_base: ModelPlan::ROTARY_BASE,
         norm_eps: 0.0,
+        qkv_bias: false,
+        rotary_scaling: RotaryScaling::None,
+        rotary_factor: ModelPlan::ROTARY_FACTOR,
+        rotary_low: ModelPlan::ROTARY_LOW,
+        rotary_high: ModelPlan::ROTARY_HIGH,
+        rotary_original_seq: ModelPlan::ROTARY_ORIGINAL_SEQ,
     }
 }
 
@@ -90,7 +96,7 @@ fn logits_are_equal_with_and_without_a_cache() {
         for (temperature, truncation) in
             [(0.0, Truncation::NONE), (0.9, Truncation::NONE), (1.2, Truncation { top_k: 20, top_p: 0.9 })]
         {
-            let args = SampleArgs { tokens: TOKENS, temperature, seed: 11, eot: None };
+            let args = SampleArgs { tokens: TOKENS, temperature, seed: 11, start: None, ends: &[] };
             let ids = |sampled: Vec<SampledToken>| sampled.iter().map(|sampled| sampled.token).collect::<Vec<_>>();
             let with = ids(texts(&mut reader(), args, truncation).0);
             assert_eq!(with, ids(texts(&mut reader().without_cache(), args, truncation).0), "{name} at {temperature}");
@@ -105,7 +111,7 @@ fn the_same_seed_gives_the_same_text_and_another_seed_another() {
     let weights = weights(&model);
     let of = |seed, temperature, truncation| {
         let mut reader = TokenContext::new(&model, &weights, &[1], None, &Device::flex());
-        texts(&mut reader, SampleArgs { tokens: TOKENS, temperature, seed, eot: None }, truncation).0
+        texts(&mut reader, SampleArgs { tokens: TOKENS, temperature, seed, start: None, ends: &[] }, truncation).0
     };
     assert_eq!(of(1, 0.8, Truncation::NONE), of(1, 0.8, Truncation::NONE));
     assert_ne!(of(1, 0.8, Truncation::NONE), of(2, 0.8, Truncation::NONE));
@@ -121,7 +127,7 @@ fn the_same_seed_gives_the_same_text_and_another_seed_another() {
         &model,
         &weights,
         &[1],
-        SampleArgs { tokens: TOKENS, temperature: 0.8, seed: 1, eot: None },
+        SampleArgs { tokens: TOKENS, temperature: 0.8, seed: 1, start: None, ends: &[] },
         &Device::flex(),
     );
     assert_eq!(old.unwrap(), of(1, 0.8, Truncation::NONE).iter().map(|sampled| sampled.token).collect::<Vec<_>>());
@@ -131,12 +137,12 @@ fn the_same_seed_gives_the_same_text_and_another_seed_another() {
 fn a_text_ends_at_end_of_text_or_when_the_receiver_returns_false() {
     let model = plain();
     let weights = weights(&model);
-    let args = SampleArgs { tokens: TOKENS, temperature: 1.0, seed: 4, eot: None };
+    let args = SampleArgs { tokens: TOKENS, temperature: 1.0, seed: 4, start: None, ends: &[] };
     let reader = || TokenContext::new(&model, &weights, &[], Some(0), &Device::flex());
     let (sampled, stopped) = texts(&mut reader(), args, Truncation::NONE);
     assert_eq!((sampled.len(), stopped), (TOKENS as usize, StopReason::Length));
-    let eot = Some(sampled[5].token);
-    let (ended, stopped) = texts(&mut reader(), SampleArgs { eot, ..args }, Truncation::NONE);
+    let ends = [sampled[5].token];
+    let (ended, stopped) = texts(&mut reader(), SampleArgs { ends: &ends, ..args }, Truncation::NONE);
     assert!(ended.len() <= 6 && stopped == StopReason::EndOfText);
     let mut received = 0;
     let stopped = sample::generate(&mut reader(), args, Truncation::NONE, |_| {

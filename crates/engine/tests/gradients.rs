@@ -14,7 +14,7 @@ use engine::model::params::{self, ParamSpec, Weights};
 use engine::optim::optimizer::{self, State};
 use engine::optim::step_hyperparameters::StepHyperparameters;
 use wire::hyperparameters::recipe::OptimizerKind;
-use wire::model::{Mlp, ModelPlan, Norm, Positions};
+use wire::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
 
 /// A model of a few hundred parameters, small enough for a difference per coordinate.
 fn small() -> ModelPlan {
@@ -108,7 +108,7 @@ fn gradients_equal_central_differences_for_every_option() {
     let gpt = small();
     let llama =
         ModelPlan { positions: Positions::Rotary, norm: Norm::Rms, mlp: Mlp::Swiglu, tied_head: false, ..small() };
-    let cases: [(&str, ModelPlan, f64); 13] = [
+    let cases: [(&str, ModelPlan, f64); 17] = [
         ("gpt", gpt.clone(), 0.0),
         ("llama", llama.clone(), 0.0),
         ("rotary", ModelPlan { positions: Positions::Rotary, ..small() }, 0.0),
@@ -121,6 +121,19 @@ fn gradients_equal_central_differences_for_every_option() {
         ("bias, rms, swiglu", ModelPlan { bias: true, ..llama.clone() }, 0.0),
         ("untied", ModelPlan { tied_head: false, ..small() }, 0.0),
         ("softcap", ModelPlan { logit_softcap: 3.0, ..small() }, 0.0),
+        ("exact gelu", ModelPlan { mlp: Mlp::GeluExact, ..small() }, 0.0),
+        ("qkv_bias", ModelPlan { qkv_bias: true, ..llama.clone() }, 0.0),
+        ("rotary, linear scaling", ModelPlan { rotary_scaling: RotaryScaling::Linear, ..llama.clone() }, 0.0),
+        (
+            "rotary, Llama 3 scaling",
+            ModelPlan {
+                rotary_scaling: RotaryScaling::Llama3,
+                rotary_original_seq: 16,
+                rotary_base: 50.0,
+                ..llama.clone()
+            },
+            0.0,
+        ),
         (
             "z_loss, softcap, qk_norm, groups",
             ModelPlan { kv_heads: 1, qk_norm: true, logit_softcap: 5.0, ..llama },

@@ -215,6 +215,40 @@ fn every_tokenizer_is_the_same_when_exported_and_imported() {
     assert!(dataset::open_tokenizer(&lab.0, &[], kind).is_err(), "an altered tokenizer is detected");
 }
 
+#[test]
+fn gpt2_is_known_by_its_vocabulary_and_not_by_its_size() {
+    let (lab, out) = (Folder::new("vocabulary"), Folder::new("vocabulary-folder"));
+    let model = ModelPlan { layers: 1, heads: 1, kv_heads: 1, d_model: 8, d_ff: 8, ..shapes()[0].1.clone() };
+    let saved = made(model, &TextTokenizer::gpt2(), &lab.0);
+    Export::new(saved, &TextTokenizer::gpt2()).unwrap().write_folder(&out.0).unwrap();
+    let file: Value = serde_json::from_slice(&fs::read(out.0.join("tokenizer.json")).unwrap()).unwrap();
+    let merges = file["model"]["merges"].as_array().unwrap().iter();
+    let merges: String =
+        merges.map(|pair| format!("{} {}\n", pair[0].as_str().unwrap(), pair[1].as_str().unwrap())).collect();
+    let read = |vocab: Value, merges: &str| {
+        fs::write(out.0.join("vocab.json"), vocab.to_string()).unwrap();
+        fs::write(out.0.join("merges.txt"), format!("#version: 0.2\n{merges}")).unwrap();
+        let names = ["config.json", "model.safetensors", "vocab.json", "merges.txt"];
+        let list: Vec<_> = names.iter().map(|name| ((*name).to_owned(), out.0.join(name))).collect();
+        import::read(&list).unwrap()
+    };
+    assert_eq!(read(file["model"]["vocab"].clone(), &merges).tokenizer, Tokenizer::Gpt2);
+    // As many tokens, with ids of their own: the bytes are in another order, and nothing is merged.
+    let bytes =
+        serde_json::from_slice::<Value>(&engine::tokenizer::hugging_face::write(&TextTokenizer::byte())).unwrap();
+    let mut letters: Vec<String> = bytes["model"]["vocab"].as_object().unwrap().keys().cloned().collect();
+    letters.retain(|letter| letter.chars().count() == 1);
+    letters.reverse();
+    letters.extend((256..50_257).map(|id| format!("zz{id}")));
+    let vocab: serde_json::Map<String, Value> = letters.into_iter().zip((0..).map(Value::from)).collect();
+    let import = read(vocab.clone().into(), "");
+    import.keep_tokenizer(&lab.0).unwrap();
+    let tokenizer = dataset::open_tokenizer(&lab.0, &[], import.tokenizer).unwrap();
+    let expected: Vec<Value> = ["T", "h", "e", "Ġ", "c"].map(|letter| vocab[letter].clone()).into();
+    assert_eq!(serde_json::to_value(tokenizer.encode("The c").unwrap()).unwrap(), Value::from(expected));
+    assert!(matches!(import.tokenizer, Tokenizer::Imported(_)), "{}", import.tokenizer);
+}
+
 /// A copy of a golden folder with some of its files replaced.
 fn altered(name: &str, changes: &[(&str, Option<Vec<u8>>)]) -> (Folder, Vec<(String, PathBuf)>) {
     let id = Counter::new(changes.len() as u64, fs::metadata(golden(name)).unwrap().len()).bits();
@@ -233,7 +267,10 @@ fn altered(name: &str, changes: &[(&str, Option<Vec<u8>>)]) -> (Folder, Vec<(Str
 
 fn refusal(name: &str, changes: &[(&str, Option<Vec<u8>>)]) -> String {
     let (_folder, list) = altered(name, changes);
-    import::read(&list).err().unwrap_or_else(|| panic!("taken: {changes:.40?}")).to_string()
+    import::read(&list)
+        .err()
+        .unwrap_or_else(|| panic!("taken: {:?}", changes.iter().map(|(name, _)| name).collect::<Vec<_>>()))
+        .to_string()
 }
 
 #[test]
@@ -252,8 +289,16 @@ fn what_cannot_be_imported_is_refused_with_the_value_and_a_hint() {
     let weights = fs::read(golden("gpt2").join("model.safetensors")).unwrap();
     let file = |content: &[u8]| ("model.safetensors", Some(content.to_vec()));
     check(
-        refusal("gpt2", &[("pytorch_model.bin", Some(b"\x80\x02}q".to_vec()))]),
+        refusal("gpt2", &[("model.safetensors", None), ("pytorch_model.bin", Some(b"\x80\x02}q".to_vec()))]),
         &["pytorch_model.bin", "pickle", "save_pretrained"],
+    );
+    check(
+        refusal("gpt2", &[("model.safetensors", None), ("model-Q4_K_M.gguf", Some(vec![]))]),
+        &["model-Q4_K_M.gguf", "GGUF"],
+    );
+    check(
+        refusal("gpt2", &[("model.safetensors", None), ("adapter_model.safetensors", Some(vec![]))]),
+        &["adapter", "merge_and_unload"],
     );
     check(refusal("gpt2", &[file(b"PK\x03\x04\x14\0\0\0rest")]), &["zip", "pickle"]);
     check(refusal("gpt2", &[file(b"\x80\x04\x95\x10\0\0\0\0\0\0\0")]), &["pickle"]);
@@ -266,9 +311,20 @@ fn what_cannot_be_imported_is_refused_with_the_value_and_a_hint() {
     check(refusal("gpt2", &[("tokenizer.json", None)]), &["tokenizer.json", "290", "50257"]);
     check(
         refusal("gpt2", &[("model.safetensors", None), ("model-00001-of-00002.safetensors", Some(vec![]))]),
-        &["several shards"],
+        &["model.safetensors.index.json", "several shards"],
     );
-    check(refusal("gpt2", &[("other/config.json", Some(b"{}".to_vec()))]), &["config.json", "twice"]);
+    let index = br#"{"weight_map": {"wte.weight": "model-00001-of-00002.safetensors"}}"#.to_vec();
+    check(
+        refusal("gpt2", &[("model.safetensors", None), ("model.safetensors.index.json", Some(index))]),
+        &["model-00001-of-00002.safetensors", "missing"],
+    );
+    check(
+        refusal(
+            "gpt2",
+            &[("a/config.json", Some(b"{}".to_vec())), ("config.json", None), ("b/config.json", Some(b"{}".to_vec()))],
+        ),
+        &["several models: a, b"],
+    );
     check(refusal("gpt2", &[config("gpt2", "n_layer", 3.into())]), &["h.2.", "missing", "3 layers"]);
     check(refusal("gpt2", &[config("gpt2", "n_layer", 1.into())]), &["does not have: h.1."]);
     check(refusal("gpt2", &[config("gpt2", "vocab_size", 300.into())]), &["wte.weight", "[290, 24]", "[300, 24]"]);
@@ -277,7 +333,7 @@ fn what_cannot_be_imported_is_refused_with_the_value_and_a_hint() {
     check(refusal("gpt2", &[config("gpt2", "n_positions", (-1).into())]), &["n_positions is -1"]);
     check(refusal("gpt2", &[config("gpt2", "activation_function", "relu".into())]), &["relu", "gelu_new"]);
     check(refusal("gpt2", &[config("gpt2", "layer_norm_epsilon", 0.5.into())]), &["norm_eps", "0.5"]);
-    check(refusal("gpt2", &[config("gpt2", "model_type", "opt".into())]), &["opt", "gpt2 and llama"]);
+    check(refusal("gpt2", &[config("gpt2", "model_type", "opt".into())]), &["opt", "gpt2, llama"]);
     check(refusal("gpt2", &[("config.json", Some(b"{\"model_type\":\"gpt2\",\"n_layer\":NaN}".to_vec()))]), &["NaN"]);
     check(refusal("gpt2", &[config("gpt2", "tie_word_embeddings", false.into())]), &["lm_head.weight is missing"]);
     check(
@@ -291,16 +347,78 @@ fn what_cannot_be_imported_is_refused_with_the_value_and_a_hint() {
     );
     check(refusal("llama", &[config("llama", "rope_theta", "x".into())]), &["rope_theta is", "x"]);
     check(refusal("llama", &[config("llama", "head_dim", 64.into())]), &["head_dim is 64"]);
+    for (key, value, said) in [
+        ("sliding_window", 16.into(), &["sliding_window is 16", "null"][..]),
+        (
+            "layer_types",
+            serde_json::json!(["full_attention", "sliding_attention"]),
+            &["layer_types", "sliding_attention"],
+        ),
+        ("partial_rotary_factor", 0.5.into(), &["partial_rotary_factor is 0.5"]),
+        (
+            "rope_parameters",
+            serde_json::json!({"rope_type": "default", "partial_rotary_factor": 0.25}),
+            &["partial_rotary_factor is 0.25"],
+        ),
+        ("rope_scaling", serde_json::json!({"type": "dynamic", "factor": 2.0}), &["type is", "dynamic"]),
+        ("rope_scaling", serde_json::json!({"rope_type": "llama3", "factor": 8.0}), &["low_freq_factor is missing"]),
+        ("mlp_bias", true.into(), &["mlp_bias is true"]),
+        ("attention_bias", true.into(), &["mlp_bias is false", "true"]),
+        ("hidden_act", "gelu".into(), &["hidden_act is", "gelu"]),
+        ("quantization_config", serde_json::json!({"quant_method": "gptq"}), &["quantization_config", "gptq"]),
+        ("final_logit_softcapping", 30.0.into(), &["final_logit_softcapping is 30"]),
+        ("num_local_experts", 8.into(), &["num_local_experts is 8"]),
+        ("eos_token_id", "2".into(), &["eos_token_id is", "a list of tokens"]),
+    ] {
+        check(refusal("llama", &[config("llama", key, value)]), said);
+    }
+    let mistral = |window: Value| {
+        let mut tree: Value = serde_json::from_slice(&fs::read(golden("llama").join("config.json")).unwrap()).unwrap();
+        (tree["model_type"], tree["sliding_window"]) = ("mistral".into(), window);
+        ("config.json", Some(tree.to_string().into_bytes()))
+    };
+    check(refusal("llama", &[mistral(8.into())]), &["sliding_window is 8"]);
+    let (_folder, list) = altered("llama", &[mistral(4096.into())]);
+    assert!(import::read(&list).is_ok(), "a window wider than the context changes nothing");
     let mut broken = weights.clone();
     let end = broken.len();
     broken[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     check(refusal("gpt2", &[file(&broken)]), &["has the value NaN"]);
-    let mut tokenizer: Value =
-        serde_json::from_slice(&fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
-    tokenizer["pre_tokenizer"] = serde_json::json!({"type": "Metaspace"});
+    let mut cutter: Value = serde_json::from_slice(&fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
+    cutter["pre_tokenizer"] = serde_json::json!({"type": "Metaspace"});
+    let tokenizer = |change: &dyn Fn(&mut Value)| {
+        let mut tree: Value =
+            serde_json::from_slice(&fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
+        change(&mut tree);
+        ("tokenizer.json", Some(tree.to_string().into_bytes()))
+    };
+    check(refusal("gpt2", &[("tokenizer.json", Some(cutter.to_string().into_bytes()))]), &["Metaspace"]);
     check(
-        refusal("gpt2", &[("tokenizer.json", Some(tokenizer.to_string().into_bytes()))]),
-        &["Metaspace", "byte-level"],
+        refusal("gpt2", &[tokenizer(&|tree| tree["normalizer"] = serde_json::json!({"type": "Rot13"}))]),
+        &["normalizer", "Rot13"],
+    );
+    check(refusal("gpt2", &[tokenizer(&|tree| tree["model"]["dropout"] = 0.1.into())]), &["dropout"]);
+    check(refusal("gpt2", &[tokenizer(&|tree| tree["model"]["vocab"]["zebra"] = 290.into())]), &["zebra", "290"]);
+    check(refusal("gpt2", &[tokenizer(&|tree| tree["added_tokens"][0]["id"] = 17.into())]), &["<|endoftext|>", "17"]);
+    let settings = |text: &str| ("tokenizer_config.json", Some(text.as_bytes().to_vec()));
+    check(refusal("gpt2", &[settings(r#"{"split_special_tokens": true}"#)]), &["split_special_tokens"]);
+    check(refusal("gpt2", &[settings(r#"{"add_prefix_space": true}"#)]), &["add_prefix_space"]);
+    check(
+        refusal("gpt2", &[settings(r#"{"added_tokens_decoder": {"5": {"content": "cat"}}}"#)]),
+        &["cat", "5", "tokenizer_config.json"],
+    );
+    let alone = ("tokenizer.json", None);
+    check(refusal("gpt2", &[alone.clone(), ("vocab.json", Some(b"{}".to_vec()))]), &["merges.txt", "missing"]);
+    check(refusal("gpt2", &[alone.clone(), ("merges.txt", Some(vec![]))]), &["vocab.json", "missing"]);
+    check(refusal("gpt2", &[alone.clone(), ("tokenizer.model", Some(vec![]))]), &["tokenizer.model", "not read"]);
+    let pair = |merges: &str| {
+        [alone.clone(), ("vocab.json", Some(b"{}".to_vec())), ("merges.txt", Some(merges.as_bytes().to_vec()))]
+    };
+    check(refusal("gpt2", &pair("#version: 0.2\na b\nabc\n")), &["merges.txt", "line 3", "abc"]);
+    check(refusal("gpt2", &pair("a b\n")), &["model", "BPE"]);
+    check(
+        refusal("gpt2", &[("generation_config.json", Some(br#"{"eos_token_id": [1, null]}"#.to_vec()))]),
+        &["generation_config.json", "eos_token_id is null"],
     );
 }
 

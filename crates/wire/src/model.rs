@@ -53,6 +53,22 @@ pub enum Mlp {
     Gelu,
     /// Three matrices: `down(silu(gate(x)) * up(x))`.
     Swiglu,
+    /// Two matrices with a GELU (exact form, with the error function) between.
+    GeluExact,
+}
+
+/// Scaling of rotary positions, for contexts longer than those of the first training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RotaryScaling {
+    /// No scaling.
+    #[default]
+    None,
+    /// Every frequency is divided by the factor (Chen et al. 2023).
+    Linear,
+    /// Low frequencies are divided by the factor, high ones stay, those between are interpolated (Llama 3.1).
+    Llama3,
 }
 
 /// The architecture of a decoder.
@@ -96,15 +112,57 @@ pub struct ModelPlan {
     /// Added to the variance or the mean square before its root; 0 for the default, 1e-5 with layer norm and 1e-6 with RMS norm.
     #[serde(default)]
     pub norm_eps: f64,
+    /// Biases of queries, keys and values also where `bias` is off (Qwen2).
+    #[serde(default)]
+    pub qkv_bias: bool,
+    /// Scaling of rotary positions.
+    #[serde(default)]
+    pub rotary_scaling: RotaryScaling,
+    /// Divisor of the scaled frequencies.
+    #[serde(default = "default_rotary_factor")]
+    pub rotary_factor: f64,
+    /// Llama 3: frequencies of fewer turns than this over `rotary_original_seq` are divided by the factor.
+    #[serde(default = "default_rotary_low")]
+    pub rotary_low: f64,
+    /// Llama 3: frequencies of more turns than this over `rotary_original_seq` stay.
+    #[serde(default = "default_rotary_high")]
+    pub rotary_high: f64,
+    /// Llama 3: context length of the first training, tokens.
+    #[serde(default = "default_rotary_original_seq")]
+    pub rotary_original_seq: usize,
 }
 
 fn default_rotary_base() -> f64 {
     ModelPlan::ROTARY_BASE
 }
 
+fn default_rotary_factor() -> f64 {
+    ModelPlan::ROTARY_FACTOR
+}
+
+fn default_rotary_low() -> f64 {
+    ModelPlan::ROTARY_LOW
+}
+
+fn default_rotary_high() -> f64 {
+    ModelPlan::ROTARY_HIGH
+}
+
+fn default_rotary_original_seq() -> usize {
+    ModelPlan::ROTARY_ORIGINAL_SEQ
+}
+
 impl ModelPlan {
     /// Default base of rotary positions (Su et al. 2021).
     pub const ROTARY_BASE: f64 = 10_000.0;
+    /// Default divisor of scaled rotary positions (Llama 3.1).
+    pub const ROTARY_FACTOR: f64 = 8.0;
+    /// Default turns below which a frequency is divided (Llama 3.1).
+    pub const ROTARY_LOW: f64 = 1.0;
+    /// Default turns above which a frequency stays (Llama 3.1).
+    pub const ROTARY_HIGH: f64 = 4.0;
+    /// Default context length before the scaling, tokens (Llama 3).
+    pub const ROTARY_ORIGINAL_SEQ: usize = 8192;
 
     /// The epsilon of the norms: [`Self::norm_eps`], or its default.
     pub fn eps(&self) -> f64 {
@@ -118,6 +176,25 @@ impl ModelPlan {
     /// Width of one head.
     pub fn d_head(&self) -> usize {
         self.d_model / self.heads.max(1)
+    }
+
+    /// Whether queries, keys and values have biases.
+    pub fn has_qkv_bias(&self) -> bool {
+        self.bias || self.qkv_bias
+    }
+
+    /// Radians by which pair `pair` of a head turns with each token, after the scaling.
+    pub fn rotary_frequency(&self, pair: usize) -> f64 {
+        let frequency = self.rotary_base.powf(-2.0 * pair as f64 / self.d_head() as f64);
+        match self.rotary_scaling {
+            RotaryScaling::None => frequency,
+            RotaryScaling::Linear => frequency / self.rotary_factor,
+            RotaryScaling::Llama3 => {
+                let turns = self.rotary_original_seq as f64 * frequency / std::f64::consts::TAU;
+                let kept = ((turns - self.rotary_low) / (self.rotary_high - self.rotary_low)).clamp(0.0, 1.0);
+                frequency * (kept + (1.0 - kept) / self.rotary_factor)
+            }
+        }
     }
 
     /// Number of parameters.
@@ -142,8 +219,9 @@ impl ModelPlan {
         let attention = d * d + 2 * d * kv + d * d;
         let mlp = if self.mlp == Mlp::Swiglu { 3 * d * self.d_ff } else { 2 * d * self.d_ff };
         let mlp_up = if self.mlp == Mlp::Swiglu { 2 * self.d_ff } else { self.d_ff };
-        let biases = if self.bias { d + 2 * kv + d + mlp_up + d } else { 0 };
-        attention + mlp + biases + 2 * self.norm_parameters()
+        let qkv_biases = if self.has_qkv_bias() { d + 2 * kv } else { 0 };
+        let biases = if self.bias { d + mlp_up + d } else { 0 };
+        attention + mlp + qkv_biases + biases + 2 * self.norm_parameters()
     }
 
     /// FLOPs of one training token, forward and backward: 6 per multiplying weight, and 12 L d T of attention
@@ -217,6 +295,7 @@ impl ModelPlan {
             return Err(PlanError::new("model.rotary_base", format!("RoPE base {} is out of range", self.rotary_base))
                 .hint("1 to 1e9; 1e4 is usual"));
         }
+        self.check_rotary_scaling()?;
         if self.norm_eps != 0.0 && !(1e-12..=0.1).contains(&self.norm_eps) {
             return Err(PlanError::new("model.norm_eps", format!("norm epsilon {} is out of range", self.norm_eps))
                 .hint("0 for the default, or 1e-12 to 0.1; 1e-5 is common"));
@@ -230,11 +309,66 @@ impl ModelPlan {
         }
         Ok(())
     }
+
+    fn check_rotary_scaling(&self) -> Result<(), PlanError> {
+        if !(1.0..=1e4).contains(&self.rotary_factor) {
+            let message = format!("{} is not a factor", self.rotary_factor);
+            return Err(PlanError::new("model.rotary_factor", message).hint("1 to 10,000; 8 and 32 are usual"));
+        }
+        if !(self.rotary_low > 0.0 && self.rotary_high > self.rotary_low && self.rotary_high <= 1e6) {
+            let message = format!("{} is not above rotary_low, {}", self.rotary_high, self.rotary_low);
+            return Err(PlanError::new("model.rotary_high", message).hint("1 and 4 are usual"));
+        }
+        if self.rotary_original_seq == 0 || self.rotary_original_seq > 1_000_000 {
+            let message = format!("{} is out of range", self.rotary_original_seq);
+            return Err(PlanError::new("model.rotary_original_seq", message).hint("1 to 1,000,000; 8192 is usual"));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::divisors;
+    use super::*;
+    use crate::run::preset;
+
+    #[test]
+    fn scaled_rotary_frequencies_are_those_of_llama_3() {
+        let plain = preset::find("llama-small", None).unwrap().recipe.model;
+        let llama3 = ModelPlan {
+            d_model: 64 * 8,
+            heads: 8,
+            rotary_base: 500_000.0,
+            rotary_scaling: RotaryScaling::Llama3,
+            rotary_factor: 32.0,
+            ..plain.clone()
+        };
+        // The inverse frequencies of transformers for Llama-3.2-1B, at pairs of each of the three kinds.
+        let expected = [
+            (0, 1.0),
+            (10, 0.016_560_44),
+            (15, 0.001_290_548),
+            (16, 4.295_568e-4),
+            (17, 9.708_288e-5),
+            (31, 9.418_307e-8),
+        ];
+        for (pair, expected) in expected {
+            let found = llama3.rotary_frequency(pair);
+            assert!((found / expected - 1.0).abs() < 1e-5, "{pair}: {found}");
+        }
+        let linear = ModelPlan { rotary_scaling: RotaryScaling::Linear, rotary_factor: 4.0, ..plain.clone() };
+        assert_eq!(linear.rotary_frequency(3) * 4.0, plain.rotary_frequency(3));
+    }
+
+    #[test]
+    fn biases_of_queries_keys_and_values_are_counted() {
+        let plain = preset::find("llama-small", None).unwrap().recipe.model;
+        let biased = ModelPlan { qkv_bias: true, ..plain.clone() };
+        let expected = plain.layers * (plain.d_model + 2 * plain.kv_heads * plain.d_head());
+        assert_eq!(biased.parameters() - plain.parameters(), expected as u64);
+        let all = ModelPlan { bias: true, ..plain.clone() };
+        assert_eq!(ModelPlan { qkv_bias: true, ..all.clone() }.parameters(), all.parameters());
+    }
 
     #[test]
     fn divisors_are_named_up_to_a_few() {

@@ -75,9 +75,15 @@ fn write(data: &Path, request: impl Read, out: &mut impl Write) -> Result<(), Ap
         saved.weights(&device).map_err(|source| refusal("checkpoint_damaged", source, "choose another checkpoint"))?;
     let weights = Weights::new(saved.specs(), flat);
     let model = &saved.manifest.plan.recipe.model;
-    let mut reader = TokenContext::new(model, &weights, &prompt, tokenizer.eot(), &device);
+    let mut reader = TokenContext::new(model, &weights, &prompt, tokenizer.start(), &device);
     let mut writer = TokenWriter { out, tokenizer: &tokenizer, waiting: vec![], lines: 0 };
-    let args = SampleArgs { tokens: ask.tokens, temperature: ask.temperature, seed: ask.seed, eot: tokenizer.eot() };
+    let args = SampleArgs {
+        tokens: ask.tokens,
+        temperature: ask.temperature,
+        seed: ask.seed,
+        start: tokenizer.start(),
+        ends: tokenizer.ends(),
+    };
     let began = Instant::now();
     let stopped = sample::generate(&mut reader, args, Truncation { top_k: ask.top_k, top_p: ask.top_p }, |drawn| {
         writer.write(drawn)
@@ -141,7 +147,7 @@ fn tokenizer_of(data: &Path, saved: &Checkpoint) -> Result<TextTokenizer, ApiErr
 
 /// Tokens of the prompt; the refusal names characters that are not in the vocabulary.
 fn encode(tokenizer: &TextTokenizer, prompt: &str) -> Result<Vec<u32>, ApiErrorBody> {
-    let (tokens, unknown) = tokenizer.encode_known(prompt);
+    let (tokens, unknown) = tokenizer.encode_prompt(prompt);
     if unknown.is_empty() {
         return Ok(tokens);
     }
@@ -180,7 +186,7 @@ impl<W: Write> TokenWriter<'_, W> {
     }
 
     fn text(&mut self, token: u32) -> String {
-        if self.tokenizer.eot() == Some(token) {
+        if self.tokenizer.ends().contains(&token) {
             return String::new();
         }
         self.waiting.push(token);

@@ -1,7 +1,7 @@
 //! Parity of two tiny models with the CPU: the loss and every gradient of the first step, the losses of later steps, and the gradient compared
 //! with a central difference. Also a resumed run, compared with an uninterrupted one.
 
-use wire::model::{Mlp, ModelPlan, Norm, Positions};
+use wire::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
 
 use super::faults::Faults;
 use super::part::{Sink, is_software};
@@ -15,8 +15,8 @@ const LATER_TOLERANCE: f64 = 5e-3;
 /// Number of batches that the runs repeat, so that the loss falls.
 const BATCHES: u64 = 4;
 
-/// The two architectures of the presets, small enough to train in milliseconds.
-fn models() -> [(&'static str, ModelPlan); 2] {
+/// The two architectures of the presets, and the options of imported models, small enough to train in milliseconds.
+fn models() -> [(&'static str, ModelPlan); 3] {
     let gpt2 = ModelPlan { layers: 2, d_model: 32, d_ff: 128, seq: 16, vocab: 65, bias: true, ..tiny() };
     let llama = ModelPlan {
         heads: 4,
@@ -28,7 +28,15 @@ fn models() -> [(&'static str, ModelPlan); 2] {
         bias: false,
         ..gpt2.clone()
     };
-    [("GPT-2", gpt2), ("Llama", llama)]
+    let imported = ModelPlan {
+        mlp: Mlp::GeluExact,
+        qkv_bias: true,
+        rotary_scaling: RotaryScaling::Llama3,
+        rotary_original_seq: 8,
+        rotary_base: 50.0,
+        ..llama.clone()
+    };
+    [("GPT-2", gpt2), ("Llama", llama), ("Llama 3 scaling, QKV biases, exact GELU", imported)]
 }
 
 fn steps(device: &EngineDevice) -> u64 {

@@ -166,25 +166,27 @@ impl Tokenization<'_> {
         let mut shard =
             ShardWriter::new(&shard_path(self.folder, self.parts, &text.info.id, side), self.tokenizer.vocab())?;
         let all = text.documents.slice(0..text.info.text_bytes as usize);
-        let pieces: Vec<(std::ops::Range<usize>, bool)> = ranges
+        let pieces: Vec<Piece> = ranges
             .iter()
-            .flat_map(|range| chunks(all, range.clone()).into_iter().map(move |chunk| (chunk.end == range.end, chunk)))
-            .map(|(is_last, chunk)| (chunk, is_last))
+            .flat_map(|range| {
+                let piece = move |chunk: std::ops::Range<usize>| Piece {
+                    is_first: chunk.start == range.start,
+                    is_last: chunk.end == range.end,
+                    chunk,
+                };
+                self.tokenizer.chunks(all, range.clone()).into_iter().map(piece)
+            })
             .collect();
         let batches = batches_of(&pieces);
         for batch in batches {
-            let encode = |(chunk, is_last): &(std::ops::Range<usize>, bool)| {
-                let mut tokens = vec![];
-                self.tokenizer.encode_chunk(&all[chunk.clone()], &mut tokens)?;
-                tokens.extend(self.eot.filter(|_| *is_last));
-                Ok(tokens)
-            };
+            let (tokenizer, eot) = (self.tokenizer, self.eot);
+            let encode = |piece: &Piece| piece.encode(all, tokenizer, eot);
             let encoded = batch.par_iter().map(encode).collect::<Result<Vec<Vec<u32>>, DataError>>()?;
             for tokens in encoded {
                 tokens.iter().for_each(|token| counts[*token as usize] += 1);
                 shard.write(&tokens)?;
             }
-            self.done += batch.iter().map(|(chunk, _)| chunk.len() as u64).sum::<u64>();
+            self.done += batch.iter().map(|piece| piece.chunk.len() as u64).sum::<u64>();
             if !(self.progress)(self.done, Some(self.total), "bytes") {
                 return Err(DataError::Cancelled);
             }
@@ -193,11 +195,32 @@ impl Tokenization<'_> {
     }
 }
 
+/// A chunk of a text, and whether it begins or ends its document.
+struct Piece {
+    chunk: std::ops::Range<usize>,
+    is_first: bool,
+    is_last: bool,
+}
+
+impl Piece {
+    /// Tokens of the chunk, with BOS and EOS of the tokenizer at the ends of the document, and end of text after it.
+    fn encode(&self, all: &str, tokenizer: &TextTokenizer, eot: Option<u32>) -> Result<Vec<u32>, DataError> {
+        let (before, after) = tokenizer.frame();
+        let mut tokens = if self.is_first { before.to_vec() } else { vec![] };
+        tokenizer.encode_chunk(&all[self.chunk.clone()], &mut tokens)?;
+        if self.is_last {
+            tokens.extend(after);
+            tokens.extend(eot.filter(|eot| after.last() != Some(eot)));
+        }
+        Ok(tokens)
+    }
+}
+
 /// Groups of chunks of a few megabytes each: enough work for all cores, little memory.
-fn batches_of(pieces: &[(std::ops::Range<usize>, bool)]) -> Vec<&[(std::ops::Range<usize>, bool)]> {
+fn batches_of(pieces: &[Piece]) -> Vec<&[Piece]> {
     let (mut batches, mut start, mut bytes) = (vec![], 0, 0);
-    for (index, (chunk, _)) in pieces.iter().enumerate() {
-        bytes += chunk.len();
+    for (index, piece) in pieces.iter().enumerate() {
+        bytes += piece.chunk.len();
         if bytes >= CHUNKS_AT_ONCE * 64 * 1024 {
             batches.push(&pieces[start..=index]);
             (start, bytes) = (index + 1, 0);

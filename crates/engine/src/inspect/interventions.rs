@@ -147,13 +147,13 @@ fn valid_loss(inspector: &Inspector<'_>, hook: &dyn Hook) -> Result<f32, EngineE
 /// Greedy completion, until the end-of-text token.
 fn complete(inspector: &Inspector<'_>, tokens: &[u32], room: usize, hook: &dyn Hook) -> Result<String, EngineError> {
     let (model, tokenizer) = (inspector.model(), inspector.subject.data.tokenizer());
-    let eot = tokenizer.eot();
-    let context = TokenContext::new(model, &inspector.weights, tokens, eot, &inspector.subject.device.burn);
+    let (start, ends) = (tokenizer.start(), tokenizer.ends());
+    let context = TokenContext::new(model, &inspector.weights, tokens, start, &inspector.subject.device.burn);
     let mut context = context.hooked(model, &inspector.weights, hook);
-    let args = SampleArgs { tokens: room as u32, temperature: 0.0, seed: 0, eot };
+    let args = SampleArgs { tokens: room as u32, temperature: 0.0, seed: 0, start, ends };
     let mut completion = vec![];
     sample::generate(&mut context, args, Truncation::NONE, |sampled| {
-        completion.extend(Some(sampled.token).filter(|token| Some(*token) != eot));
+        completion.extend(Some(sampled.token).filter(|token| !ends.contains(token)));
         true
     })?;
     Ok(tokenizer.decode(&completion))

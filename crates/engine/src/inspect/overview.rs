@@ -57,7 +57,7 @@ fn component(name: String, output: Moments, stream: Moments) -> ComponentStats {
 /// Fraction of neurons that no token activates.
 pub(super) fn dead_fraction(inspector: &Inspector<'_>, neurons: &[ChannelStats]) -> f32 {
     let is_dead = |neuron: &&ChannelStats| match inspector.model().mlp {
-        Mlp::Gelu => neuron.max <= DEAD_BELOW,
+        Mlp::Gelu | Mlp::GeluExact => neuron.max <= DEAD_BELOW,
         Mlp::Swiglu => magnitude(neuron) <= DEAD_BELOW,
     };
     neurons.iter().filter(is_dead).count() as f32 / neurons.len().max(1) as f32

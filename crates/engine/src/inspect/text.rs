@@ -73,7 +73,7 @@ fn validation(inspector: &Inspector<'_>, window: u32) -> Result<TokenizedText, E
 }
 
 fn prompt(inspector: &Inspector<'_>, text: &str) -> Result<TokenizedText, EngineError> {
-    let (tokens, chars) = inspector.subject.data.tokenizer().encode_known(text);
+    let (tokens, chars) = inspector.subject.data.tokenizer().encode_prompt(text);
     if !chars.is_empty() {
         return Err(InspectError::UnknownChars { chars }.into());
     }

@@ -7,8 +7,9 @@ use std::path::Path;
 use serde_json::json;
 use wire::model::ModelPlan;
 
+use super::generation::Generation;
 use super::names::{HfTensor, tensors};
-use super::{CONFIG, Shape, TOKENIZER, WEIGHTS, config, failed, prefix, refused};
+use super::{CONFIG, GENERATION, Shape, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, config, failed, prefix, refused};
 use crate::error::EngineError;
 use crate::optim::checkpoint::Checkpoint;
 use crate::tokenizer::{TextTokenizer, hugging_face};
@@ -28,7 +29,7 @@ impl Export {
     /// Prepares an export; nothing is written yet.
     ///
     /// # Errors
-    /// The model has neither GPT-2's nor Llama's architecture, or the tokenizer has another vocabulary size.
+    /// The model has none of the architectures of [`Shape`], or the tokenizer has another vocabulary size.
     pub fn new(saved: Checkpoint, tokenizer: &TextTokenizer) -> Result<Self, EngineError> {
         let plan = &saved.manifest.plan.recipe.model;
         let shape =
@@ -86,25 +87,28 @@ fn small_files(
     plan: &ModelPlan,
     tokenizer: &TextTokenizer,
 ) -> Result<Vec<(&'static str, Vec<u8>)>, EngineError> {
-    let eot = tokenizer.eot();
+    let tokens = Generation { bos: tokenizer.bos(), eos: tokenizer.ends().to_vec() };
     let mut generation = json!({ "do_sample": true });
+    tokens.write(&mut generation);
     let mut about = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": plan.seq,
         "clean_up_tokenization_spaces": false,
     });
-    if let Some(eot) = eot {
-        (generation["bos_token_id"], generation["eos_token_id"]) = (eot.into(), eot.into());
-        (about["bos_token"], about["eos_token"]) =
-            (tokenizer.decode_token(eot).into(), tokenizer.decode_token(eot).into());
+    // A token that is not special in the tokenizer would become so by its name here.
+    let special = |id: Option<u32>| id.filter(|id| tokenizer.is_special(*id)).map(|id| tokenizer.decode_token(id));
+    for (key, id) in [("bos_token", tokens.bos), ("eos_token", tokens.eos.first().copied())] {
+        if let Some(token) = special(id) {
+            about[key] = token.into();
+        }
     }
     let pretty = |value: &serde_json::Value| {
         serde_json::to_vec_pretty(value).map_err(|source| failed(CONFIG, source, "export another checkpoint"))
     };
     Ok(vec![
-        (CONFIG, pretty(&config::write(shape, plan, eot))?),
-        ("generation_config.json", pretty(&generation)?),
+        (CONFIG, pretty(&config::write(shape, plan, &tokens))?),
+        (GENERATION, pretty(&generation)?),
         (TOKENIZER, hugging_face::write(tokenizer)),
-        ("tokenizer_config.json", pretty(&about)?),
+        (TOKENIZER_CONFIG, pretty(&about)?),
     ])
 }

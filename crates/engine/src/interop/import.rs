@@ -6,22 +6,27 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use safetensors::tensor::TensorView;
+use serde_json::Value;
 use wire::data::tokenizer::Tokenizer;
 use wire::model::ModelPlan;
 
-use super::names::{HEAD, tensors};
-use super::{CONFIG, Shape, TOKENIZER, WEIGHTS, config, failed, prefix, refused};
-use crate::error::{EngineError, TokenizerError};
+use super::folder::{self, Selection};
+use super::generation::{self, Generation};
+use super::tokenizer_files::{self, TokenizerFiles};
+use super::weights::WeightFiles;
+use super::{CONFIG, GENERATION, INDEX, Shape, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, config, failed, refused, tensors};
+use crate::error::EngineError;
 use crate::files::Mapped;
 use crate::model::params;
 use crate::optim::checkpoint::HostState;
-use crate::tokenizer::{TextTokenizer, hugging_face, save_imported};
+use crate::tokenizer::save_imported;
 
 /// Maximum size of config and tokenizer, bytes; GPT-2's tokenizer has 3.6 MB.
 const TEXT_BYTES: u64 = 64 << 20;
-/// Maximum number of unknown tensors that an error lists.
-const LISTED: usize = 5;
+/// Maximum number of ignored files that a note lists.
+const LISTED: usize = 10;
+/// Prefix of a byte order mark.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// A model that can be imported.
 pub struct Import {
@@ -30,25 +35,72 @@ pub struct Import {
     /// The model as a plan.
     pub model: ModelPlan,
     pub tokenizer: Tokenizer,
+    /// What was left out or changed, one sentence each without a period.
+    pub notes: Vec<String>,
+    /// Files that were not read, by their names as given.
+    pub ignored: Vec<String>,
     /// The file of the tokenizer; `None` for a built-in tokenizer.
     tokenizer_file: Option<Vec<u8>>,
     weights: Vec<Vec<f32>>,
 }
 
-/// Reads a model from files, each with its name as given and its path.
+/// Reads a model from files, each with its name as given and its path. Only the needed files of the top folder are opened.
 ///
 /// # Errors
-/// A pickle, a missing file, or anything else that cannot be imported, with the reason.
+/// Pickles in place of weights, a missing file, or anything else that cannot be imported, with the reason.
 pub fn read(files: &[(String, PathBuf)]) -> Result<Import, EngineError> {
     let files = Files::new(files)?;
-    let (config_path, weights_path) = (files.need(CONFIG)?, files.need(WEIGHTS)?);
-    let config::Read { shape, plan: model, eot } = config::read(&read_text(CONFIG, config_path)?)?;
-    let text = files.find(TOKENIZER).map(|path| read_text(TOKENIZER, path)).transpose()?;
-    let tokenizer = tokenizer_of(text.as_deref(), model.vocab, eot)?;
-    let mapped = Mapped::open(weights_path)?;
-    let weights = weights(shape, &model, mapped.bytes())?;
-    let (tokenizer, tokenizer_file) = tokenizer;
-    Ok(Import { shape, model, tokenizer, tokenizer_file, weights })
+    let config = files.json(CONFIG)?.ok_or_else(|| files.missing(CONFIG))?;
+    let config::Read { shape, plan: model, generation } = config::read(&config)?;
+    let mut notes = vec![];
+    let generation = generation_of(&files, generation, model.vocab, &mut notes)?;
+    let tokenizer = tokenizer_files::read(&files.tokenizer()?, shape, model.vocab, &generation)?;
+    notes.extend(tokenizer.notes);
+    if !files.has(WEIGHTS) && !files.has(INDEX) {
+        return Err(files.missing(WEIGHTS));
+    }
+    let index = files.text(INDEX)?;
+    let weight_files = WeightFiles::open(|name| files.find(name).map(Path::to_owned), index.as_deref())?;
+    let weights = weight_files.read(shape, &model)?;
+    if !weights.stripped.is_empty() {
+        let prefixes: Vec<String> = weights.stripped.into_iter().collect();
+        notes.push(format!("the prefixes {} of tensor names were stripped", prefixes.join(", ")));
+    }
+    let ignored = files.ignored(&weight_files);
+    if !ignored.is_empty() {
+        notes.push(format!("files that are not needed were ignored: {}", list(&ignored)));
+    }
+    let (values, tokenizer_file) = (weights.values, tokenizer.file);
+    Ok(Import { shape, model, tokenizer: tokenizer.tokenizer, notes, ignored, tokenizer_file, weights: values })
+}
+
+/// Where texts begin and end, of `generation_config.json` where there is one.
+fn generation_of(
+    files: &Files<'_>,
+    of_config: Generation,
+    vocab: usize,
+    notes: &mut Vec<String>,
+) -> Result<Generation, EngineError> {
+    let own = files.json(GENERATION)?;
+    let generation = own.as_ref().map_or(Ok(of_config), |own| Generation::read(GENERATION, own))?;
+    let applied = own.as_ref().map(generation::processors).unwrap_or_default();
+    if !applied.is_empty() {
+        notes.push(format!("settings of {GENERATION} that completions do not apply: {}", applied.join(", ")));
+    }
+    let (generation, unknown) = generation.within(vocab);
+    if !unknown.is_empty() {
+        let ids: Vec<String> = unknown.iter().map(u32::to_string).collect();
+        notes.push(format!("bos_token_id or eos_token_id {} is not a token of the model", ids.join(", ")));
+    }
+    Ok(generation)
+}
+
+fn list(names: &[String]) -> String {
+    let first = names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
 }
 
 impl Import {
@@ -69,53 +121,116 @@ impl Import {
     }
 }
 
-/// Files by the last component of their names.
-struct Files<'a>(HashMap<&'a str, &'a Path>);
+/// The needed files of a folder by their names, and the others.
+struct Files<'a> {
+    needed: HashMap<&'a str, (&'a str, &'a Path)>,
+    ignored: Vec<&'a str>,
+}
 
 impl<'a> Files<'a> {
     fn new(files: &'a [(String, PathBuf)]) -> Result<Self, EngineError> {
+        let paths: Vec<&str> = files.iter().map(|(full, _)| full.as_str()).collect();
+        let Selection { needed, ignored } = folder::select(&paths)?;
         let mut found = HashMap::new();
-        for (full, path) in files {
-            let name = full.rsplit(['/', '\\']).next().unwrap_or(full);
-            super::tensors::check_kind(name, &first_bytes(path)?)?;
-            if found.insert(name, path.as_path()).is_some() {
-                return Err(refused(name, "it was given twice", "import the files of one model"));
+        for (full, path) in needed.into_iter().map(|place| &files[place]) {
+            let (_, name) = folder::split(full);
+            let before = found.insert(name, (full.as_str(), path.as_path()));
+            // A form without folders may have the same file of a subfolder.
+            if before.is_some_and(|(_, other)| !is_same(other, path)) {
+                let hint = "import the files of one model, or send their folders in the file names";
+                return Err(refused(name, "it was given twice, with other contents", hint));
             }
         }
-        Ok(Self(found))
+        let files = Self { needed: found, ignored: ignored.into_iter().map(|place| paths[place]).collect() };
+        files.check_weights()?;
+        Ok(files)
+    }
+
+    /// Without safetensors, the weights of other formats are named.
+    fn check_weights(&self) -> Result<(), EngineError> {
+        if self.has(WEIGHTS) || self.has(INDEX) {
+            return Ok(());
+        }
+        let mut names: Vec<&str> = self.ignored.iter().map(|full| folder::split(full).1).collect();
+        names.sort_unstable();
+        if let Some(name) = names.iter().find(|name| name.starts_with("adapter_model.")) {
+            let hint = "merge it first: model.merge_and_unload().save_pretrained(FOLDER)";
+            return Err(refused(*name, "it is an adapter, and the weights of its base model are missing", hint));
+        }
+        if names.iter().any(|name| name.ends_with(".safetensors") && name.contains("-of-")) {
+            let hint = "upload it too, or save one file: model.save_pretrained(FOLDER, max_shard_size=\"100GB\")";
+            return Err(refused(INDEX, "it is missing, and the weights are in several shards", hint));
+        }
+        names.iter().try_for_each(|name| tensors::check_kind(name, &[]))
     }
 
     fn find(&self, name: &str) -> Option<&'a Path> {
-        self.0.get(name).copied()
+        self.needed.get(name).map(|(_, path)| *path)
     }
 
-    fn need(&self, name: &str) -> Result<&'a Path, EngineError> {
-        self.find(name).ok_or_else(|| {
-            if self.0.keys().any(|found| found.ends_with(".safetensors") && found.contains("-of-")) {
-                return refused(
-                    name,
-                    "the weights are in several shards",
-                    "save them as one: model.save_pretrained(FOLDER, max_shard_size=\"100GB\")",
-                );
-            }
-            let mut names: Vec<&str> = self.0.keys().copied().take(20).collect();
-            names.sort_unstable();
-            let message = format!(
-                "missing from the upload, which has {}",
-                if names.is_empty() { "no files".to_owned() } else { names.join(", ") }
-            );
-            refused(name, message, "a model is config.json, model.safetensors and tokenizer.json")
+    fn has(&self, name: &str) -> bool {
+        self.needed.contains_key(name)
+    }
+
+    fn text(&self, name: &str) -> Result<Option<Vec<u8>>, EngineError> {
+        self.find(name).map(|path| read_text(name, path)).transpose()
+    }
+
+    fn json(&self, name: &str) -> Result<Option<Value>, EngineError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let parse = serde_json::from_slice(&text).map(Some);
+        parse.map_err(|source| {
+            refused(
+                name,
+                format!("it is not JSON: {source}"),
+                "NaN and Infinity are not JSON numbers; save the model again",
+            )
         })
     }
+
+    fn tokenizer(&self) -> Result<TokenizerFiles, EngineError> {
+        let merges = self.text("merges.txt")?.map(String::from_utf8).transpose();
+        Ok(TokenizerFiles {
+            tokenizer: self.json(TOKENIZER)?,
+            vocab: self.json("vocab.json")?,
+            merges: merges.map_err(|source| failed("merges.txt", source, "save the tokenizer again"))?,
+            config: self.json(TOKENIZER_CONFIG)?.unwrap_or_default(),
+            special: self.json("special_tokens_map.json")?.unwrap_or_default(),
+            added: self.json("added_tokens.json")?.unwrap_or_default(),
+            names: self.ignored.iter().map(|full| folder::split(full).1.to_owned()).collect(),
+        })
+    }
+
+    /// Files that were not read, among them shards that the index does not name.
+    fn ignored(&self, weights: &WeightFiles) -> Vec<String> {
+        let read = weights.names();
+        let unnamed = self.needed.iter().filter(|(name, _)| name.ends_with(".safetensors") && !read.contains(**name));
+        let unnamed = unnamed.map(|(_, (full, _))| *full);
+        let mut ignored: Vec<String> = self.ignored.iter().copied().chain(unnamed).map(str::to_owned).collect();
+        ignored.sort_unstable();
+        ignored
+    }
+
+    fn missing(&self, name: &str) -> EngineError {
+        let all = self.needed.values().map(|(full, _)| *full).chain(self.ignored.iter().copied());
+        let mut names: Vec<&str> = all.collect();
+        names.sort_unstable();
+        names.truncate(20);
+        let there = if names.is_empty() { "no files".to_owned() } else { names.join(", ") };
+        let hint = "a model is config.json, model.safetensors and tokenizer.json";
+        refused(name, format!("missing from the upload, which has {there}"), hint)
+    }
 }
 
-fn first_bytes(path: &Path) -> Result<Vec<u8>, EngineError> {
-    let mut first = vec![];
-    let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut first));
-    read.map_err(|source| failed(path.display().to_string(), source, "upload it again"))?;
-    Ok(first)
+/// Whether two files have the same contents.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (Mapped::open(one), Mapped::open(other)) {
+        (Ok(one), Ok(other)) => one.bytes() == other.bytes(),
+        _ => false,
+    }
 }
 
+/// A text without its byte order mark.
 fn read_text(name: &str, path: &Path) -> Result<Vec<u8>, EngineError> {
     let mut text = vec![];
     let read = File::open(path).and_then(|file| file.take(TEXT_BYTES + 1).read_to_end(&mut text));
@@ -123,99 +238,8 @@ fn read_text(name: &str, path: &Path) -> Result<Vec<u8>, EngineError> {
     if text.len() as u64 > TEXT_BYTES {
         return Err(refused(name, format!("it is larger than {TEXT_BYTES} bytes"), "upload the one of the model"));
     }
+    if text.starts_with(BOM) {
+        text.drain(..BOM.len());
+    }
     Ok(text)
-}
-
-/// The tokenizer, and the file to store if it is not a built-in one.
-fn tokenizer_of(
-    text: Option<&[u8]>,
-    vocab: usize,
-    eot: Option<u32>,
-) -> Result<(Tokenizer, Option<Vec<u8>>), EngineError> {
-    let Some(text) = text else {
-        if vocab == 50_257 {
-            return Ok((Tokenizer::Gpt2, None));
-        }
-        let message =
-            format!("it is missing, and only GPT-2's own may be left out (this model has {vocab} tokens, GPT-2 50257)");
-        return Err(refused(TOKENIZER, message, "upload it too: tokenizer.save_pretrained(FOLDER) writes it"));
-    };
-    let unfit = |source: TokenizerError| {
-        failed(TOKENIZER, source, "bytes, characters, and byte-level BPE with GPT-2's pre-tokenization can be imported")
-    };
-    let read = hugging_face::read(text, vocab, eot).map_err(unfit)?;
-    Ok(match () {
-        () if read.is_same(&TextTokenizer::byte()) => (Tokenizer::Byte, None),
-        () if vocab == 50_257 && read.is_same(&TextTokenizer::gpt2()) => (Tokenizer::Gpt2, None),
-        () => {
-            let file = hugging_face::write(&read);
-            (crate::tokenizer::imported(&file), Some(file))
-        }
-    })
-}
-
-fn weights(shape: Shape, plan: &ModelPlan, bytes: &[u8]) -> Result<Vec<Vec<f32>>, EngineError> {
-    let file = super::tensors::open(bytes)?;
-    let mut found: HashMap<&str, TensorView<'_>> = HashMap::new();
-    for (full, view) in file.iter() {
-        let name = full.strip_prefix(prefix(shape)).unwrap_or(full);
-        if is_buffer(name) {
-            continue;
-        }
-        if found.insert(name, view).is_some() {
-            return Err(refused(
-                WEIGHTS,
-                format!("{name} is given twice, with and without {:?}", prefix(shape)),
-                "save it again",
-            ));
-        }
-    }
-    let mut parameters = HashMap::new();
-    for tensor in tensors(shape, plan) {
-        let view = found.remove(tensor.name.as_str()).ok_or_else(|| {
-            let message = format!(
-                "{} is missing; config.json has {} layers of {}'s architecture",
-                tensor.name,
-                plan.layers,
-                shape.name()
-            );
-            refused(WEIGHTS, message, "upload the config.json of these weights")
-        })?;
-        let values = super::tensors::values(&tensor.name, &view, &tensor.shape)?;
-        let is_embedding = tensor.name == "wte.weight" || tensor.name == "embed_tokens.weight";
-        if let Some(head) = found.get(HEAD).filter(|_| is_embedding && plan.tied_head) {
-            check_tied(head, &view)?;
-            found.remove(HEAD);
-        }
-        parameters.extend(tensor.parameters().iter().cloned().zip(tensor.split(values)));
-    }
-    if !found.is_empty() {
-        let mut names: Vec<&str> = found.into_keys().collect();
-        names.sort_unstable();
-        let more = if names.len() > LISTED { " and more" } else { "" };
-        names.truncate(LISTED);
-        let message =
-            format!("it has tensors that {}'s architecture does not have: {}{more}", shape.name(), names.join(", "));
-        return Err(refused(WEIGHTS, message, "models with other components are not supported"));
-    }
-    let taken = params::layout(plan).into_iter().map(|spec| {
-        parameters
-            .remove(&spec.name)
-            .ok_or_else(|| refused(WEIGHTS, format!("{} has no counterpart", spec.name), "another model"))
-    });
-    taken.collect()
-}
-
-/// Whether a tensor is a constant that older files contain in addition to the weights.
-fn is_buffer(name: &str) -> bool {
-    [".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"].iter().any(|end| name.ends_with(end))
-}
-
-/// Checks that a head in the file equals the embedding, if config.json ties them.
-fn check_tied(head: &TensorView<'_>, embedding: &TensorView<'_>) -> Result<(), EngineError> {
-    if head.data() == embedding.data() {
-        return Ok(());
-    }
-    let message = format!("{HEAD} differs from the embedding, and config.json ties them (tie_word_embeddings)");
-    Err(refused(WEIGHTS, message, "set tie_word_embeddings to false in config.json"))
 }

@@ -1,5 +1,5 @@
 //! The parameters that make each tensor of `transformers`. Its GPT-2 concatenates query, key and value in one matrix, `[in, out]` as in this
-//! engine; its Llama has every matrix transposed, `[out, in]`. Biases that a plan does not have are zeros if `transformers` requires them.
+//! engine; its Llama and Qwen2 have every matrix transposed, `[out, in]`. Biases that a plan does not have are zeros if `transformers` requires them.
 
 use wire::model::ModelPlan;
 
@@ -21,7 +21,7 @@ pub(super) struct HfTensor {
 pub(super) fn tensors(shape: Shape, plan: &ModelPlan) -> Vec<HfTensor> {
     match shape {
         Shape::Gpt2 => gpt2(plan),
-        Shape::Llama => llama(plan),
+        Shape::Llama | Shape::Qwen2 => llama(plan),
     }
 }
 
@@ -72,17 +72,18 @@ fn llama(plan: &ModelPlan) -> Vec<HfTensor> {
         let parameter = |part: &str| format!("block.{layer}.{part}");
         list.push(HfTensor::same(&hf("input_layernorm.weight"), &parameter("attention.norm"), &[d]));
         list.push(HfTensor::same(&hf("post_attention_layernorm.weight"), &parameter("mlp.norm"), &[d]));
-        for (name, part, d_in, d_out) in [
-            ("self_attn.q_proj", "attention.query", d, d),
-            ("self_attn.k_proj", "attention.key", d, d_kv),
-            ("self_attn.v_proj", "attention.value", d, d_kv),
-            ("self_attn.o_proj", "attention.out", d, d),
-            ("mlp.gate_proj", "mlp.gate", d, d_ff),
-            ("mlp.up_proj", "mlp.up", d, d_ff),
-            ("mlp.down_proj", "mlp.down", d_ff, d),
+        let (qkv, other) = (plan.has_qkv_bias(), plan.bias);
+        for (name, part, d_in, d_out, has_bias) in [
+            ("self_attn.q_proj", "attention.query", d, d, qkv),
+            ("self_attn.k_proj", "attention.key", d, d_kv, qkv),
+            ("self_attn.v_proj", "attention.value", d, d_kv, qkv),
+            ("self_attn.o_proj", "attention.out", d, d, other),
+            ("mlp.gate_proj", "mlp.gate", d, d_ff, other),
+            ("mlp.up_proj", "mlp.up", d, d_ff, other),
+            ("mlp.down_proj", "mlp.down", d_ff, d, other),
         ] {
             list.push(HfTensor::transposed(&hf(&format!("{name}.weight")), &parameter(part), &[d_out, d_in]));
-            if plan.bias {
+            if has_bias {
                 list.push(HfTensor::same(&hf(&format!("{name}.bias")), &parameter(&format!("{part}.bias")), &[d_out]));
             }
         }
@@ -92,7 +93,15 @@ fn llama(plan: &ModelPlan) -> Vec<HfTensor> {
     list
 }
 
-/// The head, which is transposed in both architectures, because it may be tied to the embedding.
+/// Name of the matrix of the token embedding.
+pub(super) fn embedding(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Gpt2 => "wte.weight",
+        Shape::Llama | Shape::Qwen2 => "embed_tokens.weight",
+    }
+}
+
+/// The head, which is transposed in every architecture, because it may be tied to the embedding.
 fn head(plan: &ModelPlan) -> Option<HfTensor> {
     (!plan.tied_head).then(|| HfTensor::transposed(HEAD, "head", &[plan.vocab, plan.d_model]))
 }
@@ -187,11 +196,13 @@ mod tests {
 
     #[test]
     fn every_parameter_is_joined_once_and_split_unchanged() {
-        for (name, shape, bias) in [
-            ("gpt2", Shape::Gpt2, true),
-            ("tiny", Shape::Gpt2, false),
-            ("llama-small", Shape::Llama, false),
-            ("llama-small", Shape::Llama, true),
+        for (name, shape, bias, qkv_bias) in [
+            ("gpt2", Shape::Gpt2, true, false),
+            ("tiny", Shape::Gpt2, false, false),
+            ("tiny", Shape::Gpt2, false, true),
+            ("llama-small", Shape::Llama, false, false),
+            ("llama-small", Shape::Llama, true, false),
+            ("llama-small", Shape::Qwen2, false, true),
         ] {
             let preset = preset::find(name, None).unwrap();
             let plan = ModelPlan {
@@ -203,6 +214,7 @@ mod tests {
                 seq: 9,
                 vocab: 37,
                 bias,
+                qkv_bias,
                 tied_head: false,
                 ..preset.recipe.model
             };

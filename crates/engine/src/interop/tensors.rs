@@ -7,7 +7,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::names::HfTensor;
-use super::{WEIGHTS, refused};
+use super::refused;
 use crate::error::EngineError;
 
 /// Maximum size of the header, bytes; GPT-2's has 15 kB.
@@ -50,10 +50,10 @@ pub(super) fn check_kind(name: &str, first: &[u8]) -> Result<(), EngineError> {
         let message = format!("{what}, and loading a pickle runs the program in it");
         return Err(refused(name, message, CONVERT));
     }
-    for (magic, kind) in
-        [(&b"GGUF"[..], "GGUF, quantised for llama.cpp"), (&b"\x89HDF"[..], "HDF5, as Keras writes it")]
+    for (magic, extension, kind) in
+        [(&b"GGUF"[..], "gguf", "GGUF, quantised for llama.cpp"), (&b"\x89HDF"[..], "h5", "HDF5, as Keras writes it")]
     {
-        if first.starts_with(magic) {
+        if first.starts_with(magic) || ending == extension {
             return Err(refused(name, format!("it is {kind}"), CONVERT));
         }
     }
@@ -64,21 +64,21 @@ pub(super) fn check_kind(name: &str, first: &[u8]) -> Result<(), EngineError> {
 ///
 /// # Errors
 /// The file is truncated, too long, or not a safetensors file.
-pub(super) fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, EngineError> {
-    check_kind(WEIGHTS, &bytes[..bytes.len().min(8)])?;
+pub(super) fn open<'a>(name: &str, bytes: &'a [u8]) -> Result<SafeTensors<'a>, EngineError> {
+    check_kind(name, &bytes[..bytes.len().min(8)])?;
     let again = "download or save it again";
     let Some((length, _)) = bytes.split_first_chunk::<8>() else {
-        return Err(refused(WEIGHTS, format!("it has {} bytes and is truncated", bytes.len()), again));
+        return Err(refused(name, format!("it has {} bytes and is truncated", bytes.len()), again));
     };
     let header = u64::from_le_bytes(*length);
     if header > HEADER_BYTES {
         let message = format!("its header would have {header} bytes, and at most {HEADER_BYTES} are read");
-        return Err(refused(WEIGHTS, message, "it is not a safetensors file, or it is damaged"));
+        return Err(refused(name, message, "it is not a safetensors file, or it is damaged"));
     }
     SafeTensors::deserialize(bytes).map_err(|source| {
         let expected = declared(bytes, header as usize)
             .map_or(String::new(), |end| format!(" (its tensors end at byte {end}, and it has {})", bytes.len()));
-        refused(WEIGHTS, format!("it is truncated, too long or damaged: {source}{expected}"), again)
+        refused(name, format!("it is truncated, too long or damaged: {source}{expected}"), again)
     })
 }
 
@@ -93,8 +93,8 @@ fn declared(bytes: &[u8], header: usize) -> Option<u64> {
 ///
 /// # Errors
 /// The tensor has another shape, a type that is not a float, or a non-finite value.
-pub(super) fn values(name: &str, view: &TensorView<'_>, shape: &[usize]) -> Result<Vec<f32>, EngineError> {
-    let unfit = |message: String, hint: &str| refused(WEIGHTS, format!("{name} {message}"), hint);
+pub(super) fn values(file: &str, name: &str, view: &TensorView<'_>, shape: &[usize]) -> Result<Vec<f32>, EngineError> {
+    let unfit = |message: String, hint: &str| refused(file, format!("{name} {message}"), hint);
     if view.shape() != shape {
         let message = format!("has the shape {:?}, and config.json gives {shape:?}", view.shape());
         return Err(unfit(message, "upload the config.json of these weights"));

@@ -288,6 +288,7 @@ impl<'a> Decoder<'a> {
         let neurons = match self.plan.mlp {
             Mlp::Gelu if self.is_cpu => fused::gelu(hooked(up)),
             Mlp::Gelu => activation::gelu_approximate(hooked(up)),
+            Mlp::GeluExact => activation::gelu(hooked(up)),
             Mlp::Swiglu => activation::silu(hooked(self.linear(x, &at("gate")))) * up,
         };
         self.linear(self.hook(HookPoint::MlpPost(layer), neurons), &at("down"))
@@ -331,10 +332,10 @@ impl Rotary {
     /// Angles of positions `from..from + seq`.
     fn new(plan: &ModelPlan, from: usize, seq: usize, device: &Device) -> Self {
         let half = plan.d_head() / 2;
-        let angle = |position: usize, i: usize| position as f64 / plan.rotary_base.powf(i as f64 / half as f64);
+        let frequencies: Vec<f64> = (0..half).map(|pair| plan.rotary_frequency(pair)).collect();
         let table = |f: fn(f64) -> f64| {
-            let values: Vec<f32> =
-                (from..from + seq).flat_map(|position| (0..half).map(move |i| f(angle(position, i)) as f32)).collect();
+            let row = |position: usize| frequencies.iter().map(move |frequency| f(position as f64 * frequency) as f32);
+            let values: Vec<f32> = (from..from + seq).flat_map(row).collect();
             Tensor::<4>::from_data(TensorData::new(values, [1, 1, seq, half]), device)
         };
         Self { cos: table(f64::cos), sin: table(f64::sin) }

@@ -53,6 +53,7 @@ pub fn layout(plan: &ModelPlan) -> Vec<ParamSpec> {
     let normal = Init::Normal(0.02);
     let residual = Init::Normal(0.02 / (2.0 * plan.layers as f32).sqrt());
     let mut list = Layout { specs: vec![], bias: plan.bias, layer_norm: plan.norm == Norm::Layer };
+    let qkv_bias = plan.has_qkv_bias();
     list.add("embedding.token", &[plan.vocab, d], normal);
     if plan.positions == Positions::Learned {
         list.add("embedding.position", &[plan.seq, d], normal);
@@ -60,9 +61,9 @@ pub fn layout(plan: &ModelPlan) -> Vec<ParamSpec> {
     for layer in 0..plan.layers {
         let at = |part: &str| format!("block.{layer}.{part}");
         list.norm(&at("attention.norm"), d);
-        list.linear(&at("attention.query"), d, d, normal);
-        list.linear(&at("attention.key"), d, d_kv, normal);
-        list.linear(&at("attention.value"), d, d_kv, normal);
+        list.projection(&at("attention.query"), d, d, normal, qkv_bias);
+        list.projection(&at("attention.key"), d, d_kv, normal, qkv_bias);
+        list.projection(&at("attention.value"), d, d_kv, normal, qkv_bias);
         list.linear(&at("attention.out"), d, d, residual);
         list.norm(&at("mlp.norm"), d);
         if plan.mlp == Mlp::Swiglu {
@@ -90,8 +91,12 @@ impl Layout {
     }
 
     fn linear(&mut self, name: &str, d_in: usize, d_out: usize, init: Init) {
+        self.projection(name, d_in, d_out, init, self.bias);
+    }
+
+    fn projection(&mut self, name: &str, d_in: usize, d_out: usize, init: Init, has_bias: bool) {
         self.add(name, &[d_in, d_out], init);
-        if self.bias {
+        if has_bias {
             self.add(&format!("{name}.bias"), &[d_out], Init::Zeros);
         }
     }

@@ -19,15 +19,17 @@ pub const ALTERNATIVES: usize = 8;
 
 /// Arguments of text generation.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SampleArgs {
+pub struct SampleArgs<'a> {
     /// Number of tokens to generate.
     pub tokens: u32,
     /// Temperature; at 0 every token is the most likely one.
     pub temperature: f64,
     /// Random seed; the same seed gives the same text.
     pub seed: u64,
-    /// The end-of-text token.
-    pub eot: Option<u32>,
+    /// The token of an empty prompt; 0 where there is none.
+    pub start: Option<u32>,
+    /// The tokens that end the text.
+    pub ends: &'a [u32],
 }
 
 /// Truncation of the distribution: the tokens that may be sampled.
@@ -74,15 +76,15 @@ pub fn sample(
     model: &ModelPlan,
     weights: &Weights,
     prompt: &[u32],
-    args: SampleArgs,
+    args: SampleArgs<'_>,
     device: &Device,
 ) -> Result<Vec<u32>, EngineError> {
     let mut added = vec![];
-    let mut reader = TokenContext::new(model, weights, prompt, args.eot, device);
+    let mut reader = TokenContext::new(model, weights, prompt, args.start, device);
     let mut random = Counter::new(args.seed, STREAM);
     for _ in 0..args.tokens {
         let token = sample_token(&reader.next_logits()?, args.temperature, Truncation::NONE, random.uniform());
-        if args.eot == Some(token) {
+        if args.ends.contains(&token) {
             break;
         }
         reader.push(token);
@@ -100,7 +102,7 @@ const STREAM: u64 = 0x7e87;
 /// The device was lost.
 pub fn generate(
     reader: &mut TokenContext<'_>,
-    args: SampleArgs,
+    args: SampleArgs<'_>,
     truncation: Truncation,
     mut receive: impl FnMut(&SampledToken) -> bool,
 ) -> Result<StopReason, EngineError> {
@@ -109,7 +111,7 @@ pub fn generate(
         let logits = reader.next_logits()?;
         let token = sample_token(&logits, args.temperature, truncation, random.uniform());
         let continues = receive(&describe(&logits, token));
-        if args.eot == Some(token) {
+        if args.ends.contains(&token) {
             return Ok(StopReason::EndOfText);
         }
         if !continues {
@@ -134,10 +136,16 @@ pub struct TokenContext<'a> {
 }
 
 impl<'a> TokenContext<'a> {
-    /// Starts with a prompt, or with the end-of-text token if the prompt is empty. Only the last tokens of a prompt longer than the context are
+    /// Starts with a prompt, or with the token `start` if the prompt is empty. Only the last tokens of a prompt longer than the context are
     /// used.
-    pub fn new(model: &'a ModelPlan, weights: &'a Weights, prompt: &[u32], eot: Option<u32>, device: &Device) -> Self {
-        let text = if prompt.is_empty() { vec![eot.unwrap_or(0)] } else { prompt.to_vec() };
+    pub fn new(
+        model: &'a ModelPlan,
+        weights: &'a Weights,
+        prompt: &[u32],
+        start: Option<u32>,
+        device: &Device,
+    ) -> Self {
+        let text = if prompt.is_empty() { vec![start.unwrap_or(0)] } else { prompt.to_vec() };
         let from = text.len().saturating_sub(model.seq);
         let decoder = Decoder::new(model, weights);
         Self { decoder, device: device.clone(), text, from, context: model.seq, cache: Some(Cache::default()) }

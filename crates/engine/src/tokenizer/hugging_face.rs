@@ -1,4 +1,5 @@
-//! `tokenizer.json` in Hugging Face's format, written from any [`TextTokenizer`] and read from others.
+//! `tokenizer.json` in Hugging Face's format, written from any [`TextTokenizer`], and read where it is one of ours: bytes, characters, or a
+//! byte-pair encoding with GPT-2's words. Any other is [`super::imported`]'s.
 //!
 //! Bytes, characters and byte-pair encodings are all Hugging Face's `BPE` model: bytes and characters have no merges, byte-pair encodings have
 //! GPT-2's pre-tokenization. `tiktoken` merges by the id of the result, Hugging Face by a list; a written list has every pair that forms a
@@ -14,6 +15,9 @@ use crate::tokenizer::{EOT_PIECE, TextTokenizer, byte_of_letter, unsupported};
 
 /// The `tokenizer.json` of a tokenizer.
 pub fn write(tokenizer: &TextTokenizer) -> Vec<u8> {
+    if let Some(file) = tokenizer.imported() {
+        return file.tokenizer.to_string().into_bytes();
+    }
     let letters: HashMap<u8, char> = byte_of_letter().into_iter().map(|(letter, byte)| (byte, letter)).collect();
     let is_by_bytes = tokenizer.is_bpe() || tokenizer.is_bytes();
     let spell = |bytes: &[u8]| -> String {
@@ -107,6 +111,12 @@ struct Added {
     content: String,
     #[serde(default)]
     special: bool,
+    #[serde(default)]
+    single_word: bool,
+    #[serde(default)]
+    lstrip: bool,
+    #[serde(default)]
+    rstrip: bool,
 }
 
 #[derive(Deserialize)]
@@ -150,12 +160,13 @@ pub(crate) fn read_own(bytes: &[u8]) -> Result<TextTokenizer, TokenizerError> {
     read_file(&file, vocab, eot)
 }
 
-/// Reads a tokenizer for a model of `vocab` tokens, with the end-of-text token `eot` of its config. Ids without an entry have no text.
+/// Reads a tokenizer for a model of `vocab` tokens, with the end-of-text token `eot` of its config. Ids without an entry have no text. Its
+/// post-processor is not read.
 ///
 /// # Errors
-/// Any option with which the file would tokenize a text differently from [`TextTokenizer`].
-pub(crate) fn read(bytes: &[u8], vocab: usize, eot: Option<u32>) -> Result<TextTokenizer, TokenizerError> {
-    let file: File = serde_json::from_slice(bytes)?;
+/// Any other option with which the file would tokenize a text differently from [`TextTokenizer`].
+pub(crate) fn read(tree: &Value, vocab: usize, eot: Option<u32>) -> Result<TextTokenizer, TokenizerError> {
+    let file = File::deserialize(tree)?;
     read_file(&file, vocab, eot)
 }
 
@@ -188,8 +199,8 @@ fn read_file(file: &File, vocab: usize, eot: Option<u32>) -> Result<TextTokenize
             })? as u32,
         );
     }
-    for Added { id, content, special } in added_tokens {
-        if !special {
+    for Added { id, content, special, single_word, lstrip, rstrip, .. } in added_tokens {
+        if !special || *single_word || *lstrip || *rstrip {
             return Err(unsupported(format!("it has {content:?}, which is split off before anything else")));
         }
         if *id as usize >= vocab {

@@ -10,6 +10,8 @@ pub enum Shape {
     Gpt2,
     /// Rotary positions, RMS norm, SwiGLU.
     Llama,
+    /// Llama's with biases of queries, keys and values.
+    Qwen2,
 }
 
 impl Shape {
@@ -18,15 +20,17 @@ impl Shape {
     /// # Errors
     /// All fields that differ from the nearer architecture.
     pub fn of(plan: &ModelPlan) -> Result<Self, PlanError> {
-        let [gpt2, llama] = [Self::Gpt2, Self::Llama].map(|shape| shape.differences(plan));
-        let (nearer, differences) = if gpt2.len() <= llama.len() { (Self::Gpt2, gpt2) } else { (Self::Llama, llama) };
+        let found = [Self::Gpt2, Self::Llama, Self::Qwen2].map(|shape| (shape, shape.differences(plan)));
+        let nearest = found.into_iter().min_by_key(|(_, differences)| differences.len());
+        let (nearer, differences) = nearest.unwrap_or((Self::Gpt2, vec![]));
         if differences.is_empty() {
             return Ok(nearer);
         }
         let needed = differences.join(", ");
         let message = format!("transformers has no such architecture; for {} it needs {needed}", nearer.name());
         Err(PlanError::new("model", message).hint(
-            "GPT-2: learned positions, LayerNorm, GELU. Llama: rotary positions, RMSNorm, SwiGLU. Neither has qk_norm or logit_softcap",
+            "GPT-2: learned positions, LayerNorm, GELU. Llama: rotary positions, RMSNorm, SwiGLU. Qwen2: as Llama, with qkv_bias. None has \
+             qk_norm or logit_softcap",
         ))
     }
 
@@ -34,6 +38,7 @@ impl Shape {
         match self {
             Self::Gpt2 => "GPT-2",
             Self::Llama => "Llama",
+            Self::Qwen2 => "Qwen2",
         }
     }
 
@@ -42,11 +47,17 @@ impl Shape {
         let is_gpt2 = self == Self::Gpt2;
         let positions = if is_gpt2 { Positions::Learned } else { Positions::Rotary };
         let norm = if is_gpt2 { Norm::Layer } else { Norm::Rms };
-        let mlp = if is_gpt2 { Mlp::Gelu } else { Mlp::Swiglu };
+        let (mlp, has_mlp) = match is_gpt2 {
+            true => (Mlp::Gelu, matches!(plan.mlp, Mlp::Gelu | Mlp::GeluExact)),
+            false => (Mlp::Swiglu, plan.mlp == Mlp::Swiglu),
+        };
         let found = [
             (plan.positions != positions, format!("positions {positions:?} ({:?})", plan.positions)),
             (plan.norm != norm, format!("norm {norm:?} ({:?})", plan.norm)),
-            (plan.mlp != mlp, format!("mlp {mlp:?} ({:?})", plan.mlp)),
+            (!has_mlp, format!("mlp {mlp:?} ({:?})", plan.mlp)),
+            (self == Self::Llama && plan.qkv_bias && !plan.bias, "qkv_bias off (on)".to_owned()),
+            (self == Self::Qwen2 && !plan.qkv_bias, "qkv_bias on (off)".to_owned()),
+            (self == Self::Qwen2 && plan.bias, "bias off (on)".to_owned()),
             (is_gpt2 && plan.kv_heads != plan.heads, format!("kv_heads {} ({})", plan.heads, plan.kv_heads)),
             (plan.qk_norm, "qk_norm off (on)".to_owned()),
             (plan.logit_softcap != 0.0, format!("logit_softcap 0 ({})", plan.logit_softcap)),
@@ -63,6 +74,10 @@ mod tests {
     #[test]
     fn a_model_has_an_architecture_or_names_the_differences() {
         let model = |name: &str| preset::find(name, None).unwrap().recipe.model;
+        let llama = model("llama-small");
+        assert_eq!(Shape::of(&ModelPlan { qkv_bias: true, ..llama.clone() }), Ok(Shape::Qwen2));
+        assert_eq!(Shape::of(&ModelPlan { bias: true, qkv_bias: true, ..llama }), Ok(Shape::Llama));
+        assert_eq!(Shape::of(&ModelPlan { mlp: Mlp::GeluExact, ..model("gpt2") }), Ok(Shape::Gpt2));
         for (name, shape) in [
             ("tiny", Shape::Gpt2),
             ("nanogpt-cpu", Shape::Gpt2),

@@ -8,7 +8,7 @@ use crate::hyperparameters::recipe::{
     Batch, Budget, Intervals, Optimizer, OptimizerKind, Recipe, Retention, SchedulePlan,
 };
 use crate::hyperparameters::schedule::Shape;
-use crate::model::{Mlp, ModelPlan, Norm, Positions};
+use crate::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -172,6 +172,12 @@ fn gpt_model(layers: usize, heads: usize, d_model: usize, seq: usize) -> ModelPl
         dropout: 0.0,
         rotary_base: ModelPlan::ROTARY_BASE,
         norm_eps: 0.0,
+        qkv_bias: false,
+        rotary_scaling: RotaryScaling::None,
+        rotary_factor: ModelPlan::ROTARY_FACTOR,
+        rotary_low: ModelPlan::ROTARY_LOW,
+        rotary_high: ModelPlan::ROTARY_HIGH,
+        rotary_original_seq: ModelPlan::ROTARY_ORIGINAL_SEQ,
     }
 }
 

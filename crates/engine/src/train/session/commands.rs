@@ -181,7 +181,7 @@ impl Session {
 
     /// Characters of a prompt that the tokenizer has no token for, quoted.
     fn unknown_chars(&self, prompt: &str) -> String {
-        let (_, unknown) = self.trainer.data.tokenizer().encode_known(prompt);
+        let (_, unknown) = self.trainer.data.tokenizer().encode_prompt(prompt);
         unknown.iter().map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ")
     }
 

@@ -125,14 +125,15 @@ impl Session {
         let began = Instant::now();
         let prompt = prompt.unwrap_or(&self.trainer.plan.prompt).to_owned();
         let tokenizer = self.trainer.data.tokenizer();
-        let (ids, _dropped) = tokenizer.encode_known(&prompt);
+        let (ids, _dropped) = tokenizer.encode_prompt(&prompt);
         let temperature = temperature.unwrap_or(DEFAULT_TEMPERATURE).clamp(0.0, 10.0);
         let args = sample::SampleArgs {
             // A plan of an earlier version may have a larger number.
             tokens: tokens.unwrap_or(self.trainer.plan.recipe.intervals.sample_tokens).min(MAX_SAMPLE_TOKENS),
             temperature,
             seed: self.trainer.plan.seed.wrapping_add(self.steps()),
-            eot: tokenizer.eot(),
+            start: tokenizer.start(),
+            ends: tokenizer.ends(),
         };
         let added = sample::sample(
             &self.trainer.plan.recipe.model,
