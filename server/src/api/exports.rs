@@ -44,7 +44,7 @@ pub async fn export_run(
 }
 
 /// Exports a checkpoint as one tar file with the folder that Hugging Face's `transformers` loads (`AutoModelForCausalLM`, `AutoTokenizer`):
-/// config.json, model.safetensors, tokenizer.json. Models of the GPT-2 and Llama architectures only.
+/// config.json, model.safetensors, tokenizer.json. Models of the GPT-2, Llama and Qwen2 architectures only.
 #[utoipa::path(get, path = "/runs/{id}/checkpoints/{cid}/export", tag = "runs", params(("id" = RunId, Path), ("cid" = String, Path)),
     responses((status = 200, description = "A tar file with one folder.", content_type = "application/x-tar", body = Vec<u8>),
         (status = 404, body = ApiErrorBody), (status = 409, description = "The checkpoint is not kept or damaged.", body = ApiErrorBody),
@@ -118,9 +118,10 @@ pub struct ImportQuery {
     name: Option<String>,
 }
 
-/// Imports the archive of a run, or a model of the GPT-2 or Llama architecture from `transformers` (config.json, model.safetensors,
-/// tokenizer.json, as files of a form or as one tar file). The import creates a finished run with its series, journal and checkpoints,
-/// which can be used for inspections, completions and forks.
+/// Imports the archive of a run, or a model of the GPT-2, Llama, Mistral or Qwen2 architecture from `transformers` (config.json,
+/// model.safetensors or its shards with their index, tokenizer.json or vocab.json and merges.txt, generation_config.json,
+/// tokenizer_config.json; as files of a form or as one tar file). Other files are ignored, and the first event of the journal lists them. The
+/// import creates a finished run with its series, journal and checkpoints, which can be used for inspections, completions and forks.
 #[utoipa::path(post, path = "/runs/import", tag = "runs", params(ImportQuery),
     request_body(content = Vec<u8>, description = "A tar file; or multipart/form-data with a tar file or the files of a model.", content_type = "application/octet-stream"),
     responses((status = 201, body = RunView), (status = 413, description = "The upload is too large.", body = ApiErrorBody),

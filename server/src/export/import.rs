@@ -1,6 +1,7 @@
 //! Imports: the archive of a run, or the files of a model. An upload is received, unpacked and checked in a separate folder, and becomes a
 //! run as a whole or not at all.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use axum::extract::Request;
@@ -21,8 +22,8 @@ use crate::live::clock::now_ms;
 use crate::runs::create::new_id;
 use crate::runs::name::{NAME_CHARS, checked_name};
 
-/// Maximum number of files of a model.
-const FILES: usize = 64;
+/// Maximum number of files that a model needs: its texts, and the shards of its weights.
+const FILES: usize = 256;
 
 /// Imports what a request contains as a run.
 ///
@@ -114,23 +115,31 @@ fn is_run(tarball: &Path) -> Result<bool, ApiError> {
     Ok(found)
 }
 
-/// Unpacks the files of a model under numbers; returns them with their names, and the name of their folder.
+/// Unpacks the needed files of a model under numbers; returns all files with their names, and the name of their folder. The others are not
+/// written: they have the place of an empty file.
 fn unpack_model(tarball: &Path, folder: &Path) -> Result<(Vec<(String, PathBuf)>, String), ApiError> {
-    let mut files = vec![];
-    let mut given = None;
+    let mut paths = vec![];
+    each_member(tarball, |path, _, _| {
+        paths.push(path.to_owned());
+        Ok(())
+    })?;
+    let needed: HashSet<usize> = engine::interop::folder::select(&paths)?.needed.into_iter().collect();
+    if needed.len() > FILES {
+        return Err(invalid(format!("the tar file has more than {FILES} files of weights, too many for a model")));
+    }
+    let ignored = folder.join("ignored");
+    let mut files: Vec<(String, PathBuf)> = vec![];
     each_member(tarball, |path, bytes, content| {
-        if files.len() >= FILES {
-            return Err(invalid(format!("the tar file has more than {FILES} files, too many for a model")));
-        }
-        let to = folder.join(files.len().to_string());
-        copy(path, bytes, content, &to)?;
-        if let Some((top, _)) = path.split_once('/') {
-            given.get_or_insert_with(|| top.to_owned());
+        let place = files.len();
+        let to = if needed.contains(&place) { folder.join(place.to_string()) } else { ignored.clone() };
+        if needed.contains(&place) {
+            copy(path, bytes, content, &to)?;
         }
         files.push((path.to_owned(), to));
         Ok(())
     })?;
-    Ok((files, given.unwrap_or_else(|| "model".to_owned())))
+    let given = paths.first().and_then(|path| path.split_once('/')).map_or("model", |(top, _)| top);
+    Ok((files, given.to_owned()))
 }
 
 /// The run of an archive as a run of this lab: with a free id and name, on a device of this lab, and with its tokenizer stored.

@@ -48,7 +48,7 @@ pub fn read(
 ) -> Result<ImportedRun, ApiError> {
     let import = import::read(files)?;
     import.keep_tokenizer(corpora)?;
-    let what = format!("a {} model with {} parameters", import.shape.name(), import.model.parameters());
+    let what = describe(&import);
     let plan = plan(&import, device);
     wire::run::plan::check_imported(&plan)?;
     let root = folder.join("model");
@@ -87,6 +87,12 @@ pub fn read(
         pinned: vec![],
         run,
     })
+}
+
+/// The model, and what was left out or changed.
+fn describe(import: &Import) -> String {
+    let model = format!("a {} model with {} parameters", import.shape.name(), import.model.parameters());
+    std::iter::once(model).chain(import.notes.iter().cloned()).collect::<Vec<_>>().join("; ")
 }
 
 /// A plan with the model's architecture and the hyperparameters of the smallest preset.

@@ -413,6 +413,41 @@ async fn an_imported_model_can_be_forked_and_exported() {
     assert_eq!(play["datasets"][0]["tokenizer"], view["plan"]["tokenizer"], "tokenized with the imported tokenizer");
 }
 
+/// A tar file of these files, below a folder.
+fn tar_of(folder: &str, files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(vec![]);
+    for (name, content) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, format!("{folder}/{name}"), content.as_slice()).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trainer_folder_is_imported_without_the_files_that_are_not_needed() {
+    let lab = Lab::open().await;
+    let golden = |name: &str| golden("models/llama-lightning", name);
+    let mut files = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"]
+        .map(|name| (name, golden(name)))
+        .to_vec();
+    files
+        .extend(["optimizer.pt", "rng_state.pth", "training_args.bin"].map(|name| (name, b"\x80\x02}q\x00.".to_vec())));
+    files.push(("onnx/config.json", b"{}".to_vec()));
+    let form: Vec<(&str, &[u8])> = files.iter().map(|(name, content)| (*name, content.as_slice())).collect();
+    for answer in [lab.import_files(&form).await, lab.import("", tar_of("checkpoint-500", &files)).await] {
+        assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.json());
+        let id = answer.json()["summary"]["id"].as_str().unwrap().to_owned();
+        let journal = lab.get(&format!("/api/v1/runs/{id}/events"), &lab.view).await.json().to_string();
+        for said in ["Llama", "optimizer.pt", "training_args.bin", "onnx/config.json", "ignored", "model.", "stripped"]
+        {
+            assert!(journal.contains(said), "{said}: {journal}");
+        }
+        assert!(!journal.contains("tokenizer.json"), "{journal}");
+    }
+}
+
 async fn lab_fork(lab: &Lab, parent: &str, more: String) -> Answer {
     lab.post("/api/v1/runs", &lab.steer, &format!(r#"{{"parent": {{"run": "{parent}"}}{more}}}"#)).await
 }

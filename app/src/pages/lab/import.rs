@@ -65,8 +65,8 @@ fn ImportForm() -> impl IntoView {
         <section class="stack import-run" aria-labelledby="import-title">
             <h2 id="import-title">"Import"</h2>
             <p class="small dim">
-                "Import a run archive (.tar) or a Hugging Face GPT-2 or Llama model (config.json, model.safetensors, \
-                 tokenizer.json)."
+                "Import a run archive (.tar) or a Hugging Face model with the architecture of GPT-2, Llama, Mistral or Qwen2 (all \
+                 files of its folder, or the folder as .tar)."
             </p>
             {move || sent.get().map(|(size, share)| view! {
                 <Progress share=Some(share) label="Upload" is_live=true />
