@@ -15,7 +15,7 @@ pub(crate) fn ServerCommand(
     spawn_local(async move {
         // Without an answer the command is shown as it is.
         if let Ok(info) = api::sign_in_info().await {
-            folder.try_set(Some(info.data_folder));
+            folder.try_set(info.data_folder);
         }
     });
     let text = move || match &*folder.read() {

@@ -70,8 +70,9 @@ pub struct Me {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignInInfo {
-    /// Absolute path of the data folder: the value of `--data` in commands on the machine of the server.
-    pub data_folder: String,
+    /// Absolute path of the data folder: the value of `--data` in commands on the machine of the server. Only for requests to `localhost`,
+    /// because it may name a user or a project.
+    pub data_folder: Option<String>,
 }
 
 /// A token in a list, without its secret text.

@@ -19,6 +19,7 @@ use crate::auth::session::{SESSION_SECS, cookie, me, owner, redeem};
 use crate::auth::{Viewer, identify};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::hosts::is_loopback;
 
 /// A one-time token.
 #[derive(Deserialize, ToSchema)]
@@ -36,12 +37,12 @@ pub struct SignInLink {
     token: String,
 }
 
-/// Returns the data folder, which the command that prints a sign-in link needs. Works without a token.
+/// Returns the data folder, which the command that prints a sign-in link needs, to requests to `localhost`. Works without a token.
 #[utoipa::path(get, path = "/session", tag = "access", responses((status = 200, body = SignInInfo)), security(()))]
-pub async fn sign_in_info(State(lab): State<Lab>) -> Json<SignInInfo> {
+pub async fn sign_in_info(State(lab): State<Lab>, Extension(reached): Extension<Reached>) -> Json<SignInInfo> {
     let data = &lab.settings.data;
-    let data_folder = std::path::absolute(data).unwrap_or_else(|_| data.clone()).display().to_string();
-    Json(SignInInfo { data_folder })
+    let path = || std::path::absolute(data).unwrap_or_else(|_| data.clone()).display().to_string();
+    Json(SignInInfo { data_folder: is_loopback(&reached.host).then(path) })
 }
 
 /// Signs in with a one-time token. The response sets a cookie.

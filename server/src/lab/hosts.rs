@@ -18,15 +18,20 @@ impl Hosts {
     /// Whether the value of a Host header names this server. Its port is not compared, because tunnels change it.
     pub fn allows(&self, authority: &str) -> bool {
         let Some(host) = host_of(authority) else { return false };
-        if host == "localhost" || self.names.contains(&host) {
-            return true;
-        }
-        match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
-            // Unlike a name, an address cannot be made to resolve to this machine, so a server on all addresses accepts any.
-            Ok(ip) => ip.is_loopback() || ip == self.listen || self.listen.is_unspecified(),
-            Err(_) => false,
-        }
+        // Unlike a name, an address cannot be made to resolve to this machine, so a server on all addresses accepts any.
+        let is_own = |ip: IpAddr| ip == self.listen || self.listen.is_unspecified();
+        is_loopback(authority) || self.names.contains(&host) || address_in(&host).is_some_and(is_own)
     }
+}
+
+/// Whether the value of a Host header names the machine of the browser itself.
+pub fn is_loopback(authority: &str) -> bool {
+    let host = host_of(authority);
+    host.is_some_and(|host| host == "localhost" || address_in(&host).is_some_and(|ip| ip.is_loopback()))
+}
+
+fn address_in(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 /// The host of `host:port` in lower case; `None` for other text.
