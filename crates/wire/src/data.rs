@@ -1,4 +1,5 @@
-//! Datasets and tokenizers, as pages list them and plans name them.
+//! Datasets, their imports and tokenizers, as pages list them and plans name them.
 
 pub mod corpus;
+pub mod import;
 pub mod tokenizer;
