@@ -24,6 +24,7 @@ pub(crate) fn view() -> RunView {
         datasets: vec![DatasetInfo {
             tokenizer: Tokenizer::Char,
             vocab: 4,
+            unused: 0,
             train_tokens: 900_000,
             valid_tokens: 100_000,
             bytes_per_token: 2.0,

@@ -10,6 +10,7 @@
 pub mod hugging_face;
 pub(crate) mod imported;
 mod spelling;
+pub(crate) mod training;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -278,6 +279,12 @@ impl TextTokenizer {
             }
         }
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Number of tokens that no text gives, besides the end-of-text token: a byte-pair encoding has them if its text gave fewer merges than
+    /// the vocabulary size.
+    pub(crate) fn unused(&self) -> usize {
+        self.pieces.iter().filter(|piece| piece.is_none()).count().saturating_sub(usize::from(self.eot.is_some()))
     }
 
     /// Vocabulary size; every id is below it.

@@ -221,7 +221,7 @@ fn tokenization_row(info: &DatasetInfo) -> AnyView {
     view! {
         <tr>
             <th scope="row" class="mono" title=name(info.tokenizer)>{info.tokenizer.to_string()}</th>
-            <td class="right">{grouped(u64::from(info.vocab))}</td>
+            <td class="right">{vocabulary(info)}</td>
             {count(info.train_tokens)}
             {count(info.valid_tokens)}
             <td class="right">
@@ -250,6 +250,20 @@ fn tokenization_row(info: &DatasetInfo) -> AnyView {
         </tr>
     }
     .into_any()
+}
+
+/// The vocabulary size, and how many of its tokens the text does not give.
+fn vocabulary(info: &DatasetInfo) -> AnyView {
+    let size = grouped(u64::from(info.vocab));
+    if info.unused == 0 {
+        return size.into_any();
+    }
+    let used = grouped(u64::from(info.vocab - info.unused));
+    let meaning = format!(
+        "The text gave only {used} tokens. The other {} rows of the embedding are never used: a vocabulary of {used} is enough.",
+        grouped(u64::from(info.unused))
+    );
+    view! { <Number text=format!("{size}, {} unused", grouped(u64::from(info.unused))) meaning /> }.into_any()
 }
 
 /// The first tokens, each with its own background; the tooltip has the token id.

@@ -14,7 +14,7 @@ use crate::data::shards::shard::{ShardInfo, ShardWriter};
 use crate::data::shards::{Part, ShardsFile, folder, matching, put, shard_path, tokenizer_hash};
 use crate::error::{DataError, Progress};
 use crate::files::{sweep, temporary_path, write_json};
-use crate::tokenizer::{self, TextTokenizer, chunks};
+use crate::tokenizer::{self, TextTokenizer, chunks, training};
 
 /// Maximum size of the text from which a vocabulary is trained, bytes: more text changes little, and memory is bounded.
 const TRAINING_BYTES: usize = 64 << 20;
@@ -66,7 +66,7 @@ fn make(
     if !progress(0, None, "bytes") {
         return Err(DataError::Cancelled);
     }
-    let tokenizer = make_tokenizer(corpora, &texts, kind, folder)?;
+    let tokenizer = make_tokenizer(corpora, &texts, kind, folder, progress)?;
     let has_eot = infos.iter().map(|info| info.documents).sum::<u64>() > 1;
     let mut work = Tokenization {
         folder,
@@ -107,6 +107,7 @@ fn make_tokenizer(
     texts: &[Text<'_>],
     kind: Tokenizer,
     folder: &Path,
+    progress: Progress<'_>,
 ) -> Result<TextTokenizer, DataError> {
     match kind {
         Tokenizer::Byte | Tokenizer::Gpt2 => {}
@@ -121,7 +122,8 @@ fn make_tokenizer(
         Tokenizer::Bpe(vocab) => {
             let all: Vec<&str> = texts.iter().flat_map(Text::train_chunks).collect();
             let bytes: usize = all.iter().map(|chunk| chunk.len()).sum();
-            tokenizer::train_bpe(vocab, all.into_iter().step_by(bytes.div_ceil(TRAINING_BYTES).max(1)), folder)?;
+            let some: Vec<&str> = all.into_iter().step_by(bytes.div_ceil(TRAINING_BYTES).max(1)).collect();
+            training::train(vocab, &some, folder, progress)?;
         }
     }
     TextTokenizer::open(kind, folder)
@@ -269,6 +271,7 @@ fn describe(
     Ok(DatasetInfo {
         tokenizer: kind,
         vocab: tokenizer.vocab() as u32,
+        unused: tokenizer.unused() as u32,
         train_tokens: parts.iter().map(|part| part.train.tokens).sum(),
         valid_tokens,
         bytes_per_token: valid_bytes as f64 / valid_tokens.max(1) as f64,

@@ -68,6 +68,9 @@ pub struct DatasetInfo {
     pub tokenizer: Tokenizer,
     /// Vocabulary size of the tokenizer.
     pub vocab: u32,
+    /// Tokens of the vocabulary that no text gives, because the text gave a byte-pair encoding fewer merges than the vocabulary size.
+    #[serde(default)]
+    pub unused: u32,
     /// Tokens of the training split.
     pub train_tokens: u64,
     /// Tokens of the validation split.

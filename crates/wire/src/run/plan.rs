@@ -460,6 +460,15 @@ fn notes(plan: &RunPlan, estimate: &Estimate, corpora: &[(&CorpusInfo, f64)]) ->
         ));
     }
     notes.extend(constant_tail(&plan.live()));
+    if let [(info, _)] = corpora
+        && let Some(made) = info.datasets.iter().find(|made| made.tokenizer == plan.tokenizer && made.unused > 0)
+    {
+        let used = made.vocab - made.unused;
+        notes.push(format!(
+            "{} gave the tokenizer {} only {used} tokens; the other {} rows of the embedding are never used.",
+            info.name, made.tokenizer, made.unused
+        ));
+    }
     if estimate.secs.is_some_and(|secs| secs > 12.0 * 3600.0) {
         notes.push("The run takes more than half a day on this device.".to_owned());
     }
