@@ -6,6 +6,7 @@
 //!   origins; [`headers`]: security headers;
 //! - [`notice`]: HTML pages that the server writes itself.
 
+mod answer;
 pub mod checkpoints;
 pub mod checks;
 pub mod commands;
@@ -32,3 +33,4 @@ pub mod server;
 pub mod session;
 pub mod sockets;
 pub mod tokens;
+pub mod uploads;

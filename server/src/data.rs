@@ -1,15 +1,17 @@
 //! The datasets of the lab: their text, the tokens made of it, and the jobs that make them.
 //!
 //! - [`corpora`]: the engine's functions on datasets, each on a separate thread; [`jobs`]: long work as pages follow it;
-//! - [`upload`]: files of a request; [`catalogue`] and [`download`]: datasets that are fetched; [`built_in`]: datasets that are generated.
+//! - [`upload`]: files of a request; [`staged`]: uploads that wait to be imported; [`catalogue`] and [`download`]: datasets that are fetched; [`built_in`]: datasets that are generated.
 //!
 //! [`engine::data`] reads, tokenizes and generates text.
 
 pub mod built_in;
 pub mod catalogue;
 pub mod corpora;
+mod disk;
 pub mod download;
 pub mod jobs;
+pub mod staged;
 pub mod upload;
 
 use std::path::PathBuf;
@@ -22,6 +24,7 @@ use crate::error::ApiError;
 use crate::live::Feed;
 use corpora::Corpora;
 use jobs::{JobHandle, Jobs};
+use staged::Staged;
 
 /// Work that takes longer continues as a job.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(8);
@@ -35,6 +38,8 @@ pub struct Data {
     pub jobs: Jobs,
     /// Folder of uploads and downloads in progress.
     incoming: PathBuf,
+    /// Uploads that wait to be imported.
+    staged: Staged,
     feed: Feed,
 }
 
@@ -49,7 +54,7 @@ pub enum Outcome<T> {
 impl Data {
     /// The datasets in the folder `corpora`.
     pub fn new(corpora: PathBuf, incoming: PathBuf, feed: Feed) -> Self {
-        Self { corpora: Corpora::new(corpora), jobs: Jobs::default(), incoming, feed }
+        Self { corpora: Corpora::new(corpora), jobs: Jobs::default(), incoming, staged: Staged::default(), feed }
     }
 
     /// Begins a job on a dataset; the Lab page receives its progress.

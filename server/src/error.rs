@@ -3,13 +3,16 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use engine::{DataError, EngineError};
+use serde::Serialize;
 use store::StoreError;
+use wire::data::import::ImportReport;
 use wire::{ApiErrorBody, PlanError};
 
 /// A refused or failed request.
@@ -19,15 +22,26 @@ pub struct ApiError {
     pub status: StatusCode,
     /// Body of the response.
     pub body: Box<ApiErrorBody>,
+    /// What the files of a refused import hold; part of the response.
+    pub report: Option<Box<ImportReport>>,
     /// Cause, for the log.
     pub source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+/// The body of the response.
+#[derive(Serialize)]
+struct ErrorResponse<'a> {
+    #[serde(flatten)]
+    body: &'a ApiErrorBody,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a ImportReport>,
 }
 
 impl ApiError {
     /// An error with this status and code.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let body = ApiErrorBody { code: code.into(), message: message.into(), field: None, hint: None };
-        Self { status, body: Box::new(body), source: None }
+        Self { status, body: Box::new(body), report: None, source: None }
     }
 
     /// Adds what to do about it.
@@ -96,7 +110,7 @@ impl ApiError {
             }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self { status, body: Box::new(body), source: None }
+        Self { status, body: Box::new(body), report: None, source: None }
     }
 }
 
@@ -146,13 +160,20 @@ impl From<DataError> for ApiError {
         let status = match &error {
             DataError::NoCorpus { .. } => StatusCode::NOT_FOUND,
             DataError::CorpusExists { .. } => StatusCode::CONFLICT,
+            DataError::TooMuchText => StatusCode::PAYLOAD_TOO_LARGE,
+            DataError::Disk { source, .. } if source.kind() == ErrorKind::StorageFull => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             DataError::Disk { .. } | DataError::Altered { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let mut converted = Self::new(status, error.code(), error.to_string());
         converted.body.hint = error.hint();
-        if let DataError::NoField { .. } = error {
-            converted.body.field = Some("field".to_owned());
+        match &error {
+            DataError::NoField { .. } | DataError::NoFields { .. } => converted.body.field = Some("field".to_owned()),
+            DataError::NoEncoding { .. } => converted.body.field = Some("encoding".to_owned()),
+            DataError::Refused { report } => converted.report = Some(report.clone()),
+            _ => {}
         }
         converted.source(error)
     }
@@ -176,7 +197,10 @@ impl From<EngineError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body.clone())).into_response();
+        let mut response = {
+            let body = ErrorResponse { body: &self.body, report: self.report.as_deref() };
+            (self.status, Json(body)).into_response()
+        };
         response.extensions_mut().insert(self);
         response
     }

@@ -32,6 +32,7 @@ pub(crate) fn view() -> RunView {
             floor_nats: None,
             sample: vec![],
         }],
+        import: None,
     };
     let device = DeviceInfo {
         id: "cpu".parse().unwrap(),

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)] // helpers of the tests may unwrap
 
 use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,9 +9,10 @@ use engine::DataError;
 use engine::data::corpus;
 use engine::data::dataset::{Dataset, prepare};
 use engine::data::generators;
-use engine::data::import::CorpusImport;
+use engine::data::import::{Files, ISSUES_FILE, import_files, preview_files};
 use engine::kernels::random::Counter;
 use wire::data::corpus::{CorpusInfo, Source};
+use wire::data::import::{ImportOptions, Reason};
 use wire::data::tokenizer::Tokenizer;
 use wire::id::CorpusId;
 
@@ -47,14 +47,30 @@ fn quietly(_: u64, _: Option<u64>, _: &'static str) -> bool {
     true
 }
 
-fn files() -> Source {
+fn files_source() -> Source {
     Source::Files { names: vec![] }
 }
 
 fn import(corpora: &Path, name: &str, parts: &[(&str, &[u8])], field: Option<&str>) -> Result<CorpusInfo, DataError> {
-    let mut intake = CorpusImport::new(corpora, &id(name), name, files())?;
-    parts.iter().try_for_each(|(file, bytes)| intake.add(file, *bytes, field))?;
-    intake.finish(&mut quietly)
+    let options = ImportOptions { field: field.map(str::to_owned), ..ImportOptions::default() };
+    import_with(corpora, name, parts, &options)
+}
+
+fn import_with(
+    corpora: &Path,
+    name: &str,
+    parts: &[(&str, &[u8])],
+    options: &ImportOptions,
+) -> Result<CorpusInfo, DataError> {
+    let from = Folder::new();
+    let place = |(place, (name, bytes)): (usize, &(&str, &[u8]))| {
+        let path = from.0.join(place.to_string());
+        fs::write(&path, bytes).unwrap();
+        ((*name).to_owned(), path)
+    };
+    let files: Vec<(String, PathBuf)> = parts.iter().enumerate().map(place).collect();
+    let from = Files { files: &files, options, max_text_bytes: 20_000_000 };
+    import_files(corpora, &id(name), name, files_source(), from, &mut quietly)
 }
 
 fn names_in(folder: &Path) -> Vec<String> {
@@ -207,56 +223,42 @@ fn several_corpora_share_a_tokenizer_and_are_mixed_by_weight() {
 }
 
 #[test]
-fn invalid_files_give_an_error_with_their_name_and_are_deleted() {
+fn files_without_anything_usable_are_refused_with_the_place_and_leave_nothing() {
     let folder = Folder::new();
     let check = |file: &str, bytes: &[u8], field: Option<&str>, code: &str, words: &[&str]| {
-        let error = import(&folder.0, "bad", &[("good.txt", b"fine"), (file, bytes)], field).unwrap_err();
-        let message = format!("{error} {}", error.hint().unwrap_or_default());
-        assert!(error.code() == code && words.iter().all(|word| message.contains(word)), "{code}: {message}");
+        let error = import(&folder.0, "bad", &[(file, bytes)], field).unwrap_err();
+        let said = format!("{error} {}", error.hint().unwrap_or_default());
+        assert!(error.code() == code && words.iter().all(|word| said.contains(word)), "{code}: {said}");
         assert!(names_in(&folder.0).is_empty());
     };
     check("a.txt", b"", None, "text_empty", &["a.txt"]);
     check("a.txt", b"\xef\xbb\xbf", None, "text_empty", &[]);
     check("a.txt", b"abc\0def", None, "text_binary", &["zero byte", "byte 3", "a.txt"]);
-    check("a.md", b"caf\xe9!", None, "text_binary", &["invalid byte", "byte 3", "UTF-8"]);
+    check("a.md", b"caf\xe9!", None, "text_binary", &["invalid byte", "byte 3", "UTF-8", "windows-1252"]);
     let mut late = vec![b'x'; 3_000_000];
     late[2_500_000] = 0xff;
     check("late.txt", &late, None, "text_binary", &["byte 2500000"]);
     check("cut.txt", "é".as_bytes().split_last().unwrap().1, None, "text_binary", &["byte 0"]);
-    check("a.jsonl", b"{\"text\": \"x\"}\n{\"text\": \n", None, "json_line_invalid", &["line 2"]);
-    check("a.jsonl", b"[1, 2]\n", None, "json_line_invalid", &["line 1", "object"]);
-    check(
-        "a.jsonl",
-        b"{\"title\": \"x\", \"body\": \"y\", \"n\": 1}",
-        None,
-        "json_field_missing",
-        &["\"text\"", "\"body\"", "\"title\""],
-    );
-    check("a.jsonl", b"{\"text\": \"x\"}", Some("body"), "json_field_missing", &["\"body\"", "\"text\""]);
+    check("a.jsonl", b"{\"text\": \n{\"text\": \n", None, "records_invalid", &["line 1", "1 more"]);
+    check("a.json", b"[1, 2]\n", None, "field_missing", &["line 1"]);
+    let object = b"{\"title\": \"x\", \"body\": \"y\", \"n\": 1}";
+    check("a.jsonl", object, None, "field_missing", &["\"text\"", "\"body\"", "\"title\""]);
+    check("a.jsonl", b"{\"text\": \"x\"}", Some("body"), "field_missing", &["\"body\"", "\"text\""]);
+    check("a.txt", b"plain", Some("body"), "field_missing", &["\"body\"", "plain text", ".jsonl"]);
     check("a.jsonl", b"\n\n", None, "text_empty", &[]);
     check("a.jsonl", b"{\"text\": \"x\xff\"}", None, "text_binary", &["byte 11"]);
+    let unknown = ImportOptions { encoding: Some("klingon".to_owned()), ..ImportOptions::default() };
+    let error = import_with(&folder.0, "bad", &[("a.txt", b"x")], &unknown).unwrap_err();
+    assert!(error.code() == "encoding_unknown" && error.to_string().contains("klingon"), "{error}");
+    let large = import(&folder.0, "bad", &[("a.txt", &[b'x'; 20_000_001])], None).unwrap_err();
+    assert_eq!(large.code(), "too_large");
+    assert!(names_in(&folder.0).is_empty());
     assert!(matches!(corpus::read(&folder.0, &id("nope")), Err(DataError::NoCorpus { .. })));
     assert!(matches!(
         generators::generate(&folder.0, &id("x"), "poems", 1, &mut quietly),
         Err(DataError::NoGenerator { .. })
     ));
     assert!(matches!(prepare(&folder.0, &[], Tokenizer::Byte, &mut quietly), Err(DataError::Empty { .. })));
-}
-
-#[test]
-fn an_import_fails_after_a_broken_upload() {
-    struct Broken;
-    impl Read for Broken {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::Error::from(io::ErrorKind::ConnectionReset))
-        }
-    }
-    let folder = Folder::new();
-    let mut intake = CorpusImport::new(&folder.0, &id("b"), "b", files()).unwrap();
-    assert!(matches!(intake.add("b.txt", b"half ".chain(Broken), None), Err(DataError::Incoming { .. })));
-    assert!(matches!(intake.add("c.txt", &b"more"[..], None), Err(DataError::ImportFailed)));
-    assert!(matches!(intake.finish(&mut quietly), Err(DataError::ImportFailed)));
-    assert!(names_in(&folder.0).is_empty());
 }
 
 #[test]
@@ -272,25 +274,62 @@ fn text_is_unchanged_across_block_borders() {
     assert_eq!((marked.chars, marked.alphabet.as_str()), (3, "abc"));
 }
 
+/// A folder with good and bad files.
+const MIXED: [(&str, &[u8]); 6] = [
+    ("a.md", b"first"),
+    ("b.txt", b"second"),
+    ("deep/c.jsonl", b"{\"text\":\"third\"}\n{broken\n{\"text\":\"fourth\"}"),
+    ("deep/.git/x", b"no"),
+    ("p.png", b"\x89PNG\0"),
+    ("empty.txt", b""),
+];
+
 #[test]
-fn a_folder_import_lists_the_files_that_it_skipped() {
-    let (folder, from) = (Folder::new(), Folder::new());
-    fs::create_dir_all(from.0.join("deep/.git")).unwrap();
-    for (name, bytes) in [
-        ("b.txt", &b"second"[..]),
-        ("a.md", b"first"),
-        ("deep/c.jsonl", b"{\"text\":\"third\"}\n{\"text\":\"fourth\"}"),
-        ("deep/.git/x", b"no"),
-        ("p.png", b"\x89PNG\0"),
-        ("empty.txt", b""),
-    ] {
-        fs::write(from.0.join(name), bytes).unwrap();
-    }
-    let mut intake = CorpusImport::new(&folder.0, &id("f"), "f", files()).unwrap();
-    assert_eq!(intake.add_folder(&from.0, None).unwrap(), ["empty.txt", "p.png"]);
-    intake.finish(&mut quietly).unwrap();
+fn an_import_takes_what_is_usable_and_lists_the_rest() {
+    let folder = Folder::new();
+    let info = import(&folder.0, "f", &MIXED, None).unwrap();
     let documents = corpus::documents(&folder.0, &id("f")).unwrap();
     assert_eq!(documents.iter().collect::<Vec<_>>(), ["first", "second", "third", "fourth"]);
+    let report = corpus::read(&folder.0, &id("f")).unwrap().import.unwrap();
+    assert_eq!(info.import.as_ref(), Some(&report));
+    assert_eq!((report.file_count, report.documents, report.skipped), (6, 4, 4));
+    let reasons: Vec<Reason> = report.issues.iter().map(|issue| issue.reason).collect();
+    assert_eq!(reasons, [Reason::Malformed, Reason::Hidden, Reason::Binary, Reason::Empty]);
+    let list = fs::read_to_string(folder.0.join("f").join(ISSUES_FILE)).unwrap();
+    assert_eq!(list.lines().count(), 5, "{list}");
+    assert!(list.contains("deep/c.jsonl,2,skipped,malformed,"), "{list}");
+}
+
+#[test]
+fn a_strict_import_is_refused_with_the_list_and_stores_nothing() {
+    let folder = Folder::new();
+    let strict = ImportOptions { strict: true, ..ImportOptions::default() };
+    let Err(DataError::Refused { report }) = import_with(&folder.0, "f", &MIXED, &strict) else {
+        panic!("a strict import skipped files");
+    };
+    assert_eq!((report.skipped, report.issues.len()), (4, 4));
+    assert!(names_in(&folder.0).is_empty());
+    let repaired: (&str, &[u8]) = ("a.jsonl", b"{\"text\": \"x\", \"n\": NaN}");
+    assert!(matches!(import_with(&folder.0, "f", &[repaired], &strict), Err(DataError::Refused { .. })));
+    assert_eq!(import_with(&folder.0, "f", &MIXED[..2], &strict).unwrap().documents, 2);
+}
+
+#[test]
+fn a_preview_says_what_an_import_gives_and_stores_nothing() {
+    let from = Folder::new();
+    let path = from.0.join("0");
+    fs::write(&path, "{\"story\":\"one\",\"n\":1}\n{\"n\":2,\"title\":\"t\"}\n{\"story\":\"two\"}\n").unwrap();
+    let files = [("a.jsonl".to_owned(), path)];
+    let preview = |options: &ImportOptions| {
+        let from = Files { files: &files, options, max_text_bytes: u64::MAX };
+        preview_files(from, 1_000_000, &files[0].1.with_extension("csv")).unwrap()
+    };
+    let report = preview(&ImportOptions::default());
+    let fields: Vec<_> = report.fields.iter().map(|field| (field.name.as_str(), field.records)).collect();
+    assert_eq!((report.documents, fields), (0, vec![("story", 2), ("title", 1)]), "beyond the first line");
+    let report = preview(&ImportOptions { field: Some("story".to_owned()), ..ImportOptions::default() });
+    assert_eq!((report.documents, report.first, report.skipped), (2, vec!["one".to_owned(), "two".to_owned()], 1));
+    assert!(report.is_complete);
 }
 
 #[test]
@@ -334,7 +373,10 @@ fn altered_files_are_detected_and_named_without_a_panic() {
         Dataset::open(&folder.0, &[id("t")], Tokenizer::Char).is_ok(),
         "a second preparation replaces damaged shards"
     );
-    assert_eq!(names_in(&folder.0.join("t")), ["bpe-300", "char", "documents.bin", "info.json", "text.bin"]);
+    assert_eq!(
+        names_in(&folder.0.join("t")),
+        ["bpe-300", "char", "documents.bin", "info.json", "skipped.csv", "text.bin"]
+    );
     fs::write(folder.0.join("t/documents.bin"), [9; 16]).unwrap();
     assert!(matches!(corpus::documents(&folder.0, &id("t")), Err(DataError::Altered { .. })));
     fs::write(folder.0.join("t/info.json"), b"{").unwrap();

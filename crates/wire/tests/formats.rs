@@ -61,6 +61,7 @@ fn lab() -> (Vec<CorpusInfo>, Vec<DeviceInfo>) {
         entropy_nats: Some(1.0),
         created_ms: 0,
         datasets: vec![],
+        import: None,
     };
     (vec![corpus], vec![device()])
 }

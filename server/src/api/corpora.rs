@@ -4,26 +4,22 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use engine::data::import::ISSUES_FILE;
+use serde::Deserialize;
 use utoipa::ToSchema;
 use wire::data::corpus::{CatalogueEntry, CorpusInfo, DatasetInfo, Job};
+use wire::data::import::{ImportOptions, ImportRefusal};
 use wire::data::tokenizer::Tokenizer;
 use wire::{ApiErrorBody, CorpusId};
 
+use super::answer::answer;
 use super::extract::{Body, Path, Query};
+use super::uploads::{send_csv, upload_query};
 use crate::auth::{Admin, Steerer, Viewer};
+use crate::data::catalogue;
 use crate::data::upload::UploadQuery;
-use crate::data::{Outcome, catalogue};
 use crate::error::ApiError;
 use crate::lab::Lab;
-
-/// The result with this status, or 202 with the job that continues.
-fn answer<T: Serialize>(status: StatusCode, outcome: Outcome<T>) -> Response {
-    match outcome {
-        Outcome::Done(value) => (status, Json(value)).into_response(),
-        Outcome::Job(job) => (StatusCode::ACCEPTED, Json(job)).into_response(),
-    }
-}
 
 /// Lists the datasets.
 #[utoipa::path(get, path = "/corpora", tag = "data", responses((status = 200, body = Vec<CorpusInfo>)))]
@@ -31,19 +27,39 @@ pub async fn list_corpora(_: Viewer, State(lab): State<Lab>) -> Result<Json<Vec<
     lab.data.corpora.list().await.map(Json)
 }
 
-/// Uploads a dataset: a plain body, or the files of a form. Long work continues as a job.
-#[utoipa::path(post, path = "/corpora", tag = "data", params(UploadQuery),
-    request_body(content = Vec<u8>, description = "Text, Markdown or JSON Lines; or multipart/form-data with one or more files.", content_type = "application/octet-stream"),
+/// Uploads a dataset: a plain body, or the files of a form. What cannot be used is skipped and listed in `import` of the answer. Long work
+/// continues as a job.
+#[utoipa::path(post, path = "/corpora", tag = "data", params(UploadQuery, ImportOptions),
+    request_body(content = Vec<u8>, description = "Text, Markdown, JSON, JSON Lines, CSV, TSV or Parquet, compressed with gzip or zstd or not; or multipart/form-data with one or more such files.", content_type = "application/octet-stream"),
     responses((status = 201, body = CorpusInfo), (status = 202, body = Job), (status = 413, description = "The upload is too large.", body = ApiErrorBody),
-        (status = 422, description = "The files have no text.", body = ApiErrorBody)))]
+        (status = 422, description = "The files have no text, none has the field, or the import is strict and something would be skipped.", body = ImportRefusal),
+        (status = 507, description = "The disk is full.", body = ApiErrorBody)))]
 pub async fn upload_corpus(
     _: Steerer,
     State(lab): State<Lab>,
-    Query(query): Query<UploadQuery>,
+    Query(pairs): Query<Vec<(String, String)>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let outcome = lab.data.upload(query, lab.settings.upload_bytes, request).await?;
+    let (query, options) = upload_query(pairs)?;
+    let outcome = lab.data.upload(query, options, lab.settings.upload_bytes, request).await?;
     Ok(answer(StatusCode::CREATED, outcome))
+}
+
+/// Returns everything that the import of a dataset skipped or repaired: file, line, outcome, reason, message.
+#[utoipa::path(get, path = "/corpora/{id}/skipped.csv", tag = "data", params(("id" = CorpusId, Path)),
+    responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = ApiErrorBody)))]
+pub async fn list_skipped(
+    _: Viewer,
+    State(lab): State<Lab>,
+    Path(corpus): Path<CorpusId>,
+) -> Result<Response, ApiError> {
+    lab.data.corpora.read(&corpus).await?;
+    let path = lab.data.corpora.folder().join(corpus.as_str()).join(ISSUES_FILE);
+    if !path.exists() {
+        return Err(ApiError::not_found(format!("{corpus} has no list of skipped files"))
+            .hint("only imported datasets have one"));
+    }
+    send_csv(&path, &format!("{corpus}-skipped.csv")).await
 }
 
 /// Returns a dataset: its size, a sample, and its tokenizations.

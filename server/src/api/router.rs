@@ -15,7 +15,7 @@ use super::log::log_errors;
 use super::openapi::Document;
 use super::{
     checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, inspections, lab, metrics,
-    openapi, page, planning, reached, runs, series, session, sockets, tokens,
+    openapi, page, planning, reached, runs, series, session, sockets, tokens, uploads,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -101,7 +101,11 @@ fn data_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(lab::list_jobs))
         .routes(routes!(checks::list_checks))
         .routes(routes!(corpora::get_corpus, corpora::delete_corpus))
+        .routes(routes!(corpora::list_skipped))
         .routes(routes!(corpora::tokenize_corpus))
+        .routes(routes!(uploads::preview_upload, uploads::discard_upload))
+        .routes(routes!(uploads::import_upload))
+        .routes(routes!(uploads::list_skipped_of_upload))
         .routes(routes!(corpora::list_catalogue))
         .routes(routes!(corpora::download_corpus))
 }
@@ -110,6 +114,7 @@ fn data_routes() -> OpenApiRouter<Lab> {
 fn upload_routes() -> OpenApiRouter<Lab> {
     OpenApiRouter::new()
         .routes(routes!(corpora::list_corpora, corpora::upload_corpus))
+        .routes(routes!(uploads::stage_upload))
         .routes(routes!(exports::import_run))
         .layer(DefaultBodyLimit::disable())
 }

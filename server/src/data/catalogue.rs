@@ -14,12 +14,8 @@ struct Listed {
     url: &'static str,
     download_bytes: u64,
     sha256: Option<&'static str>,
-    /// Text between two documents, if the file has several.
-    separator: Option<&'static str>,
     licence: &'static str,
 }
-
-const END_OF_TEXT: Option<&str> = Some("<|endoftext|>");
 
 const CATALOGUE: [Listed; 4] = [
     Listed {
@@ -29,7 +25,6 @@ const CATALOGUE: [Listed; 4] = [
         url: "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
         download_bytes: 1_115_394,
         sha256: Some("86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),
-        separator: None,
         licence: "public domain",
     },
     Listed {
@@ -39,7 +34,6 @@ const CATALOGUE: [Listed; 4] = [
         url: "https://huggingface.co/datasets/roneneldan/TinyStories/resolve/main/TinyStoriesV2-GPT4-valid.txt",
         download_bytes: 22_502_601,
         sha256: None,
-        separator: END_OF_TEXT,
         licence: "CDLA-Sharing-1.0",
     },
     Listed {
@@ -49,7 +43,6 @@ const CATALOGUE: [Listed; 4] = [
         url: "https://huggingface.co/datasets/roneneldan/TinyStories/resolve/main/TinyStoriesV2-GPT4-train.txt",
         download_bytes: 2_227_753_162,
         sha256: None,
-        separator: END_OF_TEXT,
         licence: "CDLA-Sharing-1.0",
     },
     Listed {
@@ -59,7 +52,6 @@ const CATALOGUE: [Listed; 4] = [
         url: "https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/data/wikitext-2/train.txt",
         download_bytes: 10_797_148,
         sha256: None,
-        separator: None,
         licence: "CC BY-SA 3.0",
     },
 ];
@@ -88,7 +80,7 @@ pub fn entries() -> Vec<CatalogueEntry> {
 /// 404 for an unknown id, 409 for a dataset that exists.
 pub async fn fetch(data: &Data, corpus: CorpusId) -> Result<Job, ApiError> {
     let listed = CATALOGUE.iter().find(|listed| listed.id == corpus.as_str());
-    let (listed, entry) = listed.and_then(|listed| Some((listed, entry(listed)?))).ok_or_else(|| {
+    let entry = listed.and_then(entry).ok_or_else(|| {
         ApiError::not_found(format!("the catalogue has no dataset {corpus}"))
             .hint("GET /api/v1/catalogue lists the datasets that can be downloaded")
     })?;
@@ -102,9 +94,8 @@ pub async fn fetch(data: &Data, corpus: CorpusId) -> Result<Job, ApiError> {
     let job = data.begin_job(format!("Downloading {}", entry.name), corpus, "bytes");
     let id = job.id();
     let shared = data.clone();
-    let separator = listed.separator;
     tokio::task::spawn_blocking(move || {
-        download::fetch(&shared, &entry, separator, job);
+        download::fetch(&shared, &entry, job);
         shared.feed.wake_queue();
     });
     data.jobs.get(id).ok_or_else(|| no_job(id))

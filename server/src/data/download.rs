@@ -1,13 +1,14 @@
 //! Downloads a dataset: into a partial file that a later attempt continues, checked by its hash, then imported like an upload.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use engine::data::import::CorpusImport;
+use engine::data::import::{Files, import_files};
 use ring::digest::{Context, SHA256};
 use wire::data::corpus::{CatalogueEntry, Source};
+use wire::data::import::ImportOptions;
 
 use super::Data;
 use super::corpora::{progress_of, with_hint};
@@ -34,11 +35,11 @@ enum DownloadError {
 }
 
 /// Downloads and imports a dataset; the job says whether it failed.
-pub(super) fn fetch(data: &Data, entry: &CatalogueEntry, separator: Option<&str>, job: JobHandle) {
+pub(super) fn fetch(data: &Data, entry: &CatalogueEntry, job: JobHandle) {
     let part = data.incoming.join(format!("{}.part", entry.id));
     let ended = download(entry, &part, &job)
         .and_then(|()| check_hash(entry, &part))
-        .and_then(|()| import(data, entry, separator, &part, &job));
+        .and_then(|()| import(data, entry, &part, &job));
     match ended {
         Ok(()) => {
             if let Err(error) = fs::remove_file(&part) {
@@ -137,86 +138,14 @@ fn hash_of(path: &Path) -> io::Result<String> {
     Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn import(
-    data: &Data,
-    entry: &CatalogueEntry,
-    separator: Option<&str>,
-    part: &Path,
-    job: &JobHandle,
-) -> Result<(), DownloadError> {
-    let file = File::open(part).map_err(|source| DownloadError::Disk { path: part.to_owned(), source })?;
-    let file = BufReader::with_capacity(1 << 16, file);
+fn import(data: &Data, entry: &CatalogueEntry, part: &Path, job: &JobHandle) -> Result<(), DownloadError> {
+    let name = entry.url.rsplit('/').next().unwrap_or("text.txt").to_owned();
+    let files = [(name, part.to_owned())];
+    let options = ImportOptions { field: entry.field.clone(), ..ImportOptions::default() };
+    let from = Files { files: &files, options: &options, max_text_bytes: u64::MAX };
     let source = Source::Catalogue { url: entry.url.clone() };
-    let mut intake = CorpusImport::new(data.corpora.folder(), &entry.id, &entry.name, source)?;
-    match separator {
-        Some(separator) => intake.add("documents.jsonl", JsonLines::new(file, separator), Some("text"))?,
-        None => {
-            let name = entry.url.rsplit('/').next().unwrap_or("text.txt");
-            intake.add(name, file, entry.field.as_deref())?
-        }
-    };
-    intake.finish(&mut progress_of(job))?;
+    import_files(data.corpora.folder(), &entry.id, &entry.name, source, from, &mut progress_of(job))?;
     Ok(())
-}
-
-/// Text with separators between its documents, read as JSON Lines with one document per line.
-struct JsonLines<R> {
-    from: R,
-    separator: String,
-    document: Vec<u8>,
-    line: io::Cursor<Vec<u8>>,
-    is_over: bool,
-}
-
-impl<R: BufRead> JsonLines<R> {
-    fn new(from: R, separator: &str) -> Self {
-        Self { from, separator: separator.to_owned(), document: vec![], line: io::Cursor::default(), is_over: false }
-    }
-
-    /// Reads to the end of the next document that is not empty.
-    fn next_document(&mut self) -> io::Result<()> {
-        let separator = self.separator.clone().into_bytes();
-        let mut searched = 0;
-        loop {
-            let found = self.document[searched..]
-                .windows(separator.len())
-                .position(|window| window == separator)
-                .map(|at| searched + at);
-            if found.is_none() && !self.is_over {
-                // No separator spans lines, so what was searched need not be searched again.
-                searched = self.document.len();
-                self.is_over = self.from.read_until(b'\n', &mut self.document)? == 0;
-                continue;
-            }
-            let end = found.unwrap_or(self.document.len());
-            let rest = self.document.split_off((end + separator.len()).min(self.document.len()));
-            self.document.truncate(end);
-            let whole = std::mem::replace(&mut self.document, rest);
-            searched = 0;
-            let text = std::str::from_utf8(&whole)
-                .map_err(|source| io::Error::new(io::ErrorKind::InvalidData, source))?
-                .trim();
-            if !text.is_empty() {
-                let mut line = serde_json::to_vec(&serde_json::json!({ "text": text }))?;
-                line.push(b'\n');
-                self.line = io::Cursor::new(line);
-                return Ok(());
-            }
-            if found.is_none() {
-                return Ok(());
-            }
-        }
-    }
-}
-
-impl<R: BufRead> Read for JsonLines<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.line.position() >= self.line.get_ref().len() as u64 {
-            self.line = io::Cursor::default();
-            self.next_document()?;
-        }
-        self.line.read(buffer)
-    }
 }
 
 fn host_of(url: &str) -> String {

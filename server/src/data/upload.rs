@@ -1,67 +1,107 @@
 //! The files of an upload: written to a temporary folder first, then imported by the engine on a separate thread. No name from a request
-//! becomes a path: files on disk are numbered, and names are only displayed.
+//! becomes a path: files on disk are numbered, and names are only displayed and say what a file holds.
 
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
-use engine::DataError;
-use engine::data::import::CorpusImport;
+use engine::data::import::{Files, import_files};
 use futures_util::{Stream, StreamExt};
-use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use utoipa::IntoParams;
 use wire::CorpusId;
 use wire::data::corpus::{CorpusInfo, Source};
+use wire::data::import::ImportOptions;
 
 use super::corpora::progress_of;
-use super::jobs::JobHandle;
+use super::disk::{check_space, write_failed};
 use super::{Data, Outcome};
 use crate::error::ApiError;
 
 /// Maximum number of files in one upload.
 const FILES: usize = 20_000;
-/// Files that the description of a dataset names.
-const NAMED_FILES: usize = 20;
+/// Characters of a name that is displayed.
+const NAME_CHARS: usize = 120;
+/// Text that an upload of the maximum size may hold for each of its bytes; texts are compressed to a third or a quarter.
+const TEXT_PER_BYTE: u64 = 4;
+/// Bytes between two checks of the free space.
+const CHECK_BYTES: u64 = 16_000_000;
 
-#[derive(Default, Deserialize, IntoParams)]
+#[derive(Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UploadQuery {
-    /// Display name; by default the name of the first file.
-    name: Option<String>,
-    /// Field with the text, for JSON Lines.
-    field: Option<String>,
+    /// Display name; by default the name of the first file or of the folder.
+    pub(crate) name: Option<String>,
     /// Name of a plain body; its extension says what it is. `text.txt` by default.
-    filename: Option<String>,
+    pub(crate) filename: Option<String>,
 }
 
 impl Data {
     /// Receives the files of a request and imports them as a dataset.
     ///
     /// # Errors
-    /// 413 for an upload above `max_bytes`, 422 for files without text; an interrupted upload; an IO error.
+    /// 413 for an upload above `max_bytes`, 422 for files without text, 507 for a full disk; an interrupted upload; an IO error.
     pub async fn upload(
         &self,
         query: UploadQuery,
+        options: ImportOptions,
         max_bytes: u64,
         request: Request,
     ) -> Result<Outcome<CorpusInfo>, ApiError> {
-        let mut upload = Upload::new(self, query, max_bytes)?;
-        let filename = upload.query.filename.clone().unwrap_or_else(|| "text.txt".to_owned());
+        let upload = Arc::new(self.receive(query, options, max_bytes, request).await?);
+        let (name, options) = (upload.name(), upload.options.clone());
+        self.import(upload, &name, options, || ()).await
+    }
+
+    /// Receives the files of a request.
+    pub(super) async fn receive(
+        &self,
+        query: UploadQuery,
+        options: ImportOptions,
+        max_bytes: u64,
+        request: Request,
+    ) -> Result<Upload, ApiError> {
+        let filename = query.filename.clone().unwrap_or_else(|| "text.txt".to_owned());
+        let mut upload = Upload::new(self, max_bytes)?;
+        (upload.given_name, upload.options) = (query.name, options);
         upload.receive(request, &filename).await?;
-        upload.check()?;
-        let name = upload.name();
-        let corpus = self.free_id(&name).await?;
+        if upload.files.is_empty() {
+            return Err(
+                ApiError::invalid("text_empty", "the form has no file").hint("add a file with text to the form")
+            );
+        }
+        Ok(upload)
+    }
+
+    /// Imports received files as a dataset of this name; `imported` is called once that is done.
+    ///
+    /// # Errors
+    /// 422 for files without text, a missing field, or a strict import that would skip something; 507 for a full disk; an IO error.
+    pub(super) async fn import(
+        &self,
+        upload: Arc<Upload>,
+        name: &str,
+        options: ImportOptions,
+        imported: impl FnOnce() + Send + 'static,
+    ) -> Result<Outcome<CorpusInfo>, ApiError> {
+        check_space(self.corpora.folder(), upload.bytes)?;
+        let (name, corpus) = (name.to_owned(), self.free_id(name).await?);
         let job = self.begin_job(format!("Importing {name}"), corpus.clone(), "bytes");
         let (job_id, corpora) = (job.id(), self.corpora.clone());
-        let work =
-            async move { corpora.run_job(job, move |folder, job| import(folder, &corpus, &name, &upload, job)).await };
+        let work = async move {
+            let info = corpora.run_job(job, move |folder, job| {
+                let from = upload.as_files(&options);
+                import_files(folder, &corpus, &name, Source::Files { names: vec![] }, from, &mut progress_of(job))
+            });
+            let info = info.await?;
+            imported();
+            Ok(info)
+        };
         self.finish_or_continue(job_id, work).await
     }
 
@@ -79,39 +119,32 @@ impl Data {
     }
 }
 
-fn import(
-    corpora: &Path,
-    id: &CorpusId,
-    name: &str,
-    upload: &Upload,
-    job: &JobHandle,
-) -> Result<CorpusInfo, DataError> {
-    let names = upload.files.iter().take(NAMED_FILES).map(|(name, _)| name.clone()).collect();
-    let mut intake = CorpusImport::new(corpora, id, name, Source::Files { names })?;
-    for (name, path) in &upload.files {
-        let file = File::open(path).map_err(|source| DataError::Incoming { name: name.clone(), source })?;
-        intake.add(name, BufReader::new(file), upload.query.field.as_deref())?;
-    }
-    intake.finish(&mut progress_of(job))
-}
-
 /// The files of one request; they are deleted when this is dropped.
 pub(crate) struct Upload {
     folder: TempDir,
-    query: UploadQuery,
-    /// The name of each file as given, for display, and its path.
+    given_name: Option<String>,
+    pub(super) options: ImportOptions,
+    /// The name of each file as given, for display, and where it is.
     pub(crate) files: Vec<(String, PathBuf)>,
     /// Size of all files.
     pub(crate) bytes: u64,
     max_bytes: u64,
+    /// Bytes at the last check of the free space.
+    checked_bytes: u64,
 }
 
 impl Upload {
     /// Makes a temporary folder for up to `max_bytes`.
-    pub(crate) fn new(data: &Data, query: UploadQuery, max_bytes: u64) -> Result<Self, ApiError> {
-        let folder = tempfile::Builder::new().prefix("upload-").tempdir_in(&data.incoming);
-        let folder = folder.map_err(|source| ApiError::internal("making a folder for an upload", source))?;
-        Ok(Self { folder, query, files: vec![], bytes: 0, max_bytes })
+    pub(crate) fn new(data: &Data, max_bytes: u64) -> Result<Self, ApiError> {
+        let folder = tempfile::Builder::new().prefix("upload-").rand_bytes(16).tempdir_in(&data.incoming);
+        let folder = folder.map_err(|source| write_failed("making a folder for an upload", source))?;
+        let options = ImportOptions::default();
+        Ok(Self { folder, given_name: None, options, files: vec![], bytes: 0, max_bytes, checked_bytes: 0 })
+    }
+
+    /// The files as the engine reads them, with these options.
+    pub(super) fn as_files<'a>(&'a self, options: &'a ImportOptions) -> Files<'a> {
+        Files { files: &self.files, options, max_text_bytes: self.max_bytes.saturating_mul(TEXT_PER_BYTE) }
     }
 
     /// The folder of the files, and of whatever else is made of them.
@@ -121,6 +154,8 @@ impl Upload {
 
     /// Receives all files of a form, or a plain body as one file of this name.
     pub(crate) async fn receive(&mut self, request: Request, filename: &str) -> Result<(), ApiError> {
+        let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        check_space(self.folder(), length.unwrap_or(0).min(self.max_bytes))?;
         if is_form(request.headers()) {
             let form = Multipart::from_request(request, &())
                 .await
@@ -142,16 +177,15 @@ impl Upload {
         Ok(())
     }
 
-    /// `name` and `field` may also be fields of the form.
+    /// The name and the options may also be fields of the form.
     async fn receive_field(&mut self, part: Field<'_>) -> Result<(), ApiError> {
         let key = part.name().unwrap_or_default().to_owned();
         let value = part.text().await.map_err(form_failed)?;
-        match key.as_str() {
-            "name" => self.query.name = Some(value),
-            "field" if !value.is_empty() => self.query.field = Some(value),
-            _ => {}
+        if key == "name" {
+            self.given_name = Some(value);
+            return Ok(());
         }
-        Ok(())
+        set_option(&mut self.options, &key, &value)
     }
 
     async fn receive_file(
@@ -165,7 +199,7 @@ impl Upload {
                 .hint("join them into one JSON Lines file"));
         }
         let path = self.folder().join(self.files.len().to_string());
-        let disk = |source: std::io::Error| ApiError::internal("writing an upload", source);
+        let disk = |source: std::io::Error| write_failed("writing an upload", source);
         let mut file = tokio::fs::File::create(&path).await.map_err(disk)?;
         while let Some(chunk) = content.next().await {
             let chunk = chunk?;
@@ -174,28 +208,20 @@ impl Upload {
                 let message = format!("the upload is larger than {} MB", self.max_bytes / 1_000_000);
                 return Err(too_large("too_large", message).hint("upload it in parts, as several datasets"));
             }
+            if self.bytes > self.checked_bytes + CHECK_BYTES {
+                check_space(self.folder(), CHECK_BYTES)?;
+                self.checked_bytes = self.bytes;
+            }
             file.write_all(&chunk).await.map_err(disk)?;
         }
         file.flush().await.map_err(disk)?;
-        self.files.push((displayed(name), path));
+        self.files.push((shortened(name), path));
         Ok(())
     }
 
-    /// Refuses an upload without text before the engine reads it.
-    fn check(&self) -> Result<(), ApiError> {
-        if self.files.is_empty() {
-            return Err(
-                ApiError::invalid("text_empty", "the form has no file").hint("add a file with text to the form")
-            );
-        }
-        if self.bytes == 0 {
-            return Err(DataError::Empty { name: self.files[0].0.clone() }.into());
-        }
-        Ok(())
-    }
-
-    fn name(&self) -> String {
-        let given = self.query.name.as_deref().map(displayed).filter(|name| !name.is_empty());
+    /// The given name, or one made of the first file's.
+    pub(super) fn name(&self) -> String {
+        let given = self.given_name.as_deref().map(displayed).filter(|name| !name.is_empty());
         given.unwrap_or_else(|| {
             let first = self.files.first().map_or("text", |(name, _)| name.as_str());
             let stem = if first.contains('/') {
@@ -208,6 +234,20 @@ impl Upload {
     }
 }
 
+/// Sets an option from its text form.
+///
+/// # Errors
+/// 422 for an unknown option or an invalid value, so that none is dropped silently.
+pub(crate) fn set_option(options: &mut ImportOptions, key: &str, value: &str) -> Result<(), ApiError> {
+    match options.set(key, value) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(ApiError::invalid("value_invalid", format!("an upload has no option {key:?}"))
+            .field(key)
+            .hint("name, field, split, separator, encoding, line_ends and strict are options")),
+        Err(error) => Err(ApiError::invalid("value_invalid", format!("{key}: {error}")).field(key)),
+    }
+}
+
 fn is_form(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
@@ -215,9 +255,19 @@ fn is_form(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.starts_with("multipart/form-data"))
 }
 
-/// A name for display: one line, at most 120 characters. Never used as a path.
-fn displayed(name: &str) -> String {
-    name.trim().chars().filter(|c| !c.is_control()).take(120).collect()
+/// A name for display: one line, at most [`NAME_CHARS`] characters. Never used as a path.
+pub(super) fn displayed(name: &str) -> String {
+    name.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect()
+}
+
+/// The name of a file for display, with its end, which says what it holds.
+fn shortened(name: &str) -> String {
+    let plain: Vec<char> = name.trim().chars().filter(|c| !c.is_control()).collect();
+    if plain.len() <= NAME_CHARS {
+        return plain.into_iter().collect();
+    }
+    let half = NAME_CHARS / 2;
+    plain[..half].iter().chain(&['…']).chain(&plain[plain.len() - half..]).collect()
 }
 
 /// The letters, digits and dashes of a name; `text` if it has none.
@@ -263,5 +313,12 @@ mod tests {
             assert!(slug(name).parse::<CorpusId>().is_ok());
         }
         assert!(slug(&"x".repeat(500)).parse::<CorpusId>().is_ok());
+    }
+
+    #[test]
+    fn long_names_of_files_keep_their_end() {
+        let long = format!("{}.jsonl", "ä".repeat(400));
+        assert!(shortened(&long).ends_with(".jsonl") && shortened(&long).chars().count() <= NAME_CHARS + 1);
+        assert_eq!(shortened(" a\nb.txt "), "ab.txt");
     }
 }

@@ -15,7 +15,7 @@ use wire::{DeviceId, Event, RunId, RunState};
 use super::imported_model::{self, NewEntry};
 use super::tarball::{copy, each_member, invalid, is_tarball};
 use super::unpack::{self, Unpacked};
-use crate::data::upload::{Upload, UploadQuery};
+use crate::data::upload::Upload;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::clock::now_ms;
@@ -30,7 +30,7 @@ const FILES: usize = 256;
 /// # Errors
 /// 413 for a large upload, 422 for invalid content; an interrupted upload; an IO error.
 pub async fn import(lab: &Lab, request: Request, name: Option<String>, author: Author) -> Result<RunId, ApiError> {
-    let mut upload = Upload::new(&lab.data, UploadQuery::default(), lab.settings.import_bytes)?;
+    let mut upload = Upload::new(&lab.data, lab.settings.import_bytes)?;
     upload.receive(request, "archive.tar").await?;
     let shared = lab.clone();
     // The caller may disconnect: a run that has been received is imported as a whole.

@@ -94,19 +94,23 @@ fn files_without_text_are_refused_with_the_position() {
         &["latin.txt", "byte 3", "UTF-8"],
     );
     let lines = json_lines(1, 2000, "story");
-    owner.upload("filename=a.jsonl", lines.as_bytes()).refused(422, "json_field_missing", &["\"story\"", "line 1"]);
+    owner.upload("filename=a.jsonl", lines.as_bytes()).refused(422, "field_missing", &["\"story\"", "line 1"]);
     owner.upload("filename=a.jsonl&field=tale", lines.as_bytes()).refused(
         422,
-        "json_field_missing",
+        "field_missing",
         &["\"story\"", "\"tale\""],
     );
     let cut = format!("{lines}{{\"story\": ");
-    owner.upload("filename=a.jsonl&field=story", cut.as_bytes()).refused(422, "json_line_invalid", &["line"]);
-    owner.upload_form("name=none", &[]).refused(422, "text_empty", &["no file"]);
-    owner.upload_form("name=half", &[("good.txt", b"some good text"), ("bad.txt", b"\0\0")]).refused(
+    owner.upload("filename=a.jsonl&field=story&strict=true", cut.as_bytes()).refused(
         422,
-        "text_binary",
-        &["bad.txt", "byte 0"],
+        "import_refused",
+        &["1 files or records"],
+    );
+    owner.upload_form("name=none", &[]).refused(422, "text_empty", &["no file"]);
+    owner.upload_form("name=half&strict=true", &[("good.txt", b"some good text"), ("bad.txt", b"\0\0")]).refused(
+        422,
+        "import_refused",
+        &["1 files or records"],
     );
     owner.get("/corpora/half").refused(404, "not_found", &[]);
     assert_eq!(owner.get("/corpora").read::<Vec<CorpusInfo>>().len(), 0, "no partial dataset is left");

@@ -62,6 +62,7 @@ impl Draft {
                 .duration_since(SystemTime::UNIX_EPOCH)
                 .map_or(0, |since| since.as_millis() as i64),
             datasets: vec![],
+            import: None,
         };
         Ok(Self {
             corpora: corpora.to_owned(),
@@ -79,6 +80,11 @@ impl Draft {
     /// The description of the corpus so far.
     pub(crate) fn info(&mut self) -> &mut CorpusInfo {
         &mut self.info
+    }
+
+    /// The folder that it is written in.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.clone()
     }
 
     /// Adds to the current document.

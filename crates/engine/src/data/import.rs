@@ -1,240 +1,244 @@
-//! The import of corpora: single files, JSON Lines, folders. Every byte is checked while it is read, and a failed import deletes its files.
+//! Files that become a corpus, or a preview of it. What they hold is read by the crate `documents`, which lists what cannot be used. An import
+//! that fails deletes what it wrote.
 
-use std::fs;
-use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-use wire::data::corpus::{CorpusInfo, Source as CorpusSource};
+use ::documents::file::read_file;
+use ::documents::{DocumentsError, Intake, IssueList, Sink, Stopped};
+use wire::data::corpus::{CorpusInfo, Source};
+use wire::data::import::{ImportOptions, ImportReport, Issue};
 use wire::id::CorpusId;
 
 use crate::data::draft::Draft;
-use crate::error::{DataError, Progress, Source};
+use crate::error::{DataError, Progress};
 
-/// Size of a block of text, bytes.
-const BLOCK_BYTES: usize = 1 << 20;
-/// Maximum length of a line of JSON Lines, bytes.
-const LINE_BYTES: u64 = 256 << 20;
-/// Fields that are tried if no field is given.
-const DEFAULT_FIELDS: [&str; 2] = ["text", "content"];
 /// Maximum number of file names that are stored.
 const MAX_NAMES: usize = 100;
+/// Bytes of text between two reports of progress.
+const REPORT_BYTES: u64 = 4 << 20;
+/// File of a corpus with everything that its import skipped or repaired.
+pub const ISSUES_FILE: &str = "skipped.csv";
 
-/// A corpus that is being imported. If it is dropped before [`CorpusImport::finish`], its files are deleted.
-pub struct CorpusImport {
-    draft: Draft,
-    has_failed: bool,
+/// Files on disk with their names as given, which say what they hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'a> {
+    /// Name as given, and path.
+    pub files: &'a [(String, PathBuf)],
+    /// Field, separator, encoding, line ends and strictness.
+    pub options: &'a ImportOptions,
+    /// Maximum size of their text, bytes: small compressed files may hold any amount.
+    pub max_text_bytes: u64,
 }
 
-impl CorpusImport {
-    /// Starts an import. Its file names are appended to `Source::Files`.
-    ///
-    /// # Errors
-    /// Returns an error if the id exists, or an IO error.
-    pub fn new(corpora: &Path, id: &CorpusId, name: &str, source: CorpusSource) -> Result<Self, DataError> {
-        Ok(Self { draft: Draft::new(corpora, id, name, source)?, has_failed: false })
+/// Imports files as a corpus. Its description has the report.
+///
+/// # Errors
+/// Returns an error if nothing in the files is usable, none has the field, a strict import would skip or repair something, there is too much
+/// text, or the id exists; after a cancellation; or an IO error.
+pub fn import_files(
+    corpora: &Path,
+    id: &CorpusId,
+    name: &str,
+    source: Source,
+    from: Files<'_>,
+    progress: Progress<'_>,
+) -> Result<CorpusInfo, DataError> {
+    let mut draft = Draft::new(corpora, id, name, source)?;
+    if let Source::Files { names } = &mut draft.info().source {
+        names.extend(from.files.iter().map(|(name, _)| name.clone()));
+        names.truncate(MAX_NAMES);
+    }
+    let list = draft.folder().join(ISSUES_FILE);
+    let issues = IssueList::create(&list).map_err(DataError::disk("could not create", &list))?;
+    let total = from.files.iter().filter_map(|(_, path)| Some(path.metadata().ok()?.len())).sum();
+    let mut writer = Writer {
+        draft: &mut draft,
+        issues,
+        list: &list,
+        failed: None,
+        left: from.max_text_bytes,
+        reported: 0,
+        total,
+        progress,
+    };
+    let report = read_all(from, &mut writer);
+    let report = match (writer.failed.take(), report) {
+        (Some(error), _) => return Err(error),
+        (None, report) => report?,
+    };
+    writer.issues.finish().map_err(DataError::disk("could not write", &list))?;
+    check(from.options, &report)?;
+    draft.info().import = Some(report);
+    draft.finish()
+}
+
+/// Reads the beginning of each file, up to `bytes` of text in all, and says what an import would give. Nothing is stored but the list of what
+/// is skipped, at `list`.
+///
+/// # Errors
+/// Returns an error for an unknown encoding, or an IO error. Files without anything usable are no error: the report says so.
+pub fn preview_files(from: Files<'_>, bytes: u64, list: &Path) -> Result<ImportReport, DataError> {
+    let issues = IssueList::create(list).map_err(DataError::disk("could not create", list))?;
+    let mut reader = Preview { issues, list, failed: None };
+    let report = preview_all(from, bytes, &mut reader);
+    if let Some(error) = reader.failed.take() {
+        return Err(error);
+    }
+    reader.issues.finish().map_err(DataError::disk("could not write", list))?;
+    report
+}
+
+fn preview_all(from: Files<'_>, bytes: u64, reader: &mut Preview<'_>) -> Result<ImportReport, DataError> {
+    let mut intake = Intake::new(from.options, reader)?;
+    for (name, path) in from.files {
+        let left = bytes.saturating_sub(intake.text_bytes());
+        if left == 0 {
+            intake.cut();
+            break;
+        }
+        intake.limit(left);
+        read_file(&mut intake, name, path)?;
+    }
+    Ok(ImportReport { file_count: from.files.len() as u64, ..intake.report() })
+}
+
+fn read_all(from: Files<'_>, writer: &mut Writer<'_>) -> Result<ImportReport, DataError> {
+    let mut intake = Intake::new(from.options, writer)?;
+    from.files.iter().try_for_each(|(name, path)| read_file(&mut intake, name, path))?;
+    let (report, has_field) = (intake.report(), intake.has_field());
+    let field = from.options.field.as_deref().filter(|field| !field.is_empty());
+    if !has_field && (field.is_some() || (intake.has_records() && report.documents == 0)) {
+        if let Some(error) = no_field(field, &report, intake.has_records()) {
+            return Err(error);
+        }
+    }
+    Ok(report)
+}
+
+/// The error for files without the field; none where something else is the matter with them.
+fn no_field(field: Option<&str>, report: &ImportReport, has_records: bool) -> Option<DataError> {
+    let place = report.issues.iter().find(|issue| issue.reason.code() == "field").map(place_of);
+    let found: Vec<String> = report.fields.iter().map(|field| field.name.clone()).take(20).collect();
+    if field.is_none() && found.is_empty() {
+        return None;
+    }
+    let field = field.unwrap_or("text").to_owned();
+    Some(match has_records {
+        true => DataError::NoField { place: place.unwrap_or_else(|| "the files".to_owned()), field, found },
+        false => DataError::NoFields { field },
+    })
+}
+
+/// The file of an issue, with its line where it has one.
+fn place_of(issue: &Issue) -> String {
+    match issue.line {
+        Some(line) => format!("{}, line {line}", issue.file),
+        None => issue.file.clone(),
+    }
+}
+
+fn check(options: &ImportOptions, report: &ImportReport) -> Result<(), DataError> {
+    if options.strict && report.skipped + report.repaired > 0 {
+        return Err(DataError::Refused { report: Box::new(report.clone()) });
+    }
+    if report.documents > 0 {
+        return Ok(());
+    }
+    Err(match report.issues.first() {
+        Some(issue) => DataError::NothingUsable {
+            place: place_of(issue),
+            message: issue.message.clone(),
+            reason: issue.reason,
+            others: report.skipped.saturating_sub(1),
+        },
+        None => DataError::Empty { name: "the upload".to_owned() },
+    })
+}
+
+/// Writes documents into a draft.
+struct Writer<'a> {
+    draft: &'a mut Draft,
+    issues: IssueList,
+    list: &'a Path,
+    failed: Option<DataError>,
+    /// Bytes of text that may still come.
+    left: u64,
+    /// Bytes of the files at the last report of progress, and in all.
+    reported: u64,
+    total: u64,
+    progress: Progress<'a>,
+}
+
+impl Writer<'_> {
+    fn stop(&mut self, error: DataError) -> Stopped {
+        self.failed = Some(error);
+        Stopped
+    }
+}
+
+impl Sink for Writer<'_> {
+    fn append(&mut self, text: &str) -> Result<(), Stopped> {
+        match self.left.checked_sub(text.len() as u64) {
+            Some(left) => self.left = left,
+            None => return Err(self.stop(DataError::TooMuchText)),
+        }
+        self.draft.append(text).map_err(|error| self.stop(error))
     }
 
-    /// Adds a file: each line of `.jsonl` or `.ndjson` is a document, any other text is one document.
-    ///
-    /// `field` is the field of JSON Lines that has the text; `text` or `content` by default.
-    ///
-    /// # Errors
-    /// An empty file, text that is not UTF-8, a line that is not a JSON object, or a line without the field (with the fields that it has). The
-    /// error has the file and the byte or line. After an error, the import must be started again.
-    pub fn add(&mut self, file_name: &str, bytes: impl Read, field: Option<&str>) -> Result<(), DataError> {
-        if self.has_failed {
-            return Err(DataError::ImportFailed);
-        }
-        let name: String = file_name.chars().filter(|c| !c.is_control()).take(200).collect();
-        let is_lines = [".jsonl", ".ndjson"].iter().any(|end| name.to_ascii_lowercase().ends_with(end));
-        let added = if is_lines { self.add_lines(&name, bytes, field) } else { self.add_document(&name, bytes) };
-        self.has_failed = added.is_err();
-        if let (true, CorpusSource::Files { names }) = (added.is_ok(), &mut self.draft.info().source)
-            && names.len() < MAX_NAMES
-            && !names.contains(&name)
-        {
-            names.push(name);
-        }
-        added
-    }
-
-    /// Adds the text files of a folder and the folders in it, by name; hidden files and links are left out. Returns the files that were skipped
-    /// because they are empty or not text.
-    pub fn add_folder(&mut self, folder: &Path, field: Option<&str>) -> Result<Vec<String>, DataError> {
-        let mut skipped = vec![];
-        for path in files_below(folder)? {
-            let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
-            let open = || fs::File::open(&path).map_err(DataError::disk("could not read", &path));
-            if looks_like_text(open()?).map_err(DataError::disk("could not read", &path))? {
-                self.add(&name, open()?, field)?;
-            } else {
-                skipped.push(name);
-            }
-        }
-        Ok(skipped)
-    }
-
-    /// Renames the finished corpus to its final folder.
-    ///
-    /// # Errors
-    /// Returns an error for a corpus without text, after an earlier failure, or for an id that another process created meanwhile, or an IO
-    /// error.
-    pub fn finish(mut self, progress: Progress<'_>) -> Result<CorpusInfo, DataError> {
-        if self.has_failed {
-            return Err(DataError::ImportFailed);
-        }
-        let bytes = self.draft.info().text_bytes;
-        if !progress(bytes, Some(bytes), "bytes") {
-            return Err(DataError::Cancelled);
-        }
-        self.draft.finish()
-    }
-
-    /// Adds one document of any size, block by block.
-    fn add_document(&mut self, name: &str, mut bytes: impl Read) -> Result<(), DataError> {
-        let mut block = vec![0; BLOCK_BYTES];
-        let (mut kept, mut offset, mut is_first) = (0, 0u64, true);
-        loop {
-            let read = fill(&mut bytes, &mut block[kept..]).map_err(|source| incoming(name, source))?;
-            let full = &block[..kept + read];
-            let is_last = kept + read < BLOCK_BYTES;
-            let good = text_of(full, is_last).map_err(|(what, at)| DataError::NotText {
-                name: name.to_owned(),
-                what,
-                offset: offset + at as u64,
-            })?;
-            // A byte order mark at the start is not part of the text.
-            let text = if is_first { good.trim_start_matches('\u{feff}') } else { good };
-            self.draft.append(text)?;
-            if is_last {
-                break;
-            }
-            let used = good.len();
-            offset += used as u64;
-            is_first = false;
-            block.copy_within(used..BLOCK_BYTES, 0);
-            kept = BLOCK_BYTES - used;
-        }
-        if !self.draft.has_open_document() {
-            return Err(DataError::Empty { name: name.to_owned() });
-        }
+    fn end_document(&mut self) -> Result<(), Stopped> {
         self.draft.end_document(None);
         Ok(())
     }
 
-    fn add_lines(&mut self, name: &str, bytes: impl Read, field: Option<&str>) -> Result<(), DataError> {
-        let mut reader = BufReader::with_capacity(BLOCK_BYTES, bytes);
-        let (mut line, mut number, mut offset, mut documents) = (vec![], 0u64, 0u64, 0u64);
-        loop {
-            line.clear();
-            let read =
-                (&mut reader).take(LINE_BYTES).read_until(b'\n', &mut line).map_err(|source| incoming(name, source))?;
-            if read == 0 {
-                break;
-            }
-            number += 1;
-            if read as u64 == LINE_BYTES && line.last() != Some(&b'\n') {
-                return Err(DataError::JsonLine {
-                    name: name.to_owned(),
-                    line: number,
-                    source: format!("longer than {LINE_BYTES} bytes").into(),
-                });
-            }
-            let text = text_of(&line, true).map_err(|(what, at)| DataError::NotText {
-                name: name.to_owned(),
-                what,
-                offset: offset + at as u64,
-            })?;
-            offset += read as u64;
-            let json = text.trim_start_matches('\u{feff}').trim();
-            if !json.is_empty() {
-                self.draft.append(&document_of(name, number, json, field)?)?;
-                self.draft.end_document(None);
-                documents += 1;
-            }
+    fn issue(&mut self, issue: &Issue) -> Result<(), Stopped> {
+        let added = self.issues.add(issue).map_err(DataError::disk("could not write", self.list));
+        added.map_err(|error| self.stop(error))
+    }
+
+    fn progress(&mut self, bytes: u64) -> Result<(), Stopped> {
+        if bytes < self.reported + REPORT_BYTES {
+            return Ok(());
         }
-        if documents == 0 { Err(DataError::Empty { name: name.to_owned() }) } else { Ok(()) }
+        self.reported = bytes;
+        let is_wanted = (self.progress)(bytes.min(self.total), Some(self.total), "bytes");
+        if is_wanted { Ok(()) } else { Err(self.stop(DataError::Cancelled)) }
     }
 }
 
-fn incoming(name: &str, source: io::Error) -> DataError {
-    DataError::Incoming { name: name.to_owned(), source }
+/// Counts documents and lists what is skipped.
+struct Preview<'a> {
+    issues: IssueList,
+    list: &'a Path,
+    failed: Option<DataError>,
 }
 
-/// Reads until the block is full or the source ends.
-fn fill(source: &mut impl Read, block: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < block.len() {
-        match source.read(&mut block[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+impl Sink for Preview<'_> {
+    fn append(&mut self, _: &str) -> Result<(), Stopped> {
+        Ok(())
     }
-    Ok(filled)
-}
 
-/// The text of a block, without a last character that the end of the block splits. The error: the kind of invalid byte, and its offset.
-fn text_of(block: &[u8], is_last: bool) -> Result<&str, (&'static str, usize)> {
-    if let Some(zero) = block.iter().position(|byte| *byte == 0) {
-        return Err(("a zero byte", zero));
+    fn end_document(&mut self) -> Result<(), Stopped> {
+        Ok(())
     }
-    match std::str::from_utf8(block) {
-        Ok(text) => Ok(text),
-        Err(error) if error.error_len().is_none() && !is_last => {
-            Ok(std::str::from_utf8(&block[..error.valid_up_to()]).unwrap_or_default())
-        }
-        Err(error) => Err(("an invalid byte", error.valid_up_to())),
+
+    fn issue(&mut self, issue: &Issue) -> Result<(), Stopped> {
+        self.issues.add(issue).map_err(|source| {
+            self.failed = Some(DataError::disk("could not write", self.list)(source));
+            Stopped
+        })
+    }
+
+    fn progress(&mut self, _: u64) -> Result<(), Stopped> {
+        Ok(())
     }
 }
 
-/// The text of one JSON object.
-fn document_of(name: &str, line: u64, json: &str, field: Option<&str>) -> Result<String, DataError> {
-    let failed = |source: Source| DataError::JsonLine { name: name.to_owned(), line, source };
-    let Value::Object(mut object) = serde_json::from_str(json).map_err(|source| failed(source.into()))? else {
-        return Err(failed("not a JSON object".into()));
-    };
-    let wanted = match field {
-        Some(field) => field,
-        None => DEFAULT_FIELDS
-            .into_iter()
-            .find(|usual| object.get(*usual).is_some_and(Value::is_string))
-            .unwrap_or(DEFAULT_FIELDS[0]),
-    };
-    match object.remove(wanted) {
-        Some(Value::String(text)) => Ok(text),
-        _ => {
-            let found =
-                object.iter().filter(|(_, value)| value.is_string()).map(|(field, _)| field.clone()).take(20).collect();
-            Err(DataError::NoField { name: name.to_owned(), line, field: wanted.to_owned(), found })
+impl From<DocumentsError> for DataError {
+    fn from(error: DocumentsError) -> Self {
+        match error {
+            DocumentsError::Read { name, source } => Self::Incoming { name, source },
+            DocumentsError::Stopped(_) => Self::Cancelled,
+            DocumentsError::NoEncoding { name } => Self::NoEncoding { name },
         }
     }
-}
-
-/// All files below a folder, in the order of their paths.
-fn files_below(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let (mut files, mut folders) = (vec![], vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).map_err(DataError::disk("could not list", &folder))? {
-            let entry = entry.map_err(DataError::disk("could not list", &folder))?;
-            let kind = entry.file_type().map_err(DataError::disk("could not list", &folder))?;
-            let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
-            match (is_hidden, kind.is_dir(), kind.is_file()) {
-                (false, true, _) => folders.push(entry.path()),
-                (false, _, true) => files.push(entry.path()),
-                _ => {}
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// Whether the first bytes of a file are text.
-fn looks_like_text(mut file: fs::File) -> io::Result<bool> {
-    let mut block = vec![0; 8192];
-    let read = fill(&mut file, &mut block)?;
-    Ok(read > 0 && text_of(&block[..read], read < block.len()).is_ok())
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use wire::data::import::{ImportReport, Reason};
+
 use super::Source;
 
 /// Arguments: amount done, total if known, and unit. Returning `false` cancels the work and deletes its files.
@@ -56,40 +58,49 @@ pub enum DataError {
         /// Name of the file as given, or of the corpus.
         name: String,
     },
-    /// A file that is not text.
-    #[error("{name} is not UTF-8 text: {what} at byte {offset}")]
-    NotText {
-        /// Name of the file as given.
-        name: String,
-        /// Kind of the byte: `a zero byte` or `an invalid byte`.
-        what: &'static str,
-        /// Offset of the byte, from 0.
-        offset: u64,
+    /// No file of an import has a document.
+    #[error("{place}: {message}{}", and_others(*others))]
+    NothingUsable {
+        /// First file that was skipped, with its line.
+        place: String,
+        /// Fault of that file or record, with its value.
+        message: String,
+        /// Kind of the fault, which decides the code.
+        reason: Reason,
+        /// How many more files and records were skipped.
+        others: u64,
     },
-    /// A line of JSON Lines that is not a JSON object.
-    #[error("{name}, line {line}: {source}")]
-    JsonLine {
-        /// Name of the file as given.
-        name: String,
-        /// Line number, from 1.
-        line: u64,
-        /// The parser's error.
-        source: Source,
-    },
-    /// A line of JSON Lines without the field that has the text.
-    #[error("{name}, line {line}: no text in the field {field:?}; fields with text: {}", list(found))]
+    /// No file of an import has the field.
+    #[error("{place}: no text in the field {field:?}; fields with text: {}", list(found))]
     NoField {
-        /// Name of the file as given.
-        name: String,
-        /// Line number, from 1.
-        line: u64,
+        /// First file without it, with its line.
+        place: String,
+        /// Requested field, or the default one.
         field: String,
-        /// Fields of the line that have text.
+        /// Fields that have text.
         found: Vec<String>,
     },
-    /// A file was added to an import that had failed.
-    #[error("this import failed before; start it again")]
-    ImportFailed,
+    /// A field was requested of files that have no fields.
+    #[error("the files are plain text, which has no field {field:?}")]
+    NoFields {
+        /// Requested field.
+        field: String,
+    },
+    /// A strict import would skip or repair something.
+    #[error("{} files or records would be skipped and {} repaired, and the import is strict", report.skipped, report.repaired)]
+    Refused {
+        /// Files, documents and issues.
+        report: Box<ImportReport>,
+    },
+    /// The files hold more text than an upload may have.
+    #[error("the files hold more text than an upload may have, decompressed")]
+    TooMuchText,
+    /// No encoding has this name.
+    #[error("there is no encoding {name:?}")]
+    NoEncoding {
+        /// Name as given.
+        name: String,
+    },
     /// Characters that the tokenizer has no token for.
     #[error("the tokenizer does not know {}", list(chars))]
     UnknownChars {
@@ -156,10 +167,16 @@ impl DataError {
             Self::CorpusExists { .. } => "corpus_exists",
             Self::NoGenerator { .. } => "generator_unknown",
             Self::Empty { .. } => "text_empty",
-            Self::NotText { .. } => "text_binary",
-            Self::JsonLine { .. } => "json_line_invalid",
-            Self::NoField { .. } => "json_field_missing",
-            Self::ImportFailed => "import_failed",
+            Self::NothingUsable { reason, .. } => match reason {
+                Reason::Empty | Reason::Hidden => "text_empty",
+                Reason::Binary | Reason::Encoding | Reason::Compression => "text_binary",
+                Reason::Malformed | Reason::TooLong => "records_invalid",
+                Reason::Field => "field_missing",
+            },
+            Self::NoField { .. } | Self::NoFields { .. } => "field_missing",
+            Self::Refused { .. } => "import_refused",
+            Self::TooMuchText => "too_large",
+            Self::NoEncoding { .. } => "encoding_unknown",
             Self::UnknownChars { .. } => "chars_unknown",
             Self::TooManyChars { .. } => "chars_too_many",
             Self::Tokenizer { .. } => "tokenizer",
@@ -180,9 +197,24 @@ impl DataError {
             }
             Self::CorpusExists { .. } => "choose another name, or delete the other one first".to_owned(),
             Self::Empty { .. } => "choose a file that has text".to_owned(),
-            Self::NotText { .. } => "save it as UTF-8 text; .txt, .md and .jsonl are read".to_owned(),
-            Self::JsonLine { .. } => "each line must be one JSON object, such as {\"text\": \"...\"}".to_owned(),
+            Self::NothingUsable { reason: Reason::Encoding, .. } => {
+                "set encoding to detect or to the name of the encoding, or save the file as UTF-8".to_owned()
+            }
+            Self::NothingUsable { reason: Reason::Malformed, .. } => {
+                "each record must be a JSON object, such as {\"text\": \"...\"}, or a row of a table".to_owned()
+            }
+            Self::NothingUsable { .. } => {
+                "upload text, Markdown, JSON, JSON Lines, CSV, TSV or Parquet, compressed with gzip or zstd or not"
+                    .to_owned()
+            }
             Self::NoField { found, .. } if !found.is_empty() => format!("set field to one of {}", list(found)),
+            Self::NoFields { .. } => {
+                "leave field out, or name the file after what it holds: .jsonl, .json, .csv, .tsv or .parquet"
+                    .to_owned()
+            }
+            Self::Refused { .. } => "repair the files, or import without strict".to_owned(),
+            Self::TooMuchText => "import it in parts, as several datasets".to_owned(),
+            Self::NoEncoding { .. } => "use detect, or a name such as windows-1252, shift_jis or utf-16le".to_owned(),
             Self::UnknownChars { .. } => "use the byte or a bpe tokenizer, which know every character".to_owned(),
             Self::TooManyChars { .. } => "use byte or bpe-1024".to_owned(),
             Self::NotPrepared { .. } => "tokenize the dataset first".to_owned(),
@@ -206,6 +238,11 @@ impl DataError {
     pub(crate) fn altered(path: &Path, source: impl Into<Source>) -> Self {
         Self::Altered { path: path.to_owned(), source: source.into() }
     }
+}
+
+/// ` (and 3 more were skipped)`.
+fn and_others(others: u64) -> String {
+    if others == 0 { String::new() } else { format!(" (and {others} more files or records were skipped)") }
 }
 
 fn list<T: std::fmt::Debug>(items: &[T]) -> String {

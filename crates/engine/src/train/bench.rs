@@ -7,6 +7,7 @@ use std::time::Instant;
 use wire::PlanError;
 use wire::control::event::Event;
 use wire::data::corpus::Source;
+use wire::data::import::ImportOptions;
 use wire::inspect::update::InspectionUpdate;
 use wire::run::history::Past;
 use wire::run::plan::{self, RunPlan};
@@ -40,10 +41,9 @@ pub struct Figures {
 /// The file cannot be read or is not text.
 pub fn import_text(corpora: &Path, id: &wire::CorpusId, file: &Path) -> Result<(), DataError> {
     let name = file.file_name().map_or_else(|| "text".to_owned(), |name| name.to_string_lossy().into_owned());
-    let mut import = import::CorpusImport::new(corpora, id, &name, Source::Files { names: vec![name.clone()] })?;
-    let reader = std::fs::File::open(file).map_err(|source| DataError::Incoming { name: name.clone(), source })?;
-    import.add(&name, reader, None)?;
-    import.finish(&mut |_, _, _| true)?;
+    let files = [(name.clone(), file.to_owned())];
+    let from = import::Files { files: &files, options: &ImportOptions::default(), max_text_bytes: u64::MAX };
+    import::import_files(corpora, id, &name, Source::Files { names: vec![] }, from, &mut |_, _, _| true)?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::import::ImportReport;
 use crate::data::tokenizer::Tokenizer;
 use crate::id::CorpusId;
 
@@ -59,6 +60,9 @@ pub struct CorpusInfo {
     pub created_ms: i64,
     /// Tokenized forms.
     pub datasets: Vec<DatasetInfo>,
+    /// What its import read and skipped; imported datasets only.
+    #[serde(default)]
+    pub import: Option<ImportReport>,
 }
 
 /// A tokenized dataset.

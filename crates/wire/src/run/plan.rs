@@ -505,6 +505,7 @@ pub(crate) mod tests {
             entropy_nats: Some(1.0),
             created_ms: 0,
             datasets: vec![],
+            import: None,
         };
         let cpu = DeviceInfo {
             id: "cpu".parse().unwrap(),

@@ -1,5 +1,6 @@
 //! Downloads from servers that send everything, disconnect, ignore ranges, refuse, and are unreachable.
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -135,24 +136,6 @@ fn a_refusal_and_an_unreachable_host_have_a_hint() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = Case::new().try_once(&entry(&format!("http://{closed}/"))).unwrap_err().to_string();
     assert!(error.contains("cannot reach 127.0.0.1") && error.contains("upload"), "{error}");
-}
-
-#[test]
-fn each_separated_document_becomes_one_line() {
-    let check = |text: &str, expected: &[&str]| {
-        let mut lines = String::new();
-        JsonLines::new(text.as_bytes(), "<|end|>").read_to_string(&mut lines).unwrap();
-        let found: Vec<String> = lines
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["text"].as_str().unwrap().to_owned())
-            .collect();
-        assert_eq!(found, expected, "{text:?}");
-    };
-    check("", &[]);
-    check("one\ntwo", &["one\ntwo"]);
-    check("one\n<|end|>\n\ntwo\nlines\n<|end|>\n", &["one", "two\nlines"]);
-    check("a<|end|>b<|end|>\nc", &["a", "b", "c"]);
-    check("<|end|>\n<|end|>\n", &[]);
 }
 
 #[test]
