@@ -23,6 +23,7 @@ mod search;
 mod server_command;
 mod sparkline;
 mod state;
+mod text;
 mod toast;
 mod value_table;
 
@@ -43,6 +44,7 @@ pub(crate) use search::{RunSearch, matches};
 pub(crate) use server_command::ServerCommand;
 pub(crate) use sparkline::Sparkline;
 pub(crate) use state::{StateMark, is_resumable, state_word};
+pub(crate) use text::visible;
 pub(crate) use toast::{ToastList, Toasts};
 
 pub(crate) use crate::net::api::sentence;

@@ -1,9 +1,10 @@
 //! The only folder that fetches: one function for each route of `/api/v1`. A refusal is an [`ApiFailure`] with the
 //! message of the server, and so is a failure of the network, so that pages show all failures in one way.
 //!
-//! Here are the session, the lab and its runs. Metrics are in [`series`], datasets in [`datasets`], completions in
-//! [`completion`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`], tokens in
-//! [`access`], device checks in [`checks`], exports and imports in [`export`]. All of them send through `request`.
+//! Here are the session, the lab and its runs. Metrics are in [`series`], datasets in [`datasets`] and [`uploads`],
+//! completions in [`completion`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
+//! tokens in [`access`], device checks in [`checks`], exports and imports in [`export`]. All of them send through
+//! `request`.
 
 pub(crate) mod access;
 pub(crate) mod checkpoints;
@@ -16,6 +17,7 @@ pub(crate) mod inspections;
 pub(crate) mod polling;
 mod request;
 pub(crate) mod series;
+pub(crate) mod uploads;
 
 use wire::access::{Me, SignInInfo};
 use wire::control::event::EventRecord;

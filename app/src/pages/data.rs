@@ -3,6 +3,8 @@
 mod catalogue;
 mod dataset_card;
 mod files;
+mod import_options;
+mod preview;
 mod upload;
 
 use leptos::prelude::*;

@@ -7,11 +7,12 @@ use wire::data::corpus::{CorpusInfo, DatasetInfo, Source};
 use wire::data::tokenizer::Tokenizer;
 
 use super::Datasets;
+use super::preview::IssueList;
 use crate::base::at;
 use crate::components::number::{THIN, bytes, grouped, loss, short};
-use crate::components::{Confirm, Number, Question, Toasts};
-use crate::net::api;
+use crate::components::{Confirm, Number, Question, Toasts, visible};
 use crate::net::api::datasets::Tokenized;
+use crate::net::api::{self, uploads};
 use crate::session::Session;
 
 /// The offered tokenizers.
@@ -30,6 +31,8 @@ pub(super) fn DatasetCard(id: CorpusId) -> impl IntoView {
 fn Card(info: CorpusInfo) -> impl IntoView {
     let session = expect_context::<Session>();
     let CorpusInfo { id, name, source, .. } = info.clone();
+    let href = uploads::skipped_of(&id);
+    let skipped = info.import.clone().map(|report| view! { <IssueList report href /> });
     view! {
         <article class="sheet padded stack dataset-card" aria-label=name.clone()>
             <header class="row">
@@ -48,6 +51,7 @@ fn Card(info: CorpusInfo) -> impl IntoView {
                 <DeleteButton info=info.clone() />
             </header>
             <p class="small dim">{origin(&source)}</p>
+            {skipped}
             <Counts info=info.clone() />
             <Tokenizations info />
         </article>
@@ -147,7 +151,7 @@ fn Tokenizations(info: CorpusInfo) -> impl IntoView {
         .and_then(|tokenizer| known.read_value().iter().find(|known| known.tokenizer == tokenizer).cloned())
     {
         Some(tokenized) => view! { <TokenizedSample tokenized /> }.into_any(),
-        None => view! { <p class="sample" tabindex="0">{plain.get_value()}</p> }.into_any(),
+        None => view! { <p class="sample" tabindex="0">{visible(&plain.read_value()).into_owned()}</p> }.into_any(),
     };
     let missing: Vec<Tokenizer> = TOKENIZERS
         .into_iter()
@@ -271,7 +275,8 @@ fn vocabulary(info: &DatasetInfo) -> AnyView {
 fn TokenizedSample(tokenized: DatasetInfo) -> impl IntoView {
     let piece = |(id, piece): (u32, String)| {
         let ends_line = piece.contains('\n');
-        let text = if piece.is_empty() { "⏎ end of document".to_owned() } else { piece.replace('\n', "↵\n") };
+        let text =
+            if piece.is_empty() { "⏎ end of document".to_owned() } else { visible(&piece).replace('\n', "↵\n") };
         view! { <span class="token" class:ends=ends_line title=format!("token {id}")>{text}</span> }
     };
     view! { <p class="sample tokenized" tabindex="0">{tokenized.sample.into_iter().map(piece).collect_view()}</p> }

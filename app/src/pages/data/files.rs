@@ -8,34 +8,66 @@ use web_sys::{DataTransfer, File, FileList, FileSystemDirectoryEntry, FileSystem
 /// A file with its path: `stories/a.txt`.
 pub(super) type Named = (String, File);
 
-/// Extensions of files that are imported from folders; a file that is selected by itself is imported whatever its name.
-const TEXT_EXTENSIONS: [&str; 7] = [".txt", ".md", ".markdown", ".text", ".rst", ".jsonl", ".ndjson"];
-
-/// Whether a file is JSON Lines: one document per line.
-pub(super) fn is_json_lines(name: &str) -> bool {
-    let name = name.to_lowercase();
-    name.ends_with(".jsonl") || name.ends_with(".ndjson")
+/// The files that are sent, and the names of those of a folder that are not.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) files: Vec<Named>,
+    pub(super) left_out: Vec<String>,
 }
 
-fn is_text(path: &str) -> bool {
+/// Extensions of files that are sent from folders; a file that is selected by itself is sent whatever its name.
+const EXTENSIONS: [&str; 14] = [
+    ".txt",
+    ".md",
+    ".markdown",
+    ".text",
+    ".rst",
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".tab",
+    ".parquet",
+    ".gz",
+    ".zst",
+];
+
+fn is_readable(path: &str) -> bool {
     let is_hidden = path.split('/').any(|part| part.starts_with('.'));
-    !is_hidden && TEXT_EXTENSIONS.iter().any(|extension| path.to_lowercase().ends_with(extension))
+    !is_hidden && EXTENSIONS.iter().any(|extension| path.to_lowercase().ends_with(extension))
+}
+
+impl Found {
+    fn add(&mut self, path: String, file: File, is_selected: bool) {
+        match is_selected || is_readable(&path) {
+            true => self.files.push((path, file)),
+            false => self.left_out.push(path),
+        }
+    }
+
+    fn sorted(mut self) -> Self {
+        self.files.sort_by(|one, other| one.0.cmp(&other.0));
+        self.left_out.sort();
+        self
+    }
 }
 
 /// The files of a file dialog. Those of a folder have a path relative to it.
-pub(super) fn chosen(files: Option<FileList>) -> Vec<Named> {
+pub(super) fn chosen(files: Option<FileList>) -> Found {
+    let mut found = Found::default();
     let files = files.iter().flat_map(|files| (0..files.length()).filter_map(|at| files.get(at))).collect::<Vec<_>>();
-    let named = files.into_iter().map(|file| {
+    for file in files {
         let path = Reflect::get(&file, &"webkitRelativePath".into())
             .ok()
             .and_then(|path| path.as_string())
             .unwrap_or_default();
-        (path, file)
-    });
-    named
-        .filter(|(path, _)| path.is_empty() || is_text(path))
-        .map(|(path, file)| if path.is_empty() { (file.name(), file) } else { (path, file) })
-        .collect()
+        match path.is_empty() {
+            true => found.add(file.name(), file, true),
+            false => found.add(path, file, false),
+        }
+    }
+    found.sorted()
 }
 
 /// The entries of a drop. They must be read during the event; walking them takes longer.
@@ -48,21 +80,20 @@ pub(super) fn entries(transfer: &DataTransfer) -> Vec<FileSystemEntry> {
 }
 
 /// All files below the entries, folder by folder.
-pub(super) async fn walk(entries: Vec<FileSystemEntry>) -> Vec<Named> {
+pub(super) async fn walk(entries: Vec<FileSystemEntry>) -> Found {
     let mut waiting: Vec<(FileSystemEntry, bool)> = entries.into_iter().map(|entry| (entry, true)).collect();
-    let mut files = vec![];
+    let mut found = Found::default();
     while let Some((entry, is_selected)) = waiting.pop() {
         if entry.is_directory() {
             waiting.extend(children(entry.unchecked_into()).await.into_iter().map(|child| (child, false)));
             continue;
         }
         let path = entry.full_path().trim_start_matches('/').to_owned();
-        if is_selected || is_text(&path) {
-            files.extend(file(entry.unchecked_into()).await.map(|file| (path, file)));
+        if let Some(file) = file(entry.unchecked_into()).await {
+            found.add(path, file, is_selected);
         }
     }
-    files.sort_by(|one, other| one.0.cmp(&other.0));
-    files
+    found.sorted()
 }
 
 /// The children of a folder. The reader returns some entries at a time, until there are none.
@@ -99,14 +130,4 @@ async fn settled(
         }
     });
     JsFuture::from(promise).await.ok()
-}
-
-/// The text fields in the first line of a JSON Lines file, so that one can be selected before the upload.
-pub(super) async fn text_fields(file: &File) -> Vec<String> {
-    let Ok(head) = file.slice_with_f64_and_f64(0.0, 262_144.0) else { return vec![] };
-    let Ok(text) = JsFuture::from(head.text()).await else { return vec![] };
-    let text = text.as_string().unwrap_or_default();
-    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(first) else { return vec![] };
-    fields.into_iter().filter(|(_, value)| value.is_string()).map(|(name, _)| name).collect()
 }

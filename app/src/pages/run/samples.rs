@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use wire::{Event, EventRecord};
 
 use super::{RunContext, author};
+use crate::components::visible;
 use crate::session::Session;
 
 /// Samples shown at first.
@@ -75,7 +76,9 @@ fn Sample(number: u64) -> impl IntoView {
                     <p class="dim small">
                         {format!("step {} · temperature {}{who}", number::whole(step), number::short(temperature))}
                     </p>
-                    <p class="text" tabindex="0"><span class="prompt">{prompt}</span>{text}</p>
+                    <p class="text" tabindex="0">
+                        <span class="prompt">{visible(&prompt).into_owned()}</span>{visible(&text).into_owned()}
+                    </p>
                 </li>
             })
         }
