@@ -64,6 +64,7 @@ pub(crate) fn DataPage() -> impl IntoView {
         <main class="page data">
             <section class="stack" aria-labelledby="data-title">
                 <h1 id="data-title">"Data"</h1>
+                <Show when=move || session.can_steer()><UploadDataset /></Show>
                 {move || match stage.get() {
                     0 => view! { <Skeleton rows=3 class="tall" /> }.into_any(),
                     1 => failure().map(|failure| view! {
@@ -85,8 +86,7 @@ pub(crate) fn DataPage() -> impl IntoView {
                     }.into_any(),
                 }}
             </section>
-            <aside class="stack" aria-label="Import a dataset">
-                <Show when=move || session.can_steer()><UploadDataset /></Show>
+            <aside class="stack" aria-label="Jobs and catalog">
                 <JobList />
                 <Catalogue />
             </aside>
