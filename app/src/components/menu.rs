@@ -26,8 +26,7 @@ pub(crate) fn Menu(
     word: Option<&'static str>,
     children: ChildrenFn,
 ) -> impl IntoView {
-    // The position of the open list, as CSS.
-    let position = RwSignal::new(None::<String>);
+    let position = RwSignal::new(None::<Position>);
     let is_open = Memo::new(move |_| position.read().is_some());
     let (root, button) = (NodeRef::<html::Div>::new(), NodeRef::<html::Button>::new());
     let close_outside = move |event: &web_sys::Event| {
@@ -79,7 +78,15 @@ pub(crate) fn Menu(
                 }}
             </button>
             <Show when=move || is_open.get()>
-                <div class="menu-list" style=move || position.get().unwrap_or_default() on:click=move |_| position.set(None)>
+                <div
+                    class="menu-list"
+                    style:left=pixels(position, |at| at.left)
+                    style:right=pixels(position, |at| at.right)
+                    style:top=pixels(position, |at| at.top)
+                    style:bottom=pixels(position, |at| at.bottom)
+                    style:max-height=pixels(position, |at| at.max_height)
+                    on:click=move |_| position.set(None)
+                >
                     {children()}
                 </div>
             </Show>
@@ -87,20 +94,35 @@ pub(crate) fn Menu(
     }
 }
 
+/// The position of a list in the window, pixels. Each property is set by itself, because the content security policy forbids `style`
+/// attributes.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Position {
+    left: Option<f64>,
+    right: Option<f64>,
+    top: Option<f64>,
+    bottom: Option<f64>,
+    max_height: Option<f64>,
+}
+
+/// A property of the position, as CSS.
+fn pixels(position: RwSignal<Option<Position>>, property: fn(Position) -> Option<f64>) -> impl Fn() -> String + Clone {
+    move || position.get().and_then(property).map_or_else(|| "auto".to_owned(), |value| format!("{value:.0}px"))
+}
+
 /// The position of a list beside its button, inside of the window: aligned to the edge of the button that leaves room,
-/// below it, or above it where there is more room.
-fn beside(button: &web_sys::Element) -> String {
-    let Some(page) = document().document_element() else { return String::new() };
+/// below it, or above it if there is more room.
+fn beside(button: &web_sys::Element) -> Position {
+    let Some(page) = document().document_element() else { return Position::default() };
     let (width, height) = (f64::from(page.client_width()), f64::from(page.client_height()));
     let rect = button.get_bounding_client_rect();
     let across = match rect.right() >= LIST_WIDTH {
-        true => format!("right: {:.0}px", (width - rect.right()).max(MARGIN)),
-        false => format!("left: {:.0}px", rect.left().max(MARGIN)),
+        true => Position { right: Some((width - rect.right()).max(MARGIN)), ..Position::default() },
+        false => Position { left: Some(rect.left().max(MARGIN)), ..Position::default() },
     };
     let (below, above) = (height - rect.bottom() - MARGIN, rect.top() - MARGIN);
-    let down = match below >= LIST_HEIGHT || below >= above {
-        true => format!("top: {:.0}px; max-height: {:.0}px", rect.bottom(), below),
-        false => format!("bottom: {:.0}px; max-height: {:.0}px", height - rect.top(), above),
-    };
-    format!("{across}; {down}")
+    match below >= LIST_HEIGHT || below >= above {
+        true => Position { top: Some(rect.bottom()), max_height: Some(below), ..across },
+        false => Position { bottom: Some(height - rect.top()), max_height: Some(above), ..across },
+    }
 }

@@ -73,7 +73,7 @@ fn an_error_in_a_gradient_is_detected() {
 #[test]
 fn an_error_in_resume_is_detected() {
     let section = run_part("cpu", Part::Resume, Faults { resume: true, ..Faults::default() });
-    assert_eq!(failed(&section).len(), 2, "{section:?}");
+    assert_eq!(failed(&section).len(), 3, "{section:?}");
 }
 
 #[test]

@@ -90,7 +90,8 @@ impl ImportedFile {
         let added = tokenizer.get_added_tokens_decoder();
         let mut names = HashMap::new();
         let piece = |id: u32| {
-            let Some(token) = added.get(&id) else {
+            // Trainers list the byte tokens among the special ones; they have a text nevertheless.
+            let Some(token) = added.get(&id).filter(|token| !spelling.is_byte(&token.content)) else {
                 return tokenizer.id_to_token(id).map(|token| spelling.bytes(&token));
             };
             if !token.special {

@@ -68,6 +68,11 @@ impl Spelling {
         }
     }
 
+    /// Whether a token is the spelling of one byte.
+    pub(super) fn is_byte(&self, token: &str) -> bool {
+        self.fallback_byte(token).is_some()
+    }
+
     fn fallback_byte(&self, token: &str) -> Option<u8> {
         let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
         u8::from_str_radix(digits, 16).ok().filter(|_| self.has_byte_fallback && digits.len() == 2)
