@@ -26,6 +26,19 @@ pub(crate) fn path_of(address: &str) -> Option<String> {
     with_base(|base| address.starts_with(base).then(|| within(base, address)))
 }
 
+/// Makes the address of the tab icon independent of the address of the page, which changes while it is open: browsers resolve a relative
+/// one again.
+pub(crate) fn resolve_icon() {
+    let resolve = || {
+        let icon = document().query_selector("link[rel=icon]").ok()??;
+        let address =
+            web_sys::Url::new_with_base(&icon.get_attribute("href")?, &window().location().href().ok()?).ok()?;
+        icon.set_attribute("href", &address.href()).ok()
+    };
+    // Without an icon there is nothing to resolve.
+    let _ = resolve();
+}
+
 fn with_base<T>(act: impl FnOnce(&str) -> T) -> T {
     BASE.with(|base| act(base.get_or_init(|| read().unwrap_or_else(|| "/".to_owned()))))
 }

@@ -27,5 +27,6 @@ fn main() {
     if let Some(fallback) = leptos::prelude::document().get_element_by_id("fallback") {
         fallback.remove();
     }
+    base::resolve_icon();
     leptos::mount::mount_to_body(shell::Shell);
 }

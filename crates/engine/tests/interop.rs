@@ -328,7 +328,7 @@ fn what_cannot_be_imported_is_refused_with_the_value_and_a_hint() {
     check(refusal("gpt2", &[config("gpt2", "n_layer", 3.into())]), &["h.2.", "missing", "3 layers"]);
     check(refusal("gpt2", &[config("gpt2", "n_layer", 1.into())]), &["does not have: h.1."]);
     check(refusal("gpt2", &[config("gpt2", "vocab_size", 300.into())]), &["wte.weight", "[290, 24]", "[300, 24]"]);
-    check(refusal("gpt2", &[config("gpt2", "n_head", 5.into())]), &["5 heads"]);
+    check(refusal("gpt2", &[config("gpt2", "n_head", 5.into())]), &["attention heads (5)"]);
     check(refusal("gpt2", &[config("gpt2", "n_embd", u64::MAX.into())]), &[&u64::MAX.to_string()]);
     check(refusal("gpt2", &[config("gpt2", "n_positions", (-1).into())]), &["n_positions is -1"]);
     check(refusal("gpt2", &[config("gpt2", "activation_function", "relu".into())]), &["relu", "gelu_new"]);

@@ -309,7 +309,7 @@ fn an_unknown_component_gives_an_error_with_its_name() {
         r#"{"overview":{"text":{"prompt":"the cat sat on the mat and so on"}}}"#,
         &["32 tokens", "24", "shorten it by 8"],
     );
-    check(r#"{"logit_lens":{"text":{"prompt":"the Ω"}}}"#, &["Ω", "leave"]);
+    check(r#"{"logit_lens":{"text":{"prompt":"the Ω"}}}"#, &["Ω", "remove"]);
     check(r#"{"logit_lens":{"text":{"prompt":""}}}"#, &["empty"]);
     check(r#"{"overview":{"text":{"validation":100000}}}"#, &["100000", "24 tokens"]);
     check(r#"{"batch":{"step":40}}"#, &["step 40", "0 to 39"]);
