@@ -33,7 +33,7 @@ fn an_invalid_spec_is_refused_with_its_field_and_a_hint() {
     check(json!({"preset": "huge", "corpus": corpus}), "preset", &["huge", "nanogpt-cpu"]);
     check(json!({"preset": "tiny"}), "corpus", &["tales"]);
     check(json!({"preset": "tiny", "corpus": "nowhere"}), "corpus", &["nowhere"]);
-    check(json!({"preset": "tiny", "corpus": corpus, "steps": 0}), "steps", &["0 steps"]);
+    check(json!({"preset": "tiny", "corpus": corpus, "steps": 0}), "steps", &["steps 0"]);
     check(json!({"preset": "tiny", "corpus": corpus, "steps": "many"}), "steps", &["many"]);
     check(json!({"preset": "tiny", "corpus": corpus, "device": "gpu-9"}), "device", &["gpu-9", "cpu"]);
     check(json!({"preset": "tiny", "corpus": corpus, "tokenizer": "words"}), "tokenizer", &["words", "bpe-N"]);
