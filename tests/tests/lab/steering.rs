@@ -113,7 +113,7 @@ fn invalid_commands_are_refused_and_change_nothing() {
     send(json!({"kind": "set", "path": "intervals.eval_every", "value": 0.5})).refused(
         422,
         "value_invalid",
-        &["integer"],
+        &["whole number"],
     );
     send(json!({"kind": "step", "steps": 0})).refused(422, "value_invalid", &["0 is not a valid number of steps"]);
     send(json!({"kind": "explode"})).refused(422, "body_invalid", &["explode"]);
