@@ -312,7 +312,8 @@ test("X-ray: batch, neuron, window and component", async () => {
     },
   });
 
-  await page.goto(`${lab.url}/runs/${run}/xray?view=neurons&layer=1`);
+  const neurons = `${lab.url}/runs/${run}/xray?view=neurons&layer=1`;
+  await page.goto(neurons);
   const showNeuron = () => page.getByRole("button", { name: "Show its top contexts" });
   const neuron = page.locator("form", { has: showNeuron() }).getByRole("textbox");
   await check("neuron", neuron, integer(0, 63), {
@@ -321,7 +322,7 @@ test("X-ray: batch, neuron, window and component", async () => {
       await showNeuron().click();
       await soon("its address", async () => asked("neuron") === String(value));
       const sent = asked("neuron");
-      await page.goBack();
+      await page.goto(neurons);
       await neuron.waitFor();
       return { sent };
     },
