@@ -22,7 +22,6 @@ pub(crate) fn run_all() -> Outcome<()> {
     server::build()?;
     let parts = [
         ("lint", verdict(lint::run_all())),
-        ("API documentation", verdict(lint::documentation())),
         ("Rust tests", rust_tests()),
         ("tests of the page", page_tests()),
         ("browser tests", browser_tests()),
