@@ -11,7 +11,7 @@ use super::Icon;
 /// Distance of the list from the edges of the window and from its button, pixels.
 const MARGIN: f64 = 8.0;
 /// Width that a list may need, pixels.
-const LIST_WIDTH: f64 = 320.0;
+const LIST_WIDTH: f64 = 360.0;
 /// Height that a list may need, pixels.
 const LIST_HEIGHT: f64 = 280.0;
 
@@ -118,7 +118,9 @@ fn beside(button: &web_sys::Element) -> Position {
     let rect = button.get_bounding_client_rect();
     let across = match rect.right() >= LIST_WIDTH {
         true => Position { right: Some((width - rect.right()).max(MARGIN)), ..Position::default() },
-        false => Position { left: Some(rect.left().max(MARGIN)), ..Position::default() },
+        false if rect.left() + LIST_WIDTH <= width => Position { left: Some(rect.left()), ..Position::default() },
+        // The list is as wide as the window allows.
+        false => Position { left: Some(MARGIN), ..Position::default() },
     };
     let (below, above) = (height - rect.bottom() - MARGIN, rect.top() - MARGIN);
     match below >= LIST_HEIGHT || below >= above {
