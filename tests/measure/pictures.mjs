@@ -66,7 +66,7 @@ const actions = {
     await page.locator(".intervention-table").waitFor();
   },
   snapshot: async (page) => {
-    await page.getByLabel("Colour by").selectOption("gradient norm");
+    await page.getByLabel("Color by").selectOption("gradient norm");
     await page.getByRole("slider", { name: "Step", exact: true }).fill("30");
     await page.waitForTimeout(700);
   },
