@@ -42,11 +42,11 @@ mod tests {
     #[test]
     fn a_path_is_one_argument() {
         for (path, expected) in [
-            ("/tmp/lab", "/tmp/lab"),
+            ("/srv/lab", "/srv/lab"),
             ("C:\\labs\\one", "C:\\labs\\one"),
-            ("/tmp/my lab", "\"/tmp/my lab\""),
-            ("/tmp/ada's $lab", "'/tmp/ada'\\''s $lab'"),
-            ("/tmp/a&b", "\"/tmp/a&b\""),
+            ("/srv/my lab", "\"/srv/my lab\""),
+            ("/srv/ada's $lab", "'/srv/ada'\\''s $lab'"),
+            ("/srv/a&b", "\"/srv/a&b\""),
         ] {
             assert_eq!(quoted(path), expected);
         }
