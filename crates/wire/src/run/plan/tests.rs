@@ -1,0 +1,143 @@
+//! Tests of plans: what a spec resolves to, what is refused, and what is noted.
+
+use super::*;
+use crate::data::corpus::Source;
+
+pub(crate) fn lab() -> (Vec<CorpusInfo>, Vec<DeviceInfo>) {
+    let tales = CorpusInfo {
+        id: "tales".parse().unwrap(),
+        name: "Tales".into(),
+        source: Source::Generated { generator: "tales".into(), seed: 1 },
+        documents: 1000,
+        text_bytes: 1_000_000,
+        chars: 1_000_000,
+        alphabet: "abc".into(),
+        sample: "Once upon a time".into(),
+        valid_share: 0.1,
+        content_hash: "00".into(),
+        entropy_nats: Some(1.0),
+        created_ms: 0,
+        datasets: vec![],
+        import: None,
+    };
+    let cpu = DeviceInfo {
+        id: "cpu".parse().unwrap(),
+        name: "cpu".into(),
+        kind: DeviceKind::Cpu,
+        backend: "flex".into(),
+        cores: 2,
+        memory_bytes: 8_000_000_000,
+        flops_per_sec: 1e11,
+    };
+    (vec![tales], vec![cpu])
+}
+
+fn plan(text: &str) -> Result<PlanView, PlanError> {
+    let (corpora, devices) = lab();
+    resolve(&serde_json::from_str(text).unwrap(), &corpora, &devices)
+}
+
+pub(crate) fn plan_of(text: &str) -> RunPlan {
+    plan(text).unwrap().plan
+}
+
+#[test]
+fn a_decay_longer_than_the_run_is_noted() {
+    let (corpora, devices) = lab();
+    for (decay_steps, is_noted) in [(50, false), (90, false), (91, true), (5000, true)] {
+        let spec = format!(
+            r#"{{"corpus":"tales","steps":100,"overrides":{{"schedule.shape":{{"wsd":{{"decay_steps":{decay_steps}}}}},"schedule.warmup_steps":10}}}}"#
+        );
+        let view = resolve(&serde_json::from_str(&spec).unwrap(), &corpora, &devices).unwrap();
+        assert_eq!(view.notes.iter().any(|note| note.contains("decay of")), is_noted, "{decay_steps} {:?}", view.notes);
+    }
+}
+
+#[test]
+fn a_short_spec_resolves_to_a_complete_plan() {
+    let view = plan(
+        r#"{"preset":"nanogpt-cpu","corpus":"tales","overrides":{"optimizer.learning_rate":0.002,"model.layers":2.0}}"#,
+    )
+    .unwrap();
+    assert_eq!((view.plan.recipe.optimizer.learning_rate, view.plan.recipe.model.layers), (0.002, 2));
+    assert_eq!((view.plan.recipe.model.vocab, view.plan.recipe.batch.replicas), (4, 2));
+    assert_eq!(view.plan.prompt, "Once");
+    let text = serde_json::to_string(&view).unwrap();
+    assert_eq!(serde_json::from_str::<PlanView>(&text).unwrap(), view);
+}
+
+#[test]
+fn an_override_of_another_kind_is_refused_in_the_words_of_the_table() {
+    for (text, field, message, hint) in [
+        (
+            r#"{"corpus":"tales","overrides":{"model.layers":"many"}}"#,
+            "overrides.model.layers",
+            r#"layers cannot be "many""#,
+            "give a whole number from 1 to 256",
+        ),
+        (
+            r#"{"corpus":"tales","overrides":{"optimizer.learning_rate":null}}"#,
+            "overrides.optimizer.learning_rate",
+            "learning rate cannot be null",
+            "give a number from 0 to 10",
+        ),
+        (
+            r#"{"corpus":"tales","overrides":{"breakpoints":["soon"]}}"#,
+            "overrides.breakpoints",
+            "[\"soon\"] does not fit (expected a whole number from 0 to 18446744073709551615, not the text \"soon\")",
+            "it was []",
+        ),
+    ] {
+        let error = plan(text).expect_err(text);
+        assert_eq!((error.field.as_str(), error.message.as_str(), error.hint.as_deref()), (field, message, Some(hint)));
+    }
+}
+
+#[test]
+fn a_seed_keeps_all_of_its_bits() {
+    for seed in [u64::MAX, (1 << 53) + 1, 0] {
+        let text = format!(r#"{{"corpus":"tales","seed":{seed},"overrides":{{"budget.tokens":{seed}}}}}"#);
+        let view = plan(&text).unwrap();
+        assert_eq!((view.plan.seed, view.plan.recipe.budget.tokens), (seed, seed));
+        assert!(serde_json::to_string(&view).unwrap().contains(&format!(r#""seed":{seed}"#)));
+    }
+}
+
+#[test]
+fn invalid_specs_name_the_field_and_a_hint() {
+    let check = |text: &str, field: &str| {
+        let error = plan(text).expect_err(text);
+        assert_eq!(error.field, field, "{text}: {error}");
+    };
+    check(r#"{"corpus":"nope"}"#, "corpus");
+    check(r#"{}"#, "corpus");
+    check(r#"{"corpus":"tales","preset":"huge"}"#, "preset");
+    check(r#"{"corpus":"tales","steps":0}"#, "steps");
+    check(r#"{"corpus":"tales","device":"gpu-9"}"#, "device");
+    check(r#"{"mix":{"tales":0.0}}"#, "mix");
+    check(r#"{"corpus":"tales","overrides":{"model.layerz":3}}"#, "overrides.model.layerz");
+    check(r#"{"corpus":"tales","overrides":{"model.layers":-3}}"#, "overrides.model.layers");
+    check(r#"{"corpus":"tales","overrides":{"model.layers":"many"}}"#, "overrides.model.layers");
+    check(r#"{"corpus":"tales","overrides":{"model.vocab":9}}"#, "overrides.model.vocab");
+    check(r#"{"corpus":"tales","overrides":{"model.heads":3}}"#, "model.heads");
+    check(r#"{"corpus":"tales","overrides":{"model.seq":120000}}"#, "corpus");
+    check(r#"{"corpus":"tales","overrides":{"batch.size":60000}}"#, "batch.size");
+    check(r#"{"corpus":"tales","steps":90,"overrides":{"breakpoints":[0,91]}}"#, "breakpoints");
+    check(r#"{"corpus":"tales","overrides":{"breakpoints":["soon"]}}"#, "overrides.breakpoints");
+    assert_eq!(
+        plan(r#"{"corpus":"tales","steps":90,"overrides":{"breakpoints":[0,90]}}"#)
+            .map(|view| view.plan.recipe.breakpoints),
+        Ok(vec![0, 90])
+    );
+}
+
+#[test]
+fn a_plan_that_does_not_fit_names_one_that_does() {
+    let error = plan(r#"{"corpus":"tales","overrides":{"batch.size":60000}}"#).unwrap_err();
+    let rows: u64 = error.hint.unwrap().split_whitespace().nth(2).unwrap().parse().unwrap();
+    assert!(plan(&format!(r#"{{"corpus":"tales","overrides":{{"batch.size":{rows}}}}}"#)).is_ok());
+    assert!(
+        plan(&format!(r#"{{"corpus":"tales","overrides":{{"batch.size":{}}}}}"#, rows + 1)).is_err(),
+        "the smallest change"
+    );
+}
