@@ -1,21 +1,17 @@
-//! The pages. Each owns its state and its components.
+//! The pages. Each owns its state and its components. The Lab and the sign-in page are in the main module of the
+//! program; the others are in [`parts`], which the browser loads when they are first needed.
 
 mod compare;
 mod data;
 mod lab;
 mod new_run;
+mod parts;
 mod playground;
 mod run;
 mod settings;
 mod signin;
 mod xray;
 
-pub(crate) use compare::ComparePage;
-pub(crate) use data::DataPage;
 pub(crate) use lab::LabPage;
-pub(crate) use new_run::NewRunPage;
-pub(crate) use playground::PlaygroundPage;
-pub(crate) use run::RunPage;
-pub(crate) use settings::SettingsPage;
+pub(crate) use parts::{Part, PartPage};
 pub(crate) use signin::SignInPage;
-pub(crate) use xray::XrayPage;

@@ -94,8 +94,6 @@ pub(crate) struct Router {
     /// The current route.
     pub(crate) route: Memo<Route>,
     address: RwSignal<(String, String)>,
-    /// The path for which this program was loaded.
-    loaded: StoredValue<String>,
 }
 
 impl Router {
@@ -103,15 +101,10 @@ impl Router {
     pub(crate) fn start() -> Self {
         let address = RwSignal::new(read_address());
         let route = Memo::new(move |_| Route::parse(&address.read().0));
-        let router = Self { route, address, loaded: StoredValue::new(address.read_untracked().0.clone()) };
+        let router = Self { route, address };
         window_event_listener_untyped("popstate", move |_| address.set(read_address()));
         window_event_listener_untyped("click", move |event| router.catch(&event));
         router
-    }
-
-    /// Whether the page is still at the path for which it was loaded.
-    pub(crate) fn is_first(self) -> bool {
-        self.loaded.with_value(|loaded| *loaded == self.address.read_untracked().0)
     }
 
     /// Whether the page was opened by a sign-in link that is not valid.

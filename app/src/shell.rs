@@ -12,9 +12,7 @@ use crate::components::number;
 use crate::components::{Confirm, ConfirmDialog, DismissedJobs, Empty, Failure, Skeleton, ToastList, Toasts};
 use crate::net::api;
 use crate::net::live::{Connection, Live};
-use crate::pages::{
-    ComparePage, DataPage, LabPage, NewRunPage, PlaygroundPage, RunPage, SettingsPage, SignInPage, XrayPage,
-};
+use crate::pages::{LabPage, Part, PartPage, SignInPage};
 use crate::route::{Route, Router};
 use crate::session::{Session, SignIn};
 use crate::theme::Theme;
@@ -91,18 +89,13 @@ fn SignedIn() -> impl IntoView {
         <Header />
         <DisconnectedBar />
         <div id="page" class:stale=is_stale>
-            {move || match router.route.get() {
-                Route::Xray(run) if HAS_XRAY => view! { <XrayPage run /> }.into_any(),
-                Route::Xray(_) => view! { <OtherProgram /> }.into_any(),
-                _ if !HAS_LAB => view! { <OtherProgram /> }.into_any(),
-                Route::Lab => view! { <LabPage /> }.into_any(),
-                Route::NewRun => view! { <NewRunPage /> }.into_any(),
-                Route::Data => view! { <DataPage /> }.into_any(),
-                Route::Compare => view! { <ComparePage /> }.into_any(),
-                Route::Playground => view! { <PlaygroundPage /> }.into_any(),
-                Route::Settings => view! { <SettingsPage /> }.into_any(),
-                Route::Run(run) => view! { <RunPage run /> }.into_any(),
-                Route::Unknown(path) => view! { <NotFound path /> }.into_any(),
+            {move || {
+                let route = router.route.get();
+                match (Part::of(&route), route) {
+                    (Some(part), route) => view! { <PartPage part route /> }.into_any(),
+                    (None, Route::Unknown(path)) => view! { <NotFound path /> }.into_any(),
+                    (None, _) => view! { <LabPage /> }.into_any(),
+                }
             }}
         </div>
         <ToastList />
@@ -121,33 +114,6 @@ fn follow_title(router: Router, live: Live) {
         route.title(run.map(|run| run.name.as_str()))
     });
     Effect::new(move || document().set_title(&title.read()));
-}
-
-/// Which pages this program contains; `cargo xtask page` builds two programs. The server sends the one that contains
-/// the requested page.
-const HAS_LAB: bool = cfg!(feature = "lab");
-const HAS_XRAY: bool = cfg!(feature = "xray");
-
-/// A page of the other program: loads it from the server, unless the server has just sent this program for it.
-#[component]
-fn OtherProgram() -> impl IntoView {
-    let router = expect_context::<Router>();
-    let was_loaded = router.is_first();
-    if !was_loaded {
-        let _ = window().location().reload();
-    }
-    view! {
-        <main class="page">
-            <Show when=move || was_loaded fallback=|| view! { <p class="dim">"Loading …"</p> }>
-                <Empty
-                    title="This page is missing"
-                    text="The server was built without this page. Build it again with cargo xtask serve."
-                >
-                    <a class="button" href=at("/") title="All runs and devices">"Open the Lab"</a>
-                </Empty>
-            </Show>
-        </main>
-    }
 }
 
 #[component]

@@ -10,51 +10,49 @@ use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 
 use wasm_bindgen_cli_support::Bindgen;
+use wasm_split_cli_support::{Options, transform};
 
 use crate::compiler::{Compiler, TARGET};
 use crate::shell::{Outcome, command, find_program, output, root, run, say};
 
-/// The programs of the page: the feature of `app` with which each is built, and the file that starts it. There are two, so that a page
-/// loads only its own program.
-const PROGRAMS: [(&str, &str); 2] = [("lab", "index.html"), ("xray", "xray.html")];
+/// Stem of the files of the program; a folder with a hash in its name holds them.
+const PROGRAM: &str = "kindling";
+/// The script that loads the parts of the program.
+const PARTS: &str = "parts.js";
 /// Oldest version of wasm-opt that is used.
 const WASM_OPT_FROM: u32 = 116;
 
 /// Builds the page. Leaves `target/page` unchanged if no input has changed since the last build.
 pub(crate) fn build() -> Outcome<()> {
     let compiler = Compiler::find()?;
-    let modules = PROGRAMS.iter().map(|(part, _)| compile(compiler, part)).collect::<Outcome<Vec<_>>>()?;
-    let stamp = stamp(&modules)?;
+    let module = compile(compiler)?;
+    let stamp = stamp(&module)?;
     let stamp_file = root().join("target").join("page.stamp");
     let page = root().join("target").join("page");
     if page.join("index.html").is_file() && fs::read_to_string(&stamp_file).is_ok_and(|last| last == stamp) {
         eprintln!("the page is up to date");
         return Ok(());
     }
-    assemble(&modules, &stamp, &page)?;
+    assemble(&module, &stamp, &page)?;
     write(&stamp_file, stamp.as_bytes())?;
-    PROGRAMS.iter().try_for_each(|(part, _)| layout::print_sizes(&page, &format!("kindling-{part}-")))
+    layout::print_sizes(&page)
 }
 
-/// Compiles one program of `app/`. Returns the path of the WebAssembly module, before wasm-bindgen.
-fn compile(compiler: Compiler, part: &str) -> Outcome<PathBuf> {
-    say(&format!("compiling the page: {part}"));
+/// Compiles `app/`. Returns the path of the WebAssembly module, before it is split.
+fn compile(compiler: Compiler) -> Outcome<PathBuf> {
+    say("compiling the page");
     let folder = root().join("target").join(compiler.folder());
-    let app = ["--package", "app", "--no-default-features", "--features", part, "--profile", "page", "--target-dir"];
-    run(compiler.cargo_build().args(app).arg(&folder))?;
-    let built = folder.join(TARGET).join("page").join("app.wasm");
-    let module = built.with_file_name(format!("{part}.wasm"));
-    fs::copy(&built, &module).map_err(|error| format!("{} could not be copied: {error}", built.display()))?;
-    Ok(module)
+    run(compiler.cargo_build().args(["--package", "app", "--profile", "page", "--target-dir"]).arg(&folder))?;
+    Ok(folder.join(TARGET).join("page").join("app.wasm"))
 }
 
 /// A hash of all inputs of the page, including this program and whether wasm-opt is used.
-fn stamp(modules: &[PathBuf]) -> Outcome<String> {
+fn stamp(module: &Path) -> Outcome<String> {
     let program =
         std::env::current_exe().map_err(|error| format!("the path of this program could not be read: {error}"))?;
     let public = layout::files_in(&root().join("public"))?;
     let mut hasher = DefaultHasher::new();
-    for file in modules.iter().chain([&program]).chain(&public) {
+    for file in [module, &program].into_iter().chain(public.iter().map(PathBuf::as_path)) {
         hasher.write(file.to_string_lossy().as_bytes());
         hasher.write(&read(file)?);
     }
@@ -63,31 +61,45 @@ fn stamp(modules: &[PathBuf]) -> Outcome<String> {
 }
 
 /// Writes the page to a temporary folder and renames it, so that no server embeds an incomplete page.
-fn assemble(modules: &[PathBuf], stamp: &str, page: &Path) -> Outcome<()> {
+fn assemble(module: &Path, stamp: &str, page: &Path) -> Outcome<()> {
     say("writing the page");
     let temporary = page.with_extension("new");
     remove_folder(&temporary)?;
-    let assets = temporary.join("assets");
-    let mut starts = vec![];
-    for ((part, index), module) in PROGRAMS.iter().zip(modules) {
-        let name = format!("kindling-{part}-{}", &stamp[..12]);
-        bind(module, &name, &assets)?;
-        optimize(&assets.join(format!("{name}_bg.wasm")))?;
-        starts.push((*index, name));
-    }
-    layout::place_public(&root().join("public"), &temporary, &starts)?;
+    let name = format!("{PROGRAM}-{}", &stamp[..12]);
+    let folder = temporary.join("assets").join(&name);
+    let parts = split(module, &folder)?;
+    bind(&module.with_file_name("main.wasm"), &folder)?;
+    parts.iter().chain([&folder.join(format!("{PROGRAM}_bg.wasm"))]).try_for_each(|module| optimize(module))?;
+    layout::place_public(&root().join("public"), &temporary, &name)?;
     layout::compress(&temporary)?;
     remove_folder(page)?;
     fs::rename(&temporary, page).map_err(|error| format!("{} could not be renamed: {error}", temporary.display()))
 }
 
-/// Runs wasm-bindgen: writes the module and the JavaScript that connects it to the browser.
-fn bind(wasm: &Path, name: &str, folder: &Path) -> Outcome<()> {
+/// Splits the module: `main.wasm` beside it, and the parts in `folder`, with the script that loads them. Returns the paths of the parts.
+fn split(module: &Path, folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let input = read(module)?;
+    let main = module.with_file_name("main.wasm");
+    let (link, program) = (format!("./{PARTS}"), format!("./{PROGRAM}.js"));
+    let mut options = Options::new(&input);
+    options.output_dir = folder;
+    options.main_out_path = &main;
+    options.link_name = &link;
+    options.main_module = &program;
+    let split = transform(options).map_err(|error| format!("{} could not be split: {error:#}", module.display()))?;
+    Ok(split.split_modules)
+}
+
+/// Runs wasm-bindgen: writes the main module and the JavaScript that connects it to the browser.
+fn bind(wasm: &Path, folder: &Path) -> Outcome<()> {
     let mut bindgen = Bindgen::new();
     let bound = bindgen
         .input_path(wasm)
-        .out_name(name)
+        .out_name(PROGRAM)
         .typescript(false)
+        // The parts import symbols of the main module by these names.
+        .keep_lld_exports(true)
+        .demangle(false)
         .remove_name_section(true)
         .remove_producers_section(true)
         .web(true)

@@ -22,6 +22,8 @@ struct Embedded {
 const FILES: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/page.rs"));
 /// The names of these files contain a hash of their content.
 const HASHED: &str = "assets/";
+/// The page at each of its addresses.
+const INDEX: &str = "index.html";
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 fn not_built() -> Notice {
@@ -55,8 +57,8 @@ pub async fn serve_page(request: Request) -> Response {
     let is_compressed = ENCODINGS.iter().any(|(_, suffix)| path.ends_with(suffix));
     match find(path).filter(|_| !is_compressed) {
         Some(file) => send(file, request.headers()),
-        None if is_address(path, request.headers()) => match find(program_of(path)) {
-            Some(index) => send_program(index, &request),
+        None if is_address(path, request.headers()) => match find(INDEX) {
+            Some(index) => send_index(index, &request),
             None => not_built().into_response(),
         },
         None => ApiError::not_found(format!("the page has no file {:?}", request.uri().path())).into_response(),
@@ -65,15 +67,10 @@ pub async fn serve_page(request: Request) -> Response {
 
 /// The page as the answer to a request of a browser that is not signed in.
 pub fn unauthorized() -> Response {
-    match find("index.html") {
+    match find(INDEX) {
         Some(index) => (StatusCode::UNAUTHORIZED, send(index, &HeaderMap::new())).into_response(),
         None => (StatusCode::UNAUTHORIZED, not_built()).into_response(),
     }
-}
-
-/// The page is two programs, so that each loads fast. This is the one of an address.
-fn program_of(path: &str) -> &'static str {
-    if path.starts_with("runs/") && path.trim_end_matches('/').ends_with("/xray") { "xray.html" } else { "index.html" }
 }
 
 /// Whether the request opens an address of the page and does not fetch a file.
@@ -86,8 +83,8 @@ fn is_address(path: &str, headers: &HeaderMap) -> bool {
     path.is_empty() || (!is_file && wants_page)
 }
 
-/// Sends a program of the page, with the path of the lab in place of the relative one that is right at the top only.
-fn send_program(index: &'static Embedded, request: &Request) -> Response {
+/// Sends the page, with the path of the lab in place of the relative one that is right at the top only.
+fn send_index(index: &'static Embedded, request: &Request) -> Response {
     let known = request.extensions().get::<Reached>().and_then(|reached| reached.base.clone());
     let base = known.unwrap_or_else(|| relative_base(request.uri().path()));
     match std::str::from_utf8(index.content) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::{read, write};
+use super::{PROGRAM, read, write};
 use crate::shell::Outcome;
 
 /// The line of `public/index.html` that is replaced by the tags that start the program.
@@ -17,8 +17,8 @@ const START_MARK: &str = "<!-- kindling -->";
 const COMPRESS_FROM_BYTES: usize = 1024;
 
 /// Copies the files of `public` to `page`. Those that index.html names (`"./style.css"`) go to `assets` under a name with their hash, which
-/// replaces the name in index.html; the rest keep their names. index.html is written once for each program.
-pub(super) fn place_public(public: &Path, page: &Path, starts: &[(&str, String)]) -> Outcome<()> {
+/// replaces the name in index.html; the rest keep their names. index.html starts the program in the folder `name` of `assets`.
+pub(super) fn place_public(public: &Path, page: &Path, name: &str) -> Outcome<()> {
     let index_file = public.join("index.html");
     let mut index = String::from_utf8(read(&index_file)?).map_err(|_| "public/index.html is not UTF-8".to_owned())?;
     for file in files_in(public)?.into_iter().filter(|file| *file != index_file) {
@@ -29,13 +29,10 @@ pub(super) fn place_public(public: &Path, page: &Path, starts: &[(&str, String)]
         index = index.replace(&reference, &format!("\"./{placed}\""));
         write(&page.join(placed), &content)?;
     }
-    for (file, name) in starts {
-        write(&page.join(file), index_with_start(&index, page, name)?.as_bytes())?;
-    }
-    Ok(())
+    write(&page.join("index.html"), index_with_start(&index, page, name)?.as_bytes())
 }
 
-/// index.html with the tags that start a program. The script is a separate file, because the content security policy of the server
+/// index.html with the tags that start the program. The script is a separate file, because the content security policy of the server
 /// allows no inline script.
 fn index_with_start(index: &str, page: &Path, name: &str) -> Outcome<String> {
     if !index.contains(START_MARK) {
@@ -43,15 +40,15 @@ fn index_with_start(index: &str, page: &Path, name: &str) -> Outcome<String> {
             "public/index.html has no line `{START_MARK}`, which the tags that start the program replace"
         ));
     }
-    let module = format!("{name}_bg.wasm");
+    let (script_file, module) = (format!("{name}/{PROGRAM}.js"), format!("{name}/{PROGRAM}_bg.wasm"));
     // Relative to the script itself: under which path the page is served is not known here.
     let script = format!(
-        "import start from \"./{name}.js\";\nstart({{ module_or_path: new URL(\"./{module}\", import.meta.url) }});\n"
+        "import start from \"./{script_file}\";\nstart({{ module_or_path: new URL(\"./{module}\", import.meta.url) }});\n"
     );
     let start = hashed("start.js", script.as_bytes());
     write(&page.join(&start), script.as_bytes())?;
     let lines = [
-        format!("<link rel=\"modulepreload\" href=\"./assets/{name}.js\">"),
+        format!("<link rel=\"modulepreload\" href=\"./assets/{script_file}\">"),
         format!("<link rel=\"preload\" href=\"./assets/{module}\" as=\"fetch\" type=\"application/wasm\" crossorigin>"),
         format!("<script type=\"module\" src=\"./{start}\"></script>"),
     ];
@@ -100,21 +97,24 @@ fn gzip(content: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// Prints the files that a first visit of a program may transfer, with their sizes and the sum, in kB (1,000 bytes).
-pub(super) fn print_sizes(page: &Path, program: &str) -> Outcome<()> {
+/// Prints the files of the page with their sizes in kB (1,000 bytes): those of a first visit with their sum, and the parts that are loaded
+/// on demand.
+pub(super) fn print_sizes(page: &Path) -> Outcome<()> {
     let is_packed = |file: &Path| file.extension().is_some_and(|suffix| suffix == "br" || suffix == "gz");
-    let is_of_other = |file: &Path| {
+    let is_part = |file: &Path| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("kindling-") && !name.starts_with(program)
+        name.ends_with(".wasm") && !name.starts_with(PROGRAM)
     };
-    let mut sum_bytes = 0;
-    for file in files_in(page)?.iter().filter(|file| !is_packed(file) && !is_of_other(file)) {
+    let mut first_bytes = 0;
+    for file in files_in(page)?.iter().filter(|file| !is_packed(file)) {
         let plain_bytes = size_bytes(file).unwrap_or(0);
         let sent_bytes = size_bytes(&with_suffix(file, "br")).unwrap_or(plain_bytes);
-        sum_bytes += sent_bytes;
-        eprintln!("{:>9.1} kB  {:>9.1} kB uncompressed  {}", kilo(sent_bytes), kilo(plain_bytes), relative(file, page));
+        let when = if is_part(file) { "on demand" } else { "" };
+        first_bytes += if is_part(file) { 0 } else { sent_bytes };
+        let path = relative(file, page);
+        eprintln!("{:>9.1} kB  {:>9.1} kB uncompressed  {path}  {when}", kilo(sent_bytes), kilo(plain_bytes));
     }
-    eprintln!("{:>9.1} kB  in total, compressed", kilo(sum_bytes));
+    eprintln!("{:>9.1} kB  in total at the first visit, compressed", kilo(first_bytes));
     Ok(())
 }
 
@@ -164,7 +164,7 @@ mod tests {
         let public = folder.join("public");
         files.iter().for_each(|(name, content)| write(&public.join(name), content.as_bytes()).unwrap());
         let page = folder.join("page");
-        let outcome = place_public(&public, &page, &[("index.html", "kindling-abc".into())]);
+        let outcome = place_public(&public, &page, "kindling-abc");
         (page, outcome)
     }
 

@@ -74,14 +74,12 @@ pub(super) fn DrawerButton(
     }
 }
 
-/// Focuses the first field of a form when it opens.
+/// Focuses the first field of a form when it opens, before the next event: keys that are typed at once reach the form.
 pub(super) fn focus_on(field: NodeRef<leptos::html::Input>) {
     Effect::new(move || {
         if let Some(field) = field.get() {
-            request_animation_frame(move || {
-                let _ = field.focus();
-                field.select();
-            });
+            let _ = field.focus();
+            field.select();
         }
     });
 }
