@@ -97,24 +97,24 @@ fn gzip(content: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// Prints the files of the page with their sizes in kB (1,000 bytes): those of a first visit with their sum, and the parts that are loaded
-/// on demand.
+/// Prints the files of the page with their sizes in kB (1,000 bytes), and the sum of those that every visit needs. What the first visit of
+/// each page transfers is measured by tests/browser/weight.test.mjs.
 pub(super) fn print_sizes(page: &Path) -> Outcome<()> {
     let is_packed = |file: &Path| file.extension().is_some_and(|suffix| suffix == "br" || suffix == "gz");
     let is_part = |file: &Path| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         name.ends_with(".wasm") && !name.starts_with(PROGRAM)
     };
-    let mut first_bytes = 0;
+    let mut common_bytes = 0;
     for file in files_in(page)?.iter().filter(|file| !is_packed(file)) {
         let plain_bytes = size_bytes(file).unwrap_or(0);
         let sent_bytes = size_bytes(&with_suffix(file, "br")).unwrap_or(plain_bytes);
         let when = if is_part(file) { "on demand" } else { "" };
-        first_bytes += if is_part(file) { 0 } else { sent_bytes };
+        common_bytes += if is_part(file) { 0 } else { sent_bytes };
         let path = relative(file, page);
         eprintln!("{:>9.1} kB  {:>9.1} kB uncompressed  {path}  {when}", kilo(sent_bytes), kilo(plain_bytes));
     }
-    eprintln!("{:>9.1} kB  in total at the first visit, compressed", kilo(first_bytes));
+    eprintln!("{:>9.1} kB  in total without the parts, compressed", kilo(common_bytes));
     Ok(())
 }
 
