@@ -1,6 +1,8 @@
 //! Display text of hyperparameters: group titles and values.
 
+use figure::number;
 use serde_json::Value;
+use wire::hyperparameters::table::Hyperparameter;
 
 /// The title of a group of the table.
 pub(crate) fn group_title(group: &'static str) -> &'static str {
@@ -40,11 +42,60 @@ pub(crate) fn written(value: &Value) -> String {
     }
 }
 
+/// The planned value of a hyperparameter, with its unit.
+pub(crate) fn in_plan(row: &Hyperparameter, value: Option<&Value>) -> String {
+    let value = value.and_then(Value::as_u64).map(number::whole).or_else(|| value.map(written)).unwrap_or_default();
+    match (value.as_str(), row.path) {
+        ("", _) | ("0", "budget.tokens" | "budget.secs" | "budget.loss") => "none".into(),
+        ("0", path) if OFF_AT_ZERO.contains(&path) => "0 (off)".into(),
+        _ if row.unit.is_empty() => value,
+        ("1", _) => format!("1 {}", singular(row.unit)),
+        _ => format!("{value} {}", row.unit),
+    }
+}
+
+/// The unit of one: `1 step`.
+fn singular(unit: &str) -> &str {
+    match unit {
+        "micro-batches" => "micro-batch",
+        "s" => unit,
+        _ => unit.strip_suffix('s').unwrap_or(unit),
+    }
+}
+
+/// Hyperparameters that 0 turns off.
+const OFF_AT_ZERO: [&str; 10] = [
+    "model.dropout",
+    "model.logit_softcap",
+    "optimizer.grad_clip",
+    "optimizer.z_loss",
+    "intervals.eval_every",
+    "intervals.sample_every",
+    "intervals.stats_every",
+    "intervals.checkpoint_every",
+    "retention.every_nth",
+    "retention.snapshots_mb",
+];
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use wire::hyperparameters::table;
 
-    use super::written;
+    use super::*;
+
+    #[test]
+    fn planned_values_have_a_unit_or_a_word() {
+        let shown = |path: &str, value| in_plan(table::find(path).unwrap(), Some(&value));
+        assert_eq!(shown("optimizer.grad_clip", json!(0.0)), "0 (off)");
+        assert_eq!(shown("budget.tokens", json!(0)), "none");
+        assert_eq!(shown("breakpoints", json!([])), "none");
+        assert_eq!(shown("optimizer.learning_rate", json!(0.001)), "1e-3");
+        assert_eq!(shown("intervals.eval_every", json!(1)), "1 step");
+        for path in OFF_AT_ZERO {
+            assert!(table::find(path).is_some(), "{path}");
+        }
+    }
 
     #[test]
     fn values_read_as_people_write_them() {

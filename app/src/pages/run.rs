@@ -52,7 +52,7 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use wire::run::Cursor;
-use wire::{Event, EventRecord, RunId};
+use wire::{Event, EventRecord, RunId, RunState};
 
 use crate::components::{RunFailure, Skeleton};
 use crate::net::api::{self, ApiFailure};
@@ -173,9 +173,14 @@ fn watch(context: RunContext, loader: SeriesLoader) {
     let watch = live.watch_run(context.id(), since, move |update| match update {
         RunUpdate::Tick(tick) => {
             let is_rollback = tick.events.iter().any(|record| matches!(record.event, Event::RolledBack { .. }));
-            context.run.try_update(|run| run.tick(*tick));
-            if is_rollback {
-                // Hyperparameters and path are now those of the checkpoint, which only a fresh view contains.
+            let is_first = context.run.try_update(|run| {
+                let was_running = run.view.summary.state == RunState::Running;
+                run.tick(*tick);
+                !was_running && run.view.summary.state == RunState::Running && run.bits_per_byte().is_none()
+            });
+            // Only a fresh view contains the hyperparameters and the path after a rollback, and the entropies of a dataset
+            // that was tokenized when the run started.
+            if is_rollback || is_first == Some(true) {
                 spawn_local(start_over(context, loader, held));
             }
         }

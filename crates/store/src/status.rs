@@ -115,14 +115,14 @@ impl RunStatus {
 }
 
 impl Progress {
-    /// The progress of a new run; a fork starts with the step and losses of its parent's checkpoint.
+    /// The progress of a new run; a fork starts with the step and training loss of its parent's checkpoint. It has no validation loss before
+    /// its own evaluation.
     pub(crate) fn new(plan: &RunPlan, begins_with: Option<&CheckpointInfo>) -> Self {
         let origin = plan.origin.as_ref();
         Self {
             step: origin.map_or(0, |origin| origin.from.checkpoint.step),
             best_valid: origin.and_then(|origin| origin.best_valid),
             loss_train: begins_with.and_then(|info| info.loss_train),
-            loss_valid: begins_with.and_then(|info| info.loss_valid),
             ..Self::default()
         }
     }

@@ -49,6 +49,8 @@ pub(crate) struct Line {
     pub(crate) is_past: bool,
     /// Values.
     pub(crate) buckets: Vec<Bucket>,
+    /// The value of the last step, which the legend shows without a crosshair; the mean of the last bucket if not set.
+    pub(crate) newest: Option<f64>,
 }
 
 impl Line {
@@ -63,6 +65,7 @@ impl Line {
             smoothing: None,
             is_past: false,
             buckets,
+            newest: None,
         }
     }
 

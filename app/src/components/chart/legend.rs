@@ -31,7 +31,10 @@ pub(super) fn entries(drawn: &Drawn, curves: &[Curve], x: Option<f64>) -> Vec<En
         let bucket = match &readings {
             Some(readings) => readings.iter().find(|reading| reading.curve == index).map(|reading| reading.bucket),
             None if is_aside => continue,
-            None => curve.last().copied(),
+            None => curve.last().map(|last| match line.newest {
+                Some(value) => Bucket { min: value, max: value, mean: value, count: 1, ..*last },
+                None => *last,
+            }),
         };
         // A curve in two parts, measured and planned, has one entry: the part that has a value here.
         let has_other_part = || curves.iter().any(|other| other.name == curve.name && !std::ptr::eq(other, curve));

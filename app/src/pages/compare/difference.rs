@@ -170,10 +170,10 @@ fn PairDifference(
         <section class="difference">
             <Chart
                 group
-                title="Difference".to_owned()
+                title="Difference of the training losses".to_owned()
                 unit="nats/token".to_owned()
                 meaning="Training loss of the first run minus that of the second at equal steps; below 0 the first run \
-                         is better. The band is the mean ± 2 standard errors."
+                         is better. Where a point is the mean of several steps, the band is ± 2 standard errors of that mean."
                 paint=content
                 changed
             >
@@ -208,17 +208,20 @@ fn verdict(comparison: &Comparison, names: &Names) -> String {
         }
     };
     let Some(last) = comparison.difference.last() else { return begun };
-    let size = number::fixed(last.mean.abs(), 4);
-    let at = number::whole(last.last_step);
+    let size = number::short(last.mean.abs());
+    let at = match last.last_step - last.step {
+        0 => format!("At step {}", number::whole(last.step)),
+        _ => format!("On average over steps {} to {}", number::whole(last.step), number::whole(last.last_step)),
+    };
     let Names { run, with, .. } = names;
     let end = match (last.low, last.high) {
         (low, _) if low > 0.0 => {
-            format!("At step {at}, {run} is {size} nats/token above {with} (more than 2 standard errors).")
+            format!("{at}, {run} is {size} nats/token above {with} (more than 2 standard errors).")
         }
         (_, high) if high < 0.0 => {
-            format!("At step {at}, {run} is {size} nats/token below {with} (more than 2 standard errors).")
+            format!("{at}, {run} is {size} nats/token below {with} (more than 2 standard errors).")
         }
-        _ => format!("At step {at}, the difference of {size} nats/token is within 2 standard errors."),
+        _ => format!("{at}, the difference of {size} nats/token is within 2 standard errors."),
     };
     format!("{begun} {end}")
 }
@@ -236,7 +239,7 @@ fn nothing_in_common(names: &Names) -> String {
 
 fn content(comparison: Option<&Comparison>, range: Option<Range>) -> ChartContent {
     let buckets = comparison.map(|found| difference_buckets(&found.difference)).unwrap_or_default();
-    let line = Line::new("difference", "Mean over the steps of the bucket, with its band.", Role::InkSoft, buckets);
+    let line = Line::new("difference", "Mean over the steps at this position, with its band.", Role::InkSoft, buckets);
     let references = vec![Reference { label: "no difference".into(), value: 0.0, role: Role::InkFaint }];
     let spec = ChartSpec {
         title: "difference of two losses".into(),

@@ -30,7 +30,7 @@ const SMOOTHING: f64 = 0.005;
 const SERIES: [(&str, &str, &str); 2] = [(name::TRAIN, "train", TRAIN), (name::VALID, "val", VALID)];
 const TRAIN: &str = "Training loss: mean cross-entropy over the batch of each step, in nats/token. Default.";
 const VALID: &str = "Validation loss: mean cross-entropy over the same batches of the validation split at each evaluation, in \
-                     nats/token.";
+                     nats/token. The last evaluation of a run uses the whole split.";
 const SMOOTH: &str =
     "Running mean over 0.5 % of the longest run, which evens out the noise of single batches. On by default.";
 
@@ -182,7 +182,10 @@ impl ComparedRuns {
                 figure::layout::nearest(&buckets, place).copied()
             }
             Some(_) => None,
-            None => buckets.last().copied(),
+            None => {
+                let summary = &open.0.summary;
+                return if series == name::VALID { summary.loss_valid } else { summary.loss_train };
+            }
         };
         bucket.map(|bucket| bucket.mean).filter(|mean| mean.is_finite())
     }

@@ -10,6 +10,7 @@ use wire::{Command, LivePath, RunView};
 
 use super::Choice;
 use super::loss_chart::ComparedRuns;
+use crate::components::hyperparameters::{in_plan, written};
 use crate::net::live::Live;
 use crate::route::run_path;
 
@@ -41,14 +42,22 @@ fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
             items.iter().enumerate().for_each(|(at, value)| walk(&format!("{path}[{at}]"), value, found));
         }
         Value::Null => {}
-        Value::String(text) => drop(found.insert(path.to_owned(), text.clone())),
-        other => drop(found.insert(path.to_owned(), other.to_string())),
+        other => drop(found.insert(path.to_owned(), shown(path, other))),
+    }
+}
+
+/// A value as the plan of the Run page shows it.
+fn shown(path: &str, value: &Value) -> String {
+    match (table::find(path), value) {
+        (Some(row), value) => in_plan(row, Some(value)),
+        (None, Value::String(text)) => text.clone(),
+        (None, value) => value.as_u64().map_or_else(|| written(value), number::whole),
     }
 }
 
 /// The live hyperparameters at the current step, which commands may have changed since the plan.
 fn current(view: &RunView) -> impl Iterator<Item = (String, String)> {
-    let value = |path: LivePath| number::short(view.hyperparameters.get(path, view.summary.step));
+    let value = |path: LivePath| in_plan(path.row(), Some(&view.hyperparameters.get(path, view.summary.step).into()));
     LivePath::all().map(move |path| (format!("{path}{NOW}"), value(path)))
 }
 
@@ -108,6 +117,7 @@ fn of_mix(path: &str) -> Option<String> {
     let number = index.parse::<usize>().ok()? + 1;
     match field {
         "corpus" => Some(format!("Dataset {number}")),
+        "content_hash" => Some(format!("Hash of dataset {number}")),
         _ => Some(format!("Dataset {number}, {field}")),
     }
 }
@@ -176,7 +186,7 @@ pub(super) fn PlanTable() -> impl IntoView {
     view! {
         <section class="panel plans" aria-labelledby="plans-title" hidden=move || plans.read().is_empty()>
             <div class="row">
-                <h2 id="plans-title" title="The planned values in which the runs differ. A tooltip has the path of each.">
+                <h2 id="plans-title" title="The planned values in which the runs differ. The tooltip of a row gives its path.">
                     "Plans"
                 </h2>
                 <span class="grow"></span>

@@ -117,8 +117,8 @@ fn Counts(info: CorpusInfo) -> impl IntoView {
                 <dd>
                     <Number
                         text=unique
-                        meaning=format!("Number of different characters, which is the vocabulary size of the tokenizer char: \
-                            {:?}", info.alphabet.chars().take(200).collect::<String>())
+                        meaning=format!("Number of different characters. The vocabulary of the tokenizer char also has the \
+                            end-of-document token. Characters: {:?}", info.alphabet.chars().take(200).collect::<String>())
                     />
                 </dd>
             </div>

@@ -116,6 +116,9 @@ pub(super) fn Preview(
             {move || failure.get().map(|failure| view! {
                 <Failure what="The import failed; nothing was stored" failure />
             })}
+            {move || nothing(&report.read()).map(|reason| view! {
+                <p class="small field-error" role="alert">{reason}</p>
+            })}
             {move || is_refused().then(|| view! {
                 <p class="small field-error">"The import is strict: repair the files, or allow that files are skipped."</p>
             })}
@@ -156,6 +159,15 @@ fn summary(report: &ImportReport) -> String {
         true => format!("{found} of text"),
         false => format!("{found} of text in the beginning of the files; the rest is read when you import them"),
     }
+}
+
+/// Why there is nothing to import.
+fn nothing(report: &ImportReport) -> Option<String> {
+    let first = report.issues.first().map(described);
+    (report.documents == 0).then(|| match first {
+        Some(reason) => format!("Nothing to import. {reason}"),
+        None => "Nothing to import: the files hold no text.".to_owned(),
+    })
 }
 
 /// The first names, and how many more there are.
@@ -209,7 +221,7 @@ fn about(file: &FileReport) -> String {
 /// What was skipped or repaired, and the whole list as a download.
 #[component]
 pub(super) fn IssueList(report: ImportReport, href: String) -> impl IntoView {
-    let ImportReport { skipped, repaired, issues, .. } = report;
+    let ImportReport { skipped, repaired, ref issues, .. } = report;
     let mut counts = vec![];
     if skipped > 0 {
         counts.push(format!(
@@ -220,8 +232,10 @@ pub(super) fn IssueList(report: ImportReport, href: String) -> impl IntoView {
     if repaired > 0 {
         counts.push(format!("{} repaired", grouped(repaired)));
     }
+    // Where nothing is left to import, the reasons are what is looked for.
+    let is_open = report.documents == 0;
     (!counts.is_empty()).then(|| view! {
-        <details class="issues">
+        <details class="issues" open=is_open>
             <summary>{counts.join(", ")}</summary>
             <ul class="list small">
                 {issues.iter().take(SHOWN).map(|issue| view! { <li class="wrap">{described(issue)}</li> }).collect_view()}

@@ -136,7 +136,8 @@ fn train(run: &RunSummary) -> AnyView {
 }
 
 fn valid(run: &RunSummary) -> AnyView {
-    let best = run.best_valid.map(|best| format!(". Lowest so far: {}", loss(best))).unwrap_or_default();
+    let of = if run.parent.is_some() { ", including its parents before the forks" } else { "" };
+    let best = run.best_valid.map(|best| format!(". Lowest so far{of}: {}", loss(best))).unwrap_or_default();
     let value = run.loss_valid.filter(|_| has_own_step(run));
     nats(value, &format!("Mean cross-entropy over batches of the validation split{best}"))
 }

@@ -7,6 +7,7 @@ use leptos::task::spawn_local;
 use wire::data::corpus::CorpusInfo;
 use wire::data::tokenizer::Tokenizer;
 use wire::device::DeviceInfo;
+use wire::hyperparameters::table;
 use wire::run::plan::{self, PlanView};
 use wire::run::preset::{self, PresetInfo};
 use wire::{PlanError, RunSpec, RunView};
@@ -144,6 +145,21 @@ impl Draft {
     /// Whether all fields are readable.
     pub(super) fn is_readable(self) -> bool {
         self.unreadable.read().is_empty()
+    }
+
+    /// How many fields are not readable.
+    pub(super) fn unreadable_count(self) -> usize {
+        self.unreadable.read().len()
+    }
+
+    /// The labels of the fields that are not readable.
+    pub(super) fn unreadable_labels(self) -> String {
+        let label = |field: &&str| match *field {
+            "steps" => "Steps".to_owned(),
+            "seed" => "Seed".to_owned(),
+            path => table::find(path).map_or(path, |row| row.label).to_owned(),
+        };
+        self.unreadable.read().iter().map(label).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether the text of a field is not a number that it accepts.

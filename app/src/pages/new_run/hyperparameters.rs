@@ -25,10 +25,11 @@ pub(super) fn AllHyperparameters() -> impl IntoView {
             <details class="hyperparameters" prop:open=is_open>
                 <summary>
                     <h2>"All hyperparameters"</h2>
-                    <span class="small dim">{move || match changed() {
-                        0 => "All have the values of the preset.".to_owned(),
-                        1 => "1 changed".to_owned(),
-                        many => format!("{many} changed"),
+                    <span class="small dim">{move || match (draft.unreadable_count(), changed()) {
+                        (0, 0) => "All have the values of the preset.".to_owned(),
+                        (0, many) => format!("{many} changed"),
+                        (1, _) => "1 field to correct".to_owned(),
+                        (many, _) => format!("{many} fields to correct"),
                     }}</span>
                 </summary>
                 {move || (changed() > 0).then(|| view! {
@@ -258,7 +259,12 @@ fn ShapeControl(row: &'static Hyperparameter, value: Signal<Value>, set: Callbac
             }
         };
         let number = DraftNumber::new(row.path, typed, shown, shown, take);
-        view! { <DraftNumberField number label=Some("Length of the decay in steps") /> }
+        view! {
+            <label class="decay" title="Steps of the decay at the end of the run. Default: a fifth of the run.">
+                <span class="small dim">"Decay, steps"</span>
+                <DraftNumberField number />
+            </label>
+        }
     };
     let names = move || {
         let drawn = (name.get() == "points").then_some(("points", "points"));

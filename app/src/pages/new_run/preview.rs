@@ -18,10 +18,10 @@ use crate::session::Session;
 #[component]
 pub(super) fn Preview() -> impl IntoView {
     let draft = expect_context::<Draft>();
-    // The last valid plan stays, greyed out, while the draft is invalid.
+    // The last valid plan of the preset stays, greyed out, while the draft is invalid.
     let last = Memo::new(move |before: Option<&Option<PlanView>>| match &*draft.outcome.read() {
         Some(Ok(view)) => Some(view.clone()),
-        _ => before.cloned().flatten(),
+        _ => before.cloned().flatten().filter(|view| Some(&view.plan.preset) == draft.spec.read().preset.as_ref()),
     });
     let error = Memo::new(move |_| match &*draft.outcome.read() {
         Some(Err(error)) => Some(error.clone()),
@@ -30,7 +30,7 @@ pub(super) fn Preview() -> impl IntoView {
     view! {
         <div class="sheet padded stack">
             <h2>"Plan"</h2>
-            <div class:stale=move || error.read().is_some()>
+            <div class:stale=move || error.read().is_some() || !draft.is_readable()>
                 {move || match last.get() {
                     None if error.read().is_some() => ().into_any(),
                     None => view! { <Skeleton rows=5 class="short" /> }.into_any(),
@@ -203,6 +203,7 @@ fn StartButton() -> impl IntoView {
         Some(lab.runs.iter().find(|other| other.id == run).map_or_else(|| run.to_string(), |run| run.name.clone()))
     });
     let effect = move || match &*draft.outcome.read() {
+        _ if !draft.is_readable() => format!("The run cannot start. Correct {}.", draft.unreadable_labels()),
         Some(Ok(view)) => {
             let time = view.estimate.secs.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
             let what = format!("{} steps on {}{time}", grouped(view.plan.steps), view.plan.device);
@@ -211,7 +212,8 @@ fn StartButton() -> impl IntoView {
                 None => format!("{what}. Starts immediately."),
             }
         }
-        _ => String::new(),
+        Some(Err(error)) => format!("The run cannot start: {}", sentence(&error.message)),
+        None => String::new(),
     };
     let start = move |_| {
         is_busy.set(true);
@@ -233,7 +235,7 @@ fn StartButton() -> impl IntoView {
             view! {
                 <button
                     class="primary large"
-                    title="Creates the run and opens its page"
+                    title=move || if is_ready() { "Create the run and open its page".to_owned() } else { effect() }
                     disabled={move || is_busy.get() || !is_ready()}
                     on:click=start
                 >

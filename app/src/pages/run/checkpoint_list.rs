@@ -14,6 +14,12 @@ pub(super) fn saved(context: RunContext) -> Vec<CheckpointView> {
     }
 }
 
+/// Whether a checkpoint has the lowest validation loss, evaluated at its own step: others have the value of an earlier step.
+pub(super) fn is_best(context: RunContext, saved: &CheckpointView) -> bool {
+    let id = saved.info.id;
+    saved.is_best && context.run.read_untracked().evaluated_before(id) == Some(id.step)
+}
+
 /// Fetches the list.
 pub(super) async fn fetch(context: RunContext) {
     let answer = api::list(&context.id()).await.map(|mut saved| {

@@ -7,7 +7,7 @@ use leptos::task::spawn_local;
 use wire::control::checkpoint::CheckpointView;
 use wire::{CheckpointId, Event};
 
-use super::checkpoint_list::{fetch, saved};
+use super::checkpoint_list::{fetch, is_best, saved};
 use super::checkpoint_menu::CheckpointMenu;
 use super::{Drawer, RunContext, phrases};
 use crate::components::number::{ago, loss};
@@ -127,21 +127,27 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
         context.version.get();
         !context.run.read_untracked().curves.lineage().contains(id.segment, id.step)
     });
+    let evaluated = Memo::new(move |_| {
+        context.lines.get();
+        context.run.read_untracked().evaluated_before(id)
+    });
     let about = move || {
         saved.get().map(|saved| {
             let CheckpointView { info, is_pinned, .. } = &saved;
-            let losses = [("val", info.loss_valid), ("train", info.loss_train)];
-            let losses: Vec<String> =
-                losses.into_iter().filter_map(|(word, value)| Some(format!("{word} {}", loss(value?)))).collect();
-            let first = losses.first().cloned();
+            let evaluated = evaluated.get();
+            let valid = info.loss_valid.zip(evaluated).map(|(value, step)| match step == id.step {
+                true => format!("val {}", loss(value)),
+                false => format!("val {} at step {}", loss(value), number::whole(step)),
+            });
+            let first = valid.or_else(|| Some(format!("train {}", loss(info.loss_train?))));
             let measured = first.into_iter().chain([ago(info.at_ms as f64), number::bytes(info.bytes)]);
-            let title = tooltip(&saved);
+            let measured = is_abandoned.get().then(|| "abandoned branch".to_owned()).into_iter().chain(measured);
+            let title = tooltip(&saved, evaluated);
             view! {
                 <p class="what" title=title>
                     <strong class="mono">{number::whole(id.step)}</strong>
                     {is_pinned.then(|| view! { <Icon name="pin" /><span class="unseen">"pinned"</span> })}
-                    <span>{phrases::checkpoint(&saved)}</span>
-                    {is_abandoned.get().then(|| view! { <span class="on-abandoned">"abandoned branch"</span> })}
+                    <span>{phrases::checkpoint(info.cause, is_best(context, &saved))}</span>
                 </p>
                 <p class="small dim measured">{measured.collect::<Vec<_>>().join(" · ")}</p>
             }
@@ -186,12 +192,13 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
 }
 
 /// Losses, size, number of changes, hash and the newest sample of a checkpoint.
-fn tooltip(saved: &CheckpointView) -> String {
+fn tooltip(saved: &CheckpointView, evaluated: Option<u64>) -> String {
     let CheckpointView { info, sample, .. } = saved;
-    let losses = [("Train loss", info.loss_train), ("val loss", info.loss_valid)];
-    let losses: Vec<String> =
-        losses.into_iter().filter_map(|(word, value)| Some(format!("{word} {} nats/token", loss(value?)))).collect();
-    let losses = if losses.is_empty() { String::new() } else { format!("{}. ", losses.join(", ")) };
+    let train = info.loss_train.map(|value| format!("Training loss {} nats/token. ", loss(value)));
+    let valid = info.loss_valid.zip(evaluated).map(|(value, step)| {
+        format!("Validation loss {} nats/token, evaluated at step {}. ", loss(value), number::whole(step))
+    });
+    let losses = [train, valid].into_iter().flatten().collect::<String>();
     let changes = match info.changes {
         0 => "No changes before it.".to_owned(),
         1 => "1 change before it.".to_owned(),

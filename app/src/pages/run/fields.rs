@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
 use wire::{CheckpointId, PlanError, RunState};
 
-use super::checkpoint_list::saved;
+use super::checkpoint_list::{is_best, saved};
 use super::{RunContext, phrases};
 use crate::components::{NumberField, TypedNumber, sentence as as_sentence};
 
@@ -90,7 +90,7 @@ pub(super) fn CheckpointSelect(
                 let id = saved.info.id;
                 view! {
                     <option value=id.to_string() selected=move || chosen.get() == Some(id)>
-                        {format!("step {} · {}", number::whole(id.step), phrases::checkpoint(&saved))}
+                        {format!("step {} · {}", number::whole(id.step), phrases::checkpoint(saved.info.cause, is_best(context, &saved)))}
                     </option>
                 }
             }).collect_view()}

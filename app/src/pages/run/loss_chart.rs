@@ -88,7 +88,14 @@ fn paint(context: RunContext) -> ChartContent {
     let scale = factor.unwrap_or(1.0);
     let is_empty = run.curves.newest_step().is_none();
     let smoothing = options.is_smooth.then(|| smoothed_length(context));
-    let train = Line { smoothing, ..measured(&run, name::TRAIN, "train", own_role(&run)) };
+    let newest_loss = |loss: Option<f64>| loss.map(|loss| loss * scale);
+    let summary = &run.view.summary;
+    let train = Line {
+        smoothing,
+        newest: newest_loss(summary.loss_train),
+        ..measured(&run, name::TRAIN, "train", own_role(&run))
+    };
+    let valid = Line { newest: newest_loss(summary.loss_valid), ..measured(&run, name::VALID, "val", Role::Run(0)) };
     // Live curves are drawn last, and validation must be on top: only the newest training loss glows, as a curve of its
     // own.
     let newest = Line {
@@ -99,7 +106,7 @@ fn paint(context: RunContext) -> ChartContent {
     };
     let mut lines = history(context, &run, name::TRAIN, "train", Role::InkFaint);
     lines.extend(history(context, &run, name::VALID, "val", Role::Run(4)));
-    lines.extend([train, measured(&run, name::VALID, "val", Role::Run(0)), newest]);
+    lines.extend([train, valid, newest]);
     for bucket in lines.iter_mut().flat_map(|line| &mut line.buckets).filter(|_| factor.is_some()) {
         (bucket.min, bucket.max, bucket.mean) = (bucket.min * scale, bucket.max * scale, bucket.mean * scale);
     }
@@ -142,7 +149,7 @@ fn references(run: &OpenRun, scale: f64) -> Vec<Reference> {
     let lines = &run.view.references;
     let line = |label: &str, value: f64, role| Reference { label: label.into(), value: value * scale, role };
     let known = [
-        Some(line("uniform, ln V", lines.ln_vocab, Role::InkFaint)),
+        Some(line("uniform", lines.ln_vocab, Role::InkFaint)),
         lines.unigram.map(|value| line("unigram entropy", value, Role::InkFaint)),
         lines.floor.map(|value| line("entropy floor", value, Role::Floor)),
     ];
@@ -182,8 +189,11 @@ pub(super) fn LossChart() -> impl IntoView {
                 />
                 <Switch
                     label="bits/byte"
-                    title="Loss in bits per byte of text, which is comparable between tokenizers: nats/token \
-                           divided by (bytes/token × ln 2)"
+                    title=Signal::derive(move || match has_bits.get() {
+                        true => "Loss in bits per byte of text, which is comparable between tokenizers: nats/token \
+                                 divided by (bytes/token × ln 2)".to_owned(),
+                        false => "Available when the dataset is tokenized".to_owned(),
+                    })
                     is_on=Signal::derive(in_bits)
                     is_off=Signal::derive(move || !has_bits.get())
                     toggle=move || context.options.update(|options| options.in_bits = !options.in_bits)

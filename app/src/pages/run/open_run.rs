@@ -8,7 +8,7 @@ use wire::inspect::update::InspectionUpdate;
 use wire::run::history::History;
 use wire::series::{Axis, Bucket, Difference};
 use wire::transport::live::Tick;
-use wire::{Event, EventRecord, RunState, RunView};
+use wire::{CheckpointId, Event, EventRecord, RunState, RunView};
 
 use crate::curves::{Curves, Fetched, Lineage, difference_buckets, opened};
 
@@ -121,6 +121,16 @@ impl OpenRun {
     /// The samples, newest first.
     pub(super) fn samples(&self) -> impl Iterator<Item = &EventRecord> {
         self.events.values().rev().filter(|record| matches!(record.event, Event::Sampled { .. }))
+    }
+
+    /// The step at which the validation loss was last evaluated up to a checkpoint, if this run did it.
+    pub(super) fn evaluated_before(&self, id: CheckpointId) -> Option<u64> {
+        let is_before = |record: &&EventRecord| {
+            matches!(record.event, Event::Evaluated { .. })
+                && record.step <= id.step
+                && (record.segment == id.segment || self.curves.lineage().contains(record.segment, record.step))
+        };
+        self.events.values().rev().find(is_before).map(|record| record.step)
     }
 
     /// The right end of everything recorded: abandoned branches can be longer than the path.

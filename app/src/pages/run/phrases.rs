@@ -1,7 +1,7 @@
 //! Commands, events, authors and checkpoints in words, with numbers as the page writes them.
 
 use figure::number;
-use wire::control::checkpoint::{Cause, CheckpointView};
+use wire::control::checkpoint::Cause;
 use wire::control::command::ScheduleChange;
 use wire::{Author, Command, Event, EventRecord, LivePath};
 
@@ -83,9 +83,9 @@ pub(super) fn author(author: &Author, me: Option<&str>) -> String {
 }
 
 /// Why a checkpoint was saved, and whether it is the best: "before a change · best".
-pub(super) fn checkpoint(saved: &CheckpointView) -> String {
-    let best = if saved.is_best && saved.info.cause != Cause::Best { " · best" } else { "" };
-    format!("{}{best}", cause(saved.info.cause))
+pub(super) fn checkpoint(saved: Cause, is_best: bool) -> String {
+    let best = if is_best && saved != Cause::Best { " · best" } else { "" };
+    format!("{}{best}", cause(saved))
 }
 
 /// Reason for saving a checkpoint.

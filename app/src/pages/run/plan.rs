@@ -2,12 +2,14 @@
 
 use figure::number::{bytes, duration, short, whole, with_unit};
 use leptos::prelude::*;
-use serde_json::Value;
 use wire::RunView;
-use wire::hyperparameters::table::{Hyperparameter, TABLE};
+use wire::hyperparameters::table::TABLE;
 
 use super::RunContext;
-use crate::components::hyperparameters::{group_title, written};
+use crate::components::hyperparameters::{group_title, in_plan};
+
+/// In place of a number of the dataset that is measured when it is tokenized.
+const UNKNOWN: &str = "known when the dataset is tokenized";
 
 /// Label, value with unit, meaning.
 type Row = (&'static str, String, &'static str);
@@ -15,14 +17,18 @@ type Row = (&'static str, String, &'static str);
 #[component]
 pub(super) fn PlanPanel() -> impl IntoView {
     let context = expect_context::<RunContext>();
-    let groups = context.run.with_untracked(|run| groups(&run.view));
+    let references = Memo::new(move |_| context.run.read().view.references.clone());
+    let groups = move || {
+        references.track();
+        context.run.with_untracked(|run| groups(&run.view))
+    };
     view! {
         <section class="panel plan" aria-labelledby="plan-title">
             <details>
                 <summary title="Cost, dataset and all hyperparameters that the run started with">
                     <h2 id="plan-title">"Plan"</h2>
                 </summary>
-                {groups.into_iter().map(|(title, rows)| view! {
+                {move || groups().into_iter().map(|(title, rows)| view! {
                     <h3>{title}</h3>
                     <dl class="pairs">
                         {rows.into_iter().map(|(label, value, meaning)| view! {
@@ -40,7 +46,7 @@ fn groups(view: &RunView) -> Vec<(&'static str, Vec<Row>)> {
     let recipe = serde_json::to_value(&view.plan.recipe).unwrap_or_default();
     for row in TABLE {
         let title = group_title(row.group());
-        let value = (row.label, planned(row, &recipe), row.meaning);
+        let value = (row.label, in_plan(row, row.value_in(&recipe)), row.meaning);
         match groups.iter_mut().find(|(known, _)| *known == title) {
             Some((_, rows)) => rows.push(value),
             None => groups.push((title, vec![value])),
@@ -48,42 +54,6 @@ fn groups(view: &RunView) -> Vec<(&'static str, Vec<Row>)> {
     }
     groups
 }
-
-/// The planned value of a hyperparameter, with its unit.
-fn planned(row: &Hyperparameter, recipe: &Value) -> String {
-    let value = row.value_in(recipe);
-    let value = value.and_then(Value::as_u64).map(whole).or_else(|| value.map(written)).unwrap_or_default();
-    match (value.as_str(), row.path) {
-        ("", _) | ("0", "budget.tokens" | "budget.secs" | "budget.loss") => "none".into(),
-        ("0", path) if OFF_AT_ZERO.contains(&path) => "0 (off)".into(),
-        _ if row.unit.is_empty() => value,
-        ("1", _) => format!("1 {}", singular(row.unit)),
-        _ => format!("{value} {}", row.unit),
-    }
-}
-
-/// The unit of one: `1 step`.
-fn singular(unit: &str) -> &str {
-    match unit {
-        "micro-batches" => "micro-batch",
-        "s" => unit,
-        _ => unit.strip_suffix('s').unwrap_or(unit),
-    }
-}
-
-/// Hyperparameters that 0 turns off.
-const OFF_AT_ZERO: [&str; 10] = [
-    "model.dropout",
-    "model.logit_softcap",
-    "optimizer.grad_clip",
-    "optimizer.z_loss",
-    "intervals.eval_every",
-    "intervals.sample_every",
-    "intervals.stats_every",
-    "intervals.checkpoint_every",
-    "retention.every_nth",
-    "retention.snapshots_mb",
-];
 
 fn cost(view: &RunView) -> Vec<Row> {
     let estimate = &view.estimate;
@@ -128,14 +98,15 @@ fn datasets(view: &RunView) -> String {
 
 fn dataset(view: &RunView) -> Vec<Row> {
     let references = &view.references;
+    let missing = if references.bytes_per_token.is_some() { "unknown" } else { UNKNOWN };
     let nats =
-        |value: Option<f64>| value.map_or("unknown".to_owned(), |value| format!("{}\u{202f}nats/token", short(value)));
+        |value: Option<f64>| value.map_or(missing.to_owned(), |value| format!("{}\u{202f}nats/token", short(value)));
     vec![
         ("Datasets", datasets(view), "Datasets of the run, with their planned fractions of the sequences."),
         ("Tokenizer", view.plan.tokenizer.to_string(), "Tokenizer of the run."),
         (
             "Bytes per token",
-            references.bytes_per_token.map_or("unknown".into(), |value| format!("{}\u{202f}bytes/token", short(value))),
+            references.bytes_per_token.map_or(UNKNOWN.into(), |value| format!("{}\u{202f}bytes/token", short(value))),
             "Bytes of text per token in the validation split. Loss in bits/byte = nats/token / (bytes/token × ln 2).",
         ),
         (
@@ -163,7 +134,6 @@ mod tests {
         let shown: Vec<&Row> = groups.iter().flat_map(|(_, rows)| rows).collect();
         let value = |label: &str| shown.iter().find(|row| row.0 == label).map(|row| row.1.as_str());
         assert_eq!((value("Dropout"), value("Token limit")), (Some("0 (off)"), Some("none")));
-        assert!(OFF_AT_ZERO.iter().all(|path| TABLE.iter().any(|row| row.path == *path)));
         for row in TABLE {
             let found = shown.iter().find(|(label, _, meaning)| (*label, *meaning) == (row.label, row.meaning));
             assert!(found.is_some_and(|(_, value, _)| !value.is_empty()), "{}", row.path);

@@ -33,9 +33,9 @@ pub(super) fn view(xray: XrayState) -> AnyView {
         None => batch.clear(),
     };
     Effect::new(request);
-    // Without a step the newest batch is shown.
+    // Without a step the newest batch is shown. A page that is being left has no step either.
     Effect::new(move || {
-        if step.get().is_none()
+        if matches!(*xray.location.read(), Location::Batch { step: None })
             && let Some(newest) = xray.summary.with_untracked(|summary| summary.step.checked_sub(1))
         {
             xray.go(&Location::Batch { step: Some(newest) });

@@ -123,7 +123,7 @@ fn prompt_input(form: Form) -> AnyView {
             form.apply();
         }
     };
-    let title = format!("At most {MAX_PROMPT_CHARS} characters; the first {} tokens are read", tokens_read(form.xray));
+    let title = format!("At most {} tokens, the context length of the model", tokens_read(form.xray));
     view! {
         <textarea
             id="xray-prompt"
