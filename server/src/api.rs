@@ -19,6 +19,7 @@ pub mod guard;
 pub mod headers;
 pub mod inspections;
 pub mod lab;
+mod leaving;
 pub mod log;
 pub mod metrics;
 pub mod notice;

@@ -15,6 +15,9 @@ pub mod inspect;
 mod progress_bar;
 pub mod reference;
 pub mod serve;
+pub mod status;
+#[cfg(unix)]
+pub mod stop;
 pub mod subprocess;
 pub mod token;
 pub mod train;
@@ -32,6 +35,9 @@ pub use export::ExportArgs;
 pub use inspect::InspectArgs;
 pub use reference::ReferenceArgs;
 pub use serve::ServeArgs;
+pub use status::StatusArgs;
+#[cfg(unix)]
+pub use stop::StopArgs;
 pub use token::TokenArgs;
 pub use train::TrainArgs;
 pub use worker::WorkerArgs;
@@ -64,6 +70,9 @@ pub struct Cli {
 #[expect(missing_docs, reason = "the help shows the sentence of each variant's arguments; one here would replace it")]
 pub enum Subcommand {
     Serve(ServeArgs),
+    Status(StatusArgs),
+    #[cfg(unix)]
+    Stop(StopArgs),
     Train(TrainArgs),
     Worker(WorkerArgs),
     Token(TokenArgs),

@@ -30,6 +30,9 @@ fn main() -> ExitCode {
 fn run(subcommand: Subcommand, began: Instant) -> anyhow::Result<()> {
     match subcommand {
         Subcommand::Serve(args) => runtime()?.block_on(args.run())?,
+        Subcommand::Status(args) => runtime()?.block_on(args.run())?,
+        #[cfg(unix)]
+        Subcommand::Stop(args) => runtime()?.block_on(args.run())?,
         Subcommand::Train(args) => runtime()?.block_on(args.run())?,
         Subcommand::Worker(args) => runtime()?.block_on(args.run())?,
         Subcommand::Token(args) => runtime()?.block_on(args.run())?,

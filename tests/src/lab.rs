@@ -175,6 +175,17 @@ impl Lab {
         wait_for("the server to stop", 10, || server.try_wait().unwrap())
     }
 
+    /// Sends SIGINT to the server, as Ctrl-C does.
+    pub fn interrupt_server(&self) {
+        kill_process(Pid::from_child(self.server.as_ref().unwrap()), Signal::INT).unwrap();
+    }
+
+    /// Waits until the server has ended by itself.
+    pub fn wait_server(&mut self, secs: u64) -> ExitStatus {
+        let mut server = self.server.take().unwrap();
+        wait_for("the server to end", secs, || server.try_wait().unwrap())
+    }
+
     /// Process id of the server.
     pub fn server_pid(&self) -> u32 {
         self.server.as_ref().unwrap().id()

@@ -49,4 +49,4 @@ pub use ingest::Ingested;
 pub use new_run::NewRun;
 pub use readers::OpenCheckpoint;
 pub use series::{Curve, CurvePoint, SeriesQuery};
-pub use store::Store;
+pub use store::{Store, holder};

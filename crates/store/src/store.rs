@@ -191,6 +191,17 @@ impl Store {
 /// store that was just closed may outlive it for some milliseconds.
 const LOCK_WITHIN: Duration = Duration::from_millis(300);
 
+/// The process that uses a lab folder; `None` if none does.
+pub fn holder(dir: &Path) -> Option<u32> {
+    let mut file = File::open(dir.join("lock")).ok()?;
+    if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+        return None;
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
 /// Takes the folder's lock and writes the process number into it, for the error message of a second process.
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let path = dir.join("lock");

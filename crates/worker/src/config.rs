@@ -26,20 +26,26 @@ pub struct WorkerConfig {
     pub idle_timeouts: IdleTimeouts,
 }
 
-/// Time after which a worker without a connection and without a run ends. `None`: forever.
+/// Time after which a worker without a connection ends. `None`: never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IdleTimeouts {
     /// Without reports to deliver.
     pub idle: Option<Duration>,
     /// With unacknowledged reports; they stay on disk for the next worker.
     pub unsent: Option<Duration>,
+    /// With a run, which is then suspended with a checkpoint.
+    pub training: Option<Duration>,
 }
 
 impl IdleTimeouts {
-    /// A local worker: one minute idle, ten minutes with reports to deliver.
-    pub const LOCAL: Self = Self { idle: Some(Duration::from_secs(60)), unsent: Some(Duration::from_secs(600)) };
+    /// A local worker: one minute idle, ten minutes with reports to deliver, a day with a run.
+    pub const LOCAL: Self = Self {
+        idle: Some(Duration::from_secs(60)),
+        unsent: Some(Duration::from_secs(600)),
+        training: Some(Duration::from_secs(24 * 3600)),
+    };
     /// A worker on another machine: it stays until the server shuts it down.
-    pub const REMOTE: Self = Self { idle: None, unsent: None };
+    pub const REMOTE: Self = Self { idle: None, unsent: None, training: None };
 }
 
 impl WorkerConfig {

@@ -6,10 +6,12 @@
 //! - [`config`] configuration, [`lock`] one worker per device, [`load`] load of the machine;
 //! - [`spool`] the reports of one run on disk, `outbox` the same shared between threads, [`reporter`] the training's side of it;
 //! - [`training`] a run on its thread, [`trainer`] the engine on that thread;
+//! - `leaving` signals, on which it suspends its run and ends;
 //! - `state` the runs and reports of the worker and its decisions, `link` the socket.
 
 pub mod config;
 pub mod error;
+mod leaving;
 mod link;
 pub mod load;
 pub mod lock;
@@ -24,7 +26,7 @@ use std::sync::Arc;
 
 pub use config::{IdleTimeouts, WorkerConfig};
 pub use error::{TrainError, WorkerError};
-pub use lock::{DeviceLock, is_held, lock_path};
+pub use lock::{DeviceLock, holders, is_held, lock_path};
 pub use reporter::RunReporter;
 pub use trainer::EngineTrainer;
 pub use training::{Assignment, Trainer};
@@ -55,5 +57,6 @@ pub async fn run_with(config: WorkerConfig, trainer: Arc<dyn Trainer>) -> Result
 
 async fn serve(config: &WorkerConfig, trainer: Arc<dyn Trainer>) -> Result<(), WorkerError> {
     let mut state = state::WorkerState::new(config.clone(), trainer)?;
+    state.leaving.on_signals(Arc::clone(&state.signal));
     link::keep_connected(config, &mut state).await
 }

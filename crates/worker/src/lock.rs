@@ -22,6 +22,23 @@ pub fn is_held(data: &Path, device: &DeviceId) -> bool {
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
+/// The devices of a folder that running workers use, with the process numbers of these workers.
+pub fn holders(data: &Path) -> Vec<(DeviceId, u32)> {
+    let entries = fs::read_dir(data.join("workers")).into_iter().flatten().flatten();
+    let devices =
+        entries.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".lock")?.parse::<DeviceId>().ok());
+    let mut held: Vec<_> = devices
+        .filter(|device| is_held(data, device))
+        .filter_map(|device| Some((device.clone(), pid(data, &device)?)))
+        .collect();
+    held.sort();
+    held
+}
+
+fn pid(data: &Path, device: &DeviceId) -> Option<u32> {
+    fs::read_to_string(lock_path(data, device)).ok()?.trim().parse().ok()
+}
+
 /// The lock of a device, released when dropped.
 #[derive(Debug)]
 pub struct DeviceLock {
@@ -65,9 +82,10 @@ mod tests {
         assert!(!is_held(data.path(), &cpu));
         let lock = DeviceLock::take(data.path(), &cpu).unwrap();
         assert!(is_held(data.path(), &cpu) && !is_held(data.path(), &other));
+        assert_eq!(holders(data.path()), [(cpu.clone(), std::process::id())]);
         assert!(matches!(DeviceLock::take(data.path(), &cpu), Err(WorkerError::DeviceTaken { .. })));
         drop(lock);
-        assert!(!is_held(data.path(), &cpu));
+        assert!(!is_held(data.path(), &cpu) && holders(data.path()).is_empty());
         DeviceLock::take(data.path(), &cpu).unwrap();
     }
 }

@@ -8,10 +8,11 @@ use tokio::time::Instant;
 use wire::control::command::NumberedCommand;
 use wire::inspect::request::Inspection;
 use wire::transport::link::{FromServer, FromWorker, PROTOCOL};
-use wire::{RunId, WorkerId};
+use wire::{Command, RunId, WorkerId};
 
 use crate::config::{WorkerConfig, host_name};
 use crate::error::WorkerError;
+use crate::leaving::Leaving;
 use crate::load::LoadMeter;
 use crate::outbox::{Outbox, Signal};
 use crate::spool::{self, Limit, Spool, SpoolError};
@@ -51,10 +52,13 @@ pub(crate) struct WorkerState {
     unreadable: BTreeSet<RunId>,
     /// The panic of the engine, with which the worker ends once all reports are delivered.
     pub(crate) panicked: Option<WorkerError>,
-    /// When the server shut this worker down.
+    /// When the server shut this worker down, or it decided to leave.
     ending_since: Option<Instant>,
+    pub(crate) leaving: Leaving,
     /// When it last trained or was connected.
     busy_at: Instant,
+    /// When it was last connected.
+    linked_at: Instant,
 }
 
 /// The reports of a run on one connection.
@@ -103,7 +107,9 @@ impl WorkerState {
             unreadable: BTreeSet::new(),
             panicked: None,
             ending_since: None,
+            leaving: Leaving::default(),
             busy_at: Instant::now(),
+            linked_at: Instant::now(),
         })
     }
 
@@ -160,7 +166,8 @@ impl WorkerState {
             Some(training) => {
                 tracing::info!(run = %training.run(), "the server has released this run; stopping it");
                 training.outbox.abandon();
-                training.stop("the server has released this run");
+                let reason = Some("the server has released this run".to_owned());
+                training.command_by_system(Command::Stop { reason });
             }
             None => self.next = None,
         }
@@ -230,15 +237,37 @@ impl WorkerState {
     }
 
     fn shut_down(&mut self) {
+        let reason = Some("the server shuts its workers down".to_owned());
+        self.end_with(Command::Stop { reason });
+    }
+
+    /// Suspends the run and ends, where a signal asks for it or no server has answered for too long.
+    fn leave_if_due(&mut self) {
+        let limit = self.config.idle_timeouts.training.filter(|_| self.training.is_some());
+        let reason = match limit {
+            _ if self.ending_since.is_some() => return,
+            _ if self.leaving.is_asked() => "the worker was asked to end by a signal".to_owned(),
+            Some(limit) if self.linked_at.elapsed() >= limit => {
+                format!("no server has answered for {} h", limit.as_secs_f64() / 3600.0)
+            }
+            _ => return,
+        };
+        tracing::info!("suspending the run and leaving: {reason}");
+        self.end_with(Command::Suspend { reason: Some(reason) });
+    }
+
+    /// Ends the run with a command, and the worker after it.
+    fn end_with(&mut self, command: Command) {
         self.next = None;
         if let Some(training) = &self.training {
-            training.stop("the server shuts its workers down");
+            training.command_by_system(command);
         }
         self.ending_since.get_or_insert_with(Instant::now);
     }
 
     /// Removes what has ended and starts what comes next. Called after each change of the state.
     pub(crate) fn advance(&mut self) {
+        self.leave_if_due();
         self.remove_ended_training();
         let in_training = self.training.as_ref().map(|training| training.run().clone());
         self.outboxes.retain(|run, outbox| {
@@ -337,14 +366,16 @@ impl WorkerState {
     pub(crate) fn reason_to_end(&mut self, is_linked: bool) -> Option<&'static str> {
         if is_linked {
             self.busy_at = Instant::now();
+            self.linked_at = self.busy_at;
         }
         let is_training = self.training.is_some() || (self.next.is_some() && self.panicked.is_none());
         let has_unsent =
             self.outboxes.iter().any(|(run, outbox)| outbox.acked() < outbox.last() && !self.unreadable.contains(run));
         if let Some(since) = self.ending_since {
             let limit = if self.training.is_some() { STOP_WITHIN } else { GRACE };
-            let is_done = (!is_training && !has_unsent) || since.elapsed() > limit;
-            return is_done.then_some("the server shuts its workers down");
+            // Without a server the reports stay on disk for the next worker.
+            let is_done = (!is_training && (!has_unsent || !is_linked)) || since.elapsed() > limit;
+            return is_done.then_some("it was shut down or asked to end");
         }
         if is_training {
             return None;

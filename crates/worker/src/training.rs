@@ -102,13 +102,9 @@ impl Training {
         }
     }
 
-    /// Stops the run, with the system as the author.
-    pub(crate) fn stop(&self, reason: &str) {
-        self.command(NumberedCommand {
-            command_id: OWN_COMMAND,
-            author: Author::System,
-            command: Command::Stop { reason: Some(reason.to_owned()) },
-        });
+    /// Passes a command with the system as the author.
+    pub(crate) fn command_by_system(&self, command: Command) {
+        self.command(NumberedCommand { command_id: OWN_COMMAND, author: Author::System, command });
     }
 
     /// How the thread ended; `None` while it runs.

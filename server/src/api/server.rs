@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wire::access::{Role, TokenKind};
 
+use super::leaving;
 use super::router::router;
 use crate::data::built_in;
 use crate::lab::Lab;
@@ -47,8 +48,10 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         let _ = stopped.changed().await;
     });
     let serving = tokio::spawn(async move { served.await });
-    wait_for_signal().await;
-    tracing::info!("stopping; runs train on, and the next `kindling serve` continues with them");
+    if wait_for_signal().await == StopSignal::Interrupt {
+        leaving::say_what_continues(&lab).await;
+    }
+    tracing::info!("stopping");
     // Without receivers nothing is left to stop.
     let _ = stop.send(true);
     shut_down_idle_workers(&lab).await;
@@ -104,25 +107,35 @@ async fn print_address(lab: &Lab, url: &str) -> Result<(), ServeError> {
     Ok(())
 }
 
+/// A signal that stops the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StopSignal {
+    /// Ctrl-C: somebody sits at the terminal.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
 #[cfg(unix)]
-async fn wait_for_signal() {
+pub(super) async fn wait_for_signal() -> StopSignal {
     use tokio::signal::unix::{SignalKind, signal};
 
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         // Without SIGTERM, Ctrl-C still stops the server.
         let _ = tokio::signal::ctrl_c().await;
-        return;
+        return StopSignal::Interrupt;
     };
     tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => StopSignal::Interrupt,
+        _ = terminate.recv() => StopSignal::Terminate,
     }
 }
 
 #[cfg(not(unix))]
-async fn wait_for_signal() {
+pub(super) async fn wait_for_signal() -> StopSignal {
     // Where no signal can be received, only killing the process stops it.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
+    StopSignal::Interrupt
 }

@@ -60,6 +60,20 @@ pub fn write_address(data: &Path, url: &str, browser_url: &str) -> io::Result<()
     fs::rename(temporary, folder.join("server.json"))
 }
 
+/// A server that runs on a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerProcess {
+    pub pid: u32,
+    /// Address that browsers open.
+    pub url: String,
+}
+
+/// The server that holds a folder; `None` if none does.
+pub fn server_of(data: &Path) -> Option<ServerProcess> {
+    let pid = store::holder(data)?;
+    Some(ServerProcess { pid, url: read_browser_address(data).unwrap_or_default() })
+}
+
 /// The address that browsers open, as the last server wrote it.
 pub fn read_browser_address(data: &Path) -> Option<String> {
     let text = fs::read(data.join("workers").join("server.json")).ok()?;

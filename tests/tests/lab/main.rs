@@ -22,3 +22,4 @@ mod queue;
 mod refusals;
 mod resume;
 mod steering;
+mod stopping;

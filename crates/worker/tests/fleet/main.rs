@@ -11,7 +11,7 @@ use std::time::Duration;
 use lab::{Fault, Lab, Script, attention, expected, item, run, snapshot, when};
 use wire::transport::link::Item;
 use wire::{Command, Event};
-use worker::spool::Spool;
+use worker::spool::{Limit, Spool};
 use worker::{IdleTimeouts, WorkerError, is_held};
 
 /// Steps of a run under faults. Reports of 50 ms are sent together, so the run is slow enough for many messages.
@@ -219,7 +219,11 @@ async fn a_disk_that_cannot_be_written_pauses_the_training_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_without_a_server_ends_and_leaves_its_reports() {
-    let short = IdleTimeouts { idle: Some(Duration::from_millis(200)), unsent: Some(Duration::from_millis(300)) };
+    let short = IdleTimeouts {
+        idle: Some(Duration::from_millis(200)),
+        unsent: Some(Duration::from_millis(300)),
+        training: None,
+    };
     let lab = Lab::open(|_| Fault::None).await;
     lab.shut();
     lab.start_worker_with(short, "secret").await.unwrap().unwrap();
@@ -227,6 +231,22 @@ async fn a_worker_without_a_server_ends_and_leaves_its_reports() {
     spool.append(&item(1)).unwrap();
     lab.start_worker_with(short, "secret").await.unwrap().unwrap();
     assert_eq!(Spool::open(&lab.spool(), &run("left-behind")).unwrap().last(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_server_stays_away_is_suspended_and_its_reports_stay() {
+    let short = IdleTimeouts { training: Some(Duration::from_millis(400)), ..IdleTimeouts::LOCAL };
+    let lab = Lab::open(|_| Fault::None).await;
+    let fox = run("amber-fox-7k2q");
+    lab.assign(&fox, Script::UntilStopped { saving: Duration::ZERO });
+    let worker = lab.start_worker_with(short, "secret");
+    when("it has begun", || !lab.stored(&fox).is_empty()).await;
+    lab.shut();
+    worker.await.unwrap().unwrap();
+    let limit = Limit { records: 100, bytes: 1 << 20 };
+    let records = Spool::open(&lab.spool(), &fox).unwrap().read(1, limit).unwrap().unwrap();
+    let last: Item = wire::encode::from_bytes(records.payloads.last().unwrap()).unwrap();
+    assert!(matches!(&last, Item::Event(report) if report.event == Event::Suspended), "{last:?}");
 }
 
 /// Saving takes longer than the worker waits for its reports to be stored, as with a large model.

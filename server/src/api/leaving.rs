@@ -1,0 +1,59 @@
+//! Ctrl-C at a server: it names the runs that train on without it, and suspends them at a second Ctrl-C.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use wire::control::author::Author;
+use wire::{Command, RunSummary};
+
+use super::server::wait_for_signal;
+use crate::lab::Lab;
+use crate::runs::commands;
+
+/// How long a second Ctrl-C is waited for.
+const SECOND_WITHIN: Duration = Duration::from_secs(5);
+/// How long suspended runs may take to save their checkpoints.
+const SAVED_WITHIN: Duration = Duration::from_secs(120);
+
+/// Names the runs that continue without the server; a second signal suspends them, a third one ends the wait for their checkpoints.
+pub(super) async fn say_what_continues(lab: &Lab) {
+    let runs = in_training(lab).await;
+    if runs.is_empty() {
+        return;
+    }
+    let names = runs.iter().map(|run| format!("{} ({})", run.id, run.name)).collect::<Vec<_>>().join(", ");
+    let (count, plural) = (runs.len(), if runs.len() == 1 { " continues" } else { "s continue" });
+    eprintln!(
+        "{count} run{plural} to train without the server: {names}.\n\
+         The next `kindling serve --data {data}` connects to them. To suspend them with a checkpoint, press Ctrl-C again within {secs} s, \
+         or later run: kindling stop --data {data}",
+        data = lab.settings.data.display(),
+        secs = SECOND_WITHIN.as_secs(),
+    );
+    if tokio::time::timeout(SECOND_WITHIN, wait_for_signal()).await.is_ok() {
+        eprintln!("Suspending; press Ctrl-C once more to end without waiting for the checkpoints.");
+        tokio::select! {
+            () = suspend(lab, &runs) => {}
+            _ = wait_for_signal() => {}
+            () = tokio::time::sleep(SAVED_WITHIN) => eprintln!("The checkpoints are not saved yet; the runs continue."),
+        }
+    }
+}
+
+/// Runs that a connected worker trains; none if the store cannot be read.
+async fn in_training(lab: &Lab) -> Vec<RunSummary> {
+    let runs = lab.store().runs(false).await.unwrap_or_default();
+    runs.into_iter().filter(|run| commands::is_trained(lab, run)).collect()
+}
+
+async fn suspend(lab: &Lab, runs: &[RunSummary]) {
+    let reason = Some("Ctrl-C at the server".to_owned());
+    let each = runs.iter().map(async |run| {
+        let answer = commands::send(lab, &run.id, Author::System, Command::Suspend { reason: reason.clone() }).await;
+        match answer {
+            Ok(_) => eprintln!("{} is suspended.", run.id),
+            Err(error) => eprintln!("{} is not suspended: {error}", run.id),
+        }
+    });
+    join_all(each).await;
+}
