@@ -22,11 +22,11 @@ pub(super) async fn say_what_continues(lab: &Lab) {
         return;
     }
     let names = runs.iter().map(|run| format!("{} ({})", run.id, run.name)).collect::<Vec<_>>().join(", ");
-    let (count, plural) = (runs.len(), if runs.len() == 1 { " continues" } else { "s continue" });
+    let plural = if runs.len() == 1 { "" } else { "s" };
     eprintln!(
-        "{count} run{plural} to train without the server: {names}.\n\
-         The next `kindling serve --data {data}` connects to them. To suspend them with a checkpoint, press Ctrl-C again within {secs} s, \
-         or later run: kindling stop --data {data}",
+        "Training continues without the server: run{plural} {names}.\n\
+         The next `kindling serve --data {data}` shows it again. To suspend training with a checkpoint, press Ctrl-C again within {secs} s, \
+         or run later: kindling stop --data {data}",
         data = lab.settings.data.display(),
         secs = SECOND_WITHIN.as_secs(),
     );
@@ -35,7 +35,7 @@ pub(super) async fn say_what_continues(lab: &Lab) {
         tokio::select! {
             () = suspend(lab, &runs) => {}
             _ = wait_for_signal() => {}
-            () = tokio::time::sleep(SAVED_WITHIN) => eprintln!("The checkpoints are not saved yet; the runs continue."),
+            () = tokio::time::sleep(SAVED_WITHIN) => eprintln!("The checkpoints are not saved yet; training continues."),
         }
     }
 }

@@ -37,8 +37,8 @@ fn goes_on(lab: &mut Lab, run: &str) {
 fn a_first_ctrl_c_names_the_runs_and_a_second_one_suspends_them() {
     let (mut lab, run) = training();
     lab.interrupt_server();
-    wait_for("the name of the run", 5, || lab.log().contains(&run).then_some(()));
-    assert!(lab.log().contains("kindling stop --data"), "{}", lab.log());
+    wait_for("what to do", 5, || lab.log().contains("kindling stop --data").then_some(()));
+    assert!(lab.log().contains(&run), "{}", lab.log());
     lab.interrupt_server();
     assert!(lab.wait_server(30).success());
     wait_for("the worker to end", 10, || lab.worker_pid().is_none().then_some(()));

@@ -162,6 +162,7 @@ fn follow(script: Script, commands: &Receiver<NumberedCommand>, out: &mut RunRep
             for order in commands {
                 let (done, state) = match order.command {
                     Command::Stop { .. } => (Event::Stopped, Some(RunState::Stopped)),
+                    Command::Suspend { .. } => (Event::Suspended, Some(RunState::Suspended)),
                     Command::Annotate { text } => (Event::Annotated { text }, None),
                     other => panic!("{other:?}"),
                 };
