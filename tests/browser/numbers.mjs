@@ -11,8 +11,8 @@ const forms = [
   { text: "3e-4", number: 3e-4 },
   { text: "1e3", number: 1000, integer: 1000n },
   { text: "1_000", number: 1000, integer: 1000n },
-  { text: "1,5", says: "Write the decimal point as a point: 1.5, not 1,5." },
-  { text: "1.000,5", says: "Write the decimal point as a point: 1000.5, not 1.000,5." },
+  { text: "1,5", says: "Use a point as the decimal separator: 1.5, not 1,5." },
+  { text: "1.000,5", says: "Use a point as the decimal separator: 1000.5, not 1.000,5." },
   { text: "" },
   { text: " 7 ", number: 7, integer: 7n },
   { text: "+3", number: 3, integer: 3n },
@@ -96,7 +96,7 @@ export class NumberFields {
       if (value === undefined) {
         await this.soon(`${place} is refused`, async () => (await said(field)) !== "");
         const message = await said(field);
-        assert.match(message, form.says ? /^Write the decimal point as a point/ : /Write a (whole )?number/, place);
+        assert.match(message, form.says ? /^Use a point as the decimal separator/ : /Enter a (whole )?number/, place);
         if (form.says) assert.equal(message, form.says, place);
         assert.doesNotMatch(message, types, place);
         assert.equal(await field.getAttribute("aria-invalid"), "true", place);

@@ -58,7 +58,7 @@ test("an API token works until it is revoked", async () => {
   await page.getByRole("button", { name: "API token" }).click();
   await page.getByLabel("Name").fill("a script");
   await page.getByLabel(/Valid for/).fill("0");
-  await page.getByRole("alert").getByText(/Write a whole number from 1 to 3.650/).waitFor();
+  await page.getByRole("alert").getByText(/Enter a whole number from 1 to 3.650/).waitFor();
   assert.equal(await page.getByRole("button", { name: "Create" }).isDisabled(), true);
   await page.getByLabel(/Valid for/).fill("3");
   await page.getByRole("button", { name: "Create" }).click();

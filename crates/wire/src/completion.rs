@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::control::checkpoint::CheckpointId;
 use crate::error::{ApiErrorBody, PlanError};
 use crate::id::RunId;
+use crate::number::grouped;
 
 /// Most tokens in one completion.
 pub const TOKENS: u32 = 4_096;
@@ -66,20 +67,23 @@ impl CompletionRequest {
     pub fn check(&self) -> Result<(), PlanError> {
         let within = |low: f64, high: f64, value: f64| (low..=high).contains(&value);
         if self.tokens == 0 || self.tokens > TOKENS {
-            return Err(PlanError::new("tokens", format!("tokens {} is out of range", self.tokens))
-                .hint(format!("give a whole number from 1 to {TOKENS}")));
+            return Err(PlanError::new("tokens", format!("tokens {} is out of range", grouped(self.tokens as u64)))
+                .hint(format!("enter a whole number from 1 to {}", grouped(TOKENS as u64))));
         }
         if !within(0.0, 10.0, self.temperature) {
             return Err(PlanError::new("temperature", format!("temperature {} is out of range", self.temperature))
-                .hint("give a number from 0 to 10; 0.8 is usual"));
+                .hint("enter a number from 0 to 10; 0.8 is usual"));
         }
         if !within(0.0, 1.0, self.top_p) || self.top_p == 0.0 {
             return Err(PlanError::new("top_p", format!("top-p {} is out of range", self.top_p))
-                .hint("give a number above 0, at most 1"));
+                .hint("enter a number above 0, at most 1"));
         }
         if self.prompt.len() > PROMPT_BYTES {
-            return Err(PlanError::new("prompt", format!("the prompt has {} bytes", self.prompt.len()))
-                .hint(format!("at most {PROMPT_BYTES} bytes")));
+            return Err(PlanError::new(
+                "prompt",
+                format!("the prompt has {} bytes", grouped(self.prompt.len() as u64)),
+            )
+            .hint(format!("enter at most {} bytes", grouped(PROMPT_BYTES as u64))));
         }
         Ok(())
     }

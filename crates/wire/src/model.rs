@@ -258,7 +258,8 @@ impl ModelPlan {
         for (field, label, value, top) in sizes {
             if value == 0 || value > top {
                 let message = format!("{label} {value} is out of range");
-                return Err(PlanError::new(field, message).hint(format!("1 to {}", grouped(top as u64))));
+                return Err(PlanError::new(field, message)
+                    .hint(format!("enter a whole number from 1 to {}", grouped(top as u64))));
             }
         }
         if self.d_model % self.heads != 0 {
@@ -278,34 +279,29 @@ impl ModelPlan {
             );
         }
         if self.positions == Positions::Rotary && self.d_head() % 2 != 0 {
-            let message = format!(
-                "rotary positions need an even head width; {} / {} is {}",
-                self.d_model,
-                self.heads,
-                self.d_head()
-            );
+            let message =
+                format!("RoPE needs an even head width; {} / {} is {}", self.d_model, self.heads, self.d_head());
             return Err(PlanError::new("model.heads", message).hint("use another number of heads or learned positions"));
         }
         if !(0.0..1.0).contains(&self.dropout) {
-            return Err(
-                PlanError::new("model.dropout", format!("dropout {} is out of range", self.dropout)).hint("0 to 0.99")
-            );
+            return Err(PlanError::new("model.dropout", format!("dropout {} is out of range", self.dropout))
+                .hint("enter a number from 0 to 0.99"));
         }
         if !(1.0..=1e9).contains(&self.rotary_base) {
             return Err(PlanError::new("model.rotary_base", format!("RoPE base {} is out of range", self.rotary_base))
-                .hint("1 to 1e9; 1e4 is usual"));
+                .hint("enter a number from 1 to 1e9; 1e4 is usual"));
         }
         self.check_rotary_scaling()?;
         if self.norm_eps != 0.0 && !(1e-12..=0.1).contains(&self.norm_eps) {
             return Err(PlanError::new("model.norm_eps", format!("norm epsilon {} is out of range", self.norm_eps))
-                .hint("0 for the default, or 1e-12 to 0.1; 1e-5 is common"));
+                .hint("enter 0 for the default, or a number from 1e-12 to 0.1; 1e-5 is common"));
         }
         if !self.logit_softcap.is_finite() || self.logit_softcap < 0.0 {
             return Err(PlanError::new(
                 "model.logit_softcap",
                 format!("logit soft-cap {} is out of range", self.logit_softcap),
             )
-            .hint("0 for none, or 15 to 50"));
+            .hint("enter 0 for none, or a number from 15 to 50"));
         }
         Ok(())
     }
@@ -313,15 +309,18 @@ impl ModelPlan {
     fn check_rotary_scaling(&self) -> Result<(), PlanError> {
         if !(1.0..=1e4).contains(&self.rotary_factor) {
             let message = format!("{} is not a factor", self.rotary_factor);
-            return Err(PlanError::new("model.rotary_factor", message).hint("1 to 10,000; 8 and 32 are usual"));
+            return Err(PlanError::new("model.rotary_factor", message)
+                .hint("enter a number from 1 to 10\u{202f}000; 8 and 32 are usual"));
         }
         if !(self.rotary_low > 0.0 && self.rotary_high > self.rotary_low && self.rotary_high <= 1e6) {
             let message = format!("{} is not above rotary_low, {}", self.rotary_high, self.rotary_low);
-            return Err(PlanError::new("model.rotary_high", message).hint("1 and 4 are usual"));
+            return Err(PlanError::new("model.rotary_high", message)
+                .hint("use a factor that is above the low-frequency factor; 1 and 4 are usual"));
         }
         if self.rotary_original_seq == 0 || self.rotary_original_seq > 1_000_000 {
             let message = format!("{} is out of range", self.rotary_original_seq);
-            return Err(PlanError::new("model.rotary_original_seq", message).hint("1 to 1,000,000; 8192 is usual"));
+            return Err(PlanError::new("model.rotary_original_seq", message)
+                .hint("enter a whole number from 1 to 1\u{202f}000\u{202f}000; 8\u{202f}192 is usual"));
         }
         Ok(())
     }

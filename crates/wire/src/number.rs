@@ -3,12 +3,16 @@
 /// Three significant digits, with an exponent if the number is far from 1.
 pub fn brief(value: f64) -> String {
     let size = value.abs();
-    if value == 0.0 || (0.01..100_000.0).contains(&size) {
+    if (1000.0..100_000.0).contains(&size) {
+        let sign = if value < 0.0 { "-" } else { "" };
+        format!("{sign}{}", grouped(size.round() as u64))
+    } else if value == 0.0 || (0.01..1000.0).contains(&size) {
         let digits = if size == 0.0 { 0 } else { (2 - size.log10().floor() as i32).clamp(0, 5) as usize };
         let text = format!("{value:.digits$}");
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     } else {
-        format!("{value:.2e}")
+        let (rounded, exact) = (format!("{value:.2e}"), format!("{value:e}"));
+        if exact.len() < rounded.len() { exact } else { rounded }
     }
 }
 
@@ -41,11 +45,12 @@ mod tests {
         for (value, text) in [
             (0.0, "0"),
             (1.0, "1"),
-            (0.0006, "6.00e-4"),
+            (0.0006, "6e-4"),
+            (0.000_599_96, "6.00e-4"),
             (2.3149, "2.31"),
             (200.0, "200"),
             (0.1, "0.1"),
-            (12345.0, "12345"),
+            (12345.0, "12\u{202f}345"),
         ] {
             assert_eq!(brief(value), text);
         }

@@ -32,6 +32,11 @@ impl RunReporter {
         Self { outbox, segment: 0, step: 0 }
     }
 
+    /// Segment and step of the events before the first step is reported.
+    pub(crate) fn begin_at(&mut self, segment: u32, step: u64) {
+        (self.segment, self.step) = (segment, step);
+    }
+
     /// Reports the values of a step.
     pub fn row(&mut self, row: Row) {
         (self.segment, self.step) = (row.segment, row.step);

@@ -119,6 +119,11 @@ fn run_trainer(
     commands: &Receiver<NumberedCommand>,
     out: &mut RunReporter,
 ) -> Ending {
+    // A resumed run or a fork starts at its newest checkpoint.
+    if let Some(newest) = assignment.past.checkpoints.first() {
+        let of_this_run = newest.at.run == assignment.run;
+        out.begin_at(if of_this_run { newest.at.checkpoint.segment } else { 0 }, newest.at.checkpoint.step);
+    }
     out.report_event(Event::Starting { device: trainer.device().name }, RunState::Starting);
     // The reporter only appends, so it is intact after a panic.
     let ended = catch_unwind(AssertUnwindSafe(|| trainer.train(assignment, commands, out)));

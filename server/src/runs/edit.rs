@@ -20,7 +20,7 @@ pub fn check_priority(priority: Option<i32>) -> Result<(), ApiError> {
         Some(priority) => Err(ApiError::invalid("value_invalid", format!("{priority} is not a valid priority"))
             .field("priority")
             .hint(format!(
-                "give -{PRIORITY} to {PRIORITY}; the default is 0, and runs with a higher priority start first"
+                "enter -{PRIORITY} to {PRIORITY}; the default is 0, and runs with a higher priority start first"
             ))),
         None => Ok(()),
     }

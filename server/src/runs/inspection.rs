@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use wire::control::checkpoint::CheckpointRef;
 use wire::inspect::request::Inspection;
 use wire::inspect::update::InspectionUpdate;
+use wire::number::grouped;
 use wire::{ApiErrorBody, CheckpointId, RunId, encode};
 
 use super::completion::no_checkpoint;
@@ -154,7 +155,7 @@ async fn newest(lab: &Lab, run: &RunId, step: u64) -> Result<CheckpointRef, ApiE
     }
     let origin = store.run(run).await?.and_then(|view| view.plan.origin).map(|origin| origin.from);
     origin.filter(|from| from.checkpoint.step <= step).ok_or_else(|| {
-        let when = if step == u64::MAX { "yet".to_owned() } else { format!("at or before step {step}") };
+        let when = if step == u64::MAX { "yet".to_owned() } else { format!("at or before step {}", grouped(step)) };
         no_checkpoint(run, format!("{run} has no checkpoint {when}"))
     })
 }

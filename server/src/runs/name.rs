@@ -15,7 +15,7 @@ pub fn checked_name(name: &str) -> Result<String, ApiError> {
         let shown: String = trimmed.chars().take(NAME_CHARS).collect();
         return Err(ApiError::invalid("name_invalid", format!("{shown:?} is not a valid name"))
             .field("name")
-            .hint(format!("give 1 to {NAME_CHARS} characters on one line")));
+            .hint(format!("enter 1 to {NAME_CHARS} characters on one line")));
     }
     Ok(trimmed.to_owned())
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use wire::control::author::Author;
 use wire::data::corpus::DatasetInfo;
 use wire::device::DeviceInfo;
+use wire::number::grouped;
 use wire::run::References;
 use wire::{Event, RunId, RunPlan, RunState, RunView};
 
@@ -100,9 +101,12 @@ fn check_length(plan: &RunPlan, dataset: &DatasetInfo) -> Result<(), ApiError> {
     if shortest >= needed {
         return Ok(());
     }
+    let split = if dataset.train_tokens < dataset.valid_tokens { "training" } else { "validation" };
     let message = format!(
-        "the dataset is too short: its smaller split has {shortest} {} tokens, and a sequence takes {needed}",
-        plan.tokenizer
+        "the dataset is too short: its {split} split has {} {} tokens, a sequence needs {} (context length + 1)",
+        grouped(shortest),
+        plan.tokenizer,
+        grouped(needed)
     );
     let error = ApiError::invalid("text_too_short", message);
     Err(match shortest {

@@ -5,6 +5,7 @@ use store::OpenCheckpoint;
 use wire::control::command::UndoMethod;
 use wire::control::intervention;
 use wire::hyperparameters::recipe::MAX_SAMPLE_TOKENS;
+use wire::number::grouped;
 use wire::run::history::History;
 use wire::{CheckpointId, Command, PlanError, RunId, RunState, RunSummary};
 
@@ -29,30 +30,38 @@ pub fn check(command: &Command) -> Result<(), ApiError> {
         Err(ApiError::invalid("value_invalid", message).field(field).hint(hint))
     };
     let too_long = |text: &str| text.len() > TEXT_BYTES;
-    let length = || format!("at most {TEXT_BYTES} bytes");
+    let length = || format!("enter at most {} bytes", grouped(TEXT_BYTES as u64));
     match command {
         Command::Set { path, value, .. } => path.check(*value).map_err(|error| at_field("value", error))?,
         Command::Step { steps } if !(1..=STEPS).contains(steps) => {
-            return invalid("steps", format!("{steps} is not a valid number of steps"), format!("give 1 to {STEPS}"));
+            return invalid(
+                "steps",
+                format!("{} is not a valid number of steps", grouped(*steps)),
+                format!("enter 1 to {}", grouped(STEPS)),
+            );
         }
         Command::Sample { temperature: Some(temperature), .. } if !(0.0..=10.0).contains(temperature) => {
             let message = format!("{temperature} is not a valid temperature");
-            return invalid("temperature", message, "give 0 to 10; 0.8 is usual".into());
+            return invalid("temperature", message, "enter 0 to 10; 0.8 is usual".into());
         }
         Command::Sample { tokens: Some(tokens), .. } if !(1..=MAX_SAMPLE_TOKENS).contains(tokens) => {
-            let message = format!("{tokens} is not a valid number of tokens");
-            return invalid("tokens", message, format!("give 1 to {MAX_SAMPLE_TOKENS}"));
+            let message = format!("{} is not a valid number of tokens", grouped(u64::from(*tokens)));
+            return invalid("tokens", message, format!("enter 1 to {}", grouped(u64::from(MAX_SAMPLE_TOKENS))));
         }
         Command::Sample { prompt: Some(prompt), .. } if too_long(prompt) => {
-            return invalid("prompt", format!("the prompt has {} bytes", prompt.len()), length());
+            return invalid("prompt", format!("the prompt has {} bytes", grouped(prompt.len() as u64)), length());
         }
         Command::Rollback { skip_batches, .. } if *skip_batches > SKIP_BATCHES => {
-            let message = format!("{skip_batches} batches cannot be skipped");
-            return invalid("skip_batches", message, format!("give 0 to {SKIP_BATCHES}; a few hundred is usual"));
+            let message = format!("{} batches cannot be skipped", grouped(*skip_batches));
+            return invalid(
+                "skip_batches",
+                message,
+                format!("enter 0 to {}; a few hundred is usual", grouped(SKIP_BATCHES)),
+            );
         }
         Command::Annotate { text } if text.trim().is_empty() || too_long(text) => {
-            let message = format!("the note has {} bytes", text.trim().len());
-            return invalid("text", message, format!("1 to {TEXT_BYTES} bytes"));
+            let message = format!("the note has {} bytes", grouped(text.trim().len() as u64));
+            return invalid("text", message, format!("enter 1 to {} bytes", grouped(TEXT_BYTES as u64)));
         }
         _ => {}
     }
@@ -87,7 +96,7 @@ pub async fn expand(lab: &Lab, summary: &RunSummary, command: Command) -> Result
             .field("event")
             .hint(format!("give one of {}", listed(path.iter().map(|record| record.number)))));
     };
-    let reason = format!("undoes event {number}: {}", record.event.phrase());
+    let reason = format!("undoes the change of step {}: {}", grouped(record.step), record.event.phrase());
     match method {
         UndoMethod::Inverse => {
             let from = earliest_step(summary, &history);

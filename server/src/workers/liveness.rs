@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use wire::control::author::Author;
+use wire::number::grouped;
 use wire::{Event, RunId, RunState, RunSummary};
 
 use super::Workers;
@@ -79,7 +80,7 @@ async fn give_up(workers: &Workers, run: &RunSummary) -> Result<(), ApiError> {
     let feed = &workers.feed;
     let view = feed.store.run(&run.id).await?;
     let limit = view.map_or(0, |view| view.plan.recipe.budget.restarts);
-    let cause = format!("the worker on {} died or stopped responding after step {}", run.device, run.step);
+    let cause = format!("the worker on {} died or stopped responding after step {}", run.device, grouped(run.step));
     let lost = |message, state| report(Author::System, run.step, Event::Lost { message }, Some(state));
     if run.restarts < limit {
         let message = format!("{cause}; the run restarts from its newest checkpoint ({} of {limit})", run.restarts + 1);

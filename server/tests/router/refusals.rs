@@ -49,7 +49,7 @@ async fn an_invalid_command_is_refused_with_its_field() {
     }
     // The engine generates at most this many tokens, so the refusal names the same number.
     let long = lab.post("/api/v1/runs/nobody/commands", &lab.steer, r#"{"kind": "sample", "tokens": 4097}"#).await;
-    assert_eq!(long.json()["hint"].as_str(), Some("give 1 to 4096"), "{:?}", long.json());
+    assert_eq!(long.json()["hint"].as_str(), Some("enter 1 to 4\u{202f}096"), "{:?}", long.json());
 }
 
 /// Words that stand for types of Rust.

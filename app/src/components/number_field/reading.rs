@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use figure::number::whole;
 use serde_json::Value;
 use wire::hyperparameters::table::Values;
 
@@ -71,17 +72,17 @@ impl fmt::Display for NumberError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { text, values, fault } = self;
         match fault {
-            Fault::Empty => write!(f, "Write {values}."),
-            Fault::DecimalComma(point) => write!(f, "Write the decimal point as a point: {point}, not {text}."),
-            Fault::Thousands(plain) => write!(f, "Write {text} without commas: {plain}."),
+            Fault::Empty => write!(f, "Enter {values}."),
+            Fault::DecimalComma(point) => write!(f, "Use a point as the decimal separator: {point}, not {text}."),
+            Fault::Thousands(plain) => write!(f, "Enter {text} without commas: {plain}."),
             Fault::EitherComma { thousand, decimal } => {
-                write!(f, "Write {text} as {thousand}, or as {decimal} with a decimal point.")
+                write!(f, "Enter {text} as {thousand}, or as {decimal} with a decimal point.")
             }
-            Fault::NoNumber => write!(f, "“{text}” is not a number. Write {values}."),
-            Fault::NotWhole => write!(f, "{text} is not a whole number. Write {values}."),
-            Fault::TooLarge => write!(f, "{text} is too large. Write {}.", bounded(*values)),
-            Fault::TooSmall => write!(f, "{text} is too small. Write {values}."),
-            Fault::Vanishing => write!(f, "{text} is too close to 0 to be stored. Write {values}."),
+            Fault::NoNumber => write!(f, "“{text}” is not a number. Enter {values}."),
+            Fault::NotWhole => write!(f, "{text} is not a whole number. Enter {values}."),
+            Fault::TooLarge => write!(f, "{text} is too large. Enter {}.", bounded(*values)),
+            Fault::TooSmall => write!(f, "{text} is too small. Enter {values}."),
+            Fault::Vanishing => write!(f, "{text} is too close to 0 to be stored. Enter {values}."),
         }
     }
 }
@@ -89,7 +90,9 @@ impl fmt::Display for NumberError {
 /// With the largest integer, which is otherwise left out because no use of it comes near.
 fn bounded(values: Values) -> String {
     match values {
-        Values::Integer { max: u64::MAX, .. } => format!("{values} to {}", u64::MAX),
+        Values::Integer { min, max } if max >= Values::UNBOUNDED => {
+            format!("a whole number from {} to {}", whole(min), whole(max))
+        }
         _ => values.to_string(),
     }
 }
@@ -288,39 +291,40 @@ mod tests {
     fn other_texts_are_refused_with_what_to_write() {
         let rate = Values::Number { min: 0.0, max: 10.0 };
         let count = Values::Integer { min: 1, max: 256 };
-        let seed_hint = "Write a whole number from 0 to 18446744073709551615.";
+        let seed_hint =
+            "Enter a whole number from 0 to 18\u{202f}446\u{202f}744\u{202f}073\u{202f}709\u{202f}551\u{202f}615.";
         for (text, values, message) in [
-            ("", rate, "Write a number from 0 to 10."),
-            ("  ", count, "Write a whole number from 1 to 256."),
-            ("1,5", rate, "Write the decimal point as a point: 1.5, not 1,5."),
-            ("0,5", rate, "Write the decimal point as a point: 0.5, not 0,5."),
-            ("0,500", rate, "Write the decimal point as a point: 0.500, not 0,500."),
-            (",5", rate, "Write the decimal point as a point: .5, not ,5."),
-            ("3,5e-4", rate, "Write the decimal point as a point: 3.5e-4, not 3,5e-4."),
-            ("1.000,5", rate, "Write the decimal point as a point: 1000.5, not 1.000,5."),
-            ("1,000", count, "Write 1,000 as 1000, or as 1.000 with a decimal point."),
-            ("1,000,000", count, "Write 1,000,000 without commas: 1000000."),
-            ("1,000.5", rate, "Write 1,000.5 without commas: 1000.5."),
-            ("many, more", rate, "“many, more” is not a number. Write a number from 0 to 10."),
-            ("NaN", rate, "“NaN” is not a number. Write a number from 0 to 10."),
-            ("inf", rate, "“inf” is not a number. Write a number from 0 to 10."),
-            ("0x10", count, "“0x10” is not a number. Write a whole number from 1 to 256."),
-            ("1e", count, "“1e” is not a number. Write a whole number from 1 to 256."),
-            (".", rate, "“.” is not a number. Write a number from 0 to 10."),
-            ("1__0", count, "“1__0” is not a number. Write a whole number from 1 to 256."),
-            ("_1", count, "“_1” is not a number. Write a whole number from 1 to 256."),
-            ("0 100", count, "“0 100” is not a number. Write a whole number from 1 to 256."),
-            ("1 2", count, "“1 2” is not a number. Write a whole number from 1 to 256."),
-            ("٣", count, "“٣” is not a number. Write a whole number from 1 to 256."),
-            ("--1", rate, "“--1” is not a number. Write a number from 0 to 10."),
-            ("1.5", count, "1.5 is not a whole number. Write a whole number from 1 to 256."),
-            ("1e-400", count, "1e-400 is not a whole number. Write a whole number from 1 to 256."),
-            ("-1", count, "-1 is too small. Write a whole number from 1 to 256."),
-            ("0", count, "0 is too small. Write a whole number from 1 to 256."),
-            ("1e400", count, "1e400 is too large. Write a whole number from 1 to 256."),
-            ("-1", rate, "-1 is too small. Write a number from 0 to 10."),
-            ("1e400", rate, "1e400 is too large. Write a number from 0 to 10."),
-            ("1e-400", rate, "1e-400 is too close to 0 to be stored. Write a number from 0 to 10."),
+            ("", rate, "Enter a number from 0 to 10."),
+            ("  ", count, "Enter a whole number from 1 to 256."),
+            ("1,5", rate, "Use a point as the decimal separator: 1.5, not 1,5."),
+            ("0,5", rate, "Use a point as the decimal separator: 0.5, not 0,5."),
+            ("0,500", rate, "Use a point as the decimal separator: 0.500, not 0,500."),
+            (",5", rate, "Use a point as the decimal separator: .5, not ,5."),
+            ("3,5e-4", rate, "Use a point as the decimal separator: 3.5e-4, not 3,5e-4."),
+            ("1.000,5", rate, "Use a point as the decimal separator: 1000.5, not 1.000,5."),
+            ("1,000", count, "Enter 1,000 as 1000, or as 1.000 with a decimal point."),
+            ("1,000,000", count, "Enter 1,000,000 without commas: 1000000."),
+            ("1,000.5", rate, "Enter 1,000.5 without commas: 1000.5."),
+            ("many, more", rate, "“many, more” is not a number. Enter a number from 0 to 10."),
+            ("NaN", rate, "“NaN” is not a number. Enter a number from 0 to 10."),
+            ("inf", rate, "“inf” is not a number. Enter a number from 0 to 10."),
+            ("0x10", count, "“0x10” is not a number. Enter a whole number from 1 to 256."),
+            ("1e", count, "“1e” is not a number. Enter a whole number from 1 to 256."),
+            (".", rate, "“.” is not a number. Enter a number from 0 to 10."),
+            ("1__0", count, "“1__0” is not a number. Enter a whole number from 1 to 256."),
+            ("_1", count, "“_1” is not a number. Enter a whole number from 1 to 256."),
+            ("0 100", count, "“0 100” is not a number. Enter a whole number from 1 to 256."),
+            ("1 2", count, "“1 2” is not a number. Enter a whole number from 1 to 256."),
+            ("٣", count, "“٣” is not a number. Enter a whole number from 1 to 256."),
+            ("--1", rate, "“--1” is not a number. Enter a number from 0 to 10."),
+            ("1.5", count, "1.5 is not a whole number. Enter a whole number from 1 to 256."),
+            ("1e-400", count, "1e-400 is not a whole number. Enter a whole number from 1 to 256."),
+            ("-1", count, "-1 is too small. Enter a whole number from 1 to 256."),
+            ("0", count, "0 is too small. Enter a whole number from 1 to 256."),
+            ("1e400", count, "1e400 is too large. Enter a whole number from 1 to 256."),
+            ("-1", rate, "-1 is too small. Enter a number from 0 to 10."),
+            ("1e400", rate, "1e400 is too large. Enter a number from 0 to 10."),
+            ("1e-400", rate, "1e-400 is too close to 0 to be stored. Enter a number from 0 to 10."),
             ("18446744073709551616", FROM_ZERO, &format!("18446744073709551616 is too large. {seed_hint}")),
             ("1e20", FROM_ZERO, &format!("1e20 is too large. {seed_hint}")),
         ] {
@@ -331,7 +335,7 @@ mod tests {
     #[test]
     fn a_bound_can_be_excluded() {
         let above = Values::Number { min: Values::ABOVE_ZERO, max: 1.0 };
-        check("0", above, Err("0 is too small. Write a number above 0, up to 1."));
+        check("0", above, Err("0 is too small. Enter a number above 0, up to 1."));
         check("1e-9", above, Ok(NumberValue::Real(1e-9)));
     }
 }

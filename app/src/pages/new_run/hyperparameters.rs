@@ -34,7 +34,7 @@ pub(super) fn AllHyperparameters() -> impl IntoView {
                 </summary>
                 {move || (changed() > 0).then(|| view! {
                     <button
-                        title="Sets all hyperparameters to the values of the preset"
+                        title="Set all hyperparameters to the values of the preset"
                         on:click=move |_| draft.reset_hyperparameters()
                     >
                         <Icon name="undo" />
@@ -98,7 +98,7 @@ fn HyperparameterField(row: &'static Hyperparameter, preset: Memo<Value>) -> imp
             <span class="small dim preset-value">
                 {move || if is_changed() {
                     view! {
-                        <button class="quiet" title="Resets to the value of the preset" on:click=reset>
+                        <button class="quiet" title="Reset to the value of the preset" on:click=reset>
                             <Icon name="undo" />
                             {format!("preset: {}", written(&planned.read()))}
                         </button>
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(read_steps(""), Ok(serde_json::json!([])));
         assert_eq!(
             read_steps("20, soon").unwrap_err().to_string(),
-            "“soon” is not a number. Write a whole number from 0."
+            "“soon” is not a number. Enter a whole number, 0 or more."
         );
     }
 

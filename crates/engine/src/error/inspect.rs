@@ -3,6 +3,7 @@
 use wire::PlanError;
 use wire::control::intervention::NoSuchComponent;
 use wire::inspect::request::UNKNOWN_CHARACTERS;
+use wire::number::grouped;
 
 /// An error of [`crate::inspect`].
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +60,10 @@ pub enum InspectError {
     },
     /// The dataset has no validation window of this number.
     #[error(
-        "unknown validation window {window}: the dataset has {windows} windows of {tokens} tokens, numbered from 0"
+        "unknown validation window {}: the dataset has {} windows of {} tokens, numbered from 0",
+        grouped(u64::from(*window)),
+        grouped(*windows as u64),
+        grouped(*tokens as u64)
     )]
     NoWindow {
         /// Requested window.
@@ -81,7 +85,7 @@ pub enum InspectError {
     )]
     NoStats,
     /// The run has no batch of this step.
-    #[error("the run has no batch of step {step}: its steps are 0 to {}", steps.saturating_sub(1))]
+    #[error("the run has no batch of step {}: its steps are 0 to {}", grouped(*step), grouped(steps.saturating_sub(1)))]
     NoBatch {
         /// Requested step.
         step: u64,

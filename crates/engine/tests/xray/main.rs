@@ -311,7 +311,7 @@ fn an_unknown_component_gives_an_error_with_its_name() {
     );
     check(r#"{"logit_lens":{"text":{"prompt":"the Ω"}}}"#, &["Ω", "remove"]);
     check(r#"{"logit_lens":{"text":{"prompt":""}}}"#, &["empty"]);
-    check(r#"{"overview":{"text":{"validation":100000}}}"#, &["100000", "24 tokens"]);
+    check(r#"{"overview":{"text":{"validation":100000}}}"#, &["100\u{202f}000", "24 tokens"]);
     check(r#"{"batch":{"step":40}}"#, &["step 40", "0 to 39"]);
     let intervention = |component: &str| {
         format!(

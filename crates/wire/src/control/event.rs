@@ -211,7 +211,7 @@ impl Event {
             Self::Paused => "paused".into(),
             Self::Resumed => "resumed".into(),
             Self::Stepping { steps } => {
-                format!("training {} step{}", grouped(*steps), if *steps == 1 { "" } else { "s" })
+                format!("trained {} step{}", grouped(*steps), if *steps == 1 { "" } else { "s" })
             }
             Self::Changed { path, old, new } => {
                 format!("{} {} → {}", path.row().label.to_lowercase(), brief(*old), brief(*new))
@@ -220,14 +220,14 @@ impl Event {
                 new: SavedSchedule::LearningRate { steps, .. },
                 old: SavedSchedule::LearningRate { steps: before, .. },
             } if steps != before => {
-                format!("learning-rate schedule changed, last step {steps} instead of {before}")
+                format!("learning-rate schedule changed, last step {} instead of {}", grouped(*steps), grouped(*before))
             }
             Self::ScheduleChanged { new: SavedSchedule::LearningRate { .. }, .. } => {
                 "learning-rate schedule changed".into()
             }
             Self::ScheduleChanged { new: SavedSchedule::Mix(_), .. } => "dataset mix changed".into(),
             Self::ScheduleChanged { new: SavedSchedule::Accumulation(changes), .. } => match changes.as_slice() {
-                [(_, micro_batches)] => format!("gradient accumulation → {micro_batches}"),
+                [(_, micro_batches)] => format!("gradient accumulation → {}", grouped(*micro_batches)),
                 _ => "gradient accumulation changed".into(),
             },
             Self::WeightsEdited { interventions } => match interventions.as_slice() {
@@ -236,23 +236,35 @@ impl Event {
                 }
                 all => format!("weight edit of {} components", all.len()),
             },
-            Self::Checkpointed { checkpoint } => match checkpoint.cause {
-                Cause::Interval => format!("checkpoint {}", checkpoint.id),
-                Cause::Requested => format!("checkpoint {}, requested", checkpoint.id),
-                Cause::BeforeChange => format!("checkpoint {}, before a change", checkpoint.id),
-                Cause::Best => format!("checkpoint {}, best so far", checkpoint.id),
-                Cause::End => format!("checkpoint {}, last", checkpoint.id),
-                Cause::Imported => format!("checkpoint {}, imported", checkpoint.id),
-            },
-            Self::CheckpointFailed { checkpoint, message } => format!("checkpoint {checkpoint} failed: {message}"),
-            Self::RolledBack { checkpoint, skip_batches: 0, .. } => format!("rolled back to step {}", checkpoint.step),
+            Self::Checkpointed { checkpoint } => {
+                let cause = match checkpoint.cause {
+                    Cause::Interval => "periodic",
+                    Cause::Requested => "requested",
+                    Cause::BeforeChange => "before a change",
+                    Cause::Best => "best so far",
+                    Cause::End => "last",
+                    Cause::Imported => "imported",
+                };
+                format!("checkpoint of step {}, {cause}", grouped(checkpoint.id.step))
+            }
+            Self::CheckpointFailed { checkpoint, message } => {
+                format!("checkpoint of step {} failed: {message}", grouped(checkpoint.step))
+            }
+            Self::RolledBack { checkpoint, skip_batches: 0, .. } => {
+                format!("rolled back to step {}", grouped(checkpoint.step))
+            }
             Self::RolledBack { checkpoint, skip_batches, .. } => {
-                format!("rolled back to step {}, {skip_batches} batches skipped", checkpoint.step)
+                let batches = if *skip_batches == 1 { "batch" } else { "batches" };
+                format!(
+                    "rolled back to step {}, {} {batches} skipped",
+                    grouped(checkpoint.step),
+                    grouped(*skip_batches)
+                )
             }
             Self::Imported { from } => format!("imported from {from}"),
-            Self::Forked { from } => format!("forked from {} at step {}", from.run, from.checkpoint.step),
+            Self::Forked { from } => format!("forked from {} at step {}", from.run, grouped(from.checkpoint.step)),
             Self::Continued { checkpoint: Some(id), .. } => {
-                format!("continued from the checkpoint at step {}", id.step)
+                format!("continued from the checkpoint of step {}", grouped(id.step))
             }
             Self::Continued { checkpoint: None, .. } => "continued from the first step".into(),
             Self::Suspended => "suspended".into(),

@@ -147,7 +147,7 @@ pub fn check(interventions: &[Intervention]) -> Result<(), PlanError> {
     match interventions.iter().find(|one| !one.factor.is_finite() || one.factor.abs() > MAX_FACTOR) {
         Some(one) => failed(
             format!("{} is not a valid factor", one.factor),
-            format!("give a number from -{MAX_FACTOR} to {MAX_FACTOR}"),
+            format!("enter a number from -{MAX_FACTOR} to {MAX_FACTOR}"),
         ),
         None => Ok(()),
     }

@@ -60,7 +60,7 @@ impl AccumulationSchedule {
         }
         match changes.iter().find(|(_, micro_batches)| !(1..=65_536).contains(micro_batches)) {
             Some((step, micro_batches)) => failed(format!(
-                "{micro_batches} micro-batches at step {step} is out of range; give a whole number from 1 to 65\u{202f}536"
+                "{micro_batches} micro-batches at step {step} is out of range; enter a whole number from 1 to 65\u{202f}536"
             )),
             None => Ok(()),
         }

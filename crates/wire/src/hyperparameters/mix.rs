@@ -88,7 +88,7 @@ impl MixSchedule {
                 ));
             }
             if let Some(weight) = weights.iter().find(|weight| !weight.is_finite() || **weight < 0.0) {
-                return failed(format!("weight {weight} at step {step} is out of range; give a number, at least 0"));
+                return failed(format!("weight {weight} at step {step} is out of range; enter a number, at least 0"));
             }
             if weights.iter().sum::<f64>() <= 0.0 {
                 return failed(format!("all weights at step {step} are 0"));

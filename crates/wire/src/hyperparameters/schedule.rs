@@ -172,19 +172,21 @@ impl Schedule {
         let failed = |message: String, hint: &str| Err(PlanError::new("curve", message).hint(hint));
         match curve {
             ScheduleCurve::Scaled(rate) | ScheduleCurve::Cosine { learning_rate: rate, .. } if !is_rate(*rate) => {
-                failed(format!("learning rate {rate} is out of range"), "give a number from 0 to 10")
+                failed(format!("learning rate {rate} is out of range"), "enter a number from 0 to 10")
             }
-            ScheduleCurve::Cosine { to_step, .. } if *to_step <= step => {
-                failed(format!("the cosine would end at step {to_step}, before it begins"), "give a later step")
-            }
-            ScheduleCurve::Refit { to_step } if *to_step <= step => {
-                failed(format!("the schedule would end at step {to_step}, before it begins"), "give a later step")
-            }
+            ScheduleCurve::Cosine { to_step, .. } if *to_step <= step => failed(
+                format!("the cosine would end at step {}, before it begins", grouped(*to_step)),
+                "enter a later step",
+            ),
+            ScheduleCurve::Refit { to_step } if *to_step <= step => failed(
+                format!("the schedule would end at step {}, before it begins", grouped(*to_step)),
+                "enter a later step",
+            ),
             ScheduleCurve::Points(points) if points.is_empty() => {
-                failed("a drawn schedule needs at least one point".into(), "give one (step, learning rate)")
+                failed("a drawn schedule needs at least one point".into(), "enter one (step, learning rate)")
             }
             ScheduleCurve::Points(points) if points[0].0 < step => failed(
-                format!("a point at step {} is in the past", points[0].0),
+                format!("a point at step {} is in the past", grouped(points[0].0)),
                 "only steps from the current one on can be drawn",
             ),
             ScheduleCurve::Points(points) => check_points("curve", points),
@@ -227,14 +229,14 @@ impl Schedule {
                 "optimizer.learning_rate",
                 format!("learning rate {} is out of range", self.peak),
             )
-            .hint("0 to 10; 1e-3 is usual for small models"));
+            .hint("enter a number from 0 to 10; 1e-3 is usual for small models"));
         }
         if !(0.0..=1.0).contains(&self.final_fraction) {
             return Err(PlanError::new(
                 "schedule.final_fraction",
                 format!("final learning rate {} is out of range", self.final_fraction),
             )
-            .hint("give a fraction of the peak from 0 to 1; 0.1 is usual"));
+            .hint("enter a fraction of the peak from 0 to 1; 0.1 is usual"));
         }
         if self.warmup_steps > self.steps {
             let message = format!(
@@ -242,9 +244,8 @@ impl Schedule {
                 grouped(self.warmup_steps),
                 grouped(self.steps)
             );
-            return Err(
-                PlanError::new("schedule.warmup_steps", message).hint(format!("give at most {}", grouped(self.steps)))
-            );
+            return Err(PlanError::new("schedule.warmup_steps", message)
+                .hint(format!("enter at most {} steps", grouped(self.steps))));
         }
         match &self.shape {
             Shape::Points(points) if points.is_empty() => {
@@ -263,11 +264,13 @@ fn is_rate(value: f64) -> bool {
 fn check_points(field: &str, points: &[(u64, f64)]) -> Result<(), PlanError> {
     if let Some((step, rate)) = points.iter().find(|(_, rate)| !is_rate(*rate)) {
         let message = format!("learning rate {rate} of the point at step {} is out of range", grouped(*step));
-        return Err(PlanError::new(field, message).hint("give a number from 0 to 10"));
+        return Err(PlanError::new(field, message).hint("enter a number from 0 to 10"));
     }
     match points.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
-        Some(pair) => Err(PlanError::new(field, format!("step {} comes after step {}", pair[1].0, pair[0].0))
-            .hint("drawn points must have increasing steps")),
+        Some(pair) => {
+            Err(PlanError::new(field, format!("step {} comes after step {}", grouped(pair[1].0), grouped(pair[0].0)))
+                .hint("drawn points must have increasing steps"))
+        }
         None => Ok(()),
     }
 }

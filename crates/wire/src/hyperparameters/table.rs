@@ -59,6 +59,8 @@ pub enum Values {
 impl Values {
     /// The minimum of a number that must be above 0.
     pub const ABOVE_ZERO: f64 = f64::MIN_POSITIVE;
+    /// A maximum of an integer from here on is not named, because no use of it comes near.
+    pub const UNBOUNDED: u64 = u32::MAX as u64;
 }
 
 const fn number(
@@ -144,7 +146,7 @@ pub static TABLE: &[Hyperparameter] = &[
         "Positions",
         "",
         Values::Choice(&["learned", "rotary"]),
-        "learned: one vector per position, added to the embedding. rotary: queries and keys are rotated by their position (RoPE).",
+        "learned: one vector per position, added to the embedding. rotary: RoPE, which rotates queries and keys by their position.",
     ),
     other(
         "model.norm",
@@ -187,7 +189,7 @@ pub static TABLE: &[Hyperparameter] = &[
         "RoPE base",
         "",
         (1.0, 1e12),
-        "Base of the rotation frequencies of rotary positions; a larger base rotates more slowly, for longer contexts.",
+        "Base of the rotation frequencies of RoPE; a larger base rotates more slowly, for longer contexts.",
     ),
     number(
         "model.norm_eps",
@@ -210,26 +212,20 @@ pub static TABLE: &[Hyperparameter] = &[
         Values::Choice(&["none", "linear", "llama3"]),
         "For contexts longer than in the first training. linear: every frequency is divided by the factor. llama3: only low frequencies are divided (Llama 3.1).",
     ),
-    number(
-        "model.rotary_factor",
-        "RoPE factor",
-        "",
-        (1.0, 1e4),
-        "Divisor of the scaled frequencies of rotary positions.",
-    ),
+    number("model.rotary_factor", "RoPE factor", "", (1.0, 1e4), "Divisor of the scaled frequencies of RoPE."),
     number(
         "model.rotary_low",
-        "RoPE low turns",
-        "turns",
+        "RoPE low-frequency factor",
+        "",
         (1e-3, 1e6),
-        "Llama 3 scaling: frequencies of fewer turns over the original context length are divided by the factor.",
+        "Llama 3 scaling: frequencies of fewer turns over the original context length are divided by the factor (low_freq_factor in Hugging Face).",
     ),
     number(
         "model.rotary_high",
-        "RoPE high turns",
-        "turns",
+        "RoPE high-frequency factor",
+        "",
         (1e-3, 1e6),
-        "Llama 3 scaling: frequencies of more turns over the original context length are not divided.",
+        "Llama 3 scaling: frequencies of more turns over the original context length are not divided (high_freq_factor in Hugging Face).",
     ),
     integer(
         "model.rotary_original_seq",
@@ -306,7 +302,7 @@ pub static TABLE: &[Hyperparameter] = &[
     number(
         "schedule.final_fraction",
         "Final learning rate",
-        "fraction of the peak",
+        "× peak",
         (0.0, 1.0),
         "Final learning rate as a fraction of the peak.",
     ),
@@ -376,14 +372,14 @@ pub static TABLE: &[Hyperparameter] = &[
     ),
     integer(
         "retention.every_nth",
-        "Keep every n-th",
+        "Keep every n-th checkpoint",
         "",
         (0, 1_000_000),
         "Keeps every n-th periodic checkpoint for good. 0 disables this.",
     ),
     other(
         "retention.best",
-        "Keep the best",
+        "Keep the best checkpoint",
         "",
         Values::Switch,
         "Keeps the checkpoint with the lowest validation loss.",
@@ -397,7 +393,7 @@ pub static TABLE: &[Hyperparameter] = &[
     ),
     integer(
         "retention.snapshots_mb",
-        "Snapshots",
+        "Size of the snapshots",
         "MB",
         (0, 1_000_000),
         "Maximum size of the snapshots that the X-ray page replays. 0 keeps none.",
@@ -469,7 +465,11 @@ impl Hyperparameter {
             Some(number) => format!("{label} {number} is out of range"),
             None => format!("{label} cannot be {value}"),
         };
-        Err(PlanError::new(self.path, message).hint(format!("give {}", self.values)))
+        let verb = match self.values {
+            Values::Switch | Values::Choice(_) | Values::Shape => "choose",
+            Values::Number { .. } | Values::Integer { .. } | Values::Steps => "enter",
+        };
+        Err(PlanError::new(self.path, message).hint(format!("{verb} {}", self.values)))
     }
 }
 
@@ -484,8 +484,10 @@ impl fmt::Display for Values {
         match self {
             Self::Number { min: Self::ABOVE_ZERO, max } => write!(f, "a number above 0, up to {}", bound(*max)),
             Self::Number { min, max } => write!(f, "a number from {} to {}", bound(*min), bound(*max)),
-            Self::Integer { min, max: u64::MAX } => write!(f, "a whole number from {min}"),
-            Self::Integer { min, max } => write!(f, "a whole number from {min} to {}", grouped(*max)),
+            Self::Integer { min, max } if *max >= Self::UNBOUNDED => {
+                write!(f, "a whole number, {} or more", grouped(*min))
+            }
+            Self::Integer { min, max } => write!(f, "a whole number from {} to {}", grouped(*min), grouped(*max)),
             Self::Switch => f.write_str("true or false"),
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
             Self::Shape => f.write_str(
@@ -528,17 +530,17 @@ mod tests {
     #[test]
     fn a_value_out_of_range_is_named_with_the_range() {
         for (path, value, message, hint) in [
-            ("optimizer.learning_rate", json!(-1.0), "learning rate -1 is out of range", "give a number from 0 to 10"),
-            ("optimizer.eps", json!(1), "epsilon 1 is out of range", "give a number from 1e-12 to 0.01"),
-            ("model.rotary_base", json!(0.5), "rope base 0.5 is out of range", "give a number from 1 to 1e12"),
-            ("budget.tokens", json!(-3), "token limit -3 is out of range", "give a whole number from 0"),
+            ("optimizer.learning_rate", json!(-1.0), "learning rate -1 is out of range", "enter a number from 0 to 10"),
+            ("optimizer.eps", json!(1), "epsilon 1 is out of range", "enter a number from 1e-12 to 0.01"),
+            ("model.rotary_base", json!(0.5), "rope base 0.5 is out of range", "enter a number from 1 to 1e12"),
+            ("budget.tokens", json!(-3), "token limit -3 is out of range", "enter a whole number, 0 or more"),
             (
                 "retention.latest",
                 json!(0),
                 "checkpoints to keep 0 is out of range",
-                "give a whole number from 1 to 1\u{202f}000\u{202f}000",
+                "enter a whole number from 1 to 1\u{202f}000\u{202f}000",
             ),
-            ("model.qk_norm", json!("yes"), "qk-norm cannot be \"yes\"", "give true or false"),
+            ("model.qk_norm", json!("yes"), "qk-norm cannot be \"yes\"", "choose true or false"),
         ] {
             let error = find(path).unwrap().check(&value).unwrap_err();
             assert_eq!((error.message.as_str(), error.hint.as_deref()), (message, Some(hint)));

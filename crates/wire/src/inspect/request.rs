@@ -196,7 +196,7 @@ impl Inspection {
 
 fn check_prompt(text: &str) -> Result<(), PlanError> {
     match text.chars().count() {
-        0 => Err(PlanError::new("text", "the prompt is empty").hint("at least one character")),
+        0 => Err(PlanError::new("text", "the prompt is empty").hint("enter at least one character")),
         chars if chars > MAX_PROMPT_CHARS => Err(PlanError::new("text", format!("the prompt has {chars} characters"))
             .hint(format!("at most {MAX_PROMPT_CHARS}"))),
         _ => Ok(()),

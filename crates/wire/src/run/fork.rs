@@ -10,6 +10,7 @@ use crate::device::DeviceInfo;
 use crate::error::PlanError;
 use crate::hyperparameters::mix::MixSchedule;
 use crate::hyperparameters::schedule::ScheduleCurve;
+use crate::number::grouped;
 use crate::run::plan::{
     Origin, PlanView, RunPlan, apply_overrides, check_breakpoints, check_lengths, check_memory, choose_corpora,
     choose_device, constant_tail, parts, prompt,
@@ -33,9 +34,12 @@ pub fn resolve_fork(
     let ends_at = origin.hyperparameters.steps;
     origin.hyperparameters.steps = match spec.steps {
         Some(steps) if steps <= here => {
-            let message =
-                format!("the fork starts at step {here} and would end at step {steps}, so it would train nothing");
-            return Err(PlanError::new("steps", message).hint(format!("an integer above {here}")));
+            let message = format!(
+                "the fork starts at step {} and would end at step {}, so it would train nothing",
+                grouped(here),
+                grouped(steps)
+            );
+            return Err(PlanError::new("steps", message).hint(format!("enter more than {} steps", grouped(here))));
         }
         Some(steps) => steps,
         None if ends_at <= here => here + parent.steps.max(1),
@@ -86,7 +90,11 @@ pub fn resolve_fork(
         ));
     }
     if spec.steps.is_none() && ends_at <= here {
-        notes.push(format!("The parent ended at step {here}; the fork trains {} more steps.", plan.steps - here));
+        notes.push(format!(
+            "The parent ended at step {}; the fork trains {} more steps.",
+            grouped(here),
+            grouped(plan.steps - here)
+        ));
     }
     let (events, live) = changes(spec.parent.as_ref(), &plan)?;
     notes.extend(

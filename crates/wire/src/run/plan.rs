@@ -163,8 +163,8 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
     let tokenizer = spec.tokenizer.unwrap_or(preset.tokenizer);
     let steps = spec.steps.unwrap_or(preset.steps);
     if !(1..=MAX_STEPS).contains(&steps) {
-        return Err(PlanError::new("steps", format!("steps {steps} is out of range"))
-            .hint(format!("give a whole number from 1 to {}", grouped(MAX_STEPS))));
+        return Err(PlanError::new("steps", format!("steps {} is out of range", grouped(steps)))
+            .hint(format!("enter a whole number from 1 to {}", grouped(MAX_STEPS))));
     }
     let mut recipe = preset.recipe;
     recipe.schedule.warmup_steps = recipe.schedule.warmup_steps.min(steps / 10);
@@ -239,11 +239,11 @@ pub(crate) fn choose_corpora<'a>(
     };
     if let Some((corpus, weight)) = wanted.iter().find(|(_, weight)| !weight.is_finite() || **weight < 0.0) {
         return Err(PlanError::new("mix", format!("weight {weight} of {corpus} is out of range"))
-            .hint("give a number, at least 0"));
+            .hint("enter a number, at least 0"));
     }
     let total: f64 = wanted.values().sum();
     if total <= 0.0 {
-        return Err(PlanError::new("mix", "all weights are 0").hint("give at least one weight above 0"));
+        return Err(PlanError::new("mix", "all weights are 0").hint("enter at least one weight above 0"));
     }
     // A dataset of weight 0 stays: its weight can be raised while the run trains.
     wanted
@@ -358,7 +358,7 @@ fn check(plan: &RunPlan, corpora: &[(&CorpusInfo, f64)]) -> Result<(), PlanError
     plan.schedule().check()?;
     if batch.replicas > batch.size {
         let message = format!("replicas ({}) must not exceed the batch size ({})", batch.replicas, batch.size);
-        return Err(PlanError::new("batch.replicas", message).hint(format!("give at most {}", batch.size.min(256))));
+        return Err(PlanError::new("batch.replicas", message).hint(format!("enter at most {}", batch.size.min(256))));
     }
     check_breakpoints(plan)?;
     check_lengths(plan, corpora)
@@ -369,12 +369,12 @@ pub(crate) fn check_breakpoints(plan: &RunPlan) -> Result<(), PlanError> {
     let breakpoints = &plan.recipe.breakpoints;
     if breakpoints.len() > MAX_BREAKPOINTS {
         let message = format!("{} breakpoints are too many", breakpoints.len());
-        return Err(PlanError::new("breakpoints", message).hint(format!("give at most {MAX_BREAKPOINTS}")));
+        return Err(PlanError::new("breakpoints", message).hint(format!("enter at most {MAX_BREAKPOINTS}")));
     }
     let first = plan.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step);
     match breakpoints.iter().find(|step| !(first..=plan.steps).contains(step)) {
         Some(step) => Err(PlanError::new("breakpoints", format!("the run never reaches step {}", grouped(*step)))
-            .hint(format!("give steps from {} to {}", grouped(first), grouped(plan.steps)))),
+            .hint(format!("enter steps from {} to {}", grouped(first), grouped(plan.steps)))),
         None => Ok(()),
     }
 }
@@ -384,14 +384,23 @@ pub(crate) fn check_lengths(plan: &RunPlan, corpora: &[(&CorpusInfo, f64)]) -> R
     let window = plan.recipe.model.seq as u64 + 1;
     for (info, _) in corpora {
         let made = info.datasets.iter().find(|made| made.tokenizer == plan.tokenizer && corpora.len() == 1);
-        let shortest = match made {
-            Some(made) => made.train_tokens.min(made.valid_tokens),
+        let (shortest, split) = match made {
+            Some(made) if made.train_tokens < made.valid_tokens => (made.train_tokens, "training"),
+            Some(made) => (made.valid_tokens, "validation"),
             // Not tokenized yet: a token is at least one byte, so this refuses only what can never fit.
-            None => (info.text_bytes as f64 * info.valid_share.min(1.0 - info.valid_share)) as u64 + info.documents,
+            None => {
+                let share = info.valid_share.min(1.0 - info.valid_share);
+                let split = if info.valid_share > 0.5 { "training" } else { "validation" };
+                ((info.text_bytes as f64 * share) as u64 + info.documents, split)
+            }
         };
         if shortest < window {
-            let message =
-                format!("{} is too short: a split has {shortest} tokens, and one sequence takes {window}", info.id);
+            let message = format!(
+                "the dataset {} is too short: its {split} split has {} tokens, a sequence needs {} (context length + 1)",
+                info.id,
+                grouped(shortest),
+                grouped(window)
+            );
             let hint = if shortest > 2 {
                 format!("set model.seq to {}, or add more text", shortest - 1)
             } else {
@@ -455,8 +464,9 @@ fn notes(plan: &RunPlan, estimate: &Estimate, corpora: &[(&CorpusInfo, f64)]) ->
         && decay_steps > plan.steps.saturating_sub(plan.recipe.schedule.warmup_steps)
     {
         notes.push(format!(
-            "The decay of {decay_steps} steps is longer than the {} steps after the warm-up, so the learning rate decreases as soon as the warm-up ends.",
-            plan.steps.saturating_sub(plan.recipe.schedule.warmup_steps)
+            "The decay of {} steps is longer than the {} steps after the warm-up, so the learning rate decreases as soon as the warm-up ends.",
+            grouped(decay_steps),
+            grouped(plan.steps.saturating_sub(plan.recipe.schedule.warmup_steps))
         ));
     }
     notes.extend(constant_tail(&plan.live()));
@@ -465,8 +475,11 @@ fn notes(plan: &RunPlan, estimate: &Estimate, corpora: &[(&CorpusInfo, f64)]) ->
     {
         let used = made.vocab - made.unused;
         notes.push(format!(
-            "{} gave the tokenizer {} only {used} tokens; the other {} rows of the embedding are never used.",
-            info.name, made.tokenizer, made.unused
+            "{} gave the tokenizer {} only {} tokens; the other {} rows of the embedding are never used.",
+            info.name,
+            made.tokenizer,
+            grouped(u64::from(used)),
+            grouped(u64::from(made.unused))
         ));
     }
     if estimate.secs.is_some_and(|secs| secs > 12.0 * 3600.0) {
@@ -480,8 +493,9 @@ pub fn constant_tail(live: &LiveHyperparameters) -> Option<String> {
     let from = live.schedule.constant_from().filter(|from| *from < live.steps)?;
     let rate = brief(live.schedule.learning_rate(from));
     Some(format!(
-        "The learning-rate schedule ends at step {from}; from there to step {} the rate stays at {rate}.",
-        live.steps
+        "The learning-rate schedule ends at step {}; from there to step {} the rate stays at {rate}.",
+        grouped(from),
+        grouped(live.steps)
     ))
 }
 

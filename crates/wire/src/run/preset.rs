@@ -139,7 +139,7 @@ pub fn find(name: &str, depth: Option<u32>) -> Result<PresetInfo, PlanError> {
         }
         Some(depth) if !(1..=64).contains(&depth) => {
             Err(PlanError::new("depth", format!("depth {depth} is out of range"))
-                .hint("give a whole number from 1 to 64"))
+                .hint("enter a whole number from 1 to 64"))
         }
         Some(depth) => {
             preset.recipe = by_depth(depth as usize);

@@ -8,6 +8,7 @@ use wire::control::command::{Command, NumberedCommand};
 use wire::control::event::Event;
 use wire::control::intervention::{self, Intervention};
 use wire::inspect::request::UNKNOWN_CHARACTERS;
+use wire::number::grouped;
 use wire::run::RunState;
 use wire::transport::link::Report;
 
@@ -118,7 +119,7 @@ impl Session {
                 (self.is_paused, self.steps_left) = (false, None);
                 (Event::Resumed, Some(RunState::Running))
             }
-            Command::Step { steps: 0 } => (refuse(numbered, "0 steps; give 1 or more"), None),
+            Command::Step { steps: 0 } => (refuse(numbered, "0 steps; enter 1 or more"), None),
             Command::Step { steps } => {
                 (self.is_paused, self.steps_left) = (false, Some(*steps));
                 (Event::Stepping { steps: *steps }, Some(RunState::Running))
@@ -167,16 +168,20 @@ impl Session {
             return Some("this run saves no checkpoints".into());
         }
         if self.is_edited_here() && matches!(command, Command::Checkpoint { .. } | Command::EditWeights { .. }) {
-            let step = self.steps();
+            let step = grouped(self.steps());
             return Some(format!(
                 "the weights were edited at step {step}, and the checkpoint of this step has the weights before the edit; train a step first, or roll back to that checkpoint"
             ));
         }
         if matches!(command, Command::EditWeights { .. }) && self.steps() >= self.trainer.live.steps {
-            return Some(format!("the run is at its last step, {}; fork it with these changes", self.steps()));
+            return Some(format!("the run is at its last step, {}; fork it with these changes", grouped(self.steps())));
         }
         let last = self.replay.catching_up(self.steps()).filter(|_| command.affects_learning())?;
-        Some(format!("the run replays its steps up to {last} and is at {}; try again then", self.steps()))
+        Some(format!(
+            "the run replays its steps up to {} and is at {}; try again then",
+            grouped(last),
+            grouped(self.steps())
+        ))
     }
 
     /// Characters of a prompt that the tokenizer has no token for, quoted.

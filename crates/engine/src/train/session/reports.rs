@@ -6,6 +6,7 @@ use wire::control::author::Author;
 use wire::control::event::Event;
 use wire::inspect::statistics::TensorStats;
 use wire::inspect::update::InspectionUpdate;
+use wire::number::grouped;
 use wire::run::RunState;
 use wire::series::{Row, name};
 use wire::transport::link::Report;
@@ -133,11 +134,11 @@ impl Session {
         let tokens = self.trainer.live.tokens_before(self.steps(), self.trainer.plan.tokens_per_micro_batch());
         let loss = self.loss_valid.filter(|loss| budget.loss > 0.0 && *loss <= budget.loss);
         let what = if budget.tokens > 0 && tokens >= budget.tokens {
-            format!("{tokens} of {} tokens", budget.tokens)
+            format!("{} of {} tokens", grouped(tokens), grouped(budget.tokens))
         } else if budget.secs > 0.0 && self.secs >= budget.secs {
-            format!("{:.0} of {:.0} s of training", self.secs, budget.secs)
+            format!("{} of {} s of training", grouped(self.secs.round() as u64), grouped(budget.secs.round() as u64))
         } else if let Some(loss) = loss {
-            format!("validation loss {loss:.3}, target {} nats", budget.loss)
+            format!("validation loss {loss:.3}, target {} nats/token", budget.loss)
         } else {
             return false;
         };

@@ -73,13 +73,13 @@ fn an_override_of_another_kind_is_refused_in_the_words_of_the_table() {
             r#"{"corpus":"tales","overrides":{"model.layers":"many"}}"#,
             "overrides.model.layers",
             r#"layers cannot be "many""#,
-            "give a whole number from 1 to 256",
+            "enter a whole number from 1 to 256",
         ),
         (
             r#"{"corpus":"tales","overrides":{"optimizer.learning_rate":null}}"#,
             "overrides.optimizer.learning_rate",
             "learning rate cannot be null",
-            "give a number from 0 to 10",
+            "enter a number from 0 to 10",
         ),
         (
             r#"{"corpus":"tales","overrides":{"breakpoints":["soon"]}}"#,
