@@ -77,7 +77,7 @@ test("attention shows all heads of a block, one of them large, and what a token 
   await page.locator(".head-card").nth(2).click();
   await page.locator(".facts h3", { hasText: "Head 2" }).waitFor();
   assert.match(page.url(), /head=2/);
-  for (const label of ["relative entropy", "mean distance", "previous-token score", "induction score", "maximum score"]) {
+  for (const label of ["attention entropy", "mean distance", "previous-token score", "induction score", "maximum attention score"]) {
     await page.locator(".facts dt", { hasText: label }).waitFor();
   }
   const caption = page.locator(".large figcaption");
@@ -254,7 +254,7 @@ test("a component is ablated on a copy, then in the run as a weight edit, which 
   await page.locator(".journal li", { hasText: "attention of block 0 ablated" }).waitFor();
   await page.keyboard.press("u");
   const choice = page.getByRole("dialog", { name: /Undo the last change/ });
-  await choice.getByRole("button", { name: "Roll back to before it" }).click();
+  await choice.getByRole("button", { name: /^Roll back to step/ }).click();
   await page.locator(".journal li", { hasText: "rolled back" }).first().waitFor();
   assert.deepEqual(page.faults, []);
 });

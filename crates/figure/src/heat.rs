@@ -63,6 +63,14 @@ pub fn scale_bar(rect: Rect, ramp: Ramp, (low, high): (f32, f32), unit: &str) ->
     shapes
 }
 
+/// The reach of a histogram, and its labels: its ends and its middle, each with its fraction of the width.
+pub fn histogram_ticks(histogram: &Histogram) -> Vec<(f64, String)> {
+    let last = |bins: &[u64]| bins.iter().rposition(|count| *count > 0);
+    let Some(last) = last(&histogram.negative).max(last(&histogram.positive)) else { return vec![] };
+    let end = power_of_two(last as i32 + 1 + Histogram::LOWEST);
+    vec![(0.0, format!("−{end}")), (0.5, "0".to_owned()), (1.0, end)]
+}
+
 /// Counts of values by magnitude, largest negative at the left, zero in the middle; heights are square roots, so that rare values are visible.
 pub fn histogram(histogram: &Histogram, rect: Rect) -> Vec<Shape> {
     let sides = histogram.negative.iter().rev().map(|count| (*count, Role::Run(0)));

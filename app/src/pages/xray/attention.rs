@@ -165,7 +165,7 @@ fn Facts(heads: Heads) -> impl IntoView {
         view! {
             <div class="stack facts">
                 <h3>{format!("Head {}", number::whole(u64::from(heads.head.get())))}</h3>
-                <p>{head_stats::kind(&stats)}</p>
+                <p>{format!("kind: {}", head_stats::kind(&stats))}</p>
                 <dl class="pairs">{pairs.collect_view()}</dl>
             </div>
         }

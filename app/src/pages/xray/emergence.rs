@@ -34,7 +34,7 @@ const SCORES: [(Score, &str, &str); 3] = [
         "Mean attention weight on the token after the previous occurrence of the current token. Default.",
     ),
     (Score::Previous, "previous-token score", "Mean attention weight on the token just before"),
-    (Score::Entropy, "relative entropy", "Mean entropy of the attention rows over its maximum, ln(number of keys)"),
+    (Score::Entropy, "attention entropy", "Mean entropy of the attention rows over its maximum, ln(number of keys)"),
 ];
 
 impl Score {
@@ -51,7 +51,7 @@ impl Score {
         match self {
             Self::Induction => "induction score, %",
             Self::Previous => "previous-token score, %",
-            Self::Entropy => "relative entropy, %",
+            Self::Entropy => "attention entropy, %",
         }
     }
 
@@ -211,7 +211,20 @@ fn Table(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>)
             <tbody>{shows(rows)}</tbody>
         </table>
     };
-    scroll_table("Heads with the highest scores", table)
+    view! {
+        <p class="small dim">{shows(move || shown_heads(series.read().len()))}</p>
+        {scroll_table("Heads with the highest scores", table)}
+    }
+}
+
+/// Which heads the table has; the curves of the others are grey.
+fn shown_heads(count: usize) -> String {
+    match count > COLOURED {
+        true => {
+            format!("{COLOURED} of {count} heads, those with the highest score. The curves of the others are gray.")
+        }
+        false => String::new(),
+    }
 }
 
 fn row(xray: XrayState, index: usize, series: &HeadSeries) -> AnyView {

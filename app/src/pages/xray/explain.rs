@@ -18,17 +18,17 @@ const OVERVIEW: Explanation = Explanation {
            earlier tokens, and the MLP transforms each position on its own. After the final norm, the head turns the \
            vector into a probability for every possible next token. Click a component to open its view.",
     formula: "x ← x + attention(norm(x));  x ← x + MLP(norm(x));  p = softmax(head(norm(x)))",
-    healthy: "No component is marked in red. Red marks a problem: values that are not finite, more than 50 % dead neurons, an \
+    healthy: "Red marks a problem: values that are not finite, more than 50 % dead neurons, an \
               attention score above 50, an update of more than 3 % of the weights, no gradient, or a gradient norm above \
-              20 times the median. Colors change quickly in the first steps and slowly later.",
+              20 times the median. In a healthy run no component is red. Colors change quickly in the first steps and slowly later.",
 };
 
 const ATTENTION: Explanation = Explanation {
-    text: "The attention pattern of each head: row i shows how strongly token i attends to each earlier token j. The \
+    text: "The attention pattern of each head: row i shows how strongly token i attends to itself and to each earlier token j. The \
            color scale follows the square root of the weight, so that small weights remain visible. A bright line \
            just below the diagonal marks a previous-token head. A lower line that starts where a token occurs again \
            marks an induction head: it attends to the token that followed the earlier occurrence.",
-    formula: "A = softmax(q·kᵀ / √d_head) over earlier tokens; every row sums to 1",
+    formula: "A = softmax(q·kᵀ / √d_head) over the token itself and earlier tokens; every row sums to 1",
     healthy: "At step 0 all heads attend to all tokens equally. Later they differ: some are sharp, some are broad. \
               Identical heads late in training or attention scores above 50 are warning signs.",
 };
@@ -60,7 +60,8 @@ const NEURON: Explanation = Explanation {
 
 const WEIGHTS: Explanation = Explanation {
     text: "Every matrix as a small heat map: orange is positive, blue is negative, and the background color is zero. \
-           Below it is the histogram of its values. Click a matrix to enlarge it.",
+           Below it is the histogram of its values. Its bins are powers of two, negative values on the left, so a normal \
+           distribution shows two humps. Click a matrix to enlarge it.",
     formula: "tile = mean of its values;  stable rank = |W|²_F / |W|²₂",
     healthy: "At the start the values are pure noise. Structure such as stripes and a few strong rows appears with \
               training. A stable rank near 1 means that a single direction dominates the matrix.",
@@ -71,13 +72,13 @@ const MATRIX: Explanation = Explanation {
            to move. Rows are inputs, columns are outputs. The gradient is that of the loss on validation window 0; \
            the update is what the optimizer would apply next.",
     formula: "y = x·W;  AdamW update = −learning_rate · m̂ / (√v̂ + ε)",
-    healthy: "Gradients are spread over the matrix. A single bright column in the gradient belongs to one output that \
+    healthy: "Gradients are spread over the matrix. A single strongly colored column in the gradient belongs to one output that \
               causes most of the loss.",
 };
 
 const EMBEDDING: Explanation = Explanation {
     text: "The token embeddings, projected onto their first two principal components. Tokens that occur in similar \
-           contexts move together during training. Trails show the path of the chosen token and its nearest \
+           contexts move together during training. Trails show the path of the chosen token and its 3 nearest \
            neighbors. The projection of each step is rotated onto the one before it (Procrustes alignment), so that \
            only real movement is visible.",
     formula: "x, y = first two principal components;  neighbors = largest cosine similarity in all dimensions",

@@ -1,17 +1,29 @@
 //! A histogram of magnitudes with its summary.
 
-use figure::heat::{describe_histogram, histogram};
-use figure::scene::{Point, Rect, Role, Shape, Size, Stroke};
+use figure::heat::{describe_histogram, histogram, histogram_ticks};
+use figure::scene::{Anchor, Point, Rect, Role, Shape, Size, Stroke, Text};
 use leptos::prelude::*;
 use wire::inspect::result::Histogram;
 
 use crate::components::Canvas;
 
+/// Height of the ticks below the bars, pixels.
+const TICKS: f64 = 14.0;
+
 /// A histogram under a title.
 pub(super) fn figure(of: Signal<Histogram>, title: &'static str) -> AnyView {
     let draw = move |size: Size, _: bool| -> Vec<Shape> {
-        let mut shapes = histogram(&of.read(), Rect::new(0.0, 0.0, size.width, size.height - 1.0));
-        let foot = size.height - 0.5;
+        let foot = size.height - TICKS - 0.5;
+        let mut shapes = histogram(&of.read(), Rect::new(0.0, 0.0, size.width, foot - 0.5));
+        let tick = |(at, word): (f64, String)| {
+            let (x, anchor) = match at {
+                0.0 => (0.0, Anchor::Start),
+                1.0 => (size.width, Anchor::End),
+                at => (size.width * at, Anchor::Middle),
+            };
+            Shape::from(Text::numbers(Point::new(x, size.height - 2.0), word, 10.0, Role::InkSoft).anchored(anchor))
+        };
+        shapes.extend(histogram_ticks(&of.read()).into_iter().map(tick));
         let axis = Stroke::solid(Role::AxisLine, 1.0);
         shapes.push(Shape::line(Point::new(0.0, foot), Point::new(size.width, foot), axis));
         shapes

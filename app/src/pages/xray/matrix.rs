@@ -23,7 +23,7 @@ use viewport::Viewport;
 
 /// From the last change of the viewport until its tiles are requested.
 const SETTLED: Duration = Duration::from_millis(160);
-const NO_VALUE: &str = "Point at the matrix to read values; the wheel zooms, dragging moves";
+const NO_VALUE: &str = "Tap or point at the matrix to read values; the wheel zooms, dragging moves";
 
 pub(super) fn view(xray: XrayState, step: Signal<StepChoice>) -> AnyView {
     let chosen = Memo::new(move |_| match xray.location.get() {

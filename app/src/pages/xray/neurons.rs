@@ -99,7 +99,7 @@ fn ChosenNeuron(xray: XrayState, subscription: Subscription, row: RwSignal<Optio
         let value = number::short(f64::from(value));
         Some(format!("activation of neuron {neuron} at “{word}”: {value}; click to see what activates it most"))
     };
-    let none = || "Point at a neuron to color the text below by its activations".to_owned();
+    let none = || "Tap or point at a neuron to color the text below by its activations".to_owned();
     view! {
         <p class="small" role="status">{shows(move || activation().unwrap_or_else(none))}</p>
         {token_text(xray, "The text, colored by the activation of the chosen neuron", tokens, tints)}

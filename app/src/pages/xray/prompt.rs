@@ -1,5 +1,6 @@
 //! The text that inspections read: a window of the validation split, or a prompt.
 
+use figure::number;
 use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
 use wire::inspect::request::{InspectionText, MAX_PROMPT_CHARS, MAX_TOKENS};
@@ -35,7 +36,8 @@ impl Form {
         match (self.is_prompt.get(), self.prompt.read().chars().count()) {
             (true, 0) => Some("Enter a prompt.".to_owned()),
             (true, chars) if chars > MAX_PROMPT_CHARS => {
-                Some(format!("The prompt has {chars} characters; at most {MAX_PROMPT_CHARS} are allowed."))
+                let most = number::whole(MAX_PROMPT_CHARS as u64);
+                Some(format!("The prompt has {} characters. Enter at most {most}.", number::whole(chars as u64)))
             }
             _ => None,
         }
@@ -144,7 +146,7 @@ fn prompt_input(form: Form) -> AnyView {
 
 fn window_input(form: Form) -> AnyView {
     view! {
-        <label class="row" title="Number of the window; default 0, which snapshots read">"window"
+        <label class="row" title="Index of the window in the validation split, from 0. Snapshots use window 0.">"window"
             <NumberField number=form.window />
         </label>
         <span class="grow small dim">

@@ -66,7 +66,7 @@ pub(crate) const QUANTITIES: [About; 5] = [
     },
     About {
         quantity: Quantity::UpdateRatio,
-        label: "update / weight",
+        label: "update ratio",
         unit: "",
         meaning: "Norm of one optimizer update over the norm of the weights, |ΔW| / |W|, averaged over the \
                   component's matrices, at the last step that measured it.",

@@ -121,6 +121,12 @@ impl XrayState {
     pub(super) fn step_by(self, by: isize) {
         self.playback.pause();
         let steps = self.inspections.steps;
+        // The newest step is a snapshot too where the run has ended at one: a step back then goes to the one before it.
+        let newest = self.summary.with_untracked(|summary| summary.step);
+        let by = match (self.step.get_untracked(), steps.with_untracked(|steps| steps.last().copied())) {
+            (StepChoice::Newest, Some(last)) if by < 0 && last == newest => by - 1,
+            _ => by,
+        };
         self.step.update(|step| *step = steps.with_untracked(|steps| super::step::stepped(steps, *step, by)));
     }
 

@@ -152,7 +152,8 @@ fn NewestButton(xray: XrayState) -> impl IntoView {
     view! {
         <button
             class="live-again"
-            class:is-live=is_newest
+            class:is-live=move || is_newest() && is_training.get()
+            class:is-newest=is_newest
             aria-pressed=says(move || is_newest().to_string())
             title="Show the newest step and follow it while the run trains"
             on:click=clicks(show)

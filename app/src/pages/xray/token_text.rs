@@ -7,7 +7,7 @@ use wire::inspect::result::InspectionResult;
 
 use super::state::XrayState;
 use super::subscription::Subscription;
-use super::tokens::{mean, nats, visible};
+use super::tokens::{mean, nats, nats_per_token, visible};
 use crate::components::shows;
 
 /// Above this a token is underlined too, so that colour is not the only sign.
@@ -123,9 +123,11 @@ pub(super) fn loss_text(xray: XrayState, subscription: Subscription) -> AnyView 
     let summary = move || {
         let all = mean(losses.read().iter().copied())?;
         let chosen = xray.token.get().and_then(|at| Some((tokens.read().get(at).cloned()?, *losses.read().get(at)?)));
-        let chosen = chosen
-            .map_or_else(|| "point at a token, or use the arrow keys".into(), |(word, loss)| loss_of(&word, loss));
-        Some(format!("mean loss {} · {chosen}", number::with_unit(all, "nats/token")))
+        let chosen = chosen.map_or_else(
+            || "tap or point at a token, or use the arrow keys".into(),
+            |(word, loss)| loss_of(&word, loss),
+        );
+        Some(format!("mean loss {} · {chosen}", nats_per_token(all as f32)))
     };
     view! {
         {token_text(xray, "The text, colored by loss", tokens, tints)}

@@ -78,6 +78,11 @@ impl Summary {
     }
 }
 
+/// The name of a parameter, which may break after its dots.
+fn breakable(tensor: &str) -> String {
+    tensor.replace('.', ".\u{200b}")
+}
+
 fn shape(matrix: &MatrixSummary) -> String {
     format!("{} × {}", matrix.shape[0], matrix.shape[1])
 }
@@ -108,7 +113,7 @@ fn Card(xray: XrayState, subscription: Subscription, index: usize, tensor: Strin
     view! {
         <li>
             <a class="matrix-card" title="Enlarge this matrix" href=href>
-                <b class="small">{tensor}</b>
+                <b class="small">{breakable(&tensor)}</b>
                 <Canvas class="thumb" label draw />
                 <Canvas class="mini-bars" label=sizes draw=bars />
                 <dl class="pairs small">

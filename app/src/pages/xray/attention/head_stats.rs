@@ -12,7 +12,7 @@ pub(super) fn facts(head: &HeadStats) -> [(&'static str, String, &'static str); 
     let fraction = |value: f32| if value.is_nan() { "–".to_owned() } else { percent(f64::from(value)) };
     [
         (
-            "relative entropy",
+            "attention entropy",
             fraction(head.entropy),
             "Mean entropy of the rows, -Σ p ln p, over its maximum, ln(number of keys). 100 %: attends to all tokens \
              equally; 0 %: attends to one token.",
@@ -34,7 +34,7 @@ pub(super) fn facts(head: &HeadStats) -> [(&'static str, String, &'static str); 
              induction head. – if no token occurs twice.",
         ),
         (
-            "maximum score",
+            "maximum attention score",
             figure::number::short(f64::from(head.top_logit)),
             "Largest attention score, q·k / √d_head, before the softmax. Above about 50 the softmax is saturated.",
         ),

@@ -22,6 +22,9 @@ const KEY_LETTERS: usize = 6;
 const LETTER: f64 = 6.2;
 const NOTE: &str = "attention weight, colors by its square root; rows are queries, columns are keys";
 
+/// Caption of the colour scale where there is no room for [`NOTE`].
+const SHORT_NOTE: &str = "attention weight";
+
 /// The pattern with the keys after each query left open, to which no token can attend.
 pub(super) fn causal(pattern: &HeatMap) -> HeatMap {
     let columns = pattern.columns.max(1) as usize;
@@ -138,10 +141,9 @@ fn drawing(size: Size, tokens: &[String], pattern: &HeatMap, row: Option<usize>,
         }
     }
     shapes.extend(scale_bar(Rect::new(rect.x, rect.bottom() + 28.0, 120.0, 6.0), Ramp::Shares, ends, ""));
-    let note = Text::words(Point::new(rect.x + 132.0, rect.bottom() + 34.0), NOTE, 10.0, Role::InkSoft);
-    if note.at.x + note.width() < size.width {
-        shapes.push(note.into());
-    }
+    let note = |text| Text::words(Point::new(rect.x + 132.0, rect.bottom() + 34.0), text, 10.0, Role::InkSoft);
+    let notes = [NOTE, SHORT_NOTE].map(note);
+    shapes.extend(notes.into_iter().find(|note| note.at.x + note.width() < size.width).map(Shape::from));
     shapes
 }
 
@@ -150,30 +152,43 @@ fn stride(cell: f64, length: f64) -> usize {
     (length / cell.max(0.1)).ceil().max(1.0) as usize
 }
 
-/// The labels of the queries for which there is room, and of the chosen one.
+/// Every how many-th position is labelled by its number if not every token has room for its label: some of the tokens
+/// would read as another text.
+fn positions(stride: usize) -> usize {
+    stride.next_multiple_of(8)
+}
+
+/// The labels of the queries, or their positions if there is no room, and the label of the chosen one.
 fn query_labels(tokens: &[String], rect: Rect, cell: f64, chosen: Option<usize>) -> Vec<Shape> {
+    let stride = stride(cell, LABELLED);
+    let is_numbered = stride > 1;
+    let stride = if is_numbered { positions(stride) } else { 1 };
     let label = |(at, token): (usize, &String)| {
         let is_chosen = chosen == Some(at);
         let role = if is_chosen { Role::Ink } else { Role::InkSoft };
+        let word = if is_numbered && !is_chosen { at.to_string() } else { brief(token, 10) };
         let at = Point::new(rect.x - 6.0, rect.y + (at as f64 + 0.5) * cell + 3.5);
-        let text = Text::numbers(at, brief(token, 10), 10.0, role).anchored(Anchor::End);
+        let text = Text::numbers(at, word, 10.0, role).anchored(Anchor::End);
         Shape::from(if is_chosen { text.strong() } else { text })
     };
-    let stride = stride(cell, LABELLED);
     // Neighbors of the chosen query give way to its label.
     let has_room =
         |at: usize| chosen == Some(at) || (at % stride == 0 && chosen.is_none_or(|row| row.abs_diff(at) >= stride));
     tokens.iter().enumerate().filter(|(at, _)| has_room(*at)).map(label).collect()
 }
 
-/// The labels of the keys for which there is room, below their columns.
+/// The labels of the keys below their columns, or their positions if there is no room.
 fn key_labels(tokens: &[String], rect: Rect, cell: f64) -> Vec<Shape> {
     let letters = tokens.iter().map(|token| brief(token, KEY_LETTERS).chars().count()).max().unwrap_or(1);
+    let stride = stride(cell, letters as f64 * LETTER + 3.0);
+    let is_numbered = stride > 1;
     let label = |(at, token): (usize, &String)| {
+        let word = if is_numbered { at.to_string() } else { brief(token, KEY_LETTERS) };
         let at = Point::new(rect.x + (at as f64 + 0.5) * cell, rect.bottom() + 12.0);
-        Text::numbers(at, brief(token, KEY_LETTERS), 10.0, Role::InkSoft).anchored(Anchor::Middle).into()
+        Text::numbers(at, word, 10.0, Role::InkSoft).anchored(Anchor::Middle).into()
     };
-    tokens.iter().enumerate().step_by(stride(cell, letters as f64 * LETTER + 3.0)).map(label).collect()
+    let stride = if is_numbered { positions(stride) } else { 1 };
+    tokens.iter().enumerate().step_by(stride).map(label).collect()
 }
 
 /// The cell of a query and a key, with the label of the key.
@@ -199,7 +214,7 @@ fn outline(rect: Rect) -> [Shape; 2] {
 /// What a query attends to most, or its weight on the chosen key.
 fn words(tokens: &[String], pattern: &HeatMap, row: Option<usize>, column: Option<usize>) -> String {
     let Some(row) = row.filter(|row| *row < tokens.len()) else {
-        return format!("Pattern over {} tokens; point at a row, or use the arrow keys", tokens.len());
+        return format!("Pattern over {} tokens; tap or point at a row, or use the arrow keys", tokens.len());
     };
     let named = |at: usize| format!("“{}” ({at})", visible(&tokens[at]));
     let weight = |column: usize| pattern.value(row, column).unwrap_or(0.0);

@@ -28,7 +28,8 @@ pub(super) fn view(xray: XrayState, step: u64, result: InspectionResult) -> AnyV
     };
     let increases = increases(&before, &after, tokens.len());
     let hardest = hardest(&tokens, &increases);
-    let tints = tints(&increases);
+    let most = most(&increases);
+    let tints = tints(&increases, most);
     let of = |losses: Vec<f32>| mean(losses).unwrap_or(f64::NAN);
     let rows = [
         row("this text", of(before), of(after)),
@@ -42,7 +43,12 @@ pub(super) fn view(xray: XrayState, step: u64, result: InspectionResult) -> AnyV
         {scroll_table("Loss with and without the interventions", loss_table(rows.collect_view().into_any()))}
         <h3>"Tokens that are harder to predict with the interventions"</h3>
         {token_text(xray, "The text, colored by the increase of the loss", words, Signal::stored(tints))}
-        <p class="small dim">{hardest}</p>
+        <p class="row small dim">
+            <span class="loss-scale" title="Color scale of the increase of the loss of each token">
+                "0 "<i></i>{format!(" {} nats", number::short(f64::from(most)))}
+            </span>
+            <span>{hardest}</span>
+        </p>
         <div class="completions">
             <div>
                 <h3 title="Greedy completion of the text without the interventions">
@@ -98,9 +104,13 @@ fn increases(before: &[f32], after: &[f32], tokens: usize) -> Vec<f32> {
     std::iter::once(f32::NAN).chain(increase).take(tokens).collect()
 }
 
+/// The increase that has the full colour: the largest.
+fn most(increases: &[f32]) -> f32 {
+    increases.iter().copied().filter(|loss| loss.is_finite()).fold(MIN_INCREASE, f32::max)
+}
+
 /// Increases as tints from 0 to 1, relative to the largest.
-fn tints(increases: &[f32]) -> Vec<f32> {
-    let most = increases.iter().copied().filter(|loss| loss.is_finite()).fold(MIN_INCREASE, f32::max);
+fn tints(increases: &[f32], most: f32) -> Vec<f32> {
     increases.iter().map(|loss| (loss / most).clamp(0.0, 1.0)).collect()
 }
 
@@ -123,6 +133,6 @@ mod tests {
         assert_eq!(found[1..], [0.5, 2.0, -1.0]);
         let tokens = ["a", "b", "c", "d"].map(String::from);
         assert!(hardest(&tokens, &found).unwrap().starts_with("Largest increase: “c” at position 2 (from 0), +2"));
-        assert_eq!(tints(&found)[1..], [0.25, 1.0, 0.0]);
+        assert_eq!(tints(&found, most(&found))[1..], [0.25, 1.0, 0.0]);
     }
 }

@@ -1,6 +1,7 @@
 //! Weight edits: the interventions written into the weights of the run, with an entry in its journal, or into those of
 //! a fork.
 
+use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::control::intervention::{Component, Intervention};
@@ -18,7 +19,7 @@ const MIN_STEPS: u64 = 100;
 const CONTROL: &str = "A control run is a fork from the same state without the edit, trained on the same batches. The \
                        difference between the two runs is the effect of the edit. It queues a second run on the same \
                        device. Off by default.";
-const APPLY: &str = "Multiply the weights of this run once, before its next step; asks first";
+const APPLY: &str = "Multiply the weights of this run once, before its next step, after a confirmation";
 const FORK: &str = "Queue a new run from the newest checkpoint with this edit; this run does not change";
 
 /// The outcome of the last action.
@@ -59,7 +60,10 @@ impl Edit {
 
     /// Asks, and then applies the edit.
     fn ask(self, confirm: Confirm) {
-        let edits: Vec<String> = self.interventions.get_untracked().iter().map(ToString::to_string).collect();
+        let edit = |one: &Intervention| {
+            format!("the weights of {} are multiplied by {}", one.component, number::short(f64::from(one.factor)))
+        };
+        let edits: Vec<String> = self.interventions.get_untracked().iter().map(edit).collect();
         let apply = move || {
             if !self.outcome.is_disposed() {
                 self.apply();
@@ -84,7 +88,7 @@ impl Edit {
             let outcome = match api::command(&self.xray.run.get_value(), &command, has_control).await {
                 Ok(record) => {
                     let control = if has_control { " The control run is in the queue of its device." } else { "" };
-                    let step = figure::number::whole(record.step);
+                    let step = number::whole(record.step);
                     let text = format!("Applied at step {step}: {}.{control}", record.event.phrase());
                     Outcome::Done(text, self.xray.run_href())
                 }
@@ -171,13 +175,13 @@ fn Fields(edit: Edit) -> impl IntoView {
     let Edit { reason, name, has_control, .. } = edit;
     view! {
         <div class="row">
-            <label class="field" title="Name of a fork. Empty: a generated name">
+            <label class="field" title="Name of the fork. Default: a generated name.">
                 <span class="label">"Name of the fork"</span>
                 <input
                     type="text"
                     maxlength="80"
                     autocomplete="off"
-                    placeholder="generated"
+                    placeholder="e.g. russet-lark"
                     prop:value=says(move || name.get())
                     on:input:target=move |event| name.set(event.target().value())
                 />
@@ -218,14 +222,14 @@ fn outcome_view(outcome: Outcome) -> AnyView {
 fn consequence(is_live: bool, extended_steps: Option<u64>) -> String {
     match extended_steps {
         _ if is_live => {
-            "The weights are multiplied once, and the journal records it under your name. Training continues \
+            "The weights of the component are multiplied by the factor once, and the journal records it under your name. Training continues \
                          from there and may relearn the component. You can undo the edit on the page of the run."
                 .to_owned()
         }
         None => "This run is not training. A fork starts from its newest checkpoint with this edit.".to_owned(),
         Some(steps) => format!(
             "The run has finished. A fork starts from its newest checkpoint with this edit and trains to step {}.",
-            figure::number::whole(steps)
+            number::whole(steps)
         ),
     }
 }
@@ -233,7 +237,7 @@ fn consequence(is_live: bool, extended_steps: Option<u64>) -> String {
 fn obstacle(can_steer: bool, state: RunState, interventions: &[Intervention]) -> Option<&'static str> {
     let has_position = interventions.iter().any(|one| matches!(one.component, Component::Position { .. }));
     match state {
-        _ if !can_steer => Some("Your token has the role view. Changing the run requires the role steer or admin."),
+        _ if !can_steer => Some("Your role is view. To change the run you need the role steer or admin."),
         _ if interventions.is_empty() => Some("Compute an intervention first."),
         _ if has_position => Some(
             "An intervention on the embedding of a token applies to this text only. Remove it to apply the others.",

@@ -19,7 +19,11 @@ const SAVE: f64 = 36.0;
 /// Above the rows: the token read. Below: the next token, the colour scale.
 const ABOVE: f64 = 22.0;
 const BELOW: f64 = 64.0;
-const NOTE: &str = "probability of the actual next token; the line marks from where on it is the most likely one";
+const NOTE: &str =
+    "probability of the actual next token; the line marks the depth from which on it is the most likely token";
+
+/// Caption of the colour scale where there is no room for [`NOTE`].
+const SHORT_NOTE: &str = "probability of the next token";
 
 /// The part of the text in view.
 #[derive(Clone, Copy)]
@@ -189,10 +193,9 @@ fn drawing(size: Size, lens: &Lens, first: usize, chosen: Option<usize>) -> Vec<
         }
     }
     shapes.extend(scale_bar(Rect::new(LABELS, foot + 38.0, 120.0, 6.0), Ramp::Cividis, (0.0, 1.0), ""));
-    let note = Text::words(Point::new(LABELS + 132.0, foot + 45.0), NOTE, 10.0, Role::InkSoft);
-    if note.at.x + note.width() < size.width {
-        shapes.push(note.into());
-    }
+    let note = |text| Text::words(Point::new(LABELS + 132.0, foot + 45.0), text, 10.0, Role::InkSoft);
+    let notes = [NOTE, SHORT_NOTE].map(note);
+    shapes.extend(notes.into_iter().find(|note| note.at.x + note.width() < size.width).map(Shape::from));
     shapes
 }
 

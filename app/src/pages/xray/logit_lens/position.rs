@@ -51,7 +51,7 @@ fn table(rows: AnyView) -> AnyView {
     view! {
         <table class="dense">
             <thead><tr>
-                <th scope="col" title="The depth at which the residual stream is read">"after"</th>
+                <th scope="col" title="The depth at which the residual stream is read">"depth"</th>
                 <th scope="col" title="The three most likely next tokens with their probabilities">"predictions"</th>
                 <th scope="col" class="right" title="Probability of the actual next token">"actual token"</th>
                 <th

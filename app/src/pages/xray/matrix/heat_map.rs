@@ -77,6 +77,7 @@ fn drawing(
     }
     let mut shapes = vec![Shape::Group { clip: rect, shapes: inner }];
     shapes.extend(scale_bar(Rect::new(rect.x, rect.bottom() + 8.0, 180.0, 6.0), ramp, ends, ""));
+    shapes.push(Text::words(Point::new(rect.x + 192.0, rect.bottom() + 15.0), "value", 10.0, Role::InkSoft).into());
     shapes
 }
 

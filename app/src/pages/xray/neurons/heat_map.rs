@@ -186,6 +186,7 @@ fn drawing(
     let width = rect.width / f64::from(seen.columns.max(1));
     shapes.extend(token.and_then(|token| token_label(neurons.tokens.get(token)?, token, rect, width)));
     shapes.extend(scale_bar(Rect::new(LEFT, rect.bottom() + 6.0, 160.0, 6.0), ramp, ends, ""));
+    shapes.push(Text::words(Point::new(LEFT + 172.0, rect.bottom() + 13.0), "activation", 10.0, Role::InkSoft).into());
     shapes
 }
 

@@ -57,7 +57,9 @@ fn row(
         view! { <td class="right mono">{value.map_or("–".into(), |value| about.quantity.written(value))}</td> }
     });
     let name = component.name.clone();
-    let stream = if component.stream_rms > 0.0 { number::short(f64::from(component.stream_rms)) } else { "–".into() };
+    // The final norm and the head read the residual stream and do not add to it.
+    let stream = hook_point::residual_after(&name).filter(|_| component.stream_rms > 0.0);
+    let stream = stream.map_or("–".into(), |_| number::short(f64::from(component.stream_rms)));
     let stream_title = hook_point::residual_after(&name).map(|hook_point| format!("hook point {hook_point}"));
     let hook_point = xray.model.with_value(|model| hook_point::of_component(&name, model));
     let has_problem = problem.is_some();
