@@ -9,11 +9,19 @@ use axum::response::{IntoResponse, Response};
 pub struct Notice {
     title: String,
     body: String,
+    /// Path of a style sheet, relative to the address of the server.
+    style: Option<&'static str>,
 }
 
 impl Notice {
     pub fn new(title: &str) -> Self {
-        Self { title: escaped(title), body: String::new() }
+        Self { title: escaped(title), body: String::new(), style: None }
+    }
+
+    /// The layout of the page, if it was built.
+    #[must_use]
+    pub fn styled(self, style: Option<&'static str>) -> Self {
+        Self { style, ..self }
     }
 
     #[must_use]
@@ -30,7 +38,7 @@ impl Notice {
     /// A button that sends a POST to the address of this page.
     #[must_use]
     pub fn button(self, label: &str) -> Self {
-        self.with(format_args!("<form method=post><button autofocus>{}</button></form>", escaped(label)))
+        self.with(format_args!("<form method=post><button class=primary autofocus>{}</button></form>", escaped(label)))
     }
 
     #[must_use]
@@ -43,10 +51,12 @@ impl Notice {
 
 impl IntoResponse for Notice {
     fn into_response(self) -> Response {
-        let Self { title, body } = self;
+        let Self { title, body, style } = self;
+        let style = style.map(|path| format!("<link rel=stylesheet href=\"./{path}\">")).unwrap_or_default();
         let html = format!(
             "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-             <meta name=color-scheme content=\"light dark\"><link rel=icon href=\"data:,\"><title>{title} · Kindling</title><h1>{title}</h1>{body}</html>"
+             <meta name=color-scheme content=\"light dark\"><link rel=icon href=\"data:,\">{style}<title>{title} · Kindling</title>\
+             <body><main class=\"page narrow signin\"><h1>{title}</h1>{body}</main></body></html>"
         );
         ([(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
     }

@@ -36,6 +36,11 @@ fn find(path: &str) -> Option<&'static Embedded> {
     FILES.binary_search_by(|file| file.path.cmp(path)).ok().map(|at| &FILES[at])
 }
 
+/// Path of the style sheet of the page; `None` if the page was not built.
+pub(super) fn stylesheet() -> Option<&'static str> {
+    FILES.iter().map(|file| file.path).find(|path| path.starts_with("assets/style-") && path.ends_with(".css"))
+}
+
 /// How the page names its own files: relative to its address, because a proxy may have removed a path before it.
 const RELATIVE: &str = "\"./";
 

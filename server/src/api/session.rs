@@ -89,10 +89,8 @@ pub async fn show_link(
 ) -> Result<Response, ApiError> {
     if let Some(Identity { name, role, .. }) = owner(&lab, &link.token).await? {
         let notice = Notice::new("Sign in to Kindling")
-            .sentence(&format!(
-                "This link signs this browser in as {name} with the role {}. It works once.",
-                role.name()
-            ))
+            .sentence(&format!("This link signs this browser in as “{name}” (role {}). It works once.", role.name()))
+            .styled(page::stylesheet())
             .button("Sign in");
         return Ok(([(REFERRER_POLICY, SAME_ORIGIN)], notice).into_response());
     }

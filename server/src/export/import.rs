@@ -41,7 +41,7 @@ pub async fn import(lab: &Lab, request: Request, name: Option<String>, author: A
 async fn store_upload(lab: &Lab, upload: Upload, wanted: Option<String>, author: Author) -> Result<RunId, ApiError> {
     if upload.files.is_empty() || upload.bytes == 0 {
         return Err(ApiError::invalid("upload_empty", "the upload is empty")
-            .hint("send the archive of a run, or config.json, model.safetensors and tokenizer.json"));
+            .hint("send the archive of a run, or all files of the folder of a model: config.json, model.safetensors, tokenizer.json"));
     }
     let wanted = wanted.map(|name| checked_name(&name)).transpose()?;
     let taken = lab.store().runs(true).await?;
@@ -103,7 +103,7 @@ fn read_upload(upload: &Upload, context: Context) -> Result<ImportedRun, ApiErro
 
 fn not_an_archive(name: &str) -> ApiError {
     ApiError::invalid("archive_invalid", format!("{name:?} is not a run archive"))
-        .hint("choose a .tar file that Kindling exported, or config.json, model.safetensors and tokenizer.json")
+        .hint("choose a .tar file that Kindling exported, or all files of the model's folder")
 }
 
 fn is_run(tarball: &Path) -> Result<bool, ApiError> {

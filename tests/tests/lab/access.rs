@@ -24,7 +24,7 @@ fn the_printed_link_signs_in_once() {
         }
     }
     let shown = anonymous.send("GET", path, &[], b"").text();
-    assert!(shown.contains("<form method=post>") && shown.contains("as ada with the role view"), "{shown}");
+    assert!(shown.contains("<form method=post>") && shown.contains("as “ada” (role view)"), "{shown}");
     let answer = anonymous.send("POST", path, &[], b"");
     assert_eq!((answer.status, answer.header("location")), (303, "./"));
     let cookie = answer.header("set-cookie").to_owned();
