@@ -81,10 +81,10 @@ pub(crate) fn Chart(
                 <button
                     class="quiet table-toggle"
                     aria-pressed=move || table.read().is_some().to_string()
-                    title="Switches between the chart and a table of its values"
+                    title="Switch between the chart and a table of its values"
                     on:click=toggle
                 >
-                    "Table"
+                    "table"
                 </button>
             </figcaption>
             <div

@@ -209,7 +209,7 @@ impl<'a> Labels<'a> {
     fn new(scale: &Scale, step: f64, format: Format, unit: &'a str) -> Self {
         let size = scale.from.abs().max(scale.to.abs());
         let (factor, letter) = match format {
-            Format::Prefixed => number::prefix(size),
+            Format::Prefixed => number::prefix_of(size, unit),
             Format::Count if size >= 1e6 => number::prefix(size),
             _ => (1.0, ""),
         };

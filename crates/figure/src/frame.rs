@@ -6,6 +6,7 @@ use crate::layout::{LANE, Layout, MARKER, SMALL, TITLE, y_target};
 use crate::number;
 use crate::scene::{Anchor, Dash, Fill, Font, Point, Rect, Role, Shape, Stroke, Text, text_width};
 use crate::spec::{ChartSpec, Marker, Reference};
+use crate::summary::position;
 
 /// Background, grid and tick labels.
 pub(crate) fn ground(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
@@ -174,14 +175,14 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     shapes
 }
 
-/// The position of the crosshair, over the ticks of the x axis: `1 234 steps`. Nothing outside the plot, or if there are no ticks.
+/// The position of the crosshair, over the ticks of the x axis: `step 1 234`. Nothing outside the plot, or if there are no ticks.
 pub fn crosshair_label(spec: &ChartSpec, layout: &Layout, x: f64) -> Vec<Shape> {
     let plot = layout.plot;
     if !spec.frame.has_x_labels || plot.width < 120.0 || !layout.x.contains(x) {
         return Vec::new();
     }
     let y = layout.lane.map_or(plot.bottom(), |lane| lane.bottom()) + SMALL + 4.0;
-    let text = Text::numbers(Point::new(0.0, y), number::with_unit(x.round(), spec.x_unit()), SMALL, Role::Ink);
+    let text = Text::numbers(Point::new(0.0, y), position(spec, x.round()), SMALL, Role::Ink);
     let reach = text.width() / 2.0 + 5.0;
     let middle = layout.to_x(x).clamp(plot.x, (plot.right() - reach).max(plot.x));
     let back = Rect::new(middle - reach, y - SMALL - 1.0, 2.0 * reach, SMALL + 6.0);

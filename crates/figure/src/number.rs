@@ -37,6 +37,14 @@ pub fn prefix(size: f64) -> (f64, &'static str) {
     PREFIXES.into_iter().find(|(factor, _)| size >= factor * 0.9995).unwrap_or((1.0, ""))
 }
 
+/// The prefix of a value in a unit: billions of tokens are `B`, as papers write them.
+pub fn prefix_of(size: f64, unit: &str) -> (f64, &'static str) {
+    match prefix(size) {
+        (factor, "G") if matches!(unit, "tokens" | "tok/s") => (factor, "B"),
+        found => found,
+    }
+}
+
 /// Three significant digits, fewer only if they are exact: `2.31`, `1.70`, `0.1`, `12 346`, `6e-4`.
 pub fn short(value: f64) -> String {
     if !value.is_finite() {
@@ -46,7 +54,26 @@ pub fn short(value: f64) -> String {
     match size {
         0.0 => "0".to_owned(),
         _ if (0.00995..999_999.5).contains(&size) => fixed(value, needed(value, 2 - power(size))),
-        _ => scientific(value, 2),
+        _ => significant(value),
+    }
+}
+
+/// Three significant digits without an exponent down to 1e-4, so that the values of one list have one notation: `0.00975`.
+pub fn plain(value: f64) -> String {
+    let size = value.abs();
+    match (1e-4..0.00995).contains(&size) {
+        true => fixed(value, 2 - power(size)),
+        false => short(value),
+    }
+}
+
+/// A value whose unit stands elsewhere: losses with three decimals, ratios without an exponent, others with three
+/// significant digits.
+pub fn in_unit(value: f64, unit: &str) -> String {
+    match unit {
+        "nats/token" | "bits/byte" if (0.01..100.0).contains(&value.abs()) => fixed(value, 3),
+        "ratio" => plain(value),
+        _ => short(value),
     }
 }
 
@@ -134,8 +161,14 @@ pub fn scientific(value: f64, decimals: usize) -> String {
     format!("{sign}{whole}{point}{part}e{power}")
 }
 
+/// The same in three significant digits, fewer only if they are exact: `6e-4`, `9.90e-3`.
+fn significant(value: f64) -> String {
+    let sign = if value < 0.0 { "−" } else { "" };
+    format!("{sign}{:.*e}", needed_scientific(value, 2), value.abs())
+}
+
 fn prefixed(value: f64, unit: &str) -> String {
-    let (factor, letter) = prefix(value.abs());
+    let (factor, letter) = prefix_of(value.abs(), unit);
     let digits = short(value / factor);
     match (letter, unit) {
         ("", _) => counted(&digits, unit, value),
@@ -180,8 +213,21 @@ fn power(size: f64) -> i32 {
 
 /// At most `most` decimals: as many as an exact value needs, if that is possible.
 fn needed(value: f64, most: i32) -> i32 {
-    let says = |decimals: &i32| format!("{value:.*}", *decimals as usize).parse() == Ok(value);
+    let says = |decimals: &i32| is_exact(&format!("{value:.*}", *decimals as usize), value);
     (0..most).find(says).unwrap_or(most)
+}
+
+/// The same for the mantissa of a number with an exponent.
+fn needed_scientific(value: f64, most: usize) -> usize {
+    let says = |decimals: &usize| is_exact(&format!("{value:.decimals$e}", decimals = *decimals), value);
+    (0..most).find(says).unwrap_or(most)
+}
+
+/// Whether a text is the value up to rounding errors; points are stored as 32-bit floats, of which the shortest text counts.
+fn is_exact(text: &str, value: f64) -> bool {
+    let is_near = text.parse().is_ok_and(|read: f64| (read - value).abs() <= 1e-12 * value.abs());
+    let is_short = f64::from(value as f32) == value;
+    is_near || is_short && text.parse() == Ok(value as f32)
 }
 
 fn not_finite(value: f64) -> &'static str {
@@ -220,9 +266,29 @@ mod tests {
             (2.5e9, "2.5e9"),
             (f64::NAN, "not a number"),
             (f64::NEG_INFINITY, "−∞"),
-            (f64::MAX, "1.8e308"),
+            (f64::MAX, "1.80e308"),
+            (0.009_9, "9.9e-3"),
+            (0.009_901_2, "9.90e-3"),
+            (f64::from(6e-4_f32), "6e-4"),
         ] {
             check(short(value), text);
+        }
+    }
+
+    #[test]
+    fn values_of_one_list_have_one_notation() {
+        for (value, unit, text) in [
+            (0.009_75, "ratio", "0.00975"),
+            (0.011_1, "ratio", "0.0111"),
+            (0.009_901, "ratio", "0.00990"),
+            (5e-5, "ratio", "5e-5"),
+            (0.0, "ratio", "0"),
+            (0.084_4, "nats/token", "0.084"),
+            (2.293_4, "bits/byte", "2.293"),
+            (2.0, "nats/token", "2.000"),
+            (4.03, "", "4.03"),
+        ] {
+            check(in_unit(value, unit), text);
         }
     }
 
@@ -237,6 +303,7 @@ mod tests {
             (2.314_9, "nats", "2.31 nats"),
             (6e-4, "per step", "6e-4 per step"),
             (1.23e9, "B", "1.23 GB"),
+            (1.31e9, "tokens", "1.31 B tokens"),
             (3.2e15, "FLOP", "3.2 PFLOP"),
             (180.0, "s", "3 min"),
             (f64::INFINITY, "nats", "∞"),

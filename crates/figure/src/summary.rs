@@ -63,7 +63,7 @@ fn sentence(spec: &ChartSpec, curve: &Curve) -> String {
 }
 
 /// A position on the x axis in words: `step 4 120`, `1 h 12 min`.
-fn position(spec: &ChartSpec, x: f64) -> String {
+pub(crate) fn position(spec: &ChartSpec, x: f64) -> String {
     match spec.axis {
         Axis::Step => format!("step {}", number::fixed(x, 0)),
         _ => number::with_unit(x, spec.x_unit()),
@@ -89,7 +89,12 @@ pub struct Table {
 pub fn table(spec: &ChartSpec, curves: &[Curve], most: usize) -> Table {
     let named: Vec<&Curve> = curves.iter().filter(|curve| !curve.name.is_empty()).collect();
     let unit = if spec.unit.is_empty() { String::new() } else { format!(" ({})", spec.unit) };
-    let mut headings = vec![spec.x_unit().to_owned()];
+    let x_heading = match spec.axis {
+        Axis::Step => "step",
+        Axis::Secs => "time",
+        Axis::Tokens | Axis::Flops => spec.x_unit(),
+    };
+    let mut headings = vec![x_heading.to_owned()];
     headings.extend(named.iter().map(|curve| format!("{}{unit}", curve.name)));
     let Some(longest) = named.iter().max_by_key(|curve| curve.buckets.len()) else {
         return Table { headings, caption: String::new(), rows: Vec::new() };
@@ -122,7 +127,7 @@ fn caption(spec: &ChartSpec, named: &[&Curve], longest: &[Bucket], chosen: &[usi
     let positions = if spec.axis == Axis::Step { "steps" } else { "positions" };
     let (shown, all) = (number::whole(chosen.len() as u64), number::whole(longest.len() as u64));
     let has_sparse = named.iter().any(|curve| curve.buckets.len() <= SPARSE && curve.buckets.len() < longest.len());
-    let also = if has_sparse { ", and every position of the curves with few values" } else { "" };
+    let also = if has_sparse { ", and every evaluation" } else { "" };
     format!("{shown} of {all} {positions}, evenly spaced{also}.")
 }
 
@@ -136,20 +141,24 @@ fn spread(length: usize, most: usize) -> Vec<usize> {
 
 fn row(spec: &ChartSpec, named: &[&Curve], at: &Bucket) -> Vec<String> {
     let x = middle(at);
-    let mut cells = vec![number::with_unit(x.round(), spec.x_unit())];
+    let mut cells = vec![match spec.axis {
+        Axis::Step => number::fixed(x, 0),
+        _ => number::with_unit(x.round(), spec.x_unit()),
+    }];
     cells.extend(named.iter().map(|curve| match nearest(curve.buckets, x) {
-        Some(bucket) if bucket.x <= at.last_x && at.x <= bucket.last_x => cell(bucket),
+        Some(bucket) if bucket.x <= at.last_x && at.x <= bucket.last_x => cell(bucket, &spec.unit),
         _ => String::new(),
     }));
     cells
 }
 
-fn cell(bucket: &Bucket) -> String {
+fn cell(bucket: &Bucket, unit: &str) -> String {
     let (low, high) = extent(bucket);
+    let value = |value: f64| number::in_unit(value, unit);
     if bucket.count > 1 {
-        format!("{} ({} to {})", number::short(bucket.mean), number::short(low), number::short(high))
+        format!("{} ({} to {})", value(bucket.mean), value(low), value(high))
     } else {
-        number::short(bucket.mean)
+        value(bucket.mean)
     }
 }
 
@@ -171,9 +180,9 @@ mod tests {
         );
         assert_eq!(describe(&spec, &[]), "No values yet.");
         let table = table(&spec, &curves, 3);
-        assert_eq!(table.headings, ["steps", "train (nats)"]);
+        assert_eq!(table.headings, ["step", "train (nats)"]);
         assert_eq!(table.rows.len(), 3);
-        assert_eq!(table.rows[2][1], "2.5");
+        assert_eq!(table.rows[2], ["3", "2.5"]);
         assert_eq!(table.rows[1][1], "", "a gap stays empty");
     }
 
@@ -183,10 +192,7 @@ mod tests {
         let val = [point(250, 250.0, 3.0), point(333, 333.0, 2.9)];
         let curves = [Curve::new("train", Role::Accent, &train), Curve::new("val", Role::InkSoft, &val)];
         let table = table(&ChartSpec::default(), &curves, 11);
-        assert_eq!(
-            table.caption.replace(number::THIN, " "),
-            "11 of 1 000 steps, evenly spaced, and every position of the curves with few values."
-        );
+        assert_eq!(table.caption.replace(number::THIN, " "), "11 of 1 000 steps, evenly spaced, and every evaluation.");
         assert_eq!(table.rows.iter().filter(|row| !row[2].is_empty()).count(), 2);
         assert_eq!(table.rows.len(), 13);
         assert!(super::table(&ChartSpec::default(), &curves[1..], 11).caption.is_empty());

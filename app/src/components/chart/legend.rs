@@ -56,7 +56,7 @@ fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &
         return Entry { name, role, style, value: "–".into(), meaning: meaning.to_owned() };
     };
     let folded = if bucket.count > 1 {
-        let (least, greatest) = (number::short(bucket.min), number::short(bucket.max));
+        let (least, greatest) = (number::in_unit(bucket.min, unit), number::in_unit(bucket.max, unit));
         format!("Mean of {} values from {least} to {greatest}. ", number::whole(bucket.count))
     } else {
         String::new()
@@ -68,21 +68,21 @@ fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &
 /// The unit is in the title; only values with a prefix and times need their own.
 fn written(value: f64, unit: &str) -> String {
     match number::Format::of(unit) {
-        number::Format::Plain if LOSSES.contains(&unit) => precise(value),
         number::Format::Plain if unit == MILLISECONDS && (0.0..LEAST_MS).contains(&value) => {
             format!("< {LEAST_MS}{}{MILLISECONDS}", number::THIN)
         }
         number::Format::Plain if unit == MILLISECONDS => number::with_unit(value, unit),
-        number::Format::Plain => number::short(value),
+        number::Format::Plain => number::in_unit(value, unit),
         _ => number::with_unit(value, unit),
     }
 }
 
 /// The value with its unit, for the tooltip.
 fn with_its_unit(value: f64, unit: &str) -> String {
-    match LOSSES.contains(&unit) {
-        true => format!("{}{}{unit}", precise(value), number::THIN),
-        false => number::with_unit(value, unit),
+    match unit {
+        "nats/token" | "bits/byte" => format!("{}{}{unit}", number::in_unit(value, unit), number::THIN),
+        "ratio" => number::in_unit(value, unit),
+        _ => number::with_unit(value, unit),
     }
 }
 
@@ -90,13 +90,6 @@ fn with_its_unit(value: f64, unit: &str) -> String {
 const MILLISECONDS: &str = "ms";
 /// Shorter times are not distinguished.
 const LEAST_MS: f64 = 0.01;
-/// Units of losses.
-const LOSSES: [&str; 2] = ["nats/token", "bits/byte"];
-
-/// Losses are compared in the third decimal.
-fn precise(value: f64) -> String {
-    if (0.01..100.0).contains(&value.abs()) { number::fixed(value, 3) } else { number::short(value) }
-}
 
 #[component]
 pub(super) fn Legend(entries: RwSignal<Vec<Entry>>) -> impl IntoView {
