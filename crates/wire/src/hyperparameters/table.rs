@@ -440,6 +440,13 @@ impl Hyperparameter {
         self.path.split('.').next().unwrap_or(self.path)
     }
 
+    /// The label inside of a sentence: `learning rate`, `RoPE base`.
+    pub fn label_in_text(&self) -> String {
+        let first = self.label.split([' ', '-', '/']).next().unwrap_or_default();
+        let is_acronym = first.chars().skip(1).any(char::is_uppercase);
+        if is_acronym { self.label.to_owned() } else { self.label.to_lowercase() }
+    }
+
     /// Its value in a recipe that is given as JSON.
     pub fn value_in<'a>(&self, recipe: &'a Value) -> Option<&'a Value> {
         recipe.pointer(&pointer(self.path))
@@ -460,7 +467,7 @@ impl Hyperparameter {
         if is_valid {
             return Ok(());
         }
-        let label = self.label.to_lowercase();
+        let label = self.label_in_text();
         let message = match value.as_f64() {
             Some(number) => format!("{label} {number} is out of range"),
             None => format!("{label} cannot be {value}"),
@@ -532,7 +539,7 @@ mod tests {
         for (path, value, message, hint) in [
             ("optimizer.learning_rate", json!(-1.0), "learning rate -1 is out of range", "enter a number from 0 to 10"),
             ("optimizer.eps", json!(1), "epsilon 1 is out of range", "enter a number from 1e-12 to 0.01"),
-            ("model.rotary_base", json!(0.5), "rope base 0.5 is out of range", "enter a number from 1 to 1e12"),
+            ("model.rotary_base", json!(0.5), "RoPE base 0.5 is out of range", "enter a number from 1 to 1e12"),
             ("budget.tokens", json!(-3), "token limit -3 is out of range", "enter a whole number, 0 or more"),
             (
                 "retention.latest",
@@ -540,7 +547,7 @@ mod tests {
                 "checkpoints to keep 0 is out of range",
                 "enter a whole number from 1 to 1\u{202f}000\u{202f}000",
             ),
-            ("model.qk_norm", json!("yes"), "qk-norm cannot be \"yes\"", "choose true or false"),
+            ("model.qk_norm", json!("yes"), "QK-norm cannot be \"yes\"", "choose true or false"),
         ] {
             let error = find(path).unwrap().check(&value).unwrap_err();
             assert_eq!((error.message.as_str(), error.hint.as_deref()), (message, Some(hint)));
