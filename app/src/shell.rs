@@ -136,7 +136,7 @@ fn DisconnectedBar() -> impl IntoView {
         Connection::Lost { retry, since_ms } => Some((
             "Server unreachable ",
             format!(
-                "since {} · attempt {retry} · the page shows the state of that time; runs continue on the server",
+                "since {} · attempt {retry} · the page shows the state of that time. Runs continue if the server is still running.",
                 number::clock(since_ms as f64)
             ),
         )),

@@ -98,7 +98,7 @@ test("the role view shows everything, and its controls are disabled", async () =
     assert.ok(await page.locator(".controls").getByRole("button", { name, exact: true }).isDisabled(), name);
   }
   await page.locator("body").press("Space");
-  await page.locator(".answer", { hasText: "role view" }).waitFor();
+  await page.locator(".answer", { hasText: "Your role is view" }).waitFor();
   const before = await stepsShown(page);
   await lab.until("more steps", async () => (await stepsShown(page)) > before);
   assert.deepEqual(page.faults, []);

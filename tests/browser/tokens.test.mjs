@@ -57,10 +57,10 @@ test("a sign-in link is created, copied, and works once", async () => {
 test("an API token works until it is revoked", async () => {
   await page.getByRole("button", { name: "API token" }).click();
   await page.getByLabel("Name").fill("a script");
-  await page.getByLabel(/Valid for/).fill("0");
+  await page.getByLabel(/Expires after/).fill("0");
   await page.getByRole("alert").getByText(/Enter a whole number from 1 to 3.650/).waitFor();
   assert.equal(await page.getByRole("button", { name: "Create" }).isDisabled(), true);
-  await page.getByLabel(/Valid for/).fill("3");
+  await page.getByLabel(/Expires after/).fill("3");
   await page.getByRole("button", { name: "Create" }).click();
   const token = await page.locator(".fresh pre").innerText();
   const status = async () => (await fetch(`${lab.url}/api/v1/runs`, { headers: { authorization: `Bearer ${token}` } })).status;

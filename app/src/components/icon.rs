@@ -7,7 +7,7 @@ fn path(name: &str) -> &'static str {
         "queued" => "M8 4.5V8l2.5 1.5M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2Z",
         "starting" => "M8 2a6 6 0 0 1 6 6M8 14a6 6 0 0 1-6-6",
         "paused" => "M5.5 3.5v9M10.5 3.5v9",
-        "suspended" => "M8 2.5v7M5 6.5l3 3 3-3M3 13h10",
+        "suspended" => "M8 3 13 9.5H3ZM3 13h10",
         "finished" => "M3 8.5 6.5 12 13 4.5",
         "stopped" => "M4 4h8v8H4Z",
         "failed" => "M4 4l8 8M12 4l-8 8",

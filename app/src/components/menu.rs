@@ -119,8 +119,11 @@ fn beside(button: &web_sys::Element) -> Position {
     let across = match rect.right() >= LIST_WIDTH {
         true => Position { right: Some((width - rect.right()).max(MARGIN)), ..Position::default() },
         false if rect.left() + LIST_WIDTH <= width => Position { left: Some(rect.left()), ..Position::default() },
-        // The list is as wide as the window allows.
-        false => Position { left: Some(MARGIN), ..Position::default() },
+        // As near to the button as the width of the list allows.
+        false => {
+            let room = (width - LIST_WIDTH - MARGIN).max(MARGIN);
+            Position { right: Some((width - rect.right()).clamp(MARGIN, room)), ..Position::default() }
+        }
     };
     let (below, above) = (height - rect.bottom() - MARGIN, rect.top() - MARGIN);
     match below >= LIST_HEIGHT || below >= above {

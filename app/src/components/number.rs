@@ -27,13 +27,15 @@ pub(crate) fn Number(
     }
 }
 
-/// 124439808 as "124 M"; small whole numbers as they are.
+/// A count: 124439808 as "124 M", billions as "1.31 B"; small whole numbers as they are.
 pub(crate) fn short(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 10_000.0 {
         return figure::number::fixed(value, 0);
     }
     let (factor, letter) = figure::number::prefix(value.abs());
     let digits = figure::number::short(value / factor);
+    // Billions: papers count parameters and tokens so.
+    let letter = if letter == "G" { "B" } else { letter };
     if letter.is_empty() { digits } else { format!("{digits}{THIN}{letter}") }
 }
 
@@ -41,7 +43,7 @@ pub(crate) fn short(value: f64) -> String {
 pub(crate) fn about(secs: f64) -> String {
     let of = |count: f64, unit: &str| format!("about {count:.0} {unit}{}", if count == 1.0 { "" } else { "s" });
     match secs {
-        s if s < 10.0 => "some seconds".into(),
+        s if s < 10.0 => "a few seconds".into(),
         s if s < 55.0 => of((s / 5.0).ceil() * 5.0, "second"),
         s if s < 55.0 * 60.0 => of((s / 60.0).round().max(1.0), "minute"),
         s if s < 36.0 * 3600.0 => of((s / 3600.0).round().max(1.0), "hour"),
@@ -49,6 +51,11 @@ pub(crate) fn about(secs: f64) -> String {
         s if s < 700.0 * 86_400.0 => of((s / (30.4 * 86_400.0)).round(), "month"),
         s => of((s / (365.25 * 86_400.0)).round(), "year"),
     }
+}
+
+/// A count with its noun: "1 document", "8 706 documents".
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// A loss with three decimals.

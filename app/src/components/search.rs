@@ -22,7 +22,7 @@ pub(crate) fn RunSearch(search: RwSignal<String>) -> impl IntoView {
             class="search"
             placeholder="Search  /"
             aria-label="Search runs by name, state, preset, dataset or device"
-            title="Searches name, state, preset, dataset and device (/)"
+            title="Search name, state, preset, dataset and device (/)"
             prop:value=search
             on:input:target=move |event| search.set(event.target().value())
             on:keydown=move |event| if event.key() == "Escape" { search.set(String::new()) }

@@ -14,8 +14,9 @@ struct Toast {
     number: u32,
     is_failure: bool,
     text: String,
-    // Shared and not owned by a signal: the component that acted may be gone when the action is undone.
-    undo: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// Label and icon of its button, and what it does. Shared and not owned by a signal: the component that acted may be
+    /// gone when the button is pressed.
+    button: Option<(&'static str, Option<&'static str>, Arc<dyn Fn() + Send + Sync>)>,
 }
 
 /// The shown messages, in the context of all components.
@@ -33,20 +34,27 @@ impl Toasts {
 
     /// Shows what was done.
     pub(crate) fn say(self, text: impl Into<String>) {
-        self.show(Toast { number: 0, is_failure: false, text: text.into(), undo: None }, 6);
+        self.show(Toast { number: 0, is_failure: false, text: text.into(), button: None }, 6);
     }
 
     /// Shows what failed, why, and what to do.
     pub(crate) fn fail(self, what: &str, failure: &ApiFailure) {
         self.show(
-            Toast { number: 0, is_failure: true, text: format!("{what}. {}", failure.sentence()), undo: None },
+            Toast { number: 0, is_failure: true, text: format!("{what}. {}", failure.sentence()), button: None },
             14,
         );
     }
 
     /// Shows what was done and offers to undo it.
     pub(crate) fn undoable(self, text: impl Into<String>, undo: impl Fn() + Send + Sync + 'static) {
-        self.show(Toast { number: 0, is_failure: false, text: text.into(), undo: Some(Arc::new(undo)) }, 20);
+        let button = Some(("Undo", Some("undo"), Arc::new(undo) as Arc<dyn Fn() + Send + Sync>));
+        self.show(Toast { number: 0, is_failure: false, text: text.into(), button }, 20);
+    }
+
+    /// Shows what was made and offers to bring it into view.
+    pub(crate) fn made(self, text: impl Into<String>, show: impl Fn() + Send + Sync + 'static) {
+        let button = Some(("Show", None, Arc::new(show) as Arc<dyn Fn() + Send + Sync>));
+        self.show(Toast { number: 0, is_failure: false, text: text.into(), button }, 14);
     }
 
     fn show(self, toast: Toast, secs: u64) {
@@ -71,12 +79,12 @@ pub(crate) fn ToastList() -> impl IntoView {
                 <div class="toast" class:failed=toast.is_failure>
                     {toast.is_failure.then(|| view! { <Icon name="warning" /> })}
                     <span>{toast.text.clone()}</span>
-                    {toast.undo.map(|undo| {
+                    {toast.button.map(|(label, icon, run)| {
                         let act = move |_| {
                             toasts.drop(toast.number);
-                            undo();
+                            run();
                         };
-                        view! { <button on:click=act><Icon name="undo" />"Undo"</button> }
+                        view! { <button on:click=act>{icon.map(|name| view! { <Icon name /> })}{label}</button> }
                     })}
                     <button class="quiet icon-only" aria-label="Dismiss" on:click=move |_| toasts.drop(toast.number)>
                         <Icon name="close" />

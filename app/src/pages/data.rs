@@ -9,6 +9,7 @@ mod upload;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::CorpusId;
 use wire::data::corpus::CorpusInfo;
 
 use crate::components::{Empty, Failure, JobList, Skeleton, running_jobs};
@@ -38,6 +39,11 @@ impl Datasets {
             _ => vec![],
         }
     }
+}
+
+/// The id of the element of a dataset's card.
+fn card_id(dataset: &CorpusId) -> String {
+    format!("dataset-{dataset}")
 }
 
 #[component]

@@ -123,19 +123,19 @@ fn Programs() -> impl IntoView {
             <h2 id="programs-title">"API"</h2>
             <ul class="stack">
                 <li>
-                    <a href=at("/api/v1/openapi.json") target="_blank" rel="noopener" title="Opens in a new tab">"/api/v1/openapi.json"</a>
+                    <a href=at("/api/v1/openapi.json") target="_blank" rel="noopener" title="Open in a new tab">"/api/v1/openapi.json"</a>
                     <span class="dim">": description of all routes (OpenAPI)"</span>
                 </li>
                 <li>
-                    <a href=at("/metrics") target="_blank" rel="noopener" title="Opens in a new tab">"/metrics"</a>
+                    <a href=at("/metrics") target="_blank" rel="noopener" title="Open in a new tab">"/metrics"</a>
                     <span class="dim">": metrics for Prometheus"</span>
                 </li>
                 <li>
-                    <a href=at("/healthz") target="_blank" rel="noopener" title="Opens in a new tab">"/healthz"</a>
+                    <a href=at("/healthz") target="_blank" rel="noopener" title="Open in a new tab">"/healthz"</a>
                     <span class="dim">": health check of the server"</span>
                 </li>
             </ul>
-            <p class="small dim">"Programs send the header Authorization: Bearer with an API token."</p>
+            <p class="small dim">"Programs send the header "<code>"Authorization: Bearer <token>"</code>"."</p>
         </section>
     }
 }

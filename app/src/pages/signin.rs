@@ -45,7 +45,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
                     <Icon name="warning" />
                     <div>
                         <strong>"This sign-in link is not valid"</strong>
-                        <p>"Each link works once, and expires."</p>
+                        <p>"It has expired, or it was already used."</p>
                     </div>
                 </div>
             })}
@@ -69,7 +69,10 @@ pub(crate) fn SignInPage() -> impl IntoView {
                 <button
                     class="primary"
                     type="submit"
-                    title="Sign this browser in for 30 days"
+                    title=move || match token.read().trim().is_empty() {
+                        true => "Paste a sign-in link first.",
+                        false => "Sign this browser in for 30 days",
+                    }
                     disabled=move || is_busy.get() || token.read().trim().is_empty()
                 >
                     {move || if is_busy.get() { "Signing in …" } else { "Sign in" }}

@@ -68,12 +68,16 @@ fn for_people(hint: &str) -> Option<&str> {
     hint[..from].rfind(SEPARATORS).map(|end| &hint[..end])
 }
 
+/// First words with a hyphen that begin with a capital; others may be names of runs and files.
+const HYPHENATED: [&str; 4] = ["warm-up", "top-k", "top-p", "z-loss"];
+
 /// A text with a capital and a full stop. A first word that is not plain, such as a file name, and the id of the CPU
 /// keep their spelling.
 pub(crate) fn sentence(text: &str) -> String {
     let text = text.trim();
     let first = text.split([' ', ',', ':']).next().unwrap_or_default();
-    let is_plain = first.chars().all(|letter| letter.is_ascii_lowercase() || letter == '\'') && first != "cpu";
+    let is_word = first.chars().all(|letter| letter.is_ascii_lowercase() || letter == '\'') && first != "cpu";
+    let is_plain = is_word || HYPHENATED.contains(&first);
     let stop = if text.is_empty() || text.ends_with(['.', '!', '?', '…']) { "" } else { "." };
     match text.chars().next().filter(|_| is_plain) {
         Some(letter) => format!("{}{}{stop}", letter.to_uppercase(), &text[letter.len_utf8()..]),

@@ -6,10 +6,10 @@ use wire::CorpusId;
 use wire::data::corpus::{CorpusInfo, DatasetInfo, Source};
 use wire::data::tokenizer::Tokenizer;
 
-use super::Datasets;
 use super::preview::IssueList;
+use super::{Datasets, card_id};
 use crate::base::at;
-use crate::components::number::{THIN, bytes, grouped, loss, short};
+use crate::components::number::{THIN, bytes, counted, grouped, loss, short, small};
 use crate::components::{Confirm, Number, Question, Toasts, visible};
 use crate::net::api::datasets::Tokenized;
 use crate::net::api::{self, uploads};
@@ -18,6 +18,9 @@ use crate::session::Session;
 /// The offered tokenizers.
 const TOKENIZERS: [Tokenizer; 5] =
     [Tokenizer::Char, Tokenizer::Byte, Tokenizer::Bpe(1024), Tokenizer::Bpe(4096), Tokenizer::Gpt2];
+
+/// With fewer documents the end of each is held out.
+const FEW_DOCUMENTS: u64 = 64;
 
 /// The card of one dataset.
 #[component]
@@ -32,9 +35,10 @@ fn Card(info: CorpusInfo) -> impl IntoView {
     let session = expect_context::<Session>();
     let CorpusInfo { id, name, source, .. } = info.clone();
     let href = uploads::skipped_of(&id);
+    let card = card_id(&id);
     let skipped = info.import.clone().map(|report| view! { <IssueList report href /> });
     view! {
-        <article class="sheet padded stack dataset-card" aria-label=name.clone()>
+        <article class="sheet padded stack dataset-card" id=card aria-label=name.clone()>
             <header class="row">
                 <h2>{name.clone()}</h2>
                 <code class="dim">{id.to_string()}</code>
@@ -43,7 +47,7 @@ fn Card(info: CorpusInfo) -> impl IntoView {
                     <a
                         class="button"
                         href=at(&format!("/start?dataset={id}"))
-                        title="Opens the New run form with this dataset"
+                        title="Open the New run form with this dataset"
                     >
                         "New run"
                     </a>
@@ -75,9 +79,17 @@ fn origin(source: &Source) -> String {
 fn Counts(info: CorpusInfo) -> impl IntoView {
     let alphabet = info.alphabet.chars().count();
     let unique = if alphabet == 0 { "more than 65 536".to_owned() } else { grouped(alphabet as u64) };
-    let how = match info.documents {
-        0 | 1 => "It is the end of the single document.",
-        _ => "A hash assigns each document to a split.",
+    let how = match (&info.source, info.documents) {
+        (Source::Generated { generator, .. }, _) if generator == "modular-addition" => {
+            "A hash assigns each document to a split. Only 30\u{202f}% is for training, so that the model first memorizes \
+             and generalizes later (grokking)."
+        }
+        (_, 0 | 1) => "It is the end of the single document.",
+        (_, documents) if documents < FEW_DOCUMENTS => "It is the last tenth of each document.",
+        _ => {
+            "A hash of its text assigns each document to a split. If that leaves a split empty, the last tenth of each \
+             document is held out."
+        }
     };
     let valid = info.valid_share * 100.0;
     let floor = info.entropy_nats.map(|nats| {
@@ -85,8 +97,8 @@ fn Counts(info: CorpusInfo) -> impl IntoView {
         (
             loss(per_char),
             format!(
-                "Entropy of the generator, {} nats in {} characters. It is the lowest expected loss of a model with the \
-                 tokenizer char.",
+                "Entropy of the generator over the whole text: {} nats in {} characters. The table has the lowest expected \
+                 loss on the validation split.",
                 grouped(nats.round() as u64),
                 grouped(info.chars)
             ),
@@ -99,7 +111,7 @@ fn Counts(info: CorpusInfo) -> impl IntoView {
                 <dd>
                     <Number
                         text=short(info.documents as f64)
-                        meaning=format!("{} documents. A model sees an end-of-document token after each.", grouped(info.documents))
+                        meaning=format!("{}. A model sees an end-of-document token after each.", counted(info.documents, "document"))
                     />
                 </dd>
             </div>
@@ -133,7 +145,7 @@ fn Counts(info: CorpusInfo) -> impl IntoView {
                 </dd>
             </div>
             {floor.map(|(floor, meaning)| view! {
-                <div><dt>"Entropy floor"</dt><dd><Number text=floor unit="nats/character" meaning /></dd></div>
+                <div><dt>"Entropy of the generator"</dt><dd><Number text=floor unit="nats/character" meaning /></dd></div>
             })}
         </dl>
     }
@@ -165,17 +177,17 @@ fn Tokenizations(info: CorpusInfo) -> impl IntoView {
                         <th scope="col" title="How the text is split into tokens">"Tokenizer"</th>
                         <th scope="col" class="right" title="Number of different tokens">"Vocabulary size"</th>
                         <th scope="col" class="right" title="Tokens of the training split">
-                            "Train"<span class="unit">" tokens"</span>
+                            "Train"<span class="unit">", tokens"</span>
                         </th>
                         <th scope="col" class="right" title="Tokens of the validation split">
-                            "Val"<span class="unit">" tokens"</span>
+                            "Val"<span class="unit">", tokens"</span>
                         </th>
                         <th scope="col" class="right" title="Mean over the validation split">"Bytes per token"</th>
                         <th scope="col" class="right" title="Entropy of the token frequencies: the lowest loss without context">
-                            "Unigram entropy"<span class="unit">" nats/token"</span>
+                            "Unigram entropy"<span class="unit">", nats/token"</span>
                         </th>
                         <th scope="col" class="right" title="Loss of the generator on the validation split, if it is known">
-                            "Entropy floor"<span class="unit">" nats/token"</span>
+                            "Entropy floor"<span class="unit">", nats/token"</span>
                         </th>
                     </tr></thead>
                     <tbody>{tokenized.iter().map(tokenization_row).collect_view()}</tbody>
@@ -230,7 +242,7 @@ fn tokenization_row(info: &DatasetInfo) -> AnyView {
             {count(info.valid_tokens)}
             <td class="right">
                 <Number
-                    text=format!("{:.2}", info.bytes_per_token)
+                    text=small(info.bytes_per_token)
                     meaning="Bytes per token of the validation split. Bits/byte = nats/token / (bytes per token × ln 2)"
                 />
             </td>
@@ -358,7 +370,7 @@ fn DeleteButton(info: CorpusInfo) -> impl IntoView {
     let ask = move |_| confirm.ask(question(&title, text_bytes, confirm.keep(delete.clone())));
     session.is_admin().then(|| {
         view! {
-            <button class="quiet" title="Delete the dataset from the lab; asks first" on:click=ask>"Delete …"</button>
+            <button class="quiet" title="Delete the dataset from the lab, after a confirmation" on:click=ask>"Delete …"</button>
         }
     })
 }

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wire::data::import::{FileReport, ImportOptions, ImportReport, LineEnds, Reason, Split};
 
-use crate::components::number::{bytes, grouped};
+use crate::components::number::{bytes, counted};
 
 /// Encodings that can be chosen by name, besides the detected one.
 const ENCODINGS: [&str; 10] = [
@@ -43,7 +43,7 @@ pub(super) fn Options(options: RwSignal<ImportOptions>, report: RwSignal<ImportR
                         options.line_ends = if event.target().checked() { LineEnds::Lf } else { LineEnds::Keep };
                     })
                 />
-                {move || format!("Convert {} carriage returns (\\r, shown as ␍) to line ends (\\n)", grouped(returns.get()))}
+                {move || format!("Convert {} (\\r, shown as ␍) to line ends (\\n)", counted(returns.get(), "carriage return"))}
             </label>
         </Show>
         <label class="check" title="The import is refused if any file or record would be skipped or repaired">
@@ -81,12 +81,12 @@ fn FieldChooser(options: RwSignal<ImportOptions>, report: RwSignal<ImportReport>
                     let (name, this) = (field.name.clone(), field.name.clone());
                     view! {
                         <option value=name selected={move || is_chosen(&this)}>
-                            {format!("{} ({} records, {})", field.name, grouped(field.records), bytes(field.text_bytes))}
+                            {format!("{} ({}, {})", field.name, counted(field.records, "record"), bytes(field.text_bytes))}
                         </option>
                     }
                 }).collect_view()}
             </select>
-            <span class="small dim">"Each record becomes one document. Records without text in this field are skipped."</span>
+            <span class="small dim">"Each record becomes one document, or several if it contains the separator. Records without text in this field are skipped."</span>
         </label>
     }
 }

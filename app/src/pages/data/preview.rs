@@ -5,9 +5,9 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::data::import::{FileReport, ImportArgs, ImportOptions, ImportReport, Issue, StagedUpload};
 
-use super::Datasets;
 use super::import_options::Options;
-use crate::components::number::{bytes, grouped};
+use super::{Datasets, card_id};
+use crate::components::number::{bytes, counted, grouped};
 use crate::components::{Failure, Toasts, visible};
 use crate::net::api::ApiFailure;
 use crate::net::api::uploads::{self, Imported};
@@ -62,7 +62,13 @@ pub(super) fn Preview(
         spawn_local(async move {
             match uploads::import(&id.get_value(), &args).await {
                 Ok(imported) => {
-                    toasts.say(outcome(&imported));
+                    match &imported {
+                        Imported::Dataset(info) => {
+                            let card = card_id(&info.id);
+                            toasts.made(outcome(&imported), move || show(&card));
+                        }
+                        Imported::Job(_) => toasts.say(outcome(&imported)),
+                    }
                     datasets.fetch();
                     close();
                 }
@@ -120,7 +126,7 @@ pub(super) fn Preview(
                 <p class="small field-error" role="alert">{reason}</p>
             })}
             {move || is_refused().then(|| view! {
-                <p class="small field-error">"The import is strict: repair the files, or allow that files are skipped."</p>
+                <p class="small field-error">"Strict import refuses skipped records. Repair the file, or clear Strict."</p>
             })}
             <div class="row end">
                 <button type="button" disabled=is_importing on:click=cancel>"Cancel"</button>
@@ -138,6 +144,13 @@ fn default_field(report: &ImportReport) -> Option<String> {
     report.fields.first().filter(|_| !is_usual).map(|field| field.name.clone())
 }
 
+/// Brings the card of a dataset into view.
+fn show(card: &str) {
+    if let Some(card) = document().get_element_by_id(card) {
+        card.scroll_into_view();
+    }
+}
+
 fn outcome(imported: &Imported) -> String {
     match imported {
         Imported::Dataset(info) => {
@@ -147,10 +160,6 @@ fn outcome(imported: &Imported) -> String {
         }
         Imported::Job(job) => format!("{} continues on the server", job.title),
     }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 fn summary(report: &ImportReport) -> String {

@@ -105,7 +105,8 @@ fn DropZone(take: impl Fn(Found) + Copy + 'static, notice: RwSignal<Option<Strin
             <p>"Drop files or a folder here"</p>
             <p class="small dim">
                 "Text and Markdown: <|endoftext|> separates documents. JSON, JSON Lines, CSV, TSV, Parquet: one document \
-                 per record. All may be compressed with gzip or zstd. Nothing is stored before you have seen a preview."
+                 per record. Files may be compressed with gzip or zstd. You see a \
+                 preview before anything is stored."
             </p>
             <div class="row">
                 <Chooser label="Select files" is_folder=false take />

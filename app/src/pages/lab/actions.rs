@@ -115,12 +115,12 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
         let entry = StoredValue::new((id, name));
         Some(view! {
             <Menu label>
-                <a class="button" href=run_path(&entry.read_value().0) title="Opens the page of the run">"Open"</a>
+                <a class="button" href=run_path(&entry.read_value().0) title="Open the page of the run">"Open"</a>
                 {can_steer.then(|| view! {
                     <a
                         class="button"
                         href=at(&format!("/start?from={}", entry.read_value().0))
-                        title="Opens the New run form with a copy of the plan"
+                        title="Open the New run form with a copy of the plan"
                     >
                         "Duplicate"
                     </a>
@@ -192,7 +192,7 @@ fn ListActions(
         <button
             class="danger"
             disabled=is_live
-            title=if is_live { "Stop the run first." } else { "Moves the run to Deleted; asks first" }
+            title=if is_live { "Stop the run first." } else { "Move the run to Deleted, after a confirmation" }
             on:click=ask_delete
         >
             "Delete …"

@@ -66,13 +66,13 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
                 <a href=run_path(run)>{run_name(run).unwrap_or_else(|| run.to_string())}</a>
                 {is_paused(run).then_some(" (paused)")}
             }.into_any(),
-            (None, _) => view! { <span class="dim">"free"</span> }.into_any(),
+            (None, _) => view! { <span class="dim">"idle"</span> }.into_any(),
         };
         let is_training = device.run.is_some() && device.is_connected;
         view! {
             <article class="sheet padded device">
                 <h3 title=info.name.clone()>{info.name.clone()}</h3>
-                <p class="small dim" title=format!("Device {}, backend {} of Burn, on the machine {}", info.id, info.backend, device.host)>
+                <p class="small dim" title=format!("Device {}, backend Burn ({}), on the machine {}", info.id, info.backend, device.host)>
                     {format!("{} · {kind} · host {}", info.id, device.host)}
                 </p>
                 <p>{status}</p>

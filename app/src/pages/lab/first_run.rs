@@ -98,11 +98,11 @@ fn StartFirst(duration: String) -> impl IntoView {
     view! {
         <button
             class="primary large"
-            title="Starts a run with the preset nanogpt-cpu on the dataset Tales"
+            title="Start a run with the preset nanogpt-cpu on the dataset Tales"
             disabled=is_busy
             on:click=start
         >
             {format!("Train on Tales ({duration})")}</button>
-        <a class="button large" href=at("/start") title="Opens the New run form">"Configure a run"</a>
+        <a class="button large" href=at("/start") title="Open the New run form">"Configure a run"</a>
     }
 }

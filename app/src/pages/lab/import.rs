@@ -65,8 +65,8 @@ fn ImportForm() -> impl IntoView {
         <section class="stack import-run" aria-labelledby="import-title">
             <h2 id="import-title">"Import"</h2>
             <p class="small dim">
-                "Import a run archive (.tar) or a Hugging Face model with the architecture of GPT-2, Llama, Mistral or Qwen2 (all \
-                 files of its folder, or the folder as .tar)."
+                "Import a run archive (.tar) or a Hugging Face model with the architecture of GPT-2, Llama, Mistral or Qwen2. \
+                 Choose a .tar file, or all files of the model's folder."
             </p>
             {move || sent.get().map(|(size, share)| view! {
                 <Progress share=Some(share) label="Upload" is_live=true />
@@ -82,7 +82,7 @@ fn ImportForm() -> impl IntoView {
             })}
             <div class="row">
                 <button
-                    title="Chooses the archive, or the three files of a model, to import"
+                    title="Select a run archive, or all files of a model"
                     disabled=move || sent.read().is_some()
                     on:click=open
                 >

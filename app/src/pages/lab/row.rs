@@ -7,6 +7,7 @@ use super::Picked;
 use super::actions::{Actions, QueueButtons};
 use crate::components::number::{clock, duration, grouped, loss, now_ms, short};
 use crate::components::{Number, Progress, Sparkline, StateMark, state_word};
+use crate::net::api::sentence;
 use crate::net::live::Live;
 use crate::route::run_path;
 
@@ -120,7 +121,7 @@ fn origin(run: &RunSummary, name: Option<String>) -> AnyView {
 /// Why it waits, failed or was lost.
 fn message(run: &RunSummary) -> AnyView {
     let is_bad = matches!(run.state, RunState::Failed | RunState::Lost);
-    let shown = run.message.clone().filter(|_| is_bad || run.state == RunState::Queued);
+    let shown = run.message.as_deref().map(sentence).filter(|_| is_bad || run.state == RunState::Queued);
     shown
         .map(|text| view! { <span class="small message" class:over=is_bad title=text.clone()>{text.clone()}</span> })
         .into_any()

@@ -1,10 +1,11 @@
 //! Device checks: the newest report of each device with its verdict. `kindling check --full` creates reports.
 
+use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::check::{CheckReport, Outcome, Section};
 
-use crate::components::number::{THIN, ago, duration, short};
+use crate::components::number::{ago, duration};
 use crate::components::{Failure, ServerCommand, Skeleton};
 use crate::net::api::{ApiFailure, checks};
 
@@ -97,7 +98,7 @@ fn details(section: Section) -> impl IntoView {
         view! { <tr><td>{check.name}</td><td class="wrap">{word(check.outcome)}": "{check.found}</td></tr> }
     });
     let figures = section.figures.into_iter().map(|figure| {
-        let value = format!("{}{THIN}{}", short(figure.value), figure.unit);
+        let value = number::with_unit(figure.value, &figure.unit);
         view! { <tr><td>{figure.name}</td><td class="wrap" title=figure.note>{value}</td></tr> }
     });
     view! {

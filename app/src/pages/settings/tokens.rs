@@ -196,8 +196,8 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
                         })}
                     </select>
                 </label>
-                <label class="field" title="Days until the link or token expires, 1 to 3650. Default: 1 for a link, 90 for a token">
-                    <span class="label">"Valid for"<span class="unit">" days"</span></span>
+                <label class="field" title="Days until the link or token expires, 1 to 3\u{202f}650. Default: 1 for a link, 90 for a token">
+                    <span class="label">"Expires after"<span class="unit">", days"</span></span>
                     <NumberField
                         number=days
                         placeholder=Signal::derive(move || if is_link.get() { "1" } else { "90" }.to_owned())
@@ -259,7 +259,7 @@ fn TokenLine(token: TokenView, list: TokenList) -> impl IntoView {
     let until =
         token.expires_ms.map_or_else(|| "never expires".to_owned(), |at| format!("expires {}", clock(at as f64)));
     let about = format!("created {}, {until}", ago(token.created_ms as f64));
-    let about = if kind.is_empty() { capital(&about) } else { format!("{kind} · {about}") };
+    let about = capital(&if kind.is_empty() { about } else { format!("{kind} · {about}") });
     let label = format!("Revoke the token of {}", token.name);
     view! {
         <li>
@@ -273,7 +273,7 @@ fn TokenLine(token: TokenView, list: TokenList) -> impl IntoView {
             </div>
             <button
                 class="quiet"
-                title="Revoke it; asks first"
+                title="Revoke it, after a confirmation"
                 aria-label=label
                 on:click=move |_| list.ask_revoke(token.clone())
             >
