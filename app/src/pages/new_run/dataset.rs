@@ -8,7 +8,7 @@ use wire::{CorpusId, RunSpec};
 use super::draft::Draft;
 use super::field::{FieldError, FormSection};
 use crate::base::at;
-use crate::components::number::{grouped, short};
+use crate::components::number::{counted, grouped, short};
 use crate::components::{Empty, Number, rebalanced};
 
 /// The dataset and its tokenizer.
@@ -59,7 +59,7 @@ pub(super) fn DatasetChoice() -> impl IntoView {
                         aria-label="Dataset"
                     >
                         {datasets.get().into_iter().map(|info| view! { <DatasetCard info is_mix /> }).collect_view()}
-                        <a class="card adding" href=at("/data") title="Opens the Data page">
+                        <a class="card adding" href=at("/data") title="Open the Data page">
                             "Import a dataset or download one from the catalog"
                         </a>
                     </div>
@@ -111,7 +111,7 @@ fn Weights() -> impl IntoView {
         </ul>
         {move || (datasets.read().len() < 2).then(|| view! {
             <p class="small dim">
-                "Select a second dataset above. A dataset with weight 0 can get a weight while the run trains."
+                "Select a second dataset above. You can change the weights, also from 0, while the run trains."
             </p>
         })}
     }
@@ -126,7 +126,12 @@ fn WeightSlider(dataset: CorpusId, datasets: Memo<Vec<CorpusId>>) -> impl IntoVi
         let total: f64 = weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
         weights.into_iter().map(|weight| weight / total).collect::<Vec<_>>()
     };
-    let name = dataset.to_string();
+    let id = dataset.clone();
+    let name = move || {
+        let datasets = draft.datasets.read();
+        let known = datasets.as_ref().and_then(|found| found.as_ref().ok()).into_iter().flatten();
+        known.into_iter().find(|info| info.id == id).map_or_else(|| id.to_string(), |info| info.name.clone())
+    };
     let index = move || datasets.read().iter().position(|other| *other == dataset);
     let index = Memo::new(move |_| index());
     let percent = move || index.get().and_then(|index| weights().get(index).copied()).unwrap_or(0.0) * 100.0;
@@ -152,7 +157,7 @@ fn WeightSlider(dataset: CorpusId, datasets: Memo<Vec<CorpusId>>) -> impl IntoVi
                     min="0"
                     max="100"
                     step="1"
-                    title="Percentage of the sequences that is drawn from this dataset"
+                    title="Weight of the dataset: the percentage of the sequences that is drawn from it"
                     disabled=move || datasets.read().len() < 2
                     prop:value=move || percent().to_string()
                     on:input:target=move |event| set(&event.target().value())
@@ -182,7 +187,7 @@ fn DatasetCard(info: CorpusInfo, is_mix: Memo<bool>) -> impl IntoView {
             false => spec.corpus = Some(id.clone()),
         });
     };
-    let amount = format!("{} characters in {} documents", grouped(chars), grouped(documents));
+    let amount = format!("{} in {}", counted(chars, "character"), counted(documents, "document"));
     view! {
         <label class="card">
             <input
@@ -256,7 +261,7 @@ fn TokenizerChoice() -> impl IntoView {
                 {move || (!is_preset()).then(|| view! {
                     <button
                         class="quiet"
-                        title="Sets the tokenizer of the preset"
+                        title="Reset to the tokenizer of the preset"
                         on:click=move |_| draft.set(|spec| spec.tokenizer = None)
                     >
                         "Reset to the preset"

@@ -140,7 +140,7 @@ pub(super) fn IntegerField(
     view! {
         <label class="field" title=move || format!("{meaning} Default: {}.", grouped(default.get()))>
             <span class="label">{label}</span>
-            <DraftNumberField number placeholder=Signal::derive(move || default.get().to_string()) />
+            <DraftNumberField number placeholder=Signal::derive(move || grouped(default.get())) />
             <span class="small dim">{meaning}</span>
             <FieldError field />
         </label>

@@ -1,6 +1,7 @@
 //! All hyperparameters, made from the table: label, unit, meaning and control of each row, the value of the preset, and
 //! whether it was changed.
 
+use figure::number;
 use leptos::prelude::*;
 use serde_json::Value;
 use wire::hyperparameters::table::{Hyperparameter, TABLE, Values};
@@ -8,7 +9,7 @@ use wire::run::plan::MAX_STEPS;
 
 use super::draft::Draft;
 use super::field::{DraftNumber, DraftNumberField, FieldError};
-use crate::components::hyperparameters::{group_title, with_comma, written};
+use crate::components::hyperparameters::{choice_name, group_title, shown, with_comma, written};
 use crate::components::{Icon, NumberError, NumberValue, TypedNumber, read_number, sentence};
 
 /// The form.
@@ -100,7 +101,7 @@ fn HyperparameterField(row: &'static Hyperparameter, preset: Memo<Value>) -> imp
                     view! {
                         <button class="quiet" title="Reset to the value of the preset" on:click=reset>
                             <Icon name="undo" />
-                            {format!("preset: {}", written(&planned.read()))}
+                            {format!("preset: {}", Some(shown(&planned.read())).filter(|value| !value.is_empty()).unwrap_or("none".into()))}
                         </button>
                     }.into_any()
                 } else {
@@ -120,7 +121,7 @@ fn tooltip(row: &Hyperparameter, preset: Option<&Value>) -> String {
         Values::Number { .. } | Values::Integer { .. } => format!(" {}", sentence(&row.values.to_string())),
         _ => String::new(),
     };
-    let default = match preset.map(written) {
+    let default = match preset.map(shown) {
         None => String::new(),
         Some(value) if value.is_empty() => " Default: none.".to_owned(),
         Some(value) => format!(" Default (preset): {value}."),
@@ -132,7 +133,7 @@ fn tooltip(row: &Hyperparameter, preset: Option<&Value>) -> String {
 fn VocabularySize(row: &'static Hyperparameter) -> impl IntoView {
     let draft = expect_context::<Draft>();
     let vocab = move || match &*draft.outcome.read() {
-        Some(Ok(view)) => view.plan.recipe.model.vocab.to_string(),
+        Some(Ok(view)) => number::whole(view.plan.recipe.model.vocab as u64),
         _ => "–".to_owned(),
     };
     view! {
@@ -169,7 +170,7 @@ fn Control(
         Values::Choice(choices) => view! {
             <select id=row.path on:change:target=move |event| set.run(Some(Value::String(event.target().value())))>
                 {choices.iter().map(|choice| view! {
-                    <option value=*choice selected=move || value.read().as_str() == Some(choice)>{*choice}</option>
+                    <option value=*choice selected=move || value.read().as_str() == Some(choice)>{choice_name(choice)}</option>
                 }).collect_view()}
             </select>
         }

@@ -63,7 +63,7 @@ fn PresetCard(preset: PresetInfo) -> impl IntoView {
         }
     };
     view! {
-        <label class="card preset" title=format!("Preset {}, {size}. Sets all hyperparameters.", name.get_value())>
+        <label class="card preset" title=format!("Preset {}. Size: {size}. Sets all hyperparameters.", name.get_value())>
             <input type="radio" name="preset" prop:checked=is_chosen on:change=choose />
             <span class="card-title mono">{name.get_value()}</span>
             <span class="small dim">{purpose}</span>
@@ -83,8 +83,8 @@ fn PresetCard(preset: PresetInfo) -> impl IntoView {
                             }.into_any() }}
                         }.into_any()
                     }
-                    // Said once, at the device.
-                    Some(Err(error)) if error.field == "device" => ().into_any(),
+                    // Said once, at the device or the dataset.
+                    Some(Err(error)) if ["device", "corpus", "mix"].contains(&error.field.as_str()) => ().into_any(),
                     Some(Err(error)) => view! {
                         <span class="over" title=error.hint.as_deref().map(sentence)>{sentence(&error.message)}</span>
                     }.into_any(),

@@ -64,11 +64,12 @@ fn Figures(view: PlanView) -> impl IntoView {
         .map_or(0, |device| device.memory_bytes);
     let of_memory = if memory > 0 { format!(" of {}", bytes(memory)) } else { String::new() };
     let body = plan.recipe.model.body_parameters();
-    let (time, when) = match secs {
-        Some(secs) => (
-            duration(secs),
+    let (time, when) = match secs.map(|secs| limited(&plan, tokens, secs)) {
+        Some((secs, limit)) => (
+            format!("{}{limit}", duration(secs)),
             format!(
-                "Ends at {} if it starts now. {} at the measured speed of the device.",
+                "Estimate for an otherwise idle device: ends at {} if it starts now. {} at the measured speed of the \
+                 device.",
                 clock(now_ms() + secs * 1000.0),
                 with_unit(flops, "FLOP")
             ),
@@ -126,6 +127,15 @@ fn Figures(view: PlanView) -> impl IntoView {
             <ul class="notes">{notes.into_iter().map(|note| view! { <li>{note}</li> }).collect_view()}</ul>
         })}
     }
+}
+
+/// The training time until the first limit of the plan, and the name of that limit.
+fn limited(plan: &RunPlan, tokens: u64, secs: f64) -> (f64, &'static str) {
+    let budget = &plan.recipe.budget;
+    let at_tokens = secs * budget.tokens as f64 / tokens.max(1) as f64;
+    let limits = [(at_tokens, " (token limit)"), (budget.secs, " (time limit)")];
+    let reached = limits.into_iter().filter(|(limit, _)| *limit > 0.0 && *limit < secs);
+    reached.min_by(|one, other| one.0.total_cmp(&other.0)).unwrap_or((secs, ""))
 }
 
 /// The learning-rate schedule.
@@ -205,7 +215,8 @@ fn StartButton() -> impl IntoView {
     let effect = move || match &*draft.outcome.read() {
         _ if !draft.is_readable() => format!("The run cannot start. Correct {}.", draft.unreadable_labels()),
         Some(Ok(view)) => {
-            let time = view.estimate.secs.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
+            let secs = view.estimate.secs.map(|secs| limited(&view.plan, view.estimate.tokens, secs).0);
+            let time = secs.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
             let what = format!("{} steps on {}{time}", grouped(view.plan.steps), view.plan.device);
             match waits_behind.get() {
                 Some(run) => format!("{what}. Queued until {run} releases the device."),
@@ -249,7 +260,7 @@ fn StartButton() -> impl IntoView {
             }.into_any()
         } else {
             view! {
-                <p class="small dim">"Your token has the role view. Starting a run needs the role steer or admin."</p>
+                <p class="small dim">"Your role is view. To start a run you need the role steer or admin."</p>
             }.into_any()
         }}
     }

@@ -42,19 +42,19 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                 />
                 <OptimizerChoice />
                 <DeviceChoice />
-                <label class="field" title="Display name of the run, up to 80 characters. Default: generated.">
+                <label class="field" title="Display name of the run, up to 80 characters. Default: a generated name.">
                     <span class="label">"Name"</span>
                     <input
                         maxlength="80"
                         autocomplete="off"
-                        placeholder="generated"
+                        placeholder="e.g. russet-lark"
                         prop:value=move || draft.spec.read().name.clone().unwrap_or_default()
                         on:input:target=move |event| {
                             let name = event.target().value();
                             draft.set(|spec| spec.name = Some(name).filter(|name| !name.trim().is_empty()));
                         }
                     />
-                    <span class="small dim">"Display name of the run. Default: generated."</span>
+                    <span class="small dim">"Display name of the run. Default: a generated name."</span>
                     <FieldError field="name" />
                 </label>
             </div>
@@ -141,7 +141,7 @@ fn DeviceChoice() -> impl IntoView {
                     let status = match (is_connected, is_busy) {
                         (false, _) => ", not connected",
                         (_, true) => ", in use",
-                        _ => ", free",
+                        _ => ", idle",
                     };
                     let kind = if info.kind == DeviceKind::Software { ", software" } else { "" };
                     let is_this = { let id = id.clone(); move || chosen.get().as_ref() == Some(&id) };
