@@ -34,7 +34,7 @@ test("two runs selected on the Lab page are drawn in one chart", async () => {
   await page.goto(lab.url);
   await page.getByRole("checkbox", { name: "Compare root" }).check();
   await page.getByRole("checkbox", { name: "Compare branch" }).check();
-  await page.getByRole("link", { name: "Compare 2" }).click();
+  await page.getByRole("link", { name: "Compare 2 runs" }).click();
   await page.getByRole("heading", { name: "Compare", level: 1 }).waitFor();
   for (const name of ["root", "branch"]) {
     const row = page.locator(".chosen li", { hasText: name });
@@ -78,7 +78,7 @@ test("the x axis changes, and the keyboard moves the crosshair and zooms", async
   await page.keyboard.press("0");
   await all().waitFor({ state: "detached" });
   await page.keyboard.press("ArrowLeft");
-  await page.locator(".chart.main").getByRole("button", { name: "Table" }).click();
+  await page.locator(".chart.main").getByRole("button", { name: "table" }).click();
   assert.ok((await page.locator(".values tbody tr").count()) > 5);
 });
 

@@ -292,7 +292,7 @@ pub(super) fn LossChart() -> impl IntoView {
                         aria-pressed=move || choice.is_smooth.get().to_string()
                         on:click=move |_| choice.is_smooth.update(|on| *on = !*on)
                     >
-                        "Smooth"
+                        "smooth"
                     </button>
                     <Show when=move || compared.range.get().is_some()>
                         <button
@@ -300,7 +300,7 @@ pub(super) fn LossChart() -> impl IntoView {
                             title="Show all steps. Shortcut: 0, or a double click"
                             on:click=move |_| compared.range.set(None)
                         >
-                            "All"
+                            "all"
                         </button>
                     </Show>
                 </div>

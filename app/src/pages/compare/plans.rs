@@ -92,7 +92,7 @@ fn change(command: &Command) -> String {
 /// The label of a row.
 fn label(path: &str) -> String {
     if let Some(path) = path.strip_suffix(NOW) {
-        return format!("{} now", label(path));
+        return format!("{}, last step", label(path));
     }
     let known = [
         ("preset", "Preset"),
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn rows_have_labels_and_changes_are_in_words() {
         let labels = ["steps", "optimizer.learning_rate", "optimizer.learning_rate (now)", "mix[1].corpus", "x.y"];
-        let expected = ["Steps", "Learning rate", "Learning rate now", "Dataset 2", "x.y"];
+        let expected = ["Steps", "Learning rate", "Learning rate, last step", "Dataset 2", "x.y"];
         assert_eq!(labels.map(label), expected.map(String::from));
         let edit: Command = serde_json::from_value(json!({
             "kind": "edit_weights",

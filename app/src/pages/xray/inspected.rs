@@ -73,7 +73,7 @@ fn failed(xray: XrayState, subscription: Subscription) -> AnyView {
     }
     // The form of the prompt says it once for all views.
     if untrack(|| xray.prompt_problem.read().is_some()) {
-        return view! { <p class="dim">"No result for this prompt."</p> }.into_any();
+        return view! { <p class="dim">"No result for this text."</p> }.into_any();
     }
     let message = move || match subscription.status.get() {
         Status::Failed(message) => sentence(&message),

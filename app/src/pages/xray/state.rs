@@ -35,7 +35,7 @@ pub(crate) struct XrayState {
     pub(super) prompt_at_past_steps: RwSignal<bool>,
     /// What the overview is coloured by.
     pub(super) quantity: RwSignal<Quantity>,
-    /// Why the prompt cannot be inspected: characters that are not in the vocabulary.
+    /// Why the text cannot be inspected: characters that are not in the vocabulary, or a window that does not exist.
     pub(super) prompt_problem: RwSignal<Option<String>>,
     /// Position of the chosen token in the text.
     pub(super) token: RwSignal<Option<usize>>,

@@ -144,10 +144,19 @@ fn problem_count(problems: &[Option<String>]) -> Option<AnyView> {
     Some(view! { <span class="problems" title=title><Icon name="warning" />{text}</span> }.into_any())
 }
 
-/// The message of an inspection that failed because the prompt has characters that are not in the vocabulary.
+/// Whether a message is about the inspected text, so that all views have the same.
+fn is_of_text(message: &str) -> bool {
+    message.starts_with(UNKNOWN_CHARACTERS) || message.starts_with(UNKNOWN_WINDOW)
+}
+
+/// The beginning of the message about a window that the dataset does not have.
+const UNKNOWN_WINDOW: &str = "unknown validation window";
+
+/// The message of an inspection that failed because of its text: characters that are not in the vocabulary, or a window that
+/// does not exist.
 fn prompt_problem(status: &Status) -> Option<String> {
     match status {
-        Status::Failed(message) if message.to_lowercase().starts_with(UNKNOWN_CHARACTERS) => Some(sentence(message)),
+        Status::Failed(message) if is_of_text(&message.to_lowercase()) => Some(sentence(message)),
         _ => None,
     }
 }
