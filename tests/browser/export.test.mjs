@@ -54,7 +54,7 @@ test("its checkpoint, its series and the whole run are exported", async () => {
   const model = await exported(/Actions for the checkpoint/, /Export for transformers/);
   assert.match(model.name, /-0-30\.tar$/);
   assert.ok(model.bytes > 90_000, `${model.bytes} bytes`);
-  for (const [link, ending] of [[/CSV/, ".csv"], [/Parquet/, ".parquet"], [/^Export run \(/, ".tar"]]) {
+  for (const [link, ending] of [[/CSV/, ".csv"], [/Parquet/, ".parquet"], [/^Export run with all checkpoints/, ".tar"]]) {
     const file = await exported(/Export this run/, link);
     assert.ok(file.name.endsWith(ending) && file.bytes > 1000, JSON.stringify(file));
   }

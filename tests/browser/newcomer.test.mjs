@@ -51,7 +51,7 @@ test("space pauses, the learning rate is changed with a reason, and space resume
   const form = page.getByRole("dialog", { name: /Learning rate/ });
   await form.getByRole("textbox").first().fill("0.0005");
   await form.getByLabel(/Reason/).fill("gently");
-  await form.getByRole("button", { name: /Set from step/ }).click();
+  await form.getByRole("button", { name: /Set from the next step on/ }).click();
   await page.locator(".answer .applied", { hasText: "learning rate" }).waitFor();
   const line = page.locator(".journal li", { hasText: "gently" });
   await line.waitFor();

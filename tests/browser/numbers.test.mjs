@@ -56,7 +56,7 @@ test("hyperparameters of a run: what is typed is sent and stored", async () => {
     const open = { click: () => openHyperparameter(row.label) };
     const dialog = page.getByRole("dialog", { name: row.label, exact: true });
     const field = dialog.getByRole("textbox").first();
-    const button = () => dialog.getByRole("button", { name: /Set from step/ });
+    const button = () => dialog.getByRole("button", { name: /Set from the next step on/ });
     await open.click();
     const sentForms = await check(row.label, field, number(row.values.number.min, row.values.number.max), {
       button,
@@ -166,7 +166,9 @@ test("a fork keeps all bits of its seed", async () => {
   const form = page.getByRole("dialog", { name: "Fork this run" });
   const button = () => form.getByRole("button", { name: "Fork", exact: true });
   const field = (label) => form.getByLabel(new RegExp(`^${label}`));
-  await check("steps", field("Total steps"), integer(1, 100_000_000), { button, isOptional: true });
+  // A fork trains at least one step.
+  const { step } = (await api(`/runs/${run}`)).summary;
+  await check("steps", field("Total steps"), integer(step + 1, 100_000_000), { button, isOptional: true });
   await field("Total steps").fill("");
   const rows = (await lab.api("/hyperparameters")).filter((row) => row.is_live && !row.path.startsWith("intervals."));
   for (const row of rows) {
@@ -272,7 +274,7 @@ test("Playground: the sampling parameters are sent as they are shown", async () 
   const button = () => page.getByRole("button", { name: "Generate", exact: true });
   await soon("a checkpoint", () => button().isEnabled());
   for (const [label, key, values, usual] of [
-    ["Temperature", "temperature", number(0, 10), "0.8"],
+    ["Temperature", "temperature", number(0, 2), "0.8"],
     ["Top-k", "top_k", integer(0, 2 ** 32 - 1), "0"],
     ["Top-p", "top_p", number(Number.MIN_VALUE, 1), "1"],
     ["Seed", "seed", integer(0), "1"],
@@ -360,7 +362,7 @@ test("Settings: a token is valid for the days that are shown", async () => {
   const form = page.locator(".new-token");
   const button = () => form.getByRole("button", { name: "Create" });
   await form.getByLabel("Name").fill("reader");
-  await check("days", form.getByLabel(/^Valid for/), integer(1, 3650), {
+  await check("days", form.getByLabel(/^Expires after/), integer(1, 3650), {
     button,
     isOptional: true,
     send: async () => {

@@ -156,7 +156,7 @@ test("every command works while the run is paused: step, sample, evaluate, check
   await answer(`checkpoint`);
   const form = await openHyperparameter("Gradient clipping");
   await form.getByRole("textbox").first().fill("0.7");
-  await form.getByRole("button", { name: /Set from step/ }).click();
+  await form.getByRole("button", { name: /Set from the next step on/ }).click();
   await answer("gradient clipping");
   assert.equal((await lab.api(`/runs/${run}`)).hyperparameters.optimizer.grad_clip, 0.7);
   assert.equal(await stepsShown(page), paused + 1, "the run is still paused");
@@ -203,9 +203,9 @@ test("undo describes both methods, and the inverse change restores the value", a
   await page.locator("body").press("u");
   const choice = page.getByRole("dialog", { name: /Undo the last change/ });
   await choice.getByText(/gradient clipping .*0\.7/).waitFor();
-  await choice.getByText(/What was learned since the change stays/).waitFor();
-  await choice.getByRole("button", { name: "Roll back to before it" }).waitFor();
-  await choice.getByRole("button", { name: "Apply the inverse change" }).click();
+  await choice.getByText(/The weights stay as they are/).waitFor();
+  await choice.getByRole("button", { name: /^Roll back to step/ }).waitFor();
+  await choice.getByRole("button", { name: "Restore the value" }).click();
   await answer("gradient clipping");
   assert.equal((await lab.api(`/runs/${run}`)).hyperparameters.optimizer.grad_clip, 1);
 });
@@ -217,7 +217,7 @@ test("undo by a rollback abandons the change and the steps after it", async () =
   await lab.until("a step of its own", async () => (await stepsShown(page)) === paused + 1);
   const form = await openHyperparameter("Gradient clipping");
   await form.getByRole("textbox").first().fill("0.4");
-  await form.getByRole("button", { name: /Set from step/ }).click();
+  await form.getByRole("button", { name: /Set from the next step on/ }).click();
   await page.locator(".journal li", { hasText: "0.4" }).waitFor();
   const changed = await stepsShown(page);
   for (const done of [1, 2]) {
@@ -228,7 +228,7 @@ test("undo by a rollback abandons the change and the steps after it", async () =
   await page.locator("body").press("u");
   const choice = page.getByRole("dialog", { name: /Undo the last change/ });
   await choice.getByText("the 2 steps since then become an abandoned branch").waitFor();
-  await choice.getByRole("button", { name: "Roll back to before it" }).click();
+  await choice.getByRole("button", { name: /^Roll back to step/ }).click();
   await answer(`rolled back to step ${changed}`);
   await lab.until("the step before it", async () => (await stepsShown(page)) === changed);
   const view = await lab.api(`/runs/${run}`);

@@ -5,6 +5,7 @@ use wire::completion::{CompletionRequest, TOKENS};
 use wire::hyperparameters::table::Values;
 use wire::{CheckpointId, RunId};
 
+use crate::components::hyperparameters::with_comma;
 use crate::components::{NumberField, SEEDS, TypedNumber};
 
 /// Temperature, top-k, top-p, seed and length.
@@ -23,7 +24,7 @@ impl SamplingParameters {
         let integer =
             |min: u64, max: u32, default: u64| TypedNumber::new(Values::Integer { min, max: max.into() }, default);
         Self {
-            temperature: TypedNumber::new(Values::Number { min: 0.0, max: 10.0 }, 0.8),
+            temperature: TypedNumber::new(Values::Number { min: 0.0, max: 2.0 }, 0.8),
             top_k: integer(0, u32::MAX, 0),
             top_p: TypedNumber::new(Values::Number { min: Values::ABOVE_ZERO, max: 1.0 }, 1),
             seed: TypedNumber::new(SEEDS, 1),
@@ -64,7 +65,7 @@ pub(super) fn SamplingForm(parameters: SamplingParameters) -> impl IntoView {
                 label="Temperature"
                 note="0 = greedy"
                 meaning="Logits are divided by the temperature before the softmax; 0 always takes the most likely \
-                         token. Default 0.8."
+                         token. From 0 to 2. Default: 0.8."
                 number=parameters.temperature
             />
             <ParameterField
@@ -104,7 +105,7 @@ fn ParameterField(
 ) -> impl IntoView {
     view! {
         <label class="field" title=meaning>
-            <span class="label">{label}<span class="unit">{format!(" {note}")}</span></span>
+            <span class="label">{label}<span class="unit">{with_comma(note)}</span></span>
             <NumberField number />
         </label>
     }

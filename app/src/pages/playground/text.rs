@@ -203,7 +203,7 @@ fn Footer(generation: Generation) -> impl IntoView {
             </span>
             {move || generation.tokens_per_sec().map(|speed| view! {
                 <span class="dim" title="Generated tokens per second, without the loading of the checkpoint">
-                    {format!("· {}{THIN}tok/s", number::short(speed))}
+                    {format!("· {}", number::with_unit(speed, "tok/s"))}
                 </span>
             })}
             <span class="grow"></span>

@@ -67,10 +67,10 @@ pub(super) fn AccumulationForm() -> impl IntoView {
                 <NumberField number=typed node_ref=input />
             </label>
             <div class="row">
-                <button type="button" title="Half as many micro-batches" on:click=move |_| typed.set(scaled(0.5))>
+                <button type="button" title="Halve the number of micro-batches" on:click=move |_| typed.set(scaled(0.5))>
                     "×½"
                 </button>
-                <button type="button" title="Twice as many micro-batches" on:click=move |_| typed.set(scaled(2.0))>
+                <button type="button" title="Double the number of micro-batches" on:click=move |_| typed.set(scaled(2.0))>
                     "×2"
                 </button>
             </div>

@@ -30,7 +30,7 @@ pub(super) fn Charts() -> impl IntoView {
                     about the last 10 steps.".into()
                 paint=paint_throughput
             />
-            <SmallChart title="Step time" unit="by phase" meaning=of(name::STEP_MS) paint=paint_phases />
+            <SmallChart title="Step time" unit="ms, by phase" meaning=of(name::STEP_MS) paint=paint_phases />
             <SmallChart
                 title="Memory"
                 unit=""
@@ -48,8 +48,9 @@ pub(super) fn Charts() -> impl IntoView {
             <SmallChart
                 title="Update ratio"
                 unit="by block"
-                meaning="Norm of the update divided by the norm of the weights, mean over the matrices of a block. \
-                    Typical: 1e-3.".into()
+                meaning="Norm of one optimizer update over the norm of the weights, |ΔW| / |W|, averaged over the \
+                    matrices of a block. About 1e-3 in the middle of training. Above 0.01 the learning rate is \
+                    probably too high; below 1e-5 the weights hardly change.".into()
                 paint=paint_updates
             />
         </div>
@@ -148,7 +149,9 @@ fn paint_updates(context: RunContext) -> ChartContent {
     let references = vec![Reference { label: "typical".into(), value: 1e-3, role: Role::InkFaint }];
     let lines = layers.into_iter().enumerate().map(|(place, ((_, layer), series))| {
         let buckets = mean(series.into_iter().map(|series| run.curves.shown(series)).collect());
-        Line::new(layer, "Mean over the matrices of the block.", Role::Run(place as u8), buckets)
+        // The embedding is grey, so that its blue is not that of a block.
+        let role = if layer == EMBEDDING { Role::Run(7) } else { Role::Run(place as u8) };
+        Line::new(layer, "Mean over the matrices of the block.", role, buckets)
     });
     let lines = lines.collect();
     let spec = ChartSpec {
@@ -188,13 +191,16 @@ fn is_matrix_ratio(series: &str) -> bool {
         .is_some_and(|parameter| !parameter.ends_with(".bias") && !parameter.split('.').any(|part| part == "norm"))
 }
 
+/// Name of the token embedding.
+const EMBEDDING: &str = "embedding";
+
 /// The layer of a series with its place in the model: `embedding`, `block 0`, ..., `head`.
 fn layer(series: &str) -> (u32, String) {
     let parameter = series.strip_prefix(name::UPDATE_RATIO).unwrap_or(series);
     let mut parts = parameter.split('.');
     match (parts.next().unwrap_or_default(), parts.next().and_then(|number| number.parse::<u32>().ok())) {
         ("block", Some(number)) => (1 + number, format!("block {number}")),
-        ("embedding", _) => (0, "embedding".into()),
+        (EMBEDDING, _) => (0, EMBEDDING.into()),
         (other, _) => (u32::MAX, other.to_owned()),
     }
 }

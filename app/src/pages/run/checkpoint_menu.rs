@@ -58,8 +58,8 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
     let beside = move || format!("{}&with={}", playground(), run.get_value());
     view! {
         <Menu label=format!("Actions for the checkpoint of step {}", id.step)>
-            <a class="button" href=playground() title="Completes prompts with this checkpoint">"Open in the Playground"</a>
-            <a class="button" href=beside() title="This checkpoint and the newest one complete the same prompt with the same seed">
+            <a class="button" href=playground() title="Complete prompts with this checkpoint">"Open in the Playground"</a>
+            <a class="button" href=beside() title="Complete the same prompt with this checkpoint and the newest one, with the same seed">
                 "Compare with the newest in the Playground"
             </a>
             {match obstacle.get_value() {
@@ -81,13 +81,13 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
             }}
             <Show when=move || context.no_permission.read().is_none()>
                 <button
-                    title="Checkpoints that are not pinned are deleted when newer ones replace them (Checkpoints to keep)"
+                    title="Keep the checkpoint, or allow that newer ones replace it (Checkpoints to keep)"
                     on:click=pin
                 >
                     <Icon name="pin" />
                     {move || if is_pinned.get() { "Unpin (may be deleted)" } else { "Pin (kept until unpinned)" }}
                 </button>
-                <button class="danger" title="Deletes the checkpoint from the disk; asks first" on:click=ask_delete>
+                <button class="danger" title="Delete the checkpoint from the disk, after a confirmation" on:click=ask_delete>
                     "Delete …"
                 </button>
             </Show>

@@ -111,7 +111,7 @@ fn none_yet(context: RunContext) -> String {
             number::with_unit(every as f64, "steps")
         ),
     };
-    let now = if context.state.get().is_live() { " Press c to save one now." } else { "" };
+    let now = if context.state.get().is_live() { " Select Checkpoint (c) to save one now." } else { "" };
     format!("No checkpoints yet. {automatic} {periodic}{now}")
 }
 
@@ -169,7 +169,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
                     <button
                         class="quiet icon-only"
                         aria-label=move || format!("Roll back to step {}", id.step)
-                        title="Rolls back to this checkpoint; opens a form first"
+                        title="Roll back to this checkpoint; a form opens first"
                         on:click=move |_| start(Drawer::Rollback)
                     >
                         <Icon name="back" />
@@ -179,7 +179,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
                     <button
                         class="quiet icon-only"
                         aria-label=move || format!("Fork from step {}", id.step)
-                        title="Forks the run from this checkpoint; opens a form first"
+                        title="Fork the run from this checkpoint; a form opens first"
                         on:click=move |_| start(Drawer::Fork)
                     >
                         <Icon name="fork" />

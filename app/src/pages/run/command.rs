@@ -75,7 +75,9 @@ impl RunContext {
         self.answer.set(Answer::Waiting(in_progress(&command)));
         spawn_local(async move {
             let answer = match api::command(&run, &command, with_control_run).await {
-                Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => Answer::Refused(message),
+                Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => {
+                    Answer::Refused(api::sentence(&message))
+                }
                 Ok(record) if with_control_run => {
                     Answer::Applied(format!("{} The control run is queued.", applied(&record)))
                 }

@@ -220,8 +220,7 @@ fn names(runs: &[RunId], live: Live) -> Vec<String> {
 }
 
 fn no_permission(session: Session) -> Option<String> {
-    (!session.can_steer())
-        .then(|| "Your token has the role view. Controlling a run needs the role steer or admin.".into())
+    (!session.can_steer()).then(|| "Your role is view. To control a run you need the role steer or admin.".into())
 }
 
 fn not_running(state: RunState) -> Option<String> {

@@ -42,7 +42,7 @@ pub(super) fn Controls() -> impl IntoView {
                         label="Checkpoint"
                         icon="flag"
                         key="c"
-                        effect=move || format!("Saves a checkpoint before step {}. Shortcut:", step_now(context))
+                        effect=move || format!("Save a checkpoint before step {}. Shortcut:", step_now(context))
                         act=move || context.save()
                     />
                     <ForkButton />
@@ -53,7 +53,7 @@ pub(super) fn Controls() -> impl IntoView {
                     <Control
                         label="Evaluate"
                         key="e"
-                        effect=move || format!("Evaluates the validation loss before step {}. Shortcut:", step_now(context))
+                        effect=move || format!("Evaluate the validation loss before step {}. Shortcut:", step_now(context))
                         act=move || context.send(Command::Evaluate)
                     />
                     <SampleButton />

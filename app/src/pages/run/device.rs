@@ -50,7 +50,7 @@ fn rows(device: &DeviceView) -> impl IntoView + use<> {
         ("Process memory", memory(load.process_bytes), "Resident memory of the worker process."),
         ("Device memory", memory(load.device_bytes), "GPU memory in use."),
         ("Free memory", memory(load.host_free_bytes), "Free memory of the machine."),
-        ("Backend", device.info.backend.clone(), backend_meaning(&device.info)),
+        ("Backend", format!("Burn ({})", device.info.backend), backend_meaning(&device.info)),
     ];
     let unreachable = (!device.is_connected).then(|| {
         let since = clock(device.seen_ms as f64);

@@ -16,13 +16,13 @@ const EXPORTS: [(&str, &str, &str); 4] = [
     ("series.parquet", "Export metrics (Parquet)", "The same table as a Parquet file, for pandas or Polars"),
     (
         "archive",
-        "Export run (.tar)",
+        "Export run with all checkpoints (.tar)",
         "Plan, journal, metrics and all checkpoints; another Kindling server can import the archive",
     ),
     (
         "archive?checkpoints=newest",
-        "Export run with its newest checkpoint (.tar)",
-        "The same archive without the older checkpoints",
+        "Export run with the newest checkpoint (.tar)",
+        "Plan, journal, metrics and only the newest checkpoint",
     ),
 ];
 

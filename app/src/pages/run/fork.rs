@@ -30,7 +30,7 @@ pub(super) fn ForkButton() -> impl IntoView {
         context
             .no_permission
             .get()
-            .unwrap_or_else(|| "Creates a new run from a checkpoint of this run. Shortcut: f.".into())
+            .unwrap_or_else(|| "Create a new run from a checkpoint of this run. Shortcut: f.".into())
     };
     let open = move |_| {
         context.chosen.set(None);
@@ -78,7 +78,8 @@ fn ForkForm() -> impl IntoView {
     let router = expect_context::<Router>();
     let chosen = RwSignal::new(context.chosen.get_untracked());
     let (name, dataset) = (RwSignal::new(String::new()), RwSignal::new(None));
-    let steps = TypedNumber::optional(Values::Integer { min: 1, max: MAX_STEPS });
+    let longer = Signal::derive(move || Values::Integer { min: start_of(context, chosen.get()) + 1, max: MAX_STEPS });
+    let steps = TypedNumber::optional(longer);
     let seed = TypedNumber::optional(SEEDS);
     let overrides: Vec<(LivePath, TypedNumber)> =
         with_button().map(|path| (path, TypedNumber::optional(path.row().values))).collect();
@@ -114,6 +115,12 @@ fn ForkForm() -> impl IntoView {
             ..RunSpec::default()
         })
     };
+    // A refusal belongs to the spec that was sent.
+    let edited = Memo::new(move |_| spec());
+    Effect::new(move || {
+        edited.track();
+        failure.set(None);
+    });
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let Some(spec) = untrack(spec) else { return };
@@ -149,12 +156,12 @@ fn ForkForm() -> impl IntoView {
                 "Checkpoint"
                 <CheckpointSelect now=Some(now) chosen />
             </label>
-            <label title="Display name of the fork. Default: generated.">
+            <label title="Display name of the fork. Default: a generated name.">
                 "Name"
                 <input
                     type="text"
                     maxlength="80"
-                    placeholder="generated"
+                    placeholder="e.g. russet-lark"
                     prop:value=name
                     on:input:target=move |event| name.set(event.target().value())
                 />
@@ -165,7 +172,7 @@ fn ForkForm() -> impl IntoView {
                     label="Total steps"
                     unit=""
                     meaning="Step at which the fork ends. Default: that of this run, or as many steps again after its end."
-                    inherited=Signal::derive(move || fork_end(context, start_of(context, chosen.get()), None).to_string())
+                    inherited=Signal::derive(move || number::whole(fork_end(context, start_of(context, chosen.get()), None)))
                     number=steps
                 />
                 <OverrideField
@@ -182,13 +189,13 @@ fn ForkForm() -> impl IntoView {
                     let inherited = move || number::short(context.hyperparameters.read().get(path, step()));
                     let inherited = Signal::derive(inherited);
                     view! {
-                        <OverrideField label=path.row().label unit="" meaning=path.row().meaning inherited number />
+                        <OverrideField label=path.row().label unit="" meaning=fork_meaning(path) inherited number />
                     }
                 }).collect_view()}
             </div>
             {move || tail.get().map(|note| view! {
                 <p class="small">{note}</p>
-                <label class="check" title="Stretches the planned schedule to the total steps of the fork. Default: off.">
+                <label class="check" title="Stretch the planned schedule to the total steps of the fork. Default: off.">
                     <input type="checkbox" prop:checked=refits on:change:target=move |event| refits.set(event.target().checked()) />
                     {move || format!("Refit the schedule to {} steps", number::whole(ends_at()))}
                 </label>
@@ -199,7 +206,7 @@ fn ForkForm() -> impl IntoView {
                 <button
                     class="primary"
                     type="submit"
-                    title="Creates the fork and opens its page"
+                    title="Create the fork and open its page"
                     disabled=move || is_busy.get() || spec().is_none()
                 >
                     {move || if is_busy.get() { "Creating …" } else { "Fork" }}
@@ -209,10 +216,26 @@ fn ForkForm() -> impl IntoView {
     }
 }
 
+/// The meaning of a hyperparameter in the form of a fork.
+fn fork_meaning(path: LivePath) -> &'static str {
+    match path {
+        LivePath::LEARNING_RATE => {
+            "Learning rate at the fork. A new value rescales the rest of the schedule by the same ratio."
+        }
+        path => path.row().meaning,
+    }
+}
+
 fn effect(context: RunContext, checkpoint: Option<CheckpointId>, spec: &RunSpec) -> String {
     let step = start_of(context, checkpoint);
     let changes = spec.parent.as_ref().map_or(0, |parent| parent.changes.len());
+    let ends_at = fork_end(context, step, spec.steps);
+    // Also a run that ended early has not trained the steps of the fork.
+    let has_ended_here = context.state.get().is_over() && step >= context.summary.read().step;
+    let is_longer = has_ended_here || ends_at != context.hyperparameters.read().steps;
     let difference = match (changes, spec.seed) {
+        (0, None) if is_longer => format!("It trains steps {} to {}.", number::whole(step), number::whole(ends_at)),
+        (0, None) if spec.corpus.is_some() => "It trains on another dataset from there on.".to_owned(),
         (0, None) => "Without changes it reproduces this run.".to_owned(),
         (0, Some(_)) => "It trains on other batches from there on.".to_owned(),
         (1, _) => "It differs in one hyperparameter from there on.".to_owned(),
@@ -222,7 +245,7 @@ fn effect(context: RunContext, checkpoint: Option<CheckpointId>, spec: &RunSpec)
     let queue =
         if context.state.get().is_live() { format!(" The new run is queued on {device}.") } else { String::new() };
     format!(
-        "Creates a run from step {} with its weights, optimizer state and random state. {difference}{queue}",
+        "Creates a run from step {} with the same weights, optimizer state and random state. {difference}{queue}",
         number::whole(step)
     )
 }

@@ -44,12 +44,12 @@ pub(super) fn RunHeader() -> impl IntoView {
                 <a
                     class="button"
                     href=compare_path([&parent, &context.id()])
-                    title="Opens the losses of this run and its parent in one chart, with their difference"
+                    title="Open the losses of this run and its parent in one chart, with their difference"
                 >
                     "Compare with parent"
                 </a>
             })}
-            <a class="button" href=at(&format!("/start?from={id}")) title="Opens the New run form with a copy of the plan of this run">
+            <a class="button" href=at(&format!("/start?from={id}")) title="Open the New run form with a copy of the plan of this run">
                 "Duplicate"
             </a>
             <ExportMenu />
@@ -108,9 +108,9 @@ fn identical_steps(compared: &Comparison) -> Option<String> {
     let steps = |count: u64| if count == 1 { "1 step".to_owned() } else { format!("{} steps", number::whole(count)) };
     match (compared.identical_steps, compared.first_difference) {
         (0, None) => None,
-        (0, Some(_)) => Some("differs from its first step".into()),
-        (same, None) => Some(format!("identical for {} so far", steps(same))),
-        (same, Some(_)) => Some(format!("identical for {}", steps(same))),
+        (0, Some(_)) => Some("differs from the parent from its first step on".into()),
+        (same, None) => Some(format!("identical to the parent for {} so far", steps(same))),
+        (same, Some(_)) => Some(format!("identical to the parent for {}", steps(same))),
     }
 }
 

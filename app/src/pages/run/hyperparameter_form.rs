@@ -38,8 +38,12 @@ fn effect(context: RunContext, path: LivePath, new: f64) -> String {
         return sentence(&error);
     }
     match path {
+        LivePath::LEARNING_RATE if current(context, path) == 0.0 => {
+            format!("The learning rate is {} at step {from}.", number::short(new))
+        }
         LivePath::LEARNING_RATE => format!(
-            "The learning rate is {} from step {from} on. The rest of the schedule is rescaled by the same ratio.",
+            "From step {from} on the schedule is multiplied by {} ({} at step {from}).",
+            number::short(new / current(context, path)),
             number::short(new)
         ),
         _ if new == 0.0 && is_off_at_zero(path) => format!("{} is off from step {from} on.", path.row().label),
@@ -70,8 +74,13 @@ pub(super) fn HyperparameterForm(path: LivePath) -> impl IntoView {
     let context = expect_context::<RunContext>();
     let row = path.row();
     let scaled = move |by: f64| current(context, path) * by;
-    let before = untrack(|| current(context, path));
-    let typed = TypedNumber::new(row.values, as_typed(before));
+    // The learning rate follows its schedule, so that a value from when the form was opened would be one of the past.
+    let is_scheduled = path == LivePath::LEARNING_RATE;
+    let typed = match is_scheduled {
+        true => TypedNumber::new(row.values, ""),
+        false => TypedNumber::new(row.values, as_typed(untrack(|| current(context, path)))),
+    };
+    let now = Signal::derive(move || value(path, current(context, path)));
     let reason = RwSignal::new(String::new());
     let input = NodeRef::new();
     focus_on(input);
@@ -111,14 +120,14 @@ pub(super) fn HyperparameterForm(path: LivePath) -> impl IntoView {
             </div>
             <label title=live_meaning(path)>
                 {row.label}<span class="unit">{with_comma(row.unit)}</span>
-                <NumberField number=typed node_ref=input />
+                <NumberField number=typed node_ref=input placeholder=now />
             </label>
             <ReasonField reason />
             <ControlRunField />
             <p class="effect">{move || typed.number().map(|new| effect(context, path, new))}</p>
             <div class="row end">
-                <button class="primary" type="submit" disabled=move || !typed.is_readable()>
-                    {move || format!("Set from step {} on", step_now(context))}
+                <button class="primary" type="submit" disabled=move || typed.number().is_none()>
+                    "Set from the next step on"
                 </button>
             </div>
         </form>

@@ -42,8 +42,8 @@ pub(super) fn HyperparametersMenu() -> impl IntoView {
         _ => false,
     };
     let open = Memo::new(move |_| context.drawer.get().filter(|drawer| is_listed(*drawer)));
-    let title = "Beta 1, weight decay, gradient clipping and gradient accumulation. Other hyperparameters are fixed when \
-        the run starts.";
+    let title = "Change hyperparameters while the run trains: beta 1, weight decay, gradient clipping and gradient \
+        accumulation. Learning rate and intervals have their own menus; all others are fixed.";
     let press = move |_| {
         let is_open = open.get_untracked().is_some();
         context.drawer.update(|drawer| {

@@ -57,7 +57,7 @@ fn IntervalField(path: LivePath) -> impl IntoView {
             </label>
             <button
                 type="submit"
-                title="Applies the interval from the next step on"
+                title="Apply the interval from the next step on"
                 disabled=move || typed.integer().is_none_or(|every| every == current.get())
             >
                 "Set"

@@ -2,10 +2,11 @@
 
 use figure::number;
 use leptos::prelude::*;
-use wire::{Author, Event, EventRecord};
+use wire::{Author, Event, EventRecord, RunId};
 
 use super::{RunContext, author, phrase};
 use crate::components::number::clock;
+use crate::net::live::Live;
 use crate::route::xray_path;
 use crate::session::Session;
 
@@ -128,7 +129,7 @@ pub(super) fn Journal() -> impl IntoView {
             <Show when=move || { numbers.read().len() > limit.get() }>
                 <button
                     class="quiet"
-                    title="Shows more events"
+                    title="Show more events"
                     on:click=move |_| limit.update(|limit| *limit *= 4)
                 >
                     "Older events"
@@ -146,11 +147,18 @@ fn show(number: u64) {
     line.scroll_into_view_with_scroll_into_view_options(&options);
 }
 
+/// The name of a run; its id if the lab no longer lists it.
+fn name_of(live: Live, run: &RunId) -> String {
+    let lab = live.lab.read_untracked();
+    let known = lab.as_ref().and_then(|lab| lab.runs.iter().find(|known| known.id == *run));
+    known.map_or_else(|| run.to_string(), |known| known.name.clone())
+}
+
 /// A link to the batch of a step on the X-ray page.
 #[component]
 pub(super) fn BatchLink(step: u64) -> impl IntoView {
     let context = expect_context::<RunContext>();
-    let title = "Shows the batch of this step colored by loss, and the parameters with the largest gradients";
+    let title = "Show the batch of this step colored by loss, and the parameters with the largest gradients";
     view! {
         <a class="button batch-link" href=format!("{}?batch={step}", xray_path(&context.id())) title=title>
             {format!("Batch of step {}", number::whole(step))}
@@ -162,6 +170,7 @@ pub(super) fn BatchLink(step: u64) -> impl IntoView {
 fn JournalLine(number: u64) -> impl IntoView {
     let context = expect_context::<RunContext>();
     let session = expect_context::<Session>();
+    let live = expect_context::<Live>();
     let record = context.run.read_untracked().events.get(&number).cloned();
     record.map(|record| {
         let me = session.me().map(|me| me.name);
@@ -185,6 +194,13 @@ fn JournalLine(number: u64) -> impl IntoView {
             }
             other => other.phrase(),
         };
+        let words = match &record.event {
+            Event::Forked { from } => {
+                let step = number::whole(from.checkpoint.step);
+                format!("forked from {} at step {step}", name_of(live, &from.run))
+            }
+            event => phrase(event),
+        };
         let place = context.run.read_untracked().curves.place_before(record.step);
         let (segment, step) = (record.segment, record.step);
         // Events of an abandoned branch are fainter.
@@ -206,7 +222,7 @@ fn JournalLine(number: u64) -> impl IntoView {
                 >
                     <span class="mono at">{number::whole(record.step)}</span>
                     <span class="what">
-                        {phrase(&record.event)}
+                        {words}
                         {(record.author != Author::System).then(|| view! {
                             <span class="dim">" by "{author(&record.author, me.as_deref())}</span>
                         })}

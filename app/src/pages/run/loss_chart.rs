@@ -138,7 +138,7 @@ fn smooth_meaning(context: RunContext) -> String {
         Axis::Step => format!(", {}", number::with_unit(smoothed_length(context).ceil().max(1.0), "steps")),
         _ => String::new(),
     };
-    format!("Draws the running mean of the training loss over 1\u{202f}% of the range in view{length}")
+    format!("Draw the running mean of the training loss over 1\u{202f}% of the range in view{length}")
 }
 
 fn unit(in_bits: bool) -> &'static str {
@@ -190,7 +190,7 @@ pub(super) fn LossChart() -> impl IntoView {
                 <Switch
                     label="bits/byte"
                     title=Signal::derive(move || match has_bits.get() {
-                        true => "Loss in bits per byte of text, which is comparable between tokenizers: nats/token \
+                        true => "Show the loss in bits per byte of text, which is comparable between tokenizers: nats/token \
                                  divided by (bytes/token × ln 2)".to_owned(),
                         false => "Available when the dataset is tokenized".to_owned(),
                     })
@@ -200,7 +200,7 @@ pub(super) fn LossChart() -> impl IntoView {
                 />
                 <Switch
                     label="log y"
-                    title="Logarithmic y axis"
+                    title="Use a logarithmic y axis"
                     is_on=Signal::derive(move || context.options.read().is_log)
                     toggle=move || context.options.update(|options| options.is_log = !options.is_log)
                 />
@@ -212,7 +212,7 @@ pub(super) fn LossChart() -> impl IntoView {
                 />
                 <Switch
                     label="ignore outliers"
-                    title="Fits the y axis to 99\u{202f}% of the values; values beyond it are marked at its edge"
+                    title="Fit the y axis to 99\u{202f}% of the values; values beyond it are marked at its edge"
                     is_on=Signal::derive(move || context.options.read().clips_spikes)
                     toggle=move || context.options.update(|options| options.clips_spikes = !options.clips_spikes)
                 />
@@ -246,7 +246,7 @@ fn RangeSwitches() -> impl IntoView {
         {move || is_detached.get().then(|| view! {
             <button
                 class="back-to-live"
-                title="Shows all steps and follows the run again"
+                title="Show all steps and follow the run again"
                 on:click=move |_| context.viewport.set(Viewport::Whole)
             >
                 "Back to live"
@@ -255,19 +255,19 @@ fn RangeSwitches() -> impl IntoView {
         <div class="range" role="group" aria-label="Range in view">
             <Switch
                 label="all"
-                title="Shows the first step to the newest one and follows the run. Shortcut: 0, or double click."
+                title="Show the first step to the newest one and follow the run. Shortcut: 0, or double click."
                 is_on=Signal::derive(move || *context.viewport.read() == Viewport::Whole)
                 toggle=move || context.viewport.set(Viewport::Whole)
             />
             <Switch
                 label="latest 10\u{202f}%"
-                title="Shows the latest 10\u{202f}% of the steps and follows the run"
+                title="Show the latest 10\u{202f}% of the steps and follow the run"
                 is_on=Signal::derive(is_newest)
                 toggle=newest
             />
             <Switch
                 label="full schedule"
-                title="Shows all steps up to the last planned one"
+                title="Show all steps up to the last planned one"
                 is_on=Signal::derive(move || *context.viewport.read() == Viewport::Plan)
                 toggle=move || context.viewport.set(Viewport::Plan)
             />

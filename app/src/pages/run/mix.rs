@@ -34,7 +34,7 @@ pub(super) fn MixButton() -> impl IntoView {
                 drawer=Drawer::Mix
                 label=move || view! { <span class="dim">"Mix"</span>" "<b class="mono">{now.get()}</b>" ▾" }
                 name="Dataset mix"
-                title="Percentage of the sequences that is drawn from each dataset".to_owned()
+                title="Weight of each dataset: the percentage of the sequences that is drawn from it".to_owned()
             >
                 <MixForm />
             </DrawerButton>
@@ -119,7 +119,7 @@ fn MixSlider(place: usize, dataset: String, weights: RwSignal<Vec<f64>>) -> impl
     };
     view! {
         <li>
-            <label title="Percentage of the sequences that is drawn from this dataset">
+            <label title="Weight of the dataset: the percentage of the sequences that is drawn from it">
                 <span class="row">
                     <strong>{dataset.clone()}</strong>
                     <span class="grow"></span>

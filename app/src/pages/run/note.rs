@@ -16,7 +16,7 @@ pub(super) fn NoteButton() -> impl IntoView {
             drawer=Drawer::Note
             label=|| "Note"
             name="Add a note"
-            title=Signal::stored("Adds a note to the journal and a marker to every chart at the current step. Also \
+            title=Signal::stored("Add a note to the journal and a marker to every chart at the current step. Also \
                 available after the run has ended.".to_owned())
             reason=context.no_permission
         >
@@ -59,7 +59,7 @@ fn NoteForm() -> impl IntoView {
                 <button
                     class="primary"
                     type="submit"
-                    title="Adds the note"
+                    title="Add the note"
                     disabled=move || text.read().trim().is_empty()
                 >
                     "Add note"

@@ -13,7 +13,7 @@ pub(super) fn in_progress(command: &Command) -> String {
         Command::Pause { .. } => "Pausing before the next step".into(),
         Command::Resume { .. } => "Resuming".into(),
         Command::Step { steps: 1 } => "Training one step".into(),
-        Command::Step { steps } => format!("Training {steps} steps"),
+        Command::Step { steps } => format!("Training {} steps", number::whole(*steps)),
         Command::Stop { .. } => "Stopping".into(),
         Command::Set { path, .. } => format!("Setting {}", path.row().label.to_lowercase()),
         Command::SetSchedule { schedule: ScheduleChange::LearningRate { .. }, .. } => {
@@ -38,6 +38,7 @@ pub(super) fn in_progress(command: &Command) -> String {
 pub(super) fn applied(record: &EventRecord) -> String {
     match &record.event {
         Event::Stepping { steps: 1 } => format!("Training step {}, then pausing.", number::whole(record.step)),
+        Event::Annotated { .. } => format!("Note added at step {}.", number::whole(record.step)),
         event => format!("At step {}: {}.", number::whole(record.step), phrase(event)),
     }
 }
@@ -91,7 +92,7 @@ pub(super) fn checkpoint(saved: Cause, is_best: bool) -> String {
 /// Reason for saving a checkpoint.
 fn cause(cause: Cause) -> &'static str {
     match cause {
-        Cause::Interval => "interval",
+        Cause::Interval => "periodic",
         Cause::Requested => "requested",
         Cause::BeforeChange => "before a change",
         Cause::Best => "best",

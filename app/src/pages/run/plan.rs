@@ -1,6 +1,6 @@
 //! The plan of the run: its cost, every hyperparameter of the table with its planned value, and the dataset.
 
-use figure::number::{bytes, duration, short, whole, with_unit};
+use figure::number::{bytes, duration, in_unit, short, whole, with_unit};
 use leptos::prelude::*;
 use wire::RunView;
 use wire::hyperparameters::table::TABLE;
@@ -99,8 +99,9 @@ fn datasets(view: &RunView) -> String {
 fn dataset(view: &RunView) -> Vec<Row> {
     let references = &view.references;
     let missing = if references.bytes_per_token.is_some() { "unknown" } else { UNKNOWN };
-    let nats =
-        |value: Option<f64>| value.map_or(missing.to_owned(), |value| format!("{}\u{202f}nats/token", short(value)));
+    let nats = |value: Option<f64>| {
+        value.map_or(missing.to_owned(), |value| format!("{}\u{202f}nats/token", in_unit(value, "nats/token")))
+    };
     vec![
         ("Datasets", datasets(view), "Datasets of the run, with their planned fractions of the sequences."),
         ("Tokenizer", view.plan.tokenizer.to_string(), "Tokenizer of the run."),

@@ -19,7 +19,7 @@ pub(super) fn RollbackButton() -> impl IntoView {
             drawer=Drawer::Rollback
             label=|| view! { <crate::components::Icon name="back" />"Roll back" }
             name="Roll back to a checkpoint"
-            title="Returns to a checkpoint. The steps after it stay visible as an abandoned branch. Shortcut: b.".to_owned()
+            title="Return to a checkpoint. The steps after it stay visible as an abandoned branch. Shortcut: b.".to_owned()
         >
             <RollbackForm />
         </DrawerButton>
@@ -58,7 +58,7 @@ fn RollbackForm() -> impl IntoView {
                 <button
                     class="primary"
                     type="submit"
-                    title="Returns to the checkpoint and continues from it"
+                    title="Return to the checkpoint and continue from it"
                     disabled=move || chosen.get().is_none() || skipped().is_none()
                 >
                     "Roll back"
@@ -70,7 +70,7 @@ fn RollbackForm() -> impl IntoView {
 
 fn effect(context: RunContext, checkpoint: Option<CheckpointId>, skipped: Option<u64>) -> String {
     let (Some(checkpoint), Some(skipped)) = (checkpoint, skipped) else {
-        return "Choose a checkpoint, and write how many batches to skip.".into();
+        return "Choose a checkpoint, and enter how many batches to skip.".into();
     };
     let now = context.summary.read().step;
     let is_abandoned = !context.run.read().curves.lineage().contains(checkpoint.segment, checkpoint.step);

@@ -22,7 +22,7 @@ pub(super) fn SampleButton() -> impl IntoView {
             drawer=Drawer::Sample
             label=|| "Sample"
             name="Generate a sample"
-            title=Signal::derive(move || format!("Generates text with the weights of step \
+            title=Signal::derive(move || format!("Generate text with the weights of step \
                 {}. Shortcut: s.", step_now(context)))
         >
             <SampleForm />
@@ -63,15 +63,15 @@ fn SampleForm() -> impl IntoView {
                 />
             </label>
             <label
-                title="Divides the logits before the softmax, 0 to 1.5. Higher values give more varied text; 0 always \
+                title="Divides the logits before the softmax, 0 to 2. Higher values give more varied text; 0 always \
                        chooses the most likely token. Default: 0.8."
             >
                 "Temperature "<output class="mono">{move || number::short(temperature.get())}</output>
-                <input type="range" min="0" max="1.5" step="0.05" prop:value=move || temperature.get().to_string()
+                <input type="range" min="0" max="2" step="0.05" prop:value=move || temperature.get().to_string()
                     on:input:target=move |event| temperature.set(event.target().value().parse().unwrap_or(0.8)) />
             </label>
             <label title="Number of tokens to generate, 1 to 4\u{202f}096. Default: the sample length of the plan.">
-                "Length"<span class="unit">", tokens (1 to 4\u{202f}096)"</span>
+                "Length"<span class="unit">", tokens"</span>
                 <NumberField number=tokens />
             </label>
             <p class="effect">{move || match temperature.get() {

@@ -40,7 +40,7 @@ pub(super) fn Samples() -> impl IntoView {
             <Show when=move || { numbers.read().len() > limit.get() }>
                 <button
                     class="quiet"
-                    title="Shows more samples"
+                    title="Show more samples"
                     on:click=move |_| limit.update(|limit| *limit *= 4)
                 >
                     "Older samples"
@@ -53,9 +53,9 @@ pub(super) fn Samples() -> impl IntoView {
 fn no_samples(context: RunContext) -> String {
     match context.hyperparameters.read().intervals.sample_every {
         _ if context.state.get().is_over() => "The run generated no samples.".into(),
-        0 => "No samples yet. Periodic samples are disabled. Press s to generate one now.".into(),
+        0 => "No samples yet. Periodic samples are disabled. Select Sample (s) to generate one now.".into(),
         every => format!(
-            "No samples yet. One is generated every {}. Press s to generate one now.",
+            "No samples yet. One is generated every {}. Select Sample (s) to generate one now.",
             number::with_unit(every as f64, "steps")
         ),
     }

@@ -29,7 +29,7 @@ pub(super) fn LearningRateChart() -> impl IntoView {
     let is_editing = Memo::new(move |_| context.draft.read().is_some());
     let title = move || {
         context.disabled_reason.get().unwrap_or_else(|| {
-            "Edits the schedule from the next step on: drag points or choose a common schedule. Shortcut: r.".into()
+            "Edit the schedule from the next step on: drag points or choose a common schedule. Shortcut: r.".into()
         })
     };
     follow_run(context);
@@ -80,7 +80,7 @@ fn ConstantTail() -> impl IntoView {
                     {note} " "
                     <button
                         type="button"
-                        title="Fits the planned schedule to the length of the run, from the next step on. It can be undone."
+                        title="Fit the planned schedule to the length of the run, from the next step on. It can be undone."
                         disabled=move || context.disabled_reason.read().is_some()
                         on:click=move |_| context.change(refit_to(steps))
                     >

@@ -54,14 +54,14 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
             <div class="row" role="group" aria-label="Common schedules">
                 <button
                     type="button"
-                    title="Decreases the learning rate linearly to its final value over half of the remaining steps"
+                    title="Decrease the learning rate linearly to its final value over half of the remaining steps"
                     on:click=move |_| take(StandardCurve::Cooldown(untrack(cooldown)))
                 >
                     "Linear decay"
                 </button>
                 <button
                     type="button"
-                    title="Increases the learning rate to the peak over a tenth of the remaining steps, then decays it along a \
+                    title="Increase the learning rate to the peak over a tenth of the remaining steps, then decay it along a \
                            cosine"
                     on:click=move |_| take(StandardCurve::Rewarm)
                 >
@@ -69,7 +69,7 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                 </button>
                 <button
                     type="button"
-                    title="Keeps the current learning rate to the end"
+                    title="Keep the current learning rate to the end"
                     on:click=move |_| take(StandardCurve::Constant)
                 >
                     "Constant"
@@ -83,7 +83,7 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                     <button
                         type="button"
                         disabled=move || !more.is_readable()
-                        title="Extends the run and decays the learning rate along a cosine to the new end"
+                        title="Extend the run and decay the learning rate along a cosine to the new end"
                         on:click=move |_| if let Some(more) = untrack(|| more.integer()) { take(StandardCurve::ExtendCosine(more)) }
                     >
                         "Cosine"
@@ -91,7 +91,8 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                     <button
                         type="button"
                         disabled=move || !more.is_readable()
-                        title="Extends the run and fits the planned schedule to the new length, as if the run had been planned with it"
+                        title="Extend the run and fit the planned schedule to the new length. Earlier changes of the learning rate are \
+                               discarded."
                         on:click=move |_| if let Some(more) = untrack(|| more.integer()) { take(StandardCurve::Refit(more)) }
                     >
                         "Refit"
@@ -99,14 +100,14 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                     <button
                         type="button"
                         disabled=move || !more.is_readable()
-                        title="Extends the run and keeps the current learning rate to the new end"
+                        title="Extend the run and keep the current learning rate to the new end"
                         on:click=move |_| if let Some(more) = untrack(|| more.integer()) { take(StandardCurve::ExtendConstant(more)) }
                     >
                         "Constant"
                     </button>
                 </span>
                 {move || is_curve().then(|| view! {
-                    <button type="button" title="Converts the schedule to points that can be moved" on:click=to_points>
+                    <button type="button" title="Convert the schedule to points that can be moved" on:click=to_points>
                         "Convert to points"
                     </button>
                 })}
@@ -116,11 +117,11 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                 <ReasonField reason />
                 <ControlRunField />
                 <span class="grow"></span>
-                <button type="button" title="Discards the edit (Esc)" on:click=move |_| leave(context)>"Cancel"</button>
-                <button class="primary" type="submit" title="Changes the schedule from the next step on">"Apply"</button>
+                <button type="button" title="Discard the edit (Esc)" on:click=move |_| leave(context)>"Cancel"</button>
+                <button class="primary" type="submit" title="Change the schedule from the next step on">"Apply"</button>
             </div>
             <p class="small dim">
-                "Drag a point, or focus it and press: arrow keys to move the point, Shift + arrow to move it by 10×, Del to \
+                "Drag a point, or focus it and press: arrow keys to move the point, Shift + arrow to move it 10 times as far, Del to \
                  remove the point, + to insert one after it. A double click adds a point."
             </p>
         </form>
@@ -130,7 +131,7 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
 fn effect(context: RunContext, draft: &ScheduleDraft) -> String {
     let hyperparameters = context.hyperparameters.read();
     let (before, after) = (&hyperparameters.schedule, draft.schedule(&hyperparameters));
-    let last = draft.steps.saturating_sub(1);
+    let (last, old_last) = (draft.steps.saturating_sub(1), hyperparameters.steps.saturating_sub(1));
     if *draft == ScheduleDraft::begin(&hyperparameters, draft.from_step) {
         return "No change yet. Drag a point or choose a schedule.".into();
     }
@@ -145,12 +146,13 @@ fn effect(context: RunContext, draft: &ScheduleDraft) -> String {
         ),
     };
     format!(
-        "Learning rate: {} at step {}, {} half-way, {} at the last step (before the edit: {}). {end} Nothing changes until \
+        "Learning rate: {} at step {}, {} half-way, {} at the last step (before the edit: {} at step {}). {end} Nothing changes until \
          you apply it.",
         at(draft.from_step),
         number::whole(draft.from_step),
         at(middle),
         at(last),
-        number::short(before.learning_rate(last)),
+        number::short(before.learning_rate(old_last)),
+        number::whole(old_last),
     )
 }

@@ -90,7 +90,7 @@ fn failed(
                 <a
                     class="button"
                     href=at(&format!("/start?from={id}"))
-                    title="Opens the New run form with a copy of the plan of this run"
+                    title="Open the New run form with a copy of the plan of this run"
                 >
                     "Duplicate with changes"
                 </a>

@@ -18,14 +18,14 @@ pub(super) fn Transport() -> impl IntoView {
     let is_queued = Memo::new(move |_| context.state.get() == RunState::Queued);
     let has_ended = Memo::new(move |_| context.state.get().is_over() || context.state.get() == RunState::Suspended);
     let pause = move || match context.state.get() {
-        RunState::Paused => format!("Continues with step {}. Shortcut: Space.", step_now(context)),
+        RunState::Paused => format!("Continue with step {}. Shortcut: Space.", step_now(context)),
         RunState::Suspended => {
-            format!("Queues the run again; it continues with step {}. Shortcut: Space.", step_now(context))
+            format!("Queue the run again; it continues with step {}. Shortcut: Space.", step_now(context))
         }
         state if is_resumable(state) => {
-            "Queues the run again; it continues from its newest checkpoint. Shortcut: Space.".into()
+            "Queue the run again; it continues from its newest checkpoint. Shortcut: Space.".into()
         }
-        _ => format!("Pauses before step {}. The model stays in device memory. Shortcut: Space.", step_now(context)),
+        _ => format!("Pause before step {}. The model stays in device memory. Shortcut: Space.", step_now(context)),
     };
     let pause_hint = move || match (context.no_permission.get(), can_resume.get()) {
         (Some(reason), _) => reason,
@@ -62,8 +62,8 @@ pub(super) fn Transport() -> impl IntoView {
             </button>
             <button
                 class="control"
-                title=move || hint(context, is_queued.get(), format!("Trains one step (step {}), then \
-                    pauses. Shortcut: .", step_now(context)))
+                title=move || hint(context, is_queued.get(), format!("Train one step (step {}), then \
+                    pause. Shortcut: .", step_now(context)))
                 disabled=move || is_off(context, is_queued.get())
                 on:click=move |_| context.send(Command::Step { steps: 1 })
             >
@@ -72,8 +72,8 @@ pub(super) fn Transport() -> impl IntoView {
             </button>
             <button
                 class="control"
-                title=move || hint(context, false, format!("Ends the run before step {} and saves a \
-                    checkpoint; asks first.", step_now(context)))
+                title=move || hint(context, false, format!("End the run before step {} and save a \
+                    checkpoint, after a confirmation.", step_now(context)))
                 disabled=move || has_ended.get() || is_off(context, false)
                 on:click=move |_| stop()
             >
@@ -83,7 +83,7 @@ pub(super) fn Transport() -> impl IntoView {
             <Show when=move || context.state.get() == RunState::Paused>
                 <button
                     class="control"
-                    title=move || hint(context, false, "Saves a checkpoint and frees the device for other runs. \
+                    title=move || hint(context, false, "Save a checkpoint and free the device for other runs. \
                         Resume queues the run again.".into())
                     disabled=move || is_off(context, false)
                     on:click=move |_| context.send(Command::Suspend { reason: None })

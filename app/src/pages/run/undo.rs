@@ -4,7 +4,8 @@
 use figure::number;
 use leptos::prelude::*;
 use wire::control::command::UndoMethod;
-use wire::{CheckpointId, Command, Event, EventRecord, RunState};
+use wire::control::saved_schedule::SavedSchedule;
+use wire::{CheckpointId, Command, Event, EventRecord, LivePath, RunState};
 
 use super::checkpoint_list::saved;
 use super::drawer::{DrawerButton, off_reason};
@@ -25,7 +26,7 @@ pub(super) fn UndoButton() -> impl IntoView {
             drawer=Drawer::Undo
             label=|| view! { <Icon name="undo" />"Undo" }
             name="Undo the last change"
-            title="Undoes the last change of a hyperparameter, a schedule or the weights, or the last rollback. \
+            title="Undo the last change of a hyperparameter, a schedule or the weights, or the last rollback. \
                 Shortcut: u.".to_owned()
             reason
         >
@@ -67,6 +68,8 @@ fn UndoForm() -> impl IntoView {
             return view! { <p>"Nothing to undo."</p> }.into_any();
         };
         let number = record.number;
+        let verb = inverse_verb(&record.event);
+        let undoes_rollback = matches!(record.event, Event::RolledBack { .. });
         let me = session.me().map(|me| me.name);
         let who = author(&record.author, me.as_deref());
         let origin = format!(" · step {} · {who}", number::whole(record.step));
@@ -81,15 +84,15 @@ fn UndoForm() -> impl IntoView {
                 {has_inverse.then(|| view! {
                     <div class="way">
                         <p>{move || inverse(context, &record)}</p>
-                        <button class="primary" on:click=move |_| undo(number, UndoMethod::Inverse)>
-                            "Apply the inverse change"
-                        </button>
+                        <button class="primary" on:click=move |_| undo(number, UndoMethod::Inverse)>{verb}</button>
                     </div>
                 })}
                 {before.map(|checkpoint| view! {
                     <div class="way">
-                        <p>{move || rollback(context, checkpoint)}</p>
-                        <button on:click=move |_| undo(number, UndoMethod::Rollback)>"Roll back to before it"</button>
+                        <p>{move || rollback(context, checkpoint, undoes_rollback)}</p>
+                        <button on:click=move |_| undo(number, UndoMethod::Rollback)>
+                            {format!("Roll back to step {}", number::whole(checkpoint.step))}
+                        </button>
                     </div>
                 })}
                 {before.is_none().then(|| view! {
@@ -103,24 +106,60 @@ fn UndoForm() -> impl IntoView {
     }
 }
 
-fn inverse(context: RunContext, record: &EventRecord) -> String {
-    let from = number::whole(context.summary.read().step);
-    let what = match &record.event {
-        Event::Changed { path, old, .. } => {
-            format!("{} is {} again", path.row().label.to_lowercase(), hyperparameter::value(*path, *old))
-        }
-        Event::WeightsEdited { .. } => "the edited weights are divided by the same factors".to_owned(),
-        _ => "the schedule is the same as before the change".to_owned(),
-    };
-    format!("From step {from} on, {what}. What was learned since the change stays.")
+/// The button of the inverse change.
+fn inverse_verb(event: &Event) -> &'static str {
+    match event {
+        Event::WeightsEdited { .. } => "Revert the weight edit",
+        Event::Changed { path, .. } if *path != LivePath::LEARNING_RATE => "Restore the value",
+        _ => "Restore the schedule",
+    }
 }
 
-fn rollback(context: RunContext, checkpoint: CheckpointId) -> String {
-    let steps = context.summary.read().step.saturating_sub(checkpoint.step);
-    let lost = match steps {
-        0 => String::new(),
-        1 => "; the step since then becomes an abandoned branch".to_owned(),
-        steps => format!("; the {} steps since then become an abandoned branch", number::whole(steps)),
+fn inverse(context: RunContext, record: &EventRecord) -> String {
+    let step = context.summary.read().step;
+    let from = number::whole(step);
+    let what = match &record.event {
+        Event::Changed { path, old, .. } if *path != LivePath::LEARNING_RATE => {
+            let (label, old) = (path.row().label.to_lowercase(), hyperparameter::value(*path, *old));
+            format!("Set {label} to {old} again from step {from} on.")
+        }
+        Event::WeightsEdited { .. } => format!("Divide the edited weights by the same factors before step {from}."),
+        Event::ScheduleChanged { old: SavedSchedule::Mix(_), .. } => {
+            format!("Restore the earlier dataset mix from step {from} on.")
+        }
+        Event::ScheduleChanged { old: SavedSchedule::Accumulation(_), .. } => {
+            format!("Restore the earlier gradient accumulation from step {from} on.")
+        }
+        _ => {
+            let rate = restored_learning_rate(context, record, step);
+            let rate = rate.map(|rate| format!(" ({} at step {from})", number::short(rate))).unwrap_or_default();
+            format!("Restore the earlier schedule from step {from} on{rate}.")
+        }
     };
-    format!("The run continues from step {} without the change{lost}.", number::whole(checkpoint.step))
+    match record.event {
+        Event::WeightsEdited { .. } => format!("{what} The other training since then stays."),
+        _ => format!("{what} The weights stay as they are."),
+    }
+}
+
+/// The learning rate at `step` after the inverse change.
+fn restored_learning_rate(context: RunContext, record: &EventRecord, step: u64) -> Option<f64> {
+    let inverse = context.run.read().history().inverse(record.number, step, String::new())?;
+    let mut after = context.hyperparameters.get();
+    let event = after.change(&inverse, step).ok()??;
+    after.apply(&event, step);
+    Some(after.get(LivePath::LEARNING_RATE, step))
+}
+
+fn rollback(context: RunContext, checkpoint: CheckpointId, undoes_rollback: bool) -> String {
+    let from = number::whole(checkpoint.step);
+    if undoes_rollback {
+        return format!("Continue from step {from}, the step before the rollback. The current branch is abandoned.");
+    }
+    let lost = match context.summary.read().step.saturating_sub(checkpoint.step) {
+        0 => String::new(),
+        1 => " The step since then becomes an abandoned branch.".to_owned(),
+        steps => format!(" The {} steps since then become an abandoned branch.", number::whole(steps)),
+    };
+    format!("Continue from step {from} without the change.{lost}")
 }
