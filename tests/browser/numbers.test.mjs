@@ -233,7 +233,7 @@ test("New run: every hyperparameter is sent as it is shown, and resolved as it w
   }
 
   await page.locator("[id='schedule.shape']").selectOption("wsd");
-  const decay = page.getByLabel("Length of the decay in steps");
+  const decay = page.getByLabel("Decay, steps");
   await check("decay", decay, integer(1, 100_000_000), {
     button,
     send: send((spec) => spec.overrides["schedule.shape"].wsd.decay_steps, (plan) => plan.recipe.schedule.shape.wsd.decay_steps),
