@@ -177,17 +177,17 @@ fn Tokenizations(info: CorpusInfo) -> impl IntoView {
                         <th scope="col" title="How the text is split into tokens">"Tokenizer"</th>
                         <th scope="col" class="right" title="Number of different tokens">"Vocabulary size"</th>
                         <th scope="col" class="right" title="Tokens of the training split">
-                            "Train"<span class="unit">", tokens"</span>
+                            "Train"<span class="unit">" tokens"</span>
                         </th>
                         <th scope="col" class="right" title="Tokens of the validation split">
-                            "Val"<span class="unit">", tokens"</span>
+                            "Val"<span class="unit">" tokens"</span>
                         </th>
                         <th scope="col" class="right" title="Mean over the validation split">"Bytes per token"</th>
                         <th scope="col" class="right" title="Entropy of the token frequencies: the lowest loss without context">
-                            "Unigram entropy"<span class="unit">", nats/token"</span>
+                            "Unigram entropy"<span class="unit">" nats/token"</span>
                         </th>
                         <th scope="col" class="right" title="Loss of the generator on the validation split, if it is known">
-                            "Entropy floor"<span class="unit">", nats/token"</span>
+                            "Entropy floor"<span class="unit">" nats/token"</span>
                         </th>
                     </tr></thead>
                     <tbody>{tokenized.iter().map(tokenization_row).collect_view()}</tbody>

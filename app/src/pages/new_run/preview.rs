@@ -226,6 +226,11 @@ fn StartButton() -> impl IntoView {
         Some(Err(error)) => format!("The run cannot start: {}", sentence(&error.message)),
         None => String::new(),
     };
+    // A refusal belongs to the spec that was sent.
+    Effect::new(move || {
+        draft.spec.track();
+        failure.set(None);
+    });
     let start = move |_| {
         is_busy.set(true);
         failure.set(None);

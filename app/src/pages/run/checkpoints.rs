@@ -168,7 +168,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
                 <Show when=move || context.disabled_reason.read().is_none()>
                     <button
                         class="quiet icon-only"
-                        aria-label=move || format!("Roll back to step {}", id.step)
+                        aria-label=move || format!("Roll back to step {}", number::whole(id.step))
                         title="Roll back to this checkpoint; a form opens first"
                         on:click=move |_| start(Drawer::Rollback)
                     >
@@ -178,7 +178,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
                 <Show when=move || context.no_permission.read().is_none()>
                     <button
                         class="quiet icon-only"
-                        aria-label=move || format!("Fork from step {}", id.step)
+                        aria-label=move || format!("Fork from step {}", number::whole(id.step))
                         title="Fork the run from this checkpoint; a form opens first"
                         on:click=move |_| start(Drawer::Fork)
                     >

@@ -63,7 +63,7 @@ fn SampleForm() -> impl IntoView {
                 />
             </label>
             <label
-                title="Divides the logits before the softmax, 0 to 2. Higher values give more varied text; 0 always \
+                title="Divisor of the logits before the softmax, 0 to 2. Higher values give more varied text; 0 always \
                        chooses the most likely token. Default: 0.8."
             >
                 "Temperature "<output class="mono">{move || number::short(temperature.get())}</output>

@@ -156,6 +156,11 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
             is_busy.try_set(false);
         });
     };
+    // A refusal belongs to what was sent; the name is cleared after a success.
+    Effect::new(move || {
+        let _ = (name.read().is_empty(), role.get(), is_link.get(), days.is_readable());
+        failure.set(None);
+    });
     let choose = move |word: String| {
         if let Some(known) = ROLES.into_iter().find(|known| known.name() == word) {
             role.set(known);

@@ -507,6 +507,9 @@ impl fmt::Display for Values {
 
 /// A bound of a range: with an exponent far from 1, so that its zeros need not be counted.
 fn bound(value: f64) -> String {
+    if (1e3..1e5).contains(&value) && value.fract() == 0.0 {
+        return grouped(value as u64);
+    }
     if value == 0.0 || (1e-3..1e5).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
 }
 
