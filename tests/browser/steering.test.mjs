@@ -30,6 +30,8 @@ after(async () => {
 
 /** The description of the loss chart for screen readers, which is updated every few seconds. */
 const description = () => page.locator(".chart.main canvas").first().getAttribute("aria-label");
+/** A number as the page writes it: thin spaces between its thousands. */
+const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, "\\s");
 const answer = (text) => page.locator(".answer .applied", { hasText: text }).waitFor();
 const checkpoints = () => page.locator(".checkpoints li");
 
@@ -229,7 +231,7 @@ test("undo by a rollback abandons the change and the steps after it", async () =
   const choice = page.getByRole("dialog", { name: /Undo the last change/ });
   await choice.getByText("the 2 steps since then become an abandoned branch").waitFor();
   await choice.getByRole("button", { name: /^Roll back to step/ }).click();
-  await answer(`rolled back to step ${changed}`);
+  await answer(new RegExp(`rolled back to step ${grouped(changed)}\\.`));
   await lab.until("the step before it", async () => (await stepsShown(page)) === changed);
   const view = await lab.api(`/runs/${run}`);
   assert.equal(view.hyperparameters.optimizer.grad_clip, 1);
