@@ -71,7 +71,7 @@ test("the x axis changes, and the keyboard moves the crosshair and zooms", async
   await page.locator(".chart.main select").selectOption("tokens");
   await page.locator(".chart.main canvas[aria-label*='tokens']").first().waitFor();
   await page.locator(".chart.main .field").focus();
-  const all = () => page.locator(".chart.main").getByRole("button", { name: "All", exact: true });
+  const all = () => page.locator(".chart.main").getByRole("button", { name: "all", exact: true });
   assert.equal(await all().count(), 0);
   await page.keyboard.press("+");
   await all().waitFor();
