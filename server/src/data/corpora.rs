@@ -122,11 +122,11 @@ impl Corpora {
     }
 }
 
-/// Reports the engine's progress to a job.
+/// Reports the engine's progress to a job, which ends the work once it is cancelled.
 pub fn progress_of(job: &JobHandle) -> impl FnMut(u64, Option<u64>, &'static str) -> bool + '_ {
     |done, total, unit| {
         job.progress(done, total, unit);
-        true
+        !job.is_cancelled()
     }
 }
 
