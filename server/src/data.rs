@@ -1,10 +1,11 @@
 //! The datasets of the lab: their text, the tokens made of it, and the jobs that make them.
 //!
-//! - [`corpora`]: the engine's functions on datasets, each on a separate thread; [`jobs`]: long work as pages follow it;
+//! - [`corpora`]: the engine's functions on datasets, each on a separate thread (`background`); [`jobs`]: long work as pages follow it;
 //! - [`upload`]: files of a request; [`staged`]: uploads that wait to be imported; [`catalogue`] and [`download`]: datasets that are fetched; [`hub`]: those of the Hugging Face hub; [`built_in`]: datasets that are generated.
 //!
 //! [`engine::data`] reads, tokenizes and generates text.
 
+pub(crate) mod background;
 pub mod built_in;
 pub mod catalogue;
 pub mod corpora;

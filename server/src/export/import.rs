@@ -15,6 +15,7 @@ use wire::{DeviceId, Event, RunId, RunState};
 use super::imported_model::{self, NewEntry};
 use super::tarball::{copy, each_member, invalid, is_tarball};
 use super::unpack::{self, Unpacked};
+use crate::data::background;
 use crate::data::upload::Upload;
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -64,8 +65,7 @@ pub(super) async fn store_upload(
         corpora: lab.data.corpora.folder().to_owned(),
     };
     // The folder of the upload is deleted when it is dropped, after the run is stored.
-    let read =
-        tokio::task::spawn_blocking(move || read_upload(&upload, context).map(|imported_run| (imported_run, upload)));
+    let read = background::spawn(move || read_upload(&upload, context).map(|imported_run| (imported_run, upload)));
     let (imported_run, _upload) = read.await.map_err(|source| ApiError::internal("reading an upload", source))??;
     let id = imported_run.run.id.clone();
     let summary = lab.store().import_run(imported_run).await.map_err(|error| match error {

@@ -16,7 +16,7 @@ use super::listing::{HubFile, Listing};
 use crate::data::corpora::progress_of;
 use crate::data::jobs::JobHandle;
 use crate::data::upload::{FILES, dataset_name};
-use crate::data::{Data, no_job};
+use crate::data::{Data, background, no_job};
 use crate::error::ApiError;
 
 /// Ends of the names of files that are read, without those of compression.
@@ -66,7 +66,7 @@ impl Data {
         let id = job.id();
         let import = Import { client, address, listing, files, folder, corpus, name, options };
         let data = self.clone();
-        tokio::task::spawn_blocking(move || {
+        background::spawn(move || {
             let ended = import.run(&data, &job);
             let Import { address, folder, .. } = import;
             // Before the job ends: whoever waits for that may import again at once.
