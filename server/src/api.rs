@@ -17,6 +17,7 @@ pub mod extract;
 pub mod figures;
 pub mod guard;
 pub mod headers;
+pub mod hub;
 pub mod inspections;
 pub mod lab;
 mod leaving;

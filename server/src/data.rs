@@ -1,15 +1,17 @@
 //! The datasets of the lab: their text, the tokens made of it, and the jobs that make them.
 //!
-//! - [`corpora`]: the engine's functions on datasets, each on a separate thread; [`jobs`]: long work as pages follow it;
-//! - [`upload`]: files of a request; [`staged`]: uploads that wait to be imported; [`catalogue`] and [`download`]: datasets that are fetched; [`built_in`]: datasets that are generated.
+//! - [`corpora`]: the engine's functions on datasets, each on a separate thread (`background`); [`jobs`]: long work as pages follow it;
+//! - [`upload`]: files of a request; [`staged`]: uploads that wait to be imported; [`catalogue`] and [`download`]: datasets that are fetched; [`hub`]: those of the Hugging Face hub; [`built_in`]: datasets that are generated.
 //!
 //! [`engine::data`] reads, tokenizes and generates text.
 
+pub(crate) mod background;
 pub mod built_in;
 pub mod catalogue;
 pub mod corpora;
 mod disk;
 pub mod download;
+pub mod hub;
 pub mod jobs;
 pub mod staged;
 pub mod upload;
@@ -23,6 +25,10 @@ use wire::data::corpus::Job;
 use crate::error::ApiError;
 use crate::live::Feed;
 use corpora::Corpora;
+use hub::Hub;
+use hub::address::Address;
+use hub::downloads::{DownloadFolder, Downloads};
+use hub::error::HubError;
 use jobs::{JobHandle, Jobs};
 use staged::Staged;
 
@@ -40,6 +46,9 @@ pub struct Data {
     incoming: PathBuf,
     /// Uploads that wait to be imported.
     staged: Staged,
+    /// The hub that datasets are imported from, and the downloads under way.
+    hub: Hub,
+    downloads: Downloads,
     feed: Feed,
 }
 
@@ -53,14 +62,30 @@ pub enum Outcome<T> {
 
 impl Data {
     /// The datasets in the folder `corpora`.
-    pub fn new(corpora: PathBuf, incoming: PathBuf, feed: Feed) -> Self {
-        Self { corpora: Corpora::new(corpora), jobs: Jobs::default(), incoming, staged: Staged::default(), feed }
+    pub fn new(corpora: PathBuf, incoming: PathBuf, hub: Hub, feed: Feed) -> Self {
+        Self {
+            corpora: Corpora::new(corpora),
+            jobs: Jobs::default(),
+            incoming,
+            staged: Staged::default(),
+            hub,
+            downloads: Downloads::default(),
+            feed,
+        }
     }
 
-    /// Begins a job on a dataset; the Lab page receives its progress.
-    pub fn begin_job(&self, title: String, corpus: CorpusId, unit: &str) -> JobHandle {
+    /// The folder of a download from the hub.
+    ///
+    /// # Errors
+    /// Another job downloads the same; an IO error.
+    pub fn begin_download(&self, address: &Address, commit: &str) -> Result<DownloadFolder, HubError> {
+        self.downloads.begin(&self.incoming, address, commit)
+    }
+
+    /// Begins a job, on a dataset or not; the Lab page receives its progress.
+    pub fn begin_job(&self, title: String, corpus: impl Into<Option<CorpusId>>, unit: &str) -> JobHandle {
         let hub = self.feed.hub.clone();
-        self.jobs.begin(title, corpus, unit, move || hub.lab_changed())
+        self.jobs.begin(title, corpus.into(), unit, move || hub.lab_changed())
     }
 
     /// Waits for the work of a job for [`ANSWER_WITHIN`]; it continues either way.

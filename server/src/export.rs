@@ -1,12 +1,13 @@
 //! Exports and imports: runs as archives, checkpoints as folders for `transformers`, time series as CSV and Parquet.
 //!
 //! - [`archive`], [`hf`] and [`series`] write exports; [`body`] streams them as responses;
-//! - [`import`] reads uploads: [`unpack`] archives of runs, [`imported_model`] models;
+//! - [`import`] reads uploads: [`unpack`] archives of runs, [`imported_model`] models; [`hub`] fetches models;
 //! - [`tarball`] is the file format of everything but series.
 
 pub mod archive;
 pub mod body;
 pub mod hf;
+pub mod hub;
 pub mod import;
 pub mod imported_model;
 pub mod series;

@@ -60,7 +60,7 @@ impl Lab {
     pub fn new(settings: Settings, store: Store) -> Self {
         let feed = Feed::new(store);
         let workers = Workers::new(feed.clone(), settings.data.clone());
-        let data = Data::new(settings.corpora(), settings.incoming(), feed.clone());
+        let data = Data::new(settings.corpora(), settings.incoming(), settings.hub.clone(), feed.clone());
         let (fleet, jobs) = (workers.fleet.clone(), data.jobs.clone());
         let states = LabStates::new(feed.clone(), Box::new(move || fleet.views()), Box::new(move || jobs.list()));
         Self(Arc::new(LabParts {

@@ -1,6 +1,6 @@
 //! The workers: processes that train, each on one device, connected by a WebSocket.
 //!
-//! - [`fleet`]: the connected workers and what each trains; [`link`]: the server's end of a worker's socket;
+//! - [`fleet`]: the connected workers and what each trains; [`link`]: the server's end of a worker's socket; `notes`: what it notes beside its reports;
 //! - [`pending`]: commands that wait for their event; [`liveness`]: runs whose worker has died or is out of reach;
 //! - [`local`]: the workers that the server starts on the devices of its own machine.
 //!
@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod link;
 pub mod liveness;
 pub mod local;
+mod notes;
 pub mod pending;
 
 use std::path::PathBuf;

@@ -1,11 +1,14 @@
 //! Jobs of the server: downloads, imports, tokenization.
 
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use wire::data::corpus::{Job, JobState};
 
 use super::number::{bytes, short};
-use super::{Icon, Progress};
+use super::{Icon, Progress, Toasts};
+use crate::net::api;
 use crate::net::live::Live;
+use crate::session::Session;
 
 /// Number of running jobs; their results are fetched again when it decreases.
 pub(crate) fn running_jobs() -> Memo<usize> {
@@ -30,6 +33,7 @@ impl DismissedJobs {
 #[component]
 pub(crate) fn JobList() -> impl IntoView {
     let (live, dismissed) = (expect_context::<Live>(), expect_context::<DismissedJobs>());
+    let (session, toasts) = (expect_context::<Session>(), expect_context::<Toasts>());
     let jobs = Memo::new(move |_| {
         let lab = live.lab.read();
         let dismissed = dismissed.0.read();
@@ -41,14 +45,15 @@ pub(crate) fn JobList() -> impl IntoView {
             <section class="stack" aria-labelledby="jobs-title">
                 <h2 id="jobs-title">"Server jobs"</h2>
                 <ul class="sheet jobs">{move || {
-                    jobs.get().iter().rev().map(|job| job_line(job, dismissed)).collect_view()
+                    let can_cancel = session.can_steer().then_some(toasts);
+                    jobs.get().iter().rev().map(|job| job_line(job, dismissed, can_cancel)).collect_view()
                 }}</ul>
             </section>
         </Show>
     }
 }
 
-fn job_line(job: &Job, dismissed: DismissedJobs) -> AnyView {
+fn job_line(job: &Job, dismissed: DismissedJobs, can_cancel: Option<Toasts>) -> AnyView {
     let amount =
         |value: u64| if job.unit == "bytes" { bytes(value) } else { format!("{} {}", short(value as f64), job.unit) };
     let progress = match job.total {
@@ -80,7 +85,26 @@ fn job_line(job: &Job, dismissed: DismissedJobs) -> AnyView {
             </button>
         }
     });
-    view! { <li><div class="row"><p class="grow">{title.clone()}</p>{dismiss}</div>{status}</li> }.into_any()
+    let cancel = can_cancel.filter(|_| job.state == JobState::Running).map(|toasts| {
+        let cancel = move |_| {
+            spawn_local(async move {
+                if let Err(failure) = api::hub::cancel(id).await {
+                    toasts.fail("The job was not cancelled", &failure);
+                }
+            });
+        };
+        view! {
+            <button
+                class="quiet icon-only"
+                aria-label=format!("Cancel: {title}")
+                title="Cancel this job"
+                on:click=cancel
+            >
+                <Icon name="close" />
+            </button>
+        }
+    });
+    view! { <li><div class="row"><p class="grow">{title.clone()}</p>{dismiss}{cancel}</div>{status}</li> }.into_any()
 }
 
 /// The title of a failed job: "Import of tales failed" for "Importing tales".

@@ -13,6 +13,7 @@ pub(crate) mod completion;
 pub(crate) mod datasets;
 pub(crate) mod export;
 mod failure;
+pub(crate) mod hub;
 pub(crate) mod inspections;
 pub(crate) mod polling;
 mod request;

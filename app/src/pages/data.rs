@@ -12,7 +12,7 @@ use leptos::task::spawn_local;
 use wire::CorpusId;
 use wire::data::corpus::CorpusInfo;
 
-use crate::components::{Empty, Failure, JobList, Skeleton, running_jobs};
+use crate::components::{Empty, Failure, HubImport, JobList, Skeleton, running_jobs};
 use crate::net::api::{self, ApiFailure};
 use crate::session::Session;
 use catalogue::Catalogue;
@@ -95,6 +95,7 @@ pub(crate) fn DataPage() -> impl IntoView {
             <aside class="stack" aria-label="Jobs and catalog">
                 <JobList />
                 <Catalogue />
+                <Show when=move || session.can_steer()><HubImport route="datasets" /></Show>
             </aside>
         </main>
     }

@@ -30,7 +30,7 @@ pub const WEIGHTS: &str = "model.safetensors";
 /// File of the tokenizer.
 pub const TOKENIZER: &str = "tokenizer.json";
 /// File that names the shard of each tensor.
-const INDEX: &str = "model.safetensors.index.json";
+pub const INDEX: &str = "model.safetensors.index.json";
 /// File of the tokens at which texts begin and end.
 const GENERATION: &str = "generation_config.json";
 /// File of the settings of a tokenizer.

@@ -271,14 +271,17 @@ impl TextTokenizer {
     /// Text of tokens. End of text becomes a blank line; bytes that are not UTF-8 become U+FFFD.
     pub fn decode(&self, tokens: &[u32]) -> String {
         let mut bytes = vec![];
-        for token in tokens {
-            match self.pieces.get(*token as usize) {
-                Some(Some(piece)) => bytes.extend_from_slice(piece),
-                _ if Some(*token) == self.eot => bytes.extend_from_slice(b"\n\n"),
-                _ => {}
-            }
-        }
+        tokens.iter().for_each(|token| self.append_bytes(*token, &mut bytes));
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Appends the bytes of a token, which may be a part of a character. End of text becomes a blank line.
+    pub fn append_bytes(&self, token: u32, bytes: &mut Vec<u8>) {
+        match self.pieces.get(token as usize) {
+            Some(Some(piece)) => bytes.extend_from_slice(piece),
+            _ if Some(token) == self.eot => bytes.extend_from_slice(b"\n\n"),
+            _ => {}
+        }
     }
 
     /// Number of tokens that no text gives, besides the end-of-text token: a byte-pair encoding has them if its text gave fewer merges than

@@ -23,6 +23,7 @@ struct Recorder {
     rows: Vec<Row>,
     reports: Vec<Report>,
     inspections: Vec<InspectionUpdate>,
+    activities: Vec<Option<String>>,
     /// Commands that are sent once this many steps have been reported.
     script: Vec<(u64, Vec<Command>)>,
     send: Option<mpsc::Sender<NumberedCommand>>,
@@ -62,6 +63,9 @@ impl Reporter for Recorder {
     }
     fn inspection(&mut self, update: InspectionUpdate) {
         self.inspections.push(update);
+    }
+    fn activity(&mut self, what: Option<String>) {
+        self.activities.push(what);
     }
 }
 
@@ -122,6 +126,20 @@ fn a_run_learns_evaluates_samples_and_ends() {
     assert!(
         recorder.reports.iter().any(|report| matches!(&report.event, Event::Sampled { text, .. } if !text.is_empty()))
     );
+}
+
+#[test]
+fn each_evaluation_reports_its_progress_up_to_the_last_batch() {
+    let recorder = Lab::new("progress").train(TINY, vec![]);
+    let evaluations: Vec<&[Option<String>]> = recorder.activities.split_inclusive(Option::is_none).collect();
+    assert_eq!(evaluations.len(), 3, "at 20, 40 and the end: {:?}", recorder.activities);
+    for evaluation in evaluations {
+        let count = evaluation.len() - 1;
+        assert!(count >= 1 && evaluation[count].is_none(), "{evaluation:?}");
+        for (number, what) in (1..).zip(&evaluation[..count]) {
+            assert_eq!(what.as_deref(), Some(format!("evaluating: batch {number} of {count}").as_str()));
+        }
+    }
 }
 
 #[test]

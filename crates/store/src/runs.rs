@@ -215,4 +215,24 @@ impl Store {
         database::runs::save_status(&mut transaction, run, &status, stored_seq, event_count).await?;
         self.changed(transaction, run, true).await
     }
+
+    /// Replaces the message of a run that is live, if it is still `before`. Returns the summary if it changed.
+    pub async fn replace_message(
+        &self,
+        run: &RunId,
+        before: Option<&str>,
+        after: Option<String>,
+    ) -> Result<Option<RunSummary>, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let found = database::runs::status(&mut transaction, run).await?;
+        let Some((mut status, stored_seq, event_count)) = found else {
+            return Err(StoreError::UnknownRun { run: run.clone() });
+        };
+        if !status.state.is_live() || status.message.as_deref() != before || status.message == after {
+            return Ok(None);
+        }
+        status.message = after;
+        database::runs::save_status(&mut transaction, run, &status, stored_seq, event_count).await?;
+        self.changed(transaction, run, true).await.map(Some)
+    }
 }

@@ -5,7 +5,7 @@ pub mod architecture;
 use serde::{Deserialize, Serialize};
 
 use crate::error::PlanError;
-use crate::number::grouped;
+use crate::number::{grouped, product};
 
 /// At most this many divisors are named in a hint.
 const NAMED_DIVISORS: usize = 6;
@@ -199,46 +199,52 @@ impl ModelPlan {
 
     /// Number of parameters.
     pub fn parameters(&self) -> u64 {
-        let positions = if self.positions == Positions::Learned { self.seq * self.d_model } else { 0 };
-        let head = if self.tied_head { 0 } else { self.vocab * self.d_model };
-        (self.vocab * self.d_model + positions + head + self.layers * self.block_parameters() + self.norm_parameters())
-            as u64
+        let table = |rows: usize, is_there: bool| if is_there { product([rows, self.d_model]) } else { 0 };
+        table(self.vocab, true)
+            .saturating_add(table(self.seq, self.positions == Positions::Learned))
+            .saturating_add(table(self.vocab, !self.tied_head))
+            .saturating_add(self.body_parameters())
     }
 
     /// Number of parameters without the embeddings, the N of scaling laws.
     pub fn body_parameters(&self) -> u64 {
-        (self.layers * self.block_parameters() + self.norm_parameters()) as u64
+        (self.layers as u64).saturating_mul(self.block_parameters()).saturating_add(self.norm_parameters())
     }
 
-    fn norm_parameters(&self) -> usize {
-        if self.norm == Norm::Layer && self.bias { 2 * self.d_model } else { self.d_model }
+    fn norm_parameters(&self) -> u64 {
+        product([if self.norm == Norm::Layer && self.bias { 2 } else { 1 }, self.d_model])
     }
 
-    fn block_parameters(&self) -> usize {
-        let (d, kv) = (self.d_model, self.kv_heads * self.d_head());
-        let attention = d * d + 2 * d * kv + d * d;
-        let mlp = if self.mlp == Mlp::Swiglu { 3 * d * self.d_ff } else { 2 * d * self.d_ff };
-        let mlp_up = if self.mlp == Mlp::Swiglu { 2 * self.d_ff } else { self.d_ff };
-        let qkv_biases = if self.has_qkv_bias() { d + 2 * kv } else { 0 };
-        let biases = if self.bias { d + mlp_up + d } else { 0 };
-        attention + mlp + qkv_biases + biases + 2 * self.norm_parameters()
+    fn block_parameters(&self) -> u64 {
+        let (d, kv) = (self.d_model, product([self.kv_heads, self.d_head()]));
+        let up = if self.mlp == Mlp::Swiglu { 2 } else { 1 };
+        let kv_weights = kv.saturating_mul(2).saturating_mul(d as u64);
+        let qkv_biases = if self.has_qkv_bias() { kv.saturating_mul(2).saturating_add(d as u64) } else { 0 };
+        let biases = if self.bias { product([2, d]).saturating_add(product([up, self.d_ff])) } else { 0 };
+        [product([2, d, d]), kv_weights, product([up + 1, d, self.d_ff]), qkv_biases, biases]
+            .into_iter()
+            .fold(self.norm_parameters().saturating_mul(2), u64::saturating_add)
     }
 
     /// FLOPs of one training token, forward and backward: 6 per multiplying weight, and 12 L d T of attention
     /// (Chowdhery et al. 2022, appendix B).
     pub fn flops_per_token(&self) -> f64 {
-        let multiplied = self.body_parameters() as f64 + (self.vocab * self.d_model) as f64;
-        6.0 * multiplied + 12.0 * (self.layers * self.d_model * self.seq) as f64
+        let multiplied = self.body_parameters() as f64 + product([self.vocab, self.d_model]) as f64;
+        6.0 * multiplied + 12.0 * product([self.layers, self.d_model, self.seq]) as f64
     }
 
     /// Upper estimate of the training memory in bytes, in 32-bit floats, for `rows` sequences split over `replicas`: weights, two moments, a
     /// gradient per replica, the activations for the backward pass, and the logits with their gradient.
     pub fn training_bytes(&self, rows: usize, replicas: usize) -> u64 {
-        let weights = self.parameters() * 4 * (3 + replicas as u64);
-        let per_token = self.layers * (16 * self.d_model + 5 * self.d_ff + 3 * self.heads * self.seq)
-            + 4 * self.d_model
-            + 4 * self.vocab;
-        weights + (rows * self.seq * per_token * 4) as u64 + 64_000_000
+        let weights = self.parameters().saturating_mul(4).saturating_mul((replicas as u64).saturating_add(3));
+        let of_block = [product([16, self.d_model]), product([5, self.d_ff]), product([3, self.heads, self.seq])];
+        let of_block = of_block.into_iter().fold(0, u64::saturating_add);
+        let per_token = (self.layers as u64)
+            .saturating_mul(of_block)
+            .saturating_add(product([4, self.d_model]))
+            .saturating_add(product([4, self.vocab]));
+        let activations = product([rows, self.seq, 4]).saturating_mul(per_token);
+        weights.saturating_add(activations).saturating_add(64_000_000)
     }
 
     /// Checks that the model can be built.

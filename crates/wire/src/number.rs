@@ -29,6 +29,11 @@ pub fn grouped(value: u64) -> String {
     text
 }
 
+/// A product of sizes, at most the largest number.
+pub(crate) fn product<const N: usize>(factors: [usize; N]) -> u64 {
+    factors.iter().fold(1, |product: u64, factor| product.saturating_mul(*factor as u64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

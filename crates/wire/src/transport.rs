@@ -1,4 +1,5 @@
-//! The messages between processes: worker and server ([`link`]), server and page ([`live`]).
+//! The messages between processes: worker and server ([`link`], with [`note`]s), server and page ([`live`]).
 
 pub mod link;
 pub mod live;
+pub mod note;

@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header::AUTH
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use wire::transport::link::{FromServer, FromWorker};
+use wire::transport::note::WorkerNote;
 
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
@@ -67,6 +68,8 @@ fn is_final(error: &WorkerError) -> bool {
 async fn session(config: &WorkerConfig, state: &mut WorkerState, pause: &mut Duration) -> Result<(), WorkerError> {
     let url = config.link_url()?;
     let mut connection = Connection { socket: connect(&url, &config.token).await?, url };
+    // Before any report: the server converts their times by the clock in the note.
+    connection.note(&state.note()).await?;
     let hello = state.hello();
     connection.send(&hello).await?;
     match timeout(SILENCE, connection.next()).await {
@@ -127,6 +130,7 @@ async fn exchange(connection: &mut Connection, state: &mut WorkerState) -> Resul
                     return Err(connection.broken("the server has not sent anything for 10 seconds"));
                 }
                 let heartbeat = state.heartbeat();
+                connection.note(&state.note()).await?;
                 connection.send(&heartbeat).await?;
                 connection.ping().await?;
             }
@@ -185,6 +189,11 @@ impl Connection {
     async fn send(&mut self, message: &FromWorker) -> Result<(), WorkerError> {
         let bytes = wire::encode::to_bytes(message).map_err(|source| self.broken(source))?;
         self.put(Message::binary(bytes)).await
+    }
+
+    async fn note(&mut self, note: &WorkerNote) -> Result<(), WorkerError> {
+        let text = serde_json::to_string(note).map_err(|source| self.broken(source))?;
+        self.put(Message::text(text)).await
     }
 
     async fn ping(&mut self) -> Result<(), WorkerError> {

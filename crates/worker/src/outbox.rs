@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use wire::inspect::request::Inspection;
@@ -16,6 +16,9 @@ use wire::transport::link::Item;
 use wire::{RunId, RunState};
 
 use crate::spool::{Limit, Spool, SpoolError};
+
+/// Work between two steps that takes less is not shown.
+const SHOWN_AFTER: Duration = Duration::from_secs(2);
 
 /// Wakes the link when the training thread has something to send.
 #[derive(Debug, Default)]
@@ -45,6 +48,8 @@ pub(crate) struct Outbox {
     updates: Mutex<BTreeMap<String, InspectionUpdate>>,
     /// Requested inspections, until the training has taken them.
     requested: Mutex<Option<Vec<Inspection>>>,
+    /// What the run does between two steps, and since when.
+    activity: Mutex<Option<(Instant, String)>>,
     acked: AtomicU64,
     is_over: AtomicBool,
     is_abandoned: AtomicBool,
@@ -64,6 +69,7 @@ impl Outbox {
             signal,
             updates: Mutex::default(),
             requested: Mutex::default(),
+            activity: Mutex::default(),
             acked: AtomicU64::new(0),
             is_over: AtomicBool::new(is_over),
             is_abandoned: AtomicBool::new(false),
@@ -116,6 +122,13 @@ impl Outbox {
         }
     }
 
+    /// Sets what the run does between two steps; the same work keeps its beginning while its progress changes.
+    pub(crate) fn set_activity(&self, what: Option<String>) {
+        let mut activity = locked(&self.activity);
+        let since = activity.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+        *activity = what.map(|what| (since, what));
+    }
+
     /// The requested inspections, if the training has not taken them yet.
     pub(crate) fn take_requested(&self) -> Option<Vec<Inspection>> {
         locked(&self.requested).take()
@@ -131,6 +144,12 @@ impl Outbox {
         };
         locked(&self.updates).retain(|key, update| !is_requested(update) || keys.contains(key));
         *locked(&self.requested) = Some(inspections);
+    }
+
+    /// What the run has been doing between two steps for at least [`SHOWN_AFTER`].
+    pub(crate) fn long_activity(&self) -> Option<String> {
+        let activity = locked(&self.activity);
+        activity.as_ref().filter(|(since, _)| since.elapsed() >= SHOWN_AFTER).map(|(_, what)| what.clone())
     }
 
     /// Called each second: writes pending reports, and syncs the file.

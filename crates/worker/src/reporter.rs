@@ -81,6 +81,11 @@ impl RunReporter {
         self.outbox.blocked()
     }
 
+    /// What the run does between two steps and how far it is; `None` when it is done.
+    pub fn activity(&mut self, what: Option<String>) {
+        self.outbox.set_activity(what);
+    }
+
     pub(crate) fn report_event(&mut self, event: Event, state: RunState) {
         let (segment, step) = (self.segment, self.step);
         self.report(Report {

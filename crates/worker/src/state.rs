@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use wire::control::command::NumberedCommand;
 use wire::inspect::request::Inspection;
 use wire::transport::link::{FromServer, FromWorker, PROTOCOL};
+use wire::transport::note::{Activity, WorkerNote};
 use wire::{Command, RunId, WorkerId};
 
 use crate::config::{WorkerConfig, host_name};
@@ -15,6 +16,7 @@ use crate::error::WorkerError;
 use crate::leaving::Leaving;
 use crate::load::LoadMeter;
 use crate::outbox::{Outbox, Signal};
+use crate::reporter::now_ms;
 use crate::spool::{self, Limit, Spool, SpoolError};
 use crate::training::{Assignment, Ending, Trainer, Training};
 
@@ -131,6 +133,15 @@ impl WorkerState {
                 .map(|outbox| (outbox.run.clone(), outbox.last()))
                 .collect(),
         }
+    }
+
+    /// A note with the clock, and with what keeps the run from training.
+    pub(crate) fn note(&self) -> WorkerNote {
+        let training = self.training.as_ref().filter(|training| !training.outbox.is_over());
+        let activity = training.and_then(|training| {
+            training.outbox.long_activity().map(|what| Activity { run: training.run().clone(), what })
+        });
+        WorkerNote { clock_ms: Some(now_ms()), activity }
     }
 
     /// A heartbeat with the current load.

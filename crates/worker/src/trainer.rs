@@ -87,6 +87,10 @@ impl Reporter for RunReporter {
         RunReporter::requested_inspections(self)
     }
 
+    fn activity(&mut self, what: Option<String>) {
+        RunReporter::activity(self, what);
+    }
+
     fn blocked(&self) -> Option<String> {
         RunReporter::blocked(self)
     }

@@ -2,11 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
+use wire::ApiErrorBody;
 use wire::data::corpus::Job;
 use wire::device::DeviceView;
 use wire::transport::live::LabState;
 
-use crate::auth::Viewer;
+use super::extract::Path;
+use crate::auth::{Steerer, Viewer};
+use crate::data::no_job;
 use crate::error::ApiError;
 use crate::lab::Lab;
 
@@ -26,4 +30,14 @@ pub async fn list_devices(_: Viewer, State(lab): State<Lab>) -> Json<Vec<DeviceV
 #[utoipa::path(get, path = "/jobs", tag = "lab", responses((status = 200, body = Vec<Job>)))]
 pub async fn list_jobs(_: Viewer, State(lab): State<Lab>) -> Json<Vec<Job>> {
     Json(lab.data.jobs.list())
+}
+
+/// Cancels a running job, which is no longer listed once its work has ended; removes an ended job from the list.
+#[utoipa::path(delete, path = "/jobs/{id}", tag = "lab", params(("id" = u64, Path)), responses((status = 204), (status = 404, body = ApiErrorBody)))]
+pub async fn cancel_job(_: Steerer, State(lab): State<Lab>, Path(id): Path<u64>) -> Result<StatusCode, ApiError> {
+    if !lab.data.jobs.remove(id) {
+        return Err(no_job(id));
+    }
+    lab.feed.lab_changed();
+    Ok(StatusCode::NO_CONTENT)
 }

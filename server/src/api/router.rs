@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 use super::log::log_errors;
 use super::openapi::Document;
 use super::{
-    checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, inspections, lab, metrics,
-    openapi, page, planning, reached, runs, series, session, sockets, tokens, uploads,
+    checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, hub, inspections, lab,
+    metrics, openapi, page, planning, reached, runs, series, session, sockets, tokens, uploads,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -99,6 +99,7 @@ fn data_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(lab::get_lab))
         .routes(routes!(lab::list_devices))
         .routes(routes!(lab::list_jobs))
+        .routes(routes!(lab::cancel_job))
         .routes(routes!(checks::list_checks))
         .routes(routes!(corpora::get_corpus, corpora::delete_corpus))
         .routes(routes!(corpora::list_skipped))
@@ -108,6 +109,8 @@ fn data_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(uploads::list_skipped_of_upload))
         .routes(routes!(corpora::list_catalogue))
         .routes(routes!(corpora::download_corpus))
+        .routes(routes!(hub::import_hub_dataset))
+        .routes(routes!(hub::import_hub_model))
 }
 
 /// Routes that bound the size of their body themselves.

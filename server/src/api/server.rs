@@ -10,6 +10,7 @@ use wire::access::{Role, TokenKind};
 use super::leaving;
 use super::router::router;
 use crate::data::built_in;
+use crate::data::hub::downloads::is_kept;
 use crate::lab::Lab;
 use crate::lab::open::{ServeError, open_store};
 use crate::lab::settings::Settings;
@@ -83,10 +84,10 @@ fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     }
 }
 
-/// Removes uploads that an earlier server did not finish. Partial downloads stay, because they can be continued.
+/// Removes uploads that an earlier server did not finish. Partial downloads stay, because they can be continued, those of the hub for a week.
 fn remove_partial_uploads(lab: &Lab) {
     let Ok(entries) = std::fs::read_dir(lab.settings.incoming()) else { return };
-    for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+    for path in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir() && !is_kept(path)) {
         if let Err(error) = std::fs::remove_dir_all(&path) {
             tracing::warn!("{} could not be removed: {error}", path.display());
         }

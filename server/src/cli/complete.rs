@@ -76,7 +76,7 @@ fn write(data: &Path, request: impl Read, out: &mut impl Write) -> Result<(), Ap
     let weights = Weights::new(saved.specs(), flat);
     let model = &saved.manifest.plan.recipe.model;
     let mut reader = TokenContext::new(model, &weights, &prompt, tokenizer.start(), &device);
-    let mut writer = TokenWriter { out, tokenizer: &tokenizer, waiting: vec![], lines: 0 };
+    let mut writer = TokenWriter { out, tokenizer: &tokenizer, waiting: vec![], left: ask.tokens, lines: 0 };
     let args = SampleArgs {
         tokens: ask.tokens,
         temperature: ask.temperature,
@@ -159,11 +159,15 @@ fn encode(tokenizer: &TextTokenizer, prompt: &str) -> Result<Vec<u32>, ApiErrorB
     })
 }
 
-/// Writes a line for each token. A character of several bytes may be several tokens; its text is written with the last of them.
+/// Writes a line for each token. A character of several bytes may be several tokens; its text is written with the last of them. Bytes that
+/// are no character become U+FFFD, also those of a character that the end of the text cuts.
 struct TokenWriter<'a, W> {
     out: &'a mut W,
     tokenizer: &'a TextTokenizer,
-    waiting: Vec<u32>,
+    /// Bytes that begin a character.
+    waiting: Vec<u8>,
+    /// Tokens that are still to come.
+    left: u32,
     lines: u32,
 }
 
@@ -186,18 +190,22 @@ impl<W: Write> TokenWriter<'_, W> {
     }
 
     fn text(&mut self, token: u32) -> String {
-        if self.tokenizer.ends().contains(&token) {
-            return String::new();
+        self.left = self.left.saturating_sub(1);
+        let is_end = self.tokenizer.ends().contains(&token);
+        if !is_end {
+            self.tokenizer.append_bytes(token, &mut self.waiting);
         }
-        self.waiting.push(token);
-        let text = self.tokenizer.decode(&self.waiting);
-        // No character has more than four bytes.
-        if text.ends_with(char::REPLACEMENT_CHARACTER) && self.waiting.len() < 4 {
-            return String::new();
-        }
-        self.waiting.clear();
-        text
+        let kept = if is_end || self.left == 0 { 0 } else { unfinished(&self.waiting) };
+        let rest = self.waiting.split_off(self.waiting.len() - kept);
+        String::from_utf8_lossy(&std::mem::replace(&mut self.waiting, rest)).into_owned()
     }
+}
+
+/// Number of bytes at the end that begin a character and do not end it.
+fn unfinished(bytes: &[u8]) -> usize {
+    let last = bytes.utf8_chunks().last().map(|chunk| chunk.invalid()).unwrap_or_default();
+    let is_cut = std::str::from_utf8(last).is_err_and(|error| error.error_len().is_none());
+    if is_cut { last.len() } else { 0 }
 }
 
 #[cfg(test)]
@@ -207,12 +215,41 @@ mod tests {
     #[test]
     fn a_character_of_several_tokens_is_written_whole() {
         let tokenizer = TextTokenizer::byte();
-        let mut writer = TokenWriter { out: &mut Vec::new(), tokenizer: &tokenizer, waiting: vec![], lines: 0 };
-        let written: Vec<String> = "a中é".bytes().map(|byte| writer.text(u32::from(byte))).collect();
-        assert_eq!(written, ["a", "", "", "中", "", "é"]);
-        let broken: String = [0xff, 0xfe, 0xff, 0xfe].map(|byte| writer.text(byte)).concat();
-        assert_eq!(broken, "\u{fffd}".repeat(4));
-        assert_eq!(writer.text(256), "", "the end of a document adds no text");
+        let written = |bytes: &[u8], tokens: usize| -> Vec<String> {
+            let (waiting, left) = (vec![], tokens as u32);
+            let mut writer = TokenWriter { out: &mut Vec::new(), tokenizer: &tokenizer, waiting, left, lines: 0 };
+            bytes.iter().map(|byte| writer.text(u32::from(*byte))).collect()
+        };
+        assert_eq!(written("a中é".as_bytes(), 9), ["a", "", "", "中", "", "é"]);
+        assert_eq!(written(&[0xff, 0xfe, 0xff, 0xfe], 9).concat(), "\u{fffd}".repeat(4));
+        assert_eq!(
+            written(b"\xff\xff\xe4\xb8\xad", 9).concat(),
+            "\u{fffd}\u{fffd}中",
+            "bytes before a character do not cut it"
+        );
+        assert_eq!(written("\u{fffd}a".as_bytes(), 9).concat(), "\u{fffd}a", "a model may write U+FFFD itself");
+    }
+
+    #[test]
+    fn bytes_of_a_character_that_the_end_cuts_are_shown() {
+        let tokenizer = TextTokenizer::byte();
+        let text = |tokens: &[u32], length: u32| -> String {
+            let mut writer =
+                TokenWriter { out: &mut Vec::new(), tokenizer: &tokenizer, waiting: vec![], left: length, lines: 0 };
+            tokens.iter().map(|token| writer.text(*token)).collect()
+        };
+        for cut in ["\u{e9}", "中", "\u{1f98a}"] {
+            let bytes: Vec<u32> = cut.bytes().map(u32::from).collect();
+            for count in 1..bytes.len() {
+                let cut = &bytes[..count];
+                assert_eq!(text(cut, count as u32), "\u{fffd}", "the number of tokens ends the text");
+                assert_eq!(text(&[cut, &[256]].concat(), 99), "\u{fffd}", "the end of the document ends it");
+                let all: Vec<u8> = cut.iter().map(|byte| *byte as u8).collect();
+                assert_eq!(text(&[cut, &[97]].concat(), 99), format!("{}a", String::from_utf8_lossy(&all)));
+            }
+            assert_eq!(tokenizer.decode(&bytes[..1]), "\u{fffd}", "samples of a run show them too");
+        }
+        assert_eq!(text(&[97, 256], 99), "a", "the end of a document adds no text");
     }
 
     #[test]

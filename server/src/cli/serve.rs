@@ -1,11 +1,14 @@
 //! `kindling serve`: the arguments of a server.
 
+use std::io;
 use std::net::SocketAddr;
 
 use clap::Args;
+use wire::data::hub::HubToken;
 
 use super::data::DataArgs;
 use crate::api::server;
+use crate::data::hub::{DEFAULT_URL, Hub};
 use crate::lab::network::Network;
 use crate::lab::open::ServeError;
 use crate::lab::public_url::PublicUrl;
@@ -21,6 +24,14 @@ Examples:
     kindling serve --listen 0.0.0.0:7878 --allow-host lab.example.org
   Serve behind a reverse proxy on this machine, under a path:
     kindling serve --public-url https://example.org/lab/ --trusted-proxy 127.0.0.1";
+
+/// Environment variable with an access token of the hub, as its own tools read it.
+const HUB_TOKEN: &str = "HF_TOKEN";
+
+/// Why a text is not the address of a hub.
+#[derive(Debug, thiserror::Error)]
+#[error("expected an address such as {DEFAULT_URL}")]
+pub struct HubUrlError;
 
 /// Serves the lab in the browser and trains on this machine's devices; the first line printed is the address to open.
 #[derive(Debug, Args)]
@@ -41,6 +52,12 @@ pub struct ServeArgs {
     /// Address or range (CIDR) of a proxy whose X-Forwarded-Host, -Proto and -Prefix headers count; may be given several times [default: none]
     #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
     trusted_proxies: Vec<Network>,
+    /// Address of the Hugging Face hub, or of a mirror, that models and datasets are imported from
+    #[arg(long, value_name = "URL", env = "KINDLING_HUB_URL", default_value = DEFAULT_URL, value_parser = parse_hub_url)]
+    hub_url: String,
+    /// File with an access token of the hub, for imports that give none [default: the environment variable HF_TOKEN, if it is set]
+    #[arg(long, value_name = "FILE", value_parser = read_token)]
+    hub_token_file: Option<HubToken>,
     /// Start no workers on this machine's devices
     #[arg(long)]
     no_workers: bool,
@@ -59,13 +76,28 @@ impl ServeArgs {
     }
 
     pub(super) fn settings(self) -> Settings {
+        let in_environment = || std::env::var(HUB_TOKEN).ok().filter(|token| !token.trim().is_empty()).map(HubToken);
         Settings {
             allowed_hosts: self.allowed_hosts,
             public_url: self.public_url,
             trusted_proxies: self.trusted_proxies,
+            hub: Hub { url: self.hub_url, token: self.hub_token_file.or_else(in_environment) },
             starts_workers: !self.no_workers,
             queue_limit: self.queue_limit,
             ..Settings::new(self.data.folder, self.listen)
         }
     }
+}
+
+fn parse_hub_url(text: &str) -> Result<String, HubUrlError> {
+    let plain = text.trim().trim_end_matches('/');
+    let host = plain.strip_prefix("https://").or_else(|| plain.strip_prefix("http://")).ok_or(HubUrlError)?;
+    match host.is_empty() || host.contains(['?', '#', '@']) || host.chars().any(char::is_whitespace) {
+        true => Err(HubUrlError),
+        false => Ok(plain.to_owned()),
+    }
+}
+
+fn read_token(path: &str) -> io::Result<HubToken> {
+    std::fs::read_to_string(path).map(|text| HubToken(text.trim().to_owned()))
 }

@@ -3,7 +3,7 @@
 use wire::CorpusId;
 use wire::data::corpus::{CatalogueEntry, Job};
 
-use super::{Data, download, no_job};
+use super::{Data, background, download, no_job};
 use crate::error::ApiError;
 
 /// A row of the catalogue.
@@ -94,7 +94,7 @@ pub async fn fetch(data: &Data, corpus: CorpusId) -> Result<Job, ApiError> {
     let job = data.begin_job(format!("Downloading {}", entry.name), corpus, "bytes");
     let id = job.id();
     let shared = data.clone();
-    tokio::task::spawn_blocking(move || {
+    background::spawn(move || {
         download::fetch(&shared, &entry, job);
         shared.feed.wake_queue();
     });

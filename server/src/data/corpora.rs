@@ -8,6 +8,7 @@ use wire::data::corpus::{CorpusInfo, DatasetInfo};
 use wire::data::tokenizer::Tokenizer;
 use wire::{CorpusId, RunPlan};
 
+use super::background;
 use super::jobs::JobHandle;
 use crate::error::ApiError;
 
@@ -101,7 +102,7 @@ impl Corpora {
         work: impl FnOnce(&Path, &JobHandle) -> Result<T, DataError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let folder = self.folder.clone();
-        let task = tokio::task::spawn_blocking(move || {
+        let task = background::spawn(move || {
             let ended = work(&folder, &job);
             match &ended {
                 Ok(_) => job.done(),
@@ -122,11 +123,11 @@ impl Corpora {
     }
 }
 
-/// Reports the engine's progress to a job.
+/// Reports the engine's progress to a job, which ends the work once it is cancelled.
 pub fn progress_of(job: &JobHandle) -> impl FnMut(u64, Option<u64>, &'static str) -> bool + '_ {
     |done, total, unit| {
         job.progress(done, total, unit);
-        true
+        !job.is_cancelled()
     }
 }
 

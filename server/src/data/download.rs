@@ -124,7 +124,8 @@ fn check_hash(entry: &CatalogueEntry, part: &Path) -> Result<(), DownloadError> 
     Err(DownloadError::WrongHash { found, expected: expected.clone() })
 }
 
-fn hash_of(path: &Path) -> io::Result<String> {
+/// SHA-256 of a file, in hex.
+pub(super) fn hash_of(path: &Path) -> io::Result<String> {
     let mut context = Context::new(&SHA256);
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 256 * 1024];
@@ -148,7 +149,8 @@ fn import(data: &Data, entry: &CatalogueEntry, part: &Path, job: &JobHandle) -> 
     Ok(())
 }
 
-fn host_of(url: &str) -> String {
+/// The host of an address, for messages.
+pub(super) fn host_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.split(['/', ':']).next().unwrap_or(rest).to_owned()
 }

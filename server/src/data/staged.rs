@@ -11,7 +11,7 @@ use engine::data::import::{ISSUES_FILE, preview_files};
 use wire::data::corpus::CorpusInfo;
 use wire::data::import::{ImportOptions, StagedUpload};
 
-use super::upload::{Upload, UploadQuery, displayed};
+use super::upload::{Upload, UploadQuery, dataset_name};
 use super::{Data, Outcome};
 use crate::error::ApiError;
 use crate::live::clock::now_ms;
@@ -132,7 +132,7 @@ impl Data {
         options: ImportOptions,
     ) -> Result<Outcome<CorpusInfo>, ApiError> {
         let (upload, _) = self.staged.get(id)?;
-        let name = name.map(displayed).filter(|name| !name.is_empty()).unwrap_or_else(|| upload.name());
+        let name = name.map(dataset_name).transpose()?.flatten().unwrap_or_else(|| upload.name());
         let (staged, imported) = (self.staged.clone(), id.to_owned());
         self.import(upload, &name, options, move || drop(staged.remove(&imported))).await
     }

@@ -24,8 +24,8 @@ use super::{Data, Outcome};
 use crate::error::ApiError;
 
 /// Maximum number of files in one upload.
-const FILES: usize = 20_000;
-/// Characters of a name that is displayed.
+pub(super) const FILES: usize = 20_000;
+/// Characters of the name of a dataset or a file.
 const NAME_CHARS: usize = 120;
 /// Text that an upload of the maximum size may hold for each of its bytes; texts are compressed to a third or a quarter.
 const TEXT_PER_BYTE: u64 = 4;
@@ -35,7 +35,7 @@ const CHECK_BYTES: u64 = 16_000_000;
 #[derive(Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UploadQuery {
-    /// Display name; by default the name of the first file or of the folder.
+    /// Display name, at most 120 characters; by default the name of the first file or of the folder, cut to that length.
     pub(crate) name: Option<String>,
     /// Name of a plain body; its extension says what it is. `text.txt` by default.
     pub(crate) filename: Option<String>,
@@ -68,7 +68,7 @@ impl Data {
     ) -> Result<Upload, ApiError> {
         let filename = query.filename.clone().unwrap_or_else(|| "text.txt".to_owned());
         let mut upload = Upload::new(self, max_bytes)?;
-        (upload.given_name, upload.options) = (query.name, options);
+        (upload.given_name, upload.options) = (query.name.as_deref().map(dataset_name).transpose()?.flatten(), options);
         upload.receive(request, &filename).await?;
         if upload.files.is_empty() {
             return Err(
@@ -106,7 +106,7 @@ impl Data {
     }
 
     /// An id made from a name that no dataset has yet.
-    async fn free_id(&self, name: &str) -> Result<CorpusId, ApiError> {
+    pub(super) async fn free_id(&self, name: &str) -> Result<CorpusId, ApiError> {
         let taken: Vec<CorpusId> = self.corpora.list().await?.into_iter().map(|info| info.id).collect();
         let wanted = slug(name);
         let numbered = (2..10_000).map(|number| format!("{wanted}-{number}"));
@@ -140,6 +140,14 @@ impl Upload {
         let folder = folder.map_err(|source| write_failed("making a folder for an upload", source))?;
         let options = ImportOptions::default();
         Ok(Self { folder, given_name: None, options, files: vec![], bytes: 0, max_bytes, checked_bytes: 0 })
+    }
+
+    /// Files that are on disk already, and stay there.
+    pub(crate) fn of(data: &Data, files: Vec<(String, PathBuf)>) -> Result<Self, ApiError> {
+        let mut upload = Self::new(data, u64::MAX)?;
+        upload.bytes = files.iter().filter_map(|(_, path)| Some(path.metadata().ok()?.len())).sum();
+        upload.files = files;
+        Ok(upload)
     }
 
     /// The files as the engine reads them, with these options.
@@ -182,7 +190,7 @@ impl Upload {
         let key = part.name().unwrap_or_default().to_owned();
         let value = part.text().await.map_err(form_failed)?;
         if key == "name" {
-            self.given_name = Some(value);
+            self.given_name = dataset_name(&value)?;
             return Ok(());
         }
         set_option(&mut self.options, &key, &value)
@@ -221,15 +229,14 @@ impl Upload {
 
     /// The given name, or one made of the first file's.
     pub(super) fn name(&self) -> String {
-        let given = self.given_name.as_deref().map(displayed).filter(|name| !name.is_empty());
-        given.unwrap_or_else(|| {
+        self.given_name.clone().unwrap_or_else(|| {
             let first = self.files.first().map_or("text", |(name, _)| name.as_str());
             let stem = if first.contains('/') {
                 first.split('/').next()
             } else {
                 first.rsplit_once('.').map(|(stem, _)| stem)
             };
-            stem.filter(|stem| !stem.is_empty()).unwrap_or(first).to_owned()
+            cut(stem.filter(|stem| !stem.is_empty()).unwrap_or(first))
         })
     }
 }
@@ -255,8 +262,24 @@ fn is_form(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.starts_with("multipart/form-data"))
 }
 
-/// A name for display: one line, at most [`NAME_CHARS`] characters. Never used as a path.
-pub(super) fn displayed(name: &str) -> String {
+/// The name of a dataset as it is stored and displayed: trimmed, on one line, at most [`NAME_CHARS`] characters; `None` for an empty one.
+/// Never used as a path.
+///
+/// # Errors
+/// 422 for any other name.
+pub(crate) fn dataset_name(name: &str) -> Result<Option<String>, ApiError> {
+    let name = name.trim();
+    if name.chars().count() > NAME_CHARS || name.chars().any(char::is_control) {
+        let message = format!("{:?} … is not a valid name for a dataset", cut(name));
+        return Err(ApiError::invalid("name_invalid", message)
+            .field("name")
+            .hint(format!("give at most {NAME_CHARS} characters on one line")));
+    }
+    Ok(Some(name.to_owned()).filter(|name| !name.is_empty()))
+}
+
+/// A name made of that of a file, cut to [`NAME_CHARS`] characters.
+fn cut(name: &str) -> String {
     name.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect()
 }
 

@@ -15,6 +15,7 @@ use wire::{DeviceId, Event, RunId, RunState};
 use super::imported_model::{self, NewEntry};
 use super::tarball::{copy, each_member, invalid, is_tarball};
 use super::unpack::{self, Unpacked};
+use crate::data::background;
 use crate::data::upload::Upload;
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -23,7 +24,7 @@ use crate::runs::create::new_id;
 use crate::runs::name::{NAME_CHARS, checked_name};
 
 /// Maximum number of files that a model needs: its texts, and the shards of its weights.
-const FILES: usize = 256;
+pub(super) const FILES: usize = 256;
 
 /// Imports what a request contains as a run.
 ///
@@ -34,11 +35,21 @@ pub async fn import(lab: &Lab, request: Request, name: Option<String>, author: A
     upload.receive(request, "archive.tar").await?;
     let shared = lab.clone();
     // The caller may disconnect: a run that has been received is imported as a whole.
-    let work = tokio::spawn(async move { store_upload(&shared, upload, name, author).await });
+    let work = tokio::spawn(async move { store_upload(&shared, upload, name, author, None).await });
     work.await.map_err(|source| ApiError::internal("importing a run", source))?
 }
 
-async fn store_upload(lab: &Lab, upload: Upload, wanted: Option<String>, author: Author) -> Result<RunId, ApiError> {
+/// Imports received files as a run; `from` says where a model comes from, for the journal.
+///
+/// # Errors
+/// 422 for invalid content; an IO error.
+pub(super) async fn store_upload(
+    lab: &Lab,
+    upload: Upload,
+    wanted: Option<String>,
+    author: Author,
+    from: Option<String>,
+) -> Result<RunId, ApiError> {
     if upload.files.is_empty() || upload.bytes == 0 {
         return Err(ApiError::invalid("upload_empty", "the upload is empty")
             .hint("send the archive of a run, or all files of the folder of a model: config.json, model.safetensors, tokenizer.json"));
@@ -47,14 +58,14 @@ async fn store_upload(lab: &Lab, upload: Upload, wanted: Option<String>, author:
     let taken = lab.store().runs(true).await?;
     let context = Context {
         wanted,
+        from,
         author,
         taken: taken.into_iter().map(|run| (run.id, run.name)).collect(),
         devices: lab.workers.fleet.infos(),
         corpora: lab.data.corpora.folder().to_owned(),
     };
     // The folder of the upload is deleted when it is dropped, after the run is stored.
-    let read =
-        tokio::task::spawn_blocking(move || read_upload(&upload, context).map(|imported_run| (imported_run, upload)));
+    let read = background::spawn(move || read_upload(&upload, context).map(|imported_run| (imported_run, upload)));
     let (imported_run, _upload) = read.await.map_err(|source| ApiError::internal("reading an upload", source))??;
     let id = imported_run.run.id.clone();
     let summary = lab.store().import_run(imported_run).await.map_err(|error| match error {
@@ -70,6 +81,7 @@ async fn store_upload(lab: &Lab, upload: Upload, wanted: Option<String>, author:
 struct Context {
     /// Display name in the request.
     wanted: Option<String>,
+    from: Option<String>,
     author: Author,
     /// Ids and names of the runs of the lab.
     taken: Vec<(RunId, String)>,
@@ -95,9 +107,9 @@ fn read_upload(upload: &Upload, context: Context) -> Result<ImportedRun, ApiErro
         Some(tarball) => unpack_model(tarball, &folder)?,
         None => (upload.files.clone(), "model".to_owned()),
     };
-    let Context { wanted, author, taken, devices, corpora } = context;
+    let Context { wanted, from, author, taken, devices, corpora } = context;
     let name = free_name(&wanted.unwrap_or(given), &taken);
-    let entry = NewEntry { id: new_id().1, name, author, at_ms: now_ms() };
+    let entry = NewEntry { id: new_id().1, name, from, author, at_ms: now_ms() };
     imported_model::read(&files, &folder, &corpora, entry, &choose_device(None, &devices))
 }
 
@@ -145,7 +157,7 @@ fn unpack_model(tarball: &Path, folder: &Path) -> Result<(Vec<(String, PathBuf)>
 /// The run of an archive as a run of this lab: with a free id and name, on a device of this lab, and with its tokenizer stored.
 fn adopt(unpacked: Unpacked, context: Context) -> Result<ImportedRun, ApiError> {
     let Unpacked { record, mut events, tokenizer, series, checkpoints, kindling } = unpacked;
-    let Context { wanted, author, taken, devices, corpora } = context;
+    let Context { wanted, author, taken, devices, corpora, .. } = context;
     let mut plan = record.plan;
     if let Some(file) = tokenizer {
         plan.tokenizer = save_imported(&corpora, &file)?;

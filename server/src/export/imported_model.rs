@@ -29,6 +29,8 @@ pub struct NewEntry {
     pub id: RunId,
     /// Display name.
     pub name: String,
+    /// Where the model comes from, if not from uploaded files.
+    pub from: Option<String>,
     /// Author of the import.
     pub author: Author,
     /// Time of the import, ms since 1970.
@@ -48,12 +50,12 @@ pub fn read(
 ) -> Result<ImportedRun, ApiError> {
     let import = import::read(files)?;
     import.keep_tokenizer(corpora)?;
-    let what = describe(&import);
+    let what = entry.from.iter().cloned().chain([describe(&import)]).collect::<Vec<_>>().join(": ");
     let plan = plan(&import, device);
     wire::run::plan::check_imported(&plan)?;
     let root = folder.join("model");
     let info = write(import, &plan, &entry, &root)?;
-    let NewEntry { id, name, author, at_ms } = entry;
+    let NewEntry { id, name, author, at_ms, .. } = entry;
     let record = |number, event| EventRecord {
         number,
         segment: 0,

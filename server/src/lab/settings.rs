@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::network::Network;
 use super::public_url::PublicUrl;
+use crate::data::hub::Hub;
 
 /// Default address: this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7878";
@@ -34,6 +35,8 @@ pub struct Settings {
     pub upload_bytes: u64,
     /// Largest import of a run or model, bytes.
     pub import_bytes: u64,
+    /// The hub that models and datasets are imported from.
+    pub hub: Hub,
     /// Start one worker for each device of this machine.
     pub starts_workers: bool,
     /// Maximum number of queued runs per device.
@@ -58,6 +61,7 @@ impl Settings {
             trusted_proxies: vec![],
             upload_bytes: UPLOAD_BYTES,
             import_bytes: IMPORT_BYTES,
+            hub: Hub::default(),
             starts_workers: true,
             queue_limit: QUEUE_LIMIT,
         }

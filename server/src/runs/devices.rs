@@ -59,10 +59,16 @@ impl DeviceChoice {
     }
 }
 
-/// A device that has not reported yet, for the plan of a fork, which keeps the replicas of its parent.
-pub fn unreported(id: DeviceId) -> DeviceInfo {
-    let name = id.to_string();
-    unknown_device(id, &name, DeviceKind::Cpu)
+/// The device of a fork that has not reported yet: the one or the kind that it names, or that of its parent. A fork keeps the replicas of its
+/// parent, so it is planned without knowing the device. Where others have reported, a device that is named and has not is unknown.
+pub fn missing(spec: &RunSpec, parent: &DeviceId, known: &[DeviceInfo]) -> Option<DeviceInfo> {
+    let id = spec.device.as_ref().unwrap_or(parent);
+    let kind = spec.device.as_ref().and_then(kind_of);
+    let is_missing = match kind {
+        Some(kind) => known.iter().all(|device| device.kind != kind),
+        None => known.is_empty(),
+    };
+    is_missing.then(|| unknown_device(id.clone(), id.as_str(), kind.unwrap_or(DeviceKind::Cpu)))
 }
 
 /// Id of the stand-in.
@@ -136,6 +142,25 @@ mod tests {
         let name = id.to_owned();
         let id = id.parse().unwrap();
         DeviceInfo { id, name, kind, backend: String::new(), cores: 2, memory_bytes: 0, flops_per_sec }
+    }
+
+    #[test]
+    fn a_fork_waits_for_a_device_that_has_not_reported() {
+        let cpu = device("cpu", DeviceKind::Cpu, 1.0);
+        let check = |word: Option<&str>, known: &[DeviceInfo], expected: Option<(&str, DeviceKind)>| {
+            let spec = RunSpec { device: word.map(|word| word.parse().unwrap()), ..RunSpec::default() };
+            let found = missing(&spec, &"far-cpu".parse().unwrap(), known);
+            let found = found.as_ref().map(|device| (device.id.as_str(), device.kind));
+            assert_eq!(found, expected, "{word:?} of {}", known.len());
+        };
+        check(None, &[], Some(("far-cpu", DeviceKind::Cpu)));
+        check(Some("vulkan-0"), &[], Some(("vulkan-0", DeviceKind::Cpu)));
+        check(Some("cpu"), &[], Some(("cpu", DeviceKind::Cpu)));
+        check(Some("gpu"), &[], Some(("gpu", DeviceKind::Gpu)));
+        check(Some("gpu"), &[cpu.clone()], Some(("gpu", DeviceKind::Gpu)));
+        check(Some("cpu"), &[cpu.clone()], None);
+        check(Some("vulkan-0"), &[cpu.clone()], None);
+        check(None, &[cpu], None);
     }
 
     #[test]

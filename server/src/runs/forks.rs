@@ -150,19 +150,12 @@ async fn resolve(
 ) -> Result<(PlanView, Vec<(Command, Event)>), ApiError> {
     let fleet = &lab.workers.fleet;
     let mut known = fleet.infos();
-    if known.is_empty() && spec.device.is_none() {
-        // The fork waits for the device of its parent, which reports later.
-        known.push(devices::unreported(parent.plan.device.clone()));
-    }
-    let spec = devices::choose(spec, &known).spec;
-    if spec.device.as_ref().is_some_and(devices::is_stand_in) {
-        let message = "no device has reported yet, and a fork needs one that can read the checkpoint of its parent";
-        return Err(PlanError::new("device", message)
-            .hint("leave the device out to wait for that of the parent")
-            .into());
-    }
+    // The fork waits for its device, which reports later.
+    known.extend(devices::missing(spec, &parent.plan.device, &known));
+    let choice = devices::choose(spec, &known);
     let corpora = lab.data.corpora.list().await?;
-    let (view, changes) = fork::resolve_fork(&spec, &parent.plan, origin, &known, &corpora)?;
+    let (mut view, changes) = fork::resolve_fork(&choice.spec, &parent.plan, origin, &choice.devices, &corpora)?;
+    view.notes.extend(choice.note);
     // The checkpoint is on the disk of the machine that wrote it.
     let hosts = (fleet.host_of(&parent.plan.device), fleet.host_of(&view.plan.device));
     if let (Some(there), Some(here)) = &hosts

@@ -3,6 +3,7 @@
 //! other worker.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use wire::{Command, DeviceId, Event, RunId, RunState, encode};
 
 use super::Workers;
 use super::fleet::{Connection, DeviceTaken, TO_WORKER};
+use super::notes::{self, Notes};
 use crate::error::ApiError;
 
 /// A worker that has sent nothing for so long is disconnected; it sends a heartbeat each second.
@@ -72,7 +74,8 @@ pub async fn serve(workers: Workers, socket: WebSocket) {
     let (sink, mut stream) = socket.split();
     let (to_worker, outgoing) = mpsc::channel(TO_WORKER);
     let writer = tokio::spawn(write(sink, outgoing));
-    let mut link = match greet(&workers, &mut stream, number, &to_worker).await {
+    let notes = Arc::new(Notes::default());
+    let mut link = match greet(&workers, &mut stream, number, &to_worker, &notes).await {
         Ok(link) => link,
         Err(end) => {
             tracing::warn!("a worker was refused: {end}");
@@ -84,7 +87,7 @@ pub async fn serve(workers: Workers, socket: WebSocket) {
     };
     tracing::info!("the worker of {} connected", link.device);
     let (read, to_store) = mpsc::channel(TO_STORE);
-    let reader = tokio::spawn(read_all(stream, read, workers.clone(), link.device.clone()));
+    let reader = tokio::spawn(read_all(stream, read, workers.clone(), link.device.clone(), notes));
     let stored = link.store_all(to_store).await;
     let end = match stored {
         Err(end) => end,
@@ -116,14 +119,15 @@ async fn write(mut sink: SplitSink<WebSocket, Message>, mut outgoing: mpsc::Rece
     let _ = sink.close().await;
 }
 
-/// The next binary message.
-async fn next(stream: &mut SplitStream<WebSocket>) -> Result<Bytes, LinkEnd> {
+/// The next binary message; the notes before it are read.
+async fn next(stream: &mut SplitStream<WebSocket>, notes: &Notes) -> Result<Bytes, LinkEnd> {
     loop {
         match timeout(SILENCE, stream.next()).await {
             Err(_) => return Err(LinkEnd::Silent),
             Ok(None | Some(Ok(Message::Close(_)))) => return Err(LinkEnd::Closed),
             Ok(Some(Err(source))) => return Err(source.into()),
             Ok(Some(Ok(Message::Binary(bytes)))) => return Ok(bytes),
+            Ok(Some(Ok(Message::Text(note)))) => notes.take(&note),
             Ok(Some(Ok(_))) => {}
         }
     }
@@ -147,9 +151,10 @@ async fn read_all(
     to_store: mpsc::Sender<FromWorker>,
     workers: Workers,
     device: DeviceId,
+    notes: Arc<Notes>,
 ) -> LinkEnd {
     loop {
-        match next(&mut stream).await.and_then(|bytes| decode(&bytes)) {
+        match next(&mut stream, &notes).await.and_then(|bytes| decode(&bytes)) {
             Ok(FromWorker::Heartbeat { load }) => {
                 workers.fleet.heartbeat(&device, load);
                 workers.feed.lab_changed();
@@ -170,8 +175,9 @@ async fn greet(
     stream: &mut SplitStream<WebSocket>,
     number: u64,
     to_worker: &mpsc::Sender<FromServer>,
+    notes: &Arc<Notes>,
 ) -> Result<Link, LinkEnd> {
-    let first = next(stream).await?;
+    let first = next(stream, notes).await?;
     // The version is read first: the rest of another version's Hello may not decode.
     match protocol_of(&first) {
         None => return Err(LinkEnd::NoHello),
@@ -204,7 +210,8 @@ async fn greet(
         restore_state(workers, &run).await?;
     }
     workers.feed.wake_queue();
-    Ok(Link { workers: workers.clone(), device: id, to_worker: to_worker.clone(), stopped: vec![] })
+    let notes = Arc::clone(notes);
+    Ok(Link { workers: workers.clone(), device: id, to_worker: to_worker.clone(), notes, stopped: vec![] })
 }
 
 /// Whether a worker may continue the run that it trains: the run is known, not deleted, not suspended, and has not ended except by being
@@ -252,13 +259,29 @@ struct Link {
     workers: Workers,
     device: DeviceId,
     to_worker: mpsc::Sender<FromServer>,
+    notes: Arc<Notes>,
     /// Runs that are not in this lab, and that the worker was ordered to stop.
     stopped: Vec<RunId>,
 }
 
 impl Link {
     async fn store_all(&mut self, mut messages: mpsc::Receiver<FromWorker>) -> Result<(), LinkEnd> {
-        while let Some(message) = messages.recv().await {
+        let (notes, mut shown) = (Arc::clone(&self.notes), None);
+        loop {
+            let message = tokio::select! {
+                message = messages.recv() => match message {
+                    Some(message) => message,
+                    None => return Ok(()),
+                },
+                activity = notes.changed() => {
+                    let before = std::mem::replace(&mut shown, activity.clone());
+                    // The message only informs: the reports are stored without it too.
+                    if let Err(error) = notes::show(&self.workers.feed, before, activity).await {
+                        tracing::debug!("the message of a run could not be stored: {error}");
+                    }
+                    continue;
+                }
+            };
             match message {
                 FromWorker::Items { run, first_seq, items } => self.store_items(run, first_seq, items).await?,
                 FromWorker::Inspection { run, update } => self.take_update(&run, update).await,
@@ -266,11 +289,11 @@ impl Link {
                 FromWorker::Hello { .. } => return Err(LinkEnd::SecondHello),
             }
         }
-        Ok(())
     }
 
     /// Stores reports, then publishes them, then acknowledges them.
-    async fn store_items(&mut self, run: RunId, first_seq: u64, items: Vec<Item>) -> Result<(), LinkEnd> {
+    async fn store_items(&mut self, run: RunId, first_seq: u64, mut items: Vec<Item>) -> Result<(), LinkEnd> {
+        self.notes.convert(&mut items);
         let last_seq = first_seq + items.len() as u64 - u64::from(!items.is_empty());
         match self.workers.feed.store.ingest(&run, first_seq, items).await {
             Ok(ingested) => self.publish(run, ingested).await,

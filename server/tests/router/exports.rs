@@ -413,6 +413,32 @@ async fn an_imported_model_can_be_forked_and_exported() {
     assert_eq!(play["datasets"][0]["tokenizer"], view["plan"]["tokenizer"], "tokenized with the imported tokenizer");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_is_queued_before_any_device_has_reported() {
+    let lab = Lab::open().await;
+    let files = ["config.json", "model.safetensors", "tokenizer.json"].map(|name| (name, golden("gpt2", name)));
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, content)| (*name, content.as_slice())).collect();
+    let parent = lab.import_files(&files).await.json()["summary"]["id"].as_str().unwrap().to_owned();
+    let text = "to be or not to be\n".repeat(500);
+    assert_eq!(lab.upload("name=play", text.as_bytes()).await.status, StatusCode::CREATED);
+    for (device, planned) in [
+        ("", "cpu"),
+        (r#", "device": "cpu""#, "cpu"),
+        (r#", "device": "gpu""#, "gpu"),
+        (r#", "device": "vulkan-0""#, "vulkan-0"),
+        (r#", "device": "far-vulkan-3""#, "far-vulkan-3"),
+    ] {
+        let forked = lab_fork(&lab, &parent, format!(r#", "corpus": "play", "steps": 5{device}"#)).await;
+        assert_eq!(forked.status, StatusCode::CREATED, "{device}: {:?}", forked.json());
+        let view = forked.json();
+        assert_eq!((&view["summary"]["state"], &view["plan"]["device"]), (&"queued".into(), &planned.into()), "{view}");
+        let reason = view["summary"]["message"].as_str().unwrap_or_default();
+        assert!(reason.starts_with("waits for") && reason.contains(planned), "{device}: {reason}");
+        let plan = format!(r#"{{"parent": {{"run": "{parent}"}}, "corpus": "play", "steps": 5{device}}}"#);
+        assert_eq!(lab.post("/api/v1/plan", &lab.steer, &plan).await.status, StatusCode::OK, "{device}");
+    }
+}
+
 /// A tar file of these files, below a folder.
 fn tar_of(folder: &str, files: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(vec![]);

@@ -7,6 +7,7 @@ mod checks;
 mod completions;
 mod documented;
 mod exports;
+mod hub;
 mod inspections;
 mod lab;
 mod link;

@@ -66,6 +66,55 @@ async fn an_upload_without_anything_usable_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn names_of_datasets_have_a_limit_and_unknown_options_are_refused() {
+    let lab = Lab::open().await;
+    let (long, most) = ("x".repeat(121), "é".repeat(120));
+    let staged =
+        lab.send(ask("POST", "/api/v1/uploads", Some(&lab.steer)).body(Body::from("text")).unwrap()).await.json();
+    let import = format!("/api/v1/uploads/{}/import", staged["id"].as_str().unwrap());
+    for name in [&long, "two\nlines", "bell\u{7}", &format!("{long}\u{301}")] {
+        let query = format!("name={}", name.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>());
+        let form = form(&[("name", name)], &[("a.txt", b"text")]);
+        for answer in [
+            lab.upload(&query, b"text").await,
+            lab.send(
+                ask("POST", &format!("/api/v1/uploads?{query}"), Some(&lab.steer)).body(Body::from("text")).unwrap(),
+            )
+            .await,
+            post_form(&lab, "/api/v1/corpora", form).await,
+            lab.post(&import, &lab.steer, &json!({"name": name}).to_string()).await,
+        ] {
+            let error = answer.json();
+            assert_eq!(
+                (answer.status.as_u16(), answer.code().as_str(), &error["field"]),
+                (422, "name_invalid", &json!("name")),
+                "{error}"
+            );
+            assert!(error["hint"].as_str().unwrap().contains("120 characters"), "{error}");
+            assert!(error["message"].as_str().unwrap().len() < 300, "{error}");
+        }
+    }
+    for (options, said) in
+        [(json!({"fields": "a"}), "fields"), (json!({"Field": "a"}), "Field"), (json!({"strict": 1}), "strict")]
+    {
+        let answer = lab.post(&import, &lab.steer, &json!({"options": options}).to_string()).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (422, "body_invalid"), "{:?}", answer.json());
+        assert!(answer.json().to_string().contains(said), "{:?}", answer.json());
+    }
+    assert_eq!(lab.get("/api/v1/corpora", &lab.view).await.json(), json!([]));
+    let answer = lab.post(&import, &lab.steer, &json!({"name": most}).to_string()).await;
+    assert_eq!((answer.status, answer.json()["name"].as_str()), (StatusCode::CREATED, Some(most.as_str())));
+    let file = format!("filename={}.txt", "y".repeat(150));
+    let answer = lab.upload(&file, b"text").await;
+    assert_eq!(
+        answer.json()["name"].as_str().map(str::len),
+        Some(120),
+        "the name of a file is cut: {:?}",
+        answer.json()
+    );
+}
+
+#[tokio::test]
 async fn files_and_folders_become_datasets_with_ids_of_their_own() {
     let lab = Lab::open().await;
     let text = "to be or not to be\n".repeat(50);

@@ -56,7 +56,7 @@ fn Entry(entry: CatalogueEntry) -> impl IntoView {
             .read()
             .iter()
             .flat_map(|lab| &lab.jobs)
-            .any(|job| job.corpus == *id.read_value() && job.state == JobState::Running)
+            .any(|job| job.corpus.as_ref() == Some(&*id.read_value()) && job.state == JobState::Running)
     });
     let fetch = move |_| {
         is_requested.set(true);

@@ -72,6 +72,9 @@ fn origin(source: &Source) -> String {
         }
         Source::Files { names } => format!("Imported from {}", names.join(", ")),
         Source::Catalogue { url } => format!("Downloaded from {url}"),
+        Source::Hub { repo, revision } => {
+            format!("Downloaded from the Hugging Face hub: {repo} at {}", revision.chars().take(8).collect::<String>())
+        }
     }
 }
 

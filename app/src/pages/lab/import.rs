@@ -7,7 +7,7 @@ use leptos::task::spawn_local;
 use web_sys::File;
 
 use crate::components::number::bytes;
-use crate::components::{Failure, Progress, Toasts};
+use crate::components::{Failure, HubImport, Progress, Toasts};
 use crate::net::api::{ApiFailure, export};
 use crate::route::{Router, run_path};
 use crate::session::Session;
@@ -90,6 +90,7 @@ fn ImportForm() -> impl IntoView {
                 </button>
                 <input type="file" hidden multiple node_ref=input on:change:target=take />
             </div>
+            <HubImport route="models" />
         </section>
     }
 }

@@ -175,6 +175,7 @@ fn DatasetCard(info: CorpusInfo, is_mix: Memo<bool>) -> impl IntoView {
         Source::Generated { .. } => "Generated, with known entropy floor",
         Source::Files { .. } => "Imported",
         Source::Catalogue { .. } => "From the catalog",
+        Source::Hub { .. } => "From the Hugging Face hub",
     };
     let chosen = id.clone();
     let is_chosen = move || match &draft.spec.read().mix {

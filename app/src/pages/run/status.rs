@@ -14,7 +14,7 @@ const FAILED: &str = "Its metrics and journal are kept. Resume continues from it
 const LOST: &str = "All values that the worker reported are kept. When it reconnects, it sends the values that it stored meanwhile. \
     Resume continues from the newest checkpoint.";
 
-/// Shown above the charts; nothing for a run that trains or has finished.
+/// Shown above the charts; nothing for a run that has finished or trains without a message.
 #[component]
 pub(super) fn StatusPanel() -> impl IntoView {
     let context = expect_context::<RunContext>();
@@ -34,6 +34,7 @@ pub(super) fn StatusPanel() -> impl IntoView {
             }
             .into_any(),
         ),
+        RunState::Running => message().map(|message| view! { <div class="status"><p>{message}</p></div> }.into_any()),
         RunState::Suspended => Some(
             view! {
                 <div class="status">

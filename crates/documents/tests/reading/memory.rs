@@ -79,6 +79,16 @@ fn write(to: &mut dyn Write, bytes: u64, separator: &str, line: impl Fn(&str) ->
     documents
 }
 
+/// A file that is compressed as its name says, complete when it is dropped.
+fn create(path: &Path) -> Box<dyn Write> {
+    let to = BufWriter::with_capacity(1 << 20, File::create(path).unwrap());
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("gz") => Box::new(GzEncoder::new(to, flate2::Compression::fast())),
+        Some("zst") => Box::new(zstd::Encoder::new(to, 1).unwrap().auto_finish()),
+        _ => Box::new(to),
+    }
+}
+
 fn write_parquet(path: &Path, bytes: u64) -> u64 {
     let schema = parse_message_type("message rows { REQUIRED BYTE_ARRAY text (UTF8); }").unwrap();
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).set_dictionary_enabled(false);
@@ -131,47 +141,50 @@ fn memory_does_not_grow_with_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let object = |text: &str| serde_json::json!({ "n": 1, "text": text }).to_string();
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-    for name in ["a.txt", "a.jsonl", "a.json", "a.csv", "a.tsv", "a.parquet", "a.jsonl.gz", "a.json.zst", "latin.txt"] {
+    for name in [
+        "a.txt",
+        "a.txt.gz",
+        "a.jsonl",
+        "a.jsonl.gz",
+        "a.json",
+        "a.json.zst",
+        "a.csv",
+        "a.csv.zst",
+        "a.tsv",
+        "a.tsv.gz",
+        "a.parquet",
+        "latin.txt",
+    ] {
         let path = folder.path().join(name);
-        let create = || BufWriter::with_capacity(1 << 20, File::create(&path).unwrap());
-        let made = match name {
-            "a.txt" => write(&mut create(), bytes, "\n<|endoftext|>\n", str::to_owned),
-            "a.jsonl" => write(&mut create(), bytes, "\n", object),
+        let made = match name.trim_end_matches(".gz").trim_end_matches(".zst") {
+            "a.txt" => write(&mut create(&path), bytes, "\n<|endoftext|>\n", str::to_owned),
+            "a.jsonl" => write(&mut create(&path), bytes, "\n", object),
             "a.json" => {
-                let mut to = create();
+                let mut to = create(&path);
                 to.write_all(b"[").unwrap();
                 let made = write(&mut to, bytes, ",\n", object);
                 to.write_all(b"]").unwrap();
                 made
             }
-            "a.csv" => write(&mut create(), bytes, "", |text| format!("1,{}\n", quoted(text))),
-            "a.tsv" => write(&mut create(), bytes, "", |text| format!("1\t{}\n", quoted(text))),
+            "a.csv" => {
+                let mut to = create(&path);
+                to.write_all(b"n,text\n").unwrap();
+                write(&mut to, bytes, "", |text| format!("1,{}\n", quoted(text)))
+            }
+            "a.tsv" => {
+                let mut to = create(&path);
+                to.write_all(b"n\ttext\n").unwrap();
+                write(&mut to, bytes, "", |text| format!("1\t{}\n", quoted(text)))
+            }
             "a.parquet" => write_parquet(&path, bytes),
-            "a.jsonl.gz" => write(&mut GzEncoder::new(create(), flate2::Compression::fast()), bytes, "\n", object),
-            "a.json.zst" => {
-                let mut to = zstd::Encoder::new(create(), 1).unwrap().auto_finish();
-                to.write_all(b"[").unwrap();
-                let made = write(&mut to, bytes, ",\n", object);
-                to.write_all(b"]").unwrap();
-                made
-            }
             _ => {
-                let mut to = create();
-                let mut texts = Texts(Random::new(7));
+                let (mut to, mut texts) = (create(&path), Texts(Random::new(7)));
                 for _ in 0..bytes / (DOCUMENT_BYTES / 2) {
                     to.write_all(&encoding_rs::WINDOWS_1252.encode(&texts.next().replace("中文", "ß")).0).unwrap();
                 }
                 1
             }
         };
-        // A table needs its header; it is read from a second file so that the first is written once.
-        if matches!(name, "a.csv" | "a.tsv") {
-            let headed = folder.path().join("headed");
-            let mut to = File::create(&headed).unwrap();
-            to.write_all(if name == "a.csv" { b"n,text\n" } else { b"n\ttext\n" }).unwrap();
-            std::io::copy(&mut File::open(&path).unwrap(), &mut to).unwrap();
-            fs::rename(&headed, &path).unwrap();
-        }
         let options = ImportOptions { encoding: Some("windows-1252".to_owned()), ..ImportOptions::default() };
         let mut counted = Counted::default();
         let began = Instant::now();

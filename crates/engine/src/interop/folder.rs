@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+pub use super::weights::shards;
 use super::{CONFIG, GENERATION, INDEX, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, refused};
 use crate::error::EngineError;
 

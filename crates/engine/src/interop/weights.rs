@@ -76,8 +76,11 @@ fn missing(name: &str) -> EngineError {
     refused(name, format!("it is missing, and {INDEX} names it"), "upload all shards of the model")
 }
 
-/// The shards of an index, in order.
-fn shards(index: &[u8]) -> Result<Vec<String>, EngineError> {
+/// Names of the shards of an index, in order.
+///
+/// # Errors
+/// The index is not JSON, has no shards, or names one outside its folder.
+pub fn shards(index: &[u8]) -> Result<Vec<String>, EngineError> {
     let tree: Value = serde_json::from_slice(index).map_err(|source| failed(INDEX, source, "save it again"))?;
     let map = tree["weight_map"].as_object().filter(|map| !map.is_empty());
     let map = map.ok_or_else(|| refused(INDEX, "it has no weight_map", "save the model again"))?;

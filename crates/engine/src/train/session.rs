@@ -54,6 +54,8 @@ pub trait Reporter {
     fn requested_inspections(&mut self) -> Option<Vec<Inspection>> {
         None
     }
+    /// What the run does between two steps and how far it is; `None` when it is done. Only work that takes long is shown.
+    fn activity(&mut self, _what: Option<String>) {}
     /// The reason why reports cannot currently be stored (a full disk). The run pauses until this is `None` again.
     fn blocked(&self) -> Option<String> {
         None

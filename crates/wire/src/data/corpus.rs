@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::import::ImportReport;
 use crate::data::tokenizer::Tokenizer;
-use crate::id::CorpusId;
+use crate::id::{CorpusId, RunId};
 
 /// The source of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,13 @@ pub enum Source {
     Catalogue {
         /// Address of the download.
         url: String,
+    },
+    /// Files of a dataset of the Hugging Face hub.
+    Hub {
+        /// Name on the hub.
+        repo: String,
+        /// The commit that was downloaded.
+        revision: String,
     },
 }
 
@@ -111,7 +118,7 @@ pub struct CatalogueEntry {
     pub licence: String,
 }
 
-/// A long operation of the server: a download, an upload, a tokenization.
+/// A long operation of the server: a download, an import, a tokenization.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Job {
@@ -119,8 +126,12 @@ pub struct Job {
     pub id: u64,
     /// Title on the page.
     pub title: String,
-    /// Dataset.
-    pub corpus: CorpusId,
+    /// The dataset that it makes or reads; `None` for a model.
+    #[serde(default)]
+    pub corpus: Option<CorpusId>,
+    /// The run that came of the import of a model, once it is done.
+    #[serde(default)]
+    pub run: Option<RunId>,
     /// Progress, in `unit`.
     pub done: u64,
     /// Total, in `unit`; `None` if it is unknown.

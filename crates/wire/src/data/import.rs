@@ -8,7 +8,7 @@ use crate::error::{ApiErrorBody, ParseError};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema, utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct ImportOptions {
     /// Field or column with the text, for JSON, CSV, TSV and Parquet; `text` or `content` by default. Nested fields have dots: `data.text`.
     pub field: Option<String>,
@@ -265,7 +265,7 @@ pub struct StagedUpload {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportArgs {
-    /// Display name of the dataset; by default the name of the first file or of the folder.
+    /// Display name of the dataset, at most 120 characters; by default the name of the first file or of the folder, cut to that length.
     #[serde(default)]
     pub name: Option<String>,
     /// Field, separator, encoding, line ends and strictness.

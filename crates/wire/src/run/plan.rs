@@ -17,7 +17,7 @@ use crate::hyperparameters::schedule::{Schedule, Shape};
 use crate::hyperparameters::table;
 use crate::id::{CorpusId, DeviceId};
 use crate::model::ModelPlan;
-use crate::number::{brief, grouped};
+use crate::number::{brief, grouped, product};
 use crate::run::preset;
 use crate::run::spec::RunSpec;
 
@@ -95,12 +95,12 @@ impl RunPlan {
 
     /// Tokens of one micro-batch.
     pub fn tokens_per_micro_batch(&self) -> u64 {
-        (self.recipe.batch.size * self.recipe.model.seq) as u64
+        product([self.recipe.batch.size, self.recipe.model.seq])
     }
 
     /// Tokens of one optimizer step, as planned.
     pub fn tokens_per_step(&self) -> u64 {
-        (self.recipe.batch.size * self.recipe.batch.accumulation * self.recipe.model.seq) as u64
+        product([self.recipe.batch.size, self.recipe.batch.accumulation, self.recipe.model.seq])
     }
 
     /// Ids of the datasets, in the order of the mix.
@@ -108,10 +108,10 @@ impl RunPlan {
         self.mix.iter().map(|part| part.corpus.clone()).collect()
     }
 
-    /// Its cost on `device`.
+    /// Its cost on `device`. Counts of an imported plan, which may have any size, end at the largest number.
     pub fn estimate(&self, device: &DeviceInfo) -> Estimate {
         let model = &self.recipe.model;
-        let tokens = self.tokens_per_step() * self.steps;
+        let tokens = self.tokens_per_step().saturating_mul(self.steps);
         let flops = model.flops_per_token() * tokens as f64;
         Estimate {
             parameters: model.parameters(),

@@ -51,7 +51,7 @@ impl Session {
     pub(super) fn evaluate_now(&mut self, out: &mut dyn Reporter) -> Result<Event, EngineError> {
         let mix = self.trainer.live.mix.at(self.steps().saturating_sub(1));
         let batches = self.valid_batches(&mix);
-        let event = self.evaluate(batches.into_iter(), out)?;
+        let event = self.evaluate(batches, out)?;
         if self.trainer.plan.mix.len() > 1 {
             self.evaluate_datasets(out)?;
         }
@@ -71,7 +71,7 @@ impl Session {
             let alone: Vec<f64> =
                 (0..self.trainer.plan.mix.len()).map(|other| f64::from(u8::from(other == part))).collect();
             let batches = self.valid_batches(&alone);
-            if let Some(loss) = self.loss_of(batches.into_iter())? {
+            if let Some(loss) = self.loss_of(batches, out)? {
                 values.push((format!("{}{}", name::VALID_OF, self.trainer.plan.mix[part].corpus), loss));
             }
         }
@@ -79,27 +79,30 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn loss_of(&mut self, batches: impl Iterator<Item = Batch>) -> Result<Option<f64>, EngineError> {
+    /// Mean loss over batches. Reports how many are done: a large model takes minutes for the last evaluation.
+    pub(super) fn loss_of(&mut self, batches: Vec<Batch>, out: &mut dyn Reporter) -> Result<Option<f64>, EngineError> {
         let began = Instant::now();
+        let count = batches.len();
+        let counted = (1..).zip(batches).map(|(number, batch)| {
+            out.activity(Some(format!("evaluating: batch {number} of {count}")));
+            batch
+        });
         let model = &self.trainer.plan.recipe.model;
         let loss = evaluate::mean_loss(
             model,
             &self.trainer.weights(),
-            batches,
+            counted,
             self.trainer.replicas.as_ref(),
             &self.trainer.device.burn,
         );
+        out.activity(None);
         self.secs += began.elapsed().as_secs_f64();
         loss
     }
 
-    pub(super) fn evaluate(
-        &mut self,
-        batches: impl Iterator<Item = Batch>,
-        out: &mut dyn Reporter,
-    ) -> Result<Event, EngineError> {
+    pub(super) fn evaluate(&mut self, batches: Vec<Batch>, out: &mut dyn Reporter) -> Result<Event, EngineError> {
         self.read_steps(out)?;
-        let loss = self.loss_of(batches)?;
+        let loss = self.loss_of(batches, out)?;
         let loss_nats = loss.unwrap_or(f64::NAN);
         let bits_per_byte = loss_nats / (self.trainer.data.info().bytes_per_token * std::f64::consts::LN_2);
         if !loss_nats.is_finite() {
@@ -150,8 +153,8 @@ impl Session {
     /// Ends the run: an evaluation of the whole validation split, a sample, a snapshot, and a checkpoint.
     pub(super) fn finish(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
         let (size, seq) = (self.trainer.plan.recipe.batch.size, self.trainer.plan.recipe.model.seq);
-        let all: Vec<_> = self.trainer.data.valid_all(size, seq).take(FINAL_WINDOWS.div_ceil(size)).collect();
-        let event = self.evaluate(all.into_iter(), out)?;
+        let all = self.trainer.data.valid_all(size, seq).take(FINAL_WINDOWS.div_ceil(size)).collect();
+        let event = self.evaluate(all, out)?;
         self.emit(out, event, None);
         if self.trainer.live.intervals.sample_every > 0 {
             let event = self.sample_now(None, None, None)?;

@@ -53,6 +53,54 @@ fn a_decay_longer_than_the_run_is_noted() {
     }
 }
 
+/// A size of any magnitude.
+fn any_size(random: &mut testing::Random) -> usize {
+    match random.below(4) {
+        0 => 1 + random.below(8) as usize,
+        1 => 1 + random.below(100_000) as usize,
+        2 => usize::MAX >> random.below(64),
+        _ => usize::MAX,
+    }
+}
+
+#[test]
+fn the_cost_of_a_plan_of_any_size_is_exact_or_the_largest_number() {
+    let (_, devices) = lab();
+    for seed in testing::seeds(0..2000) {
+        let random = &mut testing::Random::new(seed);
+        let mut plan = plan_of(r#"{"preset":"nanogpt-cpu","corpus":"tales"}"#);
+        plan.steps = any_size(random) as u64;
+        let Recipe { batch, model, .. } = &mut plan.recipe;
+        for size in [
+            &mut batch.size,
+            &mut batch.accumulation,
+            &mut batch.replicas,
+            &mut model.seq,
+            &mut model.layers,
+            &mut model.heads,
+            &mut model.kv_heads,
+            &mut model.d_model,
+            &mut model.d_ff,
+            &mut model.vocab,
+        ] {
+            *size = any_size(random);
+        }
+        let exact =
+            |factors: &[usize]| factors.iter().fold(1u128, |product, size| product.saturating_mul(*size as u128));
+        let largest = |value: u128| u64::try_from(value).unwrap_or(u64::MAX);
+        let estimate = plan.estimate(&devices[0]);
+        let Recipe { batch, model, .. } = &plan.recipe;
+        let steps = plan.steps as usize;
+        assert_eq!(estimate.tokens, largest(exact(&[batch.size, batch.accumulation, model.seq, steps])), "{plan:?}");
+        let embedding = largest(exact(&[model.vocab, model.d_model]));
+        assert!(estimate.parameters >= embedding && estimate.memory_bytes >= estimate.parameters, "{plan:?}");
+        assert!(
+            estimate.flops.is_finite() && estimate.flops > 0.0 && estimate.secs.is_some_and(f64::is_finite),
+            "{plan:?}"
+        );
+    }
+}
+
 #[test]
 fn a_short_spec_resolves_to_a_complete_plan() {
     let view = plan(

@@ -1,0 +1,60 @@
+//! Requests for models and datasets of the Hugging Face hub, named as there.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::data::import::ImportOptions;
+
+/// An access token of the hub. It is used for one import, and neither stored nor printed.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HubToken(pub String);
+
+impl fmt::Debug for HubToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HubToken")
+    }
+}
+
+/// A dataset of the hub, and how its files become documents.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HubDatasetArgs {
+    /// Name on the hub: `owner/name`.
+    pub repo: String,
+    /// Branch, tag or commit; `main` by default.
+    #[serde(default)]
+    pub revision: Option<String>,
+    /// A file or a folder of the repository; by default all its files of text, JSON, CSV, TSV and Parquet.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Access token for private and gated repositories; by default that of the server, if it has one.
+    #[serde(default)]
+    pub token: Option<HubToken>,
+    /// Display name of the dataset, at most 120 characters; by default the name on the hub without its owner.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Field, separator, encoding, line ends and strictness.
+    #[serde(default)]
+    pub options: ImportOptions,
+}
+
+/// A model of the hub.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HubModelArgs {
+    /// Name on the hub: `owner/name`.
+    pub repo: String,
+    /// Branch, tag or commit; `main` by default.
+    #[serde(default)]
+    pub revision: Option<String>,
+    /// Access token for private and gated repositories; by default that of the server, if it has one.
+    #[serde(default)]
+    pub token: Option<HubToken>,
+    /// Display name of the run; by default the name on the hub without its owner.
+    #[serde(default)]
+    pub name: Option<String>,
+}
