@@ -94,10 +94,10 @@ impl XrayState {
         self.run.with_value(run_path)
     }
 
-    /// Goes to a location. Another tab makes an entry in the browser's history, a change within a tab does not.
+    /// Goes to a location. Another tab or level makes an entry in the browser's history; another head, neuron or step does not.
     pub(super) fn go(self, location: &Location) {
         let path = untrack(|| self.path(location));
-        if self.location.with_untracked(|at| at.tab() == location.tab()) {
+        if self.location.with_untracked(|at| (at.tab(), at.is_detail()) == (location.tab(), location.is_detail())) {
             self.router.replace(&path)
         } else {
             self.router.go(&path)
