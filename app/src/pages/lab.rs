@@ -128,15 +128,15 @@ fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
                         <th scope="col" title="Training loss over steps">"Loss"</th>
                         <th scope="col" class="right" title="Training loss of the last step">
                             "Train loss"
-                            <span class="unit">", nats/token"</span>
+                            <span class="unit">"nats/token"</span>
                         </th>
                         <th scope="col" class="right" title="Validation loss of the last evaluation">
                             "Val loss"
-                            <span class="unit">", nats/token"</span>
+                            <span class="unit">"nats/token"</span>
                         </th>
                         <th scope="col" title="Trained steps / planned steps">
                             "Progress"
-                            <span class="unit">", steps"</span>
+                            <span class="unit">"steps"</span>
                         </th>
                         <th scope="col" title="Device that trains the run">"Device"</th>
                         <th scope="col" title="Running: time left and end. Queued: position in the queue. Ended: training time and end.">"Time"</th>
