@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use wire::data::corpus::{Job, JobState};
 
 use super::number::{bytes, short};
-use super::{Icon, Progress};
+use super::{Icon, Progress, visible};
 use crate::net::live::Live;
 
 /// Number of running jobs; their results are fetched again when it decreases.
@@ -67,7 +67,7 @@ fn job_line(job: &Job, dismissed: DismissedJobs) -> AnyView {
         }
     };
     let (id, is_failed) = (job.id, job.state == JobState::Failed);
-    let title = if is_failed { failed_title(&job.title) } else { job.title.clone() };
+    let title = visible(&if is_failed { failed_title(&job.title) } else { job.title.clone() }).into_owned();
     let dismiss = is_failed.then(|| {
         view! {
             <button

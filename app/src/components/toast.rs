@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 
-use super::Icon;
+use super::{Icon, visible};
 use crate::net::api::ApiFailure;
 
 /// One message.
@@ -39,7 +39,12 @@ impl Toasts {
     /// Shows what failed, why, and what to do.
     pub(crate) fn fail(self, what: &str, failure: &ApiFailure) {
         self.show(
-            Toast { number: 0, is_failure: true, text: format!("{what}. {}", failure.sentence()), undo: None },
+            Toast {
+                number: 0,
+                is_failure: true,
+                text: format!("{what}. {}", visible(&failure.sentence())),
+                undo: None,
+            },
             14,
         );
     }

@@ -8,7 +8,7 @@ use wire::data::import::{FileReport, ImportArgs, ImportOptions, ImportReport, Is
 use super::Datasets;
 use super::import_options::Options;
 use crate::components::number::{bytes, grouped};
-use crate::components::{Failure, Toasts, visible};
+use crate::components::{Failure, Toasts, isolated, visible};
 use crate::net::api::ApiFailure;
 use crate::net::api::uploads::{self, Imported};
 
@@ -140,7 +140,7 @@ fn outcome(imported: &Imported) -> String {
         Imported::Dataset(info) => {
             let skipped = info.import.as_ref().map_or(0, |import| import.skipped);
             let skipped = if skipped == 0 { String::new() } else { format!(", {} skipped", grouped(skipped)) };
-            format!("{} was imported: {}{skipped}", info.name, counted(info.documents, "document"))
+            format!("{} was imported: {}{skipped}", isolated(&info.name), counted(info.documents, "document"))
         }
         Imported::Job(job) => format!("{} continues on the server", job.title),
     }
@@ -183,7 +183,7 @@ fn FileList(files: Vec<FileReport>, count: u64) -> impl IntoView {
             <ul class="list">
                 {files.iter().map(|file| view! {
                     <li>
-                        <p class="wrap">{file.name.clone()}</p>
+                        <p class="wrap">{visible(&file.name).into_owned()}</p>
                         <p class="small dim">{about(file)}</p>
                     </li>
                 }).collect_view()}
@@ -233,5 +233,5 @@ pub(super) fn IssueList(report: ImportReport, href: String) -> impl IntoView {
 
 fn described(issue: &Issue) -> String {
     let line = issue.line.map(|line| format!(", line {}", grouped(line))).unwrap_or_default();
-    format!("{}{line}: {}", issue.file, issue.message)
+    visible(&format!("{}{line}: {}", issue.file, issue.message)).into_owned()
 }

@@ -4,7 +4,8 @@ use figure::number;
 use leptos::prelude::*;
 use wire::{Author, Event, EventRecord};
 
-use super::{RunContext, author, phrase};
+use super::{RunContext, author};
+use crate::components::isolated;
 use crate::components::number::clock;
 use crate::route::xray_path;
 use crate::session::Session;
@@ -183,6 +184,7 @@ fn JournalLine(number: u64) -> impl IntoView {
             Event::Evaluated { loss_nats, bits_per_byte } => {
                 format!("{loss_nats:.4} nats/token, {bits_per_byte:.4} bits/byte")
             }
+            Event::Annotated { text } => isolated(text),
             other => other.phrase(),
         };
         let place = context.run.read_untracked().curves.place_before(record.step);
@@ -206,11 +208,11 @@ fn JournalLine(number: u64) -> impl IntoView {
                 >
                     <span class="mono at">{number::whole(record.step)}</span>
                     <span class="what">
-                        {phrase(&record.event)}
+                        {move || context.phrase(&record.event)}
                         {(record.author != Author::System).then(|| view! {
                             <span class="dim">" by "{author(&record.author, me.as_deref())}</span>
                         })}
-                        {record.reason.map(|reason| view! { <em>{format!("“{reason}”")}</em> })}
+                        {record.reason.clone().map(|reason| view! { <em>{format!("“{}”", isolated(&reason))}</em> })}
                     </span>
                     <span class="dim small when">{clock(record.at_ms as f64)}</span>
                 </button>

@@ -8,6 +8,7 @@ use wire::hyperparameters::table::{Hyperparameter, TABLE};
 
 use super::RunContext;
 use crate::components::hyperparameters::{group_title, written};
+use crate::components::isolated;
 
 /// Label, value with unit, meaning.
 type Row = (&'static str, String, &'static str);
@@ -118,7 +119,7 @@ fn cost(view: &RunView) -> Vec<Row> {
 
 fn datasets(view: &RunView) -> String {
     match view.plan.mix.as_slice() {
-        [_] => view.summary.corpus.clone(),
+        [part] => format!("{} ({})", isolated(&view.summary.corpus), part.corpus),
         parts => {
             let part = |part: &wire::run::plan::MixPart| format!("{} {:.0} %", part.corpus, part.weight * 100.0);
             parts.iter().map(part).collect::<Vec<_>>().join(", ")

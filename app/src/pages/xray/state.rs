@@ -10,6 +10,7 @@ use super::location::Location;
 use super::playback::Playback;
 use super::quantity::Quantity;
 use super::step::StepChoice;
+use crate::components::name_of;
 use crate::net::live::Live;
 use crate::route::{Router, run_path, xray_path};
 
@@ -23,6 +24,7 @@ pub(crate) struct XrayState {
     pub(super) summary: RwSignal<RunSummary>,
     pub(super) inspections: Inspections,
     pub(super) router: Router,
+    live: Live,
     /// The position of the page in the model.
     pub(super) location: Memo<Location>,
     /// The step shown.
@@ -60,6 +62,7 @@ impl XrayState {
             summary,
             inspections,
             router,
+            live,
             location: Memo::new(move |_| Location::parse(|key| router.query(key))),
             step,
             other_step: RwSignal::new(None),
@@ -70,6 +73,11 @@ impl XrayState {
             token: RwSignal::new(None),
             playback: Playback::new(inspections.steps, step),
         }
+    }
+
+    /// The name of the run.
+    pub(super) fn name(self) -> String {
+        name_of(self.live, &self.summary.read())
     }
 
     /// Blocks of the model.
