@@ -7,6 +7,7 @@ use wasm_bindgen::prelude::*;
 use wire::RunId;
 
 use crate::base::{at, open_path, path_of};
+use crate::components::isolated;
 
 /// The pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Route {
 
     /// The title of the browser tab; `name` is that of the run, once known.
     pub(crate) fn title(&self, name: Option<&str>) -> String {
-        let named = |run: &RunId| name.map_or_else(|| run.to_string(), str::to_owned);
+        let named = |run: &RunId| name.map_or_else(|| run.to_string(), isolated);
         match self {
             Self::Lab => "Lab · Kindling".into(),
             Self::NewRun => "New run · Kindling".into(),

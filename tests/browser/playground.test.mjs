@@ -65,6 +65,19 @@ test("two checkpoints complete one prompt with one seed", async () => {
   assert.match(page.url(), /with_checkpoint=0-100/);
 });
 
+test("a prompt that is longer than the context is cropped, and the page says by how much", async () => {
+  await page.goto(`${lab.url}/playground?run=${run}`);
+  await page.getByLabel("Prompt").fill("Once there was a fox and an owl in a quiet village.");
+  await generate();
+  await isDone(0);
+  // One token for each of 51 characters, and a context of 32.
+  await sheet(0).locator(".completion-footer", { hasText: "The first 19 tokens of the prompt were dropped" }).waitFor();
+  await page.getByLabel("Prompt").fill("Once");
+  await generate();
+  await isDone(0);
+  assert.equal(await page.getByText("were dropped").count(), 0);
+});
+
 test("a long completion is stopped, and its tokens stay", async () => {
   const wide = { "model.layers": 6, "model.d_model": 256, "model.d_ff": 1024, "intervals.eval_every": 0 };
   const spec = { ...longRun, name: "slow writer", steps: 2, overrides: { ...longRun.overrides, ...wide } };

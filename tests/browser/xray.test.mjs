@@ -99,6 +99,28 @@ test("attention shows all heads of a block, one of them large, and what a token 
   assert.equal(await page.locator(".view details tbody tr").count(), 4);
 });
 
+test("Back from a neuron leads to the neurons of its block, not out of the page", async () => {
+  const heading = page.getByRole("heading", { name: "Neuron 3 of block 0" });
+  const form = page.getByRole("button", { name: "Show its top contexts" });
+  await page.goto(`${lab.url}/runs/${run}/xray`);
+  await tab("Neurons").click();
+  await page.getByRole("textbox", { name: "Neuron" }).fill("3");
+  await form.click();
+  await heading.waitFor();
+  await page.goBack();
+  await form.waitFor();
+  assert.match(page.url(), /view=neurons&layer=0$/);
+  await page.goForward();
+  await heading.waitFor();
+  await page.locator("h1").first().press("Escape");
+  await form.waitFor();
+  await page.goBack();
+  await heading.waitFor();
+  await page.goBack();
+  await page.goBack();
+  await page.locator(".view[data-view=overview]").waitFor();
+});
+
 test("a block that the model does not have is named, and the inspection is not requested", async () => {
   await page.goto(`${lab.url}/runs/${run}/xray?view=attention&layer=77&head=0`);
   await page.getByRole("heading", { name: "Block 77 does not exist" }).waitFor();

@@ -1,5 +1,5 @@
 //! A drawing on a canvas: shapes of the `figure` crate, drawn again when a signal that they read changes, and
-//! only while visible. It has a description for screen readers, handles pointer, wheel and keys, and can be saved as
+//! rarely while it is not on the screen. It has a description for screen readers, handles pointer, wheel and keys, and can be saved as
 //! SVG.
 
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::prelude::*;
 
-use super::observer::{Observed, observe};
+use super::observer::observe;
 use super::painter::Painter;
 use super::{Icon, clicks};
 use crate::theme::Theme;
@@ -61,7 +61,8 @@ pub(crate) fn Canvas(
     let theme = expect_context::<Theme>();
     let field = NodeRef::<html::Div>::new();
     let canvas = NodeRef::<html::Canvas>::new();
-    let Observed { size, is_visible } = observe(field, false);
+    let observed = observe(field, false);
+    let size = observed.size;
     let save = {
         let draw = draw.clone();
         move |_| {
@@ -77,7 +78,7 @@ pub(crate) fn Canvas(
     };
     Effect::new(move || {
         let (width, height) = size.get();
-        let Some(canvas) = canvas.get().filter(|_| is_visible.get() && width >= 4.0 && height >= 4.0) else { return };
+        let Some(canvas) = canvas.get().filter(|_| width >= 4.0 && height >= 4.0 && observed.is_due()) else { return };
         let (size, is_dark) = (Size::new(width, height), theme.is_dark());
         let shapes = draw(size, is_dark);
         if let Some(painter) = Painter::start(&canvas, size, is_dark) {

@@ -122,7 +122,7 @@ fn follow(chart: &Rc<ChartCanvas>, changed: Signal<()>) {
     Effect::new(move || {
         // Read the memo, because `track` does not run a memo that was never read.
         let _ = (changed.get(), is_dark.get(), observed.size.get());
-        if observed.is_visible.get() {
+        if observed.is_due() {
             drawing.schedule();
         }
     });

@@ -5,7 +5,7 @@ use leptos::task::spawn_local;
 use wire::data::corpus::{Job, JobState};
 
 use super::number::{bytes, short};
-use super::{Icon, Progress, Toasts};
+use super::{Icon, Progress, Toasts, visible};
 use crate::net::api;
 use crate::net::live::Live;
 use crate::session::Session;
@@ -72,7 +72,7 @@ fn job_line(job: &Job, dismissed: DismissedJobs, can_cancel: Option<Toasts>) -> 
         }
     };
     let (id, is_failed) = (job.id, job.state == JobState::Failed);
-    let title = if is_failed { failed_title(&job.title) } else { job.title.clone() };
+    let title = visible(&if is_failed { failed_title(&job.title) } else { job.title.clone() }).into_owned();
     let dismiss = is_failed.then(|| {
         view! {
             <button

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wire::RunId;
 
-use super::Icon;
+use super::{Icon, visible};
 use crate::base::at;
 use crate::net::api::ApiFailure;
 
@@ -75,8 +75,8 @@ pub(crate) fn Failure(
 /// A text whose parts between backticks are commands or identifiers.
 fn with_code(text: &str) -> AnyView {
     let part = |(at, part): (usize, &str)| match at % 2 {
-        0 => part.to_owned().into_any(),
-        _ => view! { <code>{part.to_owned()}</code> }.into_any(),
+        0 => visible(part).into_owned().into_any(),
+        _ => view! { <code>{visible(part).into_owned()}</code> }.into_any(),
     };
     text.split('`').enumerate().map(part).collect_view().into_any()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use leptos::prelude::*;
 
-use super::Icon;
+use super::{Icon, visible};
 use crate::net::api::ApiFailure;
 
 /// One message.
@@ -40,7 +40,12 @@ impl Toasts {
     /// Shows what failed, why, and what to do.
     pub(crate) fn fail(self, what: &str, failure: &ApiFailure) {
         self.show(
-            Toast { number: 0, is_failure: true, text: format!("{what}. {}", failure.sentence()), button: None },
+            Toast {
+                number: 0,
+                is_failure: true,
+                text: format!("{what}. {}", visible(&failure.sentence())),
+                button: None,
+            },
             14,
         );
     }

@@ -9,12 +9,14 @@ mod loss_chart;
 mod picker;
 mod plans;
 
+use std::collections::BTreeMap;
+
 use leptos::prelude::*;
 use wire::RunId;
 use wire::series::{Axis, name};
 
 use crate::base::at;
-use crate::components::Empty;
+use crate::components::{Empty, run_name};
 use crate::net::live::Live;
 use crate::route::{Router, compare_path};
 use colours::Colours;
@@ -34,6 +36,8 @@ struct Choice {
     /// In the order of the address.
     runs: Memo<Vec<RunId>>,
     colours: Memo<Colours>,
+    /// Names of the runs and of those that they were forked from.
+    names: Memo<BTreeMap<RunId, String>>,
     axis: RwSignal<Axis>,
     /// Which loss: `loss.train` or `loss.valid`.
     series: RwSignal<&'static str>,
@@ -42,7 +46,7 @@ struct Choice {
 
 impl Choice {
     fn new() -> Self {
-        let router = expect_context::<Router>();
+        let (router, live) = (expect_context::<Router>(), expect_context::<Live>());
         let runs = Memo::new(move |_| {
             let mut runs: Vec<RunId> = vec![];
             for run in router.query("runs").unwrap_or_default().split(',').filter_map(|run| run.parse().ok()) {
@@ -56,10 +60,16 @@ impl Choice {
             router,
             runs,
             colours: Memo::new(move |_| Colours::of(&runs.read())),
+            names: Memo::new(move |_| names(&runs.read(), live)),
             axis: RwSignal::new(Axis::Step),
             series: RwSignal::new(name::TRAIN),
             is_smooth: RwSignal::new(true),
         }
+    }
+
+    /// The present name of one of the runs, or of the parent of one.
+    fn name(self, run: &RunId) -> String {
+        self.names.read().get(run).cloned().unwrap_or_else(|| run.to_string())
     }
 
     fn contains(self, run: &RunId) -> bool {
@@ -75,6 +85,13 @@ impl Choice {
         }
         self.router.replace(&compare_path(&runs));
     }
+}
+
+fn names(runs: &[RunId], live: Live) -> BTreeMap<RunId, String> {
+    let lab = live.lab.read();
+    let all = lab.iter().flat_map(|lab| &lab.runs).filter(|run| runs.contains(&run.id));
+    let parents = all.filter_map(|run| Some(run.parent.as_ref()?.run.clone()));
+    runs.iter().cloned().chain(parents).map(|run| (run.clone(), run_name(live, &run))).collect()
 }
 
 #[component]

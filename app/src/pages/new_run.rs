@@ -12,8 +12,9 @@ mod training;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::components::{Failure, Skeleton, Toasts};
+use crate::components::{Failure, Skeleton, Toasts, run_name};
 use crate::net::api;
+use crate::net::live::Live;
 use crate::route::Router;
 use dataset::DatasetChoice;
 use draft::Draft;
@@ -28,6 +29,8 @@ pub(crate) fn NewRunPage() -> impl IntoView {
     let toasts = expect_context::<Toasts>();
     let draft = Draft::new();
     provide_context(draft);
+    let live = expect_context::<Live>();
+    let source = Memo::new(move |_| draft.copied_from().map(|run| run_name(live, &run)));
     let query = (router.query("from"), router.query("dataset"));
     spawn_local(async move {
         match query {
@@ -47,7 +50,7 @@ pub(crate) fn NewRunPage() -> impl IntoView {
             <div class="stack roomy">
                 <header class="stack">
                     <h1>"New run"</h1>
-                    {move || draft.copied_from().map(|name| view! {
+                    {move || source.get().map(|name| view! {
                         <p class="dim">
                             "A copy of the plan of "
                             <strong>{name}</strong>

@@ -54,7 +54,7 @@ use wasm_bindgen_futures::JsFuture;
 use wire::run::Cursor;
 use wire::{Event, EventRecord, RunId, RunState};
 
-use crate::components::{RunFailure, Skeleton};
+use crate::components::{RunFailure, Skeleton, isolated};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::{Live, RunUpdate, Watch};
 use charts::{Charts, is_shown};
@@ -136,7 +136,7 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
     let context = RunContext::new(run);
     provide_context(context);
     provide_context(context.chart_group());
-    Effect::new(move || document().set_title(&format!("{} · Kindling", context.summary.read().name)));
+    Effect::new(move || document().set_title(&format!("{} · Kindling", isolated(&context.summary.read().name))));
     // The stream first, from the cursor of the view: what is fetched after it overlaps with it and leaves no gap.
     let loader = SeriesLoader::start(context);
     watch(context, loader);

@@ -10,7 +10,7 @@ use leptos::task::spawn_local;
 use wire::access::Role;
 
 use crate::base::at;
-use crate::components::{ServerCommand, Toasts};
+use crate::components::{ServerCommand, Toasts, isolated};
 use crate::net::api;
 use crate::session::{Session, SignIn};
 use crate::theme::{Choice, Theme};
@@ -50,7 +50,7 @@ fn Account() -> impl IntoView {
             {move || session.me().map(|me| view! {
                 <p>
                     "Signed in as "
-                    <strong>{me.name}</strong>
+                    <strong>{isolated(&me.name)}</strong>
                     ", role "
                     <strong>{me.role.name()}</strong>
                     ". "

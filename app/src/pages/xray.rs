@@ -94,7 +94,7 @@ fn OpenPage(run: RunView) -> impl IntoView {
     keyboard::listen(xray);
     view! {
         <main class="page xray" class:inside=move || *xray.location.read() != Location::Overview>
-            <h1 class="unseen">{shows(move || format!("X-ray of {}", xray.summary.read().name))}</h1>
+            <h1 class="unseen">{shows(move || format!("X-ray of {}", xray.name()))}</h1>
             <timeline::Timeline />
             <overview::Overview />
             <nav class="tabs xray-tabs" aria-label="Views of the model">

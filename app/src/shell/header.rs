@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use super::keys::open_help;
 use crate::base::at;
-use crate::components::{Flame, Icon, Menu, StateMark};
+use crate::components::{Flame, Icon, Menu, StateMark, isolated, name_of};
 use crate::net::live::Live;
 use crate::route::{Route, Router, run_path, xray_path};
 use crate::session::Session;
@@ -69,17 +69,15 @@ fn OpenRun() -> impl IntoView {
     let live = expect_context::<Live>();
     let summary = Memo::new(move |_| match router.route.get() {
         Route::Run(run) | Route::Xray(run) => live.lab.read().as_ref().and_then(|lab| {
-            lab.runs
-                .iter()
-                .find(|summary| summary.id == run)
-                .map(|found| (found.id.clone(), found.name.clone(), found.state, found.device.clone()))
+            lab.runs.iter().find(|summary| summary.id == run).map(|found| {
+                (found.id.clone(), name_of(live, found), isolated(&found.name), found.state, found.device.clone())
+            })
         }),
         _ => None,
     });
     let is_xray = Memo::new(move |_| matches!(router.route.get(), Route::Xray(_)));
     move || {
-        summary.get().map(|(run, name, state, device)| {
-            let title = name.clone();
+        summary.get().map(|(run, name, title, state, device)| {
             view! {
                 <span class="crumb">
                     <span class="dim" aria-hidden="true">"▸"</span>

@@ -132,6 +132,8 @@ pub struct CompletionSummary {
     pub done: bool,
     /// Tokens per second, without loading the model.
     pub tokens_per_sec: f64,
+    /// Tokens at the beginning of the prompt that were not used, because the prompt is longer than the context.
+    pub prompt_dropped: u64,
     /// Reason for the end.
     pub stopped: CompletionEnd,
     /// Checkpoint that was used.
@@ -182,7 +184,7 @@ mod tests {
             assert_eq!(serde_json::to_string(&read).unwrap(), line);
         };
         check(r#"{"token":3,"text":"a","probability":0.5,"alternatives":[{"text":"a","probability":0.5}]}"#, "token");
-        check(r#"{"done":true,"tokens_per_sec":81.5,"stopped":"eot","checkpoint":"0-20"}"#, "done");
+        check(r#"{"done":true,"tokens_per_sec":81.5,"prompt_dropped":0,"stopped":"eot","checkpoint":"0-20"}"#, "done");
         check(r#"{"error":{"code":"internal","message":"the device is lost"}}"#, "failed");
     }
 }

@@ -6,7 +6,6 @@ use futures_util::future::join_all;
 use wire::control::author::Author;
 use wire::{Command, RunSummary};
 
-use super::server::wait_for_signal;
 use crate::lab::Lab;
 use crate::runs::commands;
 
@@ -56,4 +55,37 @@ async fn suspend(lab: &Lab, runs: &[RunSummary]) {
         }
     });
     join_all(each).await;
+}
+
+/// A signal that stops the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StopSignal {
+    /// Ctrl-C: somebody sits at the terminal.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+}
+
+#[cfg(unix)]
+pub(super) async fn wait_for_signal() -> StopSignal {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        // Without SIGTERM, Ctrl-C still stops the server.
+        let _ = tokio::signal::ctrl_c().await;
+        return StopSignal::Interrupt;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => StopSignal::Interrupt,
+        _ = terminate.recv() => StopSignal::Terminate,
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) async fn wait_for_signal() -> StopSignal {
+    // Where no signal can be received, only killing the process stops it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    StopSignal::Interrupt
 }

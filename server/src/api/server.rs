@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use wire::access::{Role, TokenKind};
 
-use super::leaving;
+use super::leaving::{self, StopSignal};
 use super::router::router;
 use crate::data::built_in;
 use crate::data::hub::downloads::is_kept;
@@ -49,7 +49,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         let _ = stopped.changed().await;
     });
     let serving = tokio::spawn(async move { served.await });
-    if wait_for_signal().await == StopSignal::Interrupt {
+    if leaving::wait_for_signal().await == StopSignal::Interrupt {
         leaving::say_what_continues(&lab).await;
     }
     tracing::info!("stopping");
@@ -106,37 +106,4 @@ async fn print_address(lab: &Lab, url: &str) -> Result<(), ServeError> {
     let token = lab.store().add_token("owner", Role::Admin, TokenKind::SignIn, expires_ms).await?;
     println!("Kindling is running. Sign in: {url}/signin?token={token}");
     Ok(())
-}
-
-/// A signal that stops the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StopSignal {
-    /// Ctrl-C: somebody sits at the terminal.
-    Interrupt,
-    /// SIGTERM.
-    Terminate,
-}
-
-#[cfg(unix)]
-pub(super) async fn wait_for_signal() -> StopSignal {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        // Without SIGTERM, Ctrl-C still stops the server.
-        let _ = tokio::signal::ctrl_c().await;
-        return StopSignal::Interrupt;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => StopSignal::Interrupt,
-        _ = terminate.recv() => StopSignal::Terminate,
-    }
-}
-
-#[cfg(not(unix))]
-pub(super) async fn wait_for_signal() -> StopSignal {
-    // Where no signal can be received, only killing the process stops it.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-    StopSignal::Interrupt
 }

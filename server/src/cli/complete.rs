@@ -76,6 +76,7 @@ fn write(data: &Path, request: impl Read, out: &mut impl Write) -> Result<(), Ap
     let weights = Weights::new(saved.specs(), flat);
     let model = &saved.manifest.plan.recipe.model;
     let mut reader = TokenContext::new(model, &weights, &prompt, tokenizer.start(), &device);
+    let prompt_dropped = reader.dropped() as u64;
     let mut writer = TokenWriter { out, tokenizer: &tokenizer, waiting: vec![], left: ask.tokens, lines: 0 };
     let args = SampleArgs {
         tokens: ask.tokens,
@@ -92,6 +93,7 @@ fn write(data: &Path, request: impl Read, out: &mut impl Write) -> Result<(), Ap
     let done = CompletionSummary {
         done: true,
         tokens_per_sec: writer.lines as f64 / began.elapsed().as_secs_f64().max(1e-9),
+        prompt_dropped,
         stopped: if stopped == StopReason::EndOfText { CompletionEnd::Eot } else { CompletionEnd::Length },
         checkpoint: id,
     };

@@ -55,6 +55,9 @@ fn a_checkpoint_completes_a_prompt_and_the_same_seed_gives_the_same_text() {
     assert_ne!(text(&complete(&owner, json!({"seed": 6}))), text(&first));
     let likeliest = text(&complete(&owner, json!({"temperature": 0})));
     assert_eq!(text(&complete(&owner, json!({"temperature": 2, "top_k": 1, "seed": 9}))), likeliest);
+    assert_eq!(done.prompt_dropped, 0);
+    let long = complete(&owner, json!({"prompt": "the ".repeat(20)}));
+    assert_eq!(lines(&long).1.prompt_dropped, 80 - 16, "the last tokens are used");
     let viewer = Client::with_token(&lab.address(), &lab.token("view"));
     assert_eq!(text(&complete(&viewer, json!({"seed": 5}))), text(&first), "the role view is enough");
 

@@ -13,7 +13,7 @@ use wire::series::Comparison;
 
 use super::Choice;
 use crate::components::chart::{Chart, ChartContent, ChartGroup, Line, Range};
-use crate::components::{Failure, interval};
+use crate::components::{Failure, interval, name_of};
 use crate::curves::difference_buckets;
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
@@ -48,13 +48,10 @@ fn pairs(chosen: &[RunId], live: Live) -> Vec<Pair> {
     let find = |run: &RunId| all.iter().find(|known| known.id == *run);
     let pair = |run: &RunId, with: &RunId, word: &str| {
         let (one, other) = (find(run)?, find(with)?);
-        let label = format!("{} − {word}{}", one.name, other.name);
+        let (name, other_name) = (name_of(live, one), name_of(live, other));
+        let label = format!("{name} − {word}{other_name}");
         let parent = one.parent.as_ref().filter(|parent| parent.run == *with);
-        let names = Names {
-            run: one.name.clone(),
-            with: other.name.clone(),
-            fork_step: parent.map(|parent| parent.checkpoint.step),
-        };
+        let names = Names { run: name, with: other_name, fork_step: parent.map(|parent| parent.checkpoint.step) };
         Some(Pair {
             run: run.clone(),
             with: with.clone(),

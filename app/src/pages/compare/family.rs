@@ -57,7 +57,7 @@ pub(super) fn gather(chosen: &[RunId], all: &[RunSummary]) -> Vec<RunId> {
 }
 
 /// The rows of a family: each run below the one that it was forked from, with its segments in order.
-pub(super) fn rows(members: &[Member]) -> Vec<Bar> {
+pub(super) fn rows(members: &[Member], name_of: &dyn Fn(&RunSummary) -> String) -> Vec<Bar> {
     let is_root = |member: &&Member| {
         let parent = member.summary.parent.as_ref().map(|parent| &parent.run);
         !members.iter().any(|other| Some(&other.summary.id) == parent)
@@ -65,11 +65,11 @@ pub(super) fn rows(members: &[Member]) -> Vec<Bar> {
     let mut roots: Vec<&Member> = members.iter().filter(is_root).collect();
     roots.sort_by_key(|member| member.summary.created_ms);
     let mut bars = vec![];
-    roots.into_iter().for_each(|root| add(root, members, &mut bars));
+    roots.into_iter().for_each(|root| add(root, members, name_of, &mut bars));
     bars
 }
 
-fn add(member: &Member, members: &[Member], bars: &mut Vec<Bar>) {
+fn add(member: &Member, members: &[Member], name_of: &dyn Fn(&RunSummary) -> String, bars: &mut Vec<Bar>) {
     let first = bars.len();
     let parent = member.summary.parent.as_ref();
     let origin = parent.and_then(|parent| place_of(bars, &parent.run, parent.checkpoint.segment, members));
@@ -83,7 +83,7 @@ fn add(member: &Member, members: &[Member], bars: &mut Vec<Bar>) {
         let many = if member.segments.len() > 1 { format!(", segment {}", segment.segment) } else { String::new() };
         bars.push(Bar {
             run: member.summary.id.clone(),
-            label: format!("{}{many}", member.summary.name),
+            label: format!("{}{many}", name_of(&member.summary)),
             from_step: segment.from_step,
             left_at: left_at(segment.segment, &member.segments),
             to_step: to_step.max(segment.from_step),
@@ -97,7 +97,7 @@ fn add(member: &Member, members: &[Member], bars: &mut Vec<Bar>) {
         .filter(|other| other.summary.parent.as_ref().is_some_and(|parent| parent.run == member.summary.id))
         .collect();
     forks.sort_by_key(|fork| fork.summary.created_ms);
-    forks.into_iter().for_each(|fork| add(fork, members, bars));
+    forks.into_iter().for_each(|fork| add(fork, members, name_of, bars));
 }
 
 /// The row of a run's segment.
@@ -164,7 +164,7 @@ mod tests {
     fn forks_are_below_their_parents_and_abandoned_segments_are_marked() {
         let root = member("root", None, &[(0, 0, None), (1, 300, Some(0)), (2, 200, Some(0))], &[499, 399, 799]);
         let fork = member("fork-1", Some(("root", "2-600")), &[(0, 600, None)], &[999]);
-        let bars = rows(&[fork.clone(), root.clone()]);
+        let bars = rows(&[fork.clone(), root.clone()], &|run| run.name.clone());
         let seen: Vec<_> =
             bars.iter().map(|bar| (bar.label.as_str(), bar.from_step, bar.left_at, bar.to_step, bar.stem)).collect();
         assert_eq!(

@@ -12,7 +12,7 @@ use wire::series::{Axis, name};
 
 use super::Choice;
 use super::family::{Bar, Member, gather, rows};
-use crate::components::interval;
+use crate::components::{interval, name_of};
 use crate::net::api;
 use crate::net::api::series::SeriesRequest;
 use crate::net::live::Live;
@@ -52,7 +52,7 @@ pub(super) fn LineageTree() -> impl IntoView {
             fetch(family.get_untracked());
         }
     });
-    let bars = Memo::new(move |_| rows(&members.read()));
+    let bars = Memo::new(move |_| rows(&members.read(), &|run| name_of(live, run)));
     view! {
         <section class="panel lineage" aria-labelledby="lineage-title" hidden=move || bars.read().is_empty()>
             <h2

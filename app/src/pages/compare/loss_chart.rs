@@ -129,7 +129,8 @@ impl ComparedRuns {
             let Some(Compared::Open(open)) = runs.get(id) else { continue };
             let (view, curves) = &**open;
             if curves.axis() == axis {
-                lines.extend(lines_of(view, curves, series, colours.role(id), &chosen));
+                let name = self.choice.name(id);
+                lines.extend(lines_of(view, curves, series, colours.role(id), &name, &chosen));
             }
         }
         lines
@@ -225,7 +226,7 @@ async fn fetch(run: &RunId, axis: Axis, range: Option<Range>) -> Result<(RunView
 
 /// The path and the abandoned branches of a run. A past that it shares with another selected run is drawn once, by that
 /// run.
-fn lines_of(view: &RunView, curves: &Curves, series: &str, role: Role, chosen: &[RunId]) -> Vec<Line> {
+fn lines_of(view: &RunView, curves: &Curves, series: &str, role: Role, name: &str, chosen: &[RunId]) -> Vec<Line> {
     let line = |name: &str, buckets: Vec<Bucket>| Line::new(name, "", role, buckets);
     let abandoned = curves.abandoned(series).into_iter();
     let mut lines: Vec<Line> =
@@ -234,7 +235,7 @@ fn lines_of(view: &RunView, curves: &Curves, series: &str, role: Role, chosen: &
     if !is_shared {
         lines.push(line("", curves.past(series)));
     }
-    lines.push(Line { is_live: view.summary.state.is_live(), ..line(&view.summary.name, curves.shown(series)) });
+    lines.push(Line { is_live: view.summary.state.is_live(), ..line(name, curves.shown(series)) });
     lines.retain(|line| !line.buckets.is_empty());
     lines
 }
@@ -257,7 +258,7 @@ pub(super) fn LossChart() -> impl IntoView {
     let changed = Signal::derive(move || {
         compared.runs.track();
         let _ = (compared.range.get(), choice.runs.get(), choice.series.get(), choice.is_smooth.get());
-        let _ = (choice.axis.get(), choice.colours.get());
+        let _ = (choice.axis.get(), choice.colours.get(), choice.names.get());
     });
     view! {
         <Show when=move || !is_waiting.get() fallback=|| view! { <Skeleton rows=1 class="loss" /> }>
@@ -338,7 +339,7 @@ fn ChosenRun(run: RunId) -> impl IntoView {
     let role = move || choice.colours.read().role(&id.read_value());
     let stage = Memo::new(move |_| match compared.runs.read().get(&*id.read_value()) {
         None => (0, None),
-        Some(Compared::Open(open)) => (1, Some((open.0.summary.name.clone(), open.0.summary.state))),
+        Some(Compared::Open(open)) => (1, Some((choice.name(&id.read_value()), open.0.summary.state))),
         Some(Compared::Failed(_)) => (2, None),
     });
     let failure = move || match compared.runs.read().get(&*id.read_value()) {
@@ -356,7 +357,7 @@ fn ChosenRun(run: RunId) -> impl IntoView {
             </i>
             {move || match stage.get() {
                 (1, Some((name, state))) => view! {
-                    <a class="run-name" title="Open the page of the run" href=run_path(&id.read_value())>{name}</a>
+                    <a class="run-name" title=format!("{name}: open the page of the run") href=run_path(&id.read_value())>{name.clone()}</a>
                     <StateMark state />
                     <b class="mono" title="Loss at the crosshair, or the newest loss, in nats/token">{reading}</b>
                 }.into_any(),
@@ -365,7 +366,7 @@ fn ChosenRun(run: RunId) -> impl IntoView {
             }}
             <button
                 class="quiet icon-only"
-                aria-label=format!("Remove {}", id.read_value())
+                aria-label=move || format!("Remove {}", choice.name(&id.read_value()))
                 title="Remove from the comparison"
                 on:click=move |_| choice.toggle(&id.read_value())
             >

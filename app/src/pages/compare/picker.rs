@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::Choice;
-use crate::components::{RunSearch, StateMark, matches};
+use crate::components::{RunSearch, StateMark, matches, name_of};
 use crate::net::live::Live;
 
 /// Maximum number of listed runs; a search finds the rest.
@@ -20,7 +20,12 @@ pub(super) fn Picker() -> impl IntoView {
         let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
         let found = runs.iter().filter(|run| run.deleted_ms.is_none() && matches(run, &search));
         let row = |run: &wire::RunSummary| {
-            (run.id.clone(), run.name.clone(), run.state, run.parent.as_ref().map(|parent| parent.control_of.is_some()))
+            (
+                run.id.clone(),
+                name_of(live, run),
+                run.state,
+                run.parent.as_ref().map(|parent| parent.control_of.is_some()),
+            )
         };
         found.map(row).take(MAX_LISTED).collect::<Vec<_>>()
     });

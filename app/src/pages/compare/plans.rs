@@ -11,7 +11,7 @@ use wire::{Command, LivePath, RunView};
 use super::Choice;
 use super::loss_chart::ComparedRuns;
 use crate::components::hyperparameters::{in_plan, written};
-use crate::net::live::Live;
+use crate::components::visible;
 use crate::route::run_path;
 
 /// Field of a plan that says where a fork starts, and the rows that are shown for it.
@@ -61,11 +61,10 @@ fn current(view: &RunView) -> impl Iterator<Item = (String, String)> {
     LivePath::all().map(move |path| (format!("{path}{NOW}"), value(path)))
 }
 
-/// The parent of a fork, by its name where it is known, and the changes with which the fork starts.
-fn origin(view: &RunView, name_of: impl Fn(&wire::RunId) -> Option<String>) -> Vec<(String, String)> {
+/// The parent of a fork, by its name, and the changes with which the fork starts.
+fn origin(view: &RunView, name_of: impl Fn(&wire::RunId) -> String) -> Vec<(String, String)> {
     let Some(origin) = &view.plan.origin else { return vec![] };
-    let run = &origin.from.run;
-    let name = name_of(run).unwrap_or_else(|| run.to_string());
+    let name = name_of(&origin.from.run);
     let parent = format!("{name}, step {}", number::whole(origin.from.checkpoint.step));
     let changes = view.spec.parent.iter().flat_map(|parent| &parent.changes).map(change);
     let changes = changes.collect::<Vec<_>>().join("; ");
@@ -139,21 +138,15 @@ fn table(plans: &[BTreeMap<String, String>], wants_all: bool) -> Vec<(String, Ve
 pub(super) fn PlanTable() -> impl IntoView {
     let choice = expect_context::<Choice>();
     let compared = expect_context::<ComparedRuns>();
-    let live = expect_context::<Live>();
     let wants_all = RwSignal::new(false);
-    let names = Memo::new(move |_| {
-        let lab = live.lab.read();
-        let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
-        runs.iter().map(|run| (run.id.clone(), run.name.clone())).collect::<BTreeMap<_, _>>()
-    });
     let plans = Memo::new(move |_| {
         let views = choice.runs.read().iter().filter_map(|run| compared.view(run)).collect::<Vec<_>>();
         let plans = views.into_iter().map(|view| {
             let plan = serde_json::to_value(&view.plan).unwrap_or_default();
             let mut fields = flat(&plan);
             fields.extend(current(&view));
-            fields.extend(origin(&view, |run| names.read().get(run).cloned()));
-            (view.summary.id, view.summary.name, fields)
+            fields.extend(origin(&view, |run| choice.name(run)));
+            (view.summary.id.clone(), choice.name(&view.summary.id), fields)
         });
         plans.collect::<Vec<_>>()
     });
@@ -176,7 +169,7 @@ pub(super) fn PlanTable() -> impl IntoView {
             let differs = values.windows(2).any(|pair| pair[0] != pair[1]);
             let run = names.iter().cloned().chain(std::iter::repeat(String::new()));
             let cells = values.into_iter().zip(run).map(|(value, run)| {
-                view! { <td class="mono" data-run=run>{value.unwrap_or_else(|| "–".into())}</td> }
+                view! { <td class="mono" data-run=run>{value.map_or("–".into(), |value| visible(&value).into_owned())}</td> }
             });
             let label = label(&path);
             view! { <tr class:differs=differs><th scope="row" title=path>{label}</th>{cells.collect_view()}</tr> }

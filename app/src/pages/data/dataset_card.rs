@@ -10,7 +10,7 @@ use super::preview::IssueList;
 use super::{Datasets, card_id};
 use crate::base::at;
 use crate::components::number::{THIN, bytes, counted, grouped, loss, short, small};
-use crate::components::{Confirm, Number, Question, Toasts, visible};
+use crate::components::{Confirm, Number, Question, Toasts, isolated, visible};
 use crate::net::api::datasets::Tokenized;
 use crate::net::api::{self, uploads};
 use crate::session::Session;
@@ -40,7 +40,7 @@ fn Card(info: CorpusInfo) -> impl IntoView {
     view! {
         <article class="sheet padded stack dataset-card" id=card aria-label=name.clone()>
             <header class="row">
-                <h2>{name.clone()}</h2>
+                <h2>{isolated(&name)}</h2>
                 <code class="dim">{id.to_string()}</code>
                 <span class="grow"></span>
                 <Show when=move || session.can_steer()>
@@ -54,7 +54,7 @@ fn Card(info: CorpusInfo) -> impl IntoView {
                 </Show>
                 <DeleteButton info=info.clone() />
             </header>
-            <p class="small dim">{origin(&source)}</p>
+            <p class="small dim wrap">{visible(&origin(&source)).into_owned()}</p>
             {skipped}
             <Counts info=info.clone() />
             <Tokenizations info />
@@ -359,7 +359,8 @@ fn DeleteButton(info: CorpusInfo) -> impl IntoView {
         expect_context::<Confirm>(),
     );
     let CorpusInfo { id, name, text_bytes, .. } = info;
-    let title = name.clone();
+    let title = format!("{} ({id})", isolated(&name));
+    let name = title.clone();
     let delete = move || {
         let (id, name) = (id.clone(), name.clone());
         spawn_local(async move {

@@ -8,7 +8,7 @@ use wire::data::import::{FileReport, ImportArgs, ImportOptions, ImportReport, Is
 use super::import_options::Options;
 use super::{Datasets, card_id};
 use crate::components::number::{bytes, counted, grouped};
-use crate::components::{Failure, Toasts, visible};
+use crate::components::{Failure, Toasts, isolated, visible};
 use crate::net::api::ApiFailure;
 use crate::net::api::uploads::{self, Imported};
 
@@ -156,7 +156,7 @@ fn outcome(imported: &Imported) -> String {
         Imported::Dataset(info) => {
             let skipped = info.import.as_ref().map_or(0, |import| import.skipped);
             let skipped = if skipped == 0 { String::new() } else { format!(", {} skipped", grouped(skipped)) };
-            format!("{} was imported: {}{skipped}", info.name, counted(info.documents, "document"))
+            format!("{} was imported: {}{skipped}", isolated(&info.name), counted(info.documents, "document"))
         }
         Imported::Job(job) => format!("{} continues on the server", job.title),
     }
@@ -204,7 +204,7 @@ fn FileList(files: Vec<FileReport>, count: u64) -> impl IntoView {
             <ul class="list">
                 {files.iter().map(|file| view! {
                     <li>
-                        <p class="wrap">{file.name.clone()}</p>
+                        <p class="wrap">{visible(&file.name).into_owned()}</p>
                         <p class="small dim">{about(file)}</p>
                     </li>
                 }).collect_view()}
@@ -256,5 +256,5 @@ pub(super) fn IssueList(report: ImportReport, href: String) -> impl IntoView {
 
 fn described(issue: &Issue) -> String {
     let line = issue.line.map(|line| format!(", line {}", grouped(line))).unwrap_or_default();
-    format!("{}{line}: {}", issue.file, issue.message)
+    visible(&format!("{}{line}: {}", issue.file, issue.message)).into_owned()
 }

@@ -9,7 +9,7 @@ use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary};
 use wire::run::RunChange;
 
 use crate::base::at;
-use crate::components::{Confirm, Icon, Menu, Question, Toasts, is_resumable};
+use crate::components::{Confirm, Icon, Menu, Question, Toasts, is_resumable, name_of, run_name};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
 use crate::route::run_path;
@@ -87,13 +87,14 @@ impl RunActions {
     fn delete(self, run: RunId, name: String) {
         let id = run.clone();
         self.act("The run was not deleted", async move { api::delete_run(&id).await }, move || {
-            self.toasts.undoable(format!("{name} was deleted"), move || self.restore(run.clone(), name.clone()));
+            self.toasts.undoable(format!("{name} was deleted"), move || self.restore(run.clone()));
         });
     }
 
-    fn restore(self, run: RunId, name: String) {
-        self.act("The run was not restored", async move { api::restore_run(&run).await }, move || {
-            self.toasts.say(format!("{name} was restored"))
+    fn restore(self, run: RunId) {
+        let id = run.clone();
+        self.act("The run was not restored", async move { api::restore_run(&id).await }, move || {
+            self.toasts.say(format!("{} was restored", untrack(|| run_name(self.live, &run))))
         });
     }
 }
@@ -101,11 +102,11 @@ impl RunActions {
 /// The actions of a run behind one button.
 #[component]
 pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
-    let session = expect_context::<Session>();
+    let (session, live) = (expect_context::<Session>(), expect_context::<Live>());
     // Only what the menu shows: it must not be built again with every tick of a run.
     let entry = Memo::new(move |_| {
         run.read().as_ref().map(|run| {
-            (run.id.clone(), run.name.clone(), run.is_archived, run.deleted_ms.is_some(), run.state, run.priority)
+            (run.id.clone(), name_of(live, run), run.is_archived, run.deleted_ms.is_some(), run.state, run.priority)
         })
     });
     move || {
@@ -180,10 +181,7 @@ fn ListActions(
         let (id, name) = entry.get_value();
         actions.archive(id, name, !is_archived);
     };
-    let restore = move |_| {
-        let (id, name) = entry.get_value();
-        actions.restore(id, name);
-    };
+    let restore = move |_| actions.restore(entry.get_value().0);
     if is_deleted {
         return view! { <button on:click=restore>"Restore"</button> }.into_any();
     }

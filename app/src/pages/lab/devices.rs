@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use wire::device::{DeviceKind, DeviceView};
 
 use crate::components::number::{ago, bytes};
-use crate::components::{Number, Progress};
+use crate::components::{Number, Progress, run_name};
 use crate::net::live::Live;
 use crate::route::run_path;
 
@@ -41,9 +41,6 @@ pub(super) fn DeviceList() -> impl IntoView {
 #[component]
 fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
     let live = expect_context::<Live>();
-    let run_name = move |id: &wire::RunId| {
-        live.lab.read().as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == *id).map(|run| run.name.clone()))
-    };
     move || {
         device.get().map(|device| {
         let DeviceView { info, load, .. } = &device;
@@ -63,7 +60,7 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
             }.into_any(),
             (Some(run), _) => view! {
                 {if is_paused(run) { "reserved by " } else { "training " }}
-                <a href=run_path(run)>{run_name(run).unwrap_or_else(|| run.to_string())}</a>
+                <a href=run_path(run)>{run_name(live, run)}</a>
                 {is_paused(run).then_some(" (paused)")}
             }.into_any(),
             (None, _) => view! { <span class="dim">"idle"</span> }.into_any(),

@@ -7,7 +7,7 @@ use leptos::task::spawn_local;
 use web_sys::File;
 
 use crate::components::number::bytes;
-use crate::components::{Failure, HubImport, Progress, Toasts};
+use crate::components::{Failure, HubImport, Progress, Toasts, isolated};
 use crate::net::api::{ApiFailure, export};
 use crate::route::{Router, run_path};
 use crate::session::Session;
@@ -51,7 +51,7 @@ fn ImportForm() -> impl IntoView {
             });
             match answer.await {
                 Ok(view) => {
-                    toasts.say(format!("{} was imported", view.summary.name));
+                    toasts.say(format!("{} was imported", isolated(&view.summary.name)));
                     router.go(&run_path(&view.summary.id));
                 }
                 Err(refused) => {

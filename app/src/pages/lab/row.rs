@@ -6,7 +6,7 @@ use wire::{RunId, RunState, RunSummary};
 use super::Picked;
 use super::actions::{Actions, QueueButtons};
 use crate::components::number::{clock, duration, grouped, loss, now_ms, short};
-use crate::components::{Number, Progress, Sparkline, StateMark, state_word};
+use crate::components::{Number, Progress, Sparkline, StateMark, isolated, name_of, run_name, state_word};
 use crate::net::api::sentence;
 use crate::net::live::Live;
 use crate::route::run_path;
@@ -24,23 +24,16 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
     });
     let cell = move |show: fn(&RunSummary) -> AnyView| move || run.read().as_ref().map(show);
     let state = Memo::new(move |_| run.read().as_ref().map_or(RunState::Queued, |run| run.state));
-    let name = Memo::new(move |_| run.read().as_ref().map(|run| run.name.clone()).unwrap_or_default());
+    let name = Memo::new(move |_| run.read().as_ref().map(|run| name_of(live, run)).unwrap_or_default());
     let share = Signal::derive(move || run.read().as_ref().map(|run| run.step as f64 / run.steps.max(1) as f64));
-    // Its name; its id if the lab no longer lists it.
-    let parent = Memo::new(move |_| {
-        let run = run.read();
-        let parent = &run.as_ref()?.parent.as_ref()?.run;
-        let lab = live.lab.read();
-        let known = lab.as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == *parent));
-        Some(known.map_or_else(|| parent.to_string(), |run| run.name.clone()))
-    });
+    let parent = Memo::new(move |_| Some(run_name(live, &run.read().as_ref()?.parent.as_ref()?.run)));
     let is_live = Signal::derive(move || state.get() == RunState::Running);
     let values = Memo::new(move |_| run.read().as_ref().map(|run| run.sparkline.clone()).unwrap_or_default());
     view! {
         <tr data-state=move || state_word(state.get())>
             <td class="c-state"><PickBox id=picked name />{move || view! { <StateMark state=state.get() /> }}</td>
             <td class="c-name">
-                <a class="run-name" href=path>{name}</a>
+                <a class="run-name" href=path title=move || run.read().as_ref().map(|run| isolated(&run.name))>{name}</a>
                 <span class="small dim">{cell(about)}</span>
                 {move || run.read().as_ref().map(|run| origin(run, parent.get()))}
                 {cell(message)}
@@ -93,7 +86,7 @@ fn PickBox(id: RunId, name: Memo<String>) -> impl IntoView {
 fn about(run: &RunSummary) -> AnyView {
     let parameters = short(run.parameters as f64);
     let exact = format!("{} parameters, all of which are trained.", grouped(run.parameters));
-    let origin = format!("{} · {} · ", run.corpus, run.preset);
+    let origin = format!("{} · {} · ", isolated(&run.corpus), run.preset);
     view! { {origin}<Number text=parameters unit="parameters" meaning=exact /> }.into_any()
 }
 

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::field::{FieldError, FormSection};
 use crate::base::at;
 use crate::components::number::{counted, grouped, short};
-use crate::components::{Empty, Number, rebalanced};
+use crate::components::{Empty, Number, dataset_name, isolated, rebalanced};
 
 /// The dataset and its tokenizer.
 #[component]
@@ -58,7 +58,10 @@ pub(super) fn DatasetChoice() -> impl IntoView {
                         role=move || if is_mix.get() { "group" } else { "radiogroup" }
                         aria-label="Dataset"
                     >
-                        {datasets.get().into_iter().map(|info| view! { <DatasetCard info is_mix /> }).collect_view()}
+                        {datasets.get().into_iter().map(|info| {
+                            let name = dataset_name(&datasets.read(), &info);
+                            view! { <DatasetCard info name is_mix /> }
+                        }).collect_view()}
                         <a class="card adding" href=at("/data") title="Open the Data page">
                             "Import a dataset or download one from the catalog"
                         </a>
@@ -168,9 +171,9 @@ fn WeightSlider(dataset: CorpusId, datasets: Memo<Vec<CorpusId>>) -> impl IntoVi
 }
 
 #[component]
-fn DatasetCard(info: CorpusInfo, is_mix: Memo<bool>) -> impl IntoView {
+fn DatasetCard(info: CorpusInfo, name: String, is_mix: Memo<bool>) -> impl IntoView {
     let draft = expect_context::<Draft>();
-    let CorpusInfo { id, name, source, chars, documents, .. } = info;
+    let CorpusInfo { id, name: whole, source, chars, documents, .. } = info;
     let from = match source {
         Source::Generated { .. } => "Generated, with known entropy floor",
         Source::Files { .. } => "Imported",
@@ -197,7 +200,7 @@ fn DatasetCard(info: CorpusInfo, is_mix: Memo<bool>) -> impl IntoView {
                 prop:checked=is_chosen
                 on:change=choose
             />
-            <span class="card-title">{name}</span>
+            <span class="card-title" title=isolated(&whole)>{name}</span>
             <span class="small"><Number text=short(chars as f64) unit="characters" meaning=amount /></span>
             <span class="small dim">{from}</span>
         </label>

@@ -10,7 +10,7 @@ use wire::device::DeviceInfo;
 use wire::hyperparameters::table;
 use wire::run::plan::{self, PlanView};
 use wire::run::preset::{self, PresetInfo};
-use wire::{PlanError, RunSpec, RunView};
+use wire::{PlanError, RunId, RunSpec, RunView};
 
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
@@ -30,7 +30,6 @@ pub(super) struct Draft {
     pub(super) outcome: Memo<Option<Result<PlanView, PlanError>>>,
     /// Fields whose text is not a number that they accept.
     unreadable: RwSignal<BTreeSet<&'static str>>,
-    source_name: RwSignal<Option<String>>,
 }
 
 impl Draft {
@@ -44,14 +43,7 @@ impl Draft {
             lab.iter().flat_map(|lab| &lab.devices).map(|device| device.info.clone()).collect::<Vec<DeviceInfo>>()
         });
         let outcome = Memo::new(move |_| resolve(&spec.read(), &datasets.read(), &devices.read()));
-        let draft = Self {
-            spec,
-            datasets,
-            devices,
-            outcome,
-            unreadable: RwSignal::default(),
-            source_name: RwSignal::new(None),
-        };
+        let draft = Self { spec, datasets, devices, outcome, unreadable: RwSignal::default() };
         draft.fetch_datasets();
         draft
     }
@@ -84,13 +76,12 @@ impl Draft {
             preset: Some(view.spec.preset.clone().unwrap_or(DEFAULT_PRESET.into())),
             ..view.spec
         };
-        self.source_name.try_set(Some(view.summary.name));
         self.spec.try_set(copy);
     }
 
-    /// Name of the copied run.
-    pub(super) fn copied_from(self) -> Option<String> {
-        self.source_name.get()
+    /// The copied run.
+    pub(super) fn copied_from(self) -> Option<RunId> {
+        self.spec.read().copied_from.clone()
     }
 
     /// Changes the spec.

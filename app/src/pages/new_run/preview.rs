@@ -8,7 +8,7 @@ use wire::{PlanError, RunPlan};
 
 use super::draft::Draft;
 use crate::components::number::{about, bytes, clock, duration, grouped, now_ms, short, small};
-use crate::components::{Failure, Icon, Number, Skeleton, sentence};
+use crate::components::{Failure, Icon, Number, Skeleton, run_name, sentence};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
 use crate::route::{Router, run_path};
@@ -210,7 +210,7 @@ fn StartButton() -> impl IntoView {
         let lab = live.lab.read();
         let lab = lab.as_ref()?;
         let run = lab.devices.iter().find(|other| other.info.id == *device)?.run.clone()?;
-        Some(lab.runs.iter().find(|other| other.id == run).map_or_else(|| run.to_string(), |run| run.name.clone()))
+        Some(run_name(live, &run))
     });
     let effect = move || match &*draft.outcome.read() {
         _ if !draft.is_readable() => format!("The run cannot start. Correct {}.", draft.unreadable_labels()),

@@ -130,6 +130,14 @@ impl Generation {
         (last > first).then(|| between as f64 * 1e3 / (last - first))
     }
 
+    /// Tokens at the beginning of the prompt that were not used, if there are any.
+    pub(super) fn prompt_dropped(self) -> Option<u64> {
+        match &*self.status.read() {
+            Status::Done(done) => Some(done.prompt_dropped).filter(|dropped| *dropped > 0),
+            _ => None,
+        }
+    }
+
     /// The prompt and the completion.
     pub(super) fn whole_text(self) -> String {
         let written: String = self.tokens.read_untracked().iter().map(|token| token.text.as_str()).collect();

@@ -6,7 +6,7 @@ use leptos::task::spawn_local;
 use wire::control::checkpoint::{Cause, CheckpointRef, CheckpointView};
 use wire::{CheckpointId, RunId};
 
-use crate::components::Failure;
+use crate::components::{Failure, name_of, run_name};
 use crate::net::api::{self, ApiFailure, checkpoints};
 use crate::net::live::Live;
 use crate::route::run_path;
@@ -99,7 +99,7 @@ pub(super) fn SourcePicker(source: Source, label: &'static str) -> impl IntoView
         let lab = live.lab.read();
         let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
         let known = runs.iter().filter(|run| run.deleted_ms.is_none());
-        known.map(|run| (run.id.clone(), run.name.clone(), run.step)).collect::<Vec<_>>()
+        known.map(|run| (run.id.clone(), name_of(live, run), run.step)).collect::<Vec<_>>()
     });
     // Without the steps, which change constantly.
     let names =
@@ -137,9 +137,7 @@ pub(super) fn SourcePicker(source: Source, label: &'static str) -> impl IntoView
                 <Failure what="The run could not be fetched" failure=failure.clone() retry=move |()| source.renew() />
             }.into_any(),
             Found::Run { checkpoints, origin: Some(origin), .. } if checkpoints.is_empty() => {
-                let names = names.read();
-                let parent = names.iter().find(|(id, _)| *id == origin.run);
-                let parent = parent.map_or_else(|| origin.run.to_string(), |(_, name)| name.clone());
+                let parent = run_name(live, &origin.run);
                 let step = number::whole(origin.checkpoint.step);
                 view! {
                     <span class="dim" title="This fork has not saved a checkpoint yet">

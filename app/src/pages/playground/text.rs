@@ -38,7 +38,7 @@ fn percent(fraction: f64) -> String {
 
 /// A token with visible white space.
 fn visible(text: &str) -> String {
-    let shown = text.replace('\n', "⏎").replace('\t', "⇥");
+    let shown = crate::components::visible(text).replace('\n', "⏎").replace('\t', "⇥");
     if shown.chars().all(char::is_whitespace) { shown.replace(' ', "␣") } else { shown }
 }
 
@@ -150,7 +150,7 @@ fn Tokens(generation: Generation, selected: RwSignal<Option<usize>>) -> impl Int
             on:pointerover=move |event| pick(&event)
             on:click=move |event| pick(&event)
         >
-            <span class="prompt">{move || generation.prompt.get()}</span>
+            <span class="prompt">{move || crate::components::visible(&generation.prompt.read()).into_owned()}</span>
             <For each=move || 0..generation.tokens.read().len() key=|at| *at let(at)>
                 <Token generation at selected />
             </For>
@@ -173,10 +173,16 @@ fn Token(generation: Generation, at: usize, selected: RwSignal<Option<usize>>) -
                 data-at=at
                 style:--tint=tint
             >
-                {token.text}
+                {crate::components::visible(&token.text).into_owned()}
             </span>
         }
     })
+}
+
+/// That the beginning of the prompt was not used.
+fn cropped(dropped: u64) -> String {
+    let tokens = if dropped == 1 { "token".to_owned() } else { format!("{} tokens", number::whole(dropped)) };
+    format!("· The first {tokens} of the prompt were dropped: the prompt is longer than the context.")
 }
 
 /// Speed, reason of the end, and the copy button.
@@ -201,6 +207,7 @@ fn Footer(generation: Generation) -> impl IntoView {
                 {move || format!("{} tokens", number::whole(generation.tokens.read().len() as u64))}
                 <span class="dim">{ending}</span>
             </span>
+            {move || generation.prompt_dropped().map(|dropped| view! { <span>{cropped(dropped)}</span> })}
             {move || generation.tokens_per_sec().map(|speed| view! {
                 <span class="dim" title="Generated tokens per second, without the loading of the checkpoint">
                     {format!("· {}", number::with_unit(speed, "tok/s"))}

@@ -5,13 +5,14 @@ use figure::number;
 use leptos::prelude::*;
 use wire::control::checkpoint::CheckpointView;
 use wire::series::Axis;
-use wire::{CheckpointId, LiveHyperparameters, LivePath, RunId, RunState, RunSummary};
+use wire::{CheckpointId, Event, LiveHyperparameters, LivePath, RunId, RunState, RunSummary};
 
 use super::open_run::OpenRun;
 use super::phrases::{author, phrase};
 use super::schedule_draft::ScheduleDraft;
 use super::viewport::Viewport;
 use crate::components::chart::{ChartGroup, MarkerText, Range};
+use crate::components::{isolated, run_name};
 use crate::net::api::ApiFailure;
 use crate::net::live::Live;
 use crate::session::Session;
@@ -128,7 +129,9 @@ impl RunContext {
             summary: Memo::new(move |_| run.read().view.summary.clone()),
             state,
             hyperparameters: Memo::new(move |_| run.read().view.hyperparameters.clone()),
-            ancestors: Memo::new(move |_| names(&run.read().curves.lineage().parents, live)),
+            ancestors: Memo::new(move |_| {
+                run.read().curves.lineage().parents.iter().map(|parent| run_name(live, parent)).collect()
+            }),
             lines: Memo::new(move |_| run.read().events.len()),
             version: Memo::new(move |_| run.read().version),
             viewport,
@@ -163,7 +166,11 @@ impl RunContext {
         let describe = move |number: u64| {
             let record = self.run.read_untracked().events.get(&number).cloned()?;
             let origin = format!("step {} · {}", number::whole(record.step), author(&record.author, None));
-            Some(MarkerText { phrase: phrase(&record.event), origin, reason: record.reason })
+            Some(MarkerText {
+                phrase: self.phrase(&record.event),
+                origin,
+                reason: record.reason.as_deref().map(isolated),
+            })
         };
         ChartGroup {
             crosshair: self.crosshair,
@@ -178,6 +185,16 @@ impl RunContext {
         let _ = (self.version.get(), self.viewport.get(), self.options.get());
         // Read the memo, because `track` does not run a memo that was never read.
         let _ = (self.hyperparameters.read().optimizer.grad_clip, self.ancestors.get());
+    }
+
+    /// An event in a short text, with the present name of the parent.
+    pub(super) fn phrase(self, event: &Event) -> String {
+        match (event, self.ancestors.read().last()) {
+            (Event::Forked { from }, Some(parent)) => {
+                format!("forked from {parent} at step {}", number::whole(from.checkpoint.step))
+            }
+            _ => phrase(event),
+        }
     }
 
     /// The id of the run.
@@ -210,13 +227,6 @@ impl RunContext {
             self.viewport.set(viewport);
         }
     }
-}
-
-/// Names of runs; the id of a run that the lab no longer lists.
-fn names(runs: &[RunId], live: Live) -> Vec<String> {
-    let lab = live.lab.read();
-    let known = |id: &RunId| lab.as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == *id));
-    runs.iter().map(|id| known(id).map_or_else(|| id.to_string(), |run| run.name.clone())).collect()
 }
 
 fn no_permission(session: Session) -> Option<String> {

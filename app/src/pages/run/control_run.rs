@@ -14,7 +14,7 @@ use wire::{RunId, RunSummary};
 use super::loss_chart::shared;
 use super::{RunContext, phrase};
 use crate::components::chart::{Chart, ChartContent, Line};
-use crate::components::interval;
+use crate::components::{interval, name_of};
 use crate::net::api;
 use crate::net::live::Live;
 use crate::route::run_path;
@@ -46,7 +46,8 @@ pub(super) fn ControlRunPanel() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let live = expect_context::<Live>();
     let known = Memo::new(move |_| {
-        control_runs(context, live).into_iter().map(|(run, event)| (run.id, run.name, event)).collect::<Vec<_>>()
+        let named = |(run, event): (RunSummary, u64)| (run.id.clone(), name_of(live, &run), event);
+        control_runs(context, live).into_iter().map(named).collect::<Vec<_>>()
     });
     let picked = RwSignal::new(None::<RunId>);
     let shown = Memo::new(move |_| {

@@ -7,6 +7,7 @@ use wire::CorpusId;
 use wire::data::corpus::CorpusInfo;
 
 use super::RunContext;
+use crate::components::dataset_name;
 use crate::net::api;
 
 /// The choice; nothing if the tokenizer was trained on the parent's dataset.
@@ -17,10 +18,10 @@ pub(super) fn ForkDataset(chosen: RwSignal<Option<CorpusId>>) -> impl IntoView {
         let plan = &run.view.plan;
         (plan.tokenizer.is_trained_on_corpus(), plan.mix.is_empty())
     });
-    let datasets = RwSignal::new(vec![]);
+    let datasets = RwSignal::new(Vec::<CorpusInfo>::new());
     spawn_local(async move {
         // Without the list the dataset of the parent stays, and the server says what is missing.
-        let found: Vec<CorpusInfo> = api::datasets::list().await.unwrap_or_default();
+        let found = api::datasets::list().await.unwrap_or_default();
         if is_without {
             chosen.try_set(found.first().map(|info| info.id.clone()));
         }
@@ -32,8 +33,8 @@ pub(super) fn ForkDataset(chosen: RwSignal<Option<CorpusId>>) -> impl IntoView {
                 "Dataset"
                 <select on:change:target=move |event| chosen.set(event.target().value().parse().ok())>
                     {(!is_without).then(|| view! { <option value="">"the parent's dataset"</option> })}
-                    {move || datasets.get().into_iter().map(|info| view! {
-                        <option value=info.id.to_string()>{info.name}</option>
+                    {move || datasets.read().iter().map(|info| view! {
+                        <option value=info.id.to_string()>{dataset_name(&datasets.read(), info)}</option>
                     }).collect_view()}
                 </select>
             </label>

@@ -11,20 +11,20 @@ use super::RunContext;
 use super::export::ExportMenu;
 use crate::base::at;
 use crate::components::number::{clock, now_ms, short};
-use crate::components::{Icon, Progress, StateMark};
+use crate::components::{Icon, Progress, StateMark, isolated, name_of, run_name};
 use crate::net::api;
 use crate::net::live::Live;
 use crate::route::{compare_path, run_path};
 
 #[component]
 pub(super) fn RunHeader() -> impl IntoView {
-    let context = expect_context::<RunContext>();
+    let (context, live) = (expect_context::<RunContext>(), expect_context::<Live>());
     let fixed = context.run.with_untracked(|run| {
         let summary = &run.view.summary;
         format!(
             "{} on {} · {} parameters · {}",
             summary.preset,
-            summary.corpus,
+            isolated(&summary.corpus),
             short(summary.parameters as f64),
             run.view.device_name
         )
@@ -33,7 +33,7 @@ pub(super) fn RunHeader() -> impl IntoView {
     let parent = context.summary.get_untracked().parent.map(|parent| parent.run);
     view! {
         <header class="run-head">
-            <h1>{move || context.summary.read().name.clone()}</h1>
+            <h1 title=move || isolated(&context.summary.read().name)>{move || name_of(live, &context.summary.read())}</h1>
             {move || view! { <StateMark state=context.state.get() /> }}
             <span class="dim about">{fixed}</span>
             <Origin />
@@ -66,11 +66,7 @@ fn Origin() -> impl IntoView {
     let parent = context.summary.with_untracked(|summary| summary.parent.clone());
     parent.map(|Parentage { run, checkpoint, control_of }| {
         let (href, other) = (run_path(&run), StoredValue::new(run));
-        let name = move || {
-            let lab = live.lab.read();
-            let known = lab.as_ref().and_then(|lab| lab.runs.iter().find(|run| run.id == other.get_value()));
-            known.map_or_else(|| other.get_value().to_string(), |run| run.name.clone())
-        };
+        let name = Memo::new(move |_| run_name(live, &other.read_value()));
         let identical = RwSignal::new(None::<String>);
         // Again when it has ended, since the comparison is then complete.
         let has_ended = Memo::new(move |_| context.state.get().is_over());

@@ -2,11 +2,11 @@
 
 use figure::number;
 use leptos::prelude::*;
-use wire::{Author, Event, EventRecord, RunId};
+use wire::{Author, Event, EventRecord};
 
-use super::{RunContext, author, phrase};
+use super::{RunContext, author};
+use crate::components::isolated;
 use crate::components::number::clock;
-use crate::net::live::Live;
 use crate::route::xray_path;
 use crate::session::Session;
 
@@ -147,13 +147,6 @@ fn show(number: u64) {
     line.scroll_into_view_with_scroll_into_view_options(&options);
 }
 
-/// The name of a run; its id if the lab no longer lists it.
-fn name_of(live: Live, run: &RunId) -> String {
-    let lab = live.lab.read_untracked();
-    let known = lab.as_ref().and_then(|lab| lab.runs.iter().find(|known| known.id == *run));
-    known.map_or_else(|| run.to_string(), |known| known.name.clone())
-}
-
 /// A link to the batch of a step on the X-ray page.
 #[component]
 pub(super) fn BatchLink(step: u64) -> impl IntoView {
@@ -170,7 +163,6 @@ pub(super) fn BatchLink(step: u64) -> impl IntoView {
 fn JournalLine(number: u64) -> impl IntoView {
     let context = expect_context::<RunContext>();
     let session = expect_context::<Session>();
-    let live = expect_context::<Live>();
     let record = context.run.read_untracked().events.get(&number).cloned();
     record.map(|record| {
         let me = session.me().map(|me| me.name);
@@ -192,14 +184,8 @@ fn JournalLine(number: u64) -> impl IntoView {
             Event::Evaluated { loss_nats, bits_per_byte } => {
                 format!("{loss_nats:.4} nats/token, {bits_per_byte:.4} bits/byte")
             }
+            Event::Annotated { text } => isolated(text),
             other => other.phrase(),
-        };
-        let words = match &record.event {
-            Event::Forked { from } => {
-                let step = number::whole(from.checkpoint.step);
-                format!("forked from {} at step {step}", name_of(live, &from.run))
-            }
-            event => phrase(event),
         };
         let place = context.run.read_untracked().curves.place_before(record.step);
         let (segment, step) = (record.segment, record.step);
@@ -222,11 +208,11 @@ fn JournalLine(number: u64) -> impl IntoView {
                 >
                     <span class="mono at">{number::whole(record.step)}</span>
                     <span class="what">
-                        {words}
+                        {move || context.phrase(&record.event)}
                         {(record.author != Author::System).then(|| view! {
                             <span class="dim">" by "{author(&record.author, me.as_deref())}</span>
                         })}
-                        {record.reason.map(|reason| view! { <em>{format!("“{reason}”")}</em> })}
+                        {record.reason.clone().map(|reason| view! { <em>{format!("“{}”", isolated(&reason))}</em> })}
                     </span>
                     <span class="dim small when">{clock(record.at_ms as f64)}</span>
                 </button>

@@ -9,10 +9,10 @@ use leptos::prelude::*;
 use wire::series::{Axis, describe, name};
 use wire::{Event, EventRecord};
 
+use super::RunContext;
 use super::journal::BatchLink;
 use super::open_run::OpenRun;
 use super::viewport::Viewport;
-use super::{RunContext, phrase};
 use crate::components::AxisPick;
 use crate::components::chart::{Chart, ChartContent, Line};
 
@@ -24,7 +24,7 @@ pub(super) fn shared(context: RunContext, run: &OpenRun) -> ChartContent {
     let range = context.range();
     // Single steps of a paused run would crowd the lane of markers.
     let records = run.markers().filter(|record| !matches!(record.event, Event::Stepping { .. }));
-    let (markers, marked) = records.map(|record| (marker(run, record), record.number)).unzip();
+    let (markers, marked) = records.map(|record| (marker(context, run, record), record.number)).unzip();
     let spec = ChartSpec {
         axis: run.curves.axis(),
         from: Some(range.from),
@@ -35,11 +35,11 @@ pub(super) fn shared(context: RunContext, run: &OpenRun) -> ChartContent {
     ChartContent { spec, lines: vec![], marked, is_incomplete: !run.curves.has_overview() }
 }
 
-fn marker(run: &OpenRun, record: &EventRecord) -> Marker {
+fn marker(context: RunContext, run: &OpenRun, record: &EventRecord) -> Marker {
     let is_alarm = matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. });
     Marker {
         x: run.curves.place_before(record.step),
-        phrase: phrase(&record.event),
+        phrase: context.phrase(&record.event),
         author: record.author.clone(),
         is_alarm,
         is_change: record.event.is_change(),

@@ -6,6 +6,7 @@ use wire::control::command::ScheduleChange;
 use wire::{Author, Command, Event, EventRecord, LivePath};
 
 use super::hyperparameter;
+use crate::components::isolated;
 
 /// Text of a command whose answer has not arrived.
 pub(super) fn in_progress(command: &Command) -> String {
@@ -59,6 +60,7 @@ pub(super) fn phrase(event: &Event) -> String {
         }
         // The step, which the id contains, is written beside it.
         Event::Checkpointed { checkpoint } => format!("checkpoint saved ({})", cause(checkpoint.cause)),
+        Event::Annotated { text } => isolated(text),
         other => other.phrase(),
     }
 }
@@ -76,9 +78,9 @@ fn factor(old: f64, new: f64) -> Option<&'static str> {
 pub(super) fn author(author: &Author, me: Option<&str>) -> String {
     match author {
         Author::Person(name) if Some(name.as_str()) == me => "you".into(),
-        Author::Person(name) => name.clone(),
-        Author::Rule(name) => format!("rule {name}"),
-        Author::Agent(name) => format!("agent {name}"),
+        Author::Person(name) => isolated(name),
+        Author::Rule(name) => format!("rule {}", isolated(name)),
+        Author::Agent(name) => format!("agent {}", isolated(name)),
         Author::System => "system".into(),
     }
 }

@@ -7,6 +7,7 @@ use wire::hyperparameters::table::TABLE;
 
 use super::RunContext;
 use crate::components::hyperparameters::{group_title, in_plan};
+use crate::components::isolated;
 
 /// In place of a number of the dataset that is measured when it is tokenized.
 const UNKNOWN: &str = "known when the dataset is tokenized";
@@ -88,7 +89,7 @@ fn cost(view: &RunView) -> Vec<Row> {
 
 fn datasets(view: &RunView) -> String {
     match view.plan.mix.as_slice() {
-        [_] => view.summary.corpus.clone(),
+        [part] => format!("{} ({})", isolated(&view.summary.corpus), part.corpus),
         parts => {
             let part = |part: &wire::run::plan::MixPart| format!("{} {:.0} %", part.corpus, part.weight * 100.0);
             parts.iter().map(part).collect::<Vec<_>>().join(", ")

@@ -7,13 +7,14 @@ use wire::{Command, RunState};
 use super::RunContext;
 use super::command::{pause_or_resume, step_now};
 use super::drawer::{hint, is_off};
-use crate::components::{Confirm, Icon, Question, is_resumable};
+use crate::components::{Confirm, Icon, Question, is_resumable, name_of};
+use crate::net::live::Live;
 
 /// The buttons.
 #[component]
 pub(super) fn Transport() -> impl IntoView {
     let context = expect_context::<RunContext>();
-    let confirm = expect_context::<Confirm>();
+    let (confirm, live) = (expect_context::<Confirm>(), expect_context::<Live>());
     let can_resume = Memo::new(move |_| is_resumable(context.state.get()));
     let is_queued = Memo::new(move |_| context.state.get() == RunState::Queued);
     let has_ended = Memo::new(move |_| context.state.get().is_over() || context.state.get() == RunState::Suspended);
@@ -46,7 +47,7 @@ pub(super) fn Transport() -> impl IntoView {
             _ => format!(" at step {} of {}", number::whole(run.step), number::whole(run.steps)),
         };
         confirm.ask(Question {
-            title: format!("Stop {}{place}?", run.name),
+            title: format!("Stop {}{place}?", untrack(|| name_of(live, &run))),
             loses,
             verb: "Stop the run",
             act: Callback::new(move |()| context.send(Command::Stop { reason: None })),

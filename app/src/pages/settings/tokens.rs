@@ -9,7 +9,7 @@ use wire::hyperparameters::table::Values;
 use super::permissions;
 use crate::base::at;
 use crate::components::number::{ago, clock};
-use crate::components::{Confirm, CopyButton, Failure, NumberField, Question, Skeleton, Toasts, TypedNumber};
+use crate::components::{Confirm, CopyButton, Failure, NumberField, Question, Skeleton, Toasts, TypedNumber, isolated};
 use crate::net::api::ApiFailure;
 use crate::net::api::access;
 use crate::session::{Session, SignIn};
@@ -63,9 +63,9 @@ impl TokenList {
 
     fn question(self, token: TokenView, loses: String, confirmed: bool) {
         let title = match token.kind {
-            TokenKind::SignIn => format!("Revoke this sign-in link for {}?", token.name),
-            TokenKind::Session => format!("Revoke this session of {}?", token.name),
-            TokenKind::Api => format!("Revoke this token of {}?", token.name),
+            TokenKind::SignIn => format!("Revoke this sign-in link for {}?", isolated(&token.name)),
+            TokenKind::Session => format!("Revoke this session of {}?", isolated(&token.name)),
+            TokenKind::Api => format!("Revoke this token of {}?", isolated(&token.name)),
         };
         let act = self.confirm.keep(move || self.revoke(token.clone(), confirmed));
         self.confirm.ask(Question { title, loses, verb: "Revoke", act });
@@ -76,7 +76,7 @@ impl TokenList {
             match access::revoke_token(token.id, confirmed).await {
                 Ok(()) if token.is_own => self.session.sign_in.set(SignIn::Out),
                 Ok(()) => {
-                    self.toasts.say(format!("The token of {} was revoked", token.name));
+                    self.toasts.say(format!("The token of {} was revoked", isolated(&token.name)));
                     self.fetch();
                 }
                 // The server warns before access is lost.
@@ -241,7 +241,7 @@ fn NewTokenText(created_token: CreatedToken, created: RwSignal<Option<CreatedTok
     let copied = shown.clone();
     view! {
         <div class="fresh stack" role="status">
-            <p><strong>{format!("Copy the {what} for {} now.", token.name)}</strong>" It is not shown again."</p>
+            <p><strong>{format!("Copy the {what} for {} now.", isolated(&token.name))}</strong>" It is not shown again."</p>
             <pre class="command">{shown}</pre>
             <div class="row end">
                 <CopyButton text=move || copied.clone() title="Copy to the clipboard" done />
@@ -265,12 +265,12 @@ fn TokenLine(token: TokenView, list: TokenList) -> impl IntoView {
         token.expires_ms.map_or_else(|| "never expires".to_owned(), |at| format!("expires {}", clock(at as f64)));
     let about = format!("created {}, {until}", ago(token.created_ms as f64));
     let about = capital(&if kind.is_empty() { about } else { format!("{kind} · {about}") });
-    let label = format!("Revoke the token of {}", token.name);
+    let label = format!("Revoke the token of {}", isolated(&token.name));
     view! {
         <li>
             <div class="grow">
                 <p>
-                    <strong>{token.name.clone()}</strong>
+                    <strong>{isolated(&token.name)}</strong>
                     " "
                     <span class="dim">{format!("· role {}", token.role.name())}</span>
                 </p>

@@ -10,6 +10,7 @@ use super::location::Location;
 use super::playback::Playback;
 use super::quantity::Quantity;
 use super::step::StepChoice;
+use crate::components::name_of;
 use crate::net::live::Live;
 use crate::route::{Router, run_path, xray_path};
 
@@ -23,6 +24,7 @@ pub(crate) struct XrayState {
     pub(super) summary: RwSignal<RunSummary>,
     pub(super) inspections: Inspections,
     pub(super) router: Router,
+    live: Live,
     /// The position of the page in the model.
     pub(super) location: Memo<Location>,
     /// The step shown.
@@ -60,6 +62,7 @@ impl XrayState {
             summary,
             inspections,
             router,
+            live,
             location: Memo::new(move |_| Location::parse(|key| router.query(key))),
             step,
             other_step: RwSignal::new(None),
@@ -70,6 +73,11 @@ impl XrayState {
             token: RwSignal::new(None),
             playback: Playback::new(inspections.steps, step),
         }
+    }
+
+    /// The name of the run.
+    pub(super) fn name(self) -> String {
+        name_of(self.live, &self.summary.read())
     }
 
     /// Blocks of the model.
@@ -94,10 +102,10 @@ impl XrayState {
         self.run.with_value(run_path)
     }
 
-    /// Goes to a location. Another tab makes an entry in the browser's history, a change within a tab does not.
+    /// Goes to a location. Another tab or level makes an entry in the browser's history; another head, neuron or step does not.
     pub(super) fn go(self, location: &Location) {
         let path = untrack(|| self.path(location));
-        if self.location.with_untracked(|at| at.tab() == location.tab()) {
+        if self.location.with_untracked(|at| (at.tab(), at.is_detail()) == (location.tab(), location.is_detail())) {
             self.router.replace(&path)
         } else {
             self.router.go(&path)

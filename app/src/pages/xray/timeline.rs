@@ -51,7 +51,7 @@ fn Breadcrumbs(xray: XrayState) -> impl IntoView {
     };
     view! {
         <nav class="crumbs" aria-label="Breadcrumbs">
-            <a href=xray.run_href() title="The page of the run">{shows(move || xray.summary.read().name.clone())}</a>
+            <a href=xray.run_href() title=says(move || format!("{}: the page of the run", xray.name()))>{shows(move || xray.name())}</a>
             {shows(crumbs)}
         </nav>
     }

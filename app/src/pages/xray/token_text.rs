@@ -7,7 +7,7 @@ use wire::inspect::result::InspectionResult;
 
 use super::state::XrayState;
 use super::subscription::Subscription;
-use super::tokens::{mean, nats, nats_per_token, visible};
+use super::tokens::{mean, nats, nats_per_token, visible, with_marks};
 use crate::components::shows;
 
 /// Above this a token is underlined too, so that colour is not the only sign.
@@ -94,7 +94,7 @@ fn token_span(xray: XrayState, at: usize, word: &str, tints: Memo<Vec<f32>>) -> 
 
 /// A token as part of a text: blanks stay blanks, line breaks are visible.
 fn in_text(text: &str) -> String {
-    if text.is_empty() { visible(text) } else { text.replace('\n', "⏎").replace('\t', "⇥") }
+    if text.is_empty() { visible(text) } else { with_marks(text) }
 }
 
 /// A token with a fixed colour, for lists of texts.
@@ -103,7 +103,7 @@ pub(super) fn still_token(word: &str, heat: f32, is_chosen: bool, title: String)
     let is_hot = heat > UNDERLINED;
     view! {
         <span class="t" class:here=is_chosen class:hot=is_hot title=title style:--heat=format!("{heat:.3}")>
-            {word.replace('\n', "⏎")}
+            {with_marks(word)}
         </span>
     }
     .into_any()

@@ -4,13 +4,18 @@ use figure::number;
 
 /// A token with its white space made visible: a line break as `⏎`, a leading blank as `·`, an empty token as `∅`.
 pub(crate) fn visible(text: &str) -> String {
-    let shown = text.replace('\n', "⏎").replace('\t', "⇥");
+    let shown = with_marks(text);
     match shown.strip_prefix(' ') {
         _ if shown.is_empty() => "∅".into(),
         Some("") => "␣".into(),
         Some(rest) if !rest.starts_with(' ') => format!("·{rest}"),
         _ => shown.replace(' ', "␣"),
     }
+}
+
+/// White space other than blanks, and characters that are not drawn, as marks.
+pub(crate) fn with_marks(text: &str) -> String {
+    crate::components::visible(text).replace('\n', "⏎").replace('\t', "⇥")
 }
 
 /// The token as [`visible`] text, shortened to `letters` characters.

@@ -161,6 +161,11 @@ impl<'a> TokenContext<'a> {
         Self { cache: None, ..self }
     }
 
+    /// Tokens at the beginning of the text that are not in the context.
+    pub fn dropped(&self) -> usize {
+        self.from
+    }
+
     /// Adds a token to the text.
     pub fn push(&mut self, token: u32) {
         self.text.push(token);

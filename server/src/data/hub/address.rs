@@ -15,7 +15,7 @@ const REVISION_CHARS: usize = 200;
 /// The revision of requests that name none.
 const DEFAULT_REVISION: &str = "main";
 
-/// What a repository has.
+/// The content of a repository, which decides its path on the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RepoKind {
     Model,

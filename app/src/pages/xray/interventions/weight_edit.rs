@@ -8,7 +8,7 @@ use wire::control::intervention::{Component, Intervention};
 use wire::run::spec::Parent;
 use wire::{Command, RunSpec, RunState};
 
-use crate::components::{Confirm, Failure, Question, clicks, says, shows};
+use crate::components::{Confirm, Failure, Question, clicks, isolated, says, shows};
 use crate::net::api::{self, ApiFailure};
 use crate::pages::xray::state::XrayState;
 use crate::route::run_path;
@@ -70,7 +70,7 @@ impl Edit {
             }
         };
         confirm.ask(Question {
-            title: format!("Edit the weights of {}?", self.xray.summary.with_untracked(|summary| summary.name.clone())),
+            title: format!("Edit the weights of {}?", untrack(|| self.xray.name())),
             loses: format!(
                 "Before the next step: {}. Training continues from the edited weights. You can undo the edit on the \
                  page of the run.",
@@ -116,9 +116,10 @@ impl Edit {
         spawn_local(async move {
             let spec = RunSpec { name, parent: Some(parent), steps, ..RunSpec::default() };
             let outcome = match api::create_run(&spec).await {
-                Ok(view) => {
-                    Outcome::Done(format!("Queued {} with this edit.", view.summary.name), run_path(&view.summary.id))
-                }
+                Ok(view) => Outcome::Done(
+                    format!("Queued {} with this edit.", isolated(&view.summary.name)),
+                    run_path(&view.summary.id),
+                ),
                 Err(failure) => Outcome::Refused(failure),
             };
             self.outcome.try_set(outcome);

@@ -1,0 +1,70 @@
+//! Names of runs and datasets, told apart by their id where two are equal. All pages write them in this way.
+
+use leptos::prelude::*;
+use wire::data::corpus::CorpusInfo;
+use wire::{RunId, RunSummary};
+
+use super::text::isolated;
+use crate::net::live::Live;
+
+/// Characters of a name that its id follows; a longer one is cut, so that lists with narrow columns still show the id.
+const BEFORE_ID: usize = 24;
+
+/// The present name of a run, and whether it was deleted; its id if the lab no longer has the run. Tracks the state of the lab.
+pub(crate) fn run_name(live: Live, run: &RunId) -> String {
+    listed(live, run).unwrap_or_else(|| match *live.lab.read() {
+        Some(_) => format!("{run} (deleted)"),
+        None => run.to_string(),
+    })
+}
+
+/// As [`run_name`], of a run that the list may not contain yet.
+pub(crate) fn name_of(live: Live, run: &RunSummary) -> String {
+    listed(live, &run.id).unwrap_or_else(|| isolated(&run.name))
+}
+
+fn listed(live: Live, run: &RunId) -> Option<String> {
+    let lab = live.lab.read();
+    let runs = &lab.as_ref()?.runs;
+    let known = runs.iter().find(|known| known.id == *run)?;
+    let is_shared = runs.iter().any(|other| other.name == known.name && other.id != *run);
+    Some(told_apart(&known.name, is_shared.then_some(run.as_str()), known.deleted_ms.is_some()))
+}
+
+/// The name of a dataset among all of them.
+pub(crate) fn dataset_name(all: &[CorpusInfo], info: &CorpusInfo) -> String {
+    let is_shared = all.iter().any(|other| other.name == info.name && other.id != info.id);
+    told_apart(&info.name, is_shared.then_some(info.id.as_str()), false)
+}
+
+/// `amber-fox`, `amber-fox (amber-fox-7k2q)`, `amber-fox (amber-fox-7k2q, deleted)`
+fn told_apart(name: &str, id: Option<&str>, is_deleted: bool) -> String {
+    let is_long = id.is_some() && name.chars().count() > BEFORE_ID;
+    let name = match is_long {
+        true => format!("{}…", isolated(&name.chars().take(BEFORE_ID).collect::<String>())),
+        false => isolated(name),
+    };
+    let marks: Vec<&str> = id.into_iter().chain(is_deleted.then_some("deleted")).collect();
+    if marks.is_empty() { name } else { format!("{name} ({})", marks.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told_apart;
+
+    #[test]
+    fn the_id_and_the_deletion_follow_the_name() {
+        let long = "W".repeat(80);
+        for (name, id, is_deleted, shown) in [
+            ("a", None, false, "a".to_owned()),
+            ("a", Some("fox-1"), false, "a (fox-1)".to_owned()),
+            ("a", None, true, "a (deleted)".to_owned()),
+            ("a", Some("fox-1"), true, "a (fox-1, deleted)".to_owned()),
+            (&long, None, false, long.clone()),
+            (&long, Some("fox-1"), false, format!("{}… (fox-1)", "W".repeat(24))),
+            ("x\u{202e}y", Some("fox-1"), false, "x[U+202E]y (fox-1)".to_owned()),
+        ] {
+            assert_eq!(told_apart(name, id, is_deleted), shown);
+        }
+    }
+}
