@@ -41,7 +41,7 @@ pub struct HubDatasetArgs {
     pub options: ImportOptions,
 }
 
-/// The request to import a model of the hub.
+/// The model to import, at a revision.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

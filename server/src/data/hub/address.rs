@@ -15,10 +15,11 @@ const REVISION_CHARS: usize = 200;
 /// The revision of requests that name none.
 const DEFAULT_REVISION: &str = "main";
 
-/// The content of a repository, which decides its path on the hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RepoKind {
+    /// Weights with their config and tokenizer.
     Model,
+    /// Files of text.
     Dataset,
 }
 
