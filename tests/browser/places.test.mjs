@@ -65,6 +65,10 @@ test("a phone reaches every page from the Run page, and every item of a menu is 
   await runState(page, "running").waitFor({ state: "attached" });
   await page.locator("body").press("c");
   await page.locator(".checkpoints li").first().waitFor();
+  // A run that trains removes the checkpoint whose menu is open.
+  const order = (kind) => lab.api(`/runs/${run}/commands`, { method: "POST", body: { kind } });
+  await order("pause");
+  await runState(page, "paused").waitFor({ state: "attached" });
   for (const menu of [/^Pages/, /^Export this run/, /^Actions for the checkpoint/]) {
     await page.getByRole("button", { name: menu }).first().click();
     const items = page.locator(".menu-list > *");
@@ -79,8 +83,10 @@ test("a phone reaches every page from the Run page, and every item of a menu is 
     await page.keyboard.press("Escape");
     await items.first().waitFor({ state: "detached" });
   }
+  await order("resume");
   await page.locator(".views").getByRole("link", { name: "X-ray" }).click();
   await page.waitForURL(/xray/);
+  await page.locator(".xray-tabs").waitFor();
   await page.goto(`${lab.url}/runs/${run}`);
   await page.getByRole("button", { name: "Pages" }).click();
   await page.locator(".menu-list").getByRole("link", { name: "Data" }).click();
