@@ -78,7 +78,7 @@ test("another field gives another preview", async () => {
 
 test("a strict import is refused while files would be skipped", async () => {
   await form().getByLabel("Strict: skip nothing").check();
-  await form().getByText("The import is strict").waitFor();
+  await form().getByText("Strict import refuses skipped records").waitFor();
   assert.ok(await form().getByRole("button", { name: "Import", exact: true }).isDisabled());
   await form().getByLabel("Strict: skip nothing").uncheck();
 });

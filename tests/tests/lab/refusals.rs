@@ -126,7 +126,7 @@ fn a_dataset_shorter_than_one_sequence_is_refused_before_the_run_starts() {
     lab.device();
     let info: CorpusInfo = owner.upload("name=short", b"Too short to learn from, whatever one does.").read();
     let spec = json!({"preset": "tiny", "corpus": info.id, "steps": 10});
-    owner.post("/runs", &spec).refused(422, "plan_invalid", &["short", "sequence takes 65"]);
+    owner.post("/runs", &spec).refused(422, "plan_invalid", &["short", "a sequence needs 65"]);
     assert_eq!(owner.post("/runs", &spec).value()["field"], "corpus");
     // Long enough in bytes and too short in tokens, which is known only when it is tokenized.
     let info: CorpusInfo = owner.upload("name=dense", sentences(1, 1500).as_bytes()).read();
