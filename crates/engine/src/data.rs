@@ -1,19 +1,20 @@
 //! Datasets: from text files to batches. From the bottom up:
 //!
+//! - `files`: files that are renamed when they are complete, and mapped into memory; [`tokenizer`]: text to token ids and back;
 //! - `documents`: the documents of a corpus on disk; `draft`: a corpus that is being written;
 //! - [`import`]: a corpus from files; [`generators`]: corpora with a known entropy (`tales`, `modular_addition`, `induction`);
 //! - `shards`: token shards on disk; [`corpus`]: the corpora of a data folder; `tokenization`: corpora into shards;
 //! - [`batch`]: the windows that a step reads, a pure function of seed, step and mix; [`dataset`]: shards read as batches.
-//!
-//! [`crate::tokenizer`] converts text to tokens.
 
 pub mod batch;
 pub mod corpus;
 pub mod dataset;
 pub(crate) mod documents;
 pub(crate) mod draft;
+pub(crate) mod files;
 pub mod generators;
 pub mod import;
+pub mod tokenizer;
 
 mod induction;
 mod modular_addition;

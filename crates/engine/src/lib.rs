@@ -2,11 +2,10 @@
 //!
 //! From the bottom up; a module uses only those above it in this list:
 //!
-//! - [`error`]: one typed error per area; `files`: files that are renamed when they are complete, and mapped into memory;
+//! - [`error`]: one typed error per area;
 //! - [`device`]: the devices of this machine, and the replicas over which a batch is split;
 //! - [`kernels`]: fused operators of the CPU, reductions with their WGSL kernels, counter-based random numbers;
-//! - [`tokenizer`]: text to token ids and back;
-//! - [`data`]: corpora, their imports and generators, token shards, and the batch of any step;
+//! - [`data`]: corpora, their imports and generators, tokenizers, token shards, and the batch of any step;
 //! - [`model`]: parameters, the decoder (read [`model::decoder`] first), gradients, evaluation, sampling, weight edits;
 //! - [`optim`]: AdamW and Muon, statistics of weights and gradients, checkpoints of weights and moments;
 //! - [`inspect`]: inspections of a model, each a pure function of weights, plan and text;
@@ -22,9 +21,6 @@ pub mod interop;
 pub mod kernels;
 pub mod model;
 pub mod optim;
-pub mod tokenizer;
 pub mod train;
-
-mod files;
 
 pub use error::{DataError, EngineError, InspectError};

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::data::dataset;
+use engine::data::tokenizer::TextTokenizer;
 use engine::interop::{Shape, export::Export, import, import::Import};
 use engine::kernels::random::Counter;
 use engine::model::decoder::Decoder;
 use engine::model::params::{self, Weights};
 use engine::optim::checkpoint::{self, Checkpoint, FORMAT, Manifest};
-use engine::tokenizer::TextTokenizer;
 use serde_json::Value;
 use wire::control::checkpoint::{Cause, CheckpointId, CheckpointInfo};
 use wire::data::tokenizer::Tokenizer;
@@ -199,9 +199,9 @@ fn every_tokenizer_is_the_same_when_exported_and_imported() {
         ("char with an end", TextTokenizer::char(&alphabet, true)),
         ("gpt2", TextTokenizer::gpt2()),
     ] {
-        let file = engine::tokenizer::hugging_face::write(&tokenizer);
-        let kind = engine::tokenizer::save_imported(&lab.0, &file).unwrap();
-        assert_eq!(engine::tokenizer::save_imported(&lab.0, &file).unwrap(), kind, "stored once");
+        let file = engine::data::tokenizer::hugging_face::write(&tokenizer);
+        let kind = engine::data::tokenizer::save_imported(&lab.0, &file).unwrap();
+        assert_eq!(engine::data::tokenizer::save_imported(&lab.0, &file).unwrap(), kind, "stored once");
         let back = dataset::open_tokenizer(&lab.0, &[], kind).unwrap();
         assert_eq!((back.vocab(), back.eot()), (tokenizer.vocab(), tokenizer.eot()), "{name}");
         for text in texts() {
@@ -209,7 +209,8 @@ fn every_tokenizer_is_the_same_when_exported_and_imported() {
         }
     }
     let kind =
-        engine::tokenizer::save_imported(&lab.0, &fs::read(golden("gpt2").join("tokenizer.json")).unwrap()).unwrap();
+        engine::data::tokenizer::save_imported(&lab.0, &fs::read(golden("gpt2").join("tokenizer.json")).unwrap())
+            .unwrap();
     let Tokenizer::Imported(hash) = kind else { panic!("{kind}") };
     fs::write(lab.0.join(format!(".tokenizers/{hash:016x}/tokenizer.json")), "{}").unwrap();
     assert!(dataset::open_tokenizer(&lab.0, &[], kind).is_err(), "an altered tokenizer is detected");
@@ -235,7 +236,7 @@ fn gpt2_is_known_by_its_vocabulary_and_not_by_its_size() {
     assert_eq!(read(file["model"]["vocab"].clone(), &merges).tokenizer, Tokenizer::Gpt2);
     // As many tokens, with ids of their own: the bytes are in another order, and nothing is merged.
     let bytes =
-        serde_json::from_slice::<Value>(&engine::tokenizer::hugging_face::write(&TextTokenizer::byte())).unwrap();
+        serde_json::from_slice::<Value>(&engine::data::tokenizer::hugging_face::write(&TextTokenizer::byte())).unwrap();
     let mut letters: Vec<String> = bytes["model"]["vocab"].as_object().unwrap().keys().cloned().collect();
     letters.retain(|letter| letter.chars().count() == 1);
     letters.reverse();

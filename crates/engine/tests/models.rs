@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use engine::data::dataset;
+use engine::data::tokenizer::TextTokenizer;
 use engine::interop::export::Export;
 use engine::interop::import::{self, Import};
 use engine::model::decoder::Decoder;
 use engine::model::params::Weights;
 use engine::model::sample::{self, SampleArgs};
 use engine::optim::checkpoint::{self, Checkpoint, FORMAT, Manifest};
-use engine::tokenizer::TextTokenizer;
 use serde::Deserialize;
 use wire::control::checkpoint::{Cause, CheckpointId, CheckpointInfo};
 use wire::hyperparameters::recipe::Recipe;

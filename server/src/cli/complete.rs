@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use clap::Args;
 use engine::data::dataset;
+use engine::data::tokenizer::TextTokenizer;
 use engine::device::EngineDevice;
 use engine::model::params::Weights;
 use engine::model::sample::{self, SampleArgs, SampledToken, StopReason, TokenContext, Truncation};
 use engine::optim::checkpoint::{self, Checkpoint};
-use engine::tokenizer::TextTokenizer;
 use engine::{DataError, EngineError};
 use wire::completion::{
     Alternative, CompletionEnd, CompletionLine, CompletionRequest, CompletionSummary, CompletionToken,

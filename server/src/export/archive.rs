@@ -16,8 +16,8 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use engine::data::dataset;
+use engine::data::tokenizer::hugging_face;
 use engine::optim::checkpoint::{MANIFEST as CHECKPOINT, STATE};
-use engine::tokenizer::hugging_face;
 use serde::{Deserialize, Serialize};
 use store::{Curve, OpenCheckpoint, Store, StoreError};
 use utoipa::ToSchema;

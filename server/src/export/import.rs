@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use axum::extract::Request;
-use engine::tokenizer::save_imported;
+use engine::data::tokenizer::save_imported;
 use store::{ImportedRun, NewRun, StoreError};
 use wire::control::author::Author;
 use wire::control::event::EventRecord;

@@ -11,9 +11,9 @@ use wire::data::corpus::CorpusInfo;
 use wire::id::CorpusId;
 
 use crate::data::documents::Documents;
+use crate::data::files::temporary_path;
 use crate::data::shards;
 use crate::error::DataError;
-use crate::files::temporary_path;
 
 /// All corpora, in the order of their ids. Folders that cannot be read are left out.
 pub fn list(corpora: &Path) -> Result<Vec<CorpusInfo>, DataError> {

@@ -14,8 +14,8 @@ use crate::data::modular_addition;
 use crate::data::shards::shard::Shard;
 use crate::data::shards::{Part, folder, matching, shard_path, shards_tokenizer};
 pub use crate::data::tokenization::prepare;
+use crate::data::tokenizer::{self, TextTokenizer};
 use crate::error::DataError;
-use crate::tokenizer::{self, TextTokenizer};
 
 /// Reads only the tokenizer of the shards. `byte`, `gpt2` and imported tokenizers need no corpora.
 ///

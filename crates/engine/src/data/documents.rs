@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use wire::data::corpus::Source;
 
+use crate::data::files::Mapped;
 use crate::error::DataError;
-use crate::files::Mapped;
 
 /// Held-out tenths of the sums of modular addition. With one tenth a model generalizes at once; with seven it first memorizes the
 /// training sums, and the validation loss falls much later.

@@ -10,8 +10,8 @@ use wire::data::corpus::{CorpusInfo, Source};
 use wire::id::CorpusId;
 
 use crate::data::documents::{Documents, held_out_tenths};
+use crate::data::files::{sweep, temporary_path, write_json, write_synced};
 use crate::error::DataError;
-use crate::files::{sweep, temporary_path, write_json, write_synced};
 
 /// Length of the sample, characters.
 const SAMPLE_CHARS: usize = 1000;

@@ -14,10 +14,10 @@ use wire::data::corpus::{CorpusInfo, DatasetInfo};
 use wire::data::tokenizer::Tokenizer;
 use wire::id::CorpusId;
 
+use crate::data::files::temporary_path;
 use crate::data::shards::shard::ShardInfo;
+use crate::data::tokenizer::TextTokenizer;
 use crate::error::DataError;
-use crate::files::temporary_path;
-use crate::tokenizer::TextTokenizer;
 
 /// The contents of `info.json` in a folder of shards.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -10,11 +10,11 @@ use wire::id::CorpusId;
 
 use crate::data::corpus;
 use crate::data::documents::{Documents, Split, held_out_tenths};
+use crate::data::files::{sweep, temporary_path, write_json};
 use crate::data::shards::shard::{ShardInfo, ShardWriter};
 use crate::data::shards::{Part, ShardsFile, folder, matching, put, shard_path, tokenizer_hash};
+use crate::data::tokenizer::{self, TextTokenizer, chunks, training};
 use crate::error::{DataError, Progress};
-use crate::files::{sweep, temporary_path, write_json};
-use crate::tokenizer::{self, TextTokenizer, chunks, training};
 
 /// Maximum size of the text from which a vocabulary is trained, bytes: more text changes little, and memory is bounded.
 const TRAINING_BYTES: usize = 64 << 20;

@@ -10,9 +10,9 @@ use wire::model::ModelPlan;
 use super::generation::Generation;
 use super::names::{HfTensor, tensors};
 use super::{CONFIG, GENERATION, Shape, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, config, failed, prefix, refused};
+use crate::data::tokenizer::{TextTokenizer, hugging_face};
 use crate::error::EngineError;
 use crate::optim::checkpoint::Checkpoint;
-use crate::tokenizer::{TextTokenizer, hugging_face};
 
 /// An export of a checkpoint.
 pub struct Export {

@@ -15,11 +15,11 @@ use super::generation::{self, Generation};
 use super::tokenizer_files::{self, TokenizerFiles};
 use super::weights::WeightFiles;
 use super::{CONFIG, GENERATION, INDEX, Shape, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, config, failed, refused, tensors};
+use crate::data::files::Mapped;
+use crate::data::tokenizer::save_imported;
 use crate::error::EngineError;
-use crate::files::Mapped;
 use crate::model::params;
 use crate::optim::checkpoint::HostState;
-use crate::tokenizer::save_imported;
 
 /// Maximum size of config and tokenizer, bytes; GPT-2's tokenizer has 3.6 MB.
 const TEXT_BYTES: u64 = 64 << 20;

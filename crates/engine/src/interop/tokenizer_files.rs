@@ -9,9 +9,9 @@ use wire::data::tokenizer::Tokenizer;
 
 use super::generation::Generation;
 use super::{Shape, TOKENIZER, TOKENIZER_CONFIG, failed, refused};
+use crate::data::tokenizer::imported::{self, ImportedFile};
+use crate::data::tokenizer::{EOT_PIECE, TextTokenizer, hugging_face, imported_kind};
 use crate::error::{EngineError, TokenizerError};
-use crate::tokenizer::imported::{self, ImportedFile};
-use crate::tokenizer::{EOT_PIECE, TextTokenizer, hugging_face, imported_kind};
 
 /// Named special tokens of `tokenizer_config.json`, in the order in which `transformers` adds them.
 const NAMED: [&str; 7] = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];

@@ -11,8 +11,8 @@ use wire::model::ModelPlan;
 
 use super::names::{self, HEAD, tensors};
 use super::{INDEX, Shape, WEIGHTS, failed, prefix, refused};
+use crate::data::files::Mapped;
 use crate::error::EngineError;
-use crate::files::Mapped;
 use crate::model::params;
 
 /// Maximum number of unknown tensors that an error lists.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::files::Mapped;
 use crate::error::DataError;
-use crate::files::Mapped;
 
 /// Length and hash of a shard, from `info.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

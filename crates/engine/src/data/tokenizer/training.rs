@@ -6,8 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::data::tokenizer::train_bpe;
 use crate::error::{DataError, Progress};
-use crate::tokenizer::train_bpe;
 
 /// Maximum length of a word that is trained on, bytes. A merge searches the words that contain its pair, and removes from each what it
 /// merged; on a word of 256 kB, as a text without spaces has them, that takes quadratic time.
@@ -98,7 +98,7 @@ fn class_of(c: char) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokenizer::TextTokenizer;
+    use crate::data::tokenizer::TextTokenizer;
     use wire::data::tokenizer::Tokenizer;
 
     fn parts(text: &str) -> Vec<&str> {
@@ -121,7 +121,7 @@ mod tests {
     fn a_text_without_spaces_trains_with_progress_and_decodes() {
         let mut random = testing::Random::new(testing::seed(3));
         let text: String = (0..400_000).map(|_| ['a', 'c', 'g', 't'][random.below(4) as usize]).collect();
-        let folder = crate::files::temporary_path(&std::env::temp_dir(), "training");
+        let folder = crate::data::files::temporary_path(&std::env::temp_dir(), "training");
         std::fs::create_dir_all(&folder).unwrap();
         let mut reports = vec![];
         train(1000, &[&text], &folder, &mut |done, _, unit| {

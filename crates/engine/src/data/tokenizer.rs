@@ -23,8 +23,8 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl};
 use wire::data::tokenizer::Tokenizer;
 
+use crate::data::files::{write_json, write_synced};
 use crate::error::{DataError, TokenizerError};
-use crate::files::{write_json, write_synced};
 
 /// The text of the end-of-text token in token lists.
 pub(crate) const EOT_PIECE: &str = "<|endoftext|>";
@@ -386,7 +386,7 @@ pub fn save_imported(corpora: &Path, file: &[u8]) -> Result<Tokenizer, DataError
     }
     std::fs::create_dir_all(&folder).map_err(DataError::disk("could not create", &folder))?;
     // Written to a temporary path, so that an incomplete file is never read.
-    let temporary = crate::files::temporary_path(&folder, "tokenizer");
+    let temporary = crate::data::files::temporary_path(&folder, "tokenizer");
     write_synced(&temporary, file)?;
     std::fs::rename(&temporary, &path).map_err(DataError::disk("could not write", &path))?;
     Ok(kind)
@@ -503,7 +503,7 @@ mod tests {
     }
 
     fn trained(vocab: u32, text: &str) -> TextTokenizer {
-        let folder = crate::files::temporary_path(&std::env::temp_dir(), "pairs");
+        let folder = crate::data::files::temporary_path(&std::env::temp_dir(), "pairs");
         std::fs::create_dir_all(&folder).unwrap();
         train_bpe(vocab, [text].into_iter(), &folder).unwrap();
         let tokenizer = TextTokenizer::open(Tokenizer::Bpe(vocab), &folder).unwrap();

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::data::tokenizer::{EOT_PIECE, TextTokenizer, byte_of_letter, unsupported};
 use crate::error::TokenizerError;
-use crate::tokenizer::{EOT_PIECE, TextTokenizer, byte_of_letter, unsupported};
 
 /// The `tokenizer.json` of a tokenizer.
 pub fn write(tokenizer: &TextTokenizer) -> Vec<u8> {
