@@ -11,6 +11,7 @@ use wire::data::corpus::{CatalogueEntry, Source};
 use wire::data::import::ImportOptions;
 
 use super::Data;
+use super::background::on_a_core;
 use super::corpora::{progress_of, with_hint};
 use super::jobs::JobHandle;
 
@@ -145,7 +146,8 @@ fn import(data: &Data, entry: &CatalogueEntry, part: &Path, job: &JobHandle) -> 
     let options = ImportOptions { field: entry.field.clone(), ..ImportOptions::default() };
     let from = Files { files: &files, options: &options, max_text_bytes: u64::MAX };
     let source = Source::Catalogue { url: entry.url.clone() };
-    import_files(data.corpora.folder(), &entry.id, &entry.name, source, from, &mut progress_of(job))?;
+    let import = || import_files(data.corpora.folder(), &entry.id, &entry.name, source, from, &mut progress_of(job));
+    on_a_core(import)?;
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use wire::CorpusId;
 use wire::data::corpus::{CorpusInfo, Source};
 use wire::data::import::ImportOptions;
 
+use super::background::on_a_core;
 use super::corpora::progress_of;
 use super::disk::{check_space, write_failed};
 use super::{Data, Outcome};
@@ -96,7 +97,8 @@ impl Data {
         let work = async move {
             let info = corpora.run_job(job, move |folder, job| {
                 let from = upload.as_files(&options);
-                import_files(folder, &corpus, &name, Source::Files { names: vec![] }, from, &mut progress_of(job))
+                let source = Source::Files { names: vec![] };
+                on_a_core(|| import_files(folder, &corpus, &name, source, from, &mut progress_of(job)))
             });
             let info = info.await?;
             imported();

@@ -90,7 +90,8 @@ impl Import {
         let from = Files { files: &found, options: &self.options, max_text_bytes };
         let source = Source::Hub { repo: address.repo.clone(), revision: listing.commit.clone() };
         let corpora = data.corpora.folder();
-        match import_files(corpora, &self.corpus, &self.name, source, from, &mut progress_of(job)) {
+        let import = || import_files(corpora, &self.corpus, &self.name, source, from, &mut progress_of(job));
+        match background::on_a_core(import) {
             Ok(_) => Ok(()),
             Err(DataError::Cancelled) => Err(HubError::Cancelled),
             Err(error) => Err(ApiError::from(error).into()),
