@@ -12,9 +12,16 @@ set -eu
 kindling=${KINDLING:-"$(dirname "$0")/../../target/release/kindling"}
 schemathesis=${SCHEMATHESIS:-schemathesis}
 folder=$(mktemp -d)
-"$kindling" serve --data "$folder/lab" --listen 127.0.0.1:0 --no-workers >"$folder/out" 2>"$folder/log" &
+mkdir "$folder/hub"
+# A hub without models and datasets: a request to the real one would leave this machine.
+python3 -u -m http.server 0 --bind 127.0.0.1 --directory "$folder/hub" >"$folder/hub.out" 2>/dev/null &
+hub=$!
+until grep -q port "$folder/hub.out"; do sleep 0.1; done
+hub_port=$(grep -o 'port [0-9]*' "$folder/hub.out" | cut -d ' ' -f 2)
+"$kindling" serve --data "$folder/lab" --listen 127.0.0.1:0 --no-workers --hub-url "http://127.0.0.1:$hub_port" \
+    >"$folder/out" 2>"$folder/log" &
 server=$!
-trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true; rm -rf "$folder"' EXIT
+trap 'kill "$server" "$hub" 2>/dev/null || true; wait "$server" "$hub" 2>/dev/null || true; rm -rf "$folder"' EXIT
 until grep -q http "$folder/out"; do sleep 0.1; done
 address=$(grep -o 'http://127.0.0.1:[0-9]*' "$folder/out" | head -n 1)
 token=$("$kindling" token --role admin --name schemathesis --data "$folder/lab" 2>/dev/null)

@@ -67,8 +67,11 @@ fn errors(path: &str, operation: &Operation, writes: bool) -> Vec<(StatusCode, &
     let is_in = |place: &ParameterIn| {
         parameters.clone().any(|found| matches!(found, RefOr::T(found) if found.parameter_in == *place))
     };
-    let (is_of_run, is_upload) = (path.contains("/runs/{id}"), path.ends_with("/corpora") || path.ends_with("/import"));
+    let is_of_run = path.contains("/runs/{id}");
     let has_body = operation.request_body.is_some();
+    // An upload is accepted in any content type.
+    let takes_json =
+        matches!(&operation.request_body, Some(RefOr::T(body)) if body.content.contains_key("application/json"));
     let is_socket = operation.responses.responses.contains_key("101");
     let possible = [
         (true, StatusCode::UNAUTHORIZED, "The request has no valid token."),
@@ -82,7 +85,7 @@ fn errors(path: &str, operation: &Operation, writes: bool) -> Vec<(StatusCode, &
         (is_socket, StatusCode::BAD_REQUEST, "The request does not open a WebSocket."),
         (is_socket, StatusCode::UPGRADE_REQUIRED, "The connection cannot be upgraded to a WebSocket."),
         (has_body, StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."),
-        (has_body && !is_upload, StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not of the described content type."),
+        (takes_json, StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not of the described content type."),
         (has_body || is_in(&ParameterIn::Query), StatusCode::UNPROCESSABLE_ENTITY, "A value is invalid."),
         (is_of_run && writes, StatusCode::CONFLICT, "The state of the run does not allow it."),
         (is_of_run, StatusCode::GONE, "The folder with the curves of the run was removed."),
