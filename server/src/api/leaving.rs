@@ -14,6 +14,9 @@ const SECOND_WITHIN: Duration = Duration::from_secs(5);
 /// How long suspended runs may take to save their checkpoints.
 const SAVED_WITHIN: Duration = Duration::from_secs(120);
 
+/// How often it is checked whether the workers have released their runs.
+const RELEASE_CHECK: Duration = Duration::from_millis(20);
+
 /// Names the runs that continue without the server; a second signal suspends them, a third one ends the wait for their checkpoints.
 pub(super) async fn say_what_continues(lab: &Lab) {
     let runs = in_training(lab).await;
@@ -55,6 +58,10 @@ async fn suspend(lab: &Lab, runs: &[RunSummary]) {
         }
     });
     join_all(each).await;
+    // A worker is idle, and ends with the server, once its run is released: a moment after the run is suspended.
+    while runs.iter().any(|run| lab.workers.fleet.trains(&run.id)) {
+        tokio::time::sleep(RELEASE_CHECK).await;
+    }
 }
 
 /// A signal that stops the server.
