@@ -13,7 +13,6 @@ use crate::runs::commands;
 const SECOND_WITHIN: Duration = Duration::from_secs(5);
 /// How long suspended runs may take to save their checkpoints.
 const SAVED_WITHIN: Duration = Duration::from_secs(120);
-
 /// How often it is checked whether the workers have released their runs.
 const RELEASE_CHECK: Duration = Duration::from_millis(20);
 
@@ -27,7 +26,7 @@ pub(super) async fn say_what_continues(lab: &Lab) {
     let plural = if runs.len() == 1 { "" } else { "s" };
     eprintln!(
         "Training continues without the server: run{plural} {names}.\n\
-         The next `kindling serve --data {data}` shows it again. To suspend training with a checkpoint, press Ctrl-C again within {secs} s, \
+         The next `kindling serve --data {data}` connects to its worker again. To suspend training with a checkpoint, press Ctrl-C again within {secs} s, \
          or run later: kindling stop --data {data}",
         data = lab.settings.data.display(),
         secs = SECOND_WITHIN.as_secs(),

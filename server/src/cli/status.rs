@@ -24,7 +24,7 @@ pub struct StatusArgs {
     data: DataArgs,
 }
 
-/// Errors of `kindling status` and `kindling stop`.
+/// Errors of `kindling status`.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
     #[error(transparent)]

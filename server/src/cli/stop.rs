@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 use store::StoreError;
+use wire::{RunState, RunSummary};
 
 use super::data::{DataArgs, UnusedFolder};
 use super::status::LabProcesses;
@@ -104,11 +105,12 @@ impl StopArgs {
             return Ok("No process of this lab runs on this machine.".to_owned());
         }
         let after = LabProcesses::read(folder).await?.runs;
-        let line = |run: &&wire::RunSummary| {
+        let line = |run: &&RunSummary| {
             let state = after.iter().find(|other| other.id == run.id).map(|other| other.state);
-            match state.is_some_and(|state| state.is_live()) {
-                true => format!("Run {}: its last reports are stored when a server starts on this folder.", run.id),
-                false => format!("Run {}: suspended; resume it after `kindling serve`.", run.id),
+            match state {
+                Some(RunState::Suspended) => format!("Run {}: suspended; resume it after `kindling serve`.", run.id),
+                Some(_) => format!("Run {}: its last reports are stored when a server starts on this folder.", run.id),
+                None => format!("Run {}: it has ended.", run.id),
             }
         };
         let lines: Vec<String> = trained.iter().map(line).collect();
