@@ -3,7 +3,8 @@
 //!
 //! From the bottom up; a module uses only those above it in this list:
 //!
-//! - [`id`], [`error`], [`encode`], [`access`] (roles and tokens), [`device`], [`series`] (metrics: names, units, buckets), [`number`];
+//! - [`id`], [`error`], [`encode`], [`access`] (roles and tokens), [`device`], [`fleet`] (pools, workers, join tokens), [`series`] (metrics:
+//!   names, units, buckets), [`number`];
 //! - [`model`]: the architecture of the decoder and its cost; [`data`]: datasets and tokenizers;
 //! - [`hyperparameters`]: every hyperparameter, its values and schedules;
 //! - [`control`]: the commands to a run (`command`) and the events of its journal (`event`). Read these two first;
@@ -20,6 +21,7 @@ pub mod data;
 pub mod device;
 pub mod encode;
 pub mod error;
+pub mod fleet;
 pub mod hyperparameters;
 pub mod id;
 pub mod inspect;
