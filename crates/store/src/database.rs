@@ -2,14 +2,17 @@
 //! and its children. The children contain queries only, no logic.
 
 pub(crate) mod checkpoints;
+pub(crate) mod join_tokens;
 pub(crate) mod journal;
 mod json;
+pub(crate) mod pools;
 pub(crate) mod queue;
 pub(crate) mod runs;
 pub(crate) mod snapshots;
 pub(crate) mod tokens;
 pub(crate) mod unsynced;
 pub(crate) mod updates;
+pub(crate) mod workers;
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +23,7 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("../migrations/1.sql"), include_str!("../migrations/pools.sql")];
 
 /// One connection, inside a transaction or not.
 pub(crate) type Connection = SqliteConnection;

@@ -4,7 +4,8 @@ use std::io;
 use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 
-use wire::{CheckpointId, RunId, RunState};
+use wire::fleet::LOCAL_POOL;
+use wire::{CheckpointId, DeviceId, RunId, RunState};
 
 /// A source of any type.
 type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -164,6 +165,27 @@ pub enum StoreError {
         /// Longest allowed, bytes.
         most: usize,
     },
+    /// No pool has this name.
+    #[error("unknown pool {pool}")]
+    UnknownPool { pool: String },
+    /// The name of a new pool is taken.
+    #[error("the pool {pool} exists already")]
+    PoolExists { pool: String },
+    /// The pool cannot be deleted.
+    #[error("the pool {pool} cannot be deleted: {}", in_use(pool, *workers, *queued))]
+    PoolInUse {
+        pool: String,
+        /// Workers that belong to it.
+        workers: u32,
+        /// Runs that wait for it.
+        queued: u32,
+    },
+    /// No worker has this id.
+    #[error("unknown worker {id}")]
+    UnknownWorker { id: i64 },
+    /// A machine may not join.
+    #[error(transparent)]
+    Join(#[from] JoinRefusal),
     /// The system gave no random numbers for a token.
     #[error("the system gave no random numbers: {source}")]
     Random {
@@ -177,6 +199,45 @@ pub enum StoreError {
         path: PathBuf,
         source: tokio::task::JoinError,
     },
+}
+
+/// Why a machine may not join a pool.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JoinRefusal {
+    /// The text is no join token, or one that was deleted long ago.
+    #[error("the join token is unknown")]
+    Unknown,
+    /// Somebody revoked it.
+    #[error("the join token was revoked")]
+    Revoked,
+    /// Its validity has ended.
+    #[error("the join token has expired")]
+    Expired,
+    /// As many workers have joined with it as it allows.
+    #[error("the join token is used up: {used} workers have joined with it")]
+    UsedUp {
+        /// Workers that have joined with it.
+        used: u32,
+    },
+    /// It belongs to another pool.
+    #[error("the join token is of the pool {pool}, not of {wanted}")]
+    OtherPool {
+        /// The pool in the request.
+        wanted: String,
+        /// The pool of the token.
+        pool: String,
+    },
+    /// The device is one of the server's own machine.
+    #[error("{device} is a device of the server's own machine")]
+    DeviceTaken { device: DeviceId },
+}
+
+fn in_use(pool: &str, workers: u32, queued: u32) -> String {
+    match (pool, workers, queued) {
+        (LOCAL_POOL, ..) => "it holds the devices of the server's own machine".to_owned(),
+        (_, 0, runs) => format!("{runs} queued runs wait for it"),
+        (_, workers, _) => format!("{workers} workers belong to it"),
+    }
 }
 
 impl StoreError {

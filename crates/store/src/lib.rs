@@ -6,6 +6,7 @@
 //! - `lab_id` the id that tells labs under one host name apart;
 //! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice;
 //! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: the operations on each;
+//! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
 //! - `checkpoints` ids and folders of checkpoints, `readers` those that are being read, `retention` which are kept, `sweep` removal
 //!   after a crash;
 //! - `import` runs that were trained in another lab;
@@ -25,10 +26,12 @@ mod format;
 mod import;
 mod ingest;
 mod ingest_state;
+mod join_tokens;
 mod journal;
 mod lab_id;
 mod lineage;
 mod new_run;
+mod pools;
 mod queue;
 mod readers;
 mod retention;
@@ -40,9 +43,13 @@ mod status;
 mod store;
 mod sweep;
 mod tokens;
+mod workers;
 
+pub use database::pools::PoolRecord;
+pub use database::queue::WaitingRun;
 pub use database::tokens::{Identity, TokenInfo};
-pub use error::StoreError;
+pub use database::workers::WorkerRecord;
+pub use error::{JoinRefusal, StoreError};
 pub use format::FORMAT;
 pub use import::ImportedRun;
 pub use ingest::Ingested;

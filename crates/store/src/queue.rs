@@ -1,28 +1,51 @@
-//! The queue: runs that wait for a device or for any of a kind; higher priority first, then in an order that users can change.
+//! The queue: runs that wait for a device, for any of a kind, or for a pool; higher priority first, then in an order that users can change.
 
 use wire::device::DeviceKind;
 use wire::run::plan::PlanView;
 use wire::{DeviceId, RunId, RunPlan, RunState, RunSummary};
 
-use crate::database::queue::Queued;
+use crate::database::queue::{Queued, WaitingRun};
 use crate::database::{self, commit};
 use crate::error::StoreError;
 use crate::store::Store;
 
 impl Store {
-    /// The next runs for a free device, at most `limit`. They stay queued until their state is set.
+    /// The next runs for a free device of a pool, at most `limit`. They stay queued until their state is set.
     pub async fn queue(
         &self,
         device: &DeviceId,
         kind: DeviceKind,
+        pool: &str,
         limit: u32,
     ) -> Result<Vec<(RunId, RunPlan)>, StoreError> {
-        database::queue::for_device(&mut *self.database().read().await?, device, kind, limit).await
+        database::queue::for_device(&mut *self.database().read().await?, device, kind, pool, limit).await
     }
 
-    /// Number of runs that wait for a device, or for any of a kind.
-    pub async fn queue_length(&self, device: &DeviceId, any_of: Option<DeviceKind>) -> Result<u64, StoreError> {
-        database::queue::length(&mut *self.database().read().await?, device, any_of).await
+    /// Number of runs that wait for a pool, or else for a device or any of a kind.
+    pub async fn queue_length(
+        &self,
+        device: &DeviceId,
+        any_of: Option<DeviceKind>,
+        pool: Option<&str>,
+    ) -> Result<u64, StoreError> {
+        database::queue::length(&mut *self.database().read().await?, device, any_of, pool).await
+    }
+
+    /// All queued runs, and the reason that is stored with each.
+    pub async fn waiting(&self) -> Result<Vec<WaitingRun>, StoreError> {
+        database::queue::waiting(&mut *self.database().read().await?).await
+    }
+
+    /// Stores why queued runs wait, and returns their summaries.
+    pub async fn set_waits(&self, reasons: &[(RunId, String)]) -> Result<Vec<RunSummary>, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let mut summaries = vec![];
+        for (run, waits) in reasons {
+            database::queue::set_waits(&mut transaction, run, waits).await?;
+            summaries.extend(database::runs::summary(&mut transaction, run).await?);
+        }
+        commit(transaction).await?;
+        Ok(summaries)
     }
 
     /// Moves a queued run to a position in its queue, from 1; a position beyond the end means the last. Its priority becomes one that fits

@@ -79,16 +79,21 @@ impl Store {
     }
 }
 
-async fn insert(
+/// The secret text of a new token: 32 random bytes as hexadecimal digits.
+pub(crate) fn random_text() -> Result<String, StoreError> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|source| StoreError::Random { source })?;
+    Ok(secret.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+pub(crate) async fn insert(
     connection: &mut Connection,
     name: &str,
     role: Role,
     kind: TokenKind,
     expires_ms: Option<i64>,
 ) -> Result<(String, TokenInfo), StoreError> {
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret).map_err(|source| StoreError::Random { source })?;
-    let text: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = random_text()?;
     let mut info = TokenInfo { id: 0, name: name.to_owned(), role, kind, created_ms: now_ms(), expires_ms };
     info.id = database::tokens::insert(connection, &info, &hash(&text)).await?;
     Ok((text, info))
@@ -96,6 +101,6 @@ async fn insert(
 
 /// A plain hash is enough, because a secret is 32 random bytes. Rows are found by the hash, so the time of a query reveals nothing about
 /// the text.
-fn hash(text: &str) -> [u8; 32] {
+pub(crate) fn hash(text: &str) -> [u8; 32] {
     *blake3::hash(text.as_bytes()).as_bytes()
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fleet::LOCAL_POOL;
 use crate::id::{DeviceId, RunId, WorkerId};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,14 @@ pub struct DeviceInfo {
     pub flops_per_sec: f64,
 }
 
+impl DeviceInfo {
+    /// A device of which only the id is known: it has not reported.
+    pub fn unknown(id: DeviceId, name: &str, kind: DeviceKind) -> Self {
+        let (name, backend) = (name.to_owned(), String::new());
+        Self { id, name, kind, backend, cores: 1, memory_bytes: 0, flops_per_sec: 0.0 }
+    }
+}
+
 /// A device with its current load, as pages show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -52,6 +61,19 @@ pub struct DeviceView {
     pub load: DeviceLoad,
     /// Time of its last heartbeat, ms since 1970.
     pub seen_ms: i64,
+    /// Pool of its worker.
+    #[serde(default = "local_pool")]
+    pub pool: String,
+    /// Name of its worker, as people see it.
+    #[serde(default)]
+    pub worker_name: String,
+    /// Whether its worker takes no new run.
+    #[serde(default)]
+    pub is_draining: bool,
+}
+
+fn local_pool() -> String {
+    LOCAL_POOL.to_owned()
 }
 
 /// Load of a device and its process.

@@ -21,6 +21,15 @@ pub struct PoolView {
     pub queued: u32,
 }
 
+/// A pool to create.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewPool {
+    /// Name: 1 to 40 lower-case letters, digits and dashes, the first no dash.
+    pub name: String,
+}
+
 /// A worker that has joined, connected or not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -58,6 +67,14 @@ pub struct WorkerChange {
     pub labels: Option<Vec<String>>,
     /// Whether it takes no new run; the run that it trains continues.
     pub is_draining: Option<bool>,
+}
+
+/// The end of a worker's log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WorkerLog {
+    /// Its last lines, oldest first, at most 200. None before it has connected to this start of the server.
+    pub lines: Vec<String>,
 }
 
 /// A join token in a list, without its secret text.

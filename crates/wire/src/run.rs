@@ -122,6 +122,12 @@ pub struct RunSummary {
     pub priority: i32,
     /// Automatic restarts after its worker died.
     pub restarts: u32,
+    /// The pool of which the first free device trains it, while it is queued for one.
+    #[serde(default)]
+    pub pool: Option<String>,
+    /// While it is queued: its place, what it waits for and for how long, in a sentence.
+    #[serde(default)]
+    pub waits: Option<String>,
 }
 
 /// The parent of a fork.

@@ -5,7 +5,7 @@ use wire::device::DeviceKind;
 use wire::run::plan::PlanView;
 use wire::{DeviceId, RunId, RunPlan};
 
-use super::json::{from_json, to_json, to_word};
+use super::json::{from_json, from_word, to_json, to_word};
 use crate::error::StoreError;
 
 /// A queued run.
@@ -18,7 +18,8 @@ pub(crate) struct Queued {
 /// The queued runs that compete with this one for a device, first to start first.
 pub(crate) async fn competing_with(connection: &mut SqliteConnection, run: &RunId) -> Result<Vec<Queued>, StoreError> {
     let sql = "SELECT other.id, other.queue_order, other.priority FROM runs AS other, runs AS own WHERE own.id = ? AND other.state = 'queued' \
-               AND other.deleted_ms IS NULL AND (other.device = own.device OR other.any_of = own.any_of) \
+               AND other.deleted_ms IS NULL AND other.pool IS own.pool \
+               AND (own.pool IS NOT NULL OR other.device = own.device OR other.any_of = own.any_of) \
                ORDER BY other.priority DESC, other.queue_order";
     let rows: Vec<(String, i64, i32)> = sqlx::query_as(sql).bind(run.as_str()).fetch_all(connection).await?;
     Ok(rows.into_iter().map(|(id, order, priority)| Queued { id, order, priority }).collect())
@@ -29,12 +30,19 @@ pub(crate) async fn for_device(
     connection: &mut SqliteConnection,
     device: &DeviceId,
     kind: DeviceKind,
+    pool: &str,
     limit: u32,
 ) -> Result<Vec<(RunId, RunPlan)>, StoreError> {
     let sql = "SELECT id, plan FROM runs WHERE state = 'queued' AND deleted_ms IS NULL \
-               AND ((any_of IS NULL AND device = ?) OR any_of = ?) ORDER BY priority DESC, queue_order LIMIT ?";
-    let rows: Vec<(String, String)> =
-        sqlx::query_as(sql).bind(device.as_str()).bind(to_word(&kind)?).bind(limit).fetch_all(connection).await?;
+               AND ((any_of IS NULL AND pool IS NULL AND device = ?) OR any_of = ? OR pool = ?) \
+               ORDER BY priority DESC, queue_order LIMIT ?";
+    let rows: Vec<(String, String)> = sqlx::query_as(sql)
+        .bind(device.as_str())
+        .bind(to_word(&kind)?)
+        .bind(pool)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?;
     rows.into_iter()
         .map(|(id, plan)| {
             let id = id.parse().map_err(|source| StoreError::unreadable("a run's id", source))?;
@@ -43,15 +51,17 @@ pub(crate) async fn for_device(
         .collect()
 }
 
-/// Number of runs queued for a device, or for any of a kind.
+/// Number of runs queued for a pool, or else for a device or any of a kind.
 pub(crate) async fn length(
     connection: &mut SqliteConnection,
     device: &DeviceId,
     any_of: Option<DeviceKind>,
+    pool: Option<&str>,
 ) -> Result<u64, StoreError> {
-    let sql = "SELECT COUNT(*) FROM runs WHERE state = 'queued' AND deleted_ms IS NULL AND (device = ? OR any_of = ?)";
+    let sql = "SELECT COUNT(*) FROM runs WHERE state = 'queued' AND deleted_ms IS NULL AND pool IS ?1 \
+               AND (?1 IS NOT NULL OR device = ?2 OR any_of = ?3)";
     let kind = any_of.map(|kind| to_word(&kind)).transpose()?;
-    let found: i64 = sqlx::query_scalar(sql).bind(device.as_str()).bind(kind).fetch_one(connection).await?;
+    let found: i64 = sqlx::query_scalar(sql).bind(pool).bind(device.as_str()).bind(kind).fetch_one(connection).await?;
     Ok(found as u64)
 }
 
@@ -104,6 +114,54 @@ pub(crate) async fn waiting_for(
     ids.into_iter().map(|id| id.parse().map_err(|source| StoreError::unreadable("a run's id", source))).collect()
 }
 
+/// A run in the queue, and why it waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingRun {
+    pub run: RunId,
+    /// The device that it is planned for.
+    pub device: DeviceId,
+    /// The kind of device of which the first free one trains it.
+    pub any_of: Option<DeviceKind>,
+    /// The pool of which the first free device trains it.
+    pub pool: Option<String>,
+    /// Position in its queue, from 1.
+    pub place: u32,
+    /// The reason that is stored with it.
+    pub waits: Option<String>,
+}
+
+/// All queued runs.
+pub(crate) async fn waiting(connection: &mut SqliteConnection) -> Result<Vec<WaitingRun>, StoreError> {
+    let sql = concat!(
+        "SELECT id, device, any_of, pool, waits, ",
+        super::runs::place!(),
+        " AS place FROM runs WHERE state = 'queued' AND deleted_ms IS NULL"
+    );
+    type Row = (String, String, Option<String>, Option<String>, Option<String>, i64);
+    let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(connection).await?;
+    let waiting = |(run, device, any_of, pool, waits, place): Row| {
+        Ok(WaitingRun {
+            run: run.parse().map_err(|source| StoreError::unreadable("a run's id", source))?,
+            device: device.parse().map_err(|source| StoreError::unreadable("a run's device", source))?,
+            any_of: any_of.map(|kind| from_word("a kind of device", &kind)).transpose()?,
+            pool,
+            place: place as u32,
+            waits,
+        })
+    };
+    rows.into_iter().map(waiting).collect()
+}
+
+/// Stores why a queued run waits.
+pub(crate) async fn set_waits(connection: &mut SqliteConnection, run: &RunId, waits: &str) -> Result<(), StoreError> {
+    sqlx::query("UPDATE runs SET waits = ? WHERE id = ? AND state = 'queued'")
+        .bind(waits)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Sets the plan of a queued run; whether it was still queued.
 pub(crate) async fn set_plan(
     connection: &mut SqliteConnection,
@@ -130,7 +188,7 @@ pub(crate) async fn set_device(
     plan: &RunPlan,
     device_name: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE runs SET device = ?, device_name = ?, plan = ?, any_of = NULL WHERE id = ?")
+    sqlx::query("UPDATE runs SET device = ?, device_name = ?, plan = ?, any_of = NULL, pool = NULL WHERE id = ?")
         .bind(plan.device.as_str())
         .bind(device_name)
         .bind(to_json(plan)?)

@@ -12,15 +12,24 @@ use crate::new_run::NewRun;
 use crate::status::{Progress, RunStatus};
 
 /// The place in the queue is counted rather than stored, so that it cannot be inconsistent.
+macro_rules! place {
+    () => {
+        "(SELECT COUNT(*) FROM runs AS other WHERE other.state = 'queued' AND other.deleted_ms IS NULL AND other.pool IS runs.pool \
+         AND (runs.pool IS NOT NULL OR other.device = runs.device OR other.any_of = runs.any_of) AND (other.priority > runs.priority \
+         OR (other.priority = runs.priority AND other.queue_order <= runs.queue_order)))"
+    };
+}
+pub(super) use place;
+
 macro_rules! summaries {
     ($rest:literal) => {
         concat!(
             "SELECT id, name, preset, corpus, device, parameters, steps, created_ms, state, message, started_ms, ended_ms, progress, \
              is_archived, deleted_ms, priority, restarts, parent, parent_checkpoint, control_of, \
-             CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN \
-             (SELECT COUNT(*) FROM runs AS other WHERE other.state = 'queued' AND other.deleted_ms IS NULL \
-             AND (other.device = runs.device OR other.any_of = runs.any_of) AND (other.priority > runs.priority \
-             OR (other.priority = runs.priority AND other.queue_order <= runs.queue_order))) END AS queue_place FROM runs ",
+             CASE WHEN state = 'queued' THEN pool END AS queue_pool, CASE WHEN state = 'queued' THEN waits END AS waits, \
+             CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN ",
+            place!(),
+            " END AS queue_place FROM runs ",
             $rest
         )
     };
@@ -44,8 +53,8 @@ pub(crate) async fn insert(
     let origin = run.plan.origin.as_ref().map(|origin| &origin.from);
     let done = sqlx::query(
         "INSERT INTO runs (id, name, preset, corpus, device, device_name, parameters, steps, created_ms, spec, plan, estimate, reference_losses, \
-         state, progress, priority, any_of, parent, parent_checkpoint, control_of, queue_order) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(queue_order), 0) + 1 FROM runs)) \
+         state, progress, priority, any_of, pool, parent, parent_checkpoint, control_of, queue_order) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(queue_order), 0) + 1 FROM runs)) \
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(run.id.as_str())
@@ -64,6 +73,7 @@ pub(crate) async fn insert(
     .bind(to_json(progress)?)
     .bind(run.spec.priority.unwrap_or(0))
     .bind(run.any_of().map(|kind| to_word(&kind)).transpose()?)
+    .bind(&run.spec.pool)
     .bind(origin.map(|from| from.run.as_str()))
     .bind(origin.map(|from| from.checkpoint.to_string()))
     .bind(run.spec.parent.as_ref().and_then(|parent| parent.control_of).map(|number| number as i64))
@@ -123,6 +133,8 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         parent: parentage(row)?,
         priority: row.try_get::<i64, _>("priority")? as i32,
         restarts: row.try_get::<i64, _>("restarts")? as u32,
+        pool: row.try_get("queue_pool")?,
+        waits: row.try_get("waits")?,
         id,
     })
 }
@@ -177,7 +189,8 @@ pub(crate) async fn save_status(
     stored_seq: u64,
     event_count: u64,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE runs SET state = ?, message = ?, started_ms = ?, ended_ms = ?, progress = ?, stored_seq = ?, event_count = ? WHERE id = ?")
+    sqlx::query("UPDATE runs SET state = ?, message = ?, started_ms = ?, ended_ms = ?, progress = ?, stored_seq = ?, event_count = ?, \
+         waits = CASE WHEN ?1 = 'queued' THEN waits END WHERE id = ?")
         .bind(to_word(&status.state)?)
         .bind(&status.message)
         .bind(status.started_ms)

@@ -6,6 +6,7 @@ mod curves;
 mod faults;
 mod format;
 mod killed;
+mod pools;
 mod scenarios;
 mod setup;
 mod snapshots;

@@ -140,6 +140,10 @@ fn check_inherited_fields(spec: &RunSpec, parent: &RunPlan) -> Result<(), PlanEr
         return Err(PlanError::new(field, "a fork keeps its parent's model and tokenizer")
             .hint("leave it out, or start a new run"));
     }
+    if spec.pool.is_some() {
+        let message = "a fork starts from a checkpoint of its parent, which is on the machine that trained it";
+        return Err(PlanError::new("pool", message).hint("leave it out, or name a device of that machine"));
+    }
     let fields = [("corpus", spec.corpus.is_some()), ("mix", spec.mix.is_some())];
     if let Some((field, _)) = fields.into_iter().find(|(_, given)| *given && parent.tokenizer.is_trained_on_corpus()) {
         let message = format!("the parent's tokenizer ({}) is made from its own datasets", parent.tokenizer);

@@ -202,6 +202,9 @@ pub fn check_spec(spec: &RunSpec) -> Result<(), PlanError> {
 
 /// The requested device, or else the fastest that is not a software adapter.
 pub(crate) fn choose_device<'a>(spec: &RunSpec, devices: &'a [DeviceInfo]) -> Result<&'a DeviceInfo, PlanError> {
+    if let (Some(_), Some(_)) = (&spec.device, &spec.pool) {
+        return Err(PlanError::new("pool", "a device and a pool are both given").hint("give one of device and pool"));
+    }
     if let Some(id) = &spec.device {
         let known: Vec<&str> = devices.iter().map(|device| device.id.as_str()).collect();
         let hint = if known.is_empty() { NO_DEVICE.to_owned() } else { format!("choose one of {}", known.join(", ")) };
@@ -218,9 +221,7 @@ pub(crate) fn choose_device<'a>(spec: &RunSpec, devices: &'a [DeviceInfo]) -> Re
                 .partial_cmp(&((b.kind == DeviceKind::Gpu), b.flops_per_sec))
                 .unwrap_or(std::cmp::Ordering::Equal)
         })
-        .ok_or_else(|| {
-            PlanError::new("device", NO_DEVICE).hint("wait a few seconds, or add a device by hand: kindling worker")
-        })
+        .ok_or_else(|| PlanError::new("device", NO_DEVICE).hint("wait a few seconds, or add a machine: kindling join"))
 }
 
 pub(crate) fn choose_corpora<'a>(

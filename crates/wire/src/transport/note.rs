@@ -5,6 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::RunId;
 
+/// Lines of a worker's log that it and the server keep.
+pub const LOG_LINES: usize = 200;
+
+/// Largest part of the log in a note, bytes.
+pub const LOG_BYTES: usize = 8192;
+
 /// A note, sent before Hello and then each second.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -13,6 +19,10 @@ pub struct WorkerNote {
     pub clock_ms: Option<i64>,
     /// The run that it trains, and what has kept it from training for some time.
     pub activity: Option<Activity>,
+    /// Lines of the worker's log since the note before, at most [`LOG_BYTES`] of them. The first notes of a connection hold the last
+    /// [`LOG_LINES`] lines.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
 }
 
 /// Work of a run between two steps.
