@@ -8,7 +8,9 @@ use serde::Deserialize;
 use wire::device::DeviceInfo;
 use wire::{DeviceId, WorkerId};
 
+use crate::credentials::Credentials;
 use crate::error::WorkerError;
+use crate::log::WorkerLog;
 
 /// The configuration of a worker.
 #[derive(Debug, Clone)]
@@ -24,6 +26,10 @@ pub struct WorkerConfig {
     pub token: String,
     /// Timeouts while no server is reachable.
     pub idle_timeouts: IdleTimeouts,
+    /// Id of the device in the lab, where it is another one than on this machine.
+    pub lab_device: Option<DeviceId>,
+    /// The log of this process, whose end the server shows.
+    pub log: WorkerLog,
 }
 
 /// Time after which a worker without a connection ends. `None`: never.
@@ -52,7 +58,13 @@ impl WorkerConfig {
     /// A configuration with the idle timeouts of a local worker (no address) or a remote one.
     pub fn new(server_url: Option<String>, data: PathBuf, device: DeviceId, token: String) -> Self {
         let idle_timeouts = if server_url.is_some() { IdleTimeouts::REMOTE } else { IdleTimeouts::LOCAL };
-        Self { server_url, data, device, token, idle_timeouts }
+        Self { server_url, data, device, token, idle_timeouts, lab_device: None, log: WorkerLog::default() }
+    }
+
+    /// The configuration of a worker that has joined a lab.
+    pub fn joined(credentials: Credentials, data: PathBuf, device: DeviceId) -> Self {
+        let Credentials { server, device: lab_device, token, .. } = credentials;
+        Self { lab_device: Some(lab_device), ..Self::new(Some(server), data, device, token) }
     }
 
     /// Whether the server runs on the same machine and folder.
@@ -86,21 +98,30 @@ impl WorkerConfig {
     /// # Errors
     /// Never for a valid device id, from which it is made.
     pub(crate) fn worker_id(&self, host: &str) -> Result<WorkerId, WorkerError> {
-        let name = format!("{}-{}", slug(&format!("{}-{}", slug(host, 30), self.device), 50), std::process::id());
+        let device = self.lab_device.as_ref().unwrap_or(&self.device);
+        let name = format!("{}-{}", slug(&format!("{}-{device}", slug(host, 30)), 50), std::process::id());
         name.parse().map_err(|source: wire::id::IdError| WorkerError::Device {
             device: self.device.clone(),
             source: source.into(),
         })
     }
 
-    /// The device with its id in the lab: a remote machine puts its host name in front.
-    pub(crate) fn lab_device(&self, host: &str, info: DeviceInfo) -> DeviceInfo {
-        if self.is_local() {
-            return info;
-        }
-        let id = slug(&format!("{}-{}", slug(host, 30), info.id), 64).parse().unwrap_or_else(|_| info.id.clone());
-        DeviceInfo { id, ..info }
+    /// The device with its id in the lab.
+    pub(crate) fn lab_device(&self, info: DeviceInfo) -> DeviceInfo {
+        DeviceInfo { id: self.lab_device.clone().unwrap_or_else(|| info.id.clone()), ..info }
     }
+}
+
+/// The id in the lab of a device that joins it: made of a name that a person chose, or else of the machine's name and the device's id.
+///
+/// # Errors
+/// The name holds no letter and no digit.
+pub fn lab_device_id(host: &str, device: &DeviceId, name: Option<&str>) -> Result<DeviceId, wire::id::IdError> {
+    match name {
+        Some(name) => slug(name, 64),
+        None => slug(&format!("{}-{device}", slug(host, 30)), 64),
+    }
+    .parse()
 }
 
 #[derive(Deserialize)]
@@ -139,7 +160,7 @@ fn socket_url(url: &str) -> Result<String, WorkerError> {
 }
 
 /// The host name of this machine.
-pub(crate) fn host_name() -> String {
+pub fn host_name() -> String {
     let file = fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let name = file.or_else(|| std::env::var("HOSTNAME").ok()).or_else(|| std::env::var("COMPUTERNAME").ok());
     name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "machine".to_owned())
@@ -195,19 +216,13 @@ mod tests {
     #[test]
     fn every_host_name_gives_valid_ids() {
         for host in ["lab-1", "Ada's Laptop.local", "", "--", "münchen", &"x".repeat(300)] {
-            let config =
-                WorkerConfig::new(Some("lab:1".into()), PathBuf::new(), "vulkan-0".parse().unwrap(), String::new());
-            let info = DeviceInfo {
-                id: "vulkan-0".parse().unwrap(),
-                name: String::new(),
-                kind: wire::device::DeviceKind::Cpu,
-                backend: String::new(),
-                cores: 1,
-                memory_bytes: 0,
-                flops_per_sec: 0.0,
-            };
+            let device: DeviceId = "gpu-0".parse().unwrap();
+            let config = WorkerConfig::new(Some("lab:1".into()), PathBuf::new(), device.clone(), String::new());
             assert!(config.worker_id(host).unwrap().as_str().ends_with(&std::process::id().to_string()), "{host}");
-            assert!(config.lab_device(host, info).id.as_str().len() <= 64);
+            assert!(lab_device_id(host, &device, None).unwrap().as_str().ends_with("gpu-0"), "{host}");
         }
+        let named = |name: &str| lab_device_id("box", &"cpu".parse().unwrap(), Some(name));
+        assert_eq!(named("Ada's GPU box").unwrap().as_str(), "ada-s-gpu-box");
+        assert!(named("--").is_err());
     }
 }

@@ -3,18 +3,21 @@
 //! A worker never waits for the server or for a viewer. It continues to train while the link is down, keeps every report on disk until
 //! the server has stored it, and sends the unacknowledged ones again when the link is back: nothing is lost and nothing counted twice.
 //!
-//! - [`config`] configuration, [`lock`] one worker per device, [`load`] load of the machine;
+//! - [`config`] configuration, [`credentials`] how a machine that has joined a lab identifies itself, [`log`] the end of its log;
+//! - [`lock`] one worker per device, [`load`] load of the machine;
 //! - [`spool`] the reports of one run on disk, `outbox` the same shared between threads, [`reporter`] the training's side of it;
 //! - [`training`] a run on its thread, [`trainer`] the engine on that thread;
 //! - `leaving` signals, on which it suspends its run and ends;
 //! - `state` the runs and reports of the worker and its decisions, `link` the socket.
 
 pub mod config;
+pub mod credentials;
 pub mod error;
 mod leaving;
 mod link;
 pub mod load;
 pub mod lock;
+pub mod log;
 mod outbox;
 pub mod reporter;
 pub mod spool;
@@ -24,9 +27,11 @@ pub mod training;
 
 use std::sync::Arc;
 
-pub use config::{IdleTimeouts, WorkerConfig};
+pub use config::{IdleTimeouts, WorkerConfig, host_name, lab_device_id};
+pub use credentials::Credentials;
 pub use error::{TrainError, WorkerError};
 pub use lock::{DeviceLock, holders, is_held, lock_path};
+pub use log::WorkerLog;
 pub use reporter::RunReporter;
 pub use trainer::EngineTrainer;
 pub use training::{Assignment, Trainer};

@@ -42,7 +42,7 @@ pub(crate) async fn keep_connected(config: &WorkerConfig, state: &mut WorkerStat
         state.unlinked();
         match ended {
             Ok(()) => {}
-            Err(error) if is_final(&error) && state.is_idle() => return Err(error),
+            Err(error) if is_final(&error) && state.is_idle() && !state.is_ending() => return Err(error),
             Err(error) if error.to_string() == last_logged => {}
             Err(error) => {
                 tracing::info!("{error}; trying again");
@@ -157,7 +157,7 @@ async fn connect(url: &str, token: &str) -> Result<Socket, WorkerError> {
         {
             Err(WorkerError::Refused {
                 message: format!(
-                    "{}; create a token of the role worker with: kindling token --role worker",
+                    "{}: its token was revoked, or the worker was removed; a machine joins again with a new join token",
                     answer.status()
                 ),
             })

@@ -124,7 +124,7 @@ impl WorkerState {
             worker: self.worker.clone(),
             host: self.host.clone(),
             pid: std::process::id(),
-            device: self.config.lab_device(&self.host, self.trainer.device()),
+            device: self.config.lab_device(self.trainer.device()),
             training: in_training.or(self.next.as_ref().map(|next| &next.run)).cloned(),
             unsent: self
                 .outboxes
@@ -135,13 +135,13 @@ impl WorkerState {
         }
     }
 
-    /// A note with the clock, and with what keeps the run from training.
+    /// A note with the clock, with what keeps the run from training, and with new lines of the log.
     pub(crate) fn note(&self) -> WorkerNote {
         let training = self.training.as_ref().filter(|training| !training.outbox.is_over());
         let activity = training.and_then(|training| {
             training.outbox.long_activity().map(|what| Activity { run: training.run().clone(), what })
         });
-        WorkerNote { clock_ms: Some(now_ms()), activity }
+        WorkerNote { clock_ms: Some(now_ms()), activity, log: self.config.log.take() }
     }
 
     /// A heartbeat with the current load.
@@ -204,8 +204,9 @@ impl WorkerState {
         self.requested = Some((run, inspections));
     }
 
-    /// Handles the end of a connection: no inspections are requested until the next server requests some.
+    /// Handles the end of a connection: no inspections are requested until the next server requests some, and it gets the log again.
     pub(crate) fn unlinked(&mut self) {
+        self.config.log.rewind();
         if let Some((run, _)) = self.requested.take() {
             self.request(run, vec![]);
         }
@@ -400,6 +401,11 @@ impl WorkerState {
         };
         let is_over = !is_linked && timeout.is_some_and(|timeout| self.busy_at.elapsed() >= timeout);
         is_over.then_some(why)
+    }
+
+    /// Whether the server shut it down, or it decided to leave.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending_since.is_some()
     }
 
     /// Whether it trains nothing and has nothing to deliver.
