@@ -25,6 +25,8 @@ pub struct Steerer(pub Identity);
 pub struct Admin(pub Identity);
 /// A worker process.
 pub struct Worker(pub Identity);
+/// A machine with a join token, valid or not: its text. The exchange says why it is refused.
+pub struct Joiner(pub String);
 
 /// The name of the cookie. Browsers send the cookies of a host name to all its ports and paths, so each lab has its own name.
 pub fn cookie_name(lab_id: &str) -> String {
@@ -92,6 +94,28 @@ extractor!(Viewer, Role::View);
 extractor!(Steerer, Role::Steer);
 extractor!(Admin, Role::Admin);
 extractor!(Worker, Role::Worker);
+
+impl FromRequestParts<Lab> for Joiner {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
+        let text = token_of(&parts.headers, lab.store().id()).unwrap_or_default();
+        if lab.store().pool_of_join_token(&text).await?.is_some() {
+            return Ok(Self(text));
+        }
+        let hint = "send Authorization: Bearer with a join token, which the Fleet page of the lab creates";
+        match lab.store().identify(&text).await? {
+            Some(Identity { name, .. }) => {
+                let message = format!("this needs a join token, and the token of {name:?} is none");
+                Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message).hint(hint))
+            }
+            None => {
+                let message = if text.is_empty() { "the request has no token" } else { "the join token is unknown" };
+                Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message).hint(hint))
+            }
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,8 @@ pub mod devices;
 pub mod export;
 pub mod full_check;
 pub mod inspect;
+pub mod join;
+mod memory;
 mod progress_bar;
 pub mod reference;
 pub mod serve;
@@ -33,6 +35,7 @@ pub use completions::CompletionsArgs;
 pub use devices::DevicesArgs;
 pub use export::ExportArgs;
 pub use inspect::InspectArgs;
+pub use join::JoinArgs;
 pub use reference::ReferenceArgs;
 pub use serve::ServeArgs;
 pub use status::StatusArgs;
@@ -74,7 +77,7 @@ pub enum Subcommand {
     #[cfg(unix)]
     Stop(StopArgs),
     Train(TrainArgs),
-    Worker(WorkerArgs),
+    Join(JoinArgs),
     Token(TokenArgs),
     Export(ExportArgs),
     Devices(DevicesArgs),
@@ -89,4 +92,6 @@ pub enum Subcommand {
     Complete(CompleteArgs),
     #[command(hide = true)]
     Inspect(InspectArgs),
+    #[command(hide = true)]
+    Worker(WorkerArgs),
 }

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use engine::{DataError, EngineError};
 use serde::Serialize;
-use store::StoreError;
+use store::{JoinRefusal, StoreError};
 use wire::data::import::ImportReport;
 use wire::{ApiErrorBody, PlanError};
 
@@ -148,10 +148,34 @@ impl From<StoreError> for ApiError {
             StoreError::NotQueued { .. } => Self::conflict("not_queued", message),
             StoreError::CheckpointNeeded { .. } => Self::conflict("checkpoint_needed", message),
             StoreError::RunFolderMissing { .. } => Self::new(StatusCode::GONE, "run_folder_missing", message),
+            StoreError::UnknownPool { .. } => Self::not_found(message).hint("GET /api/v1/pools lists the pools"),
+            StoreError::PoolExists { .. } => Self::conflict("pool_exists", message).field("name"),
+            StoreError::PoolInUse { .. } => Self::conflict("pool_in_use", message)
+                .hint("remove its workers, and stop or delete the runs that wait for it"),
+            StoreError::UnknownWorker { .. } => Self::not_found(message).hint("GET /api/v1/workers lists the workers"),
+            StoreError::Join(refusal) => join_refused(refusal, message),
             StoreError::DiskFull { .. } => Self::new(StatusCode::INSUFFICIENT_STORAGE, "disk_full", message),
             _ => return Self::internal("the lab's store", error),
         };
         converted.source(error)
+    }
+}
+
+/// The error of a machine that may not join a pool.
+fn join_refused(refusal: &JoinRefusal, message: String) -> ApiError {
+    let gone = |code: &str| ApiError::new(StatusCode::GONE, code, message.clone());
+    let new_token = "create another join token on the Fleet page of the lab";
+    match refusal {
+        JoinRefusal::Unknown => ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message).hint(new_token),
+        JoinRefusal::Revoked => gone("join_token_revoked").hint(new_token),
+        JoinRefusal::Expired => gone("join_token_expired").hint(new_token),
+        JoinRefusal::UsedUp { .. } => gone("join_token_used_up").hint(new_token),
+        JoinRefusal::OtherPool { pool, .. } => ApiError::new(StatusCode::FORBIDDEN, "pool_other", message)
+            .field("pool")
+            .hint(format!("join with --pool {pool}, or with a token of the pool that you mean")),
+        JoinRefusal::DeviceTaken { .. } => {
+            ApiError::conflict("device_joined", message).field("device").hint("join under another name: --name NAME")
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
-use store::{Store, StoreError};
+use store::{Store, StoreError, WorkerRecord};
 use tokio::sync::watch;
 
 use crate::data::Data;
@@ -91,6 +91,22 @@ impl LabParts {
         let existed = self.store().revoke(token_id).await?;
         self.revoked.send_replace(());
         Ok(existed)
+    }
+
+    /// Changes when a token is revoked.
+    pub fn revocations(&self) -> watch::Receiver<()> {
+        self.revoked.subscribe()
+    }
+
+    /// Removes a worker, revokes its token and closes its link. Its run is given up as that of a worker that has died.
+    ///
+    /// # Errors
+    /// The errors of the store.
+    pub async fn remove_worker(&self, id: i64) -> Result<WorkerRecord, StoreError> {
+        let removed = self.store().remove_worker(id).await?;
+        self.workers.fleet.remove(&removed.device);
+        self.revoked.send_replace(());
+        Ok(removed)
     }
 
     /// The parts of the lab that page sockets use.

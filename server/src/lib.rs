@@ -7,6 +7,7 @@
 //! - [`workers`]: the processes that train; [`data`]: datasets and jobs;
 //! - [`lab`]: the shared state, composed of the states of those three, and the settings;
 //! - [`runs`]: planning, the queue, commands, forks, inspections and completions;
+//! - [`pools`]: pools, the workers in them, and how machines join;
 //! - [`auth`]: roles, tokens and sessions; [`export`]: exports and imports;
 //! - [`api`]: the routes and the server process;
 //! - [`cli`]: the command line, one file per subcommand.
@@ -21,6 +22,7 @@ pub mod error;
 pub mod export;
 pub mod lab;
 pub mod live;
+pub mod pools;
 pub mod runs;
 pub mod workers;
 

@@ -1,6 +1,6 @@
 //! The program `kindling`: reads the command line and runs the subcommand.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use clap::Parser;
 use server::cli::{Cli, Subcommand};
 use tokio::runtime::Runtime;
 use tracing_subscriber::filter::LevelFilter;
+use worker::WorkerLog;
 
 /// A third faster training than with the system's allocator (measured; docs/LAB_LOG.md).
 #[global_allocator]
@@ -17,8 +18,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let began = Instant::now();
     let cli = Cli::parse();
-    start_log();
-    match run(cli.subcommand, began) {
+    let log = WorkerLog::default();
+    start_log(log.clone());
+    match run(cli.subcommand, began, log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("kindling: {error}");
@@ -27,14 +29,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(subcommand: Subcommand, began: Instant) -> anyhow::Result<()> {
+fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result<()> {
     match subcommand {
         Subcommand::Serve(args) => runtime()?.block_on(args.run())?,
         Subcommand::Status(args) => runtime()?.block_on(args.run())?,
         #[cfg(unix)]
         Subcommand::Stop(args) => runtime()?.block_on(args.run())?,
         Subcommand::Train(args) => runtime()?.block_on(args.run())?,
-        Subcommand::Worker(args) => runtime()?.block_on(args.run())?,
+        Subcommand::Worker(args) => runtime()?.block_on(args.run(log))?,
+        Subcommand::Join(args) => runtime()?.block_on(args.run(log))?,
         Subcommand::Token(args) => runtime()?.block_on(args.run())?,
         Subcommand::Export(args) => runtime()?.block_on(args.run())?,
         Subcommand::Devices(args) => args.run()?,
@@ -53,15 +56,30 @@ fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the system starts no threads")
 }
 
+/// Writes the log to standard error, and its last lines to where a worker sends them from.
+struct LogWriter(WorkerLog);
+
+impl Write for LogWriter {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.add(text);
+        io::stderr().write_all(text)?;
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// The log goes to standard error; standard output is for results.
-fn start_log() {
+fn start_log(log: WorkerLog) {
     let wanted = std::env::var("KINDLING_LOG").ok();
     let level = wanted.as_deref().map_or(Ok(LevelFilter::INFO), str::parse);
     tracing_subscriber::fmt()
         .with_max_level(*level.as_ref().unwrap_or(&LevelFilter::INFO))
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_writer(move || LogWriter(log.clone()))
         .init();
     if level.is_err() {
         let wanted = wanted.unwrap_or_default();

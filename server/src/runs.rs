@@ -1,7 +1,8 @@
 //! Runs: planned, created, queued and steered, and their models inspected.
 //!
 //! - [`plan`]: specs resolved against the lab; [`create`]: runs made of plans; [`edit`]: changes of a run's entry; [`name`]: valid names;
-//! - [`queue`]: queued runs assigned to idle devices; [`devices`]: specs that name a kind of device;
+//! - [`queue`]: queued runs assigned to idle devices; [`devices`]: the devices that a spec may be planned for;
+//!   `waiting`: why a queued run waits;
 //! - [`commands`]: commands sent to workers, [`steering`]: commands checked before they are sent; [`forks`]: runs that start from a
 //!   checkpoint of another; [`control_run`]: forks that omit one command;
 //! - [`inspection`] and [`completion`]: results of models, computed by a worker or in a [`subprocess`].
@@ -21,3 +22,4 @@ pub mod plan;
 pub mod queue;
 pub mod steering;
 pub mod subprocess;
+mod waiting;

@@ -1,6 +1,7 @@
 //! The workers: processes that train, each on one device, connected by a WebSocket.
 //!
 //! - [`fleet`]: the connected workers and what each trains; [`link`]: the server's end of a worker's socket; `notes`: what it notes beside its reports;
+//! - [`log_tail`]: the end of a worker's log;
 //! - [`pending`]: commands that wait for their event; [`liveness`]: runs whose worker has died or is out of reach;
 //! - [`local`]: the workers that the server starts on the devices of its own machine.
 //!
@@ -10,6 +11,7 @@ pub mod fleet;
 pub mod link;
 pub mod liveness;
 pub mod local;
+pub mod log_tail;
 mod notes;
 pub mod pending;
 

@@ -23,6 +23,7 @@ use crate::export::archive::Checkpoints;
         (name = "inspect", description = "Inspect models: inspections, snapshots, completions."),
         (name = "data", description = "Upload, generate, download and tokenize datasets."),
         (name = "access", description = "Sign in and out; manage tokens."),
+        (name = "fleet", description = "Pools, join tokens and workers."),
         (name = "lab", description = "Devices, jobs, and the whole lab in one answer."),
         (name = "sockets", description = "WebSockets of pages and workers, in postcard.")
     )

@@ -15,7 +15,7 @@ use super::log::log_errors;
 use super::openapi::Document;
 use super::{
     checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, hub, inspections, lab,
-    metrics, openapi, page, planning, reached, runs, series, session, sockets, tokens, uploads,
+    metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, tokens, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -50,7 +50,7 @@ pub fn description() -> Description {
 }
 
 fn api() -> (Router<Lab>, Description) {
-    let v1 = access_routes().merge(run_routes()).merge(data_routes()).merge(upload_routes());
+    let v1 = access_routes().merge(fleet_routes()).merge(run_routes()).merge(data_routes()).merge(upload_routes());
     let (routes, mut description) =
         OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts();
     openapi::complete(&mut description);
@@ -66,6 +66,18 @@ fn access_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(sockets::open_link))
         .routes(routes!(sockets::open_live))
         .routes(routes!(sockets::poll_live))
+}
+
+fn fleet_routes() -> OpenApiRouter<Lab> {
+    OpenApiRouter::new()
+        .routes(routes!(pools::list_pools, pools::create_pool))
+        .routes(routes!(pools::delete_pool))
+        .routes(routes!(pools::list_join_tokens, pools::create_join_token))
+        .routes(routes!(pools::revoke_join_token))
+        .routes(routes!(pools::join))
+        .routes(routes!(workers::list_workers))
+        .routes(routes!(workers::change_worker, workers::remove_worker))
+        .routes(routes!(workers::get_worker_log))
 }
 
 fn run_routes() -> OpenApiRouter<Lab> {

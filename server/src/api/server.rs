@@ -67,7 +67,7 @@ async fn shut_down_idle_workers(lab: &Lab) {
     let fleet = &lab.workers.fleet;
     fleet.shut_down_idle();
     let all_gone = async {
-        while !fleet.idle().is_empty() {
+        while fleet.has_idle_local() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

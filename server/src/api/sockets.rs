@@ -50,12 +50,16 @@ pub async fn poll_live(Viewer(identity): Viewer, State(lab): State<Lab>, body: B
     Ok(([(CONTENT_TYPE, "application/x-postcard")], list).into_response())
 }
 
-/// Opens the WebSocket of a worker.
+/// Opens the WebSocket of a worker, whose token is valid for its device alone.
 #[utoipa::path(get, path = "/link", tag = "sockets", responses((status = 101, description = "Postcard messages: wire::transport::link.")))]
-pub async fn open_link(_: Worker, State(lab): State<Lab>, request: Request) -> Result<Response, ApiError> {
+pub async fn open_link(
+    Worker(identity): Worker,
+    State(lab): State<Lab>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let upgrade = upgrade(request).await?.max_message_size(link::MESSAGE_BYTES).max_frame_size(link::MESSAGE_BYTES);
-    let workers = lab.workers.clone();
-    Ok(upgrade.on_upgrade(move |socket| link::serve(workers, socket)))
+    let (workers, revoked) = (lab.workers.clone(), lab.revocations());
+    Ok(upgrade.on_upgrade(move |socket| link::serve(workers, socket, identity.token_id, revoked)))
 }
 
 /// Upgrades a request to a WebSocket, after its role was checked.

@@ -48,10 +48,11 @@ pub async fn create(lab: &Lab, own: &Identity, new: NewToken) -> Result<CreatedT
         let message = format!("the validity must be 1 to {MAX_DAYS} days; got {days}");
         return Err(ApiError::invalid("days_invalid", message).field("days"));
     }
-    if new.sign_in && new.role == Role::Worker {
-        return Err(ApiError::invalid("role_invalid", "a worker does not sign in")
+    if new.role == Role::Worker {
+        let message = "a worker has a token of its own, which opens the link for its device alone";
+        return Err(ApiError::invalid("role_invalid", message)
             .field("role")
-            .hint("leave out sign_in to create an API token for the worker"));
+            .hint("create a join token: POST /api/v1/pools/{name}/join-tokens"));
     }
     let kind = if new.sign_in { TokenKind::SignIn } else { TokenKind::Api };
     let expires_ms = Some(now_ms() + i64::from(days) * DAY_MS);

@@ -7,6 +7,7 @@ use clap::Args;
 use wire::data::hub::HubToken;
 
 use super::data::DataArgs;
+use super::memory;
 use crate::api::server;
 use crate::data::hub::{DEFAULT_URL, Hub};
 use crate::lab::network::Network;
@@ -72,6 +73,7 @@ impl ServeArgs {
     /// # Errors
     /// The folder or the address cannot be used.
     pub async fn run(self) -> Result<(), ServeError> {
+        memory::keep_private();
         server::serve(self.settings()).await
     }
 

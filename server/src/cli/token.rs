@@ -19,9 +19,7 @@ Examples:
   Print a link for a student who may look but not change anything:
     kindling token --sign-in --role view --name ada
   Create a token for a script, valid for a week:
-    kindling token --role steer --name nightly --days 7
-  Create a token for a worker on another machine:
-    kindling token --role worker --name gpu-box";
+    kindling token --role steer --name nightly --days 7";
 
 /// Creates an API token, or a sign-in link that works once.
 #[derive(Debug, Args)]
@@ -52,8 +50,6 @@ enum RoleArg {
     Steer,
     /// Also manage tokens and delete datasets
     Admin,
-    /// Train, and nothing else
-    Worker,
 }
 
 impl From<RoleArg> for Role {
@@ -62,7 +58,6 @@ impl From<RoleArg> for Role {
             RoleArg::View => Self::View,
             RoleArg::Steer => Self::Steer,
             RoleArg::Admin => Self::Admin,
-            RoleArg::Worker => Self::Worker,
         }
     }
 }
@@ -73,11 +68,6 @@ pub enum TokenError {
     /// There is no lab whose token it could be.
     #[error(transparent)]
     Unused(#[from] UnusedFolder),
-    /// Workers do not sign in.
-    #[error(
-        "--sign-in signs a person in, and the role worker is for programs: leave out --sign-in, or choose view, steer or admin"
-    )]
-    WorkerSignIn,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -93,7 +83,7 @@ impl TokenArgs {
     /// Prints the token or link on standard output, and what it is on standard error.
     ///
     /// # Errors
-    /// There is no lab in the folder, the role cannot sign in, or the store fails.
+    /// There is no lab in the folder, or the store fails.
     pub async fn run(self) -> Result<(), TokenError> {
         let Made { text, about } = self.make().await?;
         println!("{text}");
@@ -103,9 +93,6 @@ impl TokenArgs {
 
     pub(super) async fn make(self) -> Result<Made, TokenError> {
         let role = self.role.map_or(if self.sign_in { Role::Admin } else { Role::Steer }, Role::from);
-        if self.sign_in && role == Role::Worker {
-            return Err(TokenError::WorkerSignIn);
-        }
         let folder = self.data.used()?;
         let days = self.days.unwrap_or_else(|| default_days(self.sign_in));
         let kind = if self.sign_in { TokenKind::SignIn } else { TokenKind::Api };

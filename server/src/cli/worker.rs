@@ -1,36 +1,28 @@
-//! `kindling worker`: a process that trains for a server, on this machine or another.
+//! `kindling worker`: the process that a server starts for each device of its own machine.
 
 use std::env;
+use std::io::{self, BufRead, IsTerminal};
 
 use clap::Args;
 use wire::DeviceId;
-use wire::device::DeviceKind;
-use worker::{WorkerConfig, WorkerError};
+use worker::{WorkerConfig, WorkerError, WorkerLog};
 
 use super::data::DataArgs;
+use super::memory;
 use crate::workers::local;
 
 const EXAMPLES: &str = "\
 Examples:
-  Make a token on the lab's machine, then train for the lab on this one:
-    kindling token --role worker --name gpu-box
-    KINDLING_TOKEN=... kindling worker --server http://lab.example.org:7878
-  Train on one device of several:
-    kindling worker --server http://lab.example.org:7878 --device vulkan-1
+  As a server starts it, with the token on standard input:
+    kindling worker --data my-lab --device cpu < token";
 
-Environment:
-  KINDLING_TOKEN  Token of the role worker; required";
-
-/// Trains the runs of a lab on a device of this machine, until the server or a signal ends it.
+/// Trains the runs of the lab in a folder of this machine; a server starts it. `kindling join` adds another machine.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct WorkerArgs {
-    /// Address of the server [default: the server of the lab's folder, on this machine]
-    #[arg(long, value_name = "URL")]
-    server: Option<String>,
-    /// Device to train on, as `kindling devices` lists it [default: a GPU if there is one, else the CPU]
+    /// Device to train on, as `kindling devices` lists it
     #[arg(long, value_name = "ID")]
-    device: Option<DeviceId>,
+    device: DeviceId,
     #[command(flatten)]
     data: DataArgs,
 }
@@ -38,18 +30,11 @@ pub struct WorkerArgs {
 /// Why a worker did not start or ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
-    /// It has no token to show to the server.
-    #[error(
-        "the environment variable KINDLING_TOKEN holds no token: make one with `kindling token --role worker` on the lab's machine, and \
-         set KINDLING_TOKEN to it"
-    )]
-    Token {
-        /// Whether it is missing or unreadable.
-        source: env::VarError,
-    },
-    /// There is nothing to train on.
-    #[error("this machine has no device to train on: `kindling devices` lists none")]
-    NoDevice,
+    /// A person has started it.
+    #[error("a server starts `kindling worker` by itself; to add a machine to a lab, use `kindling join`")]
+    NoToken,
+    #[error("the token cannot be read from standard input: {0}")]
+    Input(#[source] io::Error),
     /// The worker itself.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -59,20 +44,26 @@ impl WorkerArgs {
     /// Trains until the server shuts the worker down or its idle timeout expires.
     ///
     /// # Errors
-    /// There is no token, no device, or the worker fails.
-    pub async fn run(self) -> Result<(), WorkError> {
-        let token = env::var("KINDLING_TOKEN").map_err(|source| WorkError::Token { source })?;
+    /// There is no token, or the worker fails.
+    pub async fn run(self, log: WorkerLog) -> Result<(), WorkError> {
+        memory::keep_private();
+        let token = read_token()?;
         leave_session();
-        let device = self.device.or_else(best_device).ok_or(WorkError::NoDevice)?;
-        worker::run(WorkerConfig::new(self.server, self.data.folder, device, token)).await?;
+        let config = WorkerConfig::new(None, self.data.folder, self.device, token);
+        worker::run(WorkerConfig { log, ..config }).await?;
         Ok(())
     }
 }
 
-fn best_device() -> Option<DeviceId> {
-    let found = engine::device::list();
-    let gpu = found.iter().find(|device| device.kind == DeviceKind::Gpu);
-    gpu.or(found.first()).map(|device| device.id.clone())
+/// The first line of standard input.
+fn read_token() -> Result<String, WorkError> {
+    let input = io::stdin();
+    let mut line = String::new();
+    if !input.is_terminal() {
+        input.lock().read_line(&mut line).map_err(WorkError::Input)?;
+    }
+    let token = line.trim();
+    if token.is_empty() { Err(WorkError::NoToken) } else { Ok(token.to_owned()) }
 }
 
 /// A worker that a server started outlives it: the signal that ends the server's session must not reach the training.

@@ -10,7 +10,7 @@ use store::{ImportedRun, NewRun, StoreError};
 use wire::control::author::Author;
 use wire::control::event::EventRecord;
 use wire::device::{DeviceInfo, DeviceKind};
-use wire::{DeviceId, Event, RunId, RunState};
+use wire::{DeviceId, Event, RunId, RunSpec, RunState};
 
 use super::imported_model::{self, NewEntry};
 use super::tarball::{copy, each_member, invalid, is_tarball};
@@ -179,7 +179,8 @@ fn adopt(unpacked: Unpacked, context: Context) -> Result<ImportedRun, ApiError> 
         id,
         name: free_name(&wanted.unwrap_or(record.name), &taken),
         corpus: record.corpus,
-        spec: record.spec,
+        // A pool of another lab.
+        spec: RunSpec { pool: None, ..record.spec },
         plan,
         estimate: record.estimate,
         references: record.references,

@@ -291,6 +291,8 @@ pub(crate) mod tests {
             parent: None,
             priority: 0,
             restarts: 0,
+            pool: None,
+            waits: None,
         }
     }
 

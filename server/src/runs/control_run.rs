@@ -45,7 +45,7 @@ pub async fn command_with_control(
         RunSpec { name: Some(control_name(&summary.name)), parent: Some(parent.clone()), ..RunSpec::default() };
     // Everything that could be refused is refused before the command takes effect.
     let fork = forks::prepare(lab, &spec, &parent, author.clone()).await?;
-    create::check_queue(lab, &fork.view.plan.device, None).await?;
+    create::check_queue(lab, &fork.view.plan.device, None, None).await?;
     let record = commands::send(lab, run, author.clone(), command).await?;
     drop(held);
     parent.control_of = Some(record.number);

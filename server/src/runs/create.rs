@@ -51,7 +51,7 @@ pub async fn insert(
         None => generated,
     };
     let new = new_run(lab, id.clone(), name, spec, view, author).await?;
-    check_queue(lab, &new.plan.device, new.any_of()).await?;
+    check_queue(lab, &new.plan.device, new.any_of(), new.spec.pool.as_deref()).await?;
     let summary = lab.store().create_fork(&new, &changes).await?;
     lab.feed.hub.publish(summary, vec![], vec![], vec![]);
     if let Some(reason) = devices::reason_to_wait(lab, &new.spec, &new.plan.device) {
@@ -66,17 +66,23 @@ pub fn new_id() -> (String, RunId) {
     wire::id::name_run(RandomState::new().build_hasher().finish())
 }
 
-/// Checks that the queue of a device has room.
+/// Checks that the queue of a run's pool or device has room.
 ///
 /// # Errors
 /// 409 for a full queue; an error of the store.
-pub async fn check_queue(lab: &Lab, device: &DeviceId, any_of: Option<DeviceKind>) -> Result<(), ApiError> {
-    let (queued, limit) = (lab.store().queue_length(device, any_of).await?, lab.settings.queue_limit);
+pub async fn check_queue(
+    lab: &Lab,
+    device: &DeviceId,
+    any_of: Option<DeviceKind>,
+    pool: Option<&str>,
+) -> Result<(), ApiError> {
+    let (queued, limit) = (lab.store().queue_length(device, any_of, pool).await?, lab.settings.queue_limit);
     if queued < limit {
         return Ok(());
     }
-    Err(ApiError::conflict("queue_full", format!("{queued} runs are queued for {device}, and the limit is {limit}"))
-        .field("device")
+    let place = pool.map_or_else(|| device.to_string(), |pool| format!("the pool {pool}"));
+    Err(ApiError::conflict("queue_full", format!("{queued} runs are queued for {place}, and the limit is {limit}"))
+        .field(if pool.is_some() { "pool" } else { "device" })
         .hint("stop or delete queued runs, choose another device, or start the server with a larger --queue-limit"))
 }
 

@@ -2,6 +2,7 @@
 //! stand-in, with which the run waits.
 
 use wire::device::{DeviceInfo, DeviceKind};
+use wire::fleet::LOCAL_POOL;
 use wire::{DeviceId, RunSpec};
 
 use crate::lab::Lab;
@@ -17,6 +18,17 @@ pub struct DeviceChoice {
     pub devices: Vec<DeviceInfo>,
     /// A note on the choice, for the plan.
     pub note: Option<String>,
+}
+
+/// The devices that a spec may be planned for: those of its pool, all if it names a device or a kind, and otherwise those of the server's own
+/// machine, or all where the server trains on none of its own.
+pub fn candidates(lab: &Lab, spec: &RunSpec) -> Vec<DeviceInfo> {
+    let fleet = &lab.workers.fleet;
+    match (&spec.pool, &spec.device) {
+        (Some(pool), _) => fleet.infos_of(pool),
+        (None, None) if lab.settings.starts_workers => fleet.infos_of(LOCAL_POOL),
+        _ => fleet.infos(),
+    }
 }
 
 /// Chooses the device to plan for. `gpu` and `cpu` stand for any device of that kind: the plan is made for the fastest known one, and the run
@@ -36,7 +48,7 @@ pub fn choose(spec: &RunSpec, known: &[DeviceInfo]) -> DeviceChoice {
             }
         }
         (Some(word), Some(DeviceKind::Gpu), None) => {
-            choice.devices.push(unknown_device(word.clone(), "any GPU", DeviceKind::Gpu));
+            choice.devices.push(DeviceInfo::unknown(word.clone(), "any GPU", DeviceKind::Gpu));
             choice.note = Some(
                 "No GPU has connected yet: the run waits for one, and its memory is checked only then.".to_owned(),
             );
@@ -51,11 +63,12 @@ pub fn choose(spec: &RunSpec, known: &[DeviceInfo]) -> DeviceChoice {
 impl DeviceChoice {
     /// Plans for the stand-in.
     fn wait(&mut self) {
-        let reason = waits_for(self.spec.device.as_ref());
+        let reason = waits_for(&self.spec, None);
         self.note = Some(format!("The run {reason}; its replicas, memory and time are known only then."));
         let Some(id) = stand_in() else { return };
-        self.spec.device = Some(id.clone());
-        self.devices.push(unknown_device(id, "the first device", DeviceKind::Cpu));
+        // The device stands for the pool.
+        (self.spec.device, self.spec.pool) = (Some(id.clone()), None);
+        self.devices.push(DeviceInfo::unknown(id, "the first device", DeviceKind::Cpu));
     }
 }
 
@@ -68,7 +81,7 @@ pub fn missing(spec: &RunSpec, parent: &DeviceId, known: &[DeviceInfo]) -> Optio
         Some(kind) => known.iter().all(|device| device.kind != kind),
         None => known.is_empty(),
     };
-    is_missing.then(|| unknown_device(id.clone(), id.as_str(), kind.unwrap_or(DeviceKind::Cpu)))
+    is_missing.then(|| DeviceInfo::unknown(id.clone(), id.as_str(), kind.unwrap_or(DeviceKind::Cpu)))
 }
 
 /// Id of the stand-in.
@@ -81,7 +94,7 @@ pub fn is_stand_in(device: &DeviceId) -> bool {
     device.as_str() == STAND_IN
 }
 
-/// Whether a run of this spec can be planned: the device or kind that it names, or any, has reported.
+/// Whether a run of this spec can be planned: the device or kind that it names, or any of its candidates, has reported.
 pub fn has_reported(spec: &RunSpec, known: &[DeviceInfo]) -> bool {
     match (&spec.device, spec.device.as_ref().and_then(kind_of)) {
         (_, Some(kind)) => known.iter().any(|device| device.kind == kind),
@@ -94,26 +107,17 @@ pub fn has_reported(spec: &RunSpec, known: &[DeviceInfo]) -> bool {
 pub fn reason_to_wait(lab: &Lab, spec: &RunSpec, planned: &DeviceId) -> Option<String> {
     let is_known = lab.workers.fleet.infos().iter().any(|device| device.id == *planned);
     let planned = Some(planned).filter(|device| !is_stand_in(device));
-    (!is_known).then(|| waits_for(spec.device.as_ref().or(planned)))
+    (!is_known).then(|| waits_for(spec, planned))
 }
 
-fn waits_for(device: Option<&DeviceId>) -> String {
-    match device {
+fn waits_for(spec: &RunSpec, planned: Option<&DeviceId>) -> String {
+    if let Some(pool) = &spec.pool {
+        return format!("waits for the first worker of the pool {pool} to report");
+    }
+    match spec.device.as_ref().or(planned) {
         Some(word) if kind_of(word).is_some() => format!("waits for the first {word} to report"),
         Some(id) => format!("waits for the device {id} to report"),
         None => "waits for the first device to report".to_owned(),
-    }
-}
-
-fn unknown_device(id: DeviceId, name: &str, kind: DeviceKind) -> DeviceInfo {
-    DeviceInfo {
-        id,
-        name: name.to_owned(),
-        kind,
-        backend: String::new(),
-        cores: 1,
-        memory_bytes: 0,
-        flops_per_sec: 0.0,
     }
 }
 
@@ -129,7 +133,10 @@ fn kind_of(word: &DeviceId) -> Option<DeviceKind> {
 pub fn name_of(lab: &Lab, spec: &RunSpec, device: &DeviceId) -> String {
     match spec.device.as_ref().filter(|word| *word == device && kind_of(word) == Some(DeviceKind::Gpu)) {
         Some(_) => "any GPU".to_owned(),
-        None if is_stand_in(device) => "the first device".to_owned(),
+        None if is_stand_in(device) => match &spec.pool {
+            Some(pool) => format!("the first device of the pool {pool}"),
+            None => "the first device".to_owned(),
+        },
         None => lab.workers.fleet.name_of(device),
     }
 }

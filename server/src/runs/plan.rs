@@ -18,11 +18,34 @@ pub async fn plan(lab: &Lab, spec: &RunSpec) -> Result<PlanView, ApiError> {
         return forks::plan(lab, spec, parent).await;
     }
     let corpora = lab.data.corpora.list().await?;
-    let choice = devices::choose(spec, &lab.workers.fleet.infos());
+    check_pool(lab, spec).await?;
+    let candidates = devices::candidates(lab, spec);
+    let choice = devices::choose(spec, &candidates);
     let resolved = resolve(&choice.spec, &corpora, &choice.devices);
     let mut view = resolved.map_err(|error| explain_missing_dataset(lab, spec, error))?;
     view.notes.extend(choice.note);
+    if let Some(pool) = spec.pool.as_ref().filter(|_| candidates.len() > 1) {
+        let device = &view.plan.device;
+        view.notes
+            .push(format!("The run starts on the first idle device of the pool {pool}; the estimate is for {device}."));
+    }
     Ok(view)
+}
+
+/// The pool that a spec names must exist, and no device beside it.
+async fn check_pool(lab: &Lab, spec: &RunSpec) -> Result<(), ApiError> {
+    let Some(name) = &spec.pool else { return Ok(()) };
+    if spec.device.is_some() {
+        let error = PlanError::new("pool", "a device and a pool are both given");
+        return Err(error.hint("give one of device and pool").into());
+    }
+    let pools = lab.store().pools().await?;
+    if pools.iter().any(|pool| pool.name == *name) {
+        return Ok(());
+    }
+    let known: Vec<String> = pools.into_iter().map(|pool| pool.name).collect();
+    let error = PlanError::new("pool", format!("unknown pool {name}"));
+    Err(error.hint(format!("choose one of {}, or create it on the Fleet page", known.join(", "))).into())
 }
 
 /// Replaces the error "unknown dataset" by "not ready" while a job creates the dataset.

@@ -13,8 +13,8 @@ use wire::number::grouped;
 use wire::run::References;
 use wire::{Event, RunId, RunPlan, RunState, RunView};
 
-use super::devices;
 use super::plan::plan;
+use super::{devices, waiting};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::feed::report;
@@ -22,7 +22,7 @@ use crate::live::feed::report;
 /// Maximum time between two checks of the queues, in case a wake-up was missed.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
 /// Runs at the head of a queue that are considered if the first cannot start yet.
-const AHEAD: u32 = 20;
+pub(super) const AHEAD: u32 = 20;
 
 /// Runs whose datasets are being tokenized.
 #[derive(Clone, Default)]
@@ -45,20 +45,24 @@ pub async fn serve(lab: Lab) {
             tracing::error!("runs that wait for their device to report could not be planned: {error}");
         }
         for device in lab.workers.fleet.idle() {
-            if let Err(error) = serve_device(&lab, &preparing, &device).await {
-                tracing::error!("the queue of {} could not be served: {error}", device.id);
+            if let Err(error) = serve_device(&lab, &preparing, &device.info, &device.pool).await {
+                tracing::error!("the queue of {} could not be served: {error}", device.info.id);
             }
+        }
+        let in_preparation = preparing.lock().clone();
+        if let Err(error) = waiting::explain(&lab, &in_preparation).await {
+            tracing::error!("the reasons why runs wait could not be stored: {error}");
         }
     }
 }
 
 /// Plans the runs again whose device had not reported when they were posted, and has now.
 async fn plan_waiting(lab: &Lab) -> Result<(), ApiError> {
-    let known = lab.workers.fleet.infos();
-    let Some(stand_in) = devices::stand_in().filter(|_| !known.is_empty()) else { return Ok(()) };
+    let is_any_known = !lab.workers.fleet.infos().is_empty();
+    let Some(stand_in) = devices::stand_in().filter(|_| is_any_known) else { return Ok(()) };
     for run in lab.store().waiting_for(&stand_in).await? {
         let Some(RunView { spec, .. }) = lab.store().run(&run).await? else { continue };
-        if !devices::has_reported(&spec, &known) {
+        if !devices::has_reported(&spec, &devices::candidates(lab, &spec)) {
             continue;
         }
         match plan(lab, &spec).await {
@@ -74,8 +78,8 @@ async fn plan_waiting(lab: &Lab) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn serve_device(lab: &Lab, preparing: &Preparing, device: &DeviceInfo) -> Result<(), ApiError> {
-    let queue = lab.store().queue(&device.id, device.kind, AHEAD).await?;
+async fn serve_device(lab: &Lab, preparing: &Preparing, device: &DeviceInfo, pool: &str) -> Result<(), ApiError> {
+    let queue = lab.store().queue(&device.id, device.kind, pool, AHEAD).await?;
     let is_ready = |run: &RunId| !lab.workers.fleet.has_unstored_reports(run);
     let next = queue.into_iter().find(|(run, plan)| is_ready(run) && fits(plan, device));
     let Some((run, plan)) = next else { return Ok(()) };
@@ -115,8 +119,8 @@ fn check_length(plan: &RunPlan, dataset: &DatasetInfo) -> Result<(), ApiError> {
     })
 }
 
-/// Whether a plan fits the memory of a device. A run that waits for any device of a kind was planned for another one.
-fn fits(plan: &RunPlan, device: &DeviceInfo) -> bool {
+/// Whether a plan fits the memory of a device. A run that waits for any device of a kind or a pool was planned for another one.
+pub(super) fn fits(plan: &RunPlan, device: &DeviceInfo) -> bool {
     plan.device == device.id || device.memory_bytes == 0 || plan.estimate(device).memory_bytes <= device.memory_bytes
 }
 

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use store::WorkerRecord;
 use tokio::sync::mpsc;
 use wire::control::command::NumberedCommand;
 use wire::device::{DeviceInfo, DeviceLoad, DeviceView};
+use wire::fleet::LOCAL_POOL;
 use wire::inspect::request::Inspection;
 use wire::run::history::Past;
 use wire::transport::link::FromServer;
 use wire::{DeviceId, RunId, RunPlan, WorkerId};
 
+use super::log_tail::LogTail;
 use crate::live::clock::now_ms;
 
 /// Messages that may wait for the socket of one worker. They are small and few; a full queue means that the socket is stuck.
@@ -30,6 +33,7 @@ struct Member {
     /// Number of its connection, so that the end of an old connection does not disconnect a newer one.
     connection: u64,
     to_worker: mpsc::Sender<FromServer>,
+    log: Arc<LogTail>,
 }
 
 /// All workers that have connected to this server, by device; cloning shares them.
@@ -50,12 +54,16 @@ pub struct Connection {
     pub unstored: BTreeMap<RunId, u64>,
     /// The channel to it.
     pub to_worker: mpsc::Sender<FromServer>,
+    /// What the store knows of it.
+    pub record: WorkerRecord,
+    /// The end of its log.
+    pub log: Arc<LogTail>,
 }
 
 /// Another worker is connected for the same device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the device {device} is already connected by the worker {worker} on {host}: stop that worker, or give this device another name"
+    "the device {device} is already connected by the worker {worker} on {host}: stop that worker, or join under another name: --name NAME"
 )]
 pub struct DeviceTaken {
     device: DeviceId,
@@ -71,6 +79,10 @@ impl Member {
     fn is_idle(&self) -> bool {
         self.view.is_connected && self.view.run.is_none()
     }
+
+    fn is_local(&self) -> bool {
+        self.view.pool == LOCAL_POOL
+    }
 }
 
 impl Fleet {
@@ -79,7 +91,7 @@ impl Fleet {
     /// # Errors
     /// Another worker is connected for the device.
     pub fn join(&self, connection: Connection) -> Result<(), DeviceTaken> {
-        let Connection { number, worker, host, device, run, unstored, to_worker } = connection;
+        let Connection { number, worker, host, device, run, unstored, to_worker, record, log } = connection;
         let mut members = self.lock();
         if let Some(other) = members
             .get(&device.id)
@@ -89,9 +101,23 @@ impl Fleet {
             return Err(DeviceTaken { device: device.id, worker, host });
         }
         let id = device.id.clone();
-        let load = DeviceLoad::default();
-        let view = DeviceView { info: device, worker, host, is_connected: true, run, load, seen_ms: now_ms() };
-        members.insert(id, Member { view, unstored, since: Instant::now(), connection: number, to_worker });
+        // A process that connects again sends its log again; that of its predecessor says why it ended.
+        if let Some(before) = members.get(&id).filter(|before| before.view.worker != worker) {
+            log.continue_from(&before.log);
+        }
+        let view = DeviceView {
+            info: device,
+            worker,
+            host,
+            is_connected: true,
+            run,
+            load: DeviceLoad::default(),
+            seen_ms: now_ms(),
+            pool: record.pool,
+            worker_name: record.name,
+            is_draining: record.is_draining,
+        };
+        members.insert(id, Member { view, unstored, since: Instant::now(), connection: number, to_worker, log });
         Ok(())
     }
 
@@ -104,6 +130,33 @@ impl Fleet {
         }
     }
 
+    /// Forgets the worker of a device, which was removed, and shuts it down.
+    pub fn remove(&self, device: &DeviceId) {
+        if let Some(member) = self.lock().remove(device) {
+            // A worker that does not receive this notices that its token is revoked.
+            let _ = member.to_worker.try_send(FromServer::Shutdown);
+        }
+    }
+
+    /// Notes the name and drain of the worker of a device.
+    pub fn change(&self, record: &WorkerRecord) {
+        if let Some(member) = self.lock().get_mut(&record.device) {
+            member.view.worker_name.clone_from(&record.name);
+            member.view.is_draining = record.is_draining;
+        }
+    }
+
+    /// The end of the log of a device's worker; empty if it has not connected to this server.
+    pub fn log(&self, device: &DeviceId) -> Vec<String> {
+        let log = self.lock().get(device).map(|member| Arc::clone(&member.log));
+        log.map(|log| log.lines()).unwrap_or_default()
+    }
+
+    /// Connected workers of a pool.
+    pub fn connected_in(&self, pool: &str) -> u32 {
+        self.lock().values().filter(|member| member.view.is_connected && member.view.pool == pool).count() as u32
+    }
+
     /// Notes a heartbeat.
     pub fn heartbeat(&self, device: &DeviceId, load: DeviceLoad) {
         if let Some(member) = self.lock().get_mut(device) {
@@ -112,9 +165,15 @@ impl Fleet {
         }
     }
 
-    /// Devices whose worker is connected and trains nothing.
-    pub fn idle(&self) -> Vec<DeviceInfo> {
-        self.lock().values().filter(|member| member.is_idle()).map(|member| member.view.info.clone()).collect()
+    /// Devices whose worker is connected, trains nothing and does not drain.
+    pub fn idle(&self) -> Vec<DeviceView> {
+        let members = self.lock();
+        members.values().filter(|m| m.is_idle() && !m.view.is_draining).map(|m| m.view.clone()).collect()
+    }
+
+    /// Whether a local worker is connected and trains nothing.
+    pub fn has_idle_local(&self) -> bool {
+        self.lock().values().any(|member| member.is_idle() && member.is_local())
     }
 
     /// Reports of a run are stored up to this number.
@@ -136,7 +195,9 @@ impl Fleet {
     /// Assigns a run to an idle device, which numbers its reports from `stored_seq` on; false if the device is not idle any more.
     pub fn assign(&self, device: &DeviceId, run: &RunId, plan: RunPlan, past: Past, stored_seq: u64) -> bool {
         let mut members = self.lock();
-        let Some(member) = members.get_mut(device).filter(|member| member.is_idle()) else { return false };
+        let Some(member) = members.get_mut(device).filter(|member| member.is_idle() && !member.view.is_draining) else {
+            return false;
+        };
         let message = FromServer::Assign { run: run.clone(), plan: Box::new(plan), past: Box::new(past) };
         // A worker that never trained the run does not know the number of its last report.
         let stored = FromServer::Stored { run: run.clone(), seq: stored_seq };
@@ -188,9 +249,9 @@ impl Fleet {
         self.lock().get(device).is_some_and(|member| member.view.seen_ms >= since_ms)
     }
 
-    /// Shuts idle workers down.
+    /// Shuts idle local workers down. Those of other machines wait for the next server.
     pub fn shut_down_idle(&self) {
-        for member in self.lock().values().filter(|member| member.is_idle()) {
+        for member in self.lock().values().filter(|member| member.is_idle() && member.is_local()) {
             // A worker that does not receive this notices that the socket closes, and waits for the next server.
             let _ = member.to_worker.try_send(FromServer::Shutdown);
         }
@@ -214,6 +275,11 @@ impl Fleet {
     /// The devices that plans are made for.
     pub fn infos(&self) -> Vec<DeviceInfo> {
         self.lock().values().map(|member| member.view.info.clone()).collect()
+    }
+
+    /// The devices of a pool.
+    pub fn infos_of(&self, pool: &str) -> Vec<DeviceInfo> {
+        self.lock().values().filter(|member| member.view.pool == pool).map(|member| member.view.info.clone()).collect()
     }
 
     // No code that holds this lock panics half-way through a change.
@@ -245,6 +311,19 @@ mod tests {
             run: None,
             unstored: BTreeMap::new(),
             to_worker: mpsc::channel(8).0,
+            record: WorkerRecord {
+                id: 1,
+                name: "cpu".into(),
+                pool: LOCAL_POOL.into(),
+                labels: vec![],
+                is_draining: false,
+                device: "cpu".parse().unwrap(),
+                host: "here".into(),
+                token_id: Some(1),
+                joined_ms: 0,
+                seen_ms: None,
+            },
+            log: Arc::default(),
         }
     }
 
@@ -261,6 +340,20 @@ mod tests {
         assert!(fleet.is_connected(&cpu));
         fleet.leave(&cpu, 3);
         assert!(!fleet.is_connected(&cpu) && fleet.idle().is_empty() && fleet.views().len() == 1);
+    }
+
+    #[test]
+    fn a_draining_device_is_not_idle() {
+        let fleet = Fleet::default();
+        let joining = connection("a", 1);
+        let record = joining.record.clone();
+        fleet.join(joining).unwrap();
+        assert_eq!(fleet.idle().len(), 1);
+        fleet.change(&WorkerRecord { is_draining: true, name: "box".into(), ..record.clone() });
+        assert!(fleet.idle().is_empty() && fleet.has_idle_local());
+        assert_eq!((fleet.views()[0].worker_name.as_str(), fleet.connected_in(LOCAL_POOL)), ("box", 1));
+        fleet.remove(&record.device);
+        assert!(fleet.views().is_empty());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use store::{Ingested, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use wire::control::author::Author;
 use wire::control::command::NumberedCommand;
@@ -54,6 +54,15 @@ enum LinkEnd {
     SecondHello,
     #[error(transparent)]
     DeviceTaken(#[from] DeviceTaken),
+    #[error(
+        "its token belongs to no worker: the worker was removed, or was added by an earlier version; join again with `kindling join` and a \
+         join token"
+    )]
+    NoWorker,
+    #[error("its token is that of the worker of {own}, and it names the device {named}")]
+    OtherDevice { own: DeviceId, named: DeviceId },
+    #[error("its token was revoked")]
+    Revoked,
     #[error("reports could not be stored: {0}")]
     Storage(#[from] StoreError),
     #[error("a run could not be published: {0}")]
@@ -67,15 +76,16 @@ impl LinkEnd {
     }
 }
 
-/// Serves one worker until it disconnects.
-pub async fn serve(workers: Workers, socket: WebSocket) {
+/// Serves one worker until it disconnects, or until its token is revoked.
+pub async fn serve(workers: Workers, socket: WebSocket, token_id: i64, revoked: watch::Receiver<()>) {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
     let (sink, mut stream) = socket.split();
     let (to_worker, outgoing) = mpsc::channel(TO_WORKER);
     let writer = tokio::spawn(write(sink, outgoing));
     let notes = Arc::new(Notes::default());
-    let mut link = match greet(&workers, &mut stream, number, &to_worker, &notes).await {
+    let token = LinkToken { id: token_id, revoked };
+    let mut link = match greet(&workers, &mut stream, number, &to_worker, &notes, token).await {
         Ok(link) => link,
         Err(end) => {
             tracing::warn!("a worker was refused: {end}");
@@ -90,10 +100,15 @@ pub async fn serve(workers: Workers, socket: WebSocket) {
     let reader = tokio::spawn(read_all(stream, read, workers.clone(), link.device.clone(), notes));
     let stored = link.store_all(to_store).await;
     let end = match stored {
-        Err(end) => end,
+        Err(end) => {
+            // A worker whose token is revoked may leave its end of the socket open.
+            reader.abort();
+            end
+        }
         Ok(()) => reader.await.unwrap_or(LinkEnd::Closed),
     };
     workers.fleet.leave(&link.device, number);
+    link.note_seen().await;
     workers.feed.wake_queue();
     tracing::info!("the worker of {} disconnected: {end}", link.device);
     refuse(&to_worker, &end).await;
@@ -176,6 +191,7 @@ async fn greet(
     number: u64,
     to_worker: &mpsc::Sender<FromServer>,
     notes: &Arc<Notes>,
+    token: LinkToken,
 ) -> Result<Link, LinkEnd> {
     let first = next(stream, notes).await?;
     // The version is read first: the rest of another version's Hello may not decode.
@@ -187,7 +203,11 @@ async fn greet(
     let FromWorker::Hello { worker, host, device, training, unsent, .. } = decode(&first)? else {
         return Err(LinkEnd::NoHello);
     };
-    let id = device.id.clone();
+    let record = workers.feed.store.worker_of_token(token.id).await?.ok_or(LinkEnd::NoWorker)?;
+    if record.device != device.id {
+        return Err(LinkEnd::OtherDevice { own: record.device, named: device.id });
+    }
+    let (id, worker_id) = (device.id.clone(), record.id);
     let (kept, release) = match training {
         Some(run) if may_continue(workers, &run).await? => (Some(run), false),
         Some(_) => (None, true),
@@ -200,18 +220,28 @@ async fn greet(
             unstored.extend((last > seq).then(|| (run.clone(), last)));
         }
     }
-    let connection =
-        Connection { number, worker, host, device, run: kept.clone(), unstored, to_worker: to_worker.clone() };
-    workers.fleet.join(connection)?;
+    let (to_worker, log) = (to_worker.clone(), Arc::clone(&notes.log));
+    let link = Link {
+        workers: workers.clone(),
+        device: id,
+        worker_id,
+        host: host.clone(),
+        token,
+        to_worker: to_worker.clone(),
+        notes: Arc::clone(notes),
+        stopped: vec![],
+    };
+    let run = kept.clone();
+    workers.fleet.join(Connection { number, worker, host, device, run, unstored, to_worker, record, log })?;
+    link.note_seen().await;
     // The queue is empty, so there is room.
-    let _ = to_worker.send(FromServer::Welcome { stored, release }).await;
+    let _ = link.to_worker.send(FromServer::Welcome { stored, release }).await;
     if let Some(run) = kept {
         workers.subscriptions.resend(&run);
         restore_state(workers, &run).await?;
     }
     workers.feed.wake_queue();
-    let notes = Arc::clone(notes);
-    Ok(Link { workers: workers.clone(), device: id, to_worker: to_worker.clone(), notes, stopped: vec![] })
+    Ok(link)
 }
 
 /// Whether a worker may continue the run that it trains: the run is known, not deleted, not suspended, and has not ended except by being
@@ -254,10 +284,21 @@ async fn restore_state(workers: &Workers, run: &RunId) -> Result<(), LinkEnd> {
     Ok(())
 }
 
+/// The token that opened a connection.
+struct LinkToken {
+    id: i64,
+    /// Changes when a token is revoked.
+    revoked: watch::Receiver<()>,
+}
+
 /// An accepted connection.
 struct Link {
     workers: Workers,
     device: DeviceId,
+    /// Its worker in the store.
+    worker_id: i64,
+    host: String,
+    token: LinkToken,
     to_worker: mpsc::Sender<FromServer>,
     notes: Arc<Notes>,
     /// Runs that are not in this lab, and that the worker was ordered to stop.
@@ -273,6 +314,11 @@ impl Link {
                     Some(message) => message,
                     None => return Ok(()),
                 },
+                // The lab outlives the connection; without it nothing can be revoked.
+                Ok(()) = self.token.revoked.changed() => {
+                    self.check_token().await?;
+                    continue;
+                }
                 activity = notes.changed() => {
                     let before = std::mem::replace(&mut shown, activity.clone());
                     // The message only informs: the reports are stored without it too.
@@ -288,6 +334,18 @@ impl Link {
                 FromWorker::Heartbeat { .. } => {}
                 FromWorker::Hello { .. } => return Err(LinkEnd::SecondHello),
             }
+        }
+    }
+
+    async fn check_token(&self) -> Result<(), LinkEnd> {
+        let owner = self.workers.feed.store.worker_of_token(self.token.id).await?;
+        owner.map(drop).ok_or(LinkEnd::Revoked)
+    }
+
+    /// Stores that the worker connects or disconnects now. Only a list shows it, so the link works without it.
+    async fn note_seen(&self) {
+        if let Err(error) = self.workers.feed.store.worker_seen(self.worker_id, &self.host).await {
+            tracing::debug!("the connection of {} could not be noted: {error}", self.device);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Notices runs that no worker trains any more, writes that to their journal, and queues them again as often as their plan allows; they
 //! continue from their newest checkpoint. An unreachable worker continues to train. The server waits for it: for a local worker while
-//! its process holds its lock, for a remote one for `GRACE_REMOTE`.
+//! its process holds its lock, for a remote one for `GRACE_REMOTE`, and for one that was removed not at all.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ async fn check(workers: &Workers, missing: &mut HashMap<RunId, Instant>) -> Resu
     missing.retain(|run, _| untrained.iter().any(|left| left.id == *run));
     for run in untrained {
         let since = *missing.entry(run.id.clone()).or_insert_with(Instant::now);
-        if since.elapsed() > grace(workers, &run) {
+        if since.elapsed() > grace(workers, &run).await? {
             missing.remove(&run.id);
             give_up(workers, &run).await?;
         }
@@ -60,19 +60,21 @@ async fn check(workers: &Workers, missing: &mut HashMap<RunId, Instant>) -> Resu
 }
 
 /// How long a run may be without a worker that trains it.
-fn grace(workers: &Workers, run: &RunSummary) -> Duration {
+async fn grace(workers: &Workers, run: &RunSummary) -> Result<Duration, ApiError> {
     if workers.fleet.has_unstored_reports(&run.id) {
-        return Duration::MAX;
+        return Ok(Duration::MAX);
     }
     if workers.fleet.is_connected(&run.device) {
-        return GRACE_CONNECTED;
+        return Ok(GRACE_CONNECTED);
     }
     let is_local = worker::lock_path(&workers.data, &run.device).exists();
-    match is_local && worker::is_held(&workers.data, &run.device) {
+    Ok(match is_local && worker::is_held(&workers.data, &run.device) {
         true => Duration::MAX,
         false if is_local => GRACE_LOCAL,
+        // A worker that was removed cannot connect again.
+        false if workers.feed.store.worker_of_device(&run.device).await?.is_none() => GRACE_CONNECTED,
         false => GRACE_REMOTE,
-    }
+    })
 }
 
 /// Queues the run again while its plan allows, else marks it lost. Everything that it reported is kept either way.
@@ -80,7 +82,9 @@ async fn give_up(workers: &Workers, run: &RunSummary) -> Result<(), ApiError> {
     let feed = &workers.feed;
     let view = feed.store.run(&run.id).await?;
     let limit = view.map_or(0, |view| view.plan.recipe.budget.restarts);
-    let cause = format!("the worker on {} died or stopped responding after step {}", run.device, grouped(run.step));
+    let is_removed = feed.store.worker_of_device(&run.device).await?.is_none();
+    let what = if is_removed { "was removed" } else { "died or stopped responding" };
+    let cause = format!("the worker on {} {what} after step {}", run.device, grouped(run.step));
     let lost = |message, state| report(Author::System, run.step, Event::Lost { message }, Some(state));
     if run.restarts < limit {
         let message = format!("{cause}; the run restarts from its newest checkpoint ({} of {limit})", run.restarts + 1);

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use wire::DeviceId;
-use wire::access::{Role, TokenKind};
 use wire::device::DeviceInfo;
 
 use super::Workers;
@@ -143,26 +143,21 @@ async fn keep_one(workers: Workers, device: DeviceId, mut stopping: watch::Recei
 }
 
 async fn spawn(workers: &Workers, device: &DeviceId) -> Result<Child, SpawnError> {
-    let token = new_token(workers, device).await?;
+    let token = workers.feed.store.local_worker_token(device).await?;
     let (program, data) = (program()?, &workers.data);
     let log = open_log(data, device)?;
     let path = log_path(data, device);
     let errors = log.try_clone().map_err(|source| SpawnError::Disk { path, source })?;
     let mut command = Command::new(&program);
     command.arg("worker").arg("--data").arg(data).arg("--device").arg(device.as_str());
-    command.env("KINDLING_TOKEN", token).env(OWN_SESSION, "1");
-    command.stdin(Stdio::null()).stdout(log).stderr(errors).kill_on_drop(false);
-    command.spawn().map_err(|source| SpawnError::Disk { path: program, source })
-}
-
-/// A token for this worker alone; the token of its predecessor is revoked.
-async fn new_token(workers: &Workers, device: &DeviceId) -> Result<String, SpawnError> {
-    let name = format!("local worker {device}");
-    let store = &workers.feed.store;
-    for old in store.tokens().await?.into_iter().filter(|token| token.name == name) {
-        store.revoke(old.id).await?;
+    command.env(OWN_SESSION, "1").stdin(Stdio::piped()).stdout(log).stderr(errors).kill_on_drop(false);
+    let failed = |source| SpawnError::Disk { path: program.clone(), source };
+    let mut child = command.spawn().map_err(failed)?;
+    // Other processes of this user can read a command line and an environment, but not a pipe.
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(format!("{token}\n").as_bytes()).await.map_err(failed)?;
     }
-    Ok(store.add_token(&name, Role::Worker, TokenKind::Api, None).await?)
+    Ok(child)
 }
 
 fn program() -> Result<PathBuf, SpawnError> {

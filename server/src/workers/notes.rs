@@ -1,7 +1,7 @@
 //! What a worker notes beside its reports: its clock, by which the times of its reports become those of this machine, and the work that keeps
-//! its run from training, which is shown as the message of the run.
+//! its run from training, which is shown as the message of the run; and its log.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use store::StoreError;
 use tokio::sync::Notify;
@@ -9,6 +9,7 @@ use wire::transport::link::{Item, Report};
 use wire::transport::note::{Activity, WorkerNote};
 use wire::{Event, RunSummary};
 
+use super::log_tail::LogTail;
 use crate::live::Feed;
 use crate::live::clock::now_ms;
 
@@ -24,6 +25,8 @@ pub(super) struct Notes {
     noted: Mutex<Noted>,
     /// The activity has changed.
     changed: Notify,
+    /// The end of its log.
+    pub(super) log: Arc<LogTail>,
 }
 
 #[derive(Default)]
@@ -37,7 +40,8 @@ struct Noted {
 impl Notes {
     /// Reads a note. An unreadable one is that of another version and changes nothing.
     pub(super) fn take(&self, text: &str) {
-        let Ok(WorkerNote { clock_ms, activity }) = serde_json::from_str(text) else { return };
+        let Ok(WorkerNote { clock_ms, activity, log }) = serde_json::from_str(text) else { return };
+        self.log.add(log);
         if let Some(clock_ms) = clock_ms {
             self.set_clock(clock_ms, now_ms());
         }

@@ -15,7 +15,11 @@ fn routes() -> Vec<(String, String)> {
     paths
         .iter()
         .flat_map(|(path, methods)| {
-            let path = path.replace("{id}", "nobody").replace("{cid}", "0-1").replace("{file}", "loss.svg");
+            let path = path
+                .replace("{id}", "nobody")
+                .replace("{name}", "nothing")
+                .replace("{cid}", "0-1")
+                .replace("{file}", "loss.svg");
             methods.as_object().unwrap().keys().map(move |method| (method.to_uppercase(), path.clone()))
         })
         .collect()
@@ -46,7 +50,7 @@ async fn every_route_but_sign_in_needs_a_token() {
 async fn each_role_may_use_its_routes_and_no_others() {
     let lab = Lab::open().await;
     let may_view = |method: &str, path: &str| {
-        method == "GET" && !["/link", "/tokens"].iter().any(|end| path.ends_with(end))
+        method == "GET" && !["/link", "/tokens", "/join-tokens"].iter().any(|end| path.ends_with(end))
             || ["/plan", "/session", "/completions", "/inspections", "/poll"].iter().any(|end| path.ends_with(end))
     };
     for (method, path) in routes().iter().filter(|(method, path)| !(method != "DELETE" && path.ends_with("/session"))) {

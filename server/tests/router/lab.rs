@@ -11,6 +11,7 @@ use store::Store;
 use tempfile::TempDir;
 use tower::ServiceExt;
 use wire::access::{Role, TokenKind};
+use wire::fleet::JoinRequest;
 
 use crate::documented;
 
@@ -70,12 +71,13 @@ impl Lab {
         std::fs::create_dir_all(settings.incoming()).unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let mut tokens = vec![];
-        for role in [Role::View, Role::Steer, Role::Admin, Role::Worker] {
+        for role in [Role::View, Role::Steer, Role::Admin] {
             tokens.push(store.add_token("ada", role, TokenKind::Api, None).await.unwrap());
         }
+        let worker = store.local_worker_token(&"cpu".parse().unwrap()).await.unwrap();
         let state = server::Lab::new(settings, store);
         let router = router(state.clone());
-        let [view, steer, admin, worker] = tokens.try_into().unwrap();
+        let [view, steer, admin] = tokens.try_into().unwrap();
         Self { state, router, view, steer, admin, worker, folder }
     }
 
@@ -100,6 +102,29 @@ impl Lab {
                 .unwrap(),
         )
         .await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, token: &str) -> Answer {
+        self.send(ask("DELETE", path, Some(token)).body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, token: &str, body: &str) -> Answer {
+        let request = ask("PATCH", path, Some(token)).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    /// The text of a new join token of a pool, which is created if it does not exist.
+    pub(crate) async fn join_token(&self, pool: &str, uses: Option<u32>) -> String {
+        // It may exist.
+        let _ = self.state.store().add_pool(pool).await;
+        self.state.store().issue_join_token(pool, "ada", None, uses).await.unwrap().0
+    }
+
+    /// Joins a device to a pool; returns the token of its worker.
+    pub(crate) async fn join(&self, pool: &str, device: &str) -> String {
+        let (text, host) = (self.join_token(pool, Some(1)).await, "far".to_owned());
+        let request = JoinRequest { pool: pool.to_owned(), host, device: device.parse().unwrap() };
+        self.state.store().join(&text, &request).await.unwrap().token
     }
 
     /// Uploads a dataset.

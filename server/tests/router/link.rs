@@ -1,13 +1,14 @@
 //! The link to workers: a worker of another protocol version is refused with a message that names both versions; times are those of the
 //! server's clock; what keeps a run from training is its message.
 
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use wire::control::author::Author;
 use wire::control::checkpoint::{Cause, CheckpointId, CheckpointInfo};
@@ -17,15 +18,17 @@ use wire::{Event, RunId, RunState, encode};
 
 use crate::scenarios::LabWithWorker;
 
-async fn connect(served: &LabWithWorker) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
-    let mut request = format!("ws://{}/api/v1/link", served.address).into_client_request().unwrap();
-    request.headers_mut().insert("authorization", format!("Bearer {}", served.lab.worker).parse().unwrap());
-    tokio_tungstenite::connect_async(request).await.unwrap().0
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn connect(address: SocketAddr, token: &str) -> Result<Socket, tungstenite::Error> {
+    let mut request = format!("ws://{address}/api/v1/link").into_client_request().unwrap();
+    request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    tokio_tungstenite::connect_async(request).await.map(|(socket, _)| socket)
 }
 
 /// Sends the first message of a connection and returns the answer.
 async fn first_answer(served: &LabWithWorker, message: Vec<u8>) -> FromServer {
-    let mut socket = connect(served).await;
+    let mut socket = connect(served.address, &served.lab.worker).await.unwrap();
     socket.send(Message::binary(message)).await.unwrap();
     let answer = tokio::time::timeout(Duration::from_secs(20), socket.next()).await.unwrap().unwrap().unwrap();
     encode::from_bytes(&answer.into_data()).unwrap()
@@ -49,8 +52,8 @@ async fn a_worker_of_another_protocol_version_is_refused() {
 }
 
 /// A worker of another machine, whose messages the test writes.
-struct FarWorker {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+pub(crate) struct FarWorker {
+    socket: Socket,
     /// Its clock minus that of the server, ms.
     off_ms: i64,
     sent: u64,
@@ -58,7 +61,18 @@ struct FarWorker {
 
 impl FarWorker {
     async fn connect(served: &LabWithWorker, device: &str, off_ms: i64) -> Self {
-        let mut worker = Self { socket: connect(served).await, off_ms, sent: 0 };
+        let token = served.lab.join("far", device).await;
+        Self::with_token(served.address, &token, device, off_ms).await.unwrap()
+    }
+
+    /// A worker that sends Hello for a device with this token.
+    pub(crate) async fn with_token(
+        address: SocketAddr,
+        token: &str,
+        device: &str,
+        off_ms: i64,
+    ) -> Result<Self, tungstenite::Error> {
+        let mut worker = Self { socket: connect(address, token).await?, off_ms, sent: 0 };
         worker.note(json!({"clock_ms": worker.now(), "of a later version": 1})).await;
         let info = DeviceInfo {
             id: device.parse().unwrap(),
@@ -80,23 +94,35 @@ impl FarWorker {
                 unsent: vec![],
             })
             .await;
-        worker
+        Ok(worker)
+    }
+
+    /// The next message of the server; `None` once it has closed the connection.
+    pub(crate) async fn received(&mut self) -> Option<FromServer> {
+        loop {
+            let message = tokio::time::timeout(Duration::from_secs(20), self.socket.next()).await.unwrap()?;
+            match message.ok()? {
+                Message::Binary(bytes) => return Some(encode::from_bytes(&bytes).unwrap()),
+                Message::Close(_) => return None,
+                _ => {}
+            }
+        }
     }
 
     fn now(&self) -> i64 {
         now_ms() + self.off_ms
     }
 
-    async fn note(&mut self, note: Value) {
+    pub(crate) async fn note(&mut self, note: Value) {
         self.socket.send(Message::text(note.to_string())).await.unwrap();
     }
 
-    async fn send(&mut self, message: FromWorker) {
+    pub(crate) async fn send(&mut self, message: FromWorker) {
         self.socket.send(Message::binary(encode::to_bytes(&message).unwrap())).await.unwrap();
     }
 
     /// The run that it is assigned.
-    async fn assigned(&mut self) -> RunId {
+    pub(crate) async fn assigned(&mut self) -> RunId {
         loop {
             let message =
                 tokio::time::timeout(Duration::from_secs(20), self.socket.next()).await.unwrap().unwrap().unwrap();
@@ -107,7 +133,7 @@ impl FarWorker {
     }
 
     /// Reports an event that happened some time ago.
-    async fn report(&mut self, run: &RunId, event: Event, state: Option<RunState>, ago_ms: i64) {
+    pub(crate) async fn report(&mut self, run: &RunId, event: Event, state: Option<RunState>, ago_ms: i64) {
         let (author, at_ms) = (Author::System, self.now() - ago_ms);
         let report = Report { segment: 0, step: 0, at_ms, author, command_id: None, reason: None, event, state };
         self.sent += 1;

@@ -12,6 +12,7 @@ mod inspections;
 mod lab;
 mod link;
 mod polling;
+mod pools;
 mod proxies;
 mod refusals;
 mod scenarios;

@@ -1,0 +1,300 @@
+//! Why a queued run waits, in one sentence: its place, what it waits for, and for how long where that is known.
+
+use std::collections::{HashMap, HashSet};
+
+use store::{WaitingRun, WorkerRecord};
+use wire::device::{DeviceKind, DeviceView};
+use wire::{RunId, RunState, RunSummary};
+
+use super::{devices, queue};
+use crate::error::ApiError;
+use crate::lab::Lab;
+
+/// Stores the sentence of each queued run whose reason has changed, and publishes it.
+///
+/// # Errors
+/// An error of the store.
+pub(super) async fn explain(lab: &Lab, preparing: &HashSet<RunId>) -> Result<(), ApiError> {
+    let waiting = lab.store().waiting().await?;
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let fleet = FleetNow::read(lab).await?;
+    let mut changed = vec![];
+    for run in waiting {
+        let mut reason = fleet.reason(&run, preparing.contains(&run.run));
+        if reason == Reason::Idle {
+            reason = why_not_started(lab, &fleet, &run).await?;
+        }
+        let sentence = sentence(&run, &reason);
+        if run.waits.as_ref() != Some(&sentence) {
+            changed.push((run.run, sentence));
+        }
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    for summary in lab.store().set_waits(&changed).await? {
+        lab.feed.hub.publish(summary, vec![], vec![], vec![]);
+    }
+    Ok(())
+}
+
+/// What a queued run waits for.
+#[derive(Debug, Clone, PartialEq)]
+enum Reason {
+    /// Its datasets are being tokenized.
+    Tokenization,
+    /// No worker has joined that could train it.
+    NoWorker,
+    /// None of its workers is connected.
+    NotConnected,
+    /// All of its connected workers drain.
+    Draining,
+    /// More runs are before it than workers could take.
+    Ahead(u32),
+    /// A run in training.
+    Run { name: String, worker: String, secs_left: Option<f64>, is_paused: bool },
+    /// A worker has reports of it that are not stored yet.
+    Reports,
+    /// No idle device has enough memory; bytes.
+    Memory(u64),
+    /// A device is free.
+    Idle,
+}
+
+/// The workers, and the runs that they train.
+struct FleetNow {
+    devices: Vec<DeviceView>,
+    records: Vec<WorkerRecord>,
+    runs: HashMap<RunId, RunSummary>,
+}
+
+impl FleetNow {
+    async fn read(lab: &Lab) -> Result<Self, ApiError> {
+        let devices = lab.workers.fleet.views();
+        let mut runs = HashMap::new();
+        for run in devices.iter().filter_map(|device| device.run.as_ref()) {
+            if let Some(summary) = lab.store().summary(run).await? {
+                runs.insert(run.clone(), summary);
+            }
+        }
+        Ok(Self { devices, records: lab.store().workers().await?, runs })
+    }
+
+    /// The devices that may train a run.
+    fn candidates<'a>(&'a self, run: &'a WaitingRun) -> impl Iterator<Item = &'a DeviceView> {
+        self.devices.iter().filter(move |device| match (&run.pool, run.any_of) {
+            (Some(pool), _) => device.pool == *pool,
+            (None, Some(kind)) => device.info.kind == kind,
+            (None, None) => device.info.id == run.device,
+        })
+    }
+
+    fn reason(&self, run: &WaitingRun, is_in_preparation: bool) -> Reason {
+        if is_in_preparation {
+            return Reason::Tokenization;
+        }
+        if !self.candidates(run).any(|device| device.is_connected) {
+            let has_joined = |record: &WorkerRecord| match &run.pool {
+                Some(pool) => record.pool == *pool,
+                None => record.device == run.device,
+            };
+            let is_known = self.records.iter().any(has_joined) || self.candidates(run).next().is_some();
+            return if is_known { Reason::NotConnected } else { Reason::NoWorker };
+        }
+        let mut free: Vec<(f64, &DeviceView)> = self
+            .candidates(run)
+            .filter(|device| device.is_connected && !device.is_draining)
+            .map(|device| (self.secs_left(device).unwrap_or(f64::INFINITY), device))
+            .collect();
+        if free.is_empty() {
+            return Reason::Draining;
+        }
+        free.sort_by(|a, b| a.0.total_cmp(&b.0));
+        match free.get(run.place.saturating_sub(1) as usize) {
+            None => Reason::Ahead(run.place - 1),
+            Some((_, device)) => self.training(device),
+        }
+    }
+
+    fn training(&self, device: &DeviceView) -> Reason {
+        let Some(run) = &device.run else { return Reason::Idle };
+        let name = self.runs.get(run).map_or_else(|| run.to_string(), |summary| summary.name.clone());
+        let is_paused = self.runs.get(run).is_some_and(|summary| summary.state == RunState::Paused);
+        Reason::Run { name, worker: device.worker_name.clone(), secs_left: self.secs_left(device), is_paused }
+    }
+
+    /// Seconds until a device is free, by the speed of its run so far; `None` for a paused run and one without steps.
+    fn secs_left(&self, device: &DeviceView) -> Option<f64> {
+        let Some(run) = &device.run else { return Some(0.0) };
+        let run = self.runs.get(run).filter(|run| run.state == RunState::Running)?;
+        let began_at = run.parent.as_ref().map_or(0, |parent| parent.checkpoint.step);
+        let trained = run.step.saturating_sub(began_at);
+        let is_measured = trained > 0 && run.elapsed_secs > 0.0;
+        is_measured.then(|| run.elapsed_secs / trained as f64 * run.steps.saturating_sub(run.step) as f64)
+    }
+}
+
+/// Why a run has not started although a device is free.
+async fn why_not_started(lab: &Lab, fleet: &FleetNow, run: &WaitingRun) -> Result<Reason, ApiError> {
+    if lab.workers.fleet.has_unstored_reports(&run.run) {
+        return Ok(Reason::Reports);
+    }
+    let mut needed = None;
+    for device in fleet.candidates(run).filter(|device| device.is_connected && device.run.is_none()) {
+        let queue = lab.store().queue(&device.info.id, device.info.kind, &device.pool, queue::AHEAD).await?;
+        let plan = queue.into_iter().find(|(id, _)| *id == run.run).map(|(_, plan)| plan);
+        match plan {
+            Some(plan) if queue::fits(&plan, &device.info) => return Ok(Reason::Idle),
+            Some(plan) => needed = Some(plan.estimate(&device.info).memory_bytes),
+            None => {}
+        }
+    }
+    Ok(needed.map_or(Reason::Idle, Reason::Memory))
+}
+
+fn sentence(run: &WaitingRun, reason: &Reason) -> String {
+    let place = ordinal(run.place);
+    let queue = queue_name(run);
+    let head = format!("{place} in the queue{queue}");
+    match reason {
+        Reason::Tokenization => format!("{head}; waits while its dataset is tokenized."),
+        Reason::NoWorker if run.pool.is_some() => {
+            format!("{head}, which has no worker yet: add one on the Fleet page.")
+        }
+        Reason::NoWorker if devices::is_stand_in(&run.device) => {
+            format!("{head}; waits for the first device to connect.")
+        }
+        Reason::NoWorker if run.any_of.is_some() => {
+            format!("{head}; waits for the first device of this kind to connect.")
+        }
+        Reason::NoWorker => format!("{head}, which no worker has: join a machine under this name, or move the run."),
+        Reason::NotConnected if run.pool.is_some() => format!("{head}, whose workers are not connected."),
+        Reason::NotConnected => format!("{head}, whose worker is not connected."),
+        Reason::Draining => format!("{head}; waits until a worker that drains takes runs again."),
+        Reason::Ahead(1) => format!("{head}; 1 run starts before it."),
+        Reason::Ahead(count) => format!("{head}; {count} runs start before it."),
+        Reason::Run { name, worker, is_paused: true, .. } => {
+            format!("{head}; waits for the run {name} on {worker}, which is paused.")
+        }
+        Reason::Run { name, worker, secs_left, .. } => {
+            let time = secs_left.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
+            format!("{head}; waits for the run {name} on {worker}{time}.")
+        }
+        Reason::Reports => format!("{head}; waits until the reports of its earlier training are stored."),
+        Reason::Memory(bytes) => {
+            format!("{head}; waits for a free device with {:.1} GB of memory.", *bytes as f64 / 1e9)
+        }
+        Reason::Idle => format!("{head}; starts in a moment."),
+    }
+}
+
+fn queue_name(run: &WaitingRun) -> String {
+    match (&run.pool, run.any_of) {
+        (Some(pool), _) => format!(" of pool {pool}"),
+        (None, Some(DeviceKind::Gpu)) => " for a GPU".to_owned(),
+        (None, Some(_)) => " for a CPU".to_owned(),
+        (None, None) if devices::is_stand_in(&run.device) => String::new(),
+        (None, None) => format!(" of {}", run.device),
+    }
+}
+
+/// A time in whole minutes or hours, so that the sentence changes rarely.
+fn about(secs: f64) -> String {
+    match secs {
+        ..60.0 => "less than a minute".to_owned(),
+        ..5400.0 => format!("about {:.0} min", secs / 60.0),
+        ..172_800.0 => format!("about {:.0} h", secs / 3600.0),
+        _ => format!("about {:.0} days", secs / 86_400.0),
+    }
+}
+
+/// A place in a queue as a word: `First`, `Second`, `11th`.
+fn ordinal(place: u32) -> String {
+    const WORDS: [&str; 10] =
+        ["First", "Second", "Third", "Fourth", "Fifth", "Sixth", "Seventh", "Eighth", "Ninth", "Tenth"];
+    if let Some(word) = place.checked_sub(1).and_then(|at| WORDS.get(at as usize)) {
+        return (*word).to_owned();
+    }
+    let end = match (place % 10, place % 100) {
+        (1..=3, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{place}{end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::DeviceId;
+
+    fn waiting(pool: Option<&str>, device: &str, place: u32) -> WaitingRun {
+        let (run, device) = ("amber-fox".parse().unwrap(), device.parse::<DeviceId>().unwrap());
+        WaitingRun { run, device, any_of: None, pool: pool.map(str::to_owned), place, waits: None }
+    }
+
+    #[test]
+    fn each_reason_is_one_sentence_with_place_cause_and_time() {
+        let of_pool = |place| waiting(Some("gpu-lab"), "any", place);
+        let run = |secs_left, is_paused| Reason::Run {
+            name: "amber-fox".into(),
+            worker: "gpu-box-1".into(),
+            secs_left,
+            is_paused,
+        };
+        for (waiting, reason, expected) in [
+            (
+                of_pool(2),
+                run(Some(720.0), false),
+                "Second in the queue of pool gpu-lab; waits for the run amber-fox on gpu-box-1, about 12 min.",
+            ),
+            (
+                of_pool(1),
+                run(None, false),
+                "First in the queue of pool gpu-lab; waits for the run amber-fox on gpu-box-1.",
+            ),
+            (
+                of_pool(1),
+                run(None, true),
+                "First in the queue of pool gpu-lab; waits for the run amber-fox on gpu-box-1, which is paused.",
+            ),
+            (
+                of_pool(1),
+                Reason::NoWorker,
+                "First in the queue of pool gpu-lab, which has no worker yet: add one on the Fleet page.",
+            ),
+            (of_pool(21), Reason::Ahead(20), "21st in the queue of pool gpu-lab; 20 runs start before it."),
+            (
+                waiting(None, "cpu", 1),
+                Reason::Tokenization,
+                "First in the queue of cpu; waits while its dataset is tokenized.",
+            ),
+            (
+                waiting(None, "cpu", 12),
+                Reason::NotConnected,
+                "12th in the queue of cpu, whose worker is not connected.",
+            ),
+            (waiting(None, "any", 1), Reason::NoWorker, "First in the queue; waits for the first device to connect."),
+            (
+                waiting(None, "cpu", 3),
+                Reason::Memory(12_340_000_000),
+                "Third in the queue of cpu; waits for a free device with 12.3 GB of memory.",
+            ),
+        ] {
+            assert_eq!(sentence(&waiting, &reason), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_rounded_to_what_changes_rarely() {
+        for (secs, expected) in
+            [(3.0, "less than a minute"), (720.0, "about 12 min"), (7300.0, "about 2 h"), (400_000.0, "about 5 days")]
+        {
+            assert_eq!(about(secs), expected);
+        }
+    }
+}
