@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use wire::device::DeviceView;
+use wire::fleet::{CreatedJoinToken, JoinRequest, Joined};
 
 use crate::client::Client;
 use crate::wait_for;
@@ -222,6 +223,21 @@ impl Lab {
         let output = self.run("token", &["--role", role, "--name", &format!("a {role}")]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// The text of a new join token of a pool, which is created if it does not exist.
+    pub fn join_token(&self, pool: &str, limits: serde_json::Value) -> CreatedJoinToken {
+        let owner = self.owner();
+        let created = owner.post("/pools", &serde_json::json!({ "name": pool })).status;
+        assert!([201, 409].contains(&created), "{created}");
+        owner.post(&format!("/pools/{pool}/join-tokens"), &limits).read()
+    }
+
+    /// The token of a new worker, which has joined the pool `far` and does not run.
+    pub fn worker_token(&self, device: &str) -> String {
+        let token = self.join_token("far", serde_json::json!({})).text;
+        let request = JoinRequest { pool: "far".into(), host: "far".into(), device: device.parse().unwrap() };
+        Client::with_token(&self.address(), &token).post("/join", &request).read::<Joined>().token
     }
 
     /// Waits until the worker of the CPU is connected.

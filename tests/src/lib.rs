@@ -1,6 +1,7 @@
 //! The support of the scenario tests in `tests/tests`: a lab per test, and the ways to use it.
 //!
 //! - [`lab`]: the real program `kindling` on a new folder, which can be started, stopped and killed;
+//! - [`machine`]: machines that join it;
 //! - [`proxy`]: nginx, Caddy and tunnels before it;
 //! - [`client`]: HTTP requests; [`socket`]: WebSockets of pages and workers;
 //! - [`watch`]: starting, steering and waiting for runs, and reading their series and journals;
@@ -12,6 +13,7 @@
 
 pub mod client;
 pub mod lab;
+pub mod machine;
 pub mod proxy;
 pub mod socket;
 pub mod text;

@@ -82,7 +82,7 @@ fn missing_and_wrong_tokens_and_small_roles_are_refused() {
     viewer.upload("name=x", b"some text").refused(403, "forbidden", &[]);
     assert_eq!(Socket::open(&viewer, "link", &[]).err(), Some((403, "forbidden".into())));
 
-    let worker = Client::with_token(&lab.address(), &lab.token("worker"));
+    let worker = Client::with_token(&lab.address(), &lab.worker_token("far-cpu"));
     worker.get("/runs").refused(403, "forbidden", &[]);
     worker.post(&commands, &pause).refused(403, "forbidden", &[]);
     assert_eq!(Socket::open(&worker, "live", &[]).err(), Some((403, "forbidden".into())));
@@ -111,7 +111,7 @@ fn foreign_origins_and_hosts_are_refused() {
         }
     }
     assert_eq!(owner.send("GET", "/api/v1/runs", &[("origin", &own_page)], b"").status, 200);
-    let worker = Client::with_token(&lab.address(), &lab.token("worker"));
+    let worker = Client::with_token(&lab.address(), &lab.worker_token("far-cpu"));
     for (client, topic) in [(&owner, "live"), (&worker, "link")] {
         for origin in foreign {
             assert_eq!(

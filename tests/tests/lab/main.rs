@@ -14,6 +14,7 @@ mod faults;
 mod fixtures;
 mod headless;
 mod inspections;
+mod joining;
 mod kills;
 mod live;
 mod older_versions;

@@ -66,7 +66,7 @@ fn an_archive_of_another_version_is_refused_and_imports_nothing() {
 #[test]
 fn a_worker_of_another_version_is_refused() {
     let lab = Lab::bare();
-    let worker = Client::with_token(&lab.address(), &lab.token("worker"));
+    let worker = Client::with_token(&lab.address(), &lab.worker_token("far-cpu"));
     for protocol in [PROTOCOL - 1, PROTOCOL + 1] {
         let mut socket = Socket::open(&worker, "link", &[]).unwrap();
         // Variant 0 (Hello), the version, and fields of another version.

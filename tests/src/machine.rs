@@ -1,0 +1,120 @@
+//! Machines that join a lab: `kindling join` in a folder of its own on this machine.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::lab::program;
+use crate::wait_for;
+
+/// A machine with the folder of its worker, whose process may run.
+pub struct Machine {
+    folder: TempDir,
+    name: String,
+    worker: Option<Child>,
+}
+
+impl Machine {
+    /// A machine whose worker will have this name, and that has joined nothing.
+    pub fn new(name: &str) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), name: name.to_owned(), worker: None }
+    }
+
+    /// The folder of its worker.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Writes a join token into a file that only its owner can read.
+    pub fn token_file(&self, token: &str) -> PathBuf {
+        let path = self.folder.path().join("join-token");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
+        writeln!(file, "{token}").unwrap();
+        path
+    }
+
+    fn command(&self, address: &str, pool: &str, token: Option<&str>) -> Command {
+        let mut command = Command::new(program());
+        command.env_remove("KINDLING_DATA").env_remove("KINDLING_LOG");
+        command.args(["join", address, "--pool", pool, "--device", "cpu", "--name", &self.name, "--data"]);
+        command.arg(self.data()).stdin(Stdio::null());
+        if let Some(token) = token {
+            command.arg("--token-file").arg(self.token_file(token));
+        }
+        command
+    }
+
+    /// Joins and trains in the background.
+    pub fn start(&mut self, address: &str, pool: &str, token: Option<&str>) {
+        let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let mut command = self.command(address, pool, token);
+        self.worker = Some(command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
+    }
+
+    /// Runs `kindling join` to its end, which is an error.
+    pub fn refused(&self, address: &str, pool: &str, token: Option<&str>) -> String {
+        let Output { status, stderr, .. } = self.command(address, pool, token).output().unwrap();
+        assert!(!status.success());
+        String::from_utf8(stderr).unwrap()
+    }
+
+    /// Process number of its worker.
+    pub fn pid(&self) -> u32 {
+        self.worker.as_ref().unwrap().id()
+    }
+
+    /// Ends its worker with SIGTERM, and waits for it.
+    pub fn stop(&mut self) {
+        let mut worker = self.worker.take().unwrap();
+        kill_process(Pid::from_child(&worker), Signal::TERM).unwrap();
+        wait_for("a worker to end", 20, || worker.try_wait().unwrap());
+    }
+
+    /// Waits until its worker has ended by itself; whether it succeeded.
+    pub fn wait(&mut self, secs: u64) -> bool {
+        let mut worker = self.worker.take().unwrap();
+        wait_for("a worker to end", secs, || worker.try_wait().unwrap()).success()
+    }
+
+    /// The token that its worker has in its folder.
+    pub fn own_token(&self) -> String {
+        let text = fs::read_to_string(self.credentials()).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// The file with that token.
+    pub fn credentials(&self) -> PathBuf {
+        self.data().join("workers/cpu.join.json")
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Lets its worker read the datasets of a lab.
+    pub fn share_datasets(&self, lab: &Path) {
+        fs::create_dir_all(self.data()).unwrap();
+        std::os::unix::fs::symlink(lab.join("corpora"), self.data().join("corpora")).unwrap();
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- {}\n{}", self.name, self.log());
+        }
+        if let Some(mut worker) = self.worker.take() {
+            let _ = worker.kill();
+            let _ = worker.wait();
+        }
+    }
+}
