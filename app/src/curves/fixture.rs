@@ -72,6 +72,8 @@ pub(crate) fn view() -> RunView {
         parent: None,
         priority: 0,
         restarts: 0,
+        pool: None,
+        waits: None,
     };
     let hyperparameters = resolved.plan.live();
     RunView {

@@ -3,8 +3,8 @@
 //!
 //! Here are the session, the lab and its runs. Metrics are in [`series`], datasets in [`datasets`] and [`uploads`],
 //! completions in [`completion`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
-//! tokens in [`access`], device checks in [`checks`], exports and imports in [`export`]. All of them send through
-//! `request`.
+//! tokens in [`access`], device checks in [`checks`], exports and imports in [`export`], devices and workers in
+//! [`fleet`]. All of them send through `request`.
 
 pub(crate) mod access;
 pub(crate) mod checkpoints;
@@ -13,6 +13,7 @@ pub(crate) mod completion;
 pub(crate) mod datasets;
 pub(crate) mod export;
 mod failure;
+pub(crate) mod fleet;
 pub(crate) mod hub;
 pub(crate) mod inspections;
 pub(crate) mod polling;

@@ -66,7 +66,7 @@ pub(super) fn FirstRun() -> impl IntoView {
                     <Empty
                         title="No runs yet"
                         text="No device is connected yet. The server connects this machine's devices within a few seconds. \
-                              To add a device by hand, run: kindling worker"
+                              To add another machine, run on it: kindling join"
                     >
                         <a class="button" href=at("/start")>"New run"</a>
                     </Empty>

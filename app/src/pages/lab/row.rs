@@ -114,7 +114,9 @@ fn origin(run: &RunSummary, name: Option<String>) -> AnyView {
 /// Why it waits, failed or was lost.
 fn message(run: &RunSummary) -> AnyView {
     let is_bad = matches!(run.state, RunState::Failed | RunState::Lost);
-    let shown = run.message.as_deref().map(sentence).filter(|_| is_bad || run.state == RunState::Queued);
+    let is_queued = run.state == RunState::Queued;
+    let waits = run.waits.as_ref().filter(|_| is_queued);
+    let shown = waits.or(run.message.as_ref()).map(|text| sentence(text)).filter(|_| is_bad || is_queued);
     shown
         .map(|text| view! { <span class="small message" class:over=is_bad title=text.clone()>{text.clone()}</span> })
         .into_any()

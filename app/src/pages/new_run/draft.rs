@@ -6,7 +6,8 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::data::corpus::CorpusInfo;
 use wire::data::tokenizer::Tokenizer;
-use wire::device::DeviceInfo;
+use wire::device::{DeviceInfo, DeviceKind};
+use wire::fleet::LOCAL_POOL;
 use wire::hyperparameters::table;
 use wire::run::plan::{self, PlanView};
 use wire::run::preset::{self, PresetInfo};
@@ -26,6 +27,8 @@ pub(super) struct Draft {
     pub(super) datasets: RwSignal<Option<Result<Vec<CorpusInfo>, ApiFailure>>>,
     /// The devices of the lab.
     pub(super) devices: Memo<Vec<DeviceInfo>>,
+    /// The pool of each of them.
+    pools: Memo<Vec<String>>,
     /// The plan, or why the spec does not resolve; `None` until the datasets are fetched.
     pub(super) outcome: Memo<Option<Result<PlanView, PlanError>>>,
     /// Fields whose text is not a number that they accept.
@@ -42,8 +45,15 @@ impl Draft {
             let lab = live.lab.read();
             lab.iter().flat_map(|lab| &lab.devices).map(|device| device.info.clone()).collect::<Vec<DeviceInfo>>()
         });
-        let outcome = Memo::new(move |_| resolve(&spec.read(), &datasets.read(), &devices.read()));
-        let draft = Self { spec, datasets, devices, outcome, unreadable: RwSignal::default() };
+        let pools = Memo::new(move |_| {
+            let lab = live.lab.read();
+            lab.iter().flat_map(|lab| &lab.devices).map(|device| device.pool.clone()).collect::<Vec<String>>()
+        });
+        let outcome = Memo::new(move |_| {
+            let spec = spec.read();
+            resolve(&spec, &datasets.read(), &candidates(&spec, &devices.read(), &pools.read()))
+        });
+        let draft = Self { spec, datasets, devices, pools, outcome, unreadable: RwSignal::default() };
         draft.fetch_datasets();
         draft
     }
@@ -111,7 +121,15 @@ impl Draft {
     pub(super) fn resolve_with(self, change: impl FnOnce(&mut RunSpec)) -> Option<Result<PlanView, PlanError>> {
         let mut spec = self.spec.get();
         change(&mut spec);
-        resolve(&spec, &self.datasets.read(), &self.devices.read())
+        let candidates = candidates(&spec, &self.devices.read(), &self.pools.read());
+        resolve(&spec, &self.datasets.read(), &candidates)
+    }
+
+    /// The selected pool, if none of its workers has connected: the run then waits for one.
+    pub(super) fn pool_without_worker(self) -> Option<String> {
+        let pool = self.spec.read().pool.clone()?;
+        let is_empty = !self.pools.read().contains(&pool);
+        is_empty.then_some(pool)
     }
 
     /// Whether the plan lacks only a device, which connects within a few seconds after the start of the server.
@@ -175,6 +193,21 @@ impl Draft {
                 };
             });
         }
+    }
+}
+
+/// The devices that the server plans a spec for: those of its pool, or a stand-in for the first to come; all if it names one; and otherwise
+/// those of the server's own machine, or all if it has none.
+fn candidates(spec: &RunSpec, devices: &[DeviceInfo], pools: &[String]) -> Vec<DeviceInfo> {
+    let of = |pool: &str| -> Vec<DeviceInfo> {
+        devices.iter().zip(pools).filter(|(_, of)| of.as_str() == pool).map(|(device, _)| device.clone()).collect()
+    };
+    let pool = spec.pool.as_deref();
+    let found = if spec.device.is_some() { vec![] } else { of(pool.unwrap_or(LOCAL_POOL)) };
+    match (pool, "any".parse()) {
+        _ if !found.is_empty() => found,
+        (Some(_), Ok(id)) => vec![DeviceInfo::unknown(id, "the first worker of the pool", DeviceKind::Cpu)],
+        _ => devices.to_vec(),
     }
 }
 

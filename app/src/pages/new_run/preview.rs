@@ -40,8 +40,8 @@ pub(super) fn Preview() -> impl IntoView {
             {move || error.get().map(|error| match draft.is_waiting_for_device() {
                 true => view! {
                     <p class="dim" role="status">
-                        "Waiting for a device. The server connects this machine's devices within a few seconds. To add a \
-                         device by hand, run: "<code>"kindling worker"</code>
+                        "Waiting for a device. The server connects this machine's devices within a few seconds. To add \
+                         another machine, run on it: "<code>"kindling join"</code>
                     </p>
                 }.into_any(),
                 false => view! { <Refusal error /> }.into_any(),
@@ -218,6 +218,9 @@ fn StartButton() -> impl IntoView {
             let secs = view.estimate.secs.map(|secs| limited(&view.plan, view.estimate.tokens, secs).0);
             let time = secs.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
             let what = format!("{} steps on {}{time}", grouped(view.plan.steps), view.plan.device);
+            if let Some(pool) = draft.pool_without_worker() {
+                return format!("{} steps. Queued until a worker joins the pool {pool}.", grouped(view.plan.steps));
+            }
             match waits_behind.get() {
                 Some(run) => format!("{what}. Queued until {run} releases the device."),
                 None => format!("{what}. Starts immediately."),

@@ -2,7 +2,9 @@
 
 use figure::number::with_unit;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use wire::device::DeviceKind;
+use wire::fleet::PoolView;
 use wire::hyperparameters::recipe::OptimizerKind;
 use wire::hyperparameters::table::Values;
 use wire::run::plan::MAX_STEPS;
@@ -10,7 +12,11 @@ use wire::run::plan::MAX_STEPS;
 use super::draft::Draft;
 use super::field::{FieldError, FormSection, IntegerField};
 use crate::components::SEEDS;
+use crate::net::api;
 use crate::net::live::Live;
+
+/// Beginning of the values of the device field that name a pool. No id of a device has a colon.
+const POOL: &str = "pool:";
 
 /// The section.
 #[component]
@@ -125,17 +131,36 @@ fn DeviceChoice() -> impl IntoView {
             .map(|device| (device.info.clone(), device.is_connected, device.run.is_some()))
             .collect::<Vec<_>>()
     });
-    let chosen = Memo::new(move |_| draft.spec.read().device.clone());
-    let choose = move |value: String| draft.set(|spec| spec.device = value.parse().ok());
+    let pools = RwSignal::new(vec![]);
+    spawn_local(async move {
+        // Without the list the devices can still be chosen; the server names the pools in its refusals.
+        if let Ok(found) = api::fleet::pools().await {
+            pools.try_set(found);
+        }
+    });
+    let chosen = Memo::new(move |_| {
+        let spec = draft.spec.read();
+        (spec.device.clone(), spec.pool.clone())
+    });
+    let choose = move |value: String| {
+        draft.set(|spec| {
+            let pool = value.strip_prefix(POOL).map(str::to_owned);
+            spec.device = value.parse().ok().filter(|_| pool.is_none());
+            spec.pool = pool;
+        })
+    };
     let is_waiting = move || draft.is_waiting_for_device();
     view! {
-        <label class="field" title="Device that trains the run. Default: the fastest one.">
+        <label class="field" title="Device that trains the run, or a pool, of which the first free device trains it. Default: the fastest device of the server.">
             <span class="label">"Device"</span>
             <select
                 on:change:target=move |event| choose(event.target().value())
-                aria-invalid=move || (!is_waiting()).then(|| draft.error_at("device").map(|_| "true")).flatten()
+                aria-invalid=move || {
+                    let is_wrong = ["device", "pool"].into_iter().any(|field| draft.error_at(field).is_some());
+                    (is_wrong && !is_waiting()).then_some("true")
+                }
             >
-                <option value="" selected=move || chosen.get().is_none()>"Fastest available"</option>
+                <option value="" selected=move || chosen.get() == (None, None)>"Fastest available"</option>
                 {move || devices.get().into_iter().map(|(info, is_connected, is_busy)| {
                     let id = info.id.clone();
                     let status = match (is_connected, is_busy) {
@@ -144,16 +169,32 @@ fn DeviceChoice() -> impl IntoView {
                         _ => ", idle",
                     };
                     let kind = if info.kind == DeviceKind::Software { ", software" } else { "" };
-                    let is_this = { let id = id.clone(); move || chosen.get().as_ref() == Some(&id) };
+                    let is_this = { let id = id.clone(); move || chosen.get().0.as_ref() == Some(&id) };
                     view! {
                         <option value=id.to_string() selected=is_this>
                             {format!("{id} · {}{kind}{status}", info.name)}
                         </option>
                     }
                 }).collect_view()}
+                {move || pools.get().into_iter().map(|pool: PoolView| {
+                    let status = match pool.connected {
+                        0 => "no worker connected".to_owned(),
+                        1 => "1 worker connected".to_owned(),
+                        count => format!("{count} workers connected"),
+                    };
+                    let is_this = { let name = pool.name.clone(); move || chosen.get().1.as_ref() == Some(&name) };
+                    view! {
+                        <option value=format!("{POOL}{}", pool.name) selected=is_this>
+                            {format!("Pool {} · {status}", pool.name)}
+                        </option>
+                    }
+                }).collect_view()}
             </select>
             <span class="small dim">
                 {move || match &*draft.outcome.read() {
+                    Some(Ok(_)) if draft.pool_without_worker().is_some() => {
+                        "No worker of this pool is connected: the run waits for one.".to_owned()
+                    }
                     Some(Ok(view)) => {
                         let devices = draft.devices.read();
                         let device = devices.iter().find(|device| device.id == view.plan.device);
@@ -167,7 +208,7 @@ fn DeviceChoice() -> impl IntoView {
                     _ => "Device that trains the run.".to_owned(),
                 }}
             </span>
-            <Show when=move || !is_waiting()><FieldError field="device" /></Show>
+            <Show when=move || !is_waiting()><FieldError field="device" /><FieldError field="pool" /></Show>
         </label>
     }
 }

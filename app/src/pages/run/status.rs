@@ -55,17 +55,12 @@ pub(super) fn StatusPanel() -> impl IntoView {
 
 fn queued(context: RunContext, message: Option<String>) -> impl IntoView + use<> {
     let summary = context.summary.get();
-    let place = match summary.queue_place {
-        Some(1) => format!("Next in the queue of {}", summary.device),
-        Some(place) => format!("Position {place} in the queue of {}", summary.device),
-        None => format!("Queued for {}", summary.device),
-    };
+    // The first sentence has place and cause; the server finds it a moment after the run is queued.
+    let waits = summary.waits.or(message).unwrap_or_else(|| "The run starts when the device is free.".into());
     view! {
         <div class="status">
-            <strong>{place}</strong>
-            <p>
-                {message.unwrap_or_else(|| "The run starts when the device is free.".into())}
-            </p>
+            <strong>"Queued"</strong>
+            <p>{waits}</p>
             <a href=at("/")>"Change the order of the queue on the Lab page"</a>
         </div>
     }
