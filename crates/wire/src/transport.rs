@@ -1,5 +1,7 @@
-//! The messages between processes: worker and server ([`link`], with [`note`]s), server and page ([`live`]).
+//! The messages between processes: worker and server ([`link`], with [`note`]s, and files by [`transfer`]), server and page
+//! ([`live`]).
 
 pub mod link;
 pub mod live;
 pub mod note;
+pub mod transfer;

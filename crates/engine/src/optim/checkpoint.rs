@@ -144,17 +144,9 @@ impl HostState {
         let failed = |source: std::io::Error| unusable(&target, source);
         fs::create_dir_all(&parent).map_err(failed)?;
         remove(&temporary).and_then(|()| fs::create_dir(&temporary)).map_err(failed)?;
-        let written = self.write_into(&temporary, &mut manifest).and_then(|()| {
-            let old = parent.join(format!(".{}.old", manifest.info.id));
-            remove(&old).map_err(failed)?;
-            if target.exists() {
-                fs::rename(&target, &old).map_err(failed)?;
-            }
-            fs::rename(&temporary, &target)
-                .and_then(|()| sync_folder(&parent))
-                .and_then(|()| remove(&old))
-                .map_err(failed)
-        });
+        let written = self
+            .write_into(&temporary, &mut manifest)
+            .and_then(|()| rename_into_place(&temporary, root, &manifest.run, manifest.info.id));
         if written.is_err() {
             // The error is returned; the next attempt removes what is left.
             let _ = remove(&temporary);
@@ -215,6 +207,42 @@ pub fn open(dir: &Path) -> Result<Checkpoint, EngineError> {
     let saved = Checkpoint { manifest, path, specs, header, data_at: 8 + length };
     saved.check(bytes)?;
     Ok(saved)
+}
+
+/// Checks a checkpoint in a temporary folder, syncs it and renames it into its place under `root`, where it replaces one with the same id.
+/// The temporary folder must be on the same disk.
+///
+/// # Errors
+/// As [`open`]; the checkpoint is of another run or has another id; the folder cannot be renamed.
+pub fn install(temporary: &Path, root: &Path, run: &RunId, id: CheckpointId) -> Result<Manifest, EngineError> {
+    let Checkpoint { manifest, .. } = open(temporary)?;
+    if manifest.run != *run || manifest.info.id != id {
+        let message = format!("it is the checkpoint {} of {}", manifest.info.id, manifest.run);
+        return Err(unusable(temporary, message));
+    }
+    let parent = root.join(run.as_str());
+    fs::create_dir_all(&parent)
+        .and_then(|()| File::open(temporary.join(STATE))?.sync_all())
+        .and_then(|()| File::open(temporary.join(MANIFEST))?.sync_all())
+        .and_then(|()| sync_folder(temporary))
+        .map_err(|source| unusable(temporary, source))?;
+    rename_into_place(temporary, root, run, id)?;
+    Ok(manifest)
+}
+
+/// Renames a complete checkpoint into its place. At each moment a complete one has the name, or none.
+fn rename_into_place(temporary: &Path, root: &Path, run: &RunId, id: CheckpointId) -> Result<(), EngineError> {
+    let (parent, target) = (root.join(run.as_str()), folder(root, run, id));
+    let old = parent.join(format!(".{id}.old"));
+    let renamed = remove(&old).and_then(|()| {
+        if target.exists() {
+            fs::rename(&target, &old)?;
+        }
+        fs::rename(temporary, &target)?;
+        sync_folder(&parent)?;
+        remove(&old)
+    });
+    renamed.map_err(|source| unusable(&target, source))
 }
 
 /// Reads only the manifest, not the tensors.

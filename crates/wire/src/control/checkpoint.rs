@@ -108,6 +108,18 @@ pub struct CheckpointView {
     /// The newest sample before it.
     #[serde(default)]
     pub sample: Option<String>,
+    /// Whether its files are on the server. Those of a run on another machine are uploaded after they are saved; until then it cannot be
+    /// used for completions, inspections and exports.
+    #[serde(default = "is_on_server")]
+    pub is_available: bool,
+    /// Bytes of it that have been uploaded, while it is not available.
+    #[serde(default)]
+    pub uploaded_bytes: u64,
+}
+
+/// Servers of earlier versions did not say it.
+fn is_on_server() -> bool {
+    true
 }
 
 /// A checkpoint of any run of the lab.

@@ -19,6 +19,11 @@ pub(crate) struct ShardInfo {
 }
 
 impl ShardInfo {
+    /// BLAKE3 of the file, in hex.
+    pub(crate) fn hash(&self) -> &str {
+        &self.hash
+    }
+
     /// Returns an error if the file is missing or has another length.
     pub(crate) fn check_length(&self, path: &Path, vocab: u32) -> Result<(), DataError> {
         let found = std::fs::metadata(path).map_err(DataError::disk("could not read", path))?.len();
