@@ -1,4 +1,4 @@
-//! Checkpoints as ids and folders: which are kept, where they are, and when one may be deleted. The engine reads and writes their
+//! Checkpoints as ids and folders: which are kept, and when one may be deleted. The engine reads and writes their
 //! contents.
 
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use wire::{CheckpointId, Event, EventRecord, RunId};
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::journal::prune;
+use crate::origins::needed_by_forks;
 use crate::readers::OpenCheckpoint;
 use crate::retention::{Saved, best};
 use crate::store::Store;
@@ -18,7 +19,7 @@ use crate::store::Store;
 impl Store {
     /// The folder of a checkpoint, whether it exists or not.
     pub fn checkpoint_dir(&self, run: &RunId, id: CheckpointId) -> PathBuf {
-        self.dir().join("checkpoints").join(run.as_str()).join(id.to_string())
+        self.checkpoint_folders().folder(run, id)
     }
 
     /// The checkpoints of a run, in the order in which they were saved.
@@ -36,6 +37,8 @@ impl Store {
             .map(|Saved { info, is_pinned, .. }| CheckpointView {
                 is_best: Some(info.id) == best,
                 sample: sample_up_to(&samples, &history, info.id),
+                is_available: self.has_checkpoint_files(run, info.id),
+                uploaded_bytes: self.checkpoint_folders().uploaded_bytes(run, info.id),
                 info,
                 is_pinned,
             })
@@ -95,7 +98,7 @@ impl Store {
         if !saved.iter().any(|saved| saved.info.id == id) {
             return Err(self.unknown_checkpoint(run, id));
         }
-        let forks = database::checkpoints::needed_by_forks(&mut transaction, run).await?;
+        let forks = needed_by_forks(&mut transaction, self.checkpoint_folders(), run).await?;
         if let Some((_, fork)) = forks.into_iter().find(|(needed, _)| *needed == id) {
             let by = format!("the fork {fork}, which has no checkpoint of its own yet");
             return Err(StoreError::CheckpointNeeded { run: run.clone(), checkpoint: id, by });
@@ -115,7 +118,7 @@ impl Store {
     /// Prunes the checkpoints of a run by the retention of its plan, after a change other than a new checkpoint, such as an unpin.
     pub async fn prune_checkpoints(&self, run: &RunId) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
-        let dropped = prune(&mut transaction, run).await?;
+        let dropped = prune(&mut transaction, self.checkpoint_folders(), run).await?;
         commit(transaction).await?;
         self.remove_folders(dropped).await;
         Ok(())
@@ -124,11 +127,14 @@ impl Store {
     /// Deletes the folders of pruned checkpoints, except those being read. A folder that cannot be deleted is swept at the next start:
     /// the database has forgotten it already.
     pub(crate) async fn remove_folders(&self, dropped: Vec<CheckpointRef>) {
-        let folders: Vec<PathBuf> = dropped
-            .into_iter()
-            .map(|at| (self.checkpoint_dir(&at.run, at.checkpoint), at))
-            .filter_map(|(folder, at)| self.checkpoint_readers().can_remove(&at, &folder).then_some(folder))
-            .collect();
+        let uploads = dropped.iter().map(|at| self.checkpoint_folders().upload(&at.run, at.checkpoint));
+        let mut folders: Vec<PathBuf> = uploads.filter(|upload| upload.exists()).collect();
+        folders.extend(
+            dropped
+                .into_iter()
+                .map(|at| (self.checkpoint_dir(&at.run, at.checkpoint), at))
+                .filter_map(|(folder, at)| self.checkpoint_readers().can_remove(&at, &folder).then_some(folder)),
+        );
         if !folders.is_empty() {
             let _ =
                 self.blocking(move || folders.iter().try_for_each(|folder| crate::disk::remove_folder(folder))).await;

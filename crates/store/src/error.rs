@@ -27,6 +27,13 @@ pub enum StoreError {
         /// The file that was written.
         path: PathBuf,
     },
+    /// Another device trains the run now; nothing was stored.
+    #[error("{run} is trained by {device} now")]
+    OtherDevice {
+        run: RunId,
+        /// The device that trains it.
+        device: String,
+    },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     File {

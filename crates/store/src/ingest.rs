@@ -11,10 +11,11 @@
 use wire::inspect::update::InspectionUpdate;
 use wire::series::Row;
 use wire::transport::link::{Item, Report};
-use wire::{EventRecord, RunId, RunSummary};
+use wire::{DeviceId, EventRecord, RunId, RunSummary};
 
 use crate::database::{self, commit};
 use crate::error::StoreError;
+use crate::ingest_state::IngestState;
 use crate::journal::JournalWriter;
 use crate::series::Appended;
 use crate::snapshots::MAX_PENDING_BYTES;
@@ -65,6 +66,38 @@ impl Store {
     pub async fn ingest(&self, run: &RunId, first_seq: u64, items: Vec<Item>) -> Result<Ingested, StoreError> {
         let state = self.ingest_state(run);
         let mut state = state.lock().await;
+        self.ingest_in(&mut state, run, first_seq, items).await
+    }
+
+    /// Stores reports of the worker that trains the run on this device, as [`Store::ingest`] does.
+    ///
+    /// # Errors
+    /// Those of [`Store::ingest`]; [`StoreError::OtherDevice`] if another device trains the run now. [`Store::set_device`] takes the same lock,
+    /// so no report of the device before is stored after that.
+    pub async fn ingest_from(
+        &self,
+        run: &RunId,
+        device: &DeviceId,
+        first_seq: u64,
+        items: Vec<Item>,
+    ) -> Result<Ingested, StoreError> {
+        let state = self.ingest_state(run);
+        let mut state = state.lock().await;
+        let found = database::runs::state_and_device(&mut *self.database().read().await?, run).await?;
+        let (_, trains) = self.known(found, run)?;
+        if trains != device.as_str() {
+            return Err(StoreError::OtherDevice { run: run.clone(), device: trains });
+        }
+        self.ingest_in(&mut state, run, first_seq, items).await
+    }
+
+    async fn ingest_in(
+        &self,
+        state: &mut IngestState,
+        run: &RunId,
+        first_seq: u64,
+        items: Vec<Item>,
+    ) -> Result<Ingested, StoreError> {
         let stored_seq = match state.stored_seq.take() {
             Some(seq) => seq,
             None => {
@@ -94,7 +127,7 @@ impl Store {
             .await?;
 
         let mut transaction = self.database().write().await?;
-        let mut journal = JournalWriter::open(&mut transaction, run).await?;
+        let mut journal = JournalWriter::open(&mut transaction, self.checkpoint_folders(), run).await?;
         let (mut events, mut values, mut snapshots) = (vec![], rows.iter(), vec![]);
         for entry in order {
             match entry {

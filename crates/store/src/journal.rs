@@ -9,8 +9,10 @@ use wire::run::history::History;
 use wire::transport::link::Report;
 use wire::{Event, EventRecord, RunId, RunSummary};
 
+use crate::checkpoint_folders::CheckpointFolders;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
+use crate::origins::needed_by_forks;
 use crate::retention::checkpoints_to_prune;
 use crate::status::RunStatus;
 use crate::store::Store;
@@ -25,14 +27,19 @@ pub(crate) struct JournalWriter {
     may_change_steps: bool,
     /// A checkpoint was saved, so others may be pruned.
     has_checkpoint: bool,
+    folders: CheckpointFolders,
 }
 
 impl JournalWriter {
-    pub(crate) async fn open(connection: &mut Connection, run: &RunId) -> Result<Self, StoreError> {
+    pub(crate) async fn open(
+        connection: &mut Connection,
+        folders: &CheckpointFolders,
+        run: &RunId,
+    ) -> Result<Self, StoreError> {
         let found = database::runs::status(connection, run).await?;
         let (status, stored_seq, event_count) = found.ok_or_else(|| StoreError::UnknownRun { run: run.clone() })?;
-        let run = run.clone();
-        Ok(Self { run, status, stored_seq, event_count, may_change_steps: false, has_checkpoint: false })
+        let (run, folders) = (run.clone(), folders.clone());
+        Ok(Self { run, status, stored_seq, event_count, may_change_steps: false, has_checkpoint: false, folders })
     }
 
     /// Writes a report, which was applied to the status already, as the next event.
@@ -78,10 +85,10 @@ impl JournalWriter {
         }
         let mut dropped = vec![];
         if self.has_checkpoint {
-            dropped.extend(prune(connection, &self.run).await?);
+            dropped.extend(prune(connection, &self.folders, &self.run).await?);
             // A fork with a checkpoint of its own no longer needs its parent's.
             if let Some(parent) = database::runs::parent(connection, &self.run).await? {
-                dropped.extend(prune(connection, &parent).await?);
+                dropped.extend(prune(connection, &self.folders, &parent).await?);
             }
         }
         Ok(dropped)
@@ -89,14 +96,23 @@ impl JournalWriter {
 }
 
 /// Prunes the checkpoints of a run by the retention of its plan. Returns the pruned ones; none for an unknown run.
-pub(crate) async fn prune(connection: &mut Connection, run: &RunId) -> Result<Vec<CheckpointRef>, StoreError> {
+///
+/// Some files may be on another machine, which can be lost with them: the newest checkpoint on the path whose files are here is kept too, and
+/// those that are being uploaded.
+pub(crate) async fn prune(
+    connection: &mut Connection,
+    folders: &CheckpointFolders,
+    run: &RunId,
+) -> Result<Vec<CheckpointRef>, StoreError> {
     let Some(definition) = database::runs::definition(connection, run).await? else { return Ok(vec![]) };
     let saved = database::checkpoints::list(connection, run).await?;
     let kept: Vec<_> = saved.iter().map(|saved| saved.info.id).collect();
     let history = History::read(&definition.plan, &database::journal::changes(connection, run).await?);
     let path: Vec<_> = history.path_checkpoints(run, &kept).into_iter().map(|found| found.at.checkpoint).collect();
-    let in_use: BTreeSet<_> =
-        database::checkpoints::needed_by_forks(connection, run).await?.into_iter().map(|(id, _)| id).collect();
+    let mut in_use: BTreeSet<_> =
+        needed_by_forks(connection, folders, run).await?.into_iter().map(|(id, _)| id).collect();
+    in_use.extend(path.iter().find(|id| folders.has(run, **id)));
+    in_use.extend(kept.iter().filter(|id| folders.is_arriving(run, **id)));
     let gone = checkpoints_to_prune(&saved, &definition.plan.recipe.retention, &path, &in_use);
     for id in &gone {
         database::checkpoints::remove(connection, run, *id).await?;
@@ -121,7 +137,7 @@ impl Store {
         run: &RunId,
         report: Report,
     ) -> Result<(EventRecord, RunSummary, Vec<CheckpointRef>), StoreError> {
-        let mut journal = JournalWriter::open(connection, run).await?;
+        let mut journal = JournalWriter::open(connection, self.checkpoint_folders(), run).await?;
         let segment = report.segment.max(journal.status.progress.segment);
         let report = Report { segment, ..report };
         journal.status.apply_report(&report);

@@ -7,14 +7,15 @@
 //! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice;
 //! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: the operations on each;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
-//! - `checkpoints` ids and folders of checkpoints, `readers` those that are being read, `retention` which are kept, `sweep` removal
-//!   after a crash;
+//! - `checkpoints` ids of checkpoints, `checkpoint_folders` their files, `readers` those that are being read, `retention` which are kept,
+//!   `origins` those from which forks start, `uploads` those that workers of other machines send, `sweep` removal after a crash;
 //! - `import` runs that were trained in another lab;
 //! - `snapshots` inspection results kept during training, `snapshot_thinning` which are removed over the size limit;
 //! - `lineage` the path of a run through its parents, `compare` the difference of two runs;
 //! - `series` the time series on disk: a pyramid of buckets for each, read at any zoom; `curves` queries of them;
 //! - `database` the only module that contains SQL.
 
+mod checkpoint_folders;
 mod checkpoints;
 mod clock;
 mod compare;
@@ -31,6 +32,7 @@ mod journal;
 mod lab_id;
 mod lineage;
 mod new_run;
+mod origins;
 mod pools;
 mod queue;
 mod readers;
@@ -43,6 +45,7 @@ mod status;
 mod store;
 mod sweep;
 mod tokens;
+mod uploads;
 mod workers;
 
 pub use database::pools::PoolRecord;

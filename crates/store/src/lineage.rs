@@ -38,6 +38,13 @@ impl Store {
         Ok(Past { is_paused: is_paused(&journal), ..past })
     }
 
+    /// [`Store::past`] for a device of another machine than the one that trained the run: only with the checkpoints whose files are here.
+    pub async fn past_elsewhere(&self, run: &RunId) -> Result<Past, StoreError> {
+        let mut past = self.past(run).await?;
+        past.checkpoints.retain(|found| self.has_checkpoint_files(&found.at.run, found.at.checkpoint));
+        Ok(past)
+    }
+
     /// The complete path of a run, oldest span first. A purged parent is left out, with everything before it.
     pub(crate) async fn lineage_in(
         &self,

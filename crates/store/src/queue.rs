@@ -9,6 +9,9 @@ use crate::database::{self, commit};
 use crate::error::StoreError;
 use crate::store::Store;
 
+/// Numbers of the reports of one device, before a run continues on another: more than a run has.
+const EPOCH: u64 = 1 << 32;
+
 impl Store {
     /// The next runs for a free device of a pool, at most `limit`. They stay queued until their state is set.
     pub async fn queue(
@@ -94,15 +97,35 @@ impl Store {
         Ok(was_queued)
     }
 
-    /// Sets the device that trains a run, permanently, because its checkpoints are on that machine. Returns the plan.
+    /// Sets the device that trains a run. Returns the plan.
+    ///
+    /// If another one has trained it, the numbers of its reports continue at the next multiple of [`EPOCH`]: reports that the device before
+    /// numbered and did not deliver count as stored, so its worker drops them when it comes back, and the next worker uses none of their
+    /// numbers.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`].
     pub async fn set_device(&self, run: &RunId, device: &DeviceId, device_name: &str) -> Result<RunPlan, StoreError> {
+        let state = self.ingest_state(run);
+        let mut state = state.lock().await;
         let mut transaction = self.database().write().await?;
         let definition = database::runs::definition(&mut transaction, run).await?;
         let plan = RunPlan { device: device.clone(), ..self.known(definition, run)?.plan };
+        let stored_seq = database::runs::stored_seq(&mut transaction, run).await?.unwrap_or(0);
+        let before = database::runs::state_and_device(&mut transaction, run).await?.map(|(_, device)| device);
         database::queue::set_device(&mut transaction, run, &plan, device_name).await?;
+        if stored_seq > 0 && before.is_some_and(|before| before != device.as_str()) {
+            database::queue::set_stored_seq(&mut transaction, run, next_epoch(stored_seq)).await?;
+            // Read again from the database by the next report.
+            state.stored_seq = None;
+        }
         commit(transaction).await?;
         Ok(plan)
     }
+}
+
+fn next_epoch(stored_seq: u64) -> u64 {
+    (stored_seq / EPOCH + 1) * EPOCH
 }
 
 /// The queue with run number `at` moved to `position`, its priority between those of its neighbours.

@@ -1,6 +1,7 @@
 //! Runs as records: created, read, renamed, archived, deleted until they are restored or purged.
 
 use wire::control::checkpoint::CheckpointInfo;
+use wire::device::DeviceKind;
 use wire::run::history::History;
 use wire::run::{Cursor, References};
 use wire::transport::link::Report;
@@ -9,6 +10,7 @@ use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary, RunView};
 use crate::database::{self, Change, commit};
 use crate::error::StoreError;
 use crate::new_run::NewRun;
+use crate::origins::needed_by_forks;
 use crate::status::Progress;
 use crate::store::Store;
 
@@ -71,6 +73,23 @@ impl Store {
         let mut transaction = self.database().write().await?;
         let before = self.summary_in(&mut transaction, run).await?;
         database::runs::set_restarts(&mut transaction, run, before.restarts + 1).await?;
+        self.requeue_in(transaction, run, report).await
+    }
+
+    /// As [`Store::restart_run`], for a run whose worker is on another machine: any device of this kind may continue it, not only the one
+    /// that it had. `None` keeps it for that one.
+    pub async fn restart_elsewhere(
+        &self,
+        run: &RunId,
+        report: Report,
+        any_of: Option<DeviceKind>,
+    ) -> Result<(EventRecord, RunSummary), StoreError> {
+        let mut transaction = self.database().write().await?;
+        let before = self.summary_in(&mut transaction, run).await?;
+        database::runs::set_restarts(&mut transaction, run, before.restarts + 1).await?;
+        if any_of.is_some() {
+            database::queue::set_any_of(&mut transaction, run, any_of).await?;
+        }
         self.requeue_in(transaction, run, report).await
     }
 
@@ -178,7 +197,7 @@ impl Store {
         let mut transaction = self.database().write().await?;
         let mut purged = vec![];
         for run in database::runs::deleted_before(&mut transaction, before_ms).await? {
-            if !database::checkpoints::needed_by_forks(&mut transaction, &run).await?.is_empty() {
+            if !needed_by_forks(&mut transaction, self.checkpoint_folders(), &run).await?.is_empty() {
                 continue;
             }
             // Files first: after a crash in between the run is still marked as deleted, and the next purge removes the rest.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use wire::{RunId, RunSummary};
 
+use crate::checkpoint_folders::CheckpointFolders;
 use crate::database::{self, Change, Connection, Database, commit};
 use crate::error::StoreError;
 use crate::format;
@@ -31,6 +32,7 @@ struct Inner {
     series_files: Arc<SeriesFiles>,
     /// One state per run, so that its reports are stored one batch at a time.
     ingest_states: Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<IngestState>>>>,
+    checkpoint_folders: CheckpointFolders,
     checkpoint_readers: CheckpointReaders,
     /// Locked while snapshots are moved into files.
     snapshot_writer: tokio::sync::Mutex<()>,
@@ -67,6 +69,7 @@ impl Store {
     }
 
     fn with(dir: &Path, id: String, database: Database, series_files: Arc<SeriesFiles>, lock: Option<File>) -> Self {
+        let checkpoint_folders = CheckpointFolders::of_lab(dir);
         let (dir, ingest_states, checkpoint_readers) = (dir.to_owned(), Mutex::default(), CheckpointReaders::default());
         Self {
             inner: Arc::new(Inner {
@@ -75,6 +78,7 @@ impl Store {
                 database,
                 series_files,
                 ingest_states,
+                checkpoint_folders,
                 checkpoint_readers,
                 snapshot_writer: Default::default(),
                 tasks: Mutex::default(),
@@ -136,6 +140,10 @@ impl Store {
 
     pub(crate) fn snapshot_writer(&self) -> &tokio::sync::Mutex<()> {
         &self.inner.snapshot_writer
+    }
+
+    pub(crate) fn checkpoint_folders(&self) -> &CheckpointFolders {
+        &self.inner.checkpoint_folders
     }
 
     pub(crate) fn checkpoint_readers(&self) -> &CheckpointReaders {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use wire::{CheckpointId, Event, RunId, RunState};
 
+use crate::checkpoint_folders::id_of_upload;
 use crate::database;
 use crate::error::StoreError;
 use crate::store::Store;
@@ -49,7 +50,11 @@ impl Store {
             matches!(state, RunState::Finished | RunState::Stopped | RunState::Failed | RunState::Suspended);
         let is_unused = |name: &str| match name.parse::<CheckpointId>() {
             Ok(id) => !stored.contains(&id) && (is_at_rest || reported.contains(&id)),
-            Err(_) => is_at_rest && name.ends_with(".partial"),
+            Err(_) => match id_of_upload(name) {
+                // The worker continues the upload of one that is kept.
+                Some(id) => !stored.contains(&id),
+                None => is_at_rest && name.ends_with(".partial"),
+            },
         };
         Ok(found.into_iter().filter(|(name, _)| is_unused(name)).map(|(_, folder)| folder).collect())
     }

@@ -80,13 +80,28 @@ pub(crate) async fn remove(
     Ok(done.rows_affected() == 1)
 }
 
-/// Checkpoints of a run that forks need, each with the fork that has none of its own yet.
-pub(crate) async fn needed_by_forks(
+/// Sets the description of a checkpoint.
+pub(crate) async fn set_info(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    info: &CheckpointInfo,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE checkpoints SET info = ? WHERE run = ? AND segment = ? AND step = ?")
+        .bind(to_json(info)?)
+        .bind(run.as_str())
+        .bind(i64::from(info.id.segment))
+        .bind(info.id.step as i64)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Checkpoints of a run from which forks start, each with the fork.
+pub(crate) async fn origins_of_forks(
     connection: &mut SqliteConnection,
     run: &RunId,
 ) -> Result<Vec<(CheckpointId, RunId)>, StoreError> {
-    let sql = "SELECT parent_checkpoint, id FROM runs AS child WHERE parent = ? AND parent_checkpoint IS NOT NULL \
-               AND NOT EXISTS (SELECT 1 FROM checkpoints WHERE checkpoints.run = child.id)";
+    let sql = "SELECT parent_checkpoint, id FROM runs WHERE parent = ? AND parent_checkpoint IS NOT NULL";
     let rows: Vec<(String, String)> = sqlx::query_as(sql).bind(run.as_str()).fetch_all(connection).await?;
     rows.into_iter()
         .map(|(checkpoint, child)| {

@@ -181,6 +181,31 @@ pub(crate) async fn set_plan(
     Ok(done.rows_affected() == 1)
 }
 
+/// Sets the kind of device that may train a run.
+pub(crate) async fn set_any_of(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    any_of: Option<DeviceKind>,
+) -> Result<(), StoreError> {
+    let kind = any_of.map(|kind| to_word(&kind)).transpose()?;
+    sqlx::query("UPDATE runs SET any_of = ? WHERE id = ?").bind(kind).bind(run.as_str()).execute(connection).await?;
+    Ok(())
+}
+
+/// Sets the number of the last stored report of a run.
+pub(crate) async fn set_stored_seq(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    stored_seq: u64,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE runs SET stored_seq = ? WHERE id = ?")
+        .bind(stored_seq as i64)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Sets the device of a run.
 pub(crate) async fn set_device(
     connection: &mut SqliteConnection,

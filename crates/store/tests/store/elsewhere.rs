@@ -1,0 +1,99 @@
+//! Runs on other machines: checkpoints whose files arrive later or never, and a run that continues on another device.
+
+use store::{Store, StoreError};
+use wire::control::checkpoint::Cause;
+use wire::device::DeviceKind;
+use wire::transport::transfer::{SavedCheckpoint, UploadVerdict};
+use wire::{CheckpointId, DeviceId, Event, RunId, RunState};
+
+use crate::setup::{report, row, store_with_run};
+use crate::steering::{Worker, id, info};
+
+fn kept(views: &[wire::control::checkpoint::CheckpointView]) -> Vec<(u64, bool)> {
+    views.iter().map(|view| (view.info.id.step, view.is_available)).collect()
+}
+
+/// Reports a checkpoint whose files are on the machine of the worker.
+async fn save_far(worker: &mut Worker<'_>, step: u64) {
+    let checkpoint = info(id(0, step), Cause::Interval, None, 0);
+    worker.report_event(step, Event::Checkpointed { checkpoint }, None).await;
+}
+
+/// Puts the files of a checkpoint into its folder, as an upload does.
+async fn arrive(store: &Store, run: &RunId, checkpoint: CheckpointId) -> bool {
+    let folder = store.checkpoint_dir(run, checkpoint);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("state.safetensors"), "abc").unwrap();
+    store.checkpoint_arrived(run, &info(checkpoint, Cause::Interval, None, 0)).await.unwrap().is_some()
+}
+
+#[tokio::test]
+async fn the_newest_checkpoint_with_files_here_is_kept_until_a_newer_one_arrives() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    let mut worker = Worker::at(&store, &run).await;
+    save_far(&mut worker, 100).await;
+    assert!(arrive(&store, &run, id(0, 100)).await);
+    for step in [200, 300, 400, 500] {
+        save_far(&mut worker, step).await;
+    }
+    let list = || async { kept(&store.checkpoints(&run).await.unwrap()) };
+    assert_eq!(list().await, [(100, true), (300, false), (400, false), (500, false)]);
+    // One that is being uploaded is kept too.
+    let upload = store.upload_dir(&run, id(0, 300));
+    std::fs::create_dir_all(&upload).unwrap();
+    std::fs::write(upload.join("state.safetensors"), "ab").unwrap();
+    save_far(&mut worker, 600).await;
+    assert_eq!(list().await, [(100, true), (300, false), (400, false), (500, false), (600, false)]);
+    assert_eq!(store.checkpoints(&run).await.unwrap()[1].uploaded_bytes, 2);
+    assert!(arrive(&store, &run, id(0, 500)).await);
+    assert_eq!(list().await, [(300, false), (400, false), (500, true), (600, false)]);
+    assert!(!store.checkpoint_dir(&run, id(0, 100)).exists());
+    assert!(!arrive(&store, &run, id(0, 200)).await, "retention has dropped it");
+    assert!(!store.checkpoint_dir(&run, id(0, 200)).exists());
+
+    let saved = |step, hash: &str| SavedCheckpoint { id: id(0, step), hash: hash.into() };
+    let asked = [saved(200, ""), saved(400, ""), saved(500, ""), saved(500, "other"), saved(700, "")];
+    let verdicts = store.upload_verdicts(&run, &asked).await.unwrap();
+    use UploadVerdict::{Dropped, Send, Stored, Unreported};
+    assert_eq!(verdicts, [Dropped, Send, Stored, Send, Unreported]);
+
+    let steps = |past: wire::run::history::Past| {
+        past.checkpoints.iter().map(|found| found.at.checkpoint.step).collect::<Vec<_>>()
+    };
+    assert_eq!(steps(store.past(&run).await.unwrap()), [600, 500, 400, 300]);
+    assert_eq!(steps(store.past_elsewhere(&run).await.unwrap()), [500], "what another machine can fetch");
+}
+
+#[tokio::test]
+async fn a_worker_that_comes_back_adds_nothing_to_a_run_that_continued_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    let (before, after): (DeviceId, DeviceId) = ("cpu".parse().unwrap(), "far-cpu".parse().unwrap());
+    let rows = |from: u64, to: u64, loss: f64| (from..to).map(|step| row(step, &[("loss.train", loss)])).collect();
+    store.set_state(&run, RunState::Running, None).await.unwrap();
+    store.ingest_from(&run, &before, 1, rows(0, 10, 1.0)).await.unwrap();
+    let lost = report(10, Event::Lost { message: "gone".into() }, None);
+    let (_, summary) = store.restart_elsewhere(&run, lost, Some(DeviceKind::Cpu)).await.unwrap();
+    assert_eq!((summary.state, summary.restarts), (RunState::Queued, 1));
+    let queue = store.queue(&after, DeviceKind::Cpu, 9).await.unwrap();
+    assert_eq!(queue.len(), 1, "any device of its kind may continue it");
+
+    store.set_device(&run, &after, "far").await.unwrap();
+    let from = store.stored_seq(&run).await.unwrap();
+    assert!(from > 1_000_000_000);
+    // The worker before comes back: with a connection that says it trains the run, and with reports on its disk.
+    let refused = store.ingest_from(&run, &before, 11, rows(10, 15, 9.0)).await;
+    assert!(matches!(refused, Err(StoreError::OtherDevice { .. })), "{refused:?}");
+    let late = store.ingest(&run, 11, rows(10, 15, 9.0)).await.unwrap();
+    assert_eq!((late.stored_seq, late.rows.len()), (from, 0), "acknowledged and dropped");
+    let new = store.ingest_from(&run, &after, from + 1, rows(10, 20, 1.0)).await.unwrap();
+    assert_eq!((new.stored_seq, new.rows.len(), new.summary.step), (from + 10, 10, 20));
+    assert!(store.ingest(&run, 16, rows(15, 30, 9.0)).await.unwrap().rows.is_empty());
+    // The device that it has keeps its numbers.
+    store.set_device(&run, &after, "far").await.unwrap();
+    assert_eq!(store.stored_seq(&run).await.unwrap(), from + 10);
+    drop(store);
+    let store = Store::open(dir.path()).await.unwrap();
+    assert_eq!(store.stored_seq(&run).await.unwrap(), from + 10);
+}
