@@ -36,5 +36,6 @@ pub mod server;
 pub mod session;
 pub mod sockets;
 pub mod tokens;
+pub mod transfer;
 pub mod uploads;
 pub mod workers;

@@ -9,7 +9,7 @@ pub(crate) mod background;
 pub mod built_in;
 pub mod catalogue;
 pub mod corpora;
-mod disk;
+pub(crate) mod disk;
 pub mod download;
 pub mod hub;
 pub mod jobs;

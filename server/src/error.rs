@@ -145,6 +145,7 @@ impl From<StoreError> for ApiError {
             }
             StoreError::RunExists { .. } => Self::conflict("run_exists", message),
             StoreError::RunIsLive { .. } => Self::conflict("run_live", message),
+            StoreError::OtherDevice { .. } => Self::conflict("other_device", message),
             StoreError::NotQueued { .. } => Self::conflict("not_queued", message),
             StoreError::CheckpointNeeded { .. } => Self::conflict("checkpoint_needed", message),
             StoreError::RunFolderMissing { .. } => Self::new(StatusCode::GONE, "run_folder_missing", message),

@@ -59,7 +59,7 @@ impl Lab {
     /// The state of a server with these settings over this store.
     pub fn new(settings: Settings, store: Store) -> Self {
         let feed = Feed::new(store);
-        let workers = Workers::new(feed.clone(), settings.data.clone());
+        let workers = Workers::new(feed.clone(), settings.data.clone(), settings.worker_timeout);
         let data = Data::new(settings.corpora(), settings.incoming(), settings.hub.clone(), feed.clone());
         let (fleet, jobs) = (workers.fleet.clone(), data.jobs.clone());
         let states = LabStates::new(feed.clone(), Box::new(move || fleet.views()), Box::new(move || jobs.list()));

@@ -3,12 +3,14 @@
 //! - [`plan`]: specs resolved against the lab; [`create`]: runs made of plans; [`edit`]: changes of a run's entry; [`name`]: valid names;
 //! - [`queue`]: queued runs assigned to idle devices; [`devices`]: the devices that a spec may be planned for;
 //!   `waiting`: why a queued run waits;
+//! - [`resume_elsewhere`]: runs of lost workers continued on other machines; [`availability`]: checkpoints whose files are here;
 //! - [`commands`]: commands sent to workers, [`steering`]: commands checked before they are sent; [`forks`]: runs that start from a
 //!   checkpoint of another; [`control_run`]: forks that omit one command;
 //! - [`inspection`] and [`completion`]: results of models, computed by a worker or in a [`subprocess`].
 //!
 //! [`store`] keeps a run's entry, journal and series; [`engine`] trains.
 
+pub mod availability;
 pub mod commands;
 pub mod completion;
 pub mod control_run;
@@ -20,6 +22,7 @@ pub mod inspection;
 pub mod name;
 pub mod plan;
 pub mod queue;
+pub mod resume_elsewhere;
 pub mod steering;
 pub mod subprocess;
 mod waiting;

@@ -3,6 +3,7 @@
 //! - [`fleet`]: the connected workers and what each trains; [`link`]: the server's end of a worker's socket; `notes`: what it notes beside its reports;
 //! - [`log_tail`]: the end of a worker's log;
 //! - [`pending`]: commands that wait for their event; [`liveness`]: runs whose worker has died or is out of reach;
+//! - [`transfer`]: datasets and checkpoints for workers of other machines;
 //! - [`local`]: the workers that the server starts on the devices of its own machine.
 //!
 //! [`crate::runs::queue`] decides which run a worker trains next.
@@ -14,14 +15,19 @@ pub mod local;
 pub mod log_tail;
 mod notes;
 pub mod pending;
+pub mod transfer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+use wire::DeviceId;
 
 use crate::live::clock::now_ms;
 use crate::live::{Feed, Subscriptions};
 use fleet::Fleet;
 use pending::Pending;
+use transfer::uploads::Uploads;
 
 /// The workers of a lab, and what serves them; cloning shares it.
 #[derive(Clone)]
@@ -33,16 +39,33 @@ pub struct Workers {
     /// Inspections that pages request.
     pub subscriptions: Subscriptions,
     feed: Feed,
+    /// Checkpoints that workers upload.
+    pub uploads: Uploads,
     /// Folder of the lab.
     data: PathBuf,
+    /// How long a worker on another machine may be out of reach before its run is given to another device.
+    timeout: Duration,
 }
 
 impl Workers {
-    /// No worker is connected yet.
-    pub fn new(feed: Feed, data: PathBuf) -> Self {
+    /// No worker is connected yet. `timeout`: how long a worker on another machine may be out of reach before its run continues elsewhere.
+    pub fn new(feed: Feed, data: PathBuf, timeout: Duration) -> Self {
         let fleet = Fleet::default();
         let to_workers = fleet.clone();
         let subscriptions = Subscriptions::new(move |run, inspections| to_workers.inspect(run, inspections));
-        Self { fleet, pending: Arc::new(Pending::new(now_ms())), subscriptions, feed, data }
+        Self {
+            fleet,
+            pending: Arc::new(Pending::new(now_ms())),
+            subscriptions,
+            feed,
+            uploads: Uploads::default(),
+            data,
+            timeout,
+        }
+    }
+
+    /// Whether a device is one of this machine, whose worker uses the folder of the lab.
+    pub fn is_local(&self, device: &DeviceId) -> bool {
+        worker::lock_path(&self.data, device).exists()
     }
 }

@@ -58,5 +58,6 @@ pub use import::ImportedRun;
 pub use ingest::Ingested;
 pub use new_run::NewRun;
 pub use readers::OpenCheckpoint;
+pub use runs::Successor;
 pub use series::{Curve, CurvePoint, SeriesQuery};
 pub use store::{Store, holder};

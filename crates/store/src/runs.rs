@@ -14,6 +14,14 @@ use crate::origins::needed_by_forks;
 use crate::status::Progress;
 use crate::store::Store;
 
+/// The devices that may continue the run of a lost worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Successor {
+    /// Those of this pool.
+    Pool(String),
+    Kind(DeviceKind),
+}
+
 impl Store {
     /// Creates a run, last in the queue of its device, with `Queued` as the first event of its journal.
     ///
@@ -76,20 +84,21 @@ impl Store {
         self.requeue_in(transaction, run, report).await
     }
 
-    /// As [`Store::restart_run`], for a run whose worker is on another machine: any device of this kind may continue it, not only the one
-    /// that it had. `None` keeps it for that one.
+    /// As [`Store::restart_run`], for a run whose worker is on another machine: other devices may continue it, not only the one that it had.
     pub async fn restart_elsewhere(
         &self,
         run: &RunId,
         report: Report,
-        any_of: Option<DeviceKind>,
+        to: &Successor,
     ) -> Result<(EventRecord, RunSummary), StoreError> {
         let mut transaction = self.database().write().await?;
         let before = self.summary_in(&mut transaction, run).await?;
         database::runs::set_restarts(&mut transaction, run, before.restarts + 1).await?;
-        if any_of.is_some() {
-            database::queue::set_any_of(&mut transaction, run, any_of).await?;
-        }
+        let (pool, any_of) = match to {
+            Successor::Pool(pool) => (Some(pool.as_str()), None),
+            Successor::Kind(kind) => (None, Some(*kind)),
+        };
+        database::queue::set_successor(&mut transaction, run, pool, any_of).await?;
         self.requeue_in(transaction, run, report).await
     }
 

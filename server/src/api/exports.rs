@@ -16,7 +16,7 @@ use crate::export::archive::{Archive, Checkpoints};
 use crate::export::body::stream;
 use crate::export::{hf, import, series};
 use crate::lab::Lab;
-use crate::runs::steering;
+use crate::runs::{availability, steering};
 
 const TAR: &str = "application/x-tar";
 
@@ -39,6 +39,9 @@ pub async fn export_run(
     Query(query): Query<ArchiveQuery>,
 ) -> Result<Response, ApiError> {
     lab.feed.summary(&run).await?;
+    if query.checkpoints != Checkpoints::None {
+        availability::check_any(&lab, &run).await?;
+    }
     let archive = Archive::gather(lab.store(), &run, query.checkpoints).await?;
     Ok(stream(TAR, &format!("{run}.tar"), move |out| archive.write(out)))
 }
@@ -58,6 +61,7 @@ pub async fn export_checkpoint(
     let Some(held) = lab.store().open_checkpoint(&run, id).await? else {
         return Err(steering::no_checkpoint(&run, &id.to_string(), &lab.store().checkpoint_ids(&run).await?));
     };
+    availability::check(&lab, &run, id).await?;
     let (data, of) = (lab.settings.data.clone(), run.clone());
     let opened = tokio::task::spawn_blocking(move || hf::open(&data, &of, id)).await;
     let export = opened.map_err(|source| ApiError::internal("opening a checkpoint", source))??;

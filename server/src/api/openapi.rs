@@ -25,6 +25,7 @@ use crate::export::archive::Checkpoints;
         (name = "access", description = "Sign in and out; manage tokens."),
         (name = "fleet", description = "Pools, join tokens and workers."),
         (name = "lab", description = "Devices, jobs, and the whole lab in one answer."),
+        (name = "transfer", description = "Datasets and checkpoints between the server and workers of other machines, with a worker's token."),
         (name = "sockets", description = "WebSockets of pages and workers, in postcard.")
     )
 )]
@@ -52,8 +53,8 @@ impl Modify for Access {
 /// repeat, and a description to each response without one.
 pub fn complete(description: &mut Description) {
     for (path, item) in &mut description.paths.paths {
-        let PathItem { get, post, delete, patch, .. } = item;
-        let operations = [(get, false), (post, true), (delete, true), (patch, true)];
+        let PathItem { get, post, put, delete, patch, .. } = item;
+        let operations = [(get, false), (post, true), (put, true), (delete, true), (patch, true)];
         for (operation, writes) in operations.into_iter().filter_map(|(found, writes)| Some((found.as_mut()?, writes)))
         {
             errors(path, operation, writes).into_iter().for_each(|(status, cause)| add(operation, status, cause));

@@ -10,12 +10,13 @@ use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use wire::transport::transfer::MAX_PART_BYTES;
 
 use super::log::log_errors;
 use super::openapi::Document;
 use super::{
     checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, hub, inspections, lab,
-    metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, tokens, uploads, workers,
+    metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -51,6 +52,7 @@ pub fn description() -> Description {
 
 fn api() -> (Router<Lab>, Description) {
     let v1 = access_routes().merge(fleet_routes()).merge(run_routes()).merge(data_routes()).merge(upload_routes());
+    let v1 = v1.merge(transfer_routes());
     let (routes, mut description) =
         OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts();
     openapi::complete(&mut description);
@@ -132,6 +134,19 @@ fn upload_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(uploads::stage_upload))
         .routes(routes!(exports::import_run))
         .layer(DefaultBodyLimit::disable())
+}
+
+/// Files of workers of other machines.
+fn transfer_routes() -> OpenApiRouter<Lab> {
+    OpenApiRouter::new()
+        .routes(routes!(transfer::list_dataset_files))
+        .routes(routes!(transfer::get_dataset_file))
+        .routes(routes!(transfer::compare_saved))
+        .routes(routes!(transfer::describe_stored))
+        .routes(routes!(transfer::get_checkpoint_file))
+        .routes(routes!(transfer::get_upload, transfer::put_upload))
+        .routes(routes!(transfer::commit_upload))
+        .layer(DefaultBodyLimit::max(MAX_PART_BYTES))
 }
 
 async fn refuse_method(request: Request) -> ApiError {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
 use wire::data::hub::HubToken;
@@ -13,7 +14,7 @@ use crate::data::hub::{DEFAULT_URL, Hub};
 use crate::lab::network::Network;
 use crate::lab::open::ServeError;
 use crate::lab::public_url::PublicUrl;
-use crate::lab::settings::{self, DEFAULT_LISTEN, QUEUE_LIMIT, Settings};
+use crate::lab::settings::{self, DEFAULT_LISTEN, QUEUE_LIMIT, Settings, WORKER_TIMEOUT_SECS};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,6 +66,9 @@ pub struct ServeArgs {
     /// Maximum number of queued runs per device
     #[arg(long, value_name = "N", default_value_t = QUEUE_LIMIT)]
     queue_limit: u64,
+    /// Time, seconds, that a worker on another machine may be out of reach before its run continues on another device
+    #[arg(long, value_name = "SECS", default_value_t = WORKER_TIMEOUT_SECS, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    worker_timeout: u64,
 }
 
 impl ServeArgs {
@@ -86,6 +90,7 @@ impl ServeArgs {
             hub: Hub { url: self.hub_url, token: self.hub_token_file.or_else(in_environment) },
             starts_workers: !self.no_workers,
             queue_limit: self.queue_limit,
+            worker_timeout: Duration::from_secs(self.worker_timeout),
             ..Settings::new(self.data.folder, self.listen)
         }
     }

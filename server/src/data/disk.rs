@@ -11,7 +11,7 @@ use crate::error::ApiError;
 ///
 /// # Errors
 /// 507 for a disk with less space.
-pub(super) fn check_space(folder: &Path, bytes: u64) -> Result<(), ApiError> {
+pub(crate) fn check_space(folder: &Path, bytes: u64) -> Result<(), ApiError> {
     match free_bytes(folder) {
         Some(free) if free < bytes => {
             let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
@@ -22,7 +22,7 @@ pub(super) fn check_space(folder: &Path, bytes: u64) -> Result<(), ApiError> {
 }
 
 /// The error of a write that failed while doing `action`: 507 for a full disk.
-pub(super) fn write_failed(action: &str, source: io::Error) -> ApiError {
+pub(crate) fn write_failed(action: &str, source: io::Error) -> ApiError {
     match source.kind() {
         io::ErrorKind::StorageFull => full(format!("{action} failed: {source}")).source(source),
         _ => ApiError::internal(action, source),

@@ -108,6 +108,8 @@ impl Archive {
     pub async fn gather(store: &Store, run: &RunId, which: Checkpoints) -> Result<Self, StoreError> {
         let curves = store.curves(run, None).await?;
         let mut views = store.checkpoints(run).await?;
+        // Those on another machine come with a later archive.
+        views.retain(|view| view.is_available);
         match which {
             Checkpoints::All => {}
             Checkpoints::Newest => drop(views.drain(..views.len().saturating_sub(1))),

@@ -2,6 +2,7 @@
 
 use std::net::{AddrParseError, IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::network::Network;
 use super::public_url::PublicUrl;
@@ -17,6 +18,9 @@ pub const IMPORT_BYTES: u64 = 200_000_000_000;
 
 /// Runs that may wait for one device.
 pub const QUEUE_LIMIT: u64 = 100;
+
+/// How long a worker on another machine may be out of reach, seconds: longer than the restart of a network takes.
+pub const WORKER_TIMEOUT_SECS: u64 = 180;
 
 /// Settings of a server.
 #[derive(Debug, Clone)]
@@ -41,6 +45,8 @@ pub struct Settings {
     pub starts_workers: bool,
     /// Maximum number of queued runs per device.
     pub queue_limit: u64,
+    /// How long a worker on another machine may be out of reach before its run continues on another device.
+    pub worker_timeout: Duration,
 }
 
 /// Why a text is not an address to listen on.
@@ -64,6 +70,7 @@ impl Settings {
             hub: Hub::default(),
             starts_workers: true,
             queue_limit: QUEUE_LIMIT,
+            worker_timeout: Duration::from_secs(WORKER_TIMEOUT_SECS),
         }
     }
 

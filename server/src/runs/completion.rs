@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStdout};
 use wire::completion::{CompletionLine, CompletionRequest};
 use wire::{ApiErrorBody, CheckpointId, RunId};
 
-use super::subprocess;
+use super::{availability, subprocess};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::slots::InferenceSlot;
@@ -56,6 +56,7 @@ async fn resolve(lab: &Lab, request: CompletionRequest) -> Result<CompletionRequ
     lab.feed.summary(&run).await?;
     let folder = checkpoints_dir(&lab.settings.data, &run);
     if let Some(checkpoint) = request.checkpoint {
+        availability::check(lab, &run, checkpoint).await?;
         return match folder.join(checkpoint.to_string()).is_dir() {
             true => Ok(request),
             false => Err(no_checkpoint(&run, format!("{run} has no checkpoint {checkpoint}")).field("checkpoint")),
@@ -65,6 +66,7 @@ async fn resolve(lab: &Lab, request: CompletionRequest) -> Result<CompletionRequ
         return Ok(request);
     }
     let origin = lab.store().run(&run).await?.and_then(|view| view.plan.origin).map(|origin| origin.from);
+    availability::check_any(lab, &run).await?;
     let Some(from) = origin else { return Err(no_checkpoint(&run, format!("{run} has no checkpoints yet"))) };
     Ok(CompletionRequest { run: from.run, checkpoint: Some(from.checkpoint), ..request })
 }

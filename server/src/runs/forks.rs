@@ -156,13 +156,17 @@ async fn resolve(
     let corpora = lab.data.corpora.list().await?;
     let (mut view, changes) = fork::resolve_fork(&choice.spec, &parent.plan, origin, &choice.devices, &corpora)?;
     view.notes.extend(choice.note);
-    // The checkpoint is on the disk of the machine that wrote it.
+    // A checkpoint that has not been uploaded is on the disk of the machine that wrote it.
+    let origin = view.plan.origin.as_ref().map(|origin| &origin.from);
+    let is_here = origin.is_some_and(|from| lab.store().has_checkpoint_files(&from.run, from.checkpoint));
     let hosts = (fleet.host_of(&parent.plan.device), fleet.host_of(&view.plan.device));
     if let (Some(there), Some(here)) = &hosts
         && there != here
+        && !is_here
     {
-        let message = format!("the checkpoint is on {there}, and {} is a device of {here}", view.plan.device);
-        return Err(PlanError::new("device", message).hint(format!("choose a device of {there}")).into());
+        let message = format!("the checkpoint is still on {there}, and {} is a device of {here}", view.plan.device);
+        let hint = format!("choose a device of {there}, or wait until the checkpoint has been uploaded");
+        return Err(PlanError::new("device", message).hint(hint).into());
     }
     Ok((view, changes))
 }

@@ -15,7 +15,7 @@ use wire::number::grouped;
 use wire::{ApiErrorBody, CheckpointId, RunId, encode};
 
 use super::completion::no_checkpoint;
-use super::subprocess;
+use super::{availability, subprocess};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::slots::InferenceSlot;
@@ -135,6 +135,7 @@ async fn inspect_checkpoint(lab: &Lab, run: &RunId, args: InspectionArgs) -> Res
         Some(checkpoint) => CheckpointRef { run: run.clone(), checkpoint },
         None => newest(lab, run, args.step.unwrap_or(u64::MAX)).await?,
     };
+    availability::check(lab, &at.run, at.checkpoint).await?;
     let slot = lab.slots.take()?;
     let Some(_held) = lab.store().open_checkpoint(&at.run, at.checkpoint).await? else {
         let message = format!("{} has no checkpoint {}", at.run, at.checkpoint);

@@ -14,7 +14,7 @@ use wire::run::References;
 use wire::{Event, RunId, RunPlan, RunState, RunView};
 
 use super::plan::plan;
-use super::{devices, waiting};
+use super::{devices, resume_elsewhere, waiting};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::feed::report;
@@ -127,9 +127,11 @@ pub(super) fn fits(plan: &RunPlan, device: &DeviceInfo) -> bool {
 /// Assigns a run. Its state is stored first, so that it is never assigned twice.
 async fn start(lab: &Lab, device: &DeviceInfo, run: &RunId) -> Result<(), ApiError> {
     let store = lab.store();
+    let before = lab.feed.summary(run).await?.device;
     set_state(lab, run, RunState::Starting, None).await?;
     let plan = store.set_device(run, &device.id, &device.name).await?;
-    let (past, seq) = (store.past(run).await?, store.stored_seq(run).await?);
+    // After the device is set: from then on no report of the device before is stored.
+    let (past, seq) = (resume_elsewhere::past(lab, run, &before, &device.id).await?, store.stored_seq(run).await?);
     if !lab.workers.fleet.assign(&device.id, run, plan, past, seq) {
         return set_state(lab, run, RunState::Queued, None).await;
     }

@@ -121,6 +121,11 @@ impl Fleet {
         Ok(())
     }
 
+    /// The run that a device trains, as its worker or the queue said last.
+    pub fn run_on(&self, device: &DeviceId) -> Option<RunId> {
+        self.lock().get(device).and_then(|member| member.view.run.clone())
+    }
+
     /// A connection has ended. The run of its worker stays noted until [`super::liveness`] decides.
     pub fn leave(&self, device: &DeviceId, connection: u64) {
         if let Some(member) = self.lock().get_mut(device).filter(|member| member.connection == connection) {
@@ -234,9 +239,21 @@ impl Fleet {
             .for_each(|member| member.view.run = None);
     }
 
+    /// A run was resumed on another device: this one is idle.
+    pub fn release_from(&self, device: &DeviceId, run: &RunId) {
+        if let Some(member) = self.lock().get_mut(device).filter(|member| member.view.run.as_ref() == Some(run)) {
+            member.view.run = None;
+        }
+    }
+
     /// Whether a connected worker trains the run.
     pub fn trains(&self, run: &RunId) -> bool {
         self.lock().values().any(|member| member.trains(run))
+    }
+
+    /// Whether the worker of the device is connected and trains the run.
+    pub fn trains_on(&self, device: &DeviceId, run: &RunId) -> bool {
+        self.lock().get(device).is_some_and(|member| member.trains(run))
     }
 
     /// Whether the worker of the device is connected.

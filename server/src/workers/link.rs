@@ -209,7 +209,7 @@ async fn greet(
     }
     let (id, worker_id) = (device.id.clone(), record.id);
     let (kept, release) = match training {
-        Some(run) if may_continue(workers, &run).await? => (Some(run), false),
+        Some(run) if may_continue(workers, &run, &id).await? => (Some(run), false),
         Some(_) => (None, true),
         None => (None, false),
     };
@@ -244,13 +244,13 @@ async fn greet(
     Ok(link)
 }
 
-/// Whether a worker may continue the run that it trains: the run is known, not deleted, not suspended, and has not ended except by being
-/// lost.
-async fn may_continue(workers: &Workers, run: &RunId) -> Result<bool, LinkEnd> {
+/// Whether a worker may continue the run that it trains: the run is known, not deleted, not suspended, was not resumed on another device, and
+/// has not ended except by being lost.
+async fn may_continue(workers: &Workers, run: &RunId, device: &DeviceId) -> Result<bool, LinkEnd> {
     let summary = workers.feed.store.summary(run).await?;
     Ok(summary.is_some_and(|run| {
         let has_ended = run.state.is_over() && run.state != RunState::Lost;
-        run.deleted_ms.is_none() && !has_ended && run.state != RunState::Suspended
+        run.device == *device && run.deleted_ms.is_none() && !has_ended && run.state != RunState::Suspended
     }))
 }
 
@@ -301,7 +301,7 @@ struct Link {
     token: LinkToken,
     to_worker: mpsc::Sender<FromServer>,
     notes: Arc<Notes>,
-    /// Runs that are not in this lab, and that the worker was ordered to stop.
+    /// Runs that are not in this lab or on another device, and that the worker was ordered to stop.
     stopped: Vec<RunId>,
 }
 
@@ -353,9 +353,25 @@ impl Link {
     async fn store_items(&mut self, run: RunId, first_seq: u64, mut items: Vec<Item>) -> Result<(), LinkEnd> {
         self.notes.convert(&mut items);
         let last_seq = first_seq + items.len() as u64 - u64::from(!items.is_empty());
-        match self.workers.feed.store.ingest(&run, first_seq, items).await {
-            Ok(ingested) => self.publish(run, ingested).await,
-            Err(StoreError::UnknownRun { .. }) => self.stop_unknown(run, last_seq).await,
+        let Workers { feed, fleet, .. } = &self.workers;
+        let ingested = match fleet.trains_on(&self.device, &run) {
+            true => feed.store.ingest_from(&run, &self.device, first_seq, items).await,
+            // What it sends until it stops, under numbers that another worker may use now.
+            false if self.stopped.contains(&run) => return self.send(FromServer::Stored { run, seq: last_seq }).await,
+            // Left on its disk by itself or by another worker of its machine.
+            false => feed.store.ingest(&run, first_seq, items).await,
+        };
+        match ingested {
+            Ok(ingested) => {
+                self.stopped.retain(|stopped| *stopped != run);
+                self.publish(run, ingested).await
+            }
+            Err(StoreError::UnknownRun { .. }) => {
+                self.order_stop(run, last_seq, "the run was deleted from the lab".to_owned()).await
+            }
+            Err(StoreError::OtherDevice { device, .. }) => {
+                self.order_stop(run, last_seq, format!("the run was resumed on {device}")).await
+            }
             Err(error) => {
                 tracing::error!("reports of {run} could not be stored; its worker keeps them: {error}");
                 self.show_storage_error(&run, &error).await;
@@ -400,12 +416,13 @@ impl Link {
         self.send(FromServer::Stored { run, seq: stored_seq }).await
     }
 
-    /// The run is no longer in this lab: its reports are acknowledged and dropped, and the worker is ordered to stop it.
-    async fn stop_unknown(&mut self, run: RunId, last_seq: u64) -> Result<(), LinkEnd> {
+    /// The run is no longer in this lab, or another device trains it: its reports are acknowledged and dropped, and the worker is ordered to
+    /// stop it.
+    async fn order_stop(&mut self, run: RunId, last_seq: u64, reason: String) -> Result<(), LinkEnd> {
         if !self.stopped.contains(&run) {
             self.stopped.push(run.clone());
-            self.workers.fleet.release(&run);
-            let command = Command::Stop { reason: Some("the run was deleted from the lab".into()) };
+            self.workers.fleet.release_from(&self.device, &run);
+            let command = Command::Stop { reason: Some(reason) };
             let command_id = self.workers.pending.expect(&run).command_id();
             let command = NumberedCommand { command_id, author: Author::System, command };
             self.send(FromServer::Command { run: run.clone(), command }).await?;

@@ -1,6 +1,7 @@
 //! Notices runs that no worker trains any more, writes that to their journal, and queues them again as often as their plan allows; they
 //! continue from their newest checkpoint. An unreachable worker continues to train. The server waits for it: for a local worker while
-//! its process holds its lock, for a remote one for `GRACE_REMOTE`, and for one that was removed not at all.
+//! its process holds its lock, for a remote one for the time that `--worker-timeout` sets, and for one that was removed not at all; the run
+//! of a remote one then continues on any device of its pool.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -13,14 +14,13 @@ use super::Workers;
 use crate::error::ApiError;
 use crate::live::clock::now_ms;
 use crate::live::feed::report;
+use crate::runs::resume_elsewhere;
 
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// A connected worker said that it does not train the run; the server waits for its remaining reports of the run.
 const GRACE_CONNECTED: Duration = Duration::from_secs(1);
 /// A local worker that has died leaves reports on disk, which the next one delivers.
 const GRACE_LOCAL: Duration = Duration::from_secs(5);
-/// A remote worker may be behind a broken network.
-const GRACE_REMOTE: Duration = Duration::from_secs(180);
 /// Deleted runs are kept for so long.
 const KEEP_DELETED: Duration = Duration::from_secs(7 * 24 * 3600);
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
@@ -67,13 +67,14 @@ async fn grace(workers: &Workers, run: &RunSummary) -> Result<Duration, ApiError
     if workers.fleet.is_connected(&run.device) {
         return Ok(GRACE_CONNECTED);
     }
-    let is_local = worker::lock_path(&workers.data, &run.device).exists();
+    let is_local = workers.is_local(&run.device);
     Ok(match is_local && worker::is_held(&workers.data, &run.device) {
         true => Duration::MAX,
         false if is_local => GRACE_LOCAL,
         // A worker that was removed cannot connect again.
         false if workers.feed.store.worker_of_device(&run.device).await?.is_none() => GRACE_CONNECTED,
-        false => GRACE_REMOTE,
+        // It may be behind a broken network.
+        false => workers.timeout,
     })
 }
 
@@ -87,9 +88,20 @@ async fn give_up(workers: &Workers, run: &RunSummary) -> Result<(), ApiError> {
     let cause = format!("the worker on {} {what} after step {}", run.device, grouped(run.step));
     let lost = |message, state| report(Author::System, run.step, Event::Lost { message }, Some(state));
     if run.restarts < limit {
-        let message = format!("{cause}; the run restarts from its newest checkpoint ({} of {limit})", run.restarts + 1);
+        let is_local = workers.is_local(&run.device);
+        let from = if is_local { "" } else { " on any device of its pool," };
+        let message =
+            format!("{cause}; the run restarts{from} from its newest checkpoint ({} of {limit})", run.restarts + 1);
         tracing::warn!("{}: {message}", run.id);
-        let (record, after) = feed.store.restart_run(&run.id, lost(message, RunState::Queued)).await?;
+        let report = lost(message, RunState::Queued);
+        let (record, after) = match is_local {
+            true => feed.store.restart_run(&run.id, report).await?,
+            false => {
+                workers.fleet.release(&run.id);
+                let to = resume_elsewhere::successor(&feed.store, &workers.fleet.infos(), &run.device).await?;
+                feed.store.restart_elsewhere(&run.id, report, &to).await?
+            }
+        };
         feed.hub.publish(after, vec![], vec![record], vec![]);
     } else {
         let message = format!("{cause}; resume the run to continue from its newest checkpoint");

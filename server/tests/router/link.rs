@@ -60,7 +60,7 @@ pub(crate) struct FarWorker {
 }
 
 impl FarWorker {
-    async fn connect(served: &LabWithWorker, device: &str, off_ms: i64) -> Self {
+    pub(crate) async fn connect(served: &LabWithWorker, device: &str, off_ms: i64) -> Self {
         let token = served.lab.join("far", device).await;
         Self::with_token(served.address, &token, device, off_ms).await.unwrap()
     }

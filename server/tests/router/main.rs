@@ -18,5 +18,6 @@ mod refusals;
 mod scenarios;
 mod steering;
 mod tokens;
+mod transfer;
 mod uploads;
 mod wording;

@@ -181,14 +181,16 @@ pub(crate) async fn set_plan(
     Ok(done.rows_affected() == 1)
 }
 
-/// Sets the kind of device that may train a run.
-pub(crate) async fn set_any_of(
+/// Sets the pool, or else the kind, of which any device may train a run.
+pub(crate) async fn set_successor(
     connection: &mut SqliteConnection,
     run: &RunId,
+    pool: Option<&str>,
     any_of: Option<DeviceKind>,
 ) -> Result<(), StoreError> {
     let kind = any_of.map(|kind| to_word(&kind)).transpose()?;
-    sqlx::query("UPDATE runs SET any_of = ? WHERE id = ?").bind(kind).bind(run.as_str()).execute(connection).await?;
+    let sql = "UPDATE runs SET any_of = ?, pool = ? WHERE id = ?";
+    sqlx::query(sql).bind(kind).bind(pool).bind(run.as_str()).execute(connection).await?;
     Ok(())
 }
 

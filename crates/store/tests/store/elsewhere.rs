@@ -1,6 +1,6 @@
 //! Runs on other machines: checkpoints whose files arrive later or never, and a run that continues on another device.
 
-use store::{Store, StoreError};
+use store::{Store, StoreError, Successor};
 use wire::control::checkpoint::Cause;
 use wire::device::DeviceKind;
 use wire::transport::transfer::{SavedCheckpoint, UploadVerdict};
@@ -74,10 +74,10 @@ async fn a_worker_that_comes_back_adds_nothing_to_a_run_that_continued_elsewhere
     store.set_state(&run, RunState::Running, None).await.unwrap();
     store.ingest_from(&run, &before, 1, rows(0, 10, 1.0)).await.unwrap();
     let lost = report(10, Event::Lost { message: "gone".into() }, None);
-    let (_, summary) = store.restart_elsewhere(&run, lost, Some(DeviceKind::Cpu)).await.unwrap();
+    let (_, summary) = store.restart_elsewhere(&run, lost, &Successor::Pool("local".into())).await.unwrap();
     assert_eq!((summary.state, summary.restarts), (RunState::Queued, 1));
-    let queue = store.queue(&after, DeviceKind::Cpu, 9).await.unwrap();
-    assert_eq!(queue.len(), 1, "any device of its kind may continue it");
+    let queue = store.queue(&after, DeviceKind::Cpu, "local", 9).await.unwrap();
+    assert_eq!(queue.len(), 1, "any device of its pool may continue it");
 
     store.set_device(&run, &after, "far").await.unwrap();
     let from = store.stored_seq(&run).await.unwrap();
