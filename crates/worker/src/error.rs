@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use wire::{CorpusId, DeviceId, RunId};
 
 use crate::spool::SpoolError;
+use crate::transfer::error::TransferError;
 
 /// A source of any type.
 type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -69,18 +70,17 @@ pub enum WorkerError {
 /// Why a training failed; the message becomes an event of the run's journal.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// A dataset is missing on a machine other than the server's.
-    #[error(
-        "the dataset {corpus} is not on this worker's machine (looked in {}); copy corpora/{corpus} from the server's folder to there, or \
-         choose a device of the server's machine",
-        folder.display()
-    )]
+    /// A dataset was deleted after the run was planned.
+    #[error("the dataset {corpus} is not in {}; import it again under this name, then resume the run", folder.display())]
     DatasetMissing {
         /// The dataset.
         corpus: CorpusId,
-        /// The folder with the datasets of this machine.
+        /// The folder with the datasets.
         folder: PathBuf,
     },
+    /// The dataset or the checkpoint could not be fetched from the server.
+    #[error("the run cannot start on this machine: {0}")]
+    Transfer(#[from] TransferError),
     /// The engine failed.
     #[error(transparent)]
     Engine(Source),

@@ -8,6 +8,7 @@
 //! - [`spool`] the reports of one run on disk, `outbox` the same shared between threads, [`reporter`] the training's side of it;
 //! - [`training`] a run on its thread, [`trainer`] the engine on that thread;
 //! - `leaving` signals, on which it suspends its run and ends;
+//! - [`transfer`] datasets and checkpoints from and to a server on another machine;
 //! - `state` the runs and reports of the worker and its decisions, `link` the socket.
 
 pub mod config;
@@ -24,8 +25,10 @@ pub mod spool;
 mod state;
 pub mod trainer;
 pub mod training;
+pub mod transfer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use config::{IdleTimeouts, WorkerConfig, host_name, lab_device_id};
 pub use credentials::Credentials;
@@ -35,6 +38,10 @@ pub use log::WorkerLog;
 pub use reporter::RunReporter;
 pub use trainer::EngineTrainer;
 pub use training::{Assignment, Trainer};
+pub use transfer::Transfer;
+
+/// How long a worker that ends sends its last checkpoints.
+const UPLOAD_WITHIN: Duration = Duration::from_secs(60);
 
 /// Runs a worker with the engine, until the server shuts it down or its idle timeout expires.
 ///
@@ -42,9 +49,9 @@ pub use training::{Assignment, Trainer};
 /// As [`run_with`]; and a device that cannot be opened.
 pub async fn run(config: WorkerConfig) -> Result<(), WorkerError> {
     let _lock = DeviceLock::take(&config.data, &config.device)?;
-    let (device, folders) = (config.device.clone(), config.folders());
+    let (device, folders, transfer) = (config.device.clone(), config.folders(), Transfer::of(&config)?);
     // Opening and measuring the device takes seconds of computation.
-    let opened = tokio::task::spawn_blocking(move || EngineTrainer::open(&device, folders)).await;
+    let opened = tokio::task::spawn_blocking(move || EngineTrainer::open(&device, folders, transfer)).await;
     let trainer =
         opened.map_err(|source| WorkerError::Device { device: config.device.clone(), source: source.into() })??;
     serve(&config, Arc::new(trainer)).await
@@ -63,5 +70,11 @@ pub async fn run_with(config: WorkerConfig, trainer: Arc<dyn Trainer>) -> Result
 async fn serve(config: &WorkerConfig, trainer: Arc<dyn Trainer>) -> Result<(), WorkerError> {
     let mut state = state::WorkerState::new(config.clone(), trainer)?;
     state.leaving.on_signals(Arc::clone(&state.signal));
-    link::keep_connected(config, &mut state).await
+    let uploader = state.transfer.clone().map(transfer::uploads::Uploader::start);
+    let ended = link::keep_connected(config, &mut state).await;
+    if let Some(uploader) = uploader {
+        // The last checkpoint of a suspended run continues it on another machine.
+        let _ = tokio::task::spawn_blocking(move || uploader.finish(UPLOAD_WITHIN)).await;
+    }
+    ended
 }

@@ -53,6 +53,7 @@ pub(crate) struct Outbox {
     acked: AtomicU64,
     is_over: AtomicBool,
     is_abandoned: AtomicBool,
+    is_asked_to_end: AtomicBool,
 }
 
 /// Locks. After a panic in another thread the value is used as it is: no operation under the lock leaves it incomplete.
@@ -73,6 +74,7 @@ impl Outbox {
             acked: AtomicU64::new(0),
             is_over: AtomicBool::new(is_over),
             is_abandoned: AtomicBool::new(false),
+            is_asked_to_end: AtomicBool::new(false),
         }
     }
 
@@ -214,6 +216,16 @@ impl Outbox {
     /// The server has released this run: reports are dropped from now on.
     pub(crate) fn abandon(&self) {
         self.is_abandoned.store(true, Ordering::Release);
+    }
+
+    /// Whether a command to stop or suspend the run was sent to its training.
+    pub(crate) fn is_asked_to_end(&self) -> bool {
+        self.is_asked_to_end.load(Ordering::Acquire)
+    }
+
+    /// Notes that a command to stop or suspend the run was sent to its training, which may still fetch what it needs.
+    pub(crate) fn ask_to_end(&self) {
+        self.is_asked_to_end.store(true, Ordering::Release);
     }
 
     pub(crate) fn remove(&self) {

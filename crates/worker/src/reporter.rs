@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use wire::control::command::NumberedCommand;
 use wire::inspect::request::Inspection;
 use wire::inspect::update::InspectionUpdate;
 use wire::series::Row;
 use wire::transport::link::{Item, Report};
-use wire::{Author, Event, RunState};
+use wire::{Author, Command, Event, RunState};
 
 use crate::outbox::Outbox;
 
@@ -102,6 +103,26 @@ impl RunReporter {
 
     pub(crate) fn fail(&mut self, message: String) {
         self.report_event(Event::Failed { message }, RunState::Failed);
+    }
+
+    /// Whether a command to stop or suspend the run waits.
+    pub(crate) fn is_asked_to_end(&self) -> bool {
+        self.outbox.is_asked_to_end()
+    }
+
+    /// Carries out a command that ends a run which has not begun to train; others have no effect any more.
+    pub(crate) fn end_by(&mut self, NumberedCommand { command_id, author, command }: NumberedCommand) {
+        let (event, state) = match &command {
+            Command::Stop { .. } => (Event::Stopped, RunState::Stopped),
+            Command::Suspend { .. } => (Event::Suspended, RunState::Suspended),
+            _ => return,
+        };
+        if self.is_over() {
+            return;
+        }
+        let (segment, step, reason) = (self.segment, self.step, command.reason().map(str::to_owned));
+        let (command_id, state) = (Some(command_id), Some(state));
+        self.report(Report { segment, step, at_ms: now_ms(), author, command_id, reason, event, state });
     }
 
     pub(crate) fn is_over(&self) -> bool {

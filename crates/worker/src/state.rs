@@ -19,6 +19,7 @@ use crate::outbox::{Outbox, Signal};
 use crate::reporter::now_ms;
 use crate::spool::{self, Limit, Spool, SpoolError};
 use crate::training::{Assignment, Ending, Trainer, Training};
+use crate::transfer::Transfer;
 
 /// Maximum number of reports in one message, so that heartbeats are not delayed.
 const MESSAGE_LIMIT: Limit = Limit { records: 4096, bytes: 1 << 20 };
@@ -32,6 +33,8 @@ const GRACE: Duration = Duration::from_secs(10);
 
 pub(crate) struct WorkerState {
     config: WorkerConfig,
+    /// The files of the server, if it is on another machine.
+    pub(crate) transfer: Option<Transfer>,
     trainer: Arc<dyn Trainer>,
     host: String,
     worker: WorkerId,
@@ -93,6 +96,7 @@ impl WorkerState {
             .map(|(run, spool)| (run.clone(), Arc::new(Outbox::new(run, spool, Arc::clone(&signal), true))))
             .collect();
         Ok(Self {
+            transfer: Transfer::of(&config)?,
             config,
             trainer,
             host,
@@ -229,9 +233,16 @@ impl WorkerState {
     }
 
     fn command(&mut self, run: &RunId, command: NumberedCommand) {
-        match self.training.as_ref().filter(|training| training.run() == run) {
-            Some(training) => training.command(command),
-            None => tracing::info!(%run, "a command for a run that is not here"),
+        let Some(training) = self.training.as_ref().filter(|training| training.run() == run) else {
+            tracing::info!(%run, "a command for a run that is not here");
+            return;
+        };
+        match (&command.command, &self.transfer) {
+            (Command::Rollback { checkpoint, .. }, Some(transfer)) if !transfer.has(run, *checkpoint) => {
+                let id = *checkpoint;
+                training.command_with_checkpoint(command, transfer.clone(), id);
+            }
+            _ => training.command(command),
         }
     }
 

@@ -9,6 +9,7 @@ use wire::control::command::NumberedCommand;
 use wire::device::DeviceInfo;
 use wire::inspect::request::Inspection;
 use wire::inspect::update::InspectionUpdate;
+use wire::run::history::Past;
 use wire::series::Row;
 use wire::transport::link::Report;
 use wire::{DeviceId, RunPlan};
@@ -16,11 +17,15 @@ use wire::{DeviceId, RunPlan};
 use crate::error::{TrainError, WorkerError};
 use crate::reporter::RunReporter;
 use crate::training::{Assignment, Trainer};
+use crate::transfer::Transfer;
+use crate::transfer::preparation::{Preparation, Prepared};
 
 /// The engine on one opened device.
 pub struct EngineTrainer {
     device: EngineDevice,
     folders: Folders,
+    /// Where datasets and checkpoints come from, if the server is on another machine.
+    transfer: Option<Transfer>,
 }
 
 impl EngineTrainer {
@@ -28,12 +33,40 @@ impl EngineTrainer {
     ///
     /// # Errors
     /// [`WorkerError::Device`]: the device does not exist, or its driver fails.
-    pub fn open(device: &DeviceId, folders: Folders) -> Result<Self, WorkerError> {
+    pub fn open(device: &DeviceId, folders: Folders, transfer: Option<Transfer>) -> Result<Self, WorkerError> {
         let failed =
             |source: engine::EngineError| WorkerError::Device { device: device.clone(), source: source.into() };
         let mut opened = engine::device::open(device).map_err(failed)?;
         opened.info.flops_per_sec = engine::model::speed::measure(&opened).map_err(failed)?;
-        Ok(Self { device: opened, folders })
+        Ok(Self { device: opened, folders, transfer })
+    }
+}
+
+impl EngineTrainer {
+    /// The folders and the past that a run trains with, fetched if the server is on another machine. `None` if the run was stopped meanwhile.
+    fn prepare(
+        &self,
+        assignment: &Assignment,
+        commands: &Receiver<NumberedCommand>,
+        out: &mut RunReporter,
+    ) -> Result<Option<(Folders, Past)>, TrainError> {
+        let Some(transfer) = &self.transfer else {
+            return Ok(Some((self.folders.clone(), (*assignment.past).clone())));
+        };
+        let preparation = Preparation::start(transfer, assignment)?;
+        loop {
+            if let Some(ended) = preparation.wait() {
+                out.activity(None);
+                let Prepared { corpora, past } = ended?;
+                return Ok(Some((Folders { corpora, ..self.folders.clone() }, past)));
+            }
+            out.activity(preparation.progress());
+            // Other commands wait until the run is loaded.
+            if out.is_asked_to_end() {
+                commands.try_iter().for_each(|command| out.end_by(command));
+                return Ok(None);
+            }
+        }
     }
 }
 
@@ -52,8 +85,9 @@ impl Trainer for EngineTrainer {
         commands: &Receiver<NumberedCommand>,
         out: &mut RunReporter,
     ) -> Result<(), TrainError> {
-        let Assignment { run, plan, past } = assignment;
-        check_datasets(plan, &self.folders.corpora)?;
+        let Some((folders, past)) = self.prepare(assignment, commands, out)? else { return Ok(()) };
+        let Assignment { run, plan, .. } = assignment;
+        check_datasets(plan, &folders.corpora)?;
         // The handles are shared rather than opened again: a driver allows that once per process.
         let device = EngineDevice {
             info: self.device.info.clone(),
@@ -61,7 +95,7 @@ impl Trainer for EngineTrainer {
             setup: self.device.setup.clone(),
         };
         let mut session =
-            engine::train::Session::load(run, plan, past, self.folders.clone(), device).map_err(TrainError::engine)?;
+            engine::train::Session::load(run, plan, &past, folders, device).map_err(TrainError::engine)?;
         session.run(commands, out).map_err(TrainError::engine)
     }
 }
@@ -96,7 +130,7 @@ impl Reporter for RunReporter {
     }
 }
 
-/// Checks that all datasets of a plan exist on this machine; a worker on another machine than the server's may lack some.
+/// Checks that all datasets of a plan exist.
 fn check_datasets(plan: &RunPlan, corpora: &Path) -> Result<(), TrainError> {
     match plan.mix.iter().find(|part| !corpora.join(part.corpus.as_str()).is_dir()) {
         None => Ok(()),
@@ -129,6 +163,6 @@ mod tests {
         };
         check_datasets(&plan(vec![part("tales")]), corpora.path()).unwrap();
         let message = check_datasets(&plan(vec![part("tales"), part("mine")]), corpora.path()).unwrap_err().to_string();
-        assert!(message.contains("the dataset mine is not on") && message.contains("corpora/mine"), "{message}");
+        assert!(message.contains("the dataset mine is not in") && message.contains("import it again"), "{message}");
     }
 }

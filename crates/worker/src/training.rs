@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread;
+use std::time::Duration;
 
+use wire::control::checkpoint::{CheckpointId, CheckpointRef};
 use wire::control::command::NumberedCommand;
 use wire::device::DeviceInfo;
 use wire::run::history::Past;
@@ -16,6 +18,11 @@ use crate::error::TrainError;
 use crate::outbox::{Outbox, Signal};
 use crate::reporter::{OWN_COMMAND, RunReporter};
 use crate::spool::Spool;
+use crate::transfer::Transfer;
+use crate::transfer::download::Watch;
+
+/// How long a rollback waits for its checkpoint: its sender waits 30 s for the answer.
+const FETCH_WITHIN: Duration = Duration::from_secs(25);
 
 /// A run that this worker is to train.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,8 +104,27 @@ impl Training {
 
     /// Passes a command to the training, which answers with an event.
     pub(crate) fn command(&self, command: NumberedCommand) {
+        let ends = matches!(command.command, Command::Stop { .. } | Command::Suspend { .. });
         if self.commands.send(command).is_err() {
             tracing::info!(run = %self.run(), "a command arrived after the end of the run");
+        }
+        if ends {
+            self.outbox.ask_to_end();
+        }
+    }
+
+    /// Passes a rollback to the training once its checkpoint is on this machine, or cannot be had in time; the training then refuses it.
+    pub(crate) fn command_with_checkpoint(&self, command: NumberedCommand, transfer: Transfer, id: CheckpointId) {
+        let (commands, at) = (self.commands.clone(), CheckpointRef { run: self.run().clone(), checkpoint: id });
+        let fetch = move || {
+            if let Err(error) = transfer.checkpoint(&at, &Watch::within(FETCH_WITHIN)) {
+                tracing::warn!("checkpoint {id} of {} could not be fetched: {error}", at.run);
+            }
+            // The run may have ended meanwhile.
+            let _ = commands.send(command);
+        };
+        if let Err(source) = thread::Builder::new().name("fetch".into()).spawn(fetch) {
+            tracing::error!("no thread for the checkpoint of a rollback can be started: {source}");
         }
     }
 
