@@ -160,7 +160,8 @@ fn CheckpointList(source: Source, checkpoints: Vec<CheckpointView>) -> impl Into
     let options = checkpoints.into_iter().map(|view| {
         let id = view.info.id;
         let is_chosen = move || source.checkpoint.get() == Some(id);
-        view! { <option value=id.to_string() selected=is_chosen>{describe(&view)}</option> }
+        let is_away = !view.is_available;
+        view! { <option value=id.to_string() selected=is_chosen disabled=is_away>{describe(&view)}</option> }
     });
     view! {
         <label class="pick-field" title="Checkpoint that completes the prompt. Default: the newest">
@@ -189,7 +190,8 @@ fn describe(view: &CheckpointView) -> String {
     };
     let loss = |loss| format!(" · val loss {} nats/token", number::fixed(loss, 3));
     let loss = info.loss_valid.map(loss).unwrap_or_default();
-    format!("step {}{segment}{cause}{loss}", number::whole(info.id.step))
+    let away = if view.is_available { "" } else { " · not uploaded by its worker yet" };
+    format!("step {}{segment}{cause}{loss}{away}", number::whole(info.id.step))
 }
 
 /// Shown in place of the completion of a run without weights.

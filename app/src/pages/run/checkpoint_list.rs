@@ -20,6 +20,15 @@ pub(super) fn is_best(context: RunContext, saved: &CheckpointView) -> bool {
     saved.is_best && context.run.read_untracked().evaluated_before(id) == Some(id.step)
 }
 
+/// Where a checkpoint is, if its files are not on the server yet: it can be used once they are.
+pub(super) fn whereabouts(saved: &CheckpointView) -> Option<String> {
+    let percent = 100 * saved.uploaded_bytes.min(saved.info.bytes) / saved.info.bytes.max(1);
+    (!saved.is_available).then(|| match saved.uploaded_bytes {
+        0 => "on its worker, not uploaded yet".to_owned(),
+        _ => format!("on its worker, {percent} % uploaded"),
+    })
+}
+
 /// Fetches the list.
 pub(super) async fn fetch(context: RunContext) {
     let answer = api::list(&context.id()).await.map(|mut saved| {

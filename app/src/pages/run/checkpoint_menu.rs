@@ -8,7 +8,7 @@ use wire::control::checkpoint::CheckpointView;
 use wire::model::architecture::Shape;
 
 use super::RunContext;
-use super::checkpoint_list::{fetch, put};
+use super::checkpoint_list::{fetch, put, whereabouts};
 use crate::base::at;
 use crate::components::{Confirm, Icon, Menu, Question, Toasts};
 use crate::net::api::{checkpoints as api, export};
@@ -52,17 +52,31 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
         });
     };
     let shape = context.run.with_untracked(|run| Shape::of(&run.view.plan.recipe.model));
-    let obstacle = StoredValue::new(shape.err().map(|error| error.message));
+    let shape = StoredValue::new(shape.err().map(|error| error.message));
+    let away = Memo::new(move |_| {
+        let found = saved.read().as_ref().and_then(whereabouts);
+        found.map(|place| format!("The checkpoint is {place}. It can be used once it has been uploaded"))
+    });
+    let obstacle = Memo::new(move |_| away.get().or_else(|| shape.get_value()));
     let path = move || run.with_value(|run| export::model_path(run, id));
     let playground = move || at(&format!("/playground?run={}&checkpoint={id}", run.get_value()));
     let beside = move || format!("{}&with={}", playground(), run.get_value());
     view! {
         <Menu label=format!("Actions for the checkpoint of step {}", id.step)>
-            <a class="button" href=playground() title="Complete prompts with this checkpoint">"Open in the Playground"</a>
-            <a class="button" href=beside() title="Complete the same prompt with this checkpoint and the newest one, with the same seed">
-                "Compare with the newest in the Playground"
-            </a>
-            {match obstacle.get_value() {
+            {move || match away.get() {
+                None => view! {
+                    <a class="button" href=playground() title="Complete prompts with this checkpoint">"Open in the Playground"</a>
+                    <a
+                        class="button"
+                        href=beside()
+                        title="Complete the same prompt with this checkpoint and the newest one, with the same seed"
+                    >
+                        "Compare with the newest in the Playground"
+                    </a>
+                }.into_any(),
+                Some(why) => view! { <button disabled title=why>"Open in the Playground"</button> }.into_any(),
+            }}
+            {move || match obstacle.get() {
                 None => view! {
                     <a
                         class="button"

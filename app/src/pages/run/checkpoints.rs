@@ -1,5 +1,7 @@
 //! The checkpoints: step, age, size, cause and loss, and the actions on each. The list is fetched again with
-//! every event of the journal that changes it.
+//! every event of the journal that changes it, and every few seconds while one is being uploaded.
+
+use std::time::Duration;
 
 use figure::number;
 use leptos::prelude::*;
@@ -7,11 +9,14 @@ use leptos::task::spawn_local;
 use wire::control::checkpoint::CheckpointView;
 use wire::{CheckpointId, Event};
 
-use super::checkpoint_list::{fetch, is_best, saved};
+use super::checkpoint_list::{fetch, is_best, saved, whereabouts};
 use super::checkpoint_menu::CheckpointMenu;
 use super::{Drawer, RunContext, phrases};
 use crate::components::number::{ago, loss};
-use crate::components::{Failure, Icon, Skeleton};
+use crate::components::{Failure, Icon, Skeleton, interval};
+
+/// How often the list is fetched while a checkpoint is not on the server yet.
+const UPLOADS_EVERY: Duration = Duration::from_secs(3);
 
 /// Number of the newest event that changes the list.
 fn newest_change(context: RunContext) -> u64 {
@@ -39,6 +44,13 @@ pub(super) fn Checkpoints() -> impl IntoView {
         // Read the memo, because `track` does not run a memo that was never read.
         newest.get();
         again();
+    });
+    // An upload is no event of the journal.
+    let is_waiting = Memo::new(move |_| saved(context).iter().any(|saved| !saved.is_available));
+    interval::every(UPLOADS_EVERY, move || {
+        if is_waiting.get_untracked() {
+            again();
+        }
     });
     let ids = Memo::new(move |_| saved(context).iter().map(|saved| saved.info.id).collect::<Vec<_>>());
     // 0: loading, 1: failed, 2: none, 3: some.
@@ -140,7 +152,8 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
                 false => format!("val {} at step {}", loss(value), number::whole(step)),
             });
             let first = valid.or_else(|| Some(format!("train {}", loss(info.loss_train?))));
-            let measured = first.into_iter().chain([ago(info.at_ms as f64), number::bytes(info.bytes)]);
+            let away = whereabouts(&saved);
+            let measured = away.into_iter().chain(first).chain([ago(info.at_ms as f64), number::bytes(info.bytes)]);
             let measured = is_abandoned.get().then(|| "abandoned branch".to_owned()).into_iter().chain(measured);
             let title = tooltip(&saved, evaluated);
             view! {
