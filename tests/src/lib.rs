@@ -1,7 +1,7 @@
 //! The support of the scenario tests in `tests/tests`: a lab per test, and the ways to use it.
 //!
 //! - [`lab`]: the real program `kindling` on a new folder, which can be started, stopped and killed;
-//! - [`machine`]: machines that join it;
+//! - [`machine`]: machines that join it; [`network`]: a network between them and the server that misbehaves;
 //! - [`proxy`]: nginx, Caddy and tunnels before it;
 //! - [`client`]: HTTP requests; [`socket`]: WebSockets of pages and workers;
 //! - [`watch`]: starting, steering and waiting for runs, and reading their series and journals;
@@ -14,6 +14,7 @@
 pub mod client;
 pub mod lab;
 pub mod machine;
+pub mod network;
 pub mod proxy;
 pub mod socket;
 pub mod text;

@@ -15,6 +15,7 @@ use crate::wait_for;
 /// A machine with the folder of its worker, whose process may run.
 pub struct Machine {
     folder: TempDir,
+    data: PathBuf,
     name: String,
     worker: Option<Child>,
 }
@@ -22,12 +23,36 @@ pub struct Machine {
 impl Machine {
     /// A machine whose worker will have this name, and that has joined nothing.
     pub fn new(name: &str) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), name: name.to_owned(), worker: None }
+        let folder = tempfile::tempdir().unwrap();
+        Self { data: folder.path().join("data"), folder, name: name.to_owned(), worker: None }
+    }
+
+    /// Puts the folder of its worker elsewhere.
+    #[must_use]
+    pub fn with_data(mut self, data: &Path) -> Self {
+        self.data = data.to_owned();
+        self
     }
 
     /// The folder of its worker.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data.clone()
+    }
+
+    /// Folders in a folder of its worker, those without a dot in front.
+    pub fn folders(&self, name: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.data.join(name)).into_iter().flatten().flatten();
+        let is_visible =
+            |path: &PathBuf| path.is_dir() && !path.file_name().unwrap().to_string_lossy().starts_with('.');
+        entries.map(|entry| entry.path()).filter(is_visible).collect()
+    }
+
+    /// Kills its worker with SIGKILL and deletes the folder.
+    pub fn destroy(mut self) {
+        let mut worker = self.worker.take().unwrap();
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        fs::remove_dir_all(&self.data).unwrap();
     }
 
     /// Writes a join token into a file that only its owner can read.
@@ -98,12 +123,6 @@ impl Machine {
 
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
-    }
-
-    /// Lets its worker read the datasets of a lab.
-    pub fn share_datasets(&self, lab: &Path) {
-        fs::create_dir_all(self.data()).unwrap();
-        std::os::unix::fs::symlink(lab.join("corpora"), self.data().join("corpora")).unwrap();
     }
 }
 

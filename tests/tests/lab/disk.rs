@@ -99,10 +99,10 @@ fn a_run_whose_folder_is_removed_while_it_trains_shows_it_and_can_be_stopped() {
 }
 
 /// A disk in memory; `None` if this process may not mount.
-struct SmallDisk<'a>(&'a Path);
+pub(crate) struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
-    fn mount(at: &'a Path, bytes: u64) -> Option<Self> {
+    pub(crate) fn mount(at: &'a Path, bytes: u64) -> Option<Self> {
         let size = format!("size={bytes}");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).stderr(Stdio::null());

@@ -118,7 +118,6 @@ fn a_run_for_an_empty_pool_waits_and_starts_when_a_machine_joins() {
     let run = of_pool(200);
     waits(&run, "First in the queue of pool gpu-lab, which has no worker yet: add one on the Fleet page.");
     let mut machine = Machine::new("box-1");
-    machine.share_datasets(lab.data());
     machine.start(&address, POOL, Some(&token.text));
     let trained = owner.wait_state(&run, 30, RunState::Finished);
     assert_eq!((trained.device.as_str(), trained.waits), ("box-1", None));

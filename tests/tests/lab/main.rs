@@ -21,6 +21,7 @@ mod older_versions;
 mod proxies;
 mod queue;
 mod refusals;
+mod remote;
 mod resume;
 mod steering;
 mod stopping;

@@ -12,7 +12,7 @@ use wire::{Event, RunState};
 use crate::kills::kills;
 
 /// A run that saves a checkpoint every hundred steps, and restarts as often as needed.
-fn restarting(corpus: &str, steps: u64) -> Value {
+pub(crate) fn restarting(corpus: &str, steps: u64) -> Value {
     let overrides = [
         ("intervals.checkpoint_every", json!(100)),
         ("budget.restarts", json!(1000)),
@@ -31,7 +31,7 @@ fn exact(client: &Client, run: &str) -> Vec<Vec<(u64, u64)>> {
 }
 
 /// The same bit for bit, and nothing twice.
-fn check_same(client: &Client, run: &str, uninterrupted: &str) {
+pub(crate) fn check_same(client: &Client, run: &str, uninterrupted: &str) {
     for ((name, got), wanted) in EXACT.iter().zip(exact(client, run)).zip(exact(client, uninterrupted)) {
         let wrong = got.iter().zip(&wanted).find(|(got, wanted)| got != wanted);
         assert!(
