@@ -16,7 +16,8 @@ use super::log::log_errors;
 use super::openapi::Document;
 use super::{
     checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, hub, inspections, lab,
-    metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, tokens, transfer, uploads, workers,
+    metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, tokens, transfer, uploads,
+    workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
