@@ -37,6 +37,12 @@ impl EngineDevice {
         self.setup.is_none()
     }
 
+    /// PCI address of a GPU, `0000:01:00.0`; `None` on the CPU, and where the driver does not give it.
+    pub fn pci_address(&self) -> Option<String> {
+        let about = self.setup.as_ref()?.adapter.get_info();
+        Some(about.device_pci_bus_id).filter(|address| !address.is_empty())
+    }
+
     /// Memory in use on the device, bytes; 0 on the CPU, where the memory of the process counts.
     pub fn bytes_in_use(&self) -> u64 {
         self.burn.memory_pool_usage().map_or(0, |usage| usage.bytes_in_use)

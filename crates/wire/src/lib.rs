@@ -10,7 +10,7 @@
 //! - [`control`]: the commands to a run (`command`) and the events of its journal (`event`). Read these two first;
 //! - [`run`]: specs, plans, presets, forks, the history of a run, and the records that pages show;
 //! - [`inspect`]: inspections of a model and their results; [`completion`]: text that a checkpoint generates;
-//! - [`check`]: the report of a device check;
+//! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings;
 //! - [`transport`]: the messages between worker, server and page.
 
 pub mod access;
@@ -29,6 +29,7 @@ pub mod model;
 pub mod number;
 pub mod run;
 pub mod series;
+pub mod telemetry;
 pub mod transport;
 
 pub use control::author::Author;

@@ -7,6 +7,7 @@
 //! - [`lock`] one worker per device, [`load`] load of the machine;
 //! - [`spool`] the reports of one run on disk, `outbox` the same shared between threads, [`reporter`] the training's side of it;
 //! - [`training`] a run on its thread, [`trainer`] the engine on that thread;
+//! - `telemetry` measurements of the device and the machine;
 //! - `leaving` signals, on which it suspends its run and ends;
 //! - [`transfer`] datasets and checkpoints from and to a server on another machine;
 //! - `state` the runs and reports of the worker and its decisions, `link` the socket.
@@ -23,6 +24,7 @@ mod outbox;
 pub mod reporter;
 pub mod spool;
 mod state;
+mod telemetry;
 pub mod trainer;
 pub mod training;
 pub mod transfer;

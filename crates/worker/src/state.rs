@@ -18,6 +18,7 @@ use crate::load::LoadMeter;
 use crate::outbox::{Outbox, Signal};
 use crate::reporter::now_ms;
 use crate::spool::{self, Limit, Spool, SpoolError};
+use crate::telemetry::{Sampler, Subject};
 use crate::training::{Assignment, Ending, Trainer, Training};
 use crate::transfer::Transfer;
 
@@ -39,6 +40,7 @@ pub(crate) struct WorkerState {
     host: String,
     worker: WorkerId,
     meter: LoadMeter,
+    sampler: Sampler,
     pub(crate) signal: Arc<Signal>,
     training: Option<Training>,
     /// A run that was assigned while the previous one was still releasing its memory.
@@ -95,6 +97,13 @@ impl WorkerState {
         let outboxes = leftovers
             .map(|(run, spool)| (run.clone(), Arc::new(Outbox::new(run, spool, Arc::clone(&signal), true))))
             .collect();
+        let device = trainer.device();
+        let sampler = Sampler::start(Subject {
+            kind: device.kind,
+            name: device.name,
+            pci_address: trainer.pci_address(),
+            folder: config.data.clone(),
+        });
         Ok(Self {
             transfer: Transfer::of(&config)?,
             config,
@@ -102,6 +111,7 @@ impl WorkerState {
             host,
             worker,
             meter: LoadMeter::default(),
+            sampler,
             signal,
             training: None,
             next: None,
@@ -139,13 +149,13 @@ impl WorkerState {
         }
     }
 
-    /// A note with the clock, with what keeps the run from training, and with new lines of the log.
+    /// A note with the clock, what keeps the run from training, new lines of the log, and the newest measurement.
     pub(crate) fn note(&self) -> WorkerNote {
         let training = self.training.as_ref().filter(|training| !training.outbox.is_over());
         let activity = training.and_then(|training| {
             training.outbox.long_activity().map(|what| Activity { run: training.run().clone(), what })
         });
-        WorkerNote { clock_ms: Some(now_ms()), activity, log: self.config.log.take() }
+        WorkerNote { clock_ms: Some(now_ms()), activity, log: self.config.log.take(), telemetry: self.sampler.take() }
     }
 
     /// A heartbeat with the current load.

@@ -79,6 +79,10 @@ impl Trainer for EngineTrainer {
         self.device.bytes_in_use()
     }
 
+    fn pci_address(&self) -> Option<String> {
+        self.device.pci_address()
+    }
+
     fn train(
         &self,
         assignment: &Assignment,

@@ -44,6 +44,11 @@ pub trait Trainer: Send + Sync + 'static {
         0
     }
 
+    /// PCI address of the device: `0000:01:00.0`; `None` if it has none or it is unknown.
+    fn pci_address(&self) -> Option<String> {
+        None
+    }
+
     /// Trains a run from its past until it ends, and reports how it ended. Commands take effect between two steps; a closed channel of
     /// commands does not stop the run.
     ///

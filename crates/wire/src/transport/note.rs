@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::RunId;
+use crate::telemetry::Telemetry;
 
 /// Lines of a worker's log that it and the server keep.
 pub const LOG_LINES: usize = 200;
@@ -12,7 +13,7 @@ pub const LOG_LINES: usize = 200;
 pub const LOG_BYTES: usize = 8192;
 
 /// A note, sent before Hello and then each second.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorkerNote {
     /// The worker's clock, ms since 1970. The server converts the times of its reports by the difference to its own.
@@ -23,6 +24,8 @@ pub struct WorkerNote {
     /// [`LOG_LINES`] lines.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
+    /// The newest measurement of its device and machine; each one is sent once.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// Work of a run between two steps.
