@@ -9,6 +9,7 @@ pub(crate) mod pools;
 pub(crate) mod queue;
 pub(crate) mod runs;
 pub(crate) mod snapshots;
+pub(crate) mod telemetry;
 pub(crate) mod tokens;
 pub(crate) mod unsynced;
 pub(crate) mod updates;
@@ -23,7 +24,11 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 2] = [include_str!("../migrations/1.sql"), include_str!("../migrations/pools.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/1.sql"),
+    include_str!("../migrations/pools.sql"),
+    include_str!("../migrations/telemetry.sql"),
+];
 
 /// One connection, inside a transaction or not.
 pub(crate) type Connection = SqliteConnection;

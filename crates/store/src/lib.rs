@@ -11,6 +11,7 @@
 //!   `origins` those from which forks start, `uploads` those that workers of other machines send, `sweep` removal after a crash;
 //! - `import` runs that were trained in another lab;
 //! - `snapshots` inspection results kept during training, `snapshot_thinning` which are removed over the size limit;
+//! - `telemetry` the history of devices;
 //! - `lineage` the path of a run through its parents, `compare` the difference of two runs;
 //! - `series` the time series on disk: a pyramid of buckets for each, read at any zoom; `curves` queries of them;
 //! - `database` the only module that contains SQL.
@@ -44,6 +45,7 @@ mod snapshots;
 mod status;
 mod store;
 mod sweep;
+mod telemetry;
 mod tokens;
 mod uploads;
 mod workers;

@@ -282,7 +282,7 @@ async fn a_database_with_a_later_schema_is_refused() {
     sqlx::raw_sql("PRAGMA user_version = 99").execute(&mut database).await.unwrap();
     database.close().await.unwrap();
     let Err(error) = Store::open(dir.path()).await else { panic!("the folder was opened") };
-    assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 2 }), "{error}");
+    assert!(matches!(error, StoreError::NewerSchema { found: 99, .. }), "{error}");
 }
 
 #[tokio::test]

@@ -12,3 +12,4 @@ mod scenarios;
 mod setup;
 mod snapshots;
 mod steering;
+mod telemetry;
