@@ -35,6 +35,7 @@ pub mod series;
 pub mod server;
 pub mod session;
 pub mod sockets;
+pub mod telemetry;
 pub mod tokens;
 pub mod transfer;
 pub mod uploads;

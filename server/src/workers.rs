@@ -4,6 +4,7 @@
 //! - [`log_tail`]: the end of a worker's log;
 //! - [`pending`]: commands that wait for their event; [`liveness`]: runs whose worker has died or is out of reach;
 //! - [`transfer`]: datasets and checkpoints for workers of other machines;
+//! - [`telemetry`]: measurements of the devices, their history, how their time is used, and findings;
 //! - [`local`]: the workers that the server starts on the devices of its own machine.
 //!
 //! [`crate::runs::queue`] decides which run a worker trains next.
@@ -16,18 +17,23 @@ pub mod log_tail;
 mod notes;
 pub mod pending;
 pub mod transfer;
+pub mod telemetry;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use wire::DeviceId;
+use wire::device::DeviceLoad;
 
 use crate::live::clock::now_ms;
 use crate::live::{Feed, Subscriptions};
 use fleet::Fleet;
+use notes::Notes;
 use pending::Pending;
 use transfer::uploads::Uploads;
+use telemetry::DeviceTelemetry;
+use telemetry::overview::Overview;
 
 /// The workers of a lab, and what serves them; cloning shares it.
 #[derive(Clone)]
@@ -38,6 +44,10 @@ pub struct Workers {
     pub pending: Arc<Pending>,
     /// Inspections that pages request.
     pub subscriptions: Subscriptions,
+    /// Measurements of the devices.
+    pub telemetry: DeviceTelemetry,
+    /// The fleet as pages last asked for it.
+    pub overview: Arc<Overview>,
     feed: Feed,
     /// Checkpoints that workers upload.
     pub uploads: Uploads,
@@ -57,6 +67,8 @@ impl Workers {
             fleet,
             pending: Arc::new(Pending::new(now_ms())),
             subscriptions,
+            telemetry: DeviceTelemetry::default(),
+            overview: Arc::default(),
             feed,
             uploads: Uploads::default(),
             data,
@@ -67,5 +79,12 @@ impl Workers {
     /// Whether a device is one of this machine, whose worker uses the folder of the lab.
     pub fn is_local(&self, device: &DeviceId) -> bool {
         worker::lock_path(&self.data, device).exists()
+    }
+
+    /// Notes a heartbeat of a worker, with the measurement that came before it.
+    fn heartbeat(&self, device: &DeviceId, load: DeviceLoad, notes: &Notes) {
+        let Some(kind) = self.fleet.heartbeat(device, load) else { return };
+        let (telemetry, clock_ahead_ms) = notes.telemetry();
+        self.telemetry.measured(device, kind, telemetry, clock_ahead_ms, now_ms());
     }
 }

@@ -293,6 +293,10 @@ pub struct FleetDevice {
     /// Description by its worker.
     pub info: DeviceInfo,
     pub worker: WorkerId,
+    /// Pool of its worker.
+    pub pool: String,
+    /// Whether its worker takes no new run.
+    pub is_draining: bool,
     /// Whether its worker is connected.
     pub is_connected: bool,
     /// Time of its last heartbeat, ms since 1970.

@@ -1,4 +1,6 @@
-//! Health for load balancers, and metrics for Prometheus.
+//! Health for load balancers, and metrics for Prometheus. [`device`]: those of the devices.
+
+mod device;
 
 use std::fmt::Write as _;
 
@@ -11,6 +13,8 @@ use wire::RunState;
 use crate::auth::Viewer;
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::live::clock::now_ms;
+use crate::workers::telemetry::overview;
 
 /// Whether the server and its store answer.
 pub async fn health(State(lab): State<Lab>) -> Response {
@@ -55,6 +59,7 @@ pub async fn metrics(_: Viewer, State(lab): State<Lab>) -> Result<Response, ApiE
     for device in lab.workers.fleet.views() {
         text.value(&format!("{{device=\"{}\"}}", device.info.id), f64::from(u8::from(device.is_connected)));
     }
+    device::write(&mut text, &overview::state(&lab.workers).await?, now_ms());
     text.family("kindling_worker_memory_bytes", "gauge", "Resident memory of a device's worker.");
     for device in lab.workers.fleet.views() {
         text.value(&format!("{{device=\"{}\"}}", device.info.id), device.load.process_bytes as f64);

@@ -16,7 +16,7 @@ use super::log::log_errors;
 use super::openapi::Document;
 use super::{
     checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, hub, inspections, lab,
-    metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, tokens, transfer, uploads,
+    metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, telemetry, tokens, transfer, uploads,
     workers,
 };
 use crate::error::ApiError;
@@ -113,6 +113,8 @@ fn data_routes() -> OpenApiRouter<Lab> {
     OpenApiRouter::new()
         .routes(routes!(lab::get_lab))
         .routes(routes!(lab::list_devices))
+        .routes(routes!(telemetry::get_fleet))
+        .routes(routes!(telemetry::get_device_history))
         .routes(routes!(lab::list_jobs))
         .routes(routes!(lab::cancel_job))
         .routes(routes!(checks::list_checks))

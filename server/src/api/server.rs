@@ -16,6 +16,7 @@ use crate::lab::open::{ServeError, open_store};
 use crate::lab::settings::Settings;
 use crate::live::clock::now_ms;
 use crate::runs::queue;
+use crate::workers::telemetry::{keeping, usage};
 use crate::workers::{liveness, local};
 
 /// How long open requests may take to end.
@@ -56,6 +57,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     // Without receivers nothing is left to stop.
     let _ = stop.send(true);
     shut_down_idle_workers(&lab).await;
+    keeping::save(&lab.workers.telemetry, lab.store(), true).await;
     match tokio::time::timeout(END_WITHIN, serving).await {
         Ok(Ok(Err(source))) => Err(ServeError::Serve(source)),
         _ => Ok(()),
@@ -79,6 +81,8 @@ fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     built_in::generate(&lab.data);
     tokio::spawn(queue::serve(lab.clone()));
     tokio::spawn(liveness::watch(lab.workers.clone()));
+    tokio::spawn(usage::account(lab.workers.clone()));
+    tokio::spawn(keeping::keep(lab.workers.telemetry.clone(), lab.store().clone()));
     if lab.settings.starts_workers {
         tokio::spawn(local::keep(lab.workers.clone(), stopping.clone()));
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use store::WorkerRecord;
 use tokio::sync::mpsc;
 use wire::control::command::NumberedCommand;
-use wire::device::{DeviceInfo, DeviceLoad, DeviceView};
+use wire::device::{DeviceInfo, DeviceKind, DeviceLoad, DeviceView};
 use wire::fleet::LOCAL_POOL;
 use wire::inspect::request::Inspection;
 use wire::run::history::Past;
@@ -162,12 +162,13 @@ impl Fleet {
         self.lock().values().filter(|member| member.view.is_connected && member.view.pool == pool).count() as u32
     }
 
-    /// Notes a heartbeat.
-    pub fn heartbeat(&self, device: &DeviceId, load: DeviceLoad) {
-        if let Some(member) = self.lock().get_mut(device) {
-            member.view.load = load;
-            member.view.seen_ms = now_ms();
-        }
+    /// Notes a heartbeat. Returns the kind of the device.
+    pub fn heartbeat(&self, device: &DeviceId, load: DeviceLoad) -> Option<DeviceKind> {
+        let mut members = self.lock();
+        let member = members.get_mut(device)?;
+        member.view.load = load;
+        member.view.seen_ms = now_ms();
+        Some(member.view.info.kind)
     }
 
     /// Devices whose worker is connected, trains nothing and does not drain.
@@ -308,7 +309,6 @@ impl Fleet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::device::DeviceKind;
 
     fn connection(worker: &str, number: u64) -> Connection {
         let device = DeviceInfo {

@@ -171,7 +171,7 @@ async fn read_all(
     loop {
         match next(&mut stream, &notes).await.and_then(|bytes| decode(&bytes)) {
             Ok(FromWorker::Heartbeat { load }) => {
-                workers.fleet.heartbeat(&device, load);
+                workers.heartbeat(&device, load, &notes);
                 workers.feed.lab_changed();
             }
             Ok(message) => {

@@ -1,10 +1,11 @@
-//! What a worker notes beside its reports: its clock, by which the times of its reports become those of this machine, and the work that keeps
-//! its run from training, which is shown as the message of the run; and its log.
+//! What a worker notes beside its reports: its clock, by which the times of its reports become those of this machine, the work that keeps
+//! its run from training, which is shown as the message of the run, its log, and measurements.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use store::StoreError;
 use tokio::sync::Notify;
+use wire::telemetry::Telemetry;
 use wire::transport::link::{Item, Report};
 use wire::transport::note::{Activity, WorkerNote};
 use wire::{Event, RunSummary};
@@ -35,21 +36,32 @@ struct Noted {
     ahead_ms: Option<i64>,
     /// The newest activity.
     activity: Option<Activity>,
+    /// The newest measurement, until it is taken.
+    telemetry: Option<Telemetry>,
 }
 
 impl Notes {
     /// Reads a note. An unreadable one is that of another version and changes nothing.
     pub(super) fn take(&self, text: &str) {
-        let Ok(WorkerNote { clock_ms, activity, log }) = serde_json::from_str(text) else { return };
+        let Ok(WorkerNote { clock_ms, activity, log, telemetry }) = serde_json::from_str(text) else { return };
         self.log.add(log);
         if let Some(clock_ms) = clock_ms {
             self.set_clock(clock_ms, now_ms());
+        }
+        if let Some(telemetry) = telemetry {
+            self.lock().telemetry = Some(telemetry.checked());
         }
         let activity = activity.filter(|activity| activity.what.len() <= MAX_BYTES);
         let before = std::mem::replace(&mut self.lock().activity, activity.clone());
         if before != activity {
             self.changed.notify_one();
         }
+    }
+
+    /// The newest measurement, once, and the worker's clock minus this machine's, ms.
+    pub(super) fn telemetry(&self) -> (Option<Telemetry>, Option<i64>) {
+        let mut noted = self.lock();
+        (noted.telemetry.take(), noted.ahead_ms.map(|ahead| ahead.saturating_neg()))
     }
 
     /// The newest activity, once it has changed.

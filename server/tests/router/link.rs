@@ -109,7 +109,7 @@ impl FarWorker {
         }
     }
 
-    fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         now_ms() + self.off_ms
     }
 

@@ -17,6 +17,7 @@ mod proxies;
 mod refusals;
 mod scenarios;
 mod steering;
+mod telemetry;
 mod tokens;
 mod transfer;
 mod uploads;
