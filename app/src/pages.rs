@@ -3,6 +3,7 @@
 
 mod compare;
 mod data;
+mod fleet;
 mod lab;
 mod new_run;
 mod parts;

@@ -1,10 +1,10 @@
-//! The route of the page and the history of the browser. Eight pages without nesting need no router library. Links are
+//! The route of the page and the history of the browser. Ten pages without nesting need no router library. Links are
 //! plain `<a href>`; clicks on them are handled here.
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
-use wire::RunId;
+use wire::{DeviceId, RunId};
 
 use crate::base::{at, open_path, path_of};
 use crate::components::isolated;
@@ -24,6 +24,10 @@ pub(crate) enum Route {
     Playground,
     /// Account, theme, tokens.
     Settings,
+    /// All machines and devices.
+    Fleet,
+    /// One device.
+    Device(DeviceId),
     /// One run.
     Run(RunId),
     /// The X-ray of a run; the query has the location in the model.
@@ -42,6 +46,8 @@ impl Route {
             ["compare"] => Self::Compare,
             ["playground"] => Self::Playground,
             ["settings"] => Self::Settings,
+            ["fleet"] => Self::Fleet,
+            ["fleet", device] => device.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Device),
             ["runs", run] => run.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Run),
             ["runs", run, "xray"] => run.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Xray),
             _ => Self::Unknown(path.to_owned()),
@@ -66,6 +72,8 @@ impl Route {
             Self::Compare => "Compare · Kindling".into(),
             Self::Playground => "Playground · Kindling".into(),
             Self::Settings => "Settings · Kindling".into(),
+            Self::Fleet => "Fleet · Kindling".into(),
+            Self::Device(device) => format!("{device} · Kindling"),
             Self::Run(run) => format!("{} · Kindling", named(run)),
             Self::Xray(run) => format!("X-ray of {} · Kindling", named(run)),
             Self::Unknown(_) => "Not found · Kindling".into(),
@@ -76,6 +84,11 @@ impl Route {
 /// The address of the page of a run.
 pub(crate) fn run_path(run: &RunId) -> String {
     at(&format!("/runs/{run}"))
+}
+
+/// The address of the page of a device.
+pub(crate) fn device_path(device: &DeviceId) -> String {
+    at(&format!("/fleet/{device}"))
 }
 
 /// The address of the X-ray page of a run; a query may follow.

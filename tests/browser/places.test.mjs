@@ -36,7 +36,7 @@ test("no page scrolls sideways on a phone, and every control of a run is visible
     const inside = await page.evaluate(() => document.documentElement.scrollWidth);
     assert.ok(inside <= width, `${path} is ${inside} px wide on ${width}`);
   };
-  for (const path of ["/", `/runs/${run}`, "/start", "/data", "/settings", `/compare?runs=${run}`, `/playground?run=${run}`]) {
+  for (const path of ["/", `/runs/${run}`, "/start", "/data", "/settings", "/fleet", "/fleet/cpu", `/compare?runs=${run}`, `/playground?run=${run}`]) {
     await fits(path);
   }
   for (const view of ["overview", "attention", "logit_lens", "neurons", "weights", "embedding", "interventions", "emergence"]) {

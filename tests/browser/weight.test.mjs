@@ -44,6 +44,7 @@ const pages = () => [
   [`/runs/${run}/xray`, ".view"],
   ["/start", "main.page h1"],
   [`/compare?runs=${run}`, "main.page h1"],
+  ["/fleet", ".fleet-device"],
 ];
 
 test("the first visit stays below its limit", async (t) => {

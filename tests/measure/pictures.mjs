@@ -40,6 +40,8 @@ function addresses(run) {
     "new-run": "/start",
     data: "/data",
     settings: "/settings",
+    fleet: "/fleet",
+    device: "/fleet/cpu",
     run: `/runs/${run}`,
     compare: `/compare?runs=${run}`,
     playground: `/playground?run=${run}`,

@@ -1,14 +1,14 @@
 //! A small curve without axes, drawn by `figure`.
 
-use figure::{Role, Shape, Size, sparkline};
+use figure::{Role, Shape, Size, sparkline, sparkline_between};
 use leptos::prelude::*;
 
 const SIZE: Size = Size::new(112.0, 28.0);
 
-/// The sparkline of a loss; an empty box of the same size without points. The style sheet sets its colour.
+/// A small curve, such as that of a loss; an empty box of the same size without points. The style sheet sets its colour.
 #[component]
 pub(crate) fn Sparkline(
-    /// Values from the first step to the last.
+    /// Values in order; a gap where one is not finite.
     #[prop(into)]
     values: Signal<Vec<f32>>,
     /// Name for screen readers.
@@ -17,8 +17,14 @@ pub(crate) fn Sparkline(
     /// Whether its end glows, because it moves now.
     #[prop(into)]
     is_live: Signal<bool>,
+    /// Values at its bottom and top; by default the lowest and the highest.
+    #[prop(optional)]
+    ends: Option<(f64, f64)>,
 ) -> impl IntoView {
-    let scene = move || sparkline(&values.read(), SIZE, Role::Ink, is_live.get());
+    let scene = move || match ends {
+        Some(ends) => sparkline_between(ends, &values.read(), SIZE, Role::Ink, is_live.get()),
+        None => sparkline(&values.read(), SIZE, Role::Ink, is_live.get()),
+    };
     view! {
         <svg
             class="sparkline"

@@ -9,6 +9,7 @@ use leptos::wasm_split::{SplitLoaderError, wasm_split};
 
 use super::compare::ComparePage;
 use super::data::DataPage;
+use super::fleet::{DevicePage, FleetPage};
 use super::new_run::NewRunPage;
 use super::playground::PlaygroundPage;
 use super::run::RunPage;
@@ -28,6 +29,8 @@ pub(crate) enum Part {
     Run,
     /// The X-ray of a run.
     Xray,
+    /// The fleet and its devices.
+    Fleet,
     /// The other pages: a new run, the datasets, a comparison, the playground, the settings.
     Tools,
 }
@@ -39,6 +42,7 @@ impl Part {
             Route::Lab | Route::Unknown(_) => None,
             Route::Run(_) => Some(Self::Run),
             Route::Xray(_) => Some(Self::Xray),
+            Route::Fleet | Route::Device(_) => Some(Self::Fleet),
             Route::NewRun | Route::Data | Route::Compare | Route::Playground | Route::Settings => Some(Self::Tools),
         }
     }
@@ -48,6 +52,7 @@ impl Part {
         match self {
             Self::Run => Box::pin(run_part()),
             Self::Xray => Box::pin(xray_part()),
+            Self::Fleet => Box::pin(fleet_part()),
             Self::Tools => Box::pin(tools_part()),
         }
     }
@@ -65,6 +70,15 @@ fn run_part() -> Result<Build, SplitLoaderError> {
 fn xray_part() -> Result<Build, SplitLoaderError> {
     Ok(|route| match route {
         Route::Xray(run) => view! { <XrayPage run /> }.into_any(),
+        _ => ().into_any(),
+    })
+}
+
+#[wasm_split(fleet, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn fleet_part() -> Result<Build, SplitLoaderError> {
+    Ok(|route| match route {
+        Route::Fleet => view! { <FleetPage /> }.into_any(),
+        Route::Device(device) => view! { <DevicePage device /> }.into_any(),
         _ => ().into_any(),
     })
 }

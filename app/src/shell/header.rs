@@ -10,11 +10,12 @@ use crate::route::{Route, Router, run_path, xray_path};
 use crate::session::Session;
 
 /// The pages beside the Lab: route, path, name, content.
-fn pages() -> [(Route, &'static str, &'static str, &'static str); 4] {
+fn pages() -> [(Route, &'static str, &'static str, &'static str); 5] {
     [
         (Route::Compare, "/compare", "Compare", "Losses and plans of several runs"),
         (Route::Playground, "/playground", "Playground", "Complete a prompt with a checkpoint"),
         (Route::Data, "/data", "Data", "Datasets and tokenizers"),
+        (Route::Fleet, "/fleet", "Fleet", "Machines and devices: load, temperature, usage and findings"),
         (Route::Settings, "/settings", "Settings", "Account, theme and access tokens"),
     ]
 }
@@ -23,7 +24,12 @@ fn pages() -> [(Route, &'static str, &'static str, &'static str); 4] {
 pub(super) fn Header() -> impl IntoView {
     let router = expect_context::<Router>();
     let session = expect_context::<Session>();
-    let is_at = move |route: Route| move || (router.route.get() == route).then_some("page");
+    let is_at = move |route: Route| {
+        move || {
+            let at = router.route.get();
+            (at == route || route == Route::Fleet && matches!(at, Route::Device(_))).then_some("page")
+        }
+    };
     let is_lab = move || matches!(router.route.get(), Route::Lab | Route::Run(_) | Route::Xray(_)).then_some("page");
     view! {
         <header class="top">

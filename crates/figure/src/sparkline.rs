@@ -3,11 +3,18 @@
 use crate::axis::{Scale, ScaleKind};
 use crate::scene::{Fill, Point, Role, Scene, Shape, Size, Stroke};
 
-/// Values evenly along a small drawing; gaps for non-finite values; a dot at the end of a live one.
+/// Values evenly along a small drawing; gaps for non-finite values; a dot at the end of a live one. The lowest value is at the bottom and the
+/// highest at the top.
 pub fn sparkline(points: &[f32], size: Size, role: Role, is_live: bool) -> Scene {
+    let finite = points.iter().filter(|value| value.is_finite()).map(|value| f64::from(*value));
+    let ends = finite.fold((f64::NAN, f64::NAN), |(low, high), value| (value.min(low), value.max(high)));
+    sparkline_between(ends, points, size, role, is_live)
+}
+
+/// As [`sparkline`], with fixed values at the bottom and at the top.
+pub fn sparkline_between((low, high): (f64, f64), points: &[f32], size: Size, role: Role, is_live: bool) -> Scene {
     let margin = 3.0;
     let finite = || points.iter().filter(|value| value.is_finite()).map(|value| f64::from(*value));
-    let (low, high) = finite().fold((f64::NAN, f64::NAN), |(low, high), value| (value.min(low), value.max(high)));
     let y = Scale::new(ScaleKind::Linear, low, high);
     let (width, height) = ((size.width - 2.0 * margin).max(0.0), (size.height - 2.0 * margin).max(0.0));
     let last = points.len().saturating_sub(1).max(1) as f64;

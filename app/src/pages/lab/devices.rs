@@ -7,7 +7,7 @@ use wire::device::{DeviceKind, DeviceView};
 use crate::components::number::{ago, bytes};
 use crate::components::{Number, Progress, run_name};
 use crate::net::live::Live;
-use crate::route::run_path;
+use crate::route::{device_path, run_path};
 
 /// All devices of the lab.
 #[component]
@@ -68,7 +68,9 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
         let is_training = device.run.is_some() && device.is_connected;
         view! {
             <article class="sheet padded device">
-                <h3 title=info.name.clone()>{info.name.clone()}</h3>
+                <h3 title=info.name.clone()>
+                    <a href=device_path(&info.id) aria-label=format!("{}, on the Fleet page", info.name)>{info.name.clone()}</a>
+                </h3>
                 <p class="small dim" title=format!("Device {}, backend Burn ({}), on the machine {}", info.id, info.backend, device.host)>
                     {format!("{} · {kind} · host {}", info.id, device.host)}
                 </p>

@@ -1,0 +1,86 @@
+//! The fleet and its workers as they were last fetched. The page polls, because telemetry is sent to nobody who does not look at it; the
+//! server encodes one answer a second for all pages.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::DeviceId;
+use wire::fleet::WorkerView;
+use wire::telemetry::{FleetDevice, FleetState};
+
+use crate::components::interval::every;
+use crate::net::api::{ApiFailure, fleet};
+
+const EVERY: Duration = Duration::from_secs(4);
+
+/// The fleet, in the context of the page.
+#[derive(Clone, Copy)]
+pub(super) struct FleetFeed {
+    pub(super) state: RwSignal<Option<FleetState>>,
+    /// Why the last request failed.
+    pub(super) failure: RwSignal<Option<ApiFailure>>,
+    /// Workers that have joined, connected or not.
+    pub(super) workers: RwSignal<Vec<WorkerView>>,
+}
+
+impl FleetFeed {
+    /// Fetches now, and periodically while the page is visible.
+    pub(super) fn start() -> Self {
+        let feed = Self { state: RwSignal::new(None), failure: RwSignal::new(None), workers: RwSignal::new(vec![]) };
+        feed.fetch();
+        every(EVERY, move || {
+            if !document().hidden() {
+                feed.fetch();
+            }
+        });
+        feed
+    }
+
+    pub(super) fn fetch(self) {
+        spawn_local(async move {
+            match fleet::state().await {
+                Ok(state) => {
+                    self.state.try_set(Some(state));
+                    self.failure.try_set(None);
+                }
+                // What was fetched before stays; the bar at the top says since when the server is unreachable.
+                Err(failure) => drop(self.failure.try_set(Some(failure))),
+            }
+        });
+        self.fetch_workers();
+    }
+
+    pub(super) fn fetch_workers(self) {
+        spawn_local(async move {
+            // Without them the devices are shown all the same, with the names of their workers missing.
+            if let Ok(workers) = fleet::workers().await
+                && self.workers.try_with_untracked(|known| *known != workers) == Some(true)
+            {
+                self.workers.try_set(workers);
+            }
+        });
+    }
+
+    /// Host names: those with findings first, then by name.
+    pub(super) fn hosts(self) -> Vec<String> {
+        let state = self.state.read();
+        let mut machines: Vec<_> = state.iter().flat_map(|state| &state.machines).collect();
+        machines.sort_by_key(|machine| std::cmp::Reverse(machine.finding_count()));
+        machines.into_iter().map(|machine| machine.host.clone()).collect()
+    }
+
+    /// A device, which keeps its last values after it has left the list.
+    pub(super) fn device(self, id: DeviceId) -> Memo<Option<FleetDevice>> {
+        Memo::new(move |before: Option<&Option<FleetDevice>>| {
+            let state = self.state.read();
+            let found = state.as_ref().and_then(|state| state.device(&id)).map(|(_, device)| device.clone());
+            found.or_else(|| before.cloned().flatten())
+        })
+    }
+
+    /// The worker of a device, once known.
+    pub(super) fn worker(self, id: DeviceId) -> Memo<Option<WorkerView>> {
+        Memo::new(move |_| self.workers.read().iter().find(|worker| worker.device == id).cloned())
+    }
+}
