@@ -7,6 +7,7 @@
 //! - [`notice`]: HTML pages that the server writes itself.
 
 mod answer;
+pub mod backups;
 pub mod checkpoints;
 pub mod checks;
 pub mod commands;

@@ -3,6 +3,7 @@
 //!
 //! Usage errors print clap's message and end the program with status 2, failures with status 1.
 
+pub mod backup;
 pub mod bench;
 pub mod check;
 pub mod complete;
@@ -16,6 +17,7 @@ pub mod join;
 mod memory;
 mod progress_bar;
 pub mod reference;
+pub mod restore;
 pub mod serve;
 pub mod status;
 #[cfg(unix)]
@@ -28,6 +30,7 @@ pub mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use backup::BackupArgs;
 pub use bench::BenchArgs;
 pub use check::{CheckArgs, CheckPartArgs};
 pub use complete::CompleteArgs;
@@ -37,6 +40,7 @@ pub use export::ExportArgs;
 pub use inspect::InspectArgs;
 pub use join::JoinArgs;
 pub use reference::ReferenceArgs;
+pub use restore::RestoreArgs;
 pub use serve::ServeArgs;
 pub use status::StatusArgs;
 #[cfg(unix)]
@@ -80,6 +84,8 @@ pub enum Subcommand {
     Join(JoinArgs),
     Token(TokenArgs),
     Export(ExportArgs),
+    Backup(BackupArgs),
+    Restore(RestoreArgs),
     Devices(DevicesArgs),
     Check(CheckArgs),
     Bench(BenchArgs),

@@ -2,14 +2,17 @@
 //!
 //! - [`archive`], [`hf`] and [`series`] write exports; [`body`] streams them as responses;
 //! - [`import`] reads uploads: [`unpack`] archives of runs, [`imported_model`] models; [`hub`] fetches models;
+//! - [`backup`] writes a whole lab, [`restore`] reads it;
 //! - [`tarball`] is the file format of everything but series.
 
 pub mod archive;
+pub mod backup;
 pub mod body;
 pub mod hf;
 pub mod hub;
 pub mod import;
 pub mod imported_model;
+pub mod restore;
 pub mod series;
 pub mod tarball;
 pub mod unpack;

@@ -40,6 +40,8 @@ fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result
         Subcommand::Join(args) => runtime()?.block_on(args.run(log))?,
         Subcommand::Token(args) => runtime()?.block_on(args.run())?,
         Subcommand::Export(args) => runtime()?.block_on(args.run())?,
+        Subcommand::Backup(args) => runtime()?.block_on(args.run())?,
+        Subcommand::Restore(args) => runtime()?.block_on(args.run())?,
         Subcommand::Devices(args) => args.run()?,
         Subcommand::Check(args) => args.run()?,
         Subcommand::CheckPart(args) => args.run(began)?,

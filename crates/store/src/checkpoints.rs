@@ -93,6 +93,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::CheckpointNeeded`] if a fork starts from it, or if an unfinished run has no other to resume from.
     pub async fn delete_checkpoint(&self, run: &RunId, id: CheckpointId) -> Result<(), StoreError> {
+        let _shared = self.changes().read().await;
         let mut transaction = self.database().write().await?;
         let saved = database::checkpoints::list(&mut transaction, run).await?;
         if !saved.iter().any(|saved| saved.info.id == id) {

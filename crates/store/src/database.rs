@@ -15,6 +15,8 @@ pub(crate) mod unsynced;
 pub(crate) mod updates;
 pub(crate) mod workers;
 
+use std::cmp::Ordering;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,8 +46,9 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens or creates the file and applies the missing migrations.
-    pub(crate) async fn open(file: &Path) -> Result<Self, StoreError> {
+    /// Opens or creates the file and applies the missing migrations, after a copy of the file. `server` is the process that uses the file:
+    /// then it is not migrated.
+    pub(crate) async fn open(file: &Path, server: Option<u32>) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
@@ -65,7 +68,7 @@ impl Database {
             Box::pin(async move { Ok(is_usable) })
         });
         let writer = writer.connect_with(options.clone()).await?;
-        migrate(&writer).await?;
+        migrate(&writer, file, server).await?;
         let readers = pool(3).connect_with(options.synchronous(SqliteSynchronous::Normal)).await?;
         Ok(Self { writer, readers })
     }
@@ -85,6 +88,13 @@ impl Database {
         Ok(self.readers.begin().await?)
     }
 
+    /// Writes a copy of the committed state to a new file.
+    pub(crate) async fn copy_to(&self, file: &Path) -> Result<(), StoreError> {
+        let copy = sqlx::query("VACUUM INTO ?").bind(file.to_string_lossy());
+        copy.execute(&mut *self.readers.acquire().await?).await?;
+        Ok(())
+    }
+
     /// Waits for all connections to close, so that the file may be moved.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
@@ -97,18 +107,37 @@ pub(crate) async fn commit(transaction: Change) -> Result<(), StoreError> {
     Ok(transaction.commit().await?)
 }
 
-async fn migrate(writer: &SqlitePool) -> Result<(), StoreError> {
-    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
+async fn migrate(writer: &SqlitePool, file: &Path, server: Option<u32>) -> Result<(), StoreError> {
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(writer).await?;
     let known = MIGRATIONS.len() as i64;
-    if found > known {
-        return Err(StoreError::NewerSchema { found, known });
+    match (found.cmp(&known), server) {
+        (Ordering::Greater, _) => return Err(StoreError::NewerSchema { found, known }),
+        (Ordering::Equal, _) => return Ok(()),
+        (Ordering::Less, Some(pid)) => return Err(StoreError::OlderServer { pid }),
+        (Ordering::Less, None) if found > 0 => keep_copy(writer, file, found).await?,
+        (Ordering::Less, None) => {}
     }
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
     for migration in MIGRATIONS.iter().skip(found.max(0) as usize) {
         sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
     }
     set_schema(&mut transaction, known).await?;
     commit(transaction).await
+}
+
+/// Keeps the database as it was before a migration, as `lab.db.schema-1`. With it, the version of Kindling that wrote it can be used again.
+async fn keep_copy(writer: &SqlitePool, file: &Path, found: i64) -> Result<(), StoreError> {
+    let copy = file.with_added_extension(format!("schema-{found}"));
+    let fresh = copy.with_added_extension("new");
+    let failed = |source| StoreError::file(&copy, source);
+    for left in [&fresh, &copy] {
+        match std::fs::remove_file(left) {
+            Err(source) if source.kind() != ErrorKind::NotFound => return Err(failed(source)),
+            _ => {}
+        }
+    }
+    sqlx::query("VACUUM INTO ?").bind(fresh.to_string_lossy()).execute(writer).await?;
+    std::fs::rename(&fresh, &copy).map_err(failed)
 }
 
 async fn set_schema(connection: &mut SqliteConnection, schema: i64) -> Result<(), StoreError> {

@@ -98,6 +98,12 @@ pub enum StoreError {
         /// Newest schema of this version.
         known: i64,
     },
+    /// An older version of the server uses the folder.
+    #[error("the server of this folder (process {pid}) is an older version of Kindling: restart it with this version first")]
+    OlderServer {
+        /// The process.
+        pid: u32,
+    },
     /// Stored data cannot be decoded.
     #[error("{what} in the lab folder cannot be read: {source}")]
     Unreadable {

@@ -10,6 +10,8 @@ use crate::error::StoreError;
 
 /// The format that this version writes and reads.
 pub const FORMAT: u32 = 1;
+/// Name of the database in the folder.
+pub(crate) const DATABASE: &str = "lab.db";
 
 /// Checks a folder and changes nothing. Returns whether it is new, that is, has no lab.
 ///
@@ -21,7 +23,7 @@ pub(crate) fn check(dir: &Path) -> Result<bool, StoreError> {
         Ok(text) => text,
         // Development versions up to the first format wrote no number.
         Err(source) if source.kind() == ErrorKind::NotFound => {
-            return match dir.join("lab.db").exists() {
+            return match dir.join(DATABASE).exists() {
                 true => Err(StoreError::OlderFormat { dir: dir.to_owned(), found: 0, known: FORMAT }),
                 false => Ok(true),
             };

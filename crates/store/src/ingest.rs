@@ -64,6 +64,7 @@ impl Store {
     /// [`StoreError::Gap`] if reports are missing; [`StoreError::DiskFull`] and [`StoreError::RunFolderMissing`]: nothing was
     /// acknowledged, and the same call can be repeated.
     pub async fn ingest(&self, run: &RunId, first_seq: u64, items: Vec<Item>) -> Result<Ingested, StoreError> {
+        let _shared = self.changes().read().await;
         let state = self.ingest_state(run);
         let mut state = state.lock().await;
         self.ingest_in(&mut state, run, first_seq, items).await

@@ -9,13 +9,14 @@
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
 //! - `checkpoints` ids of checkpoints, `checkpoint_folders` their files, `readers` those that are being read, `retention` which are kept,
 //!   `origins` those from which forks start, `uploads` those that workers of other machines send, `sweep` removal after a crash;
-//! - `import` runs that were trained in another lab;
+//! - `import` runs that were trained in another lab; `backup` a consistent copy of the folder while it is in use;
 //! - `snapshots` inspection results kept during training, `snapshot_thinning` which are removed over the size limit;
 //! - `telemetry` the history of devices;
 //! - `lineage` the path of a run through its parents, `compare` the difference of two runs;
 //! - `series` the time series on disk: a pyramid of buckets for each, read at any zoom; `curves` queries of them;
 //! - `database` the only module that contains SQL.
 
+mod backup;
 mod checkpoint_folders;
 mod checkpoints;
 mod clock;
@@ -52,6 +53,7 @@ mod workers;
 
 pub use database::pools::PoolRecord;
 pub use database::queue::WaitingRun;
+pub use backup::{Backup, BackupFile};
 pub use database::tokens::{Identity, TokenInfo};
 pub use database::workers::WorkerRecord;
 pub use error::{JoinRefusal, StoreError};

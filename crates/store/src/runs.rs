@@ -203,6 +203,7 @@ impl Store {
     /// Purges the runs that were deleted before `before_ms`, with their files. Returns their ids. A run with a checkpoint from which
     /// a fork starts stays until that fork has one of its own or is purged too.
     pub async fn purge_deleted(&self, before_ms: i64) -> Result<Vec<RunId>, StoreError> {
+        let _shared = self.changes().read().await;
         let mut transaction = self.database().write().await?;
         let mut purged = vec![];
         for run in database::runs::deleted_before(&mut transaction, before_ms).await? {

@@ -13,7 +13,7 @@ use wire::{RunId, RunSummary};
 use crate::checkpoint_folders::CheckpointFolders;
 use crate::database::{self, Change, Connection, Database, commit};
 use crate::error::StoreError;
-use crate::format;
+use crate::format::{self, DATABASE};
 use crate::ingest_state::IngestState;
 use crate::lab_id;
 use crate::readers::CheckpointReaders;
@@ -34,6 +34,8 @@ struct Inner {
     ingest_states: Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<IngestState>>>>,
     checkpoint_folders: CheckpointFolders,
     checkpoint_readers: CheckpointReaders,
+    /// Shared by whoever changes files and database together; a backup takes it alone.
+    changes: tokio::sync::RwLock<()>,
     /// Locked while snapshots are moved into files.
     snapshot_writer: tokio::sync::Mutex<()>,
     /// Background tasks that [`Store::close`] waits for.
@@ -59,7 +61,7 @@ impl Store {
             format::write(dir)?;
         }
         let id = lab_id::read_or_create(dir)?;
-        let database = Database::open(&dir.join("lab.db")).await?;
+        let database = Database::open(&dir.join(DATABASE), None).await?;
         let series_files = Arc::new(SeriesFiles::new(dir.join("series")));
         let store = Self::with(dir, id, database, series_files, Some(lock));
         store.redo_unsynced().await?;
@@ -80,6 +82,7 @@ impl Store {
                 ingest_states,
                 checkpoint_folders,
                 checkpoint_readers,
+                changes: Default::default(),
                 snapshot_writer: Default::default(),
                 tasks: Mutex::default(),
                 _lock: lock,
@@ -91,14 +94,15 @@ impl Store {
     /// the server would not see it.
     ///
     /// # Errors
-    /// [`StoreError::NoLab`] if no server has used the folder; [`StoreError::OlderFormat`], [`StoreError::NewerFormat`].
+    /// [`StoreError::NoLab`] if no server has used the folder; [`StoreError::OlderFormat`], [`StoreError::NewerFormat`];
+    /// [`StoreError::OlderServer`] if the server that uses the folder is an older version.
     pub async fn open_access(dir: &Path) -> Result<Self, StoreError> {
-        let file = dir.join("lab.db");
+        let file = dir.join(DATABASE);
         if format::check(dir)? || !file.exists() {
             return Err(StoreError::NoLab { dir: dir.to_owned() });
         }
         let id = lab_id::read_or_create(dir)?;
-        let database = Database::open(&file).await?;
+        let database = Database::open(&file, holder(dir)).await?;
         let series_files = Arc::new(SeriesFiles::new(dir.join("series")));
         Ok(Self::with(dir, id, database, series_files, None))
     }
@@ -144,6 +148,10 @@ impl Store {
 
     pub(crate) fn checkpoint_folders(&self) -> &CheckpointFolders {
         &self.inner.checkpoint_folders
+    }
+
+    pub(crate) fn changes(&self) -> &tokio::sync::RwLock<()> {
+        &self.inner.changes
     }
 
     pub(crate) fn checkpoint_readers(&self) -> &CheckpointReaders {

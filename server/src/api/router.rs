@@ -15,7 +15,7 @@ use wire::transport::transfer::MAX_PART_BYTES;
 use super::log::log_errors;
 use super::openapi::Document;
 use super::{
-    checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, hub, inspections, lab,
+    backups, checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, hub, inspections, lab,
     metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, telemetry, tokens, transfer, uploads,
     workers,
 };
@@ -112,6 +112,8 @@ fn run_routes() -> OpenApiRouter<Lab> {
 fn data_routes() -> OpenApiRouter<Lab> {
     OpenApiRouter::new()
         .routes(routes!(lab::get_lab))
+        .routes(routes!(backups::back_up))
+        .routes(routes!(lab::get_disk))
         .routes(routes!(lab::list_devices))
         .routes(routes!(telemetry::get_fleet))
         .routes(routes!(telemetry::get_device_history))

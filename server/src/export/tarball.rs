@@ -12,7 +12,7 @@ use crate::error::ApiError;
 /// Maximum number of members that are read.
 const MEMBERS: usize = 200_000;
 /// Block size of the tar format, bytes.
-const BLOCK: u64 = 512;
+pub(super) const BLOCK: u64 = 512;
 
 /// One file of a tar file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,7 +167,7 @@ pub fn copy(path: &str, bytes: u64, content: &mut dyn Read, to: &Path) -> Result
 }
 
 /// The path with `/` between plain names; `None` if it is empty, absolute or leads out of its folder.
-fn plain_path(name: &str) -> Option<String> {
+pub(super) fn plain_path(name: &str) -> Option<String> {
     if name.contains(['\\', '\0']) {
         return None;
     }

@@ -76,10 +76,19 @@ pub fn server_of(data: &Path) -> Option<ServerProcess> {
 
 /// The address that browsers open, as the last server wrote it.
 pub fn read_browser_address(data: &Path) -> Option<String> {
-    let text = fs::read(data.join("workers").join("server.json")).ok()?;
-    let value = serde_json::from_slice::<serde_json::Value>(&text).ok()?;
+    let value = read_addresses(data)?;
     // Earlier versions wrote `url` alone.
     value.get("browser_url").or(value.get("url"))?.as_str().map(str::to_owned)
+}
+
+/// The address for programs on this machine, as the last server wrote it.
+pub fn read_address(data: &Path) -> Option<String> {
+    read_addresses(data)?.get("url")?.as_str().map(str::to_owned)
+}
+
+fn read_addresses(data: &Path) -> Option<serde_json::Value> {
+    let text = fs::read(data.join("workers").join("server.json")).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 /// Keeps one worker running on each device of this machine until `stopping`.

@@ -58,7 +58,7 @@ pub(crate) fn check_same(client: &Client, run: &str, uninterrupted: &str) {
     assert_eq!(saved.len(), distinct.len(), "no checkpoint is in the journal twice");
 }
 
-fn uninterrupted(client: &Client, spec: &Value) -> String {
+pub(crate) fn uninterrupted(client: &Client, spec: &Value) -> String {
     let run = client.start_run(spec);
     client.wait_state(&run, 120 + 10 * kills(), RunState::Finished);
     run
