@@ -88,6 +88,7 @@ fn SignedIn() -> impl IntoView {
         <a class="skip" href="#page">"Skip to the content"</a>
         <Header />
         <DisconnectedBar />
+        <LowDiskBar />
         <div id="page" class:stale=is_stale>
             {move || {
                 let route = router.route.get();
@@ -156,6 +157,27 @@ fn DisconnectedBar() -> impl IntoView {
         message().map(|(title, message)| {
             view! {
                 <div class="bar" role="status"><strong>{title}</strong>{message}</div>
+            }
+        })
+    }
+}
+
+/// Shows that the disk of the server may soon be full.
+#[component]
+fn LowDiskBar() -> impl IntoView {
+    let live = expect_context::<Live>();
+    let low = Memo::new(move |_| {
+        let space = live.lab.read().as_ref().and_then(|lab| lab.disk).filter(|space| space.is_low())?;
+        Some(number::bytes(space.free_bytes))
+    });
+    move || {
+        low.get().map(|free| {
+            view! {
+                <div class="bar" role="status">
+                    <strong>"The server's disk is almost full: "</strong>
+                    {format!("{free} are free. Runs pause when their reports cannot be written. ")}
+                    <a href=at("/settings") title="What uses the disk, by kind and by run">"See what uses it"</a>
+                </div>
             }
         })
     }

@@ -3,13 +3,16 @@
 //! - [`corpora`]: the engine's functions on datasets, each on a separate thread (`background`); [`jobs`]: long work as pages follow it;
 //! - [`upload`]: files of a request; [`staged`]: uploads that wait to be imported; [`catalogue`] and [`download`]: datasets that are fetched; [`hub`]: those of the Hugging Face hub; [`built_in`]: datasets that are generated.
 //!
+//! [`disk`]: free space; [`disk_use`]: what uses the rest.
+//!
 //! [`engine::data`] reads, tokenizes and generates text.
 
 pub(crate) mod background;
 pub mod built_in;
 pub mod catalogue;
 pub mod corpora;
-pub(crate) mod disk;
+pub mod disk;
+pub mod disk_use;
 pub mod download;
 pub mod hub;
 pub mod jobs;

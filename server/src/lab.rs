@@ -19,7 +19,8 @@ use std::time::Instant;
 use store::{Store, StoreError, WorkerRecord};
 use tokio::sync::watch;
 
-use crate::data::Data;
+use crate::data::disk_use::DiskUses;
+use crate::data::{Data, disk};
 use crate::live::page_socket::PageContext;
 use crate::live::polling::Polls;
 use crate::live::{Feed, LabStates};
@@ -41,6 +42,8 @@ pub struct LabParts {
     pub workers: Workers,
     /// Datasets and jobs.
     pub data: Data,
+    /// What uses the disk of the folder.
+    pub disk_uses: DiskUses,
     /// The lab in one message.
     pub states: Arc<LabStates>,
     /// Pages that cannot open a WebSocket.
@@ -62,8 +65,15 @@ impl Lab {
         let workers = Workers::new(feed.clone(), settings.data.clone(), settings.worker_timeout);
         let data = Data::new(settings.corpora(), settings.incoming(), settings.hub.clone(), feed.clone());
         let (fleet, jobs) = (workers.fleet.clone(), data.jobs.clone());
-        let states = LabStates::new(feed.clone(), Box::new(move || fleet.views()), Box::new(move || jobs.list()));
+        let folder = settings.data.clone();
+        let states = LabStates::new(
+            feed.clone(),
+            Box::new(move || fleet.views()),
+            Box::new(move || jobs.list()),
+            Box::new(move || disk::space(&folder)),
+        );
         Self(Arc::new(LabParts {
+            disk_uses: DiskUses::default(),
             states: Arc::new(states),
             polls: Polls::default(),
             slots: InferenceSlots::default(),

@@ -23,6 +23,7 @@ pub(crate) mod uploads;
 
 use wire::access::{Me, SignInInfo};
 use wire::control::event::EventRecord;
+use wire::disk::DiskUse;
 use wire::run::RunChange;
 use wire::transport::live::LabState;
 use wire::{Command, RunId, RunSpec, RunSummary, RunView};
@@ -54,6 +55,11 @@ pub(crate) async fn sign_out() -> Result<(), ApiFailure> {
 /// The state of the lab.
 pub(crate) async fn lab() -> Result<LabState, ApiFailure> {
     get("/lab").await
+}
+
+/// What uses the disk of the server.
+pub(crate) async fn disk() -> Result<DiskUse, ApiFailure> {
+    get("/disk").await
 }
 
 pub(crate) async fn create_run(spec: &RunSpec) -> Result<RunView, ApiFailure> {

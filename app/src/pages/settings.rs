@@ -1,7 +1,8 @@
-//! The Settings page: the account, the theme, access tokens ([`tokens`]), device checks ([`checks`]), and the addresses
+//! The Settings page: the account, the theme, access tokens ([`tokens`]), device checks ([`checks`]), the disk ([`disk`]), and the addresses
 //! for programs.
 
 mod checks;
+mod disk;
 mod tokens;
 
 use leptos::prelude::*;
@@ -15,6 +16,7 @@ use crate::net::api;
 use crate::session::{Session, SignIn};
 use crate::theme::{Choice, Theme};
 use checks::DeviceChecks;
+use disk::Disk;
 use tokens::Tokens;
 
 #[component]
@@ -28,6 +30,7 @@ pub(crate) fn SettingsPage() -> impl IntoView {
             <ThemeChoice />
             {move || if is_admin.get() { view! { <Tokens /> }.into_any() } else { view! { <AccessNote /> }.into_any() }}
             <DeviceChecks />
+            <Disk />
             <Programs />
         </main>
     }

@@ -3,7 +3,7 @@
 //!
 //! From the bottom up; a module uses only those above it in this list:
 //!
-//! - [`id`], [`error`], [`encode`], [`access`] (roles and tokens), [`device`], [`fleet`] (pools, workers, join tokens), [`series`] (metrics:
+//! - [`id`], [`error`], [`encode`], [`access`] (roles and tokens), [`device`], [`disk`], [`fleet`] (pools, workers, join tokens), [`series`] (metrics:
 //!   names, units, buckets), [`number`];
 //! - [`model`]: the architecture of the decoder and its cost; [`data`]: datasets and tokenizers;
 //! - [`hyperparameters`]: every hyperparameter, its values and schedules;
@@ -19,6 +19,7 @@ pub mod completion;
 pub mod control;
 pub mod data;
 pub mod device;
+pub mod disk;
 pub mod encode;
 pub mod error;
 pub mod fleet;

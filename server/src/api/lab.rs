@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use wire::ApiErrorBody;
 use wire::data::corpus::Job;
 use wire::device::DeviceView;
+use wire::disk::DiskUse;
 use wire::transport::live::LabState;
 
 use super::extract::Path;
@@ -18,6 +19,13 @@ use crate::lab::Lab;
 #[utoipa::path(get, path = "/lab", tag = "lab", responses((status = 200, body = LabState)))]
 pub async fn get_lab(_: Viewer, State(lab): State<Lab>) -> Result<Json<LabState>, ApiError> {
     lab.states.now().await.map(Json)
+}
+
+/// Returns the free space of the disk and what the files of the lab take, by kind and by run; measured at most once a minute.
+#[utoipa::path(get, path = "/disk", tag = "lab", responses((status = 200, body = DiskUse)))]
+pub async fn get_disk(_: Viewer, State(lab): State<Lab>) -> Result<Json<DiskUse>, ApiError> {
+    let runs = lab.store().runs(true).await?;
+    lab.disk_uses.get(&lab.settings.data, runs).await.map(Json)
 }
 
 /// Lists the devices with their load and the run that each trains.

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use axum::http::StatusCode;
+use wire::disk::DiskSpace;
 
 use crate::error::ApiError;
 
@@ -12,8 +13,8 @@ use crate::error::ApiError;
 /// # Errors
 /// 507 for a disk with less space.
 pub(crate) fn check_space(folder: &Path, bytes: u64) -> Result<(), ApiError> {
-    match free_bytes(folder) {
-        Some(free) if free < bytes => {
+    match space(folder) {
+        Some(DiskSpace { free_bytes: free, .. }) if free < bytes => {
             let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
             Err(full(format!("the disk has {} MB free, and {} MB are needed", megabytes(free), megabytes(bytes))))
         }
@@ -34,15 +35,17 @@ fn full(message: String) -> ApiError {
         .hint("free some space on the disk and try again")
 }
 
+/// Space of the disk of a folder; `None` where the system does not say.
 #[cfg(unix)]
-fn free_bytes(folder: &Path) -> Option<u64> {
+pub fn space(folder: &Path) -> Option<DiskSpace> {
     // A folder that does not exist yet will be on the disk of the one above it.
     let existing = folder.ancestors().find(|folder| folder.exists())?;
     let disk = rustix::fs::statvfs(existing).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+    let [free_bytes, total_bytes] = [disk.f_bavail, disk.f_blocks].map(|blocks| blocks.saturating_mul(disk.f_frsize));
+    Some(DiskSpace { free_bytes, total_bytes })
 }
 
 #[cfg(not(unix))]
-fn free_bytes(_: &Path) -> Option<u64> {
+pub fn space(_: &Path) -> Option<DiskSpace> {
     None
 }

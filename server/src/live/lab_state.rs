@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use wire::data::corpus::Job;
 use wire::device::DeviceView;
+use wire::disk::DiskSpace;
 use wire::encode;
 use wire::transport::live::{LabState, ToPage};
 
@@ -19,19 +20,23 @@ pub(super) const LAB_EVERY: Duration = Duration::from_millis(250);
 /// Where a part of the state is read from.
 pub type Source<T> = Box<dyn Fn() -> Vec<T> + Send + Sync>;
 
+/// Where the free space is read from.
+pub type DiskSource = Box<dyn Fn() -> Option<DiskSpace> + Send + Sync>;
+
 /// Reads the state of the lab.
 pub struct LabStates {
     feed: Feed,
     devices: Source<DeviceView>,
     jobs: Source<Job>,
+    disk: DiskSource,
     /// Version, time and bytes of the last message.
     last: Mutex<Option<(u64, Instant, Bytes)>>,
 }
 
 impl LabStates {
-    /// Reads runs from the feed, and devices and jobs from the given functions.
-    pub fn new(feed: Feed, devices: Source<DeviceView>, jobs: Source<Job>) -> Self {
-        Self { feed, devices, jobs, last: Mutex::default() }
+    /// Reads runs from the feed, and the rest from the given functions.
+    pub fn new(feed: Feed, devices: Source<DeviceView>, jobs: Source<Job>, disk: DiskSource) -> Self {
+        Self { feed, devices, jobs, disk, last: Mutex::default() }
     }
 
     /// The state as of now.
@@ -40,7 +45,7 @@ impl LabStates {
     /// An error of the store.
     pub async fn now(&self) -> Result<LabState, ApiError> {
         let runs = self.feed.store.runs(true).await?;
-        Ok(LabState { runs, devices: (self.devices)(), jobs: (self.jobs)() })
+        Ok(LabState { runs, devices: (self.devices)(), jobs: (self.jobs)(), disk: (self.disk)() })
     }
 
     /// The state at `version` or a little before, encoded; with its version.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::control::event::EventRecord;
 use crate::data::corpus::Job;
 use crate::device::DeviceView;
+use crate::disk::DiskSpace;
 use crate::id::RunId;
 use crate::inspect::request::Inspection;
 use crate::inspect::update::InspectionUpdate;
@@ -89,4 +90,6 @@ pub struct LabState {
     pub devices: Vec<DeviceView>,
     /// Jobs of the server.
     pub jobs: Vec<Job>,
+    /// Space of the disk of the lab's folder, if the system says.
+    pub disk: Option<DiskSpace>,
 }
