@@ -5,6 +5,7 @@
 //! [`mod@lint`] checks the source; [`shell`] runs commands.
 
 mod compiler;
+mod deb;
 mod install;
 mod lint;
 mod package;
@@ -29,7 +30,8 @@ Tasks:
   lint [--docs]    Check formatting, line width, spelling, wording, module cycles and commit subjects; with --docs also the API
                    documentation
   page             Build only the page, into target/page
-  package          Build the page and the server, and pack the program for another machine, into target/package
+  package          Build the page and the server, and pack the program for another machine: an archive and, where dpkg-deb is
+                   installed, a Debian package, into target/package
   setup            Install the tools that the other tasks need
 
 Examples:

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::deb;
 use crate::server;
 use crate::shell::{Outcome, command, find_program, run, say, target_dir};
 
@@ -24,7 +25,13 @@ pub(crate) fn package() -> Outcome<()> {
     let bytes = size(&folder.join(&archive))?;
     let [built, stripped, packed] = [size(&program)?, size(&folder.join(name))?, bytes].map(|bytes| bytes as f64 / 1e6);
     say(&format!("{archive}: built {built:.1} MB, stripped {stripped:.1} MB, packed {packed:.1} MB"));
-    if bytes <= MAX_BYTES { Ok(()) } else { Err(format!("{archive} has {bytes} bytes; the limit is {MAX_BYTES}")) }
+    if bytes > MAX_BYTES {
+        return Err(format!("{archive} has {bytes} bytes; the limit is {MAX_BYTES}"));
+    }
+    if let Some(package) = deb::pack(&folder)? {
+        say(&format!("{}: {:.1} MB", package.display(), size(&package)? as f64 / 1e6));
+    }
+    Ok(())
 }
 
 /// Copies a program without its symbols, or with them if `strip` is not installed.
