@@ -4,6 +4,7 @@
 //! - [`router`]: all routes; [`openapi`]: their description; [`server`]: the process that serves them;
 //! - [`extract`]: bodies, paths and queries; [`log`]: errors in the log; [`reached`]: what proxies report; [`guard`]: hosts and
 //!   origins; [`headers`]: security headers;
+//! - [`listener`]: TLS connections;
 //! - [`notice`]: HTML pages that the server writes itself.
 
 mod answer;
@@ -22,6 +23,7 @@ pub mod hub;
 pub mod inspections;
 pub mod lab;
 mod leaving;
+pub mod listener;
 pub mod log;
 pub mod metrics;
 pub mod notice;

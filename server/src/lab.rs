@@ -3,8 +3,10 @@
 //!
 //! - [`settings`]: the settings of a server; [`open`]: opening its folder;
 //! - [`public_url`]: the address behind a proxy; [`network`]: addresses of proxies;
+//! - [`certificate`]: the certificate of a server that speaks TLS itself;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time.
 
+pub mod certificate;
 pub mod hosts;
 pub mod network;
 pub mod open;
@@ -18,6 +20,7 @@ use std::time::Instant;
 
 use store::{Store, StoreError, WorkerRecord};
 use tokio::sync::watch;
+use wire::fingerprint::Fingerprint;
 
 use crate::data::disk_use::DiskUses;
 use crate::data::{Data, disk};
@@ -52,6 +55,8 @@ pub struct LabParts {
     pub slots: InferenceSlots,
     /// Names that the server answers to.
     pub hosts: Hosts,
+    /// Fingerprint of the self-signed certificate, by which workers verify this server.
+    pub fingerprint: Option<Fingerprint>,
     /// Start time of this server.
     pub started: Instant,
     /// Changes when a token is revoked: open sockets then check theirs.
@@ -59,8 +64,8 @@ pub struct LabParts {
 }
 
 impl Lab {
-    /// The state of a server with these settings over this store.
-    pub fn new(settings: Settings, store: Store) -> Self {
+    /// The state of a server with these settings over this store; `fingerprint` is that of its self-signed certificate, if it has one.
+    pub fn new(settings: Settings, store: Store, fingerprint: Option<Fingerprint>) -> Self {
         let feed = Feed::new(store);
         let workers = Workers::new(feed.clone(), settings.data.clone(), settings.worker_timeout);
         let data = Data::new(settings.corpora(), settings.incoming(), settings.hub.clone(), feed.clone());
@@ -78,6 +83,7 @@ impl Lab {
             polls: Polls::default(),
             slots: InferenceSlots::default(),
             hosts: Hosts::new(settings.listen.ip(), settings.host_names()),
+            fingerprint,
             started: Instant::now(),
             revoked: watch::Sender::new(()),
             settings,

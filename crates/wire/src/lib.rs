@@ -22,6 +22,7 @@ pub mod device;
 pub mod disk;
 pub mod encode;
 pub mod error;
+pub mod fingerprint;
 pub mod fleet;
 pub mod hyperparameters;
 pub mod id;

@@ -6,6 +6,7 @@
 //! - [`config`] configuration, [`credentials`] how a machine that has joined a lab identifies itself, [`log`] the end of its log;
 //! - [`lock`] one worker per device, [`load`] load of the machine;
 //! - [`spool`] the reports of one run on disk, `outbox` the same shared between threads, [`reporter`] the training's side of it;
+//! - [`tls`] the verification of the server's certificate;
 //! - [`training`] a run on its thread, [`trainer`] the engine on that thread;
 //! - `telemetry` measurements of the device and the machine;
 //! - `leaving` signals, on which it suspends its run and ends;
@@ -25,6 +26,7 @@ pub mod reporter;
 pub mod spool;
 mod state;
 mod telemetry;
+pub mod tls;
 pub mod trainer;
 pub mod training;
 pub mod transfer;

@@ -69,6 +69,7 @@ fn read(lab: &Lab, headers: &HeaderMap, path: &str, peer: Option<IpAddr>) -> (Re
     let base = prefix.clone().or(reported).or_else(|| public.filter(|_| is_public).map(|url| url.path().to_owned()));
     let is_https = origin.starts_with("https://")
         || forwarded(FORWARDED_PROTO).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+        || settings.certificate.is_some()
         || is_public && public.is_some_and(|url| url.is_https());
     let ignored = first_of(headers, FORWARDED_HOST).filter(|_| !is_trusted).map(|host| (host.to_owned(), peer));
     (Reached { host: host.to_owned(), base, is_https, ignored }, prefix)

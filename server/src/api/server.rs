@@ -1,17 +1,21 @@
 //! The server process: it opens the lab, listens, runs the background tasks, and stops on a signal.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use axum::serve::{Listener, ListenerExt, TapIo};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use wire::access::{Role, TokenKind};
 
 use super::leaving::{self, StopSignal};
+use super::listener::TlsListener;
 use super::router::router;
 use crate::data::built_in;
 use crate::data::hub::downloads::is_kept;
 use crate::lab::Lab;
+use crate::lab::certificate::Certificate;
 use crate::lab::open::{ServeError, open_store};
 use crate::lab::settings::Settings;
 use crate::live::clock::now_ms;
@@ -36,20 +40,27 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let listener = TcpListener::bind(listen).await.map_err(|source| ServeError::Listen { listen, source })?;
     let port = listener.local_addr().map_err(ServeError::Serve)?.port();
     let url = settings.browser_url(port);
-    local::write_address(&settings.data, &settings.url(port), &url)
+    let tls = Tls::open(&settings).await?;
+    // Programs on this machine call the plain address: they need not know the certificate.
+    let own_url = tls.as_ref().map_or_else(|| settings.url(port), |tls| tls.own_url.clone());
+    local::write_address(&settings.data, &own_url, &url)
         .map_err(|source| ServeError::Folder { dir: settings.data.clone(), source })?;
-    let lab = Lab::new(settings, store);
+    let fingerprint = tls.as_ref().and_then(|tls| tls.certificate.fingerprint);
+    let lab = Lab::new(settings, store, fingerprint);
     remove_partial_uploads(&lab);
     let (stop, stopping) = watch::channel(false);
     start_tasks(&lab, &stopping);
     print_address(&lab, &url).await?;
-    let mut stopped = stopping.clone();
-    let service = router(lab.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
-        // A closed channel ends the server too.
-        let _ = stopped.changed().await;
-    });
-    let serving = tokio::spawn(async move { served.await });
+    if let Some(fingerprint) = fingerprint {
+        eprintln!("The certificate is self-signed, so browsers warn of it. Its fingerprint is {fingerprint}");
+    }
+    let serving = match tls {
+        None => vec![serve_on(listener.tap_io(|_| {}), &lab, &stopping)],
+        Some(Tls { certificate, own, .. }) => {
+            let listener = TlsListener::new(listener, certificate.config).map_err(ServeError::Serve)?;
+            vec![serve_on(listener.tap_io(|_| {}), &lab, &stopping), serve_on(own.tap_io(|_| {}), &lab, &stopping)]
+        }
+    };
     if leaving::wait_for_signal().await == StopSignal::Interrupt {
         leaving::say_what_continues(&lab).await;
     }
@@ -58,10 +69,55 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let _ = stop.send(true);
     shut_down_idle_workers(&lab).await;
     keeping::save(&lab.workers.telemetry, lab.store(), true).await;
-    match tokio::time::timeout(END_WITHIN, serving).await {
-        Ok(Ok(Err(source))) => Err(ServeError::Serve(source)),
-        _ => Ok(()),
+    let all = async {
+        for serving in serving {
+            if let Ok(Err(source)) = serving.await {
+                return Err(ServeError::Serve(source));
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(END_WITHIN, all).await.unwrap_or(Ok(()))
+}
+
+/// What a server that speaks TLS itself has besides its listener.
+struct Tls {
+    certificate: Certificate,
+    /// Listener without TLS, for programs on this machine: workers and subcommands.
+    own: TcpListener,
+    /// Its address.
+    own_url: String,
+}
+
+impl Tls {
+    async fn open(settings: &Settings) -> Result<Option<Self>, ServeError> {
+        let Some(source) = &settings.certificate else { return Ok(None) };
+        let certificate = Certificate::open(source, &settings.data, settings.certificate_names())?;
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let failed = |source| ServeError::Listen { listen, source };
+        let own = TcpListener::bind(listen).await.map_err(failed)?;
+        let own_url = format!("http://{}", own.local_addr().map_err(failed)?);
+        Ok(Some(Self { certificate, own, own_url }))
     }
+}
+
+/// Serves the lab on a listener until the server stops.
+fn serve_on<L, F>(
+    listener: TapIo<L, F>,
+    lab: &Lab,
+    stopping: &watch::Receiver<bool>,
+) -> JoinHandle<std::io::Result<()>>
+where
+    L: Listener<Addr = SocketAddr>,
+    F: FnMut(&mut L::Io) + Send + 'static,
+{
+    let mut stopped = stopping.clone();
+    let service = router(lab.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(async move {
+        // A closed channel ends the server too.
+        let _ = stopped.changed().await;
+    });
+    tokio::spawn(async move { served.await })
 }
 
 /// Shuts idle workers down. Otherwise they would wait a minute for the next server.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,6 +12,7 @@ use super::data::DataArgs;
 use super::memory;
 use crate::api::server;
 use crate::data::hub::{DEFAULT_URL, Hub};
+use crate::lab::certificate::CertificateSource;
 use crate::lab::network::Network;
 use crate::lab::open::ServeError;
 use crate::lab::public_url::PublicUrl;
@@ -24,6 +26,8 @@ Examples:
     kindling serve --data my-lab --listen 8090
   Serve other machines too, under a name of your own:
     kindling serve --listen 0.0.0.0:7878 --allow-host lab.example.org
+  The same, encrypted, without a proxy:
+    kindling serve --listen 0.0.0.0:7878 --allow-host lab.example.org --tls
   Serve behind a reverse proxy on this machine, under a path:
     kindling serve --public-url https://example.org/lab/ --trusted-proxy 127.0.0.1";
 
@@ -44,6 +48,15 @@ pub struct ServeArgs {
     /// Address and port to listen on; a port alone listens on this machine only
     #[arg(long, value_name = "ADDRESS", env = "KINDLING_LISTEN", default_value = DEFAULT_LISTEN, value_parser = settings::parse_listen)]
     listen: SocketAddr,
+    /// Speak TLS with a self-signed certificate, which is kept in the lab's folder; its fingerprint is printed
+    #[arg(long, conflicts_with = "tls_cert")]
+    tls: bool,
+    /// Speak TLS with this certificate (PEM, with those between it and its authority)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Host name, besides this machine's own, under which browsers may open the server; may be given several times [default: none]
     #[arg(long = "allow-host", value_name = "NAME")]
     allowed_hosts: Vec<String>,
@@ -83,7 +96,12 @@ impl ServeArgs {
 
     pub(super) fn settings(self) -> Settings {
         let in_environment = || std::env::var(HUB_TOKEN).ok().filter(|token| !token.trim().is_empty()).map(HubToken);
+        let certificate = match (self.tls_cert, self.tls_key) {
+            (Some(certificate), Some(key)) => Some(CertificateSource::Files { certificate, key }),
+            _ => self.tls.then_some(CertificateSource::SelfSigned),
+        };
         Settings {
+            certificate,
             allowed_hosts: self.allowed_hosts,
             public_url: self.public_url,
             trusted_proxies: self.trusted_proxies,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use store::{Store, StoreError};
 
+use super::certificate::CertificateError;
 use super::settings::Settings;
 use crate::workers::local;
 
@@ -38,6 +39,8 @@ pub enum ServeError {
         listen: SocketAddr,
         source: io::Error,
     },
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The listener failed.
     #[error("the server failed: {0}")]
     Serve(#[source] io::Error),

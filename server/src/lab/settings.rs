@@ -4,6 +4,7 @@ use std::net::{AddrParseError, IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::certificate::CertificateSource;
 use super::network::Network;
 use super::public_url::PublicUrl;
 use crate::data::hub::Hub;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// Address to listen on.
     pub listen: SocketAddr,
+    /// Certificate of a server that speaks TLS itself; `None` for plain HTTP.
+    pub certificate: Option<CertificateSource>,
     /// Names, besides this machine's own, by which browsers may call the server.
     pub allowed_hosts: Vec<String>,
     /// The address that browsers open, where it is another one than the server listens on.
@@ -62,6 +65,7 @@ impl Settings {
         Self {
             data,
             listen,
+            certificate: None,
             allowed_hosts: vec![],
             public_url: None,
             trusted_proxies: vec![],
@@ -89,6 +93,16 @@ impl Settings {
         self.allowed_hosts.iter().map(String::as_str).chain(self.public_url.iter().map(PublicUrl::host))
     }
 
+    /// Names in a self-signed certificate: those of this machine and the allowed ones.
+    pub fn certificate_names(&self) -> Vec<String> {
+        let own = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), worker::host_name()];
+        let listen = (!self.listen.ip().is_unspecified()).then(|| self.listen.ip().to_string());
+        let mut names: Vec<String> = own.into_iter().chain(listen).chain(self.host_names().map(str::to_owned)).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// The address that browsers open, without a slash at the end.
     pub fn browser_url(&self, port: u16) -> String {
         self.public_url.as_ref().map_or_else(|| self.url(port), |url| url.to_string().trim_end_matches('/').to_owned())
@@ -101,7 +115,8 @@ impl Settings {
             IpAddr::V6(ip) => format!("[{ip}]"),
             IpAddr::V4(ip) => ip.to_string(),
         };
-        format!("http://{host}:{port}")
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{host}:{port}")
     }
 }
 

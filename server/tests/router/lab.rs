@@ -75,7 +75,7 @@ impl Lab {
             tokens.push(store.add_token("ada", role, TokenKind::Api, None).await.unwrap());
         }
         let worker = store.local_worker_token(&"cpu".parse().unwrap()).await.unwrap();
-        let state = server::Lab::new(settings, store);
+        let state = server::Lab::new(settings, store, None);
         let router = router(state.clone());
         let [view, steer, admin] = tokens.try_into().unwrap();
         Self { state, router, view, steer, admin, worker, folder }
