@@ -17,6 +17,8 @@ pub struct Machine {
     folder: TempDir,
     data: PathBuf,
     name: String,
+    /// Fingerprint that it expects of the server's certificate.
+    pub fingerprint: Option<String>,
     worker: Option<Child>,
 }
 
@@ -24,7 +26,7 @@ impl Machine {
     /// A machine whose worker will have this name, and that has joined nothing.
     pub fn new(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { data: folder.path().join("data"), folder, name: name.to_owned(), worker: None }
+        Self { data: folder.path().join("data"), folder, name: name.to_owned(), fingerprint: None, worker: None }
     }
 
     /// Puts the folder of its worker elsewhere.
@@ -68,6 +70,9 @@ impl Machine {
         command.env_remove("KINDLING_DATA").env_remove("KINDLING_LOG");
         command.args(["join", address, "--pool", pool, "--device", "cpu", "--name", &self.name, "--data"]);
         command.arg(self.data()).stdin(Stdio::null());
+        if let Some(fingerprint) = &self.fingerprint {
+            command.args(["--fingerprint", fingerprint]);
+        }
         if let Some(token) = token {
             command.arg("--token-file").arg(self.token_file(token));
         }

@@ -115,6 +115,9 @@ pub struct CreatedJoinToken {
     pub token: JoinTokenView,
     /// The secret text. It is shown once: the server keeps only its hash.
     pub text: String,
+    /// Fingerprint of the server's certificate, where that is self-signed: `sha256:...`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 /// What a machine sends to join, with a join token as bearer.

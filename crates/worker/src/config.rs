@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use wire::device::DeviceInfo;
+use wire::fingerprint::Fingerprint;
 use wire::{DeviceId, WorkerId};
 
 use crate::credentials::Credentials;
@@ -24,6 +25,8 @@ pub struct WorkerConfig {
     pub device: DeviceId,
     /// Token of the role `worker`, sent as `Authorization: Bearer`.
     pub token: String,
+    /// Fingerprint of the server's certificate; `None` where the authorities of the system verify it.
+    pub fingerprint: Option<Fingerprint>,
     /// Timeouts while no server is reachable.
     pub idle_timeouts: IdleTimeouts,
     /// Id of the device in the lab, where it is another one than on this machine.
@@ -58,13 +61,14 @@ impl WorkerConfig {
     /// A configuration with the idle timeouts of a local worker (no address) or a remote one.
     pub fn new(server_url: Option<String>, data: PathBuf, device: DeviceId, token: String) -> Self {
         let idle_timeouts = if server_url.is_some() { IdleTimeouts::REMOTE } else { IdleTimeouts::LOCAL };
-        Self { server_url, data, device, token, idle_timeouts, lab_device: None, log: WorkerLog::default() }
+        let (fingerprint, lab_device, log) = (None, None, WorkerLog::default());
+        Self { server_url, data, device, token, fingerprint, idle_timeouts, lab_device, log }
     }
 
     /// The configuration of a worker that has joined a lab.
     pub fn joined(credentials: Credentials, data: PathBuf, device: DeviceId) -> Self {
-        let Credentials { server, device: lab_device, token, .. } = credentials;
-        Self { lab_device: Some(lab_device), ..Self::new(Some(server), data, device, token) }
+        let Credentials { server, fingerprint, device: lab_device, token, .. } = credentials;
+        Self { fingerprint, lab_device: Some(lab_device), ..Self::new(Some(server), data, device, token) }
     }
 
     /// Whether the server runs on the same machine and folder.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use wire::DeviceId;
+use wire::fingerprint::Fingerprint;
 
 use crate::error::WorkerError;
 
@@ -14,6 +15,9 @@ use crate::error::WorkerError;
 pub struct Credentials {
     /// Address of the server.
     pub server: String,
+    /// Fingerprint of the server's certificate, where it is self-signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
     pub pool: String,
     /// Id of the worker.
     pub worker: i64,
@@ -99,6 +103,7 @@ mod tests {
         assert_eq!(Credentials::load(data.path(), &device).unwrap(), None);
         let mut saved = Credentials {
             server: "http://lab:7878".into(),
+            fingerprint: Some(Fingerprint([7; 32])),
             pool: "gpu-lab".into(),
             worker: 3,
             device: "box-cpu".parse().unwrap(),

@@ -10,13 +10,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, tim
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode, header::AUTHORIZATION};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use wire::transport::link::{FromServer, FromWorker};
 use wire::transport::note::WorkerNote;
 
 use crate::config::WorkerConfig;
 use crate::error::WorkerError;
 use crate::state::WorkerState;
+use crate::tls;
 
 /// Rows are collected for this long, so that a fast run does not send a message for each.
 const GATHER: Duration = Duration::from_millis(50);
@@ -67,7 +68,7 @@ fn is_final(error: &WorkerError) -> bool {
 /// One connection, from the greeting to its end.
 async fn session(config: &WorkerConfig, state: &mut WorkerState, pause: &mut Duration) -> Result<(), WorkerError> {
     let url = config.link_url()?;
-    let mut connection = Connection { socket: connect(&url, &config.token).await?, url };
+    let mut connection = Connection { socket: connect(&url, config).await?, url };
     // Before any report: the server converts their times by the clock in the note.
     connection.note(&state.note()).await?;
     let hello = state.hello();
@@ -138,19 +139,19 @@ async fn exchange(connection: &mut Connection, state: &mut WorkerState) -> Resul
     }
 }
 
-async fn connect(url: &str, token: &str) -> Result<Socket, WorkerError> {
+async fn connect(url: &str, WorkerConfig { token, fingerprint, .. }: &WorkerConfig) -> Result<Socket, WorkerError> {
     let broken = |source: LinkSource| WorkerError::Link { url: url.to_owned(), source };
     let address = |message: String| WorkerError::Address { url: url.to_owned(), message };
     let mut request = url.into_client_request().map_err(|source| address(source.to_string()))?;
     let bearer = HeaderValue::from_str(&format!("Bearer {token}"))
         .map_err(|_| WorkerError::Refused { message: "the token contains invalid characters".to_owned() })?;
     request.headers_mut().insert(AUTHORIZATION, bearer);
-    if url.starts_with("wss:") {
-        // The cryptography of TLS is chosen once per process; a second choice changes nothing.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
+    let connector = match url.starts_with("wss:") {
+        true => Connector::Rustls(tls::client_config(*fingerprint).map_err(|source| broken(source.into()))?),
+        false => Connector::Plain,
+    };
     // Without Nagle's delay, so that a row reaches the page soon.
-    match timeout(SILENCE, connect_async_tls_with_config(request, None, true, None)).await {
+    match timeout(SILENCE, connect_async_tls_with_config(request, None, true, Some(connector))).await {
         Ok(Ok((socket, _))) => Ok(socket),
         Ok(Err(SocketError::Http(answer)))
             if [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&answer.status()) =>

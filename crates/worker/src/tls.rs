@@ -122,7 +122,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let name = ServerName::try_from(host).map_err(|_| ureq::Error::Tls("the host name is invalid"))?.to_owned();
         let mut connection = ClientConnection::new(Arc::clone(&self.config), name)?;
         let mut socket = TransportAdapter::new(transport.boxed(), details.current_time.clone());
-        socket.set_timeout_at(details.timeout, details.now);
+        socket.set_timeout(details.timeout);
         connection.complete_io(&mut socket)?;
         let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         Ok(Some(Either::B(TlsTransport { buffers, stream: StreamOwned::new(connection, socket) })))

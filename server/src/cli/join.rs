@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use wire::DeviceId;
 use wire::device::DeviceKind;
+use wire::fingerprint::Fingerprint;
 use wire::fleet::JoinRequest;
 use wire::id::IdError;
 use worker::{Credentials, WorkerConfig, WorkerError, WorkerLog};
@@ -23,6 +24,8 @@ Examples:
     kindling join https://lab.example.org --pool gpu-lab --token-file join-token
   Train on one device of several, under a name of its own:
     kindling join https://lab.example.org --pool gpu-lab --token-file join-token --device gpu-1 --name box-1
+  Join a server with a self-signed certificate:
+    kindling join https://192.168.1.20:7878 --pool gpu-lab --token-file join-token --fingerprint sha256:9f86...
   Start again later, without a join token:
     kindling join https://lab.example.org --pool gpu-lab";
 
@@ -39,6 +42,9 @@ pub struct JoinArgs {
     /// File with a join token of the pool; not needed once this machine has joined
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Fingerprint of the server's certificate, where it is self-signed; the server prints it, and the Fleet page shows it
+    #[arg(long, value_name = "SHA256")]
+    fingerprint: Option<Fingerprint>,
     /// Device to train on, as `kindling devices` lists it [default: a GPU if there is one, else the CPU]
     #[arg(long, value_name = "ID")]
     device: Option<DeviceId>,
@@ -118,15 +124,25 @@ impl JoinArgs {
             found.server == server && found.pool == self.pool && (self.name.is_none() || found.device == lab_device)
         };
         if let Some(found) = Credentials::load(data, device)?.filter(is_same) {
+            // A server that has a new certificate keeps its workers.
+            let found = Credentials { fingerprint: self.fingerprint.or(found.fingerprint), ..found };
+            found.save(data, device)?;
             return Ok(found);
         }
         let pool = self.pool.clone();
         let Some(file) = &self.token_file else { return Err(JoinError::NoToken { server, pool }) };
         let token = read_token(file)?;
         let request = JoinRequest { pool, host: worker::host_name(), device: lab_device.clone() };
-        let joined = exchange::exchange(&server, &token, &request)?;
+        let joined = exchange::exchange(&server, &token, &request, self.fingerprint)?;
         let credentials =
-            Credentials { server, pool: request.pool, worker: joined.worker, device: lab_device, token: joined.token };
+            Credentials {
+                server,
+                fingerprint: self.fingerprint,
+                pool: request.pool,
+                worker: joined.worker,
+                device: lab_device,
+                token: joined.token,
+            };
         credentials.save(data, device)?;
         Ok(credentials)
     }
@@ -186,6 +202,7 @@ mod tests {
             server: "lab.example:1".into(),
             pool: "gpu-lab".into(),
             token_file,
+            fingerprint: None,
             device: None,
             data: Some(data.to_owned()),
             name: None,

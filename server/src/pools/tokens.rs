@@ -47,7 +47,7 @@ pub async fn create(lab: &Lab, own: &Identity, pool: &str, new: NewJoinToken) ->
     let expires_ms = Some(now_ms() + i64::from(hours) * HOUR_MS);
     let (text, token) = lab.store().issue_join_token(pool, &own.name, expires_ms, new.uses).await?;
     tracing::info!("{} created join token {} of the pool {pool}", own.name, token.id);
-    Ok(CreatedJoinToken { token, text })
+    Ok(CreatedJoinToken { token, text, fingerprint: lab.fingerprint.map(|fingerprint| fingerprint.to_string()) })
 }
 
 /// Revokes a join token. Workers that have joined with it stay.

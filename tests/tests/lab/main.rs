@@ -26,3 +26,4 @@ mod remote;
 mod resume;
 mod steering;
 mod stopping;
+mod tls;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ureq::Agent;
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use wire::ApiErrorBody;
+use wire::fingerprint::Fingerprint;
 use wire::fleet::{JoinRequest, Joined};
 
 /// How long the server may take to connect and to answer.
@@ -32,6 +32,8 @@ pub enum ExchangeError {
     NotKindling { server: String, status: u16 },
     #[error("the token holds characters that no token has: check the content of the file")]
     Token,
+    #[error("TLS cannot be used: {0}")]
+    Tls(#[from] rustls::Error),
     #[error("the request cannot be encoded: {0}")]
     Request(#[from] serde_json::Error),
 }
@@ -55,16 +57,21 @@ pub(super) fn base(url: &str) -> Result<String, ExchangeError> {
     if is_host && is_plain { Ok(full) } else { Err(refused()) }
 }
 
-/// Asks the server for the token of a worker.
+/// Asks the server for the token of a worker; `pin` is the fingerprint of its certificate, where that is self-signed.
 ///
 /// # Errors
 /// The server is out of reach, refuses the token, or is none.
-pub(super) fn exchange(server: &str, token: &str, request: &JoinRequest) -> Result<Joined, ExchangeError> {
+pub(super) fn exchange(
+    server: &str,
+    token: &str,
+    request: &JoinRequest,
+    pin: Option<Fingerprint>,
+) -> Result<Joined, ExchangeError> {
     if !token.chars().all(|c| c.is_ascii_graphic()) {
         return Err(ExchangeError::Token);
     }
     let no_server = |source| ExchangeError::NoServer { server: server.to_owned(), source: Box::new(source) };
-    let answer = agent()
+    let answer = agent(pin)?
         .post(format!("{server}/api/v1/join"))
         .header(AUTHORIZATION, format!("Bearer {token}"))
         .header(CONTENT_TYPE, "application/json")
@@ -82,19 +89,10 @@ pub(super) fn exchange(server: &str, token: &str, request: &JoinRequest) -> Resu
     }
 }
 
-/// A client that trusts the certificates of this machine, as the link does.
-fn agent() -> Agent {
-    let found = rustls_native_certs::load_native_certs();
-    let roots: Vec<_> = found.certs.iter().map(|root| Certificate::from_der(root.as_ref()).to_owned()).collect();
-    let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots)).build();
+fn agent(pin: Option<Fingerprint>) -> Result<Agent, rustls::Error> {
     // A redirection could lead the token to another host.
-    Agent::config_builder()
-        .timeout_global(Some(WITHIN))
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .tls_config(tls)
-        .build()
-        .into()
+    let config = Agent::config_builder().timeout_global(Some(WITHIN)).http_status_as_error(false).max_redirects(0);
+    worker::tls::agent(config.build(), pin)
 }
 
 #[cfg(test)]
