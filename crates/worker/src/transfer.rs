@@ -36,12 +36,14 @@ impl Transfer {
     /// The files of the server; `None` for a worker that uses the server's own folder.
     ///
     /// # Errors
-    /// The address of the server is invalid.
+    /// The address of the server is invalid; TLS cannot be used.
     pub fn of(config: &WorkerConfig) -> Result<Option<Self>, WorkerError> {
         if config.is_local() {
             return Ok(None);
         }
-        let client = Arc::new(Client::new(&config.link_url()?, &config.token));
+        let url = config.link_url()?;
+        let client = Client::new(&url, &config.token, config.fingerprint);
+        let client = Arc::new(client.map_err(|source| WorkerError::Link { url, source: source.into() })?);
         Ok(Some(Self { client, data: config.data.clone() }))
     }
 

@@ -34,7 +34,6 @@ fn a_machine_joins_by_tls_only_the_server_whose_fingerprint_it_was_given() {
     assert!(message.contains(&fingerprint) && message.contains("another program answers"), "{message}");
 
     machine.fingerprint = Some(fingerprint);
-    machine.share_datasets(lab.data());
     machine.start(&url, POOL, Some(&token.text));
     let mut spec = speck(&owner.add_corpus("walk"), 200);
     spec["pool"] = json!(POOL);

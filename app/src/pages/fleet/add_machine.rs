@@ -174,9 +174,9 @@ async fn create(pool: String, is_new: bool, token: NewJoinToken) -> Result<Creat
 /// The commands to run on the machine. They contain the text of the token, which is shown only once.
 #[component]
 fn Commands(token: CreatedJoinToken) -> impl IntoView {
-    let CreatedJoinToken { token, text } = token;
+    let CreatedJoinToken { token, text, fingerprint } = token;
     let origin = window().location().origin().unwrap_or_default();
-    let commands = commands(&format!("{origin}{}", at("/")), &token.pool, &text);
+    let commands = commands(&format!("{origin}{}", at("/")), &token.pool, &text, fingerprint.as_deref());
     let copied = commands.clone();
     view! {
         <div class="fresh stack" role="status">
@@ -194,10 +194,11 @@ fn Commands(token: CreatedJoinToken) -> impl IntoView {
 }
 
 /// A shell writes the token without a process that has it as an argument: `cat` reads it from the here-document.
-fn commands(url: &str, pool: &str, token: &str) -> String {
+fn commands(url: &str, pool: &str, token: &str, fingerprint: Option<&str>) -> String {
     let url = url.trim_end_matches('/');
+    let pin = fingerprint.map(|fingerprint| format!(" --fingerprint {fingerprint}")).unwrap_or_default();
     format!(
-        "(umask 077; cat > join.token <<'TOKEN'\n{token}\nTOKEN\n)\nkindling join {url} --pool {pool} --token-file join.token"
+        "(umask 077; cat > join.token <<'TOKEN'\n{token}\nTOKEN\n)\nkindling join {url} --pool {pool} --token-file join.token{pin}"
     )
 }
 
@@ -207,11 +208,13 @@ mod tests {
 
     #[test]
     fn the_commands_name_address_pool_and_token_file() {
-        let text = commands("https://example.org/lab/", "gpu-lab", "0ab1");
+        let text = commands("https://example.org/lab/", "gpu-lab", "0ab1", None);
         assert!(text.starts_with("(umask 077; cat > join.token <<'TOKEN'\n0ab1\nTOKEN\n)\n"), "{text}");
         assert!(
             text.ends_with("\nkindling join https://example.org/lab --pool gpu-lab --token-file join.token"),
             "{text}"
         );
+        let pinned = commands("https://10.0.0.7:7878/", "gpu-lab", "0ab1", Some("sha256:9f"));
+        assert!(pinned.ends_with("--token-file join.token --fingerprint sha256:9f"), "{pinned}");
     }
 }

@@ -8,9 +8,11 @@ use serde::de::DeserializeOwned;
 use ureq::Agent;
 use ureq::http::{Response, header};
 use wire::ApiErrorBody;
+use wire::fingerprint::Fingerprint;
 use wire::transport::transfer::ReceivedBytes;
 
 use super::error::TransferError;
+use crate::tls;
 
 /// How long the server may take to check an uploaded checkpoint: it reads every byte.
 const COMMIT_WITHIN: Duration = Duration::from_secs(600);
@@ -26,9 +28,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client of the server with this link: `wss://lab.example/prefix/api/v1/link`.
-    pub(crate) fn new(link_url: &str, token: &str) -> Self {
-        let agent = Agent::config_builder()
+    /// A client of the server with this link: `wss://lab.example/prefix/api/v1/link`; `pin` is the fingerprint of its certificate, where that is
+    /// self-signed.
+    ///
+    /// # Errors
+    /// TLS cannot be used.
+    pub(crate) fn new(link_url: &str, token: &str, pin: Option<Fingerprint>) -> Result<Self, rustls::Error> {
+        let config = Agent::config_builder()
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_send_body(Some(Duration::from_secs(60)))
             .timeout_recv_response(Some(Duration::from_secs(30)))
@@ -36,9 +42,8 @@ impl Client {
             .http_status_as_error(false)
             // A redirect would carry the token elsewhere.
             .max_redirects(0)
-            .build()
-            .into();
-        Self { agent, base: base_of(link_url), token: token.to_owned() }
+            .build();
+        Ok(Self { agent: tls::agent(config, pin)?, base: base_of(link_url), token: token.to_owned() })
     }
 
     /// GET of JSON.

@@ -55,7 +55,7 @@ fn content(random: &mut Random, bytes: usize) -> Vec<u8> {
 fn fetch(server: BadServer, watch: &Watch, place: &Path) -> Result<(), TransferError> {
     let hash = blake3::hash(&server.content).to_hex().to_string();
     let file = TransferFile { name: "train-0".into(), bytes: server.content.len() as u64, hash };
-    let client = Client::new(&server.start(), "t");
+    let client = Client::new(&server.start(), "t", None).unwrap();
     Download::new(&client, watch, "tales".into(), std::slice::from_ref(&file)).fetch("dataset/train-0", &file, place)
 }
 
@@ -93,7 +93,7 @@ fn a_file_that_is_always_damaged_is_given_up() {
 #[test]
 fn without_a_server_a_transfer_goes_on_until_it_is_cancelled() {
     let folder = tempfile::tempdir().unwrap();
-    let client = Client::new("ws://127.0.0.1:1/api/v1/link", "t");
+    let client = Client::new("ws://127.0.0.1:1/api/v1/link", "t", None).unwrap();
     let file = TransferFile { name: "train-0".into(), bytes: 10, hash: String::new() };
     let watch = Watch::within(Duration::from_millis(600));
     let began = Instant::now();
