@@ -80,7 +80,7 @@ fn SignedIn() -> impl IntoView {
         if let Ok(lab) = api::lab().await
             && live.lab.read_untracked().is_none()
         {
-            live.lab.set(Some(lab));
+            live.show_lab(lab);
         }
     });
     let is_stale = move || matches!(live.connection.get(), Connection::Lost { .. });

@@ -17,6 +17,7 @@ pub mod corpora;
 pub mod exports;
 pub mod extract;
 pub mod figures;
+pub mod filters;
 pub mod guard;
 pub mod headers;
 pub mod hub;

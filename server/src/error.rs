@@ -143,6 +143,7 @@ impl From<StoreError> for ApiError {
             StoreError::UnknownCheckpoint { run, .. } => {
                 Self::not_found(message).hint(format!("GET /api/v1/runs/{run}/checkpoints lists those that are kept"))
             }
+            StoreError::InvalidQuery { source } => return Self::invalid_value(source.clone()),
             StoreError::RunExists { .. } => Self::conflict("run_exists", message),
             StoreError::RunIsLive { .. } => Self::conflict("run_live", message),
             StoreError::OtherDevice { .. } => Self::conflict("other_device", message),

@@ -1,6 +1,6 @@
 //! Runs: planned, created, queued and steered, and their models inspected.
 //!
-//! - [`plan`]: specs resolved against the lab; [`create`]: runs made of plans; [`edit`]: changes of a run's entry; [`name`]: valid names;
+//! - [`plan`]: specs resolved against the lab; [`create`]: runs made of plans; [`edit`]: changes of a run's entry, [`bulk`] of several; [`name`]: valid names;
 //! - [`queue`]: queued runs assigned to idle devices; [`devices`]: the devices that a spec may be planned for;
 //!   `waiting`: why a queued run waits;
 //! - [`resume_elsewhere`]: runs of lost workers continued on other machines; [`availability`]: checkpoints whose files are here;
@@ -11,6 +11,7 @@
 //! [`store`] keeps a run's entry, journal and series; [`engine`] trains.
 
 pub mod availability;
+pub mod bulk;
 pub mod commands;
 pub mod completion;
 pub mod control_run;

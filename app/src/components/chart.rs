@@ -21,6 +21,9 @@ use gestures::Gestures;
 use legend::Legend;
 pub(crate) use range::Range;
 
+/// Events that the text of a marker lists; the others are counted.
+const MAX_EVENTS: usize = 20;
+
 /// A chart with its heading, legend and tools.
 #[component]
 pub(crate) fn Chart(
@@ -138,7 +141,8 @@ fn follow(chart: &Rc<ChartCanvas>, changed: Signal<()>) {
 /// The texts of markers that stand together.
 #[component]
 fn MarkerTip(group: ChartGroup, x: f64, numbers: Vec<u64>) -> impl IntoView {
-    let lines = numbers.into_iter().filter_map(|number| group.describe.run(number)).map(|marker| {
+    let others = numbers.len().saturating_sub(MAX_EVENTS);
+    let lines = numbers.into_iter().take(MAX_EVENTS).filter_map(|number| group.describe.run(number)).map(|marker| {
         view! {
             <div>
                 <strong>{marker.phrase}</strong>
@@ -150,6 +154,7 @@ fn MarkerTip(group: ChartGroup, x: f64, numbers: Vec<u64>) -> impl IntoView {
     view! {
         <div class="tip" style:left=format!("clamp(130px, {x:.0}px, calc(100% - 130px))") role="status">
             {lines.collect_view()}
+            {(others > 0).then(|| view! { <div class="dim">{format!("and {others} more")}</div> })}
         </div>
     }
 }

@@ -22,10 +22,11 @@ pub(crate) fn Menu(
     #[prop(into)]
     label: String,
     /// Text of the button; three dots without it.
-    #[prop(optional)]
-    word: Option<&'static str>,
+    #[prop(optional, into)]
+    word: Option<String>,
     children: ChildrenFn,
 ) -> impl IntoView {
+    let has_word = word.is_some();
     let position = RwSignal::new(None::<Position>);
     let is_open = Memo::new(move |_| position.read().is_some());
     let (root, button) = (NodeRef::<html::Div>::new(), NodeRef::<html::Button>::new());
@@ -65,7 +66,7 @@ pub(crate) fn Menu(
             <button
                 node_ref=button
                 class="quiet"
-                class:icon-only=word.is_none()
+                class:icon-only=!has_word
                 aria-label=label.clone()
                 title=label
                 aria-haspopup="true"

@@ -13,8 +13,9 @@ const BEFORE_ID: usize = 24;
 /// The present name of a run, and whether it was deleted; its id if the lab no longer has the run. Tracks the state of the lab.
 pub(crate) fn run_name(live: Live, run: &RunId) -> String {
     listed(live, run).unwrap_or_else(|| match *live.lab.read() {
-        Some(_) => format!("{run} (deleted)"),
-        None => run.to_string(),
+        Some(_) if !live.is_partial() => format!("{run} (deleted)"),
+        // Not fetched yet.
+        _ => run.to_string(),
     })
 }
 

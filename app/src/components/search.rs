@@ -7,8 +7,9 @@ use super::state_word;
 
 /// Whether a run contains all words of the search.
 pub(crate) fn matches(run: &RunSummary, search: &str) -> bool {
-    let RunSummary { name, id, preset, corpus, device, state, .. } = run;
-    let text = format!("{name} {id} {preset} {corpus} {device} {}", state_word(*state)).to_lowercase();
+    let RunSummary { name, id, preset, corpus, device, state, tags, .. } = run;
+    let tags = tags.join(" ");
+    let text = format!("{name} {id} {preset} {corpus} {device} {} {tags}", state_word(*state)).to_lowercase();
     search.to_lowercase().split_whitespace().all(|word| text.contains(word))
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn view() -> RunView {
         restarts: 0,
         pool: None,
         waits: None,
+        tags: vec![],
     };
     let hyperparameters = resolved.plan.live();
     RunView {

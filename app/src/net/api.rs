@@ -1,7 +1,7 @@
 //! The only folder that fetches: one function for each route of `/api/v1`. A refusal is an [`ApiFailure`] with the
 //! message of the server, and so is a failure of the network, so that pages show all failures in one way.
 //!
-//! Here are the session, the lab and its runs. Metrics are in [`series`], datasets in [`datasets`] and [`uploads`],
+//! Here are the session, the lab and its runs. The table of runs is in [`runs`]. Metrics are in [`series`], datasets in [`datasets`] and [`uploads`],
 //! completions in [`completion`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
 //! tokens in [`access`], device checks in [`checks`], exports and imports in [`export`], devices and workers in
 //! [`fleet`]. All of them send through `request`.
@@ -18,6 +18,7 @@ pub(crate) mod hub;
 pub(crate) mod inspections;
 pub(crate) mod polling;
 mod request;
+pub(crate) mod runs;
 pub(crate) mod series;
 pub(crate) mod uploads;
 

@@ -8,6 +8,7 @@
 //! with the same messages. It goes on trying to open a socket, ever more rarely.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use web_sys::{BinaryType, MessageEvent, WebSocket};
 use wire::inspect::request::Inspection;
 use wire::run::Cursor;
 use wire::transport::live::{FromPage, LabState, Poll, Tick, ToPage};
-use wire::{RunId, encode};
+use wire::{RunId, RunSummary, encode};
 
 use super::api;
 use crate::base::at;
@@ -37,6 +38,8 @@ const LAST_TRIAL_MS: u32 = 600_000;
 /// Shortest and longest wait between attempts.
 const FIRST_WAIT_MS: f64 = 250.0;
 const LONGEST_WAIT_MS: f64 = 8_000.0;
+/// Runs beside those of the live message that the page keeps, the newest answers last.
+const KNOWN_RUNS: usize = 400;
 
 /// The state of the socket.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,6 +90,8 @@ struct State {
     watched: Vec<Watched>,
     /// The inspections that this page requests.
     inspections: Option<(RunId, Vec<Inspection>)>,
+    /// Runs that the live message does not contain, from answers of the API.
+    known: Vec<RunSummary>,
     last_number: u32,
     retry: u32,
     last_message_ms: f64,
@@ -201,6 +206,50 @@ impl Live {
         });
         self.send(&FromPage::WatchRun { run, since });
         Watch { live: self, number: number.unwrap_or(0) }
+    }
+
+    /// Adds runs to the list, which has only the newest and the current ones, or replaces what the list has of them.
+    pub(crate) fn know(self, runs: impl IntoIterator<Item = RunSummary>) {
+        let runs: Vec<RunSummary> = runs.into_iter().collect();
+        self.with_state(|state| {
+            state.known.retain(|known| runs.iter().all(|run| run.id != known.id));
+            state.known.extend(runs.iter().cloned());
+            let surplus = state.known.len().saturating_sub(KNOWN_RUNS);
+            state.known.drain(..surplus);
+        });
+        self.lab.try_update(|lab| {
+            let Some(lab) = lab else { return };
+            for run in runs {
+                match lab.runs.iter_mut().find(|known| known.id == run.id) {
+                    Some(known) => *known = run,
+                    None => lab.runs.push(run),
+                }
+            }
+        });
+    }
+
+    /// Sets the state of the lab, with the known runs that the message does not contain.
+    pub(crate) fn show_lab(self, mut lab: LabState) {
+        if lab.counts.total() > lab.runs.len() as u64 {
+            let listed: HashSet<RunId> = lab.runs.iter().map(|run| run.id.clone()).collect();
+            let known = self.with_state(|state| state.known.clone()).unwrap_or_default();
+            lab.runs.extend(known.into_iter().filter(|run| !listed.contains(&run.id)));
+        }
+        self.lab.set(Some(lab));
+    }
+
+    /// Keeps a known run up to date with its stream.
+    fn follow_known(self, summary: &RunSummary) {
+        self.with_state(|state| {
+            if let Some(known) = state.known.iter_mut().find(|known| known.id == summary.id) {
+                known.clone_from(summary);
+            }
+        });
+    }
+
+    /// Whether the list of runs leaves some out.
+    pub(crate) fn is_partial(self) -> bool {
+        self.lab.read().as_ref().is_some_and(|lab| (lab.runs.len() as u64) < lab.counts.total())
     }
 
     /// Sets the inspections that this page requests from a run; an empty list ends them.
@@ -358,8 +407,11 @@ impl Live {
     fn take(self, message: ToPage) {
         self.with_state(|state| state.last_message_ms = now_ms());
         match message {
-            ToPage::Lab(lab) => self.lab.set(Some(lab)),
-            ToPage::Tick(tick) => self.publish(tick),
+            ToPage::Lab(lab) => self.show_lab(lab),
+            ToPage::Tick(tick) => {
+                self.follow_known(&tick.summary);
+                self.publish(tick);
+            }
             ToPage::Resync { run } => self.publish_resync(&run),
             ToPage::Heartbeat { .. } => {}
             ToPage::Refused { message } => self.show(message),

@@ -1,12 +1,16 @@
-//! The Lab page: all runs, the devices, and the jobs of the server. Everything comes from one live message.
+//! The Lab page: all runs, the devices, and the jobs of the server. A few runs come from one live message; many are a [`table`] with search,
+//! filters, columns and pages.
 
 mod actions;
 mod devices;
 mod first_run;
 mod import;
 mod row;
+mod selection;
+mod table;
 
 use leptos::prelude::*;
+use wire::run::table::Deleted;
 use wire::{RunId, RunSummary};
 
 use crate::components::{Empty, JobList, RunSearch, Skeleton, matches};
@@ -16,6 +20,11 @@ use devices::DeviceList;
 use first_run::FirstRun;
 use import::ImportRun;
 use row::RunRow;
+use selection::Selection;
+use table::{RunBrowser, TableState};
+
+/// From so many runs on, the list has tools: below, everything is seen at once.
+const MANY: u64 = 8;
 
 /// The filter of the list of runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,70 +50,18 @@ impl Filter {
     }
 }
 
-/// The runs that are selected for a comparison.
-#[derive(Clone, Copy)]
-struct Picked(RwSignal<Vec<RunId>>);
-
 #[component]
 pub(crate) fn LabPage() -> impl IntoView {
-    let picked = Picked(RwSignal::new(vec![]));
-    provide_context(picked);
+    provide_context(Selection::new());
     let live = expect_context::<Live>();
-    let filter = RwSignal::new(Filter::Active);
-    let search = RwSignal::new(String::new());
-    let count = move |of: Filter| {
-        live.lab.read().as_ref().map_or(0, |lab| lab.runs.iter().filter(|run| Filter::of(run) == of).count())
-    };
-    let shown = Memo::new(move |_| {
-        let (lab, search) = (live.lab.read(), search.read());
-        let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
-        runs.iter()
-            .filter(|run| Filter::of(run) == filter.get() && matches(run, &search))
-            .map(|run| run.id.clone())
-            .collect::<Vec<RunId>>()
-    });
-    // 0: loading, 1: no run at all, 2: none here, 3: some.
-    let stage = Memo::new(move |_| match live.lab.read().as_ref() {
-        None => 0,
-        Some(lab) if lab.runs.is_empty() => 1,
-        Some(_) if shown.read().is_empty() => 2,
-        Some(_) => 3,
-    });
+    let is_many = Memo::new(move |_| live.lab.read().as_ref().map(|lab| lab.counts.total() >= MANY));
     view! {
-        <main class="page lab">
+        <main class="page lab" class:many=move || is_many.get() == Some(true)>
             <section class="stack" aria-labelledby="runs-title">
-                <div class="row lab-head">
-                    <h1 id="runs-title">"Runs"</h1>
-                    {move || (picked.0.read().len() > 1).then(|| view! {
-                        <a
-                            class="button"
-                            href=compare_path(&*picked.0.read())
-                            title="Open the losses of the selected runs in one chart, with the differences of their plans"
-                        >
-                            {format!("Compare {} runs", picked.0.read().len())}
-                        </a>
-                    })}
-                    <Show when=move || { stage.get() > 1 }>
-                        <div class="tabs" role="group" aria-label="Filter runs">
-                            {Filter::ALL.map(|(of, word, meaning)| view! {
-                                <button
-                                    class="tab"
-                                    title=meaning
-                                    aria-pressed=move || (filter.get() == of).to_string()
-                                    on:click=move |_| filter.set(of)
-                                >
-                                    {word}<span class="dim">{move || count(of)}</span>
-                                </button>
-                            })}
-                        </div>
-                        <RunSearch search />
-                    </Show>
-                </div>
-                {move || match stage.get() {
-                    0 => view! { <Skeleton rows=5 /> }.into_any(),
-                    1 => view! { <FirstRun /> }.into_any(),
-                    2 => view! { <NoRuns filter search /> }.into_any(),
-                    _ => view! { <RunTable shown /> }.into_any(),
+                {move || match is_many.get() {
+                    None => view! { <h1 id="runs-title">"Runs"</h1><Skeleton rows=5 /> }.into_any(),
+                    Some(false) => view! { <FewRuns /> }.into_any(),
+                    Some(true) => view! { <ManyRuns /> }.into_any(),
                 }}
             </section>
             <aside class="stack" aria-label="Devices, jobs and import">
@@ -116,8 +73,121 @@ pub(crate) fn LabPage() -> impl IntoView {
     }
 }
 
+/// The table of many runs, with its lists.
+#[component]
+fn ManyRuns() -> impl IntoView {
+    let table = TableState::start();
+    provide_context(table);
+    let live = expect_context::<Live>();
+    let counts = move || live.lab.read().as_ref().map(|lab| lab.counts).unwrap_or_default();
+    let count = move |of: Filter| match of {
+        Filter::Active => counts().active,
+        Filter::Archived => counts().archived,
+        Filter::Deleted => counts().deleted,
+    };
+    let filter = Signal::derive(move || {
+        let query = table.query.read();
+        match (query.deleted, query.archived) {
+            (Some(Deleted::Only), _) => Filter::Deleted,
+            (_, Some(true)) => Filter::Archived,
+            _ => Filter::Active,
+        }
+    });
+    let choose = move |of: Filter| {
+        table.change(|query| {
+            (query.archived, query.deleted) = match of {
+                Filter::Active => (Some(false), None),
+                Filter::Archived => (Some(true), None),
+                Filter::Deleted => (None, Some(Deleted::Only)),
+            };
+        });
+    };
+    view! {
+        <div class="row lab-head">
+            <h1 id="runs-title">"Runs"</h1>
+            <FilterTabs filter choose count />
+        </div>
+        <RunBrowser />
+    }
+}
+
+/// The lists: active, archived and deleted runs, with their numbers.
+#[component]
+fn FilterTabs(
+    filter: Signal<Filter>,
+    choose: impl Fn(Filter) + Copy + 'static,
+    count: impl Fn(Filter) -> u64 + Copy + Send + 'static,
+) -> impl IntoView {
+    view! {
+        <div class="tabs" role="group" aria-label="Filter runs">
+            {Filter::ALL.map(|(of, word, meaning)| view! {
+                <button
+                    class="tab"
+                    title=meaning
+                    aria-pressed=move || (filter.get() == of).to_string()
+                    on:click=move |_| choose(of)
+                >
+                    {word}<span class="dim">{move || count(of)}</span>
+                </button>
+            })}
+        </div>
+    }
+}
+
+/// All runs in one list.
+#[component]
+fn FewRuns() -> impl IntoView {
+    let picked = expect_context::<Selection>().runs;
+    let live = expect_context::<Live>();
+    let filter = RwSignal::new(Filter::Active);
+    let search = RwSignal::new(String::new());
+    let count = move |of: Filter| {
+        live.lab.read().as_ref().map_or(0, |lab| lab.runs.iter().filter(|run| Filter::of(run) == of).count() as u64)
+    };
+    let shown = Memo::new(move |_| {
+        let (lab, search) = (live.lab.read(), search.read());
+        let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
+        runs.iter()
+            .filter(|run| Filter::of(run) == filter.get() && matches(run, &search))
+            .map(|run| run.id.clone())
+            .collect::<Vec<RunId>>()
+    });
+    // 1: no run at all, 2: none here, 3: some.
+    let stage = Memo::new(move |_| match live.lab.read().as_ref() {
+        None => 1,
+        Some(lab) if lab.runs.is_empty() => 1,
+        Some(_) if shown.read().is_empty() => 2,
+        Some(_) => 3,
+    });
+    view! {
+        <div class="row lab-head">
+            <h1 id="runs-title">"Runs"</h1>
+            {move || (picked.read().len() > 1).then(|| view! {
+                <a
+                    class="button"
+                    href=compare_path(&*picked.read())
+                    title="Open the losses of the selected runs in one chart, with the differences of their plans"
+                >
+                    {format!("Compare {} runs", picked.read().len())}
+                </a>
+            })}
+            <Show when=move || { stage.get() > 1 }>
+                <FilterTabs filter=Signal::derive(move || filter.get()) choose=move |of| filter.set(of) count />
+                <RunSearch search />
+            </Show>
+        </div>
+        {move || match stage.get() {
+            1 => view! { <FirstRun /> }.into_any(),
+            2 => view! { <NoRuns filter search /> }.into_any(),
+            _ => view! { <RunTable shown /> }.into_any(),
+        }}
+    }
+}
+
 #[component]
 fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
+    let listed = expect_context::<Selection>().listed;
+    Effect::new(move |_| listed.set(shown.get()));
     view! {
         <div class="sheet">
             <table class="runs">

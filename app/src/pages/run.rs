@@ -3,6 +3,7 @@
 //! commands through it.
 
 mod accumulation;
+mod branches;
 mod charts;
 mod checkpoint_list;
 mod checkpoint_menu;
@@ -52,6 +53,7 @@ use leptos::task::spawn_local;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::JsFuture;
 use wire::run::Cursor;
+use wire::run::table::RunQuery;
 use wire::{Event, EventRecord, RunId, RunState};
 
 use crate::components::{RunFailure, Skeleton, isolated};
@@ -78,6 +80,8 @@ use status::StatusPanel;
 const RETRY: Duration = Duration::from_secs(2);
 /// Journal lines in one answer.
 const LINES: u32 = 5_000;
+/// Forks that are fetched, the newest first.
+const FORKS: u32 = 50;
 
 /// The state of opening the run.
 #[derive(Clone)]
@@ -136,6 +140,9 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
     let context = RunContext::new(run);
     provide_context(context);
     provide_context(context.chart_group());
+    let live = expect_context::<Live>();
+    live.know([context.summary.get_untracked()]);
+    know_forks(context, live);
     Effect::new(move || document().set_title(&format!("{} · Kindling", isolated(&context.summary.read().name))));
     // The stream first, from the cursor of the view: what is fetched after it overlaps with it and leaves no gap.
     let loader = SeriesLoader::start(context);
@@ -214,6 +221,20 @@ async fn renew(context: RunContext) -> Option<Cursor> {
         }
         wait().await;
     }
+}
+
+/// Adds the forks of the run to the list of runs, where that has only the newest ones: control runs and lineage are found in it.
+fn know_forks(context: RunContext, live: Live) {
+    if !untrack(|| live.is_partial()) {
+        return;
+    }
+    let query = RunQuery { q: Some(format!("parent:{}", context.id())), limit: Some(FORKS), ..RunQuery::default() };
+    spawn_local(async move {
+        // Without them the page shows no control run; the run itself is complete.
+        if let Ok(page) = api::runs::list(&query).await {
+            live.know(page.rows.into_iter().map(|row| row.summary));
+        }
+    });
 }
 
 /// Fetches the whole journal, [`LINES`] at a time.

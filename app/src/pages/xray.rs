@@ -45,6 +45,7 @@ use wire::{RunId, RunView};
 
 use crate::components::{RunFailure, Skeleton, shows};
 use crate::net::api::{self, ApiFailure};
+use crate::net::live::Live;
 use location::{Location, TABS, Tab};
 use state::XrayState;
 use step::StepChoice;
@@ -53,10 +54,12 @@ use step::StepChoice;
 pub(crate) fn XrayPage(run: RunId) -> impl IntoView {
     let opened = RwSignal::new(None::<Result<Box<RunView>, ApiFailure>>);
     let id = StoredValue::new(run);
+    let live = expect_context::<Live>();
     let open = move || {
         opened.set(None);
         spawn_local(async move {
             let view = api::run(&id.get_value()).await.map(Box::new);
+            live.know(view.iter().map(|view| view.summary.clone()));
             opened.try_set(Some(view));
         });
     };

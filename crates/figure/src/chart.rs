@@ -1,6 +1,6 @@
 //! The function that draws a chart, and the crosshair over it.
 
-use crate::curve::{Curve, Style, extent, has_value, middle, visible};
+use crate::curve::{Curve, Style, branch_opacity, extent, has_value, middle, visible};
 use crate::layout::Layout;
 use crate::scene::{Fill, Form, Point, Role, Scene, Shape, Size, Stroke};
 use crate::spec::ChartSpec;
@@ -22,9 +22,12 @@ pub fn chart(spec: &ChartSpec, curves: &[Curve], size: Size) -> Drawing {
     let mut inner = frame::reference_lines(spec, &layout);
     inner.extend(frame::marker_lines(spec, &layout));
     inner.extend(area::shapes(curves, &layout));
+    let opacity = branch_opacity(curves);
     for curve in drawing_order(curves) {
-        inner.extend(curve.shapes(&layout));
-        inner.extend(clipped(curve, &layout));
+        inner.extend(curve.shapes(&layout, opacity));
+        if curve.style != Style::Abandoned || opacity >= 1.0 {
+            inner.extend(clipped(curve, &layout));
+        }
     }
     // Half a line's width more, or curves along an edge would be thinner there.
     shapes.push(Shape::Group { clip: layout.plot.grown(1.0), shapes: inner });

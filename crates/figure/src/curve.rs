@@ -49,6 +49,21 @@ impl<'a> Curve<'a> {
     }
 }
 
+/// Abandoned branches of a chart that are named one by one; more of them are one entry with their number, and fainter.
+pub const NAMED_BRANCHES: usize = 3;
+
+/// The number of abandoned branches, if they are too many to be named.
+pub(crate) fn folded(curves: &[Curve]) -> Option<usize> {
+    let branches = curves.iter().filter(|curve| curve.style == Style::Abandoned && !curve.name.is_empty()).count();
+    (branches > NAMED_BRANCHES).then_some(branches)
+}
+
+/// The opacity of abandoned branches, relative to that of a few: many of them together must not hide the path.
+pub(crate) fn branch_opacity(curves: &[Curve]) -> f64 {
+    let branches = curves.iter().filter(|curve| curve.style == Style::Abandoned).count();
+    (6.0 / branches.max(1) as f64).clamp(0.3, 1.0)
+}
+
 /// The bucket of one value at `x`, for curves that are computed and not stored (a planned schedule, say).
 pub fn point(step: u64, x: f64, value: f64) -> Bucket {
     let count = u64::from(value.is_finite());

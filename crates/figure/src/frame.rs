@@ -1,8 +1,11 @@
 //! The frame of a chart: grid, ticks, reference lines, markers, title and legend.
 
+use std::borrow::Cow;
+
 use crate::axis::{self, Tick};
-use crate::curve::{Curve, Style, extent, has_value, middle, visible};
-use crate::layout::{LANE, Layout, MARKER, SMALL, TITLE, y_target};
+use crate::cluster::{COUNT_SIZE, Cluster, MARKER};
+use crate::curve::{Curve, Style, extent, folded, has_value, middle, visible};
+use crate::layout::{LANE, Layout, SMALL, TITLE, y_target};
 use crate::number;
 use crate::scene::{Anchor, Dash, Fill, Font, Point, Rect, Role, Shape, Stroke, Text, text_width};
 use crate::spec::{ChartSpec, Marker, Reference};
@@ -112,8 +115,9 @@ pub(crate) fn reference_labels(spec: &ChartSpec, curves: &[Curve], layout: &Layo
         };
         let text =
             Text::words(Point::new(plot.right() - 4.0, wanted), text, SMALL, reference.role).anchored(Anchor::End);
-        let (right, wanted) = reference_place(curves, layout, reference.value, wanted, text.width());
-        let Some(y) = free_line(wanted, &taken, plot) else { continue };
+        let Some((right, y)) = reference_place(curves, layout, reference.value, wanted, text.width(), &taken) else {
+            continue;
+        };
         taken.push(y);
         let text = Text { at: Point::new(right, y), ..text };
         let back = Rect::new(text.at.x - text.width() - 3.0, y - SMALL, text.width() + 6.0, SMALL + 4.0);
@@ -123,13 +127,26 @@ pub(crate) fn reference_labels(spec: &ChartSpec, curves: &[Curve], layout: &Layo
     shapes
 }
 
-/// The right end and the baseline of the label of a reference line: beside `wanted` at the right edge, below the line or at the left edge,
-/// whichever first keeps clear of the curves; `wanted` if none does.
-fn reference_place(curves: &[Curve], layout: &Layout, value: f64, wanted: f64, width: f64) -> (f64, f64) {
+/// The right end and the baseline of the label of a reference line: beside `wanted` at the right edge, below the line, or the same at the
+/// left edge and in the middle, whichever first keeps clear of the curves and of the labels before it; `None` if there is no such place.
+fn reference_place(
+    curves: &[Curve],
+    layout: &Layout,
+    value: f64,
+    wanted: f64,
+    width: f64,
+    taken: &[f64],
+) -> Option<(f64, f64)> {
     let plot = layout.plot;
-    let (right, left) = (plot.right() - 4.0, plot.x + 4.0 + width);
-    let below = if layout.y.contains(value) { layout.to_y(value) + 13.0 } else { wanted };
-    let places = [(right, wanted), (right, below), (left, wanted), (left, below)];
+    let ends = [plot.right() - 4.0, plot.x + 4.0 + width, plot.x + (plot.width + width) / 2.0];
+    // Labels of lines outside of the range stand under each other at its edge.
+    let height = SMALL + 3.0;
+    let heights: Vec<f64> = match (layout.y.contains(value), value > layout.y.to) {
+        (true, _) => vec![wanted, layout.to_y(value) + 13.0],
+        (false, true) => (0..4).map(|turn| wanted + f64::from(turn) * height).collect(),
+        (false, false) => (0..4).map(|turn| wanted - f64::from(turn) * height).collect(),
+    };
+    let is_apart = |(_, y): &(f64, f64)| taken.iter().all(|other| (other - y).abs() >= height);
     let is_clear = |(end, y): &(f64, f64)| {
         let (from, to) = (layout.from_x(end - width - 3.0), layout.from_x(end + 3.0));
         let crossed =
@@ -137,7 +154,8 @@ fn reference_place(curves: &[Curve], layout: &Layout, value: f64, wanted: f64, w
         let mut heights = crossed.map(|bucket| extent(bucket)).map(|(low, high)| (layout.to_y(high), layout.to_y(low)));
         (plot.y + SMALL..=plot.bottom()).contains(y) && !heights.any(|(top, bottom)| top < y + 3.0 && bottom > y - 9.0)
     };
-    places.into_iter().find(is_clear).unwrap_or((right, wanted))
+    let places = ends.into_iter().flat_map(|end| heights.iter().map(move |y| (end, *y)));
+    places.into_iter().find(|place| is_apart(place) && is_clear(place))
 }
 
 /// Names of abandoned segments and labelled curves at their ends, since the legend cannot distinguish them.
@@ -148,8 +166,11 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
     }
     let mut taken: Vec<f64> = Vec::new();
     let mut shapes = Vec::new();
-    let is_labelled_at_end =
-        |curve: &&Curve| (curve.style == Style::Abandoned || curve.is_labelled) && !curve.name.is_empty();
+    let is_folded = folded(curves).is_some();
+    let is_labelled_at_end = |curve: &&Curve| {
+        let is_branch = curve.style == Style::Abandoned && !is_folded;
+        (is_branch || curve.is_labelled) && !curve.name.is_empty()
+    };
     for curve in curves.iter().filter(is_labelled_at_end) {
         let seen = visible(curve.buckets, layout.x.from, layout.x.to);
         let Some(last) = seen.iter().rev().find(|bucket| has_value(bucket) && layout.x.contains(middle(bucket))) else {
@@ -165,8 +186,8 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
             .into_iter()
             .filter_map(|right| Some((right, clear_line(curves, layout, (right - width, right), &taken)?)))
             .min_by(|one, two| (one.1 - wanted).abs().total_cmp(&(two.1 - wanted).abs()));
-        let crowded = || free_line(wanted, &taken, plot).map(|y| (inside(end), y));
-        let Some((right, y)) = clear.or_else(crowded) else { continue };
+        // Where there is no room, the curve matters more than its name.
+        let Some((right, y)) = clear else { continue };
         taken.push(y);
         let back = Rect::new(right - text.width() - 3.0, y - SMALL, text.width() + 6.0, SMALL + 4.0);
         shapes.push(Shape::Rect { rect: back, radius: 2.0, fill: Fill::faint(Role::Surface, 0.72) });
@@ -190,8 +211,8 @@ pub fn crosshair_label(spec: &ChartSpec, layout: &Layout, x: f64) -> Vec<Shape> 
     vec![Shape::Rect { rect: back, radius: 2.0, fill: Fill::solid(Role::Grid) }, text.into()]
 }
 
-/// A y position between two x positions where a label overlaps neither a curve nor another label: above all curves if
-/// possible, else below.
+/// A y position between two x positions where a label overlaps neither a curve nor another label: below all curves if
+/// possible, else above.
 fn clear_line(curves: &[Curve], layout: &Layout, (left, right): (f64, f64), taken: &[f64]) -> Option<f64> {
     let plot = layout.plot;
     let (from, to) = (layout.from_x(left), layout.from_x(right));
@@ -206,61 +227,57 @@ fn clear_line(curves: &[Curve], layout: &Layout, (left, right): (f64, f64), take
     let is_free = |y: &f64| {
         (plot.y + SMALL..=plot.bottom() - 4.0).contains(y) && taken.iter().all(|other| (y - other).abs() >= height)
     };
-    over.chain(under).find(is_free)
-}
-
-/// The y position nearest to `wanted` that overlaps no label.
-fn free_line(wanted: f64, taken: &[f64], plot: Rect) -> Option<f64> {
-    let height = SMALL + 3.0;
-    let tries =
-        (0..12).map(|turn| wanted + if turn % 2 == 0 { 1.0 } else { -1.0 } * f64::from((turn + 1) / 2) * height);
-    let is_free =
-        |y: &f64| (plot.y + SMALL..=plot.bottom()).contains(y) && taken.iter().all(|other| (y - other).abs() >= height);
-    tries.into_iter().find(is_free)
+    under.chain(over).find(is_free)
 }
 
 /// Thin lines through the plot at the markers.
 pub(crate) fn marker_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
-    let seen = spec.markers.iter().zip(&layout.markers).filter(|(_, x)| x.is_finite());
-    let line = |(marker, x): (&Marker, &f64)| {
-        let stroke = Stroke::solid(marker.role(), 1.0).dashed(Dash::Dotted).faint(0.55);
-        Shape::line(Point::new(*x, layout.plot.y), Point::new(*x, layout.plot.bottom()), stroke)
+    let line = |cluster: &Cluster| {
+        let role = most_important(spec, cluster)?.role();
+        let stroke = Stroke::solid(role, 1.0).dashed(Dash::Dotted).faint(0.55);
+        let (top, bottom) = (layout.plot.y, layout.plot.bottom());
+        Some(Shape::line(Point::new(cluster.x, top), Point::new(cluster.x, bottom), stroke))
     };
-    seen.map(line).collect()
+    layout.clusters.iter().filter_map(line).collect()
 }
 
-/// Markers closer than this, pixels, share one phrase.
-const SHARED_PHRASE: f64 = 2.0 * MARKER;
+fn most_important<'a>(spec: &'a ChartSpec, cluster: &Cluster) -> Option<&'a Marker> {
+    let markers = cluster.markers.iter().filter_map(|index| spec.markers.get(*index));
+    markers.max_by_key(|marker| marker.importance())
+}
 
-/// The row of markers. Markers at one position share a phrase: the most important one and the number of the others. It is written if
-/// there is room before the next position.
+/// The row of markers. Markers that would overlap are one box with their number. The phrase of the most important one is written if there is
+/// room before the next position.
 pub(crate) fn lane(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     let Some(lane) = layout.lane.filter(|lane| lane.width >= 1.0) else { return Vec::new() };
     let middle = lane.y + LANE / 2.0 + 1.0;
-    let mut seen: Vec<(&Marker, f64)> =
-        spec.markers.iter().zip(layout.markers.iter().copied()).filter(|(_, x)| x.is_finite()).collect();
-    seen.sort_by(|one, two| one.1.total_cmp(&two.1));
     let mut shapes = Vec::new();
-    let groups: Vec<&[(&Marker, f64)]> = seen.chunk_by(|one, next| next.1 - one.1 < SHARED_PHRASE).collect();
-    for (index, group) in groups.iter().enumerate() {
-        for (marker, x) in *group {
-            let fill = Fill::solid(marker.role());
-            shapes.push(Shape::Marker { at: Point::new(*x, middle), size: MARKER, form: marker.form(), fill });
-        }
-        let (Some((_, last)), Some((marker, _))) = (group.last(), group.iter().max_by_key(|one| one.0.importance()))
-        else {
-            continue;
-        };
-        let free_to = groups.get(index + 1).map_or(lane.right(), |next| next[0].1 - MARKER - 4.0);
-        let from = last + MARKER + 4.0;
-        let others = if group.len() > 1 { format!(" (+{})", group.len() - 1) } else { String::new() };
-        let room = free_to - from - text_width(&others, SMALL, Font::Words);
-        if let Some(phrase) = fitting(&marker.phrase, room) {
-            let text = Text::words(Point::new(from, middle + SMALL * 0.35), phrase + &others, SMALL, marker.role());
-            shapes.push(text.into());
+    for (index, cluster) in layout.clusters.iter().enumerate() {
+        let Some(marker) = most_important(spec, cluster) else { continue };
+        shapes.extend(marker_shapes(marker, cluster, middle));
+        let next = layout.clusters.get(index + 1);
+        let free_to = next.map_or(lane.right(), |next| next.x - next.half_width() - 4.0);
+        let from = cluster.x + cluster.half_width() + 4.0;
+        if let Some(phrase) = fitting(&marker.phrase, free_to - from) {
+            let at = Point::new(from, middle + SMALL * 0.35);
+            shapes.push(Text::words(at, phrase, SMALL, marker.role()).into());
         }
     }
     shapes
+}
+
+/// The shape of one marker, or the box with the number of several.
+fn marker_shapes(marker: &Marker, cluster: &Cluster, middle: f64) -> Vec<Shape> {
+    if cluster.markers.len() == 1 {
+        let at = Point::new(cluster.x, middle);
+        return vec![Shape::Marker { at, size: MARKER, form: marker.form(), fill: Fill::solid(marker.role()) }];
+    }
+    let half = cluster.half_width();
+    let rect = Rect::new(cluster.x - half, middle - 7.0, 2.0 * half, 14.0);
+    let role = if marker.is_alarm { Role::Alarm } else { Role::InkSoft };
+    let at = Point::new(cluster.x, middle + COUNT_SIZE * 0.35);
+    let count = Text::numbers(at, cluster.count(), COUNT_SIZE, Role::Surface).anchored(Anchor::Middle);
+    vec![Shape::Rect { rect, radius: 7.0, fill: Fill::solid(role) }, count.into()]
 }
 
 /// The phrase, truncated to a width with an ellipsis; none if fewer than six letters would be left.
@@ -328,6 +345,7 @@ const SWATCH: f64 = 14.0;
 
 struct Entry<'a> {
     curve: &'a Curve<'a>,
+    name: Cow<'a, str>,
     value: String,
 }
 
@@ -342,11 +360,16 @@ fn entries<'a>(spec: &ChartSpec, curves: &'a [Curve<'a>], layout: &Layout) -> Ve
         };
         let value = bucket.map_or_else(|| "–".to_owned(), |bucket| legend_value(bucket.mean, &spec.unit));
         // Segments of one run share a line of the legend: the value of the last segment is shown.
-        match entries.iter_mut().find(|entry| entry.curve.name == curve.name) {
+        match entries.iter_mut().find(|entry| entry.name == curve.name) {
             Some(entry) if bucket.is_some() => entry.value = value,
             Some(_) => {}
-            None => entries.push(Entry { curve, value }),
+            None => entries.push(Entry { curve, name: Cow::Borrowed(curve.name), value }),
         }
+    }
+    if let Some(count) = folded(curves)
+        && let Some(curve) = curves.iter().find(|curve| curve.style == Style::Abandoned)
+    {
+        entries.push(Entry { curve, name: format!("{count} abandoned branches").into(), value: String::new() });
     }
     entries
 }
@@ -365,7 +388,7 @@ impl Entry<'_> {
             + 6.0
             + text_width(&self.value, 12.0, Font::Numbers)
             + 6.0
-            + text_width(self.curve.name, SMALL, Font::Words)
+            + text_width(&self.name, SMALL, Font::Words)
             + 18.0
     }
 
@@ -383,7 +406,7 @@ impl Entry<'_> {
         };
         let value = Text::numbers(Point::new(x + SWATCH + 6.0, baseline), self.value.clone(), 12.0, Role::Ink);
         let name_at = Point::new(value.at.x + value.width() + 6.0, baseline);
-        vec![swatch, value.into(), Text::words(name_at, self.curve.name, SMALL, Role::InkSoft).into()]
+        vec![swatch, value.into(), Text::words(name_at, self.name.clone(), SMALL, Role::InkSoft).into()]
     }
 }
 

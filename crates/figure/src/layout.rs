@@ -3,6 +3,7 @@
 use wire::series::Bucket;
 
 use crate::axis::{Scale, ScaleKind};
+use crate::cluster::{Cluster, clusters};
 use crate::curve::{Curve, Style, extent, has_value, middle, visible};
 use crate::scene::{Font, Point, Rect, Size, text_width};
 use crate::spec::ChartSpec;
@@ -14,8 +15,6 @@ pub(crate) const SMALL: f64 = 11.0;
 pub(crate) const TITLE: f64 = 13.0;
 /// Height of the row of markers.
 pub(crate) const LANE: f64 = 18.0;
-/// Reach of a marker from its middle.
-pub(crate) const MARKER: f64 = 4.5;
 /// Width of one character of a tick label, for the gap beside it.
 const GAP: f64 = 8.0;
 
@@ -32,8 +31,8 @@ pub struct Layout {
     pub x: Scale,
     /// Values from bottom to top.
     pub y: Scale,
-    /// Positions of the markers of the specification, in its order, pixels; NaN for those that are not visible.
-    pub markers: Vec<f64>,
+    /// The visible markers of the specification from left to right; those that would overlap are together.
+    pub clusters: Vec<Cluster>,
 }
 
 /// The value of a curve at a position.
@@ -62,8 +61,9 @@ impl Layout {
         let left = spec.frame.left_margin.map_or((widest + GAP + 6.0).max(36.0), sane).min(size.width / 2.0);
         let plot = Rect::new(left, top, size.width - left - 12.0, height);
         let lane = spec.frame.has_lane.then(|| Rect::new(plot.x, plot.bottom(), plot.width, lane));
-        let mut layout = Self { size, plot, lane, x, y, markers: Vec::new() };
-        layout.markers = spec.markers.iter().map(|marker| layout.visible_x(marker.x)).collect();
+        let mut layout = Self { size, plot, lane, x, y, clusters: Vec::new() };
+        let positions: Vec<f64> = spec.markers.iter().map(|marker| layout.visible_x(marker.x)).collect();
+        layout.clusters = clusters(&positions);
         layout
     }
 
@@ -110,12 +110,12 @@ impl Layout {
         curves.iter().enumerate().filter_map(read).collect()
     }
 
-    /// The marker under a pointer, if one is within `reach` pixels in the row of markers.
-    pub fn marker_near(&self, at: Point, reach: f64) -> Option<usize> {
+    /// The markers under a pointer, if some are within `reach` pixels in the row of markers.
+    pub fn cluster_near(&self, at: Point, reach: f64) -> Option<&Cluster> {
         let lane = self.lane.filter(|lane| lane.grown(reach).contains(at))?;
-        let distance = |x: f64| (x - at.x).abs();
-        let near = self.markers.iter().enumerate().filter(|(_, x)| distance(**x) <= reach + lane.height / 4.0);
-        near.min_by(|one, two| distance(*one.1).total_cmp(&distance(*two.1))).map(|(index, _)| index)
+        let distance = |cluster: &Cluster| (cluster.x - at.x).abs() - cluster.half_width();
+        let near = self.clusters.iter().filter(|cluster| distance(cluster) <= reach.min(lane.height));
+        near.min_by(|one, two| distance(one).total_cmp(&distance(two)))
     }
 
     /// The range of x after zooming by `factor` (above 1 is closer) about a pixel, whose value does not move.

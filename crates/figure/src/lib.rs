@@ -7,6 +7,7 @@
 //! - [`scene`] shapes and roles, [`theme`] the colour of each role in light and dark;
 //! - [`number`] how a value is written, [`axis`] scales and ticks;
 //! - [`spec`] the parts of a chart, [`curve`] its curves, [`layout`] the geometry, which also converts pixels to values;
+//! - [`cluster`] markers that are drawn as one;
 //! - [`chart()`] draws a chart: `frame` axes, markers and legend, `line` curves, `area` stacked curves;
 //! - [`ramp`] colour maps, [`heat`] heat maps;
 //! - [`summary`] the same chart in words and as a table;
@@ -15,6 +16,7 @@
 mod area;
 pub mod axis;
 pub mod chart;
+pub mod cluster;
 pub mod curve;
 #[cfg(feature = "png")]
 pub mod error;

@@ -21,15 +21,18 @@ type Parts = Vec<Vec<Column>>;
 
 impl Curve<'_> {
     /// Its shapes, except the dot at its end; for every style except [`Style::Stacked`].
-    pub(crate) fn shapes(&self, layout: &Layout) -> Vec<Shape> {
+    /// `opacity` is that of abandoned branches, relative to a few of them.
+    pub(crate) fn shapes(&self, layout: &Layout, opacity: f64) -> Vec<Shape> {
         let seen = visible(self.buckets, layout.x.from, layout.x.to);
         let parts = columns(seen, layout);
         let mut shapes = Vec::new();
         match self.style {
             Style::Planned => lines(&parts, self.stroke(1.5).dashed(Dash::Dashed).faint(0.8), &mut shapes),
             Style::Abandoned => {
-                bands(&parts, self.role, 0.10, &mut shapes);
-                lines(&parts, self.stroke(1.1).faint(0.6), &mut shapes);
+                if opacity >= 1.0 {
+                    bands(&parts, self.role, 0.10, &mut shapes);
+                }
+                lines(&parts, self.stroke(1.1).faint(0.6 * opacity), &mut shapes);
             }
             Style::Measured | Style::Stacked => self.measured(&parts, seen, layout, &mut shapes),
         }

@@ -191,7 +191,7 @@ fn anything_can_be_drawn() {
         for pixels in [dice.wild(), 0.0, 320.0] {
             let at = layout.from_x(pixels);
             layout.readings(&curves, at);
-            layout.marker_near(figure::Point::new(pixels, pixels), 8.0);
+            layout.cluster_near(figure::Point::new(pixels, pixels), 8.0);
             layout.zoomed(pixels, 2.0);
         }
         if round % 10 == 0 {

@@ -7,6 +7,7 @@ pub(crate) mod journal;
 mod json;
 pub(crate) mod pools;
 pub(crate) mod queue;
+pub(crate) mod run_table;
 pub(crate) mod runs;
 pub(crate) mod snapshots;
 pub(crate) mod telemetry;
@@ -26,10 +27,11 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
+    include_str!("../migrations/tags.sql"),
 ];
 
 /// One connection, inside a transaction or not.

@@ -152,6 +152,12 @@ pub enum StoreError {
         /// The reason: what needs it.
         by: String,
     },
+    /// A query for runs cannot be read.
+    #[error("{}", source.message)]
+    InvalidQuery {
+        /// The field of the query, its value, and what is valid.
+        source: wire::PlanError,
+    },
     /// An imported run contradicts itself.
     #[error("{what} cannot be imported: {message}")]
     InvalidImport {

@@ -48,7 +48,10 @@ impl Store {
             return Err(StoreError::RunExists { run: id });
         }
         let summary = self.store_import(imported).await;
-        if summary.is_err() {
+        if summary.is_ok() {
+            // The run is stored; without its newest metrics it has empty cells in the table.
+            let _ = self.fill_newest_metrics().await;
+        } else {
             let (series_files, checkpoints) =
                 (self.series_files().clone(), self.dir().join("checkpoints").join(id.as_str()));
             // Files that cannot be removed belong to no run: the next import of this id removes them first.

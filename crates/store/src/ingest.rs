@@ -8,6 +8,8 @@
 //! files are synced: every [`UNSYNCED_BYTES`], and in the background when the run releases its device. New snapshots are stored in the
 //! database likewise; see `snapshots`.
 
+use std::collections::BTreeMap;
+
 use wire::inspect::update::InspectionUpdate;
 use wire::series::Row;
 use wire::transport::link::{Item, Report};
@@ -140,6 +142,10 @@ impl Store {
                 Entry::Snapshot(update) => snapshots.push(*update),
             }
         }
+        let newest = newest_values(&rows, journal.status.progress.segment);
+        if !newest.is_empty() {
+            database::run_table::merge_metrics(&mut transaction, run, &newest).await?;
+        }
         let stored = self.keep_snapshots(&mut transaction, run, snapshots).await?;
         if is_time_to_sync {
             database::unsynced::clear(&mut transaction, run).await?;
@@ -230,6 +236,12 @@ fn to_batch(items: Vec<Item>, known: usize) -> Batch {
         });
     }
     Batch { rows, order }
+}
+
+/// The last value of each metric in the rows of the newest segment.
+fn newest_values(rows: &[Row], segment: u32) -> BTreeMap<&str, f64> {
+    let newest = rows.iter().filter(|row| row.segment >= segment).flat_map(|row| &row.values);
+    newest.map(|(name, value)| (name.as_str(), *value)).collect()
 }
 
 /// Removes repeated values, given as (row, value) in increasing order, and rows that become empty.

@@ -7,6 +7,7 @@
 //! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice;
 //! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: the operations on each;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
+//! - `run_table` the table of runs: filters, order, pages, tags and saved filters;
 //! - `checkpoints` ids of checkpoints, `checkpoint_folders` their files, `readers` those that are being read, `retention` which are kept,
 //!   `origins` those from which forks start, `uploads` those that workers of other machines send, `sweep` removal after a crash;
 //! - `import` runs that were trained in another lab; `backup` a consistent copy of the folder while it is in use;
@@ -39,6 +40,7 @@ mod pools;
 mod queue;
 mod readers;
 mod retention;
+mod run_table;
 mod runs;
 mod series;
 mod snapshot_thinning;
@@ -62,6 +64,7 @@ pub use import::ImportedRun;
 pub use ingest::Ingested;
 pub use new_run::NewRun;
 pub use readers::OpenCheckpoint;
+pub use run_table::RunPage;
 pub use runs::Successor;
 pub use series::{Curve, CurvePoint, SeriesQuery};
 pub use store::{Store, holder};

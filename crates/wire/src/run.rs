@@ -1,11 +1,12 @@
 //! Runs: what a user specifies ([`spec`]), how it resolves ([`plan`], [`preset`], [`fork`]), the tree of segments that rollbacks make
-//! ([`history`]), and the records that pages show.
+//! ([`history`]), the table of all runs ([`table`]), and the records that pages show.
 
 pub mod fork;
 pub mod history;
 pub mod plan;
 pub mod preset;
 pub mod spec;
+pub mod table;
 
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,9 @@ pub struct RunChange {
     /// Priority, -1000 to 1000; runs with higher priority start first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
+    /// Tags, which replace the present ones: at most 20, each of 1 to 40 characters without spaces and commas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,6 +132,9 @@ pub struct RunSummary {
     /// While it is queued: its place, what it waits for and for how long, in a sentence.
     #[serde(default)]
     pub waits: Option<String>,
+    /// Tags, in order.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 /// The parent of a fork.

@@ -4,13 +4,13 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use figure::png::PngWriter;
-use figure::{ChartSpec, Curve, Marker, Reference, Role, ScaleKind, Size, Theme, chart, svg};
+use figure::{ChartSpec, Curve, Marker, Reference, Role, ScaleKind, Size, Style, Theme, chart, number, svg};
 use serde::Deserialize;
 use store::SeriesQuery;
 use utoipa::{IntoParams, ToSchema};
 use wire::control::event::EventRecord;
 use wire::run::References;
-use wire::series::{Axis, SeriesWindow, describe, name};
+use wire::series::{Axis, Bucket, SeriesWindow, describe, name};
 use wire::{ApiErrorBody, Event, RunId, RunView};
 
 use super::extract::{Path, Query};
@@ -21,8 +21,8 @@ use crate::lab::Lab;
 /// Bounds of a figure, pixels.
 const WIDTH: (u32, u32) = (200, 4000);
 const HEIGHT: (u32, u32) = (120, 3000);
-/// Maximum number of markers.
-const MARKERS: u32 = 1000;
+/// Maximum number of events that are read for markers.
+const EVENTS: u32 = 100_000;
 
 /// Light or dark background.
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
@@ -73,7 +73,7 @@ pub async fn draw_figure(
     let (stem, format) = split(&file)?;
     let names = if stem == "loss" { vec![name::TRAIN.to_owned(), name::VALID.to_owned()] } else { vec![stem.clone()] };
     let view = lab.feed.view(&run).await?;
-    let events = lab.store().events(&run, 0, MARKERS).await?;
+    let events = lab.store().events(&run, 0, EVENTS).await?;
     let wanted = SeriesQuery { names, axis: query.x, from: None, to: None, points: 2 * query.size().width as usize };
     let windows = lab.store().series(&run, wanted).await?;
     if windows.is_empty() {
@@ -126,10 +126,8 @@ fn draw(
         markers: if query.x == Axis::Step { markers(events) } else { vec![] },
         ..ChartSpec::default()
     };
-    let labels: Vec<String> = windows.iter().map(|window| describe(&window.name).label).collect();
-    let role = |window: &SeriesWindow| Role::Run(if window.name == name::VALID { 3 } else { 0 });
-    let curves: Vec<Curve> =
-        windows.iter().zip(&labels).map(|(window, label)| Curve::new(label, role(window), &window.buckets)).collect();
+    let parts: Vec<Part> = windows.iter().flat_map(|window| parts(view, window)).collect();
+    let curves: Vec<Curve> = parts.iter().map(Part::curve).collect();
     let scene = chart(&spec, &curves, query.size()).scene;
     let theme = match query.theme {
         FigureTheme::Light => Theme::Light,
@@ -143,6 +141,45 @@ fn draw(
             Ok(([(CONTENT_TYPE, "image/png")], bytes).into_response())
         }
     }
+}
+
+/// A curve and its name.
+struct Part<'a> {
+    name: String,
+    role: Role,
+    style: Style,
+    buckets: &'a [Bucket],
+}
+
+impl Part<'_> {
+    fn curve(&self) -> Curve<'_> {
+        Curve { style: self.style, ..Curve::new(&self.name, self.role, self.buckets) }
+    }
+}
+
+/// The part of a segment that is on the path of the run, and the part that a rollback has abandoned.
+fn parts<'a>(view: &RunView, window: &'a SeriesWindow) -> Vec<Part<'a>> {
+    let own = view.lineage.iter().filter(|span| span.run == view.summary.id);
+    let kept = match own.clone().find(|span| span.segment == window.segment) {
+        Some(span) => window.buckets.partition_point(|bucket| span.to_step.is_none_or(|to| bucket.step < to)),
+        // A view without spans has one segment.
+        None if own.count() == 0 => window.buckets.len(),
+        None => 0,
+    };
+    let (path, branch) = window.buckets.split_at(kept);
+    let role = Role::Run(if window.name == name::VALID { 3 } else { 0 });
+    let mut parts = vec![];
+    if !path.is_empty() {
+        parts.push(Part { name: describe(&window.name).label, role, style: Style::Measured, buckets: path });
+    }
+    if let Some(last) = branch.last() {
+        // Named once, not on the validation loss too.
+        let is_named = window.name != name::VALID;
+        let name = format!("abandoned branch, left at step {}", number::whole(last.last_step + 1));
+        let name = Some(name).filter(|_| is_named).unwrap_or_default();
+        parts.push(Part { name, role: Role::Abandoned, style: Style::Abandoned, buckets: branch });
+    }
+    parts
 }
 
 fn references(lines: &References) -> Vec<Reference> {

@@ -15,7 +15,7 @@ use crate::data::no_job;
 use crate::error::ApiError;
 use crate::lab::Lab;
 
-/// Returns all runs, devices and jobs.
+/// Returns the runs that are queued or loaded by a worker, the newest 200 others, all devices and jobs. `GET /runs` lists all runs.
 #[utoipa::path(get, path = "/lab", tag = "lab", responses((status = 200, body = LabState)))]
 pub async fn get_lab(_: Viewer, State(lab): State<Lab>) -> Result<Json<LabState>, ApiError> {
     lab.states.now().await.map(Json)

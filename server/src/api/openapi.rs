@@ -5,6 +5,7 @@ use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as Description, Ref, RefOr, Response};
 use utoipa::{Modify, OpenApi};
+use wire::run::table::{Deleted, GroupBy};
 use wire::series::Axis;
 
 use super::figures::FigureTheme;
@@ -16,7 +17,7 @@ use crate::export::archive::Checkpoints;
     info(title = "Kindling", description = "A training lab for language models. Errors have the body {code, message, field?, hint?}."),
     modifiers(&Access),
     // Types of query parameters, which are not collected from the routes.
-    components(schemas(Axis, FigureTheme, Checkpoints)),
+    components(schemas(Axis, FigureTheme, Checkpoints, Deleted, GroupBy)),
     security(("bearer" = []), ("cookie" = [])),
     tags(
         (name = "runs", description = "Plan, create, watch and steer runs; export and import them."),

@@ -15,7 +15,7 @@ use wire::transport::transfer::MAX_PART_BYTES;
 use super::log::log_errors;
 use super::openapi::Document;
 use super::{
-    backups, checkpoints, checks, commands, completions, corpora, exports, figures, guard, headers, hub, inspections, lab,
+    backups, checkpoints, checks, commands, completions, corpora, exports, figures, filters, guard, headers, hub, inspections, lab,
     metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, telemetry, tokens, transfer, uploads,
     workers,
 };
@@ -89,6 +89,10 @@ fn run_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(planning::list_hyperparameters))
         .routes(routes!(planning::plan_run))
         .routes(routes!(runs::list_runs, runs::create_run))
+        .routes(routes!(runs::list_facets))
+        .routes(routes!(runs::change_runs))
+        .routes(routes!(filters::list_filters, filters::save_filter))
+        .routes(routes!(filters::delete_filter))
         .routes(routes!(runs::get_run, runs::change_run, runs::delete_run))
         .routes(routes!(runs::restore_run))
         .routes(routes!(commands::command_run))

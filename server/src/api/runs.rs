@@ -1,36 +1,49 @@
-//! Runs: created, listed, changed, deleted and restored.
+//! Runs: created, listed, changed, deleted and restored, one or several at once.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use wire::run::RunChange;
+use wire::run::table::{BulkOutcome, BulkRequest, CURSOR_HEADER, RunFacets, RunQuery, RunRow, TOTAL_HEADER};
 use wire::{ApiErrorBody, RunId, RunSpec, RunSummary, RunView};
 
 use super::extract::{Body, Path, Query};
 use crate::auth::{Steerer, Viewer, author};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::runs::{create, edit};
+use crate::runs::{bulk, create, edit};
 
-/// The runs to list.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct RunsQuery {
-    /// Includes deleted runs that can still be restored.
-    #[serde(default)]
-    deleted: bool,
+/// Lists the runs that match a query, newest first unless it sorts by a column. The header `kindling-total` has their number, and
+/// `kindling-cursor` the cursor of the next page, if there is one.
+#[utoipa::path(get, path = "/runs", tag = "runs", params(RunQuery), responses((status = 200, body = Vec<RunRow>,
+    headers(("kindling-total" = u64, description = "Number of runs that match the query."), ("kindling-cursor" = String, description = "Cursor of the next page.")))))]
+pub async fn list_runs(_: Viewer, State(lab): State<Lab>, Query(query): Query<RunQuery>) -> Result<Response, ApiError> {
+    let page = lab.store().run_page(&query).await?;
+    let mut response = Json(page.rows).into_response();
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static(TOTAL_HEADER), HeaderValue::from(page.total));
+    // A cursor has hexadecimal digits only.
+    if let Some(cursor) = page.next.and_then(|next| HeaderValue::from_str(&next).ok()) {
+        headers.insert(HeaderName::from_static(CURSOR_HEADER), cursor);
+    }
+    Ok(response)
 }
 
-/// Lists the runs, newest first.
-#[utoipa::path(get, path = "/runs", tag = "runs", params(RunsQuery), responses((status = 200, body = Vec<RunSummary>)))]
-pub async fn list_runs(
-    _: Viewer,
+/// Lists the states, tags, datasets and presets of the runs that are not deleted, with the number of runs, and all metrics.
+#[utoipa::path(get, path = "/runs/facets", tag = "runs", responses((status = 200, body = RunFacets)))]
+pub async fn list_facets(_: Viewer, State(lab): State<Lab>) -> Result<Json<RunFacets>, ApiError> {
+    Ok(Json(lab.store().run_facets().await?))
+}
+
+/// Archives, tags, deletes, restores or stops up to 500 runs. Each run has its own outcome in the answer.
+#[utoipa::path(post, path = "/runs/bulk", tag = "runs", request_body = BulkRequest, responses((status = 200, body = Vec<BulkOutcome>)))]
+pub async fn change_runs(
+    Steerer(identity): Steerer,
     State(lab): State<Lab>,
-    Query(query): Query<RunsQuery>,
-) -> Result<Json<Vec<RunSummary>>, ApiError> {
-    Ok(Json(lab.store().runs(query.deleted).await?))
+    Body(request): Body<BulkRequest>,
+) -> Result<Json<Vec<BulkOutcome>>, ApiError> {
+    bulk::carry_out(&lab, author(&identity), request).await.map(Json)
 }
 
 /// Creates a run and adds it to the queue of its device.
@@ -52,7 +65,7 @@ pub async fn get_run(_: Viewer, State(lab): State<Lab>, Path(run): Path<RunId>) 
     lab.feed.view(&run).await.map(Json)
 }
 
-/// Renames or archives a run, moves it in the queue, or changes its priority.
+/// Renames, archives or tags a run, moves it in the queue, or changes its priority.
 #[utoipa::path(patch, path = "/runs/{id}", tag = "runs", params(("id" = RunId, Path)), request_body = RunChange,
     responses((status = 200, body = RunSummary), (status = 409, description = "It is not queued.", body = ApiErrorBody)))]
 pub async fn change_run(

@@ -135,12 +135,22 @@ async fn shut_down_idle_workers(lab: &Lab) {
 
 fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     built_in::generate(&lab.data);
+    tokio::spawn(fill_newest_metrics(lab.clone()));
     tokio::spawn(queue::serve(lab.clone()));
     tokio::spawn(liveness::watch(lab.workers.clone()));
     tokio::spawn(usage::account(lab.workers.clone()));
     tokio::spawn(keeping::keep(lab.workers.telemetry.clone(), lab.store().clone()));
     if lab.settings.starts_workers {
         tokio::spawn(local::keep(lab.workers.clone(), stopping.clone()));
+    }
+}
+
+/// Reads the newest metrics of runs that an earlier version has stored.
+async fn fill_newest_metrics(lab: Lab) {
+    if let Err(error) = lab.store().fill_newest_metrics().await {
+        tracing::warn!(
+            "the newest metrics of earlier runs could not be read, so they are not in the table of runs: {error}"
+        );
     }
 }
 

@@ -293,6 +293,7 @@ pub(crate) mod tests {
             restarts: 0,
             pool: None,
             waits: None,
+            tags: vec![],
         }
     }
 

@@ -44,8 +44,8 @@ impl LabStates {
     /// # Errors
     /// An error of the store.
     pub async fn now(&self) -> Result<LabState, ApiError> {
-        let runs = self.feed.store.runs(true).await?;
-        Ok(LabState { runs, devices: (self.devices)(), jobs: (self.jobs)(), disk: (self.disk)() })
+        let (runs, counts) = self.feed.store.current_runs().await?;
+        Ok(LabState { runs, counts, devices: (self.devices)(), jobs: (self.jobs)(), disk: (self.disk)() })
     }
 
     /// The state at `version` or a little before, encoded; with its version.

@@ -1,6 +1,7 @@
 //! Changes of a run's entry in the lab: name, archive, queue, deletion. Changes of the training are [`super::commands`].
 
 use wire::run::RunChange;
+use wire::run::table::tags::checked_tags;
 use wire::{RunId, RunState, RunSummary};
 
 use super::name::checked_name;
@@ -26,18 +27,22 @@ pub fn check_priority(priority: Option<i32>) -> Result<(), ApiError> {
     }
 }
 
-/// Renames or archives a run, moves it in the queue, or changes its priority.
+/// Renames, archives or tags a run, moves it in the queue, or changes its priority.
 ///
 /// # Errors
 /// 404 for an unknown run, 422 for an invalid value, 409 for a queue position of a run that is not queued; an error of the store.
 pub async fn change(lab: &Lab, run: &RunId, change: RunChange) -> Result<RunSummary, ApiError> {
     let (store, before) = (lab.store(), lab.feed.summary(run).await?);
     check_priority(change.priority)?;
+    let tags = change.tags.as_deref().map(checked_tags).transpose().map_err(ApiError::invalid_value)?;
     if let Some(name) = &change.name {
         store.rename(run, &checked_name(name)?).await?;
     }
     if let Some(archived) = change.archived {
         store.set_archived(run, archived).await?;
+    }
+    if let Some(tags) = tags {
+        store.set_tags(run, &tags).await?;
     }
     if let Some(priority) = change.priority {
         store.set_priority(run, priority).await?;

@@ -15,6 +15,7 @@ mod polling;
 mod pools;
 mod proxies;
 mod refusals;
+mod run_table;
 mod scenarios;
 mod steering;
 mod telemetry;

@@ -19,8 +19,6 @@ const SCROLL_PAUSE_MS: f64 = 250.0;
 const SLACK: f64 = 4.0;
 /// Hit radius of a marker, pixels.
 const REACH: f64 = 7.0;
-/// Maximum number of markers described at one place.
-const MAX_MARKERS: usize = 5;
 
 /// What the pressed pointers are doing.
 #[derive(Debug, Clone, Copy)]
@@ -234,20 +232,12 @@ impl Gestures {
     /// Journal numbers of the markers at a position, the newest first.
     fn markers_at(&self, at: Point) -> Vec<u64> {
         let drawn = self.0.chart.drawn.borrow();
-        let Some((drawn, nearest)) =
-            drawn.as_ref().and_then(|drawn| Some((drawn, drawn.layout.marker_near(at, REACH)?)))
-        else {
-            return vec![];
-        };
-        let x = drawn.layout.markers[nearest];
-        let together = drawn
-            .layout
-            .markers
-            .iter()
-            .zip(&drawn.content.marked)
-            .rev()
-            .filter(|(other, _)| (*other - x).abs() <= REACH);
-        together.map(|(_, number)| *number).take(MAX_MARKERS).collect()
+        let Some(drawn) = drawn.as_ref() else { return vec![] };
+        let Some(cluster) = drawn.layout.cluster_near(at, REACH) else { return vec![] };
+        let numbers = cluster.markers.iter().filter_map(|index| drawn.content.marked.get(*index));
+        let mut numbers: Vec<u64> = numbers.copied().collect();
+        numbers.sort_unstable_by(|one, other| other.cmp(one));
+        numbers
     }
 
     fn drag(&self, range: Range, from: f64, to: f64) {

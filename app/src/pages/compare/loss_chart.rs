@@ -47,6 +47,7 @@ enum Compared {
 #[derive(Clone, Copy)]
 pub(super) struct ComparedRuns {
     choice: Choice,
+    live: Live,
     /// By id; without those that are still being fetched.
     runs: RwSignal<BTreeMap<RunId, Compared>>,
     /// The range in view; everything if there is none.
@@ -57,9 +58,9 @@ pub(super) struct ComparedRuns {
 impl ComparedRuns {
     /// Fetches the selected runs, again when axis or range change, and periodically those that train.
     pub(super) fn start(choice: Choice) -> Self {
-        let compared =
-            Self { choice, runs: RwSignal::default(), range: RwSignal::new(None), crosshair: RwSignal::new(None) };
         let live = expect_context::<Live>();
+        let (range, crosshair) = (RwSignal::new(None), RwSignal::new(None));
+        let compared = Self { choice, live, runs: RwSignal::default(), range, crosshair };
         Effect::new(move |_| {
             choice.axis.track();
             compared.range.set(None);
@@ -105,6 +106,7 @@ impl ComparedRuns {
     }
 
     fn add(self, run: RunId, found: Result<(RunView, Curves), ApiFailure>) {
+        self.live.know(found.iter().map(|(view, _)| view.summary.clone()));
         self.runs.update(|runs| match found {
             Ok(found) => drop(runs.insert(run, Compared::Open(Box::new(found)))),
             // The last curves stay; they are fetched again later.

@@ -46,12 +46,7 @@ impl RunActions {
 
     /// Shows the answer, which the socket will repeat soon.
     fn put(self, summary: RunSummary) {
-        self.live.lab.update(|lab| {
-            let old = lab.as_mut().and_then(|lab| lab.runs.iter_mut().find(|run| run.id == summary.id));
-            if let Some(old) = old {
-                *old = summary;
-            }
-        });
+        self.live.know([summary]);
     }
 
     fn archive(self, run: RunId, name: String, archived: bool) {

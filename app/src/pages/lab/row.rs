@@ -3,17 +3,32 @@
 use leptos::prelude::*;
 use wire::{RunId, RunState, RunSummary};
 
-use super::Picked;
 use super::actions::{Actions, QueueButtons};
+use super::selection::PickBox;
 use crate::components::number::{clock, duration, grouped, loss, now_ms, short};
 use crate::components::{Number, Progress, Sparkline, StateMark, isolated, name_of, run_name, state_word};
 use crate::net::api::sentence;
 use crate::net::live::Live;
 use crate::route::run_path;
 
+/// The cell of a chosen column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ExtraCell {
+    /// Name of the column, for a phone, where the cells have no headings.
+    pub(super) label: String,
+    pub(super) text: String,
+    /// The exact value with its unit.
+    pub(super) exact: String,
+}
+
 /// The row of one run; each cell updates by itself.
 #[component]
-pub(super) fn RunRow(id: RunId) -> impl IntoView {
+pub(super) fn RunRow(
+    id: RunId,
+    /// Cells of the chosen columns, after the others.
+    #[prop(optional, into)]
+    extra: Option<Signal<Vec<ExtraCell>>>,
+) -> impl IntoView {
     let live = expect_context::<Live>();
     let path = run_path(&id);
     let picked = id.clone();
@@ -36,6 +51,7 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
                 <a class="run-name" href=path title=move || run.read().as_ref().map(|run| isolated(&run.name))>{name}</a>
                 <span class="small dim">{cell(about)}</span>
                 {move || run.read().as_ref().map(|run| origin(run, parent.get()))}
+                {cell(tags)}
                 {cell(message)}
             </td>
             <td class="c-curve">
@@ -52,34 +68,11 @@ pub(super) fn RunRow(id: RunId) -> impl IntoView {
                 {cell(time)}
                 <Show when=move || state.get() == RunState::Queued><QueueButtons run /></Show>
             </td>
+            {extra.map(|extra| move || extra.get().into_iter().map(|cell| view! {
+                <td class="c-extra right" data-label=cell.label title=cell.exact>{cell.text}</td>
+            }).collect_view())}
             <td class="c-actions"><Actions run /></td>
         </tr>
-    }
-}
-
-/// Selects the run for a comparison.
-#[component]
-fn PickBox(id: RunId, name: Memo<String>) -> impl IntoView {
-    let Picked(picked) = expect_context();
-    let id = StoredValue::new(id);
-    let toggle = move |_| {
-        picked.update(|picked| {
-            let run = id.get_value();
-            match picked.iter().position(|chosen| *chosen == run) {
-                Some(place) => drop(picked.remove(place)),
-                None => picked.push(run),
-            }
-        });
-    };
-    let is_picked = move || picked.read().contains(&*id.read_value());
-    view! {
-        <input
-            type="checkbox"
-            aria-label=move || format!("Compare {}", name.get())
-            title="Select two or more runs to compare them"
-            prop:checked=is_picked
-            on:change=toggle
-        />
     }
 }
 
@@ -109,6 +102,14 @@ fn origin(run: &RunSummary, name: Option<String>) -> AnyView {
         (None, Some(restarts)) => view! { <span class="small dim">{restarts}</span> }.into_any(),
         (Some(parent), Some(restarts)) => view! { <span class="small dim">{parent}" · "{restarts}</span> }.into_any(),
     }
+}
+
+fn tags(run: &RunSummary) -> AnyView {
+    if run.tags.is_empty() {
+        return ().into_any();
+    }
+    let tags = run.tags.iter().map(|tag| view! { <li class="tag">{isolated(tag)}</li> }).collect_view();
+    view! { <ul class="tag-list" aria-label="Tags">{tags}</ul> }.into_any()
 }
 
 /// Why it waits, failed or was lost.

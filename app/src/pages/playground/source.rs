@@ -31,13 +31,18 @@ pub(super) struct Source {
     /// Checkpoint; `None` for the newest.
     pub(super) checkpoint: RwSignal<Option<CheckpointId>>,
     found: RwSignal<Found>,
+    live: Live,
 }
 
 impl Source {
     /// The choice of the address.
     pub(super) fn new(run: Option<RunId>, checkpoint: Option<CheckpointId>) -> Self {
-        let source =
-            Self { run: RwSignal::new(run), checkpoint: RwSignal::new(checkpoint), found: RwSignal::new(Found::None) };
+        let source = Self {
+            run: RwSignal::new(run),
+            checkpoint: RwSignal::new(checkpoint),
+            found: RwSignal::new(Found::None),
+            live: expect_context(),
+        };
         Effect::new(move |_| source.fetch(source.run.get()));
         source
     }
@@ -50,6 +55,7 @@ impl Source {
             if self.run.try_get_untracked().flatten().as_ref() != Some(&run) {
                 return;
             }
+            self.live.know(view.iter().map(|view| view.summary.clone()));
             let found = view.and_then(|view| {
                 let (prompt, origin) = (view.plan.prompt, view.plan.origin.map(|origin| origin.from));
                 checkpoints.map(|checkpoints| Found::Run { prompt, checkpoints, origin })

@@ -1,5 +1,7 @@
 //! The journal: every event of the run, newest first, with author, time, old and new value, and reason.
 
+use std::collections::BTreeSet;
+
 use figure::number;
 use leptos::prelude::*;
 use wire::{Author, Event, EventRecord};
@@ -12,6 +14,8 @@ use crate::session::Session;
 
 /// Events shown at first.
 const SHOWN: usize = 40;
+/// Events added by each press: a long journal is drawn in pages.
+const PAGE: usize = 200;
 
 /// The filter of the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +81,13 @@ pub(super) fn Journal() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let kind = RwSignal::new(Kind::Main);
     let limit = RwSignal::new(SHOWN);
+    let by = RwSignal::new(None::<String>);
+    let authors = Memo::new(move |_| {
+        context.lines.get();
+        let run = context.run.read_untracked();
+        let names: BTreeSet<String> = run.events.values().map(|record| author(&record.author, None)).collect();
+        names.into_iter().collect::<Vec<_>>()
+    });
     let numbers = Memo::new(move |_| {
         // Read the memo, because `track` does not run a memo that was never read.
         context.lines.get();
@@ -85,6 +96,7 @@ pub(super) fn Journal() -> impl IntoView {
             .values()
             .rev()
             .filter(|record| kind.get().contains(record))
+            .filter(|record| by.read().as_ref().is_none_or(|by| *by == author(&record.author, None)))
             .map(|record| record.number)
             .collect::<Vec<_>>()
     });
@@ -93,6 +105,7 @@ pub(super) fn Journal() -> impl IntoView {
         let Some(picked) = context.picked.get() else { return };
         if !numbers.read_untracked().contains(&picked) {
             kind.set(Kind::All);
+            by.set(None);
         }
         if let Some(place) = numbers.read_untracked().iter().position(|number| *number == picked)
             && place >= limit.get_untracked()
@@ -111,12 +124,36 @@ pub(super) fn Journal() -> impl IntoView {
                             class="switch"
                             title=meaning
                             aria-pressed=move || (kind.get() == of).to_string()
-                            on:click=move |_| kind.set(of)
+                            on:click=move |_| {
+                                limit.set(SHOWN);
+                                kind.set(of);
+                            }
                         >
                             {word}
                         </button>
                     })}
                 </div>
+                <Show when=move || { authors.read().len() > 1 }>
+                    <select
+                        class="author"
+                        aria-label="Author of the events"
+                        title="Show the events of one author"
+                        on:change:target=move |event| {
+                            limit.set(SHOWN);
+                            by.set(Some(event.target().value()).filter(|name| !name.is_empty()));
+                        }
+                    >
+                        <option value="" selected=move || by.read().is_none()>"All authors"</option>
+                        <For each=move || authors.get() key=Clone::clone let(name)>
+                            <option
+                                value=name.clone()
+                                selected={let name = name.clone(); move || by.read().as_ref() == Some(&name)}
+                            >
+                                {isolated(&name)}
+                            </option>
+                        </For>
+                    </select>
+                </Show>
             </div>
             <Show when=move || numbers.read().is_empty()>
                 <p class="none">"No events of this kind yet."</p>
@@ -129,10 +166,10 @@ pub(super) fn Journal() -> impl IntoView {
             <Show when=move || { numbers.read().len() > limit.get() }>
                 <button
                     class="quiet"
-                    title="Show more events"
-                    on:click=move |_| limit.update(|limit| *limit *= 4)
+                    title="Show up to 200 more events"
+                    on:click=move |_| limit.update(|limit| *limit += PAGE)
                 >
-                    "Older events"
+                    {move || format!("Older events ({} more)", number::whole((numbers.read().len() - limit.get()) as u64))}
                 </button>
             </Show>
         </section>

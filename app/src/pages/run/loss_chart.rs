@@ -1,6 +1,7 @@
 //! The loss chart: training and validation loss in nats per token or bits per byte, on any x axis, with reference lines
 //! and a marker for every event that affects the run. Also what all charts of the page have in common.
 
+use figure::curve::NAMED_BRANCHES;
 use figure::number::{self, whole};
 use figure::scene::Role;
 use figure::spec::{Marker, Reference};
@@ -10,6 +11,7 @@ use wire::series::{Axis, describe, name};
 use wire::{Event, EventRecord};
 
 use super::RunContext;
+use super::branches::BranchesMenu;
 use super::journal::BatchLink;
 use super::open_run::OpenRun;
 use super::viewport::Viewport;
@@ -58,13 +60,12 @@ pub(super) fn measured(run: &OpenRun, series: &str, label: &str, role: Role) -> 
 
 /// What is drawn below a measured series: its abandoned branches, and the past of the runs that it was forked from.
 pub(super) fn history(context: RunContext, run: &OpenRun, series: &str, label: &str, past: Role) -> Vec<Line> {
-    let abandoned = run.curves.abandoned(series).into_iter().map(|(left, buckets)| Line {
+    let abandoned = run.curves.abandoned(series);
+    // Many branches are named together, in the menu of the chart.
+    let is_named = series == name::TRAIN && abandoned.len() <= NAMED_BRANCHES;
+    let abandoned = abandoned.into_iter().map(|(left, buckets)| Line {
         // Named once, on the training loss.
-        name: if series == name::TRAIN {
-            format!("abandoned branch, left at step {}", whole(left))
-        } else {
-            String::new()
-        },
+        name: if is_named { format!("abandoned branch, left at step {}", whole(left)) } else { String::new() },
         meaning: "Trained before a rollback; not part of the current path of the run.".into(),
         style: Style::Abandoned,
         buckets,
@@ -182,6 +183,7 @@ pub(super) fn LossChart() -> impl IntoView {
         >
             <div class="tools">
                 {move || pressed().map(|step| view! { <BatchLink step /> })}
+                <BranchesMenu />
                 <RangeSwitches />
                 <AxisPick
                     axis=Signal::derive(move || context.options.read().axis)

@@ -17,8 +17,16 @@ pub(crate) async fn insert(
         .bind(record.number as i64)
         .bind(record.event.is_change() || matches!(record.event, Event::Checkpointed { .. }))
         .bind(to_json(record)?)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    if let Event::Annotated { text } = &record.event {
+        sqlx::query("INSERT INTO notes (run, number, text) VALUES (?, ?, ?)")
+            .bind(run.as_str())
+            .bind(record.number as i64)
+            .bind(text)
+            .execute(connection)
+            .await?;
+    }
     Ok(())
 }
 

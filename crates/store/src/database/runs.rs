@@ -26,6 +26,7 @@ macro_rules! summaries {
         concat!(
             "SELECT id, name, preset, corpus, device, parameters, steps, created_ms, state, message, started_ms, ended_ms, progress, \
              is_archived, deleted_ms, priority, restarts, parent, parent_checkpoint, control_of, \
+             (SELECT json_group_array(tag) FROM tags WHERE tags.run = runs.id) AS tags, \
              CASE WHEN state = 'queued' THEN pool END AS queue_pool, CASE WHEN state = 'queued' THEN waits END AS waits, \
              CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN ",
             place!(),
@@ -94,6 +95,27 @@ pub(crate) async fn list(
     rows.iter().map(summary_of).collect()
 }
 
+/// Summaries of the runs of these ids, in any order.
+pub(crate) async fn of(connection: &mut SqliteConnection, ids: &[RunId]) -> Result<Vec<RunSummary>, StoreError> {
+    let rows = sqlx::query(summaries!("WHERE id IN (SELECT value FROM json_each(?))"))
+        .bind(to_json(&ids)?)
+        .fetch_all(connection)
+        .await?;
+    rows.iter().map(summary_of).collect()
+}
+
+/// Summaries of the runs that are queued or loaded by a worker, and of the newest `newest` others, newest first.
+pub(crate) async fn current(connection: &mut SqliteConnection, newest: u32) -> Result<Vec<RunSummary>, StoreError> {
+    let rows = sqlx::query(summaries!(
+        "WHERE (state IN ('queued', 'starting', 'running', 'paused') AND deleted_ms IS NULL) \
+         OR rowid IN (SELECT rowid FROM runs ORDER BY created_ms DESC, rowid DESC LIMIT ?) ORDER BY created_ms DESC, rowid DESC"
+    ))
+    .bind(newest)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(summary_of).collect()
+}
+
 /// Summary of a run.
 pub(crate) async fn summary(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<RunSummary>, StoreError> {
     let row = sqlx::query(summaries!("WHERE id = ?")).bind(run.as_str()).fetch_optional(connection).await?;
@@ -135,6 +157,7 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         restarts: row.try_get::<i64, _>("restarts")? as u32,
         pool: row.try_get("queue_pool")?,
         waits: row.try_get("waits")?,
+        tags: from_json("the tags of a run", row.try_get("tags")?)?,
         id,
     })
 }

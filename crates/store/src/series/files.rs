@@ -100,6 +100,27 @@ impl SeriesFiles {
         folder.names()
     }
 
+    /// The last value of each series in the newest segment that has it.
+    pub(crate) fn newest(&self, run: &RunId) -> Result<Vec<(String, f64)>, StoreError> {
+        let folder = self.folder(run);
+        let mut folder = lock(&folder);
+        folder.check()?;
+        let mut segments = folder.segments()?;
+        segments.sort_unstable_by(|one, other| other.cmp(one));
+        let mut newest = vec![];
+        for name in folder.names()? {
+            for segment in &segments {
+                let Some(mut reader) = folder.reader(*segment, &name)?.filter(|reader| reader.len > 0) else {
+                    continue;
+                };
+                let last = reader.points(reader.len - 1, 1).map_err(at(&self.root))?;
+                newest.extend(last.first().map(|point| (name.clone(), point.value)));
+                break;
+            }
+        }
+        Ok(newest)
+    }
+
     /// The series of these names, or all, by segment; `spans` is the run's path.
     pub(crate) fn curves(
         &self,

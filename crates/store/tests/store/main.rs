@@ -8,6 +8,7 @@ mod faults;
 mod format;
 mod killed;
 mod pools;
+mod run_table;
 mod scenarios;
 mod setup;
 mod snapshots;

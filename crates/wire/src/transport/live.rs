@@ -82,11 +82,33 @@ pub struct Tick {
     pub updates: Vec<InspectionUpdate>,
 }
 
+/// Numbers of runs by where they are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunCounts {
+    /// Neither archived nor deleted.
+    pub active: u64,
+    /// Archived and not deleted.
+    pub archived: u64,
+    /// Deleted, and not purged yet.
+    pub deleted: u64,
+}
+
+impl RunCounts {
+    /// All runs that are not purged.
+    pub fn total(self) -> u64 {
+        self.active + self.archived + self.deleted
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LabState {
-    /// All runs that are not purged, newest first.
+    /// The runs that are queued or loaded by a worker, and the newest 200 others, newest first. `GET /runs` lists all.
     pub runs: Vec<RunSummary>,
+    /// Numbers of all runs.
+    #[serde(default)]
+    pub counts: RunCounts,
     pub devices: Vec<DeviceView>,
     /// Jobs of the server.
     pub jobs: Vec<Job>,
