@@ -39,10 +39,10 @@ pub struct JoinArgs {
     /// Pool to join
     #[arg(long, value_name = "NAME")]
     pool: String,
-    /// File with a join token of the pool; not needed once this machine has joined
+    /// File with a join token of the pool; not needed once this machine has joined [default: none]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Fingerprint of the server's certificate, where it is self-signed; the server prints it, and the Fleet page shows it
+    /// Fingerprint of the server's certificate, where it is self-signed; the server prints it, and the Fleet page shows it [default: none]
     #[arg(long, value_name = "SHA256")]
     fingerprint: Option<Fingerprint>,
     /// Device to train on, as `kindling devices` lists it [default: a GPU if there is one, else the CPU]

@@ -51,10 +51,10 @@ pub struct ServeArgs {
     /// Speak TLS with a self-signed certificate, which is kept in the lab's folder; its fingerprint is printed
     #[arg(long, conflicts_with = "tls_cert")]
     tls: bool,
-    /// Speak TLS with this certificate (PEM, with those between it and its authority)
+    /// Speak TLS with this certificate (PEM, with those between it and its authority) [default: none]
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
-    /// Private key of the certificate (PEM)
+    /// Private key of the certificate (PEM) [default: none]
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
     /// Host name, besides this machine's own, under which browsers may open the server; may be given several times [default: none]

@@ -133,7 +133,7 @@ fn what_cannot_be_meant_is_refused_with_the_value_or_the_option() {
         ("serve --listen nowhere", "an address such as 127.0.0.1:7878"),
         ("serve extra", "'extra'"),
         ("serve --queue-limit many", "'many'"),
-        ("token --role king", "[possible values: view, steer, admin, worker]"),
+        ("token --role king", "[possible values: view, steer, admin]"),
         ("token --days 0", "1..=3650"),
         ("train", "<SPEC.toml|--preset <NAME>|--corpus <ID>|--resume <RUN>>"),
         ("train a b", "'b'"),

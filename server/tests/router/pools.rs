@@ -56,6 +56,7 @@ async fn a_machine_joins_with_a_token_of_the_pool_and_is_refused_with_any_other(
     assert_eq!(lab.post(&format!("{POOLS}/local/join-tokens"), &lab.admin, "{}").await.code(), "pool_local");
     assert_eq!(lab.post(&format!("{POOLS}/nowhere/join-tokens"), &lab.admin, "{}").await.code(), "not_found");
 
+    lab.state.store().local_worker_token(&"gpu-0".parse().unwrap()).await.unwrap();
     let (_, once) = new_token(&lab, json!({"uses": 1})).await;
     let (revoked_id, revoked) = new_token(&lab, json!({})).await;
     assert_eq!(lab.delete(&format!("/api/v1/join-tokens/{revoked_id}"), &lab.admin).await.status, 204);
@@ -68,7 +69,7 @@ async fn a_machine_joins_with_a_token_of_the_pool_and_is_refused_with_any_other(
         (&*revoked, "gpu-lab", "box-1", 410, "join_token_revoked"),
         (&*expired, "gpu-lab", "box-1", 410, "join_token_expired"),
         (&*once, "cpu-lab", "box-1", 403, "pool_other"),
-        (&*once, "gpu-lab", "cpu", 409, "device_joined"),
+        (&*once, "gpu-lab", "gpu-0", 409, "device_joined"),
         (&*once, "gpu-lab", "gpu", 422, "device_invalid"),
         (&*once, "gpu-lab", "Not an id", 422, "body_invalid"),
     ] {

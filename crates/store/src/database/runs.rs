@@ -213,7 +213,7 @@ pub(crate) async fn save_status(
     event_count: u64,
 ) -> Result<(), StoreError> {
     sqlx::query("UPDATE runs SET state = ?, message = ?, started_ms = ?, ended_ms = ?, progress = ?, stored_seq = ?, event_count = ?, \
-         waits = CASE WHEN ?1 = 'queued' THEN waits END WHERE id = ?")
+         waits = CASE WHEN ? = 'queued' THEN waits END WHERE id = ?")
         .bind(to_word(&status.state)?)
         .bind(&status.message)
         .bind(status.started_ms)
@@ -221,6 +221,7 @@ pub(crate) async fn save_status(
         .bind(to_json(&status.progress)?)
         .bind(stored_seq as i64)
         .bind(event_count as i64)
+        .bind(to_word(&status.state)?)
         .bind(run.as_str())
         .execute(connection)
         .await?;

@@ -49,12 +49,16 @@ fn in_words(body: &ApiErrorBody) -> String {
 /// It is no address of a server.
 pub(super) fn base(url: &str) -> Result<String, ExchangeError> {
     let refused = || ExchangeError::Address { url: url.to_owned() };
-    let text = url.trim().trim_end_matches('/');
-    let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
-    let rest = full.strip_prefix("https://").or_else(|| full.strip_prefix("http://")).ok_or_else(refused)?;
+    let text = url.trim();
+    let (scheme, rest) = match text.split_once("://") {
+        None => ("http", text),
+        Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
+        Some(_) => return Err(refused()),
+    };
+    let rest = rest.trim_end_matches('/');
     let is_host = !rest.is_empty() && !rest.starts_with([':', '/']);
     let is_plain = !rest.contains(['?', '#', '@', '\\']) && !rest.chars().any(|c| c.is_whitespace() || c.is_control());
-    if is_host && is_plain { Ok(full) } else { Err(refused()) }
+    if is_host && is_plain { Ok(format!("{scheme}://{rest}")) } else { Err(refused()) }
 }
 
 /// Asks the server for the token of a worker; `pin` is the fingerprint of its certificate, where that is self-signed.
