@@ -22,6 +22,15 @@ pub enum Successor {
     Kind(DeviceKind),
 }
 
+impl Successor {
+    fn columns(&self) -> (Option<&str>, Option<DeviceKind>) {
+        match self {
+            Self::Pool(pool) => (Some(pool), None),
+            Self::Kind(kind) => (None, Some(*kind)),
+        }
+    }
+}
+
 impl Store {
     /// Creates a run, last in the queue of its device, with `Queued` as the first event of its journal.
     ///
@@ -94,12 +103,17 @@ impl Store {
         let mut transaction = self.database().write().await?;
         let before = self.summary_in(&mut transaction, run).await?;
         database::runs::set_restarts(&mut transaction, run, before.restarts + 1).await?;
-        let (pool, any_of) = match to {
-            Successor::Pool(pool) => (Some(pool.as_str()), None),
-            Successor::Kind(kind) => (None, Some(*kind)),
-        };
+        let (pool, any_of) = to.columns();
         database::queue::set_successor(&mut transaction, run, pool, any_of).await?;
         self.requeue_in(transaction, run, report).await
+    }
+
+    /// Sets the devices that may train a queued run.
+    pub async fn set_successor(&self, run: &RunId, to: &Successor) -> Result<RunSummary, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let (pool, any_of) = to.columns();
+        database::queue::set_successor(&mut transaction, run, pool, any_of).await?;
+        self.changed(transaction, run, true).await
     }
 
     /// Queues a run again on request, last of its priority, and resets its count of restarts.

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use store::Successor;
 use wire::control::author::Author;
 use wire::data::corpus::DatasetInfo;
 use wire::device::DeviceInfo;
@@ -127,12 +128,17 @@ pub(super) fn fits(plan: &RunPlan, device: &DeviceInfo) -> bool {
 /// Assigns a run. Its state is stored first, so that it is never assigned twice.
 async fn start(lab: &Lab, device: &DeviceInfo, run: &RunId) -> Result<(), ApiError> {
     let store = lab.store();
-    let before = lab.feed.summary(run).await?.device;
+    let before = lab.feed.summary(run).await?;
     set_state(lab, run, RunState::Starting, None).await?;
     let plan = store.set_device(run, &device.id, &device.name).await?;
     // After the device is set: from then on no report of the device before is stored.
-    let (past, seq) = (resume_elsewhere::past(lab, run, &before, &device.id).await?, store.stored_seq(run).await?);
+    let (past, seq) =
+        (resume_elsewhere::past(lab, run, &before.device, &device.id).await?, store.stored_seq(run).await?);
     if !lab.workers.fleet.assign(&device.id, run, plan, past, seq) {
+        // The device has gone meanwhile: the run waits for its pool again, not for this one.
+        if let Some(pool) = before.pool {
+            store.set_successor(run, &Successor::Pool(pool)).await?;
+        }
         return set_state(lab, run, RunState::Queued, None).await;
     }
     lab.workers.subscriptions.resend(run);
