@@ -114,7 +114,7 @@ async fn the_files_of_a_dataset_are_read_by_name_and_from_any_byte_on() {
     let remote = Remote::open().await;
     let listed: Vec<TransferFile> = serde_json::from_slice(&remote.get("dataset").await.body).unwrap();
     let names: Vec<&str> = listed.iter().map(|file| file.name.as_str()).collect();
-    assert_eq!(names, ["corpus-0", "shards", "train-0", "valid-0"], "the byte tokenizer has no file");
+    assert_eq!(names, ["corpus-0", "shards", "tokenizer", "train-0", "valid-0"]);
     let mut random = Random::new(testing::seed(1));
     for file in &listed {
         let whole = remote.get(&format!("dataset/{}", file.name)).await;

@@ -59,10 +59,10 @@ fn a_machine_with_an_empty_folder_trains_on_a_dataset_of_the_lab() {
     let walk = owner.add_corpus("walk");
     let other: CorpusInfo = owner.upload("name=other", sentences(2, 20_000).as_bytes()).read();
     let machine = machine(&lab, "box", &lab.address());
-    // One dataset, a tokenizer made of it, and a mix with a tokenizer made of both.
+    // One dataset with a tokenizer made of it and with one that has no file, and a mix with a tokenizer made of both.
     let single = speck(&walk, 120);
     let mut with_tokenizer = single.clone();
-    with_tokenizer["tokenizer"] = json!("char");
+    with_tokenizer["tokenizer"] = json!("byte");
     let mut mixed = speck(&walk, 120);
     mixed.as_object_mut().unwrap().remove("corpus");
     mixed["mix"] = json!({walk.as_str(): 1.0, other.id.as_str(): 3.0});
