@@ -79,6 +79,21 @@ pub struct Difference {
     pub high: f64,
 }
 
+impl Difference {
+    /// Fewest steps from whose standard error a difference is concluded; over fewer it is itself too uncertain.
+    pub const ENOUGH_STEPS: u64 = 10;
+
+    /// Number of steps of the mean.
+    pub fn steps(&self) -> u64 {
+        self.last_step - self.step + 1
+    }
+
+    /// Whether two runs can be told apart by it.
+    pub fn has_enough_steps(&self) -> bool {
+        self.steps() >= Self::ENOUGH_STEPS
+    }
+}
+
 /// The x axis of a chart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -232,7 +247,7 @@ pub fn describe(series: &str) -> SeriesInfo {
         INSPECTIONS_MS => {
             info("inspections", "ms", "Time of inspections since the previous step; not part of the step time.")
         }
-        PROCESS_BYTES => info("process memory", "B", "Resident memory of the training process."),
+        PROCESS_BYTES => info("process memory", "B", "Resident memory of the process that trains the run."),
         DEVICE_BYTES => info("device memory", "B", "Memory in use on the device."),
         other => info(other, "value", "A series of this run."),
     }

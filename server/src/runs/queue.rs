@@ -116,7 +116,9 @@ fn check_length(plan: &RunPlan, dataset: &DatasetInfo) -> Result<(), ApiError> {
     let error = ApiError::invalid("text_too_short", message);
     Err(match shortest {
         0..=2 => error.hint("use a larger dataset"),
-        _ => error.hint(format!("set model.seq to at most {}, or use a larger dataset", shortest - 1)),
+        _ => {
+            error.hint(format!("set the context length to at most {}, or use a larger dataset", grouped(shortest - 1)))
+        }
     })
 }
 

@@ -1,4 +1,4 @@
-//! Gradient accumulation: the micro-batches whose gradients are summed before an optimizer step. More of them reduce
+//! Gradient accumulation: the micro-batches whose gradients are averaged for one optimizer step. More of them reduce
 //! the noise of the gradient and lengthen the step.
 
 use figure::number;

@@ -34,7 +34,7 @@ pub enum Command {
         #[serde(default = "one")]
         steps: u64,
     },
-    /// End the run here and keep everything it has recorded.
+    /// End the run and save a checkpoint, from which it can be resumed or forked.
     Stop {
         /// Reason given by the author.
         #[serde(default, skip_serializing_if = "Option::is_none")]

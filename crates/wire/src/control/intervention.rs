@@ -67,7 +67,7 @@ impl fmt::Display for Component {
             Self::Mlp { layer } => write!(out, "MLP of block {layer}"),
             Self::Head { layer, head } => write!(out, "head {head} of block {layer}"),
             Self::Neuron { layer, neuron } => write!(out, "neuron {neuron} of block {layer}"),
-            Self::Position { at } => write!(out, "embedding of token {at}"),
+            Self::Position { at } => write!(out, "embedding of the token at position {at}"),
         }
     }
 }

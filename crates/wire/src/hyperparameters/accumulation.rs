@@ -1,4 +1,4 @@
-//! Gradient accumulation over steps: how many micro-batches an optimizer step sums.
+//! Gradient accumulation over steps: how many micro-batches an optimizer step averages over.
 
 use serde::{Deserialize, Serialize};
 

@@ -85,7 +85,7 @@ pub struct SchedulePlan {
 pub struct Batch {
     /// Sequences per micro-batch.
     pub size: usize,
-    /// Micro-batches whose gradients are summed before an optimizer step.
+    /// Micro-batches whose gradients are averaged for one optimizer step.
     pub accumulation: usize,
     /// Replicas that a micro-batch is split over, one per CPU core, summed in order. Part of the plan, so that another machine gives the
     /// same numbers. 0: as many as the device has cores.

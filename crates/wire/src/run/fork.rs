@@ -107,9 +107,8 @@ pub fn resolve_fork(
 /// The parent's datasets must be in this lab: an imported run may have none or others.
 fn check_corpora(parent: &RunPlan, corpora: &[CorpusInfo]) -> Result<(), PlanError> {
     if parent.mix.is_empty() {
-        return Err(
-            PlanError::new("corpus", "the imported model has no dataset").hint("give one, for example corpus: tales")
-        );
+        return Err(PlanError::new("corpus", "the imported model has no dataset")
+            .hint("select a dataset; a spec names it as {\"corpus\": \"tales\"}"));
     }
     let found = |id| corpora.iter().find(|info| info.id == id);
     let away = parent

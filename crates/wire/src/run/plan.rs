@@ -233,7 +233,8 @@ pub(crate) fn choose_corpora<'a>(
             return Err(PlanError::new("mix", "a dataset and a mix are both given").hint("give one of corpus and mix"));
         }
         (None, None) => {
-            return Err(PlanError::new("corpus", "no dataset is given").hint("give one, for example corpus: tales"));
+            return Err(PlanError::new("corpus", "no dataset is given")
+                .hint("select a dataset; a spec names it as {\"corpus\": \"tales\"}"));
         }
         (Some(corpus), None) => BTreeMap::from([(corpus.clone(), 1.0)]),
         (None, Some(mix)) => mix.clone(),
@@ -251,9 +252,8 @@ pub(crate) fn choose_corpora<'a>(
         .into_iter()
         .map(|(id, weight)| match corpora.iter().find(|info| info.id == id) {
             Some(info) => Ok((info, weight / total)),
-            None => {
-                Err(PlanError::new("corpus", format!("unknown dataset {id}")).hint("GET /api/v1/corpora lists them"))
-            }
+            None => Err(PlanError::new("corpus", format!("unknown dataset {id}"))
+                .hint("select another dataset; GET /api/v1/corpora lists them")),
         })
         .collect()
 }
@@ -403,7 +403,7 @@ pub(crate) fn check_lengths(plan: &RunPlan, corpora: &[(&CorpusInfo, f64)]) -> R
                 grouped(window)
             );
             let hint = if shortest > 2 {
-                format!("set model.seq to {}, or add more text", shortest - 1)
+                format!("set the context length to at most {}, or add more text", grouped(shortest - 1))
             } else {
                 "add more text".to_owned()
             };

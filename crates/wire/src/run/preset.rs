@@ -49,7 +49,7 @@ pub fn presets() -> Vec<PresetInfo> {
         entry(
             "induction",
             "tiny",
-            "2 layers for the dataset induction: the model learns to copy, and an induction head forms.",
+            "2 layers, for the dataset Induction: the model learns to copy, and an induction head forms.",
             Tokenizer::Char,
             1500,
             induction(),
@@ -57,7 +57,7 @@ pub fn presets() -> Vec<PresetInfo> {
         entry(
             "grokking",
             "tiny",
-            "1 layer for the dataset modular-addition: the model first memorizes the sums and generalizes much later.",
+            "1 layer, for the dataset Modular addition: the model first memorizes the sums and generalizes much later.",
             Tokenizer::Bpe(354),
             6000,
             grokking(),
@@ -65,7 +65,7 @@ pub fn presets() -> Vec<PresetInfo> {
         entry(
             "depth",
             "any size",
-            "RoPE, RMSNorm and SwiGLU. The number of layers sets the width, the heads and the learning rate.",
+            "RoPE, RMSNorm and SwiGLU, 1 to 64 layers (4 by default): their number sets the width, the heads and the learning rate.",
             Tokenizer::Bpe(1024),
             2000,
             by_depth(4),
