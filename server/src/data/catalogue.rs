@@ -48,7 +48,7 @@ const CATALOGUE: [Listed; 4] = [
     Listed {
         id: "wikitext-2",
         name: "WikiText-2",
-        about: "600 good Wikipedia articles. Rare words are replaced by <unk>. A standard language-modeling benchmark.",
+        about: "600 Wikipedia articles rated Good or Featured. Rare words are replaced by <unk>. A standard language-modeling benchmark.",
         url: "https://raw.githubusercontent.com/pytorch/examples/main/word_language_model/data/wikitext-2/train.txt",
         download_bytes: 10_797_148,
         sha256: None,

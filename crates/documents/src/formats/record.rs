@@ -52,6 +52,7 @@ fn pass_on(
         let names: Vec<String> = record.fields.into_iter().map(|(name, _)| name).collect();
         let message = match record.instead {
             Some(what) => format!("the field {:?} has {what} instead of text", wanted[0]),
+            None if names.is_empty() => "the record has no text in any field".to_owned(),
             None => format!("no text in the field {:?}; fields with text: {}", wanted[0], quoted(&names)),
         };
         return intake.skip(Some(line), Reason::Field, message);

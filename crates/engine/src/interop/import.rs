@@ -217,8 +217,8 @@ impl<'a> Files<'a> {
         names.sort_unstable();
         names.truncate(20);
         let there = if names.is_empty() { "no files".to_owned() } else { names.join(", ") };
-        let hint = "a model is config.json, model.safetensors and tokenizer.json";
-        refused(name, format!("missing from the upload, which has {there}"), hint)
+        let hint = "a model needs config.json, model.safetensors and tokenizer.json";
+        refused(name, format!("the file is missing; the upload has {there}"), hint)
     }
 }
 

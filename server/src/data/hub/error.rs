@@ -16,7 +16,7 @@ pub enum HubError {
     Revision { given: String },
     #[error("the access token has characters that no token has")]
     Token,
-    #[error("cannot reach {host}: {source}")]
+    #[error("cannot reach {host}: {}", why_offline(source))]
     Offline { host: String, source: Box<ureq::Error> },
     #[error("the hub does not show {what} without an access token")]
     NoToken { what: String },
@@ -47,6 +47,16 @@ pub enum HubError {
     /// An error of the import that follows the download, or a full disk.
     #[error("{0}")]
     Import(Box<ApiError>),
+}
+
+/// Why a host was not reached. The resolver of the system words its error differently on each system.
+fn why_offline(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::HostNotFound => "no such host".to_owned(),
+        ureq::Error::Io(source) if source.to_string().contains("lookup address") => "no such host".to_owned(),
+        ureq::Error::Io(source) => source.to_string(),
+        other => other.to_string(),
+    }
 }
 
 impl From<ApiError> for HubError {
