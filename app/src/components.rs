@@ -39,7 +39,7 @@ pub(crate) use icon::{Flame, Icon};
 pub(crate) use jobs::{DismissedJobs, JobList, running_jobs};
 pub(crate) use menu::Menu;
 pub(crate) use mix::rebalanced;
-pub(crate) use names::{dataset_name, name_of, run_name};
+pub(crate) use names::{dataset_name, name_of, run_name, tokenizer_name};
 pub(crate) use number::Number;
 pub(crate) use number_field::{NumberError, NumberField, NumberValue, SEEDS, TypedNumber, read as read_number};
 pub(crate) use placeholder::{Empty, Failure, RunFailure, Skeleton};
@@ -51,4 +51,4 @@ pub(crate) use state::{StateMark, is_resumable, state_word};
 pub(crate) use text::{isolated, visible};
 pub(crate) use toast::{ToastList, Toasts};
 
-pub(crate) use crate::net::api::sentence;
+pub(crate) use crate::net::api::{hint_sentence, sentence};

@@ -1,7 +1,9 @@
 //! Names of runs and datasets, told apart by their id where two are equal. All pages write them in this way.
 
+use figure::number::whole;
 use leptos::prelude::*;
 use wire::data::corpus::CorpusInfo;
+use wire::data::tokenizer::Tokenizer;
 use wire::{RunId, RunSummary};
 
 use super::text::isolated;
@@ -22,6 +24,17 @@ pub(crate) fn run_name(live: Live, run: &RunId) -> String {
 /// As [`run_name`], of a run that the list may not contain yet.
 pub(crate) fn name_of(live: Live, run: &RunSummary) -> String {
     listed(live, &run.id).unwrap_or_else(|| isolated(&run.name))
+}
+
+/// The name of a tokenizer on the New run page, and its id.
+pub(crate) fn tokenizer_name(tokenizer: Tokenizer) -> String {
+    match tokenizer {
+        Tokenizer::Char => "Characters (char)".to_owned(),
+        Tokenizer::Byte => "Bytes (byte)".to_owned(),
+        Tokenizer::Bpe(vocab) => format!("BPE, vocabulary size {} ({tokenizer})", whole(u64::from(vocab))),
+        Tokenizer::Gpt2 => "GPT-2 (gpt2)".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 fn listed(live: Live, run: &RunId) -> Option<String> {

@@ -29,7 +29,7 @@ use wire::run::RunChange;
 use wire::transport::live::LabState;
 use wire::{Command, RunId, RunSpec, RunSummary, RunView};
 
-pub(crate) use failure::{ApiFailure, sentence};
+pub(crate) use failure::{ApiFailure, hint_sentence, sentence};
 pub(crate) use request::on_signed_out;
 use request::{get, send, send_plain};
 

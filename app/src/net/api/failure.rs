@@ -47,10 +47,8 @@ impl ApiFailure {
 
     /// What a person can do about it. The hint of the server, without the routes and bodies that it names for programs.
     pub(crate) fn hint(&self) -> Option<String> {
-        let of_server = self.body.hint.as_deref().and_then(for_people).map(sentence);
-        of_server.or_else(|| {
-            (self.body.code == "not_found").then(|| "It may have been deleted: reload the page.".to_owned())
-        })
+        let of_server = self.body.hint.as_deref().and_then(hint_sentence);
+        of_server.or_else(|| (self.body.code == "not_found").then(|| "It may have been deleted.".to_owned()))
     }
 
     /// The message and the hint in one line.
@@ -60,6 +58,11 @@ impl ApiFailure {
             None => self.message(),
         }
     }
+}
+
+/// A hint of the server or of the plan as a sentence, without the routes and bodies that it names for programs.
+pub(crate) fn hint_sentence(hint: &str) -> Option<String> {
+    for_people(hint).map(sentence)
 }
 
 /// The part of a hint before one that only programs can follow.
@@ -114,7 +117,7 @@ mod tests {
             assert_eq!(failure("x", "no", Some(hint)).hint().as_deref(), expected, "{hint}");
         }
         let unknown = failure("not_found", "unknown run nope", Some("GET /api/v1/runs lists the runs"));
-        assert_eq!(unknown.sentence(), "Unknown run nope. It may have been deleted: reload the page.");
+        assert_eq!(unknown.sentence(), "Unknown run nope. It may have been deleted.");
     }
 
     #[test]

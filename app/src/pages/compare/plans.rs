@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use figure::number;
 use leptos::prelude::*;
 use serde_json::Value;
+use wire::data::tokenizer::Tokenizer;
 use wire::hyperparameters::table;
 use wire::{Command, LivePath, RunView};
 
 use super::Choice;
 use super::loss_chart::ComparedRuns;
 use crate::components::hyperparameters::{in_plan, written};
-use crate::components::visible;
+use crate::components::{tokenizer_name, visible};
 use crate::route::run_path;
 
 /// Field of a plan that says where a fork starts, and the rows that are shown for it.
@@ -50,6 +51,9 @@ fn walk(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
 fn shown(path: &str, value: &Value) -> String {
     match (table::find(path), value) {
         (Some(row), value) => in_plan(row, Some(value)),
+        (None, Value::String(text)) if path == "tokenizer" => {
+            text.parse::<Tokenizer>().map_or(text.clone(), tokenizer_name)
+        }
         (None, Value::String(text)) => text.clone(),
         (None, value) => value.as_u64().map_or_else(|| written(value), number::whole),
     }
@@ -57,7 +61,12 @@ fn shown(path: &str, value: &Value) -> String {
 
 /// The live hyperparameters at the current step, which commands may have changed since the plan.
 fn current(view: &RunView) -> impl Iterator<Item = (String, String)> {
-    let value = |path: LivePath| in_plan(path.row(), Some(&view.hyperparameters.get(path, view.summary.step).into()));
+    let value = |path: LivePath| {
+        let value = view.hyperparameters.get(path, view.summary.step);
+        // A value of a schedule has more digits than a person types.
+        let brief = format!("{value:.2e}").parse::<f64>().ok().filter(|_| value.fract() != 0.0).unwrap_or(value);
+        in_plan(path.row(), Some(&brief.into()))
+    };
     LivePath::all().map(move |path| (format!("{path}{NOW}"), value(path)))
 }
 

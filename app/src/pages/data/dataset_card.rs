@@ -10,7 +10,7 @@ use super::preview::IssueList;
 use super::{Datasets, card_id};
 use crate::base::at;
 use crate::components::number::{THIN, bytes, counted, grouped, loss, short, small};
-use crate::components::{Confirm, Number, Question, Toasts, isolated, visible};
+use crate::components::{Confirm, Number, Question, Toasts, isolated, tokenizer_name, visible};
 use crate::net::api::datasets::Tokenized;
 use crate::net::api::{self, uploads};
 use crate::session::Session;
@@ -239,7 +239,7 @@ fn tokenization_row(info: &DatasetInfo) -> AnyView {
     };
     view! {
         <tr>
-            <th scope="row" class="mono" title=name(info.tokenizer)>{info.tokenizer.to_string()}</th>
+            <th scope="row" class="mono" title=tokenizer_name(info.tokenizer)>{info.tokenizer.to_string()}</th>
             <td class="right">{vocabulary(info)}</td>
             {count(info.train_tokens)}
             {count(info.valid_tokens)}
@@ -297,17 +297,6 @@ fn TokenizedSample(tokenized: DatasetInfo) -> impl IntoView {
     view! { <p class="sample tokenized" tabindex="0">{tokenized.sample.into_iter().map(piece).collect_view()}</p> }
 }
 
-/// The name of a tokenizer on the New run page, and its id.
-fn name(tokenizer: Tokenizer) -> String {
-    match tokenizer {
-        Tokenizer::Char => "Characters (char)".to_owned(),
-        Tokenizer::Byte => "Bytes (byte)".to_owned(),
-        Tokenizer::Bpe(vocab) => format!("BPE, vocabulary size {} ({tokenizer})", grouped(u64::from(vocab))),
-        Tokenizer::Gpt2 => "GPT-2 (gpt2)".to_owned(),
-        other => other.to_string(),
-    }
-}
-
 /// Tokenizes the dataset with another tokenizer, so that its counts are known before a run.
 #[component]
 fn TokenizeMenu(id: CorpusId, missing: Vec<Tokenizer>) -> impl IntoView {
@@ -343,7 +332,7 @@ fn TokenizeMenu(id: CorpusId, missing: Vec<Tokenizer>) -> impl IntoView {
                 {move || if is_busy.get() { "Tokenizing …" } else { "Tokenize with …" }}
             </option>
             {missing.into_iter().map(|tokenizer| view! {
-                <option value=tokenizer.to_string()>{name(tokenizer)}</option>
+                <option value=tokenizer.to_string()>{tokenizer_name(tokenizer)}</option>
             }).collect_view()}
         </select>
     })

@@ -114,7 +114,8 @@ fn Weights() -> impl IntoView {
         </ul>
         {move || (datasets.read().len() < 2).then(|| view! {
             <p class="small dim">
-                "Select a second dataset above. You can change the weights, also from 0, while the run trains."
+                "Select a second dataset above. The weights of the datasets can be changed while the run trains; a dataset \
+                 may start with the weight 0."
             </p>
         })}
     }
@@ -174,6 +175,8 @@ fn WeightSlider(dataset: CorpusId, datasets: Memo<Vec<CorpusId>>) -> impl IntoVi
 fn DatasetCard(info: CorpusInfo, name: String, is_mix: Memo<bool>) -> impl IntoView {
     let draft = expect_context::<Draft>();
     let CorpusInfo { id, name: whole, source, chars, documents, .. } = info;
+    let entropy = matches!(source, Source::Generated { .. })
+        .then_some("The program that generates the text gives its entropy: no model can reach a lower expected loss.");
     let from = match source {
         Source::Generated { .. } => "Generated, with known entropy floor",
         Source::Files { .. } => "Imported",
@@ -202,7 +205,7 @@ fn DatasetCard(info: CorpusInfo, name: String, is_mix: Memo<bool>) -> impl IntoV
             />
             <span class="card-title" title=isolated(&whole)>{name}</span>
             <span class="small"><Number text=short(chars as f64) unit="characters" meaning=amount /></span>
-            <span class="small dim">{from}</span>
+            <span class="small dim" title=entropy>{from}</span>
         </label>
     }
 }
@@ -232,7 +235,7 @@ fn TokenizerChoice() -> impl IntoView {
         <div class="field">
             <span class="label">
                 "Tokenizer"
-                <span class="dim">{move || if is_preset() { " (preset)" } else { "" }}</span>
+                <span class="dim">{move || if is_preset() { " (chosen by the preset)" } else { "" }}</span>
             </span>
             <div class="row">
                 <div class="tabs" role="group" aria-label="Tokenizer">

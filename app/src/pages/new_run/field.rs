@@ -6,7 +6,7 @@ use wire::hyperparameters::table::Values;
 use super::draft::Draft;
 use crate::components::hyperparameters::written;
 use crate::components::number::grouped;
-use crate::components::{NumberField, NumberValue, TypedNumber, sentence};
+use crate::components::{NumberField, NumberValue, TypedNumber, hint_sentence, sentence};
 
 /// What is wrong at a field and what to do; nothing for a valid field.
 #[component]
@@ -21,7 +21,7 @@ pub(super) fn FieldError(
             view! {
                 <p class="field-error" role="alert">
                     {sentence(&message)}
-                    {hint.map(|hint| view! { <span class="hint">{sentence(&hint)}</span> })}
+                    {hint.as_deref().and_then(hint_sentence).map(|hint| view! { <span class="hint">{hint}</span> })}
                 </p>
             }
         })

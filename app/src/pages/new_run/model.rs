@@ -6,7 +6,7 @@ use wire::run::preset::{PresetInfo, presets};
 use super::draft::Draft;
 use super::field::{FieldError, FormSection};
 use crate::components::number::{about, grouped, short, small};
-use crate::components::{Number, Toasts, sentence};
+use crate::components::{Number, Toasts, hint_sentence, sentence};
 
 /// Training times from here on, 90 days, are marked on the card.
 const TOO_SLOW_SECS: f64 = 90.0 * 86_400.0;
@@ -86,7 +86,7 @@ fn PresetCard(preset: PresetInfo) -> impl IntoView {
                     // Said once, at the device or the dataset.
                     Some(Err(error)) if ["device", "corpus", "mix"].contains(&error.field.as_str()) => ().into_any(),
                     Some(Err(error)) => view! {
-                        <span class="over" title=error.hint.as_deref().map(sentence)>{sentence(&error.message)}</span>
+                        <span class="over" title=error.hint.as_deref().and_then(hint_sentence)>{sentence(&error.message)}</span>
                     }.into_any(),
                 }}
             </span>

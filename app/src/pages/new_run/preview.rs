@@ -8,7 +8,7 @@ use wire::{PlanError, RunPlan};
 
 use super::draft::Draft;
 use crate::components::number::{about, bytes, clock, duration, grouped, now_ms, short, small};
-use crate::components::{Failure, Icon, Number, Skeleton, run_name, sentence};
+use crate::components::{Failure, Icon, Number, Skeleton, hint_sentence, run_name, sentence};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
 use crate::route::{Router, run_path};
@@ -189,7 +189,7 @@ fn Refusal(error: PlanError) -> impl IntoView {
             <div>
                 <strong>"The run cannot start"</strong>
                 <p>{sentence(&error.message)}</p>
-                {error.hint.map(|hint| view! { <p class="hint">{sentence(&hint)}</p> })}
+                {error.hint.as_deref().and_then(hint_sentence).map(|hint| view! { <p class="hint">{hint}</p> })}
             </div>
         </div>
     }

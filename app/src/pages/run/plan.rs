@@ -7,7 +7,7 @@ use wire::hyperparameters::table::TABLE;
 
 use super::RunContext;
 use crate::components::hyperparameters::{group_title, in_plan};
-use crate::components::isolated;
+use crate::components::{isolated, tokenizer_name};
 
 /// In place of a number of the dataset that is measured when it is tokenized.
 const UNKNOWN: &str = "known when the dataset is tokenized";
@@ -105,7 +105,7 @@ fn dataset(view: &RunView) -> Vec<Row> {
     };
     vec![
         ("Datasets", datasets(view), "Datasets of the run, with their planned fractions of the sequences."),
-        ("Tokenizer", view.plan.tokenizer.to_string(), "Tokenizer of the run."),
+        ("Tokenizer", tokenizer_name(view.plan.tokenizer), "Tokenizer of the run."),
         (
             "Bytes per token",
             references.bytes_per_token.map_or(UNKNOWN.into(), |value| format!("{}\u{202f}bytes/token", short(value))),
