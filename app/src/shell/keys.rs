@@ -46,7 +46,7 @@ const KEYS: [(&str, &[(&str, &str)]); 5] = [
         "On a point of the edited schedule",
         &[
             ("← → ↑ ↓", "Move the point"),
-            ("Shift + arrow", "Move the point by 10×"),
+            ("Shift + arrow", "Move the point 10 times as far"),
             ("Del", "Remove the point"),
             ("+", "Insert a point after it"),
         ],

@@ -57,7 +57,8 @@ fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &
     };
     let folded = if bucket.count > 1 {
         let (least, greatest) = (number::in_unit(bucket.min, unit), number::in_unit(bucket.max, unit));
-        format!("Mean of {} values from {least} to {greatest}. ", number::whole(bucket.count))
+        let range = if least == greatest { String::new() } else { format!(" from {least} to {greatest}") };
+        format!("Mean of {} values{range}. ", number::whole(bucket.count))
     } else {
         String::new()
     };

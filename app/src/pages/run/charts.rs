@@ -34,7 +34,7 @@ pub(super) fn Charts() -> impl IntoView {
             <SmallChart
                 title="Memory"
                 unit=""
-                meaning="Resident memory of the training process and, on a GPU, memory in use on the device.".into()
+                meaning="Resident memory of the process that trains the run and, on a GPU, memory in use on the device.".into()
                 paint=paint_memory
             />
             {has_mix.then(|| view! {

@@ -95,7 +95,7 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
             }}
             <Show when=move || context.no_permission.read().is_none()>
                 <button
-                    title="Keep the checkpoint, or allow that newer ones replace it (Checkpoints to keep)"
+                    title="Keep the checkpoint until it is unpinned, or allow newer ones to replace it (Checkpoints to keep)"
                     on:click=pin
                 >
                     <Icon name="pin" />

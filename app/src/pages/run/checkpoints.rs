@@ -105,8 +105,8 @@ fn none_yet(context: RunContext) -> String {
     };
     let keeps_best = context.run.with_untracked(|run| run.view.plan.recipe.retention.best);
     let automatic = match keeps_best {
-        true => "The checkpoint with the lowest validation loss and the last one are saved automatically.",
-        false => "The last step is saved automatically.",
+        true => "The checkpoint with the lowest validation loss and one at the end of the run are saved automatically.",
+        false => "A checkpoint at the end of the run is saved automatically.",
     };
     let periodic = match every.checked_sub(step % every.max(1)).map(|ahead| step + ahead) {
         _ if every == 0 => "Periodic checkpoints are off.".to_owned(),
@@ -213,9 +213,9 @@ fn tooltip(saved: &CheckpointView, evaluated: Option<u64>) -> String {
     });
     let losses = [train, valid].into_iter().flatten().collect::<String>();
     let changes = match info.changes {
-        0 => "No changes before it.".to_owned(),
-        1 => "1 change before it.".to_owned(),
-        many => format!("{many} changes before it."),
+        0 => "Before any change of the run.".to_owned(),
+        1 => "After 1 change of the run or, before the fork, of its parent.".to_owned(),
+        many => format!("After {many} changes of the run, those of its parents before the fork included."),
     };
     let sample = sample.as_deref().map(|text| format!("\n\nSample:\n{text}")).unwrap_or_default();
     let (size, hash) = (number::bytes(info.bytes), &info.hash);

@@ -237,9 +237,12 @@ fn not_running(state: RunState) -> Option<String> {
     let reason = match state {
         RunState::Finished => "The run has finished. Fork it to continue from one of its checkpoints.",
         RunState::Suspended => {
-            "The run is suspended and its device is free for other runs. Resume queues the run again."
+            "The run is suspended and its device is free for other runs. Resume queues it again; it continues from the \
+             saved state."
         }
-        RunState::Stopped => "The run was stopped. Resume continues from its newest checkpoint.",
+        RunState::Stopped => {
+            "The run was stopped and counts as ended. Resume queues it again; it continues from its newest checkpoint."
+        }
         RunState::Failed => "The run has failed. Resume continues from its newest checkpoint.",
         RunState::Lost => "The worker of this run stopped reporting. Resume continues from the newest checkpoint.",
         _ => return None,

@@ -157,8 +157,8 @@ fn verdict(comparison: &Comparison) -> String {
     };
     let size = number::fixed(last.mean.abs(), 4);
     let at = number::whole(last.last_step);
-    // One step alone has no standard error.
-    if last.step == last.last_step {
+    // One step alone has no standard error, and that of a few is itself too uncertain.
+    if !last.has_enough_steps() {
         let word = if last.mean > 0.0 { "higher" } else { "lower" };
         return format!("At step {at} the loss is {size} nats/token {word} than that of the control run.");
     }

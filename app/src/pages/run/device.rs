@@ -31,9 +31,15 @@ pub(super) fn DevicePanel() -> impl IntoView {
 
 fn backend_meaning(device: &DeviceInfo) -> &'static str {
     match device.kind {
-        DeviceKind::Cpu => "Backend of the Burn library that computes on the CPU.",
-        DeviceKind::Gpu => "Backend of the Burn library that computes on the GPU.",
-        DeviceKind::Software => "Backend of the Burn library; this adapter computes in software and is for tests.",
+        DeviceKind::Cpu => {
+            "Burn is the tensor library of this program; in parentheses its backend, which computes on the CPU."
+        }
+        DeviceKind::Gpu => {
+            "Burn is the tensor library of this program; in parentheses its backend, which computes on the GPU."
+        }
+        DeviceKind::Software => {
+            "Burn is the tensor library of this program; this adapter of its backend computes in software and is for tests."
+        }
     }
 }
 
@@ -47,7 +53,7 @@ fn rows(device: &DeviceView) -> impl IntoView + use<> {
             "CPU time of the machine in use, by all programs.",
         ),
         ("Cores", device.info.cores.to_string(), "CPU cores that train in parallel; 1 on a GPU."),
-        ("Process memory", memory(load.process_bytes), "Resident memory of the worker process."),
+        ("Process memory", memory(load.process_bytes), "Resident memory of the process that trains on this device."),
         ("Device memory", memory(load.device_bytes), "GPU memory in use."),
         ("Free memory", memory(load.host_free_bytes), "Free memory of the machine."),
         ("Backend", format!("Burn ({})", device.info.backend), backend_meaning(&device.info)),

@@ -171,7 +171,8 @@ fn ForkForm() -> impl IntoView {
                 <OverrideField
                     label="Total steps"
                     unit=""
-                    meaning="Step at which the fork ends. Default: that of this run, or as many steps again after its end."
+                    meaning="Step at which the fork ends. Default: as in this run. A fork from the last step of this run trains \
+                             as many steps again."
                     inherited=Signal::derive(move || number::whole(fork_end(context, start_of(context, chosen.get()), None)))
                     number=steps
                 />

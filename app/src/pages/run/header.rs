@@ -198,7 +198,7 @@ fn left(context: RunContext) -> String {
         (RunState::Running, Some(secs)) => {
             format!("{} left ({})", number::duration(secs), clock(now_ms() + secs * 1e3))
         }
-        (RunState::Paused, Some(secs)) => format!("{} left", number::duration(secs)),
+        (RunState::Paused, Some(secs)) => format!("{} left once resumed", number::duration(secs)),
         (RunState::Queued, _) => "queued".into(),
         (RunState::Suspended, _) => "device released".into(),
         (state, _) if state.is_over() => format!("{} of training", number::duration(summary.elapsed_secs)),

@@ -40,6 +40,11 @@ pub(super) fn applied(record: &EventRecord) -> String {
     match &record.event {
         Event::Stepping { steps: 1 } => format!("Training step {}, then pausing.", number::whole(record.step)),
         Event::Annotated { .. } => format!("Note added at step {}.", number::whole(record.step)),
+        // The reason of an undo says which change it undoes.
+        event @ (Event::Changed { .. } | Event::ScheduleChanged { .. } | Event::WeightsEdited { .. }) => {
+            let reason = record.reason.as_deref().map(|reason| format!(" ({})", isolated(reason))).unwrap_or_default();
+            format!("At step {}: {}{reason}.", number::whole(record.step), phrase(event))
+        }
         event => format!("At step {}: {}.", number::whole(record.step), phrase(event)),
     }
 }

@@ -3,7 +3,7 @@
 use figure::number;
 use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
-use wire::{CheckpointId, Command};
+use wire::{CheckpointId, Command, RunState};
 
 use super::checkpoint_list::saved;
 use super::drawer::DrawerButton;
@@ -43,9 +43,9 @@ fn RollbackForm() -> impl IntoView {
     view! {
         <form on:submit=submit>
             {move || (saved(context).is_empty()).then(|| view! { <p>"No checkpoints yet."</p> })}
-            <label title="The run continues from this checkpoint.">"Checkpoint"<CheckpointSelect chosen /></label>
+            <label title="The run goes back to this checkpoint.">"Checkpoint"<CheckpointSelect chosen /></label>
             <label
-                title="Number of batches to skip after the checkpoint. Default: 0. Used to pass a loss spike (PaLM, \
+                title="Number of batches to skip after the checkpoint. Default: 0. Used to get past a loss spike (PaLM, \
                        Chowdhery et al. 2022, section 5.1)."
             >
                 "Skip"<span class="unit">", batches"</span>
@@ -58,7 +58,7 @@ fn RollbackForm() -> impl IntoView {
                 <button
                     class="primary"
                     type="submit"
-                    title="Return to the checkpoint and continue from it"
+                    title="Return to the checkpoint"
                     disabled=move || chosen.get().is_none() || skipped().is_none()
                 >
                     "Roll back"
@@ -74,19 +74,15 @@ fn effect(context: RunContext, checkpoint: Option<CheckpointId>, skipped: Option
     };
     let now = context.summary.read().step;
     let is_abandoned = !context.run.read().curves.lineage().contains(checkpoint.segment, checkpoint.step);
-    let from = number::whole(checkpoint.step);
+    let then = if context.state.get() == RunState::Paused { "stays paused" } else { "continues from there" };
+    let start = format!("The run goes back to step {} and {then}", number::whole(checkpoint.step));
     let branch = match (is_abandoned, now.saturating_sub(checkpoint.step)) {
-        (true, _) => {
-            format!("The run continues from step {from} of an abandoned branch; the current segment is abandoned.")
+        (true, _) => format!("{start}. That step is on an abandoned branch; the current branch is abandoned instead."),
+        (false, 0) => format!("{start}."),
+        (false, 1) => format!("{start}; the step since then becomes an abandoned branch."),
+        (false, steps) => {
+            format!("{start}; the {} steps since then become an abandoned branch on the charts.", number::whole(steps))
         }
-        (false, 0) => format!("The run continues from step {from}."),
-        (false, 1) => {
-            format!("The run continues from step {from}; the step since then becomes an abandoned branch.")
-        }
-        (false, steps) => format!(
-            "The run continues from step {from}; the {} steps since then become an abandoned branch on the charts.",
-            number::whole(steps)
-        ),
     };
     let skips = match skipped {
         0 => String::new(),

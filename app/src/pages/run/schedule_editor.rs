@@ -54,10 +54,10 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
             <div class="row" role="group" aria-label="Common schedules">
                 <button
                     type="button"
-                    title="Decrease the learning rate linearly to its final value over half of the remaining steps"
+                    title="Decrease the learning rate linearly to its final value over the first half of the remaining steps"
                     on:click=move |_| take(StandardCurve::Cooldown(untrack(cooldown)))
                 >
-                    "Linear decay"
+                    "Linear decay to half-way"
                 </button>
                 <button
                     type="button"
@@ -146,13 +146,12 @@ fn effect(context: RunContext, draft: &ScheduleDraft) -> String {
         ),
     };
     format!(
-        "Learning rate: {} at step {}, {} half-way, {} at the last step (before the edit: {} at step {}). {end} Nothing changes until \
-         you apply it.",
+        "Learning rate: {} at step {}, {} half-way, {} at the end (before the edit: {}). {end} Nothing changes until you \
+         apply it.",
         at(draft.from_step),
         number::whole(draft.from_step),
         at(middle),
         at(last),
         number::short(before.learning_rate(old_last)),
-        number::whole(old_last),
     )
 }

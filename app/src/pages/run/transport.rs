@@ -40,7 +40,8 @@ pub(super) fn Transport() -> impl IntoView {
         let loses = if run.state == RunState::Queued {
             "The run has not started. It is removed from the queue.".to_owned()
         } else {
-            "A checkpoint is saved. You can resume the run later.".to_owned()
+            "A checkpoint is saved, and the run counts as ended. You can resume or fork it from this checkpoint."
+                .to_owned()
         };
         let place = match run.state {
             RunState::Queued => String::new(),
@@ -73,8 +74,8 @@ pub(super) fn Transport() -> impl IntoView {
             </button>
             <button
                 class="control"
-                title=move || hint(context, false, format!("End the run before step {} and save a \
-                    checkpoint, after a confirmation.", step_now(context)))
+                title=move || hint(context, false, format!("End the run before step {} with a \
+                    checkpoint, after a confirmation. To free the device for a while, pause the run and suspend it.", step_now(context)))
                 disabled=move || has_ended.get() || is_off(context, false)
                 on:click=move |_| stop()
             >
@@ -84,8 +85,8 @@ pub(super) fn Transport() -> impl IntoView {
             <Show when=move || context.state.get() == RunState::Paused>
                 <button
                     class="control"
-                    title=move || hint(context, false, "Save a checkpoint and free the device for other runs. \
-                        Resume queues the run again.".into())
+                    title=move || hint(context, false, "Free the device for other runs for a while. The state of the \
+                        run is saved, and Resume queues it again.".into())
                     disabled=move || is_off(context, false)
                     on:click=move |_| context.send(Command::Suspend { reason: None })
                 >

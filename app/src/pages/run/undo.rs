@@ -70,6 +70,7 @@ fn UndoForm() -> impl IntoView {
         let number = record.number;
         let verb = inverse_verb(&record.event);
         let undoes_rollback = matches!(record.event, Event::RolledBack { .. });
+        let back = if undoes_rollback { "Return to step" } else { "Roll back to step" };
         let me = session.me().map(|me| me.name);
         let who = author(&record.author, me.as_deref());
         let origin = format!(" · step {} · {who}", number::whole(record.step));
@@ -91,7 +92,7 @@ fn UndoForm() -> impl IntoView {
                     <div class="way">
                         <p>{move || rollback(context, checkpoint, undoes_rollback)}</p>
                         <button on:click=move |_| undo(number, UndoMethod::Rollback)>
-                            {format!("Roll back to step {}", number::whole(checkpoint.step))}
+                            {format!("{back} {}", number::whole(checkpoint.step))}
                         </button>
                     </div>
                 })}
@@ -154,12 +155,14 @@ fn restored_learning_rate(context: RunContext, record: &EventRecord, step: u64) 
 fn rollback(context: RunContext, checkpoint: CheckpointId, undoes_rollback: bool) -> String {
     let from = number::whole(checkpoint.step);
     if undoes_rollback {
-        return format!("Continue from step {from}, the step before the rollback. The current branch is abandoned.");
+        return format!(
+            "Return to step {from}, where the run was before the rollback. The current branch is abandoned."
+        );
     }
     let lost = match context.summary.read().step.saturating_sub(checkpoint.step) {
         0 => String::new(),
         1 => " The step since then becomes an abandoned branch.".to_owned(),
         steps => format!(" The {} steps since then become an abandoned branch.", number::whole(steps)),
     };
-    format!("Continue from step {from} without the change.{lost}")
+    format!("Go back to step {from}, without the change.{lost}")
 }
