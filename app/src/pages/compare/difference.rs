@@ -9,7 +9,7 @@ use figure::{ChartSpec, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::RunId;
-use wire::series::Comparison;
+use wire::series::{Comparison, Difference};
 
 use super::Choice;
 use crate::components::chart::{Chart, ChartContent, ChartGroup, Line, Range};
@@ -212,6 +212,14 @@ fn verdict(comparison: &Comparison, names: &Names) -> String {
     };
     let Names { run, with, .. } = names;
     let end = match (last.low, last.high) {
+        _ if !last.has_enough_steps() => {
+            let side = if last.mean < 0.0 { "below" } else { "above" };
+            let least = Difference::ENOUGH_STEPS;
+            format!(
+                "{at}, {run} is {size} nats/token {side} {with}. Fewer than {least} steps do not show whether the runs \
+                 differ."
+            )
+        }
         (low, _) if low > 0.0 => {
             format!("{at}, {run} is {size} nats/token above {with} (more than 2 standard errors).")
         }

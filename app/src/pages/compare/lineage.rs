@@ -1,5 +1,5 @@
 //! The lineage as a tree: each segment is a bar over steps, connected to the segment that it continues; abandoned
-//! branches are dashed. Every bar is a link to its run.
+//! branches are dotted. Every bar is a link to its run.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub(super) fn LineageTree() -> impl IntoView {
                        segment."
             >
                 "Lineage"
-                <span class="unit">" over steps; abandoned branches are dashed"</span>
+                <span class="unit">" over steps; abandoned branches are dotted"</span>
             </h2>
             <div class="tree">{move || view! { <Bars bars=bars.get() /> }}</div>
         </section>
