@@ -67,7 +67,10 @@ pub fn scale_bar(rect: Rect, ramp: Ramp, (low, high): (f32, f32), unit: &str) ->
 pub fn histogram_ticks(histogram: &Histogram) -> Vec<(f64, String)> {
     let last = |bins: &[u64]| bins.iter().rposition(|count| *count > 0);
     let Some(last) = last(&histogram.negative).max(last(&histogram.positive)) else { return vec![] };
-    let end = power_of_two(last as i32 + 1 + Histogram::LOWEST);
+    let end = match last as i32 + 1 + Histogram::LOWEST {
+        exponent @ 0..=10 => (1 << exponent).to_string(),
+        exponent => power_of_two(exponent),
+    };
     vec![(0.0, format!("−{end}")), (0.5, "0".to_owned()), (1.0, end)]
 }
 

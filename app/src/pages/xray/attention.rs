@@ -29,7 +29,10 @@ use result::Attention;
 const STRONG_INDUCTION: f32 = 0.5;
 
 const INDUCTION: &str = "Induction score: mean attention weight on the token after the previous occurrence of the current \
-                         token. Empty if no token occurs twice.";
+                         token. – if no token occurs twice.";
+
+const KIND: &str = "Induction head: induction score above 50 %. Previous-token head: previous-token score above 50 %. \
+                    Uniform: attention entropy above 90 %. Sharp: below 10 %. Mixed: none of these.";
 
 /// The view's subscription and the head chosen.
 #[derive(Clone, Copy)]
@@ -115,8 +118,11 @@ fn HeadCard(heads: Heads, each: u32) -> impl IntoView {
     let label = Signal::derive(move || {
         stats.get().map_or(String::new(), |stats| format!("Pattern of head {each}: {}", head_stats::kind(&stats)))
     });
-    let induction =
-        move || stats.get().filter(|stats| !stats.induction.is_nan()).map(|stats| percent(f64::from(stats.induction)));
+    let induction = move || {
+        stats
+            .get()
+            .map(|stats| if stats.induction.is_nan() { "–".to_owned() } else { percent(f64::from(stats.induction)) })
+    };
     let is_strong = move || stats.get().is_some_and(|stats| stats.induction > STRONG_INDUCTION);
     view! {
         <button
@@ -149,8 +155,12 @@ fn AttendedText(heads: Heads) -> impl IntoView {
         Some((0..shown.tokens.len()).map(weight).collect::<Vec<f32>>())
     };
     let tints = Signal::derive(move || weights().unwrap_or_default());
+    let heading = move || match heads.xray.token.get() {
+        Some(_) => format!("Tokens that the chosen token attends to, head {}", heads.head.get()),
+        None => "Choose a token to see which tokens it attends to".to_owned(),
+    };
     view! {
-        <h3>{shows(move || format!("Tokens that the chosen token attends to, head {}", heads.head.get()))}</h3>
+        <h3>{shows(heading)}</h3>
         {token_text(heads.xray, "The text, colored by attention weight", tokens, tints)}
     }
 }
@@ -165,7 +175,7 @@ fn Facts(heads: Heads) -> impl IntoView {
         view! {
             <div class="stack facts">
                 <h3>{format!("Head {}", number::whole(u64::from(heads.head.get())))}</h3>
-                <p>{format!("kind: {}", head_stats::kind(&stats))}</p>
+                <p title=KIND>{format!("kind: {}", head_stats::kind(&stats))}</p>
                 <dl class="pairs">{pairs.collect_view()}</dl>
             </div>
         }

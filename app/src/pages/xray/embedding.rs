@@ -31,7 +31,7 @@ pub(super) fn view(xray: XrayState, step: Signal<StepChoice>) -> AnyView {
         .into_any()
     };
     view! {
-        <h2 title="Name in TransformerLens: W_E">"Token embeddings"</h2>
+        <h2 title="Name in TransformerLens, a Python library for the inspection of language models: W_E">"Token embeddings"</h2>
         {inspected(xray, subscription, content)}
     }
     .into_any()

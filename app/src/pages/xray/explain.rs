@@ -60,9 +60,9 @@ const NEURON: Explanation = Explanation {
 
 const WEIGHTS: Explanation = Explanation {
     text: "Every matrix as a small heat map: orange is positive, blue is negative, and the background color is zero. \
-           Below it is the histogram of its values. Its bins are powers of two, negative values on the left, so a normal \
-           distribution shows two humps. Click a matrix to enlarge it.",
-    formula: "tile = mean of its values;  stable rank = |W|²_F / |W|²₂",
+           Below it is the histogram of its values. Each of its bins spans a factor of two, negative values on the left, so a \
+           normal distribution shows two humps. Click a matrix to enlarge it.",
+    formula: "color of a cell = mean of the entries in it;  stable rank = |W|²_F / |W|²₂",
     healthy: "At the start the values are pure noise. Structure such as stripes and a few strong rows appears with \
               training. A stable rank near 1 means that a single direction dominates the matrix.",
 };
@@ -82,8 +82,8 @@ const EMBEDDING: Explanation = Explanation {
            neighbors. The projection of each step is rotated onto the one before it (Procrustes alignment), so that \
            only real movement is visible.",
     formula: "x, y = first two principal components;  neighbors = largest cosine similarity in all dimensions",
-    healthy: "A round cloud at the start, then groups: names, verbs, punctuation. On modular arithmetic the numbers \
-              form rings.",
+    healthy: "A round cloud at the start, then groups: names, verbs and punctuation, or with single characters capitals, \
+              lower case and punctuation. On the dataset Modular addition the numbers form rings.",
 };
 
 const INTERVENTIONS: Explanation = Explanation {
@@ -107,9 +107,9 @@ const BATCH: Explanation = Explanation {
 
 const EMERGENCE: Explanation = Explanation {
     text: "Some abilities form within a few steps. The chart shows a score of every head over the snapshots. When an \
-           induction head forms, the loss often drops at the same time. On modular arithmetic, \
-           the embedding of the numbers concentrates on a few frequencies when the model changes from memorizing to \
-           generalizing (grokking).",
+           induction head forms, the loss often drops at the same time. On the dataset Modular \
+           addition, the embedding of the numbers concentrates on a few Fourier frequencies when the model changes from \
+           memorizing to generalizing (grokking).",
     formula: "induction = mean attention weight on the token after the previous occurrence of the current token",
     healthy: "On text with repetitions, the induction score of one head in the second block or later rises above 50 % \
               and stays there.",

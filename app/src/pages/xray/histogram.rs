@@ -34,8 +34,8 @@ pub(super) fn figure(of: Signal<Histogram>, title: &'static str) -> AnyView {
             <figcaption class="small">
                 <b>{title}</b>
                 <span class="dim">
-                    " Bins are powers of two: negative values on the left, zero in the middle, positive values on the \
-                     right. Bar heights are square roots of the counts."
+                    " Negative values on the left, zero in the middle, positive values on the right. The axis is logarithmic \
+                     on both sides of zero: each bin spans a factor of two. Bar heights are square roots of the counts."
                 </span>
             </figcaption>
             <Canvas class="bars" label draw />

@@ -48,7 +48,7 @@ pub(crate) fn neurons(layer: u32) -> String {
 /// The line under the heading of a view that names its hook point.
 pub(crate) fn caption(name: impl Fn() -> String + Send + 'static) -> AnyView {
     view! {
-        <p class="small dim" title="The name of these activations in TransformerLens">
+        <p class="small dim" title="Name of these activations in TransformerLens, a Python library for the inspection of language models">
             "hook point "<span class="mono">{shows(name)}</span>
         </p>
     }

@@ -87,7 +87,7 @@ pub(super) fn Prompt() -> impl IntoView {
                 <button
                     class="primary"
                     type="submit"
-                    title="Run all inspections of this page on this text"
+                    title="Inspect this text. The results of Weights, Batch and Emergence do not depend on it."
                     disabled=move || !form.is_complete()
                 >
                     "Inspect"
@@ -150,7 +150,7 @@ fn window_input(form: Form) -> AnyView {
             <NumberField number=form.window />
         </label>
         <span class="grow small dim">
-            {format!("Up to {} tokens; the same text at every step.", tokens_read(form.xray))}
+            {format!("Up to {} tokens. Every step is inspected on the same text.", tokens_read(form.xray))}
         </span>
     }
     .into_any()

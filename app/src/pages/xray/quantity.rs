@@ -36,8 +36,8 @@ pub(crate) const QUANTITIES: [About; 5] = [
         quantity: Quantity::ActivationRms,
         label: "activation RMS",
         unit: "",
-        meaning: "Root mean square of the component's output, √(Σ x² / n), which is added to the residual stream. For \
-                  the head: of the logits.",
+        meaning: "Root mean square of the component's output, √(Σ x² / n). The embedding, attention and the MLP add their \
+                  output to the residual stream; the final norm and the head, whose output is the logits, do not.",
         healthy: "Healthy values lie between about 0.1 and 10 and grow slowly with depth. A component near 0 has no \
                   effect; one far above the others dominates the residual stream.",
         ends: (1e-2, 1e2),

@@ -127,7 +127,7 @@ fn StepSlider(xray: XrayState) -> impl IntoView {
             type="range"
             class="scrub"
             aria-label="Step"
-            title="Choose a snapshot; the right end is the newest step"
+            title="Choose a snapshot: each position of the slider is one, and the right end is the newest step"
             min="0"
             max=says(move || xray.inspections.steps.read().len().to_string())
             prop:value=says(move || position_of(xray, xray.step.get()))
@@ -213,7 +213,8 @@ fn OtherStep(xray: XrayState) -> impl IntoView {
                 type="range"
                 class="scrub"
                 aria-label="Second step"
-                title="Choose the snapshot shown beside the first"
+                title="Choose the snapshot shown beside the first. Each position of the slider is a snapshot; they are denser at \
+                       the start of the run."
                 min="0"
                 max=says(move || xray.inspections.steps.read().len().to_string())
                 prop:value=says(move || position_of(xray, step()))

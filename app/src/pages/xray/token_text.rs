@@ -135,7 +135,7 @@ pub(super) fn loss_text(xray: XrayState, subscription: Subscription) -> AnyView 
             <span
                 class="loss-scale"
                 title="Color scale of the loss of each token, −ln p(token | tokens before it): from 0 to ln V, the \
-                       loss of the uniform distribution over the vocabulary"
+                       loss of the uniform distribution over the vocabulary. Tokens above half of ln V are underlined."
             >
                 "0 "
                 <i></i>

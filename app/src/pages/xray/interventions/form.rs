@@ -124,7 +124,13 @@ pub(super) fn Form(draft: InterventionDraft) -> impl IntoView {
     let label = Memo::new(move |_| fields.number_label());
     let layer =
         move || has_layer.get().then(|| number_input("Block", fields.layer, "Number of the block, from 0 (default 0)"));
-    let number = move || Some(number_input(label.get()?, fields.number, "Number of the component, from 0 (default 0)"));
+    let number = move || {
+        Some(number_input(
+            label.get()?,
+            fields.number,
+            "Number of the head or neuron in its block, or position of the token in the text, from 0 (default 0)",
+        ))
+    };
     view! {
         <form class="row intervention-form" on:submit=submit>
             <KindChoice fields />

@@ -229,7 +229,8 @@ fn consequence(is_live: bool, extended_steps: Option<u64>) -> String {
         }
         None => "This run is not training. A fork starts from its newest checkpoint with this edit.".to_owned(),
         Some(steps) => format!(
-            "The run has finished. A fork starts from its newest checkpoint with this edit and trains to step {}.",
+            "The run has finished. A fork starts from its newest checkpoint with this edit and trains beyond the end of \
+             this run, to step {} (a tenth more steps, at least 100).",
             number::whole(steps)
         ),
     }

@@ -13,7 +13,8 @@ use crate::pages::xray::scroll_table::scroll_table;
 use crate::pages::xray::state::XrayState;
 
 const STREAM: &str = "Root mean square of the residual stream after the component, √(Σ x² / n)";
-const COMPONENT: &str = "Name of the component, and below it the name of its output in TransformerLens";
+const COMPONENT: &str = "Name of the component, and below it the name of its output in TransformerLens, a Python library for the \
+                         inspection of language models";
 
 #[component]
 pub(super) fn ComponentTable(xray: XrayState, measurements: Measurements) -> impl IntoView {
