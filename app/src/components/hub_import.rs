@@ -7,19 +7,24 @@ use serde_json::{Map, Value, json};
 use super::{Failure, Toasts};
 use crate::net::api::{self, ApiFailure};
 
-/// Key in the request, label and placeholder of each field.
-type Fields = &'static [(&'static str, &'static str, &'static str)];
+/// Key in the request, label, placeholder and meaning of each field.
+type Fields = &'static [(&'static str, &'static str, &'static str, &'static str)];
 
 const MODEL: Fields = &[
-    ("repo", "Name", "owner/name"),
-    ("revision", "Revision", "main"),
-    ("token", "Access token", "only if private or gated"),
+    ("repo", "Name", "owner/name", "Repository on the hub, as in the address of its page: owner/name"),
+    ("revision", "Revision", "main", "Branch, tag or commit. Default: main"),
+    (
+        "token",
+        "Access token",
+        "only if private or gated",
+        "Access token of your account on the hub. Needed only for a private or gated repository",
+    ),
 ];
 const DATASET: Fields = &[
     MODEL[0],
     MODEL[1],
-    ("path", "File or folder", "all files"),
-    ("field", "Text field", "text or content"),
+    ("path", "File or folder", "all files", "File or folder of the repository. Default: all its files"),
+    ("field", "Text field", "text or content", "Field of a record that has the text. Default: text, or else content"),
     MODEL[2],
 ];
 
@@ -51,8 +56,8 @@ pub(crate) fn HubImport(route: &'static str) -> impl IntoView {
         <details>
             <summary>"Import from the Hugging Face hub"</summary>
             <div class="stack">
-                {fields.iter().map(|(key, label, placeholder)| view! {
-                    <label class="field">
+                {fields.iter().map(|(key, label, placeholder, meaning)| view! {
+                    <label class="field" title=*meaning>
                         <span class="label">{*label}</span>
                         <input
                             type=if *key == "token" { "password" } else { "text" }
@@ -71,7 +76,17 @@ pub(crate) fn HubImport(route: &'static str) -> impl IntoView {
                 }).collect_view()}
                 {move || failure.get().map(|failure| view! { <Failure what="The import did not start" failure /> })}
                 <div class="row">
-                    <button disabled=move || is_sent.get() || !has_name() on:click=import>"Download and import"</button>
+                    <button
+                        title=move || if has_name() {
+                            "Download it to the server, and import it"
+                        } else {
+                            "Enter owner/name first."
+                        }
+                        disabled=move || is_sent.get() || !has_name()
+                        on:click=import
+                    >
+                        "Download and import"
+                    </button>
                 </div>
             </div>
         </details>

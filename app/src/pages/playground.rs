@@ -215,6 +215,10 @@ fn CompletionSheet(side: Side, index: usize) -> impl IntoView {
         play.has_two.set(false);
     };
     let other = play.sides[1 - index].generation;
+    let (label, at_first) = match index {
+        0 => ("Run", "the newest run that has trained"),
+        _ => ("Second run", "the first run"),
+    };
     let shared = Memo::new(move |_| play.has_two.get().then(|| side.generation.shared_with(other)).flatten());
     view! {
         <section
@@ -222,7 +226,7 @@ fn CompletionSheet(side: Side, index: usize) -> impl IntoView {
             aria-label=if index == 0 { "Completion" } else { "Second completion" }
         >
             <div class="row">
-                <SourcePicker source=side.source label=if index == 0 { "Run" } else { "Second run" } />
+                <SourcePicker source=side.source label at_first />
                 <span class="grow"></span>
                 {(index == 1).then(|| view! {
                     <button

@@ -147,7 +147,7 @@ fn Programs() -> impl IntoView {
 fn permissions(role: Role) -> &'static str {
     match role {
         Role::View => "This role can read everything and change nothing.",
-        Role::Steer => "This role can read everything, start, control and delete runs, and import datasets.",
+        Role::Steer => "This role can read everything; start, control and delete runs; and import datasets.",
         Role::Admin => "This role can do everything, including managing access tokens and deleting datasets.",
         Role::Worker => "This role connects a worker to this server.",
     }

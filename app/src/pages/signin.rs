@@ -49,7 +49,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
                     </div>
                 </div>
             })}
-            <p>"You are signed out. To get a sign-in link, run this command on the server's machine:"</p>
+            <p>"Sign in with a link. To create one, run this command on the server's machine:"</p>
             <ServerCommand command="kindling token --sign-in" />
             <p>"Open the link, or paste it here. Each link works once."</p>
             <form class="row" on:submit=sign_in>

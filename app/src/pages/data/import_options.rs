@@ -52,7 +52,7 @@ pub(super) fn Options(options: RwSignal<ImportOptions>, report: RwSignal<ImportR
                 prop:checked=move || options.read().strict
                 on:change:target=move |event| options.update(|options| options.strict = event.target().checked())
             />
-            "Strict: skip nothing"
+            "Strict: refuse the import if anything is skipped"
         </label>
     }
 }
@@ -76,7 +76,7 @@ fn FieldChooser(options: RwSignal<ImportOptions>, report: RwSignal<ImportReport>
                 let chosen = event.target().value();
                 options.update(|options| options.field = Some(chosen).filter(|field| !field.is_empty()));
             }>
-                <option value="" selected={move || options.read().field.is_none()}>"text or content"</option>
+                <option value="" selected={move || options.read().field.is_none()}>"automatic: text or content"</option>
                 {move || fields.get().into_iter().map(|field| {
                     let (name, this) = (field.name.clone(), field.name.clone());
                     view! {
@@ -106,7 +106,7 @@ fn SeparatorChooser(options: RwSignal<ImportOptions>) -> impl IntoView {
         });
     };
     view! {
-        <label class="field" title="White space beside a separator belongs to no document">
+        <label class="field" title="White space next to a separator is removed">
             <span class="label">"Documents are separated by"</span>
             <select on:change:target=move |event| choose(event.target().value())>
                 <option value="end_of_text">"the marker <|endoftext|>"</option>

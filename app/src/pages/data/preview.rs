@@ -171,11 +171,10 @@ fn summary(report: &ImportReport) -> String {
 }
 
 /// Why there is nothing to import.
-fn nothing(report: &ImportReport) -> Option<String> {
-    let first = report.issues.first().map(described);
-    (report.documents == 0).then(|| match first {
-        Some(reason) => format!("Nothing to import. {reason}"),
-        None => "Nothing to import: the files hold no text.".to_owned(),
+fn nothing(report: &ImportReport) -> Option<&'static str> {
+    (report.documents == 0).then(|| match report.issues.is_empty() {
+        false => "Nothing to import: everything was skipped, for the reasons above.",
+        true => "Nothing to import: the files hold no text.",
     })
 }
 

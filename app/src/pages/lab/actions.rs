@@ -128,6 +128,9 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
     }
 }
 
+/// What the priority of a queued run does.
+const PRIORITY: &str = "Of the runs that wait for a device, those with the highest priority start first. Default: 0";
+
 /// Resuming a run, and its priority in the queue.
 #[component]
 fn QueueActions(
@@ -145,8 +148,8 @@ fn QueueActions(
     view! {
         {(is_resumable(state) && !is_deleted).then(|| view! { <button on:click=resume>"Resume"</button> })}
         {(state == RunState::Queued && !is_deleted).then(|| view! {
-            <button on:click=move |_| prefer(priority + 1)>{format!("Raise priority to {}", priority + 1)}</button>
-            <button on:click=move |_| prefer(priority - 1)>{format!("Lower priority to {}", priority - 1)}</button>
+            <button title=PRIORITY on:click=move |_| prefer(priority + 1)>{format!("Raise priority to {}", priority + 1)}</button>
+            <button title=PRIORITY on:click=move |_| prefer(priority - 1)>{format!("Lower priority to {}", priority - 1)}</button>
         })}
     }
 }

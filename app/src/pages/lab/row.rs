@@ -180,6 +180,7 @@ fn time(run: &RunSummary) -> AnyView {
             view! { <span class="dim" title=trained>{format!("trained {}, ended {ended}", duration(run.elapsed_secs))}</span> }
                 .into_any()
         }
-        _ => view! { <span class="dim" title=trained>{duration(run.elapsed_secs)}</span> }.into_any(),
+        _ => view! { <span class="dim" title=trained>{format!("trained {}", duration(run.elapsed_secs))}</span> }
+            .into_any(),
     }
 }

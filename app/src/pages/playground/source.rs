@@ -99,7 +99,12 @@ impl Source {
 
 /// A list of runs, and a list of the checkpoints of the selected one.
 #[component]
-pub(super) fn SourcePicker(source: Source, label: &'static str) -> impl IntoView {
+pub(super) fn SourcePicker(
+    source: Source,
+    label: &'static str,
+    /// Run that is selected at first.
+    at_first: &'static str,
+) -> impl IntoView {
     let live = expect_context::<Live>();
     let runs = Memo::new(move |_| {
         let lab = live.lab.read();
@@ -123,7 +128,7 @@ pub(super) fn SourcePicker(source: Source, label: &'static str) -> impl IntoView
         source.run.set(value.parse().ok());
     };
     view! {
-        <label class="pick-field" title="Run whose checkpoint completes the prompt. Default: the newest run that has trained">
+        <label class="pick-field" title=format!("Run whose checkpoint completes the prompt. Default: {at_first}")>
             <span class="small dim">{label}</span>
             <select aria-label=label on:change:target=move |event| choose(event.target().value())>
                 <For each=move || names.get() key=Clone::clone let((id, name))>
@@ -170,7 +175,8 @@ fn CheckpointList(source: Source, checkpoints: Vec<CheckpointView>) -> impl Into
         view! { <option value=id.to_string() selected=is_chosen disabled=is_away>{describe(&view)}</option> }
     });
     view! {
-        <label class="pick-field" title="Checkpoint that completes the prompt. Default: the newest">
+        <label class="pick-field" title="Checkpoint that completes the prompt. Default: the newest. Each rollback starts a new segment of the run, \
+                                        numbered from 0.">
             <span class="small dim">"Checkpoint"</span>
             <select
                 aria-label="Checkpoint"

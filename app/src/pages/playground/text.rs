@@ -246,7 +246,7 @@ fn TokenDetails(token: CompletionToken) -> impl IntoView {
                 <b class="mono">
                     {if text.is_empty() { "end of document, or part of a character".into() } else { visible(&text) }}
                 </b>
-                <span class="dim">{format!(" token {token} · ")}</span>
+                <span class="dim">{format!(" id {token} · ")}</span>
                 {percent(probability)}
                 <span class="dim" title="Loss of the token, −ln p">{format!(" · {} nats", number::short(nats))}</span>
             </p>
