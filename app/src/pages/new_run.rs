@@ -12,7 +12,7 @@ mod training;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use crate::components::{Failure, Skeleton, Toasts, run_name};
+use crate::components::{Failure, Icon, Skeleton, run_name, sentence, visible};
 use crate::net::api;
 use crate::net::live::Live;
 use crate::route::Router;
@@ -23,23 +23,33 @@ use model::ModelChoice;
 use preview::Preview;
 use training::TrainingChoice;
 
+/// What a duplicate of a fork does not have.
+const FORK: &str = " The copied run is a fork: the new run begins at step 0 with random weights, and without the changes that were made at \
+    or after the fork.";
+
 #[component]
 pub(crate) fn NewRunPage() -> impl IntoView {
     let router = expect_context::<Router>();
-    let toasts = expect_context::<Toasts>();
     let draft = Draft::new();
     provide_context(draft);
     let live = expect_context::<Live>();
-    let source = Memo::new(move |_| draft.copied_from().map(|run| run_name(live, &run)));
+    let source = Memo::new(move |_| {
+        let run = draft.copied_from()?;
+        let lab = live.lab.read();
+        let found = lab.iter().flat_map(|lab| &lab.runs).find(|known| known.id == run);
+        Some((run_name(live, &run), found.is_some_and(|run| run.parent.is_some())))
+    });
+    // Stays in the form: without it the form would look as if no copy had been asked for.
+    let not_copied = RwSignal::new(None::<String>);
     let query = (router.query("from"), router.query("dataset"));
     spawn_local(async move {
         match query {
             (Some(from), _) => match from.parse() {
                 Ok(run) => match api::run(&run).await {
                     Ok(view) => draft.copy(view),
-                    Err(failure) => toasts.fail("The run could not be copied", &failure),
+                    Err(failure) => drop(not_copied.try_set(Some(visible(&failure.sentence()).into_owned()))),
                 },
-                Err(error) => toasts.say(format!("The run could not be copied: {error}")),
+                Err(error) => drop(not_copied.try_set(Some(sentence(&error.to_string())))),
             },
             (None, Some(dataset)) => draft.set(|spec| spec.corpus = dataset.parse().ok()),
             _ => {}
@@ -50,12 +60,23 @@ pub(crate) fn NewRunPage() -> impl IntoView {
             <div class="stack roomy">
                 <header class="stack">
                     <h1>"New run"</h1>
-                    {move || source.get().map(|name| view! {
+                    {move || source.get().map(|(name, is_fork)| view! {
                         <p class="dim">
                             "A copy of the plan of "
                             <strong>{name}</strong>
                             ". Changes apply to the new run only."
+                            {is_fork.then_some(FORK)}
                         </p>
+                    })}
+                    {move || not_copied.get().map(|reason| view! {
+                        <div class="failure" role="alert">
+                            <Icon name="warning" />
+                            <div>
+                                <strong>"The run was not copied"</strong>
+                                <p>{reason}</p>
+                                <p class="hint">"The form has the values of a preset."</p>
+                            </div>
+                        </div>
                     })}
                 </header>
                 {move || match &*draft.datasets.read() {

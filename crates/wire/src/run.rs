@@ -1,6 +1,7 @@
-//! Runs: what a user specifies ([`spec`]), how it resolves ([`plan`], [`preset`], [`fork`]), the tree of segments that rollbacks make
-//! ([`history`]), the table of all runs ([`table`]), and the records that pages show.
+//! Runs: what a user specifies ([`spec`]), how it resolves ([`plan`], [`preset`], [`fork`]) and back ([`copy`]), the tree of segments that
+//! rollbacks make ([`history`]), the table of all runs ([`table`]), and the records that pages show.
 
+pub mod copy;
 pub mod fork;
 pub mod history;
 pub mod plan;

@@ -9,6 +9,7 @@ use wire::data::tokenizer::Tokenizer;
 use wire::device::{DeviceInfo, DeviceKind};
 use wire::fleet::LOCAL_POOL;
 use wire::hyperparameters::table;
+use wire::run::copy::spec_of;
 use wire::run::plan::{self, PlanView};
 use wire::run::preset::{self, PresetInfo};
 use wire::{PlanError, RunId, RunSpec, RunView};
@@ -78,15 +79,14 @@ impl Draft {
         });
     }
 
-    /// Copies the spec of another run.
+    /// Copies the spec of another run. The dataset stays if the copy has none.
     pub(super) fn copy(self, view: RunView) {
-        let copy = RunSpec {
-            name: None,
-            copied_from: Some(view.summary.id),
-            preset: Some(view.spec.preset.clone().unwrap_or(DEFAULT_PRESET.into())),
-            ..view.spec
-        };
-        self.spec.try_set(copy);
+        let copy = copied(view);
+        self.set(|spec| {
+            let is_without = copy.corpus.is_none() && copy.mix.is_none();
+            let corpus = if is_without { spec.corpus.take() } else { copy.corpus.clone() };
+            *spec = RunSpec { corpus, ..copy };
+        });
     }
 
     /// The copied run.
@@ -196,6 +196,17 @@ impl Draft {
     }
 }
 
+/// A spec for a new run with the plan of another.
+fn copied(view: RunView) -> RunSpec {
+    let RunView { summary, spec, plan, .. } = view;
+    let (device, pool, priority) = (spec.device.clone(), spec.pool.clone(), spec.priority);
+    // The spec of a fork has only what differs from its parent, and that of an imported model nothing: the plan has all of it.
+    let is_whole = spec.parent.is_none() && (spec.corpus.is_some() || spec.mix.is_some());
+    let spec = if is_whole { spec } else { RunSpec { device, pool, priority, ..spec_of(&plan) } };
+    let preset = spec.preset.clone().unwrap_or(DEFAULT_PRESET.into());
+    RunSpec { name: None, copied_from: Some(summary.id), preset: Some(preset), ..spec }
+}
+
 /// The devices that the server plans a spec for: those of its pool, or a stand-in for the first to come; all if it names one; and otherwise
 /// those of the server's own machine, or all if it has none.
 fn candidates(spec: &RunSpec, devices: &[DeviceInfo], pools: &[String]) -> Vec<DeviceInfo> {
@@ -219,5 +230,31 @@ fn resolve(
     match datasets {
         Some(Ok(datasets)) => Some(plan::resolve(spec, datasets, devices)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::run::spec::Parent;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_of_a_fork_has_its_plan_and_no_parent() {
+        let mut view = crate::curves::fixture::view();
+        let parent = Parent {
+            run: view.summary.id.clone(),
+            step: None,
+            checkpoint: None,
+            changes: vec![],
+            refit_schedule: false,
+            control_of: None,
+        };
+        view.spec = RunSpec { parent: Some(parent), steps: Some(900), ..RunSpec::default() };
+        let (id, plan) = (view.summary.id.clone(), view.plan.clone());
+        let copy = copied(view);
+        assert_eq!((copy.parent.is_none(), copy.copied_from, copy.steps), (true, Some(id), Some(plan.steps)));
+        assert_eq!(copy.preset.as_deref(), Some(plan.preset.as_str()));
+        assert!(copy.corpus.is_some() || copy.mix.is_some() || plan.mix.is_empty());
     }
 }
