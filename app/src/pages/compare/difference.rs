@@ -119,6 +119,7 @@ fn PairDifference(
     #[prop(into)] is_growing: Signal<bool>,
     children: Children,
 ) -> impl IntoView {
+    let live = expect_context::<Live>();
     let (run, with, names) = (StoredValue::new(run), StoredValue::new(with), StoredValue::new(names));
     let found = RwSignal::new(None::<Result<Comparison, ApiFailure>>);
     let range = RwSignal::new(None::<Range>);
@@ -155,7 +156,10 @@ fn PairDifference(
     };
     let verdict = move || match &*found.read() {
         None => "Comparing …".to_owned(),
-        Some(Ok(comparison)) => names.with_value(|names| verdict(comparison, names)),
+        Some(Ok(comparison)) => {
+            let step_of = |id: StoredValue<RunId>| id.with_value(|id| step_of(live, id));
+            names.with_value(|names| verdict(comparison, names, || (step_of(run), step_of(with))))
+        }
         Some(Err(_)) => String::new(),
     };
     let failure = move || found.read().as_ref().and_then(|found| found.as_ref().err().cloned());
@@ -184,9 +188,17 @@ fn PairDifference(
     }
 }
 
+/// Steps that a run has trained on its current path; 0 for an unknown run.
+fn step_of(live: Live, run: &RunId) -> u64 {
+    let lab = live.lab.read();
+    lab.iter().flat_map(|lab| &lab.runs).find(|known| known.id == *run).map_or(0, |run| run.step)
+}
+
 /// `From step 1 000 on: identical for 300 steps, bit for bit; different from step 1 300 on. At step 1 900, b is ...`
-fn verdict(comparison: &Comparison, names: &Names) -> String {
-    let Some(from) = comparison.common_from else { return nothing_in_common(names) };
+///
+/// `steps` has how far each run has trained on its current path.
+fn verdict(comparison: &Comparison, names: &Names, steps: impl Fn() -> (u64, u64)) -> String {
+    let Some(from) = comparison.common_from else { return nothing_in_common(names, steps()) };
     let from = number::whole(from);
     let same = match comparison.identical_steps {
         1 => "1 step".to_owned(),
@@ -231,14 +243,20 @@ fn verdict(comparison: &Comparison, names: &Names) -> String {
     format!("{begun} {end}")
 }
 
-/// Why there is no difference yet.
-fn nothing_in_common(names: &Names) -> String {
-    match names {
-        Names { run, fork_step: Some(step), .. } => format!(
+/// Why there is no difference yet: either run may be the one without steps after the fork, its parent after a rollback.
+fn nothing_in_common(names: &Names, (step, with_step): (u64, u64)) -> String {
+    let Names { run, with, fork_step } = names;
+    match *fork_step {
+        Some(fork) if step <= fork => format!(
             "{run} has not trained since the fork at step {}. The difference appears with its first step.",
-            number::whole(*step)
+            number::whole(fork)
         ),
-        Names { run, with, .. } => format!("{run} and {with} have no training step in common yet."),
+        Some(fork) if with_step <= fork => format!(
+            "{with} has no steps after the fork at step {} on its current path, so there is nothing to compare yet. The difference \
+             appears with its first step.",
+            number::whole(fork)
+        ),
+        _ => format!("{run} and {with} have no training step in common yet."),
     }
 }
 
@@ -266,7 +284,10 @@ mod tests {
     fn the_verdict_names_the_runs() {
         let names = |fork_step| Names { run: "fox".into(), with: "owl".into(), fork_step };
         let none = Comparison { common_from: None, identical_steps: 0, first_difference: None, difference: vec![] };
-        assert!(verdict(&none, &names(Some(200))).starts_with("fox has not trained since the fork at step 200."));
-        assert_eq!(verdict(&none, &names(None)), "fox and owl have no training step in common yet.");
+        let verdict = |fork_step, steps| verdict(&none, &names(fork_step), || steps);
+        assert!(verdict(Some(200), (200, 900)).starts_with("fox has not trained since the fork at step 200."));
+        // The parent was rolled back to the fork: the fork has trained, and its parent has not.
+        assert!(verdict(Some(200), (600, 200)).starts_with("owl has no steps after the fork at step 200"));
+        assert_eq!(verdict(None, (0, 0)), "fox and owl have no training step in common yet.");
     }
 }
