@@ -21,6 +21,8 @@ pub(super) struct ScheduleDraft {
     pub(super) from_step: u64,
     /// Top of the axis: it does not change while a point is moved.
     pub(super) ceiling: f64,
+    /// Whether anybody changed it. Its points only approximate the schedule of the run, so a comparison of the two would not tell.
+    pub(super) is_edited: bool,
 }
 
 /// Common schedules.
@@ -45,7 +47,7 @@ impl ScheduleDraft {
     pub(super) fn begin(hyperparameters: &LiveHyperparameters, from_step: u64) -> Self {
         let end = hyperparameters.steps.max(from_step + 1);
         let curve = ScheduleCurve::Points(sampled(&hyperparameters.schedule, from_step, end));
-        Self { curve, steps: hyperparameters.steps, from_step, ceiling: 0.0 }.raised(hyperparameters)
+        Self { curve, steps: hyperparameters.steps, from_step, ceiling: 0.0, is_edited: false }.raised(hyperparameters)
     }
 
     /// With room above its highest point and above the peak of the plan.
@@ -66,7 +68,7 @@ impl ScheduleDraft {
     /// A common schedule from the current step on.
     pub(super) fn standard(hyperparameters: &LiveHyperparameters, from_step: u64, which: StandardCurve) -> Self {
         let (schedule, steps) = (&hyperparameters.schedule, hyperparameters.steps);
-        let of = |curve, steps| Self { curve, steps, from_step, ceiling: 0.0 }.raised(hyperparameters);
+        let of = |curve, steps| Self { curve, steps, from_step, ceiling: 0.0, is_edited: true }.raised(hyperparameters);
         match which {
             StandardCurve::Cooldown(over) => {
                 of(curves::cooldown(schedule, from_step, over), steps.max(from_step + over))
@@ -127,8 +129,10 @@ impl ScheduleDraft {
         let low = at.checked_sub(1).map_or(from_step, |before| points[before].0 + 1);
         let high = points.get(at + 1).map_or(u64::MAX, |next| next.0 - 1);
         if let Some(point) = points.get_mut(at).filter(|_| low <= high) {
-            *point =
-                (step.clamp(low, high), if rate.is_finite() { rate.clamp(0.0, MAX_LEARNING_RATE) } else { point.1 });
+            let rate = if rate.is_finite() { rate.clamp(0.0, MAX_LEARNING_RATE) } else { point.1 };
+            let moved = (step.clamp(low, high), rate);
+            self.is_edited |= moved != *point;
+            *point = moved;
         }
     }
 
@@ -136,6 +140,7 @@ impl ScheduleDraft {
     pub(super) fn add(&mut self, step: u64, rate: f64) -> usize {
         let step = step.max(self.from_step);
         let ScheduleCurve::Points(points) = &mut self.curve else { return 0 };
+        self.is_edited = true;
         let at = points.partition_point(|(known, _)| *known < step);
         let point = (step, rate.clamp(0.0, MAX_LEARNING_RATE));
         match points.get_mut(at).filter(|known| known.0 == step) {
@@ -152,6 +157,7 @@ impl ScheduleDraft {
             && at < points.len()
         {
             points.remove(at);
+            self.is_edited = true;
         }
     }
 }
@@ -191,7 +197,13 @@ mod tests {
         let hyperparameters = hyperparameters();
         let mut draft = ScheduleDraft::begin(&hyperparameters, 200);
         assert_eq!((draft.points().len(), draft.points()[0].0), (9, 200));
+        let (step, rate) = draft.points()[3];
+        draft.shift(3, step, rate);
+        draft.advance(201, &hyperparameters);
+        assert!(!draft.is_edited, "a point that stays, and steps of the run, are no edit");
+        draft = ScheduleDraft::begin(&hyperparameters, 200);
         draft.shift(3, 9_999, -5.0);
+        assert!(draft.is_edited);
         assert_eq!(draft.points()[3], (draft.points()[4].0 - 1, 0.0), "a point stays between its neighbours");
         let at = draft.add(201, 2e-3);
         assert_eq!((at, draft.points()[1]), (1, (201, 2e-3)));

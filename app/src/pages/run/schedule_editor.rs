@@ -36,12 +36,13 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
         Some(draft) => !matches!(draft.curve, ScheduleCurve::Points(_)),
         None => false,
     };
+    let is_edited = Memo::new(move |_| context.draft.read().as_ref().is_some_and(|draft| draft.is_edited));
     let to_points = move |_| {
         change(context, |draft| draft.to_points(&context.hyperparameters.read_untracked()));
     };
     let apply = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        let Some(mut draft) = context.draft.get_untracked() else { return };
+        let Some(mut draft) = context.draft.get_untracked().filter(|draft| draft.is_edited) else { return };
         let hyperparameters = context.hyperparameters.get_untracked();
         draft.advance(context.next_step(), &hyperparameters);
         let steps = (draft.steps != hyperparameters.steps).then_some(draft.steps);
@@ -118,7 +119,17 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                 <ControlRunField />
                 <span class="grow"></span>
                 <button type="button" title="Discard the edit (Esc)" on:click=move |_| leave(context)>"Cancel"</button>
-                <button class="primary" type="submit" title="Change the schedule from the next step on">"Apply"</button>
+                <button
+                    class="primary"
+                    type="submit"
+                    title=move || match is_edited.get() {
+                        true => "Change the schedule from the next step on",
+                        false => "No change yet. Drag a point or choose a schedule.",
+                    }
+                    disabled=move || !is_edited.get()
+                >
+                    "Apply"
+                </button>
             </div>
             <p class="small dim">
                 "Drag a point, or focus it and press: arrow keys to move the point, Shift + arrow to move it 10 times as far, Del to \
@@ -132,7 +143,7 @@ fn effect(context: RunContext, draft: &ScheduleDraft) -> String {
     let hyperparameters = context.hyperparameters.read();
     let (before, after) = (&hyperparameters.schedule, draft.schedule(&hyperparameters));
     let (last, old_last) = (draft.steps.saturating_sub(1), hyperparameters.steps.saturating_sub(1));
-    if *draft == ScheduleDraft::begin(&hyperparameters, draft.from_step) {
+    if !draft.is_edited {
         return "No change yet. Drag a point or choose a schedule.".into();
     }
     let middle = draft.from_step + last.saturating_sub(draft.from_step) / 2;
