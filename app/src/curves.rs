@@ -50,6 +50,8 @@ pub(crate) struct Curves {
     layers: BTreeMap<String, BTreeMap<SourceSegment, Layers>>,
     /// Training time by step, coarse except for the newest steps: places steps on the time axis.
     clock: Vec<(u64, f64)>,
+    /// The same for each segment of the run itself, with the steps of abandoned branches: places events on the time axis.
+    segment_clocks: BTreeMap<u32, Vec<(u64, f64)>>,
     is_fetched: bool,
 }
 
@@ -64,6 +66,7 @@ impl Curves {
             lineage: Lineage::default(),
             layers: BTreeMap::new(),
             clock: vec![],
+            segment_clocks: BTreeMap::new(),
             is_fetched: false,
         }
     }
@@ -178,25 +181,36 @@ impl Curves {
         }
     }
 
-    /// Training time by the end of a step, interpolated linearly.
-    fn secs(&self, step: u64) -> f64 {
-        let after = self.clock.partition_point(|(at, _)| *at <= step);
-        match (after.checked_sub(1).and_then(|before| self.clock.get(before)), self.clock.get(after)) {
-            (Some(&(s0, t0)), Some(&(s1, t1))) => t0 + (t1 - t0) * (step - s0) as f64 / (s1 - s0) as f64,
-            (Some(&(_, secs)), None) => secs,
-            (None, Some(&(at, secs))) => secs * (step + 1) as f64 / (at + 1) as f64,
-            (None, None) => 0.0,
+    /// Position of an event of a segment that took effect before a step. On the time axis those of an abandoned branch have the time of that
+    /// branch, which the path does not have.
+    pub(crate) fn place_event(&self, segment: u32, step: u64) -> f64 {
+        match (self.segment_clocks.get(&segment), step.checked_sub(1)) {
+            (Some(clock), Some(before)) if self.axis == Axis::Secs && !clock.is_empty() => {
+                secs_at(clock, before).unwrap_or(clock[0].1)
+            }
+            _ => self.place_before(step),
         }
+    }
+
+    /// Training time by the end of a step of the path, interpolated linearly.
+    fn secs(&self, step: u64) -> f64 {
+        let before_first = |(at, secs): &(u64, f64)| secs * (step + 1) as f64 / (at + 1) as f64;
+        secs_at(&self.clock, step).unwrap_or_else(|| self.clock.first().map_or(0.0, before_first))
     }
 
     /// Adds a live row. Values at or before the last step of a segment are already known.
     pub(crate) fn add_row(&mut self, row: &Row) {
         let key = SourceSegment { source: OWN, segment: row.segment };
-        if let Some((_, secs)) = row.values.iter().find(|(series, _)| series == name::SECS)
-            && key == self.lineage.newest()
-            && self.clock.last().is_none_or(|(step, _)| *step < row.step)
-        {
-            self.clock.push((row.step, *secs));
+        if let Some((_, secs)) = row.values.iter().find(|(series, _)| series == name::SECS) {
+            let add = |clock: &mut Vec<(u64, f64)>| {
+                if clock.last().is_none_or(|(step, _)| *step < row.step) {
+                    clock.push((row.step, *secs));
+                }
+            };
+            add(self.segment_clocks.entry(row.segment).or_default());
+            if key == self.lineage.newest() {
+                add(&mut self.clock);
+            }
         }
         let place = self.place(row.step);
         for (series, value) in &row.values {
@@ -234,20 +248,14 @@ impl Curves {
         }
     }
 
-    /// Reads the training time along the path from its series: it only grows, so a bucket starts at its minimum and
-    /// ends at its maximum.
+    /// Reads the training time along the path, and of each segment, from its series.
     fn read_clock(&mut self) {
-        let buckets = self.shown(name::SECS);
-        if buckets.is_empty() {
-            return;
+        let path = clock_of(&self.shown(name::SECS));
+        if !path.is_empty() {
+            self.clock = path;
         }
-        let ends = buckets
-            .iter()
-            .filter(|bucket| bucket.count > 0)
-            .flat_map(|bucket| [(bucket.step, bucket.min), (bucket.last_step, bucket.max)]);
-        let mut clock: Vec<(u64, f64)> = ends.collect();
-        clock.dedup_by_key(|(step, _)| *step);
-        self.clock = clock;
+        let segments = self.layers.get(name::SECS).into_iter().flatten().filter(|(key, _)| key.source == OWN);
+        self.segment_clocks = segments.map(|(key, layers)| (key.segment, clock_of(&layers.shown()))).collect();
     }
 
     /// A series along the run's own path at the best resolution: detail if it is loaded, the overview around it, then
@@ -266,16 +274,19 @@ impl Curves {
         let Some(segments) = self.layers.get(series) else { return vec![] };
         let spans = self.lineage.path.iter().filter(|span| takes(span.key));
         let known = spans.filter_map(|span| Some((span, segments.get(&span.key)?)));
-        known
-            .flat_map(|(span, layers)| {
-                let mut buckets = layers.shown();
-                let ends = buckets.partition_point(|bucket| span.to_step.is_none_or(|to| bucket.step < to));
-                buckets.truncate(ends);
-                // The first bucket of a segment may begin before it, where the parent of a fork ends.
-                buckets.drain(..buckets.partition_point(|bucket| bucket.last_step < span.from_step));
-                buckets
-            })
-            .collect()
+        let mut along: Vec<Bucket> = vec![];
+        for (span, layers) in known {
+            let mut buckets = layers.shown();
+            let ends = buckets.partition_point(|bucket| span.to_step.is_none_or(|to| bucket.step < to));
+            buckets.truncate(ends);
+            // The first bucket of a segment may begin before it, where the parent of a fork ends.
+            buckets.drain(..buckets.partition_point(|bucket| bucket.last_step < span.from_step));
+            if self.axis == Axis::Secs {
+                along.extend(gap(along.last(), buckets.first()));
+            }
+            along.extend(buckets);
+        }
+        along
     }
 
     /// The abandoned branches of a series, each with the step at which it was left.
@@ -292,6 +303,33 @@ impl Curves {
         });
         abandoned.collect()
     }
+}
+
+/// The gap before a segment on the time axis: meanwhile the run trained a branch that was abandoned, and the path has no values. A point at
+/// either end, so that areas have edges there.
+fn gap(last: Option<&Bucket>, next: Option<&Bucket>) -> Vec<Bucket> {
+    match (last, next) {
+        (Some(last), Some(next)) if next.x > last.last_x => {
+            vec![point(last.last_step, last.last_x, f64::NAN), point(next.step, next.x, f64::NAN)]
+        }
+        _ => vec![],
+    }
+}
+
+/// Training time by step: it only grows, so a bucket starts at its minimum and ends at its maximum.
+fn clock_of(buckets: &[Bucket]) -> Vec<(u64, f64)> {
+    let measured = buckets.iter().filter(|bucket| bucket.count > 0);
+    let ends = measured.flat_map(|bucket| [(bucket.step, bucket.min), (bucket.last_step, bucket.max)]);
+    let mut clock: Vec<(u64, f64)> = ends.collect();
+    clock.dedup_by_key(|(step, _)| *step);
+    clock
+}
+
+/// Training time by the end of a step, interpolated linearly; that of the last known step after it, `None` before the first.
+fn secs_at(clock: &[(u64, f64)], step: u64) -> Option<f64> {
+    let after = clock.partition_point(|(at, _)| *at <= step);
+    let &(s0, t0) = clock.get(after.checked_sub(1)?)?;
+    Some(clock.get(after).map_or(t0, |&(s1, t1)| t0 + (t1 - t0) * (step - s0) as f64 / (s1 - s0) as f64))
 }
 
 /// Buckets that begin after another ends.

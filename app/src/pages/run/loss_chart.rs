@@ -40,7 +40,7 @@ pub(super) fn shared(context: RunContext, run: &OpenRun) -> ChartContent {
 fn marker(context: RunContext, run: &OpenRun, record: &EventRecord) -> Marker {
     let is_alarm = matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. });
     Marker {
-        x: run.curves.place_before(record.step),
+        x: run.curves.place_event(record.segment, record.step),
         phrase: context.phrase(&record.event),
         author: record.author.clone(),
         is_alarm,

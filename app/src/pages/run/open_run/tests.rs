@@ -216,6 +216,32 @@ fn a_rollback_leaves_an_abandoned_branch_and_the_curve_continues_from_the_checkp
 }
 
 #[test]
+fn on_the_time_axis_an_abandoned_branch_leaves_a_gap_and_keeps_its_events() {
+    let mut open = view();
+    open.segments = vec![Segment { segment: 0, from_step: 0, parent: None, opened_by: None }];
+    let mut run = OpenRun::new(open);
+    run.curves.set_axis(Axis::Secs);
+    run.tick(tick(&run, (0..100).map(row).collect(), vec![]));
+    run.tick(tick(&run, vec![], vec![rolled_back(1, 1, (0, 40), (0, 100))]));
+    // Steps 0 to 99 took 50 s; the path goes on from step 40 after them.
+    let later = |step: u64| Row {
+        segment: 1,
+        values: vec![(name::TRAIN.into(), 1.0), (name::SECS.into(), 50.0 + 0.5 * (step - 39) as f64)],
+        ..row(step)
+    };
+    run.tick(tick(&run, (40..60).map(later).collect(), vec![]));
+    let path = run.curves.shown(name::TRAIN);
+    let gaps: Vec<f64> = path.iter().filter(|bucket| bucket.count == 0).map(|bucket| bucket.x).collect();
+    assert_eq!(gaps, [20.0, 50.5], "no line over the time of the abandoned branch");
+    assert!(path.is_sorted_by_key(|bucket| bucket.x));
+    let place = |segment, step| run.curves.place_event(segment, step);
+    assert_eq!((place(0, 80), place(0, 100), place(0, 30)), (40.0, 50.0, 15.0), "on the time of its own branch");
+    assert_eq!((place(1, 40), place(1, 50)), (50.5, 55.0));
+    run.curves.set_axis(Axis::Step);
+    assert_eq!(run.curves.place_event(0, 80), 80.0);
+}
+
+#[test]
 fn a_fork_shows_its_parents_past_before_its_own() {
     let mut open = view();
     let parent: wire::RunId = "ivory-owl-2345".parse().unwrap();
