@@ -131,6 +131,15 @@ fn Content() -> impl IntoView {
         second.source.checkpoint.set(untrack(|| first.source.oldest()));
         play.has_two.set(true);
     };
+    let second_title = move || match play.sides[0].source.oldest() {
+        Some(_) => {
+            "Complete the same prompt with the same seed by a second checkpoint. Default: the oldest of this run"
+        }
+        None => {
+            "Complete the same prompt with the same seed by a second checkpoint. This run has no second one yet: select another run \
+             in the second column."
+        }
+    };
     view! {
         <section class="sheet padded stack" aria-label="Request">
             <Prompt />
@@ -154,7 +163,7 @@ fn Content() -> impl IntoView {
                 <Show when=move || !play.has_two.get()>
                     <button
                         class="large"
-                        title="Complete the same prompt with the same seed by a second checkpoint. Default: the oldest of this run"
+                        title=second_title
                         on:click=add
                     >
                         <Icon name="plus" />

@@ -58,7 +58,7 @@ impl Source {
             self.live.know(view.iter().map(|view| view.summary.clone()));
             let found = view.and_then(|view| {
                 let (prompt, origin) = (view.plan.prompt, view.plan.origin.map(|origin| origin.from));
-                checkpoints.map(|checkpoints| Found::Run { prompt, checkpoints, origin })
+                checkpoints.map(|checkpoints| Found::Run { prompt, checkpoints: newest_first(checkpoints), origin })
             });
             self.found.set(found.unwrap_or_else(Found::Failed));
         });
@@ -187,6 +187,12 @@ fn CheckpointList(source: Source, checkpoints: Vec<CheckpointView>) -> impl Into
             </select>
         </label>
     }
+}
+
+/// The order of the list; the server answers in the order in which they were saved.
+fn newest_first(mut checkpoints: Vec<CheckpointView>) -> Vec<CheckpointView> {
+    checkpoints.sort_by_key(|view| std::cmp::Reverse((view.info.at_ms, view.info.id)));
+    checkpoints
 }
 
 /// `step 1 200 · best · val loss 1.832 nats/token`
