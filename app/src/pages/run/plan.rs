@@ -20,7 +20,8 @@ pub(super) fn PlanPanel() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let references = Memo::new(move |_| context.run.read().view.references.clone());
     let groups = move || {
-        references.track();
+        // Read, not only tracked: a memo that nobody reads is never computed, and never changes.
+        let _ = references.get();
         context.run.with_untracked(|run| groups(&run.view))
     };
     view! {
