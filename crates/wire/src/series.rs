@@ -181,6 +181,10 @@ pub mod name {
     ];
 }
 
+/// Usual values of the ratio of an update to its weights. The X-ray page marks a component above the limit that it names.
+pub const UPDATE_RATIOS: &str = "About 1e-3 in the middle of training, in small models up to about 0.02. Above 0.03 the \
+    learning rate is probably too high; below 1e-5 the weights hardly change.";
+
 /// Label, unit and meaning of a series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesInfo {

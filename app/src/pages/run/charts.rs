@@ -8,7 +8,7 @@ use figure::spec::Reference;
 use figure::{ChartSpec, ScaleKind, Style};
 use leptos::prelude::*;
 use wire::LivePath;
-use wire::series::{Bucket, describe, name};
+use wire::series::{Bucket, UPDATE_RATIOS, describe, name};
 
 use super::RunContext;
 use super::loss_chart::{history, measured, own_role, shared};
@@ -48,9 +48,10 @@ pub(super) fn Charts() -> impl IntoView {
             <SmallChart
                 title="Update ratio"
                 unit="by block"
-                meaning="Norm of one optimizer update over the norm of the weights, |ΔW| / |W|, averaged over the \
-                    matrices of a block. About 1e-3 in the middle of training. Above 0.01 the learning rate is \
-                    probably too high; below 1e-5 the weights hardly change.".into()
+                meaning=format!(
+                    "Norm of one optimizer update over the norm of the weights, |ΔW| / |W|, averaged over the matrices of a block. \
+                     {UPDATE_RATIOS}"
+                )
                 paint=paint_updates
             />
         </div>

@@ -88,6 +88,7 @@ fn stream_problem(component: &ComponentStats) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pages::xray::quantity::Quantity;
     use wire::inspect::result::HeadStats;
     use wire::inspect::statistics::Moments;
 
@@ -107,6 +108,14 @@ mod tests {
             Some(words) => assert!(found.as_deref().is_some_and(|found| found.contains(words)), "{found:?}"),
             None => assert_eq!(found, None),
         }
+    }
+
+    #[test]
+    fn the_tooltips_name_the_limits_that_are_used() {
+        let healthy = |quantity: Quantity| quantity.about().healthy;
+        assert!(healthy(Quantity::UpdateRatio).contains(&format!("Above {LARGEST_UPDATE} ")));
+        assert!(healthy(Quantity::GradientNorm).contains(&format!("above {GRADIENT_MULTIPLE} times the median")));
+        assert!(healthy(Quantity::ActivationRms).contains(&format!("above an RMS of {LARGEST_STREAM}")));
     }
 
     #[test]

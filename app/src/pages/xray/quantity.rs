@@ -3,6 +3,7 @@
 
 use wire::inspect::result::ComponentStats;
 use wire::inspect::statistics::TensorStats;
+use wire::series::UPDATE_RATIOS;
 
 use super::tokens::{mean, percent};
 
@@ -38,8 +39,8 @@ pub(crate) const QUANTITIES: [About; 5] = [
         unit: "",
         meaning: "Root mean square of the component's output, √(Σ x² / n). The embedding, attention and the MLP add their \
                   output to the residual stream; the final norm and the head, whose output is the logits, do not.",
-        healthy: "Healthy values lie between about 0.1 and 10 and grow slowly with depth. A component near 0 has no \
-                  effect; one far above the others dominates the residual stream.",
+        healthy: "Usual values lie between about 0.05 and 10 and grow with depth. A component near 0 has no effect; one far above the \
+                  others dominates the residual stream, which is a problem above an RMS of 1000.",
         ends: (1e-2, 1e2),
         is_log: true,
     },
@@ -59,8 +60,8 @@ pub(crate) const QUANTITIES: [About; 5] = [
         unit: "",
         meaning: "L2 norm of the gradient of the loss over the component's parameters, √(Σ g²), before clipping, at the \
                   last step that measured it.",
-        healthy: "All components lie within a factor of ten of each other. 0 means that the component receives no \
-                  gradient.",
+        healthy: "Components differ by a factor of up to about a hundred. A problem is a norm above 20 times the median of the \
+                  components, or 0: the component receives no gradient.",
         ends: (1e-4, 1e1),
         is_log: true,
     },
@@ -70,8 +71,7 @@ pub(crate) const QUANTITIES: [About; 5] = [
         unit: "",
         meaning: "Norm of one optimizer update over the norm of the weights, |ΔW| / |W|, averaged over the \
                   component's matrices, at the last step that measured it.",
-        healthy: "About 1e-3 in the middle of training. Above 0.01 the learning rate is probably too high; below \
-                  1e-5 the weights hardly change.",
+        healthy: UPDATE_RATIOS,
         ends: (1e-5, 1e-1),
         is_log: true,
     },
