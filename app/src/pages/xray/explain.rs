@@ -88,8 +88,8 @@ const EMBEDDING: Explanation = Explanation {
 
 const INTERVENTIONS: Explanation = Explanation {
     text: "Measures what a component contributes. The output of the component is multiplied by a factor in a separate \
-           forward pass: 0 ablates it, other factors scale it. The loss on the inspected text and on the validation \
-           split is measured with and without the intervention, and both versions generate a greedy completion. A \
+           forward pass: 0 ablates it, other factors scale it. The loss on the inspected text and on the first windows of \
+           the validation split is measured with and without the intervention, and both versions generate a greedy completion. A \
            weight edit writes the factor into the weights of the run once, and training continues from there.",
     formula: "output ← factor · output;  Δ = loss with the intervention − loss without it",
     healthy: "Most single heads and neurons have a small effect, a few have a large one. If ablating a block lowers \

@@ -121,7 +121,8 @@ pub(super) fn loss_text(xray: XrayState, subscription: Subscription) -> AnyView 
     let most = xray.ln_vocab as f32;
     let tints = Signal::derive(move || losses.read().iter().map(|loss| (loss / most).clamp(0.0, 1.0)).collect());
     let summary = move || {
-        let all = mean(losses.read().iter().copied())?;
+        // With the prediction after the last token, whose own token is not part of the text, as in all other means over the text.
+        let all = mean(tokens_and_losses(subscription)?.1)?;
         let chosen = xray.token.get().and_then(|at| Some((tokens.read().get(at).cloned()?, *losses.read().get(at)?)));
         let chosen = chosen.map_or_else(
             || "tap or point at a token, or use the arrow keys".into(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use wire::control::intervention::{Component, Intervention};
-use wire::inspect::request::InspectionText;
+use wire::inspect::request::{INTERVENTION_TOKENS, InspectionText};
 use wire::inspect::result::InspectionResult;
 
 use super::Inspector;
@@ -17,8 +17,6 @@ use crate::model::hook::{Hook, HookPoint};
 use crate::model::sample::{self, SampleArgs, TokenContext, Truncation};
 
 const COMPLETION_TOKENS: usize = 32;
-/// Maximum number of validation tokens for the loss.
-const VALIDATION_TOKENS: usize = 2048;
 
 pub(super) fn inspect(
     inspector: &Inspector<'_>,
@@ -137,7 +135,7 @@ fn losses(inspector: &Inspector<'_>, text: &TokenizedText, hook: &dyn Hook) -> R
 /// Mean loss over the first validation windows.
 fn valid_loss(inspector: &Inspector<'_>, hook: &dyn Hook) -> Result<f32, EngineError> {
     let (data, seq, mix) = (inspector.subject.data, inspector.max_tokens(), inspector.mix());
-    let windows = data.valid_window_count(seq, &mix).min(VALIDATION_TOKENS / seq).max(1);
+    let windows = data.valid_window_count(seq, &mix).min(INTERVENTION_TOKENS / seq).max(1);
     let Some(batch) = data.valid_batch(0, windows, seq, &mix) else { return Ok(f32::NAN) };
     let tokens = |ids: &[i32]| gradient::tokens(ids, batch.size, batch.seq, &inspector.subject.device.burn);
     let decoder = Decoder::hooked(inspector.model(), &inspector.weights, hook);

@@ -11,6 +11,8 @@ use crate::error::PlanError;
 
 /// Maximum number of tokens that an inspection reads; the context length if that is shorter.
 pub const MAX_TOKENS: usize = 128;
+/// Maximum number of tokens of the validation split over which interventions are measured.
+pub const INTERVENTION_TOKENS: usize = 2048;
 /// Beginning of the message that names characters of a prompt for which the tokenizer has no token.
 pub const UNKNOWN_CHARACTERS: &str = "characters not in the vocabulary";
 /// Maximum length of a prompt, characters.

@@ -2,6 +2,7 @@
 
 use figure::number;
 use leptos::prelude::*;
+use wire::inspect::request::INTERVENTION_TOKENS;
 use wire::inspect::result::InspectionResult;
 
 use crate::pages::xray::scroll_table::scroll_table;
@@ -32,8 +33,8 @@ pub(super) fn view(xray: XrayState, step: u64, result: InspectionResult) -> AnyV
     let tints = tints(&increases, most);
     let of = |losses: Vec<f32>| mean(losses).unwrap_or(f64::NAN);
     let rows = [
-        row("this text", of(before), of(after)),
-        row("validation split", f64::from(valid_before), f64::from(valid_after)),
+        row("this text", "Mean over all predictions on the inspected text".into(), of(before), of(after)),
+        row("validation split, first windows", validation_meaning(), f64::from(valid_before), f64::from(valid_after)),
     ];
     let words = Signal::stored(tokens);
     view! {
@@ -82,13 +83,22 @@ fn loss_table(rows: AnyView) -> AnyView {
     .into_any()
 }
 
-fn row(text: &'static str, before: f64, after: f64) -> AnyView {
+/// Which part of the validation split is measured, and why its loss is not that of the Run page.
+fn validation_meaning() -> String {
+    format!(
+        "Mean over the first windows of the validation split, at most {}. The validation loss of the run is the mean over more or other \
+         windows, so the two differ.",
+        number::with_unit(INTERVENTION_TOKENS as f64, "tokens")
+    )
+}
+
+fn row(text: &'static str, meaning: String, before: f64, after: f64) -> AnyView {
     let increase = after - before;
     let sign = if increase >= 0.0 { "+" } else { "" };
     let difference = format!("{sign}{} ({sign}{})", number::fixed(increase, 3), percent(increase / before));
     view! {
         <tr>
-            <th scope="row">{text}</th>
+            <th scope="row" title=meaning>{text}</th>
             <td class="right mono">{number::fixed(before, 3)}</td>
             <td class="right mono">{number::fixed(after, 3)}</td>
             <td class="right mono">{difference}</td>
