@@ -1,5 +1,5 @@
 //! A hyperparameter that can change while the run trains: its current value on a button, and a form with half, double
-//! and a free value. Each says its effect before it is applied.
+//! and a free value. The buttons fill the field, the form says the effect, and only its last button applies it.
 
 use figure::number;
 use leptos::prelude::*;
@@ -37,13 +37,17 @@ fn effect(context: RunContext, path: LivePath, new: f64) -> String {
     if let Err(error) = path.check(new) {
         return sentence(&error);
     }
+    let now = current(context, path);
     match path {
-        LivePath::LEARNING_RATE if current(context, path) == 0.0 => {
+        _ if as_typed(new) == as_typed(now) => {
+            format!("{} is {} from step {from} on (unchanged).", path.row().label, value(path, now))
+        }
+        LivePath::LEARNING_RATE if now == 0.0 => {
             format!("The learning rate is {} at step {from}.", number::short(new))
         }
         LivePath::LEARNING_RATE => format!(
             "From step {from} on the schedule is multiplied by {} ({} at step {from}).",
-            number::short(new / current(context, path)),
+            number::short(new / now),
             number::short(new)
         ),
         _ if new == 0.0 && is_off_at_zero(path) => format!("{} is off from step {from} on.", path.row().label),
@@ -82,16 +86,30 @@ pub(super) fn HyperparameterForm(path: LivePath) -> impl IntoView {
     };
     let now = Signal::derive(move || value(path, current(context, path)));
     let reason = RwSignal::new(String::new());
-    let input = NodeRef::new();
+    let input = NodeRef::<leptos::html::Input>::new();
     focus_on(input);
-    let set = move |new: f64| {
-        context.drawer.set(None);
-        context.change(Command::Set { path, value: new, reason: reason_of(reason) });
+    // A factor is kept as such until something is typed: what it gives follows the schedule, and is not rounded as the text is.
+    let factor = RwSignal::new(None::<f64>);
+    Effect::new(move || {
+        if let Some(by) = factor.get() {
+            typed.set(as_typed(scaled(by)));
+        }
+    });
+    let fill = move |by: Option<f64>| {
+        factor.set(by);
+        if let Some(field) = input.get_untracked() {
+            let _ = field.focus();
+        }
+    };
+    let wanted = move || match factor.get() {
+        Some(by) => Some(scaled(by)),
+        None => typed.number(),
     };
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        if let Some(new) = untrack(|| typed.number()) {
-            set(new);
+        if let Some(new) = untrack(wanted) {
+            context.drawer.set(None);
+            context.change(Command::Set { path, value: new, reason: reason_of(reason) });
         }
     };
     view! {
@@ -100,8 +118,11 @@ pub(super) fn HyperparameterForm(path: LivePath) -> impl IntoView {
                 {(path.as_str() == BETA1).then(|| BETAS.map(|beta| view! {
                     <button
                         type="button"
-                        title=move || effect(context, path, beta)
-                        on:click=move |_| set(beta)
+                        title=format!("Enter {}", number::short(beta))
+                        on:click=move |_| {
+                            typed.set(as_typed(beta));
+                            fill(None);
+                        }
                     >
                         <b class="mono">{number::short(beta)}</b>
                     </button>
@@ -109,9 +130,10 @@ pub(super) fn HyperparameterForm(path: LivePath) -> impl IntoView {
                 {(path.as_str() != BETA1).then(|| FACTORS.map(|(word, verb, by)| view! {
                     <button
                         type="button"
-                        title=move || format!("{verb}. {}", effect(context, path, scaled(by)))
+                        title=format!("{verb}: enter {by} times the current value")
+                        aria-pressed=move || (factor.get() == Some(by)).to_string()
                         disabled=move || path.check(scaled(by)).is_err()
-                        on:click=move |_| set(untrack(|| scaled(by)))
+                        on:click=move |_| fill(Some(by))
                     >
                         <b>{word}</b>
                         <span class="mono dim">{move || value(path, scaled(by))}</span>
@@ -120,13 +142,13 @@ pub(super) fn HyperparameterForm(path: LivePath) -> impl IntoView {
             </div>
             <label title=live_meaning(path)>
                 {row.label}<span class="unit">{with_comma(row.unit)}</span>
-                <NumberField number=typed node_ref=input placeholder=now />
+                <NumberField number=typed node_ref=input placeholder=now on_typed=move |()| factor.set(None) />
             </label>
             <ReasonField reason />
             <ControlRunField />
-            <p class="effect">{move || typed.number().map(|new| effect(context, path, new))}</p>
+            <p class="effect">{move || wanted().map(|new| effect(context, path, new))}</p>
             <div class="row end">
-                <button class="primary" type="submit" disabled=move || typed.number().is_none()>
+                <button class="primary" type="submit" disabled=move || wanted().is_none()>
                     "Set from the next step on"
                 </button>
             </div>
