@@ -8,7 +8,7 @@ use wire::hyperparameters::table::Values;
 use wire::run::plan::MAX_STEPS;
 use wire::run::plan::constant_tail;
 use wire::run::spec::Parent;
-use wire::{CheckpointId, Command, LiveHyperparameters, LivePath, RunSpec};
+use wire::{CheckpointId, Command, LiveHyperparameters, LivePath, RunSpec, RunState};
 
 use super::checkpoint_list::saved;
 use super::drawer::toggled;
@@ -118,7 +118,8 @@ fn ForkForm() -> impl IntoView {
     // A refusal belongs to the spec that was sent.
     let edited = Memo::new(move |_| spec());
     Effect::new(move || {
-        edited.track();
+        // Read, not only tracked: a memo that nobody reads is never computed, and never changes.
+        edited.with(|_| ());
         failure.set(None);
     });
     let submit = move |event: leptos::ev::SubmitEvent| {
@@ -147,7 +148,7 @@ fn ForkForm() -> impl IntoView {
     let ends_at = move || fork_end(context, start_of(context, chosen.get()), steps.integer());
     let tail = Memo::new(move |_| {
         let live = LiveHyperparameters { steps: ends_at(), ..context.hyperparameters.get() };
-        constant_tail(&live)
+        constant_tail(&live).or_else(|| cut_short(&live))
     });
     let parent_seed = context.run.read_untracked().view.plan.seed.to_string();
     view! {
@@ -196,7 +197,7 @@ fn ForkForm() -> impl IntoView {
             </div>
             {move || tail.get().map(|note| view! {
                 <p class="small">{note}</p>
-                <label class="check" title="Stretch the planned schedule to the total steps of the fork. Default: off.">
+                <label class="check" title="Fit the planned schedule to the total steps of the fork. Default: off.">
                     <input type="checkbox" prop:checked=refits on:change:target=move |event| refits.set(event.target().checked()) />
                     {move || format!("Refit the schedule to {} steps", number::whole(ends_at()))}
                 </label>
@@ -242,13 +243,37 @@ fn effect(context: RunContext, checkpoint: Option<CheckpointId>, spec: &RunSpec)
         (1, _) => "It differs in one hyperparameter from there on.".to_owned(),
         (many, _) => format!("It differs in {many} hyperparameters from there on."),
     };
+    let planned = context.hyperparameters.read().steps;
+    let end = match changes > 0 && ends_at != planned {
+        true => format!(" It ends at step {} instead of {}.", number::whole(ends_at), number::whole(planned)),
+        false => String::new(),
+    };
     let device = &context.summary.read().device;
-    let queue =
-        if context.state.get().is_live() { format!(" The new run is queued on {device}.") } else { String::new() };
+    let queue = match context.state.get() {
+        RunState::Paused => format!(
+            " The new run is queued on {device} and waits while this run is paused: suspend or stop this run to start it."
+        ),
+        state if state.is_live() => format!(" The new run is queued on {device}."),
+        _ => String::new(),
+    };
     format!(
-        "Creates a run from step {} with the same weights, optimizer state and random state. {difference}{queue}",
+        "Creates a run from step {} with the same weights, optimizer state and random state. {difference}{end}{queue}",
         number::whole(step)
     )
+}
+
+/// A note on a run that ends before its learning-rate schedule does.
+fn cut_short(live: &LiveHyperparameters) -> Option<String> {
+    let LiveHyperparameters { schedule, steps, .. } = live;
+    let last = schedule.learning_rate(steps.saturating_sub(1));
+    let is_cut = *steps < schedule.steps && last > schedule.final_learning_rate();
+    is_cut.then(|| {
+        format!(
+            "The learning-rate schedule is planned for {} steps; at the last step of the fork the rate is {}.",
+            number::whole(schedule.steps),
+            number::short(last)
+        )
+    })
 }
 
 /// The step of the checkpoint that a fork starts from.

@@ -1,11 +1,13 @@
 //! What the page says of a run that does not train: it is queued, starting, suspended, failed or lost.
 
 use leptos::prelude::*;
-use wire::RunState;
+use wire::{RunId, RunState};
 
 use super::RunContext;
 use crate::base::at;
-use crate::components::{Icon, Progress};
+use crate::components::{Icon, Progress, name_of};
+use crate::net::live::Live;
+use crate::route::run_path;
 
 /// Hint for a failed run.
 const FAILED: &str = "Its metrics and journal are kept. Resume continues from its newest checkpoint; fork the run to continue from an \
@@ -54,6 +56,7 @@ pub(super) fn StatusPanel() -> impl IntoView {
 }
 
 fn queued(context: RunContext, message: Option<String>) -> impl IntoView + use<> {
+    let live = expect_context::<Live>();
     let summary = context.summary.get();
     // The first sentence has place and cause; the server finds it a moment after the run is queued.
     let waits = summary.waits.or(message).unwrap_or_else(|| "The run starts when the device is free.".into());
@@ -61,9 +64,26 @@ fn queued(context: RunContext, message: Option<String>) -> impl IntoView + use<>
         <div class="status">
             <strong>"Queued"</strong>
             <p>{waits}</p>
+            {move || paused_before(live, context).map(|(run, name)| view! {
+                <p>
+                    <a href=run_path(&run) title="Open the run that holds the device">{name}</a>
+                    " is paused and holds the device, so this run does not start by itself. Suspend or stop that run, or resume it \
+                     and wait for its end."
+                </p>
+            })}
             <a href=at("/")>"Change the order of the queue on the Lab page"</a>
         </div>
     }
+}
+
+/// The paused run that holds the only device on which this run can start. Runs for a pool or for any device of a kind can start on others.
+fn paused_before(live: Live, context: RunContext) -> Option<(RunId, String)> {
+    let summary = context.summary.read();
+    let lab = live.lab.read();
+    let lab = lab.as_ref().filter(|_| summary.pool.is_none())?;
+    let holder = lab.devices.iter().find(|device| device.info.id == summary.device)?.run.clone()?;
+    let run = lab.runs.iter().find(|run| run.id == holder && run.state == RunState::Paused)?;
+    Some((holder, name_of(live, run)))
 }
 
 fn failed(
