@@ -28,6 +28,8 @@ fn newest_change(context: RunContext) -> u64 {
             Event::Checkpointed { .. }
                 | Event::CheckpointFailed { .. }
                 | Event::Continued { .. }
+                // The best is the best on the path.
+                | Event::RolledBack { .. }
                 | Event::Sampled { .. }
         )
     });

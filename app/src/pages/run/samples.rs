@@ -2,7 +2,7 @@
 
 use figure::number;
 use leptos::prelude::*;
-use wire::{Event, EventRecord};
+use wire::{Event, EventRecord, RunState};
 
 use super::{RunContext, author};
 use crate::components::visible;
@@ -51,13 +51,14 @@ pub(super) fn Samples() -> impl IntoView {
 }
 
 fn no_samples(context: RunContext) -> String {
+    // The button is disabled until the run has started.
+    let now = if context.state.get() == RunState::Queued { "" } else { " Select Sample (s) to generate one now." };
     match context.hyperparameters.read().intervals.sample_every {
         _ if context.state.get().is_over() => "The run generated no samples.".into(),
-        0 => "No samples yet. Periodic samples are disabled. Select Sample (s) to generate one now.".into(),
-        every => format!(
-            "No samples yet. One is generated every {}. Select Sample (s) to generate one now.",
-            number::with_unit(every as f64, "steps")
-        ),
+        0 => format!("No samples yet. Periodic samples are disabled.{now}"),
+        every => {
+            format!("No samples yet. One is generated every {}.{now}", number::with_unit(every as f64, "steps"))
+        }
     }
 }
 

@@ -74,8 +74,14 @@ pub(super) fn Transport() -> impl IntoView {
             </button>
             <button
                 class="control"
-                title=move || hint(context, false, format!("End the run before step {} with a \
-                    checkpoint, after a confirmation. To free the device for a while, pause the run and suspend it.", step_now(context)))
+                title=move || hint(context, false, match is_queued.get() {
+                    true => "Remove the run from the queue, after a confirmation.".to_owned(),
+                    false => format!(
+                        "End the run before step {} with a checkpoint, after a confirmation. To free the device for a while, pause the \
+                         run and suspend it.",
+                        step_now(context)
+                    ),
+                })
                 disabled=move || has_ended.get() || is_off(context, false)
                 on:click=move |_| stop()
             >

@@ -67,7 +67,7 @@ fn UndoForm() -> impl IntoView {
         let Some(LastChange { record, has_inverse, before }) = last_change(context) else {
             return view! { <p>"Nothing to undo."</p> }.into_any();
         };
-        let number = record.number;
+        let (number, step) = (record.number, record.step);
         let verb = inverse_verb(&record.event);
         let undoes_rollback = matches!(record.event, Event::RolledBack { .. });
         let back = if undoes_rollback { "Return to step" } else { "Roll back to step" };
@@ -96,11 +96,7 @@ fn UndoForm() -> impl IntoView {
                         </button>
                     </div>
                 })}
-                {before.is_none().then(|| view! {
-                    <p class="small dim">
-                        "No checkpoint was saved before the change, so a rollback is not possible."
-                    </p>
-                })}
+                {before.is_none().then(|| view! { <p class="small dim">{no_rollback(context, step)}</p> })}
             </div>
         }
         .into_any()
@@ -152,6 +148,15 @@ fn restored_learning_rate(context: RunContext, record: &EventRecord, step: u64) 
     Some(after.get(LivePath::LEARNING_RATE, step))
 }
 
+/// Why a change made before `changed` cannot be undone by a rollback.
+fn no_rollback(context: RunContext, changed: u64) -> &'static str {
+    // Of several changes at one step, only the state before the first is saved.
+    match context.summary.read().step <= changed {
+        true => "No step was trained since the change, so there is nothing to roll back.",
+        false => "No checkpoint was saved just before the change, so a rollback is not possible.",
+    }
+}
+
 fn rollback(context: RunContext, checkpoint: CheckpointId, undoes_rollback: bool) -> String {
     let from = number::whole(checkpoint.step);
     if undoes_rollback {
@@ -160,7 +165,7 @@ fn rollback(context: RunContext, checkpoint: CheckpointId, undoes_rollback: bool
         );
     }
     let lost = match context.summary.read().step.saturating_sub(checkpoint.step) {
-        0 => String::new(),
+        0 => " No step was trained since, so the weights stay as they are; a new branch begins.".to_owned(),
         1 => " The step since then becomes an abandoned branch.".to_owned(),
         steps => format!(" The {} steps since then become an abandoned branch.", number::whole(steps)),
     };
