@@ -108,6 +108,7 @@ fn paint_throughput(context: RunContext) -> ChartContent {
         title: "throughput".into(),
         unit: "tok/s".into(),
         has_zero: true,
+        y_from: from_zero(&line.buckets),
         y_fraction: Some(0.99),
         ..content.spec.clone()
     };
@@ -124,9 +125,11 @@ fn paint_phases(context: RunContext) -> ChartContent {
         (name::OTHER_MS, "other", 7),
     ];
     let lines = phases
-        .map(|(series, label, role)| Line { style: Style::Stacked, ..measured(&run, series, label, Role::Run(role)) })
-        .into();
-    let spec = ChartSpec { title: "step time".into(), unit: "ms".into(), has_zero: true, ..content.spec.clone() };
+        .map(|(series, label, role)| Line { style: Style::Stacked, ..measured(&run, series, label, Role::Run(role)) });
+    let y_from = from_zero(&lines[0].buckets);
+    let lines = lines.into();
+    let spec =
+        ChartSpec { title: "step time".into(), unit: "ms".into(), has_zero: true, y_from, ..content.spec.clone() };
     ChartContent { spec, lines, ..content }
 }
 
@@ -135,8 +138,9 @@ fn paint_memory(context: RunContext) -> ChartContent {
     let content = shared(context, &run);
     let kinds = [(name::PROCESS_BYTES, "process", 0), (name::DEVICE_BYTES, "device", 1)];
     let lines = kinds.map(|(series, label, role)| measured(&run, series, label, Role::Run(role)));
+    let y_from = from_zero(&lines[0].buckets);
     let lines = lines.into_iter().filter(|line| !line.buckets.is_empty()).collect();
-    let spec = ChartSpec { title: "memory".into(), unit: "B".into(), has_zero: true, ..content.spec.clone() };
+    let spec = ChartSpec { title: "memory".into(), unit: "B".into(), has_zero: true, y_from, ..content.spec.clone() };
     ChartContent { spec, lines, ..content }
 }
 
@@ -178,6 +182,11 @@ fn paint_datasets(context: RunContext) -> ChartContent {
     let spec =
         ChartSpec { title: "validation loss by dataset".into(), unit: "nats/token".into(), ..content.spec.clone() };
     ChartContent { spec, lines, ..content }
+}
+
+/// The lower end of the axis of a quantity that is never negative, before its first value: without values the axis is around 0.
+fn from_zero(buckets: &[Bucket]) -> Option<f64> {
+    buckets.is_empty().then_some(0.0)
 }
 
 /// Whether the page shows a series that not every run has.

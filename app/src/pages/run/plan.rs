@@ -108,6 +108,11 @@ fn dataset(view: &RunView) -> Vec<Row> {
         ("Datasets", datasets(view), "Datasets of the run, with their planned fractions of the sequences."),
         ("Tokenizer", tokenizer_name(view.plan.tokenizer), "Tokenizer of the run."),
         (
+            "Prompt of samples",
+            isolated(&view.plan.prompt),
+            "Text that periodic samples continue: the first word of the dataset.",
+        ),
+        (
             "Bytes per token",
             references.bytes_per_token.map_or(UNKNOWN.into(), |value| format!("{}\u{202f}bytes/token", short(value))),
             "Bytes of text per token in the validation split. Loss in bits/byte = nats/token / (bytes/token × ln 2).",
