@@ -156,19 +156,31 @@ impl Draft {
         self.unreadable.read().is_empty()
     }
 
-    /// How many fields are not readable.
-    pub(super) fn unreadable_count(self) -> usize {
-        self.unreadable.read().len()
+    /// The fields to correct: those that are not readable, and the one that the plan refuses.
+    fn faulty(self) -> BTreeSet<String> {
+        let outcome = self.outcome.read();
+        let refused = match &*outcome {
+            Some(Err(error)) => Some(error.field.strip_prefix("overrides.").unwrap_or(&error.field)),
+            _ => None,
+        };
+        let refused = refused.filter(|field| table::find(field).is_some());
+        let unreadable = self.unreadable.read();
+        unreadable.iter().copied().chain(refused).map(str::to_owned).collect()
     }
 
-    /// The labels of the fields that are not readable.
-    pub(super) fn unreadable_labels(self) -> String {
-        let label = |field: &&str| match *field {
+    /// How many fields must be corrected.
+    pub(super) fn faulty_count(self) -> usize {
+        self.faulty().len()
+    }
+
+    /// The labels of the fields that must be corrected.
+    pub(super) fn faulty_labels(self) -> String {
+        let label = |field: &String| match field.as_str() {
             "steps" => "Steps".to_owned(),
             "seed" => "Seed".to_owned(),
             path => table::find(path).map_or(path, |row| row.label).to_owned(),
         };
-        self.unreadable.read().iter().map(label).collect::<Vec<_>>().join(", ")
+        self.faulty().iter().map(label).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether the text of a field is not a number that it accepts.

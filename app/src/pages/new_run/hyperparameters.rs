@@ -26,7 +26,7 @@ pub(super) fn AllHyperparameters() -> impl IntoView {
             <details class="hyperparameters" prop:open=is_open>
                 <summary>
                     <h2>"All hyperparameters"</h2>
-                    <span class="small dim">{move || match (draft.unreadable_count(), changed()) {
+                    <span class="small dim">{move || match (draft.faulty_count(), changed()) {
                         (0, 0) => "All have the values of the preset.".to_owned(),
                         (0, many) => format!("{many} changed"),
                         (1, _) => "1 field to correct".to_owned(),

@@ -27,10 +27,14 @@ pub(super) fn Preview() -> impl IntoView {
         Some(Err(error)) => Some(error.clone()),
         _ => None,
     });
+    let is_stale = move || error.read().is_some() || !draft.is_readable();
     view! {
         <div class="sheet padded stack">
             <h2>"Plan"</h2>
-            <div class:stale=move || error.read().is_some() || !draft.is_readable()>
+            {move || (is_stale() && last.read().is_some()).then(|| view! {
+                <p class="small dim">"The figures are those of the last valid plan."</p>
+            })}
+            <div class:stale=is_stale>
                 {move || match last.get() {
                     None if error.read().is_some() => ().into_any(),
                     None => view! { <Skeleton rows=5 class="short" /> }.into_any(),
@@ -213,7 +217,7 @@ fn StartButton() -> impl IntoView {
         Some(run_name(live, &run))
     });
     let effect = move || match &*draft.outcome.read() {
-        _ if !draft.is_readable() => format!("The run cannot start. Correct {}.", draft.unreadable_labels()),
+        _ if !draft.is_readable() => format!("The run cannot start. Correct {}.", draft.faulty_labels()),
         Some(Ok(view)) => {
             let secs = view.estimate.secs.map(|secs| limited(&view.plan, view.estimate.tokens, secs).0);
             let time = secs.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
