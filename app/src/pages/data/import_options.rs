@@ -97,7 +97,8 @@ fn SeparatorChooser(options: RwSignal<ImportOptions>) -> impl IntoView {
     let choose = move |value: String| {
         is_custom.set(value == CUSTOM);
         options.update(|options| {
-            options.separator = None;
+            // Empty until it is typed: nothing is imported with it.
+            options.separator = (value == CUSTOM).then(String::new);
             options.split = match value.as_str() {
                 "blank_lines" => Split::BlankLines,
                 "whole" => Split::Whole,
@@ -123,7 +124,7 @@ fn SeparatorChooser(options: RwSignal<ImportOptions>) -> impl IntoView {
                     placeholder="\\n---\\n"
                     on:change:target=move |event| {
                         let text = unescaped(&event.target().value());
-                        options.update(|options| options.separator = Some(text).filter(|text| !text.is_empty()));
+                        options.update(|options| options.separator = Some(text));
                     }
                 />
                 <span class="small dim">"\\n stands for a line end, \\t for a tab, \\\\ for a backslash."</span>

@@ -87,9 +87,15 @@ pub(super) fn Preview(
         close();
     };
     let is_refused = move || options.read().strict && report.read().skipped + report.read().repaired > 0;
+    let lacks_separator = move || options.read().separator.as_deref() == Some("");
     let is_idle = move || !is_reading.get() && !is_importing.get();
-    let can_import =
-        move || is_idle() && !is_refused() && report.read().documents > 0 && !name.read().trim().is_empty();
+    let can_import = move || {
+        is_idle()
+            && !is_refused()
+            && !lacks_separator()
+            && report.read().documents > 0
+            && !name.read().trim().is_empty()
+    };
     view! {
         <form class="sheet padded stack upload-preview" on:submit=import>
             <label class="field" title="Display name of the dataset; its id is made from it">
@@ -127,6 +133,9 @@ pub(super) fn Preview(
             })}
             {move || is_refused().then(|| view! {
                 <p class="small field-error">"Strict import refuses skipped records. Repair the file, or clear Strict."</p>
+            })}
+            {move || lacks_separator().then(|| view! {
+                <p class="small field-error" role="alert">"Enter a separator. The preview is that of the marker <|endoftext|>."</p>
             })}
             <div class="row end">
                 <button type="button" disabled=is_importing on:click=cancel>"Cancel"</button>
