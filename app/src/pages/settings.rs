@@ -60,7 +60,7 @@ fn Account() -> impl IntoView {
                     {permissions(me.role)}
                 </p>
             })}
-            <p class="small dim">"The journal of a run shows this name as the author of your commands."</p>
+            <p class="small dim">"The journal of a run shows others this name as the author of your commands, and shows you “you”."</p>
             <div class="row"><button title="Revoke the session of this browser" on:click=sign_out>"Sign out"</button></div>
         </section>
     }

@@ -45,7 +45,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
                     <Icon name="warning" />
                     <div>
                         <strong>"This sign-in link is not valid"</strong>
-                        <p>"It has expired, or it was already used."</p>
+                        <p>"The link is invalid, expired or already used."</p>
                     </div>
                 </div>
             })}
