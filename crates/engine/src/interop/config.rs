@@ -125,17 +125,17 @@ pub(super) struct Read {
 /// # Errors
 /// Another model type, a number that is missing or out of bounds, or anything that this engine would compute otherwise.
 pub(super) fn read(config: &Value) -> Result<Read, EngineError> {
-    let family = config["model_type"].as_str().unwrap_or("none");
+    let family = config["model_type"].as_str();
     let fields = Fields(config);
     let (shape, plan) = match family {
-        "gpt2" => (Shape::Gpt2, gpt2(fields)?),
-        "llama" => (Shape::Llama, llama(fields)?),
-        "mistral" => (Shape::Llama, mistral(fields)?),
-        "qwen2" => (Shape::Qwen2, qwen2(fields)?),
+        Some("gpt2") => (Shape::Gpt2, gpt2(fields)?),
+        Some("llama") => (Shape::Llama, llama(fields)?),
+        Some("mistral") => (Shape::Llama, mistral(fields)?),
+        Some("qwen2") => (Shape::Qwen2, qwen2(fields)?),
         other => {
             return Err(refused(
                 CONFIG,
-                format!("model_type is {other:?}"),
+                other.map_or("model_type is missing".to_owned(), |other| format!("model_type is {other:?}")),
                 "models of type gpt2, llama, mistral and qwen2 can be imported",
             ));
         }
