@@ -77,7 +77,7 @@ fn control_run_note(context: RunContext) -> String {
 pub(super) fn CheckpointSelect(
     /// The first option, for the current state; `None` if a checkpoint must be chosen.
     #[prop(optional_no_strip)]
-    now: Option<&'static str>,
+    now: Option<String>,
     /// The choice.
     chosen: RwSignal<Option<CheckpointId>>,
 ) -> impl IntoView {

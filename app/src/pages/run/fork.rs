@@ -140,11 +140,7 @@ fn ForkForm() -> impl IntoView {
             }
         });
     };
-    let now = if context.state.get_untracked().is_live() {
-        "the current step (a checkpoint is saved first)"
-    } else {
-        "the newest checkpoint"
-    };
+    let now = untrack(|| newest_state(context));
     let ends_at = move || fork_end(context, start_of(context, chosen.get()), steps.integer());
     let tail = Memo::new(move |_| {
         let live = LiveHyperparameters { steps: ends_at(), ..context.hyperparameters.get() };
@@ -260,6 +256,21 @@ fn effect(context: RunContext, checkpoint: Option<CheckpointId>, spec: &RunSpec)
         "Creates a run from step {} with the same weights, optimizer state and random state. {difference}{end}{queue}",
         number::whole(step)
     )
+}
+
+/// The state that is forked if no checkpoint is chosen.
+fn newest_state(context: RunContext) -> String {
+    let run = context.run.read();
+    match &run.view.plan.origin {
+        _ if context.state.get().is_live() => "the current step (a checkpoint is saved first)".into(),
+        // A fork that has not trained has no checkpoint of its own.
+        Some(origin) if matches!(&*context.checkpoints.read(), Some(Ok(saved)) if saved.is_empty()) => {
+            let parent = context.ancestors.get().last().cloned().unwrap_or_else(|| origin.from.run.to_string());
+            let step = number::whole(origin.from.checkpoint.step);
+            format!("step {step}, the checkpoint of {parent} from which this run starts")
+        }
+        _ => "the newest checkpoint".into(),
+    }
 }
 
 /// A note on a run that ends before its learning-rate schedule does.
