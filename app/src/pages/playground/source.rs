@@ -195,7 +195,7 @@ fn newest_first(mut checkpoints: Vec<CheckpointView>) -> Vec<CheckpointView> {
     checkpoints
 }
 
-/// `step 1 200 · best · val loss 1.832 nats/token`
+/// `step 1 200 · best · last val loss 1.832 nats/token`: it was evaluated at or before the step.
 fn describe(view: &CheckpointView) -> String {
     let info = &view.info;
     let segment = if info.id.segment > 0 { format!(", segment {}", info.id.segment) } else { String::new() };
@@ -206,7 +206,7 @@ fn describe(view: &CheckpointView) -> String {
         Cause::Imported => " · imported",
         Cause::Interval | Cause::Requested | Cause::Best => "",
     };
-    let loss = |loss| format!(" · val loss {} nats/token", number::fixed(loss, 3));
+    let loss = |loss| format!(" · last val loss {} nats/token", number::fixed(loss, 3));
     let loss = info.loss_valid.map(loss).unwrap_or_default();
     let away = if view.is_available { "" } else { " · not uploaded by its worker yet" };
     format!("step {}{segment}{cause}{loss}{away}", number::whole(info.id.step))
