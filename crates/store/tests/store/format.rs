@@ -294,3 +294,35 @@ async fn tokens_of_a_folder_without_a_lab_are_refused() {
         assert!(!path.join("lab.db").exists());
     }
 }
+
+async fn query<T>(file: &Path, sql: &'static str) -> T
+where
+    T: Send + Unpin + for<'row> sqlx::Decode<'row, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
+{
+    let mut database = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file)).await.unwrap();
+    let found = sqlx::query_scalar(sql).fetch_one(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    found
+}
+
+#[tokio::test]
+async fn a_migration_keeps_a_copy_and_is_refused_while_an_older_server_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&fixtures().join("lab-1"), dir.path());
+    let (database, kept) = (dir.path().join("lab.db"), dir.path().join("lab.db.schema-1"));
+    let runs: i64 = query(&database, "SELECT COUNT(*) FROM runs").await;
+    let server = fs::File::create(dir.path().join("lock")).unwrap();
+    server.lock().unwrap();
+    fs::write(dir.path().join("lock"), "4321").unwrap();
+    let Err(error) = Store::open_access(dir.path()).await else { panic!("the tokens were opened") };
+    assert!(matches!(error, StoreError::OlderServer { pid: 4321 }), "{error}");
+    assert_eq!(query::<i64>(&database, "PRAGMA user_version").await, 1);
+    drop(server);
+    Store::open(dir.path()).await.unwrap().close().await;
+    assert!(query::<i64>(&database, "PRAGMA user_version").await > 1);
+    assert_eq!(query::<i64>(&kept, "PRAGMA user_version").await, 1);
+    assert_eq!(query::<i64>(&kept, "SELECT COUNT(*) FROM runs").await, runs);
+    let before = fs::read(&kept).unwrap();
+    Store::open(dir.path()).await.unwrap().close().await;
+    assert_eq!(fs::read(&kept).unwrap(), before, "a folder without migrations keeps the copy");
+}
