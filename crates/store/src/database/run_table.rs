@@ -174,7 +174,7 @@ pub(crate) async fn set_tags(
     tags: &[String],
 ) -> Result<bool, StoreError> {
     sqlx::query("DELETE FROM tags WHERE run = ?").bind(run.as_str()).execute(&mut *connection).await?;
-    let sql = "INSERT INTO tags (run, tag) SELECT id, value FROM runs, json_each(?2) WHERE id = ?1";
+    let sql = "INSERT INTO tags (run, tag) SELECT runs.id, value FROM runs, json_each(?2) WHERE runs.id = ?1";
     sqlx::query(sql).bind(run.as_str()).bind(to_json(&tags)?).execute(&mut *connection).await?;
     let found: Option<i64> =
         sqlx::query_scalar("SELECT 1 FROM runs WHERE id = ?").bind(run.as_str()).fetch_optional(connection).await?;
