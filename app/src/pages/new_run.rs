@@ -33,12 +33,8 @@ pub(crate) fn NewRunPage() -> impl IntoView {
     let draft = Draft::new();
     provide_context(draft);
     let live = expect_context::<Live>();
-    let source = Memo::new(move |_| {
-        let run = draft.copied_from()?;
-        let lab = live.lab.read();
-        let found = lab.iter().flat_map(|lab| &lab.runs).find(|known| known.id == run);
-        Some((run_name(live, &run), found.is_some_and(|run| run.parent.is_some())))
-    });
+    let source = Memo::new(move |_| draft.copied_from().map(|run| run_name(live, &run)));
+    let is_fork = RwSignal::new(false);
     // Stays in the form: without it the form would look as if no copy had been asked for.
     let not_copied = RwSignal::new(None::<String>);
     let query = (router.query("from"), router.query("dataset"));
@@ -46,7 +42,10 @@ pub(crate) fn NewRunPage() -> impl IntoView {
         match query {
             (Some(from), _) => match from.parse() {
                 Ok(run) => match api::run(&run).await {
-                    Ok(view) => draft.copy(view),
+                    Ok(view) => {
+                        is_fork.try_set(view.summary.parent.is_some());
+                        draft.copy(view);
+                    }
                     Err(failure) => drop(not_copied.try_set(Some(visible(&failure.sentence()).into_owned()))),
                 },
                 Err(error) => drop(not_copied.try_set(Some(sentence(&error.to_string())))),
@@ -60,12 +59,12 @@ pub(crate) fn NewRunPage() -> impl IntoView {
             <div class="stack roomy">
                 <header class="stack">
                     <h1>"New run"</h1>
-                    {move || source.get().map(|(name, is_fork)| view! {
+                    {move || source.get().map(|name| view! {
                         <p class="dim">
                             "A copy of the plan of "
                             <strong>{name}</strong>
                             ". Changes apply to the new run only."
-                            {is_fork.then_some(FORK)}
+                            {is_fork.get().then_some(FORK)}
                         </p>
                     })}
                     {move || not_copied.get().map(|reason| view! {

@@ -165,7 +165,7 @@ impl Draft {
         };
         let refused = refused.filter(|field| table::find(field).is_some());
         let unreadable = self.unreadable.read();
-        unreadable.iter().copied().chain(refused).map(str::to_owned).collect()
+        unreadable.iter().map(|field| (*field).to_owned()).chain(refused.map(str::to_owned)).collect()
     }
 
     /// How many fields must be corrected.
