@@ -52,7 +52,6 @@ fn a_lab_that_was_backed_up_while_it_trained_is_restored_and_finishes_exactly() 
         let client = Client::with_token(&restored.address(), &restored.token("admin"));
         let before = client.summary(&run);
         assert!(before.state == RunState::Lost && before.step >= 150, "{before:?}");
-        restored.device();
         client.steer(&run, &json!({"kind": "resume"}));
         client.wait_state(&run, 120, RunState::Finished);
         check_same(&client, &run, &reference);

@@ -81,7 +81,7 @@ fn a_machine_with_an_empty_folder_trains_on_a_dataset_of_the_lab() {
     let id = saved.last().unwrap().info.id;
     let completion = json!({"run": runs[0], "checkpoint": id, "prompt": "the river", "tokens": 5});
     assert_eq!(owner.post("/completions", &completion).status, 200);
-    let inspection = json!({"inspection": {"kind": "embedding"}, "checkpoint": id});
+    let inspection = json!({"inspection": {"embedding": {}}, "checkpoint": id});
     assert_eq!(owner.post(&format!("/runs/{}/inspections", runs[0]), &inspection).status, 200);
     let archive = owner.get(&format!("/runs/{}/archive", runs[0]));
     assert!(archive.status == 200 && archive.body.len() as u64 > saved.last().unwrap().info.bytes);
