@@ -17,7 +17,7 @@ before(async () => {
   page = await openPage(browser, { permissions: ["clipboard-read", "clipboard-write"] });
   await signIn(page, lab.link);
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
-  await page.getByRole("link", { name: "Fleet" }).click();
+  await page.getByRole("link", { name: "Fleet", exact: true }).click();
 });
 
 after(async () => {

@@ -77,12 +77,12 @@ fn x_axis(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
 }
 
 fn x_name(spec: &ChartSpec) -> &'static str {
-    match spec.x_unit() {
+    spec.x_name.unwrap_or(match spec.x_unit() {
         "s" => "training time",
         "FLOP" => "FLOP",
         "tokens" => "tokens",
         _ => "step",
-    }
+    })
 }
 
 /// Reference lines that are in the visible range.

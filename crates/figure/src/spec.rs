@@ -100,6 +100,8 @@ pub struct ChartSpec {
     pub unit: String,
     /// The quantity of the x axis.
     pub axis: Axis,
+    /// Name below the x axis; by default that of the quantity.
+    pub x_name: Option<&'static str>,
     /// Scale of the x axis.
     pub x_scale: ScaleKind,
     /// Left end; by default that of the first bucket.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use figure::ChartSpec;
 use figure::scene::Role;
-use figure::{ChartSpec, Reference};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::DeviceId;
@@ -68,13 +68,14 @@ impl Quantity {
         }
     }
 
-    /// A line at what the device has, or may use at most.
-    fn limit(self, device: &FleetDevice) -> Option<(&'static str, f64)> {
-        let telemetry = device.telemetry.as_ref()?;
+    /// The most that the device has or may use, which is the top of the chart.
+    fn most(self, device: Option<&FleetDevice>) -> Option<f64> {
+        let telemetry = device.and_then(|device| Some((device.telemetry.as_ref()?, device.info.kind)));
         match self {
-            Self::Memory => telemetry.memory(device.info.kind).map(|(_, total)| ("total", total as f64)),
-            Self::Power => telemetry.power_limit_w.map(|limit| ("limit", limit)),
-            _ => None,
+            Self::Utilization | Self::Processor => Some(100.0),
+            Self::Memory => telemetry.and_then(|(of, kind)| of.memory(kind)).map(|(_, total)| total as f64),
+            Self::Power => telemetry.and_then(|(of, _)| of.power_limit_w),
+            Self::Temperature | Self::Clock => None,
         }
     }
 }
@@ -188,12 +189,7 @@ fn QuantityChart(
     let paint = move || {
         let whole = Range { from: -(range.get_untracked().secs() as f64), to: 0.0 };
         let view = in_view.get_untracked().unwrap_or(whole);
-        let is_share = unit == "%";
-        let limit = device.read_untracked().as_ref().and_then(|device| of.limit(device));
-        let references = limit
-            .map(|(label, value)| Reference { label: label.to_owned(), value, role: Role::InkFaint })
-            .into_iter()
-            .collect();
+        let most = of.most(device.read_untracked().as_ref());
         let buckets = match &*history.read_untracked() {
             Some(Ok(history)) => points(history, of),
             _ => vec![],
@@ -202,12 +198,12 @@ fn QuantityChart(
             title: title.to_owned(),
             unit: unit.to_owned(),
             axis: Axis::Secs,
+            x_name: Some("before now"),
             from: Some(view.from),
             to: Some(view.to),
-            y_from: is_share.then_some(0.0),
-            y_to: is_share.then_some(100.0),
+            y_from: most.map(|_| 0.0),
+            y_to: most,
             has_zero: of == Quantity::Memory || of == Quantity::Power,
-            references,
             ..ChartSpec::default()
         };
         let lines =
@@ -242,7 +238,9 @@ fn points(history: &DeviceHistory, of: Quantity) -> Vec<Bucket> {
 fn point(number: usize, x: f64, last_x: f64, value: Option<Aggregate>) -> Bucket {
     let Aggregate { min, mean, max } = value.unwrap_or(Aggregate { min: f64::NAN, mean: f64::NAN, max: f64::NAN });
     let step = number as u64;
-    Bucket { step, last_step: step, x, last_x, min, max, mean, count: u64::from(value.is_some()) }
+    // Two values, so that minimum and maximum are shown.
+    let count = if value.is_some() { 2 } else { 0 };
+    Bucket { step, last_step: step, x, last_x, min, max, mean, count }
 }
 
 #[cfg(test)]
@@ -265,12 +263,12 @@ mod tests {
         let found: Vec<(f64, f64, u64)> =
             points(&history, Quantity::Utilization).iter().map(|point| (point.x, point.last_x, point.count)).collect();
         let expected = [
-            (-64.0, -54.0, 1),
-            (-54.0, -44.0, 1),
+            (-64.0, -54.0, 2),
+            (-54.0, -44.0, 2),
             (-44.0, -24.0, 0),
-            (-24.0, -14.0, 1),
+            (-24.0, -14.0, 2),
             (-14.0, -4.0, 0),
-            (-4.0, 0.0, 1),
+            (-4.0, 0.0, 2),
         ];
         assert_eq!(found, expected);
         assert_eq!(points(&history, Quantity::Utilization)[0].max, 75.0, "in percent");

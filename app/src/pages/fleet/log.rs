@@ -35,21 +35,31 @@ pub(super) fn WorkerLines(worker: Memo<Option<WorkerView>>) -> impl IntoView {
             fetch();
         }
     });
-    let shown = move || match &*log.read() {
-        None => view! { <Skeleton rows=3 class="short" /> }.into_any(),
+    let text = Memo::new(move |_| match &*log.read() {
+        Some(Ok(log)) => visible(&log.lines.join("\n")).into_owned(),
+        _ => String::new(),
+    });
+    // 0: loading, 1: it could not be fetched, 2: empty, 3: some lines.
+    let stage = Memo::new(move |_| match &*log.read() {
+        None => 0,
+        Some(Err(_)) => 1,
+        Some(Ok(log)) if log.lines.is_empty() => 2,
+        Some(Ok(_)) => 3,
+    });
+    let failure = move || match &*log.read() {
         Some(Err(failure)) => {
             let failure = failure.clone();
-            view! { <Failure what="The log could not be fetched" failure retry=move |()| fetch() /> }.into_any()
+            Some(view! { <Failure what="The log could not be fetched" failure retry=move |()| fetch() /> })
         }
-        Some(Ok(log)) if log.lines.is_empty() => {
-            view! { <p class="dim">"The worker has not sent a line since the server started."</p> }.into_any()
-        }
-        Some(Ok(log)) => {
-            let text = visible(&log.lines.join("\n")).into_owned();
-            // Focusable, so that the keyboard can scroll it.
-            view! { <pre class="worker-log" tabindex="0" role="group" aria-label="Log of the worker">{text}</pre> }
-                .into_any()
-        }
+        _ => None,
+    };
+    let shown = move || match stage.get() {
+        0 => view! { <Skeleton rows=3 class="short" /> }.into_any(),
+        1 => view! { {failure} }.into_any(),
+        2 => view! { <p class="dim">"The worker has not sent a line since the server started."</p> }.into_any(),
+        // Focusable, so that the keyboard can scroll it.
+        _ => view! { <pre class="worker-log" tabindex="0" role="group" aria-label="Log of the worker">{text}</pre> }
+            .into_any(),
     };
     move || {
         id.get().map(|_| {
