@@ -2,7 +2,7 @@
 //!
 //! - [`fleet`]: the connected workers and what each trains; [`link`]: the server's end of a worker's socket; `notes`: what it notes beside its reports;
 //! - [`log_tail`]: the end of a worker's log;
-//! - [`pending`]: commands that wait for their event; [`liveness`]: runs whose worker has died or is out of reach;
+//! - [`pending`]: commands that wait for their event; [`liveness`]: runs whose worker has died or is out of reach; `successor`: who continues them;
 //! - [`transfer`]: datasets and checkpoints for workers of other machines;
 //! - [`telemetry`]: measurements of the devices, their history, how their time is used, and findings;
 //! - [`local`]: the workers that the server starts on the devices of its own machine.
@@ -16,8 +16,9 @@ pub mod local;
 pub mod log_tail;
 mod notes;
 pub mod pending;
-pub mod transfer;
+mod successor;
 pub mod telemetry;
+pub mod transfer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,9 +32,9 @@ use crate::live::{Feed, Subscriptions};
 use fleet::Fleet;
 use notes::Notes;
 use pending::Pending;
-use transfer::uploads::Uploads;
 use telemetry::DeviceTelemetry;
 use telemetry::overview::Overview;
+use transfer::uploads::Uploads;
 
 /// The workers of a lab, and what serves them; cloning shares it.
 #[derive(Clone)]

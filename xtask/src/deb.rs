@@ -77,7 +77,11 @@ fn newest_glibc(symbols: &str) -> Option<String> {
 fn copyright() -> Outcome<String> {
     let [mit, apache] = ["LICENSE-MIT", "LICENSE-APACHE"].map(|name| fs::read_to_string(root().join(name)));
     let failed = |error| format!("a license could not be read: {error}");
-    Ok(format!("Licensed under MIT or Apache-2.0, at your option.\n\n{}\n\n{}", mit.map_err(failed)?, apache.map_err(failed)?))
+    Ok(format!(
+        "Licensed under MIT or Apache-2.0, at your option.\n\n{}\n\n{}",
+        mit.map_err(failed)?,
+        apache.map_err(failed)?
+    ))
 }
 
 fn read(path: &Path) -> Outcome<Vec<u8>> {
@@ -110,7 +114,8 @@ mod tests {
 
     #[test]
     fn the_newest_version_of_the_c_library_is_found() {
-        let symbols = "0 DF *UND* 0 (GLIBC_2.2.5) read\n0 DF *UND* 0 (GLIBC_2.34) dlsym\n0 DF *UND* 0 (GLIBC_2.9) pipe2";
+        let symbols =
+            "0 DF *UND* 0 (GLIBC_2.2.5) read\n0 DF *UND* 0 (GLIBC_2.34) dlsym\n0 DF *UND* 0 (GLIBC_2.9) pipe2";
         assert_eq!(newest_glibc(symbols).as_deref(), Some("2.34"));
         assert_eq!(newest_glibc("no symbols"), None);
     }

@@ -156,6 +156,7 @@ fn anything_can_be_drawn() {
         };
         let spec = ChartSpec {
             title: "chart".into(),
+            x_name: None,
             unit: ["nats", "s", "steps", "tok/s", ""][dice.below(5) as usize].into(),
             axis: [Axis::Step, Axis::Tokens, Axis::Secs, Axis::Flops][dice.below(4) as usize],
             x_scale: dice.scale(),

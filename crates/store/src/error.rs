@@ -99,7 +99,9 @@ pub enum StoreError {
         known: i64,
     },
     /// An older version of the server uses the folder.
-    #[error("the server of this folder (process {pid}) is an older version of Kindling: restart it with this version first")]
+    #[error(
+        "the server of this folder (process {pid}) is an older version of Kindling: restart it with this version first"
+    )]
     OlderServer {
         /// The process.
         pid: u32,

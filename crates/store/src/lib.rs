@@ -53,9 +53,9 @@ mod tokens;
 mod uploads;
 mod workers;
 
+pub use backup::{Backup, BackupFile};
 pub use database::pools::PoolRecord;
 pub use database::queue::WaitingRun;
-pub use backup::{Backup, BackupFile};
 pub use database::tokens::{Identity, TokenInfo};
 pub use database::workers::WorkerRecord;
 pub use error::{JoinRefusal, StoreError};

@@ -17,7 +17,6 @@ use crate::store::Store;
 /// The devices that may continue the run of a lost worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Successor {
-    /// Those of this pool.
     Pool(String),
     Kind(DeviceKind),
 }

@@ -8,7 +8,7 @@ use crate::id::RunId;
 const WARN_SHARE: f64 = 0.05;
 const WARN_BYTES: u64 = 5_000_000_000;
 
-/// Space of a disk.
+/// Free and total bytes of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DiskSpace {
@@ -25,7 +25,6 @@ impl DiskSpace {
     }
 }
 
-/// What the files of a lab are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -108,7 +107,9 @@ mod tests {
     #[test]
     fn a_disk_is_low_below_a_share_and_a_size() {
         const GB: u64 = 1_000_000_000;
-        for (free_gb, total_gb, low) in [(4, 1000, true), (6, 1000, false), (2, 30, false), (1, 30, true), (0, 0, false)] {
+        for (free_gb, total_gb, low) in
+            [(4, 1000, true), (6, 1000, false), (2, 30, false), (1, 30, true), (0, 0, false)]
+        {
             let space = DiskSpace { free_bytes: free_gb * GB, total_bytes: total_gb * GB };
             assert_eq!(space.is_low(), low, "{free_gb} of {total_gb} GB");
         }

@@ -84,7 +84,7 @@ pub struct JoinTokenView {
     /// Id, to revoke it.
     pub id: i64,
     pub pool: String,
-    /// Who created it.
+    /// Name of the admin who created it.
     pub created_by: String,
     /// Creation time, ms since 1970.
     pub created_ms: i64,

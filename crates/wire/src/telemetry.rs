@@ -151,13 +151,10 @@ pub struct HistoryBucket {
     /// Memory of the device in use, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_used_bytes: Option<Aggregate>,
-    /// °C.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<Aggregate>,
-    /// W.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power_w: Option<Aggregate>,
-    /// MHz.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clock_mhz: Option<Aggregate>,
     pub usage: Usage,
@@ -204,7 +201,7 @@ impl HistoryRange {
     }
 }
 
-/// The history of a device.
+/// Buckets of the measurements of a device, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeviceHistory {
@@ -286,7 +283,7 @@ pub struct DeviceRun {
     pub tokens_per_sec: Option<f64>,
 }
 
-/// A device of the fleet.
+/// A device with its newest measurement, usage and findings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FleetDevice {

@@ -1,4 +1,6 @@
-//! The errors of a worker.
+//! The errors of a worker; [`transfer`] has those of files from and to the server.
+
+pub mod transfer;
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +8,7 @@ use std::path::PathBuf;
 use wire::{CorpusId, DeviceId, RunId};
 
 use crate::spool::SpoolError;
-use crate::transfer::error::TransferError;
+use transfer::TransferError;
 
 /// A source of any type.
 type Source = Box<dyn std::error::Error + Send + Sync>;

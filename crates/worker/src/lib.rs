@@ -13,6 +13,7 @@
 //! - [`transfer`] datasets and checkpoints from and to a server on another machine;
 //! - `state` the runs and reports of the worker and its decisions, `link` the socket.
 
+mod assignment;
 pub mod config;
 pub mod credentials;
 pub mod error;
@@ -34,6 +35,7 @@ pub mod transfer;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use assignment::Assignment;
 pub use config::{IdleTimeouts, WorkerConfig, host_name, lab_device_id};
 pub use credentials::Credentials;
 pub use error::{TrainError, WorkerError};
@@ -41,7 +43,7 @@ pub use lock::{DeviceLock, holders, is_held, lock_path};
 pub use log::WorkerLog;
 pub use reporter::RunReporter;
 pub use trainer::EngineTrainer;
-pub use training::{Assignment, Trainer};
+pub use training::Trainer;
 pub use transfer::Transfer;
 
 /// How long a worker that ends sends its last checkpoints.

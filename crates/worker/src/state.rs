@@ -11,6 +11,7 @@ use wire::transport::link::{FromServer, FromWorker, PROTOCOL};
 use wire::transport::note::{Activity, WorkerNote};
 use wire::{Command, RunId, WorkerId};
 
+use crate::assignment::Assignment;
 use crate::config::{WorkerConfig, host_name};
 use crate::error::WorkerError;
 use crate::leaving::Leaving;
@@ -19,7 +20,7 @@ use crate::outbox::{Outbox, Signal};
 use crate::reporter::now_ms;
 use crate::spool::{self, Limit, Spool, SpoolError};
 use crate::telemetry::{Sampler, Subject};
-use crate::training::{Assignment, Ending, Trainer, Training};
+use crate::training::{Ending, Trainer, Training};
 use crate::transfer::Transfer;
 
 /// Maximum number of reports in one message, so that heartbeats are not delayed.

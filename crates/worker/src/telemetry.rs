@@ -29,7 +29,7 @@ use sysfs::Folder;
 /// Time between two measurements.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// What is measured.
+/// The device and the folder whose disk is measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
     pub(crate) kind: DeviceKind,

@@ -32,9 +32,7 @@ pub fn client_config(pin: Option<Fingerprint>) -> Result<Arc<ClientConfig>, rust
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let config = match pin {
-        Some(expected) => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned { expected, provider }))
-        }
+        Some(expected) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Pinned { expected, provider })),
         None => {
             let mut roots = RootCertStore::empty();
             // Certificates of the system that cannot be read verify nothing; the connection then fails with the reason.

@@ -14,9 +14,10 @@ use wire::series::Row;
 use wire::transport::link::Report;
 use wire::{DeviceId, RunPlan};
 
+use crate::assignment::Assignment;
 use crate::error::{TrainError, WorkerError};
 use crate::reporter::RunReporter;
-use crate::training::{Assignment, Trainer};
+use crate::training::Trainer;
 use crate::transfer::Transfer;
 use crate::transfer::preparation::{Preparation, Prepared};
 

@@ -11,9 +11,9 @@ use std::time::Duration;
 use wire::control::checkpoint::{CheckpointId, CheckpointRef};
 use wire::control::command::NumberedCommand;
 use wire::device::DeviceInfo;
-use wire::run::history::Past;
-use wire::{Author, Command, Event, RunId, RunPlan, RunState};
+use wire::{Author, Command, Event, RunId, RunState};
 
+use crate::assignment::Assignment;
 use crate::error::TrainError;
 use crate::outbox::{Outbox, Signal};
 use crate::reporter::{OWN_COMMAND, RunReporter};
@@ -23,16 +23,6 @@ use crate::transfer::download::Watch;
 
 /// How long a rollback waits for its checkpoint: its sender waits 30 s for the answer.
 const FETCH_WITHIN: Duration = Duration::from_secs(25);
-
-/// A run that this worker is to train.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Assignment {
-    /// Id of the run.
-    pub run: RunId,
-    pub plan: Box<RunPlan>,
-    /// Its past, with the checkpoint to resume from; empty for a new run.
-    pub past: Box<Past>,
-}
 
 /// Trains runs on one device.
 pub trait Trainer: Send + Sync + 'static {

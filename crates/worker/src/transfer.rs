@@ -1,6 +1,6 @@
 //! Files between this machine and the server, for a worker of another machine: nothing has to be copied there by hand.
 //!
-//! - `client`: HTTP requests with the worker's token; `error`: which failures pass by themselves;
+//! - `client`: HTTP requests with the worker's token;
 //! - `download`: one file, continued after an interruption and checked by its hash; `preparation`: the dataset and the checkpoint that a run
 //!   needs before it trains;
 //! - `uploads`: a thread that sends the checkpoints of this machine to the server.
@@ -10,7 +10,6 @@
 
 pub(crate) mod client;
 pub(crate) mod download;
-pub mod error;
 pub(crate) mod preparation;
 pub(crate) mod uploads;
 

@@ -24,9 +24,8 @@ pub async fn back_up(Admin(identity): Admin, State(lab): State<Lab>) -> Result<R
     let backup: Backup = lab.store().begin_backup(&lab.settings.incoming().join(format!("backup-{made_ms}"))).await?;
     tracing::info!("{} backs up the lab", identity.name);
     let (id, bytes) = (lab.store().id().to_owned(), tar_bytes(&backup));
-    let mut response = stream("application/x-tar", &format!("kindling-{id}-{made_ms}.tar"), move |out| {
-        write(&backup, &id, out)
-    });
+    let mut response =
+        stream("application/x-tar", &format!("kindling-{id}-{made_ms}.tar"), move |out| write(&backup, &id, out));
     response.headers_mut().insert(BYTES_HEADER, HeaderValue::from(bytes));
     Ok(response)
 }

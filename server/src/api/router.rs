@@ -15,9 +15,9 @@ use wire::transport::transfer::MAX_PART_BYTES;
 use super::log::log_errors;
 use super::openapi::Document;
 use super::{
-    backups, checkpoints, checks, commands, completions, corpora, exports, figures, filters, guard, headers, hub, inspections, lab,
-    metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, telemetry, tokens, transfer, uploads,
-    workers,
+    backups, checkpoints, checks, commands, completions, corpora, exports, figures, filters, guard, headers, hub,
+    inspections, lab, metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, telemetry,
+    tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;

@@ -102,11 +102,7 @@ impl Tls {
 }
 
 /// Serves the lab on a listener until the server stops.
-fn serve_on<L, F>(
-    listener: TapIo<L, F>,
-    lab: &Lab,
-    stopping: &watch::Receiver<bool>,
-) -> JoinHandle<std::io::Result<()>>
+fn serve_on<L, F>(listener: TapIo<L, F>, lab: &Lab, stopping: &watch::Receiver<bool>) -> JoinHandle<std::io::Result<()>>
 where
     L: Listener<Addr = SocketAddr>,
     F: FnMut(&mut L::Io) + Send + 'static,

@@ -30,7 +30,7 @@ pub async fn list_dataset_files(
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
 ) -> Result<Json<Vec<TransferFile>>, ApiError> {
-    access::of_run(&lab, &worker, &run).await?;
+    access::of_run(&lab.workers, &worker, &run).await?;
     let listed = dataset_of(&lab, &run).await?;
     Ok(Json(listed.into_iter().map(|(file, _)| file).collect()))
 }
@@ -47,7 +47,7 @@ pub async fn get_dataset_file(
     Path((run, name)): Path<(RunId, String)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    access::of_run(&lab, &worker, &run).await?;
+    access::of_run(&lab.workers, &worker, &run).await?;
     let found = places_of(&lab, &run).await?.into_iter().find(|file| file.name == name);
     let file = found.ok_or_else(|| {
         ApiError::not_found(format!("the dataset has no file {name:?}"))
@@ -66,7 +66,7 @@ pub async fn compare_saved(
     Path(run): Path<RunId>,
     Body(saved): Body<Vec<SavedCheckpoint>>,
 ) -> Result<Json<Vec<UploadVerdict>>, ApiError> {
-    access::of_run(&lab, &worker, &run).await?;
+    access::of_run(&lab.workers, &worker, &run).await?;
     if saved.len() > MAX_SAVED {
         let message = format!("the list has {} checkpoints", saved.len());
         return Err(ApiError::invalid("value_invalid", message).hint(format!("send at most {MAX_SAVED} at a time")));
@@ -82,7 +82,7 @@ pub async fn describe_stored(
     State(lab): State<Lab>,
     Path((run, id)): Path<(RunId, CheckpointId)>,
 ) -> Result<Json<StoredCheckpoint>, ApiError> {
-    access::of_checkpoint(&lab, &worker, &run, id).await?;
+    access::of_checkpoint(&lab.workers, &worker, &run, id).await?;
     let Some(_held) = lab.store().open_checkpoint(&run, id).await? else { return Err(unknown(&run, id)) };
     let info = lab.store().checkpoint_info(&run, id).await?.ok_or_else(|| unknown(&run, id))?;
     let mut stored = StoredCheckpoint { hash: info.hash.clone(), files: vec![] };
@@ -115,7 +115,7 @@ pub async fn get_checkpoint_file(
     Path((run, id, name)): Path<(RunId, CheckpointId, String)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    access::of_checkpoint(&lab, &worker, &run, id).await?;
+    access::of_checkpoint(&lab.workers, &worker, &run, id).await?;
     let file = CheckpointFile::of_name(&name)?;
     let held = lab.store().open_checkpoint(&run, id).await?.ok_or_else(|| unknown(&run, id))?;
     contents::send(&lab.store().checkpoint_dir(&run, id).join(file.name()), &headers, Some(held)).await
@@ -131,8 +131,8 @@ pub async fn get_upload(
     State(lab): State<Lab>,
     Path((run, id, name)): Path<(RunId, CheckpointId, String)>,
 ) -> Result<Json<ReceivedBytes>, ApiError> {
-    access::of_run(&lab, &worker, &run).await?;
-    let bytes = uploads::received(&lab, &run, id, CheckpointFile::of_name(&name)?).await?;
+    access::of_run(&lab.workers, &worker, &run).await?;
+    let bytes = uploads::received(&lab.workers, &run, id, CheckpointFile::of_name(&name)?).await?;
     Ok(Json(ReceivedBytes { bytes }))
 }
 
@@ -157,9 +157,9 @@ pub async fn put_upload(
     Query(query): Query<PartQuery>,
     part: Bytes,
 ) -> Result<Json<ReceivedBytes>, ApiError> {
-    access::of_run(&lab, &worker, &run).await?;
+    access::of_run(&lab.workers, &worker, &run).await?;
     let file = CheckpointFile::of_name(&name)?;
-    let bytes = uploads::append(&lab, &run, id, file, query.offset, part).await?;
+    let bytes = uploads::append(&lab.workers, &run, id, file, query.offset, part).await?;
     Ok(Json(ReceivedBytes { bytes }))
 }
 
@@ -172,8 +172,8 @@ pub async fn commit_upload(
     State(lab): State<Lab>,
     Path((run, id)): Path<(RunId, CheckpointId)>,
 ) -> Result<StatusCode, ApiError> {
-    access::of_run(&lab, &worker, &run).await?;
-    uploads::commit(&lab, &run, id).await?;
+    access::of_run(&lab.workers, &worker, &run).await?;
+    uploads::commit(&lab.workers, &run, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -134,15 +134,14 @@ impl JoinArgs {
         let token = read_token(file)?;
         let request = JoinRequest { pool, host: worker::host_name(), device: lab_device.clone() };
         let joined = exchange::exchange(&server, &token, &request, self.fingerprint)?;
-        let credentials =
-            Credentials {
-                server,
-                fingerprint: self.fingerprint,
-                pool: request.pool,
-                worker: joined.worker,
-                device: lab_device,
-                token: joined.token,
-            };
+        let credentials = Credentials {
+            server,
+            fingerprint: self.fingerprint,
+            pool: request.pool,
+            worker: joined.worker,
+            device: lab_device,
+            token: joined.token,
+        };
         credentials.save(data, device)?;
         Ok(credentials)
     }

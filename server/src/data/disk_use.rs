@@ -95,7 +95,8 @@ mod tests {
     #[test]
     fn files_count_for_their_kind() {
         let data = tempfile::tempdir().unwrap();
-        let runs = ["checkpoints/amber-fox-7k2q/0-10/state", "series/amber-fox-7k2q/0/loss.l0", "series/gone/0/loss.l0"];
+        let runs =
+            ["checkpoints/amber-fox-7k2q/0-10/state", "series/amber-fox-7k2q/0/loss.l0", "series/gone/0/loss.l0"];
         let others = ["corpora/tales/text", "spool/amber-fox-7k2q", "lab.db", "lab.db-wal", "id"];
         for (bytes, name) in runs.iter().chain(&others).enumerate() {
             let path = data.path().join(name);

@@ -66,7 +66,9 @@ pub fn write(backup: &Backup, lab: &str, out: &mut dyn Write) -> io::Result<()> 
     for (index, file) in backup.files.iter().enumerate() {
         let content = open(file)?;
         tarball
-            .add_with(&format!("files/{index}"), file.bytes, |out| io::copy(&mut content.take(file.bytes), out).map(drop))
+            .add_with(&format!("files/{index}"), file.bytes, |out| {
+                io::copy(&mut content.take(file.bytes), out).map(drop)
+            })
             .map_err(|source| io::Error::new(source.kind(), format!("{}: {source}", file.name)))?;
     }
     let hashes: Vec<String> = tarball.members[1..].iter().map(|member| member.blake3.clone()).collect();

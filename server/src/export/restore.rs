@@ -14,7 +14,7 @@ const LIST_BYTES: u64 = 1 << 30;
 /// Files from this size on are synced, bytes.
 const SYNCED_BYTES: u64 = 1 << 20;
 
-/// Why a backup is not restored.
+/// Errors of `kindling restore`.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     #[error("{} cannot be read: {source}", path.display())]
@@ -38,11 +38,15 @@ pub enum RestoreError {
     NoBackup { what: &'static str },
     #[error("{what} of the backup cannot be decoded: {source}")]
     Undecodable { what: &'static str, source: serde_json::Error },
-    #[error("the backup has format {found} and this version reads format {FORMAT}: use the version of Kindling that made it")]
+    #[error(
+        "the backup has format {found} and this version reads format {FORMAT}: use the version of Kindling that made it"
+    )]
     OtherFormat { found: u32 },
     #[error("the backup is cut short: {missing} of its files are missing. Copy it again")]
     CutShort { missing: usize },
-    #[error("{name:?} in the backup is damaged: its hash is not the one that was written with it. Copy the backup again")]
+    #[error(
+        "{name:?} in the backup is damaged: its hash is not the one that was written with it. Copy the backup again"
+    )]
     Damaged { name: String },
     #[error("the backup names the file {name:?}, which no lab has")]
     UnknownFile { name: String },

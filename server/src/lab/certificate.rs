@@ -18,12 +18,7 @@ use worker::tls::fingerprint_of;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CertificateSource {
     /// Files in PEM format: the certificate with those between it and its authority, and its private key.
-    Files {
-        /// The certificates.
-        certificate: PathBuf,
-        /// The key.
-        key: PathBuf,
-    },
+    Files { certificate: PathBuf, key: PathBuf },
     /// Made for this lab, and used again at each start.
     SelfSigned,
 }
@@ -37,7 +32,7 @@ pub struct Certificate {
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// Why there is no certificate.
+/// Errors of reading or making a certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
     #[error("{} cannot be read as PEM: {source}", path.display())]
@@ -91,9 +86,8 @@ impl Certificate {
             let path = path.to_owned();
             move |source| CertificateError::Pem { path, source }
         };
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-            .and_then(Iterator::collect)
-            .map_err(failed(certificate))?;
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect).map_err(failed(certificate))?;
         let Some(first) = chain.first() else {
             return Err(CertificateError::NoCertificate { path: certificate.to_owned() });
         };

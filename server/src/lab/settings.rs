@@ -97,7 +97,8 @@ impl Settings {
     pub fn certificate_names(&self) -> Vec<String> {
         let own = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), worker::host_name()];
         let listen = (!self.listen.ip().is_unspecified()).then(|| self.listen.ip().to_string());
-        let mut names: Vec<String> = own.into_iter().chain(listen).chain(self.host_names().map(str::to_owned)).collect();
+        let mut names: Vec<String> =
+            own.into_iter().chain(listen).chain(self.host_names().map(str::to_owned)).collect();
         names.sort();
         names.dedup();
         names

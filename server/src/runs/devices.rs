@@ -3,12 +3,15 @@
 
 use wire::device::{DeviceInfo, DeviceKind};
 use wire::fleet::LOCAL_POOL;
-use wire::{DeviceId, RunSpec};
+use wire::{DeviceId, RunPlan, RunSpec};
 
 use crate::lab::Lab;
 
 /// Id of the stand-in. A run that is queued for it is planned again when its device has reported.
 const STAND_IN: &str = "any";
+
+/// Runs at the head of a queue that are considered if the first cannot start yet.
+pub(super) const AHEAD: u32 = 20;
 
 /// A spec and the device that it is planned for.
 pub struct DeviceChoice {
@@ -18,6 +21,11 @@ pub struct DeviceChoice {
     pub devices: Vec<DeviceInfo>,
     /// A note on the choice, for the plan.
     pub note: Option<String>,
+}
+
+/// Whether a plan fits the memory of a device. A run that waits for any device of a kind or a pool was planned for another one.
+pub(super) fn fits(plan: &RunPlan, device: &DeviceInfo) -> bool {
+    plan.device == device.id || device.memory_bytes == 0 || plan.estimate(device).memory_bytes <= device.memory_bytes
 }
 
 /// The devices that a spec may be planned for: those of its pool, all if it names a device or a kind, and otherwise those of the server's own

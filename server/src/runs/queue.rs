@@ -22,9 +22,6 @@ use crate::live::feed::report;
 
 /// Maximum time between two checks of the queues, in case a wake-up was missed.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
-/// Runs at the head of a queue that are considered if the first cannot start yet.
-pub(super) const AHEAD: u32 = 20;
-
 /// Runs whose datasets are being tokenized.
 #[derive(Clone, Default)]
 struct Preparing(Arc<Mutex<HashSet<RunId>>>);
@@ -80,9 +77,9 @@ async fn plan_waiting(lab: &Lab) -> Result<(), ApiError> {
 }
 
 async fn serve_device(lab: &Lab, preparing: &Preparing, device: &DeviceInfo, pool: &str) -> Result<(), ApiError> {
-    let queue = lab.store().queue(&device.id, device.kind, pool, AHEAD).await?;
+    let queue = lab.store().queue(&device.id, device.kind, pool, devices::AHEAD).await?;
     let is_ready = |run: &RunId| !lab.workers.fleet.has_unstored_reports(run);
-    let next = queue.into_iter().find(|(run, plan)| is_ready(run) && fits(plan, device));
+    let next = queue.into_iter().find(|(run, plan)| is_ready(run) && devices::fits(plan, device));
     let Some((run, plan)) = next else { return Ok(()) };
     if preparing.lock().contains(&run) {
         return Ok(());
@@ -120,11 +117,6 @@ fn check_length(plan: &RunPlan, dataset: &DatasetInfo) -> Result<(), ApiError> {
             error.hint(format!("set the context length to at most {}, or use a larger dataset", grouped(shortest - 1)))
         }
     })
-}
-
-/// Whether a plan fits the memory of a device. A run that waits for any device of a kind or a pool was planned for another one.
-pub(super) fn fits(plan: &RunPlan, device: &DeviceInfo) -> bool {
-    plan.device == device.id || device.memory_bytes == 0 || plan.estimate(device).memory_bytes <= device.memory_bytes
 }
 
 /// Assigns a run. Its state is stored first, so that it is never assigned twice.

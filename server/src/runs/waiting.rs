@@ -6,7 +6,7 @@ use store::{WaitingRun, WorkerRecord};
 use wire::device::{DeviceKind, DeviceView};
 use wire::{RunId, RunState, RunSummary};
 
-use super::{devices, queue};
+use super::devices;
 use crate::error::ApiError;
 use crate::lab::Lab;
 
@@ -40,7 +40,6 @@ pub(super) async fn explain(lab: &Lab, preparing: &HashSet<RunId>) -> Result<(),
     Ok(())
 }
 
-/// What a queued run waits for.
 #[derive(Debug, Clone, PartialEq)]
 enum Reason {
     /// Its datasets are being tokenized.
@@ -143,10 +142,10 @@ async fn why_not_started(lab: &Lab, fleet: &FleetNow, run: &WaitingRun) -> Resul
     }
     let mut needed = None;
     for device in fleet.candidates(run).filter(|device| device.is_connected && device.run.is_none()) {
-        let queue = lab.store().queue(&device.info.id, device.info.kind, &device.pool, queue::AHEAD).await?;
+        let queue = lab.store().queue(&device.info.id, device.info.kind, &device.pool, devices::AHEAD).await?;
         let plan = queue.into_iter().find(|(id, _)| *id == run.run).map(|(_, plan)| plan);
         match plan {
-            Some(plan) if queue::fits(&plan, &device.info) => return Ok(Reason::Idle),
+            Some(plan) if devices::fits(&plan, &device.info) => return Ok(Reason::Idle),
             Some(plan) => needed = Some(plan.estimate(&device.info).memory_bytes),
             None => {}
         }

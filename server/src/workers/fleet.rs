@@ -54,7 +54,7 @@ pub struct Connection {
     pub unstored: BTreeMap<RunId, u64>,
     /// The channel to it.
     pub to_worker: mpsc::Sender<FromServer>,
-    /// What the store knows of it.
+    /// Its pool, name and labels.
     pub record: WorkerRecord,
     /// The end of its log.
     pub log: Arc<LogTail>,

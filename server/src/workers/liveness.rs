@@ -10,11 +10,10 @@ use wire::control::author::Author;
 use wire::number::grouped;
 use wire::{Event, RunId, RunState, RunSummary};
 
-use super::Workers;
+use super::{Workers, successor};
 use crate::error::ApiError;
 use crate::live::clock::now_ms;
 use crate::live::feed::report;
-use crate::runs::resume_elsewhere;
 
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// A connected worker said that it does not train the run; the server waits for its remaining reports of the run.
@@ -98,7 +97,7 @@ async fn give_up(workers: &Workers, run: &RunSummary) -> Result<(), ApiError> {
             true => feed.store.restart_run(&run.id, report).await?,
             false => {
                 workers.fleet.release(&run.id);
-                let to = resume_elsewhere::successor(&feed.store, &workers.fleet.infos(), &run.device).await?;
+                let to = successor::of(&feed.store, &workers.fleet.infos(), &run.device).await?;
                 feed.store.restart_elsewhere(&run.id, report, &to).await?
             }
         };

@@ -23,7 +23,7 @@ const DEVICES: usize = 1000;
 /// An older measurement is not the present one, ms.
 const FRESH_MS: i64 = 10_000;
 
-/// What is known about one device.
+/// The newest measurement of a device, and its history.
 #[derive(Debug, Default, Clone)]
 struct Record {
     /// The newest measurement and its time.
@@ -76,7 +76,7 @@ impl DeviceTelemetry {
         self.change(device, now_ms, |record| record.history.used(now_ms, usage));
     }
 
-    /// What is known about a device.
+    /// The newest measurement, usage and findings of a device.
     pub fn known(&self, device: &DeviceId, now_ms: i64) -> Known {
         let records = self.lock();
         let Some(record) = records.get(device) else { return Known::default() };

@@ -51,7 +51,9 @@ async fn each_role_may_use_its_routes_and_no_others() {
     let lab = Lab::open().await;
     let is_of_workers = |path: &str| path.ends_with("/link") || path.contains("/transfer/");
     let may_view = |method: &str, path: &str| {
-        method == "GET" && !["/tokens", "/join-tokens", "/backup"].iter().any(|end| path.ends_with(end)) && !is_of_workers(path)
+        method == "GET"
+            && !["/tokens", "/join-tokens", "/backup"].iter().any(|end| path.ends_with(end))
+            && !is_of_workers(path)
             || ["/plan", "/session", "/completions", "/inspections", "/poll"].iter().any(|end| path.ends_with(end))
     };
     for (method, path) in routes().iter().filter(|(method, path)| !(method != "DELETE" && path.ends_with("/session"))) {

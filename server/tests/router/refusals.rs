@@ -171,7 +171,10 @@ async fn the_api_document_lists_routes_and_schemas() {
     for (path, operation) in operations(&tree) {
         assert!(operation["summary"].as_str().is_some_and(|summary| summary.ends_with('.')), "{path}: {operation:#}");
         let tag = operation["tags"][0].as_str().unwrap();
-        assert!(["runs", "inspect", "data", "access", "fleet", "lab", "transfer", "sockets"].contains(&tag), "{path}: {tag}");
+        assert!(
+            ["runs", "inspect", "data", "access", "fleet", "lab", "transfer", "sockets"].contains(&tag),
+            "{path}: {tag}"
+        );
     }
     for name in ["ApiErrorBody", "RunSpec", "RunView", "Command", "EventRecord", "SeriesWindow"] {
         assert!(tree["components"]["schemas"][name].is_object(), "{name}");

@@ -25,8 +25,7 @@ fn refusal(lab: &Lab, backup: &Path, to: &Path) -> String {
 
 #[test]
 fn a_lab_that_was_backed_up_while_it_trained_is_restored_and_finishes_exactly() {
-    let (lab, folder, mut random) =
-        (Lab::bare(), tempfile::tempdir().unwrap(), Random::new(testing::fresh_seed()));
+    let (lab, folder, mut random) = (Lab::bare(), tempfile::tempdir().unwrap(), Random::new(testing::fresh_seed()));
     let owner = lab.owner();
     lab.device();
     let spec = restarting(&owner.add_corpus("walk"), 1500);
@@ -60,8 +59,7 @@ fn a_lab_that_was_backed_up_while_it_trained_is_restored_and_finishes_exactly() 
 
 #[test]
 fn a_damaged_backup_is_refused_and_leaves_nothing() {
-    let (mut lab, folder, mut random) =
-        (Lab::bare(), tempfile::tempdir().unwrap(), Random::new(testing::fresh_seed()));
+    let (mut lab, folder, mut random) = (Lab::bare(), tempfile::tempdir().unwrap(), Random::new(testing::fresh_seed()));
     lab.owner().add_corpus("walk");
     lab.stop_server();
     let (backup, to) = (folder.path().join("lab.tar"), folder.path().join("restored"));

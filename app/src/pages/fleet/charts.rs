@@ -80,7 +80,7 @@ impl Quantity {
     }
 }
 
-/// The charts of a device.
+/// Utilization, memory, temperature and power over the last hour or day.
 #[component]
 pub(super) fn DeviceCharts(id: DeviceId, device: Memo<Option<FleetDevice>>) -> impl IntoView {
     let range = RwSignal::new(HistoryRange::Hour);

@@ -18,7 +18,6 @@ const EVERY: Duration = Duration::from_secs(4);
 #[derive(Clone, Copy)]
 pub(super) struct FleetFeed {
     pub(super) state: RwSignal<Option<FleetState>>,
-    /// Why the last request failed.
     pub(super) failure: RwSignal<Option<ApiFailure>>,
     /// Workers that have joined, connected or not.
     pub(super) workers: RwSignal<Vec<WorkerView>>,

@@ -6,7 +6,6 @@ use wire::telemetry::Usage;
 use super::values::percent;
 use crate::components::number::duration;
 
-/// What the parts mean.
 const MEANING: &str = "Busy: a run trained. Idle: there was nothing to train. Wasted: a run waited that this device could have trained, or \
                        a paused run reserved it. Time without a connection is not counted.";
 

@@ -126,7 +126,7 @@ pub struct RunRow {
     pub group: Option<RunGroup>,
 }
 
-/// A group of runs.
+/// Runs with the same value in the column by which the table is grouped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RunGroup {

@@ -11,7 +11,7 @@ use wire::ApiErrorBody;
 use wire::fingerprint::Fingerprint;
 use wire::transport::transfer::ReceivedBytes;
 
-use super::error::TransferError;
+use crate::error::transfer::TransferError;
 use crate::tls;
 
 /// How long the server may take to check an uploaded checkpoint: it reads every byte.

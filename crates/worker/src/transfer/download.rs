@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use wire::transport::transfer::TransferFile;
 
 use super::client::Client;
-use super::error::TransferError;
+use crate::error::transfer::TransferError;
 
 /// First pause before another attempt; it doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

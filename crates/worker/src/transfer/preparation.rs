@@ -17,13 +17,13 @@ use wire::{RunId, RunPlan};
 
 use super::Transfer;
 use super::download::{Download, Watch};
-use super::error::TransferError;
-use crate::training::Assignment;
+use crate::assignment::Assignment;
+use crate::error::transfer::TransferError;
 
 /// How often the training thread looks for progress and for a command to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What a run trains with.
+/// Folders with the dataset and the checkpoint, complete and verified.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     /// The folder with its dataset.

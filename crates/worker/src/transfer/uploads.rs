@@ -19,7 +19,7 @@ use wire::control::checkpoint::CheckpointId;
 use wire::transport::transfer::{MAX_PART_BYTES, MAX_SAVED, ReceivedBytes, SavedCheckpoint, UploadVerdict};
 
 use super::Transfer;
-use super::error::TransferError;
+use crate::error::transfer::TransferError;
 
 /// Pause between two looks at the folder.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -71,7 +71,6 @@ struct Saved {
     is_settled: bool,
 }
 
-/// What is known of a run.
 #[derive(Default)]
 struct KnownRun {
     saved: HashMap<CheckpointId, Saved>,

@@ -13,7 +13,7 @@ const DISK_BYTES: u64 = 2_000_000_000;
 const DISK_SHARE: f64 = 0.02;
 const CLOCK_SECS: f64 = 2.0;
 
-/// What the rules look at.
+/// Measurements and times that decide the findings of a device.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     pub kind: DeviceKind,

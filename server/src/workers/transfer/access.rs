@@ -7,15 +7,15 @@ use wire::control::checkpoint::CheckpointRef;
 use wire::{CheckpointId, DeviceId, RunId, RunSummary};
 
 use crate::error::ApiError;
-use crate::lab::Lab;
+use crate::workers::Workers;
 
 /// Checks that a worker trains a run, or trained it last. Returns its entry.
 ///
 /// # Errors
 /// 404 for an unknown run, 403 for a run of another worker.
-pub async fn of_run(lab: &Lab, worker: &Identity, run: &RunId) -> Result<RunSummary, ApiError> {
-    let summary = lab.feed.summary(run).await?;
-    match device_of(lab, worker).await?.as_ref() == Some(&summary.device) {
+pub async fn of_run(workers: &Workers, worker: &Identity, run: &RunId) -> Result<RunSummary, ApiError> {
+    let summary = workers.feed.summary(run).await?;
+    match device_of(workers, worker).await?.as_ref() == Some(&summary.device) {
         true => Ok(summary),
         false => Err(not_assigned(run)),
     }
@@ -25,16 +25,21 @@ pub async fn of_run(lab: &Lab, worker: &Identity, run: &RunId) -> Result<RunSumm
 ///
 /// # Errors
 /// As [`of_run`].
-pub async fn of_checkpoint(lab: &Lab, worker: &Identity, run: &RunId, id: CheckpointId) -> Result<(), ApiError> {
-    let refused = match of_run(lab, worker, run).await {
+pub async fn of_checkpoint(
+    workers: &Workers,
+    worker: &Identity,
+    run: &RunId,
+    id: CheckpointId,
+) -> Result<(), ApiError> {
+    let refused = match of_run(workers, worker, run).await {
         Ok(_) => return Ok(()),
         Err(error) if error.status == StatusCode::FORBIDDEN => error,
         Err(error) => return Err(error),
     };
     let wanted = CheckpointRef { run: run.clone(), checkpoint: id };
-    let device = device_of(lab, worker).await?;
-    if let Some(trained) = device.and_then(|device| lab.workers.fleet.run_on(&device)) {
-        let view = lab.store().run(&trained).await?;
+    let device = device_of(workers, worker).await?;
+    if let Some(trained) = device.and_then(|device| workers.fleet.run_on(&device)) {
+        let view = workers.feed.store.run(&trained).await?;
         if view.and_then(|view| view.plan.origin).is_some_and(|origin| origin.from == wanted) {
             return Ok(());
         }
@@ -43,8 +48,8 @@ pub async fn of_checkpoint(lab: &Lab, worker: &Identity, run: &RunId, id: Checkp
 }
 
 /// The device of a worker's token.
-async fn device_of(lab: &Lab, worker: &Identity) -> Result<Option<DeviceId>, ApiError> {
-    Ok(lab.store().worker_of_token(worker.token_id).await?.map(|record| record.device))
+async fn device_of(workers: &Workers, worker: &Identity) -> Result<Option<DeviceId>, ApiError> {
+    Ok(workers.feed.store.worker_of_token(worker.token_id).await?.map(|record| record.device))
 }
 
 fn not_assigned(run: &RunId) -> ApiError {

@@ -15,7 +15,7 @@ use wire::{CheckpointId, RunId};
 
 use crate::data::disk::{check_space, write_failed};
 use crate::error::ApiError;
-use crate::lab::Lab;
+use crate::workers::Workers;
 
 /// Largest description of a checkpoint, bytes.
 const MANIFEST_BYTES: u64 = 16 << 20;
@@ -78,12 +78,12 @@ impl CheckpointFile {
 ///
 /// # Errors
 /// 410 for a checkpoint that is not kept; 507 if the disk has no room for the rest.
-pub async fn received(lab: &Lab, run: &RunId, id: CheckpointId, file: CheckpointFile) -> Result<u64, ApiError> {
-    let info = wanted(lab, run, id).await?;
-    let have = size_of(&lab.store().upload_dir(run, id).join(file.name()));
+pub async fn received(workers: &Workers, run: &RunId, id: CheckpointId, file: CheckpointFile) -> Result<u64, ApiError> {
+    let info = wanted(workers, run, id).await?;
+    let have = size_of(&workers.feed.store.upload_dir(run, id).join(file.name()));
     let needed = file.max_bytes(&info).saturating_sub(have);
     if file == CheckpointFile::State {
-        check_space(lab.store().dir(), needed.saturating_add(SPARE_BYTES))?;
+        check_space(workers.feed.store.dir(), needed.saturating_add(SPARE_BYTES))?;
     }
     Ok(have)
 }
@@ -94,17 +94,17 @@ pub async fn received(lab: &Lab, run: &RunId, id: CheckpointId, file: Checkpoint
 /// # Errors
 /// 410 for a checkpoint that is not kept, 413 for more bytes than the checkpoint has; an IO error.
 pub async fn append(
-    lab: &Lab,
+    workers: &Workers,
     run: &RunId,
     id: CheckpointId,
     file: CheckpointFile,
     offset: u64,
     part: bytes::Bytes,
 ) -> Result<u64, ApiError> {
-    let info = wanted(lab, run, id).await?;
-    let lock = lab.workers.uploads.lock_of(run, id);
+    let info = wanted(workers, run, id).await?;
+    let lock = workers.uploads.lock_of(run, id);
     let _alone = lock.lock().await;
-    let path = lab.store().upload_dir(run, id).join(file.name());
+    let path = workers.feed.store.upload_dir(run, id).join(file.name());
     let have = size_of(&path);
     let end = offset.saturating_add(part.len() as u64);
     if end > file.max_bytes(&info) {
@@ -136,19 +136,19 @@ fn write_at_end(path: &Path, have: u64, part: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// 410 for a checkpoint that is not kept, 422 for one that is incomplete or has another hash, which is removed; an IO error.
-pub async fn commit(lab: &Lab, run: &RunId, id: CheckpointId) -> Result<(), ApiError> {
-    wanted(lab, run, id).await?;
-    let lock = lab.workers.uploads.lock_of(run, id);
+pub async fn commit(workers: &Workers, run: &RunId, id: CheckpointId) -> Result<(), ApiError> {
+    wanted(workers, run, id).await?;
+    let lock = workers.uploads.lock_of(run, id);
     let _alone = lock.lock().await;
-    let temporary = lab.store().upload_dir(run, id);
-    let root = lab.store().dir().join("checkpoints");
+    let temporary = workers.feed.store.upload_dir(run, id);
+    let root = workers.feed.store.dir().join("checkpoints");
     let (of, folder) = (run.clone(), temporary.clone());
     let installed = tokio::task::spawn_blocking(move || checkpoint::install(&folder, &root, &of, id)).await;
     match installed.map_err(|source| ApiError::internal("checking an upload", source))? {
         Ok(manifest) => {
-            if let Some(summary) = lab.store().checkpoint_arrived(run, &manifest.info).await? {
+            if let Some(summary) = workers.feed.store.checkpoint_arrived(run, &manifest.info).await? {
                 tracing::info!("checkpoint {id} of {run} was uploaded");
-                lab.feed.hub.publish(summary, vec![], vec![], vec![]);
+                workers.feed.hub.publish(summary, vec![], vec![], vec![]);
             }
             Ok(())
         }
@@ -161,11 +161,11 @@ pub async fn commit(lab: &Lab, run: &RunId, id: CheckpointId) -> Result<(), ApiE
 }
 
 /// The description of a checkpoint that is kept.
-async fn wanted(lab: &Lab, run: &RunId, id: CheckpointId) -> Result<CheckpointInfo, ApiError> {
-    if let Some(info) = lab.store().checkpoint_info(run, id).await? {
+async fn wanted(workers: &Workers, run: &RunId, id: CheckpointId) -> Result<CheckpointInfo, ApiError> {
+    if let Some(info) = workers.feed.store.checkpoint_info(run, id).await? {
         return Ok(info);
     }
-    remove(lab.store().upload_dir(run, id)).await?;
+    remove(workers.feed.store.upload_dir(run, id)).await?;
     let message = format!("{run} keeps no checkpoint {id}");
     Err(ApiError::new(StatusCode::GONE, "checkpoint_gone", message).hint("remove it, or report it first"))
 }

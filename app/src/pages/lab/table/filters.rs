@@ -146,7 +146,7 @@ const GROUPS: [(Option<GroupBy>, &str, &str); 5] = [
     (Some(GroupBy::Parent), "Parent", "Forks of one run come together"),
 ];
 
-/// The menu of groups.
+/// Chooses the column by which the table is grouped.
 #[component]
 pub(super) fn GroupMenu() -> impl IntoView {
     let table = expect_context::<TableState>();

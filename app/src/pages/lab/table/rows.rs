@@ -17,7 +17,6 @@ use crate::pages::lab::selection::Selection;
 /// Columns of every table, for a cell that spans all.
 const FIXED_COLUMNS: usize = 9;
 
-/// A line of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum TableLine {
     Group { key: String, count: u64 },

@@ -21,7 +21,6 @@ const fn field(id: &'static str, label: &'static str, unit: &'static str) -> Run
     RunField { id, label, unit }
 }
 
-/// All fields.
 pub static FIELDS: [RunField; 17] = [
     field("name", "Name", ""),
     field("id", "Id", ""),
@@ -53,7 +52,7 @@ const ALIASES: [(&str, &str); 4] = [
     ("valid", "metric:loss.valid"),
 ];
 
-/// A column.
+/// A field of a run, a hyperparameter or the newest value of a metric.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Column {
     Field(&'static RunField),

@@ -29,7 +29,6 @@ pub struct Condition {
     pub value: String,
 }
 
-/// How a value is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     Equal,
