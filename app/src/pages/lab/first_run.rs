@@ -55,8 +55,8 @@ pub(super) fn FirstRun() -> impl IntoView {
                         <Empty
                             title="No runs yet"
                             text=format!("Train a GPT with {size} parameters on Tales, a set of generated short stories. It \
-                                          takes {duration} on {device_name}. The program that writes the stories gives their exact entropy, so \
-                                          you can see how close the loss gets to its minimum.")
+                                          takes {duration} on {device_name}. The program that writes the stories gives their exact \
+                                          entropy, so you can see how close the loss gets to its minimum.")
                         >
                             <Show when=move || session.can_steer()><StartFirst duration=duration.clone() /></Show>
                         </Empty>

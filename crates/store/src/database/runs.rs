@@ -53,9 +53,10 @@ pub(crate) async fn insert(
 ) -> Result<bool, StoreError> {
     let origin = run.plan.origin.as_ref().map(|origin| &origin.from);
     let done = sqlx::query(
-        "INSERT INTO runs (id, name, preset, corpus, device, device_name, parameters, steps, created_ms, spec, plan, estimate, reference_losses, \
-         state, progress, priority, any_of, pool, parent, parent_checkpoint, control_of, queue_order) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, (SELECT COALESCE(MAX(queue_order), 0) + 1 FROM runs)) \
+        "INSERT INTO runs (id, name, preset, corpus, device, device_name, parameters, steps, created_ms, spec, plan, estimate, \
+         reference_losses, state, progress, priority, any_of, pool, parent, parent_checkpoint, control_of, queue_order) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, \
+         (SELECT COALESCE(MAX(queue_order), 0) + 1 FROM runs)) \
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(run.id.as_str())
