@@ -71,7 +71,7 @@ async fn a_list_is_filtered_sorted_and_paged_with_its_total_in_a_header() {
         ("q=lr%3E", 422, Some("q")),
         ("cursor=zz", 422, Some("cursor")),
         ("nothing=1", 400, Some("nothing")),
-        ("limit=x", 400, None),
+        ("limit=x", 400, Some("limit")),
     ] {
         let answer = lab.get(&format!("/api/v1/runs?{query}"), &lab.view).await;
         assert_eq!(
