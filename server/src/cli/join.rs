@@ -25,7 +25,7 @@ Examples:
   Train on one device of several, under a name of its own:
     kindling join https://lab.example.org --pool gpu-lab --token-file join-token --device gpu-1 --name box-1
   Join a server with a self-signed certificate:
-    kindling join https://192.168.1.20:7878 --pool gpu-lab --token-file join-token --fingerprint sha256:9f86...
+    kindling join https://lab:7878 --pool gpu --token-file f --fingerprint 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
   Start again later, without a join token:
     kindling join https://lab.example.org --pool gpu-lab";
 
