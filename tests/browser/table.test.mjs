@@ -15,7 +15,7 @@ const name = (number) => `run-${String(number).padStart(2, "0")}`;
 before(async () => {
   [lab, browser] = await Promise.all([openLab(), openBrowser()]);
   await lab.ready();
-  const holder = (await post("/runs", { ...longRun, name: "holder" })).summary.id;
+  const holder = (await post("/runs", { ...longRun, name: "holder", overrides: { ...longRun.overrides, "optimizer.learning_rate": 1e-4 } })).summary.id;
   await lab.until("its first step", async () => (await lab.api(`/runs/${holder}`)).summary.step > 0);
   await post(`/runs/${holder}/commands`, { kind: "pause" });
   ids = [];
@@ -99,7 +99,7 @@ test("tags are added to the selection, filtered and grouped by, and the view is 
   const page = await signedIn();
   await box(page, name(1)).click();
   await box(page, name(2)).click();
-  await page.getByRole("button", { name: "Add a tag to the selected runs" }).click();
+  await page.getByRole("button", { name: "Add tag to the selected runs" }).click();
   await page.getByRole("textbox", { name: "New tag" }).fill("baseline");
   await page.getByRole("button", { name: "Add", exact: true }).click();
   await page.getByText("2 runs were tagged baseline").waitFor();

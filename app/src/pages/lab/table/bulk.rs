@@ -218,8 +218,8 @@ fn BulkButton(bulk: Bulk, action: BulkAction, label: &'static str, title: &'stat
 fn TagMenu(bulk: Bulk, is_added: bool) -> impl IntoView {
     let action = move |tag: String| if is_added { BulkAction::Tag { tag } } else { BulkAction::Untag { tag } };
     let (label, word) = match is_added {
-        true => ("Add a tag to the selected runs", "Add tag"),
-        false => ("Remove a tag from the selected runs", "Remove tag"),
+        true => ("Add tag to the selected runs", "Add tag"),
+        false => ("Remove tag from the selected runs", "Remove tag"),
     };
     let tags = move || bulk.table.facets.read().tags.iter().map(|tag| tag.key.clone()).collect::<Vec<_>>();
     let button = move |tag: String| {
