@@ -69,7 +69,7 @@ test("runs are found by note and hyperparameter, sorted by a chosen column, and 
   await heading.getByRole("button").click();
   await shows(page, [name(11), name(12)]);
   assert.equal(await heading.getAttribute("aria-sort"), "ascending");
-  assert.deepEqual(await page.locator(".c-extra").allInnerTexts(), ["0.0011", "0.0012"]);
+  assert.deepEqual(await page.locator(".c-extra").allInnerTexts(), ["1.1e-3", "1.2e-3"]);
   await page.reload();
   await shows(page, [name(11), name(12)]);
   await search(page).fill("lr >");
