@@ -233,9 +233,9 @@ async fn greet(
     };
     let run = kept.clone();
     workers.fleet.join(Connection { number, worker, host, device, run, unstored, to_worker, record, log })?;
+    // At once: a message that others send it before would not be the answer that the worker expects. The channel is empty, so there is room.
+    let _ = link.to_worker.try_send(FromServer::Welcome { stored, release });
     link.note_seen().await;
-    // The queue is empty, so there is room.
-    let _ = link.to_worker.send(FromServer::Welcome { stored, release }).await;
     if let Some(run) = kept {
         workers.subscriptions.resend(&run);
         restore_state(workers, &run).await?;

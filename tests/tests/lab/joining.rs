@@ -134,7 +134,7 @@ fn a_run_for_an_empty_pool_waits_and_starts_when_a_machine_joins() {
     owner.wait_state(&second, 30, RunState::Finished);
     let log = wait_for("the log of the worker", 10, || {
         let WorkerLog { lines } = owner.get(&format!("{path}/log")).read();
-        lines.iter().any(|line| line.contains("linked to")).then_some(lines)
+        lines.iter().any(|line| line.contains("training") && line.contains(&run)).then_some(lines)
     });
-    assert!(log.iter().any(|line| line.contains("training") && line.contains(&run)), "{log:?}");
+    assert!(log.iter().any(|line| line.contains("linked to")), "{log:?}");
 }
