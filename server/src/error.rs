@@ -175,9 +175,9 @@ fn join_refused(refusal: &JoinRefusal, message: String) -> ApiError {
         JoinRefusal::OtherPool { pool, .. } => ApiError::new(StatusCode::FORBIDDEN, "pool_other", message)
             .field("pool")
             .hint(format!("join with --pool {pool}, or with a token of the pool that you mean")),
-        JoinRefusal::DeviceTaken { .. } => {
-            ApiError::conflict("device_joined", message).field("device").hint("join under another name: --name NAME")
-        }
+        JoinRefusal::DeviceTaken { .. } => ApiError::conflict("device_joined", message)
+            .field("device")
+            .hint("join under another name: --name NAME, or remove the worker on the Fleet page first"),
     }
 }
 

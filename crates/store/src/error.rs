@@ -248,9 +248,9 @@ pub enum JoinRefusal {
         /// The pool of the token.
         pool: String,
     },
-    /// The device is one of the server's own machine.
-    #[error("{device} is a device of the server's own machine")]
-    DeviceTaken { device: DeviceId },
+    /// The device belongs to another pool; `local` has those of the server's own machine.
+    #[error("{device} belongs to the pool {pool}")]
+    DeviceTaken { device: DeviceId, pool: String },
 }
 
 fn in_use(pool: &str, workers: u32, queued: u32) -> String {

@@ -67,8 +67,9 @@ impl Store {
         let found = database::join_tokens::find(&mut transaction, &tokens::hash(text)).await?;
         let token = usable(found, &request.pool)?;
         let before = database::workers::of_device(&mut transaction, &request.device).await?;
-        if before.as_ref().is_some_and(|worker| worker.pool == LOCAL_POOL) {
-            return Err(JoinRefusal::DeviceTaken { device: request.device.clone() }.into());
+        // A token of one pool must not give access to the runs of a device of another.
+        if let Some(WorkerRecord { pool, .. }) = before.as_ref().filter(|worker| worker.pool != token.pool) {
+            return Err(JoinRefusal::DeviceTaken { device: request.device.clone(), pool: pool.clone() }.into());
         }
         database::join_tokens::count_use(&mut transaction, token.id).await?;
         let joined = bind(&mut transaction, before, &token.pool, &request.device, &request.host).await?;

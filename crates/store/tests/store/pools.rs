@@ -34,6 +34,11 @@ async fn a_joined_device_keeps_its_name_and_its_earlier_token_is_revoked() {
     let second = store.join(&token, &request("gpu-lab", "box-1")).await.unwrap();
     assert_eq!((second.worker, second.token == first.token), (first.worker, false));
     assert_eq!(store.identify(&first.token).await.unwrap(), None, "a machine that lost its folder");
+    store.add_pool("cpu-lab").await.unwrap();
+    let (other, _) = store.issue_join_token("cpu-lab", "ada", None, Some(1)).await.unwrap();
+    let refused = refusal(store.join(&other, &request("cpu-lab", "box-1")).await);
+    assert_eq!(refused, JoinRefusal::DeviceTaken { device: "box-1".parse().unwrap(), pool: "gpu-lab".into() });
+    assert_eq!(store.join_tokens("cpu-lab").await.unwrap()[0].used, 0);
     let identity = store.identify(&second.token).await.unwrap().unwrap();
     let worker = store.worker_of_token(identity.token_id).await.unwrap().unwrap();
     assert_eq!((worker.name.as_str(), worker.pool.as_str(), identity.role), ("the box", "gpu-lab", Role::Worker));
