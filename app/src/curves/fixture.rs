@@ -33,6 +33,7 @@ pub(crate) fn view() -> RunView {
             sample: vec![],
         }],
         import: None,
+        project: None,
     };
     let device = DeviceInfo {
         id: "cpu".parse().unwrap(),
@@ -75,6 +76,7 @@ pub(crate) fn view() -> RunView {
         pool: None,
         waits: None,
         tags: vec![],
+        project: wire::access::project::default_project(),
     };
     let hyperparameters = resolved.plan.live();
     RunView {

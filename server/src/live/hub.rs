@@ -294,6 +294,7 @@ pub(crate) mod tests {
             pool: None,
             waits: None,
             tags: vec![],
+            project: wire::access::project::default_project(),
         }
     }
 

@@ -25,7 +25,7 @@ macro_rules! summaries {
     ($rest:literal) => {
         concat!(
             "SELECT id, name, preset, corpus, device, parameters, steps, created_ms, state, message, started_ms, ended_ms, progress, \
-             is_archived, deleted_ms, priority, restarts, parent, parent_checkpoint, control_of, \
+             is_archived, deleted_ms, priority, restarts, parent, parent_checkpoint, control_of, project, \
              (SELECT json_group_array(tag) FROM tags WHERE tags.run = runs.id) AS tags, \
              CASE WHEN state = 'queued' THEN pool END AS queue_pool, CASE WHEN state = 'queued' THEN waits END AS waits, \
              CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN ",
@@ -54,8 +54,8 @@ pub(crate) async fn insert(
     let origin = run.plan.origin.as_ref().map(|origin| &origin.from);
     let done = sqlx::query(
         "INSERT INTO runs (id, name, preset, corpus, device, device_name, parameters, steps, created_ms, spec, plan, estimate, \
-         reference_losses, state, progress, priority, any_of, pool, parent, parent_checkpoint, control_of, queue_order) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, \
+         reference_losses, state, progress, priority, any_of, pool, parent, parent_checkpoint, control_of, project, queue_order) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, \
          (SELECT COALESCE(MAX(queue_order), 0) + 1 FROM runs)) \
          ON CONFLICT (id) DO NOTHING",
     )
@@ -79,6 +79,7 @@ pub(crate) async fn insert(
     .bind(origin.map(|from| from.run.as_str()))
     .bind(origin.map(|from| from.checkpoint.to_string()))
     .bind(run.spec.parent.as_ref().and_then(|parent| parent.control_of).map(|number| number as i64))
+    .bind(run.project())
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -159,6 +160,7 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         pool: row.try_get("queue_pool")?,
         waits: row.try_get("waits")?,
         tags: from_json("the tags of a run", row.try_get("tags")?)?,
+        project: row.try_get("project")?,
         id,
     })
 }

@@ -70,6 +70,9 @@ pub struct CorpusInfo {
     /// What its import read and skipped; imported datasets only.
     #[serde(default)]
     pub import: Option<ImportReport>,
+    /// The project that alone may use it; `None` for all. Lists fill it in.
+    #[serde(default)]
+    pub project: Option<String>,
 }
 
 /// A tokenized dataset.
