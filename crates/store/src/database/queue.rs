@@ -31,12 +31,15 @@ pub(crate) async fn for_device(
     device: &DeviceId,
     kind: DeviceKind,
     pool: &str,
+    full_projects: &[String],
     limit: u32,
 ) -> Result<Vec<(RunId, RunPlan)>, StoreError> {
     let sql = "SELECT id, plan FROM runs WHERE state = 'queued' AND deleted_ms IS NULL \
+               AND project NOT IN (SELECT value FROM json_each(?)) \
                AND ((any_of IS NULL AND pool IS NULL AND device = ?) OR any_of = ? OR pool = ?) \
                ORDER BY priority DESC, queue_order LIMIT ?";
     let rows: Vec<(String, String)> = sqlx::query_as(sql)
+        .bind(to_json(&full_projects)?)
         .bind(device.as_str())
         .bind(to_word(&kind)?)
         .bind(pool)
@@ -124,6 +127,7 @@ pub struct WaitingRun {
     pub any_of: Option<DeviceKind>,
     /// The pool of which the first free device trains it.
     pub pool: Option<String>,
+    pub project: String,
     /// Position in its queue, from 1.
     pub place: u32,
     /// The reason that is stored with it.
@@ -133,18 +137,19 @@ pub struct WaitingRun {
 /// All queued runs.
 pub(crate) async fn waiting(connection: &mut SqliteConnection) -> Result<Vec<WaitingRun>, StoreError> {
     let sql = concat!(
-        "SELECT id, device, any_of, pool, waits, ",
+        "SELECT id, device, any_of, pool, project, waits, ",
         super::runs::place!(),
         " AS place FROM runs WHERE state = 'queued' AND deleted_ms IS NULL"
     );
-    type Row = (String, String, Option<String>, Option<String>, Option<String>, i64);
+    type Row = (String, String, Option<String>, Option<String>, String, Option<String>, i64);
     let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(connection).await?;
-    let waiting = |(run, device, any_of, pool, waits, place): Row| {
+    let waiting = |(run, device, any_of, pool, project, waits, place): Row| {
         Ok(WaitingRun {
             run: run.parse().map_err(|source| StoreError::unreadable("a run's id", source))?,
             device: device.parse().map_err(|source| StoreError::unreadable("a run's device", source))?,
             any_of: any_of.map(|kind| from_word("a kind of device", &kind)).transpose()?,
             pool,
+            project,
             place: place as u32,
             waits,
         })
