@@ -12,6 +12,7 @@ mod inspections;
 mod lab;
 mod link;
 mod polling;
+mod people;
 mod pools;
 mod proxies;
 mod reach;

@@ -18,6 +18,7 @@ mod inspections;
 mod joining;
 mod kills;
 mod live;
+mod oidc;
 mod older_versions;
 mod proxies;
 mod queue;
