@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims};
 use openidconnect::{
-    AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier,
+    AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, IssuerUrl, Nonce, OAuth2TokenResponse,
+    PkceCodeChallenge, PkceCodeVerifier,
     RedirectUrl, Scope, TokenResponse,
 };
 use ureq::Agent;
@@ -134,7 +135,7 @@ impl Provider {
         let ProviderSettings { client_id, client_secret, issuer, .. } = self.settings.clone();
         let client = CoreClient::from_provider_metadata(self.metadata()?, client_id, Some(client_secret))
             .set_redirect_uri(redirect);
-        let http = |request| send(&self.agent, request);
+        let http = |request: HttpRequest| send(&self.agent, request);
         let answer = client
             .exchange_code(AuthorizationCode::new(code))
             .map_err(OidcError::answer)?
@@ -179,7 +180,7 @@ impl Provider {
         if let Some((_, metadata)) = known.as_ref().filter(|(at, _)| at.elapsed() < METADATA_VALID) {
             return Ok(metadata.clone());
         }
-        let http = |request| send(&self.agent, request);
+        let http = |request: HttpRequest| send(&self.agent, request);
         let metadata =
             CoreProviderMetadata::discover(&self.settings.issuer, &http).map_err(OidcError::discovery)?;
         *known = Some((Instant::now(), metadata.clone()));

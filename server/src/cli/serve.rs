@@ -86,7 +86,7 @@ pub struct ServeArgs {
     /// remove that path or keep it [default: the address that is listened on]
     #[arg(long, value_name = "URL", env = "KINDLING_PUBLIC_URL")]
     public_url: Option<PublicUrl>,
-    /// Address or range (CIDR) of a proxy whose X-Forwarded-Host, -Proto and -Prefix headers count; may be given several times [default: none]
+    /// Address or range (CIDR) of a proxy whose X-Forwarded-For, -Host, -Proto and -Prefix headers count; may be given several times [default: none]
     #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
     trusted_proxies: Vec<Network>,
     /// Address of the Hugging Face hub, or of a mirror, that models and datasets are imported from
