@@ -1,4 +1,9 @@
 //! Share links: one run, some runs or a project for everyone who has the link.
+//!
+//! The secret text of a link is a part of its address. `/share/TEXT` opens its `path` in the lab, with the rights of the link. An embed has
+//! two addresses: `/embed/TEXT` is a page for an `<iframe>`, and `/embed/TEXT/image.svg` (or `.png`) is an image; both take `theme=light` or
+//! `theme=dark`, the image also `width` and `height` in pixels. [`super::embed`] says which paths can be embedded. `path` must show nothing
+//! outside `scope`.
 
 use serde::{Deserialize, Serialize};
 
