@@ -24,6 +24,8 @@ use super::clock::now_ms;
 use super::feed::Feed;
 use super::hub::{Behind, Hub};
 use super::lab_state::{LAB_EVERY, LabStates};
+use super::presenting::page::PresentingPage;
+use super::presenting::{Presentations, PresentingError};
 use super::subscriptions::{RunKeys, Subscriber, Subscriptions};
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
@@ -44,6 +46,8 @@ pub struct PageContext {
     pub subscriptions: Subscriptions,
     /// State of the lab.
     pub lab: Arc<LabStates>,
+    /// Pages that others follow.
+    pub presentations: Presentations,
     /// Changes when a token is revoked.
     pub revoked: watch::Receiver<()>,
 }
@@ -55,7 +59,7 @@ pub async fn serve(context: PageContext, socket: WebSocket, token_id: i64) {
     let mut writer = tokio::spawn(write(sink, outgoing));
     let mut revoked = context.revoked.clone();
     let mut expiry = pin!(expiry(context.feed.store.clone(), token_id));
-    let mut page = Page::new(context, to_page);
+    let mut page = Page::new(context, to_page, token_id);
     loop {
         tokio::select! {
             message = stream.next() => match message {
@@ -113,13 +117,18 @@ pub(super) struct Page {
     runs: HashMap<RunId, AbortHandle>,
     /// The inspections that it requests; they end with the page.
     subscriber: Subscriber,
+    /// What it presents and follows.
+    presenting: PresentingPage,
 }
 
 impl Page {
-    /// A page that watches nothing yet. Its messages are sent into `to_page`.
-    pub(super) fn new(context: PageContext, to_page: mpsc::Sender<Bytes>) -> Self {
+    /// A page of a token that watches nothing yet. Its messages are sent into `to_page`.
+    pub(super) fn new(context: PageContext, to_page: mpsc::Sender<Bytes>, token_id: i64) -> Self {
         let subscriber = context.subscriptions.subscriber();
-        Self { context, to_page, lab: None, runs: HashMap::new(), subscriber }
+        let (presentations, store) = (context.presentations.clone(), context.feed.store.clone());
+        let presenting =
+            PresentingPage::new(presentations, store, token_id, context.revoked.clone(), to_page.clone());
+        Self { context, to_page, lab: None, runs: HashMap::new(), subscriber, presenting }
     }
 
     async fn receive(&mut self, bytes: &[u8]) {
@@ -143,6 +152,22 @@ impl Page {
                 self.runs.remove(&run).iter().for_each(AbortHandle::abort);
             }
             FromPage::Inspect { run, inspections } => self.inspect(run, inspections).await,
+            FromPage::Present { presentation, state } => {
+                let presented = self.presenting.present(presentation, state).await;
+                self.answer(presented).await;
+            }
+            FromPage::StopPresenting => self.presenting.stop(),
+            FromPage::Follow { presentation } => {
+                let followed = self.presenting.follow(presentation).await;
+                self.answer(followed).await;
+            }
+            FromPage::Unfollow => self.presenting.unfollow(),
+        }
+    }
+
+    async fn answer(&self, presented: Result<(), PresentingError>) {
+        if let Err(error) = presented {
+            self.refuse(error.to_string()).await;
         }
     }
 

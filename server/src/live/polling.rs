@@ -75,7 +75,7 @@ impl Polls {
         }
         let (to_page, outgoing) = mpsc::channel(TO_PAGE);
         let polling = Arc::new(PollingPage {
-            page: tokio::sync::Mutex::new(Page::new(context, to_page)),
+            page: tokio::sync::Mutex::new(Page::new(context, to_page, key.0)),
             outgoing: tokio::sync::Mutex::new(outgoing),
             seen: Mutex::new(Instant::now()),
         });
