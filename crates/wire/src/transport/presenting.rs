@@ -7,6 +7,25 @@ use crate::id::RunId;
 /// Names in a list of watchers; more are only counted.
 pub const MAX_WATCHER_NAMES: usize = 50;
 
+/// Maximum length of the name of an element, characters.
+pub const MAX_ANCHOR_CHARS: usize = 200;
+
+/// A spot on a page, relative to an element, because windows differ in size and not all readers see the same panels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spot {
+    /// Name of the element, which only pages read; empty for the whole content of the page.
+    pub anchor: String,
+    /// Fractions of its width and height.
+    pub at: [f32; 2],
+}
+
+impl Spot {
+    fn is_valid(&self) -> bool {
+        let is_fraction = |value: f32| (0.0..=1.0).contains(&value);
+        self.at.into_iter().all(is_fraction) && self.anchor.chars().count() <= MAX_ANCHOR_CHARS
+    }
+}
+
 /// What the page of a presenter shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PresenterState {
@@ -17,10 +36,10 @@ pub struct PresenterState {
     pub step: Option<u64>,
     /// The value of the x axis under the pointer, on pages with charts.
     pub x: Option<f64>,
-    /// How far it is scrolled, from 0 (top) to 1 (bottom).
-    pub scroll: f32,
-    /// The pointer as fractions of the width and the height of the content of the page; `None` while it is elsewhere.
-    pub pointer: Option<[f32; 2]>,
+    /// What is at the upper edge of the window; `None` at the top of the page.
+    pub scroll: Option<Spot>,
+    /// The pointer; `None` while it is not over the content of the page.
+    pub pointer: Option<Spot>,
 }
 
 impl PresenterState {
@@ -29,12 +48,9 @@ impl PresenterState {
         Self::default()
     }
 
-    /// Whether all numbers are within their bounds.
+    /// Whether all values are within their bounds.
     pub fn is_valid(&self) -> bool {
-        let is_fraction = |value: f32| (0.0..=1.0).contains(&value);
-        is_fraction(self.scroll)
-            && self.pointer.is_none_or(|place| place.into_iter().all(is_fraction))
-            && self.x.is_none_or(f64::is_finite)
+        self.scroll.iter().chain(&self.pointer).all(Spot::is_valid) && self.x.is_none_or(f64::is_finite)
     }
 }
 

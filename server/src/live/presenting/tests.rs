@@ -11,6 +11,7 @@ use wire::access::link::LinkScope;
 use wire::access::{Role, TokenKind};
 use wire::encode;
 use wire::transport::live::ToPage;
+use wire::transport::presenting::Spot;
 
 use super::page::PresentingPage;
 use super::*;
@@ -112,8 +113,12 @@ impl Page {
     }
 }
 
-fn state(path: &str, scroll: f32) -> PresenterState {
-    PresenterState { path: Some(path.into()), scroll, ..PresenterState::default() }
+fn spot(down: f32) -> Option<Spot> {
+    Some(Spot { anchor: "chart".into(), at: [0.0, down] })
+}
+
+fn state(path: &str, down: f32) -> PresenterState {
+    PresenterState { path: Some(path.into()), scroll: spot(down), ..PresenterState::default() }
 }
 
 #[tokio::test]
@@ -132,12 +137,12 @@ async fn a_follower_receives_the_newest_state_at_a_bounded_rate() {
         }
     }
     let mut received = 0;
-    while bob.state().await.scroll < 1.0 {
+    while bob.state().await.scroll != spot(1.0) {
         received += 1;
     }
     let most = began.elapsed().as_millis() / 50 + 2;
     assert!(received <= most, "{received} states in {:?}", began.elapsed());
-    let invalid = PresenterState { pointer: Some([0.5, f32::NAN]), ..state("/", 0.0) };
+    let invalid = PresenterState { pointer: spot(f32::NAN), ..state("/", 0.0) };
     assert!(matches!(ada.presenting.present(7, invalid).await, Err(PresentingError::Invalid { .. })));
     assert!(matches!(
         ada.presenting.present(7, state("//evil.example", 0.0)).await,
@@ -193,7 +198,7 @@ async fn a_presentation_is_listed_and_shown_to_those_who_see_the_page() {
     assert_eq!(guest.state().await, state("/?project=default", 0.0));
     assert_eq!(ada.watchers(1).await, [format!("guest {token}")]);
 
-    let elsewhere = PresenterState { step: Some(3), pointer: Some([0.1, 0.2]), ..state("/fleet", 0.5) };
+    let elsewhere = PresenterState { step: Some(3), pointer: spot(0.2), ..state("/fleet", 0.5) };
     ada.presenting.present(7, elsewhere).await.unwrap();
     assert_eq!(guest.state().await, PresenterState::hidden(), "nothing of a page that is not shared");
     assert!(guest.list().await.is_empty());
