@@ -4,12 +4,14 @@
 //! - [`settings`]: the settings of a server; [`open`]: opening its folder;
 //! - [`public_url`]: the address behind a proxy; [`network`]: addresses of proxies;
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
-//! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time.
+//! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
+//! - [`openings`]: how often embeds are requested.
 
 pub mod certificate;
 pub mod hosts;
 pub mod network;
 pub mod open;
+pub mod openings;
 pub mod public_url;
 pub mod settings;
 pub mod slots;
@@ -24,12 +26,14 @@ use wire::fingerprint::Fingerprint;
 
 use crate::data::disk_use::DiskUses;
 use crate::data::{Data, disk};
+use crate::drawing::Drawings;
 use crate::live::page_socket::PageContext;
 use crate::live::polling::Polls;
 use crate::live::presenting::Presentations;
 use crate::live::{Feed, LabStates};
 use crate::workers::Workers;
 use hosts::Hosts;
+use openings::Openings;
 use settings::Settings;
 use slots::InferenceSlots;
 
@@ -54,6 +58,10 @@ pub struct LabParts {
     pub polls: Polls,
     /// Pages that others follow.
     pub presentations: Presentations,
+    /// Images of embeds.
+    pub drawings: Drawings,
+    /// Requests of embeds.
+    pub openings: Openings,
     /// Processes with a model in memory.
     pub slots: InferenceSlots,
     /// Names that the server answers to.
@@ -85,6 +93,8 @@ impl Lab {
             states: Arc::new(states),
             polls: Polls::default(),
             presentations: Presentations::default(),
+            drawings: Drawings::default(),
+            openings: Openings::default(),
             slots: InferenceSlots::default(),
             hosts: Hosts::new(settings.listen.ip(), settings.host_names()),
             fingerprint,

@@ -3,11 +3,13 @@
 //! From the bottom up; a module uses only those above it in this list:
 //!
 //! - [`error`]: the error of a request;
+//! - [`drawing`]: images, and how many are drawn at a time;
 //! - [`live`]: streams of runs to open pages, and the inspections that pages request;
 //! - [`workers`]: the processes that train; [`data`]: datasets and jobs;
 //! - [`lab`]: the shared state, composed of the states of those three, and the settings;
 //! - [`runs`]: planning, the queue, commands, forks, inspections and completions;
 //! - [`pools`]: pools, the workers in them, and how machines join;
+//! - [`figures`]: charts and inspections as images;
 //! - [`auth`]: roles, tokens and sessions; [`export`]: exports and imports;
 //! - [`api`]: the routes and the server process;
 //! - [`cli`]: the command line, one file per subcommand.
@@ -18,8 +20,10 @@ pub mod api;
 pub mod auth;
 pub mod cli;
 pub mod data;
+pub mod drawing;
 pub mod error;
 pub mod export;
+pub mod figures;
 pub mod lab;
 pub mod live;
 pub mod pools;
