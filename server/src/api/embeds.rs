@@ -115,7 +115,8 @@ fn asset(content_type: &'static str, content: &'static str) -> Response {
     embeddable(Ok(([(CONTENT_TYPE, content_type), (CACHE_CONTROL, "max-age=600")], content).into_response()))
 }
 
-/// What the link of a text embeds; `None` for one that was revoked, has expired or is no embed, and where its creator has lost access.
+/// What the link of a text embeds; `None` for one that was revoked, has expired or is no embed, for a deleted
+/// run, and where its creator has lost access.
 async fn find(lab: &Lab, sender: &Sender, text: &str) -> Result<Option<EmbedView>, ApiError> {
     let Some(link) = lab.store().find_link(text).await?.filter(|link| link.is_embed) else {
         lab.throttle.text_failed(sender.address, text)?;
@@ -124,8 +125,8 @@ async fn find(lab: &Lab, sender: &Sender, text: &str) -> Result<Option<EmbedView
     let grants = lab.store().grants_of_link(link.id).await?;
     let Ok(view) = EmbedView::of(&link.path) else { return Ok(None) };
     for run in view.runs() {
-        let project = lab.store().project_of_run(run).await?;
-        if project.is_none_or(|project| grants.on_run(run, &project).is_none()) {
+        let summary = lab.store().summary(run).await?.filter(|summary| summary.deleted_ms.is_none());
+        if summary.is_none_or(|summary| grants.on_run(run, &summary.project).is_none()) {
             return Ok(None);
         }
     }

@@ -43,9 +43,10 @@ pub async fn show(
     Extension(sender): Extension<Sender>,
     Path(text): Path<String>,
 ) -> Result<Response, ApiError> {
-    match find(&lab, &sender, &text).await? {
-        Some(link) => Ok(page(StatusCode::OK, form(&lab, &link, None).await?)),
-        None => Ok(ended()),
+    match find(&lab, &sender, &text).await {
+        Ok(Some(link)) => Ok(page(StatusCode::OK, form(&lab, &link, None).await?)),
+        Ok(None) => Ok(ended()),
+        Err(error) => slowed(error),
     }
 }
 
@@ -58,10 +59,18 @@ pub async fn open(
     headers: HeaderMap,
     body: String,
 ) -> Result<Response, ApiError> {
-    let Some(link) = find(&lab, &sender, &text).await? else { return Ok(ended()) };
-    if !is_admitted(&lab, &sender, &link, &body).await? {
-        let notice = form(&lab, &link, Some("The passphrase is wrong.")).await?;
-        return Ok(page(StatusCode::FORBIDDEN, notice));
+    let link = match find(&lab, &sender, &text).await {
+        Ok(Some(link)) => link,
+        Ok(None) => return Ok(ended()),
+        Err(error) => return slowed(error),
+    };
+    match is_admitted(&lab, &sender, &link, &body).await {
+        Ok(true) => {}
+        Ok(false) => {
+            let notice = form(&lab, &link, Some("The passphrase is wrong.")).await?;
+            return Ok(page(StatusCode::FORBIDDEN, notice));
+        }
+        Err(error) => return slowed(error),
     }
     let own = identify(&headers, &lab).await.ok();
     let own = own.filter(|own| matches!(own.kind, TokenKind::Session | TokenKind::Guest));
@@ -148,6 +157,18 @@ async fn description(lab: &Lab, link: &LinkRecord) -> Result<String, ApiError> {
         }
     };
     Ok(format!("{} shares {shared} with you. You may {rights} without an account.", link.created_by))
+}
+
+/// The page of a browser that must wait after failed tries; other errors stay as they are.
+fn slowed(error: ApiError) -> Result<Response, ApiError> {
+    if error.status != StatusCode::TOO_MANY_REQUESTS {
+        return Err(error);
+    }
+    let notice = Notice::new("Please wait").sentence(&format!("{error}.")).styled_below(page::stylesheet());
+    let mut response = page(error.status, notice);
+    // For the log.
+    response.extensions_mut().insert(error);
+    Ok(response)
 }
 
 fn page(status: StatusCode, notice: Notice) -> Response {
