@@ -44,7 +44,7 @@ pub async fn show(
     Path(text): Path<String>,
 ) -> Result<Response, ApiError> {
     match find(&lab, &sender, &text).await {
-        Ok(Some(link)) => Ok(page(StatusCode::OK, form(&lab, &link, None).await?)),
+        Ok(Some(link)) => Ok(reply(StatusCode::OK, form(&lab, &link, None).await?)),
         Ok(None) => Ok(ended()),
         Err(error) => slowed(error),
     }
@@ -68,7 +68,7 @@ pub async fn open(
         Ok(true) => {}
         Ok(false) => {
             let notice = form(&lab, &link, Some("The passphrase is wrong.")).await?;
-            return Ok(page(StatusCode::FORBIDDEN, notice));
+            return Ok(reply(StatusCode::FORBIDDEN, notice));
         }
         Err(error) => return slowed(error),
     }
@@ -165,13 +165,13 @@ fn slowed(error: ApiError) -> Result<Response, ApiError> {
         return Err(error);
     }
     let notice = Notice::new("Please wait").sentence(&format!("{error}.")).styled_below(page::stylesheet());
-    let mut response = page(error.status, notice);
+    let mut response = reply(error.status, notice);
     // For the log.
     response.extensions_mut().insert(error);
     Ok(response)
 }
 
-fn page(status: StatusCode, notice: Notice) -> Response {
+fn reply(status: StatusCode, notice: Notice) -> Response {
     (status, [(REFERRER_POLICY, ORIGIN_ONLY)], notice).into_response()
 }
 

@@ -34,9 +34,16 @@ pub struct LinkRecord {
     pub opened_ms: Option<i64>,
 }
 
-/// The columns of [`link_of`]. A link without end sorts like others: `expires_ms` is compared only where it is set.
-const SELECT: &str = "SELECT id, scope, path, role, is_embed, passphrase, created_by, person, created_ms, expires_ms, opened, opened_ms \
-                      FROM links WHERE (expires_ms IS NULL OR expires_ms > ?)";
+/// A query of the columns of [`link_of`], for links that have not expired at the time of the first parameter.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, scope, path, role, is_embed, passphrase, created_by, person, created_ms, expires_ms, opened, opened_ms ",
+            "FROM links WHERE (expires_ms IS NULL OR expires_ms > ?) ",
+            $rest
+        )
+    };
+}
 
 fn link_of(row: &SqliteRow) -> Result<LinkRecord, StoreError> {
     let opened: i64 = row.try_get("opened")?;
@@ -82,7 +89,7 @@ pub(crate) async fn insert(
 
 /// All links that have not expired, oldest first.
 pub(crate) async fn list(connection: &mut SqliteConnection, now_ms: i64) -> Result<Vec<LinkRecord>, StoreError> {
-    let rows = sqlx::query(&format!("{SELECT} ORDER BY id")).bind(now_ms).fetch_all(connection).await?;
+    let rows = sqlx::query(select!("ORDER BY id")).bind(now_ms).fetch_all(connection).await?;
     rows.iter().map(link_of).collect()
 }
 
@@ -99,7 +106,7 @@ pub(crate) async fn get(
     id: i64,
     now_ms: i64,
 ) -> Result<Option<LinkRecord>, StoreError> {
-    let row = sqlx::query(&format!("{SELECT} AND id = ?")).bind(now_ms).bind(id).fetch_optional(connection).await?;
+    let row = sqlx::query(select!("AND id = ?")).bind(now_ms).bind(id).fetch_optional(connection).await?;
     row.as_ref().map(link_of).transpose()
 }
 
@@ -109,7 +116,7 @@ pub(crate) async fn find(
     hash: &[u8],
     now_ms: i64,
 ) -> Result<Option<LinkRecord>, StoreError> {
-    let row = sqlx::query(&format!("{SELECT} AND hash = ?")).bind(now_ms).bind(hash).fetch_optional(connection).await?;
+    let row = sqlx::query(select!("AND hash = ?")).bind(now_ms).bind(hash).fetch_optional(connection).await?;
     row.as_ref().map(link_of).transpose()
 }
 
@@ -119,8 +126,8 @@ pub(crate) async fn of_session(
     token: i64,
     now_ms: i64,
 ) -> Result<Vec<LinkRecord>, StoreError> {
-    let sql = format!("{SELECT} AND id IN (SELECT link FROM session_links WHERE token = ?) ORDER BY id");
-    let rows = sqlx::query(&sql).bind(now_ms).bind(token).fetch_all(connection).await?;
+    let sql = select!("AND id IN (SELECT link FROM session_links WHERE token = ?) ORDER BY id");
+    let rows = sqlx::query(sql).bind(now_ms).bind(token).fetch_all(connection).await?;
     rows.iter().map(link_of).collect()
 }
 
