@@ -55,7 +55,7 @@ pub struct DeviceView {
     pub host: String,
     /// Whether its worker is connected.
     pub is_connected: bool,
-    /// The run that it trains.
+    /// The run that it trains; the first of several.
     pub run: Option<RunId>,
     /// Load in its last heartbeat.
     pub load: DeviceLoad,
@@ -70,6 +70,16 @@ pub struct DeviceView {
     /// Whether its worker takes no new run.
     #[serde(default)]
     pub is_draining: bool,
+    /// All runs that it trains, each by a worker process of its own.
+    #[serde(default)]
+    pub runs: Vec<RunId>,
+    /// Runs that it trains at once, at most: the setting of its pool.
+    #[serde(default = "one")]
+    pub runs_at_once: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn local_pool() -> String {
