@@ -75,6 +75,7 @@ pub(crate) fn view() -> RunView {
         pool: None,
         waits: None,
         tags: vec![],
+        slot: 1,
     };
     let hyperparameters = resolved.plan.live();
     RunView {
