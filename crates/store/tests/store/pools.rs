@@ -145,7 +145,8 @@ async fn a_local_worker_of_the_version_before_keeps_its_token() {
     sqlx::raw_sql(
         "DROP INDEX queued_for_pool; ALTER TABLE runs DROP COLUMN pool; ALTER TABLE runs DROP COLUMN waits; \
          DROP TABLE slot_tokens; ALTER TABLE runs DROP COLUMN slot; DROP TABLE workers; DROP TABLE join_tokens; DROP TABLE pools; \
-         DROP TABLE telemetry; DROP TABLE tags; DROP TABLE notes; DROP TABLE newest_metrics; DROP TABLE filters; DROP INDEX newest_runs; PRAGMA user_version = 1",
+         DROP TABLE telemetry; DROP TABLE tags; DROP TABLE notes; DROP TABLE newest_metrics; DROP TABLE filters; DROP INDEX newest_runs; \
+         PRAGMA user_version = 1",
     )
     .execute(&mut database)
     .await
