@@ -3,7 +3,8 @@
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
-use wire::access::{Me, Role};
+use wire::RunId;
+use wire::access::{Grants, Me, Role};
 
 use crate::net::api::{self, ApiFailure};
 
@@ -55,14 +56,23 @@ impl Session {
         });
     }
 
-    /// Whether this person can start runs and send commands.
-    pub(crate) fn can_steer(self) -> bool {
-        matches!(&*self.sign_in.read(), SignIn::In(me) if me.role.includes(Role::Steer))
+    fn grants(self, allows: impl FnOnce(&Grants) -> bool) -> bool {
+        matches!(&*self.sign_in.read(), SignIn::In(me) if allows(&me.grants))
     }
 
-    /// Whether this person can manage tokens and delete datasets.
+    /// Whether this person can start runs: in the lab or in at least one project.
+    pub(crate) fn can_steer(self) -> bool {
+        self.grants(|grants| grants.has_anywhere(Role::Steer))
+    }
+
+    /// Whether this person can steer a run of a project.
+    pub(crate) fn can_steer_run(self, run: &RunId, project: &str) -> bool {
+        self.grants(|grants| grants.on_run(run, project).is_some_and(|role| role.includes(Role::Steer)))
+    }
+
+    /// Whether this person can manage the lab: tokens, people, machines, and all datasets.
     pub(crate) fn is_admin(self) -> bool {
-        matches!(&*self.sign_in.read(), SignIn::In(me) if me.role.includes(Role::Admin))
+        self.grants(|grants| grants.has_lab(Role::Admin))
     }
 
     /// The account, once known.

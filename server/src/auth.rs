@@ -1,9 +1,16 @@
-//! Who sends a request, and whether their role allows it. Each route names the role that it needs as an extractor, so that a route without
-//! one is easy to see.
+//! Who sends a request, and whether what they reach allows it. Each route names what it needs as an extractor, so that a route without
+//! one is easy to see: [`Viewer`], [`Steerer`] and [`Admin`] need a role in the whole lab, those of [`run`] a role on the run in the path,
+//! those of [`project`] a role in the project in the path, and [`SignedIn`] only somebody who is signed in: such a route answers with
+//! what the sender may see.
 //!
+//! - [`spec`]: who may make a run of a spec; [`datasets`]: access to datasets;
 //! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens.
 
+pub mod datasets;
+pub mod project;
+pub mod run;
 pub mod session;
+pub mod spec;
 pub mod tokens;
 
 use axum::extract::FromRequestParts;
@@ -11,17 +18,23 @@ use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use store::Identity;
-use wire::access::Role;
+use wire::access::{Role, TokenKind};
 use wire::control::author::Author;
 
 use crate::error::ApiError;
 use crate::lab::Lab;
 
-/// Someone who may view: everyone who is signed in.
+/// Someone who is signed in, a guest with a share link included; no worker.
+pub struct SignedIn(pub Identity);
+/// Someone who may view the lab or at least one project. Guests with a link to single runs are none.
+pub struct Member(pub Identity);
+/// Someone who may steer in the lab or in at least one project.
+pub struct Contributor(pub Identity);
+/// Someone who may view the whole lab.
 pub struct Viewer(pub Identity);
-/// Someone who may start, steer and delete runs, and add datasets.
+/// Someone who may start, steer and delete runs, and add datasets, in the whole lab.
 pub struct Steerer(pub Identity);
-/// Someone who may also manage tokens and delete datasets.
+/// Someone who may also manage tokens, people and projects, and delete datasets.
 pub struct Admin(pub Identity);
 /// A worker process.
 pub struct Worker(pub Identity);
@@ -67,33 +80,56 @@ pub async fn identify(headers: &HeaderMap, lab: &Lab) -> Result<Identity, ApiErr
     lab.store().identify(&token).await?.ok_or_else(|| unauthorized("the token is unknown or has expired"))
 }
 
-async fn require(parts: &Parts, lab: &Lab, needed: Role) -> Result<Identity, ApiError> {
+/// The sender of a request, who is not a worker.
+async fn person(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
     let identity = identify(&parts.headers, lab).await?;
-    if identity.role.includes(needed) {
-        return Ok(identity);
-    }
-    let message =
-        format!("this needs the role {}, and {:?} has the role {}", needed.name(), identity.name, identity.role.name());
-    Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
-        .hint(format!("`kindling token --role {}` creates a token with that role", needed.name())))
+    if identity.role != Role::Worker { Ok(identity) } else { Err(forbidden(&identity, Role::View, None)) }
+}
+
+/// 403: the sender has no sufficient role; `place` is where it is needed, the lab by default.
+pub fn forbidden(identity: &Identity, needed: Role, place: Option<&str>) -> ApiError {
+    let Identity { name, role, kind, grants, .. } = identity;
+    let has = match (grants.lab, kind) {
+        (Some(role), _) => format!("has the role {}", role.name()),
+        (None, TokenKind::Guest) => "has a share link".to_owned(),
+        (None, _) if *role == Role::Worker => "has the role worker".to_owned(),
+        (None, _) => "has none there".to_owned(),
+    };
+    let place = place.map(|place| format!(" in {place}")).unwrap_or_default();
+    let message = format!("this needs the role {}{place}, and {name:?} {has}", needed.name());
+    ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
+        .hint(format!("`kindling token --role {}` creates a token with that role", needed.name()))
 }
 
 macro_rules! extractor {
-    ($name:ident, $role:expr) => {
+    ($name:ident, $role:expr, $allows:expr) => {
         impl FromRequestParts<Lab> for $name {
             type Rejection = ApiError;
 
             async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
-                require(parts, lab, $role).await.map(Self)
+                let identity = person(parts, lab).await?;
+                let allows: fn(&Identity) -> bool = $allows;
+                if allows(&identity) { Ok(Self(identity)) } else { Err(forbidden(&identity, $role, None)) }
             }
         }
     };
 }
 
-extractor!(Viewer, Role::View);
-extractor!(Steerer, Role::Steer);
-extractor!(Admin, Role::Admin);
-extractor!(Worker, Role::Worker);
+extractor!(SignedIn, Role::View, |_| true);
+extractor!(Member, Role::View, |identity| identity.grants.has_anywhere(Role::View));
+extractor!(Contributor, Role::Steer, |identity| identity.grants.has_anywhere(Role::Steer));
+extractor!(Viewer, Role::View, |identity| identity.grants.has_lab(Role::View));
+extractor!(Steerer, Role::Steer, |identity| identity.grants.has_lab(Role::Steer));
+extractor!(Admin, Role::Admin, |identity| identity.grants.has_lab(Role::Admin));
+
+impl FromRequestParts<Lab> for Worker {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
+        let identity = identify(&parts.headers, lab).await?;
+        if identity.role == Role::Worker { Ok(Self(identity)) } else { Err(forbidden(&identity, Role::Worker, None)) }
+    }
+}
 
 impl FromRequestParts<Lab> for Joiner {
     type Rejection = ApiError;

@@ -150,6 +150,9 @@ impl From<StoreError> for ApiError {
             StoreError::NotQueued { .. } => Self::conflict("not_queued", message),
             StoreError::CheckpointNeeded { .. } => Self::conflict("checkpoint_needed", message),
             StoreError::RunFolderMissing { .. } => Self::new(StatusCode::GONE, "run_folder_missing", message),
+            StoreError::UnknownProject { .. } => {
+                Self::not_found(message).hint("GET /api/v1/projects lists the projects that you may see")
+            }
             StoreError::UnknownPool { .. } => Self::not_found(message).hint("GET /api/v1/pools lists the pools"),
             StoreError::PoolExists { .. } => Self::conflict("pool_exists", message).field("name"),
             StoreError::PoolInUse { .. } => Self::conflict("pool_in_use", message)

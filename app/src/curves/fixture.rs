@@ -33,6 +33,7 @@ pub(crate) fn view() -> RunView {
             sample: vec![],
         }],
         import: None,
+        project: None,
     };
     let device = DeviceInfo {
         id: "cpu".parse().unwrap(),
@@ -76,6 +77,7 @@ pub(crate) fn view() -> RunView {
         waits: None,
         tags: vec![],
         slot: 1,
+        project: wire::access::project::default_project(),
     };
     let hyperparameters = resolved.plan.live();
     RunView {

@@ -54,10 +54,9 @@ fn Account() -> impl IntoView {
                 <p>
                     "Signed in as "
                     <strong>{isolated(&me.name)}</strong>
-                    ", role "
-                    <strong>{me.role.name()}</strong>
+                    {me.grants.lab.map(|role| view! { ", role " <strong>{role.name()}</strong> })}
                     ". "
-                    {permissions(me.role)}
+                    {me.grants.lab.map(permissions)}
                 </p>
             })}
             <p class="small dim">"The journal of a run shows others this name as the author of your commands, and shows you “you”."</p>

@@ -1,6 +1,7 @@
 //! The only module that contains SQL: SQLite in WAL mode, one writer, a few readers. Replacing SQLite would change only this module
 //! and its children. The children contain queries only, no logic.
 
+pub(crate) mod access;
 pub(crate) mod checkpoints;
 pub(crate) mod join_tokens;
 pub(crate) mod journal;
@@ -27,11 +28,12 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
     include_str!("../migrations/tags.sql"),
+    include_str!("../migrations/people.sql"),
     include_str!("../migrations/slots.sql"),
 ];
 

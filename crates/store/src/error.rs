@@ -186,6 +186,12 @@ pub enum StoreError {
         /// Longest allowed, bytes.
         most: usize,
     },
+    /// No project has this name.
+    #[error("unknown project {project:?}")]
+    UnknownProject {
+        /// The name.
+        project: String,
+    },
     /// No pool has this name.
     #[error("unknown pool {pool}")]
     UnknownPool { pool: String },

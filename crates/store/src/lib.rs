@@ -17,6 +17,7 @@
 //! - `series` the time series on disk: a pyramid of buckets for each, read at any zoom; `curves` queries of them;
 //! - `database` the only module that contains SQL.
 
+mod access;
 mod backup;
 mod checkpoint_folders;
 mod checkpoints;
@@ -53,10 +54,11 @@ mod tokens;
 mod uploads;
 mod workers;
 
+pub use access::Identity;
 pub use backup::{Backup, BackupFile};
 pub use database::pools::PoolRecord;
 pub use database::queue::WaitingRun;
-pub use database::tokens::{Identity, TokenInfo};
+pub use database::tokens::TokenInfo;
 pub use database::workers::WorkerRecord;
 pub use error::{JoinRefusal, StoreError};
 pub use format::FORMAT;

@@ -1,6 +1,7 @@
 //! The description of a run to create.
 
 use serde::{Deserialize, Serialize};
+use wire::access::project::DEFAULT_PROJECT;
 use wire::device::DeviceKind;
 use wire::run::References;
 use wire::run::plan::Estimate;
@@ -40,6 +41,11 @@ impl NewRun {
             .into_iter()
             .find(|(_, kind)| *kind == word.as_str())
             .map(|(kind, _)| kind)
+    }
+
+    /// The project that it belongs to.
+    pub(crate) fn project(&self) -> &str {
+        self.spec.project.as_deref().unwrap_or(DEFAULT_PROJECT)
     }
 
     /// A report in the name of the run's author, at the time of the request.

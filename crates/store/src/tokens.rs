@@ -2,8 +2,9 @@
 
 use wire::access::{Role, TokenKind};
 
+use crate::access::{Identity, identity_of};
 use crate::clock::now_ms;
-use crate::database::tokens::{Identity, TokenInfo};
+use crate::database::tokens::TokenInfo;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::store::Store;
@@ -42,27 +43,45 @@ impl Store {
         let mut transaction = self.database().write().await?;
         let now_ms = now_ms();
         database::tokens::sweep(&mut transaction, now_ms).await?;
-        let Some(Identity { name, role, .. }) =
-            database::tokens::consume(&mut transaction, &hash(text), now_ms).await?
-        else {
+        let Some(consumed) = database::tokens::consume(&mut transaction, &hash(text), now_ms).await? else {
             return Ok(None);
         };
-        let (session, _) = insert(&mut transaction, &name, role, TokenKind::Session, Some(now_ms + SESSION_MS)).await?;
-        let identity = database::tokens::find(&mut transaction, &hash(&session), now_ms).await?;
+        let expires_ms = Some(now_ms + SESSION_MS);
+        let (session, _) =
+            insert(&mut transaction, &consumed.name, consumed.role, TokenKind::Session, expires_ms).await?;
+        let found = database::tokens::find(&mut transaction, &hash(&session), now_ms).await?;
+        let identity = match found {
+            Some(token) => identity_of(&mut transaction, token, now_ms).await?,
+            None => None,
+        };
         commit(transaction).await?;
         Ok(identity.map(|identity| (session, identity)))
     }
 
-    /// The owner of a token; `None` for an unknown, an expired, and a sign-in token.
+    /// The sender that a token stands for; `None` for an unknown, an expired, and a sign-in token.
     pub async fn identify(&self, text: &str) -> Result<Option<Identity>, StoreError> {
-        let found = database::tokens::find(&mut *self.database().read().await?, &hash(text), now_ms()).await?;
-        Ok(found.filter(|identity| identity.kind != TokenKind::SignIn))
+        Ok(self.owner(text).await?.filter(|identity| identity.kind != TokenKind::SignIn))
     }
 
     /// Whom a sign-in token would sign in. It stays unused.
     pub async fn sign_in_owner(&self, text: &str) -> Result<Option<Identity>, StoreError> {
-        let found = database::tokens::find(&mut *self.database().read().await?, &hash(text), now_ms()).await?;
-        Ok(found.filter(|identity| identity.kind == TokenKind::SignIn))
+        Ok(self.owner(text).await?.filter(|identity| identity.kind == TokenKind::SignIn))
+    }
+
+    async fn owner(&self, text: &str) -> Result<Option<Identity>, StoreError> {
+        let mut connection = self.database().read().await?;
+        let now_ms = now_ms();
+        match database::tokens::find(&mut connection, &hash(text), now_ms).await? {
+            Some(token) => identity_of(&mut connection, token, now_ms).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Notes the last use of a token: when, from which address, by which program.
+    pub async fn note_use(&self, token_id: i64, address: &str, agent: &str) -> Result<(), StoreError> {
+        let mut transaction = self.database().write().await?;
+        database::tokens::set_used(&mut transaction, token_id, now_ms(), address, agent).await?;
+        commit(transaction).await
     }
 
     /// All tokens that have not expired.
@@ -94,7 +113,19 @@ pub(crate) async fn insert(
     expires_ms: Option<i64>,
 ) -> Result<(String, TokenInfo), StoreError> {
     let text = random_text()?;
-    let mut info = TokenInfo { id: 0, name: name.to_owned(), role, kind, created_ms: now_ms(), expires_ms };
+    let mut info = TokenInfo {
+        id: 0,
+        name: name.to_owned(),
+        role,
+        kind,
+        created_ms: now_ms(),
+        expires_ms,
+        person: None,
+        projects: None,
+        used_ms: None,
+        address: None,
+        agent: None,
+    };
     info.id = database::tokens::insert(connection, &info, &hash(&text)).await?;
     Ok((text, info))
 }

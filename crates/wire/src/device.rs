@@ -55,8 +55,11 @@ pub struct DeviceView {
     pub host: String,
     /// Whether its worker is connected.
     pub is_connected: bool,
-    /// The run that it trains; the first of several.
+    /// The run that it trains, the first of several; `None` for one that the asker may not see.
     pub run: Option<RunId>,
+    /// Whether it trains a run that the asker may not see.
+    #[serde(default)]
+    pub is_taken: bool,
     /// Load in its last heartbeat.
     pub load: DeviceLoad,
     /// Time of its last heartbeat, ms since 1970.
@@ -70,7 +73,7 @@ pub struct DeviceView {
     /// Whether its worker takes no new run.
     #[serde(default)]
     pub is_draining: bool,
-    /// All runs that it trains, each by a worker process of its own.
+    /// All runs that it trains and the asker may see, each by a worker process of its own.
     #[serde(default)]
     pub runs: Vec<RunId>,
     /// Runs that it trains at once, at most: the setting of its pool.

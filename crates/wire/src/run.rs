@@ -76,6 +76,9 @@ pub struct RunChange {
     /// Tags, which replace the present ones: at most 20, each of 1 to 40 characters without spaces and commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
+    /// The project that it moves to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,6 +140,9 @@ pub struct RunSummary {
     /// Tags, in order.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// Its project.
+    #[serde(default = "crate::access::project::default_project")]
+    pub project: String,
     /// Which worker process of its device trains it or trained it last, from 1; above 1 only where a pool trains several runs on one device at
     /// once.
     #[serde(default = "first_slot")]

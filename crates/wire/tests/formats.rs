@@ -62,6 +62,7 @@ fn lab() -> (Vec<CorpusInfo>, Vec<DeviceInfo>) {
         created_ms: 0,
         datasets: vec![],
         import: None,
+        project: None,
     };
     (vec![corpus], vec![device()])
 }

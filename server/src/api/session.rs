@@ -16,7 +16,7 @@ use super::notice::Notice;
 use super::page;
 use super::reached::Reached;
 use crate::auth::session::{SESSION_SECS, cookie, me, owner, redeem};
-use crate::auth::{Viewer, identify};
+use crate::auth::{SignedIn, identify};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::hosts::is_loopback;
@@ -42,7 +42,7 @@ pub struct SignInLink {
 pub async fn sign_in_info(State(lab): State<Lab>, Extension(reached): Extension<Reached>) -> Json<SignInInfo> {
     let data = &lab.settings.data;
     let path = || std::path::absolute(data).unwrap_or_else(|_| data.clone()).display().to_string();
-    Json(SignInInfo { data_folder: is_loopback(&reached.host).then(path) })
+    Json(SignInInfo { data_folder: is_loopback(&reached.host).then(path), has_passwords: false, provider: None })
 }
 
 /// Signs in with a one-time token. The response sets a cookie.
@@ -56,18 +56,18 @@ pub async fn sign_in(
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the sign-in token is invalid, expired or already used")
             .hint("`kindling token --sign-in` prints a new sign-in link")
     })?;
-    Ok(([(SET_COOKIE, session_cookie(&lab, &reached, &session))], Json(me(identity))).into_response())
+    Ok(([(SET_COOKIE, session_cookie(&lab, &reached, &session))], Json(me(&lab, identity).await?)).into_response())
 }
 
 /// Signs out: ends the session of this browser. An API token has no session and stays valid.
 #[utoipa::path(delete, path = "/session", tag = "access", responses((status = 204),
     (status = 409, description = "The request has an API token, which has no session.", body = ApiErrorBody)))]
 pub async fn sign_out(
-    Viewer(identity): Viewer,
+    SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
     Extension(reached): Extension<Reached>,
 ) -> Result<Response, ApiError> {
-    if identity.kind != TokenKind::Session {
+    if !matches!(identity.kind, TokenKind::Session | TokenKind::Guest) {
         return Err(ApiError::conflict("no_session", "the request was made with an API token, which has no session")
             .hint(format!("DELETE /api/v1/tokens/{} revokes the token", identity.token_id)));
     }
@@ -77,8 +77,8 @@ pub async fn sign_out(
 
 /// Returns who is signed in.
 #[utoipa::path(get, path = "/me", tag = "access", responses((status = 200, body = Me), (status = 401, body = ApiErrorBody)))]
-pub async fn get_me(Viewer(identity): Viewer) -> Json<Me> {
-    Json(me(identity))
+pub async fn get_me(SignedIn(identity): SignedIn, State(lab): State<Lab>) -> Result<Json<Me>, ApiError> {
+    me(&lab, identity).await.map(Json)
 }
 
 /// Shows a sign-in link: a button that uses it. A GET changes nothing, because chat programs and mail filters open links.

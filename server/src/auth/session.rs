@@ -26,9 +26,15 @@ pub async fn owner(lab: &Lab, token: &str) -> Result<Option<Identity>, ApiError>
     Ok(lab.store().sign_in_owner(token.trim()).await?)
 }
 
-/// The account of an identity.
-pub fn me(identity: Identity) -> Me {
-    Me { name: identity.name, role: identity.role }
+/// Who an identity is, for the page.
+///
+/// # Errors
+/// An error of the store.
+pub async fn me(lab: &Lab, identity: Identity) -> Result<Me, ApiError> {
+    let Identity { name, kind, person, grants, .. } = identity;
+    // Someone who reaches only projects or runs meets them anyway.
+    let is_shared = grants.lab.is_none() || person.is_some() || lab.store().is_shared().await?;
+    Ok(Me { name, grants, kind, person, is_shared })
 }
 
 /// The cookie of this lab, for the path under which browsers reach it. Scripts cannot read it, and browsers do not send it with requests from

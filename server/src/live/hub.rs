@@ -295,6 +295,7 @@ pub(crate) mod tests {
             waits: None,
             tags: vec![],
             slot: 1,
+            project: wire::access::project::default_project(),
         }
     }
 

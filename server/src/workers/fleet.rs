@@ -150,6 +150,7 @@ impl Fleet {
             log.continue_from(&before.log);
         }
         let view = DeviceView {
+            is_taken: false,
             info: DeviceInfo { id: slot.device.clone(), ..device },
             worker,
             host,

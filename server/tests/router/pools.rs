@@ -284,7 +284,9 @@ async fn a_device_trains_several_runs_at_once_while_they_fit_in_its_memory() {
     );
     waits(&third, &sentence).await;
     let fourth = start().await;
-    waits(&fourth, "Second in the queue of pool gpu-lab; 1 run starts before it.").await;
+    let path_of_fourth = format!("/api/v1/runs/{fourth}");
+    let begins = "Second in the queue of pool gpu-lab; waits for the run ";
+    served.wait_until(&path_of_fourth, |view| view["summary"]["waits"].to_string().contains(begins)).await;
     workers[0].report(&runs[0], Event::Finished, Some(RunState::Finished), 0).await;
     assert_eq!(workers[0].assigned().await, third, "the first in the queue, on the first process that is free");
     waits(&fourth, &sentence).await;

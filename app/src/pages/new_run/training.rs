@@ -129,7 +129,8 @@ fn DeviceChoice() -> impl IntoView {
         devices
             .iter()
             .map(|device| {
-                let is_busy = device.runs.len() >= device.runs_at_once as usize;
+                let unseen = usize::from(device.is_taken);
+                let is_busy = device.runs.len() + unseen >= device.runs_at_once as usize;
                 (device.info.clone(), device.is_connected, is_busy)
             })
             .collect::<Vec<_>>()

@@ -63,6 +63,7 @@ impl Draft {
                 .map_or(0, |since| since.as_millis() as i64),
             datasets: vec![],
             import: None,
+            project: None,
         };
         Ok(Self {
             corpora: corpora.to_owned(),

@@ -2,11 +2,13 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
+use wire::access::Visible;
 use wire::run::plan::Estimate;
 use wire::run::{Parentage, References};
 use wire::{RunId, RunPlan, RunSpec, RunState, RunSummary, Slot};
 
 use super::json::{from_json, from_word, to_json, to_word};
+use super::run_table::seen;
 use crate::error::StoreError;
 use crate::new_run::NewRun;
 use crate::status::{Progress, RunStatus};
@@ -25,7 +27,7 @@ macro_rules! summaries {
     ($rest:literal) => {
         concat!(
             "SELECT id, name, preset, corpus, device, parameters, steps, created_ms, state, message, started_ms, ended_ms, progress, \
-             is_archived, deleted_ms, priority, restarts, slot, parent, parent_checkpoint, control_of, \
+             is_archived, deleted_ms, priority, restarts, slot, parent, parent_checkpoint, control_of, project, \
              (SELECT json_group_array(tag) FROM tags WHERE tags.run = runs.id) AS tags, \
              CASE WHEN state = 'queued' THEN pool END AS queue_pool, CASE WHEN state = 'queued' THEN waits END AS waits, \
              CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN ",
@@ -54,8 +56,8 @@ pub(crate) async fn insert(
     let origin = run.plan.origin.as_ref().map(|origin| &origin.from);
     let done = sqlx::query(
         "INSERT INTO runs (id, name, preset, corpus, device, device_name, parameters, steps, created_ms, spec, plan, estimate, \
-         reference_losses, state, progress, priority, any_of, pool, parent, parent_checkpoint, control_of, queue_order) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, \
+         reference_losses, state, progress, priority, any_of, pool, parent, parent_checkpoint, control_of, project, queue_order) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, \
          (SELECT COALESCE(MAX(queue_order), 0) + 1 FROM runs)) \
          ON CONFLICT (id) DO NOTHING",
     )
@@ -79,6 +81,7 @@ pub(crate) async fn insert(
     .bind(origin.map(|from| from.run.as_str()))
     .bind(origin.map(|from| from.checkpoint.to_string()))
     .bind(run.spec.parent.as_ref().and_then(|parent| parent.control_of).map(|number| number as i64))
+    .bind(run.project())
     .execute(connection)
     .await?;
     Ok(done.rows_affected() == 1)
@@ -105,13 +108,23 @@ pub(crate) async fn of(connection: &mut SqliteConnection, ids: &[RunId]) -> Resu
     rows.iter().map(summary_of).collect()
 }
 
-/// Summaries of the runs that are queued or loaded by a worker, and of the newest `newest` others, newest first.
-pub(crate) async fn current(connection: &mut SqliteConnection, newest: u32) -> Result<Vec<RunSummary>, StoreError> {
+/// Of the runs that may be seen, summaries of those that are queued or loaded by a worker, and of the newest `newest` others, newest first.
+pub(crate) async fn current(
+    connection: &mut SqliteConnection,
+    newest: u32,
+    visible: &Visible,
+) -> Result<Vec<RunSummary>, StoreError> {
+    let (projects, runs) = seen(visible)?;
     let rows = sqlx::query(summaries!(
-        "WHERE (state IN ('queued', 'starting', 'running', 'paused') AND deleted_ms IS NULL) \
-         OR rowid IN (SELECT rowid FROM runs ORDER BY created_ms DESC, rowid DESC LIMIT ?) ORDER BY created_ms DESC, rowid DESC"
+        "WHERE (?2 IS NULL OR project IN (SELECT value FROM json_each(?2)) OR id IN (SELECT value FROM json_each(?3))) \
+         AND ((state IN ('queued', 'starting', 'running', 'paused') AND deleted_ms IS NULL) \
+         OR rowid IN (SELECT rowid FROM runs WHERE ?2 IS NULL OR project IN (SELECT value FROM json_each(?2)) \
+         OR id IN (SELECT value FROM json_each(?3)) ORDER BY created_ms DESC, rowid DESC LIMIT ?1)) \
+         ORDER BY created_ms DESC, rowid DESC"
     ))
     .bind(newest)
+    .bind(projects)
+    .bind(runs)
     .fetch_all(connection)
     .await?;
     rows.iter().map(summary_of).collect()
@@ -160,6 +173,7 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         waits: row.try_get("waits")?,
         tags: from_json("the tags of a run", row.try_get("tags")?)?,
         slot: row.try_get("slot")?,
+        project: row.try_get("project")?,
         id,
     })
 }
@@ -263,6 +277,16 @@ pub(crate) async fn rename(connection: &mut SqliteConnection, run: &RunId, name:
     let done =
         sqlx::query("UPDATE runs SET name = ? WHERE id = ?").bind(name).bind(run.as_str()).execute(connection).await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Moves a run to a project. Returns whether it exists.
+pub(crate) async fn set_project(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    project: &str,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE runs SET project = ? WHERE id = ?";
+    Ok(sqlx::query(sql).bind(project).bind(run.as_str()).execute(connection).await?.rows_affected() == 1)
 }
 
 /// Sets whether a run is archived. Returns whether the run exists.

@@ -1,30 +1,33 @@
 //! SQL of tokens: tokens are looked up by hash.
 
-use serde::{Deserialize, Serialize};
-use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, SqliteConnection};
 use wire::access::{Role, TokenKind};
 
-use super::json::{from_word, to_word};
+use super::json::{from_json, from_word, to_json, to_word};
 use crate::error::StoreError;
 
-/// The owner of a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// Id of the token, to revoke it.
-    pub token_id: i64,
-    /// Name of the owner, the author of their commands.
-    pub name: String,
-    /// Role of the token.
-    pub role: Role,
-    /// Purpose of the token.
-    pub kind: TokenKind,
+/// A token as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenRow {
+    pub(crate) id: i64,
+    /// Name of the owner.
+    pub(crate) name: String,
+    /// The most that its owner may do with it.
+    pub(crate) role: Role,
+    pub(crate) kind: TokenKind,
+    pub(crate) expires_ms: Option<i64>,
+    /// The person to whom it belongs.
+    pub(crate) person: Option<i64>,
+    /// The projects to which it is limited.
+    pub(crate) projects: Option<Vec<String>>,
 }
 
 /// A token in a list, without its text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenInfo {
     pub id: i64,
-    /// Name of its owner.
+    /// Name of its owner; for a person's token of a program, what it is for.
     pub name: String,
     pub role: Role,
     /// Purpose.
@@ -33,6 +36,16 @@ pub struct TokenInfo {
     pub created_ms: i64,
     /// Expiry, ms since 1970; `None` for never.
     pub expires_ms: Option<i64>,
+    /// The person to whom it belongs; `None` for one that belongs to the lab.
+    pub person: Option<i64>,
+    /// The projects to which it is limited; `None` for all that its owner reaches.
+    pub projects: Option<Vec<String>>,
+    /// Time of its last request, ms since 1970.
+    pub used_ms: Option<i64>,
+    /// Address from which it was last used.
+    pub address: Option<String>,
+    /// What the browser or program of its last request calls itself.
+    pub agent: Option<String>,
 }
 
 /// Stores a token by its hash and returns its id.
@@ -42,63 +55,113 @@ pub(crate) async fn insert(
     hash: &[u8],
 ) -> Result<i64, StoreError> {
     let done =
-        sqlx::query("INSERT INTO tokens (name, role, kind, hash, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)")
+        sqlx::query("INSERT INTO tokens (name, role, kind, hash, created_ms, expires_ms, person, projects) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
             .bind(&token.name)
             .bind(to_word(&token.role)?)
             .bind(to_word(&token.kind)?)
             .bind(hash)
             .bind(token.created_ms)
             .bind(token.expires_ms)
+            .bind(token.person)
+            .bind(token.projects.as_ref().map(to_json).transpose()?)
             .execute(connection)
             .await?;
     Ok(done.last_insert_rowid())
 }
 
-/// Deletes a sign-in token and returns its owner. It is one statement, so that one of two concurrent calls succeeds.
+/// Deletes a sign-in token and returns it. It is one statement, so that one of two concurrent calls succeeds.
 pub(crate) async fn consume(
     connection: &mut SqliteConnection,
     hash: &[u8],
     now_ms: i64,
-) -> Result<Option<Identity>, StoreError> {
+) -> Result<Option<TokenRow>, StoreError> {
     let sql = "DELETE FROM tokens WHERE hash = ? AND kind = 'sign_in' AND (expires_ms IS NULL OR expires_ms > ?) \
-               RETURNING id, name, role, kind";
-    let found: Option<IdentityRow> = sqlx::query_as(sql).bind(hash).bind(now_ms).fetch_optional(connection).await?;
-    found.map(identity).transpose()
+               RETURNING id, name, role, kind, expires_ms, person, projects";
+    let row = sqlx::query(sql).bind(hash).bind(now_ms).fetch_optional(connection).await?;
+    row.as_ref().map(token_of).transpose()
 }
 
-/// The owner of a token of any kind that has not expired.
+/// A token of any kind that has not expired, by the hash of its text.
 pub(crate) async fn find(
     connection: &mut SqliteConnection,
     hash: &[u8],
     now_ms: i64,
-) -> Result<Option<Identity>, StoreError> {
-    let sql = "SELECT id, name, role, kind FROM tokens WHERE hash = ? AND (expires_ms IS NULL OR expires_ms > ?)";
-    let found: Option<IdentityRow> = sqlx::query_as(sql).bind(hash).bind(now_ms).fetch_optional(connection).await?;
-    found.map(identity).transpose()
+) -> Result<Option<TokenRow>, StoreError> {
+    let sql = "SELECT id, name, role, kind, expires_ms, person, projects FROM tokens \
+               WHERE hash = ? AND (expires_ms IS NULL OR expires_ms > ?)";
+    let row = sqlx::query(sql).bind(hash).bind(now_ms).fetch_optional(connection).await?;
+    row.as_ref().map(token_of).transpose()
 }
 
-/// Id, name, role and kind of a token.
-type IdentityRow = (i64, String, String, String);
+/// A token that has not expired, by its id.
+pub(crate) async fn get(
+    connection: &mut SqliteConnection,
+    id: i64,
+    now_ms: i64,
+) -> Result<Option<TokenRow>, StoreError> {
+    let sql = "SELECT id, name, role, kind, expires_ms, person, projects FROM tokens \
+               WHERE id = ? AND (expires_ms IS NULL OR expires_ms > ?)";
+    let row = sqlx::query(sql).bind(id).bind(now_ms).fetch_optional(connection).await?;
+    row.as_ref().map(token_of).transpose()
+}
 
-fn identity((token_id, name, role, kind): IdentityRow) -> Result<Identity, StoreError> {
-    Ok(Identity {
-        token_id,
-        name,
-        role: from_word("a token's role", &role)?,
-        kind: from_word("a token's kind", &kind)?,
+fn token_of(row: &SqliteRow) -> Result<TokenRow, StoreError> {
+    Ok(TokenRow {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        role: from_word("a token's role", row.try_get("role")?)?,
+        kind: from_word("a token's kind", row.try_get("kind")?)?,
+        expires_ms: row.try_get("expires_ms")?,
+        person: row.try_get("person")?,
+        projects: projects_of(row)?,
     })
+}
+
+fn projects_of(row: &SqliteRow) -> Result<Option<Vec<String>>, StoreError> {
+    let text: Option<String> = row.try_get("projects")?;
+    text.map(|text| from_json("a token's projects", &text)).transpose()
 }
 
 /// All tokens that have not expired, oldest first.
 pub(crate) async fn list(connection: &mut SqliteConnection, now_ms: i64) -> Result<Vec<TokenInfo>, StoreError> {
-    type Row = (i64, String, String, String, i64, Option<i64>);
-    let sql = "SELECT id, name, role, kind, created_ms, expires_ms FROM tokens WHERE expires_ms IS NULL OR expires_ms > ? ORDER BY id";
-    let rows: Vec<Row> = sqlx::query_as(sql).bind(now_ms).fetch_all(connection).await?;
-    let info = |(id, name, role, kind, created_ms, expires_ms): Row| {
-        let kind: TokenKind = from_word("a token's kind", &kind)?;
-        Ok(TokenInfo { id, name, role: from_word("a token's role", &role)?, kind, created_ms, expires_ms })
-    };
-    rows.into_iter().map(info).collect()
+    let sql = "SELECT id, name, role, kind, created_ms, expires_ms, person, projects, used_ms, address, agent FROM tokens \
+               WHERE expires_ms IS NULL OR expires_ms > ? ORDER BY id";
+    let rows = sqlx::query(sql).bind(now_ms).fetch_all(connection).await?;
+    rows.iter().map(info_of).collect()
+}
+
+fn info_of(row: &SqliteRow) -> Result<TokenInfo, StoreError> {
+    Ok(TokenInfo {
+        id: row.try_get("id")?,
+        name: row.try_get("name")?,
+        role: from_word("a token's role", row.try_get("role")?)?,
+        kind: from_word("a token's kind", row.try_get("kind")?)?,
+        created_ms: row.try_get("created_ms")?,
+        expires_ms: row.try_get("expires_ms")?,
+        person: row.try_get("person")?,
+        projects: projects_of(row)?,
+        used_ms: row.try_get("used_ms")?,
+        address: row.try_get("address")?,
+        agent: row.try_get("agent")?,
+    })
+}
+
+/// Notes the last use of a token.
+pub(crate) async fn set_used(
+    connection: &mut SqliteConnection,
+    id: i64,
+    used_ms: i64,
+    address: &str,
+    agent: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE tokens SET used_ms = ?, address = ?, agent = ? WHERE id = ?")
+        .bind(used_ms)
+        .bind(address)
+        .bind(agent)
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Deletes a token. Returns whether it existed.

@@ -70,6 +70,9 @@ pub struct CorpusInfo {
     /// What its import read and skipped; imported datasets only.
     #[serde(default)]
     pub import: Option<ImportReport>,
+    /// The project that alone may use it; `None` for all. Lists fill it in.
+    #[serde(default)]
+    pub project: Option<String>,
 }
 
 /// A tokenized dataset.
@@ -129,6 +132,9 @@ pub struct Job {
     /// The dataset that it makes or reads; `None` for a model.
     #[serde(default)]
     pub corpus: Option<CorpusId>,
+    /// The project that it works for; `None` for all.
+    #[serde(default)]
+    pub project: Option<String>,
     /// The run that came of the import of a model, once it is done.
     #[serde(default)]
     pub run: Option<RunId>,

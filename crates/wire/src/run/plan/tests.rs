@@ -19,6 +19,7 @@ pub(crate) fn lab() -> (Vec<CorpusInfo>, Vec<DeviceInfo>) {
         created_ms: 0,
         datasets: vec![],
         import: None,
+        project: None,
     };
     let cpu = DeviceInfo {
         id: "cpu".parse().unwrap(),
