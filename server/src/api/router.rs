@@ -103,7 +103,7 @@ fn access_routes() -> OpenApiRouter<Lab> {
 fn fleet_routes() -> OpenApiRouter<Lab> {
     OpenApiRouter::new()
         .routes(routes!(pools::list_pools, pools::create_pool))
-        .routes(routes!(pools::delete_pool))
+        .routes(routes!(pools::change_pool, pools::delete_pool))
         .routes(routes!(pools::list_join_tokens, pools::create_join_token))
         .routes(routes!(pools::revoke_join_token))
         .routes(routes!(pools::join))
@@ -177,6 +177,7 @@ fn upload_routes() -> OpenApiRouter<Lab> {
 /// Files of workers of other machines.
 fn transfer_routes() -> OpenApiRouter<Lab> {
     OpenApiRouter::new()
+        .routes(routes!(transfer::get_pool))
         .routes(routes!(transfer::list_dataset_files))
         .routes(routes!(transfer::get_dataset_file))
         .routes(routes!(transfer::compare_saved))
