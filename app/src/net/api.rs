@@ -3,7 +3,7 @@
 //!
 //! Here are the session, the lab and its runs. The table of runs is in [`runs`]. Metrics are in [`series`], datasets in [`datasets`] and [`uploads`],
 //! completions in [`completion`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
-//! tokens in [`access`], device checks in [`checks`], exports and imports in [`export`], devices and workers in
+//! tokens in [`access`], share links in [`links`], device checks in [`checks`], exports and imports in [`export`], devices and workers in
 //! [`fleet`]. All of them send through `request`.
 
 pub(crate) mod access;
@@ -16,6 +16,7 @@ mod failure;
 pub(crate) mod fleet;
 pub(crate) mod hub;
 pub(crate) mod inspections;
+pub(crate) mod links;
 pub(crate) mod polling;
 mod request;
 pub(crate) mod runs;

@@ -1,8 +1,9 @@
-//! The Settings page: the account, the theme, access tokens ([`tokens`]), device checks ([`checks`]), the disk ([`disk`]), and the addresses
+//! The Settings page: the account, the theme, access tokens ([`tokens`]), share links ([`links`]), device checks ([`checks`]), the disk ([`disk`]), and the addresses
 //! for programs.
 
 mod checks;
 mod disk;
+mod links;
 mod tokens;
 
 use leptos::prelude::*;
@@ -17,6 +18,7 @@ use crate::session::{Session, SignIn};
 use crate::theme::{Choice, Theme};
 use checks::DeviceChecks;
 use disk::Disk;
+use links::ShareLinks;
 use tokens::Tokens;
 
 #[component]
@@ -29,6 +31,7 @@ pub(crate) fn SettingsPage() -> impl IntoView {
             <Account />
             <ThemeChoice />
             {move || if is_admin.get() { view! { <Tokens /> }.into_any() } else { view! { <AccessNote /> }.into_any() }}
+            <ShareLinks />
             <DeviceChecks />
             <Disk />
             <Programs />
