@@ -26,6 +26,7 @@ use crate::data::disk_use::DiskUses;
 use crate::data::{Data, disk};
 use crate::live::page_socket::PageContext;
 use crate::live::polling::Polls;
+use crate::live::presenting::Presentations;
 use crate::live::{Feed, LabStates};
 use crate::workers::Workers;
 use hosts::Hosts;
@@ -51,6 +52,8 @@ pub struct LabParts {
     pub states: Arc<LabStates>,
     /// Pages that cannot open a WebSocket.
     pub polls: Polls,
+    /// Pages that others follow.
+    pub presentations: Presentations,
     /// Processes with a model in memory.
     pub slots: InferenceSlots,
     /// Names that the server answers to.
@@ -81,6 +84,7 @@ impl Lab {
             disk_uses: DiskUses::default(),
             states: Arc::new(states),
             polls: Polls::default(),
+            presentations: Presentations::default(),
             slots: InferenceSlots::default(),
             hosts: Hosts::new(settings.listen.ip(), settings.host_names()),
             fingerprint,
@@ -97,6 +101,16 @@ impl Lab {
 impl LabParts {
     pub fn store(&self) -> &Store {
         &self.feed.store
+    }
+
+    /// Revokes a share link and ends what the sockets of its guests see; false if the link does not exist.
+    ///
+    /// # Errors
+    /// The errors of the store.
+    pub async fn revoke_link(&self, id: i64) -> Result<bool, StoreError> {
+        let existed = self.store().revoke_link(id).await?;
+        self.revoked.send_replace(());
+        Ok(existed)
     }
 
     /// Revokes a token and disconnects the pages that use it; false if the token does not exist.
@@ -136,6 +150,7 @@ impl LabParts {
             feed: self.feed.clone(),
             subscriptions: self.workers.subscriptions.clone(),
             lab: self.states.clone(),
+            presentations: self.presentations.clone(),
             revoked: self.revoked.subscribe(),
         }
     }

@@ -9,7 +9,7 @@
 //! - [`spec`] the parts of a chart, [`curve`] its curves, [`layout`] the geometry, which also converts pixels to values;
 //! - [`cluster`] markers that are drawn as one;
 //! - [`chart()`] draws a chart: `frame` axes, markers and legend, `line` curves, `area` stacked curves;
-//! - [`ramp`] colour maps, [`heat`] heat maps;
+//! - [`ramp`] colour maps, [`heat`] heat maps, [`inspection`] inspections as images;
 //! - [`summary`] the same chart in words and as a table;
 //! - [`svg()`], [`png`] (feature `png`, for programs with a disk: it uses the system's fonts), [`sparkline()`].
 
@@ -22,6 +22,7 @@ pub mod curve;
 pub mod error;
 mod frame;
 pub mod heat;
+pub mod inspection;
 pub mod layout;
 mod line;
 pub mod number;

@@ -6,6 +6,7 @@ pub(crate) mod checkpoints;
 pub(crate) mod join_tokens;
 pub(crate) mod journal;
 mod json;
+pub(crate) mod links;
 pub(crate) mod pools;
 pub(crate) mod queue;
 pub(crate) mod run_table;

@@ -192,6 +192,12 @@ pub enum StoreError {
         /// The name.
         project: String,
     },
+    /// The lab has as many share links as it may have.
+    #[error("the lab has {most} share links, which is the maximum: revoke some")]
+    TooManyLinks {
+        /// The maximum.
+        most: u64,
+    },
     /// No pool has this name.
     #[error("unknown pool {pool}")]
     UnknownPool { pool: String },

@@ -6,6 +6,7 @@
 //! - `lab_id` the id that tells labs under one host name apart;
 //! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice;
 //! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: the operations on each;
+//! - `access` what a token reaches; `links` share links;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
 //! - `run_table` the table of runs: filters, order, pages, tags and saved filters;
 //! - `checkpoints` ids of checkpoints, `checkpoint_folders` their files, `readers` those that are being read, `retention` which are kept,
@@ -35,6 +36,7 @@ mod join_tokens;
 mod journal;
 mod lab_id;
 mod lineage;
+mod links;
 mod new_run;
 mod origins;
 mod pools;
@@ -56,6 +58,7 @@ mod workers;
 
 pub use access::Identity;
 pub use backup::{Backup, BackupFile};
+pub use database::links::LinkRecord;
 pub use database::pools::PoolRecord;
 pub use database::queue::WaitingRun;
 pub use database::tokens::TokenInfo;
@@ -64,6 +67,7 @@ pub use error::{JoinRefusal, StoreError};
 pub use format::FORMAT;
 pub use import::ImportedRun;
 pub use ingest::Ingested;
+pub use links::{NewLinkRecord, OpenedBy};
 pub use new_run::NewRun;
 pub use readers::OpenCheckpoint;
 pub use run_table::RunPage;
