@@ -11,6 +11,15 @@ const ANCHORS: &str = "figure, .field, .drawing, .panel, section, aside, header,
 /// The content of the page: what surrounds it is not presented.
 const CONTENT: &str = "#page";
 
+/// Pixels below the header at which the spot at the upper edge is read.
+const BELOW_HEADER: f64 = 12.0;
+
+/// The upper edge of what a reader sees, pixels.
+pub(super) fn upper_edge() -> f64 {
+    let header = document().query_selector("header.top").ok().flatten();
+    header.map_or(0.0, |header| header.get_bounding_client_rect().bottom()) + BELOW_HEADER
+}
+
 /// The spot of the content at a place of the window, in pixels; `None` for one that is not over the content.
 pub(super) fn spot_at(x: f64, y: f64) -> Option<Spot> {
     let under = document().element_from_point(x as f32, y as f32)?;
@@ -37,7 +46,8 @@ pub(super) fn place_of(spot: &Spot) -> Option<(f64, f64)> {
 
 /// `figure.chart:3`
 fn name_of(element: &Element, content: &Element) -> Option<String> {
-    let class = element.class_list().item(0).filter(|class| is_plain(class));
+    let classes = element.get_attribute("class").unwrap_or_default();
+    let class = classes.split_whitespace().next().filter(|class| is_plain(class));
     let tag = element.tag_name().to_lowercase();
     let selector = class.map_or_else(|| tag.clone(), |class| format!("{tag}.{class}"));
     let alike = content.query_selector_all(&selector).ok()?;

@@ -7,6 +7,7 @@ use wire::transport::presenting::Presentation;
 
 use super::follower::Follower;
 use super::{Followed, Presenting, is_presentable};
+use crate::components::number::counted;
 use crate::components::keyboard::{has_dialog, is_typing};
 use crate::components::{Icon, clicks, isolated, says, shows};
 use crate::route::Router;
@@ -75,7 +76,7 @@ fn OwnBar(presenting: Presenting) -> impl IntoView {
             <strong>"Presenting"</strong>
             {shows(move || match watchers() {
                 (0, _) => "; nobody watches yet. Whoever may see this page is offered to follow you.".to_owned(),
-                (total, names) => format!("; {total} {}: {names}", if total == 1 { "watches" } else { "watch" }),
+                (total, names) => format!("; {}: {names}", counted(total.into(), "watcher")),
             })}
         </p>
         <button title="End the presentation (Shift+P)" on:click=clicks(move |_| presenting.toggle())>"Stop"</button>
@@ -106,7 +107,7 @@ fn FollowedBar(presenting: Presenting, follower: Follower, followed: Followed) -
             (false, true) => format!("{name} shows a page that is not shared with you."),
             (false, false) => {
                 let (total, names) = watchers(presenting, Some(id));
-                let others = if total > 1 { format!(" {total} watch: {names}.") } else { String::new() };
+                let others = if total > 1 { format!(" {}: {names}.", counted(total.into(), "watcher")) } else { String::new() };
                 format!("You follow {name}.{others} Scroll or click to look around.")
             }
         }

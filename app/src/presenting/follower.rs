@@ -9,7 +9,7 @@ use web_sys::Element;
 use wire::transport::presenting::PresenterState;
 
 use super::Presenting;
-use super::anchor::place_of;
+use super::anchor::{place_of, upper_edge};
 use crate::components::{Toasts, interval};
 use crate::net::live::Connection;
 
@@ -20,8 +20,6 @@ const SLACK: f64 = 3.0;
 /// After a reconnection the presenter's page may come some seconds later.
 const RETRY: Duration = Duration::from_secs(2);
 const RETRY_FOR_MS: f64 = 30_000.0;
-/// Pixels below the header at which the presenter reads the spot at the upper edge.
-const BELOW_HEADER: f64 = 12.0;
 
 /// What was shown last.
 #[derive(Clone, Copy)]
@@ -36,12 +34,6 @@ pub(super) struct Follower {
     pub(super) pointer: RwSignal<Option<(f64, f64)>>,
     /// Whether the presenter shows a page that this reader may not see.
     pub(super) is_hidden: RwSignal<bool>,
-}
-
-/// The lower edge of the header, pixels.
-pub(super) fn header_bottom() -> f64 {
-    let header = document().query_selector("header.top").ok().flatten();
-    header.map_or(0.0, |header| header.get_bounding_client_rect().bottom())
 }
 
 impl Follower {
@@ -64,11 +56,14 @@ impl Follower {
 
     /// Shows each state that arrives, and the newest one when the reader returns.
     fn show_changes(self) {
-        let live = self.presenting.live;
+        let (live, presenting_view) = (self.presenting.live, self.presenting.view);
         Effect::new(move || {
             if !self.presenting.is_following() {
-                self.path.set_value(None);
-                self.pointer.set(None);
+                if self.path.get_value().is_some() {
+                    self.path.set_value(None);
+                    self.pointer.set(None);
+                    presenting_view.point(None);
+                }
                 return;
             }
             let followed = self.presenting.followed.read().as_ref().map(|followed| followed.id);
@@ -97,7 +92,7 @@ impl Follower {
     fn place(self, state: &PresenterState) {
         let by = match &state.scroll {
             None => -window().scroll_y().unwrap_or(0.0),
-            Some(spot) => place_of(spot).map_or(0.0, |(_, y)| y - header_bottom() - BELOW_HEADER),
+            Some(spot) => place_of(spot).map_or(0.0, |(_, y)| y - upper_edge()),
         };
         if by.abs() > SLACK {
             window().scroll_by_with_x_and_y(0.0, by);

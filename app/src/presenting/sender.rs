@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use leptos::ev;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 use wire::transport::presenting::PresenterState;
 
 use super::Presenting;
-use super::anchor::spot_at;
+use super::anchor::{spot_at, upper_edge};
 
 /// Shortest time between two messages.
 const EVERY: Duration = Duration::from_millis(50);
-/// Pixels below the header at which the spot at the upper edge is read.
-const BELOW_HEADER: f64 = 12.0;
 
 /// What was sent last, and what is to be sent.
 #[derive(Clone, Copy)]
@@ -53,7 +52,13 @@ pub(super) fn start(presenting: Presenting) {
     let others = [
         window_event_listener_untyped("scroll", move |_| sender.change()),
         window_event_listener_untyped("resize", move |_| sender.change()),
-        window_event_listener_untyped("blur", move |_| sender.point(None)),
+        window_event_listener_untyped("mouseout", move |event| {
+            // Out of the window, not only of an element.
+            let is_gone = event.dyn_ref::<web_sys::MouseEvent>().is_some_and(|event| event.related_target().is_none());
+            if is_gone {
+                sender.point(None);
+            }
+        }),
     ];
     on_cleanup(move || {
         listeners.into_iter().for_each(|listener| listener.remove());
@@ -105,7 +110,7 @@ impl Sender {
         let view = self.presenting.view;
         let is_at_top = window().scroll_y().unwrap_or(0.0) <= 1.0;
         let middle = window().inner_width().ok().and_then(|width| width.as_f64()).unwrap_or(0.0) / 2.0;
-        let scroll = (!is_at_top).then(|| spot_at(middle, super::follower::header_bottom() + BELOW_HEADER)).flatten();
+        let scroll = (!is_at_top).then(|| spot_at(middle, upper_edge())).flatten();
         let pointer = self.pointer.get_value().and_then(|(x, y)| spot_at(x, y));
         PresenterState { path: Some(view.path()), step: view.step(), x: view.crosshair(), scroll, pointer }
     }

@@ -19,7 +19,7 @@ use super::links::Links;
 use super::scope::scope_name;
 use crate::base::at;
 use crate::components::{
-    AxisPick, CopyButton, Failure, NumberField, TypedNumber, clicks, interval, says, shows,
+    AxisPick, CopyButton, Failure, NumberField, TypedNumber, axis_word, clicks, interval, says, shows,
 };
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
@@ -121,12 +121,7 @@ impl Draft {
             _ => return None,
         };
         let [run] = &self.runs()[..] else { return None };
-        let axis = match self.axis.get() {
-            Axis::Step => "step",
-            Axis::Tokens => "tokens",
-            Axis::Secs => "secs",
-            Axis::Flops => "flops",
-        };
+        let axis = axis_word(self.axis.get());
         let (theme, log) = (self.theme(), self.is_log.get());
         let file = String::from(js_sys::encode_uri_component(&format!("{stem}.svg")));
         Some(at(&format!(

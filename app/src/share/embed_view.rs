@@ -4,6 +4,8 @@ use wire::RunId;
 use wire::access::embed::EmbedView;
 use wire::series::{Axis, describe, name};
 
+use crate::components::axis_word;
+
 /// A chart or an inspection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum What {
@@ -93,7 +95,7 @@ impl Chosen {
 
     fn chart(&self, path: String, mut query: Vec<String>, series: Option<&str>) -> String {
         query.extend(series.map(|series| format!("chart={}", encoded(series))));
-        query.extend(axis_word(self.axis).map(|word| format!("x={word}")));
+        query.extend((self.axis != Axis::Step).then(|| format!("x={}", axis_word(self.axis))));
         query.extend(self.is_log.then(|| "log=1".to_owned()));
         if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
     }
@@ -109,16 +111,6 @@ fn encoded(name: &str) -> String {
         }
     }
     text
-}
-
-/// The word of an axis in an address; none for steps, which are the default.
-fn axis_word(axis: Axis) -> Option<&'static str> {
-    match axis {
-        Axis::Step => None,
-        Axis::Tokens => Some("tokens"),
-        Axis::Secs => Some("secs"),
-        Axis::Flops => Some("flops"),
-    }
 }
 
 /// Whether the view of the page can be embedded as it is: an inspection of the X-ray page.

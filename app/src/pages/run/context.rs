@@ -115,6 +115,10 @@ impl RunContext {
         let (session, live) = (expect_context::<Session>(), expect_context::<Live>());
         let is_queued = run.view.summary.state == RunState::Queued;
         let run = RwSignal::new(run);
+        let no_permission = Memo::new(move |_| {
+            let run = run.read();
+            reason_without(session, &run.view.summary.id, &run.view.summary.project)
+        });
         let state = Memo::new(move |_| run.read().view.summary.state);
         let viewport = RwSignal::new(if is_queued { Viewport::Plan } else { Viewport::Whole });
         // A queued run shows its plan; once it starts, what it has recorded.
@@ -141,8 +145,8 @@ impl RunContext {
             pressed: RwSignal::new(None),
             drawer: RwSignal::new(None),
             answer: RwSignal::new(Answer::None),
-            disabled_reason: Memo::new(move |_| no_permission(session).or_else(|| not_running(state.get()))),
-            no_permission: Memo::new(move |_| no_permission(session)),
+            disabled_reason: Memo::new(move |_| no_permission.get().or_else(|| not_running(state.get()))),
+            no_permission,
             checkpoints: RwSignal::new(None),
             chosen: RwSignal::new(None),
             draft: RwSignal::new(None),
@@ -229,8 +233,8 @@ impl RunContext {
     }
 }
 
-fn no_permission(session: Session) -> Option<String> {
-    (!session.can_steer()).then(|| "Your role is view. To control a run you need the role steer or admin.".into())
+fn reason_without(session: Session, run: &RunId, project: &str) -> Option<String> {
+    (!session.can_steer_run(run, project)).then(|| "Your role is view. To control a run you need the role steer or admin.".into())
 }
 
 fn not_running(state: RunState) -> Option<String> {

@@ -15,6 +15,7 @@ use crate::components::{Icon, Progress, StateMark, isolated, name_of, run_name};
 use crate::net::api;
 use crate::net::live::Live;
 use crate::route::{compare_path, run_path};
+use crate::session::Session;
 
 #[component]
 pub(super) fn RunHeader() -> impl IntoView {
@@ -29,7 +30,8 @@ pub(super) fn RunHeader() -> impl IntoView {
             run.view.device_name
         )
     });
-    let id = context.id();
+    let session = expect_context::<Session>();
+    let duplicate = at(&format!("/start?from={}", context.id()));
     let parent = context.summary.get_untracked().parent.map(|parent| parent.run);
     view! {
         <header class="run-head">
@@ -49,9 +51,15 @@ pub(super) fn RunHeader() -> impl IntoView {
                     "Compare with parent"
                 </a>
             })}
-            <a class="button" href=at(&format!("/start?from={id}")) title="Open the New run form with a copy of the plan of this run">
-                "Duplicate"
-            </a>
+            {move || session.can_steer().then(|| view! {
+                <a
+                    class="button"
+                    href=duplicate.clone()
+                    title="Open the New run form with a copy of the plan of this run"
+                >
+                    "Duplicate"
+                </a>
+            })}
             <ExportMenu />
         </header>
         <div class="run-bar"><Bar /></div>

@@ -128,7 +128,9 @@ impl Edit {
 
     /// Why the interventions cannot be applied, if so.
     fn obstacle(self, session: Session) -> Option<&'static str> {
-        obstacle(session.can_steer(), self.xray.summary.read().state, &self.interventions.read())
+        let summary = self.xray.summary.read();
+        let can_steer = session.can_steer_run(&summary.id, &summary.project);
+        obstacle(can_steer, summary.state, &self.interventions.read())
     }
 }
 
