@@ -4,10 +4,14 @@
 //! - [`router`]: all routes; [`openapi`]: their description; [`server`]: the process that serves them;
 //! - [`extract`]: bodies, paths and queries; [`log`]: errors in the log; [`reached`]: what proxies report; [`guard`]: hosts and
 //!   origins; [`headers`]: security headers;
+//! - [`audited`]: which requests the audit log records;
 //! - [`listener`]: TLS connections;
 //! - [`notice`]: HTML pages that the server writes itself.
 
+pub mod account;
 mod answer;
+pub mod audit;
+pub mod audited;
 pub mod backups;
 pub mod checkpoints;
 pub mod checks;
@@ -28,10 +32,13 @@ pub mod listener;
 pub mod log;
 pub mod metrics;
 pub mod notice;
+pub mod oidc;
 pub mod openapi;
 pub mod page;
+pub mod people;
 pub mod planning;
 pub mod pools;
+pub mod projects;
 pub mod reached;
 pub mod router;
 pub mod runs;

@@ -1,7 +1,6 @@
 //! The Compare page: the losses of several runs in one chart, the difference of two of them, the tree of their
 //! segments, and the differences of their plans. The address names the runs, so that a comparison can be shared.
 
-mod colours;
 mod difference;
 mod family;
 mod lineage;
@@ -11,6 +10,7 @@ mod plans;
 
 use std::collections::BTreeMap;
 
+use figure::Colours;
 use leptos::prelude::*;
 use wire::RunId;
 use wire::series::{Axis, name};
@@ -21,7 +21,6 @@ use crate::components::{Empty, axis_of, axis_word, run_name};
 use crate::net::live::Live;
 use crate::open_view::{OpenView, PageView};
 use crate::route::{Router, compare_path};
-use colours::Colours;
 use difference::DifferencePanel;
 use lineage::LineageTree;
 use loss_chart::{ChosenRuns, ComparedRuns, LossChart};

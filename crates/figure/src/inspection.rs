@@ -42,6 +42,12 @@ fn page(heading: &Heading, size: Size) -> (Vec<Shape>, Rect) {
     (vec![ground, title.into(), note.into()], rest)
 }
 
+/// An image with a heading only: there is nothing to show yet.
+pub fn empty(heading: &Heading, size: Size) -> Scene {
+    let (shapes, _) = page(heading, size);
+    scene(heading, size, heading.note.clone(), shapes)
+}
+
 fn scene(heading: &Heading, size: Size, summary: String, shapes: Vec<Shape>) -> Scene {
     Scene { size, title: heading.title.clone(), summary, shapes }
 }

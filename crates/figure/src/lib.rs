@@ -4,7 +4,7 @@
 //! canvas. No colours are chosen here except in [`theme`], nothing is measured with a real font, and nothing is fetched.
 //! Read in this order:
 //!
-//! - [`scene`] shapes and roles, [`theme`] the colour of each role in light and dark;
+//! - [`scene`] shapes and roles, [`theme`] the colour of each role in light and dark, [`colours`] those of compared runs;
 //! - [`number`] how a value is written, [`axis`] scales and ticks;
 //! - [`spec`] the parts of a chart, [`curve`] its curves, [`layout`] the geometry, which also converts pixels to values;
 //! - [`cluster`] markers that are drawn as one;
@@ -17,6 +17,7 @@ mod area;
 pub mod axis;
 pub mod chart;
 pub mod cluster;
+pub mod colours;
 pub mod curve;
 #[cfg(feature = "png")]
 pub mod error;
@@ -39,6 +40,7 @@ pub mod theme;
 
 pub use axis::{Scale, ScaleKind, Tick};
 pub use chart::{Drawing, chart, crosshair};
+pub use colours::Colours;
 pub use curve::{Curve, Style};
 pub use frame::crosshair_label;
 pub use layout::{Layout, Reading};

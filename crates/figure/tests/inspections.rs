@@ -54,9 +54,11 @@ fn check_inside(scene: &Scene) {
 #[test]
 fn attention_is_labelled_by_tokens_or_by_positions() {
     let mut random = Random::new(testing::seed(5));
-    for (count, size, has_tokens) in
-        [(12, Size::new(640.0, 480.0), true), (128, Size::new(640.0, 480.0), false), (128, Size::new(200.0, 120.0), false)]
-    {
+    for (count, size, has_tokens) in [
+        (12, Size::new(640.0, 480.0), true),
+        (128, Size::new(640.0, 480.0), false),
+        (128, Size::new(200.0, 120.0), false),
+    ] {
         let tokens = tokens(count);
         let scene = attention(&heading(), &tokens, &pattern(count, &mut random), size);
         check_inside(&scene);

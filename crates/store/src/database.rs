@@ -2,12 +2,16 @@
 //! and its children. The children contain queries only, no logic.
 
 pub(crate) mod access;
+pub(crate) mod audit;
 pub(crate) mod checkpoints;
+pub(crate) mod invitations;
 pub(crate) mod join_tokens;
 pub(crate) mod journal;
 mod json;
 pub(crate) mod links;
+pub(crate) mod people;
 pub(crate) mod pools;
+pub(crate) mod projects;
 pub(crate) mod queue;
 pub(crate) mod run_table;
 pub(crate) mod runs;

@@ -13,15 +13,17 @@ use crate::store::Store;
 const EPOCH: u64 = 1 << 32;
 
 impl Store {
-    /// The next runs for a free device of a pool, at most `limit`. They stay queued until their state is set.
+    /// The next runs for a free device of a pool, at most `limit`, none of them of a project in `full_projects`. They stay queued until
+    /// their state is set.
     pub async fn queue(
         &self,
         device: &DeviceId,
         kind: DeviceKind,
         pool: &str,
+        full_projects: &[String],
         limit: u32,
     ) -> Result<Vec<(RunId, RunPlan)>, StoreError> {
-        database::queue::for_device(&mut *self.database().read().await?, device, kind, pool, limit).await
+        database::queue::for_device(&mut *self.database().read().await?, device, kind, pool, full_projects, limit).await
     }
 
     /// Number of runs that wait for a pool, or else for a device or any of a kind.

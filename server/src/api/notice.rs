@@ -41,6 +41,16 @@ impl Notice {
         self.with(format_args!("<form method=post><button class=primary autofocus>{}</button></form>", escaped(label)))
     }
 
+    /// Opens another page of the server, by itself or with a link. Unlike a redirect, it is a request of this site, with its cookies, also
+    /// where another site has led here.
+    #[must_use]
+    pub fn forward(self, label: &str, path: &str) -> Self {
+        let (label, path) = (escaped(label), escaped(path));
+        self.with(format_args!(
+            "<meta http-equiv=refresh content=\"0;url={path}\"><p><a href=\"{path}\">{label}</a></p>"
+        ))
+    }
+
     #[must_use]
     fn with(mut self, part: std::fmt::Arguments<'_>) -> Self {
         // Writing to a string cannot fail.

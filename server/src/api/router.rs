@@ -12,11 +12,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wire::transport::transfer::MAX_PART_BYTES;
 
+use super::audited::Audited;
 use super::log::log_errors;
 use super::openapi::Document;
 use super::{
-    backups, checkpoints, checks, commands, completions, corpora, exports, figures, filters, guard, headers, hub,
-    inspections, lab, metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, telemetry,
+    account, audit, audited, backups, checkpoints, checks, commands, completions, corpora, exports, figures, filters, guard, headers, hub,
+    inspections, lab, metrics, oidc, openapi, page, people, planning, pools, projects, reached, runs, series, session, sockets, telemetry,
     tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
@@ -28,17 +29,21 @@ const BODY_BYTES: usize = 1_000_000;
 /// The routes of a lab.
 pub fn router(lab: Lab) -> Router {
     let (api, description) = api();
+    let audited = Audited::new(lab.clone(), &description);
     let description = description.to_json().unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
     let describe = get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], description.clone())));
     let routes = api
         .route("/api/v1/openapi.json", describe)
         .route("/signin", get(session::show_link).post(session::use_link))
+        .route("/oidc/start", get(oidc::start))
+        .route(oidc::CALLBACK, get(oidc::callback))
         .route("/healthz", get(metrics::health))
         .route("/metrics", get(metrics::metrics))
         .method_not_allowed_fallback(refuse_method)
         .fallback(page::serve_page)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn_with_state(lab.clone(), guard::check_origin))
+        .layer(from_fn_with_state(audited, audited::note_request))
         .layer(from_fn(log_errors))
         .layer(from_fn(headers::set_headers))
         .with_state(lab.clone());
@@ -64,6 +69,23 @@ fn access_routes() -> OpenApiRouter<Lab> {
     OpenApiRouter::new()
         .routes(routes!(session::sign_in_info, session::sign_in, session::sign_out))
         .routes(routes!(session::get_me))
+        .routes(routes!(account::sign_in_with_password))
+        .routes(routes!(account::set_password))
+        .routes(routes!(account::list_own_tokens, account::create_own_token))
+        .routes(routes!(account::revoke_own_token))
+        .routes(routes!(account::list_own_sessions))
+        .routes(routes!(account::end_own_session))
+        .routes(routes!(people::list_people))
+        .routes(routes!(people::change_person, people::remove_person))
+        .routes(routes!(people::list_invitations, people::create_invitation))
+        .routes(routes!(people::revoke_invitation))
+        .routes(routes!(people::preview_invitation))
+        .routes(routes!(people::accept_invitation))
+        .routes(routes!(projects::list_projects, projects::create_project))
+        .routes(routes!(projects::limit_project, projects::delete_project))
+        .routes(routes!(projects::set_member, projects::remove_member))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(audit::export_audit))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))
         .routes(routes!(sockets::open_link))

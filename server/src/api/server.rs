@@ -12,6 +12,7 @@ use wire::access::{Role, TokenKind};
 use super::leaving::{self, StopSignal};
 use super::listener::TlsListener;
 use super::router::router;
+use crate::audit;
 use crate::data::built_in;
 use crate::data::hub::downloads::is_kept;
 use crate::lab::Lab;
@@ -77,7 +78,9 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         }
         Ok(())
     };
-    tokio::time::timeout(END_WITHIN, all).await.unwrap_or(Ok(()))
+    let ended = tokio::time::timeout(END_WITHIN, all).await.unwrap_or(Ok(()));
+    lab.audit.write(lab.store()).await;
+    ended
 }
 
 /// What a server that speaks TLS itself has besides its listener.
@@ -134,6 +137,7 @@ fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     tokio::spawn(fill_newest_metrics(lab.clone()));
     tokio::spawn(queue::serve(lab.clone()));
     tokio::spawn(liveness::watch(lab.workers.clone()));
+    tokio::spawn(audit::log::keep(lab.audit.clone(), lab.store().clone()));
     tokio::spawn(usage::account(lab.workers.clone()));
     tokio::spawn(keeping::keep(lab.workers.telemetry.clone(), lab.store().clone()));
     if lab.settings.starts_workers {

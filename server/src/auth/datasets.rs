@@ -11,6 +11,7 @@ use super::{forbidden, project};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::audience::Audience;
+use crate::lab::limits;
 
 /// The datasets that the sender may use, with their projects.
 ///
@@ -49,7 +50,7 @@ pub async fn check(
 /// The project for which a dataset may be added: the named one; else all, for whoever may steer the whole lab, and `default` for others.
 ///
 /// # Errors
-/// 403 or 404 for a project that is not the sender's to steer; an error of the store.
+/// 403 or 404 for a project that is not the sender's to steer, 409 for one over its limit of disk; an error of the store.
 pub async fn project_for(
     lab: &Lab,
     identity: &Identity,
@@ -61,5 +62,6 @@ pub async fn project_for(
     let chosen = named.unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
     project::check(identity, &chosen, Role::Steer)?;
     project::check_exists(lab, &chosen).await?;
+    limits::check_disk(lab, &chosen).await?;
     Ok(Some(chosen))
 }

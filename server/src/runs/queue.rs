@@ -17,7 +17,7 @@ use wire::{Event, RunId, RunPlan, RunState, RunView};
 use super::plan::plan;
 use super::{devices, resume_elsewhere, waiting};
 use crate::error::ApiError;
-use crate::lab::Lab;
+use crate::lab::{Lab, limits};
 use crate::live::feed::report;
 
 /// Maximum time between two checks of the queues, in case a wake-up was missed.
@@ -77,7 +77,8 @@ async fn plan_waiting(lab: &Lab) -> Result<(), ApiError> {
 }
 
 async fn serve_device(lab: &Lab, preparing: &Preparing, device: &DeviceInfo, pool: &str) -> Result<(), ApiError> {
-    let queue = lab.store().queue(&device.id, device.kind, pool, devices::AHEAD).await?;
+    let full: Vec<String> = limits::full_projects(lab).await?.into_keys().collect();
+    let queue = lab.store().queue(&device.id, device.kind, pool, &full, devices::AHEAD).await?;
     let is_ready = |run: &RunId| !lab.workers.fleet.has_unstored_reports(run);
     let next = queue.into_iter().find(|(run, plan)| is_ready(run) && devices::fits(plan, device));
     let Some((run, plan)) = next else { return Ok(()) };

@@ -8,7 +8,8 @@ use wire::{RunId, RunState, RunSummary};
 
 use super::devices;
 use crate::error::ApiError;
-use crate::lab::Lab;
+use crate::lab::limits::Reached;
+use crate::lab::{Lab, limits};
 
 /// Stores the sentence of each queued run whose reason has changed, and publishes it.
 ///
@@ -19,10 +20,13 @@ pub(super) async fn explain(lab: &Lab, preparing: &HashSet<RunId>) -> Result<(),
     if waiting.is_empty() {
         return Ok(());
     }
-    let fleet = FleetNow::read(lab).await?;
+    let (fleet, full) = (FleetNow::read(lab).await?, limits::full_projects(lab).await?);
     let mut changed = vec![];
     for run in waiting {
-        let mut reason = fleet.reason(&run, preparing.contains(&run.run));
+        let mut reason = match full.get(&run.project) {
+            Some(reached) => Reason::Limit(*reached),
+            None => fleet.reason(&run, preparing.contains(&run.run)),
+        };
         if reason == Reason::Idle {
             reason = why_not_started(lab, &fleet, &run).await?;
         }
@@ -58,6 +62,8 @@ enum Reason {
     Reports,
     /// No idle device has enough memory; bytes.
     Memory(u64),
+    /// Its project has reached a limit.
+    Limit(Reached),
     /// A device is free.
     Idle,
 }
@@ -143,7 +149,7 @@ async fn why_not_started(lab: &Lab, fleet: &FleetNow, run: &WaitingRun) -> Resul
     }
     let mut needed = None;
     for device in fleet.candidates(run).filter(|device| device.is_connected && device.run.is_none()) {
-        let queue = lab.store().queue(&device.info.id, device.info.kind, &device.pool, devices::AHEAD).await?;
+        let queue = lab.store().queue(&device.info.id, device.info.kind, &device.pool, &[], devices::AHEAD).await?;
         let plan = queue.into_iter().find(|(id, _)| *id == run.run).map(|(_, plan)| plan);
         match plan {
             Some(plan) if devices::fits(&plan, &device.info) => return Ok(Reason::Idle),
@@ -186,12 +192,23 @@ fn sentence(run: &WaitingRun, reason: &Reason) -> String {
         Reason::Memory(bytes) => {
             format!("{head}; waits for a free device with {:.1} GB of memory.", *bytes as f64 / 1e9)
         }
+        Reason::Limit(reached) => format!("{head}; {}", limit_sentence(&run.project, *reached)),
         Reason::Idle => format!("{head}; starts in a moment."),
     }
 }
 
 fn named(run: &Option<String>) -> String {
     run.as_ref().map_or_else(|| "a run of another project".to_owned(), |name| format!("the run {name}"))
+}
+
+fn limit_sentence(project: &str, reached: Reached) -> String {
+    match reached {
+        Reached::Runs(1) => format!("waits because a run of the project {project} trains, and its limit is 1 at once."),
+        Reached::Runs(most) => format!("waits because the project {project} may train {most} runs at once."),
+        Reached::Hours(most) => {
+            format!("waits because the project {project} has used its {most} device hours; an admin can raise the limit.")
+        }
+    }
 }
 
 fn queue_name(run: &WaitingRun) -> String {
@@ -273,6 +290,16 @@ mod tests {
                 "First in the queue of pool gpu-lab, which has no worker yet: add one on the Fleet page.",
             ),
             (of_pool(21), Reason::Ahead(20), "21st in the queue of pool gpu-lab; 20 runs start before it."),
+            (
+                waiting(None, "cpu", 1),
+                Reason::Limit(Reached::Runs(2)),
+                "First in the queue of cpu; waits because the project default may train 2 runs at once.",
+            ),
+            (
+                waiting(None, "cpu", 2),
+                Reason::Limit(Reached::Hours(1.5)),
+                "Second in the queue of cpu; waits because the project default has used its 1.5 device hours; an admin can raise the limit.",
+            ),
             (
                 waiting(None, "cpu", 1),
                 Reason::Tokenization,

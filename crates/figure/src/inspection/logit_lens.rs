@@ -34,7 +34,9 @@ pub struct LogitLens<'a> {
 
 impl LogitLens<'_> {
     fn probabilities(&self) -> HeatMap {
-        let row = |depth: usize| (0..self.tokens.len()).map(move |at| self.cell(depth, at).map_or(f32::NAN, |cell| cell.actual));
+        let row = |depth: usize| {
+            (0..self.tokens.len()).map(move |at| self.cell(depth, at).map_or(f32::NAN, |cell| cell.actual))
+        };
         let values: Vec<f32> = (0..self.depths.len()).flat_map(row).collect();
         HeatMap::within(self.depths.len(), self.tokens.len(), &values, 0.0, 1.0)
     }

@@ -175,6 +175,17 @@ pub(crate) async fn remove(connection: &mut SqliteConnection, token_id: i64) -> 
     Ok(sqlx::query("DELETE FROM tokens WHERE id = ?").bind(token_id).execute(connection).await?.rows_affected() == 1)
 }
 
+/// Deletes the sessions of a person except one.
+pub(crate) async fn remove_sessions(
+    connection: &mut SqliteConnection,
+    person: i64,
+    kept: i64,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM tokens WHERE person = ? AND kind = 'session' AND id <> ?";
+    sqlx::query(sql).bind(person).bind(kept).execute(connection).await?;
+    Ok(())
+}
+
 /// Deletes expired tokens.
 pub(crate) async fn sweep(connection: &mut SqliteConnection, now_ms: i64) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM tokens WHERE expires_ms <= ?").bind(now_ms).execute(connection).await?;

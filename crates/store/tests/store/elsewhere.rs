@@ -76,7 +76,7 @@ async fn a_worker_that_comes_back_adds_nothing_to_a_run_that_continued_elsewhere
     let lost = report(10, Event::Lost { message: "gone".into() }, None);
     let (_, summary) = store.restart_elsewhere(&run, lost, &Successor::Pool("local".into())).await.unwrap();
     assert_eq!((summary.state, summary.restarts), (RunState::Queued, 1));
-    let queue = store.queue(&after, DeviceKind::Cpu, "local", 9).await.unwrap();
+    let queue = store.queue(&after, DeviceKind::Cpu, "local", &[], 9).await.unwrap();
     assert_eq!(queue.len(), 1, "any device of its pool may continue it");
 
     store.set_device(&run, &after, "far").await.unwrap();

@@ -76,9 +76,9 @@ async fn a_run_of_a_pool_starts_on_any_of_its_devices_and_has_its_place_in_its_q
     }
     let device = |id: &str| id.parse::<DeviceId>().unwrap();
     let ids = |queue: Vec<(RunId, RunPlan)>| queue.into_iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>();
-    assert_eq!(ids(store.queue(&device("box-1"), Cpu, "gpu-lab", 9).await.unwrap()), ["a", "c", "d"]);
-    assert_eq!(ids(store.queue(&device("box-2"), Cpu, "gpu-lab", 9).await.unwrap()), ["a", "c"]);
-    assert_eq!(ids(store.queue(&device("box-3"), Cpu, "cpu-lab", 9).await.unwrap()), ["b"]);
+    assert_eq!(ids(store.queue(&device("box-1"), Cpu, "gpu-lab", &[], 9).await.unwrap()), ["a", "c", "d"]);
+    assert_eq!(ids(store.queue(&device("box-2"), Cpu, "gpu-lab", &[], 9).await.unwrap()), ["a", "c"]);
+    assert_eq!(ids(store.queue(&device("box-3"), Cpu, "cpu-lab", &[], 9).await.unwrap()), ["b"]);
     assert_eq!(store.queue_length(&device("any"), None, Some("gpu-lab")).await.unwrap(), 2);
     assert_eq!(store.queue_length(&device("box-1"), None, None).await.unwrap(), 1);
     let mut waiting = store.waiting().await.unwrap();
@@ -92,7 +92,7 @@ async fn a_run_of_a_pool_starts_on_any_of_its_devices_and_has_its_place_in_its_q
     store.set_device(&run, &device("box-2"), "a box").await.unwrap();
     store.set_state(&run, wire::RunState::Queued, None).await.unwrap();
     assert_eq!(
-        ids(store.queue(&device("box-1"), Cpu, "gpu-lab", 9).await.unwrap()),
+        ids(store.queue(&device("box-1"), Cpu, "gpu-lab", &[], 9).await.unwrap()),
         ["c", "d"],
         "its device is chosen"
     );

@@ -367,9 +367,9 @@ async fn higher_priority_goes_first_and_a_run_for_any_device_of_a_kind_waits_for
     }
     let device = |id: &str| id.parse::<wire::DeviceId>().unwrap();
     let ids = |queue: Vec<(RunId, wire::RunPlan)>| queue.into_iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>();
-    assert_eq!(ids(store.queue(&device("vulkan-0"), Gpu, "local", 9).await.unwrap()), ["b", "d", "a"]);
-    assert_eq!(ids(store.queue(&device("vulkan-1"), Gpu, "local", 9).await.unwrap()), ["b", "c"]);
-    assert!(store.queue(&device("cpu"), Cpu, "local", 9).await.unwrap().is_empty());
+    assert_eq!(ids(store.queue(&device("vulkan-0"), Gpu, "local", &[], 9).await.unwrap()), ["b", "d", "a"]);
+    assert_eq!(ids(store.queue(&device("vulkan-1"), Gpu, "local", &[], 9).await.unwrap()), ["b", "c"]);
+    assert!(store.queue(&device("cpu"), Cpu, "local", &[], 9).await.unwrap().is_empty());
     assert_eq!(store.queue_length(&device("vulkan-0"), None, None).await.unwrap(), 3);
     let place = async |id: &str| store.summary(&id.parse().unwrap()).await.unwrap().unwrap().queue_place;
     assert_eq!((place("b").await, place("d").await, place("a").await), (Some(1), Some(2), Some(3)));
@@ -380,7 +380,7 @@ async fn higher_priority_goes_first_and_a_run_for_any_device_of_a_kind_waits_for
     let plan = store.set_device(&b, &device("vulkan-1"), "the other card").await.unwrap();
     assert_eq!(plan.device, device("vulkan-1"));
     assert_eq!(
-        ids(store.queue(&device("vulkan-0"), Gpu, "local", 9).await.unwrap()),
+        ids(store.queue(&device("vulkan-0"), Gpu, "local", &[], 9).await.unwrap()),
         ["d", "a"],
         "it stays on its device"
     );

@@ -20,14 +20,14 @@ use crate::id::RunId;
 use crate::series::{Axis, name};
 
 /// What an embed shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EmbedView {
     Chart(EmbedChart),
     Inspection(EmbedInspection),
 }
 
 /// A chart of one run or of several.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EmbedChart {
     /// The runs, at most 16.
     pub runs: Vec<RunId>,
@@ -39,7 +39,7 @@ pub struct EmbedChart {
 }
 
 /// An inspection of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EmbedInspection {
     pub run: RunId,
     pub view: InspectionView,
@@ -48,7 +48,7 @@ pub struct EmbedInspection {
 }
 
 /// The inspections that are drawn as images.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum InspectionView {
     /// The attention pattern of one head.
     Attention { layer: u32, head: u32 },
