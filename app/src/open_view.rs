@@ -27,11 +27,20 @@ pub(crate) struct ShownStep {
     pub(crate) set: Callback<Option<u64>>,
 }
 
+/// A page that has registered its view.
+#[derive(Clone)]
+struct Registered {
+    number: u32,
+    /// Its path: while the next page is being opened, the address is not that of this one any more.
+    path: String,
+    view: PageView,
+}
+
 /// The view of the open page, in the context of all components.
 #[derive(Clone, Copy)]
 pub(crate) struct OpenView {
     router: Router,
-    page: RwSignal<Option<(u32, PageView)>>,
+    page: RwSignal<Option<Registered>>,
     last: StoredValue<u32>,
 }
 
@@ -45,17 +54,19 @@ impl OpenView {
     pub(crate) fn register(self, view: PageView) {
         let number = self.last.get_value() + 1;
         self.last.set_value(number);
-        self.page.set(Some((number, view)));
+        let path = untrack(|| self.router.address()).0;
+        self.page.set(Some(Registered { number, path, view }));
         on_cleanup(move || {
             // The next page may have registered already.
-            if self.page.with_untracked(|page| page.is_some_and(|(known, _)| known == number)) {
+            if self.page.with_untracked(|page| page.as_ref().is_some_and(|page| page.number == number)) {
                 self.page.set(None);
             }
         });
     }
 
     fn page(self) -> Option<PageView> {
-        self.page.get().map(|(_, view)| view)
+        let path = self.router.address().0;
+        self.page.read().as_ref().filter(|page| page.path == path).map(|page| page.view)
     }
 
     /// Path and query of the view from the root of the lab, without the step.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use leptos::ev;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
+use wire::access::address::MAX_ADDRESS_CHARS;
 use wire::transport::presenting::PresenterState;
 
 use super::Presenting;
@@ -112,6 +113,14 @@ impl Sender {
         let middle = window().inner_width().ok().and_then(|width| width.as_f64()).unwrap_or(0.0) / 2.0;
         let scroll = (!is_at_top).then(|| spot_at(middle, upper_edge())).flatten();
         let pointer = self.pointer.get_value().and_then(|(x, y)| spot_at(x, y));
-        PresenterState { path: Some(view.path()), step: view.step(), x: view.crosshair(), scroll, pointer }
+        PresenterState { path: Some(shortened(view.path())), step: view.step(), x: view.crosshair(), scroll, pointer }
+    }
+}
+
+/// A path that the server accepts: one with a long prompt is sent without its query.
+fn shortened(path: String) -> String {
+    match path.len() > MAX_ADDRESS_CHARS {
+        true => path.split('?').next().unwrap_or_default().to_owned(),
+        false => path,
     }
 }
