@@ -215,7 +215,7 @@ test("an embed in a page of another origin shows the chart and nothing else, and
   const text = (name) => dialog.getByRole("group", { name, exact: true }).locator("pre").innerText();
   const frame = await text("Frame (HTML)");
   const image = await text("Image (HTML)");
-  assert.match(await text("Markdown, PNG"), /^!\[Loss of shared-run\]\(http.*\/image\.png\?theme=/);
+  assert.match(await text("Markdown, PNG"), /^!\[Loss of shared-run\]\(http.*\/image\.png\?width=960/);
   assert.deepEqual(await violations(page), []);
   await page.context().close();
 

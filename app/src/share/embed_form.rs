@@ -23,11 +23,15 @@ use crate::components::{
 };
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
-use crate::theme::Theme;
 
 /// Bounds of a size, pixels, as the server has them, and the usual ones.
-const WIDTH: (u64, u64, u32) = (200, 4000, 960);
-const HEIGHT: (u64, u64, u32) = (120, 3000, 480);
+const WIDTH: (u64, u64, u32) = (200, 2000, 960);
+const HEIGHT: (u64, u64, u32) = (120, 1500, 480);
+const THEMES: [(Option<&str>, &str, &str); 3] = [
+    (None, "Reader's", "A frame follows the theme of its reader's browser; images are light (default)"),
+    (Some("light"), "Light", "Dark lines on a light background"),
+    (Some("dark"), "Dark", "Light lines on a dark background"),
+];
 /// Time between two images of the preview.
 const PREVIEW_EVERY: Duration = Duration::from_secs(5);
 
@@ -41,7 +45,7 @@ struct Draft {
     is_log: RwSignal<bool>,
     layer: TypedNumber,
     head: TypedNumber,
-    is_dark: RwSignal<bool>,
+    theme: RwSignal<Option<&'static str>>,
     width: TypedNumber,
     height: TypedNumber,
     hours: RwSignal<Option<u32>>,
@@ -53,7 +57,6 @@ struct Draft {
 
 impl Draft {
     fn new(scope: LinkScope, page: String) -> Self {
-        let theme = expect_context::<Theme>();
         let bounds = |(min, max, usual): (u64, u64, u32)| TypedNumber::new(Values::Integer { min, max }, usual);
         let index = || TypedNumber::new(Values::Integer { min: 0, max: 1_000 }, 0);
         let what = if is_inspection(&page) { What::Page } else { What::Loss };
@@ -65,7 +68,7 @@ impl Draft {
             is_log: RwSignal::new(false),
             layer: index(),
             head: index(),
-            is_dark: RwSignal::new(untrack(|| theme.is_dark())),
+            theme: RwSignal::new(None),
             width: bounds(WIDTH),
             height: bounds(HEIGHT),
             hours: RwSignal::new(None),
@@ -97,16 +100,12 @@ impl Draft {
         self.page.with_value(|page| chosen.path(&self.runs(), page))
     }
 
-    fn theme(self) -> &'static str {
-        if self.is_dark.get() { "dark" } else { "light" }
-    }
-
     /// The texts of the embed that was created.
     fn text(self, live: Live) -> Option<EmbedText> {
         let address = self.created.read().as_ref().map(|created| address(&format!("/embed/{}", created.text)))?;
         let title = self.what.get().title(&self.scope.with_value(|scope| scope_name(live, scope)));
         let (width, height) = (self.width.small_integer()?, self.height.small_integer()?);
-        Some(EmbedText { address, title, theme: self.theme(), width, height })
+        Some(EmbedText { address, title, theme: self.theme.get(), width, height })
     }
 
     /// The address of an image of it: that of the embed, or before it is created the one that is drawn for this person.
@@ -122,7 +121,7 @@ impl Draft {
         };
         let [run] = &self.runs()[..] else { return None };
         let axis = axis_word(self.axis.get());
-        let (theme, log) = (self.theme(), self.is_log.get());
+        let (theme, log) = (self.theme.get().unwrap_or("light"), self.is_log.get());
         let file = String::from(js_sys::encode_uri_component(&format!("{stem}.svg")));
         Some(at(&format!(
             "/api/v1/runs/{run}/figures/{file}?theme={theme}&width={width}&height={height}&x={axis}&log={log}"
@@ -285,25 +284,24 @@ fn LookChoice(draft: Draft) -> impl IntoView {
         <div class="field">
             <span class="label" id="embed-theme">"Theme"</span>
             <div class="tabs" role="group" aria-labelledby="embed-theme">
-                {[(false, "Light", "Dark lines on a light background"), (true, "Dark", "Light lines on a dark background")]
-                    .map(|(of, word, meaning)| view! {
-                        <button
-                            type="button"
-                            class="tab"
-                            title=meaning
-                            aria-pressed=says(move || (draft.is_dark.get() == of).to_string())
-                            on:click=clicks(move |_| draft.is_dark.set(of))
-                        >
-                            {word}
-                        </button>
-                    })}
+                {THEMES.map(|(of, word, meaning)| view! {
+                    <button
+                        type="button"
+                        class="tab"
+                        title=meaning
+                        aria-pressed=says(move || (draft.theme.get() == of).to_string())
+                        on:click=clicks(move |_| draft.theme.set(of))
+                    >
+                        {word}
+                    </button>
+                })}
             </div>
         </div>
-        <label class="field" title="200 to 4\u{202f}000 pixels. Default: 960">
+        <label class="field" title="200 to 2\u{202f}000 pixels. Default: 960">
             <span class="label">"Width"<span class="unit">", px"</span></span>
             <NumberField number=draft.width />
         </label>
-        <label class="field" title="120 to 3\u{202f}000 pixels. Default: 480">
+        <label class="field" title="120 to 1\u{202f}500 pixels. Default: 480">
             <span class="label">"Height"<span class="unit">", px"</span></span>
             <NumberField number=draft.height />
         </label>

@@ -7,8 +7,8 @@ pub(super) struct EmbedText {
     pub(super) address: String,
     /// What it shows, for readers who cannot see it.
     pub(super) title: String,
-    /// `light` or `dark`.
-    pub(super) theme: &'static str,
+    /// `light` or `dark`; `None` for a frame that follows its reader's browser, and for light images.
+    pub(super) theme: Option<&'static str>,
     /// Pixels.
     pub(super) width: u32,
     /// Pixels.
@@ -19,15 +19,17 @@ impl EmbedText {
     /// Address of the image.
     pub(super) fn image(&self, extension: &str) -> String {
         let Self { address, theme, width, height, .. } = self;
-        format!("{address}/image.{extension}?theme={theme}&width={width}&height={height}")
+        let theme = theme.map(|theme| format!("&theme={theme}")).unwrap_or_default();
+        format!("{address}/image.{extension}?width={width}&height={height}{theme}")
     }
 
     /// A frame that updates itself.
     pub(super) fn iframe(&self) -> String {
         let Self { address, theme, width, height, .. } = self;
         let title = in_attribute(&self.title);
+        let theme = theme.map(|theme| format!("?theme={theme}")).unwrap_or_default();
         format!(
-            "<iframe src=\"{address}?theme={theme}\" title=\"{title}\" width=\"{width}\" height=\"{height}\" loading=\"lazy\" \
+            "<iframe src=\"{address}{theme}\" title=\"{title}\" width=\"{width}\" height=\"{height}\" loading=\"lazy\" \
              style=\"border: 0\"></iframe>"
         )
     }
@@ -71,11 +73,11 @@ mod tests {
         let text = EmbedText {
             address: "https://lab.example/embed/abc".into(),
             title: "\"><script>](x) & a_b".into(),
-            theme: "dark",
+            theme: Some("dark"),
             width: 960,
             height: 480,
         };
-        let image = "https://lab.example/embed/abc/image.svg?theme=dark&width=960&height=480";
+        let image = "https://lab.example/embed/abc/image.svg?width=960&height=480&theme=dark";
         assert_eq!(text.image("svg"), image);
         assert_eq!(text.markdown("svg"), format!("![\"\\>\\<script\\>\\](x) & a\\_b]({image})"));
         let title = "&quot;&gt;&lt;script&gt;](x) &amp; a_b";
@@ -88,5 +90,8 @@ mod tests {
         );
         let image = image.replace('&', "&amp;");
         assert_eq!(text.img(), format!("<img src=\"{image}\" alt=\"{title}\" width=\"960\" height=\"480\">"));
+        let readers = EmbedText { theme: None, ..text };
+        assert_eq!(readers.image("png"), "https://lab.example/embed/abc/image.png?width=960&height=480");
+        assert!(readers.iframe().starts_with("<iframe src=\"https://lab.example/embed/abc\" "));
     }
 }
