@@ -3,11 +3,14 @@
 //! those of [`project`] a role in the project in the path, and [`SignedIn`] only somebody who is signed in: such a route answers with
 //! what the sender may see.
 //!
+//! - [`spec`]: who may make a run of a spec; [`datasets`]: access to datasets;
 //! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens.
 
+pub mod datasets;
 pub mod project;
 pub mod run;
 pub mod session;
+pub mod spec;
 pub mod tokens;
 
 use axum::extract::FromRequestParts;

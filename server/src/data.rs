@@ -53,6 +53,8 @@ pub struct Data {
     hub: Hub,
     downloads: Downloads,
     feed: Feed,
+    /// The project for which datasets are added; `None` for all.
+    project: Option<String>,
 }
 
 /// The result of work that may continue as a job.
@@ -74,7 +76,21 @@ impl Data {
             hub,
             downloads: Downloads::default(),
             feed,
+            project: None,
         }
+    }
+
+    /// The same, for adding datasets that one project alone may use; `None` for all.
+    pub fn in_project(&self, project: Option<String>) -> Self {
+        Self { project, ..self.clone() }
+    }
+
+    /// Notes the project of a dataset that is about to be added.
+    ///
+    /// # Errors
+    /// An error of the store.
+    async fn note_project(&self, corpus: &CorpusId) -> Result<(), ApiError> {
+        Ok(self.feed.store.set_dataset_project(corpus, self.project.as_deref()).await?)
     }
 
     /// The folder of a download from the hub.
@@ -88,7 +104,7 @@ impl Data {
     /// Begins a job, on a dataset or not; the Lab page receives its progress.
     pub fn begin_job(&self, title: String, corpus: impl Into<Option<CorpusId>>, unit: &str) -> JobHandle {
         let hub = self.feed.hub.clone();
-        self.jobs.begin(title, corpus.into(), unit, move || hub.lab_changed())
+        self.jobs.begin(title, corpus.into(), self.project.clone(), unit, move || hub.lab_changed())
     }
 
     /// Waits for the work of a job for [`ANSWER_WITHIN`]; it continues either way.

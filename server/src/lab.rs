@@ -59,7 +59,7 @@ pub struct LabParts {
     pub fingerprint: Option<Fingerprint>,
     /// Start time of this server.
     pub started: Instant,
-    /// Changes when a token is revoked: open sockets then check theirs.
+    /// Changes when a token is revoked, or what it reaches: open sockets then check theirs.
     revoked: watch::Sender<()>,
 }
 
@@ -109,7 +109,12 @@ impl LabParts {
         Ok(existed)
     }
 
-    /// Changes when a token is revoked.
+    /// Lets open sockets read again what their tokens reach: a role, a membership or a link has changed.
+    pub fn access_changed(&self) {
+        self.revoked.send_replace(());
+    }
+
+    /// Changes when a token is revoked, or what it reaches has changed.
     pub fn revocations(&self) -> watch::Receiver<()> {
         self.revoked.subscribe()
     }

@@ -2,12 +2,13 @@
 //!
 //! - [`hub`]: the stream of each run, in ticks; [`feed`]: changes to runs, stored first and then published to the hub;
 //! - [`subscriptions`]: the inspections that pages request;
-//! - [`lab_state`]: the lab in one message; [`page_socket`]: the WebSocket of a page; [`polling`]: pages without
+//! - [`audience`]: what a page may see; [`lab_state`]: the lab in one message; [`page_socket`]: the WebSocket of a page; [`polling`]: pages without
 //!   one;
 //! - [`clock`]: the server's clock.
 //!
 //! This module does not depend on workers and jobs; [`crate::lab`] passes in functions that read their state.
 
+pub mod audience;
 pub mod clock;
 pub mod feed;
 pub mod hub;

@@ -64,6 +64,11 @@ impl Store {
         commit(transaction).await
     }
 
+    /// Whether a project exists.
+    pub async fn has_project(&self, project: &str) -> Result<bool, StoreError> {
+        database::access::has_project(&mut *self.database().read().await?, project).await
+    }
+
     /// Whether the lab has people with accounts, or more than one project.
     pub async fn is_shared(&self) -> Result<bool, StoreError> {
         database::access::is_shared(&mut *self.database().read().await?).await

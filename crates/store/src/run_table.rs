@@ -6,6 +6,7 @@ mod cursor;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
+use wire::access::Visible;
 use wire::run::table::columns::{Column, compare};
 use wire::run::table::search::RunSearch;
 use wire::run::table::{Deleted, GroupBy, MAX_COLUMNS, RunFacets, RunGroup, RunQuery, RunRow, SavedFilter};
@@ -69,6 +70,7 @@ impl<'a> Filter<'a> {
         is_listed
             && query.archived.is_none_or(|archived| run.is_archived == archived)
             && query.preset.as_ref().is_none_or(|preset| *preset == run.preset)
+            && query.project.as_ref().is_none_or(|project| *project == run.project)
             && query.dataset.as_ref().is_none_or(|dataset| *dataset == run.corpus)
             && (self.states.is_empty() || self.states.contains(&run.state.as_str()))
             && self.search.tags.iter().all(|tag| run.tags.contains(tag))
@@ -119,6 +121,7 @@ fn group_of(run: &Candidate, by: GroupBy) -> String {
         GroupBy::Dataset => run.corpus.clone(),
         GroupBy::Tag => run.tags.join(", "),
         GroupBy::Parent => run.parent.clone().unwrap_or_default(),
+        GroupBy::Project => run.project.clone(),
     }
 }
 
@@ -130,11 +133,11 @@ fn counted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<RunGroup> {
 }
 
 impl Store {
-    /// A page of the runs that match a query.
+    /// A page of the runs that match a query and may be seen.
     ///
     /// # Errors
     /// [`StoreError::InvalidQuery`] for a search, a cursor or columns that cannot be read; an error of the database.
-    pub async fn run_page(&self, query: &RunQuery) -> Result<RunPage, StoreError> {
+    pub async fn run_page(&self, query: &RunQuery, visible: &Visible) -> Result<RunPage, StoreError> {
         let filter = Filter::new(query)?;
         let shown: Vec<Column> = list(query.columns.as_deref()).map(Column::find).collect();
         if shown.len() > MAX_COLUMNS {
@@ -146,7 +149,7 @@ impl Store {
         // All parts are of one state of the database.
         let mut connection = self.database().snapshot().await?;
         let with_notes = !filter.search.words.is_empty();
-        let all = database::run_table::candidates(&mut connection, None, &filter.columns, with_notes).await?;
+        let all = database::run_table::candidates(&mut connection, visible, None, &filter.columns, with_notes).await?;
         let mut keys: Vec<Cursor> = all.iter().filter(|run| filter.takes(run)).map(|run| filter.key(run)).collect();
         keys.sort_by(|one, other| filter.order(one, other));
         let groups: HashMap<String, u64> =
@@ -164,7 +167,7 @@ impl Store {
         let mut values = match shown.is_empty() {
             true => HashMap::new(),
             false => {
-                let found = database::run_table::candidates(&mut connection, Some(&ids), &shown, false).await?;
+                let found = database::run_table::candidates(&mut connection, visible, Some(&ids), &shown, false).await?;
                 by_id(found, |run| run.id.clone())
             }
         };
@@ -181,25 +184,25 @@ impl Store {
         Ok(RunPage { rows: page.iter().filter_map(row).collect(), total: keys.len() as u64, next })
     }
 
-    /// What the runs that are not deleted can be filtered by.
-    pub async fn run_facets(&self) -> Result<RunFacets, StoreError> {
+    /// What the runs that may be seen and are not deleted can be filtered by.
+    pub async fn run_facets(&self, visible: &Visible) -> Result<RunFacets, StoreError> {
         let mut connection = self.database().snapshot().await?;
-        let mut runs = database::run_table::candidates(&mut connection, None, &[], false).await?;
+        let mut runs = database::run_table::candidates(&mut connection, visible, None, &[], false).await?;
         runs.retain(|run| !run.is_deleted);
         Ok(RunFacets {
             states: counted(runs.iter().map(|run| run.state.as_str())),
             tags: counted(runs.iter().flat_map(|run| &run.tags).map(String::as_str)),
             datasets: counted(runs.iter().map(|run| run.corpus.as_str())),
             presets: counted(runs.iter().map(|run| run.preset.as_str())),
-            metrics: database::run_table::metric_names(&mut connection).await?,
+            metrics: database::run_table::metric_names(&mut connection, visible).await?,
         })
     }
 
-    /// The runs that are queued or loaded by a worker and the newest 200 others, newest first, and the numbers of all runs.
-    pub async fn current_runs(&self) -> Result<(Vec<RunSummary>, RunCounts), StoreError> {
+    /// Of the runs that may be seen, those that are queued or loaded by a worker and the newest 200 others, newest first, and their numbers.
+    pub async fn current_runs(&self, visible: &Visible) -> Result<(Vec<RunSummary>, RunCounts), StoreError> {
         let mut connection = self.database().snapshot().await?;
-        let runs = database::runs::current(&mut connection, NEWEST).await?;
-        Ok((runs, database::run_table::counts(&mut connection).await?))
+        let runs = database::runs::current(&mut connection, NEWEST, visible).await?;
+        Ok((runs, database::run_table::counts(&mut connection, visible).await?))
     }
 
     /// Replaces the tags of a run, which are valid and in order.

@@ -178,6 +178,13 @@ impl Store {
         self.changed(transaction, run, found).await
     }
 
+    /// Moves a run to a project, which exists.
+    pub async fn set_project(&self, run: &RunId, project: &str) -> Result<RunSummary, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let found = database::runs::set_project(&mut transaction, run, project).await?;
+        self.changed(transaction, run, found).await
+    }
+
     /// Archives a run, or takes it out of the archive.
     pub async fn set_archived(&self, run: &RunId, is_archived: bool) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;

@@ -55,8 +55,11 @@ pub struct DeviceView {
     pub host: String,
     /// Whether its worker is connected.
     pub is_connected: bool,
-    /// The run that it trains.
+    /// The run that it trains; `None` for one that the asker may not see.
     pub run: Option<RunId>,
+    /// Whether it trains a run that the asker may not see.
+    #[serde(default)]
+    pub is_taken: bool,
     /// Load in its last heartbeat.
     pub load: DeviceLoad,
     /// Time of its last heartbeat, ms since 1970.

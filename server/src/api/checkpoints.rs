@@ -9,14 +9,14 @@ use wire::control::checkpoint::CheckpointView;
 use wire::{ApiErrorBody, CheckpointId, RunId};
 
 use super::extract::{Body, Path};
-use crate::auth::{Steerer, Viewer};
+use crate::auth::run::{RunSteerer, RunViewer};
 use crate::error::ApiError;
 use crate::lab::Lab;
 
 /// Lists the checkpoints of a run that are kept, oldest first.
 #[utoipa::path(get, path = "/runs/{id}/checkpoints", tag = "runs", params(("id" = RunId, Path)), responses((status = 200, body = Vec<CheckpointView>)))]
 pub async fn list_checkpoints(
-    _: Viewer,
+    _: RunViewer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
 ) -> Result<Json<Vec<CheckpointView>>, ApiError> {
@@ -35,7 +35,7 @@ pub struct CheckpointChange {
 #[utoipa::path(patch, path = "/runs/{id}/checkpoints/{cid}", tag = "runs", params(("id" = RunId, Path), ("cid" = String, Path)),
     request_body = CheckpointChange, responses((status = 200, body = CheckpointView), (status = 404, body = ApiErrorBody)))]
 pub async fn change_checkpoint(
-    _: Steerer,
+    _: RunSteerer,
     State(lab): State<Lab>,
     Path((run, checkpoint)): Path<(RunId, CheckpointId)>,
     Body(change): Body<CheckpointChange>,
@@ -48,7 +48,7 @@ pub async fn change_checkpoint(
 #[utoipa::path(delete, path = "/runs/{id}/checkpoints/{cid}", tag = "runs", params(("id" = RunId, Path), ("cid" = String, Path)),
     responses((status = 204), (status = 409, description = "A fork begins with it, or the run could not be resumed without it.", body = ApiErrorBody)))]
 pub async fn delete_checkpoint(
-    _: Steerer,
+    _: RunSteerer,
     State(lab): State<Lab>,
     Path((run, checkpoint)): Path<(RunId, CheckpointId)>,
 ) -> Result<StatusCode, ApiError> {

@@ -6,11 +6,13 @@ use axum::http::HeaderName;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use utoipa::IntoParams;
+use wire::access::Role;
 use wire::control::event::EventRecord;
 use wire::{ApiErrorBody, Command, RunId};
 
 use super::extract::{Body, Path, Query};
-use crate::auth::{Steerer, author};
+use crate::auth::run::RunSteerer;
+use crate::auth::{author, project};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::{commands, control_run, steering};
@@ -34,7 +36,7 @@ pub struct CommandQuery {
         (status = 422, description = "A value is invalid.", body = ApiErrorBody),
         (status = 504, description = "Not answered within 30 s; it may still take effect.", body = ApiErrorBody)))]
 pub async fn command_run(
-    Steerer(identity): Steerer,
+    RunSteerer(identity): RunSteerer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
     Query(query): Query<CommandQuery>,
@@ -43,6 +45,7 @@ pub async fn command_run(
     steering::check(&command)?;
     let summary = lab.feed.summary(&run).await?;
     if query.control {
+        project::check(&identity, &summary.project, Role::Steer)?;
         let (record, control) = control_run::command_with_control(&lab, &summary, author(&identity), command).await?;
         return Ok(([(CONTROL, control.to_string())], Json(record)).into_response());
     }

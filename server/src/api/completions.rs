@@ -8,10 +8,11 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use wire::ApiErrorBody;
+use wire::access::Role;
 use wire::completion::{CompletionLine, CompletionRequest};
 
 use super::extract::Body;
-use crate::auth::Viewer;
+use crate::auth::{SignedIn, run};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::completion;
@@ -24,10 +25,11 @@ use crate::runs::completion;
         (status = 422, description = "A value is invalid.", body = ApiErrorBody),
         (status = 429, description = "Too many checkpoints are in use.", body = ApiErrorBody)))]
 pub async fn create_completion(
-    _: Viewer,
+    SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
     Body(request): Body<CompletionRequest>,
 ) -> Result<Response, ApiError> {
+    run::check(&lab, &identity, &request.run, Role::View).await?;
     let lines = completion::complete(&lab, request).await?.map(Ok::<_, Infallible>);
     let headers = [(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")];
     Ok((headers, StreamBody::from_stream(lines)).into_response())

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use engine::data::import::ISSUES_FILE;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use wire::access::Role;
 use wire::data::corpus::{CatalogueEntry, CorpusInfo, DatasetInfo, Job};
 use wire::data::import::{ImportOptions, ImportRefusal};
 use wire::data::tokenizer::Tokenizer;
@@ -15,7 +16,7 @@ use wire::{ApiErrorBody, CorpusId};
 use super::answer::answer;
 use super::extract::{Body, Path, Query};
 use super::uploads::{send_csv, upload_query};
-use crate::auth::{Admin, Steerer, Viewer};
+use crate::auth::{Contributor, Member, datasets};
 use crate::data::catalogue;
 use crate::data::upload::UploadQuery;
 use crate::error::ApiError;
@@ -23,8 +24,11 @@ use crate::lab::Lab;
 
 /// Lists the datasets.
 #[utoipa::path(get, path = "/corpora", tag = "data", responses((status = 200, body = Vec<CorpusInfo>)))]
-pub async fn list_corpora(_: Viewer, State(lab): State<Lab>) -> Result<Json<Vec<CorpusInfo>>, ApiError> {
-    lab.data.corpora.list().await.map(Json)
+pub async fn list_corpora(
+    Member(identity): Member,
+    State(lab): State<Lab>,
+) -> Result<Json<Vec<CorpusInfo>>, ApiError> {
+    datasets::list(&lab, &identity).await.map(Json)
 }
 
 /// Uploads a dataset: a plain body, or the files of a form. What cannot be used is skipped and listed in `import` of the answer. Long work
@@ -35,13 +39,14 @@ pub async fn list_corpora(_: Viewer, State(lab): State<Lab>) -> Result<Json<Vec<
         (status = 422, description = "The files have no text, none has the field, or the import is strict and something would be skipped.", body = ImportRefusal),
         (status = 507, description = "The disk is full.", body = ApiErrorBody)))]
 pub async fn upload_corpus(
-    _: Steerer,
+    Contributor(identity): Contributor,
     State(lab): State<Lab>,
     Query(pairs): Query<Vec<(String, String)>>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (query, options) = upload_query(pairs)?;
-    let outcome = lab.data.upload(query, options, lab.settings.upload_bytes, request).await?;
+    let project = datasets::project_for(&lab, &identity, query.project.clone()).await?;
+    let outcome = lab.data.in_project(project).upload(query, options, lab.settings.upload_bytes, request).await?;
     Ok(answer(StatusCode::CREATED, outcome))
 }
 
@@ -49,10 +54,11 @@ pub async fn upload_corpus(
 #[utoipa::path(get, path = "/corpora/{id}/skipped.csv", tag = "data", params(("id" = CorpusId, Path)),
     responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = ApiErrorBody)))]
 pub async fn list_skipped(
-    _: Viewer,
+    Member(identity): Member,
     State(lab): State<Lab>,
     Path(corpus): Path<CorpusId>,
 ) -> Result<Response, ApiError> {
+    datasets::check(&lab, &identity, &corpus, Role::View).await?;
     lab.data.corpora.read(&corpus).await?;
     let path = lab.data.corpora.folder().join(corpus.as_str()).join(ISSUES_FILE);
     if !path.exists() {
@@ -65,21 +71,23 @@ pub async fn list_skipped(
 /// Returns a dataset: its size, a sample, and its tokenizations.
 #[utoipa::path(get, path = "/corpora/{id}", tag = "data", params(("id" = CorpusId, Path)), responses((status = 200, body = CorpusInfo), (status = 404, body = ApiErrorBody)))]
 pub async fn get_corpus(
-    _: Viewer,
+    Member(identity): Member,
     State(lab): State<Lab>,
     Path(corpus): Path<CorpusId>,
 ) -> Result<Json<CorpusInfo>, ApiError> {
-    lab.data.corpora.read(&corpus).await.map(Json)
+    let project = datasets::check(&lab, &identity, &corpus, Role::View).await?;
+    Ok(Json(CorpusInfo { project, ..lab.data.corpora.read(&corpus).await? }))
 }
 
 /// Deletes a dataset and its tokens. It cannot be restored.
 #[utoipa::path(delete, path = "/corpora/{id}", tag = "data", params(("id" = CorpusId, Path)),
     responses((status = 204), (status = 409, description = "A run or a job uses it.", body = ApiErrorBody)))]
 pub async fn delete_corpus(
-    _: Admin,
+    Member(identity): Member,
     State(lab): State<Lab>,
     Path(corpus): Path<CorpusId>,
 ) -> Result<StatusCode, ApiError> {
+    datasets::check(&lab, &identity, &corpus, Role::Admin).await?;
     lab.data.delete(&corpus).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -97,11 +105,12 @@ pub struct TokenizationArgs {
     responses((status = 200, body = DatasetInfo), (status = 202, body = Job), (status = 404, body = ApiErrorBody),
         (status = 422, description = "The tokenizer cannot encode the text.", body = ApiErrorBody)))]
 pub async fn tokenize_corpus(
-    _: Steerer,
+    Contributor(identity): Contributor,
     State(lab): State<Lab>,
     Path(corpus): Path<CorpusId>,
     Body(TokenizationArgs { tokenizer }): Body<TokenizationArgs>,
 ) -> Result<Response, ApiError> {
+    datasets::check(&lab, &identity, &corpus, Role::View).await?;
     let data = &lab.data;
     let info = data.corpora.read(&corpus).await?;
     if let Some(dataset) = info.datasets.into_iter().find(|dataset| dataset.tokenizer == tokenizer) {
@@ -118,7 +127,7 @@ pub async fn tokenize_corpus(
 
 /// Lists the public datasets that the server can download.
 #[utoipa::path(get, path = "/catalogue", tag = "data", responses((status = 200, body = Vec<CatalogueEntry>)))]
-pub async fn list_catalogue(_: Viewer) -> Json<Vec<CatalogueEntry>> {
+pub async fn list_catalogue(_: Member) -> Json<Vec<CatalogueEntry>> {
     Json(catalogue::entries())
 }
 
@@ -126,7 +135,7 @@ pub async fn list_catalogue(_: Viewer) -> Json<Vec<CatalogueEntry>> {
 #[utoipa::path(post, path = "/catalogue/{id}", tag = "data", params(("id" = CorpusId, Path)),
     responses((status = 202, body = Job), (status = 404, body = ApiErrorBody), (status = 409, description = "The lab has it already.", body = ApiErrorBody)))]
 pub async fn download_corpus(
-    _: Steerer,
+    _: Contributor,
     State(lab): State<Lab>,
     Path(corpus): Path<CorpusId>,
 ) -> Result<(StatusCode, Json<Job>), ApiError> {

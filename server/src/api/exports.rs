@@ -10,7 +10,8 @@ use utoipa::IntoParams;
 use wire::{ApiErrorBody, CheckpointId, RunId, RunView};
 
 use super::extract::{Path, Query};
-use crate::auth::{Steerer, Viewer, author};
+use crate::auth::run::RunViewer;
+use crate::auth::{Contributor, author, project};
 use crate::error::ApiError;
 use crate::export::archive::{Archive, Checkpoints};
 use crate::export::body::stream;
@@ -33,7 +34,7 @@ pub struct ArchiveQuery {
 #[utoipa::path(get, path = "/runs/{id}/archive", tag = "runs", params(("id" = RunId, Path), ArchiveQuery),
     responses((status = 200, content_type = "application/x-tar", body = Vec<u8>), (status = 404, body = ApiErrorBody)))]
 pub async fn export_run(
-    _: Viewer,
+    _: RunViewer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
     Query(query): Query<ArchiveQuery>,
@@ -53,7 +54,7 @@ pub async fn export_run(
         (status = 404, body = ApiErrorBody), (status = 409, description = "The checkpoint is not kept or damaged.", body = ApiErrorBody),
         (status = 422, description = "transformers does not know this architecture.", body = ApiErrorBody)))]
 pub async fn export_checkpoint(
-    _: Viewer,
+    _: RunViewer,
     State(lab): State<Lab>,
     Path((run, id)): Path<(RunId, CheckpointId)>,
 ) -> Result<Response, ApiError> {
@@ -84,7 +85,7 @@ pub struct ExportQuery {
 #[utoipa::path(get, path = "/runs/{id}/series.csv", tag = "runs", params(("id" = RunId, Path), ExportQuery),
     responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = ApiErrorBody)))]
 pub async fn export_csv(
-    _: Viewer,
+    _: RunViewer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
     Query(query): Query<ExportQuery>,
@@ -97,7 +98,7 @@ pub async fn export_csv(
 #[utoipa::path(get, path = "/runs/{id}/series.parquet", tag = "runs", params(("id" = RunId, Path), ExportQuery),
     responses((status = 200, content_type = "application/vnd.apache.parquet", body = Vec<u8>), (status = 404, body = ApiErrorBody)))]
 pub async fn export_parquet(
-    _: Viewer,
+    _: RunViewer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
     Query(query): Query<ExportQuery>,
@@ -120,6 +121,8 @@ async fn curves(lab: &Lab, run: &RunId, query: ExportQuery) -> Result<Vec<Curve>
 pub struct ImportQuery {
     /// Display name; by default the name of the run or of the model's folder.
     name: Option<String>,
+    /// The project that the run belongs to; `default` by default.
+    project: Option<String>,
 }
 
 /// Imports the archive of a run, or a model of the GPT-2, Llama, Mistral or Qwen2 architecture from `transformers` (config.json,
@@ -131,11 +134,12 @@ pub struct ImportQuery {
     responses((status = 201, body = RunView), (status = 413, description = "The upload is too large.", body = ApiErrorBody),
         (status = 422, description = "The invalid part of the upload.", body = ApiErrorBody)))]
 pub async fn import_run(
-    Steerer(identity): Steerer,
+    Contributor(identity): Contributor,
     State(lab): State<Lab>,
-    Query(query): Query<ImportQuery>,
+    Query(ImportQuery { name, project }): Query<ImportQuery>,
     request: Request,
 ) -> Result<(StatusCode, Json<RunView>), ApiError> {
-    let id = import::import(&lab, request, query.name, author(&identity)).await?;
+    let project = project::named(&lab, &identity, project).await?;
+    let id = import::import(&lab, request, name, project, author(&identity)).await?;
     Ok((StatusCode::CREATED, Json(lab.feed.view(&id).await?)))
 }

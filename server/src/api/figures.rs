@@ -14,7 +14,7 @@ use wire::series::{Axis, Bucket, SeriesWindow, describe, name};
 use wire::{ApiErrorBody, Event, RunId, RunView};
 
 use super::extract::{Path, Query};
-use crate::auth::Viewer;
+use crate::auth::run::RunViewer;
 use crate::error::ApiError;
 use crate::lab::Lab;
 
@@ -65,7 +65,7 @@ enum Format {
     params(("id" = RunId, Path), ("file" = String, Path, description = "Name of a series with .svg or .png; loss is the training and the validation loss."), FigureQuery),
     responses((status = 200, content_type = "image/svg+xml"), (status = 404, body = ApiErrorBody)))]
 pub async fn draw_figure(
-    _: Viewer,
+    _: RunViewer,
     State(lab): State<Lab>,
     Path((run, file)): Path<(RunId, String)>,
     Query(query): Query<FigureQuery>,

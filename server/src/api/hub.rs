@@ -8,7 +8,7 @@ use wire::data::corpus::Job;
 use wire::data::hub::{HubDatasetArgs, HubModelArgs};
 
 use super::extract::Body;
-use crate::auth::{Steerer, author};
+use crate::auth::{Contributor, author, datasets, project};
 use crate::error::ApiError;
 use crate::export::hub;
 use crate::lab::Lab;
@@ -21,11 +21,12 @@ use crate::lab::Lab;
         (status = 422, description = "A value is invalid, or the hub does not show the dataset to the token.", body = ApiErrorBody),
         (status = 502, description = "The hub cannot be reached, or failed.", body = ApiErrorBody)))]
 pub async fn import_hub_dataset(
-    _: Steerer,
+    Contributor(identity): Contributor,
     State(lab): State<Lab>,
     Body(args): Body<HubDatasetArgs>,
 ) -> Result<(StatusCode, Json<Job>), ApiError> {
-    Ok((StatusCode::ACCEPTED, Json(lab.data.import_from_hub(args).await?)))
+    let project = datasets::project_for(&lab, &identity, args.project.clone()).await?;
+    Ok((StatusCode::ACCEPTED, Json(lab.data.in_project(project).import_from_hub(args).await?)))
 }
 
 /// Imports a model of the Hugging Face hub as a job, whose `run` is the finished run that came of it. Only the files that the model needs are
@@ -37,9 +38,10 @@ pub async fn import_hub_dataset(
         (status = 422, description = "A value is invalid, the hub does not show the model to the token, or it has no model that is read.", body = ApiErrorBody),
         (status = 502, description = "The hub cannot be reached, or failed.", body = ApiErrorBody)))]
 pub async fn import_hub_model(
-    Steerer(identity): Steerer,
+    Contributor(identity): Contributor,
     State(lab): State<Lab>,
-    Body(args): Body<HubModelArgs>,
+    Body(mut args): Body<HubModelArgs>,
 ) -> Result<(StatusCode, Json<Job>), ApiError> {
+    args.project = Some(project::named(&lab, &identity, args.project).await?);
     Ok((StatusCode::ACCEPTED, Json(hub::import(&lab, args, author(&identity)).await?)))
 }

@@ -13,7 +13,7 @@ use wire::{ApiErrorBody, RunId};
 
 use super::extract::{Body, Path, Query};
 use super::series::encode_response;
-use crate::auth::Viewer;
+use crate::auth::run::RunViewer;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::inspection::{self, InspectionArgs};
@@ -25,7 +25,7 @@ const RESPONSE_BYTES: u64 = 32_000_000;
 #[utoipa::path(get, path = "/runs/{id}/inspections", tag = "inspect", params(("id" = RunId, Path)),
     responses((status = 200, body = Vec<InspectionUpdate>), (status = 404, body = ApiErrorBody)))]
 pub async fn list_inspections(
-    _: Viewer,
+    _: RunViewer,
     headers: HeaderMap,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
@@ -43,7 +43,7 @@ pub async fn list_inspections(
         (status = 429, description = "Too many inspections are being computed.", body = ApiErrorBody),
         (status = 504, description = "The worker did not answer in time.", body = ApiErrorBody)))]
 pub async fn create_inspection(
-    _: Viewer,
+    _: RunViewer,
     headers: HeaderMap,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
@@ -55,7 +55,7 @@ pub async fn create_inspection(
 /// Lists the steps on a run's path that have snapshots, those of its parents included.
 #[utoipa::path(get, path = "/runs/{id}/snapshots/steps", tag = "inspect", params(("id" = RunId, Path)), responses((status = 200, body = Vec<u64>), (status = 404, body = ApiErrorBody)))]
 pub async fn list_snapshot_steps(
-    _: Viewer,
+    _: RunViewer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
 ) -> Result<Json<Vec<u64>>, ApiError> {
@@ -81,7 +81,7 @@ pub struct SnapshotsQuery {
 #[utoipa::path(get, path = "/runs/{id}/snapshots", tag = "inspect", params(("id" = RunId, Path), SnapshotsQuery),
     responses((status = 200, body = Vec<InspectionUpdate>), (status = 404, body = ApiErrorBody), (status = 422, body = ApiErrorBody)))]
 pub async fn list_snapshots(
-    _: Viewer,
+    _: RunViewer,
     headers: HeaderMap,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,

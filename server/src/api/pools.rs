@@ -7,14 +7,14 @@ use wire::ApiErrorBody;
 use wire::fleet::{CreatedJoinToken, JoinRequest, JoinTokenView, Joined, NewJoinToken, NewPool, PoolView};
 
 use super::extract::{Body, Path};
-use crate::auth::{Admin, Joiner, Viewer};
+use crate::auth::{Admin, Joiner, Member};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::pools::{self, tokens};
 
 /// Lists the pools with their workers and queues: `local`, the server's own machine, then the others by name.
 #[utoipa::path(get, path = "/pools", tag = "fleet", responses((status = 200, body = Vec<PoolView>)))]
-pub async fn list_pools(_: Viewer, State(lab): State<Lab>) -> Result<Json<Vec<PoolView>>, ApiError> {
+pub async fn list_pools(_: Member, State(lab): State<Lab>) -> Result<Json<Vec<PoolView>>, ApiError> {
     pools::list(&lab).await.map(Json)
 }
 

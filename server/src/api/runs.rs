@@ -4,12 +4,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use wire::access::Role;
 use wire::run::RunChange;
 use wire::run::table::{BulkOutcome, BulkRequest, CURSOR_HEADER, RunFacets, RunQuery, RunRow, TOTAL_HEADER};
 use wire::{ApiErrorBody, RunId, RunSpec, RunSummary, RunView};
 
 use super::extract::{Body, Path, Query};
-use crate::auth::{Steerer, Viewer, author};
+use crate::auth::run::{RunSteerer, RunViewer};
+use crate::auth::spec::{permit, permit_move};
+use crate::auth::{SignedIn, author};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::runs::{bulk, create, edit};
@@ -18,8 +21,12 @@ use crate::runs::{bulk, create, edit};
 /// `kindling-cursor` the cursor of the next page, if there is one.
 #[utoipa::path(get, path = "/runs", tag = "runs", params(RunQuery), responses((status = 200, body = Vec<RunRow>,
     headers(("kindling-total" = u64, description = "Number of runs that match the query."), ("kindling-cursor" = String, description = "Cursor of the next page.")))))]
-pub async fn list_runs(_: Viewer, State(lab): State<Lab>, Query(query): Query<RunQuery>) -> Result<Response, ApiError> {
-    let page = lab.store().run_page(&query).await?;
+pub async fn list_runs(
+    SignedIn(identity): SignedIn,
+    State(lab): State<Lab>,
+    Query(query): Query<RunQuery>,
+) -> Result<Response, ApiError> {
+    let page = lab.store().run_page(&query, &identity.grants.visible()).await?;
     let mut response = Json(page.rows).into_response();
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static(TOTAL_HEADER), HeaderValue::from(page.total));
@@ -32,18 +39,21 @@ pub async fn list_runs(_: Viewer, State(lab): State<Lab>, Query(query): Query<Ru
 
 /// Lists the states, tags, datasets and presets of the runs that are not deleted, with the number of runs, and all metrics.
 #[utoipa::path(get, path = "/runs/facets", tag = "runs", responses((status = 200, body = RunFacets)))]
-pub async fn list_facets(_: Viewer, State(lab): State<Lab>) -> Result<Json<RunFacets>, ApiError> {
-    Ok(Json(lab.store().run_facets().await?))
+pub async fn list_facets(
+    SignedIn(identity): SignedIn,
+    State(lab): State<Lab>,
+) -> Result<Json<RunFacets>, ApiError> {
+    Ok(Json(lab.store().run_facets(&identity.grants.visible()).await?))
 }
 
 /// Archives, tags, deletes, restores or stops up to 500 runs. Each run has its own outcome in the answer.
 #[utoipa::path(post, path = "/runs/bulk", tag = "runs", request_body = BulkRequest, responses((status = 200, body = Vec<BulkOutcome>)))]
 pub async fn change_runs(
-    Steerer(identity): Steerer,
+    SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
     Body(request): Body<BulkRequest>,
 ) -> Result<Json<Vec<BulkOutcome>>, ApiError> {
-    bulk::carry_out(&lab, author(&identity), request).await.map(Json)
+    bulk::carry_out(&lab, &identity, request).await.map(Json)
 }
 
 /// Creates a run and adds it to the queue of its device.
@@ -51,29 +61,33 @@ pub async fn change_runs(
     responses((status = 201, body = RunView), (status = 409, description = "The queue is full.", body = ApiErrorBody),
         (status = 422, description = "The field that cannot be resolved.", body = ApiErrorBody)))]
 pub async fn create_run(
-    Steerer(identity): Steerer,
+    SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
-    Body(spec): Body<RunSpec>,
+    Body(mut spec): Body<RunSpec>,
 ) -> Result<(StatusCode, Json<RunView>), ApiError> {
+    permit(&lab, &identity, &mut spec, Role::Steer).await?;
     let id = create::create(&lab, spec, author(&identity)).await?;
     Ok((StatusCode::CREATED, Json(lab.feed.view(&id).await?)))
 }
 
 /// Returns a run: its plan, hyperparameters, history and lineage.
 #[utoipa::path(get, path = "/runs/{id}", tag = "runs", params(("id" = RunId, Path)), responses((status = 200, body = RunView), (status = 404, body = ApiErrorBody)))]
-pub async fn get_run(_: Viewer, State(lab): State<Lab>, Path(run): Path<RunId>) -> Result<Json<RunView>, ApiError> {
+pub async fn get_run(_: RunViewer, State(lab): State<Lab>, Path(run): Path<RunId>) -> Result<Json<RunView>, ApiError> {
     lab.feed.view(&run).await.map(Json)
 }
 
-/// Renames, archives or tags a run, moves it in the queue, or changes its priority.
+/// Renames, archives or tags a run, moves it in the queue or to another project, or changes its priority.
 #[utoipa::path(patch, path = "/runs/{id}", tag = "runs", params(("id" = RunId, Path)), request_body = RunChange,
     responses((status = 200, body = RunSummary), (status = 409, description = "It is not queued.", body = ApiErrorBody)))]
 pub async fn change_run(
-    _: Steerer,
+    RunSteerer(identity): RunSteerer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
     Body(change): Body<RunChange>,
 ) -> Result<Json<RunSummary>, ApiError> {
+    if let Some(project) = &change.project {
+        permit_move(&lab, &identity, &run, project).await?;
+    }
     edit::change(&lab, &run, change).await.map(Json)
 }
 
@@ -81,7 +95,7 @@ pub async fn change_run(
 #[utoipa::path(delete, path = "/runs/{id}", tag = "runs", params(("id" = RunId, Path)),
     responses((status = 200, body = RunSummary), (status = 409, description = "It is being trained.", body = ApiErrorBody)))]
 pub async fn delete_run(
-    _: Steerer,
+    _: RunSteerer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
 ) -> Result<Json<RunSummary>, ApiError> {
@@ -91,7 +105,7 @@ pub async fn delete_run(
 /// Restores a deleted run.
 #[utoipa::path(post, path = "/runs/{id}/restore", tag = "runs", params(("id" = RunId, Path)), responses((status = 200, body = RunSummary), (status = 404, body = ApiErrorBody)))]
 pub async fn restore_run(
-    _: Steerer,
+    _: RunSteerer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
 ) -> Result<Json<RunSummary>, ApiError> {

@@ -8,12 +8,13 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use store::SeriesQuery;
 use utoipa::IntoParams;
+use wire::access::Role;
 use wire::control::event::EventRecord;
 use wire::series::{Axis, Comparison, SeriesWindow};
 use wire::{RunId, encode};
 
 use super::extract::{Path, Query};
-use crate::auth::Viewer;
+use crate::auth::run::{self, RunViewer};
 use crate::error::ApiError;
 use crate::lab::Lab;
 
@@ -42,7 +43,7 @@ pub struct EventsQuery {
 /// Returns the journal of a run, in order.
 #[utoipa::path(get, path = "/runs/{id}/events", tag = "runs", params(("id" = RunId, Path), EventsQuery), responses((status = 200, body = Vec<EventRecord>)))]
 pub async fn list_events(
-    _: Viewer,
+    _: RunViewer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
     Query(query): Query<EventsQuery>,
@@ -55,7 +56,7 @@ pub async fn list_events(
 /// Lists the names of a run's time series.
 #[utoipa::path(get, path = "/runs/{id}/series/names", tag = "runs", params(("id" = RunId, Path)), responses((status = 200, body = Vec<String>)))]
 pub async fn list_series(
-    _: Viewer,
+    _: RunViewer,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
 ) -> Result<Json<Vec<String>>, ApiError> {
@@ -83,7 +84,7 @@ pub struct WindowQuery {
 /// Returns a part of some time series: every point, or buckets with minimum, maximum, mean and count. Accepts `application/x-postcard`.
 #[utoipa::path(get, path = "/runs/{id}/series", tag = "runs", params(("id" = RunId, Path), WindowQuery), responses((status = 200, body = Vec<SeriesWindow>)))]
 pub async fn get_series(
-    _: Viewer,
+    _: RunViewer,
     headers: HeaderMap,
     State(lab): State<Lab>,
     Path(run): Path<RunId>,
@@ -129,15 +130,16 @@ pub struct CompareQuery {
 /// Returns the training loss of a run minus that of another at equal steps.
 #[utoipa::path(get, path = "/runs/{id}/compare", tag = "runs", params(("id" = RunId, Path), CompareQuery), responses((status = 200, body = Comparison)))]
 pub async fn compare_runs(
-    _: Viewer,
+    RunViewer(identity): RunViewer,
     State(lab): State<Lab>,
-    Path(run): Path<RunId>,
+    Path(id): Path<RunId>,
     Query(CompareQuery { with, points }): Query<CompareQuery>,
 ) -> Result<Json<Comparison>, ApiError> {
-    lab.feed.summary(&run).await?;
+    lab.feed.summary(&id).await?;
+    run::check(&lab, &identity, &with, Role::View).await?;
     lab.feed.summary(&with).await?;
     let points = points.unwrap_or(DEFAULT_POINTS).clamp(1, MAX_POINTS);
-    Ok(Json(lab.store().compare(&run, &with, u64::from(points)).await?))
+    Ok(Json(lab.store().compare(&id, &with, u64::from(points)).await?))
 }
 
 /// Encodes a response as JSON, or as postcard if the request accepts that.

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use wire::transport::live::Poll;
 use wire::{ApiErrorBody, encode};
 
-use crate::auth::{Viewer, Worker};
+use crate::auth::{SignedIn, Worker};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::page_socket;
@@ -22,13 +22,13 @@ const PAGE_MESSAGE_BYTES: usize = 256 * 1024;
 /// Opens the WebSocket of a page.
 #[utoipa::path(get, path = "/live", tag = "sockets", responses((status = 101, description = "Postcard messages: wire::transport::live.")))]
 pub async fn open_live(
-    Viewer(identity): Viewer,
+    SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade(request).await?.max_message_size(PAGE_MESSAGE_BYTES);
     let context = lab.page_context();
-    Ok(upgrade.on_upgrade(move |socket| page_socket::serve(context, socket, identity.token_id)))
+    Ok(upgrade.on_upgrade(move |socket| page_socket::serve(context, socket, identity)))
 }
 
 /// Sends the messages of a page, and answers with those for it after at most a second: for pages behind a proxy that lets no WebSocket pass.
@@ -37,12 +37,12 @@ pub async fn open_live(
     responses((status = 200, description = "Postcard: a list of wire::transport::live::ToPage.", content_type = "application/x-postcard", body = Vec<u8>),
         (status = 410, description = "The server keeps nothing of this page: begin again.", body = ApiErrorBody),
         (status = 429, description = "Too many pages poll.", body = ApiErrorBody)))]
-pub async fn poll_live(Viewer(identity): Viewer, State(lab): State<Lab>, body: Bytes) -> Result<Response, ApiError> {
+pub async fn poll_live(SignedIn(identity): SignedIn, State(lab): State<Lab>, body: Bytes) -> Result<Response, ApiError> {
     let poll: Poll = encode::from_bytes(&body).map_err(|source| {
         ApiError::new(StatusCode::BAD_REQUEST, "body_unreadable", format!("the body is not a poll: {source}"))
             .hint("reload the page: it may be older than the server")
     })?;
-    let answered = lab.polls.poll(lab.page_context(), identity.token_id, poll).await;
+    let answered = lab.polls.poll(lab.page_context(), identity, poll).await;
     let list = answered.map_err(|error| match error {
         PollError::Unknown => ApiError::new(StatusCode::GONE, "poll_unknown", error.to_string()),
         PollError::TooMany => ApiError::busy(error.to_string()).hint("close pages, or let the proxy pass WebSockets"),

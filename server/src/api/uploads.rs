@@ -14,7 +14,7 @@ use wire::data::import::{ImportArgs, ImportOptions, ImportRefusal, StagedUpload}
 
 use super::answer::answer;
 use super::extract::{Body, Path, Query};
-use crate::auth::{Steerer, Viewer};
+use crate::auth::{Contributor, datasets};
 use crate::data::upload::{UploadQuery, set_option};
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -27,7 +27,7 @@ use crate::lab::Lab;
         (status = 422, description = "The form has no file, or an option is invalid.", body = ApiErrorBody),
         (status = 429, description = "Too many uploads wait.", body = ApiErrorBody), (status = 507, description = "The disk is full.", body = ApiErrorBody)))]
 pub async fn stage_upload(
-    _: Steerer,
+    _: Contributor,
     State(lab): State<Lab>,
     Query(pairs): Query<Vec<(String, String)>>,
     request: Request,
@@ -41,7 +41,7 @@ pub async fn stage_upload(
 #[utoipa::path(get, path = "/uploads/{id}", tag = "data", params(("id" = String, Path), ImportOptions),
     responses((status = 200, body = StagedUpload), (status = 404, body = ApiErrorBody), (status = 422, description = "An option is invalid.", body = ApiErrorBody)))]
 pub async fn preview_upload(
-    _: Viewer,
+    _: Contributor,
     State(lab): State<Lab>,
     Path(id): Path<String>,
     Query(pairs): Query<Vec<(String, String)>>,
@@ -54,7 +54,7 @@ pub async fn preview_upload(
 /// Deletes a waiting upload.
 #[utoipa::path(delete, path = "/uploads/{id}", tag = "data", params(("id" = String, Path)), responses((status = 204), (status = 404, body = ApiErrorBody)))]
 pub async fn discard_upload(
-    _: Steerer,
+    _: Contributor,
     State(lab): State<Lab>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
@@ -68,12 +68,13 @@ pub async fn discard_upload(
         (status = 422, description = "The files have no text, none has the field, or the import is strict and something would be skipped.", body = ImportRefusal),
         (status = 507, description = "The disk is full.", body = ApiErrorBody)))]
 pub async fn import_upload(
-    _: Steerer,
+    Contributor(identity): Contributor,
     State(lab): State<Lab>,
     Path(id): Path<String>,
-    Body(ImportArgs { name, options }): Body<ImportArgs>,
+    Body(ImportArgs { name, options, project }): Body<ImportArgs>,
 ) -> Result<Response, ApiError> {
-    let outcome = lab.data.import_staged(&id, name.as_deref(), options).await?;
+    let project = datasets::project_for(&lab, &identity, project).await?;
+    let outcome = lab.data.in_project(project).import_staged(&id, name.as_deref(), options).await?;
     Ok(answer(StatusCode::CREATED, outcome))
 }
 
@@ -81,7 +82,7 @@ pub async fn import_upload(
 #[utoipa::path(get, path = "/uploads/{id}/skipped.csv", tag = "data", params(("id" = String, Path)),
     responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = ApiErrorBody)))]
 pub async fn list_skipped_of_upload(
-    _: Viewer,
+    _: Contributor,
     State(lab): State<Lab>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
@@ -98,6 +99,7 @@ pub(super) fn upload_query(pairs: Vec<(String, String)>) -> Result<(UploadQuery,
         match key.as_str() {
             "name" => query.name = Some(value),
             "filename" => query.filename = Some(value),
+            "project" => query.project = Some(value),
             _ => set_option(&mut options, &key, &value)?,
         }
     }

@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use store::{Identity, StoreError};
 use wire::access::Role;
+use wire::access::project::DEFAULT_PROJECT;
 
 use super::run::path_param;
 use super::{forbidden, person};
@@ -25,6 +26,28 @@ pub fn check(identity: &Identity, project: &str, needed: Role) -> Result<(), Api
         Some(_) => Err(forbidden(identity, needed, Some(&format!("the project {project}")))),
         None => Err(StoreError::UnknownProject { project: project.to_owned() }.into()),
     }
+}
+
+/// Checks that a project exists; for those who reach the whole lab, a role says nothing about that.
+///
+/// # Errors
+/// 404; an error of the store.
+pub async fn check_exists(lab: &Lab, project: &str) -> Result<(), ApiError> {
+    match lab.store().has_project(project).await? {
+        true => Ok(()),
+        false => Err(StoreError::UnknownProject { project: project.to_owned() }.into()),
+    }
+}
+
+/// The project that a request names, `default` by default, if its sender may steer it.
+///
+/// # Errors
+/// 403 or 404; an error of the store.
+pub async fn named(lab: &Lab, identity: &Identity, project: Option<String>) -> Result<String, ApiError> {
+    let chosen = project.unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
+    check(identity, &chosen, Role::Steer)?;
+    check_exists(lab, &chosen).await?;
+    Ok(chosen)
 }
 
 async fn require(parts: &mut Parts, lab: &Lab, needed: Role) -> Result<Identity, ApiError> {

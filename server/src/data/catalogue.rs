@@ -91,6 +91,7 @@ pub async fn fetch(data: &Data, corpus: CorpusId) -> Result<Job, ApiError> {
         return Err(ApiError::conflict("corpus_exists", format!("the lab already has the dataset {}", entry.name))
             .hint("delete it first to download it again"));
     }
+    data.note_project(&corpus).await?;
     let job = data.begin_job(format!("Downloading {}", entry.name), corpus, "bytes");
     let id = job.id();
     let shared = data.clone();

@@ -32,6 +32,7 @@ impl Jobs {
         &self,
         title: String,
         corpus: Option<CorpusId>,
+        project: Option<String>,
         unit: &str,
         changed: impl Fn() + Send + Sync + 'static,
     ) -> JobHandle {
@@ -41,7 +42,7 @@ impl Jobs {
         let over: Vec<u64> = jobs.values().filter(is_over).map(|listed| listed.job.id).collect();
         over.iter().take(over.len().saturating_sub(KEPT)).for_each(|id| drop(jobs.remove(id)));
         let (unit, state) = (unit.to_owned(), JobState::Running);
-        let job = Job { id, title, corpus, run: None, done: 0, total: None, unit, state, message: None };
+        let job = Job { id, title, corpus, project, run: None, done: 0, total: None, unit, state, message: None };
         jobs.insert(id, Listed { job, is_cancelled: false });
         drop(jobs);
         changed();

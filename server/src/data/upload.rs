@@ -40,6 +40,8 @@ pub struct UploadQuery {
     pub(crate) name: Option<String>,
     /// Name of a plain body; its extension says what it is. `text.txt` by default.
     pub(crate) filename: Option<String>,
+    /// The project that alone may use the dataset; all by default, for whoever may steer the whole lab.
+    pub(crate) project: Option<String>,
 }
 
 impl Data {
@@ -92,6 +94,7 @@ impl Data {
     ) -> Result<Outcome<CorpusInfo>, ApiError> {
         check_space(self.corpora.folder(), upload.bytes)?;
         let (name, corpus) = (name.to_owned(), self.free_id(name).await?);
+        self.note_project(&corpus).await?;
         let job = self.begin_job(format!("Importing {name}"), corpus.clone(), "bytes");
         let (job_id, corpora) = (job.id(), self.corpora.clone());
         let work = async move {

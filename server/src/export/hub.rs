@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use engine::interop::folder::{select, shards};
 use engine::interop::{CONFIG, INDEX, WEIGHTS};
 use wire::RunId;
+use wire::access::project::default_project;
 use wire::control::author::Author;
 use wire::data::corpus::Job;
 use wire::data::hub::HubModelArgs;
@@ -35,6 +36,7 @@ struct Import {
     listing: Listing,
     folder: DownloadFolder,
     name: String,
+    project: String,
     author: Author,
 }
 
@@ -44,7 +46,8 @@ struct Import {
 /// The name or the revision does not exist on the hub, is not shown to the token, or has no model that is read; the hub cannot be reached;
 /// 507 for a full disk.
 pub async fn import(lab: &Lab, args: HubModelArgs, author: Author) -> Result<Job, ApiError> {
-    let HubModelArgs { repo, revision, token, name } = args;
+    let HubModelArgs { repo, revision, token, name, project } = args;
+    let project = project.unwrap_or_else(default_project);
     let address = Address::new(RepoKind::Model, &repo, revision.as_deref())?;
     let client = Client::new(&lab.settings.hub, token)?;
     let given = name.map(|name| checked_name(&name)).transpose()?;
@@ -54,9 +57,9 @@ pub async fn import(lab: &Lab, args: HubModelArgs, author: Author) -> Result<Job
     let listing = listing.map_err(|source| ApiError::internal("a request to the hub", source))??;
     needed(&address, &listing)?;
     let folder = lab.data.begin_download(&address, &listing.commit)?;
-    let job = lab.data.begin_job(format!("Downloading {}", address.repo), None, "bytes");
+    let job = lab.data.in_project(Some(project.clone())).begin_job(format!("Downloading {}", address.repo), None, "bytes");
     let id = job.id();
-    let import = Import { lab: lab.clone(), client, address, listing, folder, name, author };
+    let import = Import { lab: lab.clone(), client, address, listing, folder, name, project, author };
     tokio::spawn(import.run(job));
     lab.data.jobs.get(id).ok_or_else(|| no_job(id))
 }
@@ -114,7 +117,7 @@ impl Import {
         let upload = Upload::of(&self.lab.data, files)?;
         let from = format!("{} of the Hugging Face hub at {}", self.address.repo, self.listing.commit);
         let name = Some(self.name.clone());
-        Ok(store_upload(&self.lab, upload, name, self.author.clone(), Some(from)).await?)
+        Ok(store_upload(&self.lab, upload, name, self.project.clone(), self.author.clone(), Some(from)).await?)
     }
 }
 

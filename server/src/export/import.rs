@@ -30,12 +30,18 @@ pub(super) const FILES: usize = 256;
 ///
 /// # Errors
 /// 413 for a large upload, 422 for invalid content; an interrupted upload; an IO error.
-pub async fn import(lab: &Lab, request: Request, name: Option<String>, author: Author) -> Result<RunId, ApiError> {
+pub async fn import(
+    lab: &Lab,
+    request: Request,
+    name: Option<String>,
+    project: String,
+    author: Author,
+) -> Result<RunId, ApiError> {
     let mut upload = Upload::new(&lab.data, lab.settings.import_bytes)?;
     upload.receive(request, "archive.tar").await?;
     let shared = lab.clone();
     // The caller may disconnect: a run that has been received is imported as a whole.
-    let work = tokio::spawn(async move { store_upload(&shared, upload, name, author, None).await });
+    let work = tokio::spawn(async move { store_upload(&shared, upload, name, project, author, None).await });
     work.await.map_err(|source| ApiError::internal("importing a run", source))?
 }
 
@@ -47,6 +53,7 @@ pub(super) async fn store_upload(
     lab: &Lab,
     upload: Upload,
     wanted: Option<String>,
+    project: String,
     author: Author,
     from: Option<String>,
 ) -> Result<RunId, ApiError> {
@@ -66,7 +73,8 @@ pub(super) async fn store_upload(
     };
     // The folder of the upload is deleted when it is dropped, after the run is stored.
     let read = background::spawn(move || read_upload(&upload, context).map(|imported_run| (imported_run, upload)));
-    let (imported_run, _upload) = read.await.map_err(|source| ApiError::internal("reading an upload", source))??;
+    let (mut imported_run, _upload) = read.await.map_err(|source| ApiError::internal("reading an upload", source))??;
+    imported_run.run.spec.project = Some(project);
     let id = imported_run.run.id.clone();
     let summary = lab.store().import_run(imported_run).await.map_err(|error| match error {
         StoreError::InvalidImport { .. } | StoreError::SeriesName { .. } => invalid(error.to_string()).source(error),

@@ -1,21 +1,26 @@
-//! The lab in one message: runs, devices and jobs, encoded once for all pages that ask at about the same time.
+//! The lab in one message: runs, devices and jobs, encoded once for all pages of the same audience that ask at about the same time.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use wire::access::Visible;
 use wire::data::corpus::Job;
 use wire::device::DeviceView;
 use wire::disk::DiskSpace;
 use wire::encode;
 use wire::transport::live::{LabState, ToPage};
 
+use super::audience::Audience;
 use super::feed::Feed;
 use crate::error::ApiError;
 
 /// The state of the lab is sent at most this often.
 pub(super) const LAB_EVERY: Duration = Duration::from_millis(250);
+/// How long the message of an audience that does not ask is kept.
+const KEPT: Duration = Duration::from_secs(5);
 
 /// Where a part of the state is read from.
 pub type Source<T> = Box<dyn Fn() -> Vec<T> + Send + Sync>;
@@ -29,8 +34,8 @@ pub struct LabStates {
     devices: Source<DeviceView>,
     jobs: Source<Job>,
     disk: DiskSource,
-    /// Version, time and bytes of the last message.
-    last: Mutex<Option<(u64, Instant, Bytes)>>,
+    /// Version, time and bytes of the last message to each audience.
+    last: Mutex<HashMap<Audience, (u64, Instant, Bytes)>>,
 }
 
 impl LabStates {
@@ -39,27 +44,32 @@ impl LabStates {
         Self { feed, devices, jobs, disk, last: Mutex::default() }
     }
 
-    /// The state as of now.
+    /// The state as of now, as an audience sees it.
     ///
     /// # Errors
     /// An error of the store.
-    pub async fn now(&self) -> Result<LabState, ApiError> {
-        let (runs, counts) = self.feed.store.current_runs().await?;
-        Ok(LabState { runs, counts, devices: (self.devices)(), jobs: (self.jobs)(), disk: (self.disk)() })
+    pub async fn now(&self, audience: &Audience) -> Result<LabState, ApiError> {
+        let store = &self.feed.store;
+        let (runs, counts) = store.current_runs(&audience.visible).await?;
+        let datasets = if audience.visible == Visible::All { BTreeMap::new() } else { store.dataset_projects().await? };
+        let state = LabState { runs, counts, devices: (self.devices)(), jobs: (self.jobs)(), disk: (self.disk)() };
+        Ok(audience.filter(state, &datasets))
     }
 
     /// The state at `version` or a little before, encoded; with its version.
-    pub(super) async fn encoded(&self, version: u64) -> Result<(u64, Bytes), ApiError> {
+    pub(super) async fn encoded(&self, audience: &Audience, version: u64) -> Result<(u64, Bytes), ApiError> {
         let mut last = self.last.lock().await;
         let is_fresh = |(of, at, _): &&(u64, Instant, Bytes)| *of == version || at.elapsed() < LAB_EVERY / 2;
-        if let Some((of, _, bytes)) = last.as_ref().filter(is_fresh) {
+        if let Some((of, _, bytes)) = last.get(audience).filter(is_fresh) {
             return Ok((*of, bytes.clone()));
         }
-        let message = ToPage::Lab(self.now().await?);
+        let message = ToPage::Lab(self.now(audience).await?);
         let bytes =
             encode::to_bytes(&message).map_err(|source| ApiError::internal("encoding the lab's state", source))?;
         let bytes = Bytes::from(bytes);
-        *last = Some((version, Instant::now(), bytes.clone()));
+        // Only audiences that still watch are kept.
+        last.retain(|_, (_, at, _)| at.elapsed() < KEPT);
+        last.insert(audience.clone(), (version, Instant::now(), bytes.clone()));
         Ok((version, bytes))
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::future::pending;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +10,16 @@ use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
-use store::Store;
+use store::Identity;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use wire::inspect::request::Inspection;
 use wire::run::Cursor;
 use wire::transport::live::{FromPage, ToPage};
-use wire::{RunId, encode};
+use wire::{RunId, RunSummary, encode};
 
+use super::audience::Audience;
 use super::clock::now_ms;
 use super::feed::Feed;
 use super::hub::{Behind, Hub};
@@ -48,14 +48,13 @@ pub struct PageContext {
     pub revoked: watch::Receiver<()>,
 }
 
-/// Serves one page until it leaves, or until its token is revoked or expires.
-pub async fn serve(context: PageContext, socket: WebSocket, token_id: i64) {
+/// Serves one page until it leaves, or until its token is revoked or expires. What it may see follows each change of its rights.
+pub async fn serve(context: PageContext, socket: WebSocket, identity: Identity) {
     let (sink, mut stream) = socket.split();
     let (to_page, outgoing) = mpsc::channel(TO_PAGE);
     let mut writer = tokio::spawn(write(sink, outgoing));
     let mut revoked = context.revoked.clone();
-    let mut expiry = pin!(expiry(context.feed.store.clone(), token_id));
-    let mut page = Page::new(context, to_page);
+    let mut page = Page::new(context, to_page, identity);
     loop {
         tokio::select! {
             message = stream.next() => match message {
@@ -64,21 +63,17 @@ pub async fn serve(context: PageContext, socket: WebSocket, token_id: i64) {
                 Some(Ok(_)) => {}
             },
             _ = &mut writer => break,
-            _ = revoked.changed() => if !page.may_watch(token_id).await { break },
-            () = &mut expiry => break,
+            _ = revoked.changed() => if !page.follow_rights().await { break },
+            () = expiry(page.identity.expires_ms) => if !page.follow_rights().await { break },
         }
     }
 }
 
-/// Waits until a token expires.
-async fn expiry(store: Store, token_id: i64) {
-    // While the store does not answer, a page stays connected, as it does at a revocation.
-    let Ok(tokens) = store.tokens().await else { return pending().await };
-    match tokens.into_iter().find(|token| token.id == token_id).map(|token| token.expires_ms) {
-        Some(Some(at_ms)) => sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()).max(0) as u64)).await,
-        Some(None) => pending().await,
-        // It is revoked already.
-        None => {}
+/// Waits until a token, or a link that it has opened, expires.
+async fn expiry(at_ms: Option<i64>) {
+    match at_ms {
+        Some(at_ms) => sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()).max(0) as u64)).await,
+        None => pending().await,
     }
 }
 
@@ -108,6 +103,8 @@ pub(super) fn encoded(message: &ToPage) -> Bytes {
 /// One page and what it watches; its tasks end when it is dropped.
 pub(super) struct Page {
     context: PageContext,
+    /// Who opened it, and what they reach.
+    identity: Identity,
     to_page: mpsc::Sender<Bytes>,
     lab: Option<AbortHandle>,
     runs: HashMap<RunId, AbortHandle>,
@@ -117,9 +114,59 @@ pub(super) struct Page {
 
 impl Page {
     /// A page that watches nothing yet. Its messages are sent into `to_page`.
-    pub(super) fn new(context: PageContext, to_page: mpsc::Sender<Bytes>) -> Self {
+    pub(super) fn new(context: PageContext, to_page: mpsc::Sender<Bytes>, identity: Identity) -> Self {
         let subscriber = context.subscriptions.subscriber();
-        Self { context, to_page, lab: None, runs: HashMap::new(), subscriber }
+        Self { context, identity, to_page, lab: None, runs: HashMap::new(), subscriber }
+    }
+
+    /// Reads what the token reaches now. False once it reaches nothing; a store that does not answer disconnects nobody.
+    async fn follow_rights(&mut self) -> bool {
+        match self.context.feed.store.identity(self.identity.token_id).await {
+            Ok(Some(identity)) => self.admit(identity).await,
+            Ok(None) => return false,
+            Err(error) => {
+                tracing::error!("the rights of a page could not be read: {error}");
+                // Not at once again, should its token have expired.
+                self.identity.expires_ms = Some(now_ms() + 1000);
+            }
+        }
+        true
+    }
+
+    /// Takes the present rights of the page, and ends what it may not watch any more.
+    pub(super) async fn admit(&mut self, identity: Identity) {
+        if identity.grants == self.identity.grants {
+            self.identity.expires_ms = identity.expires_ms;
+            return;
+        }
+        self.identity = identity;
+        let watched: Vec<RunId> = self.runs.keys().cloned().collect();
+        for run in watched {
+            if self.seen(&run).await.is_none() {
+                self.leave(&run);
+                self.refuse(format!("unknown run {run}")).await;
+            }
+        }
+        if self.lab.is_some() {
+            self.watch_lab();
+        }
+    }
+
+    /// The summary of a run that this page may see.
+    async fn seen(&self, run: &RunId) -> Option<RunSummary> {
+        let summary = self.context.feed.store.summary(run).await.ok().flatten()?;
+        self.identity.grants.on_run(run, &summary.project).map(|_| summary)
+    }
+
+    fn watch_lab(&mut self) {
+        let audience = Audience::of(&self.identity.grants);
+        let task = tokio::spawn(watch_lab(self.context.clone(), audience, self.to_page.clone()));
+        self.lab.replace(task.abort_handle()).iter().for_each(AbortHandle::abort);
+    }
+
+    fn leave(&mut self, run: &RunId) {
+        self.subscriber.leave(run);
+        self.runs.remove(run).iter().for_each(AbortHandle::abort);
     }
 
     async fn receive(&mut self, bytes: &[u8]) {
@@ -132,16 +179,10 @@ impl Page {
     /// Does what a message of the page requests.
     pub(super) async fn take(&mut self, message: FromPage) {
         match message {
-            FromPage::WatchLab => {
-                let task = tokio::spawn(watch_lab(self.context.clone(), self.to_page.clone()));
-                self.lab.replace(task.abort_handle()).iter().for_each(AbortHandle::abort);
-            }
+            FromPage::WatchLab => self.watch_lab(),
             FromPage::LeaveLab => self.lab.take().iter().for_each(AbortHandle::abort),
             FromPage::WatchRun { run, since } => self.watch_run(run, since).await,
-            FromPage::LeaveRun { run } => {
-                self.subscriber.leave(&run);
-                self.runs.remove(&run).iter().for_each(AbortHandle::abort);
-            }
+            FromPage::LeaveRun { run } => self.leave(&run),
             FromPage::Inspect { run, inspections } => self.inspect(run, inspections).await,
         }
     }
@@ -151,7 +192,7 @@ impl Page {
         if self.runs.len() >= RUNS && !self.runs.contains_key(&run) {
             return self.refuse(format!("this page already watches {RUNS} runs; leave one first")).await;
         }
-        if !matches!(self.context.feed.store.summary(&run).await, Ok(Some(_))) {
+        if self.seen(&run).await.is_none() {
             return self.refuse(format!("unknown run {run}")).await;
         }
         let keys = self.subscriber.run_keys(&run);
@@ -160,30 +201,21 @@ impl Page {
         self.runs.insert(run, task.abort_handle()).iter().for_each(AbortHandle::abort);
     }
 
-    /// Whether the token of this socket is still valid. A store that does not answer disconnects nobody.
-    async fn may_watch(&self, token_id: i64) -> bool {
-        self.context.feed.store.tokens().await.map_or(true, |tokens| tokens.iter().any(|token| token.id == token_id))
-    }
-
     /// Requests inspections. Updates of those that other pages requested before are sent at once, because the worker of a paused run sends
     /// no newer ones.
     async fn inspect(&mut self, run: RunId, inspections: Vec<Inspection>) {
+        let Some(summary) = self.seen(&run).await else {
+            self.subscriber.leave(&run);
+            return self.refuse(format!("unknown run {run}")).await;
+        };
         let shared = match self.subscriber.request(&run, inspections) {
             Ok(shared) => shared,
             Err(error) => return self.refuse(error.to_string()).await,
         };
-        let feed = &self.context.feed;
-        match feed.store.summary(&run).await {
-            Ok(Some(summary)) => {
-                let updates = feed.hub.updates(&run, |key| shared.contains(key));
-                if !updates.is_empty() {
-                    feed.hub.publish(summary, vec![], vec![], updates);
-                }
-            }
-            _ => {
-                self.subscriber.leave(&run);
-                self.refuse(format!("unknown run {run}")).await;
-            }
+        let hub = &self.context.feed.hub;
+        let updates = hub.updates(&run, |key| shared.contains(key));
+        if !updates.is_empty() {
+            hub.publish(summary, vec![], vec![], updates);
         }
     }
 
@@ -229,11 +261,11 @@ async fn watch_run(hub: Hub, to_page: mpsc::Sender<Bytes>, run: RunId, since: Cu
 }
 
 /// Sends the state of the lab whenever it has changed.
-async fn watch_lab(context: PageContext, to_page: mpsc::Sender<Bytes>) {
+async fn watch_lab(context: PageContext, audience: Audience, to_page: mpsc::Sender<Bytes>) {
     let mut version = context.feed.hub.follow_lab();
     loop {
         let now = *version.borrow_and_update();
-        let sent = match context.lab.encoded(now).await {
+        let sent = match context.lab.encoded(&audience, now).await {
             Ok((sent, bytes)) => {
                 if to_page.send(bytes).await.is_err() {
                     return;

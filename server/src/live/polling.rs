@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use store::Identity;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 use wire::transport::live::{FromPage, Poll, ToPage};
@@ -53,29 +54,31 @@ impl Polls {
     ///
     /// # Errors
     /// The page is unknown, or too many poll.
-    pub async fn poll(&self, context: PageContext, token_id: i64, poll: Poll) -> Result<Vec<u8>, PollError> {
+    pub async fn poll(&self, context: PageContext, identity: Identity, poll: Poll) -> Result<Vec<u8>, PollError> {
         let Poll { page, begins, messages } = poll;
         let mut revoked = context.revoked.clone();
-        let polling = if begins { self.begin((token_id, page), context)? } else { self.find((token_id, page))? };
+        let key = (identity.token_id, page);
+        let polling = if begins { self.begin(key, context, identity.clone())? } else { self.find(key)? };
+        polling.page.lock().await.admit(identity).await;
         // At the same time, because the messages of a page may cause more answers than the channel holds.
         let both = async { tokio::join!(polling.take(messages), polling.collect()).1 };
         let collected = tokio::select! {
             collected = both => collected,
-            // The next poll is refused where it was this token that was revoked.
+            // The next poll is refused where it was this token that was revoked, and sees the new rights where they have changed.
             _ = revoked.changed() => vec![],
         };
         polling.note_seen();
         Ok(list(collected))
     }
 
-    fn begin(&self, key: PageKey, context: PageContext) -> Result<Arc<PollingPage>, PollError> {
+    fn begin(&self, key: PageKey, context: PageContext, identity: Identity) -> Result<Arc<PollingPage>, PollError> {
         let mut pages = self.lock();
         if pages.len() >= PAGES && !pages.contains_key(&key) {
             return Err(PollError::TooMany);
         }
         let (to_page, outgoing) = mpsc::channel(TO_PAGE);
         let polling = Arc::new(PollingPage {
-            page: tokio::sync::Mutex::new(Page::new(context, to_page)),
+            page: tokio::sync::Mutex::new(Page::new(context, to_page, identity)),
             outgoing: tokio::sync::Mutex::new(outgoing),
             seen: Mutex::new(Instant::now()),
         });

@@ -1,5 +1,7 @@
 //! Actions on several runs. They run one after the other; a failure of one run is its own outcome and does not stop the others.
 
+use store::Identity;
+use wire::access::Role;
 use wire::control::author::Author;
 use wire::run::RunChange;
 use wire::run::table::tags::{check_tag, checked_tags};
@@ -7,6 +9,7 @@ use wire::run::table::{BulkAction, BulkOutcome, BulkRequest, MAX_BULK};
 use wire::{Command, PlanError, RunId, RunSummary};
 
 use super::{commands, edit};
+use crate::auth::{author, run as permission};
 use crate::error::ApiError;
 use crate::lab::Lab;
 
@@ -14,11 +17,14 @@ use crate::lab::Lab;
 ///
 /// # Errors
 /// 422 for more than 500 runs, a run that is listed twice, or an invalid tag. Nothing is changed then.
-pub async fn carry_out(lab: &Lab, author: Author, request: BulkRequest) -> Result<Vec<BulkOutcome>, ApiError> {
+pub async fn carry_out(lab: &Lab, by: &Identity, request: BulkRequest) -> Result<Vec<BulkOutcome>, ApiError> {
     check(&request)?;
     let mut outcomes = Vec::with_capacity(request.runs.len());
     for run in request.runs {
-        let done = apply(lab, author.clone(), &run, &request.action).await;
+        let done = match permission::check(lab, by, &run, Role::Steer).await {
+            Ok(()) => apply(lab, author(by), &run, &request.action).await,
+            Err(error) => Err(error),
+        };
         outcomes.push(match done {
             Ok(summary) => BulkOutcome { run, state: Some(summary.state), error: None },
             Err(error) => BulkOutcome { run, state: None, error: Some(*error.body) },

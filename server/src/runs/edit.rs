@@ -38,6 +38,9 @@ pub async fn change(lab: &Lab, run: &RunId, change: RunChange) -> Result<RunSumm
     if let Some(name) = &change.name {
         store.rename(run, &checked_name(name)?).await?;
     }
+    if let Some(project) = &change.project {
+        store.set_project(run, project).await?;
+    }
     if let Some(archived) = change.archived {
         store.set_archived(run, archived).await?;
     }

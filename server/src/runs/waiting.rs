@@ -52,8 +52,8 @@ enum Reason {
     Draining,
     /// More runs are before it than workers could take.
     Ahead(u32),
-    /// A run in training.
-    Run { name: String, worker: String, secs_left: Option<f64>, is_paused: bool },
+    /// A run in training; it is named only to runs of its own project.
+    Run { name: Option<String>, worker: String, secs_left: Option<f64>, is_paused: bool },
     /// A worker has reports of it that are not stored yet.
     Reports,
     /// No idle device has enough memory; bytes.
@@ -113,13 +113,14 @@ impl FleetNow {
         free.sort_by(|a, b| a.0.total_cmp(&b.0));
         match free.get(run.place.saturating_sub(1) as usize) {
             None => Reason::Ahead(run.place - 1),
-            Some((_, device)) => self.training(device),
+            Some((_, device)) => self.training(run, device),
         }
     }
 
-    fn training(&self, device: &DeviceView) -> Reason {
+    fn training(&self, waiting: &WaitingRun, device: &DeviceView) -> Reason {
         let Some(run) = &device.run else { return Reason::Idle };
-        let name = self.runs.get(run).map_or_else(|| run.to_string(), |summary| summary.name.clone());
+        let own = self.runs.get(run).filter(|summary| summary.project == waiting.project);
+        let name = own.map(|summary| summary.name.clone());
         let is_paused = self.runs.get(run).is_some_and(|summary| summary.state == RunState::Paused);
         Reason::Run { name, worker: device.worker_name.clone(), secs_left: self.secs_left(device), is_paused }
     }
@@ -175,11 +176,11 @@ fn sentence(run: &WaitingRun, reason: &Reason) -> String {
         Reason::Ahead(1) => format!("{head}; 1 run starts before it."),
         Reason::Ahead(count) => format!("{head}; {count} runs start before it."),
         Reason::Run { name, worker, is_paused: true, .. } => {
-            format!("{head}; waits for the run {name} on {worker}, which is paused.")
+            format!("{head}; waits for {} on {worker}, which is paused.", named(name))
         }
         Reason::Run { name, worker, secs_left, .. } => {
             let time = secs_left.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
-            format!("{head}; waits for the run {name} on {worker}{time}.")
+            format!("{head}; waits for {} on {worker}{time}.", named(name))
         }
         Reason::Reports => format!("{head}; waits until the reports of its earlier training are stored."),
         Reason::Memory(bytes) => {
@@ -187,6 +188,10 @@ fn sentence(run: &WaitingRun, reason: &Reason) -> String {
         }
         Reason::Idle => format!("{head}; starts in a moment."),
     }
+}
+
+fn named(run: &Option<String>) -> String {
+    run.as_ref().map_or_else(|| "a run of another project".to_owned(), |name| format!("the run {name}"))
 }
 
 fn queue_name(run: &WaitingRun) -> String {
@@ -230,17 +235,18 @@ fn ordinal(place: u32) -> String {
 mod tests {
     use super::*;
     use wire::DeviceId;
+    use wire::access::project::default_project;
 
     fn waiting(pool: Option<&str>, device: &str, place: u32) -> WaitingRun {
         let (run, device) = ("amber-fox".parse().unwrap(), device.parse::<DeviceId>().unwrap());
-        WaitingRun { run, device, any_of: None, pool: pool.map(str::to_owned), place, waits: None }
+        WaitingRun { run, device, any_of: None, pool: pool.map(str::to_owned), project: default_project(), place, waits: None }
     }
 
     #[test]
     fn each_reason_is_one_sentence_with_place_cause_and_time() {
         let of_pool = |place| waiting(Some("gpu-lab"), "any", place);
         let run = |secs_left, is_paused| Reason::Run {
-            name: "amber-fox".into(),
+            name: Some("amber-fox".into()),
             worker: "gpu-box-1".into(),
             secs_left,
             is_paused,

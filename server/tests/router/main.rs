@@ -14,6 +14,7 @@ mod link;
 mod polling;
 mod pools;
 mod proxies;
+mod reach;
 mod refusals;
 mod run_table;
 mod scenarios;

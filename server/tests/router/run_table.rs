@@ -16,7 +16,7 @@ async fn with_runs(ids: &[&str]) -> Lab {
     lab
 }
 
-fn run(id: &str, created_ms: i64) -> NewRun {
+pub(crate) fn run(id: &str, created_ms: i64) -> NewRun {
     let corpora = r#"[{"id":"tales","name":"Tales","source":{"kind":"generated","generator":"tales","seed":1},"documents":1000,"text_bytes":1000000,
         "chars":1000000,"alphabet":"abc","sample":"Once","valid_share":0.1,"content_hash":"00","entropy_nats":1.0,"created_ms":0,"datasets":[]}]"#;
     let devices = r#"[{"id":"cpu","name":"a device","kind":"cpu","backend":"flex","cores":2,"memory_bytes":8000000000,"flops_per_sec":1e11}]"#;

@@ -85,6 +85,12 @@ pub(crate) async fn set_dataset_project(
     Ok(())
 }
 
+/// Whether a project exists.
+pub(crate) async fn has_project(connection: &mut SqliteConnection, project: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM projects WHERE name = ?)";
+    Ok(sqlx::query_scalar(sql).bind(project).fetch_one(connection).await?)
+}
+
 /// Whether the lab has a person, or a project besides `default`.
 pub(crate) async fn is_shared(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM people) OR (SELECT COUNT(*) FROM projects) > 1";

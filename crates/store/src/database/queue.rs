@@ -124,6 +124,8 @@ pub struct WaitingRun {
     pub any_of: Option<DeviceKind>,
     /// The pool of which the first free device trains it.
     pub pool: Option<String>,
+    /// Its project.
+    pub project: String,
     /// Position in its queue, from 1.
     pub place: u32,
     /// The reason that is stored with it.
@@ -133,18 +135,19 @@ pub struct WaitingRun {
 /// All queued runs.
 pub(crate) async fn waiting(connection: &mut SqliteConnection) -> Result<Vec<WaitingRun>, StoreError> {
     let sql = concat!(
-        "SELECT id, device, any_of, pool, waits, ",
+        "SELECT id, device, any_of, pool, project, waits, ",
         super::runs::place!(),
         " AS place FROM runs WHERE state = 'queued' AND deleted_ms IS NULL"
     );
-    type Row = (String, String, Option<String>, Option<String>, Option<String>, i64);
+    type Row = (String, String, Option<String>, Option<String>, String, Option<String>, i64);
     let rows: Vec<Row> = sqlx::query_as(sql).fetch_all(connection).await?;
-    let waiting = |(run, device, any_of, pool, waits, place): Row| {
+    let waiting = |(run, device, any_of, pool, project, waits, place): Row| {
         Ok(WaitingRun {
             run: run.parse().map_err(|source| StoreError::unreadable("a run's id", source))?,
             device: device.parse().map_err(|source| StoreError::unreadable("a run's device", source))?,
             any_of: any_of.map(|kind| from_word("a kind of device", &kind)).transpose()?,
             pool,
+            project,
             place: place as u32,
             waits,
         })

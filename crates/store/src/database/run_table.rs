@@ -6,6 +6,7 @@ use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use wire::RunId;
+use wire::access::Visible;
 use wire::run::table::columns::Column;
 use wire::run::table::{RunQuery, SavedFilter};
 use wire::transport::live::RunCounts;
@@ -23,6 +24,7 @@ pub(crate) struct Candidate {
     pub(crate) state: String,
     pub(crate) created_ms: i64,
     pub(crate) parent: Option<String>,
+    pub(crate) project: String,
     pub(crate) tags: Vec<String>,
     /// Its notes, if they were asked for.
     pub(crate) notes: Option<String>,
@@ -32,9 +34,18 @@ pub(crate) struct Candidate {
     pub(crate) values: Vec<Option<Value>>,
 }
 
-/// The runs whose ids are in a JSON array, or all runs, newest first, with the values of some columns.
+/// The projects and the runs that someone may see, as JSON lists to bind; none where they may see all.
+pub(crate) fn seen(visible: &Visible) -> Result<(Option<String>, Option<String>), StoreError> {
+    match visible {
+        Visible::All => Ok((None, None)),
+        Visible::Only { projects, runs } => Ok((Some(to_json(projects)?), Some(to_json(runs)?))),
+    }
+}
+
+/// The runs whose ids are in a list, or all runs that may be seen, newest first, with the values of some columns.
 pub(crate) async fn candidates(
     connection: &mut SqliteConnection,
+    visible: &Visible,
     ids: Option<&[RunId]>,
     columns: &[Column],
     with_notes: bool,
@@ -45,23 +56,25 @@ pub(crate) async fn candidates(
     };
     let (mut values, mut paths) = (String::new(), vec![]);
     for column in columns {
-        // Only constants of this module are in the text; paths are bound, from the second parameter on.
+        // Only constants of this module are in the text; paths are bound, from the fourth parameter on.
         match json_path(column) {
             Some((json, path)) => {
                 paths.push(path);
-                values.push_str(&format!(", {json} -> ?{} AS value", paths.len() + 1));
+                values.push_str(&format!(", {json} -> ?{} AS value", paths.len() + 3));
             }
             None => values.push_str(&format!(", {} AS value", field_expression(column))),
         }
     }
     let sql = format!(
-        "SELECT id, name, preset, corpus, device, state, created_ms, parent, is_archived, deleted_ms IS NOT NULL AS is_deleted, \
+        "SELECT id, name, preset, corpus, device, state, created_ms, parent, project, is_archived, deleted_ms IS NOT NULL AS is_deleted, \
          (SELECT json_group_array(tag) FROM tags WHERE tags.run = runs.id) AS tags, {notes} AS notes{values} \
          FROM runs LEFT JOIN newest_metrics ON newest_metrics.run = runs.id \
-         WHERE ?1 IS NULL OR id IN (SELECT value FROM json_each(?1)) ORDER BY created_ms DESC, runs.rowid DESC"
+         WHERE (?1 IS NULL OR id IN (SELECT value FROM json_each(?1))) \
+         AND (?2 IS NULL OR project IN (SELECT value FROM json_each(?2)) OR id IN (SELECT value FROM json_each(?3))) ORDER BY created_ms DESC, runs.rowid DESC"
     );
     let ids = ids.map(|ids| to_json(&ids)).transpose()?;
-    let mut query = sqlx::query(AssertSqlSafe(sql)).bind(ids);
+    let (projects, runs) = seen(visible)?;
+    let mut query = sqlx::query(AssertSqlSafe(sql)).bind(ids).bind(projects).bind(runs);
     for path in paths {
         query = query.bind(path);
     }
@@ -85,6 +98,7 @@ fn candidate(row: &SqliteRow, columns: usize) -> Result<Candidate, StoreError> {
         state: row.try_get("state")?,
         created_ms: row.try_get("created_ms")?,
         parent: row.try_get("parent")?,
+        project: row.try_get("project")?,
         tags: from_json("the tags of a run", row.try_get("tags")?)?,
         notes: row.try_get("notes")?,
         is_archived: row.try_get("is_archived")?,
@@ -107,6 +121,7 @@ fn field_expression(column: &Column) -> &'static str {
                 "(SELECT json_quote(group_concat(tag, ', ')) FROM tags WHERE tags.run = runs.id HAVING COUNT(*) > 0)"
             }
             "parent" => "json_quote(parent)",
+            "project" => "json_quote(project)",
             "created" => "json_quote(created_ms)",
             "ended" => "json_quote(ended_ms)",
             "step" => "progress -> '$.step'",
@@ -132,19 +147,26 @@ fn json_path(column: &Column) -> Option<(&'static str, String)> {
     }
 }
 
-/// Numbers of active, archived and deleted runs.
-pub(crate) async fn counts(connection: &mut SqliteConnection) -> Result<RunCounts, StoreError> {
+/// Numbers of active, archived and deleted runs that may be seen.
+pub(crate) async fn counts(connection: &mut SqliteConnection, visible: &Visible) -> Result<RunCounts, StoreError> {
     let sql = "SELECT COALESCE(SUM(deleted_ms IS NULL AND NOT is_archived), 0), COALESCE(SUM(deleted_ms IS NULL AND is_archived), 0), \
-               COALESCE(SUM(deleted_ms IS NOT NULL), 0) FROM runs";
-    let (active, archived, deleted): (i64, i64, i64) = sqlx::query_as(sql).fetch_one(connection).await?;
+               COALESCE(SUM(deleted_ms IS NOT NULL), 0) FROM runs \
+               WHERE ?1 IS NULL OR project IN (SELECT value FROM json_each(?1)) OR id IN (SELECT value FROM json_each(?2))";
+    let (projects, runs) = seen(visible)?;
+    let (active, archived, deleted): (i64, i64, i64) =
+        sqlx::query_as(sql).bind(projects).bind(runs).fetch_one(connection).await?;
     Ok(RunCounts { active: active as u64, archived: archived as u64, deleted: deleted as u64 })
 }
 
-/// Names of all metrics that a run which is not deleted has reported.
-pub(crate) async fn metric_names(connection: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
-    let sql = "SELECT DISTINCT key FROM newest_metrics, json_each(metrics) WHERE run NOT IN \
-               (SELECT id FROM runs WHERE deleted_ms IS NOT NULL) ORDER BY key";
-    Ok(sqlx::query_scalar(sql).fetch_all(connection).await?)
+/// Names of all metrics that a run which may be seen and is not deleted has reported.
+pub(crate) async fn metric_names(
+    connection: &mut SqliteConnection,
+    visible: &Visible,
+) -> Result<Vec<String>, StoreError> {
+    let sql = "SELECT DISTINCT key FROM newest_metrics, json_each(metrics) WHERE run IN (SELECT id FROM runs WHERE deleted_ms IS NULL \
+               AND (?1 IS NULL OR project IN (SELECT value FROM json_each(?1)) OR id IN (SELECT value FROM json_each(?2)))) ORDER BY key";
+    let (projects, runs) = seen(visible)?;
+    Ok(sqlx::query_scalar(sql).bind(projects).bind(runs).fetch_all(connection).await?)
 }
 
 /// Stores newer values of some metrics; a value that is not finite removes the metric.

@@ -2,11 +2,13 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
+use wire::access::Visible;
 use wire::run::plan::Estimate;
 use wire::run::{Parentage, References};
 use wire::{RunId, RunPlan, RunSpec, RunState, RunSummary};
 
 use super::json::{from_json, from_word, to_json, to_word};
+use super::run_table::seen;
 use crate::error::StoreError;
 use crate::new_run::NewRun;
 use crate::status::{Progress, RunStatus};
@@ -106,13 +108,23 @@ pub(crate) async fn of(connection: &mut SqliteConnection, ids: &[RunId]) -> Resu
     rows.iter().map(summary_of).collect()
 }
 
-/// Summaries of the runs that are queued or loaded by a worker, and of the newest `newest` others, newest first.
-pub(crate) async fn current(connection: &mut SqliteConnection, newest: u32) -> Result<Vec<RunSummary>, StoreError> {
+/// Of the runs that may be seen, summaries of those that are queued or loaded by a worker, and of the newest `newest` others, newest first.
+pub(crate) async fn current(
+    connection: &mut SqliteConnection,
+    newest: u32,
+    visible: &Visible,
+) -> Result<Vec<RunSummary>, StoreError> {
+    let (projects, runs) = seen(visible)?;
     let rows = sqlx::query(summaries!(
-        "WHERE (state IN ('queued', 'starting', 'running', 'paused') AND deleted_ms IS NULL) \
-         OR rowid IN (SELECT rowid FROM runs ORDER BY created_ms DESC, rowid DESC LIMIT ?) ORDER BY created_ms DESC, rowid DESC"
+        "WHERE (?2 IS NULL OR project IN (SELECT value FROM json_each(?2)) OR id IN (SELECT value FROM json_each(?3))) \
+         AND ((state IN ('queued', 'starting', 'running', 'paused') AND deleted_ms IS NULL) \
+         OR rowid IN (SELECT rowid FROM runs WHERE ?2 IS NULL OR project IN (SELECT value FROM json_each(?2)) \
+         OR id IN (SELECT value FROM json_each(?3)) ORDER BY created_ms DESC, rowid DESC LIMIT ?1)) \
+         ORDER BY created_ms DESC, rowid DESC"
     ))
     .bind(newest)
+    .bind(projects)
+    .bind(runs)
     .fetch_all(connection)
     .await?;
     rows.iter().map(summary_of).collect()
@@ -264,6 +276,16 @@ pub(crate) async fn rename(connection: &mut SqliteConnection, run: &RunId, name:
     let done =
         sqlx::query("UPDATE runs SET name = ? WHERE id = ?").bind(name).bind(run.as_str()).execute(connection).await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Moves a run to a project. Returns whether it exists.
+pub(crate) async fn set_project(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    project: &str,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE runs SET project = ? WHERE id = ?";
+    Ok(sqlx::query(sql).bind(project).bind(run.as_str()).execute(connection).await?.rows_affected() == 1)
 }
 
 /// Sets whether a run is archived. Returns whether the run exists.

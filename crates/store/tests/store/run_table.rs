@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 use store::{NewRun, Store, StoreError};
 use testing::Random;
+use wire::access::Visible;
 use wire::run::table::{Deleted, GroupBy, RunQuery};
 use wire::{Event, RunState};
 
@@ -25,7 +26,7 @@ fn query(change: impl FnOnce(&mut RunQuery)) -> RunQuery {
 
 /// Ids of the runs of a query, on one page.
 async fn ids(store: &Store, query: &RunQuery) -> Vec<String> {
-    store.run_page(query).await.unwrap().rows.into_iter().map(|row| row.summary.id.into()).collect()
+    store.run_page(query, &Visible::All).await.unwrap().rows.into_iter().map(|row| row.summary.id.into()).collect()
 }
 
 /// Five runs: learning rates 1e-4 .. 5e-4, the first created first. Two have metrics, one has a note, one is archived, one deleted.
@@ -81,7 +82,7 @@ async fn runs_are_found_by_name_tag_note_state_and_value() {
         assert_eq!(ids(&store, &wanted).await, expected, "{wanted:?}");
     }
     for wrong in [query(|query| query.q = Some("lr>".into())), query(|query| query.cursor = Some("zz".into()))] {
-        let error = store.run_page(&wrong).await.unwrap_err();
+        let error = store.run_page(&wrong, &Visible::All).await.unwrap_err();
         assert!(matches!(error, StoreError::InvalidQuery { .. }), "{error}");
     }
 }
@@ -116,12 +117,12 @@ async fn rows_have_the_chosen_values_and_are_sorted_by_any_column() {
     ] {
         assert_eq!(ids(&store, &query(|query| query.sort = Some(sort.into()))).await, expected, "{sort}");
     }
-    let grouped = store.run_page(&query(|query| query.group = Some(GroupBy::Tag))).await.unwrap();
+    let grouped = store.run_page(&query(|query| query.group = Some(GroupBy::Tag)), &Visible::All).await.unwrap();
     let groups: Vec<(String, u64)> =
         grouped.rows.into_iter().map(|row| row.group.map(|group| (group.key, group.count)).unwrap()).collect();
     let named = |key: &str, count| (key.to_owned(), count);
     assert_eq!(groups, [named("baseline", 1), named("baseline, lr", 1), named("", 2), named("", 2)]);
-    let facets = store.run_facets().await.unwrap();
+    let facets = store.run_facets(&Visible::All).await.unwrap();
     assert_eq!(facets.metrics, ["grad_norm", "loss.train", "loss.valid/a b"]);
     assert_eq!(facets.tags.iter().map(|tag| (&*tag.key, tag.count)).collect::<Vec<_>>(), [("baseline", 2), ("lr", 1)]);
 }
@@ -145,7 +146,7 @@ async fn pages_contain_each_run_once_whatever_the_order() {
             let mut paged = RunQuery { limit: Some(limit), ..whole.clone() };
             let mut seen = vec![];
             loop {
-                let page = store.run_page(&paged).await.unwrap();
+                let page = store.run_page(&paged, &Visible::All).await.unwrap();
                 assert_eq!(page.total, 40);
                 assert!(page.rows.len() <= limit as usize);
                 seen.extend(page.rows.into_iter().map(|row| String::from(row.summary.id)));
@@ -162,7 +163,7 @@ async fn a_page_continues_after_a_run_that_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let store = lab(folder.path()).await;
     let mut paged = query(|query| query.limit = Some(2));
-    paged.cursor = store.run_page(&paged).await.unwrap().next;
+    paged.cursor = store.run_page(&paged, &Visible::All).await.unwrap().next;
     store.delete_run(&"r3".parse().unwrap(), 1).await.unwrap();
     assert_eq!(ids(&store, &paged).await, ["r2", "r1"]);
 }
@@ -212,7 +213,7 @@ async fn the_live_list_is_bounded_and_has_every_queued_run() {
             store.set_state(&run.id, RunState::Stopped, None).await.unwrap();
         }
     }
-    let (runs, counts) = store.current_runs().await.unwrap();
+    let (runs, counts) = store.current_runs(&Visible::All).await.unwrap();
     assert_eq!((runs.len(), counts.active, counts.total()), (210, 230, 230));
     assert!((0..10).all(|number| runs.iter().any(|run| run.id.as_str() == format!("r{number}"))));
 }
@@ -259,7 +260,7 @@ async fn a_thousand_runs_of_a_hundred_metrics_are_listed_and_searched_quickly() 
         let mut found = 0;
         for _ in 0..5 {
             let began = Instant::now();
-            found = store.run_page(&wanted).await.unwrap().total;
+            found = store.run_page(&wanted, &Visible::All).await.unwrap().total;
             times.push(began.elapsed().as_secs_f64() * 1000.0);
         }
         times.sort_by(f64::total_cmp);
@@ -267,10 +268,10 @@ async fn a_thousand_runs_of_a_hundred_metrics_are_listed_and_searched_quickly() 
         assert!(times[2] < 300.0, "{what}");
     }
     let began = Instant::now();
-    let facets = store.run_facets().await.unwrap();
+    let facets = store.run_facets(&Visible::All).await.unwrap();
     println!("facets: {} metrics, {:.1} ms", facets.metrics.len(), began.elapsed().as_secs_f64() * 1000.0);
     let began = Instant::now();
-    let (runs, counts) = store.current_runs().await.unwrap();
+    let (runs, counts) = store.current_runs(&Visible::All).await.unwrap();
     let encode = |runs: Vec<wire::RunSummary>| {
         let lab = wire::transport::live::LabState { runs, counts, ..Default::default() };
         wire::encode::to_bytes(&lab).unwrap().len()

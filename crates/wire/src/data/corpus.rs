@@ -132,6 +132,9 @@ pub struct Job {
     /// The dataset that it makes or reads; `None` for a model.
     #[serde(default)]
     pub corpus: Option<CorpusId>,
+    /// The project that it works for; `None` for all.
+    #[serde(default)]
+    pub project: Option<String>,
     /// The run that came of the import of a model, once it is done.
     #[serde(default)]
     pub run: Option<RunId>,

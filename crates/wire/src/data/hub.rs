@@ -39,6 +39,9 @@ pub struct HubDatasetArgs {
     /// Field, separator, encoding, line ends and strictness.
     #[serde(default)]
     pub options: ImportOptions,
+    /// The project that alone may use the dataset; all by default, for whoever may steer the whole lab.
+    #[serde(default)]
+    pub project: Option<String>,
 }
 
 /// The model to import, at a revision.
@@ -57,4 +60,7 @@ pub struct HubModelArgs {
     /// Display name of the run; by default the name on the hub without its owner.
     #[serde(default)]
     pub name: Option<String>,
+    /// The project that the run belongs to; `default` by default.
+    #[serde(default)]
+    pub project: Option<String>,
 }

@@ -271,6 +271,9 @@ pub struct ImportArgs {
     /// Field, separator, encoding, line ends and strictness.
     #[serde(default)]
     pub options: ImportOptions,
+    /// The project that alone may use the dataset; all by default, for whoever may steer the whole lab.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
 }
 
 /// The body of the answer to a refused import: that of every error, and what the files hold if it was refused for that.

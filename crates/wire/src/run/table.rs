@@ -47,6 +47,9 @@ pub struct RunQuery {
     /// Name of a preset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
+    /// Name of a project.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// `true`: archived runs alone. `false`: without them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archived: Option<bool>,
@@ -110,6 +113,7 @@ pub enum GroupBy {
     Tag,
     /// The run that it was forked from.
     Parent,
+    Project,
 }
 
 /// A row of the table of runs.

@@ -51,7 +51,7 @@ impl Data {
     /// The name, the revision or the path does not exist on the hub or is not shown to the token; the hub cannot be reached; 507 for a full
     /// disk.
     pub async fn import_from_hub(&self, args: HubDatasetArgs) -> Result<Job, ApiError> {
-        let HubDatasetArgs { repo, revision, path, token, name, options } = args;
+        let HubDatasetArgs { repo, revision, path, token, name, options, project: _ } = args;
         let address = Address::new(RepoKind::Dataset, &repo, revision.as_deref())?;
         let client = Client::new(&self.hub, token)?;
         let name =
@@ -62,6 +62,7 @@ impl Data {
         let files: Vec<HubFile> = select(&listing, path.as_deref())?.into_iter().cloned().collect();
         let folder = self.begin_download(&address, &listing.commit)?;
         let corpus = self.free_id(&name).await?;
+        self.note_project(&corpus).await?;
         let job = self.begin_job(format!("Downloading {}", address.repo), corpus.clone(), "bytes");
         let id = job.id();
         let import = Import { client, address, listing, files, folder, corpus, name, options };

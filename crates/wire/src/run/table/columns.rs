@@ -21,7 +21,7 @@ const fn field(id: &'static str, label: &'static str, unit: &'static str) -> Run
     RunField { id, label, unit }
 }
 
-pub static FIELDS: [RunField; 17] = [
+pub static FIELDS: [RunField; 18] = [
     field("name", "Name", ""),
     field("id", "Id", ""),
     field("state", "State", ""),
@@ -30,6 +30,7 @@ pub static FIELDS: [RunField; 17] = [
     field("device", "Device", ""),
     field("tags", "Tags", ""),
     field("parent", "Parent", ""),
+    field("project", "Project", ""),
     field("created", "Created", "ms since 1970"),
     field("ended", "Ended", "ms since 1970"),
     field("step", "Steps done", "steps"),
