@@ -12,7 +12,7 @@ use crate::session::Session;
 #[derive(Clone, Copy)]
 pub(crate) struct Projects {
     found: RwSignal<Vec<ProjectView>>,
-    /// Names of the projects, in order.
+    /// Names of the projects, `default` first.
     pub(crate) names: Memo<Vec<String>>,
     /// Those in which this person can start runs.
     pub(crate) steerable: Memo<Vec<String>>,
@@ -48,11 +48,15 @@ impl Projects {
     pub(crate) fn fetch(self) {
         spawn_local(async move {
             // Without the list the pages mention no project; the People page says what failed.
-            if let Ok(mut projects) = api::projects::list().await {
-                projects.sort_by(|one, other| one.name.cmp(&other.name));
+            if let Ok(projects) = api::projects::list().await {
                 self.found.try_set(projects);
             }
         });
+    }
+
+    /// The project whose runs are shown alone; `None` for all.
+    pub(crate) fn shown(self) -> Option<String> {
+        self.chosen.get().filter(|chosen| self.are_several() && self.names.read().contains(chosen))
     }
 
     /// Whether the pages mention projects.
@@ -60,7 +64,13 @@ impl Projects {
         self.names.read().len() > 1
     }
 
-    /// The project of a new run or dataset: the chosen one, else `default`, else the first in which this person can start runs. `None`
+    /// The project that alone may use a new dataset: the chosen one; `None` for all, where this person may import for all.
+    pub(crate) fn of_new_dataset(self, session: Session) -> Option<String> {
+        let chosen = self.chosen.get().filter(|chosen| self.steerable.read().contains(chosen));
+        if session.can_steer_lab() { chosen } else { self.of_new_run() }
+    }
+
+    /// The project of a new run: the chosen one, else `default`, else the first in which this person can start runs. `None`
     /// leaves it to the server.
     pub(crate) fn of_new_run(self) -> Option<String> {
         let steerable = self.steerable.read();

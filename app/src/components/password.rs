@@ -46,7 +46,9 @@ mod tests {
 
     #[test]
     fn characters_count_and_not_bytes() {
-        for (text, expected) in [("", false), ("ninechars", false), ("ten chars!", true), ("пароль", false), ("密码密码密码密码密码", true)] {
+        for (text, expected) in
+            [("", false), ("ninechars", false), ("ten chars!", true), ("пароль", false), ("密码密码密码密码密码", true)]
+        {
             assert_eq!(is_password(text), expected, "{text}");
         }
     }

@@ -33,8 +33,8 @@ use wire::transport::live::LabState;
 use wire::{Command, RunId, RunSpec, RunSummary, RunView};
 
 pub(crate) use failure::{ApiFailure, hint_sentence, sentence};
-pub(crate) use request::{on_forbidden, on_signed_out};
 use request::{get, send, send_plain};
+pub(crate) use request::{on_forbidden, on_signed_out};
 
 /// The signed-in user.
 pub(crate) async fn me() -> Result<Me, ApiFailure> {

@@ -89,7 +89,8 @@ impl AuditLog {
 pub(crate) fn AuditPage() -> impl IntoView {
     let session = expect_context::<Session>();
     let is_admin = Memo::new(move |_| session.is_admin());
-    move || match is_admin.get() {
+    move || {
+        match is_admin.get() {
         true => view! { <Log /> }.into_any(),
         false => view! {
             <main class="page">
@@ -98,6 +99,7 @@ pub(crate) fn AuditPage() -> impl IntoView {
             </main>
         }
         .into_any(),
+    }
     }
 }
 
@@ -132,7 +134,7 @@ fn Log() -> impl IntoView {
                 </a>
             </div>
             <p class="dim">
-                "Every request that changed something or was refused: who sent it, when, and from where. Requests that only read are not listed."
+                "Every request that changed something or was refused: who sent it, when, and from where. Requests that only read are listed only if they were refused."
             </p>
             <Filters />
             {failure}

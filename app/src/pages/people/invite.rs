@@ -170,7 +170,9 @@ fn meaning(role: LabRole, is_without_project: bool) -> &'static str {
     match role {
         LabRole::None if is_without_project => "Without a role in the lab or in a project, a person sees nothing.",
         LabRole::None => "They see only their projects: runs, datasets and people.",
-        LabRole::View => "View: they can read everything in the lab and change nothing, except as their projects permit.",
+        LabRole::View => {
+            "View: they can read everything in the lab and change nothing, except as their projects permit."
+        }
         LabRole::Steer => "Steer: they can read everything; start, control and delete runs; and import datasets.",
         LabRole::Admin => "Admin: they can do everything, including managing people, projects and tokens.",
     }

@@ -15,7 +15,8 @@ pub(super) fn Members(project: Memo<Option<ProjectView>>) -> impl IntoView {
     let people = Memo::new(move |_| project.read().as_ref().map(|project| project.people.clone()).unwrap_or_default());
     let can_change =
         Memo::new(move |_| project.read().as_ref().is_some_and(|project| project.role.includes(Role::Admin)));
-    let name = project.with_untracked(|project| project.as_ref().map(|project| project.name.clone()).unwrap_or_default());
+    let name =
+        project.with_untracked(|project| project.as_ref().map(|project| project.name.clone()).unwrap_or_default());
     let project = StoredValue::new(name);
     view! {
         <div class="stack members">

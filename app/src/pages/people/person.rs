@@ -10,13 +10,13 @@ use super::team::{Team, project_roles};
 use crate::components::number::{ago, clock};
 use crate::components::{Failure, Menu, Question, RoleSelect, isolated};
 use crate::net::api::{ApiFailure, people};
-use crate::session::SignIn;
 
 /// What removing an account ends, and what it leaves.
 const REMOVAL: &str = "Their password, the browsers in which they are signed in, their API tokens, share links and roles end at once. Their \
                        runs, datasets and lines in journals and in the audit log stay. They can be invited again.";
-/// What an admin loses who gives up that role.
-const DEMOTION: &str = "You will no longer be able to manage people, projects and tokens, nor to give the role back to yourself.";
+/// Why one's own role stays as it is.
+const OWN_ROLE: &str =
+    "You cannot change your own role or remove your own account, so that an admin remains. Another admin can.";
 
 /// The row of one person; it updates by itself.
 #[component]
@@ -31,23 +31,29 @@ pub(super) fn PersonRow(id: i64) -> impl IntoView {
     let is_admin = Memo::new(move |_| team.session.is_admin());
     let renamed = RwSignal::new(None::<PersonView>);
     let actions = Actions { team, person };
+    let is_you = Memo::new(move |_| person.read().as_ref().is_some_and(|person| person.is_you));
+    let can_change = Memo::new(move |_| is_admin.get() && !is_you.get());
     let role = Signal::derive(move || person.read().as_ref().and_then(|person| person.role));
     let label = move || person.read().as_ref().map(|person| isolated(&person.name)).unwrap_or_default();
     view! {
         <tr>
             <th scope="row">{cell(name)}</th>
             <td data-label="Role in the lab">
-                {move || match is_admin.get() {
+                {move || match can_change.get() {
                     true => view! {
                         <RoleSelect
                             name=format!("Role of {} in the lab", label())
                             title="What they may do in the whole lab; takes effect at once"
                             role
                             none="none"
-                            choose=move |role| actions.choose(role)
+                            choose=move |role| actions.change_role(role)
                         />
                     }.into_any(),
-                    false => view! { <span>{move || role.get().map_or("none", Role::name)}</span> }.into_any(),
+                    false => view! {
+                        <span title=move || (is_admin.get() && is_you.get()).then_some(OWN_ROLE)>
+                            {move || role.get().map_or("none", Role::name)}
+                        </span>
+                    }.into_any(),
                 }}
             </td>
             <td data-label="Projects">{cell(projects)}</td>
@@ -64,7 +70,8 @@ pub(super) fn PersonRow(id: i64) -> impl IntoView {
                         </button>
                         <button
                             class="danger"
-                            title="Remove the account, after a confirmation"
+                            title=if is_you.get() { OWN_ROLE } else { "Remove the account, after a confirmation" }
+                            disabled=is_you.get()
                             on:click=move |_| actions.ask_remove()
                         >
                             "Remove …"
@@ -105,7 +112,8 @@ fn sign_in(person: &PersonView) -> AnyView {
 
 fn seen(person: &PersonView) -> AnyView {
     let created = format!("Account created {}", clock(person.created_ms as f64));
-    let text = person.seen_ms.map_or_else(|| "never".to_owned(), |at| ago(at as f64));
+    // Only admins are sent when others were seen.
+    let text = person.seen_ms.map_or_else(|| "–".to_owned(), |at| ago(at as f64));
     view! { <span title=created>{text}</span> }.into_any()
 }
 
@@ -116,19 +124,8 @@ struct Actions {
 }
 
 impl Actions {
-    /// Changes the role in the lab. Asks before someone gives up their own role of admin.
-    fn choose(self, role: Option<Role>) {
+    fn change_role(self, role: Option<Role>) {
         let Some(person) = self.person.get_untracked() else { return };
-        if !(person.is_you && person.role == Some(Role::Admin)) {
-            return self.change_role(person, role);
-        }
-        let confirm = self.team.confirm;
-        let act = confirm.keep(move || self.change_role(person.clone(), role));
-        let title = format!("Change your own role to {}?", role.map_or("none", Role::name));
-        confirm.ask(Question { title, loses: DEMOTION.to_owned(), verb: "Change", act });
-    }
-
-    fn change_role(self, person: PersonView, role: Option<Role>) {
         let change = PersonChange { name: None, role: Some(lab_role(role)) };
         let team = self.team;
         spawn_local(async move {
@@ -146,15 +143,11 @@ impl Actions {
     fn ask_remove(self) {
         let Some(person) = self.person.get_untracked() else { return };
         let team = self.team;
-        let title = match person.is_you {
-            true => "Remove your own account?".to_owned(),
-            false => format!("Remove {}?", isolated(&person.name)),
-        };
+        let title = format!("Remove {}?", isolated(&person.name));
         let act = team.confirm.keep(move || {
             let person = person.clone();
             spawn_local(async move {
                 match people::remove(person.id).await {
-                    Ok(()) if person.is_you => return team.session.sign_in.set(SignIn::Out),
                     Ok(()) => team.toasts.say(format!("{} was removed", isolated(&person.name))),
                     Err(failure) => team.toasts.fail("The account was not removed", &failure),
                 }

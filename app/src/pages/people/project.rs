@@ -26,7 +26,8 @@ pub(super) fn ProjectCard(name: String) -> impl IntoView {
         found.or_else(|| before.cloned().flatten())
     });
     let is_lab_admin = Memo::new(move |_| team.session.is_admin());
-    let title = project.with_untracked(|project| project.as_ref().map(|project| project.name.clone()).unwrap_or_default());
+    let title =
+        project.with_untracked(|project| project.as_ref().map(|project| project.name.clone()).unwrap_or_default());
     let href = at(&format!("/?project={title}"));
     view! {
         <article class="sheet padded stack" aria-label=label>
@@ -108,7 +109,7 @@ fn meter(
     .into_any()
 }
 
-/// Deletes a project without runs, after a question.
+/// Deletes a project without runs and datasets, after a question.
 #[component]
 fn DeleteButton(project: Memo<Option<ProjectView>>) -> impl IntoView {
     let team = expect_context::<Team>();
@@ -118,7 +119,9 @@ fn DeleteButton(project: Memo<Option<ProjectView>>) -> impl IntoView {
         match project.usage.runs {
             _ if project.name == DEFAULT_PROJECT => Some("The project default cannot be deleted."),
             0 => None,
-            _ => Some("Move or delete its runs first. Deleted runs count for 7 days."),
+            _ => Some(
+                "Move its runs to another project first, or delete them. Deleted runs count until they are purged after 7 days.",
+            ),
         }
     });
     let ask = move |_| {
@@ -143,7 +146,7 @@ fn DeleteButton(project: Memo<Option<ProjectView>>) -> impl IntoView {
     view! {
         <button
             class="quiet"
-            title=move || obstacle.get().unwrap_or("Delete the project, after a confirmation")
+            title=move || obstacle.get().unwrap_or("Delete the project, after a confirmation. It may have no dataset of its own.")
             disabled=move || obstacle.read().is_some()
             on:click=ask
         >
@@ -157,7 +160,8 @@ fn DeleteButton(project: Memo<Option<ProjectView>>) -> impl IntoView {
 fn EditLimits(project: Memo<Option<ProjectView>>) -> impl IntoView {
     // A new form for limits that were changed elsewhere.
     let limits = Memo::new(move |_| project.read().as_ref().map(|project| project.limits));
-    let name = project.with_untracked(|project| project.as_ref().map(|project| project.name.clone()).unwrap_or_default());
+    let name =
+        project.with_untracked(|project| project.as_ref().map(|project| project.name.clone()).unwrap_or_default());
     view! {
         <details>
             <summary title="Limit runs at once, device time and disk">"Change limits"</summary>

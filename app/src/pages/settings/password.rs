@@ -28,7 +28,7 @@ pub(super) fn ChangePassword() -> impl IntoView {
         spawn_local(async move {
             match account::set_password(&change).await {
                 Ok(()) => {
-                    toasts.say("The password was changed");
+                    toasts.say("The password was changed. Your other browsers are signed out");
                     present.try_set(String::new());
                     password.try_set(String::new());
                 }
@@ -56,7 +56,7 @@ pub(super) fn ChangePassword() -> impl IntoView {
                     <button
                         type="submit"
                         title=move || match is_complete() {
-                            true => "Store the new password; other browsers stay signed in",
+                            true => "Store the new password and sign out your other browsers",
                             false => "Enter a new password of at least 10 characters first.",
                         }
                         disabled=move || is_busy.get() || !is_complete()

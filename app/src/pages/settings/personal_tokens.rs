@@ -9,9 +9,7 @@ use wire::hyperparameters::table::Values;
 
 use super::tokens::NewTokenText;
 use crate::components::number::{ago, clock};
-use crate::components::{
-    Confirm, Failure, NumberField, Question, RoleSelect, Skeleton, Toasts, TypedNumber, isolated,
-};
+use crate::components::{Confirm, Failure, NumberField, Question, RoleSelect, Skeleton, Toasts, TypedNumber, isolated};
 use crate::net::api::{ApiFailure, account};
 use crate::projects::Projects;
 
@@ -46,7 +44,8 @@ impl TokenList {
                 self.fetch();
             });
         });
-        let loses = "Requests with it are refused from now on. This cannot be undone, but a new one can be created.".to_owned();
+        let loses =
+            "Requests with it are refused from now on. This cannot be undone, but a new one can be created.".to_owned();
         self.confirm.ask(Question { title, loses, verb: "Revoke", act });
     }
 }

@@ -64,7 +64,8 @@ pub(super) fn Sessions() -> impl IntoView {
     let shown = move || match list.sessions.get() {
         None => view! { <Skeleton rows=1 class="short" /> }.into_any(),
         Some(Err(failure)) => {
-            view! { <Failure what="Your sessions could not be listed" failure retry=move |()| list.fetch() /> }.into_any()
+            view! { <Failure what="Your sessions could not be listed" failure retry=move |()| list.fetch() /> }
+                .into_any()
         }
         Some(Ok(sessions)) => {
             let lines = sessions.into_iter().rev().map(|session| view! { <SessionLine session list /> });
@@ -146,7 +147,8 @@ const SYSTEMS: [(&str, &str); 6] = [
 
 /// What a browser calls itself, in short: "Firefox on Linux"; the beginning of an unknown name.
 fn browser(agent: &str) -> String {
-    let find = |known: &[(&str, &'static str)]| known.iter().find(|(part, _)| agent.contains(part)).map(|(_, name)| *name);
+    let find =
+        |known: &[(&str, &'static str)]| known.iter().find(|(part, _)| agent.contains(part)).map(|(_, name)| *name);
     match (find(&BROWSERS), find(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser} on {system}"),
         (Some(browser), None) => browser.to_owned(),
@@ -170,7 +172,10 @@ mod tests {
                 "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1 Version/18.0 Mobile Safari/604.1",
                 "Safari on iPhone",
             ),
-            ("Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/140.0 Mobile Safari/537.36", "Chrome on Android"),
+            (
+                "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 Chrome/140.0 Mobile Safari/537.36",
+                "Chrome on Android",
+            ),
             ("curl/8.5.0", "curl/8.5.0"),
         ] {
             assert_eq!(browser(agent), expected, "{agent}");

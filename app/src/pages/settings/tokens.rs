@@ -35,7 +35,13 @@ struct TokenList {
 impl TokenList {
     fn open() -> Self {
         let tokens = RwSignal::new(None);
-        Self { tokens, owners: RwSignal::default(), session: expect_context(), confirm: expect_context(), toasts: expect_context() }
+        Self {
+            tokens,
+            owners: RwSignal::default(),
+            session: expect_context(),
+            confirm: expect_context(),
+            toasts: expect_context(),
+        }
     }
 
     fn fetch(self) {
@@ -62,7 +68,9 @@ impl TokenList {
                  next start."
             }
             (TokenKind::Session, _) => "The browser that uses it is signed out.",
-            (TokenKind::Guest, _) => "The browser that uses it loses what its share links have opened, until it opens them again.",
+            (TokenKind::Guest, _) => {
+                "The browser that uses it loses what its share links have opened, until it opens them again."
+            }
             (TokenKind::SignIn, _) => "It has not been used and will stop working.",
             (TokenKind::Api, _) => "Requests with it are refused from now on.",
         };

@@ -23,7 +23,8 @@ pub(super) fn PasswordForm() -> impl IntoView {
         if is_busy.get_untracked() || !untrack(is_complete) {
             return;
         }
-        let sign_in = PasswordSignIn { name: name.get_untracked().trim().to_owned(), password: password.get_untracked() };
+        let sign_in =
+            PasswordSignIn { name: name.get_untracked().trim().to_owned(), password: password.get_untracked() };
         is_busy.set(true);
         failure.set(None);
         spawn_local(async move {
@@ -34,7 +35,7 @@ pub(super) fn PasswordForm() -> impl IntoView {
                     }
                     session.enter(me);
                 }
-                Err(refused) => drop(failure.try_set(Some(explained(refused)))),
+                Err(refused) => drop(failure.try_set(Some(refused))),
             }
             is_busy.try_set(false);
         });
@@ -80,13 +81,4 @@ pub(super) fn PasswordForm() -> impl IntoView {
             {move || failure.get().map(|failure| view! { <Failure what="Sign-in failed" failure /> })}
         </form>
     }
-}
-
-/// A refusal in the words of this page. That of too many tries has the time to wait in its message.
-fn explained(mut failure: ApiFailure) -> ApiFailure {
-    if failure.status == 401 {
-        failure.body.message = "The name or the password is wrong.".to_owned();
-        failure.body.hint = Some("If you have forgotten the password, ask an admin for a new invitation.".to_owned());
-    }
-    failure
 }
