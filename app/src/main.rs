@@ -4,7 +4,7 @@
 //!
 //! - [`base`] (the path of the lab), [`route`] (addresses and navigation), [`theme`] (light or dark), [`projector`] (the layout for a
 //!   projector);
-//! - [`net`]: the only fetches and the only socket; [`session`]: who is signed in;
+//! - [`net`]: the only fetches and the only socket; [`session`]: who is signed in; [`projects`]: the projects that they see;
 //! - [`open_view`]: the view of the open page, as it is shared and presented;
 //! - [`curves`]: the time series of a run at any zoom;
 //! - [`components`]: what several pages use, with one chart and one canvas;
@@ -23,6 +23,7 @@ mod open_view;
 mod pages;
 mod presenting;
 mod projector;
+mod projects;
 mod route;
 mod session;
 mod share;
