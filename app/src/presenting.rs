@@ -43,8 +43,7 @@ pub(crate) struct Presenting {
 impl Presenting {
     /// Neither presents nor follows yet.
     pub(crate) fn start(live: Live, view: OpenView, session: Session) -> Self {
-        let presenting =
-            Self { live, view, session, own: RwSignal::new(None), followed: RwSignal::new(None) };
+        let presenting = Self { live, view, session, own: RwSignal::new(None), followed: RwSignal::new(None) };
         sender::start(presenting);
         presenting
     }

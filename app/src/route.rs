@@ -177,7 +177,8 @@ impl Router {
     /// Shows another address of the same page at once. The browser receives it within a second, because browsers refuse many changes of the
     /// address in a short time.
     pub(crate) fn adopt(self, path: &str) {
-        let (page, query) = path.split_once('?').map_or((path, String::new()), |(page, query)| (page, format!("?{query}")));
+        let (page, query) =
+            path.split_once('?').map_or((path, String::new()), |(page, query)| (page, format!("?{query}")));
         self.address.set((path_of(page).unwrap_or_else(open_path), query));
         if !self.is_adopting.get_value() {
             self.is_adopting.set_value(true);

@@ -192,7 +192,9 @@ fn register(context: RunContext) {
         context.viewport.set(viewport);
         context.picked.set(picked);
     };
-    if untrack(|| ["x", "range", "log", "bits", "smooth", "clip", "event"].iter().any(|key| router.query(key).is_some())) {
+    if untrack(|| {
+        ["x", "range", "log", "bits", "smooth", "clip", "event"].iter().any(|key| router.query(key).is_some())
+    }) {
         show();
     }
     expect_context::<OpenView>().register(PageView {

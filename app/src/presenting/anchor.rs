@@ -51,7 +51,8 @@ fn name_of(element: &Element, content: &Element) -> Option<String> {
     let tag = element.tag_name().to_lowercase();
     let selector = class.map_or_else(|| tag.clone(), |class| format!("{tag}.{class}"));
     let alike = content.query_selector_all(&selector).ok()?;
-    let number = (0..alike.length()).find(|index| alike.item(*index).is_some_and(|node| node.is_same_node(Some(element))))?;
+    let number =
+        (0..alike.length()).find(|index| alike.item(*index).is_some_and(|node| node.is_same_node(Some(element))))?;
     Some(format!("{selector}:{number}"))
 }
 
@@ -82,7 +83,20 @@ mod tests {
     fn only_a_tag_a_class_and_a_number_are_read() {
         assert_eq!(read("figure.chart:3"), Some(("figure.chart", 3)));
         assert_eq!(read("main:0"), Some(("main", 0)));
-        for bad in ["", "figure", "figure:", "figure:x", "a b:0", "*:0", "a.b.c:0", "a[href]:0", "a.:0", ".a:0", "a,b:1", "a:is(b):0"] {
+        for bad in [
+            "",
+            "figure",
+            "figure:",
+            "figure:x",
+            "a b:0",
+            "*:0",
+            "a.b.c:0",
+            "a[href]:0",
+            "a.:0",
+            ".a:0",
+            "a,b:1",
+            "a:is(b):0",
+        ] {
             assert_eq!(read(bad), None, "{bad}");
         }
     }

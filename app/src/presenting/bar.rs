@@ -7,8 +7,8 @@ use wire::transport::presenting::Presentation;
 
 use super::follower::Follower;
 use super::{Followed, Presenting, is_presentable};
-use crate::components::number::counted;
 use crate::components::keyboard::{has_dialog, is_typing};
+use crate::components::number::counted;
 use crate::components::{Icon, clicks, isolated, says, shows};
 use crate::route::Router;
 
@@ -107,7 +107,8 @@ fn FollowedBar(presenting: Presenting, follower: Follower, followed: Followed) -
             (false, true) => format!("{name} shows a page that is not shared with you."),
             (false, false) => {
                 let (total, names) = watchers(presenting, Some(id));
-                let others = if total > 1 { format!(" {}: {names}.", counted(total.into(), "watcher")) } else { String::new() };
+                let others =
+                    if total > 1 { format!(" {}: {names}.", counted(total.into(), "watcher")) } else { String::new() };
                 format!("You follow {name}.{others} Scroll or click to look around.")
             }
         }
@@ -160,11 +161,11 @@ fn Offer(presenting: Presenting, one: Presentation, dismissed: RwSignal<Vec<u64>
 /// The pointer of the presenter: a ring with the name.
 #[component]
 fn Pointer(presenting: Presenting, follower: Follower) -> impl IntoView {
-    let name = move || presenting.followed.read().as_ref().map(|followed| isolated(&followed.presenter)).unwrap_or_default();
+    let name =
+        move || presenting.followed.read().as_ref().map(|followed| isolated(&followed.presenter)).unwrap_or_default();
     let is_shown = Memo::new(move |_| follower.pointer.read().is_some());
-    let pixels = move |place: fn((f64, f64)) -> f64| {
-        move || format!("{:.0}px", follower.pointer.get().map_or(0.0, place))
-    };
+    let pixels =
+        move |place: fn((f64, f64)) -> f64| move || format!("{:.0}px", follower.pointer.get().map_or(0.0, place));
     view! {
         <Show when=move || is_shown.get()>
             <div class="presenter-pointer" aria-hidden="true" style:left=pixels(|at| at.0) style:top=pixels(|at| at.1)>

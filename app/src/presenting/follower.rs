@@ -127,7 +127,9 @@ impl Follower {
         Effect::new(move || {
             let Some(ended) = live.presentations.ended.get() else { return };
             live.presentations.ended.set(None);
-            let Some(followed) = presenting.followed.get_untracked().filter(|followed| followed.id == ended) else { return };
+            let Some(followed) = presenting.followed.get_untracked().filter(|followed| followed.id == ended) else {
+                return;
+            };
             let connected_ms = self.connected_ms.get_value();
             let is_reconnected = followed.since_ms < connected_ms && js_sys::Date::now() - connected_ms < RETRY_FOR_MS;
             if is_reconnected {

@@ -32,7 +32,9 @@ pub(crate) fn ShareButton(
                     built.try_set(Some(build));
                     is_open.try_set(true);
                 }
-                Err(_) => toasts.say("The dialog could not be loaded. Reload the page: the server may have been updated."),
+                Err(_) => {
+                    toasts.say("The dialog could not be loaded. Reload the page: the server may have been updated.")
+                }
             }
         });
     };

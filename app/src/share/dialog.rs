@@ -57,9 +57,8 @@ pub(super) fn ShareDialog(scope: LinkScope, path: String, is_open: RwSignal<bool
         let empty = if is_embed { "No embeds yet." } else { "No links yet." };
         let title = if is_embed { "Embeds" } else { "Links" };
         let scope = shared.with_value(|(scope, _)| scope.clone());
-        let has = Callback::new(move |link: wire::access::link::LinkView| {
-            link.is_embed == is_embed && link.scope == scope
-        });
+        let has =
+            Callback::new(move |link: wire::access::link::LinkView| link.is_embed == is_embed && link.scope == scope);
         view! {
             <section class="stack" aria-label=title>
                 <h3>{title}</h3>

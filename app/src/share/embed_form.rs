@@ -329,7 +329,8 @@ fn Preview(draft: Draft, live: Live) -> impl IntoView {
         Some(address) => {
             let title = draft.what.get_untracked().title("this page");
             let source = says(move || format!("{address}&at={}", number.get()));
-            view! { <img class="embed-preview" src=source alt=title on:error=move |_| is_broken.set(true) /> }.into_any()
+            view! { <img class="embed-preview" src=source alt=title on:error=move |_| is_broken.set(true) /> }
+                .into_any()
         }
         None => view! { <p class="small dim">"The preview is shown once the embed is created."</p> }.into_any(),
     };

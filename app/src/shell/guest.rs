@@ -136,7 +136,8 @@ pub(super) fn LinkEnded() -> impl IntoView {
 /// The secret text in the address of a share link.
 fn token_in(pasted: &str) -> Option<String> {
     let (_, rest) = pasted.trim().split_once("/share/")?;
-    let token: String = rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(*letter)).collect();
+    let token: String =
+        rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(*letter)).collect();
     (!token.is_empty()).then_some(token)
 }
 

@@ -124,7 +124,9 @@ impl ChartCanvas {
         let (layout, summary) = {
             let curves: Vec<Curve> = content.lines.iter().map(Line::curve).collect();
             let drawing = figure::chart(&content.spec, &curves, size);
-            let Some(painter) = Painter::start_scaled(&canvas, size, scale, self.is_dark.get_untracked()) else { return };
+            let Some(painter) = Painter::start_scaled(&canvas, size, scale, self.is_dark.get_untracked()) else {
+                return;
+            };
             painter.paint(&drawing.scene.shapes);
             (drawing.layout, format!("{}. {}", content.spec.title, drawing.scene.summary))
         };
@@ -175,9 +177,7 @@ impl ChartCanvas {
         let x = self.group.crosshair.try_get_untracked().flatten();
         let curves: Vec<Curve> = drawn.content.lines.iter().map(Line::curve).collect();
         let scale = self.scale.get_untracked();
-        if let Some(painter) =
-            Painter::start_scaled(&overlay, drawn.layout.size, scale, self.is_dark.get_untracked())
-        {
+        if let Some(painter) = Painter::start_scaled(&overlay, drawn.layout.size, scale, self.is_dark.get_untracked()) {
             if let Some((from, to)) = self.selected.get() {
                 painter.paint(&[selection(&drawn.layout, from, to)]);
             }

@@ -30,9 +30,8 @@ pub(super) fn SchedulePoints(
             });
         }
     };
-    let view_box = move || {
-        layout.read().as_ref().map(|layout| format!("0 0 {} {}", layout.size.width, layout.size.height))
-    };
+    let view_box =
+        move || layout.read().as_ref().map(|layout| format!("0 0 {} {}", layout.size.width, layout.size.height));
     // Only future steps can be changed.
     let ahead = move || {
         let layout = layout.read();

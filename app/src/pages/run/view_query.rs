@@ -43,7 +43,9 @@ fn viewport_of(text: &str) -> Option<Viewport> {
     let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
     match text.split_once(',') {
         None => (text == "plan").then_some(Viewport::Plan),
-        Some(("newest", length)) => number(length).filter(|length| *length > 0.0).map(|length| Viewport::Newest { length }),
+        Some(("newest", length)) => {
+            number(length).filter(|length| *length > 0.0).map(|length| Viewport::Newest { length })
+        }
         Some((from, to)) => {
             let (from, to) = (number(from)?, number(to)?);
             (from < to).then_some(Viewport::Fixed(Range { from, to }))
@@ -69,7 +71,12 @@ mod tests {
         for (options, viewport, picked, query) in [
             (usual, Viewport::Whole, None, ""),
             (usual, Viewport::Plan, Some(41), "range=plan&event=41"),
-            (ChartOptions { axis: Axis::Tokens, ..usual }, Viewport::Newest { length: 250.0 }, None, "x=tokens&range=newest,250"),
+            (
+                ChartOptions { axis: Axis::Tokens, ..usual },
+                Viewport::Newest { length: 250.0 },
+                None,
+                "x=tokens&range=newest,250",
+            ),
             (
                 all,
                 Viewport::Fixed(Range { from: 10.5, to: 900.0 }),

@@ -18,7 +18,13 @@ pub(super) fn ShareLinks() -> impl IntoView {
 fn ListedLinks() -> impl IntoView {
     let session = expect_context::<Session>();
     let links = Links::open();
-    let whose = move || if session.is_admin() { "All links and embeds of this lab." } else { "The links and embeds that you may revoke." };
+    let whose = move || {
+        if session.is_admin() {
+            "All links and embeds of this lab."
+        } else {
+            "The links and embeds that you may revoke."
+        }
+    };
     view! {
         <section class="sheet padded stack" id="links" aria-labelledby="links-title">
             <h2 id="links-title">"Links"</h2>
