@@ -21,7 +21,7 @@ const SLACK: f64 = 3.0;
 const RETRY: Duration = Duration::from_secs(2);
 const RETRY_FOR_MS: f64 = 30_000.0;
 
-/// What was shown last.
+/// The state of following.
 #[derive(Clone, Copy)]
 pub(super) struct Follower {
     presenting: Presenting,

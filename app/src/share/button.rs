@@ -13,7 +13,7 @@ use crate::session::Session;
 /// The button Share, for those who may create links to `scope`.
 #[component]
 pub(crate) fn ShareButton(
-    /// What the links give access to.
+    /// The runs or the project that the links open.
     #[prop(into)]
     scope: Signal<LinkScope>,
     /// Path and query of the page that they open, from the root of the lab, at the time of the press.

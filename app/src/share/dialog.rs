@@ -11,7 +11,7 @@ use super::scope::scope_name;
 use crate::components::{Icon, ToastList, clicks, says, shows};
 use crate::net::live::Live;
 
-/// The dialog.
+/// The modal dialog, with a form and a list for each of its two tabs.
 #[component]
 pub(super) fn ShareDialog(scope: LinkScope, path: String, is_open: RwSignal<bool>) -> impl IntoView {
     let live = expect_context::<Live>();

@@ -35,7 +35,7 @@ const THEMES: [(Option<&str>, &str, &str); 3] = [
 /// Time between two images of the preview.
 const PREVIEW_EVERY: Duration = Duration::from_secs(5);
 
-/// What is being chosen.
+/// The choices of the form, and its answer.
 #[derive(Clone, Copy)]
 struct Draft {
     scope: StoredValue<LinkScope>,

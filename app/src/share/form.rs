@@ -30,7 +30,7 @@ const ROLES: [(Role, &str, &str, &str); 2] = [
     ),
 ];
 
-/// What is being typed and chosen.
+/// The fields of the form, and its answer.
 #[derive(Clone, Copy)]
 struct Draft {
     role: RwSignal<Role>,
