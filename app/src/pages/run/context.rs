@@ -117,10 +117,6 @@ impl RunContext {
         let (session, live) = (expect_context::<Session>(), expect_context::<Live>());
         let is_queued = run.view.summary.state == RunState::Queued;
         let run = RwSignal::new(run);
-        let no_permission = Memo::new(move |_| {
-            let run = run.read();
-            reason_without(session, &run.view.summary.id, &run.view.summary.project)
-        });
         let state = Memo::new(move |_| run.read().view.summary.state);
         let viewport = RwSignal::new(if is_queued { Viewport::Plan } else { Viewport::Whole });
         // A queued run shows its plan; once it starts, what it has recorded.
