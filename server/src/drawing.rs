@@ -47,7 +47,7 @@ impl Format {
     }
 }
 
-/// How an image is drawn.
+/// Size, background and file format of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Look {
     /// Width, pixels.

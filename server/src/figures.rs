@@ -66,13 +66,7 @@ async fn present(lab: &Lab, run: &RunId) -> Result<RunView, ApiError> {
 }
 
 /// The values of a series of a run for an image; [`LOSS`] is the training and the validation loss.
-async fn windows(
-    lab: &Lab,
-    run: &RunId,
-    series: &str,
-    axis: Axis,
-    look: Look,
-) -> Result<Vec<SeriesWindow>, ApiError> {
+async fn windows(lab: &Lab, run: &RunId, series: &str, axis: Axis, look: Look) -> Result<Vec<SeriesWindow>, ApiError> {
     let names = match series {
         LOSS => vec![name::TRAIN.to_owned(), name::VALID.to_owned()],
         series => vec![series.to_owned()],

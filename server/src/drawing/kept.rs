@@ -64,8 +64,7 @@ impl KeptImages {
     fn slot(&self, key: &Key) -> Arc<Slot> {
         let mut kept = self.lock();
         let now = Instant::now();
-        let used =
-            kept.entry(key.clone()).or_insert_with(|| Used { slot: Arc::default(), last: now, bytes: 0 });
+        let used = kept.entry(key.clone()).or_insert_with(|| Used { slot: Arc::default(), last: now, bytes: 0 });
         used.last = now;
         let slot = used.slot.clone();
         make_room(&mut kept);

@@ -1,9 +1,9 @@
 //! A series of several runs in one chart, with the colours of the Compare page.
 
 use figure::{ChartSpec, Colours, Curve, ScaleKind, chart};
+use wire::RunView;
 use wire::access::embed::{EmbedChart, LOSS};
 use wire::series::{SeriesWindow, describe, name};
-use wire::RunView;
 
 use super::run_chart::kept;
 use super::{present, windows};

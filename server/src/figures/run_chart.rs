@@ -16,7 +16,7 @@ use crate::lab::Lab;
 /// Maximum number of events that are read for markers.
 const EVENTS: u32 = 100_000;
 
-/// What the chart of a run shows.
+/// A time series of a run on an axis.
 #[derive(Debug, Clone)]
 pub struct RunChart {
     /// Name of the series; `loss` for the training and the validation loss.

@@ -114,7 +114,7 @@ pub(super) struct Page {
     runs: HashMap<RunId, AbortHandle>,
     /// The inspections that it requests; they end with the page.
     subscriber: Subscriber,
-    /// What it presents and follows.
+    /// The presentation that it shows to others, and the one that it follows.
     presenting: PresentingPage,
 }
 

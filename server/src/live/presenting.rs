@@ -44,7 +44,7 @@ pub enum PresentingError {
     Taken,
     #[error("the state of the presenter is invalid: {reason}")]
     Invalid {
-        /// What is wrong with it.
+        /// The invalid value.
         reason: String,
     },
 }
@@ -75,7 +75,7 @@ impl View {
     }
 }
 
-/// What a presenter shows now.
+/// The newest state of a presenter, with the page in it.
 #[derive(Debug, Clone)]
 struct Current {
     view: Arc<View>,

@@ -7,6 +7,7 @@ mod elsewhere;
 mod faults;
 mod format;
 mod killed;
+mod links;
 mod pools;
 mod run_table;
 mod scenarios;

@@ -19,7 +19,7 @@ use crate::error::PlanError;
 use crate::id::RunId;
 use crate::series::{Axis, name};
 
-/// What an embed shows.
+/// A chart or an inspection, as the path of a link names it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum EmbedView {
     Chart(EmbedChart),

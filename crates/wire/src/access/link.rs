@@ -13,7 +13,7 @@ use crate::id::RunId;
 /// Most runs of one link.
 pub const MAX_LINK_RUNS: usize = 16;
 
-/// What a link gives access to.
+/// The runs or the project that a link shares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -57,7 +57,7 @@ pub struct LinkView {
     pub role: Role,
     pub is_embed: bool,
     pub has_passphrase: bool,
-    /// Who created it.
+    /// Name of its creator.
     pub created_by: String,
     /// Creation time, ms since 1970.
     pub created_ms: i64,

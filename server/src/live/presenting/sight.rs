@@ -10,7 +10,7 @@ use wire::access::{Grants, TokenKind};
 
 use super::super::clock::now_ms;
 
-/// What one token may see.
+/// The rights of one token as they are now.
 #[derive(Clone)]
 pub(super) struct Sight {
     store: Store,
