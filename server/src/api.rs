@@ -6,6 +6,7 @@
 //!   origins; [`headers`]: security headers;
 //! - [`audited`]: which requests the audit log records;
 //! - [`listener`]: TLS connections;
+//! - [`share`]: opening a share link; [`embeds`]: charts in pages of other sites;
 //! - [`notice`]: HTML pages that the server writes itself.
 
 pub mod account;
@@ -18,6 +19,7 @@ pub mod checks;
 pub mod commands;
 pub mod completions;
 pub mod corpora;
+pub mod embeds;
 pub mod exports;
 pub mod extract;
 pub mod figures;
@@ -28,6 +30,7 @@ pub mod hub;
 pub mod inspections;
 pub mod lab;
 mod leaving;
+pub mod links;
 pub mod listener;
 pub mod log;
 pub mod metrics;
@@ -45,6 +48,7 @@ pub mod runs;
 pub mod series;
 pub mod server;
 pub mod session;
+pub mod share;
 pub mod sockets;
 pub mod telemetry;
 pub mod tokens;

@@ -4,9 +4,10 @@
 //! what the sender may see.
 //!
 //! - [`spec`]: who may make a run of a spec; [`datasets`]: access to datasets;
-//! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens.
+//! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links.
 
 pub mod datasets;
+pub mod links;
 pub mod project;
 pub mod run;
 pub mod session;
@@ -82,7 +83,15 @@ pub async fn identify(headers: &HeaderMap, lab: &Lab) -> Result<Identity, ApiErr
             .hint("sign in with a link from `kindling token --sign-in`, or send Authorization: Bearer with a token from `kindling token`")
     };
     let token = token_of(headers, lab.store().id()).ok_or_else(|| unauthorized("the request has no token"))?;
-    lab.store().identify(&token).await?.ok_or_else(|| unauthorized("the token is unknown or has expired"))
+    if let Some(identity) = lab.store().identify(&token).await? {
+        return Ok(identity);
+    }
+    if lab.store().is_guest(&token).await? {
+        let message = "the share link was revoked or has expired";
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "link_ended", message)
+            .hint("ask the person who sent it for a new one, or sign in"));
+    }
+    Err(unauthorized("the token is unknown or has expired"))
 }
 
 /// As [`identify`]; notes the sender for the audit log and the use of the token, and counts an unknown one.

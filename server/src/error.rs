@@ -167,8 +167,11 @@ impl From<StoreError> for ApiError {
             StoreError::ProjectInUse { .. } => Self::conflict("project_in_use", message)
                 .hint("move its runs to another project, or delete them for good; delete its datasets"),
             StoreError::UnknownPerson { .. } => Self::not_found(message).hint("GET /api/v1/people lists the people"),
-            StoreError::PersonExists { .. } => Self::conflict("person_exists", message).field("name").hint("choose another name"),
+            StoreError::PersonExists { .. } => {
+                Self::conflict("person_exists", message).field("name").hint("choose another name")
+            }
             StoreError::UnknownPool { .. } => Self::not_found(message).hint("GET /api/v1/pools lists the pools"),
+            StoreError::TooManyLinks { .. } => Self::conflict("links_full", message),
             StoreError::PoolExists { .. } => Self::conflict("pool_exists", message).field("name"),
             StoreError::PoolInUse { .. } => Self::conflict("pool_in_use", message)
                 .hint("remove its workers, and stop or delete the runs that wait for it"),

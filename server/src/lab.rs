@@ -5,6 +5,7 @@
 //! - [`public_url`]: the address behind a proxy; [`network`]: addresses of proxies;
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
+//! - [`openings`]: how often embeds are requested;
 //! - [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
 
 pub mod certificate;
@@ -12,6 +13,7 @@ pub mod hosts;
 pub mod limits;
 pub mod network;
 pub mod open;
+pub mod openings;
 pub mod passwords;
 pub mod public_url;
 pub mod settings;
@@ -29,12 +31,15 @@ use wire::fingerprint::Fingerprint;
 use crate::audit::AuditLog;
 use crate::data::disk_use::DiskUses;
 use crate::data::{Data, disk};
+use crate::drawing::Drawings;
 use crate::live::page_socket::PageContext;
 use crate::live::polling::Polls;
+use crate::live::presenting::Presentations;
 use crate::live::{Feed, LabStates};
 use crate::oidc::Provider;
 use crate::workers::Workers;
 use hosts::Hosts;
+use openings::Openings;
 use passwords::Passwords;
 use settings::Settings;
 use slots::InferenceSlots;
@@ -59,6 +64,12 @@ pub struct LabParts {
     pub states: Arc<LabStates>,
     /// Pages that cannot open a WebSocket.
     pub polls: Polls,
+    /// Pages that others follow.
+    pub presentations: Presentations,
+    /// Images of embeds.
+    pub drawings: Drawings,
+    /// Requests of embeds.
+    pub openings: Openings,
     /// Processes with a model in memory.
     pub slots: InferenceSlots,
     /// Hashes of passwords.
@@ -97,6 +108,9 @@ impl Lab {
             disk_uses: DiskUses::default(),
             states: Arc::new(states),
             polls: Polls::default(),
+            presentations: Presentations::default(),
+            drawings: Drawings::default(),
+            openings: Openings::default(),
             slots: InferenceSlots::default(),
             passwords: Passwords::default(),
             throttle: Throttle::default(),
@@ -117,6 +131,16 @@ impl Lab {
 impl LabParts {
     pub fn store(&self) -> &Store {
         &self.feed.store
+    }
+
+    /// Revokes a share link and ends what the sockets of its guests see; false if the link does not exist.
+    ///
+    /// # Errors
+    /// The errors of the store.
+    pub async fn revoke_link(&self, id: i64) -> Result<bool, StoreError> {
+        let existed = self.store().revoke_link(id).await?;
+        self.revoked.send_replace(());
+        Ok(existed)
     }
 
     /// Revokes a token and disconnects the pages that use it; false if the token does not exist.
@@ -156,6 +180,7 @@ impl LabParts {
             feed: self.feed.clone(),
             subscriptions: self.workers.subscriptions.clone(),
             lab: self.states.clone(),
+            presentations: self.presentations.clone(),
             revoked: self.revoked.subscribe(),
         }
     }

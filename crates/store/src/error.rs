@@ -193,6 +193,12 @@ pub enum StoreError {
         /// The name.
         project: String,
     },
+    /// The lab has as many share links as it may have.
+    #[error("the lab has {most} share links, which is the maximum: revoke some")]
+    TooManyLinks {
+        /// The maximum.
+        most: u64,
+    },
     /// The name of a new project is taken.
     #[error("the project {project} exists already")]
     ProjectExists { project: String },

@@ -20,6 +20,7 @@ use crate::lab::certificate::Certificate;
 use crate::lab::open::{ServeError, open_store};
 use crate::lab::settings::Settings;
 use crate::live::clock::now_ms;
+use crate::pools;
 use crate::runs::queue;
 use crate::workers::telemetry::{keeping, usage};
 use crate::workers::{liveness, local};
@@ -48,6 +49,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         .map_err(|source| ServeError::Folder { dir: settings.data.clone(), source })?;
     let fingerprint = tls.as_ref().and_then(|tls| tls.certificate.fingerprint);
     let lab = Lab::new(settings, store, fingerprint);
+    pools::load_limits(&lab).await?;
     remove_partial_uploads(&lab);
     let (stop, stopping) = watch::channel(false);
     start_tasks(&lab, &stopping);

@@ -73,7 +73,7 @@ fn measure(data: &Path, runs: Vec<RunSummary>) -> Measured {
         DiskKind::Metrics => series.values().sum(),
         DiskKind::Snapshots => snapshots.values().sum(),
         DiskKind::Datasets => datasets.values().sum(),
-        DiskKind::Spool => size(&data.join("spool")),
+        DiskKind::Spool => size(&data.join("spool")) + size(&data.join("slots")),
         DiskKind::Incoming => size(&data.join("incoming")),
         DiskKind::Database => {
             entries(data).iter().filter(|(name, _)| name.starts_with("lab.db")).map(|(_, path)| size(path)).sum()

@@ -19,6 +19,7 @@ mod reach;
 mod refusals;
 mod run_table;
 mod scenarios;
+mod sharing;
 mod steering;
 mod telemetry;
 mod tokens;

@@ -25,6 +25,7 @@ mod queue;
 mod refusals;
 mod remote;
 mod resume;
+mod several;
 mod steering;
 mod stopping;
 mod tls;

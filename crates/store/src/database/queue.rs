@@ -214,15 +214,19 @@ pub(crate) async fn set_stored_seq(
     Ok(())
 }
 
-/// Sets the device of a run.
+/// Sets the device of a run, and the process that trains it there.
 pub(crate) async fn set_device(
     connection: &mut SqliteConnection,
     run: &RunId,
     plan: &RunPlan,
+    slot: u32,
     device_name: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE runs SET device = ?, device_name = ?, plan = ?, any_of = NULL, pool = NULL WHERE id = ?")
+    let sql =
+        "UPDATE runs SET device = ?, slot = ?, device_name = ?, plan = ?, any_of = NULL, pool = NULL WHERE id = ?";
+    sqlx::query(sql)
         .bind(plan.device.as_str())
+        .bind(slot)
         .bind(device_name)
         .bind(to_json(plan)?)
         .bind(run.as_str())

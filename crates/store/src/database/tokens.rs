@@ -164,6 +164,12 @@ pub(crate) async fn set_used(
     Ok(())
 }
 
+/// Renames a token.
+pub(crate) async fn set_name(connection: &mut SqliteConnection, id: i64, name: &str) -> Result<(), StoreError> {
+    sqlx::query("UPDATE tokens SET name = ? WHERE id = ?").bind(name).bind(id).execute(connection).await?;
+    Ok(())
+}
+
 /// Deletes a token. Returns whether it existed.
 pub(crate) async fn remove(connection: &mut SqliteConnection, token_id: i64) -> Result<bool, StoreError> {
     Ok(sqlx::query("DELETE FROM tokens WHERE id = ?").bind(token_id).execute(connection).await?.rows_affected() == 1)

@@ -8,6 +8,7 @@ mod faults;
 mod format;
 mod killed;
 mod people;
+mod links;
 mod pools;
 mod run_table;
 mod scenarios;

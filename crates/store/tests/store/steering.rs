@@ -6,7 +6,7 @@ use wire::run::plan::Origin;
 use wire::run::spec::Parent;
 use wire::series::{Axis, Row, name};
 use wire::transport::link::Item;
-use wire::{CheckpointId, Command, Event, LivePath, RunId, RunState};
+use wire::{CheckpointId, Command, Event, LivePath, RunId, RunState, Slot};
 
 use crate::setup::{new_run, report, row, store_with_run};
 
@@ -377,7 +377,7 @@ async fn higher_priority_goes_first_and_a_run_for_any_device_of_a_kind_waits_for
     assert_eq!((moved.queue_place, moved.priority), (Some(1), 5), "a place among those of priority 5");
     assert_eq!(store.set_priority(&"d".parse().unwrap(), 9).await.unwrap().queue_place, Some(1));
     let b: RunId = "b".parse().unwrap();
-    let plan = store.set_device(&b, &device("vulkan-1"), "the other card").await.unwrap();
+    let plan = store.set_device(&b, &Slot::first(device("vulkan-1")), "the other card").await.unwrap();
     assert_eq!(plan.device, device("vulkan-1"));
     assert_eq!(
         ids(store.queue(&device("vulkan-0"), Gpu, "local", &[], 9).await.unwrap()),

@@ -30,10 +30,12 @@ pub async fn account(workers: Workers) {
 
 async fn look(workers: &Workers, elapsed: Duration) -> Result<(), StoreError> {
     for device in workers.fleet.views().into_iter().filter(|device| device.is_connected) {
-        let state = match &device.run {
-            Some(run) => state_of(workers, run).await?,
-            None => None,
-        };
+        let mut states = vec![];
+        for run in &device.runs {
+            states.extend(state_of(workers, run).await?);
+        }
+        // A device with a paused run and one that trains is busy.
+        let state = states.iter().find(|state| **state != RunState::Paused).or(states.first()).copied();
         let is_awaited = state.is_none() && !device.is_draining && is_awaited(workers, &device).await?;
         workers.telemetry.used(&device.info.id, usage(state, is_awaited, elapsed.as_secs_f64()), now_ms());
     }
