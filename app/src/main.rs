@@ -3,7 +3,7 @@
 //! Each module uses only those above it in this list:
 //!
 //! - [`base`] (the path of the lab), [`route`] (addresses and navigation), [`theme`] (light or dark);
-//! - [`net`]: the only fetches and the only socket; [`session`]: who is signed in;
+//! - [`net`]: the only fetches and the only socket; [`session`]: who is signed in; [`projects`]: the projects that they see;
 //! - [`curves`]: the time series of a run at any zoom;
 //! - [`components`]: what several pages use, with one chart and one canvas;
 //! - [`pages`]: one module for each page, which owns its state and its components;
@@ -17,6 +17,7 @@ mod components;
 mod curves;
 mod net;
 mod pages;
+mod projects;
 mod route;
 mod session;
 mod shell;

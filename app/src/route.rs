@@ -1,4 +1,4 @@
-//! The route of the page and the history of the browser. Ten pages without nesting need no router library. Links are
+//! The route of the page and the history of the browser. A dozen pages without nesting need no router library. Links are
 //! plain `<a href>`; clicks on them are handled here.
 
 use leptos::prelude::*;
@@ -28,6 +28,12 @@ pub(crate) enum Route {
     Fleet,
     /// One device.
     Device(DeviceId),
+    /// People, invitations and projects.
+    People,
+    /// The audit log.
+    Audit,
+    /// An invitation; the query has its token.
+    Invite,
     /// One run.
     Run(RunId),
     /// The X-ray of a run; the query has the location in the model.
@@ -46,6 +52,9 @@ impl Route {
             ["compare"] => Self::Compare,
             ["playground"] => Self::Playground,
             ["settings"] => Self::Settings,
+            ["people"] => Self::People,
+            ["audit"] => Self::Audit,
+            ["invite"] => Self::Invite,
             ["fleet"] => Self::Fleet,
             ["fleet", device] => device.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Device),
             ["runs", run] => run.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Run),
@@ -73,6 +82,9 @@ impl Route {
             Self::Playground => "Playground · Kindling".into(),
             Self::Settings => "Settings · Kindling".into(),
             Self::Fleet => "Fleet · Kindling".into(),
+            Self::People => "People · Kindling".into(),
+            Self::Audit => "Audit log · Kindling".into(),
+            Self::Invite => "Invitation · Kindling".into(),
             Self::Device(device) => format!("{device} · Kindling"),
             Self::Run(run) => format!("{} · Kindling", named(run)),
             Self::Xray(run) => format!("X-ray of {} · Kindling", named(run)),
@@ -129,6 +141,12 @@ impl Router {
     /// Whether the path is the one of sign-in links.
     pub(crate) fn is_sign_in(self) -> bool {
         self.address.read().0.trim_end_matches('/') == "/signin"
+    }
+
+    /// The path within the lab and the query that are open.
+    pub(crate) fn here(self) -> String {
+        let (path, query) = &*self.address.read();
+        format!("{path}{query}")
     }
 
     /// Goes to an address, with an entry in the history.

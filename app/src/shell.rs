@@ -13,6 +13,7 @@ use crate::components::{Confirm, ConfirmDialog, DismissedJobs, Empty, Failure, S
 use crate::net::api;
 use crate::net::live::{Connection, Live};
 use crate::pages::{LabPage, Part, PartPage, SignInPage};
+use crate::projects::Projects;
 use crate::route::{Route, Router};
 use crate::session::{Session, SignIn};
 use crate::theme::Theme;
@@ -22,7 +23,8 @@ use keys::KeyHelp;
 /// The frame of every page: header, content and messages.
 #[component]
 pub(crate) fn Shell() -> impl IntoView {
-    provide_context(Router::start());
+    let router = Router::start();
+    provide_context(router);
     provide_context(Theme::start());
     provide_context(Toasts::new());
     provide_context(Confirm::new());
@@ -36,14 +38,18 @@ pub(crate) fn Shell() -> impl IntoView {
         SignIn::In(_) => 2,
         SignIn::Failed(_) => 3,
     });
+    // An invitation is for someone who has no account yet.
+    let is_invited = Memo::new(move |_| *router.route.read() == Route::Invite);
     // The signed-in page sets the title of its route.
-    Effect::new(move || match stage.get() {
-        1 => document().set_title("Sign in · Kindling"),
-        3 => document().set_title("Kindling"),
+    Effect::new(move || match (is_invited.get(), stage.get()) {
+        (true, _) => document().set_title(&Route::Invite.title(None)),
+        (_, 1) => document().set_title("Sign in · Kindling"),
+        (_, 3) => document().set_title("Kindling"),
         _ => {}
     });
     move || match stage.get() {
         0 => view! { <main class="page"><Skeleton rows=6 /></main> }.into_any(),
+        _ if is_invited.get() => view! { <PartPage part=Part::People route=Route::Invite /> }.into_any(),
         1 => view! { <SignInPage /> }.into_any(),
         2 => view! { <SignedIn /> }.into_any(),
         _ => view! { <Unreachable /> }.into_any(),
@@ -73,8 +79,18 @@ fn SignedIn() -> impl IntoView {
     let toasts = expect_context::<Toasts>();
     let live = Live::start(move |message| toasts.say(message));
     provide_context(live);
-    let router = expect_context::<Router>();
+    let (router, session) = (expect_context::<Router>(), expect_context::<Session>());
+    provide_context(Projects::start(session));
     follow_title(router, live);
+    // The server says when roles have changed; while there was no connection it could not.
+    let is_lost = Memo::new(move |_| matches!(live.connection.get(), Connection::Lost { .. }));
+    Effect::new(move |before: Option<(bool, u32)>| {
+        let now = (is_lost.get(), live.rights.get());
+        if before.is_some_and(|(was_lost, rights)| rights != now.1 || was_lost && !now.0) {
+            session.refresh();
+        }
+        now
+    });
     // The first content does not wait for the socket.
     spawn_local(async move {
         if let Ok(lab) = api::lab().await

@@ -9,15 +9,27 @@ use crate::net::live::Live;
 use crate::route::{Route, Router, run_path, xray_path};
 use crate::session::Session;
 
-/// The pages beside the Lab: route, path, name, content.
-fn pages() -> [(Route, &'static str, &'static str, &'static str); 5] {
-    [
-        (Route::Compare, "/compare", "Compare", "Losses and plans of several runs"),
-        (Route::Playground, "/playground", "Playground", "Complete a prompt with a checkpoint"),
-        (Route::Data, "/data", "Data", "Datasets and tokenizers"),
-        (Route::Fleet, "/fleet", "Fleet", "Machines and devices: load, temperature, usage and findings"),
-        (Route::Settings, "/settings", "Settings", "Account, theme and access tokens"),
-    ]
+/// A page beside the Lab: route, path, name, content.
+type Place = (Route, &'static str, &'static str, &'static str);
+
+const PAGES: [Place; 6] = [
+    (Route::Compare, "/compare", "Compare", "Losses and plans of several runs"),
+    (Route::Playground, "/playground", "Playground", "Complete a prompt with a checkpoint"),
+    (Route::Data, "/data", "Data", "Datasets and tokenizers"),
+    (Route::Fleet, "/fleet", "Fleet", "Machines and devices: load, temperature, usage and findings"),
+    (Route::People, "/people", "People", "People with accounts, invitations and projects"),
+    (Route::Settings, "/settings", "Settings", "Theme, sign-in, access tokens and disk use"),
+];
+
+/// The pages that this person may open. Those of a lab without other people have no people.
+fn pages(session: Session) -> Vec<Place> {
+    let (sees_fleet, sees_people) = (session.can_view_lab(), session.is_shared() && session.is_member());
+    let is_open = |place: &Place| match place.0 {
+        Route::Fleet => sees_fleet,
+        Route::People => sees_people,
+        _ => true,
+    };
+    PAGES.into_iter().filter(is_open).collect()
 }
 
 #[component]
@@ -27,9 +39,15 @@ pub(super) fn Header() -> impl IntoView {
     let is_at = move |route: Route| {
         move || {
             let at = router.route.get();
-            (at == route || route == Route::Fleet && matches!(at, Route::Device(_))).then_some("page")
+            let is_below = match route {
+                Route::Fleet => matches!(at, Route::Device(_)),
+                Route::People => at == Route::Audit,
+                _ => false,
+            };
+            (at == route || is_below).then_some("page")
         }
     };
+    let places = Memo::new(move |_| pages(session));
     let is_lab = move || matches!(router.route.get(), Route::Lab | Route::Run(_) | Route::Xray(_)).then_some("page");
     view! {
         <header class="top">
@@ -40,13 +58,15 @@ pub(super) fn Header() -> impl IntoView {
             <nav aria-label="Pages">
                 <a href=at("/") aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
                 <OpenRun />
-                {pages().map(|(route, path, name, title)| view! {
+                {move || places.get().into_iter().map(|(route, path, name, title)| view! {
                     <a href=at(path) title=title aria-current=is_at(route)>{name}</a>
-                })}
+                }).collect_view()}
             </nav>
             <div class="pages">
                 <Menu label="Pages">
-                    {pages().map(|(_, path, name, _)| view! { <a class="button" href=at(path)>{name}</a> })}
+                    {move || places.get().into_iter().map(|(_, path, name, title)| view! {
+                        <a class="button" href=at(path) title=title>{name}</a>
+                    }).collect_view()}
                 </Menu>
             </div>
             <span class="grow top-gap"></span>
