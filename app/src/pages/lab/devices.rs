@@ -8,6 +8,7 @@ use crate::components::number::{ago, bytes};
 use crate::components::{Number, Progress, run_name};
 use crate::net::live::Live;
 use crate::route::{device_path, run_path};
+use crate::session::Session;
 
 /// All devices of the lab.
 #[component]
@@ -40,7 +41,7 @@ pub(super) fn DeviceList() -> impl IntoView {
 
 #[component]
 fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
-    let live = expect_context::<Live>();
+    let (live, session) = (expect_context::<Live>(), expect_context::<Session>());
     move || {
         device.get().map(|device| {
         let DeviceView { info, load, .. } = &device;
@@ -63,13 +64,19 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
                 <a href=run_path(run)>{run_name(live, run)}</a>
                 {is_paused(run).then_some(" (paused)")}
             }.into_any(),
+            (None, _) if device.is_taken => view! { <span class="dim">"training a run of another project"</span> }.into_any(),
             (None, _) => view! { <span class="dim">"idle"</span> }.into_any(),
         };
-        let is_training = device.run.is_some() && device.is_connected;
+        let is_training = (device.run.is_some() || device.is_taken) && device.is_connected;
         view! {
             <article class="sheet padded device">
                 <h3 title=info.name.clone()>
-                    <a href=device_path(&info.id) aria-label=format!("{}, on the Fleet page", info.name)>{info.name.clone()}</a>
+                    {match session.can_view_lab() {
+                        true => view! {
+                            <a href=device_path(&info.id) aria-label=format!("{}, on the Fleet page", info.name)>{info.name.clone()}</a>
+                        }.into_any(),
+                        false => info.name.clone().into_any(),
+                    }}
                 </h3>
                 <p class="small dim" title=format!("Device {}, backend Burn ({}), on the machine {}", info.id, info.backend, device.host)>
                     {format!("{} · {kind} · host {}", info.id, device.host)}

@@ -13,7 +13,9 @@ use crate::components::interval;
 use crate::net::api::runs::{RunPage, query_string};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
+use crate::projects::Projects;
 use crate::route::Router;
+use crate::session::Session;
 
 /// Runs on a page.
 pub(super) const PAGE: u32 = 100;
@@ -71,7 +73,13 @@ impl TableState {
             last_request: StoredValue::new(0),
         };
         table.follow(router);
-        table.fetch_filters();
+        // A new run belongs to the project that is shown.
+        let chosen = expect_context::<Projects>().chosen;
+        Effect::new(move || chosen.set(table.query.read().project.clone()));
+        // Saved filters are those of the whole lab.
+        if untrack(|| expect_context::<Session>().can_view_lab()) {
+            table.fetch_filters();
+        }
         table
     }
 
@@ -91,7 +99,9 @@ impl TableState {
         let live = self.live;
         let listed = Memo::new(move |_| {
             let lab = live.lab.read();
-            let entry = |run: &wire::RunSummary| (run.id.clone(), run.state, run.name.clone(), run.tags.clone());
+            let entry = |run: &wire::RunSummary| {
+                (run.id.clone(), run.state, run.name.clone(), run.tags.clone(), run.project.clone())
+            };
             lab.as_ref().map(|lab| (lab.counts, lab.runs.iter().map(entry).collect::<Vec<_>>()))
         });
         let is_due = StoredValue::new(false);
@@ -232,6 +242,7 @@ fn query_of(router: Router) -> RunQuery {
             state: text("state"),
             dataset: text("dataset"),
             preset: text("preset"),
+            project: text("project"),
             archived,
             deleted,
             sort: text("sort"),
