@@ -79,6 +79,12 @@ impl Session {
         });
     }
 
+    /// Shows the sign-in page after this browser was signed out on purpose.
+    pub(crate) fn leave(self) {
+        self.has_ended.set(false);
+        self.sign_in.set(SignIn::Out);
+    }
+
     /// Shows the page of someone who has just signed in.
     pub(crate) fn enter(self, me: Me) {
         self.has_ended.set(false);

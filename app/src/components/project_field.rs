@@ -10,7 +10,7 @@ pub(crate) fn ProjectField(
     /// The chosen project.
     #[prop(into)]
     project: Signal<Option<String>>,
-    /// What the choice does.
+    /// Effect of the choice, below it and as a tooltip.
     meaning: &'static str,
     /// Label of the option for no project; it cannot be chosen without one.
     #[prop(optional_no_strip)]

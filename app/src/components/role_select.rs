@@ -15,7 +15,7 @@ pub(crate) fn RoleSelect(
     /// Name for screen readers.
     #[prop(into)]
     name: String,
-    /// What the choice does, as a tooltip.
+    /// Effect of the choice, as a tooltip.
     #[prop(into)]
     title: String,
     /// The present role.

@@ -163,6 +163,8 @@ impl State {
 pub(crate) struct Live {
     /// The newest state of the lab.
     pub(crate) lab: RwSignal<Option<LabState>>,
+    /// Number of changes of what this page may see and do.
+    pub(crate) rights: RwSignal<u32>,
     /// The state of the socket.
     pub(crate) connection: RwSignal<Connection>,
     state: StoredValue<Rc<RefCell<State>>, LocalStorage>,
@@ -183,6 +185,7 @@ impl Live {
     pub(crate) fn start(on_message: impl Fn(String) + 'static) -> Self {
         let live = Self {
             lab: RwSignal::new(None),
+            rights: RwSignal::new(0),
             connection: RwSignal::new(Connection::Connecting { retry: 0 }),
             state: StoredValue::new_local(Rc::default()),
             on_message: StoredValue::new_local(Rc::new(on_message)),
@@ -408,6 +411,7 @@ impl Live {
         self.with_state(|state| state.last_message_ms = now_ms());
         match message {
             ToPage::Lab(lab) => self.show_lab(lab),
+            ToPage::Rights => self.rights.update(|changes| *changes += 1),
             ToPage::Tick(tick) => {
                 self.follow_known(&tick.summary);
                 self.publish(tick);

@@ -2,8 +2,8 @@
 
 use wire::access::{Role, TokenKind};
 
-use crate::clock::now_ms;
 use crate::access::{Identity, identity_of};
+use crate::clock::now_ms;
 use crate::database::tokens::TokenInfo;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;

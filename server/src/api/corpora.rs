@@ -24,10 +24,7 @@ use crate::lab::Lab;
 
 /// Lists the datasets.
 #[utoipa::path(get, path = "/corpora", tag = "data", responses((status = 200, body = Vec<CorpusInfo>)))]
-pub async fn list_corpora(
-    Member(identity): Member,
-    State(lab): State<Lab>,
-) -> Result<Json<Vec<CorpusInfo>>, ApiError> {
+pub async fn list_corpora(Member(identity): Member, State(lab): State<Lab>) -> Result<Json<Vec<CorpusInfo>>, ApiError> {
     datasets::list(&lab, &identity).await.map(Json)
 }
 

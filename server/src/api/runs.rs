@@ -39,10 +39,7 @@ pub async fn list_runs(
 
 /// Lists the states, tags, datasets and presets of the runs that are not deleted, with the number of runs, and all metrics.
 #[utoipa::path(get, path = "/runs/facets", tag = "runs", responses((status = 200, body = RunFacets)))]
-pub async fn list_facets(
-    SignedIn(identity): SignedIn,
-    State(lab): State<Lab>,
-) -> Result<Json<RunFacets>, ApiError> {
+pub async fn list_facets(SignedIn(identity): SignedIn, State(lab): State<Lab>) -> Result<Json<RunFacets>, ApiError> {
     Ok(Json(lab.store().run_facets(&identity.grants.visible()).await?))
 }
 

@@ -50,11 +50,7 @@ pub async fn check(
 ///
 /// # Errors
 /// 403 or 404 for a project that is not the sender's to steer; an error of the store.
-pub async fn project_for(
-    lab: &Lab,
-    identity: &Identity,
-    named: Option<String>,
-) -> Result<Option<String>, ApiError> {
+pub async fn project_for(lab: &Lab, identity: &Identity, named: Option<String>) -> Result<Option<String>, ApiError> {
     if named.is_none() && identity.grants.has_lab(Role::Steer) {
         return Ok(None);
     }

@@ -57,7 +57,8 @@ pub async fn import(lab: &Lab, args: HubModelArgs, author: Author) -> Result<Job
     let listing = listing.map_err(|source| ApiError::internal("a request to the hub", source))??;
     needed(&address, &listing)?;
     let folder = lab.data.begin_download(&address, &listing.commit)?;
-    let job = lab.data.in_project(Some(project.clone())).begin_job(format!("Downloading {}", address.repo), None, "bytes");
+    let job =
+        lab.data.in_project(Some(project.clone())).begin_job(format!("Downloading {}", address.repo), None, "bytes");
     let id = job.id();
     let import = Import { lab: lab.clone(), client, address, listing, folder, name, project, author };
     tokio::spawn(import.run(job));

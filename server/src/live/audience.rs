@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use wire::RunId;
 use wire::access::{Grants, Role, Visible};
 use wire::data::corpus::Job;
 use wire::transport::live::LabState;
@@ -35,7 +36,7 @@ impl Audience {
             return LabState { devices: vec![], jobs: vec![], ..state };
         }
         for device in &mut state.devices {
-            let is_seen = |run| state.runs.iter().any(|seen| seen.id == *run);
+            let is_seen = |run: &RunId| state.runs.iter().any(|seen| seen.id == *run);
             device.is_taken = device.run.as_ref().is_some_and(|run| !is_seen(run));
             device.run = device.run.take().filter(is_seen);
         }

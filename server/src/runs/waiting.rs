@@ -239,7 +239,15 @@ mod tests {
 
     fn waiting(pool: Option<&str>, device: &str, place: u32) -> WaitingRun {
         let (run, device) = ("amber-fox".parse().unwrap(), device.parse::<DeviceId>().unwrap());
-        WaitingRun { run, device, any_of: None, pool: pool.map(str::to_owned), project: default_project(), place, waits: None }
+        WaitingRun {
+            run,
+            device,
+            any_of: None,
+            pool: pool.map(str::to_owned),
+            project: default_project(),
+            place,
+            waits: None,
+        }
     }
 
     #[test]

@@ -106,6 +106,7 @@ impl Fleet {
             log.continue_from(&before.log);
         }
         let view = DeviceView {
+            is_taken: false,
             info: device,
             worker,
             host,

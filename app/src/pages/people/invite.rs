@@ -18,7 +18,7 @@ use crate::net::api::{ApiFailure, people};
 /// Longest validity of an invitation, days.
 const MAX_DAYS: u64 = 90;
 
-/// What is typed into the form.
+/// The fields of the form.
 #[derive(Clone, Copy)]
 struct Draft {
     name: RwSignal<String>,

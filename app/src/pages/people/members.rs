@@ -25,7 +25,7 @@ pub(super) fn Members(project: Memo<Option<ProjectView>>) -> impl IntoView {
                 <p class="small dim">"Nobody has a role in this project alone. A role in the lab holds here too."</p>
             })}
             <ul>
-                <For each=move || people.get() key=|member| (member.person, member.role) let(member)>
+                <For each=move || people.get() key=|member| (member.person, member.role, member.name.clone()) let(member)>
                     <MemberLine member project can_change />
                 </For>
             </ul>
@@ -60,7 +60,7 @@ fn MemberLine(member: ProjectMember, project: StoredValue<String>, can_change: M
                 <button
                     class="quiet icon-only"
                     aria-label=format!("Remove {} from {}", name.read_value(), project.read_value())
-                    title="Take away their role in this project, after a confirmation"
+                    title="Remove them from this project, after a confirmation"
                     on:click=move |_| ask_remove(team, project.get_value(), person, &name.read_value())
                 >
                     <Icon name="close" />

@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::access::project::{DEFAULT_PROJECT, ProjectView};
-use wire::access::{ProjectLimits, ProjectUsage, Role};
+use wire::access::project::{DEFAULT_PROJECT, ProjectUsage, ProjectView};
+use wire::access::{ProjectLimits, Role};
 
 use super::limits::{LimitFields, TypedLimits};
 use super::members::Members;

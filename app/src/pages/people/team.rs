@@ -1,18 +1,30 @@
 //! The people, invitations and projects of the page, fetched when it opens and after every change.
 
+use std::time::Duration;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::access::Role;
 use wire::access::person::{InvitationView, PersonView};
 use wire::access::project::ProjectView;
 
-use crate::components::{Confirm, Toasts};
+use crate::components::{Confirm, Toasts, interval};
 use crate::net::api::{self, ApiFailure, people};
 use crate::projects::Projects;
 use crate::session::Session;
 
 /// A list that is fetched: `None` until the first answer.
 pub(super) type Fetched<T> = RwSignal<Option<Result<Vec<T>, ApiFailure>>>;
+
+/// Interval between requests while the page is open: invitations are accepted, and runs use what projects have.
+const REFRESH: Duration = Duration::from_secs(15);
+
+/// Shows an answer. An equal one changes nothing, so that a control keeps the focus.
+fn show<T: PartialEq + Send + Sync + 'static>(list: Fetched<T>, answer: Result<Vec<T>, ApiFailure>) {
+    if list.try_with_untracked(|known| known.as_ref() != Some(&answer)) == Some(true) {
+        list.set(Some(answer));
+    }
+}
 
 /// What the sections of the page share, in the context of the page.
 #[derive(Clone, Copy)]
@@ -40,28 +52,27 @@ impl Team {
         };
         team.fetch_people();
         team.fetch_projects();
+        interval::every(REFRESH, move || {
+            team.fetch_people();
+            team.fetch_projects();
+            team.session.refresh();
+            if untrack(|| team.session.can_invite()) {
+                team.fetch_invitations();
+            }
+        });
         team
     }
 
     pub(super) fn fetch_people(self) {
-        spawn_local(async move {
-            let answer = people::list().await;
-            self.people.try_set(Some(answer));
-        });
+        spawn_local(async move { show(self.people, people::list().await) });
     }
 
     pub(super) fn fetch_invitations(self) {
-        spawn_local(async move {
-            let answer = people::invitations().await;
-            self.invitations.try_set(Some(answer));
-        });
+        spawn_local(async move { show(self.invitations, people::invitations().await) });
     }
 
     pub(super) fn fetch_projects(self) {
-        spawn_local(async move {
-            let answer = api::projects::list().await;
-            self.projects.try_set(Some(answer));
-        });
+        spawn_local(async move { show(self.projects, api::projects::list().await) });
     }
 
     /// Fetches everything that a change of people or projects may have changed, also for the other pages.

@@ -11,7 +11,7 @@ use super::sessions::Sessions;
 use crate::components::{Toasts, isolated};
 use crate::net::api;
 use crate::projects::Projects;
-use crate::session::{Session, SignIn};
+use crate::session::Session;
 
 #[component]
 pub(super) fn Account() -> impl IntoView {
@@ -21,7 +21,7 @@ pub(super) fn Account() -> impl IntoView {
     let sign_out = move |_| {
         spawn_local(async move {
             match api::sign_out().await {
-                Ok(()) => session.sign_in.set(SignIn::Out),
+                Ok(()) => session.leave(),
                 Err(failure) => toasts.fail("Sign-out failed", &failure),
             }
         });

@@ -8,7 +8,7 @@ use crate::components::number::{ago, clock};
 use crate::components::{Confirm, Failure, Question, Skeleton, Toasts, isolated};
 use crate::net::api::{ApiFailure, account};
 
-/// What ending a session does.
+/// Consequence of the end of a session.
 const END: &str = "The browser is signed out at once. It can sign in again with your password.";
 
 #[derive(Clone, Copy)]

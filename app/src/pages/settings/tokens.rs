@@ -14,7 +14,7 @@ use crate::components::{
     Confirm, CopyButton, Failure, NumberField, Question, ROLES, Skeleton, Toasts, TypedNumber, isolated,
 };
 use crate::net::api::{ApiFailure, access, people};
-use crate::session::{Session, SignIn};
+use crate::session::Session;
 
 const LINK: &str = "A link that signs one browser in, once (default)";
 const API: &str = "A token that a program sends in the header Authorization: Bearer";
@@ -90,7 +90,7 @@ impl TokenList {
     fn revoke(self, token: TokenView, confirmed: bool) {
         spawn_local(async move {
             match access::revoke_token(token.id, confirmed).await {
-                Ok(()) if token.is_own => self.session.sign_in.set(SignIn::Out),
+                Ok(()) if token.is_own => self.session.leave(),
                 Ok(()) => {
                     self.toasts.say(format!("The token of {} was revoked", isolated(&token.name)));
                     self.fetch();

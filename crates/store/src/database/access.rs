@@ -56,10 +56,7 @@ pub(crate) async fn links_of(
 }
 
 /// The project of a run, deleted or not.
-pub(crate) async fn project_of_run(
-    connection: &mut SqliteConnection,
-    run: &str,
-) -> Result<Option<String>, StoreError> {
+pub(crate) async fn project_of_run(connection: &mut SqliteConnection, run: &str) -> Result<Option<String>, StoreError> {
     Ok(sqlx::query_scalar("SELECT project FROM runs WHERE id = ?").bind(run).fetch_optional(connection).await?)
 }
 

@@ -14,7 +14,7 @@ pub const MAX_LINK_RUNS: usize = 16;
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum LinkScope {
     /// Single runs: one, or those of a comparison, at most 16.
-    Runs(#[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))] Vec<RunId>),
+    Runs(Vec<RunId>),
     /// All runs and datasets of a project.
     Project(String),
 }
