@@ -115,7 +115,7 @@ async fn the_processes_of_one_device_are_told_apart() {
     // The second process has died, and the first continues the run.
     let lost = report(10, Event::Lost { message: "gone".into() }, None);
     store.restart_run(&run, lost).await.unwrap();
-    assert_eq!(store.queue(&cpu, DeviceKind::Cpu, "local", 9).await.unwrap().len(), 1, "it waits for the device");
+    assert_eq!(store.queue(&cpu, DeviceKind::Cpu, "local", &[], 9).await.unwrap().len(), 1, "it waits for the device");
     store.set_device(&run, &first, "a cpu").await.unwrap();
     let from = store.stored_seq(&run).await.unwrap();
     assert!(from > 1_000_000_000, "what the second process had not sent is trained again");

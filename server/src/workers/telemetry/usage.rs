@@ -48,7 +48,7 @@ async fn state_of(workers: &Workers, run: &RunId) -> Result<Option<RunState>, St
 
 /// Whether a run waits that the device could train.
 async fn is_awaited(workers: &Workers, device: &DeviceView) -> Result<bool, StoreError> {
-    let queue = workers.feed.store.queue(&device.info.id, device.info.kind, &device.pool, 1).await?;
+    let queue = workers.feed.store.queue(&device.info.id, device.info.kind, &device.pool, &[], 1).await?;
     Ok(!queue.is_empty())
 }
 
