@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims};
 use openidconnect::{
     AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, IssuerUrl, Nonce, OAuth2TokenResponse,
-    PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, Scope, TokenResponse,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse,
 };
 use ureq::Agent;
 use wire::access::person::LabRole;
@@ -181,8 +180,7 @@ impl Provider {
             return Ok(metadata.clone());
         }
         let http = |request: HttpRequest| send(&self.agent, request);
-        let metadata =
-            CoreProviderMetadata::discover(&self.settings.issuer, &http).map_err(OidcError::discovery)?;
+        let metadata = CoreProviderMetadata::discover(&self.settings.issuer, &http).map_err(OidcError::discovery)?;
         *known = Some((Instant::now(), metadata.clone()));
         Ok(metadata)
     }

@@ -10,8 +10,8 @@ use wire::access::{ProjectLimits, Role};
 use crate::auth::forbidden;
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::people::invitations::check_role;
 use crate::lab::limits;
+use crate::people::invitations::check_role;
 
 /// Longest name of a project, characters.
 const MAX_NAME: usize = 40;

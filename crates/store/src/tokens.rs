@@ -49,8 +49,7 @@ impl Store {
         let expires_ms = Some(now_ms + SESSION_MS);
         let TokenRow { name, role, person, projects, .. } = consumed;
         let owner = TokenOwner { person, projects };
-        let (session, _) =
-            insert_owned(&mut transaction, &name, role, TokenKind::Session, expires_ms, owner).await?;
+        let (session, _) = insert_owned(&mut transaction, &name, role, TokenKind::Session, expires_ms, owner).await?;
         let found = database::tokens::find(&mut transaction, &hash(&session), now_ms).await?;
         let identity = match found {
             Some(token) => identity_of(&mut transaction, token, now_ms).await?,

@@ -47,10 +47,8 @@ pub async fn export_audit(
 ) -> Result<Response, ApiError> {
     lab.audit.write(lab.store()).await;
     let start = Export { lab, query, left: MOST_ROWS, is_begun: false };
-    let headers = [
-        (CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\""),
-    ];
+    let headers =
+        [(CONTENT_TYPE, "text/csv; charset=utf-8"), (CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\"")];
     Ok((headers, Body::from_stream(stream::try_unfold(start, Export::next))).into_response())
 }
 

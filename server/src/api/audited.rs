@@ -52,8 +52,13 @@ impl Audited {
 
 fn of_path(path: &str, item: &PathItem) -> Vec<((Method, String), Operation)> {
     let PathItem { get, post, put, delete, patch, .. } = item;
-    let by_method =
-        [(Method::GET, get), (Method::POST, post), (Method::PUT, put), (Method::DELETE, delete), (Method::PATCH, patch)];
+    let by_method = [
+        (Method::GET, get),
+        (Method::POST, post),
+        (Method::PUT, put),
+        (Method::DELETE, delete),
+        (Method::PATCH, patch),
+    ];
     let described = by_method.into_iter().filter_map(|(method, operation)| {
         let operation = operation.as_ref()?;
         let is_of_workers = operation.tags.iter().flatten().any(|tag| tag == WORKERS);
@@ -91,8 +96,7 @@ fn is_recorded((method, route): &(Method, String), operation: Option<&Operation>
     if TRAFFIC.contains(&id) || operation.is_some_and(|operation| operation.is_of_workers) {
         return false;
     }
-    let is_refused =
-        matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
+    let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     is_refused || route == CALLBACK || !reads && !COMPUTATIONS.contains(&id)
 }

@@ -89,12 +89,7 @@ pub async fn callback(
     }
 }
 
-async fn finish(
-    headers: &HeaderMap,
-    lab: &Lab,
-    sender: &Sender,
-    answer: Answer,
-) -> Result<(String, String), ApiError> {
+async fn finish(headers: &HeaderMap, lab: &Lab, sender: &Sender, answer: Answer) -> Result<(String, String), ApiError> {
     let provider = provider_of(lab)?;
     if let Some(reason) = answer.error {
         let details = answer.error_description.map(|text| format!(": {text}")).unwrap_or_default();
@@ -146,9 +141,11 @@ fn browser_cookie(lab: &Lab, reached: &Reached, text: &str, max_age_secs: u64) -
 fn refused(error: OidcError) -> ApiError {
     let (status, code, hint) = match error {
         OidcError::Unknown => (StatusCode::UNAUTHORIZED, "sign_in_unknown", "sign in again"),
-        OidcError::Answer { .. } | OidcError::NoIdToken => {
-            (StatusCode::UNAUTHORIZED, "provider_answer", "sign in again; an admin finds the reason in the server's log")
-        }
+        OidcError::Answer { .. } | OidcError::NoIdToken => (
+            StatusCode::UNAUTHORIZED,
+            "provider_answer",
+            "sign in again; an admin finds the reason in the server's log",
+        ),
         _ => (StatusCode::BAD_GATEWAY, "provider_unreachable", "try again later, or tell an admin of this lab"),
     };
     tracing::warn!("a sign-in with OpenID Connect failed: {error}");

@@ -93,7 +93,11 @@ fn errors(path: &str, operation: &Operation, writes: bool) -> Vec<(StatusCode, &
         (is_of_run && writes, StatusCode::CONFLICT, "The state of the run does not allow it."),
         (is_of_run, StatusCode::GONE, "The folder with the curves of the run was removed."),
         (writes, StatusCode::INSUFFICIENT_STORAGE, "The disk is full."),
-        (true, StatusCode::TOO_MANY_REQUESTS, "Too many tokens or passwords were wrong; the header Retry-After says how many seconds to wait."),
+        (
+            true,
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many tokens or passwords were wrong; the header Retry-After says how many seconds to wait.",
+        ),
         (true, StatusCode::INTERNAL_SERVER_ERROR, "The server failed; its log says why."),
     ];
     possible.into_iter().filter(|(is_possible, ..)| *is_possible).map(|(_, status, cause)| (status, cause)).collect()

@@ -83,8 +83,7 @@ fn read(lab: &Lab, headers: &HeaderMap, path: &str, peer: Option<IpAddr>) -> (Re
 /// The address of the sender. Each proxy appends the address from which it received the request, so the last one that is not itself of a
 /// trusted proxy is that of the sender; what stands before it may be invented.
 fn sender_address(lab: &Lab, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
-    let is_trusted =
-        |address: &IpAddr| lab.settings.trusted_proxies.iter().any(|proxy| proxy.contains(*address));
+    let is_trusted = |address: &IpAddr| lab.settings.trusted_proxies.iter().any(|proxy| proxy.contains(*address));
     let peer = peer?;
     if !is_trusted(&peer) {
         return Some(peer);

@@ -62,8 +62,12 @@ pub async fn sign_in(
 ) -> Result<Response, ApiError> {
     let Some(opened) = redeem(&lab, &token).await? else {
         lab.throttle.text_failed(sender.address, &token)?;
-        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the sign-in token is invalid, expired or already used")
-            .hint("`kindling token --sign-in` prints a new sign-in link"));
+        return Err(ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "the sign-in token is invalid, expired or already used",
+        )
+        .hint("`kindling token --sign-in` prints a new sign-in link"));
     };
     signed_in(&lab, &reached, &sender, opened).await
 }

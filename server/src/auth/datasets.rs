@@ -10,8 +10,8 @@ use wire::data::corpus::CorpusInfo;
 use super::{forbidden, project};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::live::audience::Audience;
 use crate::lab::limits;
+use crate::live::audience::Audience;
 
 /// The datasets that the sender may use, with their projects.
 ///

@@ -71,7 +71,14 @@ pub async fn revoke(lab: &Lab, own: &Identity, id: i64, is_confirmed: bool) -> R
     let unknown = || ApiError::not_found(format!("unknown token {id}")).hint("GET /api/v1/tokens lists the tokens");
     let tokens = lab.store().tokens().await?;
     let token = tokens.iter().find(|token| token.id == id).ok_or_else(unknown)?;
-    let admins: Vec<i64> = lab.store().people().await?.into_iter().filter(|person| person.role == Some(Role::Admin)).map(|person| person.id).collect();
+    let admins: Vec<i64> = lab
+        .store()
+        .people()
+        .await?
+        .into_iter()
+        .filter(|person| person.role == Some(Role::Admin))
+        .map(|person| person.id)
+        .collect();
     // Sessions of people have the role of the person, whatever that of the session is.
     let is_admin = |token: &TokenInfo| {
         let is_of_admin = token.person.is_none_or(|person| admins.contains(&person));

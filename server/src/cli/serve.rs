@@ -19,8 +19,8 @@ use crate::lab::certificate::CertificateSource;
 use crate::lab::network::Network;
 use crate::lab::open::ServeError;
 use crate::lab::public_url::PublicUrl;
-use crate::oidc::ProviderSettings;
 use crate::lab::settings::{self, DEFAULT_LISTEN, QUEUE_LIMIT, Settings, WORKER_TIMEOUT_SECS};
+use crate::oidc::ProviderSettings;
 
 const EXAMPLES: &str = "\
 Examples:

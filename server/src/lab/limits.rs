@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use store::ProjectRecord;
 use wire::access::ProjectLimits;
 
-use crate::error::ApiError;
 use super::Lab;
+use crate::error::ApiError;
 
 /// The limit that a project has reached.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -83,7 +83,8 @@ pub fn check_role(role: Role) -> Result<(), ApiError> {
 /// 404 for one that does not exist or is not the sender's to revoke; an error of the store.
 pub async fn revoke(lab: &Lab, own: &Identity, id: i64) -> Result<(), ApiError> {
     let unknown = || {
-        ApiError::not_found(format!("unknown invitation {id}")).hint("GET /api/v1/invitations lists the open invitations")
+        ApiError::not_found(format!("unknown invitation {id}"))
+            .hint("GET /api/v1/invitations lists the open invitations")
     };
     if !list(lab, own).await?.iter().any(|invitation| invitation.id == id) {
         return Err(unknown());

@@ -240,7 +240,9 @@ fn limit_sentence(project: &str, reached: Reached) -> String {
         Reached::Runs(1) => format!("waits because a run of the project {project} trains, and its limit is 1 at once."),
         Reached::Runs(most) => format!("waits because the project {project} may train {most} runs at once."),
         Reached::Hours(most) => {
-            format!("waits because the project {project} has used its {most} device hours; an admin can raise the limit.")
+            format!(
+                "waits because the project {project} has used its {most} device hours; an admin can raise the limit."
+            )
         }
     }
 }

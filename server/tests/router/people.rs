@@ -220,7 +220,10 @@ async fn a_token_limited_to_a_project_reaches_nothing_else_and_creates_nothing()
     let tokens = bob.get("/me/tokens").await.json();
     assert_eq!((&tokens[0]["name"], &tokens[0]["projects"]), (&json!("script"), &json!(["vision"])));
     assert!(tokens[0]["used_ms"].as_i64().is_some(), "{tokens}");
-    assert_eq!(bob.send("DELETE", &format!("/me/tokens/{}", tokens[0]["id"]), None).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        bob.send("DELETE", &format!("/me/tokens/{}", tokens[0]["id"]), None).await.status,
+        StatusCode::NO_CONTENT
+    );
     assert_eq!(lab.get("/api/v1/me", &token).await.status, StatusCode::UNAUTHORIZED);
     let of_lab = lab.post("/api/v1/me/tokens", &lab.admin, r#"{"name": "x", "role": "view"}"#).await;
     assert_eq!(of_lab.code(), "no_account");
@@ -241,7 +244,10 @@ async fn a_new_password_needs_the_present_one_and_ends_the_other_browsers() {
     assert_eq!(set(PASSWORD, "short").await.code(), "password_invalid");
     assert_eq!(other.get("/me").await.status, StatusCode::OK);
     assert_eq!(set(PASSWORD, "another long password").await.status, StatusCode::NO_CONTENT);
-    assert_eq!((bob.get("/me").await.status, other.get("/me").await.status), (StatusCode::OK, StatusCode::UNAUTHORIZED));
+    assert_eq!(
+        (bob.get("/me").await.status, other.get("/me").await.status),
+        (StatusCode::OK, StatusCode::UNAUTHORIZED)
+    );
     assert_eq!(sign_in(&lab, "bob", PASSWORD).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(sign_in(&lab, "bob", "another long password").await.status, StatusCode::OK);
 }
@@ -257,7 +263,10 @@ async fn an_admin_of_a_project_manages_its_people_and_nobody_elses() {
     let invite = |invitation: Value| ada.send("POST", "/invitations", Some(invitation));
     let made = invite(json!({ "name": "eve", "projects": of("vision", "steer") })).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
-    assert_eq!(invite(json!({ "name": "eve", "role": "view", "projects": of("vision", "view") })).await.code(), "forbidden");
+    assert_eq!(
+        invite(json!({ "name": "eve", "role": "view", "projects": of("vision", "view") })).await.code(),
+        "forbidden"
+    );
     assert_eq!(invite(json!({ "name": "eve" })).await.code(), "forbidden");
     assert_eq!(invite(json!({ "name": "eve", "projects": of("speech", "view") })).await.code(), "not_found");
     assert_eq!(ada.get("/invitations").await.json().as_array().unwrap().len(), 1);
@@ -300,11 +309,17 @@ async fn limits_of_a_project_are_checked_shown_and_refuse_what_exceeds_the_disk(
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "disk_limit"), "{refused:?}");
     let spec = json!({ "preset": "tiny", "corpus": "first", "project": "vision" }).to_string();
     let refused = lab.post("/api/v1/runs", &lab.steer, &spec).await;
-    assert!(refused.code() == "disk_limit" && refused.json()["hint"].as_str().unwrap().contains("delete"), "{refused:?}");
+    assert!(
+        refused.code() == "disk_limit" && refused.json()["hint"].as_str().unwrap().contains("delete"),
+        "{refused:?}"
+    );
     assert_eq!(limit(json!({})).await.json()["limits"]["disk_bytes"], Value::Null);
     let listed = lab.get("/api/v1/projects", &lab.view).await.json();
     let vision = listed.as_array().unwrap().iter().find(|one| one["name"] == "vision").unwrap();
-    assert_eq!((&listed[0]["name"], &vision["role"], &vision["usage"]["runs"]), (&json!("default"), &json!("view"), &json!(0)));
+    assert_eq!(
+        (&listed[0]["name"], &vision["role"], &vision["usage"]["runs"]),
+        (&json!("default"), &json!("view"), &json!(0))
+    );
     assert_eq!(lab.delete("/api/v1/projects/vision", &lab.admin).await.code(), "project_in_use");
     assert_eq!(lab.delete("/api/v1/projects/default", &lab.admin).await.code(), "project_in_use");
     project(&lab, "empty").await;

@@ -101,16 +101,13 @@ pub(crate) async fn insert(
 
 /// Sets the name of a person; false where somebody else has it.
 pub(crate) async fn set_name(connection: &mut SqliteConnection, id: i64, name: &str) -> Result<bool, StoreError> {
-    let sql = "UPDATE people SET name = ?1 WHERE id = ?2 AND NOT EXISTS (SELECT 1 FROM people WHERE name = ?1 AND id <> ?2)";
+    let sql =
+        "UPDATE people SET name = ?1 WHERE id = ?2 AND NOT EXISTS (SELECT 1 FROM people WHERE name = ?1 AND id <> ?2)";
     Ok(sqlx::query(sql).bind(name).bind(id).execute(connection).await?.rows_affected() == 1)
 }
 
 /// Sets the role of a person in the whole lab.
-pub(crate) async fn set_role(
-    connection: &mut SqliteConnection,
-    id: i64,
-    role: Option<Role>,
-) -> Result<(), StoreError> {
+pub(crate) async fn set_role(connection: &mut SqliteConnection, id: i64, role: Option<Role>) -> Result<(), StoreError> {
     let role = role.as_ref().map(to_word).transpose()?;
     sqlx::query("UPDATE people SET role = ? WHERE id = ?").bind(role).bind(id).execute(connection).await?;
     Ok(())

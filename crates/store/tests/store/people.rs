@@ -154,13 +154,17 @@ async fn the_audit_log_is_read_in_pages_and_filtered() {
         status,
         address: "192.0.2.1".into(),
     };
-    let entries: Vec<_> = (0..9).map(|at| entry(at, if at % 2 == 0 { "ada" } else { "Bob" }, 200 + at as u16 % 3 * 100)).collect();
+    let entries: Vec<_> =
+        (0..9).map(|at| entry(at, if at % 2 == 0 { "ada" } else { "Bob" }, 200 + at as u16 % 3 * 100)).collect();
     let text = store.add_token("ada", Role::View, wire::access::TokenKind::Api, None).await.unwrap();
     let token_id = store.identify(&text).await.unwrap().unwrap().token_id;
     let used = TokenUse { token_id, used_ms: 7, address: "192.0.2.1".into(), agent: "curl".into() };
     store.note_requests(&entries, &[used]).await.unwrap();
     let token = store.tokens().await.unwrap().remove(0);
-    assert_eq!((token.used_ms, token.address.as_deref(), token.agent.as_deref()), (Some(7), Some("192.0.2.1"), Some("curl")));
+    assert_eq!(
+        (token.used_ms, token.address.as_deref(), token.agent.as_deref()),
+        (Some(7), Some("192.0.2.1"), Some("curl"))
+    );
     let first = store.audit(&AuditQuery::default(), 5).await.unwrap();
     let rest = store.audit(&AuditQuery { before: first.next, ..AuditQuery::default() }, 5).await.unwrap();
     let ids: Vec<i64> = first.entries.iter().chain(&rest.entries).map(|entry| entry.id).collect();
