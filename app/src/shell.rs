@@ -97,13 +97,14 @@ fn SignedIn() -> impl IntoView {
     provide_context(Presenting::start(live, expect_context(), session));
     provide_context(Projects::start(session));
     follow_title(router, live);
-    // The server closes the connections of someone whose roles have changed.
+    // The server says when roles have changed; while there was no connection it could not.
     let is_lost = Memo::new(move |_| matches!(live.connection.get(), Connection::Lost { .. }));
-    Effect::new(move |was: Option<bool>| {
-        if was == Some(true) && !is_lost.get() {
+    Effect::new(move |before: Option<(bool, u32)>| {
+        let now = (is_lost.get(), live.rights.get());
+        if before.is_some_and(|(was_lost, rights)| rights != now.1 || was_lost && !now.0) {
             session.refresh();
         }
-        is_lost.get()
+        now
     });
     // The first content does not wait for the socket.
     spawn_local(async move {

@@ -225,17 +225,20 @@ test("the audit log has what happened, and is filtered and exported", async () =
 
 for (const colorScheme of ["light", "dark"]) {
   test(`no rule of accessibility is broken, and no page is wider than the window, ${colorScheme}`, async () => {
-    await post("/invitations", { name: "someone who waits", role: "view", projects: [{ project: "vision", role: "steer" }] });
+    const invite = (name) => post("/invitations", { name, role: "view", projects: [{ project: "vision", role: "steer" }] });
+    await invite("someone who waits");
+    const { text } = await invite("cleo");
+    await post("/invitations/accept", { token: text, name: `cleo ${colorScheme}`, password: PASSWORD });
     for (const width of [1440, 390]) {
       const page = await openPage(browser, { colorScheme, viewport: { width, height: 900 } });
       await page.goto(`${lab.url}/invite?token=none`);
       await heading(page, "This invitation cannot be used").waitFor();
       assert.deepEqual(await violations(page), [], `the invitation, ${width} px`);
       await page.goto(lab.url);
-      await page.getByText("Sign in with a link").first().waitFor();
+      await page.getByLabel("Name or e-mail address").waitFor();
       assert.deepEqual(await violations(page), [], `signing in, ${width} px`);
       await signIn(page, lab.token("admin", "--sign-in"));
-      for (const [path, shown] of [["/people", ".tokens li"], ["/audit", ".audit tbody tr"], ["/settings", "[aria-labelledby=disk-title] table"]]) {
+      for (const [path, shown] of [["/people", ".stacked tbody tr"], ["/audit", ".audit tbody tr"], ["/settings", "[aria-labelledby=disk-title] table"]]) {
         await page.goto(lab.url + path);
         await page.locator(shown).first().waitFor();
         await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));

@@ -171,6 +171,8 @@ impl State {
 pub(crate) struct Live {
     /// The newest state of the lab.
     pub(crate) lab: RwSignal<Option<LabState>>,
+    /// Number of changes of what this page may see and do.
+    pub(crate) rights: RwSignal<u32>,
     /// The state of the socket.
     pub(crate) connection: RwSignal<Connection>,
     /// Presentations that this page gives or may follow.
@@ -193,6 +195,7 @@ impl Live {
     pub(crate) fn start(on_message: impl Fn(String) + 'static) -> Self {
         let live = Self {
             lab: RwSignal::new(None),
+            rights: RwSignal::new(0),
             connection: RwSignal::new(Connection::Connecting { retry: 0 }),
             presentations: Presentations::new(),
             state: StoredValue::new_local(Rc::default()),
@@ -420,6 +423,7 @@ impl Live {
         let Some(message) = self.presentations.take(message) else { return };
         match message {
             ToPage::Lab(lab) => self.show_lab(lab),
+            ToPage::Rights => self.rights.update(|changes| *changes += 1),
             ToPage::Tick(tick) => {
                 self.follow_known(&tick.summary);
                 self.publish(tick);

@@ -9,7 +9,7 @@ use leptos::task::spawn_local;
 use wire::access::SignInInfo;
 
 use crate::base::at;
-use crate::components::{Flame, Icon, isolated};
+use crate::components::{Flame, Icon, Skeleton, isolated};
 use crate::net::api;
 use crate::route::Router;
 use crate::session::Session;
@@ -23,13 +23,14 @@ pub(crate) fn SignInPage() -> impl IntoView {
     let info = RwSignal::new(None::<SignInInfo>);
     spawn_local(async move {
         // Without an answer the page offers the form for a link, which works in every lab.
-        if let Ok(found) = api::sign_in_info().await {
-            info.try_set(Some(found));
-        }
+        let unknown = |_| SignInInfo { data_folder: None, has_passwords: false, provider: None };
+        info.try_set(Some(api::sign_in_info().await.unwrap_or_else(unknown)));
     });
     let has_passwords = Memo::new(move |_| info.read().as_ref().is_some_and(|info| info.has_passwords));
     let provider = Memo::new(move |_| info.read().as_ref().and_then(|info| info.provider.clone()));
-    let has_accounts = Memo::new(move |_| has_passwords.get() || provider.read().is_some());
+    // `None` until it is known.
+    let has_accounts =
+        Memo::new(move |_| info.read().as_ref().map(|info| info.has_passwords || info.provider.is_some()));
     view! {
         <main class="page narrow signin">
             <h1><Flame size=32 />"Kindling"</h1>
@@ -51,8 +52,9 @@ pub(crate) fn SignInPage() -> impl IntoView {
             <Show when=move || has_passwords.get()><PasswordForm /></Show>
             {move || provider.get().map(|name| view! { <ProviderButton name /> })}
             {move || match has_accounts.get() {
-                false => view! { <LinkForm /> }.into_any(),
-                true => view! {
+                None => view! { <Skeleton rows=2 /> }.into_any(),
+                Some(false) => view! { <LinkForm /> }.into_any(),
+                Some(true) => view! {
                     <details>
                         <summary title="For admins on the machine of the server">"Sign in with a link"</summary>
                         <div class="stack"><LinkForm /></div>

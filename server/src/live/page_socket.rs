@@ -149,6 +149,8 @@ impl Page {
             return;
         }
         self.identity = identity;
+        // A page that has left receives no answer.
+        let _ = self.to_page.send(encoded(&ToPage::Rights)).await;
         let watched: Vec<RunId> = self.runs.keys().cloned().collect();
         for run in watched {
             if self.seen(&run).await.is_none() {

@@ -55,7 +55,8 @@ impl Team {
         interval::every(REFRESH, move || {
             team.fetch_people();
             team.fetch_projects();
-            if team.session.can_invite() {
+            team.session.refresh();
+            if untrack(|| team.session.can_invite()) {
                 team.fetch_invitations();
             }
         });

@@ -68,6 +68,8 @@ pub enum ToPage {
     Tick(Tick),
     /// The page is too far behind (or the server is new): fetch the run again, then watch from its cursor.
     Resync { run: RunId },
+    /// The rights of this page have changed: fetch `/me` again.
+    Rights,
     /// Heartbeat, sent each second with the server's clock.
     Heartbeat {
         /// Milliseconds since 1970.

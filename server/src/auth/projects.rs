@@ -8,6 +8,7 @@ use wire::access::project::{NewProject, ProjectMember, ProjectUsage, ProjectView
 use wire::access::{ProjectLimits, Role};
 
 use crate::auth::forbidden;
+use crate::auth::people::invitations::check_role;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::limits;

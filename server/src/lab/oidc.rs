@@ -1,7 +1,7 @@
 //! Sign-in with OpenID Connect: the authorization code flow with PKCE, state and nonce. What a sign-in needs between the request to the
 //! provider and its answer is in memory, bounded, and bound to the browser by a cookie.
 //!
-//! Here is only the protocol; [`crate::people::provider`] finds or creates the person. Errors are in [`error`], HTTP is in [`client`].
+//! Here is only the protocol; [`crate::auth::people::provider`] finds or creates the person. Errors are in [`error`], HTTP is in [`client`].
 
 pub mod client;
 pub mod error;
@@ -74,7 +74,6 @@ pub struct Account {
     pub issuer: String,
     /// Id of the person at the issuer.
     pub subject: String,
-    /// What they are called there.
     pub name: String,
     /// Their e-mail address, if the provider has verified it.
     pub email: Option<String>,

@@ -7,9 +7,9 @@ use wire::series::{SeriesWindow, describe, name};
 
 use super::run_chart::kept;
 use super::{present, windows};
-use crate::drawing::{Image, Look};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::drawing::{Image, Look};
 
 /// Length of the running mean of training losses, as a fraction of the longest run; the same as on the page.
 const SMOOTHING: f64 = 0.005;

@@ -9,9 +9,9 @@ use wire::series::{Axis, Bucket, SeriesWindow, describe, name};
 use wire::{Event, RunView};
 
 use super::windows;
-use crate::drawing::{Image, Look};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::drawing::{Image, Look};
 
 /// Maximum number of events that are read for markers.
 const EVENTS: u32 = 100_000;

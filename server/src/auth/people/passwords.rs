@@ -6,9 +6,9 @@ use wire::access::TokenKind;
 use wire::access::person::NewPassword;
 use wire::access::session::PasswordSignIn;
 
-use crate::audit::Sender;
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::audit::Sender;
 
 /// Lengths of a password, characters.
 const SHORTEST: usize = 10;

@@ -14,7 +14,7 @@ use wire::access::{Membership, Role};
 
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::runs::name::checked_name;
+use crate::lab::name::checked_name;
 
 /// People as the sender may see them: all for those who reach the whole lab, else those of their projects. Only admins see addresses and
 /// times of others.

@@ -1,4 +1,4 @@
-//! Images: formats, sizes, and how many are drawn at a time. What they show is in [`crate::figures`], which reads it from the lab.
+//! Images: formats, sizes, and how many are drawn at a time. What they show is in [`crate::export::figures`], which reads it from the lab.
 
 mod kept;
 

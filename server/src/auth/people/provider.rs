@@ -4,8 +4,8 @@ use store::{Identity, NewPerson, StoreError};
 
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::oidc::{Account, Provider};
-use crate::runs::name::NAME_CHARS;
+use crate::lab::name::NAME_CHARS;
+use crate::lab::oidc::{Account, Provider};
 
 /// Other names that are tried where somebody has the name already.
 const TRIES: u32 = 100;

@@ -14,13 +14,12 @@ use crate::live::clock::now_ms;
 
 /// Entries that wait at most. More requests change something in a second only while the store does not answer.
 const MOST_WAITING: usize = 10_000;
-/// How often entries are written.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// Writes between two removals of old entries: an hour.
 const PRUNE_AFTER: u32 = 3600;
 const MINUTE_MS: i64 = 60_000;
 
-/// What waits to be written.
+/// Entries and uses of tokens that are not in the database yet.
 #[derive(Default)]
 pub struct AuditLog {
     waiting: Mutex<Waiting>,

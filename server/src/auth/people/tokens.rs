@@ -8,8 +8,8 @@ use super::passwords::own_account;
 use crate::auth::tokens::{DAY_MS, MAX_DAYS, default_days, view};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::name::checked_name;
 use crate::live::clock::now_ms;
-use crate::runs::name::checked_name;
 
 /// Projects to which a token may be limited.
 const MOST_PROJECTS: usize = 100;

@@ -6,14 +6,14 @@ use wire::access::person::{AcceptInvitation, CreatedInvitation, InvitationView, 
 use wire::access::{Membership, Role};
 
 use super::passwords::checked_password;
-use crate::audit::Sender;
 use crate::auth::project::check_exists;
 use crate::auth::tokens::DAY_MS;
 use crate::auth::{forbidden, project};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::audit::Sender;
+use crate::lab::name::checked_name;
 use crate::live::clock::now_ms;
-use crate::runs::name::checked_name;
 
 /// Default and longest validity, days.
 const DAYS: u32 = 7;

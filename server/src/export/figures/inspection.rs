@@ -9,9 +9,9 @@ use wire::inspect::result::InspectionResult;
 use wire::inspect::update::InspectionUpdate;
 
 use super::present;
-use crate::drawing::{Image, Look};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::drawing::{Image, Look};
 
 /// Maximum size of a snapshot that is read, bytes.
 const SNAPSHOT_BYTES: u64 = 32_000_000;

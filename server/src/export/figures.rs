@@ -12,9 +12,9 @@ use wire::access::embed::{EmbedView, LOSS};
 use wire::series::{Axis, SeriesWindow, name};
 use wire::{RunId, RunView};
 
-use crate::drawing::{Image, Look};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::drawing::{Image, Look};
 
 /// Draws what an embed shows, or takes the image that is kept. A run without values gives an empty chart.
 ///

@@ -103,7 +103,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::drawing::Format;
+    use crate::lab::drawing::Format;
 
     fn key(width: u32) -> Key {
         let look = Look { width, height: 100, is_dark: false, format: Format::Svg };
