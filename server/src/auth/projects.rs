@@ -12,7 +12,6 @@ use crate::auth::people::invitations::check_role;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::limits;
-use crate::people::invitations::check_role;
 
 /// Longest name of a project, characters.
 const MAX_NAME: usize = 40;

@@ -21,7 +21,6 @@ use crate::lab::oidc::ProviderSettings;
 use crate::lab::open::ServeError;
 use crate::lab::public_url::PublicUrl;
 use crate::lab::settings::{self, DEFAULT_LISTEN, QUEUE_LIMIT, Settings, WORKER_TIMEOUT_SECS};
-use crate::oidc::ProviderSettings;
 
 const EXAMPLES: &str = "\
 Examples:
