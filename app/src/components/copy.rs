@@ -31,7 +31,12 @@ pub(crate) fn CopyButton(
                 true => {
                     toasts.say(done);
                     is_done.try_set(true);
-                    set_timeout(move || drop(is_done.try_set(false)), SAID);
+                    set_timeout(
+                        move || {
+                            is_done.try_set(false);
+                        },
+                        SAID,
+                    );
                 }
                 false => {
                     toasts.say("The browser does not allow access to the clipboard here. Select the text and copy it.")

@@ -113,6 +113,16 @@ struct Polling {
     messages: Vec<FromPage>,
 }
 
+impl Polling {
+    /// Adds a message; what a presenter shows replaces what it showed before.
+    fn add(&mut self, message: FromPage) {
+        if matches!(message, FromPage::Present { .. }) {
+            self.messages.retain(|known| !matches!(known, FromPage::Present { .. }));
+        }
+        self.messages.push(message);
+    }
+}
+
 /// A socket and the closures that it calls, which live as long as the socket.
 struct Socket {
     socket: WebSocket,
@@ -279,7 +289,7 @@ impl Live {
     fn send(self, message: &FromPage) {
         let polls = |state: &mut State| {
             let polling = state.polling.as_mut();
-            polling.map(|polling| polling.messages.push(message.clone())).is_some()
+            polling.map(|polling| polling.add(message.clone())).is_some()
         };
         if self.with_state(polls) == Some(true) {
             return;
