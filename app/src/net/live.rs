@@ -338,6 +338,7 @@ impl Live {
 
     /// Sends all requests.
     fn opened(self) {
+        self.presentations.forget();
         self.connection.set(Connection::Open);
         for message in self.with_state(State::connected).unwrap_or_default() {
             self.send(&message);
@@ -346,6 +347,7 @@ impl Live {
 
     /// Polls until a poll fails, or a socket delivers messages again.
     fn poll(self) {
+        self.presentations.forget();
         let page = (js_sys::Math::random() * 9e15) as u64;
         let begun = self.with_state(|state| {
             state.next_attempt = None;
