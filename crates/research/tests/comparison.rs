@@ -19,7 +19,8 @@ fn normals(random: &mut Random, count: usize, mean: f64, sd: f64) -> Vec<f64> {
 fn conditions() -> Conditions {
     Conditions {
         tokenizer: "char".into(),
-        bytes_per_token: Some(1.0),
+        // So that a bit per byte is a nat per token.
+        bytes_per_token: Some(std::f64::consts::LOG2_E),
         validation: "tales".into(),
         tokens: 1e7,
         flops: 1e13,
@@ -39,8 +40,13 @@ fn runs(first_seed: u64, losses: &[f64]) -> Vec<RunLoss> {
     (first_seed..).zip(losses).map(run).collect()
 }
 
+/// Without the permutation test, which takes most of the time of a simulation.
+fn options() -> RunOptions<'static> {
+    RunOptions { has_permutation: false, ..RunOptions::default() }
+}
+
 fn compare(a: &[f64], b: &[f64]) -> Comparison {
-    compare_runs(&runs(0, a), &runs(100, b), &RunOptions::default())
+    compare_runs(&runs(0, a), &runs(100, b), &options())
 }
 
 /// The share of simulations for which a condition holds.
@@ -94,7 +100,7 @@ fn intervals_of_shared_seeds_cover_the_true_difference_and_are_narrower() {
         let shared = normals(random, 6, 1.5, 0.03);
         let of = |random: &mut Random, mean: f64| shared.iter().map(|run| run + mean + 0.01 * normal(random)).collect();
         let (a, b): (Vec<f64>, Vec<f64>) = (of(random, 0.0), of(random, -0.02));
-        let paired = compare_runs(&runs(0, &a), &runs(0, &b), &RunOptions::default()).difference.unwrap();
+        let paired = compare_runs(&runs(0, &a), &runs(0, &b), &options()).difference.unwrap();
         let welch = compare(&a, &b).difference.unwrap();
         assert_eq!((paired.method, welch.method), (Method::PairedSeeds, Method::Welch));
         widths = (widths.0 + paired.high - paired.low, widths.1 + welch.high - welch.low);
@@ -212,11 +218,11 @@ fn another_tokenizer_is_compared_in_bits_per_byte() {
     let (baseline, mut change) = (runs(0, &[2.0, 2.02, 1.98]), runs(10, &[4.0, 4.04, 3.96]));
     for run in &mut change {
         run.conditions.tokenizer = "bpe".into();
-        run.conditions.bytes_per_token = Some(2.0);
+        run.conditions.bytes_per_token = Some(2.0 * std::f64::consts::LOG2_E);
     }
     let comparison = compare_runs(&baseline, &change, &RunOptions::default());
     assert_eq!(comparison.unit, Unit::BitsPerByte);
-    assert!(comparison.difference.unwrap().estimate.abs() < 1e-12, "4 nats per 2 bytes are 2 nats per byte");
+    assert!(comparison.difference.unwrap().estimate.abs() < 1e-12, "twice the loss on tokens of twice the bytes");
 }
 
 #[test]
@@ -250,14 +256,15 @@ fn windows_must_be_the_same() {
 fn sentences_say_the_difference_its_interval_and_its_variation() {
     let sentence = compare(&[1.50, 1.51, 1.49, 1.50], &[1.40, 1.41, 1.39, 1.405]).sentence();
     assert!(
-        sentence.starts_with("The loss of the change is lower by 0.142 bits/byte. Change minus baseline is -0.142"),
+        sentence.starts_with("The loss of the change is lower by 0.0988 bits/byte. Change minus baseline is -0.0988"),
         "{sentence}"
     );
     assert!(sentence.ends_with("over seeds (Welch's t, 4 and 4 runs)."), "{sentence}");
     let sentence = compare(&[1.50, 1.51, 1.49, 1.50], &[1.501, 1.512, 1.49, 1.50]).sentence();
     assert!(sentence.starts_with("No detectable difference. Change minus baseline is"), "{sentence}");
     assert!(sentence.contains("would be found in 4 of 5"), "{sentence}");
-    let comparison = compare(&[1.5, 1.6], &[1.5, 1.7]);
+    let comparison = compare_runs(&runs(0, &[1.5, 1.6]), &runs(9, &[1.5, 1.7]), &RunOptions::default());
+    assert_eq!(comparison.permutation_p, Some(1.0), "every division is at least as far apart");
     let text = serde_json::to_string(&comparison).unwrap();
     assert_eq!(serde_json::from_str::<Comparison>(&text).unwrap().verdict, comparison.verdict);
     let refused = compare(&[f64::NAN, 1.0], &[1.0, 1.0]);

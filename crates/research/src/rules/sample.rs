@@ -41,13 +41,13 @@ pub(super) struct Sample<'a> {
 
 impl<'a> Sample<'a> {
     /// The series below a prefix: the rest of their names, and their values.
-    pub(super) fn below(&self, prefix: &str) -> impl Iterator<Item = (&'a str, f64)> + Clone + '_ {
+    pub(super) fn below(&self, prefix: &'static str) -> impl Iterator<Item = (&'a str, f64)> + Clone + '_ {
         let others = self.others.iter().filter(move |(index, ..)| PREFIXES[*index] == prefix);
         others.map(|(_, rest, value)| (*rest, *value))
     }
 
     /// Series of matrices below a prefix: gains and biases are left out, because their usual sizes differ.
-    pub(super) fn matrices(&self, prefix: &str) -> impl Iterator<Item = (&'a str, f64)> + Clone + '_ {
+    pub(super) fn matrices(&self, prefix: &'static str) -> impl Iterator<Item = (&'a str, f64)> + Clone + '_ {
         let is_vector = |name: &str| matches!(name.rsplit('.').next(), Some("norm" | "bias"));
         self.below(prefix).filter(move |(name, _)| !is_vector(name))
     }

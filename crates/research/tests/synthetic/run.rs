@@ -3,15 +3,15 @@
 use research::rules::Facts;
 use testing::Random;
 
-pub type Row = (u64, Vec<(String, f64)>);
+pub(crate) type Row = (u64, Vec<(String, f64)>);
 
 /// ln of the vocabulary size is the first loss.
-pub const VOCAB: u64 = 65;
+pub(crate) const VOCAB: u64 = 65;
 /// Expected loss of a model of single tokens, nats/token.
-pub const UNIGRAM: f64 = 3.3;
+pub(crate) const UNIGRAM: f64 = 3.3;
 /// Loss that the curve approaches.
-pub const FLOOR: f64 = 1.2;
-pub const WARMUP: u64 = 100;
+pub(crate) const FLOOR: f64 = 1.2;
+pub(crate) const WARMUP: u64 = 100;
 const MATRICES: [&str; 6] = [
     "embedding.token",
     "block.0.attention.query",
@@ -22,7 +22,7 @@ const MATRICES: [&str; 6] = [
 ];
 
 /// Facts of the synthetic runs.
-pub fn facts(steps: u64) -> Facts {
+pub(crate) fn facts(steps: u64) -> Facts {
     Facts {
         steps,
         warmup_steps: WARMUP,
@@ -35,17 +35,17 @@ pub fn facts(steps: u64) -> Facts {
 }
 
 /// A standard normal value (Box, Muller).
-pub fn normal(random: &mut Random) -> f64 {
+pub(crate) fn normal(random: &mut Random) -> f64 {
     (-2.0 * (1.0 - random.uniform()).ln()).sqrt() * (std::f64::consts::TAU * random.uniform()).cos()
 }
 
 /// The expected loss of a step.
-pub fn expected_loss(step: u64) -> f64 {
+pub(crate) fn expected_loss(step: u64) -> f64 {
     FLOOR + ((VOCAB as f64).ln() - FLOOR) * (1.0 + step as f64 / 30.0).powf(-0.6)
 }
 
 /// The rows of a healthy run.
-pub fn healthy(seed: u64, steps: u64) -> Vec<Row> {
+pub(crate) fn healthy(seed: u64, steps: u64) -> Vec<Row> {
     let mut random = Random::new(seed);
     (0..steps).map(|step| (step, row(&mut random, step, steps))).collect()
 }
@@ -97,7 +97,7 @@ fn learning_rate(step: u64, steps: u64) -> f64 {
 }
 
 /// Changes the values of a series, or of all series below a prefix, from a step on.
-pub fn change(rows: &mut [Row], series: &str, from: u64, change: impl Fn(u64, f64) -> f64) {
+pub(crate) fn change(rows: &mut [Row], series: &str, from: u64, change: impl Fn(u64, f64) -> f64) {
     for (step, values) in rows.iter_mut().filter(|(step, _)| *step >= from) {
         let is_meant = |name: &str| name == series || series.ends_with('/') && name.starts_with(series);
         values.iter_mut().filter(|(name, _)| is_meant(name)).for_each(|(_, value)| *value = change(*step, *value));
