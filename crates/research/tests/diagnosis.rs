@@ -24,7 +24,7 @@ fn words(found: &[Finding]) -> Vec<String> {
 
 #[test]
 fn healthy_runs_have_no_finding() {
-    for seed in seeds(0..40) {
+    for seed in seeds(0..20) {
         let found = findings(&healthy(seed, STEPS));
         assert!(found.is_empty(), "seed {seed}: {:#?}", words(&found));
     }
@@ -73,7 +73,7 @@ const FAULTS: &[Fault] = &[
     fault("a spike of 1.5 nats", ("loss_spike", Level::Alert), (900, 0), |rows| {
         change(rows, "loss.train", 900, |step, loss| if step < 905 { loss + 1.5 } else { loss });
     }),
-    fault("the loss doubles", ("divergence", Level::Alert), (800, 6), |rows| {
+    fault("the loss doubles", ("divergence", Level::Alert), (800, 10), |rows| {
         change(rows, "loss.train", 800, |_, loss| 2.3 * loss);
     }),
     fault("the loss rises slowly", ("divergence", Level::Alert), (800, 200), |rows| {
@@ -104,7 +104,7 @@ const FAULTS: &[Fault] = &[
     fault("one matrix changes too fast", ("update_ratio", Level::Note), (600, 30), |rows| {
         change(rows, "update_ratio/block.0.mlp.up", 600, |_, ratio| 50.0 * ratio);
     }),
-    fault("a batch of 64 tokens", ("noisy_loss", Level::Alert), (0, 450), |rows| {
+    fault("a batch of 64 tokens", ("noisy_loss", Level::Alert), (0, 210), |rows| {
         change(rows, "loss.train", 1, |step, loss| expected_loss(step) + 5.0 * (loss - expected_loss(step)));
     }),
     fault("a model without context", ("unigram_baseline", Level::Alert), (0, 450), |rows| {
@@ -161,7 +161,7 @@ const FAULTS: &[Fault] = &[
 #[test]
 fn planted_faults_are_found_in_time() {
     for fault in FAULTS {
-        for seed in seeds(0..5) {
+        for seed in seeds(0..3) {
             let mut rows = healthy(seed, STEPS);
             (fault.plant)(&mut rows);
             let all = findings(&rows);

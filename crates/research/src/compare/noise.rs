@@ -2,7 +2,7 @@
 //!
 //! Pooled standard deviation s = sqrt(Σ (n_i - 1) s_i² / Σ (n_i - 1)) over groups that differ in the seed only; its interval from the
 //! chi-squared distribution. Prediction: a new run is within mean ± t(f) s sqrt(1 + 1 / n). Tolerance: mean ± k s contains a share of all
-//! runs with a confidence, k = sqrt(f (1 + 1 / n) z² / χ²(1 - confidence, f)) (Howe 1969, within 2 % of the exact factor from n = 3 on).
+//! runs with a confidence, k = sqrt(f (1 + 1 / n) z² / χ²(1 - confidence, f)) (Howe 1969, within 3 % of the exact factor from n = 3 on).
 //! Sources: NIST/SEMATECH e-Handbook of Statistical Methods, sections 7.2.6.3 and 7.3.1.
 
 use serde::{Deserialize, Serialize};

@@ -71,7 +71,9 @@ pub fn compare_runs(baseline: &[RunLoss], change: &[RunLoss], options: &RunOptio
         }
         Err(reasons) => (None, Verdict::NotComparable { reasons }),
     };
-    let permutation = difference.filter(|_| options.has_permutation && a.len() >= 2 && b.len() >= 2).map(|_| permutation_p(&a, &b, 0));
+    let permutation = difference
+        .filter(|_| options.has_permutation && a.len() >= 2 && b.len() >= 2)
+        .map(|_| permutation_p(&a, &b, 0));
     let known = |mean: f64| Some(mean).filter(|mean| mean.is_finite());
     Comparison {
         unit,

@@ -28,6 +28,8 @@ const MEDIAN_ERROR: f64 = 1.253_314_137_315_500_3;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Divergence {
     losses: Window<WINDOW>,
+    /// Losses so far.
+    count: u64,
 }
 
 impl Detector for Divergence {
@@ -47,7 +49,7 @@ impl Detector for Divergence {
         ],
         unit: "times",
         min_steps: 105,
-        calm_readings: 100,
+        calm_readings: 20,
         level: Level::Alert,
         remedies: &[
             Remedy::RollBackAndSkip { steps: 200, skip: 200 },
@@ -60,12 +62,15 @@ impl Detector for Divergence {
     fn feed(&mut self, sample: &Sample, watch: &mut Watch) {
         let Some(loss) = sample.loss.filter(|loss| loss.is_finite()) else { return };
         self.losses.push(sample.step, loss);
+        self.count += 1;
+        // Five high losses are still there at the next fifth loss, and the medians change little until then.
+        if !self.count.is_multiple_of(HIGH as u64) {
+            return;
+        }
         let losses: Vec<f64> = self.losses.values().collect();
-        let seen = runaway(&losses, watch.threshold(FACTOR));
         let is_warm = self.losses.first_step().is_some_and(|first| first >= watch.facts.warmup_steps);
-        // The medians change little within 5 steps, and cost more than all else here.
         let medians = || is_warm.then(|| drift(&losses, watch.threshold(RISE), watch.threshold(STANDARD_ERRORS)))?;
-        let seen = if sample.step.is_multiple_of(5) || seen.is_some() { seen.or_else(medians) } else { return };
+        let seen = runaway(&losses, watch.threshold(FACTOR)).or_else(medians);
         let first_step = self.losses.first_step().unwrap_or(sample.step);
         let of = |(value, threshold)| Seen { level: Level::Alert, first_step, value, threshold, subject: "" };
         watch.read(seen.map(of));

@@ -1,9 +1,10 @@
 //! Exploding gradient: the gradient norm is far above its running mean, once or often.
 //!
 //! Formula: z = (ln norm - m) / s, with m and s² exponential moving averages (factor 0.97) of ln norm and of its squared deviation, which
-//! take in at most m + 2.5 s. An alert if z > 2.5 in more than 5 % of the last 300 steps, or if the norm is above 10 times exp(m) for 5
-//! steps in sequence; a note for one step with z > 8. Source: ZClip (arXiv 2504.02507), there on the norm itself; the logarithm makes its
-//! distribution nearly normal, so that z > 2.5 in 0.6 % of healthy steps instead of several percent.
+//! take in at most m + 2.5 s. An alert if z > 2.5 in more than 5 % of the last 300 steps, or if the norm is above 10 times the exponential of
+//! a slower average of ln norm (factor 0.99) for 5 steps in sequence; a note for one step with z > 8. Source: ZClip (arXiv 2504.02507),
+//! there on the norm itself; the logarithm makes its distribution nearly normal, so that z > 2.5 in 0.6 % of healthy steps instead of
+//! several percent. The slower average is for steady growth, which m and s follow.
 
 use serde::{Deserialize, Serialize};
 use wire::series::name;
@@ -19,6 +20,8 @@ const NOTE_Z: usize = 2;
 const FACTOR: usize = 3;
 /// Weight of the past in the averages.
 const KEEP: f64 = 0.97;
+/// Weight of the past in the slower average.
+const KEEP_SLOW: f64 = 0.99;
 /// Steps whose plain mean and variance begin the averages (ZClip uses 25).
 const FIRST: u64 = 25;
 /// Smallest standard deviation of ln norm.
@@ -31,6 +34,7 @@ pub(super) struct Gradient {
     count: u64,
     mean: f64,
     variance: f64,
+    slow_mean: f64,
     outliers: Share<300>,
     high: u32,
 }
@@ -49,7 +53,12 @@ impl Detector for Gradient {
             threshold("outlier_z", 2.5, (1.0, 100.0), "standard deviations from which on a step counts"),
             threshold("share", 0.05, (0.001, 1.0), "fraction of such steps in the last 300, for an alert"),
             threshold("note_z", 8.0, (2.0, 1000.0), "standard deviations of a single step, for a note"),
-            threshold("factor", 10.0, (1.5, 1e6), "times the running mean, for 5 steps in sequence, for an alert"),
+            threshold(
+                "factor",
+                10.0,
+                (1.5, 1e6),
+                "times the average of about 100 steps, for 5 steps in sequence, for an alert",
+            ),
         ],
         unit: "",
         min_steps: 25,
@@ -85,8 +94,10 @@ impl Gradient {
             let weight = 1.0 / self.count as f64;
             self.mean += deviation * weight;
             self.variance += (deviation * (value - self.mean) - self.variance) * weight;
+            self.slow_mean = self.mean;
             return None;
         }
+        self.slow_mean += (1.0 - KEEP_SLOW) * (value - self.slow_mean);
         let sd = self.variance.sqrt().max(SMALLEST);
         let taken = deviation.min(largest * sd);
         self.mean += (1.0 - KEEP) * taken;
@@ -95,7 +106,7 @@ impl Gradient {
     }
 
     fn seen(&mut self, step: u64, z: f64, norm: f64, watch: &Watch) -> Option<Seen<'static>> {
-        let ratio = norm / self.mean.exp();
+        let ratio = norm / self.slow_mean.exp();
         self.high = if ratio > watch.threshold(FACTOR) { self.high + 1 } else { 0 };
         let seen = |level, first_step, value, threshold, subject| Seen { level, first_step, value, threshold, subject };
         let share = self.outliers.of_full().filter(|share| *share > watch.threshold(SHARE));

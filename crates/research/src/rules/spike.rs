@@ -11,7 +11,7 @@ use wire::series::name;
 use super::sample::Sample;
 use super::table::{Level, Remedy, Rule, threshold};
 use super::watch::{Detector, Seen, Watch};
-use super::window::Trend;
+use super::window::{Residual, Trend};
 
 const NOTE_Z: usize = 0;
 const ALERT_Z: usize = 1;
@@ -56,15 +56,29 @@ impl Detector for Spike {
 
     fn feed(&mut self, sample: &Sample, watch: &mut Watch) {
         let positive = |value: Option<f64>| value.filter(|value| value.is_finite() && *value > 0.0);
-        let norm = positive(sample.grad_norm).and_then(|norm| self.norms.feed(sample.step, norm.ln(), NORM_SCALE));
-        let Some(loss) = positive(sample.loss) else { return };
-        let Some(residual) = self.losses.feed(sample.step, loss.ln(), LOSS_SCALE) else { return };
+        let norm = positive(sample.grad_norm).map(f64::ln);
+        let loss = positive(sample.loss).and_then(|loss| self.losses.feed(sample.step, loss.ln(), LOSS_SCALE));
+        // The trend of the norms is computed only at a spike; it costs as much as that of the losses.
+        if let Some(residual) = loss {
+            self.read(&residual, norm, sample.step, watch);
+        }
+        if let Some(norm) = norm {
+            self.norms.push(sample.step, norm);
+        }
+    }
+}
+
+impl Spike {
+    fn read(&self, residual: &Residual, norm: Option<f64>, step: u64, watch: &mut Watch) {
         let [note, alert, rise] = [NOTE_Z, ALERT_Z, RISE].map(|index| watch.threshold(index));
         let z = if residual.rise >= rise { residual.z } else { 0.0 };
+        if z <= note.min(alert) {
+            return watch.calm("");
+        }
+        let norm = norm.and_then(|norm| self.norms.residual(step, norm, NORM_SCALE));
         let is_confirmed = norm.is_some_and(|norm| norm.z > note);
         let (level, threshold) = if z > alert { (Level::Alert, alert) } else { (Level::Note, note) };
         let level = if is_confirmed { Level::Alert } else { level };
-        let seen = Seen { level, first_step: residual.first_step, value: z, threshold, subject: "" };
-        watch.read((z > note.min(alert)).then_some(seen));
+        watch.seen(Seen { level, first_step: residual.first_step, value: z, threshold, subject: "" });
     }
 }

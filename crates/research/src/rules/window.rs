@@ -80,19 +80,27 @@ impl<const N: usize> Trend<N> {
     /// Compares a value with the trend and adds it. `None` until twice the window has been read, and after a gap as long as the window.
     /// `smallest` bounds the scale from below.
     pub(super) fn feed(&mut self, step: u64, value: f64, smallest: f64) -> Option<Residual> {
-        if self.window.last_step().is_some_and(|last| step - last > N as u64) {
-            *self = Self::default();
-        }
         let residual = self.residual(step, value, smallest);
-        let bound = residual.map_or(f64::INFINITY, |residual| Self::LARGEST_Z * residual.scale);
-        let rise = residual.map_or(0.0, |residual| residual.rise);
-        self.window.push(step, value - rise + rise.clamp(-bound, bound));
-        self.count += 1;
+        let kept = residual.map_or(value, |residual| {
+            let bound = Self::LARGEST_Z * residual.scale;
+            value - residual.rise + residual.rise.clamp(-bound, bound)
+        });
+        self.push(step, kept);
         residual.filter(|_| self.count > Self::ENOUGH)
     }
 
-    fn residual(&self, step: u64, value: f64, smallest: f64) -> Option<Residual> {
-        if !self.window.is_full() {
+    /// Adds a value without a comparison.
+    pub(super) fn push(&mut self, step: u64, value: f64) {
+        if self.has_gap(step) {
+            *self = Self::default();
+        }
+        self.window.push(step, value);
+        self.count += 1;
+    }
+
+    /// Compares a value of a step after the window with the trend. `None` before the window is full, and after a gap.
+    pub(super) fn residual(&self, step: u64, value: f64, smallest: f64) -> Option<Residual> {
+        if !self.window.is_full() || self.has_gap(step) {
             return None;
         }
         // Steps relative to this one keep all digits of a long run.
@@ -103,6 +111,10 @@ impl<const N: usize> Trend<N> {
         let scale = (mad / MAD_OF_NORMAL).max(smallest);
         let rise = value - line.at(0.0) - center;
         Some(Residual { z: rise / scale, rise, scale, first_step: self.window.first_step()? })
+    }
+
+    fn has_gap(&self, step: u64) -> bool {
+        self.window.last_step().is_some_and(|last| step - last > N as u64)
     }
 }
 
