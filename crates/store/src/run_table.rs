@@ -167,7 +167,8 @@ impl Store {
         let mut values = match shown.is_empty() {
             true => HashMap::new(),
             false => {
-                let found = database::run_table::candidates(&mut connection, visible, Some(&ids), &shown, false).await?;
+                let found =
+                    database::run_table::candidates(&mut connection, visible, Some(&ids), &shown, false).await?;
                 by_id(found, |run| run.id.clone())
             }
         };

@@ -33,10 +33,7 @@ pub async fn get_disk(_: Viewer, State(lab): State<Lab>) -> Result<Json<DiskUse>
 
 /// Lists the devices with their load and the run that each trains.
 #[utoipa::path(get, path = "/devices", tag = "lab", responses((status = 200, body = Vec<DeviceView>)))]
-pub async fn list_devices(
-    Member(identity): Member,
-    State(lab): State<Lab>,
-) -> Result<Json<Vec<DeviceView>>, ApiError> {
+pub async fn list_devices(Member(identity): Member, State(lab): State<Lab>) -> Result<Json<Vec<DeviceView>>, ApiError> {
     Ok(Json(lab.states.now(&Audience::of(&identity.grants)).await?.devices))
 }
 

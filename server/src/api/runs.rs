@@ -39,10 +39,7 @@ pub async fn list_runs(
 
 /// Lists the states, tags, datasets and presets of the runs that are not deleted, with the number of runs, and all metrics.
 #[utoipa::path(get, path = "/runs/facets", tag = "runs", responses((status = 200, body = RunFacets)))]
-pub async fn list_facets(
-    SignedIn(identity): SignedIn,
-    State(lab): State<Lab>,
-) -> Result<Json<RunFacets>, ApiError> {
+pub async fn list_facets(SignedIn(identity): SignedIn, State(lab): State<Lab>) -> Result<Json<RunFacets>, ApiError> {
     Ok(Json(lab.store().run_facets(&identity.grants.visible()).await?))
 }
 
@@ -58,7 +55,7 @@ pub async fn change_runs(
 
 /// Creates a run and adds it to the queue of its device.
 #[utoipa::path(post, path = "/runs", tag = "runs", request_body = RunSpec,
-    responses((status = 201, body = RunView), (status = 409, description = "The queue is full.", body = ApiErrorBody),
+    responses((status = 201, body = RunView), (status = 409, description = "The queue is full, or the project has reached its limit of disk.", body = ApiErrorBody),
         (status = 422, description = "The field that cannot be resolved.", body = ApiErrorBody)))]
 pub async fn create_run(
     SignedIn(identity): SignedIn,

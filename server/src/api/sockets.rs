@@ -37,7 +37,11 @@ pub async fn open_live(
     responses((status = 200, description = "Postcard: a list of wire::transport::live::ToPage.", content_type = "application/x-postcard", body = Vec<u8>),
         (status = 410, description = "The server keeps nothing of this page: begin again.", body = ApiErrorBody),
         (status = 429, description = "Too many pages poll.", body = ApiErrorBody)))]
-pub async fn poll_live(SignedIn(identity): SignedIn, State(lab): State<Lab>, body: Bytes) -> Result<Response, ApiError> {
+pub async fn poll_live(
+    SignedIn(identity): SignedIn,
+    State(lab): State<Lab>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
     let poll: Poll = encode::from_bytes(&body).map_err(|source| {
         ApiError::new(StatusCode::BAD_REQUEST, "body_unreadable", format!("the body is not a poll: {source}"))
             .hint("reload the page: it may be older than the server")

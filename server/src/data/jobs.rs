@@ -156,13 +156,13 @@ mod tests {
     #[test]
     fn a_cancelled_job_ends_and_is_not_listed_any_more() {
         let jobs = Jobs::default();
-        let job = jobs.begin("a".into(), None, "bytes", || ());
+        let job = jobs.begin("a".into(), None, None, "bytes", || ());
         let id = job.id();
         assert!(!job.is_cancelled() && jobs.remove(id) && job.is_cancelled());
         assert!(jobs.get(id).is_some(), "it is listed until its work has ended");
         job.failed("cancelled");
         assert!(jobs.get(id).is_none() && !jobs.remove(id));
-        let failed = jobs.begin("b".into(), None, "bytes", || ());
+        let failed = jobs.begin("b".into(), None, None, "bytes", || ());
         let id = failed.id();
         failed.failed("the disk is full");
         assert!(jobs.remove(id) && jobs.list().is_empty(), "an ended job is removed from the list");
@@ -172,12 +172,12 @@ mod tests {
     fn a_dropped_job_has_failed_and_only_recent_jobs_are_listed() {
         let jobs = Jobs::default();
         let tales: CorpusId = "tales".parse().unwrap();
-        drop(jobs.begin("a".into(), Some(tales.clone()), "bytes", || ()));
+        drop(jobs.begin("a".into(), Some(tales.clone()), None, "bytes", || ()));
         assert_eq!(jobs.get(1).unwrap().state, JobState::Failed);
-        let running = jobs.begin("b".into(), Some(tales.clone()), "bytes", || ());
+        let running = jobs.begin("b".into(), Some(tales.clone()), None, "bytes", || ());
         running.progress(3, Some(9), "documents");
         assert_eq!(jobs.running_on(&tales).map(|job| (job.done, job.unit)), Some((3, "documents".into())));
-        (0..100).for_each(|_| jobs.begin("c".into(), Some(tales.clone()), "bytes", || ()).done());
+        (0..100).for_each(|_| jobs.begin("c".into(), Some(tales.clone()), None, "bytes", || ()).done());
         assert!(jobs.list().len() <= KEPT + 2 && jobs.get(running.id()).is_some());
     }
 }

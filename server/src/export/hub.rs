@@ -23,7 +23,7 @@ use crate::data::no_job;
 use crate::data::upload::Upload;
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::runs::name::{NAME_CHARS, checked_name};
+use crate::lab::name::{NAME_CHARS, checked_name};
 
 /// Bytes of a checkpoint for each byte of the weights: those of 16 bits become 32.
 const STORED_PER_BYTE: u64 = 2;
@@ -57,7 +57,8 @@ pub async fn import(lab: &Lab, args: HubModelArgs, author: Author) -> Result<Job
     let listing = listing.map_err(|source| ApiError::internal("a request to the hub", source))??;
     needed(&address, &listing)?;
     let folder = lab.data.begin_download(&address, &listing.commit)?;
-    let job = lab.data.in_project(Some(project.clone())).begin_job(format!("Downloading {}", address.repo), None, "bytes");
+    let job =
+        lab.data.in_project(Some(project.clone())).begin_job(format!("Downloading {}", address.repo), None, "bytes");
     let id = job.id();
     let import = Import { lab: lab.clone(), client, address, listing, folder, name, project, author };
     tokio::spawn(import.run(job));

@@ -20,9 +20,9 @@ use crate::data::disk::write_failed;
 use crate::data::upload::Upload;
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::name::{NAME_CHARS, checked_name};
 use crate::live::clock::now_ms;
 use crate::runs::create::new_id;
-use crate::runs::name::{NAME_CHARS, checked_name};
 
 /// Maximum number of files that a model needs: its texts, and the shards of its weights.
 pub(super) const FILES: usize = 256;
@@ -74,7 +74,8 @@ pub(super) async fn store_upload(
     };
     // The folder of the upload is deleted when it is dropped, after the run is stored.
     let read = background::spawn(move || read_upload(&upload, context).map(|imported_run| (imported_run, upload)));
-    let (mut imported_run, _upload) = read.await.map_err(|source| ApiError::internal("reading an upload", source))??;
+    let (mut imported_run, _upload) =
+        read.await.map_err(|source| ApiError::internal("reading an upload", source))??;
     imported_run.run.spec.project = Some(project);
     let id = imported_run.run.id.clone();
     let summary = lab.store().import_run(imported_run).await.map_err(|error| match error {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use wire::RunId;
 use wire::access::{Grants, Role, Visible};
 use wire::data::corpus::Job;
 use wire::transport::live::LabState;
@@ -35,9 +36,10 @@ impl Audience {
             return LabState { devices: vec![], jobs: vec![], ..state };
         }
         for device in &mut state.devices {
-            let is_seen = |run| state.runs.iter().any(|seen| seen.id == *run);
-            device.is_taken = device.run.as_ref().is_some_and(|run| !is_seen(run));
-            device.run = device.run.take().filter(is_seen);
+            let is_seen = |run: &RunId| state.runs.iter().any(|seen| seen.id == *run);
+            device.is_taken = device.runs.iter().any(|run| !is_seen(run));
+            device.runs.retain(is_seen);
+            device.run = device.runs.first().cloned();
         }
         state.jobs.retain(|job| self.has_job(job, datasets));
         state

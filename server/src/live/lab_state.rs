@@ -51,7 +51,8 @@ impl LabStates {
     pub async fn now(&self, audience: &Audience) -> Result<LabState, ApiError> {
         let store = &self.feed.store;
         let (runs, counts) = store.current_runs(&audience.visible).await?;
-        let datasets = if audience.visible == Visible::All { BTreeMap::new() } else { store.dataset_projects().await? };
+        let datasets =
+            if audience.visible == Visible::All { BTreeMap::new() } else { store.dataset_projects().await? };
         let state = LabState { runs, counts, devices: (self.devices)(), jobs: (self.jobs)(), disk: (self.disk)() };
         Ok(audience.filter(state, &datasets))
     }

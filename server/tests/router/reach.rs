@@ -62,7 +62,6 @@ fn best(one: Option<Role>, other: Option<Role>) -> Option<Role> {
     }
 }
 
-/// What a route needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Needs {
     /// No token at all.
@@ -102,32 +101,49 @@ fn needs(method: &str, path: &str) -> Needs {
     match (method, path) {
         ("GET", "/session") | ("POST", "/session" | "/session/password" | "/invitations/accept") => Nothing,
         ("GET", "/invitations/preview") => Nothing,
-        (_, "/session" | "/me" | "/me/password" | "/live" | "/live/poll" | "/runs" | "/runs/facets" | "/lab") => SignedIn,
+        (_, "/session" | "/me" | "/me/password" | "/live" | "/live/poll" | "/runs" | "/runs/facets" | "/lab") => {
+            SignedIn
+        }
         (_, "/runs/bulk" | "/plan" | "/presets" | "/hyperparameters" | "/completions") => SignedIn,
         (_, path) if path.starts_with("/me/") => SignedIn,
         ("GET", "/corpora" | "/devices" | "/jobs" | "/catalogue" | "/pools" | "/people" | "/links") => Member,
-        ("GET" | "POST", "/projects") => if method == "GET" { Member } else { Needs::Lab(Role::Admin) },
+        ("GET" | "POST", "/projects") => {
+            if method == "GET" {
+                Member
+            } else {
+                Needs::Lab(Role::Admin)
+            }
+        }
         ("POST", "/links") => Member,
         ("DELETE", "/links/{id}") => Member,
         (_, "/runs/import" | "/corpora" | "/catalogue/{id}" | "/hub/datasets" | "/hub/models") => Contributor,
         (_, path) if path.starts_with("/uploads") || path == "/jobs/{id}" => Contributor,
-        ("GET", "/tokens" | "/backup" | "/pools/{name}/join-tokens" | "/audit" | "/audit.csv") => Needs::Lab(Role::Admin),
-        ("GET", "/filters" | "/disk" | "/fleet" | "/fleet/devices/{id}/history" | "/workers" | "/workers/{id}/log" | "/checks") => {
-            Needs::Lab(Role::View)
+        ("GET", "/tokens" | "/backup" | "/pools/{name}/join-tokens" | "/audit" | "/audit.csv") => {
+            Needs::Lab(Role::Admin)
         }
+        (
+            "GET",
+            "/filters"
+            | "/disk"
+            | "/fleet"
+            | "/fleet/devices/{id}/history"
+            | "/workers"
+            | "/workers/{id}/log"
+            | "/checks",
+        ) => Needs::Lab(Role::View),
         (_, "/filters" | "/filters/{id}") => Needs::Lab(Role::Steer),
         ("PATCH", "/workers/{id}") => Needs::Lab(Role::Steer),
         (_, path) if path.starts_with("/projects/{name}/members") => Project(Role::Admin),
         (_, path) if path.starts_with("/invitations") => Member,
-        (_, "/tokens" | "/tokens/{id}" | "/pools" | "/pools/{name}" | "/pools/{name}/join-tokens" | "/join-tokens/{id}") => {
-            Needs::Lab(Role::Admin)
-        }
+        (
+            _,
+            "/tokens" | "/tokens/{id}" | "/pools" | "/pools/{name}" | "/pools/{name}/join-tokens" | "/join-tokens/{id}",
+        ) => Needs::Lab(Role::Admin),
         (_, "/workers/{id}" | "/people/{id}" | "/projects/{name}") => Needs::Lab(Role::Admin),
         _ => panic!("{method} {path}: decide who may use this route, and add it to the table"),
     }
 }
 
-/// How a request is answered.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Unauthorized,
@@ -188,7 +204,9 @@ impl Crowd {
             let made = lab.post("/api/v1/projects", &lab.admin, &json!({ "name": project }).to_string()).await;
             assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
         }
-        for (at, (id, project)) in [(RUN, PROJECT), (OTHER_RUN, "beta"), ("free-run", "default")].into_iter().enumerate() {
+        for (at, (id, project)) in
+            [(RUN, PROJECT), (OTHER_RUN, "beta"), ("free-run", "default")].into_iter().enumerate()
+        {
             let mut new: NewRun = run(id, at as i64);
             new.spec.project = Some(project.to_owned());
             lab.state.store().create_run(&new).await.unwrap();
@@ -382,7 +400,8 @@ async fn lists_searches_and_bodies_reach_only_what_their_sender_sees() {
                 "/api/v1/runs/bulk" => (sender.on_run().is_some_and(|role| role.includes(Role::Steer)), true),
                 _ => (sees, true),
             };
-            let is_refused = text.contains("\"forbidden\"") || text.contains("unknown run") || text.contains("unknown project");
+            let is_refused =
+                text.contains("\"forbidden\"") || text.contains("unknown run") || text.contains("unknown project");
             assert_eq!(is_refused, !allowed, "{method} {path} by {}: {text}", sender.name);
             assert!(is_run || allowed || !text.contains("layers"), "{path} by {}: {text}", sender.name);
         }
@@ -407,13 +426,13 @@ fn bodies() -> Vec<(&'static str, &'static str, Value)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn sockets_send_only_what_their_sender_sees() {
     let crowd = Crowd::gather().await;
-    let inspection = serde_json::from_value(json!({ "overview": {} })).unwrap();
+    let inspection: wire::inspect::request::Inspection = serde_json::from_value(json!({ "overview": {} })).unwrap();
     for (page, sender) in (1..).zip(crowd.senders.iter().filter(|sender| sender.name != "worker")) {
         let run: wire::RunId = RUN.parse().unwrap();
         let messages = vec![
             FromPage::WatchLab,
             FromPage::WatchRun { run: run.clone(), since: Cursor::default() },
-            FromPage::Inspect { run: run.clone(), inspections: vec![inspection] },
+            FromPage::Inspect { run: run.clone(), inspections: vec![inspection.clone()] },
         ];
         let poll = encode::to_bytes(&Poll { page, begins: true, messages }).unwrap();
         let (name, value) = &sender.header;
@@ -423,7 +442,10 @@ async fn sockets_send_only_what_their_sender_sees() {
         let sees = sender.on_run().is_some();
         let refused = received.iter().filter(|message| matches!(message, ToPage::Refused { .. })).count();
         assert_eq!(refused, if sees { 0 } else { 2 }, "{}: {received:?}", sender.name);
-        let labs: Vec<_> = received.iter().filter_map(|message| if let ToPage::Lab(lab) = message { Some(lab) } else { None }).collect();
+        let labs: Vec<_> = received
+            .iter()
+            .filter_map(|message| if let ToPage::Lab(lab) = message { Some(lab) } else { None })
+            .collect();
         assert!(!labs.is_empty(), "{}: {received:?}", sender.name);
         for lab in labs {
             assert_eq!(lab.runs.iter().any(|seen| seen.id == run), sees, "{}", sender.name);
@@ -458,6 +480,7 @@ async fn an_open_page_loses_what_its_sender_may_no_longer_see() {
     assert_eq!(removed.status, StatusCode::NO_CONTENT, "{removed:?}");
     let (_, then) = poll(false, vec![]).await;
     assert!(then.iter().any(|message| matches!(message, ToPage::Refused { .. })), "{then:?}");
+    assert!(then.contains(&ToPage::Rights), "the page fetches what it may do: {then:?}");
     let removed = lab.delete(&format!("/api/v1/people/{id}"), &lab.admin).await;
     assert_eq!(removed.status, StatusCode::NO_CONTENT, "{removed:?}");
     assert_eq!(poll(false, vec![]).await.0, StatusCode::UNAUTHORIZED);

@@ -92,7 +92,7 @@ async fn rows_have_the_chosen_values_and_are_sorted_by_any_column() {
     let folder = tempfile::tempdir().unwrap();
     let store = lab(folder.path()).await;
     let columns = "lr,metric:grad_norm,metric:loss.valid/a b,seed,model.bias,tags,progress";
-    let page = store.run_page(&query(|query| query.columns = Some(columns.into()))).await.unwrap();
+    let page = store.run_page(&query(|query| query.columns = Some(columns.into())), &Visible::All).await.unwrap();
     let first = &page.rows[3];
     assert_eq!(first.summary.tags, ["baseline", "lr"]);
     for (name, value) in [

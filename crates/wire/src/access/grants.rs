@@ -80,7 +80,8 @@ impl Grants {
                 runs: runs.into_iter().map(|(run, role)| (run, cap(role))).collect(),
             };
         };
-        let role_in = |project: &String| higher(lab, own.get(project).copied()).map(|role| (project.clone(), cap(role)));
+        let role_in =
+            |project: &String| higher(lab, own.get(project).copied()).map(|role| (project.clone(), cap(role)));
         Self { lab: None, projects: chosen.iter().filter_map(role_in).collect(), runs: BTreeMap::new() }
     }
 }
@@ -91,10 +92,7 @@ pub enum Visible {
     /// All runs.
     All,
     /// Those of some projects, and single ones.
-    Only {
-        projects: BTreeSet<String>,
-        runs: BTreeSet<RunId>,
-    },
+    Only { projects: BTreeSet<String>, runs: BTreeSet<RunId> },
 }
 
 impl Visible {

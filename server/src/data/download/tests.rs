@@ -88,7 +88,7 @@ impl Case {
     }
 
     fn try_once(&self, entry: &CatalogueEntry) -> Result<(), DownloadError> {
-        let job = self.jobs.begin("Fox".into(), Some(entry.id.clone()), "bytes", || {});
+        let job = self.jobs.begin("Fox".into(), Some(entry.id.clone()), None, "bytes", || {});
         download(entry, &self.part(), &job).and_then(|()| check_hash(entry, &self.part()))
     }
 }
