@@ -32,7 +32,7 @@ mod text;
 mod toast;
 mod value_table;
 
-pub(crate) use axis::AxisPick;
+pub(crate) use axis::{AxisPick, axis_of, axis_word};
 pub(crate) use boxed::{clicks, says, shows};
 pub(crate) use canvas::{Canvas, CanvasEvent, OnCanvasEvent};
 pub(crate) use confirm::{Confirm, ConfirmDialog, Question};

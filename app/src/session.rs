@@ -4,9 +4,12 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use wire::RunId;
-use wire::access::{Grants, Me, Role};
+use wire::access::{Grants, Me, Role, TokenKind};
 
 use crate::net::api::{self, ApiFailure};
+
+/// Code of the answer to a guest whose last link has ended.
+const LINK_ENDED: &str = "link_ended";
 
 /// Whether someone is signed in.
 #[derive(Clone)]
@@ -17,6 +20,8 @@ pub(crate) enum SignIn {
     In(Me),
     /// Not signed in.
     Out,
+    /// The link through which this browser saw something has expired or was revoked.
+    LinkEnded,
     /// The server did not answer.
     Failed(ApiFailure),
 }
@@ -40,10 +45,7 @@ impl Session {
         Effect::new(move || {
             if signed_out.get() {
                 signed_out.set(false);
-                if matches!(&*session.sign_in.read_untracked(), SignIn::In(_)) {
-                    session.has_ended.set(true);
-                }
-                session.sign_in.set(SignIn::Out);
+                session.refused();
             }
         });
         Effect::new(move || {
@@ -61,11 +63,31 @@ impl Session {
         spawn_local(async move {
             let sign_in = match api::me().await {
                 Ok(me) => SignIn::In(me),
+                Err(failure) if failure.body.code == LINK_ENDED => SignIn::LinkEnded,
                 Err(failure) if failure.status == 401 => SignIn::Out,
                 Err(failure) => SignIn::Failed(failure),
             };
             self.sign_in.set(sign_in);
         });
+    }
+
+    /// The server answered that this browser is not signed in.
+    fn refused(self) {
+        let next = match &*self.sign_in.read_untracked() {
+            SignIn::In(me) if me.kind == TokenKind::Guest => SignIn::LinkEnded,
+            SignIn::In(_) => {
+                self.has_ended.set(true);
+                SignIn::Out
+            }
+            // The request for the account says more.
+            _ => return,
+        };
+        self.sign_in.set(next);
+    }
+
+    /// Whether this browser sees the lab through share links only.
+    pub(crate) fn is_guest(self) -> bool {
+        matches!(&*self.sign_in.read(), SignIn::In(me) if me.kind == TokenKind::Guest)
     }
 
     /// Fetches the account again after roles may have changed. The page stays as it is if the server does not answer.

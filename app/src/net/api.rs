@@ -3,8 +3,8 @@
 //!
 //! Here are the session, the lab and its runs. The table of runs is in [`runs`]. Metrics are in [`series`], datasets in [`datasets`] and [`uploads`],
 //! completions in [`completion`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
-//! tokens in [`access`], people in [`people`], projects in [`projects`], one's own account in [`account`], device checks in [`checks`],
-//! exports and imports in [`export`], devices and workers in [`fleet`]. All of them send through `request`.
+//! tokens in [`access`], people in [`people`], projects in [`projects`], one's own account in [`account`], share links in [`links`], device
+//! checks in [`checks`], exports and imports in [`export`], devices and workers in [`fleet`]. All of them send through `request`.
 
 pub(crate) mod access;
 pub(crate) mod account;
@@ -17,6 +17,7 @@ mod failure;
 pub(crate) mod fleet;
 pub(crate) mod hub;
 pub(crate) mod inspections;
+pub(crate) mod links;
 pub(crate) mod people;
 pub(crate) mod polling;
 pub(crate) mod projects;

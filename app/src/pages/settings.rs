@@ -1,9 +1,10 @@
 //! The Settings page: the [`account`] with its [`password`], [`personal_tokens`] and [`sessions`], the theme, access tokens of the lab
-//! ([`tokens`]), device checks ([`checks`]), the disk ([`disk`]), and the addresses for programs.
+//! ([`tokens`]), share links ([`links`]), device checks ([`checks`]), the disk ([`disk`]), and the addresses for programs.
 
 mod account;
 mod checks;
 mod disk;
+mod links;
 mod password;
 mod personal_tokens;
 mod sessions;
@@ -19,6 +20,7 @@ use crate::theme::{Choice, Theme};
 use account::Account;
 use checks::DeviceChecks;
 use disk::Disk;
+use links::ShareLinks;
 use tokens::Tokens;
 
 #[component]
@@ -40,6 +42,7 @@ pub(crate) fn SettingsPage() -> impl IntoView {
                 (false, false) => ().into_any(),
             }}
             <Show when=move || can_share.get()><ShareLab /></Show>
+            <ShareLinks />
             <Show when=move || can_view_lab.get()><DeviceChecks /><Disk /></Show>
             <Programs />
         </main>

@@ -1,13 +1,19 @@
 //! The header: logo, pages, the open run, and the link to a new run.
 
 use leptos::prelude::*;
+use wire::access::link::{LinkScope, MAX_LINK_RUNS};
 
+use super::guest::{GuestNote, reaches};
 use super::keys::open_help;
 use crate::base::at;
 use crate::components::{Flame, Icon, Menu, StateMark, isolated, name_of};
 use crate::net::live::Live;
+use crate::open_view::OpenView;
+use crate::presenting::PresentButton;
+use crate::projector::Projector;
 use crate::route::{Route, Router, run_path, xray_path};
 use crate::session::Session;
+use crate::share::ShareButton;
 
 /// A page beside the Lab: route, path, name, content.
 type Place = (Route, &'static str, &'static str, &'static str);
@@ -36,6 +42,9 @@ fn pages(session: Session) -> Vec<Place> {
 pub(super) fn Header() -> impl IntoView {
     let router = expect_context::<Router>();
     let session = expect_context::<Session>();
+    let (projector, view) = (expect_context::<Projector>(), expect_context::<OpenView>());
+    let scope = Memo::new(move |_| shared_scope(router));
+    let path = Callback::new(move |()| view.path_with_step());
     let is_at = move |route: Route| {
         move || {
             let at = router.route.get();
@@ -47,7 +56,11 @@ pub(super) fn Header() -> impl IntoView {
             (at == route || is_below).then_some("page")
         }
     };
-    let places = Memo::new(move |_| pages(session));
+    let places = Memo::new(move |_| {
+        let mut places = pages(session);
+        places.retain(|(route, ..)| reaches(session, route));
+        places
+    });
     let is_lab = move || matches!(router.route.get(), Route::Lab | Route::Run(_) | Route::Xray(_)).then_some("page");
     view! {
         <header class="top">
@@ -56,7 +69,9 @@ pub(super) fn Header() -> impl IntoView {
                 <span>"Kindling"</span>
             </a>
             <nav aria-label="Pages">
-                <a href=at("/") aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
+                {move || reaches(session, &Route::Lab).then(|| view! {
+                    <a href=at("/") aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
+                })}
                 <OpenRun />
                 {move || places.get().into_iter().map(|(route, path, name, title)| view! {
                     <a href=at(path) title=title aria-current=is_at(route)>{name}</a>
@@ -67,6 +82,7 @@ pub(super) fn Header() -> impl IntoView {
                     {move || places.get().into_iter().map(|(_, path, name, title)| view! {
                         <a class="button" href=at(path) title=title>{name}</a>
                     }).collect_view()}
+                    <PresentButton />
                 </Menu>
             </div>
             <span class="grow top-gap"></span>
@@ -78,6 +94,18 @@ pub(super) fn Header() -> impl IntoView {
             >
                 "?"
             </button>
+            <button
+                class="quiet icon-only projector-toggle"
+                aria-label="Layout for a projector"
+                aria-pressed=move || projector.is_on.get().to_string()
+                title="Layout for a projector: larger text and charts, without secondary panels (Shift+L)"
+                on:click=move |_| projector.toggle()
+            >
+                <Icon name="screen" />
+            </button>
+            <GuestNote />
+            <PresentButton />
+            {move || scope.get().map(|scope| view! { <ShareButton scope=Signal::stored(scope) path /> })}
             {move || session.can_steer().then(|| view! {
                 <a class="button primary" href=at("/start") title="Set up a new run (n)">
                     <Icon name="plus" />
@@ -86,6 +114,19 @@ pub(super) fn Header() -> impl IntoView {
             })}
         </header>
     }
+}
+
+/// What a link to the open page gives access to; `None` for a page that is not shared by a link.
+fn shared_scope(router: Router) -> Option<LinkScope> {
+    let runs = match &*router.route.read() {
+        Route::Run(run) | Route::Xray(run) => vec![run.clone()],
+        Route::Compare => {
+            let named = router.query("runs").unwrap_or_default();
+            named.split(',').filter_map(|run| run.parse().ok()).take(MAX_LINK_RUNS).collect()
+        }
+        _ => vec![],
+    };
+    (!runs.is_empty()).then_some(LinkScope::Runs(runs))
 }
 
 /// On the Run and X-ray pages: the run and its state.

@@ -144,7 +144,11 @@ fn DeviceChoice() -> impl IntoView {
         let devices = lab.as_ref().map(|lab| lab.devices.as_slice()).unwrap_or_default();
         devices
             .iter()
-            .map(|device| (device.info.clone(), device.is_connected, device.run.is_some() || device.is_taken))
+            .map(|device| {
+                let unseen = usize::from(device.is_taken);
+                let is_busy = device.runs.len() + unseen >= device.runs_at_once as usize;
+                (device.info.clone(), device.is_connected, is_busy)
+            })
             .collect::<Vec<_>>()
     });
     let pools = RwSignal::new(vec![]);

@@ -13,6 +13,7 @@ use crate::components::interval;
 use crate::net::api::runs::{RunPage, query_string};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
+use crate::open_view::{OpenView, PageView};
 use crate::projects::Projects;
 use crate::route::Router;
 use crate::session::Session;
@@ -84,6 +85,12 @@ impl TableState {
     }
 
     fn follow(self, router: Router) {
+        expect_context::<OpenView>().register(PageView {
+            query: Signal::derive(move || query_string(&self.query.read())),
+            show: Callback::new(move |()| self.change(|query| *query = query_of(router))),
+            step: None,
+            crosshair: None,
+        });
         Effect::new(move |before: Option<RunQuery>| {
             let query = self.query.get();
             if before.as_ref().is_some_and(|before| *before != query) {
