@@ -4,11 +4,14 @@
 //! what the sender may see.
 //!
 //! - [`spec`]: who may make a run of a spec; [`datasets`]: access to datasets;
-//! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links.
+//! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links;
+//! - [`people`]: accounts and invitations; [`projects`]: projects and their members.
 
 pub mod datasets;
 pub mod links;
+pub mod people;
 pub mod project;
+pub mod projects;
 pub mod run;
 pub mod session;
 pub mod spec;
@@ -22,9 +25,9 @@ use store::Identity;
 use wire::access::{Role, TokenKind};
 use wire::control::author::Author;
 
-use crate::audit::Sender;
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::audit::Sender;
 
 /// Someone who is signed in, a guest with a share link included; no worker.
 pub struct SignedIn(pub Identity);

@@ -5,13 +5,18 @@
 //! - [`public_url`]: the address behind a proxy; [`network`]: addresses of proxies;
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
-//! - [`openings`]: how often embeds are requested;
+//! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
+//! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
 //! - [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
 
+pub mod audit;
 pub mod certificate;
+pub mod drawing;
 pub mod hosts;
 pub mod limits;
+pub mod name;
 pub mod network;
+pub mod oidc;
 pub mod open;
 pub mod openings;
 pub mod passwords;
@@ -28,15 +33,15 @@ use store::{Store, StoreError, WorkerRecord};
 use tokio::sync::watch;
 use wire::fingerprint::Fingerprint;
 
-use crate::audit::AuditLog;
 use crate::data::disk_use::DiskUses;
 use crate::data::{Data, disk};
-use crate::drawing::Drawings;
+use crate::lab::audit::AuditLog;
+use crate::lab::drawing::Drawings;
+use crate::lab::oidc::Provider;
 use crate::live::page_socket::PageContext;
 use crate::live::polling::Polls;
 use crate::live::presenting::Presentations;
 use crate::live::{Feed, LabStates};
-use crate::oidc::Provider;
 use crate::workers::Workers;
 use hosts::Hosts;
 use openings::Openings;

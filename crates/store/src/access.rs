@@ -27,7 +27,6 @@ pub struct Identity {
     pub kind: TokenKind,
     /// The person to whom the token belongs.
     pub person: Option<i64>,
-    /// What it reaches.
     pub grants: Grants,
     /// Time at which the grants become less, because the token or a link expires, ms since 1970.
     pub expires_ms: Option<i64>,

@@ -140,7 +140,6 @@ pub struct RunSummary {
     /// Tags, in order.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Its project.
     #[serde(default = "crate::access::project::default_project")]
     pub project: String,
     /// Which worker process of its device trains it or trained it last, from 1; above 1 only where a pool trains several runs on one device at

@@ -12,11 +12,11 @@ use wire::access::{CreatedToken, Me, NewPersonalToken, TokenKind, TokenView};
 use super::extract::{Body, Path};
 use super::reached::Reached;
 use super::session::signed_in;
-use crate::audit::Sender;
 use crate::auth::SignedIn;
+use crate::auth::people::{passwords, tokens};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::people::{passwords, tokens};
+use crate::lab::audit::Sender;
 
 /// Signs in with a name or e-mail address and a password. Works without a token; the response sets a cookie.
 #[utoipa::path(post, path = "/session/password", tag = "access", request_body = PasswordSignIn,

@@ -13,8 +13,8 @@ use utoipa::openapi::path::PathItem;
 use wire::access::audit::AuditEntry;
 
 use super::oidc::CALLBACK;
-use crate::audit::Sender;
 use crate::lab::Lab;
+use crate::lab::audit::Sender;
 use crate::live::clock::now_ms;
 
 /// Where the routes of the API begin.

@@ -12,11 +12,11 @@ use wire::access::embed::EmbedView;
 use super::extract::{Path, Query};
 use super::headers::Embeddable;
 use super::notice::escaped;
-use crate::audit::Sender;
-use crate::drawing::{Format, Image, Look};
 use crate::error::ApiError;
-use crate::figures;
+use crate::export::figures;
 use crate::lab::Lab;
+use crate::lab::audit::Sender;
+use crate::lab::drawing::{Format, Image, Look};
 
 /// The script and the style sheet of the page.
 const SCRIPT: &str = include_str!("embeds/embed.js");

@@ -10,10 +10,10 @@ use wire::{ApiErrorBody, RunId};
 
 use super::extract::{Path, Query};
 use crate::auth::run::RunViewer;
-use crate::drawing::{Format, Look};
 use crate::error::ApiError;
-use crate::figures::{RunChart, draw_run};
+use crate::export::figures::{RunChart, draw_run};
 use crate::lab::Lab;
+use crate::lab::drawing::{Format, Look};
 
 /// Bounds of a figure, pixels.
 const WIDTH: (u32, u32) = (200, 4000);

@@ -14,12 +14,12 @@ use super::notice::Notice;
 use super::page;
 use super::reached::Reached;
 use super::session::session_cookie;
-use crate::audit::Sender;
+use crate::auth::people::provider;
 use crate::auth::{cookie_name, cookie_of};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::oidc::{OidcError, Provider, SIGN_IN_WITHIN};
-use crate::people::provider;
+use crate::lab::audit::Sender;
+use crate::lab::oidc::{OidcError, Provider, SIGN_IN_WITHIN};
 use std::sync::Arc;
 
 /// The address to which a provider sends browsers back.
@@ -61,7 +61,7 @@ pub struct Answer {
     code: String,
     #[serde(default)]
     state: String,
-    /// Why the provider refuses.
+    /// The code with which the provider refuses, such as `access_denied`.
     error: Option<String>,
     error_description: Option<String>,
 }

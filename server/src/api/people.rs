@@ -15,11 +15,11 @@ use wire::access::person::{
 use super::extract::{Body, Path, Query};
 use super::reached::Reached;
 use super::session::signed_in;
-use crate::audit::Sender;
+use crate::auth::people::{self, invitations};
 use crate::auth::{Admin, Member};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::people::{self, invitations};
+use crate::lab::audit::Sender;
 
 /// Lists the people: all for those who reach the whole lab, else those of their projects.
 #[utoipa::path(get, path = "/people", tag = "access", responses((status = 200, body = Vec<PersonView>)))]
@@ -74,7 +74,7 @@ pub async fn create_invitation(
     Ok((StatusCode::CREATED, Json(invitations::create(&lab, &own, new).await?)))
 }
 
-/// Revokes an invitation.
+/// Revokes an invitation: its link works no more.
 #[utoipa::path(delete, path = "/invitations/{id}", tag = "access", params(("id" = i64, Path)), responses((status = 204)))]
 pub async fn revoke_invitation(
     Member(own): Member,

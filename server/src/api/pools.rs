@@ -10,7 +10,7 @@ use super::extract::{Body, Path};
 use crate::auth::{Admin, Joiner, Member};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::pools::{self, tokens};
+use crate::runs::pools::{self, tokens};
 
 /// Lists the pools with their workers and queues: `local`, the server's own machine, then the others by name.
 #[utoipa::path(get, path = "/pools", tag = "fleet", responses((status = 200, body = Vec<PoolView>)))]

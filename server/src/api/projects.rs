@@ -9,10 +9,10 @@ use wire::access::project::{NewProject, NewRole, ProjectView};
 
 use super::extract::{Body, Path};
 use crate::auth::project::ProjectAdmin;
+use crate::auth::projects;
 use crate::auth::{Admin, Member};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::projects;
 
 /// Lists the projects that you may see, with their limits, what they have used, and their people.
 #[utoipa::path(get, path = "/projects", tag = "access", responses((status = 200, body = Vec<ProjectView>)))]

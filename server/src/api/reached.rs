@@ -12,8 +12,8 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::audit::Sender;
 use crate::lab::Lab;
+use crate::lab::audit::Sender;
 use crate::lab::public_url::path_of;
 
 /// Names of the headers by which proxies report what they received.

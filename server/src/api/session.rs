@@ -15,11 +15,11 @@ use super::extract::{Body, Query};
 use super::notice::Notice;
 use super::page;
 use super::reached::Reached;
-use crate::audit::Sender;
 use crate::auth::session::{SESSION_SECS, cookie, me, owner, redeem};
 use crate::auth::{SignedIn, identify};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::audit::Sender;
 use crate::lab::hosts::is_loopback;
 
 /// A one-time token.

@@ -16,10 +16,10 @@ use super::notice::Notice;
 use super::page;
 use super::reached::Reached;
 use super::session::session_cookie;
-use crate::audit::Sender;
 use crate::auth::identify;
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::audit::Sender;
 use crate::live::clock::now_ms;
 
 /// Longest form, bytes: a passphrase of 200 characters, each encoded.

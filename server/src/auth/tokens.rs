@@ -6,8 +6,8 @@ use wire::access::{CreatedToken, NewToken, Role, TokenKind, TokenView};
 
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::name::checked_name;
 use crate::live::clock::now_ms;
-use crate::runs::name::checked_name;
 
 pub const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Maximum validity, days.

@@ -17,10 +17,10 @@ use crate::api::server;
 use crate::data::hub::{DEFAULT_URL, Hub};
 use crate::lab::certificate::CertificateSource;
 use crate::lab::network::Network;
+use crate::lab::oidc::ProviderSettings;
 use crate::lab::open::ServeError;
 use crate::lab::public_url::PublicUrl;
 use crate::lab::settings::{self, DEFAULT_LISTEN, QUEUE_LIMIT, Settings, WORKER_TIMEOUT_SECS};
-use crate::oidc::ProviderSettings;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -8,7 +8,7 @@ use super::certificate::CertificateSource;
 use super::network::Network;
 use super::public_url::PublicUrl;
 use crate::data::hub::Hub;
-use crate::oidc::ProviderSettings;
+use crate::lab::oidc::ProviderSettings;
 
 /// Default address: this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7878";

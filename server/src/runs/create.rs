@@ -11,10 +11,10 @@ use wire::run::plan::PlanView;
 use wire::{Command, CorpusId, DeviceId, Event, RunId, RunSpec, RunState};
 
 use super::edit::check_priority;
-use super::name::checked_name;
 use super::plan::plan;
 use super::{devices, forks};
 use crate::error::ApiError;
+use crate::lab::name::checked_name;
 use crate::lab::{Lab, limits};
 use crate::live::clock::now_ms;
 

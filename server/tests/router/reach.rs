@@ -62,7 +62,6 @@ fn best(one: Option<Role>, other: Option<Role>) -> Option<Role> {
     }
 }
 
-/// What a route needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Needs {
     /// No token at all.
@@ -145,7 +144,6 @@ fn needs(method: &str, path: &str) -> Needs {
     }
 }
 
-/// How a request is answered.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Unauthorized,

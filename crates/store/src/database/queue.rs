@@ -127,7 +127,6 @@ pub struct WaitingRun {
     pub any_of: Option<DeviceKind>,
     /// The pool of which the first free device trains it.
     pub pool: Option<String>,
-    /// Its project.
     pub project: String,
     /// Position in its queue, from 1.
     pub place: u32,
