@@ -301,11 +301,12 @@ async fn limits_of_a_project_are_checked_shown_and_refuse_what_exceeds_the_disk(
     assert_eq!(create(json!({ "name": "vision" })).await.code(), "project_exists");
     assert_eq!(create(json!({ "name": "Vision" })).await.code(), "name_invalid");
     assert_eq!(create(json!({ "name": "x", "limits": { "device_hours": -1 } })).await.code(), "limit_invalid");
-    let first = lab.upload("name=first&project=vision", b"Once upon a time there was a text.").await;
+    let text = "Once upon a time there was a text. ".repeat(2000);
+    let first = lab.upload("name=first&project=vision", text.as_bytes()).await;
     assert_eq!(first.status, StatusCode::CREATED, "{first:?}");
     let limit = async |body: Value| lab.patch("/api/v1/projects/vision", &lab.admin, &body.to_string()).await;
     assert_eq!(limit(json!({ "disk_bytes": 0 })).await.json()["limits"]["disk_bytes"], 0);
-    let refused = lab.upload("name=second&project=vision", b"Once upon a time there was a text.").await;
+    let refused = lab.upload("name=second&project=vision", text.as_bytes()).await;
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "disk_limit"), "{refused:?}");
     let spec = json!({ "preset": "tiny", "corpus": "first", "project": "vision" }).to_string();
     let refused = lab.post("/api/v1/runs", &lab.steer, &spec).await;
