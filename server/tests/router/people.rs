@@ -253,6 +253,25 @@ async fn a_new_password_needs_the_present_one_and_ends_the_other_browsers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reset_password_is_set_again_with_a_link_that_works_once() {
+    let lab = Lab::open().await;
+    let bob = Browser::invited(&lab, "bob", "view", json!([])).await;
+    let path = format!("/api/v1/people/{}/reset", bob.person().await);
+    let made = lab.post(&path, &lab.admin, "").await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    assert_eq!(bob.get("/me").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(sign_in(&lab, "bob", PASSWORD).await.status, StatusCode::UNAUTHORIZED);
+    let link = json!({ "token": made.json()["text"] });
+    let entered = post(&lab, "/session", &link).await;
+    assert_eq!((&entered.json()["name"], &entered.json()["grants"]["lab"]), (&json!("bob"), &json!("view")));
+    let bob = Browser { lab: &lab, cookie: cookie_of(&entered) };
+    let set = bob.send("PUT", "/me/password", Some(json!({ "password": "another long password" }))).await;
+    assert_eq!(set.status, StatusCode::NO_CONTENT, "{set:?}");
+    assert_eq!(sign_in(&lab, "bob", "another long password").await.status, StatusCode::OK);
+    assert_eq!(post(&lab, "/session", &link).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_admin_of_a_project_manages_its_people_and_nobody_elses() {
     let lab = Lab::open().await;
     project(&lab, "vision").await;
