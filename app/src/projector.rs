@@ -5,6 +5,9 @@ use leptos::prelude::*;
 
 const KEY: &str = "kindling.projector";
 
+/// The windows in which the layout has an effect, as in the style sheet.
+const WIDE: &str = "(min-width: 961px)";
+
 /// How much larger charts are drawn than on a screen on a desk.
 const SCALE: f64 = 1.5;
 
@@ -31,8 +34,13 @@ impl Projector {
 
     /// Size of what charts draw, relative to their usual size.
     pub(crate) fn scale(self) -> f64 {
-        if self.is_on.get() { SCALE } else { 1.0 }
+        if self.is_on.get() && is_wide() { SCALE } else { 1.0 }
     }
+}
+
+/// Whether the window is one in which the layout has an effect.
+fn is_wide() -> bool {
+    window().match_media(WIDE).ok().flatten().is_some_and(|query| query.matches())
 }
 
 fn write(is_on: bool) {

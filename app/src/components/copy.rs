@@ -33,7 +33,7 @@ pub(crate) fn CopyButton(
                     is_done.try_set(true);
                     set_timeout(
                         move || {
-                            let _ = is_done.try_set(false);
+                            is_done.try_set(false);
                         },
                         SAID,
                     );

@@ -113,6 +113,16 @@ struct Polling {
     messages: Vec<FromPage>,
 }
 
+impl Polling {
+    /// Adds a message; what a presenter shows replaces what it showed before.
+    fn add(&mut self, message: FromPage) {
+        if matches!(message, FromPage::Present { .. }) {
+            self.messages.retain(|known| !matches!(known, FromPage::Present { .. }));
+        }
+        self.messages.push(message);
+    }
+}
+
 /// A socket and the closures that it calls, which live as long as the socket.
 struct Socket {
     socket: WebSocket,
@@ -282,7 +292,7 @@ impl Live {
     fn send(self, message: &FromPage) {
         let polls = |state: &mut State| {
             let polling = state.polling.as_mut();
-            polling.map(|polling| polling.messages.push(message.clone())).is_some()
+            polling.map(|polling| polling.add(message.clone())).is_some()
         };
         if self.with_state(polls) == Some(true) {
             return;
@@ -331,6 +341,7 @@ impl Live {
 
     /// Sends all requests.
     fn opened(self) {
+        self.presentations.forget();
         self.connection.set(Connection::Open);
         for message in self.with_state(State::connected).unwrap_or_default() {
             self.send(&message);
@@ -339,6 +350,7 @@ impl Live {
 
     /// Polls until a poll fails, or a socket delivers messages again.
     fn poll(self) {
+        self.presentations.forget();
         let page = (js_sys::Math::random() * 9e15) as u64;
         let begun = self.with_state(|state| {
             state.next_attempt = None;

@@ -7,9 +7,9 @@ use wire::RunId;
 use wire::access::Role;
 
 use crate::base::at;
-use crate::components::{Empty, Flame, StateMark, run_name, shows};
+use crate::components::{Empty, Flame, StateMark, clicks, run_name, shows};
 use crate::net::live::Live;
-use crate::route::{Route, compare_path, run_path};
+use crate::route::{Route, Router, compare_path, run_path};
 use crate::session::Session;
 
 /// Whether a guest reaches a page. The server decides what it contains.
@@ -34,14 +34,26 @@ fn shared_runs(session: Session) -> Vec<RunId> {
 /// The note in the header.
 #[component]
 pub(super) fn GuestNote() -> impl IntoView {
-    let session = expect_context::<Session>();
+    let (session, router) = (expect_context::<Session>(), expect_context::<Router>());
+    // Without a request: the server leads a browser that has a session back to the lab.
+    let sign_in = move |event: ev::MouseEvent| {
+        event.prevent_default();
+        router.go(&at("/signin"));
+    };
     shows(move || {
         session.is_guest().then(|| {
             view! {
                 <span class="guest-note" title="You see this through a share link, without an account. It may expire.">
                     "Shared view"
                 </span>
-                <a class="button quiet" href=at("/signin") title="Sign in with an account of this lab">"Sign in"</a>
+                <a
+                    class="button quiet"
+                    href=at("/signin")
+                    title="Sign in with an account of this lab"
+                    on:click=clicks(sign_in)
+                >
+                    "Sign in"
+                </a>
             }
         })
     })

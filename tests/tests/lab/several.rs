@@ -1,10 +1,8 @@
 //! Several runs train on one device at once, each in a process of its own: with the curves that they have alone, and untouched by the end of
 //! another process.
 
-use std::time::Instant;
-
 use scenarios::machine::Machine;
-use scenarios::watch::count;
+use scenarios::watch::{count, with_breakpoints};
 use scenarios::{Client, Lab, wait_for};
 use serde_json::{Value, json};
 use wire::device::DeviceView;
@@ -38,37 +36,36 @@ fn four_runs_on_one_device_at_once_have_the_curves_of_the_same_four_in_sequence(
     let owner = lab.owner();
     lab.device();
     let spec = restarting(&owner.add_corpus("walk"), 1200);
-    let start = || (1..=RUNS).map(|seed| owner.start_run(&with_seed(spec.clone(), seed))).collect::<Vec<_>>();
+    let start =
+        |spec: &Value| (1..=RUNS).map(|seed| owner.start_run(&with_seed(spec.clone(), seed))).collect::<Vec<_>>();
     let finish = |runs: &[String]| runs.iter().for_each(|run| drop(owner.wait_state(run, 120, RunState::Finished)));
 
-    let began = Instant::now();
-    let sequence = start();
+    let sequence = start(&spec);
     finish(&sequence);
-    let in_sequence = began.elapsed();
 
     set_runs_at_once(&owner, "local", RUNS);
     let pids = || (1..=RUNS as u32).map(|number| lab.slot_pid(number)).collect::<Option<Vec<_>>>();
     let before = wait_for("four processes", 30, pids);
-    let began = Instant::now();
-    let at_once = start();
+    // Each pauses once it is loaded, so that all of them train at the same time.
+    let at_once = start(&with_breakpoints(&spec, &[30]));
+    at_once.iter().for_each(|run| drop(owner.wait_paused_at(run, 30)));
     wait_training(&owner, "cpu", RUNS as usize);
+    let mut slots: Vec<u32> = at_once.iter().map(|run| owner.summary(run).slot).collect();
+    slots.sort_unstable();
+    assert_eq!(slots, [1, 2, 3, 4]);
     let status = lab.run("status", &[]);
     let status = String::from_utf8(status.stdout).unwrap();
     for (slot, pid) in ["cpu", "cpu-slot-2", "cpu-slot-3", "cpu-slot-4"].iter().zip(&before) {
         assert!(status.contains(&format!("Worker of {slot}: process {pid}")), "{status}");
     }
 
-    // One of the processes is killed while it trains.
+    // One of the processes is killed while all train.
+    at_once.iter().for_each(|run| drop(owner.steer(run, &json!({"kind": "resume"}))));
     let killed = &at_once[2];
-    owner.wait_step(killed, 30, 20);
+    owner.wait_step(killed, 30, 60);
     let slot = owner.summary(killed).slot;
     lab.kill_slot(slot);
     finish(&at_once);
-    eprintln!(
-        "{RUNS} runs in sequence {:.1} s, at once with one process killed {:.1} s",
-        in_sequence.as_secs_f64(),
-        began.elapsed().as_secs_f64()
-    );
     for (run, alone) in at_once.iter().zip(&sequence) {
         check_same(&owner, run, alone);
         let replicas = |run: &str| owner.get(&format!("/runs/{run}")).read::<RunView>().plan.recipe.batch.replicas;

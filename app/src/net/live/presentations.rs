@@ -29,6 +29,11 @@ impl Presentations {
         }
     }
 
+    /// Forgets the list of the connection before: on a new one, no list means that there is no presentation.
+    pub(super) fn forget(self) {
+        self.list.try_set(vec![]);
+    }
+
     /// Takes a message; other ones are returned.
     pub(super) fn take(self, message: ToPage) -> Option<ToPage> {
         match message {

@@ -140,17 +140,16 @@ async fn a_local_worker_of_the_version_before_keeps_its_token() {
     let token = store.add_token("local worker cpu", Role::Worker, TokenKind::Api, None).await.unwrap();
     let remote = store.add_token("gpu-box", Role::Worker, TokenKind::Api, None).await.unwrap();
     store.close().await;
-    let options = SqliteConnectOptions::new().filename(dir.path().join("lab.db"));
+    // The database of that version, with the same tokens.
+    let (file, now) = (dir.path().join("lab.db"), dir.path().join("now.db"));
+    std::fs::rename(&file, &now).unwrap();
+    let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
     let mut database = SqliteConnection::connect_with(&options).await.unwrap();
-    sqlx::raw_sql(
-        "DROP INDEX queued_for_pool; ALTER TABLE runs DROP COLUMN pool; ALTER TABLE runs DROP COLUMN waits; \
-         DROP TABLE slot_tokens; ALTER TABLE runs DROP COLUMN slot; DROP TABLE workers; DROP TABLE join_tokens; DROP TABLE pools; \
-         DROP TABLE telemetry; DROP TABLE tags; DROP TABLE notes; DROP TABLE newest_metrics; DROP TABLE filters; DROP INDEX newest_runs; \
-         PRAGMA user_version = 1",
-    )
-    .execute(&mut database)
-    .await
-    .unwrap();
+    sqlx::raw_sql(include_str!("../../migrations/1.sql")).execute(&mut database).await.unwrap();
+    sqlx::query("ATTACH ? AS now").bind(now.to_string_lossy()).execute(&mut database).await.unwrap();
+    let columns = "id, name, role, kind, hash, created_ms, expires_ms";
+    let copy = format!("INSERT INTO tokens ({columns}) SELECT {columns} FROM now.tokens; PRAGMA user_version = 1");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(copy)).execute(&mut database).await.unwrap();
     database.close().await.unwrap();
     let store = Store::open(dir.path()).await.unwrap();
     let of = async |token: &str| {
