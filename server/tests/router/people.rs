@@ -214,6 +214,10 @@ async fn a_token_limited_to_a_project_reaches_nothing_else_and_creates_nothing()
     assert_eq!(lab.post("/api/v1/me/tokens", &token, &more).await.code(), "session_needed");
     let sessions = bob.get("/me/sessions").await.json();
     assert_eq!((sessions.as_array().unwrap().len(), &sessions[0]["is_own"]), (1, &json!(true)));
+    Browser::invited(&lab, "eve", "view", json!([])).await;
+    let all = lab.get("/api/v1/tokens", &lab.admin).await.json();
+    let of_eve = all.as_array().unwrap().iter().find(|token| token["name"] == "eve").unwrap();
+    assert_eq!(of_eve["role"], "view", "a session has the role of the person");
     let session = format!("/api/v1/me/sessions/{}", sessions[0]["id"]);
     assert_eq!(lab.delete(&session, &token).await.code(), "session_needed");
     let tokens = bob.get("/me/tokens").await.json();
