@@ -12,6 +12,9 @@ use crate::error::StoreError;
 use crate::store::Store;
 use crate::tokens::{SESSION_MS, TokenOwner, hash, insert_owned};
 
+/// The id of no token: ids begin at 1.
+const NO_TOKEN: i64 = 0;
+
 impl Store {
     /// All people, by name.
     pub async fn people(&self) -> Result<Vec<PersonRecord>, StoreError> {
@@ -106,6 +109,25 @@ impl Store {
         }
         database::tokens::remove_sessions(&mut transaction, person, kept).await?;
         commit(transaction).await
+    }
+
+    /// Takes the password of a person away, ends their sessions, and creates a sign-in link, with which they can set another one.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownPerson`].
+    pub async fn reset_password(
+        &self,
+        person: i64,
+        expires_ms: Option<i64>,
+    ) -> Result<(String, TokenInfo), StoreError> {
+        let mut transaction = self.database().write().await?;
+        let name = record(&mut transaction, person).await?.name;
+        database::people::clear_password(&mut transaction, person).await?;
+        database::tokens::remove_sessions(&mut transaction, person, NO_TOKEN).await?;
+        let owner = TokenOwner { person: Some(person), projects: None };
+        let issued = insert_owned(&mut transaction, &name, Role::Admin, TokenKind::SignIn, expires_ms, owner).await?;
+        commit(transaction).await?;
+        Ok(issued)
     }
 
     /// Signs a person in: the text of a new session, and what it reaches.

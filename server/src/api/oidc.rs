@@ -82,7 +82,7 @@ pub async fn callback(
                 (SET_COOKIE, browser_cookie(&lab, &reached, "", 0)),
             ]);
             let page = format!("{base}{}", back.trim_start_matches('/'));
-            let notice = Notice::new("Signed in").styled(page::stylesheet()).forward("Open the lab", &page);
+            let notice = Notice::new("Signed in").styled_below(page::stylesheet()).forward("Open the lab", &page);
             (cookies, notice).into_response()
         }
         Err(error) => notice(error),
@@ -154,7 +154,7 @@ fn refused(error: OidcError) -> ApiError {
 
 /// An error as a page, because a browser has opened the address.
 fn notice(error: ApiError) -> Response {
-    let notice = Notice::new("Not signed in").styled(page::stylesheet()).sentence(&error.body.message);
+    let notice = Notice::new("Not signed in").styled_below(page::stylesheet()).sentence(&error.body.message);
     let notice = error.body.hint.iter().fold(notice, |notice, hint| notice.sentence(hint));
     let mut response = (error.status, notice).into_response();
     // For the log.

@@ -7,15 +7,15 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use wire::ApiErrorBody;
-use wire::access::Me;
 use wire::access::person::{
     AcceptInvitation, CreatedInvitation, InvitationView, NewInvitation, PersonChange, PersonView,
 };
+use wire::access::{CreatedToken, Me};
 
 use super::extract::{Body, Path, Query};
 use super::reached::Reached;
 use super::session::signed_in;
-use crate::auth::people::{self, invitations};
+use crate::auth::people::{self, invitations, passwords};
 use crate::auth::{Admin, Member};
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -50,6 +50,18 @@ pub async fn remove_person(
 ) -> Result<StatusCode, ApiError> {
     people::remove(&lab, &own, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes the password of a person away and ends their sessions. The response contains a sign-in link (`/signin?token=` with its text), with which
+/// they sign in once to set another password.
+#[utoipa::path(post, path = "/people/{id}/reset", tag = "access", params(("id" = i64, Path)),
+    responses((status = 201, body = CreatedToken)))]
+pub async fn reset_password(
+    Admin(own): Admin,
+    State(lab): State<Lab>,
+    Path(id): Path<i64>,
+) -> Result<(StatusCode, Json<CreatedToken>), ApiError> {
+    Ok((StatusCode::CREATED, Json(passwords::reset(&lab, &own, id).await?)))
 }
 
 /// Lists the invitations that were neither used nor revoked and have not expired: all for admins of the lab, else those to projects that you

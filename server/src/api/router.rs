@@ -84,6 +84,7 @@ fn access_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(account::end_own_session))
         .routes(routes!(people::list_people))
         .routes(routes!(people::change_person, people::remove_person))
+        .routes(routes!(people::reset_password))
         .routes(routes!(people::list_invitations, people::create_invitation))
         .routes(routes!(people::revoke_invitation))
         .routes(routes!(people::preview_invitation))

@@ -115,9 +115,11 @@ pub async fn show_link(
     Extension(sender): Extension<Sender>,
     Query(link): Query<SignInLink>,
 ) -> Result<Response, ApiError> {
-    if let Some(Identity { name, role, .. }) = owner(&lab, &link.token).await? {
+    if let Some(Identity { name, role, person, .. }) = owner(&lab, &link.token).await? {
+        // A person has the role of their account.
+        let role = if person.is_none() { format!(" (role {})", role.name()) } else { String::new() };
         let notice = Notice::new("Sign in to Kindling")
-            .sentence(&format!("This link signs this browser in as “{name}” (role {}). It works once.", role.name()))
+            .sentence(&format!("This link signs this browser in as “{name}”{role}. It works once."))
             .styled(page::stylesheet())
             .button("Sign in");
         return Ok(([(REFERRER_POLICY, SAME_ORIGIN)], notice).into_response());

@@ -1,7 +1,7 @@
 //! Tokens: created, listed and revoked by admins. The text of a token is only in the response to its creation. The command line creates
 //! tokens without a server.
 
-use store::{Identity, TokenInfo};
+use store::{Identity, PersonRecord, TokenInfo};
 use wire::access::{CreatedToken, NewToken, Role, TokenKind, TokenView};
 
 use crate::error::ApiError;
@@ -36,7 +36,34 @@ pub fn view(info: TokenInfo, own: i64) -> TokenView {
 pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<TokenView>, ApiError> {
     lab.audit.write(lab.store()).await;
     let tokens = lab.store().tokens().await?;
-    Ok(tokens.into_iter().map(|token| view(token, own.token_id)).collect())
+    views(lab, own, tokens).await
+}
+
+/// Tokens for a list. Those of a person have at most the role that the person has now, and sessions their name.
+///
+/// # Errors
+/// An error of the store.
+pub async fn views(lab: &Lab, own: &Identity, tokens: Vec<TokenInfo>) -> Result<Vec<TokenView>, ApiError> {
+    let people = lab.store().people().await?;
+    let shown = |token: TokenInfo| {
+        let owner = people.iter().find(|person| token.person == Some(person.id));
+        let mut view = view(token, own.token_id);
+        if let Some(owner) = owner {
+            let highest = highest_role(owner);
+            view.role = if view.role.includes(highest) { highest } else { view.role };
+            if view.kind != TokenKind::Api {
+                view.name.clone_from(&owner.name);
+            }
+        }
+        view
+    };
+    Ok(tokens.into_iter().map(shown).collect())
+}
+
+/// The highest role that a person has anywhere; `view` for somebody who has none yet.
+fn highest_role(person: &PersonRecord) -> Role {
+    let roles = person.role.into_iter().chain(person.projects.iter().map(|membership| membership.role));
+    roles.fold(Role::View, |highest, role| if role.includes(highest) { role } else { highest })
 }
 
 /// Creates a token.

@@ -210,11 +210,14 @@ async fn a_token_limited_to_a_project_reaches_nothing_else_and_creates_nothing()
     let projects = lab.get("/api/v1/projects", &token).await.json();
     assert_eq!((projects.as_array().unwrap().len(), &projects[0]["name"]), (1, &json!("vision")));
     assert_eq!(lab.get("/api/v1/tokens", &token).await.code(), "forbidden");
-    for (path, body) in [("/me/tokens", json!({ "name": "more", "role": "admin" }))] {
-        assert_eq!(lab.post(&format!("/api/v1{path}"), &token, &body.to_string()).await.code(), "session_needed");
-    }
+    let more = json!({ "name": "more", "role": "admin" }).to_string();
+    assert_eq!(lab.post("/api/v1/me/tokens", &token, &more).await.code(), "session_needed");
     let sessions = bob.get("/me/sessions").await.json();
     assert_eq!((sessions.as_array().unwrap().len(), &sessions[0]["is_own"]), (1, &json!(true)));
+    Browser::invited(&lab, "eve", "view", json!([])).await;
+    let all = lab.get("/api/v1/tokens", &lab.admin).await.json();
+    let of_eve = all.as_array().unwrap().iter().find(|token| token["name"] == "eve").unwrap();
+    assert_eq!(of_eve["role"], "view", "a session has the role of the person");
     let session = format!("/api/v1/me/sessions/{}", sessions[0]["id"]);
     assert_eq!(lab.delete(&session, &token).await.code(), "session_needed");
     let tokens = bob.get("/me/tokens").await.json();
@@ -250,6 +253,25 @@ async fn a_new_password_needs_the_present_one_and_ends_the_other_browsers() {
     );
     assert_eq!(sign_in(&lab, "bob", PASSWORD).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(sign_in(&lab, "bob", "another long password").await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_password_is_set_again_with_a_link_that_works_once() {
+    let lab = Lab::open().await;
+    let bob = Browser::invited(&lab, "bob", "view", json!([])).await;
+    let path = format!("/api/v1/people/{}/reset", bob.person().await);
+    let made = lab.post(&path, &lab.admin, "").await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    assert_eq!(bob.get("/me").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(sign_in(&lab, "bob", PASSWORD).await.status, StatusCode::UNAUTHORIZED);
+    let link = json!({ "token": made.json()["text"] });
+    let entered = post(&lab, "/session", &link).await;
+    assert_eq!((&entered.json()["name"], &entered.json()["grants"]["lab"]), (&json!("bob"), &json!("view")));
+    let bob = Browser { lab: &lab, cookie: cookie_of(&entered) };
+    let set = bob.send("PUT", "/me/password", Some(json!({ "password": "another long password" }))).await;
+    assert_eq!(set.status, StatusCode::NO_CONTENT, "{set:?}");
+    assert_eq!(sign_in(&lab, "bob", "another long password").await.status, StatusCode::OK);
+    assert_eq!(post(&lab, "/session", &link).await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,11 +323,12 @@ async fn limits_of_a_project_are_checked_shown_and_refuse_what_exceeds_the_disk(
     assert_eq!(create(json!({ "name": "vision" })).await.code(), "project_exists");
     assert_eq!(create(json!({ "name": "Vision" })).await.code(), "name_invalid");
     assert_eq!(create(json!({ "name": "x", "limits": { "device_hours": -1 } })).await.code(), "limit_invalid");
-    let first = lab.upload("name=first&project=vision", b"Once upon a time there was a text.").await;
+    let text = "Once upon a time there was a text. ".repeat(2000);
+    let first = lab.upload("name=first&project=vision", text.as_bytes()).await;
     assert_eq!(first.status, StatusCode::CREATED, "{first:?}");
     let limit = async |body: Value| lab.patch("/api/v1/projects/vision", &lab.admin, &body.to_string()).await;
     assert_eq!(limit(json!({ "disk_bytes": 0 })).await.json()["limits"]["disk_bytes"], 0);
-    let refused = lab.upload("name=second&project=vision", b"Once upon a time there was a text.").await;
+    let refused = lab.upload("name=second&project=vision", text.as_bytes()).await;
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "disk_limit"), "{refused:?}");
     let spec = json!({ "preset": "tiny", "corpus": "first", "project": "vision" }).to_string();
     let refused = lab.post("/api/v1/runs", &lab.steer, &spec).await;

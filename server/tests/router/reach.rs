@@ -139,7 +139,7 @@ fn needs(method: &str, path: &str) -> Needs {
             _,
             "/tokens" | "/tokens/{id}" | "/pools" | "/pools/{name}" | "/pools/{name}/join-tokens" | "/join-tokens/{id}",
         ) => Needs::Lab(Role::Admin),
-        (_, "/workers/{id}" | "/people/{id}" | "/projects/{name}") => Needs::Lab(Role::Admin),
+        (_, "/workers/{id}" | "/people/{id}" | "/people/{id}/reset" | "/projects/{name}") => Needs::Lab(Role::Admin),
         _ => panic!("{method} {path}: decide who may use this route, and add it to the table"),
     }
 }

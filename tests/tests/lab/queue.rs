@@ -3,6 +3,7 @@
 use scenarios::Lab;
 use scenarios::watch::{kind, speck, with};
 use serde_json::json;
+use wire::access::project::ProjectView;
 use wire::transport::live::LabState;
 use wire::{RunState, RunSummary, RunView};
 
@@ -105,4 +106,27 @@ fn a_run_that_is_being_trained_must_be_stopped_before_it_is_deleted() {
     ] {
         owner.get(path).refused(404, "not_found", &[]);
     }
+}
+
+#[test]
+fn a_project_without_device_hours_holds_its_own_runs_until_the_limit_is_raised() {
+    let lab = Lab::bare();
+    let owner = lab.owner();
+    lab.device();
+    let corpus = owner.add_corpus("walk");
+    owner.post("/projects", &json!({"name": "vision", "limits": {"device_hours": 0}})).read::<ProjectView>();
+    let mut spec = speck(&corpus, 40);
+    spec["project"] = json!("vision");
+    let held = owner.start_run(&spec);
+    let other = owner.start_run(&speck(&corpus, 40));
+    owner.wait_state(&other, 30, RunState::Finished);
+    let is_explained = |run: &RunSummary| run.waits.as_ref().is_some_and(|waits| waits.contains("0 device hours"));
+    let waiting = owner.wait_until(&held, 10, "the reason", is_explained);
+    assert_eq!(waiting.state, RunState::Queued);
+    owner.json("PATCH", "/projects/vision", &json!({"runs_at_once": 1})).read::<ProjectView>();
+    owner.wait_state(&held, 30, RunState::Finished);
+    let projects: Vec<ProjectView> = owner.get("/projects").read();
+    let vision = projects.iter().find(|project| project.name == "vision").unwrap();
+    assert!(vision.usage.runs == 1 && vision.usage.training == 0 && vision.usage.device_hours > 0.0, "{vision:?}");
+    assert!(vision.usage.disk_bytes.is_some_and(|bytes| bytes > 0), "{vision:?}");
 }

@@ -123,6 +123,12 @@ pub(crate) async fn set_password(
     Ok(done.execute(connection).await?.rows_affected() == 1)
 }
 
+/// Takes the password of a person away. Returns whether they exist.
+pub(crate) async fn clear_password(connection: &mut SqliteConnection, id: i64) -> Result<bool, StoreError> {
+    let done = sqlx::query("UPDATE people SET password = NULL WHERE id = ?").bind(id).execute(connection).await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Notes that a person has sent a request.
 pub(crate) async fn set_seen(connection: &mut SqliteConnection, token: i64, seen_ms: i64) -> Result<(), StoreError> {
     let sql = "UPDATE people SET seen_ms = ? WHERE id = (SELECT person FROM tokens WHERE id = ?)";

@@ -1,14 +1,16 @@
-//! Passwords of accounts: signing in with one, and setting one's own.
+//! Passwords of accounts: signing in with one, setting one's own, and resetting a forgotten one.
 
 use axum::http::StatusCode;
 use store::Identity;
-use wire::access::TokenKind;
 use wire::access::person::NewPassword;
 use wire::access::session::PasswordSignIn;
+use wire::access::{CreatedToken, TokenKind};
 
+use crate::auth::tokens::{DAY_MS, default_days, view};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::audit::Sender;
+use crate::live::clock::now_ms;
 
 /// Lengths of a password, characters.
 const SHORTEST: usize = 10;
@@ -41,7 +43,7 @@ pub async fn sign_in(lab: &Lab, sender: &Sender, wanted: PasswordSignIn) -> Resu
     let Some(person) = person.filter(|_| is_right) else {
         lab.throttle.failed(address, Some(name));
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the name or the password is wrong")
-            .hint("an admin can invite you again if you have forgotten your password"));
+            .hint("an admin can reset a forgotten password"));
     };
     lab.throttle.succeeded(address, Some(name));
     Ok(lab.store().open_session(person).await?)
@@ -69,6 +71,19 @@ pub async fn set(lab: &Lab, own: &Identity, sender: &Sender, new: NewPassword) -
     lab.access_changed();
     tracing::info!("{} has a new password", own.name);
     Ok(())
+}
+
+/// Takes the password of a person away, who has forgotten it, and ends their sessions. The sign-in link that is created lets them in once, and
+/// they set another password then.
+///
+/// # Errors
+/// 404 for an unknown person; an error of the store.
+pub async fn reset(lab: &Lab, own: &Identity, person: i64) -> Result<CreatedToken, ApiError> {
+    let expires_ms = Some(now_ms() + i64::from(default_days(true)) * DAY_MS);
+    let (text, info) = lab.store().reset_password(person, expires_ms).await?;
+    lab.access_changed();
+    tracing::info!("{} reset the password of {:?}", own.name, info.name);
+    Ok(CreatedToken { token: view(info, own.token_id), text })
 }
 
 /// The account of the sender, who is signed in with a browser. A token of a program may be limited, so that it may not change the account.

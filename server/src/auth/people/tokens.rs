@@ -5,7 +5,7 @@ use store::{Identity, TokenInfo};
 use wire::access::{CreatedToken, NewPersonalToken, Role, TokenKind, TokenView};
 
 use super::passwords::own_account;
-use crate::auth::tokens::{DAY_MS, MAX_DAYS, default_days, view};
+use crate::auth::tokens::{DAY_MS, MAX_DAYS, default_days, view, views};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::name::checked_name;
@@ -21,7 +21,7 @@ const MOST_PROJECTS: usize = 100;
 pub async fn list(lab: &Lab, own: &Identity, kind: TokenKind) -> Result<Vec<TokenView>, ApiError> {
     lab.audit.write(lab.store()).await;
     let tokens = lab.store().tokens().await?.into_iter();
-    Ok(tokens.filter(|token| is_own(own, token, kind)).map(|token| view(token, own.token_id)).collect())
+    views(lab, own, tokens.filter(|token| is_own(own, token, kind)).collect()).await
 }
 
 fn is_own(own: &Identity, token: &TokenInfo, kind: TokenKind) -> bool {
