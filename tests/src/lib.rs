@@ -3,9 +3,9 @@
 //! - [`lab`]: the real program `kindling` on a new folder, which can be started, stopped and killed;
 //! - [`machine`]: machines that join it; [`network`]: a network between them and the server that misbehaves;
 //! - [`proxy`]: nginx, Caddy and tunnels before it; [`provider`]: a provider of OpenID Connect;
-//! - [`client`]: HTTP requests; [`socket`]: WebSockets of pages and workers;
+//! - [`client`]: HTTP requests; [`socket`]: WebSockets of pages and workers; [`simulated`]: workers that compute nothing;
 //! - [`watch`]: starting, steering and waiting for runs, and reading their series and journals;
-//! - [`text`]: small texts to train on.
+//! - [`text`]: small texts to train on; [`process`]: CPU time and memory of a process.
 //!
 //! Everything here may fail the test that calls it, with a message that says what it waited for. Browser tests are in `tests/browser`.
 
@@ -15,8 +15,10 @@ pub mod client;
 pub mod lab;
 pub mod machine;
 pub mod network;
+pub mod process;
 pub mod provider;
 pub mod proxy;
+pub mod simulated;
 pub mod socket;
 pub mod text;
 pub mod watch;

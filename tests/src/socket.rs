@@ -24,7 +24,7 @@ impl Socket {
     /// Opens `/api/v1/{topic}`.
     ///
     /// # Errors
-    /// Status and code of a refusal.
+    /// Status and code of a refusal; status 0 where no server listens.
     pub fn open(client: &Client, topic: &str, headers: &[(&str, &str)]) -> Result<Self, (u16, String)> {
         Self::open_at(client, &format!("/api/v1/{topic}"), headers)
     }
@@ -32,9 +32,9 @@ impl Socket {
     /// As [`Self::open`], with a whole path.
     ///
     /// # Errors
-    /// Status and code of a refusal.
+    /// Status and code of a refusal; status 0 where no server listens.
     pub fn open_at(client: &Client, path: &str, headers: &[(&str, &str)]) -> Result<Self, (u16, String)> {
-        let stream = TcpStream::connect(&client.address).unwrap();
+        let stream = TcpStream::connect(&client.address).map_err(|error| (0, error.to_string()))?;
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         let mut request = format!("ws://{}{path}", client.address).into_client_request().unwrap();
@@ -65,24 +65,45 @@ impl Socket {
         self.0.send(Message::binary(bytes.to_vec())).unwrap();
     }
 
+    /// Sends a message, a text or a ping; whether the socket is still open.
+    pub fn try_send(&mut self, message: Message) -> bool {
+        self.0.send(message).is_ok()
+    }
+
     /// The next message; `None` if none came until `until`, or the socket is closed.
     pub fn receive<T: DeserializeOwned>(&mut self, until: Instant) -> Option<T> {
+        match self.try_receive(until) {
+            Received::Message(message) => Some(message),
+            Received::Nothing | Received::Closed => None,
+        }
+    }
+
+    /// The next message, or why there is none.
+    pub fn try_receive<T: DeserializeOwned>(&mut self, until: Instant) -> Received<T> {
         loop {
-            let left = until.checked_duration_since(Instant::now())?;
+            let Some(left) = until.checked_duration_since(Instant::now()) else { return Received::Nothing };
             self.0.get_ref().set_read_timeout(Some(left.max(Duration::from_millis(1)))).unwrap();
             match self.0.read() {
-                Ok(Message::Binary(bytes)) => return Some(wire::encode::from_bytes(&bytes).unwrap()),
+                Ok(Message::Binary(bytes)) => return Received::Message(wire::encode::from_bytes(&bytes).unwrap()),
                 Ok(Message::Close(_)) | Err(Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_)) => {
-                    return None;
+                    return Received::Closed;
                 }
                 Err(Error::Io(error))
                     if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
-                Err(Error::Io(_)) => return None,
+                Err(Error::Io(_)) => return Received::Closed,
                 Err(error) => panic!("{error}"),
                 Ok(_) => {}
             }
         }
     }
+}
+
+/// A message of a socket, or the reason why there is none.
+pub enum Received<T> {
+    Message(T),
+    /// No message came in time.
+    Nothing,
+    Closed,
 }
 
 /// A page that watches one run and keeps everything it receives.

@@ -1,15 +1,14 @@
 //! `cargo xtask`: builds the page and the server, starts the server, and runs the checks and tests.
 //!
 //! [`page`] compiles `app/` with the compiler that [`compiler`] finds and writes the page to `target/page`; [`server`] builds and starts the
-//! program; [`tests`] runs all tests; [`package`] packs the program for another machine; [`install`] installs missing tools;
+//! program; [`tests`] runs all tests; [`mod@release`] packs a release; [`install`] installs missing tools;
 //! [`mod@lint`] checks the source; [`shell`] runs commands.
 
 mod compiler;
-mod deb;
 mod install;
 mod lint;
-mod package;
 mod page;
+mod release;
 mod server;
 mod shell;
 mod tests;
@@ -30,8 +29,8 @@ Tasks:
   lint [--docs]    Check formatting, line width, spelling, wording, module cycles and commit subjects; with --docs also the API
                    documentation
   page             Build only the page, into target/page
-  package          Build the page and the server, and pack the program for another machine: an archive and, where dpkg-deb is
-                   installed, a Debian package, into target/package
+  release          Build the page and the server, and pack a release into target/package: an archive, an archive for older
+                   systems, a Debian package, the Containerfile and checksums
   setup            Install the tools that the other tasks need
 
 Examples:
@@ -63,7 +62,7 @@ fn run(mut args: Vec<String>) -> Outcome<()> {
         "test" => tests::run_all(),
         "lint" => lint(&args),
         "page" => page::build(),
-        "package" => package::package(),
+        "release" => release::release(),
         "setup" => setup(),
         "help" | "-h" | "--help" => {
             println!("{USAGE}");

@@ -52,8 +52,9 @@ impl Notice {
     pub fn passphrase(self, label: &str, button: &str) -> Self {
         let (label, button) = (escaped(label), escaped(button));
         self.with(format_args!(
-            "<form method=post><label>{label} <input type=password name=passphrase required maxlength=200 autocomplete=off autofocus \
-             title=\"The passphrase that was given to you with the link\"></label> <button class=primary>{button}</button></form>"
+            "<form method=post><p><label for=passphrase>{label}</label></p><p><input id=passphrase type=password name=passphrase required \
+             maxlength=200 autocomplete=off autofocus title=\"The passphrase that was given to you with the link\"></p>\
+             <p><button class=primary>{button}</button></p></form>"
         ))
     }
 

@@ -16,6 +16,7 @@ use super::imported_model::{self, NewEntry};
 use super::tarball::{copy, each_member, invalid, is_tarball};
 use super::unpack::{self, Unpacked};
 use crate::data::background;
+use crate::data::disk::write_failed;
 use crate::data::upload::Upload;
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -101,7 +102,7 @@ struct Context {
 /// Reads the archive of a run, or else a model.
 fn read_upload(upload: &Upload, context: Context) -> Result<ImportedRun, ApiError> {
     let folder = upload.folder().join("unpacked");
-    std::fs::create_dir_all(&folder).map_err(|source| ApiError::internal("writing an upload", source))?;
+    std::fs::create_dir_all(&folder).map_err(|source| write_failed("unpacking an upload", source))?;
     let tarball = match upload.files.as_slice() {
         [(_, path)] if is_tarball(path) => Some(path),
         [(name, _)] if name.to_ascii_lowercase().ends_with(".tar") => return Err(not_an_archive(name)),

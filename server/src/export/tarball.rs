@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Serialize};
 use tar::{EntryType, Header};
 
+use crate::data::disk::write_failed;
 use crate::error::ApiError;
 
 /// Maximum number of members that are read.
@@ -153,7 +154,7 @@ pub fn each_member(
 /// # Errors
 /// A file that is cut short; an IO error.
 pub fn copy(path: &str, bytes: u64, content: &mut dyn Read, to: &Path) -> Result<String, ApiError> {
-    let kept = |source: io::Error| ApiError::internal("writing an upload", source);
+    let kept = |source: io::Error| write_failed("unpacking an upload", source);
     let mut file = File::create_new(to).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => invalid(format!("the tar file has {:?} twice", shown(path))),
         _ => kept(source),

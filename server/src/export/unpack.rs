@@ -15,6 +15,7 @@ use wire::{CheckpointId, Event, EventRecord, RunId, RunPlan};
 
 use super::archive::{FORMAT, JOURNAL, MANIFEST, Manifest, RECORD, RunRecord};
 use super::tarball::{Member, copy, each_member, invalid};
+use crate::data::disk::write_failed;
 use crate::error::ApiError;
 
 /// Maximum size of a file that is read into memory, bytes.
@@ -74,7 +75,7 @@ impl MemberKind {
 /// # Errors
 /// What is invalid, with the name of the file.
 pub fn unpack(tarball: &Path, folder: &Path) -> Result<Unpacked, ApiError> {
-    let disk = |source: std::io::Error| ApiError::internal("writing an upload", source);
+    let disk = |source: std::io::Error| write_failed("unpacking an upload", source);
     fs::create_dir_all(folder.join("series")).map_err(disk)?;
     fs::create_dir_all(folder.join("checkpoints")).map_err(disk)?;
     let mut found = vec![];

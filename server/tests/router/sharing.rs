@@ -11,6 +11,8 @@ use wire::inspect::result::{HeatMap, InspectionResult};
 use wire::inspect::update::{InspectionOverhead, InspectionUpdate};
 use wire::series::Row;
 use wire::transport::link::Item;
+use wire::transport::live::{FromPage, Poll, ToPage};
+use wire::transport::presenting::PresenterState;
 use wire::{RunId, encode};
 
 use crate::lab::{Answer, Lab, ask};
@@ -413,51 +415,84 @@ async fn a_link_gives_no_more_than_its_creator_has_and_ends_with_them() {
     assert_eq!(get(&lab, &format!("/share/{text}")).await.status, StatusCode::GONE);
 }
 
+/// A page that polls, with the messages that it has not looked at yet.
+struct PollingPage<'a> {
+    lab: &'a Lab,
+    header: (&'static str, String),
+    received: Vec<ToPage>,
+}
+
+impl<'a> PollingPage<'a> {
+    async fn open(lab: &'a Lab, header: (&'static str, String)) -> Self {
+        let mut page = Self { lab, header, received: vec![] };
+        page.poll(true, vec![]).await;
+        page
+    }
+
+    async fn poll(&mut self, begins: bool, messages: Vec<FromPage>) -> StatusCode {
+        let body = encode::to_bytes(&Poll { page: 1, begins, messages }).unwrap();
+        let request = ask("POST", "/api/v1/live/poll", None).header(self.header.0, &self.header.1);
+        let answer = self.lab.send(request.body(Body::from(body)).unwrap()).await;
+        if answer.status == StatusCode::OK {
+            self.received.extend(encode::from_bytes::<Vec<ToPage>>(&answer.body).unwrap());
+        }
+        answer.status
+    }
+
+    async fn present(&mut self, path: &str) {
+        self.poll(false, vec![FromPage::Present { presentation: 5, state: state(path) }]).await;
+    }
+
+    /// Polls until a message has come, and forgets those before it. Some messages come at most once per second.
+    async fn until(&mut self, is_wanted: impl Fn(&ToPage) -> bool) {
+        for _ in 0..10 {
+            if let Some(at) = self.received.iter().position(&is_wanted) {
+                self.received.drain(..=at);
+                return;
+            }
+            self.poll(false, vec![]).await;
+        }
+        panic!("{:?}", self.received);
+    }
+
+    async fn sees(&mut self, expected: PresenterState) {
+        self.until(|message| matches!(message, ToPage::Presenter { state, .. } if *state == expected)).await;
+    }
+}
+
+fn state(path: &str) -> PresenterState {
+    PresenterState { path: Some(path.into()), step: Some(3), ..PresenterState::default() }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn watchers_follow_a_presenter_over_polls() {
-    use wire::transport::live::{FromPage, Poll, ToPage};
-    use wire::transport::presenting::PresenterState;
-
     let lab = open().await;
     let (link, text) = create(&lab, &fox()).await;
     let cookie = open_link(&lab, &text, None).await;
-    let presenter = ("authorization", format!("Bearer {}", lab.steer));
-    let guest = ("cookie", cookie);
-    let poll = async |(name, value): &(&'static str, String), begins: bool, messages: Vec<FromPage>| {
-        let body = encode::to_bytes(&Poll { page: 1, begins, messages }).unwrap();
-        let request = ask("POST", "/api/v1/live/poll", None).header(*name, value);
-        let answer = lab.send(request.body(Body::from(body)).unwrap()).await;
-        encode::from_bytes::<Vec<ToPage>>(&answer.body).unwrap_or_default()
-    };
-    // Messages come at most once per second, so more than one poll may be needed.
-    let until = async |sender: &(&'static str, String), is_wanted: &dyn Fn(&ToPage) -> bool| {
-        let mut received = vec![];
-        for _ in 0..10 {
-            received.extend(poll(sender, false, vec![]).await);
-            if received.iter().any(is_wanted) {
-                return;
-            }
-        }
-        panic!("{received:?}");
-    };
-    let state = |path: &str| PresenterState { path: Some(path.into()), step: Some(3), ..PresenterState::default() };
-    let present = |path: &str| vec![FromPage::Present { presentation: 5, state: state(path) }];
-    let shows = |expected: PresenterState| move |message: &ToPage| matches!(message, ToPage::Presenter { state, .. } if *state == expected);
-    poll(&presenter, true, present("/runs/fox")).await;
-    poll(&guest, true, vec![FromPage::Follow { presentation: 5 }]).await;
-    poll(&presenter, false, vec![FromPage::Present { presentation: 5, state: state("/runs/fox/xray") }]).await;
-    until(&guest, &shows(state("/runs/fox/xray"))).await;
-    let is_guest = |message: &ToPage| matches!(message, ToPage::Watchers { names, total: 1, .. } if names[0].starts_with("guest "));
-    until(&presenter, &is_guest).await;
-    poll(&presenter, false, present("/runs/owl")).await;
-    until(&guest, &shows(PresenterState::hidden())).await;
-    poll(&presenter, false, vec![FromPage::StopPresenting]).await;
-    until(&guest, &|message| matches!(message, ToPage::PresentationEnded { presentation: 5 })).await;
-    poll(&presenter, false, present("/runs/fox")).await;
+    let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
+    let mut presenter = PollingPage::open(&lab, bearer(&lab.steer)).await;
+    let mut guest = PollingPage::open(&lab, ("cookie", cookie)).await;
+    presenter.present("/runs/fox").await;
     let is_listed = |message: &ToPage| matches!(message, ToPage::Presentations { presentations } if presentations.iter().any(|one| one.id == 5 && one.presenter == "ada"));
-    until(&guest, &is_listed).await;
-    let refused = poll(&("authorization", format!("Bearer {}", lab.view)), true, present("/")).await;
-    assert!(refused.iter().any(|message| matches!(message, ToPage::Refused { .. })), "another token: {refused:?}");
+    guest.until(is_listed).await;
+    guest.poll(false, vec![FromPage::Follow { presentation: 5 }]).await;
+    guest.sees(state("/runs/fox")).await;
+    presenter.present("/runs/fox/xray").await;
+    guest.sees(state("/runs/fox/xray")).await;
+    let is_guest = |message: &ToPage| matches!(message, ToPage::Watchers { names, total: 1, .. } if names[0].starts_with("guest "));
+    presenter.until(is_guest).await;
+    presenter.present("/runs/owl").await;
+    guest.sees(PresenterState::hidden()).await;
+    presenter.poll(false, vec![FromPage::StopPresenting]).await;
+    guest.until(|message| matches!(message, ToPage::PresentationEnded { presentation: 5 })).await;
+
+    presenter.present("/runs/fox").await;
+    guest.until(is_listed).await;
+    let mut other = PollingPage::open(&lab, bearer(&lab.view)).await;
+    other.present("/").await;
+    other.until(|message| matches!(message, ToPage::Refused { .. })).await;
+    guest.poll(false, vec![FromPage::Present { presentation: 6, state: state("/runs/fox") }]).await;
+    guest.until(|message| matches!(message, ToPage::Refused { .. })).await;
     assert_eq!(lab.delete(&format!("{LINKS}/{}", link["id"]), &lab.steer).await.status, StatusCode::NO_CONTENT);
-    assert!(poll(&guest, false, vec![]).await.is_empty(), "the poll is refused");
+    assert_eq!(guest.poll(false, vec![]).await, StatusCode::UNAUTHORIZED);
 }

@@ -1,13 +1,17 @@
 //! The folder and its disk: in use, removed, full.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
-use std::path::Path;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use scenarios::client::{Answer, Client};
+use scenarios::text::{json_lines, sentences};
 use scenarios::watch::{count, speck, with};
 use scenarios::{Lab, pause_ms, wait_for};
-use serde_json::json;
+use serde_json::{Value, json};
 use wire::RunState;
 
 #[test]
@@ -132,16 +136,7 @@ fn a_full_disk_is_reported_and_nothing_is_lost() {
     owner.wait_step(&run, 30, 100);
     let ballast = mount_point.path().join("ballast");
     fill(&ballast);
-    let shows_it = |run: &wire::RunSummary| {
-        run.message.as_deref().is_some_and(|said| said.contains("full") || said.contains("No space"))
-    };
-    let is_noticed = || {
-        let summary = owner.summary(&run);
-        let is_in_journal = owner.get(&format!("/runs/{run}/events")).text().contains("paused: ");
-        (shows_it(&summary) || is_in_journal).then_some(())
-    };
-    // The database may have room left in its pages, so the message may be on the run, in its journal, or in the log.
-    wait_for("a message about the full disk", 30, || is_noticed().or_else(|| lab.log().contains("full").then_some(())));
+    wait_noticed(&lab, &run);
     let refused = owner.upload("name=more", &vec![b'x'; 200_000]);
     assert!(refused.status >= 500, "{} {}", refused.status, refused.text());
     let said = refused.text();
@@ -161,12 +156,139 @@ fn a_full_disk_is_reported_and_nothing_is_lost() {
     drop(disk);
 }
 
+/// Waits until a full disk is noticed. The database may have room left in its pages, so the message may be on the run, in its journal, or in the
+/// log.
+fn wait_noticed(lab: &Lab, run: &str) {
+    let owner = lab.owner();
+    let names_it = |said: &str| said.contains("full") || said.contains("No space");
+    wait_for("a message about the full disk", 30, || {
+        let is_shown = owner.summary(run).message.is_some_and(|said| names_it(&said));
+        let is_in_journal = || owner.get(&format!("/runs/{run}/events")).text().contains("paused: ");
+        (is_shown || is_in_journal() || names_it(&lab.log())).then_some(())
+    });
+}
+
 /// Writes until the disk is full.
 fn fill(path: &Path) {
-    use std::io::Write;
-
     let mut file = fs::File::create(path).unwrap();
     for size in [1_000_000, 4096, 1] {
         while file.write_all(&vec![0; size]).is_ok() {}
     }
+}
+
+#[test]
+fn a_disk_that_an_import_fills_to_the_last_byte_loses_nothing_and_keeps_no_half_import() {
+    let mount_point = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(mount_point.path(), 64_000_000) else {
+        eprintln!("NOT RUN: this process may not mount a small disk");
+        return;
+    };
+    let lab = Lab::bare_at(&mount_point.path().join("lab"));
+    let owner = lab.owner();
+    lab.device();
+    let sizes = [("model.d_model", json!(64)), ("model.d_ff", json!(256)), ("intervals.stats_every", json!(0))];
+    let spec = |steps| with(speck("walk", steps), &sizes);
+    owner.add_corpus("walk");
+    let archived = owner.start_run(&with(spec(60), &[("intervals.checkpoint_every", json!(20))]));
+    owner.wait_state(&archived, 30, RunState::Finished);
+    let archive = owner.get(&format!("/runs/{archived}/archive")).body;
+    let run = owner.start_run(&spec(1_000_000));
+    owner.wait_step(&run, 30, 50);
+    let imported = || imported_files(&lab, &run);
+    let (before, ballast) = (imported(), mount_point.path().join("ballast"));
+    let continues = || owner.wait_step(&run, 60, owner.summary(&run).step + 50);
+
+    // The disk is full while the files of a dataset arrive.
+    let text = sentences(3, 8_000_000);
+    let mut upload = begin_upload(&owner, text.len());
+    upload.write_all(&text.as_bytes()[..7_000_000]).unwrap();
+    wait_for("a part of the upload to be on the disk", 20, || {
+        (bytes_in(&lab.data().join("incoming")) > 4_000_000).then_some(())
+    });
+    fill(&ballast);
+    wait_noticed(&lab, &run);
+    let _ = upload.write_all(&text.as_bytes()[7_000_000..]); // the server may have answered
+    let mut said = String::new();
+    upload.read_to_string(&mut said).unwrap();
+    assert!(said.contains(" 507 ") && said.contains("disk_full") && said.contains("free some space"), "{said}");
+    assert_eq!(imported(), before);
+    // What the upload had taken is free again, which is all that the run needs.
+    continues();
+    fs::remove_file(&ballast).unwrap();
+
+    // A small file with more text than the disk has room for.
+    let packed = gzip(&json_lines(5, 20_000, "text"), 6_000);
+    assert!(packed.len() < 10_000_000, "{} bytes", packed.len());
+    let answer = owner.upload("name=large&filename=large.jsonl.gz", &packed);
+    let said = failure(&owner, &answer);
+    assert!(said.contains("No space left") || said.contains("full"), "{said}");
+    assert_eq!(imported(), before);
+    continues();
+
+    // The archive of a run fits, but not what is unpacked of it.
+    owner.steer(&run, &json!({"kind": "pause"}));
+    owner.wait_state(&run, 30, RunState::Paused);
+    fill(&ballast);
+    let full = ballast.metadata().unwrap().len();
+    fs::File::options().write(true).open(&ballast).unwrap().set_len(full - archive.len() as u64 * 3 / 2).unwrap();
+    let import = || owner.send("POST", "/api/v1/runs/import", &[("content-type", "application/x-tar")], &archive);
+    import().refused(507, "disk_full", &["No space left", "free some space"]);
+    assert_eq!(imported(), before);
+    fs::remove_file(&ballast).unwrap();
+    assert_eq!(import().status, 201, "the same import succeeds once there is space");
+
+    owner.steer(&run, &json!({"kind": "resume"}));
+    continues();
+    owner.steer(&run, &json!({"kind": "stop"}));
+    let ended = owner.wait_state(&run, 30, RunState::Stopped);
+    owner.check_complete(&run, "loss.train", ended.step);
+    assert_eq!(count(&owner.journal(&run), "stopped"), 1);
+    drop(lab);
+    drop(disk);
+}
+
+/// What imports write: datasets, uploads, and the folders of runs, also hidden and unfinished ones; not those of this run.
+fn imported_files(lab: &Lab, run: &str) -> BTreeSet<PathBuf> {
+    let entries = |folder: &str| fs::read_dir(lab.data().join(folder)).into_iter().flatten().flatten();
+    let folders = ["corpora", "incoming", "series", "checkpoints"].into_iter();
+    folders.flat_map(entries).map(|entry| entry.path()).filter(|path| !path.ends_with(run)).collect()
+}
+
+/// Size of the files in the folders of a folder.
+fn bytes_in(folder: &Path) -> u64 {
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    entries(folder).flat_map(|inner| entries(&inner.path())).filter_map(|file| Some(file.metadata().ok()?.len())).sum()
+}
+
+/// Begins the upload of a dataset of `bytes` bytes.
+fn begin_upload(client: &Client, bytes: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(&client.address).unwrap();
+    let (name, value) = client.credentials.as_ref().unwrap();
+    let line = "POST /api/v1/corpora?name=late HTTP/1.0";
+    write!(stream, "{line}\r\nhost: {}\r\n{name}: {value}\r\ncontent-length: {bytes}\r\n\r\n", client.address).unwrap();
+    stream
+}
+
+/// A text many times over, compressed.
+fn gzip(text: &str, times: usize) -> Vec<u8> {
+    let mut gzip = Command::new("gzip").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut input, text) = (gzip.stdin.take().unwrap(), text.to_owned());
+    let writer = std::thread::spawn(move || (0..times).for_each(|_| input.write_all(text.as_bytes()).unwrap()));
+    let output = gzip.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output.stdout
+}
+
+/// Why an import failed: at once, or as a job.
+fn failure(client: &Client, answer: &Answer) -> String {
+    if answer.status != 202 {
+        answer.refused(507, "disk_full", &[]);
+        return answer.text();
+    }
+    let id = answer.value()["id"].as_u64().unwrap();
+    wait_for("the import to fail", 60, || {
+        let jobs: Vec<Value> = client.get("/jobs").read();
+        let job = jobs.into_iter().find(|job| job["id"] == id && job["state"] == "failed")?;
+        Some(job["message"].as_str()?.to_owned())
+    })
 }

@@ -34,7 +34,8 @@ pub(super) fn PersonRow(id: i64) -> impl IntoView {
     let is_you = Memo::new(move |_| person.read().as_ref().is_some_and(|person| person.is_you));
     let can_change = Memo::new(move |_| is_admin.get() && !is_you.get());
     let role = Signal::derive(move || person.read().as_ref().and_then(|person| person.role));
-    let label = move || person.read().as_ref().map(|person| isolated(&person.name)).unwrap_or_default();
+    // Of its own, so that no other change builds the controls anew.
+    let label = Memo::new(move |_| person.read().as_ref().map(|person| isolated(&person.name)).unwrap_or_default());
     view! {
         <tr>
             <th scope="row">{cell(name)}</th>
@@ -42,7 +43,7 @@ pub(super) fn PersonRow(id: i64) -> impl IntoView {
                 {move || match can_change.get() {
                     true => view! {
                         <RoleSelect
-                            name=format!("Role of {} in the lab", label())
+                            name=format!("Role of {} in the lab", label.get())
                             title="What they may do in the whole lab; takes effect at once"
                             role
                             none="none"
@@ -61,7 +62,7 @@ pub(super) fn PersonRow(id: i64) -> impl IntoView {
             <td data-label="Last seen" class="dim">{cell(seen)}</td>
             <td class="c-actions">
                 {move || is_admin.get().then(|| view! {
-                    <Menu label=format!("Actions for {}", label())>
+                    <Menu label=format!("Actions for {}", label.get())>
                         <button
                             title="Change the name under which journals and lists show this person"
                             on:click=move |_| renamed.set(person.get_untracked())

@@ -161,6 +161,7 @@ impl DataError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Cancelled => "cancelled",
+            Self::Disk { source, .. } if source.kind() == io::ErrorKind::StorageFull => "disk_full",
             Self::Disk { .. } => "disk",
             Self::Incoming { .. } => "upload_broken",
             Self::NoCorpus { .. } => "not_found",

@@ -5,7 +5,7 @@ use wire::RunView;
 use wire::access::embed::{EmbedChart, LOSS};
 use wire::series::{SeriesWindow, describe, name};
 
-use super::run_chart::kept;
+use super::run_chart::{kept, label};
 use super::{present, windows};
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -40,7 +40,7 @@ pub(super) async fn draw(lab: &Lab, wanted: &EmbedChart, look: Look) -> Result<I
 fn spec(wanted: &EmbedChart, series: &str) -> ChartSpec {
     let info = describe(series);
     ChartSpec {
-        title: info.label,
+        title: label(series),
         unit: info.unit.to_owned(),
         axis: wanted.axis,
         y_scale: if wanted.is_log { ScaleKind::Log } else { ScaleKind::Linear },

@@ -59,7 +59,12 @@ fn title(view: &RunView, series: &str) -> String {
 
 /// The words for a series.
 pub(super) fn label(series: &str) -> String {
-    if series == LOSS { LOSS.to_owned() } else { describe(series).label }
+    match series {
+        LOSS => LOSS.to_owned(),
+        name::TRAIN => "training loss".to_owned(),
+        name::VALID => "validation loss".to_owned(),
+        series => describe(series).label,
+    }
 }
 
 fn draw(
