@@ -124,6 +124,7 @@ fn shared_scope(router: Router) -> Option<LinkScope> {
             let named = router.query("runs").unwrap_or_default();
             named.split(',').filter_map(|run| run.parse().ok()).take(MAX_LINK_RUNS).collect()
         }
+        Route::Lab => return router.query("project").filter(|name| !name.is_empty()).map(LinkScope::Project),
         _ => vec![],
     };
     (!runs.is_empty()).then_some(LinkScope::Runs(runs))

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::access::link::LinkScope;
 use wire::access::project::{DEFAULT_PROJECT, ProjectUsage, ProjectView};
 use wire::access::{ProjectLimits, Role};
 
@@ -12,6 +13,7 @@ use crate::base::at;
 use crate::components::number::{bytes, counted, duration, grouped};
 use crate::components::{Failure, Number, Progress, Question};
 use crate::net::api::{self, ApiFailure};
+use crate::share::ShareButton;
 
 /// Seconds of an hour.
 const HOUR: f64 = 3600.0;
@@ -28,7 +30,9 @@ pub(super) fn ProjectCard(name: String) -> impl IntoView {
     let is_lab_admin = Memo::new(move |_| team.session.is_admin());
     let title =
         project.with_untracked(|project| project.as_ref().map(|project| project.name.clone()).unwrap_or_default());
-    let href = at(&format!("/?project={title}"));
+    let shared = format!("/?project={title}");
+    let href = at(&shared);
+    let scope = Signal::stored(LinkScope::Project(title.clone()));
     view! {
         <article class="sheet padded stack" aria-label=label>
             <header class="row">
@@ -36,6 +40,7 @@ pub(super) fn ProjectCard(name: String) -> impl IntoView {
                 <a class="button quiet" href=href title="The runs of this project on the Lab page">
                     {move || project.read().as_ref().map(|project| counted(project.usage.runs, "run"))}
                 </a>
+                <ShareButton scope path=move |()| shared.clone() />
                 <Show when=move || is_lab_admin.get()><DeleteButton project /></Show>
             </header>
             {move || project.read().as_ref().map(meters)}
