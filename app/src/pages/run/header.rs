@@ -179,7 +179,9 @@ fn meaning_of_left(state: RunState) -> &'static str {
         RunState::Queued => "The run waits for its device.",
         RunState::Suspended => "A checkpoint is saved and the device is free for other runs.",
         state if state.is_over() => "Training time, without pauses.",
-        _ => "Remaining steps divided by the current steps per second, and the time at which the run ends.",
+        _ => {
+            "Remaining steps × the mean time of a step with evaluations and samples, over about the last 200 steps, and the time at which the run ends."
+        }
     }
 }
 
@@ -194,7 +196,7 @@ fn next_breakpoint(context: RunContext) -> Option<u64> {
 fn left(context: RunContext) -> String {
     let run = context.run.read();
     let summary = &run.view.summary;
-    match (summary.state, run.secs_left()) {
+    match (summary.state, summary.secs_left()) {
         (RunState::Running, Some(secs)) => {
             format!("{} left ({})", number::duration(secs), clock(now_ms() + secs * 1e3))
         }

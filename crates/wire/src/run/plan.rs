@@ -420,20 +420,24 @@ pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceI
     }
     let Recipe { model, batch, .. } = &plan.recipe;
     let fits = |size: usize| model.training_bytes(size, batch.replicas.min(size).max(1)) <= device.memory_bytes;
-    let hint = match (1..batch.size).rev().find(|size| fits(*size)) {
-        Some(size) => {
-            let accumulation = (batch.size * batch.accumulation).div_ceil(size);
-            format!(
-                "batch size {size} with gradient accumulation {accumulation} would fit and keep about the same effective batch size"
-            )
-        }
-        None => match (1..model.layers)
-            .rev()
-            .find(|layers| ModelPlan { layers: *layers, ..model.clone() }.training_bytes(1, 1) <= device.memory_bytes)
-        {
-            Some(layers) => format!("{layers} layers with batch size 1 would fit"),
-            None => "a smaller preset, or a device with more memory".to_owned(),
-        },
+    let changed_fits = |changed: ModelPlan| changed.training_bytes(1, 1) <= device.memory_bytes;
+    let size = (1..batch.size).rev().find(|size| fits(*size));
+    let seq = || halves(model.seq).find(|seq| changed_fits(ModelPlan { seq: *seq, ..model.clone() }));
+    let layers = || (1..model.layers).rev().find(|layers| changed_fits(ModelPlan { layers: *layers, ..model.clone() }));
+    // The error stands at the field whose change makes the plan fit.
+    let (field, hint) = if let Some(size) = size {
+        let accumulation = (batch.size * batch.accumulation).div_ceil(size);
+        let hint = format!(
+            "batch size {size} with gradient accumulation {accumulation} would fit and keep about the same effective batch size"
+        );
+        ("batch.size", hint)
+    } else if let Some(seq) = seq() {
+        ("model.seq", format!("context length {} with batch size 1 would fit", grouped(seq as u64)))
+    } else if let Some(layers) = layers() {
+        let word = if layers == 1 { "layer" } else { "layers" };
+        ("model.layers", format!("{layers} {word} with batch size 1 would fit"))
+    } else {
+        ("preset", "choose a smaller preset or a device with more memory".to_owned())
     };
     let message = format!(
         "the run needs about {} of memory; {} has {}",
@@ -441,7 +445,12 @@ pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceI
         device.id,
         gigabytes(device.memory_bytes)
     );
-    Err(PlanError::new("batch.size", message).hint(hint))
+    Err(PlanError::new(field, message).hint(hint))
+}
+
+/// A context length halved, quartered and so on, down to 128: a shorter one is no remedy.
+fn halves(seq: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(seq / 2), |seq| Some(seq / 2)).take_while(|seq| *seq >= 128)
 }
 
 fn gigabytes(bytes: u64) -> String {
