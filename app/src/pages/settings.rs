@@ -59,7 +59,7 @@ fn Account() -> impl IntoView {
                     {me.grants.lab.map(permissions)}
                 </p>
             })}
-            <p class="small dim">"The journal of a run shows others this name as the author of your commands, and shows you “you”."</p>
+            <p class="small dim">"In the journal of a run, others see this name beside your commands; you see “you”."</p>
             <div class="row"><button title="Revoke the session of this browser" on:click=sign_out>"Sign out"</button></div>
         </section>
     }

@@ -108,15 +108,18 @@ impl RunPlan {
         self.mix.iter().map(|part| part.corpus.clone()).collect()
     }
 
-    /// Its cost on `device`. Counts of an imported plan, which may have any size, end at the largest number.
+    /// Its cost on `device`; that of a fork is the cost of the steps after its checkpoint. Counts of an imported plan, which may have any
+    /// size, end at the largest number.
     pub fn estimate(&self, device: &DeviceInfo) -> Estimate {
         let model = &self.recipe.model;
-        let tokens = self.tokens_per_step().saturating_mul(self.steps);
+        let before = self.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step);
+        let tokens = self.tokens_per_step().saturating_mul(self.steps.saturating_sub(before));
+        let all_tokens = self.tokens_per_step().saturating_mul(self.steps);
         let flops = model.flops_per_token() * tokens as f64;
         Estimate {
             parameters: model.parameters(),
             tokens,
-            tokens_per_parameter: tokens as f64 / model.parameters() as f64,
+            tokens_per_parameter: all_tokens as f64 / model.parameters() as f64,
             flops,
             memory_bytes: model.training_bytes(self.recipe.batch.size, self.recipe.batch.replicas.max(1)),
             secs: (device.flops_per_sec > 0.0).then(|| flops / device.flops_per_sec),
@@ -129,9 +132,9 @@ impl RunPlan {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Estimate {
     pub parameters: u64,
-    /// Total training tokens.
+    /// Training tokens; of a fork those after its checkpoint.
     pub tokens: u64,
-    /// Tokens per parameter; about 20 is compute-optimal (Hoffmann et al. 2022).
+    /// Tokens per parameter, of a fork with those before its checkpoint; about 20 is compute-optimal (Hoffmann et al. 2022).
     pub tokens_per_parameter: f64,
     /// Total floating-point operations.
     pub flops: f64,
