@@ -122,6 +122,7 @@ fn ForkForm() -> impl IntoView {
         edited.with(|_| ());
         failure.set(None);
     });
+    let is_deleted = move || is_gone(context, chosen.get());
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let Some(spec) = untrack(spec).filter(|_| !untrack(is_deleted)) else { return };
@@ -150,7 +151,6 @@ fn ForkForm() -> impl IntoView {
         // With the schedule refitted there is no note, and its checkbox would vanish.
         schedule_note(&with_changes(&inherited.read(), reach, &changes, false))
     });
-    let is_deleted = move || is_gone(context, chosen.get());
     let parent_seed = context.run.read_untracked().view.plan.seed.to_string();
     view! {
         <form on:submit=submit>

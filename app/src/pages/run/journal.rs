@@ -225,6 +225,7 @@ fn JournalLine(number: u64) -> impl IntoView {
             Event::Annotated { text } => isolated(text),
             other => other.phrase(),
         };
+        let phrased = record.clone();
         let reason = record.reason.as_deref().map(|reason| match is_of_program(reason) {
             true => format!("({})", isolated(reason)),
             false => format!("“{}”", isolated(reason)),
@@ -250,7 +251,7 @@ fn JournalLine(number: u64) -> impl IntoView {
                 >
                     <span class="mono at">{number::whole(record.step)}</span>
                     <span class="what">
-                        {move || context.phrase(&record)}
+                        {move || context.phrase(&phrased)}
                         {(record.author != Author::System).then(|| view! {
                             <span class="dim">" by "{author(&record.author, me.as_deref())}</span>
                         })}
