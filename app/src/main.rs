@@ -2,10 +2,13 @@
 //!
 //! Each module uses only those above it in this list:
 //!
-//! - [`base`] (the path of the lab), [`route`] (addresses and navigation), [`theme`] (light or dark);
-//! - [`net`]: the only fetches and the only socket; [`session`]: who is signed in;
+//! - [`base`] (the path of the lab), [`route`] (addresses and navigation), [`theme`] (light or dark), [`projector`] (the layout for a
+//!   projector);
+//! - [`net`]: the only fetches and the only socket; [`session`]: who is signed in; [`projects`]: the projects that they see;
+//! - [`open_view`]: the view of the open page, as it is shared and presented;
 //! - [`curves`]: the time series of a run at any zoom;
 //! - [`components`]: what several pages use, with one chart and one canvas;
+//! - [`share`]: share links and embeds; [`presenting`]: presentations and following them;
 //! - [`pages`]: one module for each page, which owns its state and its components;
 //! - [`shell`]: the header, the connection bar, messages, dialogs and keyboard help around every page.
 
@@ -16,9 +19,14 @@ mod base;
 mod components;
 mod curves;
 mod net;
+mod open_view;
 mod pages;
+mod presenting;
+mod projector;
+mod projects;
 mod route;
 mod session;
+mod share;
 mod shell;
 mod theme;
 

@@ -7,6 +7,7 @@ mod fleet;
 mod lab;
 mod new_run;
 mod parts;
+mod people;
 mod playground;
 mod run;
 mod settings;

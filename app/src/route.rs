@@ -1,5 +1,7 @@
-//! The route of the page and the history of the browser. Ten pages without nesting need no router library. Links are
+//! The route of the page and the history of the browser. A dozen pages without nesting need no router library. Links are
 //! plain `<a href>`; clicks on them are handled here.
+
+use std::time::Duration;
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -28,6 +30,12 @@ pub(crate) enum Route {
     Fleet,
     /// One device.
     Device(DeviceId),
+    /// People, invitations and projects.
+    People,
+    /// The audit log.
+    Audit,
+    /// An invitation; the query has its token.
+    Invite,
     /// One run.
     Run(RunId),
     /// The X-ray of a run; the query has the location in the model.
@@ -46,6 +54,9 @@ impl Route {
             ["compare"] => Self::Compare,
             ["playground"] => Self::Playground,
             ["settings"] => Self::Settings,
+            ["people"] => Self::People,
+            ["audit"] => Self::Audit,
+            ["invite"] => Self::Invite,
             ["fleet"] => Self::Fleet,
             ["fleet", device] => device.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Device),
             ["runs", run] => run.parse().map_or_else(|_| Self::Unknown(path.to_owned()), Self::Run),
@@ -73,6 +84,9 @@ impl Route {
             Self::Playground => "Playground · Kindling".into(),
             Self::Settings => "Settings · Kindling".into(),
             Self::Fleet => "Fleet · Kindling".into(),
+            Self::People => "People · Kindling".into(),
+            Self::Audit => "Audit log · Kindling".into(),
+            Self::Invite => "Invitation · Kindling".into(),
             Self::Device(device) => format!("{device} · Kindling"),
             Self::Run(run) => format!("{} · Kindling", named(run)),
             Self::Xray(run) => format!("X-ray of {} · Kindling", named(run)),
@@ -108,14 +122,19 @@ pub(crate) struct Router {
     /// The current route.
     pub(crate) route: Memo<Route>,
     address: RwSignal<(String, String)>,
+    /// Whether the address of the browser is about to be written.
+    is_adopting: StoredValue<bool>,
 }
+
+/// Time after which an adopted address is written into the browser.
+const ADOPTED: Duration = Duration::from_millis(700);
 
 impl Router {
     /// Reads the address, and follows it and every click on a link.
     pub(crate) fn start() -> Self {
         let address = RwSignal::new(read_address());
         let route = Memo::new(move |_| Route::parse(&address.read().0));
-        let router = Self { route, address };
+        let router = Self { route, address, is_adopting: StoredValue::new(false) };
         window_event_listener_untyped("popstate", move |_| address.set(read_address()));
         window_event_listener_untyped("click", move |event| router.catch(&event));
         router
@@ -129,6 +148,12 @@ impl Router {
     /// Whether the path is the one of sign-in links.
     pub(crate) fn is_sign_in(self) -> bool {
         self.address.read().0.trim_end_matches('/') == "/signin"
+    }
+
+    /// The path within the lab and the query that are open.
+    pub(crate) fn here(self) -> String {
+        let (path, query) = &*self.address.read();
+        format!("{path}{query}")
     }
 
     /// Goes to an address, with an entry in the history.
@@ -147,6 +172,32 @@ impl Router {
         if replaced.is_ok() {
             self.address.set(read_address());
         }
+    }
+
+    /// Shows another address of the same page at once. The browser receives it within a second, because browsers refuse many changes of the
+    /// address in a short time.
+    pub(crate) fn adopt(self, path: &str) {
+        let (page, query) =
+            path.split_once('?').map_or((path, String::new()), |(page, query)| (page, format!("?{query}")));
+        self.address.set((path_of(page).unwrap_or_else(open_path), query));
+        if !self.is_adopting.get_value() {
+            self.is_adopting.set_value(true);
+            set_timeout(move || self.write_address(), ADOPTED);
+        }
+    }
+
+    /// Writes an adopted address into the browser.
+    fn write_address(self) {
+        self.is_adopting.set_value(false);
+        let adopted = self.address.get_untracked();
+        if adopted != read_address() {
+            self.replace(&at(&format!("{}{}", adopted.0, adopted.1)));
+        }
+    }
+
+    /// The path within the lab and the query, with its `?`.
+    pub(crate) fn address(self) -> (String, String) {
+        self.address.get()
     }
 
     /// A value of the query: `from` of `/start?from=amber-fox-7k2q`.

@@ -1,29 +1,39 @@
 //! The frame of every page: header, connection bar, messages, confirmation dialog and keyboard help. Session and route
 //! decide which page is shown.
 
+mod guest;
 mod header;
 mod keys;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::access::TokenKind;
 
 use crate::base::at;
 use crate::components::number;
 use crate::components::{Confirm, ConfirmDialog, DismissedJobs, Empty, Failure, Skeleton, ToastList, Toasts};
 use crate::net::api;
 use crate::net::live::{Connection, Live};
+use crate::open_view::OpenView;
 use crate::pages::{LabPage, Part, PartPage, SignInPage};
+use crate::presenting::{PresentationBar, Presenting};
+use crate::projector::Projector;
+use crate::projects::Projects;
 use crate::route::{Route, Router};
 use crate::session::{Session, SignIn};
 use crate::theme::Theme;
+use guest::{LinkEnded, SharedWithYou, reaches};
 use header::Header;
 use keys::KeyHelp;
 
 /// The frame of every page: header, content and messages.
 #[component]
 pub(crate) fn Shell() -> impl IntoView {
-    provide_context(Router::start());
+    let router = Router::start();
+    provide_context(router);
+    provide_context(OpenView::start(router));
     provide_context(Theme::start());
+    provide_context(Projector::start());
     provide_context(Toasts::new());
     provide_context(Confirm::new());
     provide_context(DismissedJobs::new());
@@ -33,19 +43,29 @@ pub(crate) fn Shell() -> impl IntoView {
     let stage = Memo::new(move |_| match &*session.sign_in.read() {
         SignIn::Loading => 0,
         SignIn::Out => 1,
+        // A guest may have an account.
+        SignIn::In(me) if me.kind == TokenKind::Guest && router.is_sign_in() => 1,
+        SignIn::LinkEnded if router.is_sign_in() => 1,
         SignIn::In(_) => 2,
         SignIn::Failed(_) => 3,
+        SignIn::LinkEnded => 4,
     });
+    // An invitation is for someone who has no account yet.
+    let is_invited = Memo::new(move |_| *router.route.read() == Route::Invite);
     // The signed-in page sets the title of its route.
-    Effect::new(move || match stage.get() {
-        1 => document().set_title("Sign in · Kindling"),
-        3 => document().set_title("Kindling"),
+    Effect::new(move || match (is_invited.get(), stage.get()) {
+        (true, _) => document().set_title(&Route::Invite.title(None)),
+        (_, 1) => document().set_title("Sign in · Kindling"),
+        (_, 3) => document().set_title("Kindling"),
+        (_, 4) => document().set_title("This link has ended · Kindling"),
         _ => {}
     });
     move || match stage.get() {
         0 => view! { <main class="page"><Skeleton rows=6 /></main> }.into_any(),
+        _ if is_invited.get() => view! { <PartPage part=Part::People route=Route::Invite /> }.into_any(),
         1 => view! { <SignInPage /> }.into_any(),
         2 => view! { <SignedIn /> }.into_any(),
+        4 => view! { <LinkEnded /> }.into_any(),
         _ => view! { <Unreachable /> }.into_any(),
     }
 }
@@ -73,8 +93,19 @@ fn SignedIn() -> impl IntoView {
     let toasts = expect_context::<Toasts>();
     let live = Live::start(move |message| toasts.say(message));
     provide_context(live);
-    let router = expect_context::<Router>();
+    let (router, session) = (expect_context::<Router>(), expect_context::<Session>());
+    provide_context(Presenting::start(live, expect_context(), session));
+    provide_context(Projects::start(session));
     follow_title(router, live);
+    // The server says when roles have changed; while there was no connection it could not.
+    let is_lost = Memo::new(move |_| matches!(live.connection.get(), Connection::Lost { .. }));
+    Effect::new(move |before: Option<(bool, u32)>| {
+        let now = (is_lost.get(), live.rights.get());
+        if before.is_some_and(|(was_lost, rights)| rights != now.1 || was_lost && !now.0) {
+            session.refresh();
+        }
+        now
+    });
     // The first content does not wait for the socket.
     spawn_local(async move {
         if let Ok(lab) = api::lab().await
@@ -84,6 +115,8 @@ fn SignedIn() -> impl IntoView {
         }
     });
     let is_stale = move || matches!(live.connection.get(), Connection::Lost { .. });
+    // A memo, because a change of the account does not build the page again.
+    let is_reached = Memo::new(move |_| reaches(session, &router.route.read()));
     view! {
         <a class="skip" href="#page">"Skip to the content"</a>
         <Header />
@@ -92,6 +125,9 @@ fn SignedIn() -> impl IntoView {
         <div id="page" class:stale=is_stale>
             {move || {
                 let route = router.route.get();
+                if !is_reached.get() {
+                    return view! { <SharedWithYou /> }.into_any();
+                }
                 match (Part::of(&route), route) {
                     (Some(part), route) => view! { <PartPage part route /> }.into_any(),
                     (None, Route::Unknown(path)) => view! { <NotFound path /> }.into_any(),
@@ -99,6 +135,7 @@ fn SignedIn() -> impl IntoView {
                 }
             }}
         </div>
+        <PresentationBar />
         <ToastList />
         <ConfirmDialog />
         <KeyHelp />

@@ -4,16 +4,22 @@
 //! - [`router`]: all routes; [`openapi`]: their description; [`server`]: the process that serves them;
 //! - [`extract`]: bodies, paths and queries; [`log`]: errors in the log; [`reached`]: what proxies report; [`guard`]: hosts and
 //!   origins; [`headers`]: security headers;
+//! - [`audited`]: which requests the audit log records;
 //! - [`listener`]: TLS connections;
+//! - [`share`]: opening a share link; [`embeds`]: charts in pages of other sites;
 //! - [`notice`]: HTML pages that the server writes itself.
 
+pub mod account;
 mod answer;
+pub mod audit;
+pub mod audited;
 pub mod backups;
 pub mod checkpoints;
 pub mod checks;
 pub mod commands;
 pub mod completions;
 pub mod corpora;
+pub mod embeds;
 pub mod exports;
 pub mod extract;
 pub mod figures;
@@ -24,20 +30,25 @@ pub mod hub;
 pub mod inspections;
 pub mod lab;
 mod leaving;
+pub mod links;
 pub mod listener;
 pub mod log;
 pub mod metrics;
 pub mod notice;
+pub mod oidc;
 pub mod openapi;
 pub mod page;
+pub mod people;
 pub mod planning;
 pub mod pools;
+pub mod projects;
 pub mod reached;
 pub mod router;
 pub mod runs;
 pub mod series;
 pub mod server;
 pub mod session;
+pub mod share;
 pub mod sockets;
 pub mod telemetry;
 pub mod tokens;

@@ -4,10 +4,14 @@
 //! what the sender may see.
 //!
 //! - [`spec`]: who may make a run of a spec; [`datasets`]: access to datasets;
-//! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens.
+//! - [`session`]: signing in and the cookie; [`tokens`]: creating and revoking tokens; [`links`]: share links;
+//! - [`people`]: accounts and invitations; [`projects`]: projects and their members.
 
 pub mod datasets;
+pub mod links;
+pub mod people;
 pub mod project;
+pub mod projects;
 pub mod run;
 pub mod session;
 pub mod spec;
@@ -23,6 +27,7 @@ use wire::control::author::Author;
 
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::audit::Sender;
 
 /// Someone who is signed in, a guest with a share link included; no worker.
 pub struct SignedIn(pub Identity);
@@ -58,13 +63,17 @@ pub fn token_of(headers: &HeaderMap, lab_id: &str) -> Option<String> {
         let (scheme, token) = value.split_once(' ')?;
         return scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned());
     }
-    let name = cookie_name(lab_id);
+    cookie_of(headers, &cookie_name(lab_id))
+}
+
+/// The value of a cookie.
+pub fn cookie_of(headers: &HeaderMap, name: &str) -> Option<String> {
     let cookies =
         headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(';'));
     cookies
         .filter_map(|cookie| cookie.trim().split_once('='))
         .find(|(key, _)| *key == name)
-        .map(|(_, token)| token.to_owned())
+        .map(|(_, value)| value.to_owned())
 }
 
 /// The identity of the sender of a request.
@@ -77,12 +86,42 @@ pub async fn identify(headers: &HeaderMap, lab: &Lab) -> Result<Identity, ApiErr
             .hint("sign in with a link from `kindling token --sign-in`, or send Authorization: Bearer with a token from `kindling token`")
     };
     let token = token_of(headers, lab.store().id()).ok_or_else(|| unauthorized("the request has no token"))?;
-    lab.store().identify(&token).await?.ok_or_else(|| unauthorized("the token is unknown or has expired"))
+    if let Some(identity) = lab.store().identify(&token).await? {
+        return Ok(identity);
+    }
+    if lab.store().is_guest(&token).await? {
+        let message = "the share link was revoked or has expired";
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "link_ended", message)
+            .hint("ask the person who sent it for a new one, or sign in"));
+    }
+    Err(unauthorized("the token is unknown or has expired"))
+}
+
+/// As [`identify`]; notes the sender for the audit log and the use of the token, and counts an unknown one.
+async fn sender(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
+    let found = identify(&parts.headers, lab).await;
+    let Some(from) = parts.extensions.get::<Sender>() else { return found };
+    match &found {
+        Ok(identity) => {
+            from.set_name(&identity.name);
+            // Workers have links that stay open.
+            if identity.role != Role::Worker {
+                lab.audit.note_use(identity.token_id, from);
+            }
+        }
+        Err(error) if error.status == StatusCode::UNAUTHORIZED => {
+            if let Some(text) = token_of(&parts.headers, lab.store().id()) {
+                lab.throttle.text_failed(from.address, &text)?;
+            }
+        }
+        Err(_) => {}
+    }
+    found
 }
 
 /// The sender of a request, who is not a worker.
 async fn person(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
-    let identity = identify(&parts.headers, lab).await?;
+    let identity = sender(parts, lab).await?;
     if identity.role != Role::Worker { Ok(identity) } else { Err(forbidden(&identity, Role::View, None)) }
 }
 
@@ -126,7 +165,7 @@ impl FromRequestParts<Lab> for Worker {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, lab: &Lab) -> Result<Self, ApiError> {
-        let identity = identify(&parts.headers, lab).await?;
+        let identity = sender(parts, lab).await?;
         if identity.role == Role::Worker { Ok(Self(identity)) } else { Err(forbidden(&identity, Role::Worker, None)) }
     }
 }

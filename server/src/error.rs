@@ -7,7 +7,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use engine::{DataError, EngineError};
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub struct ApiError {
     pub body: Box<ApiErrorBody>,
     /// What the files of a refused import hold; part of the response.
     pub report: Option<Box<ImportReport>>,
+    /// Seconds after which a refused request may be tried again, for the header Retry-After.
+    pub retry_after_secs: Option<u64>,
     /// Cause, for the log.
     pub source: Option<Arc<dyn Error + Send + Sync>>,
 }
@@ -41,7 +44,7 @@ impl ApiError {
     /// An error with this status and code.
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
         let body = ApiErrorBody { code: code.into(), message: message.into(), field: None, hint: None };
-        Self { status, body: Box::new(body), report: None, source: None }
+        Self { status, body: Box::new(body), report: None, retry_after_secs: None, source: None }
     }
 
     /// Adds what to do about it.
@@ -55,6 +58,13 @@ impl ApiError {
     #[must_use]
     pub fn field(mut self, field: impl Into<String>) -> Self {
         self.body.field = Some(field.into());
+        self
+    }
+
+    /// Says when it may be tried again.
+    #[must_use]
+    pub fn retry_after(mut self, secs: u64) -> Self {
+        self.retry_after_secs = Some(secs);
         self
     }
 
@@ -110,7 +120,7 @@ impl ApiError {
             }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self { status, body: Box::new(body), report: None, source: None }
+        Self { status, body: Box::new(body), report: None, retry_after_secs: None, source: None }
     }
 }
 
@@ -153,7 +163,15 @@ impl From<StoreError> for ApiError {
             StoreError::UnknownProject { .. } => {
                 Self::not_found(message).hint("GET /api/v1/projects lists the projects that you may see")
             }
+            StoreError::ProjectExists { .. } => Self::conflict("project_exists", message).field("name"),
+            StoreError::ProjectInUse { .. } => Self::conflict("project_in_use", message)
+                .hint("move its runs to another project, or delete them for good; delete its datasets"),
+            StoreError::UnknownPerson { .. } => Self::not_found(message).hint("GET /api/v1/people lists the people"),
+            StoreError::PersonExists { .. } => {
+                Self::conflict("person_exists", message).field("name").hint("choose another name")
+            }
             StoreError::UnknownPool { .. } => Self::not_found(message).hint("GET /api/v1/pools lists the pools"),
+            StoreError::TooManyLinks { .. } => Self::conflict("links_full", message),
             StoreError::PoolExists { .. } => Self::conflict("pool_exists", message).field("name"),
             StoreError::PoolInUse { .. } => Self::conflict("pool_in_use", message)
                 .hint("remove its workers, and stop or delete the runs that wait for it"),
@@ -230,6 +248,9 @@ impl IntoResponse for ApiError {
             let body = ErrorResponse { body: &self.body, report: self.report.as_deref() };
             (self.status, Json(body)).into_response()
         };
+        if let Some(secs) = self.retry_after_secs {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
+        }
         response.extensions_mut().insert(self);
         response
     }

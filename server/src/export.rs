@@ -3,11 +3,13 @@
 //! - [`archive`], [`hf`] and [`series`] write exports; [`body`] streams them as responses;
 //! - [`import`] reads uploads: [`unpack`] archives of runs, [`imported_model`] models; [`hub`] fetches models;
 //! - [`backup`] writes a whole lab, [`restore`] reads it;
+//! - [`figures`] draws charts and inspections as images;
 //! - [`tarball`] is the file format of everything but series.
 
 pub mod archive;
 pub mod backup;
 pub mod body;
+pub mod figures;
 pub mod hf;
 pub mod hub;
 pub mod import;

@@ -4,15 +4,26 @@
 //! - [`settings`]: the settings of a server; [`open`]: opening its folder;
 //! - [`public_url`]: the address behind a proxy; [`network`]: addresses of proxies;
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
-//! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time.
+//! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
+//! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
+//! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
+//! - [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
 
+pub mod audit;
 pub mod certificate;
+pub mod drawing;
 pub mod hosts;
+pub mod limits;
+pub mod name;
 pub mod network;
+pub mod oidc;
 pub mod open;
+pub mod openings;
+pub mod passwords;
 pub mod public_url;
 pub mod settings;
 pub mod slots;
+pub mod throttle;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -24,13 +35,20 @@ use wire::fingerprint::Fingerprint;
 
 use crate::data::disk_use::DiskUses;
 use crate::data::{Data, disk};
+use crate::lab::audit::AuditLog;
+use crate::lab::drawing::Drawings;
+use crate::lab::oidc::Provider;
 use crate::live::page_socket::PageContext;
 use crate::live::polling::Polls;
+use crate::live::presenting::Presentations;
 use crate::live::{Feed, LabStates};
 use crate::workers::Workers;
 use hosts::Hosts;
+use openings::Openings;
+use passwords::Passwords;
 use settings::Settings;
 use slots::InferenceSlots;
+use throttle::Throttle;
 
 /// The shared state of a server; cloning shares it.
 #[derive(Clone)]
@@ -51,8 +69,22 @@ pub struct LabParts {
     pub states: Arc<LabStates>,
     /// Pages that cannot open a WebSocket.
     pub polls: Polls,
+    /// Pages that others follow.
+    pub presentations: Presentations,
+    /// Images of embeds.
+    pub drawings: Drawings,
+    /// Requests of embeds.
+    pub openings: Openings,
     /// Processes with a model in memory.
     pub slots: InferenceSlots,
+    /// Hashes of passwords.
+    pub passwords: Passwords,
+    /// Slows down guessing of passwords and tokens.
+    pub throttle: Throttle,
+    /// What requests leave behind, before it is written.
+    pub audit: Arc<AuditLog>,
+    /// The provider of OpenID Connect that people sign in with.
+    pub provider: Option<Arc<Provider>>,
     /// Names that the server answers to.
     pub hosts: Hosts,
     /// Fingerprint of the self-signed certificate, by which workers verify this server.
@@ -81,7 +113,14 @@ impl Lab {
             disk_uses: DiskUses::default(),
             states: Arc::new(states),
             polls: Polls::default(),
+            presentations: Presentations::default(),
+            drawings: Drawings::default(),
+            openings: Openings::default(),
             slots: InferenceSlots::default(),
+            passwords: Passwords::default(),
+            throttle: Throttle::default(),
+            audit: Arc::default(),
+            provider: settings.provider.clone().map(|settings| Arc::new(Provider::new(settings))),
             hosts: Hosts::new(settings.listen.ip(), settings.host_names()),
             fingerprint,
             started: Instant::now(),
@@ -97,6 +136,16 @@ impl Lab {
 impl LabParts {
     pub fn store(&self) -> &Store {
         &self.feed.store
+    }
+
+    /// Revokes a share link and ends what the sockets of its guests see; false if the link does not exist.
+    ///
+    /// # Errors
+    /// The errors of the store.
+    pub async fn revoke_link(&self, id: i64) -> Result<bool, StoreError> {
+        let existed = self.store().revoke_link(id).await?;
+        self.revoked.send_replace(());
+        Ok(existed)
     }
 
     /// Revokes a token and disconnects the pages that use it; false if the token does not exist.
@@ -136,6 +185,7 @@ impl LabParts {
             feed: self.feed.clone(),
             subscriptions: self.workers.subscriptions.clone(),
             lab: self.states.clone(),
+            presentations: self.presentations.clone(),
             revoked: self.revoked.subscribe(),
         }
     }

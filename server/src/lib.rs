@@ -5,10 +5,10 @@
 //! - [`error`]: the error of a request;
 //! - [`live`]: streams of runs to open pages, and the inspections that pages request;
 //! - [`workers`]: the processes that train; [`data`]: datasets and jobs;
-//! - [`lab`]: the shared state, composed of the states of those three, and the settings;
-//! - [`runs`]: planning, the queue, commands, forks, inspections and completions;
-//! - [`pools`]: pools, the workers in them, and how machines join;
-//! - [`auth`]: roles, tokens and sessions; [`export`]: exports and imports;
+//! - [`lab`]: the shared state, composed of the states of those three, and the settings; sign-in providers, the audit log, drawn images;
+//! - [`auth`]: what a sender may reach, tokens and sessions, people and projects;
+//! - [`runs`]: planning, the queue, pools, commands, forks, inspections and completions;
+//! - [`export`]: exports and imports, charts and inspections as images;
 //! - [`api`]: the routes and the server process;
 //! - [`cli`]: the command line, one file per subcommand.
 //!
@@ -22,7 +22,6 @@ pub mod error;
 pub mod export;
 pub mod lab;
 pub mod live;
-pub mod pools;
 pub mod runs;
 pub mod workers;
 

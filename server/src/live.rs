@@ -2,8 +2,8 @@
 //!
 //! - [`hub`]: the stream of each run, in ticks; [`feed`]: changes to runs, stored first and then published to the hub;
 //! - [`subscriptions`]: the inspections that pages request;
-//! - [`audience`]: what a page may see; [`lab_state`]: the lab in one message; [`page_socket`]: the WebSocket of a page; [`polling`]: pages without
-//!   one;
+//! - [`audience`]: what a page may see; [`lab_state`]: the lab in one message; [`page_socket`]: the WebSocket of a page;
+//!   [`polling`]: pages without one; [`presenting`]: pages that others follow;
 //! - [`clock`]: the server's clock.
 //!
 //! This module does not depend on workers and jobs; [`crate::lab`] passes in functions that read their state.
@@ -15,6 +15,7 @@ pub mod hub;
 pub mod lab_state;
 pub mod page_socket;
 pub mod polling;
+pub mod presenting;
 pub mod subscriptions;
 
 pub use feed::Feed;

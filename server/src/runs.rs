@@ -1,6 +1,7 @@
 //! Runs: planned, created, queued and steered, and their models inspected.
 //!
-//! - [`plan`]: specs resolved against the lab; [`create`]: runs made of plans; [`edit`]: changes of a run's entry, [`bulk`] of several; [`name`]: valid names;
+//! - [`plan`]: specs resolved against the lab; [`create`]: runs made of plans; [`edit`]: changes of a run's entry, [`bulk`] of several;
+//! - [`pools`]: pools, the workers in them, and how machines join;
 //! - [`queue`]: queued runs assigned to idle devices; [`devices`]: the devices that a spec may be planned for;
 //!   `waiting`: why a queued run waits;
 //! - [`resume_elsewhere`]: runs of lost workers continued on other machines; [`availability`]: checkpoints whose files are here;
@@ -20,8 +21,8 @@ pub mod devices;
 pub mod edit;
 pub mod forks;
 pub mod inspection;
-pub mod name;
 pub mod plan;
+pub mod pools;
 pub mod queue;
 pub mod resume_elsewhere;
 pub mod steering;

@@ -1,4 +1,4 @@
-//! The workers: processes that train, each on one device, connected by a WebSocket.
+//! The workers: processes that train, connected by a WebSocket. Each device has one, and more where its pool trains several runs at once.
 //!
 //! - [`fleet`]: the connected workers and what each trains; [`link`]: the server's end of a worker's socket; `notes`: what it notes beside its reports;
 //! - [`log_tail`]: the end of a worker's log;
@@ -24,8 +24,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::DeviceId;
 use wire::device::DeviceLoad;
+use wire::{DeviceId, Slot};
 
 use crate::live::clock::now_ms;
 use crate::live::{Feed, Subscriptions};
@@ -83,9 +83,13 @@ impl Workers {
     }
 
     /// Notes a heartbeat of a worker, with the measurement that came before it.
-    fn heartbeat(&self, device: &DeviceId, load: DeviceLoad, notes: &Notes) {
-        let Some(kind) = self.fleet.heartbeat(device, load) else { return };
+    fn heartbeat(&self, slot: &Slot, load: DeviceLoad, notes: &Notes) {
+        let Some(kind) = self.fleet.heartbeat(slot, load) else { return };
+        // The first process of a device measures it for all.
+        if !slot.is_first() {
+            return;
+        }
         let (telemetry, clock_ahead_ms) = notes.telemetry();
-        self.telemetry.measured(device, kind, telemetry, clock_ahead_ms, now_ms());
+        self.telemetry.measured(&slot.device, kind, telemetry, clock_ahead_ms, now_ms());
     }
 }

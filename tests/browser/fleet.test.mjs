@@ -93,6 +93,28 @@ test("a join token is shown once with the commands to run, is listed, and can be
   assert.deepEqual(page.faults, []);
 });
 
+test("runs at once are set and set back, and each run of a device has its own speed", async () => {
+  const number = page.getByLabel("Runs at once on each device of the pool local");
+  const atOnce = async () => (await lab.api("/pools")).find(({ name }) => name === "local").runs_at_once;
+  await number.selectOption("3");
+  await lab.until("three at once", async () => (await atOnce()) === 3);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await lab.until("the number of before", async () => (await atOnce()) === 1);
+  await number.selectOption("2");
+  await lab.until("two at once", async () => (await atOnce()) === 2);
+  const beside = (await lab.api("/runs", { method: "POST", body: { ...longRun, name: "beside" } })).summary.id;
+  await row().getByRole("link", { name: "beside" }).waitFor();
+  await row().getByText("2 of 2 at once").waitFor();
+  const speeds = () => row().locator(".d-state").getByText(/tok\/s/).count();
+  await lab.until("a speed of each run", async () => (await speeds()) === 2, 60);
+  assert.equal(await page.locator(".fleet-device").count(), 1, "one device, whatever the number of its processes");
+  await lab.api(`/runs/${beside}/commands`, { method: "POST", body: { kind: "stop" } });
+  await row().getByRole("link", { name: "beside" }).waitFor({ state: "detached" });
+  await number.selectOption("1");
+  await lab.until("one at once", async () => (await atOnce()) === 1);
+  assert.deepEqual(page.faults, []);
+});
+
 test("a worker is renamed, labelled and drained, and its log is on its page", async () => {
   const choose = async (action) => {
     await row().getByRole("button", { name: /^Actions of the worker/ }).click();

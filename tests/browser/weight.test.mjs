@@ -45,6 +45,7 @@ const pages = () => [
   ["/start", "main.page h1"],
   [`/compare?runs=${run}`, "main.page h1"],
   ["/fleet", ".fleet-device"],
+  ["/people", ".people h1"],
 ];
 
 test("the first visit stays below its limit", async (t) => {

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use wire::Slot;
 use wire::device::DeviceView;
 use wire::fleet::{CreatedJoinToken, JoinRequest, Joined};
 
@@ -194,8 +195,17 @@ impl Lab {
 
     /// Process id of the running worker of the CPU, from its lock.
     pub fn worker_pid(&self) -> Option<u32> {
-        let text = fs::read_to_string(self.data.join("workers/cpu.lock")).ok()?;
-        text.trim().parse().ok().filter(|pid| is_kindling(*pid))
+        slot_pid(&self.data, 1)
+    }
+
+    /// Process id of one of the processes of the CPU's worker, counted from 1, from its lock.
+    pub fn slot_pid(&self, number: u32) -> Option<u32> {
+        slot_pid(&self.data, number)
+    }
+
+    /// Kills one of the processes of the CPU's worker with SIGKILL.
+    pub fn kill_slot(&self, number: u32) {
+        kill(self.slot_pid(number).unwrap());
     }
 
     /// Kills the worker with SIGKILL.
@@ -249,13 +259,12 @@ impl Lab {
         })
     }
 
-    /// The logs of the server and its worker.
+    /// The logs of the server and of the processes of its worker.
     pub fn log(&self) -> String {
-        let files = [self.folder.path().join("server.log"), self.data.join("workers/cpu.log")];
-        files
-            .iter()
-            .map(|path| format!("--- {}\n{}", path.display(), fs::read_to_string(path).unwrap_or_default()))
-            .collect()
+        let entries = fs::read_dir(self.data.join("workers")).into_iter().flatten().flatten().map(|entry| entry.path());
+        let of_workers = entries.filter(|path| path.extension().is_some_and(|end| end == "log"));
+        let files = [self.folder.path().join("server.log")].into_iter().chain(of_workers);
+        files.map(|path| format!("--- {}\n{}", path.display(), fs::read_to_string(&path).unwrap_or_default())).collect()
     }
 }
 
@@ -273,7 +282,14 @@ impl Drop for Lab {
     }
 }
 
-fn kill(pid: u32) {
+/// Process id of one of the processes of the CPU's worker in a folder, from its lock.
+pub(crate) fn slot_pid(data: &Path, number: u32) -> Option<u32> {
+    let slot = Slot { device: "cpu".parse().unwrap(), number };
+    let text = fs::read_to_string(data.join(format!("workers/{slot}.lock"))).ok()?;
+    text.trim().parse().ok().filter(|pid| is_kindling(*pid))
+}
+
+pub(crate) fn kill(pid: u32) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         // The process may have ended by itself.
         let _ = kill_process(pid, Signal::KILL);
@@ -285,7 +301,7 @@ fn is_kindling(pid: u32) -> bool {
 }
 
 /// Processes of a folder, also a worker that has not taken its lock yet.
-fn workers_of(data: &Path) -> Vec<u32> {
+pub(crate) fn workers_of(data: &Path) -> Vec<u32> {
     let wanted = data.as_os_str().as_encoded_bytes();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());

@@ -2,7 +2,7 @@
 //!
 //! - [`lab`]: the real program `kindling` on a new folder, which can be started, stopped and killed;
 //! - [`machine`]: machines that join it; [`network`]: a network between them and the server that misbehaves;
-//! - [`proxy`]: nginx, Caddy and tunnels before it;
+//! - [`proxy`]: nginx, Caddy and tunnels before it; [`provider`]: a provider of OpenID Connect;
 //! - [`client`]: HTTP requests; [`socket`]: WebSockets of pages and workers;
 //! - [`watch`]: starting, steering and waiting for runs, and reading their series and journals;
 //! - [`text`]: small texts to train on.
@@ -15,6 +15,7 @@ pub mod client;
 pub mod lab;
 pub mod machine;
 pub mod network;
+pub mod provider;
 pub mod proxy;
 pub mod socket;
 pub mod text;

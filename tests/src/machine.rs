@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::lab::program;
+use crate::lab::{kill, program, slot_pid, workers_of};
 use crate::wait_for;
 
 /// A machine with the folder of its worker, whose process may run.
@@ -98,6 +98,18 @@ impl Machine {
         self.worker.as_ref().unwrap().id()
     }
 
+    /// Process id of one of the processes of its worker, counted from 1, from its lock.
+    pub fn slot_pid(&self, number: u32) -> Option<u32> {
+        slot_pid(&self.data, number)
+    }
+
+    /// Kills the first process of its worker with SIGKILL.
+    pub fn kill(&mut self) {
+        let mut worker = self.worker.take().unwrap();
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+    }
+
     /// Ends its worker with SIGTERM, and waits for it.
     pub fn stop(&mut self) {
         let mut worker = self.worker.take().unwrap();
@@ -140,5 +152,7 @@ impl Drop for Machine {
             let _ = worker.kill();
             let _ = worker.wait();
         }
+        // Further processes of its device train on without the first.
+        workers_of(&self.data).into_iter().for_each(kill);
     }
 }

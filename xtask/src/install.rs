@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::shell::{Outcome, command, find_program, is_ci, output, run, say};
+use crate::shell::{Outcome, command, find_program, is_ci, output, root, run, say};
 
 /// Program names of Chromium; browser tests use the first that is installed.
 pub(crate) const CHROMIUM: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -16,9 +16,25 @@ pub(crate) fn for_tests() -> Vec<String> {
         ensure(find_program(&["npm"]).is_some(), &["npm"], "npm, for the browser tests"),
         ensure(has_nginx(), &["nginx-light"], "nginx, for the scenarios behind a proxy"),
         ensure(find_program(&["caddy"]).is_some(), &["caddy"], "Caddy, for the scenarios behind a proxy"),
+        ensure_provider(),
         ensure(has_vulkan(), &["mesa-vulkan-drivers"], "a Vulkan driver, for the tests of GPU kernels"),
     ]
     .concat()
+}
+
+/// Installs the provider of OpenID Connect that a scenario signs in with, in `target/python`.
+fn ensure_provider() -> Vec<String> {
+    const PROVIDER: &str = "oidc-provider-mock";
+    let folder = root().join("target").join("python");
+    if find_program(&[PROVIDER]).is_some() || folder.join("bin").join(PROVIDER).is_file() {
+        return Vec::new();
+    }
+    say("installing a provider of OpenID Connect, for the scenario that signs in with it");
+    let installed = find_program(&["python3"]).ok_or_else(|| "python3 is missing".to_owned()).and_then(|python| {
+        run(command(python).args(["-m", "venv"]).arg(&folder))?;
+        run(command(folder.join("bin/pip")).args(["install", "--quiet", "oidc-provider-mock==0.3.4"]))
+    });
+    installed.err().map(|reason| format!("{PROVIDER}, for the scenario of sign-in ({reason})")).into_iter().collect()
 }
 
 /// Installs Debian packages; `sudo` asks for the password if necessary.

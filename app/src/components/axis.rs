@@ -10,6 +10,21 @@ const AXES: [(Axis, &str, &str); 4] = [
     (Axis::Flops, "FLOPs", "Floating-point operations"),
 ];
 
+/// The word of an axis in addresses.
+pub(crate) fn axis_word(axis: Axis) -> &'static str {
+    match axis {
+        Axis::Step => "step",
+        Axis::Tokens => "tokens",
+        Axis::Secs => "secs",
+        Axis::Flops => "flops",
+    }
+}
+
+/// Reads [`axis_word`]; an unknown word is that of steps.
+pub(crate) fn axis_of(word: &str) -> Axis {
+    AXES.into_iter().map(|(axis, ..)| axis).find(|axis| axis_word(*axis) == word).unwrap_or_default()
+}
+
 /// The choice of an x axis.
 #[component]
 pub(crate) fn AxisPick(

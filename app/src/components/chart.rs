@@ -120,11 +120,11 @@ pub(crate) fn Chart(
 
 /// Redraws a chart when its content, its size, the theme, the crosshair or its visibility changes.
 fn follow(chart: &Rc<ChartCanvas>, changed: Signal<()>) {
-    let ChartCanvas { group, is_dark, observed, .. } = **chart;
+    let ChartCanvas { group, is_dark, scale, observed, .. } = **chart;
     let drawing = chart.clone();
     Effect::new(move || {
         // Read the memo, because `track` does not run a memo that was never read.
-        let _ = (changed.get(), is_dark.get(), observed.size.get());
+        let _ = (changed.get(), is_dark.get(), scale.get(), observed.size.get());
         if observed.is_due() {
             drawing.schedule();
         }

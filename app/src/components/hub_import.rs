@@ -4,8 +4,10 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Toasts};
+use super::{Failure, ProjectField, Toasts};
 use crate::net::api::{self, ApiFailure};
+use crate::projects::Projects;
+use crate::session::Session;
 
 /// Key in the request, label, placeholder and meaning of each field.
 type Fields = &'static [(&'static str, &'static str, &'static str, &'static str)];
@@ -17,7 +19,7 @@ const MODEL: Fields = &[
         "token",
         "Access token",
         "only if private or gated",
-        "Access token of your account on the hub. Needed only for a private or gated repository",
+        "Access token of the hub. Needed only for a private or gated repository",
     ),
 ];
 const DATASET: Fields = &[
@@ -28,11 +30,25 @@ const DATASET: Fields = &[
     MODEL[2],
 ];
 
+/// What the project of a dataset does.
+pub(crate) const ONLY_PROJECT: &str = "Project whose runs alone can use the dataset";
+/// The choice of no project.
+pub(crate) const ALL_PROJECTS: &str = "all projects";
+
 /// A section that is opened to import; `route` is `models` or `datasets`.
 #[component]
 pub(crate) fn HubImport(route: &'static str) -> impl IntoView {
     let toasts = expect_context::<Toasts>();
-    let fields = if route == "models" { MODEL } else { DATASET };
+    let (projects, session) = (expect_context::<Projects>(), expect_context::<Session>());
+    let is_model = route == "models";
+    let fields = if is_model { MODEL } else { DATASET };
+    let default = move || if is_model { projects.of_new_run() } else { projects.of_new_dataset(session) };
+    let chosen = RwSignal::new(None::<Option<String>>);
+    let project = Signal::derive(move || chosen.get().unwrap_or_else(default));
+    let (meaning, all) = match is_model {
+        true => ("Project that the imported run belongs to", None),
+        false => (ONLY_PROJECT, session.can_steer_lab().then_some(ALL_PROJECTS)),
+    };
     let typed = RwSignal::new(Map::new());
     let failure = RwSignal::new(None::<ApiFailure>);
     let is_sent = RwSignal::new(false);
@@ -41,6 +57,9 @@ pub(crate) fn HubImport(route: &'static str) -> impl IntoView {
         let mut args = typed.get_untracked();
         if let Some(field) = args.remove("field") {
             args.insert("options".to_owned(), json!({ "field": field }));
+        }
+        if let Some(project) = project.get_untracked() {
+            args.insert("project".to_owned(), project.into());
         }
         failure.set(None);
         is_sent.set(true);
@@ -74,6 +93,7 @@ pub(crate) fn HubImport(route: &'static str) -> impl IntoView {
                         />
                     </label>
                 }).collect_view()}
+                <ProjectField project meaning all choose=move |project| chosen.set(Some(project)) />
                 {move || failure.get().map(|failure| view! { <Failure what="The import did not start" failure /> })}
                 <div class="row">
                     <button

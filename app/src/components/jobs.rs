@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::access::project::DEFAULT_PROJECT;
 use wire::data::corpus::{Job, JobState};
 
 use super::number::{bytes, short};
@@ -45,8 +46,8 @@ pub(crate) fn JobList() -> impl IntoView {
             <section class="stack" aria-labelledby="jobs-title">
                 <h2 id="jobs-title">"Server jobs"</h2>
                 <ul class="sheet jobs">{move || {
-                    let can_cancel = session.can_steer().then_some(toasts);
-                    jobs.get().iter().rev().map(|job| job_line(job, dismissed, can_cancel)).collect_view()
+                    let can_cancel = |job: &Job| session.can_steer_in(job.project.as_deref().unwrap_or(DEFAULT_PROJECT)).then_some(toasts);
+                    jobs.get().iter().rev().map(|job| job_line(job, dismissed, can_cancel(job))).collect_view()
                 }}</ul>
             </section>
         </Show>

@@ -9,3 +9,8 @@ pub(crate) fn is_typing(event: &ev::KeyboardEvent) -> bool {
     let is_text = target.is_some_and(|target| matches!(target.tag_name().as_str(), "INPUT" | "TEXTAREA" | "SELECT"));
     is_text || event.ctrl_key() || event.meta_key() || event.alt_key()
 }
+
+/// Whether a dialog is open, which has the keys then.
+pub(crate) fn has_dialog() -> bool {
+    leptos::prelude::document().query_selector("dialog[open]").ok().flatten().is_some()
+}

@@ -45,6 +45,11 @@ fn listed(live: Live, run: &RunId) -> Option<String> {
     Some(told_apart(&known.name, is_shared.then_some(run.as_str()), known.deleted_ms.is_some()))
 }
 
+/// Whether runs of a project can use a dataset.
+pub(crate) fn is_usable(info: &CorpusInfo, project: &str) -> bool {
+    info.project.as_deref().is_none_or(|owner| owner == project)
+}
+
 /// The name of a dataset among all of them.
 pub(crate) fn dataset_name(all: &[CorpusInfo], info: &CorpusInfo) -> String {
     let is_shared = all.iter().any(|other| other.name == info.name && other.id != info.id);

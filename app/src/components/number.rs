@@ -72,6 +72,13 @@ pub(crate) fn clock(at_ms: f64) -> String {
     if is_today { time } else { format!("{} {time}", day(&at)) }
 }
 
+/// "29 Nov 2026 14:20:05": a moment of any day, to the second, in the time zone of the browser.
+pub(crate) fn moment(at_ms: f64) -> String {
+    let at = js_sys::Date::new(&JsValue::from_f64(at_ms));
+    let time = format!("{:02}:{:02}:{:02}", at.get_hours(), at.get_minutes(), at.get_seconds());
+    format!("{} {} {time}", day(&at), at.get_full_year())
+}
+
 fn day(at: &js_sys::Date) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     format!("{} {}", at.get_date(), MONTHS[at.get_month() as usize % 12])

@@ -54,7 +54,12 @@ impl Painter {
     /// Clears a canvas and resizes it to `size` CSS pixels. `None` if the browser provides no context (out of
     /// memory).
     pub(crate) fn start(canvas: &HtmlCanvasElement, size: Size, is_dark: bool) -> Option<Self> {
-        let ratio = window().device_pixel_ratio().clamp(1.0, 4.0);
+        Self::start_scaled(canvas, size, 1.0, is_dark)
+    }
+
+    /// As [`Painter::start`], with `scale` CSS pixels for each unit of `size` and of the shapes.
+    pub(crate) fn start_scaled(canvas: &HtmlCanvasElement, size: Size, scale: f64, is_dark: bool) -> Option<Self> {
+        let ratio = window().device_pixel_ratio().clamp(1.0, 4.0) * scale;
         let (width, height) = ((size.width * ratio).round() as u32, (size.height * ratio).round() as u32);
         if (canvas.width(), canvas.height()) != (width, height) {
             canvas.set_width(width);

@@ -2,10 +2,12 @@
 
 use leptos::prelude::*;
 use wire::RunId;
+use wire::access::TokenKind;
 
 use super::{Icon, visible};
 use crate::base::at;
 use crate::net::api::ApiFailure;
+use crate::session::Session;
 
 /// Grey bars of the size of the content, so that nothing moves when it arrives.
 #[component]
@@ -92,7 +94,9 @@ pub(crate) fn RunFailure(
 ) -> impl IntoView {
     let to_lab = || view! { <a class="button" href=at("/") title="All runs and devices">"Open the Lab"</a> };
     if failure.status == 404 {
-        let text = format!("There is no run \u{201c}{run}\u{201d}. It may have been deleted.");
+        let is_shared = expect_context::<Session>().me().is_some_and(|me| me.is_shared || me.kind == TokenKind::Guest);
+        let or_ended = if is_shared { ", or it is not shared with you any more" } else { "" };
+        let text = format!("There is no run \u{201c}{run}\u{201d}. It may have been deleted{or_ended}.");
         return view! {
             <h1 class="unseen">"Run not found"</h1>
             <Empty title="Run not found" text>{to_lab()}</Empty>

@@ -77,6 +77,7 @@ pub(crate) fn view() -> RunView {
         pool: None,
         waits: None,
         tags: vec![],
+        slot: 1,
         project: wire::access::project::default_project(),
     };
     let hyperparameters = resolved.plan.live();

@@ -3,10 +3,11 @@
 //!
 //! Here are the session, the lab and its runs. The table of runs is in [`runs`]. Metrics are in [`series`], datasets in [`datasets`] and [`uploads`],
 //! completions in [`completion`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
-//! tokens in [`access`], device checks in [`checks`], exports and imports in [`export`], devices and workers in
-//! [`fleet`]. All of them send through `request`.
+//! tokens in [`access`], people in [`people`], projects in [`projects`], one's own account in [`account`], share links in [`links`], device
+//! checks in [`checks`], exports and imports in [`export`], devices and workers in [`fleet`]. All of them send through `request`.
 
 pub(crate) mod access;
+pub(crate) mod account;
 pub(crate) mod checkpoints;
 pub(crate) mod checks;
 pub(crate) mod completion;
@@ -16,7 +17,10 @@ mod failure;
 pub(crate) mod fleet;
 pub(crate) mod hub;
 pub(crate) mod inspections;
+pub(crate) mod links;
+pub(crate) mod people;
 pub(crate) mod polling;
+pub(crate) mod projects;
 mod request;
 pub(crate) mod runs;
 pub(crate) mod series;
@@ -30,8 +34,8 @@ use wire::transport::live::LabState;
 use wire::{Command, RunId, RunSpec, RunSummary, RunView};
 
 pub(crate) use failure::{ApiFailure, hint_sentence, sentence};
-pub(crate) use request::on_signed_out;
 use request::{get, send, send_plain};
+pub(crate) use request::{on_forbidden, on_signed_out};
 
 /// The signed-in user.
 pub(crate) async fn me() -> Result<Me, ApiFailure> {

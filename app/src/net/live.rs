@@ -7,6 +7,8 @@
 //! Where no socket delivers a message, most likely because a proxy lets none pass, the page polls ([`Poll`]): slower,
 //! with the same messages. It goes on trying to open a socket, ever more rarely.
 
+mod presentations;
+
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -25,6 +27,7 @@ use wire::{RunId, RunSummary, encode};
 
 use super::api;
 use crate::base::at;
+use presentations::{Presentations, Requested};
 
 /// Time without a message after which the socket counts as closed.
 const SILENCE_MS: f64 = 5_000.0;
@@ -38,6 +41,8 @@ const LAST_TRIAL_MS: u32 = 600_000;
 /// Shortest and longest wait between attempts.
 const FIRST_WAIT_MS: f64 = 250.0;
 const LONGEST_WAIT_MS: f64 = 8_000.0;
+/// Begin of the message that refuses a run.
+const UNKNOWN: &str = "unknown run ";
 /// Runs beside those of the live message that the page keeps, the newest answers last.
 const KNOWN_RUNS: usize = 400;
 
@@ -90,6 +95,8 @@ struct State {
     watched: Vec<Watched>,
     /// The inspections that this page requests.
     inspections: Option<(RunId, Vec<Inspection>)>,
+    /// The presentation that this page gives, and the one that it follows.
+    requested: Requested,
     /// Runs that the live message does not contain, from answers of the API.
     known: Vec<RunSummary>,
     last_number: u32,
@@ -104,6 +111,16 @@ struct Polling {
     /// Number of the page, chosen at random.
     page: u64,
     messages: Vec<FromPage>,
+}
+
+impl Polling {
+    /// Adds a message; what a presenter shows replaces what it showed before.
+    fn add(&mut self, message: FromPage) {
+        if matches!(message, FromPage::Present { .. }) {
+            self.messages.retain(|known| !matches!(known, FromPage::Present { .. }));
+        }
+        self.messages.push(message);
+    }
 }
 
 /// A socket and the closures that it calls, which live as long as the socket.
@@ -154,7 +171,8 @@ impl State {
         let watched = watched.map(|watched| FromPage::WatchRun { run: watched.run.clone(), since: watched.cursor });
         let inspections = self.inspections.clone();
         let inspections = inspections.map(|(run, inspections)| FromPage::Inspect { run, inspections });
-        std::iter::once(FromPage::WatchLab).chain(watched).chain(inspections).collect()
+        let presentations = self.requested.messages();
+        std::iter::once(FromPage::WatchLab).chain(watched).chain(inspections).chain(presentations).collect()
     }
 }
 
@@ -163,8 +181,12 @@ impl State {
 pub(crate) struct Live {
     /// The newest state of the lab.
     pub(crate) lab: RwSignal<Option<LabState>>,
+    /// Number of changes of what this page may see and do.
+    pub(crate) rights: RwSignal<u32>,
     /// The state of the socket.
     pub(crate) connection: RwSignal<Connection>,
+    /// Presentations that this page gives or may follow.
+    pub(crate) presentations: Presentations,
     state: StoredValue<Rc<RefCell<State>>, LocalStorage>,
     /// Shows a message of the server to the user.
     on_message: StoredValue<Rc<dyn Fn(String)>, LocalStorage>,
@@ -183,7 +205,9 @@ impl Live {
     pub(crate) fn start(on_message: impl Fn(String) + 'static) -> Self {
         let live = Self {
             lab: RwSignal::new(None),
+            rights: RwSignal::new(0),
             connection: RwSignal::new(Connection::Connecting { retry: 0 }),
+            presentations: Presentations::new(),
             state: StoredValue::new_local(Rc::default()),
             on_message: StoredValue::new_local(Rc::new(on_message)),
         };
@@ -268,7 +292,7 @@ impl Live {
     fn send(self, message: &FromPage) {
         let polls = |state: &mut State| {
             let polling = state.polling.as_mut();
-            polling.map(|polling| polling.messages.push(message.clone())).is_some()
+            polling.map(|polling| polling.add(message.clone())).is_some()
         };
         if self.with_state(polls) == Some(true) {
             return;
@@ -317,6 +341,7 @@ impl Live {
 
     /// Sends all requests.
     fn opened(self) {
+        self.presentations.forget();
         self.connection.set(Connection::Open);
         for message in self.with_state(State::connected).unwrap_or_default() {
             self.send(&message);
@@ -325,6 +350,7 @@ impl Live {
 
     /// Polls until a poll fails, or a socket delivers messages again.
     fn poll(self) {
+        self.presentations.forget();
         let page = (js_sys::Math::random() * 9e15) as u64;
         let begun = self.with_state(|state| {
             state.next_attempt = None;
@@ -406,15 +432,22 @@ impl Live {
 
     fn take(self, message: ToPage) {
         self.with_state(|state| state.last_message_ms = now_ms());
+        let Some(message) = self.presentations.take(message) else { return };
         match message {
             ToPage::Lab(lab) => self.show_lab(lab),
+            ToPage::Rights => self.rights.update(|changes| *changes += 1),
             ToPage::Tick(tick) => {
                 self.follow_known(&tick.summary);
                 self.publish(tick);
             }
             ToPage::Resync { run } => self.publish_resync(&run),
-            ToPage::Heartbeat { .. } => {}
-            ToPage::Refused { message } => self.show(message),
+            ToPage::Refused { message } => match message.strip_prefix(UNKNOWN).and_then(|run| run.parse().ok()) {
+                // It was purged, or this page may not see it any more. Whoever watches it fetches it, which is answered with 404.
+                Some(run) => self.publish_resync(&run),
+                None => self.show(message),
+            },
+            // A heartbeat; presentations were taken above.
+            _ => {}
         }
     }
 

@@ -1,7 +1,6 @@
 //! The Compare page: the losses of several runs in one chart, the difference of two of them, the tree of their
 //! segments, and the differences of their plans. The address names the runs, so that a comparison can be shared.
 
-mod colours;
 mod difference;
 mod family;
 mod lineage;
@@ -11,15 +10,17 @@ mod plans;
 
 use std::collections::BTreeMap;
 
+use figure::Colours;
 use leptos::prelude::*;
 use wire::RunId;
 use wire::series::{Axis, name};
 
 use crate::base::at;
-use crate::components::{Empty, run_name};
+use crate::components::chart::Range;
+use crate::components::{Empty, axis_of, axis_word, run_name};
 use crate::net::live::Live;
+use crate::open_view::{OpenView, PageView};
 use crate::route::{Router, compare_path};
-use colours::Colours;
 use difference::DifferencePanel;
 use lineage::LineageTree;
 use loss_chart::{ChosenRuns, ComparedRuns, LossChart};
@@ -94,11 +95,49 @@ fn names(runs: &[RunId], live: Live) -> BTreeMap<RunId, String> {
     runs.iter().cloned().chain(parents).map(|run| (run.clone(), run_name(live, &run))).collect()
 }
 
+/// Registers the view of the chart, with which the page is shared and presented.
+fn register(choice: Choice, compared: ComparedRuns) {
+    let query = move || {
+        let runs: Vec<String> = choice.runs.read().iter().map(RunId::to_string).collect();
+        let mut parts = vec![format!("runs={}", runs.join(","))];
+        parts.extend((choice.series.get() != name::TRAIN).then(|| format!("chart={}", choice.series.get())));
+        parts.extend((choice.axis.get() != Axis::Step).then(|| format!("x={}", axis_word(choice.axis.get()))));
+        parts.extend((!choice.is_smooth.get()).then(|| "smooth=0".to_owned()));
+        parts.extend(compared.range().map(|range| format!("range={},{}", range.from, range.to)));
+        parts.join("&")
+    };
+    let show = move || {
+        let query = |key: &str| untrack(|| choice.router.query(key));
+        let series = if query("chart").as_deref() == Some(name::VALID) { name::VALID } else { name::TRAIN };
+        choice.series.set(series);
+        choice.is_smooth.set(query("smooth").as_deref() != Some("0"));
+        compared.show(axis_of(&query("x").unwrap_or_default()), query("range").as_deref().and_then(range_of));
+    };
+    if untrack(|| ["chart", "x", "smooth", "range"].iter().any(|key| choice.router.query(key).is_some())) {
+        show();
+    }
+    expect_context::<OpenView>().register(PageView {
+        query: Signal::derive(query),
+        show: Callback::new(move |()| show()),
+        step: None,
+        crosshair: Some(compared.crosshair()),
+    });
+}
+
+fn range_of(text: &str) -> Option<Range> {
+    let (from, to) = text.split_once(',')?;
+    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+    let (from, to) = (number(from)?, number(to)?);
+    (from < to).then_some(Range { from, to })
+}
+
 #[component]
 pub(crate) fn ComparePage() -> impl IntoView {
     let choice = Choice::new();
     provide_context(choice);
-    provide_context(ComparedRuns::start(choice));
+    let compared = ComparedRuns::start(choice);
+    provide_context(compared);
+    register(choice, compared);
     let live = expect_context::<Live>();
     let is_empty = Memo::new(move |_| choice.runs.read().is_empty());
     let has_runs = Memo::new(move |_| {

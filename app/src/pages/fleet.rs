@@ -2,7 +2,7 @@
 //!
 //! [`feed`] fetches it all, [`totals`] sums it up, [`machine`] and [`row`] list it, [`device`] shows one device with its [`charts`]
 //! and [`log`]; [`add_machine`] and [`join_tokens`] let machines join, [`worker`] changes and removes workers; [`absent`] lists
-//! workers that have not connected; [`values`] and [`usage`] show single values.
+//! workers that have not connected, [`pools`] the pools and how many runs their devices train at once; [`values`] and [`usage`] show single values.
 
 mod absent;
 mod add_machine;
@@ -12,6 +12,7 @@ mod feed;
 mod join_tokens;
 mod log;
 mod machine;
+mod pools;
 mod row;
 mod totals;
 mod usage;
@@ -27,6 +28,7 @@ use add_machine::AddMachine;
 pub(crate) use device::DevicePage;
 use feed::FleetFeed;
 use machine::Machine;
+use pools::Pools;
 use totals::Totals;
 
 /// How to add a machine, for those who may not.
@@ -80,6 +82,7 @@ pub(crate) fn FleetPage() -> impl IntoView {
                 }.into_any(),
             }}
             <AbsentWorkers feed />
+            <Pools feed />
             {move || is_admin.get().then(|| view! { <AddMachine is_open=is_adding feed /> })}
         </main>
     }

@@ -5,6 +5,7 @@ mod actions;
 mod devices;
 mod first_run;
 mod import;
+mod project_filter;
 mod row;
 mod selection;
 mod table;
@@ -15,10 +16,13 @@ use wire::{RunId, RunSummary};
 
 use crate::components::{Empty, JobList, RunSearch, Skeleton, matches};
 use crate::net::live::Live;
-use crate::route::compare_path;
+use crate::projects::Projects;
+use crate::route::{Router, compare_path};
+use crate::session::Session;
 use devices::DeviceList;
 use first_run::FirstRun;
 use import::ImportRun;
+use project_filter::ProjectFilter;
 use row::RunRow;
 use selection::Selection;
 use table::{RunBrowser, TableState};
@@ -53,7 +57,7 @@ impl Filter {
 #[component]
 pub(crate) fn LabPage() -> impl IntoView {
     provide_context(Selection::new());
-    let live = expect_context::<Live>();
+    let (live, session) = (expect_context::<Live>(), expect_context::<Session>());
     let is_many = Memo::new(move |_| live.lab.read().as_ref().map(|lab| lab.counts.total() >= MANY));
     view! {
         <main class="page lab" class:many=move || is_many.get() == Some(true)>
@@ -65,7 +69,7 @@ pub(crate) fn LabPage() -> impl IntoView {
                 }}
             </section>
             <aside class="stack" aria-label="Devices, jobs and import">
-                <DeviceList />
+                <Show when=move || session.is_member()><DeviceList /></Show>
                 <JobList />
                 <ImportRun />
             </aside>
@@ -138,17 +142,22 @@ fn FilterTabs(
 #[component]
 fn FewRuns() -> impl IntoView {
     let picked = expect_context::<Selection>().runs;
-    let live = expect_context::<Live>();
+    let (live, projects) = (expect_context::<Live>(), expect_context::<Projects>());
+    // A link to the runs of a project names it in the address.
+    if let Some(project) = untrack(|| expect_context::<Router>().query("project")) {
+        projects.chosen.set(Some(project));
+    }
     let filter = RwSignal::new(Filter::Active);
     let search = RwSignal::new(String::new());
     let count = move |of: Filter| {
         live.lab.read().as_ref().map_or(0, |lab| lab.runs.iter().filter(|run| Filter::of(run) == of).count() as u64)
     };
     let shown = Memo::new(move |_| {
-        let (lab, search) = (live.lab.read(), search.read());
+        let (lab, search, project) = (live.lab.read(), search.read(), projects.shown());
         let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
+        let is_in_project = |run: &RunSummary| project.as_ref().is_none_or(|project| run.project == *project);
         runs.iter()
-            .filter(|run| Filter::of(run) == filter.get() && matches(run, &search))
+            .filter(|run| Filter::of(run) == filter.get() && is_in_project(run) && matches(run, &search))
             .map(|run| run.id.clone())
             .collect::<Vec<RunId>>()
     });
@@ -173,6 +182,7 @@ fn FewRuns() -> impl IntoView {
             })}
             <Show when=move || { stage.get() > 1 }>
                 <FilterTabs filter=Signal::derive(move || filter.get()) choose=move |of| filter.set(of) count />
+                <ProjectFilter choose=move |project| projects.chosen.set(project) />
                 <RunSearch search />
             </Show>
         </div>
@@ -187,6 +197,7 @@ fn FewRuns() -> impl IntoView {
 #[component]
 fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
     let listed = expect_context::<Selection>().listed;
+    let projects = expect_context::<Projects>();
     Effect::new(move |_| listed.set(shown.get()));
     view! {
         <div class="sheet">
@@ -209,6 +220,9 @@ fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
                             <span class="unit">" steps"</span>
                         </th>
                         <th scope="col" title="Device that trains the run">"Device"</th>
+                        {move || projects.are_several().then(|| view! {
+                            <th scope="col" title="Project that the run belongs to">"Project"</th>
+                        })}
                         <th scope="col" title="Running: time left and end. Queued: position in the queue. Ended: training time and end.">"Time"</th>
                         <th scope="col"><span class="unseen">"Actions"</span></th>
                     </tr>
@@ -225,7 +239,11 @@ fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
 
 #[component]
 fn NoRuns(filter: RwSignal<Filter>, search: RwSignal<String>) -> impl IntoView {
+    let projects = expect_context::<Projects>();
     let text = move || match (search.read().trim().is_empty(), filter.get()) {
+        (true, _) if projects.shown().is_some() => {
+            format!("The project {} has no runs in this list.", projects.shown().unwrap_or_default())
+        }
         (false, _) => {
             format!("No runs match \"{}\". Searched: name, state, preset, dataset, device.", search.read().trim())
         }

@@ -38,6 +38,9 @@ pub(crate) fn NewRunPage() -> impl IntoView {
     // Stays in the form: without it the form would look as if no copy had been asked for.
     let not_copied = RwSignal::new(None::<String>);
     let query = (router.query("from"), router.query("dataset"));
+    if let Some(project) = router.query("project") {
+        draft.set(|spec| spec.project = Some(project));
+    }
     spawn_local(async move {
         match query {
             (Some(from), _) => match from.parse() {

@@ -11,6 +11,7 @@ use super::compare::ComparePage;
 use super::data::DataPage;
 use super::fleet::{DevicePage, FleetPage};
 use super::new_run::NewRunPage;
+use super::people::{AuditPage, InvitationPage, PeoplePage};
 use super::playground::PlaygroundPage;
 use super::run::RunPage;
 use super::settings::SettingsPage;
@@ -31,6 +32,8 @@ pub(crate) enum Part {
     Xray,
     /// The fleet and its devices.
     Fleet,
+    /// People, the audit log, and the page of an invitation.
+    People,
     /// The other pages: a new run, the datasets, a comparison, the playground, the settings.
     Tools,
 }
@@ -43,6 +46,7 @@ impl Part {
             Route::Run(_) => Some(Self::Run),
             Route::Xray(_) => Some(Self::Xray),
             Route::Fleet | Route::Device(_) => Some(Self::Fleet),
+            Route::People | Route::Audit | Route::Invite => Some(Self::People),
             Route::NewRun | Route::Data | Route::Compare | Route::Playground | Route::Settings => Some(Self::Tools),
         }
     }
@@ -53,6 +57,7 @@ impl Part {
             Self::Run => Box::pin(run_part()),
             Self::Xray => Box::pin(xray_part()),
             Self::Fleet => Box::pin(fleet_part()),
+            Self::People => Box::pin(people_part()),
             Self::Tools => Box::pin(tools_part()),
         }
     }
@@ -79,6 +84,16 @@ fn fleet_part() -> Result<Build, SplitLoaderError> {
     Ok(|route| match route {
         Route::Fleet => view! { <FleetPage /> }.into_any(),
         Route::Device(device) => view! { <DevicePage device /> }.into_any(),
+        _ => ().into_any(),
+    })
+}
+
+#[wasm_split(people, wasm_split_path = ::leptos::wasm_split, fallible)]
+fn people_part() -> Result<Build, SplitLoaderError> {
+    Ok(|route| match route {
+        Route::People => view! { <PeoplePage /> }.into_any(),
+        Route::Audit => view! { <AuditPage /> }.into_any(),
+        Route::Invite => view! { <InvitationPage /> }.into_any(),
         _ => ().into_any(),
     })
 }

@@ -44,6 +44,7 @@ mod series_loader;
 mod status;
 mod transport;
 mod undo;
+mod view_query;
 mod viewport;
 
 use std::time::Duration;
@@ -60,6 +61,8 @@ use wire::{Event, EventRecord, RunId, RunState};
 use crate::components::{RunFailure, Skeleton, isolated};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::{Live, RunUpdate, Watch};
+use crate::open_view::{OpenView, PageView};
+use crate::route::Router;
 use charts::{Charts, is_shown};
 use checkpoints::Checkpoints;
 use context::{Drawer, RunContext};
@@ -123,9 +126,16 @@ pub(crate) fn RunPage(run: RunId) -> impl IntoView {
             </main>
         }
         .into_any(),
-        Stage::Open(run) => view! { <OpenRunPage run=*run /> }.into_any(),
+        Stage::Open(run) => {
+            provide_context(Gone(Callback::new(move |failure| drop(stage.try_set(Stage::Failed(failure))))));
+            view! { <OpenRunPage run=*run /> }.into_any()
+        }
     }
 }
+
+/// What to do when the run is not there any more: it was deleted, or this person may not see it any more.
+#[derive(Clone, Copy)]
+struct Gone(Callback<ApiFailure>);
 
 /// A run and the names of its series, which decide what is fetched next.
 async fn fetch(id: RunId) -> Result<OpenRun, ApiFailure> {
@@ -150,6 +160,7 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
     watch(context, loader);
     spawn_local(fetch_journal(context));
     listen_to_keys(context);
+    register(context);
     view! {
         <main class="page run">
             <RunHeader />
@@ -173,9 +184,33 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
     }
 }
 
+/// Registers the view of the charts, with which the page is shared and presented. A view in the address is shown.
+fn register(context: RunContext) {
+    let router = expect_context::<Router>();
+    let show = move || {
+        let (options, viewport, picked) = untrack(|| view_query::read(|key| router.query(key)));
+        context.options.set(options);
+        context.viewport.set(viewport);
+        context.picked.set(picked);
+    };
+    if untrack(|| {
+        ["x", "range", "log", "bits", "smooth", "clip", "event"].iter().any(|key| router.query(key).is_some())
+    }) {
+        show();
+    }
+    expect_context::<OpenView>().register(PageView {
+        query: Signal::derive(move || {
+            view_query::write(context.options.get(), context.viewport.get(), context.picked.get())
+        }),
+        show: Callback::new(move |()| show()),
+        step: None,
+        crosshair: Some(context.crosshair),
+    });
+}
+
 /// Follows the stream of the run; after a gap the run is fetched again.
 fn watch(context: RunContext, loader: SeriesLoader) {
-    let live = expect_context::<Live>();
+    let (live, gone) = (expect_context::<Live>(), expect_context::<Gone>());
     let held = StoredValue::new(None::<Watch>);
     let since = context.run.read_untracked().view.cursor;
     let watch = live.watch_run(context.id(), since, move |update| match update {
@@ -189,18 +224,18 @@ fn watch(context: RunContext, loader: SeriesLoader) {
             // Only a fresh view contains the hyperparameters and the path after a rollback, and the entropies of a dataset
             // that was tokenized when the run started.
             if is_rollback || is_first == Some(true) {
-                spawn_local(start_over(context, loader, held));
+                spawn_local(start_over(context, loader, held, gone));
             }
         }
-        RunUpdate::Resync => spawn_local(start_over(context, loader, held)),
+        RunUpdate::Resync => spawn_local(start_over(context, loader, held, gone)),
     });
     held.set_value(Some(watch));
     on_cleanup(move || watch.leave());
 }
 
 /// Fetches the run again, continues its stream from there, and fetches journal and curves.
-async fn start_over(context: RunContext, loader: SeriesLoader, held: StoredValue<Option<Watch>>) {
-    if let Some(cursor) = renew(context).await
+async fn start_over(context: RunContext, loader: SeriesLoader, held: StoredValue<Option<Watch>>, gone: Gone) {
+    if let Some(cursor) = renew(context, gone).await
         && let Some(watch) = held.try_get_value().flatten()
     {
         watch.go_on(cursor);
@@ -209,13 +244,20 @@ async fn start_over(context: RunContext, loader: SeriesLoader, held: StoredValue
 }
 
 /// Fetches the run until it succeeds, and returns the cursor from which its stream continues. `None` once the page is
-/// gone.
-async fn renew(context: RunContext) -> Option<Cursor> {
+/// gone, or the run.
+async fn renew(context: RunContext, gone: Gone) -> Option<Cursor> {
     let id = context.run.try_with_untracked(|run| run.view.summary.id.clone())?;
     loop {
-        if let Ok(view) = api::run(&id).await {
-            let cursor = view.cursor;
-            return context.run.try_update(|run| run.renew(view)).map(|()| cursor);
+        match api::run(&id).await {
+            Ok(view) => {
+                let cursor = view.cursor;
+                return context.run.try_update(|run| run.renew(view)).map(|()| cursor);
+            }
+            Err(failure) if failure.status == 404 => {
+                gone.0.try_run(failure);
+                return None;
+            }
+            Err(_) => {}
         }
         if context.run.is_disposed() {
             return None;

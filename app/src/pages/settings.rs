@@ -1,66 +1,66 @@
-//! The Settings page: the account, the theme, access tokens ([`tokens`]), device checks ([`checks`]), the disk ([`disk`]), and the addresses
-//! for programs.
+//! The Settings page: the [`account`] with its [`password`], [`personal_tokens`] and [`sessions`], the theme, access tokens of the lab
+//! ([`tokens`]), share links ([`links`]), device checks ([`checks`]), the disk ([`disk`]), and the addresses for programs.
 
+mod account;
 mod checks;
 mod disk;
+mod links;
+mod password;
+mod personal_tokens;
+mod sessions;
 mod tokens;
 
 use leptos::prelude::*;
-use leptos::task::spawn_local;
-
 use wire::access::Role;
 
 use crate::base::at;
-use crate::components::{ServerCommand, Toasts, isolated};
-use crate::net::api;
-use crate::session::{Session, SignIn};
+use crate::components::ServerCommand;
+use crate::session::Session;
 use crate::theme::{Choice, Theme};
+use account::Account;
 use checks::DeviceChecks;
 use disk::Disk;
+use links::ShareLinks;
 use tokens::Tokens;
 
 #[component]
 pub(crate) fn SettingsPage() -> impl IntoView {
     let session = expect_context::<Session>();
     let is_admin = Memo::new(move |_| session.is_admin());
+    let can_view_lab = Memo::new(move |_| session.can_view_lab());
+    // Whoever has an account needs no sign-in link, and a guest cannot get one.
+    let needs_link = Memo::new(move |_| session.is_member() && session.me().is_some_and(|me| me.person.is_none()));
+    let can_share = Memo::new(move |_| session.is_admin() && !session.is_shared());
     view! {
         <main class="page narrow stack roomy">
             <h1>"Settings"</h1>
             <Account />
             <ThemeChoice />
-            {move || if is_admin.get() { view! { <Tokens /> }.into_any() } else { view! { <AccessNote /> }.into_any() }}
-            <DeviceChecks />
-            <Disk />
+            {move || match (is_admin.get(), needs_link.get()) {
+                (true, _) => view! { <Tokens /> }.into_any(),
+                (false, true) => view! { <AccessNote /> }.into_any(),
+                (false, false) => ().into_any(),
+            }}
+            <Show when=move || can_share.get()><ShareLab /></Show>
+            <ShareLinks />
+            <Show when=move || can_view_lab.get()><DeviceChecks /><Disk /></Show>
             <Programs />
         </main>
     }
 }
 
+/// The way to the first invitation, in a lab without people.
 #[component]
-fn Account() -> impl IntoView {
-    let (session, toasts) = (expect_context::<Session>(), expect_context::<Toasts>());
-    let sign_out = move |_| {
-        spawn_local(async move {
-            match api::sign_out().await {
-                Ok(()) => session.sign_in.set(SignIn::Out),
-                Err(failure) => toasts.fail("Sign-out failed", &failure),
-            }
-        });
-    };
+fn ShareLab() -> impl IntoView {
     view! {
-        <section class="sheet padded stack" aria-labelledby="account-title">
-            <h2 id="account-title">"Account"</h2>
-            {move || session.me().map(|me| view! {
-                <p>
-                    "Signed in as "
-                    <strong>{isolated(&me.name)}</strong>
-                    {me.grants.lab.map(|role| view! { ", role " <strong>{role.name()}</strong> })}
-                    ". "
-                    {me.grants.lab.map(permissions)}
-                </p>
-            })}
-            <p class="small dim">"In the journal of a run, others see this name beside your commands; you see “you”."</p>
-            <div class="row"><button title="Revoke the session of this browser" on:click=sign_out>"Sign out"</button></div>
+        <section class="sheet padded stack" aria-labelledby="share-title">
+            <h2 id="share-title">"Share this lab"</h2>
+            <p>
+                "Invite people, who get accounts of their own: each sees and changes what their role in the lab, or in single projects, permits."
+            </p>
+            <div class="row">
+                <a class="button" href=at("/people") title="Open the page on which you invite people and create projects">"Invite people"</a>
+            </div>
         </section>
     }
 }
@@ -106,7 +106,7 @@ fn AccessNote() -> impl IntoView {
         <section class="sheet padded stack" aria-labelledby="access-title">
             <h2 id="access-title">"Access"</h2>
             <p>
-                "Each person needs a sign-in link and a role. An admin creates links on this page. This command creates \
+                "Each browser needs a sign-in link, which has a role. An admin creates links on this page. This command creates \
                  one on the server's machine:"
             </p>
             <ServerCommand command="kindling token --sign-in --role view --name ada" />

@@ -1,45 +1,45 @@
-//! Signing in: a one-time token, printed on the machine of the server, becomes a cookie of this browser.
+//! Signing in: with a name and a password ([`password`]) or with an OpenID Connect provider, where people have accounts, and always with a
+//! one-time token ([`link`]), printed on the machine of the server.
 
-use leptos::ev;
+mod link;
+mod password;
+
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::access::SignInInfo;
 
 use crate::base::at;
-use crate::components::{Failure, Flame, Icon, ServerCommand};
-use crate::net::api::{self, ApiFailure};
+use crate::components::{Flame, Icon, Skeleton, isolated};
+use crate::net::api;
 use crate::route::Router;
-use crate::session::{Session, SignIn};
+use crate::session::Session;
+use link::LinkForm;
+use password::PasswordForm;
 
 /// The page that is shown until someone is signed in.
 #[component]
 pub(crate) fn SignInPage() -> impl IntoView {
     let (session, router) = (expect_context::<Session>(), expect_context::<Router>());
-    let token = RwSignal::new(String::new());
-    let failure = RwSignal::new(None::<ApiFailure>);
-    let is_busy = RwSignal::new(false);
-    let sign_in = move |event: ev::SubmitEvent| {
-        event.prevent_default();
-        let pasted = token_in(&token.get());
-        if pasted.is_empty() || is_busy.get() {
-            return;
-        }
-        is_busy.set(true);
-        spawn_local(async move {
-            match api::sign_in(&pasted).await {
-                Ok(me) => {
-                    if untrack(|| router.is_sign_in()) {
-                        router.replace(&at("/"));
-                    }
-                    session.sign_in.set(SignIn::In(me));
-                }
-                Err(refused) => failure.set(Some(explained(refused))),
-            }
-            is_busy.set(false);
-        });
-    };
+    let info = RwSignal::new(None::<SignInInfo>);
+    spawn_local(async move {
+        // Without an answer the page offers the form for a link, which works in every lab.
+        let unknown = |_| SignInInfo { data_folder: None, has_passwords: false, provider: None };
+        info.try_set(Some(api::sign_in_info().await.unwrap_or_else(unknown)));
+    });
+    let has_passwords = Memo::new(move |_| info.read().as_ref().is_some_and(|info| info.has_passwords));
+    let provider = Memo::new(move |_| info.read().as_ref().and_then(|info| info.provider.clone()));
+    // `None` until it is known.
+    let has_accounts =
+        Memo::new(move |_| info.read().as_ref().map(|info| info.has_passwords || info.provider.is_some()));
     view! {
         <main class="page narrow signin">
             <h1><Flame size=32 />"Kindling"</h1>
+            {move || session.has_ended.get().then(|| view! {
+                <p role="status">
+                    <strong>"You are signed out."</strong>
+                    " The session of this browser has ended: it expired, or it was ended in another browser or by an admin."
+                </p>
+            })}
             {router.is_invalid_link().then(|| view! {
                 <div class="failure" role="alert">
                     <Icon name="warning" />
@@ -49,51 +49,32 @@ pub(crate) fn SignInPage() -> impl IntoView {
                     </div>
                 </div>
             })}
-            <p>"Sign in with a link. To create one, run this command on the server's machine:"</p>
-            <ServerCommand command="kindling token --sign-in" />
-            <p>"Open the link, or paste it here. Each link works once."</p>
-            <form class="row" on:submit=sign_in>
-                <input
-                    class="grow mono"
-                    type="password"
-                    name="token"
-                    autocomplete="off"
-                    spellcheck="false"
-                    autofocus
-                    aria-label="Sign-in link"
-                    placeholder="Sign-in link"
-                    title="The whole link, or only its token"
-                    prop:value=token
-                    on:input:target=move |event| token.set(event.target().value())
-                />
-                <button
-                    class="primary"
-                    type="submit"
-                    title=move || match token.read().trim().is_empty() {
-                        true => "Paste a sign-in link first.",
-                        false => "Sign this browser in for 30 days",
-                    }
-                    disabled=move || is_busy.get() || token.read().trim().is_empty()
-                >
-                    {move || if is_busy.get() { "Signing in …" } else { "Sign in" }}
-                </button>
-            </form>
-            {move || failure.get().map(|failure| view! { <Failure what="Sign-in failed" failure /> })}
+            <Show when=move || has_passwords.get()><PasswordForm /></Show>
+            {move || provider.get().map(|name| view! { <ProviderButton name /> })}
+            {move || match has_accounts.get() {
+                None => view! { <Skeleton rows=2 /> }.into_any(),
+                Some(false) => view! { <LinkForm /> }.into_any(),
+                Some(true) => view! {
+                    <details>
+                        <summary title="For admins on the machine of the server">"Sign in with a link"</summary>
+                        <div class="stack"><LinkForm /></div>
+                    </details>
+                }.into_any(),
+            }}
         </main>
     }
 }
 
-/// A refused token in the words of this page, which has the command for a new link above the form.
-fn explained(mut failure: ApiFailure) -> ApiFailure {
-    if failure.status == 401 {
-        failure.body.message = "The link is invalid, expired or already used.".to_owned();
-        failure.body.hint = Some("Print a new one with the command above.".to_owned());
+/// Goes to the provider, which sends the browser back to the page that was opened.
+#[component]
+fn ProviderButton(name: String) -> impl IntoView {
+    let router = expect_context::<Router>();
+    let back = untrack(|| if router.is_sign_in() { "/".to_owned() } else { router.here() });
+    let address = at(&format!("/oidc/start?return={}", String::from(js_sys::encode_uri_component(&back))));
+    let name = isolated(&name);
+    view! {
+        <a class="button large" href=address title=format!("Open the sign-in page of {name}, which then returns to this lab")>
+            {format!("Sign in with {name}")}
+        </a>
     }
-    failure
-}
-
-/// The token in a pasted text, which may be the whole link.
-fn token_in(pasted: &str) -> String {
-    let token = pasted.split_once("token=").map_or(pasted, |(_, token)| token);
-    token.trim().chars().take_while(|c| !c.is_whitespace() && *c != '&').collect()
 }

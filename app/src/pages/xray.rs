@@ -46,6 +46,7 @@ use wire::{RunId, RunView};
 use crate::components::{RunFailure, Skeleton, shows};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
+use crate::open_view::{OpenView, PageView, ShownStep};
 use location::{Location, TABS, Tab};
 use state::XrayState;
 use step::StepChoice;
@@ -72,7 +73,10 @@ pub(crate) fn XrayPage(run: RunId) -> impl IntoView {
             </main>
         }
         .into_any(),
-        Some(Ok(run)) => view! { <OpenPage run=*run /> }.into_any(),
+        Some(Ok(run)) => {
+            let gone = Callback::new(move |failure| drop(opened.try_set(Some(Err(failure)))));
+            view! { <OpenPage run=*run gone /> }.into_any()
+        }
     }
 }
 
@@ -89,11 +93,12 @@ fn loading() -> AnyView {
 
 /// The page of an opened run.
 #[component]
-fn OpenPage(run: RunView) -> impl IntoView {
+fn OpenPage(run: RunView, gone: Callback<ApiFailure>) -> impl IntoView {
     let cursor = run.cursor;
     let xray = XrayState::new(run);
     provide_context(xray);
-    stream::follow(xray, cursor);
+    stream::follow(xray, cursor, gone);
+    register(xray);
     keyboard::listen(xray);
     view! {
         <main class="page xray" class:inside=move || *xray.location.read() != Location::Overview>
@@ -106,6 +111,30 @@ fn OpenPage(run: RunView) -> impl IntoView {
             <Views xray />
             <prompt::Prompt />
         </main>
+    }
+}
+
+/// Registers what the address does not have, with which the page is shared and presented.
+fn register(xray: XrayState) {
+    expect_context::<OpenView>().register(PageView {
+        query: Signal::derive(move || xray.query()),
+        show: Callback::new(move |()| xray.show_address()),
+        step: Some(ShownStep {
+            read: Signal::derive(move || step_number(xray.step.get())),
+            set: Callback::new(move |step: Option<u64>| {
+                xray.playback.pause();
+                xray.step.set(step.map_or(StepChoice::Newest, StepChoice::At));
+            }),
+        }),
+        crosshair: None,
+    });
+}
+
+/// The step of a choice; `None` for the newest.
+fn step_number(step: StepChoice) -> Option<u64> {
+    match step {
+        StepChoice::Newest => None,
+        StepChoice::At(step) => Some(step),
     }
 }
 

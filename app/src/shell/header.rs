@@ -1,35 +1,66 @@
 //! The header: logo, pages, the open run, and the link to a new run.
 
 use leptos::prelude::*;
+use wire::access::link::{LinkScope, MAX_LINK_RUNS};
 
+use super::guest::{GuestNote, reaches};
 use super::keys::open_help;
 use crate::base::at;
 use crate::components::{Flame, Icon, Menu, StateMark, isolated, name_of};
 use crate::net::live::Live;
+use crate::open_view::OpenView;
+use crate::presenting::PresentButton;
+use crate::projector::Projector;
 use crate::route::{Route, Router, run_path, xray_path};
 use crate::session::Session;
+use crate::share::ShareButton;
 
-/// The pages beside the Lab: route, path, name, content.
-fn pages() -> [(Route, &'static str, &'static str, &'static str); 5] {
-    [
-        (Route::Compare, "/compare", "Compare", "Losses and plans of several runs"),
-        (Route::Playground, "/playground", "Playground", "Complete a prompt with a checkpoint"),
-        (Route::Data, "/data", "Data", "Datasets and tokenizers"),
-        (Route::Fleet, "/fleet", "Fleet", "Machines and devices: load, temperature, usage and findings"),
-        (Route::Settings, "/settings", "Settings", "Account, theme and access tokens"),
-    ]
+/// A page beside the Lab: route, path, name, content.
+type Place = (Route, &'static str, &'static str, &'static str);
+
+const PAGES: [Place; 6] = [
+    (Route::Compare, "/compare", "Compare", "Losses and plans of several runs"),
+    (Route::Playground, "/playground", "Playground", "Complete a prompt with a checkpoint"),
+    (Route::Data, "/data", "Data", "Datasets and tokenizers"),
+    (Route::Fleet, "/fleet", "Fleet", "Machines and devices: load, temperature, usage and findings"),
+    (Route::People, "/people", "People", "People with accounts, invitations and projects"),
+    (Route::Settings, "/settings", "Settings", "Theme, sign-in, access tokens and disk use"),
+];
+
+/// The pages that this person may open. Those of a lab without other people have no people.
+fn pages(session: Session) -> Vec<Place> {
+    let (sees_fleet, sees_people) = (session.can_view_lab(), session.is_shared() && session.is_member());
+    let is_open = |place: &Place| match place.0 {
+        Route::Fleet => sees_fleet,
+        Route::People => sees_people,
+        _ => true,
+    };
+    PAGES.into_iter().filter(is_open).collect()
 }
 
 #[component]
 pub(super) fn Header() -> impl IntoView {
     let router = expect_context::<Router>();
     let session = expect_context::<Session>();
+    let (projector, view) = (expect_context::<Projector>(), expect_context::<OpenView>());
+    let scope = Memo::new(move |_| shared_scope(router));
+    let path = Callback::new(move |()| view.path_with_step());
     let is_at = move |route: Route| {
         move || {
             let at = router.route.get();
-            (at == route || route == Route::Fleet && matches!(at, Route::Device(_))).then_some("page")
+            let is_below = match route {
+                Route::Fleet => matches!(at, Route::Device(_)),
+                Route::People => at == Route::Audit,
+                _ => false,
+            };
+            (at == route || is_below).then_some("page")
         }
     };
+    let places = Memo::new(move |_| {
+        let mut places = pages(session);
+        places.retain(|(route, ..)| reaches(session, route));
+        places
+    });
     let is_lab = move || matches!(router.route.get(), Route::Lab | Route::Run(_) | Route::Xray(_)).then_some("page");
     view! {
         <header class="top">
@@ -38,15 +69,20 @@ pub(super) fn Header() -> impl IntoView {
                 <span>"Kindling"</span>
             </a>
             <nav aria-label="Pages">
-                <a href=at("/") aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
-                <OpenRun />
-                {pages().map(|(route, path, name, title)| view! {
-                    <a href=at(path) title=title aria-current=is_at(route)>{name}</a>
+                {move || reaches(session, &Route::Lab).then(|| view! {
+                    <a href=at("/") aria-current=is_lab title="All runs and devices (h)">"Lab"</a>
                 })}
+                <OpenRun />
+                {move || places.get().into_iter().map(|(route, path, name, title)| view! {
+                    <a href=at(path) title=title aria-current=is_at(route)>{name}</a>
+                }).collect_view()}
             </nav>
             <div class="pages">
                 <Menu label="Pages">
-                    {pages().map(|(_, path, name, _)| view! { <a class="button" href=at(path)>{name}</a> })}
+                    {move || places.get().into_iter().map(|(_, path, name, title)| view! {
+                        <a class="button" href=at(path) title=title>{name}</a>
+                    }).collect_view()}
+                    <PresentButton />
                 </Menu>
             </div>
             <span class="grow top-gap"></span>
@@ -58,6 +94,18 @@ pub(super) fn Header() -> impl IntoView {
             >
                 "?"
             </button>
+            <button
+                class="quiet icon-only projector-toggle"
+                aria-label="Layout for a projector"
+                aria-pressed=move || projector.is_on.get().to_string()
+                title="Layout for a projector: larger text and charts, without secondary panels (Shift+L)"
+                on:click=move |_| projector.toggle()
+            >
+                <Icon name="screen" />
+            </button>
+            <GuestNote />
+            <PresentButton />
+            {move || scope.get().map(|scope| view! { <ShareButton scope=Signal::stored(scope) path /> })}
             {move || session.can_steer().then(|| view! {
                 <a class="button primary" href=at("/start") title="Set up a new run (n)">
                     <Icon name="plus" />
@@ -66,6 +114,19 @@ pub(super) fn Header() -> impl IntoView {
             })}
         </header>
     }
+}
+
+/// What a link to the open page gives access to; `None` for a page that is not shared by a link.
+fn shared_scope(router: Router) -> Option<LinkScope> {
+    let runs = match &*router.route.read() {
+        Route::Run(run) | Route::Xray(run) => vec![run.clone()],
+        Route::Compare => {
+            let named = router.query("runs").unwrap_or_default();
+            named.split(',').filter_map(|run| run.parse().ok()).take(MAX_LINK_RUNS).collect()
+        }
+        _ => vec![],
+    };
+    (!runs.is_empty()).then_some(LinkScope::Runs(runs))
 }
 
 /// On the Run and X-ray pages: the run and its state.

@@ -6,7 +6,8 @@ use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 
 use crate::base::at;
-use crate::components::keyboard::is_typing;
+use crate::components::keyboard::{has_dialog, is_typing};
+use crate::projector::Projector;
 use crate::route::Router;
 
 const DIALOG_ID: &str = "key-help";
@@ -15,7 +16,15 @@ const DIALOG_ID: &str = "key-help";
 const KEYS: [(&str, &[(&str, &str)]); 5] = [
     (
         "On every page",
-        &[("?", "Show this list"), ("/", "Search runs"), ("n", "Set up a new run"), ("h", "Open the Lab page")],
+        &[
+            ("?", "Show this list"),
+            ("/", "Search runs"),
+            ("n", "Set up a new run"),
+            ("h", "Open the Lab page"),
+            ("Shift + P", "Present this page, or stop presenting"),
+            ("Shift + L", "Layout for a projector, on or off"),
+            ("Esc", "Follow a presentation no longer"),
+        ],
     ),
     (
         "Run page",
@@ -75,16 +84,17 @@ pub(super) fn open_help() {
 /// The list of keys; also listens for the keys that work on every page.
 #[component]
 pub(super) fn KeyHelp() -> impl IntoView {
-    let router = expect_context::<Router>();
+    let (router, projector) = (expect_context::<Router>(), expect_context::<Projector>());
     let dialog = NodeRef::<html::Dialog>::new();
     let listener = window_event_listener(ev::keydown, move |event| {
-        if is_typing(&event) || event.default_prevented() {
+        if is_typing(&event) || event.default_prevented() || has_dialog() {
             return;
         }
         match event.key().as_str() {
             "?" => open_help(),
             "n" => router.go(&at("/start")),
             "h" => router.go(&at("/")),
+            "L" => projector.toggle(),
             "/" => {
                 event.prevent_default();
                 router.go(&at("/"));

@@ -15,6 +15,7 @@ use wire::device::{DeviceInfo, DeviceKind};
 use wire::id::DeviceId;
 
 use crate::error::EngineError;
+use replicas::ThreadLimit;
 
 /// An open device.
 pub struct EngineDevice {
@@ -24,12 +25,14 @@ pub struct EngineDevice {
     pub burn: Device,
     /// The wgpu handles that burn and our kernels share; `None` on the CPU.
     pub setup: Option<WgpuSetup>,
+    /// Threads that a training may use; on the CPU alone.
+    pub threads: ThreadLimit,
 }
 
 impl EngineDevice {
     /// The CPU.
     pub fn processor() -> Self {
-        Self { info: cpu(), burn: Device::flex(), setup: None }
+        Self { info: cpu(), burn: Device::flex(), setup: None, threads: ThreadLimit::default() }
     }
 
     /// Whether it is the CPU.
@@ -75,14 +78,15 @@ pub fn open(id: &DeviceId) -> Result<EngineDevice, EngineError> {
     // Locked while the driver opens the GPU, so that two threads do not open it twice. A panic meanwhile leaves the list consistent.
     let mut opened = OPENED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some((_, burn, setup)) = opened.iter().find(|(known, ..)| known == id) {
-        return Ok(EngineDevice { info: info.clone(), burn: burn.clone(), setup: Some(setup.clone()) });
+        let (burn, setup) = (burn.clone(), Some(setup.clone()));
+        return Ok(EngineDevice { info: info.clone(), burn, setup, threads: ThreadLimit::default() });
     }
     let (burn, setup) = Device::wgpu_options()
         .device_kind(kind.clone())
         .init_with_setup()
         .map_err(|source| EngineError::Device { device: id.to_string(), source: source.to_string().into() })?;
     opened.push((id.clone(), burn.clone(), setup.clone()));
-    Ok(EngineDevice { info: info.clone(), burn, setup: Some(setup) })
+    Ok(EngineDevice { info: info.clone(), burn, setup: Some(setup), threads: ThreadLimit::default() })
 }
 
 /// GPUs that this process has opened. burn keeps each GPU open for the lifetime of the process and cannot open it again, so a second run on

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 
 use engine::data::dataset;
 use engine::device;
+use engine::device::replicas::ThreadLimit;
 use engine::train::bench;
 use engine::train::{Folders, Reporter, Session};
 use wire::LivePath;
@@ -27,6 +28,8 @@ struct Recorder {
     /// Commands that are sent once this many steps have been reported.
     script: Vec<(u64, Vec<Command>)>,
     send: Option<mpsc::Sender<NumberedCommand>>,
+    /// Numbers of threads that are set in turn, one after each step.
+    threads: Option<(ThreadLimit, Vec<Option<usize>>)>,
 }
 
 impl Recorder {
@@ -55,6 +58,9 @@ impl Reporter for Recorder {
                     NumberedCommand { command_id: first + i as u64, author: Author::Person("ada".into()), command };
                 self.send.as_ref().unwrap().send(command).unwrap();
             }
+        }
+        if let Some((limit, numbers)) = &self.threads {
+            limit.set(numbers[row.step as usize % numbers.len()]);
         }
         self.rows.push(row);
     }
@@ -93,7 +99,17 @@ impl Lab {
         dataset::prepare(&self.0, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
         let (send, commands) = mpsc::channel();
         let mut recorder = Recorder { script, send: Some(send), ..Recorder::default() };
-        load(&plan, &self.0).run(&commands, &mut recorder).unwrap();
+        load(&plan, &self.0, ThreadLimit::default()).run(&commands, &mut recorder).unwrap();
+        recorder
+    }
+
+    /// Trains with this number of threads before each step, in turn.
+    fn train_with_threads(&self, spec: &str, threads: &[Option<usize>]) -> Recorder {
+        let plan = self.plan(spec);
+        dataset::prepare(&self.0, &plan.corpora(), plan.tokenizer, &mut |_, _, _| true).unwrap();
+        let limit = ThreadLimit::default();
+        let mut recorder = Recorder { threads: Some((limit.clone(), threads.to_vec())), ..Recorder::default() };
+        load(&plan, &self.0, limit).run(&mpsc::channel().1, &mut recorder).unwrap();
         recorder
     }
 }
@@ -150,6 +166,24 @@ fn the_same_seed_gives_the_same_bits() {
     assert_eq!(bits(&a), bits(&b));
     let other = lab.train(&TINY.replace("\"steps\":60", "\"steps\":60,\"seed\":2"), vec![]);
     assert_ne!(bits(&a), bits(&other));
+}
+
+#[test]
+fn the_replicas_of_the_plan_decide_the_bits_and_not_the_threads_that_compute_them() {
+    let lab = Lab::new("threads");
+    let spec = |replicas: usize| {
+        let changes = format!("\"batch.size\":6,\"batch.replicas\":{replicas},\"model.dropout\":0.1,\"model.seq\":16");
+        TINY.replace("\"model.seq\":16", &changes)
+    };
+    let bits = |recorder: Recorder| {
+        let of = |series| recorder.series(series).iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        [name::TRAIN, name::VALID, name::GRAD_NORM].map(of)
+    };
+    let unlimited = bits(lab.train_with_threads(&spec(3), &[None]));
+    for threads in [vec![Some(1)], vec![Some(2)], vec![None, Some(1), Some(2)]] {
+        assert_eq!(bits(lab.train_with_threads(&spec(3), &threads)), unlimited, "{threads:?}");
+    }
+    assert_ne!(bits(lab.train_with_threads(&spec(2), &[None])), unlimited, "other sums, rounded otherwise");
 }
 
 #[test]
@@ -224,8 +258,8 @@ fn a_non_finite_loss_pauses_the_run_and_keeps_the_weights() {
     );
 }
 
-fn load(plan: &RunPlan, corpora: &std::path::Path) -> Session {
+fn load(plan: &RunPlan, corpora: &std::path::Path, threads: ThreadLimit) -> Session {
     let folders = Folders { corpora: corpora.to_owned(), checkpoints: None };
-    let device = device::open(&plan.device).unwrap();
+    let device = device::EngineDevice { threads, ..device::open(&plan.device).unwrap() };
     Session::load(&"run".parse().unwrap(), plan, &Past::default(), folders, device).unwrap()
 }

@@ -38,6 +38,13 @@ pub fn part(map: &HeatMap, rows: std::ops::Range<u32>, columns: std::ops::Range<
     }
 }
 
+/// An attention pattern without the keys after each query, to which no token can attend: these cells stay empty.
+pub fn causal(pattern: &HeatMap) -> HeatMap {
+    let columns = pattern.columns.max(1) as usize;
+    let cell = |(at, cell): (usize, &u8)| if at % columns > at / columns { 0 } else { *cell };
+    HeatMap { cells: pattern.cells.iter().enumerate().map(cell).collect(), ..*pattern }
+}
+
 /// A colour bar with its ends, and zero for signed values.
 pub fn scale_bar(rect: Rect, ramp: Ramp, (low, high): (f32, f32), unit: &str) -> Vec<Shape> {
     let columns = 64;

@@ -4,12 +4,12 @@
 //! canvas. No colours are chosen here except in [`theme`], nothing is measured with a real font, and nothing is fetched.
 //! Read in this order:
 //!
-//! - [`scene`] shapes and roles, [`theme`] the colour of each role in light and dark;
+//! - [`scene`] shapes and roles, [`theme`] the colour of each role in light and dark, [`colours`] those of compared runs;
 //! - [`number`] how a value is written, [`axis`] scales and ticks;
 //! - [`spec`] the parts of a chart, [`curve`] its curves, [`layout`] the geometry, which also converts pixels to values;
 //! - [`cluster`] markers that are drawn as one;
 //! - [`chart()`] draws a chart: `frame` axes, markers and legend, `line` curves, `area` stacked curves;
-//! - [`ramp`] colour maps, [`heat`] heat maps;
+//! - [`ramp`] colour maps, [`heat`] heat maps, [`inspection`] inspections as images;
 //! - [`summary`] the same chart in words and as a table;
 //! - [`svg()`], [`png`] (feature `png`, for programs with a disk: it uses the system's fonts), [`sparkline()`].
 
@@ -17,11 +17,13 @@ mod area;
 pub mod axis;
 pub mod chart;
 pub mod cluster;
+pub mod colours;
 pub mod curve;
 #[cfg(feature = "png")]
 pub mod error;
 mod frame;
 pub mod heat;
+pub mod inspection;
 pub mod layout;
 mod line;
 pub mod number;
@@ -38,6 +40,7 @@ pub mod theme;
 
 pub use axis::{Scale, ScaleKind, Tick};
 pub use chart::{Drawing, chart, crosshair};
+pub use colours::Colours;
 pub use curve::{Curve, Style};
 pub use frame::crosshair_label;
 pub use layout::{Layout, Reading};

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use wire::access::link::LinkScope;
+use wire::access::link::{LinkScope, MAX_LINK_RUNS};
 use wire::access::{Grants, Role, TokenKind};
 use wire::{CorpusId, RunId};
 
 use crate::clock::now_ms;
+use crate::database::links::LinkRecord;
 use crate::database::tokens::TokenRow;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
@@ -26,7 +27,6 @@ pub struct Identity {
     pub kind: TokenKind,
     /// The person to whom the token belongs.
     pub person: Option<i64>,
-    /// What it reaches.
     pub grants: Grants,
     /// Time at which the grants become less, because the token or a link expires, ms since 1970.
     pub expires_ms: Option<i64>,
@@ -41,6 +41,16 @@ impl Store {
             Some(token) if token.kind != TokenKind::SignIn => identity_of(&mut connection, token, now_ms).await,
             _ => Ok(None),
         }
+    }
+
+    /// What a token itself reaches, without the share links that its browser has opened: only that may be shared further.
+    pub async fn own_grants(&self, token_id: i64) -> Result<Grants, StoreError> {
+        let mut connection = self.database().read().await?;
+        let identity = match database::tokens::get(&mut connection, token_id, now_ms()).await? {
+            Some(token) => own_identity(&mut connection, token).await?,
+            None => None,
+        };
+        Ok(identity.map(|identity| identity.grants).unwrap_or_default())
     }
 
     /// The project of a run, deleted or not; `None` for an unknown run.
@@ -75,36 +85,84 @@ impl Store {
     }
 }
 
-/// The sender that a token stands for; `None` where its person does not exist any more.
+/// The sender that a token stands for; `None` where its person does not exist any more, and for a guest whose links have all ended.
 pub(crate) async fn identity_of(
     connection: &mut Connection,
     token: TokenRow,
     now_ms: i64,
 ) -> Result<Option<Identity>, StoreError> {
-    let (mut name, mut grants) = (token.name, Grants::default());
-    match (token.person, token.kind, token.role) {
+    let Some(mut identity) = own_identity(connection, token).await? else { return Ok(None) };
+    let links = database::links::of_session(connection, identity.token_id, now_ms).await?;
+    if links.is_empty() && identity.kind == TokenKind::Guest {
+        return Ok(None);
+    }
+    for link in links {
+        identity.expires_ms = identity.expires_ms.into_iter().chain(link.expires_ms).min();
+        let Grants { projects, runs, .. } = grants_of(connection, &link).await?;
+        projects.into_iter().for_each(|(project, role)| identity.grants.add_project(project, role));
+        runs.into_iter().for_each(|(run, role)| identity.grants.add_run(run, role));
+    }
+    Ok(Some(identity))
+}
+
+/// The sender that a token stands for, without what the links add that its browser has opened.
+async fn own_identity(connection: &mut Connection, token: TokenRow) -> Result<Option<Identity>, StoreError> {
+    let TokenRow { id, mut name, role, kind, expires_ms, person, projects } = token;
+    let mut grants = Grants::default();
+    match (person, kind, role) {
         (Some(person), ..) => {
-            let Some((person_name, role)) = database::access::person(connection, person).await? else {
-                return Ok(None);
-            };
-            let projects = database::access::projects_of(connection, person).await?.into_iter().collect();
-            (name, grants) = (person_name, Grants { lab: role, projects, ..Grants::default() });
+            let Some(found) = person_grants(connection, person).await? else { return Ok(None) };
+            (name, grants) = found;
         }
         (None, TokenKind::Guest, _) | (None, _, Role::Worker) => {}
         (None, _, role) => grants.lab = Some(role),
     }
-    let mut grants = match token.role {
+    let grants = match role {
         Role::Worker => Grants::default(),
-        most => grants.limited(most, token.projects.as_deref()),
+        most => grants.limited(most, projects.as_deref()),
     };
-    let mut expires_ms = token.expires_ms;
-    for link in database::access::links_of(connection, token.id, now_ms).await? {
-        expires_ms = expires_ms.into_iter().chain(link.expires_ms).min();
-        match link.scope {
-            LinkScope::Runs(runs) => runs.into_iter().for_each(|run| grants.add_run(run, link.role)),
-            LinkScope::Project(project) => grants.add_project(project, link.role),
+    Ok(Some(Identity { token_id: id, name, role, kind, person, grants, expires_ms }))
+}
+
+/// What a link gives access to: its role, at most that of its creator.
+pub(crate) async fn grants_of(connection: &mut Connection, link: &LinkRecord) -> Result<Grants, StoreError> {
+    let creator = match link.person {
+        Some(person) => match person_grants(connection, person).await? {
+            Some((_, grants)) => grants,
+            None => return Ok(Grants::default()),
+        },
+        None => Grants::of_lab(link.role),
+    };
+    let at_most = |role: Role| if role.includes(link.role) { link.role } else { role };
+    let mut grants = Grants::default();
+    match &link.scope {
+        LinkScope::Project(project) => {
+            if let Some(role) = creator.in_project(project) {
+                grants.add_project(project.clone(), at_most(role));
+            }
+        }
+        LinkScope::Runs(runs) => {
+            for run in runs.iter().take(MAX_LINK_RUNS) {
+                if let Some(role) = role_on_run(connection, &creator, run).await? {
+                    grants.add_run(run.clone(), at_most(role));
+                }
+            }
         }
     }
-    let TokenRow { id, role, kind, person, .. } = token;
-    Ok(Some(Identity { token_id: id, name, role, kind, person, grants, expires_ms }))
+    Ok(grants)
+}
+
+/// The name of a person, and what they reach; `None` for one who does not exist.
+async fn person_grants(connection: &mut Connection, person: i64) -> Result<Option<(String, Grants)>, StoreError> {
+    let Some((name, lab)) = database::access::person(connection, person).await? else { return Ok(None) };
+    let projects = database::access::projects_of(connection, person).await?.into_iter().collect();
+    Ok(Some((name, Grants { lab, projects, ..Grants::default() })))
+}
+
+async fn role_on_run(connection: &mut Connection, grants: &Grants, run: &RunId) -> Result<Option<Role>, StoreError> {
+    if grants.lab.is_some() && grants.projects.is_empty() {
+        return Ok(grants.lab);
+    }
+    let project = database::access::project_of_run(connection, run.as_str()).await?;
+    Ok(project.and_then(|project| grants.on_run(run, &project)))
 }

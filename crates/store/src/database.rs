@@ -2,11 +2,16 @@
 //! and its children. The children contain queries only, no logic.
 
 pub(crate) mod access;
+pub(crate) mod audit;
 pub(crate) mod checkpoints;
+pub(crate) mod invitations;
 pub(crate) mod join_tokens;
 pub(crate) mod journal;
 mod json;
+pub(crate) mod links;
+pub(crate) mod people;
 pub(crate) mod pools;
+pub(crate) mod projects;
 pub(crate) mod queue;
 pub(crate) mod run_table;
 pub(crate) mod runs;
@@ -28,12 +33,13 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
     include_str!("../migrations/tags.sql"),
     include_str!("../migrations/people.sql"),
+    include_str!("../migrations/slots.sql"),
 ];
 
 /// One connection, inside a transaction or not.

@@ -4,6 +4,7 @@ use std::io;
 use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 
+use wire::access::project::DEFAULT_PROJECT;
 use wire::fleet::LOCAL_POOL;
 use wire::{CheckpointId, DeviceId, RunId, RunState};
 
@@ -192,6 +193,30 @@ pub enum StoreError {
         /// The name.
         project: String,
     },
+    /// The lab has as many share links as it may have.
+    #[error("the lab has {most} share links, which is the maximum: revoke some")]
+    TooManyLinks {
+        /// The maximum.
+        most: u64,
+    },
+    /// The name of a new project is taken.
+    #[error("the project {project} exists already")]
+    ProjectExists { project: String },
+    /// The project cannot be deleted.
+    #[error("the project {project} cannot be deleted: {}", in_project(project, *runs, *datasets))]
+    ProjectInUse {
+        project: String,
+        /// Runs that belong to it, deleted ones included.
+        runs: u32,
+        /// Datasets that only it may use.
+        datasets: u32,
+    },
+    /// No person has this id, or they are not in the project.
+    #[error("unknown person {id}")]
+    UnknownPerson { id: i64 },
+    /// The name is taken.
+    #[error("somebody else has the name {name:?}")]
+    PersonExists { name: String },
     /// No pool has this name.
     #[error("unknown pool {pool}")]
     UnknownPool { pool: String },
@@ -264,6 +289,14 @@ fn in_use(pool: &str, workers: u32, queued: u32) -> String {
         (LOCAL_POOL, ..) => "it holds the devices of the server's own machine".to_owned(),
         (_, 0, runs) => format!("{runs} queued runs wait for it"),
         (_, workers, _) => format!("{workers} workers belong to it"),
+    }
+}
+
+fn in_project(project: &str, runs: u32, datasets: u32) -> String {
+    match (project, runs) {
+        (DEFAULT_PROJECT, _) => "it contains everything that names no other project".to_owned(),
+        (_, 0) => format!("{datasets} datasets belong to it"),
+        (_, runs) => format!("{runs} runs belong to it, deleted ones included"),
     }
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use wire::inspect::update::InspectionUpdate;
 use wire::series::Row;
 use wire::transport::link::{Item, Report};
-use wire::{DeviceId, EventRecord, RunId, RunSummary};
+use wire::{EventRecord, RunId, RunSummary, Slot};
 
 use crate::database::{self, commit};
 use crate::error::StoreError;
@@ -72,24 +72,24 @@ impl Store {
         self.ingest_in(&mut state, run, first_seq, items).await
     }
 
-    /// Stores reports of the worker that trains the run on this device, as [`Store::ingest`] does.
+    /// Stores reports of the process that trains the run, as [`Store::ingest`] does.
     ///
     /// # Errors
-    /// Those of [`Store::ingest`]; [`StoreError::OtherDevice`] if another device trains the run now. [`Store::set_device`] takes the same lock,
-    /// so no report of the device before is stored after that.
+    /// Those of [`Store::ingest`]; [`StoreError::OtherDevice`] if another process trains the run now. [`Store::set_device`] takes the same lock,
+    /// so no report of the process before is stored after that.
     pub async fn ingest_from(
         &self,
         run: &RunId,
-        device: &DeviceId,
+        by: &Slot,
         first_seq: u64,
         items: Vec<Item>,
     ) -> Result<Ingested, StoreError> {
         let state = self.ingest_state(run);
         let mut state = state.lock().await;
-        let found = database::runs::state_and_device(&mut *self.database().read().await?, run).await?;
-        let (_, trains) = self.known(found, run)?;
-        if trains != device.as_str() {
-            return Err(StoreError::OtherDevice { run: run.clone(), device: trains });
+        let found = database::runs::trained_by(&mut *self.database().read().await?, run).await?;
+        let trains = self.known(found, run)?;
+        if trains != *by {
+            return Err(StoreError::OtherDevice { run: run.clone(), device: trains.to_string() });
         }
         self.ingest_in(&mut state, run, first_seq, items).await
     }

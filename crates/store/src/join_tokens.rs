@@ -1,8 +1,8 @@
 //! Join tokens: a machine exchanges one for the token of its worker. Only their hashes are stored.
 
-use wire::DeviceId;
 use wire::access::{Role, TokenKind};
 use wire::fleet::{JoinRequest, JoinTokenView, Joined, LOCAL_POOL};
+use wire::{DeviceId, Slot};
 
 use crate::clock::now_ms;
 use crate::database::join_tokens::IssuedJoinToken;
@@ -79,13 +79,39 @@ impl Store {
 
     /// A new token for the worker of a device of the server's own machine; the token of its predecessor is revoked.
     pub async fn local_worker_token(&self, device: &DeviceId) -> Result<String, StoreError> {
-        let mut transaction = self.database().write().await?;
-        let before = database::workers::of_device(&mut transaction, device).await?;
-        let host = before.as_ref().map(|worker| worker.host.clone()).unwrap_or_default();
-        let joined = bind(&mut transaction, before, LOCAL_POOL, device, &host).await?;
-        commit(transaction).await?;
-        Ok(joined.token)
+        self.local_slot_token(&Slot::first(device.clone())).await
     }
+
+    /// As [`Store::local_worker_token`], for one of the processes of a worker.
+    pub async fn local_slot_token(&self, slot: &Slot) -> Result<String, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let before = database::workers::of_device(&mut transaction, &slot.device).await?;
+        let token = match before {
+            Some(worker) if !slot.is_first() => bind_slot(&mut transaction, worker.id, slot).await?,
+            before => {
+                let host = before.as_ref().map(|worker| worker.host.clone()).unwrap_or_default();
+                let joined = bind(&mut transaction, before, LOCAL_POOL, &slot.device, &host).await?;
+                match slot.is_first() {
+                    true => joined.token,
+                    // Its first process has not been started yet.
+                    false => bind_slot(&mut transaction, joined.worker, slot).await?,
+                }
+            }
+        };
+        commit(transaction).await?;
+        Ok(token)
+    }
+}
+
+/// A new token for a further process of a worker of the server's own machine.
+async fn bind_slot(transaction: &mut Change, worker: i64, slot: &Slot) -> Result<String, StoreError> {
+    for old in database::workers::slot_tokens(transaction, worker, Some(slot.number)).await? {
+        database::tokens::remove(transaction, old).await?;
+    }
+    let name = format!("local worker {slot}");
+    let (text, info) = tokens::insert(transaction, &name, Role::Worker, TokenKind::Api, None).await?;
+    database::workers::insert_slot_token(transaction, worker, slot.number, info.id).await?;
+    Ok(text)
 }
 
 /// The token, if a machine may join this pool with it now.

@@ -6,6 +6,7 @@
 //! - `lab_id` the id that tells labs under one host name apart;
 //! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice;
 //! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: the operations on each;
+//! - `access` what a token reaches; `links` share links; `people`, `invitations`, `projects`: who may do what; `audit`: who did what;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
 //! - `run_table` the table of runs: filters, order, pages, tags and saved filters;
 //! - `checkpoints` ids of checkpoints, `checkpoint_folders` their files, `readers` those that are being read, `retention` which are kept,
@@ -18,6 +19,7 @@
 //! - `database` the only module that contains SQL.
 
 mod access;
+mod audit;
 mod backup;
 mod checkpoint_folders;
 mod checkpoints;
@@ -31,13 +33,17 @@ mod format;
 mod import;
 mod ingest;
 mod ingest_state;
+mod invitations;
 mod join_tokens;
 mod journal;
 mod lab_id;
 mod lineage;
+mod links;
 mod new_run;
 mod origins;
+mod people;
 mod pools;
+mod projects;
 mod queue;
 mod readers;
 mod retention;
@@ -55,8 +61,12 @@ mod uploads;
 mod workers;
 
 pub use access::Identity;
+pub use audit::TokenUse;
 pub use backup::{Backup, BackupFile};
+pub use database::links::LinkRecord;
+pub use database::people::{NewPerson, PersonRecord};
 pub use database::pools::PoolRecord;
+pub use database::projects::ProjectRecord;
 pub use database::queue::WaitingRun;
 pub use database::tokens::TokenInfo;
 pub use database::workers::WorkerRecord;
@@ -64,6 +74,7 @@ pub use error::{JoinRefusal, StoreError};
 pub use format::FORMAT;
 pub use import::ImportedRun;
 pub use ingest::Ingested;
+pub use links::{NewLinkRecord, OpenedBy};
 pub use new_run::NewRun;
 pub use readers::OpenCheckpoint;
 pub use run_table::RunPage;

@@ -35,6 +35,18 @@ impl Store {
         commit(transaction).await
     }
 
+    /// Sets how many runs each device of a pool trains at once, at most. The caller has checked the number.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownPool`].
+    pub async fn set_runs_at_once(&self, name: &str, runs_at_once: u32) -> Result<(), StoreError> {
+        let mut transaction = self.database().write().await?;
+        if !database::pools::set_runs_at_once(&mut transaction, name, runs_at_once).await? {
+            return Err(StoreError::UnknownPool { pool: name.to_owned() });
+        }
+        commit(transaction).await
+    }
+
     /// Deletes a pool, with its join tokens.
     ///
     /// # Errors

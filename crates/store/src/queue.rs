@@ -2,7 +2,7 @@
 
 use wire::device::DeviceKind;
 use wire::run::plan::PlanView;
-use wire::{DeviceId, RunId, RunPlan, RunState, RunSummary};
+use wire::{DeviceId, RunId, RunPlan, RunState, RunSummary, Slot};
 
 use crate::database::queue::{Queued, WaitingRun};
 use crate::database::{self, commit};
@@ -13,15 +13,28 @@ use crate::store::Store;
 const EPOCH: u64 = 1 << 32;
 
 impl Store {
-    /// The next runs for a free device of a pool, at most `limit`. They stay queued until their state is set.
+    /// The next runs for a free device of a pool, at most `limit`, none of them of a project in `full_projects`. They stay queued until
+    /// their state is set.
     pub async fn queue(
         &self,
         device: &DeviceId,
         kind: DeviceKind,
         pool: &str,
+        full_projects: &[String],
         limit: u32,
     ) -> Result<Vec<(RunId, RunPlan)>, StoreError> {
-        database::queue::for_device(&mut *self.database().read().await?, device, kind, pool, limit).await
+        database::queue::for_device(&mut *self.database().read().await?, device, kind, pool, full_projects, limit).await
+    }
+
+    /// Memory that these runs need together by the planner's estimates, bytes.
+    pub async fn planned_memory(&self, runs: &[RunId]) -> Result<u64, StoreError> {
+        let mut connection = self.database().read().await?;
+        let mut bytes = 0u64;
+        for run in runs {
+            let estimate = database::runs::estimate(&mut connection, run).await?;
+            bytes = bytes.saturating_add(estimate.map_or(0, |estimate| estimate.memory_bytes));
+        }
+        Ok(bytes)
     }
 
     /// Number of runs that wait for a pool, or else for a device or any of a kind.
@@ -97,24 +110,24 @@ impl Store {
         Ok(was_queued)
     }
 
-    /// Sets the device that trains a run. Returns the plan.
+    /// Sets the process that trains a run. Returns the plan.
     ///
-    /// If another one has trained it, the numbers of its reports continue at the next multiple of [`EPOCH`]: reports that the device before
+    /// If another one, of any device, has trained it, the numbers of its reports continue at the next multiple of [`EPOCH`]: reports that the process before
     /// numbered and did not deliver count as stored, so its worker drops them when it comes back, and the next worker uses none of their
     /// numbers.
     ///
     /// # Errors
     /// [`StoreError::UnknownRun`].
-    pub async fn set_device(&self, run: &RunId, device: &DeviceId, device_name: &str) -> Result<RunPlan, StoreError> {
+    pub async fn set_device(&self, run: &RunId, slot: &Slot, device_name: &str) -> Result<RunPlan, StoreError> {
         let state = self.ingest_state(run);
         let mut state = state.lock().await;
         let mut transaction = self.database().write().await?;
         let definition = database::runs::definition(&mut transaction, run).await?;
-        let plan = RunPlan { device: device.clone(), ..self.known(definition, run)?.plan };
+        let plan = RunPlan { device: slot.device.clone(), ..self.known(definition, run)?.plan };
         let stored_seq = database::runs::stored_seq(&mut transaction, run).await?.unwrap_or(0);
-        let before = database::runs::state_and_device(&mut transaction, run).await?.map(|(_, device)| device);
-        database::queue::set_device(&mut transaction, run, &plan, device_name).await?;
-        if stored_seq > 0 && before.is_some_and(|before| before != device.as_str()) {
+        let before = database::runs::trained_by(&mut transaction, run).await?;
+        database::queue::set_device(&mut transaction, run, &plan, slot.number, device_name).await?;
+        if stored_seq > 0 && before.is_some_and(|before| before != *slot) {
             database::queue::set_stored_seq(&mut transaction, run, next_epoch(stored_seq)).await?;
             // Read again from the database by the next report.
             state.stored_seq = None;

@@ -4,13 +4,13 @@ use wire::access::{Role, TokenKind};
 
 use crate::access::{Identity, identity_of};
 use crate::clock::now_ms;
-use crate::database::tokens::TokenInfo;
+use crate::database::tokens::{TokenInfo, TokenRow};
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::store::Store;
 
 /// A browser stays signed in for 30 days.
-const SESSION_MS: i64 = 30 * 24 * 3600 * 1000;
+pub(crate) const SESSION_MS: i64 = 30 * 24 * 3600 * 1000;
 
 impl Store {
     /// Creates a token and returns its text, which cannot be read again.
@@ -47,8 +47,9 @@ impl Store {
             return Ok(None);
         };
         let expires_ms = Some(now_ms + SESSION_MS);
-        let (session, _) =
-            insert(&mut transaction, &consumed.name, consumed.role, TokenKind::Session, expires_ms).await?;
+        let TokenRow { name, role, person, projects, .. } = consumed;
+        let owner = TokenOwner { person, projects };
+        let (session, _) = insert_owned(&mut transaction, &name, role, TokenKind::Session, expires_ms, owner).await?;
         let found = database::tokens::find(&mut transaction, &hash(&session), now_ms).await?;
         let identity = match found {
             Some(token) => identity_of(&mut transaction, token, now_ms).await?,
@@ -77,13 +78,6 @@ impl Store {
         }
     }
 
-    /// Notes the last use of a token: when, from which address, by which program.
-    pub async fn note_use(&self, token_id: i64, address: &str, agent: &str) -> Result<(), StoreError> {
-        let mut transaction = self.database().write().await?;
-        database::tokens::set_used(&mut transaction, token_id, now_ms(), address, agent).await?;
-        commit(transaction).await
-    }
-
     /// All tokens that have not expired.
     pub async fn tokens(&self) -> Result<Vec<TokenInfo>, StoreError> {
         database::tokens::list(&mut *self.database().read().await?, now_ms()).await
@@ -105,12 +99,33 @@ pub(crate) fn random_text() -> Result<String, StoreError> {
     Ok(secret.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// To whom a token belongs, and the projects to which it is limited.
+#[derive(Default)]
+pub(crate) struct TokenOwner {
+    /// `None` for a token of the lab.
+    pub(crate) person: Option<i64>,
+    pub(crate) projects: Option<Vec<String>>,
+}
+
+/// Stores a token that belongs to the lab.
 pub(crate) async fn insert(
     connection: &mut Connection,
     name: &str,
     role: Role,
     kind: TokenKind,
     expires_ms: Option<i64>,
+) -> Result<(String, TokenInfo), StoreError> {
+    insert_owned(connection, name, role, kind, expires_ms, TokenOwner::default()).await
+}
+
+/// Stores a token of an owner.
+pub(crate) async fn insert_owned(
+    connection: &mut Connection,
+    name: &str,
+    role: Role,
+    kind: TokenKind,
+    expires_ms: Option<i64>,
+    owner: TokenOwner,
 ) -> Result<(String, TokenInfo), StoreError> {
     let text = random_text()?;
     let mut info = TokenInfo {
@@ -120,8 +135,8 @@ pub(crate) async fn insert(
         kind,
         created_ms: now_ms(),
         expires_ms,
-        person: None,
-        projects: None,
+        person: owner.person,
+        projects: owner.projects,
         used_ms: None,
         address: None,
         agent: None,

@@ -51,7 +51,7 @@ impl Store {
         Ok(worker)
     }
 
-    /// Removes a worker and revokes its token.
+    /// Removes a worker and revokes its tokens.
     ///
     /// # Errors
     /// [`StoreError::UnknownWorker`].
@@ -59,8 +59,9 @@ impl Store {
         let mut transaction = self.database().write().await?;
         let found = database::workers::find(&mut transaction, id).await?;
         let worker = found.ok_or(StoreError::UnknownWorker { id })?;
+        let of_slots = database::workers::slot_tokens(&mut transaction, id, None).await?;
         database::workers::remove(&mut transaction, id).await?;
-        if let Some(token_id) = worker.token_id {
+        for token_id in worker.token_id.into_iter().chain(of_slots) {
             database::tokens::remove(&mut transaction, token_id).await?;
         }
         commit(transaction).await?;

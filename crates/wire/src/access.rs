@@ -1,6 +1,8 @@
 //! Who may do what: roles, what a request may reach ([`grants`]), tokens, people, projects, share links and the audit log.
 
+pub mod address;
 pub mod audit;
+pub mod embed;
 pub mod grants;
 pub mod link;
 pub mod person;

@@ -55,7 +55,7 @@ pub struct DeviceView {
     pub host: String,
     /// Whether its worker is connected.
     pub is_connected: bool,
-    /// The run that it trains; `None` for one that the asker may not see.
+    /// The run that it trains, the first of several; `None` for one that the asker may not see.
     pub run: Option<RunId>,
     /// Whether it trains a run that the asker may not see.
     #[serde(default)]
@@ -73,6 +73,16 @@ pub struct DeviceView {
     /// Whether its worker takes no new run.
     #[serde(default)]
     pub is_draining: bool,
+    /// All runs that it trains and the asker may see, each by a worker process of its own.
+    #[serde(default)]
+    pub runs: Vec<RunId>,
+    /// Runs that it trains at once, at most: the setting of its pool.
+    #[serde(default = "one")]
+    pub runs_at_once: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn local_pool() -> String {

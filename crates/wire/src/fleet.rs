@@ -19,6 +19,24 @@ pub struct PoolView {
     pub connected: u32,
     /// Runs that wait for it.
     pub queued: u32,
+    /// Runs that each of its devices trains at once, at most, where they fit in its memory.
+    #[serde(default = "one")]
+    pub runs_at_once: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// A change of a pool; a field that is left out stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct PoolChange {
+    /// Runs that each of its devices trains at once, at most, 1 to 16. A further run starts only where the estimates of all runs there fit in
+    /// the memory of the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs_at_once: Option<u32>,
 }
 
 /// A pool to create.

@@ -31,6 +31,7 @@ pub mod model;
 pub mod number;
 pub mod run;
 pub mod series;
+pub mod slot;
 pub mod telemetry;
 pub mod transport;
 
@@ -46,3 +47,4 @@ pub use id::{CorpusId, DeviceId, RunId, WorkerId};
 pub use run::plan::RunPlan;
 pub use run::spec::RunSpec;
 pub use run::{RunState, RunSummary, RunView};
+pub use slot::Slot;

@@ -18,6 +18,7 @@ use crate::id::{DeviceId, RunId};
 use crate::run::history::{Segment, Span};
 use crate::run::plan::{Estimate, RunPlan};
 use crate::run::spec::RunSpec;
+use crate::slot::Slot;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -142,9 +143,23 @@ pub struct RunSummary {
     /// Tags, in order.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Its project.
     #[serde(default = "crate::access::project::default_project")]
     pub project: String,
+    /// Which worker process of its device trains it or trained it last, from 1; above 1 only where a pool trains several runs on one device at
+    /// once.
+    #[serde(default = "first_slot")]
+    pub slot: u32,
+}
+
+fn first_slot() -> u32 {
+    1
+}
+
+impl RunSummary {
+    /// The worker process that trains it or trained it last.
+    pub fn trained_by(&self) -> Slot {
+        Slot { device: self.device.clone(), number: self.slot }
+    }
 }
 
 impl RunSummary {

@@ -298,7 +298,14 @@ pub struct FleetDevice {
     pub is_connected: bool,
     /// Time of its last heartbeat, ms since 1970.
     pub seen_ms: i64,
+    /// The run that it trains; the first of several.
     pub run: Option<DeviceRun>,
+    /// All runs that it trains, each by a worker process of its own.
+    #[serde(default)]
+    pub runs: Vec<DeviceRun>,
+    /// Runs that it trains at once, at most: the setting of its pool.
+    #[serde(default = "one")]
+    pub runs_at_once: u32,
     /// The newest measurement; `None` if there is none of the last 10 s.
     pub telemetry: Option<Telemetry>,
     /// The machine's clock minus the server's, s; `None` before the first note of the worker.
@@ -311,6 +318,17 @@ pub struct FleetDevice {
     pub minutes: Vec<Option<f32>>,
     /// The most urgent first.
     pub findings: Vec<Finding>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl FleetDevice {
+    /// Tokens per second of all its runs together; `None` if none has reported its speed.
+    pub fn tokens_per_sec(&self) -> Option<f64> {
+        self.runs.iter().filter_map(|run| run.tokens_per_sec).reduce(|a, b| a + b)
+    }
 }
 
 /// A machine with its devices.

@@ -1,13 +1,13 @@
 //! The configuration of a worker, and its names.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use wire::device::DeviceInfo;
 use wire::fingerprint::Fingerprint;
-use wire::{DeviceId, WorkerId};
+use wire::{DeviceId, Slot, WorkerId};
 
 use crate::credentials::Credentials;
 use crate::error::WorkerError;
@@ -31,8 +31,19 @@ pub struct WorkerConfig {
     pub idle_timeouts: IdleTimeouts,
     /// Id of the device in the lab, where it is another one than on this machine.
     pub lab_device: Option<DeviceId>,
+    /// Which of the processes of the device this is, from 1; more than one where its pool trains several runs on a device at once.
+    pub slot: u32,
+    /// How the further processes are started, for the first one of a machine that has joined; `None` where the server starts them.
+    pub slots: Option<SlotProgram>,
     /// The log of this process, whose end the server shows.
     pub log: WorkerLog,
+}
+
+/// How the further processes are started: the program and its arguments, after which the number of the slot is given.
+#[derive(Debug, Clone)]
+pub struct SlotProgram {
+    pub program: PathBuf,
+    pub arguments: Vec<OsString>,
 }
 
 /// Time after which a worker without a connection ends. `None`: never.
@@ -62,7 +73,8 @@ impl WorkerConfig {
     pub fn new(server_url: Option<String>, data: PathBuf, device: DeviceId, token: String) -> Self {
         let idle_timeouts = if server_url.is_some() { IdleTimeouts::REMOTE } else { IdleTimeouts::LOCAL };
         let (fingerprint, lab_device, log) = (None, None, WorkerLog::default());
-        Self { server_url, data, device, token, fingerprint, idle_timeouts, lab_device, log }
+        let (slot, slots) = (1, None);
+        Self { server_url, data, device, token, fingerprint, idle_timeouts, lab_device, slot, slots, log }
     }
 
     /// The configuration of a worker that has joined a lab.
@@ -76,9 +88,17 @@ impl WorkerConfig {
         self.server_url.is_none()
     }
 
-    /// The folder of unacknowledged reports.
+    /// The slot of this process on its machine, which names its lock.
+    pub fn own_slot(&self) -> Slot {
+        Slot { device: self.device.clone(), number: self.slot }
+    }
+
+    /// The folder of unacknowledged reports. Each process has its own: it sends what it finds there, and removes what the server has stored.
     pub fn spool(&self) -> PathBuf {
-        self.data.join("spool")
+        match self.slot {
+            1 => self.data.join("spool"),
+            _ => self.data.join("slots").join(self.own_slot().to_string()),
+        }
     }
 
     /// The folders of datasets and checkpoints.
@@ -102,7 +122,7 @@ impl WorkerConfig {
     /// # Errors
     /// Never for a valid device id, from which it is made.
     pub(crate) fn worker_id(&self, host: &str) -> Result<WorkerId, WorkerError> {
-        let device = self.lab_device.as_ref().unwrap_or(&self.device);
+        let device = self.lab_slot();
         let name = format!("{}-{}", slug(&format!("{}-{device}", slug(host, 30)), 50), std::process::id());
         name.parse().map_err(|source: wire::id::IdError| WorkerError::Device {
             device: self.device.clone(),
@@ -110,9 +130,20 @@ impl WorkerConfig {
         })
     }
 
-    /// The device with its id in the lab.
-    pub(crate) fn lab_device(&self, info: DeviceInfo) -> DeviceInfo {
-        DeviceInfo { id: self.lab_device.clone().unwrap_or_else(|| info.id.clone()), ..info }
+    /// The slot of this process in the lab.
+    fn lab_slot(&self) -> Slot {
+        let device = self.lab_device.as_ref().unwrap_or(&self.device).clone();
+        Slot { device, number: self.slot }
+    }
+
+    /// The name of this process in the lab, by which it greets the server: the id of its device, with the number of a further slot.
+    ///
+    /// # Errors
+    /// The id of the device is so long that the number does not fit.
+    pub(crate) fn lab_name(&self) -> Result<DeviceId, WorkerError> {
+        self.lab_slot()
+            .name()
+            .map_err(|source| WorkerError::Device { device: self.device.clone(), source: source.into() })
     }
 }
 
@@ -228,5 +259,15 @@ mod tests {
         let named = |name: &str| lab_device_id("box", &"cpu".parse().unwrap(), Some(name));
         assert_eq!(named("Ada's GPU box").unwrap().as_str(), "ada-s-gpu-box");
         assert!(named("--").is_err());
+    }
+
+    #[test]
+    fn further_processes_have_names_and_folders_of_their_own() {
+        let first = WorkerConfig::new(None, PathBuf::from("/lab"), "cpu".parse().unwrap(), String::new());
+        let third = WorkerConfig { slot: 3, lab_device: Some("box".parse().unwrap()), ..first.clone() };
+        assert_eq!((first.lab_name().unwrap().as_str(), third.lab_name().unwrap().as_str()), ("cpu", "box-slot-3"));
+        assert_eq!((first.spool(), third.spool()), ("/lab/spool".into(), "/lab/slots/cpu-slot-3".into()));
+        let long = WorkerConfig { lab_device: Some("x".repeat(60).parse().unwrap()), ..third };
+        assert!(long.lab_name().is_err());
     }
 }

@@ -19,7 +19,8 @@ pub enum WorkerError {
     /// Another process trains on this device.
     #[error("another worker uses {device} and holds the lock {}: end that worker first, or choose another device", path.display())]
     DeviceTaken {
-        device: DeviceId,
+        /// Its id, or the name of one of its slots.
+        device: String,
         /// The lock file.
         path: PathBuf,
     },

@@ -1,6 +1,7 @@
-//! One worker per device and folder: an exclusive lock on `workers/<device>.lock` for the lifetime of the process. The system releases it
+//! One worker per slot of a device and folder: an exclusive lock on `workers/<slot>.lock` for the lifetime of the process. The system releases it
 //! when the process ends, however it ends, so a restarted server checks the lock instead of a PID file.
 
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,18 +12,18 @@ use wire::DeviceId;
 
 use crate::error::WorkerError;
 
-/// Path of the lock of a device.
-pub fn lock_path(data: &Path, device: &DeviceId) -> PathBuf {
-    data.join("workers").join(format!("{device}.lock"))
+/// Path of the lock of a slot; the first slot of a device has the name of the device.
+pub fn lock_path(data: &Path, slot: &impl Display) -> PathBuf {
+    data.join("workers").join(format!("{slot}.lock"))
 }
 
-/// Whether a running worker uses the device.
-pub fn is_held(data: &Path, device: &DeviceId) -> bool {
-    let Ok(file) = File::open(lock_path(data, device)) else { return false };
+/// Whether a running worker has the slot.
+pub fn is_held(data: &Path, slot: &impl Display) -> bool {
+    let Ok(file) = File::open(lock_path(data, slot)) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
-/// The devices of a folder that running workers use, with the process numbers of these workers.
+/// The slots of a folder that running workers have, by name, with the process numbers of these workers.
 pub fn holders(data: &Path) -> Vec<(DeviceId, u32)> {
     let entries = fs::read_dir(data.join("workers")).into_iter().flatten().flatten();
     let devices =
@@ -35,11 +36,12 @@ pub fn holders(data: &Path) -> Vec<(DeviceId, u32)> {
     held
 }
 
-fn pid(data: &Path, device: &DeviceId) -> Option<u32> {
-    fs::read_to_string(lock_path(data, device)).ok()?.trim().parse().ok()
+/// Process number of the worker that has the slot, or had it last.
+pub(crate) fn pid(data: &Path, slot: &impl Display) -> Option<u32> {
+    fs::read_to_string(lock_path(data, slot)).ok()?.trim().parse().ok()
 }
 
-/// The lock of a device, released when dropped.
+/// The lock of a slot, released when dropped.
 #[derive(Debug)]
 pub struct DeviceLock {
     _file: File,
@@ -50,8 +52,8 @@ impl DeviceLock {
     ///
     /// # Errors
     /// [`WorkerError::DeviceTaken`] if another worker has it; a folder that cannot be written.
-    pub fn take(data: &Path, device: &DeviceId) -> Result<Self, WorkerError> {
-        let path = lock_path(data, device);
+    pub fn take(data: &Path, slot: &impl Display) -> Result<Self, WorkerError> {
+        let path = lock_path(data, slot);
         let folder = |source| WorkerError::Folder { path: path.clone(), source };
         fs::create_dir_all(data.join("workers")).map_err(folder)?;
         let mut file =
@@ -67,7 +69,7 @@ impl DeviceLock {
                 Err(TryLockError::Error(source)) => return Err(folder(source)),
             }
         }
-        Err(WorkerError::DeviceTaken { device: device.clone(), path })
+        Err(WorkerError::DeviceTaken { device: slot.to_string(), path })
     }
 }
 

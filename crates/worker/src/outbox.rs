@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use wire::inspect::request::Inspection;
 use wire::inspect::update::InspectionUpdate;
-use wire::transport::link::Item;
+use wire::transport::link::{Item, Report};
 use wire::{RunId, RunState};
 
 use crate::spool::{Limit, Spool, SpoolError};
@@ -52,6 +52,7 @@ pub(crate) struct Outbox {
     activity: Mutex<Option<(Instant, String)>>,
     acked: AtomicU64,
     is_over: AtomicBool,
+    is_paused: AtomicBool,
     is_abandoned: AtomicBool,
     is_asked_to_end: AtomicBool,
 }
@@ -73,6 +74,7 @@ impl Outbox {
             activity: Mutex::default(),
             acked: AtomicU64::new(0),
             is_over: AtomicBool::new(is_over),
+            is_paused: AtomicBool::new(false),
             is_abandoned: AtomicBool::new(false),
             is_asked_to_end: AtomicBool::new(false),
         }
@@ -86,6 +88,9 @@ impl Outbox {
             return;
         }
         let is_event = matches!(item, Item::Event(_));
+        if let Item::Event(Report { state: Some(state), .. }) = &item {
+            self.is_paused.store(*state == RunState::Paused, Ordering::Release);
+        }
         // Over or suspended: the last report of this training.
         let is_last = matches!(&item, Item::Event(report)
             if report.state.is_some_and(|state| state.is_over() || state == RunState::Suspended));
@@ -202,6 +207,11 @@ impl Outbox {
     /// Whether no more reports will be added.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
+    }
+
+    /// Whether the run is paused, by its last report of a state.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Acquire)
     }
 
     /// Whether the server has stored all reports, and no more will be added.

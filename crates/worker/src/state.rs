@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use wire::control::command::NumberedCommand;
+use wire::device::DeviceInfo;
 use wire::inspect::request::Inspection;
 use wire::transport::link::{FromServer, FromWorker, PROTOCOL};
 use wire::transport::note::{Activity, WorkerNote};
-use wire::{Command, RunId, WorkerId};
+use wire::{Command, DeviceId, RunId, WorkerId};
 
 use crate::assignment::Assignment;
 use crate::config::{WorkerConfig, host_name};
@@ -18,6 +19,7 @@ use crate::leaving::Leaving;
 use crate::load::LoadMeter;
 use crate::outbox::{Outbox, Signal};
 use crate::reporter::now_ms;
+use crate::share;
 use crate::spool::{self, Limit, Spool, SpoolError};
 use crate::telemetry::{Sampler, Subject};
 use crate::training::{Ending, Trainer, Training};
@@ -39,6 +41,8 @@ pub(crate) struct WorkerState {
     pub(crate) transfer: Option<Transfer>,
     trainer: Arc<dyn Trainer>,
     host: String,
+    /// Name of this process in the lab: its device, or a slot of it.
+    name: DeviceId,
     worker: WorkerId,
     meter: LoadMeter,
     sampler: Sampler,
@@ -98,18 +102,21 @@ impl WorkerState {
         let outboxes = leftovers
             .map(|(run, spool)| (run.clone(), Arc::new(Outbox::new(run, spool, Arc::clone(&signal), true))))
             .collect();
-        let device = trainer.device();
-        let sampler = Sampler::start(Subject {
+        let (device, name) = (trainer.device(), config.lab_name()?);
+        let subject = Subject {
             kind: device.kind,
             name: device.name,
             pci_address: trainer.pci_address(),
             folder: config.data.clone(),
-        });
+        };
+        // The first process of a device measures it for all.
+        let sampler = if config.slot == 1 { Sampler::start(subject) } else { Sampler::default() };
         Ok(Self {
             transfer: Transfer::of(&config)?,
             config,
             trainer,
             host,
+            name,
             worker,
             meter: LoadMeter::default(),
             sampler,
@@ -139,7 +146,7 @@ impl WorkerState {
             worker: self.worker.clone(),
             host: self.host.clone(),
             pid: std::process::id(),
-            device: self.config.lab_device(self.trainer.device()),
+            device: DeviceInfo { id: self.name.clone(), ..self.trainer.device() },
             training: in_training.or(self.next.as_ref().map(|next| &next.run)).cloned(),
             unsent: self
                 .outboxes
@@ -355,6 +362,8 @@ impl WorkerState {
         self.sending.insert(run.clone(), Sending::from(stored + 1));
         self.outboxes.insert(run, Arc::clone(&training.outbox));
         tokio::spawn(sync_each_second(Arc::downgrade(&training.outbox)));
+        let (data, slot, trainer) = (self.config.data.clone(), self.config.own_slot(), Arc::clone(&self.trainer));
+        tokio::spawn(share::keep(data, slot, Arc::downgrade(&training.outbox), trainer));
         self.training = Some(training);
     }
 

@@ -30,15 +30,22 @@ pub struct EngineTrainer {
 }
 
 impl EngineTrainer {
-    /// Opens the device and measures its speed, which takes some seconds.
+    /// Opens the device, and measures its speed if wanted, which takes some seconds.
     ///
     /// # Errors
     /// [`WorkerError::Device`]: the device does not exist, or its driver fails.
-    pub fn open(device: &DeviceId, folders: Folders, transfer: Option<Transfer>) -> Result<Self, WorkerError> {
+    pub fn open(
+        device: &DeviceId,
+        folders: Folders,
+        transfer: Option<Transfer>,
+        is_measured: bool,
+    ) -> Result<Self, WorkerError> {
         let failed =
             |source: engine::EngineError| WorkerError::Device { device: device.clone(), source: source.into() };
         let mut opened = engine::device::open(device).map_err(failed)?;
-        opened.info.flops_per_sec = engine::model::speed::measure(&opened).map_err(failed)?;
+        if is_measured {
+            opened.info.flops_per_sec = engine::model::speed::measure(&opened).map_err(failed)?;
+        }
         Ok(Self { device: opened, folders, transfer })
     }
 }
@@ -84,6 +91,11 @@ impl Trainer for EngineTrainer {
         self.device.pci_address()
     }
 
+    fn share(&self, running: usize) {
+        let cores = self.device.info.cores as usize;
+        self.device.threads.set((running > 1).then(|| (cores / running).max(1)));
+    }
+
     fn train(
         &self,
         assignment: &Assignment,
@@ -98,6 +110,7 @@ impl Trainer for EngineTrainer {
             info: self.device.info.clone(),
             burn: self.device.burn.clone(),
             setup: self.device.setup.clone(),
+            threads: self.device.threads.clone(),
         };
         let mut session =
             engine::train::Session::load(run, plan, &past, folders, device).map_err(TrainError::engine)?;

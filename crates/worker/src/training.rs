@@ -39,6 +39,9 @@ pub trait Trainer: Send + Sync + 'static {
         None
     }
 
+    /// Notes how many runs train on the device now, in this process and in others; each computes with its share of the cores.
+    fn share(&self, _running: usize) {}
+
     /// Trains a run from its past until it ends, and reports how it ended. Commands take effect between two steps; a closed channel of
     /// commands does not stop the run.
     ///

@@ -32,7 +32,8 @@ pub async fn list_corpora(Member(identity): Member, State(lab): State<Lab>) -> R
 /// continues as a job.
 #[utoipa::path(post, path = "/corpora", tag = "data", params(UploadQuery, ImportOptions),
     request_body(content = Vec<u8>, description = "Text, Markdown, JSON, JSON Lines, CSV, TSV or Parquet, compressed with gzip or zstd or not; or multipart/form-data with one or more such files.", content_type = "application/octet-stream"),
-    responses((status = 201, body = CorpusInfo), (status = 202, body = Job), (status = 413, description = "The upload is too large.", body = ApiErrorBody),
+    responses((status = 201, body = CorpusInfo), (status = 202, body = Job), (status = 409, description = "The project has reached its limit of disk.", body = ApiErrorBody),
+        (status = 413, description = "The upload is too large.", body = ApiErrorBody),
         (status = 422, description = "The files have no text, none has the field, or the import is strict and something would be skipped.", body = ImportRefusal),
         (status = 507, description = "The disk is full.", body = ApiErrorBody)))]
 pub async fn upload_corpus(

@@ -131,7 +131,8 @@ pub struct ImportQuery {
 /// import creates a finished run with its series, journal and checkpoints, which can be used for inspections, completions and forks.
 #[utoipa::path(post, path = "/runs/import", tag = "runs", params(ImportQuery),
     request_body(content = Vec<u8>, description = "A tar file; or multipart/form-data with a tar file or the files of a model.", content_type = "application/octet-stream"),
-    responses((status = 201, body = RunView), (status = 413, description = "The upload is too large.", body = ApiErrorBody),
+    responses((status = 201, body = RunView), (status = 409, description = "The project has reached its limit of disk.", body = ApiErrorBody),
+        (status = 413, description = "The upload is too large.", body = ApiErrorBody),
         (status = 422, description = "The invalid part of the upload.", body = ApiErrorBody)))]
 pub async fn import_run(
     Contributor(identity): Contributor,

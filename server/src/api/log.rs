@@ -1,5 +1,6 @@
 //! Logs the errors of requests, each once: failures of the server as errors, refusals at the level debug.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use axum::extract::Request;
@@ -10,7 +11,7 @@ use crate::error::ApiError;
 
 /// Logs the error of a response, with its sources.
 pub async fn log_errors(request: Request, next: Next) -> Response {
-    let route = format!("{} {}", request.method(), request.uri().path());
+    let route = format!("{} {}", request.method(), without_secret(request.uri().path()));
     let response = next.run(request).await;
     if let Some(error) = response.extensions().get::<ApiError>() {
         let ApiError { status, body, .. } = error;
@@ -22,6 +23,18 @@ pub async fn log_errors(request: Request, next: Next) -> Response {
         }
     }
     response
+}
+
+/// First parts of paths whose next part is the text of a link.
+const SECRET: [&str; 2] = ["share", "embed"];
+
+/// A path without the text of a link: `/share/…`.
+pub fn without_secret(path: &str) -> Cow<'_, str> {
+    let mut parts = path.trim_start_matches('/').splitn(2, '/');
+    match (parts.next(), parts.next()) {
+        (Some(first), Some(_)) if SECRET.contains(&first) => Cow::Owned(format!("/{first}/…")),
+        _ => Cow::Borrowed(path),
+    }
 }
 
 /// The sources of an error that its message does not contain already.
@@ -37,4 +50,22 @@ fn sources(error: &ApiError) -> String {
         next = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_secret;
+
+    #[test]
+    fn the_text_of_a_link_is_left_out() {
+        for (path, expected) in [
+            ("/share/0123abcd", "/share/…"),
+            ("//share/0123abcd", "/share/…"),
+            ("/embed/0123abcd/image.svg", "/embed/…"),
+            ("/embed", "/embed"),
+            ("/api/v1/runs/share/x", "/api/v1/runs/share/x"),
+        ] {
+            assert_eq!(without_secret(path), expected);
+        }
+    }
 }

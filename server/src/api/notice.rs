@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 pub struct Notice {
     title: String,
     body: String,
-    /// Path of a style sheet, relative to the address of the server.
-    style: Option<&'static str>,
+    /// Address of a style sheet, relative to that of the page.
+    style: Option<String>,
 }
 
 impl Notice {
@@ -21,7 +21,13 @@ impl Notice {
     /// The layout of the page, if it was built.
     #[must_use]
     pub fn styled(self, style: Option<&'static str>) -> Self {
-        Self { style, ..self }
+        Self { style: style.map(|path| format!("./{path}")), ..self }
+    }
+
+    /// As [`Self::styled`], for a page one folder below the address of the server.
+    #[must_use]
+    pub fn styled_below(self, style: Option<&'static str>) -> Self {
+        Self { style: style.map(|path| format!("../{path}")), ..self }
     }
 
     #[must_use]
@@ -35,10 +41,36 @@ impl Notice {
         self.with(format_args!("<pre>{}</pre>", escaped(text)))
     }
 
+    /// A sentence about what has failed.
+    #[must_use]
+    pub fn alarm(self, text: &str) -> Self {
+        self.with(format_args!("<p role=alert><strong>{}</strong></p>", escaped(text)))
+    }
+
+    /// A field for a passphrase, and a button that sends it to the address of this page.
+    #[must_use]
+    pub fn passphrase(self, label: &str, button: &str) -> Self {
+        let (label, button) = (escaped(label), escaped(button));
+        self.with(format_args!(
+            "<form method=post><label>{label} <input type=password name=passphrase required maxlength=200 autocomplete=off autofocus \
+             title=\"The passphrase that was given to you with the link\"></label> <button class=primary>{button}</button></form>"
+        ))
+    }
+
     /// A button that sends a POST to the address of this page.
     #[must_use]
     pub fn button(self, label: &str) -> Self {
         self.with(format_args!("<form method=post><button class=primary autofocus>{}</button></form>", escaped(label)))
+    }
+
+    /// Opens another page of the server, by itself or with a link. Unlike a redirect, it is a request of this site, with its cookies, also
+    /// where another site has led here.
+    #[must_use]
+    pub fn forward(self, label: &str, path: &str) -> Self {
+        let (label, path) = (escaped(label), escaped(path));
+        self.with(format_args!(
+            "<meta http-equiv=refresh content=\"0;url={path}\"><p><a href=\"{path}\">{label}</a></p>"
+        ))
     }
 
     #[must_use]
@@ -52,7 +84,7 @@ impl Notice {
 impl IntoResponse for Notice {
     fn into_response(self) -> Response {
         let Self { title, body, style } = self;
-        let style = style.map(|path| format!("<link rel=stylesheet href=\"./{path}\">")).unwrap_or_default();
+        let style = style.map(|path| format!("<link rel=stylesheet href=\"{path}\">")).unwrap_or_default();
         let html = format!(
             "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
              <meta name=color-scheme content=\"light dark\"><link rel=icon href=\"data:,\">{style}<title>{title} · Kindling</title>\
@@ -62,7 +94,8 @@ impl IntoResponse for Notice {
     }
 }
 
-fn escaped(text: &str) -> String {
+/// A text for HTML, also in quoted attributes.
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

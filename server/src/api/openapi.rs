@@ -23,7 +23,7 @@ use crate::export::archive::Checkpoints;
         (name = "runs", description = "Plan, create, watch and steer runs; export and import them."),
         (name = "inspect", description = "Inspect models: inspections, snapshots, completions."),
         (name = "data", description = "Upload, generate, download and tokenize datasets."),
-        (name = "access", description = "Sign in and out; manage tokens."),
+        (name = "access", description = "Sign in and out; people, projects, tokens and the audit log."),
         (name = "fleet", description = "Pools, join tokens and workers."),
         (name = "lab", description = "Devices, jobs, and the whole lab in one answer."),
         (name = "transfer", description = "Datasets and checkpoints between the server and workers of other machines, with a worker's token."),
@@ -93,6 +93,11 @@ fn errors(path: &str, operation: &Operation, writes: bool) -> Vec<(StatusCode, &
         (is_of_run && writes, StatusCode::CONFLICT, "The state of the run does not allow it."),
         (is_of_run, StatusCode::GONE, "The folder with the curves of the run was removed."),
         (writes, StatusCode::INSUFFICIENT_STORAGE, "The disk is full."),
+        (
+            true,
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many tokens or passwords were wrong; the header Retry-After says how many seconds to wait.",
+        ),
         (true, StatusCode::INTERNAL_SERVER_ERROR, "The server failed; its log says why."),
     ];
     possible.into_iter().filter(|(is_possible, ..)| *is_possible).map(|(_, status, cause)| (status, cause)).collect()

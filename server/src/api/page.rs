@@ -7,6 +7,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::log::without_secret;
 use super::notice::Notice;
 use super::reached::Reached;
 use crate::error::ApiError;
@@ -66,7 +67,10 @@ pub async fn serve_page(request: Request) -> Response {
             Some(index) => send_index(index, &request),
             None => not_built().into_response(),
         },
-        None => ApiError::not_found(format!("the page has no file {:?}", request.uri().path())).into_response(),
+        None => {
+            let path = without_secret(request.uri().path());
+            ApiError::not_found(format!("the page has no file {path:?}")).into_response()
+        }
     }
 }
 

@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use wire::ApiErrorBody;
-use wire::fleet::{CreatedJoinToken, JoinRequest, JoinTokenView, Joined, NewJoinToken, NewPool, PoolView};
+use wire::fleet::{CreatedJoinToken, JoinRequest, JoinTokenView, Joined, NewJoinToken, NewPool, PoolChange, PoolView};
 
 use super::extract::{Body, Path};
 use crate::auth::{Admin, Joiner, Member};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::pools::{self, tokens};
+use crate::runs::pools::{self, tokens};
 
 /// Lists the pools with their workers and queues: `local`, the server's own machine, then the others by name.
 #[utoipa::path(get, path = "/pools", tag = "fleet", responses((status = 200, body = Vec<PoolView>)))]
@@ -27,6 +27,18 @@ pub async fn create_pool(
     Body(new): Body<NewPool>,
 ) -> Result<(StatusCode, Json<PoolView>), ApiError> {
     Ok((StatusCode::CREATED, Json(pools::create(&lab, &new.name).await?)))
+}
+
+/// Changes how many runs each device of a pool trains at once. A run that trains continues when the number is lowered.
+#[utoipa::path(patch, path = "/pools/{name}", tag = "fleet", params(("name" = String, Path)), request_body = PoolChange,
+    responses((status = 200, body = PoolView)))]
+pub async fn change_pool(
+    Admin(own): Admin,
+    State(lab): State<Lab>,
+    Path(name): Path<String>,
+    Body(change): Body<PoolChange>,
+) -> Result<Json<PoolView>, ApiError> {
+    pools::change(&lab, &own.name, &name, change).await.map(Json)
 }
 
 /// Deletes an empty pool, with its join tokens.

@@ -6,18 +6,20 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{HOST, LOCATION, ORIGIN};
+use axum::http::header::{HOST, LOCATION, ORIGIN, USER_AGENT};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::lab::Lab;
+use crate::lab::audit::Sender;
 use crate::lab::public_url::path_of;
 
 /// Names of the headers by which proxies report what they received.
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// The address under which a request reached the server, in the extensions of the request.
@@ -49,7 +51,10 @@ pub async fn note_address(State(lab): State<Lab>, mut request: Request, next: Ne
             *request.uri_mut() = uri;
         }
     }
+    let agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let sender = Sender::new(sender_address(&lab, request.headers(), peer), agent);
     request.extensions_mut().insert(reached);
+    request.extensions_mut().insert(sender);
     next.run(request).await
 }
 
@@ -73,6 +78,27 @@ fn read(lab: &Lab, headers: &HeaderMap, path: &str, peer: Option<IpAddr>) -> (Re
         || is_public && public.is_some_and(|url| url.is_https());
     let ignored = first_of(headers, FORWARDED_HOST).filter(|_| !is_trusted).map(|host| (host.to_owned(), peer));
     (Reached { host: host.to_owned(), base, is_https, ignored }, prefix)
+}
+
+/// The address of the sender. Each proxy appends the address from which it received the request, so the last one that is not itself of a
+/// trusted proxy is that of the sender; what stands before it may be invented.
+fn sender_address(lab: &Lab, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<IpAddr> {
+    let is_trusted = |address: &IpAddr| lab.settings.trusted_proxies.iter().any(|proxy| proxy.contains(*address));
+    let peer = peer?;
+    if !is_trusted(&peer) {
+        return Some(peer);
+    }
+    let values = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let forwarded: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let mut sender = peer;
+    for text in forwarded.into_iter().rev() {
+        let Ok(address) = text.parse() else { break };
+        sender = address;
+        if !is_trusted(&address) {
+            break;
+        }
+    }
+    Some(sender)
 }
 
 /// The first value of a header: a chain of proxies reports that of the browser first.

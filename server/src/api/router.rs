@@ -12,12 +12,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use wire::transport::transfer::MAX_PART_BYTES;
 
-use super::log::log_errors;
+use super::audited::Audited;
+use super::log::{log_errors, without_secret};
 use super::openapi::Document;
 use super::{
-    backups, checkpoints, checks, commands, completions, corpora, exports, figures, filters, guard, headers, hub,
-    inspections, lab, metrics, openapi, page, planning, pools, reached, runs, series, session, sockets, telemetry,
-    tokens, transfer, uploads, workers,
+    account, audit, audited, backups, checkpoints, checks, commands, completions, corpora, embeds, exports, figures,
+    filters, guard, headers, hub, inspections, lab, links, metrics, oidc, openapi, page, people, planning, pools,
+    projects, reached, runs, series, session, share, sockets, telemetry, tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -28,17 +29,26 @@ const BODY_BYTES: usize = 1_000_000;
 /// The routes of a lab.
 pub fn router(lab: Lab) -> Router {
     let (api, description) = api();
+    let audited = Audited::new(lab.clone(), &description);
     let description = description.to_json().unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
     let describe = get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], description.clone())));
     let routes = api
         .route("/api/v1/openapi.json", describe)
         .route("/signin", get(session::show_link).post(session::use_link))
+        .route("/share/{token}", get(share::show).post(share::open))
+        .route("/embed/embed.js", get(embeds::script))
+        .route("/embed/embed.css", get(embeds::style))
+        .route("/embed/{token}", get(embeds::show_embed))
+        .route("/embed/{token}/{file}", get(embeds::show_image))
+        .route("/oidc/start", get(oidc::start))
+        .route(oidc::CALLBACK, get(oidc::callback))
         .route("/healthz", get(metrics::health))
         .route("/metrics", get(metrics::metrics))
         .method_not_allowed_fallback(refuse_method)
         .fallback(page::serve_page)
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .layer(from_fn_with_state(lab.clone(), guard::check_origin))
+        .layer(from_fn_with_state(audited, audited::note_request))
         .layer(from_fn(log_errors))
         .layer(from_fn(headers::set_headers))
         .with_state(lab.clone());
@@ -64,6 +74,25 @@ fn access_routes() -> OpenApiRouter<Lab> {
     OpenApiRouter::new()
         .routes(routes!(session::sign_in_info, session::sign_in, session::sign_out))
         .routes(routes!(session::get_me))
+        .routes(routes!(links::list_links, links::create_link))
+        .routes(routes!(links::revoke_link))
+        .routes(routes!(account::sign_in_with_password))
+        .routes(routes!(account::set_password))
+        .routes(routes!(account::list_own_tokens, account::create_own_token))
+        .routes(routes!(account::revoke_own_token))
+        .routes(routes!(account::list_own_sessions))
+        .routes(routes!(account::end_own_session))
+        .routes(routes!(people::list_people))
+        .routes(routes!(people::change_person, people::remove_person))
+        .routes(routes!(people::list_invitations, people::create_invitation))
+        .routes(routes!(people::revoke_invitation))
+        .routes(routes!(people::preview_invitation))
+        .routes(routes!(people::accept_invitation))
+        .routes(routes!(projects::list_projects, projects::create_project))
+        .routes(routes!(projects::limit_project, projects::delete_project))
+        .routes(routes!(projects::set_member, projects::remove_member))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(audit::export_audit))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))
         .routes(routes!(sockets::open_link))
@@ -74,7 +103,7 @@ fn access_routes() -> OpenApiRouter<Lab> {
 fn fleet_routes() -> OpenApiRouter<Lab> {
     OpenApiRouter::new()
         .routes(routes!(pools::list_pools, pools::create_pool))
-        .routes(routes!(pools::delete_pool))
+        .routes(routes!(pools::change_pool, pools::delete_pool))
         .routes(routes!(pools::list_join_tokens, pools::create_join_token))
         .routes(routes!(pools::revoke_join_token))
         .routes(routes!(pools::join))
@@ -148,6 +177,7 @@ fn upload_routes() -> OpenApiRouter<Lab> {
 /// Files of workers of other machines.
 fn transfer_routes() -> OpenApiRouter<Lab> {
     OpenApiRouter::new()
+        .routes(routes!(transfer::get_pool))
         .routes(routes!(transfer::list_dataset_files))
         .routes(routes!(transfer::get_dataset_file))
         .routes(routes!(transfer::compare_saved))
@@ -159,7 +189,7 @@ fn transfer_routes() -> OpenApiRouter<Lab> {
 }
 
 async fn refuse_method(request: Request) -> ApiError {
-    let message = format!("{} does not accept {}", request.uri().path(), request.method());
+    let message = format!("{} does not accept {}", without_secret(request.uri().path()), request.method());
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
         .hint("GET /api/v1/openapi.json lists all routes")
 }

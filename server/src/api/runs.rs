@@ -55,7 +55,7 @@ pub async fn change_runs(
 
 /// Creates a run and adds it to the queue of its device.
 #[utoipa::path(post, path = "/runs", tag = "runs", request_body = RunSpec,
-    responses((status = 201, body = RunView), (status = 409, description = "The queue is full.", body = ApiErrorBody),
+    responses((status = 201, body = RunView), (status = 409, description = "The queue is full, or the project has reached its limit of disk.", body = ApiErrorBody),
         (status = 422, description = "The field that cannot be resolved.", body = ApiErrorBody)))]
 pub async fn create_run(
     SignedIn(identity): SignedIn,

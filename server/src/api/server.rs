@@ -15,10 +15,12 @@ use super::router::router;
 use crate::data::built_in;
 use crate::data::hub::downloads::is_kept;
 use crate::lab::Lab;
+use crate::lab::audit;
 use crate::lab::certificate::Certificate;
 use crate::lab::open::{ServeError, open_store};
 use crate::lab::settings::Settings;
 use crate::live::clock::now_ms;
+use crate::runs::pools;
 use crate::runs::queue;
 use crate::workers::telemetry::{keeping, usage};
 use crate::workers::{liveness, local};
@@ -47,6 +49,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         .map_err(|source| ServeError::Folder { dir: settings.data.clone(), source })?;
     let fingerprint = tls.as_ref().and_then(|tls| tls.certificate.fingerprint);
     let lab = Lab::new(settings, store, fingerprint);
+    pools::load_limits(&lab).await?;
     remove_partial_uploads(&lab);
     let (stop, stopping) = watch::channel(false);
     start_tasks(&lab, &stopping);
@@ -77,7 +80,9 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
         }
         Ok(())
     };
-    tokio::time::timeout(END_WITHIN, all).await.unwrap_or(Ok(()))
+    let ended = tokio::time::timeout(END_WITHIN, all).await.unwrap_or(Ok(()));
+    lab.audit.write(lab.store()).await;
+    ended
 }
 
 /// What a server that speaks TLS itself has besides its listener.
@@ -134,6 +139,7 @@ fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     tokio::spawn(fill_newest_metrics(lab.clone()));
     tokio::spawn(queue::serve(lab.clone()));
     tokio::spawn(liveness::watch(lab.workers.clone()));
+    tokio::spawn(audit::log::keep(lab.audit.clone(), lab.store().clone()));
     tokio::spawn(usage::account(lab.workers.clone()));
     tokio::spawn(keeping::keep(lab.workers.telemetry.clone(), lab.store().clone()));
     if lab.settings.starts_workers {

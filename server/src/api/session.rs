@@ -19,6 +19,7 @@ use crate::auth::session::{SESSION_SECS, cookie, me, owner, redeem};
 use crate::auth::{SignedIn, identify};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::audit::Sender;
 use crate::lab::hosts::is_loopback;
 
 /// A one-time token.
@@ -37,12 +38,18 @@ pub struct SignInLink {
     token: String,
 }
 
-/// Returns the data folder, which the command that prints a sign-in link needs, to requests to `localhost`. Works without a token.
+/// Returns how people sign in. The data folder, which the command that prints a sign-in link needs, is only in answers to `localhost`. Works
+/// without a token.
 #[utoipa::path(get, path = "/session", tag = "access", responses((status = 200, body = SignInInfo)), security(()))]
-pub async fn sign_in_info(State(lab): State<Lab>, Extension(reached): Extension<Reached>) -> Json<SignInInfo> {
+pub async fn sign_in_info(
+    State(lab): State<Lab>,
+    Extension(reached): Extension<Reached>,
+) -> Result<Json<SignInInfo>, ApiError> {
     let data = &lab.settings.data;
     let path = || std::path::absolute(data).unwrap_or_else(|_| data.clone()).display().to_string();
-    Json(SignInInfo { data_folder: is_loopback(&reached.host).then(path), has_passwords: false, provider: None })
+    let has_passwords = lab.store().has_passwords().await?;
+    let provider = lab.provider.as_ref().map(|provider| provider.settings.label.clone());
+    Ok(Json(SignInInfo { data_folder: is_loopback(&reached.host).then(path), has_passwords, provider }))
 }
 
 /// Signs in with a one-time token. The response sets a cookie.
@@ -50,13 +57,33 @@ pub async fn sign_in_info(State(lab): State<Lab>, Extension(reached): Extension<
 pub async fn sign_in(
     State(lab): State<Lab>,
     Extension(reached): Extension<Reached>,
+    Extension(sender): Extension<Sender>,
     Body(SignIn { token }): Body<SignIn>,
 ) -> Result<Response, ApiError> {
-    let (session, identity) = redeem(&lab, &token).await?.ok_or_else(|| {
-        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the sign-in token is invalid, expired or already used")
-            .hint("`kindling token --sign-in` prints a new sign-in link")
-    })?;
-    Ok(([(SET_COOKIE, session_cookie(&lab, &reached, &session))], Json(me(&lab, identity).await?)).into_response())
+    let Some(opened) = redeem(&lab, &token).await? else {
+        lab.throttle.text_failed(sender.address, &token)?;
+        return Err(ApiError::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "the sign-in token is invalid, expired or already used",
+        )
+        .hint("`kindling token --sign-in` prints a new sign-in link"));
+    };
+    signed_in(&lab, &reached, &sender, opened).await
+}
+
+/// The answer to a browser that has signed in: who it is, and a cookie with its session.
+///
+/// # Errors
+/// An error of the store.
+pub(super) async fn signed_in(
+    lab: &Lab,
+    reached: &Reached,
+    sender: &Sender,
+    (session, identity): (String, Identity),
+) -> Result<Response, ApiError> {
+    sender.set_name(&identity.name);
+    Ok(([(SET_COOKIE, session_cookie(lab, reached, &session))], Json(me(lab, identity).await?)).into_response())
 }
 
 /// Signs out: ends the session of this browser. An API token has no session and stays valid.
@@ -85,6 +112,7 @@ pub async fn get_me(SignedIn(identity): SignedIn, State(lab): State<Lab>) -> Res
 pub async fn show_link(
     headers: HeaderMap,
     State(lab): State<Lab>,
+    Extension(sender): Extension<Sender>,
     Query(link): Query<SignInLink>,
 ) -> Result<Response, ApiError> {
     if let Some(Identity { name, role, .. }) = owner(&lab, &link.token).await? {
@@ -94,7 +122,7 @@ pub async fn show_link(
             .button("Sign in");
         return Ok(([(REFERRER_POLICY, SAME_ORIGIN)], notice).into_response());
     }
-    refuse_link(&headers, &lab).await
+    refuse_link(&headers, &lab, &sender, &link.token).await
 }
 
 /// Uses a sign-in link: sets the cookie and redirects to the page.
@@ -102,27 +130,32 @@ pub async fn use_link(
     headers: HeaderMap,
     State(lab): State<Lab>,
     Extension(reached): Extension<Reached>,
+    Extension(sender): Extension<Sender>,
     Query(link): Query<SignInLink>,
 ) -> Result<Response, ApiError> {
     match redeem(&lab, &link.token).await? {
-        Some((session, _)) => {
+        Some((session, identity)) => {
+            sender.set_name(&identity.name);
             let headers = [(LOCATION, PAGE.to_owned()), (SET_COOKIE, session_cookie(&lab, &reached, &session))];
             Ok((StatusCode::SEE_OTHER, headers).into_response())
         }
-        None => refuse_link(&headers, &lab).await,
+        None => refuse_link(&headers, &lab, &sender, &link.token).await,
     }
 }
 
 /// The answer to a link that is not valid: the page, which has a form for another one unless this browser is signed in already.
-async fn refuse_link(headers: &HeaderMap, lab: &Lab) -> Result<Response, ApiError> {
+async fn refuse_link(headers: &HeaderMap, lab: &Lab, sender: &Sender, token: &str) -> Result<Response, ApiError> {
     if identify(headers, lab).await.is_ok() {
         return Ok((StatusCode::SEE_OTHER, [(LOCATION, PAGE)]).into_response());
+    }
+    if !token.is_empty() {
+        lab.throttle.text_failed(sender.address, token)?;
     }
     Ok(page::unauthorized())
 }
 
 /// The cookie with a session; an empty session removes it.
-fn session_cookie(lab: &Lab, reached: &Reached, session: &str) -> String {
+pub(super) fn session_cookie(lab: &Lab, reached: &Reached, session: &str) -> String {
     let max_age_secs = if session.is_empty() { 0 } else { SESSION_SECS };
     cookie(lab, session, max_age_secs, reached.base.as_deref().unwrap_or("/"), reached.is_https)
 }

@@ -10,7 +10,7 @@ use engine::data::dataset_files;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use wire::transport::transfer::{
-    MAX_SAVED, ReceivedBytes, SavedCheckpoint, StoredCheckpoint, TransferFile, UploadVerdict,
+    MAX_SAVED, ReceivedBytes, SavedCheckpoint, StoredCheckpoint, TransferFile, UploadVerdict, WorkerPool,
 };
 use wire::{ApiErrorBody, CheckpointId, RunId, RunPlan};
 
@@ -20,6 +20,15 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::workers::transfer::uploads::{self, CheckpointFile};
 use crate::workers::transfer::{access, contents};
+
+/// Returns what a worker needs of its pool: how many runs each device trains at once.
+#[utoipa::path(get, path = "/transfer/pool", tag = "transfer",
+    responses((status = 200, body = WorkerPool), (status = 404, description = "The token belongs to no worker.", body = ApiErrorBody)))]
+pub async fn get_pool(Worker(worker): Worker, State(lab): State<Lab>) -> Result<Json<WorkerPool>, ApiError> {
+    let own = lab.store().worker_of_token(worker.token_id).await?;
+    let own = own.ok_or_else(|| ApiError::not_found("the token belongs to no worker").hint("join again"))?;
+    Ok(Json(WorkerPool { runs_at_once: lab.workers.fleet.limit(&own.pool) }))
+}
 
 /// Lists the files of a run's tokenized dataset: its text's description, its tokenizer and its token shards.
 #[utoipa::path(get, path = "/transfer/runs/{id}/dataset", tag = "transfer", params(("id" = RunId, Path)),

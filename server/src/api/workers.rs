@@ -10,7 +10,7 @@ use super::extract::{Body, Path};
 use crate::auth::{Admin, Steerer, Viewer};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::pools::members;
+use crate::runs::pools::members;
 
 /// Lists the workers that have joined, connected or not.
 #[utoipa::path(get, path = "/workers", tag = "fleet", responses((status = 200, body = Vec<WorkerView>)))]

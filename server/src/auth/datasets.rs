@@ -10,6 +10,7 @@ use wire::data::corpus::CorpusInfo;
 use super::{forbidden, project};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::limits;
 use crate::live::audience::Audience;
 
 /// The datasets that the sender may use, with their projects.
@@ -49,7 +50,7 @@ pub async fn check(
 /// The project for which a dataset may be added: the named one; else all, for whoever may steer the whole lab, and `default` for others.
 ///
 /// # Errors
-/// 403 or 404 for a project that is not the sender's to steer; an error of the store.
+/// 403 or 404 for a project that is not the sender's to steer, 409 for one over its limit of disk; an error of the store.
 pub async fn project_for(lab: &Lab, identity: &Identity, named: Option<String>) -> Result<Option<String>, ApiError> {
     if named.is_none() && identity.grants.has_lab(Role::Steer) {
         return Ok(None);
@@ -57,5 +58,6 @@ pub async fn project_for(lab: &Lab, identity: &Identity, named: Option<String>) 
     let chosen = named.unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
     project::check(identity, &chosen, Role::Steer)?;
     project::check_exists(lab, &chosen).await?;
+    limits::check_disk(lab, &chosen).await?;
     Ok(Some(chosen))
 }

@@ -10,6 +10,7 @@ use super::run::path_param;
 use super::{forbidden, person};
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::limits;
 
 /// Someone who may view the project `{name}` of the path.
 pub struct ProjectViewer(pub Identity);
@@ -39,14 +40,15 @@ pub async fn check_exists(lab: &Lab, project: &str) -> Result<(), ApiError> {
     }
 }
 
-/// The project that a request names, `default` by default, if its sender may steer it.
+/// The project of an import, `default` by default, if its sender may steer it.
 ///
 /// # Errors
-/// 403 or 404; an error of the store.
+/// 403 or 404, 409 for one over its limit of disk; an error of the store.
 pub async fn named(lab: &Lab, identity: &Identity, project: Option<String>) -> Result<String, ApiError> {
     let chosen = project.unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
     check(identity, &chosen, Role::Steer)?;
     check_exists(lab, &chosen).await?;
+    limits::check_disk(lab, &chosen).await?;
     Ok(chosen)
 }
 

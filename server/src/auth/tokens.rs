@@ -6,8 +6,8 @@ use wire::access::{CreatedToken, NewToken, Role, TokenKind, TokenView};
 
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::name::checked_name;
 use crate::live::clock::now_ms;
-use crate::runs::name::checked_name;
 
 pub const DAY_MS: i64 = 24 * 3600 * 1000;
 /// Maximum validity, days.
@@ -23,7 +23,7 @@ pub fn default_days(is_sign_in: bool) -> u32 {
 }
 
 /// A token for a list; `own` is the token of the request.
-fn view(info: TokenInfo, own: i64) -> TokenView {
+pub fn view(info: TokenInfo, own: i64) -> TokenView {
     let TokenInfo { id, name, role, kind, created_ms, expires_ms, person, projects, used_ms, address, agent } = info;
     let is_own = id == own;
     TokenView { id, name, role, kind, created_ms, expires_ms, is_own, person, projects, used_ms, address, agent }
@@ -34,6 +34,7 @@ fn view(info: TokenInfo, own: i64) -> TokenView {
 /// # Errors
 /// An error of the store.
 pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<TokenView>, ApiError> {
+    lab.audit.write(lab.store()).await;
     let tokens = lab.store().tokens().await?;
     Ok(tokens.into_iter().map(|token| view(token, own.token_id)).collect())
 }
@@ -70,7 +71,19 @@ pub async fn revoke(lab: &Lab, own: &Identity, id: i64, is_confirmed: bool) -> R
     let unknown = || ApiError::not_found(format!("unknown token {id}")).hint("GET /api/v1/tokens lists the tokens");
     let tokens = lab.store().tokens().await?;
     let token = tokens.iter().find(|token| token.id == id).ok_or_else(unknown)?;
-    let is_admin = |token: &TokenInfo| token.role == Role::Admin;
+    let admins: Vec<i64> = lab
+        .store()
+        .people()
+        .await?
+        .into_iter()
+        .filter(|person| person.role == Some(Role::Admin))
+        .map(|person| person.id)
+        .collect();
+    // Sessions of people have the role of the person, whatever that of the session is.
+    let is_admin = |token: &TokenInfo| {
+        let is_of_admin = token.person.is_none_or(|person| admins.contains(&person));
+        token.role == Role::Admin && token.projects.is_none() && is_of_admin
+    };
     if !is_confirmed && is_admin(token) && !tokens.iter().any(|other| other.id != id && is_admin(other)) {
         let message = "this is the last admin token: without it nobody can create another one on the page";
         return Err(ApiError::conflict("last_admin", message).hint(

@@ -4,6 +4,7 @@
 
 mod exchange;
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,8 @@ use wire::device::DeviceKind;
 use wire::fingerprint::Fingerprint;
 use wire::fleet::JoinRequest;
 use wire::id::IdError;
-use worker::{Credentials, WorkerConfig, WorkerError, WorkerLog};
+use wire::slot::MAX_RUNS_AT_ONCE;
+use worker::{Credentials, SlotProgram, WorkerConfig, WorkerError, WorkerLog};
 
 use super::memory;
 pub use exchange::ExchangeError;
@@ -55,6 +57,9 @@ pub struct JoinArgs {
     /// Name of the worker in the lab [default: the name of this machine and the device]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Which of the processes of the device this is; `kindling join` starts those after the first by itself [default: the first]
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(2..=i64::from(MAX_RUNS_AT_ONCE)))]
+    slot: Option<u32>,
 }
 
 /// Why a machine does not join, or its worker ended early.
@@ -96,10 +101,18 @@ impl JoinArgs {
         memory::keep_private();
         let data = self.folder()?;
         let device = self.device.clone().or_else(best_device).ok_or(JoinError::NoDevice)?;
+        if let Some(slot) = self.slot {
+            let credentials = Credentials::load(&data, &device)?;
+            let credentials = credentials.ok_or_else(|| JoinError::NoToken { server: self.server, pool: self.pool })?;
+            let config = WorkerConfig::joined(credentials, data, device);
+            worker::run(WorkerConfig { log, slot, ..config }).await?;
+            return Ok(());
+        }
         let (folder, of) = (data.clone(), device.clone());
         let credentials = tokio::task::spawn_blocking(move || self.credentials(&folder, &of)).await??;
         tracing::info!("{} of the pool {} of {}", credentials.device, credentials.pool, credentials.server);
-        worker::run(WorkerConfig { log, ..WorkerConfig::joined(credentials, data, device) }).await?;
+        let slots = further_processes(&credentials, &data, &device);
+        worker::run(WorkerConfig { log, slots, ..WorkerConfig::joined(credentials, data, device) }).await?;
         Ok(())
     }
 
@@ -115,8 +128,8 @@ impl JoinArgs {
     fn credentials(&self, data: &Path, device: &DeviceId) -> Result<Credentials, JoinError> {
         // A second worker must not exchange the token of the one that runs.
         if worker::is_held(data, device) {
-            let (device, path) = (device.clone(), worker::lock_path(data, device));
-            return Err(WorkerError::DeviceTaken { device, path }.into());
+            let path = worker::lock_path(data, device);
+            return Err(WorkerError::DeviceTaken { device: device.to_string(), path }.into());
         }
         let server = exchange::base(&self.server)?;
         let lab_device = self.lab_device(device)?;
@@ -150,6 +163,16 @@ impl JoinArgs {
         let named = worker::lab_device_id(&worker::host_name(), device, self.name.as_deref());
         named.map_err(|source| JoinError::Name { name: self.name.clone().unwrap_or_default(), source })
     }
+}
+
+/// How the further processes of a device are started; they read its token from the folder. `None` if the path of this program is unknown.
+fn further_processes(credentials: &Credentials, data: &Path, device: &DeviceId) -> Option<SlotProgram> {
+    let program = std::env::current_exe();
+    let program = program.inspect_err(|source| tracing::warn!("one run at once: this program is not found: {source}"));
+    let Credentials { server, pool, .. } = credentials;
+    let texts = ["join", server, "--pool", pool, "--device", device.as_str(), "--data"].map(OsString::from);
+    let arguments = texts.into_iter().chain([data.as_os_str().to_owned(), "--slot".into()]).collect();
+    Some(SlotProgram { program: program.ok()?, arguments })
 }
 
 fn best_device() -> Option<DeviceId> {
@@ -205,6 +228,7 @@ mod tests {
             device: None,
             data: Some(data.to_owned()),
             name: None,
+            slot: None,
         };
         let device: DeviceId = "cpu".parse().unwrap();
         assert_eq!(args(folder.path(), None).folder().unwrap(), folder.path());

@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use openidconnect::url::ParseError;
+use openidconnect::{ClientId, ClientSecret, IssuerUrl};
+use wire::access::person::LabRole;
 use wire::data::hub::HubToken;
 
 use super::data::DataArgs;
@@ -14,6 +17,7 @@ use crate::api::server;
 use crate::data::hub::{DEFAULT_URL, Hub};
 use crate::lab::certificate::CertificateSource;
 use crate::lab::network::Network;
+use crate::lab::oidc::ProviderSettings;
 use crate::lab::open::ServeError;
 use crate::lab::public_url::PublicUrl;
 use crate::lab::settings::{self, DEFAULT_LISTEN, QUEUE_LIMIT, Settings, WORKER_TIMEOUT_SECS};
@@ -38,6 +42,24 @@ const HUB_TOKEN: &str = "HF_TOKEN";
 #[derive(Debug, thiserror::Error)]
 #[error("expected an address such as {DEFAULT_URL}")]
 pub struct HubUrlError;
+
+/// The role in the whole lab of somebody new.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FirstRole {
+    None,
+    View,
+    Steer,
+}
+
+impl From<FirstRole> for LabRole {
+    fn from(role: FirstRole) -> Self {
+        match role {
+            FirstRole::None => Self::None,
+            FirstRole::View => Self::View,
+            FirstRole::Steer => Self::Steer,
+        }
+    }
+}
 
 /// Serves the lab in the browser and trains on this machine's devices; the first line printed is the address to open.
 #[derive(Debug, Args)]
@@ -64,7 +86,7 @@ pub struct ServeArgs {
     /// remove that path or keep it [default: the address that is listened on]
     #[arg(long, value_name = "URL", env = "KINDLING_PUBLIC_URL")]
     public_url: Option<PublicUrl>,
-    /// Address or range (CIDR) of a proxy whose X-Forwarded-Host, -Proto and -Prefix headers count; may be given several times [default: none]
+    /// Address or range (CIDR) of a proxy whose X-Forwarded-For, -Host, -Proto and -Prefix headers count; may be given several times [default: none]
     #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
     trusted_proxies: Vec<Network>,
     /// Address of the Hugging Face hub, or of a mirror, that models and datasets are imported from
@@ -73,6 +95,22 @@ pub struct ServeArgs {
     /// File with an access token of the hub, for imports that give none [default: the environment variable HF_TOKEN, if it is set]
     #[arg(long, value_name = "FILE", value_parser = read_token)]
     hub_token_file: Option<HubToken>,
+    /// Issuer of OpenID Connect that people sign in with; it redirects to /oidc/callback of this lab [default: none]
+    #[arg(long, value_name = "URL", value_parser = parse_issuer, requires = "oidc_client_id", requires = "oidc_client_secret_file")]
+    oidc_issuer: Option<IssuerUrl>,
+    /// Id of this lab at the issuer [default: none]
+    #[arg(long, value_name = "ID", requires = "oidc_issuer")]
+    oidc_client_id: Option<String>,
+    /// File with the secret of this lab at the issuer [default: none]
+    #[arg(long, value_name = "FILE", value_parser = read_secret, requires = "oidc_issuer")]
+    oidc_client_secret_file: Option<ClientSecret>,
+    /// Name of the issuer on the page
+    #[arg(long, value_name = "LABEL", default_value = "OpenID Connect", requires = "oidc_issuer")]
+    oidc_name: String,
+    /// Role in the whole lab of people who sign in with the issuer for the first time; with none, they reach only the projects that they are
+    /// added to
+    #[arg(long, value_name = "ROLE", default_value = "none", requires = "oidc_issuer")]
+    oidc_role: FirstRole,
     /// Start no workers on this machine's devices
     #[arg(long)]
     no_workers: bool,
@@ -100,12 +138,23 @@ impl ServeArgs {
             (Some(certificate), Some(key)) => Some(CertificateSource::Files { certificate, key }),
             _ => self.tls.then_some(CertificateSource::SelfSigned),
         };
+        let provider = match (self.oidc_issuer, self.oidc_client_id, self.oidc_client_secret_file) {
+            (Some(issuer), Some(id), Some(client_secret)) => Some(ProviderSettings {
+                issuer,
+                client_id: ClientId::new(id),
+                client_secret,
+                label: self.oidc_name,
+                role: self.oidc_role.into(),
+            }),
+            _ => None,
+        };
         Settings {
             certificate,
             allowed_hosts: self.allowed_hosts,
             public_url: self.public_url,
             trusted_proxies: self.trusted_proxies,
             hub: Hub { url: self.hub_url, token: self.hub_token_file.or_else(in_environment) },
+            provider,
             starts_workers: !self.no_workers,
             queue_limit: self.queue_limit,
             worker_timeout: Duration::from_secs(self.worker_timeout),
@@ -121,6 +170,14 @@ fn parse_hub_url(text: &str) -> Result<String, HubUrlError> {
         true => Err(HubUrlError),
         false => Ok(plain.to_owned()),
     }
+}
+
+fn parse_issuer(text: &str) -> Result<IssuerUrl, ParseError> {
+    IssuerUrl::new(text.to_owned())
+}
+
+fn read_secret(path: &str) -> io::Result<ClientSecret> {
+    std::fs::read_to_string(path).map(|text| ClientSecret::new(text.trim().to_owned()))
 }
 
 fn read_token(path: &str) -> io::Result<HubToken> {

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal};
 
 use clap::Args;
 use wire::DeviceId;
+use wire::slot::MAX_RUNS_AT_ONCE;
 use worker::{WorkerConfig, WorkerError, WorkerLog};
 
 use super::data::DataArgs;
@@ -25,6 +26,9 @@ pub struct WorkerArgs {
     device: DeviceId,
     #[command(flatten)]
     data: DataArgs,
+    /// Which of the processes of the device this is, where its pool trains several runs at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_RUNS_AT_ONCE)))]
+    slot: u32,
 }
 
 /// Why a worker did not start or ended early.
@@ -50,7 +54,7 @@ impl WorkerArgs {
         let token = read_token()?;
         leave_session();
         let config = WorkerConfig::new(None, self.data.folder, self.device, token);
-        worker::run(WorkerConfig { log, ..config }).await?;
+        worker::run(WorkerConfig { log, slot: self.slot, ..config }).await?;
         Ok(())
     }
 }

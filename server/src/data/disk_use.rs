@@ -18,7 +18,10 @@ const VALID: Duration = Duration::from_secs(60);
 
 /// The last measurement.
 #[derive(Default)]
-pub struct DiskUses(Mutex<Option<(Instant, DiskUse)>>);
+pub struct DiskUses(Mutex<Option<(Instant, Measured)>>);
+
+/// What uses the disk, and the size of each dataset, bytes.
+type Measured = (DiskUse, HashMap<String, u64>);
 
 impl DiskUses {
     /// What uses the disk of the folder `data`, measured at most a minute ago; `runs` are those of the lab.
@@ -26,6 +29,14 @@ impl DiskUses {
     /// # Errors
     /// The measurement was interrupted.
     pub async fn get(&self, data: &Path, runs: Vec<RunSummary>) -> Result<DiskUse, ApiError> {
+        Ok(self.with_datasets(data, runs).await?.0)
+    }
+
+    /// As [`Self::get`], with the size of each dataset by its id.
+    ///
+    /// # Errors
+    /// The measurement was interrupted.
+    pub async fn with_datasets(&self, data: &Path, runs: Vec<RunSummary>) -> Result<Measured, ApiError> {
         // Held while it is measured: requests meanwhile get the same measurement.
         let mut last = self.0.lock().await;
         if let Some((_, found)) = last.as_ref().filter(|(at, _)| at.elapsed() < VALID) {
@@ -40,11 +51,11 @@ impl DiskUses {
 }
 
 /// Walks the folder. Files that disappear meanwhile do not count.
-fn measure(data: &Path, runs: Vec<RunSummary>) -> DiskUse {
-    let per_run = |folder: &str| -> HashMap<String, u64> {
+fn measure(data: &Path, runs: Vec<RunSummary>) -> Measured {
+    let entry_sizes = |folder: &str| -> HashMap<String, u64> {
         entries(&data.join(folder)).into_iter().map(|(name, path)| (name, size(&path))).collect()
     };
-    let [checkpoints, series, snapshots] = ["checkpoints", "series", "snapshots"].map(per_run);
+    let [checkpoints, series, snapshots, datasets] = ["checkpoints", "series", "snapshots", "corpora"].map(entry_sizes);
     let of = |sizes: &HashMap<String, u64>, run: &RunSummary| sizes.get(run.id.as_str()).copied().unwrap_or(0);
     let mut uses: Vec<RunUse> = runs
         .into_iter()
@@ -61,8 +72,8 @@ fn measure(data: &Path, runs: Vec<RunSummary>) -> DiskUse {
         DiskKind::Checkpoints => checkpoints.values().sum(),
         DiskKind::Metrics => series.values().sum(),
         DiskKind::Snapshots => snapshots.values().sum(),
-        DiskKind::Datasets => size(&data.join("corpora")),
-        DiskKind::Spool => size(&data.join("spool")),
+        DiskKind::Datasets => datasets.values().sum(),
+        DiskKind::Spool => size(&data.join("spool")) + size(&data.join("slots")),
         DiskKind::Incoming => size(&data.join("incoming")),
         DiskKind::Database => {
             entries(data).iter().filter(|(name, _)| name.starts_with("lab.db")).map(|(_, path)| size(path)).sum()
@@ -70,7 +81,7 @@ fn measure(data: &Path, runs: Vec<RunSummary>) -> DiskUse {
     };
     let mut kinds = DiskKind::ALL.map(|kind| KindUse { kind, bytes: bytes(kind) });
     kinds.sort_by_key(|used| std::cmp::Reverse(used.bytes));
-    DiskUse { space: disk::space(data), kinds: kinds.to_vec(), runs: uses, measured_ms: now_ms() }
+    (DiskUse { space: disk::space(data), kinds: kinds.to_vec(), runs: uses, measured_ms: now_ms() }, datasets)
 }
 
 /// Names and paths in a folder; none if it cannot be read.
@@ -103,9 +114,10 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, vec![0; 1 << bytes]).unwrap();
         }
-        let found = measure(data.path(), vec![]);
+        let (found, datasets) = measure(data.path(), vec![]);
         let bytes = |kind| found.kinds.iter().find(|used| used.kind == kind).unwrap().bytes;
         assert_eq!(DiskKind::ALL.map(bytes), [1, 8, 2 + 4, 0, 32 + 64, 16, 0]);
+        assert_eq!(datasets, HashMap::from([("tales".to_owned(), 8)]));
         assert!(found.kinds.is_sorted_by_key(|used| std::cmp::Reverse(used.bytes)));
         assert_eq!(size(data.path()), (1 << 8) - 1);
     }

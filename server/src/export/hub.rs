@@ -23,7 +23,7 @@ use crate::data::no_job;
 use crate::data::upload::Upload;
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::runs::name::{NAME_CHARS, checked_name};
+use crate::lab::name::{NAME_CHARS, checked_name};
 
 /// Bytes of a checkpoint for each byte of the weights: those of 16 bits become 32.
 const STORED_PER_BYTE: u64 = 2;

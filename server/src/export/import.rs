@@ -19,9 +19,9 @@ use crate::data::background;
 use crate::data::upload::Upload;
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::name::{NAME_CHARS, checked_name};
 use crate::live::clock::now_ms;
 use crate::runs::create::new_id;
-use crate::runs::name::{NAME_CHARS, checked_name};
 
 /// Maximum number of files that a model needs: its texts, and the shards of its weights.
 pub(super) const FILES: usize = 256;

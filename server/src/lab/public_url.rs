@@ -4,14 +4,16 @@ use std::fmt;
 use std::str::FromStr;
 
 /// First parts of the server's own paths. A public path that begins like one of them could not be told from it.
-const OWN: [&str; 12] = [
+const OWN: [&str; 14] = [
     "api",
     "assets",
     "compare",
     "data",
     "healthz",
     "index.html",
+    "invite",
     "metrics",
+    "oidc",
     "playground",
     "runs",
     "settings",

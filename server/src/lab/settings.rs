@@ -8,6 +8,7 @@ use super::certificate::CertificateSource;
 use super::network::Network;
 use super::public_url::PublicUrl;
 use crate::data::hub::Hub;
+use crate::lab::oidc::ProviderSettings;
 
 /// Default address: this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7878";
@@ -44,6 +45,8 @@ pub struct Settings {
     pub import_bytes: u64,
     /// The hub that models and datasets are imported from.
     pub hub: Hub,
+    /// The provider of OpenID Connect that people sign in with.
+    pub provider: Option<ProviderSettings>,
     /// Start one worker for each device of this machine.
     pub starts_workers: bool,
     /// Maximum number of queued runs per device.
@@ -72,6 +75,7 @@ impl Settings {
             upload_bytes: UPLOAD_BYTES,
             import_bytes: IMPORT_BYTES,
             hub: Hub::default(),
+            provider: None,
             starts_workers: true,
             queue_limit: QUEUE_LIMIT,
             worker_timeout: Duration::from_secs(WORKER_TIMEOUT_SECS),

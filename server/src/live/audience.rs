@@ -37,8 +37,9 @@ impl Audience {
         }
         for device in &mut state.devices {
             let is_seen = |run: &RunId| state.runs.iter().any(|seen| seen.id == *run);
-            device.is_taken = device.run.as_ref().is_some_and(|run| !is_seen(run));
-            device.run = device.run.take().filter(is_seen);
+            device.is_taken = device.runs.iter().any(|run| !is_seen(run));
+            device.runs.retain(is_seen);
+            device.run = device.runs.first().cloned();
         }
         state.jobs.retain(|job| self.has_job(job, datasets));
         state

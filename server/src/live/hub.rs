@@ -295,6 +295,7 @@ pub(crate) mod tests {
             pool: None,
             waits: None,
             tags: vec![],
+            slot: 1,
             project: wire::access::project::default_project(),
         }
     }

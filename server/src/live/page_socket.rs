@@ -24,6 +24,8 @@ use super::clock::now_ms;
 use super::feed::Feed;
 use super::hub::{Behind, Hub};
 use super::lab_state::{LAB_EVERY, LabStates};
+use super::presenting::page::PresentingPage;
+use super::presenting::{Presentations, PresentingError};
 use super::subscriptions::{RunKeys, Subscriber, Subscriptions};
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
@@ -44,6 +46,8 @@ pub struct PageContext {
     pub subscriptions: Subscriptions,
     /// State of the lab.
     pub lab: Arc<LabStates>,
+    /// Pages that others follow.
+    pub presentations: Presentations,
     /// Changes when a token is revoked.
     pub revoked: watch::Receiver<()>,
 }
@@ -110,13 +114,18 @@ pub(super) struct Page {
     runs: HashMap<RunId, AbortHandle>,
     /// The inspections that it requests; they end with the page.
     subscriber: Subscriber,
+    /// The presentation that it shows to others, and the one that it follows.
+    presenting: PresentingPage,
 }
 
 impl Page {
     /// A page that watches nothing yet. Its messages are sent into `to_page`.
     pub(super) fn new(context: PageContext, to_page: mpsc::Sender<Bytes>, identity: Identity) -> Self {
         let subscriber = context.subscriptions.subscriber();
-        Self { context, identity, to_page, lab: None, runs: HashMap::new(), subscriber }
+        let (presentations, store, revoked) =
+            (context.presentations.clone(), context.feed.store.clone(), context.revoked.clone());
+        let presenting = PresentingPage::new(presentations, store, identity.token_id, revoked, to_page.clone());
+        Self { context, identity, to_page, lab: None, runs: HashMap::new(), subscriber, presenting }
     }
 
     /// Reads what the token reaches now. False once it reaches nothing; a store that does not answer disconnects nobody.
@@ -140,6 +149,8 @@ impl Page {
             return;
         }
         self.identity = identity;
+        // A page that has left receives no answer.
+        let _ = self.to_page.send(encoded(&ToPage::Rights)).await;
         let watched: Vec<RunId> = self.runs.keys().cloned().collect();
         for run in watched {
             if self.seen(&run).await.is_none() {
@@ -184,6 +195,22 @@ impl Page {
             FromPage::WatchRun { run, since } => self.watch_run(run, since).await,
             FromPage::LeaveRun { run } => self.leave(&run),
             FromPage::Inspect { run, inspections } => self.inspect(run, inspections).await,
+            FromPage::Present { presentation, state } => {
+                let presented = self.presenting.present(presentation, state).await;
+                self.answer(presented).await;
+            }
+            FromPage::StopPresenting => self.presenting.stop(),
+            FromPage::Follow { presentation } => {
+                let followed = self.presenting.follow(presentation).await;
+                self.answer(followed).await;
+            }
+            FromPage::Unfollow => self.presenting.unfollow(),
+        }
+    }
+
+    async fn answer(&self, presented: Result<(), PresentingError>) {
+        if let Err(error) = presented {
+            self.refuse(error.to_string()).await;
         }
     }
 

@@ -7,9 +7,9 @@ use wire::control::reason::FOR_CONTROL_RUN;
 use wire::run::spec::Parent;
 use wire::{Command, RunId, RunSpec, RunSummary};
 
-use super::{commands, create, forks, name, steering};
+use super::{commands, create, forks, steering};
 use crate::error::ApiError;
-use crate::lab::Lab;
+use crate::lab::{Lab, name};
 
 /// Carries out a command, and creates a control run: a fork from just before the command, which omits it.
 ///

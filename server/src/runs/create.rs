@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use store::NewRun;
+use wire::access::project::DEFAULT_PROJECT;
 use wire::control::author::Author;
 use wire::device::DeviceKind;
 use wire::run::References;
@@ -10,11 +11,11 @@ use wire::run::plan::PlanView;
 use wire::{Command, CorpusId, DeviceId, Event, RunId, RunSpec, RunState};
 
 use super::edit::check_priority;
-use super::name::checked_name;
 use super::plan::plan;
 use super::{devices, forks};
 use crate::error::ApiError;
-use crate::lab::Lab;
+use crate::lab::name::checked_name;
+use crate::lab::{Lab, limits};
 use crate::live::clock::now_ms;
 
 /// Creates a run of a spec; it starts when a device is idle.
@@ -37,7 +38,7 @@ pub async fn create(lab: &Lab, spec: RunSpec, author: Author) -> Result<RunId, A
 /// Stores a run that has been resolved, and queues it.
 ///
 /// # Errors
-/// 422 for an invalid name, 409 for a full queue; an error of the store.
+/// 422 for an invalid name, 409 for a full queue and for a project over its limit of disk; an error of the store.
 pub async fn insert(
     lab: &Lab,
     spec: RunSpec,
@@ -51,6 +52,7 @@ pub async fn insert(
         None => generated,
     };
     let new = new_run(lab, id.clone(), name, spec, view, author).await?;
+    limits::check_disk(lab, new.spec.project.as_deref().unwrap_or(DEFAULT_PROJECT)).await?;
     check_queue(lab, &new.plan.device, new.any_of(), new.spec.pool.as_deref()).await?;
     let summary = lab.store().create_fork(&new, &changes).await?;
     lab.feed.hub.publish(summary, vec![], vec![], vec![]);

@@ -1,11 +1,13 @@
 //! The device that a run is planned for: one that has reported, the fastest of a kind (`gpu` or `cpu`), or, before it has reported, a
 //! stand-in, with which the run waits.
 
+use store::StoreError;
 use wire::device::{DeviceInfo, DeviceKind};
 use wire::fleet::LOCAL_POOL;
-use wire::{DeviceId, RunPlan, RunSpec};
+use wire::{DeviceId, RunId, RunPlan, RunSpec};
 
 use crate::lab::Lab;
+use crate::live::clock::now_ms;
 
 /// Id of the stand-in. A run that is queued for it is planned again when its device has reported.
 const STAND_IN: &str = "any";
@@ -26,6 +28,44 @@ pub struct DeviceChoice {
 /// Whether a plan fits the memory of a device. A run that waits for any device of a kind or a pool was planned for another one.
 pub(super) fn fits(plan: &RunPlan, device: &DeviceInfo) -> bool {
     plan.device == device.id || device.memory_bytes == 0 || plan.estimate(device).memory_bytes <= device.memory_bytes
+}
+
+/// Memory of a device, bytes; `None` if it is unknown.
+fn memory(lab: &Lab, device: &DeviceInfo) -> Option<u64> {
+    let measured = || lab.workers.telemetry.known(&device.id, now_ms()).telemetry?.memory_total_bytes;
+    Some(device.memory_bytes).filter(|bytes| *bytes > 0).or_else(measured)
+}
+
+/// Whether a run can start beside those that train on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    Enough,
+    /// All runs together need more memory than the device has; bytes.
+    TooLittle {
+        needed: u64,
+        available: u64,
+    },
+    /// The memory of the device is unknown, so it trains one run at a time.
+    Unknown,
+}
+
+/// Whether a plan fits into the memory of a device beside the runs that train there, by the planner's estimates.
+///
+/// # Errors
+/// An error of the store.
+pub(super) async fn room(
+    lab: &Lab,
+    plan: &RunPlan,
+    device: &DeviceInfo,
+    training: &[RunId],
+) -> Result<Room, StoreError> {
+    if training.is_empty() {
+        return Ok(Room::Enough);
+    }
+    let Some(available) = memory(lab, device) else { return Ok(Room::Unknown) };
+    let beside = lab.store().planned_memory(training).await?;
+    let needed = plan.estimate(device).memory_bytes.saturating_add(beside);
+    Ok(if needed <= available { Room::Enough } else { Room::TooLittle { needed, available } })
 }
 
 /// The devices that a spec may be planned for: those of its pool, all if it names a device or a kind, and otherwise those of the server's own

@@ -4,9 +4,9 @@ use wire::run::RunChange;
 use wire::run::table::tags::checked_tags;
 use wire::{RunId, RunState, RunSummary};
 
-use super::name::checked_name;
 use crate::error::ApiError;
 use crate::lab::Lab;
+use crate::lab::name::checked_name;
 use crate::live::clock::now_ms;
 
 /// Maximum absolute priority.

@@ -1,24 +1,26 @@
-//! Assigns queued runs to idle devices, in the order of each device's queue. A run whose datasets are not tokenized yet waits at the head
+//! Assigns queued runs to idle processes of devices, in the order of each device's queue. Where a device trains several runs at once, a run
+//! starts only if it fits in its memory beside those that train there; until it does, no later run overtakes it. A run whose datasets are not tokenized yet waits at the head
 //! of its queue while they are. A run whose reports are still on a worker's disk is skipped until they are stored. A run
 //! that was posted before its device had reported is planned when it has.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use store::Successor;
 use wire::control::author::Author;
 use wire::data::corpus::DatasetInfo;
-use wire::device::DeviceInfo;
 use wire::number::grouped;
 use wire::run::References;
-use wire::{Event, RunId, RunPlan, RunState, RunView};
+use wire::{Event, RunId, RunPlan, RunState, RunView, Slot};
 
+use super::devices::{self, Room};
 use super::plan::plan;
-use super::{devices, resume_elsewhere, waiting};
+use super::{resume_elsewhere, waiting};
 use crate::error::ApiError;
-use crate::lab::Lab;
+use crate::lab::{Lab, limits};
 use crate::live::feed::report;
+use crate::workers::fleet::FreeSlot;
 
 /// Maximum time between two checks of the queues, in case a wake-up was missed.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
@@ -42,10 +44,14 @@ pub async fn serve(lab: Lab) {
         if let Err(error) = plan_waiting(&lab).await {
             tracing::error!("runs that wait for their device to report could not be planned: {error}");
         }
-        for device in lab.workers.fleet.idle() {
-            if let Err(error) = serve_device(&lab, &preparing, &device.info, &device.pool).await {
-                tracing::error!("the queue of {} could not be served: {error}", device.info.id);
+        lab.workers.fleet.shut_down_surplus();
+        // Each start may take the place of the others of its device.
+        let mut served = BTreeSet::new();
+        while let Some(free) = lab.workers.fleet.free().into_iter().find(|free| !served.contains(&free.slot)) {
+            if let Err(error) = serve_slot(&lab, &preparing, &free).await {
+                tracing::error!("the queue of {} could not be served: {error}", free.slot);
             }
+            served.insert(free.slot);
         }
         let in_preparation = preparing.lock().clone();
         if let Err(error) = waiting::explain(&lab, &in_preparation).await {
@@ -76,12 +82,14 @@ async fn plan_waiting(lab: &Lab) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn serve_device(lab: &Lab, preparing: &Preparing, device: &DeviceInfo, pool: &str) -> Result<(), ApiError> {
-    let queue = lab.store().queue(&device.id, device.kind, pool, devices::AHEAD).await?;
+async fn serve_slot(lab: &Lab, preparing: &Preparing, free: &FreeSlot) -> Result<(), ApiError> {
+    let FreeSlot { slot, device, pool, training } = free;
+    let full: Vec<String> = limits::full_projects(lab).await?.into_keys().collect();
+    let queue = lab.store().queue(&device.id, device.kind, pool, &full, devices::AHEAD).await?;
     let is_ready = |run: &RunId| !lab.workers.fleet.has_unstored_reports(run);
     let next = queue.into_iter().find(|(run, plan)| is_ready(run) && devices::fits(plan, device));
     let Some((run, plan)) = next else { return Ok(()) };
-    if preparing.lock().contains(&run) {
+    if preparing.lock().contains(&run) || devices::room(lab, &plan, device, training).await? != Room::Enough {
         return Ok(());
     }
     let Some(dataset) = lab.data.corpora.dataset(&plan).await else {
@@ -94,7 +102,7 @@ async fn serve_device(lab: &Lab, preparing: &Preparing, device: &DeviceInfo, poo
         lab.feed.wake_queue();
         return Ok(());
     }
-    start(lab, device, &run).await
+    start(lab, slot, &device.name, &run).await
 }
 
 /// Both splits must hold a sequence of the plan. How many tokens a text has is known only when it is tokenized.
@@ -120,15 +128,15 @@ fn check_length(plan: &RunPlan, dataset: &DatasetInfo) -> Result<(), ApiError> {
 }
 
 /// Assigns a run. Its state is stored first, so that it is never assigned twice.
-async fn start(lab: &Lab, device: &DeviceInfo, run: &RunId) -> Result<(), ApiError> {
+async fn start(lab: &Lab, slot: &Slot, device_name: &str, run: &RunId) -> Result<(), ApiError> {
     let store = lab.store();
     let before = lab.feed.summary(run).await?;
     set_state(lab, run, RunState::Starting, None).await?;
-    let plan = store.set_device(run, &device.id, &device.name).await?;
-    // After the device is set: from then on no report of the device before is stored.
+    let plan = store.set_device(run, slot, device_name).await?;
+    // After the device is set: from then on no report of the process before is stored.
     let (past, seq) =
-        (resume_elsewhere::past(lab, run, &before.device, &device.id).await?, store.stored_seq(run).await?);
-    if !lab.workers.fleet.assign(&device.id, run, plan, past, seq) {
+        (resume_elsewhere::past(lab, run, &before.device, &slot.device).await?, store.stored_seq(run).await?);
+    if !lab.workers.fleet.assign(slot, run, plan, past, seq) {
         // The device has gone meanwhile: the run waits for its pool again, not for this one.
         if let Some(pool) = before.pool {
             store.set_successor(run, &Successor::Pool(pool)).await?;

@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use store::{WaitingRun, WorkerRecord};
 use wire::device::{DeviceKind, DeviceView};
-use wire::{RunId, RunState, RunSummary};
+use wire::{DeviceId, RunId, RunPlan, RunState, RunSummary};
 
-use super::devices;
+use super::devices::{self, Room};
 use crate::error::ApiError;
-use crate::lab::Lab;
+use crate::lab::limits::Reached;
+use crate::lab::{Lab, limits};
 
 /// Stores the sentence of each queued run whose reason has changed, and publishes it.
 ///
@@ -19,10 +20,13 @@ pub(super) async fn explain(lab: &Lab, preparing: &HashSet<RunId>) -> Result<(),
     if waiting.is_empty() {
         return Ok(());
     }
-    let fleet = FleetNow::read(lab).await?;
+    let (fleet, full) = (FleetNow::read(lab).await?, limits::full_projects(lab).await?);
     let mut changed = vec![];
     for run in waiting {
-        let mut reason = fleet.reason(&run, preparing.contains(&run.run));
+        let mut reason = match full.get(&run.project) {
+            Some(reached) => Reason::Limit(*reached),
+            None => fleet.reason(&run, preparing.contains(&run.run)),
+        };
         if reason == Reason::Idle {
             reason = why_not_started(lab, &fleet, &run).await?;
         }
@@ -58,12 +62,19 @@ enum Reason {
     Reports,
     /// No idle device has enough memory; bytes.
     Memory(u64),
+    /// Its project has reached a limit.
+    Limit(Reached),
+    /// It does not fit in the memory of a device beside the runs that train there; bytes.
+    Beside { device: DeviceId, needed: u64, available: u64 },
+    /// Another run trains on a device whose memory is unknown.
+    UnknownMemory { device: DeviceId },
     /// A device is free.
     Idle,
 }
 
 /// The workers, and the runs that they train.
 struct FleetNow {
+    /// Each process as a device of its own.
     devices: Vec<DeviceView>,
     records: Vec<WorkerRecord>,
     runs: HashMap<RunId, RunSummary>,
@@ -71,7 +82,7 @@ struct FleetNow {
 
 impl FleetNow {
     async fn read(lab: &Lab) -> Result<Self, ApiError> {
-        let devices = lab.workers.fleet.views();
+        let devices = lab.workers.fleet.processes();
         let mut runs = HashMap::new();
         for run in devices.iter().filter_map(|device| device.run.as_ref()) {
             if let Some(summary) = lab.store().summary(run).await? {
@@ -137,17 +148,38 @@ async fn why_not_started(lab: &Lab, fleet: &FleetNow, run: &WaitingRun) -> Resul
     if lab.workers.fleet.has_unstored_reports(&run.run) {
         return Ok(Reason::Reports);
     }
-    let mut needed = None;
+    let mut why = Reason::Idle;
     for device in fleet.candidates(run).filter(|device| device.is_connected && device.run.is_none()) {
-        let queue = lab.store().queue(&device.info.id, device.info.kind, &device.pool, devices::AHEAD).await?;
-        let plan = queue.into_iter().find(|(id, _)| *id == run.run).map(|(_, plan)| plan);
-        match plan {
-            Some(plan) if devices::fits(&plan, &device.info) => return Ok(Reason::Idle),
-            Some(plan) => needed = Some(plan.estimate(&device.info).memory_bytes),
-            None => {}
+        let queue = lab.store().queue(&device.info.id, device.info.kind, &device.pool, &[], devices::AHEAD).await?;
+        let Some((at, (_, plan))) = queue.into_iter().enumerate().find(|(_, (id, _))| *id == run.run) else { continue };
+        if !devices::fits(&plan, &device.info) {
+            if why == Reason::Idle {
+                why = Reason::Memory(plan.estimate(&device.info).memory_bytes);
+            }
+            continue;
+        }
+        match beside(lab, &plan, &device.info.id, at).await? {
+            None => return Ok(Reason::Idle),
+            Some(reason) => why = reason,
         }
     }
-    Ok(needed.map_or(Reason::Idle, Reason::Memory))
+    Ok(why)
+}
+
+/// Why a run does not start on a device beside those that train there; `None` if it can. Until the first run of the queue, at 0, fits there,
+/// those after it wait too.
+async fn beside(lab: &Lab, plan: &RunPlan, device: &DeviceId, at: usize) -> Result<Option<Reason>, ApiError> {
+    let (fleet, device) = (&lab.workers.fleet, device.clone());
+    let training = fleet.runs_on(&device);
+    if at > 0 && !training.is_empty() {
+        return Ok(Some(Reason::Ahead(at as u32)));
+    }
+    let Some(info) = fleet.infos().into_iter().find(|info| info.id == device) else { return Ok(None) };
+    Ok(match devices::room(lab, plan, &info, &training).await? {
+        Room::Enough => None,
+        Room::TooLittle { needed, available } => Some(Reason::Beside { device, needed, available }),
+        Room::Unknown => Some(Reason::UnknownMemory { device }),
+    })
 }
 
 fn sentence(run: &WaitingRun, reason: &Reason) -> String {
@@ -187,12 +219,33 @@ fn sentence(run: &WaitingRun, reason: &Reason) -> String {
         Reason::Memory(bytes) => {
             format!("{head}; waits for a free device with {:.1} GB of memory.", *bytes as f64 / 1e9)
         }
+        Reason::Limit(reached) => format!("{head}; {}", limit_sentence(&run.project, *reached)),
+        Reason::Beside { device, needed, available } => format!(
+            "{head}; waits until a run on {device} ends: with those that train there it needs {:.1} GB of memory, and {:.1} GB are available.",
+            *needed as f64 / 1e9,
+            *available as f64 / 1e9
+        ),
+        Reason::UnknownMemory { device } => {
+            format!("{head}; waits until no run trains on {device}, whose memory is unknown.")
+        }
         Reason::Idle => format!("{head}; starts in a moment."),
     }
 }
 
 fn named(run: &Option<String>) -> String {
     run.as_ref().map_or_else(|| "a run of another project".to_owned(), |name| format!("the run {name}"))
+}
+
+fn limit_sentence(project: &str, reached: Reached) -> String {
+    match reached {
+        Reached::Runs(1) => format!("waits because a run of the project {project} trains, and its limit is 1 at once."),
+        Reached::Runs(most) => format!("waits because the project {project} may train {most} runs at once."),
+        Reached::Hours(most) => {
+            format!(
+                "waits because the project {project} has used its {most} device hours; an admin can raise the limit."
+            )
+        }
+    }
 }
 
 fn queue_name(run: &WaitingRun) -> String {
@@ -235,7 +288,6 @@ fn ordinal(place: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::DeviceId;
     use wire::access::project::default_project;
 
     fn waiting(pool: Option<&str>, device: &str, place: u32) -> WaitingRun {
@@ -253,6 +305,7 @@ mod tests {
 
     #[test]
     fn each_reason_is_one_sentence_with_place_cause_and_time() {
+        let cpu: DeviceId = "cpu".parse().unwrap();
         let of_pool = |place| waiting(Some("gpu-lab"), "any", place);
         let run = |secs_left, is_paused| Reason::Run {
             name: Some("amber-fox".into()),
@@ -284,6 +337,16 @@ mod tests {
             (of_pool(21), Reason::Ahead(20), "21st in the queue of pool gpu-lab; 20 runs start before it."),
             (
                 waiting(None, "cpu", 1),
+                Reason::Limit(Reached::Runs(2)),
+                "First in the queue of cpu; waits because the project default may train 2 runs at once.",
+            ),
+            (
+                waiting(None, "cpu", 2),
+                Reason::Limit(Reached::Hours(1.5)),
+                "Second in the queue of cpu; waits because the project default has used its 1.5 device hours; an admin can raise the limit.",
+            ),
+            (
+                waiting(None, "cpu", 1),
                 Reason::Tokenization,
                 "First in the queue of cpu; waits while its dataset is tokenized.",
             ),
@@ -297,6 +360,17 @@ mod tests {
                 waiting(None, "cpu", 3),
                 Reason::Memory(12_340_000_000),
                 "Third in the queue of cpu; waits for a free device with 12.3 GB of memory.",
+            ),
+            (
+                waiting(None, "cpu", 1),
+                Reason::Beside { device: cpu.clone(), needed: 12_340_000_000, available: 8_000_000_000 },
+                "First in the queue of cpu; waits until a run on cpu ends: with those that train there it needs 12.3 GB of memory, and 8.0 GB \
+                 are available.",
+            ),
+            (
+                waiting(None, "cpu", 1),
+                Reason::UnknownMemory { device: cpu.clone() },
+                "First in the queue of cpu; waits until no run trains on cpu, whose memory is unknown.",
             ),
         ] {
             assert_eq!(sentence(&waiting, &reason), expected);

@@ -18,7 +18,7 @@ use wire::control::author::Author;
 use wire::control::command::NumberedCommand;
 use wire::inspect::update::InspectionUpdate;
 use wire::transport::link::{FromServer, FromWorker, Item, PROTOCOL};
-use wire::{Command, DeviceId, Event, RunId, RunState, encode};
+use wire::{Command, DeviceId, Event, RunId, RunState, Slot, encode};
 
 use super::Workers;
 use super::fleet::{Connection, DeviceTaken, TO_WORKER};
@@ -95,9 +95,9 @@ pub async fn serve(workers: Workers, socket: WebSocket, token_id: i64, revoked: 
             return;
         }
     };
-    tracing::info!("the worker of {} connected", link.device);
+    tracing::info!("the worker of {} connected", link.slot);
     let (read, to_store) = mpsc::channel(TO_STORE);
-    let reader = tokio::spawn(read_all(stream, read, workers.clone(), link.device.clone(), notes));
+    let reader = tokio::spawn(read_all(stream, read, workers.clone(), link.slot.clone(), notes));
     let stored = link.store_all(to_store).await;
     let end = match stored {
         Err(end) => {
@@ -107,10 +107,10 @@ pub async fn serve(workers: Workers, socket: WebSocket, token_id: i64, revoked: 
         }
         Ok(()) => reader.await.unwrap_or(LinkEnd::Closed),
     };
-    workers.fleet.leave(&link.device, number);
+    workers.fleet.leave(&link.slot, number);
     link.note_seen().await;
     workers.feed.wake_queue();
-    tracing::info!("the worker of {} disconnected: {end}", link.device);
+    tracing::info!("the worker of {} disconnected: {end}", link.slot);
     refuse(&to_worker, &end).await;
     drop((to_worker, link));
     let _ = writer.await;
@@ -165,13 +165,13 @@ async fn read_all(
     mut stream: SplitStream<WebSocket>,
     to_store: mpsc::Sender<FromWorker>,
     workers: Workers,
-    device: DeviceId,
+    slot: Slot,
     notes: Arc<Notes>,
 ) -> LinkEnd {
     loop {
         match next(&mut stream, &notes).await.and_then(|bytes| decode(&bytes)) {
             Ok(FromWorker::Heartbeat { load }) => {
-                workers.heartbeat(&device, load, &notes);
+                workers.heartbeat(&slot, load, &notes);
                 workers.feed.lab_changed();
             }
             Ok(message) => {
@@ -204,12 +204,12 @@ async fn greet(
         return Err(LinkEnd::NoHello);
     };
     let record = workers.feed.store.worker_of_token(token.id).await?.ok_or(LinkEnd::NoWorker)?;
-    if record.device != device.id {
+    let Some(slot) = Slot::of(&record.device, &device.id) else {
         return Err(LinkEnd::OtherDevice { own: record.device, named: device.id });
-    }
-    let (id, worker_id) = (device.id.clone(), record.id);
+    };
+    let worker_id = record.id;
     let (kept, release) = match training {
-        Some(run) if may_continue(workers, &run, &id).await? => (Some(run), false),
+        Some(run) if may_continue(workers, &run, &slot).await? => (Some(run), false),
         Some(_) => (None, true),
         None => (None, false),
     };
@@ -223,7 +223,7 @@ async fn greet(
     let (to_worker, log) = (to_worker.clone(), Arc::clone(&notes.log));
     let link = Link {
         workers: workers.clone(),
-        device: id,
+        slot: slot.clone(),
         worker_id,
         host: host.clone(),
         token,
@@ -232,7 +232,7 @@ async fn greet(
         stopped: vec![],
     };
     let run = kept.clone();
-    workers.fleet.join(Connection { number, worker, host, device, run, unstored, to_worker, record, log })?;
+    workers.fleet.join(Connection { number, worker, slot, host, device, run, unstored, to_worker, record, log })?;
     // At once: a message that others send it before would not be the answer that the worker expects. The channel is empty, so there is room.
     let _ = link.to_worker.try_send(FromServer::Welcome { stored, release });
     link.note_seen().await;
@@ -244,13 +244,13 @@ async fn greet(
     Ok(link)
 }
 
-/// Whether a worker may continue the run that it trains: the run is known, not deleted, not suspended, was not resumed on another device, and
+/// Whether a worker may continue the run that it trains: the run is known, not deleted, not suspended, was not resumed by another process, and
 /// has not ended except by being lost.
-async fn may_continue(workers: &Workers, run: &RunId, device: &DeviceId) -> Result<bool, LinkEnd> {
+async fn may_continue(workers: &Workers, run: &RunId, slot: &Slot) -> Result<bool, LinkEnd> {
     let summary = workers.feed.store.summary(run).await?;
     Ok(summary.is_some_and(|run| {
         let has_ended = run.state.is_over() && run.state != RunState::Lost;
-        run.device == *device && run.deleted_ms.is_none() && !has_ended && run.state != RunState::Suspended
+        run.trained_by() == *slot && run.deleted_ms.is_none() && !has_ended && run.state != RunState::Suspended
     }))
 }
 
@@ -294,7 +294,8 @@ struct LinkToken {
 /// An accepted connection.
 struct Link {
     workers: Workers,
-    device: DeviceId,
+    /// The process at its other end.
+    slot: Slot,
     /// Its worker in the store.
     worker_id: i64,
     host: String,
@@ -345,7 +346,7 @@ impl Link {
     /// Stores that the worker connects or disconnects now. Only a list shows it, so the link works without it.
     async fn note_seen(&self) {
         if let Err(error) = self.workers.feed.store.worker_seen(self.worker_id, &self.host).await {
-            tracing::debug!("the connection of {} could not be noted: {error}", self.device);
+            tracing::debug!("the connection of {} could not be noted: {error}", self.slot);
         }
     }
 
@@ -354,8 +355,8 @@ impl Link {
         self.notes.convert(&mut items);
         let last_seq = first_seq + items.len() as u64 - u64::from(!items.is_empty());
         let Workers { feed, fleet, .. } = &self.workers;
-        let ingested = match fleet.trains_on(&self.device, &run) {
-            true => feed.store.ingest_from(&run, &self.device, first_seq, items).await,
+        let ingested = match fleet.trains_in(&self.slot, &run) {
+            true => feed.store.ingest_from(&run, &self.slot, first_seq, items).await,
             // What it sends until it stops, under numbers that another worker may use now.
             false if self.stopped.contains(&run) => return self.send(FromServer::Stored { run, seq: last_seq }).await,
             // Left on its disk by itself or by another worker of its machine.
@@ -403,7 +404,7 @@ impl Link {
         if is_training && summary.message.is_some() {
             summary = feed.store.set_state(&run, summary.state, None).await?;
         }
-        fleet.reports_stored(&self.device, &run, stored_seq);
+        fleet.reports_stored(&self.slot, &run, stored_seq);
         events.iter().for_each(|record| pending.answer(record));
         if !rows.is_empty() || !events.is_empty() {
             feed.hub.publish(summary, rows, events, vec![]);
@@ -421,7 +422,7 @@ impl Link {
     async fn order_stop(&mut self, run: RunId, last_seq: u64, reason: String) -> Result<(), LinkEnd> {
         if !self.stopped.contains(&run) {
             self.stopped.push(run.clone());
-            self.workers.fleet.release_from(&self.device, &run);
+            self.workers.fleet.release_from(&self.slot, &run);
             let command = Command::Stop { reason: Some(reason) };
             let command_id = self.workers.pending.expect(&run).command_id();
             let command = NumberedCommand { command_id, author: Author::System, command };

@@ -63,11 +63,12 @@ async fn grace(workers: &Workers, run: &RunSummary) -> Result<Duration, ApiError
     if workers.fleet.has_unstored_reports(&run.id) {
         return Ok(Duration::MAX);
     }
-    if workers.fleet.is_connected(&run.device) {
+    let slot = run.trained_by();
+    if workers.fleet.is_slot_connected(&slot) {
         return Ok(GRACE_CONNECTED);
     }
     let is_local = workers.is_local(&run.device);
-    Ok(match is_local && worker::is_held(&workers.data, &run.device) {
+    Ok(match is_local && worker::is_held(&workers.data, &slot) {
         true => Duration::MAX,
         false if is_local => GRACE_LOCAL,
         // A worker that was removed cannot connect again.

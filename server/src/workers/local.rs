@@ -1,4 +1,4 @@
-//! The local workers: one process for each device of this machine, in a separate session, so that it continues training when this server
+//! The local workers: for each device of this machine as many processes as its pool trains runs at once, each in a separate session, so that it continues training when this server
 //! stops. A new server recognizes it by its lock and starts no second one.
 
 use std::fs::{self, File, OpenOptions};
@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
-use wire::DeviceId;
+use wire::Slot;
 use wire::device::DeviceInfo;
+use wire::fleet::LOCAL_POOL;
 
 use super::Workers;
+use super::fleet::Limits;
 use crate::live::clock::now_ms;
 
 /// Pauses between the end of a worker and the start of the next.
@@ -101,7 +103,9 @@ pub async fn keep(workers: Workers, stopping: watch::Receiver<bool>) {
         }
     };
     for device in devices {
-        tokio::spawn(keep_one(workers.clone(), device.id, stopping.clone()));
+        for slot in Slot::all(&device.id) {
+            tokio::spawn(keep_slot(workers.clone(), slot, stopping.clone()));
+        }
     }
 }
 
@@ -117,32 +121,46 @@ async fn list_devices() -> Result<Vec<DeviceInfo>, SpawnError> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-async fn keep_one(workers: Workers, device: DeviceId, mut stopping: watch::Receiver<bool>) {
+/// Keeps the process of a slot running while the pool allows it. One that is idle and not allowed any more is shut down by the queue.
+async fn keep_slot(workers: Workers, slot: Slot, mut stopping: watch::Receiver<bool>) {
+    let mut limits = workers.fleet.limits();
     let mut pause = FIRST_PAUSE;
     while !*stopping.borrow() {
-        if worker::is_held(&workers.data, &device) {
+        let is_allowed = |limits: &Limits| slot.number <= limits.get(LOCAL_POOL).copied().unwrap_or(1);
+        let is_known = tokio::select! {
+            is_known = async { limits.wait_for(is_allowed).await.is_ok() } => is_known,
+            _ = stopping.changed() => false,
+        };
+        if !is_known {
+            return;
+        }
+        if worker::is_held(&workers.data, &slot) {
             tokio::select! {
                 () = tokio::time::sleep(CHECK_EVERY) => continue,
                 _ = stopping.changed() => return,
             }
         }
         let (started, started_ms) = (Instant::now(), now_ms());
-        match spawn(&workers, &device).await {
+        match spawn(&workers, &slot).await {
             Ok(mut child) => {
                 tokio::select! {
                     ended = child.wait() => match ended {
                         Ok(status) => {
-                            let log = log_path(&workers.data, &device);
-                            tracing::warn!("the worker of {device} ended ({status}); see its log: {}", log.display());
+                            let log = log_path(&workers.data, &slot);
+                            // A slot that was given up ends by itself.
+                            match status.success() && slot.number > workers.fleet.limit(LOCAL_POOL) {
+                                true => tracing::info!("the worker of {slot} ended"),
+                                false => tracing::warn!("the worker of {slot} ended ({status}); see its log: {}", log.display()),
+                            }
                         }
-                        Err(error) => tracing::warn!("waiting for the worker of {device} failed: {error}"),
+                        Err(error) => tracing::warn!("waiting for the worker of {slot} failed: {error}"),
                     },
                     _ = stopping.changed() => return,
                 }
             }
-            Err(error) => tracing::error!("no worker could be started on {device}: {error}"),
+            Err(error) => tracing::error!("no worker could be started for {slot}: {error}"),
         }
-        let ran_well = started.elapsed() > GOOD_RUN || workers.fleet.was_connected_since(&device, started_ms);
+        let ran_well = started.elapsed() > GOOD_RUN || workers.fleet.was_connected_since(&slot, started_ms);
         pause = if ran_well { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -151,14 +169,17 @@ async fn keep_one(workers: Workers, device: DeviceId, mut stopping: watch::Recei
     }
 }
 
-async fn spawn(workers: &Workers, device: &DeviceId) -> Result<Child, SpawnError> {
-    let token = workers.feed.store.local_worker_token(device).await?;
+async fn spawn(workers: &Workers, slot: &Slot) -> Result<Child, SpawnError> {
+    let token = workers.feed.store.local_slot_token(slot).await?;
     let (program, data) = (program()?, &workers.data);
-    let log = open_log(data, device)?;
-    let path = log_path(data, device);
+    let log = open_log(data, slot)?;
+    let path = log_path(data, slot);
     let errors = log.try_clone().map_err(|source| SpawnError::Disk { path, source })?;
     let mut command = Command::new(&program);
-    command.arg("worker").arg("--data").arg(data).arg("--device").arg(device.as_str());
+    command.arg("worker").arg("--data").arg(data).arg("--device").arg(slot.device.as_str());
+    if !slot.is_first() {
+        command.arg("--slot").arg(slot.number.to_string());
+    }
     command.env(OWN_SESSION, "1").stdin(Stdio::piped()).stdout(log).stderr(errors).kill_on_drop(false);
     let failed = |source| SpawnError::Disk { path: program.clone(), source };
     let mut child = command.spawn().map_err(failed)?;
@@ -173,12 +194,12 @@ fn program() -> Result<PathBuf, SpawnError> {
     std::env::current_exe().map_err(|source| SpawnError::Disk { path: "kindling".into(), source })
 }
 
-fn log_path(data: &Path, device: &DeviceId) -> PathBuf {
-    data.join("workers").join(format!("{device}.log"))
+fn log_path(data: &Path, slot: &Slot) -> PathBuf {
+    data.join("workers").join(format!("{slot}.log"))
 }
 
-fn open_log(data: &Path, device: &DeviceId) -> Result<File, SpawnError> {
-    let path = log_path(data, device);
+fn open_log(data: &Path, slot: &Slot) -> Result<File, SpawnError> {
+    let path = log_path(data, slot);
     let is_long = fs::metadata(&path).is_ok_and(|metadata| metadata.len() > LOG_BYTES);
     let made = path.parent().map_or(Ok(()), fs::create_dir_all);
     let file =

@@ -72,6 +72,17 @@ impl FarWorker {
         device: &str,
         off_ms: i64,
     ) -> Result<Self, tungstenite::Error> {
+        Self::with_memory(address, token, device, off_ms, 0).await
+    }
+
+    /// As [`Self::with_token`], for a device with so much memory, bytes.
+    pub(crate) async fn with_memory(
+        address: SocketAddr,
+        token: &str,
+        device: &str,
+        off_ms: i64,
+        memory_bytes: u64,
+    ) -> Result<Self, tungstenite::Error> {
         let mut worker = Self { socket: connect(address, token).await?, off_ms, sent: 0 };
         worker.note(json!({"clock_ms": worker.now(), "of a later version": 1})).await;
         let info = DeviceInfo {
@@ -80,7 +91,7 @@ impl FarWorker {
             kind: DeviceKind::Cpu,
             backend: "none".into(),
             cores: 1,
-            memory_bytes: 0,
+            memory_bytes,
             flops_per_sec: 1.0,
         };
         worker

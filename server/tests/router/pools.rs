@@ -216,3 +216,93 @@ async fn a_run_waits_for_a_pool_and_a_draining_worker_takes_none() {
     let unknown = lab.send(ask("GET", "/api/v1/workers/999/log", Some(&lab.view)).body(Body::empty()).unwrap()).await;
     assert_eq!(unknown.code(), "not_found");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_trains_several_runs_at_once_while_they_fit_in_its_memory() {
+    let served = LabWithWorker::open().await;
+    let lab = &served.lab;
+    let token = lab.join("gpu-lab", "box-1").await;
+    let path = format!("{POOLS}/gpu-lab");
+    assert_eq!(lab.patch(&path, &lab.steer, r#"{"runs_at_once": 3}"#).await.code(), "forbidden");
+    for wrong in [0, 17] {
+        let refused = lab.patch(&path, &lab.admin, &json!({"runs_at_once": wrong}).to_string()).await;
+        assert_eq!(refused.code(), "runs_at_once_invalid", "{wrong}");
+    }
+    assert_eq!(lab.patch(&format!("{POOLS}/nowhere"), &lab.admin, r#"{"runs_at_once": 3}"#).await.code(), "not_found");
+    assert_eq!(lab.get("/api/v1/transfer/pool", &token).await.json(), json!({"runs_at_once": 1}));
+    assert_eq!(lab.patch(&path, &lab.admin, r#"{"runs_at_once": 3}"#).await.json()["runs_at_once"], 3);
+    assert_eq!(lab.get("/api/v1/transfer/pool", &token).await.json(), json!({"runs_at_once": 3}));
+
+    let spec = json!({"corpus": "play", "steps": 10, "pool": "gpu-lab"}).to_string();
+    let planned = lab.post("/api/v1/plan", &lab.steer, &spec).await.json();
+    let bytes = planned["estimate"]["memory_bytes"].as_u64().unwrap();
+    // Two runs fit, three do not.
+    let memory = bytes * 5 / 2;
+    let mut workers = vec![];
+    for name in ["box-1", "box-1-slot-2", "box-1-slot-3"] {
+        let mut worker = FarWorker::with_memory(served.address, &token, name, 0, memory).await.unwrap();
+        assert!(matches!(worker.received().await, Some(FromServer::Welcome { .. })), "{name}");
+        workers.push(worker);
+    }
+    let start = async || -> RunId {
+        let answer = lab.post("/api/v1/runs", &lab.steer, &spec).await;
+        assert_eq!(answer.status, 201, "{:?}", answer.json());
+        answer.json()["summary"]["id"].as_str().unwrap().parse().unwrap()
+    };
+    let mut runs = vec![];
+    for worker in &mut workers[..2] {
+        let run = start().await;
+        assert_eq!(worker.assigned().await, run);
+        worker.report(&run, Event::Started { parameters: 1 }, Some(RunState::Running), 0).await;
+        let view = served.reaches(&run, "running").await;
+        assert_eq!((&view["summary"]["device"], &view["plan"]["device"]), (&json!("box-1"), &json!("box-1")));
+        runs.push(run);
+    }
+    let slots =
+        async |run: &RunId| lab.get(&format!("/api/v1/runs/{run}"), &lab.view).await.json()["summary"]["slot"].clone();
+    assert_eq!((slots(&runs[0]).await, slots(&runs[1]).await), (json!(1), json!(2)));
+    let devices = lab.get("/api/v1/devices", &lab.view).await.json();
+    let device = devices.as_array().unwrap().iter().find(|device| device["info"]["id"] == "box-1").unwrap();
+    assert_eq!((&device["runs"], &device["run"], &device["runs_at_once"]), (&json!(runs), &json!(runs[0]), &json!(3)));
+    assert_eq!(devices.as_array().unwrap().len(), 2, "one device, however many processes it has");
+    let fleet = lab.get("/api/v1/fleet", &lab.view).await.json().to_string();
+    assert!(runs.iter().all(|run| fleet.contains(run.as_str())) && !fleet.contains("slot-2"), "{fleet}");
+    let listed = lab.get("/api/v1/workers", &lab.view).await.json();
+    assert_eq!(listed.as_array().unwrap().iter().filter(|worker| worker["pool"] == "gpu-lab").count(), 1);
+
+    let third = start().await;
+    let waits = async |run: &RunId, sentence: &str| {
+        let path = format!("/api/v1/runs/{run}");
+        served.wait_until(&path, |view| view["summary"]["waits"] == sentence).await
+    };
+    let gigabytes = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+    let sentence = format!(
+        "First in the queue of pool gpu-lab; waits until a run on box-1 ends: with those that train there it needs {} of memory, and {} are \
+         available.",
+        gigabytes(3 * bytes),
+        gigabytes(memory)
+    );
+    waits(&third, &sentence).await;
+    let fourth = start().await;
+    let path_of_fourth = format!("/api/v1/runs/{fourth}");
+    let begins = "Second in the queue of pool gpu-lab; waits for the run ";
+    served.wait_until(&path_of_fourth, |view| view["summary"]["waits"].to_string().contains(begins)).await;
+    workers[0].report(&runs[0], Event::Finished, Some(RunState::Finished), 0).await;
+    assert_eq!(workers[0].assigned().await, third, "the first in the queue, on the first process that is free");
+    waits(&fourth, &sentence).await;
+
+    // The number is lowered: an idle process ends at once, one that trains when its run has ended.
+    assert_eq!(lab.patch(&path, &lab.admin, r#"{"runs_at_once": 1}"#).await.status, 200);
+    assert_eq!(workers[2].received().await, Some(FromServer::Shutdown));
+    workers[1].report(&runs[1], Event::Finished, Some(RunState::Finished), 0).await;
+    served.reaches(&runs[1], "finished").await;
+    loop {
+        match workers[1].received().await {
+            Some(FromServer::Shutdown) => break,
+            Some(_) => {}
+            None => panic!("the connection was closed"),
+        }
+    }
+    let state = lab.get(&format!("/api/v1/runs/{fourth}"), &lab.view).await.json()["summary"]["state"].clone();
+    assert_eq!(state, "queued", "the device trains one run at a time again");
+}

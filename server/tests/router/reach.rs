@@ -62,7 +62,6 @@ fn best(one: Option<Role>, other: Option<Role>) -> Option<Role> {
     }
 }
 
-/// What a route needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Needs {
     /// No token at all.
@@ -145,7 +144,6 @@ fn needs(method: &str, path: &str) -> Needs {
     }
 }
 
-/// How a request is answered.
 #[derive(Debug, PartialEq)]
 enum Outcome {
     Unauthorized,
@@ -482,6 +480,7 @@ async fn an_open_page_loses_what_its_sender_may_no_longer_see() {
     assert_eq!(removed.status, StatusCode::NO_CONTENT, "{removed:?}");
     let (_, then) = poll(false, vec![]).await;
     assert!(then.iter().any(|message| matches!(message, ToPage::Refused { .. })), "{then:?}");
+    assert!(then.contains(&ToPage::Rights), "the page fetches what it may do: {then:?}");
     let removed = lab.delete(&format!("/api/v1/people/{id}"), &lab.admin).await;
     assert_eq!(removed.status, StatusCode::NO_CONTENT, "{removed:?}");
     assert_eq!(poll(false, vec![]).await.0, StatusCode::UNAUTHORIZED);

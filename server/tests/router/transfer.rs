@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use testing::Random;
 use wire::control::checkpoint::{Cause, CheckpointId, CheckpointInfo};
 use wire::transport::transfer::{StoredCheckpoint, TransferFile, UploadVerdict};
-use wire::{Event, RunId, RunState, RunView};
+use wire::{Event, RunId, RunState, RunView, Slot};
 
 use crate::lab::{Answer, ask};
 use crate::link::FarWorker;
@@ -158,7 +158,7 @@ async fn a_worker_uses_only_files_of_its_own_runs() {
         );
     }
     // Once another device trains the run, it is no longer this worker's.
-    remote.served.lab.state.store().set_device(&own, &"near-cpu".parse().unwrap(), "near").await.unwrap();
+    remote.served.lab.state.store().set_device(&own, &Slot::first("near-cpu".parse().unwrap()), "near").await.unwrap();
     for (method, route) in &routes {
         assert_eq!(remote.send(method, route, &[], b"").await.code(), "not_assigned", "{method} {route}");
     }

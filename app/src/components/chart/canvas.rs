@@ -15,6 +15,7 @@ use super::content::{ChartContent, ChartGroup, Drawn, Line};
 use super::legend::{Entry, entries};
 use crate::components::observer::{Observed, observe};
 use crate::components::painter::Painter;
+use crate::projector::Projector;
 use crate::theme::Theme;
 
 /// Pixels left of every plot, so that charts under each other have one x axis.
@@ -36,6 +37,8 @@ pub(super) struct ChartCanvas {
     /// Pixels from the left and journal numbers of the markers under the pointer.
     pub(super) tip: RwSignal<Option<(f64, Vec<u64>)>>,
     pub(super) is_dark: Memo<bool>,
+    /// Size of what is drawn, relative to its usual size.
+    pub(super) scale: Memo<f64>,
     pub(super) observed: Observed,
     pub(super) legend: RwSignal<Vec<Entry>>,
     /// Receives the layout, for what is laid over the chart.
@@ -55,7 +58,7 @@ impl ChartCanvas {
         has_marker_lane: bool,
         layout: Option<RwSignal<Option<Layout>>>,
     ) -> Self {
-        let theme = expect_context::<Theme>();
+        let (theme, projector) = (expect_context::<Theme>(), expect_context::<Projector>());
         let field = NodeRef::new();
         Self {
             group,
@@ -68,6 +71,7 @@ impl ChartCanvas {
             selected: Cell::new(None),
             tip: RwSignal::new(None),
             is_dark: Memo::new(move |_| theme.is_dark()),
+            scale: Memo::new(move |_| projector.scale()),
             // With its heading: a visible legend is kept up to date even if the curves are below the edge.
             observed: observe(field, true),
             legend: RwSignal::new(vec![]),
@@ -109,7 +113,8 @@ impl ChartCanvas {
         if width < 8.0 || height < 8.0 {
             return;
         }
-        let size = Size::new(width, height);
+        let scale = self.scale.get_untracked();
+        let size = Size::new(width / scale, height / scale);
         let content = (self.paint)();
         if content.is_incomplete && self.drawn.borrow().is_some() {
             return;
@@ -119,7 +124,9 @@ impl ChartCanvas {
         let (layout, summary) = {
             let curves: Vec<Curve> = content.lines.iter().map(Line::curve).collect();
             let drawing = figure::chart(&content.spec, &curves, size);
-            let Some(painter) = Painter::start(&canvas, size, self.is_dark.get_untracked()) else { return };
+            let Some(painter) = Painter::start_scaled(&canvas, size, scale, self.is_dark.get_untracked()) else {
+                return;
+            };
             painter.paint(&drawing.scene.shapes);
             (drawing.layout, format!("{}. {}", content.spec.title, drawing.scene.summary))
         };
@@ -169,7 +176,8 @@ impl ChartCanvas {
         let (Some(overlay), Some(drawn)) = (overlay, drawn.as_ref()) else { return };
         let x = self.group.crosshair.try_get_untracked().flatten();
         let curves: Vec<Curve> = drawn.content.lines.iter().map(Line::curve).collect();
-        if let Some(painter) = Painter::start(&overlay, drawn.layout.size, self.is_dark.get_untracked()) {
+        let scale = self.scale.get_untracked();
+        if let Some(painter) = Painter::start_scaled(&overlay, drawn.layout.size, scale, self.is_dark.get_untracked()) {
             if let Some((from, to)) = self.selected.get() {
                 painter.paint(&[selection(&drawn.layout, from, to)]);
             }

@@ -206,7 +206,9 @@ impl Gestures {
 
     fn position(&self, event: &web_sys::MouseEvent) -> Option<Point> {
         let rect = self.0.chart.field.get_untracked()?.get_bounding_client_rect();
-        Some(Point::new(f64::from(event.client_x()) - rect.left(), f64::from(event.client_y()) - rect.top()))
+        let scale = self.0.chart.scale.get_untracked();
+        let at = |client: i32, edge: f64| (f64::from(client) - edge) / scale;
+        Some(Point::new(at(event.client_x(), rect.left()), at(event.client_y(), rect.top())))
     }
 
     fn with_layout<T>(&self, read: impl FnOnce(&figure::Layout) -> T) -> Option<T> {
@@ -222,7 +224,7 @@ impl Gestures {
             .flatten();
         self.0.chart.group.crosshair.set(x);
         let markers = self.markers_at(at);
-        let tip = (!markers.is_empty()).then_some((at.x, markers));
+        let tip = (!markers.is_empty()).then_some((at.x * self.0.chart.scale.get_untracked(), markers));
         let shown = self.0.chart.tip.with_untracked(|tip| tip.as_ref().map(|(_, numbers)| numbers.clone()));
         if shown != tip.as_ref().map(|(_, numbers)| numbers.clone()) {
             self.0.chart.tip.set(tip);

@@ -2,7 +2,7 @@
 
 use wire::DeviceId;
 use wire::fleet::{
-    CreatedJoinToken, JoinTokenView, NewJoinToken, NewPool, PoolView, WorkerChange, WorkerLog, WorkerView,
+    CreatedJoinToken, JoinTokenView, NewJoinToken, NewPool, PoolChange, PoolView, WorkerChange, WorkerLog, WorkerView,
 };
 use wire::telemetry::{DeviceHistory, FleetState, HistoryRange};
 
@@ -45,6 +45,11 @@ pub(crate) async fn pools() -> Result<Vec<PoolView>, ApiFailure> {
 
 pub(crate) async fn create_pool(pool: &NewPool) -> Result<PoolView, ApiFailure> {
     send("POST", "/pools", Some(pool)).await
+}
+
+/// Changes how many runs each device of a pool trains at once.
+pub(crate) async fn change_pool(pool: &str, change: &PoolChange) -> Result<PoolView, ApiFailure> {
+    send("PATCH", &format!("/pools/{pool}"), Some(change)).await
 }
 
 /// The valid join tokens of a pool.

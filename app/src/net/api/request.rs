@@ -19,11 +19,18 @@ const TIMEOUT_MS: u32 = 45_000;
 thread_local! {
     // The page has one thread. A 401 of any request sets this flag, and the shell then shows the sign-in page.
     static SIGNED_OUT: Cell<Option<RwSignal<bool>>> = const { Cell::new(None) };
+    // A 403 of any request sets this one: roles were changed, and the page fetches the account again.
+    static FORBIDDEN: Cell<Option<RwSignal<bool>>> = const { Cell::new(None) };
 }
 
 /// Sets `flag` whenever the server responds that this browser is not signed in.
 pub(crate) fn on_signed_out(flag: RwSignal<bool>) {
     SIGNED_OUT.set(Some(flag));
+}
+
+/// Sets `flag` whenever the server responds that the role of this browser does not suffice.
+pub(crate) fn on_forbidden(flag: RwSignal<bool>) {
+    FORBIDDEN.set(Some(flag));
 }
 
 /// The same for a poll, which the server answers within a second or two.
@@ -142,9 +149,12 @@ async fn fetch_with(
 
 /// A refusal of the server; a proxy in between may have sent another response.
 pub(super) fn refusal(status: u16, text: &str) -> ApiFailure {
-    if status == 401
-        && let Some(flag) = SIGNED_OUT.get()
-    {
+    let flag = match status {
+        401 => SIGNED_OUT.get(),
+        403 => FORBIDDEN.get(),
+        _ => None,
+    };
+    if let Some(flag) = flag {
         flag.set(true);
     }
     match serde_json::from_str(text) {

@@ -52,6 +52,8 @@ pub(super) struct ComparedRuns {
     runs: RwSignal<BTreeMap<RunId, Compared>>,
     /// The range in view; everything if there is none.
     range: RwSignal<Option<Range>>,
+    /// The range that is shown once the axis has changed.
+    next_range: StoredValue<Option<Range>>,
     crosshair: RwSignal<Option<f64>>,
 }
 
@@ -60,12 +62,18 @@ impl ComparedRuns {
     pub(super) fn start(choice: Choice) -> Self {
         let live = expect_context::<Live>();
         let (range, crosshair) = (RwSignal::new(None), RwSignal::new(None));
-        let compared = Self { choice, live, runs: RwSignal::default(), range, crosshair };
-        Effect::new(move |_| {
-            choice.axis.track();
-            compared.range.set(None);
-            compared.crosshair.set(None);
+        let next_range = StoredValue::new(None);
+        let compared = Self { choice, live, runs: RwSignal::default(), range, next_range, crosshair };
+        Effect::new(move |before: Option<Axis>| {
+            let axis = choice.axis.get();
+            let next_range = compared.next_range.try_update_value(Option::take).flatten();
+            // A range of another axis means nothing on this one.
+            if before.is_some_and(|before| before != axis) {
+                compared.range.set(next_range);
+                compared.crosshair.set(None);
+            }
             compared.fetch(choice.runs.get());
+            axis
         });
         Effect::new(move |before: Option<()>| {
             compared.range.track();
@@ -84,6 +92,26 @@ impl ComparedRuns {
             compared.fetch(runs.into_iter().filter(is_growing).collect());
         });
         compared
+    }
+
+    /// The range in view; everything if there is none.
+    pub(super) fn range(self) -> Option<Range> {
+        self.range.get()
+    }
+
+    pub(super) fn crosshair(self) -> RwSignal<Option<f64>> {
+        self.crosshair
+    }
+
+    /// Shows a range of an axis.
+    pub(super) fn show(self, axis: Axis, range: Option<Range>) {
+        if self.choice.axis.get_untracked() != axis {
+            self.next_range.set_value(range);
+            self.choice.axis.set(axis);
+        }
+        if self.range.get_untracked() != range {
+            self.range.set(range);
+        }
     }
 
     fn fetch(self, runs: Vec<RunId>) {
@@ -109,8 +137,8 @@ impl ComparedRuns {
         self.live.know(found.iter().map(|(view, _)| view.summary.clone()));
         self.runs.update(|runs| match found {
             Ok(found) => drop(runs.insert(run, Compared::Open(Box::new(found)))),
-            // The last curves stay; they are fetched again later.
-            Err(_) if matches!(runs.get(&run), Some(Compared::Open(_))) => {}
+            // The last curves stay; they are fetched again later. A run that may not be seen any more is not kept.
+            Err(failure) if failure.status != 404 && matches!(runs.get(&run), Some(Compared::Open(_))) => {}
             Err(failure) => drop(runs.insert(run, Compared::Failed(failure))),
         });
     }

@@ -13,6 +13,7 @@ use crate::components::number::{THIN, bytes, counted, grouped, loss, short, smal
 use crate::components::{Confirm, Number, Question, Toasts, isolated, tokenizer_name, visible};
 use crate::net::api::datasets::Tokenized;
 use crate::net::api::{self, uploads};
+use crate::projects::Projects;
 use crate::session::Session;
 
 /// The offered tokenizers.
@@ -33,7 +34,18 @@ pub(super) fn DatasetCard(id: CorpusId) -> impl IntoView {
 #[component]
 fn Card(info: CorpusInfo) -> impl IntoView {
     let session = expect_context::<Session>();
-    let CorpusInfo { id, name, source, .. } = info.clone();
+    let projects = expect_context::<Projects>();
+    let CorpusInfo { id, name, source, project, .. } = info.clone();
+    let start = match &project {
+        Some(project) => at(&format!("/start?dataset={id}&project={project}")),
+        None => at(&format!("/start?dataset={id}")),
+    };
+    let owner = StoredValue::new(project);
+    let can_start = move || match &*owner.read_value() {
+        Some(project) => session.can_steer_in(project),
+        None => session.can_steer(),
+    };
+    let only = move || owner.get_value().filter(|_| projects.are_several());
     let href = uploads::skipped_of(&id);
     let card = card_id(&id);
     let skipped = info.import.clone().map(|report| view! { <IssueList report href /> });
@@ -42,11 +54,14 @@ fn Card(info: CorpusInfo) -> impl IntoView {
             <header class="row">
                 <h2>{isolated(&name)}</h2>
                 <code class="dim">{id.to_string()}</code>
+                {move || only().map(|project| view! {
+                    <span class="small dim" title="Only runs of this project can use the dataset">{format!("project {project}")}</span>
+                })}
                 <span class="grow"></span>
-                <Show when=move || session.can_steer()>
+                <Show when=can_start>
                     <a
                         class="button"
-                        href=at(&format!("/start?dataset={id}"))
+                        href=start.clone()
                         title="Open the New run form with this dataset"
                     >
                         "New run"
@@ -353,7 +368,11 @@ fn DeleteButton(info: CorpusInfo) -> impl IntoView {
         expect_context::<Session>(),
         expect_context::<Confirm>(),
     );
-    let CorpusInfo { id, name, text_bytes, .. } = info;
+    let CorpusInfo { id, name, text_bytes, project, .. } = info;
+    let can_delete = move || match &project {
+        Some(project) => session.is_admin_of(project),
+        None => session.is_admin(),
+    };
     let title = format!("{} ({id})", isolated(&name));
     let name = title.clone();
     let delete = move || {
@@ -367,7 +386,7 @@ fn DeleteButton(info: CorpusInfo) -> impl IntoView {
         });
     };
     let ask = move |_| confirm.ask(question(&title, text_bytes, confirm.keep(delete.clone())));
-    session.is_admin().then(|| {
+    can_delete().then(|| {
         view! {
             <button class="quiet" title="Delete the dataset from the lab, after a confirmation" on:click=ask>"Delete …"</button>
         }

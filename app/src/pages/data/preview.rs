@@ -8,9 +8,11 @@ use wire::data::import::{FileReport, ImportArgs, ImportOptions, ImportReport, Is
 use super::import_options::Options;
 use super::{Datasets, card_id};
 use crate::components::number::{bytes, counted, grouped};
-use crate::components::{Failure, Toasts, isolated, visible};
+use crate::components::{ALL_PROJECTS, Failure, ONLY_PROJECT, ProjectField, Toasts, isolated, visible};
 use crate::net::api::ApiFailure;
 use crate::net::api::uploads::{self, Imported};
+use crate::projects::Projects;
+use crate::session::Session;
 
 /// Issues shown; the whole list can be downloaded.
 const SHOWN: usize = 8;
@@ -23,6 +25,10 @@ pub(super) fn Preview(
     close: impl Fn() + Copy + Send + 'static,
 ) -> impl IntoView {
     let (datasets, toasts) = (expect_context::<Datasets>(), expect_context::<Toasts>());
+    let (projects, session) = (expect_context::<Projects>(), expect_context::<Session>());
+    let chosen = RwSignal::new(None::<Option<String>>);
+    let project = Signal::derive(move || chosen.get().unwrap_or_else(|| projects.of_new_dataset(session)));
+    let all = session.can_steer_lab().then_some(ALL_PROJECTS);
     let id = StoredValue::new(upload.id.clone());
     let name = RwSignal::new(upload.name.clone());
     let options = RwSignal::new(ImportOptions { field: default_field(&upload.report), ..ImportOptions::default() });
@@ -58,7 +64,11 @@ pub(super) fn Preview(
         event.prevent_default();
         failure.set(None);
         is_importing.set(true);
-        let args = ImportArgs { name: Some(name.get_untracked()), options: options.get_untracked() };
+        let args = ImportArgs {
+            name: Some(name.get_untracked()),
+            options: options.get_untracked(),
+            project: project.get_untracked(),
+        };
         spawn_local(async move {
             match uploads::import(&id.get_value(), &args).await {
                 Ok(imported) => {
@@ -108,6 +118,7 @@ pub(super) fn Preview(
                     on:input:target=move |event| name.set(event.target().value())
                 />
             </label>
+            <ProjectField project meaning=ONLY_PROJECT all choose=move |project| chosen.set(Some(project)) />
             <Options options report />
             <p role="status" aria-live="polite">
                 {move || match is_reading.get() {

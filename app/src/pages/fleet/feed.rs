@@ -6,7 +6,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::DeviceId;
-use wire::fleet::WorkerView;
+use wire::fleet::{PoolView, WorkerView};
 use wire::telemetry::{FleetDevice, FleetState};
 
 use crate::components::interval::every;
@@ -21,12 +21,14 @@ pub(super) struct FleetFeed {
     pub(super) failure: RwSignal<Option<ApiFailure>>,
     /// Workers that have joined, connected or not.
     pub(super) workers: RwSignal<Vec<WorkerView>>,
+    pub(super) pools: RwSignal<Vec<PoolView>>,
 }
 
 impl FleetFeed {
     /// Fetches now, and periodically while the page is visible.
     pub(super) fn start() -> Self {
-        let feed = Self { state: RwSignal::new(None), failure: RwSignal::new(None), workers: RwSignal::new(vec![]) };
+        let (workers, pools) = (RwSignal::new(vec![]), RwSignal::new(vec![]));
+        let feed = Self { state: RwSignal::new(None), failure: RwSignal::new(None), workers, pools };
         feed.fetch();
         every(EVERY, move || {
             if !document().hidden() {
@@ -48,6 +50,18 @@ impl FleetFeed {
             }
         });
         self.fetch_workers();
+        self.fetch_pools();
+    }
+
+    pub(super) fn fetch_pools(self) {
+        spawn_local(async move {
+            // Without them the devices are shown all the same.
+            if let Ok(pools) = fleet::pools().await
+                && self.pools.try_with_untracked(|known| *known != pools) == Some(true)
+            {
+                self.pools.try_set(pools);
+            }
+        });
     }
 
     pub(super) fn fetch_workers(self) {

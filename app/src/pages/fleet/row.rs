@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wire::device::DeviceKind;
 use wire::telemetry::FleetDevice;
-use wire::{DeviceId, RunState};
+use wire::{DeviceId, RunId, RunState};
 
 use super::feed::FleetFeed;
 use super::usage::usage_bar;
@@ -66,18 +66,20 @@ fn sensor_line(device: &FleetDevice) -> AnyView {
     known.into_iter().map(|(text, meaning)| view! { <Number text meaning /> }).collect_view().into_any()
 }
 
-/// The run of a device with its state and speed, or that it is idle or not connected.
+/// The runs of a device, each with its state and speed, or that it is idle or not connected.
 #[component]
 pub(super) fn DeviceState(device: Memo<Option<FleetDevice>>) -> impl IntoView {
     let live = expect_context::<Live>();
-    let run = Memo::new(move |_| {
+    let runs = Memo::new(move |_| {
         let device = device.read();
-        let device = device.as_ref().filter(|device| device.is_connected)?;
-        device.run.as_ref().map(|run| (run.id.clone(), run.state))
+        let device = device.as_ref().filter(|device| device.is_connected);
+        device
+            .map(|device| device.runs.iter().map(|run| (run.id.clone(), run.state)).collect::<Vec<_>>())
+            .unwrap_or_default()
     });
-    let speed = move || {
+    let speed = move |id: &RunId| {
         let device = device.read();
-        let run = device.as_ref()?.run.as_ref().filter(|run| run.state == RunState::Running)?;
+        let run = device.as_ref()?.runs.iter().find(|run| run.id == *id && run.state == RunState::Running)?;
         let text = short(run.tokens_per_sec?);
         Some(view! { <Number text unit="tok/s" meaning="Tokens trained on per second" /> })
     };
@@ -91,15 +93,32 @@ pub(super) fn DeviceState(device: Memo<Option<FleetDevice>>) -> impl IntoView {
             .into_any(),
         })
     };
-    move || match run.get() {
-        Some((id, state)) => {
-            let path = run_path(&id);
-            view! {
-                <a class="wrap" href=path title="Open the run">{move || run_name(live, &id)}</a>
-                <span class="row"><StateMark state /><span class="small">{speed}</span></span>
-            }
-            .into_any()
+    let line = move |(id, state): (RunId, RunState)| {
+        let (path, shown) = (run_path(&id), id.clone());
+        view! {
+            <a class="wrap" href=path title="Open the run">{move || run_name(live, &id)}</a>
+            <span class="row"><StateMark state /><span class="small">{move || speed(&shown)}</span></span>
         }
-        None => view! { {otherwise} }.into_any(),
+    };
+    move || match runs.get() {
+        runs if runs.is_empty() => view! { {otherwise} }.into_any(),
+        runs => view! {
+            {runs.into_iter().map(line).collect_view()}
+            {move || device.read().as_ref().and_then(several)}
+        }
+        .into_any(),
     }
+}
+
+/// How many runs the device trains, where it may train several at once.
+fn several(device: &FleetDevice) -> Option<AnyView> {
+    let (runs, most) = (device.runs.len(), device.runs_at_once);
+    (runs > 1 || most > 1).then(|| {
+        view! {
+            <span class="small dim" title="Runs that the device trains now, and how many its pool allows at once">
+                {format!("{runs} of {most} at once")}
+            </span>
+        }
+        .into_any()
+    })
 }

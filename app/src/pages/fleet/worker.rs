@@ -44,7 +44,7 @@ pub(super) fn WorkerMenu(worker: Memo<Option<WorkerView>>, feed: FleetFeed) -> i
         worker.as_ref().map(|worker| (worker.id, worker.name.clone(), worker.is_draining, worker.pool == LOCAL_POOL))
     });
     move || {
-        let (_, name, is_draining, is_local) = shown.get().filter(|_| session.can_steer())?;
+        let (_, name, is_draining, is_local) = shown.get().filter(|_| session.can_steer_lab())?;
         let label = format!("Actions of the worker {}", isolated(&name));
         let can_remove = session.is_admin() && !is_local;
         let (drain, effect) = match is_draining {

@@ -12,6 +12,7 @@ use crate::base::at;
 use crate::components::{Confirm, Icon, Menu, Question, Toasts, is_resumable, name_of, run_name};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
+use crate::projects::Projects;
 use crate::route::run_path;
 use crate::session::Session;
 
@@ -69,6 +70,15 @@ impl RunActions {
         });
     }
 
+    fn move_to(self, run: RunId, name: String, from: String, to: String) {
+        let change = RunChange { project: Some(to.clone()), ..RunChange::default() };
+        let id = run.clone();
+        self.act("The run was not moved", async move { api::change_run(&id, &change).await }, move || {
+            let text = format!("{name} was moved to the project {to}");
+            self.toasts.undoable(text, move || self.move_to(run.clone(), name.clone(), to.clone(), from.clone()));
+        });
+    }
+
     fn resume(self, run: RunId, name: String) {
         spawn_local(async move {
             match api::command(&run, &Command::Resume { reason: None }, false).await {
@@ -101,18 +111,21 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
     // Only what the menu shows: it must not be built again with every tick of a run.
     let entry = Memo::new(move |_| {
         run.read().as_ref().map(|run| {
-            (run.id.clone(), name_of(live, run), run.is_archived, run.deleted_ms.is_some(), run.state, run.priority)
+            let can_steer = session.can_steer_run(&run.id, &run.project);
+            let entry = (run.id.clone(), name_of(live, run), run.project.clone());
+            (entry, can_steer, run.is_archived, run.deleted_ms.is_some(), run.state, run.priority)
         })
     });
     move || {
-        let (id, name, is_archived, is_deleted, state, priority) = entry.get()?;
-        let can_steer = session.can_steer();
+        let ((id, name, project), can_steer, is_archived, is_deleted, state, priority) = entry.get()?;
+        let can_start = session.can_steer();
         let label = format!("Actions of {name}");
-        let entry = StoredValue::new((id, name));
+        let entry = StoredValue::new((id.clone(), name.clone()));
+        let moved = StoredValue::new((id, name, project));
         Some(view! {
             <Menu label>
                 <a class="button" href=run_path(&entry.read_value().0) title="Open the page of the run">"Open"</a>
-                {can_steer.then(|| view! {
+                {can_start.then(|| view! {
                     <a
                         class="button"
                         href=at(&format!("/start?from={}", entry.read_value().0))
@@ -120,7 +133,10 @@ pub(super) fn Actions(run: Memo<Option<RunSummary>>) -> impl IntoView {
                     >
                         "Duplicate"
                     </a>
+                })}
+                {can_steer.then(|| view! {
                     <QueueActions entry state is_deleted priority />
+                    <MoveActions run=moved is_deleted />
                     <ListActions entry is_archived is_deleted is_live=state.is_live() />
                 })}
             </Menu>
@@ -151,6 +167,36 @@ fn QueueActions(
             <button title=PRIORITY on:click=move |_| prefer(priority + 1)>{format!("Raise priority to {}", priority + 1)}</button>
             <button title=PRIORITY on:click=move |_| prefer(priority - 1)>{format!("Lower priority to {}", priority - 1)}</button>
         })}
+    }
+}
+
+/// Moving a run to another project in which this person can start runs; nothing without one.
+#[component]
+fn MoveActions(
+    /// Id, name and project of the run.
+    run: StoredValue<(RunId, String, String)>,
+    is_deleted: bool,
+) -> impl IntoView {
+    let (actions, projects) = (RunActions::new(), expect_context::<Projects>());
+    let session = expect_context::<Session>();
+    let others = move || {
+        let (_, _, project) = run.get_value();
+        let others = projects.steerable.get().into_iter().filter(|other| *other != project).collect::<Vec<_>>();
+        // A share link permits no move.
+        if projects.are_several() && !is_deleted && session.can_steer_in(&project) { others } else { vec![] }
+    };
+    move || {
+        let button = |to: String| {
+            let label = format!("Move to the project {to}");
+            let act = move |_| {
+                let (id, name, from) = run.get_value();
+                actions.move_to(id, name, from, to.clone());
+            };
+            view! {
+                <button title="People of that project then see the run, and its training time counts there" on:click=act>{label}</button>
+            }
+        };
+        others().into_iter().map(button).collect_view()
     }
 }
 
@@ -205,6 +251,8 @@ pub(super) fn QueueButtons(run: Memo<Option<RunSummary>>) -> impl IntoView {
     let position = Memo::new(move |_| {
         run.read().as_ref().filter(|run| run.state == RunState::Queued).and_then(|run| run.queue_place).unwrap_or(1)
     });
+    let can_steer =
+        Memo::new(move |_| run.read().as_ref().is_some_and(|run| session.can_steer_run(&run.id, &run.project)));
     let queued = move || {
         let device = run.read().as_ref().map(|run| run.device.clone());
         let lab = actions.live.lab.read();
@@ -223,7 +271,7 @@ pub(super) fn QueueButtons(run: Memo<Option<RunSummary>>) -> impl IntoView {
         });
     };
     view! {
-        <Show when=move || { session.can_steer() && queued() > 1 }>
+        <Show when=move || { can_steer.get() && queued() > 1 }>
             <span class="queue">
                 <button
                     class="quiet icon-only"

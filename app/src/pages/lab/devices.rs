@@ -4,10 +4,11 @@ use figure::number::with_unit;
 use leptos::prelude::*;
 use wire::device::{DeviceKind, DeviceView};
 
-use crate::components::number::{ago, bytes};
+use crate::components::number::{ago, bytes, short};
 use crate::components::{Number, Progress, run_name};
 use crate::net::live::Live;
 use crate::route::{device_path, run_path};
+use crate::session::Session;
 
 /// All devices of the lab.
 #[component]
@@ -40,7 +41,7 @@ pub(super) fn DeviceList() -> impl IntoView {
 
 #[component]
 fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
-    let live = expect_context::<Live>();
+    let (live, session) = (expect_context::<Live>(), expect_context::<Session>());
     move || {
         device.get().map(|device| {
         let DeviceView { info, load, .. } = &device;
@@ -54,27 +55,46 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
             let found = lab.as_ref().and_then(|lab| lab.runs.iter().find(|known| known.id == *run).map(|run| run.state));
             found == Some(wire::RunState::Paused)
         };
-        let status = match (&device.run, device.is_connected) {
-            (_, false) => view! {
-                <span class="over">{format!("not connected, last report {}", ago(device.seen_ms as f64))}</span>
-            }.into_any(),
-            (Some(run), _) => view! {
-                {if is_paused(run) { "reserved by " } else { "training " }}
-                <a href=run_path(run)>{run_name(live, run)}</a>
-                {is_paused(run).then_some(" (paused)")}
-            }.into_any(),
-            (None, _) => view! { <span class="dim">"idle"</span> }.into_any(),
+        // One run alone has its speed in the list of runs, beside the card.
+        let has_several = device.runs.len() > 1;
+        let speed = |run: &wire::RunId| {
+            let lab = live.lab.read();
+            let run = lab.as_ref()?.runs.iter().find(|known| known.id == *run && known.state == wire::RunState::Running)?;
+            let text = short(run.tokens_per_sec.filter(|_| has_several)?);
+            Some(view! { " · "<Number text unit="tok/s" meaning="Tokens trained on per second" /> })
         };
-        let is_training = device.run.is_some() && device.is_connected;
+        let status = match (device.runs.is_empty(), device.is_connected) {
+            (_, false) => view! {
+                <p><span class="over">{format!("not connected, last report {}", ago(device.seen_ms as f64))}</span></p>
+            }.into_any(),
+            (false, _) => device.runs.iter().map(|run| view! {
+                <p>
+                    {if is_paused(run) { "reserved by " } else { "training " }}
+                    <a href=run_path(run)>{run_name(live, run)}</a>
+                    {is_paused(run).then_some(" (paused)")}
+                    {speed(run)}
+                </p>
+            }).collect_view().into_any(),
+            (true, _) if device.is_taken => {
+                view! { <p><span class="dim">"training a run of another project"</span></p> }.into_any()
+            }
+            (true, _) => view! { <p><span class="dim">"idle"</span></p> }.into_any(),
+        };
+        let is_training = (!device.runs.is_empty() || device.is_taken) && device.is_connected;
         view! {
             <article class="sheet padded device">
                 <h3 title=info.name.clone()>
-                    <a href=device_path(&info.id) aria-label=format!("{}, on the Fleet page", info.name)>{info.name.clone()}</a>
+                    {match session.can_view_lab() {
+                        true => view! {
+                            <a href=device_path(&info.id) aria-label=format!("{}, on the Fleet page", info.name)>{info.name.clone()}</a>
+                        }.into_any(),
+                        false => info.name.clone().into_any(),
+                    }}
                 </h3>
                 <p class="small dim" title=format!("Device {}, backend Burn ({}), on the machine {}", info.id, info.backend, device.host)>
                     {format!("{} · {kind} · host {}", info.id, device.host)}
                 </p>
-                <p>{status}</p>
+                {status}
                 <Meter
                     label="CPU load"
                     share=load.cpu_share
@@ -105,7 +125,7 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
 fn memory(device: &DeviceView) -> Option<(f64, String, &'static str)> {
     let (load, all) = (&device.load, device.info.memory_bytes);
     let (used, meaning) = match load.device_bytes {
-        0 => (load.process_bytes, "Memory of the worker process / memory that the device can use"),
+        0 => (load.process_bytes, "Memory of the worker, all its processes together / memory that the device can use"),
         bytes => (bytes, "Memory in use on the device / memory of the device"),
     };
     (all > 0).then(|| (used as f64 / all as f64, format!("{} / {}", bytes(used), bytes(all)), meaning))

@@ -11,6 +11,7 @@ use crate::components::number::{about, short};
 use crate::components::{Empty, Skeleton, Toasts, running_jobs, sentence};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
+use crate::projects::Projects;
 use crate::route::{Router, run_path};
 use crate::session::Session;
 
@@ -84,11 +85,13 @@ pub(super) fn FirstRun() -> impl IntoView {
 #[component]
 fn StartFirst(duration: String) -> impl IntoView {
     let (router, toasts) = (expect_context::<Router>(), expect_context::<Toasts>());
+    let projects = expect_context::<Projects>();
     let is_busy = RwSignal::new(false);
     let start = move |_| {
         is_busy.set(true);
+        let spec = RunSpec { project: untrack(|| projects.of_new_run()), ..first_spec() };
         spawn_local(async move {
-            match api::create_run(&first_spec()).await {
+            match api::create_run(&spec).await {
                 Ok(view) => router.go(&run_path(&view.summary.id)),
                 Err(failure) => toasts.fail("The run was not started", &failure),
             }

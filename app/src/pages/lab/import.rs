@@ -7,8 +7,9 @@ use leptos::task::spawn_local;
 use web_sys::File;
 
 use crate::components::number::bytes;
-use crate::components::{Failure, HubImport, Progress, Toasts, isolated};
+use crate::components::{Failure, HubImport, Progress, ProjectField, Toasts, isolated};
 use crate::net::api::{ApiFailure, export};
+use crate::projects::Projects;
 use crate::route::{Router, run_path};
 use crate::session::Session;
 
@@ -25,6 +26,9 @@ pub(super) fn ImportRun() -> impl IntoView {
 #[component]
 fn ImportForm() -> impl IntoView {
     let (router, toasts) = (expect_context::<Router>(), expect_context::<Toasts>());
+    let projects = expect_context::<Projects>();
+    let chosen = RwSignal::new(None::<String>);
+    let project = Signal::derive(move || chosen.get().or_else(|| projects.of_new_run()));
     let input = NodeRef::<html::Input>::new();
     let sent = RwSignal::new(Sent::None);
     let failure = RwSignal::new(None::<ApiFailure>);
@@ -45,8 +49,9 @@ fn ImportForm() -> impl IntoView {
         let size = files.iter().map(|file| file.size()).sum();
         failure.set(None);
         sent.set(Some((size, 0.0)));
+        let project = project.get_untracked();
         spawn_local(async move {
-            let answer = export::import(&files, move |share| {
+            let answer = export::import(&files, project.as_deref(), move |share| {
                 sent.try_set(Some((size, share)));
             });
             match answer.await {
@@ -80,6 +85,12 @@ fn ImportForm() -> impl IntoView {
             {move || failure.get().map(|failure| view! {
                 <Failure what="Import failed. Nothing was stored." failure />
             })}
+            <ProjectField
+                project
+                meaning="Project that the imported run belongs to"
+                all=None
+                choose=move |project| chosen.set(project)
+            />
             <div class="row">
                 <button
                     title="Select a run archive, or all files of a model"

@@ -9,6 +9,7 @@ use crate::components::number::{clock, duration, grouped, loss, now_ms, short};
 use crate::components::{Number, Progress, Sparkline, StateMark, isolated, name_of, run_name, state_word};
 use crate::net::api::sentence;
 use crate::net::live::Live;
+use crate::projects::Projects;
 use crate::route::run_path;
 
 /// The cell of a chosen column.
@@ -29,7 +30,7 @@ pub(super) fn RunRow(
     #[prop(optional, into)]
     extra: Option<Signal<Vec<ExtraCell>>>,
 ) -> impl IntoView {
-    let live = expect_context::<Live>();
+    let (live, projects) = (expect_context::<Live>(), expect_context::<Projects>());
     let path = run_path(&id);
     let picked = id.clone();
     let run = Memo::new(move |before: Option<&Option<RunSummary>>| {
@@ -64,6 +65,9 @@ pub(super) fn RunRow(
                 <Progress share label="Steps done" is_live />
             </td>
             <td class="c-device dim">{cell(|run| run.device.to_string().into_any())}</td>
+            {move || projects.are_several().then(|| view! {
+                <td class="c-project dim">{cell(|run| run.project.clone().into_any())}</td>
+            })}
             <td class="c-time">
                 {cell(time)}
                 <Show when=move || state.get() == RunState::Queued><QueueButtons run /></Show>

@@ -16,6 +16,8 @@ use leptos::prelude::*;
 
 use crate::components::number::grouped;
 use crate::components::{Empty, Failure, Skeleton};
+use crate::pages::lab::project_filter::ProjectFilter;
+use crate::session::Session;
 use bulk::BulkBar;
 use columns::ColumnsMenu;
 use filters::{Chips, FilterMenus, GroupMenu, SearchField};
@@ -27,14 +29,15 @@ use state::{PAGE, Stage};
 /// The table with its tools.
 #[component]
 pub(super) fn RunBrowser() -> impl IntoView {
-    let table = expect_context::<TableState>();
+    let (table, session) = (expect_context::<TableState>(), expect_context::<Session>());
     view! {
         <div class="row table-tools">
             <SearchField />
+            <ProjectFilter choose=move |project| table.change(|query| query.project = project) />
             <FilterMenus />
             <GroupMenu />
             <ColumnsMenu />
-            <SavedFilters />
+            <Show when=move || session.can_view_lab()><SavedFilters /></Show>
         </div>
         <Chips />
         <BulkBar />

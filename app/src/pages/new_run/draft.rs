@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::access::project::DEFAULT_PROJECT;
 use wire::data::corpus::CorpusInfo;
 use wire::data::tokenizer::Tokenizer;
 use wire::device::{DeviceInfo, DeviceKind};
@@ -12,10 +13,12 @@ use wire::hyperparameters::table;
 use wire::run::copy::spec_of;
 use wire::run::plan::{self, PlanView};
 use wire::run::preset::{self, PresetInfo};
-use wire::{PlanError, RunId, RunSpec, RunView};
+use wire::{CorpusId, PlanError, RunId, RunSpec, RunView};
 
+use crate::components::is_usable;
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
+use crate::projects::Projects;
 
 /// Preset of a new draft.
 const DEFAULT_PRESET: &str = "nanogpt-cpu";
@@ -24,8 +27,10 @@ const DEFAULT_PRESET: &str = "nanogpt-cpu";
 #[derive(Clone, Copy)]
 pub(super) struct Draft {
     pub(super) spec: RwSignal<RunSpec>,
-    /// The datasets of the lab; `None` until they are fetched.
-    pub(super) datasets: RwSignal<Option<Result<Vec<CorpusInfo>, ApiFailure>>>,
+    found: RwSignal<Option<Result<Vec<CorpusInfo>, ApiFailure>>>,
+    /// The datasets that a run of the chosen project can use; `None` until they are fetched.
+    pub(super) datasets: Memo<Option<Result<Vec<CorpusInfo>, ApiFailure>>>,
+    projects: Projects,
     /// The devices of the lab.
     pub(super) devices: Memo<Vec<DeviceInfo>>,
     /// The pool of each of them.
@@ -41,7 +46,15 @@ impl Draft {
     pub(super) fn new() -> Self {
         let live = expect_context::<Live>();
         let spec = RwSignal::new(RunSpec { preset: Some(DEFAULT_PRESET.into()), ..RunSpec::default() });
-        let datasets = RwSignal::new(None);
+        let found = RwSignal::new(None::<Result<Vec<CorpusInfo>, ApiFailure>>);
+        let projects = expect_context::<Projects>();
+        let project = Memo::new(move |_| spec.read().project.clone());
+        let datasets = Memo::new(move |_| {
+            let project = project.get();
+            let project = project.as_deref().unwrap_or(DEFAULT_PROJECT);
+            let usable = |found: Vec<CorpusInfo>| found.into_iter().filter(|info| is_usable(info, project)).collect();
+            found.get().map(|found| found.map(usable))
+        });
         let devices = Memo::new(move |_| {
             let lab = live.lab.read();
             lab.iter().flat_map(|lab| &lab.devices).map(|device| device.info.clone()).collect::<Vec<DeviceInfo>>()
@@ -54,38 +67,63 @@ impl Draft {
             let spec = spec.read();
             resolve(&spec, &datasets.read(), &candidates(&spec, &devices.read(), &pools.read()))
         });
-        let draft = Self { spec, datasets, devices, pools, outcome, unreadable: RwSignal::default() };
+        let draft = Self { spec, found, datasets, projects, devices, pools, outcome, unreadable: RwSignal::default() };
+        draft.follow_project(project);
         draft.fetch_datasets();
         draft
     }
 
-    /// Fetches the datasets, and selects the first if none is selected.
+    /// Keeps a project of this person chosen, once the projects are known, and datasets that it can use.
+    fn follow_project(self, project: Memo<Option<String>>) {
+        let projects = self.projects;
+        Effect::new(move || {
+            let is_chosen = project.read().as_ref().is_some_and(|name| projects.steerable.read().contains(name));
+            let proposed = projects.of_new_run();
+            if !is_chosen && proposed.is_some() {
+                self.set(|spec| spec.project = proposed);
+            }
+        });
+        Effect::new(move || {
+            let (found, datasets) = (self.found.read(), self.datasets.read());
+            let (Some(Ok(found)), Some(Ok(usable))) = (&*found, &*datasets) else { return };
+            // A dataset that was deleted stays chosen, and the plan says that it is unknown.
+            let has = |list: &[CorpusInfo], corpus: &CorpusId| list.iter().any(|info| info.id == *corpus);
+            let is_foreign = |corpus: &CorpusId| has(found, corpus) && !has(usable, corpus);
+            let is_due = self.spec.with_untracked(|spec| match (&spec.corpus, &spec.mix) {
+                (None, None) => true,
+                (Some(corpus), _) => is_foreign(corpus),
+                (None, Some(mix)) => mix.keys().any(is_foreign),
+            });
+            if is_due {
+                let preferred = usable.iter().find(|info| info.id.as_str() == "tales").or(usable.first());
+                let preferred = preferred.map(|info| info.id.clone());
+                self.set(|spec| (spec.corpus, spec.mix) = (preferred, None));
+            }
+        });
+    }
+
+    /// Fetches the datasets.
     pub(super) fn fetch_datasets(self) {
         spawn_local(async move {
-            let found = api::datasets::list().await;
-            if let Ok(found) = &found {
-                let preferred = found
-                    .iter()
-                    .find(|dataset| dataset.id.as_str() == "tales")
-                    .or(found.first())
-                    .map(|dataset| dataset.id.clone());
-                self.set(|spec| {
-                    if spec.corpus.is_none() && spec.mix.is_none() {
-                        spec.corpus = preferred;
-                    }
-                });
-            }
-            self.datasets.try_set(Some(found));
+            let answer = api::datasets::list().await;
+            self.found.try_set(Some(answer));
         });
     }
 
     /// Copies the spec of another run. The dataset stays if the copy has none.
     pub(super) fn copy(self, view: RunView) {
+        let project = view.summary.project.clone();
         let copy = copied(view);
+        let projects = self.projects;
+        // The copy belongs to the project of the original if this person can start runs there. A lab with one project names none.
+        let project = untrack(|| match projects.steerable.read().contains(&project) {
+            true => Some(project),
+            false => projects.of_new_run(),
+        });
         self.set(|spec| {
             let is_without = copy.corpus.is_none() && copy.mix.is_none();
             let corpus = if is_without { spec.corpus.take() } else { copy.corpus.clone() };
-            *spec = RunSpec { corpus, ..copy };
+            *spec = RunSpec { corpus, project, ..copy };
         });
     }
 

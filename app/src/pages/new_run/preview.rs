@@ -212,8 +212,9 @@ fn StartButton() -> impl IntoView {
         let device = &outcome.as_ref()?.as_ref().ok()?.plan.device;
         let lab = live.lab.read();
         let lab = lab.as_ref()?;
-        let run = lab.devices.iter().find(|other| other.info.id == *device)?.run.clone()?;
-        Some(run_name(live, &run))
+        let device = lab.devices.iter().find(|other| other.info.id == *device)?;
+        let hidden = device.is_taken.then(|| "a run of another project".to_owned());
+        device.run.as_ref().map(|run| run_name(live, run)).or(hidden)
     });
     let effect = move || match &*draft.outcome.read() {
         _ if !draft.is_readable() => format!("The run cannot start. Correct {}.", draft.faulty_labels()),

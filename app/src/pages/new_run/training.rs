@@ -11,7 +11,7 @@ use wire::run::plan::MAX_STEPS;
 
 use super::draft::Draft;
 use super::field::{FieldError, FormSection, IntegerField};
-use crate::components::SEEDS;
+use crate::components::{ProjectField, SEEDS};
 use crate::net::api;
 use crate::net::live::Live;
 
@@ -48,6 +48,7 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                 />
                 <OptimizerChoice />
                 <DeviceChoice />
+                <ProjectChoice />
                 <label class="field" title="Display name of the run, up to 80 characters. Default: a generated name.">
                     <span class="label">"Name"</span>
                     <input
@@ -65,6 +66,21 @@ pub(super) fn TrainingChoice() -> impl IntoView {
                 </label>
             </div>
         </FormSection>
+    }
+}
+
+/// The project, where there are several.
+#[component]
+fn ProjectChoice() -> impl IntoView {
+    let draft = expect_context::<Draft>();
+    view! {
+        <ProjectField
+            project=Signal::derive(move || draft.spec.read().project.clone())
+            meaning="Project that the run belongs to. Its people see the run; its limits apply."
+            all=None
+            choose=move |project| draft.set(|spec| spec.project = project)
+        />
+        <FieldError field="project" />
     }
 }
 
@@ -128,7 +144,11 @@ fn DeviceChoice() -> impl IntoView {
         let devices = lab.as_ref().map(|lab| lab.devices.as_slice()).unwrap_or_default();
         devices
             .iter()
-            .map(|device| (device.info.clone(), device.is_connected, device.run.is_some()))
+            .map(|device| {
+                let unseen = usize::from(device.is_taken);
+                let is_busy = device.runs.len() + unseen >= device.runs_at_once as usize;
+                (device.info.clone(), device.is_connected, is_busy)
+            })
             .collect::<Vec<_>>()
     });
     let pools = RwSignal::new(vec![]);

@@ -193,7 +193,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
                         <Icon name="back" />
                     </button>
                 </Show>
-                <Show when=move || context.no_permission.read().is_none()>
+                <Show when=move || context.no_fork.read().is_none()>
                     <button
                         class="quiet icon-only"
                         aria-label=move || format!("Fork from step {}", number::whole(id.step))

@@ -103,6 +103,8 @@ pub(super) struct RunContext {
     /// Reason why the signed-in user cannot steer runs; `None` if they can. A run that has ended can still be forked
     /// by users who can.
     pub(super) no_permission: Memo<Option<String>>,
+    /// Reason why the signed-in user cannot create runs in the project of the run: forks and control runs. A share link permits none.
+    pub(super) no_fork: Memo<Option<String>>,
     /// The checkpoints, newest first; `None` until they are fetched.
     pub(super) checkpoints: RwSignal<Option<Result<Vec<CheckpointView>, ApiFailure>>>,
     /// The checkpoint that is selected for a rollback or a fork.
@@ -128,6 +130,10 @@ impl RunContext {
             }
             state.get()
         });
+        let project = Memo::new(move |_| run.read().view.summary.project.clone());
+        let id = run.with_untracked(|run| run.view.summary.id.clone());
+        let no_permission =
+            Memo::new(move |_| (!session.can_steer_run(&id, &project.read())).then(|| NO_PERMISSION.to_owned()));
         Self {
             run,
             summary: Memo::new(move |_| run.read().view.summary.clone()),
@@ -145,8 +151,9 @@ impl RunContext {
             pressed: RwSignal::new(None),
             drawer: RwSignal::new(None),
             answer: RwSignal::new(Answer::None),
-            disabled_reason: Memo::new(move |_| no_permission(session).or_else(|| not_running(state.get()))),
-            no_permission: Memo::new(move |_| no_permission(session)),
+            disabled_reason: Memo::new(move |_| no_permission.get().or_else(|| not_running(state.get()))),
+            no_permission,
+            no_fork: Memo::new(move |_| (!session.can_steer_in(&project.read())).then(|| NO_FORK.to_owned())),
             checkpoints: RwSignal::new(None),
             chosen: RwSignal::new(None),
             draft: RwSignal::new(None),
@@ -238,9 +245,10 @@ impl RunContext {
     }
 }
 
-fn no_permission(session: Session) -> Option<String> {
-    (!session.can_steer()).then(|| "Your role is view. To control a run you need the role steer or admin.".into())
-}
+/// Why someone cannot control the run.
+const NO_PERMISSION: &str = "Your role is view. To control a run you need the role steer or admin.";
+/// Why someone cannot fork the run.
+const NO_FORK: &str = "Your role permits no new runs here. To fork a run you need the role steer or admin.";
 
 fn not_running(state: RunState) -> Option<String> {
     let reason = match state {

@@ -8,6 +8,9 @@ use super::RunContext;
 use crate::components::number::clock;
 use crate::net::live::Live;
 
+/// The row that only a device with several runs has.
+const RUNS: &str = "Runs at once";
+
 #[component]
 pub(super) fn DevicePanel() -> impl IntoView {
     let context = expect_context::<RunContext>();
@@ -45,6 +48,7 @@ fn backend_meaning(device: &DeviceInfo) -> &'static str {
 
 fn rows(device: &DeviceView) -> impl IntoView + use<> {
     let (load, is_cpu) = (device.load, device.info.kind == DeviceKind::Cpu);
+    let has_several = device.runs.len() > 1;
     let memory = |bytes: u64| if bytes == 0 { "unknown".to_owned() } else { number::bytes(bytes) };
     let rows = [
         (
@@ -53,7 +57,12 @@ fn rows(device: &DeviceView) -> impl IntoView + use<> {
             "CPU time of the machine in use, by all programs.",
         ),
         ("Cores", device.info.cores.to_string(), "CPU cores that train in parallel; 1 on a GPU."),
-        ("Process memory", memory(load.process_bytes), "Resident memory of the process that trains on this device."),
+        (
+            RUNS,
+            device.runs.len().to_string(),
+            "Runs that train on this device now. The cores of a CPU are divided between those that are not paused.",
+        ),
+        ("Process memory", memory(load.process_bytes), "Resident memory of the processes that train on this device."),
         ("Device memory", memory(load.device_bytes), "GPU memory in use."),
         ("Free memory", memory(load.host_free_bytes), "Free memory of the machine."),
         ("Backend", format!("Burn ({})", device.info.backend), backend_meaning(&device.info)),
@@ -65,7 +74,7 @@ fn rows(device: &DeviceView) -> impl IntoView + use<> {
     view! {
         {unreachable}
         <dl class="pairs">
-            {rows.into_iter().filter(|(name, ..)| *name != "Device memory" || !is_cpu).map(|(name, value, meaning)| view! {
+            {rows.into_iter().filter(|(name, ..)| (*name != "Device memory" || !is_cpu) && (*name != RUNS || has_several)).map(|(name, value, meaning)| view! {
                 <div title=meaning><dt>{name}</dt><dd class="mono">{value}</dd></div>
             }).collect_view()}
         </dl>

@@ -46,6 +46,7 @@ pub(super) fn ControlRunField() -> impl IntoView {
     view! {
         <label
             class="check"
+            hidden=move || context.no_fork.read().is_some()
             title="A control run is a fork without this change. It trains on the same batches from the same checkpoint, so \
                 the difference of the two losses is the effect of the change. It queues a second run on the same device."
         >

@@ -27,10 +27,7 @@ pub(super) fn ForkButton() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let is_open = Memo::new(move |_| context.drawer.get() == Some(Drawer::Fork));
     let title = move || {
-        context
-            .no_permission
-            .get()
-            .unwrap_or_else(|| "Create a new run from a checkpoint of this run. Shortcut: f.".into())
+        context.no_fork.get().unwrap_or_else(|| "Create a new run from a checkpoint of this run. Shortcut: f.".into())
     };
     let open = move |_| {
         context.chosen.set(None);
@@ -43,13 +40,13 @@ pub(super) fn ForkButton() -> impl IntoView {
                 aria-haspopup="dialog"
                 aria-expanded=move || is_open.get().to_string()
                 title=title
-                disabled=move || context.no_permission.read().is_some()
+                disabled=move || context.no_fork.read().is_some()
                 on:click=open
             >
                 <Icon name="fork" />
                 "Fork"
             </button>
-            <Show when=move || is_open.get() && context.no_permission.read().is_none()>
+            <Show when=move || is_open.get() && context.no_fork.read().is_none()>
                 <div class="drawer wide" role="dialog" aria-label="Fork this run"><ForkForm /></div>
             </Show>
         </div>

@@ -7,7 +7,7 @@ use wire::CorpusId;
 use wire::data::corpus::CorpusInfo;
 
 use super::RunContext;
-use crate::components::dataset_name;
+use crate::components::{dataset_name, is_usable};
 use crate::net::api;
 
 /// The choice; nothing if the tokenizer was trained on the parent's dataset.
@@ -19,9 +19,11 @@ pub(super) fn ForkDataset(chosen: RwSignal<Option<CorpusId>>) -> impl IntoView {
         (plan.tokenizer.is_trained_on_corpus(), plan.mix.is_empty())
     });
     let datasets = RwSignal::new(Vec::<CorpusInfo>::new());
+    let project = context.summary.with_untracked(|summary| summary.project.clone());
     spawn_local(async move {
         // Without the list the dataset of the parent stays, and the server says what is missing.
         let found = api::datasets::list().await.unwrap_or_default();
+        let found: Vec<CorpusInfo> = found.into_iter().filter(|info| is_usable(info, &project)).collect();
         if is_without {
             chosen.try_set(found.first().map(|info| info.id.clone()));
         }

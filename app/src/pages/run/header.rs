@@ -14,7 +14,9 @@ use crate::components::number::{clock, now_ms, short};
 use crate::components::{Icon, Progress, StateMark, isolated, name_of, run_name};
 use crate::net::api;
 use crate::net::live::Live;
+use crate::projects::Projects;
 use crate::route::{compare_path, run_path};
+use crate::session::Session;
 
 #[component]
 pub(super) fn RunHeader() -> impl IntoView {
@@ -29,13 +31,20 @@ pub(super) fn RunHeader() -> impl IntoView {
             run.view.device_name
         )
     });
-    let id = context.id();
+    let id = StoredValue::new(context.id());
     let parent = context.summary.get_untracked().parent.map(|parent| parent.run);
+    let (session, projects) = (expect_context::<Session>(), expect_context::<Projects>());
+    let project = Memo::new(move |_| context.summary.read().project.clone());
     view! {
         <header class="run-head">
             <h1 title=move || isolated(&context.summary.read().name)>{move || name_of(live, &context.summary.read())}</h1>
             {move || view! { <StateMark state=context.state.get() /> }}
             <span class="dim about">{fixed}</span>
+            {move || projects.are_several().then(|| view! {
+                <a class="dim project" href=at(&format!("/?project={}", project.get())) title="Show the runs of this project on the Lab page">
+                    {format!("project {}", project.get())}
+                </a>
+            })}
             <Origin />
             <Budget />
             <span class="grow"></span>
@@ -49,9 +58,15 @@ pub(super) fn RunHeader() -> impl IntoView {
                     "Compare with parent"
                 </a>
             })}
-            <a class="button" href=at(&format!("/start?from={id}")) title="Open the New run form with a copy of the plan of this run">
-                "Duplicate"
-            </a>
+            <Show when=move || session.can_steer()>
+                <a
+                    class="button"
+                    href=at(&format!("/start?from={}", id.read_value()))
+                    title="Open the New run form with a copy of the plan of this run"
+                >
+                    "Duplicate"
+                </a>
+            </Show>
             <ExportMenu />
         </header>
         <div class="run-bar"><Bar /></div>

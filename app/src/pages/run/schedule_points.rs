@@ -30,6 +30,8 @@ pub(super) fn SchedulePoints(
             });
         }
     };
+    let view_box =
+        move || layout.read().as_ref().map(|layout| format!("0 0 {} {}", layout.size.width, layout.size.height));
     // Only future steps can be changed.
     let ahead = move || {
         let layout = layout.read();
@@ -40,7 +42,13 @@ pub(super) fn SchedulePoints(
     };
     view! {
         <Show when=move || is_shown.get()>
-            <svg class="schedule-points" role="group" aria-label="Points of the edited learning-rate schedule">
+            <svg
+                class="schedule-points"
+                viewBox=view_box
+                preserveAspectRatio="none"
+                role="group"
+                aria-label="Points of the edited learning-rate schedule"
+            >
                 {move || ahead().map(|(x, y, width, height)| view! {
                     <rect
                         class="ahead"
@@ -64,8 +72,10 @@ fn place(layout: RwSignal<Option<Layout>>, event: &web_sys::MouseEvent) -> Optio
     let field = target.closest(".field").ok().flatten()?.get_bounding_client_rect();
     let layout = layout.read_untracked();
     let layout = layout.as_ref()?;
-    let x = (f64::from(event.client_x()) - field.left()).clamp(layout.plot.x, layout.plot.right());
-    let y = (f64::from(event.client_y()) - field.top()).clamp(layout.plot.y, layout.plot.bottom());
+    // A chart for a projector is drawn larger than its layout.
+    let scale = (field.width() / layout.size.width).max(f64::EPSILON);
+    let x = ((f64::from(event.client_x()) - field.left()) / scale).clamp(layout.plot.x, layout.plot.right());
+    let y = ((f64::from(event.client_y()) - field.top()) / scale).clamp(layout.plot.y, layout.plot.bottom());
     Some((layout.from_x(x).round().max(0.0) as u64, layout.from_y(y).max(0.0)))
 }
 

@@ -8,6 +8,7 @@ use crate::base::at;
 use crate::components::{Icon, Progress, name_of};
 use crate::net::live::Live;
 use crate::route::run_path;
+use crate::session::Session;
 
 /// Hint for a failed run.
 const FAILED: &str = "Its metrics and journal are kept. Resume continues from its newest checkpoint; fork the run to continue from an \
@@ -93,6 +94,7 @@ fn failed(
     hint: &'static str,
 ) -> impl IntoView + use<> {
     let id = context.id();
+    let session = expect_context::<Session>();
     view! {
         <div class="status failed" role="alert">
             <Icon name="warning" />
@@ -103,13 +105,15 @@ fn failed(
                         more.".into())}
                 </p>
                 <p class="dim">{hint}</p>
-                <a
-                    class="button"
-                    href=at(&format!("/start?from={id}"))
-                    title="Open the New run form with a copy of the plan of this run"
-                >
-                    "Duplicate with changes"
-                </a>
+                {session.can_steer().then(|| view! {
+                    <a
+                        class="button"
+                        href=at(&format!("/start?from={id}"))
+                        title="Open the New run form with a copy of the plan of this run"
+                    >
+                        "Duplicate with changes"
+                    </a>
+                })}
             </div>
         </div>
     }

@@ -1,24 +1,23 @@
-//! Access tokens of people, programs and workers: creation, list, revocation. For admins.
+//! Access tokens of people, programs and workers: creation, list, revocation. For admins of the lab.
+
+use std::collections::BTreeMap;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-
 use wire::access::{CreatedToken, NewToken, Role, TokenKind, TokenView};
 use wire::hyperparameters::table::Values;
 
 use super::permissions;
 use crate::base::at;
 use crate::components::number::{ago, clock};
-use crate::components::{Confirm, CopyButton, Failure, NumberField, Question, Skeleton, Toasts, TypedNumber, isolated};
-use crate::net::api::ApiFailure;
-use crate::net::api::access;
-use crate::session::{Session, SignIn};
+use crate::components::{
+    Confirm, CopyButton, Failure, NumberField, Question, ROLES, Skeleton, Toasts, TypedNumber, isolated,
+};
+use crate::net::api::{ApiFailure, access, people};
+use crate::session::Session;
 
 const LINK: &str = "A link that signs one browser in, once (default)";
 const API: &str = "A token that a program sends in the header Authorization: Bearer";
-
-/// The roles of people and programs.
-const ROLES: [Role; 3] = [Role::View, Role::Steer, Role::Admin];
 
 /// Maximum validity of a token in days.
 const MAX_DAYS: u64 = 3650;
@@ -26,6 +25,8 @@ const MAX_DAYS: u64 = 3650;
 #[derive(Clone, Copy)]
 struct TokenList {
     tokens: RwSignal<Option<Result<Vec<TokenView>, ApiFailure>>>,
+    /// Names of the people who have tokens, by id.
+    owners: RwSignal<BTreeMap<i64, String>>,
     session: Session,
     confirm: Confirm,
     toasts: Toasts,
@@ -34,12 +35,24 @@ struct TokenList {
 impl TokenList {
     fn open() -> Self {
         let tokens = RwSignal::new(None);
-        Self { tokens, session: expect_context(), confirm: expect_context(), toasts: expect_context() }
+        Self {
+            tokens,
+            owners: RwSignal::default(),
+            session: expect_context(),
+            confirm: expect_context(),
+            toasts: expect_context(),
+        }
     }
 
     fn fetch(self) {
         spawn_local(async move {
             let answer = access::tokens().await;
+            // Without their names the list shows those of the tokens.
+            if answer.iter().flatten().any(|token| token.person.is_some())
+                && let Ok(people) = people::list().await
+            {
+                self.owners.try_set(people.into_iter().map(|person| (person.id, person.name)).collect());
+            }
             self.tokens.try_set(Some(answer));
         });
     }
@@ -55,6 +68,9 @@ impl TokenList {
                  next start."
             }
             (TokenKind::Session, _) => "The browser that uses it is signed out.",
+            (TokenKind::Guest, _) => {
+                "The browser that uses it loses what its share links have opened, until it opens them again."
+            }
             (TokenKind::SignIn, _) => "It has not been used and will stop working.",
             (TokenKind::Api, _) => "Requests with it are refused from now on.",
         };
@@ -64,7 +80,7 @@ impl TokenList {
     fn question(self, token: TokenView, loses: String, confirmed: bool) {
         let title = match token.kind {
             TokenKind::SignIn => format!("Revoke this sign-in link for {}?", isolated(&token.name)),
-            TokenKind::Session => format!("Revoke this session of {}?", isolated(&token.name)),
+            TokenKind::Session | TokenKind::Guest => format!("Revoke this session of {}?", isolated(&token.name)),
             TokenKind::Api => format!("Revoke this token of {}?", isolated(&token.name)),
         };
         let act = self.confirm.keep(move || self.revoke(token.clone(), confirmed));
@@ -74,7 +90,7 @@ impl TokenList {
     fn revoke(self, token: TokenView, confirmed: bool) {
         spawn_local(async move {
             match access::revoke_token(token.id, confirmed).await {
-                Ok(()) if token.is_own => self.session.sign_in.set(SignIn::Out),
+                Ok(()) if token.is_own => self.session.leave(),
                 Ok(()) => {
                     self.toasts.say(format!("The token of {} was revoked", isolated(&token.name)));
                     self.fetch();
@@ -109,7 +125,7 @@ pub(super) fn Tokens() -> impl IntoView {
         <section class="sheet padded stack" aria-labelledby="access-title">
             <h2 id="access-title">"Access"</h2>
             <p>
-                "Create one sign-in link per person and one API token per program."
+                "A sign-in link signs one browser in, once. An API token is for a program."
             </p>
             <NewTokenForm created list />
             {move || created.get().map(|fresh| view! { <NewTokenText created_token=fresh created /> })}
@@ -117,7 +133,9 @@ pub(super) fn Tokens() -> impl IntoView {
             <p class="small dim">
                 "Tokens are stored as hashes and cannot be shown again. You can also create tokens with "
                 <code>"kindling token"</code>
-                " on the server's machine."
+                " on the server's machine. The "
+                <a href=at("/audit") title="Who changed what, when, and from where">"audit log"</a>
+                " lists what was done with them."
             </p>
         </section>
     }
@@ -182,7 +200,7 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
                 })}
             </div>
             <div class="token-fields">
-                <label class="field" title="Name of the person or program. The journal shows it as the author.">
+                <label class="field" title="The journal shows this name as the author.">
                     <span class="label">"Name"</span>
                     <input
                         type="text"
@@ -225,7 +243,7 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
 
 /// The text of a token that was just created; it is shown only once.
 #[component]
-fn NewTokenText(created_token: CreatedToken, created: RwSignal<Option<CreatedToken>>) -> impl IntoView {
+pub(super) fn NewTokenText(created_token: CreatedToken, created: RwSignal<Option<CreatedToken>>) -> impl IntoView {
     let CreatedToken { token, text } = created_token;
     let is_link = token.kind == TokenKind::SignIn;
     let shown = if is_link {
@@ -258,19 +276,26 @@ fn TokenLine(token: TokenView, list: TokenList) -> impl IntoView {
         (_, Role::Worker) => "",
         (TokenKind::Session, _) if token.is_own => "this browser",
         (TokenKind::Session, _) => "signed-in browser",
+        (TokenKind::Guest, _) => "browser with a share link",
         (TokenKind::SignIn, _) => "sign-in link, not used yet",
         (TokenKind::Api, _) => "API token",
     };
     let until =
         token.expires_ms.map_or_else(|| "never expires".to_owned(), |at| format!("expires {}", clock(at as f64)));
-    let about = format!("created {}, {until}", ago(token.created_ms as f64));
+    let used = token.used_ms.map(|at| format!(", last used {}", ago(at as f64))).unwrap_or_default();
+    let limited = token.projects.as_ref().map(|projects| format!(", only {}", projects.join(", "))).unwrap_or_default();
+    let about = format!("created {}, {until}{used}{limited}", ago(token.created_ms as f64));
     let about = capital(&if kind.is_empty() { about } else { format!("{kind} · {about}") });
     let label = format!("Revoke the token of {}", isolated(&token.name));
+    // A browser's token has the name of its person already.
+    let owner = token.person.and_then(|person| list.owners.read_untracked().get(&person).cloned());
+    let owner = owner.filter(|owner| *owner != token.name);
     view! {
         <li>
             <div class="grow">
                 <p>
                     <strong>{isolated(&token.name)}</strong>
+                    {owner.map(|owner| view! { <span class="dim">{format!(" of {}", isolated(&owner))}</span> })}
                     " "
                     <span class="dim">{format!("· role {}", token.role.name())}</span>
                 </p>

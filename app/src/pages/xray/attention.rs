@@ -5,7 +5,7 @@ mod pattern;
 mod result;
 
 use figure::Ramp;
-use figure::heat::heat;
+use figure::heat::{causal, heat};
 use figure::number;
 use figure::scene::{Rect, Shape, Size};
 use leptos::prelude::*;
@@ -112,7 +112,7 @@ fn HeadCard(heads: Heads, each: u32) -> impl IntoView {
         let result = heads.subscription.result.get();
         let pattern = Attention::of(result.as_ref()).and_then(|shown| shown.patterns.get(each as usize));
         let whole = Rect::new(0.0, 0.0, size.width, size.height);
-        let drawn = |pattern: &HeatMap| heat(&pattern::causal(pattern), whole, Ramp::Shares, (0.0, pattern.high));
+        let drawn = |pattern: &HeatMap| heat(&causal(pattern), whole, Ramp::Shares, (0.0, pattern.high));
         pattern.map(drawn).into_iter().collect()
     };
     let label = Signal::derive(move || {

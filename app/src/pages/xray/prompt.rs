@@ -29,7 +29,23 @@ impl Form {
         });
         let window = TypedNumber::new(Values::Integer { min: 0, max: MAX_WINDOW }, window);
         let (is_prompt, prompt) = (RwSignal::new(is_prompt), RwSignal::new(prompt));
-        Self { xray, is_prompt, prompt, window }
+        let form = Self { xray, is_prompt, prompt, window };
+        Effect::new(move || form.show(&xray.text.read()));
+        form
+    }
+
+    /// Shows the text that is inspected; a presenter may have changed it.
+    fn show(self, text: &InspectionText) {
+        match text {
+            InspectionText::Prompt(prompt) => {
+                self.is_prompt.set(true);
+                self.prompt.set(prompt.clone());
+            }
+            InspectionText::Validation(window) => {
+                self.is_prompt.set(false);
+                self.window.set(window);
+            }
+        }
     }
 
     fn problem(self) -> Option<String> {

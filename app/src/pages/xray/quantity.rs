@@ -17,6 +17,24 @@ pub(crate) enum Quantity {
     AttentionEntropy,
 }
 
+impl Quantity {
+    /// Its word in the address.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::ActivationRms => "activation_rms",
+            Self::DeadNeurons => "dead_neurons",
+            Self::GradientNorm => "gradient_norm",
+            Self::UpdateRatio => "update_ratio",
+            Self::AttentionEntropy => "attention_entropy",
+        }
+    }
+
+    /// Reads [`Quantity::word`]; an unknown word is the RMS of the activations.
+    pub(crate) fn of_word(word: &str) -> Self {
+        QUANTITIES.iter().map(|about| about.quantity).find(|known| known.word() == word).unwrap_or(Self::ActivationRms)
+    }
+}
+
 /// Description of a quantity.
 pub(crate) struct About {
     pub(crate) quantity: Quantity,

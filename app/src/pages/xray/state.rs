@@ -65,10 +65,10 @@ impl XrayState {
             live,
             location: Memo::new(move |_| Location::parse(|key| router.query(key))),
             step,
-            other_step: RwSignal::new(None),
+            other_step: RwSignal::new(other_step_of_address(router)),
             text: RwSignal::new(text_of_address(router)),
-            prompt_at_past_steps: RwSignal::new(false),
-            quantity: RwSignal::new(Quantity::ActivationRms),
+            prompt_at_past_steps: RwSignal::new(past_of_address(router)),
+            quantity: RwSignal::new(quantity_of_address(router)),
             prompt_problem: RwSignal::new(None),
             token: RwSignal::new(None),
             playback: Playback::new(inspections.steps, step),
@@ -95,6 +95,34 @@ impl XrayState {
             }
         };
         format!("{}?{}{text}", self.run.with_value(xray_path), location.query())
+    }
+
+    /// The query of the whole view, without the step: the location, the text, the quantity of the overview, and the second step.
+    pub(super) fn query(self) -> String {
+        let path = self.path(&self.location.read());
+        let query = path.split_once('?').map_or("", |(_, query)| query);
+        let quantity = Some(self.quantity.get()).filter(|quantity| *quantity != Quantity::ActivationRms);
+        let quantity = quantity.map(|quantity| format!("&by={}", quantity.word())).unwrap_or_default();
+        let other = match self.other_step.get() {
+            None => String::new(),
+            Some(StepChoice::Newest) => "&beside=newest".to_owned(),
+            Some(StepChoice::At(step)) => format!("&beside={step}"),
+        };
+        let past = if self.prompt_at_past_steps.get() { "&past=1" } else { "" };
+        format!("{query}{quantity}{other}{past}")
+    }
+
+    /// Shows what the address has beside the location: step, second step, text and quantity.
+    pub(super) fn show_address(self) {
+        self.step.set(step_of_address(self.router));
+        self.other_step.set(other_step_of_address(self.router));
+        self.quantity.set(quantity_of_address(self.router));
+        let text = text_of_address(self.router);
+        if self.text.with_untracked(|known| *known != text) {
+            self.token.set(None);
+            self.text.set(text);
+        }
+        self.prompt_at_past_steps.set(past_of_address(self.router));
     }
 
     /// The address of the run's own page.
@@ -162,4 +190,19 @@ fn text_of_address(router: Router) -> InspectionText {
 fn step_of_address(router: Router) -> StepChoice {
     let step = untrack(|| router.query("step")).and_then(|step| step.parse().ok());
     step.map_or(StepChoice::Newest, StepChoice::At)
+}
+
+fn other_step_of_address(router: Router) -> Option<StepChoice> {
+    match untrack(|| router.query("beside"))?.as_str() {
+        "newest" => Some(StepChoice::Newest),
+        step => step.parse().ok().map(StepChoice::At),
+    }
+}
+
+fn quantity_of_address(router: Router) -> Quantity {
+    untrack(|| router.query("by")).map_or(Quantity::ActivationRms, |word| Quantity::of_word(&word))
+}
+
+fn past_of_address(router: Router) -> bool {
+    untrack(|| router.query("past")).as_deref() == Some("1")
 }

@@ -9,21 +9,26 @@ use wire::run::Cursor;
 use wire::transport::live::Tick;
 
 use super::state::XrayState;
-use crate::net::api;
+use crate::net::api::{self, ApiFailure};
 use crate::net::live::{Live, RunUpdate, Watch};
 
 /// Follows the stream from a cursor on, for as long as the page lives.
-pub(super) fn follow(xray: XrayState, cursor: Cursor) {
+/// `gone` is called once the run is not there any more: it was deleted, or this person may not see it any more.
+pub(super) fn follow(xray: XrayState, cursor: Cursor, gone: Callback<ApiFailure>) {
     let live = expect_context::<Live>();
     let current = StoredValue::new(None::<Watch>);
     let watch = live.watch_run(xray.run.get_value(), cursor, move |update| match update {
         RunUpdate::Tick(tick) => receive(xray, *tick),
         RunUpdate::Resync => spawn_local(async move {
-            if let Ok(view) = api::run(&xray.run.get_value()).await {
-                xray.summary.try_set(view.summary);
-                if let Some(watch) = current.try_get_value().flatten() {
-                    watch.go_on(view.cursor);
+            match api::run(&xray.run.get_value()).await {
+                Ok(view) => {
+                    xray.summary.try_set(view.summary);
+                    if let Some(watch) = current.try_get_value().flatten() {
+                        watch.go_on(view.cursor);
+                    }
                 }
+                Err(failure) if failure.status == 404 => drop(gone.try_run(failure)),
+                Err(_) => {}
             }
         }),
     });

@@ -2,15 +2,41 @@
 //!
 //! Measured on two cores: two graphs in parallel train twice as fast as one graph with two threads, whose many small operators leave the
 //! second core idle. Results are returned in the order of the replicas, so sums are the same on every machine.
+//!
+//! Where several runs train on one CPU at once, fewer threads than replicas compute: a thread then computes its replicas one after the other.
+//! Each replica is computed by one thread either way, so the results do not depend on the number of threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
 use crate::error::EngineError;
 
+/// How many threads a training may use; cloning shares it. It may change at any time and holds from the next micro-batch on.
+#[derive(Debug, Clone)]
+pub struct ThreadLimit(Arc<AtomicUsize>);
+
+impl ThreadLimit {
+    /// Sets the number of threads; at least one is used. `None`: one for each replica.
+    pub fn set(&self, threads: Option<usize>) {
+        self.0.store(threads.unwrap_or(usize::MAX), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed).max(1)
+    }
+}
+
+impl Default for ThreadLimit {
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(usize::MAX)))
+    }
+}
+
 /// One thread for each replica.
 pub struct Replicas {
     pools: Vec<rayon::ThreadPool>,
+    limit: ThreadLimit,
 }
 
 impl Replicas {
@@ -19,6 +45,14 @@ impl Replicas {
     /// # Errors
     /// The system cannot start a thread.
     pub fn new(count: usize) -> Result<Self, EngineError> {
+        Self::limited(count, ThreadLimit::default())
+    }
+
+    /// As [`Replicas::new`]; of the threads only as many compute at a time as the limit allows.
+    ///
+    /// # Errors
+    /// The system cannot start a thread.
+    pub fn limited(count: usize, limit: ThreadLimit) -> Result<Self, EngineError> {
         let build = |replica| {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(1)
@@ -26,7 +60,12 @@ impl Replicas {
                 .build();
             pool.map_err(|source| EngineError::Replica { replica, source: source.into() })
         };
-        Ok(Self { pools: (0..count.max(1)).map(build).collect::<Result<_, _>>()? })
+        Ok(Self { pools: (0..count.max(1)).map(build).collect::<Result<_, _>>()?, limit })
+    }
+
+    /// The threads that may compute now.
+    fn active(&self) -> &[rayon::ThreadPool] {
+        &self.pools[..self.limit.get().min(self.pools.len())]
     }
 
     /// Number of replicas.
@@ -34,10 +73,11 @@ impl Replicas {
         self.pools.len()
     }
 
-    /// Runs `a` and `b` in parallel, if there are at least two threads.
+    /// Runs `a` and `b` in parallel, if at least two threads may compute.
     pub fn both<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
         let (mut of_a, mut of_b) = (None, None);
-        let (first, last) = (&self.pools[0], &self.pools[self.pools.len() - 1]);
+        let active = self.active();
+        let (first, last) = (&active[0], &active[active.len() - 1]);
         first.in_place_scope(|scope| {
             scope.spawn(|_| of_a = Some(a()));
             last.install(|| of_b = Some(b()));
@@ -46,7 +86,7 @@ impl Replicas {
         (of_a.expect(done), of_b.expect(done))
     }
 
-    /// Runs `work(replica)` for every replica in parallel. Returns the results in the order of the replicas.
+    /// Runs `work(replica)` for every replica, in parallel on the threads that may compute. Returns the results in the order of the replicas.
     ///
     /// # Errors
     /// A replica panicked; the error has its index and message.
@@ -54,14 +94,11 @@ impl Replicas {
         &self,
         work: impl Fn(usize) -> T + Send + Sync + 'static,
     ) -> Result<Vec<T>, EngineError> {
-        let work = Arc::new(work);
-        let results: Vec<_> = self
-            .pools
-            .iter()
-            .enumerate()
-            .map(|(replica, pool)| {
+        let (work, active) = (Arc::new(work), self.active());
+        let results: Vec<_> = (0..self.count())
+            .map(|replica| {
                 let (send, receive) = mpsc::sync_channel(1);
-                let work = work.clone();
+                let (work, pool) = (work.clone(), &active[replica % active.len()]);
                 pool.spawn(move || {
                     let result = catch_unwind(AssertUnwindSafe(|| work(replica)));
                     // Sending fails only if the caller has stopped waiting.
@@ -105,5 +142,21 @@ mod tests {
             "one thread runs both"
         );
         assert_eq!(replicas.both(|| words[0].len(), || words[1].len()), (5, 4), "borrowed values can be used");
+    }
+
+    #[test]
+    fn as_many_threads_compute_as_the_limit_allows_and_it_may_change() {
+        let limit = ThreadLimit::default();
+        let replicas = Replicas::limited(4, limit.clone()).unwrap();
+        let threads = || {
+            let names = replicas.map(|_| std::thread::current().name().unwrap_or_default().to_owned()).unwrap();
+            assert_eq!(names.len(), 4, "all replicas are computed");
+            names.into_iter().collect::<std::collections::BTreeSet<_>>().len()
+        };
+        for (allowed, expected) in [(Some(1), 1), (Some(3), 3), (Some(0), 1), (Some(9), 4), (None, 4)] {
+            limit.set(allowed);
+            assert_eq!(threads(), expected, "{allowed:?}");
+            assert_eq!(replicas.both(|| 1, || 2), (1, 2));
+        }
     }
 }

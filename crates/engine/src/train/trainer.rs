@@ -105,7 +105,10 @@ impl Trainer {
         specs: Vec<ParamSpec>,
         state: State,
     ) -> Result<Self, EngineError> {
-        let replicas = if device.is_cpu() { Some(Replicas::new(plan.recipe.batch.replicas)?) } else { None };
+        let replicas = match device.is_cpu() {
+            true => Some(Replicas::limited(plan.recipe.batch.replicas, device.threads.clone())?),
+            false => None,
+        };
         let gpu_stats = device.setup.as_ref().map(GpuStats::new);
         let layout = Weights::new(&specs, vec![]);
         Ok(Self { plan, live, data, device, replicas, specs, state, gpu_stats, layout })

@@ -1,10 +1,9 @@
-//! SQL of what a token reaches: the person to whom it belongs, their projects, and the links that its browser has opened.
+//! SQL of what a token reaches: the person to whom it belongs, and their projects. The links of its browser are in [`super::links`].
 
 use sqlx::SqliteConnection;
 use wire::access::Role;
-use wire::access::link::LinkScope;
 
-use super::json::{from_json, from_word};
+use super::json::from_word;
 use crate::error::StoreError;
 
 /// Name and role in the whole lab of a person.
@@ -29,30 +28,6 @@ pub(crate) async fn projects_of(
             .fetch_all(connection)
             .await?;
     rows.into_iter().map(|(project, role)| Ok((project, from_word("a member's role", &role)?))).collect()
-}
-
-/// A link that a browser has opened and that has not expired.
-pub(crate) struct OpenedLink {
-    pub(crate) scope: LinkScope,
-    pub(crate) role: Role,
-    pub(crate) expires_ms: Option<i64>,
-}
-
-/// The links that the browser of a session has opened.
-pub(crate) async fn links_of(
-    connection: &mut SqliteConnection,
-    token: i64,
-    now_ms: i64,
-) -> Result<Vec<OpenedLink>, StoreError> {
-    let sql = "SELECT links.scope, links.role, links.expires_ms FROM session_links JOIN links ON links.id = session_links.link \
-               WHERE session_links.token = ? AND (links.expires_ms IS NULL OR links.expires_ms > ?)";
-    let rows: Vec<(String, String, Option<i64>)> =
-        sqlx::query_as(sql).bind(token).bind(now_ms).fetch_all(connection).await?;
-    let link = |(scope, role, expires_ms): (String, String, Option<i64>)| {
-        let scope = from_json("a link's scope", &scope)?;
-        Ok(OpenedLink { scope, role: from_word("a link's role", &role)?, expires_ms })
-    };
-    rows.into_iter().map(link).collect()
 }
 
 /// The project of a run, deleted or not.

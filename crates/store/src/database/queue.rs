@@ -31,12 +31,15 @@ pub(crate) async fn for_device(
     device: &DeviceId,
     kind: DeviceKind,
     pool: &str,
+    full_projects: &[String],
     limit: u32,
 ) -> Result<Vec<(RunId, RunPlan)>, StoreError> {
     let sql = "SELECT id, plan FROM runs WHERE state = 'queued' AND deleted_ms IS NULL \
+               AND project NOT IN (SELECT value FROM json_each(?)) \
                AND ((any_of IS NULL AND pool IS NULL AND device = ?) OR any_of = ? OR pool = ?) \
                ORDER BY priority DESC, queue_order LIMIT ?";
     let rows: Vec<(String, String)> = sqlx::query_as(sql)
+        .bind(to_json(&full_projects)?)
         .bind(device.as_str())
         .bind(to_word(&kind)?)
         .bind(pool)
@@ -124,7 +127,6 @@ pub struct WaitingRun {
     pub any_of: Option<DeviceKind>,
     /// The pool of which the first free device trains it.
     pub pool: Option<String>,
-    /// Its project.
     pub project: String,
     /// Position in its queue, from 1.
     pub place: u32,
@@ -211,15 +213,19 @@ pub(crate) async fn set_stored_seq(
     Ok(())
 }
 
-/// Sets the device of a run.
+/// Sets the device of a run, and the process that trains it there.
 pub(crate) async fn set_device(
     connection: &mut SqliteConnection,
     run: &RunId,
     plan: &RunPlan,
+    slot: u32,
     device_name: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE runs SET device = ?, device_name = ?, plan = ?, any_of = NULL, pool = NULL WHERE id = ?")
+    let sql =
+        "UPDATE runs SET device = ?, slot = ?, device_name = ?, plan = ?, any_of = NULL, pool = NULL WHERE id = ?";
+    sqlx::query(sql)
         .bind(plan.device.as_str())
+        .bind(slot)
         .bind(device_name)
         .bind(to_json(plan)?)
         .bind(run.as_str())

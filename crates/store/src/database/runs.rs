@@ -5,7 +5,7 @@ use sqlx::{Row as _, SqliteConnection};
 use wire::access::Visible;
 use wire::run::plan::Estimate;
 use wire::run::{Parentage, References};
-use wire::{RunId, RunPlan, RunSpec, RunState, RunSummary};
+use wire::{RunId, RunPlan, RunSpec, RunState, RunSummary, Slot};
 
 use super::json::{from_json, from_word, to_json, to_word};
 use super::run_table::seen;
@@ -27,7 +27,7 @@ macro_rules! summaries {
     ($rest:literal) => {
         concat!(
             "SELECT id, name, preset, corpus, device, parameters, steps, created_ms, state, message, started_ms, ended_ms, progress, \
-             is_archived, deleted_ms, priority, restarts, parent, parent_checkpoint, control_of, project, \
+             is_archived, deleted_ms, priority, restarts, slot, parent, parent_checkpoint, control_of, project, \
              (SELECT json_group_array(tag) FROM tags WHERE tags.run = runs.id) AS tags, \
              CASE WHEN state = 'queued' THEN pool END AS queue_pool, CASE WHEN state = 'queued' THEN waits END AS waits, \
              CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN ",
@@ -173,6 +173,7 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         pool: row.try_get("queue_pool")?,
         waits: row.try_get("waits")?,
         tags: from_json("the tags of a run", row.try_get("tags")?)?,
+        slot: row.try_get("slot")?,
         project: row.try_get("project")?,
         id,
     })
@@ -359,6 +360,28 @@ pub(crate) async fn state_and_device(
         .fetch_optional(connection)
         .await?;
     found.map(|(state, device)| Ok((from_word("a run's state", &state)?, device))).transpose()
+}
+
+/// The worker process that trains a run, or trained it last.
+pub(crate) async fn trained_by(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<Slot>, StoreError> {
+    let found: Option<(String, u32)> = sqlx::query_as("SELECT device, slot FROM runs WHERE id = ?")
+        .bind(run.as_str())
+        .fetch_optional(connection)
+        .await?;
+    let slot = |(device, number): (String, u32)| {
+        let device = device.parse().map_err(|source| StoreError::unreadable("a run's device", source))?;
+        Ok(Slot { device, number })
+    };
+    found.map(slot).transpose()
+}
+
+/// The estimate of a run.
+pub(crate) async fn estimate(connection: &mut SqliteConnection, run: &RunId) -> Result<Option<Estimate>, StoreError> {
+    let found: Option<String> = sqlx::query_scalar("SELECT estimate FROM runs WHERE id = ?")
+        .bind(run.as_str())
+        .fetch_optional(connection)
+        .await?;
+    found.map(|text| from_json("a run's estimate", &text)).transpose()
 }
 
 /// The parent of a fork.

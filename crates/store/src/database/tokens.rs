@@ -164,9 +164,26 @@ pub(crate) async fn set_used(
     Ok(())
 }
 
+/// Renames a token.
+pub(crate) async fn set_name(connection: &mut SqliteConnection, id: i64, name: &str) -> Result<(), StoreError> {
+    sqlx::query("UPDATE tokens SET name = ? WHERE id = ?").bind(name).bind(id).execute(connection).await?;
+    Ok(())
+}
+
 /// Deletes a token. Returns whether it existed.
 pub(crate) async fn remove(connection: &mut SqliteConnection, token_id: i64) -> Result<bool, StoreError> {
     Ok(sqlx::query("DELETE FROM tokens WHERE id = ?").bind(token_id).execute(connection).await?.rows_affected() == 1)
+}
+
+/// Deletes the sessions of a person except one.
+pub(crate) async fn remove_sessions(
+    connection: &mut SqliteConnection,
+    person: i64,
+    kept: i64,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM tokens WHERE person = ? AND kind = 'session' AND id <> ?";
+    sqlx::query(sql).bind(person).bind(kept).execute(connection).await?;
+    Ok(())
 }
 
 /// Deletes expired tokens.

@@ -80,8 +80,31 @@ pub(crate) async fn of_token(
     connection: &mut SqliteConnection,
     token_id: i64,
 ) -> Result<Option<WorkerRecord>, StoreError> {
-    let row = sqlx::query(workers!("WHERE token = ?")).bind(token_id).fetch_optional(connection).await?;
+    let sql = workers!("WHERE token = ?1 OR id = (SELECT worker FROM slot_tokens WHERE slot_tokens.token = ?1)");
+    let row = sqlx::query(sql).bind(token_id).fetch_optional(connection).await?;
     row.as_ref().map(record).transpose()
+}
+
+/// The tokens of the further processes of a worker; `slot` selects one process.
+pub(crate) async fn slot_tokens(
+    connection: &mut SqliteConnection,
+    worker: i64,
+    slot: Option<u32>,
+) -> Result<Vec<i64>, StoreError> {
+    let sql = "SELECT token FROM slot_tokens WHERE worker = ?1 AND (?2 IS NULL OR slot = ?2)";
+    Ok(sqlx::query_scalar(sql).bind(worker).bind(slot).fetch_all(connection).await?)
+}
+
+/// Stores the token of a further process of a worker.
+pub(crate) async fn insert_slot_token(
+    connection: &mut SqliteConnection,
+    worker: i64,
+    slot: u32,
+    token: i64,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO slot_tokens (worker, slot, token) VALUES (?, ?, ?)";
+    sqlx::query(sql).bind(worker).bind(slot).bind(token).execute(connection).await?;
+    Ok(())
 }
 
 /// Stores the worker of a device and returns its id. A device that has joined before keeps its id, name, labels and drain.

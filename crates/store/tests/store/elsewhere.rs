@@ -4,7 +4,7 @@ use store::{Store, StoreError, Successor};
 use wire::control::checkpoint::Cause;
 use wire::device::DeviceKind;
 use wire::transport::transfer::{SavedCheckpoint, UploadVerdict};
-use wire::{CheckpointId, DeviceId, Event, RunId, RunState};
+use wire::{CheckpointId, DeviceId, Event, RunId, RunState, Slot};
 
 use crate::setup::{report, row, store_with_run};
 use crate::steering::{Worker, id, info};
@@ -69,14 +69,14 @@ async fn the_newest_checkpoint_with_files_here_is_kept_until_a_newer_one_arrives
 async fn a_worker_that_comes_back_adds_nothing_to_a_run_that_continued_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
     let (store, run) = store_with_run(dir.path()).await;
-    let (before, after): (DeviceId, DeviceId) = ("cpu".parse().unwrap(), "far-cpu".parse().unwrap());
+    let [before, after] = ["cpu", "far-cpu"].map(|id| Slot::first(id.parse().unwrap()));
     let rows = |from: u64, to: u64, loss: f64| (from..to).map(|step| row(step, &[("loss.train", loss)])).collect();
     store.set_state(&run, RunState::Running, None).await.unwrap();
     store.ingest_from(&run, &before, 1, rows(0, 10, 1.0)).await.unwrap();
     let lost = report(10, Event::Lost { message: "gone".into() }, None);
     let (_, summary) = store.restart_elsewhere(&run, lost, &Successor::Pool("local".into())).await.unwrap();
     assert_eq!((summary.state, summary.restarts), (RunState::Queued, 1));
-    let queue = store.queue(&after, DeviceKind::Cpu, "local", 9).await.unwrap();
+    let queue = store.queue(&after.device, DeviceKind::Cpu, "local", &[], 9).await.unwrap();
     assert_eq!(queue.len(), 1, "any device of its pool may continue it");
 
     store.set_device(&run, &after, "far").await.unwrap();
@@ -96,4 +96,30 @@ async fn a_worker_that_comes_back_adds_nothing_to_a_run_that_continued_elsewhere
     drop(store);
     let store = Store::open(dir.path()).await.unwrap();
     assert_eq!(store.stored_seq(&run).await.unwrap(), from + 10);
+}
+
+#[tokio::test]
+async fn the_processes_of_one_device_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    let cpu: DeviceId = "cpu".parse().unwrap();
+    let [first, second] = [1, 2].map(|number| Slot { device: cpu.clone(), number });
+    let rows = |from: u64, to: u64, loss: f64| (from..to).map(|step| row(step, &[("loss.train", loss)])).collect();
+    store.set_device(&run, &second, "a cpu").await.unwrap();
+    let summary = store.set_state(&run, RunState::Running, None).await.unwrap();
+    assert_eq!((summary.device.as_str(), summary.trained_by()), ("cpu", second.clone()));
+    assert_eq!(store.run(&run).await.unwrap().unwrap().plan.device, cpu, "the plan names the device");
+    store.ingest_from(&run, &second, 1, rows(0, 10, 1.0)).await.unwrap();
+    let refused = store.ingest_from(&run, &first, 11, rows(10, 15, 9.0)).await;
+    assert!(matches!(refused, Err(StoreError::OtherDevice { .. })), "{refused:?}");
+    // The second process has died, and the first continues the run.
+    let lost = report(10, Event::Lost { message: "gone".into() }, None);
+    store.restart_run(&run, lost).await.unwrap();
+    assert_eq!(store.queue(&cpu, DeviceKind::Cpu, "local", &[], 9).await.unwrap().len(), 1, "it waits for the device");
+    store.set_device(&run, &first, "a cpu").await.unwrap();
+    let from = store.stored_seq(&run).await.unwrap();
+    assert!(from > 1_000_000_000, "what the second process had not sent is trained again");
+    let late = store.ingest(&run, 11, rows(10, 15, 9.0)).await.unwrap();
+    assert_eq!((late.stored_seq, late.rows.len()), (from, 0), "acknowledged and dropped");
+    assert_eq!(store.ingest_from(&run, &first, from + 1, rows(10, 20, 1.0)).await.unwrap().summary.step, 20);
 }

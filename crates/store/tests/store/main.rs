@@ -7,6 +7,8 @@ mod elsewhere;
 mod faults;
 mod format;
 mod killed;
+mod links;
+mod people;
 mod pools;
 mod run_table;
 mod scenarios;

@@ -6,7 +6,7 @@ use store::{JoinRefusal, Store, StoreError};
 use wire::access::{Role, TokenKind};
 use wire::device::DeviceKind::Cpu;
 use wire::fleet::{JoinRequest, LOCAL_POOL, WorkerChange};
-use wire::{DeviceId, RunId, RunPlan};
+use wire::{DeviceId, RunId, RunPlan, Slot};
 
 use crate::setup::new_run;
 
@@ -76,9 +76,9 @@ async fn a_run_of_a_pool_starts_on_any_of_its_devices_and_has_its_place_in_its_q
     }
     let device = |id: &str| id.parse::<DeviceId>().unwrap();
     let ids = |queue: Vec<(RunId, RunPlan)>| queue.into_iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>();
-    assert_eq!(ids(store.queue(&device("box-1"), Cpu, "gpu-lab", 9).await.unwrap()), ["a", "c", "d"]);
-    assert_eq!(ids(store.queue(&device("box-2"), Cpu, "gpu-lab", 9).await.unwrap()), ["a", "c"]);
-    assert_eq!(ids(store.queue(&device("box-3"), Cpu, "cpu-lab", 9).await.unwrap()), ["b"]);
+    assert_eq!(ids(store.queue(&device("box-1"), Cpu, "gpu-lab", &[], 9).await.unwrap()), ["a", "c", "d"]);
+    assert_eq!(ids(store.queue(&device("box-2"), Cpu, "gpu-lab", &[], 9).await.unwrap()), ["a", "c"]);
+    assert_eq!(ids(store.queue(&device("box-3"), Cpu, "cpu-lab", &[], 9).await.unwrap()), ["b"]);
     assert_eq!(store.queue_length(&device("any"), None, Some("gpu-lab")).await.unwrap(), 2);
     assert_eq!(store.queue_length(&device("box-1"), None, None).await.unwrap(), 1);
     let mut waiting = store.waiting().await.unwrap();
@@ -89,13 +89,48 @@ async fn a_run_of_a_pool_starts_on_any_of_its_devices_and_has_its_place_in_its_q
     assert_eq!((changed[0].waits.as_deref(), changed[0].pool.as_deref()), (Some("First."), Some("gpu-lab")));
     let started = store.set_state(&run, wire::RunState::Starting, None).await.unwrap();
     assert_eq!((started.waits, started.pool), (None, None));
-    store.set_device(&run, &device("box-2"), "a box").await.unwrap();
+    store.set_device(&run, &Slot::first(device("box-2")), "a box").await.unwrap();
     store.set_state(&run, wire::RunState::Queued, None).await.unwrap();
     assert_eq!(
-        ids(store.queue(&device("box-1"), Cpu, "gpu-lab", 9).await.unwrap()),
+        ids(store.queue(&device("box-1"), Cpu, "gpu-lab", &[], 9).await.unwrap()),
         ["c", "d"],
         "its device is chosen"
     );
+}
+
+#[tokio::test]
+async fn runs_at_once_is_a_setting_of_the_pool_and_each_process_has_a_token_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    assert_eq!(store.pool(LOCAL_POOL).await.unwrap().runs_at_once, 1);
+    store.set_runs_at_once(LOCAL_POOL, 4).await.unwrap();
+    let unknown = store.set_runs_at_once("nowhere", 4).await;
+    assert!(matches!(unknown, Err(StoreError::UnknownPool { .. })), "{unknown:?}");
+    let cpu: DeviceId = "cpu".parse().unwrap();
+    let slot = |number| Slot { device: cpu.clone(), number };
+    // A further process may start before the first.
+    let early = store.local_slot_token(&slot(2)).await.unwrap();
+    let first = store.local_worker_token(&cpu).await.unwrap();
+    let third = store.local_slot_token(&slot(3)).await.unwrap();
+    let owner = async |token: &str| {
+        let identity = store.identify(token).await.unwrap()?;
+        store.worker_of_token(identity.token_id).await.unwrap()
+    };
+    let worker = owner(&first).await.unwrap();
+    for token in [&early, &third] {
+        assert_eq!(owner(token).await.as_ref(), Some(&worker), "one worker, whose processes have tokens");
+    }
+    let second = store.local_slot_token(&slot(2)).await.unwrap();
+    assert_eq!(owner(&early).await, None, "the token of its predecessor is revoked");
+    assert!(owner(&second).await.is_some() && owner(&third).await.is_some());
+    assert_eq!(store.workers().await.unwrap().len(), 1);
+    drop(store);
+    let store = Store::open(dir.path()).await.unwrap();
+    assert_eq!(store.pool(LOCAL_POOL).await.unwrap().runs_at_once, 4);
+    store.remove_worker(worker.id).await.unwrap();
+    for token in [&first, &second, &third] {
+        assert_eq!(store.identify(token).await.unwrap(), None, "all of its tokens are revoked");
+    }
 }
 
 #[tokio::test]
@@ -105,16 +140,16 @@ async fn a_local_worker_of_the_version_before_keeps_its_token() {
     let token = store.add_token("local worker cpu", Role::Worker, TokenKind::Api, None).await.unwrap();
     let remote = store.add_token("gpu-box", Role::Worker, TokenKind::Api, None).await.unwrap();
     store.close().await;
-    let options = SqliteConnectOptions::new().filename(dir.path().join("lab.db"));
+    // The database of that version, with the same tokens.
+    let (file, now) = (dir.path().join("lab.db"), dir.path().join("now.db"));
+    std::fs::rename(&file, &now).unwrap();
+    let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
     let mut database = SqliteConnection::connect_with(&options).await.unwrap();
-    sqlx::raw_sql(
-        "DROP INDEX queued_for_pool; ALTER TABLE runs DROP COLUMN pool; ALTER TABLE runs DROP COLUMN waits; \
-         DROP TABLE workers; DROP TABLE join_tokens; DROP TABLE pools; DROP TABLE telemetry; \
-         DROP TABLE tags; DROP TABLE notes; DROP TABLE newest_metrics; DROP TABLE filters; DROP INDEX newest_runs; PRAGMA user_version = 1",
-    )
-    .execute(&mut database)
-    .await
-    .unwrap();
+    sqlx::raw_sql(include_str!("../../migrations/1.sql")).execute(&mut database).await.unwrap();
+    sqlx::query("ATTACH ? AS now").bind(now.to_string_lossy()).execute(&mut database).await.unwrap();
+    let columns = "id, name, role, kind, hash, created_ms, expires_ms";
+    let copy = format!("INSERT INTO tokens ({columns}) SELECT {columns} FROM now.tokens; PRAGMA user_version = 1");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(copy)).execute(&mut database).await.unwrap();
     database.close().await.unwrap();
     let store = Store::open(dir.path()).await.unwrap();
     let of = async |token: &str| {

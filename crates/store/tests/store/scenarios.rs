@@ -103,7 +103,7 @@ async fn each_device_has_a_queue_that_users_can_reorder() {
     let (cpu, gpu) = ("cpu".parse().unwrap(), "gpu-0".parse().unwrap());
     assert_eq!(store.move_in_queue(&c, 1).await.unwrap().queue_place, Some(1));
     assert_eq!(store.move_in_queue(&a, 99).await.unwrap().queue_place, Some(3));
-    let first = async |device| store.queue(device, Cpu, "local", 1).await.unwrap().pop().map(|(id, _)| id);
+    let first = async |device| store.queue(device, Cpu, "local", &[], 1).await.unwrap().pop().map(|(id, _)| id);
     assert_eq!(first(&cpu).await, Some(c.clone()));
     assert_eq!(first(&gpu).await.unwrap().as_str(), "x");
     store.set_state(&c, RunState::Starting, None).await.unwrap();

@@ -6,7 +6,7 @@ use wire::run::plan::Origin;
 use wire::run::spec::Parent;
 use wire::series::{Axis, Row, name};
 use wire::transport::link::Item;
-use wire::{CheckpointId, Command, Event, LivePath, RunId, RunState};
+use wire::{CheckpointId, Command, Event, LivePath, RunId, RunState, Slot};
 
 use crate::setup::{new_run, report, row, store_with_run};
 
@@ -367,9 +367,9 @@ async fn higher_priority_goes_first_and_a_run_for_any_device_of_a_kind_waits_for
     }
     let device = |id: &str| id.parse::<wire::DeviceId>().unwrap();
     let ids = |queue: Vec<(RunId, wire::RunPlan)>| queue.into_iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>();
-    assert_eq!(ids(store.queue(&device("vulkan-0"), Gpu, "local", 9).await.unwrap()), ["b", "d", "a"]);
-    assert_eq!(ids(store.queue(&device("vulkan-1"), Gpu, "local", 9).await.unwrap()), ["b", "c"]);
-    assert!(store.queue(&device("cpu"), Cpu, "local", 9).await.unwrap().is_empty());
+    assert_eq!(ids(store.queue(&device("vulkan-0"), Gpu, "local", &[], 9).await.unwrap()), ["b", "d", "a"]);
+    assert_eq!(ids(store.queue(&device("vulkan-1"), Gpu, "local", &[], 9).await.unwrap()), ["b", "c"]);
+    assert!(store.queue(&device("cpu"), Cpu, "local", &[], 9).await.unwrap().is_empty());
     assert_eq!(store.queue_length(&device("vulkan-0"), None, None).await.unwrap(), 3);
     let place = async |id: &str| store.summary(&id.parse().unwrap()).await.unwrap().unwrap().queue_place;
     assert_eq!((place("b").await, place("d").await, place("a").await), (Some(1), Some(2), Some(3)));
@@ -377,10 +377,10 @@ async fn higher_priority_goes_first_and_a_run_for_any_device_of_a_kind_waits_for
     assert_eq!((moved.queue_place, moved.priority), (Some(1), 5), "a place among those of priority 5");
     assert_eq!(store.set_priority(&"d".parse().unwrap(), 9).await.unwrap().queue_place, Some(1));
     let b: RunId = "b".parse().unwrap();
-    let plan = store.set_device(&b, &device("vulkan-1"), "the other card").await.unwrap();
+    let plan = store.set_device(&b, &Slot::first(device("vulkan-1")), "the other card").await.unwrap();
     assert_eq!(plan.device, device("vulkan-1"));
     assert_eq!(
-        ids(store.queue(&device("vulkan-0"), Gpu, "local", 9).await.unwrap()),
+        ids(store.queue(&device("vulkan-0"), Gpu, "local", &[], 9).await.unwrap()),
         ["d", "a"],
         "it stays on its device"
     );

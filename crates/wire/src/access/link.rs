@@ -1,4 +1,9 @@
 //! Share links: one run, some runs or a project for everyone who has the link.
+//!
+//! The secret text of a link is a part of its address. `/share/TEXT` opens its `path` in the lab, with the rights of the link. An embed has
+//! two addresses: `/embed/TEXT` is a page for an `<iframe>`, and `/embed/TEXT/image.svg` (or `.png`) is an image; both take `theme=light` or
+//! `theme=dark`, the image also `width` and `height` in pixels. [`super::embed`] says which paths can be embedded. `path` must show nothing
+//! outside `scope`.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +13,7 @@ use crate::id::RunId;
 /// Most runs of one link.
 pub const MAX_LINK_RUNS: usize = 16;
 
-/// What a link gives access to.
+/// The runs or the project that a link shares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -52,7 +57,7 @@ pub struct LinkView {
     pub role: Role,
     pub is_embed: bool,
     pub has_passphrase: bool,
-    /// Who created it.
+    /// Name of its creator.
     pub created_by: String,
     /// Creation time, ms since 1970.
     pub created_ms: i64,

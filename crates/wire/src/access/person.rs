@@ -108,7 +108,6 @@ pub struct InvitationView {
     /// Role in the whole lab.
     pub role: Option<Role>,
     pub projects: Vec<Membership>,
-    /// Who created it.
     pub created_by: String,
     /// Creation time, ms since 1970.
     pub created_ms: i64,

@@ -51,7 +51,7 @@ pub struct ProjectLimits {
     pub disk_bytes: Option<u64>,
 }
 
-/// What a project has used.
+/// Runs, training time and files of a project.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectUsage {

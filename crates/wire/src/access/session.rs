@@ -4,13 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Grants, TokenKind};
 
-/// Who sends a request.
+/// The sender of a request, as `GET /me` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Me {
     /// Name of the person, or of the token.
     pub name: String,
-    /// What the request may reach.
     pub grants: Grants,
     /// Purpose of its token.
     pub kind: TokenKind,

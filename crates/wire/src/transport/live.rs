@@ -12,6 +12,7 @@ use crate::inspect::request::Inspection;
 use crate::inspect::update::InspectionUpdate;
 use crate::run::{Cursor, RunSummary};
 use crate::series::Row;
+use crate::transport::presenting::{Presentation, PresenterState};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FromPage {
@@ -33,6 +34,19 @@ pub enum FromPage {
         /// At most [`crate::inspect::request::MAX_INSPECTIONS_PER_PAGE`].
         inspections: Vec<Inspection>,
     },
+    /// Presents this page, or continues to: sent at the beginning, at each change (at most 20 times per second), and again after the
+    /// connection was lost. Only for people and tokens, not for guests.
+    Present {
+        /// A number that the page chose at random when it began to present.
+        presentation: u64,
+        state: PresenterState,
+    },
+    /// Ends the presentation of this page.
+    StopPresenting,
+    /// Follows a presentation instead of the one followed before. The first answer is its present state.
+    Follow { presentation: u64 },
+    /// Follows none.
+    Unfollow,
 }
 
 /// A request of a page that cannot open a WebSocket. It is answered with a list of [`ToPage`] after at most a second.
@@ -54,6 +68,8 @@ pub enum ToPage {
     Tick(Tick),
     /// The page is too far behind (or the server is new): fetch the run again, then watch from its cursor.
     Resync { run: RunId },
+    /// The rights of this page have changed: fetch `/me` again.
+    Rights,
     /// Heartbeat, sent each second with the server's clock.
     Heartbeat {
         /// Milliseconds since 1970.
@@ -63,6 +79,21 @@ pub enum ToPage {
     Refused {
         /// The reason.
         message: String,
+    },
+    /// The presentations that this page may follow, whenever the list has changed, at most once per second. A page that has not received
+    /// a list has none.
+    Presentations { presentations: Vec<Presentation> },
+    /// What the followed presentation shows now, at most 20 times per second.
+    Presenter { presentation: u64, state: PresenterState },
+    /// The followed presentation has ended, or never existed, or this page may not follow it.
+    PresentationEnded { presentation: u64 },
+    /// Who follows the presentation, to its presenter and its followers, at most once per second.
+    Watchers {
+        presentation: u64,
+        /// Names in the order of arrival, at most [`crate::transport::presenting::MAX_WATCHER_NAMES`].
+        names: Vec<String>,
+        /// Their number.
+        total: u32,
     },
 }
 

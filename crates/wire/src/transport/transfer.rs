@@ -61,6 +61,14 @@ pub enum UploadVerdict {
     Unreported,
 }
 
+/// What a worker of another machine needs of its pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WorkerPool {
+    /// Runs that each device of the pool trains at once, at most: the machine keeps so many worker processes.
+    pub runs_at_once: u32,
+}
+
 /// The number of bytes of an uploaded file that the server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

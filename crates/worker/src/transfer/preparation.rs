@@ -145,12 +145,22 @@ impl Transfer {
             stored => stored?,
         };
         let root = self.checkpoints();
-        let here = checkpoint::open(&checkpoint::folder(&root, &at.run, at.checkpoint));
-        if here.is_ok_and(|here| here.manifest.info.hash == stored.hash) {
+        let is_here = || {
+            let here = checkpoint::open(&checkpoint::folder(&root, &at.run, at.checkpoint));
+            here.is_ok_and(|here| here.manifest.info.hash == stored.hash)
+        };
+        if is_here() {
             return Ok(true);
         }
         if stored.files.is_empty() {
             return Ok(false);
+        }
+        let folder = root.join(at.run.as_str());
+        fs::create_dir_all(&folder).map_err(|source| disk(&folder, source))?;
+        // Two forks of it may start on this machine at once.
+        let _alone = lock(&folder.join(format!(".{}.lock", at.checkpoint)), watch)?;
+        if is_here() {
+            return Ok(true);
         }
         let temporary = root.join(at.run.as_str()).join(format!(".{}.fetch.partial", at.checkpoint));
         let mut download = Download::new(&self.client, watch, format!("checkpoint {}", at.checkpoint), &stored.files);
@@ -179,7 +189,7 @@ fn abandoned(temporary: &Path, error: TransferError) -> TransferError {
     error
 }
 
-/// Takes a lock that another worker of this machine may hold while it fetches the same dataset.
+/// Takes a lock that another worker of this machine may hold while it fetches the same dataset or checkpoint.
 fn lock(path: &Path, watch: &Watch) -> Result<File, TransferError> {
     let file =
         File::options().create(true).truncate(false).write(true).open(path).map_err(|source| disk(path, source))?;

@@ -146,7 +146,7 @@ async fn a_panic_fails_the_run_and_ends_the_worker_once_all_is_reported() {
         matches!(stored.last(), Some(Item::Event(report)) if report.step == 7 && matches!(&report.event, Event::Failed { message } if message.contains("shape mismatch"))),
         "{stored:?}"
     );
-    assert!(!lab.spool().join("amber-fox-7k2q").exists() && !is_held(lab.data(), &"cpu".parse().unwrap()));
+    assert!(!lab.spool().join("amber-fox-7k2q").exists() && !is_held(lab.data(), &"cpu"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,7 +269,7 @@ async fn a_wrong_token_and_a_second_worker_are_refused() {
     assert!(matches!(&ended, Err(WorkerError::Refused { message }) if message.contains("401")), "{ended:?}");
     let first = lab.start_worker();
     when("the first is here", || lab.is_linked()).await;
-    assert!(is_held(lab.data(), &"cpu".parse().unwrap()));
+    assert!(is_held(lab.data(), &"cpu"));
     let second = lab.start_worker().await.unwrap();
     assert!(matches!(second, Err(WorkerError::DeviceTaken { .. })), "{second:?}");
     lab.shut_down_worker();

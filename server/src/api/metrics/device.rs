@@ -54,10 +54,13 @@ const METRICS: &[(&str, &str, Read)] = &[
     ("kindling_device_clock_ahead_seconds", "The machine's clock minus the server's.", |device| {
         device.clock_ahead_secs
     }),
+    ("kindling_device_runs", "Runs that the device trains.", |device| {
+        Some(if device.is_connected { device.runs.len() as f64 } else { 0.0 })
+    }),
     ("kindling_device_training", "1 while the device trains a run.", |device| {
         Some(f64::from(u8::from(device.is_connected && device.run.is_some())))
     }),
-    ("kindling_device_tokens_per_second", "Training speed of its run.", |device| device.run.as_ref()?.tokens_per_sec),
+    ("kindling_device_tokens_per_second", "Training speed of its runs together.", |device| device.tokens_per_sec()),
 ];
 
 /// Seconds of a usage by state.

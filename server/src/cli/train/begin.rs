@@ -8,7 +8,7 @@ use wire::control::author::Author;
 use wire::run::References;
 use wire::run::history::Past;
 use wire::run::plan::{PlanView, check_spec, resolve};
-use wire::{CorpusId, DeviceId, Event, RunId, RunPlan, RunSpec, RunState};
+use wire::{CorpusId, DeviceId, Event, RunId, RunPlan, RunSpec, RunState, Slot};
 use worker::lock::DeviceLock;
 
 use super::TrainError;
@@ -54,7 +54,7 @@ pub(super) async fn resume(
     if view.summary.state == RunState::Finished {
         return Err(cannot("it is finished; fork it in the lab to train on from its end"));
     }
-    if settings.data.join("spool").join(run.as_str()).exists() {
+    if has_spool(&settings.data, run) {
         return Err(cannot(
             "reports of its last worker are not stored yet; start `kindling serve` on this folder once, which stores them",
         ));
@@ -65,11 +65,17 @@ pub(super) async fn resume(
     let author = Author::Person(COMMAND_LINE.to_owned());
     store.resume_run(run, report(author, view.summary.step, Event::Resumed, Some(RunState::Queued))).await?;
     let name = name_of(&device);
-    let plan = store.set_device(run, &device, &name).await?;
+    let plan = store.set_device(run, &Slot::first(device.clone()), &name).await?;
     starting(&store, run, view.summary.step, name).await?;
     let past = store.past(run).await?;
     eprintln!("{run}: {} of {} steps are done, on {device}", view.summary.step, plan.steps);
     Ok((store, Ready { run: run.clone(), plan, past, lock }))
+}
+
+/// Whether a worker has left reports of the run on the disk.
+fn has_spool(data: &Path, run: &RunId) -> bool {
+    let slots = std::fs::read_dir(data.join("slots")).into_iter().flatten().flatten().map(|entry| entry.path());
+    slots.chain([data.join("spool")]).any(|spool| spool.join(run.as_str()).exists())
 }
 
 async fn open(settings: &Settings) -> Result<Store, TrainError> {

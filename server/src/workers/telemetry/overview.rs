@@ -49,14 +49,14 @@ pub async fn state(workers: &Workers) -> Result<FleetState, ApiError> {
     let now_ms = now_ms();
     let mut machines: BTreeMap<String, Vec<FleetDevice>> = BTreeMap::new();
     for view in workers.fleet.views() {
-        let run = run_on(workers, &view).await?;
-        machines.entry(view.host.clone()).or_default().push(device(workers, view, run, now_ms));
+        let runs = runs_on(workers, &view).await?;
+        machines.entry(view.host.clone()).or_default().push(device(workers, view, runs, now_ms));
     }
     let machines = machines.into_iter().map(|(host, devices)| FleetMachine { host, devices }).collect();
     Ok(FleetState { now_ms, machines })
 }
 
-fn device(workers: &Workers, view: DeviceView, run: Option<DeviceRun>, now_ms: i64) -> FleetDevice {
+fn device(workers: &Workers, view: DeviceView, runs: Vec<DeviceRun>, now_ms: i64) -> FleetDevice {
     let known = workers.telemetry.known(&view.info.id, now_ms);
     let clock_ahead_secs = known.clock_ahead_ms.map(|ms| ms as f64 / 1e3);
     let facts = Facts {
@@ -73,7 +73,9 @@ fn device(workers: &Workers, view: DeviceView, run: Option<DeviceRun>, now_ms: i
         is_draining: view.is_draining,
         is_connected: view.is_connected,
         seen_ms: view.seen_ms,
-        run,
+        run: runs.first().cloned(),
+        runs,
+        runs_at_once: view.runs_at_once,
         telemetry: known.telemetry,
         clock_ahead_secs,
         hour: known.hour,
@@ -82,15 +84,18 @@ fn device(workers: &Workers, view: DeviceView, run: Option<DeviceRun>, now_ms: i
     }
 }
 
-async fn run_on(workers: &Workers, device: &DeviceView) -> Result<Option<DeviceRun>, ApiError> {
-    let Some(run) = &device.run else { return Ok(None) };
-    let summary = workers.feed.store.summary(run).await?;
-    Ok(summary.map(|run| DeviceRun {
-        id: run.id,
-        name: run.name,
-        state: run.state,
-        step: run.step,
-        steps: run.steps,
-        tokens_per_sec: run.tokens_per_sec,
-    }))
+async fn runs_on(workers: &Workers, device: &DeviceView) -> Result<Vec<DeviceRun>, ApiError> {
+    let mut runs = vec![];
+    for run in &device.runs {
+        let summary = workers.feed.store.summary(run).await?;
+        runs.extend(summary.map(|run| DeviceRun {
+            id: run.id,
+            name: run.name,
+            state: run.state,
+            step: run.step,
+            steps: run.steps,
+            tokens_per_sec: run.tokens_per_sec,
+        }));
+    }
+    Ok(runs)
 }

@@ -30,10 +30,12 @@ pub async fn account(workers: Workers) {
 
 async fn look(workers: &Workers, elapsed: Duration) -> Result<(), StoreError> {
     for device in workers.fleet.views().into_iter().filter(|device| device.is_connected) {
-        let state = match &device.run {
-            Some(run) => state_of(workers, run).await?,
-            None => None,
-        };
+        let mut states = vec![];
+        for run in &device.runs {
+            states.extend(state_of(workers, run).await?);
+        }
+        // A device with a paused run and one that trains is busy.
+        let state = states.iter().find(|state| **state != RunState::Paused).or(states.first()).copied();
         let is_awaited = state.is_none() && !device.is_draining && is_awaited(workers, &device).await?;
         workers.telemetry.used(&device.info.id, usage(state, is_awaited, elapsed.as_secs_f64()), now_ms());
     }
@@ -46,7 +48,7 @@ async fn state_of(workers: &Workers, run: &RunId) -> Result<Option<RunState>, St
 
 /// Whether a run waits that the device could train.
 async fn is_awaited(workers: &Workers, device: &DeviceView) -> Result<bool, StoreError> {
-    let queue = workers.feed.store.queue(&device.info.id, device.info.kind, &device.pool, 1).await?;
+    let queue = workers.feed.store.queue(&device.info.id, device.info.kind, &device.pool, &[], 1).await?;
     Ok(!queue.is_empty())
 }
 

@@ -38,7 +38,7 @@ pub async fn of_checkpoint(
     };
     let wanted = CheckpointRef { run: run.clone(), checkpoint: id };
     let device = device_of(workers, worker).await?;
-    if let Some(trained) = device.and_then(|device| workers.fleet.run_on(&device)) {
+    for trained in device.iter().flat_map(|device| workers.fleet.runs_on(device)) {
         let view = workers.feed.store.run(&trained).await?;
         if view.and_then(|view| view.plan.origin).is_some_and(|origin| origin.from == wanted) {
             return Ok(());

@@ -143,6 +143,13 @@ pub(super) fn BulkBar() -> impl IntoView {
         confirm: expect_context(),
     };
     let count = Memo::new(move |_| selection.runs.read().len());
+    // Whether this person may change each of the selected runs.
+    let can_change = Memo::new(move |_| {
+        let (lab, selected) = (bulk.live.lab.read(), selection.runs.read());
+        let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
+        let mut known = selected.iter().filter_map(|id| runs.iter().find(|run| run.id == *id));
+        session.can_steer() && known.all(|run| session.can_steer_run(&run.id, &run.project))
+    });
     // The list that is shown decides which actions make sense.
     let is_deleted = Memo::new(move |_| bulk.table.query.read().deleted == Some(Deleted::Only));
     let is_archived = Memo::new(move |_| bulk.table.query.read().archived == Some(true));
@@ -151,7 +158,7 @@ pub(super) fn BulkBar() -> impl IntoView {
             <div class="row bulk" role="group" aria-label="Actions on the selected runs">
                 <strong role="status">{move || format!("{} selected", counted(count.get()))}</strong>
                 <CompareSelected />
-                <Show when=move || { session.can_steer() && count.get() <= MAX_BULK }>
+                <Show when=move || { can_change.get() && count.get() <= MAX_BULK }>
                     {move || if is_deleted.get() {
                         view! { <BulkButton bulk action=BulkAction::Restore label="Restore" title="Restore the selected runs" /> }
                             .into_any()
@@ -178,6 +185,9 @@ pub(super) fn BulkBar() -> impl IntoView {
                             />
                         }.into_any()
                     }}
+                </Show>
+                <Show when=move || session.can_steer() && !can_change.get()>
+                    <span class="dim">"Your role permits no change of some of these runs."</span>
                 </Show>
                 <Show when=move || { count.get() > MAX_BULK }>
                     <span class="dim">{format!("Select at most {MAX_BULK} runs to change them together.")}</span>

@@ -9,6 +9,7 @@ use super::state::{TableState, toggled};
 use crate::components::hyperparameters::with_comma;
 use crate::components::{Menu, isolated};
 use crate::pages::lab::selection::Selection;
+use crate::projects::Projects;
 
 /// Fields that the menu offers: the others are always shown.
 const OFFERED: [&str; 9] =
@@ -109,7 +110,9 @@ fn ColumnBox(table: TableState, offer: Offer) -> impl IntoView {
 }
 
 /// A fixed heading: column in a query (empty if it cannot be sorted by), label, unit, meaning, and whether it is right-aligned.
-const FIXED: [(&str, &str, &str, &str, bool); 8] = [
+type Fixed = (&'static str, &'static str, &'static str, &'static str, bool);
+
+const FIXED: [Fixed; 8] = [
     ("state", "State", "", "State of the run", false),
     ("name", "Run", "", "Name, dataset, preset and number of parameters", false),
     ("", "Loss", "", "Training loss over steps", false),
@@ -126,6 +129,9 @@ const FIXED: [(&str, &str, &str, &str, bool); 8] = [
     ),
 ];
 
+/// The heading of the project, after the device, where there are several projects.
+const PROJECT: Fixed = ("project", "Project", "", "Project that the run belongs to", false);
+
 /// The headings: those of every table, then the chosen columns.
 #[component]
 pub(super) fn Headings() -> impl IntoView {
@@ -133,10 +139,16 @@ pub(super) fn Headings() -> impl IntoView {
     let selection = expect_context::<Selection>();
     let has_all = move || selection.has_all(&selection.listed.read());
     let chosen = Memo::new(move |_| table.columns());
+    let projects = expect_context::<Projects>();
+    let has_project = Memo::new(move |_| projects.are_several());
+    let fixed = move || {
+        let project = has_project.get().then_some(PROJECT);
+        FIXED.into_iter().flat_map(move |heading| [Some(heading), project.filter(|_| heading.0 == "device")]).flatten()
+    };
     view! {
         <thead>
             <tr>
-                {FIXED.map(|(id, label, unit, meaning, is_right)| {
+                {move || fixed().map(|(id, label, unit, meaning, is_right)| {
                     let all = (id == "state").then(|| view! {
                         <input
                             type="checkbox"
@@ -151,7 +163,7 @@ pub(super) fn Headings() -> impl IntoView {
                             {all}
                         </Heading>
                     }
-                })}
+                }).collect_view()}
                 {move || chosen.get().into_iter().map(|id| {
                     let column = Column::find(&id);
                     // The names of metrics are long; the path says what they are.

@@ -9,6 +9,7 @@ use wire::run::table::{GroupBy, RunGroup, RunQuery};
 use super::state::{TableState, list, toggled};
 use crate::components::number::grouped;
 use crate::components::{Icon, Menu, isolated};
+use crate::projects::Projects;
 
 /// Time between the last letter and the request.
 const TYPING: Duration = Duration::from_millis(150);
@@ -138,21 +139,23 @@ fn FacetButton(facet: Facet, group: RunGroup) -> impl IntoView {
 }
 
 /// What a group has in common, its label, and its meaning.
-const GROUPS: [(Option<GroupBy>, &str, &str); 5] = [
+const GROUPS: [(Option<GroupBy>, &str, &str); 6] = [
     (None, "No groups", "List the runs without groups"),
     (Some(GroupBy::Preset), "Preset", "Runs of one preset come together"),
     (Some(GroupBy::Dataset), "Dataset", "Runs of the same datasets come together"),
     (Some(GroupBy::Tag), "Tags", "Runs with the same tags come together"),
     (Some(GroupBy::Parent), "Parent", "Forks of one run come together"),
+    (Some(GroupBy::Project), "Project", "Runs of one project come together"),
 ];
 
 /// Chooses the column by which the table is grouped.
 #[component]
 pub(super) fn GroupMenu() -> impl IntoView {
-    let table = expect_context::<TableState>();
+    let (table, projects) = (expect_context::<TableState>(), expect_context::<Projects>());
+    let is_offered = move |by: Option<GroupBy>| by != Some(GroupBy::Project) || projects.are_several();
     view! {
         <Menu label="Group the runs" word="Group">
-            {GROUPS.map(|(by, label, meaning)| view! {
+            {move || GROUPS.into_iter().filter(|(by, ..)| is_offered(*by)).map(|(by, label, meaning)| view! {
                 <button
                     title=meaning
                     aria-pressed=move || (table.query.read().group == by).to_string()
@@ -160,7 +163,7 @@ pub(super) fn GroupMenu() -> impl IntoView {
                 >
                     {label}
                 </button>
-            })}
+            }).collect_view()}
         </Menu>
     }
 }

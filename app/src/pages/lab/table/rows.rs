@@ -13,6 +13,7 @@ use crate::components::{isolated, run_name};
 use crate::net::live::Live;
 use crate::pages::lab::row::{ExtraCell, RunRow};
 use crate::pages::lab::selection::Selection;
+use crate::projects::Projects;
 
 /// Columns of every table, for a cell that spans all.
 const FIXED_COLUMNS: usize = 9;
@@ -75,6 +76,8 @@ pub(super) fn RunRows() -> impl IntoView {
 fn GroupLine(key: String, count: u64) -> impl IntoView {
     let table = expect_context::<TableState>();
     let live = expect_context::<Live>();
+    let projects = expect_context::<Projects>();
+    let fixed = move || FIXED_COLUMNS + usize::from(projects.are_several());
     let label = move || match (table.query.read().group, key.as_str()) {
         (Some(GroupBy::Tag), "") => "Without tags".to_owned(),
         (Some(GroupBy::Parent), "") => "Not forked".to_owned(),
@@ -87,7 +90,7 @@ fn GroupLine(key: String, count: u64) -> impl IntoView {
     let runs = if count == 1 { "1 run".to_owned() } else { format!("{} runs", grouped(count)) };
     view! {
         <tr class="group">
-            <th scope="rowgroup" colspan=move || (FIXED_COLUMNS + table.columns().len()).to_string()>
+            <th scope="rowgroup" colspan=move || (fixed() + table.columns().len()).to_string()>
                 {label}" "<span class="dim">{runs}</span>
             </th>
         </tr>

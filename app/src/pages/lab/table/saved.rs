@@ -54,7 +54,7 @@ pub(super) fn SavedFilters() -> impl IntoView {
             {move || table.filters.read().is_empty().then(|| view! {
                 <p class="dim padded">"No saved filters. A saved filter keeps search, filters, order, groups and columns."</p>
             })}
-            {session.can_steer().then(|| view! { <SaveField save /> })}
+            {session.can_steer_lab().then(|| view! { <SaveField save /> })}
         </Menu>
     }
 }
@@ -74,7 +74,7 @@ fn FilterLine(filter: SavedFilter, delete: Callback<SavedFilter>) -> impl IntoVi
             >
                 {name}
             </button>
-            {session.can_steer().then(|| view! {
+            {session.can_steer_lab().then(|| view! {
                 <button
                     class="icon-only"
                     aria-label=label.clone()

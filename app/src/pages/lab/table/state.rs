@@ -13,7 +13,10 @@ use crate::components::interval;
 use crate::net::api::runs::{RunPage, query_string};
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
+use crate::open_view::{OpenView, PageView};
+use crate::projects::Projects;
 use crate::route::Router;
+use crate::session::Session;
 
 /// Runs on a page.
 pub(super) const PAGE: u32 = 100;
@@ -71,11 +74,23 @@ impl TableState {
             last_request: StoredValue::new(0),
         };
         table.follow(router);
-        table.fetch_filters();
+        // A new run belongs to the project that is shown.
+        let chosen = expect_context::<Projects>().chosen;
+        Effect::new(move || chosen.set(table.query.read().project.clone()));
+        // Saved filters are those of the whole lab.
+        if untrack(|| expect_context::<Session>().can_view_lab()) {
+            table.fetch_filters();
+        }
         table
     }
 
     fn follow(self, router: Router) {
+        expect_context::<OpenView>().register(PageView {
+            query: Signal::derive(move || query_string(&self.query.read())),
+            show: Callback::new(move |()| self.change(|query| *query = query_of(router))),
+            step: None,
+            crosshair: None,
+        });
         Effect::new(move |before: Option<RunQuery>| {
             let query = self.query.get();
             if before.as_ref().is_some_and(|before| *before != query) {
@@ -91,7 +106,9 @@ impl TableState {
         let live = self.live;
         let listed = Memo::new(move |_| {
             let lab = live.lab.read();
-            let entry = |run: &wire::RunSummary| (run.id.clone(), run.state, run.name.clone(), run.tags.clone());
+            let entry = |run: &wire::RunSummary| {
+                (run.id.clone(), run.state, run.name.clone(), run.tags.clone(), run.project.clone())
+            };
             lab.as_ref().map(|lab| (lab.counts, lab.runs.iter().map(entry).collect::<Vec<_>>()))
         });
         let is_due = StoredValue::new(false);
@@ -232,6 +249,7 @@ fn query_of(router: Router) -> RunQuery {
             state: text("state"),
             dataset: text("dataset"),
             preset: text("preset"),
+            project: text("project"),
             archived,
             deleted,
             sort: text("sort"),

@@ -1,7 +1,7 @@
 //! The pattern of one head, large: a row for each query, a column for each key.
 
 use figure::Ramp;
-use figure::heat::{heat, scale_bar};
+use figure::heat::{causal, heat, scale_bar};
 use figure::scene::{Anchor, Point, Rect, Role, Shape, Size, Stroke, Text};
 use leptos::prelude::*;
 use wire::inspect::result::HeatMap;
@@ -24,13 +24,6 @@ const NOTE: &str = "attention weight, colors by its square root; rows are querie
 
 /// Caption of the colour scale where there is no room for [`NOTE`].
 const SHORT_NOTE: &str = "attention weight";
-
-/// The pattern with the keys after each query left open, to which no token can attend.
-pub(super) fn causal(pattern: &HeatMap) -> HeatMap {
-    let columns = pattern.columns.max(1) as usize;
-    let cell = |(at, cell): (usize, &u8)| if at % columns > at / columns { 0 } else { *cell };
-    HeatMap { cells: pattern.cells.iter().enumerate().map(cell).collect(), ..*pattern }
-}
 
 /// The canvas with its caption.
 #[component]

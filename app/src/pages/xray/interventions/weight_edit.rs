@@ -42,6 +42,8 @@ struct Edit {
     name: RwSignal<String>,
     has_control: RwSignal<bool>,
     outcome: RwSignal<Outcome>,
+    /// Whether the run may be forked: a share link of the run does not permit new runs in its project.
+    can_fork: Memo<bool>,
     on_applied: Callback<()>,
 }
 
@@ -128,7 +130,8 @@ impl Edit {
 
     /// Why the interventions cannot be applied, if so.
     fn obstacle(self, session: Session) -> Option<&'static str> {
-        obstacle(session.can_steer(), self.xray.summary.read().state, &self.interventions.read())
+        let summary = self.xray.summary.read();
+        obstacle(session.can_steer_run(&summary.id, &summary.project), summary.state, &self.interventions.read())
     }
 }
 
@@ -144,10 +147,11 @@ pub(super) fn WeightEdit(
     let (reason, name) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let has_control = RwSignal::new(false);
     let outcome = RwSignal::new(Outcome::Idle);
-    let edit = Edit { xray, interventions, reason, name, has_control, outcome, on_applied };
+    let can_fork = Memo::new(move |_| session.can_steer_in(&xray.summary.read().project));
+    let edit = Edit { xray, interventions, reason, name, has_control, outcome, can_fork, on_applied };
     let is_live = Memo::new(move |_| xray.summary.read().state.is_live());
-    let cannot_fork = move || edit.obstacle(session).is_some() || matches!(*outcome.read(), Outcome::Waiting(_));
-    let cannot_apply = move || cannot_fork() || !is_live.get();
+    let cannot_act = move || edit.obstacle(session).is_some() || matches!(*outcome.read(), Outcome::Waiting(_));
+    let cannot_apply = move || cannot_act() || !is_live.get();
     let is_empty = Memo::new(move |_| interventions.read().is_empty() && matches!(*outcome.read(), Outcome::Idle));
     let note = move || match edit.obstacle(session) {
         Some(obstacle) => obstacle.to_owned(),
@@ -159,7 +163,13 @@ pub(super) fn WeightEdit(
             <p class="small dim">{shows(note)}</p>
             <Fields edit />
             <div class="row">
-                <button class="primary" title=FORK disabled=cannot_fork on:click=clicks(move |_| edit.fork())>
+                <button
+                    class="primary"
+                    title=FORK
+                    hidden=move || !can_fork.get()
+                    disabled=cannot_act
+                    on:click=clicks(move |_| edit.fork())
+                >
                     "Fork with this edit"
                 </button>
                 <button title=APPLY disabled=cannot_apply on:click=clicks(move |_| edit.ask(confirm))>
@@ -176,7 +186,7 @@ fn Fields(edit: Edit) -> impl IntoView {
     let Edit { reason, name, has_control, .. } = edit;
     view! {
         <div class="row">
-            <label class="field" title="Name of the fork. Default: a generated name.">
+            <label class="field" title="Name of the fork. Default: a generated name." hidden=move || !edit.can_fork.get()>
                 <span class="label">"Name of the fork"</span>
                 <input
                     type="text"
@@ -200,7 +210,7 @@ fn Fields(edit: Edit) -> impl IntoView {
                     on:input:target=move |event| reason.set(event.target().value())
                 />
             </label>
-            <label class="check" title=CONTROL>
+            <label class="check" title=CONTROL hidden=move || !edit.can_fork.get()>
                 <input type="checkbox" on:change:target=move |event| has_control.set(event.target().checked()) />
                 "Start a control run"
             </label>
@@ -239,7 +249,7 @@ fn consequence(is_live: bool, extended_steps: Option<u64>) -> String {
 fn obstacle(can_steer: bool, state: RunState, interventions: &[Intervention]) -> Option<&'static str> {
     let has_position = interventions.iter().any(|one| matches!(one.component, Component::Position { .. }));
     match state {
-        _ if !can_steer => Some("Your role is view. To change the run you need the role steer or admin."),
+        _ if !can_steer => Some("Your role permits reading only. To change the run you need the role steer or admin."),
         _ if interventions.is_empty() => Some("Compute an intervention first."),
         _ if has_position => Some(
             "An intervention on the embedding of a token applies to this text only. Remove it to apply the others.",

@@ -9,7 +9,7 @@ use wire::fleet::{LOCAL_POOL, WorkerChange, WorkerLog, WorkerView};
 
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::runs::name::checked_name;
+use crate::lab::name::checked_name;
 
 /// Maximum number of labels of a worker.
 const MAX_LABELS: usize = 20;

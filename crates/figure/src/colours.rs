@@ -1,17 +1,18 @@
 //! A colour for each run: the same one everywhere, unless two of the shown runs would share it.
 
-use figure::scene::Role;
-use figure::theme::RUNS;
 use wire::RunId;
+
+use crate::scene::Role;
+use crate::theme::RUNS;
 
 /// Colours of the runs shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Colours(Vec<(RunId, u8)>);
+pub struct Colours(Vec<(RunId, u8)>);
 
 impl Colours {
     /// The colour of a run follows from its id; if another run has it, the next free one. With more than eight runs
     /// colours repeat with other dashes.
-    pub(super) fn of(runs: &[RunId]) -> Self {
+    pub fn of(runs: &[RunId]) -> Self {
         let mut sorted: Vec<&RunId> = runs.iter().collect();
         sorted.sort();
         let mut given: Vec<(RunId, u8)> = vec![];
@@ -27,7 +28,7 @@ impl Colours {
     }
 
     /// The colour of a run; a faint one for runs that are not selected.
-    pub(super) fn role(&self, run: &RunId) -> Role {
+    pub fn role(&self, run: &RunId) -> Role {
         self.0.iter().find(|(known, _)| known == run).map_or(Role::InkFaint, |(_, slot)| Role::Run(*slot))
     }
 }

@@ -5,8 +5,9 @@
 pub mod members;
 pub mod tokens;
 
-use store::PoolRecord;
-use wire::fleet::PoolView;
+use store::{PoolRecord, StoreError};
+use wire::fleet::{PoolChange, PoolView};
+use wire::slot::MAX_RUNS_AT_ONCE;
 
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -23,9 +24,9 @@ pub async fn list(lab: &Lab) -> Result<Vec<PoolView>, ApiError> {
 }
 
 fn view(lab: &Lab, pool: PoolRecord) -> PoolView {
-    let PoolRecord { name, workers, queued } = pool;
+    let PoolRecord { name, workers, queued, runs_at_once } = pool;
     let connected = lab.workers.fleet.connected_in(&name);
-    PoolView { name, workers, connected, queued }
+    PoolView { name, workers, connected, queued, runs_at_once }
 }
 
 /// Creates a pool.
@@ -45,6 +46,35 @@ pub async fn create(lab: &Lab, name: &str) -> Result<PoolView, ApiError> {
     lab.store().add_pool(name).await?;
     lab.feed.wake_queue();
     Ok(view(lab, lab.store().pool(name).await?))
+}
+
+/// Sets how many runs each device of a pool trains at once. A process that is not needed any more ends when its run has ended.
+///
+/// # Errors
+/// 404 for an unknown pool, 422 for a number out of range; an error of the store.
+pub async fn change(lab: &Lab, by: &str, name: &str, change: PoolChange) -> Result<PoolView, ApiError> {
+    let PoolChange { runs_at_once } = change;
+    if let Some(number) = runs_at_once {
+        if !(1..=MAX_RUNS_AT_ONCE).contains(&number) {
+            let message = format!("a device trains 1 to {MAX_RUNS_AT_ONCE} runs at once; got {number}");
+            return Err(ApiError::invalid("runs_at_once_invalid", message).field("runs_at_once"));
+        }
+        lab.store().set_runs_at_once(name, number).await?;
+        tracing::info!("{by} lets each device of the pool {name} train {number} runs at once");
+        lab.workers.fleet.set_limit(name, number);
+        lab.feed.wake_queue();
+    }
+    Ok(view(lab, lab.store().pool(name).await?))
+}
+
+/// Reads how many runs the devices of each pool train at once, when the server starts.
+///
+/// # Errors
+/// An error of the store.
+pub async fn load_limits(lab: &Lab) -> Result<(), StoreError> {
+    let pools = lab.store().pools().await?.into_iter();
+    lab.workers.fleet.set_limits(pools.map(|pool| (pool.name, pool.runs_at_once)).collect());
+    Ok(())
 }
 
 /// Deletes an empty pool, with its join tokens.

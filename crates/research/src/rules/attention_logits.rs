@@ -1,0 +1,46 @@
+//! Large attention logits: scores before the softmax that are so large that the softmax is one-hot.
+//!
+//! Formula: max |q·k| / sqrt(d_head) of a layer > 100. Source: Dehghani et al. 2023, ViT-22B (arXiv 2302.05442), where logits grew without
+//! normalized queries and keys; the threshold is that of QK-Clip in Kimi K2 (arXiv 2507.20534). The metric is [`metric::ATTENTION_LOGIT`],
+//! which the engine does not report yet.
+
+use serde::{Deserialize, Serialize};
+
+use super::metric;
+use super::sample::Sample;
+use super::table::{Level, Remedy, Rule, threshold};
+use super::watch::{Detector, Seen, Watch};
+
+/// Each report shows it alone, so nothing is remembered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct AttentionLogits;
+
+impl Detector for AttentionLogits {
+    const RULE: Rule = Rule {
+        id: "attention_logits",
+        label: "Large attention logits",
+        meaning: "Attention scores of a layer are so large that the softmax chooses single tokens.",
+        reason: "Such a softmax passes no gradient, and in half precision its scores lose their differences.",
+        seen: "At step {step} the largest attention score of layer {subject} is {value} (threshold {threshold}).",
+        formula: "max |q·k| / sqrt(d_head) > 100",
+        source: "ViT-22B, arXiv 2302.05442; Kimi K2, arXiv 2507.20534",
+        signals: &[metric::ATTENTION_LOGIT],
+        thresholds: &[threshold("largest", 100.0, (1.0, 1e9), "largest attention score before the softmax")],
+        unit: "",
+        min_steps: 0,
+        calm_readings: 3,
+        level: Level::Note,
+        remedies: &[Remedy::ForkWithQkNorm, Remedy::ScaleLearningRate { factor: 0.5 }],
+    };
+
+    fn feed(&mut self, sample: &Sample, watch: &mut Watch) {
+        let threshold = watch.threshold(0);
+        for (subject, value) in sample.below(metric::ATTENTION_LOGIT).filter(|(_, value)| value.is_finite()) {
+            if value > threshold {
+                watch.seen(Seen { level: Level::Note, first_step: sample.step, value, threshold, subject });
+            } else {
+                watch.calm(subject);
+            }
+        }
+    }
+}

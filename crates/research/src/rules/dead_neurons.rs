@@ -1,0 +1,65 @@
+//! Dead neurons: many hidden units of an MLP are inactive at every token.
+//!
+//! Formula: fraction of dead units of a layer at least 0.1 above that of its first report after step 100, or above 0.5. Source: OPT (arXiv
+//! 2205.01068) and Voita et al. 2023 (arXiv 2309.04827) on dead units of OPT. The metric is [`metric::DEAD_NEURONS`], which the engine does
+//! not report yet.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::metric;
+use super::sample::Sample;
+use super::table::{Level, Remedy, Rule, threshold};
+use super::watch::{Detector, Seen, Watch};
+
+const RISE: usize = 0;
+const LARGEST: usize = 1;
+/// Step from which on a report is what later ones are compared with.
+const SETTLED: u64 = 100;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct DeadNeurons {
+    /// Step and fraction of the first report after [`SETTLED`], by layer.
+    first: BTreeMap<String, (u64, f64)>,
+}
+
+impl Detector for DeadNeurons {
+    const RULE: Rule = Rule {
+        id: "dead_neurons",
+        label: "Dead neurons",
+        meaning: "Many hidden units of an MLP are inactive at every token.",
+        reason: "A dead unit gets no gradient and seldom returns; the layer is smaller than its size says.",
+        seen: "At step {step} a fraction of {value} of the neurons of layer {subject} is dead (threshold {threshold}).",
+        formula: "fraction of dead units, above its first report + 0.1, or above 0.5",
+        source: "OPT, arXiv 2205.01068; Voita et al. 2023, arXiv 2309.04827",
+        signals: &[metric::DEAD_NEURONS],
+        thresholds: &[
+            threshold("rise", 0.1, (0.0, 1.0), "rise of the fraction of dead units"),
+            threshold("largest", 0.5, (0.0, 1.0), "fraction of dead units, whatever it was before"),
+        ],
+        unit: "",
+        min_steps: 0,
+        calm_readings: 3,
+        level: Level::Alert,
+        remedies: &[Remedy::ScaleLearningRate { factor: 0.5 }, Remedy::StartAgain],
+    };
+
+    fn feed(&mut self, sample: &Sample, watch: &mut Watch) {
+        for (subject, value) in sample.below(metric::DEAD_NEURONS).filter(|(_, value)| value.is_finite()) {
+            if sample.step >= SETTLED && !self.first.contains_key(subject) {
+                self.first.insert(subject.to_owned(), (sample.step, value));
+            }
+            let first = self.first.get(subject).copied();
+            let (first_step, threshold) = match first.map(|(step, value)| (step, value + watch.threshold(RISE))) {
+                Some((step, risen)) if risen < watch.threshold(LARGEST) => (step, risen),
+                _ => (sample.step, watch.threshold(LARGEST)),
+            };
+            if value >= threshold {
+                watch.seen(Seen { level: Level::Alert, first_step, value, threshold, subject });
+            } else {
+                watch.calm(subject);
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The table of rules. A new rule is a file with a [`Detector`] and a row here.
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::Facts;
+use super::finding::{Active, Finding};
+use super::sample::Sample;
+use super::table::Rule;
+use super::watch::{Detector, Episodes, RuleSettings, Watch};
+
+/// Makes [`RULES`] and the states of all rules from one list.
+macro_rules! rules {
+    ($($file:ident: $detector:ident,)*) => {
+        /// Every rule, in the order in which pages list them.
+        pub static RULES: &[Rule] = &[$(<super::$file::$detector as Detector>::RULE),*];
+
+        /// The states of all rules.
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        pub(super) struct Detectors {
+            $($file: Watched<super::$file::$detector>,)*
+        }
+
+        impl Detectors {
+            /// Every rule reads a sample; `settings` are in the order of [`RULES`].
+            pub(super) fn feed(&mut self, sample: &Sample, facts: &Facts, settings: &[RuleSettings], found: &mut Vec<Finding>) {
+                let mut rows = RULES.iter().zip(settings);
+                $(if let Some((rule, settings)) = rows.next() {
+                    let Watched { detector, episodes } = &mut self.$file;
+                    let step = sample.step;
+                    detector.feed(sample, &mut Watch { rule, facts, settings, step, episodes, found });
+                })*
+            }
+
+            /// Findings that have not ended.
+            pub(super) fn active(&self) -> Vec<Active> {
+                let episodes = [$(&self.$file.episodes),*];
+                RULES.iter().zip(episodes).flat_map(|(rule, episodes)| episodes.active(rule)).collect()
+            }
+        }
+    };
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Watched<T> {
+    detector: T,
+    episodes: Episodes,
+}
+
+rules! {
+    non_finite: NonFinite,
+    start: Start,
+    spike: Spike,
+    divergence: Divergence,
+    gradient: Gradient,
+    clipping: Clipping,
+    learning_rate_high: LearningRateHigh,
+    learning_rate_low: LearningRateLow,
+    update_ratio: UpdateRatio,
+    noise: Noise,
+    baseline: Baseline,
+    plateau: Plateau,
+    overfitting: Overfitting,
+    dataset: Dataset,
+    floor: Floor,
+    leak: Leak,
+    epochs: Epochs,
+    duplicates: Duplicates,
+    dead_parameter: DeadParameter,
+    dead_neurons: DeadNeurons,
+    attention_collapse: AttentionCollapse,
+    attention_logits: AttentionLogits,
+    slow: Slow,
+}
+
+/// The rule with this id.
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.id == id)
+}

@@ -1,0 +1,67 @@
+//! Settings of the rules for one run: muted rules and changed thresholds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::list::{RULES, rule};
+use super::table::{Rule, Threshold};
+use super::watch::RuleSettings;
+
+/// Muted rules and changed thresholds. The default mutes none and changes none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Ids of rules that report nothing. They still read the series, so that they know them when they are no longer muted.
+    pub muted: BTreeSet<String>,
+    /// Values by rule and threshold: `loss_spike.alert_z`.
+    pub thresholds: BTreeMap<String, f64>,
+}
+
+/// A setting that cannot be made.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum SettingError {
+    /// No rule has this id.
+    #[error("unknown rule {id:?}; choose one of {}", RULES.iter().map(|rule| rule.id).collect::<Vec<_>>().join(", "))]
+    UnknownRule { id: String },
+    /// The rule has no threshold of this name.
+    #[error("rule {rule} has no threshold {key:?}; choose one of {known}")]
+    UnknownThreshold { rule: &'static str, key: String, known: String },
+    /// The value is outside its limits, or not finite.
+    #[error("threshold {rule}.{key} is {value}; enter a number from {min} to {max}")]
+    OutOfRange { rule: &'static str, key: &'static str, value: f64, min: f64, max: f64 },
+}
+
+impl Settings {
+    /// Sets a threshold.
+    ///
+    /// # Errors
+    /// An unknown rule or threshold, or a value outside its limits.
+    pub fn set(&mut self, rule_id: &str, key: &str, value: f64) -> Result<(), SettingError> {
+        let rule = rule(rule_id).ok_or_else(|| SettingError::UnknownRule { id: rule_id.to_owned() })?;
+        let threshold = rule.thresholds.iter().find(|threshold| threshold.key == key).ok_or_else(|| {
+            let known = rule.thresholds.iter().map(|threshold| threshold.key).collect::<Vec<_>>().join(", ");
+            SettingError::UnknownThreshold { rule: rule.id, key: key.to_owned(), known }
+        })?;
+        let (min, max) = (threshold.min, threshold.max);
+        if !(min..=max).contains(&value) {
+            return Err(SettingError::OutOfRange { rule: rule.id, key: threshold.key, value, min, max });
+        }
+        self.thresholds.insert(format!("{}.{key}", rule.id), value);
+        Ok(())
+    }
+
+    /// The settings of every rule, in the order of the table. A value outside its limits, as an edited file may have, is ignored.
+    pub(super) fn resolved(&self) -> Vec<RuleSettings> {
+        RULES.iter().map(|rule| self.of(rule)).collect()
+    }
+
+    fn of(&self, rule: &Rule) -> RuleSettings {
+        let value = |threshold: &Threshold| {
+            let set = self.thresholds.get(&format!("{}.{}", rule.id, threshold.key)).copied();
+            set.filter(|value| (threshold.min..=threshold.max).contains(value)).unwrap_or(threshold.default)
+        };
+        RuleSettings { is_muted: self.muted.contains(rule.id), thresholds: rule.thresholds.iter().map(value).collect() }
+    }
+}

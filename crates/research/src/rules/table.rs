@@ -1,0 +1,101 @@
+//! What a rule states about itself: signals, formula, thresholds, and remedies. The rows are in the files of the rules.
+
+use serde::{Deserialize, Serialize};
+
+/// A row of the table of rules.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Rule {
+    /// Stable name in findings, settings and the API: `loss_spike`.
+    pub id: &'static str,
+    /// Label on the page.
+    pub label: &'static str,
+    /// What the rule detects, in one sentence.
+    pub meaning: &'static str,
+    /// Why it matters, in one sentence.
+    pub reason: &'static str,
+    /// What was seen, with `{value}`, `{threshold}`, `{step}`, `{first}`, `{last}` and `{subject}` of the finding.
+    pub seen: &'static str,
+    pub formula: &'static str,
+    /// Publication or program from which formula and thresholds come.
+    pub source: &'static str,
+    /// Names of the metrics that it reads; one that ends in `/` is a prefix (by dataset, parameter, layer or head).
+    pub signals: &'static [&'static str],
+    pub thresholds: &'static [Threshold],
+    /// Unit of the value found and of its threshold; empty for a ratio.
+    pub unit: &'static str,
+    /// Steps before which it never finds anything, because its windows are not full.
+    pub min_steps: u64,
+    /// Readings without the condition after which a finding has ended; a later one is a new finding.
+    pub calm_readings: u32,
+    /// The highest level of its findings.
+    pub level: Level,
+    pub remedies: &'static [Remedy],
+}
+
+/// The urgency of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Worth knowing; the run can continue.
+    Note,
+    /// The run is failing, or its result is wrong.
+    Alert,
+}
+
+/// A threshold of a rule, which a run can change.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Threshold {
+    /// Name within the rule: `alert_z`.
+    pub key: &'static str,
+    /// What is compared with it, in one phrase with the unit.
+    pub meaning: &'static str,
+    pub default: f64,
+    /// Smallest value that can be set.
+    pub min: f64,
+    /// Largest value that can be set.
+    pub max: f64,
+}
+
+/// A change that may resolve a finding. The server turns it into commands and shows their effect first.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Remedy {
+    /// Return to a checkpoint about `steps` steps before the finding and continue with batches `skip` steps later (PaLM, section 5.1).
+    RollBackAndSkip { steps: u64, skip: u64 },
+    /// Multiply the learning rate by `factor` from here on.
+    ScaleLearningRate { factor: f64 },
+    /// Multiply the largest gradient norm by `factor` (OPT went from 1.0 to 0.3).
+    ScaleGradClip { factor: f64 },
+    /// Multiply gradient accumulation by `factor`, which makes the batch larger.
+    ScaleAccumulation { factor: u64 },
+    /// Decay the learning rate to its final value, beginning here.
+    DecayLearningRate,
+    /// Fork the run with normalized queries and keys.
+    ForkWithQkNorm,
+    /// Fork the run from the start with another initialization or seed.
+    StartAgain,
+    /// Fork from the checkpoint with the lowest validation loss, with a larger weight decay.
+    ForkFromBest,
+    /// Look at the batch of the step.
+    InspectBatch,
+    /// Check the dataset: the split, repeated documents, the tokenizer.
+    CheckDataset,
+    /// Check the machine: temperature, other programs, the disk.
+    CheckDevice,
+    /// End the run.
+    Stop,
+}
+
+/// A threshold with its limits; for the tables of the rules.
+pub(super) const fn threshold(
+    key: &'static str,
+    default: f64,
+    (min, max): (f64, f64),
+    meaning: &'static str,
+) -> Threshold {
+    Threshold { key, meaning, default, min, max }
+}

@@ -1,0 +1,157 @@
+//! Turns what a rule sees at each step into findings: one when a condition becomes true, and one more if it becomes urgent.
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::Facts;
+use super::finding::{Active, Evidence, Finding};
+use super::table::{Level, Rule};
+
+/// The conditions of a rule that are true, by subject.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Episodes(Vec<Episode>);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Episode {
+    subject: String,
+    level: Level,
+    since_step: u64,
+    /// Readings in sequence without the condition.
+    calm: u32,
+}
+
+impl Episodes {
+    pub(super) fn active<'a>(&'a self, rule: &'a Rule) -> impl Iterator<Item = Active> + 'a {
+        self.0.iter().map(|episode| Active {
+            rule: rule.id.to_owned(),
+            subject: episode.subject.clone(),
+            level: episode.level,
+            since_step: episode.since_step,
+        })
+    }
+
+    fn find(&mut self, subject: &str) -> Option<&mut Episode> {
+        self.0.iter_mut().find(|episode| episode.subject == subject)
+    }
+}
+
+/// What a rule sees at a step whose values fulfil its condition.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Seen<'a> {
+    pub(super) level: Level,
+    /// First step of the window.
+    pub(super) first_step: u64,
+    pub(super) value: f64,
+    pub(super) threshold: f64,
+    /// Empty if the rule is about the whole run.
+    pub(super) subject: &'a str,
+}
+
+/// The settings of one rule.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct RuleSettings {
+    /// Whether the rule reports nothing.
+    pub(super) is_muted: bool,
+    /// In the order of the rule's table.
+    pub(super) thresholds: Vec<f64>,
+}
+
+/// What a rule is given with each sample, and where its readings go.
+pub(super) struct Watch<'a> {
+    pub(super) rule: &'static Rule,
+    pub(super) facts: &'a Facts,
+    pub(super) settings: &'a RuleSettings,
+    pub(super) step: u64,
+    pub(super) episodes: &'a mut Episodes,
+    pub(super) found: &'a mut Vec<Finding>,
+}
+
+impl Watch<'_> {
+    /// The threshold at this place of the rule's table.
+    pub(super) fn threshold(&self, index: usize) -> f64 {
+        self.settings.thresholds[index]
+    }
+
+    /// The condition is true at this step.
+    pub(super) fn seen(&mut self, seen: Seen) {
+        if self.settings.is_muted {
+            return;
+        }
+        match self.episodes.find(seen.subject) {
+            Some(episode) => {
+                episode.calm = 0;
+                if seen.level <= episode.level {
+                    return;
+                }
+                episode.level = seen.level;
+            }
+            None => self.episodes.0.push(Episode {
+                subject: seen.subject.to_owned(),
+                level: seen.level,
+                since_step: self.step,
+                calm: 0,
+            }),
+        }
+        self.found.push(self.finding(seen));
+    }
+
+    /// The condition is false at this step.
+    pub(super) fn calm(&mut self, subject: &str) {
+        let Some(episode) = self.episodes.find(subject) else { return };
+        episode.calm += 1;
+        if episode.calm >= self.rule.calm_readings {
+            self.episodes.0.retain(|episode| episode.subject != subject);
+        }
+    }
+
+    /// Whether a condition of the rule is true, whatever its subject.
+    pub(super) fn is_active(&self) -> bool {
+        !self.episodes.0.is_empty()
+    }
+
+    /// The conditions that were true are still true.
+    pub(super) fn stays(&mut self) {
+        self.episodes.0.iter_mut().for_each(|episode| episode.calm = 0);
+    }
+
+    /// No condition of the rule is true at this step.
+    pub(super) fn calm_all(&mut self) {
+        let calm = self.rule.calm_readings;
+        self.episodes.0.iter_mut().for_each(|episode| episode.calm += 1);
+        self.episodes.0.retain(|episode| episode.calm < calm);
+    }
+
+    /// [`Self::seen`] with the value, if there is one, else [`Self::calm`].
+    pub(super) fn read(&mut self, seen: Option<Seen>) {
+        match seen {
+            Some(seen) => self.seen(seen),
+            None => self.calm(""),
+        }
+    }
+
+    fn finding(&self, seen: Seen) -> Finding {
+        let evidence = |series: &&str| Evidence {
+            series: if series.ends_with('/') { format!("{series}{}", seen.subject) } else { (*series).to_owned() },
+            first_step: seen.first_step,
+            last_step: self.step,
+        };
+        Finding {
+            rule: self.rule.id.to_owned(),
+            level: seen.level,
+            step: self.step,
+            first_step: seen.first_step,
+            value: Some(seen.value).filter(|value| value.is_finite()),
+            threshold: seen.threshold,
+            subject: seen.subject.to_owned(),
+            evidence: self.rule.signals.iter().map(evidence).collect(),
+        }
+    }
+}
+
+/// A rule that reads series: its state, and how a sample changes it.
+pub(super) trait Detector {
+    /// The row of the table.
+    const RULE: Rule;
+
+    /// Reads a sample and reports to `watch`. Values may be missing or not finite, and steps may be left out.
+    fn feed(&mut self, sample: &super::sample::Sample, watch: &mut Watch);
+}

@@ -1,0 +1,7 @@
+//! Statistics that comparisons and rules share: descriptions of a sample, quantiles of distributions, and a line through points.
+//!
+//! Quantiles and probabilities come from `statrs`; golden values from SciPy and statsmodels check them (`tests/golden.py`).
+
+pub mod distribution;
+pub mod line;
+pub mod sample;

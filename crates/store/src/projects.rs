@@ -1,0 +1,98 @@
+//! Projects: groups of runs, datasets and people, with limits.
+
+use wire::access::project::DEFAULT_PROJECT;
+use wire::access::{ProjectLimits, Role};
+
+use crate::clock::now_ms;
+use crate::database::projects::ProjectRecord;
+use crate::database::{self, commit};
+use crate::error::StoreError;
+use crate::store::Store;
+
+impl Store {
+    /// All projects: `default` first, then by name.
+    pub async fn projects(&self) -> Result<Vec<ProjectRecord>, StoreError> {
+        database::projects::list(&mut *self.database().read().await?, None).await
+    }
+
+    /// A project.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownProject`].
+    pub async fn project(&self, name: &str) -> Result<ProjectRecord, StoreError> {
+        let found = database::projects::list(&mut *self.database().read().await?, Some(name)).await?;
+        found.into_iter().next().ok_or_else(|| unknown(name))
+    }
+
+    /// Creates a project.
+    ///
+    /// # Errors
+    /// [`StoreError::ProjectExists`].
+    pub async fn add_project(&self, name: &str, limits: &ProjectLimits) -> Result<(), StoreError> {
+        let mut transaction = self.database().write().await?;
+        if !database::projects::insert(&mut transaction, name, limits, now_ms()).await? {
+            return Err(StoreError::ProjectExists { project: name.to_owned() });
+        }
+        commit(transaction).await
+    }
+
+    /// Sets the limits of a project.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownProject`].
+    pub async fn set_project_limits(&self, name: &str, limits: &ProjectLimits) -> Result<(), StoreError> {
+        let mut transaction = self.database().write().await?;
+        if !database::projects::set_limits(&mut transaction, name, limits).await? {
+            return Err(unknown(name));
+        }
+        commit(transaction).await
+    }
+
+    /// Deletes a project.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownProject`]; [`StoreError::ProjectInUse`] while runs or datasets belong to it, and for `default`.
+    pub async fn remove_project(&self, name: &str) -> Result<(), StoreError> {
+        let mut transaction = self.database().write().await?;
+        if database::projects::list(&mut transaction, Some(name)).await?.is_empty() {
+            return Err(unknown(name));
+        }
+        let (runs, datasets) = database::projects::contents(&mut transaction, name).await?;
+        if name == DEFAULT_PROJECT || runs > 0 || datasets > 0 {
+            return Err(StoreError::ProjectInUse { project: name.to_owned(), runs, datasets });
+        }
+        database::projects::remove(&mut transaction, name).await?;
+        commit(transaction).await
+    }
+
+    /// Sets the role of a person in a project.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownProject`], [`StoreError::UnknownPerson`].
+    pub async fn set_member(&self, project: &str, person: i64, role: Role) -> Result<(), StoreError> {
+        let mut transaction = self.database().write().await?;
+        if database::projects::list(&mut transaction, Some(project)).await?.is_empty() {
+            return Err(unknown(project));
+        }
+        if !database::projects::set_member(&mut transaction, project, person, role).await? {
+            return Err(StoreError::UnknownPerson { id: person });
+        }
+        commit(transaction).await
+    }
+
+    /// Takes a person out of a project.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownPerson`] for someone who is not in it.
+    pub async fn remove_member(&self, project: &str, person: i64) -> Result<(), StoreError> {
+        let mut transaction = self.database().write().await?;
+        if !database::projects::remove_member(&mut transaction, project, person).await? {
+            return Err(StoreError::UnknownPerson { id: person });
+        }
+        commit(transaction).await
+    }
+}
+
+fn unknown(name: &str) -> StoreError {
+    StoreError::UnknownProject { project: name.to_owned() }
+}

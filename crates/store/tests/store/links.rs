@@ -1,0 +1,96 @@
+//! Share links: found by their text, added to sessions, ended with their time, their creator or by hand.
+
+use store::{NewLinkRecord, OpenedBy, Store};
+use wire::access::link::LinkScope;
+use wire::access::{Role, TokenKind};
+
+use crate::setup::store_with_run;
+
+fn link(scope: LinkScope) -> NewLinkRecord {
+    NewLinkRecord {
+        scope,
+        path: "/".into(),
+        role: Role::View,
+        is_embed: false,
+        passphrase: None,
+        created_by: "ada".into(),
+        person: None,
+        expires_ms: None,
+    }
+}
+
+fn project() -> LinkScope {
+    LinkScope::Project("default".into())
+}
+
+async fn open(store: &Store, id: i64, session: Option<i64>) -> Option<OpenedBy> {
+    store.open_link(id, session).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_link_is_found_by_its_text_and_keeps_what_it_was_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    let new =
+        NewLinkRecord { passphrase: Some("$argon2id$x".into()), role: Role::Steer, ..link(LinkScope::Runs(vec![run])) };
+    let (text, made) = store.add_link(new).await.unwrap();
+    assert_eq!(store.find_link(&text).await.unwrap().as_ref(), Some(&made));
+    assert_eq!(store.links().await.unwrap(), [made.clone()]);
+    assert_eq!(store.find_link("another text").await.unwrap(), None);
+    assert!(store.identify(&text).await.unwrap().is_none(), "the text of a link is no token");
+    assert!(store.revoke_link(made.id).await.unwrap());
+    assert!(!store.revoke_link(made.id).await.unwrap());
+    assert_eq!(store.find_link(&text).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn links_add_to_sessions_and_take_their_rights_along_when_they_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    let (_, of_run) = store.add_link(link(LinkScope::Runs(vec![run.clone()]))).await.unwrap();
+    let (_, of_project) = store.add_link(NewLinkRecord { role: Role::Steer, ..link(project()) }).await.unwrap();
+    let Some(OpenedBy::Guest(text)) = open(&store, of_run.id, None).await else { panic!("a new session") };
+    let guest = store.identify(&text).await.unwrap().unwrap();
+    assert_eq!((guest.kind, guest.name), (TokenKind::Guest, format!("guest {}", guest.token_id)));
+    assert_eq!(guest.grants.on_run(&run, "default"), Some(Role::View));
+    assert_eq!(guest.grants.in_project("default"), None);
+    assert_eq!(open(&store, of_project.id, Some(guest.token_id)).await, Some(OpenedBy::Session));
+    assert_eq!(open(&store, of_project.id, Some(guest.token_id)).await, Some(OpenedBy::Session));
+    let grants = store.identity(guest.token_id).await.unwrap().unwrap().grants;
+    assert_eq!(grants.on_run(&run, "default"), Some(Role::Steer), "the higher role holds");
+    assert_eq!(store.own_grants(guest.token_id).await.unwrap(), Default::default());
+    assert_eq!(store.links().await.unwrap()[1].opened, 1, "each browser counts once");
+    store.revoke_link(of_project.id).await.unwrap();
+    let grants = store.identity(guest.token_id).await.unwrap().unwrap().grants;
+    assert_eq!(grants.on_run(&run, "default"), Some(Role::View));
+    store.revoke_link(of_run.id).await.unwrap();
+    assert_eq!(store.identity(guest.token_id).await.unwrap(), None, "a guest without links is nobody");
+    assert!(store.is_guest(&text).await.unwrap());
+    let (api, token) = store.issue_token("ada", Role::View, TokenKind::Api, None).await.unwrap();
+    let (_, again) = store.add_link(link(project())).await.unwrap();
+    assert!(
+        matches!(open(&store, again.id, Some(token.id)).await, Some(OpenedBy::Guest(_))),
+        "a program has no session"
+    );
+    assert_eq!(store.identify(&api).await.unwrap().unwrap().grants.in_project("default"), Some(Role::View));
+}
+
+#[tokio::test]
+async fn an_expired_link_and_an_embed_open_no_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = store_with_run(dir.path()).await;
+    let (text, past) = store.add_link(NewLinkRecord { expires_ms: Some(1), ..link(project()) }).await.unwrap();
+    assert_eq!(store.find_link(&text).await.unwrap(), None);
+    assert_eq!(open(&store, past.id, None).await, None);
+    let (_, embed) = store.add_link(NewLinkRecord { is_embed: true, ..link(project()) }).await.unwrap();
+    assert_eq!(open(&store, embed.id, None).await, None);
+    assert_eq!(store.links().await.unwrap().len(), 1);
+    assert!(store.grants_of_link(past.id).await.unwrap().projects.is_empty());
+    assert_eq!(store.grants_of_link(embed.id).await.unwrap().in_project("default"), Some(Role::View));
+    store.count_embeds(&[(embed.id, 3), (999, 1)]).await.unwrap();
+    assert_eq!(store.links().await.unwrap()[0].opened, 3);
+    let soon = i64::MAX / 2;
+    let (_, later) = store.add_link(NewLinkRecord { expires_ms: Some(soon), ..link(project()) }).await.unwrap();
+    let Some(OpenedBy::Guest(text)) = open(&store, later.id, None).await else { panic!("a new session") };
+    assert!(store.identify(&text).await.unwrap().unwrap().expires_ms.is_some_and(|at_ms| at_ms < soon), "30 days");
+}

@@ -1,0 +1,183 @@
+//! People, projects, invitations and the audit log: what somebody reaches follows each change at once.
+
+use store::{NewPerson, Store, StoreError, TokenUse};
+use wire::access::audit::{AuditEntry, AuditQuery};
+use wire::access::{Grants, Membership, ProjectLimits, Role};
+use wire::device::DeviceKind::Cpu;
+use wire::series::name;
+use wire::{Event, RunState};
+
+use crate::setup::{new_run, report, row};
+
+async fn reach(store: &Store, text: &str) -> Option<Grants> {
+    store.identify(text).await.unwrap().map(|identity| identity.grants)
+}
+
+fn named(name: &str) -> NewPerson {
+    NewPerson { name: name.into(), ..NewPerson::default() }
+}
+
+#[tokio::test]
+async fn a_removed_person_loses_sessions_and_tokens_and_their_runs_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let ada = store.add_person(&NewPerson { role: Some(Role::Steer), ..named("ada") }).await.unwrap().id;
+    let (session, identity) = store.open_session(ada).await.unwrap();
+    assert_eq!((identity.name.as_str(), identity.person, identity.grants.lab), ("ada", Some(ada), Some(Role::Steer)));
+    let (token, _) = store.issue_personal_token(ada, "script", Role::Admin, None, None).await.unwrap();
+    assert_eq!(reach(&store, &token).await.unwrap(), Grants::of_lab(Role::Steer), "never more than its owner");
+    let run = new_run("amber-fox-7k2q", "cpu");
+    store.create_run(&run).await.unwrap();
+    store.change_person(ada, Some("ada l"), Some(Some(Role::View))).await.unwrap();
+    for text in [&session, &token] {
+        let identity = store.identify(text).await.unwrap().unwrap();
+        assert_eq!((identity.name.as_str(), identity.grants.lab), ("ada l", Some(Role::View)), "read at each request");
+    }
+    store.change_person(ada, None, Some(None)).await.unwrap();
+    assert_eq!(reach(&store, &token).await.unwrap(), Grants::default());
+    store.remove_person(ada).await.unwrap();
+    assert_eq!((reach(&store, &session).await, reach(&store, &token).await), (None, None));
+    assert!(store.run(&run.id).await.unwrap().is_some());
+    assert!(matches!(store.remove_person(ada).await, Err(StoreError::UnknownPerson { .. })));
+}
+
+#[tokio::test]
+async fn names_differ_in_more_than_case_and_a_taken_address_is_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let email = Some("ada@example.org".to_owned());
+    let ada = store.add_person(&NewPerson { email: email.clone(), ..named("ada") }).await.unwrap();
+    assert!(matches!(store.add_person(&named("ADA")).await, Err(StoreError::PersonExists { .. })));
+    let provider = Some(("https://id.example.org".to_owned(), "7".to_owned()));
+    let bob = NewPerson { email: Some("Ada@Example.org".into()), provider: provider.clone(), ..named("bob") };
+    let bob = store.add_person(&bob).await.unwrap();
+    assert_eq!((ada.email, bob.email), (email, None));
+    let taken = store.change_person(bob.id, Some("Ada"), None).await;
+    assert!(matches!(taken, Err(StoreError::PersonExists { .. })));
+    assert_eq!(store.change_person(ada.id, Some("Ada"), None).await.unwrap().name, "Ada", "one's own name");
+    for (login, expected) in [("ADA", Some(ada.id)), ("ada@EXAMPLE.org", Some(ada.id)), ("eve", None)] {
+        assert_eq!(store.person_of_login(login).await.unwrap().map(|(id, _)| id), expected, "{login}");
+    }
+    let (issuer, subject) = provider.unwrap();
+    assert_eq!(store.person_of_provider(&issuer, &subject).await.unwrap(), Some(bob.id));
+    assert_eq!(store.person_of_provider(&issuer, "8").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_other_sessions() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let ada = store.add_person(&named("ada")).await.unwrap().id;
+    let (own, identity) = store.open_session(ada).await.unwrap();
+    let (other, _) = store.open_session(ada).await.unwrap();
+    let (token, _) = store.issue_personal_token(ada, "script", Role::View, None, None).await.unwrap();
+    assert!(!store.has_passwords().await.unwrap());
+    store.set_password(ada, "$argon2id$...", identity.token_id).await.unwrap();
+    let valid = [reach(&store, &own).await, reach(&store, &other).await, reach(&store, &token).await];
+    assert_eq!(valid.map(|grants| grants.is_some()), [true, false, true]);
+    assert!(store.has_passwords().await.unwrap());
+}
+
+#[tokio::test]
+async fn an_invitation_is_used_once_and_a_taken_name_does_not_use_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    store.add_project("vision", &ProjectLimits::default()).await.unwrap();
+    store.add_person(&named("ada")).await.unwrap();
+    let projects = ["vision", "gone"].map(|project| Membership { project: project.into(), role: Role::Steer }).to_vec();
+    let later = 4_000_000_000_000;
+    let (text, view) = store.issue_invitation("bob", None, projects, "owner", later).await.unwrap();
+    assert_eq!(store.invitations().await.unwrap(), [view]);
+    let accept = |name: &'static str| store.accept_invitation(&text, name, "$argon2id$...".into());
+    assert!(matches!(accept("Ada").await, Err(StoreError::PersonExists { .. })));
+    assert!(store.invitation(&text).await.unwrap().is_some());
+    let (session, identity) = accept("bob").await.unwrap().unwrap();
+    assert_eq!(identity.grants.projects.into_iter().collect::<Vec<_>>(), [("vision".to_owned(), Role::Steer)]);
+    assert!(reach(&store, &session).await.is_some());
+    assert!(accept("bob 2").await.unwrap().is_none());
+    let (text, _) = store.issue_invitation("eve", None, vec![], "owner", 1).await.unwrap();
+    assert_eq!(store.invitation(&text).await.unwrap(), None, "expired");
+    let (text, view) = store.issue_invitation("eve", None, vec![], "owner", later).await.unwrap();
+    assert!(store.remove_invitation(view.id).await.unwrap());
+    assert!(store.accept_invitation(&text, "eve", String::new()).await.unwrap().is_none(), "revoked");
+}
+
+#[tokio::test]
+async fn a_project_counts_its_runs_and_is_deleted_only_when_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let limits = ProjectLimits { runs_at_once: Some(1), ..ProjectLimits::default() };
+    store.add_project("vision", &limits).await.unwrap();
+    assert!(matches!(store.add_project("vision", &limits).await, Err(StoreError::ProjectExists { .. })));
+    for (id, project) in [("amber-fox-7k2q", "vision"), ("brass-owl-3m4n", "vision"), ("coral-hare-9x8y", "default")] {
+        let mut run = new_run(id, "cpu");
+        run.spec.project = Some(project.into());
+        store.create_run(&run).await.unwrap();
+    }
+    let first = "amber-fox-7k2q".parse().unwrap();
+    let started = report(0, Event::Started { parameters: 1 }, Some(RunState::Running));
+    let items = vec![row(0, &[(name::TRAIN, 2.0), (name::SECS, 7200.0)])];
+    store.append(&first, started).await.unwrap();
+    store.ingest(&first, 1, items).await.unwrap();
+    let vision = store.project("vision").await.unwrap();
+    assert_eq!((vision.runs, vision.training, vision.elapsed_secs), (2, 1, 7200.0));
+    let device = "cpu".parse().unwrap();
+    let queued = async |full: &[String]| {
+        let queue = store.queue(&device, Cpu, "local", full, 9).await.unwrap();
+        queue.into_iter().map(|(run, _)| run.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(queued(&[]).await, ["brass-owl-3m4n", "coral-hare-9x8y"]);
+    assert_eq!(queued(&["vision".to_owned()]).await, ["coral-hare-9x8y"]);
+    for (name, unknown) in [("vision", false), ("default", false), ("speech", true)] {
+        let refused = store.remove_project(name).await.unwrap_err();
+        assert_eq!(matches!(refused, StoreError::UnknownProject { .. }), unknown, "{name}: {refused}");
+    }
+    store.add_project("speech", &limits).await.unwrap();
+    let ada = store.add_person(&named("ada")).await.unwrap().id;
+    store.set_member("speech", ada, Role::Admin).await.unwrap();
+    assert_eq!(store.person(ada).await.unwrap().projects.len(), 1);
+    store.remove_project("speech").await.unwrap();
+    assert_eq!(store.person(ada).await.unwrap().projects, []);
+    assert!(matches!(store.set_member("vision", 99, Role::View).await, Err(StoreError::UnknownPerson { .. })));
+}
+
+#[tokio::test]
+async fn the_audit_log_is_read_in_pages_and_filtered() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let entry = |at_ms: i64, who: &str, status| AuditEntry {
+        id: 0,
+        at_ms,
+        who: who.into(),
+        action: "create token".into(),
+        target: format!("/tokens/{at_ms}"),
+        status,
+        address: "192.0.2.1".into(),
+    };
+    let entries: Vec<_> =
+        (0..9).map(|at| entry(at, if at % 2 == 0 { "ada" } else { "Bob" }, 200 + at as u16 % 3 * 100)).collect();
+    let text = store.add_token("ada", Role::View, wire::access::TokenKind::Api, None).await.unwrap();
+    let token_id = store.identify(&text).await.unwrap().unwrap().token_id;
+    let used = TokenUse { token_id, used_ms: 7, address: "192.0.2.1".into(), agent: "curl".into() };
+    store.note_requests(&entries, &[used]).await.unwrap();
+    let token = store.tokens().await.unwrap().remove(0);
+    assert_eq!(
+        (token.used_ms, token.address.as_deref(), token.agent.as_deref()),
+        (Some(7), Some("192.0.2.1"), Some("curl"))
+    );
+    let first = store.audit(&AuditQuery::default(), 5).await.unwrap();
+    let rest = store.audit(&AuditQuery { before: first.next, ..AuditQuery::default() }, 5).await.unwrap();
+    let ids: Vec<i64> = first.entries.iter().chain(&rest.entries).map(|entry| entry.id).collect();
+    assert_eq!((ids, rest.next), ((1..=9).rev().collect(), None));
+    for (query, expected) in [
+        (AuditQuery { who: Some("ada".into()), ..AuditQuery::default() }, 5),
+        (AuditQuery { q: Some("bob TOKEN".into()), ..AuditQuery::default() }, 4),
+        (AuditQuery { q: Some("%".into()), ..AuditQuery::default() }, 0),
+        (AuditQuery { refused: Some(true), ..AuditQuery::default() }, 3),
+        (AuditQuery { from_ms: Some(2), to_ms: Some(5), ..AuditQuery::default() }, 3),
+    ] {
+        assert_eq!(store.audit(&query, 100).await.unwrap().entries.len(), expected, "{query:?}");
+    }
+    store.prune_audit().await.unwrap();
+    assert!(store.audit(&AuditQuery::default(), 5).await.unwrap().entries.is_empty(), "older than 400 days");
+}

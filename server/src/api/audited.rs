@@ -1,0 +1,144 @@
+//! Which requests the audit log records: those that change something or try to, sign-ins, and all that are refused for their token or its
+//! role. Not recorded are the traffic of workers and open pages, and requests that only compute something.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use utoipa::openapi::OpenApi as Description;
+use utoipa::openapi::path::PathItem;
+use wire::access::audit::AuditEntry;
+
+use super::oidc::CALLBACK;
+use crate::lab::Lab;
+use crate::lab::audit::Sender;
+use crate::live::clock::now_ms;
+
+/// Where the routes of the API begin.
+const API: &str = "/api/v1";
+/// Operations that are the traffic of workers and of open pages.
+const TRAFFIC: [&str; 3] = ["open_link", "open_live", "poll_live"];
+/// Tag of the operations of workers of other machines.
+const WORKERS: &str = "transfer";
+/// Operations that compute an answer and change nothing.
+const COMPUTATIONS: [&str; 3] = ["plan_run", "create_completion", "create_inspection"];
+/// First parts of paths whose next part is a secret.
+const SECRET: [&str; 5] = ["embed", "invite", "oidc", "share", "signin"];
+/// Longest target, characters.
+const TARGET_CHARS: usize = 300;
+
+/// The lab, and the operations of the API.
+#[derive(Clone)]
+pub struct Audited {
+    lab: Lab,
+    /// By method and path.
+    operations: Arc<HashMap<(Method, String), Operation>>,
+}
+
+struct Operation {
+    id: String,
+    is_of_workers: bool,
+}
+
+impl Audited {
+    pub fn new(lab: Lab, description: &Description) -> Self {
+        let operations = description.paths.paths.iter().flat_map(|(path, item)| of_path(path, item)).collect();
+        Self { lab, operations: Arc::new(operations) }
+    }
+}
+
+fn of_path(path: &str, item: &PathItem) -> Vec<((Method, String), Operation)> {
+    let PathItem { get, post, put, delete, patch, .. } = item;
+    let by_method = [
+        (Method::GET, get),
+        (Method::POST, post),
+        (Method::PUT, put),
+        (Method::DELETE, delete),
+        (Method::PATCH, patch),
+    ];
+    let described = by_method.into_iter().filter_map(|(method, operation)| {
+        let operation = operation.as_ref()?;
+        let is_of_workers = operation.tags.iter().flatten().any(|tag| tag == WORKERS);
+        let id = operation.operation_id.clone()?;
+        Some(((method, path.to_owned()), Operation { id, is_of_workers }))
+    });
+    described.collect()
+}
+
+/// Records a request when it has been answered.
+pub async fn note_request(State(audited): State<Audited>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let path = request.uri().path().to_owned();
+    let sender = request.extensions().get::<Sender>().cloned().unwrap_or_default();
+    let response = next.run(request).await;
+    let key = (method, route.unwrap_or_default());
+    if is_recorded(&key, audited.operations.get(&key), response.status()) {
+        let action = action(&key, audited.operations.get(&key));
+        audited.lab.audit.record(AuditEntry {
+            id: 0,
+            at_ms: now_ms(),
+            who: sender.name().to_owned(),
+            action,
+            target: target(&path),
+            status: response.status().as_u16(),
+            address: sender.address_text(),
+        });
+    }
+    response
+}
+
+fn is_recorded((method, route): &(Method, String), operation: Option<&Operation>, status: StatusCode) -> bool {
+    let id = operation.map_or("", |operation| operation.id.as_str());
+    if TRAFFIC.contains(&id) || operation.is_some_and(|operation| operation.is_of_workers) {
+        return false;
+    }
+    let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    is_refused || route == CALLBACK || !reads && !COMPUTATIONS.contains(&id)
+}
+
+/// What was done, in words.
+fn action((method, route): &(Method, String), operation: Option<&Operation>) -> String {
+    if let Some(operation) = operation {
+        return operation.id.replace('_', " ");
+    }
+    match route.trim_start_matches('/').split('/').next().unwrap_or_default() {
+        "signin" => "use sign-in link".to_owned(),
+        "oidc" => "sign in with OpenID Connect".to_owned(),
+        "share" => "open share link".to_owned(),
+        "embed" => "open embedded chart".to_owned(),
+        _ => format!("{method} of an unknown route"),
+    }
+}
+
+/// The path below the API, without secrets.
+fn target(path: &str) -> String {
+    let below = path.strip_prefix(API).unwrap_or(path);
+    let first = below.trim_start_matches('/').split('/').next().unwrap_or_default();
+    match SECRET.contains(&first) {
+        true => format!("/{first}"),
+        false => below.chars().take(TARGET_CHARS).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::target;
+
+    #[test]
+    fn a_target_has_no_secrets() {
+        for (path, expected) in [
+            ("/api/v1/runs/amber-fox", "/runs/amber-fox"),
+            ("/share/0123abc", "/share"),
+            ("/embed/0123abc/loss.svg", "/embed"),
+            ("/oidc/callback", "/oidc"),
+            ("/signin", "/signin"),
+        ] {
+            assert_eq!(target(path), expected);
+        }
+    }
+}

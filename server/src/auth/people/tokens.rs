@@ -1,0 +1,80 @@
+//! The sender's own tokens of programs and signed-in browsers. Those of a person are of their account; those of a token of the lab have its
+//! name.
+
+use store::{Identity, TokenInfo};
+use wire::access::{CreatedToken, NewPersonalToken, Role, TokenKind, TokenView};
+
+use super::passwords::own_account;
+use crate::auth::tokens::{DAY_MS, MAX_DAYS, default_days, view};
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::lab::name::checked_name;
+use crate::live::clock::now_ms;
+
+/// Projects to which a token may be limited.
+const MOST_PROJECTS: usize = 100;
+
+/// The sender's tokens of a kind, oldest first.
+///
+/// # Errors
+/// An error of the store.
+pub async fn list(lab: &Lab, own: &Identity, kind: TokenKind) -> Result<Vec<TokenView>, ApiError> {
+    lab.audit.write(lab.store()).await;
+    let tokens = lab.store().tokens().await?.into_iter();
+    Ok(tokens.filter(|token| is_own(own, token, kind)).map(|token| view(token, own.token_id)).collect())
+}
+
+fn is_own(own: &Identity, token: &TokenInfo, kind: TokenKind) -> bool {
+    let is_of_owner = match own.person {
+        Some(person) => token.person == Some(person),
+        None => token.person.is_none() && token.name == own.name && token.role != Role::Worker,
+    };
+    token.kind == kind && (token.id == own.token_id || is_of_owner && own.kind != TokenKind::Guest)
+}
+
+/// Creates a token for a program of the sender.
+///
+/// # Errors
+/// 409 without an account or without a session, 422 for an invalid name, role, validity or project; an error of the store.
+pub async fn create(lab: &Lab, own: &Identity, new: NewPersonalToken) -> Result<CreatedToken, ApiError> {
+    let person = own_account(own)?;
+    let (name, days) = (checked_name(&new.name)?, new.days.unwrap_or_else(|| default_days(false)));
+    if !(1..=MAX_DAYS).contains(&days) {
+        let message = format!("the validity must be 1 to {MAX_DAYS} days; got {days}");
+        return Err(ApiError::invalid("days_invalid", message).field("days"));
+    }
+    super::invitations::check_role(new.role)?;
+    if let Some(projects) = &new.projects {
+        check_projects(projects)?;
+    }
+    let expires_ms = Some(now_ms() + i64::from(days) * DAY_MS);
+    let (text, info) = lab.store().issue_personal_token(person, &name, new.role, new.projects, expires_ms).await?;
+    Ok(CreatedToken { token: view(info, own.token_id), text })
+}
+
+/// Checks the number of projects. Whether the owner reaches them is decided at each request, because it may change.
+fn check_projects(projects: &[String]) -> Result<(), ApiError> {
+    if (1..=MOST_PROJECTS).contains(&projects.len()) {
+        return Ok(());
+    }
+    let message = format!("a token is limited to 1 to {MOST_PROJECTS} projects; got {}", projects.len());
+    Err(ApiError::invalid("projects_invalid", message).field("projects").hint("leave projects out for no limit"))
+}
+
+/// Revokes a token or session of the sender. A token of a program revokes only itself, because it may be limited.
+///
+/// # Errors
+/// 404 for one that is not the sender's, 409 for another one than that of the request by a token of a program; an error of the store.
+pub async fn revoke(lab: &Lab, own: &Identity, id: i64, kind: TokenKind) -> Result<(), ApiError> {
+    let tokens = lab.store().tokens().await?;
+    let unknown = || ApiError::not_found(format!("you have no token or session {id}"));
+    let token = tokens.iter().find(|token| token.id == id).ok_or_else(unknown)?;
+    if !is_own(own, token, kind) {
+        return Err(unknown());
+    }
+    if id != own.token_id && own.kind != TokenKind::Session {
+        let message = "a token of a program can revoke only itself";
+        return Err(ApiError::conflict("session_needed", message).hint("sign in with a browser"));
+    }
+    if lab.revoke(id).await? { Ok(()) } else { Err(unknown()) }
+}

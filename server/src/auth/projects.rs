@@ -1,0 +1,120 @@
+//! Projects: listed with what they have used, created, changed and deleted; their members. What their limits hold back is in
+//! [`crate::lab::limits`].
+
+use std::collections::HashMap;
+
+use store::{Identity, PersonRecord, ProjectRecord};
+use wire::access::project::{NewProject, ProjectMember, ProjectUsage, ProjectView};
+use wire::access::{ProjectLimits, Role};
+
+use crate::auth::forbidden;
+use crate::auth::people::invitations::check_role;
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::lab::limits;
+
+/// Longest name of a project, characters.
+const MAX_NAME: usize = 40;
+
+/// The projects that the sender may see, `default` first.
+///
+/// # Errors
+/// An error of the store.
+pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<ProjectView>, ApiError> {
+    let (people, disk) = (lab.store().people().await?, limits::disk_uses(lab).await?);
+    let projects = lab.store().projects().await?.into_iter();
+    Ok(projects.filter_map(|project| view(own, project, &people, &disk)).collect())
+}
+
+async fn get(lab: &Lab, own: &Identity, name: &str) -> Result<ProjectView, ApiError> {
+    let (people, disk) = (lab.store().people().await?, limits::disk_uses(lab).await?);
+    let found = view(own, lab.store().project(name).await?, &people, &disk);
+    found.ok_or_else(|| forbidden(own, Role::View, Some(&format!("the project {name}"))))
+}
+
+fn view(
+    own: &Identity,
+    project: ProjectRecord,
+    people: &[PersonRecord],
+    disk: &HashMap<String, u64>,
+) -> Option<ProjectView> {
+    let role = own.grants.in_project(&project.name)?;
+    let ProjectRecord { name, created_ms, limits, runs, training, elapsed_secs } = project;
+    let (device_hours, disk_bytes) = (elapsed_secs / 3600.0, Some(disk.get(&name).copied().unwrap_or(0)));
+    let people = people.iter().filter_map(|person| member(person, &name)).collect();
+    let usage = ProjectUsage { runs, training, device_hours, disk_bytes };
+    Some(ProjectView { name, created_ms, limits, usage, people, role })
+}
+
+fn member(person: &PersonRecord, project: &str) -> Option<ProjectMember> {
+    let membership = person.projects.iter().find(|membership| membership.project == project)?;
+    Some(ProjectMember { person: person.id, name: person.name.clone(), role: membership.role })
+}
+
+/// Creates a project.
+///
+/// # Errors
+/// 422 for an invalid name or limit, 409 for a name that is taken; an error of the store.
+pub async fn create(lab: &Lab, own: &Identity, new: NewProject) -> Result<ProjectView, ApiError> {
+    let name = &new.name;
+    let is_valid = (1..=MAX_NAME).contains(&name.len())
+        && !name.starts_with('-')
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if !is_valid {
+        let shown: String = name.chars().take(MAX_NAME).collect();
+        return Err(ApiError::invalid("name_invalid", format!("{shown:?} cannot name a project"))
+            .field("name")
+            .hint(format!("1 to {MAX_NAME} lower-case letters, digits and dashes, beginning with a letter or digit")));
+    }
+    limits::check(&new.limits)?;
+    lab.store().add_project(name, &new.limits).await?;
+    get(lab, own, name).await
+}
+
+/// Sets the limits of a project.
+///
+/// # Errors
+/// 404 for an unknown project, 422 for an invalid limit; an error of the store.
+pub async fn set_limits(lab: &Lab, own: &Identity, name: &str, limits: ProjectLimits) -> Result<ProjectView, ApiError> {
+    limits::check(&limits)?;
+    lab.store().set_project_limits(name, &limits).await?;
+    lab.feed.wake_queue();
+    get(lab, own, name).await
+}
+
+/// Deletes a project without runs and datasets.
+///
+/// # Errors
+/// 404 for an unknown project, 409 for one in use; an error of the store.
+pub async fn remove(lab: &Lab, name: &str) -> Result<(), ApiError> {
+    lab.store().remove_project(name).await?;
+    lab.access_changed();
+    Ok(())
+}
+
+/// Sets the role of a person in a project.
+///
+/// # Errors
+/// 404 for an unknown project or person, 422 for a role that people do not have; an error of the store.
+pub async fn set_member(
+    lab: &Lab,
+    own: &Identity,
+    name: &str,
+    person: i64,
+    role: Role,
+) -> Result<ProjectView, ApiError> {
+    check_role(role)?;
+    lab.store().set_member(name, person, role).await?;
+    lab.access_changed();
+    get(lab, own, name).await
+}
+
+/// Takes a person out of a project.
+///
+/// # Errors
+/// 404 for somebody who is not in it; an error of the store.
+pub async fn remove_member(lab: &Lab, name: &str, person: i64) -> Result<(), ApiError> {
+    lab.store().remove_member(name, person).await?;
+    lab.access_changed();
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! Presentations: pages that other pages follow. They are kept in memory only. A presenter's newest state is a `watch` channel: a follower
+//! that reads slowly skips states and delays nobody.
+//!
+//! - [`page`]: what one page presents and follows; [`sight`]: what it may see.
+//!
+//! A presentation survives a lost connection of its presenter for [`LEFT_AFTER`]. It is listed for those who may see what it shows; a
+//! follower receives the address of the page only while they may see it.
+
+pub mod page;
+mod sight;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use store::Store;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use wire::RunId;
+use wire::access::Grants;
+use wire::access::address::{self, Shown};
+use wire::transport::presenting::{MAX_WATCHER_NAMES, Presentation, PresenterState};
+
+/// Presentations at a time.
+const PRESENTATIONS: usize = 64;
+/// Pages that follow one presentation.
+const FOLLOWERS: usize = 1_000;
+/// A presentation ends when its page has left for so long.
+const LEFT_AFTER: Duration = Duration::from_secs(30);
+
+/// Why a page cannot present or follow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PresentingError {
+    #[error("a share link lets you follow presentations; sign in to present")]
+    Guest,
+    #[error("{PRESENTATIONS} presentations run at the same time, which is the maximum: end one")]
+    TooMany,
+    #[error("{FOLLOWERS} pages follow this presentation, which is the maximum")]
+    TooManyFollowers,
+    #[error("the number of the presentation is taken: begin again")]
+    Taken,
+    #[error("the state of the presenter is invalid: {reason}")]
+    Invalid {
+        /// The invalid value.
+        reason: String,
+    },
+}
+
+/// The address of the presented page and what it shows, with the projects of the runs in it.
+#[derive(Debug)]
+struct View {
+    path: String,
+    shown: Shown,
+    projects: HashMap<RunId, String>,
+}
+
+impl View {
+    async fn of(store: &Store, path: &str) -> Self {
+        let shown = Shown::of(path);
+        let mut projects = HashMap::new();
+        for run in shown.runs() {
+            // A store that does not answer shows nothing to anyone.
+            if let Ok(Some(project)) = store.project_of_run(run).await {
+                projects.insert(run.clone(), project);
+            }
+        }
+        Self { path: path.to_owned(), shown, projects }
+    }
+
+    fn is_visible_to(&self, grants: &Grants) -> bool {
+        self.shown.is_visible_to(grants, |run| self.projects.get(run).cloned())
+    }
+}
+
+/// The newest state of a presenter, with the page in it.
+#[derive(Debug, Clone)]
+struct Current {
+    view: Arc<View>,
+    state: Arc<PresenterState>,
+}
+
+/// One presentation.
+struct Presenting {
+    id: u64,
+    /// The token of the presenter: only its pages may continue the presentation.
+    token_id: i64,
+    presenter: String,
+    /// `None` once it has ended.
+    current: watch::Sender<Option<Current>>,
+    /// The page that presents; `None` while it has left.
+    page: watch::Sender<Option<u64>>,
+    /// Names of the followers by the number of their page, which is in the order of arrival.
+    followers: watch::Sender<BTreeMap<u64, String>>,
+}
+
+impl Presenting {
+    fn names(&self) -> (Vec<String>, u32) {
+        let followers = self.followers.borrow();
+        (followers.values().take(MAX_WATCHER_NAMES).cloned().collect(), followers.len() as u32)
+    }
+
+    /// Its entry in the list of a page; `None` for a page that may not see what it shows.
+    fn entry(&self, page: u64, grants: &Grants) -> Option<Presentation> {
+        let current = self.current.borrow();
+        let view = &current.as_ref()?.view;
+        let is_own = *self.page.borrow() == Some(page);
+        if !is_own && !view.is_visible_to(grants) {
+            return None;
+        }
+        let (run, project) = match &view.shown {
+            Shown::Runs(runs) if runs.len() == 1 => (runs.first().cloned(), None),
+            Shown::Project(project) => (None, Some(project.clone())),
+            _ => (None, None),
+        };
+        let (presenter, watchers) = (self.presenter.clone(), self.followers.borrow().len() as u32);
+        Some(Presentation { id: self.id, presenter, run, project, watchers, is_own })
+    }
+}
+
+/// All presentations; cloning shares them.
+#[derive(Clone)]
+pub struct Presentations(Arc<Shared>);
+
+struct Shared {
+    all: Mutex<BTreeMap<u64, Arc<Presenting>>>,
+    /// Changes with every list.
+    changed: watch::Sender<()>,
+    last_page: AtomicU64,
+    left_after: Duration,
+}
+
+impl Default for Presentations {
+    fn default() -> Self {
+        Self::ending_after(LEFT_AFTER)
+    }
+}
+
+impl Presentations {
+    fn ending_after(left_after: Duration) -> Self {
+        let (all, changed) = (Mutex::default(), watch::Sender::new(()));
+        Self(Arc::new(Shared { all, changed, last_page: AtomicU64::new(1), left_after }))
+    }
+
+    fn new_page(&self) -> u64 {
+        self.0.last_page.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn follow_list(&self) -> watch::Receiver<()> {
+        self.0.changed.subscribe()
+    }
+
+    /// The presentations that a page may see, in the order of their numbers.
+    fn list(&self, page: u64, grants: &Grants) -> Vec<Presentation> {
+        self.lock().values().filter_map(|presenting| presenting.entry(page, grants)).collect()
+    }
+
+    fn find(&self, id: u64) -> Option<Arc<Presenting>> {
+        self.lock().get(&id).cloned()
+    }
+
+    /// Begins a presentation, or continues one of the same token.
+    ///
+    /// # Errors
+    /// There are too many, or another token has the number.
+    fn begin(&self, id: u64, token_id: i64, presenter: &str, page: u64) -> Result<Arc<Presenting>, PresentingError> {
+        let mut all = self.lock();
+        if let Some(found) = all.get(&id) {
+            if found.token_id != token_id {
+                return Err(PresentingError::Taken);
+            }
+            found.page.send_replace(Some(page));
+            return Ok(found.clone());
+        }
+        if all.len() >= PRESENTATIONS {
+            return Err(PresentingError::TooMany);
+        }
+        let presenting = Arc::new(Presenting {
+            id,
+            token_id,
+            presenter: presenter.to_owned(),
+            current: watch::Sender::new(None),
+            page: watch::Sender::new(Some(page)),
+            followers: watch::Sender::new(BTreeMap::new()),
+        });
+        all.insert(id, presenting.clone());
+        tokio::spawn(self.clone().end_when_left(presenting.clone()));
+        Ok(presenting)
+    }
+
+    /// Shows a state to the followers.
+    fn show(&self, presenting: &Presenting, current: Current) {
+        let mut is_other_page = true;
+        presenting.current.send_modify(|shown| {
+            is_other_page = shown.as_ref().is_none_or(|shown| !Arc::ptr_eq(&shown.view, &current.view));
+            *shown = Some(current);
+        });
+        if is_other_page {
+            self.0.changed.send_replace(());
+        }
+    }
+
+    /// Adds a follower; it follows until the result is dropped.
+    ///
+    /// # Errors
+    /// Too many follow.
+    fn follow(&self, presenting: Arc<Presenting>, page: u64, name: &str) -> Result<Following, PresentingError> {
+        let is_added = presenting.followers.send_if_modified(|followers| {
+            let has_room = followers.len() < FOLLOWERS;
+            if has_room {
+                followers.insert(page, name.to_owned());
+            }
+            has_room
+        });
+        if !is_added {
+            return Err(PresentingError::TooManyFollowers);
+        }
+        self.0.changed.send_replace(());
+        Ok(Following { presentations: self.clone(), presenting, page })
+    }
+
+    fn end(&self, presenting: &Arc<Presenting>) {
+        let mut all = self.lock();
+        if all.get(&presenting.id).is_some_and(|found| Arc::ptr_eq(found, presenting)) {
+            all.remove(&presenting.id);
+        }
+        drop(all);
+        presenting.current.send_replace(None);
+        presenting.page.send_replace(None);
+        self.0.changed.send_replace(());
+    }
+
+    async fn end_when_left(self, presenting: Arc<Presenting>) {
+        let mut page = presenting.page.subscribe();
+        loop {
+            // The sender is in `presenting`, so waiting does not fail.
+            let _ = page.wait_for(Option::is_none).await;
+            tokio::select! {
+                () = sleep(self.0.left_after) => break,
+                _ = page.wait_for(Option::is_some) => {}
+            }
+        }
+        self.end(&presenting);
+    }
+
+    // A map is consistent also after a panic.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Presenting>>> {
+        self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A page that follows; it leaves when this is dropped.
+struct Following {
+    presentations: Presentations,
+    presenting: Arc<Presenting>,
+    page: u64,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.presenting.followers.send_modify(|followers| drop(followers.remove(&self.page)));
+        self.presentations.0.changed.send_replace(());
+    }
+}
+
+/// Checks the state that a page sends, and returns its path.
+fn checked_path(state: &PresenterState) -> Result<&str, PresentingError> {
+    let invalid = |reason: String| PresentingError::Invalid { reason };
+    let path = state.path.as_deref().ok_or_else(|| invalid("it has no path".to_owned()))?;
+    address::check(path).map_err(|error| invalid(error.message))?;
+    if !state.is_valid() {
+        return Err(invalid("a number is outside its range".to_owned()));
+    }
+    Ok(path)
+}

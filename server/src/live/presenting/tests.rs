@@ -1,0 +1,232 @@
+//! Presenters and followers: rates, ends and access.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use store::{NewLinkRecord, OpenedBy};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use wire::access::link::LinkScope;
+use wire::access::{Role, TokenKind};
+use wire::encode;
+use wire::transport::live::ToPage;
+use wire::transport::presenting::Spot;
+
+use super::page::PresentingPage;
+use super::*;
+
+struct Lab {
+    store: Store,
+    presentations: Presentations,
+    revoked: watch::Sender<()>,
+    _folder: TempDir,
+}
+
+impl Lab {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let presentations = Presentations::ending_after(Duration::from_millis(200));
+        Self { store, presentations, revoked: watch::Sender::new(()), _folder: folder }
+    }
+
+    async fn token(&self, name: &str) -> i64 {
+        self.store.issue_token(name, Role::View, TokenKind::Api, None).await.unwrap().1.id
+    }
+
+    /// A guest with a link to the project `default`: the token and the link.
+    async fn guest(&self) -> (i64, i64) {
+        let new = NewLinkRecord {
+            scope: LinkScope::Project("default".into()),
+            path: "/".into(),
+            role: Role::View,
+            is_embed: false,
+            passphrase: None,
+            created_by: "ada".into(),
+            person: None,
+            expires_ms: None,
+        };
+        let (_, link) = self.store.add_link(new).await.unwrap();
+        let Some(OpenedBy::Guest(text)) = self.store.open_link(link.id, None).await.unwrap() else {
+            panic!("a new session")
+        };
+        (self.store.identify(&text).await.unwrap().unwrap().token_id, link.id)
+    }
+
+    fn page(&self, token: i64) -> Page {
+        let (to_page, received) = mpsc::channel(8);
+        let (presentations, store) = (self.presentations.clone(), self.store.clone());
+        let presenting = PresentingPage::new(presentations, store, token, self.revoked.subscribe(), to_page);
+        Page { presenting, received }
+    }
+}
+
+struct Page {
+    presenting: PresentingPage,
+    received: mpsc::Receiver<Bytes>,
+}
+
+impl Page {
+    async fn next<T>(&mut self, take: impl Fn(ToPage) -> Option<T>) -> T {
+        let found = timeout(Duration::from_secs(10), async {
+            loop {
+                let bytes = self.received.recv().await.unwrap();
+                if let Some(found) = take(encode::from_bytes(&bytes).unwrap()) {
+                    return found;
+                }
+            }
+        });
+        found.await.unwrap()
+    }
+
+    async fn state(&mut self) -> PresenterState {
+        let state = |message| match message {
+            ToPage::Presenter { state, .. } => Some(state),
+            _ => None,
+        };
+        self.next(state).await
+    }
+
+    async fn ended(&mut self) -> u64 {
+        let ended = |message| match message {
+            ToPage::PresentationEnded { presentation } => Some(presentation),
+            _ => None,
+        };
+        self.next(ended).await
+    }
+
+    async fn list(&mut self) -> Vec<Presentation> {
+        let list = |message| match message {
+            ToPage::Presentations { presentations } => Some(presentations),
+            _ => None,
+        };
+        self.next(list).await
+    }
+
+    async fn watchers(&mut self, expected: u32) -> Vec<String> {
+        let watchers = |message| match message {
+            ToPage::Watchers { names, total, .. } if total == expected => Some(names),
+            _ => None,
+        };
+        self.next(watchers).await
+    }
+}
+
+fn spot(down: f32) -> Option<Spot> {
+    Some(Spot { anchor: "chart".into(), at: [0.0, down] })
+}
+
+fn state(path: &str, down: f32) -> PresenterState {
+    PresenterState { path: Some(path.into()), scroll: spot(down), ..PresenterState::default() }
+}
+
+#[tokio::test]
+async fn a_follower_receives_the_newest_state_at_a_bounded_rate() {
+    let lab = Lab::open().await;
+    let (mut ada, mut bob) = (lab.page(lab.token("ada").await), lab.page(lab.token("bob").await));
+    ada.presenting.present(7, state("/", 0.0)).await.unwrap();
+    bob.presenting.follow(7).await.unwrap();
+    assert_eq!(bob.state().await, state("/", 0.0));
+    assert_eq!(ada.watchers(1).await, ["bob"]);
+    let began = Instant::now();
+    for at in 1..=400 {
+        ada.presenting.present(7, state("/", at as f32 / 400.0)).await.unwrap();
+        if at % 20 == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    let mut received = 0;
+    while bob.state().await.scroll != spot(1.0) {
+        received += 1;
+    }
+    let most = began.elapsed().as_millis() / 50 + 2;
+    assert!(received <= most, "{received} states in {:?}", began.elapsed());
+    let invalid = PresenterState { pointer: spot(f32::NAN), ..state("/", 0.0) };
+    assert!(matches!(ada.presenting.present(7, invalid).await, Err(PresentingError::Invalid { .. })));
+    assert!(matches!(
+        ada.presenting.present(7, state("//evil.example", 0.0)).await,
+        Err(PresentingError::Invalid { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_presentation_outlives_a_short_absence_of_its_page_and_no_longer_one() {
+    let lab = Lab::open().await;
+    let token = lab.token("ada").await;
+    let (mut ada, mut bob) = (lab.page(token), lab.page(lab.token("bob").await));
+    ada.presenting.present(7, state("/", 0.0)).await.unwrap();
+    bob.presenting.follow(7).await.unwrap();
+    bob.state().await;
+    drop(ada);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut ada = lab.page(token);
+    ada.presenting.present(7, state("/data", 0.0)).await.unwrap();
+    assert_eq!(bob.state().await, state("/data", 0.0), "the follower need not follow again");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(lab.presentations.lock().len(), 1);
+    drop(ada);
+    assert_eq!(bob.ended().await, 7);
+    assert!(lab.presentations.lock().is_empty());
+    bob.presenting.follow(7).await.unwrap();
+    assert_eq!(bob.ended().await, 7, "a presentation that does not exist");
+
+    let mut ada = lab.page(token);
+    ada.presenting.present(8, state("/", 0.0)).await.unwrap();
+    bob.presenting.follow(8).await.unwrap();
+    assert_eq!(bob.state().await, state("/", 0.0));
+    ada.presenting.present(9, state("/", 0.0)).await.unwrap();
+    assert_eq!(bob.ended().await, 8, "a page presents one thing at a time");
+    bob.presenting.follow(9).await.unwrap();
+    bob.presenting.unfollow();
+    ada.watchers(0).await;
+    ada.presenting.stop();
+    assert!(lab.presentations.lock().is_empty());
+}
+
+#[tokio::test]
+async fn a_presentation_is_listed_and_shown_to_those_who_see_the_page() {
+    let lab = Lab::open().await;
+    let (token, link) = lab.guest().await;
+    let (mut ada, mut guest) = (lab.page(lab.token("ada").await), lab.page(token));
+    ada.presenting.present(7, state("/?project=default", 0.0)).await.unwrap();
+    let listed = guest.list().await;
+    assert_eq!((listed[0].id, listed[0].presenter.as_str(), listed[0].is_own), (7, "ada", false));
+    assert_eq!(listed[0].project.as_deref(), Some("default"));
+    assert!(ada.list().await[0].is_own);
+    guest.presenting.follow(7).await.unwrap();
+    assert_eq!(guest.state().await, state("/?project=default", 0.0));
+    assert_eq!(ada.watchers(1).await, [format!("guest {token}")]);
+
+    let elsewhere = PresenterState { step: Some(3), pointer: spot(0.2), ..state("/fleet", 0.5) };
+    ada.presenting.present(7, elsewhere).await.unwrap();
+    assert_eq!(guest.state().await, PresenterState::hidden(), "nothing of a page that is not shared");
+    assert!(guest.list().await.is_empty());
+    ada.presenting.present(7, state("/?project=default", 1.0)).await.unwrap();
+    assert_eq!(guest.state().await, state("/?project=default", 1.0), "the follower stays one");
+
+    assert!(lab.store.revoke_link(link).await.unwrap());
+    lab.revoked.send_replace(());
+    assert_eq!(guest.state().await, PresenterState::hidden(), "a revoked link shows nothing more");
+    guest.presenting.follow(7).await.unwrap();
+    assert_eq!(guest.ended().await, 7);
+}
+
+#[tokio::test]
+async fn guests_present_nothing_and_numbers_belong_to_their_token() {
+    let lab = Lab::open().await;
+    let (guest, _) = lab.guest().await;
+    assert_eq!(lab.page(guest).presenting.present(1, state("/", 0.0)).await, Err(PresentingError::Guest));
+    let mut ada = lab.page(lab.token("ada").await);
+    ada.presenting.present(1, state("/", 0.0)).await.unwrap();
+    let eve = lab.token("eve").await;
+    assert_eq!(lab.page(eve).presenting.present(1, state("/", 0.0)).await, Err(PresentingError::Taken));
+    let mut pages = vec![];
+    for id in 2..=PRESENTATIONS as u64 {
+        let mut page = lab.page(eve);
+        page.presenting.present(id, state("/", 0.0)).await.unwrap();
+        pages.push(page);
+    }
+    assert_eq!(lab.page(eve).presenting.present(999, state("/", 0.0)).await, Err(PresentingError::TooMany));
+    drop(ada);
+}
