@@ -160,9 +160,7 @@ impl RunSummary {
     pub fn trained_by(&self) -> Slot {
         Slot { device: self.device.clone(), number: self.slot }
     }
-}
 
-impl RunSummary {
     /// Training time to the last step at the present speed, seconds; `None` before a step of its own and once it has ended.
     pub fn secs_left(&self) -> Option<f64> {
         let secs = self.secs_per_step.filter(|secs| *secs > 0.0 && !self.state.is_over())?;
