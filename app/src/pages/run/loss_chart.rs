@@ -166,8 +166,8 @@ pub(super) fn LossChart() -> impl IntoView {
     let batches = context.run.with_untracked(|run| run.view.plan.recipe.intervals.eval_batches);
     let meaning = format!(
         "Cross-entropy, −ln p(next token). train: mean over the batch of the step. val: mean over the same {batches} batches \
-         of the validation split each time; its point stands at the last step trained before the evaluation. The last evaluation of the run uses \
-         the whole split."
+         of the validation split each time; its point stands at the last step trained before the evaluation. The last \
+         evaluation of the run uses the whole split."
     );
     let changed = Signal::derive(move || context.track_charts());
     let pressed = move || context.pressed.get().filter(|step| *step < context.summary.read().step);
