@@ -77,10 +77,10 @@ test("another field gives another preview", async () => {
 });
 
 test("a strict import is refused while files would be skipped", async () => {
-  await form().getByLabel("Strict: refuse the import if anything is skipped").check();
+  await form().getByLabel("Strict: refuse the import if anything is skipped or repaired").check();
   await form().getByText("Strict import refuses skipped records").waitFor();
   assert.ok(await form().getByRole("button", { name: "Import", exact: true }).isDisabled());
-  await form().getByLabel("Strict: refuse the import if anything is skipped").uncheck();
+  await form().getByLabel("Strict: refuse the import if anything is skipped or repaired").uncheck();
 });
 
 test("the list of what was skipped is downloaded before and after the import", async () => {

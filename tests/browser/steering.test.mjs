@@ -67,6 +67,37 @@ test("a checkpoint is saved with one key and listed with its cause", async () =>
   assert.ok((await checkpoints().count()) >= 2, "periodic checkpoints are saved, too");
 });
 
+test("the form of a rollback shows the checkpoint that it sends while others come and go", async () => {
+  await page.locator("body").press("b");
+  const form = page.getByRole("dialog", { name: "Roll back to a checkpoint" });
+  const list = form.getByLabel("Checkpoint");
+  const shown = () => list.evaluate((list) => list.selectedOptions[0]?.textContent ?? "");
+  const step = async (text) => (await text()).match(/step ([\d\s]+)/)?.[1].replace(/\s/g, "");
+  const sent = () => form.locator(".effect").innerText();
+  const agree = async () => {
+    const inList = await step(shown);
+    return inList && inList === (await step(sent)) && inList;
+  };
+  const save = async () =>
+    (await lab.api(`/runs/${run}/commands`, { method: "POST", body: { kind: "checkpoint" } })).event.checkpoint.id;
+  const first = await lab.until("the newest checkpoint", agree);
+  const chosen = await save();
+  await lab.until("the newer checkpoint", async () => Number(await agree()) > Number(first));
+  await list.selectOption(chosen);
+  const stepChosen = chosen.split("-")[1];
+  await lab.until("the choice", async () => (await agree()) === stepChosen);
+  await save();
+  await lab.until("one more entry", async () => (await list.locator("option").first().getAttribute("value")) !== chosen);
+  assert.equal(await agree(), stepChosen, "a choice stays");
+  await lab.api(`/runs/${run}/checkpoints/${chosen}`, { method: "DELETE" });
+  await save();
+  await form.getByText(/has been deleted. Choose another checkpoint/).waitFor();
+  assert.match(await shown(), /deleted/);
+  assert.ok(await form.getByRole("button", { name: "Roll back" }).isDisabled());
+  await page.keyboard.press("Escape");
+  await form.waitFor({ state: "detached" });
+});
+
 test("a rollback says what is abandoned, and leaves an abandoned branch", async () => {
   await lab.until("260 steps", async () => (await stepsShown(page)) > 260, 120);
   await page.locator(".checkpoints li", { hasText: "100" }).last().getByRole("button", { name: /Roll back to step/ }).click();

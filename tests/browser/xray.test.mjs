@@ -54,7 +54,7 @@ test("the overview shows every component live, coloured by the chosen quantity, 
   assert.match(await title("block.1.mlp"), /hook point blocks\.1\.hook_mlp_out$/);
   const first = await shownStep();
   await until("a newer result", async () => (await shownStep()) > first);
-  await page.locator(".overhead", { hasText: /inspection overhead: .* % of training time, every/ }).waitFor();
+  await page.locator(".overhead", { hasText: /inspected every .*, costs .* % of the training time/ }).waitFor();
   await page.getByLabel("Color by").selectOption("gradient norm");
   const gradientNorm = /gradient norm [\d.]+(e-\d+)?/;
   await until("a gradient norm", async () => gradientNorm.test(await title("block.0.attention")));

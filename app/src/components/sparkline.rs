@@ -17,7 +17,7 @@ pub(crate) fn Sparkline(
     /// Whether its end glows, because it moves now.
     #[prop(into)]
     is_live: Signal<bool>,
-    /// Values at its bottom and top; by default the lowest and the highest.
+    /// Values at its bottom and top, of a curve of fractions; by default the lowest and the highest.
     #[prop(optional)]
     ends: Option<(f64, f64)>,
 ) -> impl IntoView {
@@ -30,10 +30,23 @@ pub(crate) fn Sparkline(
             class="sparkline"
             viewBox=format!("0 0 {} {}", SIZE.width, SIZE.height)
             role="img"
-            aria-label=move || format!("{}, {}", label.get(), scene().summary)
+            aria-label=move || {
+                let words = if ends.is_some() { first_and_last(&values.read()) } else { scene().summary };
+                format!("{}, {words}", label.get())
+            }
         >
             {move || scene().shapes.iter().map(drawn).collect_view()}
         </svg>
+    }
+}
+
+/// The first and the last of some fractions: `100 % at the start, 97 % now`.
+fn first_and_last(fractions: &[f32]) -> String {
+    let mut finite = fractions.iter().filter(|value| value.is_finite()).map(|value| format!("{:.0} %", value * 100.0));
+    match (finite.next(), finite.next_back()) {
+        (Some(first), Some(last)) => format!("{first} at the start, {last} now"),
+        (Some(only), None) => format!("{only} now"),
+        (None, _) => "no values yet".to_owned(),
     }
 }
 

@@ -28,7 +28,7 @@ fn meaning(state: RunState) -> &'static str {
         RunState::Running => "The run trains.",
         RunState::Paused => "The run is paused before its next step; the model stays loaded on the device.",
         RunState::Suspended => "The state of the run is saved and its device is released.",
-        RunState::Finished => "All steps are done.",
+        RunState::Finished => "The run has ended: all steps are done, or one of its limits was reached.",
         RunState::Stopped => "The run was stopped before its last step.",
         RunState::Failed => "The run ended with an error.",
         RunState::Lost => "The worker of the run stopped reporting.",

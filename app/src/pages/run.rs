@@ -18,6 +18,7 @@ mod export;
 mod fields;
 mod fork;
 mod fork_dataset;
+mod fork_plan;
 mod header;
 mod hyperparameter;
 mod hyperparameter_form;

@@ -31,8 +31,9 @@ pub fn chart(spec: &ChartSpec, curves: &[Curve], size: Size) -> Drawing {
     }
     // Half a line's width more, or curves along an edge would be thinner there.
     shapes.push(Shape::Group { clip: layout.plot.grown(1.0), shapes: inner });
-    shapes.extend(frame::reference_labels(spec, curves, &layout));
-    shapes.extend(frame::end_labels(curves, &layout));
+    let names = frame::end_labels(curves, &layout);
+    shapes.extend(frame::reference_labels(spec, curves, &layout, &names));
+    shapes.extend(names);
     shapes.extend(curves.iter().filter(|curve| curve.is_live).flat_map(|curve| live_dot(curve, curves, &layout)));
     shapes.extend(frame::lane(spec, &layout));
     shapes.extend(frame::header(spec, curves, &layout));

@@ -95,12 +95,17 @@ pub(crate) fn reference_lines(spec: &ChartSpec, layout: &Layout) -> Vec<Shape> {
     seen.map(line).collect()
 }
 
-/// Their labels at the right edge, or at the left edge where a curve would run through them; an arrow for those outside the visible range.
-pub(crate) fn reference_labels(spec: &ChartSpec, curves: &[Curve], layout: &Layout) -> Vec<Shape> {
+/// Their labels at the right edge, or at the left edge where a curve or one of `names` would be in their place; an arrow for those outside the
+/// visible range.
+pub(crate) fn reference_labels(spec: &ChartSpec, curves: &[Curve], layout: &Layout, names: &[Shape]) -> Vec<Shape> {
     let plot = layout.plot;
     if plot.width < 120.0 || plot.height < 40.0 {
         return Vec::new();
     }
+    let names: Vec<Rect> = names
+        .iter()
+        .filter_map(|shape| if let Shape::Rect { rect, .. } = shape { Some(*rect) } else { None })
+        .collect();
     let mut taken: Vec<f64> = Vec::new();
     let mut shapes = Vec::new();
     for reference in spec.references.iter().filter(|reference| reference.value.is_finite()) {
@@ -115,28 +120,39 @@ pub(crate) fn reference_labels(spec: &ChartSpec, curves: &[Curve], layout: &Layo
         };
         let text =
             Text::words(Point::new(plot.right() - 4.0, wanted), text, SMALL, reference.role).anchored(Anchor::End);
-        let Some((right, y)) = reference_place(curves, layout, reference.value, wanted, text.width(), &taken) else {
-            continue;
+        let places = reference_places(curves, layout, reference.value, wanted, text.width(), &taken);
+        let is_free = |(right, y): &(f64, f64)| {
+            let back = label_back(*right, *y, text.width());
+            !names.iter().any(|name| name.overlaps(&back))
         };
+        let Some((right, y)) = places.into_iter().find(is_free) else { continue };
         taken.push(y);
         let text = Text { at: Point::new(right, y), ..text };
-        let back = Rect::new(text.at.x - text.width() - 3.0, y - SMALL, text.width() + 6.0, SMALL + 4.0);
-        shapes.push(Shape::Rect { rect: back, radius: 2.0, fill: Fill::faint(Role::Surface, 0.72) });
+        shapes.push(Shape::Rect {
+            rect: label_back(right, y, text.width()),
+            radius: 2.0,
+            fill: Fill::faint(Role::Surface, 0.72),
+        });
         shapes.push(text.into());
     }
     shapes
 }
 
-/// The right end and the baseline of the label of a reference line: beside `wanted` at the right edge, below the line, or the same at the
-/// left edge and in the middle, whichever first keeps clear of the curves and of the labels before it; `None` if there is no such place.
-fn reference_place(
+/// The background of a label of this right end, baseline and width.
+fn label_back(right: f64, y: f64, width: f64) -> Rect {
+    Rect::new(right - width - 3.0, y - SMALL, width + 6.0, SMALL + 4.0)
+}
+
+/// Right ends and baselines for the label of a reference line, the best first: beside `wanted` at the right edge, below the line, or the same
+/// at the left edge and in the middle, where these keep clear of the curves and of the labels before it.
+fn reference_places(
     curves: &[Curve],
     layout: &Layout,
     value: f64,
     wanted: f64,
     width: f64,
     taken: &[f64],
-) -> Option<(f64, f64)> {
+) -> Vec<(f64, f64)> {
     let plot = layout.plot;
     let ends = [plot.right() - 4.0, plot.x + 4.0 + width, plot.x + (plot.width + width) / 2.0];
     // Labels of lines outside of the range stand under each other at its edge.
@@ -155,7 +171,7 @@ fn reference_place(
         (plot.y + SMALL..=plot.bottom()).contains(y) && !heights.any(|(top, bottom)| top < y + 3.0 && bottom > y - 9.0)
     };
     let places = ends.into_iter().flat_map(|end| heights.iter().map(move |y| (end, *y)));
-    places.into_iter().find(|place| is_apart(place) && is_clear(place))
+    places.into_iter().filter(|place| is_apart(place) && is_clear(place)).collect()
 }
 
 /// Names of abandoned segments and labelled curves at their ends, since the legend cannot distinguish them.
@@ -189,8 +205,11 @@ pub(crate) fn end_labels(curves: &[Curve], layout: &Layout) -> Vec<Shape> {
         // Where there is no room, the curve matters more than its name.
         let Some((right, y)) = clear else { continue };
         taken.push(y);
-        let back = Rect::new(right - text.width() - 3.0, y - SMALL, text.width() + 6.0, SMALL + 4.0);
-        shapes.push(Shape::Rect { rect: back, radius: 2.0, fill: Fill::faint(Role::Surface, 0.72) });
+        shapes.push(Shape::Rect {
+            rect: label_back(right, y, text.width()),
+            radius: 2.0,
+            fill: Fill::faint(Role::Surface, 0.72),
+        });
         shapes.push(Text { at: Point::new(right, y), ..text }.anchored(Anchor::End).into());
     }
     shapes

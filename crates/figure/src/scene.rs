@@ -64,6 +64,11 @@ impl Rect {
         (self.x..=self.right()).contains(&at.x) && (self.y..=self.bottom()).contains(&at.y)
     }
 
+    /// Whether it has an area in common with another.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.x < other.right() && other.x < self.right() && self.y < other.bottom() && other.y < self.bottom()
+    }
+
     /// The rectangle with `by` more on every side.
     pub fn grown(&self, by: f64) -> Self {
         Self::new(self.x - by, self.y - by, self.width + 2.0 * by, self.height + 2.0 * by)

@@ -10,7 +10,12 @@ use crate::spec::ChartSpec;
 /// What a chart shows, a sentence for each named curve, reference and marker.
 pub fn describe(spec: &ChartSpec, curves: &[Curve]) -> String {
     let mut told: Vec<String> = Vec::new();
-    for curve in curves.iter().filter(|curve| !curve.name.is_empty()).take(12) {
+    // A curve without values is left out where another of its name has some: the planned part of a series that has ended.
+    let is_told = |curve: &&Curve| {
+        let same = || curves.iter().filter(|other| other.name == curve.name);
+        !curve.name.is_empty() && (curve.last().is_some() || same().all(|other| other.last().is_none()))
+    };
+    for curve in curves.iter().filter(is_told).take(12) {
         told.push(sentence(spec, curve));
     }
     if curves.len() > 12 {

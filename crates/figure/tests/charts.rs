@@ -236,6 +236,56 @@ fn a_name_at_the_end_of_a_curve_overlaps_no_curve() {
 }
 
 #[test]
+fn the_label_of_a_reference_and_the_name_of_a_curve_have_places_of_their_own() {
+    let line = |from: u64, to: u64, height: f64| -> Vec<Bucket> {
+        (from..to).map(|step| point(step, step as f64, height)).collect()
+    };
+    let train = line(0, 190, 3.0);
+    for height in [0.05, 0.1, 0.3, 0.6, 1.0] {
+        let abandoned = line(60, 200, height);
+        let curves = [
+            Curve {
+                style: Style::Abandoned,
+                ..Curve::new("abandoned branch, left at step 200", Role::Abandoned, &abandoned)
+            },
+            Curve::new("train", Role::Accent, &train),
+        ];
+        let references = [("entropy floor", 0.0844), ("uniform", 3.2)].map(|(label, value)| Reference {
+            label: label.into(),
+            value,
+            role: Role::Floor,
+        });
+        let frame = Frame { has_header: false, ..Frame::default() };
+        let spec = ChartSpec { frame, references: references.to_vec(), has_zero: true, ..ChartSpec::default() };
+        let mut labels: Vec<(String, f64, f64, f64)> = vec![];
+        chart(&spec, &curves, Size::new(640.0, 300.0)).scene.walk(&mut |shape| match shape {
+            Shape::Text(text) if ["abandoned", "floor", "uniform"].iter().any(|word| text.text.contains(word)) => {
+                labels.push((text.text.clone(), text.at.x - text.width(), text.at.x, text.at.y));
+            }
+            _ => {}
+        });
+        assert!(labels.len() >= 2, "{height}: {labels:?}");
+        for (at, (one, left, right, y)) in labels.iter().enumerate() {
+            for (other, from, to, below) in &labels[at + 1..] {
+                let is_apart = right <= from || to <= left || (y - below).abs() >= 11.0;
+                assert!(is_apart, "{height}: {one:?} and {other:?} overlap");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_series_without_planned_values_is_described_once() {
+    let measured: Vec<Bucket> = (0..5).map(|step| point(step, step as f64, 0.1)).collect();
+    let planned = Curve { style: Style::Planned, ..Curve::new("learning rate", Role::InkSoft, &[]) };
+    let curves = [planned, Curve::new("learning rate", Role::InkSoft, &measured)];
+    let summary = |curves: &[Curve]| chart(&ChartSpec::default(), curves, Size::new(300.0, 200.0)).scene.summary;
+    let text = summary(&curves);
+    assert!(text.contains("at step 4") && !text.contains("no values yet"), "{text}");
+    assert!(summary(&curves[..1]).contains("learning rate: no values yet"));
+}
+
+#[test]
 fn the_svg_of_a_small_chart_is_unchanged() {
     let buckets: Vec<Bucket> = (0..5)
         .map(|step| Bucket {

@@ -35,7 +35,8 @@ impl Store {
         Ok(saved
             .into_iter()
             .map(|Saved { info, is_pinned, .. }| CheckpointView {
-                is_best: Some(info.id) == best,
+                // The best stored one can be worse than a loss whose checkpoint was not kept.
+                is_best: Some(info.id) == best && info.best_valid.is_none_or(|lowest| info.loss_valid <= Some(lowest)),
                 sample: sample_up_to(&samples, &history, info.id),
                 is_available: self.has_checkpoint_files(run, info.id),
                 uploaded_bytes: self.checkpoint_folders().uploaded_bytes(run, info.id),

@@ -8,6 +8,9 @@ use wire::series::{Row, name};
 use wire::transport::link::Report;
 use wire::{Event, RunState};
 
+/// Steps over which the time of a step is averaged: an evaluation takes as long as many steps.
+const TIMED_STEPS: u32 = 200;
+
 /// The part of a run's summary that reports change.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RunStatus {
@@ -32,6 +35,10 @@ pub(crate) struct Progress {
     /// Mean over about the last ten steps.
     pub(crate) tokens_per_sec: Option<f64>,
     pub(crate) elapsed_secs: f64,
+    /// Seconds per step with evaluations and samples: the mean over all steps, then over about the last [`TIMED_STEPS`].
+    pub(crate) secs_per_step: Option<f64>,
+    /// Number of steps in it.
+    pub(crate) timed_steps: u32,
     /// Step of the last validation loss on the path, so that one that is measured again counts once.
     pub(crate) valid_step: Option<u64>,
     /// Step of the sparkline's first value.
@@ -60,7 +67,13 @@ impl RunStatus {
                     progress.valid_step = Some(row.step);
                     progress.add_valid(*value);
                 }
-                name::SECS => progress.elapsed_secs = finite(*value).unwrap_or(0.0).max(progress.elapsed_secs),
+                name::SECS => {
+                    let now = finite(*value).unwrap_or(0.0).max(progress.elapsed_secs);
+                    if is_new {
+                        progress.add_step_time(now - progress.elapsed_secs);
+                    }
+                    progress.elapsed_secs = now;
+                }
                 name::TOKENS_PER_SEC if is_new => progress.add_speed(*value),
                 _ => {}
             }
@@ -147,6 +160,12 @@ impl Progress {
         self.best_valid = [self.best_valid, self.loss_valid].into_iter().flatten().reduce(f64::min);
     }
 
+    fn add_step_time(&mut self, secs: f64) {
+        self.timed_steps = (self.timed_steps + 1).min(TIMED_STEPS);
+        let before = self.secs_per_step.unwrap_or(secs);
+        self.secs_per_step = Some(before + (secs - before) / f64::from(self.timed_steps));
+    }
+
     fn add_speed(&mut self, value: f64) {
         let Some(now) = finite(value) else { return };
         self.tokens_per_sec = Some(self.tokens_per_sec.map_or(now, |before| 0.9 * before + 0.1 * now));
@@ -217,6 +236,30 @@ impl Sparkline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_a_step_includes_evaluations_and_follows_the_speed() {
+        let mut status = RunStatus {
+            state: RunState::Running,
+            message: None,
+            started_ms: None,
+            ended_ms: None,
+            // A fork: the steps of its parent are not its own.
+            progress: Progress { step: 7500, ..Progress::default() },
+        };
+        let mut secs = 0.0;
+        let mut train = |steps: std::ops::Range<u64>, each: f64| {
+            for step in steps {
+                secs += each + if step % 100 == 99 { 10.0 } else { 0.0 };
+                let values = vec![(name::TRAIN.to_owned(), 1.0), (name::SECS.to_owned(), secs)];
+                status.apply_row(&Row { segment: 0, step, values });
+            }
+            status.progress.secs_per_step.unwrap()
+        };
+        assert!((train(7500..7600, 0.1) - 0.2).abs() < 1e-9, "0.1 s per step and 10 s per 100 steps");
+        let slower = train(7600..9600, 1.0);
+        assert!((slower - 1.1).abs() < 0.05, "{slower}");
+    }
 
     #[test]
     fn a_sparkline_has_bounded_length_and_keeps_its_ends() {

@@ -273,16 +273,16 @@ impl ModelPlan {
                 "model width ({}) must be divisible by the number of attention heads ({})",
                 self.d_model, self.heads
             );
-            return Err(PlanError::new("model.heads", message).hint(format!("use {} heads", divisors(self.d_model))));
+            return Err(PlanError::new("model.heads", message)
+                .hint(format!("set the number of heads to {}", divisors(self.d_model))));
         }
         if self.heads % self.kv_heads != 0 {
             let message = format!(
                 "the number of attention heads ({}) must be divisible by the number of key/value heads ({})",
                 self.heads, self.kv_heads
             );
-            return Err(
-                PlanError::new("model.kv_heads", message).hint(format!("use {} key/value heads", divisors(self.heads)))
-            );
+            return Err(PlanError::new("model.kv_heads", message)
+                .hint(format!("set key/value heads to {}", divisors(self.heads))));
         }
         if self.positions == Positions::Rotary && self.d_head() % 2 != 0 {
             let message =

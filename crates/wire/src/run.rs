@@ -109,6 +109,9 @@ pub struct RunSummary {
     pub tokens_per_sec: Option<f64>,
     /// Training time, seconds.
     pub elapsed_secs: f64,
+    /// Seconds per step with evaluations and samples: mean over about the last 200 steps.
+    #[serde(default)]
+    pub secs_per_step: Option<f64>,
     /// Creation time, ms since 1970.
     pub created_ms: i64,
     /// Start of training, ms since 1970.
@@ -156,6 +159,12 @@ impl RunSummary {
     /// The worker process that trains it or trained it last.
     pub fn trained_by(&self) -> Slot {
         Slot { device: self.device.clone(), number: self.slot }
+    }
+
+    /// Training time to the last step at the present speed, seconds; `None` before a step of its own and once it has ended.
+    pub fn secs_left(&self) -> Option<f64> {
+        let secs = self.secs_per_step.filter(|secs| *secs > 0.0 && !self.state.is_over())?;
+        Some(self.steps.saturating_sub(self.step) as f64 * secs)
     }
 }
 

@@ -92,6 +92,34 @@ impl Difference {
     pub fn has_enough_steps(&self) -> bool {
         self.steps() >= Self::ENOUGH_STEPS
     }
+
+    /// Half the width of the band, two standard errors.
+    pub fn error(&self) -> f64 {
+        (self.high - self.low) / 2.0
+    }
+
+    /// The difference over the steps of several, in order; `None` without one.
+    pub fn over(parts: &[Self]) -> Option<Self> {
+        let (first, last) = (parts.first()?, parts.last()?);
+        let count: f64 = parts.iter().map(|part| part.steps() as f64).sum();
+        let mean = parts.iter().map(|part| part.mean * part.steps() as f64).sum::<f64>() / count;
+        // Squared distances to the mean: those within a part, from its standard error, and that of its mean.
+        let squares = |part: &Self| {
+            let steps = part.steps() as f64;
+            steps * (steps - 1.0) * (part.error() / 2.0).powi(2) + steps * (part.mean - mean).powi(2)
+        };
+        let variance = parts.iter().map(squares).sum::<f64>() / (count - 1.0).max(1.0);
+        let band = 2.0 * (variance / count).sqrt();
+        Some(Self { step: first.step, last_step: last.last_step, mean, low: mean - band, high: mean + band })
+    }
+
+    /// The difference over the newest tenth of the steps, but not over fewer than [`Difference::ENOUGH_STEPS`] if there are as many.
+    pub fn newest(parts: &[Self]) -> Option<Self> {
+        let (first, last) = (parts.first()?, parts.last()?);
+        let wanted = ((last.last_step - first.step + 1) / 10).max(Self::ENOUGH_STEPS);
+        let from = parts.iter().rposition(|part| last.last_step - part.step + 1 >= wanted).unwrap_or(0);
+        Self::over(&parts[from..])
+    }
 }
 
 /// The x axis of a chart.
@@ -254,5 +282,41 @@ pub fn describe(series: &str) -> SeriesInfo {
         PROCESS_BYTES => info("process memory", "B", "Resident memory of the process that trains the run."),
         DEVICE_BYTES => info("device memory", "B", "Memory in use on the device."),
         other => info(other, "value", "A series of this run."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The difference over the values of steps from `first` on, with the formula of the definition.
+    fn direct(first: u64, values: &[f64]) -> Difference {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let band = if values.len() > 1 { 2.0 * (squares / (count - 1.0) / count).sqrt() } else { 0.0 };
+        Difference {
+            step: first,
+            last_step: first + values.len() as u64 - 1,
+            mean,
+            low: mean - band,
+            high: mean + band,
+        }
+    }
+
+    #[test]
+    fn a_difference_over_buckets_is_that_over_their_steps() {
+        let values: Vec<f64> = (0..499).map(|at| (f64::from(at) * 1.7).sin() - 0.07).collect();
+        for width in [1, 2, 7, 499] {
+            let parts: Vec<Difference> =
+                values.chunks(width).enumerate().map(|(at, part)| direct(7501 + (at * width) as u64, part)).collect();
+            let (found, expected) = (Difference::over(&parts).unwrap(), direct(7501, &values));
+            assert_eq!((found.step, found.last_step), (7501, 7999));
+            assert!((found.mean - expected.mean).abs() < 1e-9 && (found.low - expected.low).abs() < 1e-9, "{width}");
+            assert!(Difference::newest(&parts).unwrap().steps() >= 49, "not the last bucket alone: {width}");
+        }
+        assert_eq!(Difference::over(&[]), None);
+        let few = [direct(1, &[0.5]), direct(2, &[0.7])];
+        assert_eq!(Difference::newest(&few).map(|found| found.steps()), Some(2));
     }
 }

@@ -60,7 +60,7 @@ pub async fn export_checkpoint(
 ) -> Result<Response, ApiError> {
     lab.feed.summary(&run).await?;
     let Some(held) = lab.store().open_checkpoint(&run, id).await? else {
-        return Err(steering::no_checkpoint(&run, &id.to_string(), &lab.store().checkpoint_ids(&run).await?));
+        return Err(steering::no_checkpoint(&steering::checkpoint_named(id), &lab.store().checkpoint_ids(&run).await?));
     };
     availability::check(&lab, &run, id).await?;
     let (data, of) = (lab.settings.data.clone(), run.clone());

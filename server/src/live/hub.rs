@@ -280,6 +280,7 @@ pub(crate) mod tests {
             best_valid: None,
             tokens_per_sec: None,
             elapsed_secs: 0.0,
+            secs_per_step: None,
             created_ms: 0,
             started_ms: None,
             ended_ms: None,

@@ -10,6 +10,7 @@ use tokio::process::{Child, ChildStdout};
 use wire::completion::{CompletionLine, CompletionRequest};
 use wire::{ApiErrorBody, CheckpointId, RunId};
 
+use super::steering::checkpoint_named;
 use super::{availability, subprocess};
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -59,7 +60,7 @@ async fn resolve(lab: &Lab, request: CompletionRequest) -> Result<CompletionRequ
         availability::check(lab, &run, checkpoint).await?;
         return match folder.join(checkpoint.to_string()).is_dir() {
             true => Ok(request),
-            false => Err(no_checkpoint(&run, format!("{run} has no checkpoint {checkpoint}")).field("checkpoint")),
+            false => Err(gone(&run, checkpoint)),
         };
     }
     if !checkpoints_in(&folder).is_empty() {
@@ -69,6 +70,12 @@ async fn resolve(lab: &Lab, request: CompletionRequest) -> Result<CompletionRequ
     availability::check_any(lab, &run).await?;
     let Some(from) = origin else { return Err(no_checkpoint(&run, format!("{run} has no checkpoints yet"))) };
     Ok(CompletionRequest { run: from.run, checkpoint: Some(from.checkpoint), ..request })
+}
+
+/// 404 for a checkpoint that is not kept.
+pub(super) fn gone(run: &RunId, checkpoint: CheckpointId) -> ApiError {
+    let named = checkpoint_named(checkpoint);
+    no_checkpoint(run, format!("{named} does not exist or has been deleted")).field("checkpoint")
 }
 
 /// 404 for a checkpoint of a run.

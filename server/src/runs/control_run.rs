@@ -3,6 +3,7 @@
 
 use wire::control::author::Author;
 use wire::control::event::EventRecord;
+use wire::control::reason::FOR_CONTROL_RUN;
 use wire::run::spec::Parent;
 use wire::{Command, RunId, RunSpec, RunSummary};
 
@@ -32,7 +33,7 @@ pub async fn command_with_control(
     }
     let command = steering::expand(lab, summary, command).await?;
     let held = steering::verify(lab, summary, &command).await?;
-    let checkpoint = forks::save_checkpoint(lab, run, author.clone(), "for a control run").await?;
+    let checkpoint = forks::save_checkpoint(lab, run, author.clone(), FOR_CONTROL_RUN).await?;
     let mut parent = Parent {
         run: run.clone(),
         step: None,

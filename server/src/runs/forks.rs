@@ -4,6 +4,8 @@
 use store::OpenCheckpoint;
 use wire::control::author::Author;
 use wire::control::checkpoint::CheckpointRef;
+use wire::control::reason::FOR_FORK;
+use wire::number::grouped;
 use wire::run::fork;
 use wire::run::plan::{Origin, PlanView};
 use wire::run::spec::Parent;
@@ -54,7 +56,7 @@ pub async fn prepare(lab: &Lab, spec: &RunSpec, parent: &Parent, author: Author)
     let view = parent_view(lab, parent).await?;
     let id = match (named(lab, &view, parent).await?, commands::is_trained(lab, &view.summary)) {
         (Some(id), _) => id,
-        (None, true) => save_checkpoint(lab, &parent.run, author, "for a fork").await?,
+        (None, true) => save_checkpoint(lab, &parent.run, author, FOR_FORK).await?,
         (None, false) => newest(lab, &view).await?,
     };
     let (origin, held) = origin(lab, &parent.run, id).await?;
@@ -101,7 +103,9 @@ async fn named(lab: &Lab, view: &RunView, parent: &Parent) -> Result<Option<Chec
                 .into())
         }
         (Some(id), _) if kept.contains(&id) => Ok(Some(id)),
-        (Some(id), _) => Err(at_field("parent.checkpoint", steering::no_checkpoint(run, &id.to_string(), &kept))),
+        (Some(id), _) => {
+            Err(at_field("parent.checkpoint", steering::no_checkpoint(&steering::checkpoint_named(id), &kept)))
+        }
         (None, Some(step)) => {
             let history = lab.store().history(&view.summary.id).await?;
             let on_path = history.path_checkpoints(run, &kept).into_iter().map(|found| found.at.checkpoint);
@@ -109,7 +113,10 @@ async fn named(lab: &Lab, view: &RunView, parent: &Parent) -> Result<Option<Chec
             let found = on_path.iter().find(|id| id.step == step).copied();
             found.map(Some).ok_or_else(|| {
                 let oldest_first: Vec<CheckpointId> = on_path.into_iter().rev().collect();
-                at_field("parent.step", steering::no_checkpoint(run, &format!("at step {step}"), &oldest_first))
+                at_field(
+                    "parent.step",
+                    steering::no_checkpoint(&format!("a checkpoint of step {}", grouped(step)), &oldest_first),
+                )
             })
         }
         (None, None) => Ok(None),
@@ -122,7 +129,7 @@ async fn newest(lab: &Lab, view: &RunView) -> Result<CheckpointId, ApiError> {
     let newest = lab.store().history(run).await?.path_checkpoints(run, &kept).into_iter().next();
     newest
         .map(|found| found.at.checkpoint)
-        .ok_or_else(|| at_field("parent.run", steering::no_checkpoint(run, "on its path", &kept)))
+        .ok_or_else(|| at_field("parent.run", steering::no_checkpoint("a checkpoint on the path", &kept)))
 }
 
 /// An error about a field of a spec.
@@ -136,7 +143,8 @@ async fn origin(lab: &Lab, run: &RunId, id: CheckpointId) -> Result<(Origin, Ope
     match (held, lab.store().origin(run, id).await?) {
         (Some(held), Some(origin)) => Ok((origin, held)),
         _ => {
-            let missing = steering::no_checkpoint(run, &id.to_string(), &lab.store().checkpoint_ids(run).await?);
+            let missing =
+                steering::no_checkpoint(&steering::checkpoint_named(id), &lab.store().checkpoint_ids(run).await?);
             Err(at_field("parent.checkpoint", missing))
         }
     }

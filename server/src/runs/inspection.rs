@@ -14,7 +14,7 @@ use wire::inspect::update::InspectionUpdate;
 use wire::number::grouped;
 use wire::{ApiErrorBody, CheckpointId, RunId, encode};
 
-use super::completion::no_checkpoint;
+use super::completion::{gone, no_checkpoint};
 use super::{availability, subprocess};
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -138,8 +138,7 @@ async fn inspect_checkpoint(lab: &Lab, run: &RunId, args: InspectionArgs) -> Res
     availability::check(lab, &at.run, at.checkpoint).await?;
     let slot = lab.slots.take()?;
     let Some(_held) = lab.store().open_checkpoint(&at.run, at.checkpoint).await? else {
-        let message = format!("{} has no checkpoint {}", at.run, at.checkpoint);
-        return Err(no_checkpoint(&at.run, message).field("checkpoint"));
+        return Err(gone(&at.run, at.checkpoint));
     };
     let request = CheckpointInspection { run: at.run, checkpoint: at.checkpoint, inspection: args.inspection };
     let ended = timeout(CHECKPOINT_WITHIN, run_process(&lab.settings.data, &request, slot)).await;

@@ -3,7 +3,7 @@
 
 use store::OpenCheckpoint;
 use wire::control::command::UndoMethod;
-use wire::control::intervention;
+use wire::control::{intervention, reason};
 use wire::hyperparameters::recipe::MAX_SAMPLE_TOKENS;
 use wire::number::grouped;
 use wire::run::history::History;
@@ -96,7 +96,7 @@ pub async fn expand(lab: &Lab, summary: &RunSummary, command: Command) -> Result
             .field("event")
             .hint(format!("give one of {}", listed(path.iter().map(|record| record.number)))));
     };
-    let reason = format!("undoes the change of step {}: {}", grouped(record.step), record.event.phrase());
+    let reason = reason::undoes(record);
     match method {
         UndoMethod::Inverse => {
             let from = earliest_step(summary, &history);
@@ -138,12 +138,13 @@ fn earliest_step(summary: &RunSummary, history: &History) -> u64 {
 pub async fn verify(lab: &Lab, summary: &RunSummary, command: &Command) -> Result<Option<OpenCheckpoint>, ApiError> {
     let (store, run) = (lab.store(), &summary.id);
     match command {
-        Command::Rollback { checkpoint, .. } => match store.open_checkpoint(run, *checkpoint).await? {
-            Some(held) => Ok(Some(held)),
-            None => {
-                Err(no_checkpoint(run, &checkpoint.to_string(), &store.checkpoint_ids(run).await?).field("checkpoint"))
+        Command::Rollback { checkpoint, .. } => {
+            match store.open_checkpoint(run, *checkpoint).await? {
+                Some(held) => Ok(Some(held)),
+                None => Err(no_checkpoint(&checkpoint_named(*checkpoint), &store.checkpoint_ids(run).await?)
+                    .field("checkpoint")),
             }
-        },
+        }
         Command::SetSchedule { .. } => {
             let checked = store.history(run).await?.hyperparameters().change(command, summary.step);
             checked.map(|_| None).map_err(|error| at_field("schedule", error))
@@ -158,18 +159,25 @@ pub async fn verify(lab: &Lab, summary: &RunSummary, command: &Command) -> Resul
 }
 
 /// 409 for a checkpoint that is not kept; the hint names those that are.
-pub fn no_checkpoint(run: &RunId, wanted: &str, kept: &[CheckpointId]) -> ApiError {
-    let error = ApiError::conflict("checkpoint_gone", format!("{run} has no checkpoint {wanted}; nothing was changed"));
+pub fn no_checkpoint(wanted: &str, kept: &[CheckpointId]) -> ApiError {
+    let message = format!("{wanted} does not exist or has been deleted; nothing was changed");
+    let error = ApiError::conflict("checkpoint_gone", message);
     match kept.is_empty() {
-        true => error.hint("it has no checkpoints yet; {\"kind\": \"checkpoint\"} saves one"),
-        false => error.hint(format!("its checkpoints are {}", newest(kept))),
+        true => error.hint("the run has no checkpoints yet; {\"kind\": \"checkpoint\"} saves one"),
+        false => error.hint(format!("choose another checkpoint: {}", newest(kept))),
     }
 }
 
+/// `the checkpoint of step 5 000 (0-5000)`
+pub fn checkpoint_named(id: CheckpointId) -> String {
+    format!("the checkpoint of step {} ({id})", grouped(id.step))
+}
+
 fn newest(kept: &[CheckpointId]) -> String {
+    let named = listed(kept.iter().rev().take(NAMED).map(|id| format!("step {} ({id})", grouped(id.step))));
     match kept.len() > NAMED {
-        true => format!("{} and {} more", listed(kept.iter().rev().take(NAMED)), kept.len() - NAMED),
-        false => listed(kept.iter().rev()),
+        true => format!("{named} and {} more", kept.len() - NAMED),
+        false => named,
     }
 }
 

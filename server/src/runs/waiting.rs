@@ -136,14 +136,10 @@ impl FleetNow {
         Reason::Run { name, worker: device.worker_name.clone(), secs_left: self.secs_left(device), is_paused }
     }
 
-    /// Seconds until a device is free, by the speed of its run so far; `None` for a paused run and one without steps.
+    /// Seconds until a device is free; `None` for a paused run and one without steps.
     fn secs_left(&self, device: &DeviceView) -> Option<f64> {
         let Some(run) = &device.run else { return Some(0.0) };
-        let run = self.runs.get(run).filter(|run| run.state == RunState::Running)?;
-        let began_at = run.parent.as_ref().map_or(0, |parent| parent.checkpoint.step);
-        let trained = run.step.saturating_sub(began_at);
-        let is_measured = trained > 0 && run.elapsed_secs > 0.0;
-        is_measured.then(|| run.elapsed_secs / trained as f64 * run.steps.saturating_sub(run.step) as f64)
+        self.runs.get(run).filter(|run| run.state == RunState::Running)?.secs_left()
     }
 }
 
@@ -204,7 +200,12 @@ fn sentence(run: &WaitingRun, reason: &Reason) -> String {
         Reason::NoWorker => format!("{head}, which no worker has: join a machine under this name, or move the run."),
         Reason::NotConnected if run.pool.is_some() => format!("{head}, whose workers are not connected."),
         Reason::NotConnected => format!("{head}, whose worker is not connected."),
-        Reason::Draining => format!("{head}; waits until a worker that drains takes runs again."),
+        Reason::Draining if run.pool.is_some() || run.any_of.is_some() => {
+            format!("{head}, whose workers are draining and take no runs: let one take runs again on the Fleet page.")
+        }
+        Reason::Draining => {
+            format!("{head}, whose worker is draining and takes no runs: let it take runs again on the Fleet page.")
+        }
         Reason::Ahead(1) => format!("{head}; 1 run starts before it."),
         Reason::Ahead(count) => format!("{head}; {count} runs start before it."),
         Reason::Run { name, worker, is_paused: true, .. } => {

@@ -203,7 +203,7 @@ async fn a_run_waits_for_a_pool_and_a_draining_worker_takes_none() {
     assert_eq!(lab.patch(&path, &lab.steer, r#"{"labels": [""]}"#).await.code(), "label_invalid");
     worker.report(&first, Event::Finished, Some(RunState::Finished), 0).await;
     served.reaches(&first, "finished").await;
-    waits(&second, "First in the queue of pool gpu-lab; waits until a worker that drains takes runs again.").await;
+    waits(&second, "First in the queue of pool gpu-lab, whose workers are draining and take no runs: let one take runs again on the Fleet page.").await;
     let devices = lab.get("/api/v1/devices", &lab.view).await.json();
     let device = devices.as_array().unwrap().iter().find(|device| device["info"]["id"] == "box-1").unwrap();
     assert_eq!((&device["run"], &device["worker_name"]), (&Value::Null, &json!("the box")), "it takes no run");

@@ -142,7 +142,7 @@ fn a_change_is_undone_by_its_inverse_or_by_a_rollback() {
     let changed = owner.steer(&run, &json!({"kind": "set", "path": "optimizer.weight_decay", "value": 0.9}));
     owner.step_to(&run, 300);
     let undone = owner.steer(&run, &json!({"kind": "undo"}));
-    assert!(undone.reason.unwrap().contains("undoes the change of step 250: weight decay"));
+    assert!(undone.reason.unwrap().contains("undoes the change of weight decay at step 250"));
     owner.step_to(&run, 320);
     let back = owner.steer(&run, &json!({"kind": "undo", "event": changed.number, "method": "rollback"}));
     assert_eq!((back.step, back.segment), (250, 1));

@@ -13,7 +13,7 @@ use wire::series::{Comparison, Difference};
 
 use super::Choice;
 use crate::components::chart::{Chart, ChartContent, ChartGroup, Line, Range};
-use crate::components::{Failure, interval, name_of};
+use crate::components::{Failure, Select, difference_in_words, interval, name_of};
 use crate::curves::difference_buckets;
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
@@ -31,6 +31,18 @@ struct Pair {
     label: String,
     names: Names,
     is_live: bool,
+}
+
+impl Pair {
+    /// Its value in the list of pairs.
+    fn value(&self) -> String {
+        format!("{} {}", self.run, self.with)
+    }
+}
+
+/// The list of pairs: values and labels.
+fn pair_entries(pairs: Memo<Vec<Pair>>) -> Signal<Vec<(String, String)>> {
+    Signal::derive(move || pairs.read().iter().map(|pair| (pair.value(), pair.label.clone())).collect())
 }
 
 /// The names of the two runs, and where the first was forked from the second, if it was.
@@ -85,10 +97,10 @@ pub(super) fn DifferencePanel() -> impl IntoView {
     let choice = expect_context::<Choice>();
     let live = expect_context::<Live>();
     let known = Memo::new(move |_| pairs(&choice.runs.read(), live));
-    let picked = RwSignal::new(0usize);
+    let picked = RwSignal::new(String::new());
     let shown = Memo::new(move |_| {
         let known = known.read();
-        known.get(picked.get()).or(known.first()).cloned()
+        known.iter().find(|pair| pair.value() == *picked.read()).or(known.first()).cloned()
     });
     // A change of state alone does not build the panel again.
     let which =
@@ -100,11 +112,11 @@ pub(super) fn DifferencePanel() -> impl IntoView {
             <PairDifference run with names is_growing>
                 <label class="pick" title="The two runs whose difference is shown">
                     <span class="unseen">"Pair of runs"</span>
-                    <select on:change:target=move |event| picked.set(event.target().value().parse().unwrap_or(0))>
-                        {move || known.get().into_iter().enumerate().map(|(at, pair)| view! {
-                            <option value=at selected={move || picked.get() == at}>{pair.label}</option>
-                        }).collect_view()}
-                    </select>
+                    <Select
+                        entries=pair_entries(known)
+                        chosen=Signal::derive(move || shown.read().as_ref().map(Pair::value).unwrap_or_default())
+                        choose=move |value| picked.set(value)
+                    />
                 </label>
             </PairDifference>
         })
@@ -194,7 +206,7 @@ fn step_of(live: Live, run: &RunId) -> u64 {
     lab.iter().flat_map(|lab| &lab.runs).find(|known| known.id == *run).map_or(0, |run| run.step)
 }
 
-/// `From step 1 000 on: identical for 300 steps, bit for bit; different from step 1 300 on. At step 1 900, b is ...`
+/// `Bitwise identical for 300 steps from step 1 000 on, different from step 1 300 on. Over steps 1 300 to 1 900, the loss of b is ...`
 ///
 /// `steps` has how far each run has trained on its current path.
 fn verdict(comparison: &Comparison, names: &Names, steps: impl Fn() -> (u64, u64)) -> String {
@@ -204,43 +216,25 @@ fn verdict(comparison: &Comparison, names: &Names, steps: impl Fn() -> (u64, u64
         1 => "1 step".to_owned(),
         steps => format!("{} steps", number::whole(steps)),
     };
-    let begun = match (comparison.identical_steps, comparison.first_difference) {
+    let (begun, first) = match (comparison.identical_steps, comparison.first_difference) {
         (_, None) => {
-            return format!("From step {from} on: identical for all {same} that they have in common, bit for bit.");
+            return format!("Bitwise identical for all {same} that they have in common, from step {from} on.");
         }
-        (0, Some(_)) => format!("Different from step {from} on."),
+        (0, Some(at)) => (format!("Different from step {from} on."), at),
         (_, Some(at)) => {
-            format!(
-                "From step {from} on: identical for {same}, bit for bit; different from step {} on.",
-                number::whole(at)
-            )
+            let at_text = number::whole(at);
+            (format!("Bitwise identical for {same} from step {from} on, different from step {at_text} on."), at)
         }
     };
-    let Some(last) = comparison.difference.last() else { return begun };
-    let size = number::short(last.mean.abs());
-    let at = match last.last_step - last.step {
-        0 => format!("At step {}", number::whole(last.step)),
-        _ => format!("On average over steps {} to {}", number::whole(last.step), number::whole(last.last_step)),
-    };
-    let Names { run, with, .. } = names;
-    let end = match (last.low, last.high) {
-        _ if !last.has_enough_steps() => {
-            let side = if last.mean < 0.0 { "below" } else { "above" };
-            let least = Difference::ENOUGH_STEPS;
-            format!(
-                "{at}, {run} is {size} nats/token {side} {with}. Fewer than {least} steps do not show whether the runs \
-                 differ."
-            )
-        }
-        (low, _) if low > 0.0 => {
-            format!("{at}, {run} is {size} nats/token above {with} (more than 2 standard errors).")
-        }
-        (_, high) if high < 0.0 => {
-            format!("{at}, {run} is {size} nats/token below {with} (more than 2 standard errors).")
-        }
-        _ => format!("{at}, the difference of {size} nats/token is within 2 standard errors."),
-    };
-    format!("{begun} {end}")
+    let parts = comparison.difference.as_slice();
+    let parts = &parts[parts.partition_point(|part| part.last_step < first)..];
+    let words = |difference: &Difference| difference_in_words(difference, &names.run, &names.with);
+    let Some(whole) = Difference::over(parts) else { return begun };
+    // The newest steps alone, where they are a small part of all.
+    let newest =
+        Difference::newest(parts).filter(|newest| newest.has_enough_steps() && newest.steps() * 2 <= whole.steps());
+    let newest = newest.map(|newest| format!(" {}", words(&newest))).unwrap_or_default();
+    format!("{begun} {}{newest}", words(&whole))
 }
 
 /// Why there is no difference yet: either run may be the one without steps after the fork, its parent after a rollback.
@@ -289,5 +283,25 @@ mod tests {
         // The parent was rolled back to the fork: the fork has trained, and its parent has not.
         assert!(verdict(Some(200), (600, 200)).starts_with("owl has no steps after the fork at step 200"));
         assert_eq!(verdict(None, (0, 0)), "fox and owl have no training step in common yet.");
+    }
+
+    #[test]
+    fn all_steps_since_the_first_difference_are_judged() {
+        let names = Names { run: "fork".into(), with: "parent".into(), fork_step: Some(7500) };
+        let part = |step: u64| {
+            let mean = if step == 7500 { 0.0 } else { -0.07 - 0.01 * (step as f64 * 1.3).sin() };
+            Difference { step, last_step: (step + 1).min(7999), mean, low: mean - 0.02, high: mean + 0.02 }
+        };
+        let parts: Vec<Difference> = (7500..8000).step_by(2).map(part).collect();
+        let compared =
+            Comparison { common_from: Some(7500), identical_steps: 1, first_difference: Some(7501), difference: parts };
+        let words = verdict(&compared, &names, || (8000, 30_000));
+        assert!(words.starts_with("Bitwise identical for 1 step from step 7\u{202f}500 on"), "{words}");
+        assert!(
+            words.contains("Over steps 7\u{202f}500 to 7\u{202f}999, the loss of fork is on average 0.07"),
+            "{words}"
+        );
+        assert!(words.contains("lower than that of parent") && !words.contains("too few"), "{words}");
+        assert!(words.contains("Over steps 7\u{202f}950 to 7\u{202f}999"), "the newest tenth: {words}");
     }
 }

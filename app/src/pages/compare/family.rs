@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use figure::number;
 use wire::run::history::Segment;
 use wire::{RunId, RunSummary};
 
@@ -80,10 +81,13 @@ fn add(member: &Member, members: &[Member], name_of: &dyn Fn(&RunSummary) -> Str
         let is_newest = segment.segment == newest;
         let known = member.ends.get(&segment.segment).map_or(segment.from_step, |last| last + 1);
         let to_step = if is_newest { known.max(member.summary.step) } else { known };
-        let many = if member.segments.len() > 1 { format!(", segment {}", segment.segment) } else { String::new() };
+        let branch = match is_newest {
+            true => String::new(),
+            false => format!(", abandoned branch left at step {}", number::whole(to_step)),
+        };
         bars.push(Bar {
             run: member.summary.id.clone(),
-            label: format!("{}{many}", name_of(&member.summary)),
+            label: format!("{}{branch}", name_of(&member.summary)),
             from_step: segment.from_step,
             left_at: left_at(segment.segment, &member.segments),
             to_step: to_step.max(segment.from_step),
@@ -170,9 +174,9 @@ mod tests {
         assert_eq!(
             seen,
             [
-                ("root, segment 0", 0, Some(200), 500, None),
-                ("root, segment 1", 300, Some(300), 400, Some(0)),
-                ("root, segment 2", 200, None, 800, Some(0)),
+                ("root, abandoned branch left at step 500", 0, Some(200), 500, None),
+                ("root, abandoned branch left at step 400", 300, Some(300), 400, Some(0)),
+                ("root", 200, None, 800, Some(0)),
                 ("fork-1", 600, None, 1000, Some(2)),
             ]
         );

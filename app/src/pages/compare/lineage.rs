@@ -57,8 +57,8 @@ pub(super) fn LineageTree() -> impl IntoView {
         <section class="panel lineage" aria-labelledby="lineage-title" hidden=move || bars.read().is_empty()>
             <h2
                 id="lineage-title"
-                title="The segments of the runs over their steps. A fork starts from the run above it; a rollback starts a new \
-                       segment."
+                title="The branches of the runs over their steps. A fork starts from the run above it; a rollback starts a new \
+                       branch."
             >
                 "Lineage"
                 <span class="unit">" over steps; abandoned branches are dotted"</span>
@@ -119,7 +119,7 @@ fn Bars(bars: Vec<Bar>) -> impl IntoView {
         }
     });
     let ticks = ticks.collect_view();
-    let label = format!("Lineage of {} segments over {} steps", bars.len(), number::whole(last));
+    let label = format!("Lineage of {} branches over {} steps", bars.len(), number::whole(last));
     view! {
         <svg width="100%" height=height role="group" aria-label=label>
             {ticks}
@@ -176,7 +176,7 @@ fn BarRow(bar: Bar, row: usize, left: impl Fn(u64) -> f64) -> impl IntoView {
     }
 }
 
-/// `amber-fox, segment 0: steps 0 to 500, abandoned from step 300 on`
+/// `amber-fox, abandoned branch left at step 500: steps 0 to 500, abandoned from step 300 on`
 fn describe(bar: &Bar) -> String {
     let left = match bar.left_at {
         Some(left) if left < bar.to_step => format!(", abandoned from step {} on", number::whole(left)),

@@ -100,7 +100,7 @@ fn change(command: &Command) -> String {
 /// The label of a row.
 fn label(path: &str) -> String {
     if let Some(path) = path.strip_suffix(NOW) {
-        return format!("{}, last step", label(path));
+        return format!("{}, newest step", label(path));
     }
     let known = [
         ("preset", "Preset"),
@@ -153,6 +153,8 @@ pub(super) fn PlanTable() -> impl IntoView {
         let plans = views.into_iter().map(|view| {
             let plan = serde_json::to_value(&view.plan).unwrap_or_default();
             let mut fields = flat(&plan);
+            // A run that was extended ends at another step than it had planned.
+            fields.insert("steps".to_owned(), number::whole(view.hyperparameters.steps));
             fields.extend(current(&view));
             fields.extend(origin(&view, |run| choice.name(run)));
             (view.summary.id.clone(), choice.name(&view.summary.id), fields)
@@ -188,7 +190,7 @@ pub(super) fn PlanTable() -> impl IntoView {
     view! {
         <section class="panel plans" aria-labelledby="plans-title" hidden=move || plans.read().is_empty()>
             <div class="row">
-                <h2 id="plans-title" title="The planned values in which the runs differ. The tooltip of a row gives its path.">
+                <h2 id="plans-title" title="The planned values, and those at the newest step, in which the runs differ. The tooltip of a row gives its path.">
                     "Plans"
                 </h2>
                 <span class="grow"></span>
@@ -235,7 +237,7 @@ mod tests {
     #[test]
     fn rows_have_labels_and_changes_are_in_words() {
         let labels = ["steps", "optimizer.learning_rate", "optimizer.learning_rate (now)", "mix[1].corpus", "x.y"];
-        let expected = ["Steps", "Learning rate", "Learning rate, last step", "Dataset 2", "x.y"];
+        let expected = ["Steps", "Learning rate", "Learning rate, newest step", "Dataset 2", "x.y"];
         assert_eq!(labels.map(label), expected.map(String::from));
         let edit: Command = serde_json::from_value(json!({
             "kind": "edit_weights",

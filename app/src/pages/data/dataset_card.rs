@@ -99,14 +99,16 @@ fn Counts(info: CorpusInfo) -> impl IntoView {
     let unique = if alphabet == 0 { "more than 65 536".to_owned() } else { grouped(alphabet as u64) };
     let how = match (&info.source, info.documents) {
         (Source::Generated { generator, .. }, _) if generator == "modular-addition" => {
-            "A hash assigns each document to a split. Only 30\u{202f}% is for training, so that the model first memorizes \
+            "Each document goes to one split, chosen by a hash of the document. Only 30\u{202f}% is for training, so that the model first memorizes \
              and generalizes later (grokking)."
         }
         (_, 0 | 1) => "It is the end of the single document.",
-        (_, documents) if documents < FEW_DOCUMENTS => "It is the last tenth of each document.",
+        (_, documents) if documents < FEW_DOCUMENTS => {
+            "It is the end of each document: a tenth, rounded up to whole characters."
+        }
         _ => {
-            "A hash of its text assigns each document to a split. If that leaves a split empty, the last tenth of each \
-             document is held out."
+            "Each document goes to one split, chosen by a hash of the document. If that leaves a split empty, the last \
+             tenth of each document is held out instead."
         }
     };
     let valid = info.valid_share * 100.0;
@@ -115,10 +117,14 @@ fn Counts(info: CorpusInfo) -> impl IntoView {
         (
             loss(per_char),
             format!(
-                "Entropy of the generator over the whole text: {} nats in {} characters. The table has the lowest expected \
-                 loss on the validation split.",
+                "Entropy of the generator over the whole text: {} nats in {} characters. The lowest expected loss per token \
+                 depends on the tokenizer: {}.",
                 grouped(nats.round() as u64),
-                grouped(info.chars)
+                grouped(info.chars),
+                match info.datasets.iter().any(|dataset| dataset.floor_nats.is_some()) {
+                    true => "see “Entropy floor” in the table below",
+                    false => "tokenize the dataset to see it where it is known",
+                }
             ),
         )
     });

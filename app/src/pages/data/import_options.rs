@@ -52,7 +52,7 @@ pub(super) fn Options(options: RwSignal<ImportOptions>, report: RwSignal<ImportR
                 prop:checked=move || options.read().strict
                 on:change:target=move |event| options.update(|options| options.strict = event.target().checked())
             />
-            "Strict: refuse the import if anything is skipped"
+            "Strict: refuse the import if anything is skipped or repaired"
         </label>
     }
 }

@@ -182,6 +182,12 @@ fn Commands(token: CreatedJoinToken) -> impl IntoView {
         <div class="fresh stack" role="status">
             <p><strong>"Run these commands on the machine."</strong>" The token is not shown again."</p>
             <pre class="command">{commands}</pre>
+            {is_own_address(&window().location().hostname().unwrap_or_default()).then(|| view! {
+                <p class="small over">
+                    "The address in the command is reachable only from this computer. For another machine, start the server with an address \
+                     of this computer in the network (kindling serve --listen), open this page under that address, and create a token there."
+                </p>
+            })}
             <p class="small dim">
                 "The first command writes the token into a file that only you can read. The second exchanges it for a token of the worker's own, \
                  and starts the worker, which appears on this page within seconds. Kindling has to be installed there in the same version."
@@ -191,6 +197,14 @@ fn Commands(token: CreatedJoinToken) -> impl IntoView {
             </div>
         </div>
     }
+}
+
+/// Whether an address means the machine itself: on another machine it leads there.
+fn is_own_address(hostname: &str) -> bool {
+    let name = hostname.trim_matches(['[', ']']);
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// A shell writes the token without a process that has it as an argument: `cat` reads it from the here-document.
@@ -204,7 +218,16 @@ fn commands(url: &str, pool: &str, token: &str, fingerprint: Option<&str>) -> St
 
 #[cfg(test)]
 mod tests {
-    use super::commands;
+    use super::{commands, is_own_address};
+
+    #[test]
+    fn an_address_of_the_machine_itself_is_found() {
+        for (hostname, expected) in
+            [("127.0.0.1", true), ("localhost", true), ("[::1]", true), ("10.0.0.7", false), ("lab.example.org", false)]
+        {
+            assert_eq!(is_own_address(hostname), expected, "{hostname}");
+        }
+    }
 
     #[test]
     fn the_commands_name_address_pool_and_token_file() {

@@ -1,6 +1,7 @@
 //! One device in one row; on a phone, one card.
 
 use leptos::prelude::*;
+use wire::device::DeviceKind;
 use wire::telemetry::FleetDevice;
 use wire::{DeviceId, RunId, RunState};
 
@@ -22,7 +23,11 @@ pub(super) fn DeviceRow(id: DeviceId) -> impl IntoView {
     let name = Memo::new(move |_| device.read().as_ref().map(|device| device.info.name.clone()).unwrap_or_default());
     let about = id.to_string();
     let values = Memo::new(move |_| device.read().as_ref().map(minutes).unwrap_or_default());
-    let label = Signal::derive(move || format!("Utilization of {} in the last hour, 0 to 1", name.get()));
+    let load = Memo::new(move |_| match device.read().as_ref().map(|device| device.info.kind) {
+        Some(DeviceKind::Gpu) => "GPU load",
+        _ => "CPU load",
+    });
+    let label = Signal::derive(move || format!("{} of {} in the last hour", load.get(), name.get()));
     let is_connected = Memo::new(move |_| device.read().as_ref().is_some_and(|device| device.is_connected));
     let has_findings = Memo::new(move |_| device.read().as_ref().is_some_and(|device| !device.findings.is_empty()));
     view! {
@@ -33,7 +38,11 @@ pub(super) fn DeviceRow(id: DeviceId) -> impl IntoView {
                 <WorkerMarks worker />
             </div>
             <div class="d-state"><DeviceState device /></div>
-            <div class="d-curve" title="Utilization of the last hour, by minute; bottom 0, top 100 %">
+            <div class="d-curve" title=move || format!(
+                "{} by all programs of the machine in the last hour, by minute; bottom 0, top 100 %. The share of the time in which a run \
+                 trained is at “busy”.",
+                load.get()
+            )>
                 <Sparkline values label is_live=false ends=(0.0, 1.0) />
             </div>
             <div class="d-load">{cell(utilization)}</div>

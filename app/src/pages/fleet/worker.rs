@@ -48,8 +48,8 @@ pub(super) fn WorkerMenu(worker: Memo<Option<WorkerView>>, feed: FleetFeed) -> i
         let label = format!("Actions of the worker {}", isolated(&name));
         let can_remove = session.is_admin() && !is_local;
         let (drain, effect) = match is_draining {
-            true => ("Take runs again", "Let it take runs again"),
-            false => ("Drain", "Let it take no new run; the run that it trains continues"),
+            true => ("Take runs again", "Give it new runs again"),
+            false => ("Drain", "Stop giving it new runs; a running one continues."),
         };
         Some(view! {
             <Menu label>
@@ -84,8 +84,10 @@ impl Actions {
         }
         let title = format!("Drain {}?", isolated(&worker.name));
         let loses = match worker.run {
-            Some(_) => "The run that it trains continues to its end. It then takes no other run until you let it.",
-            None => "It takes no run until you let it.",
+            Some(_) => {
+                "The run that it trains continues to its end. After that it gets no new runs until you choose “Take runs again”."
+            }
+            None => "It gets no new runs until you choose “Take runs again”.",
         };
         let act = self.confirm.keep(move || self.change(worker.clone(), change.clone(), "takes no new run"));
         self.confirm.ask(Question { title, loses: loses.to_owned(), verb: "Drain", act });

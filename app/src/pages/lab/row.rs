@@ -166,20 +166,19 @@ fn steps(run: &RunSummary) -> AnyView {
 
 fn time(run: &RunSummary) -> AnyView {
     let trained = format!("Training time {}, without pauses", duration(run.elapsed_secs));
-    match run.state {
-        RunState::Queued => {
+    match (run.state, run.secs_left()) {
+        (RunState::Queued, _) => {
             let position =
                 run.queue_place.map_or("queued".to_owned(), |position| format!("position {position} in the queue"));
             let priority = if run.priority == 0 { String::new() } else { format!(" · priority {}", run.priority) };
             view! { <span class="dim">{position}{priority}</span> }.into_any()
         }
-        RunState::Running if run.step > 0 => {
-            let left = (run.steps.saturating_sub(run.step)) as f64 * run.elapsed_secs / run.step as f64;
+        (RunState::Running, Some(left)) => {
             let at = clock(now_ms() + left * 1000.0);
             view! { <span title=trained>{duration(left)}" left "<span class="dim">{format!("({at})")}</span></span> }
                 .into_any()
         }
-        state if state.is_over() => {
+        (state, _) if state.is_over() => {
             let ended = run.ended_ms.map(|at| clock(at as f64)).unwrap_or_default();
             view! { <span class="dim" title=trained>{format!("trained {}, ended {ended}", duration(run.elapsed_secs))}</span> }
                 .into_any()

@@ -96,7 +96,7 @@ pub(super) fn PickBox(id: RunId, name: Memo<String>) -> impl IntoView {
             class="pick"
             node_ref=field
             aria-label=move || format!("Compare {}", name.get())
-            title="Select the run. Shift and click selects a range; the arrow keys go to the next run, with Shift they select it."
+            title="Select the run. Shift + click selects a range. Arrow keys move to the next run; Shift + arrow also selects it."
             prop:checked=is_selected
             on:click=click
             on:keydown=key

@@ -1,7 +1,7 @@
 //! The model: a card for each preset with its cost on the device, and the depth slider.
 
 use leptos::prelude::*;
-use wire::run::preset::{PresetInfo, presets};
+use wire::run::preset::{DEPTHS, PresetInfo, presets};
 
 use super::draft::Draft;
 use super::field::{FieldError, FormSection};
@@ -10,8 +10,6 @@ use crate::components::{Number, Toasts, hint_sentence, sentence};
 
 /// Training times from here on, 90 days, are marked on the card.
 const TOO_SLOW_SECS: f64 = 90.0 * 86_400.0;
-/// Range of the depth slider; more layers can be set among the hyperparameters.
-const DEPTHS: std::ops::RangeInclusive<u32> = 1..=24;
 
 /// The presets.
 #[component]
@@ -118,7 +116,7 @@ fn DepthSlider() -> impl IntoView {
         })
     };
     view! {
-        <label class="field depth" title="Number of layers, 1 to 24. Sets the width, the heads and the learning rate. Default: 4.">
+        <label class="field depth" title="Number of layers, 1 to 64. Sets the width, the heads and the learning rate. Default: 4.">
             <span class="label">"Depth"</span>
             <span class="row">
                 <input

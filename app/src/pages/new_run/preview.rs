@@ -149,14 +149,13 @@ fn LearningRateSketch(plan: RunPlan) -> impl IntoView {
     const HEIGHT: f64 = 72.0;
     let schedule = plan.schedule();
     let steps = plan.steps.max(1);
-    let peak = (0..=150)
-        .map(|at| schedule.learning_rate(at * steps / 150))
-        .fold(schedule.peak, f64::max)
-        .max(f64::MIN_POSITIVE);
+    let peak = (0..=150).map(|at| schedule.learning_rate(at * steps / 150)).fold(schedule.peak, f64::max);
+    // A rate of 0 at every step is drawn at the bottom.
+    let top = if peak > 0.0 { peak } else { 1.0 };
     let points: Vec<String> = (0..=150u64)
         .map(|at| {
             let rate = schedule.learning_rate((at * steps / 150).min(steps - 1));
-            format!("{:.1},{:.1}", at as f64 / 150.0 * WIDTH, 4.0 + (HEIGHT - 4.0) * (1.0 - rate / peak))
+            format!("{:.1},{:.1}", at as f64 / 150.0 * WIDTH, 4.0 + (HEIGHT - 4.0) * (1.0 - rate / top))
         })
         .collect();
     let summary = format!(

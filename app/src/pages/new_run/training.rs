@@ -171,7 +171,7 @@ fn DeviceChoice() -> impl IntoView {
     };
     let is_waiting = move || draft.is_waiting_for_device();
     view! {
-        <label class="field" title="Device that trains the run, or a pool, of which the first free device trains it. Default: the fastest device of the server.">
+        <label class="field" title="A device, or a pool (a group of devices): the first free device of the pool trains the run. Default: the fastest device of the server.">
             <span class="label">"Device"</span>
             <select
                 on:change:target=move |event| choose(event.target().value())

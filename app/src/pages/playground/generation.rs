@@ -150,16 +150,17 @@ impl Generation {
         let most = own.len().min(others.len());
         let same = own.iter().zip(others.iter()).take_while(|(a, b)| a.token == b.token).count();
         let is_done = !self.is_busy() && !other.is_busy();
-        let tokens = grouped(same as u64);
+        let tokens = if same == 1 { "1 token".to_owned() } else { format!("{} tokens", grouped(same as u64)) };
         match (most, same) {
             (0, _) => None,
             (_, 0) => Some("The completions differ from the first token on.".into()),
             (most, same) if same < most => {
-                Some(format!("The completions are identical for the first {tokens} tokens."))
+                let first = if same == 1 { "the first token".to_owned() } else { format!("the first {tokens}") };
+                Some(format!("The completions are identical for {first}."))
             }
-            _ if !is_done => Some(format!("The completions are identical so far ({tokens} tokens).")),
-            _ if own.len() == others.len() => Some(format!("The completions are identical ({tokens} tokens).")),
-            _ => Some(format!("The completions are identical up to the end of the shorter one ({tokens} tokens).")),
+            _ if !is_done => Some(format!("The completions are identical so far ({tokens}).")),
+            _ if own.len() == others.len() => Some(format!("The completions are identical ({tokens}).")),
+            _ => Some(format!("The completions are identical up to the end of the shorter one ({tokens}).")),
         }
     }
 }

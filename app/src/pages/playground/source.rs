@@ -7,6 +7,7 @@ use wire::control::checkpoint::{Cause, CheckpointRef, CheckpointView};
 use wire::{CheckpointId, RunId};
 
 use crate::components::{Failure, name_of, run_name};
+use crate::curves::Lineage;
 use crate::net::api::{self, ApiFailure, checkpoints};
 use crate::net::live::Live;
 use crate::route::run_path;
@@ -18,8 +19,8 @@ pub(super) enum Found {
     None,
     /// It is being fetched.
     Loading,
-    /// Its prompt, its checkpoints, newest first, and for a fork the checkpoint that it began with, which can be used.
-    Run { prompt: String, checkpoints: Vec<CheckpointView>, origin: Option<CheckpointRef> },
+    /// Its prompt, its checkpoints, newest first, for a fork the checkpoint that it began with, which can be used, and its branches.
+    Run { prompt: String, checkpoints: Vec<CheckpointView>, origin: Option<CheckpointRef>, lineage: Lineage },
     /// It could not be fetched.
     Failed(ApiFailure),
 }
@@ -57,8 +58,9 @@ impl Source {
             }
             self.live.know(view.iter().map(|view| view.summary.clone()));
             let found = view.and_then(|view| {
+                let lineage = Lineage::read(&view, |_| None);
                 let (prompt, origin) = (view.plan.prompt, view.plan.origin.map(|origin| origin.from));
-                checkpoints.map(|checkpoints| Found::Run { prompt, checkpoints: newest_first(checkpoints), origin })
+                checkpoints.map(|found| Found::Run { prompt, checkpoints: newest_first(found), origin, lineage })
             });
             self.found.set(found.unwrap_or_else(Found::Failed));
         });
@@ -159,24 +161,24 @@ pub(super) fn SourcePicker(
             Found::Run { checkpoints, .. } if checkpoints.is_empty() => view! {
                 <span class="dim">"no checkpoint yet"</span>
             }.into_any(),
-            Found::Run { checkpoints, .. } => view! {
-                <CheckpointList source checkpoints=checkpoints.clone() />
+            Found::Run { checkpoints, lineage, .. } => view! {
+                <CheckpointList source checkpoints=checkpoints.clone() lineage=lineage.clone() />
             }.into_any(),
         }}
     }
 }
 
 #[component]
-fn CheckpointList(source: Source, checkpoints: Vec<CheckpointView>) -> impl IntoView {
-    let options = checkpoints.into_iter().map(|view| {
+fn CheckpointList(source: Source, checkpoints: Vec<CheckpointView>, lineage: Lineage) -> impl IntoView {
+    let options = checkpoints.into_iter().map(move |view| {
         let id = view.info.id;
         let is_chosen = move || source.checkpoint.get() == Some(id);
         let is_away = !view.is_available;
-        view! { <option value=id.to_string() selected=is_chosen disabled=is_away>{describe(&view)}</option> }
+        view! { <option value=id.to_string() selected=is_chosen disabled=is_away>{describe(&view, &lineage)}</option> }
     });
     view! {
-        <label class="pick-field" title="Checkpoint that completes the prompt. Default: the newest. Each rollback starts a new segment of the run, \
-                                        numbered from 0.">
+        <label class="pick-field" title="Checkpoint that completes the prompt. Default: the newest. After a rollback, the \
+                                        checkpoints of the abandoned branch are marked.">
             <span class="small dim">"Checkpoint"</span>
             <select
                 aria-label="Checkpoint"
@@ -195,21 +197,22 @@ fn newest_first(mut checkpoints: Vec<CheckpointView>) -> Vec<CheckpointView> {
     checkpoints
 }
 
-/// `step 1 200 · best · last val loss 1.832 nats/token`: it was evaluated at or before the step.
-fn describe(view: &CheckpointView) -> String {
+/// `step 1 200 · best · val loss 1.832 nats/token`: it was evaluated at or before the step.
+fn describe(view: &CheckpointView, lineage: &Lineage) -> String {
     let info = &view.info;
-    let segment = if info.id.segment > 0 { format!(", segment {}", info.id.segment) } else { String::new() };
+    let is_abandoned = !lineage.contains(info.id.segment, info.id.step);
+    let branch = if is_abandoned { " · abandoned branch" } else { "" };
     let cause = match info.cause {
         _ if view.is_best => " · best",
         Cause::BeforeChange => " · before a change",
-        Cause::End => " · last",
+        Cause::End => " · end or suspension",
         Cause::Imported => " · imported",
         Cause::Interval | Cause::Requested | Cause::Best => "",
     };
-    let loss = |loss| format!(" · last val loss {} nats/token", number::fixed(loss, 3));
+    let loss = |loss| format!(" · val loss {} nats/token", number::fixed(loss, 3));
     let loss = info.loss_valid.map(loss).unwrap_or_default();
     let away = if view.is_available { "" } else { " · not uploaded by its worker yet" };
-    format!("step {}{segment}{cause}{loss}{away}", number::whole(info.id.step))
+    format!("step {}{branch}{cause}{loss}{away}", number::whole(info.id.step))
 }
 
 /// Shown in place of the completion of a run without weights.

@@ -24,8 +24,8 @@ impl Branch {
     fn text(self) -> String {
         let from = number::whole(self.from_step);
         match self.left_at {
-            Some(left) => format!("segment {}: steps {from} to {}", self.segment, number::whole(left)),
-            None => format!("segment {}: from step {from}", self.segment),
+            Some(left) => format!("left at step {}, from step {from}", number::whole(left)),
+            None => format!("from step {from}"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The checkpoints of the run as the server lists them, which the panel, the rollback, the fork and the undo share.
 
 use leptos::prelude::*;
+use wire::CheckpointId;
 use wire::control::checkpoint::CheckpointView;
 
 use super::RunContext;
@@ -11,6 +12,14 @@ pub(super) fn saved(context: RunContext) -> Vec<CheckpointView> {
     match &*context.checkpoints.read() {
         Some(Ok(saved)) => saved.clone(),
         _ => vec![],
+    }
+}
+
+/// Whether a chosen checkpoint has been deleted, for example to keep a newer one.
+pub(super) fn is_gone(context: RunContext, chosen: Option<CheckpointId>) -> bool {
+    match (&*context.checkpoints.read(), chosen) {
+        (Some(Ok(saved)), Some(id)) => saved.iter().all(|saved| saved.info.id != id),
+        _ => false,
     }
 }
 

@@ -95,7 +95,10 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
             }}
             <Show when=move || context.no_permission.read().is_none()>
                 <button
-                    title="Keep the checkpoint until it is unpinned, or allow newer ones to replace it (Checkpoints to keep)"
+                    title=move || match is_pinned.get() {
+                        true => "Allow newer checkpoints to replace this one.",
+                        false => "Keep this checkpoint whatever “Checkpoints to keep” says.",
+                    }
                     on:click=pin
                 >
                     <Icon name="pin" />

@@ -145,6 +145,9 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
         context.lines.get();
         context.run.read_untracked().evaluated_before(id)
     });
+    let inherited = context
+        .run
+        .with_untracked(|run| run.view.plan.origin.as_ref().map_or(0, |origin| origin.hyperparameters.changes));
     let about = move || {
         saved.get().map(|saved| {
             let CheckpointView { info, is_pinned, .. } = &saved;
@@ -157,7 +160,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
             let away = whereabouts(&saved);
             let measured = away.into_iter().chain(first).chain([ago(info.at_ms as f64), number::bytes(info.bytes)]);
             let measured = is_abandoned.get().then(|| "abandoned branch".to_owned()).into_iter().chain(measured);
-            let title = tooltip(&saved, evaluated);
+            let title = tooltip(&saved, evaluated, inherited);
             view! {
                 <p class="what" title=title>
                     <strong class="mono">{number::whole(id.step)}</strong>
@@ -206,8 +209,8 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
     }
 }
 
-/// Losses, size, number of changes, hash and the newest sample of a checkpoint.
-fn tooltip(saved: &CheckpointView, evaluated: Option<u64>) -> String {
+/// Losses, size, number of changes, hash and the newest sample of a checkpoint of a run that inherited so many changes from its parent.
+fn tooltip(saved: &CheckpointView, evaluated: Option<u64>, inherited: u32) -> String {
     let CheckpointView { info, sample, .. } = saved;
     let train = info.loss_train.map(|value| format!("Training loss {} nats/token. ", loss(value)));
     let valid = info.loss_valid.zip(evaluated).map(|(value, step)| {
@@ -215,9 +218,14 @@ fn tooltip(saved: &CheckpointView, evaluated: Option<u64>) -> String {
     });
     let losses = [train, valid].into_iter().flatten().collect::<String>();
     let changes = match info.changes {
-        0 => "Before any change of the run.".to_owned(),
-        1 => "After 1 change of the run or, before the fork, of its parent.".to_owned(),
-        many => format!("After {many} changes of the run, those of its parents before the fork included."),
+        0 => "Saved before the first change to the run.".to_owned(),
+        1 => "Saved after 1 change to the run".to_owned(),
+        many => format!("Saved after {many} changes to the run"),
+    };
+    let changes = match inherited.min(info.changes) {
+        _ if info.changes == 0 => changes,
+        0 => format!("{changes}."),
+        inherited => format!("{changes}, {inherited} of them in its parent."),
     };
     let sample = sample.as_deref().map(|text| format!("\n\nSample:\n{text}")).unwrap_or_default();
     let (size, hash) = (number::bytes(info.bytes), &info.hash);

@@ -7,8 +7,8 @@ use wire::{Command, Event, EventRecord, RunState};
 
 use super::RunContext;
 use super::context::Answer;
-use super::phrases::{applied, in_progress};
-use crate::components::is_resumable;
+use super::phrases::{in_progress, phrase};
+use crate::components::{is_resumable, isolated};
 use crate::net::api;
 
 /// How long a command may take to arrive before the steps that it names are in the past.
@@ -78,13 +78,39 @@ impl RunContext {
                 Ok(EventRecord { event: Event::Refused { message, .. }, .. }) => {
                     Answer::Refused(api::sentence(&message))
                 }
-                Ok(record) if with_control_run => {
-                    Answer::Applied(format!("{} The control run is queued.", applied(&record)))
-                }
-                Ok(record) => Answer::Applied(applied(&record)),
+                Ok(record) => match answer(self, &record) {
+                    Answer::Applied(what) if with_control_run => {
+                        Answer::Applied(format!("{what} The control run is queued."))
+                    }
+                    answer => answer,
+                },
                 Err(failure) => Answer::Refused(failure.sentence()),
             };
             self.answer.try_set(answer);
         });
+    }
+}
+
+/// What was applied, and at which step.
+fn applied(context: RunContext, record: &EventRecord) -> String {
+    match &record.event {
+        Event::Annotated { .. } => format!("Note added at step {}.", number::whole(record.step)),
+        // The reason of an undo says which change it undoes.
+        event @ (Event::Changed { .. } | Event::ScheduleChanged { .. } | Event::WeightsEdited { .. }) => {
+            let reason = record.reason.as_deref().map(|reason| format!(" ({})", isolated(reason))).unwrap_or_default();
+            format!("At step {}: {}{reason}.", number::whole(record.step), context.phrase_of(event, record.step))
+        }
+        event => format!("At step {}: {}.", number::whole(record.step), phrase(event)),
+    }
+}
+
+/// The answer to a command that caused an event.
+fn answer(context: RunContext, record: &EventRecord) -> Answer {
+    match &record.event {
+        Event::Stepping { steps } => Answer::Stepping { from: record.step, steps: *steps },
+        Event::Paused => Answer::Transition { what: applied(context, record), state: RunState::Paused },
+        Event::Resumed => Answer::Transition { what: applied(context, record), state: RunState::Running },
+        Event::Queued => Answer::Transition { what: applied(context, record), state: RunState::Queued },
+        _ => Answer::Applied(applied(context, record)),
     }
 }

@@ -5,10 +5,10 @@ use figure::number;
 use leptos::prelude::*;
 use wire::control::checkpoint::CheckpointView;
 use wire::series::Axis;
-use wire::{CheckpointId, Event, LiveHyperparameters, LivePath, RunId, RunState, RunSummary};
+use wire::{CheckpointId, Event, EventRecord, LiveHyperparameters, LivePath, RunId, RunState, RunSummary};
 
 use super::open_run::OpenRun;
-use super::phrases::{author, phrase};
+use super::phrases::{author, learning_rates, phrase};
 use super::schedule_draft::ScheduleDraft;
 use super::viewport::Viewport;
 use crate::components::chart::{ChartGroup, MarkerText, Range};
@@ -62,6 +62,10 @@ pub(super) enum Answer {
     Waiting(String),
     /// The command was applied, and at which step.
     Applied(String),
+    /// The run entered a state, and at which step. Not shown once it has left that state.
+    Transition { what: String, state: RunState },
+    /// The run trains steps from a step on and pauses again.
+    Stepping { from: u64, steps: u64 },
     /// The command was refused or failed: why, and what to do.
     Refused(String),
 }
@@ -173,11 +177,7 @@ impl RunContext {
         let describe = move |number: u64| {
             let record = self.run.read_untracked().events.get(&number).cloned()?;
             let origin = format!("step {} · {}", number::whole(record.step), author(&record.author, None));
-            Some(MarkerText {
-                phrase: self.phrase(&record.event),
-                origin,
-                reason: record.reason.as_deref().map(isolated),
-            })
+            Some(MarkerText { phrase: self.phrase(&record), origin, reason: record.reason.as_deref().map(isolated) })
         };
         ChartGroup {
             crosshair: self.crosshair,
@@ -195,12 +195,21 @@ impl RunContext {
     }
 
     /// An event in a short text, with the present name of the parent.
-    pub(super) fn phrase(self, event: &Event) -> String {
-        match (event, self.ancestors.read().last()) {
+    pub(super) fn phrase(self, record: &EventRecord) -> String {
+        match (&record.event, self.ancestors.read().last()) {
             (Event::Forked { from }, Some(parent)) => {
                 format!("forked from {parent} at step {}", number::whole(from.checkpoint.step))
             }
-            _ => phrase(event),
+            (event, _) => self.phrase_of(event, record.step),
+        }
+    }
+
+    /// An event in a short text, with the learning rates before and after a change of the schedule at a step.
+    pub(super) fn phrase_of(self, event: &Event, step: u64) -> String {
+        let run = self.run.read_untracked();
+        match learning_rates(&run.view.hyperparameters.schedule, event, step) {
+            Some(rates) => format!("{}, learning rate {rates}", phrase(event)),
+            None => phrase(event),
         }
     }
 
@@ -248,9 +257,7 @@ fn not_running(state: RunState) -> Option<String> {
             "The run is suspended and its device is free for other runs. Resume queues it again; it continues from the \
              saved state."
         }
-        RunState::Stopped => {
-            "The run was stopped and counts as ended. Resume queues it again; it continues from its newest checkpoint."
-        }
+        RunState::Stopped => "The run was stopped. Resume queues it again; it continues from its newest checkpoint.",
         RunState::Failed => "The run has failed. Resume continues from its newest checkpoint.",
         RunState::Lost => "The worker of this run stopped reporting. Resume continues from the newest checkpoint.",
         _ => return None,

@@ -8,19 +8,21 @@ use figure::spec::Reference;
 use figure::{ChartSpec, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::series::{Bucket, Comparison};
-use wire::{RunId, RunSummary};
+use wire::series::{Bucket, Comparison, Difference};
+use wire::{EventRecord, RunId, RunSummary, RunView};
 
 use super::loss_chart::shared;
 use super::{RunContext, phrase};
 use crate::components::chart::{Chart, ChartContent, Line};
-use crate::components::{interval, name_of};
+use crate::components::{Select, difference_in_words, interval, name_of};
 use crate::net::api;
 use crate::net::live::Live;
 use crate::route::run_path;
 
 /// Maximum number of points of the difference.
 const POINTS: u32 = 240;
+/// Number of later changes that are named.
+const NAMED: usize = 3;
 /// Interval between requests while either run trains.
 const REFRESH: Duration = Duration::from_secs(3);
 
@@ -74,11 +76,18 @@ fn EffectPanel(
     let path = run_path(&id);
     let other = StoredValue::new(id);
     let compared = RwSignal::new(Comparison::default());
+    let control_changes = RwSignal::new(0);
     let fetch = move || {
         spawn_local(async move {
-            if let Ok(comparison) = api::series::compare(&context.id(), &other.get_value(), POINTS).await {
+            let (run, control) = (context.id(), other.get_value());
+            let (comparison, view) =
+                futures_util::future::join(api::series::compare(&run, &control, POINTS), api::run(&control)).await;
+            if let Ok(comparison) = comparison {
                 context.run.try_update(|run| run.set_difference(&comparison.difference));
                 compared.try_set(comparison);
+            }
+            if let Ok(view) = view {
+                control_changes.try_set(changes_of(&view));
             }
         });
     };
@@ -104,6 +113,12 @@ fn EffectPanel(
             .get(&event)
             .map_or_else(|| format!("event {event}"), |record| phrase(&record.event))
     };
+    // Changes on the path of this run after the one that the control run omits.
+    let later = Memo::new(move |_| {
+        context.lines.get();
+        let history = context.run.read_untracked().history();
+        history.path().into_iter().filter(|record| record.number > event).cloned().collect::<Vec<_>>()
+    });
     let has_any = Memo::new(move |_| !compared.read().difference.is_empty());
     let which = move || {
         let (path, name) = (path.clone(), name.clone());
@@ -111,12 +126,13 @@ fn EffectPanel(
             <span class="small dim">{change}" · control run "<a href=path>{name}</a></span>
             {move || (known.read().len() > 1).then(|| view! {
                 <label class="pick" title="Control run to compare with"><span class="unseen">"Control run"</span>
-                    <select on:change:target=move |event| picked.set(event.target().value().parse().ok())>
-                        {known.get().into_iter().map(|(id, name, _)| {
-                            let is_this = other.get_value() == id;
-                            view! { <option value=id.to_string() selected=is_this>{name}</option> }
-                        }).collect_view()}
-                    </select>
+                    <Select
+                        entries=Signal::derive(move || {
+                            known.read().iter().map(|(id, name, _)| (id.to_string(), name.clone())).collect::<Vec<_>>()
+                        })
+                        chosen=other.get_value().to_string()
+                        choose=move |value| picked.set(value.parse().ok())
+                    />
                 </label>
             })}
         }
@@ -145,37 +161,44 @@ fn EffectPanel(
     view! {
         <div class="effect-panel">
             {chart}
-            <p class="small dim verdict">{move || verdict(&compared.read())}</p>
+            <p class="small dim verdict">{move || verdict(&compared.read(), &later.read(), control_changes.get())}</p>
         </div>
     }
 }
 
-/// The newest difference in words.
-fn verdict(comparison: &Comparison) -> String {
-    let Some(last) = comparison.difference.last() else {
+/// The difference up to the next change in words, and which other changes are in it.
+fn verdict(comparison: &Comparison, later: &[EventRecord], control_changes: u32) -> String {
+    let parts = comparison.difference.as_slice();
+    if parts.is_empty() {
         return "The control run has not trained past the change yet.".into();
-    };
-    let size = number::fixed(last.mean.abs(), 4);
-    let at = number::whole(last.last_step);
-    // One step alone has no standard error, and that of a few is itself too uncertain.
-    if !last.has_enough_steps() {
-        let word = if last.mean > 0.0 { "higher" } else { "lower" };
-        return format!("At step {at} the loss is {size} nats/token {word} than that of the control run.");
     }
-    match (last.low, last.high) {
-        (low, _) if low > 0.0 => {
-            format!("At step {at} the change increases the loss by {size} nats/token, more than 2 standard errors.")
-        }
-        (_, high) if high < 0.0 => {
-            format!("At step {at} the change decreases the loss by {size} nats/token, more than 2 standard errors.")
-        }
-        _ => {
-            format!(
-                "At step {at} the difference of {size} nats/token is within 2 standard errors: no effect is \
-                 measurable."
-            )
-        }
-    }
+    // A change takes effect at its step: the steps before it show the effect of the first change alone.
+    let until = later.iter().map(|record| record.step).min().unwrap_or(u64::MAX);
+    let alone = &parts[..parts.partition_point(|part| part.last_step < until)];
+    let effect = Difference::newest(alone).map(|found| difference_in_words(&found, "this run", "the control run"));
+    let others = (!later.is_empty()).then(|| {
+        let named = later
+            .iter()
+            .take(NAMED)
+            .map(|record| format!("{} (step {})", phrase(&record.event), number::whole(record.step)));
+        let named = named.collect::<Vec<_>>().join(", ");
+        let more = later.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {} more", number::whole(more as u64)) } else { String::new() };
+        format!(
+            "From step {} on, the difference also contains later changes of this run: {named}{more}.",
+            number::whole(until)
+        )
+    });
+    let control = (control_changes > 0).then(|| {
+        "The control run was changed too, so the difference is not the effect of this change alone.".to_owned()
+    });
+    [effect, others, control].into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
+/// Number of changes of a control run after its start.
+fn changes_of(control: &RunView) -> u32 {
+    let at_start = control.plan.origin.as_ref().map_or(0, |origin| origin.hyperparameters.changes);
+    control.hyperparameters.changes.saturating_sub(at_start)
 }
 
 fn paint(context: RunContext) -> ChartContent {
@@ -202,4 +225,34 @@ fn paint(context: RunContext) -> ChartContent {
         ..content.spec.clone()
     };
     ChartContent { spec, lines: vec![line], ..content }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::{Author, Event};
+
+    #[test]
+    fn the_effect_of_a_change_ends_where_another_change_begins() {
+        let part = |step: u64| {
+            let mean = if step < 200 { -0.01 } else { 2.43 };
+            Difference { step, last_step: step, mean, low: mean, high: mean }
+        };
+        let comparison = Comparison { difference: (100..300).map(part).collect(), ..Comparison::default() };
+        let edit = EventRecord {
+            number: 9,
+            segment: 0,
+            step: 200,
+            at_ms: 0,
+            author: Author::System,
+            command_id: None,
+            reason: None,
+            event: Event::WeightsEdited { interventions: vec![] },
+        };
+        let words = verdict(&comparison, std::slice::from_ref(&edit), 0);
+        assert!(words.contains("to 199") && words.contains("0.01 ±") && words.contains("lower"), "{words}");
+        assert!(words.contains("From step 200 on, the difference also contains later changes of this run"), "{words}");
+        assert!(verdict(&comparison, &[], 1).ends_with("not the effect of this change alone."));
+        assert!(verdict(&comparison, &[], 0).contains("2.43"), "without another change the newest steps count");
+    }
 }

@@ -15,6 +15,7 @@ use super::hyperparameters_menu::HyperparametersMenu;
 use super::intervals::IntervalsButton;
 use super::mix::MixButton;
 use super::note::NoteButton;
+use super::phrases::stepping;
 use super::rollback::RollbackButton;
 use super::sample::SampleButton;
 use super::transport::Transport;
@@ -89,6 +90,11 @@ fn Control(
     }
 }
 
+/// A command that was carried out.
+fn done(what: String) -> AnyView {
+    view! { <span class="applied"><Icon name="finished" />{what}</span> }.into_any()
+}
+
 /// The answer to the last command.
 #[component]
 fn AnswerLine() -> impl IntoView {
@@ -104,9 +110,14 @@ fn AnswerLine() -> impl IntoView {
                     })}
                 }.into_any(),
                 Answer::Waiting(what) => view! { <span class="dim">{format!("{what} …")}</span> }.into_any(),
-                Answer::Applied(what) => view! {
-                    <span class="applied"><Icon name="finished" />{what}</span>
-                }.into_any(),
+                Answer::Applied(what) => done(what),
+                Answer::Transition { state, .. } if state != context.state.get() => ().into_any(),
+                Answer::Transition { what, .. } => done(what),
+                Answer::Stepping { from, steps } => {
+                    let now = context.summary.read().step;
+                    let text = stepping(from, steps, now);
+                    if now >= from + steps { done(text) } else { view! { <span class="dim">{text}</span> }.into_any() }
+                }
                 Answer::Refused(reason) => view! {
                     <span class="refused"><Icon name="warning" />{reason}</span>
                     <button

@@ -6,9 +6,9 @@ use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
 use wire::{CheckpointId, PlanError, RunState};
 
-use super::checkpoint_list::{is_best, saved};
+use super::checkpoint_list::{is_best, is_gone, saved};
 use super::{RunContext, phrases};
-use crate::components::{NumberField, TypedNumber, sentence as as_sentence};
+use crate::components::{NumberField, Select, TypedNumber, sentence as as_sentence};
 
 /// The reason to send; `None` if the field is empty.
 pub(super) fn reason_of(reason: RwSignal<String>) -> Option<String> {
@@ -73,30 +73,32 @@ fn control_run_note(context: RunContext) -> String {
     }
 }
 
-/// A list of checkpoints to choose from.
+/// A list of checkpoints to choose from. A chosen checkpoint that has been deleted stays in it until another is chosen.
 #[component]
 pub(super) fn CheckpointSelect(
     /// The first option, for the current state; `None` if a checkpoint must be chosen.
     #[prop(optional_no_strip)]
     now: Option<String>,
     /// The choice.
-    chosen: RwSignal<Option<CheckpointId>>,
+    #[prop(into)]
+    chosen: Signal<Option<CheckpointId>>,
+    /// Called with the checkpoint that the user selects; `None` for the current state.
+    choose: impl Fn(Option<CheckpointId>) + 'static,
 ) -> impl IntoView {
     let context = expect_context::<RunContext>();
-    let choose = move |value: String| chosen.set(value.parse().ok());
-    view! {
-        <select on:change:target=move |event| choose(event.target().value())>
-            {now.map(|now| view! { <option value="" selected=move || chosen.get().is_none()>{now}</option> })}
-            {move || saved(context).into_iter().map(|saved| {
-                let id = saved.info.id;
-                view! {
-                    <option value=id.to_string() selected=move || chosen.get() == Some(id)>
-                        {format!("step {} · {}", number::whole(id.step), phrases::checkpoint(saved.info.cause, is_best(context, &saved)))}
-                    </option>
-                }
-            }).collect_view()}
-        </select>
-    }
+    let entries = Memo::new(move |_| {
+        let step = |id: CheckpointId| format!("step {}", number::whole(id.step));
+        let gone = chosen.get().filter(|_| is_gone(context, chosen.get()));
+        let gone = gone.map(|id| (id.to_string(), format!("{} · deleted", step(id))));
+        let kept = saved(context).into_iter().map(|saved| {
+            let id = saved.info.id;
+            let about = phrases::checkpoint(saved.info.cause, is_best(context, &saved));
+            (id.to_string(), format!("{} · {about}", step(id)))
+        });
+        now.clone().map(|now| (String::new(), now)).into_iter().chain(gone).chain(kept).collect::<Vec<_>>()
+    });
+    let value = Signal::derive(move || chosen.get().map(|id| id.to_string()).unwrap_or_default());
+    view! { <Select entries chosen=value choose=move |value: String| choose(value.parse().ok()) /> }
 }
 
 /// The step from which a change applies.

@@ -6,14 +6,14 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::hyperparameters::table::Values;
 use wire::run::plan::MAX_STEPS;
-use wire::run::plan::constant_tail;
 use wire::run::spec::Parent;
 use wire::{CheckpointId, Command, LiveHyperparameters, LivePath, RunSpec, RunState};
 
-use super::checkpoint_list::saved;
+use super::checkpoint_list::{is_gone, saved};
 use super::drawer::toggled;
 use super::fields::CheckpointSelect;
 use super::fork_dataset::ForkDataset;
+use super::fork_plan::{fork_end, schedule_note, with_changes};
 use super::hyperparameter::with_button;
 use super::{Drawer, RunContext};
 use crate::components::hyperparameters::with_comma;
@@ -119,9 +119,10 @@ fn ForkForm() -> impl IntoView {
         edited.with(|_| ());
         failure.set(None);
     });
+    let is_deleted = move || is_gone(context, chosen.get());
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
-        let Some(spec) = untrack(spec) else { return };
+        let Some(spec) = untrack(spec).filter(|_| !untrack(is_deleted)) else { return };
         is_busy.set(true);
         failure.set(None);
         spawn_local(async move {
@@ -138,17 +139,21 @@ fn ForkForm() -> impl IntoView {
         });
     };
     let now = untrack(|| newest_state(context));
-    let ends_at = move || fork_end(context, start_of(context, chosen.get()), steps.integer());
+    // Computed again when the checkpoint or the journal changes, not with each step.
+    let inherited = Memo::new(move |_| at_start(context, chosen.get()));
+    let ends_at = move |steps: Option<u64>| reach(context, &inherited.read(), chosen.get(), steps).1;
     let tail = Memo::new(move |_| {
-        let live = LiveHyperparameters { steps: ends_at(), ..context.hyperparameters.get() };
-        constant_tail(&live).or_else(|| cut_short(&live))
+        let changes = spec().and_then(|spec| spec.parent).map(|parent| parent.changes).unwrap_or_default();
+        let reach = reach(context, &inherited.read(), chosen.get(), steps.integer());
+        // With the schedule refitted there is no note, and its checkbox would vanish.
+        schedule_note(&with_changes(&inherited.read(), reach, &changes, false))
     });
     let parent_seed = context.run.read_untracked().view.plan.seed.to_string();
     view! {
         <form on:submit=submit>
             <label title="Checkpoint from which the fork starts.">
                 "Checkpoint"
-                <CheckpointSelect now=Some(now) chosen />
+                <CheckpointSelect now=Some(now) chosen choose=move |id| chosen.set(id) />
             </label>
             <label title="Display name of the fork. Default: a generated name.">
                 "Name"
@@ -165,9 +170,9 @@ fn ForkForm() -> impl IntoView {
                 <OverrideField
                     label="Total steps"
                     unit=""
-                    meaning="Step at which the fork ends. Default: as in this run. A fork from the last step of this run trains \
-                             as many steps again."
-                    inherited=Signal::derive(move || number::whole(fork_end(context, start_of(context, chosen.get()), None)))
+                    meaning="Step at which the fork ends. Default: the last step of this run or, if the fork starts there, as \
+                             many steps more as this run had planned."
+                    inherited=Signal::derive(move || number::whole(ends_at(None)))
                     number=steps
                 />
                 <OverrideField
@@ -181,28 +186,27 @@ fn ForkForm() -> impl IntoView {
             <div class="triple">
                 {overrides.into_iter().map(|(path, number)| {
                     let step = move || chosen.get().map_or_else(|| context.summary.read().step, |id| id.step);
-                    let inherited = move || number::short(context.hyperparameters.read().get(path, step()));
-                    let inherited = Signal::derive(inherited);
+                    let value = Signal::derive(move || number::short(inherited.read().get(path, step())));
                     view! {
-                        <OverrideField label=path.row().label unit="" meaning=fork_meaning(path) inherited number />
+                        <OverrideField label=path.row().label unit="" meaning=fork_meaning(path) inherited=value number />
                     }
                 }).collect_view()}
             </div>
             {move || tail.get().map(|note| view! {
                 <p class="small">{note}</p>
-                <label class="check" title="Fit the planned schedule to the total steps of the fork. Default: off.">
+                <label class="check" title="Stretch or shorten the planned schedule to the total steps of the fork. Default: off.">
                     <input type="checkbox" prop:checked=refits on:change:target=move |event| refits.set(event.target().checked()) />
-                    {move || format!("Refit the schedule to {} steps", number::whole(ends_at()))}
+                    {move || format!("Stretch the planned schedule to {} steps", number::whole(ends_at(steps.integer())))}
                 </label>
             })}
-            <p class="effect">{move || spec().map(|spec| effect(context, chosen.get(), &spec))}</p>
+            <p class="effect">{move || spec().map(|spec| effect(context, &inherited.read(), chosen.get(), &spec))}</p>
             {move || failure.get().map(|failure| view! { <Failure what="The fork was not created" failure /> })}
             <div class="row end">
                 <button
                     class="primary"
                     type="submit"
                     title="Create the fork and open its page"
-                    disabled=move || is_busy.get() || spec().is_none()
+                    disabled=move || is_busy.get() || is_deleted() || spec().is_none()
                 >
                     {move || if is_busy.get() { "Creating …" } else { "Fork" }}
                 </button>
@@ -221,10 +225,17 @@ fn fork_meaning(path: LivePath) -> &'static str {
     }
 }
 
-fn effect(context: RunContext, checkpoint: Option<CheckpointId>, spec: &RunSpec) -> String {
-    let step = start_of(context, checkpoint);
+fn effect(
+    context: RunContext,
+    inherited: &LiveHyperparameters,
+    checkpoint: Option<CheckpointId>,
+    spec: &RunSpec,
+) -> String {
+    if is_gone(context, checkpoint) {
+        return "This checkpoint has been deleted. Choose another checkpoint.".into();
+    }
+    let (step, ends_at) = reach(context, inherited, checkpoint, spec.steps);
     let changes = spec.parent.as_ref().map_or(0, |parent| parent.changes.len());
-    let ends_at = fork_end(context, step, spec.steps);
     // Also a run that ended early has not trained the steps of the fork.
     let has_ended_here = context.state.get().is_over() && step >= context.summary.read().step;
     let is_longer = has_ended_here || ends_at != context.hyperparameters.read().steps;
@@ -270,20 +281,6 @@ fn newest_state(context: RunContext) -> String {
     }
 }
 
-/// A note on a run that ends before its learning-rate schedule does.
-fn cut_short(live: &LiveHyperparameters) -> Option<String> {
-    let LiveHyperparameters { schedule, steps, .. } = live;
-    let last = schedule.learning_rate(steps.saturating_sub(1));
-    let is_cut = *steps < schedule.steps && last > schedule.final_learning_rate();
-    is_cut.then(|| {
-        format!(
-            "The learning-rate schedule is planned for {} steps; at the last step of the fork the rate is {}.",
-            number::whole(schedule.steps),
-            number::short(last)
-        )
-    })
-}
-
 /// The step of the checkpoint that a fork starts from.
 fn start_of(context: RunContext, checkpoint: Option<CheckpointId>) -> u64 {
     let newest = || saved(context).first().map(|saved| saved.info.id.step);
@@ -294,9 +291,23 @@ fn start_of(context: RunContext, checkpoint: Option<CheckpointId>) -> u64 {
     }
 }
 
-/// The step at which a fork ends, as the server resolves it.
-fn fork_end(context: RunContext, start: u64, steps: Option<u64>) -> u64 {
-    let ends_at = context.hyperparameters.read().steps;
-    let again = || start + context.run.read().view.plan.steps.max(1);
-    steps.unwrap_or_else(|| if ends_at <= start { again() } else { ends_at })
+/// The hyperparameters of the run at the checkpoint that a fork starts from.
+fn at_start(context: RunContext, checkpoint: Option<CheckpointId>) -> LiveHyperparameters {
+    let newest = || saved(context).first().map(|saved| saved.info.id);
+    let checkpoint = checkpoint.or_else(|| newest().filter(|_| !context.state.get().is_live()));
+    match checkpoint {
+        Some(checkpoint) => context.run.read().history().hyperparameters_at(checkpoint),
+        None => context.hyperparameters.get(),
+    }
+}
+
+/// The steps from which and to which a fork trains.
+fn reach(
+    context: RunContext,
+    at_start: &LiveHyperparameters,
+    checkpoint: Option<CheckpointId>,
+    steps: Option<u64>,
+) -> (u64, u64) {
+    let start = start_of(context, checkpoint);
+    (start, fork_end(at_start, start, context.run.read().view.plan.steps, steps))
 }

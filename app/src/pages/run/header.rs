@@ -3,12 +3,12 @@
 use figure::number;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::RunState;
 use wire::run::Parentage;
 use wire::series::Comparison;
+use wire::{EventRecord, RunState};
 
-use super::RunContext;
 use super::export::ExportMenu;
+use super::{RunContext, phrase};
 use crate::base::at;
 use crate::components::number::{clock, now_ms, short};
 use crate::components::{Icon, Progress, StateMark, isolated, name_of, run_name};
@@ -94,11 +94,23 @@ fn Origin() -> impl IntoView {
             });
         });
         let kind = if control_of.is_some() { "control run of " } else { "forked from " };
+        let place = match control_of {
+            Some(_) => format!(", from step {}", number::whole(checkpoint.step)),
+            None => format!(" at step {}", number::whole(checkpoint.step)),
+        };
+        let omitted = RwSignal::new(None::<String>);
+        if let Some(event) = control_of {
+            spawn_local(async move {
+                let found = api::events(&other.get_value(), event.saturating_sub(1), 1).await;
+                let record = found.ok().and_then(|found| found.into_iter().find(|record| record.number == event));
+                omitted.try_set(record.map(|record| omission(&record)));
+            });
+        }
         view! {
             <span class="origin">
                 <Icon name="fork" />
-                <span>{kind}<a href=href>{name}</a>{format!(" at step {}", number::whole(checkpoint.step))}</span>
-                {control_of.map(|line| view! { <span class="dim">{format!("without event {line}")}</span> })}
+                <span>{kind}<a href=href>{name}</a>{place}</span>
+                {move || omitted.get().map(|words| view! { <span class="dim">{words}</span> })}
                 {move || identical.get().map(|words| view! {
                     <span
                         class="dim"
@@ -110,6 +122,11 @@ fn Origin() -> impl IntoView {
             </span>
         }
     })
+}
+
+/// `without the change “learning rate 1.14e-3 → 1e-3” of step 15 140`
+fn omission(record: &EventRecord) -> String {
+    format!("without the change “{}” of step {}", phrase(&record.event), number::whole(record.step))
 }
 
 /// Steps after which a fork is compared with its parent.
@@ -194,7 +211,9 @@ fn meaning_of_left(state: RunState) -> &'static str {
         RunState::Queued => "The run waits for its device.",
         RunState::Suspended => "A checkpoint is saved and the device is free for other runs.",
         state if state.is_over() => "Training time, without pauses.",
-        _ => "Remaining steps divided by the current steps per second, and the time at which the run ends.",
+        _ => {
+            "Remaining steps × the mean time of a step with evaluations and samples, over about the last 200 steps, and the time at which the run ends."
+        }
     }
 }
 
@@ -209,7 +228,7 @@ fn next_breakpoint(context: RunContext) -> Option<u64> {
 fn left(context: RunContext) -> String {
     let run = context.run.read();
     let summary = &run.view.summary;
-    match (summary.state, run.secs_left()) {
+    match (summary.state, summary.secs_left()) {
         (RunState::Running, Some(secs)) => {
             format!("{} left ({})", number::duration(secs), clock(now_ms() + secs * 1e3))
         }

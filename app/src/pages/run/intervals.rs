@@ -18,11 +18,11 @@ pub(super) fn IntervalsButton() -> impl IntoView {
             drawer=Drawer::Intervals
             label=|| view! { <span class="dim">"Intervals"</span>" ▾" }
             name="Intervals"
-            title="Steps between evaluations, samples and periodic checkpoints. 0 disables one.".to_owned()
+            title="Steps between evaluations, samples and periodic checkpoints; 0 turns that one off.".to_owned()
         >
             <div class="intervals">
                 {intervals().map(|path| view! { <IntervalField path /> }).collect_view()}
-                <p class="small dim">"Intervals in steps. 0 disables one."</p>
+                <p class="small dim">"Intervals in steps; 0 turns that one off."</p>
             </div>
         </DrawerButton>
     }

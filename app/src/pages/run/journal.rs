@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use figure::number;
 use leptos::prelude::*;
+use wire::control::reason::is_of_program;
 use wire::{Author, Event, EventRecord};
 
 use super::{RunContext, author};
@@ -224,6 +225,11 @@ fn JournalLine(number: u64) -> impl IntoView {
             Event::Annotated { text } => isolated(text),
             other => other.phrase(),
         };
+        let phrased = record.clone();
+        let reason = record.reason.as_deref().map(|reason| match is_of_program(reason) {
+            true => format!("({})", isolated(reason)),
+            false => format!("“{}”", isolated(reason)),
+        });
         let place = context.run.read_untracked().curves.place_before(record.step);
         let (segment, step) = (record.segment, record.step);
         // Events of an abandoned branch are fainter.
@@ -245,11 +251,11 @@ fn JournalLine(number: u64) -> impl IntoView {
                 >
                     <span class="mono at">{number::whole(record.step)}</span>
                     <span class="what">
-                        {move || context.phrase(&record.event)}
+                        {move || context.phrase(&phrased)}
                         {(record.author != Author::System).then(|| view! {
                             <span class="dim">" by "{author(&record.author, me.as_deref())}</span>
                         })}
-                        {record.reason.clone().map(|reason| view! { <em>{format!("“{}”", isolated(&reason))}</em> })}
+                        {reason.map(|reason| view! { <em>{reason}</em> })}
                     </span>
                     <span class="dim small when">{clock(record.at_ms as f64)}</span>
                 </button>

@@ -41,7 +41,7 @@ fn marker(context: RunContext, run: &OpenRun, record: &EventRecord) -> Marker {
     let is_alarm = matches!(record.event, Event::NonFinite { .. } | Event::Failed { .. } | Event::Lost { .. });
     Marker {
         x: run.curves.place_event(record.segment, record.step),
-        phrase: context.phrase(&record.event),
+        phrase: context.phrase(record),
         author: record.author.clone(),
         is_alarm,
         is_change: record.event.is_change(),
@@ -165,8 +165,9 @@ pub(super) fn LossChart() -> impl IntoView {
     let in_bits = move || context.options.read().in_bits && has_bits.get();
     let batches = context.run.with_untracked(|run| run.view.plan.recipe.intervals.eval_batches);
     let meaning = format!(
-        "Cross-entropy, −ln p(next token). train: mean over the batch of the step. val: mean over {batches} fixed batches \
-         of the validation split, drawn at the last step before the evaluation; the last evaluation of the run uses the whole split."
+        "Cross-entropy, −ln p(next token). train: mean over the batch of the step. val: mean over the same {batches} batches \
+         of the validation split each time; its point stands at the last step trained before the evaluation. The last \
+         evaluation of the run uses the whole split."
     );
     let changed = Signal::derive(move || context.track_charts());
     let pressed = move || context.pressed.get().filter(|step| *step < context.summary.read().step);

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use wire::inspect::update::InspectionUpdate;
-use wire::run::history::History;
+use wire::run::history::{History, Segment};
 use wire::series::{Axis, Bucket, Difference};
 use wire::transport::live::Tick;
 use wire::{CheckpointId, Event, EventRecord, RunState, RunView};
@@ -123,14 +123,16 @@ impl OpenRun {
         self.events.values().rev().filter(|record| matches!(record.event, Event::Sampled { .. }))
     }
 
-    /// The step at which the validation loss was last evaluated up to a checkpoint, if this run did it.
+    /// The step at which the validation loss was last evaluated on the path to a checkpoint, if this run did it.
     pub(super) fn evaluated_before(&self, id: CheckpointId) -> Option<u64> {
+        let spans = path_to(&self.view.segments, id);
         let is_before = |record: &&EventRecord| {
-            matches!(record.event, Event::Evaluated { .. })
-                && record.step <= id.step
-                && (record.segment == id.segment || self.curves.lineage().contains(record.segment, record.step))
+            let is_on_path = |(segment, from, to): &(u32, u64, u64)| {
+                record.segment == *segment && (*from..=*to).contains(&record.step)
+            };
+            matches!(record.event, Event::Evaluated { .. }) && spans.iter().any(is_on_path)
         };
-        self.events.values().rev().find(is_before).map(|record| record.step)
+        self.events.values().filter(is_before).map(|record| record.step).max()
     }
 
     /// The right end of everything recorded: abandoned branches can be longer than the path.
@@ -148,14 +150,6 @@ impl OpenRun {
         let steps = self.view.hyperparameters.steps;
         (self.curves.axis() != Axis::Secs || self.curves.end_step() + 1 >= steps)
             .then(|| self.curves.place_before(steps))
-    }
-
-    /// Seconds to the last step at the current speed.
-    pub(super) fn secs_left(&self) -> Option<f64> {
-        let summary = &self.view.summary;
-        let tokens = self.curves.tokens_before(summary.steps) - self.curves.tokens_before(summary.step);
-        let speed = summary.tokens_per_sec.filter(|speed| *speed > 0.0)?;
-        (!summary.state.is_over()).then(|| tokens.max(0.0) / speed)
     }
 
     /// Factor from nats per token to bits per byte of text; `None` before the dataset is tokenized.
@@ -176,6 +170,20 @@ impl OpenRun {
     pub(super) fn is_training(&self) -> bool {
         self.view.summary.state == RunState::Running
     }
+}
+
+/// The segments on the path to a checkpoint, each with its first and its last step. The path to a checkpoint of an abandoned branch leads
+/// through that branch, not through the segments that replaced it.
+fn path_to(segments: &[Segment], id: CheckpointId) -> Vec<(u32, u64, u64)> {
+    let find = |number: u32| segments.iter().find(|segment| segment.segment == number);
+    let (mut path, mut at, mut end) = (vec![], find(id.segment), id.step);
+    while let Some(segment) = at {
+        path.push((segment.segment, segment.from_step, end));
+        // A segment continues an older one.
+        at = segment.parent.filter(|parent| *parent < segment.segment).and_then(find);
+        end = end.min(segment.from_step);
+    }
+    path
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use figure::number;
 use wire::control::checkpoint::Cause;
 use wire::control::command::ScheduleChange;
-use wire::{Author, Command, Event, EventRecord, LivePath};
+use wire::control::saved_schedule::SavedSchedule;
+use wire::hyperparameters::schedule::{Schedule, ScheduleOverride};
+use wire::{Author, Command, Event, LivePath};
 
 use super::hyperparameter;
 use crate::components::isolated;
@@ -35,18 +37,30 @@ pub(super) fn in_progress(command: &Command) -> String {
     }
 }
 
-/// What was applied, and at which step.
-pub(super) fn applied(record: &EventRecord) -> String {
-    match &record.event {
-        Event::Stepping { steps: 1 } => format!("Training step {}, then pausing.", number::whole(record.step)),
-        Event::Annotated { .. } => format!("Note added at step {}.", number::whole(record.step)),
-        // The reason of an undo says which change it undoes.
-        event @ (Event::Changed { .. } | Event::ScheduleChanged { .. } | Event::WeightsEdited { .. }) => {
-            let reason = record.reason.as_deref().map(|reason| format!(" ({})", isolated(reason))).unwrap_or_default();
-            format!("At step {}: {}{reason}.", number::whole(record.step), phrase(event))
-        }
-        event => format!("At step {}: {}.", number::whole(record.step), phrase(event)),
-    }
+/// The steps of a step command: "Training step 2 712, then pausing", and once they are trained "Trained step 2 712."
+pub(super) fn stepping(from: u64, steps: u64, now: u64) -> String {
+    let last = (from + steps).saturating_sub(1);
+    let which = match steps {
+        1 => format!("step {}", number::whole(from)),
+        _ => format!("steps {} to {}", number::whole(from), number::whole(last)),
+    };
+    if now > last { format!("Trained {which}.") } else { format!("Training {which}, then pausing …") }
+}
+
+/// The change of a learning rate at a step by a change of its schedule: `4.8e-3 → 1.88e-3`.
+pub(super) fn learning_rates(base: &Schedule, event: &Event, step: u64) -> Option<String> {
+    let Event::ScheduleChanged {
+        old: SavedSchedule::LearningRate { overrides: old, .. },
+        new: SavedSchedule::LearningRate { overrides: new, .. },
+    } = event
+    else {
+        return None;
+    };
+    let rate = |overrides: &Vec<ScheduleOverride>| {
+        number::short(Schedule { overrides: overrides.clone(), ..base.clone() }.learning_rate(step))
+    };
+    let (old, new) = (rate(old), rate(new));
+    (old != new).then(|| format!("{old} → {new}"))
 }
 
 /// The event in a short text.
@@ -103,7 +117,40 @@ fn cause(cause: Cause) -> &'static str {
         Cause::Requested => "requested",
         Cause::BeforeChange => "before a change",
         Cause::Best => "best",
-        Cause::End => "last",
+        Cause::End => "end or suspension",
         Cause::Imported => "imported",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::hyperparameters::schedule::{ScheduleCurve, Shape};
+
+    #[test]
+    fn a_step_is_being_trained_until_it_is_done() {
+        assert_eq!(stepping(12, 1, 12), "Training step 12, then pausing …");
+        assert_eq!(stepping(12, 1, 13), "Trained step 12.");
+        assert_eq!(stepping(12, 5, 14), "Training steps 12 to 16, then pausing …");
+    }
+
+    #[test]
+    fn a_restored_schedule_names_the_learning_rates_before_and_after() {
+        let planned = Schedule {
+            shape: Shape::Constant,
+            peak: 1e-3,
+            warmup_steps: 0,
+            steps: 100,
+            final_fraction: 1.0,
+            overrides: vec![],
+        };
+        let raised = vec![ScheduleOverride { from_step: 10, curve: ScheduleCurve::Scaled(5e-3) }];
+        let saved =
+            |overrides: &[ScheduleOverride]| SavedSchedule::LearningRate { overrides: overrides.to_vec(), steps: 100 };
+        let event = Event::ScheduleChanged { old: saved(&raised), new: saved(&[]) };
+        let expected = format!("{} → {}", number::short(5e-3), number::short(1e-3));
+        assert_eq!(learning_rates(&planned, &event, 20), Some(expected));
+        let same = Event::ScheduleChanged { old: saved(&raised), new: saved(&raised) };
+        assert_eq!(learning_rates(&planned, &same, 20), None);
     }
 }

@@ -2,10 +2,11 @@
 
 use figure::number::{bytes, duration, in_unit, short, whole, with_unit};
 use leptos::prelude::*;
-use wire::RunView;
 use wire::hyperparameters::table::TABLE;
+use wire::{LiveHyperparameters, LivePath, RunView};
 
 use super::RunContext;
+use super::fork_plan::with_changes;
 use crate::components::hyperparameters::{group_title, in_plan};
 use crate::components::{isolated, tokenizer_name};
 
@@ -27,7 +28,7 @@ pub(super) fn PlanPanel() -> impl IntoView {
     view! {
         <section class="panel plan" aria-labelledby="plan-title">
             <details>
-                <summary title="Cost, dataset and all hyperparameters that the run started with">
+                <summary title="Cost of the run, its dataset, and all hyperparameters with which it started">
                     <h2 id="plan-title">"Plan"</h2>
                 </summary>
                 {move || groups().into_iter().map(|(title, rows)| view! {
@@ -46,9 +47,11 @@ pub(super) fn PlanPanel() -> impl IntoView {
 fn groups(view: &RunView) -> Vec<(&'static str, Vec<Row>)> {
     let mut groups = vec![("Cost", cost(view)), ("Dataset", dataset(view))];
     let recipe = serde_json::to_value(&view.plan.recipe).unwrap_or_default();
+    let at_start = fork_start(view);
     for row in TABLE {
         let title = group_title(row.group());
-        let value = (row.label, in_plan(row, row.value_in(&recipe)), row.meaning);
+        let started = at_start.as_ref().and_then(|(live, step)| value_at(live, *step, row.path));
+        let value = (row.label, in_plan(row, started.as_ref().or(row.value_in(&recipe))), row.meaning);
         match groups.iter_mut().find(|(known, _)| *known == title) {
             Some((_, rows)) => rows.push(value),
             None => groups.push((title, vec![value])),
@@ -57,11 +60,42 @@ fn groups(view: &RunView) -> Vec<(&'static str, Vec<Row>)> {
     groups
 }
 
+/// The hyperparameters with which a fork starts, and its first step: those of its parent with its own changes. `None` for other runs, which
+/// start with their plan.
+fn fork_start(view: &RunView) -> Option<(LiveHyperparameters, u64)> {
+    let step = view.plan.origin.as_ref()?.from.checkpoint.step;
+    let parent = view.spec.parent.as_ref();
+    let changes = parent.map(|parent| parent.changes.as_slice()).unwrap_or_default();
+    let refits = parent.is_some_and(|parent| parent.refit_schedule);
+    Some((with_changes(&view.plan.live(), (step, view.plan.steps), changes, refits), step))
+}
+
+/// The value of a hyperparameter that can change during a run, at a step; `None` for others.
+fn value_at(live: &LiveHyperparameters, step: u64, path: &str) -> Option<serde_json::Value> {
+    let path: LivePath = path.parse().ok()?;
+    let value = live.get(path, step);
+    // A value of a schedule has more digits than a person types.
+    let brief = format!("{value:.2e}").parse::<f64>().ok().filter(|_| value.fract() != 0.0).unwrap_or(value);
+    Some(brief.into())
+}
+
+/// The steps of a run: of a fork those that it trains itself.
+fn steps(view: &RunView) -> String {
+    match &view.plan.origin {
+        None => with_unit(view.plan.steps as f64, "steps"),
+        Some(origin) => {
+            let from = origin.from.checkpoint.step;
+            let own = with_unit(view.plan.steps.saturating_sub(from) as f64, "steps");
+            format!("{own}, from {} to {}", whole(from), whole(view.plan.steps))
+        }
+    }
+}
+
 fn cost(view: &RunView) -> Vec<Row> {
     let estimate = &view.estimate;
     vec![
         ("Parameters", whole(estimate.parameters), "Parameters of the model, all of which are trained."),
-        ("Steps", with_unit(view.plan.steps as f64, "steps"), "Optimizer steps."),
+        ("Steps", steps(view), "Optimizer steps. A fork trains those after its checkpoint; its cost is theirs."),
         (
             "Tokens per step",
             with_unit(view.plan.tokens_per_step() as f64, "tokens"),
@@ -71,7 +105,7 @@ fn cost(view: &RunView) -> Vec<Row> {
         (
             "Tokens per parameter",
             short(estimate.tokens_per_parameter),
-            "Training tokens / parameters. About 20 is compute-optimal (Hoffmann et al. 2022).",
+            "Training tokens, of a fork with those before its checkpoint, / parameters. About 20 is compute-optimal (Hoffmann et al. 2022).",
         ),
         ("FLOPs", with_unit(estimate.flops, "FLOP"), "Floating-point operations of all forward and backward passes."),
         (
@@ -110,7 +144,7 @@ fn dataset(view: &RunView) -> Vec<Row> {
         (
             "Prompt of samples",
             isolated(&view.plan.prompt),
-            "Text that periodic samples continue: the first word of the dataset.",
+            "Prompt of the periodic samples: the first word of the dataset.",
         ),
         (
             "Bytes per token",

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
 use wire::{CheckpointId, Command, RunState};
 
-use super::checkpoint_list::saved;
+use super::checkpoint_list::{is_gone, saved};
 use super::drawer::DrawerButton;
 use super::fields::{CheckpointSelect, ControlRunField, ReasonField, reason_of};
 use super::{Drawer, RunContext};
@@ -29,21 +29,29 @@ pub(super) fn RollbackButton() -> impl IntoView {
 #[component]
 fn RollbackForm() -> impl IntoView {
     let context = expect_context::<RunContext>();
-    let first = untrack(|| saved(context).first().map(|saved| saved.info.id));
-    let chosen = RwSignal::new(context.chosen.get_untracked().or(first));
+    let picked = RwSignal::new(context.chosen.get_untracked());
+    // Until a checkpoint is picked it is the newest, which changes while the run trains.
+    let chosen = Memo::new(move |_| picked.get().or_else(|| Some(saved(context).first()?.info.id)));
+    let is_chosen = move || chosen.get().is_some() && !is_gone(context, chosen.get());
     let skip = TypedNumber::optional(Values::Integer { min: 0, max: u64::MAX });
     let reason = RwSignal::new(String::new());
     let skipped = move || skip.is_readable().then(|| skip.integer().unwrap_or(0));
     let submit = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let (Some(checkpoint), Some(skip_batches)) = (chosen.get_untracked(), untrack(skipped)) else { return };
+        if !untrack(is_chosen) {
+            return;
+        }
         context.drawer.set(None);
         context.change(Command::Rollback { checkpoint, skip_batches, reason: reason_of(reason) });
     };
     view! {
         <form on:submit=submit>
             {move || (saved(context).is_empty()).then(|| view! { <p>"No checkpoints yet."</p> })}
-            <label title="The run goes back to this checkpoint.">"Checkpoint"<CheckpointSelect chosen /></label>
+            <label title="The run goes back to this checkpoint.">
+                "Checkpoint"
+                <CheckpointSelect chosen choose=move |id| picked.set(id) />
+            </label>
             <label
                 title="Number of batches to skip after the checkpoint. Default: 0. Used to get past a loss spike (PaLM, \
                        Chowdhery et al. 2022, section 5.1)."
@@ -59,7 +67,7 @@ fn RollbackForm() -> impl IntoView {
                     class="primary"
                     type="submit"
                     title="Return to the checkpoint"
-                    disabled=move || chosen.get().is_none() || skipped().is_none()
+                    disabled=move || !is_chosen() || skipped().is_none()
                 >
                     "Roll back"
                 </button>
@@ -72,6 +80,10 @@ fn effect(context: RunContext, checkpoint: Option<CheckpointId>, skipped: Option
     let (Some(checkpoint), Some(skipped)) = (checkpoint, skipped) else {
         return "Choose a checkpoint, and enter how many batches to skip.".into();
     };
+    if is_gone(context, Some(checkpoint)) {
+        let step = number::whole(checkpoint.step);
+        return format!("The checkpoint of step {step} has been deleted. Choose another checkpoint.");
+    }
     let now = context.summary.read().step;
     let is_abandoned = !context.run.read().curves.lineage().contains(checkpoint.segment, checkpoint.step);
     let then = if context.state.get() == RunState::Paused { "stays paused" } else { "continues from there" };

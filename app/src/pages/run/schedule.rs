@@ -80,11 +80,11 @@ fn ConstantTail() -> impl IntoView {
                     {note} " "
                     <button
                         type="button"
-                        title="Fit the planned schedule to the length of the run, from the next step on. It can be undone."
+                        title="Stretch the planned schedule to the length of the run, from the next step on. It can be undone."
                         disabled=move || context.disabled_reason.read().is_some()
                         on:click=move |_| context.change(refit_to(steps))
                     >
-                        {format!("Refit the schedule to {} steps", number::whole(steps))}
+                        {format!("Stretch the planned schedule to {} steps", number::whole(steps))}
                     </button>
                 </p>
             }

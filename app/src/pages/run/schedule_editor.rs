@@ -43,6 +43,9 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
     let apply = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let Some(mut draft) = context.draft.get_untracked().filter(|draft| draft.is_edited) else { return };
+        if untrack(|| !more.is_readable()) {
+            return;
+        }
         let hyperparameters = context.hyperparameters.get_untracked();
         draft.advance(context.next_step(), &hyperparameters);
         let steps = (draft.steps != hyperparameters.steps).then_some(draft.steps);
@@ -58,7 +61,7 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                     title="Decrease the learning rate linearly to its final value over the first half of the remaining steps"
                     on:click=move |_| take(StandardCurve::Cooldown(untrack(cooldown)))
                 >
-                    "Linear decay to half-way"
+                    "Linear decay over half the steps"
                 </button>
                 <button
                     type="button"
@@ -77,9 +80,8 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                 </button>
                 <span class="extend">
                     <label title="Additional steps after the planned end">
-                        "Extend by "
+                        "Extend by"<span class="unit">", steps "</span>
                         <NumberField number=more label=Some("Additional steps") />
-                        " steps:"
                     </label>
                     <button
                         type="button"
@@ -92,11 +94,11 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                     <button
                         type="button"
                         disabled=move || !more.is_readable()
-                        title="Extend the run and fit the planned schedule to the new length. Earlier changes of the learning rate are \
+                        title="Extend the run and stretch the planned schedule to the new length. Earlier changes of the learning rate are \
                                discarded."
                         on:click=move |_| if let Some(more) = untrack(|| more.integer()) { take(StandardCurve::Refit(more)) }
                     >
-                        "Refit"
+                        "Stretch the planned schedule"
                     </button>
                     <button
                         type="button"
@@ -122,18 +124,22 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
                 <button
                     class="primary"
                     type="submit"
-                    title=move || match is_edited.get() {
-                        true => "Change the schedule from the next step on",
-                        false => "No change yet. Drag a point or choose a schedule.",
+                    title=move || match (is_edited.get(), more.is_readable()) {
+                        (_, false) => "Correct the number of additional steps first.",
+                        (true, true) => "Change the schedule from the next step on",
+                        (false, true) => "No change yet. Drag a point or choose a schedule.",
                     }
-                    disabled=move || !is_edited.get()
+                    disabled=move || !is_edited.get() || !more.is_readable()
                 >
                     "Apply"
                 </button>
             </div>
             <p class="small dim">
-                "Drag a point, or focus it and press: arrow keys to move the point, Shift + arrow to move it 10 times as far, Del to \
-                 remove the point, + to insert one after it. A double click adds a point."
+                {move || match is_curve() {
+                    true => "This schedule has no points. “Convert to points” makes some that can be moved.",
+                    false => "Drag a point, or focus it and press: arrow keys to move the point, Shift + arrow to move it 10 times as \
+                              far, Del to remove the point, + to insert one after it. A double click adds a point.",
+                }}
             </p>
         </form>
     }

@@ -1,6 +1,5 @@
 //! Pause or resume, step, stop, suspend.
 
-use figure::number;
 use leptos::prelude::*;
 use wire::{Command, RunState};
 
@@ -40,15 +39,12 @@ pub(super) fn Transport() -> impl IntoView {
         let loses = if run.state == RunState::Queued {
             "The run has not started. It is removed from the queue.".to_owned()
         } else {
-            "A checkpoint is saved, and the run counts as ended. You can resume or fork it from this checkpoint."
+            "A checkpoint is saved and the device is released. You can still resume or fork the run from that checkpoint."
                 .to_owned()
         };
-        let place = match run.state {
-            RunState::Queued => String::new(),
-            _ => format!(" at step {} of {}", number::whole(run.step), number::whole(run.steps)),
-        };
+        // Without the step: the run trains on while the question is open.
         confirm.ask(Question {
-            title: format!("Stop {}{place}?", untrack(|| name_of(live, &run))),
+            title: format!("Stop {}?", untrack(|| name_of(live, &run))),
             loses,
             verb: "Stop the run",
             act: Callback::new(move |()| context.send(Command::Stop { reason: None })),

@@ -40,7 +40,7 @@ pub(super) fn Account() -> impl IntoView {
                 </p>
             })}
             {move || roles().map(|roles| view! { <p>{roles}</p> })}
-            <p class="small dim">"The journal of a run shows others this name as the author of your commands, and shows you “you”."</p>
+            <p class="small dim">"In the journal of a run, others see this name beside your commands; you see “you”."</p>
             <div class="row"><button title="Revoke the session of this browser" on:click=sign_out>"Sign out"</button></div>
             <Show when=move || is_person.get()>
                 <ChangePassword />

@@ -29,7 +29,7 @@ use result::Attention;
 const STRONG_INDUCTION: f32 = 0.5;
 
 const INDUCTION: &str = "Induction score: mean attention weight on the token after the previous occurrence of the current \
-                         token. – if no token occurs twice.";
+                         token. Shown as “–” if no token occurs twice.";
 
 const KIND: &str = "Induction head: induction score above 50 %. Previous-token head: previous-token score above 50 %. \
                     Uniform: attention entropy above 90 %. Sharp: below 10 %. Mixed: none of these.";

@@ -31,7 +31,7 @@ const SCORES: [(Score, &str, &str); 3] = [
     (
         Score::Induction,
         "induction score",
-        "Mean attention weight on the token after the previous occurrence of the current token. Default.",
+        "Mean attention weight on the token after the previous occurrence of the current token. Shown by default.",
     ),
     (Score::Previous, "previous-token score", "Mean attention weight on the token just before"),
     (Score::Entropy, "attention entropy", "Mean entropy of the attention rows over its maximum, ln(number of keys)"),
@@ -148,8 +148,8 @@ fn no_snapshots() -> AnyView {
     view! {
         <Empty
             title="No snapshots yet"
-            text="Every step below 16 has a snapshot, then 16 steps per doubling. The scores of the heads appear here \
-                  as the run trains."
+            text="Every step below 16 has a snapshot, then 16 steps between 16 and 32, 16 between 32 and 64, and so on. The \
+                  scores of the heads appear here as the run trains."
         />
     }
     .into_any()
@@ -162,7 +162,7 @@ fn Chart(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>)
         points: series.points.iter().map(in_percent).collect(),
     };
     let drawn = Signal::derive(move || series.read().iter().map(named).collect());
-    let label = Signal::derive(move || summary(&series.read(), score.get()));
+    let label = Signal::derive(move || summary(&series.read(), score.get(), xray.summary.read().state.is_over()));
     view! {
         <SeriesChart
             xray
@@ -176,7 +176,8 @@ fn Chart(xray: XrayState, series: Memo<Vec<HeadSeries>>, score: RwSignal<Score>)
     }
 }
 
-fn summary(series: &[HeadSeries], score: Score) -> String {
+/// What the chart shows at its last snapshot; a run that is over has no "yet".
+fn summary(series: &[HeadSeries], score: Score, is_over: bool) -> String {
     let Some(best) = series.iter().find(|series| series.last().is_finite()) else {
         return "No token occurs twice in this text, so the induction score is undefined.".into();
     };
@@ -186,8 +187,11 @@ fn summary(series: &[HeadSeries], score: Score) -> String {
             let step = number::whole(step);
             format!("An induction head has formed: {head} scores {last} and has been above 50 % since step {step}.")
         }
-        (Score::Induction, None) => format!("No induction head yet: the highest score is {last}, of {head}."),
-        _ => format!("Highest score: {last}, of {head}."),
+        (Score::Induction, None) => {
+            let yet = if is_over { "" } else { " yet" };
+            format!("No induction head{yet}: at the last snapshot, the highest score is {last}, of {head}.")
+        }
+        _ => format!("At the last snapshot, the highest {} is {last}, of {head}.", score.label()),
     }
 }
 
@@ -260,8 +264,10 @@ mod tests {
         assert_eq!(of(&[0.1, 0.9, 0.2, 0.6, 0.8]).formed_at(), Some(3));
         assert_eq!(of(&[0.9, 0.4]).formed_at(), None);
         assert_eq!(of(&[0.9, f64::NAN]).last(), 0.9);
-        assert!(summary(&[of(&[0.1, 0.7])], Score::Induction).contains("above 50 % since step 1"));
-        assert!(summary(&[of(&[0.1])], Score::Induction).starts_with("No induction head yet"));
-        assert!(summary(&[of(&[f64::NAN])], Score::Induction).contains("undefined"));
+        assert!(summary(&[of(&[0.1, 0.7])], Score::Induction, true).contains("above 50 % since step 1"));
+        let fallen = |is_over| summary(&[of(&[0.27, 0.192])], Score::Induction, is_over);
+        assert!(fallen(false).starts_with("No induction head yet: at the last snapshot"), "{}", fallen(false));
+        assert!(fallen(true).starts_with("No induction head: "), "{}", fallen(true));
+        assert!(summary(&[of(&[f64::NAN])], Score::Induction, false).contains("undefined"));
     }
 }

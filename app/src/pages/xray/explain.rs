@@ -35,8 +35,8 @@ const ATTENTION: Explanation = Explanation {
 
 const LOGIT_LENS: Explanation = Explanation {
     text: "The prediction of the model at each depth: the residual stream after each block goes directly to the final \
-           norm and the head. Read a column downwards to see how the prediction changes from block to block. A line \
-           marks the depth from which on the actual next token is the most likely one.",
+           norm and the head. Read a column downwards to see how the prediction changes from block to block. Below the \
+           line in a column, the actual next token is the most likely one.",
     formula: "p(depth) = softmax(head(norm(residual stream after that depth)))",
     healthy: "Deeper rows predict better. If predictions become right only in the last block, the model uses all of \
               its depth. If they are right early, the model is deeper than this text requires.",

@@ -205,6 +205,6 @@ pub(super) fn overhead_text(status: &Status, state: RunState) -> Option<String> 
     let Source::Live(InspectionOverhead { every_ms, share, .. }) = result.source else { return None };
     (every_ms > 0.0 && state == RunState::Running).then(|| {
         let share = percent(share).replace(THIN, " ");
-        format!("inspection overhead: {share} of training time, every {}", number::duration(every_ms / 1e3))
+        format!("inspected every {}, costs {share} of the training time", number::duration(every_ms / 1e3))
     })
 }

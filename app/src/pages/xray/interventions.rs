@@ -18,8 +18,8 @@ use weight_edit::WeightEdit;
 
 const INTRODUCTION: &str =
     "Interventions are computed on a copy of the newest weights. They do not change the run unless you apply them.";
-const IDLE: &str = "Ablate a component to see what it contributes: the loss on this text and on the first windows of the \
-                    validation split, and the greedy completion, with and without the component.";
+const IDLE: &str = "Ablate a component to see what it contributes. The page then shows, with and without it, the loss on this text \
+                    and on the first validation windows, and the greedy completion.";
 
 /// The view. It works on the newest weights, whatever step is shown.
 pub(super) fn view(xray: XrayState) -> AnyView {

@@ -91,7 +91,10 @@ pub(super) fn Prompt() -> impl IntoView {
     };
     let input = move || if form.is_prompt.get() { prompt_input(form) } else { window_input(form) };
     let error = move || form.problem().filter(|_| !form.prompt.read().is_empty());
-    let is_past = move || xray.step.get() != StepChoice::Newest && *xray.text.read() != InspectionText::default();
+    let is_past = move || {
+        let has_past = xray.shown_steps().into_iter().any(|step| step != StepChoice::Newest);
+        has_past && *xray.text.read() != InspectionText::default()
+    };
     view! {
         <section class="sheet padded prompt-box" aria-label="Inspected text">
             <form class="row" on:submit=submit>
@@ -166,7 +169,7 @@ fn window_input(form: Form) -> AnyView {
             <NumberField number=form.window />
         </label>
         <span class="grow small dim">
-            {format!("Up to {} tokens. Every step is inspected on the same text.", tokens_read(form.xray))}
+            {format!("Up to {} tokens. The snapshots of past steps are of window 0.", tokens_read(form.xray))}
         </span>
     }
     .into_any()
@@ -182,8 +185,13 @@ fn past_steps(xray: XrayState) -> AnyView {
     let is_on = xray.prompt_at_past_steps;
     let text = move || match is_on.get() {
         true => "Past steps are computed from checkpoints over this text.",
-        false => "Past steps show snapshots, which read validation window 0.",
+        false => "Past steps show stored snapshots. Those were computed on validation window 0, not on your text.",
     };
+    // Beside the newest step, a past one has its text in any case.
+    if xray.shown_steps().contains(&StepChoice::Newest) {
+        return view! { <p class="small dim">"Both steps are inspected on this text; the past one is computed from a checkpoint."</p> }
+            .into_any();
+    }
     view! {
         <p class="small dim row">
             {shows(text)}

@@ -9,7 +9,7 @@ use super::inspections::Inspections;
 use super::location::Location;
 use super::playback::Playback;
 use super::quantity::Quantity;
-use super::step::StepChoice;
+use super::step::{StepChoice, has_chosen_text};
 use crate::components::name_of;
 use crate::net::live::Live;
 use crate::route::{Router, run_path, xray_path};
@@ -146,11 +146,18 @@ impl XrayState {
         self.router.replace(&path);
     }
 
-    /// The text inspected at a step. Snapshots read validation window 0, so past steps show that unless the prompt is
-    /// requested there.
-    pub(super) fn text_at(self, step: StepChoice) -> InspectionText {
-        let is_past = step != StepChoice::Newest && !self.prompt_at_past_steps.get();
-        if is_past { InspectionText::default() } else { self.text.get() }
+    /// The text inspected at the step or steps shown. Snapshots are of validation window 0, so past steps show that unless the prompt is
+    /// requested there or they are compared with the newest step.
+    pub(super) fn shown_text(self) -> InspectionText {
+        match has_chosen_text(&self.shown_steps(), self.prompt_at_past_steps.get()) {
+            true => self.text.get(),
+            false => InspectionText::default(),
+        }
+    }
+
+    /// The step shown, and the one beside it.
+    pub(super) fn shown_steps(self) -> Vec<StepChoice> {
+        [Some(self.step.get()), self.other_step.get()].into_iter().flatten().collect()
     }
 
     /// Moves the step by snapshots and pauses playback.

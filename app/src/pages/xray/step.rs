@@ -9,6 +9,12 @@ pub(crate) enum StepChoice {
     At(u64),
 }
 
+/// Whether a step is inspected on the chosen text and not on that of the snapshots. The steps that are shown side by side always have
+/// the same text: that of the newest, if it is one of them.
+pub(crate) fn has_chosen_text(shown: &[StepChoice], is_wanted_at_past_steps: bool) -> bool {
+    is_wanted_at_past_steps || shown.contains(&StepChoice::Newest)
+}
+
 /// Playback speeds, snapshots per second.
 pub(crate) const SPEEDS: [u32; 5] = [2, 5, 12, 30, 60];
 
@@ -59,6 +65,17 @@ mod tests {
         for position in 0..=steps.len() {
             assert_eq!(slider_position(&steps, choice_at(&steps, position)), position);
         }
+    }
+
+    #[test]
+    fn compared_steps_are_inspected_on_the_same_text() {
+        assert!(
+            has_chosen_text(&[Newest], false) && !has_chosen_text(&[At(4)], false) && has_chosen_text(&[At(4)], true)
+        );
+        for shown in [[Newest, At(4)], [At(4), Newest]] {
+            assert!(has_chosen_text(&shown, false), "{shown:?}");
+        }
+        assert!(!has_chosen_text(&[At(8), At(4)], false), "both are snapshots");
     }
 
     #[test]

@@ -18,13 +18,13 @@ pub(super) struct Subscription {
 }
 
 impl XrayState {
-    /// Subscribes to the inspection that `inspection` makes of the text.
+    /// Subscribes to the inspection that `inspection` makes of the text that is shown.
     pub(super) fn subscribe(
         self,
         step: Signal<StepChoice>,
         inspection: impl Fn(InspectionText) -> Option<Inspection> + Send + Sync + 'static,
     ) -> Subscription {
-        let inspection = Signal::derive(move || inspection(self.text_at(step.get())));
+        let inspection = Signal::derive(move || inspection(self.shown_text()));
         let status = self.inspections.subscribe(inspection, step);
         let result = Memo::new(move |before: Option<&Option<Inspected>>| match status.get() {
             Status::Ready(result) => Some(result),

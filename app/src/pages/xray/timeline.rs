@@ -29,7 +29,7 @@ pub(super) fn Timeline() -> impl IntoView {
             {shows(move || has_no_snapshots().then(|| view! {
                 <p class="small dim">
                     "There are no snapshots yet. The slider fills as the run trains: every step below 16 has a \
-                     snapshot, then 16 steps per doubling."
+                     snapshot, then 16 steps between 16 and 32, 16 between 32 and 64, and so on."
                 </p>
             }))}
         </div>
@@ -127,7 +127,7 @@ fn StepSlider(xray: XrayState) -> impl IntoView {
             type="range"
             class="scrub"
             aria-label="Step"
-            title="Choose a snapshot: each position of the slider is one, and the right end is the newest step"
+            title="Each position of the slider is a snapshot; the right end is the newest step."
             min="0"
             max=says(move || xray.inspections.steps.read().len().to_string())
             prop:value=says(move || position_of(xray, xray.step.get()))
@@ -189,7 +189,7 @@ fn CompareButton(xray: XrayState) -> impl IntoView {
         <button
             class="switch"
             aria-pressed=says(move || xray.other_step.read().is_some().to_string())
-            title="Show the same view of a second step beside this one"
+            title="Show the same view of a second step beside this one, on the same text"
             on:click=clicks(toggle)
         >
             "Compare two steps"
@@ -213,8 +213,8 @@ fn OtherStep(xray: XrayState) -> impl IntoView {
                 type="range"
                 class="scrub"
                 aria-label="Second step"
-                title="Choose the snapshot shown beside the first. Each position of the slider is a snapshot; they are denser at \
-                       the start of the run."
+                title="The step shown beside the first. Each position of the slider is a snapshot; they are denser at the start of \
+                       the run."
                 min="0"
                 max=says(move || xray.inspections.steps.read().len().to_string())
                 prop:value=says(move || position_of(xray, step()))

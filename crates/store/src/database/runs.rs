@@ -158,6 +158,7 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         best_valid: progress.best_valid,
         tokens_per_sec: progress.tokens_per_sec,
         elapsed_secs: progress.elapsed_secs,
+        secs_per_step: progress.secs_per_step,
         created_ms: row.try_get("created_ms")?,
         started_ms: status.started_ms,
         ended_ms: status.ended_ms,

@@ -103,7 +103,7 @@ pub struct CheckpointView {
     pub info: CheckpointInfo,
     /// Pinned: never pruned.
     pub is_pinned: bool,
-    /// Whether it has the lowest validation loss of all stored checkpoints.
+    /// Whether it has the lowest validation loss on its path: of all stored checkpoints, and of all evaluations up to it.
     pub is_best: bool,
     /// The newest sample before it.
     #[serde(default)]

@@ -242,7 +242,7 @@ impl Event {
                     Cause::Requested => "requested",
                     Cause::BeforeChange => "before a change",
                     Cause::Best => "best so far",
-                    Cause::End => "last",
+                    Cause::End => "at the end or a suspension",
                     Cause::Imported => "imported",
                 };
                 format!("checkpoint of step {}, {cause}", grouped(checkpoint.id.step))

@@ -210,28 +210,28 @@ pub static TABLE: &[Hyperparameter] = &[
         "RoPE scaling",
         "",
         Values::Choice(&["none", "linear", "llama3"]),
-        "To run a pretrained RoPE model on contexts longer than it was trained on. linear: every frequency is divided by RoPE factor. Llama 3: only low frequencies are divided (Llama 3.1).",
+        "To run a pretrained RoPE model on contexts longer than it was trained on. linear: every frequency is divided by “RoPE factor”. Llama 3: only low frequencies are divided (Llama 3.1).",
     ),
     number(
         "model.rotary_factor",
         "RoPE factor",
         "",
         (1.0, 1e4),
-        "Divisor of the frequencies that RoPE scaling changes. No effect without RoPE scaling.",
+        "Divisor of the frequencies that “RoPE scaling” changes. No effect without RoPE scaling.",
     ),
     number(
         "model.rotary_low",
         "RoPE low-frequency factor",
         "",
         (1e-3, 1e6),
-        "With RoPE scaling Llama 3: frequencies that make fewer than this many turns over RoPE original context are divided by RoPE factor (low_freq_factor in Hugging Face).",
+        "With “RoPE scaling” = Llama 3: frequencies with fewer turns than this within “RoPE original context” are divided by “RoPE factor” (low_freq_factor in Hugging Face).",
     ),
     number(
         "model.rotary_high",
         "RoPE high-frequency factor",
         "",
         (1e-3, 1e6),
-        "With RoPE scaling Llama 3: frequencies that make more than this many turns over RoPE original context stay as they are (high_freq_factor in Hugging Face).",
+        "With “RoPE scaling” = Llama 3: frequencies with more turns than this within “RoPE original context” stay as they are (high_freq_factor in Hugging Face).",
     ),
     integer(
         "model.rotary_original_seq",
@@ -325,7 +325,7 @@ pub static TABLE: &[Hyperparameter] = &[
         "Replicas",
         "",
         (0, 256),
-        "Number of CPU threads that share a micro-batch (data parallelism). 0 uses one replica per core.",
+        "The micro-batch is split among this many replicas, one CPU thread each (data parallelism). 0: one per core.",
     ),
     live(integer(
         "intervals.eval_every",
@@ -431,7 +431,7 @@ pub static TABLE: &[Hyperparameter] = &[
         "Breakpoints",
         "steps",
         Values::Steps,
-        "Steps before which the run pauses, separated by commas. Example: 100, 1000.",
+        "Step numbers, separated by commas. The run pauses before each of them. Example: 100, 1000.",
     ),
 ];
 

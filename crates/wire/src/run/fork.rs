@@ -99,7 +99,7 @@ pub fn resolve_fork(
     let (events, live) = changes(spec.parent.as_ref(), &plan)?;
     notes.extend(
         constant_tail(&live)
-            .map(|note| note + " Refit the schedule (parent.refit_schedule) to fit it to the new length."),
+            .map(|note| note + " Set parent.refit_schedule to stretch the planned schedule to the new length."),
     );
     Ok((PlanView { plan, estimate, notes }, events))
 }

@@ -108,15 +108,18 @@ impl RunPlan {
         self.mix.iter().map(|part| part.corpus.clone()).collect()
     }
 
-    /// Its cost on `device`. Counts of an imported plan, which may have any size, end at the largest number.
+    /// Its cost on `device`; that of a fork is the cost of the steps after its checkpoint. Counts of an imported plan, which may have any
+    /// size, end at the largest number.
     pub fn estimate(&self, device: &DeviceInfo) -> Estimate {
         let model = &self.recipe.model;
-        let tokens = self.tokens_per_step().saturating_mul(self.steps);
+        let before = self.origin.as_ref().map_or(0, |origin| origin.from.checkpoint.step);
+        let tokens = self.tokens_per_step().saturating_mul(self.steps.saturating_sub(before));
+        let all_tokens = self.tokens_per_step().saturating_mul(self.steps);
         let flops = model.flops_per_token() * tokens as f64;
         Estimate {
             parameters: model.parameters(),
             tokens,
-            tokens_per_parameter: tokens as f64 / model.parameters() as f64,
+            tokens_per_parameter: all_tokens as f64 / model.parameters() as f64,
             flops,
             memory_bytes: model.training_bytes(self.recipe.batch.size, self.recipe.batch.replicas.max(1)),
             secs: (device.flops_per_sec > 0.0).then(|| flops / device.flops_per_sec),
@@ -129,9 +132,9 @@ impl RunPlan {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Estimate {
     pub parameters: u64,
-    /// Total training tokens.
+    /// Training tokens; of a fork those after its checkpoint.
     pub tokens: u64,
-    /// Tokens per parameter; about 20 is compute-optimal (Hoffmann et al. 2022).
+    /// Tokens per parameter, of a fork with those before its checkpoint; about 20 is compute-optimal (Hoffmann et al. 2022).
     pub tokens_per_parameter: f64,
     /// Total floating-point operations.
     pub flops: f64,
@@ -420,20 +423,24 @@ pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceI
     }
     let Recipe { model, batch, .. } = &plan.recipe;
     let fits = |size: usize| model.training_bytes(size, batch.replicas.min(size).max(1)) <= device.memory_bytes;
-    let hint = match (1..batch.size).rev().find(|size| fits(*size)) {
-        Some(size) => {
-            let accumulation = (batch.size * batch.accumulation).div_ceil(size);
-            format!(
-                "batch size {size} with gradient accumulation {accumulation} would fit and keep about the same effective batch size"
-            )
-        }
-        None => match (1..model.layers)
-            .rev()
-            .find(|layers| ModelPlan { layers: *layers, ..model.clone() }.training_bytes(1, 1) <= device.memory_bytes)
-        {
-            Some(layers) => format!("{layers} layers with batch size 1 would fit"),
-            None => "a smaller preset, or a device with more memory".to_owned(),
-        },
+    let changed_fits = |changed: ModelPlan| changed.training_bytes(1, 1) <= device.memory_bytes;
+    let size = (1..batch.size).rev().find(|size| fits(*size));
+    let seq = || halves(model.seq).find(|seq| changed_fits(ModelPlan { seq: *seq, ..model.clone() }));
+    let layers = || (1..model.layers).rev().find(|layers| changed_fits(ModelPlan { layers: *layers, ..model.clone() }));
+    // The error stands at the field whose change makes the plan fit.
+    let (field, hint) = if let Some(size) = size {
+        let accumulation = (batch.size * batch.accumulation).div_ceil(size);
+        let hint = format!(
+            "batch size {size} with gradient accumulation {accumulation} would fit and keep about the same effective batch size"
+        );
+        ("batch.size", hint)
+    } else if let Some(seq) = seq() {
+        ("model.seq", format!("context length {} with batch size 1 would fit", grouped(seq as u64)))
+    } else if let Some(layers) = layers() {
+        let word = if layers == 1 { "layer" } else { "layers" };
+        ("model.layers", format!("{layers} {word} with batch size 1 would fit"))
+    } else {
+        ("preset", "choose a smaller preset or a device with more memory".to_owned())
     };
     let message = format!(
         "the run needs about {} of memory; {} has {}",
@@ -441,7 +448,12 @@ pub(crate) fn check_memory(plan: &RunPlan, estimate: &Estimate, device: &DeviceI
         device.id,
         gigabytes(device.memory_bytes)
     );
-    Err(PlanError::new("batch.size", message).hint(hint))
+    Err(PlanError::new(field, message).hint(hint))
+}
+
+/// A context length halved, quartered and so on, down to 128: a shorter one is no remedy.
+fn halves(seq: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(seq / 2), |seq| Some(seq / 2)).take_while(|seq| *seq >= 128)
 }
 
 fn gigabytes(bytes: u64) -> String {

@@ -10,6 +10,9 @@ use crate::hyperparameters::recipe::{
 use crate::hyperparameters::schedule::Shape;
 use crate::model::{Mlp, ModelPlan, Norm, Positions, RotaryScaling};
 
+/// Numbers of layers of the preset `depth`.
+pub const DEPTHS: std::ops::RangeInclusive<u32> = 1..=64;
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PresetInfo {
@@ -124,7 +127,7 @@ pub fn presets() -> Vec<PresetInfo> {
 /// Finds a preset; `depth` is the number of layers of the preset of that name.
 ///
 /// # Errors
-/// An unknown name, a depth for another preset, or one outside 1 to 64.
+/// An unknown name, a depth for another preset, or one outside [`DEPTHS`].
 pub fn find(name: &str, depth: Option<u32>) -> Result<PresetInfo, PlanError> {
     let mut all = presets();
     let names: Vec<String> = all.iter().map(|preset| preset.name.clone()).collect();
@@ -137,7 +140,7 @@ pub fn find(name: &str, depth: Option<u32>) -> Result<PresetInfo, PlanError> {
             Err(PlanError::new("depth", format!("preset {name} does not use depth ({depth} was given)"))
                 .hint("choose preset depth, or set model.layers"))
         }
-        Some(depth) if !(1..=64).contains(&depth) => {
+        Some(depth) if !DEPTHS.contains(&depth) => {
             Err(PlanError::new("depth", format!("depth {depth} is out of range"))
                 .hint("enter a whole number from 1 to 64"))
         }
@@ -290,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_preset_depth_gives_a_valid_model_at_every_depth() {
-        for depth in 1..=64 {
+        for depth in DEPTHS {
             let mut preset = find("depth", Some(depth)).unwrap();
             preset.recipe.model.vocab = 1024;
             preset.recipe.model.check().unwrap();

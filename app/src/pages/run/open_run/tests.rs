@@ -158,12 +158,13 @@ fn hyperparameters_change_once_and_in_order() {
 #[test]
 fn time_left_follows_the_speed() {
     let mut run = OpenRun::new(view());
-    assert_eq!(run.secs_left(), None);
-    run.view.summary.tokens_per_sec = Some(run.view.plan.tokens_per_step() as f64 * 10.0);
-    run.view.summary.step = 400;
-    assert_eq!(run.secs_left().map(f64::round), Some(60.0));
-    run.view.summary.state = RunState::Stopped;
-    assert_eq!(run.secs_left(), None);
+    let summary = &mut run.view.summary;
+    assert_eq!(summary.secs_left(), None);
+    summary.secs_per_step = Some(0.1);
+    summary.step = 400;
+    assert_eq!(summary.secs_left().map(f64::round), Some(60.0));
+    summary.state = RunState::Stopped;
+    assert_eq!(summary.secs_left(), None);
     assert!((run.bits_per_byte().unwrap() - 0.721).abs() < 1e-3);
 }
 
@@ -213,6 +214,23 @@ fn a_rollback_leaves_an_abandoned_branch_and_the_curve_continues_from_the_checkp
     assert_whole(&run.curves, 110);
     assert_eq!(run.curves.abandoned(name::TRAIN)[0].0, 60);
     assert!(run.curves.lineage().contains(0, 70) && !run.curves.lineage().contains(1, 50));
+}
+
+#[test]
+fn a_checkpoint_of_an_abandoned_branch_keeps_the_evaluation_of_its_branch() {
+    let mut open = view();
+    open.segments = vec![Segment { segment: 0, from_step: 0, parent: None, opened_by: None }];
+    let mut run = OpenRun::new(open);
+    let evaluated = |number, segment, step| {
+        let event = Event::Evaluated { loss_nats: 1.0, bits_per_byte: 1.0 };
+        EventRecord { segment, ..record(number, step, event) }
+    };
+    let events =
+        vec![evaluated(1, 0, 50), evaluated(2, 0, 90), rolled_back(3, 1, (0, 75), (0, 90)), evaluated(4, 1, 80)];
+    run.tick(tick(&run, vec![], events));
+    let step = |segment, step| run.evaluated_before(CheckpointId { segment, step });
+    assert_eq!(step(0, 90), Some(90), "evaluated on the branch that was left");
+    assert_eq!((step(0, 75), step(1, 79), step(1, 85), step(0, 40)), (Some(50), Some(50), Some(80), None));
 }
 
 #[test]

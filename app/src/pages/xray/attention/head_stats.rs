@@ -31,7 +31,7 @@ pub(super) fn facts(head: &HeadStats) -> [(&'static str, String, &'static str); 
             "induction score",
             fraction(head.induction),
             "Mean attention weight on the token after the previous occurrence of the current token. Near 100 %: an \
-             induction head. – if no token occurs twice.",
+             induction head. Shown as “–” if no token occurs twice.",
         ),
         (
             "maximum attention score",

@@ -19,8 +19,7 @@ const SAVE: f64 = 36.0;
 /// Above the rows: the token read. Below: the next token, the colour scale.
 const ABOVE: f64 = 22.0;
 const BELOW: f64 = 64.0;
-const NOTE: &str =
-    "probability of the actual next token; the line marks the depth from which on it is the most likely token";
+const NOTE: &str = "probability of the actual next token; below the line, the actual next token is the most likely one";
 
 /// Caption of the colour scale where there is no room for [`NOTE`].
 const SHORT_NOTE: &str = "probability of the next token";

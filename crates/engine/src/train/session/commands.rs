@@ -7,6 +7,7 @@ use wire::control::checkpoint::Cause;
 use wire::control::command::{Command, NumberedCommand};
 use wire::control::event::Event;
 use wire::control::intervention::{self, Intervention};
+use wire::control::reason::BREAKPOINT;
 use wire::inspect::request::UNKNOWN_CHARACTERS;
 use wire::number::grouped;
 use wire::run::RunState;
@@ -259,7 +260,7 @@ impl Session {
             && !self.replay.is_reported(&Event::Paused, self.segment, step);
         if is_due && !self.is_paused {
             (self.is_paused, self.steps_left) = (true, None);
-            let reason = Some("breakpoint".to_owned());
+            let reason = Some(BREAKPOINT.to_owned());
             out.report(Report { reason, ..self.report(Event::Paused, Some(RunState::Paused)) });
         }
     }

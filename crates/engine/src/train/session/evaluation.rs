@@ -33,7 +33,7 @@ impl Session {
             let before = self.best_valid;
             let event = self.evaluate_now(out)?;
             self.emit(out, event, None);
-            is_best = before.is_some_and(|before| self.best_valid.is_some_and(|best| best < before));
+            is_best = before.is_none_or(|before| self.best_valid.is_some_and(|best| best < before));
         }
         if is_due(done, self.trainer.live.intervals.sample_every) {
             let event = self.sample_now(None, None, None)?;
