@@ -114,7 +114,8 @@ test("the invited person chooses a password and sees their project alone", async
   assert.ok(places.includes("People") && !places.includes("Fleet"), `the header leads to ${places}`);
   await bea.goto(`${lab.url}/runs/${run}`);
   await bea.getByText(/There is no run/).waitFor();
-  assert.deepEqual(bea.faults.filter((fault) => !fault.includes("404")), []);
+  // Before the account exists, the page asks who is signed in; afterwards it opens a run that it may not see.
+  assert.deepEqual(bea.faults.filter((fault) => !fault.includes("404") && !/401.*\/me$/.test(fault)), []);
 });
 
 test("a new run of the person belongs to their project, without a word about it", async () => {
@@ -139,7 +140,7 @@ test("a new run of the person belongs to their project, without a word about it"
 test("runs are filtered by project and moved to another one", async () => {
   await owner.goto(`${lab.url}/`);
   await owner.locator(".runs th", { hasText: "Project" }).waitFor();
-  await owner.getByRole("combobox", { name: "Project" }).selectOption("default");
+  await owner.getByRole("combobox", { name: "Project", exact: true }).selectOption("default");
   await lab.until("the run of the project default", async () => JSON.stringify(await runNames(owner)) === '["first"]', 20);
   await owner.getByRole("button", { name: "Actions of first" }).click();
   await owner.getByRole("button", { name: "Move to the project vision" }).click();

@@ -84,6 +84,7 @@ fn errors(path: &str, operation: &Operation, writes: bool) -> Vec<(StatusCode, &
             "The role of the token is too small, or the request comes from a page of another site.",
         ),
         (is_in(&ParameterIn::Path), StatusCode::NOT_FOUND, "Nothing has this id."),
+        (has_body, StatusCode::NOT_FOUND, "Something that the request names does not exist, such as its project."),
         (is_in(&ParameterIn::Query) || has_body, StatusCode::BAD_REQUEST, "The query or the body cannot be read."),
         (is_socket, StatusCode::BAD_REQUEST, "The request does not open a WebSocket."),
         (is_socket, StatusCode::UPGRADE_REQUIRED, "The connection cannot be upgraded to a WebSocket."),

@@ -7,7 +7,7 @@ use wire::control::{intervention, reason};
 use wire::hyperparameters::recipe::MAX_SAMPLE_TOKENS;
 use wire::number::grouped;
 use wire::run::history::History;
-use wire::{CheckpointId, Command, PlanError, RunId, RunState, RunSummary};
+use wire::{CheckpointId, Command, PlanError, RunState, RunSummary};
 
 use crate::error::ApiError;
 use crate::lab::Lab;

@@ -48,7 +48,7 @@ async fn a_token_is_shown_once_and_valid_until_it_is_revoked() {
         (created["token"]["expires_ms"].as_i64().unwrap() - created["token"]["created_ms"].as_i64().unwrap()) as f64;
     assert!((days / 86_400_000.0 - 7.0).abs() < 0.01, "{created:#}");
     let me = lab.get("/api/v1/me", &text).await.json();
-    assert_eq!((me["name"].as_str(), me["role"].as_str()), (Some("eve"), Some("steer")));
+    assert_eq!((me["name"].as_str(), me["grants"]["lab"].as_str()), (Some("eve"), Some("steer")));
 
     let listed = lab.get(TOKENS, &lab.admin).await;
     assert!(!String::from_utf8_lossy(&listed.body).contains(&text), "a list never contains the text");

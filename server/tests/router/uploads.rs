@@ -217,7 +217,7 @@ async fn waiting_uploads_can_be_discarded_and_are_not_unlimited() {
     let staged = stage().await.json();
     let path = format!("/api/v1/uploads/{}", staged["id"].as_str().unwrap());
     assert!(staged["expires_ms"].as_i64().unwrap() > 0);
-    assert_eq!(lab.get(&path, &lab.view).await.status, StatusCode::OK, "everyone may look");
+    assert_eq!(lab.get(&path, &lab.view).await.status, StatusCode::FORBIDDEN, "whoever may import it may look");
     let discard = || lab.send(ask("DELETE", &path, Some(&lab.steer)).body(Body::empty()).unwrap());
     assert_eq!(discard().await.status, StatusCode::NO_CONTENT);
     assert_eq!(discard().await.status, StatusCode::NOT_FOUND);

@@ -332,5 +332,5 @@ fn a_printed_link_has_the_public_address() {
     let link = String::from_utf8(lab.run("token", &["--sign-in"]).stdout).unwrap();
     assert!(link.starts_with("https://example.org/lab/signin?token="), "{link}");
     let me: Value = lab.owner().get("/me").read();
-    assert_eq!(me["role"], "admin", "the link that the server printed signed the owner in");
+    assert_eq!(me["grants"]["lab"], "admin", "the link that the server printed signed the owner in");
 }
