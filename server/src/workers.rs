@@ -24,12 +24,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::Successor;
 use wire::device::DeviceLoad;
-use wire::{DeviceId, Slot};
+use wire::{DeviceId, RunState, RunSummary, Slot};
 
+use crate::error::ApiError;
 use crate::live::clock::now_ms;
 use crate::live::{Feed, Subscriptions};
-use fleet::Fleet;
+use fleet::{Assignment, Fleet};
 use notes::Notes;
 use pending::Pending;
 use telemetry::DeviceTelemetry;
@@ -80,6 +82,23 @@ impl Workers {
     /// Whether a device is one of this machine, whose worker uses the folder of the lab.
     pub fn is_local(&self, device: &DeviceId) -> bool {
         worker::lock_path(&self.data, device).exists()
+    }
+
+    /// Queues a run again whose assignment did not reach its worker: nothing has begun, so its journal has no event of it.
+    ///
+    /// # Errors
+    /// An error of the store.
+    pub async fn unassign(&self, assignment: Assignment) -> Result<(), ApiError> {
+        let (Assignment { run, pool }, store) = (assignment, &self.feed.store);
+        let starts = |run: RunSummary| run.state == RunState::Starting && run.deleted_ms.is_none();
+        if store.summary(&run).await?.is_some_and(starts) {
+            if let Some(pool) = pool {
+                store.set_successor(&run, &Successor::Pool(pool)).await?;
+            }
+            self.feed.set_state(&run, RunState::Queued, None).await?;
+            self.feed.wake_queue();
+        }
+        Ok(())
     }
 
     /// Notes a heartbeat of a worker, with the measurement that came before it.

@@ -7,7 +7,6 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use store::Successor;
 use wire::control::author::Author;
 use wire::data::corpus::DatasetInfo;
 use wire::number::grouped;
@@ -20,7 +19,7 @@ use super::{resume_elsewhere, waiting};
 use crate::error::ApiError;
 use crate::lab::{Lab, limits};
 use crate::live::feed::report;
-use crate::workers::fleet::FreeSlot;
+use crate::workers::fleet::{Assignment, FreeSlot};
 
 /// Maximum time between two checks of the queues, in case a wake-up was missed.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
@@ -136,12 +135,11 @@ async fn start(lab: &Lab, slot: &Slot, device_name: &str, run: &RunId) -> Result
     // After the device is set: from then on no report of the process before is stored.
     let (past, seq) =
         (resume_elsewhere::past(lab, run, &before.device, &slot.device).await?, store.stored_seq(run).await?);
-    if !lab.workers.fleet.assign(slot, run, plan, past, seq) {
-        // The device has gone meanwhile: the run waits for its pool again, not for this one.
-        if let Some(pool) = before.pool {
-            store.set_successor(run, &Successor::Pool(pool)).await?;
-        }
-        return set_state(lab, run, RunState::Queued, None).await;
+    let assignment = Assignment { run: run.clone(), pool: before.pool };
+    if !lab.workers.fleet.assign(slot, assignment.clone(), plan, past, seq) {
+        // The device has gone meanwhile.
+        lab.workers.unassign(assignment).await?;
+        return Ok(());
     }
     lab.workers.subscriptions.resend(run);
     Ok(())

@@ -38,7 +38,17 @@ struct Member {
     /// Number of its connection, so that the end of an old connection does not disconnect a newer one.
     connection: u64,
     to_worker: mpsc::Sender<FromServer>,
+    /// The assignment of its run, until a report of the run shows that it has arrived.
+    unanswered: Option<Assignment>,
     log: Arc<LogTail>,
+}
+
+/// A run that was assigned to a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    pub run: RunId,
+    /// The pool that it waited for; `None` if it waited for the device.
+    pub pool: Option<String>,
 }
 
 /// Runs that a device trains at once, at most, by pool; one where a pool is not in it.
@@ -131,11 +141,11 @@ impl Fleet {
         limit_in(&self.limits.borrow(), pool)
     }
 
-    /// Adds a process of a worker.
+    /// Adds a process of a worker. Returns the assignment that its connection before has lost: the same process does not train the run.
     ///
     /// # Errors
     /// Another process is connected for its slot.
-    pub fn join(&self, connection: Connection) -> Result<(), DeviceTaken> {
+    pub fn join(&self, connection: Connection) -> Result<Option<Assignment>, DeviceTaken> {
         let Connection { number, worker, slot, host, device, run, unstored, to_worker, record, log } = connection;
         let mut members = self.lock();
         if let Some(other) = members
@@ -149,6 +159,9 @@ impl Fleet {
         if let Some(before) = members.get(&slot).filter(|before| before.view.worker != worker) {
             log.continue_from(&before.log);
         }
+        let before = members.get_mut(&slot).filter(|before| before.view.worker == worker);
+        let lost = before.and_then(|before| before.unanswered.take());
+        let lost = lost.filter(|lost| run.as_ref() != Some(&lost.run) && !unstored.contains_key(&lost.run));
         let view = DeviceView {
             is_taken: false,
             info: DeviceInfo { id: slot.device.clone(), ..device },
@@ -164,8 +177,9 @@ impl Fleet {
             runs: vec![],
             runs_at_once: 1,
         };
-        members.insert(slot, Member { view, unstored, since: Instant::now(), connection: number, to_worker, log });
-        Ok(())
+        let since = Instant::now();
+        members.insert(slot, Member { view, unstored, since, connection: number, to_worker, unanswered: None, log });
+        Ok(lost)
     }
 
     /// The runs that a device trains, as its processes or the queue said last.
@@ -259,9 +273,10 @@ impl Fleet {
 
     /// Reports of a run are stored up to this number.
     pub fn reports_stored(&self, slot: &Slot, run: &RunId, stored_seq: u64) {
-        if let Some(member) = self.lock().get_mut(slot)
-            && member.unstored.get(run).is_some_and(|last| *last <= stored_seq)
-        {
+        let mut members = self.lock();
+        let Some(member) = members.get_mut(slot) else { return };
+        member.unanswered = member.unanswered.take().filter(|assignment| assignment.run != *run);
+        if member.unstored.get(run).is_some_and(|last| *last <= stored_seq) {
             member.unstored.remove(run);
         }
     }
@@ -274,7 +289,8 @@ impl Fleet {
     }
 
     /// Assigns a run to an idle process, which numbers its reports from `stored_seq` on; false if it is not idle any more.
-    pub fn assign(&self, slot: &Slot, run: &RunId, plan: RunPlan, past: Past, stored_seq: u64) -> bool {
+    pub fn assign(&self, slot: &Slot, assignment: Assignment, plan: RunPlan, past: Past, stored_seq: u64) -> bool {
+        let run = &assignment.run;
         let mut members = self.lock();
         let Some(member) = members.get_mut(slot).filter(|member| member.is_idle() && !member.view.is_draining) else {
             return false;
@@ -285,6 +301,7 @@ impl Fleet {
         let is_sent = member.to_worker.try_send(stored).is_ok() && member.to_worker.try_send(message).is_ok();
         if is_sent {
             member.view.run = Some(run.clone());
+            member.unanswered = Some(assignment);
         }
         is_sent
     }

@@ -232,10 +232,14 @@ async fn greet(
         stopped: vec![],
     };
     let run = kept.clone();
-    workers.fleet.join(Connection { number, worker, slot, host, device, run, unstored, to_worker, record, log })?;
+    let joining = Connection { number, worker, slot, host, device, run, unstored, to_worker, record, log };
+    let lost = workers.fleet.join(joining)?;
     // At once: a message that others send it before would not be the answer that the worker expects. The channel is empty, so there is room.
     let _ = link.to_worker.try_send(FromServer::Welcome { stored, release });
     link.note_seen().await;
+    if let Some(lost) = lost {
+        workers.unassign(lost).await?;
+    }
     if let Some(run) = kept {
         workers.subscriptions.resend(&run);
         restore_state(workers, &run).await?;

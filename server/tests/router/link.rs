@@ -225,3 +225,32 @@ async fn what_keeps_a_run_from_training_is_its_message_until_it_is_done() {
     let view = served.lab.get(&path, &served.lab.view).await.json();
     assert_eq!((&view["summary"]["state"], &view["summary"]["message"]), (&json!("finished"), &Value::Null));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assignment_that_is_lost_with_its_connection_is_made_again_and_no_worker_counts_as_lost() {
+    let served = LabWithWorker::open().await;
+    let token = served.lab.join("far", "box").await;
+    let connect = || FarWorker::with_token(served.address, &token, "box", 0);
+    let mut first = connect().await.unwrap();
+    let spec = r#"{"preset": "tiny", "corpus": "play", "steps": 5, "pool": "far", "overrides": {"model.seq": 16}}"#;
+    let created = served.lab.post("/api/v1/runs", &served.lab.steer, spec).await.json();
+    let run: RunId = created["summary"]["id"].as_str().unwrap().parse().unwrap();
+    let assigned = async |worker: &mut FarWorker| loop {
+        match worker.received().await {
+            Some(FromServer::Assign { run: assigned, .. }) => return assigned,
+            Some(_) => {}
+            None => panic!("the server closed the connection"),
+        }
+    };
+    assert_eq!(assigned(&mut first).await, run);
+    // It reports nothing of the run: the same process connects again and says that it trains nothing.
+    drop(first);
+    let mut second = connect().await.unwrap();
+    assert_eq!(assigned(&mut second).await, run);
+    let events = served.lab.get(&format!("/api/v1/runs/{run}/events"), &served.lab.view).await.json();
+    let kinds: Vec<&str> =
+        events.as_array().unwrap().iter().map(|record| record["event"]["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["queued"], "{events:#}");
+    let view = served.lab.get(&format!("/api/v1/runs/{run}"), &served.lab.view).await.json();
+    assert_eq!(view["summary"]["restarts"], 0);
+}
