@@ -17,16 +17,27 @@ const BELOW_HEADER: f64 = 12.0;
 /// The upper edge of what a reader sees, pixels.
 pub(super) fn upper_edge() -> f64 {
     let header = document().query_selector("header.top").ok().flatten();
-    header.map_or(0.0, |header| header.get_bounding_client_rect().bottom()) + BELOW_HEADER
+    // Above the window once a header that does not stay has scrolled away.
+    header.map_or(0.0, |header| header.get_bounding_client_rect().bottom()).max(0.0) + BELOW_HEADER
 }
 
 /// The spot of the content at a place of the window, in pixels; `None` for one that is not over the content.
 pub(super) fn spot_at(x: f64, y: f64) -> Option<Spot> {
     let under = document().element_from_point(x as f32, y as f32)?;
     let content = document().query_selector(CONTENT).ok()??;
-    if !content.contains(Some(&under)) {
-        return None;
-    }
+    if content.contains(Some(&under)) { spot_on(&under, &content, x, y) } else { None }
+}
+
+/// As [`spot_at`], also where the header, a bar or a dialog covers the content there.
+pub(super) fn covered_spot_at(x: f64, y: f64) -> Option<Spot> {
+    let content = document().query_selector(CONTENT).ok()??;
+    let stack = document().elements_from_point(x as f32, y as f32);
+    let mut elements = stack.iter().filter_map(|element| element.dyn_into::<Element>().ok());
+    let under = elements.find(|element| content.contains(Some(element)))?;
+    spot_on(&under, &content, x, y)
+}
+
+fn spot_on(under: &Element, content: &Element, x: f64, y: f64) -> Option<Spot> {
     let element = under.closest(ANCHORS).ok().flatten().filter(|element| content.contains(Some(element)))?;
     let rect = element.get_bounding_client_rect();
     if rect.width() <= 0.0 || rect.height() <= 0.0 {
@@ -34,7 +45,7 @@ pub(super) fn spot_at(x: f64, y: f64) -> Option<Spot> {
     }
     let fraction = |at: f64, from: f64, length: f64| ((at - from) / length).clamp(0.0, 1.0) as f32;
     let at = [fraction(x, rect.left(), rect.width()), fraction(y, rect.top(), rect.height())];
-    Some(Spot { anchor: name_of(&element, &content)?, at })
+    Some(Spot { anchor: name_of(&element, content)?, at })
 }
 
 /// The place of a spot in this window, in pixels; `None` where this page does not have its element.

@@ -9,7 +9,7 @@ use wire::access::address::MAX_ADDRESS_CHARS;
 use wire::transport::presenting::PresenterState;
 
 use super::Presenting;
-use super::anchor::{spot_at, upper_edge};
+use super::anchor::{covered_spot_at, spot_at, upper_edge};
 
 /// Shortest time between two messages.
 const EVERY: Duration = Duration::from_millis(50);
@@ -111,7 +111,7 @@ impl Sender {
         let view = self.presenting.view;
         let is_at_top = window().scroll_y().unwrap_or(0.0) <= 1.0;
         let middle = window().inner_width().ok().and_then(|width| width.as_f64()).unwrap_or(0.0) / 2.0;
-        let scroll = (!is_at_top).then(|| spot_at(middle, upper_edge())).flatten();
+        let scroll = (!is_at_top).then(|| covered_spot_at(middle, upper_edge())).flatten();
         let pointer = self.pointer.get_value().and_then(|(x, y)| spot_at(x, y));
         PresenterState { path: Some(shortened(view.path())), step: view.step(), x: view.crosshair(), scroll, pointer }
     }
