@@ -79,7 +79,7 @@ const FAULTS: &[Fault] = &[
     fault("the loss rises slowly", ("divergence", Level::Alert), (800, 200), |rows| {
         change(rows, "loss.train", 800, |step, loss| loss + 0.003 * (step - 800) as f64);
     }),
-    fault("the gradient grows by 3 % a step", ("gradient_explosion", Level::Alert), (900, 100), |rows| {
+    fault("the gradient grows by 3 % a step", ("gradient_explosion", Level::Alert), (900, 180), |rows| {
         change(rows, "grad_norm", 900, |step, norm| norm * 1.03f64.powi((step - 900) as i32));
     }),
     fault("the gradient is 20 times larger", ("gradient_explosion", Level::Alert), (900, 5), |rows| {

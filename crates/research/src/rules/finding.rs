@@ -20,7 +20,7 @@ pub struct Finding {
     pub value: Option<f64>,
     /// Threshold that it passed, in the same unit.
     pub threshold: f64,
-    /// Dataset, parameter, layer or head; empty if the rule is about the whole run.
+    /// Dataset, parameter, layer, head, or which quantity of the rule; empty if there is only one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subject: String,
     /// Series that show it.

@@ -2,7 +2,7 @@
 //!
 //! Formula: z = (ln norm - m) / s, with m and s² exponential moving averages (factor 0.97) of ln norm and of its squared deviation, which
 //! take in at most m + 2.5 s. An alert if z > 2.5 in more than 5 % of the last 300 steps, or if the norm is above 10 times the exponential of
-//! a slower average of ln norm (factor 0.99) for 5 steps in sequence; a note for one step with z > 8. Source: ZClip (arXiv 2504.02507),
+//! a slower average of ln norm (factor 0.995) for 5 steps in sequence; a note for one step with z > 8. Source: ZClip (arXiv 2504.02507),
 //! there on the norm itself; the logarithm makes its distribution nearly normal, so that z > 2.5 in 0.6 % of healthy steps instead of
 //! several percent. The slower average is for steady growth, which m and s follow.
 
@@ -21,11 +21,15 @@ const FACTOR: usize = 3;
 /// Weight of the past in the averages.
 const KEEP: f64 = 0.97;
 /// Weight of the past in the slower average.
-const KEEP_SLOW: f64 = 0.99;
+const KEEP_SLOW: f64 = 0.995;
 /// Steps whose plain mean and variance begin the averages (ZClip uses 25).
 const FIRST: u64 = 25;
 /// Smallest standard deviation of ln norm.
 const SMALLEST: f64 = 0.05;
+/// The quantities that findings are about.
+const RATIO: &str = "the gradient norm divided by its average";
+const OUTLIERS: &str = "the fraction of unusually large gradient norms";
+const DEVIATION: &str = "the distance of the gradient norm from its average, in standard deviations,";
 /// Steps in sequence above the factor.
 const HIGH: u32 = 5;
 
@@ -45,7 +49,7 @@ impl Detector for Gradient {
         label: "Exploding gradient",
         meaning: "The gradient norm is far above its running mean, once or often.",
         reason: "Clipping keeps the update small, but its direction is then decided by few examples; without clipping the loss follows.",
-        seen: "The gradient norm at step {step}: {value} (threshold {threshold}) in the steps since {first}.",
+        seen: "At step {step}, {subject} is {value} (threshold {threshold}), over the steps since {first}.",
         formula: "z = (ln norm - EMA) / sqrt(EMA of squared deviation); share of z > 2.5 in 300 steps",
         source: "ZClip, arXiv 2504.02507",
         signals: &[name::GRAD_NORM],
@@ -57,7 +61,7 @@ impl Detector for Gradient {
                 "factor",
                 10.0,
                 (1.5, 1e6),
-                "times the average of about 100 steps, for 5 steps in sequence, for an alert",
+                "times the average of about 200 steps, for 5 steps in sequence, for an alert",
             ),
         ],
         unit: "",
@@ -80,7 +84,10 @@ impl Detector for Gradient {
             return;
         }
         self.outliers.push(sample.step, z > outlier);
-        watch.read(self.seen(sample.step, z, norm, watch));
+        match self.seen(sample.step, z, norm, watch) {
+            Some(seen) => watch.seen(seen),
+            None => watch.calm_all(),
+        }
     }
 }
 
@@ -112,12 +119,12 @@ impl Gradient {
         let share = self.outliers.of_full().filter(|share| *share > watch.threshold(SHARE));
         if self.high >= HIGH {
             let first = step.saturating_sub(u64::from(self.high) - 1);
-            Some(seen(Level::Alert, first, ratio, watch.threshold(FACTOR), ""))
+            Some(seen(Level::Alert, first, ratio, watch.threshold(FACTOR), RATIO))
         } else if let Some(share) = share {
             let first = self.outliers.first_step().unwrap_or(step);
-            Some(seen(Level::Alert, first, share, watch.threshold(SHARE), ""))
+            Some(seen(Level::Alert, first, share, watch.threshold(SHARE), OUTLIERS))
         } else if z > watch.threshold(NOTE_Z) {
-            Some(seen(Level::Note, step, z, watch.threshold(NOTE_Z), ""))
+            Some(seen(Level::Note, step, z, watch.threshold(NOTE_Z), DEVIATION))
         } else {
             None
         }
