@@ -214,7 +214,7 @@ async fn one_inspection_is_answered_by_the_worker_or_refused_with_a_reason() {
         (r#"{"inspection": {"attention": {"layer": 99}}}"#, 422, "inspection_invalid", "no such block"),
         (r#"{"inspection": {"overview": {}}, "live": false}"#, 404, "not_found", "no checkpoint yet"),
         (r#"{"inspection": {"overview": {}}, "step": 5}"#, 404, "not_found", "at or before step 5"),
-        (r#"{"inspection": {"overview": {}}, "checkpoint": "0-10"}"#, 404, "not_found", "no checkpoint 0-10"),
+        (r#"{"inspection": {"overview": {}}, "checkpoint": "0-10"}"#, 404, "not_found", "(0-10) does not exist"),
         (
             r#"{"inspection": {"overview": {}}, "checkpoint": "0-10", "live": true}"#,
             422,

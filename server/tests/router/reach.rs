@@ -72,6 +72,8 @@ enum Needs {
     Member,
     /// `steer` in the lab or in any project.
     Contributor,
+    /// As [`Needs::Contributor`], for the project that the query names.
+    ContributorTo,
     Lab(Role),
     Run(Role),
     Dataset(Role),
@@ -116,7 +118,8 @@ fn needs(method: &str, path: &str) -> Needs {
         }
         ("POST", "/links") => Member,
         ("DELETE", "/links/{id}") => Member,
-        (_, "/runs/import" | "/corpora" | "/catalogue/{id}" | "/hub/datasets" | "/hub/models") => Contributor,
+        (_, "/runs/import" | "/corpora") => Needs::ContributorTo,
+        (_, "/catalogue/{id}" | "/hub/datasets" | "/hub/models") => Contributor,
         (_, path) if path.starts_with("/uploads") || path == "/jobs/{id}" => Contributor,
         ("GET", "/tokens" | "/backup" | "/pools/{name}/join-tokens" | "/audit" | "/audit.csv") => {
             Needs::Lab(Role::Admin)
@@ -165,6 +168,8 @@ fn expected(sender: &Sender, needs: Needs) -> Outcome {
         Needs::Nothing | Needs::SignedIn => Outcome::Allowed,
         Needs::Member => only(sender.views_anything()),
         Needs::Contributor => only(sender.steers_anything()),
+        Needs::ContributorTo if !sender.steers_anything() => Outcome::Forbidden,
+        Needs::ContributorTo => by_role(sender.on_project(), Role::Steer),
         Needs::Lab(needed) => only(sender.lab.is_some_and(|role| role.includes(needed))),
         Needs::Run(needed) => by_role(sender.on_run(), needed),
         Needs::Project(needed) => by_role(sender.on_project(), needed),
@@ -367,7 +372,8 @@ async fn every_route_answers_every_sender_as_the_rules_say() {
             if is_worker && needs == Needs::Machine {
                 continue;
             }
-            let answer = crowd.send(sender, &method, &filled(&pattern), None).await;
+            let named = if needs == Needs::ContributorTo { "?project=alpha" } else { "" };
+            let answer = crowd.send(sender, &method, &(filled(&pattern) + named), None).await;
             let wanted = if is_worker { Outcome::Forbidden } else { expected(sender, needs) };
             assert_eq!(outcome(&answer), wanted, "{method} {pattern} by {}: {answer:?}", sender.name);
             checked += 1;
