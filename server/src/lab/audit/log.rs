@@ -159,6 +159,7 @@ mod tests {
         assert!(entries.len() == MOST_WAITING && dropped > 0);
         log.put_back(entries);
         log.record(entry("192.0.2.1", 200));
-        assert_eq!((log.lock().entries.len(), log.lock().dropped), (MOST_WAITING, 1));
+        let waiting = log.lock();
+        assert_eq!((waiting.entries.len(), waiting.dropped), (MOST_WAITING, 1));
     }
 }
