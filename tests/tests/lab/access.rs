@@ -43,7 +43,8 @@ fn the_printed_link_signs_in_once() {
         assert_eq!((signed_in.status, signed_in.header("location")), (303, "./"), "{method}");
     }
     let info: Value = anonymous.get("/session").read();
-    assert_eq!(info, json!({"data_folder": std::path::absolute(lab.data()).unwrap()}));
+    let folder = std::path::absolute(lab.data()).unwrap();
+    assert_eq!(info, json!({"data_folder": folder, "has_passwords": false, "provider": null}));
     assert_eq!(anonymous.post("/session", &json!({"token": path.split('=').nth(1)})).status, 401);
 
     assert_eq!(anonymous.send("DELETE", "/api/v1/session", &[("cookie", pair)], b"").status, 204);

@@ -28,7 +28,7 @@ fn a_lab_that_was_backed_up_while_it_trained_is_restored_and_finishes_exactly() 
     let (lab, folder, mut random) = (Lab::bare(), tempfile::tempdir().unwrap(), Random::new(testing::fresh_seed()));
     let owner = lab.owner();
     lab.device();
-    let spec = restarting(&owner.add_corpus("walk"), 1500);
+    let spec = restarting(&owner.add_corpus("walk"), 3000);
     let reference = uninterrupted(&owner, &spec);
     let run = owner.start_run(&spec);
     owner.wait_step(&run, 60, 150);

@@ -127,7 +127,7 @@ fn a_run_for_an_empty_pool_waits_and_starts_when_a_machine_joins() {
     let path = format!("/workers/{}", worker.id);
     assert_eq!(owner.json("PATCH", &path, &json!({"is_draining": true})).status, 200);
     let second = of_pool(20);
-    waits(&second, "whose workers are draining and take no runs");
+    waits(&second, "whose workers are draining and take no runs: let one take runs again on the Fleet page.");
     pause_ms(300);
     assert_eq!(owner.summary(&second).state, RunState::Queued);
     assert_eq!(owner.json("PATCH", &path, &json!({"is_draining": false})).status, 200);

