@@ -93,6 +93,10 @@ pub async fn note_request(State(audited): State<Audited>, request: Request, next
 
 fn is_recorded((method, route): &(Method, String), operation: Option<&Operation>, status: StatusCode) -> bool {
     let id = operation.map_or("", |operation| operation.id.as_str());
+    // Anybody can ask for routes that do not exist, as often as they like.
+    if operation.is_none() && page_action(route).is_none() {
+        return false;
+    }
     if TRAFFIC.contains(&id) || operation.is_some_and(|operation| operation.is_of_workers) {
         return false;
     }
@@ -102,16 +106,21 @@ fn is_recorded((method, route): &(Method, String), operation: Option<&Operation>
 }
 
 /// What was done, in words.
-fn action((method, route): &(Method, String), operation: Option<&Operation>) -> String {
-    if let Some(operation) = operation {
-        return operation.id.replace('_', " ");
+fn action((_, route): &(Method, String), operation: Option<&Operation>) -> String {
+    match operation {
+        Some(operation) => operation.id.replace('_', " "),
+        None => page_action(route).unwrap_or_default().to_owned(),
     }
-    match route.trim_start_matches('/').split('/').next().unwrap_or_default() {
-        "signin" => "use sign-in link".to_owned(),
-        "oidc" => "sign in with OpenID Connect".to_owned(),
-        "share" => "open share link".to_owned(),
-        "embed" => "open embedded chart".to_owned(),
-        _ => format!("{method} of an unknown route"),
+}
+
+/// What a route outside of the API does; `None` for files of the page and for unknown routes.
+fn page_action(route: &str) -> Option<&'static str> {
+    match route.trim_start_matches('/').split('/').next()? {
+        "signin" => Some("use sign-in link"),
+        "oidc" => Some("sign in with OpenID Connect"),
+        "share" => Some("open share link"),
+        "embed" => Some("open embedded chart"),
+        _ => None,
     }
 }
 

@@ -8,6 +8,9 @@ use crate::id::RunId;
 /// Maximum length of an address, characters.
 pub const MAX_ADDRESS_CHARS: usize = 2_000;
 
+/// Keys of a query that say how a list is shown, and nothing of what is in it.
+const HARMLESS: [&str; 9] = ["archived", "deleted", "group", "log", "sort", "state", "step", "tab", "x"];
+
 /// What an address of the page shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shown {
@@ -17,7 +20,7 @@ pub enum Shown {
     Project(String),
     /// Pages that list what their reader may see: the runs, the datasets, a new run, the playground.
     Overview,
-    /// Pages of the whole lab: machines, settings, people.
+    /// Pages of the whole lab: machines, settings, people; and lists with a search text or a dataset in their address.
     Lab,
 }
 
@@ -25,20 +28,27 @@ impl Shown {
     /// What an address shows. A page that this version does not know is one of the whole lab.
     pub fn of(address: &str) -> Self {
         let (path, query) = parts(address);
-        let mut runs: Vec<RunId> = vec![];
-        for key in ["runs", "run", "from"] {
-            let named = value(query, key).unwrap_or_default();
-            runs.extend(named.split(',').filter_map(|run| run.parse().ok()));
-        }
-        let of_project = value(query, "project").filter(|name| !name.is_empty()).map(Self::Project);
+        let pairs: Vec<(String, String)> = pairs(query).collect();
+        let values = |wanted: &'static [&str]| pairs.iter().filter(move |(key, _)| wanted.contains(&key.as_str()));
+        let named = values(&["runs", "run", "from", "with"]).flat_map(|(_, value)| value.split(','));
+        let mut runs: Vec<RunId> = named.filter_map(|run| run.parse().ok()).collect();
+        let mut projects = values(&["project"]).map(|(_, name)| name.clone()).filter(|name| !name.is_empty());
+        let is_harmless = values(&HARMLESS).count() == pairs.len();
         match path.trim_matches('/').split('/').collect::<Vec<_>>()[..] {
             ["runs", run] | ["runs", run, _] => match run.parse() {
-                Ok(run) => Self::Runs(vec![run]),
+                Ok(run) => {
+                    runs.insert(0, run);
+                    Self::Runs(runs)
+                }
                 Err(_) => Self::Lab,
             },
             ["projects", name] => Self::Project(name.to_owned()),
             ["" | "compare" | "playground" | "start" | "new" | "data"] if !runs.is_empty() => Self::Runs(runs),
-            ["" | "compare" | "playground" | "start" | "new" | "data"] => of_project.unwrap_or(Self::Overview),
+            ["" | "compare" | "playground" | "start" | "new" | "data"] => match (projects.next(), projects.next()) {
+                (Some(project), None) => Self::Project(project),
+                (None, _) if is_harmless => Self::Overview,
+                _ => Self::Lab,
+            },
             _ => Self::Lab,
         }
     }
@@ -87,10 +97,15 @@ pub(super) fn parts(address: &str) -> (&str, &str) {
     address.split_once('?').unwrap_or((address, ""))
 }
 
+/// The keys and values of a query, decoded.
+fn pairs(query: &str) -> impl Iterator<Item = (String, String)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(key, value)| (decoded(key), decoded(value)))
+}
+
 /// A value of a query, decoded.
 pub(super) fn value(query: &str, key: &str) -> Option<String> {
-    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.find(|(name, _)| *name == key).map(|(_, value)| decoded(value))
+    pairs(query).find(|(name, _)| name == key).map(|(_, value)| value)
 }
 
 /// Decodes `%2C` and the like; bytes that are not UTF-8 are replaced.
@@ -125,7 +140,13 @@ mod tests {
         let two = || Shown::Runs(vec![run("amber-fox"), run("red-owl")]);
         for (address, expected) in [
             ("/", Shown::Overview),
-            ("/?q=adam", Shown::Overview),
+            ("/?sort=-created&x=time", Shown::Overview),
+            ("/?q=adam", Shown::Lab),
+            ("/data?corpus=secret", Shown::Lab),
+            ("/?project=vision&project=speech", Shown::Lab),
+            ("/compare?runs=amber-fox&runs=red-owl", two()),
+            ("/compare?r%75ns=amber-fox,red-owl", two()),
+            ("/runs/amber-fox/xray?with=red-owl", two()),
             ("/?project=vision", Shown::Project("vision".into())),
             ("/projects/vision", Shown::Project("vision".into())),
             ("/runs/amber-fox", Shown::Runs(vec![run("amber-fox")])),

@@ -46,7 +46,8 @@ impl AuditLog {
     pub fn record(&self, entry: AuditEntry) {
         let mut waiting = self.lock();
         waiting.begin_minute(entry.at_ms);
-        let is_refused = matches!(entry.status, 401 | 403 | 429);
+        // Those of nobody too: who has no account must not push the entries of others out.
+        let is_refused = matches!(entry.status, 401 | 403 | 429) || entry.who.is_empty() && entry.status >= 400;
         if is_refused && !waiting.refused.insert((entry.address.clone(), entry.action.clone(), entry.status)) {
             return;
         }
