@@ -7,6 +7,7 @@
 //! - [`resume_elsewhere`]: runs of lost workers continued on other machines; [`availability`]: checkpoints whose files are here;
 //! - [`commands`]: commands sent to workers, [`steering`]: commands checked before they are sent; [`forks`]: runs that start from a
 //!   checkpoint of another; [`control_run`]: forks that omit one command;
+//! - [`origins`]: the datasets and the parent of a run, checked;
 //! - [`inspection`] and [`completion`]: results of models, computed by a worker or in a [`subprocess`].
 //!
 //! [`store`] keeps a run's entry, journal and series; [`engine`] trains.
@@ -21,6 +22,7 @@ pub mod devices;
 pub mod edit;
 pub mod forks;
 pub mod inspection;
+pub mod origins;
 pub mod plan;
 pub mod pools;
 pub mod queue;

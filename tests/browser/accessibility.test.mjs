@@ -17,7 +17,7 @@ before(async () => {
   await lab.until("some steps", async () => (await step()) > 300);
   await command({ kind: "checkpoint" });
   await command({ kind: "sample" });
-  const saved = await lab.until("a checkpoint", async () => (await lab.api(`/runs/${run}/checkpoints`)).at(0));
+  const saved = await lab.until("a checkpoint", async () => (await lab.api(`/runs/${run}/checkpoints`)).find(({ info }) => info.cause === "requested"));
   const before = await step();
   await lab.until("steps after it", async () => (await step()) > before + 50);
   await command({ kind: "rollback", checkpoint: saved.info.id });

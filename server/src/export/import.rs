@@ -23,6 +23,7 @@ use crate::lab::Lab;
 use crate::lab::name::{NAME_CHARS, checked_name};
 use crate::live::clock::now_ms;
 use crate::runs::create::new_id;
+use crate::runs::origins;
 
 /// Maximum number of files that a model needs: its texts, and the shards of its weights.
 pub(super) const FILES: usize = 256;
@@ -76,6 +77,7 @@ pub(super) async fn store_upload(
     let read = background::spawn(move || read_upload(&upload, context).map(|imported_run| (imported_run, upload)));
     let (mut imported_run, _upload) =
         read.await.map_err(|source| ApiError::internal("reading an upload", source))??;
+    origins::check(lab, &imported_run.run.plan, &project).await?;
     imported_run.run.spec.project = Some(project);
     let id = imported_run.run.id.clone();
     let summary = lab.store().import_run(imported_run).await.map_err(|error| match error {

@@ -15,7 +15,7 @@ use wire::number::grouped;
 use wire::{ApiErrorBody, CheckpointId, RunId, encode};
 
 use super::completion::{gone, no_checkpoint};
-use super::{availability, subprocess};
+use super::{availability, origins, subprocess};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::slots::InferenceSlot;
@@ -77,7 +77,8 @@ impl From<SubscriptionError> for ApiError {
 /// that the model cannot answer, 429 if too many are being computed, 504 if the worker does not answer.
 pub async fn inspect(lab: &Lab, run: &RunId, args: InspectionArgs) -> Result<InspectionUpdate, ApiError> {
     subscriptions::check(&args.inspection)?;
-    lab.feed.summary(run).await?;
+    // Inspections read the text of the datasets.
+    origins::check_run(lab, run).await?;
     let names_checkpoint = args.checkpoint.is_some() || args.step.is_some();
     if names_checkpoint && args.live == Some(true) {
         return Err(ApiError::invalid("value_invalid", "live was given together with a checkpoint or a step")
