@@ -316,6 +316,28 @@ async fn an_admin_of_a_project_manages_its_people_and_nobody_elses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_ends_when_its_creator_is_removed_or_lowered() {
+    let lab = Lab::open().await;
+    project(&lab, "vision").await;
+    let ada = Browser::invited(&lab, "ada l", "admin", json!([])).await;
+    let vision = json!([{ "project": "vision", "role": "admin" }]);
+    let bob = Browser::invited(&lab, "bob", "none", vision.clone()).await;
+    let text = |made: &Answer| made.json()["text"].as_str().unwrap().to_owned();
+    let of_lab = text(&ada.send("POST", "/invitations", Some(json!({ "name": "x", "role": "admin" }))).await);
+    let of_project = text(&bob.send("POST", "/invitations", Some(json!({ "name": "y", "projects": vision }))).await);
+    let member = format!("/api/v1/projects/vision/members/{}", bob.person().await);
+    let ada = format!("/api/v1/people/{}", ada.person().await);
+    assert_eq!(lab.delete(&ada, &lab.admin).await.status, StatusCode::NO_CONTENT);
+    let put = ask("PUT", &member, Some(&lab.admin)).header("content-type", "application/json");
+    assert_eq!(lab.send(put.body(Body::from(r#"{"role":"view"}"#)).unwrap()).await.status, StatusCode::OK);
+    for text in [of_lab, of_project] {
+        let gone = accept(&lab, &text, "eve").await;
+        assert_eq!((gone.status, gone.code().as_str()), (StatusCode::GONE, "invitation_gone"));
+    }
+    assert_eq!(lab.get("/api/v1/invitations", &lab.admin).await.json(), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn limits_of_a_project_are_checked_shown_and_refuse_what_exceeds_the_disk() {
     let lab = Lab::open().await;
     let create = async |body: Value| lab.post("/api/v1/projects", &lab.admin, &body.to_string()).await;

@@ -86,7 +86,7 @@ async fn an_invitation_is_used_once_and_a_taken_name_does_not_use_it() {
     store.add_person(&named("ada")).await.unwrap();
     let projects = ["vision", "gone"].map(|project| Membership { project: project.into(), role: Role::Steer }).to_vec();
     let later = 4_000_000_000_000;
-    let (text, view) = store.issue_invitation("bob", None, projects, "owner", later).await.unwrap();
+    let (text, view) = store.issue_invitation("bob", None, projects, "owner", None, later).await.unwrap();
     assert_eq!(store.invitations().await.unwrap(), [view]);
     let accept = |name: &'static str| store.accept_invitation(&text, name, "$argon2id$...".into());
     assert!(matches!(accept("Ada").await, Err(StoreError::PersonExists { .. })));
@@ -95,11 +95,41 @@ async fn an_invitation_is_used_once_and_a_taken_name_does_not_use_it() {
     assert_eq!(identity.grants.projects.into_iter().collect::<Vec<_>>(), [("vision".to_owned(), Role::Steer)]);
     assert!(reach(&store, &session).await.is_some());
     assert!(accept("bob 2").await.unwrap().is_none());
-    let (text, _) = store.issue_invitation("eve", None, vec![], "owner", 1).await.unwrap();
+    let (text, _) = store.issue_invitation("eve", None, vec![], "owner", None, 1).await.unwrap();
     assert_eq!(store.invitation(&text).await.unwrap(), None, "expired");
-    let (text, view) = store.issue_invitation("eve", None, vec![], "owner", later).await.unwrap();
+    let (text, view) = store.issue_invitation("eve", None, vec![], "owner", None, later).await.unwrap();
     assert!(store.remove_invitation(view.id).await.unwrap());
     assert!(store.accept_invitation(&text, "eve", String::new()).await.unwrap().is_none(), "revoked");
+}
+
+#[tokio::test]
+async fn an_invitation_gives_no_more_than_its_creator_may_give_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    store.add_project("vision", &ProjectLimits::default()).await.unwrap();
+    let later = 4_000_000_000_000;
+    let ada = store.add_person(&NewPerson { role: Some(Role::Admin), ..named("ada") }).await.unwrap().id;
+    let bob = store.add_person(&named("bob")).await.unwrap().id;
+    store.set_member("vision", bob, Role::Admin).await.unwrap();
+    let vision = vec![Membership { project: "vision".into(), role: Role::Admin }];
+    let (of_lab, _) = store.issue_invitation("x", Some(Role::Admin), vec![], "ada", Some(ada), later).await.unwrap();
+    let (of_project, _) = store.issue_invitation("y", None, vision.clone(), "bob", Some(bob), later).await.unwrap();
+    let (by_token, _) = store.issue_invitation("z", Some(Role::Admin), vision, "owner", None, later).await.unwrap();
+    assert_eq!(store.invitations().await.unwrap().len(), 3);
+    store.change_person(ada, None, Some(Some(Role::Steer))).await.unwrap();
+    store.set_member("vision", bob, Role::Steer).await.unwrap();
+    for (name, text) in [("x", &of_lab), ("y", &of_project)] {
+        assert_eq!(store.invitation(text).await.unwrap(), None, "{name}");
+        assert!(store.accept_invitation(text, name, "$argon2id$...".into()).await.unwrap().is_none(), "{name}");
+    }
+    assert_eq!(store.invitations().await.unwrap().len(), 1);
+    store.remove_person(ada).await.unwrap();
+    store.set_member("vision", bob, Role::Admin).await.unwrap();
+    assert!(store.accept_invitation(&of_lab, "x", "$argon2id$...".into()).await.unwrap().is_none());
+    for (name, text, lab) in [("y", &of_project, None), ("z", &by_token, Some(Role::Admin))] {
+        let (_, identity) = store.accept_invitation(text, name, "$argon2id$...".into()).await.unwrap().unwrap();
+        assert_eq!((identity.grants.lab, identity.grants.projects.len()), (lab, 1), "{name}");
+    }
 }
 
 #[tokio::test]

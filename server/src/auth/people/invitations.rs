@@ -26,7 +26,7 @@ const MAX_DAYS: u32 = 90;
 /// An error of the store.
 pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<InvitationView>, ApiError> {
     let open = lab.store().invitations().await?.into_iter();
-    Ok(open.filter(|invitation| permit(own, invitation.role, &invitation.projects).is_ok()).collect())
+    Ok(open.filter(|invitation| own.grants.may_give(invitation.role, &invitation.projects)).collect())
 }
 
 /// Creates an invitation.
@@ -47,14 +47,15 @@ pub async fn create(lab: &Lab, own: &Identity, new: NewInvitation) -> Result<Cre
         check_role(*role)?;
     }
     let expires_ms = now_ms() + i64::from(days) * DAY_MS;
-    let (text, invitation) = lab.store().issue_invitation(&name, role, new.projects, &own.name, expires_ms).await?;
+    let issued = lab.store().issue_invitation(&name, role, new.projects, &own.name, own.person, expires_ms).await?;
+    let (text, invitation) = issued;
     tracing::info!("{} invited {name:?}", own.name);
     Ok(CreatedInvitation { invitation, text })
 }
 
 /// Whether the sender may give these roles: admins of the lab all, admins of projects those in their projects.
 fn permit(own: &Identity, role: Option<Role>, projects: &[Membership]) -> Result<(), ApiError> {
-    if own.grants.has_lab(Role::Admin) {
+    if own.grants.may_give(role, projects) {
         return Ok(());
     }
     if role.is_some() || projects.is_empty() {
@@ -95,7 +96,7 @@ pub async fn revoke(lab: &Lab, own: &Identity, id: i64) -> Result<(), ApiError> 
 /// What an invitation gives, for the person who has its text.
 ///
 /// # Errors
-/// 410 for one that is unknown, used, revoked or expired, 429 after many of them; an error of the store.
+/// 410 for one that is unknown, used, revoked or expired, or that its creator may not give any more, 429 after many of them; an error of the store.
 pub async fn preview(lab: &Lab, sender: &Sender, text: &str) -> Result<InvitationView, ApiError> {
     match lab.store().invitation(text.trim()).await? {
         Some(invitation) => Ok(invitation),
@@ -106,7 +107,7 @@ pub async fn preview(lab: &Lab, sender: &Sender, text: &str) -> Result<Invitatio
 /// Creates the account of an invited person and signs them in: the text of a session, and who they are.
 ///
 /// # Errors
-/// 409 for a name that is taken, 410 for an invitation that is unknown, used, revoked or expired, 422 for an invalid name or password, 429
+/// 409 for a name that is taken, 410 for an invitation as [`preview`] has it, 422 for an invalid name or password, 429
 /// after many failures; an error of the store.
 pub async fn accept(lab: &Lab, sender: &Sender, wanted: AcceptInvitation) -> Result<(String, Identity), ApiError> {
     let (text, name) = (wanted.token.trim(), checked_name(&wanted.name)?);
@@ -125,6 +126,10 @@ fn gone(lab: &Lab, sender: &Sender, text: &str) -> ApiError {
     if let Err(error) = lab.throttle.text_failed(sender.address, text.trim()) {
         return error;
     }
-    ApiError::new(StatusCode::GONE, "invitation_gone", "the invitation is unknown, used, revoked or expired")
-        .hint("ask for another one")
+    ApiError::new(
+        StatusCode::GONE,
+        "invitation_gone",
+        "the invitation is unknown, used, revoked or expired, or its creator has lost the right to give it",
+    )
+    .hint("ask for another one")
 }
