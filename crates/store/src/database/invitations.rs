@@ -88,6 +88,20 @@ pub(crate) async fn remove(connection: &mut SqliteConnection, id: i64) -> Result
     Ok(sqlx::query("DELETE FROM invitations WHERE id = ?").bind(id).execute(connection).await?.rows_affected() == 1)
 }
 
+/// Takes a project out of the invitations, and deletes those that give nothing else.
+pub(crate) async fn remove_project(connection: &mut SqliteConnection, project: &str) -> Result<(), StoreError> {
+    let with_project = "WHERE EXISTS (SELECT 1 FROM json_each(invitations.projects) WHERE value ->> '$.project' = ?1)";
+    let others = "FROM json_each(invitations.projects) WHERE value ->> '$.project' <> ?1";
+    for sql in [
+        format!("DELETE FROM invitations {with_project} AND role IS NULL AND NOT EXISTS (SELECT 1 {others})"),
+        format!("UPDATE invitations SET projects = (SELECT json_group_array(json(value)) {others}) {with_project}"),
+    ] {
+        // Constants of this function.
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(project).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
 /// Deletes expired invitations.
 pub(crate) async fn sweep(connection: &mut SqliteConnection, now_ms: i64) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM invitations WHERE expires_ms <= ?").bind(now_ms).execute(connection).await?;

@@ -158,6 +158,13 @@ pub(crate) async fn remove(connection: &mut SqliteConnection, id: i64) -> Result
     Ok(sqlx::query("DELETE FROM links WHERE id = ?").bind(id).execute(connection).await?.rows_affected() == 1)
 }
 
+/// Deletes the links that share a project.
+pub(crate) async fn remove_of_project(connection: &mut SqliteConnection, project: &str) -> Result<(), StoreError> {
+    let scope = to_json(&LinkScope::Project(project.to_owned()))?;
+    sqlx::query("DELETE FROM links WHERE scope = ?").bind(scope).execute(connection).await?;
+    Ok(())
+}
+
 /// Deletes expired links.
 pub(crate) async fn sweep(connection: &mut SqliteConnection, now_ms: i64) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM links WHERE expires_ms <= ?").bind(now_ms).execute(connection).await?;

@@ -186,6 +186,14 @@ pub(crate) async fn remove_sessions(
     Ok(())
 }
 
+/// Takes a project out of the tokens that are limited to it. One that is limited to no other project reaches nothing.
+pub(crate) async fn remove_project(connection: &mut SqliteConnection, project: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE tokens SET projects = (SELECT json_group_array(value) FROM json_each(tokens.projects) WHERE value <> ?1) \
+               WHERE projects IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(tokens.projects) WHERE value = ?1)";
+    sqlx::query(sql).bind(project).execute(connection).await?;
+    Ok(())
+}
+
 /// Deletes expired tokens.
 pub(crate) async fn sweep(connection: &mut SqliteConnection, now_ms: i64) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM tokens WHERE expires_ms <= ?").bind(now_ms).execute(connection).await?;

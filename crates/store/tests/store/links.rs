@@ -2,7 +2,7 @@
 
 use store::{NewLinkRecord, OpenedBy, Store};
 use wire::access::link::LinkScope;
-use wire::access::{Role, TokenKind};
+use wire::access::{ProjectLimits, Role, TokenKind};
 
 use crate::setup::store_with_run;
 
@@ -93,4 +93,23 @@ async fn an_expired_link_and_an_embed_open_no_session() {
     let (_, later) = store.add_link(NewLinkRecord { expires_ms: Some(soon), ..link(project()) }).await.unwrap();
     let Some(OpenedBy::Guest(text)) = open(&store, later.id, None).await else { panic!("a new session") };
     assert!(store.identify(&text).await.unwrap().unwrap().expires_ms.is_some_and(|at_ms| at_ms < soon), "30 days");
+}
+
+#[tokio::test]
+async fn the_links_of_a_project_end_with_it_also_where_its_name_is_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = store_with_run(dir.path()).await;
+    let vision = || link(LinkScope::Project("vision".into()));
+    let (_, early) = store.add_link(vision()).await.unwrap();
+    assert!(store.grants_of_link(early.id).await.unwrap().projects.is_empty(), "the project does not exist");
+    store.add_project("vision", &ProjectLimits::default()).await.unwrap();
+    let (text, made) = store.add_link(vision()).await.unwrap();
+    let (_, other) = store.add_link(link(project())).await.unwrap();
+    let Some(OpenedBy::Guest(guest)) = open(&store, made.id, None).await else { panic!("a new session") };
+    assert_eq!(store.identify(&guest).await.unwrap().unwrap().grants.in_project("vision"), Some(Role::View));
+    store.remove_project("vision").await.unwrap();
+    store.add_project("vision", &ProjectLimits::default()).await.unwrap();
+    assert_eq!(store.find_link(&text).await.unwrap(), None);
+    assert_eq!(store.identify(&guest).await.unwrap(), None);
+    assert_eq!(store.links().await.unwrap(), [other]);
 }

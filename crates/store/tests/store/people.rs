@@ -172,6 +172,38 @@ async fn a_project_counts_its_runs_and_is_deleted_only_when_empty() {
 }
 
 #[tokio::test]
+async fn nothing_gives_access_to_a_later_project_of_the_same_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let limits = ProjectLimits::default();
+    for name in ["vision", "speech"] {
+        store.add_project(name, &limits).await.unwrap();
+    }
+    let ada = store.add_person(&NewPerson { role: Some(Role::Admin), ..named("ada") }).await.unwrap().id;
+    let member = |project: &str| Membership { project: project.into(), role: Role::Admin };
+    let (vision, both) = (vec![member("vision")], vec![member("vision"), member("speech")]);
+    let later = 4_000_000_000_000;
+    let (only, _) = store.issue_invitation("x", None, vision.clone(), "owner", None, later).await.unwrap();
+    let (other, _) = store.issue_invitation("y", None, both, "owner", None, later).await.unwrap();
+    let (lab, _) = store.issue_invitation("z", Some(Role::View), vision, "owner", None, later).await.unwrap();
+    let (none, _) = store.issue_invitation("n", None, vec![], "owner", None, later).await.unwrap();
+    let limited = |names: &[&str]| {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        store.issue_personal_token(ada, "script", Role::Admin, Some(names), None)
+    };
+    let (one, _) = limited(&["vision"]).await.unwrap();
+    let (two, _) = limited(&["vision", "speech"]).await.unwrap();
+    store.remove_project("vision").await.unwrap();
+    store.add_project("vision", &limits).await.unwrap();
+    assert_eq!(store.invitation(&only).await.unwrap(), None);
+    assert_eq!(store.invitation(&other).await.unwrap().unwrap().projects, [member("speech")]);
+    assert_eq!(store.invitation(&lab).await.unwrap().unwrap().projects, []);
+    assert!(store.invitation(&none).await.unwrap().is_some(), "it never gave the project");
+    assert_eq!(reach(&store, &one).await.unwrap(), Grants::default(), "still limited");
+    assert!(reach(&store, &two).await.unwrap().projects.into_keys().eq(["speech".to_owned()]));
+}
+
+#[tokio::test]
 async fn the_audit_log_is_read_in_pages_and_filtered() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).await.unwrap();
