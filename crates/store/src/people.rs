@@ -98,7 +98,7 @@ impl Store {
         database::people::password(&mut *self.database().read().await?, person).await
     }
 
-    /// Sets the hash of the password of a person, and ends their sessions except `kept`.
+    /// Sets the hash of the password of a person, and ends their sign-in links, and their sessions except `kept`.
     ///
     /// # Errors
     /// [`StoreError::UnknownPerson`].
@@ -111,7 +111,8 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Takes the password of a person away, ends their sessions, and creates a sign-in link, with which they can set another one.
+    /// Takes the password of a person away, ends their sessions and earlier sign-in links, and creates a sign-in link, with which they can
+    /// set another one.
     ///
     /// # Errors
     /// [`StoreError::UnknownPerson`].

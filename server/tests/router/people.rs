@@ -275,6 +275,26 @@ async fn a_reset_password_is_set_again_with_a_link_that_works_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_later_reset_and_a_new_password_end_the_links_of_earlier_resets() {
+    let lab = Lab::open().await;
+    let bob = Browser::invited(&lab, "bob", "view", json!([])).await;
+    let path = format!("/api/v1/people/{}/reset", bob.person().await);
+    let reset = async || json!({ "token": lab.post(&path, &lab.admin, "").await.json()["text"] });
+    let (first, second) = (reset().await, reset().await);
+    assert_eq!(post(&lab, "/session", &first).await.status, StatusCode::UNAUTHORIZED, "a later reset ends it");
+    let entered = post(&lab, "/session", &second).await;
+    assert_eq!(entered.status, StatusCode::OK, "{entered:?}");
+    let bob = Browser { lab: &lab, cookie: cookie_of(&entered) };
+    let person = bob.person().await;
+    let expires_ms = Some(4_000_000_000_000);
+    let (third, _) = lab.state.store().reset_password(person, expires_ms).await.unwrap();
+    let (_, identity) = lab.state.store().open_session(person).await.unwrap();
+    lab.state.store().set_password(person, "$argon2id$...", identity.token_id).await.unwrap();
+    let ended = post(&lab, "/session", &json!({ "token": third })).await;
+    assert_eq!(ended.status, StatusCode::UNAUTHORIZED, "a new password ends it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_admin_of_a_project_manages_its_people_and_nobody_elses() {
     let lab = Lab::open().await;
     project(&lab, "vision").await;

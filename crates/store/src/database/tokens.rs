@@ -175,13 +175,13 @@ pub(crate) async fn remove(connection: &mut SqliteConnection, token_id: i64) -> 
     Ok(sqlx::query("DELETE FROM tokens WHERE id = ?").bind(token_id).execute(connection).await?.rows_affected() == 1)
 }
 
-/// Deletes the sessions of a person except one.
+/// Deletes the sessions and the sign-in tokens of a person, except one session.
 pub(crate) async fn remove_sessions(
     connection: &mut SqliteConnection,
     person: i64,
     kept: i64,
 ) -> Result<(), StoreError> {
-    let sql = "DELETE FROM tokens WHERE person = ? AND kind = 'session' AND id <> ?";
+    let sql = "DELETE FROM tokens WHERE person = ? AND kind IN ('session', 'sign_in') AND id <> ?";
     sqlx::query(sql).bind(person).bind(kept).execute(connection).await?;
     Ok(())
 }
