@@ -86,6 +86,7 @@ CREATE TABLE session_links (
     link INTEGER NOT NULL REFERENCES links (id) ON DELETE CASCADE,
     PRIMARY KEY (token, link)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_of_link ON session_links (link);
 
 -- The audit log: one row for each request that changed something, or tried to.
 CREATE TABLE audit (

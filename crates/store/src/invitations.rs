@@ -14,8 +14,14 @@ use crate::people::{insert_person, insert_session};
 use crate::store::Store;
 use crate::tokens::{hash, random_text};
 
+/// Open invitations of one lab.
+const MAX_INVITATIONS: u64 = 1_000;
+
 impl Store {
     /// Creates an invitation and returns its text, which cannot be read again. `person` is its creator, `None` for a token of the lab.
+    ///
+    /// # Errors
+    /// [`StoreError::TooManyInvitations`].
     pub async fn issue_invitation(
         &self,
         name: &str,
@@ -31,6 +37,7 @@ impl Store {
         let mut invitation = InvitationRow { view, person };
         let mut transaction = self.database().write().await?;
         database::invitations::sweep(&mut transaction, now_ms).await?;
+        check_room(&mut transaction, now_ms).await?;
         invitation.view.id = database::invitations::insert(&mut transaction, &invitation, &hash(&text)).await?;
         commit(transaction).await?;
         Ok((text, invitation.view))
@@ -102,4 +109,20 @@ async fn is_valid(connection: &mut Connection, invitation: &InvitationRow) -> Re
     let InvitationView { role, projects, .. } = &invitation.view;
     let creator = person_grants(connection, person).await?;
     Ok(creator.is_some_and(|(_, grants)| grants.may_give(*role, projects)))
+}
+
+/// Checks that the lab may have another invitation. Where it has the most already, those that nobody lists any more are deleted first.
+async fn check_room(connection: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
+    if database::invitations::count(connection).await? < MAX_INVITATIONS {
+        return Ok(());
+    }
+    for invitation in database::invitations::list(connection, now_ms).await? {
+        if !is_valid(connection, &invitation).await? {
+            database::invitations::remove(connection, invitation.view.id).await?;
+        }
+    }
+    match database::invitations::count(connection).await? {
+        fewer if fewer < MAX_INVITATIONS => Ok(()),
+        _ => Err(StoreError::TooManyInvitations { most: MAX_INVITATIONS }),
+    }
 }

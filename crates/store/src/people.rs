@@ -12,6 +12,8 @@ use crate::error::StoreError;
 use crate::store::Store;
 use crate::tokens::{SESSION_MS, TokenOwner, hash, insert_owned};
 
+/// Tokens of programs of one person.
+const MAX_TOKENS: u64 = 100;
 /// The id of no token: ids begin at 1.
 const NO_TOKEN: i64 = 0;
 
@@ -144,6 +146,9 @@ impl Store {
     }
 
     /// Creates a token of a person for a program; `role` and `projects` limit what it reaches.
+    ///
+    /// # Errors
+    /// [`StoreError::TooManyTokens`].
     pub async fn issue_personal_token(
         &self,
         person: i64,
@@ -153,6 +158,10 @@ impl Store {
         expires_ms: Option<i64>,
     ) -> Result<(String, TokenInfo), StoreError> {
         let mut transaction = self.database().write().await?;
+        database::tokens::sweep(&mut transaction, now_ms()).await?;
+        if database::tokens::count_of_person(&mut transaction, person).await? >= MAX_TOKENS {
+            return Err(StoreError::TooManyTokens { most: MAX_TOKENS });
+        }
         let owner = TokenOwner { person: Some(person), projects };
         let issued = insert_owned(&mut transaction, name, role, TokenKind::Api, expires_ms, owner).await?;
         commit(transaction).await?;

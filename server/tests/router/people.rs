@@ -358,6 +358,28 @@ async fn an_invitation_ends_when_its_creator_is_removed_or_lowered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn invitations_and_tokens_with_too_many_or_too_long_projects_are_refused() {
+    let lab = Lab::open().await;
+    let member = |project: String| json!({ "project": project, "role": "view" });
+    let many: Vec<Value> = (0..101).map(|at| member(format!("p{at}"))).collect();
+    let refused = invite(&lab, &lab.admin, json!({ "name": "x", "projects": many })).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "projects_invalid"));
+    assert!(refused.json()["hint"].is_string(), "{refused:?}");
+    let same: Vec<Value> = (0..500).map(|_| member("default".to_owned())).collect();
+    let made = invite(&lab, &lab.admin, json!({ "name": "x", "projects": same })).await;
+    assert_eq!(made.json()["invitation"]["projects"], json!([member("default".to_owned())]));
+    let bob = Browser::invited(&lab, "bob", "view", json!([])).await;
+    let token = |project: String| json!({ "name": "x", "role": "view", "projects": [project] });
+    let refused = bob.send("POST", "/me/tokens", Some(token("p".repeat(41)))).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "projects_invalid"));
+    for _ in 0..100 {
+        bob.token(token("p".repeat(40))).await;
+    }
+    let refused = bob.send("POST", "/me/tokens", Some(token("default".to_owned()))).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "tokens_full"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn limits_of_a_project_are_checked_shown_and_refuse_what_exceeds_the_disk() {
     let lab = Lab::open().await;
     let create = async |body: Value| lab.post("/api/v1/projects", &lab.admin, &body.to_string()).await;

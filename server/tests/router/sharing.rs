@@ -130,6 +130,19 @@ async fn a_guest_of_a_deleted_project_does_not_reach_a_later_one_of_its_name() {
 }
 
 #[tokio::test]
+async fn a_new_guest_wakes_no_open_page_and_another_link_of_a_browser_does() {
+    let lab = open().await;
+    let (_, text) = create(&lab, &fox()).await;
+    let (_, other) = create(&lab, &fox()).await;
+    let mut changed = lab.state.revocations();
+    changed.mark_unchanged();
+    let cookie = open_link(&lab, &text, None).await;
+    assert!(!changed.has_changed().unwrap(), "a new session has no page");
+    open_link(&lab, &other, Some(&cookie)).await;
+    assert!(changed.has_changed().unwrap());
+}
+
+#[tokio::test]
 async fn a_second_link_adds_to_the_session_and_each_ends_by_itself() {
     let lab = open().await;
     let (first, text) = create(&lab, &fox()).await;

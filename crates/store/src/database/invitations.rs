@@ -47,6 +47,12 @@ pub(crate) async fn list(connection: &mut SqliteConnection, now_ms: i64) -> Resu
     rows.iter().map(invitation_of).collect()
 }
 
+/// Number of invitations. Expired ones count until [`sweep`].
+pub(crate) async fn count(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM invitations").fetch_one(connection).await?;
+    Ok(count.max(0) as u64)
+}
+
 /// An invitation that has not expired.
 pub(crate) async fn find(
     connection: &mut SqliteConnection,

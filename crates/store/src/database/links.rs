@@ -100,6 +100,14 @@ pub(crate) async fn count(connection: &mut SqliteConnection, now_ms: i64) -> Res
     Ok(count.max(0) as u64)
 }
 
+/// Number of links that the creator of a link has: the same person, or tokens of the lab with the same name. Expired ones count until
+/// [`sweep`].
+pub(crate) async fn count_of_creator(connection: &mut SqliteConnection, link: &LinkRecord) -> Result<u64, StoreError> {
+    let sql = "SELECT COUNT(*) FROM links WHERE person IS ?1 AND (?1 IS NOT NULL OR created_by = ?2)";
+    let count: i64 = sqlx::query_scalar(sql).bind(link.person).bind(&link.created_by).fetch_one(connection).await?;
+    Ok(count.max(0) as u64)
+}
+
 /// A link that has not expired, by its id.
 pub(crate) async fn get(
     connection: &mut SqliteConnection,
@@ -135,6 +143,18 @@ pub(crate) async fn of_session(
 pub(crate) async fn attach(connection: &mut SqliteConnection, token: i64, link: i64) -> Result<bool, StoreError> {
     let sql = "INSERT OR IGNORE INTO session_links (token, link) VALUES (?, ?)";
     Ok(sqlx::query(sql).bind(token).bind(link).execute(connection).await?.rows_affected() == 1)
+}
+
+/// Ends the oldest sessions of guests that have opened a link, so that at most `most` remain.
+pub(crate) async fn end_oldest_guests(
+    connection: &mut SqliteConnection,
+    link: i64,
+    most: u64,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM tokens WHERE id IN (SELECT tokens.id FROM session_links JOIN tokens ON tokens.id = session_links.token \
+               WHERE link = ? AND kind = 'guest' ORDER BY tokens.id DESC LIMIT -1 OFFSET ?)";
+    sqlx::query(sql).bind(link).bind(most as i64).execute(connection).await?;
+    Ok(())
 }
 
 /// Counts openings.

@@ -146,6 +146,13 @@ fn info_of(row: &SqliteRow) -> Result<TokenInfo, StoreError> {
     })
 }
 
+/// Number of tokens of programs of a person. Expired ones count until [`sweep`].
+pub(crate) async fn count_of_person(connection: &mut SqliteConnection, person: i64) -> Result<u64, StoreError> {
+    let sql = "SELECT COUNT(*) FROM tokens WHERE person = ? AND kind = 'api'";
+    let count: i64 = sqlx::query_scalar(sql).bind(person).fetch_one(connection).await?;
+    Ok(count.max(0) as u64)
+}
+
 /// Notes the last use of a token.
 pub(crate) async fn set_used(
     connection: &mut SqliteConnection,

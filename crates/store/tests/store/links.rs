@@ -1,6 +1,6 @@
 //! Share links: found by their text, added to sessions, ended with their time, their creator or by hand.
 
-use store::{NewLinkRecord, OpenedBy, Store};
+use store::{NewLinkRecord, NewPerson, OpenedBy, Store, StoreError};
 use wire::access::link::LinkScope;
 use wire::access::{ProjectLimits, Role, TokenKind};
 
@@ -112,4 +112,40 @@ async fn the_links_of_a_project_end_with_it_also_where_its_name_is_used_again() 
     assert_eq!(store.find_link(&text).await.unwrap(), None);
     assert_eq!(store.identify(&guest).await.unwrap(), None);
     assert_eq!(store.links().await.unwrap(), [other]);
+}
+
+#[tokio::test]
+async fn one_creator_has_at_most_500_links_and_leaves_room_for_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = store_with_run(dir.path()).await;
+    for _ in 0..500 {
+        store.add_link(link(project())).await.unwrap();
+    }
+    let refused = store.add_link(link(project())).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooManyOwnLinks { most: 500, .. }), "{refused}");
+    let ada = store.add_person(&NewPerson { name: "ada".into(), ..NewPerson::default() }).await.unwrap().id;
+    store.add_link(NewLinkRecord { person: Some(ada), ..link(project()) }).await.unwrap();
+    store.add_link(NewLinkRecord { created_by: "bob".into(), ..link(project()) }).await.unwrap();
+    store.revoke_link(store.links().await.unwrap()[0].id).await.unwrap();
+    store.add_link(link(project())).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_oldest_guest_of_a_link_leaves_when_there_are_more_than_1000() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = store_with_run(dir.path()).await;
+    let (_, crowded) = store.add_link(link(project())).await.unwrap();
+    let (_, quiet) = store.add_link(link(project())).await.unwrap();
+    let guest = async |id: i64| match open(&store, id, None).await {
+        Some(OpenedBy::Guest(text)) => text,
+        other => panic!("a new session, got {other:?}"),
+    };
+    let of_quiet = guest(quiet.id).await;
+    let mut texts = vec![];
+    for _ in 0..1001 {
+        texts.push(guest(crowded.id).await);
+    }
+    let is_valid = async |text: &str| store.identify(text).await.unwrap().is_some();
+    assert!(!is_valid(&texts[0]).await);
+    assert!(is_valid(&texts[1]).await && is_valid(&texts[1000]).await && is_valid(&of_quiet).await);
 }

@@ -204,6 +204,37 @@ async fn nothing_gives_access_to_a_later_project_of_the_same_name() {
 }
 
 #[tokio::test]
+async fn invitations_and_tokens_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let ada = store.add_person(&NewPerson { role: Some(Role::Admin), ..named("ada") }).await.unwrap().id;
+    let invite = || store.issue_invitation("x", Some(Role::View), vec![], "ada", Some(ada), 4_000_000_000_000);
+    for _ in 0..1000 {
+        invite().await.unwrap();
+    }
+    let refused = invite().await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooManyInvitations { most: 1000 }), "{refused}");
+    let open = store.invitations().await.unwrap();
+    assert!(store.remove_invitation(open[0].id).await.unwrap());
+    invite().await.unwrap();
+    store.change_person(ada, None, Some(None)).await.unwrap();
+    let by_token = store.issue_invitation("y", None, vec![], "owner", None, 4_000_000_000_000).await.unwrap();
+    assert_eq!(store.invitations().await.unwrap(), [by_token.1], "those that have ended leave room");
+    let token = |person: i64, expires_ms: Option<i64>| {
+        store.issue_personal_token(person, "script", Role::View, None, expires_ms)
+    };
+    token(ada, Some(1)).await.unwrap();
+    for _ in 0..100 {
+        token(ada, None).await.unwrap();
+    }
+    let refused = token(ada, None).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooManyTokens { most: 100 }), "{refused}");
+    let bob = store.add_person(&named("bob")).await.unwrap().id;
+    token(bob, None).await.unwrap();
+    store.open_session(ada).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_audit_log_is_read_in_pages_and_filtered() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).await.unwrap();
