@@ -171,7 +171,14 @@ impl From<StoreError> for ApiError {
                 Self::conflict("person_exists", message).field("name").hint("choose another name")
             }
             StoreError::UnknownPool { .. } => Self::not_found(message).hint("GET /api/v1/pools lists the pools"),
-            StoreError::TooManyLinks { .. } => Self::conflict("links_full", message),
+            StoreError::TooManyLinks { .. } | StoreError::TooManyOwnLinks { .. } => {
+                Self::conflict("links_full", message).hint("GET /api/v1/links lists the links that you may revoke")
+            }
+            StoreError::TooManyInvitations { .. } => Self::conflict("invitations_full", message)
+                .hint("GET /api/v1/invitations lists the invitations that you may revoke"),
+            StoreError::TooManyTokens { .. } => {
+                Self::conflict("tokens_full", message).hint("GET /api/v1/me/tokens lists your tokens")
+            }
             StoreError::PoolExists { .. } => Self::conflict("pool_exists", message).field("name"),
             StoreError::PoolInUse { .. } => Self::conflict("pool_in_use", message)
                 .hint("remove its workers, and stop or delete the runs that wait for it"),

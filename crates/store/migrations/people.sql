@@ -40,7 +40,8 @@ CREATE TABLE members (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX projects_of_person ON members (person);
 
--- Invitations; only hashes. `projects` is JSON of wire::access::Membership.
+-- Invitations; only hashes. `projects` is JSON of wire::access::Membership. `person` created it, NULL for a token of the lab: the
+-- invitations of a person who is removed end.
 CREATE TABLE invitations (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     hash BLOB NOT NULL UNIQUE,
@@ -48,6 +49,7 @@ CREATE TABLE invitations (
     role TEXT,
     projects TEXT NOT NULL,
     created_by TEXT NOT NULL,
+    person INTEGER REFERENCES people (id) ON DELETE CASCADE,
     created_ms INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL
 ) STRICT;
@@ -84,6 +86,7 @@ CREATE TABLE session_links (
     link INTEGER NOT NULL REFERENCES links (id) ON DELETE CASCADE,
     PRIMARY KEY (token, link)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_of_link ON session_links (link);
 
 -- The audit log: one row for each request that changed something, or tried to.
 CREATE TABLE audit (

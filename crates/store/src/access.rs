@@ -124,7 +124,7 @@ async fn own_identity(connection: &mut Connection, token: TokenRow) -> Result<Op
     Ok(Some(Identity { token_id: id, name, role, kind, person, grants, expires_ms }))
 }
 
-/// What a link gives access to: its role, at most that of its creator.
+/// What a link gives access to: its role, at most that of its creator; nothing in a project that does not exist.
 pub(crate) async fn grants_of(connection: &mut Connection, link: &LinkRecord) -> Result<Grants, StoreError> {
     let creator = match link.person {
         Some(person) => match person_grants(connection, person).await? {
@@ -137,7 +137,9 @@ pub(crate) async fn grants_of(connection: &mut Connection, link: &LinkRecord) ->
     let mut grants = Grants::default();
     match &link.scope {
         LinkScope::Project(project) => {
-            if let Some(role) = creator.in_project(project) {
+            if let Some(role) = creator.in_project(project)
+                && database::access::has_project(connection, project).await?
+            {
                 grants.add_project(project.clone(), at_most(role));
             }
         }
@@ -153,7 +155,10 @@ pub(crate) async fn grants_of(connection: &mut Connection, link: &LinkRecord) ->
 }
 
 /// The name of a person, and what they reach; `None` for one who does not exist.
-async fn person_grants(connection: &mut Connection, person: i64) -> Result<Option<(String, Grants)>, StoreError> {
+pub(crate) async fn person_grants(
+    connection: &mut Connection,
+    person: i64,
+) -> Result<Option<(String, Grants)>, StoreError> {
     let Some((name, lab)) = database::access::person(connection, person).await? else { return Ok(None) };
     let projects = database::access::projects_of(connection, person).await?.into_iter().collect();
     Ok(Some((name, Grants { lab, projects, ..Grants::default() })))

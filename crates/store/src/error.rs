@@ -199,6 +199,26 @@ pub enum StoreError {
         /// The maximum.
         most: u64,
     },
+    /// A person, or a token of the lab, has as many share links as one creator may have.
+    #[error("{created_by} has {most} share links, which is the maximum: revoke some")]
+    TooManyOwnLinks {
+        /// Name of the creator.
+        created_by: String,
+        /// The maximum.
+        most: u64,
+    },
+    /// The lab has as many open invitations as it may have.
+    #[error("the lab has {most} open invitations, which is the maximum: revoke some")]
+    TooManyInvitations {
+        /// The maximum.
+        most: u64,
+    },
+    /// A person has as many tokens of programs as they may have.
+    #[error("the account has {most} tokens of programs, which is the maximum: revoke some")]
+    TooManyTokens {
+        /// The maximum.
+        most: u64,
+    },
     /// The name of a new project is taken.
     #[error("the project {project} exists already")]
     ProjectExists { project: String },

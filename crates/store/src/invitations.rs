@@ -1,45 +1,67 @@
-//! Invitations: a secret text with which a new person creates their account, once. Only its hash is stored.
+//! Invitations: a secret text with which a new person creates their account, once. Only its hash is stored. An invitation ends with the
+//! right of its creator to give what it gives.
 
 use wire::access::person::InvitationView;
 use wire::access::{Membership, Role};
 
-use crate::access::Identity;
+use crate::access::{Identity, person_grants};
 use crate::clock::now_ms;
+use crate::database::invitations::InvitationRow;
 use crate::database::people::NewPerson;
-use crate::database::{self, commit};
+use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::people::{insert_person, insert_session};
 use crate::store::Store;
 use crate::tokens::{hash, random_text};
 
+/// Open invitations of one lab.
+const MAX_INVITATIONS: u64 = 1_000;
+
 impl Store {
-    /// Creates an invitation and returns its text, which cannot be read again.
+    /// Creates an invitation and returns its text, which cannot be read again. `person` is its creator, `None` for a token of the lab.
+    ///
+    /// # Errors
+    /// [`StoreError::TooManyInvitations`].
     pub async fn issue_invitation(
         &self,
         name: &str,
         role: Option<Role>,
         projects: Vec<Membership>,
         created_by: &str,
+        person: Option<i64>,
         expires_ms: i64,
     ) -> Result<(String, InvitationView), StoreError> {
         let (text, now_ms) = (random_text()?, now_ms());
         let (name, created_by) = (name.to_owned(), created_by.to_owned());
-        let mut view = InvitationView { id: 0, name, role, projects, created_by, created_ms: now_ms, expires_ms };
+        let view = InvitationView { id: 0, name, role, projects, created_by, created_ms: now_ms, expires_ms };
+        let mut invitation = InvitationRow { view, person };
         let mut transaction = self.database().write().await?;
         database::invitations::sweep(&mut transaction, now_ms).await?;
-        view.id = database::invitations::insert(&mut transaction, &view, &hash(&text)).await?;
+        check_room(&mut transaction, now_ms).await?;
+        invitation.view.id = database::invitations::insert(&mut transaction, &invitation, &hash(&text)).await?;
         commit(transaction).await?;
-        Ok((text, view))
+        Ok((text, invitation.view))
     }
 
-    /// The invitations that were neither used nor revoked and have not expired, oldest first.
+    /// The invitations that were neither used nor revoked, have not expired, and give what their creator may give now, oldest first.
     pub async fn invitations(&self) -> Result<Vec<InvitationView>, StoreError> {
-        database::invitations::list(&mut *self.database().read().await?, now_ms()).await
+        let mut connection = self.database().read().await?;
+        let mut valid = vec![];
+        for invitation in database::invitations::list(&mut connection, now_ms()).await? {
+            if is_valid(&mut connection, &invitation).await? {
+                valid.push(invitation.view);
+            }
+        }
+        Ok(valid)
     }
 
-    /// The invitation with this text; `None` for one that is unknown, used, revoked or expired.
+    /// The invitation with this text; `None` for one that is unknown, used, revoked or expired, or gives what its creator may not give
+    /// any more.
     pub async fn invitation(&self, text: &str) -> Result<Option<InvitationView>, StoreError> {
-        database::invitations::find(&mut *self.database().read().await?, &hash(text), now_ms()).await
+        let mut connection = self.database().read().await?;
+        let found = database::invitations::find(&mut connection, &hash(text), now_ms()).await?;
+        let Some(invitation) = found else { return Ok(None) };
+        Ok(is_valid(&mut connection, &invitation).await?.then_some(invitation.view))
     }
 
     /// Revokes an invitation. Returns whether it existed.
@@ -51,7 +73,8 @@ impl Store {
     }
 
     /// Creates the account of an invited person with a name and the hash of a password, and signs them in; `None` for an invitation that
-    /// is unknown, used, revoked or expired. Projects that were deleted meanwhile are left out.
+    /// is unknown, used, revoked or expired, or gives what its creator may not give any more. Projects that were deleted meanwhile are left
+    /// out.
     ///
     /// # Errors
     /// [`StoreError::PersonExists`]: the invitation stays valid for another name.
@@ -65,7 +88,10 @@ impl Store {
         let Some(invitation) = database::invitations::consume(&mut transaction, &hash(text), now_ms()).await? else {
             return Ok(None);
         };
-        let (name, password) = (name.to_owned(), Some(password));
+        if !is_valid(&mut transaction, &invitation).await? {
+            return Ok(None);
+        }
+        let (name, password, invitation) = (name.to_owned(), Some(password), invitation.view);
         let new = NewPerson { name, role: invitation.role, password, ..NewPerson::default() };
         let person = insert_person(&mut transaction, &new).await?;
         for Membership { project, role } in &invitation.projects {
@@ -74,5 +100,29 @@ impl Store {
         let opened = insert_session(&mut transaction, person).await?;
         commit(transaction).await?;
         Ok(Some(opened))
+    }
+}
+
+/// Whether the creator of an invitation may give now what it gives. What a token of the lab gives needs no person.
+async fn is_valid(connection: &mut Connection, invitation: &InvitationRow) -> Result<bool, StoreError> {
+    let Some(person) = invitation.person else { return Ok(true) };
+    let InvitationView { role, projects, .. } = &invitation.view;
+    let creator = person_grants(connection, person).await?;
+    Ok(creator.is_some_and(|(_, grants)| grants.may_give(*role, projects)))
+}
+
+/// Checks that the lab may have another invitation. Where it has the most already, those that nobody lists any more are deleted first.
+async fn check_room(connection: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
+    if database::invitations::count(connection).await? < MAX_INVITATIONS {
+        return Ok(());
+    }
+    for invitation in database::invitations::list(connection, now_ms).await? {
+        if !is_valid(connection, &invitation).await? {
+            database::invitations::remove(connection, invitation.view.id).await?;
+        }
+    }
+    match database::invitations::count(connection).await? {
+        fewer if fewer < MAX_INVITATIONS => Ok(()),
+        _ => Err(StoreError::TooManyInvitations { most: MAX_INVITATIONS }),
     }
 }

@@ -14,6 +14,10 @@ use crate::tokens;
 
 /// Links of one lab that have not expired.
 const MAX_LINKS: u64 = 5_000;
+/// Of these, those of one person, or of the tokens of the lab with one name.
+const MAX_OWN_LINKS: u64 = 500;
+/// Sessions of guests that have opened one link.
+const MAX_GUESTS: u64 = 1_000;
 /// A browser keeps the links that it has opened for 30 days, or until they expire.
 const SESSION_MS: i64 = 30 * 24 * 3600 * 1000;
 
@@ -48,7 +52,7 @@ impl Store {
     /// Creates a link and returns its text, which cannot be read again.
     ///
     /// # Errors
-    /// [`StoreError::TooManyLinks`].
+    /// [`StoreError::TooManyLinks`], [`StoreError::TooManyOwnLinks`].
     pub async fn add_link(&self, new: NewLinkRecord) -> Result<(String, LinkRecord), StoreError> {
         let (text, created_ms) = (tokens::random_text()?, now_ms());
         let NewLinkRecord { scope, path, role, is_embed, passphrase, created_by, person, expires_ms } = new;
@@ -71,6 +75,9 @@ impl Store {
         database::links::sweep(&mut transaction, created_ms).await?;
         if database::links::count(&mut transaction, created_ms).await? >= MAX_LINKS {
             return Err(StoreError::TooManyLinks { most: MAX_LINKS });
+        }
+        if database::links::count_of_creator(&mut transaction, &link).await? >= MAX_OWN_LINKS {
+            return Err(StoreError::TooManyOwnLinks { created_by: link.created_by, most: MAX_OWN_LINKS });
         }
         link.id = database::links::insert(&mut transaction, &link, &tokens::hash(&text)).await?;
         commit(transaction).await?;
@@ -96,7 +103,8 @@ impl Store {
         }
     }
 
-    /// Adds a link to the session of a browser, or to a new session of a guest where it has none. `None` if the link was revoked or has
+    /// Adds a link to the session of a browser, or to a new session of a guest where it has none. Beyond 1,000 sessions of guests with the
+    /// link, the oldest one ends. `None` if the link was revoked or has
     /// expired, and for embeds.
     pub async fn open_link(&self, id: i64, session: Option<i64>) -> Result<Option<OpenedBy>, StoreError> {
         let mut transaction = self.database().write().await?;
@@ -120,6 +128,9 @@ impl Store {
         };
         if database::links::attach(&mut transaction, token, id).await? {
             database::links::count_opened(&mut transaction, id, 1, now_ms).await?;
+        }
+        if matches!(opened_by, OpenedBy::Guest(_)) {
+            database::links::end_oldest_guests(&mut transaction, id, MAX_GUESTS).await?;
         }
         commit(transaction).await?;
         Ok(Some(opened_by))

@@ -12,6 +12,8 @@ use crate::error::StoreError;
 use crate::store::Store;
 use crate::tokens::{SESSION_MS, TokenOwner, hash, insert_owned};
 
+/// Tokens of programs of one person.
+const MAX_TOKENS: u64 = 100;
 /// The id of no token: ids begin at 1.
 const NO_TOKEN: i64 = 0;
 
@@ -98,7 +100,7 @@ impl Store {
         database::people::password(&mut *self.database().read().await?, person).await
     }
 
-    /// Sets the hash of the password of a person, and ends their sessions except `kept`.
+    /// Sets the hash of the password of a person, and ends their sign-in links, and their sessions except `kept`.
     ///
     /// # Errors
     /// [`StoreError::UnknownPerson`].
@@ -111,7 +113,8 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Takes the password of a person away, ends their sessions, and creates a sign-in link, with which they can set another one.
+    /// Takes the password of a person away, ends their sessions and earlier sign-in links, and creates a sign-in link, with which they can
+    /// set another one.
     ///
     /// # Errors
     /// [`StoreError::UnknownPerson`].
@@ -143,6 +146,9 @@ impl Store {
     }
 
     /// Creates a token of a person for a program; `role` and `projects` limit what it reaches.
+    ///
+    /// # Errors
+    /// [`StoreError::TooManyTokens`].
     pub async fn issue_personal_token(
         &self,
         person: i64,
@@ -152,6 +158,10 @@ impl Store {
         expires_ms: Option<i64>,
     ) -> Result<(String, TokenInfo), StoreError> {
         let mut transaction = self.database().write().await?;
+        database::tokens::sweep(&mut transaction, now_ms()).await?;
+        if database::tokens::count_of_person(&mut transaction, person).await? >= MAX_TOKENS {
+            return Err(StoreError::TooManyTokens { most: MAX_TOKENS });
+        }
         let owner = TokenOwner { person: Some(person), projects };
         let issued = insert_owned(&mut transaction, name, role, TokenKind::Api, expires_ms, owner).await?;
         commit(transaction).await?;

@@ -48,7 +48,8 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Deletes a project.
+    /// Deletes a project and what gives access to it: a later project of the same name is another one. Its links end; invitations and tokens
+    /// lose it, and an invitation that gives nothing else ends.
     ///
     /// # Errors
     /// [`StoreError::UnknownProject`]; [`StoreError::ProjectInUse`] while runs or datasets belong to it, and for `default`.
@@ -62,6 +63,9 @@ impl Store {
             return Err(StoreError::ProjectInUse { project: name.to_owned(), runs, datasets });
         }
         database::projects::remove(&mut transaction, name).await?;
+        database::links::remove_of_project(&mut transaction, name).await?;
+        database::invitations::remove_project(&mut transaction, name).await?;
+        database::tokens::remove_project(&mut transaction, name).await?;
         commit(transaction).await
     }
 

@@ -56,7 +56,8 @@ pub async fn list_own_tokens(
 
 /// Creates a token for a program, which reaches at most what you do. Only this response contains the text of the token.
 #[utoipa::path(post, path = "/me/tokens", tag = "access", request_body = NewPersonalToken,
-    responses((status = 201, body = CreatedToken), (status = 409, description = "The request was not made by a signed-in person.", body = ApiErrorBody)))]
+    responses((status = 201, body = CreatedToken),
+        (status = 409, description = "The request was not made by a signed-in person, or they have too many tokens.", body = ApiErrorBody)))]
 pub async fn create_own_token(
     SignedIn(own): SignedIn,
     State(lab): State<Lab>,

@@ -77,7 +77,8 @@ pub async fn list_invitations(
 /// Creates an invitation. Only this response contains its text; the link is `/invite?token=` with it. Admins of projects invite to their
 /// projects only.
 #[utoipa::path(post, path = "/invitations", tag = "access", request_body = NewInvitation,
-    responses((status = 201, body = CreatedInvitation), (status = 404, description = "A project is unknown.", body = ApiErrorBody)))]
+    responses((status = 201, body = CreatedInvitation), (status = 404, description = "A project is unknown.", body = ApiErrorBody),
+        (status = 409, description = "The lab has too many invitations.", body = ApiErrorBody)))]
 pub async fn create_invitation(
     Member(own): Member,
     State(lab): State<Lab>,

@@ -77,8 +77,10 @@ pub async fn open(
     let opened = lab.store().open_link(link.id, own.as_ref().map(|own| own.token_id)).await?;
     let Some(opened) = opened else { return Ok(ended()) };
     sender.set_name(own.as_ref().map_or("guest", |own| &own.name));
-    // Pages that this browser has open see more now.
-    lab.access_changed();
+    // Pages that this browser has open see more now; a new session has none.
+    if opened == OpenedBy::Session {
+        lab.access_changed();
+    }
     // Relative, because a proxy may have removed a path before it.
     let location = (LOCATION, format!("..{}", link.path));
     Ok(match opened {

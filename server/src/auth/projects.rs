@@ -12,9 +12,7 @@ use crate::auth::people::invitations::check_role;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::limits;
-
-/// Longest name of a project, characters.
-const MAX_NAME: usize = 40;
+use crate::lab::name::PROJECT_CHARS;
 
 /// The projects that the sender may see, `default` first.
 ///
@@ -57,14 +55,14 @@ fn member(person: &PersonRecord, project: &str) -> Option<ProjectMember> {
 /// 422 for an invalid name or limit, 409 for a name that is taken; an error of the store.
 pub async fn create(lab: &Lab, own: &Identity, new: NewProject) -> Result<ProjectView, ApiError> {
     let name = &new.name;
-    let is_valid = (1..=MAX_NAME).contains(&name.len())
+    let is_valid = (1..=PROJECT_CHARS).contains(&name.len())
         && !name.starts_with('-')
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if !is_valid {
-        let shown: String = name.chars().take(MAX_NAME).collect();
-        return Err(ApiError::invalid("name_invalid", format!("{shown:?} cannot name a project"))
-            .field("name")
-            .hint(format!("1 to {MAX_NAME} lower-case letters, digits and dashes, beginning with a letter or digit")));
+        let shown: String = name.chars().take(PROJECT_CHARS).collect();
+        return Err(ApiError::invalid("name_invalid", format!("{shown:?} cannot name a project")).field("name").hint(
+            format!("1 to {PROJECT_CHARS} lower-case letters, digits and dashes, beginning with a letter or digit"),
+        ));
     }
     limits::check(&new.limits)?;
     lab.store().add_project(name, &new.limits).await?;

@@ -5,6 +5,9 @@ use crate::error::ApiError;
 /// Maximum length of a name, characters.
 pub const NAME_CHARS: usize = 80;
 
+/// Longest name of a project, characters.
+pub const PROJECT_CHARS: usize = 40;
+
 /// A display name as it is stored: trimmed, on one line, 1 to [`NAME_CHARS`] characters.
 ///
 /// # Errors

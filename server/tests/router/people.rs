@@ -275,6 +275,26 @@ async fn a_reset_password_is_set_again_with_a_link_that_works_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_later_reset_and_a_new_password_end_the_links_of_earlier_resets() {
+    let lab = Lab::open().await;
+    let bob = Browser::invited(&lab, "bob", "view", json!([])).await;
+    let path = format!("/api/v1/people/{}/reset", bob.person().await);
+    let reset = async || json!({ "token": lab.post(&path, &lab.admin, "").await.json()["text"] });
+    let (first, second) = (reset().await, reset().await);
+    assert_eq!(post(&lab, "/session", &first).await.status, StatusCode::UNAUTHORIZED, "a later reset ends it");
+    let entered = post(&lab, "/session", &second).await;
+    assert_eq!(entered.status, StatusCode::OK, "{entered:?}");
+    let bob = Browser { lab: &lab, cookie: cookie_of(&entered) };
+    let person = bob.person().await;
+    let expires_ms = Some(4_000_000_000_000);
+    let (third, _) = lab.state.store().reset_password(person, expires_ms).await.unwrap();
+    let (_, identity) = lab.state.store().open_session(person).await.unwrap();
+    lab.state.store().set_password(person, "$argon2id$...", identity.token_id).await.unwrap();
+    let ended = post(&lab, "/session", &json!({ "token": third })).await;
+    assert_eq!(ended.status, StatusCode::UNAUTHORIZED, "a new password ends it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_admin_of_a_project_manages_its_people_and_nobody_elses() {
     let lab = Lab::open().await;
     project(&lab, "vision").await;
@@ -313,6 +333,50 @@ async fn an_admin_of_a_project_manages_its_people_and_nobody_elses() {
     assert_eq!(ada.send("DELETE", &member, None).await.status, StatusCode::NO_CONTENT);
     assert_eq!(bob.get("/me").await.json()["grants"]["projects"], json!({ "speech": "view" }));
     assert_eq!(ada.send("DELETE", &member, None).await.code(), "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_ends_when_its_creator_is_removed_or_lowered() {
+    let lab = Lab::open().await;
+    project(&lab, "vision").await;
+    let ada = Browser::invited(&lab, "ada l", "admin", json!([])).await;
+    let vision = json!([{ "project": "vision", "role": "admin" }]);
+    let bob = Browser::invited(&lab, "bob", "none", vision.clone()).await;
+    let text = |made: &Answer| made.json()["text"].as_str().unwrap().to_owned();
+    let of_lab = text(&ada.send("POST", "/invitations", Some(json!({ "name": "x", "role": "admin" }))).await);
+    let of_project = text(&bob.send("POST", "/invitations", Some(json!({ "name": "y", "projects": vision }))).await);
+    let member = format!("/api/v1/projects/vision/members/{}", bob.person().await);
+    let ada = format!("/api/v1/people/{}", ada.person().await);
+    assert_eq!(lab.delete(&ada, &lab.admin).await.status, StatusCode::NO_CONTENT);
+    let put = ask("PUT", &member, Some(&lab.admin)).header("content-type", "application/json");
+    assert_eq!(lab.send(put.body(Body::from(r#"{"role":"view"}"#)).unwrap()).await.status, StatusCode::OK);
+    for text in [of_lab, of_project] {
+        let gone = accept(&lab, &text, "eve").await;
+        assert_eq!((gone.status, gone.code().as_str()), (StatusCode::GONE, "invitation_gone"));
+    }
+    assert_eq!(lab.get("/api/v1/invitations", &lab.admin).await.json(), json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations_and_tokens_with_too_many_or_too_long_projects_are_refused() {
+    let lab = Lab::open().await;
+    let member = |project: String| json!({ "project": project, "role": "view" });
+    let many: Vec<Value> = (0..101).map(|at| member(format!("p{at}"))).collect();
+    let refused = invite(&lab, &lab.admin, json!({ "name": "x", "projects": many })).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "projects_invalid"));
+    assert!(refused.json()["hint"].is_string(), "{refused:?}");
+    let same: Vec<Value> = (0..500).map(|_| member("default".to_owned())).collect();
+    let made = invite(&lab, &lab.admin, json!({ "name": "x", "projects": same })).await;
+    assert_eq!(made.json()["invitation"]["projects"], json!([member("default".to_owned())]));
+    let bob = Browser::invited(&lab, "bob", "view", json!([])).await;
+    let token = |project: String| json!({ "name": "x", "role": "view", "projects": [project] });
+    let refused = bob.send("POST", "/me/tokens", Some(token("p".repeat(41)))).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "projects_invalid"));
+    for _ in 0..100 {
+        bob.token(token("p".repeat(40))).await;
+    }
+    let refused = bob.send("POST", "/me/tokens", Some(token("default".to_owned()))).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::CONFLICT, "tokens_full"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

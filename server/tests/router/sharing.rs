@@ -114,6 +114,35 @@ async fn a_link_opens_its_page_for_a_guest_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_guest_of_a_deleted_project_does_not_reach_a_later_one_of_its_name() {
+    let lab = open().await;
+    let make = async || lab.post("/api/v1/projects", &lab.admin, r#"{"name":"vision"}"#).await.status;
+    assert_eq!(make().await, StatusCode::CREATED);
+    let (_, text) = create(&lab, &json!({ "scope": { "project": "vision" }, "path": "/", "role": "steer" })).await;
+    let cookie = open_link(&lab, &text, None).await;
+    let me = async || send(&lab, "GET", "/api/v1/me", Some(&cookie), "").await;
+    assert_eq!(me().await.json()["grants"]["projects"], json!({ "vision": "steer" }));
+    assert_eq!(lab.delete("/api/v1/projects/vision", &lab.admin).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(me().await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(make().await, StatusCode::CREATED);
+    assert_eq!(me().await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(get(&lab, &format!("/share/{text}")).await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn a_new_guest_wakes_no_open_page_and_another_link_of_a_browser_does() {
+    let lab = open().await;
+    let (_, text) = create(&lab, &fox()).await;
+    let (_, other) = create(&lab, &fox()).await;
+    let mut changed = lab.state.revocations();
+    changed.mark_unchanged();
+    let cookie = open_link(&lab, &text, None).await;
+    assert!(!changed.has_changed().unwrap(), "a new session has no page");
+    open_link(&lab, &other, Some(&cookie)).await;
+    assert!(changed.has_changed().unwrap());
+}
+
+#[tokio::test]
 async fn a_second_link_adds_to_the_session_and_each_ends_by_itself() {
     let lab = open().await;
     let (first, text) = create(&lab, &fox()).await;

@@ -100,6 +100,14 @@ pub(crate) async fn count(connection: &mut SqliteConnection, now_ms: i64) -> Res
     Ok(count.max(0) as u64)
 }
 
+/// Number of links that the creator of a link has: the same person, or tokens of the lab with the same name. Expired ones count until
+/// [`sweep`].
+pub(crate) async fn count_of_creator(connection: &mut SqliteConnection, link: &LinkRecord) -> Result<u64, StoreError> {
+    let sql = "SELECT COUNT(*) FROM links WHERE person IS ?1 AND (?1 IS NOT NULL OR created_by = ?2)";
+    let count: i64 = sqlx::query_scalar(sql).bind(link.person).bind(&link.created_by).fetch_one(connection).await?;
+    Ok(count.max(0) as u64)
+}
+
 /// A link that has not expired, by its id.
 pub(crate) async fn get(
     connection: &mut SqliteConnection,
@@ -137,6 +145,18 @@ pub(crate) async fn attach(connection: &mut SqliteConnection, token: i64, link: 
     Ok(sqlx::query(sql).bind(token).bind(link).execute(connection).await?.rows_affected() == 1)
 }
 
+/// Ends the oldest sessions of guests that have opened a link, so that at most `most` remain.
+pub(crate) async fn end_oldest_guests(
+    connection: &mut SqliteConnection,
+    link: i64,
+    most: u64,
+) -> Result<(), StoreError> {
+    let sql = "DELETE FROM tokens WHERE id IN (SELECT tokens.id FROM session_links JOIN tokens ON tokens.id = session_links.token \
+               WHERE link = ? AND kind = 'guest' ORDER BY tokens.id DESC LIMIT -1 OFFSET ?)";
+    sqlx::query(sql).bind(link).bind(most as i64).execute(connection).await?;
+    Ok(())
+}
+
 /// Counts openings.
 pub(crate) async fn count_opened(
     connection: &mut SqliteConnection,
@@ -156,6 +176,13 @@ pub(crate) async fn count_opened(
 /// Deletes a link; it also leaves the sessions of the browsers that have opened it. Returns whether it existed.
 pub(crate) async fn remove(connection: &mut SqliteConnection, id: i64) -> Result<bool, StoreError> {
     Ok(sqlx::query("DELETE FROM links WHERE id = ?").bind(id).execute(connection).await?.rows_affected() == 1)
+}
+
+/// Deletes the links that share a project.
+pub(crate) async fn remove_of_project(connection: &mut SqliteConnection, project: &str) -> Result<(), StoreError> {
+    let scope = to_json(&LinkScope::Project(project.to_owned()))?;
+    sqlx::query("DELETE FROM links WHERE scope = ?").bind(scope).execute(connection).await?;
+    Ok(())
 }
 
 /// Deletes expired links.

@@ -146,6 +146,13 @@ fn info_of(row: &SqliteRow) -> Result<TokenInfo, StoreError> {
     })
 }
 
+/// Number of tokens of programs of a person. Expired ones count until [`sweep`].
+pub(crate) async fn count_of_person(connection: &mut SqliteConnection, person: i64) -> Result<u64, StoreError> {
+    let sql = "SELECT COUNT(*) FROM tokens WHERE person = ? AND kind = 'api'";
+    let count: i64 = sqlx::query_scalar(sql).bind(person).fetch_one(connection).await?;
+    Ok(count.max(0) as u64)
+}
+
 /// Notes the last use of a token.
 pub(crate) async fn set_used(
     connection: &mut SqliteConnection,
@@ -175,14 +182,22 @@ pub(crate) async fn remove(connection: &mut SqliteConnection, token_id: i64) -> 
     Ok(sqlx::query("DELETE FROM tokens WHERE id = ?").bind(token_id).execute(connection).await?.rows_affected() == 1)
 }
 
-/// Deletes the sessions of a person except one.
+/// Deletes the sessions and the sign-in tokens of a person, except one session.
 pub(crate) async fn remove_sessions(
     connection: &mut SqliteConnection,
     person: i64,
     kept: i64,
 ) -> Result<(), StoreError> {
-    let sql = "DELETE FROM tokens WHERE person = ? AND kind = 'session' AND id <> ?";
+    let sql = "DELETE FROM tokens WHERE person = ? AND kind IN ('session', 'sign_in') AND id <> ?";
     sqlx::query(sql).bind(person).bind(kept).execute(connection).await?;
+    Ok(())
+}
+
+/// Takes a project out of the tokens that are limited to it. One that is limited to no other project reaches nothing.
+pub(crate) async fn remove_project(connection: &mut SqliteConnection, project: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE tokens SET projects = (SELECT json_group_array(value) FROM json_each(tokens.projects) WHERE value <> ?1) \
+               WHERE projects IS NOT NULL AND EXISTS (SELECT 1 FROM json_each(tokens.projects) WHERE value = ?1)";
+    sqlx::query(sql).bind(project).execute(connection).await?;
     Ok(())
 }
 

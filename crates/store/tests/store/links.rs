@@ -1,8 +1,8 @@
 //! Share links: found by their text, added to sessions, ended with their time, their creator or by hand.
 
-use store::{NewLinkRecord, OpenedBy, Store};
+use store::{NewLinkRecord, NewPerson, OpenedBy, Store, StoreError};
 use wire::access::link::LinkScope;
-use wire::access::{Role, TokenKind};
+use wire::access::{ProjectLimits, Role, TokenKind};
 
 use crate::setup::store_with_run;
 
@@ -93,4 +93,59 @@ async fn an_expired_link_and_an_embed_open_no_session() {
     let (_, later) = store.add_link(NewLinkRecord { expires_ms: Some(soon), ..link(project()) }).await.unwrap();
     let Some(OpenedBy::Guest(text)) = open(&store, later.id, None).await else { panic!("a new session") };
     assert!(store.identify(&text).await.unwrap().unwrap().expires_ms.is_some_and(|at_ms| at_ms < soon), "30 days");
+}
+
+#[tokio::test]
+async fn the_links_of_a_project_end_with_it_also_where_its_name_is_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = store_with_run(dir.path()).await;
+    let vision = || link(LinkScope::Project("vision".into()));
+    let (_, early) = store.add_link(vision()).await.unwrap();
+    assert!(store.grants_of_link(early.id).await.unwrap().projects.is_empty(), "the project does not exist");
+    store.add_project("vision", &ProjectLimits::default()).await.unwrap();
+    let (text, made) = store.add_link(vision()).await.unwrap();
+    let (_, other) = store.add_link(link(project())).await.unwrap();
+    let Some(OpenedBy::Guest(guest)) = open(&store, made.id, None).await else { panic!("a new session") };
+    assert_eq!(store.identify(&guest).await.unwrap().unwrap().grants.in_project("vision"), Some(Role::View));
+    store.remove_project("vision").await.unwrap();
+    store.add_project("vision", &ProjectLimits::default()).await.unwrap();
+    assert_eq!(store.find_link(&text).await.unwrap(), None);
+    assert_eq!(store.identify(&guest).await.unwrap(), None);
+    assert_eq!(store.links().await.unwrap(), [other]);
+}
+
+#[tokio::test]
+async fn one_creator_has_at_most_500_links_and_leaves_room_for_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = store_with_run(dir.path()).await;
+    for _ in 0..500 {
+        store.add_link(link(project())).await.unwrap();
+    }
+    let refused = store.add_link(link(project())).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooManyOwnLinks { most: 500, .. }), "{refused}");
+    let ada = store.add_person(&NewPerson { name: "ada".into(), ..NewPerson::default() }).await.unwrap().id;
+    store.add_link(NewLinkRecord { person: Some(ada), ..link(project()) }).await.unwrap();
+    store.add_link(NewLinkRecord { created_by: "bob".into(), ..link(project()) }).await.unwrap();
+    store.revoke_link(store.links().await.unwrap()[0].id).await.unwrap();
+    store.add_link(link(project())).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_oldest_guest_of_a_link_leaves_when_there_are_more_than_1000() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = store_with_run(dir.path()).await;
+    let (_, crowded) = store.add_link(link(project())).await.unwrap();
+    let (_, quiet) = store.add_link(link(project())).await.unwrap();
+    let guest = async |id: i64| match open(&store, id, None).await {
+        Some(OpenedBy::Guest(text)) => text,
+        other => panic!("a new session, got {other:?}"),
+    };
+    let of_quiet = guest(quiet.id).await;
+    let mut texts = vec![];
+    for _ in 0..1001 {
+        texts.push(guest(crowded.id).await);
+    }
+    let is_valid = async |text: &str| store.identify(text).await.unwrap().is_some();
+    assert!(!is_valid(&texts[0]).await);
+    assert!(is_valid(&texts[1]).await && is_valid(&texts[1000]).await && is_valid(&of_quiet).await);
 }

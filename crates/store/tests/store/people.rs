@@ -86,7 +86,7 @@ async fn an_invitation_is_used_once_and_a_taken_name_does_not_use_it() {
     store.add_person(&named("ada")).await.unwrap();
     let projects = ["vision", "gone"].map(|project| Membership { project: project.into(), role: Role::Steer }).to_vec();
     let later = 4_000_000_000_000;
-    let (text, view) = store.issue_invitation("bob", None, projects, "owner", later).await.unwrap();
+    let (text, view) = store.issue_invitation("bob", None, projects, "owner", None, later).await.unwrap();
     assert_eq!(store.invitations().await.unwrap(), [view]);
     let accept = |name: &'static str| store.accept_invitation(&text, name, "$argon2id$...".into());
     assert!(matches!(accept("Ada").await, Err(StoreError::PersonExists { .. })));
@@ -95,11 +95,41 @@ async fn an_invitation_is_used_once_and_a_taken_name_does_not_use_it() {
     assert_eq!(identity.grants.projects.into_iter().collect::<Vec<_>>(), [("vision".to_owned(), Role::Steer)]);
     assert!(reach(&store, &session).await.is_some());
     assert!(accept("bob 2").await.unwrap().is_none());
-    let (text, _) = store.issue_invitation("eve", None, vec![], "owner", 1).await.unwrap();
+    let (text, _) = store.issue_invitation("eve", None, vec![], "owner", None, 1).await.unwrap();
     assert_eq!(store.invitation(&text).await.unwrap(), None, "expired");
-    let (text, view) = store.issue_invitation("eve", None, vec![], "owner", later).await.unwrap();
+    let (text, view) = store.issue_invitation("eve", None, vec![], "owner", None, later).await.unwrap();
     assert!(store.remove_invitation(view.id).await.unwrap());
     assert!(store.accept_invitation(&text, "eve", String::new()).await.unwrap().is_none(), "revoked");
+}
+
+#[tokio::test]
+async fn an_invitation_gives_no_more_than_its_creator_may_give_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    store.add_project("vision", &ProjectLimits::default()).await.unwrap();
+    let later = 4_000_000_000_000;
+    let ada = store.add_person(&NewPerson { role: Some(Role::Admin), ..named("ada") }).await.unwrap().id;
+    let bob = store.add_person(&named("bob")).await.unwrap().id;
+    store.set_member("vision", bob, Role::Admin).await.unwrap();
+    let vision = vec![Membership { project: "vision".into(), role: Role::Admin }];
+    let (of_lab, _) = store.issue_invitation("x", Some(Role::Admin), vec![], "ada", Some(ada), later).await.unwrap();
+    let (of_project, _) = store.issue_invitation("y", None, vision.clone(), "bob", Some(bob), later).await.unwrap();
+    let (by_token, _) = store.issue_invitation("z", Some(Role::Admin), vision, "owner", None, later).await.unwrap();
+    assert_eq!(store.invitations().await.unwrap().len(), 3);
+    store.change_person(ada, None, Some(Some(Role::Steer))).await.unwrap();
+    store.set_member("vision", bob, Role::Steer).await.unwrap();
+    for (name, text) in [("x", &of_lab), ("y", &of_project)] {
+        assert_eq!(store.invitation(text).await.unwrap(), None, "{name}");
+        assert!(store.accept_invitation(text, name, "$argon2id$...".into()).await.unwrap().is_none(), "{name}");
+    }
+    assert_eq!(store.invitations().await.unwrap().len(), 1);
+    store.remove_person(ada).await.unwrap();
+    store.set_member("vision", bob, Role::Admin).await.unwrap();
+    assert!(store.accept_invitation(&of_lab, "x", "$argon2id$...".into()).await.unwrap().is_none());
+    for (name, text, lab) in [("y", &of_project, None), ("z", &by_token, Some(Role::Admin))] {
+        let (_, identity) = store.accept_invitation(text, name, "$argon2id$...".into()).await.unwrap().unwrap();
+        assert_eq!((identity.grants.lab, identity.grants.projects.len()), (lab, 1), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -139,6 +169,69 @@ async fn a_project_counts_its_runs_and_is_deleted_only_when_empty() {
     store.remove_project("speech").await.unwrap();
     assert_eq!(store.person(ada).await.unwrap().projects, []);
     assert!(matches!(store.set_member("vision", 99, Role::View).await, Err(StoreError::UnknownPerson { .. })));
+}
+
+#[tokio::test]
+async fn nothing_gives_access_to_a_later_project_of_the_same_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let limits = ProjectLimits::default();
+    for name in ["vision", "speech"] {
+        store.add_project(name, &limits).await.unwrap();
+    }
+    let ada = store.add_person(&NewPerson { role: Some(Role::Admin), ..named("ada") }).await.unwrap().id;
+    let member = |project: &str| Membership { project: project.into(), role: Role::Admin };
+    let (vision, both) = (vec![member("vision")], vec![member("vision"), member("speech")]);
+    let later = 4_000_000_000_000;
+    let (only, _) = store.issue_invitation("x", None, vision.clone(), "owner", None, later).await.unwrap();
+    let (other, _) = store.issue_invitation("y", None, both, "owner", None, later).await.unwrap();
+    let (lab, _) = store.issue_invitation("z", Some(Role::View), vision, "owner", None, later).await.unwrap();
+    let (none, _) = store.issue_invitation("n", None, vec![], "owner", None, later).await.unwrap();
+    let limited = |names: &[&str]| {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        store.issue_personal_token(ada, "script", Role::Admin, Some(names), None)
+    };
+    let (one, _) = limited(&["vision"]).await.unwrap();
+    let (two, _) = limited(&["vision", "speech"]).await.unwrap();
+    store.remove_project("vision").await.unwrap();
+    store.add_project("vision", &limits).await.unwrap();
+    assert_eq!(store.invitation(&only).await.unwrap(), None);
+    assert_eq!(store.invitation(&other).await.unwrap().unwrap().projects, [member("speech")]);
+    assert_eq!(store.invitation(&lab).await.unwrap().unwrap().projects, []);
+    assert!(store.invitation(&none).await.unwrap().is_some(), "it never gave the project");
+    assert_eq!(reach(&store, &one).await.unwrap(), Grants::default(), "still limited");
+    assert!(reach(&store, &two).await.unwrap().projects.into_keys().eq(["speech".to_owned()]));
+}
+
+#[tokio::test]
+async fn invitations_and_tokens_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let ada = store.add_person(&NewPerson { role: Some(Role::Admin), ..named("ada") }).await.unwrap().id;
+    let invite = || store.issue_invitation("x", Some(Role::View), vec![], "ada", Some(ada), 4_000_000_000_000);
+    for _ in 0..1000 {
+        invite().await.unwrap();
+    }
+    let refused = invite().await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooManyInvitations { most: 1000 }), "{refused}");
+    let open = store.invitations().await.unwrap();
+    assert!(store.remove_invitation(open[0].id).await.unwrap());
+    invite().await.unwrap();
+    store.change_person(ada, None, Some(None)).await.unwrap();
+    let by_token = store.issue_invitation("y", None, vec![], "owner", None, 4_000_000_000_000).await.unwrap();
+    assert_eq!(store.invitations().await.unwrap(), [by_token.1], "those that have ended leave room");
+    let token = |person: i64, expires_ms: Option<i64>| {
+        store.issue_personal_token(person, "script", Role::View, None, expires_ms)
+    };
+    token(ada, Some(1)).await.unwrap();
+    for _ in 0..100 {
+        token(ada, None).await.unwrap();
+    }
+    let refused = token(ada, None).await.unwrap_err();
+    assert!(matches!(refused, StoreError::TooManyTokens { most: 100 }), "{refused}");
+    let bob = store.add_person(&named("bob")).await.unwrap().id;
+    token(bob, None).await.unwrap();
+    store.open_session(ada).await.unwrap();
 }
 
 #[tokio::test]

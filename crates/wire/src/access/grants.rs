@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Role;
+use super::{Membership, Role};
 use crate::id::RunId;
 
 /// Roles in the lab, in projects, and on single runs. The highest one that covers a thing holds for it.
@@ -46,6 +46,13 @@ impl Grants {
     /// Whether `needed` is granted in the lab or in at least one project.
     pub fn has_anywhere(&self, needed: Role) -> bool {
         self.lab.iter().chain(self.projects.values()).any(|role| role.includes(needed))
+    }
+
+    /// Whether these roles of a new person may be given: by admins of the lab all, by admins of projects those in their projects.
+    pub fn may_give(&self, lab: Option<Role>, projects: &[Membership]) -> bool {
+        let administers = |project: &str| self.in_project(project).is_some_and(|role| role.includes(Role::Admin));
+        let is_theirs = || projects.iter().all(|membership| administers(&membership.project));
+        self.has_lab(Role::Admin) || lab.is_none() && !projects.is_empty() && is_theirs()
     }
 
     /// The runs that may be seen.

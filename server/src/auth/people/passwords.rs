@@ -49,7 +49,7 @@ pub async fn sign_in(lab: &Lab, sender: &Sender, wanted: PasswordSignIn) -> Resu
     Ok(lab.store().open_session(person).await?)
 }
 
-/// Sets the password of one's own account. All other sessions of the account end.
+/// Sets the password of one's own account. All other sessions of the account end, and links that reset its password.
 ///
 /// # Errors
 /// 403 for a wrong present password, 409 without an account or without a session, 422 for an invalid password, 429 after many failures; an
@@ -73,7 +73,7 @@ pub async fn set(lab: &Lab, own: &Identity, sender: &Sender, new: NewPassword) -
     Ok(())
 }
 
-/// Takes the password of a person away, who has forgotten it, and ends their sessions. The sign-in link that is created lets them in once, and
+/// Takes the password of a person away, who has forgotten it, and ends their sessions and earlier links. The sign-in link that is created lets them in once, and
 /// they set another password then.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use super::passwords::own_account;
 use crate::auth::tokens::{DAY_MS, MAX_DAYS, default_days, view, views};
 use crate::error::ApiError;
 use crate::lab::Lab;
-use crate::lab::name::checked_name;
+use crate::lab::name::{PROJECT_CHARS, checked_name};
 use crate::live::clock::now_ms;
 
 /// Projects to which a token may be limited.
@@ -35,7 +35,8 @@ fn is_own(own: &Identity, token: &TokenInfo, kind: TokenKind) -> bool {
 /// Creates a token for a program of the sender.
 ///
 /// # Errors
-/// 409 without an account or without a session, 422 for an invalid name, role, validity or project; an error of the store.
+/// 409 without an account or without a session, and for too many tokens, 422 for an invalid name, role, validity or project; an error of
+/// the store.
 pub async fn create(lab: &Lab, own: &Identity, new: NewPersonalToken) -> Result<CreatedToken, ApiError> {
     let person = own_account(own)?;
     let (name, days) = (checked_name(&new.name)?, new.days.unwrap_or_else(|| default_days(false)));
@@ -52,13 +53,21 @@ pub async fn create(lab: &Lab, own: &Identity, new: NewPersonalToken) -> Result<
     Ok(CreatedToken { token: view(info, own.token_id), text })
 }
 
-/// Checks the number of projects. Whether the owner reaches them is decided at each request, because it may change.
+/// Checks the number of projects and the lengths of their names. Whether the owner reaches them is decided at each request, because it may
+/// change.
 fn check_projects(projects: &[String]) -> Result<(), ApiError> {
-    if (1..=MOST_PROJECTS).contains(&projects.len()) {
-        return Ok(());
+    let invalid = |message: String| ApiError::invalid("projects_invalid", message).field("projects");
+    if !(1..=MOST_PROJECTS).contains(&projects.len()) {
+        let message = format!("a token is limited to 1 to {MOST_PROJECTS} projects; got {}", projects.len());
+        return Err(invalid(message).hint("leave projects out for no limit"));
     }
-    let message = format!("a token is limited to 1 to {MOST_PROJECTS} projects; got {}", projects.len());
-    Err(ApiError::invalid("projects_invalid", message).field("projects").hint("leave projects out for no limit"))
+    match projects.iter().map(|name| name.chars().count()).find(|&length| length > PROJECT_CHARS) {
+        Some(length) => {
+            let message = format!("the name of a project has at most {PROJECT_CHARS} characters; got one of {length}");
+            Err(invalid(message).hint("GET /api/v1/projects lists the projects that you may see"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Revokes a token or session of the sender. A token of a program revokes only itself, because it may be limited.
