@@ -93,6 +93,21 @@ impl Data {
         Ok(self.feed.store.set_dataset_project(corpus, self.project.as_deref()).await?)
     }
 
+    /// Forgets the project of a dataset that was deleted or could not be added.
+    ///
+    /// # Errors
+    /// An error of the store.
+    async fn forget_project(&self, corpus: &CorpusId) -> Result<(), ApiError> {
+        Ok(self.feed.store.set_dataset_project(corpus, None).await?)
+    }
+
+    /// Forgets the project of a dataset whose import has failed, while its job still reserves the id.
+    async fn forget_failed(&self, corpus: &CorpusId) {
+        if let Err(error) = self.forget_project(corpus).await {
+            tracing::error!("the project of the dataset {corpus}, whose import failed, could not be removed: {error}");
+        }
+    }
+
     /// The folder of a download from the hub.
     ///
     /// # Errors
@@ -144,6 +159,7 @@ impl Data {
             );
         }
         self.corpora.remove(corpus).await?;
+        self.forget_project(corpus).await?;
         self.feed.lab_changed();
         Ok(())
     }
