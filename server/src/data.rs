@@ -20,8 +20,11 @@ pub mod staged;
 pub mod upload;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 use wire::CorpusId;
 use wire::data::corpus::Job;
 
@@ -53,6 +56,8 @@ pub struct Data {
     hub: Hub,
     downloads: Downloads,
     feed: Feed,
+    /// Held while the id of a dataset is taken or becomes free.
+    ids: Arc<Mutex<()>>,
     /// The project for which datasets are added; `None` for all.
     project: Option<String>,
 }
@@ -76,6 +81,7 @@ impl Data {
             hub,
             downloads: Downloads::default(),
             feed,
+            ids: Arc::default(),
             project: None,
         }
     }
@@ -91,6 +97,21 @@ impl Data {
     /// An error of the store.
     async fn note_project(&self, corpus: &CorpusId) -> Result<(), ApiError> {
         Ok(self.feed.store.set_dataset_project(corpus, self.project.as_deref()).await?)
+    }
+
+    /// Forgets the project of a dataset that was deleted or could not be added.
+    ///
+    /// # Errors
+    /// An error of the store.
+    async fn forget_project(&self, corpus: &CorpusId) -> Result<(), ApiError> {
+        Ok(self.feed.store.set_dataset_project(corpus, None).await?)
+    }
+
+    /// Forgets the project of a dataset whose import has failed. Called on the thread of the import, while its job still reserves the id.
+    fn forget_failed(&self, corpus: &CorpusId) {
+        if let Err(error) = Handle::current().block_on(self.forget_project(corpus)) {
+            tracing::error!("the project of the dataset {corpus}, whose import failed, could not be removed: {error}");
+        }
     }
 
     /// The folder of a download from the hub.
@@ -143,7 +164,10 @@ impl Data {
                 ApiError::conflict("corpus_in_use", format!("the run {run} uses {corpus}")).hint("stop that run first")
             );
         }
+        // Until its project is forgotten, no new dataset takes the id.
+        let _ids = self.ids.lock().await;
         self.corpora.remove(corpus).await?;
+        self.forget_project(corpus).await?;
         self.feed.lab_changed();
         Ok(())
     }

@@ -315,7 +315,9 @@ fn in_use(pool: &str, workers: u32, queued: u32) -> String {
 fn in_project(project: &str, runs: u32, datasets: u32) -> String {
     match (project, runs) {
         (DEFAULT_PROJECT, _) => "it contains everything that names no other project".to_owned(),
+        (_, 0) if datasets == 1 => "1 dataset belongs to it".to_owned(),
         (_, 0) => format!("{datasets} datasets belong to it"),
+        (_, 1) => "1 run belongs to it, deleted ones included".to_owned(),
         (_, runs) => format!("{runs} runs belong to it, deleted ones included"),
     }
 }

@@ -15,25 +15,33 @@ use wire::data::import::{ImportArgs, ImportOptions, ImportRefusal, StagedUpload}
 use super::answer::answer;
 use super::extract::{Body, Path, Query};
 use crate::auth::{Contributor, datasets};
+use crate::data::staged::UploadOwner;
 use crate::data::upload::{UploadQuery, set_option};
 use crate::error::ApiError;
 use crate::lab::Lab;
 
 /// Receives the files of a dataset without importing them, and says what an import gives: documents, encodings, fields, what is skipped. The
-/// upload waits for an hour after it was last asked for. Of large files the beginning is read.
+/// upload waits for an hour after it was last asked for. Of large files the beginning is read. Only its sender may preview, import and
+/// delete it, and at most 4 of one sender wait at the same time.
 #[utoipa::path(post, path = "/uploads", tag = "data", params(UploadQuery, ImportOptions),
     request_body(content = Vec<u8>, description = "As for POST /corpora.", content_type = "application/octet-stream"),
     responses((status = 201, body = StagedUpload), (status = 413, description = "The upload is too large.", body = ApiErrorBody),
+        (status = 409, description = "The project has reached its limit of disk.", body = ApiErrorBody),
         (status = 422, description = "The form has no file, or an option is invalid.", body = ApiErrorBody),
         (status = 429, description = "Too many uploads wait.", body = ApiErrorBody), (status = 507, description = "The disk is full.", body = ApiErrorBody)))]
 pub async fn stage_upload(
-    _: Contributor,
+    Contributor(identity): Contributor,
     State(lab): State<Lab>,
     Query(pairs): Query<Vec<(String, String)>>,
     request: Request,
 ) -> Result<(StatusCode, Json<StagedUpload>), ApiError> {
     let (query, options) = upload_query(pairs)?;
-    let staged = lab.data.stage(query, options, lab.settings.upload_bytes, request).await?;
+    if query.project.is_some() {
+        // Before anything is received; the import checks it again.
+        datasets::project_for(&lab, &identity, query.project.clone()).await?;
+    }
+    let owner = UploadOwner::of(&identity);
+    let staged = lab.data.stage(owner, query, options, lab.settings.upload_bytes, request).await?;
     Ok((StatusCode::CREATED, Json(staged)))
 }
 
@@ -41,24 +49,24 @@ pub async fn stage_upload(
 #[utoipa::path(get, path = "/uploads/{id}", tag = "data", params(("id" = String, Path), ImportOptions),
     responses((status = 200, body = StagedUpload), (status = 404, body = ApiErrorBody), (status = 422, description = "An option is invalid.", body = ApiErrorBody)))]
 pub async fn preview_upload(
-    _: Contributor,
+    Contributor(identity): Contributor,
     State(lab): State<Lab>,
     Path(id): Path<String>,
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<StagedUpload>, ApiError> {
     let mut options = ImportOptions::default();
     pairs.iter().try_for_each(|(key, value)| set_option(&mut options, key, value))?;
-    lab.data.preview(&id, options).await.map(Json)
+    lab.data.preview(UploadOwner::of(&identity), &id, options).await.map(Json)
 }
 
 /// Deletes a waiting upload.
 #[utoipa::path(delete, path = "/uploads/{id}", tag = "data", params(("id" = String, Path)), responses((status = 204), (status = 404, body = ApiErrorBody)))]
 pub async fn discard_upload(
-    _: Contributor,
+    Contributor(identity): Contributor,
     State(lab): State<Lab>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    lab.data.discard(&id)?;
+    lab.data.discard(UploadOwner::of(&identity), &id)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -75,7 +83,8 @@ pub async fn import_upload(
     Body(ImportArgs { name, options, project }): Body<ImportArgs>,
 ) -> Result<Response, ApiError> {
     let project = datasets::project_for(&lab, &identity, project).await?;
-    let outcome = lab.data.in_project(project).import_staged(&id, name.as_deref(), options).await?;
+    let owner = UploadOwner::of(&identity);
+    let outcome = lab.data.in_project(project).import_staged(owner, &id, name.as_deref(), options).await?;
     Ok(answer(StatusCode::CREATED, outcome))
 }
 
@@ -83,11 +92,11 @@ pub async fn import_upload(
 #[utoipa::path(get, path = "/uploads/{id}/skipped.csv", tag = "data", params(("id" = String, Path)),
     responses((status = 200, content_type = "text/csv", body = String), (status = 404, body = ApiErrorBody)))]
 pub async fn list_skipped_of_upload(
-    _: Contributor,
+    Contributor(identity): Contributor,
     State(lab): State<Lab>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    send_csv(&lab.data.staged_issues(&id)?, "skipped.csv").await
+    send_csv(&lab.data.staged_issues(UploadOwner::of(&identity), &id)?, "skipped.csv").await
 }
 
 /// The name and the options of an upload from its query.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use store::{Identity, PersonRecord, ProjectRecord};
+use store::{Identity, PersonRecord, ProjectRecord, StoreError};
 use wire::access::project::{NewProject, ProjectMember, ProjectUsage, ProjectView};
 use wire::access::{ProjectLimits, Role};
 
@@ -93,7 +93,8 @@ pub async fn remove(lab: &Lab, name: &str) -> Result<(), ApiError> {
 /// Sets the role of a person in a project.
 ///
 /// # Errors
-/// 404 for an unknown project or person, 422 for a role that people do not have; an error of the store.
+/// 404 for an unknown project and for a person that does not exist or that the sender may not see, 422 for a role that people do not have; an
+/// error of the store.
 pub async fn set_member(
     lab: &Lab,
     own: &Identity,
@@ -102,9 +103,23 @@ pub async fn set_member(
     role: Role,
 ) -> Result<ProjectView, ApiError> {
     check_role(role)?;
+    if !is_seen(lab, own, person).await? {
+        return Err(StoreError::UnknownPerson { id: person }.into());
+    }
     lab.store().set_member(name, person, role).await?;
     lab.access_changed();
     get(lab, own, name).await
+}
+
+/// Whether someone may see a person: by a role in the lab, or in a project of that person.
+async fn is_seen(lab: &Lab, own: &Identity, person: i64) -> Result<bool, ApiError> {
+    if own.grants.lab.is_some() || own.person == Some(person) {
+        return Ok(true);
+    }
+    let people = lab.store().people().await?;
+    let found = people.into_iter().find(|one| one.id == person);
+    let is_seen = |found: PersonRecord| found.projects.iter().any(|one| own.grants.in_project(&one.project).is_some());
+    Ok(found.is_some_and(is_seen))
 }
 
 /// Takes a person out of a project.

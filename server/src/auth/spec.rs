@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use store::Identity;
 use wire::access::Role;
 use wire::access::project::DEFAULT_PROJECT;
+use wire::run::plan::unknown_dataset;
 use wire::{CorpusId, PlanError, RunId, RunSpec, RunSummary};
 
-use super::{project, run};
+use super::{forbidden, project, run};
 use crate::error::ApiError;
-use crate::lab::Lab;
+use crate::lab::{Lab, limits};
 
 /// Checks a spec, and sets its project: that of the parent for a fork that names none, else `default`.
 ///
@@ -25,13 +26,31 @@ pub async fn permit(lab: &Lab, identity: &Identity, spec: &mut RunSpec, needed: 
         }
         None => None,
     };
-    let inherited = || parent.map(|parent| parent.project);
+    let inherited = || parent.as_ref().map(|parent| parent.project.clone());
     let chosen = spec.project.take().or_else(inherited).unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
     project::check(identity, &chosen, needed)?;
     project::check_exists(lab, &chosen).await?;
-    check_datasets(lab, spec, &chosen).await?;
+    let named = spec.corpus.iter().chain(spec.mix.iter().flat_map(BTreeMap::keys)).cloned().collect();
+    check_datasets(lab, named, &chosen).await?;
+    if let Some(parent) = parent {
+        permit_copy(lab, identity, &parent, &chosen).await?;
+    }
     spec.project = Some(chosen);
     Ok(())
+}
+
+/// Checks that a fork of this parent may be in a project. A role that a link gives on the parent ends with the link; a fork in another
+/// project would keep it.
+async fn permit_copy(lab: &Lab, identity: &Identity, parent: &RunSummary, to: &str) -> Result<(), ApiError> {
+    if parent.project != to {
+        let own = lab.store().own_grants(identity.token_id).await?;
+        if own.on_run(&parent.id, &parent.project).is_none() {
+            let place = format!("the project {}", parent.project);
+            return Err(forbidden(identity, Role::View, Some(&place))
+                .hint("a run that a share link opens can be forked only in its own project"));
+        }
+    }
+    check_datasets(lab, datasets_of(lab, &parent.id).await?, to).await
 }
 
 /// The parent of a fork; `None` for one that does not exist, which the plan refuses.
@@ -49,29 +68,35 @@ async fn permit_parent(
     Ok(Some(summary))
 }
 
-/// Checks that a run may move to a project: its sender steers both.
+/// Checks that a run may move to a project: its sender steers both by themselves, not by a link, which would end and leave the run there.
 ///
 /// # Errors
-/// 403 or 404 for a project that is not the sender's to use; an error of the store.
+/// 403 or 404 for a project that is not the sender's to use, 422 for a dataset of another project, 409 for a project over its limit of disk;
+/// an error of the store.
 pub async fn permit_move(lab: &Lab, identity: &Identity, run: &RunId, to: &str) -> Result<(), ApiError> {
     let from = lab.feed.summary(run).await?.project;
-    project::check(identity, &from, Role::Steer)?;
-    project::check(identity, to, Role::Steer)?;
-    project::check_exists(lab, to).await
+    let own = Identity { grants: lab.store().own_grants(identity.token_id).await?, ..identity.clone() };
+    project::check(&own, &from, Role::Steer)?;
+    project::check(&own, to, Role::Steer)?;
+    project::check_exists(lab, to).await?;
+    if from == to {
+        return Ok(());
+    }
+    check_datasets(lab, datasets_of(lab, run).await?, to).await?;
+    limits::check_disk(lab, to).await
 }
 
-async fn check_datasets(lab: &Lab, spec: &RunSpec, project: &str) -> Result<(), ApiError> {
-    let wanted: Vec<&CorpusId> = spec.corpus.iter().chain(spec.mix.iter().flat_map(BTreeMap::keys)).collect();
+/// The datasets of the plan of a run.
+async fn datasets_of(lab: &Lab, run: &RunId) -> Result<Vec<CorpusId>, ApiError> {
+    Ok(lab.store().run(run).await?.map(|view| view.plan.corpora()).unwrap_or_default())
+}
+
+async fn check_datasets(lab: &Lab, wanted: Vec<CorpusId>, project: &str) -> Result<(), ApiError> {
     if wanted.is_empty() {
         return Ok(());
     }
     let limited = lab.store().dataset_projects().await?;
-    let other = wanted.into_iter().find(|corpus| limited.get(corpus.as_str()).is_some_and(|owner| owner != project));
-    match other {
-        // As for a dataset that does not exist: its project may not be the sender's to see.
-        Some(corpus) => Err(PlanError::new("corpus", format!("unknown dataset {corpus} in the project {project}"))
-            .hint("GET /api/v1/corpora lists the datasets; one of another project cannot be used")
-            .into()),
-        None => Ok(()),
-    }
+    let other = wanted.iter().find(|corpus| limited.get(corpus.as_str()).is_some_and(|owner| owner != project));
+    // As for a dataset that does not exist: its project may not be the sender's to see.
+    other.map_or(Ok(()), |corpus| Err(unknown_dataset(corpus).into()))
 }

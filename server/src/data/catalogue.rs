@@ -84,6 +84,7 @@ pub async fn fetch(data: &Data, corpus: CorpusId) -> Result<Job, ApiError> {
         ApiError::not_found(format!("the catalogue has no dataset {corpus}"))
             .hint("GET /api/v1/catalogue lists the datasets that can be downloaded")
     })?;
+    let ids = data.ids.lock().await;
     if let Some(job) = data.jobs.running_on(&corpus) {
         return Ok(job);
     }
@@ -93,6 +94,7 @@ pub async fn fetch(data: &Data, corpus: CorpusId) -> Result<Job, ApiError> {
     }
     data.note_project(&corpus).await?;
     let job = data.begin_job(format!("Downloading {}", entry.name), corpus, "bytes");
+    drop(ids);
     let id = job.id();
     let shared = data.clone();
     background::spawn(move || {

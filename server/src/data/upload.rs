@@ -93,15 +93,21 @@ impl Data {
         imported: impl FnOnce() + Send + 'static,
     ) -> Result<Outcome<CorpusInfo>, ApiError> {
         check_space(self.corpora.folder(), upload.bytes)?;
+        let ids = self.ids.lock().await;
         let (name, corpus) = (name.to_owned(), self.free_id(name).await?);
         self.note_project(&corpus).await?;
         let job = self.begin_job(format!("Importing {name}"), corpus.clone(), "bytes");
-        let (job_id, corpora) = (job.id(), self.corpora.clone());
+        drop(ids);
+        let (job_id, corpora, data) = (job.id(), self.corpora.clone(), self.clone());
         let work = async move {
             let info = corpora.run_job(job, move |folder, job| {
                 let from = upload.as_files(&options);
                 let source = Source::Files { names: vec![] };
-                on_a_core(|| import_files(folder, &corpus, &name, source, from, &mut progress_of(job)))
+                let ended = on_a_core(|| import_files(folder, &corpus, &name, source, from, &mut progress_of(job)));
+                if ended.is_err() {
+                    data.forget_failed(&corpus);
+                }
+                ended
             });
             let info = info.await?;
             imported();

@@ -1,7 +1,7 @@
 //! The WebSocket of a page. Each topic that a page watches is a task with its own cursor. The tasks share the socket through a short
 //! queue, so that a page that reads slowly delays only its own tasks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,24 +142,35 @@ impl Page {
         true
     }
 
-    /// Takes the present rights of the page, and ends what it may not watch any more.
+    /// Takes the present rights of the page, and ends what it may not watch any more. The runs are checked also where the rights are the
+    /// same, because a run may have moved to another project.
     pub(super) async fn admit(&mut self, identity: Identity) {
-        if identity.grants == self.identity.grants {
-            self.identity.expires_ms = identity.expires_ms;
-            return;
-        }
+        let has_changed = identity.grants != self.identity.grants;
         self.identity = identity;
-        // A page that has left receives no answer.
-        let _ = self.to_page.send(encoded(&ToPage::Rights)).await;
-        let watched: Vec<RunId> = self.runs.keys().cloned().collect();
+        if has_changed {
+            // A page that has left receives no answer.
+            let _ = self.to_page.send(encoded(&ToPage::Rights)).await;
+        }
+        let watched: HashSet<RunId> = self.runs.keys().cloned().chain(self.subscriber.runs()).collect();
         for run in watched {
-            if self.seen(&run).await.is_none() {
+            if self.is_hidden(&run).await {
                 self.leave(&run);
                 self.refuse(format!("unknown run {run}")).await;
             }
         }
-        if self.lab.is_some() {
+        if has_changed && self.lab.is_some() {
             self.watch_lab();
+        }
+    }
+
+    /// Whether this page may not see a run. A store that does not answer hides nothing.
+    async fn is_hidden(&self, run: &RunId) -> bool {
+        match self.context.feed.store.project_of_run(run).await {
+            Ok(project) => project.is_none_or(|project| self.identity.grants.on_run(run, &project).is_none()),
+            Err(error) => {
+                tracing::error!("the project of {run} could not be read: {error}");
+                false
+            }
         }
     }
 

@@ -54,24 +54,36 @@ pub enum PresentingError {
 struct View {
     path: String,
     shown: Shown,
-    projects: HashMap<RunId, String>,
+    projects: Mutex<HashMap<RunId, String>>,
 }
 
 impl View {
     async fn of(store: &Store, path: &str) -> Self {
-        let shown = Shown::of(path);
+        let view = Self { path: path.to_owned(), shown: Shown::of(path), projects: Mutex::default() };
+        view.read_projects(store).await;
+        view
+    }
+
+    /// Reads the projects of its runs, which may have moved.
+    async fn read_projects(&self, store: &Store) {
         let mut projects = HashMap::new();
-        for run in shown.runs() {
+        for run in self.shown.runs() {
             // A store that does not answer shows nothing to anyone.
             if let Ok(Some(project)) = store.project_of_run(run).await {
                 projects.insert(run.clone(), project);
             }
         }
-        Self { path: path.to_owned(), shown, projects }
+        *self.lock() = projects;
     }
 
     fn is_visible_to(&self, grants: &Grants) -> bool {
-        self.shown.is_visible_to(grants, |run| self.projects.get(run).cloned())
+        let projects = self.lock();
+        self.shown.is_visible_to(grants, |run| projects.get(run).cloned())
+    }
+
+    // A map is consistent also after a panic.
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, String>> {
+        self.projects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -155,6 +167,15 @@ impl Presentations {
     /// The presentations that a page may see, in the order of their numbers.
     fn list(&self, page: u64, grants: &Grants) -> Vec<Presentation> {
         self.lock().values().filter_map(|presenting| presenting.entry(page, grants)).collect()
+    }
+
+    /// Reads the projects of all presented runs.
+    async fn read_projects(&self, store: &Store) {
+        let view = |presenting: &Arc<Presenting>| presenting.current.borrow().as_ref().map(|now| now.view.clone());
+        let views: Vec<Arc<View>> = self.lock().values().filter_map(view).collect();
+        for view in views {
+            view.read_projects(store).await;
+        }
     }
 
     fn find(&self, id: u64) -> Option<Arc<Presenting>> {

@@ -175,6 +175,11 @@ pub struct RunKeys {
 }
 
 impl Subscriber {
+    /// The runs of which it requests inspections.
+    pub fn runs(&self) -> Vec<RunId> {
+        locked(&self.keys).keys().cloned().collect()
+    }
+
     /// Requests these inspections of a run in place of the previous ones. Returns the keys of those that others had requested already.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ pub async fn change(lab: &Lab, run: &RunId, change: RunChange) -> Result<RunSumm
     }
     if let Some(project) = &change.project {
         store.set_project(run, project).await?;
+        // Pages that watch it may not see it any more.
+        lab.access_changed();
     }
     if let Some(archived) = change.archived {
         store.set_archived(run, archived).await?;

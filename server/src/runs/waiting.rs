@@ -56,8 +56,8 @@ enum Reason {
     Draining,
     /// More runs are before it than workers could take.
     Ahead(u32),
-    /// A run in training; it is named only to runs of its own project.
-    Run { name: Option<String>, worker: String, secs_left: Option<f64>, is_paused: bool },
+    /// A run in training. It is not named: whoever may see the waiting run by a link may not see this one.
+    Run { is_of_project: bool, worker: String, secs_left: Option<f64>, is_paused: bool },
     /// A worker has reports of it that are not stored yet.
     Reports,
     /// No idle device has enough memory; bytes.
@@ -130,10 +130,9 @@ impl FleetNow {
 
     fn training(&self, waiting: &WaitingRun, device: &DeviceView) -> Reason {
         let Some(run) = &device.run else { return Reason::Idle };
-        let own = self.runs.get(run).filter(|summary| summary.project == waiting.project);
-        let name = own.map(|summary| summary.name.clone());
+        let is_of_project = self.runs.get(run).is_some_and(|summary| summary.project == waiting.project);
         let is_paused = self.runs.get(run).is_some_and(|summary| summary.state == RunState::Paused);
-        Reason::Run { name, worker: device.worker_name.clone(), secs_left: self.secs_left(device), is_paused }
+        Reason::Run { is_of_project, worker: device.worker_name.clone(), secs_left: self.secs_left(device), is_paused }
     }
 
     /// Seconds until a device is free; `None` for a paused run and one without steps.
@@ -208,12 +207,12 @@ fn sentence(run: &WaitingRun, reason: &Reason) -> String {
         }
         Reason::Ahead(1) => format!("{head}; 1 run starts before it."),
         Reason::Ahead(count) => format!("{head}; {count} runs start before it."),
-        Reason::Run { name, worker, is_paused: true, .. } => {
-            format!("{head}; waits for {} on {worker}, which is paused.", named(name))
+        Reason::Run { is_of_project, worker, is_paused: true, .. } => {
+            format!("{head}; waits for {} on {worker}, which is paused.", described(*is_of_project))
         }
-        Reason::Run { name, worker, secs_left, .. } => {
+        Reason::Run { is_of_project, worker, secs_left, .. } => {
             let time = secs_left.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
-            format!("{head}; waits for {} on {worker}{time}.", named(name))
+            format!("{head}; waits for {} on {worker}{time}.", described(*is_of_project))
         }
         Reason::Reports => format!("{head}; waits until the reports of its earlier training are stored."),
         Reason::Memory(bytes) => {
@@ -232,8 +231,8 @@ fn sentence(run: &WaitingRun, reason: &Reason) -> String {
     }
 }
 
-fn named(run: &Option<String>) -> String {
-    run.as_ref().map_or_else(|| "a run of another project".to_owned(), |name| format!("the run {name}"))
+fn described(is_of_project: bool) -> &'static str {
+    if is_of_project { "a run of its project" } else { "a run of another project" }
 }
 
 fn limit_sentence(project: &str, reached: Reached) -> String {
@@ -308,7 +307,7 @@ mod tests {
         let cpu: DeviceId = "cpu".parse().unwrap();
         let of_pool = |place| waiting(Some("gpu-lab"), "any", place);
         let run = |secs_left, is_paused| Reason::Run {
-            name: Some("amber-fox".into()),
+            is_of_project: true,
             worker: "gpu-box-1".into(),
             secs_left,
             is_paused,
@@ -317,17 +316,17 @@ mod tests {
             (
                 of_pool(2),
                 run(Some(720.0), false),
-                "Second in the queue of pool gpu-lab; waits for the run amber-fox on gpu-box-1, about 12 min.",
+                "Second in the queue of pool gpu-lab; waits for a run of its project on gpu-box-1, about 12 min.",
             ),
             (
                 of_pool(1),
                 run(None, false),
-                "First in the queue of pool gpu-lab; waits for the run amber-fox on gpu-box-1.",
+                "First in the queue of pool gpu-lab; waits for a run of its project on gpu-box-1.",
             ),
             (
                 of_pool(1),
                 run(None, true),
-                "First in the queue of pool gpu-lab; waits for the run amber-fox on gpu-box-1, which is paused.",
+                "First in the queue of pool gpu-lab; waits for a run of its project on gpu-box-1, which is paused.",
             ),
             (
                 of_pool(1),

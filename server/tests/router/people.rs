@@ -323,6 +323,14 @@ async fn an_admin_of_a_project_manages_its_people_and_nobody_elses() {
     assert_eq!(names(bob.get("/people").await), ["bob"]);
     let member = format!("/projects/vision/members/{}", bob.person().await);
     assert_eq!(bob.send("PUT", &member, Some(json!({ "role": "admin" }))).await.code(), "not_found");
+    let hidden = ada.send("PUT", &member, Some(json!({ "role": "steer" }))).await;
+    assert_eq!((hidden.status, hidden.code().as_str()), (StatusCode::NOT_FOUND, "not_found"), "ada may not see bob");
+    let unknown = ada.send("PUT", "/projects/vision/members/999", Some(json!({ "role": "steer" }))).await;
+    let (id, text) = (bob.person().await.to_string(), |answer: &Answer| answer.json()["message"].to_string());
+    assert_eq!(text(&hidden).replace(&id, "999"), text(&unknown));
+    let request = ask("PUT", &format!("/api/v1{member}"), Some(&lab.admin)).header("content-type", "application/json");
+    let by_admin = lab.send(request.body(Body::from(r#"{ "role": "view" }"#)).unwrap()).await;
+    assert_eq!(by_admin.status, StatusCode::OK, "{by_admin:?}");
     let added = ada.send("PUT", &member, Some(json!({ "role": "steer" }))).await.json();
     assert_eq!(added["people"].as_array().unwrap().len(), 2, "{added}");
     assert_eq!(bob.get("/me").await.json()["grants"]["projects"], json!({ "speech": "view", "vision": "steer" }));

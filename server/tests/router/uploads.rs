@@ -5,6 +5,7 @@ use std::fs;
 use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use wire::access::{Role, TokenKind};
 
 use crate::lab::{Answer, Lab, ask};
 
@@ -222,13 +223,60 @@ async fn waiting_uploads_can_be_discarded_and_are_not_unlimited() {
     assert_eq!(discard().await.status, StatusCode::NO_CONTENT);
     assert_eq!(discard().await.status, StatusCode::NOT_FOUND);
     assert_eq!(leftovers(&lab), 0);
-    for _ in 0..16 {
-        assert_eq!(stage().await.status, StatusCode::CREATED);
+    let mut senders = vec![lab.steer.clone(), lab.admin.clone()];
+    for name in ["bob", "eve", "ida"] {
+        senders.push(lab.state.store().add_token(name, Role::Steer, TokenKind::Api, None).await.unwrap());
     }
-    let refused = stage().await;
+    let last = senders.pop().unwrap();
+    let stage_as =
+        |token: &str| lab.send(ask("POST", "/api/v1/uploads", Some(token)).body(Body::from("text")).unwrap());
+    for token in &senders {
+        for _ in 0..4 {
+            assert_eq!(stage_as(token).await.status, StatusCode::CREATED);
+        }
+        let refused = stage_as(token).await;
+        assert_eq!((refused.status, refused.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "busy"));
+        assert!(refused.json()["message"].as_str().unwrap().starts_with("4 of your"), "{refused:?}");
+    }
+    let refused = stage_as(&last).await;
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "busy"));
     assert_eq!(leftovers(&lab), 16);
     let wrong = ask("POST", "/api/v1/uploads?encoding=klingon", Some(&lab.steer)).body(Body::from("text")).unwrap();
     assert_ne!(lab.send(wrong).await.status, StatusCode::CREATED);
     assert_eq!(leftovers(&lab), 16);
+}
+
+#[tokio::test]
+async fn a_waiting_upload_belongs_to_its_sender() {
+    let lab = Lab::open().await;
+    let staged = lab.send(ask("POST", "/api/v1/uploads", Some(&lab.steer)).body(Body::from("text")).unwrap()).await;
+    let path = format!("/api/v1/uploads/{}", staged.json()["id"].as_str().unwrap());
+    let import = format!("{path}/import");
+    for answer in [
+        lab.get(&path, &lab.admin).await,
+        lab.get(&format!("{path}/skipped.csv"), &lab.admin).await,
+        lab.post(&import, &lab.admin, "{}").await,
+        lab.delete(&path, &lab.admin).await,
+    ] {
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "not_found"), "{answer:?}");
+    }
+    assert_eq!(lab.post(&import, &lab.steer, "{}").await.status, StatusCode::CREATED);
+    let project = json!({ "name": "full", "limits": { "disk_bytes": 0 } }).to_string();
+    assert_eq!(lab.post("/api/v1/projects", &lab.admin, &project).await.status, StatusCode::CREATED);
+    let to_full = ask("POST", "/api/v1/uploads?project=full", Some(&lab.steer)).body(Body::from("text")).unwrap();
+    assert_eq!(lab.send(to_full).await.code(), "disk_limit");
+    assert_eq!(leftovers(&lab), 0);
+}
+
+#[tokio::test]
+async fn a_project_can_be_deleted_after_its_datasets_and_failed_imports() {
+    let lab = Lab::open().await;
+    assert_eq!(lab.post("/api/v1/projects", &lab.admin, r#"{"name": "delta"}"#).await.status, StatusCode::CREATED);
+    let refused = lab.upload("name=broken&filename=a.txt&project=delta", b"abc\0def").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
+    assert_eq!(lab.upload("name=play&project=delta", b"to be or not to be").await.status, StatusCode::CREATED);
+    let in_use = lab.delete("/api/v1/projects/delta", &lab.admin).await;
+    assert!(in_use.json()["message"].as_str().unwrap().contains("1 dataset belongs to it"), "{in_use:?}");
+    assert_eq!(lab.delete("/api/v1/corpora/play", &lab.admin).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(lab.delete("/api/v1/projects/delta", &lab.admin).await.status, StatusCode::NO_CONTENT);
 }

@@ -255,10 +255,15 @@ pub(crate) fn choose_corpora<'a>(
         .into_iter()
         .map(|(id, weight)| match corpora.iter().find(|info| info.id == id) {
             Some(info) => Ok((info, weight / total)),
-            None => Err(PlanError::new("corpus", format!("unknown dataset {id}"))
-                .hint("select another dataset; GET /api/v1/corpora lists them")),
+            None => Err(unknown_dataset(&id)),
         })
         .collect()
+}
+
+/// The error of a dataset that does not exist, or that the run may not use.
+pub fn unknown_dataset(id: &CorpusId) -> PlanError {
+    PlanError::new("corpus", format!("unknown dataset {id}"))
+        .hint("select another dataset; GET /api/v1/corpora lists them")
 }
 
 /// The mix of a plan.

@@ -61,15 +61,20 @@ impl Data {
         let listing = listing.map_err(|source| ApiError::internal("a request to the hub", source))??;
         let files: Vec<HubFile> = select(&listing, path.as_deref())?.into_iter().cloned().collect();
         let folder = self.begin_download(&address, &listing.commit)?;
+        let ids = self.ids.lock().await;
         let corpus = self.free_id(&name).await?;
         self.note_project(&corpus).await?;
         let job = self.begin_job(format!("Downloading {}", address.repo), corpus.clone(), "bytes");
+        drop(ids);
         let id = job.id();
         let import = Import { client, address, listing, files, folder, corpus, name, options };
         let data = self.clone();
         background::spawn(move || {
             let ended = import.run(&data, &job);
-            let Import { address, folder, .. } = import;
+            let Import { address, folder, corpus, .. } = import;
+            if ended.is_err() {
+                data.forget_failed(&corpus);
+            }
             // Before the job ends: whoever waits for that may import again at once.
             folder.end(&ended);
             end(job, &address, ended);

@@ -133,11 +133,15 @@ async fn send_states(following: Following, mut sight: Sight, to_page: mpsc::Send
     let watchers = send_watchers(following.presenting.clone(), to_page.clone());
     let states = async {
         let mut current = following.presenting.current.subscribe();
-        let mut sent = None;
+        let (mut sent, mut reads) = (None, 0);
         loop {
             let now = current.borrow_and_update().clone();
             let Some(Current { view, state }) = now else { break };
             let grants = sight.grants().await;
+            if sight.reads() != reads {
+                reads = sight.reads();
+                view.read_projects(sight.store()).await;
+            }
             let shown = if view.is_visible_to(&grants) { (*state).clone() } else { PresenterState::hidden() };
             if sent.as_ref() != Some(&shown) {
                 if !send(&to_page, ToPage::Presenter { presentation, state: shown.clone() }).await {
@@ -179,10 +183,15 @@ async fn send_watchers(presenting: Arc<Presenting>, to_page: mpsc::Sender<Bytes>
 /// Sends the presentations that a page may follow, whenever they have changed.
 async fn send_list(presentations: Presentations, page: u64, mut sight: Sight, to_page: mpsc::Sender<Bytes>) {
     let mut changed = presentations.follow_list();
-    let mut sent: Vec<Presentation> = vec![];
+    let (mut sent, mut reads): (Vec<Presentation>, u64) = (vec![], 0);
     loop {
         changed.mark_unchanged();
-        let listed = presentations.list(page, &sight.grants().await);
+        let grants = sight.grants().await;
+        if sight.reads() != reads {
+            reads = sight.reads();
+            presentations.read_projects(sight.store()).await;
+        }
+        let listed = presentations.list(page, &grants);
         if listed != sent {
             if !send(&to_page, ToPage::Presentations { presentations: listed.clone() }).await {
                 return;

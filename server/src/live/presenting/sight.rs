@@ -17,11 +17,13 @@ pub(super) struct Sight {
     token_id: i64,
     revoked: watch::Receiver<()>,
     identity: Option<Identity>,
+    /// How often they were read.
+    reads: u64,
 }
 
 impl Sight {
     pub(super) fn new(store: Store, token_id: i64, revoked: watch::Receiver<()>) -> Self {
-        Self { store, token_id, revoked, identity: None }
+        Self { store, token_id, revoked, identity: None, reads: 0 }
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -37,6 +39,7 @@ impl Sight {
         let has_expired = self.expires_in().is_some_and(|time| time.is_zero());
         if self.identity.is_none() || has_expired || self.revoked.has_changed().unwrap_or(true) {
             self.revoked.mark_unchanged();
+            self.reads += 1;
             self.identity = self.store.identity(self.token_id).await.ok().flatten();
         }
         self.identity.as_ref()
@@ -45,6 +48,11 @@ impl Sight {
     /// What it reaches; nothing without an identity.
     pub(super) async fn grants(&mut self) -> Grants {
         self.identity().await.map(|identity| identity.grants.clone()).unwrap_or_default()
+    }
+
+    /// How often the rights were read. With another number, runs may also have moved to other projects.
+    pub(super) fn reads(&self) -> u64 {
+        self.reads
     }
 
     /// The name of its owner, and whether they are a guest.
