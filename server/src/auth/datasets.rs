@@ -2,10 +2,10 @@
 
 use engine::DataError;
 use store::Identity;
-use wire::CorpusId;
 use wire::access::Role;
 use wire::access::project::DEFAULT_PROJECT;
 use wire::data::corpus::CorpusInfo;
+use wire::{CorpusId, RunSpec};
 
 use super::{forbidden, project};
 use crate::error::ApiError;
@@ -45,6 +45,19 @@ pub async fn check(
         Some(_) => Err(forbidden(identity, needed, None)),
         None => Err(DataError::NoCorpus { id: corpus.to_string() }.into()),
     }
+}
+
+/// The datasets that a run of this spec may use. Those of other projects are left out of the plan rather than refused before it, so that the
+/// answer is that of a dataset that does not exist, whatever else is wrong with the spec.
+///
+/// # Errors
+/// An IO error; an error of the store.
+pub async fn usable(lab: &Lab, spec: &RunSpec) -> Result<Vec<CorpusInfo>, ApiError> {
+    let project = spec.project.as_deref().unwrap_or(DEFAULT_PROJECT);
+    let limited = lab.store().dataset_projects().await?;
+    let mut datasets = lab.data.corpora.list().await?;
+    datasets.retain(|info| limited.get(info.id.as_str()).is_none_or(|owner| owner == project));
+    Ok(datasets)
 }
 
 /// The project for which a dataset may be added: the named one; else all, for whoever may steer the whole lab, and `default` for others.

@@ -1,7 +1,5 @@
 //! Who may make a run of a spec: a role in its project, on the parent of a fork, and access to its datasets.
 
-use std::collections::BTreeMap;
-
 use store::Identity;
 use wire::access::Role;
 use wire::access::project::DEFAULT_PROJECT;
@@ -12,7 +10,8 @@ use super::{forbidden, project, run};
 use crate::error::ApiError;
 use crate::lab::{Lab, limits};
 
-/// Checks a spec, and sets its project: that of the parent for a fork that names none, else `default`.
+/// Checks a spec, and sets its project: that of the parent for a fork that names none, else `default`. The plan of the run refuses datasets
+/// that it names and that belong to another project.
 ///
 /// # Errors
 /// 403 or 404 for a project or a parent that is not the sender's to use, 422 for a dataset of another project; an error of the store.
@@ -30,8 +29,6 @@ pub async fn permit(lab: &Lab, identity: &Identity, spec: &mut RunSpec, needed: 
     let chosen = spec.project.take().or_else(inherited).unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
     project::check(identity, &chosen, needed)?;
     project::check_exists(lab, &chosen).await?;
-    let named = spec.corpus.iter().chain(spec.mix.iter().flat_map(BTreeMap::keys)).cloned().collect();
-    check_datasets(lab, named, &chosen).await?;
     if let Some(parent) = parent {
         permit_copy(lab, identity, &parent, &chosen).await?;
     }

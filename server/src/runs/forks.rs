@@ -12,6 +12,7 @@ use wire::run::spec::Parent;
 use wire::{ApiErrorBody, CheckpointId, Command, Event, PlanError, RunId, RunSpec, RunView};
 
 use super::{commands, devices, steering};
+use crate::auth::datasets;
 use crate::error::ApiError;
 use crate::lab::Lab;
 
@@ -161,7 +162,7 @@ async fn resolve(
     // The fork waits for its device, which reports later.
     known.extend(devices::missing(spec, &parent.plan.device, &known));
     let choice = devices::choose(spec, &known);
-    let corpora = lab.data.corpora.list().await?;
+    let corpora = datasets::usable(lab, spec).await?;
     let (mut view, changes) = fork::resolve_fork(&choice.spec, &parent.plan, origin, &choice.devices, &corpora)?;
     view.notes.extend(choice.note);
     // A checkpoint that has not been uploaded is on the disk of the machine that wrote it.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use wire::run::plan::{PlanView, resolve};
-use wire::{PlanError, RunSpec};
+use wire::{CorpusId, PlanError, RunSpec};
 
 use super::{devices, forks};
+use crate::auth::datasets;
 use crate::error::ApiError;
 use crate::lab::Lab;
 
@@ -17,12 +18,15 @@ pub async fn plan(lab: &Lab, spec: &RunSpec) -> Result<PlanView, ApiError> {
     if let Some(parent) = &spec.parent {
         return forks::plan(lab, spec, parent).await;
     }
-    let corpora = lab.data.corpora.list().await?;
+    let corpora = datasets::usable(lab, spec).await?;
     check_pool(lab, spec).await?;
     let candidates = devices::candidates(lab, spec);
     let choice = devices::choose(spec, &candidates);
     let resolved = resolve(&choice.spec, &corpora, &choice.devices);
-    let mut view = resolved.map_err(|error| explain_missing_dataset(lab, spec, error))?;
+    let mut view = match resolved {
+        Ok(view) => view,
+        Err(error) => return Err(explain_missing_dataset(lab, spec, error).await?.into()),
+    };
     view.notes.extend(choice.note);
     if let Some(pool) = spec.pool.as_ref().filter(|_| candidates.len() > 1) {
         let device = &view.plan.device;
@@ -49,13 +53,20 @@ async fn check_pool(lab: &Lab, spec: &RunSpec) -> Result<(), ApiError> {
 }
 
 /// Replaces the error "unknown dataset" by "not ready" while a job creates the dataset.
-fn explain_missing_dataset(lab: &Lab, spec: &RunSpec, error: PlanError) -> PlanError {
+async fn explain_missing_dataset(lab: &Lab, spec: &RunSpec, error: PlanError) -> Result<PlanError, ApiError> {
+    if error.field != "corpus" {
+        return Ok(error);
+    }
     let wanted = spec.corpus.iter().chain(spec.mix.iter().flat_map(BTreeMap::keys));
-    match wanted.filter(|_| error.field == "corpus").find_map(|corpus| lab.data.jobs.running_on(corpus)) {
+    let limited = lab.store().dataset_projects().await?;
+    let is_usable = |corpus: &&CorpusId| {
+        limited.get(corpus.as_str()).is_none_or(|owner| Some(owner.as_str()) == spec.project.as_deref())
+    };
+    Ok(match wanted.filter(is_usable).find_map(|corpus| lab.data.jobs.running_on(corpus)) {
         Some(job) => PlanError {
             hint: Some(format!("a job is preparing it ({}): try again when the job is done", job.title)),
             ..error
         },
         None => error,
-    }
+    })
 }

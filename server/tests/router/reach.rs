@@ -567,10 +567,12 @@ async fn a_run_moves_only_where_its_datasets_may_be_used_and_leaves_the_pages_of
 async fn a_dataset_of_another_project_is_answered_as_one_that_does_not_exist() {
     let crowd = Crowd::gather().await;
     let sender = crowd.senders.iter().find(|one| one.name == "admin of beta").unwrap();
-    let plan = async |corpus: &str| {
-        let spec = json!({ "preset": "tiny", "corpus": corpus, "project": "beta" });
+    let plan = async |corpus: &str, mut spec: Value| {
+        (spec["preset"], spec["corpus"], spec["project"]) = (json!("tiny"), json!(corpus), json!("beta"));
         let answer = crowd.send(sender, "POST", "/api/v1/plan", Some(&spec)).await;
         (answer.status, answer.json().to_string().replace(corpus, "X"))
     };
-    assert_eq!(plan(DATASET).await, plan("nothing-here").await);
+    assert_eq!(plan(DATASET, json!({})).await, plan("nothing-here", json!({})).await);
+    let wrong = json!({ "device": "nowhere" });
+    assert_eq!(plan(DATASET, wrong.clone()).await, plan("nothing-here", wrong).await, "the first error is the same");
 }

@@ -17,7 +17,7 @@ pub(super) struct Sight {
     token_id: i64,
     revoked: watch::Receiver<()>,
     identity: Option<Identity>,
-    /// How often they were read.
+    /// Number of times that the store was asked for the identity.
     reads: u64,
 }
 
