@@ -8,6 +8,8 @@ use wire::transport::presenting::Spot;
 
 /// The elements that spots are relative to.
 const ANCHORS: &str = "figure, .field, .drawing, .panel, section, aside, header, nav, table, main";
+/// Parts of the content that stay in the window while it scrolls.
+const STAYS: &str = ".controls";
 /// The content of the page: what surrounds it is not presented.
 const CONTENT: &str = "#page";
 
@@ -28,12 +30,13 @@ pub(super) fn spot_at(x: f64, y: f64) -> Option<Spot> {
     if content.contains(Some(&under)) { spot_on(&under, &content, x, y) } else { None }
 }
 
-/// As [`spot_at`], also where the header, a bar or a dialog covers the content there.
+/// As [`spot_at`], of the part that scrolls: also where the header, a bar, the controls or a dialog cover it.
 pub(super) fn covered_spot_at(x: f64, y: f64) -> Option<Spot> {
     let content = document().query_selector(CONTENT).ok()??;
     let stack = document().elements_from_point(x as f32, y as f32);
     let mut elements = stack.iter().filter_map(|element| element.dyn_into::<Element>().ok());
-    let under = elements.find(|element| content.contains(Some(element)))?;
+    let scrolls = |element: &Element| element.closest(STAYS).ok().flatten().is_none();
+    let under = elements.find(|element| content.contains(Some(element)) && scrolls(element))?;
     spot_on(&under, &content, x, y)
 }
 
