@@ -104,8 +104,7 @@ impl Store {
     }
 
     /// Adds a link to the session of a browser, or to a new session of a guest where it has none. Beyond 1,000 sessions of guests with the
-    /// link, the oldest one ends. `None` if the link was revoked or has
-    /// expired, and for embeds.
+    /// link, the oldest one ends. `None` if the link was revoked or has expired, and for embeds.
     pub async fn open_link(&self, id: i64, session: Option<i64>) -> Result<Option<OpenedBy>, StoreError> {
         let mut transaction = self.database().write().await?;
         let now_ms = now_ms();
