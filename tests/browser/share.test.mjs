@@ -137,7 +137,7 @@ test("watchers follow page, step and pointer of a presenter, look around, and re
 
   await presenter.getByRole("button", { name: "Present", exact: true }).first().click();
   const bar = (page) => page.getByRole("region", { name: "Presentation" });
-  await bar(presenter).getByText("nobody watches yet").waitFor();
+  await bar(presenter).getByText("nobody follows yet").waitFor();
   for (const page of [watcher, visitor]) await page.getByRole("button", { name: "Follow admin" }).click();
   await watcher.waitForURL(new RegExp(`/runs/${run}`));
   await bar(presenter).getByText(/2 watchers: .*view/).waitFor();

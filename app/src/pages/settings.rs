@@ -56,7 +56,7 @@ fn ShareLab() -> impl IntoView {
         <section class="sheet padded stack" aria-labelledby="share-title">
             <h2 id="share-title">"Share this lab"</h2>
             <p>
-                "Invite people, who get accounts of their own: each sees and changes what their role in the lab, or in single projects, permits."
+                "Invite people. Each gets an account. A role in the lab, or in single projects, decides what they can see and change."
             </p>
             <div class="row">
                 <a class="button" href=at("/people") title="Open the page on which you invite people and create projects">"Invite people"</a>

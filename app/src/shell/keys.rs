@@ -23,7 +23,7 @@ const KEYS: [(&str, &[(&str, &str)]); 5] = [
             ("h", "Open the Lab page"),
             ("Shift + P", "Present this page, or stop presenting"),
             ("Shift + L", "Layout for a projector, on or off"),
-            ("Esc", "Follow a presentation no longer"),
+            ("Esc", "Stop following a presentation"),
         ],
     ),
     (

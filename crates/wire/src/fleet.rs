@@ -33,8 +33,8 @@ fn one() -> u32 {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct PoolChange {
-    /// Runs that each of its devices trains at once, at most, 1 to 16. A further run starts only where the estimates of all runs there fit in
-    /// the memory of the device.
+    /// Runs that each of its devices trains at once, at most, 1 to 16. A further run starts on a device only if the memory estimates of
+    /// all its runs together fit in the memory of the device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runs_at_once: Option<u32>,
 }

@@ -190,7 +190,11 @@ pub(super) fn PlanTable() -> impl IntoView {
     view! {
         <section class="panel plans" aria-labelledby="plans-title" hidden=move || plans.read().is_empty()>
             <div class="row">
-                <h2 id="plans-title" title="The planned values, and those at the newest step, in which the runs differ. The tooltip of a row gives its path.">
+                <h2
+                    id="plans-title"
+                    title="The hyperparameters in which the runs differ: as planned, and at the newest step. The tooltip of a row gives the name \
+                        of its field in the plan."
+                >
                     "Plans"
                 </h2>
                 <span class="grow"></span>

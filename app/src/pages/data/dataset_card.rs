@@ -118,12 +118,12 @@ fn Counts(info: CorpusInfo) -> impl IntoView {
             loss(per_char),
             format!(
                 "Entropy of the generator over the whole text: {} nats in {} characters. The lowest expected loss per token \
-                 depends on the tokenizer: {}.",
+                 depends on the tokenizer. {}",
                 grouped(nats.round() as u64),
                 grouped(info.chars),
                 match info.datasets.iter().any(|dataset| dataset.floor_nats.is_some()) {
-                    true => "see “Entropy floor” in the table below",
-                    false => "tokenize the dataset to see it where it is known",
+                    true => "See “Entropy floor” in the table below.",
+                    false => "Tokenize the dataset to see it, if it is known.",
                 }
             ),
         )

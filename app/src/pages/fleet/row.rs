@@ -39,8 +39,8 @@ pub(super) fn DeviceRow(id: DeviceId) -> impl IntoView {
             </div>
             <div class="d-state"><DeviceState device /></div>
             <div class="d-curve" title=move || format!(
-                "{} by all programs of the machine in the last hour, by minute; bottom 0, top 100 %. The share of the time in which a run \
-                 trained is at “busy”.",
+                "{} by all programs of the machine in the last hour, by minute; bottom 0, top 100 %. For the share of the time in which \
+                 a run trained, see “busy” below.",
                 load.get()
             )>
                 <Sparkline values label is_live=false ends=(0.0, 1.0) />

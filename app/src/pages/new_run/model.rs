@@ -116,7 +116,7 @@ fn DepthSlider() -> impl IntoView {
         })
     };
     view! {
-        <label class="field depth" title="Number of layers, 1 to 64. Sets the width, the heads and the learning rate. Default: 4.">
+        <label class="field depth" title="Number of layers, 1 to 64. Width, heads and learning rate follow from it. Default: 4.">
             <span class="label">"Depth"</span>
             <span class="row">
                 <input

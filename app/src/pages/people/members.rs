@@ -22,7 +22,7 @@ pub(super) fn Members(project: Memo<Option<ProjectView>>) -> impl IntoView {
         <div class="stack members">
             <h4>"People of the project"</h4>
             {move || people.read().is_empty().then(|| view! {
-                <p class="small dim">"Nobody has a role in this project alone. A role in the lab holds here too."</p>
+                <p class="small dim">"Nobody has a role that is limited to this project. Roles in the lab hold here too."</p>
             })}
             <ul>
                 <For each=move || people.get() key=|member| (member.person, member.role, member.name.clone()) let(member)>

@@ -218,9 +218,9 @@ fn tooltip(saved: &CheckpointView, evaluated: Option<u64>, inherited: u32) -> St
     });
     let losses = [train, valid].into_iter().flatten().collect::<String>();
     let changes = match info.changes {
-        0 => "Saved before the first change to the run.".to_owned(),
-        1 => "Saved after 1 change to the run".to_owned(),
-        many => format!("Saved after {many} changes to the run"),
+        0 => "The run had no changes up to here.".to_owned(),
+        1 => "Up to here the run had 1 change".to_owned(),
+        many => format!("Up to here the run had {many} changes"),
     };
     let changes = match inherited.min(info.changes) {
         _ if info.changes == 0 => changes,

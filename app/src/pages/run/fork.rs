@@ -170,8 +170,8 @@ fn ForkForm() -> impl IntoView {
                 <OverrideField
                     label="Total steps"
                     unit=""
-                    meaning="Step at which the fork ends. Default: the last step of this run or, if the fork starts there, as \
-                             many steps more as this run had planned."
+                    meaning="Step at which the fork ends. Default: the last step of this run. A fork that starts at the last step \
+                             trains as many steps again."
                     inherited=Signal::derive(move || number::whole(ends_at(None)))
                     number=steps
                 />

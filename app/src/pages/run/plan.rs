@@ -95,7 +95,11 @@ fn cost(view: &RunView) -> Vec<Row> {
     let estimate = &view.estimate;
     vec![
         ("Parameters", whole(estimate.parameters), "Parameters of the model, all of which are trained."),
-        ("Steps", steps(view), "Optimizer steps. A fork trains those after its checkpoint; its cost is theirs."),
+        (
+            "Steps",
+            steps(view),
+            "Optimizer steps. A fork trains only the steps after its checkpoint, and the cost shown here is that of those steps.",
+        ),
         (
             "Tokens per step",
             with_unit(view.plan.tokens_per_step() as f64, "tokens"),
@@ -105,7 +109,8 @@ fn cost(view: &RunView) -> Vec<Row> {
         (
             "Tokens per parameter",
             short(estimate.tokens_per_parameter),
-            "Training tokens, of a fork with those before its checkpoint, / parameters. About 20 is compute-optimal (Hoffmann et al. 2022).",
+            "Training tokens divided by parameters. For a fork, the tokens before its checkpoint count too. About 20 is compute-optimal \
+             (Hoffmann et al. 2022).",
         ),
         ("FLOPs", with_unit(estimate.flops, "FLOP"), "Floating-point operations of all forward and backward passes."),
         (

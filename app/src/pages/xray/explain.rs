@@ -26,8 +26,8 @@ const OVERVIEW: Explanation = Explanation {
 const ATTENTION: Explanation = Explanation {
     text: "The attention pattern of each head: row i shows how strongly token i attends to itself and to each earlier token j. The \
            color scale follows the square root of the weight, so that small weights remain visible. A bright line \
-           just below the diagonal marks a previous-token head. A lower line that starts where a token occurs again \
-           marks an induction head: it attends to the token that followed the earlier occurrence.",
+           just below the diagonal marks a previous-token head. A line farther below the diagonal that begins in the row \
+           where a token occurs again marks an induction head: it attends to the token that followed the earlier occurrence.",
     formula: "A = softmax(q·kᵀ / √d_head) over the token itself and earlier tokens; every row sums to 1",
     healthy: "At step 0 all heads attend to all tokens equally. Later they differ: some are sharp, some are broad. \
               Identical heads late in training or attention scores above 50 are warning signs.",
@@ -82,15 +82,15 @@ const EMBEDDING: Explanation = Explanation {
            neighbors. The projection of each step is rotated onto the one before it (Procrustes alignment), so that \
            only real movement is visible.",
     formula: "x, y = first two principal components;  neighbors = largest cosine similarity in all dimensions",
-    healthy: "A round cloud at the start, then groups: names, verbs and punctuation, or with single characters capitals, \
-              lower case and punctuation. On the dataset Modular addition the numbers form rings.",
+    healthy: "A round cloud at the start, then groups: names, verbs and punctuation; if the tokens are single characters: \
+              capitals, lower case and punctuation. On the dataset Modular addition the numbers form rings.",
 };
 
 const INTERVENTIONS: Explanation = Explanation {
     text: "Measures what a component contributes. The output of the component is multiplied by a factor in a separate \
            forward pass: 0 ablates it, other factors scale it. The loss on the inspected text and on the first windows of \
-           the validation split is measured with and without the intervention, and both versions generate a greedy completion. A \
-           weight edit writes the factor into the weights of the run once, and training continues from there.",
+           the validation split is measured with and without the intervention, and both versions generate a greedy completion. \
+           “Apply to the run” multiplies the weights of the component by the factor once; training continues from there.",
     formula: "output ← factor · output;  Δ = loss with the intervention − loss without it",
     healthy: "Most single heads and neurons have a small effect, a few have a large one. If ablating a block lowers \
               the loss, that block has not learned anything useful yet.",

@@ -169,7 +169,7 @@ fn window_input(form: Form) -> AnyView {
             <NumberField number=form.window />
         </label>
         <span class="grow small dim">
-            {format!("Up to {} tokens. The snapshots of past steps are of window 0.", tokens_read(form.xray))}
+            {format!("Up to {} tokens. Past steps always show validation window 0, not this text.", tokens_read(form.xray))}
         </span>
     }
     .into_any()

@@ -134,7 +134,8 @@ pub struct Estimate {
     pub parameters: u64,
     /// Training tokens; of a fork those after its checkpoint.
     pub tokens: u64,
-    /// Tokens per parameter, of a fork with those before its checkpoint; about 20 is compute-optimal (Hoffmann et al. 2022).
+    /// Training tokens divided by parameters; for a fork, the tokens before its checkpoint count too. About 20 is compute-optimal
+    /// (Hoffmann et al. 2022).
     pub tokens_per_parameter: f64,
     /// Total floating-point operations.
     pub flops: f64,

@@ -68,7 +68,7 @@ pub fn presets() -> Vec<PresetInfo> {
         entry(
             "depth",
             "any size",
-            "RoPE, RMSNorm and SwiGLU, 1 to 64 layers (4 by default): their number sets the width, the heads and the learning rate.",
+            "RoPE, RMSNorm and SwiGLU. You choose 1 to 64 layers (default 4); width, heads and learning rate follow from that.",
             Tokenizer::Bpe(1024),
             2000,
             by_depth(4),

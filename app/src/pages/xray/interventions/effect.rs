@@ -129,7 +129,7 @@ fn hardest(tokens: &[String], increases: &[f32]) -> Option<String> {
     let (at, increase) = finite.max_by(|a, b| a.1.total_cmp(b.1))?;
     let sign = if *increase > 0.0 { "+" } else { "" };
     let increase = format!("{sign}{}", number::short(f64::from(*increase)));
-    Some(format!("Largest increase: “{}” at position {at} (from 0), {increase} nats", visible(tokens.get(at)?)))
+    Some(format!("Largest increase: {increase} nats, at “{}”, position {at} (the first is 0)", visible(tokens.get(at)?)))
 }
 
 #[cfg(test)]
@@ -142,7 +142,9 @@ mod tests {
         assert!(found[0].is_nan());
         assert_eq!(found[1..], [0.5, 2.0, -1.0]);
         let tokens = ["a", "b", "c", "d"].map(String::from);
-        assert!(hardest(&tokens, &found).unwrap().starts_with("Largest increase: “c” at position 2 (from 0), +2"));
+        let words = hardest(&tokens, &found).unwrap();
+        assert!(words.starts_with("Largest increase: +2"), "{words}");
+        assert!(words.ends_with("nats, at “c”, position 2 (the first is 0)"), "{words}");
         assert_eq!(tints(&found, most(&found))[1..], [0.25, 1.0, 0.0]);
     }
 }
