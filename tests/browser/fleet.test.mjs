@@ -49,7 +49,7 @@ test("time is wasted while a paused run reserves the device", async () => {
 test("the page of a device has charts of the hour and the day, and they fill", async () => {
   await row().locator(".d-name a").click();
   await page.getByRole("heading", { name: "History" }).waitFor();
-  for (const chart of ["CPU load", "Memory"]) {
+  for (const chart of ["CPU load", "Machine memory"]) {
     await page.locator(".fleet-charts .chart", { has: page.getByRole("heading", { name: new RegExp(`^${chart}`) }) }).locator(".legend b").waitFor();
   }
   const { id } = (await lab.api("/devices"))[0].info;

@@ -47,7 +47,7 @@ pub use layout::{Layout, Reading};
 pub use ramp::Ramp;
 pub use scene::{Point, Rect, Role, Scene, Shape, Size};
 pub use sparkline::{sparkline, sparkline_between};
-pub use spec::{ChartSpec, Frame, Marker, Reference};
+pub use spec::{Aggregation, ChartSpec, Frame, Marker, Reference};
 pub use summary::{Table, describe, table};
 pub use svg::svg;
 pub use theme::Theme;

@@ -91,6 +91,18 @@ impl Default for Frame {
     }
 }
 
+/// What a bucket of several values stands for, and what its band spans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Aggregation {
+    /// Values of neighboring steps; the band spans the lowest and the highest.
+    #[default]
+    Steps,
+    /// Values of neighboring steps; the band spans ± 2 standard errors of their mean.
+    StepsWithError,
+    /// Measurements during a time; the band spans the lowest and the highest.
+    Time,
+}
+
 /// A chart without its curves.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChartSpec {
@@ -100,6 +112,8 @@ pub struct ChartSpec {
     pub unit: String,
     /// The quantity of the x axis.
     pub axis: Axis,
+    /// What the buckets stand for.
+    pub aggregation: Aggregation,
     /// Name below the x axis; by default that of the quantity.
     pub x_name: Option<&'static str>,
     /// Scale of the x axis.

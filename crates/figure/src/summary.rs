@@ -5,7 +5,7 @@ use wire::series::{Axis, Bucket};
 use crate::curve::{Curve, Style, extent, has_value, middle};
 use crate::layout::nearest;
 use crate::number;
-use crate::spec::ChartSpec;
+use crate::spec::{Aggregation, ChartSpec};
 
 /// What a chart shows, a sentence for each named curve, reference and marker.
 pub fn describe(spec: &ChartSpec, curves: &[Curve]) -> String {
@@ -38,8 +38,13 @@ fn sentence(spec: &ChartSpec, curve: &Curve) -> String {
     let (Some(first), Some(last)) = (valued().next(), curve.last()) else {
         return format!("{}: no values yet.", curve.name);
     };
-    let lowest = valued().min_by(|one, two| extent(one).0.total_cmp(&extent(two).0)).unwrap_or(first);
-    let highest = valued().max_by(|one, two| extent(one).1.total_cmp(&extent(two).1)).unwrap_or(first);
+    // The ends of a band of standard errors are no values of the curve.
+    let ends = |bucket: &Bucket| match spec.aggregation {
+        Aggregation::StepsWithError => (bucket.mean, bucket.mean),
+        Aggregation::Steps | Aggregation::Time => extent(bucket),
+    };
+    let lowest = valued().min_by(|one, two| ends(one).0.total_cmp(&ends(two).0)).unwrap_or(first);
+    let highest = valued().max_by(|one, two| ends(one).1.total_cmp(&ends(two).1)).unwrap_or(first);
     let value = |value: f64| number::with_unit(value, &spec.unit);
     let position = |x: f64| position(spec, x);
     let kind = match curve.style {
@@ -47,8 +52,7 @@ fn sentence(spec: &ChartSpec, curve: &Curve) -> String {
         Style::Planned => ", planned",
         Style::Measured | Style::Stacked => "",
     };
-    let gaps = curve.buckets.len() - valued().count();
-    let gaps = match gaps {
+    let gaps = match gaps(spec, curve.buckets) {
         0 => String::new(),
         1 => "; one gap without numbers".to_owned(),
         gaps => format!("; {gaps} gaps without numbers"),
@@ -60,11 +64,31 @@ fn sentence(spec: &ChartSpec, curve: &Curve) -> String {
         position(first.x),
         value(last.mean),
         position(last.last_x),
-        value(extent(lowest).0),
+        value(ends(lowest).0),
         position(middle(lowest)),
-        value(extent(highest).1),
+        value(ends(highest).1),
         position(middle(highest)),
     )
+}
+
+/// The number of places where values are missing.
+fn gaps(spec: &ChartSpec, buckets: &[Bucket]) -> usize {
+    let (mut count, mut before) = (0, None);
+    for part in buckets.chunk_by(|one, two| has_value(one) == has_value(two)) {
+        let is_gap = part.iter().any(|bucket| !has_value(bucket));
+        count += usize::from(is_gap && !is_abandoned_time(spec, before, part));
+        before = part.last();
+    }
+    count
+}
+
+/// Whether a part without values is the time in which the run trained a branch that was abandoned: it begins where the value before it ends.
+/// No value is missing there.
+fn is_abandoned_time(spec: &ChartSpec, before: Option<&Bucket>, part: &[Bucket]) -> bool {
+    match (before, part) {
+        (Some(before), [from, to]) => spec.axis == Axis::Secs && from.x <= before.last_x && from.x < to.x,
+        _ => false,
+    }
 }
 
 /// A position on the x axis in words: `step 4 120`, `1 h 12 min`.
@@ -83,7 +107,7 @@ const SPARSE: usize = 200;
 pub struct Table {
     /// Names of the columns, with their units.
     pub headings: Vec<String>,
-    /// Number of rows and of all positions, if the rows are a selection; empty otherwise.
+    /// Number of rows and of all positions, if the rows are a selection, and what a row aggregates; empty if there is nothing to say.
     pub caption: String,
     /// A row for each position: as many cells as headings; empty if a curve has no value near.
     pub rows: Vec<Vec<String>>,
@@ -124,16 +148,26 @@ fn rows_of<'a>(named: &[&Curve<'a>], longest: &'a [Bucket], chosen: &[usize]) ->
     rows
 }
 
-/// How many of the positions the table has.
+/// How many of the positions the table has, and what its rows aggregate.
 fn caption(spec: &ChartSpec, named: &[&Curve], longest: &[Bucket], chosen: &[usize]) -> String {
+    let is_folded = named.iter().flat_map(|curve| curve.buckets).any(|bucket| bucket.count > 1);
+    let folded = match (is_folded, spec.aggregation) {
+        (false, _) => "",
+        (true, Aggregation::Steps) => "A row can be the mean over several steps; the lowest and the highest value are in brackets.",
+        (true, Aggregation::StepsWithError) => "A row can be the mean over several steps; mean ± 2 standard errors is in brackets.",
+        (true, Aggregation::Time) => "A row is the mean over a time; the lowest and the highest value are in brackets.",
+    };
     if chosen.len() == longest.len() {
-        return String::new();
+        return folded.to_owned();
     }
-    let positions = if spec.axis == Axis::Step { "steps" } else { "positions" };
+    let positions = match spec.axis {
+        Axis::Step if longest.iter().all(|bucket| bucket.count <= 1) => "steps",
+        _ => "points",
+    };
     let (shown, all) = (number::whole(chosen.len() as u64), number::whole(longest.len() as u64));
     let has_sparse = named.iter().any(|curve| curve.buckets.len() <= SPARSE && curve.buckets.len() < longest.len());
     let also = if has_sparse { ", and every evaluation" } else { "" };
-    format!("{shown} of {all} {positions}, evenly spaced{also}.")
+    format!("{shown} of {all} {positions}, evenly spaced{also}. {folded}").trim_end().to_owned()
 }
 
 /// At most `most` indices below `length`, evenly, the first and the last among them.
@@ -201,5 +235,35 @@ mod tests {
         assert_eq!(table.rows.iter().filter(|row| !row[2].is_empty()).count(), 2);
         assert_eq!(table.rows.len(), 13);
         assert!(super::table(&ChartSpec::default(), &curves[1..], 11).caption.is_empty());
+    }
+    #[test]
+    fn a_band_of_standard_errors_is_no_range_of_values() {
+        let bucket = |step: u64, mean: f64| Bucket {
+            min: mean - 0.5,
+            max: mean + 0.5,
+            last_step: step + 4,
+            last_x: step as f64 + 4.0,
+            count: 5,
+            ..point(step, step as f64, mean)
+        };
+        let buckets = [bucket(0, -1.0), bucket(5, -2.0)];
+        let curves = [Curve::new("difference", Role::InkSoft, &buckets)];
+        let spec = ChartSpec { aggregation: Aggregation::StepsWithError, ..ChartSpec::default() };
+        assert!(describe(&spec, &curves).contains("lowest −2 at step 7, highest −1 at step 2"), "{}", describe(&spec, &curves));
+        assert!(table(&spec, &curves, 9).caption.ends_with("mean ± 2 standard errors is in brackets."));
+        let caption = table(&ChartSpec::default(), &curves, 9).caption;
+        assert!(caption.ends_with("the lowest and the highest value are in brackets."), "{caption}");
+    }
+
+    #[test]
+    fn the_time_of_an_abandoned_branch_is_no_missing_value() {
+        let at = |step: u64, x: f64, value: f64| point(step, x, value);
+        let buckets = [at(0, 0.0, 3.0), at(0, 0.0, f64::NAN), at(1, 60.0, f64::NAN), at(1, 60.0, 2.0)];
+        let curves = [Curve::new("train", Role::Accent, &buckets)];
+        let spec = ChartSpec { axis: Axis::Secs, ..ChartSpec::default() };
+        assert!(!describe(&spec, &curves).contains("gap"), "{}", describe(&spec, &curves));
+        let lost = [at(0, 0.0, 3.0), at(1, 1.0, f64::NAN), at(2, 2.0, 2.0)];
+        let curves = [Curve::new("train", Role::Accent, &lost)];
+        assert!(describe(&spec, &curves).contains("one gap without numbers"));
     }
 }

@@ -266,7 +266,7 @@ pub fn describe(series: &str) -> SeriesInfo {
             "nats/token",
             "Validation loss: mean cross-entropy, −ln p(next token), over the same batches of the validation split each time; the last evaluation of the run uses the whole split.",
         ),
-        LEARNING_RATE => info("learning rate", "", "Learning rate of the step."),
+        LEARNING_RATE => info("learning rate", "", "Learning rate of each step."),
         GRAD_NORM => info("gradient norm", "", "L2 norm of the gradient of all parameters, before clipping."),
         TOKENS => info("tokens", "tokens", "Training tokens so far."),
         SECS => info("time", "s", "Training time so far, without pauses."),

@@ -3,7 +3,7 @@
 
 use figure::number;
 use figure::scene::Role;
-use figure::{Curve, Style};
+use figure::{Aggregation, ChartSpec, Curve, Style};
 use leptos::prelude::*;
 use wire::series::Bucket;
 
@@ -41,12 +41,12 @@ pub(super) fn entries(drawn: &Drawn, curves: &[Curve], x: Option<f64>) -> Vec<En
         if bucket.is_none() && (is_aside || has_other_part()) {
             continue;
         }
-        entries.push(entry(line.name.clone(), line.role, curve.style, bucket, &spec.unit, &line.meaning));
+        entries.push(entry(line.name.clone(), line.role, curve.style, bucket, spec, &line.meaning));
     }
     entries
 }
 
-fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &str, meaning: &str) -> Entry {
+fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, spec: &ChartSpec, meaning: &str) -> Entry {
     let style = match style {
         Style::Stacked => "block",
         Style::Planned => "dashed",
@@ -55,15 +55,26 @@ fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, unit: &
     let Some(bucket) = bucket else {
         return Entry { name, role, style, value: "–".into(), meaning: meaning.to_owned() };
     };
-    let folded = if bucket.count > 1 {
-        let (least, greatest) = (number::in_unit(bucket.min, unit), number::in_unit(bucket.max, unit));
-        let range = if least == greatest { String::new() } else { format!(" from {least} to {greatest}") };
-        format!("Mean of {} values{range}. ", number::whole(bucket.count))
-    } else {
-        String::new()
+    let meaning = format!("{name}: {}{}. {meaning}", with_its_unit(bucket.mean, &spec.unit), folded(&bucket, spec));
+    Entry { name, role, style, value: written(bucket.mean, &spec.unit), meaning }
+}
+
+/// `, the mean over steps 1 200 to 1 203; lowest 1.92e-3, highest 1.94e-3`; empty for a single value.
+fn folded(bucket: &Bucket, spec: &ChartSpec) -> String {
+    if bucket.count <= 1 {
+        return String::new();
+    }
+    let (low, high) = (with_its_unit(bucket.min, &spec.unit), with_its_unit(bucket.max, &spec.unit));
+    let over = match spec.aggregation {
+        Aggregation::Time => number::with_unit((bucket.last_x - bucket.x).round(), "s"),
+        _ => format!("steps {} to {}", number::whole(bucket.step), number::whole(bucket.last_step)),
     };
-    let meaning = format!("{name}: {}. {folded}{meaning}", with_its_unit(bucket.mean, unit));
-    Entry { name, role, style, value: written(bucket.mean, unit), meaning }
+    let band = match spec.aggregation {
+        Aggregation::StepsWithError => format!("; mean ± 2 standard errors: {low} to {high}"),
+        _ if low == high => String::new(),
+        _ => format!("; lowest {low}, highest {high}"),
+    };
+    format!(", the mean over {over}{band}")
 }
 
 /// The unit is in the title; only values with a prefix and times need their own.
@@ -104,5 +115,26 @@ pub(super) fn Legend(entries: RwSignal<Vec<Entry>>) -> impl IntoView {
                 </li>
             }).collect_view()}
         </ul>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_says_over_what_and_what_its_band_spans() {
+        let bucket = Bucket { step: 10, last_step: 14, x: 0.0, last_x: 10.0, min: 1.0, max: 3.0, mean: 2.0, count: 5 };
+        let words = |aggregation, bucket: &Bucket| {
+            let spec = ChartSpec { aggregation, ..ChartSpec::default() };
+            folded(bucket, &spec).replace(number::THIN, " ")
+        };
+        assert_eq!(words(Aggregation::Steps, &bucket), ", the mean over steps 10 to 14; lowest 1, highest 3");
+        assert_eq!(
+            words(Aggregation::StepsWithError, &bucket),
+            ", the mean over steps 10 to 14; mean ± 2 standard errors: 1 to 3"
+        );
+        assert_eq!(words(Aggregation::Time, &bucket), ", the mean over 10 s; lowest 1, highest 3");
+        assert_eq!(words(Aggregation::Steps, &Bucket { count: 1, ..bucket }), "");
     }
 }

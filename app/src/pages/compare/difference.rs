@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use figure::scene::Role;
 use figure::spec::Reference;
-use figure::{ChartSpec, number};
+use figure::{Aggregation, ChartSpec, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::RunId;
@@ -256,11 +256,12 @@ fn nothing_in_common(names: &Names, (step, with_step): (u64, u64)) -> String {
 
 fn content(comparison: Option<&Comparison>, range: Option<Range>) -> ChartContent {
     let buckets = comparison.map(|found| difference_buckets(&found.difference)).unwrap_or_default();
-    let line = Line::new("difference", "Mean over the steps at this position, with its band.", Role::InkSoft, buckets);
+    let line = Line::new("difference", "The band is ± 2 standard errors.", Role::InkSoft, buckets);
     let references = vec![Reference { label: "no difference".into(), value: 0.0, role: Role::InkFaint }];
     let spec = ChartSpec {
         title: "difference of two losses".into(),
         unit: "nats/token".into(),
+        aggregation: Aggregation::StepsWithError,
         references,
         has_zero: true,
         from: range.map(|range| range.from),

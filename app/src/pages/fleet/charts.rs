@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use figure::ChartSpec;
 use figure::scene::Role;
+use figure::{Aggregation, ChartSpec};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::DeviceId;
@@ -41,7 +41,7 @@ impl Quantity {
             (Self::Utilization, DeviceKind::Gpu) => ("GPU load", "%", "Fraction of the time in which the GPU computed"),
             (Self::Utilization, _) => ("CPU load", "%", "CPU time of the machine in use, by all programs"),
             (Self::Memory, DeviceKind::Gpu) => ("GPU memory", "B", "Memory of the GPU in use by all programs"),
-            (Self::Memory, _) => ("Memory", "B", "Memory of the machine in use by all programs"),
+            (Self::Memory, _) => ("Machine memory", "B", "Memory of the machine in use by all programs"),
             (Self::Temperature, _) => ("Temperature", "°C", "Temperature of the GPU, or of the processor"),
             (Self::Power, _) => ("Power", "W", "Power that the GPU draws"),
             (Self::Clock, _) => ("Clock", "MHz", "Clock of the cores; a mean over the cores of a processor"),
@@ -198,6 +198,7 @@ fn QuantityChart(
             title: title.to_owned(),
             unit: unit.to_owned(),
             axis: Axis::Secs,
+            aggregation: Aggregation::Time,
             x_name: Some("before now"),
             from: Some(view.from),
             to: Some(view.to),
@@ -207,7 +208,7 @@ fn QuantityChart(
             ..ChartSpec::default()
         };
         let lines =
-            vec![Line::new("mean", "Mean of the bucket; the band spans minimum and maximum", Role::Run(0), buckets)];
+            vec![Line::new("mean", "The band spans the lowest and the highest measurement.", Role::Run(0), buckets)];
         ChartContent { spec, lines, ..ChartContent::default() }
     };
     view! { <Chart group title unit meaning paint changed /> }

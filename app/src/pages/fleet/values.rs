@@ -39,11 +39,11 @@ pub(super) fn memory(device: &FleetDevice) -> AnyView {
     let memory = device.telemetry.as_ref().and_then(|telemetry| telemetry.memory(device.info.kind));
     let share = memory.map(|(used, total)| used as f64 / total as f64);
     let text = memory.map(|(used, total)| format!("{} / {}", bytes(used), bytes(total)));
-    let meaning = match device.info.kind {
-        DeviceKind::Gpu => "Memory of the GPU in use by all programs / memory of the GPU",
-        _ => "Memory of the machine in use by all programs / memory of the machine",
+    let (label, meaning) = match device.info.kind {
+        DeviceKind::Gpu => ("GPU memory", "Memory of the GPU in use by all programs / memory of the GPU"),
+        _ => ("Machine memory", "Memory of the machine in use by all programs / memory of the machine"),
     };
-    bar("Memory", share, text, meaning, false)
+    bar(label, share, text, meaning, false)
 }
 
 fn bar(label: &'static str, share: Option<f64>, text: Option<String>, meaning: &'static str, is_live: bool) -> AnyView {

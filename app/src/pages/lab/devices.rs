@@ -102,8 +102,8 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
                     meaning="CPU time of the machine in use, by all programs"
                     is_live=is_training
                 />
-                {memory(&device).map(|(share, text, meaning)| view! {
-                    <Meter label="Memory" share text meaning is_live=false />
+                {memory(&device).map(|(label, share, text, meaning)| view! {
+                    <Meter label share text meaning is_live=false />
                 })}
                 {(info.flops_per_sec > 0.0).then(|| view! {
                     <p class="small dim">
@@ -122,13 +122,16 @@ fn DeviceCard(device: Memo<Option<DeviceView>>) -> impl IntoView {
 
 /// Fraction, text and meaning of the memory in use: that of the device if it is known, else that of the worker
 /// process.
-fn memory(device: &DeviceView) -> Option<(f64, String, &'static str)> {
+fn memory(device: &DeviceView) -> Option<(&'static str, f64, String, &'static str)> {
     let (load, all) = (&device.load, device.info.memory_bytes);
-    let (used, meaning) = match load.device_bytes {
-        0 => (load.process_bytes, "Memory of the worker, all its processes together / memory that the device can use"),
-        bytes => (bytes, "Memory in use on the device / memory of the device"),
+    let (label, used, meaning) = match load.device_bytes {
+        0 => {
+            let meaning = "Memory of the worker, all its processes together / memory that the device can use";
+            ("Worker memory", load.process_bytes, meaning)
+        }
+        bytes => ("Device memory", bytes, "Memory in use on the device / memory of the device"),
     };
-    (all > 0).then(|| (used as f64 / all as f64, format!("{} / {}", bytes(used), bytes(all)), meaning))
+    (all > 0).then(|| (label, used as f64 / all as f64, format!("{} / {}", bytes(used), bytes(all)), meaning))
 }
 
 #[component]

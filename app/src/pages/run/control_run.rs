@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use figure::scene::Role;
 use figure::spec::Reference;
-use figure::{ChartSpec, number};
+use figure::{Aggregation, ChartSpec, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::series::{Bucket, Comparison, Difference};
@@ -210,16 +210,12 @@ fn paint(context: RunContext) -> ChartContent {
         ..*bucket
     };
     let buckets = run.difference.iter().map(on_axis).collect();
-    let line = Line::new(
-        "difference",
-        "Mean over the steps of the bucket; the band is ± 2 standard errors.",
-        Role::Run(0),
-        buckets,
-    );
+    let line = Line::new("difference", "The band is ± 2 standard errors.", Role::Run(0), buckets);
     let references = vec![Reference { label: "no difference".into(), value: 0.0, role: Role::InkFaint }];
     let spec = ChartSpec {
         title: "effect of the change".into(),
         unit: "nats/token".into(),
+        aggregation: Aggregation::StepsWithError,
         references,
         has_zero: true,
         ..content.spec.clone()
