@@ -205,9 +205,8 @@ fn describe(view: &CheckpointView, lineage: &Lineage) -> String {
     let cause = match info.cause {
         _ if view.is_best => " · best",
         Cause::BeforeChange => " · before a change",
-        Cause::End => " · end or suspension",
         Cause::Imported => " · imported",
-        Cause::Interval | Cause::Requested | Cause::Best => "",
+        Cause::Interval | Cause::Requested | Cause::Best | Cause::End => "",
     };
     let loss = |loss| format!(" · val loss {} nats/token", number::fixed(loss, 3));
     let loss = info.loss_valid.map(loss).unwrap_or_default();

@@ -145,6 +145,10 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
         context.lines.get();
         context.run.read_untracked().evaluated_before(id)
     });
+    let sampled = Memo::new(move |_| {
+        context.lines.get();
+        context.run.read_untracked().sampled_before(id)
+    });
     let inherited = context
         .run
         .with_untracked(|run| run.view.plan.origin.as_ref().map_or(0, |origin| origin.hyperparameters.changes));
@@ -160,12 +164,12 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
             let away = whereabouts(&saved);
             let measured = away.into_iter().chain(first).chain([ago(info.at_ms as f64), number::bytes(info.bytes)]);
             let measured = is_abandoned.get().then(|| "abandoned branch".to_owned()).into_iter().chain(measured);
-            let title = tooltip(&saved, evaluated, inherited);
+            let title = tooltip(&saved, (evaluated, sampled.get()), inherited);
             view! {
                 <p class="what" title=title>
                     <strong class="mono">{number::whole(id.step)}</strong>
                     {is_pinned.then(|| view! { <Icon name="pin" /><span class="unseen">"pinned"</span> })}
-                    <span>{phrases::checkpoint(info.cause, is_best(context, &saved))}</span>
+                    <span>{phrases::checkpoint(context.cause(info), is_best(context, &saved))}</span>
                 </p>
                 <p class="small dim measured">{measured.collect::<Vec<_>>().join(" · ")}</p>
             }
@@ -209,8 +213,9 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
     }
 }
 
-/// Losses, size, number of changes, hash and the newest sample of a checkpoint of a run that inherited so many changes from its parent.
-fn tooltip(saved: &CheckpointView, evaluated: Option<u64>, inherited: u32) -> String {
+/// Losses, size, number of changes, hash and the newest sample of a checkpoint of a run that inherited so many changes from its parent. The two
+/// steps are those of the newest evaluation and of the newest sample up to it.
+fn tooltip(saved: &CheckpointView, (evaluated, sampled): (Option<u64>, Option<u64>), inherited: u32) -> String {
     let CheckpointView { info, sample, .. } = saved;
     let train = info.loss_train.map(|value| format!("Training loss {} nats/token. ", loss(value)));
     let valid = info.loss_valid.zip(evaluated).map(|(value, step)| {
@@ -227,7 +232,8 @@ fn tooltip(saved: &CheckpointView, evaluated: Option<u64>, inherited: u32) -> St
         0 => format!("{changes}."),
         inherited => format!("{changes}, {inherited} of them in its parent."),
     };
-    let sample = sample.as_deref().map(|text| format!("\n\nSample:\n{text}")).unwrap_or_default();
+    let of_step = sampled.map(|step| format!(" (step {})", number::whole(step))).unwrap_or_default();
+    let sample = sample.as_deref().map(|text| format!("\n\nNewest sample up to here{of_step}:\n{text}")).unwrap_or_default();
     let (size, hash) = (number::bytes(info.bytes), &info.hash);
     format!("{losses}{size} on disk. {changes} BLAKE3: {hash}{sample}")
 }

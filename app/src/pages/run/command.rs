@@ -19,6 +19,11 @@ pub(super) fn step_now(context: RunContext) -> String {
     number::whole(context.summary.read().step)
 }
 
+/// Whether all planned steps are trained: a breakpoint can pause the run there before it ends.
+pub(super) fn is_at_end(context: RunContext) -> bool {
+    context.summary.read().step >= context.hyperparameters.read().steps
+}
+
 /// Pauses the run, or resumes one that does not train.
 pub(super) fn pause_or_resume(context: RunContext) {
     match is_resumable(context.state.get_untracked()) {

@@ -3,12 +3,12 @@
 
 use figure::number;
 use leptos::prelude::*;
-use wire::control::checkpoint::CheckpointView;
+use wire::control::checkpoint::{CheckpointInfo, CheckpointView};
 use wire::series::Axis;
 use wire::{CheckpointId, Event, EventRecord, LiveHyperparameters, LivePath, RunId, RunState, RunSummary};
 
 use super::open_run::OpenRun;
-use super::phrases::{author, learning_rates, phrase};
+use super::phrases::{author, cause, learning_rates, phrase};
 use super::schedule_draft::ScheduleDraft;
 use super::viewport::Viewport;
 use crate::components::chart::{ChartGroup, MarkerText, Range};
@@ -200,8 +200,17 @@ impl RunContext {
             (Event::Forked { from }, Some(parent)) => {
                 format!("forked from {parent} at step {}", number::whole(from.checkpoint.step))
             }
+            // The step, which the id contains, is written beside it.
+            (Event::Checkpointed { checkpoint }, _) => format!("checkpoint saved ({})", self.cause(checkpoint)),
             (event, _) => self.phrase_of(event, record.step),
         }
+    }
+
+    /// Why a checkpoint was saved: `before a change`.
+    pub(super) fn cause(self, checkpoint: &CheckpointInfo) -> &'static str {
+        // A suspension is reported after its checkpoint.
+        self.lines.get();
+        cause(checkpoint.cause, self.run.read_untracked().is_of_suspension(checkpoint.id))
     }
 
     /// An event in a short text, with the learning rates before and after a change of the schedule at a step.

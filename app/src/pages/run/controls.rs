@@ -113,6 +113,8 @@ fn AnswerLine() -> impl IntoView {
                 Answer::Applied(what) => done(what),
                 Answer::Transition { state, .. } if state != context.state.get() => ().into_any(),
                 Answer::Transition { what, .. } => done(what),
+                // A run that has ended pauses no more.
+                Answer::Stepping { .. } if context.state.get().is_over() => ().into_any(),
                 Answer::Stepping { from, steps } => {
                     let now = context.summary.read().step;
                     let text = stepping(from, steps, now);

@@ -92,7 +92,7 @@ pub(super) fn CheckpointSelect(
         let gone = gone.map(|id| (id.to_string(), format!("{} · deleted", step(id))));
         let kept = saved(context).into_iter().map(|saved| {
             let id = saved.info.id;
-            let about = phrases::checkpoint(saved.info.cause, is_best(context, &saved));
+            let about = phrases::checkpoint(context.cause(&saved.info), is_best(context, &saved));
             (id.to_string(), format!("{} · {about}", step(id)))
         });
         now.clone().map(|now| (String::new(), now)).into_iter().chain(gone).chain(kept).collect::<Vec<_>>()

@@ -240,7 +240,10 @@ fn effect(
     let has_ended_here = context.state.get().is_over() && step >= context.summary.read().step;
     let is_longer = has_ended_here || ends_at != context.hyperparameters.read().steps;
     let difference = match (changes, spec.seed) {
-        (0, None) if is_longer => format!("It trains steps {} to {}.", number::whole(step), number::whole(ends_at)),
+        // The steps are counted from 0.
+        (0, None) if is_longer => {
+            format!("It trains steps {} to {}.", number::whole(step), number::whole(ends_at.saturating_sub(1)))
+        }
         (0, None) if spec.corpus.is_some() => "It trains on another dataset from there on.".to_owned(),
         (0, None) => "Without changes it reproduces this run.".to_owned(),
         (0, Some(_)) => "It trains on other batches from there on.".to_owned(),

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::run::Parentage;
 use wire::series::Comparison;
-use wire::{EventRecord, RunState};
+use wire::{Event, EventRecord, RunState};
 
 use super::export::ExportMenu;
 use super::{RunContext, phrase};
@@ -95,7 +95,7 @@ fn Origin() -> impl IntoView {
         });
         let kind = if control_of.is_some() { "control run of " } else { "forked from " };
         let place = match control_of {
-            Some(_) => format!(", from step {}", number::whole(checkpoint.step)),
+            Some(_) => format!(": continues from step {}", number::whole(checkpoint.step)),
             None => format!(" at step {}", number::whole(checkpoint.step)),
         };
         let omitted = RwSignal::new(None::<String>);
@@ -124,9 +124,19 @@ fn Origin() -> impl IntoView {
     })
 }
 
-/// `without the change “learning rate 1.14e-3 → 1e-3” of step 15 140`
+/// `without the change “learning rate 1.14e-3 → 1e-3” of step 15 140`, `without the rollback to step 1 000 that skipped 50 batches`
 fn omission(record: &EventRecord) -> String {
-    format!("without the change “{}” of step {}", phrase(&record.event), number::whole(record.step))
+    match &record.event {
+        Event::RolledBack { checkpoint, skip_batches, .. } => {
+            let skipped = match skip_batches {
+                0 => String::new(),
+                1 => " that skipped 1 batch".to_owned(),
+                many => format!(" that skipped {} batches", number::whole(*many)),
+            };
+            format!("without the rollback to step {}{skipped}", number::whole(checkpoint.step))
+        }
+        event => format!("without the change “{}” of step {}", phrase(event), number::whole(record.step)),
+    }
 }
 
 /// Steps after which a fork is compared with its parent.
@@ -208,7 +218,7 @@ fn ProgressLine() -> impl IntoView {
 
 fn meaning_of_left(state: RunState) -> &'static str {
     match state {
-        RunState::Queued => "The run waits for its device.",
+        RunState::Queued => "The run waits for its device or for its tokenized dataset.",
         RunState::Suspended => "A checkpoint is saved and the device is free for other runs.",
         state if state.is_over() => "Training time, without pauses.",
         _ => {

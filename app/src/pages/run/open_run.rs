@@ -125,12 +125,28 @@ impl OpenRun {
 
     /// The step at which the validation loss was last evaluated on the path to a checkpoint, if this run did it.
     pub(super) fn evaluated_before(&self, id: CheckpointId) -> Option<u64> {
+        self.last_step_before(id, |event| matches!(event, Event::Evaluated { .. }))
+    }
+
+    /// The step of the newest sample on the path to a checkpoint, if this run generated one.
+    pub(super) fn sampled_before(&self, id: CheckpointId) -> Option<u64> {
+        self.last_step_before(id, |event| matches!(event, Event::Sampled { .. }))
+    }
+
+    /// Whether a checkpoint was saved by a suspension. The last checkpoint of a run that ends has the same cause.
+    pub(super) fn is_of_suspension(&self, id: CheckpointId) -> bool {
+        self.events.values().any(|record| {
+            matches!(record.event, Event::Suspended) && (record.segment, record.step) == (id.segment, id.step)
+        })
+    }
+
+    fn last_step_before(&self, id: CheckpointId, is_wanted: impl Fn(&Event) -> bool) -> Option<u64> {
         let spans = path_to(&self.view.segments, id);
         let is_before = |record: &&EventRecord| {
             let is_on_path = |(segment, from, to): &(u32, u64, u64)| {
                 record.segment == *segment && (*from..=*to).contains(&record.step)
             };
-            matches!(record.event, Event::Evaluated { .. }) && spans.iter().any(is_on_path)
+            is_wanted(&record.event) && spans.iter().any(is_on_path)
         };
         self.events.values().filter(is_before).map(|record| record.step).max()
     }

@@ -10,6 +10,9 @@ use wire::{Author, Command, Event, LivePath};
 use super::hyperparameter;
 use crate::components::isolated;
 
+/// The cause of a checkpoint that was saved because its validation loss is the lowest.
+const BEST: &str = "best";
+
 /// Text of a command whose answer has not arrived.
 pub(super) fn in_progress(command: &Command) -> String {
     match command {
@@ -77,8 +80,7 @@ pub(super) fn phrase(event: &Event) -> String {
         Event::Started { parameters } => {
             format!("started, {} parameters", crate::components::number::short(*parameters as f64))
         }
-        // The step, which the id contains, is written beside it.
-        Event::Checkpointed { checkpoint } => format!("checkpoint saved ({})", cause(checkpoint.cause)),
+        Event::Checkpointed { checkpoint } => format!("checkpoint saved ({})", cause(checkpoint.cause, false)),
         Event::Annotated { text } => isolated(text),
         other => other.phrase(),
     }
@@ -105,19 +107,20 @@ pub(super) fn author(author: &Author, me: Option<&str>) -> String {
 }
 
 /// Why a checkpoint was saved, and whether it is the best: "before a change · best".
-pub(super) fn checkpoint(saved: Cause, is_best: bool) -> String {
-    let best = if is_best && saved != Cause::Best { " · best" } else { "" };
-    format!("{}{best}", cause(saved))
+pub(super) fn checkpoint(cause: &str, is_best: bool) -> String {
+    let best = if is_best && cause != BEST { " · best" } else { "" };
+    format!("{cause}{best}")
 }
 
 /// Reason for saving a checkpoint.
-fn cause(cause: Cause) -> &'static str {
+pub(super) fn cause(cause: Cause, is_of_suspension: bool) -> &'static str {
     match cause {
         Cause::Interval => "periodic",
         Cause::Requested => "requested",
         Cause::BeforeChange => "before a change",
-        Cause::Best => "best",
-        Cause::End => "end or suspension",
+        Cause::Best => BEST,
+        Cause::End if is_of_suspension => "suspension",
+        Cause::End => "end",
         Cause::Imported => "imported",
     }
 }

@@ -86,7 +86,7 @@ fn steps(view: &RunView) -> String {
         Some(origin) => {
             let from = origin.from.checkpoint.step;
             let own = with_unit(view.plan.steps.saturating_sub(from) as f64, "steps");
-            format!("{own}, from {} to {}", whole(from), whole(view.plan.steps))
+            format!("{own}, from {} to {}", whole(from), whole(view.plan.steps.saturating_sub(1)))
         }
     }
 }

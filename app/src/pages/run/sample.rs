@@ -2,8 +2,8 @@
 
 use figure::number;
 use leptos::prelude::*;
-use wire::Command;
 use wire::hyperparameters::table::Values;
+use wire::{Command, RunState};
 
 use super::command::step_now;
 use super::drawer::{DrawerButton, focus_on};
@@ -76,7 +76,13 @@ fn SampleForm() -> impl IntoView {
             </label>
             <p class="effect">{move || match temperature.get() {
                 0.0 => "With temperature 0, the model always chooses the most likely token.".to_owned(),
-                _ => format!("Generated before step {}. Training waits until the sample is finished.", step_now(context)),
+                _ => {
+                    let then = match context.state.get() {
+                        RunState::Paused => "The run stays paused.",
+                        _ => "Training waits until the sample is finished.",
+                    };
+                    format!("Generated before step {}. {then}", step_now(context))
+                }
             }}</p>
             <div class="row end">
                 <button class="primary" type="submit" disabled=move || !tokens.is_readable()>"Generate"</button>

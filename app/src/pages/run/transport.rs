@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use wire::{Command, RunState};
 
 use super::RunContext;
-use super::command::{pause_or_resume, step_now};
+use super::command::{is_at_end, pause_or_resume, step_now};
 use super::drawer::{hint, is_off};
 use crate::components::{Confirm, Icon, Question, is_resumable, name_of};
 use crate::net::live::Live;
@@ -18,6 +18,7 @@ pub(super) fn Transport() -> impl IntoView {
     let is_queued = Memo::new(move |_| context.state.get() == RunState::Queued);
     let has_ended = Memo::new(move |_| context.state.get().is_over() || context.state.get() == RunState::Suspended);
     let pause = move || match context.state.get() {
+        RunState::Paused if is_at_end(context) => "All steps are trained. End the run. Shortcut: Space.".into(),
         RunState::Paused => format!("Continue with step {}. Shortcut: Space.", step_now(context)),
         RunState::Suspended => {
             format!("Queue the run again; it continues with step {}. Shortcut: Space.", step_now(context))
@@ -60,9 +61,11 @@ pub(super) fn Transport() -> impl IntoView {
             </button>
             <button
                 class="control"
-                title=move || hint(context, is_queued.get(), format!("Train one step (step {}), then \
-                    pause. Shortcut: .", step_now(context)))
-                disabled=move || is_off(context, is_queued.get())
+                title=move || hint(context, is_queued.get(), match is_at_end(context) {
+                    true => "All steps are trained. Resume ends the run.".to_owned(),
+                    false => format!("Train one step (step {}), then pause. Shortcut: .", step_now(context)),
+                })
+                disabled=move || is_off(context, is_queued.get()) || is_at_end(context)
                 on:click=move |_| context.send(Command::Step { steps: 1 })
             >
                 <Glyph path="M4 3.5v9l6-4.5zM12 3.5v9" />

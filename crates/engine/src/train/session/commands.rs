@@ -177,6 +177,9 @@ impl Session {
         if matches!(command, Command::EditWeights { .. }) && self.steps() >= self.trainer.live.steps {
             return Some(format!("the run is at its last step, {}; fork it with these changes", grouped(self.steps())));
         }
+        if matches!(command, Command::Step { steps: 1.. }) && self.steps() >= self.trainer.live.steps {
+            return Some("all steps are trained; resume the run to end it, extend it, or roll it back".into());
+        }
         let last = self.replay.catching_up(self.steps()).filter(|_| command.affects_learning())?;
         Some(format!(
             "the run replays its steps up to {} and is at {}; try again then",
