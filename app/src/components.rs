@@ -39,7 +39,7 @@ pub(crate) use boxed::{clicks, says, shows};
 pub(crate) use canvas::{Canvas, CanvasEvent, OnCanvasEvent};
 pub(crate) use confirm::{Confirm, ConfirmDialog, Question};
 pub(crate) use copy::CopyButton;
-pub(crate) use difference::difference_in_words;
+pub(crate) use difference::{difference_in_words, newest_part};
 pub(crate) use hub_import::{ALL_PROJECTS, HubImport, ONLY_PROJECT};
 pub(crate) use icon::{Flame, Icon};
 pub(crate) use jobs::{DismissedJobs, JobList, running_jobs};

@@ -57,7 +57,7 @@ test("runs of equal names are told apart by id wherever one is chosen or compare
   const page = await signedIn();
   for (const name of both()) {
     await page.getByRole("link", { name, exact: true }).waitFor();
-    await page.getByRole("checkbox", { name: `Compare ${name}`, exact: true }).waitFor();
+    await page.getByRole("checkbox", { name: `Select ${name}`, exact: true }).waitFor();
     await page.getByRole("button", { name: `Actions of ${name}`, exact: true }).waitFor();
   }
   await page.getByText(`forked from a (${runs.one})`).waitFor();

@@ -140,7 +140,7 @@ test("watchers follow page, step and pointer of a presenter, look around, and re
   await bar(presenter).getByText("nobody follows yet").waitFor();
   for (const page of [watcher, visitor]) await page.getByRole("button", { name: "Follow admin" }).click();
   await watcher.waitForURL(new RegExp(`/runs/${run}`));
-  await bar(presenter).getByText(/2 watchers: .*view/).waitFor();
+  await bar(presenter).getByText(/2 followers: .*view/).waitFor();
 
   // Another page, a view of it, and a step.
   await presenter.getByRole("link", { name: "X-ray", exact: true }).click();

@@ -41,7 +41,7 @@ async function signedIn(options = {}, role = "admin") {
 
 const rows = (page) => page.locator(".runs.many tbody tr:not(.group)");
 const named = (page) => page.locator(".runs.many .run-name").allInnerTexts();
-const box = (page, run) => page.getByRole("checkbox", { name: `Compare ${run}`, exact: true });
+const box = (page, run) => page.getByRole("checkbox", { name: `Select ${run}`, exact: true });
 const search = (page) => page.getByRole("searchbox", { name: "Search runs by name" });
 const menu = async (page, label, item) => {
   await page.getByRole("button", { name: label, exact: true }).click();

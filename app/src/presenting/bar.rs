@@ -76,7 +76,7 @@ fn OwnBar(presenting: Presenting) -> impl IntoView {
             <strong>"Presenting"</strong>
             {shows(move || match watchers() {
                 (0, _) => "; nobody follows yet. Everyone who can see this page gets an offer to follow you.".to_owned(),
-                (total, names) => format!("; {}: {names}", counted(total.into(), "watcher")),
+                (total, names) => format!("; {}: {names}", counted(total.into(), "follower")),
             })}
         </p>
         <button title="End the presentation (Shift+P)" on:click=clicks(move |_| presenting.toggle())>"Stop"</button>
@@ -108,7 +108,7 @@ fn FollowedBar(presenting: Presenting, follower: Follower, followed: Followed) -
             (false, false) => {
                 let (total, names) = watchers(presenting, Some(id));
                 let others =
-                    if total > 1 { format!(" {}: {names}.", counted(total.into(), "watcher")) } else { String::new() };
+                    if total > 1 { format!(" {}: {names}.", counted(total.into(), "follower")) } else { String::new() };
                 format!("You follow {name}.{others} Scroll or click to look around.")
             }
         }

@@ -108,7 +108,11 @@ fn is_recorded((method, route): &(Method, String), operation: Option<&Operation>
 /// What was done, in words.
 fn action((_, route): &(Method, String), operation: Option<&Operation>) -> String {
     match operation {
-        Some(operation) => operation.id.replace('_', " "),
+        Some(operation) => match operation.id.as_str() {
+            "command_run" => "send command to run".to_owned(),
+            // The page calls a corpus a dataset.
+            id => id.replace("corpus", "dataset").replace("corpora", "datasets").replace('_', " "),
+        },
         None => page_action(route).unwrap_or_default().to_owned(),
     }
 }

@@ -13,7 +13,7 @@ use wire::series::{Comparison, Difference};
 
 use super::Choice;
 use crate::components::chart::{Chart, ChartContent, ChartGroup, Line, Range};
-use crate::components::{Failure, Select, difference_in_words, interval, name_of};
+use crate::components::{Failure, Select, difference_in_words, interval, name_of, newest_part};
 use crate::curves::difference_buckets;
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
@@ -206,7 +206,8 @@ fn step_of(live: Live, run: &RunId) -> u64 {
     lab.iter().flat_map(|lab| &lab.runs).find(|known| known.id == *run).map_or(0, |run| run.step)
 }
 
-/// `Bitwise identical for 300 steps from step 1 000 on, different from step 1 300 on. Over steps 1 300 to 1 900, the loss of b is ...`
+/// `Bitwise identical for 300 steps from step 1 000 on, different from step 1 300 on. Over all steps since then (1 300 to 1 900), the loss of b
+/// is ...`
 ///
 /// `steps` has how far each run has trained on its current path.
 fn verdict(comparison: &Comparison, names: &Names, steps: impl Fn() -> (u64, u64)) -> String {
@@ -228,13 +229,15 @@ fn verdict(comparison: &Comparison, names: &Names, steps: impl Fn() -> (u64, u64
     };
     let parts = comparison.difference.as_slice();
     let parts = &parts[parts.partition_point(|part| part.last_step < first)..];
-    let words = |difference: &Difference| difference_in_words(difference, &names.run, &names.with);
+    let words = |difference: &Difference, over: &str| difference_in_words(difference, over, &names.run, &names.with);
     let Some(whole) = Difference::over(parts) else { return begun };
     // The newest steps alone, where they are a small part of all.
     let newest =
         Difference::newest(parts).filter(|newest| newest.has_enough_steps() && newest.steps() * 2 <= whole.steps());
-    let newest = newest.map(|newest| format!(" {}", words(&newest))).unwrap_or_default();
-    format!("{begun} {}{newest}", words(&whole))
+    let newest = newest.map(|newest| words(&newest, &newest_part(&newest, &whole, "them")));
+    let newest = newest.map(|words| format!(" {words}")).unwrap_or_default();
+    let all = if comparison.identical_steps == 0 { "Over all common steps" } else { "Over all steps since then" };
+    format!("{begun} {}{newest}", words(&whole, all))
 }
 
 /// Why there is no difference yet: either run may be the one without steps after the fork, its parent after a rollback.
@@ -299,10 +302,11 @@ mod tests {
         let words = verdict(&compared, &names, || (8000, 30_000));
         assert!(words.starts_with("Bitwise identical for 1 step from step 7\u{202f}500 on"), "{words}");
         assert!(
-            words.contains("Over steps 7\u{202f}500 to 7\u{202f}999, the loss of fork is on average 0.07"),
+            words.contains("Over all steps since then (7\u{202f}500 to 7\u{202f}999), the loss of fork is on average 0.07"),
             "{words}"
         );
         assert!(words.contains("lower than that of parent") && !words.contains("too few"), "{words}");
-        assert!(words.contains("Over steps 7\u{202f}950 to 7\u{202f}999"), "the newest tenth: {words}");
+        let newest = "Over the last 10\u{202f}% of them (7\u{202f}950 to 7\u{202f}999)";
+        assert!(words.contains(newest), "the newest tenth: {words}");
     }
 }

@@ -95,7 +95,7 @@ pub(super) fn PickBox(id: RunId, name: Memo<String>) -> impl IntoView {
             type="checkbox"
             class="pick"
             node_ref=field
-            aria-label=move || format!("Compare {}", name.get())
+            aria-label=move || format!("Select {}", name.get())
             title="Select the run. Shift + click selects a range. Arrow keys move to the next run; Shift + arrow also selects it."
             prop:checked=is_selected
             on:click=click

@@ -155,6 +155,12 @@ impl Draft {
         self.datasets.read().as_ref()?.as_ref().ok()?.iter().find(|dataset| dataset.id == id).cloned()
     }
 
+    /// Whether the selected dataset has not been tokenized with the tokenizer of the run; `false` for a mix.
+    pub(super) fn is_untokenized(self) -> bool {
+        let tokenizer = self.tokenizer();
+        self.dataset().is_some_and(|info| info.datasets.iter().all(|known| known.tokenizer != tokenizer))
+    }
+
     /// The plan of the spec with a change: sizes and times of the other cards.
     pub(super) fn resolve_with(self, change: impl FnOnce(&mut RunSpec)) -> Option<Result<PlanView, PlanError>> {
         let mut spec = self.spec.get();

@@ -142,6 +142,13 @@ fn limited(plan: &RunPlan, tokens: u64, secs: f64) -> (f64, &'static str) {
     reached.min_by(|one, other| one.0.total_cmp(&other.0)).unwrap_or((secs, ""))
 }
 
+/// `1 000 steps`, or `Up to 1 000 steps` if a limit can end the run earlier.
+fn planned_steps(plan: &RunPlan) -> String {
+    let budget = &plan.recipe.budget;
+    let has_limit = budget.tokens > 0 || budget.secs > 0.0 || budget.loss > 0.0;
+    format!("{}{} steps", if has_limit { "Up to " } else { "" }, grouped(plan.steps))
+}
+
 /// The learning-rate schedule.
 #[component]
 fn LearningRateSketch(plan: RunPlan) -> impl IntoView {
@@ -219,14 +226,16 @@ fn StartButton() -> impl IntoView {
     let effect = move || match &*draft.outcome.read() {
         _ if !draft.is_readable() => format!("The run cannot start. Correct {}.", draft.faulty_labels()),
         Some(Ok(view)) => {
-            let secs = view.estimate.secs.map(|secs| limited(&view.plan, view.estimate.tokens, secs).0);
-            let time = secs.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
-            let what = format!("{} steps on {}{time}", grouped(view.plan.steps), view.plan.device);
+            let steps = planned_steps(&view.plan);
+            let time = view.estimate.secs.map(|secs| limited(&view.plan, view.estimate.tokens, secs));
+            let time = time.map(|(secs, limit)| format!(", {}{limit}", about(secs))).unwrap_or_default();
+            let what = format!("{steps} on {}{time}", view.plan.device);
             if let Some(pool) = draft.pool_without_worker() {
-                return format!("{} steps. Queued until a worker joins the pool {pool}.", grouped(view.plan.steps));
+                return format!("{steps}. Queued until a worker joins the pool {pool}.");
             }
             match waits_behind.get() {
                 Some(run) => format!("{what}. Queued until {run} releases the device."),
+                None if draft.is_untokenized() => format!("{what}. Starts when the dataset has been tokenized."),
                 None => format!("{what}. Starts immediately."),
             }
         }

@@ -118,7 +118,7 @@ fn AddMember(people: Memo<Vec<ProjectMember>>, project: StoredValue<String>) -> 
     view! {
         <Show
             when=move || !others.read().is_empty()
-            fallback=|| view! { <p class="small dim">"Everyone whom you can see has a role in this project. Others need an invitation."</p> }
+            fallback=|| view! { <p class="small dim">"There is nobody else whom you can add here. Others need an invitation first."</p> }
         >
             <div class="row">
                 <select

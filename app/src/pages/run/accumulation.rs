@@ -9,7 +9,7 @@ use wire::hyperparameters::table::{Values, find};
 
 use super::RunContext;
 use super::drawer::focus_on;
-use super::fields::{ControlRunField, ReasonField, StartAt, StartChoice, StartField, reason_of};
+use super::fields::{ControlRunField, OTHER_BATCHES, ReasonField, StartAt, StartChoice, StartField, reason_of};
 use crate::components::{NumberField, TypedNumber};
 
 /// Micro-batches at the current step.
@@ -76,7 +76,7 @@ pub(super) fn AccumulationForm() -> impl IntoView {
             </div>
             <StartField start />
             <ReasonField reason />
-            <ControlRunField />
+            <ControlRunField meaning=OTHER_BATCHES />
             <p class="effect">{effect}</p>
             <div class="row end">
                 <button class="primary" type="submit" disabled=move || wanted.read().is_err()>

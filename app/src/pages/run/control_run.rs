@@ -8,13 +8,15 @@ use figure::spec::Reference;
 use figure::{Aggregation, ChartSpec, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use wire::control::saved_schedule::SavedSchedule;
+use wire::run::Parentage;
 use wire::series::{Bucket, Comparison, Difference};
-use wire::{EventRecord, RunId, RunSummary, RunView};
+use wire::{Event, EventRecord, RunId, RunSummary, RunView};
 
 use super::loss_chart::shared;
 use super::{RunContext, phrase};
 use crate::components::chart::{Chart, ChartContent, Line};
-use crate::components::{Select, difference_in_words, interval, name_of};
+use crate::components::{Select, difference_in_words, interval, name_of, newest_part};
 use crate::net::api;
 use crate::net::live::Live;
 use crate::route::run_path;
@@ -27,17 +29,32 @@ const NAMED: usize = 3;
 const REFRESH: Duration = Duration::from_secs(3);
 
 /// Explanation of the chart.
-const MEANING: &str = "Training loss of this run minus that of the control run on the same batches. Below 0: the \
-                       change decreases the loss. Band: mean ± 2 standard errors.";
+const SAME_BATCHES: &str = "Training loss of this run minus that of the control run on the same batches. Below 0: the change decreases the \
+                            loss. Band: mean ± 2 standard errors.";
+/// Explanation of the chart for a change after which the runs train on different batches.
+const OTHER_BATCHES: &str = "Training loss of this run minus that of the control run at equal steps. Below 0: the change decreases the loss. \
+                             The two runs train on different batches, so the difference of single steps contains the noise of the batches. \
+                             Band: mean ± 2 standard errors.";
 
-/// The control runs of the open run, newest first, each with the number of the event that it omits.
-fn control_runs(context: RunContext, live: Live) -> Vec<(RunSummary, u64)> {
+/// A control run of the open run.
+#[derive(Debug, Clone, PartialEq)]
+struct ControlRun {
+    id: RunId,
+    name: String,
+    /// The number of the event that it omits.
+    event: u64,
+    /// The step at which it leaves the path of this run; its own steps begin there.
+    from_step: u64,
+}
+
+/// The control runs of the open run, newest first, each with its origin.
+fn control_runs(context: RunContext, live: Live) -> Vec<(RunSummary, Parentage)> {
     let id = context.id();
     let lab = live.lab.read();
     let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
     let of_this = runs.iter().filter(|run| run.deleted_ms.is_none()).filter_map(|run| {
         let parent = run.parent.as_ref().filter(|parent| parent.run == id)?;
-        Some((run.clone(), parent.control_of?))
+        parent.control_of.map(|_| (run.clone(), parent.clone()))
     });
     of_this.collect()
 }
@@ -48,31 +65,35 @@ pub(super) fn ControlRunPanel() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let live = expect_context::<Live>();
     let known = Memo::new(move |_| {
-        let named = |(run, event): (RunSummary, u64)| (run.id.clone(), name_of(live, &run), event);
+        let named = |(run, parent): (RunSummary, Parentage)| ControlRun {
+            name: name_of(live, &run),
+            id: run.id,
+            event: parent.control_of.unwrap_or_default(),
+            from_step: parent.checkpoint.step,
+        };
         control_runs(context, live).into_iter().map(named).collect::<Vec<_>>()
     });
     let picked = RwSignal::new(None::<RunId>);
     let shown = Memo::new(move |_| {
         let known = known.read();
         let picked = picked.get();
-        known.iter().find(|(id, ..)| Some(id) == picked.as_ref()).or(known.first()).cloned()
+        known.iter().find(|run| Some(&run.id) == picked.as_ref()).or(known.first()).cloned()
     });
     move || {
-        let (id, name, event) = shown.get()?;
-        Some(view! { <EffectPanel id name event known picked /> })
+        let shown = shown.get()?;
+        Some(view! { <EffectPanel shown known picked /> })
     }
 }
 
 #[component]
 fn EffectPanel(
-    id: RunId,
-    name: String,
-    event: u64,
-    known: Memo<Vec<(RunId, String, u64)>>,
+    shown: ControlRun,
+    known: Memo<Vec<ControlRun>>,
     picked: RwSignal<Option<RunId>>,
 ) -> impl IntoView {
     let context = expect_context::<RunContext>();
     let live = expect_context::<Live>();
+    let ControlRun { id, name, event, from_step } = shown;
     let path = run_path(&id);
     let other = StoredValue::new(id);
     let compared = RwSignal::new(Comparison::default());
@@ -82,7 +103,9 @@ fn EffectPanel(
             let (run, control) = (context.id(), other.get_value());
             let (comparison, view) =
                 futures_util::future::join(api::series::compare(&run, &control, POINTS), api::run(&control)).await;
-            if let Ok(comparison) = comparison {
+            if let Ok(mut comparison) = comparison {
+                // After a rollback the steps before are those of the branch that this run abandoned, not of the control run.
+                comparison.difference.retain(|part| part.step >= from_step);
                 context.run.try_update(|run| run.set_difference(&comparison.difference));
                 compared.try_set(comparison);
             }
@@ -104,6 +127,11 @@ fn EffectPanel(
     on_cleanup(move || {
         context.run.try_update(|run| run.set_difference(&[]));
     });
+    let meaning = move || {
+        let run = context.run.read_untracked();
+        let is_on_others = run.events.get(&event).is_some_and(|record| changes_batches(&record.event));
+        if is_on_others { OTHER_BATCHES } else { SAME_BATCHES }
+    };
     let change = move || {
         context.lines.get();
         context
@@ -128,7 +156,7 @@ fn EffectPanel(
                 <label class="pick" title="Control run to compare with"><span class="unseen">"Control run"</span>
                     <Select
                         entries=Signal::derive(move || {
-                            known.read().iter().map(|(id, name, _)| (id.to_string(), name.clone())).collect::<Vec<_>>()
+                            known.read().iter().map(|run| (run.id.to_string(), run.name.clone())).collect::<Vec<_>>()
                         })
                         chosen=other.get_value().to_string()
                         choose=move |value| picked.set(value.parse().ok())
@@ -147,7 +175,7 @@ fn EffectPanel(
                     group=expect_context()
                     title="Effect of the change".to_owned()
                     unit="nats/token, this run − control run".to_owned()
-                    meaning=MEANING
+                    meaning=meaning()
                     paint=move || paint(context) changed
                 >
                     {which}
@@ -161,21 +189,40 @@ fn EffectPanel(
     view! {
         <div class="effect-panel">
             {chart}
-            <p class="small dim verdict">{move || verdict(&compared.read(), &later.read(), control_changes.get())}</p>
+            <p class="small dim verdict">{move || verdict(&compared.read(), from_step, &later.read(), control_changes.get())}</p>
         </div>
     }
 }
 
-/// The difference up to the next change in words, and which other changes are in it.
-fn verdict(comparison: &Comparison, later: &[EventRecord], control_changes: u32) -> String {
+/// Whether the runs with and without a change train on different batches from it on.
+fn changes_batches(event: &Event) -> bool {
+    match event {
+        Event::RolledBack { .. } => true,
+        Event::ScheduleChanged { new, .. } => !matches!(new, SavedSchedule::LearningRate { .. }),
+        _ => false,
+    }
+}
+
+/// The difference up to the next change in words, and which other changes are in it. The control run begins at `from_step`.
+fn verdict(comparison: &Comparison, from_step: u64, later: &[EventRecord], control_changes: u32) -> String {
     let parts = comparison.difference.as_slice();
     if parts.is_empty() {
-        return "The control run has not trained past the change yet.".into();
+        let from = number::whole(from_step);
+        return format!(
+            "Nothing to compare yet: the control run begins at step {from}, and both runs must train on from there."
+        );
     }
     // A change takes effect at its step: the steps before it show the effect of the first change alone.
     let until = later.iter().map(|record| record.step).min().unwrap_or(u64::MAX);
     let alone = &parts[..parts.partition_point(|part| part.last_step < until)];
-    let effect = Difference::newest(alone).map(|found| difference_in_words(&found, "this run", "the control run"));
+    let effect = Difference::newest(alone).zip(Difference::over(alone)).map(|(newest, whole)| {
+        let steps = if later.is_empty() { "steps since the change" } else { "steps up to the next change" };
+        let over = match newest.steps() < whole.steps() {
+            true => newest_part(&newest, &whole, &format!("the {steps}")),
+            false => format!("Over all {steps}"),
+        };
+        difference_in_words(&newest, &over, "this run", "the control run")
+    });
     let others = (!later.is_empty()).then(|| {
         let named = later
             .iter()
@@ -226,7 +273,7 @@ fn paint(context: RunContext) -> ChartContent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::{Author, Event};
+    use wire::Author;
 
     #[test]
     fn the_effect_of_a_change_ends_where_another_change_begins() {
@@ -245,10 +292,12 @@ mod tests {
             reason: None,
             event: Event::WeightsEdited { interventions: vec![] },
         };
-        let words = verdict(&comparison, std::slice::from_ref(&edit), 0);
+        let words = verdict(&comparison, 100, std::slice::from_ref(&edit), 0);
         assert!(words.contains("to 199") && words.contains("0.01 ±") && words.contains("lower"), "{words}");
         assert!(words.contains("From step 200 on, the difference also contains later changes of this run"), "{words}");
-        assert!(verdict(&comparison, &[], 1).ends_with("not the effect of this change alone."));
-        assert!(verdict(&comparison, &[], 0).contains("2.43"), "without another change the newest steps count");
+        assert!(verdict(&comparison, 100, &[], 1).ends_with("not the effect of this change alone."));
+        assert!(verdict(&comparison, 100, &[], 0).contains("2.43"), "without another change the newest steps count");
+        let none = Comparison::default();
+        assert!(verdict(&none, 1500, &[], 0).contains("the control run begins at step 1\u{202f}500"));
     }
 }

@@ -38,17 +38,29 @@ pub(super) fn ReasonField(reason: RwSignal<String>) -> impl IntoView {
     }
 }
 
+/// What the control run of a change shows that keeps the batches.
+const SAME_BATCHES: &str = "A control run is a fork of the current step without this change, on the same batches. The \
+                            difference of the two losses at equal steps is the effect of the change. It queues a second \
+                            run on the same device.";
+/// What the control run of a change shows that leads to other batches.
+pub(super) const OTHER_BATCHES: &str = "A control run is a fork of the current step without this change, on the batches \
+                                        of the plan. The difference of the two losses at equal steps is the effect of \
+                                        the change. It queues a second run on the same device.";
+
 /// Whether a control run is started with the change.
 #[component]
-pub(super) fn ControlRunField() -> impl IntoView {
+pub(super) fn ControlRunField(
+    /// What the control run shows.
+    #[prop(default = SAME_BATCHES)]
+    meaning: &'static str,
+) -> impl IntoView {
     let context = expect_context::<RunContext>();
     context.wants_control_run.set(false);
     view! {
         <label
             class="check"
             hidden=move || context.no_fork.read().is_some()
-            title="A control run is a fork without this change. It trains on the same batches from the same checkpoint, so \
-                the difference of the two losses is the effect of the change. It queues a second run on the same device."
+            title=meaning
         >
             <input
                 type="checkbox"

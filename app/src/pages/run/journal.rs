@@ -7,6 +7,7 @@ use leptos::prelude::*;
 use wire::control::reason::is_of_program;
 use wire::{Author, Event, EventRecord};
 
+use super::phrases::request;
 use super::{RunContext, author};
 use crate::components::isolated;
 use crate::components::number::clock;
@@ -225,6 +226,15 @@ fn JournalLine(number: u64) -> impl IntoView {
             Event::Annotated { text } => isolated(text),
             other => other.phrase(),
         };
+        // A note and the reason of a refusal stand after the author, so that they are not read as one sentence with it.
+        let (head, text) = match &record.event {
+            Event::Annotated { text } => (Some("note".to_owned()), Some(format!("“{}”", isolated(text)))),
+            Event::Refused { command, message } => {
+                (Some(format!("{} refused", request(command))), Some(isolated(message)))
+            }
+            _ => (None, None),
+        };
+        let by = if matches!(record.event, Event::Refused { .. }) { ", by " } else { " by " };
         let phrased = record.clone();
         let reason = record.reason.as_deref().map(|reason| match is_of_program(reason) {
             true => format!("({})", isolated(reason)),
@@ -251,10 +261,11 @@ fn JournalLine(number: u64) -> impl IntoView {
                 >
                     <span class="mono at">{number::whole(record.step)}</span>
                     <span class="what">
-                        {move || context.phrase(&phrased)}
+                        {move || head.clone().unwrap_or_else(|| context.phrase(&phrased))}
                         {(record.author != Author::System).then(|| view! {
-                            <span class="dim">" by "{author(&record.author, me.as_deref())}</span>
+                            <span class="dim">{by}{author(&record.author, me.as_deref())}</span>
                         })}
+                        {text.map(|text| format!(": {text}"))}
                         {reason.map(|reason| view! { <em>{reason}</em> })}
                     </span>
                     <span class="dim small when">{clock(record.at_ms as f64)}</span>

@@ -8,7 +8,7 @@ use wire::hyperparameters::mix::MixPoint;
 use wire::series::name;
 
 use super::drawer::DrawerButton;
-use super::fields::{ControlRunField, ReasonField, StartAt, StartChoice, StartField, reason_of};
+use super::fields::{ControlRunField, OTHER_BATCHES, ReasonField, StartAt, StartChoice, StartField, reason_of};
 use super::{Drawer, RunContext};
 use crate::components::rebalanced;
 
@@ -80,7 +80,7 @@ fn MixForm() -> impl IntoView {
             </ul>
             <StartField start has_linear=true />
             <ReasonField reason />
-            <ControlRunField />
+            <ControlRunField meaning=OTHER_BATCHES />
             <p class="effect">{move || match start.read() {
                 Ok(from) => format!("{} {}.", percentages(&weights.read()), from.words(context)),
                 Err(problem) => problem,

@@ -40,6 +40,26 @@ pub(super) fn in_progress(command: &Command) -> String {
     }
 }
 
+/// What a command asks for, as a noun: `sample`, `change of weight decay`.
+pub(super) fn request(command: &Command) -> String {
+    match command {
+        Command::Pause { .. } => "pause".into(),
+        Command::Resume { .. } => "resume".into(),
+        Command::Step { .. } => "step".into(),
+        Command::Stop { .. } => "stop".into(),
+        Command::Set { path, .. } => format!("change of {}", path.row().label.to_lowercase()),
+        Command::SetSchedule { .. } => "change of the schedule".into(),
+        Command::EditWeights { .. } => "weight edit".into(),
+        Command::Checkpoint { .. } => "checkpoint".into(),
+        Command::Rollback { .. } => "rollback".into(),
+        Command::Suspend { .. } => "suspension".into(),
+        Command::Undo { .. } => "undo".into(),
+        Command::Evaluate => "evaluation".into(),
+        Command::Sample { .. } => "sample".into(),
+        Command::Annotate { .. } => "note".into(),
+    }
+}
+
 /// The steps of a step command: "Training step 2 712, then pausing", and once they are trained "Trained step 2 712."
 pub(super) fn stepping(from: u64, steps: u64, now: u64) -> String {
     let last = (from + steps).saturating_sub(1);

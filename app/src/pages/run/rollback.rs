@@ -11,6 +11,11 @@ use super::fields::{CheckpointSelect, ControlRunField, ReasonField, reason_of};
 use super::{Drawer, RunContext};
 use crate::components::{NumberField, TypedNumber};
 
+/// What the control run of a rollback shows.
+const CONTROL: &str = "The control run is not rolled back: it continues from the current step, on the batches of the \
+                       plan. The difference of the two losses at equal steps is the effect of the rollback and of the \
+                       skipped batches. It queues a second run on the same device.";
+
 /// The button and its form.
 #[component]
 pub(super) fn RollbackButton() -> impl IntoView {
@@ -60,7 +65,7 @@ fn RollbackForm() -> impl IntoView {
                 <NumberField number=skip placeholder="0" />
             </label>
             <ReasonField reason />
-            <ControlRunField />
+            <ControlRunField meaning=CONTROL />
             <p class="effect">{move || effect(context, chosen.get(), skipped())}</p>
             <div class="row end">
                 <button

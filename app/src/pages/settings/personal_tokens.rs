@@ -127,7 +127,7 @@ fn TokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> impl I
                         type="text"
                         maxlength="80"
                         autocomplete="off"
-                        placeholder="notebook"
+                        placeholder="e.g. notebook"
                         prop:value=name
                         on:input:target=move |event| name.set(event.target().value())
                     />

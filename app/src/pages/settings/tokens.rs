@@ -206,7 +206,7 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
                         type="text"
                         maxlength="80"
                         autocomplete="off"
-                        placeholder="ada"
+                        placeholder="e.g. ada"
                         prop:value=name
                         on:input:target=move |event| name.set(event.target().value())
                     />
@@ -229,7 +229,11 @@ fn NewTokenForm(created: RwSignal<Option<CreatedToken>>, list: TokenList) -> imp
                 <button
                     class="primary"
                     type="submit"
-                    title="Create it; its text is shown once"
+                    title=move || match (name.read().trim().is_empty(), days.is_readable()) {
+                        (true, _) => "Enter a name first.",
+                        (false, false) => "Correct the number of days first.",
+                        (false, true) => "Create it; its text is shown once",
+                    }
                     disabled=move || is_busy.get() || name.read().trim().is_empty() || !days.is_readable()
                 >
                     "Create"

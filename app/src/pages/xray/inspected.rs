@@ -61,11 +61,16 @@ pub(super) fn inspected(
 /// A run without weights, or an inspection that failed: why, and what to do.
 fn failed(xray: XrayState, subscription: Subscription) -> AnyView {
     if untrack(|| xray.is_waiting()) {
+        // The batches of a fork are computed with the checkpoint from which it starts.
+        let text = match untrack(|| xray.summary.read().parent.is_some()) {
+            true => {
+                "This view is available from its first step on. Batch already shows the batches up to the fork, with the losses under the \
+                 weights from which the fork starts."
+            }
+            false => "Inspections are available from its first step on.",
+        };
         return view! {
-            <Empty
-                title="The run has not started"
-                text="The run waits for its device. Inspections are available from the first step on."
-            >
+            <Empty title="The run has not started" text>
                 <a class="button" href=xray.run_href() title="The page of the run">"Open the run"</a>
             </Empty>
         }

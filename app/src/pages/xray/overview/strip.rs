@@ -164,7 +164,7 @@ fn prompt_problem(status: &Status) -> Option<String> {
 /// The reason why components have no colour; `None` if they have one.
 fn note(xray: XrayState, measurements: Measurements) -> Option<String> {
     if xray.is_waiting() {
-        return Some("The run has not started: the components have no values yet.".into());
+        return Some("The run has not started: no values of the components have been measured yet.".into());
     }
     let missing = || matches!(measurements.training.status.get(), Status::Failed(_) | Status::NoSnapshot);
     match measurements.forward.status.get() {
