@@ -82,8 +82,8 @@ fn gaps(spec: &ChartSpec, buckets: &[Bucket]) -> usize {
     count
 }
 
-/// Whether a part without values is the time in which the run trained a branch that was abandoned: it begins where the value before it ends.
-/// No value is missing there.
+/// Whether a part without values is the time in which the run trained a branch that was abandoned: it begins where the value before it
+/// ends. No value is missing there.
 fn is_abandoned_time(spec: &ChartSpec, before: Option<&Bucket>, part: &[Bucket]) -> bool {
     match (before, part) {
         (Some(before), [from, to]) => spec.axis == Axis::Secs && from.x <= before.last_x && from.x < to.x,
@@ -153,8 +153,12 @@ fn caption(spec: &ChartSpec, named: &[&Curve], longest: &[Bucket], chosen: &[usi
     let is_folded = named.iter().flat_map(|curve| curve.buckets).any(|bucket| bucket.count > 1);
     let folded = match (is_folded, spec.aggregation) {
         (false, _) => "",
-        (true, Aggregation::Steps) => "A row can be the mean over several steps; the lowest and the highest value are in brackets.",
-        (true, Aggregation::StepsWithError) => "A row can be the mean over several steps; mean ± 2 standard errors is in brackets.",
+        (true, Aggregation::Steps) => {
+            "A row can be the mean over several steps; the lowest and the highest value are in brackets."
+        }
+        (true, Aggregation::StepsWithError) => {
+            "A row can be the mean over several steps; mean ± 2 standard errors is in brackets."
+        }
         (true, Aggregation::Time) => "A row is the mean over a time; the lowest and the highest value are in brackets.",
     };
     if chosen.len() == longest.len() {
@@ -249,7 +253,8 @@ mod tests {
         let buckets = [bucket(0, -1.0), bucket(5, -2.0)];
         let curves = [Curve::new("difference", Role::InkSoft, &buckets)];
         let spec = ChartSpec { aggregation: Aggregation::StepsWithError, ..ChartSpec::default() };
-        assert!(describe(&spec, &curves).contains("lowest −2 at step 7, highest −1 at step 2"), "{}", describe(&spec, &curves));
+        let said = describe(&spec, &curves);
+        assert!(said.contains("lowest −2 at step 7, highest −1 at step 2"), "{said}");
         assert!(table(&spec, &curves, 9).caption.ends_with("mean ± 2 standard errors is in brackets."));
         let caption = table(&ChartSpec::default(), &curves, 9).caption;
         assert!(caption.ends_with("the lowest and the highest value are in brackets."), "{caption}");

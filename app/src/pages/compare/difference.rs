@@ -206,8 +206,8 @@ fn step_of(live: Live, run: &RunId) -> u64 {
     lab.iter().flat_map(|lab| &lab.runs).find(|known| known.id == *run).map_or(0, |run| run.step)
 }
 
-/// `Bitwise identical for 300 steps from step 1 000 on, different from step 1 300 on. Over all steps since then (1 300 to 1 900), the loss of b
-/// is ...`
+/// `Bitwise identical for 300 steps from step 1 000 on, different from step 1 300 on. Over all steps since then (1 300 to 1 900), the loss
+/// of b is ...`
 ///
 /// `steps` has how far each run has trained on its current path.
 fn verdict(comparison: &Comparison, names: &Names, steps: impl Fn() -> (u64, u64)) -> String {

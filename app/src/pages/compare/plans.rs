@@ -192,8 +192,8 @@ pub(super) fn PlanTable() -> impl IntoView {
             <div class="row">
                 <h2
                     id="plans-title"
-                    title="The hyperparameters in which the runs differ: as planned, and at the newest step. The tooltip of a row gives the name \
-                        of its field in the plan."
+                    title="The hyperparameters in which the runs differ: as planned, and at the newest step. The tooltip of a row gives the \
+                        name of its field in the plan."
                 >
                     "Plans"
                 </h2>

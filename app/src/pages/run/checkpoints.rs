@@ -213,8 +213,8 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
     }
 }
 
-/// Losses, size, number of changes, hash and the newest sample of a checkpoint of a run that inherited so many changes from its parent. The two
-/// steps are those of the newest evaluation and of the newest sample up to it.
+/// Losses, size, number of changes, hash and the newest sample of a checkpoint of a run that inherited so many changes from its parent. The
+/// two steps are those of the newest evaluation and of the newest sample up to it.
 fn tooltip(saved: &CheckpointView, (evaluated, sampled): (Option<u64>, Option<u64>), inherited: u32) -> String {
     let CheckpointView { info, sample, .. } = saved;
     let train = info.loss_train.map(|value| format!("Training loss {} nats/token. ", loss(value)));
@@ -233,7 +233,8 @@ fn tooltip(saved: &CheckpointView, (evaluated, sampled): (Option<u64>, Option<u6
         inherited => format!("{changes}, {inherited} of them in its parent."),
     };
     let of_step = sampled.map(|step| format!(" (step {})", number::whole(step))).unwrap_or_default();
-    let sample = sample.as_deref().map(|text| format!("\n\nNewest sample up to here{of_step}:\n{text}")).unwrap_or_default();
+    let sample = sample.as_deref().map(|text| format!("\n\nNewest sample up to here{of_step}:\n{text}"));
+    let sample = sample.unwrap_or_default();
     let (size, hash) = (number::bytes(info.bytes), &info.hash);
     format!("{losses}{size} on disk. {changes} BLAKE3: {hash}{sample}")
 }

@@ -32,9 +32,9 @@ const REFRESH: Duration = Duration::from_secs(3);
 const SAME_BATCHES: &str = "Training loss of this run minus that of the control run on the same batches. Below 0: the change decreases the \
                             loss. Band: mean ± 2 standard errors.";
 /// Explanation of the chart for a change after which the runs train on different batches.
-const OTHER_BATCHES: &str = "Training loss of this run minus that of the control run at equal steps. Below 0: the change decreases the loss. \
-                             The two runs train on different batches, so the difference of single steps contains the noise of the batches. \
-                             Band: mean ± 2 standard errors.";
+const OTHER_BATCHES: &str = "Training loss of this run minus that of the control run at equal steps. Below 0: the change decreases the \
+                             loss. The two runs train on different batches, so the difference of single steps contains the noise of the \
+                             batches. Band: mean ± 2 standard errors.";
 
 /// A control run of the open run.
 #[derive(Debug, Clone, PartialEq)]

@@ -207,7 +207,7 @@ fn ProgressLine() -> impl IntoView {
                 <span title="Throughput: moving average over about the last 10 steps">{speed}</span>
             })}
             {move || next_breakpoint(context).map(|step| view! {
-                <span class="dim" title="The run pauses before this step; Resume (space) continues">
+                <span class="dim" title="The run pauses when this many steps are trained; Resume (space) continues">
                     {format!("breakpoint at step {}", number::whole(step))}
                 </span>
             })}
@@ -242,6 +242,7 @@ fn left(context: RunContext) -> String {
         (RunState::Running, Some(secs)) => {
             format!("{} left ({})", number::duration(secs), clock(now_ms() + secs * 1e3))
         }
+        (RunState::Paused, _) if summary.step >= summary.steps => "all steps are trained; Resume ends the run".into(),
         (RunState::Paused, Some(secs)) => format!("{} left once resumed", number::duration(secs)),
         (RunState::Queued, _) => "queued".into(),
         (RunState::Suspended, _) => "device released".into(),

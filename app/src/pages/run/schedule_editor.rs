@@ -58,7 +58,8 @@ pub(super) fn ScheduleEditor() -> impl IntoView {
             <div class="row" role="group" aria-label="Common schedules">
                 <button
                     type="button"
-                    title="Decrease the learning rate linearly to its final value over the first half of the remaining steps, and keep it there"
+                    title="Decrease the learning rate linearly to its final value over the first half of the remaining steps, and keep \
+                           it there"
                     on:click=move |_| take(StandardCurve::Cooldown(untrack(cooldown)))
                 >
                     "Linear decay over the next half of the steps"

@@ -120,7 +120,10 @@ fn describe(kind: DiskKind) -> (&'static str, &'static str) {
         DiskKind::Metrics => ("Metrics", "Every point of every metric"),
         DiskKind::Snapshots => ("Snapshots", "Kept inspection results"),
         DiskKind::Database => ("Database", "Journals, runs, access tokens, and snapshots that have no file yet"),
-        DiskKind::Spool => ("Worker data not stored yet", "Metrics and events of this machine's workers that the server has not stored yet"),
+        DiskKind::Spool => (
+            "Worker data not stored yet",
+            "Metrics and events of this machine's workers that the server has not stored yet",
+        ),
         DiskKind::Incoming => ("Incoming files", "Uploads and downloads that are not complete"),
     }
 }

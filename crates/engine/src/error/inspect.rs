@@ -53,7 +53,7 @@ pub enum InspectError {
         max: usize,
     },
     /// Characters that the tokenizer has no token for.
-    #[error("{}: {}; remove them from the prompt", UNKNOWN_CHARACTERS, quoted(chars))]
+    #[error("{} ({}); remove them from the prompt", UNKNOWN_CHARACTERS, quoted(chars))]
     UnknownChars {
         /// The characters, each once.
         chars: Vec<char>,

@@ -1,5 +1,5 @@
 //! Interventions on a model: which components, and the factor that multiplies their output. An inspection applies them to a forward pass of
-//! its own; a weight edit writes them into the weights of the run.
+//! its own; a weight edit multiplies the weights of the run by it once.
 
 use std::fmt;
 

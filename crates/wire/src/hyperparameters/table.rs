@@ -431,7 +431,8 @@ pub static TABLE: &[Hyperparameter] = &[
         "Breakpoints",
         "steps",
         Values::Steps,
-        "Step numbers, separated by commas. The run pauses before each of them. Example: 100, 1000.",
+        "Step numbers, separated by commas. The run pauses before each of them, \
+         and at the total number of steps before its end. Example: 100, 1000.",
     ),
 ];
 

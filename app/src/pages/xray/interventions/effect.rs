@@ -129,7 +129,8 @@ fn hardest(tokens: &[String], increases: &[f32]) -> Option<String> {
     let (at, increase) = finite.max_by(|a, b| a.1.total_cmp(b.1))?;
     let sign = if *increase > 0.0 { "+" } else { "" };
     let increase = format!("{sign}{}", number::short(f64::from(*increase)));
-    Some(format!("Largest increase: {increase} nats, at “{}”, position {at} (the first is 0)", visible(tokens.get(at)?)))
+    let token = visible(tokens.get(at)?);
+    Some(format!("Largest increase: {increase} nats, at “{token}”, position {at} (the first is 0)"))
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ impl Session {
             Command::Evaluate => (self.evaluate_now(out)?, None),
             Command::Sample { prompt: Some(prompt), .. } if !self.unknown_chars(prompt).is_empty() => {
                 let unknown = self.unknown_chars(prompt);
-                let message = format!("{UNKNOWN_CHARACTERS}: {unknown}; remove them from the prompt");
+                let message = format!("{UNKNOWN_CHARACTERS} ({unknown}); remove them from the prompt");
                 (refuse(numbered, &message), None)
             }
             Command::Sample { prompt, tokens, temperature } => {
