@@ -55,7 +55,10 @@ fn entry(name: String, role: Role, style: Style, bucket: Option<Bucket>, spec: &
     let Some(bucket) = bucket else {
         return Entry { name, role, style, value: "–".into(), meaning: meaning.to_owned() };
     };
-    let meaning = format!("{name}: {}{}. {meaning}", with_its_unit(bucket.mean, &spec.unit), folded(&bucket, spec));
+    // The one curve of a measured quantity is its mean.
+    let prefix = if spec.aggregation == Aggregation::Time { String::new() } else { format!("{name}: ") };
+    let value = with_its_unit(bucket.mean, &spec.unit);
+    let meaning = format!("{prefix}{value}{}. {meaning}", folded(&bucket, spec));
     Entry { name, role, style, value: written(bucket.mean, &spec.unit), meaning }
 }
 
@@ -66,7 +69,7 @@ fn folded(bucket: &Bucket, spec: &ChartSpec) -> String {
     }
     let (low, high) = (with_its_unit(bucket.min, &spec.unit), with_its_unit(bucket.max, &spec.unit));
     let over = match spec.aggregation {
-        Aggregation::Time => number::with_unit((bucket.last_x - bucket.x).round(), "s"),
+        Aggregation::Time => number::with_unit((bucket.last_x - bucket.x).round().max(1.0), "s"),
         _ => format!("steps {} to {}", number::whole(bucket.step), number::whole(bucket.last_step)),
     };
     let band = match spec.aggregation {
