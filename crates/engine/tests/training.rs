@@ -195,6 +195,16 @@ fn dropout_and_accumulation_are_reproducible() {
 }
 
 #[test]
+fn a_run_that_is_paused_after_its_last_step_trains_no_further_step() {
+    let commands = vec![Command::Pause { reason: None }, Command::Step { steps: 1 }, Command::Resume { reason: None }];
+    let recorder = Lab::new("last-step").train(TINY, vec![(60, commands)]);
+    assert!(matches!(&recorder.response(6001).event, Event::Refused { message, .. } if message.contains("all steps")));
+    assert_eq!(recorder.response(6002).event, Event::Resumed);
+    assert_eq!(recorder.series(name::TRAIN).len(), 60);
+    assert!(recorder.reports.iter().any(|report| report.event == Event::Finished));
+}
+
+#[test]
 fn every_command_works_while_the_run_is_paused() {
     let set = |field, value| Command::Set { path: field, value, reason: Some("to see".into()) };
     let script = vec![
