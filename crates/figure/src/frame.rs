@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use wire::series::Bucket;
+
 use crate::axis::{self, Tick};
 use crate::cluster::{COUNT_SIZE, Cluster, MARKER};
 use crate::curve::{Curve, Style, extent, folded, has_value, middle, visible};
@@ -165,13 +167,20 @@ fn reference_places(
     let is_apart = |(_, y): &(f64, f64)| taken.iter().all(|other| (other - y).abs() >= height);
     let is_clear = |(end, y): &(f64, f64)| {
         let (from, to) = (layout.from_x(end - width - 3.0), layout.from_x(end + 3.0));
-        let crossed =
-            curves.iter().flat_map(|curve| visible(curve.buckets, from, to)).filter(|bucket| has_value(bucket));
+        let crossed = curves.iter().flat_map(|curve| drawn(curve, from, to)).filter(|bucket| has_value(bucket));
         let mut heights = crossed.map(|bucket| extent(bucket)).map(|(low, high)| (layout.to_y(high), layout.to_y(low)));
         (plot.y + SMALL..=plot.bottom()).contains(y) && !heights.any(|(top, bottom)| top < y + 3.0 && bottom > y - 9.0)
     };
     let places = ends.into_iter().flat_map(|end| heights.iter().map(move |y| (end, *y)));
     places.into_iter().filter(|place| is_apart(place) && is_clear(place)).collect()
+}
+
+/// The buckets of a curve that are drawn between two positions. A single neighbor of the range is none: no line leads from it into the range.
+fn drawn<'a>(curve: &Curve<'a>, from: f64, to: f64) -> &'a [Bucket] {
+    match visible(curve.buckets, from, to) {
+        [only] if only.last_x < from || only.x > to => &[],
+        buckets => buckets,
+    }
 }
 
 /// Names of abandoned segments and labelled curves at their ends, since the legend cannot distinguish them.

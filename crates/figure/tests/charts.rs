@@ -1,7 +1,9 @@
 //! What must hold of every chart: no spike is lost, nothing panics, and the picture of one small chart stays as it is.
 
 use figure::curve::point;
-use figure::{ChartSpec, Curve, Frame, Marker, Reference, Role, ScaleKind, Scene, Shape, Size, Style, Theme, chart};
+use figure::{
+    Aggregation, ChartSpec, Curve, Frame, Marker, Reference, Role, ScaleKind, Scene, Shape, Size, Style, Theme, chart,
+};
 use testing::Random;
 use wire::control::author::Author;
 use wire::series::{Axis, Bucket};
@@ -158,6 +160,7 @@ fn anything_can_be_drawn() {
             title: "chart".into(),
             x_name: None,
             unit: ["nats", "s", "steps", "tok/s", ""][dice.below(5) as usize].into(),
+            aggregation: [Aggregation::Steps, Aggregation::StepsWithError, Aggregation::Time][dice.below(3) as usize],
             axis: [Axis::Step, Axis::Tokens, Axis::Secs, Axis::Flops][dice.below(4) as usize],
             x_scale: dice.scale(),
             from: dice.perhaps(),
