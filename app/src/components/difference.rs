@@ -53,7 +53,9 @@ mod tests {
         assert!(words(600, -0.07, 0.01).contains("0.07 ± 0.01 nats/token lower than that of fox"));
         assert!(words(600, 0.07, 0.01).contains("higher"));
         assert!(words(600, -0.07, 0.01).starts_with("Over all common steps (101 to 600), the loss of owl"));
-        assert!(words(600, -0.07, 0.08).contains("−0.07 ± 0.08 nats/token (± 2 standard errors). That range includes 0"));
+        assert!(
+            words(600, -0.07, 0.08).contains("−0.07 ± 0.08 nats/token (± 2 standard errors). That range includes 0")
+        );
         assert_eq!(words(101, -0.07, 0.0), "Only 1 step to compare: too few to tell a difference from noise.");
     }
 }

@@ -302,7 +302,9 @@ mod tests {
         let words = verdict(&compared, &names, || (8000, 30_000));
         assert!(words.starts_with("Bitwise identical for 1 step from step 7\u{202f}500 on"), "{words}");
         assert!(
-            words.contains("Over all steps since then (7\u{202f}500 to 7\u{202f}999), the loss of fork is on average 0.07"),
+            words.contains(
+                "Over all steps since then (7\u{202f}500 to 7\u{202f}999), the loss of fork is on average 0.07"
+            ),
             "{words}"
         );
         assert!(words.contains("lower than that of parent") && !words.contains("too few"), "{words}");

@@ -86,11 +86,7 @@ pub(super) fn ControlRunPanel() -> impl IntoView {
 }
 
 #[component]
-fn EffectPanel(
-    shown: ControlRun,
-    known: Memo<Vec<ControlRun>>,
-    picked: RwSignal<Option<RunId>>,
-) -> impl IntoView {
+fn EffectPanel(shown: ControlRun, known: Memo<Vec<ControlRun>>, picked: RwSignal<Option<RunId>>) -> impl IntoView {
     let context = expect_context::<RunContext>();
     let live = expect_context::<Live>();
     let ControlRun { id, name, event, from_step } = shown;

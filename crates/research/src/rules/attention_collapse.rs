@@ -48,32 +48,45 @@ impl Detector for AttentionCollapse {
     };
 
     fn feed(&mut self, sample: &Sample, watch: &mut Watch) {
-        let heads = sample.below(metric::ATTENTION_ENTROPY).filter(|(_, entropy)| entropy.is_finite());
         if sample.step < SETTLED {
             return;
         }
+        let heads = sample.below(metric::ATTENTION_ENTROPY).filter(|(_, entropy)| entropy.is_finite());
+        let heads: Vec<Head> = heads.map(|(name, entropy)| self.head(name, sample.step, entropy)).collect();
         let threshold = watch.threshold(RATIO);
-        let (mut count, mut collapsed, mut lowest) = (0, 0, (f64::INFINITY, sample.step));
-        for (subject, entropy) in heads {
-            let (first_step, first) = *self.first.entry(subject.to_owned()).or_insert((sample.step, entropy));
-            let value = if first > 0.0 { entropy / first } else { 1.0 };
-            count += 1;
-            if value < threshold {
-                collapsed += 1;
-                lowest = if value < lowest.0 { (value, first_step) } else { lowest };
-                watch.seen(Seen { level: Level::Note, first_step, value, threshold, subject });
-            } else {
-                watch.calm(subject);
+        let (collapsed, others): (Vec<&Head>, Vec<&Head>) = heads.iter().partition(|head| head.value < threshold);
+        let many = watch.threshold(SHARE) * heads.len() as f64;
+        let lowest = collapsed.iter().min_by(|one, other| one.value.total_cmp(&other.value));
+        others.iter().for_each(|head| watch.calm(head.subject));
+        match lowest {
+            // One finding for all heads, none for each.
+            Some(head) if collapsed.len() as f64 >= many => watch.seen(head.seen(Level::Alert, threshold, MANY)),
+            Some(_) => {
+                watch.calm(MANY);
+                collapsed.iter().for_each(|head| watch.seen(head.seen(Level::Note, threshold, head.subject)));
             }
+            None if heads.is_empty() => {}
+            None => watch.calm(MANY),
         }
-        if count == 0 {
-            return;
-        }
-        if collapsed > 0 && f64::from(collapsed) >= watch.threshold(SHARE) * f64::from(count) {
-            let (value, first_step) = lowest;
-            watch.seen(Seen { level: Level::Alert, first_step, value, threshold, subject: MANY });
-        } else {
-            watch.calm(MANY);
-        }
+    }
+}
+
+/// A head's entropy, as a ratio to its first report.
+struct Head<'a> {
+    subject: &'a str,
+    first_step: u64,
+    value: f64,
+}
+
+impl<'a> Head<'a> {
+    fn seen(&self, level: Level, threshold: f64, subject: &'a str) -> Seen<'a> {
+        Seen { level, first_step: self.first_step, value: self.value, threshold, subject }
+    }
+}
+
+impl AttentionCollapse {
+    fn head<'a>(&mut self, subject: &'a str, step: u64, entropy: f64) -> Head<'a> {
+        let (first_step, first) = *self.first.entry(subject.to_owned()).or_insert((step, entropy));
+        Head { subject, first_step, value: if first > 0.0 { entropy / first } else { 1.0 } }
     }
 }
