@@ -270,9 +270,12 @@ for (const colorScheme of ["light", "dark"]) {
         assert.ok((await overflow(page)) <= 0, `${path}: the layout for a projector is wider than the window`);
         await page.keyboard.press("Shift+L");
       }
+      const isProjector = () => document.documentElement.hasAttribute("data-projector");
       await page.keyboard.press("Shift+L");
+      await page.waitForFunction(isProjector);
       await page.reload();
-      assert.equal(await page.evaluate(() => document.documentElement.hasAttribute("data-projector")), true, "the layout is kept");
+      // The layout is kept.
+      await page.waitForFunction(isProjector);
       assert.deepEqual(Object.entries(found).filter(([, lines]) => lines.length), []);
       assert.deepEqual(page.faults, []);
       await page.context().close();
