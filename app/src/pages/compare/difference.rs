@@ -303,7 +303,7 @@ mod tests {
         assert!(words.starts_with("Bitwise identical for 1 step from step 7\u{202f}500 on"), "{words}");
         assert!(
             words.contains(
-                "Over all steps since then (7\u{202f}500 to 7\u{202f}999), the loss of fork is on average 0.07"
+                "Over all steps since then (7\u{202f}500 to 7\u{202f}999), the loss of fork is on average 0.0697"
             ),
             "{words}"
         );
