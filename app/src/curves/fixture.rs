@@ -79,6 +79,7 @@ pub(crate) fn view() -> RunView {
         tags: vec![],
         slot: 1,
         project: wire::access::project::default_project(),
+        health: wire::diagnosis::Health::default(),
     };
     let hyperparameters = resolved.plan.live();
     RunView {

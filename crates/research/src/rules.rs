@@ -3,7 +3,7 @@
 //! [`Checker`] has the state of all rules for one run. The caller feeds it the rows of each step in order, stores the findings, and
 //! rewinds it when the run rolls back. [`RULES`] describes every rule: signals, formula, thresholds, remedies.
 //!
-//! - `table`, `finding`, `facts`, `settings`, `metric`: what a rule states, sees, and knows; the public types;
+//! - `table`, `finding`, `facts`, `settings`, `metric`: what a rule states, sees, and knows; `info`: the table as the API answers it;
 //! - `checker`: the state of all rules; `list`: the rows; `watch`: from conditions to findings; `sample`: the values of a step;
 //! - `window`, `history`, `step_size`: bounded memories of series;
 //! - all other files: one rule each, opening with its formula and source.
@@ -24,6 +24,7 @@ mod finding;
 mod floor;
 mod gradient;
 mod history;
+mod info;
 mod leak;
 mod learning_rate_high;
 mod learning_rate_low;
@@ -46,7 +47,9 @@ mod window;
 
 pub use checker::{Checker, StateError};
 pub use facts::Facts;
-pub use finding::{Active, Evidence, Finding};
+pub use finding::sentence;
+pub use info::PAUSES_ALWAYS;
 pub use list::{RULES, rule};
 pub use settings::{SettingError, Settings};
-pub use table::{Level, Remedy, Rule, Threshold};
+pub use table::{Remedy, Rule, Threshold};
+pub use wire::diagnosis::{Active, Evidence, Finding, Level};

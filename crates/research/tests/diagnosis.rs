@@ -19,7 +19,7 @@ fn findings(rows: &[Row]) -> Vec<Finding> {
 }
 
 fn words(found: &[Finding]) -> Vec<String> {
-    found.iter().map(|finding| finding.sentence(rule(&finding.rule))).collect()
+    found.iter().map(sentence).collect()
 }
 
 #[test]
@@ -205,13 +205,14 @@ fn sentences_have_the_numbers_of_the_finding() {
     let mut rows = healthy(1, STEPS);
     change(&mut rows, "loss.train", 900, |step, loss| if step == 900 { loss + 1.5 } else { loss });
     let found = findings(&rows);
-    let sentence = &words(&found)[0];
-    assert!(sentence.starts_with("The training loss of step 900 is"), "{sentence}");
-    assert!(!sentence.contains('{'), "{sentence}");
+    let text = &words(&found)[0];
+    assert!(text.starts_with("The training loss of step 900 is"), "{text}");
+    assert!(!text.contains('{'), "{text}");
     assert_eq!(found[0].evidence[0].series, "loss.train");
     let text = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Finding>>(&text).unwrap().len(), found.len());
-    assert!(found[0].sentence(None).starts_with("loss_spike at step 900"), "{}", found[0].sentence(None));
+    let unknown = sentence(&Finding { rule: "of_tomorrow".into(), ..found[0].clone() });
+    assert!(unknown.starts_with("of_tomorrow at step 900"), "{unknown}");
 }
 
 /// Every series that is NaN throughout, or infinite, and runs of a few steps.

@@ -10,6 +10,7 @@
 //! - [`control`]: the commands to a run (`command`) and the events of its journal (`event`). Read these two first;
 //! - [`run`]: specs, plans, presets, forks, the history of a run, and the records that pages show;
 //! - [`inspect`]: inspections of a model and their results; [`completion`]: text that a checkpoint generates;
+//! - [`diagnosis`]: what rules find in a run, their settings, and remedies;
 //! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings;
 //! - [`transport`]: the messages between worker, server and page.
 
@@ -19,6 +20,7 @@ pub mod completion;
 pub mod control;
 pub mod data;
 pub mod device;
+pub mod diagnosis;
 pub mod disk;
 pub mod encode;
 pub mod error;

@@ -3,6 +3,7 @@
 
 pub mod copy;
 pub mod fork;
+pub mod health;
 pub mod history;
 pub mod plan;
 pub mod preset;
@@ -15,6 +16,7 @@ use crate::control::checkpoint::CheckpointId;
 use crate::control::live::LiveHyperparameters;
 use crate::data::corpus::DatasetInfo;
 use crate::id::{DeviceId, RunId};
+use crate::run::health::Health;
 use crate::run::history::{Segment, Span};
 use crate::run::plan::{Estimate, RunPlan};
 use crate::run::spec::RunSpec;
@@ -149,6 +151,9 @@ pub struct RunSummary {
     /// once.
     #[serde(default = "first_slot")]
     pub slot: u32,
+    /// Numbers of its findings.
+    #[serde(default)]
+    pub health: Health,
 }
 
 fn first_slot() -> u32 {

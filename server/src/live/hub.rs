@@ -214,7 +214,8 @@ impl Hub {
         let cursor = Cursor { epoch: self.epoch, tick: channel.ring.last() + 1 };
         // Each page is sent only the updates that it requested.
         channel.keep_updates(cursor.tick, updates, is_over);
-        let tick = ToPage::Tick(Tick { run: run.clone(), cursor, summary, rows, events, updates: vec![] });
+        let tick =
+            ToPage::Tick(Tick { run: run.clone(), cursor, summary, rows, events, updates: vec![], findings: vec![] });
         match encode::to_bytes(&tick) {
             Ok(bytes) => {
                 channel.ring.push(bytes.into(), if is_over { RING_TICKS_OVER } else { RING_TICKS });
@@ -297,6 +298,7 @@ pub(crate) mod tests {
             tags: vec![],
             slot: 1,
             project: wire::access::project::default_project(),
+            health: wire::diagnosis::Health::default(),
         }
     }
 

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use wire::diagnosis::{Active, Finding};
 
 use super::facts::Facts;
-use super::finding::{Active, Finding};
 use super::list::Detectors;
 use super::sample::Newest;
 use super::settings::Settings;

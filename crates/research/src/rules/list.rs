@@ -1,9 +1,9 @@
 //! The table of rules. A new rule is a file with a [`Detector`] and a row here.
 
 use serde::{Deserialize, Serialize};
+use wire::diagnosis::{Active, Finding};
 
 use super::facts::Facts;
-use super::finding::{Active, Finding};
 use super::sample::Sample;
 use super::table::Rule;
 use super::watch::{Detector, Episodes, RuleSettings, Watch};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use wire::diagnosis::{Act, DiagnosisSettings};
 
 use super::list::{RULES, rule};
 use super::table::{Rule, Threshold};
@@ -31,6 +32,43 @@ pub enum SettingError {
     /// The value is outside its limits, or not finite.
     #[error("threshold {rule}.{key} is {value}; enter a number from {min} to {max}")]
     OutOfRange { rule: &'static str, key: &'static str, value: f64, min: f64, max: f64 },
+    /// A threshold is named by rule and key.
+    #[error("a threshold is named RULE.KEY, for example loss_spike.alert_z; {name:?} is not")]
+    ThresholdName { name: String },
+    /// The numbers of a rollback are outside their limits.
+    #[error(
+        "rule {rule} would roll back {steps} steps and skip {batches} batches; enter 1 to {MOST_STEPS} steps and 0 to {MOST_STEPS} batches"
+    )]
+    Rollback { rule: String, steps: u64, batches: u64 },
+}
+
+/// Most steps that a rule may roll back, and most batches that it may skip.
+const MOST_STEPS: u64 = 1_000_000;
+
+/// The part that concerns what is found; what a rule does about it is the caller's.
+impl TryFrom<&DiagnosisSettings> for Settings {
+    type Error = SettingError;
+
+    fn try_from(settings: &DiagnosisSettings) -> Result<Self, SettingError> {
+        let known = |id: &String| match rule(id) {
+            Some(_) => Ok(()),
+            None => Err(SettingError::UnknownRule { id: id.clone() }),
+        };
+        settings.muted.iter().chain(settings.acts.keys()).try_for_each(known)?;
+        let mut checked = Self { muted: settings.muted.clone(), ..Self::default() };
+        for (name, value) in &settings.thresholds {
+            let (rule, key) = name.split_once('.').ok_or_else(|| SettingError::ThresholdName { name: name.clone() })?;
+            checked.set(rule, key, *value)?;
+        }
+        for (rule, act) in &settings.acts {
+            if let Act::RollBackAndSkip { steps, batches } = *act
+                && (!(1..=MOST_STEPS).contains(&steps) || batches > MOST_STEPS)
+            {
+                return Err(SettingError::Rollback { rule: rule.clone(), steps, batches });
+            }
+        }
+        Ok(checked)
+    }
 }
 
 impl Settings {

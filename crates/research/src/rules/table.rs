@@ -1,10 +1,10 @@
 //! What a rule states about itself: signals, formula, thresholds, and remedies. The rows are in the files of the rules.
 
 use serde::{Deserialize, Serialize};
+pub(super) use wire::diagnosis::Level;
 
 /// A row of the table of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Rule {
     /// Stable name in findings, settings and the API: `loss_spike`.
     pub id: &'static str,
@@ -33,20 +33,8 @@ pub struct Rule {
     pub remedies: &'static [Remedy],
 }
 
-/// The urgency of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Worth knowing; the run can continue.
-    Note,
-    /// The run is failing, or its result is wrong.
-    Alert,
-}
-
 /// A threshold of a rule, which a run can change.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Threshold {
     /// Name within the rule: `alert_z`.
     pub key: &'static str,
@@ -61,7 +49,6 @@ pub struct Threshold {
 
 /// A change that may resolve a finding. The server turns it into commands and shows their effect first.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Remedy {
     /// Return to a checkpoint about `steps` steps before the finding and continue with batches `skip` steps later (PaLM, section 5.1).

@@ -1,10 +1,10 @@
 //! Turns what a rule sees at each step into findings: one when a condition becomes true, and one more if it becomes urgent.
 
 use serde::{Deserialize, Serialize};
+use wire::diagnosis::{Active, Evidence, Finding, Level};
 
 use super::facts::Facts;
-use super::finding::{Active, Evidence, Finding};
-use super::table::{Level, Rule};
+use super::table::Rule;
 
 /// The conditions of a rule that are true, by subject.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

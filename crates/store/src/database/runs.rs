@@ -3,6 +3,7 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 use wire::access::Visible;
+use wire::diagnosis::Health;
 use wire::run::plan::Estimate;
 use wire::run::{Parentage, References};
 use wire::{RunId, RunPlan, RunSpec, RunState, RunSummary, Slot};
@@ -175,6 +176,7 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         tags: from_json("the tags of a run", row.try_get("tags")?)?,
         slot: row.try_get("slot")?,
         project: row.try_get("project")?,
+        health: Health::default(),
         id,
     })
 }

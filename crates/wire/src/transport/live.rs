@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::control::event::EventRecord;
 use crate::data::corpus::Job;
 use crate::device::DeviceView;
+use crate::diagnosis::finding::RunFinding;
 use crate::disk::DiskSpace;
 use crate::id::RunId;
 use crate::inspect::request::Inspection;
@@ -111,6 +112,8 @@ pub struct Tick {
     pub events: Vec<EventRecord>,
     /// New updates of inspections, the newest of each.
     pub updates: Vec<InspectionUpdate>,
+    /// Findings that are new or have changed (ended, dismissed, acted on, abandoned), the newest state of each.
+    pub findings: Vec<RunFinding>,
 }
 
 /// Numbers of runs by where they are listed.

@@ -25,6 +25,7 @@ fn tick(run: &OpenRun, rows: Vec<Row>, events: Vec<EventRecord>) -> Tick {
         rows,
         events,
         updates: vec![],
+        findings: vec![],
     }
 }
 

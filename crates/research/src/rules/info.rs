@@ -1,0 +1,60 @@
+//! The rows of the table as the API answers them.
+
+use wire::diagnosis::{Act, RuleInfo, ThresholdInfo};
+use wire::number::{brief, grouped};
+
+use super::table::{Remedy, Rule, Threshold};
+
+/// The rule whose findings pause every run: the training loop does so itself, because a further step would destroy the weights.
+pub const PAUSES_ALWAYS: &str = "non_finite";
+
+impl Rule {
+    /// The row as the API answers it.
+    pub fn info(&self) -> RuleInfo {
+        RuleInfo {
+            id: self.id.to_owned(),
+            label: self.label.to_owned(),
+            meaning: self.meaning.to_owned(),
+            reason: self.reason.to_owned(),
+            formula: self.formula.to_owned(),
+            source: self.source.to_owned(),
+            signals: self.signals.iter().map(|&signal| signal.to_owned()).collect(),
+            thresholds: self.thresholds.iter().map(Threshold::info).collect(),
+            unit: self.unit.to_owned(),
+            min_steps: self.min_steps,
+            level: self.level,
+            remedies: self.remedies.iter().map(Remedy::label).collect(),
+            always: (self.id == PAUSES_ALWAYS).then_some(Act::Pause),
+            calibration: None,
+        }
+    }
+}
+
+impl Threshold {
+    fn info(&self) -> ThresholdInfo {
+        let Self { key, meaning, default, min, max } = *self;
+        ThresholdInfo { key: key.to_owned(), meaning: meaning.to_owned(), default, min, max }
+    }
+}
+
+impl Remedy {
+    /// What it does, as on a button.
+    pub fn label(&self) -> String {
+        match *self {
+            Self::RollBackAndSkip { steps, skip } => {
+                format!("Roll back {} steps and skip {} batches", grouped(steps), grouped(skip))
+            }
+            Self::ScaleLearningRate { factor } => format!("Multiply the learning rate by {}", brief(factor)),
+            Self::ScaleGradClip { factor } => format!("Multiply gradient clipping by {}", brief(factor)),
+            Self::ScaleAccumulation { factor } => format!("Multiply gradient accumulation by {}", grouped(factor)),
+            Self::DecayLearningRate => "Decay the learning rate to its final value".into(),
+            Self::ForkWithQkNorm => "Start a run with QK-norm".into(),
+            Self::StartAgain => "Start a run with another seed".into(),
+            Self::ForkFromBest => "Fork from the best checkpoint with a larger weight decay".into(),
+            Self::InspectBatch => "Inspect the batch".into(),
+            Self::CheckDataset => "Check the dataset".into(),
+            Self::CheckDevice => "Check the device".into(),
+            Self::Stop => "Stop the run".into(),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What a rule has seen, with the numbers that show it, and what the server knows about it.
+
+use serde::{Deserialize, Serialize};
+
+use super::remedy::Remedy;
+use super::settings::{Act, DiagnosisSettings};
+use crate::run::health::Health;
+
+/// The urgency of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Worth knowing; the run can continue.
+    Note,
+    /// The run is failing, or its result is wrong.
+    Alert,
+}
+
+impl Level {
+    /// The word in JSON and in texts.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Alert => "alert",
+        }
+    }
+}
+
+/// A condition that became true at a step. Values are computed from the series alone, so the same series give the same findings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = RuleFinding))]
+pub struct Finding {
+    /// Id of the rule.
+    pub rule: String,
+    pub level: Level,
+    /// Step whose values completed the condition.
+    pub step: u64,
+    /// First step of the window that the rule looked at; the window ends at [`Self::step`].
+    pub first_step: u64,
+    /// Value found, in the unit of the rule; `None` if it is not a finite number.
+    pub value: Option<f64>,
+    /// Threshold that it passed, in the same unit.
+    pub threshold: f64,
+    /// Dataset, parameter, layer, head, or which quantity of the rule; empty if there is only one.
+    #[serde(default)]
+    pub subject: String,
+    /// Series that show it.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A part of a series.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Evidence {
+    /// Name of the series; a prefix that ends in `/` names all series below it.
+    pub series: String,
+    pub first_step: u64,
+    /// Last step, included.
+    pub last_step: u64,
+}
+
+/// A finding that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Active {
+    /// Id of the rule.
+    pub rule: String,
+    /// As in [`Finding::subject`].
+    pub subject: String,
+    /// The highest level since it began.
+    pub level: Level,
+    /// Step of the first finding.
+    pub since_step: u64,
+}
+
+/// A finding of a run, as it is stored. The same series give the same row again, never a second one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunFinding {
+    /// Number in the run, from 1.
+    pub id: u64,
+    /// Segment of the run's history that it was found in.
+    pub segment: u32,
+    /// When the server found it, ms since 1970.
+    pub at_ms: i64,
+    pub finding: Finding,
+    /// What was seen, as a sentence with the values.
+    pub text: String,
+    /// Step from which on the condition was no longer true; `None` while it is true.
+    pub ended_step: Option<u64>,
+    /// The alert that this note became: one condition that became urgent, so it is shown and counted as that alert.
+    pub became: Option<u64>,
+    /// Whether the run has rolled back to before it, so that it belongs to an abandoned branch.
+    pub is_abandoned: bool,
+    /// Whether a person has dismissed it. It stays in the list and is not counted.
+    pub is_dismissed: bool,
+    /// What its rule did about it, if it was allowed to act.
+    pub action: Option<TakenAction>,
+}
+
+impl RunFinding {
+    /// Whether it counts in [`Health`]: on the present path, not dismissed, and not a note that became an alert.
+    pub fn counts(&self) -> bool {
+        !self.is_abandoned && !self.is_dismissed && self.became.is_none()
+    }
+
+    /// Whether its condition is still true on the present path.
+    pub fn is_active(&self) -> bool {
+        !self.is_abandoned && self.became.is_none() && self.ended_step.is_none()
+    }
+}
+
+/// An action of a rule. Its command is an event of the journal with the author `rule`, and is undone as any other command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TakenAction {
+    pub act: Act,
+    /// The event that answered its command, or the event that made the command unnecessary (the run had paused by itself); `None` until then.
+    pub event: Option<u64>,
+    /// Why nothing was done, in a sentence: the run had ended, no checkpoint was left, or the command was refused.
+    pub failure: Option<String>,
+}
+
+/// A finding with what can be done about it now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FindingView {
+    pub found: RunFinding,
+    /// In the order of the rule. Empty if the finding is of an abandoned branch.
+    pub remedies: Vec<Remedy>,
+}
+
+/// The findings of a run and the settings of its rules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Diagnosis {
+    pub health: Health,
+    pub settings: DiagnosisSettings,
+    /// Newest first, abandoned and dismissed ones too.
+    pub findings: Vec<FindingView>,
+    /// Last step that the rules have read; `None` before the first.
+    pub checked_step: Option<u64>,
+}
