@@ -66,7 +66,9 @@ pub(super) fn RunRow(
             </td>
             <td class="c-device dim">{cell(|run| run.device.to_string().into_any())}</td>
             {move || projects.are_several().then(|| view! {
-                <td class="c-project dim">{cell(|run| run.project.clone().into_any())}</td>
+                <td class="c-project dim" title=move || run.read().as_ref().map(|run| run.project.clone())>
+                    {cell(|run| run.project.clone().into_any())}
+                </td>
             })}
             <td class="c-time">
                 {cell(time)}

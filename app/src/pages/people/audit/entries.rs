@@ -55,8 +55,7 @@ fn EntryRow(entry: AuditEntry) -> impl IntoView {
             <td class="wrap" data-label="Action">{isolated(&action)}</td>
             <td class="wrap mono" data-label="Target">{isolated(&target)}</td>
             <td class="nowrap" class:over=is_refused data-label="Status" title=meaning(status)>
-                {is_refused.then(|| view! { <Icon name="warning" />" " })}
-                {status}
+                <span>{is_refused.then(|| view! { <Icon name="warning" />" " })}{status}</span>
             </td>
             <td class="wrap mono" data-label="Address">{isolated(&address)}</td>
         </tr>
