@@ -326,3 +326,30 @@ async fn a_migration_keeps_a_copy_and_is_refused_while_an_older_server_runs() {
     Store::open(dir.path()).await.unwrap().close().await;
     assert_eq!(fs::read(&kept).unwrap(), before, "a folder without migrations keeps the copy");
 }
+
+/// Tables and indices with their SQL, without comments and white space.
+async fn schema(file: &Path) -> BTreeMap<String, String> {
+    let mut database = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file)).await.unwrap();
+    let found: Vec<(String, String)> =
+        sqlx::query_as("SELECT name, COALESCE(sql, '') FROM sqlite_schema").fetch_all(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    let bare = |sql: &str| {
+        let lines = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+        lines.flat_map(str::split_whitespace).collect::<String>()
+    };
+    found.into_iter().map(|(name, sql)| (name, bare(&sql))).collect()
+}
+
+#[tokio::test]
+async fn a_new_lab_has_the_schema_of_a_migrated_one() {
+    let (new, migrated) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    copy(&fixtures().join("lab-1"), migrated.path());
+    for dir in [&new, &migrated] {
+        Store::open(dir.path()).await.unwrap().close().await;
+    }
+    let [new, migrated] = [&new, &migrated].map(|dir| dir.path().join("lab.db"));
+    assert_eq!(schema(&new).await, schema(&migrated).await);
+    for rows in ["SELECT group_concat(name) FROM pools", "SELECT group_concat(name) FROM projects"] {
+        assert_eq!(query::<String>(&new, rows).await, query::<String>(&migrated, rows).await);
+    }
+}
