@@ -1,7 +1,7 @@
 //! The HTTP interface: routes under `/api/v1`, the page, health and metrics. One file for each group of routes; each route names the role
 //! that it needs, reads its arguments, and calls the module that does the work.
 //!
-//! - [`router`]: all routes; [`openapi`]: their description; [`server`]: the process that serves them;
+//! - [`router`]: all routes; [`routes`]: a list of them; [`openapi`]: their description; [`server`]: the process that serves them;
 //! - [`extract`]: bodies, paths and queries; [`log`]: errors in the log; [`reached`]: what proxies report; [`guard`]: hosts and
 //!   origins; [`headers`]: security headers;
 //! - [`audited`]: which requests the audit log records;
@@ -44,6 +44,7 @@ pub mod pools;
 pub mod projects;
 pub mod reached;
 pub mod router;
+pub mod routes;
 pub mod runs;
 pub mod series;
 pub mod server;

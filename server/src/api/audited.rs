@@ -8,21 +8,20 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use utoipa::openapi::OpenApi as Description;
-use utoipa::openapi::path::PathItem;
 use wire::access::audit::AuditEntry;
 
 use super::oidc::CALLBACK;
+use super::routes::Operation;
 use crate::lab::Lab;
 use crate::lab::audit::Sender;
 use crate::live::clock::now_ms;
 
 /// Where the routes of the API begin.
-const API: &str = "/api/v1";
+pub const API: &str = "/api/v1";
 /// Operations that are the traffic of workers and of open pages.
 const TRAFFIC: [&str; 3] = ["open_link", "open_live", "poll_live"];
-/// Tag of the operations of workers of other machines.
-const WORKERS: &str = "transfer";
+/// Where the routes of workers of other machines begin, below the API.
+const OF_WORKERS: &str = "/transfer/";
 /// Operations that compute an answer and change nothing.
 const COMPUTATIONS: [&str; 3] = ["plan_run", "create_completion", "create_inspection"];
 /// First parts of paths whose next part is a secret.
@@ -38,34 +37,11 @@ pub struct Audited {
     operations: Arc<HashMap<(Method, String), Operation>>,
 }
 
-struct Operation {
-    id: String,
-    is_of_workers: bool,
-}
-
 impl Audited {
-    pub fn new(lab: Lab, description: &Description) -> Self {
-        let operations = description.paths.paths.iter().flat_map(|(path, item)| of_path(path, item)).collect();
-        Self { lab, operations: Arc::new(operations) }
+    pub fn new(lab: Lab, operations: Vec<Operation>) -> Self {
+        let by_key = |operation: Operation| ((operation.method.clone(), format!("{API}{}", operation.path)), operation);
+        Self { lab, operations: Arc::new(operations.into_iter().map(by_key).collect()) }
     }
-}
-
-fn of_path(path: &str, item: &PathItem) -> Vec<((Method, String), Operation)> {
-    let PathItem { get, post, put, delete, patch, .. } = item;
-    let by_method = [
-        (Method::GET, get),
-        (Method::POST, post),
-        (Method::PUT, put),
-        (Method::DELETE, delete),
-        (Method::PATCH, patch),
-    ];
-    let described = by_method.into_iter().filter_map(|(method, operation)| {
-        let operation = operation.as_ref()?;
-        let is_of_workers = operation.tags.iter().flatten().any(|tag| tag == WORKERS);
-        let id = operation.operation_id.clone()?;
-        Some(((method, path.to_owned()), Operation { id, is_of_workers }))
-    });
-    described.collect()
 }
 
 /// Records a request when it has been answered.
@@ -92,12 +68,12 @@ pub async fn note_request(State(audited): State<Audited>, request: Request, next
 }
 
 fn is_recorded((method, route): &(Method, String), operation: Option<&Operation>, status: StatusCode) -> bool {
-    let id = operation.map_or("", |operation| operation.id.as_str());
+    let id = operation.map_or("", |operation| operation.id);
     // Anybody can ask for routes that do not exist, as often as they like.
     if operation.is_none() && page_action(route).is_none() {
         return false;
     }
-    if TRAFFIC.contains(&id) || operation.is_some_and(|operation| operation.is_of_workers) {
+    if TRAFFIC.contains(&id) || operation.is_some_and(|operation| operation.path.starts_with(OF_WORKERS)) {
         return false;
     }
     let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
@@ -108,7 +84,7 @@ fn is_recorded((method, route): &(Method, String), operation: Option<&Operation>
 /// What was done, in words.
 fn action((_, route): &(Method, String), operation: Option<&Operation>) -> String {
     match operation {
-        Some(operation) => match operation.id.as_str() {
+        Some(operation) => match operation.id {
             "command_run" => "send command to run".to_owned(),
             // The page calls a corpus a dataset.
             id => id.replace("corpus", "dataset").replace("corpora", "datasets").replace('_', " "),

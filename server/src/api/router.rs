@@ -1,20 +1,23 @@
 //! All routes. The description of the API is made from the same list, so that it contains every route.
 
+use std::sync::{Arc, LazyLock};
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
+use bytes::Bytes;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Description;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 use wire::transport::transfer::MAX_PART_BYTES;
 
-use super::audited::Audited;
+use super::audited::{API, Audited};
 use super::log::{log_errors, without_secret};
 use super::openapi::Document;
+use super::routes::{Descriptions, Routes, routes};
 use super::{
     account, audit, audited, backups, checkpoints, checks, commands, completions, corpora, embeds, exports, figures,
     filters, guard, headers, hub, inspections, lab, links, metrics, oidc, openapi, page, people, planning, pools,
@@ -28,11 +31,12 @@ const BODY_BYTES: usize = 1_000_000;
 
 /// The routes of a lab.
 pub fn router(lab: Lab) -> Router {
-    let (api, description) = api();
-    let audited = Audited::new(lab.clone(), &description);
-    let description = description.to_json().unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
-    let describe = get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], description.clone())));
-    let routes = api
+    let Routes { router: v1, operations, descriptions } = api();
+    let audited = Audited::new(lab.clone(), operations);
+    let description = Arc::new(LazyLock::new(move || write_description(&descriptions)));
+    let describe = get(move || std::future::ready(([(CONTENT_TYPE, "application/json")], Bytes::clone(&description))));
+    let routes = Router::new()
+        .nest(API, v1)
         .route("/api/v1/openapi.json", describe)
         .route("/signin", get(session::show_link).post(session::use_link))
         .route("/share/{token}", get(share::show).post(share::open))
@@ -58,20 +62,28 @@ pub fn router(lab: Lab) -> Router {
 
 /// The description of the API.
 pub fn description() -> Description {
-    api().1
+    describe(&api().descriptions)
 }
 
-fn api() -> (Router<Lab>, Description) {
-    let v1 = access_routes().merge(fleet_routes()).merge(run_routes()).merge(data_routes()).merge(upload_routes());
-    let v1 = v1.merge(transfer_routes());
-    let (routes, mut description) =
-        OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", v1).split_for_parts();
+fn write_description(routes: &Descriptions) -> Bytes {
+    let text = describe(routes).to_json();
+    text.unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string())).into()
+}
+
+fn describe(routes: &Descriptions) -> Description {
+    let document = OpenApiRouter::with_openapi(Document::openapi());
+    let mut description = document.nest(API, routes.describe()).into_openapi();
     openapi::complete(&mut description);
-    (routes, description)
+    description
 }
 
-fn access_routes() -> OpenApiRouter<Lab> {
-    OpenApiRouter::new()
+fn api() -> Routes {
+    let routes = access_routes().merge(fleet_routes()).merge(run_routes()).merge(data_routes());
+    routes.merge(upload_routes()).merge(transfer_routes())
+}
+
+fn access_routes() -> Routes {
+    Routes::default()
         .routes(routes!(session::sign_in_info, session::sign_in, session::sign_out))
         .routes(routes!(session::get_me))
         .routes(routes!(links::list_links, links::create_link))
@@ -101,8 +113,8 @@ fn access_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(sockets::poll_live))
 }
 
-fn fleet_routes() -> OpenApiRouter<Lab> {
-    OpenApiRouter::new()
+fn fleet_routes() -> Routes {
+    Routes::default()
         .routes(routes!(pools::list_pools, pools::create_pool))
         .routes(routes!(pools::change_pool, pools::delete_pool))
         .routes(routes!(pools::list_join_tokens, pools::create_join_token))
@@ -113,8 +125,8 @@ fn fleet_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(workers::get_worker_log))
 }
 
-fn run_routes() -> OpenApiRouter<Lab> {
-    OpenApiRouter::new()
+fn run_routes() -> Routes {
+    Routes::default()
         .routes(routes!(planning::list_presets))
         .routes(routes!(planning::list_hyperparameters))
         .routes(routes!(planning::plan_run))
@@ -143,8 +155,8 @@ fn run_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(completions::create_completion))
 }
 
-fn data_routes() -> OpenApiRouter<Lab> {
-    OpenApiRouter::new()
+fn data_routes() -> Routes {
+    Routes::default()
         .routes(routes!(lab::get_lab))
         .routes(routes!(backups::back_up))
         .routes(routes!(lab::get_disk))
@@ -167,17 +179,17 @@ fn data_routes() -> OpenApiRouter<Lab> {
 }
 
 /// Routes that bound the size of their body themselves.
-fn upload_routes() -> OpenApiRouter<Lab> {
-    OpenApiRouter::new()
+fn upload_routes() -> Routes {
+    Routes::default()
         .routes(routes!(corpora::list_corpora, corpora::upload_corpus))
         .routes(routes!(uploads::stage_upload))
         .routes(routes!(exports::import_run))
-        .layer(DefaultBodyLimit::disable())
+        .map_router(|router| router.layer(DefaultBodyLimit::disable()))
 }
 
 /// Files of workers of other machines.
-fn transfer_routes() -> OpenApiRouter<Lab> {
-    OpenApiRouter::new()
+fn transfer_routes() -> Routes {
+    Routes::default()
         .routes(routes!(transfer::get_pool))
         .routes(routes!(transfer::list_dataset_files))
         .routes(routes!(transfer::get_dataset_file))
@@ -186,7 +198,7 @@ fn transfer_routes() -> OpenApiRouter<Lab> {
         .routes(routes!(transfer::get_checkpoint_file))
         .routes(routes!(transfer::get_upload, transfer::put_upload))
         .routes(routes!(transfer::commit_upload))
-        .layer(DefaultBodyLimit::max(MAX_PART_BYTES))
+        .map_router(|router| router.layer(DefaultBodyLimit::max(MAX_PART_BYTES)))
 }
 
 async fn refuse_method(request: Request) -> ApiError {
