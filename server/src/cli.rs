@@ -101,3 +101,10 @@ pub enum Subcommand {
     #[command(hide = true)]
     Worker(WorkerArgs),
 }
+
+impl Subcommand {
+    /// Adapts the allocation of memory to what the subcommand does; called before it starts.
+    pub fn choose_pages(&self) {
+        memory::use_huge_pages(!matches!(self, Self::Serve(_)));
+    }
+}

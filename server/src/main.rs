@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = WorkerLog::default();
     start_log(log.clone());
+    cli.subcommand.choose_pages();
     match run(cli.subcommand, began, log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
