@@ -205,6 +205,29 @@ fn a_run_that_is_paused_after_its_last_step_trains_no_further_step() {
 }
 
 #[test]
+fn every_evaluation_reads_the_same_windows_and_the_last_one_more() {
+    let commands = vec![Command::Pause { reason: None }, Command::Evaluate, Command::Resume { reason: None }];
+    let spec = TINY.replace("\"model.seq\":16", "\"model.seq\":16,\"intervals.eval_batches\":3");
+    let recorder = Lab::new("windows").train(&spec, vec![(60, commands)]);
+    let losses = |report: &Report| match &report.event {
+        Event::Evaluated { loss_nats, windows: Some(windows), .. } => (*loss_nats, *windows.clone()),
+        event => panic!("{event:?}"),
+    };
+    let (loss, requested) = losses(recorder.response(6001));
+    let evaluations = recorder.reports.iter().filter(|report| matches!(report.event, Event::Evaluated { .. }));
+    let (last_loss, last) = losses(evaluations.last().unwrap());
+    let (few, all) = (&requested.datasets[0], &last.datasets[0]);
+    let mean = |nats: &[f32]| nats.iter().map(|nats| f64::from(*nats)).sum::<f64>() / nats.len() as f64;
+    assert!((mean(&few.nats) - loss).abs() < 1e-6, "windows have equal weights: {} {loss}", mean(&few.nats));
+    assert_eq!((requested.seq, requested.is_last, last.is_last), (16, false, true));
+    assert_eq!((few.split, few.whole), (all.split, None));
+    assert!(few.nats.len() < all.nats.len() && all.nats.len() as u64 == all.split);
+    assert_eq!(all.whole, Some(last_loss), "the whole split, with the rest of the text");
+    let apart = few.nats.iter().zip(&all.nats).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
+    assert!(apart < 1e-4, "the same weights on the same windows in the same order: {apart}");
+}
+
+#[test]
 fn every_command_works_while_the_run_is_paused() {
     let set = |field, value| Command::Set { path: field, value, reason: Some("to see".into()) };
     let script = vec![

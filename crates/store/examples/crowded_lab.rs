@@ -195,7 +195,10 @@ fn event_of(segment: u32, first: u64, place: usize) -> Item {
             Author::Rule("plateau".into()),
             Event::Annotated { text: format!("the loss stopped falling at step {step}") },
         ),
-        4 => (Author::System, Event::Evaluated { loss_nats: loss(step, 0.0), bits_per_byte: loss(step, 0.0) / 2.2 }),
+        4 => (
+            Author::System,
+            Event::Evaluated { loss_nats: loss(step, 0.0), bits_per_byte: loss(step, 0.0) / 2.2, windows: None },
+        ),
         _ => (person(), Event::Annotated { text: format!("look at step {step} again") }),
     };
     report(segment, step, author, event, None)

@@ -17,12 +17,13 @@ use crate::new_run::NewRun;
 use crate::series::{PathSegment, SeriesFiles};
 use crate::status::{Progress, RunStatus};
 use crate::store::Store;
+use crate::window_losses;
 
 /// A run to import.
 pub struct ImportedRun {
     /// The run; no run of this lab has its id.
     pub run: NewRun,
-    /// Its journal, numbered from 1.
+    /// Its journal, numbered from 1; its evaluations may have window losses.
     pub events: Vec<EventRecord>,
     /// Its state: one that is over.
     pub state: RunState,
@@ -62,9 +63,11 @@ impl Store {
         summary
     }
 
-    async fn store_import(&self, imported: ImportedRun) -> Result<RunSummary, StoreError> {
+    async fn store_import(&self, mut imported: ImportedRun) -> Result<RunSummary, StoreError> {
         let (series_files, checkpoints) =
             (self.series_files().clone(), self.dir().join("checkpoints").join(imported.run.id.as_str()));
+        let (windows, windows_path) =
+            (window_losses::take_all(&mut imported.events), self.windows_path(&imported.run.id));
         let (imported, status, steps, saved) = self
             .blocking(move || {
                 let id = &imported.run.id;
@@ -76,6 +79,7 @@ impl Store {
                     .iter()
                     .try_for_each(|(segment, name, file)| import_curve(&series_files, id, *segment, name, file))?;
                 series_files.sync(id)?;
+                window_losses::append(id, &windows_path, &windows, true)?;
                 let saved = names_in(&imported.checkpoints)?;
                 let failed = |source| StoreError::file(&checkpoints, source);
                 fs::rename(&imported.checkpoints, &checkpoints).map_err(failed)?;

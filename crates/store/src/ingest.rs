@@ -6,10 +6,11 @@
 //!
 //! The transaction is on disk when it is acknowledged, but the files may not be. So the transaction also holds the new points until the
 //! files are synced: every [`UNSYNCED_BYTES`], and in the background when the run releases its device. New snapshots are stored in the
-//! database likewise; see `snapshots`.
+//! database likewise; see `snapshots`. Window losses of evaluations are rare, and their file is synced at once; see `window_losses`.
 
 use std::collections::BTreeMap;
 
+use wire::evaluation::StoredLosses;
 use wire::inspect::update::InspectionUpdate;
 use wire::series::Row;
 use wire::transport::link::{Item, Report};
@@ -22,6 +23,7 @@ use crate::journal::JournalWriter;
 use crate::series::Appended;
 use crate::snapshots::MAX_PENDING_BYTES;
 use crate::store::Store;
+use crate::window_losses;
 
 /// Points of one run in the database that trigger a sync of its series files, bytes: about three million points.
 const UNSYNCED_BYTES: usize = 32 << 20;
@@ -39,9 +41,10 @@ pub struct Ingested {
     pub summary: RunSummary,
 }
 
-/// Reports by kind: values for the series, and all entries in their order.
+/// Reports by kind: values for the series, window losses of evaluations, and all entries in their order.
 struct Batch {
     rows: Vec<Row>,
+    windows: Vec<StoredLosses>,
     order: Vec<Entry>,
 }
 
@@ -101,7 +104,8 @@ impl Store {
         first_seq: u64,
         items: Vec<Item>,
     ) -> Result<Ingested, StoreError> {
-        let stored_seq = match state.stored_seq.take() {
+        let known_seq = state.stored_seq.take();
+        let stored_seq = match known_seq {
             Some(seq) => seq,
             None => {
                 // The first batch of this process, or the first after a failure: files may be ahead of the database.
@@ -114,14 +118,15 @@ impl Store {
             state.stored_seq = Some(stored_seq);
             return Err(StoreError::Gap { run: run.clone(), expected: stored_seq + 1, got: first_seq });
         }
-        let Batch { rows, order } = to_batch(items, (stored_seq + 1 - first_seq) as usize);
+        let Batch { rows, windows, order } = to_batch(items, (stored_seq + 1 - first_seq) as usize);
         let last_seq = stored_seq + order.len() as u64;
 
         let is_time_to_sync = state.unsynced_bytes > UNSYNCED_BYTES;
-        let (series_files, id) = (self.series_files().clone(), run.clone());
+        let (series_files, id, windows_path) = (self.series_files().clone(), run.clone(), self.windows_path(run));
         let (rows, Appended { repeated, points }) = self
             .blocking(move || {
                 let appended = series_files.append(&id, &rows)?;
+                window_losses::append(&id, &windows_path, &windows, known_seq.is_some())?;
                 if is_time_to_sync {
                     series_files.sync(&id)?;
                 }
@@ -225,17 +230,21 @@ impl Store {
 /// Sorts the new reports; the first `known` are stored already.
 fn to_batch(items: Vec<Item>, known: usize) -> Batch {
     let (mut rows, mut order) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+    let mut windows = vec![];
     for item in items.into_iter().skip(known) {
         order.push(match item {
             Item::Row(row) => {
                 rows.push(row);
                 Entry::Row
             }
-            Item::Event(report) => Entry::Event(report),
+            Item::Event(mut report) => {
+                windows.extend(window_losses::take(&mut report));
+                Entry::Event(report)
+            }
             Item::Snapshot(update) => Entry::Snapshot(update),
         });
     }
-    Batch { rows, order }
+    Batch { rows, windows, order }
 }
 
 /// The last value of each metric in the rows of the newest segment.

@@ -13,6 +13,7 @@
 //!   `origins` those from which forks start, `uploads` those that workers of other machines send, `sweep` removal after a crash;
 //! - `import` runs that were trained in another lab; `backup` a consistent copy of the folder while it is in use;
 //! - `snapshots` inspection results kept during training, `snapshot_thinning` which are removed over the size limit;
+//! - `window_losses` the losses of evaluations by validation window;
 //! - `telemetry` the history of devices;
 //! - `lineage` the path of a run through its parents, `compare` the difference of two runs;
 //! - `series` the time series on disk: a pyramid of buckets for each, read at any zoom; `curves` queries of them;
@@ -58,6 +59,7 @@ mod sweep;
 mod telemetry;
 mod tokens;
 mod uploads;
+mod window_losses;
 mod workers;
 
 pub use access::Identity;

@@ -31,7 +31,7 @@ impl DiskSpace {
 pub enum DiskKind {
     Checkpoints,
     Datasets,
-    /// Every point of every metric.
+    /// Every point of every metric, and the window losses of evaluations.
     Metrics,
     Snapshots,
     /// Journals, runs and tokens; snapshots that have no file yet.
@@ -73,7 +73,7 @@ pub struct RunUse {
     pub name: String,
     /// Size of its checkpoints, bytes.
     pub checkpoint_bytes: u64,
-    /// Size of its metrics, bytes.
+    /// Size of its metrics and of the window losses of its evaluations, bytes.
     pub metric_bytes: u64,
     /// Size of the files of its snapshots, bytes.
     pub snapshot_bytes: u64,

@@ -24,6 +24,7 @@ pub mod diagnosis;
 pub mod disk;
 pub mod encode;
 pub mod error;
+pub mod evaluation;
 pub mod fingerprint;
 pub mod fleet;
 pub mod hyperparameters;

@@ -264,7 +264,7 @@ pub fn describe(series: &str) -> SeriesInfo {
         VALID => info(
             "val",
             "nats/token",
-            "Validation loss: mean cross-entropy, −ln p(next token), over the same batches of the validation split each time; the last evaluation of the run uses the whole split.",
+            "Validation loss: mean cross-entropy, −ln p(next token), over the same windows of the validation split each time; the last evaluation of the run reads all of them, or 4,096 windows of a large split.",
         ),
         LEARNING_RATE => info("learning rate", "", "Learning rate of each step."),
         GRAD_NORM => info("gradient norm", "", "L2 norm of the gradient of all parameters, before clipping."),

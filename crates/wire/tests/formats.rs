@@ -141,7 +141,7 @@ fn events() -> Vec<Event> {
         },
         Event::Forked { from },
         Event::Suspended,
-        Event::Evaluated { loss_nats: 2.0, bits_per_byte: 1.5 },
+        Event::Evaluated { loss_nats: 2.0, bits_per_byte: 1.5, windows: None },
         Event::NonFinite { what: "loss".into() },
         Event::Refused { command: Command::Step { steps: 0 }, message: "no".into() },
         Event::Finished,

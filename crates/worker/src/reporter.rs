@@ -159,7 +159,7 @@ mod tests {
             author: Author::System,
             command_id: Some(1),
             reason: None,
-            event: Event::Evaluated { loss_nats, bits_per_byte: 1.0 },
+            event: Event::Evaluated { loss_nats, bits_per_byte: 1.0, windows: None },
             state: None,
         };
         assert_eq!(encodable(report(1.5)), report(1.5));

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! <run>/run.json                           RunRecord
-//! <run>/journal.jsonl                      one EventRecord per line, numbered from 1
+//! <run>/journal.jsonl                      one EventRecord per line, numbered from 1; evaluations with their window losses
 //! <run>/series/<n>.points                  the n-th series of the record: step (u64) and value (f64) in turn, little-endian
 //! <run>/tokenizer.json                     Hugging Face's format, for a tokenizer that is trained on the datasets or was imported
 //! <run>/checkpoints/<id>/checkpoint.json   manifest of the checkpoint
@@ -11,6 +11,7 @@
 //! <run>/manifest.json                      Manifest
 //! ```
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -22,9 +23,10 @@ use serde::{Deserialize, Serialize};
 use store::{Curve, OpenCheckpoint, Store, StoreError};
 use utoipa::ToSchema;
 use wire::data::tokenizer::Tokenizer;
+use wire::evaluation::{StoredLosses, WindowLosses};
 use wire::run::References;
 use wire::run::plan::Estimate;
-use wire::{CheckpointId, EventRecord, RunId, RunPlan, RunSpec, RunState};
+use wire::{CheckpointId, Event, EventRecord, RunId, RunPlan, RunSpec, RunState};
 
 use super::tarball::{Member, Tarball};
 use crate::live::clock::now_ms;
@@ -130,6 +132,7 @@ impl Archive {
             }
             events.extend(more);
         }
+        add_windows(&mut events, store.all_window_losses(run).await?);
         let view = store.run(run).await?.ok_or_else(|| StoreError::UnknownRun { run: run.clone() })?;
         let record = RunRecord {
             run: run.clone(),
@@ -181,6 +184,19 @@ impl Archive {
         let manifest = Manifest { format: FORMAT, kindling: env!("CARGO_PKG_VERSION").to_owned(), members };
         tarball.add(MANIFEST, &serde_json::to_vec_pretty(&manifest)?)?;
         tarball.close()
+    }
+}
+
+/// Adds the window losses of the evaluations, which the store keeps apart from the journal, to their events.
+fn add_windows(events: &mut [EventRecord], stored: Vec<StoredLosses>) {
+    let mut at: BTreeMap<(u32, u64), WindowLosses> =
+        stored.into_iter().map(|stored| ((stored.segment, stored.step), stored.losses)).collect();
+    // The last event of a step has them: what is stored is that of the last evaluation.
+    for record in events.iter_mut().rev() {
+        let place = (record.segment, record.step);
+        if let Event::Evaluated { windows, .. } = &mut record.event {
+            *windows = at.remove(&place).map(Box::new);
+        }
     }
 }
 

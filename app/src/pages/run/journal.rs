@@ -220,7 +220,7 @@ fn JournalLine(number: u64) -> impl IntoView {
             Event::WeightsEdited { interventions } => {
                 interventions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
             }
-            Event::Evaluated { loss_nats, bits_per_byte } => {
+            Event::Evaluated { loss_nats, bits_per_byte, .. } => {
                 format!("{loss_nats:.4} nats/token, {bits_per_byte:.4} bits/byte")
             }
             Event::Annotated { text } => isolated(text),

@@ -1,6 +1,8 @@
 //! The windows of text that a step reads: pure functions of (seed, step, micro-batch, sequence), so that no cursor has to be saved and any
 //! batch of the past can be read again.
 
+use wire::evaluation::place_of;
+
 use crate::kernels::random::{Counter, key};
 
 /// Sequences of tokens, with the next token of each.
@@ -68,7 +70,7 @@ pub fn valid_windows(index: u64, size: usize, seq: usize, lens: &[usize], weight
     for row in 0..first + size {
         // Multiples of the golden ratio distribute the sequences over the datasets by weight, at every length of the list.
         let dataset = choose(&cumulative, (row as f64 + 0.5) * 0.618_033_988_749_895 % 1.0);
-        let start = spread(used[dataset], slots[dataset]) * seq;
+        let start = place_of(used[dataset] as u64, slots[dataset] as u64) as usize * seq;
         used[dataset] += 1;
         if row >= first {
             windows.push(Window { dataset, start });
@@ -77,18 +79,13 @@ pub fn valid_windows(index: u64, size: usize, seq: usize, lens: &[usize], weight
     Some(windows)
 }
 
-/// Element `k` of a permutation of `0..n` that is spread evenly from the start: strides of n / golden ratio.
-fn spread(k: usize, n: usize) -> usize {
-    let n = n.max(1);
-    let mut stride = ((n as f64 * 0.618_033_988_749_895) as usize).max(1);
-    while gcd(stride, n) != 1 {
-        stride += 1;
-    }
-    ((k % n) as u128 * stride as u128 % n as u128) as usize
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
+/// Values of the first windows of the fixed order, given in the order of the text, in the fixed order. `split`: whole windows of the split.
+pub fn in_fixed_order<T: Clone>(values: &[T], split: usize) -> Vec<T> {
+    let mut places: Vec<(u64, usize)> = (0..values.len()).map(|k| (place_of(k as u64, split as u64), k)).collect();
+    places.sort_unstable();
+    let mut ordered: Vec<(usize, &T)> = places.into_iter().map(|(_, k)| k).zip(values).collect();
+    ordered.sort_unstable_by_key(|(k, _)| *k);
+    ordered.into_iter().map(|(_, value)| value.clone()).collect()
 }
 
 /// Normalized cumulative weights. Datasets of weight 0 or with fewer than two tokens have an empty interval.

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use wire::data::corpus::{CorpusInfo, DatasetInfo, Source};
 use wire::data::tokenizer::Tokenizer;
+use wire::evaluation::place_of;
 use wire::id::CorpusId;
 
 use crate::data::batch::{Batch, Window, train_windows, valid_windows};
@@ -158,22 +159,35 @@ impl Dataset {
         Some(batch(&self.valid, &valid_windows(index, size, seq, &lens, weights)?, seq))
     }
 
-    /// The whole validation split once, corpus by corpus: each token but the first of a stream is a target exactly once. The last batches of a
-    /// corpus have fewer sequences, and the last one a shorter sequence, so means must weight batches by `size * seq`.
-    pub fn valid_all(&self, size: usize, seq: usize) -> impl Iterator<Item = Batch> + '_ {
-        let (size, seq) = (size.max(1), seq.max(1));
-        let of_part = move |part: usize| {
-            let targets = self.valid[part].len().saturating_sub(1);
-            let (whole, rest) = (targets / seq, targets % seq);
-            let full = (0..whole).step_by(size).map(move |first| {
-                let windows: Vec<Window> =
-                    (first..whole.min(first + size)).map(|slot| Window { dataset: part, start: slot * seq }).collect();
-                batch(&self.valid, &windows, seq)
-            });
-            let last = (rest > 0).then(|| batch(&self.valid, &[Window { dataset: part, start: whole * seq }], rest));
-            full.chain(last)
+    /// Number of whole windows of the validation split of a corpus, given by its index.
+    pub fn valid_slots(&self, part: usize, seq: usize) -> usize {
+        self.valid.get(part).map_or(0, |shard| shard.len().saturating_sub(1) / seq.max(1))
+    }
+
+    /// The first `count` validation windows of a corpus in the fixed order, read in the order of the text. If these are all windows, the rest of
+    /// the stream follows as a shorter sequence, so that each token but the first is a target exactly once; means must then weight batches by
+    /// `size * seq`.
+    pub fn valid_part(&self, part: usize, count: usize, size: usize, seq: usize) -> impl Iterator<Item = Batch> + '_ {
+        let (size, seq, whole) = (size.max(1), seq.max(1), self.valid_slots(part, seq));
+        let mut slots: Vec<usize> = match count < whole {
+            true => (0..count as u64).map(|k| place_of(k, whole as u64) as usize).collect(),
+            false => (0..whole).collect(),
         };
-        (0..self.valid.len()).flat_map(of_part)
+        slots.sort_unstable();
+        let rest = self.valid[part].len().saturating_sub(1) % seq;
+        let last = (count >= whole && rest > 0)
+            .then(|| batch(&self.valid, &[Window { dataset: part, start: whole * seq }], rest));
+        let full = (0..slots.len()).step_by(size).map(move |first| {
+            let slots = &slots[first..slots.len().min(first + size)];
+            let windows: Vec<Window> = slots.iter().map(|slot| Window { dataset: part, start: slot * seq }).collect();
+            batch(&self.valid, &windows, seq)
+        });
+        full.chain(last)
+    }
+
+    /// The whole validation split once, corpus by corpus, as [`Self::valid_part`] reads it.
+    pub fn valid_all(&self, size: usize, seq: usize) -> impl Iterator<Item = Batch> + '_ {
+        (0..self.valid.len()).flat_map(move |part| self.valid_part(part, usize::MAX, size, seq))
     }
 }
 

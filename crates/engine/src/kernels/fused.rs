@@ -62,6 +62,15 @@ pub fn cross_entropy_sum(logits: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<1
     apply(loss::CrossEntropy { targets }, [input(logits)])
 }
 
+/// `-ln softmax(logits)[target]` of each row, nats.
+///
+/// # Shapes
+/// `[rows, vocab]` and `[rows, 1]` to `[rows]`.
+pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<2, Int>) -> Tensor<1> {
+    let targets = targets.inner().into_data().iter::<i64>().map(|id| id as usize).collect();
+    apply(loss::RowCrossEntropy { targets }, [input(logits)])
+}
+
 /// A fused operator on contiguous CPU tensors.
 trait Fused<const N: usize>: Clone + Debug + Send + 'static {
     /// The output, and the values that the backward pass needs.
@@ -236,5 +245,7 @@ mod tests {
         let device = Device::flex().autodiff();
         let burns = |x: Tensor<2>| -activation::log_softmax(x, 1).gather(1, targets(&device)).sum();
         implementations_agree([11, 17], |x| cross_entropy_sum(x, targets(&device)), burns);
+        let of_rows = |x: Tensor<2>| -activation::log_softmax(x, 1).gather(1, targets(&device)).reshape([11]);
+        implementations_agree([11, 17], |x| cross_entropy(x, targets(&device)), of_rows);
     }
 }

@@ -136,10 +136,14 @@ impl<'a> Decoder<'a> {
         let per_chunk = (LOGITS_PER_CHUNK / self.plan.vocab).max(1);
         let nats = (0..rows).step_by(per_chunk).map(|from| {
             let chunk = from..(from + per_chunk).min(rows);
-            let logits = self.head(x.clone().slice_dim(0, chunk.clone()));
-            -activation::log_softmax(logits, 1).gather(1, targets.clone().slice_dim(0, chunk)) // [chunk, 1]
+            let (logits, targets) =
+                (self.head(x.clone().slice_dim(0, chunk.clone())), targets.clone().slice_dim(0, chunk.clone()));
+            match self.is_cpu {
+                true => fused::cross_entropy(logits, targets),
+                false => -activation::log_softmax(logits, 1).gather(1, targets).reshape([chunk.len()]), // [chunk]
+            }
         });
-        Tensor::cat(nats.collect(), 0).reshape([rows])
+        Tensor::cat(nats.collect(), 0)
     }
 
     /// Computes logits from the residual stream, soft-capped if the plan has a soft cap.

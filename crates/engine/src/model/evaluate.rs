@@ -1,4 +1,4 @@
-//! Losses without gradients: the mean over batches, and of every token.
+//! Losses without gradients: of every token, and of the sequences of batches.
 
 use burn::tensor::Device;
 use wire::model::ModelPlan;
@@ -11,38 +11,51 @@ use crate::model::decoder::Decoder;
 use crate::model::gradient::{sequences_of, tokens};
 use crate::model::params::Weights;
 
-/// Mean loss over batches, nats per token; sequences are split over the replicas if there are any. `None` for no batches.
+/// The losses of some batches.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Losses {
+    /// Sum over all tokens, nats.
+    pub nats: f64,
+    pub tokens: u64,
+    /// Mean over the tokens of each sequence, nats per token.
+    pub windows: Vec<f32>,
+}
+
+impl Losses {
+    /// Mean over all tokens, nats per token; `None` for no tokens.
+    pub fn mean(&self) -> Option<f64> {
+        (self.tokens > 0).then(|| self.nats / self.tokens as f64)
+    }
+}
+
+/// The losses of batches; sequences are split over the replicas if there are any.
 ///
 /// # Errors
 /// A replica panicked, or the device was lost.
-pub fn mean_loss(
+pub fn losses(
     model: &ModelPlan,
     weights: &Weights,
     batches: impl Iterator<Item = Batch>,
     replicas: Option<&Replicas>,
     device: &Device,
-) -> Result<Option<f64>, EngineError> {
-    let (mut nats, mut count) = (0f64, 0u64);
+) -> Result<Losses, EngineError> {
+    let mut all = Losses::default();
     for batch in batches {
-        count += (batch.size * batch.seq) as u64;
-        nats += match replicas {
-            None => sum_of(model, weights, &batch, device)?,
-            Some(replicas) => {
-                let (model, weights, device, count) =
-                    (model.clone(), weights.clone(), device.clone(), replicas.count());
-                let sums = replicas
-                    .map(move |replica| sum_of(&model, &weights, &sequences_of(&batch, replica, count), &device))?;
-                sums.into_iter().sum::<Result<f64, _>>()?
-            }
-        };
+        let tokens = token_losses(model, weights, &batch, replicas, device)?;
+        for window in tokens.chunks(batch.seq.max(1)) {
+            let nats: f64 = window.iter().map(|nats| f64::from(*nats)).sum();
+            all.windows.push((nats / window.len() as f64) as f32);
+            all.nats += nats;
+        }
+        all.tokens += tokens.len() as u64;
     }
-    Ok((count > 0).then(|| nats / count as f64))
+    Ok(all)
 }
 
 /// The loss of each token of a batch, sequence by sequence, nats; sequences are split over the replicas if there are any.
 ///
 /// # Errors
-/// The errors of [`mean_loss`].
+/// The errors of [`losses`].
 pub fn token_losses(
     model: &ModelPlan,
     weights: &Weights,
@@ -64,14 +77,4 @@ fn losses_of(model: &ModelPlan, weights: &Weights, batch: &Batch, device: &Devic
     }
     let tokens = |ids: &[i32]| tokens(ids, batch.size, batch.seq, device);
     read(Decoder::new(model, weights).token_nats(tokens(&batch.inputs), tokens(&batch.targets)))
-}
-
-fn sum_of(model: &ModelPlan, weights: &Weights, batch: &Batch, device: &Device) -> Result<f64, EngineError> {
-    if batch.size == 0 {
-        return Ok(0.0);
-    }
-    let (inputs, targets) =
-        (tokens(&batch.inputs, batch.size, batch.seq, device), tokens(&batch.targets, batch.size, batch.seq, device));
-    let loss = Decoder::new(model, weights).loss_sum(inputs, targets, 0.0);
-    Ok(read(loss.nats)?.first().copied().unwrap_or_default().into())
 }

@@ -87,7 +87,7 @@ async fn running_run(store: &Store) {
     worker.report_event(30, Event::Changed { path: LivePath::GRAD_CLIP, old: 1.0, new: 0.5 }, None).await;
     worker.save(info(id(0, 30), Cause::BeforeChange, Some(3.8), 0)).await;
     worker.send(rows(0, 30, 60)).await;
-    worker.report_event(40, Event::Evaluated { loss_nats: 3.7, bits_per_byte: 2.2 }, None).await;
+    worker.report_event(40, Event::Evaluated { loss_nats: 3.7, bits_per_byte: 2.2, windows: None }, None).await;
     worker
         .report_event(50, Event::Sampled { prompt: "Once".into(), text: " upon".into(), temperature: 0.8 }, None)
         .await;

@@ -16,3 +16,4 @@ mod setup;
 mod snapshots;
 mod steering;
 mod telemetry;
+mod window_losses;

@@ -27,12 +27,12 @@ async fn a_run_from_queue_to_finish_is_the_same_after_a_restart() {
     }));
     items.push(wire::transport::link::Item::Event(report(
         100,
-        Event::Evaluated { loss_nats: 3.5, bits_per_byte: 2.0 },
+        Event::Evaluated { loss_nats: 3.5, bits_per_byte: 2.0, windows: None },
         None,
     )));
     items.push(wire::transport::link::Item::Event(report(
         100,
-        Event::Evaluated { loss_nats: 3.6, bits_per_byte: 2.1 },
+        Event::Evaluated { loss_nats: 3.6, bits_per_byte: 2.1, windows: None },
         None,
     )));
     let done = store.ingest(&run, 1, items).await.unwrap();

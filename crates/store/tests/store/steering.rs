@@ -171,7 +171,7 @@ async fn a_rollback_restores_the_summary_and_leaves_an_abandoned_segment() {
     worker.save(info(id(0, 50), Cause::Interval, Some(2.9), 0)).await;
     worker.report_event(50, Event::Changed { path: LivePath::GRAD_CLIP, old: 1.0, new: 2.0 }, None).await;
     worker.train(50, 80).await;
-    worker.report_event(80, Event::Evaluated { loss_nats: 2.0, bits_per_byte: 1.0 }, None).await;
+    worker.report_event(80, Event::Evaluated { loss_nats: 2.0, bits_per_byte: 1.0, windows: None }, None).await;
     worker.save(info(id(0, 80), Cause::BeforeChange, Some(2.0), 1)).await;
     let line = worker.roll_back(id(0, 50), 80).await.summary;
     assert_eq!(
@@ -224,7 +224,7 @@ async fn steps_repeated_after_a_crash_count_once() {
     let (store, run) = store_with_run(dir.path()).await;
     let mut worker = Worker::at(&store, &run).await;
     worker.train(0, 40).await;
-    worker.report_event(40, Event::Evaluated { loss_nats: 2.0, bits_per_byte: 1.0 }, None).await;
+    worker.report_event(40, Event::Evaluated { loss_nats: 2.0, bits_per_byte: 1.0, windows: None }, None).await;
     worker.send(vec![row(39, &[(name::VALID, 2.0)])]).await;
     worker.report_event(40, Event::Paused, Some(RunState::Paused)).await;
     let lost = report(40, Event::Lost { message: "it starts again".into() }, None);

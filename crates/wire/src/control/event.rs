@@ -7,6 +7,7 @@ use crate::control::checkpoint::{Cause, CheckpointId, CheckpointInfo, Checkpoint
 use crate::control::command::Command;
 use crate::control::intervention::Intervention;
 use crate::control::saved_schedule::SavedSchedule;
+use crate::evaluation::WindowLosses;
 use crate::hyperparameters::live_path::LivePath;
 use crate::number::{brief, grouped};
 
@@ -139,6 +140,10 @@ pub enum Event {
         loss_nats: f64,
         /// Mean loss, bits per byte of text.
         bits_per_byte: f64,
+        /// Losses by validation window. Only on its way from the worker to the store, which keeps them apart from the journal, and in archives.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(ignore))]
+        windows: Option<Box<WindowLosses>>,
     },
     /// A sample was generated.
     Sampled {

@@ -458,7 +458,7 @@ mod tests {
     #[test]
     fn the_past_has_the_events_of_the_path_only() {
         let mut journal = journal();
-        let seen = Event::Evaluated { loss_nats: 1.0, bits_per_byte: 1.0 };
+        let seen = Event::Evaluated { loss_nats: 1.0, bits_per_byte: 1.0, windows: None };
         journal.add(0, 10, seen.clone());
         journal.save(0, 15, 0);
         journal.add(0, 20, seen.clone());

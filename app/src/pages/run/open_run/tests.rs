@@ -223,7 +223,7 @@ fn a_checkpoint_of_an_abandoned_branch_keeps_the_evaluation_of_its_branch() {
     open.segments = vec![Segment { segment: 0, from_step: 0, parent: None, opened_by: None }];
     let mut run = OpenRun::new(open);
     let evaluated = |number, segment, step| {
-        let event = Event::Evaluated { loss_nats: 1.0, bits_per_byte: 1.0 };
+        let event = Event::Evaluated { loss_nats: 1.0, bits_per_byte: 1.0, windows: None };
         EventRecord { segment, ..record(number, step, event) }
     };
     let events =

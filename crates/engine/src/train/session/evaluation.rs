@@ -4,19 +4,22 @@ use std::time::Instant;
 
 use wire::control::checkpoint::Cause;
 use wire::control::event::Event;
+use wire::evaluation::{DatasetLosses, WindowLosses};
 use wire::hyperparameters::recipe::MAX_SAMPLE_TOKENS;
 use wire::run::RunState;
 use wire::series::{Row, name};
 
 use super::checkpoint_writer::Requester;
 use super::{Reporter, Session};
-use crate::data::batch::Batch;
+use crate::data::batch::{Batch, in_fixed_order};
 use crate::error::EngineError;
-use crate::model::{evaluate, sample};
+use crate::model::evaluate::{self, Losses};
+use crate::model::sample;
 use crate::train::trainer::is_due;
 
-/// Maximum number of windows of the last evaluation: the whole validation split of a small dataset, a part of a large one.
-const FINAL_WINDOWS: usize = 4096;
+/// Maximum number of windows of the last evaluation: the whole validation split of a small dataset, a part of a large one. Also the most window
+/// losses of a dataset that an evaluation reports.
+const LAST_WINDOWS: usize = 4096;
 
 /// Temperature of a sample if the command gives none.
 const DEFAULT_TEMPERATURE: f64 = 0.8;
@@ -49,38 +52,49 @@ impl Session {
 
     /// Evaluates the loss under the current mix and, with several datasets, the loss of each.
     pub(super) fn evaluate_now(&mut self, out: &mut dyn Reporter) -> Result<Event, EngineError> {
+        self.read_steps(out)?;
         let mix = self.trainer.live.mix.at(self.steps().saturating_sub(1));
-        let batches = self.valid_batches(&mix);
-        let event = self.evaluate(batches, out)?;
-        if self.trainer.plan.mix.len() > 1 {
-            self.evaluate_datasets(out)?;
-        }
-        Ok(event)
+        let losses = self.losses_of(self.valid_batches(&mix), out)?;
+        let datasets = match self.trainer.plan.mix.len() {
+            1 => vec![self.dataset_losses(0, losses.windows.clone(), None)],
+            _ => self.evaluate_datasets(out)?,
+        };
+        Ok(self.evaluated(losses.mean(), datasets, false, out))
     }
 
-    pub(super) fn valid_batches(&self, mix: &[f64]) -> Vec<Batch> {
+    fn valid_batches(&self, mix: &[f64]) -> Vec<Batch> {
         let (size, seq) = (self.trainer.plan.recipe.batch.size, self.trainer.plan.recipe.model.seq);
         (0..self.trainer.plan.recipe.intervals.eval_batches.max(1))
             .map_while(|index| self.trainer.data.valid_batch(index, size, seq, mix))
             .collect()
     }
 
-    pub(super) fn evaluate_datasets(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
-        let mut values = vec![];
+    /// Evaluates each dataset alone, and reports its loss.
+    fn evaluate_datasets(&mut self, out: &mut dyn Reporter) -> Result<Vec<DatasetLosses>, EngineError> {
+        let (mut values, mut datasets) = (vec![], vec![]);
         for part in 0..self.trainer.plan.mix.len() {
             let alone: Vec<f64> =
                 (0..self.trainer.plan.mix.len()).map(|other| f64::from(u8::from(other == part))).collect();
-            let batches = self.valid_batches(&alone);
-            if let Some(loss) = self.loss_of(batches, out)? {
-                values.push((format!("{}{}", name::VALID_OF, self.trainer.plan.mix[part].corpus), loss));
-            }
+            let losses = self.losses_of(self.valid_batches(&alone), out)?;
+            let name = || format!("{}{}", name::VALID_OF, self.trainer.plan.mix[part].corpus);
+            values.extend(losses.mean().map(|loss| (name(), loss)));
+            datasets.push(self.dataset_losses(part, losses.windows, None));
         }
         out.row(Row { segment: self.segment, step: self.steps().saturating_sub(1), values });
-        Ok(())
+        Ok(datasets)
     }
 
-    /// Mean loss over batches. Reports how many are done: a large model takes minutes for the last evaluation.
-    pub(super) fn loss_of(&mut self, batches: Vec<Batch>, out: &mut dyn Reporter) -> Result<Option<f64>, EngineError> {
+    fn dataset_losses(&self, part: usize, mut nats: Vec<f32>, whole: Option<f64>) -> DatasetLosses {
+        nats.truncate(LAST_WINDOWS);
+        DatasetLosses { split: self.slots(part) as u64, nats, whole }
+    }
+
+    fn slots(&self, part: usize) -> usize {
+        self.trainer.data.valid_slots(part, self.trainer.plan.recipe.model.seq)
+    }
+
+    /// The losses of batches. Reports how many are done: a large model takes minutes for the last evaluation.
+    fn losses_of(&mut self, batches: Vec<Batch>, out: &mut dyn Reporter) -> Result<Losses, EngineError> {
         let began = Instant::now();
         let count = batches.len();
         let counted = (1..).zip(batches).map(|(number, batch)| {
@@ -88,7 +102,7 @@ impl Session {
             batch
         });
         let model = &self.trainer.plan.recipe.model;
-        let loss = evaluate::mean_loss(
+        let losses = evaluate::losses(
             model,
             &self.trainer.weights(),
             counted,
@@ -97,26 +111,58 @@ impl Session {
         );
         out.activity(None);
         self.secs += began.elapsed().as_secs_f64();
-        loss
+        losses
     }
 
-    pub(super) fn evaluate(&mut self, batches: Vec<Batch>, out: &mut dyn Reporter) -> Result<Event, EngineError> {
-        self.read_steps(out)?;
-        let loss = self.loss_of(batches, out)?;
+    /// Records a validation loss and returns its event.
+    fn evaluated(
+        &mut self,
+        loss: Option<f64>,
+        datasets: Vec<DatasetLosses>,
+        is_last: bool,
+        out: &mut dyn Reporter,
+    ) -> Event {
         let loss_nats = loss.unwrap_or(f64::NAN);
         let bits_per_byte = loss_nats / (self.trainer.data.info().bytes_per_token * std::f64::consts::LN_2);
         if !loss_nats.is_finite() {
-            return Ok(Event::NonFinite { what: "validation loss".into() });
+            return Event::NonFinite { what: "validation loss".into() };
         }
         // The series counts the step whose update gave these weights.
         let step = self.steps().saturating_sub(1);
         // A weight edit is not a step: only the event reports the loss right after it.
-        if !self.is_edited_here() {
+        let windows = (!self.is_edited_here()).then(|| {
             out.row(Row { segment: self.segment, step, values: vec![(name::VALID.to_owned(), loss_nats)] });
-        }
+            let seq = self.trainer.plan.recipe.model.seq as u32;
+            Box::new(WindowLosses { seq, is_last, datasets })
+        });
         self.loss_valid = Some(loss_nats);
         self.best_valid = Some(self.best_valid.map_or(loss_nats, |best| best.min(loss_nats)));
-        Ok(Event::Evaluated { loss_nats, bits_per_byte })
+        let is_finite = |windows: &WindowLosses| {
+            windows.datasets.iter().flat_map(|dataset| &dataset.nats).all(|nats| nats.is_finite())
+        };
+        Event::Evaluated { loss_nats, bits_per_byte, windows: windows.filter(|windows| is_finite(windows)) }
+    }
+
+    /// The last evaluation: the whole validation split of small datasets, and as many windows of the fixed order of large ones.
+    fn evaluate_last(&mut self, out: &mut dyn Reporter) -> Result<Event, EngineError> {
+        self.read_steps(out)?;
+        let (size, seq) = (self.trainer.plan.recipe.batch.size, self.trainer.plan.recipe.model.seq);
+        let parts = self.trainer.plan.mix.len();
+        let all: usize = (0..parts).map(|part| self.slots(part)).sum();
+        let limit = if all <= LAST_WINDOWS { usize::MAX } else { LAST_WINDOWS.div_ceil(parts) };
+        let (mut nats, mut tokens, mut datasets) = (0.0, 0, vec![]);
+        for part in 0..parts {
+            let count = self.slots(part).min(limit);
+            let batches = self.trainer.data.valid_part(part, count, size, seq).collect();
+            let mut losses = self.losses_of(batches, out)?;
+            (nats, tokens) = (nats + losses.nats, tokens + losses.tokens);
+            let whole = losses.mean().filter(|_| count == self.slots(part));
+            // The rest of the stream is no window of the fixed order.
+            losses.windows.truncate(count);
+            datasets.push(self.dataset_losses(part, in_fixed_order(&losses.windows, self.slots(part)), whole));
+        }
+        let loss = (tokens > 0).then(|| nats / tokens as f64);
+        Ok(self.evaluated(loss, datasets, true, out))
     }
 
     pub(super) fn sample_now(
@@ -150,11 +196,9 @@ impl Session {
         Ok(Event::Sampled { prompt, text, temperature })
     }
 
-    /// Ends the run: an evaluation of the whole validation split, a sample, a snapshot, and a checkpoint.
+    /// Ends the run: the last evaluation, a sample, a snapshot, and a checkpoint.
     pub(super) fn finish(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
-        let (size, seq) = (self.trainer.plan.recipe.batch.size, self.trainer.plan.recipe.model.seq);
-        let all = self.trainer.data.valid_all(size, seq).take(FINAL_WINDOWS.div_ceil(size)).collect();
-        let event = self.evaluate(all, out)?;
+        let event = self.evaluate_last(out)?;
         self.emit(out, event, None);
         if self.trainer.live.intervals.sample_every > 0 {
             let event = self.sample_now(None, None, None)?;
