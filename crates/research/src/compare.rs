@@ -10,16 +10,20 @@
 //! budgets, another phase of the schedule, runs that diverged, seeds that occur twice.
 //!
 //! [`NoiseFloor`] is the spread over seeds; it serves groups of one run, [`band`]s in charts, and the number of runs that a plan needs.
+//! [`compare_groups`] answers both for the runs of a lab: it finds the largest budget and the validation text that all of them have.
 //! [`holm`] adjusts the p-values of several changes against one baseline.
 
 mod bits;
 mod bootstrap;
 mod conditions;
 mod difference;
+mod evaluation;
+mod fair;
 mod holm;
 mod noise;
 mod permutation;
 mod runs;
+mod validation;
 mod verdict;
 mod windows;
 
@@ -27,6 +31,8 @@ pub use bits::bits_per_byte;
 pub use bootstrap::{BcaInterval, bca_ratio};
 pub use conditions::{Conditions, Reason, unfair};
 pub use difference::{Difference, Method, Variation, paired, welch};
+pub use evaluation::{Evaluation, MeasuredRun};
+pub use fair::{ComparedGroup, ComparedRun, FairComparison, Groups, compare_groups};
 pub use holm::holm;
 pub use noise::{BandPoint, NoiseFloor, band, detectable};
 pub use permutation::permutation_p;

@@ -5,12 +5,13 @@ use thiserror::Error;
 use wire::series::Axis;
 
 /// Largest relative difference of two budgets (tokens, FLOPs, time) that still counts as equal.
-const BUDGET_TOLERANCE: f64 = 0.01;
+pub(super) const BUDGET_TOLERANCE: f64 = 0.01;
 /// Largest difference of the learning rate, as a fraction of the peak, that still is the same phase of a schedule.
 const PHASE_TOLERANCE: f64 = 0.05;
 
 /// The conditions under which a loss was measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Conditions {
     /// Hash or name of the tokenizer: losses per token of two tokenizers have different units.
     pub tokenizer: String,
@@ -50,11 +51,14 @@ pub enum Reason {
     )]
     Tokenizer { baseline: String, change: String },
     /// Two validation texts or sets of windows.
-    #[error("the validation texts differ ({baseline}, {change}); evaluate both on the same text")]
+    #[error(
+        "the validation texts differ ({baseline}; {change}); evaluate both on the same text: train both on the same datasets, and with \
+         different tokenizers or context lengths compare last evaluations of a dataset of at most 4,096 windows, which read all of it"
+    )]
     ValidationText { baseline: String, change: String },
     /// Unequal budgets.
     #[error(
-        "the budgets differ: {} and {} {}; compare both at the smaller one",
+        "the budgets differ: {} and {} {}; compare both at the smaller one, at which both have an evaluation",
         wire::number::brief(*.baseline), wire::number::brief(*.change), unit(*.axis)
     )]
     Budget { axis: Axis, baseline: f64, change: f64 },
@@ -67,6 +71,9 @@ pub enum Reason {
     /// A run without a finite value; leaving it out would hide that it diverged.
     #[error("the loss of run {run} is not a finite number; compare without it only if its failure has another cause")]
     NotFinite { run: String },
+    /// A run without an evaluation.
+    #[error("run {run} has no evaluation of the validation loss yet; let it train to its first evaluation")]
+    NoEvaluation { run: String },
     /// A seed occurs twice in a group: the same run again is no second sample.
     #[error("seed {seed} occurs more than once in a group; use another seed for each run")]
     RepeatedSeed { seed: u64 },

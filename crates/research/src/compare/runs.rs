@@ -27,6 +27,16 @@ pub struct RunLoss {
     pub conditions: Conditions,
 }
 
+impl RunLoss {
+    /// Its loss in a unit; NaN in bits per byte if the bytes per token are unknown.
+    pub fn value(&self, unit: Unit) -> f64 {
+        match unit {
+            Unit::BitsPerByte => bits_per_byte(self.nats_per_token, self.conditions.bytes_per_token.unwrap_or(0.0)),
+            Unit::NatsPerToken => self.nats_per_token,
+        }
+    }
+}
+
 /// What a comparison of two groups requires and returns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RunOptions<'a> {
@@ -58,7 +68,7 @@ pub fn compare_runs(baseline: &[RunLoss], change: &[RunLoss], options: &RunOptio
     let (of_baseline, of_change): (Vec<_>, Vec<_>) = (of_baseline.iter().collect(), of_change.iter().collect());
     let has_bytes = all_have_bytes(of_baseline.iter().chain(&of_change));
     let unit = if has_bytes { Unit::BitsPerByte } else { Unit::NatsPerToken };
-    let values = |group: &[RunLoss]| group.iter().map(|run| value(run, unit)).collect::<Vec<_>>();
+    let values = |group: &[RunLoss]| group.iter().map(|run| run.value(unit)).collect::<Vec<_>>();
     let (a, b) = (values(baseline), values(change));
     let mut reasons = unfair(&of_baseline, &of_change, options.equal);
     reasons.extend(invalid(baseline, change));
@@ -86,13 +96,6 @@ pub fn compare_runs(baseline: &[RunLoss], change: &[RunLoss], options: &RunOptio
     }
 }
 
-fn value(run: &RunLoss, unit: Unit) -> f64 {
-    match (unit, run.conditions.bytes_per_token) {
-        (Unit::BitsPerByte, Some(bytes)) => bits_per_byte(run.nats_per_token, bytes),
-        _ => run.nats_per_token,
-    }
-}
-
 /// Runs that cannot be in a group: without a finite loss, or with the seed of another.
 fn invalid(baseline: &[RunLoss], change: &[RunLoss]) -> Vec<Reason> {
     let failed = baseline.iter().chain(change).find(|run| !run.nats_per_token.is_finite());
@@ -110,7 +113,7 @@ fn difference(
     unit: Unit,
     options: &RunOptions,
 ) -> Result<Difference, Vec<Reason>> {
-    let values = |group: &[RunLoss]| group.iter().map(|run| value(run, unit)).collect::<Vec<_>>();
+    let values = |group: &[RunLoss]| group.iter().map(|run| run.value(unit)).collect::<Vec<_>>();
     let (a, b) = (values(baseline), values(change));
     let few = Reason::TooFewRuns { baseline: a.len(), change: b.len() };
     if a.is_empty() || b.is_empty() {
@@ -129,8 +132,8 @@ fn difference(
 
 /// The values of equal seeds, if both groups have the same seeds and enough of them.
 fn pairs(baseline: &[RunLoss], change: &[RunLoss], unit: Unit) -> Option<Vec<(f64, f64)>> {
-    let of_seed: BTreeMap<u64, f64> = change.iter().map(|run| (run.seed, value(run, unit))).collect();
-    let pair = |run: &RunLoss| Some((value(run, unit), *of_seed.get(&run.seed)?));
+    let of_seed: BTreeMap<u64, f64> = change.iter().map(|run| (run.seed, run.value(unit))).collect();
+    let pair = |run: &RunLoss| Some((run.value(unit), *of_seed.get(&run.seed)?));
     let pairs: Option<Vec<(f64, f64)>> = baseline.iter().map(pair).collect();
     pairs.filter(|pairs| pairs.len() == change.len() && pairs.len() >= ENOUGH_PAIRS)
 }

@@ -67,6 +67,20 @@ pub struct Comparison {
 impl Comparison {
     /// The verdict in one or two sentences, with the difference, its interval, and the variation that the interval contains.
     pub fn sentence(&self) -> String {
+        self.worded("", "the change")
+    }
+
+    /// [`Self::sentence`] with the names of baseline and change.
+    pub fn sentence_of(&self, baseline: &str, change: &str) -> String {
+        self.worded(baseline, change)
+    }
+
+    /// `baseline` may be empty.
+    fn worded(&self, baseline: &str, change: &str) -> String {
+        let (than, between) = match baseline {
+            "" => (String::new(), String::new()),
+            _ => (format!(" than that of {baseline}"), format!(" between {change} and {baseline}")),
+        };
         match (&self.verdict, &self.difference) {
             (Verdict::NotComparable { reasons }, _) => {
                 let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
@@ -76,7 +90,7 @@ impl Comparison {
                 let direction = if difference.estimate < 0.0 { "lower" } else { "higher" };
                 let size = brief(difference.estimate.abs());
                 format!(
-                    "The loss of the change is {direction} by {size} {}. {}",
+                    "The loss of {change} is {direction} by {size} {}{than}. {}",
                     self.unit.word(),
                     self.interval(difference)
                 )
@@ -86,7 +100,11 @@ impl Comparison {
                 let smallest = detectable.map(|size| {
                     format!(" A true difference of {} {unit} would be found in 4 of 5 such comparisons.", brief(size))
                 });
-                format!("No detectable difference. {}{}", self.interval(difference), smallest.unwrap_or_default())
+                format!(
+                    "No detectable difference{between}. {}{}",
+                    self.interval(difference),
+                    smallest.unwrap_or_default()
+                )
             }
             (_, None) => "There is no comparison.".to_owned(),
         }
