@@ -17,6 +17,7 @@ pub mod backups;
 pub mod checkpoints;
 pub mod checks;
 pub mod commands;
+pub mod comparison;
 pub mod completions;
 pub mod corpora;
 pub mod embeds;

@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod bench;
 pub mod check;
+pub mod compare;
 pub mod complete;
 pub mod completions;
 pub mod data;
@@ -33,6 +34,7 @@ mod tests;
 pub use backup::BackupArgs;
 pub use bench::BenchArgs;
 pub use check::{CheckArgs, CheckPartArgs};
+pub use compare::CompareArgs;
 pub use complete::CompleteArgs;
 pub use completions::CompletionsArgs;
 pub use devices::DevicesArgs;
@@ -83,6 +85,7 @@ pub enum Subcommand {
     Train(TrainArgs),
     Join(JoinArgs),
     Token(TokenArgs),
+    Compare(CompareArgs),
     Export(ExportArgs),
     Backup(BackupArgs),
     Restore(RestoreArgs),

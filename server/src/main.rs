@@ -40,6 +40,7 @@ fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result
         Subcommand::Worker(args) => runtime()?.block_on(args.run(log))?,
         Subcommand::Join(args) => runtime()?.block_on(args.run(log))?,
         Subcommand::Token(args) => runtime()?.block_on(args.run())?,
+        Subcommand::Compare(args) => runtime()?.block_on(args.run())?,
         Subcommand::Export(args) => runtime()?.block_on(args.run())?,
         Subcommand::Backup(args) => runtime()?.block_on(args.run())?,
         Subcommand::Restore(args) => runtime()?.block_on(args.run())?,

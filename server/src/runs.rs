@@ -7,6 +7,7 @@
 //! - [`resume_elsewhere`]: runs of lost workers continued on other machines; [`availability`]: checkpoints whose files are here;
 //! - [`commands`]: commands sent to workers, [`steering`]: commands checked before they are sent; [`forks`]: runs that start from a
 //!   checkpoint of another; [`control_run`]: forks that omit one command;
+//! - [`comparison`]: fair comparison of groups of runs, of what [`measured`] reads; [`seeds`]: runs that differ in the seed only;
 //! - [`origins`]: the datasets and the parent of a run, checked;
 //! - [`inspection`] and [`completion`]: results of models, computed by a worker or in a [`subprocess`].
 //!
@@ -15,6 +16,7 @@
 pub mod availability;
 pub mod bulk;
 pub mod commands;
+pub mod comparison;
 pub mod completion;
 pub mod control_run;
 pub mod create;
@@ -22,11 +24,13 @@ pub mod devices;
 pub mod edit;
 pub mod forks;
 pub mod inspection;
+pub mod measured;
 pub mod origins;
 pub mod plan;
 pub mod pools;
 pub mod queue;
 pub mod resume_elsewhere;
+pub mod seeds;
 pub mod steering;
 pub mod subprocess;
 mod waiting;

@@ -19,9 +19,9 @@ use super::log::{log_errors, without_secret};
 use super::openapi::Document;
 use super::routes::{Descriptions, Routes, routes};
 use super::{
-    account, audit, audited, backups, checkpoints, checks, commands, completions, corpora, embeds, exports, figures,
-    filters, guard, headers, hub, inspections, lab, links, metrics, oidc, openapi, page, people, planning, pools,
-    projects, reached, runs, series, session, share, sockets, telemetry, tokens, transfer, uploads, workers,
+    account, audit, audited, backups, checkpoints, checks, commands, comparison, completions, corpora, embeds, exports,
+    figures, filters, guard, headers, hub, inspections, lab, links, metrics, oidc, openapi, page, people, planning,
+    pools, projects, reached, runs, series, session, share, sockets, telemetry, tokens, transfer, uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -145,6 +145,8 @@ fn run_routes() -> Routes {
         .routes(routes!(exports::export_parquet))
         .routes(routes!(exports::export_run))
         .routes(routes!(series::compare_runs))
+        .routes(routes!(comparison::compare_fairly))
+        .routes(routes!(comparison::run_seeds))
         .routes(routes!(series::list_events))
         .routes(routes!(series::list_series))
         .routes(routes!(series::get_series))

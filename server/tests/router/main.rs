@@ -4,6 +4,7 @@
 
 mod access;
 mod checks;
+mod comparison;
 mod completions;
 mod documented;
 mod exports;

@@ -106,6 +106,7 @@ fn needs(method: &str, path: &str) -> Needs {
         (_, "/session" | "/me" | "/me/password" | "/live" | "/live/poll" | "/runs" | "/runs/facets" | "/lab") => {
             SignedIn
         }
+        ("GET", "/compare") => SignedIn,
         (_, "/runs/bulk" | "/plan" | "/presets" | "/hyperparameters" | "/completions") => SignedIn,
         (_, path) if path.starts_with("/me/") => SignedIn,
         ("GET", "/corpora" | "/devices" | "/jobs" | "/catalogue" | "/pools" | "/people" | "/links") => Member,
@@ -405,6 +406,8 @@ async fn lists_searches_and_bodies_reach_only_what_their_sender_sees() {
         assert_eq!(total, seen.iter().filter(|sees| **sees).count().to_string(), "{}", sender.name);
         let corpora = String::from_utf8(get("/api/v1/corpora").await.body).unwrap();
         assert_eq!(corpora.contains(DATASET), sender.on_project().is_some(), "{}: {corpora}", sender.name);
+        let compared = get(&format!("/api/v1/compare?baseline={RUN}&change={RUN}")).await;
+        assert_eq!(compared.status == StatusCode::OK, sees, "{}: {compared:?}", sender.name);
         for (method, path, body) in bodies() {
             let answer = crowd.send(sender, method, path, Some(&body)).await;
             let text = String::from_utf8_lossy(&answer.body).into_owned();

@@ -1,0 +1,138 @@
+//! Fair comparison of runs and groups of runs, and more seeds of a run for the noise floor.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use research::compare::FairComparison;
+use serde::Deserialize;
+use store::Identity;
+use utoipa::{IntoParams, ToSchema};
+use wire::access::Role;
+use wire::series::Axis;
+use wire::{ApiErrorBody, RunId, RunSummary};
+
+use super::extract::{Body, Path, Query};
+use crate::auth::SignedIn;
+use crate::auth::run::{self, RunSteerer};
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::runs::comparison::{self, MAX_RUNS, Wanted};
+use crate::runs::seeds;
+
+/// Maximum number of groups that are compared with one baseline.
+const MAX_GROUPS: usize = 16;
+
+/// What is compared. A group is a list of runs, separated by commas; `tag:NAME` stands for the runs with this tag that trained all their steps.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FairQuery {
+    /// The group that the others are compared with: ids of runs, or `tag:NAME`.
+    baseline: String,
+    /// The other groups, separated by semicolons.
+    change: String,
+    /// What is equal: tokens by default, FLOPs or training time. Steps count as tokens.
+    #[serde(default = "tokens")]
+    equal: Axis,
+    /// How much of it; by default as much as all the runs have used at their last evaluation.
+    at: Option<f64>,
+}
+
+fn tokens() -> Axis {
+    Axis::Tokens
+}
+
+/// Compares groups of runs by their validation loss at an equal budget: the difference with its confidence interval, the variation that the
+/// interval contains, and the conclusion in a sentence. What cannot be compared fairly has the reasons instead.
+#[utoipa::path(get, path = "/compare", tag = "runs", params(FairQuery),
+    responses((status = 200, body = FairComparison), (status = 404, description = "A run does not exist.", body = ApiErrorBody)))]
+pub async fn compare_fairly(
+    SignedIn(identity): SignedIn,
+    State(lab): State<Lab>,
+    Query(query): Query<FairQuery>,
+) -> Result<Json<FairComparison>, ApiError> {
+    let visible = visible(&lab, &identity).await?;
+    let baseline = group(&lab, &identity, &query.baseline, &visible).await?;
+    let mut changes = vec![];
+    for text in query.change.split(';').filter(|text| !text.trim().is_empty()) {
+        changes.push(group(&lab, &identity, text, &visible).await?);
+    }
+    let count = baseline.len() + changes.iter().map(Vec::len).sum::<usize>();
+    if changes.is_empty() || changes.len() > MAX_GROUPS || count > MAX_RUNS {
+        let message = format!("{} groups of {count} runs were given to compare with the baseline", changes.len());
+        return Err(ApiError::invalid("query_invalid", message).field("change").hint(format!(
+            "give 1 to {MAX_GROUPS} groups, separated by semicolons, of at most {MAX_RUNS} runs together with the baseline"
+        )));
+    }
+    if query.at.is_some_and(|at| !(at.is_finite() && at > 0.0)) {
+        return Err(ApiError::invalid("query_invalid", "at is not a positive number").field("at"));
+    }
+    let wanted = Wanted { baseline, changes };
+    Ok(Json(comparison::compare(lab.store(), &wanted, &visible, query.equal, query.at).await?))
+}
+
+/// The runs that the sender may see.
+async fn visible(lab: &Lab, identity: &Identity) -> Result<Vec<RunSummary>, ApiError> {
+    let mut runs = lab.store().runs(false).await?;
+    runs.retain(|run| identity.grants.on_run(&run.id, &run.project).is_some_and(|role| role.includes(Role::View)));
+    Ok(runs)
+}
+
+/// The runs that a text names, each once.
+async fn group(lab: &Lab, identity: &Identity, text: &str, visible: &[RunSummary]) -> Result<Vec<RunId>, ApiError> {
+    let mut runs: Vec<RunId> = vec![];
+    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        let named = match name.strip_prefix("tag:") {
+            Some(tag) => comparison::tagged(tag, visible),
+            None => {
+                let id: RunId = name.parse().map_err(|_| unknown(name))?;
+                run::check(lab, identity, &id, Role::View).await?;
+                lab.feed.summary(&id).await?;
+                vec![id]
+            }
+        };
+        if named.is_empty() {
+            return Err(ApiError::invalid("group_empty", format!("no run with {name} has trained all its steps"))
+                .hint("give ids of runs, or wait until they are finished"));
+        }
+        runs.extend(named);
+    }
+    if runs.is_empty() {
+        return Err(ApiError::invalid("group_empty", "a group has no run")
+            .hint("give ids of runs, separated by commas, or tag:NAME"));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    runs.retain(|run| seen.insert(run.clone()));
+    Ok(runs)
+}
+
+fn unknown(name: &str) -> ApiError {
+    let shown: String = name.chars().take(80).collect();
+    ApiError::invalid("query_invalid", format!("{shown:?} is no id of a run"))
+        .hint("give ids of runs, separated by commas, or tag:NAME")
+}
+
+/// How many runs with other seeds to queue.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoreSeeds {
+    /// 1 to 20; 3 by default.
+    #[serde(default = "three")]
+    count: u32,
+}
+
+fn three() -> u32 {
+    3
+}
+
+/// Queues runs that differ from a run in the seed only, for its noise floor. They and the run get the tag `seeds:ID`.
+#[utoipa::path(post, path = "/runs/{id}/seeds", tag = "runs", params(("id" = RunId, Path)), request_body = MoreSeeds,
+    responses((status = 201, body = Vec<RunSummary>),
+        (status = 409, description = "The run was changed while it trained, or the queue is full.", body = ApiErrorBody)))]
+pub async fn run_seeds(
+    RunSteerer(identity): RunSteerer,
+    State(lab): State<Lab>,
+    Path(run): Path<RunId>,
+    Body(MoreSeeds { count }): Body<MoreSeeds>,
+) -> Result<(StatusCode, Json<Vec<RunSummary>>), ApiError> {
+    Ok((StatusCode::CREATED, Json(seeds::repeat(&lab, &identity, &run, count).await?)))
+}

@@ -1,0 +1,94 @@
+//! What a fair comparison needs of a run, read from the store: its evaluations with their budgets and window losses.
+
+use std::collections::BTreeMap;
+
+use research::compare::{Evaluation, MeasuredRun};
+use store::{Curve, CurvePoint, Store, StoreError};
+use wire::evaluation::WindowLosses;
+use wire::run::plan::MixPart;
+use wire::series::name;
+use wire::{LiveHyperparameters, RunId, RunPlan, RunSummary, RunView};
+
+/// Beginning of the tag of runs that differ in the seed only; the id of the first of them follows.
+pub const FAMILY: &str = "seeds:";
+/// Characters of a content hash that tell two datasets of one name apart.
+const HASH_CHARS: usize = 6;
+
+/// Reads a run with its evaluations. Of a fork these are its own, after its origin. `None` for an unknown run.
+///
+/// # Errors
+/// An error of the store.
+pub async fn measure(store: &Store, run: &RunId) -> Result<Option<MeasuredRun>, StoreError> {
+    let Some(view) = store.run(run).await? else { return Ok(None) };
+    let curves = store.curves(run, Some(vec![name::VALID.to_owned()])).await?;
+    let losses = store.window_losses(run).await?;
+    let mut windows: BTreeMap<u64, WindowLosses> =
+        losses.into_iter().map(|stored| (stored.step, stored.losses)).collect();
+    let read = tokio::task::spawn_blocking(move || on_path(curves)).await;
+    let points = read.map_err(|source| StoreError::Aborted { path: store.dir().to_owned(), source })??;
+    let evaluation = |point: CurvePoint| Evaluation {
+        step: point.step + 1,
+        tokens: point.tokens,
+        flops: point.flops,
+        secs: point.secs,
+        learning_rate_fraction: fraction(&view.hyperparameters, point.step),
+        loss: point.value,
+        windows: windows.remove(&(point.step + 1)),
+    };
+    let evaluations = points.into_iter().map(evaluation).collect();
+    Ok(Some(described(view, evaluations)))
+}
+
+fn on_path(curves: Vec<Curve>) -> Result<Vec<CurvePoint>, StoreError> {
+    let mut found = BTreeMap::new();
+    for mut curve in curves {
+        loop {
+            let points = curve.read()?;
+            if points.is_empty() {
+                break;
+            }
+            let kept = points.into_iter().filter(|point| !point.is_abandoned);
+            found.extend(kept.map(|point| (point.step, point)));
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+/// The learning rate of a step divided by the peak.
+fn fraction(live: &LiveHyperparameters, step: u64) -> f64 {
+    if live.schedule.peak > 0.0 { live.schedule.learning_rate(step) / live.schedule.peak } else { 1.0 }
+}
+
+fn described(view: RunView, evaluations: Vec<Evaluation>) -> MeasuredRun {
+    let RunView { summary, plan, references, .. } = view;
+    let named =
+        |part: &MixPart| format!("{}@{}", part.corpus, part.content_hash.chars().take(HASH_CHARS).collect::<String>());
+    let datasets = plan.mix.iter().map(named).collect::<Vec<_>>().join(" + ");
+    let tokenizer = match plan.tokenizer.is_trained_on_corpus() {
+        true => format!("{} of {datasets}", plan.tokenizer),
+        false => plan.tokenizer.to_string(),
+    };
+    let windows = plan.recipe.intervals.eval_batches.saturating_mul(plan.recipe.batch.size as u64);
+    MeasuredRun {
+        run: summary.id.to_string(),
+        name: summary.name,
+        seed: plan.seed,
+        evaluated: format!("{datasets}: {windows} windows of {} tokens of {tokenizer}", plan.recipe.model.seq),
+        tokenizer,
+        bytes_per_token: references.bytes_per_token,
+        datasets: plan.mix.into_iter().map(|part| (part.corpus.to_string(), part.content_hash)).collect(),
+        evaluations,
+    }
+}
+
+/// The tag of the family of a run; `None` if it has none.
+pub fn family_of(summary: &RunSummary) -> Option<&str> {
+    summary.tags.iter().map(String::as_str).find(|tag| tag.starts_with(FAMILY))
+}
+
+/// Whether two runs differ in the seed only, and neither was changed while it trained.
+pub fn differ_in_seed_only(one: &RunView, other: &RunView) -> bool {
+    let unchanged = |view: &RunView| view.hyperparameters.changes == view.plan.live().changes;
+    let as_one = RunPlan { seed: one.plan.seed, device: one.plan.device.clone(), ..other.plan.clone() };
+    one.plan.seed != other.plan.seed && as_one == one.plan && unchanged(one) && unchanged(other)
+}
