@@ -64,7 +64,7 @@ test("an unknown run is named, and nothing is said of its plan or lineage", asyn
   assert.ok(await page.locator(".lineage").isHidden());
   assert.equal(await page.getByText("/api/v1").count(), 0);
   await page.goto(`${lab.url}/compare?runs=${parent},${fork}`);
-  await page.locator(".difference .verdict", { hasText: /the loss of branch is on average .* nats\/token (lower|higher) than that of root|no difference is measurable|too few to tell/ }).waitFor();
+  await page.locator(".difference .verdict", { hasText: /the training loss of branch is on average .* nats\/token (lower|higher) than that of root/ }).waitFor();
 });
 
 test("the x axis changes, and the keyboard moves the crosshair and zooms", async () => {
@@ -80,6 +80,43 @@ test("the x axis changes, and the keyboard moves the crosshair and zooms", async
   await page.keyboard.press("ArrowLeft");
   await page.locator(".chart.main").getByRole("button", { name: "table" }).click();
   assert.ok((await page.locator(".values tbody tr").count()) > 5);
+});
+
+test("runs that differ in the seed only are said to show no detectable difference, in groups and over seeds", async () => {
+  const spec = (seed) => ({ ...longRun, name: `seed ${seed}`, seed, steps: 60, overrides: { ...longRun.overrides, "intervals.eval_every": 20 } });
+  const runs = [];
+  for (const seed of [11, 12, 13, 14, 15, 16]) runs.push((await lab.api("/runs", { method: "POST", body: spec(seed) })).summary.id);
+  await lab.until("six runs", async () => (await Promise.all(runs.map(of))).every((run) => run.state === "finished"), 180);
+  for (const [at, run] of runs.entries()) await lab.api(`/runs/${run}`, { method: "PATCH", body: { tags: [at < 3 ? "one" : "two"] } });
+  const found = await lab.api(`/compare?baseline=tag:one&change=tag:two`);
+  await page.goto(`${lab.url}/compare?runs=${runs.join(",")}&group=tag`);
+  const panel = page.locator(".fair");
+  await panel.locator(".verdict", { hasText: found.changes[0].sentence }).waitFor();
+  const { difference, verdict } = found.changes[0].over_seeds;
+  assert.equal(verdict.kind === "different", difference.low > 0 || difference.high < 0);
+  if (verdict.kind !== "different") assert.match(found.changes[0].sentence, /^No detectable difference between 3 runs/);
+  const row = panel.locator("tbody tr", { hasText: "two (3 runs)" });
+  await row.getByText("seeds", { exact: true }).waitFor();
+  await panel.getByText(/on the validation text tales: \d+ windows of 32 tokens/).waitFor();
+  // Each run alone: the spread over seeds is unknown, and what to do is said.
+  await panel.locator("select").first().selectOption("run");
+  await panel.locator(".verdict", { hasText: "run at least 3 seeds of each" }).first().waitFor();
+  assert.equal(await panel.locator("tbody tr", { hasText: "validation text" }).count(), 5);
+  // What is equal is chosen, and is in the address of the shared view.
+  await panel.getByRole("button", { name: "FLOPs" }).click();
+  await panel.getByText(/Compared after .* FLOP/).waitFor();
+});
+
+test("more seeds of a run are queued from the comparison, and give its noise floor", async () => {
+  await page.goto(`${lab.url}/compare?runs=${parent},${fork}`);
+  const panel = page.locator(".fair");
+  await panel.getByRole("button", { name: "Run 3 more seeds of root" }).click();
+  await page.getByText("3 runs with other seeds are in the queue.").waitFor();
+  const family = async () => (await lab.api(`/runs?tag=seeds:${parent}`)).filter((run) => run.state === "finished");
+  await lab.until("the repeats", async () => (await family()).length === 4, 240);
+  await page.goto(`${lab.url}/compare?runs=${parent},${fork}&chart=loss.valid`);
+  await panel.getByText(/Noise floor: the standard deviation over seeds is .* from 4 runs/).waitFor();
+  await page.locator(".chart.main canvas[aria-label*='noise floor']").first().waitFor();
 });
 
 test("an abandoned branch is dashed in the lineage", async () => {

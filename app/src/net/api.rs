@@ -2,7 +2,7 @@
 //! message of the server, and so is a failure of the network, so that pages show all failures in one way.
 //!
 //! Here are the session, the lab and its runs. The table of runs is in [`runs`]. Metrics are in [`series`], datasets in [`datasets`] and [`uploads`],
-//! completions in [`completion`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
+//! completions in [`completion`], fair comparisons in [`comparison`], checkpoints in [`checkpoints`], inspections in [`inspections`], polls in [`polling`],
 //! tokens in [`access`], people in [`people`], projects in [`projects`], one's own account in [`account`], share links in [`links`], device
 //! checks in [`checks`], exports and imports in [`export`], devices and workers in [`fleet`]. All of them send through `request`.
 
@@ -10,6 +10,7 @@ pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod checkpoints;
 pub(crate) mod checks;
+pub(crate) mod comparison;
 pub(crate) mod completion;
 pub(crate) mod datasets;
 pub(crate) mod export;

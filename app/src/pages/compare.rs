@@ -1,17 +1,22 @@
-//! The Compare page: the losses of several runs in one chart, the difference of two of them, the tree of their
+//! The Compare page: the losses of several runs in one chart, the verdict on groups of them, the difference of two of them, the tree of their
 //! segments, and the differences of their plans. The address names the runs, so that a comparison can be shared.
 
 mod difference;
+mod fair;
 mod family;
+mod groups;
 mod lineage;
 mod loss_chart;
 mod picker;
 mod plans;
+mod seeds;
+mod verdicts;
 
 use std::collections::BTreeMap;
 
 use figure::Colours;
 use leptos::prelude::*;
+use research::compare::BandPoint;
 use wire::RunId;
 use wire::series::{Axis, name};
 
@@ -22,6 +27,8 @@ use crate::net::live::Live;
 use crate::open_view::{OpenView, PageView};
 use crate::route::{Router, compare_path};
 use difference::DifferencePanel;
+use fair::FairPanel;
+use groups::Grouping;
 use lineage::LineageTree;
 use loss_chart::{ChosenRuns, ComparedRuns, LossChart};
 use picker::Picker;
@@ -43,6 +50,14 @@ struct Choice {
     /// Which loss: `loss.train` or `loss.valid`.
     series: RwSignal<&'static str>,
     is_smooth: RwSignal<bool>,
+    /// The groups of the fair comparison.
+    grouping: RwSignal<Grouping>,
+    /// Id of the first run of the baseline's group; the first group if it is none of them.
+    baseline: RwSignal<String>,
+    /// What is equal in the fair comparison.
+    equal: RwSignal<Axis>,
+    /// Range of the validation loss over seeds, once it is known.
+    band: RwSignal<Vec<BandPoint>>,
 }
 
 impl Choice {
@@ -65,6 +80,10 @@ impl Choice {
             axis: RwSignal::new(Axis::Step),
             series: RwSignal::new(name::TRAIN),
             is_smooth: RwSignal::new(true),
+            grouping: RwSignal::new(Grouping::default()),
+            baseline: RwSignal::new(String::new()),
+            equal: RwSignal::new(Axis::Tokens),
+            band: RwSignal::new(vec![]),
         }
     }
 
@@ -75,6 +94,14 @@ impl Choice {
 
     fn contains(self, run: &RunId) -> bool {
         self.runs.read().contains(run)
+    }
+
+    /// Adds runs, as long as there is room.
+    fn add(self, added: &[RunId]) {
+        let mut runs = self.runs.get_untracked();
+        runs.extend(added.iter().filter(|run| !self.runs.read_untracked().contains(run)).cloned());
+        runs.truncate(MAX_RUNS);
+        self.router.replace(&compare_path(&runs));
     }
 
     fn toggle(self, run: &RunId) {
@@ -103,6 +130,10 @@ fn register(choice: Choice, compared: ComparedRuns) {
         parts.extend((choice.series.get() != name::TRAIN).then(|| format!("chart={}", choice.series.get())));
         parts.extend((choice.axis.get() != Axis::Step).then(|| format!("x={}", axis_word(choice.axis.get()))));
         parts.extend((!choice.is_smooth.get()).then(|| "smooth=0".to_owned()));
+        let (grouping, baseline, equal) = (choice.grouping.get(), choice.baseline.get(), choice.equal.get());
+        parts.extend((grouping != Grouping::default()).then(|| format!("group={}", grouping.word())));
+        parts.extend((!baseline.is_empty()).then(|| format!("baseline={baseline}")));
+        parts.extend((equal != Axis::Tokens).then(|| format!("equal={}", axis_word(equal))));
         parts.extend(compared.range().map(|range| format!("range={},{}", range.from, range.to)));
         parts.join("&")
     };
@@ -111,9 +142,17 @@ fn register(choice: Choice, compared: ComparedRuns) {
         let series = if query("chart").as_deref() == Some(name::VALID) { name::VALID } else { name::TRAIN };
         choice.series.set(series);
         choice.is_smooth.set(query("smooth").as_deref() != Some("0"));
+        choice.grouping.set(Grouping::of(&query("group").unwrap_or_default()));
+        choice.baseline.set(query("baseline").unwrap_or_default());
+        let equal = query("equal").map_or(Axis::Tokens, |word| axis_of(&word));
+        choice.equal.set(if equal == Axis::Step { Axis::Tokens } else { equal });
         compared.show(axis_of(&query("x").unwrap_or_default()), query("range").as_deref().and_then(range_of));
     };
-    if untrack(|| ["chart", "x", "smooth", "range"].iter().any(|key| choice.router.query(key).is_some())) {
+    if untrack(|| {
+        ["chart", "x", "smooth", "range", "group", "baseline", "equal"]
+            .iter()
+            .any(|key| choice.router.query(key).is_some())
+    }) {
         show();
     }
     expect_context::<OpenView>().register(PageView {
@@ -169,6 +208,7 @@ pub(crate) fn ComparePage() -> impl IntoView {
                     view! {
                         <LossChart />
                         <ChosenRuns />
+                        <FairPanel />
                         <DifferencePanel />
                         <LineageTree />
                         <PlanTable />

@@ -13,7 +13,7 @@ use wire::series::{Comparison, Difference};
 
 use super::Choice;
 use crate::components::chart::{Chart, ChartContent, ChartGroup, Line, Range};
-use crate::components::{Failure, Select, difference_in_words, interval, name_of, newest_part};
+use crate::components::{Failure, Select, interval, name_of, newest_part};
 use crate::curves::difference_buckets;
 use crate::net::api::{self, ApiFailure};
 use crate::net::live::Live;
@@ -229,15 +229,28 @@ fn verdict(comparison: &Comparison, names: &Names, steps: impl Fn() -> (u64, u64
     };
     let parts = comparison.difference.as_slice();
     let parts = &parts[parts.partition_point(|part| part.last_step < first)..];
-    let words = |difference: &Difference, over: &str| difference_in_words(difference, over, &names.run, &names.with);
     let Some(whole) = Difference::over(parts) else { return begun };
     // The newest steps alone, where they are a small part of all.
-    let newest =
-        Difference::newest(parts).filter(|newest| newest.has_enough_steps() && newest.steps() * 2 <= whole.steps());
-    let newest = newest.map(|newest| words(&newest, &newest_part(&newest, &whole, "them")));
+    let newest = Difference::newest(parts).filter(|newest| newest.steps() * 2 <= whole.steps());
+    let newest = newest.map(|newest| mean_in_words(&newest, &newest_part(&newest, &whole, "them"), names));
     let newest = newest.map(|words| format!(" {words}")).unwrap_or_default();
     let all = if comparison.identical_steps == 0 { "Over all common steps" } else { "Over all steps since then" };
-    format!("{begun} {}{newest}", words(&whole, all))
+    format!(
+        "{begun} {}{newest} Whether that is more than noise is said in Fair comparison.",
+        mean_in_words(&whole, all, names)
+    )
+}
+
+/// `Over all steps since then (7 501 to 7 999), the training loss of owl is on average 0.071 nats/token lower than that of fox.` Losses of
+/// neighbouring steps are no independent samples, so that no interval is concluded from them.
+fn mean_in_words(difference: &Difference, over: &str, names: &Names) -> String {
+    let (first, last) = (number::whole(difference.step), number::whole(difference.last_step));
+    let word = if difference.mean < 0.0 { "lower" } else { "higher" };
+    let size = number::short(difference.mean.abs());
+    let Names { run, with, .. } = names;
+    format!(
+        "{over} ({first} to {last}), the training loss of {run} is on average {size} nats/token {word} than that of {with}."
+    )
 }
 
 /// Why there is no difference yet: either run may be the one without steps after the fork, its parent after a rollback.
@@ -307,7 +320,7 @@ mod tests {
             ),
             "{words}"
         );
-        assert!(words.contains("lower than that of parent") && !words.contains("too few"), "{words}");
+        assert!(words.contains("lower than that of parent") && !words.contains("standard error"), "{words}");
         let newest = "Over the last 10\u{202f}% of them (7\u{202f}950 to 7\u{202f}999)";
         assert!(words.contains(newest), "the newest tenth: {words}");
     }

@@ -7,6 +7,7 @@ use figure::scene::Role;
 use figure::{ChartSpec, Style, number};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use research::compare::BandPoint;
 use wire::series::{Axis, Bucket, name};
 use wire::{RunId, RunView};
 
@@ -30,7 +31,10 @@ const SMOOTHING: f64 = 0.005;
 const SERIES: [(&str, &str, &str); 2] = [(name::TRAIN, "train", TRAIN), (name::VALID, "val", VALID)];
 const TRAIN: &str = "Training loss: mean cross-entropy over the batch of each step, in nats/token. Default.";
 const VALID: &str = "Validation loss: mean cross-entropy over the same batches of the validation split at each evaluation, in \
-                     nats/token. The last evaluation of a run uses the whole split.";
+                     nats/token. The last evaluation of a run reads more of them. A grey band is the noise floor: the range of \
+                     95 % of runs with another seed.";
+const BAND: &str = "Range in which the validation loss of 95 % of runs with another seed would be: mean and spread of the baseline's runs that \
+                    differ in the seed only.";
 const SMOOTH: &str =
     "Running mean over 0.5 % of the longest run, which evens out the noise of single batches. On by default.";
 
@@ -183,7 +187,20 @@ impl ComparedRuns {
             y_fraction: Some(0.995),
             ..ChartSpec::default()
         };
+        lines.extend(self.band());
         ChartContent { spec, lines, ..ChartContent::default() }
+    }
+
+    /// The range over seeds, which is known by step and for the validation loss.
+    fn band(self) -> Option<Line> {
+        let is_shown = self.choice.series.get() == name::VALID && self.choice.axis.get() == Axis::Step;
+        let bucket = |point: &BandPoint| {
+            let x = point.step as f64;
+            let (min, max, mean) = (point.low, point.high, point.mean);
+            Bucket { step: point.step, last_step: point.step, x, last_x: x, min, max, mean, count: 1 }
+        };
+        let buckets: Vec<Bucket> = self.choice.band.read().iter().map(bucket).collect();
+        (is_shown && !buckets.is_empty()).then(|| Line::new("noise floor", BAND, Role::InkFaint, buckets))
     }
 
     fn chart_group(self) -> ChartGroup {
@@ -289,6 +306,7 @@ pub(super) fn LossChart() -> impl IntoView {
         compared.runs.track();
         let _ = (compared.range.get(), choice.runs.get(), choice.series.get(), choice.is_smooth.get());
         let _ = (choice.axis.get(), choice.colours.get(), choice.names.get());
+        choice.band.track();
     });
     view! {
         <Show when=move || !is_waiting.get() fallback=|| view! { <Skeleton rows=1 class="loss" /> }>
