@@ -7,7 +7,7 @@ use store::{Curve, CurvePoint, Store, StoreError};
 use wire::evaluation::WindowLosses;
 use wire::run::plan::MixPart;
 use wire::series::name;
-use wire::{LiveHyperparameters, RunId, RunPlan, RunSummary, RunView};
+use wire::{RunId, RunPlan, RunSummary, RunView};
 
 /// Beginning of the tag of runs that differ in the seed only; the id of the first of them follows.
 pub const FAMILY: &str = "seeds:";
@@ -31,7 +31,7 @@ pub async fn measure(store: &Store, run: &RunId) -> Result<Option<MeasuredRun>, 
         tokens: point.tokens,
         flops: point.flops,
         secs: point.secs,
-        learning_rate_fraction: fraction(&view.hyperparameters, point.step),
+        learning_rate_fraction: view.hyperparameters.schedule.phase(point.step),
         loss: point.value,
         windows: windows.remove(&(point.step + 1)),
     };
@@ -52,11 +52,6 @@ fn on_path(curves: Vec<Curve>) -> Result<Vec<CurvePoint>, StoreError> {
         }
     }
     Ok(found.into_values().collect())
-}
-
-/// The learning rate of a step divided by the peak.
-fn fraction(live: &LiveHyperparameters, step: u64) -> f64 {
-    if live.schedule.peak > 0.0 { live.schedule.learning_rate(step) / live.schedule.peak } else { 1.0 }
 }
 
 fn described(view: RunView, evaluations: Vec<Evaluation>) -> MeasuredRun {

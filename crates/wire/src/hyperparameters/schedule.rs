@@ -87,6 +87,18 @@ impl Schedule {
         self.with_overrides(&self.overrides, step)
     }
 
+    /// The learning rate of a step divided by the peak, without factors that were applied while the run trained: 1 in the stable phase, the
+    /// final fraction after a decay. Two runs are in the same phase of their schedules where it is equal, whatever their learning rates.
+    pub fn phase(&self, step: u64) -> f64 {
+        let peak = match &self.shape {
+            Shape::Points(points) => points.iter().map(|(_, rate)| *rate).fold(0.0, f64::max),
+            _ => self.peak,
+        };
+        let is_shape = |over: &&ScheduleOverride| !matches!(over.curve, ScheduleCurve::Scaled(_));
+        let overrides: Vec<ScheduleOverride> = self.overrides.iter().filter(is_shape).cloned().collect();
+        if peak > 0.0 { self.with_overrides(&overrides, step) / peak } else { 1.0 }
+    }
+
     /// The learning rate with these overrides: the last override whose step has been reached applies, and may depend
     /// on those before it.
     fn with_overrides(&self, overrides: &[ScheduleOverride], step: u64) -> f64 {
@@ -357,6 +369,24 @@ mod tests {
         check(1050, 0.55e-3);
         check(2000, 1e-4);
         check(50_000, 1e-4);
+    }
+
+    #[test]
+    fn the_phase_is_that_of_the_shape_and_not_of_the_learning_rate() {
+        let (planned, mut halved) = (cosine(), cosine());
+        halved.scale_to(1000, 0.5 * planned.learning_rate(1000));
+        let other = Schedule { peak: 7e-3, ..cosine() };
+        for step in [50, 500, 1050, 2000] {
+            assert_eq!(
+                (halved.phase(step), planned.phase(step)),
+                (planned.phase(step), planned.learning_rate(step) / 1e-3)
+            );
+            assert!((other.phase(step) - planned.phase(step)).abs() < 1e-12);
+        }
+        halved.override_from(1500, ScheduleCurve::Cosine { to_step: 1600, learning_rate: 0.0 });
+        assert_eq!((halved.phase(1600), halved.phase(50)), (0.0, planned.phase(50)));
+        let drawn = Schedule { shape: Shape::Points(vec![(0, 1e-4), (10, 2e-4)]), ..cosine() };
+        assert_eq!((drawn.phase(0), drawn.phase(10)), (0.5, 1.0));
     }
 
     #[test]
