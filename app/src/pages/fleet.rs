@@ -22,6 +22,7 @@ mod worker;
 use leptos::prelude::*;
 
 use crate::components::{Empty, Failure, Icon, Skeleton};
+use crate::net::live::Live;
 use crate::session::Session;
 use absent::AbsentWorkers;
 use add_machine::AddMachine;
@@ -41,7 +42,8 @@ pub(crate) fn FleetPage() -> impl IntoView {
     let session = expect_context::<Session>();
     let is_admin = Memo::new(move |_| session.is_admin());
     let is_adding = RwSignal::new(false);
-    let hosts = Memo::new(move |_| feed.hosts());
+    let live = expect_context::<Live>();
+    let hosts = Memo::new(move |_| feed.hosts(live));
     // 0: loading, 1: it could not be fetched, 2: no device, 3: some.
     let stage = Memo::new(move |_| match (&*feed.state.read(), &*feed.failure.read()) {
         (Some(state), _) if state.machines.is_empty() => 2,
@@ -53,6 +55,14 @@ pub(crate) fn FleetPage() -> impl IntoView {
         <main class="page fleet stack">
             <div class="row">
                 <h1 class="grow">"Fleet"</h1>
+                <button
+                    class="switch"
+                    title="List the machines and devices first whose runs have findings: alerts, then notes"
+                    aria-pressed=move || feed.by_health.get().to_string()
+                    on:click=move |_| feed.by_health.update(|is_on| *is_on = !*is_on)
+                >
+                    "Sort by health of the runs"
+                </button>
                 {move || is_admin.get().then(|| view! {
                     <button
                         title="Create a token with which a machine joins, and show the commands to run there"

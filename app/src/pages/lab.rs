@@ -152,14 +152,19 @@ fn FewRuns() -> impl IntoView {
     let count = move |of: Filter| {
         live.lab.read().as_ref().map_or(0, |lab| lab.runs.iter().filter(|run| Filter::of(run) == of).count() as u64)
     };
+    let by_health = RwSignal::new(false);
     let shown = Memo::new(move |_| {
         let (lab, search, project) = (live.lab.read(), search.read(), projects.shown());
         let runs = lab.as_ref().map(|lab| lab.runs.as_slice()).unwrap_or_default();
         let is_in_project = |run: &RunSummary| project.as_ref().is_none_or(|project| run.project == *project);
-        runs.iter()
-            .filter(|run| Filter::of(run) == filter.get() && is_in_project(run) && matches(run, &search))
-            .map(|run| run.id.clone())
-            .collect::<Vec<RunId>>()
+        let is_shown =
+            |run: &&RunSummary| Filter::of(run) == filter.get() && is_in_project(run) && matches(run, &search);
+        let mut runs: Vec<&RunSummary> = runs.iter().filter(is_shown).collect();
+        if by_health.get() {
+            // Stable: runs of equal urgency stay newest first.
+            runs.sort_by_key(|run| std::cmp::Reverse(run.health.urgency()));
+        }
+        runs.into_iter().map(|run| run.id.clone()).collect::<Vec<RunId>>()
     });
     // 1: no run at all, 2: none here, 3: some.
     let stage = Memo::new(move |_| match live.lab.read().as_ref() {
@@ -189,13 +194,13 @@ fn FewRuns() -> impl IntoView {
         {move || match stage.get() {
             1 => view! { <FirstRun /> }.into_any(),
             2 => view! { <NoRuns filter search /> }.into_any(),
-            _ => view! { <RunTable shown /> }.into_any(),
+            _ => view! { <RunTable shown by_health /> }.into_any(),
         }}
     }
 }
 
 #[component]
-fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
+fn RunTable(shown: Memo<Vec<RunId>>, by_health: RwSignal<bool>) -> impl IntoView {
     let listed = expect_context::<Selection>().listed;
     let projects = expect_context::<Projects>();
     Effect::new(move |_| listed.set(shown.get()));
@@ -205,6 +210,15 @@ fn RunTable(shown: Memo<Vec<RunId>>) -> impl IntoView {
                 <thead>
                     <tr>
                         <th scope="col" title="State of the run">"State"</th>
+                        <th scope="col" aria-sort=move || by_health.get().then_some("descending")>
+                            <button
+                                class="quiet sort"
+                                title="What the rules found in the run. Press to list the runs with alerts first, then those with notes."
+                                on:click=move |_| by_health.update(|is_on| *is_on = !*is_on)
+                            >
+                                "Health"<span aria-hidden="true">{move || by_health.get().then_some(" ↓")}</span>
+                            </button>
+                        </th>
                         <th scope="col" title="Name, dataset, preset and number of parameters">"Run"</th>
                         <th scope="col" title="Training loss over steps">"Loss"</th>
                         <th scope="col" class="right" title="Training loss of the last step">

@@ -1,16 +1,19 @@
 //! The fleet and its workers as they were last fetched. The page polls, because telemetry is sent to nobody who does not look at it; the
 //! server encodes one answer a second for all pages.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use wire::DeviceId;
+use wire::diagnosis::Health;
 use wire::fleet::{PoolView, WorkerView};
-use wire::telemetry::{FleetDevice, FleetState};
+use wire::telemetry::{FleetDevice, FleetMachine, FleetState};
+use wire::{DeviceId, RunId};
 
 use crate::components::interval::every;
 use crate::net::api::{ApiFailure, fleet};
+use crate::net::live::Live;
 
 const EVERY: Duration = Duration::from_secs(4);
 
@@ -22,13 +25,16 @@ pub(super) struct FleetFeed {
     /// Workers that have joined, connected or not.
     pub(super) workers: RwSignal<Vec<WorkerView>>,
     pub(super) pools: RwSignal<Vec<PoolView>>,
+    /// Whether machines and devices whose runs have findings are listed first.
+    pub(super) by_health: RwSignal<bool>,
 }
 
 impl FleetFeed {
     /// Fetches now, and periodically while the page is visible.
     pub(super) fn start() -> Self {
         let (workers, pools) = (RwSignal::new(vec![]), RwSignal::new(vec![]));
-        let feed = Self { state: RwSignal::new(None), failure: RwSignal::new(None), workers, pools };
+        let (state, failure, by_health) = (RwSignal::new(None), RwSignal::new(None), RwSignal::new(false));
+        let feed = Self { state, failure, workers, pools, by_health };
         feed.fetch();
         every(EVERY, move || {
             if !document().hidden() {
@@ -75,12 +81,31 @@ impl FleetFeed {
         });
     }
 
-    /// Host names: those with findings first, then by name.
-    pub(super) fn hosts(self) -> Vec<String> {
+    /// Host names: those with findings first, of their runs or else of their devices, then by name.
+    pub(super) fn hosts(self, live: Live) -> Vec<String> {
         let state = self.state.read();
         let mut machines: Vec<_> = state.iter().flat_map(|state| &state.machines).collect();
-        machines.sort_by_key(|machine| std::cmp::Reverse(machine.finding_count()));
+        machines.sort_by_cached_key(|machine| {
+            let of_runs = machine.devices.iter().map(|device| self.urgency(live, device)).max();
+            Reverse((of_runs, machine.finding_count()))
+        });
         machines.into_iter().map(|machine| machine.host.clone()).collect()
+    }
+
+    /// The devices of a machine, ordered as the machines are.
+    pub(super) fn devices(self, live: Live, machine: &FleetMachine) -> Vec<DeviceId> {
+        let mut devices: Vec<_> = machine.devices.iter().collect();
+        devices.sort_by_cached_key(|device| Reverse((self.urgency(live, device), device.findings.len())));
+        devices.into_iter().map(|device| device.info.id.clone()).collect()
+    }
+
+    /// Alerts and notes of the most urgent run of a device; none where they do not decide the order.
+    fn urgency(self, live: Live, device: &FleetDevice) -> (u32, u32) {
+        if !self.by_health.get() {
+            return (0, 0);
+        }
+        let of_runs = device.runs.iter().filter_map(|run| Some(health_of(live, &run.id)?.urgency()));
+        of_runs.max().unwrap_or_default()
     }
 
     /// A device, which keeps its last values after it has left the list.
@@ -96,4 +121,10 @@ impl FleetFeed {
     pub(super) fn worker(self, id: DeviceId) -> Memo<Option<WorkerView>> {
         Memo::new(move |_| self.workers.read().iter().find(|worker| worker.device == id).cloned())
     }
+}
+
+/// What the rules found in a run; `None` if this page may not see it, or does not know it yet.
+pub(super) fn health_of(live: Live, run: &RunId) -> Option<Health> {
+    let lab = live.lab.read();
+    lab.as_ref()?.runs.iter().find(|known| known.id == *run).map(|known| known.health)
 }

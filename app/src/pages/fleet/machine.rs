@@ -2,7 +2,6 @@
 
 use figure::number::bytes;
 use leptos::prelude::*;
-use wire::DeviceId;
 use wire::device::DeviceKind;
 use wire::telemetry::{FleetMachine, Telemetry};
 
@@ -10,6 +9,7 @@ use super::feed::FleetFeed;
 use super::row::DeviceRow;
 use super::values::percent;
 use crate::components::{Number, isolated};
+use crate::net::live::Live;
 
 #[component]
 pub(super) fn Machine(host: String) -> impl IntoView {
@@ -20,7 +20,9 @@ pub(super) fn Machine(host: String) -> impl IntoView {
         let found = state.iter().flat_map(|state| &state.machines).find(|machine| machine.host == host).cloned();
         found.or_else(|| before.cloned().flatten())
     });
-    let devices = Memo::new(move |_| machine.read().as_ref().map(devices_of).unwrap_or_default());
+    let live = expect_context::<Live>();
+    let devices =
+        Memo::new(move |_| machine.read().as_ref().map(|machine| feed.devices(live, machine)).unwrap_or_default());
     view! {
         <section class="sheet machine" aria-label=format!("Machine {title}")>
             <header class="row">
@@ -34,13 +36,6 @@ pub(super) fn Machine(host: String) -> impl IntoView {
             </ul>
         </section>
     }
-}
-
-/// Its devices: those with findings first, then by id.
-fn devices_of(machine: &FleetMachine) -> Vec<DeviceId> {
-    let mut devices: Vec<_> = machine.devices.iter().collect();
-    devices.sort_by_key(|device| std::cmp::Reverse(device.findings.len()));
-    devices.into_iter().map(|device| device.info.id.clone()).collect()
 }
 
 /// CPU and memory of a machine with a GPU, since the row of a CPU shows them anyway; free space of its disk.

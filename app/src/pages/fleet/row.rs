@@ -5,12 +5,12 @@ use wire::device::DeviceKind;
 use wire::telemetry::FleetDevice;
 use wire::{DeviceId, RunId, RunState};
 
-use super::feed::FleetFeed;
+use super::feed::{FleetFeed, health_of};
 use super::usage::usage_bar;
 use super::values::{finding_list, kind, memory, sensors, utilization};
 use super::worker::{WorkerMarks, WorkerMenu};
 use crate::components::number::{ago, short};
-use crate::components::{Number, Sparkline, StateMark, run_name};
+use crate::components::{HealthMark, Number, Sparkline, StateMark, run_name};
 use crate::net::live::Live;
 use crate::route::{device_path, run_path};
 
@@ -94,10 +94,14 @@ pub(super) fn DeviceState(device: Memo<Option<FleetDevice>>) -> impl IntoView {
         })
     };
     let line = move |(id, state): (RunId, RunState)| {
-        let (path, shown) = (run_path(&id), id.clone());
+        let (path, shown, checked) = (run_path(&id), id.clone(), id.clone());
         view! {
             <a class="wrap" href=path title="Open the run">{move || run_name(live, &id)}</a>
-            <span class="row"><StateMark state /><span class="small">{move || speed(&shown)}</span></span>
+            <span class="row">
+                <StateMark state />
+                <span class="small">{move || speed(&shown)}</span>
+                {move || health_of(live, &checked).map(|health| view! { <HealthMark health /> })}
+            </span>
         }
     };
     move || match runs.get() {

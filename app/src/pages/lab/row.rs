@@ -6,7 +6,7 @@ use wire::{RunId, RunState, RunSummary};
 use super::actions::{Actions, QueueButtons};
 use super::selection::PickBox;
 use crate::components::number::{clock, duration, grouped, loss, now_ms, short};
-use crate::components::{Number, Progress, Sparkline, StateMark, isolated, name_of, run_name, state_word};
+use crate::components::{HealthMark, Number, Progress, Sparkline, StateMark, isolated, name_of, run_name, state_word};
 use crate::net::api::sentence;
 use crate::net::live::Live;
 use crate::projects::Projects;
@@ -48,6 +48,7 @@ pub(super) fn RunRow(
     view! {
         <tr data-state=move || state_word(state.get())>
             <td class="c-state"><PickBox id=picked name />{move || view! { <StateMark state=state.get() /> }}</td>
+            <td class="c-health">{cell(health)}</td>
             <td class="c-name">
                 <a class="run-name" href=path title=move || run.read().as_ref().map(|run| isolated(&run.name))>{name}</a>
                 <span class="small dim">{cell(about)}</span>
@@ -80,6 +81,10 @@ pub(super) fn RunRow(
             <td class="c-actions"><Actions run /></td>
         </tr>
     }
+}
+
+fn health(run: &RunSummary) -> AnyView {
+    view! { <HealthMark health=run.health /> }.into_any()
 }
 
 fn about(run: &RunSummary) -> AnyView {

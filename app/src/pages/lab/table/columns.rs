@@ -109,11 +109,15 @@ fn ColumnBox(table: TableState, offer: Offer) -> impl IntoView {
     }
 }
 
+/// The column of the findings of a run.
+const HEALTH: &str = "health";
+
 /// A fixed heading: column in a query (empty if it cannot be sorted by), label, unit, meaning, and whether it is right-aligned.
 type Fixed = (&'static str, &'static str, &'static str, &'static str, bool);
 
-const FIXED: [Fixed; 8] = [
+const FIXED: [Fixed; 9] = [
     ("state", "State", "", "State of the run", false),
+    (HEALTH, "Health", "", "What the rules found in the run: alerts, then notes", false),
     ("name", "Run", "", "Name, dataset, preset and number of parameters", false),
     ("", "Loss", "", "Training loss over steps", false),
     ("metric:loss.train", "Train loss", "nats/token", "Training loss of the last step", true),
@@ -198,8 +202,17 @@ fn Heading(
     });
     let sort = move |_| {
         let column = column.get_value();
+        // The runs that need attention have the highest values.
+        let begins_descending = column == HEALTH;
         let next = match order.get_untracked() {
-            Some(false) => format!("-{column}"),
+            Some(is_descending) if is_descending == begins_descending => {
+                if begins_descending {
+                    column
+                } else {
+                    format!("-{column}")
+                }
+            }
+            _ if begins_descending => format!("-{column}"),
             _ => column,
         };
         table.change(|query| query.sort = Some(next));

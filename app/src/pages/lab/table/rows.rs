@@ -16,7 +16,7 @@ use crate::pages::lab::selection::Selection;
 use crate::projects::Projects;
 
 /// Columns of every table, for a cell that spans all.
-const FIXED_COLUMNS: usize = 9;
+const FIXED_COLUMNS: usize = 10;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum TableLine {
