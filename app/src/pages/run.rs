@@ -16,10 +16,13 @@ mod device;
 mod drawer;
 mod export;
 mod fields;
+mod finding_marks;
+mod findings;
 mod fork;
 mod fork_dataset;
 mod fork_plan;
 mod header;
+mod health;
 mod hyperparameter;
 mod hyperparameter_form;
 mod hyperparameters_menu;
@@ -70,6 +73,7 @@ use control_run::ControlRunPanel;
 use controls::Controls;
 use device::DevicePanel;
 use header::RunHeader;
+use health::HealthPanel;
 use journal::Journal;
 use keys::listen_to_keys;
 use loss_chart::LossChart;
@@ -79,6 +83,7 @@ use plan::PlanPanel;
 use samples::Samples;
 use series_loader::SeriesLoader;
 use status::StatusPanel;
+use view_query::SharedView;
 
 /// Wait before a request that the network failed is sent again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -172,7 +177,8 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
                     <ControlRunPanel />
                     <Charts />
                 </div>
-                <aside class="side" aria-label="Samples, checkpoints, journal, plan, device">
+                <aside class="side" aria-label="Health, samples, checkpoints, journal, plan, device">
+                    <HealthPanel />
                     <Samples />
                     <Checkpoints />
                     <Journal />
@@ -188,19 +194,30 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
 fn register(context: RunContext) {
     let router = expect_context::<Router>();
     let show = move || {
-        let (options, viewport, picked) = untrack(|| view_query::read(|key| router.query(key)));
-        context.options.set(options);
-        context.viewport.set(viewport);
-        context.picked.set(picked);
+        let view = untrack(|| view_query::read(|key| router.query(key)));
+        context.options.set(view.options);
+        context.viewport.set(view.viewport);
+        context.picked.set(view.picked);
+        context.findings.card.set(view.finding);
+        if view.finding.is_some() {
+            context.findings.is_open.set(true);
+        }
     };
     if untrack(|| {
-        ["x", "range", "log", "bits", "smooth", "clip", "event"].iter().any(|key| router.query(key).is_some())
+        ["x", "range", "log", "bits", "smooth", "clip", "event", "finding"]
+            .iter()
+            .any(|key| router.query(key).is_some())
     }) {
         show();
     }
     expect_context::<OpenView>().register(PageView {
         query: Signal::derive(move || {
-            view_query::write(context.options.get(), context.viewport.get(), context.picked.get())
+            view_query::write(SharedView {
+                options: context.options.get(),
+                viewport: context.viewport.get(),
+                picked: context.picked.get(),
+                finding: context.findings.card.get(),
+            })
         }),
         show: Callback::new(move |()| show()),
         step: None,
@@ -215,6 +232,9 @@ fn watch(context: RunContext, loader: SeriesLoader) {
     let since = context.run.read_untracked().view.cursor;
     let watch = live.watch_run(context.id(), since, move |update| match update {
         RunUpdate::Tick(tick) => {
+            if !tick.findings.is_empty() {
+                context.findings.news.update(|news| *news += 1);
+            }
             let is_rollback = tick.events.iter().any(|record| matches!(record.event, Event::RolledBack { .. }));
             let is_first = context.run.try_update(|run| {
                 let was_running = run.view.summary.state == RunState::Running;
@@ -239,6 +259,7 @@ async fn start_over(context: RunContext, loader: SeriesLoader, held: StoredValue
         && let Some(watch) = held.try_get_value().flatten()
     {
         watch.go_on(cursor);
+        context.findings.news.update(|news| *news += 1);
         join(fetch_journal(context), loader.fetch(true)).await;
     }
 }

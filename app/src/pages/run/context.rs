@@ -7,6 +7,7 @@ use wire::control::checkpoint::{CheckpointInfo, CheckpointView};
 use wire::series::Axis;
 use wire::{CheckpointId, Event, EventRecord, LiveHyperparameters, LivePath, RunId, RunState, RunSummary};
 
+use super::finding_marks::FindingMarks;
 use super::open_run::OpenRun;
 use super::phrases::{author, cause, learning_rates, phrase};
 use super::schedule_draft::ScheduleDraft;
@@ -92,6 +93,8 @@ pub(super) struct RunContext {
     pub(super) crosshair: RwSignal<Option<f64>>,
     /// The selected journal line.
     pub(super) picked: RwSignal<Option<u64>>,
+    /// What the charts and the health line show of findings.
+    pub(super) findings: FindingMarks,
     /// The step that was pressed on a chart: its batch can be opened.
     pub(super) pressed: RwSignal<Option<u64>>,
     /// The open form.
@@ -148,6 +151,7 @@ impl RunContext {
             options: RwSignal::new(ChartOptions::default()),
             crosshair: RwSignal::new(None),
             picked: RwSignal::new(None),
+            findings: FindingMarks::new(),
             pressed: RwSignal::new(None),
             drawer: RwSignal::new(None),
             answer: RwSignal::new(Answer::None),
@@ -170,11 +174,16 @@ impl RunContext {
         let press = move |(place, marker): (f64, Option<u64>)| {
             let is_step = self.options.read_untracked().axis == Axis::Step && place >= 0.0;
             self.pressed.set(is_step.then(|| place.round() as u64));
-            if marker.is_some() {
-                self.picked.set(marker);
+            match marker.map(|number| (number, FindingMarks::finding_of(number))) {
+                Some((_, Some(finding))) => self.findings.show(finding),
+                Some((number, None)) => self.picked.set(Some(number)),
+                None => {}
             }
         };
         let describe = move |number: u64| {
+            if let Some(finding) = FindingMarks::finding_of(number) {
+                return self.findings.describe(finding);
+            }
             let record = self.run.read_untracked().events.get(&number).cloned()?;
             let origin = format!("step {} · {}", number::whole(record.step), author(&record.author, None));
             Some(MarkerText { phrase: self.phrase(&record), origin, reason: record.reason.as_deref().map(isolated) })
@@ -190,6 +199,7 @@ impl RunContext {
     /// Tracks everything that the content of a chart depends on.
     pub(super) fn track_charts(self) {
         let _ = (self.version.get(), self.viewport.get(), self.options.get());
+        self.findings.marks.track();
         // Read the memo, because `track` does not run a memo that was never read.
         let _ = (self.hyperparameters.read().optimizer.grad_clip, self.ancestors.get());
     }

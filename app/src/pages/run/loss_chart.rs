@@ -26,7 +26,8 @@ pub(super) fn shared(context: RunContext, run: &OpenRun) -> ChartContent {
     let range = context.range();
     // Single steps of a paused run would crowd the lane of markers.
     let records = run.markers().filter(|record| !matches!(record.event, Event::Stepping { .. }));
-    let (markers, marked) = records.map(|record| (marker(context, run, record), record.number)).unzip();
+    let events = records.map(|record| (marker(context, run, record), record.number));
+    let (markers, marked) = events.chain(context.findings.markers(run)).unzip();
     let spec = ChartSpec {
         axis: run.curves.axis(),
         from: Some(range.from),

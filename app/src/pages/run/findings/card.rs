@@ -1,0 +1,198 @@
+//! One finding: what was seen and why it matters, the value against its threshold, what shows it, and what can be done.
+
+use figure::number;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::RunId;
+use wire::diagnosis::{FindingView, Level, RuleInfo, RunFinding, TakenAction};
+use wire::number::brief;
+
+use super::evidence::EvidenceView;
+use super::remedy::Remedies;
+use super::state::FindingsState;
+use crate::base::at;
+use crate::components::{Icon, Toasts, clicks, says, shows};
+use crate::net::api::diagnosis;
+
+/// The card of a finding; one is open at a time.
+#[component]
+pub(super) fn FindingCard(id: u64) -> impl IntoView {
+    let state = expect_context::<FindingsState>();
+    let shared = state.context.findings;
+    let found = Memo::new(move |_| state.finding(id).map(|view| view.found));
+    let is_open = Memo::new(move |_| shared.card.get() == Some(id));
+    let item = NodeRef::<leptos::html::Li>::new();
+    // A press on a marker opens the card, which may be outside of the list's view.
+    Effect::new(move || {
+        if is_open.get()
+            && let Some(item) = item.get()
+        {
+            request_animation_frame(move || show(&item));
+        }
+    });
+    let level = move || found.read().as_ref().map_or("note", |found| found.finding.level.word());
+    let title = says(move || found.read().as_ref().map(|found| state.label(&found.finding.rule)).unwrap_or_default());
+    let about = says(move || found.read().as_ref().map(about).unwrap_or_default());
+    let toggle = move |_| shared.card.set(if is_open.get_untracked() { None } else { Some(id) });
+    view! {
+        <li class="finding" data-level=level node_ref=item>
+            <button
+                class="quiet finding-head"
+                aria-expanded=says(move || is_open.get().to_string())
+                title="Show what the rule saw, and what can be done"
+                on:click=clicks(toggle)
+            >
+                {shows(move || match level() {
+                    "alert" => view! { <Icon name="warning" /> },
+                    _ => view! { <Icon name="flag" /> },
+                })}
+                <span class="grow"><strong>{title}</strong>" "<span class="dim small">{about}</span></span>
+            </button>
+            {shows(move || is_open.get().then(|| view! { <CardBody id state /> }))}
+        </li>
+    }
+}
+
+/// `step 900 · alert · ended at step 930`
+fn about(found: &RunFinding) -> String {
+    let mut parts = vec![format!("step {}", number::whole(found.finding.step)), found.finding.level.word().to_owned()];
+    parts.extend(found.ended_step.map(|step| format!("ended at step {}", number::whole(step))));
+    parts.extend(found.is_abandoned.then(|| "on an abandoned branch".to_owned()));
+    parts.extend(found.is_dismissed.then(|| "dismissed".to_owned()));
+    parts.join(" · ")
+}
+
+fn show(item: &web_sys::HtmlLiElement) {
+    let options = web_sys::ScrollIntoViewOptions::new();
+    options.set_block(web_sys::ScrollLogicalPosition::Nearest);
+    item.scroll_into_view_with_scroll_into_view_options(&options);
+}
+
+/// The open card. What it says of the run is renewed with the findings; the chart and an open form stay.
+#[component]
+fn CardBody(id: u64, state: FindingsState) -> impl IntoView {
+    let view = Memo::new(move |_| state.finding(id));
+    let found = Memo::new(move |_| view.read().as_ref().map(|view| view.found.clone()));
+    let rule = Memo::new(move |_| state.rule(&found.read().as_ref()?.finding.rule));
+    let remedies = Memo::new(move |_| view.get().map(|FindingView { remedies, .. }| remedies).unwrap_or_default());
+    let Some(first) = found.get_untracked() else { return ().into_any() };
+    let is_dismissed = Memo::new(move |_| found.read().as_ref().is_some_and(|found| found.is_dismissed));
+    let anchor = at(&format!("/rules#{}", first.finding.rule));
+    view! {
+        <div class="finding-body">
+            <p>{says(move || found.read().as_ref().map(|found| found.text.clone()).unwrap_or_default())}</p>
+            <p class="dim">{says(move || rule.get().map(|rule| rule.reason).unwrap_or_default())}</p>
+            {shows(move || found.get().and_then(|found| found.action).map(|action| action_line(&action)))}
+            <EvidenceView found=first state rule />
+            <dl class="pairs">
+                {shows(move || found.get().map(|found| facts(&found, rule.get().as_ref())))}
+            </dl>
+            <a class="small" href=anchor title="Meaning, formula, source and thresholds of this rule">"About this rule"</a>
+            <Remedies id state remedies />
+            <div class="row">
+                {shows(move || {
+                    let is_dismissed = is_dismissed.get();
+                    view! { <DismissButton id state is_dismissed /> }
+                })}
+            </div>
+        </div>
+    }
+    .into_any()
+}
+
+/// What the rule did, if it may act.
+fn action_line(action: &TakenAction) -> AnyView {
+    let act = super::rule_draft::act_phrase(action.act);
+    let text = match (&action.failure, action.event) {
+        (Some(failure), _) => format!("The rule was to {act}, and did not: {failure}"),
+        (None, Some(_)) => format!("The rule did this: {act}. The journal has the event, and Undo reverts it."),
+        (None, None) => format!("The rule has asked to {act}; the run has not answered yet."),
+    };
+    view! { <p class="finding-action">{text}</p> }.into_any()
+}
+
+/// Value, threshold, window, and how often the rule is wrong.
+fn facts(found: &RunFinding, rule: Option<&RuleInfo>) -> AnyView {
+    let unit = rule.map(|rule| rule.unit.clone()).filter(|unit| !unit.is_empty());
+    let with_unit = |value: f64| match &unit {
+        Some(unit) => format!("{} {unit}", brief(value)),
+        None => brief(value),
+    };
+    let finding = &found.finding;
+    let value = finding.value.map_or_else(|| "not a finite number".to_owned(), with_unit);
+    let window = match finding.first_step == finding.step {
+        true => format!("step {}", number::whole(finding.step)),
+        false => format!("steps {} to {}", number::whole(finding.first_step), number::whole(finding.step)),
+    };
+    let mut rows = vec![
+        ("Value", value, "What the rule computed at this step, by its formula"),
+        ("Threshold", with_unit(finding.threshold), "The value that it passed; a setting of the rule"),
+        ("Window", window, "The steps that the rule looked at"),
+    ];
+    rows.extend(
+        rule.map(|rule| ("On healthy runs", calibration(rule), "How often the rule was wrong on runs without a fault")),
+    );
+    let rows = rows.into_iter().map(|(label, value, meaning)| {
+        view! { <div title=meaning><dt>{label}</dt><dd>{value}</dd></div> }
+    });
+    rows.collect_view().into_any()
+}
+
+/// `2 of 120 runs, with default thresholds`
+fn calibration(rule: &RuleInfo) -> String {
+    let level = if rule.level == Level::Alert { "an alert" } else { "a note" };
+    match rule.calibration {
+        Some(measured) => format!("{level} in {} of {} runs", measured.false_alarms, measured.healthy_runs),
+        None => "not measured".into(),
+    }
+}
+
+/// Dismisses a finding, or shows a dismissed one among the others again.
+#[component]
+fn DismissButton(id: u64, state: FindingsState, is_dismissed: bool) -> impl IntoView {
+    let toasts = expect_context::<Toasts>();
+    let may_not = state.context.no_permission;
+    let press = move |_| match is_dismissed {
+        true => restore(state, toasts, state.context.id(), id),
+        false => dismiss(state, toasts, state.context.id(), id),
+    };
+    let (word, meaning) = match is_dismissed {
+        true => ("Restore", "Show this finding among the others again, and count it"),
+        false => (
+            "Dismiss",
+            "The finding needs no attention any more: it is not counted and moves to the folded list. Can be undone.",
+        ),
+    };
+    view! {
+        <button
+            title=says(move || may_not.get().unwrap_or_else(|| meaning.to_owned()))
+            disabled=move || may_not.read().is_some()
+            on:click=clicks(press)
+        >
+            {word}
+        </button>
+    }
+}
+
+fn dismiss(state: FindingsState, toasts: Toasts, run: RunId, id: u64) {
+    spawn_local(async move {
+        match diagnosis::dismiss(&run, id).await {
+            Ok(found) => {
+                let text = format!("The finding at step {} was dismissed", number::whole(found.finding.step));
+                state.replace(found);
+                toasts.undoable(text, move || restore(state, toasts, run.clone(), id));
+            }
+            Err(failure) => toasts.fail("The finding was not dismissed", &failure),
+        }
+    });
+}
+
+/// The page of the run may be closed meanwhile.
+fn restore(state: FindingsState, toasts: Toasts, run: RunId, id: u64) {
+    spawn_local(async move {
+        match diagnosis::restore(&run, id).await {
+            Ok(found) => state.replace(found),
+            Err(failure) => toasts.fail("The finding was not restored", &failure),
+        }
+    });
+}

@@ -1,0 +1,262 @@
+//! Remedies: each shows its effect on the run as it is now before it is sent. A command is sent as from the controls of the page, with a
+//! reason for the journal and, on request, a control run; a run is created as by the form of a fork.
+
+use std::time::Duration;
+
+use figure::number;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::diagnosis::{Remedy, RemedyAction};
+use wire::{Command, RunSpec};
+
+use super::state::FindingsState;
+use crate::base::at;
+use crate::components::interval::every;
+use crate::components::{Failure, clicks, says, shows};
+use crate::net::api::{self, ApiFailure};
+use crate::pages::run::context::{Answer, Drawer, RunContext};
+use crate::pages::run::fields::{ControlRunField, ReasonField, reason_of};
+use crate::route::{Router, run_path};
+
+/// Time between two looks at the effect while it is shown: it depends on the step of the run.
+const EVERY: Duration = Duration::from_secs(4);
+
+/// The remedies of a finding; the form of one is open at a time.
+#[component]
+pub(super) fn Remedies(id: u64, state: FindingsState, remedies: Memo<Vec<Remedy>>) -> impl IntoView {
+    // Its place in the list, which stays the same while its texts follow the run.
+    let open = RwSignal::new(None::<usize>);
+    let places = Memo::new(move |_| remedies.read().iter().map(kind).enumerate().collect::<Vec<_>>());
+    let is_sent = RwSignal::new(false);
+    let heading = move || (!places.read().is_empty()).then(|| view! { <h3>"What can be done"</h3> });
+    view! {
+        {shows(heading)}
+        <ul class="remedies">
+            <For each=move || places.get() key=|place| *place let((place, kind))>
+                {
+                    let remedy = Memo::new(move |_| remedies.read().get(place).cloned());
+                    view! { <RemedyItem id place kind state remedy open is_sent /> }
+                }
+            </For>
+        </ul>
+        {shows(move || is_sent.get().then(|| answer_line(state.context)))}
+    }
+}
+
+/// Decides whether a remedy is a button with a form, a link, or a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    /// It is sent after its effect was shown.
+    Sent,
+    Page,
+    Advice,
+}
+
+fn kind(remedy: &Remedy) -> Kind {
+    match remedy.action {
+        RemedyAction::Command(_) | RemedyAction::Run(_) => Kind::Sent,
+        RemedyAction::Page(_) => Kind::Page,
+        RemedyAction::Advice => Kind::Advice,
+    }
+}
+
+/// The answer of the run to the command, which also stands below the controls.
+fn answer_line(context: RunContext) -> AnyView {
+    let text = says(move || match context.answer.get() {
+        Answer::Waiting(what) => format!("{what} …"),
+        Answer::Applied(what) | Answer::Transition { what, .. } | Answer::Refused(what) => what,
+        Answer::None | Answer::Stepping { .. } => String::new(),
+    });
+    view! { <p class="small" role="status">{text}</p> }.into_any()
+}
+
+#[component]
+fn RemedyItem(
+    id: u64,
+    place: usize,
+    kind: Kind,
+    state: FindingsState,
+    remedy: Memo<Option<Remedy>>,
+    open: RwSignal<Option<usize>>,
+    is_sent: RwSignal<bool>,
+) -> impl IntoView {
+    let label = says(move || remedy.read().as_ref().map(|remedy| remedy.label.clone()).unwrap_or_default());
+    let effect = says(move || effect(remedy));
+    let page = move || match remedy.read().as_ref().map(|remedy| &remedy.action) {
+        Some(RemedyAction::Page(path)) => Some(at(path)),
+        _ => None,
+    };
+    match kind {
+        Kind::Sent => view! { <SentRemedy id place label state remedy open is_sent /> }.into_any(),
+        Kind::Page => view! {
+            <li>
+                <a class="button" href=page title=effect>{label}</a>
+            </li>
+        }
+        .into_any(),
+        Kind::Advice => view! { <li><p><strong>{label}</strong>" "{effect}</p></li> }.into_any(),
+    }
+}
+
+fn effect(remedy: Memo<Option<Remedy>>) -> String {
+    remedy.read().as_ref().map(|remedy| remedy.effect.clone()).unwrap_or_default()
+}
+
+/// A button that opens the effect of a remedy, which is then sent.
+#[component]
+fn SentRemedy(
+    id: u64,
+    place: usize,
+    label: Signal<String>,
+    state: FindingsState,
+    remedy: Memo<Option<Remedy>>,
+    open: RwSignal<Option<usize>>,
+    is_sent: RwSignal<bool>,
+) -> impl IntoView {
+    let context = state.context;
+    let is_open = Memo::new(move |_| open.get() == Some(place));
+    let obstacle = Memo::new(move |_| {
+        let remedy = remedy.read();
+        let remedy = remedy.as_ref()?;
+        let not_permitted = match remedy.action {
+            RemedyAction::Run(_) => context.no_fork.get(),
+            _ => context.no_permission.get(),
+        };
+        not_permitted.or_else(|| remedy.obstacle.clone())
+    });
+    let press = move |_| {
+        // The effect is that of the run as it was when the findings were fetched.
+        state.fetch();
+        open.set((!is_open.get_untracked()).then_some(place));
+    };
+    view! {
+        <li>
+            <button
+                aria-expanded=says(move || is_open.get().to_string())
+                title=says(move || obstacle.get().unwrap_or_else(|| "Show the effect before anything is sent".to_owned()))
+                disabled=move || obstacle.read().is_some()
+                on:click=clicks(press)
+            >
+                {label}
+            </button>
+            {shows(move || obstacle.get().map(|obstacle| view! { <p class="small dim">{obstacle}</p> }))}
+            {shows(move || (is_open.get() && obstacle.read().is_none()).then(|| view! { <RemedyForm id state remedy open is_sent /> }))}
+        </li>
+    }
+}
+
+/// The effect of a remedy and the button that sends it.
+#[component]
+fn RemedyForm(
+    id: u64,
+    state: FindingsState,
+    remedy: Memo<Option<Remedy>>,
+    open: RwSignal<Option<usize>>,
+    is_sent: RwSignal<bool>,
+) -> impl IntoView {
+    let context = state.context;
+    every(EVERY, move || state.fetch());
+    let action = move || remedy.read_untracked().as_ref().map(|remedy| remedy.action.clone());
+    let finding = state.finding(id).map(|view| view.found);
+    let cause = finding.map(|found| format!("{} at step {}", state.name(&found), number::whole(found.finding.step)));
+    let reason = RwSignal::new(cause.unwrap_or_default());
+    let failure = RwSignal::new(None::<ApiFailure>);
+    let is_busy = RwSignal::new(false);
+    let router = expect_context::<Router>();
+    let submit = move |event: leptos::ev::SubmitEvent| {
+        event.prevent_default();
+        match action() {
+            Some(RemedyAction::Command(command)) => {
+                open.set(None);
+                is_sent.set(true);
+                context.change(with_reason(command, reason_of(reason)));
+            }
+            Some(RemedyAction::Run(spec)) => create(spec, router, is_busy, failure),
+            _ => {}
+        }
+    };
+    let first = action();
+    let has_control_run = matches!(
+        first,
+        Some(RemedyAction::Command(Command::Set { .. } | Command::SetSchedule { .. } | Command::Rollback { .. }))
+    );
+    let is_command = matches!(first, Some(RemedyAction::Command(_)));
+    let verb = if is_command { "Send to the run" } else { "Create the run" };
+    let form = first.and_then(|action| form_of(context, &action));
+    view! {
+        <form class="remedy" on:submit=submit>
+            <p class="effect">{says(move || effect(remedy))}</p>
+            {is_command.then(|| view! { <ReasonField reason /> })}
+            {has_control_run.then(|| view! { <ControlRunField /> })}
+            {shows(move || failure.get().map(|failure| view! { <Failure what="The run was not created" failure /> }))}
+            <div class="row end">
+                {form}
+                <button type="button" title="Close without sending anything" on:click=clicks(move |_| open.set(None))>"Cancel"</button>
+                <button
+                    class="primary"
+                    type="submit"
+                    title="Do what is described above"
+                    disabled=move || is_busy.get()
+                >
+                    {verb}
+                </button>
+            </div>
+        </form>
+    }
+}
+
+/// Creates a run and opens its page.
+fn create(spec: Box<RunSpec>, router: Router, is_busy: RwSignal<bool>, failure: RwSignal<Option<ApiFailure>>) {
+    is_busy.set(true);
+    failure.set(None);
+    spawn_local(async move {
+        match api::create_run(&spec).await {
+            Ok(view) => router.go(&run_path(&view.summary.id)),
+            Err(refused) => {
+                failure.try_set(Some(refused));
+                is_busy.try_set(false);
+            }
+        }
+    });
+}
+
+/// The button that opens the form of the controls, in which the values can be changed first.
+fn form_of(context: RunContext, action: &RemedyAction) -> Option<AnyView> {
+    let (drawer, checkpoint) = match action {
+        RemedyAction::Command(Command::Rollback { checkpoint, .. }) => (Drawer::Rollback, Some(*checkpoint)),
+        RemedyAction::Command(Command::Set { path, .. }) => (Drawer::Hyperparameter(*path), None),
+        RemedyAction::Run(spec) => (Drawer::Fork, spec.parent.as_ref()?.checkpoint),
+        _ => return None,
+    };
+    let press = move |_| {
+        context.chosen.set(checkpoint);
+        context.drawer.set(Some(drawer));
+    };
+    let button = view! {
+        <button type="button" class="quiet" title="Open the form of the controls and enter other values" on:click=clicks(press)>
+            "Other values"
+        </button>
+    };
+    Some(button.into_any())
+}
+
+/// A command with the reason that was entered.
+fn with_reason(mut command: Command, entered: Option<String>) -> Command {
+    match &mut command {
+        Command::Pause { reason }
+        | Command::Resume { reason }
+        | Command::Stop { reason }
+        | Command::Set { reason, .. }
+        | Command::SetSchedule { reason, .. }
+        | Command::EditWeights { reason, .. }
+        | Command::Checkpoint { reason }
+        | Command::Rollback { reason, .. }
+        | Command::Suspend { reason } => *reason = entered,
+        Command::Step { .. }
+        | Command::Undo { .. }
+        | Command::Evaluate
+        | Command::Sample { .. }
+        | Command::Annotate { .. } => {}
+    }
+    command
+}

@@ -1,0 +1,160 @@
+//! The findings as they were last fetched. They are fetched again with each news of the stream, because remedies are computed for the run
+//! as it is.
+
+use figure::number;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use wire::diagnosis::{Diagnosis, FindingView, Level, RuleInfo, RunFinding};
+
+use crate::net::api::{ApiFailure, diagnosis};
+use crate::pages::run::context::RunContext;
+use crate::pages::run::finding_marks::FindingMark;
+
+/// Findings that the health line names; the others are counted.
+const NAMED: usize = 2;
+
+/// The findings, in the context of the part.
+#[derive(Clone, Copy)]
+pub(super) struct FindingsState {
+    pub(super) context: RunContext,
+    pub(super) diagnosis: RwSignal<Option<Diagnosis>>,
+    /// The answer of the last request, if it was refused or failed.
+    pub(super) failure: RwSignal<Option<ApiFailure>>,
+    /// All rules; empty until they are fetched.
+    pub(super) rules: RwSignal<Vec<RuleInfo>>,
+    /// Number of the newest request: earlier answers are older.
+    request: StoredValue<u32>,
+}
+
+impl FindingsState {
+    /// Fetches rules and findings, and the findings again with each news.
+    pub(super) fn start() -> Self {
+        let state = Self {
+            context: expect_context(),
+            diagnosis: RwSignal::new(None),
+            failure: RwSignal::new(None),
+            rules: RwSignal::new(vec![]),
+            request: StoredValue::new(0),
+        };
+        let news = state.context.findings.news;
+        Effect::new(move || {
+            news.get();
+            state.fetch();
+        });
+        Effect::new(move || state.publish());
+        state
+    }
+
+    fn fetch_rules(self) {
+        spawn_local(async move {
+            // Without them cards do not explain their rule, which is named by its id. They are requested again with the findings.
+            if let Ok(rules) = diagnosis::rules().await {
+                self.rules.try_set(rules);
+            }
+        });
+    }
+
+    /// Fetches the findings; what was fetched before stays until the answer. Nothing once the page is closed.
+    pub(super) fn fetch(self) {
+        let run = self.context.run.try_with_untracked(|run| run.view.summary.id.clone());
+        let next = |request: &mut u32| {
+            *request += 1;
+            *request
+        };
+        let (Some(run), Some(request)) = (run, self.request.try_update_value(next)) else { return };
+        if self.rules.try_with_untracked(Vec::is_empty) == Some(true) {
+            self.fetch_rules();
+        }
+        spawn_local(async move {
+            let answer = diagnosis::findings(&run).await;
+            if self.request.try_get_value() != Some(request) {
+                return;
+            }
+            match answer {
+                Ok(found) => {
+                    self.failure.try_set(None);
+                    self.diagnosis.try_set(Some(found));
+                }
+                Err(failure) => drop(self.failure.try_set(Some(failure))),
+            }
+        });
+    }
+
+    /// Gives the page the markers and the health line.
+    fn publish(self) {
+        let shared = self.context.findings;
+        let diagnosis = self.diagnosis.read();
+        let found: Vec<&RunFinding> =
+            diagnosis.iter().flat_map(|known| &known.findings).map(|view| &view.found).collect();
+        let marks = found.iter().filter(|found| !found.is_dismissed && found.became.is_none());
+        let marks: Vec<FindingMark> = marks.map(|found| self.mark(found)).collect();
+        if shared.marks.with_untracked(|known| *known != marks) {
+            shared.marks.set(marks);
+        }
+        let counted: Vec<&RunFinding> = found.into_iter().filter(|found| found.counts()).collect();
+        let line = (!counted.is_empty()).then(|| self.line(&counted));
+        if shared.line.with_untracked(|known| *known != line) {
+            shared.line.set(line);
+        }
+    }
+
+    fn mark(self, found: &RunFinding) -> FindingMark {
+        FindingMark {
+            id: found.id,
+            segment: found.segment,
+            step: found.finding.step,
+            is_alert: found.finding.level == Level::Alert,
+            phrase: self.name(found),
+            text: found.text.clone(),
+        }
+    }
+
+    /// `2 findings: loss spike at step 900, attention collapse at step 400`
+    fn line(self, counted: &[&RunFinding]) -> String {
+        let named = counted.iter().take(NAMED);
+        let named: Vec<String> =
+            named.map(|found| format!("{} at step {}", self.name(found), number::whole(found.finding.step))).collect();
+        let others = match counted.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            others => format!(" and {others} more"),
+        };
+        let count = if counted.len() == 1 { "1 finding".to_owned() } else { format!("{} findings", counted.len()) };
+        format!("{count}: {}{others}", named.join(", "))
+    }
+
+    /// The name of a finding within a sentence: `loss spike`.
+    pub(super) fn name(self, found: &RunFinding) -> String {
+        lower_first(&self.label(&found.finding.rule))
+    }
+
+    /// The label of a rule; its id in words if the rules are not fetched, or another version of the server has no such rule.
+    pub(super) fn label(self, rule: &str) -> String {
+        self.rule(rule).map_or_else(|| rule.replace('_', " "), |rule| rule.label)
+    }
+
+    pub(super) fn rule(self, id: &str) -> Option<RuleInfo> {
+        self.rules.read().iter().find(|rule| rule.id == id).cloned()
+    }
+
+    /// A finding with its remedies.
+    pub(super) fn finding(self, id: u64) -> Option<FindingView> {
+        self.diagnosis.read().as_ref()?.findings.iter().find(|view| view.found.id == id).cloned()
+    }
+
+    /// Shows a finding as the server answered it, and fetches what else has changed. Nothing once the page is closed.
+    pub(super) fn replace(self, found: RunFinding) {
+        let replaced = self.diagnosis.try_update(|known| {
+            let views = known.iter_mut().flat_map(|known| &mut known.findings);
+            views.filter(|view| view.found.id == found.id).for_each(|view| view.found = found.clone());
+        });
+        if replaced.is_some() {
+            self.fetch();
+        }
+    }
+}
+
+/// A label within a sentence.
+fn lower_first(label: &str) -> String {
+    let mut letters = label.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}

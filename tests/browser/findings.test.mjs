@@ -1,0 +1,232 @@
+// Findings of the rules: a spike appears, is read, and its remedy applied; a finding is dismissed; a rule is muted and tuned; lists of runs
+// and devices show the health of runs; the Rules page.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import axe from "axe-core";
+import { longRun, openBrowser, openLab, openPage, runState, signIn } from "./lab.mjs";
+
+let lab, browser, run, spike;
+
+const spec = {
+  ...longRun,
+  name: "spiky",
+  overrides: { ...longRun.overrides, "intervals.checkpoint_every": 100, "retention.latest": 40 },
+};
+const command = (body) => lab.api(`/runs/${run}/commands`, { method: "POST", body });
+const diagnosis = () => lab.api(`/runs/${run}/findings`);
+const steps = async () => (await lab.api(`/runs/${run}`)).summary.step;
+/** A number as the page writes it: thin spaces between its thousands. */
+const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+
+/** Trains past the first 200 steps, which the rule needs, and then multiplies the output of the only MLP, so that the loss jumps. */
+before(async () => {
+  [lab, browser] = await Promise.all([openLab(), openBrowser()]);
+  await lab.ready();
+  run = (await lab.api("/runs", { method: "POST", body: spec })).summary.id;
+  await lab.until("450 steps", async () => (await steps()) > 450);
+  await command({ kind: "edit_weights", interventions: [{ component: { mlp: { layer: 0 } }, factor: 60 }], reason: "planted" });
+  spike = await lab.until("the finding", async () => (await diagnosis()).findings.find(({ found }) => found.finding.rule === "loss_spike")?.found);
+  await command({ kind: "pause" });
+  await lab.until("the pause", async () => (await lab.api(`/runs/${run}`)).summary.state === "paused");
+  await lab.api("/runs", { method: "POST", body: { ...longRun, name: "waiting" } });
+});
+
+after(async () => {
+  await browser?.close();
+  lab?.close();
+});
+
+async function signedIn(options = {}, role = "admin") {
+  const page = await openPage(browser, options);
+  await signIn(page, lab.token(role, "--sign-in"));
+  await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();
+  return page;
+}
+
+async function openRun(page, query = "") {
+  await page.goto(`${lab.url}/runs/${run}${query}`);
+  await runState(page, "paused").waitFor();
+  await line(page).waitFor();
+}
+
+const line = (page) => page.locator(".health-line");
+const cards = (page) => page.locator(".finding-panel > .finding-list > .finding");
+const card = (page, label) => page.locator(".finding", { has: page.locator("strong", { hasText: label }) }).first();
+
+/** The run page with the card of the spike open. */
+async function openSpike(page) {
+  await openRun(page, `?finding=${spike.id}`);
+  await card(page, "Loss spike").locator(".finding-body").waitFor();
+  return card(page, "Loss spike");
+}
+
+async function violations(page) {
+  const { violations } = await page.evaluate(`${axe.source}; axe.run(document, { resultTypes: ["violations"] })`);
+  return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")} ${node.html.slice(0, 160)}`));
+}
+
+const isNarrow = (page, width) => page.evaluate((width) => document.documentElement.scrollWidth <= width, width);
+
+test("the health line names the spike, and its card says what was seen, why it matters, and where to look", async () => {
+  const page = await signedIn();
+  await openRun(page);
+  await page.getByText(/\d+ findings?: .*loss spike at step/).waitFor();
+  const described = () => page.locator(".chart.main canvas").first().getAttribute("aria-label");
+  await lab.until("its marker on the loss chart", async () => /: loss spike/.test((await described()) ?? ""), 30);
+  assert.equal(await line(page).getAttribute("aria-expanded"), "false");
+  await line(page).click();
+  await card(page, "Loss spike").locator(".finding-head").click();
+  const body = card(page, "Loss spike").locator(".finding-body");
+  await body.getByText(spike.text).waitFor();
+  const rule = (await lab.api("/rules")).find(({ id }) => id === "loss_spike");
+  await body.getByText(rule.reason).waitFor();
+  for (const label of ["Value", "Threshold", "Window", "On healthy runs"]) await body.locator("dt", { hasText: label }).waitFor();
+  await body.locator(".finding-chart canvas").waitFor();
+  const step = spike.finding.step;
+  assert.match(await body.getByRole("link", { name: `Batch of step ${grouped(step)}` }).first().getAttribute("href"), new RegExp(`xray\\?batch=${step}$`));
+  assert.match(await body.getByRole("link", { name: /^X-ray at step/ }).getAttribute("href"), new RegExp(`step=${step}$`));
+  await body.getByRole("button", { name: "Show on the charts" }).click();
+  await page.getByRole("button", { name: "Back to live" }).waitFor();
+  await body.getByRole("link", { name: "About this rule" }).click();
+  await page.waitForURL(/\/rules#loss_spike$/);
+  await page.locator("#loss_spike").getByText(rule.formula).waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("a finding is dismissed, no longer counted, and restored", async () => {
+  const page = await signedIn();
+  const opened = await openSpike(page);
+  const before = (await diagnosis()).health;
+  await opened.getByRole("button", { name: "Dismiss" }).click();
+  await page.getByText("was dismissed").waitFor();
+  await lab.until("one alert less", async () => (await diagnosis()).health.alerts === before.alerts - 1, 20);
+  await page.locator(".finding-panel summary", { hasText: "dismissed" }).waitFor();
+  await page.locator(".toast").getByRole("button", { name: "Undo" }).click();
+  await lab.until("the alert again", async () => (await diagnosis()).health.alerts === before.alerts, 20);
+  await page.getByText(/findings?: .*loss spike at step/).waitFor();
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("rules are muted, tuned and allowed to act, and reset", async () => {
+  const page = await signedIn();
+  await openSpike(page);
+  const dialog = page.getByRole("dialog", { name: "Rules of this run" });
+  const rule = () => dialog.locator(".rule-fields li", { has: page.locator("strong", { hasText: /^Loss spike$/ }) });
+  const open = async () => {
+    await page.getByRole("button", { name: "Rules of this run" }).click();
+    await rule().locator("summary").click();
+  };
+  const save = async () => {
+    await dialog.getByRole("button", { name: "Save" }).click();
+    await dialog.waitFor({ state: "detached" });
+  };
+  await open();
+  await rule().getByLabel("Mute").check();
+  await rule().getByLabel(/^alert z/).fill("1");
+  assert.ok(await dialog.getByRole("button", { name: "Save" }).isDisabled(), "a threshold outside of its limits is not saved");
+  await rule().getByLabel(/^alert z/).fill("9");
+  await rule().getByRole("combobox").selectOption("roll_back");
+  await rule().getByLabel(/^Skip/).fill("50");
+  await rule().locator("summary", { hasText: "muted, alert_z 9, rolls back" }).waitFor();
+  await save();
+  assert.deepEqual((await diagnosis()).settings, {
+    muted: ["loss_spike"],
+    thresholds: { "loss_spike.alert_z": 9 },
+    acts: { loss_spike: { roll_back_and_skip: { steps: 100, batches: 50 } } },
+  });
+  await open();
+  assert.ok(await rule().getByLabel("Mute").isChecked(), "the dialog shows what is set");
+  await dialog.getByRole("button", { name: "Reset all" }).click();
+  assert.ok(!(await rule().getByLabel("Mute").isChecked()));
+  await save();
+  assert.deepEqual((await diagnosis()).settings, { muted: [], thresholds: {}, acts: {} });
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("a viewer reads findings and changes nothing", async () => {
+  const page = await signedIn({}, "view");
+  const opened = await openSpike(page);
+  assert.ok(await opened.getByRole("button", { name: "Dismiss" }).isDisabled());
+  assert.ok(await opened.getByRole("button", { name: /roll back/i }).first().isDisabled());
+  await page.getByRole("button", { name: "Rules of this run" }).click();
+  assert.ok(await page.getByRole("dialog").getByRole("button", { name: "Save" }).isDisabled());
+  await page.context().close();
+});
+
+test("the Lab and the Fleet show the health of runs and sort by it", async () => {
+  const page = await signedIn();
+  const names = () => page.locator(".runs .run-name").allInnerTexts();
+  await page.locator(".runs tr", { hasText: "spiky" }).locator(".health-mark[data-level=alert]").waitFor();
+  assert.deepEqual(await names(), ["waiting", "spiky"], "the newest run first");
+  await page.getByRole("button", { name: "Health" }).click();
+  await lab.until("the run with alerts first", async () => (await names())[0] === "spiky", 20);
+  await page.goto(`${lab.url}/fleet`);
+  await page.locator(".fleet-device .health-mark[data-level=alert]").waitFor();
+  await page.getByRole("button", { name: "Sort by health of the runs" }).click();
+  await page.locator(".fleet-device").first().locator(".health-mark").waitFor();
+  const sorted = await lab.api("/runs?sort=-health");
+  assert.deepEqual(sorted.map(({ name }) => name), ["spiky", "waiting"]);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+test("every rule is explained on the Rules page", async () => {
+  const page = await signedIn();
+  await page.goto(`${lab.url}/rules`);
+  const rules = await lab.api("/rules");
+  for (const { id, label, meaning, source } of rules) {
+    const section = page.locator(`#${id}`);
+    await section.getByRole("heading", { name: label }).waitFor();
+    await section.getByText(meaning).waitFor();
+    await section.getByText(source).first().waitFor();
+  }
+  assert.equal(await page.locator(".rule").count(), rules.length);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`findings and rules break no rule of accessibility, ${colorScheme}`, async () => {
+    for (const width of [1440, 390]) {
+      const page = await signedIn({ colorScheme, viewport: { width, height: 900 } });
+      const opened = await openSpike(page);
+      await opened.getByRole("button", { name: /roll back/i }).first().click();
+      await opened.locator(".remedy .effect").waitFor();
+      assert.deepEqual(await violations(page), [], `card, ${width} px`);
+      assert.ok(await isNarrow(page, width), `the card is wider than ${width} px`);
+      await page.getByRole("button", { name: "Rules of this run" }).click();
+      await page.locator(".rule-fields details").evaluateAll((all) => all.forEach((details) => (details.open = true)));
+      assert.deepEqual(await violations(page), [], `settings, ${width} px`);
+      await page.goto(`${lab.url}/rules`);
+      await page.locator(".rule").first().waitFor();
+      assert.deepEqual(await violations(page), [], `rules, ${width} px`);
+      assert.ok(await isNarrow(page, width), `the rules are wider than ${width} px`);
+      await page.context().close();
+    }
+  });
+}
+
+// Last: the run leaves the branch of the finding.
+test("a remedy shows its effect before it is sent, and is carried out", async () => {
+  const page = await signedIn();
+  const opened = await openSpike(page);
+  await opened.getByRole("button", { name: /roll back/i }).first().click();
+  const form = opened.locator(".remedy");
+  await form.locator(".effect", { hasText: /step/ }).waitFor();
+  assert.match(await form.getByLabel("Reason").inputValue(), /^loss spike at step/);
+  assert.equal((await lab.api(`/runs/${run}`)).segments.length, 1, "nothing was sent yet");
+  await form.getByRole("button", { name: "Send to the run" }).click();
+  await page.locator(".answer .applied", { hasText: "rolled back to step" }).waitFor();
+  const view = await lab.api(`/runs/${run}`);
+  assert.equal(view.segments.length, 2);
+  assert.ok(view.hyperparameters.skipped > 0, "batches are skipped");
+  await page.locator(".journal li", { hasText: "loss spike at step" }).waitFor();
+  await page.locator(".finding-panel summary", { hasText: "abandoned" }).waitFor();
+  await lab.until("no card of the spike", async () => (await cards(page).filter({ hasText: "Loss spike" }).count()) === 0, 20);
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+});
