@@ -9,6 +9,7 @@ mod new_run;
 mod parts;
 mod people;
 mod playground;
+mod rules;
 mod run;
 mod settings;
 mod signin;

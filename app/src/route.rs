@@ -32,6 +32,8 @@ pub(crate) enum Route {
     Device(DeviceId),
     /// People, invitations and projects.
     People,
+    /// The rules that check runs.
+    Rules,
     /// The audit log.
     Audit,
     /// An invitation; the query has its token.
@@ -55,6 +57,7 @@ impl Route {
             ["playground"] => Self::Playground,
             ["settings"] => Self::Settings,
             ["people"] => Self::People,
+            ["rules"] => Self::Rules,
             ["audit"] => Self::Audit,
             ["invite"] => Self::Invite,
             ["fleet"] => Self::Fleet,
@@ -85,6 +88,7 @@ impl Route {
             Self::Settings => "Settings · Kindling".into(),
             Self::Fleet => "Fleet · Kindling".into(),
             Self::People => "People · Kindling".into(),
+            Self::Rules => "Rules · Kindling".into(),
             Self::Audit => "Audit log · Kindling".into(),
             Self::Invite => "Invitation · Kindling".into(),
             Self::Device(device) => format!("{device} · Kindling"),
@@ -221,7 +225,7 @@ impl Router {
         let href = link.get_attribute("href").unwrap_or_default();
         let is_page = !link.has_attribute("download") && !link.has_attribute("target");
         let Some(path) = path_of(&href).filter(|_| is_page) else { return };
-        if !matches!(Route::parse(path.split('?').next().unwrap_or("/")), Route::Unknown(_)) {
+        if !matches!(Route::parse(path.split(['?', '#']).next().unwrap_or("/")), Route::Unknown(_)) {
             event.prevent_default();
             self.go(&href);
         }

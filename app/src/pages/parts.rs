@@ -13,6 +13,7 @@ use super::fleet::{DevicePage, FleetPage};
 use super::new_run::NewRunPage;
 use super::people::{AuditPage, InvitationPage, PeoplePage};
 use super::playground::PlaygroundPage;
+use super::rules::RulesPage;
 use super::run::RunPage;
 use super::settings::SettingsPage;
 use super::xray::XrayPage;
@@ -34,7 +35,7 @@ pub(crate) enum Part {
     Fleet,
     /// People, the audit log, and the page of an invitation.
     People,
-    /// The other pages: a new run, the datasets, a comparison, the playground, the settings.
+    /// The other pages: a new run, the datasets, a comparison, the playground, the rules, the settings.
     Tools,
 }
 
@@ -47,7 +48,9 @@ impl Part {
             Route::Xray(_) => Some(Self::Xray),
             Route::Fleet | Route::Device(_) => Some(Self::Fleet),
             Route::People | Route::Audit | Route::Invite => Some(Self::People),
-            Route::NewRun | Route::Data | Route::Compare | Route::Playground | Route::Settings => Some(Self::Tools),
+            Route::NewRun | Route::Data | Route::Compare | Route::Playground | Route::Rules | Route::Settings => {
+                Some(Self::Tools)
+            }
         }
     }
 
@@ -105,6 +108,7 @@ fn tools_part() -> Result<Build, SplitLoaderError> {
         Route::Data => view! { <DataPage /> }.into_any(),
         Route::Compare => view! { <ComparePage /> }.into_any(),
         Route::Playground => view! { <PlaygroundPage /> }.into_any(),
+        Route::Rules => view! { <RulesPage /> }.into_any(),
         Route::Settings => view! { <SettingsPage /> }.into_any(),
         _ => ().into_any(),
     })

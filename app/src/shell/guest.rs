@@ -19,7 +19,7 @@ pub(super) fn reaches(session: Session, route: &Route) -> bool {
     }
     let has_project = session.me().is_some_and(|me| me.grants.has_anywhere(Role::View));
     match route {
-        Route::Run(_) | Route::Xray(_) | Route::Compare | Route::Unknown(_) => true,
+        Route::Run(_) | Route::Xray(_) | Route::Compare | Route::Rules | Route::Unknown(_) => true,
         Route::Lab | Route::Playground | Route::Data => has_project,
         Route::NewRun => session.can_steer(),
         _ => false,

@@ -18,11 +18,12 @@ use crate::share::ShareButton;
 /// A page beside the Lab: route, path, name, content.
 type Place = (Route, &'static str, &'static str, &'static str);
 
-const PAGES: [Place; 6] = [
+const PAGES: [Place; 7] = [
     (Route::Compare, "/compare", "Compare", "Losses and plans of several runs"),
     (Route::Playground, "/playground", "Playground", "Complete a prompt with a checkpoint"),
     (Route::Data, "/data", "Data", "Datasets and tokenizers"),
     (Route::Fleet, "/fleet", "Fleet", "Machines and devices: load, temperature, usage and findings"),
+    (Route::Rules, "/rules", "Rules", "The rules that check each run: formula, thresholds, source and false alarms"),
     (Route::People, "/people", "People", "People with accounts, invitations and projects"),
     (Route::Settings, "/settings", "Settings", "Theme, sign-in, access tokens and disk use"),
 ];
