@@ -21,6 +21,8 @@ mod findings;
 mod fork;
 mod fork_dataset;
 mod fork_plan;
+mod form_buttons;
+mod forms;
 mod header;
 mod health;
 mod hyperparameter;

@@ -9,49 +9,16 @@ use wire::run::plan::MAX_STEPS;
 use wire::run::spec::Parent;
 use wire::{CheckpointId, Command, LiveHyperparameters, LivePath, RunSpec, RunState};
 
+use super::RunContext;
 use super::checkpoint_list::{is_gone, saved};
-use super::drawer::toggled;
 use super::fields::CheckpointSelect;
 use super::fork_dataset::ForkDataset;
 use super::fork_plan::{fork_end, schedule_note, with_changes};
 use super::hyperparameter::with_button;
-use super::{Drawer, RunContext};
 use crate::components::hyperparameters::with_comma;
-use crate::components::{Failure, Icon, NumberField, SEEDS, TypedNumber};
+use crate::components::{Failure, NumberField, SEEDS, TypedNumber};
 use crate::net::api::{self, ApiFailure};
 use crate::route::{Router, run_path};
-
-/// The button and its form. A run that has ended can be forked, too.
-#[component]
-pub(super) fn ForkButton() -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    let is_open = Memo::new(move |_| context.drawer.get() == Some(Drawer::Fork));
-    let title = move || {
-        context.no_fork.get().unwrap_or_else(|| "Create a new run from a checkpoint of this run. Shortcut: f.".into())
-    };
-    let open = move |_| {
-        context.chosen.set(None);
-        context.drawer.update(|open| *open = toggled(*open, Drawer::Fork));
-    };
-    view! {
-        <div class="drawer-root">
-            <button
-                class="control"
-                aria-haspopup="dialog"
-                aria-expanded=move || is_open.get().to_string()
-                title=title
-                disabled=move || context.no_fork.read().is_some()
-                on:click=open
-            >
-                <Icon name="fork" />
-                "Fork"
-            </button>
-            <Show when=move || is_open.get() && context.no_fork.read().is_none()>
-                <div class="drawer wide" role="dialog" aria-label="Fork this run"><ForkForm /></div>
-            </Show>
-        </div>
-    }
-}
 
 #[component]
 fn OverrideField(
@@ -70,7 +37,7 @@ fn OverrideField(
 }
 
 #[component]
-fn ForkForm() -> impl IntoView {
+pub(super) fn ForkForm() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let router = expect_context::<Router>();
     let chosen = RwSignal::new(context.chosen.get_untracked());

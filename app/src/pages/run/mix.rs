@@ -7,39 +7,16 @@ use wire::control::command::ScheduleChange;
 use wire::hyperparameters::mix::MixPoint;
 use wire::series::name;
 
-use super::drawer::DrawerButton;
+use super::RunContext;
 use super::fields::{ControlRunField, OTHER_BATCHES, ReasonField, StartAt, StartChoice, StartField, reason_of};
-use super::{Drawer, RunContext};
 use crate::components::rebalanced;
 
 /// Epochs beyond which repeated data adds less (Muennighoff et al. 2023).
 const MAX_USEFUL_EPOCHS: f64 = 4.0;
 
 /// Weights at the current step, in the order of the plan.
-fn current(context: RunContext) -> Vec<f64> {
+pub(super) fn current(context: RunContext) -> Vec<f64> {
     context.hyperparameters.read().mix.at(context.summary.read().step)
-}
-
-/// The button and its form; nothing for a run with one dataset.
-#[component]
-pub(super) fn MixButton() -> impl IntoView {
-    let context = expect_context::<RunContext>();
-    let has_several = context.run.with_untracked(|run| run.view.plan.mix.len() > 1);
-    let now = Memo::new(move |_| {
-        current(context).iter().map(|weight| format!("{:.0}", weight * 100.0)).collect::<Vec<_>>().join(":")
-    });
-    has_several.then(|| {
-        view! {
-            <DrawerButton
-                drawer=Drawer::Mix
-                label=move || view! { <span class="dim">"Mix"</span>" "<b class="mono">{now.get()}</b>" ▾" }
-                name="Dataset mix"
-                title="Weight of each dataset: the percentage of the sequences that is drawn from it".to_owned()
-            >
-                <MixForm />
-            </DrawerButton>
-        }
-    })
 }
 
 /// `60 % : 40 %`
@@ -48,7 +25,7 @@ fn percentages(weights: &[f64]) -> String {
 }
 
 #[component]
-fn MixForm() -> impl IntoView {
+pub(super) fn MixForm() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let datasets = context.run.with_untracked(|run| run.view.plan.corpora());
     let weights = RwSignal::new(untrack(|| current(context)));

@@ -5,10 +5,9 @@ use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
 use wire::{CheckpointId, Command, RunState};
 
+use super::RunContext;
 use super::checkpoint_list::{is_gone, saved};
-use super::drawer::DrawerButton;
 use super::fields::{CheckpointSelect, ControlRunField, ReasonField, reason_of};
-use super::{Drawer, RunContext};
 use crate::components::{NumberField, TypedNumber};
 
 /// What the control run of a rollback shows.
@@ -16,23 +15,8 @@ const CONTROL: &str = "The control run is not rolled back: it continues from the
                        plan. The difference of the two losses at equal steps is the effect of the rollback and of the \
                        skipped batches. It queues a second run on the same device.";
 
-/// The button and its form.
 #[component]
-pub(super) fn RollbackButton() -> impl IntoView {
-    view! {
-        <DrawerButton
-            drawer=Drawer::Rollback
-            label=|| view! { <crate::components::Icon name="back" />"Roll back" }
-            name="Roll back to a checkpoint"
-            title="Return to a checkpoint. The steps after it stay visible as an abandoned branch. Shortcut: b.".to_owned()
-        >
-            <RollbackForm />
-        </DrawerButton>
-    }
-}
-
-#[component]
-fn RollbackForm() -> impl IntoView {
+pub(super) fn RollbackForm() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let picked = RwSignal::new(context.chosen.get_untracked());
     // Until a checkpoint is picked it is the newest, which changes while the run trains.
