@@ -107,13 +107,8 @@ async fn find(lab: &Lab, sender: &Sender, text: &str) -> Result<Option<LinkRecor
 async fn is_admitted(lab: &Lab, sender: &Sender, link: &LinkRecord, body: &str) -> Result<bool, ApiError> {
     let Some(stored) = link.passphrase.clone() else { return Ok(true) };
     let account = format!("link:{}", link.id);
-    lab.throttle.check(sender.address, Some(&account))?;
-    let is_right = lab.passwords.verify(passphrase(body), Some(stored)).await?;
-    match is_right {
-        true => lab.throttle.succeeded(sender.address, Some(&account)),
-        false => lab.throttle.failed(sender.address, Some(&account)),
-    }
-    Ok(is_right)
+    let tried = lab.throttle.check(sender.address, Some(&account))?;
+    tried.end(lab.passwords.verify(passphrase(body), Some(stored))).await
 }
 
 /// The passphrase of a form, which is encoded as a query is; empty for anything else.

@@ -36,16 +36,15 @@ pub fn checked_password(password: &str) -> Result<(), ApiError> {
 /// 401 for a wrong name or password, 429 after many of them; an error of the store.
 pub async fn sign_in(lab: &Lab, sender: &Sender, wanted: PasswordSignIn) -> Result<(String, Identity), ApiError> {
     let (address, name) = (sender.address, wanted.name.trim());
-    lab.throttle.check(address, Some(name))?;
     let (person, stored) = lab.store().person_of_login(name).await?.unzip();
+    let tried = lab.throttle.check(address, Some(name))?;
     // A longer text is no password; hashing it would only take time.
-    let is_right = lab.passwords.verify(wanted.password.chars().take(LONGEST + 1).collect(), stored.flatten()).await?;
+    let password = wanted.password.chars().take(LONGEST + 1).collect();
+    let is_right = tried.end(lab.passwords.verify(password, stored.flatten())).await?;
     let Some(person) = person.filter(|_| is_right) else {
-        lab.throttle.failed(address, Some(name));
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "the name or the password is wrong")
             .hint("an admin can reset a forgotten password"));
     };
-    lab.throttle.succeeded(address, Some(name));
     Ok(lab.store().open_session(person).await?)
 }
 
@@ -58,13 +57,11 @@ pub async fn set(lab: &Lab, own: &Identity, sender: &Sender, new: NewPassword) -
     let person = own_account(own)?;
     checked_password(&new.password)?;
     if let Some(stored) = lab.store().password_of(person).await? {
-        lab.throttle.check(sender.address, Some(&own.name))?;
-        if !lab.passwords.verify(new.present.unwrap_or_default(), Some(stored)).await? {
-            lab.throttle.failed(sender.address, Some(&own.name));
+        let tried = lab.throttle.check(sender.address, Some(&own.name))?;
+        if !tried.end(lab.passwords.verify(new.present.unwrap_or_default(), Some(stored))).await? {
             return Err(ApiError::new(StatusCode::FORBIDDEN, "password_wrong", "the present password is wrong")
                 .field("present"));
         }
-        lab.throttle.succeeded(sender.address, Some(&own.name));
     }
     let password = lab.passwords.hash(new.password).await?;
     lab.store().set_password(person, &password, own.token_id).await?;
