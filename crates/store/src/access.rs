@@ -12,6 +12,7 @@ use crate::database::links::LinkRecord;
 use crate::database::tokens::TokenRow;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
+use crate::projects::check_project;
 use crate::store::Store;
 
 /// The sender of a request.
@@ -67,9 +68,12 @@ impl Store {
     /// Limits a dataset to a project; `None` for all.
     ///
     /// # Errors
-    /// [`StoreError::Database`] for a project that does not exist.
+    /// [`StoreError::UnknownProject`].
     pub async fn set_dataset_project(&self, corpus: &CorpusId, project: Option<&str>) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
+        if let Some(project) = project {
+            check_project(&mut transaction, project).await?;
+        }
         database::access::set_dataset_project(&mut transaction, corpus.as_str(), project).await?;
         commit(transaction).await
     }

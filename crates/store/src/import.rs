@@ -14,6 +14,7 @@ use wire::{CheckpointId, Event, EventRecord, RunId, RunState, RunSummary};
 use crate::database::{self, commit};
 use crate::error::StoreError;
 use crate::new_run::NewRun;
+use crate::projects::check_project;
 use crate::series::{PathSegment, SeriesFiles};
 use crate::status::{Progress, RunStatus};
 use crate::store::Store;
@@ -41,7 +42,7 @@ impl Store {
     /// Imports a run.
     ///
     /// # Errors
-    /// [`StoreError::InvalidImport`] with what is wrong, [`StoreError::RunExists`]. After an error nothing of the run is stored.
+    /// [`StoreError::InvalidImport`] with what is wrong, [`StoreError::RunExists`], [`StoreError::UnknownProject`]. After an error nothing of the run is stored.
     pub async fn import_run(&self, imported: ImportedRun) -> Result<RunSummary, StoreError> {
         let id = imported.run.id.clone();
         check_journal(&imported)?;
@@ -91,6 +92,7 @@ impl Store {
             .await?;
         let id = &imported.run.id;
         let mut transaction = self.database().write().await?;
+        check_project(&mut transaction, imported.run.project()).await?;
         if !database::runs::insert(&mut transaction, &imported.run, &status.progress).await? {
             return Err(StoreError::RunExists { run: id.clone() });
         }

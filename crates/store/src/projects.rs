@@ -5,7 +5,7 @@ use wire::access::{ProjectLimits, Role};
 
 use crate::clock::now_ms;
 use crate::database::projects::ProjectRecord;
-use crate::database::{self, commit};
+use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -55,9 +55,7 @@ impl Store {
     /// [`StoreError::UnknownProject`]; [`StoreError::ProjectInUse`] while runs or datasets belong to it, and for `default`.
     pub async fn remove_project(&self, name: &str) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
-        if database::projects::list(&mut transaction, Some(name)).await?.is_empty() {
-            return Err(unknown(name));
-        }
+        check_project(&mut transaction, name).await?;
         let (runs, datasets) = database::projects::contents(&mut transaction, name).await?;
         if name == DEFAULT_PROJECT || runs > 0 || datasets > 0 {
             return Err(StoreError::ProjectInUse { project: name.to_owned(), runs, datasets });
@@ -75,9 +73,7 @@ impl Store {
     /// [`StoreError::UnknownProject`], [`StoreError::UnknownPerson`].
     pub async fn set_member(&self, project: &str, person: i64, role: Role) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
-        if database::projects::list(&mut transaction, Some(project)).await?.is_empty() {
-            return Err(unknown(project));
-        }
+        check_project(&mut transaction, project).await?;
         if !database::projects::set_member(&mut transaction, project, person, role).await? {
             return Err(StoreError::UnknownPerson { id: person });
         }
@@ -87,14 +83,23 @@ impl Store {
     /// Takes a person out of a project.
     ///
     /// # Errors
-    /// [`StoreError::UnknownPerson`] for someone who is not in it.
+    /// [`StoreError::UnknownProject`]; [`StoreError::UnknownPerson`] for someone who is not in it.
     pub async fn remove_member(&self, project: &str, person: i64) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
+        check_project(&mut transaction, project).await?;
         if !database::projects::remove_member(&mut transaction, project, person).await? {
             return Err(StoreError::UnknownPerson { id: person });
         }
         commit(transaction).await
     }
+}
+
+/// Checks in the transaction that adds something to a project that it exists, so that nothing is left in one that is deleted meanwhile.
+///
+/// # Errors
+/// [`StoreError::UnknownProject`].
+pub(crate) async fn check_project(connection: &mut Connection, name: &str) -> Result<(), StoreError> {
+    if database::access::has_project(connection, name).await? { Ok(()) } else { Err(unknown(name)) }
 }
 
 fn unknown(name: &str) -> StoreError {

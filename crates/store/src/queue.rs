@@ -5,7 +5,7 @@ use wire::run::plan::PlanView;
 use wire::{DeviceId, RunId, RunPlan, RunState, RunSummary, Slot};
 
 use crate::database::queue::{Queued, WaitingRun};
-use crate::database::{self, commit};
+use crate::database::{self, Change, commit};
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -71,20 +71,7 @@ impl Store {
     /// [`StoreError::NotQueued`].
     pub async fn move_in_queue(&self, run: &RunId, position: u32) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
-        let Some((state, _)) = database::runs::state_and_device(&mut transaction, run).await? else {
-            return Err(StoreError::UnknownRun { run: run.clone() });
-        };
-        let queue = database::queue::competing_with(&mut transaction, run).await?;
-        let Some(at) = queue.iter().position(|other| other.id == run.as_str()).filter(|_| state == RunState::Queued)
-        else {
-            return Err(StoreError::NotQueued { run: run.clone(), state });
-        };
-        // The same order numbers, assigned in the new order: other queues share the counter and do not change.
-        let mut orders: Vec<i64> = queue.iter().map(|other| other.order).collect();
-        orders.sort_unstable();
-        for (Queued { id, priority, .. }, order) in moved(queue, at, position).iter().zip(orders) {
-            database::queue::set_order(&mut transaction, id, order, *priority).await?;
-        }
+        move_in(&mut transaction, run, position).await?;
         let summary = self.summary_in(&mut transaction, run).await?;
         commit(transaction).await?;
         Ok(summary)
@@ -135,6 +122,24 @@ impl Store {
         commit(transaction).await?;
         Ok(plan)
     }
+}
+
+/// As [`Store::move_in_queue`], in a transaction.
+pub(crate) async fn move_in(transaction: &mut Change, run: &RunId, position: u32) -> Result<(), StoreError> {
+    let Some((state, _)) = database::runs::state_and_device(transaction, run).await? else {
+        return Err(StoreError::UnknownRun { run: run.clone() });
+    };
+    let queue = database::queue::competing_with(transaction, run).await?;
+    let Some(at) = queue.iter().position(|other| other.id == run.as_str()).filter(|_| state == RunState::Queued) else {
+        return Err(StoreError::NotQueued { run: run.clone(), state });
+    };
+    // The same order numbers, assigned in the new order: other queues share the counter and do not change.
+    let mut orders: Vec<i64> = queue.iter().map(|other| other.order).collect();
+    orders.sort_unstable();
+    for (Queued { id, priority, .. }, order) in moved(queue, at, position).iter().zip(orders) {
+        database::queue::set_order(transaction, id, order, *priority).await?;
+    }
+    Ok(())
 }
 
 fn next_epoch(stored_seq: u64) -> u64 {

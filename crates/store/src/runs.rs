@@ -3,7 +3,7 @@
 use wire::control::checkpoint::CheckpointInfo;
 use wire::device::DeviceKind;
 use wire::run::history::History;
-use wire::run::{Cursor, References};
+use wire::run::{Cursor, References, RunChange};
 use wire::transport::link::Report;
 use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary, RunView};
 
@@ -11,6 +11,8 @@ use crate::database::{self, Change, commit};
 use crate::error::StoreError;
 use crate::new_run::NewRun;
 use crate::origins::needed_by_forks;
+use crate::projects::check_project;
+use crate::queue::move_in;
 use crate::status::Progress;
 use crate::store::Store;
 
@@ -34,7 +36,7 @@ impl Store {
     /// Creates a run, last in the queue of its device, with `Queued` as the first event of its journal.
     ///
     /// # Errors
-    /// [`StoreError::RunExists`].
+    /// [`StoreError::RunExists`], [`StoreError::UnknownProject`].
     pub async fn create_run(&self, run: &NewRun) -> Result<RunSummary, StoreError> {
         let mut transaction = self.database().write().await?;
         let summary = self.create_in(&mut transaction, run, None).await?;
@@ -46,7 +48,7 @@ impl Store {
     /// is kept until the fork has one of its own.
     ///
     /// # Errors
-    /// [`StoreError::UnknownCheckpoint`]: then nothing is created.
+    /// [`StoreError::UnknownCheckpoint`], [`StoreError::UnknownProject`]: then nothing is created.
     pub async fn create_fork(&self, run: &NewRun, changes: &[(Command, Event)]) -> Result<RunSummary, StoreError> {
         let Some(origin) = run.plan.origin.as_ref().map(|origin| origin.from.clone()) else {
             return self.create_run(run).await;
@@ -73,6 +75,7 @@ impl Store {
         run: &NewRun,
         begins_with: Option<&CheckpointInfo>,
     ) -> Result<RunSummary, StoreError> {
+        check_project(transaction, run.project()).await?;
         let progress = Progress::new(&run.plan, begins_with);
         if !database::runs::insert(transaction, run, &progress).await? {
             return Err(StoreError::RunExists { run: run.id.clone() });
@@ -178,11 +181,34 @@ impl Store {
         self.changed(transaction, run, found).await
     }
 
-    /// Moves a run to a project, which exists.
-    pub async fn set_project(&self, run: &RunId, project: &str) -> Result<RunSummary, StoreError> {
+    /// Changes the entry of a run: all that is given, or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`]; [`StoreError::UnknownProject`]; [`StoreError::NotQueued`] for a place in the queue.
+    pub async fn change_run(&self, run: &RunId, change: &RunChange) -> Result<RunSummary, StoreError> {
+        let RunChange { name, archived, queue_place, priority, tags, project } = change;
         let mut transaction = self.database().write().await?;
-        let found = database::runs::set_project(&mut transaction, run, project).await?;
-        self.changed(transaction, run, found).await
+        self.summary_in(&mut transaction, run).await?;
+        if let Some(name) = name {
+            database::runs::rename(&mut transaction, run, name).await?;
+        }
+        if let Some(project) = project {
+            check_project(&mut transaction, project).await?;
+            database::runs::set_project(&mut transaction, run, project).await?;
+        }
+        if let Some(archived) = archived {
+            database::runs::set_archived(&mut transaction, run, *archived).await?;
+        }
+        if let Some(tags) = tags {
+            database::run_table::set_tags(&mut transaction, run, tags).await?;
+        }
+        if let Some(priority) = priority {
+            database::queue::set_priority(&mut transaction, run, *priority).await?;
+        }
+        if let Some(position) = queue_place {
+            move_in(&mut transaction, run, *position).await?;
+        }
+        self.changed(transaction, run, true).await
     }
 
     /// Archives a run, or takes it out of the archive.

@@ -11,7 +11,7 @@ use wire::{ApiErrorBody, RunId, RunSpec, RunSummary, RunView};
 
 use super::extract::{Body, Path, Query};
 use crate::auth::run::{RunSteerer, RunViewer};
-use crate::auth::spec::{permit, permit_move};
+use crate::auth::spec::{permit, permit_move, permit_order};
 use crate::auth::{SignedIn, author};
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -82,6 +82,9 @@ pub async fn change_run(
     Path(run): Path<RunId>,
     Body(change): Body<RunChange>,
 ) -> Result<Json<RunSummary>, ApiError> {
+    if change.priority.is_some() || change.queue_place.is_some() {
+        permit_order(&lab, &identity, &lab.feed.summary(&run).await?.project).await?;
+    }
     if let Some(project) = &change.project {
         permit_move(&lab, &identity, &run, project).await?;
     }

@@ -14,7 +14,7 @@ use crate::lab::{Lab, limits};
 /// that it names and that belong to another project.
 ///
 /// # Errors
-/// 403 or 404 for a project or a parent that is not the sender's to use, 422 for a dataset of another project; an error of the store.
+/// 403 or 404 for a project or a parent that is not the sender's to use and for a priority that is not theirs to set, 422 for a dataset of another project; an error of the store.
 pub async fn permit(lab: &Lab, identity: &Identity, spec: &mut RunSpec, needed: Role) -> Result<(), ApiError> {
     let parent = match &spec.parent {
         Some(parent) => {
@@ -31,6 +31,9 @@ pub async fn permit(lab: &Lab, identity: &Identity, spec: &mut RunSpec, needed: 
     project::check_exists(lab, &chosen).await?;
     if let Some(parent) = parent {
         permit_copy(lab, identity, &parent, &chosen).await?;
+    }
+    if needed == Role::Steer && spec.priority.is_some_and(|priority| priority > 0) {
+        permit_order(lab, identity, &chosen).await?;
     }
     spec.project = Some(chosen);
     Ok(())
@@ -63,6 +66,18 @@ async fn permit_parent(
     }
     run::check(lab, identity, parent, needed).await?;
     Ok(Some(summary))
+}
+
+/// Checks that the sender may say when the runs of a project start: the queue is one for all projects, so a share link is not enough.
+///
+/// # Errors
+/// 403 without a role of one's own in the project; an error of the store.
+pub async fn permit_order(lab: &Lab, identity: &Identity, project: &str) -> Result<(), ApiError> {
+    match lab.store().own_grants(identity.token_id).await?.in_project(project) {
+        Some(role) if role.includes(Role::Steer) => Ok(()),
+        _ => Err(forbidden(identity, Role::Steer, Some(&format!("the project {project}")))
+            .hint("a share link does not change the order of the queue; ask somebody who steers the project")),
+    }
 }
 
 /// Checks that a run may move to a project: its sender steers both by themselves, not by a link, which would end and leave the run there.

@@ -27,36 +27,25 @@ pub fn check_priority(priority: Option<i32>) -> Result<(), ApiError> {
     }
 }
 
-/// Renames, archives or tags a run, moves it in the queue, or changes its priority.
+/// Renames, archives or tags a run, moves it in the queue or to another project, or changes its priority: all of it, or nothing.
 ///
 /// # Errors
-/// 404 for an unknown run, 422 for an invalid value, 409 for a queue position of a run that is not queued; an error of the store.
+/// 404 for an unknown run or project, 422 for an invalid value, 409 for a queue position of a run that is not queued; an error of the store.
 pub async fn change(lab: &Lab, run: &RunId, change: RunChange) -> Result<RunSummary, ApiError> {
-    let (store, before) = (lab.store(), lab.feed.summary(run).await?);
+    let before = lab.feed.summary(run).await?;
     check_priority(change.priority)?;
-    let tags = change.tags.as_deref().map(checked_tags).transpose().map_err(ApiError::invalid_value)?;
-    if let Some(name) = &change.name {
-        store.rename(run, &checked_name(name)?).await?;
+    if change.queue_place.is_some() && before.state != RunState::Queued {
+        return Err(ApiError::conflict("not_queued", format!("{run} is not queued")).field("queue_place"));
     }
-    if let Some(project) = &change.project {
-        store.set_project(run, project).await?;
+    let checked = RunChange {
+        name: change.name.as_deref().map(checked_name).transpose()?,
+        tags: change.tags.as_deref().map(checked_tags).transpose().map_err(ApiError::invalid_value)?,
+        ..change
+    };
+    lab.store().change_run(run, &checked).await?;
+    if checked.project.is_some() {
         // Pages that watch it may not see it any more.
         lab.access_changed();
-    }
-    if let Some(archived) = change.archived {
-        store.set_archived(run, archived).await?;
-    }
-    if let Some(tags) = tags {
-        store.set_tags(run, &tags).await?;
-    }
-    if let Some(priority) = change.priority {
-        store.set_priority(run, priority).await?;
-    }
-    if let Some(position) = change.queue_place {
-        if before.state != RunState::Queued {
-            return Err(ApiError::conflict("not_queued", format!("{run} is not queued")).field("queue_place"));
-        }
-        store.move_in_queue(run, position.max(1)).await?;
     }
     lab.feed.wake_queue();
     lab.feed.publish_summary(run).await

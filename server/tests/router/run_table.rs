@@ -198,3 +198,27 @@ async fn filters_are_saved_for_everyone_and_replaced_by_name() {
     assert_eq!(delete(&id).await.status, StatusCode::NO_CONTENT);
     assert_eq!(delete(&id).await.code(), "not_found");
 }
+
+#[tokio::test]
+async fn a_change_of_several_fields_happens_as_a_whole_or_not_at_all() {
+    let lab = with_runs(&["a"]).await;
+    let run: RunId = "a".parse().unwrap();
+    assert_eq!(lab.post("/api/v1/projects", &lab.admin, r#"{"name": "vision"}"#).await.status, StatusCode::CREATED);
+    for (body, code) in [
+        (r#"{"name": "renamed", "project": "nothing"}"#, "not_found"),
+        (r#"{"project": "vision", "tags": ["two words"]}"#, "value_invalid"),
+        (r#"{"project": "vision", "name": ""}"#, "name_invalid"),
+        (r#"{"project": "vision", "priority": 5000}"#, "value_invalid"),
+    ] {
+        assert_eq!(patch(&lab, "a", body).await.code(), code, "{body}");
+    }
+    lab.state.store().set_state(&run, wire::RunState::Stopped, None).await.unwrap();
+    let place = patch(&lab, "a", r#"{"project": "vision", "archived": true, "queue_place": 1}"#).await;
+    assert_eq!((place.status, place.code().as_str()), (StatusCode::CONFLICT, "not_queued"));
+    let kept = lab.state.store().summary(&run).await.unwrap().unwrap();
+    assert_eq!((kept.name.as_str(), kept.project.as_str(), kept.is_archived), ("a", "default", false));
+    let whole = patch(&lab, "a", r#"{"project": "vision", "archived": true, "name": "b"}"#).await;
+    assert_eq!(whole.status, StatusCode::OK, "{whole:?}");
+    let kept = lab.state.store().summary(&run).await.unwrap().unwrap();
+    assert_eq!((kept.name.as_str(), kept.project.as_str(), kept.is_archived), ("b", "vision", true));
+}

@@ -183,6 +183,35 @@ async fn a_second_link_adds_to_the_session_and_each_ends_by_itself() {
 }
 
 #[tokio::test]
+async fn a_guest_does_not_change_the_order_of_the_queue() {
+    let lab = open().await;
+    let (_, of_run) = create(&lab, &with(fox(), json!({ "role": "steer" }))).await;
+    let project = json!({ "scope": { "project": "default" }, "path": "/", "role": "steer" });
+    let (_, of_project) = create(&lab, &project).await;
+    let as_guest = async |cookie: &str, method: &str, path: &str, body: Value| {
+        let request = ask(method, &format!("/api/v1{path}"), None).header("cookie", cookie);
+        let request = request.header("content-type", "application/json");
+        lab.send(request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    for text in [of_run, of_project.clone()] {
+        let cookie = open_link(&lab, &text, None).await;
+        for change in [json!({ "queue_place": 1 }), json!({ "priority": 1000, "name": "first" })] {
+            let refused = as_guest(&cookie, "PATCH", "/runs/fox", change).await;
+            assert_eq!((refused.status, refused.code().as_str()), (StatusCode::FORBIDDEN, "forbidden"), "{refused:?}");
+        }
+        let renamed = as_guest(&cookie, "PATCH", "/runs/fox", json!({ "name": "red fox" })).await;
+        assert_eq!(renamed.status, StatusCode::OK, "{renamed:?}");
+    }
+    let cookie = open_link(&lab, &of_project, None).await;
+    let first = as_guest(&cookie, "POST", "/runs", json!({ "preset": "tiny", "corpus": "tales", "priority": 1 })).await;
+    assert_eq!((first.status, first.code().as_str()), (StatusCode::FORBIDDEN, "forbidden"), "{first:?}");
+    let plain = as_guest(&cookie, "POST", "/runs", json!({ "preset": "tiny", "corpus": "tales" })).await;
+    assert_ne!(plain.status, StatusCode::FORBIDDEN, "{plain:?}");
+    let patched = lab.patch("/api/v1/runs/fox", &lab.steer, r#"{"priority": 2, "queue_place": 1}"#).await;
+    assert_eq!(patched.status, StatusCode::OK, "{patched:?}");
+}
+
+#[tokio::test]
 async fn a_passphrase_is_asked_for_and_guesses_are_slowed() {
     let lab = open().await;
     let (link, text) = create(&lab, &with(fox(), json!({ "passphrase": "open sesame" }))).await;

@@ -4,6 +4,7 @@ use store::{NewPerson, Store, StoreError, TokenUse};
 use wire::access::audit::{AuditEntry, AuditQuery};
 use wire::access::{Grants, Membership, ProjectLimits, Role};
 use wire::device::DeviceKind::Cpu;
+use wire::run::RunChange;
 use wire::series::name;
 use wire::{Event, RunState};
 
@@ -129,6 +130,58 @@ async fn an_invitation_gives_no_more_than_its_creator_may_give_now() {
     for (name, text, lab) in [("y", &of_project, None), ("z", &by_token, Some(Role::Admin))] {
         let (_, identity) = store.accept_invitation(text, name, "$argon2id$...".into()).await.unwrap().unwrap();
         assert_eq!((identity.grants.lab, identity.grants.projects.len()), (lab, 1), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_in_a_project_that_exists() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let mut run = new_run("amber-fox-7k2q", "cpu");
+    store.create_run(&run).await.unwrap();
+    let moved = async |change: RunChange| store.change_run(&run.id, &change).await;
+    let change = RunChange { name: Some("moved".into()), project: Some("vision".into()), ..RunChange::default() };
+    assert!(matches!(moved(change).await, Err(StoreError::UnknownProject { .. })));
+    let last = RunChange { archived: Some(true), queue_place: Some(1), ..RunChange::default() };
+    store.set_state(&run.id, RunState::Running, None).await.unwrap();
+    assert!(matches!(moved(last).await, Err(StoreError::NotQueued { .. })));
+    let kept = store.summary(&run.id).await.unwrap().unwrap();
+    assert_eq!((kept.name.as_str(), kept.is_archived, kept.project.as_str()), ("amber-fox-7k2q", false, "default"));
+    (run.id, run.spec.project) = ("brass-owl-3m4n".parse().unwrap(), Some("vision".into()));
+    assert!(matches!(store.create_run(&run).await, Err(StoreError::UnknownProject { .. })));
+    let of_vision = store.set_dataset_project(&"tales".parse().unwrap(), Some("vision")).await;
+    assert!(matches!(of_vision, Err(StoreError::UnknownProject { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_left_in_a_project_that_is_deleted_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let elsewhere = new_run("amber-fox-7k2q", "cpu");
+    store.create_run(&elsewhere).await.unwrap();
+    for at in 0..12 {
+        let project = format!("p{at}");
+        store.add_project(&project, &ProjectLimits::default()).await.unwrap();
+        let mut run = new_run(&format!("run-{at}"), "cpu");
+        run.spec.project = Some(project.clone());
+        let change = RunChange { project: Some(project.clone()), ..RunChange::default() };
+        let corpus = format!("c{at}").parse().unwrap();
+        let spawned = |delays: usize| async move {
+            for _ in 0..delays {
+                tokio::task::yield_now().await;
+            }
+        };
+        let (created, moved, limited, removed) = tokio::join!(
+            async { (spawned(at % 3).await, store.create_run(&run).await).1 },
+            async { (spawned(at % 4).await, store.change_run(&elsewhere.id, &change).await).1 },
+            async { (spawned(at % 2).await, store.set_dataset_project(&corpus, Some(&project)).await).1 },
+            async { (spawned((at + 1) % 3).await, store.remove_project(&project).await).1 },
+        );
+        let is_there = [created.is_ok(), moved.is_ok(), limited.is_ok()];
+        assert_eq!(removed.is_err(), is_there.contains(&true), "{is_there:?}");
+        assert_eq!(store.has_project(&project).await.unwrap(), removed.is_err());
+        let here = RunChange { project: Some("default".into()), ..RunChange::default() };
+        store.change_run(&elsewhere.id, &here).await.unwrap();
     }
 }
 
