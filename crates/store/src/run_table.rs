@@ -11,7 +11,7 @@ use wire::run::table::columns::{Column, compare};
 use wire::run::table::search::RunSearch;
 use wire::run::table::{Deleted, GroupBy, MAX_COLUMNS, RunFacets, RunGroup, RunQuery, RunRow, SavedFilter};
 use wire::transport::live::RunCounts;
-use wire::{PlanError, RunId, RunSummary};
+use wire::{ParseError, PlanError, RunId, RunSummary};
 
 use crate::database::run_table::Candidate;
 use crate::database::{self, commit};
@@ -45,9 +45,6 @@ struct Filter<'a> {
 
 impl<'a> Filter<'a> {
     fn new(query: &'a RunQuery) -> Result<Self, StoreError> {
-        let invalid = |field: &str, source: wire::ParseError| StoreError::InvalidQuery {
-            source: PlanError::new(field, source.to_string()),
-        };
         let mut search =
             RunSearch::parse(query.q.as_deref().unwrap_or_default()).map_err(|source| invalid("q", source))?;
         let (is_descending, sort) = match query.sort.as_deref().unwrap_or("-created") {
@@ -55,7 +52,7 @@ impl<'a> Filter<'a> {
             sort => (false, sort),
         };
         let mut columns: Vec<Column> = search.conditions.iter().map(|condition| condition.column.clone()).collect();
-        columns.push(Column::find(sort));
+        columns.push(Column::parse(sort).map_err(|source| invalid("sort", source))?);
         search.tags.extend(list(query.tag.as_deref()).map(str::to_owned));
         Ok(Self { query, states: list(query.state.as_deref()).collect(), columns, is_descending, search })
     }
@@ -110,6 +107,22 @@ impl<'a> Filter<'a> {
     }
 }
 
+/// The columns that a query shows.
+fn shown(query: &RunQuery) -> Result<Vec<Column>, StoreError> {
+    let shown: Result<Vec<Column>, _> = list(query.columns.as_deref()).map(Column::parse).collect();
+    let shown = shown.map_err(|source| invalid("columns", source))?;
+    if shown.len() > MAX_COLUMNS {
+        let source = PlanError::new("columns", format!("{} columns are too many", shown.len()))
+            .hint(format!("choose at most {MAX_COLUMNS}"));
+        return Err(StoreError::InvalidQuery { source });
+    }
+    Ok(shown)
+}
+
+fn invalid(field: &str, source: ParseError) -> StoreError {
+    StoreError::InvalidQuery { source: PlanError::new(field, source.to_string()) }
+}
+
 /// The parts of a list that commas separate.
 fn list(text: Option<&str>) -> impl Iterator<Item = &str> {
     text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty())
@@ -139,12 +152,7 @@ impl Store {
     /// [`StoreError::InvalidQuery`] for a search, a cursor or columns that cannot be read; an error of the database.
     pub async fn run_page(&self, query: &RunQuery, visible: &Visible) -> Result<RunPage, StoreError> {
         let filter = Filter::new(query)?;
-        let shown: Vec<Column> = list(query.columns.as_deref()).map(Column::find).collect();
-        if shown.len() > MAX_COLUMNS {
-            let source = PlanError::new("columns", format!("{} columns are too many", shown.len()))
-                .hint(format!("choose at most {MAX_COLUMNS}"));
-            return Err(StoreError::InvalidQuery { source });
-        }
+        let shown = shown(query)?;
         let begins_after = query.cursor.as_deref().map(Cursor::read).transpose()?;
         // All parts are of one state of the database.
         let mut connection = self.database().snapshot().await?;
@@ -225,6 +233,7 @@ impl Store {
     pub async fn save_filter(&self, name: &str, query: &RunQuery) -> Result<SavedFilter, StoreError> {
         let query = RunQuery { limit: None, cursor: None, ..query.clone() };
         Filter::new(&query)?;
+        shown(&query)?;
         let mut transaction = self.database().write().await?;
         let id = database::run_table::save_filter(&mut transaction, name, &query).await?;
         commit(transaction).await?;

@@ -55,6 +55,9 @@ fn field_of(reason: &str) -> Option<String> {
     by_path.or(by_name).map(str::to_owned)
 }
 
+/// How axum begins the message about a parameter of the path.
+const INVALID: &str = "Invalid URL: ";
+
 /// Parameters in the path. Text that is not an id is 404, because nothing can have it.
 pub struct Path<T>(pub T);
 
@@ -66,7 +69,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
             <axum::extract::Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await;
         found
             .map(|axum::extract::Path(value)| Self(value))
-            .map_err(|rejection| ApiError::not_found(in_words(rejection.body_text())))
+            .map_err(|rejection| ApiError::not_found(in_words(rejection.body_text().trim_start_matches(INVALID))))
     }
 }
 

@@ -222,3 +222,39 @@ async fn a_change_of_several_fields_happens_as_a_whole_or_not_at_all() {
     let kept = lab.state.store().summary(&run).await.unwrap().unwrap();
     assert_eq!((kept.name.as_str(), kept.project.as_str(), kept.is_archived), ("b", "vision", true));
 }
+
+#[tokio::test]
+async fn no_text_of_a_query_makes_the_database_fail() {
+    let lab = with_runs(&["a"]).await;
+    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let texts =
+        ["\0", "\"", "a\\", "'", "$.x", "metric:\"]", "%", "--", "\u{202e}", &"a>1 ".repeat(2000), &"x".repeat(9000)];
+    for text in texts.iter().map(|text| encoded(text)) {
+        for query in
+            [format!("sort={text}&q=%22"), format!("sort=-{text}"), format!("q={text}"), format!("q={text}%3d1")]
+                .into_iter()
+                .chain(
+                    ["columns", "tag", "state", "dataset", "preset", "project", "cursor"]
+                        .map(|key| format!("{key}={text}")),
+                )
+        {
+            let answer = lab.get(&format!("/api/v1/runs?{query}"), &lab.view).await;
+            let status = answer.status.as_u16();
+            assert!(matches!(status, 200 | 422), "{query}: {answer:?}");
+            assert!(status == 200 || answer.json()["field"].is_string(), "{query}: {answer:?}");
+        }
+        for path in
+            [format!("/runs/a/series?names={text}"), format!("/audit?q={text}&who={text}"), format!("/corpora/{text}")]
+        {
+            let answer = lab.get(&format!("/api/v1{path}"), &lab.admin).await;
+            assert!(answer.status.as_u16() < 500, "{path}: {answer:?}");
+        }
+    }
+    let filter = r#"{"name": "x", "query": {"sort": "\u0000"}}"#;
+    assert_eq!(lab.post("/api/v1/filters", &lab.steer, filter).await.code(), "value_invalid");
+    let filter = r#"{"name": "x", "query": {"columns": "a\"b"}}"#;
+    assert_eq!(lab.post("/api/v1/filters", &lab.steer, filter).await.code(), "value_invalid");
+    let hidden = lab.get("/api/v1/corpora/..%2f..", &lab.view).await;
+    assert_eq!(hidden.status, StatusCode::NOT_FOUND);
+    assert!(hidden.json()["message"].as_str().unwrap().starts_with("\"../..\" is not an id"), "{hidden:?}");
+}

@@ -4,6 +4,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use wire::access::audit::{AuditEntry, AuditQuery};
 
+use super::json::to_json;
 use crate::error::StoreError;
 
 /// Appends an entry. Its number is assigned here.
@@ -28,10 +29,12 @@ pub(crate) async fn list(
 ) -> Result<Vec<AuditEntry>, StoreError> {
     let mut sql: QueryBuilder<Sqlite> =
         QueryBuilder::new("SELECT id, at_ms, who, action, target, status, address FROM audit WHERE TRUE");
-    for word in query.q.iter().flat_map(|text| text.split_whitespace()) {
-        sql.push(" AND instr(lower(who || ' ' || action || ' ' || target || ' ' || address), ")
-            .push_bind(word.to_lowercase())
-            .push(") > 0");
+    // One condition for all words: the depth of an expression is limited.
+    if let Some(text) = &query.q {
+        let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+        sql.push(" AND NOT EXISTS (SELECT 1 FROM json_each(")
+            .push_bind(to_json(&words)?)
+            .push(") WHERE instr(lower(who || ' ' || action || ' ' || target || ' ' || address), value) = 0)");
     }
     if let Some(who) = &query.who {
         sql.push(" AND who = ").push_bind(who.clone());

@@ -141,8 +141,8 @@ fn field_expression(column: &Column) -> &'static str {
 fn json_path(column: &Column) -> Option<(&'static str, String)> {
     match column {
         Column::Hyperparameter(row) => Some(("plan", format!("$.recipe.{}", row.path))),
-        // A quote cannot be escaped in a path; no series has one in its name.
-        Column::Metric(name) => Some(("metrics", format!("$.\"{}\"", name.replace('"', "")))),
+        // Quotes and backslashes cannot be written in a path: `Column::parse` refuses them.
+        Column::Metric(name) => Some(("metrics", format!("$.\"{name}\""))),
         Column::Field(_) => None,
     }
 }

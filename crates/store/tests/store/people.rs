@@ -319,6 +319,9 @@ async fn the_audit_log_is_read_in_pages_and_filtered() {
         (AuditQuery { who: Some("ada".into()), ..AuditQuery::default() }, 5),
         (AuditQuery { q: Some("bob TOKEN".into()), ..AuditQuery::default() }, 4),
         (AuditQuery { q: Some("%".into()), ..AuditQuery::default() }, 0),
+        (AuditQuery { q: Some("bob ".repeat(5000)), ..AuditQuery::default() }, 4),
+        (AuditQuery { q: Some("bob\0".into()), ..AuditQuery::default() }, 0),
+        (AuditQuery { q: Some(" ".into()), ..AuditQuery::default() }, 9),
         (AuditQuery { refused: Some(true), ..AuditQuery::default() }, 3),
         (AuditQuery { from_ms: Some(2), to_ms: Some(5), ..AuditQuery::default() }, 3),
     ] {

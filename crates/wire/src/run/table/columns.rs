@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
+use crate::error::ParseError;
 use crate::hyperparameters::table::{self, Hyperparameter};
 use crate::series::{describe, name};
 
@@ -62,7 +63,25 @@ pub enum Column {
     Metric(String),
 }
 
+/// What [`Column::parse`] expects.
+const EXPECTED: &str =
+    "the name of a column, such as seed, lr or metric:loss.valid: at most 200 characters, no quotes and no backslashes";
+/// Longest name of a column in a query, characters.
+const MAX_NAME_CHARS: usize = 200;
+
 impl Column {
+    /// The column of a name in a query, as [`Column::find`].
+    ///
+    /// # Errors
+    /// A text that cannot name a metric: names become JSON paths, in which quotes, backslashes and control characters cannot be written.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let is_invalid = |letter: char| letter.is_control() || matches!(letter, '"' | '\\');
+        match text.contains(is_invalid) || text.chars().count() > MAX_NAME_CHARS {
+            true => Err(ParseError::new(text, EXPECTED)),
+            false => Ok(Self::find(text)),
+        }
+    }
+
     /// The column of a name: a field, a path, the last part of a path, a short name such as `lr`, or else a metric.
     pub fn find(text: &str) -> Self {
         let text = text.trim();
@@ -172,6 +191,15 @@ mod tests {
         for field in &FIELDS {
             assert_eq!(Column::find(field.id), Column::Field(field));
         }
+    }
+
+    #[test]
+    fn a_text_that_no_json_path_can_hold_is_no_column() {
+        for text in ["\0", "a\"b", "a\\", "metric:\n", &"x".repeat(201)] {
+            let error = Column::parse(text).unwrap_err().to_string();
+            assert!(error.contains("is not the name of a column"), "{error}");
+        }
+        assert_eq!(Column::parse("loss.valid/Märchen 'x'").unwrap().id(), "metric:loss.valid/Märchen 'x'");
     }
 
     #[test]

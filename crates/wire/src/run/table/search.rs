@@ -8,6 +8,10 @@ use crate::error::ParseError;
 /// Example of a comparison, for errors.
 const EXAMPLE: &str = "a comparison of a column with a value, such as lr>1e-3 or model.layers=6";
 
+/// Comparisons of one search: each is a value that the database reads of every run.
+const MAX_CONDITIONS: usize = 40;
+const FEWER: &str = "a search with at most 40 comparisons";
+
 /// A parsed search.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunSearch {
@@ -53,7 +57,7 @@ impl RunSearch {
     /// Parses the text of a search field.
     ///
     /// # Errors
-    /// A comparison without a column or without a value.
+    /// A comparison without a column or without a value, with the name of no column, or too many of them.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let mut search = Self::default();
         for term in terms(text) {
@@ -65,7 +69,10 @@ impl RunSearch {
                 if column.is_empty() || value.is_empty() {
                     return Err(ParseError::new(&term, EXAMPLE));
                 }
-                let condition = Condition { column: Column::find(column), relation, value: value.to_owned() };
+                if search.conditions.len() == MAX_CONDITIONS {
+                    return Err(ParseError::new(text, FEWER));
+                }
+                let condition = Condition { column: Column::parse(column)?, relation, value: value.to_owned() };
                 search.conditions.push(condition);
             } else {
                 search.words.push(term.to_lowercase());
@@ -145,7 +152,9 @@ mod tests {
         ];
         assert_eq!(read, expected.map(|(id, relation, value)| (id.to_owned(), relation, value)));
         assert_eq!(RunSearch::parse("  ").unwrap(), RunSearch::default());
-        for text in ["lr>", ">3", "=", "a ="] {
+        let many = |count: usize| "a>1 ".repeat(count);
+        assert_eq!(RunSearch::parse(&many(40)).unwrap().conditions.len(), 40);
+        for text in ["lr>", ">3", "=", "a =", "\0=1", "a\"=1", &many(41)] {
             assert!(RunSearch::parse(text).is_err(), "{text}");
         }
     }
