@@ -125,6 +125,21 @@ async fn person(parts: &Parts, lab: &Lab) -> Result<Identity, ApiError> {
     if identity.role != Role::Worker { Ok(identity) } else { Err(forbidden(&identity, Role::View, None)) }
 }
 
+/// Checks that a request which gives rights to others is not made with a person's token of a program: what they do with it would outlive the
+/// token and its limits.
+///
+/// # Errors
+/// 409.
+pub fn not_a_program(identity: &Identity) -> Result<(), ApiError> {
+    match (identity.person, identity.kind) {
+        (Some(_), TokenKind::Api) => {
+            let message = "a person's token of a program cannot give rights to others";
+            Err(ApiError::conflict("session_needed", message).hint("sign in with a browser, or use a token of the lab"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// 403: the sender has no sufficient role; `place` is where it is needed, the lab by default.
 pub fn forbidden(identity: &Identity, needed: Role, place: Option<&str>) -> ApiError {
     let Identity { name, role, kind, grants, .. } = identity;

@@ -12,7 +12,6 @@ use crate::database::links::LinkRecord;
 use crate::database::tokens::TokenRow;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
-use crate::projects::check_project;
 use crate::store::Store;
 
 /// The sender of a request.
@@ -33,6 +32,24 @@ pub struct Identity {
     pub expires_ms: Option<i64>,
 }
 
+impl Identity {
+    /// The sender as the creator of a link or an invitation.
+    pub fn creator(&self) -> Creator<'_> {
+        let token = (self.kind == TokenKind::Api).then_some(self.token_id);
+        Creator { name: &self.name, person: self.person, token }
+    }
+}
+
+/// Who creates a link or an invitation. It ends with its creator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Creator<'a> {
+    pub name: &'a str,
+    /// `None` for a token of the lab.
+    pub person: Option<i64>,
+    /// The token of a program; `None` for a browser.
+    pub token: Option<i64>,
+}
+
 impl Store {
     /// What a token of this id reaches now; `None` if it was revoked or has expired, and for sign-in tokens.
     pub async fn identity(&self, token_id: i64) -> Result<Option<Identity>, StoreError> {
@@ -46,12 +63,7 @@ impl Store {
 
     /// What a token itself reaches, without the share links that its browser has opened: only that may be shared further.
     pub async fn own_grants(&self, token_id: i64) -> Result<Grants, StoreError> {
-        let mut connection = self.database().read().await?;
-        let identity = match database::tokens::get(&mut connection, token_id, now_ms()).await? {
-            Some(token) => own_identity(&mut connection, token).await?,
-            None => None,
-        };
-        Ok(identity.map(|identity| identity.grants).unwrap_or_default())
+        token_grants(&mut *self.database().read().await?, token_id).await
     }
 
     /// The project of a run, deleted or not; `None` for an unknown run.
@@ -86,6 +98,17 @@ impl Store {
     /// Whether the lab has people with accounts, or more than one project.
     pub async fn is_shared(&self) -> Result<bool, StoreError> {
         database::access::is_shared(&mut *self.database().read().await?).await
+    }
+}
+
+/// Checks in the transaction that adds something to a project that it exists, so that nothing is left in one that is deleted meanwhile.
+///
+/// # Errors
+/// [`StoreError::UnknownProject`].
+pub(crate) async fn check_project(connection: &mut Connection, project: &str) -> Result<(), StoreError> {
+    match database::access::has_project(connection, project).await? {
+        true => Ok(()),
+        false => Err(StoreError::UnknownProject { project: project.to_owned() }),
     }
 }
 
@@ -130,13 +153,7 @@ async fn own_identity(connection: &mut Connection, token: TokenRow) -> Result<Op
 
 /// What a link gives access to: its role, at most that of its creator; nothing in a project that does not exist.
 pub(crate) async fn grants_of(connection: &mut Connection, link: &LinkRecord) -> Result<Grants, StoreError> {
-    let creator = match link.person {
-        Some(person) => match person_grants(connection, person).await? {
-            Some((_, grants)) => grants,
-            None => return Ok(Grants::default()),
-        },
-        None => Grants::of_lab(link.role),
-    };
+    let creator = creator_grants(connection, link.person, link.token, link.role).await?;
     let at_most = |role: Role| if role.includes(link.role) { link.role } else { role };
     let mut grants = Grants::default();
     match &link.scope {
@@ -158,11 +175,34 @@ pub(crate) async fn grants_of(connection: &mut Connection, link: &LinkRecord) ->
     Ok(grants)
 }
 
-/// The name of a person, and what they reach; `None` for one who does not exist.
-pub(crate) async fn person_grants(
+/// What the creator of a link or an invitation reaches now: the token of the program with which they created it, or else the person. What a
+/// browser without a person has created is the lab's own, and has the role `of_lab`.
+pub(crate) async fn creator_grants(
     connection: &mut Connection,
-    person: i64,
-) -> Result<Option<(String, Grants)>, StoreError> {
+    person: Option<i64>,
+    token: Option<i64>,
+    of_lab: Role,
+) -> Result<Grants, StoreError> {
+    match (token, person) {
+        (Some(token), _) => token_grants(connection, token).await,
+        (None, Some(person)) => {
+            Ok(person_grants(connection, person).await?.map(|(_, found)| found).unwrap_or_default())
+        }
+        (None, None) => Ok(Grants::of_lab(of_lab)),
+    }
+}
+
+/// What a token reaches by itself; nothing if it has ended.
+async fn token_grants(connection: &mut Connection, token: i64) -> Result<Grants, StoreError> {
+    let identity = match database::tokens::get(connection, token, now_ms()).await? {
+        Some(token) => own_identity(connection, token).await?,
+        None => None,
+    };
+    Ok(identity.map(|identity| identity.grants).unwrap_or_default())
+}
+
+/// The name of a person, and what they reach; `None` for one who does not exist.
+async fn person_grants(connection: &mut Connection, person: i64) -> Result<Option<(String, Grants)>, StoreError> {
     let Some((name, lab)) = database::access::person(connection, person).await? else { return Ok(None) };
     let projects = database::access::projects_of(connection, person).await?.into_iter().collect();
     Ok(Some((name, Grants { lab, projects, ..Grants::default() })))

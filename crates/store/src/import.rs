@@ -11,10 +11,10 @@ use wire::series::{Row, name};
 use wire::transport::link::Report;
 use wire::{CheckpointId, Event, EventRecord, RunId, RunState, RunSummary};
 
+use crate::access::check_project;
 use crate::database::{self, commit};
 use crate::error::StoreError;
 use crate::new_run::NewRun;
-use crate::projects::check_project;
 use crate::series::{PathSegment, SeriesFiles};
 use crate::status::{Progress, RunStatus};
 use crate::store::Store;

@@ -4,13 +4,14 @@
 use wire::access::person::InvitationView;
 use wire::access::{Membership, Role};
 
-use crate::access::{Identity, person_grants};
+use crate::access::{Creator, Identity, check_project};
 use crate::clock::now_ms;
 use crate::database::invitations::InvitationRow;
 use crate::database::people::NewPerson;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
 use crate::people::{insert_person, insert_session};
+use crate::shares::is_valid;
 use crate::store::Store;
 use crate::tokens::{hash, random_text};
 
@@ -18,24 +19,26 @@ use crate::tokens::{hash, random_text};
 const MAX_INVITATIONS: u64 = 1_000;
 
 impl Store {
-    /// Creates an invitation and returns its text, which cannot be read again. `person` is its creator, `None` for a token of the lab.
+    /// Creates an invitation and returns its text, which cannot be read again.
     ///
     /// # Errors
-    /// [`StoreError::TooManyInvitations`].
+    /// [`StoreError::TooManyInvitations`], [`StoreError::UnknownProject`].
     pub async fn issue_invitation(
         &self,
         name: &str,
         role: Option<Role>,
         projects: Vec<Membership>,
-        created_by: &str,
-        person: Option<i64>,
+        creator: Creator<'_>,
         expires_ms: i64,
     ) -> Result<(String, InvitationView), StoreError> {
         let (text, now_ms) = (random_text()?, now_ms());
-        let (name, created_by) = (name.to_owned(), created_by.to_owned());
+        let (name, created_by) = (name.to_owned(), creator.name.to_owned());
         let view = InvitationView { id: 0, name, role, projects, created_by, created_ms: now_ms, expires_ms };
-        let mut invitation = InvitationRow { view, person };
+        let mut invitation = InvitationRow { view, person: creator.person, token: creator.token };
         let mut transaction = self.database().write().await?;
+        for Membership { project, .. } in &invitation.view.projects {
+            check_project(&mut transaction, project).await?;
+        }
         database::invitations::sweep(&mut transaction, now_ms).await?;
         check_room(&mut transaction, now_ms).await?;
         invitation.view.id = database::invitations::insert(&mut transaction, &invitation, &hash(&text)).await?;
@@ -101,14 +104,6 @@ impl Store {
         commit(transaction).await?;
         Ok(Some(opened))
     }
-}
-
-/// Whether the creator of an invitation may give now what it gives. What a token of the lab gives needs no person.
-async fn is_valid(connection: &mut Connection, invitation: &InvitationRow) -> Result<bool, StoreError> {
-    let Some(person) = invitation.person else { return Ok(true) };
-    let InvitationView { role, projects, .. } = &invitation.view;
-    let creator = person_grants(connection, person).await?;
-    Ok(creator.is_some_and(|(_, grants)| grants.may_give(*role, projects)))
 }
 
 /// Checks that the lab may have another invitation. Where it has the most already, those that nobody lists any more are deleted first.

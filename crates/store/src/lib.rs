@@ -6,7 +6,7 @@
 //! - `lab_id` the id that tells labs under one host name apart;
 //! - `ingest` the reports of a worker: nothing is lost, nothing is stored twice;
 //! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: the operations on each;
-//! - `access` what a token reaches; `links` share links; `people`, `invitations`, `projects`: who may do what; `audit`: who did what;
+//! - `access` what a token reaches; `links` share links, `shares` what they and invitations still give; `people`, `invitations`, `projects`: who may do what; `audit`: who did what;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
 //! - `run_table` the table of runs: filters, order, pages, tags and saved filters;
 //! - `checkpoints` ids of checkpoints, `checkpoint_folders` their files, `readers` those that are being read, `retention` which are kept,
@@ -51,6 +51,7 @@ mod retention;
 mod run_table;
 mod runs;
 mod series;
+mod shares;
 mod snapshot_thinning;
 mod snapshots;
 mod status;
@@ -62,7 +63,7 @@ mod uploads;
 mod window_losses;
 mod workers;
 
-pub use access::Identity;
+pub use access::{Creator, Identity};
 pub use audit::TokenUse;
 pub use backup::{Backup, BackupFile};
 pub use database::links::LinkRecord;

@@ -1,10 +1,10 @@
 //! Share links. Only hashes of their texts are stored. A link gives no more than its creator has at that moment: where a person loses a
-//! role, their links lose it too.
+//! role, their links lose it too, and a link that gives nothing any more ends. The link of a token of a program ends with that.
 
 use wire::access::link::LinkScope;
 use wire::access::{Grants, Role, TokenKind};
 
-use crate::access::grants_of;
+use crate::access::{check_project, grants_of};
 use crate::clock::now_ms;
 use crate::database::links::LinkRecord;
 use crate::database::{self, Connection, commit};
@@ -35,6 +35,8 @@ pub struct NewLinkRecord {
     pub created_by: String,
     /// The person who creates it; `None` for a token of the lab.
     pub person: Option<i64>,
+    /// The token of a program with which they create it; `None` for a browser.
+    pub token: Option<i64>,
     /// Expiry, ms since 1970; `None` for never.
     pub expires_ms: Option<i64>,
 }
@@ -52,10 +54,10 @@ impl Store {
     /// Creates a link and returns its text, which cannot be read again.
     ///
     /// # Errors
-    /// [`StoreError::TooManyLinks`], [`StoreError::TooManyOwnLinks`].
+    /// [`StoreError::TooManyLinks`], [`StoreError::TooManyOwnLinks`], [`StoreError::UnknownProject`].
     pub async fn add_link(&self, new: NewLinkRecord) -> Result<(String, LinkRecord), StoreError> {
         let (text, created_ms) = (tokens::random_text()?, now_ms());
-        let NewLinkRecord { scope, path, role, is_embed, passphrase, created_by, person, expires_ms } = new;
+        let NewLinkRecord { scope, path, role, is_embed, passphrase, created_by, person, token, expires_ms } = new;
         let (opened, opened_ms) = (0, None);
         let mut link = LinkRecord {
             id: 0,
@@ -66,12 +68,16 @@ impl Store {
             passphrase,
             created_by,
             person,
+            token,
             created_ms,
             expires_ms,
             opened,
             opened_ms,
         };
         let mut transaction = self.database().write().await?;
+        if let LinkScope::Project(project) = &link.scope {
+            check_project(&mut transaction, project).await?;
+        }
         database::links::sweep(&mut transaction, created_ms).await?;
         if database::links::count(&mut transaction, created_ms).await? >= MAX_LINKS {
             return Err(StoreError::TooManyLinks { most: MAX_LINKS });

@@ -9,6 +9,7 @@ use crate::database::people::{NewPerson, PersonRecord};
 use crate::database::tokens::TokenInfo;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
+use crate::shares::end_shares;
 use crate::store::Store;
 use crate::tokens::{SESSION_MS, TokenOwner, hash, insert_owned};
 
@@ -43,7 +44,7 @@ impl Store {
         Ok(added)
     }
 
-    /// Changes the name, or the role in the whole lab, of a person.
+    /// Changes the name, or the role in the whole lab, of a person. With a lower role, what they have shared and may not share any more ends.
     ///
     /// # Errors
     /// [`StoreError::UnknownPerson`], [`StoreError::PersonExists`].
@@ -62,6 +63,7 @@ impl Store {
         }
         if let Some(role) = role {
             database::people::set_role(&mut transaction, id, role).await?;
+            end_shares(&mut transaction, id).await?;
         }
         let changed = record(&mut transaction, id).await?;
         commit(transaction).await?;

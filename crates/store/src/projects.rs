@@ -3,10 +3,12 @@
 use wire::access::project::DEFAULT_PROJECT;
 use wire::access::{ProjectLimits, Role};
 
+use crate::access::check_project;
 use crate::clock::now_ms;
 use crate::database::projects::ProjectRecord;
-use crate::database::{self, Connection, commit};
+use crate::database::{self, commit};
 use crate::error::StoreError;
+use crate::shares::end_shares;
 use crate::store::Store;
 
 impl Store {
@@ -67,7 +69,7 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Sets the role of a person in a project.
+    /// Sets the role of a person in a project. What they have shared and may not share any more ends.
     ///
     /// # Errors
     /// [`StoreError::UnknownProject`], [`StoreError::UnknownPerson`].
@@ -77,10 +79,11 @@ impl Store {
         if !database::projects::set_member(&mut transaction, project, person, role).await? {
             return Err(StoreError::UnknownPerson { id: person });
         }
+        end_shares(&mut transaction, person).await?;
         commit(transaction).await
     }
 
-    /// Takes a person out of a project.
+    /// Takes a person out of a project. The links and invitations end that gave access to it by their role.
     ///
     /// # Errors
     /// [`StoreError::UnknownProject`]; [`StoreError::UnknownPerson`] for someone who is not in it.
@@ -90,16 +93,9 @@ impl Store {
         if !database::projects::remove_member(&mut transaction, project, person).await? {
             return Err(StoreError::UnknownPerson { id: person });
         }
+        end_shares(&mut transaction, person).await?;
         commit(transaction).await
     }
-}
-
-/// Checks in the transaction that adds something to a project that it exists, so that nothing is left in one that is deleted meanwhile.
-///
-/// # Errors
-/// [`StoreError::UnknownProject`].
-pub(crate) async fn check_project(connection: &mut Connection, name: &str) -> Result<(), StoreError> {
-    if database::access::has_project(connection, name).await? { Ok(()) } else { Err(unknown(name)) }
 }
 
 fn unknown(name: &str) -> StoreError {

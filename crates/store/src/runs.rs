@@ -7,11 +7,11 @@ use wire::run::{Cursor, References, RunChange};
 use wire::transport::link::Report;
 use wire::{Command, Event, EventRecord, RunId, RunState, RunSummary, RunView};
 
+use crate::access::check_project;
 use crate::database::{self, Change, commit};
 use crate::error::StoreError;
 use crate::new_run::NewRun;
 use crate::origins::needed_by_forks;
-use crate::projects::check_project;
 use crate::queue::move_in;
 use crate::status::Progress;
 use crate::store::Store;

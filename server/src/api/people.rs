@@ -55,7 +55,7 @@ pub async fn remove_person(
 /// Takes the password of a person away and ends their sessions. The response contains a sign-in link (`/signin?token=` with its text), with which
 /// they sign in once to set another password.
 #[utoipa::path(post, path = "/people/{id}/reset", tag = "access", params(("id" = i64, Path)),
-    responses((status = 201, body = CreatedToken)))]
+    responses((status = 201, body = CreatedToken), (status = 409, description = "A person's token of a program gives no rights to others.", body = ApiErrorBody)))]
 pub async fn reset_password(
     Admin(own): Admin,
     State(lab): State<Lab>,
@@ -78,7 +78,7 @@ pub async fn list_invitations(
 /// projects only.
 #[utoipa::path(post, path = "/invitations", tag = "access", request_body = NewInvitation,
     responses((status = 201, body = CreatedInvitation), (status = 404, description = "A project is unknown.", body = ApiErrorBody),
-        (status = 409, description = "The lab has too many invitations.", body = ApiErrorBody)))]
+        (status = 409, description = "The lab has too many invitations, or the request was made with a person's token of a program.", body = ApiErrorBody)))]
 pub async fn create_invitation(
     Member(own): Member,
     State(lab): State<Lab>,

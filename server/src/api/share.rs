@@ -9,7 +9,7 @@ use figure::number;
 use serde::Deserialize;
 use store::{LinkRecord, OpenedBy};
 use wire::access::link::LinkScope;
-use wire::access::{Role, TokenKind};
+use wire::access::{Grants, Role, TokenKind};
 
 use super::extract::Path;
 use super::notice::Notice;
@@ -92,9 +92,10 @@ pub async fn open(
     })
 }
 
-/// The link of a text, if it is for browsers; an unknown text counts as a guess.
+/// The link of a text, if it is for browsers and its creator still has what it shares; an unknown text counts as a guess.
 async fn find(lab: &Lab, sender: &Sender, text: &str) -> Result<Option<LinkRecord>, ApiError> {
     match lab.store().find_link(text).await?.filter(|link| !link.is_embed) {
+        Some(link) if lab.store().grants_of_link(link.id).await? == Grants::default() => Ok(None),
         Some(link) => Ok(Some(link)),
         None => {
             lab.throttle.text_failed(sender.address, text)?;

@@ -33,7 +33,7 @@ pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<LinkView>, ApiError> 
     Ok(listed)
 }
 
-/// Creates a link.
+/// Creates a link. That of a token of a program ends with the token.
 ///
 /// # Errors
 /// 404 and 403 for what the creator may not see or not steer, 422 for an invalid value, 409 if there are too many links; an error of the
@@ -48,15 +48,19 @@ pub async fn create(lab: &Lab, own: &Identity, new: NewLink) -> Result<CreatedLi
         Some(text) => Some(lab.passwords.hash(text).await?),
         None => None,
     };
+    let creator = own.creator();
+    let until_ms = new.hours.map(|hours| now_ms() + i64::from(hours) * HOUR_MS);
     let record = NewLinkRecord {
         scope: new.scope,
         path: new.path,
         role: new.role,
         is_embed: new.is_embed,
         passphrase,
-        created_by: own.name.clone(),
-        person: own.person,
-        expires_ms: new.hours.map(|hours| now_ms() + i64::from(hours) * HOUR_MS),
+        created_by: creator.name.to_owned(),
+        person: creator.person,
+        token: creator.token,
+        // The link of a program's token ends with it.
+        expires_ms: until_ms.into_iter().chain(creator.token.and(own.expires_ms)).min(),
     };
     let (text, link) = lab.store().add_link(record).await?;
     tracing::info!("{} created share link {}", own.name, link.id);
@@ -102,7 +106,11 @@ fn view(lab: &Lab, link: LinkRecord) -> LinkView {
 /// Whether someone created a link, or administers all that it shares.
 async fn may_revoke(lab: &Lab, own: &Identity, link: &LinkRecord) -> Result<bool, ApiError> {
     let is_creator = match (link.person, own.person) {
-        (Some(creator), person) => person == Some(creator),
+        // A token of a program may be limited, and sees only its own links.
+        (Some(creator), Some(person)) => {
+            person == creator && (own.kind == TokenKind::Session || link.token == Some(own.token_id))
+        }
+        (Some(_), None) => false,
         (None, None) => own.kind != TokenKind::Guest && link.created_by == own.name,
         (None, Some(_)) => false,
     };

@@ -12,6 +12,7 @@ use store::{Identity, PersonRecord};
 use wire::access::person::{PersonChange, PersonView};
 use wire::access::{Membership, Role};
 
+use crate::auth::not_a_program;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::name::checked_name;
@@ -30,7 +31,7 @@ fn seen_by(own: &Identity, person: PersonRecord) -> Option<PersonView> {
     let (visible, is_you) = (own.grants.visible(), own.person == Some(person.id));
     let is_admin = own.grants.has_lab(Role::Admin);
     let mut view = view(person, own);
-    view.projects.retain(|Membership { project, .. }| is_you || visible.has_project(project));
+    view.projects.retain(|Membership { project, .. }| visible.has_project(project));
     if !is_admin && !is_you {
         (view.email, view.seen_ms) = (None, None);
     }
@@ -46,10 +47,13 @@ fn view(person: PersonRecord, own: &Identity) -> PersonView {
 /// Changes the name or the role of a person.
 ///
 /// # Errors
-/// 404 for an unknown person, 409 for a name that is taken and for one's own role, 422 for an invalid name; an error of the store.
+/// 404 for an unknown person, 409 for a name that is taken, for one's own role and for a role by a token of a program, 422 for an invalid name; an error of the store.
 pub async fn change(lab: &Lab, own: &Identity, id: i64, change: PersonChange) -> Result<PersonView, ApiError> {
     if own.person == Some(id) && change.role.is_some() {
         return Err(own_account("change your own role"));
+    }
+    if change.role.is_some() {
+        not_a_program(own)?;
     }
     let name = change.name.as_deref().map(checked_name).transpose()?;
     let changed = lab.store().change_person(id, name.as_deref(), change.role.map(Into::into)).await?;

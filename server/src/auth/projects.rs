@@ -7,8 +7,8 @@ use store::{Identity, PersonRecord, ProjectRecord, StoreError};
 use wire::access::project::{NewProject, ProjectMember, ProjectUsage, ProjectView};
 use wire::access::{ProjectLimits, Role};
 
-use crate::auth::forbidden;
 use crate::auth::people::invitations::check_role;
+use crate::auth::{forbidden, not_a_program};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::limits;
@@ -93,7 +93,7 @@ pub async fn remove(lab: &Lab, name: &str) -> Result<(), ApiError> {
 /// Sets the role of a person in a project.
 ///
 /// # Errors
-/// 404 for an unknown project and for a person that does not exist or that the sender may not see, 422 for a role that people do not have; an
+/// 404 for an unknown project and for a person that does not exist or that the sender may not see, 409 for a person's token of a program, 422 for a role that people do not have; an
 /// error of the store.
 pub async fn set_member(
     lab: &Lab,
@@ -103,6 +103,7 @@ pub async fn set_member(
     role: Role,
 ) -> Result<ProjectView, ApiError> {
     check_role(role)?;
+    not_a_program(own)?;
     if !is_seen(lab, own, person).await? {
         return Err(StoreError::UnknownPerson { id: person }.into());
     }

@@ -4,6 +4,7 @@
 use store::{Identity, PersonRecord, TokenInfo};
 use wire::access::{CreatedToken, NewToken, Role, TokenKind, TokenView};
 
+use crate::auth::not_a_program;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::name::checked_name;
@@ -69,8 +70,9 @@ fn highest_role(person: &PersonRecord) -> Role {
 /// Creates a token.
 ///
 /// # Errors
-/// 422 for an invalid name, validity or role; an error of the store.
+/// 409 for a person's token of a program, 422 for an invalid name, validity or role; an error of the store.
 pub async fn create(lab: &Lab, own: &Identity, new: NewToken) -> Result<CreatedToken, ApiError> {
+    not_a_program(own)?;
     let name = checked_name(&new.name)?;
     let days = new.days.unwrap_or_else(|| default_days(new.sign_in));
     if !(1..=MAX_DAYS).contains(&days) {

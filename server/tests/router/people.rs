@@ -236,6 +236,58 @@ async fn a_token_limited_to_a_project_reaches_nothing_else_and_creates_nothing()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_a_program_gives_no_rights_that_outlive_it_and_sees_nothing_else_of_its_owner() {
+    let lab = Lab::open().await;
+    project(&lab, "vision").await;
+    project(&lab, "speech").await;
+    let admin = |project: &str| json!({ "project": project, "role": "admin" });
+    let bob = Browser::invited(&lab, "bob", "none", json!([admin("vision"), admin("speech")])).await;
+    let token = bob.token(json!({ "name": "script", "role": "admin", "projects": ["vision"] })).await;
+    bob.token(json!({ "name": "other", "role": "view" })).await;
+    let eve = Browser::invited(&lab, "eve", "none", json!([{ "project": "vision", "role": "view" }])).await;
+    assert_eq!(lab.get("/api/v1/me/sessions", &token).await.json(), json!([]));
+    let listed = lab.get("/api/v1/me/tokens", &token).await.json();
+    assert_eq!((listed.as_array().unwrap().len(), &listed[0]["is_own"]), (1, &json!(true)));
+    let people = lab.get("/api/v1/people", &token).await.json();
+    assert!(!people.to_string().contains("speech"), "{people}");
+    assert_eq!(people[0]["projects"], json!([admin("vision")]), "{people}");
+    let send = async |method: &str, path: &str, body: Value| {
+        let request = ask(method, &format!("/api/v1{path}"), Some(&token)).header("content-type", "application/json");
+        lab.send(request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    let member = format!("/projects/vision/members/{}", eve.person().await);
+    for answer in [
+        send("POST", "/invitations", json!({ "name": "ida", "projects": [admin("vision")] })).await,
+        send("PUT", &member, json!({ "role": "admin" })).await,
+    ] {
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::CONFLICT, "session_needed"), "{answer:?}");
+    }
+    let link = json!({ "scope": { "project": "vision" }, "path": "/", "role": "steer" });
+    let made = send("POST", "/links", link.clone()).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    assert_eq!(bob.send("POST", "/links", Some(link)).await.status, StatusCode::CREATED);
+    assert_eq!(lab.get("/api/v1/links", &token).await.json().as_array().unwrap().len(), 2, "an admin of the project");
+    let share = format!("/share/{}", made.json()["text"].as_str().unwrap());
+    let shown = async || lab.send(ask("GET", &share, None).body(Body::empty()).unwrap()).await.status;
+    assert_eq!(shown().await, StatusCode::OK);
+    let path = format!("/me/tokens/{}", listed[0]["id"]);
+    assert_eq!(bob.send("DELETE", &path, None).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(shown().await, StatusCode::GONE);
+
+    let ida = Browser::invited(&lab, "ida", "admin", json!([])).await;
+    let token = ida.token(json!({ "name": "script", "role": "admin" })).await;
+    let person = format!("/api/v1/people/{}", eve.person().await);
+    for answer in [
+        lab.post("/api/v1/tokens", &token, r#"{"name": "x", "role": "admin"}"#).await,
+        lab.post(&format!("{person}/reset"), &token, "").await,
+        lab.patch(&person, &token, r#"{"role": "admin"}"#).await,
+    ] {
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::CONFLICT, "session_needed"), "{answer:?}");
+    }
+    assert_eq!(lab.patch(&person, &token, r#"{"name": "eva"}"#).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_password_needs_the_present_one_and_ends_the_other_browsers() {
     let lab = Lab::open().await;
     let bob = Browser::invited(&lab, "bob", "view", json!([])).await;

@@ -183,6 +183,22 @@ async fn a_second_link_adds_to_the_session_and_each_ends_by_itself() {
 }
 
 #[tokio::test]
+async fn a_link_of_a_revoked_token_has_ended() {
+    let lab = open().await;
+    let made = lab.post("/api/v1/tokens", &lab.admin, r#"{"name": "ci", "role": "steer", "days": 3}"#).await.json();
+    let (ci, id) = (made["text"].as_str().unwrap(), made["token"]["id"].as_i64().unwrap());
+    let link = lab.post(LINKS, ci, &with(fox(), json!({ "role": "steer" })).to_string()).await.json();
+    assert_eq!(link["link"]["expires_ms"], made["token"]["expires_ms"], "the list says when it ends");
+    let text = link["text"].as_str().unwrap();
+    let cookie = open_link(&lab, text, None).await;
+    let get_fox = async || send(&lab, "GET", "/api/v1/runs/fox", Some(&cookie), "").await;
+    assert_eq!(get_fox().await.status, StatusCode::OK);
+    assert_eq!(lab.delete(&format!("/api/v1/tokens/{id}"), &lab.admin).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(get_fox().await.code(), "link_ended");
+    assert_eq!(get(&lab, &format!("/share/{text}")).await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
 async fn a_guest_does_not_change_the_order_of_the_queue() {
     let lab = open().await;
     let (_, of_run) = create(&lab, &with(fox(), json!({ "role": "steer" }))).await;
@@ -288,6 +304,7 @@ async fn an_expired_link_is_answered_as_one_that_never_existed() {
         passphrase: None,
         created_by: "ada".into(),
         person: None,
+        token: None,
         expires_ms: Some(now_ms() + 1500),
     };
     let (text, _) = store.add_link(new.clone()).await.unwrap();
@@ -466,7 +483,12 @@ async fn a_link_gives_no_more_than_its_creator_has_and_ends_with_them() {
     assert_eq!(role().await, "view");
     assert_eq!(get(&lab, &format!("/embed/{image}")).await.status, StatusCode::OK);
     lab.delete(&member, &lab.admin).await;
-    assert_eq!(role().await, Value::Null, "the link is there, and shares nothing");
+    assert_eq!(role().await, "link_ended", "it would give the role again when bob gets another one");
+    assert_eq!(get(&lab, &format!("/share/{text}")).await.status, StatusCode::GONE);
+    let request = ask("PUT", &member, Some(&lab.admin)).header("content-type", "application/json");
+    let back = lab.send(request.body(Body::from(json!({ "role": "steer" }).to_string())).unwrap()).await;
+    assert_eq!(back.status, StatusCode::OK, "{back:?}");
+    assert_eq!(role().await, "link_ended");
     assert_eq!(get(&lab, &format!("/embed/{image}/image.svg")).await.status, StatusCode::GONE);
     assert_eq!(lab.delete(&format!("/api/v1/people/{id}"), &lab.admin).await.status, StatusCode::NO_CONTENT);
     assert_eq!(role().await, "link_ended");

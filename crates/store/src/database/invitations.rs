@@ -7,7 +7,7 @@ use wire::access::person::InvitationView;
 use super::json::{from_json, from_word, to_json, to_word};
 use crate::error::StoreError;
 
-const COLUMNS: &str = "id, name, role, projects, created_by, person, created_ms, expires_ms";
+const COLUMNS: &str = "id, name, role, projects, created_by, person, token, created_ms, expires_ms";
 
 /// An invitation as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,16 +15,18 @@ pub(crate) struct InvitationRow {
     pub(crate) view: InvitationView,
     /// The person who created it; `None` for a token of the lab.
     pub(crate) person: Option<i64>,
+    /// The token of a program with which it was created: it ends with that; `None` for a browser.
+    pub(crate) token: Option<i64>,
 }
 
 /// Stores an invitation by its hash and returns its id.
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
-    InvitationRow { view: invitation, person }: &InvitationRow,
+    InvitationRow { view: invitation, person, token }: &InvitationRow,
     hash: &[u8],
 ) -> Result<i64, StoreError> {
-    let sql = "INSERT INTO invitations (hash, name, role, projects, created_by, person, created_ms, expires_ms) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO invitations (hash, name, role, projects, created_by, person, token, created_ms, expires_ms) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let done = sqlx::query(sql)
         .bind(hash)
         .bind(&invitation.name)
@@ -32,6 +34,7 @@ pub(crate) async fn insert(
         .bind(to_json(&invitation.projects)?)
         .bind(&invitation.created_by)
         .bind(person)
+        .bind(token)
         .bind(invitation.created_ms)
         .bind(invitation.expires_ms)
         .execute(connection)
@@ -86,7 +89,7 @@ fn invitation_of(row: &SqliteRow) -> Result<InvitationRow, StoreError> {
         created_ms: row.try_get("created_ms")?,
         expires_ms: row.try_get("expires_ms")?,
     };
-    Ok(InvitationRow { view, person: row.try_get("person")? })
+    Ok(InvitationRow { view, person: row.try_get("person")?, token: row.try_get("token")? })
 }
 
 /// Deletes an invitation. Returns whether it existed.

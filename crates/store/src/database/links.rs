@@ -24,6 +24,8 @@ pub struct LinkRecord {
     pub created_by: String,
     /// The person who created it; `None` for a token of the lab.
     pub person: Option<i64>,
+    /// The token of a program with which it was created: it ends with that; `None` for a browser.
+    pub token: Option<i64>,
     /// Creation time, ms since 1970.
     pub created_ms: i64,
     /// Expiry, ms since 1970; `None` for never.
@@ -38,7 +40,7 @@ pub struct LinkRecord {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, scope, path, role, is_embed, passphrase, created_by, person, created_ms, expires_ms, opened, opened_ms ",
+            "SELECT id, scope, path, role, is_embed, passphrase, created_by, person, token, created_ms, expires_ms, opened, opened_ms ",
             "FROM links WHERE (expires_ms IS NULL OR expires_ms > ?) ",
             $rest
         )
@@ -56,6 +58,7 @@ fn link_of(row: &SqliteRow) -> Result<LinkRecord, StoreError> {
         passphrase: row.try_get("passphrase")?,
         created_by: row.try_get("created_by")?,
         person: row.try_get("person")?,
+        token: row.try_get("token")?,
         created_ms: row.try_get("created_ms")?,
         expires_ms: row.try_get("expires_ms")?,
         opened: opened.max(0) as u64,
@@ -69,8 +72,8 @@ pub(crate) async fn insert(
     link: &LinkRecord,
     hash: &[u8],
 ) -> Result<i64, StoreError> {
-    let sql = "INSERT INTO links (hash, scope, path, role, is_embed, passphrase, created_by, person, created_ms, expires_ms) \
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO links (hash, scope, path, role, is_embed, passphrase, created_by, person, token, created_ms, expires_ms) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let done = sqlx::query(sql)
         .bind(hash)
         .bind(to_json(&link.scope)?)
@@ -80,6 +83,7 @@ pub(crate) async fn insert(
         .bind(&link.passphrase)
         .bind(&link.created_by)
         .bind(link.person)
+        .bind(link.token)
         .bind(link.created_ms)
         .bind(link.expires_ms)
         .execute(connection)
@@ -90,6 +94,12 @@ pub(crate) async fn insert(
 /// All links that have not expired, oldest first.
 pub(crate) async fn list(connection: &mut SqliteConnection, now_ms: i64) -> Result<Vec<LinkRecord>, StoreError> {
     let rows = sqlx::query(select!("ORDER BY id")).bind(now_ms).fetch_all(connection).await?;
+    rows.iter().map(link_of).collect()
+}
+
+/// The links of a person, expired ones included.
+pub(crate) async fn of_person(connection: &mut SqliteConnection, person: i64) -> Result<Vec<LinkRecord>, StoreError> {
+    let rows = sqlx::query(select!("AND person = ?")).bind(i64::MIN).bind(person).fetch_all(connection).await?;
     rows.iter().map(link_of).collect()
 }
 

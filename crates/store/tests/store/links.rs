@@ -15,6 +15,7 @@ fn link(scope: LinkScope) -> NewLinkRecord {
         passphrase: None,
         created_by: "ada".into(),
         person: None,
+        token: None,
         expires_ms: None,
     }
 }
@@ -100,8 +101,8 @@ async fn the_links_of_a_project_end_with_it_also_where_its_name_is_used_again() 
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = store_with_run(dir.path()).await;
     let vision = || link(LinkScope::Project("vision".into()));
-    let (_, early) = store.add_link(vision()).await.unwrap();
-    assert!(store.grants_of_link(early.id).await.unwrap().projects.is_empty(), "the project does not exist");
+    let early = store.add_link(vision()).await;
+    assert!(matches!(early, Err(StoreError::UnknownProject { .. })), "it would share a later project: {early:?}");
     store.add_project("vision", &ProjectLimits::default()).await.unwrap();
     let (text, made) = store.add_link(vision()).await.unwrap();
     let (_, other) = store.add_link(link(project())).await.unwrap();
@@ -112,6 +113,63 @@ async fn the_links_of_a_project_end_with_it_also_where_its_name_is_used_again() 
     assert_eq!(store.find_link(&text).await.unwrap(), None);
     assert_eq!(store.identify(&guest).await.unwrap(), None);
     assert_eq!(store.links().await.unwrap(), [other]);
+}
+
+#[tokio::test]
+async fn a_link_of_a_token_of_a_program_gives_what_the_token_has_and_ends_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    store.add_project("vision", &ProjectLimits::default()).await.unwrap();
+    let ada = NewPerson { name: "ada".into(), role: Some(Role::Admin), ..NewPerson::default() };
+    let ada = store.add_person(&ada).await.unwrap().id;
+    let of_vision = Some(vec!["vision".to_owned()]);
+    let (_, limited) = store.issue_personal_token(ada, "script", Role::View, of_vision, None).await.unwrap();
+    let (_, of_lab) = store.issue_token("ci", Role::Steer, TokenKind::Api, None).await.unwrap();
+    let steer = |scope: LinkScope, person: Option<i64>, token: i64| NewLinkRecord {
+        role: Role::Steer,
+        person,
+        token: Some(token),
+        ..link(scope)
+    };
+    let vision = || LinkScope::Project("vision".into());
+    let (_, inside) = store.add_link(steer(vision(), Some(ada), limited.id)).await.unwrap();
+    let (_, outside) = store.add_link(steer(LinkScope::Runs(vec![run]), Some(ada), limited.id)).await.unwrap();
+    let (_, by_ci) = store.add_link(steer(vision(), None, of_lab.id)).await.unwrap();
+    let role = async |id: i64| store.grants_of_link(id).await.unwrap().in_project("vision");
+    assert_eq!((role(inside.id).await, role(by_ci.id).await), (Some(Role::View), Some(Role::Steer)));
+    assert_eq!(store.grants_of_link(outside.id).await.unwrap(), Default::default());
+    assert!(store.revoke(of_lab.id).await.unwrap());
+    assert_eq!(store.links().await.unwrap(), [inside, outside]);
+    assert!(store.revoke(limited.id).await.unwrap());
+    assert_eq!(store.links().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_link_that_gives_nothing_any_more_does_not_come_back_with_a_later_role() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, run) = store_with_run(dir.path()).await;
+    let ada = NewPerson { name: "ada".into(), role: Some(Role::View), ..NewPerson::default() };
+    let ada = store.add_person(&ada).await.unwrap().id;
+    store.add_project("vision", &ProjectLimits::default()).await.unwrap();
+    for project in ["vision", "default"] {
+        store.set_member(project, ada, Role::Steer).await.unwrap();
+    }
+    let vision = LinkScope::Project("vision".into());
+    for scope in [vision.clone(), LinkScope::Runs(vec![run]), project()] {
+        store.add_link(NewLinkRecord { person: Some(ada), ..link(scope) }).await.unwrap();
+    }
+    store.add_link(link(vision)).await.unwrap();
+    store.remove_member("vision", ada).await.unwrap();
+    assert_eq!(store.links().await.unwrap().len(), 4, "a role in the lab is enough");
+    store.set_member("vision", ada, Role::Steer).await.unwrap();
+    store.change_person(ada, None, Some(None)).await.unwrap();
+    assert_eq!(store.links().await.unwrap().len(), 4);
+    store.remove_member("vision", ada).await.unwrap();
+    store.set_member("vision", ada, Role::Admin).await.unwrap();
+    assert_eq!(store.links().await.unwrap().len(), 3, "that of ada to vision has ended");
+    store.remove_member("default", ada).await.unwrap();
+    let left = store.links().await.unwrap();
+    assert_eq!((left.len(), left[0].person), (1, None));
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! People, projects, invitations and the audit log: what somebody reaches follows each change at once.
 
-use store::{NewPerson, Store, StoreError, TokenUse};
+use store::{Creator, NewPerson, Store, StoreError, TokenUse};
 use wire::access::audit::{AuditEntry, AuditQuery};
-use wire::access::{Grants, Membership, ProjectLimits, Role};
+use wire::access::{Grants, Membership, ProjectLimits, Role, TokenKind};
 use wire::device::DeviceKind::Cpu;
 use wire::run::RunChange;
 use wire::series::name;
@@ -12,6 +12,10 @@ use crate::setup::{new_run, report, row};
 
 async fn reach(store: &Store, text: &str) -> Option<Grants> {
     store.identify(text).await.unwrap().map(|identity| identity.grants)
+}
+
+fn creator(name: &str, person: Option<i64>) -> Creator<'_> {
+    Creator { name, person, token: None }
 }
 
 fn named(name: &str) -> NewPerson {
@@ -83,12 +87,15 @@ async fn a_new_password_ends_the_other_sessions() {
 async fn an_invitation_is_used_once_and_a_taken_name_does_not_use_it() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).await.unwrap();
-    store.add_project("vision", &ProjectLimits::default()).await.unwrap();
+    for project in ["vision", "gone"] {
+        store.add_project(project, &ProjectLimits::default()).await.unwrap();
+    }
     store.add_person(&named("ada")).await.unwrap();
     let projects = ["vision", "gone"].map(|project| Membership { project: project.into(), role: Role::Steer }).to_vec();
     let later = 4_000_000_000_000;
-    let (text, view) = store.issue_invitation("bob", None, projects, "owner", None, later).await.unwrap();
+    let (text, view) = store.issue_invitation("bob", None, projects, creator("owner", None), later).await.unwrap();
     assert_eq!(store.invitations().await.unwrap(), [view]);
+    store.remove_project("gone").await.unwrap();
     let accept = |name: &'static str| store.accept_invitation(&text, name, "$argon2id$...".into());
     assert!(matches!(accept("Ada").await, Err(StoreError::PersonExists { .. })));
     assert!(store.invitation(&text).await.unwrap().is_some());
@@ -96,9 +103,9 @@ async fn an_invitation_is_used_once_and_a_taken_name_does_not_use_it() {
     assert_eq!(identity.grants.projects.into_iter().collect::<Vec<_>>(), [("vision".to_owned(), Role::Steer)]);
     assert!(reach(&store, &session).await.is_some());
     assert!(accept("bob 2").await.unwrap().is_none());
-    let (text, _) = store.issue_invitation("eve", None, vec![], "owner", None, 1).await.unwrap();
+    let (text, _) = store.issue_invitation("eve", None, vec![], creator("owner", None), 1).await.unwrap();
     assert_eq!(store.invitation(&text).await.unwrap(), None, "expired");
-    let (text, view) = store.issue_invitation("eve", None, vec![], "owner", None, later).await.unwrap();
+    let (text, view) = store.issue_invitation("eve", None, vec![], creator("owner", None), later).await.unwrap();
     assert!(store.remove_invitation(view.id).await.unwrap());
     assert!(store.accept_invitation(&text, "eve", String::new()).await.unwrap().is_none(), "revoked");
 }
@@ -113,9 +120,12 @@ async fn an_invitation_gives_no_more_than_its_creator_may_give_now() {
     let bob = store.add_person(&named("bob")).await.unwrap().id;
     store.set_member("vision", bob, Role::Admin).await.unwrap();
     let vision = vec![Membership { project: "vision".into(), role: Role::Admin }];
-    let (of_lab, _) = store.issue_invitation("x", Some(Role::Admin), vec![], "ada", Some(ada), later).await.unwrap();
-    let (of_project, _) = store.issue_invitation("y", None, vision.clone(), "bob", Some(bob), later).await.unwrap();
-    let (by_token, _) = store.issue_invitation("z", Some(Role::Admin), vision, "owner", None, later).await.unwrap();
+    let (of_lab, _) =
+        store.issue_invitation("x", Some(Role::Admin), vec![], creator("ada", Some(ada)), later).await.unwrap();
+    let (of_project, _) =
+        store.issue_invitation("y", None, vision.clone(), creator("bob", Some(bob)), later).await.unwrap();
+    let (by_token, _) =
+        store.issue_invitation("z", Some(Role::Admin), vision, creator("owner", None), later).await.unwrap();
     assert_eq!(store.invitations().await.unwrap().len(), 3);
     store.change_person(ada, None, Some(Some(Role::Steer))).await.unwrap();
     store.set_member("vision", bob, Role::Steer).await.unwrap();
@@ -126,11 +136,30 @@ async fn an_invitation_gives_no_more_than_its_creator_may_give_now() {
     assert_eq!(store.invitations().await.unwrap().len(), 1);
     store.remove_person(ada).await.unwrap();
     store.set_member("vision", bob, Role::Admin).await.unwrap();
-    assert!(store.accept_invitation(&of_lab, "x", "$argon2id$...".into()).await.unwrap().is_none());
-    for (name, text, lab) in [("y", &of_project, None), ("z", &by_token, Some(Role::Admin))] {
-        let (_, identity) = store.accept_invitation(text, name, "$argon2id$...".into()).await.unwrap().unwrap();
-        assert_eq!((identity.grants.lab, identity.grants.projects.len()), (lab, 1), "{name}");
+    for (name, text) in [("x", &of_lab), ("y", &of_project)] {
+        let accepted = store.accept_invitation(text, name, "$argon2id$...".into()).await.unwrap();
+        assert!(accepted.is_none(), "{name}: a later role does not bring it back");
     }
+    let (_, identity) = store.accept_invitation(&by_token, "z", "$argon2id$...".into()).await.unwrap().unwrap();
+    assert_eq!((identity.grants.lab, identity.grants.projects.len()), (Some(Role::Admin), 1));
+}
+
+#[tokio::test]
+async fn an_invitation_of_a_token_of_a_program_ends_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    let later = 4_000_000_000_000;
+    let text = store.add_token("ci", Role::Admin, TokenKind::Api, None).await.unwrap();
+    let by = store.identify(&text).await.unwrap().unwrap();
+    assert_eq!(by.creator(), Creator { name: "ci", person: None, token: Some(by.token_id) });
+    let (text, _) = store.issue_invitation("x", Some(Role::Admin), vec![], by.creator(), later).await.unwrap();
+    let projects = vec![Membership { project: "nothing".into(), role: Role::View }];
+    let unknown = store.issue_invitation("x", None, projects, by.creator(), later).await;
+    assert!(matches!(unknown, Err(StoreError::UnknownProject { .. })), "it would be for a later project: {unknown:?}");
+    assert!(store.invitation(&text).await.unwrap().is_some());
+    assert!(store.revoke(by.token_id).await.unwrap());
+    assert!(store.accept_invitation(&text, "x", "$argon2id$...".into()).await.unwrap().is_none());
+    assert_eq!(store.invitations().await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -236,10 +265,10 @@ async fn nothing_gives_access_to_a_later_project_of_the_same_name() {
     let member = |project: &str| Membership { project: project.into(), role: Role::Admin };
     let (vision, both) = (vec![member("vision")], vec![member("vision"), member("speech")]);
     let later = 4_000_000_000_000;
-    let (only, _) = store.issue_invitation("x", None, vision.clone(), "owner", None, later).await.unwrap();
-    let (other, _) = store.issue_invitation("y", None, both, "owner", None, later).await.unwrap();
-    let (lab, _) = store.issue_invitation("z", Some(Role::View), vision, "owner", None, later).await.unwrap();
-    let (none, _) = store.issue_invitation("n", None, vec![], "owner", None, later).await.unwrap();
+    let (only, _) = store.issue_invitation("x", None, vision.clone(), creator("owner", None), later).await.unwrap();
+    let (other, _) = store.issue_invitation("y", None, both, creator("owner", None), later).await.unwrap();
+    let (lab, _) = store.issue_invitation("z", Some(Role::View), vision, creator("owner", None), later).await.unwrap();
+    let (none, _) = store.issue_invitation("n", None, vec![], creator("owner", None), later).await.unwrap();
     let limited = |names: &[&str]| {
         let names = names.iter().map(|&name| name.to_owned()).collect();
         store.issue_personal_token(ada, "script", Role::Admin, Some(names), None)
@@ -261,7 +290,7 @@ async fn invitations_and_tokens_are_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).await.unwrap();
     let ada = store.add_person(&NewPerson { role: Some(Role::Admin), ..named("ada") }).await.unwrap().id;
-    let invite = || store.issue_invitation("x", Some(Role::View), vec![], "ada", Some(ada), 4_000_000_000_000);
+    let invite = || store.issue_invitation("x", Some(Role::View), vec![], creator("ada", Some(ada)), 4_000_000_000_000);
     for _ in 0..1000 {
         invite().await.unwrap();
     }
@@ -271,7 +300,7 @@ async fn invitations_and_tokens_are_bounded() {
     assert!(store.remove_invitation(open[0].id).await.unwrap());
     invite().await.unwrap();
     store.change_person(ada, None, Some(None)).await.unwrap();
-    let by_token = store.issue_invitation("y", None, vec![], "owner", None, 4_000_000_000_000).await.unwrap();
+    let by_token = store.issue_invitation("y", None, vec![], creator("owner", None), 4_000_000_000_000).await.unwrap();
     assert_eq!(store.invitations().await.unwrap(), [by_token.1], "those that have ended leave room");
     let token = |person: i64, expires_ms: Option<i64>| {
         store.issue_personal_token(person, "script", Role::View, None, expires_ms)
@@ -302,7 +331,7 @@ async fn the_audit_log_is_read_in_pages_and_filtered() {
     };
     let entries: Vec<_> =
         (0..9).map(|at| entry(at, if at % 2 == 0 { "ada" } else { "Bob" }, 200 + at as u16 % 3 * 100)).collect();
-    let text = store.add_token("ada", Role::View, wire::access::TokenKind::Api, None).await.unwrap();
+    let text = store.add_token("ada", Role::View, TokenKind::Api, None).await.unwrap();
     let token_id = store.identify(&text).await.unwrap().unwrap().token_id;
     let used = TokenUse { token_id, used_ms: 7, address: "192.0.2.1".into(), agent: "curl".into() };
     store.note_requests(&entries, &[used]).await.unwrap();

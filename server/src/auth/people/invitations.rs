@@ -10,7 +10,7 @@ use wire::access::{Membership, Role};
 use super::passwords::checked_password;
 use crate::auth::project::check_exists;
 use crate::auth::tokens::DAY_MS;
-use crate::auth::{forbidden, project};
+use crate::auth::{forbidden, not_a_program, project};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::audit::Sender;
@@ -36,12 +36,13 @@ pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<InvitationView>, ApiE
 /// Creates an invitation.
 ///
 /// # Errors
-/// 403 for a role or a project that is not the sender's to give, 404 for an unknown project, 409 if there are too many invitations, 422 for
+/// 403 for a role or a project that is not the sender's to give, 404 for an unknown project, 409 for a person's token of a program and if there are too many invitations, 422 for
 /// an invalid name, validity or role, and for too many projects; an error of the store.
 pub async fn create(lab: &Lab, own: &Identity, new: NewInvitation) -> Result<CreatedInvitation, ApiError> {
     let role = new.role.into();
     let projects = distinct(new.projects)?;
     permit(own, role, &projects)?;
+    not_a_program(own)?;
     let (name, days) = (checked_name(&new.name)?, new.days.unwrap_or(DAYS));
     if !(1..=MAX_DAYS).contains(&days) {
         let message = format!("the validity must be 1 to {MAX_DAYS} days; got {days}");
@@ -52,7 +53,7 @@ pub async fn create(lab: &Lab, own: &Identity, new: NewInvitation) -> Result<Cre
         check_role(*role)?;
     }
     let expires_ms = now_ms() + i64::from(days) * DAY_MS;
-    let issued = lab.store().issue_invitation(&name, role, projects, &own.name, own.person, expires_ms).await?;
+    let issued = lab.store().issue_invitation(&name, role, projects, own.creator(), expires_ms).await?;
     let (text, invitation) = issued;
     tracing::info!("{} invited {name:?}", own.name);
     Ok(CreatedInvitation { invitation, text })

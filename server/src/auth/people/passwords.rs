@@ -6,6 +6,7 @@ use wire::access::person::NewPassword;
 use wire::access::session::PasswordSignIn;
 use wire::access::{CreatedToken, TokenKind};
 
+use crate::auth::not_a_program;
 use crate::auth::tokens::{DAY_MS, default_days, view};
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -74,8 +75,9 @@ pub async fn set(lab: &Lab, own: &Identity, sender: &Sender, new: NewPassword) -
 /// they set another password then.
 ///
 /// # Errors
-/// 404 for an unknown person; an error of the store.
+/// 404 for an unknown person, 409 for a person's token of a program; an error of the store.
 pub async fn reset(lab: &Lab, own: &Identity, person: i64) -> Result<CreatedToken, ApiError> {
+    not_a_program(own)?;
     let expires_ms = Some(now_ms() + i64::from(default_days(true)) * DAY_MS);
     let (text, info) = lab.store().reset_password(person, expires_ms).await?;
     lab.access_changed();

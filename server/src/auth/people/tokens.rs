@@ -14,14 +14,16 @@ use crate::live::clock::now_ms;
 /// Projects to which a token may be limited.
 const MOST_PROJECTS: usize = 100;
 
-/// The sender's tokens of a kind, oldest first.
+/// The sender's tokens of a kind, oldest first; for a token of a program, only itself.
 ///
 /// # Errors
 /// An error of the store.
 pub async fn list(lab: &Lab, own: &Identity, kind: TokenKind) -> Result<Vec<TokenView>, ApiError> {
     lab.audit.write(lab.store()).await;
     let tokens = lab.store().tokens().await?.into_iter();
-    views(lab, own, tokens.filter(|token| is_own(own, token, kind)).collect()).await
+    // A token of a program may be limited, so that it sees nothing of its owner but itself.
+    let is_listed = |token: &TokenInfo| token.id == own.token_id || own.kind == TokenKind::Session;
+    views(lab, own, tokens.filter(|token| is_own(own, token, kind) && is_listed(token)).collect()).await
 }
 
 fn is_own(own: &Identity, token: &TokenInfo, kind: TokenKind) -> bool {

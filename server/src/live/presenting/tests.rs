@@ -45,6 +45,7 @@ impl Lab {
             passphrase: None,
             created_by: "ada".into(),
             person: None,
+            token: None,
             expires_ms: None,
         };
         let (_, link) = self.store.add_link(new).await.unwrap();
