@@ -112,6 +112,22 @@ pub(crate) async fn check_project(connection: &mut Connection, project: &str) ->
     }
 }
 
+/// Checks in the transaction that changes rights that its sender still administers the lab, or a project: of two admins who take each
+/// other's role at the same time, the first one keeps it. `by` is the token of the sender, `None` for the server itself.
+///
+/// # Errors
+/// [`StoreError::RoleLost`].
+pub(crate) async fn check_admin(
+    connection: &mut Connection,
+    by: Option<i64>,
+    project: Option<&str>,
+) -> Result<(), StoreError> {
+    let Some(by) = by else { return Ok(()) };
+    let grants = token_grants(connection, by).await?;
+    let role = project.map_or(grants.lab, |project| grants.in_project(project));
+    if role.is_some_and(|role| role.includes(Role::Admin)) { Ok(()) } else { Err(StoreError::RoleLost) }
+}
+
 /// The sender that a token stands for; `None` where its person does not exist any more, and for a guest whose links have all ended.
 pub(crate) async fn identity_of(
     connection: &mut Connection,

@@ -231,6 +231,9 @@ pub enum StoreError {
         /// Datasets that only it may use.
         datasets: u32,
     },
+    /// The sender of a change of rights has lost the role that it needs since their request began.
+    #[error("the role admin was taken away meanwhile")]
+    RoleLost,
     /// No person has this id, or they are not in the project.
     #[error("unknown person {id}")]
     UnknownPerson { id: i64 },

@@ -3,7 +3,7 @@
 
 use wire::access::{Role, TokenKind};
 
-use crate::access::{Identity, identity_of};
+use crate::access::{Identity, check_admin, identity_of};
 use crate::clock::now_ms;
 use crate::database::people::{NewPerson, PersonRecord};
 use crate::database::tokens::TokenInfo;
@@ -45,16 +45,19 @@ impl Store {
     }
 
     /// Changes the name, or the role in the whole lab, of a person. With a lower role, what they have shared and may not share any more ends.
+    /// `by` is the token of the sender, `None` for the server itself.
     ///
     /// # Errors
-    /// [`StoreError::UnknownPerson`], [`StoreError::PersonExists`].
+    /// [`StoreError::UnknownPerson`], [`StoreError::PersonExists`], [`StoreError::RoleLost`].
     pub async fn change_person(
         &self,
         id: i64,
         name: Option<&str>,
         role: Option<Option<Role>>,
+        by: Option<i64>,
     ) -> Result<PersonRecord, StoreError> {
         let mut transaction = self.database().write().await?;
+        check_admin(&mut transaction, by, None).await?;
         record(&mut transaction, id).await?;
         if let Some(name) = name
             && !database::people::set_name(&mut transaction, id, name).await?
@@ -70,12 +73,13 @@ impl Store {
         Ok(changed)
     }
 
-    /// Removes a person. Their tokens, sessions and links end.
+    /// Removes a person. Their tokens, sessions and links end. `by` is the token of the sender, `None` for the server itself.
     ///
     /// # Errors
-    /// [`StoreError::UnknownPerson`].
-    pub async fn remove_person(&self, id: i64) -> Result<(), StoreError> {
+    /// [`StoreError::UnknownPerson`], [`StoreError::RoleLost`].
+    pub async fn remove_person(&self, id: i64, by: Option<i64>) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
+        check_admin(&mut transaction, by, None).await?;
         if !database::people::remove(&mut transaction, id).await? {
             return Err(StoreError::UnknownPerson { id });
         }
@@ -116,16 +120,18 @@ impl Store {
     }
 
     /// Takes the password of a person away, ends their sessions and earlier sign-in links, and creates a sign-in link, with which they can
-    /// set another one.
+    /// set another one. `by` is the token of the sender, `None` for the server itself.
     ///
     /// # Errors
-    /// [`StoreError::UnknownPerson`].
+    /// [`StoreError::UnknownPerson`], [`StoreError::RoleLost`].
     pub async fn reset_password(
         &self,
         person: i64,
         expires_ms: Option<i64>,
+        by: Option<i64>,
     ) -> Result<(String, TokenInfo), StoreError> {
         let mut transaction = self.database().write().await?;
+        check_admin(&mut transaction, by, None).await?;
         let name = record(&mut transaction, person).await?.name;
         database::people::clear_password(&mut transaction, person).await?;
         database::tokens::remove_sessions(&mut transaction, person, NO_TOKEN).await?;

@@ -3,7 +3,7 @@
 use wire::access::project::DEFAULT_PROJECT;
 use wire::access::{ProjectLimits, Role};
 
-use crate::access::check_project;
+use crate::access::{check_admin, check_project};
 use crate::clock::now_ms;
 use crate::database::projects::ProjectRecord;
 use crate::database::{self, commit};
@@ -69,12 +69,14 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Sets the role of a person in a project. What they have shared and may not share any more ends.
+    /// Sets the role of a person in a project. What they have shared and may not share any more ends. `by` is the token of the sender, `None`
+    /// for the server itself.
     ///
     /// # Errors
-    /// [`StoreError::UnknownProject`], [`StoreError::UnknownPerson`].
-    pub async fn set_member(&self, project: &str, person: i64, role: Role) -> Result<(), StoreError> {
+    /// [`StoreError::UnknownProject`], [`StoreError::UnknownPerson`], [`StoreError::RoleLost`].
+    pub async fn set_member(&self, project: &str, person: i64, role: Role, by: Option<i64>) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
+        check_admin(&mut transaction, by, Some(project)).await?;
         check_project(&mut transaction, project).await?;
         if !database::projects::set_member(&mut transaction, project, person, role).await? {
             return Err(StoreError::UnknownPerson { id: person });
@@ -83,12 +85,14 @@ impl Store {
         commit(transaction).await
     }
 
-    /// Takes a person out of a project. The links and invitations end that gave access to it by their role.
+    /// Takes a person out of a project. The links and invitations end that gave access to it by their role. `by` is the token of the sender,
+    /// `None` for the server itself.
     ///
     /// # Errors
-    /// [`StoreError::UnknownProject`]; [`StoreError::UnknownPerson`] for someone who is not in it.
-    pub async fn remove_member(&self, project: &str, person: i64) -> Result<(), StoreError> {
+    /// [`StoreError::UnknownProject`]; [`StoreError::UnknownPerson`] for someone who is not in it; [`StoreError::RoleLost`].
+    pub async fn remove_member(&self, project: &str, person: i64, by: Option<i64>) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
+        check_admin(&mut transaction, by, Some(project)).await?;
         check_project(&mut transaction, project).await?;
         if !database::projects::remove_member(&mut transaction, project, person).await? {
             return Err(StoreError::UnknownPerson { id: person });

@@ -71,10 +71,10 @@ pub async fn set_member(
 #[utoipa::path(delete, path = "/projects/{name}/members/{id}", tag = "access", params(("name" = String, Path), ("id" = i64, Path)),
     responses((status = 204), (status = 404, description = "The person is not in the project.", body = ApiErrorBody)))]
 pub async fn remove_member(
-    _: ProjectAdmin,
+    ProjectAdmin(own): ProjectAdmin,
     State(lab): State<Lab>,
     Path((name, id)): Path<(String, i64)>,
 ) -> Result<StatusCode, ApiError> {
-    projects::remove_member(&lab, &name, id).await?;
+    projects::remove_member(&lab, &own, &name, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -56,7 +56,8 @@ pub async fn change(lab: &Lab, own: &Identity, id: i64, change: PersonChange) ->
         not_a_program(own)?;
     }
     let name = change.name.as_deref().map(checked_name).transpose()?;
-    let changed = lab.store().change_person(id, name.as_deref(), change.role.map(Into::into)).await?;
+    let changed =
+        lab.store().change_person(id, name.as_deref(), change.role.map(Into::into), Some(own.token_id)).await?;
     lab.access_changed();
     tracing::info!("{} changed the account of {:?}", own.name, changed.name);
     Ok(view(changed, own))
@@ -71,7 +72,7 @@ pub async fn remove(lab: &Lab, own: &Identity, id: i64) -> Result<(), ApiError> 
         return Err(own_account("remove your own account"));
     }
     let name = lab.store().person(id).await?.name;
-    lab.store().remove_person(id).await?;
+    lab.store().remove_person(id, Some(own.token_id)).await?;
     lab.access_changed();
     tracing::info!("{} removed the account of {name:?}", own.name);
     Ok(())

@@ -107,7 +107,7 @@ pub async fn set_member(
     if !is_seen(lab, own, person).await? {
         return Err(StoreError::UnknownPerson { id: person }.into());
     }
-    lab.store().set_member(name, person, role).await?;
+    lab.store().set_member(name, person, role, Some(own.token_id)).await?;
     lab.access_changed();
     get(lab, own, name).await
 }
@@ -127,8 +127,8 @@ async fn is_seen(lab: &Lab, own: &Identity, person: i64) -> Result<bool, ApiErro
 ///
 /// # Errors
 /// 404 for somebody who is not in it; an error of the store.
-pub async fn remove_member(lab: &Lab, name: &str, person: i64) -> Result<(), ApiError> {
-    lab.store().remove_member(name, person).await?;
+pub async fn remove_member(lab: &Lab, own: &Identity, name: &str, person: i64) -> Result<(), ApiError> {
+    lab.store().remove_member(name, person, Some(own.token_id)).await?;
     lab.access_changed();
     Ok(())
 }

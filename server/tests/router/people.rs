@@ -339,7 +339,7 @@ async fn a_later_reset_and_a_new_password_end_the_links_of_earlier_resets() {
     let bob = Browser { lab: &lab, cookie: cookie_of(&entered) };
     let person = bob.person().await;
     let expires_ms = Some(4_000_000_000_000);
-    let (third, _) = lab.state.store().reset_password(person, expires_ms).await.unwrap();
+    let (third, _) = lab.state.store().reset_password(person, expires_ms, None).await.unwrap();
     let (_, identity) = lab.state.store().open_session(person).await.unwrap();
     lab.state.store().set_password(person, "$argon2id$...", identity.token_id).await.unwrap();
     let ended = post(&lab, "/session", &json!({ "token": third })).await;

@@ -152,22 +152,22 @@ async fn a_link_that_gives_nothing_any_more_does_not_come_back_with_a_later_role
     let ada = store.add_person(&ada).await.unwrap().id;
     store.add_project("vision", &ProjectLimits::default()).await.unwrap();
     for project in ["vision", "default"] {
-        store.set_member(project, ada, Role::Steer).await.unwrap();
+        store.set_member(project, ada, Role::Steer, None).await.unwrap();
     }
     let vision = LinkScope::Project("vision".into());
     for scope in [vision.clone(), LinkScope::Runs(vec![run]), project()] {
         store.add_link(NewLinkRecord { person: Some(ada), ..link(scope) }).await.unwrap();
     }
     store.add_link(link(vision)).await.unwrap();
-    store.remove_member("vision", ada).await.unwrap();
+    store.remove_member("vision", ada, None).await.unwrap();
     assert_eq!(store.links().await.unwrap().len(), 4, "a role in the lab is enough");
-    store.set_member("vision", ada, Role::Steer).await.unwrap();
-    store.change_person(ada, None, Some(None)).await.unwrap();
+    store.set_member("vision", ada, Role::Steer, None).await.unwrap();
+    store.change_person(ada, None, Some(None), None).await.unwrap();
     assert_eq!(store.links().await.unwrap().len(), 4);
-    store.remove_member("vision", ada).await.unwrap();
-    store.set_member("vision", ada, Role::Admin).await.unwrap();
+    store.remove_member("vision", ada, None).await.unwrap();
+    store.set_member("vision", ada, Role::Admin, None).await.unwrap();
     assert_eq!(store.links().await.unwrap().len(), 3, "that of ada to vision has ended");
-    store.remove_member("default", ada).await.unwrap();
+    store.remove_member("default", ada, None).await.unwrap();
     let left = store.links().await.unwrap();
     assert_eq!((left.len(), left[0].person), (1, None));
 }

@@ -33,17 +33,17 @@ async fn a_removed_person_loses_sessions_and_tokens_and_their_runs_stay() {
     assert_eq!(reach(&store, &token).await.unwrap(), Grants::of_lab(Role::Steer), "never more than its owner");
     let run = new_run("amber-fox-7k2q", "cpu");
     store.create_run(&run).await.unwrap();
-    store.change_person(ada, Some("ada l"), Some(Some(Role::View))).await.unwrap();
+    store.change_person(ada, Some("ada l"), Some(Some(Role::View)), None).await.unwrap();
     for text in [&session, &token] {
         let identity = store.identify(text).await.unwrap().unwrap();
         assert_eq!((identity.name.as_str(), identity.grants.lab), ("ada l", Some(Role::View)), "read at each request");
     }
-    store.change_person(ada, None, Some(None)).await.unwrap();
+    store.change_person(ada, None, Some(None), None).await.unwrap();
     assert_eq!(reach(&store, &token).await.unwrap(), Grants::default());
-    store.remove_person(ada).await.unwrap();
+    store.remove_person(ada, None).await.unwrap();
     assert_eq!((reach(&store, &session).await, reach(&store, &token).await), (None, None));
     assert!(store.run(&run.id).await.unwrap().is_some());
-    assert!(matches!(store.remove_person(ada).await, Err(StoreError::UnknownPerson { .. })));
+    assert!(matches!(store.remove_person(ada, None).await, Err(StoreError::UnknownPerson { .. })));
 }
 
 #[tokio::test]
@@ -57,9 +57,9 @@ async fn names_differ_in_more_than_case_and_a_taken_address_is_left_out() {
     let bob = NewPerson { email: Some("Ada@Example.org".into()), provider: provider.clone(), ..named("bob") };
     let bob = store.add_person(&bob).await.unwrap();
     assert_eq!((ada.email, bob.email), (email, None));
-    let taken = store.change_person(bob.id, Some("Ada"), None).await;
+    let taken = store.change_person(bob.id, Some("Ada"), None, None).await;
     assert!(matches!(taken, Err(StoreError::PersonExists { .. })));
-    assert_eq!(store.change_person(ada.id, Some("Ada"), None).await.unwrap().name, "Ada", "one's own name");
+    assert_eq!(store.change_person(ada.id, Some("Ada"), None, None).await.unwrap().name, "Ada", "one's own name");
     for (login, expected) in [("ADA", Some(ada.id)), ("ada@EXAMPLE.org", Some(ada.id)), ("eve", None)] {
         assert_eq!(store.person_of_login(login).await.unwrap().map(|(id, _)| id), expected, "{login}");
     }
@@ -118,7 +118,7 @@ async fn an_invitation_gives_no_more_than_its_creator_may_give_now() {
     let later = 4_000_000_000_000;
     let ada = store.add_person(&NewPerson { role: Some(Role::Admin), ..named("ada") }).await.unwrap().id;
     let bob = store.add_person(&named("bob")).await.unwrap().id;
-    store.set_member("vision", bob, Role::Admin).await.unwrap();
+    store.set_member("vision", bob, Role::Admin, None).await.unwrap();
     let vision = vec![Membership { project: "vision".into(), role: Role::Admin }];
     let (of_lab, _) =
         store.issue_invitation("x", Some(Role::Admin), vec![], creator("ada", Some(ada)), later).await.unwrap();
@@ -127,15 +127,15 @@ async fn an_invitation_gives_no_more_than_its_creator_may_give_now() {
     let (by_token, _) =
         store.issue_invitation("z", Some(Role::Admin), vision, creator("owner", None), later).await.unwrap();
     assert_eq!(store.invitations().await.unwrap().len(), 3);
-    store.change_person(ada, None, Some(Some(Role::Steer))).await.unwrap();
-    store.set_member("vision", bob, Role::Steer).await.unwrap();
+    store.change_person(ada, None, Some(Some(Role::Steer)), None).await.unwrap();
+    store.set_member("vision", bob, Role::Steer, None).await.unwrap();
     for (name, text) in [("x", &of_lab), ("y", &of_project)] {
         assert_eq!(store.invitation(text).await.unwrap(), None, "{name}");
         assert!(store.accept_invitation(text, name, "$argon2id$...".into()).await.unwrap().is_none(), "{name}");
     }
     assert_eq!(store.invitations().await.unwrap().len(), 1);
-    store.remove_person(ada).await.unwrap();
-    store.set_member("vision", bob, Role::Admin).await.unwrap();
+    store.remove_person(ada, None).await.unwrap();
+    store.set_member("vision", bob, Role::Admin, None).await.unwrap();
     for (name, text) in [("x", &of_lab), ("y", &of_project)] {
         let accepted = store.accept_invitation(text, name, "$argon2id$...".into()).await.unwrap();
         assert!(accepted.is_none(), "{name}: a later role does not bring it back");
@@ -160,6 +160,46 @@ async fn an_invitation_of_a_token_of_a_program_ends_with_it() {
     assert!(store.revoke(by.token_id).await.unwrap());
     assert!(store.accept_invitation(&text, "x", "$argon2id$...".into()).await.unwrap().is_none());
     assert_eq!(store.invitations().await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_admins_who_take_each_others_role_one_remains() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).await.unwrap();
+    store.add_project("vision", &ProjectLimits::default()).await.unwrap();
+    let admin = async |name: &str| {
+        let id = store.add_person(&NewPerson { role: Some(Role::Admin), ..named(name) }).await.unwrap().id;
+        (id, Some(store.open_session(id).await.unwrap().1.token_id))
+    };
+    let ((ada, by_ada), (bob, by_bob)) = (admin("ada").await, admin("bob").await);
+    let check = |one: Result<(), StoreError>, other: Result<(), StoreError>| {
+        let lost = one.as_ref().err().or(other.as_ref().err());
+        assert!(matches!(lost, Some(StoreError::RoleLost)), "{one:?} {other:?}");
+        assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
+    };
+    for _ in 0..5 {
+        let (one, other) = tokio::join!(
+            store.change_person(bob, None, Some(None), by_ada),
+            store.change_person(ada, None, Some(Some(Role::View)), by_bob)
+        );
+        check(one.map(drop), other.map(drop));
+        for person in [ada, bob] {
+            store.change_person(person, None, Some(None), None).await.unwrap();
+            store.set_member("vision", person, Role::Admin, None).await.unwrap();
+        }
+        let (one, other) = tokio::join!(
+            store.set_member("vision", bob, Role::View, by_ada),
+            store.remove_member("vision", ada, by_bob)
+        );
+        check(one, other);
+        for person in [ada, bob] {
+            store.change_person(person, None, Some(Some(Role::Admin)), None).await.unwrap();
+        }
+    }
+    let (one, other) = tokio::join!(store.remove_person(bob, by_ada), store.remove_person(ada, by_bob));
+    check(one, other);
+    let left = store.people().await.unwrap();
+    assert_eq!((left.len(), left[0].role), (1, Some(Role::Admin)));
 }
 
 #[tokio::test]
@@ -246,11 +286,11 @@ async fn a_project_counts_its_runs_and_is_deleted_only_when_empty() {
     }
     store.add_project("speech", &limits).await.unwrap();
     let ada = store.add_person(&named("ada")).await.unwrap().id;
-    store.set_member("speech", ada, Role::Admin).await.unwrap();
+    store.set_member("speech", ada, Role::Admin, None).await.unwrap();
     assert_eq!(store.person(ada).await.unwrap().projects.len(), 1);
     store.remove_project("speech").await.unwrap();
     assert_eq!(store.person(ada).await.unwrap().projects, []);
-    assert!(matches!(store.set_member("vision", 99, Role::View).await, Err(StoreError::UnknownPerson { .. })));
+    assert!(matches!(store.set_member("vision", 99, Role::View, None).await, Err(StoreError::UnknownPerson { .. })));
 }
 
 #[tokio::test]
@@ -299,7 +339,7 @@ async fn invitations_and_tokens_are_bounded() {
     let open = store.invitations().await.unwrap();
     assert!(store.remove_invitation(open[0].id).await.unwrap());
     invite().await.unwrap();
-    store.change_person(ada, None, Some(None)).await.unwrap();
+    store.change_person(ada, None, Some(None), None).await.unwrap();
     let by_token = store.issue_invitation("y", None, vec![], creator("owner", None), 4_000_000_000_000).await.unwrap();
     assert_eq!(store.invitations().await.unwrap(), [by_token.1], "those that have ended leave room");
     let token = |person: i64, expires_ms: Option<i64>| {

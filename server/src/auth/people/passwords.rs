@@ -79,7 +79,7 @@ pub async fn set(lab: &Lab, own: &Identity, sender: &Sender, new: NewPassword) -
 pub async fn reset(lab: &Lab, own: &Identity, person: i64) -> Result<CreatedToken, ApiError> {
     not_a_program(own)?;
     let expires_ms = Some(now_ms() + i64::from(default_days(true)) * DAY_MS);
-    let (text, info) = lab.store().reset_password(person, expires_ms).await?;
+    let (text, info) = lab.store().reset_password(person, expires_ms, Some(own.token_id)).await?;
     lab.access_changed();
     tracing::info!("{} reset the password of {:?}", own.name, info.name);
     Ok(CreatedToken { token: view(info, own.token_id), text })
