@@ -166,6 +166,8 @@ impl From<StoreError> for ApiError {
             StoreError::ProjectExists { .. } => Self::conflict("project_exists", message).field("name"),
             StoreError::ProjectInUse { .. } => Self::conflict("project_in_use", message)
                 .hint("move its runs to another project, or delete them for good; delete its datasets"),
+            StoreError::AccountRemoved => Self::new(StatusCode::FORBIDDEN, "account_removed", message)
+                .hint("ask an admin of the lab to let the account in again, on the People page"),
             StoreError::RoleLost => Self::new(StatusCode::FORBIDDEN, "forbidden", message),
             StoreError::UnknownPerson { .. } => Self::not_found(message).hint("GET /api/v1/people lists the people"),
             StoreError::PersonExists { .. } => {

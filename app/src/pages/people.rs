@@ -1,6 +1,6 @@
-//! The People page: people with accounts ([`directory`], [`person`]), invitations ([`invitations`], [`invite`]) and projects ([`projects`],
-//! [`project`], [`members`], [`limits`]), which [`team`] fetches; the audit log ([`audit`]); and the page of an [`invitation`] for the person who
-//! was invited.
+//! The People page: people with accounts ([`directory`], [`person`]), removed accounts ([`removed`]), invitations ([`invitations`],
+//! [`invite`]) and projects ([`projects`], [`project`], [`members`], [`limits`]), which [`team`] fetches; the audit log ([`audit`]); and the
+//! page of an [`invitation`] for the person who was invited.
 
 mod audit;
 mod directory;
@@ -12,6 +12,7 @@ mod members;
 mod person;
 mod project;
 mod projects;
+mod removed;
 mod team;
 
 use leptos::prelude::*;
@@ -23,6 +24,7 @@ use directory::Directory;
 pub(crate) use invitation::InvitationPage;
 use invitations::Invitations;
 use projects::ProjectSection;
+use removed::RemovedAccounts;
 use team::Team;
 
 #[component]
@@ -40,6 +42,7 @@ pub(crate) fn PeoplePage() -> impl IntoView {
                 </Show>
             </div>
             <Directory />
+            <Show when=move || is_admin.get()><RemovedAccounts /></Show>
             <Show when=move || can_invite.get()><Invitations /></Show>
             <ProjectSection />
         </main>

@@ -33,7 +33,7 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -41,6 +41,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../migrations/people.sql"),
     include_str!("../migrations/slots.sql"),
     include_str!("../migrations/shares.sql"),
+    include_str!("../migrations/removed_accounts.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

@@ -231,6 +231,9 @@ pub enum StoreError {
         /// Datasets that only it may use.
         datasets: u32,
     },
+    /// An admin has removed the person of this account of OpenID Connect.
+    #[error("an admin of the lab has removed the person of this account")]
+    AccountRemoved,
     /// The sender of a change of rights has lost the role that it needs since their request began.
     #[error("the role admin was taken away meanwhile")]
     RoleLost,

@@ -1,6 +1,7 @@
 //! People with accounts: their roles, passwords, sessions and tokens of programs. A removed person's tokens, sessions and links end; their
 //! runs and their commands in the journal stay.
 
+use wire::access::person::RemovedAccount;
 use wire::access::{Role, TokenKind};
 
 use crate::access::{Identity, check_admin, identity_of};
@@ -35,9 +36,15 @@ impl Store {
     /// Stores a person.
     ///
     /// # Errors
-    /// [`StoreError::PersonExists`] where the name is taken.
+    /// [`StoreError::PersonExists`] where the name is taken; [`StoreError::AccountRemoved`] for an account of OpenID Connect whose person was
+    /// removed.
     pub async fn add_person(&self, new: &NewPerson) -> Result<PersonRecord, StoreError> {
         let mut transaction = self.database().write().await?;
+        if let Some(account) = &new.provider
+            && database::people::is_removed(&mut transaction, account).await?
+        {
+            return Err(StoreError::AccountRemoved);
+        }
         let id = insert_person(&mut transaction, new).await?;
         let added = record(&mut transaction, id).await?;
         commit(transaction).await?;
@@ -73,17 +80,32 @@ impl Store {
         Ok(changed)
     }
 
-    /// Removes a person. Their tokens, sessions and links end. `by` is the token of the sender, `None` for the server itself.
+    /// Removes a person. Their tokens, sessions and links end, and their account of OpenID Connect gets no new person until
+    /// [`Store::let_in_again`]. `by` is the token of the sender, `None` for the server itself.
     ///
     /// # Errors
     /// [`StoreError::UnknownPerson`], [`StoreError::RoleLost`].
     pub async fn remove_person(&self, id: i64, by: Option<i64>) -> Result<(), StoreError> {
         let mut transaction = self.database().write().await?;
         check_admin(&mut transaction, by, None).await?;
+        database::people::note_removed(&mut transaction, id, now_ms()).await?;
         if !database::people::remove(&mut transaction, id).await? {
             return Err(StoreError::UnknownPerson { id });
         }
         commit(transaction).await
+    }
+
+    /// The accounts of OpenID Connect whose persons were removed, newest first.
+    pub async fn removed_accounts(&self) -> Result<Vec<RemovedAccount>, StoreError> {
+        database::people::removed(&mut *self.database().read().await?).await
+    }
+
+    /// Lets an account of OpenID Connect whose person was removed get a new person. Returns whether it was in the list.
+    pub async fn let_in_again(&self, id: i64) -> Result<bool, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let existed = database::people::forget_removed(&mut transaction, id).await?;
+        commit(transaction).await?;
+        Ok(existed)
     }
 
     /// Id and password hash of the person with this name, or else with this e-mail address.

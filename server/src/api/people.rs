@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use wire::ApiErrorBody;
 use wire::access::person::{
-    AcceptInvitation, CreatedInvitation, InvitationView, NewInvitation, PersonChange, PersonView,
+    AcceptInvitation, CreatedInvitation, InvitationView, NewInvitation, PersonChange, PersonView, RemovedAccount,
 };
 use wire::access::{CreatedToken, Me};
 
@@ -21,7 +21,7 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::audit::Sender;
 
-/// Lists the people: all for those who reach the whole lab, else those of their projects.
+/// Lists the people: all for those who reach the whole lab, else those of their projects. A share link shows nobody.
 #[utoipa::path(get, path = "/people", tag = "access", responses((status = 200, body = Vec<PersonView>)))]
 pub async fn list_people(Member(own): Member, State(lab): State<Lab>) -> Result<Json<Vec<PersonView>>, ApiError> {
     lab.audit.write(lab.store()).await;
@@ -40,7 +40,8 @@ pub async fn change_person(
     people::change(&lab, &own, id, change).await.map(Json)
 }
 
-/// Removes a person. Their sessions, tokens and links end at once; their runs stay.
+/// Removes a person. Their sessions, tokens and links end at once; their runs stay. With OpenID Connect they cannot sign in again until an
+/// admin lets their account in.
 #[utoipa::path(delete, path = "/people/{id}", tag = "access", params(("id" = i64, Path)),
     responses((status = 204), (status = 409, description = "It is your own account.", body = ApiErrorBody)))]
 pub async fn remove_person(
@@ -49,6 +50,25 @@ pub async fn remove_person(
     Path(id): Path<i64>,
 ) -> Result<StatusCode, ApiError> {
     people::remove(&lab, &own, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists the accounts of OpenID Connect whose persons were removed, newest first. They cannot sign in.
+#[utoipa::path(get, path = "/removed-accounts", tag = "access", responses((status = 200, body = Vec<RemovedAccount>)))]
+pub async fn list_removed_accounts(_: Admin, State(lab): State<Lab>) -> Result<Json<Vec<RemovedAccount>>, ApiError> {
+    Ok(Json(lab.store().removed_accounts().await?))
+}
+
+/// Lets an account of OpenID Connect whose person was removed sign in again. Its next sign-in creates a new person.
+#[utoipa::path(delete, path = "/removed-accounts/{id}", tag = "access", params(("id" = i64, Path)),
+    responses((status = 204), (status = 404, description = "The account is not in the list.", body = ApiErrorBody),
+        (status = 409, description = "A person's token of a program gives no rights to others.", body = ApiErrorBody)))]
+pub async fn let_account_in_again(
+    Admin(own): Admin,
+    State(lab): State<Lab>,
+    Path(id): Path<i64>,
+) -> Result<StatusCode, ApiError> {
+    people::let_in_again(&lab, &own, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -96,6 +96,8 @@ fn access_routes() -> Routes {
         .routes(routes!(account::end_own_session))
         .routes(routes!(people::list_people))
         .routes(routes!(people::change_person, people::remove_person))
+        .routes(routes!(people::list_removed_accounts))
+        .routes(routes!(people::let_account_in_again))
         .routes(routes!(people::reset_password))
         .routes(routes!(people::list_invitations, people::create_invitation))
         .routes(routes!(people::revoke_invitation))

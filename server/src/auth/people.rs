@@ -17,12 +17,13 @@ use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::name::checked_name;
 
-/// People as the sender may see them: all for those who reach the whole lab, else those of their projects. Only admins see addresses and
-/// times of others.
+/// People as the sender may see them: all for those who reach the whole lab, else those of the projects in which they have a role of their
+/// own; a share link shows nobody. Only admins see addresses, times and ways to sign in of others.
 ///
 /// # Errors
 /// An error of the store.
 pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<PersonView>, ApiError> {
+    let own = &Identity { grants: lab.store().own_grants(own.token_id).await?, ..own.clone() };
     let people = lab.store().people().await?.into_iter();
     Ok(people.filter_map(|person| seen_by(own, person)).collect())
 }
@@ -33,7 +34,8 @@ fn seen_by(own: &Identity, person: PersonRecord) -> Option<PersonView> {
     let mut view = view(person, own);
     view.projects.retain(|Membership { project, .. }| visible.has_project(project));
     if !is_admin && !is_you {
-        (view.email, view.seen_ms) = (None, None);
+        (view.email, view.seen_ms, view.created_ms) = (None, None, None);
+        (view.has_password, view.has_provider) = (None, None);
     }
     (is_you || own.grants.has_lab(Role::View) || !view.projects.is_empty()).then_some(view)
 }
@@ -41,6 +43,7 @@ fn seen_by(own: &Identity, person: PersonRecord) -> Option<PersonView> {
 fn view(person: PersonRecord, own: &Identity) -> PersonView {
     let PersonRecord { id, name, email, role, projects, has_password, has_provider, created_ms, seen_ms } = person;
     let is_you = own.person == Some(id);
+    let (has_password, has_provider, created_ms) = (Some(has_password), Some(has_provider), Some(created_ms));
     PersonView { id, name, email, role, projects, has_password, has_provider, created_ms, seen_ms, is_you }
 }
 
@@ -63,7 +66,8 @@ pub async fn change(lab: &Lab, own: &Identity, id: i64, change: PersonChange) ->
     Ok(view(changed, own))
 }
 
-/// Removes a person. Their tokens, sessions and links end; their runs stay.
+/// Removes a person. Their tokens, sessions and links end; their runs stay. Their account of OpenID Connect cannot sign in until
+/// [`let_in_again`].
 ///
 /// # Errors
 /// 404 for an unknown person, 409 for one's own account; an error of the store.
@@ -75,6 +79,20 @@ pub async fn remove(lab: &Lab, own: &Identity, id: i64) -> Result<(), ApiError> 
     lab.store().remove_person(id, Some(own.token_id)).await?;
     lab.access_changed();
     tracing::info!("{} removed the account of {name:?}", own.name);
+    Ok(())
+}
+
+/// Lets an account of OpenID Connect whose person was removed sign in again, as somebody new.
+///
+/// # Errors
+/// 404 for an account that is not in the list; an error of the store.
+pub async fn let_in_again(lab: &Lab, own: &Identity, id: i64) -> Result<(), ApiError> {
+    not_a_program(own)?;
+    if !lab.store().let_in_again(id).await? {
+        return Err(ApiError::not_found(format!("unknown removed account {id}"))
+            .hint("GET /api/v1/removed-accounts lists the accounts"));
+    }
+    tracing::info!("{} let the removed account {id} in again", own.name);
     Ok(())
 }
 

@@ -14,26 +14,28 @@ use crate::lab::Lab;
 use crate::lab::limits;
 use crate::lab::name::PROJECT_CHARS;
 
-/// The projects that the sender may see, `default` first.
+/// The projects that the sender may see, `default` first. A share link shows nobody of their people.
 ///
 /// # Errors
 /// An error of the store.
 pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<ProjectView>, ApiError> {
+    let seen = lab.store().own_grants(own.token_id).await?;
     let (people, disk) = (lab.store().people().await?, limits::disk_uses(lab).await?);
     let projects = lab.store().projects().await?.into_iter();
-    Ok(projects.filter_map(|project| view(own, project, &people, &disk)).collect())
+    let people_of = |project: &str| if seen.in_project(project).is_some() { people.as_slice() } else { &[] };
+    Ok(projects.filter_map(|project| view(own, people_of(&project.name), project, &disk)).collect())
 }
 
 async fn get(lab: &Lab, own: &Identity, name: &str) -> Result<ProjectView, ApiError> {
     let (people, disk) = (lab.store().people().await?, limits::disk_uses(lab).await?);
-    let found = view(own, lab.store().project(name).await?, &people, &disk);
+    let found = view(own, &people, lab.store().project(name).await?, &disk);
     found.ok_or_else(|| forbidden(own, Role::View, Some(&format!("the project {name}"))))
 }
 
 fn view(
     own: &Identity,
-    project: ProjectRecord,
     people: &[PersonRecord],
+    project: ProjectRecord,
     disk: &HashMap<String, u64>,
 ) -> Option<ProjectView> {
     let role = own.grants.in_project(&project.name)?;
@@ -114,12 +116,13 @@ pub async fn set_member(
 
 /// Whether someone may see a person: by a role in the lab, or in a project of that person.
 async fn is_seen(lab: &Lab, own: &Identity, person: i64) -> Result<bool, ApiError> {
-    if own.grants.lab.is_some() || own.person == Some(person) {
+    let grants = lab.store().own_grants(own.token_id).await?;
+    if grants.lab.is_some() || own.person == Some(person) {
         return Ok(true);
     }
     let people = lab.store().people().await?;
     let found = people.into_iter().find(|one| one.id == person);
-    let is_seen = |found: PersonRecord| found.projects.iter().any(|one| own.grants.in_project(&one.project).is_some());
+    let is_seen = |found: PersonRecord| found.projects.iter().any(|one| grants.in_project(&one.project).is_some());
     Ok(found.is_some_and(is_seen))
 }
 

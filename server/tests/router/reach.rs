@@ -141,7 +141,14 @@ fn needs(method: &str, path: &str) -> Needs {
         (_, path) if path.starts_with("/invitations") => Member,
         (
             _,
-            "/tokens" | "/tokens/{id}" | "/pools" | "/pools/{name}" | "/pools/{name}/join-tokens" | "/join-tokens/{id}",
+            "/tokens"
+            | "/tokens/{id}"
+            | "/removed-accounts"
+            | "/removed-accounts/{id}"
+            | "/pools"
+            | "/pools/{name}"
+            | "/pools/{name}/join-tokens"
+            | "/join-tokens/{id}",
         ) => Needs::Lab(Role::Admin),
         (_, "/workers/{id}" | "/people/{id}" | "/people/{id}/reset" | "/projects/{name}") => Needs::Lab(Role::Admin),
         _ => panic!("{method} {path}: decide who may use this route, and add it to the table"),

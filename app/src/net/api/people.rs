@@ -4,7 +4,7 @@ use serde_json::Value;
 use wire::access::Me;
 use wire::access::audit::{AuditPage, AuditQuery};
 use wire::access::person::{
-    AcceptInvitation, CreatedInvitation, InvitationView, NewInvitation, PersonChange, PersonView,
+    AcceptInvitation, CreatedInvitation, InvitationView, NewInvitation, PersonChange, PersonView, RemovedAccount,
 };
 
 use super::failure::ApiFailure;
@@ -24,6 +24,16 @@ pub(crate) async fn change(person: i64, change: &PersonChange) -> Result<PersonV
 /// Removes a person's account, and ends their sessions, tokens and links.
 pub(crate) async fn remove(person: i64) -> Result<(), ApiFailure> {
     send_plain("DELETE", &format!("/people/{person}")).await
+}
+
+/// The accounts of OpenID Connect whose persons were removed. For admins of the lab.
+pub(crate) async fn removed_accounts() -> Result<Vec<RemovedAccount>, ApiFailure> {
+    get("/removed-accounts").await
+}
+
+/// Lets a removed account sign in again.
+pub(crate) async fn let_in_again(id: i64) -> Result<(), ApiFailure> {
+    send_plain("DELETE", &format!("/removed-accounts/{id}")).await
 }
 
 /// The invitations that can still be accepted.

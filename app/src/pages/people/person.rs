@@ -13,7 +13,8 @@ use crate::net::api::{ApiFailure, people};
 
 /// What removing an account ends, and what it leaves.
 const REMOVAL: &str = "Their password, the browsers in which they are signed in, their API tokens, share links and roles end at once. Their \
-                       runs, datasets and lines in journals and in the audit log stay. They can be invited again.";
+                       runs, datasets and lines in journals and in the audit log stay. They can be invited again. With OpenID Connect they \
+                       cannot sign in until an admin lets their account in again, on this page.";
 /// Why one's own role stays as it is.
 const OWN_ROLE: &str =
     "You cannot change your own role or remove your own account, so that an admin remains. Another admin can.";
@@ -106,13 +107,19 @@ fn projects(person: &PersonView) -> AnyView {
 
 fn sign_in(person: &PersonView) -> AnyView {
     let ways = [(person.has_password, "password"), (person.has_provider, "OpenID Connect")];
-    let ways: Vec<&str> = ways.into_iter().filter(|(has, _)| *has).map(|(_, way)| way).collect();
-    let text = if ways.is_empty() { "none".to_owned() } else { ways.join(", ") };
+    let known = ways.iter().any(|(has, _)| has.is_some());
+    let ways: Vec<&str> = ways.into_iter().filter(|(has, _)| *has == Some(true)).map(|(_, way)| way).collect();
+    // Only admins are sent the ways of others.
+    let text = match (known, ways.is_empty()) {
+        (false, _) => "–".to_owned(),
+        (true, true) => "none".to_owned(),
+        (true, false) => ways.join(", "),
+    };
     text.into_any()
 }
 
 fn seen(person: &PersonView) -> AnyView {
-    let created = format!("Account created {}", clock(person.created_ms as f64));
+    let created = person.created_ms.map(|at| format!("Account created {}", clock(at as f64)));
     // Only admins are sent when others were seen.
     let text = person.seen_ms.map_or_else(|| "–".to_owned(), |at| ago(at as f64));
     view! { <span title=created>{text}</span> }.into_any()

@@ -5,7 +5,7 @@ use std::time::Duration;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::access::Role;
-use wire::access::person::{InvitationView, PersonView};
+use wire::access::person::{InvitationView, PersonView, RemovedAccount};
 use wire::access::project::ProjectView;
 
 use crate::components::{Confirm, Toasts, interval};
@@ -31,6 +31,7 @@ fn show<T: PartialEq + Send + Sync + 'static>(list: Fetched<T>, answer: Result<V
 pub(super) struct Team {
     pub(super) people: Fetched<PersonView>,
     pub(super) invitations: Fetched<InvitationView>,
+    pub(super) removed: Fetched<RemovedAccount>,
     pub(super) projects: Fetched<ProjectView>,
     pub(super) session: Session,
     pub(super) confirm: Confirm,
@@ -44,6 +45,7 @@ impl Team {
         let team = Self {
             people: RwSignal::new(None),
             invitations: RwSignal::new(None),
+            removed: RwSignal::new(None),
             projects: RwSignal::new(None),
             session: expect_context(),
             confirm: expect_context(),
@@ -59,6 +61,7 @@ impl Team {
             if untrack(|| team.session.can_invite()) {
                 team.fetch_invitations();
             }
+            team.renew_removed();
         });
         team
     }
@@ -71,6 +74,17 @@ impl Team {
         spawn_local(async move { show(self.invitations, people::invitations().await) });
     }
 
+    pub(super) fn fetch_removed(self) {
+        spawn_local(async move { show(self.removed, people::removed_accounts().await) });
+    }
+
+    /// Fetches the removed accounts again, for admins of the lab.
+    fn renew_removed(self) {
+        if untrack(|| self.session.is_admin()) {
+            self.fetch_removed();
+        }
+    }
+
     pub(super) fn fetch_projects(self) {
         spawn_local(async move { show(self.projects, api::projects::list().await) });
     }
@@ -78,6 +92,7 @@ impl Team {
     /// Fetches everything that a change of people or projects may have changed, also for the other pages.
     pub(super) fn renew(self) {
         self.fetch_people();
+        self.renew_removed();
         self.fetch_projects();
         self.known.fetch();
         self.session.refresh();

@@ -2,6 +2,7 @@
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
+use wire::access::person::RemovedAccount;
 use wire::access::{Membership, Role};
 
 use super::json::{from_word, to_word};
@@ -166,6 +167,41 @@ pub(crate) async fn by_provider(
 pub(crate) async fn has_passwords(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM people WHERE password IS NOT NULL)";
     Ok(sqlx::query_scalar(sql).fetch_one(connection).await?)
+}
+
+/// Whether the person of an account of OpenID Connect was removed.
+pub(crate) async fn is_removed(
+    connection: &mut SqliteConnection,
+    (issuer, subject): &(String, String),
+) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM removed_accounts WHERE issuer = ? AND subject = ?)";
+    Ok(sqlx::query_scalar(sql).bind(issuer).bind(subject).fetch_one(connection).await?)
+}
+
+/// Notes the account of OpenID Connect of a person who is about to be removed, if they have one.
+pub(crate) async fn note_removed(
+    connection: &mut SqliteConnection,
+    id: i64,
+    removed_ms: i64,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO removed_accounts (issuer, subject, name, removed_ms) \
+               SELECT issuer, subject, name, ?2 FROM people WHERE id = ?1 AND issuer IS NOT NULL AND subject IS NOT NULL \
+               ON CONFLICT (issuer, subject) DO UPDATE SET name = excluded.name, removed_ms = excluded.removed_ms";
+    sqlx::query(sql).bind(id).bind(removed_ms).execute(connection).await?;
+    Ok(())
+}
+
+/// The accounts whose persons were removed, newest first.
+pub(crate) async fn removed(connection: &mut SqliteConnection) -> Result<Vec<RemovedAccount>, StoreError> {
+    let sql = "SELECT id, name, removed_ms FROM removed_accounts ORDER BY removed_ms DESC, id DESC";
+    let rows: Vec<(i64, String, i64)> = sqlx::query_as(sql).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(|(id, name, removed_ms)| RemovedAccount { id, name, removed_ms }).collect())
+}
+
+/// Forgets that the person of an account was removed. Returns whether it was.
+pub(crate) async fn forget_removed(connection: &mut SqliteConnection, id: i64) -> Result<bool, StoreError> {
+    let done = sqlx::query("DELETE FROM removed_accounts WHERE id = ?").bind(id);
+    Ok(done.execute(connection).await?.rows_affected() == 1)
 }
 
 /// Deletes a person with their memberships, tokens and links. Returns whether they existed.

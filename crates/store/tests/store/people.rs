@@ -66,6 +66,16 @@ async fn names_differ_in_more_than_case_and_a_taken_address_is_left_out() {
     let (issuer, subject) = provider.unwrap();
     assert_eq!(store.person_of_provider(&issuer, &subject).await.unwrap(), Some(bob.id));
     assert_eq!(store.person_of_provider(&issuer, "8").await.unwrap(), None);
+    store.remove_person(bob.id, None).await.unwrap();
+    store.remove_person(ada.id, None).await.unwrap();
+    let removed = store.removed_accounts().await.unwrap();
+    assert_eq!(removed.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["bob"], "ada has no such account");
+    let again = NewPerson { provider: Some((issuer.clone(), subject)), ..named("bob") };
+    assert!(matches!(store.add_person(&again).await, Err(StoreError::AccountRemoved)));
+    store.add_person(&named("bob")).await.expect("another account of the same name");
+    store.add_person(&NewPerson { provider: Some((issuer, "8".into())), ..named("eve") }).await.unwrap();
+    assert!(store.let_in_again(removed[0].id).await.unwrap() && !store.let_in_again(removed[0].id).await.unwrap());
+    store.add_person(&NewPerson { name: "bob 2".into(), ..again }).await.unwrap();
 }
 
 #[tokio::test]

@@ -17,16 +17,31 @@ pub struct PersonView {
     pub role: Option<Role>,
     /// Their projects, by name.
     pub projects: Vec<Membership>,
-    /// Whether they can sign in with a password.
-    pub has_password: bool,
-    /// Whether they sign in with OpenID Connect.
-    pub has_provider: bool,
-    /// Creation time, ms since 1970.
-    pub created_ms: i64,
+    /// Whether they can sign in with a password; only admins of the lab are sent this of others.
+    #[serde(default)]
+    pub has_password: Option<bool>,
+    /// Whether they sign in with OpenID Connect; as [`Self::has_password`].
+    #[serde(default)]
+    pub has_provider: Option<bool>,
+    /// Creation time, ms since 1970; as [`Self::has_password`].
+    #[serde(default)]
+    pub created_ms: Option<i64>,
     /// Time of their last request, ms since 1970, to the minute.
     pub seen_ms: Option<i64>,
     /// Whether this is the asker.
     pub is_you: bool,
+}
+
+/// An account of OpenID Connect whose person an admin has removed. It gets no new person until an admin lets it in again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RemovedAccount {
+    /// Id, to let it in again.
+    pub id: i64,
+    /// Name of the person.
+    pub name: String,
+    /// Time of the removal, ms since 1970.
+    pub removed_ms: i64,
 }
 
 /// A change of a person's account; a field that is left out stays as it is.

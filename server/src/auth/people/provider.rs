@@ -13,7 +13,7 @@ const TRIES: u32 = 100;
 /// Signs in the person with an account of the provider: the text of a session, and who it is.
 ///
 /// # Errors
-/// An error of the store.
+/// 403 where an admin has removed the person; an error of the store.
 pub async fn sign_in(lab: &Lab, provider: &Provider, account: &Account) -> Result<(String, Identity), ApiError> {
     let known = lab.store().person_of_provider(&account.issuer, &account.subject).await?;
     let person = match known {
