@@ -24,6 +24,8 @@ use std::sync::Arc;
 
 /// The address to which a provider sends browsers back.
 pub const CALLBACK: &str = "/oidc/callback";
+/// Longest reason of a provider that is shown, characters.
+const REASON_CHARS: usize = 500;
 /// Longest path of a page to return to, characters.
 const MOST_BACK: usize = 2000;
 
@@ -39,10 +41,14 @@ pub struct Start {
 pub async fn start(
     State(lab): State<Lab>,
     Extension(reached): Extension<Reached>,
+    Extension(sender): Extension<Sender>,
     Query(Start { back }): Query<Start>,
 ) -> Response {
     let begun = match provider_of(&lab) {
-        Ok(provider) => provider.begin(redirect_address(&lab, &reached), own_path(&back)).await.map_err(refused),
+        Ok(provider) => {
+            let redirect = redirect_address(&lab, &reached);
+            provider.begin(sender.address, redirect, own_path(&back)).await.map_err(refused)
+        }
         Err(error) => Err(error),
     };
     match begun {
@@ -91,12 +97,19 @@ pub async fn callback(
 
 async fn finish(headers: &HeaderMap, lab: &Lab, sender: &Sender, answer: Answer) -> Result<(String, String), ApiError> {
     let provider = provider_of(lab)?;
+    let browser = cookie_of(headers, &browser_cookie_name(lab));
     if let Some(reason) = answer.error {
-        let details = answer.error_description.map(|text| format!(": {text}")).unwrap_or_default();
-        let message = format!("{} refused the sign-in: {reason}{details}", provider.settings.label);
+        let message = format!("{} refused the sign-in", provider.settings.label);
+        let message = match provider.refuse(&answer.state, browser.as_deref()) {
+            true => {
+                let details = answer.error_description.map(|text| format!(": {text}")).unwrap_or_default();
+                format!("{message}: {reason}{details}").chars().take(REASON_CHARS).collect()
+            }
+            // Some providers send no state then. The texts may be those of anybody's link.
+            false => message,
+        };
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "provider_refused", message).hint("sign in again"));
     }
-    let browser = cookie_of(headers, &browser_cookie_name(lab));
     let account = provider.clone().finish(answer.state, answer.code, browser).await.map_err(refused)?;
     let (session, identity) = provider::sign_in(lab, &provider, &account).await?;
     sender.set_name(&identity.name);

@@ -1,13 +1,15 @@
 //! Sign-in with OpenID Connect: the authorization code flow with PKCE, state and nonce. What a sign-in needs between the request to the
 //! provider and its answer is in memory, bounded, and bound to the browser by a cookie.
 //!
-//! Here is only the protocol; [`crate::auth::people::provider`] finds or creates the person. Errors are in [`error`], HTTP is in [`client`].
+//! Here is only the protocol; [`crate::auth::people::provider`] finds or creates the person. Errors are in [`error`], HTTP is in [`client`],
+//! what is kept of sign-ins in [`under_way`].
 
 pub mod client;
 pub mod error;
+mod under_way;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims};
@@ -18,13 +20,13 @@ use openidconnect::{
 use ureq::Agent;
 use wire::access::person::LabRole;
 
+use super::throttle::network;
 use client::{agent, send};
 pub use error::OidcError;
+use under_way::UnderWay;
 
 /// How long a person may take at the provider.
 pub const SIGN_IN_WITHIN: Duration = Duration::from_secs(600);
-/// Sign-ins under way; further ones replace the oldest.
-const MOST_UNDER_WAY: usize = 1000;
 /// How long the addresses and keys of the provider are used before they are read again.
 const METADATA_VALID: Duration = Duration::from_secs(300);
 
@@ -45,12 +47,11 @@ pub struct Provider {
     pub settings: ProviderSettings,
     agent: Agent,
     metadata: Mutex<Option<(Instant, CoreProviderMetadata)>>,
-    under_way: Mutex<HashMap<String, SignIn>>,
+    under_way: UnderWay<SignIn>,
 }
 
 /// A sign-in between the request to the provider and its answer.
 struct SignIn {
-    at: Instant,
     nonce: Nonce,
     verifier: PkceCodeVerifier,
     redirect: RedirectUrl,
@@ -83,18 +84,24 @@ pub struct Account {
 
 impl Provider {
     pub fn new(settings: ProviderSettings) -> Self {
-        Self { settings, agent: agent(), metadata: Mutex::default(), under_way: Mutex::default() }
+        Self { settings, agent: agent(), metadata: Mutex::default(), under_way: UnderWay::default() }
     }
 
-    /// Begins a sign-in. `redirect` is the address to which the provider sends the browser back, `back` the page that is shown then.
+    /// Begins a sign-in of a browser at the address `from`. `redirect` is the address to which the provider sends the browser back, `back` the
+    /// page that is shown then.
     ///
     /// # Errors
     /// The provider cannot be reached; the address is not valid.
-    pub async fn begin(self: Arc<Self>, redirect: String, back: String) -> Result<Begun, OidcError> {
-        blocking(move || self.begin_now(redirect, back)).await
+    pub async fn begin(
+        self: Arc<Self>,
+        from: Option<IpAddr>,
+        redirect: String,
+        back: String,
+    ) -> Result<Begun, OidcError> {
+        blocking(move || self.begin_now(from, redirect, back)).await
     }
 
-    fn begin_now(&self, redirect: String, back: String) -> Result<Begun, OidcError> {
+    fn begin_now(&self, from: Option<IpAddr>, redirect: String, back: String) -> Result<Begun, OidcError> {
         let redirect = RedirectUrl::new(redirect)?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let ProviderSettings { client_id, client_secret, .. } = self.settings.clone();
@@ -107,8 +114,8 @@ impl Provider {
             .set_pkce_challenge(challenge)
             .url();
         let browser = CsrfToken::new_random().into_secret();
-        let sign_in = SignIn { at: Instant::now(), nonce, verifier, redirect, browser: browser.clone(), back };
-        self.keep(state.into_secret(), sign_in);
+        let sign_in = SignIn { nonce, verifier, redirect, browser: browser.clone(), back };
+        self.under_way.keep(state.into_secret(), from.map(network).unwrap_or_default(), sign_in);
         Ok(Begun { url: url.into(), browser })
     }
 
@@ -122,14 +129,23 @@ impl Provider {
         code: String,
         browser: Option<String>,
     ) -> Result<Account, OidcError> {
-        let found = self.lock().remove(&state);
-        let is_valid = |found: &SignIn| found.at.elapsed() < SIGN_IN_WITHIN && browser.as_ref() == Some(&found.browser);
-        let sign_in = found.filter(is_valid).ok_or(OidcError::Unknown)?;
+        let sign_in = self.take(&state, browser.as_deref())?;
         blocking(move || self.finish_now(sign_in, code)).await
     }
 
+    /// Ends a sign-in that the provider has refused. False for one that is unknown, too old or of another browser: anybody can make a link to
+    /// the answer of a provider, and only the provider knows the state of a sign-in of this browser.
+    pub fn refuse(&self, state: &str, browser: Option<&str>) -> bool {
+        self.take(state, browser).is_ok()
+    }
+
+    fn take(&self, state: &str, browser: Option<&str>) -> Result<SignIn, OidcError> {
+        let found = self.under_way.take(state).filter(|found| browser == Some(&*found.browser));
+        found.ok_or(OidcError::Unknown)
+    }
+
     fn finish_now(&self, sign_in: SignIn, code: String) -> Result<Account, OidcError> {
-        let SignIn { nonce, verifier, redirect, back, .. } = sign_in;
+        let SignIn { nonce, verifier, redirect, back, browser: _ } = sign_in;
         let ProviderSettings { client_id, client_secret, issuer, .. } = self.settings.clone();
         let client = CoreClient::from_provider_metadata(self.metadata()?, client_id, Some(client_secret))
             .set_redirect_uri(redirect);
@@ -182,23 +198,6 @@ impl Provider {
         let metadata = CoreProviderMetadata::discover(&self.settings.issuer, &http).map_err(OidcError::discovery)?;
         *known = Some((Instant::now(), metadata.clone()));
         Ok(metadata)
-    }
-
-    fn keep(&self, state: String, sign_in: SignIn) {
-        let mut under_way = self.lock();
-        under_way.retain(|_, sign_in| sign_in.at.elapsed() < SIGN_IN_WITHIN);
-        if under_way.len() >= MOST_UNDER_WAY {
-            let oldest = under_way.iter().min_by_key(|(_, sign_in)| sign_in.at).map(|(state, _)| state.clone());
-            oldest.iter().for_each(|state| {
-                under_way.remove(state);
-            });
-        }
-        under_way.insert(state, sign_in);
-    }
-
-    // A map of plain values is consistent also after a panic.
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, SignIn>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -93,6 +93,35 @@ fn people_sign_in_with_a_provider_and_get_no_account_of_somebody_else() {
     let denied = finish(&lab, &back(&lab, &provider, &begun, "action=deny"), &begun.cookie);
     assert!(denied.status == 401 && denied.text().contains("Example refused the sign-in"), "{denied:?}");
     assert!(denied.header("set-cookie").is_empty());
+    let text = "error=access_denied&error_description=Call+this+number";
+    let (begun, other) = (begin(&lab), begin(&lab));
+    let state = begun.address.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    for (path, cookie) in [
+        (format!("/oidc/callback?{text}"), begun.cookie.as_str()),
+        (format!("/oidc/callback?{text}&state=invented"), ""),
+        (format!("/oidc/callback?{text}&state={state}"), other.cookie.as_str()),
+    ] {
+        let answer = finish(&lab, &path, cookie);
+        assert!(answer.status == 401 && !answer.text().contains("Call this number"), "{path}: {answer:?}");
+    }
+    let begun = begin(&lab);
+    let state = begun.address.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    let answer = finish(&lab, &format!("/oidc/callback?{text}&state={state}"), &begun.cookie);
+    assert!(answer.status == 401 && answer.text().contains("access_denied: Call this number"), "{answer:?}");
+
+    // A removed person stays out until an admin lets the account in again.
+    let (owner, grace) = (lab.owner(), &grace["person"]);
+    assert_eq!(owner.delete(&format!("/people/{grace}")).status, 204);
+    let begun = begin(&lab);
+    let refused = finish(&lab, &back(&lab, &provider, &begun, "sub=7"), &begun.cookie);
+    assert!(refused.status == 403 && refused.text().contains("has removed the person"), "{refused:?}");
+    let removed: Value = owner.get("/removed-accounts").read();
+    assert_eq!((removed.as_array().unwrap().len(), &removed[0]["name"]), (1, &json!("grace")));
+    assert_eq!(owner.delete(&format!("/removed-accounts/{}", removed[0]["id"])).status, 204);
+    assert_eq!(owner.delete(&format!("/removed-accounts/{}", removed[0]["id"])).status, 404);
+    let again = sign_in(&lab, &provider, "7");
+    assert!(again["name"] == "grace" && again["person"] != *grace, "somebody new: {again}");
+
     let invented = format!("/oidc/callback?code=x&state={}", "y".repeat(22));
     assert_eq!(finish(&lab, &invented, &begun.cookie).status, 401);
     let page: Value = lab.owner().get("/audit?q=OpenID").read();
