@@ -30,7 +30,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use store::{Store, StoreError, WorkerRecord};
-use tokio::sync::watch;
 use wire::fingerprint::Fingerprint;
 
 use crate::data::disk_use::DiskUses;
@@ -38,7 +37,9 @@ use crate::data::{Data, disk};
 use crate::lab::audit::AuditLog;
 use crate::lab::drawing::Drawings;
 use crate::lab::oidc::Provider;
+use crate::live::access_changes::{AccessChanges, Concerned};
 use crate::live::page_socket::PageContext;
+use crate::live::places::{Limits, Places};
 use crate::live::polling::Polls;
 use crate::live::presenting::Presentations;
 use crate::live::{Feed, LabStates};
@@ -49,6 +50,9 @@ use passwords::Passwords;
 use settings::Settings;
 use slots::InferenceSlots;
 use throttle::Throttle;
+
+/// WebSockets of pages at a time. Each takes some 130 kB.
+const SOCKETS: Limits = Limits { what: "pages", all: 4_000, guests: 2_000, one: 64 };
 
 /// The shared state of a server; cloning shares it.
 #[derive(Clone)]
@@ -91,8 +95,10 @@ pub struct LabParts {
     pub fingerprint: Option<Fingerprint>,
     /// Start time of this server.
     pub started: Instant,
-    /// Changes when a token is revoked, or what it reaches: open sockets then check theirs.
-    revoked: watch::Sender<()>,
+    /// Changes of what tokens reach, which open sockets follow.
+    pub access: AccessChanges,
+    /// WebSockets of pages.
+    pub sockets: Places,
 }
 
 impl Lab {
@@ -124,7 +130,8 @@ impl Lab {
             hosts: Hosts::new(settings.listen.ip(), settings.host_names()),
             fingerprint,
             started: Instant::now(),
-            revoked: watch::Sender::new(()),
+            access: AccessChanges::default(),
+            sockets: Places::new(SOCKETS),
             settings,
             feed,
             workers,
@@ -144,28 +151,24 @@ impl LabParts {
     /// The errors of the store.
     pub async fn revoke_link(&self, id: i64) -> Result<bool, StoreError> {
         let existed = self.store().revoke_link(id).await?;
-        self.revoked.send_replace(());
+        self.access_changed();
         Ok(existed)
     }
 
-    /// Revokes a token and disconnects the pages that use it; false if the token does not exist.
+    /// Revokes a token with its links, and disconnects the pages that use them; false if the token does not exist.
     ///
     /// # Errors
     /// The errors of the store.
     pub async fn revoke(&self, token_id: i64) -> Result<bool, StoreError> {
-        let existed = self.store().revoke(token_id).await?;
-        self.revoked.send_replace(());
-        Ok(existed)
+        let ended = self.store().end_token(token_id).await?;
+        let has_links = ended.is_some_and(|ended| ended.had_links);
+        self.access.announce(if has_links { Concerned::Everyone } else { Concerned::Token(token_id) });
+        Ok(ended.is_some())
     }
 
-    /// Lets open sockets read again what their tokens reach: a role, a membership or a link has changed.
+    /// Lets all open sockets read again what their tokens reach: a role, a membership, a link or the project of a run has changed.
     pub fn access_changed(&self) {
-        self.revoked.send_replace(());
-    }
-
-    /// Changes when a token is revoked, or what it reaches has changed.
-    pub fn revocations(&self) -> watch::Receiver<()> {
-        self.revoked.subscribe()
+        self.access.announce(Concerned::Everyone);
     }
 
     /// Removes a worker, revokes its token and closes its link. Its run is given up as that of a worker that has died.
@@ -175,7 +178,7 @@ impl LabParts {
     pub async fn remove_worker(&self, id: i64) -> Result<WorkerRecord, StoreError> {
         let removed = self.store().remove_worker(id).await?;
         self.workers.fleet.remove(&removed.device);
-        self.revoked.send_replace(());
+        self.access_changed();
         Ok(removed)
     }
 
@@ -186,7 +189,7 @@ impl LabParts {
             subscriptions: self.workers.subscriptions.clone(),
             lab: self.states.clone(),
             presentations: self.presentations.clone(),
-            revoked: self.revoked.subscribe(),
+            access: self.access.clone(),
         }
     }
 }

@@ -76,23 +76,31 @@ fn OwnBar(presenting: Presenting) -> impl IntoView {
             <strong>"Presenting"</strong>
             {shows(move || match watchers() {
                 (0, _) => "; nobody follows yet. Everyone who can see this page gets an offer to follow you.".to_owned(),
-                (total, names) => format!("; {}: {names}", counted(total.into(), "follower")),
+                (_, followers) => format!("; {followers}"),
             })}
         </p>
         <button title="End the presentation (Shift+P)" on:click=clicks(move |_| presenting.toggle())>"Stop"</button>
     }
 }
 
-/// The number of watchers of a presentation, and the names of some.
+/// The number of watchers of a presentation, and a text with it and some names: the server sends those of people who share a project with
+/// the reader.
 fn watchers(presenting: Presenting, presentation: Option<u64>) -> (u32, String) {
     let known = presenting.live.presentations.watchers.read();
     let Some((_, names, total)) = known.as_ref().filter(|(id, ..)| Some(*id) == presentation) else {
         return (0, String::new());
     };
     let shown: Vec<String> = names.iter().take(NAMES).map(|name| isolated(name)).collect();
-    let others = (*total as usize).saturating_sub(shown.len());
-    let rest = if others > 0 { format!(" and {others} more") } else { String::new() };
-    (*total, format!("{}{rest}", shown.join(", ")))
+    (*total, followers(*total, &shown))
+}
+
+fn followers(total: u32, names: &[String]) -> String {
+    let all = counted(total.into(), "follower");
+    match (names, (total as usize).saturating_sub(names.len())) {
+        ([], _) => format!("{all} of other projects"),
+        (names, 0) => format!("{all}: {}", names.join(", ")),
+        (names, others) => format!("{all}: {} and {others} more", names.join(", ")),
+    }
 }
 
 /// The bar of a reader who follows, or looks around.
@@ -106,9 +114,8 @@ fn FollowedBar(presenting: Presenting, follower: Follower, followed: Followed) -
             (true, _) => "You look around.".to_owned(),
             (false, true) => format!("{name} shows a page that is not shared with you."),
             (false, false) => {
-                let (total, names) = watchers(presenting, Some(id));
-                let others =
-                    if total > 1 { format!(" {}: {names}.", counted(total.into(), "follower")) } else { String::new() };
+                let (total, followers) = watchers(presenting, Some(id));
+                let others = if total > 1 { format!(" {followers}.") } else { String::new() };
                 format!("You follow {name}.{others} Scroll or click to look around.")
             }
         }
@@ -172,5 +179,23 @@ fn Pointer(presenting: Presenting, follower: Follower) -> impl IntoView {
                 <span>{name}</span>
             </div>
         </Show>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::followers;
+
+    #[test]
+    fn followers_without_a_name_are_counted() {
+        let names = |count: usize| ["ada", "bob"].map(str::to_owned)[..count].to_vec();
+        for (total, known, expected) in [
+            (1, 1, "1 follower: ada"),
+            (2, 2, "2 followers: ada, bob"),
+            (5, 2, "5 followers: ada, bob and 3 more"),
+            (3, 0, "3 followers of other projects"),
+        ] {
+            assert_eq!(followers(total, &names(known)), expected);
+        }
     }
 }

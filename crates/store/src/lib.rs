@@ -84,3 +84,4 @@ pub use run_table::RunPage;
 pub use runs::Successor;
 pub use series::{Curve, CurvePoint, SeriesQuery};
 pub use store::{Store, holder};
+pub use tokens::EndedToken;

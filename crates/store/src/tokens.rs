@@ -83,13 +83,26 @@ impl Store {
         database::tokens::list(&mut *self.database().read().await?, now_ms()).await
     }
 
-    /// Revokes a token at once. Returns whether it existed.
+    /// Revokes a token at once, with the links and invitations that were created with it. Returns whether it existed.
     pub async fn revoke(&self, token_id: i64) -> Result<bool, StoreError> {
-        let mut transaction = self.database().write().await?;
-        let removed = database::tokens::remove(&mut transaction, token_id).await?;
-        commit(transaction).await?;
-        Ok(removed)
+        Ok(self.end_token(token_id).await?.is_some())
     }
+
+    /// As [`Store::revoke`]; `None` for a token that does not exist.
+    pub async fn end_token(&self, token_id: i64) -> Result<Option<EndedToken>, StoreError> {
+        let mut transaction = self.database().write().await?;
+        let had_links = database::links::has_of_token(&mut transaction, token_id).await?;
+        let existed = database::tokens::remove(&mut transaction, token_id).await?;
+        commit(transaction).await?;
+        Ok(existed.then_some(EndedToken { had_links }))
+    }
+}
+
+/// A token that was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedToken {
+    /// Whether share links ended with it.
+    pub had_links: bool,
 }
 
 /// The secret text of a new token: 32 random bytes as hexadecimal digits.

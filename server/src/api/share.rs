@@ -20,6 +20,7 @@ use crate::auth::identify;
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::audit::Sender;
+use crate::live::access_changes::Concerned;
 use crate::live::clock::now_ms;
 
 /// Longest form, bytes: a passphrase of 200 characters, each encoded.
@@ -78,8 +79,8 @@ pub async fn open(
     let Some(opened) = opened else { return Ok(ended()) };
     sender.set_name(own.as_ref().map_or("guest", |own| &own.name));
     // Pages that this browser has open see more now; a new session has none.
-    if opened == OpenedBy::Session {
-        lab.access_changed();
+    if let Some(own) = own.filter(|_| opened == OpenedBy::Session) {
+        lab.access.announce(Concerned::Token(own.token_id));
     }
     // Relative, because a proxy may have removed a path before it.
     let location = (LOCATION, format!("..{}", link.path));

@@ -13,6 +13,7 @@ use crate::auth::{SignedIn, Worker};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::live::page_socket;
+use crate::live::places::Owner;
 use crate::live::polling::PollError;
 use crate::workers::link;
 
@@ -20,15 +21,21 @@ use crate::workers::link;
 const PAGE_MESSAGE_BYTES: usize = 256 * 1024;
 
 /// Opens the WebSocket of a page.
-#[utoipa::path(get, path = "/live", tag = "sockets", responses((status = 101, description = "Postcard messages: wire::transport::live.")))]
+#[utoipa::path(get, path = "/live", tag = "sockets", responses((status = 101, description = "Postcard messages: wire::transport::live."),
+    (status = 429, description = "Too many pages are open.", body = ApiErrorBody)))]
 pub async fn open_live(
     SignedIn(identity): SignedIn,
     State(lab): State<Lab>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade(request).await?.max_message_size(PAGE_MESSAGE_BYTES);
+    let place = lab.sockets.take(Owner::of(&identity));
+    let place = place.map_err(|full| ApiError::busy(full.to_string()).hint("close some pages"))?;
     let context = lab.page_context();
-    Ok(upgrade.on_upgrade(move |socket| page_socket::serve(context, socket, identity)))
+    Ok(upgrade.on_upgrade(async move |socket| {
+        page_socket::serve(context, socket, identity).await;
+        drop(place);
+    }))
 }
 
 /// Sends the messages of a page, and answers with those for it after at most a second: for pages behind a proxy that lets no WebSocket pass.
@@ -49,7 +56,9 @@ pub async fn poll_live(
     let answered = lab.polls.poll(lab.page_context(), identity, poll).await;
     let list = answered.map_err(|error| match error {
         PollError::Unknown => ApiError::new(StatusCode::GONE, "poll_unknown", error.to_string()),
-        PollError::TooMany => ApiError::busy(error.to_string()).hint("close pages, or let the proxy pass WebSockets"),
+        PollError::TooMany(_) => {
+            ApiError::busy(error.to_string()).hint("close pages, or let the proxy pass WebSockets")
+        }
     })?;
     Ok(([(CONTENT_TYPE, "application/x-postcard")], list).into_response())
 }
@@ -62,8 +71,8 @@ pub async fn open_link(
     request: Request,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade(request).await?.max_message_size(link::MESSAGE_BYTES).max_frame_size(link::MESSAGE_BYTES);
-    let (workers, revoked) = (lab.workers.clone(), lab.revocations());
-    Ok(upgrade.on_upgrade(move |socket| link::serve(workers, socket, identity.token_id, revoked)))
+    let (workers, access) = (lab.workers.clone(), lab.access.watch(identity.token_id, None));
+    Ok(upgrade.on_upgrade(move |socket| link::serve(workers, socket, identity.token_id, access)))
 }
 
 /// Upgrades a request to a WebSocket, after its role was checked.

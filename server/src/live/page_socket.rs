@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use store::Identity;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use wire::inspect::request::Inspection;
@@ -19,6 +19,7 @@ use wire::run::Cursor;
 use wire::transport::live::{FromPage, ToPage};
 use wire::{RunId, RunSummary, encode};
 
+use super::access_changes::AccessChanges;
 use super::audience::Audience;
 use super::clock::now_ms;
 use super::feed::Feed;
@@ -48,8 +49,8 @@ pub struct PageContext {
     pub lab: Arc<LabStates>,
     /// Pages that others follow.
     pub presentations: Presentations,
-    /// Changes when a token is revoked.
-    pub revoked: watch::Receiver<()>,
+    /// Changes of rights.
+    pub access: AccessChanges,
 }
 
 /// Serves one page until it leaves, or until its token is revoked or expires. What it may see follows each change of its rights.
@@ -57,8 +58,12 @@ pub async fn serve(context: PageContext, socket: WebSocket, identity: Identity) 
     let (sink, mut stream) = socket.split();
     let (to_page, outgoing) = mpsc::channel(TO_PAGE);
     let mut writer = tokio::spawn(write(sink, outgoing));
-    let mut revoked = context.revoked.clone();
+    let mut access = context.access.watch(identity.token_id, identity.person);
     let mut page = Page::new(context, to_page, identity);
+    // Its rights may have changed while the socket was opened.
+    if !page.follow_rights().await {
+        return;
+    }
     loop {
         tokio::select! {
             message = stream.next() => match message {
@@ -67,7 +72,7 @@ pub async fn serve(context: PageContext, socket: WebSocket, identity: Identity) 
                 Some(Ok(_)) => {}
             },
             _ = &mut writer => break,
-            _ = revoked.changed() => if !page.follow_rights().await { break },
+            () = access.changed() => if !page.follow_rights().await { break },
             () = expiry(page.identity.expires_ms) => if !page.follow_rights().await { break },
         }
     }
@@ -122,9 +127,9 @@ impl Page {
     /// A page that watches nothing yet. Its messages are sent into `to_page`.
     pub(super) fn new(context: PageContext, to_page: mpsc::Sender<Bytes>, identity: Identity) -> Self {
         let subscriber = context.subscriptions.subscriber();
-        let (presentations, store, revoked) =
-            (context.presentations.clone(), context.feed.store.clone(), context.revoked.clone());
-        let presenting = PresentingPage::new(presentations, store, identity.token_id, revoked, to_page.clone());
+        let (presentations, store) = (context.presentations.clone(), context.feed.store.clone());
+        let access = context.access.watch(identity.token_id, identity.person);
+        let presenting = PresentingPage::new(presentations, store, identity.token_id, access, to_page.clone());
         Self { context, identity, to_page, lab: None, runs: HashMap::new(), subscriber, presenting }
     }
 

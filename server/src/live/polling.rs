@@ -13,6 +13,7 @@ use wire::transport::live::{FromPage, Poll, ToPage};
 
 use super::clock::now_ms;
 use super::page_socket::{Page, PageContext, TO_PAGE, encoded};
+use super::places::{Full, Limits, Owner, Place, Places};
 
 /// A poll is answered after so long also without a message.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
@@ -23,7 +24,7 @@ const ANSWER_BYTES: usize = 4_000_000;
 /// A page that has not polled for so long has left.
 const LEFT_AFTER: Duration = Duration::from_secs(20);
 /// Pages that may poll at a time.
-const PAGES: usize = 256;
+const PAGES: Limits = Limits { what: "pages that poll", all: 256, guests: 128, one: 16 };
 
 /// The reason for which a poll is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,8 +32,8 @@ pub enum PollError {
     /// The server has restarted, or the page was silent for too long.
     #[error("the server keeps nothing of this page: begin again")]
     Unknown,
-    #[error("{PAGES} pages poll at the same time, which is the maximum")]
-    TooMany,
+    #[error(transparent)]
+    TooMany(#[from] Full),
 }
 
 /// A page that polls.
@@ -40,14 +41,24 @@ struct PollingPage {
     page: tokio::sync::Mutex<Page>,
     outgoing: tokio::sync::Mutex<mpsc::Receiver<Bytes>>,
     seen: Mutex<Instant>,
+    _place: Place,
 }
 
 /// The token of a page, and its number.
 type PageKey = (i64, u64);
 
 /// The pages that poll; cloning shares them.
-#[derive(Clone, Default)]
-pub struct Polls(Arc<Mutex<HashMap<PageKey, Arc<PollingPage>>>>);
+#[derive(Clone)]
+pub struct Polls {
+    pages: Arc<Mutex<HashMap<PageKey, Arc<PollingPage>>>>,
+    places: Places,
+}
+
+impl Default for Polls {
+    fn default() -> Self {
+        Self { pages: Arc::default(), places: Places::new(PAGES) }
+    }
+}
 
 impl Polls {
     /// Takes the messages of a page and answers with those for it, encoded as a list of [`ToPage`]. The last is a heartbeat.
@@ -56,7 +67,7 @@ impl Polls {
     /// The page is unknown, or too many poll.
     pub async fn poll(&self, context: PageContext, identity: Identity, poll: Poll) -> Result<Vec<u8>, PollError> {
         let Poll { page, begins, messages } = poll;
-        let mut revoked = context.revoked.clone();
+        let mut access = context.access.watch(identity.token_id, identity.person);
         let key = (identity.token_id, page);
         let polling = if begins { self.begin(key, context, identity.clone())? } else { self.find(key)? };
         polling.page.lock().await.admit(identity).await;
@@ -65,7 +76,7 @@ impl Polls {
         let collected = tokio::select! {
             collected = both => collected,
             // The next poll is refused where it was this token that was revoked, and sees the new rights where they have changed.
-            _ = revoked.changed() => vec![],
+            () = access.changed() => vec![],
         };
         polling.note_seen();
         Ok(list(collected))
@@ -73,17 +84,20 @@ impl Polls {
 
     fn begin(&self, key: PageKey, context: PageContext, identity: Identity) -> Result<Arc<PollingPage>, PollError> {
         let mut pages = self.lock();
-        if pages.len() >= PAGES && !pages.contains_key(&key) {
-            return Err(PollError::TooMany);
-        }
+        // A page that begins again has the place that it had.
+        let is_new = pages.remove(&key).is_none();
+        let place = self.places.take(Owner::of(&identity))?;
         let (to_page, outgoing) = mpsc::channel(TO_PAGE);
         let polling = Arc::new(PollingPage {
             page: tokio::sync::Mutex::new(Page::new(context, to_page, identity)),
             outgoing: tokio::sync::Mutex::new(outgoing),
             seen: Mutex::new(Instant::now()),
+            _place: place,
         });
         pages.insert(key, polling.clone());
-        tokio::spawn(self.clone().remove_when_left(key));
+        if is_new {
+            tokio::spawn(self.clone().remove_when_left(key));
+        }
         Ok(polling)
     }
 
@@ -110,7 +124,7 @@ impl Polls {
 
     // A map is consistent also after a panic.
     fn lock(&self) -> MutexGuard<'_, HashMap<PageKey, Arc<PollingPage>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

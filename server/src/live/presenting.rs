@@ -20,14 +20,18 @@ use store::Store;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use wire::RunId;
-use wire::access::Grants;
 use wire::access::address::{self, Shown};
+use wire::access::{Grants, Role};
 use wire::transport::presenting::{MAX_WATCHER_NAMES, Presentation, PresenterState};
 
-/// Presentations at a time.
+use super::places::Owner;
+
+/// Presentations at a time, and those of one person.
 const PRESENTATIONS: usize = 64;
-/// Pages that follow one presentation.
+const OWN_PRESENTATIONS: usize = 4;
+/// Pages that follow one presentation, and those of one person or guest.
 const FOLLOWERS: usize = 1_000;
+const OWN_FOLLOWERS: usize = 32;
 /// A presentation ends when its page has left for so long.
 const LEFT_AFTER: Duration = Duration::from_secs(30);
 
@@ -38,8 +42,18 @@ pub enum PresentingError {
     Guest,
     #[error("{PRESENTATIONS} presentations run at the same time, which is the maximum: end one")]
     TooMany,
+    #[error("you present on {most} pages at the same time, which is the maximum: end one")]
+    TooManyOwn {
+        /// The maximum.
+        most: usize,
+    },
     #[error("{FOLLOWERS} pages follow this presentation, which is the maximum")]
     TooManyFollowers,
+    #[error("{most} pages of yours follow this presentation, which is the maximum")]
+    TooManyOwnFollowers {
+        /// The maximum.
+        most: usize,
+    },
     #[error("the number of the presentation is taken: begin again")]
     Taken,
     #[error("the state of the presenter is invalid: {reason}")]
@@ -94,24 +108,44 @@ struct Current {
     state: Arc<PresenterState>,
 }
 
+/// The sender who presents a page.
+struct Presenter {
+    /// Only pages of this token may continue the presentation.
+    token_id: i64,
+    owner: Owner,
+    name: String,
+}
+
+/// A page that follows.
+#[derive(Clone)]
+struct Follower {
+    name: String,
+    owner: Owner,
+    /// What it reaches, which decides who sees its name.
+    grants: Grants,
+}
+
 /// One presentation.
 struct Presenting {
     id: u64,
-    /// The token of the presenter: only its pages may continue the presentation.
-    token_id: i64,
-    presenter: String,
+    presenter: Presenter,
     /// `None` once it has ended.
     current: watch::Sender<Option<Current>>,
     /// The page that presents; `None` while it has left.
     page: watch::Sender<Option<u64>>,
-    /// Names of the followers by the number of their page, which is in the order of arrival.
-    followers: watch::Sender<BTreeMap<u64, String>>,
+    /// The followers by the number of their page, which is in the order of arrival.
+    followers: watch::Sender<BTreeMap<u64, Follower>>,
 }
 
 impl Presenting {
-    fn names(&self) -> (Vec<String>, u32) {
+    /// The names of the followers with whom a page shares a project, its own among them, and the number of all.
+    fn names(&self, page: u64, grants: &Grants) -> (Vec<String>, u32) {
         let followers = self.followers.borrow();
-        (followers.values().take(MAX_WATCHER_NAMES).cloned().collect(), followers.len() as u32)
+        let is_seen = |number: u64, follower: &Follower| {
+            number == page || grants.has_lab(Role::View) || grants.shares_project(&follower.grants)
+        };
+        let seen = followers.iter().filter(|(number, follower)| is_seen(**number, follower));
+        (seen.take(MAX_WATCHER_NAMES).map(|(_, follower)| follower.name.clone()).collect(), followers.len() as u32)
     }
 
     /// Its entry in the list of a page; `None` for a page that may not see what it shows.
@@ -127,7 +161,7 @@ impl Presenting {
             Shown::Project(project) => (None, Some(project.clone())),
             _ => (None, None),
         };
-        let (presenter, watchers) = (self.presenter.clone(), self.followers.borrow().len() as u32);
+        let (presenter, watchers) = (self.presenter.name.clone(), self.followers.borrow().len() as u32);
         Some(Presentation { id: self.id, presenter, run, project, watchers, is_own })
     }
 }
@@ -185,23 +219,26 @@ impl Presentations {
     /// Begins a presentation, or continues one of the same token.
     ///
     /// # Errors
-    /// There are too many, or another token has the number.
-    fn begin(&self, id: u64, token_id: i64, presenter: &str, page: u64) -> Result<Arc<Presenting>, PresentingError> {
+    /// There are too many, the presenter has too many, or another token has the number.
+    fn begin(&self, id: u64, presenter: Presenter, page: u64) -> Result<Arc<Presenting>, PresentingError> {
         let mut all = self.lock();
         if let Some(found) = all.get(&id) {
-            if found.token_id != token_id {
+            if found.presenter.token_id != presenter.token_id {
                 return Err(PresentingError::Taken);
             }
             found.page.send_replace(Some(page));
             return Ok(found.clone());
+        }
+        let most = presenter.owner.most(OWN_PRESENTATIONS, PRESENTATIONS);
+        if all.values().filter(|other| other.presenter.owner == presenter.owner).count() >= most {
+            return Err(PresentingError::TooManyOwn { most });
         }
         if all.len() >= PRESENTATIONS {
             return Err(PresentingError::TooMany);
         }
         let presenting = Arc::new(Presenting {
             id,
-            token_id,
-            presenter: presenter.to_owned(),
+            presenter,
             current: watch::Sender::new(None),
             page: watch::Sender::new(Some(page)),
             followers: watch::Sender::new(BTreeMap::new()),
@@ -227,17 +264,19 @@ impl Presentations {
     ///
     /// # Errors
     /// Too many follow.
-    fn follow(&self, presenting: Arc<Presenting>, page: u64, name: &str) -> Result<Following, PresentingError> {
-        let is_added = presenting.followers.send_if_modified(|followers| {
-            let has_room = followers.len() < FOLLOWERS;
-            if has_room {
-                followers.insert(page, name.to_owned());
+    fn follow(&self, presenting: Arc<Presenting>, page: u64, new: Follower) -> Result<Following, PresentingError> {
+        let (mut added, most) = (Ok(()), new.owner.most(OWN_FOLLOWERS, FOLLOWERS));
+        presenting.followers.send_if_modified(|followers| {
+            if followers.values().filter(|other| other.owner == new.owner).count() >= most {
+                added = Err(PresentingError::TooManyOwnFollowers { most });
+            } else if followers.len() >= FOLLOWERS {
+                added = Err(PresentingError::TooManyFollowers);
+            } else {
+                followers.insert(page, new);
             }
-            has_room
+            added.is_ok()
         });
-        if !is_added {
-            return Err(PresentingError::TooManyFollowers);
-        }
+        added?;
         self.0.changed.send_replace(());
         Ok(Following { presentations: self.clone(), presenting, page })
     }
@@ -277,6 +316,19 @@ struct Following {
     presentations: Presentations,
     presenting: Arc<Presenting>,
     page: u64,
+}
+
+impl Following {
+    /// Takes what the page reaches now.
+    fn set_grants(&self, grants: &Grants) {
+        self.presenting.followers.send_if_modified(|followers| match followers.get_mut(&self.page) {
+            Some(follower) if follower.grants != *grants => {
+                follower.grants.clone_from(grants);
+                true
+            }
+            _ => false,
+        });
+    }
 }
 
 impl Drop for Following {

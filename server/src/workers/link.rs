@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use store::{Ingested, StoreError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use wire::control::author::Author;
 use wire::control::command::NumberedCommand;
@@ -24,6 +24,7 @@ use super::Workers;
 use super::fleet::{Connection, DeviceTaken, TO_WORKER};
 use super::notes::{self, Notes};
 use crate::error::ApiError;
+use crate::live::access_changes::AccessWatch;
 
 /// A worker that has sent nothing for so long is disconnected; it sends a heartbeat each second.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -77,14 +78,14 @@ impl LinkEnd {
 }
 
 /// Serves one worker until it disconnects, or until its token is revoked.
-pub async fn serve(workers: Workers, socket: WebSocket, token_id: i64, revoked: watch::Receiver<()>) {
+pub async fn serve(workers: Workers, socket: WebSocket, token_id: i64, access: AccessWatch) {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
     let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
     let (sink, mut stream) = socket.split();
     let (to_worker, outgoing) = mpsc::channel(TO_WORKER);
     let writer = tokio::spawn(write(sink, outgoing));
     let notes = Arc::new(Notes::default());
-    let token = LinkToken { id: token_id, revoked };
+    let token = LinkToken { id: token_id, access };
     let mut link = match greet(&workers, &mut stream, number, &to_worker, &notes, token).await {
         Ok(link) => link,
         Err(end) => {
@@ -291,8 +292,8 @@ async fn restore_state(workers: &Workers, run: &RunId) -> Result<(), LinkEnd> {
 /// The token that opened a connection.
 struct LinkToken {
     id: i64,
-    /// Changes when a token is revoked.
-    revoked: watch::Receiver<()>,
+    /// Changes when it is revoked.
+    access: AccessWatch,
 }
 
 /// An accepted connection.
@@ -319,8 +320,7 @@ impl Link {
                     Some(message) => message,
                     None => return Ok(()),
                 },
-                // The lab outlives the connection; without it nothing can be revoked.
-                Ok(()) = self.token.revoked.changed() => {
+                () = self.token.access.changed() => {
                     self.check_token().await?;
                     continue;
                 }

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use server::live::places::Owner;
 use store::NewLinkRecord;
 use wire::access::link::LinkScope;
 use wire::access::{Role, TokenKind};
@@ -134,12 +135,41 @@ async fn a_new_guest_wakes_no_open_page_and_another_link_of_a_browser_does() {
     let lab = open().await;
     let (_, text) = create(&lab, &fox()).await;
     let (_, other) = create(&lab, &fox()).await;
-    let mut changed = lab.state.revocations();
-    changed.mark_unchanged();
+    let token = async |cookie: &str| {
+        let text = cookie.split_once('=').unwrap().1;
+        lab.state.store().identify(text).await.unwrap().unwrap().token_id
+    };
+    let mut neighbour = lab.state.access.watch(token(&open_link(&lab, &text, None).await).await, None);
     let cookie = open_link(&lab, &text, None).await;
-    assert!(!changed.has_changed().unwrap(), "a new session has no page");
+    let mut own = lab.state.access.watch(token(&cookie).await, None);
+    assert!(!neighbour.has_changed(), "a new session has no page");
     open_link(&lab, &other, Some(&cookie)).await;
-    assert!(changed.has_changed().unwrap());
+    assert!(own.has_changed() && !neighbour.has_changed(), "only the pages of this browser see more");
+}
+
+#[tokio::test]
+async fn one_guest_leaves_room_for_the_pages_of_others() {
+    let lab = open().await;
+    let (_, text) = create(&lab, &fox()).await;
+    let cookie = open_link(&lab, &text, None).await;
+    let begin = async |header: (&'static str, &str), page: u64| {
+        // It is answered at once, so that the poll does not wait for a message.
+        let messages = vec![FromPage::Follow { presentation: 1 }];
+        let body = encode::to_bytes(&Poll { page, begins: true, messages }).unwrap();
+        let request = ask("POST", "/api/v1/live/poll", None).header(header.0, header.1).body(Body::from(body)).unwrap();
+        lab.send(request).await
+    };
+    for page in 0..16 {
+        assert_eq!(begin(("cookie", &cookie), page).await.status, StatusCode::OK, "page {page}");
+    }
+    let full = begin(("cookie", &cookie), 99).await;
+    assert_eq!((full.status, full.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "busy"), "{full:?}");
+    assert_eq!(begin(("cookie", &cookie), 3).await.status, StatusCode::OK, "a page that begins again has its place");
+    let bearer = format!("Bearer {}", lab.view);
+    assert_eq!(begin(("authorization", &bearer), 1).await.status, StatusCode::OK);
+    let owner = Owner::of(&lab.state.store().identify(cookie.split_once('=').unwrap().1).await.unwrap().unwrap());
+    let sockets: Vec<_> = (0..100).filter_map(|_| lab.state.sockets.take(owner).ok()).collect();
+    assert_eq!(sockets.len(), 64);
 }
 
 #[tokio::test]
@@ -154,11 +184,10 @@ async fn a_second_link_adds_to_the_session_and_each_ends_by_itself() {
         send(&lab, "GET", &format!("/api/v1/runs/{run}"), Some(&cookie), "").await.status == StatusCode::OK
     };
     assert!(sees("fox").await && sees("owl").await);
-    let mut revoked = lab.state.revocations();
-    revoked.mark_unchanged();
+    let mut revoked = lab.state.access.watch(0, None);
     let revoke = async |link: &Value, token: &str| lab.delete(&format!("{LINKS}/{}", link["id"]), token).await;
     assert_eq!(revoke(&first, &lab.view).await.status, StatusCode::NO_CONTENT, "another token of the same name");
-    assert!(revoked.has_changed().unwrap(), "open pages check what they may see");
+    assert!(revoked.has_changed(), "open pages check what they may see");
     assert!(!sees("fox").await && sees("owl").await);
     assert_eq!(revoke(&first, &lab.admin).await.code(), "not_found");
     assert_eq!(get(&lab, &format!("/share/{text}")).await.status, StatusCode::GONE);

@@ -103,6 +103,12 @@ pub(crate) async fn of_person(connection: &mut SqliteConnection, person: i64) ->
     rows.iter().map(link_of).collect()
 }
 
+/// Whether links were created with a token.
+pub(crate) async fn has_of_token(connection: &mut SqliteConnection, token: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM links WHERE token = ?)";
+    Ok(sqlx::query_scalar(sql).bind(token).fetch_one(connection).await?)
+}
+
 /// Number of links that have not expired.
 pub(crate) async fn count(connection: &mut SqliteConnection, now_ms: i64) -> Result<u64, StoreError> {
     let sql = "SELECT COUNT(*) FROM links WHERE expires_ms IS NULL OR expires_ms > ?";

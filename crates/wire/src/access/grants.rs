@@ -48,6 +48,14 @@ impl Grants {
         self.lab.iter().chain(self.projects.values()).any(|role| role.includes(needed))
     }
 
+    /// Whether both reach the same project. A role in the lab reaches all.
+    pub fn shares_project(&self, other: &Self) -> bool {
+        match (self.lab, other.lab) {
+            (None, None) => self.projects.keys().any(|project| other.projects.contains_key(project)),
+            _ => self.has_anywhere(Role::View) && other.has_anywhere(Role::View),
+        }
+    }
+
     /// Whether these roles of a new person may be given: by admins of the lab all, by admins of projects those in their projects.
     pub fn may_give(&self, lab: Option<Role>, projects: &[Membership]) -> bool {
         let administers = |project: &str| self.in_project(project).is_some_and(|role| role.includes(Role::Admin));
@@ -158,6 +166,27 @@ mod tests {
         let none = Grants::default().limited(Role::Admin, Some(&["vision".to_owned()]));
         assert_eq!(none, Grants::default());
         assert!(!person.limited(Role::Steer, Some(&[])).has_anywhere(Role::View));
+    }
+
+    #[test]
+    fn a_project_is_shared_by_those_who_reach_it() {
+        let of = |project: &str| Grants { projects: [(project.to_owned(), Role::View)].into(), ..Grants::default() };
+        let mut guest = Grants::default();
+        guest.add_run(run("amber-fox"), Role::View);
+        for (one, other, expected) in [
+            (of("vision"), of("vision"), true),
+            (of("vision"), of("speech"), false),
+            (of("vision"), Grants::of_lab(Role::View), true),
+            (Grants::of_lab(Role::View), Grants::of_lab(Role::Admin), true),
+            (guest.clone(), guest.clone(), false),
+            (guest, Grants::of_lab(Role::Admin), false),
+        ] {
+            assert_eq!(
+                (one.shares_project(&other), other.shares_project(&one)),
+                (expected, expected),
+                "{one:?} {other:?}"
+            );
+        }
     }
 
     #[test]

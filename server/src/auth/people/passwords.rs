@@ -11,6 +11,7 @@ use crate::auth::tokens::{DAY_MS, default_days, view};
 use crate::error::ApiError;
 use crate::lab::Lab;
 use crate::lab::audit::Sender;
+use crate::live::access_changes::Concerned;
 use crate::live::clock::now_ms;
 
 /// Lengths of a password, characters.
@@ -66,7 +67,7 @@ pub async fn set(lab: &Lab, own: &Identity, sender: &Sender, new: NewPassword) -
     }
     let password = lab.passwords.hash(new.password).await?;
     lab.store().set_password(person, &password, own.token_id).await?;
-    lab.access_changed();
+    lab.access.announce(Concerned::Person(person));
     tracing::info!("{} has a new password", own.name);
     Ok(())
 }
@@ -80,7 +81,7 @@ pub async fn reset(lab: &Lab, own: &Identity, person: i64) -> Result<CreatedToke
     not_a_program(own)?;
     let expires_ms = Some(now_ms() + i64::from(default_days(true)) * DAY_MS);
     let (text, info) = lab.store().reset_password(person, expires_ms, Some(own.token_id)).await?;
-    lab.access_changed();
+    lab.access.announce(Concerned::Person(person));
     tracing::info!("{} reset the password of {:?}", own.name, info.name);
     Ok(CreatedToken { token: view(info, own.token_id), text })
 }

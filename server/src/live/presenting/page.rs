@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use store::Store;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use wire::encode;
 use wire::transport::live::ToPage;
 use wire::transport::presenting::{Presentation, PresenterState};
 
+use super::super::access_changes::AccessWatch;
+use super::super::places::Owner;
 use super::sight::Sight;
-use super::{Current, Following, Presentations, Presenting, PresentingError, View, checked_path};
+use super::{Current, Follower, Following, Presentations, Presenter, Presenting, PresentingError, View, checked_path};
 
 /// Minimum time between two states that a follower is sent.
 const STATE_EVERY: Duration = Duration::from_millis(50);
@@ -40,12 +42,12 @@ impl PresentingPage {
         presentations: Presentations,
         store: Store,
         token_id: i64,
-        revoked: watch::Receiver<()>,
+        access: AccessWatch,
         to_page: mpsc::Sender<Bytes>,
     ) -> Self {
-        let sight = Sight::new(store, token_id, revoked);
+        let sight = Sight::new(store, token_id, access);
         let number = presentations.new_page();
-        let list = tokio::spawn(send_list(presentations.clone(), number, sight.clone(), to_page.clone()));
+        let list = tokio::spawn(send_list(presentations.clone(), number, sight.again(), to_page.clone()));
         Self { number, presentations, sight, to_page, list: list.abort_handle(), own: None, followed: None }
     }
 
@@ -69,13 +71,15 @@ impl PresentingPage {
     }
 
     async fn begin(&mut self, id: u64) -> Result<Arc<Presenting>, PresentingError> {
-        let (name, is_guest) = self.sight.owner().await.ok_or(PresentingError::Guest)?;
-        if is_guest {
+        let (name, owner) = self.sight.owner().await.ok_or(PresentingError::Guest)?;
+        if matches!(owner, Owner::Guest(_)) {
             return Err(PresentingError::Guest);
         }
         self.stop();
-        let presenting = self.presentations.begin(id, self.sight.token_id(), &name, self.number)?;
-        let watchers = tokio::spawn(send_watchers(presenting.clone(), self.to_page.clone()));
+        let presenter = Presenter { token_id: self.sight.token_id(), owner, name };
+        let presenting = self.presentations.begin(id, presenter, self.number)?;
+        let (sight, to_page) = (self.sight.again(), self.to_page.clone());
+        let watchers = tokio::spawn(send_watchers(presenting.clone(), self.number, sight, to_page));
         self.own = Some((presenting.clone(), watchers.abort_handle()));
         Ok(presenting)
     }
@@ -96,12 +100,12 @@ impl PresentingPage {
         self.unfollow();
         let grants = self.sight.grants().await;
         let found = self.presentations.find(id).filter(|found| found.entry(self.number, &grants).is_some());
-        let (Some(presenting), Some((name, _))) = (found, self.sight.owner().await) else {
+        let (Some(presenting), Some((name, owner))) = (found, self.sight.owner().await) else {
             send(&self.to_page, ToPage::PresentationEnded { presentation: id }).await;
             return Ok(());
         };
-        let following = self.presentations.follow(presenting, self.number, &name)?;
-        let task = tokio::spawn(send_states(following, self.sight.clone(), self.to_page.clone()));
+        let following = self.presentations.follow(presenting, self.number, Follower { name, owner, grants })?;
+        let task = tokio::spawn(send_states(following, self.sight.again(), self.to_page.clone()));
         self.followed = Some(task.abort_handle());
         Ok(())
     }
@@ -130,7 +134,7 @@ impl Drop for PresentingPage {
 /// Sends what a presenter shows, until the presentation ends or the page leaves.
 async fn send_states(following: Following, mut sight: Sight, to_page: mpsc::Sender<Bytes>) {
     let presentation = following.presenting.id;
-    let watchers = send_watchers(following.presenting.clone(), to_page.clone());
+    let watchers = send_watchers(following.presenting.clone(), following.page, sight.again(), to_page.clone());
     let states = async {
         let mut current = following.presenting.current.subscribe();
         let (mut sent, mut reads) = (None, 0);
@@ -140,6 +144,7 @@ async fn send_states(following: Following, mut sight: Sight, to_page: mpsc::Send
             let grants = sight.grants().await;
             if sight.reads() != reads {
                 reads = sight.reads();
+                following.set_grants(&grants);
                 view.read_projects(sight.store()).await;
             }
             let shown = if view.is_visible_to(&grants) { (*state).clone() } else { PresenterState::hidden() };
@@ -164,18 +169,20 @@ async fn send_states(following: Following, mut sight: Sight, to_page: mpsc::Send
     }
 }
 
-/// Sends who follows a presentation, until it ends.
-async fn send_watchers(presenting: Arc<Presenting>, to_page: mpsc::Sender<Bytes>) {
+/// Sends who follows a presentation, until it ends: to each page the names of those with whom it shares a project, and the number of all.
+async fn send_watchers(presenting: Arc<Presenting>, page: u64, mut sight: Sight, to_page: mpsc::Sender<Bytes>) {
     let mut followers = presenting.followers.subscribe();
     loop {
         followers.mark_unchanged();
-        let (names, total) = presenting.names();
+        let grants = sight.grants().await;
+        let (names, total) = presenting.names(page, &grants);
         if !send(&to_page, ToPage::Watchers { presentation: presenting.id, names, total }).await {
             return;
         }
         sleep(LIST_EVERY).await;
-        if followers.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = followers.changed() => if changed.is_err() { return },
+            () = sight.changed() => {}
         }
     }
 }

@@ -4,26 +4,33 @@ use std::future::pending;
 use std::time::Duration;
 
 use store::{Identity, Store};
-use tokio::sync::watch;
 use tokio::time::sleep;
-use wire::access::{Grants, TokenKind};
+use wire::access::Grants;
 
+use super::super::access_changes::AccessWatch;
 use super::super::clock::now_ms;
+use super::super::places::Owner;
 
 /// The rights of one token as they are now.
-#[derive(Clone)]
 pub(super) struct Sight {
     store: Store,
     token_id: i64,
-    revoked: watch::Receiver<()>,
+    access: AccessWatch,
+    /// Whether they have changed since they were read.
+    has_changed: bool,
     identity: Option<Identity>,
     /// Number of times that the store was asked for the identity.
     reads: u64,
 }
 
 impl Sight {
-    pub(super) fn new(store: Store, token_id: i64, revoked: watch::Receiver<()>) -> Self {
-        Self { store, token_id, revoked, identity: None, reads: 0 }
+    pub(super) fn new(store: Store, token_id: i64, access: AccessWatch) -> Self {
+        Self { store, token_id, access, has_changed: false, identity: None, reads: 0 }
+    }
+
+    /// The same for another task, which reads the rights anew.
+    pub(super) fn again(&self) -> Self {
+        Self::new(self.store.clone(), self.token_id, self.access.again())
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -37,8 +44,8 @@ impl Sight {
     /// The sender that the token stands for now; `None` if it has none any more, and while the store does not answer.
     pub(super) async fn identity(&mut self) -> Option<&Identity> {
         let has_expired = self.expires_in().is_some_and(|time| time.is_zero());
-        if self.identity.is_none() || has_expired || self.revoked.has_changed().unwrap_or(true) {
-            self.revoked.mark_unchanged();
+        let has_changed = std::mem::take(&mut self.has_changed) | self.access.has_changed();
+        if self.identity.is_none() || has_expired || has_changed {
             self.reads += 1;
             self.identity = self.store.identity(self.token_id).await.ok().flatten();
         }
@@ -55,9 +62,9 @@ impl Sight {
         self.reads
     }
 
-    /// The name of its owner, and whether they are a guest.
-    pub(super) async fn owner(&mut self) -> Option<(String, bool)> {
-        self.identity().await.map(|identity| (identity.name.clone(), identity.kind == TokenKind::Guest))
+    /// The name of its owner, and who that is.
+    pub(super) async fn owner(&mut self) -> Option<(String, Owner)> {
+        self.identity().await.map(|identity| (identity.name.clone(), Owner::of(identity)))
     }
 
     /// Waits until what it reaches may have changed.
@@ -69,10 +76,8 @@ impl Sight {
                 None => pending().await,
             }
         };
-        // A clone, so that `identity` still sees that it has changed.
-        let mut revoked = self.revoked.clone();
         tokio::select! {
-            changed = revoked.changed() => if changed.is_err() { pending().await },
+            () = self.access.changed() => self.has_changed = true,
             () = expiry => {}
         }
     }

@@ -3,23 +3,24 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use store::{NewLinkRecord, OpenedBy};
+use store::{NewLinkRecord, NewPerson, OpenedBy};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use wire::access::link::LinkScope;
-use wire::access::{Role, TokenKind};
+use wire::access::{ProjectLimits, Role, TokenKind};
 use wire::encode;
 use wire::transport::live::ToPage;
 use wire::transport::presenting::Spot;
 
+use super::super::access_changes::{AccessChanges, Concerned};
 use super::page::PresentingPage;
 use super::*;
 
 struct Lab {
     store: Store,
     presentations: Presentations,
-    revoked: watch::Sender<()>,
+    access: AccessChanges,
     _folder: TempDir,
 }
 
@@ -28,11 +29,18 @@ impl Lab {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).await.unwrap();
         let presentations = Presentations::ending_after(Duration::from_millis(200));
-        Self { store, presentations, revoked: watch::Sender::new(()), _folder: folder }
+        Self { store, presentations, access: AccessChanges::default(), _folder: folder }
     }
 
     async fn token(&self, name: &str) -> i64 {
         self.store.issue_token(name, Role::View, TokenKind::Api, None).await.unwrap().1.id
+    }
+
+    /// A session of a person who may view the lab.
+    async fn person(&self, name: &str) -> i64 {
+        let new = NewPerson { name: name.into(), role: Some(Role::View), ..NewPerson::default() };
+        let id = self.store.add_person(&new).await.unwrap().id;
+        self.store.open_session(id).await.unwrap().1.token_id
     }
 
     /// A guest with a link to the project `default`: the token and the link.
@@ -58,7 +66,7 @@ impl Lab {
     fn page(&self, token: i64) -> Page {
         let (to_page, received) = mpsc::channel(8);
         let (presentations, store) = (self.presentations.clone(), self.store.clone());
-        let presenting = PresentingPage::new(presentations, store, token, self.revoked.subscribe(), to_page);
+        let presenting = PresentingPage::new(presentations, store, token, self.access.watch(token, None), to_page);
         Page { presenting, received }
     }
 }
@@ -207,7 +215,7 @@ async fn a_presentation_is_listed_and_shown_to_those_who_see_the_page() {
     assert_eq!(guest.state().await, state("/?project=default", 1.0), "the follower stays one");
 
     assert!(lab.store.revoke_link(link).await.unwrap());
-    lab.revoked.send_replace(());
+    lab.access.announce(Concerned::Everyone);
     assert_eq!(guest.state().await, PresenterState::hidden(), "a revoked link shows nothing more");
     guest.presenting.follow(7).await.unwrap();
     assert_eq!(guest.ended().await, 7);
@@ -222,12 +230,70 @@ async fn guests_present_nothing_and_numbers_belong_to_their_token() {
     ada.presenting.present(1, state("/", 0.0)).await.unwrap();
     let eve = lab.token("eve").await;
     assert_eq!(lab.page(eve).presenting.present(1, state("/", 0.0)).await, Err(PresentingError::Taken));
-    let mut pages = vec![];
+    let (mut pages, mut token) = (vec![], lab.person("person 0").await);
     for id in 2..=PRESENTATIONS as u64 {
-        let mut page = lab.page(eve);
+        let mut page = lab.page(token);
         page.presenting.present(id, state("/", 0.0)).await.unwrap();
         pages.push(page);
+        if (id - 1) % OWN_PRESENTATIONS as u64 == 0 {
+            let more = lab.page(token).presenting.present(998, state("/", 0.0)).await;
+            let most = OWN_PRESENTATIONS;
+            assert_eq!(more, Err(PresentingError::TooManyOwn { most }), "one person leaves room for others");
+            token = lab.person(&format!("person {id}")).await;
+        }
     }
-    assert_eq!(lab.page(eve).presenting.present(999, state("/", 0.0)).await, Err(PresentingError::TooMany));
+    let last = lab.token("ida").await;
+    assert_eq!(lab.page(last).presenting.present(999, state("/", 0.0)).await, Err(PresentingError::TooMany));
     drop(ada);
+}
+
+#[tokio::test]
+async fn one_guest_does_not_take_all_places_of_followers() {
+    let lab = Lab::open().await;
+    let mut ada = lab.page(lab.token("ada").await);
+    ada.presenting.present(7, state("/?project=default", 0.0)).await.unwrap();
+    let (guest, _) = lab.guest().await;
+    let mut pages = vec![];
+    for _ in 0..OWN_FOLLOWERS {
+        let mut page = lab.page(guest);
+        page.presenting.follow(7).await.unwrap();
+        pages.push(page);
+    }
+    let more = lab.page(guest).presenting.follow(7).await;
+    assert_eq!(more, Err(PresentingError::TooManyOwnFollowers { most: OWN_FOLLOWERS }));
+    let mut eve = lab.page(lab.token("eve").await);
+    eve.presenting.follow(7).await.unwrap();
+    assert_eq!(eve.state().await, state("/?project=default", 0.0));
+}
+
+#[tokio::test]
+async fn a_follower_sees_the_names_of_those_with_whom_they_share_a_project() {
+    let lab = Lab::open().await;
+    for project in ["vision", "speech"] {
+        lab.store.add_project(project, &ProjectLimits::default()).await.unwrap();
+    }
+    let person = async |name: &str, project: &str| {
+        let new = NewPerson { name: name.into(), ..NewPerson::default() };
+        let id = lab.store.add_person(&new).await.unwrap().id;
+        lab.store.set_member(project, id, Role::View, None).await.unwrap();
+        (id, lab.page(lab.store.open_session(id).await.unwrap().1.token_id))
+    };
+    let mut ada = lab.page(lab.token("ada").await);
+    // Nothing of a project: everyone who reaches any may see it.
+    ada.presenting.present(7, state("/", 0.0)).await.unwrap();
+    let ((bob_id, mut bob), (_, mut eve), (_, mut ida)) =
+        (person("bob", "vision").await, person("eve", "vision").await, person("ida", "speech").await);
+    for page in [&mut bob, &mut eve, &mut ida] {
+        page.presenting.follow(7).await.unwrap();
+    }
+    assert_eq!(ada.watchers(3).await, ["bob", "eve", "ida"], "who reaches the whole lab");
+    assert_eq!(bob.watchers(3).await, ["bob", "eve"]);
+    assert_eq!(ida.watchers(3).await, ["ida"], "the others are counted");
+    lab.store.set_member("speech", bob_id, Role::View, None).await.unwrap();
+    lab.access.announce(Concerned::Person(bob_id));
+    let names = async |page: &mut Page, expected: &[&str]| {
+        while page.watchers(3).await != expected {}
+    };
+    names(&mut ida, &["bob", "ida"]).await;
+    names(&mut bob, &["bob", "eve", "ida"]).await;
 }
