@@ -23,9 +23,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::Identity;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use wire::CorpusId;
+use wire::access::Role;
 use wire::data::corpus::Job;
 
 use crate::error::ApiError;
@@ -60,6 +62,8 @@ pub struct Data {
     ids: Arc<Mutex<()>>,
     /// The project for which datasets are added; `None` for all.
     project: Option<String>,
+    /// Whether who adds datasets sees those of all projects.
+    sees_all: bool,
 }
 
 /// The result of work that may continue as a job.
@@ -83,12 +87,18 @@ impl Data {
             feed,
             ids: Arc::default(),
             project: None,
+            sees_all: true,
         }
     }
 
-    /// The same, for adding datasets that one project alone may use; `None` for all.
+    /// The same, for jobs of one project; `None` for all.
     pub fn in_project(&self, project: Option<String>) -> Self {
         Self { project, ..self.clone() }
+    }
+
+    /// The same, for adding datasets in the name of somebody; for all projects where `project` is `None`.
+    pub fn added_by(&self, identity: &Identity, project: Option<String>) -> Self {
+        Self { project, sees_all: identity.grants.has_lab(Role::View), ..self.clone() }
     }
 
     /// Notes the project of a dataset that is about to be added.

@@ -105,17 +105,20 @@ const CREATURES: [&str; 32] = [
 /// A readable name and a run id from one random number; the name is the id without its last four characters.
 pub fn name_run(random: u64) -> (String, RunId) {
     let name = format!("{}-{}", COLOURS[(random % 32) as usize], CREATURES[(random / 32 % 32) as usize]);
-    let digits = b"23456789abcdefghjkmnpqrstuvwxyz";
-    let mut rest = random / 1024;
-    let tail: String = (0..4)
-        .map(|_| {
-            let digit = digits[(rest % digits.len() as u64) as usize];
-            rest /= digits.len() as u64;
-            char::from(digit)
-        })
-        .collect();
-    let id = RunId(format!("{name}-{tail}"));
+    let id = RunId(format!("{name}-{}", tail(random / 1024)));
     (name, id)
+}
+
+/// Four letters and digits from a random number, to tell ids apart.
+pub fn tail(random: u64) -> String {
+    let digits = b"23456789abcdefghjkmnpqrstuvwxyz";
+    let mut rest = random;
+    let mut digit = || {
+        let digit = digits[(rest % digits.len() as u64) as usize];
+        rest /= digits.len() as u64;
+        char::from(digit)
+    };
+    (0..4).map(|_| digit()).collect()
 }
 
 #[cfg(test)]

@@ -44,7 +44,8 @@ pub async fn upload_corpus(
 ) -> Result<Response, ApiError> {
     let (query, options) = upload_query(pairs)?;
     let project = datasets::project_for(&lab, &identity, query.project.clone()).await?;
-    let outcome = lab.data.in_project(project).upload(query, options, lab.settings.upload_bytes, request).await?;
+    let outcome =
+        lab.data.added_by(&identity, project).upload(query, options, lab.settings.upload_bytes, request).await?;
     Ok(answer(StatusCode::CREATED, outcome))
 }
 

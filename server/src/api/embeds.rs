@@ -3,7 +3,7 @@
 //! they show.
 
 use axum::extract::{Extension, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -76,7 +76,7 @@ pub async fn show_embed(
             Err(error) => Err(error),
         }
     };
-    embeddable(shown.await)
+    embeddable(shown.await.or_else(slowed_page))
 }
 
 /// The image: `image.svg` or `image.png`.
@@ -151,6 +151,18 @@ fn send(image: Image, headers: &HeaderMap) -> Response {
 /// Lets pages of other sites show a response.
 fn embeddable(answer: Result<Response, ApiError>) -> Response {
     (Extension(Embeddable), answer).into_response()
+}
+
+/// The page of a reader who must wait; other errors stay as they are.
+fn slowed_page(error: ApiError) -> Result<Response, ApiError> {
+    if error.status != StatusCode::TOO_MANY_REQUESTS {
+        return Err(error);
+    }
+    let mut response = html(error.status, &document("Embed", "", &format!("<p>{}.</p>", escaped(&error.to_string()))));
+    response.headers_mut().extend(error.retry_after_secs.map(|secs| (RETRY_AFTER, HeaderValue::from(secs))));
+    // For the log.
+    response.extensions_mut().insert(error);
+    Ok(response)
 }
 
 fn ended_page() -> Response {

@@ -26,7 +26,7 @@ pub async fn import_hub_dataset(
     Body(args): Body<HubDatasetArgs>,
 ) -> Result<(StatusCode, Json<Job>), ApiError> {
     let project = datasets::project_for(&lab, &identity, args.project.clone()).await?;
-    Ok((StatusCode::ACCEPTED, Json(lab.data.in_project(project).import_from_hub(args).await?)))
+    Ok((StatusCode::ACCEPTED, Json(lab.data.added_by(&identity, project).import_from_hub(args).await?)))
 }
 
 /// Imports a model of the Hugging Face hub as a job, whose `run` is the finished run that came of it. Only the files that the model needs are

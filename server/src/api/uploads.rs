@@ -84,7 +84,7 @@ pub async fn import_upload(
 ) -> Result<Response, ApiError> {
     let project = datasets::project_for(&lab, &identity, project).await?;
     let owner = UploadOwner::of(&identity);
-    let outcome = lab.data.in_project(project).import_staged(owner, &id, name.as_deref(), options).await?;
+    let outcome = lab.data.added_by(&identity, project).import_staged(owner, &id, name.as_deref(), options).await?;
     Ok(answer(StatusCode::CREATED, outcome))
 }
 

@@ -1,6 +1,7 @@
 //! The files of an upload: written to a temporary folder first, then imported by the engine on a separate thread. No name from a request
 //! becomes a path: files on disk are numbered, and names are only displayed and say what a file holds.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -116,12 +117,17 @@ impl Data {
         self.finish_or_continue(job_id, work).await
     }
 
-    /// An id made from a name that no dataset has yet.
+    /// An id made from a name that no dataset has yet: the first free number follows the name. For somebody who does not see all datasets it is
+    /// always a random text, because a number would tell that another project has a dataset of this name.
     pub(super) async fn free_id(&self, name: &str) -> Result<CorpusId, ApiError> {
         let taken: Vec<CorpusId> = self.corpora.list().await?.into_iter().map(|info| info.id).collect();
         let wanted = slug(name);
-        let numbered = (2..10_000).map(|number| format!("{wanted}-{number}"));
-        let ids = std::iter::once(wanted.clone()).chain(numbered).filter_map(|text| text.parse::<CorpusId>().ok());
+        let plain = Some(wanted.clone()).filter(|_| self.sees_all);
+        let numbered = (2..10_000).map(|number| match self.sees_all {
+            true => format!("{wanted}-{number}"),
+            false => format!("{wanted}-{}", wire::id::tail(RandomState::new().build_hasher().finish())),
+        });
+        let ids = plain.into_iter().chain(numbered).filter_map(|text| text.parse::<CorpusId>().ok());
         let mut free = ids.filter(|id| !taken.contains(id) && self.jobs.running_on(id).is_none());
         free.next().ok_or_else(|| {
             ApiError::conflict("corpus_exists", format!("all ids from {wanted} to {wanted}-9999 are taken"))

@@ -309,6 +309,52 @@ fn resealed(archive: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_forged_archive_reaches_no_run_and_no_dataset_of_another_project() {
+    let (served, run, archive) = rolled_back().await;
+    let hyperparameters = served.view_of(&run).await["hyperparameters"].clone();
+    let lab = Lab::open().await;
+    for project in ["alpha", "beta"] {
+        let made = lab.post("/api/v1/projects", &lab.admin, &serde_json::json!({ "name": project }).to_string()).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    }
+    let mut secret = crate::run_table::run("secret-run", 1);
+    secret.spec.project = Some("beta".into());
+    lab.state.store().create_run(&secret).await.unwrap();
+    let text = lab.upload("name=secret-text&project=beta", b"Once upon a time there was a secret.").await;
+    assert_eq!(text.json()["id"], "secret-text", "{text:?}");
+    let forged = |change: &dyn Fn(&mut Value)| {
+        resealed(&repacked(&archive, |path, content| {
+            if !path.ends_with("/run.json") {
+                return Some(content);
+            }
+            let mut record: Value = serde_json::from_slice(&content).unwrap();
+            change(&mut record);
+            Some(record.to_string().into_bytes())
+        }))
+    };
+    let fork = forged(&|record| {
+        record["plan"]["origin"] = serde_json::json!({
+            "from": { "run": "secret-run", "checkpoint": "0-0" }, "hyperparameters": hyperparameters, "best_valid": null
+        });
+    });
+    let reader = forged(&|record| record["plan"]["mix"][0]["corpus"] = "secret-text".into());
+    for (what, content) in [("parent secret-run", fork.clone()), ("dataset secret-text", reader.clone())] {
+        for query in ["?project=alpha", ""] {
+            let refused = lab.import(query, content.clone()).await;
+            let answer = (refused.status, refused.code());
+            assert_eq!(answer, (StatusCode::UNPROCESSABLE_ENTITY, "other_project".to_owned()), "{what}: {refused:?}");
+            assert!(refused.json()["message"].as_str().unwrap().contains(what), "{refused:?}");
+        }
+    }
+    let runs = lab.get("/api/v1/runs?deleted=true", &lab.view).await.json();
+    assert_eq!((runs.as_array().unwrap().len(), &runs[0]["id"]), (1, &"secret-run".into()), "nothing was imported");
+    for content in [fork, reader] {
+        let same = lab.import("?project=beta", content).await;
+        assert_eq!(same.status, StatusCode::CREATED, "in the project of the parent and the dataset: {same:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_bit_or_a_cut_never_imports_another_run() {
     let (_staffed, run, archive) = rolled_back().await;
     let mut numbers = testing::Random::new(testing::seed(99));

@@ -393,6 +393,8 @@ async fn an_admin_of_a_project_manages_its_people_and_nobody_elses() {
     assert_eq!(ada.send("DELETE", &member, None).await.status, StatusCode::NO_CONTENT);
     assert_eq!(bob.get("/me").await.json()["grants"]["projects"], json!({ "speech": "view" }));
     assert_eq!(ada.send("DELETE", &member, None).await.code(), "not_found");
+    let unknown = lab.delete("/api/v1/projects/nope/members/1", &lab.admin).await;
+    assert_eq!(unknown.json()["message"], "unknown project \"nope\"", "{unknown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

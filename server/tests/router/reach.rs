@@ -574,6 +574,44 @@ async fn a_run_moves_only_where_its_datasets_may_be_used_and_leaves_the_pages_of
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_id_of_an_upload_tells_nothing_of_other_projects() {
+    let crowd = Crowd::gather().await;
+    let sender = crowd.senders.iter().find(|one| one.name == "admin of beta").unwrap();
+    let upload = async |name: &str| {
+        let path = format!("/api/v1/corpora?name={name}&project=beta");
+        let request = ask("POST", &path, None).header(sender.header.0, &sender.header.1);
+        let made = crowd.lab.send(request.body(Body::from("Once upon a time there was a text.")).unwrap()).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+        let id = made.json()["id"].as_str().unwrap().to_owned();
+        let (stem, tail) = id.rsplit_once('-').unwrap();
+        assert!(stem == name && tail.len() == 4, "{id}");
+        id
+    };
+    let (taken, free) = (upload(DATASET).await, upload("nothing-here").await);
+    assert_ne!(upload("nothing-here").await, free);
+    let seen = crowd.send(sender, "GET", &format!("/api/v1/corpora/{taken}"), None).await;
+    assert_eq!(seen.status, StatusCode::OK, "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_of_a_project_does_not_see_its_people() {
+    let crowd = Crowd::gather().await;
+    let get = async |name: &str, path: &str| {
+        let sender = crowd.senders.iter().find(|one| one.name == name).unwrap();
+        crowd.send(sender, "GET", path, None).await.json()
+    };
+    assert_eq!(get("guest who views alpha", "/api/v1/people").await, json!([]));
+    let projects = get("guest who views alpha", "/api/v1/projects").await;
+    assert_eq!((&projects[0]["name"], &projects[0]["people"]), (&json!(PROJECT), &json!([])));
+    let people = get("viewer of alpha", "/api/v1/people").await;
+    let admin = people.as_array().unwrap().iter().find(|one| one["name"] == "admin of alpha").unwrap();
+    assert!(admin["has_password"].is_null() && admin["created_ms"].is_null(), "only admins of the lab see it: {admin}");
+    let own = people.as_array().unwrap().iter().find(|one| one["is_you"] == true).unwrap();
+    assert!(own["has_password"] == true && own["created_ms"].is_i64(), "{own}");
+    assert!(!get("viewer of alpha", "/api/v1/projects").await[0]["people"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dataset_of_another_project_is_answered_as_one_that_does_not_exist() {
     let crowd = Crowd::gather().await;
     let sender = crowd.senders.iter().find(|one| one.name == "admin of beta").unwrap();

@@ -212,6 +212,23 @@ async fn a_second_link_adds_to_the_session_and_each_ends_by_itself() {
 }
 
 #[tokio::test]
+async fn a_reader_who_must_wait_gets_a_page_in_the_frame() {
+    let lab = open().await;
+    let peer: std::net::SocketAddr = "192.0.2.1:4000".parse().unwrap();
+    let guess = async |number: u32| {
+        let request = ask("GET", &format!("/embed/{number}"), None).extension(axum::extract::ConnectInfo(peer));
+        lab.send(request.body(Body::empty()).unwrap()).await
+    };
+    for number in 0..5 {
+        assert_eq!(guess(number).await.status, StatusCode::GONE);
+    }
+    let waits = guess(5).await;
+    assert_eq!((waits.status, &waits.headers["retry-after"]), (StatusCode::TOO_MANY_REQUESTS, &"1".parse().unwrap()));
+    assert_eq!(waits.headers["content-type"], "text/html; charset=utf-8");
+    assert!(text_of(&waits).contains("too many tries have failed; try again in 1 s."), "{}", text_of(&waits));
+}
+
+#[tokio::test]
 async fn a_link_of_a_revoked_token_has_ended() {
     let lab = open().await;
     let made = lab.post("/api/v1/tokens", &lab.admin, r#"{"name": "ci", "role": "steer", "days": 3}"#).await.json();

@@ -268,6 +268,30 @@ async fn a_waiting_upload_belongs_to_its_sender() {
     assert_eq!(leftovers(&lab), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_uploads_of_one_name_at_once_stay_in_their_projects() {
+    let lab = Lab::open().await;
+    for project in ["alpha", "beta"] {
+        let made = lab.post("/api/v1/projects", &lab.admin, &json!({ "name": project }).to_string()).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    }
+    for round in 0..12 {
+        let upload = async |project: &str| {
+            let query = format!("name=race-{round}&project={project}");
+            let made = lab.upload(&query, format!("the text of {project}").as_bytes()).await;
+            assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+            let sample = made.json()["sample"].as_str().unwrap().to_owned();
+            (made.json()["id"].as_str().unwrap().to_owned(), project.to_owned(), sample)
+        };
+        let (one, other) = tokio::join!(upload("alpha"), upload("beta"));
+        assert_ne!(one.0, other.0);
+        let owners = lab.state.store().dataset_projects().await.unwrap();
+        for (id, project, sample) in [one, other] {
+            assert_eq!((owners.get(&id), sample), (Some(&project), format!("the text of {project}")), "{id}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_project_can_be_deleted_after_its_datasets_and_failed_imports() {
     let lab = Lab::open().await;
