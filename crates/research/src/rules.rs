@@ -3,7 +3,7 @@
 //! [`Checker`] has the state of all rules for one run. The caller feeds it the rows of each step in order, stores the findings, and
 //! rewinds it when the run rolls back. [`RULES`] describes every rule: signals, formula, thresholds, remedies.
 //!
-//! - `table`, `finding`, `facts`, `settings`, `metric`: what a rule states, sees, and knows; `info`: the table as the API answers it;
+//! - `table`, `finding`, `facts`, `settings`: what a rule states, sees, and knows; `info`: the table as the API answers it;
 //! - `checker`: the state of all rules; `list`: the rows; `watch`: from conditions to findings; `sample`: the values of a step;
 //! - `window`, `history`, `step_size`: bounded memories of series;
 //! - all other files: one rule each, opening with its formula and source.
@@ -29,7 +29,6 @@ mod leak;
 mod learning_rate_high;
 mod learning_rate_low;
 mod list;
-pub mod metric;
 mod noise;
 mod non_finite;
 mod overfitting;

@@ -170,6 +170,10 @@ pub mod name {
     pub const PROCESS_BYTES: &str = "memory.process_bytes";
     /// Memory in use on the device.
     pub const DEVICE_BYTES: &str = "memory.device_bytes";
+    /// Windows of the training text that came again at another place of it.
+    pub const DUPLICATE_WINDOWS: &str = "duplicate_windows";
+    /// Batch size at which the noise of the gradient equals the gradient, tokens.
+    pub const NOISE_SCALE: &str = "gradient_noise_scale";
     /// Prefix of validation losses, by dataset.
     pub const VALID_OF: &str = "loss.valid/";
     /// Prefix of epochs, by dataset.
@@ -181,8 +185,15 @@ pub mod name {
     /// Prefix of weight RMS, by parameter.
     pub const WEIGHT_RMS: &str = "weight_rms/";
 
+    /// Prefix of attention entropies, by `LAYER.HEAD`.
+    pub const ATTENTION_ENTROPY: &str = "attention_entropy/";
+    /// Prefix of largest attention scores, by layer.
+    pub const ATTENTION_LOGIT: &str = "attention_logit_max/";
+    /// Prefix of fractions of dead neurons, by layer.
+    pub const DEAD_NEURONS: &str = "dead_neurons/";
+
     /// Every series that has one name.
-    pub const ALL: [&str; 15] = [
+    pub const ALL: [&str; 17] = [
         TRAIN,
         VALID,
         LEARNING_RATE,
@@ -198,14 +209,19 @@ pub mod name {
         INSPECTIONS_MS,
         PROCESS_BYTES,
         DEVICE_BYTES,
+        DUPLICATE_WINDOWS,
+        NOISE_SCALE,
     ];
     /// Every prefix, with the meaning of what follows it.
-    pub const PREFIXES: [(&str, &str); 5] = [
+    pub const PREFIXES: [(&str, &str); 8] = [
         (VALID_OF, "DATASET"),
         (EPOCHS, "DATASET"),
         (UPDATE_RATIO, "PARAMETER"),
         (GRADIENT_RMS, "PARAMETER"),
         (WEIGHT_RMS, "PARAMETER"),
+        (ATTENTION_ENTROPY, "LAYER.HEAD"),
+        (ATTENTION_LOGIT, "LAYER"),
+        (DEAD_NEURONS, "LAYER"),
     ];
 }
 
@@ -228,7 +244,7 @@ pub struct SeriesInfo {
 pub fn describe(series: &str) -> SeriesInfo {
     use name::*;
     let info = |label: &str, unit, meaning| SeriesInfo { label: label.to_owned(), unit, meaning };
-    let by_parameter = [
+    let by_name = [
         (
             UPDATE_RATIO,
             "update / weight",
@@ -249,10 +265,28 @@ pub fn describe(series: &str) -> SeriesInfo {
             "epochs",
             "Epochs trained on a dataset. Beyond 4, repeated data adds less (Muennighoff et al. 2023).",
         ),
+        (
+            ATTENTION_ENTROPY,
+            "attention entropy",
+            "nats",
+            "Entropy of the attention pattern of a head, −Σ p ln p, averaged over the queries of validation window 0 except the first. A head that attends to all tokens equally has the mean of ln(number of keys); near 0, each query attends to one token.",
+        ),
+        (
+            ATTENTION_LOGIT,
+            "largest attention score",
+            "",
+            "Largest |q·k| / sqrt(d_head) of a layer, before the softmax, over heads, queries and their allowed keys in validation window 0.",
+        ),
+        (
+            DEAD_NEURONS,
+            "dead neurons",
+            "",
+            "Fraction of the MLP neurons of a layer whose output is at most 0.01 times the RMS of the layer, in absolute value, at every token of validation window 0.",
+        ),
     ];
-    for (prefix, label, unit, meaning) in by_parameter {
-        if let Some(parameter) = series.strip_prefix(prefix) {
-            return info(&format!("{label}, {parameter}"), unit, meaning);
+    for (prefix, label, unit, meaning) in by_name {
+        if let Some(rest) = series.strip_prefix(prefix) {
+            return info(&format!("{label}, {rest}"), unit, meaning);
         }
     }
     match series {
@@ -281,6 +315,16 @@ pub fn describe(series: &str) -> SeriesInfo {
         }
         PROCESS_BYTES => info("process memory", "B", "Resident memory of the process that trains the run."),
         DEVICE_BYTES => info("device memory", "B", "Memory in use on the device."),
+        DUPLICATE_WINDOWS => info(
+            "duplicate windows",
+            "windows",
+            "Training windows so far whose text came before at another place of the datasets. Compared are 256 tokens from the start of a window on; of more than 262,144 windows, 131,072 per doubling are compared. Windows that are drawn again at the same place are epochs, not duplicates.",
+        ),
+        NOISE_SCALE => info(
+            "gradient noise scale",
+            "tokens",
+            "Batch size at which the noise of the gradient is as large as the gradient, tr(Σ) / |G|² (McCandlish et al. 2018), from the gradients of replicas or micro-batches. Far smaller batches waste steps, far larger ones tokens. Both parts are averaged over about 20 measurements.",
+        ),
         other => info(other, "value", "A series of this run."),
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! Formula: entropy of the attention of a head < 0.1 times its first report after step 100 is a note; the same of at least half of all heads
 //! is an alert, because single heads become sharp in healthy models too (previous-token and induction heads). Source: Zhai et al. 2023,
-//! sigma-Reparam (arXiv 2303.06296). The metric is [`metric::ATTENTION_ENTROPY`], which the engine does not report yet.
+//! sigma-Reparam (arXiv 2303.06296). The metric is [`name::ATTENTION_ENTROPY`].
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use wire::series::name;
 
-use super::metric;
 use super::sample::Sample;
 use super::table::{Level, Remedy, Rule, threshold};
 use super::watch::{Detector, Seen, Watch};
@@ -35,7 +35,7 @@ impl Detector for AttentionCollapse {
         seen: "At step {step} the attention entropy of {subject} is {value} times what it was at step {first} (threshold {threshold}).",
         formula: "entropy / entropy of the first report after step 100 < 0.1, per head; alert if for half of the heads",
         source: "Zhai et al. 2023, arXiv 2303.06296",
-        signals: &[metric::ATTENTION_ENTROPY],
+        signals: &[name::ATTENTION_ENTROPY],
         thresholds: &[
             threshold("ratio", 0.1, (0.0, 1.0), "entropy by that of the first report"),
             threshold("share", 0.5, (0.0, 1.0), "fraction of heads, for an alert"),
@@ -51,7 +51,7 @@ impl Detector for AttentionCollapse {
         if sample.step < SETTLED {
             return;
         }
-        let heads = sample.below(metric::ATTENTION_ENTROPY).filter(|(_, entropy)| entropy.is_finite());
+        let heads = sample.below(name::ATTENTION_ENTROPY).filter(|(_, entropy)| entropy.is_finite());
         let heads: Vec<Head> = heads.map(|(name, entropy)| self.head(name, sample.step, entropy)).collect();
         let threshold = watch.threshold(RATIO);
         let (collapsed, others): (Vec<&Head>, Vec<&Head>) = heads.iter().partition(|head| head.value < threshold);

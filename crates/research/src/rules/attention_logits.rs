@@ -1,12 +1,11 @@
 //! Large attention logits: scores before the softmax that are so large that the softmax is one-hot.
 //!
 //! Formula: max |q·k| / sqrt(d_head) of a layer > 100. Source: Dehghani et al. 2023, ViT-22B (arXiv 2302.05442), where logits grew without
-//! normalized queries and keys; the threshold is that of QK-Clip in Kimi K2 (arXiv 2507.20534). The metric is [`metric::ATTENTION_LOGIT`],
-//! which the engine does not report yet.
+//! normalized queries and keys; the threshold is that of QK-Clip in Kimi K2 (arXiv 2507.20534). The metric is [`name::ATTENTION_LOGIT`].
 
 use serde::{Deserialize, Serialize};
+use wire::series::name;
 
-use super::metric;
 use super::sample::Sample;
 use super::table::{Level, Remedy, Rule, threshold};
 use super::watch::{Detector, Seen, Watch};
@@ -24,7 +23,7 @@ impl Detector for AttentionLogits {
         seen: "At step {step} the largest attention score of layer {subject} is {value} (threshold {threshold}).",
         formula: "max |q·k| / sqrt(d_head) > 100",
         source: "ViT-22B, arXiv 2302.05442; Kimi K2, arXiv 2507.20534",
-        signals: &[metric::ATTENTION_LOGIT],
+        signals: &[name::ATTENTION_LOGIT],
         thresholds: &[threshold("largest", 100.0, (1.0, 1e9), "largest attention score before the softmax")],
         unit: "",
         min_steps: 0,
@@ -35,7 +34,7 @@ impl Detector for AttentionLogits {
 
     fn feed(&mut self, sample: &Sample, watch: &mut Watch) {
         let threshold = watch.threshold(0);
-        for (subject, value) in sample.below(metric::ATTENTION_LOGIT).filter(|(_, value)| value.is_finite()) {
+        for (subject, value) in sample.below(name::ATTENTION_LOGIT).filter(|(_, value)| value.is_finite()) {
             if value > threshold {
                 watch.seen(Seen { level: Level::Note, first_step: sample.step, value, threshold, subject });
             } else {

@@ -80,7 +80,7 @@ impl Checker {
         Self { resolved: settings.resolved(), settings, memory: Memory::default(), marks: vec![] }
     }
 
-    /// Reads values of a step, by the names of [`wire::series::name`] and [`super::metric`], and returns what became true with them.
+    /// Reads values of a step, by the names of [`wire::series::name`], and returns what became true with them.
     ///
     /// A step may be reported in several calls. Series that no rule reads are ignored, and so is a value whose series already has one at
     /// this or a later step: repeated reports change nothing. Values may be NaN or infinite.

@@ -1,14 +1,13 @@
 //! Dead neurons: many hidden units of an MLP are inactive at every token.
 //!
 //! Formula: fraction of dead units of a layer at least 0.1 above that of its first report after step 100, or above 0.5. Source: OPT (arXiv
-//! 2205.01068) and Voita et al. 2023 (arXiv 2309.04827) on dead units of OPT. The metric is [`metric::DEAD_NEURONS`], which the engine does
-//! not report yet.
+//! 2205.01068) and Voita et al. 2023 (arXiv 2309.04827) on dead units of OPT. The metric is [`name::DEAD_NEURONS`].
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use wire::series::name;
 
-use super::metric;
 use super::sample::Sample;
 use super::table::{Level, Remedy, Rule, threshold};
 use super::watch::{Detector, Seen, Watch};
@@ -33,7 +32,7 @@ impl Detector for DeadNeurons {
         seen: "At step {step} a fraction of {value} of the neurons of layer {subject} is dead (threshold {threshold}).",
         formula: "fraction of dead units, above its first report + 0.1, or above 0.5",
         source: "OPT, arXiv 2205.01068; Voita et al. 2023, arXiv 2309.04827",
-        signals: &[metric::DEAD_NEURONS],
+        signals: &[name::DEAD_NEURONS],
         thresholds: &[
             threshold("rise", 0.1, (0.0, 1.0), "rise of the fraction of dead units"),
             threshold("largest", 0.5, (0.0, 1.0), "fraction of dead units, whatever it was before"),
@@ -46,7 +45,7 @@ impl Detector for DeadNeurons {
     };
 
     fn feed(&mut self, sample: &Sample, watch: &mut Watch) {
-        for (subject, value) in sample.below(metric::DEAD_NEURONS).filter(|(_, value)| value.is_finite()) {
+        for (subject, value) in sample.below(name::DEAD_NEURONS).filter(|(_, value)| value.is_finite()) {
             if sample.step >= SETTLED && !self.first.contains_key(subject) {
                 self.first.insert(subject.to_owned(), (sample.step, value));
             }

@@ -1,11 +1,11 @@
-//! Duplicate windows: batches contain windows of tokens again that the plan of the data had not returned to.
+//! Duplicate windows: batches contain text again that came before at another place of the datasets.
 //!
-//! Formula: windows repeated against the plan so far > 0. Source: Lee et al. 2022 (arXiv 2107.06499) on the effect of duplicates. The
-//! metric is [`metric::DUPLICATE_WINDOWS`], which the engine does not report yet.
+//! Formula: such windows so far > 0. Windows that are drawn again at the same place are epochs, which another rule counts. Source: Lee et al. 2022 (arXiv 2107.06499) on the effect of duplicates. The
+//! metric is [`name::DUPLICATE_WINDOWS`].
 
 use serde::{Deserialize, Serialize};
+use wire::series::name;
 
-use super::metric;
 use super::sample::Sample;
 use super::table::{Level, Remedy, Rule, threshold};
 use super::watch::{Detector, Seen, Watch};
@@ -18,13 +18,13 @@ impl Detector for Duplicates {
     const RULE: Rule = Rule {
         id: "duplicate_windows",
         label: "Duplicate windows",
-        meaning: "Batches repeat windows of the training text that should not have come again yet.",
-        reason: "The model sees less text than the plan says, and memorizes what is repeated.",
-        seen: "Until step {step}, {value} windows of the training text came again too early (threshold {threshold}).",
-        formula: "windows repeated against the plan > 0",
+        meaning: "Batches repeat training text that came before at another place of the datasets.",
+        reason: "The datasets contain the same text several times: the model sees less text than the plan says, and memorizes what is repeated.",
+        seen: "Until step {step}, {value} windows of training text came before at another place of the datasets (threshold {threshold}).",
+        formula: "windows whose text came before at another place > 0",
         source: "Lee et al. 2022, arXiv 2107.06499",
-        signals: &[metric::DUPLICATE_WINDOWS],
-        thresholds: &[threshold("windows", 0.0, (0.0, 1e12), "windows repeated against the plan")],
+        signals: &[name::DUPLICATE_WINDOWS],
+        thresholds: &[threshold("windows", 0.0, (0.0, 1e12), "windows whose text came before at another place")],
         unit: "windows",
         min_steps: 0,
         calm_readings: 1,

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use wire::series::name;
 
-use super::metric;
-
 /// Prefixes of series that a rule reads.
 const PREFIXES: [&str; 8] = [
     name::VALID_OF,
@@ -14,9 +12,9 @@ const PREFIXES: [&str; 8] = [
     name::UPDATE_RATIO,
     name::GRADIENT_RMS,
     name::WEIGHT_RMS,
-    metric::ATTENTION_ENTROPY,
-    metric::ATTENTION_LOGIT,
-    metric::DEAD_NEURONS,
+    name::ATTENTION_ENTROPY,
+    name::ATTENTION_LOGIT,
+    name::DEAD_NEURONS,
 ];
 
 /// The values of a step. Absent ones were not reported, or were reported before.
@@ -65,7 +63,7 @@ impl<'a> Sample<'a> {
             name::GRAD_NORM => &mut self.grad_norm,
             name::TOKENS => &mut self.tokens,
             name::TOKENS_PER_SEC => &mut self.tokens_per_sec,
-            metric::DUPLICATE_WINDOWS => &mut self.duplicate_windows,
+            name::DUPLICATE_WINDOWS => &mut self.duplicate_windows,
             _ => return None,
         })
     }
