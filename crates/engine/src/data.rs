@@ -5,7 +5,8 @@
 //! - [`import`]: a corpus from files; [`generators`]: corpora with a known entropy (`tales`, `modular_addition`, `induction`);
 //! - `shards`: token shards on disk; [`corpus`]: the corpora of a data folder; `tokenization`: corpora into shards;
 //! - [`dataset_files`]: the files of a tokenized dataset by names, for workers of other machines;
-//! - [`batch`]: the windows that a step reads, a pure function of seed, step and mix; [`dataset`]: shards read as batches.
+//! - [`batch`]: the windows that a step reads, a pure function of seed, step and mix; [`dataset`]: shards read as batches; [`repeats`]: windows
+//!   whose text came before at another place.
 
 pub mod batch;
 pub mod corpus;
@@ -16,6 +17,7 @@ pub(crate) mod draft;
 pub(crate) mod files;
 pub mod generators;
 pub mod import;
+pub mod repeats;
 pub mod tokenizer;
 
 mod induction;

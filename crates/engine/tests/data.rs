@@ -1,6 +1,7 @@
 //! Corpora: import, tokenization, storage, reading, and damaged files.
 #![allow(clippy::unwrap_used)] // helpers of the tests may unwrap
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +11,7 @@ use engine::data::corpus;
 use engine::data::dataset::{Dataset, prepare};
 use engine::data::generators;
 use engine::data::import::{Files, ISSUES_FILE, import_files, preview_files};
+use engine::data::repeats::Repeats;
 use engine::kernels::random::Counter;
 use wire::data::corpus::{CorpusInfo, Source};
 use wire::data::import::{ImportOptions, Reason};
@@ -220,6 +222,33 @@ fn several_corpora_share_a_tokenizer_and_are_mixed_by_weight() {
     assert_eq!(corpus::list(&folder.0).unwrap().len(), 2, "a mix is not listed as a corpus");
     corpus::remove(&folder.0, &id("abc")).unwrap();
     assert_eq!(names_in(&folder.0), ["xyz"], "the mixes of a corpus are removed with it");
+}
+
+#[test]
+fn windows_whose_text_came_before_at_another_place_are_counted() {
+    let folder = Folder::new();
+    let unique: String = (0..6000).map(|i| format!("{i:05} ")).collect();
+    let count = |name: &str, text: &str| {
+        import(&folder.0, name, &[("text.txt", text.as_bytes())], None).unwrap();
+        prepare(&folder.0, &[id(name)], Tokenizer::Byte, &mut quietly).unwrap();
+        let data = Dataset::open(&folder.0, &[id(name)], Tokenizer::Byte).unwrap();
+        let (mut repeats, mut places, mut texts, mut expected) =
+            (Repeats::default(), HashSet::new(), HashSet::new(), 0);
+        for step in 0..200 {
+            let draw = || data.train_windows(3, step, 0, 16, 256, &[1.0]);
+            repeats.add(&data, 16, 256, draw);
+            let inputs = data.train_batch(3, step, 0, 16, 256, &[1.0]).inputs;
+            for (window, text) in draw().iter().zip(inputs.chunks(256)) {
+                expected += u64::from(places.insert(window.start) && !texts.insert(text.to_vec()));
+            }
+        }
+        assert_eq!(repeats.count(), expected, "{name}");
+        (expected, 3200 - places.len())
+    };
+    let (found, drawn_again) = count("unique", &unique);
+    assert!(found == 0 && drawn_again > 0, "windows that are drawn again at their place do not count: {drawn_again}");
+    let (found, _) = count("twice", &format!("{}{unique}", &unique[..12_000]));
+    assert!(found > 20, "{found}");
 }
 
 #[test]

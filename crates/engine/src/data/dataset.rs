@@ -120,8 +120,26 @@ impl Dataset {
         seq: usize,
         weights: &[f64],
     ) -> Vec<usize> {
+        self.train_windows(seed, step, micro_batch, size, seq, weights).iter().map(|window| window.dataset).collect()
+    }
+
+    /// The windows of a training batch; arguments as for [`Self::train_batch`].
+    pub fn train_windows(
+        &self,
+        seed: u64,
+        step: u64,
+        micro_batch: u64,
+        size: usize,
+        seq: usize,
+        weights: &[f64],
+    ) -> Vec<Window> {
         let lens: Vec<usize> = self.train.iter().map(Shard::len).collect();
-        train_windows(seed, step, micro_batch, size, seq, &lens, weights).iter().map(|window| window.dataset).collect()
+        train_windows(seed, step, micro_batch, size, seq, &lens, weights)
+    }
+
+    /// A hash of the `tokens` tokens from the start of a training window on, equal for equal tokens.
+    pub(crate) fn text_hash(&self, window: Window, tokens: usize) -> u64 {
+        self.train[window.dataset].hash_of(window.start, tokens)
     }
 
     /// Counts and reference losses.
@@ -149,8 +167,7 @@ impl Dataset {
         seq: usize,
         weights: &[f64],
     ) -> Batch {
-        let lens: Vec<usize> = self.train.iter().map(Shard::len).collect();
-        batch(&self.train, &train_windows(seed, step, micro_batch, size, seq, &lens, weights), seq)
+        batch(&self.train, &self.train_windows(seed, step, micro_batch, size, seq, weights), seq)
     }
 
     /// Validation batch `index`, the same every time; `None` after the last full batch, or if there is no validation window.

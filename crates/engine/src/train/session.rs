@@ -36,6 +36,7 @@ use self::replay::Replay;
 use self::reports::with_scalars;
 use super::trainer::{Scalars, StepOutcome, Trainer, millis};
 use crate::data::dataset::Dataset;
+use crate::data::repeats::Repeats;
 use crate::device::EngineDevice;
 use crate::error::EngineError;
 use crate::model::params;
@@ -92,6 +93,8 @@ pub struct Session {
     best_valid: Option<f64>,
     /// Epochs of each dataset so far.
     epochs: Vec<f64>,
+    /// Windows so far whose text came before; a fork counts from its checkpoint on.
+    repeats: Repeats,
     /// The event that reports the start of the run.
     start: Event,
     /// Training time so far, seconds.
@@ -147,6 +150,7 @@ impl Session {
             loss_valid: begin.loss_valid,
             best_valid: begin.best_valid.or(plan.origin.as_ref().and_then(|origin| origin.best_valid)),
             epochs: vec![],
+            repeats: Repeats::default(),
             start,
             secs: past.secs,
             steps_left: None,
@@ -156,7 +160,7 @@ impl Session {
             newest_stats: None,
             inspections: InspectionSchedule::default(),
         };
-        session.count_epochs();
+        session.count_data();
         Ok(session)
     }
 

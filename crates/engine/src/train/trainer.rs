@@ -11,6 +11,7 @@ use wire::run::plan::RunPlan;
 
 use crate::data::batch::Batch;
 use crate::data::dataset::Dataset;
+use crate::data::repeats::Repeats;
 use crate::device::replicas::Replicas;
 use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
@@ -160,6 +161,16 @@ impl Trainer {
     fn gradient(&self, step: u64, batches: Vec<Batch>) -> Result<Gradient, EngineError> {
         let args = GradientArgs::of_step(&self.plan, &self.live.optimizer, step);
         gradient::of_step(&args, &self.weights(), batches, self.replicas.as_ref(), &self.device.burn)
+    }
+
+    /// Adds the windows of a step to the count of repeated ones.
+    pub fn count_repeats(&self, step: u64, repeats: &mut Repeats) {
+        let (size, seq) = (self.plan.recipe.batch.size, self.plan.recipe.model.seq);
+        let (mix, index) = (self.live.mix.at(step), step + self.live.skipped_at(step));
+        for micro_batch in 0..self.live.accumulation.at(step) {
+            let draw = || self.data.train_windows(self.plan.seed, index, micro_batch, size, seq, &mix);
+            repeats.add(&self.data, size, seq, draw);
+        }
     }
 
     fn scalars(&self, gradient: &Gradient) -> Result<Scalars, EngineError> {

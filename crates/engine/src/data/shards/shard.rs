@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::files::Mapped;
 use crate::error::DataError;
+use crate::kernels::random::key;
 
 /// Length and hash of a shard, from `info.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -109,4 +110,24 @@ impl Shard {
             _ => 0, // a width is two or four
         }
     }
+
+    /// A hash of `tokens` tokens from `start` on, equal for equal tokens; past the end they continue with the first token.
+    pub(crate) fn hash_of(&self, start: usize, tokens: usize) -> u64 {
+        let (from, wanted, bytes) = (start * self.width, tokens * self.width, self.map.bytes());
+        match bytes.get(from..from + wanted) {
+            Some(span) => hash(span),
+            None => hash(&(from..from + wanted).map(|at| bytes[at % bytes.len()]).collect::<Vec<u8>>()),
+        }
+    }
+}
+
+/// A 64-bit hash, eight bytes at a time. Collisions are as rare as for random numbers, unless a text is made for them.
+fn hash(bytes: &[u8]) -> u64 {
+    let word = |part: &[u8]| {
+        let mut word = [0; 8];
+        word[..part.len()].copy_from_slice(part);
+        u64::from_le_bytes(word)
+    };
+    let add = |hash: u64, part: &[u8]| (hash.rotate_left(5) ^ word(part)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    key(&[bytes.chunks(8).fold(bytes.len() as u64, add)])
 }

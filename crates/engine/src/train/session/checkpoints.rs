@@ -59,7 +59,7 @@ impl Session {
         self.inspections.skip_snapshot((self.segment, id.step));
         (self.loss_train, self.loss_valid, self.best_valid) = (loss_train, loss_valid, best_valid);
         self.trainer.live.apply(&event, id.step);
-        self.count_epochs();
+        self.count_data();
         Ok(event)
     }
 

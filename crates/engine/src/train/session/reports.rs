@@ -12,6 +12,7 @@ use wire::series::{Row, name};
 use wire::transport::link::Report;
 
 use super::{Reporter, Session, now_ms};
+use crate::data::repeats::Repeats;
 use crate::device::read;
 use crate::error::EngineError;
 use crate::train::trainer::{StepTimes, is_due};
@@ -43,6 +44,7 @@ impl Session {
         if is_due(step, 10) {
             let datasets = self.trainer.plan.mix.iter().zip(&self.epochs);
             values.extend(datasets.map(|(part, epochs)| (format!("{}{}", name::EPOCHS, part.corpus), *epochs)));
+            values.push((name::DUPLICATE_WINDOWS.to_owned(), self.repeats.count() as f64));
         }
         Row { segment: self.segment, step, values }
     }
@@ -111,13 +113,17 @@ impl Session {
         }
     }
 
-    /// Counts the epochs of each dataset from the first step on: a pure function of the live hyperparameters.
-    pub(super) fn count_epochs(&mut self) {
-        self.epochs = vec![0.0; self.trainer.plan.mix.len()];
+    /// Counts the epochs of each dataset and the repeated windows from the first step on: a pure function of the live hyperparameters.
+    pub(super) fn count_data(&mut self) {
+        (self.epochs, self.repeats) = (vec![0.0; self.trainer.plan.mix.len()], Repeats::default());
         (0..self.steps()).for_each(|step| self.count_step(step));
     }
 
     pub(super) fn count_step(&mut self, step: u64) {
+        // A fork may read other datasets than its parent, so its windows are those from its checkpoint on.
+        if self.trainer.plan.origin.as_ref().is_none_or(|origin| step >= origin.from.checkpoint.step) {
+            self.trainer.count_repeats(step, &mut self.repeats);
+        }
         let tokens = (self.trainer.live.accumulation.at(step) * self.trainer.plan.tokens_per_micro_batch()) as f64;
         let weights = self.trainer.live.mix.at(step);
         for (dataset, (epochs, weight)) in self.epochs.iter_mut().zip(weights).enumerate() {
