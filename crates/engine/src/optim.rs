@@ -1,9 +1,11 @@
 //! Optimizers and their state. [`optimizer`]: weights with their moments, gradient clipping and AdamW; [`muon`]: Muon for the matrices of the
-//! blocks; [`stats`] and [`gpu_stats`]: statistics of weights, gradients and updates; [`checkpoint`]: weights and moments on disk.
+//! blocks; [`stats`] and [`gpu_stats`]: statistics of weights, gradients and updates; [`noise_scale`]: the gradient noise scale; [`checkpoint`]:
+//! weights and moments on disk.
 
 pub mod checkpoint;
 pub mod gpu_stats;
 pub mod muon;
+pub mod noise_scale;
 pub mod optimizer;
 pub mod stats;
 pub mod step_hyperparameters;

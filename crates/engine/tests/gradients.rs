@@ -182,6 +182,30 @@ fn a_batch_split_over_replicas_or_micro_batches_gives_the_same_gradient() {
 }
 
 #[test]
+fn the_norm_of_each_part_is_that_of_the_gradient_of_its_sequences() {
+    let model = small();
+    let weights = bind(&params::layout(&model), &spread_out(&params::layout(&model), 4));
+    let pass = GradientArgs { model: model.clone(), z_loss: 0.0, dropout_seed: 0 };
+    let (first, second) = (batch(&model, 7, 6), batch(&model, 7, 9));
+    let (both, cores) = (vec![first.clone(), second.clone()], Replicas::new(2).unwrap());
+    let device = Device::flex();
+    let (gradient, parts) = gradient::of_step_with_parts(&pass, &weights, both.clone(), Some(&cores), &device).unwrap();
+    let plain = gradient::of_step(&pass, &weights, both, Some(&cores), &device).unwrap();
+    assert!(gradient.flat.iter().zip(&plain.flat).all(|(a, b)| host(a) == host(b)), "the gradient has the same bits");
+    assert_eq!(parts.len(), 4, "two replicas of two micro-batches");
+    let of_part = [(&first, 0), (&first, 1), (&second, 0), (&second, 1)];
+    for (part, (batch, replica)) in parts.iter().zip(of_part) {
+        let sequences = gradient::sequences_of(batch, replica, 2);
+        assert_eq!(part.tokens, (sequences.size * model.seq) as u64);
+        let fraction = sequences.size as f64 / 14.0;
+        let alone = gradient::of_step(&pass, &weights, vec![sequences], None, &device).unwrap();
+        let squares: f64 = alone.flat.iter().flat_map(host).map(|value| f64::from(value).powi(2)).sum();
+        let found = f64::from(host(&part.squares)[0]);
+        assert!((found / (squares * fraction * fraction) - 1.0).abs() < 1e-4, "{found}, {squares}");
+    }
+}
+
+#[test]
 fn the_two_implementations_of_each_optimizer_agree() {
     implementations_agree(OptimizerKind::Adamw, 2e-6);
     // Five iterations of a quintic with slope 3.4 at 0 amplify rounding errors.

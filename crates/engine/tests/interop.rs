@@ -76,7 +76,15 @@ fn manifest(model: ModelPlan, tokenizer: Tokenizer) -> Manifest {
         best_valid: None,
     };
     let hyperparameters = plan.live();
-    Manifest { format: FORMAT, run: "guest".parse().unwrap(), info, plan, hyperparameters, secs: 0.0 }
+    Manifest {
+        format: FORMAT,
+        run: "guest".parse().unwrap(),
+        info,
+        plan,
+        hyperparameters,
+        secs: 0.0,
+        noise_scale: Default::default(),
+    }
 }
 
 /// Stores an import and opens its checkpoint and tokenizer.

@@ -99,7 +99,15 @@ fn manifest(import: &Import) -> Manifest {
         best_valid: None,
     };
     let hyperparameters = plan.live();
-    Manifest { format: FORMAT, run: "guest".parse().unwrap(), info, plan, hyperparameters, secs: 0.0 }
+    Manifest {
+        format: FORMAT,
+        run: "guest".parse().unwrap(),
+        info,
+        plan,
+        hyperparameters,
+        secs: 0.0,
+        noise_scale: Default::default(),
+    }
 }
 
 fn imported(folder: &Path) -> Imported {

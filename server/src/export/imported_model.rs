@@ -139,6 +139,7 @@ fn write(import: Import, plan: &RunPlan, entry: &NewEntry, root: &Path) -> Resul
         plan: plan.clone(),
         hyperparameters: plan.live(),
         secs: 0.0,
+        noise_scale: Default::default(),
     };
     Ok(import.state().write(root, manifest)?.info)
 }

@@ -26,6 +26,12 @@ pub fn moments(values: &[f32]) -> Moments {
     Moments { count, non_finite, mean: sum / n, rms: (squares / n).sqrt(), min: f64::from(min), max: f64::from(max) }
 }
 
+/// Sum of the squares of values on the host: in 32 bits over pieces of 4,096 values, whose sums are added in 64 bits.
+pub fn sum_of_squares(values: &[f32]) -> f64 {
+    let of_piece = |piece: &[f32]| f64::from(lanes::sum(piece.len(), |at| piece[at] * piece[at]));
+    lanes::wide(|| values.chunks(4096).map(of_piece).sum())
+}
+
 const LANES: usize = 8;
 
 /// Sums and extrema of the finite values, by lane.

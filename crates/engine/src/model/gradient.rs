@@ -6,10 +6,12 @@ use wire::hyperparameters::recipe::Optimizer;
 use wire::model::ModelPlan;
 
 use crate::data::batch::Batch;
+use crate::device::host_values;
 use crate::device::replicas::Replicas;
 use crate::error::EngineError;
+use crate::kernels::moments::sum_of_squares;
 use crate::model::decoder::{Decoder, Dropout};
-use crate::model::params::Weights;
+use crate::model::params::{self, Weights};
 
 /// The gradient of a step.
 pub struct Gradient {
@@ -17,6 +19,14 @@ pub struct Gradient {
     pub loss: Tensor<1>,
     /// One flat gradient for each parameter, of the mean objective, in the model's order.
     pub flat: Vec<Tensor<1>>,
+}
+
+/// The gradient of a part of a step's sequences: those of one replica in one micro-batch.
+pub struct GradientPart {
+    /// Tokens of the part.
+    pub tokens: u64,
+    /// Squared norm of the part's summand of the step's gradient, `[1]`, on the device.
+    pub squares: Tensor<1>,
 }
 
 /// Arguments of the gradient of a step besides weights and batches.
@@ -58,37 +68,85 @@ pub fn of_step(
     replicas: Option<&Replicas>,
     device: &Device,
 ) -> Result<Gradient, EngineError> {
-    let total: usize = batches.iter().map(|batch| batch.size * batch.seq).sum();
-    let mut sum: Option<Gradient> = None;
-    for (index, batch) in batches.into_iter().enumerate() {
-        for gradient in of_micro_batch(args, weights, batch, index, total, replicas, device)? {
-            sum = Some(match sum {
-                None => gradient,
-                Some(sum) => add(sum, gradient),
-            });
-        }
-    }
-    sum.ok_or(EngineError::NoBatches)
+    let step = Step { args, weights, total: tokens_of(&batches), replicas, device, is_measured: false };
+    Ok(step.gradient(batches)?.0)
 }
 
-/// The gradients of a micro-batch, one per replica. `total`: tokens of the step.
-fn of_micro_batch(
+/// [`of_step`], with the norm of each part; the gradient has the same bits.
+///
+/// # Errors
+/// The errors of [`of_step`].
+pub fn of_step_with_parts(
     args: &GradientArgs,
     weights: &Weights,
-    batch: Batch,
-    index: usize,
-    total: usize,
+    batches: Vec<Batch>,
     replicas: Option<&Replicas>,
     device: &Device,
-) -> Result<Vec<Gradient>, EngineError> {
-    let Some(replicas) = replicas else {
-        return Ok(vec![of_replica(args, weights, &batch, index as u64, total, device)]);
+) -> Result<(Gradient, Vec<GradientPart>), EngineError> {
+    Step { args, weights, total: tokens_of(&batches), replicas, device, is_measured: true }.gradient(batches)
+}
+
+fn tokens_of(batches: &[Batch]) -> usize {
+    batches.iter().map(|batch| batch.size * batch.seq).sum()
+}
+
+/// The computation of the gradient of one step.
+struct Step<'a> {
+    args: &'a GradientArgs,
+    weights: &'a Weights,
+    /// Tokens of all micro-batches.
+    total: usize,
+    replicas: Option<&'a Replicas>,
+    device: &'a Device,
+    /// Whether the norm of each part is computed.
+    is_measured: bool,
+}
+
+impl Step<'_> {
+    fn gradient(&self, batches: Vec<Batch>) -> Result<(Gradient, Vec<GradientPart>), EngineError> {
+        let (mut sum, mut parts): (Option<Gradient>, _) = (None, vec![]);
+        for (index, batch) in batches.into_iter().enumerate() {
+            for (gradient, part) in self.of_micro_batch(batch, index)? {
+                parts.extend(part);
+                sum = Some(match sum {
+                    None => gradient,
+                    Some(sum) => add(sum, gradient),
+                });
+            }
+        }
+        Ok((sum.ok_or(EngineError::NoBatches)?, parts))
+    }
+
+    /// The gradients of a micro-batch, one per replica.
+    fn of_micro_batch(&self, batch: Batch, index: usize) -> Result<Vec<(Gradient, Option<GradientPart>)>, EngineError> {
+        let (total, is_measured) = (self.total, self.is_measured);
+        let Some(replicas) = self.replicas else {
+            let gradient = of_replica(self.args, self.weights, &batch, index as u64, total, self.device);
+            let part = is_measured.then(|| part(&gradient, &batch));
+            return Ok(vec![(gradient, part)]);
+        };
+        let (args, weights, device, count) =
+            (self.args.clone(), self.weights.clone(), self.device.clone(), replicas.count());
+        replicas.map(move |replica| {
+            let number = (index * count + replica) as u64;
+            let batch = sequences_of(&batch, replica, count);
+            let gradient = of_replica(&args, &weights, &batch, number, total, &device);
+            let part = (is_measured && batch.size > 0).then(|| part(&gradient, &batch));
+            (gradient, part)
+        })
+    }
+}
+
+/// The norm of the gradient of a part, computed where the gradient was: on the CPU in one pass over memory.
+fn part(gradient: &Gradient, batch: &Batch) -> GradientPart {
+    let device = gradient.loss.device();
+    let squares = if device == Device::flex() {
+        let of = |values: &Tensor<1>| sum_of_squares(host_values(values).as_slice::<f32>().unwrap_or_default());
+        params::upload(vec![gradient.flat.iter().map(of).sum::<f64>() as f32], &device)
+    } else {
+        Tensor::cat(gradient.flat.iter().map(|values| values.clone().square().sum()).collect(), 0).sum()
     };
-    let (args, weights, device, count) = (args.clone(), weights.clone(), device.clone(), replicas.count());
-    replicas.map(move |replica| {
-        let part = (index * count + replica) as u64;
-        of_replica(&args, &weights, &sequences_of(&batch, replica, count), part, total, &device)
-    })
+    GradientPart { tokens: (batch.size * batch.seq) as u64, squares }
 }
 
 /// The sequences of a batch that one of `count` replicas processes: from `size * replica / count` on.

@@ -20,6 +20,7 @@ use wire::{RunId, RunPlan};
 use crate::device::{host_values, read};
 use crate::error::{EngineError, Source};
 use crate::model::params::{self, ParamSpec};
+use crate::optim::noise_scale::NoiseScale;
 use crate::optim::optimizer::State;
 
 /// Version of the folder's format. 2: plans and hyperparameters with the field names of the glossary.
@@ -45,6 +46,9 @@ pub struct Manifest {
     pub hyperparameters: LiveHyperparameters,
     /// Training time so far, seconds.
     pub secs: f64,
+    /// Means of the gradient noise scale; empty in checkpoints of earlier versions.
+    #[serde(default)]
+    pub noise_scale: NoiseScale,
 }
 
 impl Manifest {

@@ -37,9 +37,10 @@ use self::reports::with_scalars;
 use super::trainer::{Scalars, StepOutcome, Trainer, millis};
 use crate::data::dataset::Dataset;
 use crate::data::repeats::Repeats;
-use crate::device::EngineDevice;
+use crate::device::{EngineDevice, read};
 use crate::error::EngineError;
 use crate::model::params;
+use crate::optim::noise_scale::{NoiseScale, PartNorms};
 
 /// Receives the reports of a run. Calls do not wait for the network; they may block while reports cannot be stored on disk.
 pub trait Reporter {
@@ -95,6 +96,7 @@ pub struct Session {
     epochs: Vec<f64>,
     /// Windows so far whose text came before; a fork counts from its checkpoint on.
     repeats: Repeats,
+    noise_scale: NoiseScale,
     /// The event that reports the start of the run.
     start: Event,
     /// Training time so far, seconds.
@@ -113,8 +115,9 @@ pub struct Session {
 /// A step on a GPU whose loss and gradient norm have not been read back yet.
 pub(super) struct UnreadStep {
     row: Row,
-    /// `[2]`.
-    loss_and_norm: Tensor<1>,
+    /// Loss, gradient norm and, with `part_norms`, the mean of their squares: `[2]` or `[3]`.
+    scalars: Tensor<1>,
+    part_norms: Option<PartNorms>,
 }
 
 impl Session {
@@ -151,6 +154,7 @@ impl Session {
             best_valid: begin.best_valid.or(plan.origin.as_ref().and_then(|origin| origin.best_valid)),
             epochs: vec![],
             repeats: Repeats::default(),
+            noise_scale: begin.noise_scale,
             start,
             secs: past.secs,
             steps_left: None,
@@ -220,10 +224,16 @@ impl Session {
         match report.scalars {
             Scalars::Host { loss, norm } => {
                 self.loss_train = Some(loss);
+                if let Some(norms) = report.part_norms {
+                    let squares = read(norms.squares.clone())?[0];
+                    self.measure_noise(&norms, squares, norm, &mut row);
+                }
                 out.row(with_scalars(row, loss, norm));
             }
             Scalars::Device { loss, norm } => {
-                self.unread.push(UnreadStep { row, loss_and_norm: Tensor::cat(vec![loss, norm], 0) });
+                let squares = report.part_norms.as_ref().map(|norms| norms.squares.clone());
+                let scalars = Tensor::cat([loss, norm].into_iter().chain(squares).collect(), 0);
+                self.unread.push(UnreadStep { row, scalars, part_norms: report.part_norms });
                 if self.unread.len() >= STEPS_PER_READ {
                     self.read_steps(out)?;
                 }

@@ -18,6 +18,7 @@ use crate::error::EngineError;
 use crate::model::gradient::{self, Gradient, GradientArgs};
 use crate::model::params::{self, ParamSpec, Weights};
 use crate::optim::gpu_stats::{Before, GpuStats};
+use crate::optim::noise_scale::PartNorms;
 use crate::optim::optimizer::{self, State};
 use crate::optim::stats;
 use crate::optim::step_hyperparameters::StepHyperparameters;
@@ -50,6 +51,8 @@ pub struct StepReport {
     pub scalars: Scalars,
     /// Statistics of every parameter and their time, ms; on the CPU, every `stats_every` steps.
     pub stats: Option<(Vec<TensorStats>, f64)>,
+    /// Norms of the gradients of replicas and micro-batches, every `stats_every` steps; `None` if there is only one.
+    pub part_norms: Option<PartNorms>,
     /// Time of the phases.
     pub times: StepTimes,
 }
@@ -127,7 +130,8 @@ impl Trainer {
         let batches = timed(&mut times.batch, || self.micro_batches(step));
 
         // Forward and backward of each; their gradients are summed in a fixed order.
-        let gradient = timed(&mut times.gradient, || self.gradient(step, batches))?;
+        let wants_stats = is_due(step, self.plan.recipe.intervals.stats_every);
+        let (gradient, part_norms) = timed(&mut times.gradient, || self.gradient(step, batches, wants_stats))?;
 
         // Mean loss and global gradient norm. If one of them is not finite, nothing is changed.
         let began = Instant::now();
@@ -143,10 +147,9 @@ impl Trainer {
         let hyperparameters = StepHyperparameters::new(&self.live.optimizer, learning_rate);
 
         // Clip the gradient, update moments and weights.
-        let wants_stats = is_due(step, self.plan.recipe.intervals.stats_every);
         let stats = self.update(gradient, &scalars, hyperparameters, wants_stats)?;
         times.optimizer = millis(began);
-        Ok(StepOutcome::Taken(StepReport { step, scalars, stats, times }))
+        Ok(StepOutcome::Taken(StepReport { step, scalars, stats, part_norms, times }))
     }
 
     fn micro_batches(&self, step: u64) -> Vec<Batch> {
@@ -158,9 +161,20 @@ impl Trainer {
         (0..self.live.accumulation.at(step)).map(batch).collect()
     }
 
-    fn gradient(&self, step: u64, batches: Vec<Batch>) -> Result<Gradient, EngineError> {
+    fn gradient(
+        &self,
+        step: u64,
+        batches: Vec<Batch>,
+        wants_stats: bool,
+    ) -> Result<(Gradient, Option<PartNorms>), EngineError> {
         let args = GradientArgs::of_step(&self.plan, &self.live.optimizer, step);
-        gradient::of_step(&args, &self.weights(), batches, self.replicas.as_ref(), &self.device.burn)
+        let (weights, replicas, device) = (self.weights(), self.replicas.as_ref(), &self.device.burn);
+        let has_parts = batches.len() > 1 || replicas.is_some_and(|replicas| replicas.count() > 1);
+        if !(wants_stats && has_parts) {
+            return Ok((gradient::of_step(&args, &weights, batches, replicas, device)?, None));
+        }
+        let (gradient, parts) = gradient::of_step_with_parts(&args, &weights, batches, replicas, device)?;
+        Ok((gradient, PartNorms::new(parts)))
     }
 
     /// Adds the windows of a step to the count of repeated ones.

@@ -21,7 +21,7 @@ fn spec(more: &str) -> String {
 /// All changes in one run: accumulation, dropout, a changed mix, a changed learning rate, weight edits.
 fn spec_with_changes(optimizer: &str) -> (String, Script) {
     let spec = spec(&format!(
-        r#""batch.accumulation":2,"model.dropout":0.1,"optimizer.kind":"{optimizer}","intervals.checkpoint_every":15,"retention.best":false"#
+        r#""batch.accumulation":2,"model.dropout":0.1,"optimizer.kind":"{optimizer}","intervals.stats_every":2,"intervals.checkpoint_every":15,"retention.best":false"#
     ))
     .replace(r#""corpus":"rhyme""#, r#""mix":{"rhyme":0.7,"count":0.3}"#);
     let mix = ScheduleChange::Mix { points: vec![MixPoint { step: 40, weights: vec![0.2, 0.8] }] };
@@ -52,7 +52,12 @@ fn a_resumed_run_equals_an_uninterrupted_one(optimizer: &str) {
         let rest = lab.resume(&run, &plan, &killed, script.clone());
         let all = killed.then(&rest);
         assert_eq!(bits(&all.losses()), bits(&whole.losses()), "{optimizer}, killed at {killed_at}");
-        assert_eq!(bits(&all.series(name::VALID)), bits(&whole.series(name::VALID)));
+        for series in
+            [name::VALID, name::DUPLICATE_WINDOWS, name::NOISE_SCALE]
+        {
+            assert!(!whole.series(series).is_empty(), "{series}");
+            assert_eq!(bits(&all.series(series)), bits(&whole.series(series)), "{series}, killed at {killed_at}");
+        }
         assert_eq!(all.kinds(), whole.kinds(), "no event is reported twice or missing, killed at {killed_at}");
         assert_eq!(lab.weights(&run, &all), lab.weights("whole", &whole), "the last bit of the last weight");
     }
@@ -97,6 +102,24 @@ fn a_fork_repeats_its_parent_and_a_rollback_skips_like_a_fork() {
     fork_plan.origin.as_mut().unwrap().hyperparameters.skipped = 7;
     let skipped = lab.train_from("skipped", &fork_plan, &wire::run::history::History::new(&fork_plan), vec![], None, 0);
     assert_eq!(bits(&skipped.losses()), bits(&again));
+}
+
+#[test]
+fn a_rollback_continues_the_counts_of_its_checkpoint() {
+    let lab = Lab::new("counts");
+    let plan = lab.plan(&spec(r#""intervals.stats_every":2,"intervals.checkpoint_every":20,"retention.latest":9"#));
+    let parent = lab.train("straight", &plan, vec![], None);
+    let at = CheckpointId { segment: 0, step: 40 };
+    let back = Command::Rollback { checkpoint: at, skip_batches: 0, reason: None };
+    let rolled = lab.train("rolled", &plan, vec![(65, vec![back])], None);
+    for series in [name::DUPLICATE_WINDOWS, name::NOISE_SCALE] {
+        let again = rolled.series_of(series, 1);
+        let from = parent.series(series).len() - again.len();
+        assert!(!again.is_empty() && from > 0, "{series}");
+        assert_eq!(bits(&again), bits(&parent.series(series)[from..]), "{series}");
+    }
+    let last = *parent.series(name::DUPLICATE_WINDOWS).last().unwrap();
+    assert!(last > 100.0, "the text is one line many times: {last}");
 }
 
 #[test]

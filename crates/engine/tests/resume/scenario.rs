@@ -119,8 +119,12 @@ impl Reports {
     }
 
     pub(crate) fn losses_of(&self, segment: u32) -> Vec<f64> {
-        let all = self.by_step(name::TRAIN);
-        all.into_iter().filter(|((of, _), _)| *of == segment).map(|(_, loss)| loss).collect()
+        self.series_of(name::TRAIN, segment)
+    }
+
+    pub(crate) fn series_of(&self, series: &str, segment: u32) -> Vec<f64> {
+        let all = self.by_step(series);
+        all.into_iter().filter(|((of, _), _)| *of == segment).map(|(_, value)| value).collect()
     }
 
     pub(crate) fn state(&self) -> Option<RunState> {

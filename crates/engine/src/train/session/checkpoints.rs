@@ -44,7 +44,7 @@ impl Session {
             Err(source) => return Ok(refuse(numbered, &format!("checkpoint {id} cannot be loaded: {source}"))),
         };
         let state = saved.state(&self.trainer.device.burn)?;
-        let Manifest { info, hyperparameters, .. } = saved.manifest;
+        let Manifest { info, hyperparameters, noise_scale, .. } = saved.manifest;
         let CheckpointInfo { loss_train, loss_valid, best_valid, .. } = info;
         let event = Event::RolledBack {
             checkpoint: id,
@@ -54,6 +54,7 @@ impl Session {
             best_valid,
         };
         (self.trainer.state, self.trainer.live, self.newest_stats) = (state, hyperparameters, None);
+        self.noise_scale = noise_scale;
         self.last_segment += 1;
         self.segment = self.last_segment;
         self.inspections.skip_snapshot((self.segment, id.step));
@@ -94,6 +95,7 @@ impl Session {
             plan: trainer.plan.clone(),
             hyperparameters: trainer.live.clone(),
             secs: self.secs,
+            noise_scale: self.noise_scale,
         };
         writer.write(state, manifest, requester);
         Ok(())
@@ -132,10 +134,16 @@ impl Session {
     }
 
     /// Saves the periodic checkpoint. If it must wait for the writer, it is saved after a later step.
-    pub(super) fn checkpoint_if_due(&mut self) -> Result<(), EngineError> {
+    pub(super) fn checkpoint_if_due(&mut self, out: &mut dyn Reporter) -> Result<(), EngineError> {
         self.is_checkpoint_due |= is_due(self.steps(), self.trainer.live.intervals.checkpoint_every);
         if self.is_checkpoint_due && self.may_checkpoint() {
             self.is_checkpoint_due = false;
+            // The saved gradient noise scale includes all steps before.
+            self.read_steps(out)?;
+            // A GPU shows only now that a loss was not finite; that state replaces no checkpoint.
+            if self.is_paused {
+                return Ok(());
+            }
             self.checkpoint(Cause::Interval, Requester::system())?;
         }
         Ok(())

@@ -43,7 +43,7 @@ impl Session {
             self.emit(out, event, None);
         }
         // The periodic checkpoint is first: of the checkpoints for the lowest loss only the best is kept.
-        self.checkpoint_if_due()?;
+        self.checkpoint_if_due(out)?;
         if is_best && self.trainer.plan.recipe.retention.best && self.may_checkpoint() {
             self.checkpoint(Cause::Best, Requester::system())?;
         }

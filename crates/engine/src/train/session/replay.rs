@@ -13,6 +13,7 @@ use wire::{LiveHyperparameters, RunId, RunPlan};
 use crate::error::EngineError;
 use crate::model::params::{self, ParamSpec};
 use crate::optim::checkpoint::{self, Checkpoint};
+use crate::optim::noise_scale::NoiseScale;
 use crate::optim::optimizer::State;
 
 /// A state to continue from.
@@ -22,6 +23,7 @@ pub(super) struct Begin {
     pub(super) segment: u32,
     pub(super) best_valid: Option<f64>,
     pub(super) loss_valid: Option<f64>,
+    pub(super) noise_scale: NoiseScale,
     /// The checkpoint; `None` for a start from the seed.
     pub(super) checkpoint: Option<CheckpointId>,
     /// Damaged checkpoints that were skipped, each with its error.
@@ -66,7 +68,7 @@ pub(super) fn begin(
         Some((saved, candidate)) => {
             let own = candidate.at.run == *run;
             let segment = if own { candidate.at.checkpoint.segment } else { 0 };
-            (saved.state(device)?, candidate.changes as usize, segment, Some(&saved.manifest.info))
+            (saved.state(device)?, candidate.changes as usize, segment, Some(&saved.manifest))
         }
         None if plan.origin.is_some() => {
             let path = root.unwrap_or(Path::new("")).join(run.as_str());
@@ -84,8 +86,9 @@ pub(super) fn begin(
         state,
         live,
         segment,
-        best_valid: saved.and_then(|info| info.best_valid),
-        loss_valid: saved.and_then(|info| info.loss_valid),
+        best_valid: saved.and_then(|saved| saved.info.best_valid),
+        loss_valid: saved.and_then(|saved| saved.info.loss_valid),
+        noise_scale: saved.map(|saved| saved.noise_scale).unwrap_or_default(),
         checkpoint: found.as_ref().map(|(_, candidate)| candidate.at.checkpoint),
         damaged,
         replay: Replay {

@@ -11,10 +11,11 @@ use wire::run::RunState;
 use wire::series::{Row, name};
 use wire::transport::link::Report;
 
-use super::{Reporter, Session, now_ms};
+use super::{Reporter, Session, UnreadStep, now_ms};
 use crate::data::repeats::Repeats;
 use crate::device::read;
 use crate::error::EngineError;
+use crate::optim::noise_scale::PartNorms;
 use crate::train::trainer::{StepTimes, is_due};
 
 impl Session {
@@ -69,11 +70,14 @@ impl Session {
         if unread.is_empty() {
             return self.read_stats(true, out);
         }
-        let (rows, scalars): (Vec<_>, Vec<_>) =
-            unread.into_iter().map(|unread| (unread.row, unread.loss_and_norm)).unzip();
-        let values = read(Tensor::cat(scalars, 0))?;
-        for (row, pair) in rows.into_iter().zip(values.chunks(2)) {
-            let (loss, norm) = (f64::from(pair[0]), f64::from(pair[1]));
+        let scalars = unread.iter().map(|unread| unread.scalars.clone()).collect();
+        let mut values = read(Tensor::cat(scalars, 0))?.into_iter();
+        let mut next = || values.next().unwrap_or(f32::NAN);
+        for UnreadStep { mut row, part_norms, .. } in unread {
+            let (loss, norm) = (f64::from(next()), f64::from(next()));
+            if let Some(norms) = part_norms {
+                self.measure_noise(&norms, next(), norm, &mut row);
+            }
             if !(loss.is_finite() && norm.is_finite() || self.is_paused) {
                 self.pause_on_non_finite(loss, norm, out);
             }
@@ -82,6 +86,12 @@ impl Session {
         }
         // Statistics that were started before these losses have arrived with them.
         self.read_stats(true, out)
+    }
+
+    /// Adds the norms of a step's parts to the gradient noise scale, and this to the row.
+    pub(super) fn measure_noise(&mut self, norms: &PartNorms, squares: f32, norm: f64, row: &mut Row) {
+        self.noise_scale.add(norms, f64::from(squares), norm);
+        row.values.extend(self.noise_scale.tokens().map(|tokens| (name::NOISE_SCALE.to_owned(), tokens)));
     }
 
     /// Reports the statistics that have arrived from a GPU, each under its step; waits for all of them if `is_last`.
