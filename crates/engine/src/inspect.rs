@@ -2,12 +2,13 @@
 //! state, and [`inspect_checkpoint`] one of a checkpoint. [`wire::inspect`] defines the requests and results.
 //!
 //! `text`: the tokens that an inspection reads; `cache`: the activations of a forward pass over them. The other files have one
-//! inspection each; `lanczos` computes the eigenvectors that some of them need. [`snapshot`] reduces the results that a run stores. Inspections
-//! never change the state of a run.
+//! inspection each; `lanczos` computes the eigenvectors that some of them need. [`snapshot`] reduces the results that a run stores;
+//! `diagnosis`: metrics that become series of the run. Inspections never change the state of a run.
 
 mod attention;
 mod batch;
 mod cache;
+mod diagnosis;
 mod embedding;
 mod interventions;
 mod lanczos;
@@ -144,6 +145,15 @@ impl<'a> Inspector<'a> {
                 Ok(InspectionResult::ParameterStats { step, tensors: tensors.to_vec() })
             }
         }
+    }
+
+    /// Metrics of attention and MLPs for diagnosis, by the names of their series, over validation window 0: a forward pass, unless another
+    /// inspection of this state has made it.
+    ///
+    /// # Errors
+    /// The validation split is shorter than a window, or the device was lost.
+    pub fn diagnosis(&self) -> Result<Vec<(String, f64)>, EngineError> {
+        diagnosis::metrics(self)
     }
 
     fn model(&self) -> &'a ModelPlan {

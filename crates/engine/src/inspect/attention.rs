@@ -1,5 +1,7 @@
 //! The attention patterns of a block over a text, and statistics of its heads.
 
+use std::rc::Rc;
+
 use burn::tensor::{Bool, Tensor, TensorData};
 use wire::inspect::request::InspectionText;
 use wire::inspect::result::{HeadStats, HeatMap, InspectionResult};
@@ -8,7 +10,7 @@ use super::Inspector;
 use super::cache::ActivationCache;
 use crate::device::read;
 use crate::error::{EngineError, InspectError};
-use crate::kernels::reduce::{Reductions, RowStats};
+use crate::kernels::reduce::RowStats;
 
 /// Number of statistics of a head that are read back: distance, previous, induction, top logit.
 const STATISTICS: usize = 4;
@@ -38,10 +40,9 @@ pub(super) fn stats(
     let heads = inspector.model().heads;
     let weights = PatternWeights::new(inspector, &cache.text.tokens);
     let numbers: Vec<Tensor<1>> = layers.clone().map(|layer| weights.statistics(cache, layer)).collect();
-    let rows = layers.clone().map(|layer| cache.pattern(layer).reshape([heads * seq, seq])).collect();
-    let entropies = inspector.reduce(Reductions { rows, ..Reductions::default() })?.rows;
+    let entropies = cache.pattern_rows(inspector, layers)?;
     let numbers = read(Tensor::cat(numbers, 0))?;
-    let of_block = |(numbers, rows): (&[f32], &Vec<RowStats>)| {
+    let of_block = |(numbers, rows): (&[f32], &Rc<[RowStats]>)| {
         let of_head = |head: usize| HeadStats {
             entropy: relative_entropy(&rows[head * seq..(head + 1) * seq]),
             distance: numbers[head],

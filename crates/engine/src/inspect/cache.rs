@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
 
 use burn::tensor::{Tensor, activation};
 
@@ -9,6 +11,7 @@ use super::Inspector;
 use super::text::TokenizedText;
 use crate::device::read;
 use crate::error::EngineError;
+use crate::kernels::reduce::{Reductions, RowStats};
 use crate::model::decoder::Decoder;
 use crate::model::hook::{Hook, HookPoint};
 
@@ -17,6 +20,8 @@ pub(super) struct ActivationCache {
     pub(super) text: TokenizedText,
     activations: HashMap<HookPoint, Tensor<2>>,
     attention: HashMap<HookPoint, Tensor<3>>,
+    /// Statistics of the rows of the patterns, by block; several inspections of a snapshot read them.
+    rows: RefCell<HashMap<usize, Rc<[RowStats]>>>,
 }
 
 /// Stores the activations of a pass over one sequence.
@@ -42,7 +47,8 @@ impl ActivationCache {
     pub(super) fn new(inspector: &Inspector<'_>, text: TokenizedText) -> Self {
         let recorder = Recorder::default();
         Decoder::hooked(inspector.model(), &inspector.weights, &recorder).residual(text.input(inspector), None);
-        Self { text, activations: recorder.activations.into_inner(), attention: recorder.attention.into_inner() }
+        let (activations, attention) = (recorder.activations.into_inner(), recorder.attention.into_inner());
+        Self { text, activations, attention, rows: RefCell::default() }
     }
 
     /// The activation at a hook point.
@@ -67,6 +73,26 @@ impl ActivationCache {
     /// `[heads, query, key]`.
     pub(super) fn pattern(&self, layer: usize) -> Tensor<3> {
         self.attention[&HookPoint::Pattern(layer)].clone()
+    }
+
+    /// Statistics of the rows of the attention patterns of some blocks, `[head, query]` of each block; computed together, and once.
+    pub(super) fn pattern_rows(
+        &self,
+        inspector: &Inspector<'_>,
+        blocks: Range<usize>,
+    ) -> Result<Vec<Rc<[RowStats]>>, EngineError> {
+        let missing: Vec<usize> = blocks.clone().filter(|block| !self.rows.borrow().contains_key(block)).collect();
+        if !missing.is_empty() {
+            let matrix = |block: &usize| {
+                let [heads, queries, keys] = self.pattern(*block).dims();
+                self.pattern(*block).reshape([heads * queries, keys])
+            };
+            let rows = missing.iter().map(matrix).collect();
+            let found = inspector.reduce(Reductions { rows, ..Reductions::default() })?.rows;
+            self.rows.borrow_mut().extend(missing.into_iter().zip(found.into_iter().map(Rc::from)));
+        }
+        let rows = self.rows.borrow();
+        Ok(blocks.filter_map(|block| rows.get(&block).cloned()).collect())
     }
 
     /// Logits at each position.

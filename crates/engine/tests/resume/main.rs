@@ -53,7 +53,7 @@ fn a_resumed_run_equals_an_uninterrupted_one(optimizer: &str) {
         let all = killed.then(&rest);
         assert_eq!(bits(&all.losses()), bits(&whole.losses()), "{optimizer}, killed at {killed_at}");
         for series in
-            [name::VALID, name::DUPLICATE_WINDOWS, name::NOISE_SCALE]
+            [name::VALID, name::DUPLICATE_WINDOWS, name::NOISE_SCALE, "attention_entropy/0.0", "dead_neurons/0"]
         {
             assert!(!whole.series(series).is_empty(), "{series}");
             assert_eq!(bits(&all.series(series)), bits(&whole.series(series)), "{series}, killed at {killed_at}");

@@ -1,13 +1,15 @@
 //! A data folder with one dataset, a model of any shape with large random weights, and runs with requested inspections.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc;
 
 use engine::EngineError;
+use engine::data::batch::Batch;
 use engine::data::dataset;
 use engine::data::dataset::Dataset;
 use engine::device::{self, EngineDevice};
-use engine::inspect::{self, Subject};
+use engine::inspect::{self, Inspector, Subject};
 use engine::model::params::{self, ParamSpec};
 use engine::model::weight_edit;
 use engine::optim::optimizer::State;
@@ -116,8 +118,29 @@ impl Model {
         weight_edit::apply(&self.plan.recipe.model, &self.specs, &mut self.state.weights, interventions);
     }
 
+    /// Sets all values of a parameter to zero.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        let at = self.specs.iter().position(|spec| spec.name == name).unwrap();
+        self.state.weights[at] = self.state.weights[at].zeros_like();
+        self
+    }
+
     pub(crate) fn inspect(&self, inspection: &Inspection) -> Result<InspectionResult, EngineError> {
-        let subject = Subject {
+        inspect::inspect(&self.subject(), inspection)
+    }
+
+    /// The metrics for diagnosis by series.
+    pub(crate) fn diagnosis(&self) -> BTreeMap<String, f64> {
+        Inspector::new(self.subject()).diagnosis().unwrap().into_iter().collect()
+    }
+
+    /// Validation window 0.
+    pub(crate) fn window(&self) -> Batch {
+        self.data.valid_batch(0, 1, self.plan.recipe.model.seq, &[1.0]).unwrap()
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject {
             plan: &self.plan,
             hyperparameters: &self.hyperparameters,
             specs: &self.specs,
@@ -128,8 +151,7 @@ impl Model {
             replicas: None,
             kernels: None,
             stats: None,
-        };
-        inspect::inspect(&subject, inspection)
+        }
     }
 
     /// The result of an inspection in JSON.

@@ -135,6 +135,7 @@ impl Session {
             let seq = self.trainer.plan.recipe.model.seq as u32;
             Box::new(WindowLosses { seq, is_last, datasets })
         });
+        self.measure_metrics(out);
         self.loss_valid = Some(loss_nats);
         self.best_valid = Some(self.best_valid.map_or(loss_nats, |best| best.min(loss_nats)));
         let is_finite = |windows: &WindowLosses| {

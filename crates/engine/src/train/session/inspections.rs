@@ -1,6 +1,7 @@
 //! Inspections while a run trains: the requested ones, at most twice a second and within a fraction of the training time, and the
 //! snapshots that are kept with the run at steps spread over doublings. Inspections run between two steps and only read the state. A
-//! failed inspection is reported, and the run continues. Replayed steps are not inspected.
+//! failed inspection is reported, and the run continues. Replayed steps are not inspected. Each snapshot and each evaluation also gives the
+//! metrics of attention and MLPs that diagnosis reads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use wire::inspect::request::{self, Inspection};
 use wire::inspect::result::InspectionResult;
 use wire::inspect::update::{InspectionOverhead, InspectionUpdate};
+use wire::series::Row;
 
 use super::{Reporter, Session};
 use crate::device::replicas::panic_message;
@@ -23,6 +25,8 @@ const MAX_FRACTION: f64 = 0.05;
 
 /// A state in a run's history: segment and steps done.
 type StateId = (u32, u64);
+/// Values by series.
+type Metrics = Vec<(String, f64)>;
 
 /// The requested inspections, and the newest snapshot.
 #[derive(Default)]
@@ -34,6 +38,8 @@ pub(super) struct InspectionSchedule {
     free_at: Option<Instant>,
     /// The newest state that has a snapshot.
     snapshot_of: Option<StateId>,
+    /// The newest state whose metrics for diagnosis are reported.
+    metrics_of: Option<StateId>,
     /// Time of inspections that no step has reported yet, ms.
     unreported_ms: f64,
 }
@@ -163,8 +169,8 @@ impl Session {
         }
         self.read_steps(out)?;
         let began = Instant::now();
-        let updates: Vec<InspectionUpdate> = self
-            .snapshot_results()
+        let (results, metrics) = self.snapshot_results();
+        let updates: Vec<InspectionUpdate> = results
             .into_iter()
             .map(|(inspection, result, cost_ms)| {
                 let overhead = InspectionOverhead { cost_ms, ..InspectionOverhead::default() };
@@ -175,20 +181,53 @@ impl Session {
         self.inspections.unreported_ms += millis(began);
         self.count_inspection(millis(began));
         updates.into_iter().for_each(|update| out.snapshot(update));
+        self.report_metrics(metrics, out);
         Ok(())
     }
 
-    /// The results of a snapshot, each with its cost in ms. On the CPU, inspections of weights and of text run in parallel on the threads of
-    /// the replicas.
-    fn snapshot_results(&self) -> Vec<(Inspection, InspectionResult, f64)> {
+    /// The results of a snapshot, each with its cost in ms, and the metrics for diagnosis, which read the same activations. On the CPU,
+    /// inspections of weights and of text run in parallel on the threads of the replicas.
+    fn snapshot_results(&self) -> (Vec<(Inspection, InspectionResult, f64)>, Metrics) {
         let subject = self.subject();
         let inspections = request::snapshot_inspections(self.trainer.plan.recipe.model.layers);
-        let Some(replicas) = &self.trainer.replicas else { return inspect_all(subject, inspections) };
+        let with_metrics = |inspections| {
+            let inspector = Inspector::new(subject);
+            (inspect_all(&inspector, inspections), metrics_of(&inspector))
+        };
+        let Some(replicas) = &self.trainer.replicas else { return with_metrics(inspections) };
         let (of_text, of_weights) = inspections.into_iter().partition(|inspection| inspection.text().is_some());
-        let (mut results, of_weights) =
-            replicas.both(|| inspect_all(subject, of_text), || inspect_all(subject, of_weights));
+        let ((mut results, metrics), of_weights) =
+            replicas.both(|| with_metrics(of_text), || inspect_all(&Inspector::new(subject), of_weights));
         results.extend(of_weights);
-        results
+        (results, metrics)
+    }
+
+    /// Measures the metrics for diagnosis with an evaluation, unless this state has them.
+    pub(super) fn measure_metrics(&mut self, out: &mut dyn Reporter) {
+        if self.inspections.metrics_of == Some((self.segment, self.steps())) {
+            return;
+        }
+        let began = Instant::now();
+        let subject = self.subject();
+        let measure = || metrics_of(&Inspector::new(subject));
+        // On the thread of a replica, as in a snapshot, so that a state has the same bits with and without snapshots.
+        let metrics = match &self.trainer.replicas {
+            Some(replicas) => replicas.both(measure, || ()).0,
+            None => measure(),
+        };
+        self.inspections.unreported_ms += millis(began);
+        self.count_inspection(millis(began));
+        self.report_metrics(metrics, out);
+    }
+
+    /// Reports metrics of this state under the step whose update gave it, once. The initial state and edited weights are of no step.
+    fn report_metrics(&mut self, values: Metrics, out: &mut dyn Reporter) {
+        let state = (self.segment, self.steps());
+        let is_of_step = state.1 > 0 && !self.is_edited_here() && self.inspections.metrics_of != Some(state);
+        self.inspections.metrics_of = Some(state);
+        if is_of_step && !values.is_empty() {
+            out.row(Row { segment: self.segment, step: state.1 - 1, values });
+        }
     }
 
     /// Adds the time of an inspection to the training time, unless the run is paused.
@@ -217,14 +256,18 @@ impl Session {
 
 /// Computes several inspections of one state, each with its cost in ms. Inspections that fail or exceed the snapshot size limit are left
 /// out. A request for such an inspection returns the error.
-fn inspect_all(subject: Subject<'_>, inspections: Vec<Inspection>) -> Vec<(Inspection, InspectionResult, f64)> {
-    let inspector = Inspector::new(subject);
+fn inspect_all(inspector: &Inspector<'_>, inspections: Vec<Inspection>) -> Vec<(Inspection, InspectionResult, f64)> {
     let one = |inspection: Inspection| {
         let began = Instant::now();
-        let result = inspect_catching_panics(&inspector, &inspection).ok().and_then(snapshot::reduced)?;
+        let result = inspect_catching_panics(inspector, &inspection).ok().and_then(snapshot::reduced)?;
         Some((inspection, result, millis(began)))
     };
     inspections.into_iter().filter_map(one).collect()
+}
+
+/// The metrics for diagnosis; none if the validation split is too short, or if they fail.
+fn metrics_of(inspector: &Inspector<'_>) -> Metrics {
+    catch_unwind(AssertUnwindSafe(|| inspector.diagnosis())).ok().and_then(Result::ok).unwrap_or_default()
 }
 
 /// Computes an inspection and turns a panic into an error, so that no inspection ends the training.
