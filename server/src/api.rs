@@ -25,6 +25,7 @@ pub mod exports;
 pub mod extract;
 pub mod figures;
 pub mod filters;
+pub mod findings;
 pub mod guard;
 pub mod headers;
 pub mod hub;

@@ -11,6 +11,7 @@ pub mod complete;
 pub mod completions;
 pub mod data;
 pub mod devices;
+pub mod diagnose;
 pub mod export;
 pub mod full_check;
 pub mod inspect;
@@ -38,6 +39,7 @@ pub use compare::CompareArgs;
 pub use complete::CompleteArgs;
 pub use completions::CompletionsArgs;
 pub use devices::DevicesArgs;
+pub use diagnose::DiagnoseArgs;
 pub use export::ExportArgs;
 pub use inspect::InspectArgs;
 pub use join::JoinArgs;
@@ -84,6 +86,7 @@ pub enum Subcommand {
     Stop(StopArgs),
     Train(TrainArgs),
     Join(JoinArgs),
+    Diagnose(DiagnoseArgs),
     Token(TokenArgs),
     Compare(CompareArgs),
     Export(ExportArgs),

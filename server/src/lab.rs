@@ -1,4 +1,5 @@
-//! The state that all routes and background tasks share, composed of the states of the modules below: [`Feed`], [`Workers`] and [`Data`].
+//! The state that all routes and background tasks share, composed of the states of the modules below: [`Feed`], [`Diagnosis`],
+//! [`Workers`] and [`Data`].
 //! Everything that must survive the process is in the store.
 //!
 //! - [`settings`]: the settings of a server; [`open`]: opening its folder;
@@ -34,6 +35,7 @@ use wire::fingerprint::Fingerprint;
 
 use crate::data::disk_use::DiskUses;
 use crate::data::{Data, disk};
+use crate::diagnosis::Diagnosis;
 use crate::lab::audit::AuditLog;
 use crate::lab::drawing::Drawings;
 use crate::lab::oidc::Provider;
@@ -63,6 +65,8 @@ pub struct LabParts {
     pub settings: Settings,
     /// Runs and their streams.
     pub feed: Feed,
+    /// The rules that read runs.
+    pub diagnosis: Diagnosis,
     /// Workers and the inspections that are requested of them.
     pub workers: Workers,
     /// Datasets and jobs.
@@ -105,7 +109,8 @@ impl Lab {
     /// The state of a server with these settings over this store; `fingerprint` is that of its self-signed certificate, if it has one.
     pub fn new(settings: Settings, store: Store, fingerprint: Option<Fingerprint>) -> Self {
         let feed = Feed::new(store);
-        let workers = Workers::new(feed.clone(), settings.data.clone(), settings.worker_timeout);
+        let diagnosis = Diagnosis::new(feed.clone());
+        let workers = Workers::new(feed.clone(), diagnosis.clone(), settings.data.clone(), settings.worker_timeout);
         let data = Data::new(settings.corpora(), settings.incoming(), settings.hub.clone(), feed.clone());
         let (fleet, jobs) = (workers.fleet.clone(), data.jobs.clone());
         let folder = settings.data.clone();
@@ -134,6 +139,7 @@ impl Lab {
             sockets: Places::new(SOCKETS),
             settings,
             feed,
+            diagnosis,
             workers,
             data,
         }))

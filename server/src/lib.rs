@@ -8,6 +8,7 @@
 //! - [`lab`]: the shared state, composed of the states of those three, and the settings; sign-in providers, the audit log, drawn images;
 //! - [`auth`]: what a sender may reach, tokens and sessions, people and projects;
 //! - [`runs`]: planning, the queue, pools, commands, forks, inspections and completions;
+//! - [`diagnosis`]: the rules that read runs as they train;
 //! - [`export`]: exports and imports, charts and inspections as images;
 //! - [`api`]: the routes and the server process;
 //! - [`cli`]: the command line, one file per subcommand.
@@ -18,6 +19,7 @@ pub mod api;
 pub mod auth;
 pub mod cli;
 pub mod data;
+pub mod diagnosis;
 pub mod error;
 pub mod export;
 pub mod lab;

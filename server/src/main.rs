@@ -39,6 +39,7 @@ fn run(subcommand: Subcommand, began: Instant, log: WorkerLog) -> anyhow::Result
         Subcommand::Train(args) => runtime()?.block_on(args.run())?,
         Subcommand::Worker(args) => runtime()?.block_on(args.run(log))?,
         Subcommand::Join(args) => runtime()?.block_on(args.run(log))?,
+        Subcommand::Diagnose(args) => runtime()?.block_on(args.run())?,
         Subcommand::Token(args) => runtime()?.block_on(args.run())?,
         Subcommand::Compare(args) => runtime()?.block_on(args.run())?,
         Subcommand::Export(args) => runtime()?.block_on(args.run())?,

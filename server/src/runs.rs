@@ -9,6 +9,7 @@
 //!   checkpoint of another; [`control_run`]: forks that omit one command;
 //! - [`comparison`]: fair comparison of groups of runs, of what [`measured`] reads; [`seeds`]: runs that differ in the seed only;
 //! - [`origins`]: the datasets and the parent of a run, checked;
+//! - [`diagnosis`]: what the rules found in a run; [`remedies`]: what can be done about it;
 //! - [`inspection`] and [`completion`]: results of models, computed by a worker or in a [`subprocess`].
 //!
 //! [`store`] keeps a run's entry, journal and series; [`engine`] trains.
@@ -21,6 +22,7 @@ pub mod completion;
 pub mod control_run;
 pub mod create;
 pub mod devices;
+pub mod diagnosis;
 pub mod edit;
 pub mod forks;
 pub mod inspection;
@@ -29,6 +31,7 @@ pub mod origins;
 pub mod plan;
 pub mod pools;
 pub mod queue;
+pub mod remedies;
 pub mod resume_elsewhere;
 pub mod seeds;
 pub mod steering;

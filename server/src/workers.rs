@@ -28,6 +28,7 @@ use store::Successor;
 use wire::device::DeviceLoad;
 use wire::{DeviceId, RunState, RunSummary, Slot};
 
+use crate::diagnosis::Diagnosis;
 use crate::error::ApiError;
 use crate::live::clock::now_ms;
 use crate::live::{Feed, Subscriptions};
@@ -52,6 +53,7 @@ pub struct Workers {
     /// The fleet as pages last asked for it.
     pub overview: Arc<Overview>,
     feed: Feed,
+    diagnosis: Diagnosis,
     /// Checkpoints that workers upload.
     pub uploads: Uploads,
     /// Folder of the lab.
@@ -62,7 +64,7 @@ pub struct Workers {
 
 impl Workers {
     /// No worker is connected yet. `timeout`: how long a worker on another machine may be out of reach before its run continues elsewhere.
-    pub fn new(feed: Feed, data: PathBuf, timeout: Duration) -> Self {
+    pub fn new(feed: Feed, diagnosis: Diagnosis, data: PathBuf, timeout: Duration) -> Self {
         let fleet = Fleet::default();
         let to_workers = fleet.clone();
         let subscriptions = Subscriptions::new(move |run, inspections| to_workers.inspect(run, inspections));
@@ -73,6 +75,7 @@ impl Workers {
             telemetry: DeviceTelemetry::default(),
             overview: Arc::default(),
             feed,
+            diagnosis,
             uploads: Uploads::default(),
             data,
             timeout,

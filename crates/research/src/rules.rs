@@ -49,6 +49,7 @@ pub use facts::Facts;
 pub use finding::sentence;
 pub use info::PAUSES_ALWAYS;
 pub use list::{RULES, rule};
+pub use sample::is_read;
 pub use settings::{SettingError, Settings};
 pub use table::{Remedy, Rule, Threshold};
 pub use wire::diagnosis::{Active, Evidence, Finding, Level};

@@ -4,6 +4,7 @@
 pub(crate) mod access;
 pub(crate) mod audit;
 pub(crate) mod checkpoints;
+pub(crate) mod findings;
 pub(crate) mod invitations;
 pub(crate) mod join_tokens;
 pub(crate) mod journal;
@@ -33,7 +34,7 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -42,6 +43,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("../migrations/slots.sql"),
     include_str!("../migrations/shares.sql"),
     include_str!("../migrations/removed_accounts.sql"),
+    include_str!("../migrations/diagnosis.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

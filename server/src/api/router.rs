@@ -20,8 +20,9 @@ use super::openapi::Document;
 use super::routes::{Descriptions, Routes, routes};
 use super::{
     account, audit, audited, backups, checkpoints, checks, commands, comparison, completions, corpora, embeds, exports,
-    figures, filters, guard, headers, hub, inspections, lab, links, metrics, oidc, openapi, page, people, planning,
-    pools, projects, reached, runs, series, session, share, sockets, telemetry, tokens, transfer, uploads, workers,
+    figures, filters, findings, guard, headers, hub, inspections, lab, links, metrics, oidc, openapi, page, people,
+    planning, pools, projects, reached, runs, series, session, share, sockets, telemetry, tokens, transfer, uploads,
+    workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -140,6 +141,10 @@ fn run_routes() -> Routes {
         .routes(routes!(runs::get_run, runs::change_run, runs::delete_run))
         .routes(routes!(runs::restore_run))
         .routes(routes!(commands::command_run))
+        .routes(routes!(findings::list_rules))
+        .routes(routes!(findings::list_findings))
+        .routes(routes!(findings::set_rules))
+        .routes(routes!(findings::dismiss_finding, findings::restore_finding))
         .routes(routes!(checkpoints::list_checkpoints))
         .routes(routes!(checkpoints::change_checkpoint, checkpoints::delete_checkpoint))
         .routes(routes!(exports::export_checkpoint))

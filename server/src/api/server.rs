@@ -138,6 +138,7 @@ fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     built_in::generate(&lab.data);
     tokio::spawn(fill_newest_metrics(lab.clone()));
     tokio::spawn(queue::serve(lab.clone()));
+    tokio::spawn(lab.diagnosis.clone().serve());
     tokio::spawn(liveness::watch(lab.workers.clone()));
     tokio::spawn(audit::log::keep(lab.audit.clone(), lab.store().clone()));
     tokio::spawn(usage::account(lab.workers.clone()));

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::watch;
 use wire::control::event::EventRecord;
+use wire::diagnosis::RunFinding;
 use wire::inspect::update::InspectionUpdate;
 use wire::run::Cursor;
 use wire::series::Row;
@@ -83,6 +84,7 @@ struct Open {
     rows: Vec<Row>,
     events: Vec<EventRecord>,
     updates: Vec<InspectionUpdate>,
+    findings: Vec<RunFinding>,
 }
 
 /// One run's stream.
@@ -182,15 +184,24 @@ impl Hub {
         events: Vec<EventRecord>,
         updates: Vec<InspectionUpdate>,
     ) {
-        let run = summary.id.clone();
+        self.publish_all(Open { summary, rows, events, updates, findings: vec![] });
+    }
+
+    /// Adds stored findings of a run to its stream, new and changed ones, as [`Self::publish`] does.
+    pub fn publish_findings(&self, summary: RunSummary, findings: Vec<RunFinding>) {
+        self.publish_all(Open { summary, rows: vec![], events: vec![], updates: vec![], findings });
+    }
+
+    fn publish_all(&self, news: Open) {
+        let run = news.summary.id.clone();
         let wait = {
             let mut channels = self.lock();
             let channel = channels.entry(run.clone()).or_default();
             if let Some(open) = &mut channel.open {
-                open.add(summary, rows, events, updates);
+                open.add(news);
                 return;
             }
-            channel.open = Some(Open { summary, rows, events, updates });
+            channel.open = Some(news);
             channel.closed_at.map_or(Duration::ZERO, |at| TICK_EVERY.saturating_sub(at.elapsed()))
         };
         self.lab_changed();
@@ -209,13 +220,12 @@ impl Hub {
     fn close(&self, run: &RunId) {
         let mut channels = self.lock();
         let Some(channel) = channels.get_mut(run) else { return };
-        let Some(Open { summary, rows, events, updates }) = channel.open.take() else { return };
+        let Some(Open { summary, rows, events, updates, findings }) = channel.open.take() else { return };
         let is_over = summary.state.is_over();
         let cursor = Cursor { epoch: self.epoch, tick: channel.ring.last() + 1 };
         // Each page is sent only the updates that it requested.
         channel.keep_updates(cursor.tick, updates, is_over);
-        let tick =
-            ToPage::Tick(Tick { run: run.clone(), cursor, summary, rows, events, updates: vec![], findings: vec![] });
+        let tick = ToPage::Tick(Tick { run: run.clone(), cursor, summary, rows, events, updates: vec![], findings });
         match encode::to_bytes(&tick) {
             Ok(bytes) => {
                 channel.ring.push(bytes.into(), if is_over { RING_TICKS_OVER } else { RING_TICKS });
@@ -244,11 +254,13 @@ impl Channel {
 }
 
 impl Open {
-    fn add(&mut self, summary: RunSummary, rows: Vec<Row>, events: Vec<EventRecord>, updates: Vec<InspectionUpdate>) {
+    fn add(&mut self, Open { summary, rows, events, updates, findings }: Open) {
         self.summary = summary;
         self.rows.extend(rows);
         self.events.extend(events);
         self.keep_latest(updates);
+        self.findings.retain(|known| findings.iter().all(|found| found.id != known.id));
+        self.findings.extend(findings);
     }
 
     fn keep_latest(&mut self, updates: Vec<InspectionUpdate>) {

@@ -403,13 +403,14 @@ impl Link {
         run: RunId,
         Ingested { stored_seq, rows, events, mut summary }: Ingested,
     ) -> Result<(), LinkEnd> {
-        let Workers { feed, fleet, pending, .. } = &self.workers;
+        let Workers { feed, fleet, pending, diagnosis, .. } = &self.workers;
         let is_training = summary.state.is_live();
         if is_training && summary.message.is_some() {
             summary = feed.store.set_state(&run, summary.state, None).await?;
         }
         fleet.reports_stored(&self.slot, &run, stored_seq);
         events.iter().for_each(|record| pending.answer(record));
+        diagnosis.stored(&run, &rows, &events, is_training);
         if !rows.is_empty() || !events.is_empty() {
             feed.hub.publish(summary, rows, events, vec![]);
         }

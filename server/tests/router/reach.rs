@@ -107,7 +107,7 @@ fn needs(method: &str, path: &str) -> Needs {
             SignedIn
         }
         ("GET", "/compare") => SignedIn,
-        (_, "/runs/bulk" | "/plan" | "/presets" | "/hyperparameters" | "/completions") => SignedIn,
+        (_, "/runs/bulk" | "/plan" | "/presets" | "/rules" | "/hyperparameters" | "/completions") => SignedIn,
         (_, path) if path.starts_with("/me/") => SignedIn,
         ("GET", "/corpora" | "/devices" | "/jobs" | "/catalogue" | "/pools" | "/people" | "/links") => Member,
         ("GET" | "POST", "/projects") => {

@@ -69,6 +69,11 @@ impl<'a> Sample<'a> {
     }
 }
 
+/// Whether a rule reads the series of this name.
+pub fn is_read(series: &str) -> bool {
+    Sample::default().field(series).is_some() || PREFIXES.iter().any(|prefix| series.starts_with(prefix))
+}
+
 /// The newest step of each series that a rule reads. A point that is not newer is dropped, so that repeated reports count once and no
 /// rule sees steps out of order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

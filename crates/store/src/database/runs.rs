@@ -29,7 +29,7 @@ macro_rules! summaries {
         concat!(
             "SELECT id, name, preset, corpus, device, parameters, steps, created_ms, state, message, started_ms, ended_ms, progress, \
              is_archived, deleted_ms, priority, restarts, slot, parent, parent_checkpoint, control_of, project, \
-             (SELECT json_group_array(tag) FROM tags WHERE tags.run = runs.id) AS tags, \
+             health_checks, health_notes, health_alerts, (SELECT json_group_array(tag) FROM tags WHERE tags.run = runs.id) AS tags, \
              CASE WHEN state = 'queued' THEN pool END AS queue_pool, CASE WHEN state = 'queued' THEN waits END AS waits, \
              CASE WHEN state = 'queued' AND deleted_ms IS NULL THEN ",
             place!(),
@@ -176,8 +176,16 @@ fn summary_of(row: &SqliteRow) -> Result<RunSummary, StoreError> {
         tags: from_json("the tags of a run", row.try_get("tags")?)?,
         slot: row.try_get("slot")?,
         project: row.try_get("project")?,
-        health: Health::default(),
+        health: health_of(row)?,
         id,
+    })
+}
+
+fn health_of(row: &SqliteRow) -> Result<Health, StoreError> {
+    Ok(Health {
+        checks: row.try_get("health_checks")?,
+        notes: row.try_get("health_notes")?,
+        alerts: row.try_get("health_alerts")?,
     })
 }
 
@@ -241,6 +249,22 @@ pub(crate) async fn save_status(
         .bind(stored_seq as i64)
         .bind(event_count as i64)
         .bind(to_word(&status.state)?)
+        .bind(run.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Stores the numbers of a run's findings.
+pub(crate) async fn set_health(
+    connection: &mut SqliteConnection,
+    run: &RunId,
+    health: Health,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE runs SET health_checks = ?, health_notes = ?, health_alerts = ? WHERE id = ?")
+        .bind(health.checks)
+        .bind(health.notes)
+        .bind(health.alerts)
         .bind(run.as_str())
         .execute(connection)
         .await?;

@@ -1,0 +1,87 @@
+//! Rules, and what they found in runs.
+
+use axum::Json;
+use axum::extract::State;
+use research::rules::{RULES, Rule, Settings};
+use store::Recorded;
+use wire::diagnosis::{Diagnosis, DiagnosisSettings, FindingView, RuleInfo};
+use wire::{ApiErrorBody, RunId};
+
+use super::extract::{Body, Path};
+use crate::auth::SignedIn;
+use crate::auth::run::{RunSteerer, RunViewer};
+use crate::error::ApiError;
+use crate::lab::Lab;
+use crate::runs::diagnosis;
+
+/// Lists the rules that every run is checked by, with their formulas, thresholds and remedies.
+#[utoipa::path(get, path = "/rules", tag = "runs", responses((status = 200, body = Vec<RuleInfo>)))]
+pub async fn list_rules(_: SignedIn) -> Json<Vec<RuleInfo>> {
+    Json(RULES.iter().map(Rule::info).collect())
+}
+
+/// Returns what the rules found in a run, newest first, with remedies for the run as it is now. Values that the rules have not read are read
+/// first.
+#[utoipa::path(get, path = "/runs/{id}/findings", tag = "runs", params(("id" = RunId, Path)),
+    responses((status = 200, body = Diagnosis)))]
+pub async fn list_findings(
+    _: RunViewer,
+    State(lab): State<Lab>,
+    Path(run): Path<RunId>,
+) -> Result<Json<Diagnosis>, ApiError> {
+    let mut found = diagnosis::check(lab.store(), &lab.diagnosis, &run).await?;
+    found.checked_step = lab.diagnosis.checked_step(&run).await.or(found.checked_step);
+    Ok(Json(found))
+}
+
+/// Replaces the settings of a run's rules from the next step on: muted rules, thresholds, and rules that may act.
+#[utoipa::path(put, path = "/runs/{id}/rules", tag = "runs", params(("id" = RunId, Path)), request_body = DiagnosisSettings,
+    responses((status = 200, body = DiagnosisSettings),
+        (status = 422, description = "A rule or threshold is unknown, or a value is outside its limits.", body = ApiErrorBody)))]
+pub async fn set_rules(
+    _: RunSteerer,
+    State(lab): State<Lab>,
+    Path(run): Path<RunId>,
+    Body(settings): Body<DiagnosisSettings>,
+) -> Result<Json<DiagnosisSettings>, ApiError> {
+    let refused = |error: research::rules::SettingError| {
+        ApiError::invalid("value_invalid", error.to_string())
+            .hint("GET /api/v1/rules lists the rules and their thresholds")
+    };
+    Settings::try_from(&settings).map_err(refused)?;
+    let summary = lab.feed.summary(&run).await?;
+    lab.diagnosis.set_rules(&summary, settings.clone()).await?;
+    Ok(Json(settings))
+}
+
+/// Dismisses a finding: it stays in the list, and is not counted any more.
+#[utoipa::path(post, path = "/runs/{id}/findings/{finding}/dismiss", tag = "runs",
+    params(("id" = RunId, Path), ("finding" = u64, Path, description = "Number of the finding in the run.")),
+    responses((status = 200, body = FindingView)))]
+pub async fn dismiss_finding(
+    _: RunSteerer,
+    State(lab): State<Lab>,
+    Path((run, number)): Path<(RunId, u64)>,
+) -> Result<Json<FindingView>, ApiError> {
+    set_dismissed(&lab, &run, number, true).await
+}
+
+/// Undoes the dismissal of a finding.
+#[utoipa::path(delete, path = "/runs/{id}/findings/{finding}/dismiss", tag = "runs",
+    params(("id" = RunId, Path), ("finding" = u64, Path, description = "Number of the finding in the run.")),
+    responses((status = 200, body = FindingView)))]
+pub async fn restore_finding(
+    _: RunSteerer,
+    State(lab): State<Lab>,
+    Path((run, number)): Path<(RunId, u64)>,
+) -> Result<Json<FindingView>, ApiError> {
+    set_dismissed(&lab, &run, number, false).await
+}
+
+async fn set_dismissed(lab: &Lab, run: &RunId, number: u64, is_dismissed: bool) -> Result<Json<FindingView>, ApiError> {
+    let recorded = lab.store().dismiss_finding(run, number, is_dismissed).await?;
+    if let Some(Recorded { changed, summary, .. }) = recorded {
+        lab.feed.hub.publish_findings(summary, changed);
+    }
+    Ok(Json(diagnosis::finding(lab.store(), run, number).await?))
+}

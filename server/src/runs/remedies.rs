@@ -1,0 +1,287 @@
+//! Remedies of a finding: the changes that its rule names, as commands and runs with the values of the run as it is now. Nothing is sent from
+//! here.
+
+use research::rules::{Remedy as Kind, rule};
+use store::{Store, StoreError};
+use wire::control::checkpoint::CheckpointInfo;
+use wire::control::command::ScheduleChange;
+use wire::diagnosis::{Finding, Health, Remedy, RemedyAction, RunFinding};
+use wire::hyperparameters::schedule::curves;
+use wire::number::{brief, grouped};
+use wire::run::copy::spec_of;
+use wire::run::history::History;
+use wire::run::spec::Parent;
+use wire::{CheckpointId, Command, LivePath, RunId, RunSpec, RunState, RunView};
+
+/// How long a remedy may be looked at before it is applied, seconds: changes of schedules begin after this time.
+const LOOKED_AT_SECS: f64 = 30.0;
+/// Gradient clipping where it was off.
+const USUAL_CLIP: f64 = 1.0;
+/// Weight decay where it was off, and the factor where it was on.
+const USUAL_DECAY: f64 = 0.1;
+const MORE_DECAY: f64 = 3.0;
+/// Fraction of the trained steps over which the learning rate decays.
+const DECAY_FRACTION: f64 = 0.1;
+
+/// A run as it is now, for the remedies of its findings.
+pub struct PresentRun {
+    view: RunView,
+    /// Checkpoints on its path that are kept, newest first.
+    kept: Vec<CheckpointInfo>,
+}
+
+/// A remedy without its label: action, effect, obstacle.
+type Prepared = (RemedyAction, String, Option<String>);
+
+impl PresentRun {
+    /// Reads a run.
+    ///
+    /// # Errors
+    /// The errors of the store; the run does not exist.
+    pub async fn read(store: &Store, run: &RunId) -> Result<Self, StoreError> {
+        let view = store.run(run).await?.ok_or_else(|| StoreError::UnknownRun { run: run.clone() })?;
+        let history = store.history(run).await?;
+        let kept = store.checkpoints(run).await?.into_iter().map(|kept| kept.info).collect();
+        Ok(Self { kept: on_path(&history, run, kept), view })
+    }
+
+    /// The numbers of its findings.
+    pub fn health(&self) -> Health {
+        self.view.summary.health
+    }
+
+    /// The remedies of a finding, in the order of its rule; none for a finding of an abandoned branch.
+    pub fn remedies(&self, found: &RunFinding) -> Vec<Remedy> {
+        match rule(&found.finding.rule) {
+            Some(rule) if !found.is_abandoned => {
+                rule.remedies.iter().filter_map(|kind| self.remedy(kind, found)).collect()
+            }
+            _ => vec![],
+        }
+    }
+
+    /// The checkpoint for a rollback of so many steps before a finding: the newest that is old enough, or else the newest before the finding.
+    pub fn checkpoint_before(&self, finding: &Finding, steps: u64) -> Option<CheckpointId> {
+        let at_most = |step: u64| self.kept.iter().map(|info| info.id).find(|id| id.step <= step);
+        at_most(finding.step.saturating_sub(steps)).or_else(|| at_most(finding.step))
+    }
+
+    fn remedy(&self, kind: &Kind, found: &RunFinding) -> Option<Remedy> {
+        let (action, effect, obstacle) = match *kind {
+            Kind::RollBackAndSkip { steps, skip } => self.roll_back(found, steps, skip),
+            Kind::ScaleLearningRate { factor } => self.scale_learning_rate(found, factor),
+            Kind::ScaleGradClip { factor } => self.scale_grad_clip(found, factor),
+            Kind::ScaleAccumulation { factor } => self.scale_accumulation(found, factor),
+            Kind::DecayLearningRate => self.decay_learning_rate(found),
+            Kind::ForkWithQkNorm => self.start_with_qk_norm()?,
+            Kind::StartAgain => self.start_again()?,
+            Kind::ForkFromBest => self.fork_from_best(found),
+            Kind::InspectBatch => self.inspect_batch(found),
+            Kind::CheckDataset => {
+                let effect = "Opens the datasets: check the split, repeated documents and the tokenizer. The run does not change.";
+                (RemedyAction::Page("/data".to_owned()), effect.to_owned(), None)
+            }
+            Kind::CheckDevice => {
+                let device = &self.view.summary.device;
+                let effect = format!(
+                    "Opens the history of {device}: temperature, clocks, memory and other programs. The run does not change."
+                );
+                (RemedyAction::Page(format!("/fleet/{device}")), effect, None)
+            }
+            Kind::Stop => {
+                let command = Command::Stop { reason: Some(reason(found)) };
+                let effect = "The run saves a checkpoint and ends. It can be resumed or forked from there.".to_owned();
+                (RemedyAction::Command(command), effect, self.not_trained())
+            }
+        };
+        Some(Remedy { label: kind.label(), effect, action, obstacle })
+    }
+
+    fn roll_back(&self, found: &RunFinding, steps: u64, skip_batches: u64) -> Prepared {
+        let Some(checkpoint) = self.checkpoint_before(&found.finding, steps) else {
+            let obstacle = "No checkpoint before the finding is kept; start a run with shorter checkpoint intervals.";
+            return (
+                RemedyAction::Advice,
+                "The run would return to a checkpoint before the finding.".to_owned(),
+                Some(obstacle.to_owned()),
+            );
+        };
+        let lost = self.view.summary.step.saturating_sub(checkpoint.step);
+        let effect = format!(
+            "The run returns to the checkpoint of step {} and continues with the batches {} steps later. The {} steps since then become an \
+             abandoned branch, which stays visible. It can be undone by a rollback.",
+            grouped(checkpoint.step),
+            grouped(skip_batches),
+            grouped(lost)
+        );
+        let command = Command::Rollback { checkpoint, skip_batches, reason: Some(reason(found)) };
+        (RemedyAction::Command(command), effect, self.not_trained())
+    }
+
+    fn scale_learning_rate(&self, found: &RunFinding, factor: f64) -> Prepared {
+        let path = LivePath::LEARNING_RATE;
+        let before = self.view.hyperparameters.get(path, self.view.summary.step);
+        let effect = format!(
+            "The learning rate of the next step is {} instead of {}, and the rest of its schedule is scaled with it.",
+            brief(before * factor),
+            brief(before)
+        );
+        self.set(path, before * factor, effect, found)
+    }
+
+    fn scale_grad_clip(&self, found: &RunFinding, factor: f64) -> Prepared {
+        let before = self.view.hyperparameters.optimizer.grad_clip;
+        let (after, was) = match before > 0.0 {
+            true => (before * factor, format!("instead of {}", brief(before))),
+            false => (USUAL_CLIP, "and was not limited before".to_owned()),
+        };
+        let effect = format!("The largest gradient norm is {} from the next step on, {was}.", brief(after));
+        self.set(LivePath::GRAD_CLIP, after, effect, found)
+    }
+
+    fn set(&self, path: LivePath, value: f64, effect: String, found: &RunFinding) -> Prepared {
+        let obstacle = path.check(value).err().map(|error| format!("{}.", error.message));
+        let command = Command::Set { path, value, reason: Some(reason(found)) };
+        (RemedyAction::Command(command), effect, self.not_trained().or(obstacle))
+    }
+
+    fn scale_accumulation(&self, found: &RunFinding, factor: u64) -> Prepared {
+        let from = self.soon();
+        let before = self.view.hyperparameters.accumulation.at(from);
+        let after = before.saturating_mul(factor);
+        let effect = format!(
+            "From step {} on each step adds up {} micro-batches instead of {}: its batch is {} times as large, and it takes about {} times as long.",
+            grouped(from),
+            grouped(after),
+            grouped(before),
+            grouped(factor),
+            grouped(factor)
+        );
+        let schedule = ScheduleChange::Accumulation { changes: vec![(from, after)] };
+        let command = Command::SetSchedule { schedule, reason: Some(reason(found)) };
+        (RemedyAction::Command(command), effect, self.not_trained())
+    }
+
+    fn decay_learning_rate(&self, found: &RunFinding) -> Prepared {
+        let schedule = &self.view.hyperparameters.schedule;
+        let (from, step) = (self.soon(), self.view.summary.step);
+        let over = ((step as f64 * DECAY_FRACTION) as u64).max(1) + from.saturating_sub(step);
+        let end = step + over;
+        let effect = format!(
+            "The learning rate falls in a straight line from {} to {} at step {}, where the run ends.",
+            brief(schedule.learning_rate(step)),
+            brief(schedule.final_learning_rate()),
+            grouped(end)
+        );
+        let curve = curves::cooldown(schedule, step, over);
+        let schedule = ScheduleChange::LearningRate { curve, steps: Some(end) };
+        let command = Command::SetSchedule { schedule, reason: Some(reason(found)) };
+        (RemedyAction::Command(command), effect, self.not_trained())
+    }
+
+    fn start_with_qk_norm(&self) -> Option<Prepared> {
+        let plan = &self.view.plan;
+        if plan.recipe.model.qk_norm {
+            return None;
+        }
+        let mut spec = self.copy();
+        spec.overrides.insert("model.qk_norm".to_owned(), true.into());
+        let effect = format!(
+            "A new run with normalized queries and keys trains {} steps from the start; this run continues. Weights cannot be taken over, \
+             because the model is another one.",
+            grouped(plan.steps)
+        );
+        Some((RemedyAction::Run(Box::new(spec)), effect, None))
+    }
+
+    fn start_again(&self) -> Option<Prepared> {
+        let plan = &self.view.plan;
+        if plan.mix.is_empty() {
+            return None;
+        }
+        let seed = plan.seed.wrapping_add(1) & 0xffff_ffff;
+        let effect = format!(
+            "A new run with seed {seed} instead of {} trains {} steps from the start; this run continues.",
+            plan.seed,
+            grouped(plan.steps)
+        );
+        Some((RemedyAction::Run(Box::new(RunSpec { seed: Some(seed), ..self.copy() })), effect, None))
+    }
+
+    /// The specification of a run with the same plan.
+    fn copy(&self) -> RunSpec {
+        let RunView { summary, plan, .. } = &self.view;
+        RunSpec { copied_from: Some(summary.id.clone()), project: Some(summary.project.clone()), ..spec_of(plan) }
+    }
+
+    fn fork_from_best(&self, found: &RunFinding) -> Prepared {
+        let with_loss = self.kept.iter().filter_map(|info| Some((info.id, info.loss_valid?)));
+        let Some((checkpoint, loss)) = with_loss.min_by(|(_, one), (_, other)| one.total_cmp(other)) else {
+            let obstacle = "No checkpoint with a validation loss is kept.".to_owned();
+            return (RemedyAction::Advice, "A fork would start from the best checkpoint.".to_owned(), Some(obstacle));
+        };
+        let before = self.view.hyperparameters.optimizer.weight_decay;
+        let value = if before > 0.0 { before * MORE_DECAY } else { USUAL_DECAY };
+        let change = Command::Set { path: LivePath::WEIGHT_DECAY, value, reason: Some(reason(found)) };
+        let parent = Parent {
+            run: self.view.summary.id.clone(),
+            step: None,
+            checkpoint: Some(checkpoint),
+            changes: vec![change],
+            refit_schedule: false,
+            control_of: None,
+        };
+        let effect = format!(
+            "A fork starts from the checkpoint of step {}, whose validation loss of {} nats/token is the lowest of those kept, with weight \
+             decay {} instead of {}. This run continues.",
+            grouped(checkpoint.step),
+            brief(loss),
+            brief(value),
+            brief(before)
+        );
+        let obstacle = LivePath::WEIGHT_DECAY.check(value).err().map(|error| format!("{}.", error.message));
+        (RemedyAction::Run(Box::new(RunSpec { parent: Some(parent), ..RunSpec::default() })), effect, obstacle)
+    }
+
+    fn inspect_batch(&self, found: &RunFinding) -> Prepared {
+        let address = format!("/runs/{}/xray?view=batch&step={}", self.view.summary.id, found.finding.step);
+        let effect = format!(
+            "Opens the sequences of the batch with the loss of each token. Look for unusual text in the batch of step {}.",
+            grouped(found.finding.step)
+        );
+        (RemedyAction::Page(address), effect, None)
+    }
+
+    /// A step that the run has probably not passed when the command arrives.
+    fn soon(&self) -> u64 {
+        let summary = &self.view.summary;
+        let secs = summary.secs_per_step.filter(|secs| *secs > 0.0 && summary.state == RunState::Running);
+        summary.step + secs.map_or(0, |secs| (LOOKED_AT_SECS / secs).ceil() as u64 + 1)
+    }
+
+    /// Why the run takes no commands now.
+    fn not_trained(&self) -> Option<String> {
+        let state = self.view.summary.state;
+        match state {
+            state if state.is_live() => None,
+            RunState::Queued => Some("The run is queued; wait until it trains.".to_owned()),
+            RunState::Suspended => Some("The run is suspended; resume it first.".to_owned()),
+            _ => {
+                Some(format!("The run is {}; fork it from a checkpoint instead.", format!("{state:?}").to_lowercase()))
+            }
+        }
+    }
+}
+
+/// The reason of a command that a finding led to.
+fn reason(found: &RunFinding) -> String {
+    format!("Finding {}: {}", found.id, found.text)
+}
+
+/// The checkpoints on the path, newest first.
+fn on_path(history: &History, run: &RunId, kept: Vec<CheckpointInfo>) -> Vec<CheckpointInfo> {
+    let ids: Vec<CheckpointId> = kept.iter().map(|info| info.id).collect();
+    let path = history.path_checkpoints(run, &ids);
+    let info = |id: CheckpointId| kept.iter().find(|info| info.id == id).cloned();
+    path.into_iter().filter_map(|found| info(found.at.checkpoint)).collect()
+}
