@@ -298,7 +298,7 @@ pub fn describe(series: &str) -> SeriesInfo {
         VALID => info(
             "val",
             "nats/token",
-            "Validation loss: mean cross-entropy, −ln p(next token), over the same windows of the validation split each time; the last evaluation of the run reads all of them, or 4,096 windows of a large split.",
+            "Validation loss: mean cross-entropy, −ln p(next token), over the same batches of the validation split each time; the last evaluation of the run uses the whole split.",
         ),
         LEARNING_RATE => info("learning rate", "", "Learning rate of each step."),
         GRAD_NORM => info("gradient norm", "", "L2 norm of the gradient of all parameters, before clipping."),
@@ -318,12 +318,12 @@ pub fn describe(series: &str) -> SeriesInfo {
         DUPLICATE_WINDOWS => info(
             "duplicate windows",
             "windows",
-            "Training windows so far whose text came before at another place of the datasets. Compared are 256 tokens from the start of a window on; of more than 262,144 windows, 131,072 per doubling are compared. Windows that are drawn again at the same place are epochs, not duplicates.",
+            "Training windows so far whose text (256 tokens from the start on) came before at another place of the datasets. Windows that are drawn again at the same place are epochs. Of more than 262,144 windows, 131,072 per doubling are compared.",
         ),
         NOISE_SCALE => info(
             "gradient noise scale",
             "tokens",
-            "Batch size at which the noise of the gradient is as large as the gradient, tr(Σ) / |G|² (McCandlish et al. 2018), from the gradients of replicas or micro-batches. Far smaller batches waste steps, far larger ones tokens. Both parts are averaged over about 20 measurements.",
+            "Batch size at which the noise of the gradient is as large as the gradient, tr(Σ) / |G|² (McCandlish et al. 2018), by replicas or micro-batches, averaged over about 20 measurements. Smaller batches waste steps, larger ones tokens.",
         ),
         other => info(other, "value", "A series of this run."),
     }
