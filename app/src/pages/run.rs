@@ -13,6 +13,7 @@ mod context;
 mod control_run;
 mod controls;
 mod device;
+mod diagnosis_charts;
 mod drawer;
 mod export;
 mod fields;
@@ -33,6 +34,7 @@ mod journal;
 mod keys;
 mod loss_chart;
 mod mix;
+mod more_charts;
 mod note;
 mod open_run;
 mod phrases;
@@ -68,7 +70,7 @@ use crate::net::api::{self, ApiFailure};
 use crate::net::live::{Live, RunUpdate, Watch};
 use crate::open_view::{OpenView, PageView};
 use crate::route::Router;
-use charts::{Charts, is_shown};
+use charts::{Charts, is_of_diagnosis, is_shown};
 use checkpoints::Checkpoints;
 use context::{Drawer, RunContext};
 use control_run::ControlRunPanel;
@@ -79,6 +81,7 @@ use health::HealthPanel;
 use journal::Journal;
 use keys::listen_to_keys;
 use loss_chart::LossChart;
+use more_charts::MoreCharts;
 use open_run::OpenRun;
 use phrases::{author, phrase};
 use plan::PlanPanel;
@@ -148,7 +151,8 @@ struct Gone(Callback<ApiFailure>);
 async fn fetch(id: RunId) -> Result<OpenRun, ApiFailure> {
     let (view, names) = join(api::run(&id), api::series::names(&id)).await;
     let mut run = OpenRun::new(view?);
-    names.unwrap_or_default().iter().filter(|series| is_shown(series)).for_each(|series| run.curves.expect(series));
+    let is_known = |series: &&String| is_shown(series) || is_of_diagnosis(series);
+    names.unwrap_or_default().iter().filter(is_known).for_each(|series| run.curves.expect(series));
     Ok(run)
 }
 
@@ -178,6 +182,7 @@ fn OpenRunPage(run: OpenRun) -> impl IntoView {
                     <LossChart />
                     <ControlRunPanel />
                     <Charts />
+                    <MoreCharts />
                 </div>
                 <aside class="side" aria-label="Health, samples, checkpoints, journal, plan, device">
                     <HealthPanel />

@@ -60,7 +60,7 @@ pub(super) fn Charts() -> impl IntoView {
 
 /// A chart whose content depends on the run alone.
 #[component]
-fn SmallChart(
+pub(super) fn SmallChart(
     title: &'static str,
     unit: &'static str,
     meaning: String,
@@ -194,6 +194,13 @@ pub(super) fn is_shown(series: &str) -> bool {
     is_matrix_ratio(series) || series.starts_with(name::EPOCHS) || series.starts_with(name::VALID_OF)
 }
 
+/// Whether a series is shown by the charts of [`super::diagnosis_charts`].
+pub(super) fn is_of_diagnosis(series: &str) -> bool {
+    let prefixes = [name::ATTENTION_ENTROPY, name::ATTENTION_LOGIT, name::DEAD_NEURONS];
+    prefixes.iter().any(|prefix| series.starts_with(prefix))
+        || [name::DUPLICATE_WINDOWS, name::NOISE_SCALE].contains(&series)
+}
+
 /// Whether a series is the update ratio of a matrix: biases and the gains of norms have another scale.
 fn is_matrix_ratio(series: &str) -> bool {
     series
@@ -217,7 +224,7 @@ fn layer(series: &str) -> (u32, String) {
 
 /// The mean of series that were measured at the same steps. Its band would span matrices and not aggregated values, so
 /// it has none.
-fn mean(series: Vec<Vec<Bucket>>) -> Vec<Bucket> {
+pub(super) fn mean(series: Vec<Vec<Bucket>>) -> Vec<Bucket> {
     let count = series.len() as f64;
     let mut series = series.into_iter();
     let Some(mut sum) = series.next() else { return vec![] };

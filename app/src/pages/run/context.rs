@@ -116,6 +116,8 @@ pub(super) struct RunContext {
     pub(super) draft: RwSignal<Option<ScheduleDraft>>,
     /// Whether a control run is wanted for the next change.
     pub(super) wants_control_run: RwSignal<bool>,
+    /// Whether the charts of the metrics for diagnosis are open.
+    pub(super) has_more_charts: RwSignal<bool>,
 }
 
 impl RunContext {
@@ -162,6 +164,7 @@ impl RunContext {
             chosen: RwSignal::new(None),
             draft: RwSignal::new(None),
             wants_control_run: RwSignal::new(false),
+            has_more_charts: RwSignal::new(false),
         }
     }
 

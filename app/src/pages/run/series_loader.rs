@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use wire::series::{Axis, name};
 
-use super::charts::is_shown;
+use super::charts::{is_of_diagnosis, is_shown};
 use super::context::RunContext;
 use super::open_run::OpenRun;
 use super::viewport::Viewport;
@@ -57,21 +57,23 @@ impl SeriesLoader {
         let loader = Self { context, last_request: StoredValue::new(0), past_of: StoredValue::new(None) };
         let due = StoredValue::new_local(None::<TimeoutHandle>);
         let is_long = Memo::new(move |_| context.run.read().curves.is_long());
-        Effect::new(move |is_later: Option<bool>| {
+        Effect::new(move |had_more: Option<bool>| {
             let (axis, _) = (context.options.read().axis, context.viewport.get());
+            let has_more = context.has_more_charts.get();
+            let is_opened = has_more && had_more == Some(false);
             if context.run.read_untracked().curves.axis() != axis {
                 context.run.write_untracked().curves.set_axis(axis);
                 loader.past_of.set_value(None);
             }
-            let is_long = is_long.get();
-            let wait = if is_later.is_some() { SETTLED } else { Duration::ZERO };
-            let soon = set_timeout_with_handle(move || spawn_local(loader.fetch(is_long)), wait).ok();
+            let wants_overview = is_long.get() || is_opened;
+            let wait = if had_more.is_some() { SETTLED } else { Duration::ZERO };
+            let soon = set_timeout_with_handle(move || spawn_local(loader.fetch(wants_overview)), wait).ok();
             due.update_value(|due| {
                 if let Some(waiting) = std::mem::replace(due, soon) {
                     waiting.clear();
                 }
             });
-            true
+            has_more
         });
         on_cleanup(move || due.update_value(|due| due.take().iter().for_each(TimeoutHandle::clear)));
         loader
@@ -111,7 +113,9 @@ impl SeriesLoader {
     async fn request(self, number: u32, range: Option<(f64, Option<f64>)>) {
         let context = self.context;
         let (id, axis, layers) = context.run.with_untracked(|run| {
-            let layers: Vec<String> = run.curves.names().filter(|series| is_shown(series)).map(str::to_owned).collect();
+            let has_more = context.has_more_charts.get_untracked();
+            let is_wanted = |series: &&str| is_shown(series) || has_more && is_of_diagnosis(series);
+            let layers: Vec<String> = run.curves.names().filter(is_wanted).map(str::to_owned).collect();
             (run.view.summary.id.clone(), run.curves.axis(), layers)
         });
         let (from, to) = range.map_or((None, None), |(from, to)| (Some(from), to));
