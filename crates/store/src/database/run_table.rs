@@ -114,6 +114,8 @@ fn field_expression(column: &Column) -> &'static str {
             "name" => "json_quote(name)",
             "id" => "json_quote(id)",
             "state" => "json_quote(state)",
+            // Nothing for a run that no rule has read.
+            "health" => "CASE WHEN health_checks > 0 THEN json_quote(health_alerts + health_notes / 1000.0) END",
             "dataset" => "json_quote(corpus)",
             "preset" => "json_quote(preset)",
             "device" => "json_quote(device)",

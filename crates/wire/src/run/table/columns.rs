@@ -22,10 +22,11 @@ const fn field(id: &'static str, label: &'static str, unit: &'static str) -> Run
     RunField { id, label, unit }
 }
 
-pub static FIELDS: [RunField; 18] = [
+pub static FIELDS: [RunField; 19] = [
     field("name", "Name", ""),
     field("id", "Id", ""),
     field("state", "State", ""),
+    field("health", "Health", "alerts + notes / 1000"),
     field("dataset", "Dataset", ""),
     field("preset", "Preset", ""),
     field("device", "Device", ""),
