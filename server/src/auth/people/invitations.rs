@@ -136,7 +136,6 @@ pub async fn accept(lab: &Lab, sender: &Sender, wanted: AcceptInvitation) -> Res
     let accepted = lab.store().accept_invitation(text, &name, password).await?;
     let (session, identity) = accepted.ok_or_else(|| gone(lab, sender, text))?;
     tracing::info!("{name:?} accepted an invitation");
-    lab.access_changed();
     Ok((session, identity))
 }
 

@@ -37,7 +37,6 @@ async fn create(lab: &Lab, provider: &Provider, account: &Account) -> Result<i64
         match lab.store().add_person(&new).await {
             Ok(person) => {
                 tracing::info!("{:?} has signed in for the first time", person.name);
-                lab.access_changed();
                 return Ok(person.id);
             }
             Err(StoreError::PersonExists { .. }) => new.name = format!("{name} {number}"),
