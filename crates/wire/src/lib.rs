@@ -11,10 +11,12 @@
 //! - [`run`]: specs, plans, presets, forks, the history of a run, and the records that pages show;
 //! - [`inspect`]: inspections of a model and their results; [`completion`]: text that a checkpoint generates;
 //! - [`diagnosis`]: what rules find in a run, their settings, and remedies;
-//! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings;
+//! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings; [`alert`]: alerts and where
+//!   they are sent;
 //! - [`transport`]: the messages between worker, server and page.
 
 pub mod access;
+pub mod alert;
 pub mod check;
 pub mod completion;
 pub mod control;
