@@ -218,7 +218,10 @@ async fn token_grants(connection: &mut Connection, token: i64) -> Result<Grants,
 }
 
 /// The name of a person, and what they reach; `None` for one who does not exist.
-async fn person_grants(connection: &mut Connection, person: i64) -> Result<Option<(String, Grants)>, StoreError> {
+pub(crate) async fn person_grants(
+    connection: &mut Connection,
+    person: i64,
+) -> Result<Option<(String, Grants)>, StoreError> {
     let Some((name, lab)) = database::access::person(connection, person).await? else { return Ok(None) };
     let projects = database::access::projects_of(connection, person).await?.into_iter().collect();
     Ok(Some((name, Grants { lab, projects, ..Grants::default() })))

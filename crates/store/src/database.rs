@@ -2,6 +2,7 @@
 //! and its children. The children contain queries only, no logic.
 
 pub(crate) mod access;
+pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod checkpoints;
 pub(crate) mod findings;
@@ -34,7 +35,7 @@ use sqlx::{ConnectOptions, Connection as _, Sqlite, SqliteConnection, Transactio
 use crate::error::StoreError;
 
 /// Changes of the schema, oldest first; the database's `user_version` counts those applied.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/1.sql"),
     include_str!("../migrations/pools.sql"),
     include_str!("../migrations/telemetry.sql"),
@@ -44,6 +45,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/shares.sql"),
     include_str!("../migrations/removed_accounts.sql"),
     include_str!("../migrations/diagnosis.sql"),
+    include_str!("../migrations/alerts.sql"),
 ];
 
 /// The first [`FRESH_SCHEMA`] migrations as one script, for a new file. Each `ALTER TABLE` reads the whole schema again: with the

@@ -207,6 +207,12 @@ pub enum StoreError {
         /// The maximum.
         most: u64,
     },
+    /// A person, or the lab, has as many alert channels as they may have.
+    #[error("there are {most} alert channels, which is the maximum: delete some")]
+    TooManyChannels {
+        /// The maximum.
+        most: u64,
+    },
     /// The lab has as many open invitations as it may have.
     #[error("the lab has {most} open invitations, which is the maximum: revoke some")]
     TooManyInvitations {

@@ -9,6 +9,7 @@ use wire::run::history::History;
 use wire::transport::link::Report;
 use wire::{Event, EventRecord, RunId, RunSummary};
 
+use crate::alerts::of_event;
 use crate::checkpoint_folders::CheckpointFolders;
 use crate::database::{self, Connection, commit};
 use crate::error::StoreError;
@@ -49,6 +50,10 @@ impl JournalWriter {
         report: Report,
     ) -> Result<EventRecord, StoreError> {
         self.event_count += 1;
+        // In the same transaction, so that no kill separates the alert from its event.
+        if let Some(alert) = of_event(&self.run, self.event_count, &report, &self.status.progress) {
+            database::alerts::insert(connection, &alert).await?;
+        }
         let record = number(self.event_count, report);
         database::journal::insert(connection, &self.run, &record).await?;
         match &record.event {

@@ -8,6 +8,7 @@
 //! - `status` how reports change a run's summary; `runs`, `queue`, `journal`, `tokens`: the operations on each;
 //! - `access` what a token reaches; `links` share links, `shares` what they and invitations still give; `people`, `invitations`, `projects`: who may do what; `audit`: who did what;
 //! - `pools`, `workers`, `join_tokens`: the machines that train, and how they join;
+//! - `alerts` alerts, the channels to which they are sent, and the outbox of messages;
 //! - `run_table` the table of runs: filters, order, pages, tags and saved filters;
 //! - `checkpoints` ids of checkpoints, `checkpoint_folders` their files, `readers` those that are being read, `retention` which are kept,
 //!   `origins` those from which forks start, `uploads` those that workers of other machines send, `sweep` removal after a crash;
@@ -20,6 +21,7 @@
 //! - `database` the only module that contains SQL.
 
 mod access;
+mod alerts;
 mod audit;
 mod backup;
 mod checkpoint_folders;
@@ -65,8 +67,10 @@ mod window_losses;
 mod workers;
 
 pub use access::{Creator, Identity};
+pub use alerts::outbox::OutgoingMessage;
 pub use audit::TokenUse;
 pub use backup::{Backup, BackupFile};
+pub use database::alerts::{Attempt, ChannelRecord, NewAlert};
 pub use database::findings::{RuleState, StoredFinding};
 pub use database::links::LinkRecord;
 pub use database::people::{NewPerson, PersonRecord};

@@ -1,0 +1,151 @@
+//! Messages to channels. Each is written before it is sent, and kept with what the receiver answered.
+
+use wire::access::Grants;
+use wire::alert::{AlertView, DeliveryView};
+
+use super::is_visible;
+use crate::access::person_grants;
+use crate::database::alerts::{Attempt, ChannelRecord, DeliveryRow, RoutedAlert};
+use crate::database::{self, Connection, commit};
+use crate::error::StoreError;
+use crate::store::Store;
+use crate::tokens;
+
+/// Messages of one channel in an hour. Further alerts are collected in one message, sent after [`COLLECT_MS`].
+const MOST_PER_HOUR: u64 = 30;
+const HOUR_MS: i64 = 3600 * 1000;
+const COLLECT_MS: i64 = 15 * 60 * 1000;
+/// Alerts that are routed in one transaction.
+const ROUTED_AT_ONCE: u32 = 200;
+/// Alerts that a message lists.
+const LISTED: u32 = 50;
+
+/// A message that is due, with everything that is needed to send it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutgoingMessage {
+    /// Row of the message, for [`Store::close_delivery`].
+    pub id: i64,
+    /// Id that the receiver gets.
+    pub delivery: String,
+    pub channel: ChannelRecord,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Time of the first of them, ms since 1970.
+    pub tried_ms: Option<i64>,
+    /// Oldest first, at most 50. Empty if its person may not see any of them any more.
+    pub alerts: Vec<AlertView>,
+    /// Number of further alerts.
+    pub left_out: u64,
+}
+
+impl Store {
+    /// Writes the messages of the alerts that have none yet. Returns the number of the newest of these alerts; `None` if there were none.
+    pub async fn route_alerts(&self, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        // Most calls find none, and then need no writing transaction.
+        if database::alerts::unrouted(&mut *self.database().read().await?, 1).await?.is_empty() {
+            return Ok(None);
+        }
+        let mut transaction = self.database().write().await?;
+        let alerts = database::alerts::unrouted(&mut transaction, ROUTED_AT_ONCE).await?;
+        let channels = database::alerts::channels(&mut transaction).await?;
+        for record in channels.iter().filter(|record| record.channel.is_enabled) {
+            let grants = grants_of(&mut transaction, record).await?;
+            for alert in alerts.iter().filter(|alert| is_sent(record, alert, grants.as_ref())) {
+                add_to_outbox(&mut transaction, record, &alert.view, now_ms).await?;
+            }
+        }
+        let newest = alerts.iter().map(|alert| alert.view.id).max();
+        if let Some(newest) = newest {
+            database::alerts::set_routed(&mut transaction, newest).await?;
+        }
+        commit(transaction).await?;
+        Ok(newest)
+    }
+
+    /// The messages that are due, one of each channel that is not in `busy`, the longest due first.
+    pub async fn due_messages(&self, now_ms: i64, busy: &[i64]) -> Result<Vec<OutgoingMessage>, StoreError> {
+        let mut connection = self.database().read().await?;
+        let due = database::alerts::due(&mut connection, now_ms).await?;
+        if due.is_empty() {
+            return Ok(vec![]);
+        }
+        let channels = database::alerts::channels(&mut connection).await?;
+        let mut messages: Vec<OutgoingMessage> = vec![];
+        for row in due {
+            let is_taken = busy.contains(&row.channel) || messages.iter().any(|taken| taken.channel.id == row.channel);
+            if let Some(channel) = channels.iter().find(|channel| channel.id == row.channel && !is_taken) {
+                messages.push(message(&mut connection, row, channel).await?);
+            }
+        }
+        Ok(messages)
+    }
+
+    /// Notes the result of an attempt. A message that was given up meanwhile stays so.
+    pub async fn close_delivery(&self, id: i64, attempt: &Attempt) -> Result<(), StoreError> {
+        let mut transaction = self.database().write().await?;
+        database::alerts::close_delivery(&mut transaction, id, attempt).await?;
+        commit(transaction).await
+    }
+
+    /// When the next waiting message is due, ms since 1970.
+    pub async fn next_delivery(&self) -> Result<Option<i64>, StoreError> {
+        database::alerts::next_due(&mut *self.database().read().await?).await
+    }
+
+    /// The newest messages of a channel, newest first, at most `limit`.
+    pub async fn deliveries(&self, channel: i64, limit: u32) -> Result<Vec<DeliveryView>, StoreError> {
+        database::alerts::deliveries(&mut *self.database().read().await?, channel, limit).await
+    }
+}
+
+/// What the owner of a channel may see; `None` for the lab, which sees all.
+async fn grants_of(connection: &mut Connection, record: &ChannelRecord) -> Result<Option<Grants>, StoreError> {
+    let Some(person) = record.person else { return Ok(None) };
+    Ok(Some(person_grants(connection, person).await?.map(|(_, grants)| grants).unwrap_or_default()))
+}
+
+fn is_sent(record: &ChannelRecord, alert: &RoutedAlert, grants: Option<&Grants>) -> bool {
+    let RoutedAlert { view, tags } = alert;
+    let of_run = view.project.as_deref().map(|project| (project, tags.as_slice()));
+    record.channel.filter.has(view.kind, view.is_urgent, of_run) && grants.is_none_or(|grants| is_visible(view, grants))
+}
+
+/// Adds an alert to the message of its channel that is still open, or to a new one.
+async fn add_to_outbox(
+    connection: &mut Connection,
+    record: &ChannelRecord,
+    alert: &AlertView,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let due_ms = record.channel.timing.due_ms(now_ms, alert.is_urgent);
+    let is_flood = database::alerts::count_since(connection, record.id, now_ms - HOUR_MS).await? >= MOST_PER_HOUR;
+    let due_ms = if is_flood { due_ms.max(now_ms + COLLECT_MS) } else { due_ms };
+    // An urgent one that does not wait is a message of its own.
+    let open = match due_ms > now_ms {
+        true => database::alerts::open_delivery(connection, record.id, now_ms).await?,
+        false => None,
+    };
+    let delivery = match open {
+        Some(open) => open,
+        None => {
+            let id: String = tokens::random_text()?.chars().take(32).collect();
+            database::alerts::insert_delivery(connection, &id, record.id, now_ms, due_ms).await?
+        }
+    };
+    database::alerts::add_to_delivery(connection, delivery, alert.id).await
+}
+
+async fn message(
+    connection: &mut Connection,
+    row: DeliveryRow,
+    channel: &ChannelRecord,
+) -> Result<OutgoingMessage, StoreError> {
+    let grants = grants_of(connection, channel).await?;
+    let (alerts, total) = database::alerts::of_delivery(connection, row.id, LISTED).await?;
+    let left_out = total.saturating_sub(alerts.len() as u64);
+    // A person may have lost a role since.
+    let alerts =
+        alerts.into_iter().filter(|alert| grants.as_ref().is_none_or(|grants| is_visible(alert, grants))).collect();
+    let DeliveryRow { id, delivery, attempts, tried_ms, .. } = row;
+    Ok(OutgoingMessage { id, delivery, channel: channel.clone(), attempts, tried_ms, alerts, left_out })
+}
