@@ -177,6 +177,8 @@ impl From<StoreError> for ApiError {
             StoreError::TooManyLinks { .. } | StoreError::TooManyOwnLinks { .. } => {
                 Self::conflict("links_full", message).hint("GET /api/v1/links lists the links that you may revoke")
             }
+            StoreError::TooManyChannels { .. } => Self::conflict("channels_full", message)
+                .hint("GET /api/v1/alert-channels lists the channels that you may delete"),
             StoreError::TooManyInvitations { .. } => Self::conflict("invitations_full", message)
                 .hint("GET /api/v1/invitations lists the invitations that you may revoke"),
             StoreError::TooManyTokens { .. } => {

@@ -4,12 +4,14 @@
 //!
 //! - [`settings`]: the settings of a server; [`open`]: opening its folder;
 //! - [`public_url`]: the address behind a proxy; [`network`]: addresses of proxies;
+//! - [`alerting`]: settings of alerts, and which channels are being sent to;
 //! - [`certificate`]: the certificate of a server that speaks TLS itself;
 //! - [`hosts`]: the names that the server answers to; [`slots`]: how many models are in memory at a time;
 //! - [`drawing`]: images, and how many are drawn at a time; [`openings`]: how often embeds are requested;
 //! - [`oidc`]: sign-in with OpenID Connect; [`audit`]: the audit log and the uses of tokens, before they are written; [`name`]: valid names;
 //! - [`limits`]: limits of projects; [`passwords`]: hashes of passwords; [`throttle`]: slows down guessing.
 
+pub mod alerting;
 pub mod audit;
 pub mod certificate;
 pub mod drawing;
@@ -28,6 +30,7 @@ pub mod throttle;
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use store::{Store, StoreError, WorkerRecord};
@@ -36,6 +39,7 @@ use wire::fingerprint::Fingerprint;
 use crate::data::disk_use::DiskUses;
 use crate::data::{Data, disk};
 use crate::diagnosis::Diagnosis;
+use crate::lab::alerting::Alerting;
 use crate::lab::audit::AuditLog;
 use crate::lab::drawing::Drawings;
 use crate::lab::oidc::Provider;
@@ -89,6 +93,8 @@ pub struct LabParts {
     pub passwords: Passwords,
     /// Slows down guessing of passwords and tokens.
     pub throttle: Throttle,
+    /// What the tasks and routes of alerts share.
+    pub alerting: Alerting,
     /// What requests leave behind, before it is written.
     pub audit: Arc<AuditLog>,
     /// The provider of OpenID Connect that people sign in with.
@@ -113,12 +119,14 @@ impl Lab {
         let workers = Workers::new(feed.clone(), diagnosis.clone(), settings.data.clone(), settings.worker_timeout);
         let data = Data::new(settings.corpora(), settings.incoming(), settings.hub.clone(), feed.clone());
         let (fleet, jobs) = (workers.fleet.clone(), data.jobs.clone());
-        let folder = settings.data.clone();
+        let (folder, alerting) = (settings.data.clone(), Alerting::default());
+        let newest_alert = alerting.newest();
         let states = LabStates::new(
             feed.clone(),
             Box::new(move || fleet.views()),
             Box::new(move || jobs.list()),
             Box::new(move || disk::space(&folder)),
+            Box::new(move || newest_alert.load(Ordering::Relaxed)),
         );
         Self(Arc::new(LabParts {
             disk_uses: DiskUses::default(),
@@ -130,6 +138,7 @@ impl Lab {
             slots: InferenceSlots::default(),
             passwords: Passwords::default(),
             throttle: Throttle::default(),
+            alerting,
             audit: Arc::default(),
             provider: settings.provider.clone().map(|settings| Arc::new(Provider::new(settings))),
             hosts: Hosts::new(settings.listen.ip(), settings.host_names()),

@@ -9,12 +9,14 @@
 //! - [`auth`]: what a sender may reach, tokens and sessions, people and projects;
 //! - [`runs`]: planning, the queue, pools, commands, forks, inspections and completions;
 //! - [`diagnosis`]: the rules that read runs as they train;
+//! - [`alerts`]: the channels of people and of the lab, and the outbox of messages to them;
 //! - [`export`]: exports and imports, charts and inspections as images;
 //! - [`api`]: the routes and the server process;
 //! - [`cli`]: the command line, one file per subcommand.
 //!
 //! Not here: arithmetic (`engine`), SQL and files of series (`store`), drawing (`figure`), the training process (`worker`).
 
+pub mod alerts;
 pub mod api;
 pub mod auth;
 pub mod cli;

@@ -19,10 +19,10 @@ use super::log::{log_errors, without_secret};
 use super::openapi::Document;
 use super::routes::{Descriptions, Routes, routes};
 use super::{
-    account, audit, audited, backups, checkpoints, checks, commands, comparison, completions, corpora, embeds, exports,
-    figures, filters, findings, guard, headers, hub, inspections, lab, links, metrics, oidc, openapi, page, people,
-    planning, pools, projects, reached, runs, series, session, share, sockets, telemetry, tokens, transfer, uploads,
-    workers,
+    account, alerts, audit, audited, backups, checkpoints, checks, commands, comparison, completions, corpora, embeds,
+    exports, figures, filters, findings, guard, headers, hub, inspections, lab, links, metrics, oidc, openapi, page,
+    people, planning, pools, projects, reached, runs, series, session, share, sockets, telemetry, tokens, transfer,
+    uploads, workers,
 };
 use crate::error::ApiError;
 use crate::lab::Lab;
@@ -107,6 +107,11 @@ fn access_routes() -> Routes {
         .routes(routes!(projects::list_projects, projects::create_project))
         .routes(routes!(projects::limit_project, projects::delete_project))
         .routes(routes!(projects::set_member, projects::remove_member))
+        .routes(routes!(alerts::list_alerts))
+        .routes(routes!(alerts::list_alert_channels, alerts::create_alert_channel))
+        .routes(routes!(alerts::change_alert_channel, alerts::delete_alert_channel))
+        .routes(routes!(alerts::test_alert_channel))
+        .routes(routes!(alerts::list_alert_deliveries))
         .routes(routes!(audit::list_audit))
         .routes(routes!(audit::export_audit))
         .routes(routes!(tokens::list_tokens, tokens::create_token))

@@ -12,6 +12,7 @@ use wire::access::{Role, TokenKind};
 use super::leaving::{self, StopSignal};
 use super::listener::TlsListener;
 use super::router::router;
+use crate::alerts::{devices, outbox};
 use crate::data::built_in;
 use crate::data::hub::downloads::is_kept;
 use crate::lab::Lab;
@@ -141,6 +142,8 @@ fn start_tasks(lab: &Lab, stopping: &watch::Receiver<bool>) {
     tokio::spawn(lab.diagnosis.clone().serve());
     tokio::spawn(liveness::watch(lab.workers.clone()));
     tokio::spawn(audit::log::keep(lab.audit.clone(), lab.store().clone()));
+    tokio::spawn(outbox::keep(lab.clone()));
+    tokio::spawn(devices::watch(lab.clone()));
     tokio::spawn(usage::account(lab.workers.clone()));
     tokio::spawn(keeping::keep(lab.workers.telemetry.clone(), lab.store().clone()));
     if lab.settings.starts_workers {

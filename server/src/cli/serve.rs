@@ -1,11 +1,14 @@
 //! `kindling serve`: the arguments of a server.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use lettre::message::Mailbox;
+use lettre::transport::smtp::authentication::Credentials;
 use openidconnect::url::ParseError;
 use openidconnect::{ClientId, ClientSecret, IssuerUrl};
 use wire::access::person::LabRole;
@@ -15,6 +18,7 @@ use super::data::DataArgs;
 use super::memory;
 use crate::api::server;
 use crate::data::hub::{DEFAULT_URL, Hub};
+use crate::lab::alerting::{AlertSettings, DEFAULT_NTFY, SmtpSecurity, SmtpSettings};
 use crate::lab::certificate::CertificateSource;
 use crate::lab::network::Network;
 use crate::lab::oidc::ProviderSettings;
@@ -33,7 +37,9 @@ Examples:
   The same, encrypted, without a proxy:
     kindling serve --listen 0.0.0.0:7878 --allow-host lab.example.org --tls
   Serve behind a reverse proxy on this machine, under a path:
-    kindling serve --public-url https://example.org/lab/ --trusted-proxy 127.0.0.1";
+    kindling serve --public-url https://example.org/lab/ --trusted-proxy 127.0.0.1
+  Send alerts as e-mails by an SMTP server on this machine:
+    kindling serve --smtp-host localhost --smtp-security none --smtp-from lab@example.org";
 
 /// Environment variable with an access token of the hub, as its own tools read it.
 const HUB_TOKEN: &str = "HF_TOKEN";
@@ -111,6 +117,27 @@ pub struct ServeArgs {
     /// added to
     #[arg(long, value_name = "ROLE", default_value = "none", requires = "oidc_issuer")]
     oidc_role: FirstRole,
+    /// SMTP server by which alerts are sent as e-mails [default: none]
+    #[arg(long, value_name = "HOST", requires = "smtp_from")]
+    smtp_host: Option<String>,
+    /// Port of the SMTP server [default: 587 with starttls, 465 with tls, 25 with none]
+    #[arg(long, value_name = "PORT", requires = "smtp_host")]
+    smtp_port: Option<u16>,
+    /// How the connection to the SMTP server is encrypted
+    #[arg(long, value_name = "HOW", default_value = "starttls", requires = "smtp_host")]
+    smtp_security: SmtpSecurity,
+    /// Name to sign in with at the SMTP server [default: none]
+    #[arg(long, value_name = "NAME", requires = "smtp_host", requires = "smtp_password_file")]
+    smtp_user: Option<String>,
+    /// File with the password for the SMTP server [default: none]
+    #[arg(long, value_name = "FILE", value_parser = read_password, requires = "smtp_user")]
+    smtp_password_file: Option<SmtpPassword>,
+    /// Sender of the e-mails, such as "Kindling <lab@example.org>" [default: none]
+    #[arg(long, value_name = "ADDRESS", requires = "smtp_host")]
+    smtp_from: Option<Mailbox>,
+    /// ntfy server of alert channels that name none
+    #[arg(long, value_name = "URL", env = "KINDLING_NTFY_URL", default_value = DEFAULT_NTFY, value_parser = parse_hub_url)]
+    ntfy_url: String,
     /// Start no workers on this machine's devices
     #[arg(long)]
     no_workers: bool,
@@ -148,7 +175,15 @@ impl ServeArgs {
             }),
             _ => None,
         };
+        let credentials = self.smtp_user.zip(self.smtp_password_file);
+        let credentials = credentials.map(|(user, SmtpPassword(password))| Credentials::new(user, password));
+        let security = self.smtp_security;
+        let smtp = self.smtp_host.zip(self.smtp_from).map(|(host, from)| {
+            let port = self.smtp_port.unwrap_or_else(|| security.port());
+            SmtpSettings { host, port, security, credentials, from }
+        });
         Settings {
+            alerts: AlertSettings { smtp, ntfy: self.ntfy_url, ..AlertSettings::default() },
             certificate,
             allowed_hosts: self.allowed_hosts,
             public_url: self.public_url,
@@ -170,6 +205,20 @@ fn parse_hub_url(text: &str) -> Result<String, HubUrlError> {
         true => Err(HubUrlError),
         false => Ok(plain.to_owned()),
     }
+}
+
+/// A password, which messages do not show.
+#[derive(Clone)]
+struct SmtpPassword(String);
+
+impl fmt::Debug for SmtpPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SmtpPassword")
+    }
+}
+
+fn read_password(path: &str) -> io::Result<SmtpPassword> {
+    std::fs::read_to_string(path).map(|text| SmtpPassword(text.trim().to_owned()))
 }
 
 fn parse_issuer(text: &str) -> Result<IssuerUrl, ParseError> {

@@ -8,6 +8,7 @@ use super::certificate::CertificateSource;
 use super::network::Network;
 use super::public_url::PublicUrl;
 use crate::data::hub::Hub;
+use crate::lab::alerting::AlertSettings;
 use crate::lab::oidc::ProviderSettings;
 
 /// Default address: this machine only.
@@ -47,6 +48,8 @@ pub struct Settings {
     pub hub: Hub,
     /// The provider of OpenID Connect that people sign in with.
     pub provider: Option<ProviderSettings>,
+    /// Mail server and ntfy server of alert channels.
+    pub alerts: AlertSettings,
     /// Start one worker for each device of this machine.
     pub starts_workers: bool,
     /// Maximum number of queued runs per device.
@@ -76,6 +79,7 @@ impl Settings {
             import_bytes: IMPORT_BYTES,
             hub: Hub::default(),
             provider: None,
+            alerts: AlertSettings::default(),
             starts_workers: true,
             queue_limit: QUEUE_LIMIT,
             worker_timeout: Duration::from_secs(WORKER_TIMEOUT_SECS),

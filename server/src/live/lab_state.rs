@@ -28,20 +28,30 @@ pub type Source<T> = Box<dyn Fn() -> Vec<T> + Send + Sync>;
 /// Where the free space is read from.
 pub type DiskSource = Box<dyn Fn() -> Option<DiskSpace> + Send + Sync>;
 
+/// Where the number of the newest alert is read from.
+pub type AlertSource = Box<dyn Fn() -> i64 + Send + Sync>;
+
 /// Reads the state of the lab.
 pub struct LabStates {
     feed: Feed,
     devices: Source<DeviceView>,
     jobs: Source<Job>,
     disk: DiskSource,
+    newest_alert: AlertSource,
     /// Version, time and bytes of the last message to each audience.
     last: Mutex<HashMap<Audience, (u64, Instant, Bytes)>>,
 }
 
 impl LabStates {
     /// Reads runs from the feed, and the rest from the given functions.
-    pub fn new(feed: Feed, devices: Source<DeviceView>, jobs: Source<Job>, disk: DiskSource) -> Self {
-        Self { feed, devices, jobs, disk, last: Mutex::default() }
+    pub fn new(
+        feed: Feed,
+        devices: Source<DeviceView>,
+        jobs: Source<Job>,
+        disk: DiskSource,
+        newest_alert: AlertSource,
+    ) -> Self {
+        Self { feed, devices, jobs, disk, newest_alert, last: Mutex::default() }
     }
 
     /// The state as of now, as an audience sees it.
@@ -53,7 +63,9 @@ impl LabStates {
         let (runs, counts) = store.current_runs(&audience.visible).await?;
         let datasets =
             if audience.visible == Visible::All { BTreeMap::new() } else { store.dataset_projects().await? };
-        let state = LabState { runs, counts, devices: (self.devices)(), jobs: (self.jobs)(), disk: (self.disk)() };
+        let (devices, jobs, disk, newest_alert) =
+            ((self.devices)(), (self.jobs)(), (self.disk)(), (self.newest_alert)());
+        let state = LabState { runs, counts, devices, jobs, disk, newest_alert };
         Ok(audience.filter(state, &datasets))
     }
 

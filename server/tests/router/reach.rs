@@ -109,7 +109,9 @@ fn needs(method: &str, path: &str) -> Needs {
         ("GET", "/compare") => SignedIn,
         (_, "/runs/bulk" | "/plan" | "/presets" | "/rules" | "/hyperparameters" | "/completions") => SignedIn,
         (_, path) if path.starts_with("/me/") => SignedIn,
-        ("GET", "/corpora" | "/devices" | "/jobs" | "/catalogue" | "/pools" | "/people" | "/links") => Member,
+        ("GET", "/corpora" | "/devices" | "/jobs" | "/catalogue" | "/pools" | "/people" | "/links" | "/alerts") => {
+            Member
+        }
         ("GET" | "POST", "/projects") => {
             if method == "GET" {
                 Member
@@ -117,6 +119,7 @@ fn needs(method: &str, path: &str) -> Needs {
                 Needs::Lab(Role::Admin)
             }
         }
+        (_, path) if path.starts_with("/alert-channels") => Member,
         ("POST", "/links") => Member,
         ("DELETE", "/links/{id}") => Member,
         (_, "/runs/import" | "/corpora") => Needs::ContributorTo,
@@ -320,7 +323,7 @@ async fn senders(lab: &Lab) -> Vec<Sender> {
 }
 
 /// Invites somebody who accepts; returns the cookie of their browser.
-async fn invite(lab: &Lab, name: &str, role: &str, projects: &Value) -> String {
+pub(crate) async fn invite(lab: &Lab, name: &str, role: &str, projects: &Value) -> String {
     let invitation = json!({ "name": name, "role": role, "projects": projects });
     let made = lab.post("/api/v1/invitations", &lab.admin, &invitation.to_string()).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");

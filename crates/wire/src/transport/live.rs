@@ -148,4 +148,7 @@ pub struct LabState {
     pub jobs: Vec<Job>,
     /// Space of the disk of the lab's folder, if the system says.
     pub disk: Option<DiskSpace>,
+    /// Number of the newest alert; 0 before the first, and for guests. `GET /alerts` answers those that the reader may see.
+    #[serde(default)]
+    pub newest_alert: i64,
 }

@@ -90,7 +90,7 @@ pub async fn reset(lab: &Lab, own: &Identity, person: i64) -> Result<CreatedToke
 ///
 /// # Errors
 /// 409 for tokens of programs and of the lab.
-pub(super) fn own_account(own: &Identity) -> Result<i64, ApiError> {
+pub fn own_account(own: &Identity) -> Result<i64, ApiError> {
     let refused = |code: &str, message: &str, hint: &str| Err(ApiError::conflict(code, message).hint(hint));
     match (own.person, own.kind) {
         (Some(person), TokenKind::Session) => Ok(person),
