@@ -8,6 +8,7 @@
 //! - [`open_view`]: the view of the open page, as it is shared and presented;
 //! - [`curves`]: the time series of a run at any zoom;
 //! - [`components`]: what several pages use, with one chart and one canvas;
+//! - [`notices`]: new alerts in this browser;
 //! - [`share`]: share links and embeds; [`presenting`]: presentations and following them;
 //! - [`pages`]: one module for each page, which owns its state and its components;
 //! - [`shell`]: the header, the connection bar, messages, dialogs and keyboard help around every page.
@@ -19,6 +20,7 @@ mod base;
 mod components;
 mod curves;
 mod net;
+mod notices;
 mod open_view;
 mod pages;
 mod presenting;

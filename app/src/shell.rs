@@ -14,6 +14,7 @@ use crate::components::number;
 use crate::components::{Confirm, ConfirmDialog, DismissedJobs, Empty, Failure, Skeleton, ToastList, Toasts};
 use crate::net::api;
 use crate::net::live::{Connection, Live};
+use crate::notices::Notices;
 use crate::open_view::OpenView;
 use crate::pages::{LabPage, Part, PartPage, SignInPage};
 use crate::presenting::{PresentationBar, Presenting};
@@ -96,6 +97,7 @@ fn SignedIn() -> impl IntoView {
     let (router, session) = (expect_context::<Router>(), expect_context::<Session>());
     provide_context(Presenting::start(live, expect_context(), session));
     provide_context(Projects::start(session));
+    provide_context(Notices::start(live, router, toasts));
     follow_title(router, live);
     // The server says when roles have changed; while there was no connection it could not.
     let is_lost = Memo::new(move |_| matches!(live.connection.get(), Connection::Lost { .. }));

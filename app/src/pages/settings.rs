@@ -1,7 +1,8 @@
 //! The Settings page: the [`account`] with its [`password`], [`personal_tokens`] and [`sessions`], the theme, access tokens of the lab
-//! ([`tokens`]), share links ([`links`]), device checks ([`checks`]), the disk ([`disk`]), and the addresses for programs.
+//! ([`tokens`]), [`alerts`], share links ([`links`]), device checks ([`checks`]), the disk ([`disk`]), and the addresses for programs.
 
 mod account;
+mod alerts;
 mod checks;
 mod disk;
 mod links;
@@ -18,6 +19,7 @@ use crate::components::ServerCommand;
 use crate::session::Session;
 use crate::theme::{Choice, Theme};
 use account::Account;
+use alerts::Alerts;
 use checks::DeviceChecks;
 use disk::Disk;
 use links::ShareLinks;
@@ -36,6 +38,7 @@ pub(crate) fn SettingsPage() -> impl IntoView {
             <h1>"Settings"</h1>
             <Account />
             <ThemeChoice />
+            <Alerts />
             {move || match (is_admin.get(), needs_link.get()) {
                 (true, _) => view! { <Tokens /> }.into_any(),
                 (false, true) => view! { <AccessNote /> }.into_any(),

@@ -1,0 +1,40 @@
+//! Kinds of alerts and receivers, and times, as the section calls them.
+
+use wire::alert::AlertKind;
+
+/// Label of a kind of alert.
+pub(super) fn kind_word(kind: AlertKind) -> &'static str {
+    match kind {
+        AlertKind::Finding => "Findings",
+        AlertKind::RunEnded => "Ends of runs",
+        AlertKind::RunFailed => "Failures",
+        AlertKind::Machine => "Machines",
+    }
+}
+
+/// Tooltip of a kind: the events that raise its alerts.
+pub(super) fn kind_meaning(kind: AlertKind) -> &'static str {
+    match kind {
+        AlertKind::Finding => "A rule has found something in a run, such as a loss spike",
+        AlertKind::RunEnded => "A run has finished or was stopped",
+        AlertKind::RunFailed => "A run has failed, has lost its worker, or was paused by a value that is not finite",
+        AlertKind::Machine => {
+            "A worker has stopped reporting, or the memory, the disk or the clock of its machine needs attention"
+        }
+    }
+}
+
+/// Label of a kind of receiver.
+pub(super) fn kind_name(kind: &str) -> &'static str {
+    match kind {
+        "email" => "E-mail",
+        "slack" => "Slack",
+        "ntfy" => "ntfy",
+        _ => "Webhook",
+    }
+}
+
+/// The time of a minute of the day: "22:00".
+pub(super) fn time_of(minute: u16) -> String {
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
