@@ -4,10 +4,11 @@
 //! messages, in one transaction with the note that the alert is routed, so that no channel gets two. A message is sent after that, and again
 //! until [`Store::close_delivery`] is told that it was accepted. So each alert arrives at least once, or its message is marked as failed.
 //!
-//! - [`of_event`]: the alerts of the journal; [`channels`]: the channels; [`outbox`]: the messages.
+//! - [`of_event`]: the alerts of the journal; [`of_finding`]: those of findings; [`channels`]: the channels; [`outbox`]: the messages.
 
 mod channels;
 mod of_event;
+mod of_finding;
 pub(crate) mod outbox;
 
 use wire::access::{Grants, Role};
@@ -19,6 +20,7 @@ use crate::error::StoreError;
 use crate::store::Store;
 
 pub(crate) use of_event::of_event;
+pub(crate) use of_finding::of_finding;
 
 /// How long alerts and their messages are kept, ms: 30 days.
 const KEPT_MS: i64 = 30 * 24 * 3600 * 1000;

@@ -7,6 +7,7 @@ use wire::diagnosis::{Active, DiagnosisSettings, Finding, Health, Level, RunFind
 use wire::series::Row;
 use wire::{RunId, RunSummary};
 
+use crate::alerts::of_finding;
 use crate::clock::now_ms;
 use crate::database::findings::{RuleState, StoredFinding};
 use crate::database::{self, Connection, commit};
@@ -176,6 +177,10 @@ impl Store {
         let changed: Vec<_> = after.iter().filter(|found| !known.contains(found)).cloned().collect();
         for found in &changed {
             database::findings::put(&mut transaction, run, found).await?;
+        }
+        let new = changed.iter().filter(|found| known.iter().all(|known| known.id != found.id));
+        for alert in new.filter_map(|found| of_finding(run, found)) {
+            database::alerts::insert(&mut transaction, &alert).await?;
         }
         let health = health(&after, checks.unwrap_or(before.checks));
         self.set_health(&mut transaction, run, before, health).await?;

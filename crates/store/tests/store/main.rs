@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "an unwrap that fails fails the test")]
 
+mod alerts;
 mod curves;
 mod elsewhere;
 mod faults;
