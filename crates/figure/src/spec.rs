@@ -112,7 +112,7 @@ pub struct ChartSpec {
     pub unit: String,
     /// The quantity of the x axis.
     pub axis: Axis,
-    /// What the buckets stand for.
+    /// Whether a bucket aggregates steps, steps with a standard error, or a time.
     pub aggregation: Aggregation,
     /// Name below the x axis; by default that of the quantity.
     pub x_name: Option<&'static str>,

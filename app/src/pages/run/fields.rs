@@ -50,7 +50,7 @@ pub(super) const OTHER_BATCHES: &str = "A control run is a fork of the current s
 /// Whether a control run is started with the change.
 #[component]
 pub(super) fn ControlRunField(
-    /// What the control run shows.
+    /// Tooltip: the batches of the control run, and what it measures.
     #[prop(default = SAME_BATCHES)]
     meaning: &'static str,
 ) -> impl IntoView {
