@@ -17,7 +17,9 @@ use crate::components::{Icon, NumberError, NumberValue, TypedNumber, read_number
 pub(super) fn AllHyperparameters() -> impl IntoView {
     let draft = expect_context::<Draft>();
     let preset = Memo::new(move |_| {
-        draft.preset().and_then(|preset| serde_json::to_value(preset.recipe).ok()).unwrap_or_default()
+        let steps = draft.spec.read().steps;
+        let recipe = draft.preset().map(|preset| preset.recipe_for(steps.unwrap_or(preset.steps)));
+        recipe.and_then(|recipe| serde_json::to_value(recipe).ok()).unwrap_or_default()
     });
     let changed = move || draft.spec.read().overrides.len();
     let is_open = RwSignal::new(draft.spec.with_untracked(|spec| !spec.overrides.is_empty()));

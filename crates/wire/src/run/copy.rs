@@ -42,8 +42,7 @@ pub fn spec_of(plan: &RunPlan) -> RunSpec {
 
 /// The hyperparameters that differ from those of the preset, as [`super::plan::resolve`] reads it for this number of steps.
 fn overrides(recipe: &Recipe, preset: &PresetInfo, steps: u64) -> Vec<(String, Value)> {
-    let mut base = preset.recipe.clone();
-    base.schedule.warmup_steps = base.schedule.warmup_steps.min(steps / 10);
+    let base = preset.recipe_for(steps);
     let is_by_device = base.batch.replicas == 0;
     let (wanted, base) = (json(recipe), json(&base));
     let rows = TABLE.iter().filter(|row| !(is_by_device && row.path == "batch.replicas"));

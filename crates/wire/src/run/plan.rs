@@ -170,9 +170,7 @@ pub fn resolve(spec: &RunSpec, corpora: &[CorpusInfo], devices: &[DeviceInfo]) -
         return Err(PlanError::new("steps", format!("steps {} is out of range", grouped(steps)))
             .hint(format!("enter a whole number from 1 to {}", grouped(MAX_STEPS))));
     }
-    let mut recipe = preset.recipe;
-    recipe.schedule.warmup_steps = recipe.schedule.warmup_steps.min(steps / 10);
-    let mut recipe = apply_overrides(recipe, &spec.overrides)?;
+    let mut recipe = apply_overrides(preset.recipe_for(steps), &spec.overrides)?;
     recipe.model.vocab = vocab(tokenizer, &chosen)?;
     if recipe.batch.replicas == 0 {
         recipe.batch.replicas = (device.cores.max(1) as usize).min(recipe.batch.size.max(1));

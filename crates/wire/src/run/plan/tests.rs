@@ -54,6 +54,20 @@ fn a_decay_longer_than_the_run_is_noted() {
     }
 }
 
+#[test]
+fn the_warm_up_of_a_preset_is_at_most_a_tenth_of_the_run_and_a_given_one_is_used() {
+    let warm_up = |text: &str| plan_of(text).recipe.schedule.warmup_steps;
+    for (steps, expected) in [(150, 15), (1000, 100), (4000, 100)] {
+        let shown = preset::find("tiny", None).unwrap().recipe_for(steps).schedule.warmup_steps;
+        let used = warm_up(&format!(r#"{{"preset":"tiny","corpus":"tales","steps":{steps}}}"#));
+        assert_eq!((shown, used), (expected, expected), "{steps} steps");
+    }
+    let given = r#"{"preset":"tiny","corpus":"tales","steps":150,"overrides":{"schedule.warmup_steps":100}}"#;
+    assert_eq!(warm_up(given), 100);
+    let error = plan(&given.replace(":100}", ":151}")).unwrap_err();
+    assert_eq!(error.field, "schedule.warmup_steps");
+}
+
 /// A size of any magnitude.
 fn any_size(random: &mut testing::Random) -> usize {
     match random.below(4) {
