@@ -388,7 +388,7 @@ pub static TABLE: &[Hyperparameter] = &[
         "Keep the best checkpoint",
         "",
         Values::Switch,
-        "Keeps the checkpoint with the lowest validation loss.",
+        "Keeps the checkpoint with the lowest validation loss on the current branch of the run.",
     ),
     other(
         "retention.before_changes",
@@ -431,8 +431,8 @@ pub static TABLE: &[Hyperparameter] = &[
         "Breakpoints",
         "steps",
         Values::Steps,
-        "Step numbers, separated by commas. The run pauses before each of them, \
-         and at the total number of steps before its end. Example: 100, 1000.",
+        "Step numbers, separated by commas. The run pauses before each of these steps. If you enter the total number of steps, \
+         it pauses after the last step, before it ends. Example: 100, 1000.",
     ),
 ];
 
