@@ -201,9 +201,11 @@ fn y_scale(spec: &ChartSpec, curves: &[Curve], x: &Scale) -> Scale {
     if range.low > range.high {
         [lowest, highest].into_iter().for_each(|value| range.add(value));
     }
-    [lowest, highest].into_iter().for_each(|value| range.add_if_near(value));
+    // A branch that was better than the path is shown, one that diverged is not.
+    range.add_if_near(lowest, 2.0);
+    range.add_if_near(highest, NEAR);
     for reference in &spec.references {
-        range.add_if_near(reference.value);
+        range.add_if_near(reference.value, NEAR);
     }
     let (low, high) = range.ends();
     let scale = Scale::new(spec.y_scale, spec.y_from.unwrap_or(low), spec.y_to.unwrap_or(high));
@@ -218,6 +220,9 @@ fn y_scale(spec: &ChartSpec, curves: &[Curve], x: &Scale) -> Scale {
     };
     Scale::new(scale.kind, from, if spec.y_to.is_some() { scale.to } else { padded.to })
 }
+
+/// Growth of the y axis that leaves the curves most of their height.
+const NEAR: f64 = 1.35;
 
 /// The buckets of a curve that have values between the ends of the x axis.
 fn inside<'a>(curve: &Curve<'a>, x: &'a Scale) -> impl Iterator<Item = &'a Bucket> {
@@ -247,11 +252,11 @@ impl Range {
         }
     }
 
-    /// Extends the range to a value if the curves keep most of their height.
-    fn add_if_near(&mut self, value: f64) {
+    /// Extends the range to a value if it becomes less than `growth` times as long.
+    fn add_if_near(&mut self, value: f64, growth: f64) {
         let length = |low: f64, high: f64| if self.is_log { (high / low).ln() } else { high - low };
         if self.low < self.high
-            && length(self.low.min(value), self.high.max(value)) < 1.35 * length(self.low, self.high)
+            && length(self.low.min(value), self.high.max(value)) < growth * length(self.low, self.high)
         {
             self.add(value);
         }
@@ -376,6 +381,18 @@ pub(crate) mod tests {
         assert_eq!(at(950.0), [(0, 95.0), (1, 2.0)]);
         assert_eq!(at(5000.0), []);
         assert_eq!(at(f64::NAN), []);
+    }
+
+    #[test]
+    fn an_abandoned_branch_below_the_path_stays_on_a_clipped_logarithmic_axis() {
+        let loss = |step: u64| 1.2 + 3.0 * (-(step as f64) / 200.0).exp();
+        let part = |from: u64, to: u64| (from..to).map(|step| point(step, step as f64, loss(step))).collect();
+        let (path, left): (Vec<Bucket>, Vec<Bucket>) = (part(0, 400), part(400, 900));
+        let abandoned = Curve { style: Style::Abandoned, ..Curve::new("", Role::Abandoned, &left) };
+        let spec = ChartSpec { y_fraction: Some(0.99), y_scale: ScaleKind::Log, ..ChartSpec::default() };
+        let curves = [abandoned, Curve::new("train", Role::Accent, &path)];
+        let layout = Layout::new(&spec, &curves, Size::new(800.0, 300.0));
+        assert!(layout.y.from < loss(899), "{:?}", layout.y);
     }
 
     #[test]

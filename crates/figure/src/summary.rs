@@ -113,8 +113,8 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
-/// The named curves at no more than `most` positions evenly along the one with the most buckets; with extremes in brackets
-/// if a bucket aggregates several values.
+/// The named curves at no more than `most` positions, evenly along all positions at which one of them has a value; with extremes in
+/// brackets if a bucket aggregates several values.
 pub fn table(spec: &ChartSpec, curves: &[Curve], most: usize) -> Table {
     let named: Vec<&Curve> = curves.iter().filter(|curve| !curve.name.is_empty()).collect();
     let unit = if spec.unit.is_empty() { String::new() } else { format!(" ({})", spec.unit) };
@@ -125,31 +125,53 @@ pub fn table(spec: &ChartSpec, curves: &[Curve], most: usize) -> Table {
     };
     let mut headings = vec![x_heading.to_owned()];
     headings.extend(named.iter().map(|curve| format!("{}{unit}", curve.name)));
-    let Some(longest) = named.iter().max_by_key(|curve| curve.buckets.len()) else {
-        return Table { headings, caption: String::new(), rows: Vec::new() };
-    };
-    let chosen = spread(longest.buckets.len(), most);
-    let caption = caption(spec, &named, longest.buckets, &chosen);
-    let rows = rows_of(&named, longest.buckets, &chosen);
+    let all = positions(&named);
+    let chosen = spread(all.len(), most);
+    let caption = caption(spec, &named, &all, &chosen);
+    let rows = rows_of(&named, &all, &chosen);
     let rows = rows.into_iter().map(|at| row(spec, &named, at)).collect();
     Table { headings, caption, rows }
 }
 
-/// The chosen positions, and those of the curves that have a value at few positions: validation losses must not be left out.
-fn rows_of<'a>(named: &[&Curve<'a>], longest: &'a [Bucket], chosen: &[usize]) -> Vec<&'a Bucket> {
-    let sparse = named.iter().filter(|curve| curve.buckets.len() <= SPARSE && curve.buckets.len() < longest.len());
-    let mut rows: Vec<&Bucket> = chosen.iter().map(|at| &longest[*at]).collect();
-    for bucket in sparse.flat_map(|curve| curve.buckets) {
-        let x = middle(bucket);
-        rows.extend(nearest(longest, x).filter(|at| bucket.x <= at.last_x && at.x <= bucket.last_x));
+/// The positions of all curves, in the order of the x axis: those of the curve with the most, and of each other one those that none before
+/// it has. After a rollback no curve has all of them.
+fn positions<'a>(named: &[&Curve<'a>]) -> Vec<&'a Bucket> {
+    let mut curves = named.to_vec();
+    curves.sort_by_key(|curve| std::cmp::Reverse(curve.buckets.len()));
+    let mut all: Vec<&Bucket> = Vec::new();
+    for curve in curves {
+        let missing: Vec<&Bucket> = curve.buckets.iter().filter(|bucket| covering(&all, bucket).is_none()).collect();
+        if !missing.is_empty() {
+            all.extend(missing);
+            all.sort_by(|one, two| one.x.total_cmp(&two.x));
+        }
     }
+    all
+}
+
+/// The first of some positions that overlaps a bucket.
+fn covering<'a>(all: &[&'a Bucket], bucket: &Bucket) -> Option<&'a Bucket> {
+    let next = all.partition_point(|at| at.last_x < bucket.x);
+    all.get(next).copied().filter(|at| at.x <= bucket.last_x)
+}
+
+/// Whether a curve has a value at few of the positions.
+fn is_sparse(curve: &Curve, positions: usize) -> bool {
+    curve.style != Style::Abandoned && curve.buckets.len() <= SPARSE && curve.buckets.len() < positions
+}
+
+/// The chosen positions, and those of the curves that have a value at few positions: validation losses must not be left out.
+fn rows_of<'a>(named: &[&Curve<'a>], all: &[&'a Bucket], chosen: &[usize]) -> Vec<&'a Bucket> {
+    let sparse = named.iter().filter(|curve| is_sparse(curve, all.len()));
+    let mut rows: Vec<&Bucket> = chosen.iter().map(|at| all[*at]).collect();
+    rows.extend(sparse.flat_map(|curve| curve.buckets).filter_map(|bucket| covering(all, bucket)));
     rows.sort_by(|one, two| one.x.total_cmp(&two.x));
     rows.dedup_by(|one, two| std::ptr::eq(*one, *two));
     rows
 }
 
 /// How many of the positions the table has, and what its rows aggregate.
-fn caption(spec: &ChartSpec, named: &[&Curve], longest: &[Bucket], chosen: &[usize]) -> String {
+fn caption(spec: &ChartSpec, named: &[&Curve], positions: &[&Bucket], chosen: &[usize]) -> String {
     let is_folded = named.iter().flat_map(|curve| curve.buckets).any(|bucket| bucket.count > 1);
     let folded = match (is_folded, spec.aggregation) {
         (false, _) => "",
@@ -161,17 +183,17 @@ fn caption(spec: &ChartSpec, named: &[&Curve], longest: &[Bucket], chosen: &[usi
         }
         (true, Aggregation::Time) => "A row is the mean over a time; the lowest and the highest value are in brackets.",
     };
-    if chosen.len() == longest.len() {
+    if chosen.len() == positions.len() {
         return folded.to_owned();
     }
-    let positions = match spec.axis {
-        Axis::Step if longest.iter().all(|bucket| bucket.count <= 1) => "steps",
+    let unit = match spec.axis {
+        Axis::Step if positions.iter().all(|bucket| bucket.count <= 1) => "steps",
         _ => "points",
     };
-    let (shown, all) = (number::whole(chosen.len() as u64), number::whole(longest.len() as u64));
-    let has_sparse = named.iter().any(|curve| curve.buckets.len() <= SPARSE && curve.buckets.len() < longest.len());
+    let (shown, all) = (number::whole(chosen.len() as u64), number::whole(positions.len() as u64));
+    let has_sparse = named.iter().any(|curve| is_sparse(curve, positions.len()));
     let also = if has_sparse { ", and every evaluation" } else { "" };
-    format!("{shown} of {all} {positions}, evenly spaced{also}. {folded}").trim_end().to_owned()
+    format!("{shown} of {all} {unit}, evenly spaced{also}. {folded}").trim_end().to_owned()
 }
 
 /// At most `most` indices below `length`, evenly, the first and the last among them.
@@ -240,6 +262,21 @@ mod tests {
         assert_eq!(table.rows.len(), 13);
         assert!(super::table(&ChartSpec::default(), &curves[1..], 11).caption.is_empty());
     }
+
+    #[test]
+    fn a_table_has_the_steps_of_the_path_and_of_an_abandoned_branch() {
+        let steps = |from: u64, to: u64| (from..to).map(|step| point(step, step as f64, 2.0)).collect::<Vec<Bucket>>();
+        for (path, branch) in [((0, 860), (800, 1793)), ((0, 500), (500, 900)), ((0, 500), (450, 900))] {
+            let (train, left) = (steps(path.0, path.1), steps(branch.0, branch.1));
+            let abandoned = Curve { style: Style::Abandoned, ..Curve::new("left", Role::Abandoned, &left) };
+            let table = table(&ChartSpec::default(), &[abandoned, Curve::new("train", Role::Accent, &train)], 60);
+            let ends = [&table.rows[0], &table.rows[59]].map(|row| row[0].replace(number::THIN, ""));
+            assert_eq!(ends, ["0".to_owned(), (branch.1 - 1).to_string()], "{}", table.caption);
+            assert!(table.caption.replace(number::THIN, "").contains(&format!("60 of {} steps", branch.1)));
+            assert!(table.rows.iter().all(|row| row[1..].iter().any(|cell| !cell.is_empty())));
+        }
+    }
+
     #[test]
     fn a_band_of_standard_errors_is_no_range_of_values() {
         let bucket = |step: u64, mean: f64| Bucket {
