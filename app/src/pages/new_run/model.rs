@@ -61,7 +61,7 @@ fn PresetCard(preset: PresetInfo) -> impl IntoView {
         }
     };
     view! {
-        <label class="card preset" title=format!("Preset {}. Size: {size}. Sets all hyperparameters.", name.get_value())>
+        <label class="card preset" title=format!("Preset {}. Size: {size}. Sets all hyperparameters; the dataset stays selected.", name.get_value())>
             <input type="radio" name="preset" prop:checked=is_chosen on:change=choose />
             <span class="card-title mono">{name.get_value()}</span>
             <span class="small dim">{purpose}</span>

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::control::checkpoint::CheckpointRef;
 use crate::control::live::LiveHyperparameters;
-use crate::data::corpus::CorpusInfo;
+use crate::data::corpus::{CorpusInfo, Source};
 use crate::data::tokenizer::Tokenizer;
 use crate::device::{DeviceInfo, DeviceKind};
 use crate::error::{PlanError, in_words};
@@ -466,6 +466,7 @@ fn gigabytes(bytes: u64) -> String {
 
 fn notes(plan: &RunPlan, estimate: &Estimate, corpora: &[(&CorpusInfo, f64)]) -> Vec<String> {
     let mut notes = vec![];
+    notes.extend(other_dataset(&plan.preset, corpora));
     for (info, weight) in corpora {
         let tokens = info.datasets.iter().find(|made| made.tokenizer == plan.tokenizer).map(|made| made.train_tokens);
         if let Some(epochs) =
@@ -503,6 +504,18 @@ fn notes(plan: &RunPlan, estimate: &Estimate, corpora: &[(&CorpusInfo, f64)]) ->
         notes.push("The run takes more than half a day on this device.".to_owned());
     }
     notes
+}
+
+/// A note on a preset for one dataset while others are selected.
+fn other_dataset(preset: &str, corpora: &[(&CorpusInfo, f64)]) -> Option<String> {
+    let (id, name) = preset::intended_dataset(preset)?;
+    let is_intended =
+        |info: &CorpusInfo| matches!(&info.source, Source::Generated { generator, .. } if generator == id);
+    let others = corpora.iter().filter(|(info, weight)| *weight > 0.0 && !is_intended(info));
+    let others: Vec<&str> = others.map(|(info, _)| info.name.as_str()).collect();
+    let verb = if others.len() == 1 { "is" } else { "are" };
+    let named = others.join(", ");
+    (!others.is_empty()).then(|| format!("This preset is meant for the dataset {name}; {named} {verb} selected."))
 }
 
 /// A note on a run that continues after the end of its learning-rate schedule.

@@ -39,6 +39,15 @@ impl PresetInfo {
     }
 }
 
+/// Id and name of the generated dataset that a preset is meant for; `None` for a preset for any text.
+pub fn intended_dataset(preset: &str) -> Option<(&'static str, &'static str)> {
+    match preset {
+        "grokking" => Some(("modular-addition", "Modular addition")),
+        "induction" => Some(("induction", "Induction")),
+        _ => None,
+    }
+}
+
 /// All presets, smallest first.
 pub fn presets() -> Vec<PresetInfo> {
     vec![

@@ -67,12 +67,8 @@ fn replace<T: Clone>(field: &mut Option<T>, option: &Option<T>) {
 
 /// The built-in dataset that a preset is made for.
 fn usual_corpus(preset: Option<&str>) -> Result<CorpusId, TrainError> {
-    let id = match preset {
-        Some("grokking") => "modular-addition",
-        Some("induction") => "induction",
-        _ => "tales",
-    };
-    Ok(id.parse()?)
+    let intended = preset.and_then(wire::run::preset::intended_dataset);
+    Ok(intended.map_or("tales", |(id, _)| id).parse()?)
 }
 
 /// Reads a spec. Overrides may be written by path (`"optimizer.learning_rate" = 1e-3`) or as tables (`optimizer.learning_rate = 1e-3`).

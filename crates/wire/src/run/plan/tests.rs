@@ -1,7 +1,6 @@
 //! Tests of plans: what a spec resolves to, what is refused, and what is noted.
 
 use super::*;
-use crate::data::corpus::Source;
 
 pub(crate) fn lab() -> (Vec<CorpusInfo>, Vec<DeviceInfo>) {
     let tales = CorpusInfo {
@@ -66,6 +65,14 @@ fn the_warm_up_of_a_preset_is_at_most_a_tenth_of_the_run_and_a_given_one_is_used
     assert_eq!(warm_up(given), 100);
     let error = plan(&given.replace(":100}", ":151}")).unwrap_err();
     assert_eq!(error.field, "schedule.warmup_steps");
+}
+
+#[test]
+fn a_preset_for_another_dataset_is_noted() {
+    for (preset, is_noted) in [("tiny", false), ("induction", true), ("grokking", true)] {
+        let view = plan(&format!(r#"{{"preset":"{preset}","corpus":"tales"}}"#)).unwrap();
+        assert_eq!(view.notes.iter().any(|note| note.ends_with("; Tales is selected.")), is_noted, "{:?}", view.notes);
+    }
 }
 
 /// A size of any magnitude.
