@@ -206,26 +206,23 @@ fn step_of(live: Live, run: &RunId) -> u64 {
     lab.iter().flat_map(|lab| &lab.runs).find(|known| known.id == *run).map_or(0, |run| run.step)
 }
 
-/// `Bitwise identical for 300 steps from step 1 000 on, different from step 1 300 on. Over all steps since then (1 300 to 1 900), the loss
-/// of b is ...`
+/// `The losses of steps 1 000 to 1 299 are bitwise identical; from step 1 300 on they differ. Over all steps since then (1 300 to 1 900), the
+/// training loss of b is ...`
 ///
 /// `steps` has how far each run has trained on its current path.
 fn verdict(comparison: &Comparison, names: &Names, steps: impl Fn() -> (u64, u64)) -> String {
     let Some(from) = comparison.common_from else { return nothing_in_common(names, steps()) };
-    let from = number::whole(from);
+    let last = number::whole((from + comparison.identical_steps).saturating_sub(1));
+    let (start, from) = (from, number::whole(from));
     let same = match comparison.identical_steps {
-        1 => "1 step".to_owned(),
-        steps => format!("{} steps", number::whole(steps)),
+        1 => format!("The loss of step {from} is bitwise identical"),
+        2 => format!("The losses of steps {from} and {last} are bitwise identical"),
+        _ => format!("The losses of steps {from} to {last} are bitwise identical"),
     };
     let (begun, first) = match (comparison.identical_steps, comparison.first_difference) {
-        (_, None) => {
-            return format!("Bitwise identical for all {same} that they have in common, from step {from} on.");
-        }
-        (0, Some(at)) => (format!("Different from step {from} on."), at),
-        (_, Some(at)) => {
-            let at_text = number::whole(at);
-            (format!("Bitwise identical for {same} from step {from} on, different from step {at_text} on."), at)
-        }
+        (_, None) => return format!("{same}: these are all steps that both runs have trained."),
+        (0, Some(at)) => (format!("The losses differ from step {from} on."), at),
+        (_, Some(at)) => (format!("{same}; from step {} on they differ.", number::whole(at)), at),
     };
     let parts = comparison.difference.as_slice();
     let parts = &parts[parts.partition_point(|part| part.last_step < first)..];
@@ -234,7 +231,12 @@ fn verdict(comparison: &Comparison, names: &Names, steps: impl Fn() -> (u64, u64
     let newest = Difference::newest(parts).filter(|newest| newest.steps() * 2 <= whole.steps());
     let newest = newest.map(|newest| mean_in_words(&newest, &newest_part(&newest, &whole, "them"), names));
     let newest = newest.map(|words| format!(" {words}")).unwrap_or_default();
-    let all = if comparison.identical_steps == 0 { "Over all common steps" } else { "Over all steps since then" };
+    // A part of the difference can begin before the first step that differs.
+    let all = match whole.step {
+        step if step >= first && step > start => "Over all steps since then",
+        step if step <= start => "Over all common steps",
+        _ => "Over all steps since shortly before then",
+    };
     format!(
         "{begun} {}{newest} Whether that is more than noise is said in Fair comparison.",
         mean_in_words(&whole, all, names)
@@ -313,10 +315,11 @@ mod tests {
         let compared =
             Comparison { common_from: Some(7500), identical_steps: 1, first_difference: Some(7501), difference: parts };
         let words = verdict(&compared, &names, || (8000, 30_000));
-        assert!(words.starts_with("Bitwise identical for 1 step from step 7\u{202f}500 on"), "{words}");
+        let begun = "The loss of step 7\u{202f}500 is bitwise identical; from step 7\u{202f}501 on they differ.";
+        assert!(words.starts_with(begun), "{words}");
         assert!(
             words.contains(
-                "Over all steps since then (7\u{202f}500 to 7\u{202f}999), the loss of fork is on average 0.0697"
+                "Over all common steps (7\u{202f}500 to 7\u{202f}999), the training loss of fork is on average 0.0697"
             ),
             "{words}"
         );

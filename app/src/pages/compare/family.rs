@@ -20,7 +20,7 @@ pub(super) struct Member {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Bar {
     pub(super) run: RunId,
-    /// Name of the run, with the number of the segment if there are several.
+    /// Name of the run, and whether the segment is abandoned or an earlier part of its path.
     pub(super) label: String,
     /// First step.
     pub(super) from_step: u64,
@@ -81,15 +81,20 @@ fn add(member: &Member, members: &[Member], name_of: &dyn Fn(&RunSummary) -> Str
         let is_newest = segment.segment == newest;
         let known = member.ends.get(&segment.segment).map_or(segment.from_step, |last| last + 1);
         let to_step = if is_newest { known.max(member.summary.step) } else { known };
-        let branch = match is_newest {
-            true => String::new(),
-            false => format!(", abandoned branch left at step {}", number::whole(to_step)),
+        let left_at = left_at(segment.segment, &member.segments);
+        let branch = match left_at {
+            _ if is_newest => String::new(),
+            Some(left) if left <= segment.from_step => {
+                format!(", abandoned branch left at step {}", number::whole(to_step))
+            }
+            Some(left) if left < to_step => format!(", abandoned from step {} on", number::whole(left)),
+            _ => format!(", up to step {}", number::whole(to_step)),
         };
         bars.push(Bar {
             run: member.summary.id.clone(),
             label: format!("{}{branch}", name_of(&member.summary)),
             from_step: segment.from_step,
-            left_at: left_at(segment.segment, &member.segments),
+            left_at,
             to_step: to_step.max(segment.from_step),
             stem: segment.parent.map_or(origin, of_own),
             is_live: is_newest && member.summary.state.is_live(),
@@ -165,6 +170,14 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_that_was_returned_to_is_not_abandoned() {
+        // Rolled back from step 814 to 300, and returned to step 814.
+        let root = member("root", None, &[(0, 0, None), (1, 300, Some(0)), (2, 814, Some(0))], &[813, 350, 3999]);
+        let labels: Vec<String> = rows(&[root], &|run| run.name.clone()).into_iter().map(|bar| bar.label).collect();
+        assert_eq!(labels, ["root, up to step 814", "root, abandoned branch left at step 351", "root"]);
+    }
+
+    #[test]
     fn forks_are_below_their_parents_and_abandoned_segments_are_marked() {
         let root = member("root", None, &[(0, 0, None), (1, 300, Some(0)), (2, 200, Some(0))], &[499, 399, 799]);
         let fork = member("fork-1", Some(("root", "2-600")), &[(0, 600, None)], &[999]);
@@ -174,7 +187,7 @@ mod tests {
         assert_eq!(
             seen,
             [
-                ("root, abandoned branch left at step 500", 0, Some(200), 500, None),
+                ("root, abandoned from step 200 on", 0, Some(200), 500, None),
                 ("root, abandoned branch left at step 400", 300, Some(300), 400, Some(0)),
                 ("root", 200, None, 800, Some(0)),
                 ("fork-1", 600, None, 1000, Some(2)),

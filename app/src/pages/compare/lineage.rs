@@ -176,18 +176,9 @@ fn BarRow(bar: Bar, row: usize, left: impl Fn(u64) -> f64) -> impl IntoView {
     }
 }
 
-/// `amber-fox, abandoned branch left at step 500: steps 0 to 500, abandoned from step 300 on`
+/// `amber-fox, abandoned from step 300 on: steps 0 to 500`
 fn describe(bar: &Bar) -> String {
-    let left = match bar.left_at {
-        Some(left) if left < bar.to_step => format!(", abandoned from step {} on", number::whole(left)),
-        _ => String::new(),
-    };
     let control = if bar.is_control_run { ", control run" } else { "" };
     let live = if bar.is_live { ", live" } else { "" };
-    format!(
-        "{}: steps {} to {}{left}{control}{live}",
-        bar.label,
-        number::whole(bar.from_step),
-        number::whole(bar.to_step)
-    )
+    format!("{}: steps {} to {}{control}{live}", bar.label, number::whole(bar.from_step), number::whole(bar.to_step))
 }

@@ -16,7 +16,7 @@ use wire::{Event, EventRecord, RunId, RunSummary, RunView};
 use super::loss_chart::shared;
 use super::{RunContext, phrase};
 use crate::components::chart::{Chart, ChartContent, Line};
-use crate::components::{Select, difference_in_words, interval, name_of, newest_part};
+use crate::components::{Select, difference_in_words, interval, name_of};
 use crate::net::api;
 use crate::net::live::Live;
 use crate::route::run_path;
@@ -212,10 +212,12 @@ fn verdict(comparison: &Comparison, from_step: u64, later: &[EventRecord], contr
     let until = later.iter().map(|record| record.step).min().unwrap_or(u64::MAX);
     let alone = &parts[..parts.partition_point(|part| part.last_step < until)];
     let effect = Difference::newest(alone).zip(Difference::over(alone)).map(|(newest, whole)| {
-        let steps = if later.is_empty() { "steps since the change" } else { "steps up to the next change" };
-        let over = match newest.steps() < whole.steps() {
-            true => newest_part(&newest, &whole, &format!("the {steps}")),
-            false => format!("Over all {steps}"),
+        let next = number::whole(until);
+        let over = match (newest.steps() < whole.steps(), later.is_empty()) {
+            (true, true) => "Over the newest steps since the change".to_owned(),
+            (true, false) => format!("Just before the next change at step {next}"),
+            (false, true) => "Over all steps since the change".to_owned(),
+            (false, false) => format!("Over the steps up to the next change at step {next}"),
         };
         difference_in_words(&newest, &over, "this run", "the control run")
     });
@@ -289,6 +291,7 @@ mod tests {
             event: Event::WeightsEdited { interventions: vec![] },
         };
         let words = verdict(&comparison, 100, std::slice::from_ref(&edit), 0);
+        assert!(words.starts_with("Just before the next change at step 200 ("), "{words}");
         assert!(words.contains("to 199") && words.contains("0.01 ±") && words.contains("lower"), "{words}");
         assert!(words.contains("From step 200 on, the difference also contains later changes of this run"), "{words}");
         assert!(verdict(&comparison, 100, &[], 1).ends_with("not the effect of this change alone."));
