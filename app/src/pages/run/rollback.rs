@@ -19,8 +19,11 @@ const CONTROL: &str = "The control run is not rolled back: it continues from the
 pub(super) fn RollbackForm() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let picked = RwSignal::new(context.chosen.get_untracked());
-    // Until a checkpoint is picked it is the newest, which changes while the run trains.
-    let chosen = Memo::new(move |_| picked.get().or_else(|| Some(saved(context).first()?.info.id)));
+    // At first it is the newest. It stays chosen while the run saves and deletes others.
+    let chosen = Memo::new(move |before: Option<&Option<CheckpointId>>| {
+        let kept = before.copied().flatten();
+        picked.get().or(kept).or_else(|| Some(saved(context).first()?.info.id))
+    });
     let is_chosen = move || chosen.get().is_some() && !is_gone(context, chosen.get());
     let skip = TypedNumber::optional(Values::Integer { min: 0, max: u64::MAX });
     let reason = RwSignal::new(String::new());
