@@ -6,6 +6,7 @@ mod anchor;
 mod bar;
 mod button;
 mod follower;
+mod reload;
 mod sender;
 
 use leptos::prelude::*;
@@ -41,9 +42,11 @@ pub(crate) struct Presenting {
 }
 
 impl Presenting {
-    /// Neither presents nor follows yet.
+    /// Follows nothing yet, and presents only what a reload of this page has interrupted.
     pub(crate) fn start(live: Live, view: OpenView, session: Session) -> Self {
-        let presenting = Self { live, view, session, own: RwSignal::new(None), followed: RwSignal::new(None) };
+        let own = RwSignal::new(reload::interrupted());
+        let presenting = Self { live, view, session, own, followed: RwSignal::new(None) };
+        reload::start(own);
         sender::start(presenting);
         presenting
     }

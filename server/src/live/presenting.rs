@@ -227,6 +227,8 @@ impl Presentations {
                 return Err(PresentingError::Taken);
             }
             found.page.send_replace(Some(page));
+            // The lists name the page that presents.
+            self.0.changed.send_replace(());
             return Ok(found.clone());
         }
         let most = presenter.owner.most(OWN_PRESENTATIONS, PRESENTATIONS);
