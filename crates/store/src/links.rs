@@ -141,6 +141,11 @@ impl Store {
         Ok(Some(opened_by))
     }
 
+    /// The links that the browsers of all sessions have opened and that have not expired: the token, and role and expiry of the link.
+    pub async fn links_of_sessions(&self) -> Result<Vec<(i64, Role, Option<i64>)>, StoreError> {
+        database::links::of_sessions(&mut *self.database().read().await?, now_ms()).await
+    }
+
     /// Whether a text is the token of a guest, whose links may all have ended.
     pub async fn is_guest(&self, text: &str) -> Result<bool, StoreError> {
         let mut connection = self.database().read().await?;

@@ -40,12 +40,17 @@ pub async fn list(lab: &Lab, own: &Identity) -> Result<Vec<TokenView>, ApiError>
     views(lab, own, tokens).await
 }
 
-/// Tokens for a list. Those of a person have at most the role that the person has now, and sessions their name.
+/// Tokens for a list. Those of a person have at most the role that the person has now, and sessions their name. Those of guests have the
+/// highest role of the links that they have opened, and end with the last of these; without a link they reach nothing and are left out.
 ///
 /// # Errors
 /// An error of the store.
 pub async fn views(lab: &Lab, own: &Identity, tokens: Vec<TokenInfo>) -> Result<Vec<TokenView>, ApiError> {
     let people = lab.store().people().await?;
+    let links = match tokens.iter().any(|token| token.kind == TokenKind::Guest) {
+        true => lab.store().links_of_sessions().await?,
+        false => vec![],
+    };
     let shown = |token: TokenInfo| {
         let owner = people.iter().find(|person| token.person == Some(person.id));
         let mut view = view(token, own.token_id);
@@ -56,9 +61,21 @@ pub async fn views(lab: &Lab, own: &Identity, tokens: Vec<TokenInfo>) -> Result<
                 view.name.clone_from(&owner.name);
             }
         }
-        view
+        match view.kind {
+            TokenKind::Guest => of_links(view, &links),
+            _ => Some(view),
+        }
     };
-    Ok(tokens.into_iter().map(shown).collect())
+    Ok(tokens.into_iter().filter_map(shown).collect())
+}
+
+/// A guest's token with what its links give now; `None` without a link.
+fn of_links(view: TokenView, links: &[(i64, Role, Option<i64>)]) -> Option<TokenView> {
+    let own = || links.iter().filter(|(token, ..)| *token == view.id);
+    let role = own().map(|(_, role, _)| *role).reduce(|one, other| if one.includes(other) { one } else { other })?;
+    let last = own().map(|(.., expires_ms)| *expires_ms).reduce(|one, other| Some(one?.max(other?)))?;
+    let expires_ms = view.expires_ms.into_iter().chain(last).min();
+    Some(TokenView { role, expires_ms, ..view })
 }
 
 /// The highest role that a person has anywhere; `view` for somebody who has none yet.

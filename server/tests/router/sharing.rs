@@ -103,6 +103,10 @@ async fn a_link_opens_its_page_for_a_guest_and_nothing_else() {
     let me = api("GET", "/me").await.json();
     assert_eq!((me["kind"].as_str(), me["grants"]["runs"]["fox"].as_str()), (Some("guest"), Some("view")));
     assert!(me["name"].as_str().unwrap().starts_with("guest "), "{me}");
+    let tokens = lab.get("/api/v1/tokens", &lab.admin).await.json();
+    let guest = tokens.as_array().unwrap().iter().find(|token| token["kind"] == "guest").unwrap();
+    assert_eq!(guest["role"], "view", "what the link gives, not the most that a link can give: {guest}");
+    assert!(link["expires_ms"].as_i64().is_none_or(|end| guest["expires_ms"].as_i64() <= Some(end)), "{guest}");
     assert_eq!(api("GET", "/runs/fox").await.status, StatusCode::OK);
     assert_eq!(api("GET", "/runs/owl").await.code(), "not_found");
     assert_eq!(api("DELETE", "/runs/fox").await.code(), "forbidden");

@@ -155,6 +155,19 @@ pub(crate) async fn of_session(
     rows.iter().map(link_of).collect()
 }
 
+/// The links that have not expired of all sessions of browsers: the token, and role and expiry of the link.
+pub(crate) async fn of_sessions(
+    connection: &mut SqliteConnection,
+    now_ms: i64,
+) -> Result<Vec<(i64, Role, Option<i64>)>, StoreError> {
+    let sql = "SELECT token, role, expires_ms FROM (SELECT session_links.token AS token, links.role AS role, links.expires_ms AS expires_ms \
+               FROM session_links JOIN links ON links.id = session_links.link) WHERE expires_ms IS NULL OR expires_ms > ?";
+    let rows = sqlx::query(sql).bind(now_ms).fetch_all(connection).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, from_word("a link's role", row.try_get(1)?)?, row.try_get(2)?)))
+        .collect()
+}
+
 /// Adds a link to the session of a browser. Returns whether it was not one of its links before.
 pub(crate) async fn attach(connection: &mut SqliteConnection, token: i64, link: i64) -> Result<bool, StoreError> {
     let sql = "INSERT OR IGNORE INTO session_links (token, link) VALUES (?, ?)";
