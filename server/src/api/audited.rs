@@ -44,6 +44,16 @@ impl Audited {
     }
 }
 
+/// The command to a run that a request contained, as an extension of its answer.
+#[derive(Debug, Clone)]
+pub struct SentCommand(pub String);
+
+impl SentCommand {
+    fn action(&self) -> String {
+        format!("command: {}", self.0)
+    }
+}
+
 /// Records a request when it has been answered.
 pub async fn note_request(State(audited): State<Audited>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
@@ -53,7 +63,8 @@ pub async fn note_request(State(audited): State<Audited>, request: Request, next
     let response = next.run(request).await;
     let key = (method, route.unwrap_or_default());
     if is_recorded(&key, audited.operations.get(&key), response.status()) {
-        let action = action(&key, audited.operations.get(&key));
+        let command = response.extensions().get::<SentCommand>();
+        let action = command.map(SentCommand::action).unwrap_or_else(|| action(&key, audited.operations.get(&key)));
         audited.lab.audit.record(AuditEntry {
             id: 0,
             at_ms: now_ms(),
@@ -85,6 +96,7 @@ fn is_recorded((method, route): &(Method, String), operation: Option<&Operation>
 fn action((_, route): &(Method, String), operation: Option<&Operation>) -> String {
     match operation {
         Some(operation) => match operation.id {
+            // One that could not be read; others are named by `SentCommand`.
             "command_run" => "send command to run".to_owned(),
             // The page calls a corpus a dataset.
             id => id.replace("corpus", "dataset").replace("corpora", "datasets").replace('_', " "),

@@ -1,15 +1,17 @@
 //! Commands to runs.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderName;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
+use store::Identity;
 use utoipa::IntoParams;
 use wire::access::Role;
 use wire::control::event::EventRecord;
 use wire::{ApiErrorBody, Command, RunId};
 
+use super::audited::SentCommand;
 use super::extract::{Body, Path, Query};
 use crate::auth::run::RunSteerer;
 use crate::auth::{author, project};
@@ -41,14 +43,25 @@ pub async fn command_run(
     Path(run): Path<RunId>,
     Query(query): Query<CommandQuery>,
     Body(command): Body<Command>,
+) -> Response {
+    let sent = Extension(SentCommand(command.label()));
+    (sent, carry_out(&lab, &identity, &run, &query, command).await).into_response()
+}
+
+async fn carry_out(
+    lab: &Lab,
+    identity: &Identity,
+    run: &RunId,
+    query: &CommandQuery,
+    command: Command,
 ) -> Result<Response, ApiError> {
     steering::check(&command)?;
-    let summary = lab.feed.summary(&run).await?;
+    let summary = lab.feed.summary(run).await?;
     if query.control {
-        project::check(&identity, &summary.project, Role::Steer)?;
-        let (record, control) = control_run::command_with_control(&lab, &summary, author(&identity), command).await?;
+        project::check(identity, &summary.project, Role::Steer)?;
+        let (record, control) = control_run::command_with_control(lab, &summary, author(identity), command).await?;
         return Ok(([(CONTROL, control.to_string())], Json(record)).into_response());
     }
-    let record = commands::carry_out(&lab, &summary, author(&identity), command).await?;
+    let record = commands::carry_out(lab, &summary, author(identity), command).await?;
     Ok(Json(record).into_response())
 }

@@ -49,6 +49,8 @@ async fn checkpoints_are_saved_pinned_rolled_back_to_and_deleted() {
     let path = format!("/runs/{run}/checkpoints");
     let list = async || served.lab.get(&format!("/api/v1{path}"), &served.lab.view).await.json();
     assert_eq!(list().await, json!([]));
+    let audit = served.lab.get("/api/v1/audit?limit=1", &served.lab.admin).await.json();
+    assert_eq!(audit["entries"][0]["action"], "command: pause", "{audit}");
     served
         .refused(&run, json!({"kind": "rollback", "checkpoint": "0-1"}), "checkpoint_gone", &["no checkpoints yet"])
         .await;

@@ -164,6 +164,29 @@ pub enum ScheduleChange {
 }
 
 impl Command {
+    /// Its name in lists: `pause`, `set learning rate`.
+    pub fn label(&self) -> String {
+        let name = match self {
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
+            Self::Step { .. } => "step",
+            Self::Stop { .. } => "stop",
+            Self::Set { path, .. } => return format!("set {}", path.row().label.to_lowercase()),
+            Self::SetSchedule { schedule: ScheduleChange::LearningRate { .. }, .. } => "learning-rate schedule",
+            Self::SetSchedule { schedule: ScheduleChange::Mix { .. }, .. } => "mix schedule",
+            Self::SetSchedule { schedule: ScheduleChange::Accumulation { .. }, .. } => "accumulation schedule",
+            Self::EditWeights { .. } => "edit weights",
+            Self::Checkpoint { .. } => "checkpoint",
+            Self::Rollback { .. } => "rollback",
+            Self::Suspend { .. } => "suspend",
+            Self::Undo { .. } => "undo",
+            Self::Evaluate => "evaluate",
+            Self::Sample { .. } => "sample",
+            Self::Annotate { .. } => "note",
+        };
+        name.to_owned()
+    }
+
     /// The reason given with it.
     pub fn reason(&self) -> Option<&str> {
         match self {

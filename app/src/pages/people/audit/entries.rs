@@ -68,7 +68,7 @@ fn meaning(status: u16) -> &'static str {
         401 => "Refused: not signed in, or a wrong password or token",
         403 => "Refused: the role does not permit it",
         404 => "Nothing of this name exists, or the sender may not see it",
-        409 => "Refused: the state of the thing does not permit it",
+        409 => "Refused: what was asked for does not fit the run, dataset or account as it is now",
         410 => "Refused: expired or already used",
         429 => "Refused: too many tries",
         400..=499 => "Refused: the request is not valid",
