@@ -57,7 +57,7 @@ enum Reason {
     /// More runs are before it than workers could take.
     Ahead(u32),
     /// A run in training. It is not named: whoever may see the waiting run by a link may not see this one.
-    Run { is_of_project: bool, worker: String, secs_left: Option<f64>, is_paused: bool },
+    Run { worker: String, secs_left: Option<f64>, is_paused: bool },
     /// A worker has reports of it that are not stored yet.
     Reports,
     /// No idle device has enough memory; bytes.
@@ -124,15 +124,14 @@ impl FleetNow {
         free.sort_by(|a, b| a.0.total_cmp(&b.0));
         match free.get(run.place.saturating_sub(1) as usize) {
             None => Reason::Ahead(run.place - 1),
-            Some((_, device)) => self.training(run, device),
+            Some((_, device)) => self.training(device),
         }
     }
 
-    fn training(&self, waiting: &WaitingRun, device: &DeviceView) -> Reason {
+    fn training(&self, device: &DeviceView) -> Reason {
         let Some(run) = &device.run else { return Reason::Idle };
-        let is_of_project = self.runs.get(run).is_some_and(|summary| summary.project == waiting.project);
         let is_paused = self.runs.get(run).is_some_and(|summary| summary.state == RunState::Paused);
-        Reason::Run { is_of_project, worker: device.worker_name.clone(), secs_left: self.secs_left(device), is_paused }
+        Reason::Run { worker: device.worker_name.clone(), secs_left: self.secs_left(device), is_paused }
     }
 
     /// Seconds until a device is free; `None` for a paused run and one without steps.
@@ -207,12 +206,12 @@ fn sentence(run: &WaitingRun, reason: &Reason) -> String {
         }
         Reason::Ahead(1) => format!("{head}; 1 run starts before it."),
         Reason::Ahead(count) => format!("{head}; {count} runs start before it."),
-        Reason::Run { is_of_project, worker, is_paused: true, .. } => {
-            format!("{head}; waits for {} on {worker}, which is paused.", described(*is_of_project))
+        Reason::Run { worker, is_paused: true, .. } => {
+            format!("{head}; starts when a paused run on {worker} ends or is suspended.")
         }
-        Reason::Run { is_of_project, worker, secs_left, .. } => {
-            let time = secs_left.map(|secs| format!(", {}", about(secs))).unwrap_or_default();
-            format!("{head}; waits for {} on {worker}{time}.", described(*is_of_project))
+        Reason::Run { worker, secs_left, .. } => {
+            let time = secs_left.map(|secs| format!(", in {}", about(secs))).unwrap_or_default();
+            format!("{head}; starts when a run on {worker} ends{time}.")
         }
         Reason::Reports => format!("{head}; waits until the reports of its earlier training are stored."),
         Reason::Memory(bytes) => {
@@ -229,10 +228,6 @@ fn sentence(run: &WaitingRun, reason: &Reason) -> String {
         }
         Reason::Idle => format!("{head}; starts in a moment."),
     }
-}
-
-fn described(is_of_project: bool) -> &'static str {
-    if is_of_project { "a run of its project" } else { "a run of another project" }
 }
 
 fn limit_sentence(project: &str, reached: Reached) -> String {
@@ -306,27 +301,18 @@ mod tests {
     fn each_reason_is_one_sentence_with_place_cause_and_time() {
         let cpu: DeviceId = "cpu".parse().unwrap();
         let of_pool = |place| waiting(Some("gpu-lab"), "any", place);
-        let run = |secs_left, is_paused| Reason::Run {
-            is_of_project: true,
-            worker: "gpu-box-1".into(),
-            secs_left,
-            is_paused,
-        };
+        let run = |secs_left, is_paused| Reason::Run { worker: "gpu-box-1".into(), secs_left, is_paused };
         for (waiting, reason, expected) in [
             (
                 of_pool(2),
                 run(Some(720.0), false),
-                "Second in the queue of pool gpu-lab; waits for a run of its project on gpu-box-1, about 12 min.",
+                "Second in the queue of pool gpu-lab; starts when a run on gpu-box-1 ends, in about 12 min.",
             ),
-            (
-                of_pool(1),
-                run(None, false),
-                "First in the queue of pool gpu-lab; waits for a run of its project on gpu-box-1.",
-            ),
+            (of_pool(1), run(None, false), "First in the queue of pool gpu-lab; starts when a run on gpu-box-1 ends."),
             (
                 of_pool(1),
                 run(None, true),
-                "First in the queue of pool gpu-lab; waits for a run of its project on gpu-box-1, which is paused.",
+                "First in the queue of pool gpu-lab; starts when a paused run on gpu-box-1 ends or is suspended.",
             ),
             (
                 of_pool(1),

@@ -190,7 +190,7 @@ async fn a_run_waits_for_a_pool_and_a_draining_worker_takes_none() {
     assert_eq!((&view["plan"]["device"], &view["summary"]["waits"]), (&json!("box-1"), &Value::Null));
 
     let second = start(&spec).await;
-    waits(&second, "First in the queue of pool gpu-lab; waits for a run of its project on box-1.").await;
+    waits(&second, "First in the queue of pool gpu-lab; starts when a run on box-1 ends.").await;
     let third = start(&spec).await;
     waits(&third, "Second in the queue of pool gpu-lab; 1 run starts before it.").await;
 
@@ -284,7 +284,7 @@ async fn a_device_trains_several_runs_at_once_while_they_fit_in_its_memory() {
     waits(&third, &sentence).await;
     let fourth = start().await;
     let path_of_fourth = format!("/api/v1/runs/{fourth}");
-    let begins = "Second in the queue of pool gpu-lab; waits for a run of its project on ";
+    let begins = "Second in the queue of pool gpu-lab; starts when a run on ";
     served.wait_until(&path_of_fourth, |view| view["summary"]["waits"].to_string().contains(begins)).await;
     workers[0].report(&runs[0], Event::Finished, Some(RunState::Finished), 0).await;
     assert_eq!(workers[0].assigned().await, third, "the first in the queue, on the first process that is free");
