@@ -196,8 +196,12 @@ test("watchers follow page, step and pointer of a presenter, look around, and re
   // Escape leaves; Stop ends it for all.
   await watcher.keyboard.press("Escape");
   await watcher.getByRole("button", { name: "Follow admin" }).waitFor();
-  await bar(presenter).getByText(/1 watcher:/).waitFor();
+  await bar(presenter).getByText(/1 follower:/).waitFor();
   assert.deepEqual(await violations(presenter), []);
+  // A reload continues the presentation, and the watcher stays with it.
+  await presenter.reload();
+  await bar(presenter).getByText(/1 follower:/).waitFor();
+  assert.equal(await bar(presenter).getByRole("button", { name: /Follow/ }).count(), 0, "nobody follows themselves");
   await bar(presenter).getByRole("button", { name: "Stop" }).click();
   for (const page of [watcher, visitor]) await bar(page).waitFor({ state: "detached" });
   for (const page of [presenter, watcher]) assert.deepEqual(page.faults, []);
