@@ -145,9 +145,19 @@ fn train(run: &RunSummary) -> AnyView {
 
 fn valid(run: &RunSummary) -> AnyView {
     let of = if run.parent.is_some() { ", including its parents before the forks" } else { "" };
-    let best = run.best_valid.map(|best| format!(". Lowest so far{of}: {}", loss(best))).unwrap_or_default();
+    // The last evaluation of a run reads more windows than those before.
+    let is_last = run.state == RunState::Finished;
+    let (over, other) = match is_last {
+        true => (
+            "the validation split, or 4\u{202f}096 windows of a large one",
+            " over fewer windows; the two are not comparable",
+        ),
+        false => ("the same windows of the validation split each time", ""),
+    };
+    let best = run.best_valid.filter(|best| !is_last || Some(*best) != run.loss_valid);
+    let best = best.map(|best| format!(". Lowest{of}: {}{other}", loss(best))).unwrap_or_default();
     let value = run.loss_valid.filter(|_| has_own_step(run));
-    nats(value, &format!("Mean cross-entropy over batches of the validation split{best}"))
+    nats(value, &format!("Mean cross-entropy over {over}{best}"))
 }
 
 fn nats(value: Option<f64>, meaning: &str) -> AnyView {

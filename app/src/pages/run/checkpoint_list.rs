@@ -29,6 +29,11 @@ pub(super) fn is_best(context: RunContext, saved: &CheckpointView) -> bool {
     saved.is_best && context.run.read_untracked().evaluated_before(id) == Some(id.step)
 }
 
+/// Whether a checkpoint is on an abandoned branch.
+pub(super) fn is_abandoned(context: RunContext, id: CheckpointId) -> bool {
+    !context.run.read_untracked().curves.lineage().contains(id.segment, id.step)
+}
+
 /// Where a checkpoint is, if its files are not on the server yet: it can be used once they are.
 pub(super) fn whereabouts(saved: &CheckpointView) -> Option<String> {
     let percent = 100 * saved.uploaded_bytes.min(saved.info.bytes) / saved.info.bytes.max(1);

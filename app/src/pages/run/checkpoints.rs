@@ -9,7 +9,7 @@ use leptos::task::spawn_local;
 use wire::control::checkpoint::CheckpointView;
 use wire::{CheckpointId, Event};
 
-use super::checkpoint_list::{fetch, is_best, saved, whereabouts};
+use super::checkpoint_list::{self, fetch, is_best, saved, whereabouts};
 use super::checkpoint_menu::CheckpointMenu;
 use super::{Drawer, RunContext, phrases};
 use crate::components::number::{ago, loss};
@@ -17,6 +17,10 @@ use crate::components::{Failure, Icon, Skeleton, interval};
 
 /// How often the list is fetched while a checkpoint is not on the server yet.
 const UPLOADS_EVERY: Duration = Duration::from_secs(3);
+
+/// Why the last validation loss is not comparable with the others.
+const LAST: &str = "The last evaluation reads the whole validation split, or 4 096 windows of a large one; the others read fewer, so the \
+                    values are not comparable. ";
 
 /// Number of the newest event that changes the list.
 fn newest_change(context: RunContext) -> u64 {
@@ -139,7 +143,7 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
     });
     let is_abandoned = Memo::new(move |_| {
         context.version.get();
-        !context.run.read_untracked().curves.lineage().contains(id.segment, id.step)
+        checkpoint_list::is_abandoned(context, id)
     });
     let evaluated = Memo::new(move |_| {
         context.lines.get();
@@ -156,7 +160,10 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
         saved.get().map(|saved| {
             let CheckpointView { info, is_pinned, .. } = &saved;
             let evaluated = evaluated.get();
+            // The last evaluation of a run reads more windows than those before.
+            let is_last = context.state.get().is_over() && context.cause(info) == phrases::END;
             let valid = info.loss_valid.zip(evaluated).map(|(value, step)| match step == id.step {
+                true if is_last => format!("val {} (last evaluation)", loss(value)),
                 true => format!("val {}", loss(value)),
                 false => format!("val {} at step {}", loss(value), number::whole(step)),
             });
@@ -164,12 +171,18 @@ fn CheckpointLine(id: CheckpointId) -> impl IntoView {
             let away = whereabouts(&saved);
             let measured = away.into_iter().chain(first).chain([ago(info.at_ms as f64), number::bytes(info.bytes)]);
             let measured = is_abandoned.get().then(|| "abandoned branch".to_owned()).into_iter().chain(measured);
-            let title = tooltip(&saved, (evaluated, sampled.get()), inherited);
+            let mut title = tooltip(&saved, (evaluated, sampled.get()), inherited);
+            if is_best(context, &saved) {
+                title.insert_str(0, "Lowest validation loss on the branch that continues. ");
+            }
+            if is_last && evaluated == Some(id.step) {
+                title.insert_str(0, LAST);
+            }
             view! {
                 <p class="what" title=title>
                     <strong class="mono">{number::whole(id.step)}</strong>
                     {is_pinned.then(|| view! { <Icon name="pin" /><span class="unseen">"pinned"</span> })}
-                    <span>{phrases::checkpoint(context.cause(info), is_best(context, &saved))}</span>
+                    <span>{phrases::checkpoint(context.cause(info), is_best(context, &saved), is_abandoned.get())}</span>
                 </p>
                 <p class="small dim measured">{measured.collect::<Vec<_>>().join(" · ")}</p>
             }

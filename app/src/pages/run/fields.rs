@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use wire::hyperparameters::table::Values;
 use wire::{CheckpointId, PlanError, RunState};
 
-use super::checkpoint_list::{is_best, is_gone, saved};
+use super::checkpoint_list::{is_abandoned, is_best, is_gone, saved};
 use super::{RunContext, phrases};
 use crate::components::{NumberField, Select, TypedNumber, sentence as as_sentence};
 
@@ -104,7 +104,8 @@ pub(super) fn CheckpointSelect(
         let gone = gone.map(|id| (id.to_string(), format!("{} · deleted", step(id))));
         let kept = saved(context).into_iter().map(|saved| {
             let id = saved.info.id;
-            let about = phrases::checkpoint(context.cause(&saved.info), is_best(context, &saved));
+            let about =
+                phrases::checkpoint(context.cause(&saved.info), is_best(context, &saved), is_abandoned(context, id));
             (id.to_string(), format!("{} · {about}", step(id)))
         });
         now.clone().map(|now| (String::new(), now)).into_iter().chain(gone).chain(kept).collect::<Vec<_>>()

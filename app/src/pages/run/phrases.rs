@@ -12,6 +12,8 @@ use crate::components::isolated;
 
 /// The cause of a checkpoint that was saved because its validation loss is the lowest.
 const BEST: &str = "best";
+/// Of the checkpoint at the end of a run.
+pub(super) const END: &str = "end";
 
 /// Text of a command whose answer has not arrived.
 pub(super) fn in_progress(command: &Command) -> String {
@@ -127,7 +129,10 @@ pub(super) fn author(author: &Author, me: Option<&str>) -> String {
 }
 
 /// Why a checkpoint was saved, and whether it is the best: "before a change · best".
-pub(super) fn checkpoint(cause: &str, is_best: bool) -> String {
+pub(super) fn checkpoint(cause: &str, is_best: bool, is_abandoned: bool) -> String {
+    if cause == BEST && is_abandoned {
+        return "best of the abandoned branch".to_owned();
+    }
     let best = if is_best && cause != BEST { " · best" } else { "" };
     format!("{cause}{best}")
 }
@@ -140,7 +145,7 @@ pub(super) fn cause(cause: Cause, is_of_suspension: bool) -> &'static str {
         Cause::BeforeChange => "before a change",
         Cause::Best => BEST,
         Cause::End if is_of_suspension => "suspension",
-        Cause::End => "end",
+        Cause::End => END,
         Cause::Imported => "imported",
     }
 }
