@@ -201,7 +201,7 @@ test("snapshots are chosen with the slider, played, and compared with each other
   await until("a checkpoint", async () => (await lab.api(`/runs/${run}/checkpoints`)).some(isBefore));
   await slider.fill(String(Number(await slider.getAttribute("max")) - 1));
   await page.getByRole("heading", { name: "No snapshot at this step" }).waitFor();
-  await page.getByRole("button", { name: /Compute for step/ }).click();
+  await page.getByRole("button", { name: /^Compute from/ }).click();
   await page.locator(".provenance", { hasText: "computed from a checkpoint" }).waitFor();
   await page.getByText("blocks.0.mlp.hook_post").waitFor();
   await page.getByRole("button", { name: "live" }).click();

@@ -157,7 +157,14 @@ async fn newest(lab: &Lab, run: &RunId, step: u64) -> Result<CheckpointRef, ApiE
     let origin = store.run(run).await?.and_then(|view| view.plan.origin).map(|origin| origin.from);
     origin.filter(|from| from.checkpoint.step <= step).ok_or_else(|| {
         let when = if step == u64::MAX { "yet".to_owned() } else { format!("at or before step {}", grouped(step)) };
-        no_checkpoint(run, format!("{run} has no checkpoint {when}"))
+        let error = no_checkpoint(run, format!("the run has no checkpoint {when}"));
+        match step == u64::MAX {
+            true => error,
+            // One that is saved now would be of a later step.
+            false => {
+                error.hint(format!("choose a later step; GET /api/v1/runs/{run}/checkpoints lists those that are kept"))
+            }
+        }
     })
 }
 

@@ -14,8 +14,8 @@ use super::step::StepChoice;
 use super::subscription::Subscription;
 use super::tokens::percent;
 use crate::components::number::now_ms;
-use crate::components::{Empty, Icon, Skeleton, clicks, shows};
-use crate::net::api::sentence;
+use crate::components::{Empty, Icon, Skeleton, clicks, says, shows};
+use crate::net::api::{checkpoints, sentence};
 
 /// A live result is marked as stale when it is older than this and than [`STALE_INTERVALS`] of its update intervals.
 const STALE_MS: f64 = 6_000.0;
@@ -112,9 +112,28 @@ fn no_snapshot(xray: XrayState, subscription: Subscription) -> AnyView {
             xray.inspections.compute(inspection, subscription.step.get_untracked());
         }
     };
-    let step = move || match subscription.step.get() {
-        StepChoice::At(step) => format!("step {}", number::whole(step)),
-        StepChoice::Newest => "the newest step".into(),
+    // The steps of the checkpoints of the run and that of its parent from which it starts; `None` until they are fetched.
+    let kept = RwSignal::new(None::<Vec<u64>>);
+    let run = xray.run.get_value();
+    let origin = untrack(|| xray.summary.read().parent.as_ref().map(|parent| parent.checkpoint.step));
+    leptos::task::spawn_local(async move {
+        if let Ok(saved) = checkpoints::list(&run).await {
+            kept.try_set(Some(saved.iter().map(|saved| saved.info.id.step).chain(origin).collect()));
+        }
+    });
+    let wanted = move || match subscription.step.get() {
+        StepChoice::At(step) => step,
+        StepChoice::Newest => u64::MAX,
+    };
+    let source = move || kept.read().iter().flatten().copied().filter(|step| *step <= wanted()).max();
+    let obstacle = move || {
+        let kept = kept.read();
+        let oldest =
+            kept.as_ref()?.iter().min().map(|step| format!(" The oldest one is of step {}.", number::whole(*step)));
+        source().is_none().then(|| match wanted() {
+            u64::MAX => "The run has no checkpoint yet.".to_owned(),
+            step => format!("No checkpoint at or before step {}.{}", number::whole(step), oldest.unwrap_or_default()),
+        })
     };
     view! {
         <Empty
@@ -125,11 +144,18 @@ fn no_snapshot(xray: XrayState, subscription: Subscription) -> AnyView {
         >
             <button
                 class="primary"
-                title="Load the checkpoint in a separate process and compute the inspection there"
+                title=says(move || obstacle().unwrap_or_else(|| {
+                    "Load the checkpoint in a separate process and compute the inspection there".to_owned()
+                }))
+                disabled=move || obstacle().is_some()
                 on:click=compute
             >
-                {shows(move || format!("Compute for {}", step()))}
+                {shows(move || match source() {
+                    Some(step) => format!("Compute from the checkpoint of step {}", number::whole(step)),
+                    None => "Compute from a checkpoint".to_owned(),
+                })}
             </button>
+            {shows(move || obstacle().map(|why| view! { <p class="dim">{why}</p> }))}
             <button
                 title="Return to the newest step"
                 on:click=clicks(move |_| xray.step.set(StepChoice::Newest))
