@@ -90,6 +90,11 @@ impl Session {
         matches!(&*self.sign_in.read(), SignIn::In(me) if me.kind == TokenKind::Guest)
     }
 
+    /// Whether this browser reaches the Playground: a guest does only where a link shares a project.
+    pub(crate) fn has_playground(self) -> bool {
+        !self.is_guest() || self.me().is_some_and(|me| me.grants.has_anywhere(Role::View))
+    }
+
     /// Fetches the account again after roles may have changed. The page stays as it is if the server does not answer.
     pub(crate) fn refresh(self) {
         spawn_local(async move {

@@ -47,7 +47,10 @@ pub(crate) fn ShareButton(
             <button
                 class="share-button"
                 aria-haspopup="dialog"
-                title="Share this view by a link, or embed a chart of it in another page"
+                title=move || match &*scope.read() {
+                    LinkScope::Project(_) => "Share the runs of the project by a link",
+                    LinkScope::Runs(_) => "Share this view by a link, or embed a chart of it in another page",
+                }
                 on:click=open
             >
                 <Icon name="share" />

@@ -18,14 +18,14 @@ const ROLES: [(Role, &str, &str, &str); 2] = [
     (
         Role::View,
         "View",
-        "They may look at everything here and change nothing",
-        "Everyone who has the link may look at this, without an account, and change nothing.",
+        "They can look at it and change nothing",
+        "Everyone who has the link can look at {}, without an account, and at nothing else; they can change nothing.",
     ),
     (
         Role::Steer,
         "Steer",
-        "They may also pause, change, fork and stop",
-        "Everyone who has the link may look at this and steer it, without an account: pause, change, fork and stop. Give it only to people \
+        "They can also pause, change, fork and stop",
+        "Everyone who has the link can look at {} and steer it, without an account: pause, change, fork and stop. Give it only to people \
          whom you trust.",
     ),
 ];
@@ -91,10 +91,20 @@ pub(super) fn LinkForm(scope: LinkScope, path: String, links: Links) -> impl Int
             draft.create(scope, path, links);
         }
     };
-    let meaning = move || ROLES.iter().find(|(role, ..)| *role == draft.role.get()).map(|(.., meaning)| *meaning);
+    let (opens, shared_part) = match &shared.read_value().0 {
+        LinkScope::Runs(runs) if runs.len() == 1 => ("The link opens this view: ", "this run, with its X-ray"),
+        LinkScope::Runs(_) => ("The link opens this view: ", "these runs, with their X-ray"),
+        LinkScope::Project(_) => {
+            ("The link opens the list of runs of the project: ", "the runs and datasets of the project")
+        }
+    };
+    let meaning = move || {
+        let role = ROLES.iter().find(|(role, ..)| *role == draft.role.get());
+        role.map(|(.., meaning)| meaning.replace("{}", shared_part))
+    };
     view! {
         <form class="stack" on:submit=submit>
-            <p class="small">"The link opens the view that you have now: "<code class="wrap">{path}</code></p>
+            <p class="small">{opens}<code class="wrap">{path}</code></p>
             <div class="fields">
                 <RoleChoice draft />
                 <ExpiryChoice hours=draft.hours />
@@ -162,7 +172,7 @@ pub(super) fn ExpiryChoice(hours: RwSignal<Option<u32>>) -> impl IntoView {
 #[component]
 fn PassphraseField(draft: Draft) -> impl IntoView {
     view! {
-        <label class="field" title="Asked for when the link is opened. Send it on another way than the link. 4 to 200 characters">
+        <label class="field" title="Asked for when the link is opened. Send it separately from the link. 4 to 200 characters">
             <span class="label">"Passphrase"<span class="unit">", optional"</span></span>
             <input
                 type="text"

@@ -17,7 +17,7 @@ pub(super) fn reaches(session: Session, route: &Route) -> bool {
     if !session.is_guest() {
         return true;
     }
-    let has_project = session.me().is_some_and(|me| me.grants.has_anywhere(Role::View));
+    let has_project = session.has_playground();
     match route {
         Route::Run(_) | Route::Xray(_) | Route::Compare | Route::Rules | Route::Unknown(_) => true,
         Route::Lab | Route::Playground | Route::Data => has_project,
@@ -63,6 +63,8 @@ pub(super) fn GuestNote() -> impl IntoView {
 #[component]
 pub(super) fn SharedWithYou() -> impl IntoView {
     let (session, live) = (expect_context::<Session>(), expect_context::<Live>());
+    let router = expect_context::<Router>();
+    let is_other = move || *router.route.read() != Route::Lab;
     let runs = Memo::new(move |_| shared_runs(session));
     let line = move |run: RunId| {
         let (href, id) = (run_path(&run), StoredValue::new(run));
@@ -96,6 +98,7 @@ pub(super) fn SharedWithYou() -> impl IntoView {
     view! {
         <main class="page narrow stack roomy">
             <h1>"Shared with you"</h1>
+            {shows(move || is_other().then(|| view! { <p>"The page that you opened is not shared with you."</p> }))}
             {shows(content)}
         </main>
     }

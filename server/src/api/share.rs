@@ -141,7 +141,7 @@ async fn form(lab: &Lab, link: &LinkRecord, refusal: Option<&str>) -> Result<Not
 
 /// What a link shares, in a sentence.
 async fn description(lab: &Lab, link: &LinkRecord) -> Result<String, ApiError> {
-    let rights = if link.role == Role::Steer { "view and steer" } else { "view" };
+    let rights = if link.role == Role::Steer { "look at it and steer it" } else { "look at it" };
     let shared = match &link.scope {
         LinkScope::Project(project) => format!("the project “{project}”"),
         LinkScope::Runs(runs) => {
@@ -155,7 +155,7 @@ async fn description(lab: &Lab, link: &LinkRecord) -> Result<String, ApiError> {
             format!("{} {}{more}", if runs.len() == 1 { "the run" } else { "the runs" }, names.join(", "))
         }
     };
-    Ok(format!("{} shares {shared} with you. You may {rights} without an account.", link.created_by))
+    Ok(format!("{} shares {shared} with you. You can {rights} without an account.", link.created_by))
 }
 
 /// The page of a browser that must wait after failed tries; other errors stay as they are.

@@ -188,8 +188,10 @@ pub(super) fn InvitationLink(
     let origin = window().location().origin().unwrap_or_default();
     let link = format!("{origin}{}", at(&format!("/invite?token={text}")));
     let copied = link.clone();
+    let has_role = invitation.role.is_some() || !invitation.projects.is_empty();
     let about = format!(
-        " It gives {}, works once, and expires {}. It is not shown again.",
+        " It gives {}{}, works once, and expires {}. It is not shown again.",
+        if has_role { "the role " } else { "" },
         reach(invitation.role, &invitation.projects),
         clock(invitation.expires_ms as f64)
     );

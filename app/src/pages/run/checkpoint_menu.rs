@@ -51,6 +51,7 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
             act: delete,
         });
     };
+    let session = expect_context::<crate::session::Session>();
     let shape = context.run.with_untracked(|run| Shape::of(&run.view.plan.recipe.model));
     let shape = StoredValue::new(shape.err().map(|error| error.message));
     let away = Memo::new(move |_| {
@@ -64,6 +65,7 @@ pub(super) fn CheckpointMenu(id: CheckpointId, saved: Memo<Option<CheckpointView
     view! {
         <Menu label=format!("Actions for the checkpoint of step {}", id.step)>
             {move || match away.get() {
+                _ if !session.has_playground() => ().into_any(),
                 None => view! {
                     <a class="button" href=playground() title="Complete prompts with this checkpoint">"Open in the Playground"</a>
                     <a

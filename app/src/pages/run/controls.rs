@@ -98,12 +98,13 @@ fn done(what: String) -> AnyView {
 fn AnswerLine() -> impl IntoView {
     let context = expect_context::<RunContext>();
     let playground = at(&format!("/playground?run={}", context.id()));
+    let session = expect_context::<crate::session::Session>();
     view! {
         <p class="answer" role="status" aria-live="polite">
             {move || match context.answer.get() {
                 Answer::None => view! {
                     <span class="dim">{context.disabled_reason.get()}</span>
-                    {context.state.get().is_over().then(|| view! {
+                    {(context.state.get().is_over() && session.has_playground()).then(|| view! {
                         <a href=playground.clone()>"Open in the Playground"</a>
                     })}
                 }.into_any(),
