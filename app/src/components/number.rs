@@ -44,7 +44,7 @@ pub(crate) fn about(secs: f64) -> String {
     let of = |count: f64, unit: &str| format!("about {count:.0} {unit}{}", if count == 1.0 { "" } else { "s" });
     match secs {
         s if s < 10.0 => "a few seconds".into(),
-        s if s < 55.0 => of((s / 5.0).ceil() * 5.0, "second"),
+        s if s < 55.0 => of((s / 5.0).round() * 5.0, "second"),
         s if s < 55.0 * 60.0 => of((s / 60.0).round().max(1.0), "minute"),
         s if s < 36.0 * 3600.0 => of((s / 3600.0).round().max(1.0), "hour"),
         s if s < 60.0 * 86_400.0 => of((s / 86_400.0).round(), "day"),

@@ -155,10 +155,15 @@ impl Draft {
         self.datasets.read().as_ref()?.as_ref().ok()?.iter().find(|dataset| dataset.id == id).cloned()
     }
 
-    /// Whether the selected dataset has not been tokenized with the tokenizer of the run; `false` for a mix.
-    pub(super) fn is_untokenized(self) -> bool {
+    /// The selected datasets that have not been tokenized with the tokenizer of the run, those of a mix too.
+    pub(super) fn untokenized(self) -> Vec<CorpusInfo> {
         let tokenizer = self.tokenizer();
-        self.dataset().is_some_and(|info| info.datasets.iter().all(|known| known.tokenizer != tokenizer))
+        let spec = self.spec.read();
+        let is_chosen =
+            |id: &CorpusId| spec.corpus.as_ref() == Some(id) || spec.mix.iter().any(|mix| mix.contains_key(id));
+        let datasets = self.datasets.read();
+        let known = datasets.iter().flatten().flatten().filter(|info| is_chosen(&info.id));
+        known.filter(|info| info.datasets.iter().all(|known| known.tokenizer != tokenizer)).cloned().collect()
     }
 
     /// The plan of the spec with a change: sizes and times of the other cards.

@@ -235,8 +235,11 @@ fn StartButton() -> impl IntoView {
             }
             match waits_behind.get() {
                 Some(run) => format!("{what}. Queued until {run} releases the device."),
-                None if draft.is_untokenized() => format!("{what}. Starts when the dataset has been tokenized."),
-                None => format!("{what}. Starts immediately."),
+                None => match draft.untokenized().len() {
+                    0 => format!("{what}. Starts immediately."),
+                    1 => format!("{what}. Starts when the dataset has been tokenized."),
+                    _ => format!("{what}. Starts when the datasets have been tokenized."),
+                },
             }
         }
         Some(Err(error)) => format!("The run cannot start: {}", sentence(&error.message)),
