@@ -199,7 +199,7 @@ fn QuantityChart(
             unit: unit.to_owned(),
             axis: Axis::Secs,
             aggregation: Aggregation::Time,
-            x_name: Some("before now"),
+            x_name: Some("now"),
             from: Some(view.from),
             to: Some(view.to),
             y_from: most.map(|_| 0.0),

@@ -98,8 +98,8 @@ fn Known(id: DeviceId, device: Memo<Option<FleetDevice>>, feed: FleetFeed) -> im
                 })}
                 <section class="sheet padded stack" aria-labelledby="usage-title">
                     <h2 id="usage-title">"Usage"</h2>
-                    {cell(|device| usage_bar(&device.hour, "last hour"))}
-                    {cell(|device| usage_bar(&device.day, "last day"))}
+                    {cell(|device| usage_bar(&device.hour, "last hour", 3600.0))}
+                    {cell(|device| usage_bar(&device.day, "last day", 86_400.0))}
                 </section>
                 <WorkerLines worker />
             </aside>

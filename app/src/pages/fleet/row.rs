@@ -48,7 +48,7 @@ pub(super) fn DeviceRow(id: DeviceId) -> impl IntoView {
             <div class="d-load">{cell(utilization)}</div>
             <div class="d-memory">{cell(memory)}</div>
             <div class="d-sensors small">{cell(sensor_line)}</div>
-            <div class="d-usage">{cell(|device| usage_bar(&device.hour, "last hour"))}</div>
+            <div class="d-usage">{cell(|device| usage_bar(&device.hour, "last hour", 3600.0))}</div>
             <div class="d-menu"><WorkerMenu worker feed /></div>
             {move || has_findings.get().then(|| view! {
                 <div class="d-findings">{cell(|device| finding_list(&device.findings))}</div>

@@ -9,8 +9,8 @@ use crate::components::number::duration;
 const MEANING: &str = "Busy: a run trained. Idle: there was nothing to train. Wasted: the device stood still while a run that it could train \
                        was waiting, or because a paused run held the device. Time without a connection is not counted.";
 
-/// The bar of a usage, with its numbers below; `span` names the time: `last hour`.
-pub(super) fn usage_bar(usage: &Usage, span: &'static str) -> AnyView {
+/// The bar of a usage, with its numbers below; `span` names the time: `last hour`, `secs` is its length.
+pub(super) fn usage_bar(usage: &Usage, span: &'static str, secs: f64) -> AnyView {
     let total = usage.total_secs();
     if total <= 0.0 {
         return view! { <p class="small dim">{format!("No report in the {span}")}</p> }.into_any();
@@ -22,6 +22,11 @@ pub(super) fn usage_bar(usage: &Usage, span: &'static str) -> AnyView {
         .filter(|(word, secs)| *word == "busy" || (*word == "wasted" && *secs >= 0.005 * total))
         .map(|(word, secs)| format!("{} {word}", percent(secs / total)))
         .collect();
+    // The shares are those of the time with a connection.
+    let of = match total < 0.95 * secs {
+        true => format!(", of the {} connected in the {span}", duration(total)),
+        false => format!(", {span}"),
+    };
     view! {
         <div class="fleet-usage" title=format!("In the {span}: {label}. {MEANING}")>
             <div class="usage-bar" role="img" aria-label=format!("In the {span}: {label}")>
@@ -29,7 +34,7 @@ pub(super) fn usage_bar(usage: &Usage, span: &'static str) -> AnyView {
                     <span class=word style:width=format!("{:.2}%", 100.0 * secs / total)></span>
                 })}
             </div>
-            <span class="small">{told.join(" · ")}<span class="dim">{format!(", {span}")}</span></span>
+            <span class="small">{told.join(" · ")}<span class="dim">{of}</span></span>
         </div>
     }
     .into_any()

@@ -61,25 +61,31 @@ fn meters(project: &ProjectView) -> AnyView {
     view! {
         <div class="project-meters">
             {meter(
-                "Runs at once",
+                "Training now",
                 Some(f64::from(training)),
                 limits.runs_at_once.map(f64::from),
                 |runs| grouped(runs as u64),
-                "Runs of the project that a device trains now. Further ones wait.",
+                ("Runs of the project that a device trains now.", "Once the limit is reached, further runs wait."),
             )}
             {meter(
                 "Device time",
                 Some(device_hours),
                 limits.device_hours,
                 hours,
-                "Training time of all runs of the project, deleted ones included until they are purged. Once the limit is used, runs wait.",
+                (
+                    "Training time of all runs of the project, deleted ones included until they are purged.",
+                    "Once the limit is used, runs wait.",
+                ),
             )}
             {meter(
                 "Disk",
                 disk_bytes.map(|bytes| bytes as f64),
                 limits.disk_bytes.map(|bytes| bytes as f64),
                 |value| bytes(value as u64),
-                "Files of the runs and datasets of the project, as last measured. Once the limit is used, no run starts and no dataset is added.",
+                (
+                    "Files of the runs and datasets of the project, as last measured.",
+                    "Once the limit is used, no run starts and no dataset is added.",
+                ),
             )}
         </div>
     }
@@ -91,21 +97,21 @@ fn meter(
     used: Option<f64>,
     limit: Option<f64>,
     text: impl Fn(f64) -> String,
-    meaning: &'static str,
+    (meaning, at_limit): (&'static str, &'static str),
 ) -> AnyView {
     let used_text = used.map_or_else(|| "not measured yet".to_owned(), &text);
     let shown = match limit {
         Some(limit) => format!("{used_text} / {}", text(limit)),
-        None => used_text,
+        None => format!("{used_text}, no limit"),
     };
     let is_used = used.zip(limit).is_some_and(|(used, limit)| used >= limit);
     let share = used.zip(limit).map(|(used, limit)| if limit > 0.0 { (used / limit).min(1.0) } else { 1.0 });
-    let limit_text = if limit.is_none() { " No limit." } else { "" };
+    let limit_text = if limit.is_none() { "There is no limit." } else { at_limit };
     view! {
         <div class="project-meter">
             <span class="small dim">{label}</span>
             <span class="small" class:over=is_used>
-                <Number text=shown meaning=format!("{meaning}{limit_text}") />
+                <Number text=shown meaning=format!("{meaning} {limit_text}") />
                 {is_used.then_some(" (limit reached)")}
             </span>
             {share.map(|share| view! { <Progress share=Some(share) label /> })}
@@ -151,7 +157,7 @@ fn DeleteButton(project: Memo<Option<ProjectView>>) -> impl IntoView {
     view! {
         <button
             class="quiet"
-            title=move || obstacle.get().unwrap_or("Delete the project, after a confirmation. It may have no dataset of its own.")
+            title=move || obstacle.get().unwrap_or("Delete the project, after a confirmation. Only a project without datasets can be deleted.")
             disabled=move || obstacle.read().is_some()
             on:click=ask
         >
