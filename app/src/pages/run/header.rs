@@ -221,6 +221,9 @@ fn meaning_of_left(state: RunState) -> &'static str {
         RunState::Queued => "The run waits for its device or for its tokenized dataset.",
         RunState::Suspended => "A checkpoint is saved and the device is free for other runs.",
         state if state.is_over() => "Training time, without pauses.",
+        RunState::Paused => {
+            "Remaining steps × the mean time of a step with evaluations and samples, over about the last 200 steps."
+        }
         _ => {
             "Remaining steps × the mean time of a step with evaluations and samples, over about the last 200 steps, and the time at which the run ends."
         }

@@ -58,7 +58,13 @@ fn Uses(disk: DiskUse) -> impl IntoView {
         view! { <tr><td class="dim">{format!("{others} more runs")}</td><td></td><td></td><td></td><td class="right">{bytes(rest)}</td></tr> }
     });
     let has_runs = !disk.runs.is_empty();
-    let runs = disk.runs.into_iter().take(RUNS).map(run_row).collect_view();
+    let names: Vec<String> = disk.runs.iter().map(|used| used.name.clone()).collect();
+    let is_shared = |name: &str| names.iter().filter(|other| *other == name).count() > 1;
+    let runs = disk.runs.into_iter().take(RUNS).map(|used| {
+        let is_shared = is_shared(&used.name);
+        run_row(used, is_shared)
+    });
+    let runs = runs.collect_view();
     view! {
         {space}
         <div class="scroll">
@@ -99,11 +105,13 @@ fn kind_row(used: &KindUse) -> impl IntoView + use<> {
     view! { <tr><td title=meaning>{name}</td><td class="right">{bytes(used.bytes)}</td></tr> }
 }
 
-fn run_row(used: RunUse) -> impl IntoView {
+/// A run; where several have its name, with its id.
+fn run_row(used: RunUse, is_shared: bool) -> impl IntoView {
+    let id = is_shared.then(|| view! { " "<span class="mono small dim">{used.run.to_string()}</span> });
     let total = bytes(used.bytes());
     view! {
         <tr>
-            <td><a href=run_path(&used.run) title="Open the run">{isolated(&used.name)}</a></td>
+            <td><a href=run_path(&used.run) title="Open the run">{isolated(&used.name)}</a>{id}</td>
             <td class="right">{bytes(used.checkpoint_bytes)}</td>
             <td class="right">{bytes(used.metric_bytes)}</td>
             <td class="right">{bytes(used.snapshot_bytes)}</td>

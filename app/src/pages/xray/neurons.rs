@@ -17,7 +17,7 @@ use super::subscription::Subscription;
 use super::token_text::token_text;
 use super::tokens::{percent, visible};
 use super::{histogram, hook_point, timeline};
-use crate::components::{Number, NumberField, TypedNumber, shows};
+use crate::components::{Number, NumberField, TypedNumber, says, shows};
 use heat_map::HeatMapOfNeurons;
 use result::Neurons;
 
@@ -126,7 +126,10 @@ fn NeuronForm(xray: XrayState, layer: Memo<u32>) -> impl IntoView {
             </label>
             <button
                 type="submit"
-                title="Show the validation contexts in which this neuron is most active"
+                title=says(move || match number.is_readable() {
+                    true => "Show the validation contexts in which this neuron is most active".to_owned(),
+                    false => format!("Enter the number of a neuron first, 0 to {last}."),
+                })
                 disabled=move || !number.is_readable()
             >
                 "Show its top contexts"

@@ -36,9 +36,9 @@ pub(super) fn ComponentTable(xray: XrayState, measurements: Measurements) -> imp
         <table class="dense">
             <thead><tr>
                 <th scope="col" title=COMPONENT>"component (TransformerLens hook)"</th>
+                <th scope="col" class="problem" title="What is wrong with the component">"problem"</th>
                 <th scope="col" class="right" title=STREAM>"residual RMS"</th>
                 {headings}
-                <th scope="col" title="What is wrong with the component, and what to do">"problem"</th>
             </tr></thead>
             <tbody>{shows(rows)}</tbody>
         </table>
@@ -71,9 +71,9 @@ fn row(
                 <a title="Open the view of this component" href=path>{name}</a>
                 <span class="hook-point mono small dim">{hook_point}</span>
             </th>
+            <td class="wrap">{problem.map_or_else(|| view! { <span class="dim">"none"</span> }.into_any(), IntoAny::into_any)}</td>
             <td class="right mono" title=stream_title>{stream}</td>
             {cells.collect_view()}
-            <td class="wrap">{problem.map_or_else(|| view! { <span class="dim">"none"</span> }.into_any(), IntoAny::into_any)}</td>
         </tr>
     }
     .into_any()
