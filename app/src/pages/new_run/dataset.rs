@@ -300,7 +300,7 @@ fn tokenization(draft: Draft) -> String {
             short(known.valid_tokens as f64),
             grouped(u64::from(known.vocab))
         ),
-        None if draft.dataset().is_none() && draft.untokenized().is_empty() => {
+        None if draft.spec.read().mix.is_some() && draft.untokenized().is_empty() => {
             "The selected datasets are tokenized.".to_owned()
         }
         None => "Not tokenized yet. The run tokenizes the dataset when it starts, which takes a few seconds for a few \
