@@ -4,7 +4,6 @@
 use leptos::ev;
 use leptos::prelude::*;
 use wire::RunId;
-use wire::access::Role;
 
 use crate::base::at;
 use crate::components::{Empty, Flame, StateMark, clicks, run_name, shows};
