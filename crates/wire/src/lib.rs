@@ -10,6 +10,7 @@
 //! - [`control`]: the commands to a run (`command`) and the events of its journal (`event`). Read these two first;
 //! - [`run`]: specs, plans, presets, forks, the history of a run, and the records that pages show;
 //! - [`inspect`]: inspections of a model and their results; [`completion`]: text that a checkpoint generates;
+//! - [`task`]: evaluation tasks and their results;
 //! - [`diagnosis`]: what rules find in a run, their settings, and remedies;
 //! - [`check`]: the report of a device check; [`telemetry`]: measurements of devices, their history, and findings; [`alert`]: alerts and where
 //!   they are sent;
@@ -37,6 +38,7 @@ pub mod number;
 pub mod run;
 pub mod series;
 pub mod slot;
+pub mod task;
 pub mod telemetry;
 pub mod transport;
 

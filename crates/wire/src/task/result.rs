@@ -1,0 +1,82 @@
+//! The results of tasks.
+
+use serde::{Deserialize, Serialize};
+
+use super::{TaskKind, TaskName};
+
+/// The result of a task on one checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskResult {
+    pub task: TaskName,
+    pub kind: TaskKind,
+    /// Number of items.
+    pub items: u64,
+    /// Items that were answered correctly; `None` for a perplexity.
+    pub correct: Option<u64>,
+    pub metrics: Vec<TaskMetric>,
+}
+
+/// One value of a result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskMetric {
+    /// Name, one of [`describe`].
+    pub name: String,
+    /// The value; `None` if it is not a finite number.
+    pub value: Option<f64>,
+}
+
+impl TaskMetric {
+    /// A metric by its name.
+    pub fn new(name: &str, value: f64) -> Self {
+        Self { name: name.to_owned(), value: Some(value).filter(|value| value.is_finite()) }
+    }
+}
+
+impl TaskResult {
+    /// The value of a metric; `None` if the task does not have it, or if it is not finite.
+    pub fn value(&self, metric: &str) -> Option<f64> {
+        self.metrics.iter().find(|found| found.name == metric)?.value
+    }
+}
+
+/// Names of metrics.
+pub mod name {
+    pub const ACCURACY: &str = "accuracy";
+    pub const ACCURACY_PER_TOKEN: &str = "accuracy_per_token";
+    pub const ACCURACY_PER_BYTE: &str = "accuracy_per_byte";
+    pub const EXACT_MATCH: &str = "exact_match";
+    pub const ANSWER_NATS_PER_TOKEN: &str = "answer_nats_per_token";
+    pub const ANSWER_BITS_PER_BYTE: &str = "answer_bits_per_byte";
+    pub const NATS_PER_TOKEN: &str = "nats_per_token";
+    pub const PERPLEXITY: &str = "perplexity";
+    pub const BITS_PER_BYTE: &str = "bits_per_byte";
+}
+
+/// Unit and meaning of a metric of a task; `None` for an unknown name.
+pub fn describe(metric: &str) -> Option<(&'static str, &'static str)> {
+    Some(match metric {
+        name::ACCURACY => (
+            "fraction",
+            "Items whose right choice has the highest log-likelihood, log p(choice | prompt), of all choices.",
+        ),
+        name::ACCURACY_PER_TOKEN => (
+            "fraction",
+            "Items whose right choice has the highest log-likelihood per token of all choices, so that long choices are not at a disadvantage.",
+        ),
+        name::ACCURACY_PER_BYTE => (
+            "fraction",
+            "Items whose right choice has the highest log-likelihood per byte of all choices; comparable between tokenizers.",
+        ),
+        name::EXACT_MATCH => ("fraction", "Items whose most likely completion, token by token, is the answer."),
+        name::ANSWER_NATS_PER_TOKEN => {
+            ("nats/token", "Mean −ln p(token) of the tokens of the right answers after their prompts.")
+        }
+        name::ANSWER_BITS_PER_BYTE => {
+            ("bits/byte", "−log2 p(right answer | prompt), summed over all items, divided by the bytes of the answers.")
+        }
+        name::NATS_PER_TOKEN => ("nats/token", "Mean −ln p(token) of the tokens of the texts."),
+        name::PERPLEXITY => ("", "exp(nats per token): the number of equally likely tokens with the same uncertainty."),
+        name::BITS_PER_BYTE => ("bits/byte", "−log2 p(text), divided by its bytes; comparable between tokenizers."),
+        _ => return None,
+    })
+}
