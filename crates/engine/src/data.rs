@@ -17,11 +17,11 @@ pub(crate) mod draft;
 pub(crate) mod files;
 pub mod generators;
 pub mod import;
+pub(crate) mod modular_addition;
 pub mod repeats;
+pub(crate) mod tales;
 pub mod tokenizer;
 
 mod induction;
-mod modular_addition;
 mod shards;
-mod tales;
 mod tokenization;

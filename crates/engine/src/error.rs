@@ -1,8 +1,9 @@
 //! Errors of the engine, one type per area: [`DataError`] for corpora, tokenizers and token shards, [`InspectError`] for inspections,
-//! [`EngineError`] for devices, checkpoints and training. Each names what failed, with the value, and has its source.
+//! [`TaskError`] for evaluation tasks, [`EngineError`] for devices, checkpoints and training. Each names what failed, with the value, and has its source.
 
 mod data;
 mod inspect;
+mod task;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use wire::PlanError;
 
 pub use self::data::{DataError, Progress, TokenizerError};
 pub use self::inspect::InspectError;
+pub use self::task::TaskError;
 
 /// An error of another crate: of IO, of a parser, of a driver.
 pub type Source = Box<dyn Error + Send + Sync>;
@@ -24,6 +26,9 @@ pub enum EngineError {
     /// An inspection failed.
     #[error(transparent)]
     Inspection(#[from] InspectError),
+    /// A model could not be scored on a task.
+    #[error(transparent)]
+    Task(#[from] TaskError),
     /// The spec does not resolve to a plan.
     #[error(transparent)]
     Plan(#[from] PlanError),

@@ -9,6 +9,7 @@
 //! - [`model`]: parameters, the decoder (read [`model::decoder`] first), gradients, evaluation, sampling, weight edits;
 //! - [`optim`]: AdamW and Muon, statistics of weights and gradients, checkpoints of weights and moments;
 //! - [`inspect`]: inspections of a model, each a pure function of weights, plan and text;
+//! - [`task`]: evaluation tasks, and the scores of a model on them;
 //! - [`train`]: the training loop (read [`train::trainer`] first) and the session around it;
 //! - [`interop`]: models from and to Hugging Face's files; [`check`]: the device check.
 
@@ -21,6 +22,7 @@ pub mod interop;
 pub mod kernels;
 pub mod model;
 pub mod optim;
+pub mod task;
 pub mod train;
 
-pub use error::{DataError, EngineError, InspectError};
+pub use error::{DataError, EngineError, InspectError, TaskError};

@@ -40,7 +40,7 @@ pub(crate) fn write(seed: u64, stories: u64, draft: &mut Draft, progress: Progre
 }
 
 /// One story of a seed, and its surprisal in nats.
-fn sample(seed: u64, story: u64) -> (String, f64) {
+pub(crate) fn sample(seed: u64, story: u64) -> (String, f64) {
     sampler::sample(&SHIPPED, &mut Counter::at(&[seed, 0x7a1e, story]))
 }
 

@@ -100,6 +100,6 @@ pub enum InspectError {
     },
 }
 
-fn quoted(chars: &[char]) -> String {
+pub(super) fn quoted(chars: &[char]) -> String {
     chars.iter().take(20).map(|c| format!("{c:?}")).collect::<Vec<_>>().join(", ")
 }
