@@ -12,6 +12,7 @@ pub mod completions;
 pub mod data;
 pub mod devices;
 pub mod diagnose;
+pub mod evaluate;
 pub mod export;
 pub mod full_check;
 pub mod inspect;
@@ -20,6 +21,7 @@ mod memory;
 mod progress_bar;
 pub mod reference;
 pub mod restore;
+pub mod run_name;
 pub mod serve;
 pub mod status;
 #[cfg(unix)]
@@ -40,6 +42,7 @@ pub use complete::CompleteArgs;
 pub use completions::CompletionsArgs;
 pub use devices::DevicesArgs;
 pub use diagnose::DiagnoseArgs;
+pub use evaluate::EvaluateArgs;
 pub use export::ExportArgs;
 pub use inspect::InspectArgs;
 pub use join::JoinArgs;
@@ -89,6 +92,7 @@ pub enum Subcommand {
     Diagnose(DiagnoseArgs),
     Token(TokenArgs),
     Compare(CompareArgs),
+    Evaluate(EvaluateArgs),
     Export(ExportArgs),
     Backup(BackupArgs),
     Restore(RestoreArgs),

@@ -8,6 +8,7 @@ use wire::series::Axis;
 use wire::{RunId, RunSummary};
 
 use super::data::{DataArgs, UnusedFolder};
+use super::run_name::{RunNameError, run_named};
 use crate::runs::comparison::{self, Wanted};
 
 const EXAMPLES: &str = "\
@@ -70,10 +71,8 @@ pub enum CompareError {
     Unused(#[from] UnusedFolder),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("no run is named {name:?}; `kindling export` and the page list the runs with their ids")]
-    Unknown { name: String },
-    #[error("several runs are named {name:?}: {ids}; give the id of one")]
-    Ambiguous { name: String, ids: String },
+    #[error(transparent)]
+    Run(#[from] RunNameError),
     #[error("no finished run has the tag {tag:?}; tag runs on the Lab page, or give names of runs without --groups")]
     NoGroup { tag: String },
     #[error("the budget {at} is not a positive number")]
@@ -111,22 +110,8 @@ fn tagged(tag: &str, runs: &[RunSummary]) -> Result<Vec<RunId>, CompareError> {
 }
 
 fn named(text: &str, runs: &[RunSummary]) -> Result<Vec<RunId>, CompareError> {
-    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(|name| run_named(name, runs)).collect()
-}
-
-fn run_named(name: &str, runs: &[RunSummary]) -> Result<RunId, CompareError> {
-    if let Some(run) = runs.iter().find(|run| run.id.as_str() == name) {
-        return Ok(run.id.clone());
-    }
-    let found: Vec<&RunId> = runs.iter().filter(|run| run.name == name).map(|run| &run.id).collect();
-    match found.as_slice() {
-        [only] => Ok((*only).clone()),
-        [] => Err(CompareError::Unknown { name: name.to_owned() }),
-        several => {
-            let ids = several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            Err(CompareError::Ambiguous { name: name.to_owned(), ids })
-        }
-    }
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    Ok(names.map(|name| run_named(name, runs)).collect::<Result<_, _>>()?)
 }
 
 fn described(found: &FairComparison) -> String {
