@@ -178,6 +178,11 @@ impl Session {
         self.trainer.state.steps
     }
 
+    /// Weights and data between two calls of [`Self::run`]. A change of them leaves no event: measurements plant faults with it.
+    pub fn trainer_mut(&mut self) -> &mut Trainer {
+        &mut self.trainer
+    }
+
     /// Trains until the plan is done or the run is stopped. A closed command channel does not stop the run.
     ///
     /// # Errors
