@@ -1,12 +1,21 @@
 //! The rows of the table as the API answers them.
 
-use wire::diagnosis::{Act, RuleInfo, ThresholdInfo};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use wire::diagnosis::{Act, Calibration, RuleInfo, ThresholdInfo};
 use wire::number::{brief, grouped};
 
 use super::table::{Remedy, Rule, Threshold};
 
 /// The rule whose findings pause every run: the training loop does so itself, because a further step would destroy the weights.
 pub const PAUSES_ALWAYS: &str = "non_finite";
+
+/// False alarms of each rule on healthy runs, which `tests/measure/detection` trains and counts.
+static CALIBRATION: LazyLock<BTreeMap<String, Calibration>> = LazyLock::new(|| {
+    // The file is part of the program, and a test reads it.
+    serde_json::from_str(include_str!("calibration.json")).unwrap_or_default()
+});
 
 impl Rule {
     /// The row as the API answers it.
@@ -25,7 +34,7 @@ impl Rule {
             level: self.level,
             remedies: self.remedies.iter().map(Remedy::label).collect(),
             always: (self.id == PAUSES_ALWAYS).then_some(Act::Pause),
-            calibration: None,
+            calibration: CALIBRATION.get(self.id).copied(),
         }
     }
 }
@@ -56,5 +65,23 @@ impl Remedy {
             Self::CheckDevice => "Check the device".into(),
             Self::Stop => "Stop the run".into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::rule;
+
+    #[test]
+    fn the_calibration_is_of_rules_that_exist() {
+        let text = include_str!("calibration.json");
+        let all: BTreeMap<String, Calibration> =
+            serde_json::from_str(text).expect("it has the format of the measurement");
+        for (id, calibration) in &all {
+            assert!(rule(id).is_some(), "{id}");
+            assert!(calibration.false_alarms <= calibration.healthy_runs, "{id}: {calibration:?}");
+        }
+        assert_eq!(*CALIBRATION, all);
     }
 }
